@@ -1,0 +1,54 @@
+# make demo | make test | make setup: each sets up what it needs. Wanted beforehand: Python 3.11 or newer with venv, make, git.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.ready-dev
+RUNTIME_STAMP := .venv/.ready
+LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: setup demo test lint types unit wheel bench lock clean
+
+setup: $(RUNTIME_STAMP)
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lexport needs Python 3.11 or newer; say: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+
+$(RUNTIME_STAMP): .venv/bin/python pyproject.toml requirements/runtime.txt requirements/build.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(STAMP): $(RUNTIME_STAMP) requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	touch $@
+
+demo: $(RUNTIME_STAMP)
+	$(BIN)/lexport demo
+
+test: lint types unit wheel
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+unit: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q
+
+# The package as users get it: built, installed alone, tested without src.
+wheel: $(STAMP)
+	tests/wheel.sh
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/bench_snapshot.py
+
+lock:
+	uv pip compile $(LOCK) pyproject.toml -o requirements/runtime.txt
+	echo hatchling | uv pip compile $(LOCK) - -o requirements/build.txt
+	uv pip compile $(LOCK) pyproject.toml requirements/dev.in -o requirements/dev.txt
+
+clean:
+	rm -rf .venv dist build

@@ -1,0 +1,1 @@
+"""Turn an AWS Lambda fleet into a dataset."""

@@ -1,0 +1,38 @@
+"""What the flow may ask of AWS, and which quota each operation spends. One instance answers for one region.
+
+Every method makes exactly one signed request, never retries, and raises an ``ItemError``.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from lexport.model import QuotaClass, Reply
+
+QUOTA_CLASSES = {
+    "GetFunction": QuotaClass.GET_FUNCTION,
+    "ListFunctions": QuotaClass.LIST,
+    "ListVersionsByFunction": QuotaClass.LIST,
+    "ListAliases": QuotaClass.LIST,
+    "GetAccountSettings": QuotaClass.LIST,
+}
+"""Operation -> quota class. "Remainder of the control plane" is one bucket. Source: Lambda quotas page, 2026."""
+
+
+class LambdaApi(Protocol):
+    """The five Lambda operations of a snapshot, in one region."""
+
+    async def get_function(self, function_name: str, qualifier: str | None) -> Reply:
+        """Ask ``GET /2015-03-31/functions/{FunctionName}``; a name, a partial or a full ARN."""
+
+    async def list_functions(self, marker: str | None, *, all_versions: bool) -> Reply:
+        """Ask ``GET /2015-03-31/functions``, one page of at most 50."""
+
+    async def list_versions_by_function(self, function_name: str, marker: str | None) -> Reply:
+        """Ask ``GET /2015-03-31/functions/{FunctionName}/versions``, one page of at most 50."""
+
+    async def list_aliases(self, function_name: str, marker: str | None) -> Reply:
+        """Ask ``GET /2015-03-31/functions/{FunctionName}/aliases``, one page."""
+
+    async def get_account_settings(self) -> Reply:
+        """Ask ``GET /2016-08-19/account-settings``."""

@@ -1,0 +1,1 @@
+"""The command line: one command a file; each is flags, validation, a call and an exit code."""

@@ -1,0 +1,143 @@
+"""The whole family of errors on one page. ``RunError`` ends a run; ``ItemError`` loses one item and becomes a row."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LexportError(Exception):
+    """Catch this to catch everything lexport raises on purpose."""
+
+
+# --- the run cannot go on -----------------------------------------------------------------------------------------
+
+
+class RunError(LexportError):
+    """The run cannot go on: it is cancelled and nothing is published."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class SettingsError(RunError, ValueError):
+    """An option or an input file is wrong; ``option`` names it."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, option: str | None = None) -> None:
+        super().__init__(message)
+        self.option = option
+
+
+class CredentialsError(RunError):
+    """No account-region could be entered: no credentials, expired ones, or permission for nothing at all."""
+
+    exit_code = 5
+
+
+class WriteError(RunError):
+    """The disk or the Parquet writer refused; ``path`` is where."""
+
+    def __init__(self, message: str, *, path: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class PublishError(RunError):
+    """The destination holds this snapshot already, or changed under the run."""
+
+    exit_code = 6
+
+    def __init__(self, message: str, *, destination: str) -> None:
+        super().__init__(message)
+        self.destination = destination
+
+
+class NoSnapshotError(RunError):
+    """The destination is sound but holds no committed snapshot yet."""
+
+    def __init__(self, message: str, *, destination: str) -> None:
+        super().__init__(message)
+        self.destination = destination
+
+
+class QueryError(RunError, ValueError):
+    """The SQL is not one SELECT statement, or DuckDB refused it."""
+
+    exit_code = 2
+
+
+class ViewError(RunError):
+    """A shipped view does not fit the dataset; ``sql_file`` names it."""
+
+    def __init__(self, message: str, *, sql_file: str) -> None:
+        super().__init__(message)
+        self.sql_file = sql_file
+
+
+# --- one item is lost ---------------------------------------------------------------------------------------------
+
+
+class ItemError(LexportError):
+    """One item is lost; it becomes a row of ``errors``.
+
+    ``code`` is AWS's error code, or ours where AWS sent none. ``retry_after_s`` is what the server asked for.
+    ``attempts`` is filled in by the retry layer. ``retryable`` is a fact of the class.
+    """
+
+    retryable: ClassVar[bool] = False
+    is_gap: ClassVar[bool] = True
+
+    def __init__(
+        self, message: str, *, code: str, http_status: int | None = None, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.http_status = http_status
+        self.retry_after_s = retry_after_s
+        self.attempts = 1
+
+
+class FetchError(ItemError):
+    """AWS refused one call for a reason that a second try does not change."""
+
+
+class AccessDeniedError(FetchError):
+    """The caller may not read this item."""
+
+
+class FunctionGoneError(FetchError):
+    """AWS does not know this function, version or alias (404 ResourceNotFoundException)."""
+
+
+class ServiceError(FetchError):
+    """AWS failed on its side, or the answer was cut off or not AWS's (5xx, HTML, broken JSON)."""
+
+    retryable = True
+
+
+class NetworkError(FetchError):
+    """The server could not be reached, or did not answer in time."""
+
+    retryable = True
+
+
+class ThrottledError(FetchError):
+    """AWS said that calls come too fast."""
+
+    retryable = True
+
+
+class FlattenError(ItemError):
+    """The answer holds nothing that could be a row."""
+
+
+class TargetError(ItemError):
+    """The account-region as a whole cannot be read any further."""
+
+
+class ListingError(TargetError):
+    """The listing repeats itself or does not end."""
+
+
+class ExpiredCredentialsError(TargetError):
+    """The credentials ran out or were never valid here; renewing them did not help."""

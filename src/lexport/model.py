@@ -1,0 +1,108 @@
+"""The frozen values that travel between the steps. Plain data; imports nothing of ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import Any, Literal
+
+Coverage = Literal["fleet", "selection"]
+ScopeStatus = Literal["complete", "partial", "denied", "unavailable"]
+EnvMode = Literal["keys", "values", "none"]
+Qualifiers = Literal["latest", "published", "all"]
+
+LATEST = "$LATEST"
+
+
+class QuotaClass(StrEnum):
+    """AWS's two request quotas per account-region that the snapshot draws on (lambda-api: 100/s and 15/s)."""
+
+    GET_FUNCTION = "get_function"
+    LIST = "list"
+
+
+class Priority(IntEnum):
+    """Who goes first within one quota class; smaller is sooner."""
+
+    LISTING = 0
+    SNAPSHOT = 1
+    ALIASES = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """One account in one region: what a quota, a listing and a row of ``scopes`` belong to."""
+
+    account_id: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionRef:
+    """One GetFunction call to make.
+
+    ``function_name`` is sent as it stands (a name or an ARN); ``qualifier`` is None for the unqualified call, the only
+    one that brings tags and concurrency. ``is_named`` says that the user asked for this very function.
+    """
+
+    function_name: str
+    qualifier: str | None = None
+    is_named: bool = False
+
+    @property
+    def is_alias(self) -> bool:
+        """Whether the qualifier can only be an alias: aliases are never all digits."""
+        return self.qualifier is not None and self.qualifier != LATEST and not self.qualifier.isdecimal()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One scope to read: the whole fleet of it, or the ``refs`` that the user listed."""
+
+    scope: Scope
+    refs: tuple[FunctionRef, ...] | None = None
+
+    @property
+    def coverage(self) -> Coverage:
+        """``selection`` is never mistaken for the fleet."""
+        return "fleet" if self.refs is None else "selection"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """One parsed answer of AWS.
+
+    ``document`` is the JSON object. ``body`` are the bytes it came from, kept for exact re-reading of numbers that do
+    not fit 64 bits. ``cleaned`` counts characters that no table can hold (lone surrogates, NUL) and that were replaced.
+    """
+
+    document: dict[str, Any] = field(repr=False)
+    body: bytes = field(repr=False)
+    cleaned: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """What went wrong with one item: a row of ``errors``. ``message`` never holds a secret."""
+
+    scope: Scope
+    stage: str
+    operation: str | None
+    function_name: str | None = None
+    qualifier: str | None = None
+    error_code: str
+    http_status: int | None = None
+    message: str
+    is_gap: bool
+    attempts: int = 1
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaceReading:
+    """What one bucket has done so far, for progress and for ``scopes``."""
+
+    rate_per_s: float
+    calls: int
+    throttles: int
