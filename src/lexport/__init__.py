@@ -1,1 +1,56 @@
-"""Turn an AWS Lambda fleet into a dataset."""
+"""Turn an AWS Lambda fleet into a dataset. Names are resolved when first used, so that importing costs nothing."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from lexport.dataset.sql import sql
+    from lexport.dataset.status import SnapshotStatus, status
+    from lexport.dataset.views import views
+    from lexport.errors import ItemError, LexportError, RunError, SettingsError
+    from lexport.run import SnapshotResult, snapshot
+    from lexport.settings import SnapshotSettings
+
+_HOMES = {
+    "ItemError": "lexport.errors",
+    "LexportError": "lexport.errors",
+    "RunError": "lexport.errors",
+    "SettingsError": "lexport.errors",
+    "SnapshotResult": "lexport.run",
+    "SnapshotSettings": "lexport.settings",
+    "SnapshotStatus": "lexport.dataset.status",
+    "snapshot": "lexport.run",
+    "sql": "lexport.dataset.sql",
+    "status": "lexport.dataset.status",
+    "views": "lexport.dataset.views",
+}
+
+__all__ = [
+    "ItemError",
+    "LexportError",
+    "RunError",
+    "SettingsError",
+    "SnapshotResult",
+    "SnapshotSettings",
+    "SnapshotStatus",
+    "snapshot",
+    "sql",
+    "status",
+    "views",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,48 @@
+"""How every option is declared: a flag wins over ``LEXPORT_<NAME>``, which wins over ``lexport.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lexport.errors import SettingsError
+
+CONFIG_FILE = "lexport.toml"
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def option(*declarations: str, **attributes: Any) -> Decorator:
+    """Declare an option that ``LEXPORT_<NAME>`` can set too; ``--quota-share`` is ``LEXPORT_QUOTA_SHARE``."""
+    long = next(part for part in declarations if part.startswith("--")).split("/")[0]
+    variable = "LEXPORT_" + long.removeprefix("--").replace("-", "_").upper()
+    return click.option(*declarations, envvar=variable, show_envvar=False, **attributes)
+
+
+def read_config(commands: dict[str, click.Command]) -> dict[str, dict[str, Any]]:
+    """Read ``lexport.toml`` of the working folder: a table per command, keys as its options, ``-`` or ``_``.
+
+    Raises SettingsError naming file and key for what no command knows.
+    """
+    path = Path(CONFIG_FILE)
+    if not path.is_file():
+        return {}
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path}: {error}", option=CONFIG_FILE) from error
+    defaults: dict[str, dict[str, Any]] = {}
+    for name, table in raw.items():
+        if name not in commands or not isinstance(table, dict):
+            raise SettingsError(f"{path}: [{name}] is no command; known: {', '.join(commands)}", option=CONFIG_FILE)
+        known = {parameter.name for parameter in commands[name].params if isinstance(parameter, click.Option)}
+        values = {key.replace("-", "_"): value for key, value in table.items()}
+        for key in values:
+            if key not in known:
+                raise SettingsError(f"{path}: [{name}] has no option {key}", option=CONFIG_FILE)
+        defaults[name] = values
+    return defaults
