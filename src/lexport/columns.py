@@ -183,9 +183,7 @@ FUNCTIONS = Table(
         ),
         Column("logging_config_log_group", TEXT, _C + "LoggingConfig.LogGroup", "CloudWatch log group."),
         Column("tenancy_config_tenant_isolation_mode", TEXT, _C + "TenancyConfig.TenantIsolationMode", "Isolation."),
-        Column(
-            _LMI_ + "capacity_provider_arn", TEXT, _LMI + "CapacityProviderArn", "Managed Instances: the provider."
-        ),
+        Column(_LMI_ + "capacity_provider_arn", TEXT, _LMI + "CapacityProviderArn", "Managed Instances: the provider."),
         Column(
             _LMI_ + "per_execution_environment_max_concurrency",
             INT32,

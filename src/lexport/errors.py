@@ -52,6 +52,14 @@ class PublishError(RunError):
         self.destination = destination
 
 
+class IncompleteError(RunError):
+    """Something could not be read and gaps were not allowed, so nothing was published; ``result`` says what."""
+
+    def __init__(self, message: str, *, result: object) -> None:
+        super().__init__(message)
+        self.result = result
+
+
 class NoSnapshotError(RunError):
     """The destination is sound but holds no committed snapshot yet."""
 

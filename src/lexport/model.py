@@ -42,12 +42,14 @@ class Scope:
 class FunctionRef:
     """One GetFunction call to make.
 
-    ``function_name`` is sent as it stands (a name or an ARN); ``qualifier`` is None for the unqualified call, the only
-    one that brings tags and concurrency. ``is_named`` says that the user asked for this very function.
+    ``called_as`` is what is sent instead of the bare name, where the user's ARN says more than the name does.
+    ``qualifier`` is None for the unqualified call, the only one that brings tags and concurrency. ``is_named`` says
+    that the user asked for this very function.
     """
 
     function_name: str
     qualifier: str | None = None
+    called_as: str | None = None
     is_named: bool = False
 
     @property
@@ -58,10 +60,14 @@ class FunctionRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One scope to read: the whole fleet of it, or the ``refs`` that the user listed."""
+    """One scope to read: the whole fleet of it, or the ``refs`` that the user listed.
+
+    ``may_be_off`` says that nobody asked for this very region, so that finding it switched off is no failure.
+    """
 
     scope: Scope
     refs: tuple[FunctionRef, ...] | None = None
+    may_be_off: bool = False
 
     @property
     def coverage(self) -> Coverage:

@@ -5,9 +5,10 @@ Every method makes exactly one signed request, never retries, and raises an ``It
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from lexport.model import QuotaClass, Reply
+from lexport.model import Priority, QuotaClass, Reply
 
 QUOTA_CLASSES = {
     "GetFunction": QuotaClass.GET_FUNCTION,
@@ -36,3 +37,10 @@ class LambdaApi(Protocol):
 
     async def get_account_settings(self) -> Reply:
         """Ask ``GET /2016-08-19/account-settings``."""
+
+
+class Ask(Protocol):
+    """Paces, retries and makes one call of an operation, within one account-region."""
+
+    async def __call__(self, operation: str, attempt: Callable[[], Awaitable[Reply]], priority: Priority) -> Reply:
+        """Return the reply; raises ItemError when the attempts are spent."""

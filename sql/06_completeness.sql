@@ -1,0 +1,60 @@
+-- question: How whole is the newest reading of each account-region, and what is missing and why?
+-- grain: one row per account, region, coverage and kind of error in its newest snapshot; one row without error where none
+-- column account_id: account
+-- column region: Region
+-- column coverage: `fleet`, or `selection` for a list of functions
+-- column snapshot_id: newest snapshot that tried it
+-- column snapshot_at: start of that snapshot
+-- column status: `complete`, `partial`, `denied` or `unavailable`
+-- column functions: functions read
+-- column function_count_reported: AWS's own count; NULL if denied
+-- column stage: step that met the error
+-- column operation: AWS operation that met it
+-- column error_code: AWS's code, or ours
+-- column is_gap: whether something is missing for it
+-- column errors: how often
+-- column example: one of the messages
+WITH newest AS (
+  SELECT account_id, region, coverage, MAX(snapshot_id) AS snapshot_id
+  FROM history.scopes
+  GROUP BY account_id, region, coverage
+), problems AS (
+  SELECT
+    snapshot_id,
+    account_id,
+    region,
+    stage,
+    operation,
+    error_code,
+    is_gap,
+    COUNT(*) AS errors,
+    MIN(message) AS example
+  FROM history.errors
+  GROUP BY snapshot_id, account_id, region, stage, operation, error_code, is_gap
+)
+SELECT
+  s.account_id,
+  s.region,
+  s.coverage,
+  s.snapshot_id,
+  s.snapshot_at,
+  s.status,
+  s.functions,
+  s.function_count_reported,
+  p.stage,
+  p.operation,
+  p.error_code,
+  p.is_gap,
+  COALESCE(p.errors, 0) AS errors,
+  p.example
+FROM newest AS n
+JOIN history.scopes AS s
+  ON s.snapshot_id = n.snapshot_id
+  AND s.account_id = n.account_id
+  AND s.region = n.region
+  AND s.coverage = n.coverage
+LEFT JOIN problems AS p
+  ON p.snapshot_id = s.snapshot_id
+  AND p.account_id = s.account_id
+  AND p.region = s.region
+ORDER BY s.account_id, s.region, s.coverage, p.stage, p.operation, p.error_code

@@ -1,0 +1,178 @@
+"""``LambdaApi`` as signed GETs: name -> URL -> signature -> answer -> Reply, or one of our errors.
+
+One request per call and no retry, with one exception: credentials that ran out are renewed once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from urllib.parse import quote, urlsplit
+
+from lexport.aws.faults import describe, error_from_response
+from lexport.aws.signing import Credentials, sign
+from lexport.aws.transport import Request, Send
+from lexport.documents import parse_document
+from lexport.errors import CredentialsError, ExpiredCredentialsError, FetchError, ServiceError
+from lexport.model import Reply
+
+SERVICE = "lambda"
+FUNCTIONS = "/2015-03-31/functions"
+PAGE = "MaxItems=50"
+"""AWS returns at most 50 functions or versions a page, whatever is asked for (lambda-api, 2026)."""
+
+
+class LambdaClient:
+    """Lambda in one region. ``endpoint`` is a URL that may have a path, ``clock`` gives the time in UTC.
+
+    ``credentials`` returns those to sign with; ``renew`` takes the ones that AWS called expired and returns newer
+    ones, or the same where there are none. Many callers may renew at once: it is on ``renew`` to do it once.
+    """
+
+    def __init__(
+        self,
+        *,
+        region: str,
+        endpoint: str,
+        credentials: Callable[[], Awaitable[Credentials]],
+        renew: Callable[[Credentials], Awaitable[Credentials]],
+        send: Send,
+        clock: Callable[[], datetime],
+    ) -> None:
+        parts = urlsplit(endpoint)
+        # The Host header is signed, so it must be what the transport makes of the URL: lower case, no default port.
+        host = parts.hostname or ""
+        host = f"[{host}]" if ":" in host else host
+        if parts.port is not None and (parts.scheme, parts.port) not in (("http", 80), ("https", 443)):
+            host = f"{host}:{parts.port}"
+        self._region = region
+        self._host = host
+        self._origin = f"{parts.scheme}://{host}"
+        self._base_path = parts.path.rstrip("/")
+        self._credentials = credentials
+        self._renew = renew
+        self._send = send
+        self._clock = clock
+
+    async def get_function(self, function_name: str, qualifier: str | None) -> Reply:
+        """Ask for one version; Tags and Concurrency come with ``qualifier=None`` only."""
+        query = "" if qualifier is None else f"Qualifier={_encode(qualifier)}"
+        return await self._ask("GetFunction", function_name, _function_path(function_name), query)
+
+    async def list_functions(self, marker: str | None, *, all_versions: bool) -> Reply:
+        """Ask for one page of the fleet."""
+        query = _page(marker, "FunctionVersion=ALL" if all_versions else "")
+        return await self._ask("ListFunctions", None, FUNCTIONS, query)
+
+    async def list_versions_by_function(self, function_name: str, marker: str | None) -> Reply:
+        """Ask for one page of the versions of a function."""
+        path = f"{_function_path(function_name)}/versions"
+        return await self._ask("ListVersionsByFunction", function_name, path, _page(marker))
+
+    async def list_aliases(self, function_name: str, marker: str | None) -> Reply:
+        """Ask for one page of the aliases of a function."""
+        path = f"{_function_path(function_name)}/aliases"
+        return await self._ask("ListAliases", function_name, path, _page(marker))
+
+    async def get_account_settings(self) -> Reply:
+        """Ask for the limits and the use of the account-region."""
+        return await self._ask("GetAccountSettings", None, "/2016-08-19/account-settings", "")
+
+    async def _ask(self, operation: str, item: str | None, path: str, query: str) -> Reply:
+        try:
+            credentials = await self._credentials()
+            try:
+                return await self._call(operation, item, path, query, credentials)
+            except ExpiredCredentialsError as error:
+                if not error.code.startswith("ExpiredToken"):
+                    raise
+                newer = await self._renew(credentials)
+                if newer == credentials:
+                    raise
+            return await self._call(operation, item, path, query, newer)
+        except CredentialsError as error:
+            # Others of the run may still have theirs: this account-region is lost, not the run.
+            raise ExpiredCredentialsError(f"{operation}: {error}", code="credentials_lost") from error
+
+    async def _call(self, operation: str, item: str | None, path: str, query: str, credentials: Credentials) -> Reply:
+        path = self._base_path + path
+        headers = sign(
+            self._host,
+            path,
+            query,
+            credentials=credentials,
+            region=self._region,
+            service=SERVICE,
+            at=self._clock(),
+        )
+        url = f"{self._origin}{path}?{query}" if query else self._origin + path
+        response = await self._send(Request(url, headers))
+        if response.status != 200:  # noqa: PLR2004 - the one status that Lambda's reads succeed with
+            secrets = (credentials.secret_key, credentials.token)
+            raise error_from_response(response, operation=operation, item=item, secrets=secrets)
+        return parse_reply(response.body)
+
+
+def _function_path(function_name: str) -> str:
+    """Put a name or an ARN into the path; what would make it another path is refused."""
+    if function_name in ("", ".", ".."):
+        raise FetchError(f"{function_name!r} is no name of a function", code="invalid_name")
+    return f"{FUNCTIONS}/{_encode(function_name)}"
+
+
+def _encode(text: str) -> str:
+    return quote(text, safe="-._~", errors="surrogatepass")
+
+
+def _page(marker: str | None, first: str = "") -> str:
+    parts = [first, "" if marker is None else f"Marker={_encode(marker)}", PAGE]
+    return "&".join(part for part in parts if part)
+
+
+def parse_reply(body: bytes) -> Reply:
+    """Read one answer of AWS as a JSON object.
+
+    Loses: ``Code.Location``, on purpose: the link is a secret for ten minutes, so it is in neither document nor body.
+    Text that no table can hold (lone surrogates, NUL, bytes that are no UTF-8) becomes U+FFFD and is counted.
+    Numbers: integers beyond 64 bits may be floats in the document; the body has their digits. Floats beyond the range
+    of a double and NaN become their own text.
+    """
+    try:
+        document, cleaned = parse_document(body)
+        if not isinstance(document, dict):
+            raise _invalid_body(body)
+        code = document.get("Code")
+        if isinstance(code, dict) and "Location" in code:
+            body = _without_link(body, code.pop("Location"))
+    except (ValueError, RecursionError):
+        raise _invalid_body(body) from None  # the cause would quote the body
+    return Reply(document=document, body=body, cleaned=cleaned)
+
+
+def _invalid_body(body: bytes) -> ServiceError:
+    return ServiceError(
+        f"the answer is no JSON object but {describe(body)} ({len(body)} bytes);"
+        " a proxy or a wrong --endpoint-url may stand in between",
+        code="invalid_body",
+        http_status=200,
+    )
+
+
+def _without_link(body: bytes, location: object) -> bytes:
+    """Take the download link out of the raw answer.
+
+    Nearly always it stands there once and as it is. Where it does not (escapes, another type, the key twice), the
+    answer is parsed with exact integers and written anew without it.
+    """
+    key = b'"Location"'
+    if isinstance(location, str) and location and body.count(key) == 1:
+        link = location.encode(errors="surrogatepass")
+        start = body.find(link, body.index(key) + len(key))
+        if start >= 0:
+            return body[:start] + body[start + len(link) :]
+    document, _ = parse_document(body, is_exact=True)
+    code = document.get("Code")
+    if isinstance(code, dict):
+        code.pop("Location", None)
+    return json.dumps(document, ensure_ascii=False).encode(errors="replace")

@@ -1,0 +1,54 @@
+"""``lexport simulate``: a fake AWS on this machine, to try a pipeline without an account."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import click
+
+
+@click.command("simulate")
+@click.option("--functions", type=click.IntRange(min=0), default=100, show_default=True, help="Functions per Region.")
+@click.option(
+    "--versions", type=click.IntRange(min=0), default=3, show_default=True, help="Published versions of each."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same fleet.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="Port; 0 takes a free one.")
+@click.option("--accounts", type=click.IntRange(1, 10_000), default=1, show_default=True, help="Accounts.")
+@click.option("--no-quotas", is_flag=True, help="Never throttle.")
+@click.option("--no-verify", is_flag=True, help="Do not verify signatures, for benchmarks.")
+def command(
+    *, functions: int, versions: int, seed: int, port: int, accounts: int, no_quotas: bool, no_verify: bool
+) -> None:
+    """Serve a simulated AWS on 127.0.0.1 until interrupted.
+
+    Accounts are 111122223333, 111122223334, and so on; key id and secret are "testing".
+    """
+    from lexport.simulator import Fleet, FleetSpec
+
+    numbers = tuple(str(111122223333 + position) for position in range(accounts))
+    fleet = Fleet(FleetSpec(functions=functions, versions=versions, seed=seed, accounts=numbers))
+    received = asyncio.run(_serve(fleet, port=port, quotas=not no_quotas, verify=not no_verify))
+    click.get_current_context().exit(128 + received)
+
+
+async def _serve(fleet: object, *, port: int, quotas: bool, verify: bool) -> int:
+    """Serve until a signal comes; return it."""
+    from lexport.simulator import Fleet, open_simulator
+
+    assert isinstance(fleet, Fleet)
+    received: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, _note, received, number)
+    async with open_simulator(fleet, port=port, quotas=quotas, verify=verify) as simulator:
+        click.echo(f"URL {simulator.url}")
+        click.echo("export AWS_ACCESS_KEY_ID=testing")
+        click.echo("export AWS_SECRET_ACCESS_KEY=testing")
+        click.echo(f"lexport snapshot DEST --endpoint-url {simulator.url} --region us-east-1")
+        return await received
+
+
+def _note(received: asyncio.Future[int], number: int) -> None:
+    if not received.done():
+        received.set_result(number)

@@ -1,0 +1,71 @@
+"""``lexport sql``: one SELECT over a dataset, as a table, JSON, CSV or Parquet."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from datetime import timedelta
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from lexport.cli.durations import duration
+from lexport.cli.options import option
+from lexport.cli.output import FORMATS, arrow_rows, open_output, write_rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@click.command(name="sql")
+@click.argument("dest")
+@click.argument("query")
+@option("--output", type=click.Choice([*FORMATS, "parquet"]), default="table", show_default=True, help="Format.")
+@option("-o", "--output-file", metavar="FILE", help="Write there instead of stdout; replaced once it is whole.")
+@option(
+    "--max-skew",
+    type=duration,
+    default="36h",
+    show_default=True,
+    help="Say so when account-regions differ in age by more.",
+)
+def command(dest: str, query: str, output: str, output_file: str | None, max_skew: timedelta) -> None:
+    """Ask the dataset in DEST one SELECT; QUERY "-" reads it from stdin.
+
+    A table by its name is the latest of each account-region, snapshot.<table> the newest commit alone, history.<table>
+    all of them. lexport schema lists tables and columns.
+    """
+    if output == "parquet" and output_file is None:
+        raise click.UsageError("--output parquet needs -o FILE")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # drafts and spilled data are removed on the way out
+    text = _read_stdin() if query == "-" else query
+
+    from lexport.dataset.sql import open_result
+
+    with open_result(dest, text) as result:
+        for line in result.notices(max_skew=max_skew):
+            click.echo(f"lexport: {line}", err=True)
+        with open_output(output_file) as stream:
+            rows = _write(result.reader, output, stream)
+    if sys.stderr.isatty():
+        click.echo(f"({rows:,} row{'' if rows == 1 else 's'})", err=True)
+
+
+def _read_stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"the query on stdin is not UTF-8: {error}") from error
+
+
+def _write(reader: pa.RecordBatchReader, output: str, stream: BinaryIO) -> int:
+    if output != "parquet":
+        return write_rows(reader.schema.names, arrow_rows(reader), output=output, stream=stream)
+    import pyarrow.parquet as pq
+
+    rows = 0
+    with pq.ParquetWriter(stream, reader.schema, compression="zstd") as writer:
+        for batch in reader:
+            writer.write_batch(batch)
+            rows += batch.num_rows
+    return rows

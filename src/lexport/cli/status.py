@@ -1,0 +1,81 @@
+"""``lexport status``: the snapshots of a dataset, and whether the newest complete one is fresh enough."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from lexport.cli.durations import duration
+from lexport.cli.options import option
+from lexport.cli.output import FORMATS, print_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lexport.dataset.status import SnapshotStatus
+
+_NAMES = (
+    "snapshot_id",
+    "snapshot_at",
+    "age_s",
+    "status",
+    "coverage",
+    "scopes_complete",
+    "scopes_total",
+    "gaps",
+    "functions",
+    "versions",
+    "get_function_calls",
+    "list_calls",
+    "throttles",
+    "size_bytes",
+)
+
+
+@click.command(name="status")
+@click.argument("dest")
+@option(
+    "--max-age", type=duration, default="26h", show_default=True, help="Exit with 1 when no complete one is younger."
+)
+@option("--output", type=click.Choice(FORMATS), default="table", show_default=True, help="Format.")
+def command(dest: str, max_age: timedelta, output: str) -> int:
+    """List the snapshots in DEST, newest first: age, completeness, rows, calls, throttles."""
+    from lexport.cli.running import run_async
+    from lexport.dataset.open import format_span
+    from lexport.dataset.status import status
+
+    snapshots = run_async(lambda: status(dest))
+    now = datetime.now(UTC)
+    rows = [_row(snapshot, now) for snapshot in snapshots]
+    if output == "table":
+        names = ("age", *(name for name in _NAMES if name != "age_s"))
+        rows = [
+            (format_span(now - snapshot.snapshot_at), *row[:2], *row[3:])
+            for snapshot, row in zip(snapshots, rows, strict=True)
+        ]
+        print_rows(names, rows, output=output)
+    else:
+        print_rows(_NAMES, rows, output=output)
+
+    newest = newest_complete(snapshots)
+    if newest is None:
+        click.echo("lexport: no snapshot in DEST is complete", err=True)
+        return 1
+    if now - newest.snapshot_at > max_age:
+        age = format_span(now - newest.snapshot_at)
+        click.echo(f"lexport: the newest complete snapshot is {age} old, more than {format_span(max_age)}", err=True)
+        return 1
+    return 0
+
+
+def newest_complete(snapshots: Sequence[SnapshotStatus]) -> SnapshotStatus | None:
+    """Find the newest complete snapshot; a list of functions counts only where the fleet was never read."""
+    fleet = [snapshot for snapshot in snapshots if snapshot.coverage != "selection"]
+    return next((snapshot for snapshot in fleet or snapshots if snapshot.status == "complete"), None)
+
+
+def _row(snapshot: SnapshotStatus, now: datetime) -> tuple[object, ...]:
+    age_s = int((now - snapshot.snapshot_at).total_seconds())
+    return tuple(age_s if name == "age_s" else getattr(snapshot, name) for name in _NAMES)

@@ -1,0 +1,22 @@
+"""``lexport views``: a DuckDB file whose views show a dataset."""
+
+from __future__ import annotations
+
+import click
+
+from lexport.cli.options import option
+
+
+@click.command(name="views")
+@click.argument("dest")
+@option("--db", required=True, metavar="FILE", help="DuckDB file to write; replaced if an earlier run wrote it.")
+def command(dest: str, db: str) -> None:
+    """Write a DuckDB file with views of the dataset in DEST, for the DuckDB command line and BI tools.
+
+    The views look at DEST when they are queried: run this once, and again after an upgrade of lexport.
+    """
+    from lexport.cli.running import run_async
+    from lexport.dataset.views import views
+
+    run_async(lambda: views(dest, db=db))
+    click.echo(f"wrote {db}; try: duckdb {db} 'FROM runtimes'", err=True)

@@ -1,0 +1,318 @@
+"""DEST -> Dataset: the committed snapshots, their files, and what each table name means in SQL.
+
+A snapshot exists exactly when ``_runs/<snapshot_id>.json`` does; nothing else on disk is believed.
+The three name spaces are defined here once, for ``sql`` and for ``views``: they differ in where rows come from alone.
+"""
+
+# ruff: noqa: S608 - names and texts in SQL go through quote_name and quote_text
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from lexport import columns, manifest
+from lexport.columns import Type
+from lexport.errors import NoSnapshotError, RunError, SettingsError, ViewError
+from lexport.manifest import Manifest, ScopeEntry
+from lexport.model import Scope
+from lexport.store.local import LocalStore
+
+DEFAULT_MAX_SKEW = timedelta(hours=36)
+
+TABLE_NAMES = tuple(table.name for table in columns.TABLES)
+
+# --- the dataset --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """A destination with at least one commit. ``manifests`` are newest first."""
+
+    root: Path
+    manifests: tuple[Manifest, ...]
+
+    @property
+    def newest(self) -> Manifest:
+        """The newest commit, whatever it covers."""
+        return self.manifests[0]
+
+    def latest(self) -> dict[Scope, Manifest]:
+        """Return, for each account-region, the newest snapshot that read all of it."""
+        latest: dict[Scope, Manifest] = {}
+        for snapshot in self.manifests:
+            for entry in snapshot.scopes:
+                if entry.coverage == "fleet" and entry.status == "complete":
+                    latest.setdefault(_scope(entry), snapshot)
+        return latest
+
+    def files(self, table: str, snapshots: Iterable[Manifest] | None = None) -> tuple[Path, ...]:
+        """List the committed files of a table, newest first; of all snapshots, or of some."""
+        return tuple(
+            self.root / entry.path
+            for snapshot in (self.manifests if snapshots is None else snapshots)
+            for entry in snapshot.files
+            if entry.table == table
+        )
+
+    def notices(self, *, max_skew: timedelta = DEFAULT_MAX_SKEW, now: datetime | None = None) -> tuple[str, ...]:
+        """Say, one line each, what a reader of the plain table names should know about them."""
+        now = datetime.now(UTC) if now is None else now
+        latest = self.latest()
+        if not latest:
+            return ("no account-region was ever read whole: plain table names are empty, use snapshot.<table>",)
+        lines = []
+        by_age = sorted(latest.items(), key=lambda item: item[1].snapshot_at)
+        (oldest_scope, oldest), (_, newest) = by_age[0], by_age[-1]
+        if newest.snapshot_at - oldest.snapshot_at > max_skew:
+            lines.append(
+                f"the latest parts differ in age by more than {format_span(max_skew)}: {_title(oldest_scope)} is "
+                f"{format_span(now - oldest.snapshot_at)} old, the newest {format_span(now - newest.snapshot_at)}"
+            )
+        lines += self._incomplete(latest)
+        return tuple(lines)
+
+    def _incomplete(self, latest: dict[Scope, Manifest]) -> Iterator[str]:
+        """Name the account-regions whose newest reading was not whole, as shown from before or not shown."""
+        newest_entry: dict[Scope, tuple[Manifest, ScopeEntry]] = {}
+        for snapshot in self.manifests:
+            for entry in snapshot.scopes:
+                if entry.coverage == "fleet":
+                    newest_entry.setdefault(_scope(entry), (snapshot, entry))
+        older = [(s, e) for s, (_, e) in newest_entry.items() if e.status != "complete" and s in latest]
+        absent = [
+            # A region that was never switched on holds nothing to miss.
+            (s, e)
+            for s, (_, e) in newest_entry.items()
+            if e.status not in {"complete", "unavailable"} and s not in latest
+        ]
+        if older:
+            since = max(newest_entry[scope][0].snapshot_id for scope, _ in older)
+            yield f"a newer snapshot ({since}) is not whole, an older one is shown for {_some(older)}"
+        if absent:
+            yield f"never read whole, so not in plain table names: {_some(absent)}; see snapshot.errors"
+
+
+def open_dataset(dest: str | os.PathLike[str]) -> Dataset:
+    """Read the commits of a destination.
+
+    Raises SettingsError where DEST is no dataset, NoSnapshotError where it holds no commit, RunError where a manifest
+    is damaged. Blocking.
+    """
+    text = os.fspath(dest)
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
+        raise SettingsError(f"DEST {text}: only local folders can be read", option="DEST")
+    root = Path(text).resolve()
+    try:
+        names = _names(root)
+        runs = _names(root / manifest.RUNS) if manifest.RUNS in names else []
+    except FileNotFoundError as error:
+        raise SettingsError(f"DEST {text} does not exist", option="DEST") from error
+    except NotADirectoryError as error:
+        raise SettingsError(f"DEST {text} is a file, not a folder", option="DEST") from error
+    except OSError as error:
+        raise SettingsError(f"DEST {text} cannot be read: {error.strerror}", option="DEST") from error
+    ids = sorted((name[:-5] for name in runs if name.endswith(".json") and manifest.is_ulid(name[:-5])), reverse=True)
+    if not ids:
+        known = {*TABLE_NAMES, manifest.RUNS, manifest.STAGING, manifest.LATEST_HINT, manifest.PACKAGES}
+        if manifest.RUNS in names or all(name in known or name.startswith(".") for name in names):
+            raise NoSnapshotError(f"{text} holds no snapshot yet; run: lexport snapshot {text}", destination=text)
+        raise SettingsError(f"DEST {text} is not a lexport dataset: it has no {manifest.RUNS} folder", option="DEST")
+    store = LocalStore(root)
+    return Dataset(root=root, manifests=tuple(_read_manifest(store, snapshot_id) for snapshot_id in ids))
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def _read_manifest(store: LocalStore, snapshot_id: str) -> Manifest:
+    path = manifest.run_path(snapshot_id)
+    try:
+        found = Manifest.from_json(store.read(path))
+    except OSError as error:
+        raise RunError(f"cannot read {store.root / path}: {error.strerror}") from error
+    except ValueError as error:
+        raise RunError(f"cannot use {store.root / path}: {error}; restore the file, or move it away") from error
+    if found.snapshot_id != snapshot_id:
+        raise RunError(f"cannot use {store.root / path}: it is the manifest of {found.snapshot_id}")
+    return found
+
+
+def _scope(entry: ScopeEntry) -> Scope:
+    return Scope(account_id=entry.account_id, region=entry.region)
+
+
+def _title(scope: Scope) -> str:
+    return f"{scope.account_id} {scope.region}"
+
+
+def _some(entries: list[tuple[Scope, ScopeEntry]], most: int = 3) -> str:
+    ordered = sorted(entries, key=lambda item: _title(item[0]))
+    named = ", ".join(f"{_title(scope)} ({entry.status})" for scope, entry in ordered[:most])
+    return named + (f" and {len(ordered) - most} more" if len(ordered) > most else "")
+
+
+def format_span(span: timedelta) -> str:
+    """Write a time span in its two largest units: ``3d 4h``, ``36h``, ``12m``."""
+    seconds = max(0, int(span.total_seconds()))
+    days, hours, minutes = seconds // 86_400, seconds // 3_600, seconds // 60
+    if days >= 2:  # noqa: PLR2004 - up to two days, hours read better
+        return f"{days}d {hours % 24}h" if hours % 24 else f"{days}d"
+    if hours:
+        return f"{hours}h {minutes % 60}m" if minutes % 60 else f"{hours}h"
+    return f"{minutes}m" if minutes else f"{seconds}s"
+
+
+# --- what the names mean ------------------------------------------------------------------------------------------
+
+Space = Literal["history", "snapshot", "main"]
+SPACES: tuple[Space, ...] = ("history", "snapshot", "main")
+
+_SQL_TYPES = {
+    Type.TEXT: "VARCHAR",
+    Type.INT32: "INTEGER",
+    Type.INT64: "BIGINT",
+    Type.BOOL: "BOOLEAN",
+    Type.DOUBLE: "DOUBLE",
+    Type.TIMESTAMP: "TIMESTAMPTZ",
+}
+
+_NEWEST = "WHERE snapshot_id = (SELECT max(snapshot_id) FROM _lexport.committed)"
+_COMMITTED = "WHERE snapshot_id IN (SELECT snapshot_id FROM _lexport.committed)"
+_LATEST = "SEMI JOIN _lexport.latest_scopes USING (snapshot_id, account_id, region)"
+_LATEST_COMMITS = "SEMI JOIN _lexport.latest_scopes USING (snapshot_id)"
+
+LATEST_SCOPES = (
+    "SELECT account_id, region, max(snapshot_id) AS snapshot_id FROM history.scopes "
+    "WHERE coverage = 'fleet' AND status = 'complete' GROUP BY account_id, region"
+)
+"""The rule of ``latest``, for readers that must ask the files each time."""
+
+
+def name_spaces(
+    *, committed: str, latest_scopes: str, rows: Callable[[Space, str], str | None], manifests: str
+) -> Iterator[str]:
+    """Write the SQL that defines every table in ``main`` (latest), ``snapshot`` and ``history``.
+
+    ``committed`` selects ``snapshot_id`` of every commit; ``latest_scopes`` account_id, region and snapshot_id of every
+    latest part; ``manifests`` the manifests as ``content``. ``rows`` selects the rows of a table for one name space,
+    more than belong there if that is easier, or None where there is no file. Columns are those of ``columns``, then
+    unknown ones of newer files; a column that old files lack is NULL.
+    """
+    for schema in ("_lexport", "history", "snapshot"):
+        yield f"CREATE SCHEMA {schema}"
+    yield f"CREATE VIEW _lexport.committed AS {committed}"
+    for space in SPACES:
+        if space == "main":
+            yield f"CREATE VIEW _lexport.latest_scopes AS {latest_scopes}"
+        for table in columns.TABLES:
+            known = ", ".join(
+                f"NULL::{_SQL_TYPES[column.type]} AS {quote_name(column.name)}" for column in table.columns
+            )
+            found = _snapshots(manifests) if table is columns.SNAPSHOTS else rows(space, table.name)
+            body = f"SELECT {known} WHERE false" + (f" UNION ALL BY NAME {found}" if found else "")
+            latest = _LATEST_COMMITS if table is columns.SNAPSHOTS else _LATEST
+            condition = {"history": _COMMITTED, "snapshot": _NEWEST, "main": latest}[space]
+            yield f"CREATE VIEW {space}.{table.name} AS SELECT * FROM ({body}) AS {table.name} {condition}"
+
+
+def _snapshots(manifests: str) -> str:
+    """Read the table ``snapshots`` from the commits themselves: its own file is written after them, or not at all."""
+
+    def field(name: str) -> str:
+        return f"json_extract_string(content, '$.{name}')"
+
+    text = ", ".join(
+        f"{field(name)} AS {name}" for name in ("snapshot_id", "status", "lexport_version", "schema_version")
+    )
+    times = ", ".join(f"{field(name)}::TIMESTAMPTZ AS {name}" for name in ("snapshot_at", "committed_at"))
+    return f"SELECT {text}, {times} FROM ({manifests})"
+
+
+def quote_text(text: str) -> str:
+    """Write a text as a SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def quote_name(name: str) -> str:
+    """Write a name as a SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def escape_glob(path: str) -> str:
+    """Write a path so that DuckDB, which takes every path for a pattern, finds it and nothing else.
+
+    Raises SettingsError for a backslash, which DuckDB's patterns cannot hold.
+    """
+    if "\\" in path:
+        raise SettingsError(
+            f"DEST {path}: DuckDB cannot read below a folder with a backslash in its name", option="DEST"
+        )
+    return re.sub(r"[*?\[]", r"[\g<0>]", path)
+
+
+def one_line(error: Exception) -> str:
+    """Write DuckDB's message in one line, without its picture of the query."""
+    return " ".join(str(error).split("\n\nLINE ", maxsplit=1)[0].split())
+
+
+# --- shipped views ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShippedView:
+    """One file of ``sql/``: the head comment's question, grain and columns, and the SELECT under it."""
+
+    name: str
+    path: Path
+    question: str
+    grain: str
+    columns: dict[str, str]
+    query: str
+
+
+def sql_dir() -> Path:
+    """Return the folder of the shipped views: in the wheel ``lexport/sql``, in a checkout the top-level ``sql``."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "sql"
+    return installed if installed.is_dir() else package.parents[1] / "sql"
+
+
+def shipped_views() -> tuple[ShippedView, ...]:
+    """Read every shipped view, in the order of the file names."""
+    return tuple(read_view(path) for path in sorted(sql_dir().glob("[0-9]*_*.sql")))
+
+
+_HEAD = re.compile(r"-- (?:(?P<part>question|grain)|column (?P<column>\w+)): (?P<text>.+)")
+
+
+def read_view(path: Path) -> ShippedView:
+    """Read one view file; raises ViewError where its head lacks question, grain or columns."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    parts: dict[str, str] = {}
+    described: dict[str, str] = {}
+    head = 0
+    for head, line in enumerate(lines):
+        if not line.startswith("--"):
+            break
+        found = _HEAD.fullmatch(line)
+        if found is None:
+            raise ViewError(f"{path.name}, line {head + 1}: not a line of the head: {line}", sql_file=path.name)
+        target, key = (parts, found["part"]) if found["part"] else (described, found["column"])
+        target[key] = found["text"]
+    if not {"question", "grain"} <= parts.keys() or not described:
+        raise ViewError(f"{path.name}: its head lacks question, grain or columns", sql_file=path.name)
+    return ShippedView(
+        name=path.stem.split("_", 1)[1],
+        path=path,
+        question=parts["question"],
+        grain=parts["grain"],
+        columns=described,
+        query="\n".join(lines[head:]).strip().removesuffix(";"),
+    )

@@ -1,0 +1,237 @@
+"""DEST, one SELECT -> Arrow. DuckDB in memory, with the committed files alone in its reach."""
+
+# ruff: noqa: S608 - names and texts in SQL go through quote_name and quote_text
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import groupby
+from pathlib import Path
+from typing import NoReturn
+
+import anyio.to_thread
+import duckdb
+import pyarrow as pa
+
+from lexport.dataset.open import (
+    DEFAULT_MAX_SKEW,
+    TABLE_NAMES,
+    Dataset,
+    Space,
+    escape_glob,
+    name_spaces,
+    one_line,
+    open_dataset,
+    quote_name,
+    quote_text,
+    shipped_views,
+)
+from lexport.errors import LexportError, QueryError, RunError, ViewError
+from lexport.manifest import Manifest, run_path
+
+_BATCH_ROWS = 10_000  # some 20 MB of the widest table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a query gives: a reader that streams its rows, and what to know about them."""
+
+    reader: pa.RecordBatchReader
+    dataset: Dataset
+
+    def notices(self, *, max_skew: timedelta = DEFAULT_MAX_SKEW) -> tuple[str, ...]:
+        """Say what a reader of the plain table names should know."""
+        return self.dataset.notices(max_skew=max_skew)
+
+
+async def sql(dest: str | os.PathLike[str], query: str) -> pa.Table:
+    """Answer one SELECT over a dataset, as an Arrow table.
+
+    Plain table names are the latest of each account-region, ``snapshot.<table>`` the newest commit, ``history.<table>``
+    all commits. Raises QueryError where the query is no SELECT or DuckDB refuses it.
+    Cancelled: DuckDB is interrupted; its thread ends by itself.
+    """
+    running: list[duckdb.DuckDBPyConnection] = []
+    try:
+        return await anyio.to_thread.run_sync(_read_all, dest, query, running, abandon_on_cancel=True)
+    except anyio.get_cancelled_exc_class():
+        for connection in running:
+            with suppress(duckdb.Error):  # it has ended meanwhile
+                connection.interrupt()
+        raise
+
+
+def _read_all(dest: str | os.PathLike[str], query: str, running: list[duckdb.DuckDBPyConnection]) -> pa.Table:
+    with open_result(dest, query, running=running) as result:
+        return result.reader.read_all()
+
+
+@contextmanager
+def open_result(
+    dest: str | os.PathLike[str], query: str, *, running: list[duckdb.DuckDBPyConnection] | None = None
+) -> Iterator[Result]:
+    """Answer one SELECT over a dataset as a stream of Arrow batches, in bounded memory. Blocking.
+
+    ``running``, if given, receives the connection, so that another thread can interrupt it.
+    """
+    statement = _one_select(query)
+    dataset = open_dataset(dest)
+    # DuckDB spills big sorts to disk: into a folder of ours that goes away, never into the working folder.
+    with tempfile.TemporaryDirectory(prefix="lexport-sql-", ignore_cleanup_errors=True) as spill:
+        connection = duckdb.connect(":memory:")
+        try:
+            if running is not None:
+                running.append(connection)
+            _define(connection, dataset)
+            _lock(connection, dataset, spill)
+            try:
+                # DuckDB 2 lets a WITH write (COPY, INSERT) and still calls that a SELECT, but only at the very top: so
+                # a statement that binds as a subquery only reads. This binds, it does not run.
+                connection.sql(f"FROM (\n{statement}\n)")
+                reader = connection.sql(statement).to_arrow_reader(_BATCH_ROWS)
+            except (duckdb.Error, OSError, pa.ArrowException) as error:
+                _refuse(error)
+            yield Result(reader=pa.RecordBatchReader.from_batches(reader.schema, _batches(reader)), dataset=dataset)
+        finally:
+            connection.close()
+
+
+def _one_select(query: str) -> str:
+    try:
+        statements = duckdb.extract_statements(query)
+    except duckdb.Error as error:
+        _refuse(error)
+    if len(statements) != 1:
+        raise QueryError(f"expected one SELECT statement, got {len(statements)}")
+    if statements[0].type != duckdb.StatementType.SELECT:
+        kind = statements[0].type.name
+        raise QueryError(f"only SELECT is allowed, this is {kind}; to write a file, use: lexport sql -o FILE")
+    return _without_end(str(statements[0].query))
+
+
+def _without_end(statement: str) -> str:
+    """Cut the semicolons, and the comments after them, off the end of one statement."""
+    text = statement.encode()
+    end = len(text)
+    for offset, kind in reversed(duckdb.tokenize(statement)):  # offsets count bytes
+        if kind != duckdb.token_type.comment and text[offset : offset + 1] != b";":
+            break
+        end = offset
+    return text[:end].decode()
+
+
+def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    while True:
+        try:
+            batch = reader.read_next_batch()
+        except StopIteration:
+            return
+        except (duckdb.Error, OSError, pa.ArrowException) as error:  # the query failed on a later row
+            _refuse(error)
+        yield batch
+
+
+def _define(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
+    """Create every name over explicit lists of committed files."""
+    latest = dataset.latest()
+    latest_ids = {snapshot.snapshot_id for snapshot in latest.values()}
+    members: dict[Space, tuple[Manifest, ...]] = {
+        "history": dataset.manifests,
+        "snapshot": (dataset.newest,),
+        "main": tuple(snapshot for snapshot in dataset.manifests if snapshot.snapshot_id in latest_ids),
+    }
+    runs = [dataset.root / run_path(snapshot.snapshot_id) for snapshot in dataset.manifests]
+    statements = name_spaces(
+        committed=_values(("snapshot_id",), [(snapshot.snapshot_id,) for snapshot in dataset.manifests]),
+        latest_scopes=_values(
+            ("account_id", "region", "snapshot_id"),
+            [(scope.account_id, scope.region, snapshot.snapshot_id) for scope, snapshot in latest.items()],
+        ),
+        rows=lambda space, table: _rows(dataset, members[space], table),
+        manifests=f"SELECT content FROM read_text({_paths(runs)})",
+    )
+    connection.execute("SET TimeZone = 'UTC'")
+    try:
+        for statement in statements:
+            connection.execute(statement)
+    except duckdb.Error as error:
+        raise RunError(f"cannot read the dataset {dataset.root}: {one_line(error)}") from error
+    for view in shipped_views():
+        try:
+            connection.execute(f"CREATE VIEW main.{quote_name(view.name)} AS {view.query}")
+        except duckdb.Error as error:
+            raise ViewError(
+                f"{view.path.name} does not fit the dataset: {one_line(error)}", sql_file=view.path.name
+            ) from error
+
+
+def _rows(dataset: Dataset, snapshots: tuple[Manifest, ...], table: str) -> str | None:
+    """Select all rows of some snapshots' files.
+
+    Files that one release wrote have the same columns, so DuckDB need open only one of each release to know them all.
+    """
+    parts = [
+        f"SELECT * FROM read_parquet({_paths(files)}, hive_partitioning = false)"
+        for _, group in groupby(
+            sorted(snapshots, key=_release, reverse=True),
+            key=_release,
+        )
+        if (files := dataset.files(table, group))
+    ]
+    return " UNION ALL BY NAME ".join(parts) or None
+
+
+def _release(snapshot: Manifest) -> tuple[str, str]:
+    return snapshot.schema_version, snapshot.lexport_version
+
+
+def _paths(paths: Iterable[Path]) -> str:
+    return "[" + ", ".join(quote_text(escape_glob(str(path))) for path in paths) + "]"
+
+
+def _values(names: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    if not rows:
+        return "SELECT " + ", ".join(f"NULL::VARCHAR AS {name}" for name in names) + " WHERE false"
+    body = ", ".join("(" + ", ".join(map(quote_text, row)) + ")" for row in rows)
+    return f"SELECT * FROM (VALUES {body}) AS given({', '.join(names)})"
+
+
+def _lock(connection: duckdb.DuckDBPyConnection, dataset: Dataset, spill: str) -> None:
+    """Take everything away from the query but the dataset: files, network, extensions, settings, Python's variables."""
+    folders = {f"{dataset.root}/", f"{escape_glob(str(dataset.root))}/"}  # paths are checked as they are written
+    for statement in (
+        f"SET allowed_directories = [{', '.join(map(quote_text, sorted(folders)))}]",
+        f"SET temp_directory = {quote_text(spill)}",
+        "SET autoinstall_known_extensions = false",
+        "SET autoload_known_extensions = false",
+        "SET allow_community_extensions = false",
+        "SET python_enable_replacements = false",
+        "SET enable_external_access = false",
+        "SET lock_configuration = true",
+    ):
+        connection.execute(statement)
+
+
+def _refuse(error: Exception) -> NoReturn:
+    """Raise our error for DuckDB's; those of Arrow's stream carry DuckDB's text alone."""
+    if isinstance(error, LexportError):
+        raise error
+    line = one_line(error)
+    if line.startswith(("IO Error", "Out of Memory Error", "Internal Error", "FATAL Error")):
+        raise RunError(f"the query broke off: {line}") from error
+    if line.startswith("Permission Error"):
+        raise QueryError(f"a query reads the tables of its dataset and nothing else: {line}") from error
+    if "Table with name" in line:
+        views = ", ".join(view.name for view in shipped_views())
+        raise QueryError(
+            f"{line.split(' Did you mean')[0]} Tables: {', '.join(TABLE_NAMES)}; "
+            f"each also as snapshot.<table> and history.<table>. Views: {views}"
+        ) from error
+    if "must be at the top level" in line:
+        raise QueryError("only SELECT is allowed, and this WITH holds a statement that writes") from error
+    raise QueryError(f"{line} (see lexport schema for tables and columns)") from error

@@ -1,0 +1,139 @@
+"""DEST -> a DuckDB file with the same names as ``sql``, for the DuckDB command line and BI tools.
+
+It holds no rows. Its views look at the folders when they are queried, so they stay right as snapshots come and go.
+"""
+
+# ruff: noqa: S608 - names and texts in SQL go through quote_name and quote_text
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import anyio.to_thread
+import duckdb
+
+from lexport import columns
+from lexport.dataset.open import (
+    LATEST_SCOPES,
+    SPACES,
+    Dataset,
+    escape_glob,
+    name_spaces,
+    one_line,
+    open_dataset,
+    quote_name,
+    quote_text,
+    shipped_views,
+)
+from lexport.errors import RunError, SettingsError, ViewError, WriteError
+from lexport.manifest import RUNS
+
+_MARK = "lexport: "
+"""Every view of ours has a comment that begins so; a file with anything else in it is not ours to replace."""
+
+_READABLE_SINCE = "v1.2.0"  # by the DuckDB inside BI tools, which is older than ours
+
+_OUR_SCHEMAS = ("_lexport", "history", "snapshot")
+
+
+async def views(dest: str | os.PathLike[str], *, db: str | os.PathLike[str]) -> None:
+    """Write a DuckDB file whose views show a dataset, or replace one that an earlier call wrote.
+
+    Raises SettingsError where ``db`` is something else, ViewError where a shipped view does not fit.
+    Cancelled: the file is whole, old or new.
+    """
+    await anyio.to_thread.run_sync(_write, dest, Path(db))
+
+
+def _write(dest: str | os.PathLike[str], db: Path) -> None:
+    target = db.resolve()
+    dataset = open_dataset(dest)
+    _check_target(target)
+    draft = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    try:
+        with duckdb.connect(str(draft), config={"storage_compatibility_version": _READABLE_SINCE}) as connection:
+            draft.chmod(0o600)
+            _define(connection, dataset)
+        draft.replace(target)
+    except duckdb.IOException as error:
+        raise WriteError(f"cannot write {target}: {one_line(error)}", path=str(target)) from error
+    except OSError as error:
+        raise WriteError(f"cannot write {target}: {error.strerror}", path=str(target)) from error
+    except duckdb.Error as error:
+        raise RunError(f"cannot make views of {dataset.root}: {one_line(error)}") from error
+    finally:
+        for leftover in (draft, draft.with_name(draft.name + ".wal")):
+            with suppress(FileNotFoundError):
+                leftover.unlink()
+
+
+def _check_target(target: Path) -> None:
+    """Refuse to write over what is not ours."""
+    if target.name.split(".")[0] in {*_OUR_SCHEMAS, "main"}:
+        raise SettingsError(f"--db {target}: DuckDB takes the file's name for a schema; choose another", option="--db")
+    if not target.parent.is_dir():
+        raise SettingsError(f"--db {target}: the folder does not exist", option="--db")
+    if not target.exists():
+        return
+    if not target.is_file():
+        raise SettingsError(f"--db {target} is not a file", option="--db")
+    try:
+        with duckdb.connect(str(target), read_only=True, config={"enable_external_access": "false"}) as connection:
+            foreign = _foreign_names(connection)
+    except duckdb.Error as error:
+        raise SettingsError(
+            f"--db {target} is no DuckDB file that can be replaced: {one_line(error)}", option="--db"
+        ) from error
+    if foreign:
+        raise SettingsError(
+            f"--db {target} holds other things, it is left alone: {', '.join(foreign[:3])}", option="--db"
+        )
+
+
+def _foreign_names(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    found = connection.execute(
+        "SELECT schema_name || '.' || table_name FROM duckdb_tables() WHERE NOT internal "
+        "UNION ALL SELECT schema_name || '.' || view_name FROM duckdb_views() "
+        "WHERE NOT internal AND NOT coalesce(starts_with(comment, ?), false) "
+        "UNION ALL SELECT schema_name || '.' || sequence_name FROM duckdb_sequences() "
+        "UNION ALL SELECT schema_name || '.' || function_name FROM duckdb_functions() "
+        "WHERE NOT internal AND function_type LIKE '%macro' "
+        "UNION ALL SELECT schema_name FROM duckdb_schemas() WHERE NOT internal AND NOT list_contains(?, schema_name)",
+        [_MARK, list(_OUR_SCHEMAS)],
+    ).fetchall()
+    return [str(name) for (name,) in found]
+
+
+def _define(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
+    root = escape_glob(str(dataset.root))
+    is_run = "regexp_matches(parse_filename({}), '^[0-7][0-9A-HJKMNP-TV-Z]{{25}}[.]json$')"
+    runs = quote_text(f"{root}/{RUNS}/*.json")
+
+    def rows(table: str) -> str | None:
+        if not dataset.files(table):
+            return None  # a table that no release has written here yet
+        files = quote_text(f"{root}/{table}/*/*.parquet")
+        return f"SELECT * FROM read_parquet({files}, hive_partitioning = false, union_by_name = true)"
+
+    for statement in name_spaces(
+        committed=f"SELECT parse_filename(file, true) AS snapshot_id FROM glob({runs}) WHERE {is_run.format('file')}",
+        latest_scopes=LATEST_SCOPES,
+        rows=lambda _space, table: rows(table),
+        manifests=f"SELECT content FROM read_text({runs}) WHERE {is_run.format('filename')}",
+    ):
+        connection.execute(statement)
+    comments = {"_lexport.committed": "Every committed snapshot.", "_lexport.latest_scopes": "What plain names show."}
+    comments |= {f"{space}.{table.name}": table.meaning for space in SPACES for table in columns.TABLES}
+    for view in shipped_views():
+        name = f"main.{quote_name(view.name)}"
+        try:
+            connection.execute(f"CREATE VIEW {name} AS {view.query}")
+        except duckdb.Error as error:
+            raise ViewError(
+                f"{view.path.name} does not fit the dataset: {one_line(error)}", sql_file=view.path.name
+            ) from error
+        comments[name] = view.question
+    for name, text in comments.items():
+        connection.execute(f"COMMENT ON VIEW {name} IS {quote_text(_MARK + text)}")

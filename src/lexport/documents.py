@@ -1,0 +1,52 @@
+"""Bytes -> JSON value, once and fast; slowly and exactly where the fast way would lose something. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from math import isfinite
+from typing import Any
+
+import orjson
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # NUL and lone surrogates: no column of any warehouse holds them
+_ESCAPED_NUL = b"\\u0000"
+
+
+def parse_document(body: bytes, *, is_exact: bool = False) -> tuple[Any, int]:
+    """Parse a body; return the value and how many characters were replaced by U+FFFD since no table can hold them.
+
+    ``is_exact`` keeps integers beyond 64 bits, which orjson reads as floats. Numbers that are no numbers (NaN, 1e999)
+    become their text. Raises ValueError for what is no JSON, or is nested too deep to read.
+    """
+    if not is_exact and _ESCAPED_NUL not in body:
+        try:
+            return orjson.loads(body), 0
+        except orjson.JSONDecodeError:
+            pass  # it may be a lone surrogate or broken UTF-8, which the standard library reads
+    text = body.decode("utf-8", "replace")
+    broken = text.count("\ufffd") - body.count("\ufffd".encode())
+    try:
+        value, cleaned = _clean(json.loads(text, parse_constant=str, parse_float=_float))
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    return value, cleaned + broken
+
+
+def _float(text: str) -> float | str:
+    value = float(text)
+    return value if isfinite(value) else text
+
+
+def _clean(value: Any) -> tuple[Any, int]:
+    kind = value.__class__
+    if kind is str:
+        return _UNSTORABLE.subn("\ufffd", value)
+    if kind is list:
+        parts = [_clean(item) for item in value]
+        return [item for item, _ in parts], sum(count for _, count in parts)
+    if kind is dict:
+        pairs = [(_clean(key), _clean(item)) for key, item in value.items()]
+        cleaned = {key: item for (key, _), (item, _) in pairs}
+        return cleaned, sum(first + second for (_, first), (_, second) in pairs)
+    return value, 0

@@ -1,0 +1,173 @@
+"""Target -> pages of FunctionRef; the names whose aliases are wanted beside it.
+
+ListFunctions(ALL) enumerates functions and versions in one chain of pages. The next page is asked for when there is
+room for it, so a fleet of any size is never held in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from typing import Any
+
+from anyio.streams.memory import MemoryObjectSendStream
+
+from lexport.aws.api import Ask, LambdaApi
+from lexport.errors import FunctionGoneError, ItemError, ListingError, ServiceError
+from lexport.model import LATEST, FunctionRef, Priority, Qualifiers, Reply
+
+SEEN_KEPT = 16_384  # hashes of items since the last checkpoint, some 1.5 MB for an account-region
+PAGES_WITHOUT_NEWS = 50  # so many pages in a row that bring nothing new are an endless chain
+
+Lose = Callable[[str, str | None, ItemError], None]  # operation, function name, what happened
+
+
+class Chain:
+    """Follows the markers of one listing and raises ListingError when it repeats itself or does not end.
+
+    Markers are remembered as hashes. Items are too, back to a checkpoint that moves when ``SEEN_KEPT`` are held: a
+    sound listing brings news on every page, and an endless one runs out of it, however often its markers change.
+    """
+
+    def __init__(self, operation: str) -> None:
+        self._operation = operation
+        self._markers: set[int] = set()
+        self._seen: set[int] = set()
+        self._pages_without_news = 0
+
+    def next_marker(self, reply: Reply, items: list[Any]) -> str | None:
+        """Return the marker of the next page, None after the last one (absent, null or empty)."""
+        marker = reply.document.get("NextMarker")
+        if marker is None or marker == "":
+            return None
+        if not isinstance(marker, str):
+            raise self._error("invalid_page", "NextMarker is no text")
+        if hash(marker) in self._markers:
+            raise self._error("repeated_marker", f"a marker came again after {len(self._markers)} pages")
+        self._markers.add(hash(marker))
+        if len(self._seen) > SEEN_KEPT:
+            self._seen.clear()
+        known = len(self._seen)
+        self._seen.update(hash(item) for item in items)
+        self._pages_without_news = 0 if len(self._seen) > known else self._pages_without_news + 1
+        if self._pages_without_news >= PAGES_WITHOUT_NEWS:
+            raise self._error("endless_listing", f"{PAGES_WITHOUT_NEWS} pages in a row brought nothing new")
+        return marker
+
+    def _error(self, code: str, what: str) -> ListingError:
+        return ListingError(f"{self._operation}: {what}; the listing was given up", code=code)
+
+
+async def discover_functions(
+    api: LambdaApi,
+    ask: Ask,
+    *,
+    qualifiers: Qualifiers,
+    refs_out: MemoryObjectSendStream[Sequence[FunctionRef]],
+    found: Callable[[Sequence[FunctionRef]], None],
+    lose: Lose,
+    note: Callable[[str], None],
+) -> None:
+    """List every function and version; ``found`` sees each page of references before it goes out. Closes ``refs_out``.
+
+    Order: as AWS lists. What was sent before an error stays sent; single items that are lost go to ``lose``.
+    """
+    async with refs_out:
+        async for page in _list_pages(api, ask, qualifiers, lose, note):
+            found(page)
+            await refs_out.send(page)
+
+
+async def _list_pages(
+    api: LambdaApi, ask: Ask, qualifiers: Qualifiers, lose: Lose, note: Callable[[str], None]
+) -> AsyncIterator[list[FunctionRef]]:
+    wants_versions = qualifiers != "latest"
+    honours_all: bool | None = None
+    chain = Chain("ListFunctions")
+    marker: str | None = None
+    while True:
+        attempt = partial(api.list_functions, marker, all_versions=wants_versions)
+        reply = await ask("ListFunctions", attempt, Priority.LISTING)
+        items = _items(reply, "Functions", "ListFunctions")
+        entries = [entry for item in items if (entry := _entry(item, "ListFunctions", lose)) is not None]
+        if wants_versions and honours_all is None and entries:
+            honours_all = any(is_qualified for _, _, is_qualified in entries)
+            if not honours_all:
+                note("the server ignored FunctionVersion=ALL; versions are listed function by function")
+        if wants_versions and honours_all is False:
+            for name in dict.fromkeys(name for name, _, _ in entries):
+                async for page in _list_versions(api, ask, name, lose):
+                    yield page
+        else:
+            yield [_ref(name, version) for name, version, _ in entries]
+        marker = chain.next_marker(reply, entries)
+        if marker is None:
+            return
+
+
+async def _list_versions(api: LambdaApi, ask: Ask, function_name: str, lose: Lose) -> AsyncIterator[list[FunctionRef]]:
+    """List the versions of one function; ``$LATEST`` is there whatever the listing says."""
+    yield [_ref(function_name, LATEST)]
+    chain = Chain("ListVersionsByFunction")
+    marker: str | None = None
+    while True:
+        attempt = partial(api.list_versions_by_function, function_name, marker)
+        try:
+            reply = await ask("ListVersionsByFunction", attempt, Priority.LISTING)
+            items = _items(reply, "Versions", "ListVersionsByFunction")
+            entries = [entry for item in items if (entry := _entry(item, "ListVersionsByFunction", lose)) is not None]
+            yield [_ref(name, version) for name, version, _ in entries if version != LATEST]
+            marker = chain.next_marker(reply, entries)
+        except ItemError as error:
+            _gone_is_no_gap(error)
+            lose("ListVersionsByFunction", function_name, error)
+            return
+        if marker is None:
+            return
+
+
+async def discover_aliases(api: LambdaApi, ask: Ask, function_name: str) -> AsyncIterator[tuple[Reply, list[Any]]]:
+    """List the aliases of one function, a page at a time: the reply and its items, unchecked."""
+    chain = Chain("ListAliases")
+    marker: str | None = None
+    try:
+        while True:
+            attempt = partial(api.list_aliases, function_name, marker)
+            reply = await ask("ListAliases", attempt, Priority.ALIASES)
+            items = _items(reply, "Aliases", "ListAliases")
+            yield reply, items
+            names = [item.get("Name") for item in items if isinstance(item, dict)]
+            marker = chain.next_marker(reply, [name for name in names if isinstance(name, str)])
+            if marker is None:
+                return
+    except FunctionGoneError as error:
+        _gone_is_no_gap(error)
+        raise
+
+
+def _gone_is_no_gap(error: ItemError) -> None:
+    """Mark a listed function that is gone since as no gap: it is not in the fleet any more."""
+    if isinstance(error, FunctionGoneError):
+        error.code, error.is_gap = "gone", False
+
+
+def _items(reply: Reply, key: str, operation: str) -> list[Any]:
+    items = reply.document.get(key)
+    if not isinstance(items, list):
+        raise ServiceError(f"{operation}: the page has no list of {key}", code="invalid_page")
+    return items
+
+
+def _entry(item: Any, operation: str, lose: Lose) -> tuple[str, str, bool] | None:
+    """Read name, version and whether the ARN is qualified; an item without a name cannot be fetched."""
+    configuration = item if isinstance(item, dict) else {}
+    name, version, arn = (configuration.get(key) for key in ("FunctionName", "Version", "FunctionArn"))
+    if not (isinstance(name, str) and name) or "\n" in name:
+        lose(operation, None, ServiceError("a listed function has no name", code="invalid_item"))
+        return None
+    is_qualified = isinstance(arn, str) and len(arn.split(":")) > 7  # noqa: PLR2004 - arn:…:function:name[:qualifier]
+    return name, version if isinstance(version, str) and version else LATEST, is_qualified
+
+
+def _ref(function_name: str, version: str) -> FunctionRef:
+    return FunctionRef(function_name=function_name, qualifier=None if version == LATEST else version)

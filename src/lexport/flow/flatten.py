@@ -1,0 +1,520 @@
+"""Reply -> rows. Pure: no await, no clock, no I/O.
+
+Every leaf of an answer ends in exactly one place: a column, a child row, or ``extra_json`` under its path.
+Only ``Code.Location`` is dropped, and what would tell a secret is replaced and said so.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Any, cast
+
+import orjson
+
+from lexport import columns
+from lexport.columns import Type
+from lexport.documents import parse_document
+from lexport.errors import FlattenError
+from lexport.hashing import ValueHasher
+from lexport.links import has_signed_link, remove_signed_links
+from lexport.model import LATEST, EnvMode, FunctionRef, Reply, Scope
+from lexport.rows import ANSWER, Rows, staged_names
+
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_INT_BITS = {Type.INT32: 31, Type.INT64: 63}
+_EXACT_FLOAT = 2.0**63  # orjson reads integers beyond 64 bits as floats
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about one answer that its rows cannot show: becomes a row of ``errors``, never a gap."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the user chose: how environment values are kept, and whether ``$LATEST`` rows are.
+
+    ``hasher`` is None exactly when ``env`` is ``none``. ``fetched_at`` is the start of the run.
+    """
+
+    env: EnvMode
+    hasher: ValueHasher | None
+    fetched_at: datetime
+    keep_latest: bool = True
+
+
+class _Inexact(Exception):  # noqa: N818 - a signal, no error
+    """An integer too long for orjson must be kept as it was sent: read the body again, exactly."""
+
+
+# --- the plan: source paths of columns.py as a tree of keys ----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """A scalar of the answer and the place of its column."""
+
+    index: int
+    type: Type
+
+
+_Handler = Callable[["_Walk", Any, str], None]
+_Node = dict[str, Any]  # key -> _Leaf, _Node or _Handler
+
+
+def _plan(table: columns.Table, prefix: str, special: Mapping[str, _Handler]) -> _Node:
+    """Grow the tree of a table's scalar columns below ``prefix``; ``special`` paths have a handler of their own."""
+    root: _Node = {}
+    places = {name: index for index, name in enumerate(staged_names(table))}
+    leaves: list[tuple[str, Any]] = [
+        (column.source, _Leaf(places[column.name], column.type))
+        for column in table.columns
+        if column.source and column.source.startswith(prefix) and column.source.removesuffix("[0]") not in special
+    ]
+    for path, what in [*leaves, *special.items()]:
+        *parents, last = path.removeprefix(prefix).split(".")
+        node = root
+        for key in parents:
+            node = node.setdefault(key, {})
+        node[last] = what
+    return root
+
+
+# --- one answer ------------------------------------------------------------------------------------------------------
+
+
+class _Walk:
+    """The state of one walk over one JSON object: the row it fills and what does not fit into it."""
+
+    __slots__ = ("children", "extra", "findings", "is_exact", "masks_values", "row", "where")
+
+    def __init__(self, width: int, *, masks_values: bool, is_exact: bool, where: str = "") -> None:
+        self.row: list[Any] = [None] * width
+        self.extra: dict[str, Any] = {}
+        self.findings: list[Finding] = []
+        self.children: dict[str, Any] = {}
+        self.masks_values = masks_values
+        self.is_exact = is_exact
+        self.where = where
+
+    def walk(self, node: _Node, value: dict[str, Any], path: str) -> None:
+        """Take every key of an object to its place."""
+        row = self.row
+        for key, item in value.items():
+            if item is None:  # an explicit null equals absent
+                continue
+            spec: Any = node.get(key)
+            kind = spec.__class__
+            if kind is _Leaf:
+                if item.__class__ is str and spec.type is Type.TEXT:
+                    row[spec.index] = self.text(item, path, key)
+                else:
+                    row[spec.index] = self.scalar(item, spec.type, path, key)
+            elif kind is dict:
+                if item.__class__ is dict:
+                    self.walk(spec, item, _join(path, key))
+                else:
+                    self.wrong(_join(path, key), "object", item)
+            elif spec is None:
+                self.keep(_join(path, key), item)
+            else:
+                spec(self, item, _join(path, key))
+
+    def text(self, item: str, path: str, key: str) -> str:
+        """Return a text as it may be stored."""
+        if has_signed_link(item):
+            self.findings.append(Finding("signed_link_removed", f"{self.where}{_join(path, key)}: held a signed link"))
+            return remove_signed_links(item)
+        return item
+
+    def scalar(self, item: Any, type_: Type, path: str, key: str) -> Any:
+        """Return a value of the column's type, or None after keeping the raw one."""
+        kind = item.__class__
+        if kind is int:
+            bits = _INT_BITS.get(type_)
+            if bits is not None and -(1 << bits) <= item < 1 << bits:
+                return item
+            if type_ is Type.DOUBLE and abs(item) <= 1 << 1000:
+                return float(item)
+        elif (kind is float and type_ is Type.DOUBLE and isfinite(item)) or (kind is bool and type_ is Type.BOOL):
+            return item
+        self.wrong(_join(path, key), type_.value, item)
+        return None
+
+    def wrong(self, path: str, wanted: str, item: Any) -> None:
+        """Keep a value of the wrong type under its path, and say so without telling it."""
+        self.findings.append(Finding("wrong_type", f"{self.where}{path}: wanted {wanted}, got {_json_type(item)}"))
+        self.keep(path, item)
+
+    def keep(self, path: str, item: Any) -> None:
+        """Keep a value that has no column."""
+        if self.masks_values and (path == _ENVIRONMENT or path.startswith(_BELOW_ENVIRONMENT)):
+            self.extra[path] = {"type": _json_type(item), "length": _length(item)}
+        else:
+            self.extra[path] = self.clean(item, path)
+
+    def clean(self, item: Any, path: str) -> Any:
+        """Copy a JSON value without its signed links."""
+        kind = item.__class__
+        if kind is str:
+            return self.text(item, path, "")
+        if kind is dict:
+            return {self.text(key, path, ""): self.clean(value, path) for key, value in item.items()}
+        if kind is list:
+            return [self.clean(value, path) for value in item]
+        if kind is float and not self.is_exact and abs(item) >= _EXACT_FLOAT:
+            raise _Inexact
+        return item
+
+    def extra_json(self) -> str | None:
+        """Write what has no column as stable JSON."""
+        if not self.extra:
+            return None
+        extra = {self.text(path, path, ""): value for path, value in self.extra.items()}
+        try:
+            return orjson.dumps(extra, option=orjson.OPT_SORT_KEYS).decode()
+        except (orjson.JSONEncodeError, TypeError):  # nested too deep or a number too long for it
+            return json.dumps(extra, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def _join(path: str, key: str) -> str:
+    if not key:
+        return path
+    step = key if _PLAIN_KEY.fullmatch(key) else f"[{json.dumps(key, ensure_ascii=False)}]"
+    return step if not path else f"{path}.{step}"
+
+
+def _json_type(item: Any) -> str:
+    return {str: "string", bool: "boolean", int: "number", float: "number", list: "array", dict: "object"}[
+        item.__class__
+    ]
+
+
+def _length(item: Any) -> int:
+    return len(item) if isinstance(item, str | list | dict) else len(json.dumps(item))
+
+
+# --- the paths that are more than one scalar -------------------------------------------------------------------------
+
+
+def _last_modified(walk: _Walk, item: Any, path: str) -> None:
+    if item.__class__ is not str:
+        walk.wrong(path, "text", item)
+        return
+    walk.row[_LAST_MODIFIED] = walk.text(item, path, "")
+    try:
+        at = datetime.fromisoformat(item)
+        if at.tzinfo is None:
+            raise ValueError("no offset")  # noqa: TRY301 - one road for all that is no instant
+        walk.row[_LAST_MODIFIED_AT] = at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        if item:
+            walk.findings.append(Finding("wrong_type", f"{path}: wanted an ISO 8601 instant, got other text"))
+
+
+def _function_arn(walk: _Walk, item: Any, path: str) -> None:
+    if item.__class__ is not str:
+        walk.wrong(path, "text", item)
+        return
+    # arn:partition:lambda:region:account:function:name[:qualifier]
+    walk.row[_FUNCTION_ARN] = walk.text(":".join(item.split(":")[:7]), path, "")
+
+
+def _architectures(walk: _Walk, item: Any, path: str) -> None:
+    if item.__class__ is list and len(item) == 1 and item[0].__class__ is str:
+        walk.row[_ARCHITECTURE] = walk.text(item[0], path, "")
+    elif item not in ([], [None]):
+        walk.wrong(path, "array of one text", item)
+
+
+def _text_array(index: int) -> _Handler:
+    def handle(walk: _Walk, item: Any, path: str) -> None:
+        if item.__class__ is list and all(part.__class__ is str for part in item):
+            texts = [walk.text(part, path, "") for part in item]
+            walk.row[index] = orjson.dumps(texts).decode()
+        else:
+            walk.wrong(path, "array of texts", item)
+
+    return handle
+
+
+def _texts(name: str) -> _Handler:
+    """Collect the texts of an array as child rows."""
+
+    def handle(walk: _Walk, item: Any, path: str) -> None:
+        if item.__class__ is not list:
+            walk.wrong(path, "array", item)
+            return
+        kept = walk.children.setdefault(name, [])
+        for position, part in enumerate(item):
+            if part.__class__ is str:
+                kept.append(walk.text(part, path, ""))
+            elif part is not None:
+                walk.wrong(f"{path}[{position}]", "text", part)
+
+    return handle
+
+
+def _objects(table: columns.Table, prefix: str) -> _Handler:
+    """Collect the objects of an array as child rows with a position and an ``extra_json`` of their own."""
+    plan = _plan(table, prefix + ".", {})
+    width, position_at, extra_at = len(staged_names(table)), _place(table, "position"), _place(table, "extra_json")
+
+    def handle(walk: _Walk, item: Any, path: str) -> None:
+        if item.__class__ is not list:
+            walk.wrong(path, "array", item)
+            return
+        kept = walk.children.setdefault(table.name, [])
+        for position, part in enumerate(item):
+            if part.__class__ is dict:
+                child = _Walk(width, masks_values=False, is_exact=walk.is_exact, where=f"{path}[{position}].")
+                child.walk(plan, part, "")
+                child.row[position_at] = position
+                child.row[extra_at] = child.extra_json()
+                walk.findings += child.findings
+                kept.append(child.row)
+            elif part is not None:
+                walk.wrong(f"{path}[{position}]", "object", part)
+
+    return handle
+
+
+def _pairs(name: str) -> _Handler:
+    """Collect the pairs of a map of texts as child rows."""
+
+    def handle(walk: _Walk, item: Any, path: str) -> None:
+        if item.__class__ is not dict:
+            walk.wrong(path, "object", item)
+            return
+        kept: dict[str, str] = {}
+        for key, value in item.items():
+            if value.__class__ is str:
+                kept[key] = value
+            elif value is not None:
+                walk.wrong(_join(path, key), "text", value)
+        walk.children[name] = (kept, path)
+
+    return handle
+
+
+def _dropped(walk: _Walk, item: Any, path: str) -> None:
+    """Code.Location: never stored, in any mode."""
+
+
+def _place(table: columns.Table, name: str) -> int:
+    return staged_names(table).index(name)
+
+
+_LAST_MODIFIED = _place(columns.FUNCTIONS, "last_modified")
+_LAST_MODIFIED_AT = _place(columns.FUNCTIONS, "last_modified_at")
+_FUNCTION_ARN = _place(columns.FUNCTIONS, "function_arn")
+_ARCHITECTURE = _place(columns.FUNCTIONS, "architecture")
+_FUNCTION_NAME = _place(columns.FUNCTIONS, "function_name")
+_VERSION = _place(columns.FUNCTIONS, "version")
+_EXTRA_JSON = _place(columns.FUNCTIONS, "extra_json")
+_FETCHED_AT = _place(columns.FUNCTIONS, "fetched_at")
+_CARRIED_FORWARD = _place(columns.FUNCTIONS, "carried_forward")
+_ANSWER = _place(columns.FUNCTIONS, ANSWER)
+_WIDTH = len(staged_names(columns.FUNCTIONS))
+_ENVIRONMENT = "Configuration.Environment"
+_BELOW_ENVIRONMENT = (_ENVIRONMENT + ".", _ENVIRONMENT + "[")
+
+_FUNCTION_PLAN = _plan(
+    columns.FUNCTIONS,
+    "",
+    {
+        "Configuration.LastModified": _last_modified,
+        "Configuration.FunctionArn": _function_arn,
+        "Configuration.Architectures": _architectures,
+        "Configuration.ImageConfigResponse.ImageConfig.EntryPoint": _text_array(
+            _place(columns.FUNCTIONS, "image_config_entry_point")
+        ),
+        "Configuration.ImageConfigResponse.ImageConfig.Command": _text_array(
+            _place(columns.FUNCTIONS, "image_config_command")
+        ),
+        "Configuration.VpcConfig.SubnetIds": _texts("subnets"),
+        "Configuration.VpcConfig.SecurityGroupIds": _texts("security_groups"),
+        "Configuration.Layers": _objects(columns.LAYERS, "Configuration.Layers[]"),
+        "Configuration.FileSystemConfigs": _objects(columns.FILE_SYSTEMS, "Configuration.FileSystemConfigs[]"),
+        "Configuration.Environment.Variables": _pairs("env_vars"),
+        "Tags": _pairs("tags"),
+        "Code.Location": _dropped,
+    },
+)
+
+
+def flatten_function(
+    reply: Reply, ref: FunctionRef, *, scope: Scope, rules: Rules, answer: str, rows: Rows
+) -> tuple[str, list[Finding]]:
+    """Turn one GetFunction answer into one row of ``functions`` and its child rows, and append them to ``rows``.
+
+    Shape: nested dict -> one value per column of ``columns.FUNCTIONS``; absent -> None, never 0 or "".
+    Units: as AWS gives them: memory_size in MB, timeout in seconds, code_size in bytes.
+    Loses: nothing; unknown fields go to ``extra_json``, a wrong type becomes None and a Finding beside the row.
+    Returns the version that came back and the findings; raises FlattenError where no version can be told.
+    Source: AWS Lambda API reference, GetFunction, "Response Syntax".
+    """
+    try:
+        walk = _walk_function(reply.document, rules, is_exact=False)
+    except _Inexact:
+        document, _ = parse_document(reply.body, is_exact=True)
+        walk = _walk_function(document, rules, is_exact=True)
+    row, children = walk.row, walk.children
+    if reply.cleaned:
+        walk.findings.append(Finding("cleaned_text", f"{reply.cleaned} characters that no table can hold replaced"))
+
+    name = row[_FUNCTION_NAME] or ref.function_name
+    version = row[_VERSION] or (None if ref.is_alias else ref.qualifier or LATEST)
+    if version is None:
+        raise FlattenError("the answer for an alias does not tell its version", code="no_version")
+    row[0], row[1] = scope.account_id, scope.region
+    row[_FUNCTION_NAME] = name
+    row[_VERSION] = version
+    row[_FETCHED_AT] = rules.fetched_at
+    row[_CARRIED_FORWARD] = False
+    row[_EXTRA_JSON] = walk.extra_json()
+    row[_ANSWER] = answer
+    if "tags" in children:
+        pairs, path = children["tags"]
+        keys = [walk.text(key, path, "") for key in pairs]
+        values = [walk.text(value, path, "") for value in pairs.values()]
+        rows.extend(columns.TAGS, *_repeat(len(keys), *row[:2], name), keys, values, [answer] * len(keys))
+    if version != LATEST or rules.keep_latest:
+        rows.functions.append(row)
+        _add_children(walk, (*row[:2], name, version), rules, answer, rows)
+    rows.items += 1
+    return version, walk.findings
+
+
+def _walk_function(document: dict[str, Any], rules: Rules, *, is_exact: bool) -> _Walk:
+    walk = _Walk(_WIDTH, masks_values=rules.env != "values", is_exact=is_exact)
+    walk.walk(_FUNCTION_PLAN, document, "")
+    return walk
+
+
+def _repeat(times: int, *values: Any) -> list[list[Any]]:
+    return [[value] * times for value in values]
+
+
+def _add_children(walk: _Walk, key: tuple[Any, ...], rules: Rules, answer: str, rows: Rows) -> None:
+    """Append the child rows of one function version."""
+    children = walk.children
+    for table in (columns.SUBNETS, columns.SECURITY_GROUPS):
+        ids = children.get(table.name)
+        if ids:
+            rows.extend(table, *_repeat(len(ids), *key), ids, [answer] * len(ids))
+    for table in (columns.LAYERS, columns.FILE_SYSTEMS):
+        for row in children.get(table.name, ()):
+            row[:4] = key
+            row[-1] = answer
+            rows.append(table, *row)
+    if rules.hasher is not None and "env_vars" in children:
+        pairs, path = cast("tuple[dict[str, str], str]", children["env_vars"])
+        count = len(pairs)
+        value_hmac = rules.hasher.value_hmac
+        rows.extend(
+            columns.ENV_VARS,
+            *_repeat(count, *key),
+            [walk.text(name, path, "") for name in pairs],
+            [walk.text(value, path, "") if rules.env == "values" else None for value in pairs.values()],
+            [len(value) for value in pairs.values()],
+            [value_hmac(value) for value in pairs.values()],
+            *_repeat(count, rules.hasher.key_id, None, answer),
+        )
+
+
+# --- aliases and account settings ------------------------------------------------------------------------------------
+
+_ALIAS = _place(columns.ALIASES, "alias")
+_ALIAS_TARGET = _place(columns.ALIASES, "function_version")
+
+
+def _routing(walk: _Walk, item: Any, path: str) -> None:
+    if item.__class__ is not dict:
+        walk.wrong(path, "object", item)
+        return
+    weights = walk.children.setdefault("weights", {})
+    for version, weight in item.items():
+        value = None if weight is None else walk.scalar(weight, Type.DOUBLE, path, version)
+        if value is not None:
+            weights[walk.text(version, path, "")] = value
+
+
+_ALIAS_PLAN = _plan(columns.ALIASES, "Aliases[].", {"Aliases[].RoutingConfig.AdditionalVersionWeights": _routing})
+_ALIAS_PLAN["AliasArn"] = _dropped  # account, region, function and alias spelled once more
+
+
+def flatten_alias(
+    item: dict[str, Any], function_name: str, *, scope: Scope, answer: str, rows: Rows, body: bytes = b""
+) -> list[Finding]:
+    """Turn one item of ListAliases into a row of ``aliases`` and its ``alias_routes``, and append them.
+
+    Shape: the weights of the additional versions as sent; the first version gets what they leave of 1.
+    Loses: ``AliasArn`` only, which the key columns spell. Raises FlattenError for an item without a name.
+    Source: AWS Lambda API reference, ListAliases, AliasConfiguration.
+    """
+    walk = _Walk(len(staged_names(columns.ALIASES)), masks_values=False, is_exact=not body)
+    try:
+        walk.walk(_ALIAS_PLAN, item, "")
+        extra = walk.extra_json()
+    except _Inexact:
+        exact = next(
+            other
+            for other in parse_document(body, is_exact=True)[0]["Aliases"]
+            if isinstance(other, dict) and other.get("Name") == item.get("Name")
+        )
+        return flatten_alias(exact, function_name, scope=scope, answer=answer, rows=rows)
+    alias, target = walk.row[_ALIAS], walk.row[_ALIAS_TARGET]
+    if not alias:
+        raise FlattenError("an alias without a name", code="invalid_item")
+    key = (scope.account_id, scope.region, function_name)
+    rows.append(columns.ALIASES, *key, *walk.row[3:-2], extra, answer)
+    rows.items += 1
+    weights = dict(walk.children.get("weights", {}))
+    if target is not None:
+        rest = round(1.0 - sum(weights.values()), 12)  # 1 - 0.1 - 0.2 is not 0.7 in binary
+        weights[target] = weights.get(target, 0.0) + rest
+    count = len(weights)
+    rows.extend(
+        columns.ALIAS_ROUTES, *_repeat(count, *key, alias), list(weights), list(weights.values()), [answer] * count
+    )
+    return walk.findings
+
+
+def alias_from_call(ref: FunctionRef, version: str, *, scope: Scope, answer: str, rows: Rows) -> None:
+    """Append what a GetFunction call by alias tells of the alias: where it points; the rest is not known."""
+    rows.append(
+        columns.ALIASES,
+        scope.account_id,
+        scope.region,
+        ref.function_name,
+        ref.qualifier,
+        version,
+        *[None] * 3,
+        answer,
+    )
+
+
+_SETTINGS_PLAN = _plan(columns.ACCOUNT_SETTINGS, "", {})
+
+
+def flatten_account_settings(reply: Reply, *, scope: Scope, rows: Rows) -> tuple[int | None, list[Finding]]:
+    """Turn GetAccountSettings into a row of ``account_settings``; return AWS's own function count.
+
+    Loses: what the columns do not name; it is about the account, not about its functions.
+    Source: AWS Lambda API reference, GetAccountSettings.
+    """
+    walk = _Walk(len(staged_names(columns.ACCOUNT_SETTINGS)), masks_values=False, is_exact=True)
+    walk.walk(_SETTINGS_PLAN, reply.document, "")
+    row = walk.row
+    row[0], row[1], row[-1] = scope.account_id, scope.region, ""
+    rows.append(columns.ACCOUNT_SETTINGS, *row)
+    return row[_place(columns.ACCOUNT_SETTINGS, "function_count")], walk.findings

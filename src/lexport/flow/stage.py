@@ -1,0 +1,77 @@
+"""rows -> sorted runs on disk.
+
+Rows come in batches of plain lists and go into Arrow at once, which holds them in a third of the room. When enough are
+together they are sorted and written, a table a file, as Arrow IPC: cheap to write, cheap to read block by block.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from anyio import CapacityLimiter, to_thread
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from lexport.arrow import BLOCK_ROWS, open_run, sorted_run, staged_batch
+from lexport.columns import BY_NAME, Table
+from lexport.errors import WriteError
+from lexport.rows import Batch
+
+RUN_BYTES = 24 * 2**20  # staged rows in memory; twice that while one run is being sorted
+
+Runs = dict[str, list[Path]]
+
+
+class Stage:
+    """The folder of a run's sorted runs. ``runs`` lists them by table, in the order they were written."""
+
+    def __init__(self, folder: Path, *, file_mode: int = 0o600) -> None:
+        self.runs: Runs = defaultdict(list)
+        self._folder = folder
+        self._file_mode = file_mode
+        self._batches: dict[str, list[pa.RecordBatch]] = defaultdict(list)
+        self._bytes = 0
+        self._writer = CapacityLimiter(1)
+
+    async def drain(self, batches: MemoryObjectReceiveStream[Batch]) -> None:
+        """Stage every batch until the stream ends, then write what is left. Closes the stream.
+
+        Cancelled: runs already written stay in the folder.
+        """
+        async with aclosing(batches):
+            async for batch in batches:
+                self._add(batch)
+                if self._bytes >= RUN_BYTES:
+                    await self._write()
+        await self._write()
+
+    def _add(self, batch: Batch) -> None:
+        for name, values in batch.items():
+            arrow = staged_batch(BY_NAME[name], values)
+            self._batches[name].append(arrow)
+            self._bytes += arrow.nbytes
+
+    async def _write(self) -> None:
+        batches, self._batches, self._bytes = self._batches, defaultdict(list), 0
+        for name in list(batches):
+            path = self._folder / f"{name}-{len(self.runs[name]):04d}.arrow"
+            rows = batches.pop(name)  # let go of a table as soon as it is written
+            await to_thread.run_sync(_write_run, BY_NAME[name], rows, path, self._file_mode, limiter=self._writer)
+            self.runs[name].append(path)
+
+
+def write_columns(table: Table, values: list[list[Any]], path: Path, file_mode: int) -> None:
+    """Write column lists as one run; raises WriteError. Blocking."""
+    _write_run(table, [staged_batch(table, values)], path, file_mode)
+
+
+def _write_run(table: Table, batches: list[pa.RecordBatch], path: Path, file_mode: int) -> None:
+    rows = sorted_run(table, batches)
+    try:
+        with open_run(path, rows.schema, file_mode) as writer:
+            writer.write_table(rows.combine_chunks(), max_chunksize=BLOCK_ROWS)
+    except (OSError, pa.ArrowException) as error:
+        raise WriteError(f"cannot stage rows in {path}: {error}", path=str(path)) from error

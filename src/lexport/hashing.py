@@ -1,0 +1,114 @@
+"""The key that keeps environment values apart without telling them: HMAC-SHA-256, cut to 16 bytes.
+
+In: the key's home (variable, file, or the user's state folder). Out: value -> 32 hex digits, and the key's id.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import os
+import secrets
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from lexport.errors import SettingsError
+
+KEY_VARIABLE = "LEXPORT_HASH_KEY"
+KEY_BYTES = 32
+LEAST_KEY_BYTES = 16
+CACHED_VALUES = 4096  # values repeat over the versions of a function; at 4 KB each the cache stays below 16 MiB
+
+
+@dataclass(frozen=True, slots=True)
+class HashKey:
+    """A secret key; ``key_id`` names it and tells nothing of it."""
+
+    secret: bytes = field(repr=False)
+
+    @property
+    def key_id(self) -> str:
+        """Return 16 hex digits that only this key gives."""
+        return hmac.digest(self.secret, b"lexport hash key id", "sha256")[:8].hex()
+
+
+class ValueHasher:
+    """Hash each distinct value once, within bounds."""
+
+    def __init__(self, key: HashKey) -> None:
+        self.key_id = key.key_id
+        secret = key.secret
+
+        @lru_cache(CACHED_VALUES)
+        def value_hmac(value: str) -> str:
+            return hmac.digest(secret, value.encode(), "sha256")[:16].hex()
+
+        self.value_hmac = value_hmac
+
+
+def load_hash_key(key_file: Path | None) -> HashKey:
+    """Find the key: ``LEXPORT_HASH_KEY`` (base64), then ``key_file``, then the state folder, where it is made once.
+
+    Raises SettingsError for a key that is not base64 of 16 bytes or more, or a file that cannot be read.
+    """
+    given = os.environ.get(KEY_VARIABLE)
+    if given:
+        return _decode(given, KEY_VARIABLE)
+    if key_file is not None:
+        return _decode(_read(key_file), f"--hash-key-file {key_file}")
+    path = _state_folder() / "hash.key"
+    if not path.exists():
+        _make(path)
+    return _decode(_read(path), str(path))
+
+
+def _state_folder() -> Path:
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "lexport"
+
+
+def _make(path: Path) -> None:
+    """Create the key file, 0600; when two first runs meet, one of them wins and both read the same."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
+            file.flush()
+            os.fsync(descriptor)
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass  # the other run's key is as good
+        finally:
+            draft.unlink()
+    except OSError as error:
+        raise SettingsError(
+            f"cannot keep the hash key in {path}: {error.strerror}; "
+            f"set {KEY_VARIABLE} or --hash-key-file, or --env none",
+            option="--hash-key-file",
+        ) from error
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace")
+    except OSError as error:
+        raise SettingsError(f"cannot read the hash key {path}: {error.strerror}", option="--hash-key-file") from error
+
+
+def _decode(text: str, where: str) -> HashKey:
+    try:
+        secret = base64.b64decode(text.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        secret = b""
+    if len(secret) < LEAST_KEY_BYTES:
+        raise SettingsError(
+            f"{where} is no hash key: wanted base64 of at least {LEAST_KEY_BYTES} bytes; "
+            "make one with: openssl rand -base64 32",
+            option="--hash-key-file",
+        )
+    return HashKey(secret)

@@ -1,0 +1,64 @@
+"""N workers over pages of work. A page is shared: whoever is free takes its next item."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
+
+from anyio import EndOfStream, Lock, create_task_group
+
+from lexport.errors import ItemError, TargetError
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Pages(Protocol[T_co]):
+    """Where pages come from: the receiving end of a stream, or a spool."""
+
+    async def receive(self) -> Sequence[T_co]:
+        """Wait for the next page; raises EndOfStream after the last."""
+
+    async def aclose(self) -> None:
+        """Take no more pages."""
+
+
+async def pump(
+    work: Callable[[T], Awaitable[None]],
+    pages: Pages[T],
+    lose: Callable[[T, ItemError], None],
+    *,
+    workers: int,
+) -> None:
+    """Run ``work`` on every item of every page; what is lost goes to ``lose``. Closes ``pages``.
+
+    The next page is asked for only when the one at hand is used up, so the source is never far ahead.
+    A TargetError is not one item's: it ends the pump. Cancelled: items not begun are dropped.
+    """
+    shelf: deque[T] = deque()
+    fetching = Lock()
+
+    async def drain() -> None:
+        while True:
+            while not shelf:
+                async with fetching:  # one worker waits for the page; the rest wait for it
+                    if not shelf:
+                        try:
+                            shelf.extend(await pages.receive())
+                        except EndOfStream:
+                            return
+            item = shelf.popleft()
+            try:
+                await work(item)
+            except TargetError:
+                raise
+            except ItemError as error:
+                lose(item, error)
+
+    try:
+        async with create_task_group() as tasks:
+            for _ in range(workers):
+                tasks.start_soon(drain)
+    finally:
+        await pages.aclose()

@@ -1,0 +1,244 @@
+"""THE MAP: one snapshot, from the first check to the commit. Opens what is shared and wires the flow.
+
+check everything -> open session and pool -> enter targets -> read them, staging beside -> Parquet -> publish
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from anyio import CancelScope, create_memory_object_stream, create_task_group, current_time, to_thread
+
+from lexport import manifest
+from lexport.aws.session import open_session
+from lexport.aws.transport import open_transport
+from lexport.errors import CredentialsError, IncompleteError, RunError
+from lexport.failures import FailureKind, Failures
+from lexport.finish import write_snapshot
+from lexport.flow.choose import read_selection
+from lexport.flow.flatten import Rules
+from lexport.flow.publish import commit, last_manifest, open_destination, open_staging, remove_staging
+from lexport.flow.stage import Stage
+from lexport.hashing import KEY_VARIABLE, HashKey, ValueHasher, load_hash_key
+from lexport.manifest import Manifest
+from lexport.model import Failure, QuotaClass, Target
+from lexport.progress import Progress, Report, TargetProgress, report_nothing
+from lexport.quota.pacer import Pacer
+from lexport.quota.retry import ask
+from lexport.rows import Batch, Rows
+from lexport.settings import SnapshotSettings
+from lexport.store.local import LocalStore
+from lexport.target import ScopeOutcome, Shared, read_target
+from lexport.targets import Selection, Targets, enter_targets
+
+BATCHES_WAITING = 1  # batches of 512 answers that wait while staging writes
+MOST_CONNECTIONS = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotResult:
+    """What a run came to. ``manifest`` is the commit, or what it would have been where nothing was ``published``.
+
+    ``failures`` counts lost or odd items by kind, with one example each; ``notes`` are things to know.
+    """
+
+    snapshot_id: str
+    published: bool
+    manifest: Manifest
+    failures: tuple[tuple[FailureKind, int, Failure], ...] = field(repr=False)
+    notes: tuple[str, ...]
+    duration_s: float
+
+
+async def snapshot(
+    dest: str | Path, settings: SnapshotSettings | None = None, *, report: Report = report_nothing
+) -> SnapshotResult:
+    """Read what the settings name and publish it as one snapshot of the dataset at ``dest``.
+
+    Raises RunError: SettingsError before any call, CredentialsError where nothing may be read, IncompleteError where
+    something is missing and ``allow_partial`` is off; then nothing is published and the staging folder is kept.
+    Cancelled: nothing is published and nothing is left behind; publishing itself is not interrupted.
+    """
+    options = settings or SnapshotSettings()
+    started_s = current_time()
+    snapshot_at = options.snapshot_at or datetime.now(UTC)
+    snapshot_id = options.snapshot_id or manifest.new_ulid(snapshot_at)
+
+    # All that can be wrong without asking AWS is found here.
+    selection = read_selection(options.functions, options.functions_from) if options.is_selection else None
+    key = None if options.env == "none" else load_hash_key(options.hash_key_file)
+    store = open_destination(Path(dest), group_readable=options.group_readable)
+    folder = open_staging(store, snapshot_id)
+
+    progress = Progress()
+    _compare_key(key, store, progress)
+    run = _Run(options=options, selection=selection, key=key, progress=progress, folder=folder, snapshot_at=snapshot_at)
+    try:
+        with _one_error():
+            async with create_task_group() as tasks:
+                tasks.start_soon(report, progress)
+                outcomes = await run.read()
+                progress.stage = "writing Parquet"
+                draft = await to_thread.run_sync(
+                    partial(
+                        write_snapshot,
+                        folder,
+                        run.stage.runs,
+                        outcomes,
+                        run.pacer,
+                        snapshot_id=snapshot_id,
+                        snapshot_at=snapshot_at,
+                        gaps=run.failures.gaps.total(),
+                        hash_key_id=key.key_id if key else None,
+                        options=options.for_manifest(),
+                        file_mode=store.file_mode,
+                    )
+                )
+                tasks.cancel_scope.cancel()  # the report has nothing more to tell
+        result = SnapshotResult(
+            snapshot_id=snapshot_id,
+            published=False,
+            manifest=draft.manifest,
+            failures=run.failures.summary(),
+            notes=tuple(progress.notes),
+            duration_s=current_time() - started_s,
+        )
+        _refuse_gaps(result, outcomes, folder, allow_partial=options.allow_partial)
+        with CancelScope(shield=True):
+            committed = await to_thread.run_sync(commit, store, draft.manifest, draft.files)
+    except IncompleteError:
+        raise  # what was read stays in staging, `errors.parquet` among it
+    except BaseException:  # cancelled too: nobody can use what is there
+        remove_staging(store, snapshot_id)
+        raise
+    remove_staging(store, snapshot_id)
+    return replace(result, published=True, manifest=committed, duration_s=current_time() - started_s)
+
+
+class _Run:
+    """What the tasks of one run share."""
+
+    def __init__(
+        self,
+        *,
+        options: SnapshotSettings,
+        selection: Selection | None,
+        key: HashKey | None,
+        progress: Progress,
+        folder: Path,
+        snapshot_at: datetime,
+    ) -> None:
+        self.options, self.selection, self.progress, self.folder = options, selection, progress, folder
+        self.rows = Rows()
+        self.failures = Failures(self.rows, _now)
+        self.stage = Stage(folder)
+        self.pacer = Pacer(
+            {QuotaClass.GET_FUNCTION: options.get_function_rate_per_s, QuotaClass.LIST: options.list_rate_per_s},
+            options.quota_share,
+        )
+        self.rules = Rules(
+            env=options.env,
+            hasher=ValueHasher(key) if key else None,
+            fetched_at=snapshot_at,
+            keep_latest=options.qualifiers != "published",
+        )
+
+    async def read(self) -> list[ScopeOutcome]:
+        """Read every target, all side by side, into sorted runs; return what came of each, in order."""
+        options = self.options
+        async with (
+            open_session(profile=options.profile, endpoint_url=options.endpoint_url) as session,
+            open_transport(ca_bundle=session.ca_bundle, connections=MOST_CONNECTIONS) as send,
+        ):
+            targets = await enter_targets(session, send, options, self.selection, self.progress.note)
+            self.progress.stage = "reading"
+            outcomes = [_switched_off(target) for target in targets.switched_off]
+            batches_out, batches = create_memory_object_stream[Batch](BATCHES_WAITING)
+            shared = Shared(
+                rows=self.rows,
+                batches_out=batches_out,
+                failures=self.failures,
+                rules=self.rules,
+                qualifiers=options.qualifiers,
+                aliases=options.aliases,
+                staging=self.folder,
+                now=_now,
+                note=self.progress.note,
+            )
+            async with create_task_group() as staging:
+                staging.start_soon(self.stage.drain, batches)
+                async with batches_out:
+                    async with create_task_group() as reading:
+                        for target in targets.to_read:
+                            reading.start_soon(self.read_one, target, targets, shared, outcomes)
+                    await batches_out.send(self.rows.take())
+        return sorted(outcomes, key=lambda outcome: (outcome.target.scope.account_id, outcome.target.scope.region))
+
+    async def read_one(self, target: Target, targets: Targets, shared: Shared, outcomes: list[ScopeOutcome]) -> None:
+        """Read one target at its own pace."""
+        scope, pacer = target.scope, self.pacer
+        seen = TargetProgress(
+            scope=scope,
+            pace=lambda: (pacer.reading(scope, QuotaClass.GET_FUNCTION), pacer.reading(scope, QuotaClass.LIST)),
+        )
+        self.progress.targets.append(seen)
+        outcomes.append(await read_target(target, targets.apis[scope.region], partial(ask, pacer, scope), shared, seen))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _switched_off(target: Target) -> ScopeOutcome:
+    at = _now()
+    return ScopeOutcome(target=target, status="unavailable", function_count_reported=None, started_at=at, ended_at=at)
+
+
+@contextmanager
+def _one_error() -> Iterator[None]:
+    """Unwrap the one error that ended the run from the groups of the tasks that it passed through."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        ours = group.subgroup(RunError)
+        if ours is None:
+            raise
+        raise _first(ours) from group
+
+
+def _first(group: BaseExceptionGroup[RunError]) -> RunError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _refuse_gaps(result: SnapshotResult, outcomes: list[ScopeOutcome], folder: Path, *, allow_partial: bool) -> None:
+    """Raise where there is nothing to publish: all denied, or gaps that were not allowed."""
+    read = [outcome for outcome in outcomes if outcome.status != "unavailable"]
+    gaps = [(count, example) for kind, count, example in result.failures if kind.is_gap]
+    if read and all(outcome.status == "denied" for outcome in read):
+        example = gaps[0][1]
+        raise CredentialsError(
+            f"nothing may be read: {example.operation or 'AWS'} in {example.scope.account_id} {example.scope.region}"
+            f" answered {example.error_code}: {example.message}; `lexport iam-policy` prints the permissions needed"
+        )
+    if gaps and not allow_partial:
+        raise IncompleteError(
+            f"{result.manifest.gaps:,} items could not be read, so nothing was published;"
+            f" run again, or publish what there is with --allow-partial; every one is in {folder / 'errors.parquet'}",
+            result=result,
+        )
+
+
+def _compare_key(key: HashKey | None, store: LocalStore, progress: Progress) -> None:
+    """Say so when hashes of this snapshot cannot be compared with those of the last."""
+    last = last_manifest(store)
+    if key and last and last.hash_key_id not in (None, key.key_id):
+        progress.note(
+            f"the hash key {key.key_id} is not the {last.hash_key_id} of the last snapshot, so value_hmac cannot be"
+            f" compared with it; carry the key over: set {KEY_VARIABLE} or --hash-key-file to that of the earlier runs"
+        )

@@ -1,0 +1,8 @@
+"""A fake AWS, strict where AWS is strict: a real HTTP server over a fleet that is computed from a seed."""
+
+from lexport.simulator.changes import Change
+from lexport.simulator.faults import Fault
+from lexport.simulator.fleet import Fleet, FleetSpec
+from lexport.simulator.server import Simulator, open_simulator
+
+__all__ = ["Change", "Fault", "Fleet", "FleetSpec", "Simulator", "open_simulator"]

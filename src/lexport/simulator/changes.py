@@ -1,0 +1,72 @@
+"""What can happen to a fleet between two moments, and the little that has to be kept of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lexport.model import Scope
+
+ChangeKind = Literal[
+    "delete_function",
+    "recreate_function",
+    "delete_version",
+    "publish_version",
+    "set_tags",
+    "set_reserved_concurrency",
+    "move_alias",
+    "update_config",
+    "update_code",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One call that somebody else made. Only the fields that the kind needs are read.
+
+    ``recreate_function`` makes a deleted (or living) function anew under its name, without versions and aliases.
+    ``reserved_concurrency`` None removes the reservation. ``update_config`` changes ``$LATEST`` where a field is given.
+    """
+
+    kind: ChangeKind
+    scope: Scope
+    function_name: str
+    version: str | None = None
+    alias: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    reserved_concurrency: int | None = None
+    memory_mb: int | None = None
+    description: str | None = None
+    environment: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A version published by a change: what ``$LATEST`` was at that moment."""
+
+    code: str
+    minutes: int
+    description: str
+    memory_mb: int
+    environment: dict[str, str] | None
+
+
+@dataclass(slots=True)
+class Overlay:
+    """How one function differs from what the seed says."""
+
+    generation: int = 0
+    is_deleted: bool = False
+    removed: set[int] = field(default_factory=set)
+    published: dict[int, Published] = field(default_factory=dict)
+    greatest: int = 0
+    tags: dict[str, str] | None = None
+    has_reserved: bool = False
+    reserved_concurrency: int | None = None
+    moved: dict[str, tuple[str, int]] = field(default_factory=dict)
+    memory_mb: int | None = None
+    description: str | None = None
+    environment: dict[str, str] | None = None
+    code: str | None = None
+    updates: int = 0
+    revision: int = 0

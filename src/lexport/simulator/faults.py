@@ -1,0 +1,245 @@
+"""Faults scripted by request: what goes wrong, with which call, how often.
+
+``Fault(operation="GetFunction", function_name="f", kind="throttle", times=2)``. Package links are ``GetObject``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import orjson
+
+from lexport.model import LATEST
+from lexport.simulator.markers import Position, read_marker
+from lexport.simulator.wire import Answer, AwsError, Call, expired_token, not_found, throttled
+
+FaultKind = Literal[
+    # refused: an error instead of the answer
+    "throttle",
+    "error",
+    "denied",
+    "gone",
+    "expired_token",
+    # not AWS: something else instead of the answer
+    "html",
+    "empty",
+    "broken_json",
+    "truncate",
+    "corrupt",
+    # the wire
+    "reset",
+    "slow",
+    "hang",
+    # the answer, bent
+    "repeat_marker",
+    "cycle_markers",
+    "endless",
+    "unqualified_all",
+    "null_marker",
+    "empty_marker",
+    "duplicate_page",
+    "replace_body",
+]
+Patch = Mapping[str, Any] | Callable[[dict[str, Any]], Any]
+
+REFUSING = frozenset({"throttle", "error", "denied", "gone", "expired_token"})
+_BENDING = frozenset(
+    {"repeat_marker", "cycle_markers", "endless", "null_marker", "empty_marker", "duplicate_page", "replace_body"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One fault. What is None matches everything; ``times`` None means always; ``after`` lets that many calls pass.
+
+    ``qualifier`` ``$LATEST`` matches the unqualified call too. ``status``, ``code``, ``message``, ``body`` and
+    ``headers`` shape ``error`` and ``html``; ``retry_after_s`` goes with ``throttle``, ``delay_s`` with ``slow``;
+    ``patch`` with ``replace_body``: a mapping is merged into the document, a callable gets it and may return another.
+    ``repeat_marker``, ``null_marker`` and ``empty_marker`` wait for the page that they can bend.
+    """
+
+    operation: str | None
+    kind: FaultKind
+    function_name: str | None = None
+    qualifier: str | None = None
+    account_id: str | None = None
+    region: str | None = None
+    times: int | None = 1
+    after: int = 0
+    status: int | None = None
+    code: str | None = None
+    message: str | None = None
+    body: bytes | str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    delay_s: float = 0.0
+    retry_after_s: float | None = None
+    patch: Patch | None = None
+
+    def matches(self, call: Call) -> bool:
+        """Tell whether the fault is meant for this call."""
+        return (
+            self.operation in (None, call.operation)
+            and self.function_name in (None, call.function_name)
+            and (self.qualifier in (None, call.qualifier) or (self.qualifier == LATEST and call.qualifier is None))
+            and self.account_id in (None, call.account_id)
+            and self.region in (None, call.region)
+        )
+
+
+@dataclass(slots=True)
+class _Armed:
+    fault: Fault
+    left: int | None
+    passes: int
+
+
+class FaultBook:
+    """The faults of one server that are still to come."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self._armed: list[_Armed] = []
+        for fault in faults:
+            self.add(fault)
+
+    def add(self, fault: Fault) -> None:
+        """Script one more fault."""
+        self._armed.append(_Armed(fault, fault.times, fault.after))
+
+    def take(self, call: Call) -> list[Fault]:
+        """Return the faults that meet this call, and count those that strike before there is an answer."""
+        met: list[Fault] = []
+        for armed in list(self._armed):
+            if not armed.fault.matches(call):
+                continue
+            if armed.passes:
+                armed.passes -= 1
+                continue
+            met.append(armed.fault)
+            if armed.fault.kind in _BENDING:
+                continue
+            self._count(armed)
+            if armed.fault.kind not in ("slow", "unqualified_all"):  # nothing can come after the others
+                break
+        return met
+
+    def bend(self, fault: Fault, call: Call, document: Any) -> Any:
+        """Bend an answer and count the fault, if it fits this page."""
+        armed = next((armed for armed in self._armed if armed.fault is fault), None)
+        bent = _bend(fault, call, document) if armed is not None else None
+        if armed is None or bent is None:
+            return document
+        self._count(armed)
+        return bent
+
+    def _count(self, armed: _Armed) -> None:
+        if armed.left is None:
+            return
+        armed.left -= 1
+        if armed.left <= 0:
+            self._armed.remove(armed)
+
+
+def refusal(fault: Fault, call: Call) -> AwsError:
+    """Return the error that a refusing fault answers with."""
+    arn = f"arn:aws:lambda:{call.region}:{call.account_id}:function:{call.function_name}"
+    arn += f":{call.qualifier}" if call.qualifier else ""
+    match fault.kind:
+        case "throttle":
+            return throttled(fault.retry_after_s)
+        case "denied":
+            actor = f"arn:aws:sts::{call.account_id}:assumed-role/lexport/session"
+            resource = arn if call.function_name else "*"
+            message = (
+                f"User: {actor} is not authorized to perform: {call.service}:{call.operation} on resource: {resource} "
+                "because no identity-based policy allows the action"
+            )
+            return AwsError(fault.status or 403, "AccessDeniedException", fault.message or message)
+        case "gone":
+            return not_found(arn)
+        case "expired_token":
+            return expired_token()
+        case _:
+            status = fault.status or 500
+            code = fault.code or ("ServiceException" if status >= 500 else "InvalidParameterValueException")
+            more = {"Type": "Service" if status >= 500 else "User"}
+            message = fault.message or "An error occurred and the request cannot be processed."
+            return AwsError(status, code, message, more=more, headers=dict(fault.headers))
+
+
+def distorted(fault: Fault, answer: Answer) -> Answer:
+    """Return what comes over the wire instead of a sound answer."""
+    headers = {**answer.headers, **fault.headers}
+    body = fault.body.encode() if isinstance(fault.body, str) else fault.body
+    match fault.kind:
+        case "html":
+            page = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+            return Answer(
+                status=fault.status or 502, body=body or page, headers={**headers, "Content-Type": "text/html"}
+            )
+        case "empty":
+            return Answer(status=fault.status or 200, headers=headers)
+        case "broken_json":
+            return Answer(status=answer.status, body=answer.body[: len(answer.body) // 2], headers=headers)
+        case "truncate":
+            sent = answer.body[: len(answer.body) // 2]
+            return Answer(status=answer.status, body=sent, headers=headers, promised_bytes=len(answer.body))
+        case "corrupt":
+            middle = len(answer.body) // 2
+            flipped = bytes((answer.body[middle] ^ 0xFF,)) if answer.body else b""
+            bent = answer.body[:middle] + flipped + answer.body[middle + 1 :]
+            return Answer(status=answer.status, body=bent, headers=headers)
+        case _:
+            return answer
+
+
+def _bend(fault: Fault, call: Call, document: Any) -> Any:
+    """Return the bent document, None where the fault does not fit this page."""
+    if fault.kind == "replace_body":
+        return _patched(fault.patch, document)
+    return None if call.listing is None else _with_bent_marker(fault, call, call.listing, document)
+
+
+def _with_bent_marker(fault: Fault, call: Call, listing: str, document: dict[str, Any]) -> dict[str, Any] | None:
+    marker = call.query.get("Marker")
+    is_last = not document.get("NextMarker")
+    here = read_marker(marker, listing)
+    match fault.kind:
+        case "repeat_marker":
+            return None if marker is None else {**document, "NextMarker": marker}
+        case "cycle_markers":
+            flipped = "B" if here.nonce == "A" else "A"
+            return {**document, "NextMarker": _again(here, flipped)}
+        case "endless" | "duplicate_page":
+            return {**document, "NextMarker": _again(here, next(_NONCES))}
+        case "null_marker":
+            return {**document, "NextMarker": None} if is_last else None
+        case _:
+            return {**document, "NextMarker": ""} if is_last else None
+
+
+_NONCES = (f"{number}-{secrets.token_hex(4)}" for number in itertools.count())
+
+
+def _again(here: Position, nonce: str) -> str:
+    return replace(here, nonce=nonce).marker()
+
+
+def _patched(patch: Patch | None, document: Any) -> Any:
+    if patch is None:
+        return document
+    if callable(patch):
+        document = orjson.loads(orjson.dumps(document))  # parts of it are cached: the callable may change a copy
+        returned = patch(document)
+        return document if returned is None else returned
+    return _merged(document, patch)
+
+
+def _merged(document: Any, patch: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(document) if isinstance(document, dict) else {}
+    for name, value in patch.items():
+        merged[name] = _merged(merged.get(name), value) if isinstance(value, Mapping) else value
+    return merged

@@ -1,0 +1,338 @@
+"""A fleet from a seed, of any size: every function is computed when somebody asks for it, only changes are kept.
+
+The fleet is also the oracle: ``expected`` says what a right snapshot of it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from lexport.model import LATEST, EnvMode, Scope
+from lexport.simulator import oracle, regions, seeded
+from lexport.simulator.changes import Change, Overlay, Published
+from lexport.simulator.dice import Dice, uuid_text
+from lexport.simulator.seeded import VersionNumbers
+from lexport.simulator.spec import AliasSpec, FunctionSpec, VersionSpec
+
+CONCURRENCY_LIMIT = 1_000
+CODE_LIMIT_BYTES = 322_122_547_200
+
+_MINUTES_OF_A_GENERATION = 1_400_000
+_build_function = lru_cache(maxsize=2048)(seeded.build_function)
+_UNTOUCHED = Overlay()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetSpec:
+    """The size and the place of a fleet.
+
+    ``functions`` is per account-region, ``versions`` the mean of published versions per function; over an even number
+    of functions it is exact. ``regions`` None: every enabled Region has a fleet. The first account manages the others.
+    """
+
+    functions: int
+    versions: int
+    seed: int = 1
+    accounts: tuple[str, ...] = ("111122223333",)
+    regions: tuple[str, ...] | None = None
+    disabled_regions: tuple[str, ...] = ("me-south-1", "af-south-1", "ap-east-1", "il-central-1")
+    suspended_accounts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How much one account-region holds; ``versions`` counts ``$LATEST`` too."""
+
+    functions: int
+    versions: int
+    aliases: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSettings:
+    """What GetAccountSettings says of one account-region."""
+
+    code_size_limit_bytes: int
+    code_size_used_bytes: int
+    concurrency_limit: int
+    unreserved_concurrency: int
+    function_count: int
+
+
+class Fleet:
+    """All functions of all account-regions."""
+
+    def __init__(self, spec: FleetSpec) -> None:
+        self.spec = spec
+        self._overlays: dict[tuple[Scope, int], Overlay] = {}
+
+    # --- what there is ------------------------------------------------------------------------------------------
+
+    def is_enabled(self, region: str) -> bool:
+        """Tell whether a Region exists and is switched on."""
+        return region in regions.REAL and region not in self.spec.disabled_regions
+
+    def indexes(self, scope: Scope, start: int = 0) -> Iterator[int]:
+        """Yield the index of every living function, in listing order."""
+        for index in range(start, self._size(scope)):
+            overlay = self._overlays.get((scope, index))
+            if overlay is None or not overlay.is_deleted:
+                yield index
+
+    def name(self, index: int) -> str:
+        """Return the name of the function with this index; the same in every account-region."""
+        return seeded.function_name(self.spec.seed, index)
+
+    def names(self, scope: Scope) -> Iterator[str]:
+        """Yield the names of the living functions, in listing order."""
+        return map(self.name, self.indexes(scope))
+
+    def index(self, scope: Scope, name: str) -> int | None:
+        """Return the index of a living function, None where there is none of that name."""
+        index = seeded.function_index(self.spec.seed, name)
+        if index is None or index >= self._size(scope) or self._overlay(scope, index).is_deleted:
+            return None
+        return index
+
+    def function(self, scope: Scope, index: int) -> FunctionSpec:
+        """Return a function as it is now."""
+        overlay = self._overlay(scope, index)
+        function = _build_function(self.spec.seed, scope, index, overlay.generation)
+        if overlay.tags is not None:
+            function = replace(function, tags=overlay.tags, tags_error=None)
+        if overlay.has_reserved:
+            function = replace(function, reserved_concurrency=overlay.reserved_concurrency)
+        return function
+
+    def published(self, scope: Scope, index: int, after: int = 0) -> Iterator[int]:
+        """Yield the numbers of the published versions above ``after``, ascending."""
+        overlay = self._overlay(scope, index)
+        numbers = self._seeded_numbers(scope, index)
+        for position in numbers.after(after):
+            number = numbers.at(position)
+            if number not in overlay.removed:
+                yield number
+        yield from (number for number in sorted(overlay.published) if number > after)
+
+    def version(
+        self, scope: Scope, index: int, version: str, function: FunctionSpec | None = None
+    ) -> VersionSpec | None:
+        """Return a version as it is now, None where there is none; ``function`` spares looking it up again."""
+        if function is None:
+            function = self.function(scope, index)
+        overlay = self._overlay(scope, index)
+        if version == LATEST:
+            return self._latest(function, overlay)
+        number = int(version)
+        if str(number) != version or number in overlay.removed:
+            return None
+        seed = self.spec.seed
+        if (made := overlay.published.get(number)) is not None:
+            spec = seeded.build_version(
+                seed,
+                function,
+                version,
+                code=made.code,
+                minutes=made.minutes,
+                description=made.description,
+                memory_mb=made.memory_mb,
+            )
+            return replace(spec, environment=made.environment)
+        if number not in self._seeded_numbers(scope, index):
+            return None
+        return seeded.build_version(seed, function, version, code=f"v{number}", minutes=number)
+
+    def aliases(self, scope: Scope, index: int) -> list[AliasSpec]:
+        """Return the aliases of a function as they are now."""
+        overlay = self._overlay(scope, index)
+        if overlay.generation:
+            return []
+        found = seeded.build_aliases(self.spec.seed, scope, index, self._seeded_numbers(scope, index))
+        return [_moved(alias, *overlay.moved[alias.name]) if alias.name in overlay.moved else alias for alias in found]
+
+    # --- the oracle ---------------------------------------------------------------------------------------------
+
+    def counts(self, scope: Scope) -> Counts:
+        """Count what one account-region holds."""
+        functions = versions = aliases = 0
+        for index in self.indexes(scope):
+            functions += 1
+            aliases += len(self.aliases(scope, index))
+            overlay = self._overlay(scope, index)
+            count = self._seeded_numbers(scope, index).count
+            versions += 1 + count - len(overlay.removed) + len(overlay.published)
+        return Counts(functions=functions, versions=versions, aliases=aliases)
+
+    def account_settings(self, scope: Scope) -> AccountSettings:
+        """Return limits and use; what is used is an estimate, the count of functions is true."""
+        size = self._size(scope)
+        deleted = sum(overlay.is_deleted for (place, _), overlay in self._overlays.items() if place == scope)
+        reserved = Dice("account", self.spec.seed, scope.account_id, scope.region).pick(CONCURRENCY_LIMIT // 2)
+        return AccountSettings(
+            code_size_limit_bytes=CODE_LIMIT_BYTES,
+            code_size_used_bytes=size * (1 + self.spec.versions) * 2_048,
+            concurrency_limit=CONCURRENCY_LIMIT,
+            unreserved_concurrency=CONCURRENCY_LIMIT - reserved,
+            function_count=size - deleted,
+        )
+
+    def expected(
+        self, scope: Scope, *, env: EnvMode = "keys", value_hmac: Callable[[str], str], hash_key_id: str
+    ) -> Iterator[tuple[str, oracle.Row]]:
+        """Yield (table, row) for all that a complete snapshot of an account-region holds.
+
+        Rows have every column of their table but ``snapshot_id``, ``snapshot_at`` and ``fetched_at``.
+        Order: as listed, not sorted by key.
+        """
+        settings = self.account_settings(scope)
+        yield (
+            "account_settings",
+            {
+                "account_id": scope.account_id,
+                "region": scope.region,
+                "concurrent_executions_limit": settings.concurrency_limit,
+                "unreserved_concurrent_executions": settings.unreserved_concurrency,
+                "code_size_limit": settings.code_size_limit_bytes,
+                "code_size_used": settings.code_size_used_bytes,
+                "function_count": settings.function_count,
+            },
+        )
+        for index in self.indexes(scope):
+            function = self.function(scope, index)
+            yield from oracle.tag_rows(function)
+            for version in (LATEST, *map(str, self.published(scope, index))):
+                spec = self.version(scope, index, version, function)
+                assert spec is not None
+                yield from oracle.version_rows(spec, env=env, value_hmac=value_hmac, hash_key_id=hash_key_id)
+            for alias in self.aliases(scope, index):
+                yield from oracle.alias_rows(function, alias)
+
+    # --- what happens to it -------------------------------------------------------------------------------------
+
+    def apply(self, change: Change) -> None:  # noqa: C901 - one case for each kind of change
+        """Let one change happen; ValueError where AWS would refuse it."""
+        scope = change.scope
+        index = seeded.function_index(self.spec.seed, change.function_name)
+        if index is None or index >= self._size(scope):
+            raise ValueError(f"{change.function_name} was never a function of {scope}")
+        overlay = self._overlays.setdefault((scope, index), Overlay())
+        if change.kind == "recreate_function":
+            self._overlays[scope, index] = Overlay(generation=overlay.generation + 1)
+            return
+        if overlay.is_deleted:
+            raise ValueError(f"{change.function_name} is deleted")
+        match change.kind:
+            case "delete_function":
+                overlay.is_deleted = True
+            case "delete_version":
+                self._delete_version(scope, index, change, overlay)
+            case "publish_version":
+                self._publish_version(scope, index, overlay)
+            case "set_tags":
+                overlay.tags = dict(change.tags)
+                overlay.revision += 1
+            case "set_reserved_concurrency":
+                overlay.has_reserved, overlay.reserved_concurrency = True, change.reserved_concurrency
+            case "move_alias":
+                self._move_alias(scope, index, change, overlay)
+            case "update_config":
+                _update_config(change, overlay)
+            case "update_code":
+                overlay.updates += 1
+                overlay.revision += 1
+                overlay.code = f"update{overlay.updates}"
+
+    def _delete_version(self, scope: Scope, index: int, change: Change, overlay: Overlay) -> None:
+        version = change.version or ""
+        if not version.isdecimal() or self.version(scope, index, version) is None:
+            raise ValueError(f"{change.function_name} has no published version {version!r}")
+        for alias in self.aliases(scope, index):
+            if version == alias.function_version or version in (alias.weights or {}):
+                raise ValueError(f"version {version} of {change.function_name} is in use by alias {alias.name}")
+        if overlay.published.pop(int(version), None) is None:
+            overlay.removed.add(int(version))
+
+    def _publish_version(self, scope: Scope, index: int, overlay: Overlay) -> None:
+        latest = self._latest(self.function(scope, index), overlay)
+        numbers = self._seeded_numbers(scope, index)
+        overlay.greatest = max(overlay.greatest, numbers.greatest) + 1
+        overlay.published[overlay.greatest] = Published(
+            code=self._latest_code(latest.function, overlay),
+            minutes=self._latest_minutes(latest.function, overlay) + 1,
+            description=latest.description,
+            memory_mb=latest.memory_mb,
+            environment=latest.environment,
+        )
+        overlay.revision += 1
+
+    def _move_alias(self, scope: Scope, index: int, change: Change, overlay: Overlay) -> None:
+        version = change.version or ""
+        if change.alias not in {alias.name for alias in self.aliases(scope, index)}:
+            raise ValueError(f"{change.function_name} has no alias {change.alias!r}")
+        if version != LATEST and (not version.isdecimal() or self.version(scope, index, version) is None):
+            raise ValueError(f"{change.function_name} has no version {version!r}")
+        _, moves = overlay.moved.get(change.alias, ("", 0))
+        overlay.moved[change.alias] = (version, moves + 1)
+
+    # --- from seed and overlay ----------------------------------------------------------------------------------
+
+    def _size(self, scope: Scope) -> int:
+        spec = self.spec
+        is_elsewhere = spec.regions is not None and scope.region not in spec.regions
+        if is_elsewhere or scope.account_id not in spec.accounts or not self.is_enabled(scope.region):
+            return 0
+        return spec.functions
+
+    def _overlay(self, scope: Scope, index: int) -> Overlay:
+        return self._overlays.get((scope, index), _UNTOUCHED)
+
+    def _seeded_numbers(self, scope: Scope, index: int) -> VersionNumbers:
+        if self._overlay(scope, index).generation:
+            return VersionNumbers(0, 0)
+        return seeded.version_numbers(self.spec.seed, scope, index, self.spec.versions)
+
+    def _latest(self, function: FunctionSpec, overlay: Overlay) -> VersionSpec:
+        spec = seeded.build_version(
+            self.spec.seed,
+            function,
+            LATEST,
+            code=self._latest_code(function, overlay),
+            minutes=self._latest_minutes(function, overlay),
+            description=overlay.description,
+            memory_mb=overlay.memory_mb,
+            revision=overlay.revision,
+        )
+        if overlay.environment is not None and spec.environment is not None:
+            spec = replace(spec, environment=overlay.environment)
+        return spec
+
+    def _latest_code(self, function: FunctionSpec, overlay: Overlay) -> str:
+        """Half of the functions have published what ``$LATEST`` holds."""
+        if overlay.code is not None:
+            return overlay.code
+        numbers = self._seeded_numbers(function.scope, function.index)
+        has_published = numbers.count and function.index % 2 == 0
+        return f"v{numbers.at(numbers.count - 1)}" if has_published else "latest"
+
+    def _latest_minutes(self, function: FunctionSpec, overlay: Overlay) -> int:
+        numbers = self._seeded_numbers(function.scope, function.index)
+        return numbers.greatest + 1 + overlay.updates + overlay.generation * _MINUTES_OF_A_GENERATION
+
+
+def _moved(alias: AliasSpec, version: str, moves: int) -> AliasSpec:
+    """Return an alias that was moved: it points at one version alone."""
+    revision_id = uuid_text("moved", alias.revision_id, moves)
+    return replace(alias, function_version=version, weights=None, revision_id=revision_id)
+
+
+def _update_config(change: Change, overlay: Overlay) -> None:
+    if change.memory_mb is not None:
+        overlay.memory_mb = change.memory_mb
+    if change.description is not None:
+        overlay.description = change.description
+    if change.environment is not None:
+        overlay.environment = dict(change.environment)
+    overlay.updates += 1
+    overlay.revision += 1

@@ -1,0 +1,110 @@
+"""Presigned package links: made, checked, and answered with the bytes, as S3 does."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import math
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from urllib.parse import parse_qsl, unquote
+
+from lexport.model import Scope
+from lexport.simulator.dice import uuid_text
+from lexport.simulator.packages import package
+from lexport.simulator.wire import Answer, s3_error
+
+PREFIX = "/snapshots/"
+_RANGE = re.compile(r"bytes=(?:(\d+)-(\d*)|-(\d+))")
+
+
+class Links:
+    """The links of one server; ``base_url`` is known once it listens."""
+
+    def __init__(self, seed: int, ttl_s: float) -> None:
+        self.base_url = ""
+        self._seed = seed
+        self._ttl_s = ttl_s
+        self._secret = secrets.token_bytes(32)
+        self._token = secrets.token_urlsafe(500)  # about as long as AWS's
+
+    def location(self, scope: Scope, name: str, package_key: str) -> str:
+        """Make a link. ``versionId`` pins the bytes: it says which package it is."""
+        path = f"{PREFIX}{scope.account_id}/{name}-{uuid_text('link', package_key)}"
+        version_id = base64.urlsafe_b64encode(package_key.encode()).decode().rstrip("=")
+        date = _date_text(int(time.time()))
+        query = (
+            f"versionId={version_id}&X-Amz-Algorithm=AWS4-HMAC-SHA256"
+            f"&X-Amz-Credential=ASIASIMULATOR0000000%2F{date[:8]}%2F{scope.region}%2Fs3%2Faws4_request"
+            f"&X-Amz-Date={date}&X-Amz-Expires={math.ceil(self._ttl_s)}&X-Amz-SignedHeaders=host"
+            f"&X-Amz-Security-Token={self._token}"
+        )
+        return f"{self.base_url}{path}?{query}&X-Amz-Signature={self._sign(path, dict(parse_qsl(query)))}"
+
+    def answer(self, method: str, path_and_query: str, headers: Mapping[str, str], request_id: str) -> Answer:
+        """Answer one request for a link: 200, 206, 400, 403 or 416."""
+        if "Authorization" in headers:
+            return s3_error(400, "InvalidArgument", "Only one auth mechanism allowed", request_id, {})
+        path, _, query = path_and_query.partition("?")
+        values = dict(parse_qsl(query))
+        signature = values.pop("X-Amz-Signature", "")
+        if method != "GET" or not hmac.compare_digest(self._sign(path, values).encode(), signature.encode()):
+            message = (
+                "The request signature we calculated does not match the signature you provided. Check your key and "
+                "signing method."
+            )
+            return s3_error(403, "SignatureDoesNotMatch", message, request_id, {})
+        signed_at = datetime.strptime(values["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+        now_s = time.time()
+        if now_s >= signed_at + self._ttl_s:
+            more = {
+                "X-Amz-Expires": values["X-Amz-Expires"],
+                "Expires": f"{datetime.fromtimestamp(signed_at + self._ttl_s, UTC):%Y-%m-%dT%H:%M:%SZ}",
+                "ServerTime": f"{datetime.fromtimestamp(now_s, UTC):%Y-%m-%dT%H:%M:%SZ}",
+            }
+            return s3_error(403, "AccessDenied", "Request has expired", request_id, more)
+        return _part(self._package(values["versionId"]), headers.get("Range"), request_id)
+
+    def _sign(self, path: str, values: dict[str, str]) -> str:
+        # As at S3, a client may escape the query in another way: what is signed are the decoded values.
+        canonical = "\n".join((path, *(f"{name}={value}" for name, value in sorted(values.items()))))
+        return hmac.new(self._secret, canonical.encode(), hashlib.sha256).hexdigest()
+
+    def _package(self, version_id: str) -> bytes:
+        key = base64.urlsafe_b64decode(version_id + "=" * (-len(version_id) % 4)).decode()
+        return package(self._seed, key).body
+
+
+def function_of_path(path: str) -> str | None:
+    """Return the function that a link's path names, without the UUID behind it."""
+    last = unquote(path.partition("?")[0]).rpartition("/")[2]
+    return last[:-37] or None
+
+
+def _part(body: bytes, range_header: str | None, request_id: str) -> Answer:
+    """Cut the asked part out. A header that S3 does not understand is ignored, as S3 does."""
+    etag = f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
+    headers = {"Content-Type": "application/zip", "Accept-Ranges": "bytes", "ETag": etag}
+    matched = _RANGE.fullmatch(range_header or "")
+    if matched is None:
+        return Answer(body=body, headers=headers)
+    size = len(body)
+    if matched[3] is not None:
+        start, end = max(0, size - int(matched[3])), size - 1
+    else:
+        start, end = int(matched[1]), min(size - 1, int(matched[2] or size - 1))
+    if start > end:
+        more = {"RangeRequested": range_header, "ActualObjectSize": size}
+        return s3_error(416, "InvalidRange", "The requested range is not satisfiable", request_id, more)
+    headers["Content-Range"] = f"bytes {start}-{end}/{size}"
+    return Answer(status=206, body=body[start : end + 1], headers=headers)
+
+
+@lru_cache(maxsize=4)
+def _date_text(at_s: int) -> str:
+    return f"{datetime.fromtimestamp(at_s, UTC):%Y%m%dT%H%M%SZ}"

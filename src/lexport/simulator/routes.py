@@ -1,0 +1,91 @@
+"""Method, path and body -> Call: which operation of which service is meant."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import orjson
+
+from lexport.simulator.accounts import ORGANIZATIONS_TARGET
+from lexport.simulator.lambda_api import name_and_qualifier
+from lexport.simulator.links import function_of_path
+from lexport.simulator.signatures import Claim
+from lexport.simulator.wire import Call, Protocol
+
+_FUNCTIONS = "/2015-03-31/functions"
+_OF_FUNCTION = re.compile(_FUNCTIONS + r"/([^/]+)(?:/(versions|aliases))?/?")
+_OF_SUFFIX = {None: "GetFunction", "versions": "ListVersionsByFunction", "aliases": "ListAliases"}
+_PROTOCOLS: dict[str, Protocol] = {"lambda": "rest-json", "account": "rest-json", "organizations": "json"}
+_PROTOCOLS |= {"sts": "query", "ec2": "ec2"}
+
+
+def protocol_of(service: str | None) -> Protocol:
+    """Return how a service words its answers; the REST one for those the simulator does not know."""
+    return _PROTOCOLS.get(service or "", "rest-json")
+
+
+def route(claim: Claim, method: str, path_and_query: str, target: str | None, body: bytes) -> Call | None:
+    """Understand one request; None where the simulator has no such operation."""
+    path, _, query_text = path_and_query.partition("?")
+    protocol = protocol_of(claim.service)
+    if claim.service == "lambda":
+        return _lambda(claim, method, path, query_text)
+    operation, parameters = "", dict[str, Any]()
+    if claim.service in ("sts", "ec2"):
+        parameters = dict(parse_qsl(body.decode() or query_text, keep_blank_values=True))
+        operation = parameters.get("Action", "")
+    elif claim.service == "organizations":
+        operation, parameters = (target or "").removeprefix(ORGANIZATIONS_TARGET), _json(body)
+    elif claim.service == "account" and path == "/listRegions":
+        operation, parameters = "ListRegions", _json(body)
+    if not operation:
+        return None
+    return Call(
+        service=claim.service, operation=operation, protocol=protocol, region=claim.region, parameters=parameters
+    )
+
+
+def _lambda(claim: Claim, method: str, path: str, query_text: str) -> Call | None:
+    query = dict(parse_qsl(query_text, keep_blank_values=True)) if query_text else {}
+    call = Call(service="lambda", operation="", protocol="rest-json", region=claim.region, query=query)
+    if method != "GET":
+        return None
+    if (matched := _OF_FUNCTION.fullmatch(path)) is not None:
+        call.operation = _OF_SUFFIX[matched[2]]
+        call.raw_name = unquote(matched[1])
+        call.function_name, given = name_and_qualifier(call.raw_name)
+        call.qualifier = query.get("Qualifier", given)
+        return call
+    match path.rstrip("/"):
+        case "/2015-03-31/functions":
+            call.operation = "ListFunctions"
+        case "/2016-08-19/account-settings":
+            call.operation = "GetAccountSettings"
+        case "/2018-10-31/layers" if "find" in query:
+            call.operation = "GetLayerVersionByArn"
+        case _:
+            return None
+    return call
+
+
+def link_call(path_and_query: str) -> Call:
+    """Return the call that a package link is, for faults and the log."""
+    account = path_and_query.split("/")[2:3]
+    return Call(
+        service="s3",
+        operation="GetObject",
+        protocol="s3",
+        region="",
+        account_id=account[0] if account else "",
+        function_name=function_of_path(path_and_query),
+    )
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        parsed = orjson.loads(body or b"{}")
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}

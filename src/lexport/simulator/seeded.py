@@ -1,0 +1,252 @@
+"""(seed, account-region, index, generation) -> function, its versions and its aliases. Pure; nothing is kept.
+
+Rare traits come by turns, not by luck: 60 slots in a row hold each of them, so 60 functions show every leaf.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from lexport.model import LATEST, Scope
+from lexport.simulator import regions, traits
+from lexport.simulator.dice import Dice, digest_hex, uuid_text
+from lexport.simulator.packages import package
+from lexport.simulator.spec import AliasSpec, FunctionSpec, LayerSpec, VersionSpec, VpcSpec
+
+_TEAMS = ("billing", "orders", "checkout", "search", "identity", "media", "fraud", "logistics", "growth", "ledger")
+_THINGS = ("invoice", "cart", "session", "thumbnail", "shipment", "webhook", "report", "index", "token", "payment")
+_DOINGS = ("worker", "api", "handler", "sync", "cleanup", "export", "authorizer", "stream", "notify", "cron")
+_RUNTIMES = (
+    *(("python3.13", "app.handler"), ("python3.12", "main.lambda_handler"), ("nodejs22.x", "index.handler")),
+    *(("nodejs20.x", "dist/index.handler"), ("java21", "com.example.Handler::handleRequest")),
+    *(("provided.al2023", "bootstrap"), ("dotnet8", "App::App.Function::Run"), ("python3.8", "old.handler")),
+)
+_LAYERS = ("common-libs", "otel-collector", "pandas", "secrets-cache", "openssl", "feature-flags")
+_TAGS = ("team", "env", "cost-center", "owner", "aws:cloudformation:stack-name", "data-class")
+_VALUES = ("platform", "prod", "dev", "cc-1042", "alice@example.com", "stack-main", "internal", "")
+_VARIABLES = (
+    *("DATABASE_URL", "LOG_LEVEL", "API_KEY", "QUEUE_URL", "TABLE_NAME", "STAGE", "FEATURE_FLAGS", "SERVICE_NAME"),
+    *("SENTRY_DSN", "CACHE_HOST", "BUCKET", "TIMEOUT_MS", "POWERTOOLS_LOG_LEVEL", "SECRET_ARN", "REGION_HINT"),
+)
+_ALIASES = ("live", "beta", "canary", "blue", "prod_2", "rollback-target")
+
+_EPOCH = datetime(2019, 1, 1, tzinfo=UTC)
+_NUMBERED = re.compile(r"[a-zA-Z0-9_-]*?(0|[1-9][0-9]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class VersionNumbers:
+    """The numbers of the published versions: 1 to ``count``, with one hole where ``hole`` is not 0."""
+
+    count: int
+    hole: int
+
+    def at(self, position: int) -> int:
+        """Return the number at a position from 0."""
+        return position + 1 if not self.hole or position + 1 < self.hole else position + 2
+
+    def after(self, number: int) -> range:
+        """Return the positions of the numbers that are greater."""
+        skipped = 1 if self.hole and number >= self.hole else 0
+        return range(max(0, min(number - skipped, self.count)), self.count)
+
+    @property
+    def greatest(self) -> int:
+        """The greatest number, 0 where nothing is published."""
+        return self.at(self.count - 1) if self.count else 0
+
+    def __contains__(self, number: int) -> bool:
+        return number != self.hole and 1 <= number <= self.count + (1 if self.hole else 0)
+
+
+def function_name(seed: int, index: int) -> str:
+    """Return the name of a function: the same in every account-region, as in real fleets."""
+    dice = Dice("name", seed, index)
+    team, thing, doing = dice.choose(_TEAMS), dice.choose(_THINGS), dice.choose(_DOINGS)
+    match dice.pick(5):
+        case 0:
+            return f"{team.title()}{thing.title()}{doing.title()}-{index}"
+        case 1:
+            return f"{team}_{thing}_{doing}_{index}"
+        case _:
+            return f"{team}-{thing}-{doing}-{index}"
+
+
+def function_index(seed: int, name: str) -> int | None:
+    """Return the index of a name, None where it is not one of ours."""
+    matched = _NUMBERED.fullmatch(name)
+    if matched is None:
+        return None
+    index = int(matched[1])
+    return index if function_name(seed, index) == name else None
+
+
+def version_numbers(seed: int, scope: Scope, index: int, mean: int) -> VersionNumbers:
+    """Return the published versions: neighbours differ from the mean by the same amount, up and down."""
+    pair = Dice("pair", seed, scope.account_id, scope.region, index // 2)
+    spread = pair.pick(min(mean, 5) + 1)
+    count = mean + spread if index % 2 == 0 else mean - spread
+    dice = Dice("hole", seed, scope.account_id, scope.region, index)
+    return VersionNumbers(count, 1 + dice.pick(count) if count and dice.chance(25) else 0)
+
+
+def build_function(seed: int, scope: Scope, index: int, generation: int) -> FunctionSpec:
+    """Make one function."""
+    dice = Dice("function", seed, scope.account_id, scope.region, index, generation)
+    name = function_name(seed, index)
+    partition = regions.partition(scope.region)
+    runtime, handler = dice.choose(_RUNTIMES)
+    fields: dict[str, Any] = {
+        "scope": scope,
+        "partition": partition,
+        "index": index,
+        "generation": generation,
+        "name": name,
+        "role": f"arn:{partition}:iam::{scope.account_id}:role/service-role/{name[:40]}-role-{dice.hex(8)}",
+        "runtime": runtime,
+        "handler": handler,
+        "timeout_s": dice.choose((3, 10, 30, 60, 300, 900)),
+        "architecture": dice.choose(("x86_64", "arm64")),
+        "tracing_mode": dice.choose(("PassThrough", "PassThrough", "Active")),
+        "ephemeral_storage_mb": dice.choose((512, 512, 512, 2048)),
+        "log_group": f"/aws/lambda/{name}",
+        "layers": tuple(_layer(seed, scope, partition, dice) for _ in range(dice.choose((0, 1, 1, 2)))),
+        "tags": {dice.choose(_TAGS): dice.choose(_VALUES) for _ in range(dice.choose((0, 2, 4, 5)))},
+    }
+    if dice.chance(70):
+        fields["vpc"] = VpcSpec(
+            vpc_id=f"vpc-{dice.hex(17)}",
+            subnet_ids=tuple(f"subnet-{dice.hex(17)}" for _ in range(3)),
+            security_group_ids=tuple(f"sg-{dice.hex(17)}" for _ in range(1 + dice.pick(2))),
+            ipv6_allowed_for_dual_stack=False if dice.chance(50) else None,
+        )
+    if dice.chance(15):
+        queue = f"arn:{partition}:sqs:{scope.region}:{scope.account_id}:{name[:30]}-dlq"
+        fields["dead_letter_arn"] = queue
+    return FunctionSpec(**traits.with_trait(seed, fields, scope, index, dice))
+
+
+def _layer(seed: int, scope: Scope, partition: str, dice: Dice) -> LayerSpec:
+    name, number = dice.choose(_LAYERS), 1 + dice.pick(4)
+    arn = f"arn:{partition}:lambda:{scope.region}:{scope.account_id}:layer:{name}:{number}"
+    return LayerSpec(arn=arn, code_size_bytes=package(seed, layer_package_key(arn)).code_size)
+
+
+def layer_package_key(arn: str) -> str:
+    """Return the key of a layer's package."""
+    return f"layer/{arn}"
+
+
+def package_key(seed: int, function: FunctionSpec, code: str) -> str:
+    """Return the key of a version's package; about one in ten is shared between functions."""
+    dice = Dice("code", seed, *_identity(function), code)
+    if dice.chance(10):
+        return f"shared/{dice.pick(40)}"
+    return "/".join((*map(str, _identity(function)), code))
+
+
+def build_version(
+    seed: int,
+    function: FunctionSpec,
+    version: str,
+    *,
+    code: str,
+    description: str | None = None,
+    memory_mb: int | None = None,
+    minutes: int,
+    revision: int = 0,
+) -> VersionSpec:
+    """Make one version; ``code`` names the package, ``minutes`` is its age in versions, ``revision`` counts changes."""
+    dice = Dice("version", seed, *_identity(function), version)
+    key = package_key(seed, function, code)
+    content = package(seed, key)
+    at, text = _last_modified(seed, function, minutes)
+    trait = traits.trait_of(seed, function.scope, function.index)
+    snap_start_is_on = function.snap_start_apply_on == "PublishedVersions" and version != LATEST
+    has_runtime_version = function.runtime is not None and function.runtime_version_error is None
+    build = digest_hex("runtime", function.runtime, dice.pick(3), size=32)
+    return VersionSpec(
+        function=function,
+        version=version,
+        description=traits.description(trait, version, dice) if description is None else description,
+        memory_mb=(128, 256, 512, 1024, 1769, 10240)[dice.pick(6)] if memory_mb is None else memory_mb,
+        environment=_environment(trait, dice),
+        package_key=key,
+        code_sha256=content.code_sha256 if function.image is None else image_digest(function, code),
+        code_size_bytes=content.code_size if function.image is None else 0,
+        last_modified=text,
+        last_modified_at=at,
+        revision_id=uuid_text("revision", seed, *_identity(function), version, revision),
+        config_sha256=digest_hex("config", *_identity(function), version, size=32)
+        if function.has_config_sha256
+        else None,
+        snap_start_optimization_status="On" if snap_start_is_on else "Off",
+        runtime_version_arn=f"arn:{function.partition}:lambda:{function.scope.region}::runtime:{build}"
+        if has_runtime_version
+        else None,
+    )
+
+
+def image_digest(function: FunctionSpec, code: str) -> str:
+    """Return the digest of an image, hex without ``sha256:``."""
+    return digest_hex("image", *_identity(function), code, size=32)
+
+
+def build_aliases(seed: int, scope: Scope, index: int, numbers: VersionNumbers) -> list[AliasSpec]:
+    """Make the aliases of a function; without published versions they point at ``$LATEST``."""
+    dice = Dice("aliases", seed, scope.account_id, scope.region, index)
+    first, count = dice.pick(len(_ALIASES)), dice.choose((0, 1, 1, 2, 3))
+    return [_alias(_ALIASES[(first + i) % len(_ALIASES)], numbers, dice) for i in range(count)]
+
+
+def _alias(name: str, numbers: VersionNumbers, dice: Dice) -> AliasSpec:
+    kind = dice.pick(9)
+    position = dice.pick(numbers.count) if numbers.count else 0
+    target = str(numbers.at(position)) if numbers.count and kind != 0 else LATEST
+    weights: dict[str, float] | None = None
+    if target != LATEST and numbers.count > 1:
+        second = str(numbers.at((position + 1) % numbers.count))
+        weights = {1: {second: 0.2}, 2: {second: 0.0}, 3: {second: 0.333}, 4: {}}.get(kind)
+    return AliasSpec(
+        name=name,
+        function_version=target,
+        description={5: None, 6: f"Release {name} ✓"}.get(kind, ""),
+        weights=weights,
+        has_null_routing=weights is None and kind == 7,
+        revision_id=uuid_text("alias", name, dice.hex(32)),
+        extra={"FutureField": {"Since": 2026}} if kind == 8 else {},
+    )
+
+
+def _identity(function: FunctionSpec) -> tuple[object, ...]:
+    return function.scope.account_id, function.scope.region, function.index, function.generation
+
+
+def _environment(trait: str, dice: Dice) -> dict[str, str] | None:
+    if trait in ("environment_error", "no_environment"):
+        return None
+    if trait == "empty_environment":
+        return {}
+    start, count = dice.pick(len(_VARIABLES)), 40 if trait == "much" else dice.choose((5, 7, 8, 9, 11))
+    names = [
+        _VARIABLES[(start + i) % len(_VARIABLES)] + (f"_{i}" if i >= len(_VARIABLES) else "") for i in range(count)
+    ]
+    token = dice.hex(32)
+    values = {name: f"{name.lower()}-{token[i % 20 :]}" for i, name in enumerate(names)}
+    if trait == "unicode":
+        values |= {"GREETING": "grüß Gott, 東京 🚀", "QUOTED": 'a "quoted" \\ back\nslash'}
+    if trait == "empty_value":
+        values |= {"EMPTY": "", "SPACE": " "}
+    return values
+
+
+def _last_modified(seed: int, function: FunctionSpec, minutes: int) -> tuple[datetime, str]:
+    dice = Dice("modified", seed, *_identity(function))
+    at = _EPOCH + timedelta(milliseconds=dice.pick(1000), seconds=dice.pick(150_000_000), minutes=minutes)
+    if dice.chance(3):  # other spellings of ISO 8601 that AWS documents
+        at = at.replace(microsecond=0)
+        return at, at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return at, f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}+0000"

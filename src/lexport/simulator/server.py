@@ -1,0 +1,255 @@
+"""The simulator: one catch-all HTTP handler that speaks for Lambda, STS, Organizations, Account, EC2 and S3 links.
+
+Order of a request, as at AWS: signature, faults of the script, quota, answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import secrets
+import socket
+import struct
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import orjson
+from aiohttp import web
+
+from lexport.errors import SettingsError
+from lexport.model import QuotaClass, Scope
+from lexport.simulator.accounts import AccountsApi
+from lexport.simulator.faults import REFUSING, Fault, FaultBook, distorted, refusal
+from lexport.simulator.fleet import Fleet
+from lexport.simulator.lambda_api import LambdaApi
+from lexport.simulator.limits import Limits
+from lexport.simulator.links import PREFIX, Links
+from lexport.simulator.routes import link_call, protocol_of, route
+from lexport.simulator.signatures import Claim, Identity, KeyRing, read_claim
+from lexport.simulator.wire import JSON_HEADERS, Answer, AwsError, Call, throttled, unrecognized
+
+_LOG_LENGTH = 10_000
+_DISTORTING = frozenset({"html", "empty", "broken_json", "truncate", "corrupt"})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One line of the simulator's log."""
+
+    operation: str
+    function_name: str | None
+    qualifier: str | None
+    marker: str | None
+
+
+class Simulator:
+    """A running simulator. ``calls`` and ``throttles`` count by (account_id, region, operation).
+
+    ``calls`` holds every call whose signature was right, refused ones too; ``requests`` the last 10,000 of them.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        *,
+        quotas: bool,
+        verify: bool,
+        rates: Mapping[QuotaClass, float] | None,
+        link_ttl_s: float,
+        credentials_ttl_s: float | None,
+        faults: Iterable[Fault],
+    ) -> None:
+        self.fleet = fleet
+        self.url = ""
+        self.calls: Counter[tuple[str, str, str]] = Counter()
+        self.throttles: Counter[tuple[str, str, str]] = Counter()
+        self.requests: deque[Request] = deque(maxlen=_LOG_LENGTH)
+        self._is_verifying = verify
+        self._limits = Limits(rates) if quotas else None
+        self._links = Links(fleet.spec.seed, link_ttl_s)
+        self._keys = KeyRing(fleet.spec.accounts[0])
+        self._lambda = LambdaApi(fleet, self._links)
+        self._accounts = AccountsApi(fleet.spec, self._keys, credentials_ttl_s)
+        self._faults = FaultBook(faults)
+
+    def inject(self, fault: Fault) -> None:
+        """Script one more fault."""
+        self._faults.add(fault)
+
+    def listens_at(self, url: str) -> None:
+        """Tell the simulator its own address: links are made with it."""
+        self.url = self._links.base_url = url
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one HTTP request."""
+        request_id = secrets.token_hex(16)
+        if request.raw_path.startswith(PREFIX):
+            return await self._link(request, request_id)
+        body = await request.read() if request.body_exists else b""
+        claim = read_claim(request.headers.get("Authorization"))
+        protocol = protocol_of(claim.service if claim else None)
+        met: list[Fault] = []
+        try:
+            call, caller = self._understood(claim, request, body)
+            self._count(call)
+            met = self._faults.take(call)
+            if any(fault.kind == "throttle" for fault in met):
+                self.throttles[call.account_id, call.region, call.operation] += 1
+            await _delay_or_refuse(request, met, call)
+            answer = self._answered(call, caller, met, request_id)
+        except AwsError as error:
+            answer = error.answer(protocol, request_id)
+        for fault in met:
+            answer = distorted(fault, answer)
+        return await _send(request, answer, request_id)
+
+    def _understood(self, claim: Claim | None, request: web.BaseRequest, body: bytes) -> tuple[Call, Identity]:
+        if claim is None:
+            raise AwsError(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
+        if self._is_verifying:
+            caller = self._keys.verify(
+                claim,
+                method=request.method,
+                path_and_query=request.raw_path,
+                headers=request.headers,
+                body=body,
+            )
+        else:
+            caller = self._keys.believe(claim)
+        if not self.fleet.is_enabled(claim.region):
+            raise unrecognized()
+        call = route(claim, request.method, request.raw_path, request.headers.get("X-Amz-Target"), body)
+        if call is None:
+            raise AwsError(404, "UnknownOperationException", "The simulator has no such operation")
+        call.account_id = caller.account_id
+        return call, caller
+
+    def _answered(self, call: Call, caller: Identity, met: list[Fault], request_id: str) -> Answer:
+        if call.service != "lambda":
+            return self._accounts.answer(call, caller, request_id)
+        if self._limits is not None:
+            scope = Scope(account_id=call.account_id, region=call.region)
+            retry_after_s = self._limits.retry_after_s(scope, call.operation)
+            if retry_after_s is not None:
+                self.throttles[call.account_id, call.region, call.operation] += 1
+                raise throttled(retry_after_s)
+        for fault in met:
+            if fault.kind == "unqualified_all":
+                call.query.pop("FunctionVersion", None)
+        document: Any = self._lambda.document(call)
+        for fault in met:
+            document = self._faults.bend(fault, call, document)
+        return Answer(body=_json_bytes(document), headers=JSON_HEADERS)
+
+    async def _link(self, request: web.BaseRequest, request_id: str) -> web.StreamResponse:
+        call = link_call(request.raw_path)
+        self._count(call)
+        met = self._faults.take(call)
+        try:
+            await _delay_or_refuse(request, met, call)
+            answer = self._links.answer(request.method, request.raw_path, request.headers, request_id)
+        except AwsError as error:
+            answer = error.answer("s3", request_id)
+        for fault in met:
+            answer = distorted(fault, answer)
+        return await _send(request, answer, request_id)
+
+    def _count(self, call: Call) -> None:
+        self.calls[call.account_id, call.region, call.operation] += 1
+        marker = call.query.get("Marker")
+        self.requests.append(Request(call.operation, call.function_name, call.qualifier, marker))
+
+
+@asynccontextmanager
+async def open_simulator(
+    fleet: Fleet,
+    *,
+    port: int = 0,
+    quotas: bool = True,
+    verify: bool = True,
+    rates: Mapping[QuotaClass, float] | None = None,
+    link_ttl_s: float = 600,
+    credentials_ttl_s: float | None = None,
+    faults: Iterable[Fault] = (),
+) -> AsyncIterator[Simulator]:
+    """Serve a fleet on 127.0.0.1 until the block ends; port 0 takes a free one.
+
+    ``rates`` changes the quotas; ``credentials_ttl_s`` the life of what AssumeRole hands out, whatever was asked for.
+    Cancelled: the port is closed, open connections are dropped.
+    """
+    simulator = Simulator(
+        fleet,
+        quotas=quotas,
+        verify=verify,
+        rates=rates,
+        link_ttl_s=link_ttl_s,
+        credentials_ttl_s=credentials_ttl_s,
+        faults=faults,
+    )
+    # handler_cancellation: a call that hangs ends when its client goes away.
+    server = web.Server(simulator.handle, access_log=None, handler_cancellation=True)
+    runner = web.ServerRunner(server, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise
+            raise SettingsError(
+                f"port {port} of 127.0.0.1 cannot be used: {error.strerror}", option="--port"
+            ) from error
+        simulator.listens_at(f"http://127.0.0.1:{runner.addresses[0][1]}")
+        yield simulator
+    finally:
+        await runner.cleanup()
+
+
+async def _delay_or_refuse(request: web.BaseRequest, met: list[Fault], call: Call) -> None:
+    for fault in met:
+        match fault.kind:
+            case "slow":
+                await asyncio.sleep(fault.delay_s)
+            case "hang":
+                await asyncio.Event().wait()
+            case "reset":
+                _reset(request)
+            case kind if kind in REFUSING:
+                raise refusal(fault, call)
+
+
+def _reset(request: web.BaseRequest) -> NoReturn:
+    """Drop the connection with a RST, so that the client sees a reset, not an end."""
+    transport = request.transport
+    if transport is not None:
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    raise asyncio.CancelledError  # nobody is left to be answered: end the handler as a disconnection would
+
+
+async def _send(request: web.BaseRequest, answer: Answer, request_id: str) -> web.StreamResponse:
+    headers = {**answer.headers, "x-amzn-requestid": request_id}
+    if answer.promised_bytes is None:
+        return web.Response(status=answer.status, body=answer.body, headers=headers)
+    response = web.StreamResponse(status=answer.status, headers=headers)
+    response.content_length = answer.promised_bytes
+    response.force_close()
+    await response.prepare(request)
+    await response.write(answer.body)
+    if request.transport is not None:
+        request.transport.close()
+    return response
+
+
+def _json_bytes(document: Any) -> bytes:
+    if isinstance(document, bytes):
+        return document
+    try:
+        return orjson.dumps(document)
+    except TypeError:  # a script may want what orjson refuses: lone surrogates, numbers beyond 64 bits, NaN
+        return json.dumps(document).encode()

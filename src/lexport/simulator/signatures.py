@@ -1,0 +1,169 @@
+"""Who signed a request, and is the signature right? Verified with botocore's own signer.
+
+Known are ``testing``/``testing`` of the first account, and what this server's STS handed out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from urllib.parse import quote, unquote, urlsplit
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from lexport.simulator.wire import AwsError, expired_token, unrecognized
+
+ROOT_KEY = "testing"
+_MAX_SKEW_S = 15 * 60
+_AUTHORIZATION = re.compile(
+    r"AWS4-HMAC-SHA256 +Credential=(?P<key>[^/,\s]+)/(?P<date>\d{8})/(?P<region>[a-z0-9-]+)/(?P<service>[a-z0-9-]+)"
+    r"/aws4_request, *SignedHeaders=(?P<headers>[a-z0-9;_-]+), *Signature=(?P<signature>[0-9a-f]{64})"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """The owner of a key. ``expires_at_s`` is Unix time; None for keys that last."""
+
+    account_id: str
+    arn: str
+    key_id: str
+    secret: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
+    expires_at_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What the Authorization header says, not yet believed."""
+
+    key_id: str
+    region: str
+    service: str
+    signed_headers: frozenset[str]
+    signature: str
+
+
+def read_claim(authorization: str | None) -> Claim | None:
+    """Read an Authorization header; None where there is none that is of Signature Version 4."""
+    matched = _AUTHORIZATION.fullmatch(authorization or "")
+    if matched is None:
+        return None
+    return Claim(
+        key_id=matched["key"],
+        region=matched["region"],
+        service=matched["service"],
+        signed_headers=frozenset(matched["headers"].split(";")),
+        signature=matched["signature"],
+    )
+
+
+class KeyRing:
+    """All keys that this server accepts."""
+
+    def __init__(self, first_account_id: str) -> None:
+        arn = f"arn:aws:iam::{first_account_id}:user/testing"
+        root = Identity(account_id=first_account_id, arn=arn, key_id=ROOT_KEY, secret=ROOT_KEY)
+        self._identities = {ROOT_KEY: root}
+        self._root = root
+
+    def issue(self, account_id: str, arn: str, ttl_s: float) -> Identity:
+        """Hand out temporary credentials."""
+        identity = Identity(
+            account_id=account_id,
+            arn=arn,
+            key_id="ASIA" + "".join(secrets.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") for _ in range(16)),
+            secret=secrets.token_urlsafe(30),
+            token=secrets.token_urlsafe(96),
+            expires_at_s=time.time() + ttl_s,
+        )
+        self._identities[identity.key_id] = identity
+        return identity
+
+    def believe(self, claim: Claim) -> Identity:
+        """Return the owner of a key without looking at the signature; unknown keys are the first account's."""
+        return self._identities.get(claim.key_id, self._root)
+
+    def verify(
+        self, claim: Claim, *, method: str, path_and_query: str, headers: Mapping[str, str], body: bytes
+    ) -> Identity:
+        """Return the owner of a key whose signature is right; AwsError otherwise."""
+        identity = self._identities.get(claim.key_id)
+        token = headers.get("X-Amz-Security-Token")
+        if identity is None or identity.token != token:
+            raise unrecognized()
+        timestamp = headers.get("X-Amz-Date", "")
+        _check_clock(timestamp)
+        # What the signature does not cover could be changed on the way: AWS insists on these.
+        unsigned = {"host", "x-amz-date"} - claim.signed_headers
+        if unsigned or (token is not None and "x-amz-security-token" not in claim.signed_headers):
+            raise _mismatch()
+        sent_hash = headers.get("X-Amz-Content-SHA256")
+        if sent_hash not in (None, "UNSIGNED-PAYLOAD", hashlib.sha256(body).hexdigest()):
+            raise _mismatch()
+        url = f"http://{headers.get('Host', '')}{_normalized(path_and_query)}"
+        signed = {name: headers[name] for name in claim.signed_headers if name in headers}
+        request = AWSRequest(method=method, url=url, headers=signed, data=body)
+        if sent_hash is not None:
+            request.headers["X-Amz-Content-SHA256"] = sent_hash
+        request.context["timestamp"] = timestamp
+        auth = _Verifier(identity, claim)
+        expected = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
+        if not hmac.compare_digest(expected, claim.signature):
+            raise _mismatch()
+        if identity.expires_at_s is not None and time.time() >= identity.expires_at_s:
+            raise expired_token()
+        return identity
+
+
+class _Verifier(SigV4Auth):  # type: ignore[misc]  # botocore ships no types
+    """botocore's signer, told which headers the client has signed."""
+
+    def __init__(self, identity: Identity, claim: Claim) -> None:
+        super().__init__(Credentials(identity.key_id, identity.secret), claim.service, claim.region)
+        self._signed_headers = claim.signed_headers
+
+    def headers_to_sign(self, request: AWSRequest) -> object:
+        headers = super().headers_to_sign(request)
+        for name in {name.lower() for name in headers} - self._signed_headers:
+            del headers[name]
+        return headers
+
+
+def _normalized(path_and_query: str) -> str:
+    """Write the query the one way that AWS signs it, however it was sent."""
+    path, _, query = path_and_query.partition("?")
+    pairs = (pair.partition("=")[::2] for pair in query.split("&") if pair)
+    encoded = "&".join(
+        f"{quote(unquote(name), safe='-_.~')}={quote(unquote(value), safe='-_.~')}" for name, value in pairs
+    )
+    return urlsplit(path).path + ("?" + encoded if encoded else "")
+
+
+def _check_clock(timestamp: str) -> None:
+    try:
+        signed_at = datetime.strptime(timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise _mismatch() from None
+    now = datetime.now(UTC)
+    if abs((now - signed_at).total_seconds()) > _MAX_SKEW_S:
+        relation = "earlier" if signed_at < now else "later"
+        message = f"Signature expired: {timestamp} is now {relation} than {now:%Y%m%dT%H%M%SZ} (15 min.)"
+        raise AwsError(403, "InvalidSignatureException", message)
+
+
+def _mismatch() -> AwsError:
+    return AwsError(
+        403,
+        "InvalidSignatureException",
+        "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access "
+        "Key and signing method. Consult the service documentation for details.",
+    )

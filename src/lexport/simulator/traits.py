@@ -1,0 +1,252 @@
+"""The rare traits: one for each slot of 60, so that a fleet of 60 functions shows every leaf of GetFunction's answer.
+
+``with_trait`` adds one to the fields of an ordinary function.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lexport.model import Scope
+from lexport.simulator.dice import Dice
+from lexport.simulator.packages import package
+from lexport.simulator.spec import (
+    DurableSpec,
+    ErrorSpec,
+    FileSystemSpec,
+    ImageSpec,
+    LayerSpec,
+    ManagedInstancesSpec,
+    S3ObjectSpec,
+    VpcSpec,
+)
+
+SLOTS = 60
+
+_TRAITS = (
+    *("image_full", "image_entry", "image_plain", "image_error", "pending", "updating", "failed", "inactive"),
+    *("custom_runtime", "accelerator", "managed", "durable", "tenancy", "s3_files", "efs", "s3_code"),
+    *("kms_code", "code_error", "tags_error", "environment_error", "runtime_error", "replica", "signed", "detached"),
+    *("ipv6", "snap_start", "big", "blocked", "reserved", "no_tags", "unicode", "empty_value", "empty_environment"),
+    *("nulls", "extra_configuration", "extra_layer", "extra_top", "extra_nested", "extra_items", "much"),
+    *("config_sha256", "json_logs", "empty_texts", "no_environment", "kms_environment", "aws_layer", "bare"),
+)
+
+_KMS_DENIED = (
+    "Lambda was unable to decrypt your environment variables because the KMS access was denied. Please check your "
+    "KMS permissions. KMS Exception: AccessDeniedException KMS Message: The caller is not authorized to perform: "
+    "kms:Decrypt"
+)
+_TAGS_DENIED = (
+    "User is not authorized to perform: lambda:ListTags on this resource because no identity-based policy allows the "
+    "lambda:ListTags action"
+)
+_FUTURE: dict[str, Any] = {"Mode": "New", "Levels": [1, 2.5, None, True], "Größe": "ü"}
+
+
+def trait_of(seed: int, scope: Scope, index: int) -> str:
+    """Return the rare trait of a function, "" for an ordinary one."""
+    shift = Dice("slot", seed, scope.account_id, scope.region).pick(SLOTS)
+    slot = (index + shift) % SLOTS
+    return _TRAITS[slot] if slot < len(_TRAITS) else ""
+
+
+def description(trait: str, version: str, dice: Dice) -> str:
+    """Return a version's description."""
+    if trait == "unicode":
+        return "Größenprüfung für 東京 🚀"
+    if trait == "big":
+        return "long " * 51 + "x"
+    return dice.choose(("", "", "Handles the daily batch", f"Release {version}", "Managed by Terraform"))
+
+
+def with_trait(seed: int, fields: dict[str, Any], scope: Scope, index: int, dice: Dice) -> dict[str, Any]:
+    """Add a function's rare trait to its fields."""
+    trait = trait_of(seed, scope, index)
+    make = {
+        "image_full": _image,
+        "image_entry": _image,
+        "image_plain": _image,
+        "image_error": _image,
+        "s3_files": _file_system,
+        "efs": _file_system,
+        "extra_items": _file_system,
+        "signed": _signed,
+        "extra_layer": _odd_layer,
+        "aws_layer": _odd_layer,
+    }.get(trait)
+    if make is not None:
+        return fields | make(seed, trait, fields, dice)
+    return fields | _plain(trait, fields, dice)
+
+
+def _key_arn(fields: dict[str, Any], dice: Dice) -> str:
+    scope = fields["scope"]
+    return f"arn:{fields['partition']}:kms:{scope.region}:{scope.account_id}:key/{dice.hex(8)}-{dice.hex(12)}"
+
+
+def _plain(trait: str, fields: dict[str, Any], dice: Dice) -> dict[str, Any]:  # noqa: PLR0911 - one case for each trait
+    scope, name = fields["scope"], fields["name"]
+    lambda_arn = f"arn:{fields['partition']}:lambda:{scope.region}:{scope.account_id}"
+    match trait:
+        case "custom_runtime":
+            return {
+                "runtime": "custom",
+                "runtime_arn": f"{lambda_arn}:runtime/acme-rust/version/{dice.hex(8)}",
+                "runtime_alias": "stable",
+            }
+        case "managed":
+            provider = f"{lambda_arn}:capacity-provider:main-pool"
+            return {
+                "managed_instances": ManagedInstancesSpec(
+                    capacity_provider_arn=provider, max_concurrency=16, memory_gib_per_vcpu=2.5
+                ),
+                "state": "ActiveNonInvocable",
+            }
+        case "durable":
+            durable = DurableSpec(kms_key_arn=_key_arn(fields, dice), retention_days=14, timeout_s=31_622_400)
+            return {"durable": durable}
+        case "s3_code":
+            s3_object = S3ObjectSpec(bucket="acme-artifacts", key=f"lambda/{name}.zip", version=dice.hex(32))
+            return {"s3_object": s3_object}
+        case "code_error":
+            denied = ErrorSpec(code="AccessDeniedException", message="KMS access was denied: kms:Decrypt")
+            return {"code_source_kms_key_arn": _key_arn(fields, dice), "code_error": denied}
+        case "detached":
+            return {"vpc": VpcSpec(vpc_id="", subnet_ids=(), security_group_ids=())}
+        case "ipv6" | "extra_nested":
+            return {"vpc": _vpc(trait, dice)}
+        case "much":
+            return {"tags": {f"tag-{number:02d}": f"value {number}" for number in range(50)}, "timeout_s": 5400}
+        case "unicode":
+            return {"tags": {"équipe": "Größe 東京", "emoji🚀": "✓", "aws:cloudformation:stack-name": "stäck"}}
+        case _:
+            return _simple(trait, lambda_arn, fields, dice)
+
+
+def _simple(trait: str, lambda_arn: str, fields: dict[str, Any], dice: Dice) -> dict[str, Any]:
+    """Return the traits that are constants."""
+    creating = "The function is being created."
+    no_subnet = "The Lambda function could not be placed: the subnet is gone."
+    simple: dict[str, dict[str, Any]] = {
+        "pending": {
+            "state": "Pending",
+            "state_reason": creating,
+            "state_reason_code": "Creating",
+            "last_update_status": None,
+        },
+        "updating": {
+            "last_update_status": "InProgress",
+            "last_update_status_reason": creating,
+            "last_update_status_reason_code": "Creating",  # recorded, though the model's enum lacks it
+        },
+        "failed": {
+            "state": "Failed",
+            "state_reason": no_subnet,
+            "state_reason_code": "InvalidSubnet",
+            "last_update_status": "Failed",
+            "last_update_status_reason": no_subnet,
+            "last_update_status_reason_code": "InvalidSubnet",
+        },
+        "inactive": {
+            "state": "Inactive",
+            "state_reason": "The function is idle.",
+            "state_reason_code": "Idle",
+        },
+        "accelerator": {"accelerator_memory": 24_576},
+        "tenancy": {"tenant_isolation_mode": "PER_TENANT"},
+        "kms_code": {"code_source_kms_key_arn": _key_arn(fields, dice)},
+        "tags_error": {"tags": {}, "tags_error": ErrorSpec(code="AccessDeniedException", message=_TAGS_DENIED)},
+        "environment_error": {
+            "environment_error": ErrorSpec(code="AccessDeniedException", message=_KMS_DENIED),
+            "kms_key_arn": _key_arn(fields, dice),
+        },
+        "runtime_error": {
+            "runtime_version_error": ErrorSpec(code="InternalError", message="The runtime version is not known.")
+        },
+        "replica": {"master_arn": f"{lambda_arn}:function:edge-{fields['name']}:7"},
+        "snap_start": {"snap_start_apply_on": "PublishedVersions"},
+        "big": {"ephemeral_storage_mb": 32_768, "architecture": "arm64"},
+        "blocked": {"reserved_concurrency": 0},
+        "reserved": {"reserved_concurrency": 25},
+        "no_tags": {"tags": {}},
+        "nulls": {
+            "sends_nulls": True,
+            "vpc": None,
+            "layers": (),
+            "tags": {},
+            "dead_letter_arn": None,
+        },
+        "extra_configuration": {"extra_configuration": {"FutureField": _FUTURE, "AnotherFutureField": "text"}},
+        "extra_top": {"extra_top": {"FutureField": _FUTURE}},
+        "config_sha256": {"has_config_sha256": True},
+        "json_logs": {
+            "log_format": "JSON",
+            "application_log_level": "INFO",
+            "system_log_level": "WARN",
+            "log_group": "/acme/shared-logs",
+        },
+        "empty_texts": {"kms_key_arn": "", "dead_letter_arn": ""},
+        "kms_environment": {"kms_key_arn": _key_arn(fields, dice)},
+        "bare": {"vpc": None, "layers": (), "tags": {}, "dead_letter_arn": None},
+    }
+    return simple.get(trait, {})
+
+
+def _vpc(trait: str, dice: Dice) -> VpcSpec:
+    return VpcSpec(
+        vpc_id=f"vpc-{dice.hex(17)}",
+        subnet_ids=(f"subnet-{dice.hex(17)}", f"subnet-{dice.hex(17)}"),
+        security_group_ids=(f"sg-{dice.hex(17)}",),
+        ipv6_allowed_for_dual_stack=True,
+        extra={"FutureField": ["a", {"b": 1}]} if trait == "extra_nested" else {},
+    )
+
+
+def _image(_seed: int, trait: str, fields: dict[str, Any], _dice: Dice) -> dict[str, Any]:
+    scope = fields["scope"]
+    repository = f"{scope.account_id}.dkr.ecr.{scope.region}.amazonaws.com/{fields['name'].lower()}"
+    overrides: dict[str, dict[str, Any]] = {
+        "image_full": {
+            "entry_point": ("/lambda-entrypoint.sh", "--größe"),
+            "command": ("app.handler",),
+            "working_directory": "/var/task",
+        },
+        "image_entry": {"entry_point": ("python", '-c "x, y"'), "command": ()},
+        "image_error": {"error": ErrorSpec(code="AccessDenied", message="The image configuration is not readable.")},
+    }
+    image = ImageSpec(repository=repository, tag="2026-11", **overrides.get(trait, {}))
+    return {"image": image, "runtime": None, "handler": None, "layers": ()}
+
+
+def _file_system(_seed: int, trait: str, fields: dict[str, Any], dice: Dice) -> dict[str, Any]:
+    scope = fields["scope"]
+    service = "s3files" if trait == "s3_files" else "elasticfilesystem"
+    arn = f"arn:{fields['partition']}:{service}:{scope.region}:{scope.account_id}:access-point/fsap-{dice.hex(17)}"
+    file_system = FileSystemSpec(
+        arn=arn,
+        local_mount_path="/mnt/data",
+        direct_s3_read="AUTO" if trait == "s3_files" else None,
+        extra={"FutureField": {"Depth": 2}} if trait == "extra_items" else {},
+    )
+    return {"file_systems": (file_system,)}
+
+
+def _signed(seed: int, _trait: str, fields: dict[str, Any], dice: Dice) -> dict[str, Any]:
+    scope = fields["scope"]
+    signer = f"arn:{fields['partition']}:signer:{scope.region}:{scope.account_id}:"
+    signing: dict[str, Any] = {
+        "signing_profile_version_arn": f"{signer}/signing-profiles/acme/{dice.hex(10)}",
+        "signing_job_arn": f"{signer}/signing-jobs/{dice.hex(12)}",
+    }
+    arn = f"arn:{fields['partition']}:lambda:{scope.region}:{scope.account_id}:layer:signed-libs:3"
+    size_bytes = package(seed, f"layer/{arn}").code_size
+    return signing | {"layers": (LayerSpec(arn=arn, code_size_bytes=size_bytes, **signing),)}
+
+
+def _odd_layer(seed: int, trait: str, fields: dict[str, Any], _dice: Dice) -> dict[str, Any]:
+    """Return AWS's own kind of layer ARN, and a layer item with a field from the future."""
+    arn = f"arn:{fields['partition']}:lambda:::awslayer:AmazonLinux2023"
+    size_bytes = package(seed, f"layer/{arn}").code_size
+    extra = {"FutureField": {"Scanned": True}} if trait == "extra_layer" else {}
+    return {"layers": (LayerSpec(arn=arn, code_size_bytes=size_bytes, extra=extra), *fields["layers"])}

@@ -1,0 +1,317 @@
+"""One account-region, read: wires discover, fetch and flatten, and judges what came of it.
+
+Works on shared ``Rows``: whoever fills them up hands the full batch on, and waits while staging is busy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+from anyio import create_memory_object_stream, create_task_group
+from anyio.streams.memory import MemoryObjectSendStream
+
+from lexport.aws.api import Ask, LambdaApi
+from lexport.errors import AccessDeniedError, ExpiredCredentialsError, FlattenError, ItemError
+from lexport.failures import Failures
+from lexport.flow.discover import discover_aliases, discover_functions
+from lexport.flow.fetch import fetch_function
+from lexport.flow.flatten import (
+    Finding,
+    Rules,
+    alias_from_call,
+    flatten_account_settings,
+    flatten_alias,
+    flatten_function,
+)
+from lexport.model import LATEST, FunctionRef, Priority, Qualifiers, ScopeStatus, Target
+from lexport.progress import TargetProgress
+from lexport.pump import pump
+from lexport.rows import Batch, Rows
+from lexport.spool import NameSpool
+
+BATCH_ITEMS = 512  # items flattened into lists before they go into Arrow: some 4 MB
+PAGES_AHEAD = 1  # pages of references listed ahead of the one that is being fetched
+SLOW_CALL_S = 0.4  # calls in flight are so many that a rate is reached although each takes this long
+MOST_WORKERS = 64
+
+_REGION_OFF = {"UnrecognizedClientException", "InvalidClientTokenId", "OptInRequired", "AuthFailure"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What all account-regions of a run have in common."""
+
+    rows: Rows
+    batches_out: MemoryObjectSendStream[Batch]
+    failures: Failures
+    rules: Rules
+    qualifiers: Qualifiers
+    aliases: bool
+    staging: Path
+    now: Callable[[], datetime]
+    note: Callable[[str], None]
+    serials: Callable[[], int] = field(default_factory=lambda: partial(next, count()))
+
+    def answer_id(self, ref: FunctionRef | None = None) -> str:
+        """Name one answer. The unqualified call knows most, a call by alias least; see rows.py."""
+        rank = 0 if ref is None or ref.qualifier is None else 2 if ref.is_alias else 1
+        return f"{rank}{self.serials():012x}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeOutcome:
+    """What is known of one account-region when it has been read."""
+
+    target: Target
+    status: ScopeStatus
+    function_count_reported: int | None
+    started_at: datetime
+    ended_at: datetime
+
+
+async def read_target(
+    target: Target, api: LambdaApi, ask: Ask, shared: Shared, progress: TargetProgress
+) -> ScopeOutcome:
+    """Read every function, version and alias of one target into ``shared.rows``.
+
+    Never raises an ItemError: what is lost is in ``shared.failures``, and the outcome's status says so.
+    """
+    started_at = shared.now()
+    reader = _Reader(target=target, api=api, ask=ask, shared=shared, progress=progress)
+    try:
+        await reader.read()
+    except* ExpiredCredentialsError as group:
+        reader.give_up(_first(group))
+    progress.is_listed = progress.is_done = True
+    return ScopeOutcome(
+        target=target,
+        status=reader.status(),
+        function_count_reported=reader.function_count_reported,
+        started_at=started_at,
+        ended_at=shared.now(),
+    )
+
+
+def workers_for(rate_per_s: float) -> int:
+    """Return how many calls to have in flight at a rate."""
+    return min(MOST_WORKERS, max(2, math.ceil(rate_per_s * SLOW_CALL_S)))
+
+
+def _first(group: BaseExceptionGroup[ExpiredCredentialsError]) -> ExpiredCredentialsError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+@dataclass(slots=True, kw_only=True)
+class _Reader:
+    """The work of one target; each method is the way of one item."""
+
+    target: Target
+    api: LambdaApi
+    ask: Ask
+    shared: Shared
+    progress: TargetProgress
+    replies: int = 0
+    denials: int = 0
+    is_off: bool = False
+    function_count_reported: int | None = None
+
+    async def read(self) -> None:
+        """Run the target's pumps side by side until all are dry."""
+        get_function, listing = self.progress.pace()
+        scope = self.target.scope
+        waiting = self.shared.staging / f"names-{scope.account_id}-{scope.region}.txt"
+        refs_out, refs = create_memory_object_stream[Sequence[FunctionRef]](PAGES_AHEAD)
+        with NameSpool(waiting) as names:
+            async with create_task_group() as tasks:
+                if self.target.refs is None:
+                    tasks.start_soon(self.discover, refs_out, names)
+                    tasks.start_soon(self.read_account_settings)
+                else:
+                    self.progress.listed = len(self.target.refs)
+                    names.end()
+                    tasks.start_soon(self.give_out, self.target.refs, refs_out)
+                tasks.start_soon(
+                    partial(pump, workers=workers_for(get_function.rate_per_s)),
+                    self.read_function,
+                    refs,
+                    self.lose_function,
+                )
+                tasks.start_soon(
+                    partial(pump, workers=workers_for(listing.rate_per_s)), self.read_aliases, names, self.lose_aliases
+                )
+        waiting.unlink()
+
+    async def discover(self, refs_out: MemoryObjectSendStream[Sequence[FunctionRef]], names: NameSpool) -> None:
+        """List the fleet; the names go to those who list aliases."""
+
+        def found(page: Sequence[FunctionRef]) -> None:
+            self.progress.listed += len(page)
+            if self.shared.aliases:  # an edge replica's name has a dot, which ListAliases does not take
+                functions = [
+                    ref.function_name for ref in page if ref.qualifier is None and "." not in ref.function_name
+                ]
+                names.put(functions)
+                self.progress.aliases_due += len(functions)
+
+        try:
+            await discover_functions(
+                self.api,
+                self.ask,
+                qualifiers=self.shared.qualifiers,
+                refs_out=refs_out,
+                found=found,
+                lose=self.lose_listing,
+                note=self.note,
+            )
+        except ExpiredCredentialsError:
+            raise
+        except ItemError as error:
+            self.lose_listing("ListFunctions", None, error)
+        finally:
+            names.end()
+            self.progress.is_listed = True
+
+    async def give_out(
+        self, refs: Sequence[FunctionRef], refs_out: MemoryObjectSendStream[Sequence[FunctionRef]]
+    ) -> None:
+        """Hand on what the user listed."""
+        async with refs_out:
+            await refs_out.send(refs)
+        self.progress.is_listed = True
+
+    async def read_function(self, ref: FunctionRef) -> None:
+        """Fetch and flatten one function, version or alias."""
+        await self.hand_on()
+        try:
+            reply = await fetch_function(self.api, self.ask, ref)
+        finally:
+            self.progress.fetched += 1
+        self.replies += 1
+        shared, scope = self.shared, self.target.scope
+        answer = shared.answer_id(ref)
+        version, findings = flatten_function(
+            reply, ref, scope=scope, rules=shared.rules, answer=answer, rows=shared.rows
+        )
+        self.report("GetFunction", ref.function_name, ref.qualifier, findings)
+        if ref.is_alias:
+            alias_from_call(ref, version, scope=scope, answer=answer, rows=shared.rows)
+            if version == LATEST:
+                self.progress.listed += 1
+                # Tags and concurrency come with the unqualified call only; without them the row would be half true.
+                await self.read_function(
+                    FunctionRef(function_name=ref.function_name, called_as=ref.called_as, is_named=True)
+                )
+
+    async def read_aliases(self, function_name: str) -> None:
+        """List and flatten the aliases of one function."""
+        await self.hand_on()
+        shared, scope = self.shared, self.target.scope
+        try:
+            async for reply, items in discover_aliases(self.api, self.ask, function_name):
+                self.replies += 1
+                answer = shared.answer_id()  # one a page: an alias that two pages list comes from the first
+                for item in items:
+                    try:
+                        findings = flatten_alias(
+                            item, function_name, scope=scope, answer=answer, rows=shared.rows, body=reply.body
+                        )
+                        self.report("ListAliases", function_name, None, findings)
+                    except FlattenError as error:
+                        self.lose("flatten", "ListAliases", function_name, None, error)
+        finally:
+            self.progress.aliases_due -= 1
+
+    async def read_account_settings(self) -> None:
+        """Read limits and use of the account-region; not being allowed to is no gap."""
+        try:
+            reply = await self.ask("GetAccountSettings", self.api.get_account_settings, Priority.LISTING)
+        except ExpiredCredentialsError:
+            raise
+        except ItemError as error:
+            error.is_gap = False
+            self.lose("discover", "GetAccountSettings", None, None, error)
+            return
+        self.function_count_reported, findings = flatten_account_settings(
+            reply, scope=self.target.scope, rows=self.shared.rows
+        )
+        self.report("GetAccountSettings", None, None, findings)
+
+    async def hand_on(self) -> None:
+        """Pass the rows to staging when they are a batch; waits while staging is busy."""
+        if self.shared.rows.items >= BATCH_ITEMS:
+            await self.shared.batches_out.send(self.shared.rows.take())
+
+    # --- what is lost ------------------------------------------------------------------------------------------------
+
+    def lose_function(self, ref: FunctionRef, error: ItemError) -> None:
+        """Note that one function, version or alias could not be read."""
+        stage = "flatten" if isinstance(error, FlattenError) else "fetch"
+        self.lose(stage, "GetFunction", ref.function_name, ref.qualifier, error)
+
+    def lose_aliases(self, function_name: str, error: ItemError) -> None:
+        """Note that the aliases of one function could not be listed."""
+        self.lose("discover", "ListAliases", function_name, None, error)
+
+    def lose_listing(self, operation: str, function_name: str | None, error: ItemError) -> None:
+        """Note that a page or an item of a listing is lost."""
+        self.lose("discover", operation, function_name, None, error)
+
+    def give_up(self, error: ItemError) -> None:
+        """Note that the whole target cannot be read: switched off where that may be, else a gap."""
+        self.is_off = self.target.may_be_off and error.code in _REGION_OFF and not self.replies
+        if not self.is_off:
+            self.lose("discover", None, None, None, error)
+
+    def lose(
+        self, stage: str, operation: str | None, function_name: str | None, qualifier: str | None, error: ItemError
+    ) -> None:
+        """Turn an error into a row of ``errors``."""
+        self.denials += isinstance(error, AccessDeniedError | ExpiredCredentialsError) and error.is_gap
+        self.shared.failures.add(
+            self.target.scope,
+            stage=stage,
+            operation=operation,
+            function_name=function_name,
+            qualifier=qualifier,
+            error_code=error.code,
+            http_status=error.http_status,
+            message=str(error),
+            is_gap=error.is_gap,
+            attempts=error.attempts,
+        )
+
+    def report(
+        self, operation: str, function_name: str | None, qualifier: str | None, findings: Sequence[Finding]
+    ) -> None:
+        """Turn findings, which lose nothing, into rows of ``errors``."""
+        for finding in findings:
+            self.shared.failures.add(
+                self.target.scope,
+                stage="flatten",
+                operation=operation,
+                function_name=function_name,
+                qualifier=qualifier,
+                error_code=finding.code,
+                message=finding.message,
+                is_gap=False,
+            )
+
+    def note(self, text: str) -> None:
+        """Say something about this target."""
+        self.shared.note(f"{self.target.scope.account_id} {self.target.scope.region}: {text}")
+
+    def status(self) -> ScopeStatus:
+        """Judge the target: nothing but denials is ``denied``, any other gap is ``partial``."""
+        gaps = self.shared.failures.gaps[self.target.scope]
+        if self.is_off:
+            return "unavailable"
+        if not gaps:
+            return "complete"
+        return "denied" if not self.replies and self.denials == gaps else "partial"

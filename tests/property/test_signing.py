@@ -1,0 +1,76 @@
+"""The own signer against botocore's."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from unittest.mock import patch
+from urllib.parse import quote
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from lexport.aws.signing import Credentials, sign
+
+NAMES = st.one_of(
+    st.from_regex(r"[a-zA-Z0-9_.-]{1,64}", fullmatch=True),
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20),
+    st.just("arn:aws:lambda:eu-west-1:111122223333:function:f:$LATEST"),
+)
+PAIRS = st.lists(st.tuples(st.text("abAB10-._", min_size=1, max_size=4), NAMES), max_size=4)
+KEYS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40)
+MOMENTS = st.datetimes(min_value=datetime(2015, 1, 1), max_value=datetime(2099, 1, 1))  # noqa: DTZ001 - made aware below
+HOSTS = st.sampled_from(["lambda.eu-west-1.amazonaws.com", "localhost:4566", "[::1]:8080", "127.0.0.1"])
+
+
+def by_botocore(host, path, query, credentials, region, service, at):
+    request = AWSRequest(method="GET", url=f"https://{host}{path}" + (f"?{query}" if query else ""))
+    frozen = ReadOnlyCredentials(credentials.access_key, credentials.secret_key, credentials.token)
+    with patch("botocore.auth.get_current_datetime", return_value=at.astimezone(UTC)):
+        SigV4Auth(frozen, service, region).add_auth(request)
+    return dict(request.headers.items())
+
+
+@given(HOSTS, st.sampled_from(["", "/prefix", "//two"]), NAMES, PAIRS, KEYS, KEYS, st.none() | KEYS, MOMENTS)
+@example("h.example", "", "f", [("Qualifier", "$LATEST")], "AKIA", "s", None, datetime(2026, 1, 1, 23, 59, 59))  # noqa: DTZ001
+@example("h.example", "", "..", [], "AKIA", "s", "t", datetime(2026, 1, 2))  # noqa: DTZ001
+@example("h.example", "", "a", [("a", "x"), ("a1", "y"), ("a", "b")], "AKIA", "s", None, datetime(2026, 1, 2))  # noqa: DTZ001
+def test_equals_botocore(host, base, name, pairs, access_key, secret_key, token, moment):
+    """Every header is what botocore's signer makes, for any name, query, token and time."""
+    path = f"{base}/2015-03-31/functions/{quote(name, safe='-._~')}"
+    query = "&".join(f"{quote(key, safe='-._~')}={quote(value, safe='-._~')}" for key, value in pairs)
+    credentials = Credentials(access_key, secret_key, token)
+    at = moment.replace(tzinfo=UTC)
+
+    ours = sign(host, path, query, credentials=credentials, region="eu-west-1", service="lambda", at=at)
+
+    assert by_botocore(host, path, query, credentials, "eu-west-1", "lambda", at) == ours
+
+
+def test_the_day_is_the_day_in_utc():
+    """A clock in another zone signs with UTC's day, on both sides of midnight."""
+    credentials = Credentials("AKIA", "secret")
+    zone = timezone(timedelta(hours=-9))
+    for at in (datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC), datetime(2026, 3, 2, 0, 0, 0, tzinfo=UTC)):
+        ours = sign("h", "/", "", credentials=credentials, region="r", service="s", at=at.astimezone(zone))
+
+        assert by_botocore("h", "/", "", credentials, "r", "s", at) == ours
+
+
+def test_a_query_without_a_value_is_signed_as_empty():
+    """`?a` and `?a=` have one signature, as with botocore."""
+    credentials = Credentials("AKIA", "secret")
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+
+    ours = sign("h", "/x/", "a", credentials=credentials, region="r", service="s", at=at)
+
+    assert by_botocore("h", "/x/", "a", credentials, "r", "s", at) == ours
+
+
+def test_repr_shows_no_secret():
+    """Credentials may be logged by accident without harm."""
+    shown = repr(Credentials("AKIAEXAMPLE", "canary-secret", "canary-token"))
+
+    assert "canary" not in shown

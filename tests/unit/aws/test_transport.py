@@ -1,0 +1,471 @@
+"""The seam, against real servers on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ipaddress
+import socket
+import ssl
+import traceback
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+
+import pytest
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from lexport.aws.transport import Request, Response, open_transport, trust
+from lexport.errors import FetchError, NetworkError, ServiceError, SettingsError
+
+PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch):
+    for name in PROXY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@asynccontextmanager
+async def serve(handle):
+    """A real aiohttp server; yields its URL."""
+    runner = web.ServerRunner(web.Server(handle), shutdown_timeout=0)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield "http://{}:{}".format(*runner.addresses[0][:2])
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def raw(answer, *, tls=None, seen=None, wait=None, arrived=None):
+    """A server that reads one head, answers bytes and hangs up; yields its URL."""
+
+    async def handle(reader, writer):
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            if seen is not None:
+                seen.append(head)
+            if arrived is not None:
+                arrived.set()
+            if wait is not None:
+                await wait.wait()
+            writer.write(answer)
+            await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
+    async with server:
+        yield "{}://{}:{}".format("https" if tls else "http", *server.sockets[0].getsockname()[:2])
+
+
+async def get(url, headers=None, ca_bundle=None, **limits):
+    async with open_transport(ca_bundle=ca_bundle, connections=4, **limits) as send:
+        return await send(Request(url, headers or {}))
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A self-signed certificate for 127.0.0.1: the server's context, and the CA file to trust."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "lexport test")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    folder = tmp_path_factory.mktemp("tls")
+    ca_file = folder / "ca.pem"
+    ca_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    key_file = folder / "key.pem"
+    key_file.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(ca_file, key_file)
+    return context, str(ca_file)
+
+
+@pytest.mark.asyncio
+async def test_what_is_given_is_what_is_sent():
+    """The URL goes out byte for byte, with our headers, one User-Agent, and nothing that was not asked for."""
+    seen = []
+    target = "/p/functions/arn%3Aaws%3Alambda%2F~._-%2E%41?Qualifier=%24LATEST&b=+&a"
+    async with raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", seen=seen) as url:
+        response = await get(url + target, {"X-Amz-Date": "now", "Authorization": "signed"})
+        lines = seen[0].decode().split("\r\n")
+
+    assert lines[0] == f"GET {target} HTTP/1.1"
+    assert {line.split(":")[0] for line in lines[1:] if line} == {
+        "Host",
+        "User-Agent",
+        "Accept",
+        "Accept-Encoding",
+        "X-Amz-Date",
+        "Authorization",
+    }
+    assert f"User-Agent: lexport/{version('lexport')}" in lines
+    assert (response.status, response.body) == (200, b"{}")
+
+
+@pytest.mark.asyncio
+async def test_headers_are_looked_up_in_lower_case():
+    """`retry-after` finds what the server wrote as `Retry-After`."""
+
+    async def handle(request):
+        return web.Response(status=429, headers={"Retry-After": "3"})
+
+    async with serve(handle) as url:
+        response = await get(url)
+
+    assert response.headers.get("retry-after") == "3"
+
+
+@pytest.mark.asyncio
+async def test_follows_no_redirect():
+    """A redirect is an answer like any other: a signature is for one host."""
+    asked = []
+
+    async def handle(request):
+        asked.append(request.path)
+        return web.Response(status=302, headers={"Location": "/elsewhere"})
+
+    async with serve(handle) as url:
+        response = await get(url + "/here")
+
+    assert (response.status, asked) == (302, ["/here"])
+
+
+@pytest.mark.asyncio
+async def test_keeps_no_cookie():
+    """What one answer sets is not sent with the next call."""
+    cookies = []
+
+    async def handle(request):
+        cookies.append(request.headers.get("Cookie"))
+        return web.Response(headers={"Set-Cookie": "a=b"})
+
+    async with serve(handle) as url, open_transport(ca_bundle=None, connections=1) as send:
+        await send(Request(url, {}))
+        await send(Request(url, {}))
+
+    assert cookies == [None, None]
+
+
+@pytest.mark.asyncio
+async def test_netrc_adds_no_authorization(tmp_path, monkeypatch):
+    """~/.netrc is not read, neither in place of our signature nor beside it, even where a proxy is set."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password canary\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid:3128")
+    seen = []
+
+    async def handle(request):
+        seen.append(request.headers.get("Authorization"))
+        return web.Response()
+
+    async with serve(handle) as url:
+        await get(url, {"Authorization": "AWS4-HMAC-SHA256 x"})
+        await get(url)
+
+    assert seen == ["AWS4-HMAC-SHA256 x", None]
+
+
+@pytest.mark.asyncio
+async def test_connections_are_kept_and_bounded():
+    """Never more than `connections` at once, and they are used again."""
+    open_now, peak, ports = 0, 0, set()
+
+    async def handle(request):
+        nonlocal open_now, peak
+        open_now += 1
+        peak = max(peak, open_now)
+        ports.add(request.transport.get_extra_info("peername")[1])
+        await asyncio.sleep(0)
+        open_now -= 1
+        return web.Response()
+
+    async with serve(handle) as url, open_transport(ca_bundle=None, connections=3) as send:
+        await asyncio.gather(*(send(Request(url, {})) for _ in range(30)))
+
+    assert peak <= 3
+    assert len(ports) <= 3
+
+
+@pytest.mark.asyncio
+async def test_a_broken_connection_is_not_tried_again_in_secret():
+    """One call is one request, also where the server hangs up without a word."""
+    seen = []
+    async with raw(b"", seen=seen) as url:
+        with pytest.raises(NetworkError) as caught:
+            await get(url)
+
+    assert caught.value.code == "connection_reset"
+    assert len(seen) == 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("answer", "kind", "code"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", ServiceError, "truncated_body"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", ServiceError, "truncated_body"),
+        (b"SSH-2.0-OpenSSH_9.9\r\n\r\n", ServiceError, "invalid_http"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+            ServiceError,
+            "unexpected_encoding",
+        ),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n{", ServiceError, "body_too_large"),
+    ],
+)
+async def test_damaged_answers(answer, kind, code):
+    """Whatever is wrong with an answer has a code and can be tried again."""
+    async with raw(answer) as url:
+        with pytest.raises(kind) as caught:
+            await get(url + "/f?Marker=canary")
+
+    assert caught.value.code == code
+    assert caught.value.retryable
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.asyncio
+async def test_an_endless_body_is_cut():
+    """A body without a length is read up to the limit only."""
+
+    async def handle(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            for _ in range(10_000):
+                await response.write(b"x" * 100)
+        except ConnectionError:
+            pass
+        return response
+
+    async with serve(handle) as url:
+        with pytest.raises(ServiceError) as caught:
+            await get(url, body_limit_bytes=1000)
+
+    assert caught.value.code == "body_too_large"
+
+
+@pytest.mark.asyncio
+async def test_a_chunked_body_is_read_whole():
+    """A body without a length but within the limit arrives as it is."""
+    async with raw(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{"\r\n5\r\na":1}\r\n0\r\n\r\n') as url:
+        response = await get(url)
+
+    assert response.body == b'{"a":1}'
+
+
+@pytest.mark.asyncio
+async def test_silence_is_a_timeout():
+    """A server that accepts and says nothing costs the idle time and no more."""
+    forever = asyncio.Event()
+    async with raw(b"", wait=forever) as url:
+        with pytest.raises(NetworkError) as caught:
+            await get(url, idle_timeout_s=0.05)
+        forever.set()
+
+    assert caught.value.code == "timeout"
+
+
+@pytest.mark.asyncio
+async def test_nobody_listens():
+    """A refused connection names host and port, and what to look at."""
+    port = free_port()
+    with pytest.raises(NetworkError) as caught:
+        await get(f"http://127.0.0.1:{port}/f")
+
+    assert caught.value.code == "connect_failed"
+    assert f"127.0.0.1:{port}" in str(caught.value)
+    assert "HTTPS_PROXY" in str(caught.value)
+
+
+@pytest.mark.asyncio
+async def test_a_name_that_does_not_exist():
+    """A host that DNS does not know is named."""
+    with pytest.raises(NetworkError) as caught:
+        await get("http://lambda.region.invalid/f")
+
+    assert caught.value.code == "dns_failed"
+    assert "lambda.region.invalid" in str(caught.value)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "request_", [Request(f"http://{'x' * 70}.invalid/", {}), Request("http://127.0.0.1:1/", {"A": "b\r\nC: d"})]
+)
+async def test_what_http_cannot_carry_is_no_bug(request_):
+    """An impossible host name and a header with a line break are errors of ours."""
+    async with open_transport(ca_bundle=None, connections=1) as send:
+        with pytest.raises(FetchError):
+            await send(request_)
+
+
+@pytest.mark.asyncio
+async def test_tls_trusts_the_given_bundle_only(certificate):
+    """A certificate of a private CA is good with AWS_CA_BUNDLE and refused without, with advice."""
+    tls, ca_file = certificate
+    async with raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", tls=tls) as url:
+        response = await get(url, ca_bundle=ca_file)
+        with pytest.raises(NetworkError) as caught:
+            await get(url)
+
+    assert response.body == b"{}"
+    assert caught.value.code == "tls_failed"
+    assert "self-signed certificate" in str(caught.value)
+    assert "AWS_CA_BUNDLE" in str(caught.value)
+
+
+def test_a_bundle_that_is_none(tmp_path):
+    """A missing or empty CA file is found at the start, by its name."""
+    (tmp_path / "empty.pem").write_text("")
+    for path in (tmp_path / "missing.pem", tmp_path / "empty.pem"):
+        with pytest.raises(SettingsError, match="AWS_CA_BUNDLE") as caught:
+            trust(str(path))
+
+        assert caught.value.option == "AWS_CA_BUNDLE"
+
+
+def test_a_bundle_may_be_a_folder(tmp_path):
+    """AWS_CA_BUNDLE may name a folder of hashed CA files."""
+    assert trust(str(tmp_path)).verify_mode is ssl.CERT_REQUIRED
+
+
+def test_without_a_system_store_botocores_bundle_is_used(tmp_path, monkeypatch):
+    """In an image without CA certificates TLS still works."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
+
+    assert trust(None).cert_store_stats()["x509_ca"] > 50
+
+
+@pytest.mark.asyncio
+async def test_plain_requests_go_through_the_proxy(monkeypatch):
+    """HTTP_PROXY is used with its credentials, which nobody else sees."""
+    seen = []
+    async with raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", seen=seen) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.replace("//", "//us%40er:canary@"))
+        response = await get("http://lambda.example.test/f?a=%24")
+    head = seen[0].decode()
+
+    assert response.status == 200
+    assert head.startswith("GET http://lambda.example.test/f?a=%24 HTTP/1.1")
+    assert f"Proxy-Authorization: Basic {base64.b64encode(b'us@er:canary').decode()}" in head
+
+
+@pytest.mark.asyncio
+async def test_no_proxy_is_honoured(monkeypatch):
+    """A host in NO_PROXY is reached directly."""
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:3128")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    async with raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as url:
+        response = await get(url)
+
+    assert response.status == 200
+
+
+@pytest.mark.asyncio
+async def test_a_proxy_that_refuses_keeps_its_password_secret(monkeypatch):
+    """A refused tunnel names the proxy; neither message nor traceback holds password or signature."""
+    seen = []
+    answer = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+    async with raw(answer, seen=seen) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.replace("//", "//user:canary@"))
+        with pytest.raises(NetworkError) as caught:
+            await get("https://lambda.example.test/f?Marker=canary", {"X-Amz-Security-Token": "canary"})
+    shown = "".join(traceback.format_exception(caught.value))
+
+    assert seen[0].startswith(b"CONNECT lambda.example.test:443")
+    assert b"Proxy-Authorization: Basic" in seen[0]
+    assert b"canary" not in seen[0]
+    assert caught.value.code == "proxy_refused"
+    assert "407" in str(caught.value)
+    assert "canary" not in shown.replace('Marker=canary", {"X-Amz-Security-Token": "canary"}', "")
+
+
+@pytest.mark.asyncio
+async def test_a_proxy_that_is_down(monkeypatch):
+    """A proxy that does not listen is named without its password."""
+    monkeypatch.setenv("HTTP_PROXY", f"http://user:canary@127.0.0.1:{free_port()}")
+    with pytest.raises(NetworkError) as caught:
+        await get("http://lambda.example.test/f")
+
+    assert caught.value.code == "connect_failed"
+    assert "proxy 127.0.0.1:" in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("value", ["socks5://127.0.0.1:1080", "http://", "http://host:port"])
+async def test_a_proxy_variable_that_is_no_proxy(monkeypatch, value):
+    """A proxy variable that cannot be used is an error of the settings, not a silent detour."""
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    with pytest.raises(SettingsError) as caught:
+        await get("http://127.0.0.1/")
+
+    assert caught.value.option == "HTTPS_PROXY"
+
+
+@pytest.mark.asyncio
+async def test_a_proxy_without_a_scheme(monkeypatch):
+    """`proxy:3128` is as good as `http://proxy:3128`."""
+    async with raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.removeprefix("http://"))
+        response = await get("http://lambda.example.test/f")
+
+    assert response.status == 200
+
+
+@pytest.mark.asyncio
+async def test_cancelled_in_flight():
+    """A cancelled call gives its place in the pool back."""
+    forever, arrived = asyncio.Event(), asyncio.Event()
+    async with (
+        raw(b"", wait=forever, arrived=arrived) as slow,
+        raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as quick,
+        open_transport(ca_bundle=None, connections=1) as send,
+    ):
+        task = asyncio.create_task(send(Request(slow, {})))
+        await arrived.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        response = await send(Request(quick, {}))
+        forever.set()
+
+    assert response.status == 200
+
+
+def test_repr_shows_no_header_and_no_body():
+    """Requests and answers may be logged by accident without harm."""
+    shown = repr(Request("https://h/p?X-Amz-Signature=canary", {"Authorization": "canary"}))
+    shown += repr(Response(200, {"Set-Cookie": "canary"}, b"canary"))
+
+    assert "canary" not in shown
