@@ -54,7 +54,7 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     answer_key: int = 4
-    row_group_rows: int = 131_072
+    row_group_rows: int = 65_536
 
     def names(self) -> tuple[str, ...]:
         """Return the column names in order."""
@@ -248,7 +248,7 @@ FUNCTIONS = Table(
         Column("carried_forward", BOOL, "", "Whether the row was taken over from an earlier snapshot."),
     ),
     _VERSION_KEY,
-    row_group_rows=16_384,
+    row_group_rows=8_192,
 )
 
 ALIASES = Table(

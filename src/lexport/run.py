@@ -208,7 +208,8 @@ def _one_error() -> Iterator[None]:
         ours = group.subgroup(RunError)
         if ours is None:
             raise
-        raise _first(ours) from group
+        error = _first(ours)
+        raise error from error.__cause__
 
 
 def _first(group: BaseExceptionGroup[RunError]) -> RunError:

@@ -243,6 +243,9 @@ def _http_date(text: str) -> datetime | None:
 
 # --- botocore's exceptions ----------------------------------------------------------------------------------------
 
+BOTOCORE_RAISES = (boto.BotoCoreError, boto.ClientError, OSError, ValueError, KeyError, RuntimeError)
+"""What its credential chain and its clients raise: helpers that are missing or print nonsense are among it."""
+
 _NETWORK = (boto.HTTPClientError, boto.ConnectionError)
 
 _SETTINGS: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
@@ -268,7 +271,7 @@ async def botocore_faults(doing: str, *, profile: str | None) -> AsyncIterator[N
         yield
     except LexportError:
         raise
-    except (boto.BotoCoreError, boto.ClientError, OSError, ValueError, KeyError, RuntimeError) as error:
+    except BOTOCORE_RAISES as error:
         ours = error_from_botocore(error, doing=doing, profile=profile)
         # Network errors are not chained: below them aiohttp's exceptions name the proxy with its password.
         raise ours from (None if isinstance(ours, NetworkError) else error)
@@ -290,7 +293,8 @@ def error_from_botocore(error: Exception, *, doing: str, profile: str | None) ->
         )
     said = one_line(str(error)) or type(error).__name__
     for classes, option, advice in _SETTINGS:
-        if isinstance(error, classes):
+        is_bad_url = option == "--endpoint-url" and said.startswith("Invalid endpoint:")  # a bare ValueError
+        if isinstance(error, classes) or is_bad_url:
             return SettingsError(f"{doing}: {said}; {advice}", option=option)
     return CredentialsError(f"{doing}: {said}; {_advice(error, named)}")
 

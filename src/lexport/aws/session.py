@@ -19,11 +19,12 @@ import anyio
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 from botocore import exceptions as boto
+from botocore.awsrequest import AWSResponse
 from botocore.parsers import ResponseParserError
 
-from lexport.aws.faults import botocore_faults, class_of, error_from_botocore, one_line
+from lexport.aws.faults import BOTOCORE_RAISES, botocore_faults, class_of, error_from_botocore, one_line
 from lexport.aws.signing import Credentials
-from lexport.errors import CredentialsError, ExpiredCredentialsError, NetworkError, SettingsError
+from lexport.errors import CredentialsError, ExpiredCredentialsError, LexportError, NetworkError, SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class Session:
         self._current: Credentials | None = None
         self._renewing = anyio.Lock()
         self._endpoints: dict[str, str] = {}
-        self._partitions: dict[str, tuple[str, ...]] = {}
+        self._partitions: dict[str, tuple[str, ...]] | None = None
         self._account: tuple[str, str] | None = None  # the account and the Region that said so
 
     def __repr__(self) -> str:
@@ -108,15 +109,15 @@ class Session:
             self._source = await self._boto.get_credentials()
             if self._source is None:
                 raise boto.NoCredentialsError
-            for partition in self._boto.get_available_partitions():
-                names = await self._boto.get_available_regions("lambda", partition_name=partition)
-                self._partitions[partition] = tuple(sorted(names))
         await self.credentials()
 
     async def credentials(self) -> Credentials:
         """Return credentials to sign with now; those that end soon are renewed on the way."""
-        async with botocore_faults("cannot renew the AWS credentials", profile=self.profile):
+        try:  # and not `async with botocore_faults`: this is asked before every call
             frozen = await self._source.get_frozen_credentials()
+        except BOTOCORE_RAISES as error:
+            doing = "cannot renew the AWS credentials"
+            raise error_from_botocore(error, doing=doing, profile=self.profile) from None
         current = self._current
         if (
             current is None
@@ -168,18 +169,35 @@ class Session:
         """Where to ask what is asked once for all Regions."""
         return self.default_region or "us-east-1"
 
+    def partitions(self) -> dict[str, tuple[str, ...]]:
+        """Return the Regions of Lambda by partition, as botocore's table of endpoints has them."""
+        if self._partitions is None:
+            # Not get_available_regions(): it reads Lambda's whole service model, a tenth of a second, for one name.
+            table = self._boto.get_data("endpoints")
+            self._partitions = {
+                entry["partition"]: tuple(
+                    sorted(entry["services"].get("lambda", {}).get("endpoints", {}).keys() & entry["regions"].keys())
+                )
+                for entry in table["partitions"]
+            }
+        return self._partitions
+
     def check_region(self, name: str) -> None:
         """Refuse a Region that Lambda does not have in any partition."""
-        known = [region for names in self._partitions.values() for region in names]
+        known = [region for names in self.partitions().values() for region in names]
         if name in known:
             return
-        near = difflib.get_close_matches(name.strip().lower(), known, n=1)
-        hint = f"did you mean {near[0]}?" if near else "for example us-east-1; `all` stands for every enabled one"
+        near = difflib.get_close_matches(name.strip().lower(), known, n=2, cutoff=0.8)
+        hint = (
+            f"did you mean {' or '.join(near)}?"
+            if near
+            else "for example us-east-1; `all` stands for every enabled one"
+        )
         raise SettingsError(f"{name!r} is no Region of AWS Lambda that this botocore knows; {hint}", option="--region")
 
     def partition_of(self, region: str) -> str:
         """Return the partition that a Region belongs to: aws, aws-cn, aws-us-gov, ..."""
-        for partition, names in self._partitions.items():
+        for partition, names in self.partitions().items():
             if region in names:
                 return partition
         try:
@@ -190,8 +208,22 @@ class Session:
     async def endpoint(self, region: str) -> str:
         """Return Lambda's URL in a Region, as botocore resolves it from flags, environment and profile."""
         if region not in self._endpoints:
-            async with self._client("lambda", region) as client:
-                url = str(client.meta.endpoint_url)
+            # A client's `meta.endpoint_url` comes from an older table, which is wrong for dual-stack in some
+            # partitions. What a call would use is seen by making one and stopping it before it is sent.
+            path = "/2016-08-19/account-settings"
+            urls: list[str] = []
+
+            def stop(params: dict[str, Any], **_: Any) -> tuple[Any, dict[str, Any]]:
+                urls.append(params["url"])
+                return AWSResponse(params["url"], 200, {}, None), {}
+
+            async with (
+                botocore_faults(f"cannot find Lambda's endpoint in {region}", profile=self.profile),
+                self._client("lambda", region) as client,
+            ):
+                client.meta.events.register("before-call.lambda.GetAccountSettings", stop)
+                await client.get_account_settings()
+            url = urls[0].removesuffix(path)
             _check_endpoint(url)
             self._endpoints[region] = url
         return self._endpoints[region]
@@ -211,6 +243,8 @@ class Session:
             return await self._identity_without_sts(partition, f"it answered {_code(error)}")
         except NetworkError as error:
             return await self._identity_without_sts(partition, str(error))
+        except LexportError:  # some are ValueErrors too
+            raise
         except _NOT_ITS_ANSWER as error:
             return await self._identity_without_sts(partition, f"its answer is not STS's ({type(error).__name__})")
         if not _is_account(account_id):
@@ -254,15 +288,19 @@ class Session:
             except boto.ClientError as error:
                 self._raise_if_invalid(error, region)
                 logger.info("%s: %s", ask.__name__, _code(error))
-            except (NetworkError, *_NOT_ITS_ANSWER) as error:
+            except NetworkError as error:
+                logger.info("%s: %s", ask.__name__, error.code)
+            except LexportError:  # some are ValueErrors too
+                raise
+            except _NOT_ITS_ANSWER as error:
                 logger.info("%s: %s", ask.__name__, type(error).__name__)
             else:
-                lambda_has = set(self._partitions.get(partition, ()))
+                lambda_has = set(self.partitions().get(partition, ()))
                 kept = tuple(sorted((name, is_on) for name, is_on in found.items() if name in lambda_has or is_on))
                 if kept:
                     return Regions(regions=kept)
         return Regions(
-            regions=tuple((name, True) for name in self._partitions.get(partition, ())),
+            regions=tuple((name, True) for name in self.partitions().get(partition, ())),
             note="neither account:ListRegions nor ec2:DescribeRegions is allowed or reachable: every Region that"
             " botocore knows is tried, and one that is switched off answers with an error",
         )

@@ -10,12 +10,14 @@ import base64
 import json
 import math
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
 from types import NoneType
@@ -195,13 +197,14 @@ def _write_csv(names: Sequence[str], rows: Iterable[Row], stream: BinaryIO) -> i
     return written
 
 
+_QUOTED = re.compile(r'[,"\r\n]|\A\s|\s\Z|\A\Z')
+
+
 def _csv_cell(value: Any) -> str:
     if value is None:
         return ""
     text = plain(value)
-    if text and not any(character in text for character in ',"\r\n') and text == text.strip():
-        return text
-    return '"' + text.replace('"', '""') + '"'
+    return text if _QUOTED.search(text) is None else '"' + text.replace('"', '""') + '"'
 
 
 def _write_table(names: Sequence[str], rows: Iterable[Row], stream: BinaryIO) -> int:
@@ -274,6 +277,7 @@ def _values(column: Any) -> list[Any]:
     return cast("list[Any]", column.to_pylist())
 
 
+@lru_cache(maxsize=10_000)  # snapshot_at is the same on every row
 def _instant_of(tick: int, unit: str, *, has_zone: bool) -> str | None:
     """Write ticks since 1970; None for SQL's infinities and years that no calendar has."""
     seconds, rest = divmod(tick, _PER_SECOND[unit])

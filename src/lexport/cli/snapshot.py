@@ -63,13 +63,13 @@ def command(dest: Path, **options: Any) -> int:
     try:
         result = run_async(lambda: snapshot(dest, settings, report=report))
     except IncompleteError as error:
-        _summarize(cast("SnapshotResult", error.result))
+        summarize(cast("SnapshotResult", error.result))
         raise
-    _summarize(result)
+    summarize(result)
     return 3 if result.manifest.status == "partial" else 0
 
 
-def _summarize(result: SnapshotResult) -> None:
+def summarize(result: SnapshotResult) -> None:
     """Say on standard error what was read, what it cost, and what is missing and why."""
     done = result.manifest
     lines = [f"note: {note}" for note in result.notes]

@@ -69,6 +69,8 @@ def write_table(
                 watch(group)
                 writer.write_table(_with_snapshot(group, schema, snapshot_id, snapshot_at), row_group_size=len(group))
                 written += len(group)
+                del group  # before the next one is put together, and its room back to the system
+                pa.default_memory_pool().release_unused()
         sync_file(path)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -20,7 +20,7 @@ from lexport.columns import BY_NAME, Table
 from lexport.errors import WriteError
 from lexport.rows import Batch
 
-RUN_BYTES = 24 * 2**20  # staged rows in memory; twice that while one run is being sorted
+RUN_BYTES = 12 * 2**20  # staged rows in memory; twice that while one run is being sorted
 
 Runs = dict[str, list[Path]]
 
@@ -61,6 +61,7 @@ class Stage:
             rows = batches.pop(name)  # let go of a table as soon as it is written
             await to_thread.run_sync(_write_run, BY_NAME[name], rows, path, self._file_mode, limiter=self._writer)
             self.runs[name].append(path)
+        pa.default_memory_pool().release_unused()  # or the sorting's room is kept, and memory looks like a leak
 
 
 def write_columns(table: Table, values: list[list[Any]], path: Path, file_mode: int) -> None:

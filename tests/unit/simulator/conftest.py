@@ -27,6 +27,9 @@ def fleet() -> Fleet:
     return Fleet(FleetSpec(functions=60, versions=3, accounts=ACCOUNTS))
 
 
+SESSION = get_session()  # keeps the service models: reading them takes longer than most tests
+
+
 @asynccontextmanager
 async def client(url: str, service: str = "lambda", **options: Any) -> AsyncIterator[Any]:
     """A plain aiobotocore client that never retries."""
@@ -36,7 +39,7 @@ async def client(url: str, service: str = "lambda", **options: Any) -> AsyncIter
         "aws_secret_access_key": "testing",
         "config": AioConfig(retries={"total_max_attempts": 1}),
     } | options
-    async with get_session().create_client(service, endpoint_url=url, **settings) as made:
+    async with SESSION.create_client(service, endpoint_url=url, **settings) as made:
         yield made
 
 

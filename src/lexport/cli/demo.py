@@ -1,0 +1,81 @@
+"""``lexport demo``: a simulated fleet, a snapshot of it, and a few answers, without an AWS account."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+REGIONS = ("eu-west-1", "us-east-1")
+FUNCTIONS, VERSIONS = 60, 3
+QUESTIONS = (
+    (
+        "Which runtimes are in use?",
+        "SELECT runtime, SUM(functions) AS functions, SUM(versions) AS versions"
+        " FROM runtimes WHERE package_type = 'Zip' GROUP BY runtime ORDER BY versions DESC, runtime LIMIT 5",
+    ),
+    (
+        "Which functions are without a single tag, and not because we may not see them?",
+        "SELECT f.region, COUNT(*) AS untagged FROM functions AS f LEFT JOIN tags AS t"
+        " USING (account_id, region, function_name)"
+        " WHERE f.version = '$LATEST' AND f.tags_error_code IS NULL AND t.key IS NULL GROUP BY f.region ORDER BY f.region",
+    ),
+    (
+        "Which values are shared by most functions? (known by their HMAC only)",
+        "SELECT name, value_hmac, COUNT(DISTINCT function_name) AS functions FROM env_vars"
+        " GROUP BY name, value_hmac ORDER BY functions DESC, name, value_hmac LIMIT 3",
+    ),
+)
+
+
+@click.command("demo")
+@click.argument("dest", type=click.Path(path_type=Path), default=Path("demo-fleet"))
+def command(dest: Path) -> None:
+    """Simulate a fleet, take a snapshot of two Regions into DEST (default demo-fleet), and ask it a few questions."""
+    from lexport.cli.running import run_async
+
+    # Only this process: the simulator's own credentials, nobody's profile, no proxy on the way to ourselves.
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ |= {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "127.0.0.1",
+    }
+    run_async(lambda: _demonstrate(dest))
+
+
+async def _demonstrate(dest: Path) -> None:
+    from lexport.cli.output import arrow_rows, print_rows
+    from lexport.cli.snapshot import summarize
+    from lexport.dataset.sql import sql
+    from lexport.progress import report_live, report_plainly
+    from lexport.run import snapshot
+    from lexport.settings import SnapshotSettings
+    from lexport.simulator import Fleet, FleetSpec, open_simulator
+
+    fleet = Fleet(FleetSpec(functions=FUNCTIONS, versions=VERSIONS))
+    async with open_simulator(fleet) as simulator:
+        shown = " ".join(f"--region {region}" for region in REGIONS)
+        click.echo(f"A simulated AWS listens at {simulator.url}, with AWS's quotas. Now:\n")
+        click.echo(f"$ lexport snapshot {dest} --endpoint-url {simulator.url} {shown}")
+        settings = SnapshotSettings(regions=REGIONS, endpoint_url=simulator.url)
+        report = report_live if sys.stderr.isatty() else report_plainly
+        summarize(await snapshot(dest, settings, report=report))
+    for question, query in QUESTIONS:
+        click.echo(f'\n{question}\n$ lexport sql {dest} "{query.replace("$", chr(92) + "$")}"')
+        answer = await sql(dest, query)
+        print_rows(answer.schema.names, arrow_rows(answer.to_batches()), output="table")
+    click.echo(
+        f"\nThe dataset stays in {dest}. Where to go next:\n"
+        f'  lexport sql {dest} "SELECT * FROM completeness"   how whole the snapshot is\n'
+        "  lexport schema                                     every table and column\n"
+        f"  lexport views {dest} --db fleet.duckdb         the same for the DuckDB command line and BI tools\n"
+        "  lexport iam-policy                                 what your own account must allow\n"
+        "  lexport snapshot my-fleet --region REGION          your own fleet"
+    )

@@ -1,0 +1,33 @@
+"""``write_dataset`` and ``ask`` for the tests of the shipped views."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from lexport.dataset.sql import open_result
+
+
+def _load(path):
+    spec = importlib.util.spec_from_file_location("lexport_tests_dataset", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def write_dataset():
+    """Write a tiny dataset from dict rows; see ``tests/sql/dataset.py``."""
+    return _load(Path(__file__).with_name("dataset.py")).write_dataset
+
+
+@pytest.fixture
+def ask(tmp_path, write_dataset):
+    """Return a function: snapshots and a query -> rows."""
+
+    def run(snapshots, query):
+        write_dataset(tmp_path / "fleet", snapshots)
+        with open_result(tmp_path / "fleet", query) as result:
+            return [tuple(row.values()) for row in result.reader.read_all().to_pylist()]
+
+    return run

@@ -1,0 +1,174 @@
+"""Each shipped view on a tiny hand-written dataset, its rows in full."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from lexport import columns
+from lexport.dataset.open import shipped_views, sql_dir
+
+A, R = "111122223333", "eu-west-1"
+AT = datetime(2026, 11, 22, 2, tzinfo=UTC)
+MAY, JUNE = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def test_runtimes(ask):
+    """Images stand apart without a runtime, and other account-regions keep their own rows."""
+    functions = [
+        {
+            "function_name": "f",
+            "version": "$LATEST",
+            "package_type": "Zip",
+            "runtime": "python3.13",
+            "last_modified_at": MAY,
+        },
+        {
+            "function_name": "f",
+            "version": "1",
+            "package_type": "Zip",
+            "runtime": "python3.13",
+            "last_modified_at": JUNE,
+        },
+        {"function_name": "f", "version": "2", "package_type": "Zip", "runtime": "python3.9"},
+        {"function_name": "g", "version": "$LATEST", "package_type": "Image"},
+        {
+            "function_name": "f",
+            "version": "$LATEST",
+            "package_type": "Zip",
+            "runtime": "python3.13",
+            "region": "us-east-1",
+        },
+    ]
+
+    expected = [
+        (A, R, "Zip", "python3.13", 1, 1, 2, JUNE),
+        (A, R, "Image", None, 1, 1, 1, None),
+        (A, R, "Zip", "python3.9", 0, 1, 1, None),
+        (A, "us-east-1", "Zip", "python3.13", 1, 1, 1, None),
+    ]
+    scopes = [{}, {"region": "us-east-1"}]
+    assert expected == ask([{"functions": functions, "scopes": scopes}], "SELECT * FROM runtimes")
+
+
+def test_function_versions(ask):
+    """A version shows once per alias that routes to it, once without, and never an alias of another region."""
+    functions = [
+        {"function_name": "f", "version": "$LATEST", "runtime": "nodejs22.x", "package_type": "Zip", "code_size": 10},
+        {"function_name": "f", "version": "1", "runtime": "nodejs22.x", "package_type": "Zip", "last_modified_at": MAY},
+        {"function_name": "f", "version": "1", "region": "us-east-1", "package_type": "Image"},
+    ]
+    routes = [
+        {"function_name": "f", "alias": "live", "version": "1", "weight": 1.0},
+        {"function_name": "f", "alias": "canary", "version": "1", "weight": 0.25},
+        {"function_name": "f", "alias": "canary", "version": "$LATEST", "weight": 0.75},
+        {"function_name": "other", "alias": "live", "version": "1", "weight": 1.0},
+    ]
+
+    expected = [
+        (A, R, "f", "$LATEST", "nodejs22.x", "Zip", None, 10, "canary", 0.75),
+        (A, R, "f", "1", "nodejs22.x", "Zip", MAY, None, "canary", 0.25),
+        (A, R, "f", "1", "nodejs22.x", "Zip", MAY, None, "live", 1.0),
+        (A, "us-east-1", "f", "1", None, "Image", None, None, None, None),
+    ]
+    snapshots = [{"functions": functions, "alias_routes": routes, "scopes": [{}, {"region": "us-east-1"}]}]
+    assert expected == ask(snapshots, "SELECT * FROM function_versions")
+
+
+def test_tag_coverage(ask):
+    """Functions whose tags were refused count as unreadable, not as untagged."""
+    functions = [
+        {"function_name": "a", "version": "$LATEST"},
+        {"function_name": "a", "version": "1"},
+        {"function_name": "b", "version": "$LATEST"},
+        {"function_name": "c", "version": "$LATEST", "tags_error_code": "AccessDeniedException"},
+        {"function_name": "d", "version": "$LATEST", "region": "us-east-1"},
+        {"function_name": "e", "version": "$LATEST", "region": "us-west-2", "tags_error_code": "AccessDeniedException"},
+    ]
+    tags = [
+        {"function_name": "a", "key": "team", "value": "x"},
+        {"function_name": "b", "key": "team", "value": "y"},
+        {"function_name": "b", "key": "cost", "value": "1"},
+    ]
+
+    expected = [
+        (A, R, "team", 3, 1, 2, 0, 1.0),
+        (A, R, "cost", 3, 1, 1, 1, 0.5),
+        (A, "us-east-1", None, 1, 0, 0, 1, 0.0),
+        (A, "us-west-2", None, 1, 1, 0, 0, None),
+    ]
+    scopes = [{}, {"region": "us-east-1"}, {"region": "us-west-2"}]
+    assert expected == ask([{"functions": functions, "tags": tags, "scopes": scopes}], "SELECT * FROM tag_coverage")
+
+
+def test_memory_architecture(ask):
+    """Functions are counted once for a setting that several of their versions share."""
+    functions = [
+        {"function_name": "f", "version": "$LATEST", "architecture": "arm64", "memory_size": 512},
+        {"function_name": "f", "version": "1", "architecture": "x86_64", "memory_size": 128},
+        {"function_name": "f", "version": "2", "architecture": "x86_64", "memory_size": 128},
+        {"function_name": "g", "version": "$LATEST", "architecture": "x86_64", "memory_size": 128},
+    ]
+
+    expected = [(A, R, "arm64", 512, 1, 1, 1), (A, R, "x86_64", 128, 1, 2, 3)]
+    assert expected == ask([{"functions": functions}], "SELECT * FROM memory_architecture")
+
+
+def test_common_variables(ask):
+    """The same function name in two regions is two functions; one value in both is one distinct value."""
+    url = {"name": "URL", "value_hmac": "aa", "hash_key_id": "k", "value_length": 9}
+    variables = [
+        {"function_name": "f", "version": "$LATEST", **url},
+        {"function_name": "f", "version": "1", **url, "value_hmac": "bb", "value_length": 12},
+        {"function_name": "f", "version": "$LATEST", "region": "us-east-1", **url},
+        {"function_name": "f", "version": "$LATEST", "name": "DEBUG"},
+    ]
+
+    expected = [("URL", 2, 3, 2, 12), ("DEBUG", 1, 1, 0, None)]
+    snapshots = [{"env_vars": variables, "scopes": [{}, {"region": "us-east-1"}]}]
+    assert expected == ask(snapshots, "SELECT * FROM common_variables")
+
+
+def test_completeness(ask):
+    """The newest reading of an account-region is shown even where it failed, with what is missing and why."""
+    denied = {
+        "region": "us-east-1",
+        "stage": "discover",
+        "operation": "ListFunctions",
+        "error_code": "AccessDeniedException",
+        "is_gap": True,
+    }
+    gone = {"stage": "fetch", "operation": "GetFunction", "error_code": "gone", "is_gap": False}
+    whole = {"functions": 2, "function_count_reported": 2}
+    snapshots = [
+        {"scopes": [whole, {**whole, "region": "us-east-1"}], "errors": [{**gone, "message": "old"}]},
+        {
+            "at": AT,
+            "status": "partial",
+            "scopes": [whole, {"region": "us-east-1", "status": "denied", "functions": 0}],
+            "errors": [{**gone, "message": "b"}, {**gone, "message": "a"}, {**denied, "message": "not you"}],
+        },
+        {"at": AT, "scopes": [{"coverage": "selection", "functions": 1}]},
+    ]
+    second, third = "01K00000000000000000000002", "01K00000000000000000000003"
+
+    expected = [
+        (A, R, "fleet", second, AT, "complete", 2, 2, "fetch", "GetFunction", "gone", False, 2, "a"),
+        (A, R, "selection", third, AT, "complete", 1, None, None, None, None, None, 0, None),
+        (A, "us-east-1", "fleet", second, AT, "denied", 0, None, *list(denied.values())[1:], 1, "not you"),
+    ]
+    assert expected == ask(snapshots, "SELECT * FROM completeness")
+
+
+@pytest.mark.parametrize("view", shipped_views(), ids=lambda view: view.name)
+def test_heads(ask, view):
+    """The head of each view names exactly the columns that it has, and no table has its name."""
+    rows = ask([{}], f"SELECT column_name FROM (DESCRIBE {view.name})")
+
+    assert list(view.columns) == [name for (name,) in rows]
+    assert view.name not in columns.BY_NAME
+
+
+def test_every_file_is_a_view():
+    """Nothing but numbered views lies in sql/."""
+    assert sorted(path.name for path in sql_dir().iterdir()) == [view.path.name for view in shipped_views()]
+    assert len(shipped_views()) == 6

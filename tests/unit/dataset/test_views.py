@@ -1,0 +1,128 @@
+"""The DuckDB file: the same names as ``sql``, right whenever it is asked."""
+
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+import pytest
+
+import lexport
+from lexport.dataset.open import shipped_views
+from lexport.errors import NoSnapshotError, SettingsError
+
+AT = datetime(2026, 11, 22, 2, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+pytestmark = pytest.mark.asyncio
+
+
+def ask(db, query):
+    with duckdb.connect(str(db), read_only=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+def names(db, table):
+    return [name for (name,) in ask(db, f"SELECT function_name FROM {table} ORDER BY 1")]
+
+
+def night(name, days, **more):
+    return {"at": AT + days * DAY, "functions": [{"function_name": name, "version": "$LATEST"}], **more}
+
+
+async def test_right_as_snapshots_come_and_go(tmp_path, write_dataset):
+    """One file, written once, shows each new commit, nothing uncommitted, and forgets a removed one."""
+    dest, db = tmp_path / "fleet", tmp_path / "fleet.duckdb"
+    write_dataset(dest, [night("first", 0, heal=False)])
+    await lexport.views(dest, db=db)
+    assert names(db, "functions") == ["first"]
+
+    nights = [night("first", 0), night("second", 1), night("half", 2, scopes=[{"status": "partial"}], status="partial")]
+    _, _, third, _ = write_dataset(dest, [*nights, night("aborted", 3, commit=False)])
+
+    assert names(db, "functions") == ["second"]
+    assert names(db, "snapshot.functions") == ["half"]
+    assert names(db, "history.functions") == ["first", "half", "second"]
+    assert ask(db, "SELECT status, 1 FROM history.snapshots ORDER BY snapshot_id OFFSET 1") == [
+        ("complete", 1),
+        ("partial", 1),
+    ]
+
+    (dest / "_runs" / f"{third.snapshot_id}.json").unlink()
+    assert names(db, "snapshot.functions") == ["second"]
+
+
+async def test_shipped_views(tmp_path, write_dataset):
+    """Every shipped view answers, and no partition folder shows up as a column."""
+    write_dataset(tmp_path / "fleet", [night("f", 0)])
+    await lexport.views(tmp_path / "fleet", db=tmp_path / "fleet.duckdb")
+
+    for view in shipped_views():
+        ask(tmp_path / "fleet.duckdb", f"SELECT count(*) FROM {view.name}")
+    assert ask(tmp_path / "fleet.duckdb", "SELECT 1 FROM duckdb_columns() WHERE column_name = 'snapshot_date'") == []
+
+
+async def test_older_files(tmp_path, write_dataset):
+    """A column that an older release did not write is NULL in its rows."""
+    older = night("old", 0, without=["config_sha256"], version="0.0.9")
+    write_dataset(tmp_path / "fleet", [older, night("new", 1)])
+    await lexport.views(tmp_path / "fleet", db=tmp_path / "x.duckdb")
+
+    assert ask(tmp_path / "x.duckdb", "SELECT config_sha256 FROM history.functions") == [(None,), (None,)]
+
+
+@pytest.mark.parametrize("name", ["two words", "it's", "a[x]b", "a*b"])
+async def test_odd_destinations(tmp_path, write_dataset, name):
+    """A destination whose name means something to DuckDB is read, and no neighbour with it."""
+    write_dataset(tmp_path / name, [night("mine", 0)])
+    write_dataset(tmp_path / "aXb", [night("neighbour", 0)])
+    await lexport.views(tmp_path / name, db=tmp_path / "lexport.duckdb")
+
+    assert names(tmp_path / "lexport.duckdb", "history.functions") == ["mine"]
+
+
+async def test_replaces_its_own(tmp_path, write_dataset):
+    """A second run replaces the file of the first, and leaves no draft."""
+    write_dataset(tmp_path / "fleet", [night("f", 0)])
+    for _ in range(2):
+        await lexport.views(tmp_path / "fleet", db=tmp_path / "v.duckdb")
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fleet", "v.duckdb"]
+    assert (tmp_path / "v.duckdb").stat().st_mode & 0o777 == 0o600
+
+
+def _database(path, statement):
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "text"),
+    [
+        ("x.duckdb", lambda path: path.write_text("my notes"), "no DuckDB file"),
+        ("x.duckdb", lambda path: path.touch(), "no DuckDB file"),
+        ("x.duckdb", lambda path: path.mkdir(), "is not a file"),
+        ("x.duckdb", lambda path: _database(path, "CREATE TABLE mine (i INT)"), "main.mine"),
+        ("x.duckdb", lambda path: _database(path, "CREATE VIEW runtimes AS SELECT 1"), "main.runtimes"),
+        ("x.duckdb", lambda path: _database(path, "CREATE MACRO one() AS 1"), "main.one"),
+        ("x.duckdb", lambda path: _database(path, "CREATE SCHEMA work"), "work"),
+        ("snapshot.duckdb", lambda path: None, "choose another"),
+        ("no/x.duckdb", lambda path: None, "folder does not exist"),
+    ],
+)
+async def test_never_clobbers(tmp_path, write_dataset, name, make, text):
+    """What is not a file of ours is left as it is."""
+    write_dataset(tmp_path / "fleet", [night("f", 0)])
+    make(tmp_path / name)
+    before = (tmp_path / name).read_bytes() if (tmp_path / name).is_file() else None
+
+    with pytest.raises(SettingsError, match=text):
+        await lexport.views(tmp_path / "fleet", db=tmp_path / name)
+
+    assert before == ((tmp_path / name).read_bytes() if (tmp_path / name).is_file() else None)
+
+
+async def test_no_snapshot(tmp_path):
+    """Without a snapshot there is nothing to view, and no file is made."""
+    with pytest.raises(NoSnapshotError):
+        await lexport.views(tmp_path, db=tmp_path / "x.duckdb")
+
+    assert list(tmp_path.iterdir()) == []

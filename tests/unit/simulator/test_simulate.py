@@ -1,0 +1,48 @@
+"""`lexport simulate` as a process: what it prints, and how it ends."""
+
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+import pytest
+from click.testing import CliRunner
+
+from lexport.cli.simulate import command
+from lexport.errors import SettingsError
+
+COMMAND = (sys.executable, "-c", "from lexport.cli.simulate import command; command()", "--functions", "2")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_serves_until_a_signal(sent, code):
+    """It prints its address and the two exports at once, serves, and ends with the signal's own exit code."""
+    with subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        lines = [process.stdout.readline().rstrip("\n") for _ in range(4)]
+        url = lines[0].removeprefix("URL ")
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(url)
+        process.send_signal(sent)
+        rest, errors = process.communicate(timeout=10)
+
+    assert lines == [
+        f"URL {url}",
+        "export AWS_ACCESS_KEY_ID=testing",
+        "export AWS_SECRET_ACCESS_KEY=testing",
+        f"lexport snapshot DEST --endpoint-url {url} --region us-east-1",
+    ]
+    assert (process.returncode, rest, errors) == (code, "", "")
+
+
+def test_port_in_use():
+    """A port that is taken is a SettingsError that names `--port`."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = CliRunner().invoke(command, ["--port", str(port)])
+
+    assert isinstance(result.exception, SettingsError)
+    assert result.exception.option == "--port"
+    assert str(port) in str(result.exception)
