@@ -54,7 +54,7 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     answer_key: int = 4
-    row_group_rows: int = 65_536
+    row_group_rows: int = 32_768
 
     def names(self) -> tuple[str, ...]:
         """Return the column names in order."""

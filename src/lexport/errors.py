@@ -89,11 +89,11 @@ class ItemError(LexportError):
     """One item is lost; it becomes a row of ``errors``.
 
     ``code`` is AWS's error code, or ours where AWS sent none. ``retry_after_s`` is what the server asked for.
-    ``attempts`` is filled in by the retry layer. ``retryable`` is a fact of the class.
+    ``attempts`` is filled in by the retry layer, ``is_gap`` is cleared by who knows that nothing is missing.
+    ``retryable`` is a fact of the class.
     """
 
     retryable: ClassVar[bool] = False
-    is_gap: ClassVar[bool] = True
 
     def __init__(
         self, message: str, *, code: str, http_status: int | None = None, retry_after_s: float | None = None
@@ -103,6 +103,7 @@ class ItemError(LexportError):
         self.http_status = http_status
         self.retry_after_s = retry_after_s
         self.attempts = 1
+        self.is_gap = True
 
 
 class FetchError(ItemError):

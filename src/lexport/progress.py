@@ -14,6 +14,8 @@ from lexport.model import PaceReading, Scope
 PLAIN_EVERY_S = 10.0
 LIVE_EVERY_S = 0.25
 
+_IDLE = PaceReading(rate_per_s=1.0, calls=0, throttles=0)
+
 
 @dataclass(slots=True)
 class TargetProgress:
@@ -40,9 +42,6 @@ class TargetProgress:
         get_function, listing = self.pace()
         functions_s = (self.listed - self.fetched) / max(rate_per_s, get_function.rate_per_s * 0.1)
         return max(functions_s, self.aliases_due / listing.rate_per_s)
-
-
-_IDLE = PaceReading(rate_per_s=1.0, calls=0, throttles=0)
 
 
 @dataclass(slots=True)

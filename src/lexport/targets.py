@@ -51,7 +51,8 @@ async def enter_targets(
     identity = await session.identity(home)
     if identity.note:
         note(identity.note)
-    regions, off = tuple(dict.fromkeys(asked)), ()
+    regions = tuple(dict.fromkeys(asked))
+    off: tuple[str, ...] = ()
     if is_all:
         found = await session.enabled_regions(identity.partition, home)
         if found.note:
@@ -88,6 +89,7 @@ async def _account_of_first_arn(apis: Mapping[str, LambdaApi], selection: Select
             return function.account_id
     reasons: list[str] = []
     for region, api in apis.items():
+        arns: Sequence[str]
         try:
             if selection is None:
                 arns = _arns((await api.list_functions(None, all_versions=False)).document.get("Functions"))

@@ -10,24 +10,21 @@ import click
 
 REGIONS = ("eu-west-1", "us-east-1")
 FUNCTIONS, VERSIONS = 60, 3
-QUESTIONS = (
-    (
-        "Which runtimes are in use?",
-        "SELECT runtime, SUM(functions) AS functions, SUM(versions) AS versions"
-        " FROM runtimes WHERE package_type = 'Zip' GROUP BY runtime ORDER BY versions DESC, runtime LIMIT 5",
-    ),
-    (
-        "Which functions are without a single tag, and not because we may not see them?",
-        "SELECT f.region, COUNT(*) AS untagged FROM functions AS f LEFT JOIN tags AS t"
-        " USING (account_id, region, function_name)"
-        " WHERE f.version = '$LATEST' AND f.tags_error_code IS NULL AND t.key IS NULL GROUP BY f.region ORDER BY f.region",
-    ),
-    (
-        "Which values are shared by most functions? (known by their HMAC only)",
-        "SELECT name, value_hmac, COUNT(DISTINCT function_name) AS functions FROM env_vars"
-        " GROUP BY name, value_hmac ORDER BY functions DESC, name, value_hmac LIMIT 3",
-    ),
-)
+QUESTIONS = {
+    "Which runtimes are in use?": """
+SELECT runtime, SUM(functions) AS functions, SUM(versions) AS versions
+FROM runtimes WHERE package_type = 'Zip'
+GROUP BY runtime ORDER BY versions DESC, runtime LIMIT 5""",
+    "Which functions have no tag, and not because we may not see them?": """
+SELECT f.region, COUNT(*) AS untagged
+FROM functions AS f LEFT JOIN tags AS t USING (account_id, region, function_name)
+WHERE f.version = '$LATEST' AND f.tags_error_code IS NULL AND t.key IS NULL
+GROUP BY f.region ORDER BY f.region""",
+    "Which variables have one value in most functions? (values are known by their HMAC only)": """
+SELECT name, value_hmac, COUNT(DISTINCT function_name) AS functions
+FROM env_vars GROUP BY name, value_hmac
+ORDER BY functions DESC, name, value_hmac LIMIT 3""",
+}
 
 
 @click.command("demo")
@@ -67,15 +64,17 @@ async def _demonstrate(dest: Path) -> None:
         settings = SnapshotSettings(regions=REGIONS, endpoint_url=simulator.url)
         report = report_live if sys.stderr.isatty() else report_plainly
         summarize(await snapshot(dest, settings, report=report))
-    for question, query in QUESTIONS:
-        click.echo(f'\n{question}\n$ lexport sql {dest} "{query.replace("$", chr(92) + "$")}"')
+    for question, query in QUESTIONS.items():
+        click.echo(f"\n{question}\n$ lexport sql {dest} - <<'SQL'{query}\nSQL")
         answer = await sql(dest, query)
         print_rows(answer.schema.names, arrow_rows(answer.to_batches()), output="table")
-    click.echo(
-        f"\nThe dataset stays in {dest}. Where to go next:\n"
-        f'  lexport sql {dest} "SELECT * FROM completeness"   how whole the snapshot is\n'
-        "  lexport schema                                     every table and column\n"
-        f"  lexport views {dest} --db fleet.duckdb         the same for the DuckDB command line and BI tools\n"
-        "  lexport iam-policy                                 what your own account must allow\n"
-        "  lexport snapshot my-fleet --region REGION          your own fleet"
-    )
+    steps = {
+        f'lexport sql {dest} "FROM completeness"': "how whole the snapshot is",
+        "lexport schema": "every table and column",
+        f"lexport views {dest} --db fleet.duckdb": "the same tables for the DuckDB command line and BI tools",
+        "lexport iam-policy": "what your own account must allow",
+        "lexport snapshot my-fleet --region REGION": "your own fleet",
+    }
+    click.echo(f"\nThe dataset stays in {dest}. Where to go next:")
+    for step, what in steps.items():
+        click.echo(f"  {step:<46} {what}")

@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -36,7 +37,7 @@ class _Commands(click.Group):
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Turn an AWS Lambda fleet into a dataset, and ask it questions."""
-    if os.path.exists(CONFIG_FILE):
+    if Path(CONFIG_FILE).exists():
         ctx.default_map = read_config({name: _find(ctx, name) for name in COMMANDS})
 
 

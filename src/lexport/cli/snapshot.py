@@ -73,12 +73,12 @@ def summarize(result: SnapshotResult) -> None:
     """Say on standard error what was read, what it cost, and what is missing and why."""
     done = result.manifest
     lines = [f"note: {note}" for note in result.notes]
-    for scope in done.scopes:
-        lines.append(
-            f"{scope.account_id} {scope.region}: {scope.status}, {scope.functions:,} functions,"
-            f" {scope.versions:,} versions, {scope.aliases:,} aliases; {scope.get_function_calls:,} GetFunction"
-            f" and {scope.list_calls:,} List* calls, {scope.throttles:,} throttled"
-        )
+    lines += [
+        f"{scope.account_id} {scope.region}: {scope.status}, {scope.functions:,} functions,"
+        f" {scope.versions:,} versions, {scope.aliases:,} aliases; {scope.get_function_calls:,} GetFunction"
+        f" and {scope.list_calls:,} List* calls, {scope.throttles:,} throttled"
+        for scope in done.scopes
+    ]
     for kind, count, example in result.failures[:FAILURES_SHOWN]:
         what = "missing" if kind.is_gap else "noted"
         item = ":".join(part for part in (example.function_name, example.qualifier) if part)

@@ -157,7 +157,7 @@ class _Run:
 
     @property
     def has_more(self) -> bool:
-        return self._next < self._reader.num_record_batches
+        return self._next < int(self._reader.num_record_batches)
 
     def fill(self) -> bool:
         """Read the next block if the one at hand is used up; False at the end."""

@@ -129,8 +129,8 @@ def _move_hint(store: LocalStore, snapshot_id: str) -> None:
     """Move the hint forward, never back; the truth is the greatest id in ``_runs``."""
     hinted = ""
     with suppress(OSError, ValueError, KeyError, TypeError):
-        hinted = json.loads(store.read(manifest.LATEST_HINT))["snapshot_id"]
-    if not isinstance(hinted, str) or hinted < snapshot_id:
+        hinted = str(json.loads(store.read(manifest.LATEST_HINT))["snapshot_id"])
+    if hinted < snapshot_id or not manifest.is_ulid(hinted):
         store.replace(manifest.LATEST_HINT, json.dumps({"snapshot_id": snapshot_id}).encode() + b"\n")
 
 

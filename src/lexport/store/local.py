@@ -40,7 +40,7 @@ class LocalStore:
     def names(self, path: str) -> list[str]:
         """List the names in a folder, sorted; an absent folder is empty."""
         try:
-            return sorted(os.listdir(self.root / path))
+            return sorted(entry.name for entry in (self.root / path).iterdir())
         except (FileNotFoundError, NotADirectoryError):
             return []
 

@@ -1,0 +1,209 @@
+"""The house keeps its floors: imports only go down."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lexport
+
+SOURCE = Path(__file__).parent.parent / "src" / "lexport"
+FLOORS = {
+    "model": 0,
+    "errors": 0,
+    "columns": 1,
+    "manifest": 1,
+    "links": 1,
+    "documents": 1,
+    "rows": 1,
+    "aws.api": 1,
+    "arrow": 2,
+    "aws": 2,
+    "store": 2,
+    "quota": 2,
+    "settings": 2,
+    "hashing": 2,
+    "failures": 2,
+    "pump": 2,
+    "spool": 2,
+    "progress": 2,
+    "flow": 3,
+    "dataset": 3,
+    "target": 4,
+    "targets": 4,
+    "finish": 4,
+    "run": 4,
+    "": 5,
+    "cli": 6,
+    "__main__": 6,
+}
+TASK_GROUPS = {"run", "target", "pump", "store.cloud"}
+FOREIGN = {
+    "aiobotocore": ("aws", "simulator"),
+    "botocore": ("aws", "simulator"),
+    "aiohttp": ("aws", "simulator"),
+    "duckdb": ("dataset",),
+}
+
+
+def modules() -> dict[str, ast.Module]:
+    found = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        name = ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix("__init__").rstrip(".")
+        found[name] = ast.parse(path.read_text(encoding="utf-8"))
+    return found
+
+
+MODULES = modules()
+
+
+def imports(name: str) -> set[str]:
+    """Every module that a module imports at run time, ours without the leading ``lexport.``."""
+    found: set[str] = set()
+    typing_only = {
+        node
+        for block in ast.walk(MODULES[name])
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
+    for node in ast.walk(MODULES[name]):
+        if node in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            whole = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {name if name.removeprefix("lexport.") in MODULES else node.module for name in whole}
+    return {module.removeprefix("lexport.") for module in found}
+
+
+def ours(name: str) -> set[str]:
+    return {module for module in imports(name) if module in MODULES and module}
+
+
+def floor(name: str) -> int:
+    return FLOORS[name] if name in FLOORS else FLOORS[name.split(".", maxsplit=1)[0]]
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if not name.startswith("simulator")])
+def test_imports_only_go_down(name):
+    """No module imports from a floor above its own."""
+    upward = {other for other in ours(name) if not other.startswith("simulator") and floor(other) > floor(name)}
+
+    assert upward == set()
+
+
+def test_no_circles():
+    """No module imports itself by way of others."""
+    seen: dict[str, bool] = {}
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, f"circle: {' -> '.join((*path, name))}"
+        if name not in seen:
+            for other in ours(name):
+                visit(other, (*path, name))
+            seen[name] = True
+
+    for name in MODULES:
+        visit(name, ())
+
+
+@pytest.mark.parametrize("folder", ["flow", "dataset"])
+def test_steps_do_not_know_each_other(folder):
+    """Files of flow/ and dataset/ import none of their neighbours, but dataset/open."""
+    wrong = {
+        (name, other)
+        for name in MODULES
+        if name.startswith(f"{folder}.")
+        for other in ours(name)
+        if other.startswith(f"{folder}.") and other != "dataset.open"
+    }
+
+    assert wrong == set()
+
+
+def test_flow_knows_only_the_api_of_aws():
+    """flow/ imports aws/api and nothing else of aws/."""
+    known = {other for name in MODULES if name.startswith("flow.") for other in ours(name) if other.startswith("aws")}
+
+    assert known <= {"aws.api"}
+
+
+@pytest.mark.parametrize("library", sorted(FOREIGN))
+def test_each_foreign_library_has_its_rooms(library):
+    """aiobotocore, aiohttp and duckdb are known to their own folders only."""
+    users = {name for name in MODULES if any(module.split(".")[0] == library for module in imports(name))}
+
+    assert {name for name in users if name.split(".", 1)[0] not in FOREIGN[library]} == set()
+
+
+def test_concurrency_stands_in_few_files():
+    """Task groups are opened on floor 4, in pump and in store/cloud only."""
+    users = {
+        name
+        for name, tree in MODULES.items()
+        if "create_task_group" in {getattr(node, "id", "") for node in ast.walk(tree)}
+    }
+
+    assert users <= TASK_GROUPS
+
+
+def test_the_simulator_stands_apart():
+    """The simulator imports floors 0 and 1, and only the command line imports it."""
+    down = {
+        other
+        for name in MODULES
+        if name.startswith("simulator")
+        for other in ours(name)
+        if not other.startswith("simulator") and floor(other) > 1
+    }
+    users = {
+        name
+        for name in MODULES
+        if not name.startswith("simulator") and any(other.startswith("simulator") for other in ours(name))
+    }
+
+    assert down == set()
+    assert all(name.startswith("cli.") for name in users)
+
+
+def test_public_names_are_exact():
+    """``__all__`` is what the package promises, sorted, and every name of it can be had twice as the same thing."""
+    expected = [
+        "ItemError",
+        "LexportError",
+        "RunError",
+        "SettingsError",
+        "SnapshotResult",
+        "SnapshotSettings",
+        "SnapshotStatus",
+        "snapshot",
+        "sql",
+        "status",
+        "views",
+    ]
+    check = "import lexport; assert all(getattr(lexport, n) is getattr(lexport, n) for n in lexport.__all__)"
+
+    assert expected == lexport.__all__
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "unwanted"),
+    [
+        ("import lexport.cli.main as m; m.run(['--help'])", ("aiobotocore", "pyarrow", "duckdb", "aiohttp")),
+        ("import lexport.cli.main as m; m.run(['--version'])", ("aiobotocore", "pyarrow", "duckdb", "aiohttp")),
+        ("import lexport.dataset.sql", ("aiobotocore", "aiohttp")),
+        ("import lexport.run", ("duckdb",)),
+    ],
+)
+def test_nothing_is_imported_before_it_is_needed(command, unwanted):
+    """Help needs no heavy library, SQL no AWS library, a snapshot no DuckDB."""
+    check = f"import sys; {command}; sys.exit(', '.join(n for n in {unwanted!r} if n in sys.modules) or 0)"
+    done = subprocess.run([sys.executable, "-c", check], check=False, capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,38 @@
+"""What a user of the library may write. Type-checked, never run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import lexport
+from lexport import ItemError, LexportError, RunError, SettingsError, SnapshotResult, SnapshotSettings, SnapshotStatus
+
+
+async def take() -> None:
+    settings = SnapshotSettings(
+        regions=("eu-west-1",), qualifiers="latest", env="none", snapshot_at=datetime.now(UTC), allow_partial=True
+    )
+    result: SnapshotResult = await lexport.snapshot(Path("fleet"), settings)
+    identity: str = result.snapshot_id
+    lost: int = result.manifest.gaps
+    print(identity, lost)
+
+
+async def read() -> None:
+    answer = await lexport.sql("fleet", "SELECT 1 AS one")
+    print(answer.num_rows)
+    await lexport.views("fleet", db="fleet.duckdb")
+    newest: SnapshotStatus = (await lexport.status("fleet"))[0]
+    print(newest)
+
+
+def fail(error: LexportError) -> int:
+    if isinstance(error, SettingsError):
+        option: str | None = error.option
+        return len(option or "")
+    if isinstance(error, RunError):
+        return error.exit_code
+    assert isinstance(error, ItemError)
+    code: str = error.code
+    return len(code)

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Build the wheel, install it alone into a fresh environment, and run tests that need the command against it, without src.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+python=$root/.venv/bin/python
+"$python" -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$work/dist" "$root"
+# The environment borrows the locked packages of .venv, which is in the path after its own: src is not.
+"$python" -m venv "$work/venv"
+"$work/venv/bin/python" -m pip install --quiet --no-deps --no-index "$work"/dist/lexport-*.whl
+site=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+mkdir "$work/borrowed"
+for entry in "$site"/*; do
+  case "$(basename "$entry")" in lexport* | _lexport* | *lexport*.pth) ;; *) ln -s "$entry" "$work/borrowed/" ;; esac
+done
+echo "$work/borrowed" > "$("$work/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/borrowed.pth"
+mkdir "$work/empty"
+cp -r "$root/tests" "$root/pyproject.toml" "$work/empty/"
+cd "$work/empty"
+"$work/venv/bin/python" -c '
+import lexport, pathlib, sys
+home = pathlib.Path(lexport.__file__).resolve()
+sys.exit("the wheel is not what is tested: %s" % home if pathlib.Path(sys.prefix).resolve() not in home.parents else 0)'
+"$work/venv/bin/python" -m pytest -q -p no:cacheprovider -m wheel tests
