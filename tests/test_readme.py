@@ -1,0 +1,89 @@
+"""The README is true: its commands print what it shows, its tables are the tables."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import sys
+import sysconfig
+from pathlib import Path
+
+import anyio
+import pytest
+
+from lexport import columns
+from lexport.simulator import Fleet, FleetSpec, open_simulator
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md").exists() else ""
+CHANGING = (
+    (re.compile(r"\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b"), "ULID"),
+    (re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z"), "INSTANT"),
+    (re.compile(r"\d+\.\d s$", re.MULTILINE), "SECONDS"),
+    (re.compile(r'("age_s"|"size_bytes"): [\d.]+'), r"\1: NUMBER"),
+)
+
+
+def steady(text: str) -> str:
+    for pattern, name in CHANGING:
+        text = pattern.sub(name, text)
+    return text
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio
+async def test_commands_print_what_the_readme_shows(tmp_path, monkeypatch):
+    """Every command of the README prints what stands below it."""
+    block = re.search(r"```console\n(.*?)```", README, re.DOTALL).group(1)
+    shown = [part.split("\n", 1) for part in re.split(r"^\$ ", block, flags=re.MULTILINE) if part]
+    command = Path(sysconfig.get_path("scripts")) / "lexport"
+    async with open_simulator(Fleet(FleetSpec(functions=40, versions=3, seed=7))) as simulator:
+        for name, value in {
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_ENDPOINT_URL": simulator.url,
+            "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+            "XDG_STATE_HOME": str(tmp_path / "state"),
+            "NO_PROXY": "127.0.0.1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        for line, expected in shown:
+            done = await anyio.run_process([str(command), *shlex.split(line)[1:]], check=False, cwd=tmp_path, stderr=-2)
+
+            assert done.returncode == 0
+            assert steady(expected) == steady(done.stdout.decode().replace("\r\n", "\n"))
+
+
+def test_tables_of_the_readme_are_the_tables():
+    """The README's table of tables is what columns.py says."""
+    expected = [f"| `{table.name}` | {table.meaning} |" for table in columns.TABLES]
+
+    assert expected == re.findall(r"^\| `[a-z_]+` \| .* \|$", README, re.MULTILINE)
+
+
+def test_python_of_the_readme_is_python():
+    """The library example compiles and uses public names only."""
+    import lexport
+
+    tree = ast.parse(re.search(r"```python\n(.*?)```", README, re.DOTALL).group(1))
+    used = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "lexport"
+    }
+
+    assert used <= set(lexport.__all__)
+    assert sys.version_info >= (3, 11)
+
+
+def test_every_command_and_view_is_named():
+    """The README names every command and every view."""
+    from lexport.cli.main import COMMANDS
+    from lexport.dataset.open import shipped_views
+
+    missing = [name for name in (*COMMANDS, *(view.name for view in shipped_views())) if f"`{name}`" not in README]
+
+    assert missing == []
+    assert len(README.splitlines()) <= 150
