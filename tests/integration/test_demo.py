@@ -1,0 +1,75 @@
+"""What a newcomer does first, with the installed command, and again with the wheel alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+LEXPORT = str(Path(sysconfig.get_path("scripts")) / "lexport")
+
+pytestmark = [pytest.mark.wheel, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LEXPORT_"))} | {
+        "XDG_STATE_HOME": str(folder / "state")
+    }
+    done = subprocess.run(
+        [LEXPORT, "demo", str(folder / "fleet")],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=60,
+    )
+    return folder, done
+
+
+def ask(folder, *arguments):
+    return subprocess.run([LEXPORT, *arguments], check=False, capture_output=True, text=True, cwd=folder, timeout=60)
+
+
+def test_the_demo_ends_with_a_committed_dataset_and_printed_answers(demo):
+    """`lexport demo` takes a whole snapshot of two Regions and prints the answers to its questions."""
+    folder, done = demo
+
+    assert done.returncode == 0, done.stderr
+    assert len(list((folder / "fleet" / "_runs").glob("*.json"))) == 1
+    assert "Which runtimes are in use?" in done.stdout
+    assert "nodejs22.x" in done.stdout
+    assert done.stderr.count("complete") == 3
+
+
+def test_sql_answers_over_the_demo(demo):
+    """`lexport sql` counts what the simulated fleet has: 60 functions and 240 versions in each of two Regions."""
+    folder, _ = demo
+    query = (
+        "SELECT region, COUNT(DISTINCT function_name) AS functions, COUNT(*) AS versions"
+        " FROM functions GROUP BY region ORDER BY region"
+    )
+
+    done = ask(folder, "sql", "fleet", query, "--output", "json")
+
+    assert json.loads(done.stdout) == [
+        {"region": "eu-west-1", "functions": 60, "versions": 240},
+        {"region": "us-east-1", "functions": 60, "versions": 240},
+    ]
+
+
+def test_the_shipped_views_come_with_the_package(demo):
+    """Every shipped view answers, and `lexport views` writes them into a DuckDB file."""
+    folder, _ = demo
+
+    answered = ask(folder, "sql", "fleet", "SELECT COUNT(*) AS kinds FROM completeness", "--output", "csv")
+    written = ask(folder, "views", "fleet", "--db", "fleet.duckdb")
+
+    assert (answered.returncode, answered.stdout.splitlines()) == (0, ["kinds", "2"])
+    assert written.returncode == 0, written.stderr
+    assert (folder / "fleet.duckdb").exists()
