@@ -27,7 +27,7 @@ ORDER BY functions DESC, name, value_hmac LIMIT 3""",
 }
 
 
-@click.command("demo")
+@click.command("demo", short_help="Simulate, snapshot and ask, without an account.")
 @click.argument("dest", type=click.Path(path_type=Path), default=Path("demo-fleet"))
 def command(dest: Path) -> None:
     """Simulate a fleet, take a snapshot of two Regions into DEST (default demo-fleet), and ask it a few questions."""

@@ -10,7 +10,7 @@ import click
 from lexport.cli.options import option
 
 
-@click.command(name="iam-policy")
+@click.command("iam-policy", short_help="Print the permissions a snapshot needs.")
 @option("--partition", default="aws", show_default=True, help="aws, aws-cn, aws-us-gov, aws-eusc, ...")
 @option("--account", default="*", show_default=True, help="12-digit account, or * for the role's own in any account.")
 def command(partition: str, account: str) -> None:

@@ -11,7 +11,7 @@ from lexport.cli.output import FORMATS, print_rows
 _NAMES = ("table", "column", "type", "unit", "kind", "meaning", "source")
 
 
-@click.command(name="schema")
+@click.command("schema", short_help="List every table and column.")
 @option("--table", type=click.Choice(tuple(columns.BY_NAME)), help="Only this table.")
 @option("--output", type=click.Choice(FORMATS), default="table", show_default=True, help="Format.")
 def command(table: str | None, output: str) -> None:

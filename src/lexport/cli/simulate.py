@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:  # they would cost `--help` its speed
+    import asyncio
 
-@click.command("simulate")
+    from lexport.simulator import Fleet
+
+
+@click.command("simulate", short_help="Serve a simulated AWS on this machine.")
 @click.option("--functions", type=click.IntRange(min=0), default=100, show_default=True, help="Functions per Region.")
 @click.option(
     "--versions", type=click.IntRange(min=0), default=3, show_default=True, help="Published versions of each."
@@ -25,6 +30,8 @@ def command(
 
     Accounts are 111122223333, 111122223334, and so on; key id and secret are "testing".
     """
+    import asyncio
+
     from lexport.simulator import Fleet, FleetSpec
 
     numbers = tuple(str(111122223333 + position) for position in range(accounts))
@@ -33,14 +40,16 @@ def command(
     click.get_current_context().exit(128 + received)
 
 
-async def _serve(fleet: object, *, port: int, quotas: bool, verify: bool) -> int:
+async def _serve(fleet: Fleet, *, port: int, quotas: bool, verify: bool) -> int:
     """Serve until a signal comes; return it."""
-    from lexport.simulator import Fleet, open_simulator
+    import asyncio
 
-    assert isinstance(fleet, Fleet)
-    received: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    from lexport.simulator import open_simulator
+
+    loop = asyncio.get_running_loop()
+    received: asyncio.Future[int] = loop.create_future()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, _note, received, number)
+        loop.add_signal_handler(number, _note, received, number)
     async with open_simulator(fleet, port=port, quotas=quotas, verify=verify) as simulator:
         click.echo(f"URL {simulator.url}")
         click.echo("export AWS_ACCESS_KEY_ID=testing")

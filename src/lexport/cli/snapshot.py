@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FAILURES_SHOWN = 10
 
 
-@click.command()
+@click.command("snapshot", short_help="Read the fleet and publish a snapshot.")
 @click.argument("dest", type=click.Path(path_type=Path))
 @option("--profile", help="Profile of ~/.aws/config.")
 @option("--region", "regions", multiple=True, help="Region to read; repeatable, or `all`.")

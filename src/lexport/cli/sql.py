@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@click.command(name="sql")
+@click.command("sql", short_help="Ask the dataset one SELECT.")
 @click.argument("dest")
 @click.argument("query")
 @option("--output", type=click.Choice([*FORMATS, "parquet"]), default="table", show_default=True, help="Format.")

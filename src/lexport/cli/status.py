@@ -34,7 +34,7 @@ _NAMES = (
 )
 
 
-@click.command(name="status")
+@click.command("status", short_help="List the snapshots and how whole they are.")
 @click.argument("dest")
 @option(
     "--max-age", type=duration, default="26h", show_default=True, help="Exit with 1 when no complete one is younger."

@@ -7,7 +7,7 @@ import click
 from lexport.cli.options import option
 
 
-@click.command(name="views")
+@click.command("views", short_help="Write a DuckDB file with the same tables.")
 @click.argument("dest")
 @option("--db", required=True, metavar="FILE", help="DuckDB file to write; replaced if an earlier run wrote it.")
 def command(dest: str, db: str) -> None:
