@@ -76,7 +76,7 @@ SCOPE_KEY = ("account_id", "region")
 _FUNCTION_NAME = _key("function_name", "Name of the function, never an ARN.")
 _VERSION = _key("version", "`$LATEST` or the number of a published version.")
 _FUNCTION_KEY = (*SCOPE_KEY, "function_name")
-_VERSION_KEY = (*_FUNCTION_KEY, "version")
+VERSION_KEY = (*_FUNCTION_KEY, "version")
 _EXTRA = Column(
     "extra_json", TEXT, "", "JSON object, path -> value: fields unknown to this table and raw values of wrong types."
 )
@@ -247,7 +247,7 @@ FUNCTIONS = Table(
         Column("fetched_at", TIMESTAMP, "", "`snapshot_at` of the snapshot that really read this row."),
         Column("carried_forward", BOOL, "", "Whether the row was taken over from an earlier snapshot."),
     ),
-    _VERSION_KEY,
+    VERSION_KEY,
     row_group_rows=8_192,
 )
 
@@ -310,7 +310,7 @@ ENV_VARS = Table(
         Column("hash_key_id", TEXT, "", "Which key made `value_hmac`; compare only within one."),
         Column("secret_rule", TEXT, "", "Name of the rule that took it for a secret; no rules yet."),
     ),
-    (*_VERSION_KEY, "name"),
+    (*VERSION_KEY, "name"),
 )
 
 _LAYERS = _C + "Layers[]"
@@ -329,7 +329,7 @@ LAYERS = Table(
         Column("signing_job_arn", TEXT, _LAYERS + ".SigningJobArn", "Signing job."),
         _EXTRA,
     ),
-    (*_VERSION_KEY, "position"),
+    (*VERSION_KEY, "position"),
 )
 
 SUBNETS = Table(
@@ -341,7 +341,7 @@ SUBNETS = Table(
         _VERSION,
         _key("subnet_id", "Subnet.", source=_C + "VpcConfig.SubnetIds[]"),
     ),
-    (*_VERSION_KEY, "subnet_id"),
+    (*VERSION_KEY, "subnet_id"),
 )
 
 SECURITY_GROUPS = Table(
@@ -353,7 +353,7 @@ SECURITY_GROUPS = Table(
         _VERSION,
         _key("security_group_id", "Security group.", source=_C + "VpcConfig.SecurityGroupIds[]"),
     ),
-    (*_VERSION_KEY, "security_group_id"),
+    (*VERSION_KEY, "security_group_id"),
 )
 
 _FILE_SYSTEMS = _C + "FileSystemConfigs[]"
@@ -376,7 +376,7 @@ FILE_SYSTEMS = Table(
         ),
         _EXTRA,
     ),
-    (*_VERSION_KEY, "position"),
+    (*VERSION_KEY, "position"),
 )
 
 ACCOUNT_SETTINGS = Table(

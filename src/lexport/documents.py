@@ -46,7 +46,13 @@ def _clean(value: Any) -> tuple[Any, int]:
         parts = [_clean(item) for item in value]
         return [item for item, _ in parts], sum(count for _, count in parts)
     if kind is dict:
-        pairs = [(_clean(key), _clean(item)) for key, item in value.items()]
-        cleaned = {key: item for (key, _), (item, _) in pairs}
-        return cleaned, sum(first + second for (_, first), (_, second) in pairs)
+        cleaned: dict[str, Any] = {}
+        count = 0
+        for raw, item in value.items():
+            key, in_key = _clean(raw)
+            while key in cleaned:  # two keys must not become one
+                key += "\ufffd"
+            cleaned[key], in_item = _clean(item)
+            count += in_key + in_item
+        return cleaned, count
     return value, 0

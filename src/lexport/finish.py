@@ -146,7 +146,7 @@ def _scope_row(entry: ScopeEntry, outcome: ScopeOutcome) -> tuple[Any, ...]:
         entry.get_function_calls,
         entry.list_calls,
         entry.throttles,
-        0,
+        outcome.carried_rows,
         outcome.started_at,
         outcome.ended_at,
         "",

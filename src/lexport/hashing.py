@@ -59,14 +59,20 @@ def load_hash_key(key_file: Path | None) -> HashKey:
     if key_file is not None:
         return _decode(_read(key_file), f"--hash-key-file {key_file}")
     path = _state_folder() / "hash.key"
-    if not path.exists():
+    if not os.path.lexists(path):
         _make(path)
     return _decode(_read(path), str(path))
 
 
 def _state_folder() -> Path:
     base = os.environ.get("XDG_STATE_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "state") / "lexport"
+    try:
+        return (Path(base) if base else Path.home() / ".local" / "state") / "lexport"
+    except RuntimeError as error:  # a container whose user has no home
+        raise SettingsError(
+            f"there is no home folder to keep the hash key in; set {KEY_VARIABLE} or --hash-key-file, or --env none",
+            option="--hash-key-file",
+        ) from error
 
 
 def _make(path: Path) -> None:

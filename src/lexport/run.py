@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from anyio import CancelScope, create_memory_object_stream, create_task_group, current_time, to_thread
+from pyarrow import ArrowException
 
 from lexport import manifest
 from lexport.aws.session import open_session
@@ -20,13 +21,14 @@ from lexport.aws.transport import open_transport
 from lexport.errors import CredentialsError, IncompleteError, RunError
 from lexport.failures import FailureKind, Failures
 from lexport.finish import write_snapshot
+from lexport.flow.carry import LastSnapshot, last_of
 from lexport.flow.choose import read_selection
 from lexport.flow.flatten import Rules
 from lexport.flow.publish import commit, last_manifest, open_destination, open_staging, remove_staging
 from lexport.flow.stage import Stage
 from lexport.hashing import KEY_VARIABLE, HashKey, ValueHasher, load_hash_key
 from lexport.manifest import Manifest
-from lexport.model import Failure, QuotaClass, Target
+from lexport.model import Failure, QuotaClass, Scope, Target
 from lexport.progress import Progress, Report, TargetProgress, report_nothing
 from lexport.quota.pacer import Pacer
 from lexport.quota.retry import ask
@@ -77,7 +79,15 @@ async def snapshot(
 
     progress = Progress()
     _compare_key(key, store, progress)
-    run = _Run(options=options, selection=selection, key=key, progress=progress, folder=folder, snapshot_at=snapshot_at)
+    run = _Run(
+        options=options,
+        selection=selection,
+        key=key,
+        progress=progress,
+        store=store,
+        folder=folder,
+        snapshot_at=snapshot_at,
+    )
     try:
         with _one_error():
             async with create_task_group() as tasks:
@@ -130,10 +140,13 @@ class _Run:
         selection: Selection | None,
         key: HashKey | None,
         progress: Progress,
+        store: LocalStore,
         folder: Path,
         snapshot_at: datetime,
     ) -> None:
-        self.options, self.selection, self.progress, self.folder = options, selection, progress, folder
+        self.options, self.selection, self.progress = options, selection, progress
+        self.store, self.folder, self.snapshot_at = store, folder, snapshot_at
+        self.hash_key_id = key.key_id if key else None
         self.rows = Rows()
         self.failures = Failures(self.rows, _now)
         self.stage = Stage(folder)
@@ -169,6 +182,8 @@ class _Run:
                 staging=self.folder,
                 now=_now,
                 note=self.progress.note,
+                open_last=self.open_last,
+                not_before=self.snapshot_at - options.refresh_after if options.refresh_after else None,
             )
             async with create_task_group() as staging:
                 staging.start_soon(self.stage.drain, batches)
@@ -178,6 +193,21 @@ class _Run:
                             reading.start_soon(self.read_one, target, targets, shared, outcomes)
                     await batches_out.send(self.rows.take())
         return sorted(outcomes, key=lambda outcome: (outcome.target.scope.account_id, outcome.target.scope.region))
+
+    def open_last(self, scope: Scope) -> LastSnapshot | None:
+        """Open what the last snapshot has of a scope, where an incremental run may use it. Blocking."""
+        if not self.options.incremental:
+            return None
+        commit = last_of(self.store, scope, env=self.options.env, hash_key_id=self.hash_key_id)
+        named = f"{scope.account_id} {scope.region}"
+        if commit is None:
+            self.progress.note(f"{named}: no earlier snapshot to build on; every version is fetched")
+            return None
+        try:
+            return LastSnapshot.open(self.store, commit, scope)
+        except (OSError, ArrowException) as error:
+            self.progress.note(f"{named}: {commit.snapshot_id} cannot be read ({error}); every version is fetched")
+            return None
 
     async def read_one(self, target: Target, targets: Targets, shared: Shared, outcomes: list[ScopeOutcome]) -> None:
         """Read one target at its own pace."""
@@ -196,7 +226,9 @@ def _now() -> datetime:
 
 def _switched_off(target: Target) -> ScopeOutcome:
     at = _now()
-    return ScopeOutcome(target=target, status="unavailable", function_count_reported=None, started_at=at, ended_at=at)
+    return ScopeOutcome(
+        target=target, status="unavailable", function_count_reported=None, carried_rows=0, started_at=at, ended_at=at
+    )
 
 
 @contextmanager

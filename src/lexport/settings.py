@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
@@ -24,7 +24,9 @@ class SnapshotSettings:
 
     ``regions`` may be ``("all",)``; empty means the default Region of the profile. ``functions`` and ``functions_from``
     (a path, or ``-`` for standard input) make a selection instead of the whole fleet. Rates are AWS's quotas in calls
-    per second, of which ``quota_share`` is used. ``snapshot_id`` and ``snapshot_at`` are made when not given.
+    per second, of which ``quota_share`` is used. ``incremental`` takes unchanged published versions over from the last
+    snapshot, but for those that were fetched more than ``refresh_after`` ago.
+    ``snapshot_id`` and ``snapshot_at`` are made when not given.
     """
 
     profile: str | None = None
@@ -39,6 +41,8 @@ class SnapshotSettings:
     get_function_rate_per_s: float = GET_FUNCTION_RATE_PER_S
     list_rate_per_s: float = LIST_RATE_PER_S
     quota_share: float = QUOTA_SHARE
+    incremental: bool = False
+    refresh_after: timedelta | None = None
     allow_partial: bool = False
     group_readable: bool = False
     snapshot_id: str | None = None
@@ -55,6 +59,8 @@ class SnapshotSettings:
             _check(math.isfinite(rate) and rate > 0, name, f"is a number of calls per second above 0, not {rate}")
         _check(0 < self.quota_share <= 1, "--quota-share", f"is above 0 and at most 1, not {self.quota_share}")
         _check(ALL_REGIONS not in self.regions or len(self.regions) == 1, "--region", "is `all` or a list of Regions")
+        _check(not (self.incremental and self.is_selection), "--incremental", "reads a fleet, not a list of functions")
+        _check(self.incremental or self.refresh_after is None, "--refresh-after", "goes with --incremental")
         if self.endpoint_url is not None:
             _check(
                 self.endpoint_url.startswith(("http://", "https://")),
@@ -82,6 +88,7 @@ class SnapshotSettings:
             "get_function_rate_per_s": self.get_function_rate_per_s,
             "list_rate_per_s": self.list_rate_per_s,
             "quota_share": self.quota_share,
+            "incremental": self.incremental,
             "allow_partial": self.allow_partial,
         }
 

@@ -18,8 +18,8 @@ class NameSpool:
     """
 
     def __init__(self, path: Path) -> None:
-        self._write = path.open("w", encoding="utf-8")
-        self._read = path.open("r", encoding="utf-8")
+        self._write = path.open("w", encoding="utf-8", newline="\n")  # no other character ends a line
+        self._read = path.open("r", encoding="utf-8", newline="\n")
         self._news = Event()
         self._waiting = 0
         self._is_ended = False
@@ -55,7 +55,7 @@ class NameSpool:
             if self._is_ended:
                 raise EndOfStream
             await self._news.wait()
-        names = [line.rstrip("\n") for line in islice(self._read, min(self._waiting, PAGE_NAMES))]
+        names = [line.removesuffix("\n") for line in islice(self._read, min(self._waiting, PAGE_NAMES))]
         self._waiting -= len(names)
         return names
 

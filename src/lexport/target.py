@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from itertools import count
 from pathlib import Path
 
-from anyio import create_memory_object_stream, create_task_group
+from anyio import create_memory_object_stream, create_task_group, to_thread
 from anyio.streams.memory import MemoryObjectSendStream
 
 from lexport.aws.api import Ask, LambdaApi
 from lexport.errors import AccessDeniedError, ExpiredCredentialsError, FlattenError, ItemError
 from lexport.failures import Failures
+from lexport.flow.carry import LastSnapshot
 from lexport.flow.discover import discover_aliases, discover_functions
 from lexport.flow.fetch import fetch_function
 from lexport.flow.flatten import (
@@ -27,9 +28,10 @@ from lexport.flow.flatten import (
     alias_from_call,
     flatten_account_settings,
     flatten_alias,
+    flatten_carried,
     flatten_function,
 )
-from lexport.model import LATEST, FunctionRef, Priority, Qualifiers, ScopeStatus, Target
+from lexport.model import LATEST, FunctionRef, Priority, Qualifiers, Scope, ScopeStatus, Target
 from lexport.progress import TargetProgress
 from lexport.pump import pump
 from lexport.rows import Batch, Rows
@@ -56,6 +58,8 @@ class Shared:
     staging: Path
     now: Callable[[], datetime]
     note: Callable[[str], None]
+    open_last: Callable[[Scope], LastSnapshot | None]
+    not_before: datetime | None
     serials: Callable[[], int] = field(default_factory=lambda: partial(next, count()))
 
     def answer_id(self, ref: FunctionRef | None = None) -> str:
@@ -71,6 +75,7 @@ class ScopeOutcome:
     target: Target
     status: ScopeStatus
     function_count_reported: int | None
+    carried_rows: int
     started_at: datetime
     ended_at: datetime
 
@@ -93,6 +98,7 @@ async def read_target(
         target=target,
         status=reader.status(),
         function_count_reported=reader.function_count_reported,
+        carried_rows=reader.carried_rows,
         started_at=started_at,
         ended_at=shared.now(),
     )
@@ -121,11 +127,15 @@ class _Reader:
     denials: int = 0
     is_off: bool = False
     function_count_reported: int | None = None
+    carried_rows: int = 0
+    last: LastSnapshot | None = None
 
     async def read(self) -> None:
         """Run the target's pumps side by side until all are dry."""
         get_function, listing = self.progress.pace()
         scope = self.target.scope
+        if self.target.refs is None:
+            self.last = await to_thread.run_sync(self.shared.open_last, scope)
         waiting = self.shared.staging / f"names-{scope.account_id}-{scope.region}.txt"
         refs_out, refs = create_memory_object_stream[Sequence[FunctionRef]](PAGES_AHEAD)
         with NameSpool(waiting) as names:
@@ -151,7 +161,7 @@ class _Reader:
     async def discover(self, refs_out: MemoryObjectSendStream[Sequence[FunctionRef]], names: NameSpool) -> None:
         """List the fleet; the names go to those who list aliases."""
 
-        def found(page: Sequence[FunctionRef]) -> None:
+        async def choose(page: Sequence[FunctionRef]) -> Sequence[FunctionRef]:
             self.progress.listed += len(page)
             if self.shared.aliases:  # an edge replica's name has a dot, which ListAliases does not take
                 functions = [
@@ -159,6 +169,7 @@ class _Reader:
                 ]
                 names.put(functions)
                 self.progress.aliases_due += len(functions)
+            return page if self.last is None else await self.carry(page, self.last)
 
         try:
             await discover_functions(
@@ -166,7 +177,8 @@ class _Reader:
                 self.ask,
                 qualifiers=self.shared.qualifiers,
                 refs_out=refs_out,
-                found=found,
+                choose=choose,
+                keeps_items=self.last is not None,
                 lose=self.lose_listing,
                 note=self.note,
             )
@@ -177,6 +189,26 @@ class _Reader:
         finally:
             names.end()
             self.progress.is_listed = True
+
+    async def carry(self, page: Sequence[FunctionRef], last: LastSnapshot) -> list[FunctionRef]:
+        """Take over what the last snapshot has of a page; return what must be fetched."""
+        await self.hand_on()
+        shared, to_fetch = self.shared, []
+        known = await to_thread.run_sync(lambda: [last.find(ref, shared.not_before) for ref in page])
+        for ref, older in zip(page, known, strict=True):
+            findings = None
+            if older is not None:
+                answer = shared.answer_id(ref)
+                findings = flatten_carried(
+                    ref, older, scope=self.target.scope, rules=shared.rules, answer=answer, rows=shared.rows
+                )
+            if findings is None:
+                to_fetch.append(replace(ref, listed=None))
+            else:
+                self.carried_rows += 1
+                self.progress.fetched += 1
+                self.report("ListFunctions", ref.function_name, ref.qualifier, findings)
+        return to_fetch
 
     async def give_out(
         self, refs: Sequence[FunctionRef], refs_out: MemoryObjectSendStream[Sequence[FunctionRef]]

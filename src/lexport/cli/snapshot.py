@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from lexport.cli.durations import duration
 from lexport.cli.options import option
 from lexport.errors import IncompleteError
 
@@ -20,11 +21,9 @@ FAILURES_SHOWN = 10
 @click.command("snapshot", short_help="Read the fleet and publish a snapshot.")
 @click.argument("dest", type=click.Path(path_type=Path))
 @option("--profile", help="Profile of ~/.aws/config.")
-@option("--region", "regions", multiple=True, help="Region to read; repeatable, or `all`.")
+@option("--region", multiple=True, help="Region to read; repeatable, or `all`.")
 @option("--endpoint-url", help="Send every call to this URL.")
-@option(
-    "--function", "functions", multiple=True, help="Read this function only: name, name:qualifier or ARN; repeatable."
-)
+@option("--function", multiple=True, help="Read this function only: name, name:qualifier or ARN; repeatable.")
 @option("--functions-from", metavar="FILE|-", help="Read the functions listed here, one a line or CSV.")
 @option(
     "--qualifiers",
@@ -45,6 +44,10 @@ FAILURES_SHOWN = 10
 @option("--get-function-rate", type=float, default=100.0, show_default=True, help="AWS's GetFunction quota, calls/s.")
 @option("--list-rate", type=float, default=15.0, show_default=True, help="AWS's quota of all other calls, calls/s.")
 @option("--quota-share", type=float, default=0.8, show_default=True, help="How much of the quotas to use.")
+@option("--incremental", is_flag=True, help="Take unchanged published versions over from the last snapshot.")
+@option(
+    "--refresh-after", type=duration, metavar="AGE", help="Fetch again what was taken over longer than this, as 7d."
+)
 @option("--allow-partial", is_flag=True, help="Publish although something could not be read (exit 3).")
 @option("--group-readable", is_flag=True, help="Let the group read the dataset: 0640 and 0750.")
 def command(dest: Path, **options: Any) -> int:
@@ -55,6 +58,8 @@ def command(dest: Path, **options: Any) -> int:
     from lexport.settings import SnapshotSettings
 
     settings = SnapshotSettings(
+        regions=options.pop("region"),
+        functions=options.pop("function"),
         get_function_rate_per_s=options.pop("get_function_rate"),
         list_rate_per_s=options.pop("list_rate"),
         **options,

@@ -6,14 +6,22 @@ room for it, so a fleet of any size is never held in memory.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from anyio.streams.memory import MemoryObjectSendStream
 
 from lexport.aws.api import Ask, LambdaApi
-from lexport.errors import FunctionGoneError, ItemError, ListingError, ServiceError
+from lexport.errors import (
+    ExpiredCredentialsError,
+    FetchError,
+    FunctionGoneError,
+    ItemError,
+    ListingError,
+    ServiceError,
+)
 from lexport.model import LATEST, FunctionRef, Priority, Qualifiers, Reply
 
 SEEN_KEPT = 16_384  # hashes of items since the last checkpoint, some 1.5 MB for an account-region
@@ -25,13 +33,15 @@ Lose = Callable[[str, str | None, ItemError], None]  # operation, function name,
 class Chain:
     """Follows the markers of one listing and raises ListingError when it repeats itself or does not end.
 
-    Markers are remembered as hashes. Items are too, back to a checkpoint that moves when ``SEEN_KEPT`` are held: a
-    sound listing brings news on every page, and an endless one runs out of it, however often its markers change.
+    Markers and pages are remembered as hashes. Items are too, back to a checkpoint that moves when ``SEEN_KEPT`` are
+    held: a sound listing brings news on every page, and an endless one runs out of it, however often its markers change
+    and however long its circle is.
     """
 
     def __init__(self, operation: str) -> None:
         self._operation = operation
         self._markers: set[int] = set()
+        self._pages: set[int] = set()
         self._seen: set[int] = set()
         self._pages_without_news = 0
 
@@ -49,7 +59,10 @@ class Chain:
             self._seen.clear()
         known = len(self._seen)
         self._seen.update(hash(item) for item in items)
-        self._pages_without_news = 0 if len(self._seen) > known else self._pages_without_news + 1
+        page = hash(tuple(items))
+        is_news = len(self._seen) > known and page not in self._pages
+        self._pages.add(page)
+        self._pages_without_news = 0 if is_news else self._pages_without_news + 1
         if self._pages_without_news >= PAGES_WITHOUT_NEWS:
             raise self._error("endless_listing", f"{PAGES_WITHOUT_NEWS} pages in a row brought nothing new")
         return marker
@@ -64,22 +77,23 @@ async def discover_functions(
     *,
     qualifiers: Qualifiers,
     refs_out: MemoryObjectSendStream[Sequence[FunctionRef]],
-    found: Callable[[Sequence[FunctionRef]], None],
+    choose: Callable[[Sequence[FunctionRef]], Awaitable[Sequence[FunctionRef]]],
+    keeps_items: bool = False,
     lose: Lose,
     note: Callable[[str], None],
 ) -> None:
-    """List every function and version; ``found`` sees each page of references before it goes out. Closes ``refs_out``.
+    """List every function and version; ``choose`` tells of each page which to fetch. Closes ``refs_out``.
 
     Order: as AWS lists. What was sent before an error stays sent; single items that are lost go to ``lose``.
     """
     async with refs_out:
-        async for page in _list_pages(api, ask, qualifiers, lose, note):
-            found(page)
-            await refs_out.send(page)
+        async for page in _list_pages(api, ask, qualifiers, lose, note, keeps_items=keeps_items):
+            if chosen := await choose(page):
+                await refs_out.send(chosen)
 
 
 async def _list_pages(
-    api: LambdaApi, ask: Ask, qualifiers: Qualifiers, lose: Lose, note: Callable[[str], None]
+    api: LambdaApi, ask: Ask, qualifiers: Qualifiers, lose: Lose, note: Callable[[str], None], *, keeps_items: bool
 ) -> AsyncIterator[list[FunctionRef]]:
     wants_versions = qualifiers != "latest"
     honours_all: bool | None = None
@@ -88,36 +102,38 @@ async def _list_pages(
     while True:
         attempt = partial(api.list_functions, marker, all_versions=wants_versions)
         reply = await ask("ListFunctions", attempt, Priority.LISTING)
-        items = _items(reply, "Functions", "ListFunctions")
-        entries = [entry for item in items if (entry := _entry(item, "ListFunctions", lose)) is not None]
+        entries = _entries(reply, "Functions", "ListFunctions", lose)
         if wants_versions and honours_all is None and entries:
-            honours_all = any(is_qualified for _, _, is_qualified in entries)
+            honours_all = any(entry.is_qualified for entry in entries)
             if not honours_all:
                 note("the server ignored FunctionVersion=ALL; versions are listed function by function")
         if wants_versions and honours_all is False:
-            for name in dict.fromkeys(name for name, _, _ in entries):
-                async for page in _list_versions(api, ask, name, lose):
+            for name in dict.fromkeys(entry.function_name for entry in entries):
+                async for page in _list_versions(api, ask, name, lose, keeps_items=keeps_items):
                     yield page
         else:
-            yield [_ref(name, version) for name, version, _ in entries]
+            yield [entry.ref(keeps_items=keeps_items) for entry in entries]
         marker = chain.next_marker(reply, entries)
         if marker is None:
             return
 
 
-async def _list_versions(api: LambdaApi, ask: Ask, function_name: str, lose: Lose) -> AsyncIterator[list[FunctionRef]]:
+async def _list_versions(
+    api: LambdaApi, ask: Ask, function_name: str, lose: Lose, *, keeps_items: bool
+) -> AsyncIterator[list[FunctionRef]]:
     """List the versions of one function; ``$LATEST`` is there whatever the listing says."""
-    yield [_ref(function_name, LATEST)]
+    yield [FunctionRef(function_name=function_name)]
     chain = Chain("ListVersionsByFunction")
     marker: str | None = None
     while True:
         attempt = partial(api.list_versions_by_function, function_name, marker)
         try:
             reply = await ask("ListVersionsByFunction", attempt, Priority.LISTING)
-            items = _items(reply, "Versions", "ListVersionsByFunction")
-            entries = [entry for item in items if (entry := _entry(item, "ListVersionsByFunction", lose)) is not None]
-            yield [_ref(name, version) for name, version, _ in entries if version != LATEST]
+            entries = _entries(reply, "Versions", "ListVersionsByFunction", lose)
+            yield [entry.ref(keeps_items=keeps_items) for entry in entries if entry.version != LATEST]
             marker = chain.next_marker(reply, entries)
+        except ExpiredCredentialsError:
+            raise  # it is every function's trouble
         except ItemError as error:
             _gone_is_no_gap(error)
             lose("ListVersionsByFunction", function_name, error)
@@ -143,6 +159,8 @@ async def discover_aliases(api: LambdaApi, ask: Ask, function_name: str) -> Asyn
     except FunctionGoneError as error:
         _gone_is_no_gap(error)
         raise
+    except ListingError as error:  # of one function: the others' aliases can be read
+        raise FetchError(str(error), code=error.code) from error
 
 
 def _gone_is_no_gap(error: ItemError) -> None:
@@ -158,16 +176,36 @@ def _items(reply: Reply, key: str, operation: str) -> list[Any]:
     return items
 
 
-def _entry(item: Any, operation: str, lose: Lose) -> tuple[str, str, bool] | None:
-    """Read name, version and whether the ARN is qualified; an item without a name cannot be fetched."""
-    configuration = item if isinstance(item, dict) else {}
-    name, version, arn = (configuration.get(key) for key in ("FunctionName", "Version", "FunctionArn"))
-    if not (isinstance(name, str) and name) or "\n" in name:
-        lose(operation, None, ServiceError("a listed function has no name", code="invalid_item"))
-        return None
-    is_qualified = isinstance(arn, str) and len(arn.split(":")) > 7  # noqa: PLR2004 - arn:…:function:name[:qualifier]
-    return name, version if isinstance(version, str) and version else LATEST, is_qualified
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One item of a listing. Two are equal when they are about the same version."""
+
+    function_name: str
+    version: str
+    is_qualified: bool
+    item: dict[str, Any] | None = field(compare=False)
+
+    def ref(self, *, keeps_items: bool) -> FunctionRef:
+        return FunctionRef(
+            function_name=self.function_name,
+            qualifier=None if self.version == LATEST else self.version,
+            listed=self.item if keeps_items else None,
+        )
 
 
-def _ref(function_name: str, version: str) -> FunctionRef:
-    return FunctionRef(function_name=function_name, qualifier=None if version == LATEST else version)
+def _entries(reply: Reply, key: str, operation: str, lose: Lose) -> list[_Entry]:
+    """Read the items of a page; one without a name cannot be fetched and is lost."""
+    entries = []
+    for item in _items(reply, key, operation):
+        configuration = item if isinstance(item, dict) else {}
+        name, version, arn = (configuration.get(part) for part in ("FunctionName", "Version", "FunctionArn"))
+        if not (isinstance(name, str) and name) or "\n" in name:
+            lose(operation, None, ServiceError("a listed function has no name", code="invalid_item"))
+        elif not (version is None or isinstance(version, str)):
+            lose(operation, name, ServiceError("a listed version is no text", code="invalid_item"))
+        else:
+            parts = arn.split(":") if isinstance(arn, str) else []
+            is_qualified = len(parts) > 7  # noqa: PLR2004 - arn:partition:lambda:region:account:function:name[:qualifier]
+            item_kept = None if reply.cleaned else configuration  # what was cleaned is to be read with care
+            entries.append(_Entry(name, version or LATEST, is_qualified, item_kept))
+    return entries

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from math import isfinite
 from typing import Any, cast
 
@@ -26,6 +27,15 @@ from lexport.model import LATEST, EnvMode, FunctionRef, Reply, Scope
 from lexport.rows import ANSWER, Rows, staged_names
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_JSON_TYPES = {
+    str: "string",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    list: "array",
+    dict: "object",
+    type(None): "null",
+}
 _INT_BITS = {Type.INT32: 31, Type.INT64: 63}
 _EXACT_FLOAT = 2.0**63  # orjson reads integers beyond 64 bits as floats
 
@@ -128,10 +138,14 @@ class _Walk:
             else:
                 spec(self, item, _join(path, key))
 
-    def text(self, item: str, path: str, key: str) -> str:
+    def find(self, code: str, path: str, message: str) -> None:
+        """Say something about a path, which may hold a link itself."""
+        self.findings.append(Finding(code, f"{self.where}{remove_signed_links(path)}: {message}"))
+
+    def text(self, item: str, path: str, key: str | None = None) -> str:
         """Return a text as it may be stored."""
         if has_signed_link(item):
-            self.findings.append(Finding("signed_link_removed", f"{self.where}{_join(path, key)}: held a signed link"))
+            self.find("signed_link_removed", path if key is None else _join(path, key), "held a signed link")
             return remove_signed_links(item)
         return item
 
@@ -151,23 +165,31 @@ class _Walk:
 
     def wrong(self, path: str, wanted: str, item: Any) -> None:
         """Keep a value of the wrong type under its path, and say so without telling it."""
-        self.findings.append(Finding("wrong_type", f"{self.where}{path}: wanted {wanted}, got {_json_type(item)}"))
+        self.find("wrong_type", path, f"wanted {wanted}, got {_json_type(item)}")
         self.keep(path, item)
 
     def keep(self, path: str, item: Any) -> None:
         """Keep a value that has no column."""
         if self.masks_values and (path == _ENVIRONMENT or path.startswith(_BELOW_ENVIRONMENT)):
-            self.extra[path] = {"type": _json_type(item), "length": _length(item)}
-        else:
+            self.extra[path] = _outline(item)
+            return
+        try:
             self.extra[path] = self.clean(item, path)
+        except RecursionError:
+            self.find("too_deep", path, "nested too deep to be kept")
+            self.extra[path] = _outline(item)
 
     def clean(self, item: Any, path: str) -> Any:
-        """Copy a JSON value without its signed links."""
+        """Copy a JSON value without its signed links, and without the variables where it holds an ``Environment``."""
         kind = item.__class__
         if kind is str:
-            return self.text(item, path, "")
+            return self.text(item, path)
         if kind is dict:
-            return {self.text(key, path, ""): self.clean(value, path) for key, value in item.items()}
+            cleaned: dict[str, Any] = {}
+            for key, value in item.items():
+                kept = _outline(value) if self.masks_values and key == "Environment" else self.clean(value, path)
+                cleaned[_free(self.text(key, path), cleaned)] = kept
+            return cleaned
         if kind is list:
             return [self.clean(value, path) for value in item]
         if kind is float and not self.is_exact and abs(item) >= _EXACT_FLOAT:
@@ -178,24 +200,33 @@ class _Walk:
         """Write what has no column as stable JSON."""
         if not self.extra:
             return None
-        extra = {self.text(path, path, ""): value for path, value in self.extra.items()}
+        extra: dict[str, Any] = {}
+        for path, value in self.extra.items():
+            extra[_free(self.text(path, path), extra)] = value
         try:
             return orjson.dumps(extra, option=orjson.OPT_SORT_KEYS).decode()
         except (orjson.JSONEncodeError, TypeError):  # nested too deep or a number too long for it
             return json.dumps(extra, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
+def _free(key: str, taken: Container[str]) -> str:
+    """Keep keys apart that are the same without their links."""
+    while key in taken:
+        key += "'"
+    return key
+
+
 def _join(path: str, key: str) -> str:
-    if not key:
-        return path
     step = key if _PLAIN_KEY.fullmatch(key) else f"[{json.dumps(key, ensure_ascii=False)}]"
     return step if not path else f"{path}.{step}"
 
 
 def _json_type(item: Any) -> str:
-    return {str: "string", bool: "boolean", int: "number", float: "number", list: "array", dict: "object"}[
-        item.__class__
-    ]
+    return _JSON_TYPES[item.__class__]
+
+
+def _outline(item: Any) -> dict[str, Any]:
+    return {"type": _json_type(item), "length": _length(item)}
 
 
 def _length(item: Any) -> int:
@@ -209,7 +240,7 @@ def _last_modified(walk: _Walk, item: Any, path: str) -> None:
     if item.__class__ is not str:
         walk.wrong(path, "text", item)
         return
-    walk.row[_LAST_MODIFIED] = walk.text(item, path, "")
+    walk.row[_LAST_MODIFIED] = walk.text(item, path)
     try:
         at = datetime.fromisoformat(item)
         if at.tzinfo is None:
@@ -217,20 +248,21 @@ def _last_modified(walk: _Walk, item: Any, path: str) -> None:
         walk.row[_LAST_MODIFIED_AT] = at.astimezone(UTC)
     except (ValueError, OverflowError):
         if item:
-            walk.findings.append(Finding("wrong_type", f"{path}: wanted an ISO 8601 instant, got other text"))
+            walk.find("wrong_type", path, "wanted an ISO 8601 instant, got other text")
 
 
 def _function_arn(walk: _Walk, item: Any, path: str) -> None:
     if item.__class__ is not str:
         walk.wrong(path, "text", item)
         return
-    # arn:partition:lambda:region:account:function:name[:qualifier]
-    walk.row[_FUNCTION_ARN] = walk.text(":".join(item.split(":")[:7]), path, "")
+    # arn:partition:lambda:region:account:function:name[:qualifier]; what is no such ARN stays as it is
+    is_qualified = item.startswith("arn:") and item.count(":") == 7  # noqa: PLR2004
+    walk.row[_FUNCTION_ARN] = walk.text(item.rpartition(":")[0] if is_qualified else item, path)
 
 
 def _architectures(walk: _Walk, item: Any, path: str) -> None:
     if item.__class__ is list and len(item) == 1 and item[0].__class__ is str:
-        walk.row[_ARCHITECTURE] = walk.text(item[0], path, "")
+        walk.row[_ARCHITECTURE] = walk.text(item[0], path)
     elif item not in ([], [None]):
         walk.wrong(path, "array of one text", item)
 
@@ -238,7 +270,7 @@ def _architectures(walk: _Walk, item: Any, path: str) -> None:
 def _text_array(index: int) -> _Handler:
     def handle(walk: _Walk, item: Any, path: str) -> None:
         if item.__class__ is list and all(part.__class__ is str for part in item):
-            texts = [walk.text(part, path, "") for part in item]
+            texts = [walk.text(part, path) for part in item]
             walk.row[index] = orjson.dumps(texts).decode()
         else:
             walk.wrong(path, "array of texts", item)
@@ -256,7 +288,7 @@ def _texts(name: str) -> _Handler:
         kept = walk.children.setdefault(name, [])
         for position, part in enumerate(item):
             if part.__class__ is str:
-                kept.append(walk.text(part, path, ""))
+                kept.append(walk.text(part, path))
             elif part is not None:
                 walk.wrong(f"{path}[{position}]", "text", part)
 
@@ -309,6 +341,7 @@ def _dropped(walk: _Walk, item: Any, path: str) -> None:
     """Code.Location: never stored, in any mode."""
 
 
+@cache
 def _place(table: columns.Table, name: str) -> int:
     return staged_names(table).index(name)
 
@@ -365,33 +398,70 @@ def flatten_function(
     try:
         walk = _walk_function(reply.document, rules, is_exact=False)
     except _Inexact:
-        document, _ = parse_document(reply.body, is_exact=True)
-        walk = _walk_function(document, rules, is_exact=True)
-    row, children = walk.row, walk.children
+        walk = _walk_function(_read_exactly(reply.body), rules, is_exact=True)
     if reply.cleaned:
         walk.findings.append(Finding("cleaned_text", f"{reply.cleaned} characters that no table can hold replaced"))
-
-    name = row[_FUNCTION_NAME] or ref.function_name
-    version = row[_VERSION] or (None if ref.is_alias else ref.qualifier or LATEST)
+    version = walk.row[_VERSION] or (None if ref.is_alias else ref.qualifier or LATEST)
     if version is None:
         raise FlattenError("the answer for an alias does not tell its version", code="no_version")
+    walk.row[_VERSION] = version
+    walk.row[_FETCHED_AT] = rules.fetched_at
+    walk.row[_CARRIED_FORWARD] = False
+    _append(walk, ref, scope, rules=rules, answer=answer, rows=rows)
+    return version, walk.findings
+
+
+def flatten_carried(
+    ref: FunctionRef, older: Mapping[str, Any], *, scope: Scope, rules: Rules, answer: str, rows: Rows
+) -> list[Finding] | None:
+    """Turn a listed version into its rows without a call, and append them: ``older`` has what listings omit.
+
+    Shape: as flatten_function; ``fetched_at`` stays that of the older row, ``carried_forward`` is true. Unknown fields
+    that this listing does not have are kept. Returns None, having appended nothing, where the listing cannot be kept
+    exactly.
+    """
+    assert ref.listed is not None
+    walk = _Walk(_WIDTH, masks_values=rules.env != "values", is_exact=False)
+    try:
+        walk.walk(_FUNCTION_PLAN, {"Configuration": ref.listed}, "")
+    except _Inexact:
+        return None
+    for name, value in older.items():
+        walk.row[_place(columns.FUNCTIONS, name)] = value
+    if older["extra_json"] is not None:
+        kept, _ = parse_document(older["extra_json"].encode(), is_exact=True)
+        walk.extra = {**kept, **walk.extra}
+    walk.row[_CARRIED_FORWARD] = True
+    _append(walk, ref, scope, rules=rules, answer=answer, rows=rows)
+    return walk.findings
+
+
+def _append(walk: _Walk, ref: FunctionRef, scope: Scope, *, rules: Rules, answer: str, rows: Rows) -> None:
+    """Complete the row of a walk and append it with its children."""
+    row, children = walk.row, walk.children
+    name = row[_FUNCTION_NAME] or ref.function_name
     row[0], row[1] = scope.account_id, scope.region
     row[_FUNCTION_NAME] = name
-    row[_VERSION] = version
-    row[_FETCHED_AT] = rules.fetched_at
-    row[_CARRIED_FORWARD] = False
     row[_EXTRA_JSON] = walk.extra_json()
     row[_ANSWER] = answer
     if "tags" in children:
         pairs, path = children["tags"]
-        keys = [walk.text(key, path, "") for key in pairs]
-        values = [walk.text(value, path, "") for value in pairs.values()]
+        keys = [walk.text(key, path) for key in pairs]
+        values = [walk.text(value, path) for value in pairs.values()]
         rows.extend(columns.TAGS, *_repeat(len(keys), *row[:2], name), keys, values, [answer] * len(keys))
+    version = row[_VERSION]
     if version != LATEST or rules.keep_latest:
         rows.functions.append(row)
         _add_children(walk, (*row[:2], name, version), rules, answer, rows)
     rows.items += 1
-    return version, walk.findings
+
+
+def _read_exactly(body: bytes) -> dict[str, Any]:
+    try:
+        document, _ = parse_document(body, is_exact=True)
+    except ValueError:  # it was read before, but with less care
+        raise FlattenError("the answer is nested too deep to be read exactly", code="too_deep") from None
+    return cast("dict[str, Any]", document)
 
 
 def _walk_function(document: dict[str, Any], rules: Rules, *, is_exact: bool) -> _Walk:
@@ -423,8 +493,8 @@ def _add_children(walk: _Walk, key: tuple[Any, ...], rules: Rules, answer: str, 
         rows.extend(
             columns.ENV_VARS,
             *_repeat(count, *key),
-            [walk.text(name, path, "") for name in pairs],
-            [walk.text(value, path, "") if rules.env == "values" else None for value in pairs.values()],
+            [walk.text(name, path) for name in pairs],
+            [walk.text(value, path) if rules.env == "values" else None for value in pairs.values()],
             [len(value) for value in pairs.values()],
             [value_hmac(value) for value in pairs.values()],
             *_repeat(count, rules.hasher.key_id, None, answer),
@@ -445,7 +515,7 @@ def _routing(walk: _Walk, item: Any, path: str) -> None:
     for version, weight in item.items():
         value = None if weight is None else walk.scalar(weight, Type.DOUBLE, path, version)
         if value is not None:
-            weights[walk.text(version, path, "")] = value
+            weights[walk.text(version, path)] = value
 
 
 _ALIAS_PLAN = _plan(columns.ALIASES, "Aliases[].", {"Aliases[].RoutingConfig.AdditionalVersionWeights": _routing})
@@ -453,7 +523,7 @@ _ALIAS_PLAN["AliasArn"] = _dropped  # account, region, function and alias spelle
 
 
 def flatten_alias(
-    item: dict[str, Any], function_name: str, *, scope: Scope, answer: str, rows: Rows, body: bytes = b""
+    item: Any, function_name: str, *, scope: Scope, answer: str, rows: Rows, body: bytes = b""
 ) -> list[Finding]:
     """Turn one item of ListAliases into a row of ``aliases`` and its ``alias_routes``, and append them.
 
@@ -461,6 +531,8 @@ def flatten_alias(
     Loses: ``AliasArn`` only, which the key columns spell. Raises FlattenError for an item without a name.
     Source: AWS Lambda API reference, ListAliases, AliasConfiguration.
     """
+    if item.__class__ is not dict:
+        raise FlattenError("an alias that is no object", code="invalid_item")
     walk = _Walk(len(staged_names(columns.ALIASES)), masks_values=False, is_exact=not body)
     try:
         walk.walk(_ALIAS_PLAN, item, "")
@@ -468,7 +540,7 @@ def flatten_alias(
     except _Inexact:
         exact = next(
             other
-            for other in parse_document(body, is_exact=True)[0]["Aliases"]
+            for other in _read_exactly(body)["Aliases"]
             if isinstance(other, dict) and other.get("Name") == item.get("Name")
         )
         return flatten_alias(exact, function_name, scope=scope, answer=answer, rows=rows)

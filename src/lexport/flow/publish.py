@@ -88,7 +88,7 @@ def commit(store: LocalStore, draft: Manifest, files: Mapping[str, Path]) -> Man
             store.remove(path)
         raise
     write_snapshot_rows(store)
-    _move_hint(store, done.snapshot_id)
+    _move_hint(store)
     return done
 
 
@@ -115,7 +115,8 @@ def _write_snapshot_row(store: LocalStore, done: Manifest, path: str) -> None:
         "schema_version": done.schema_version,
     }
     draft = store.make_folder(manifest.STAGING) / f".snapshots-{manifest.new_ulid(datetime.now(UTC))}.parquet"
-    draft.touch(mode=store.file_mode)
+    draft.touch(mode=0o600)
+    draft.chmod(store.file_mode)  # a umask may have taken some of it away
     table = pa.Table.from_pylist([row], schema=table_schema(columns.SNAPSHOTS))
     pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
     sync_file(draft)
@@ -125,13 +126,20 @@ def _write_snapshot_row(store: LocalStore, done: Manifest, path: str) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _move_hint(store: LocalStore, snapshot_id: str) -> None:
-    """Move the hint forward, never back; the truth is the greatest id in ``_runs``."""
-    hinted = ""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        hinted = str(json.loads(store.read(manifest.LATEST_HINT))["snapshot_id"])
-    if hinted < snapshot_id or not manifest.is_ulid(hinted):
-        store.replace(manifest.LATEST_HINT, json.dumps({"snapshot_id": snapshot_id}).encode() + b"\n")
+def _move_hint(store: LocalStore) -> None:
+    """Move the hint forward to the greatest commit, and look again: another run may have moved it meanwhile."""
+    while True:
+        newest = max(name.removesuffix(".json") for name in store.names(manifest.RUNS) if _is_commit(name))
+        hinted = ""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            hinted = str(json.loads(store.read(manifest.LATEST_HINT))["snapshot_id"])
+        if hinted >= newest:
+            return
+        store.replace(manifest.LATEST_HINT, json.dumps({"snapshot_id": newest}).encode() + b"\n")
+
+
+def _is_commit(name: str) -> bool:
+    return name.endswith(".json") and manifest.is_ulid(name.removesuffix(".json"))
 
 
 def remove_staging(store: LocalStore, snapshot_id: str) -> None:

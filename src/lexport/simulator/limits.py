@@ -1,32 +1,58 @@
-"""The token buckets of each account-region: AWS's request quotas, as strict as AWS's."""
+"""The token buckets of each account-region: AWS's request quotas, as strict as AWS's, and neighbours who use them too."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from lexport.aws.api import QUOTA_CLASSES
 from lexport.model import QuotaClass, Scope
 
 RATES_PER_S: Mapping[QuotaClass, float] = {QuotaClass.GET_FUNCTION: 100.0, QuotaClass.LIST: 15.0}
 """Source: Lambda quotas page, 2026. The depth is not published; one second of quota is assumed."""
+DEPTH_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbour:
+    """Somebody else who takes ``share`` of every bucket for a while; seconds since the bucket's first call."""
+
+    share: float
+    from_s: float = 0.0
+    to_s: float = math.inf
+
+    def __post_init__(self) -> None:
+        """Refuse a neighbour who would take more than there is."""
+        if not (0.0 <= self.share <= 1.0 and self.from_s <= self.to_s):
+            raise ValueError("a neighbour takes a share between 0 and 1, from a moment to a later one")
+
+    def taken_s(self, begin_s: float, end_s: float) -> float:
+        """Return how many seconds of quota are taken between two moments."""
+        return self.share * max(0.0, min(end_s, self.to_s) - max(begin_s, self.from_s))
 
 
 class TokenBucket:
-    """``rate_per_s`` tokens a second, at most one second's worth of them."""
+    """``rate_per_s`` tokens a second less what neighbours take, at most ``depth_s`` seconds' worth of them."""
 
-    __slots__ = ("_at_s", "_depth", "_rate_per_s", "_tokens")
+    __slots__ = ("_at_s", "_began_s", "_depth", "_neighbours", "_rate_per_s", "_tokens")
 
-    def __init__(self, rate_per_s: float, now_s: float) -> None:
+    def __init__(
+        self, rate_per_s: float, now_s: float, neighbours: Iterable[Neighbour] = (), *, depth_s: float = DEPTH_S
+    ) -> None:
         self._rate_per_s = rate_per_s
-        self._depth = max(1.0, rate_per_s)
+        self._depth = max(1.0, rate_per_s * depth_s)
         self._tokens = self._depth
-        self._at_s = now_s
+        self._began_s = self._at_s = now_s
+        self._neighbours = tuple(neighbours)
 
     def take(self, now_s: float) -> float:
         """Take a token and return 0, or return the seconds until there is one."""
-        self._tokens = min(self._depth, self._tokens + (now_s - self._at_s) * self._rate_per_s)
+        quota_s = now_s - self._at_s
+        for neighbour in self._neighbours:
+            quota_s -= neighbour.taken_s(self._at_s - self._began_s, now_s - self._began_s)
+        self._tokens = min(self._depth, self._tokens + max(0.0, quota_s) * self._rate_per_s)
         self._at_s = now_s
         if self._tokens < 1.0:
             return (1.0 - self._tokens) / self._rate_per_s
@@ -37,9 +63,15 @@ class TokenBucket:
 class Limits:
     """Two buckets per account-region: GetFunction, and everything else of Lambda."""
 
-    def __init__(self, rates: Mapping[QuotaClass, float] | None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        rates: Mapping[QuotaClass, float] | None,
+        clock: Callable[[], float] = time.monotonic,
+        neighbours: Iterable[Neighbour] = (),
+    ) -> None:
         self._rates = {**RATES_PER_S, **(rates or {})}
         self._clock = clock
+        self._neighbours = tuple(neighbours)
         self._buckets: dict[tuple[Scope, QuotaClass], TokenBucket] = {}
 
     def retry_after_s(self, scope: Scope, operation: str) -> int | None:
@@ -48,6 +80,7 @@ class Limits:
         now_s = self._clock()
         bucket = self._buckets.get((scope, quota_class))
         if bucket is None:
-            bucket = self._buckets[scope, quota_class] = TokenBucket(self._rates[quota_class], now_s)
+            bucket = TokenBucket(self._rates[quota_class], now_s, self._neighbours)
+            self._buckets[scope, quota_class] = bucket
         wait_s = bucket.take(now_s)
         return math.ceil(wait_s) if wait_s else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import os
 import secrets
 import socket
 import struct
@@ -201,7 +202,7 @@ async def open_simulator(
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise
             raise SettingsError(
-                f"port {port} of 127.0.0.1 cannot be used: {error.strerror}", option="--port"
+                f"port {port} of 127.0.0.1 cannot be used: {os.strerror(error.errno)}", option="--port"
             ) from error
         simulator.listens_at(f"http://127.0.0.1:{runner.addresses[0][1]}")
         yield simulator

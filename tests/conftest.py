@@ -1,0 +1,288 @@
+"""AWS without AWS: an environment that leads nowhere, the simulator, moto in its own process, the installed command."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import logging
+import os
+import subprocess
+import sys
+import sysconfig
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pyarrow.parquet as pq
+import pytest
+
+from lexport.manifest import Manifest
+from lexport.model import QuotaClass, Scope
+from lexport.settings import SnapshotSettings
+from lexport.simulator import Fault, Fleet, FleetSpec, Simulator, open_simulator
+
+LEXPORT = Path(sysconfig.get_path("scripts")) / "lexport"
+ACCOUNT = "111122223333"
+REGION = "us-east-1"
+HASH_KEY = b"a key that only the tests know.."
+FAST = 1_000_000.0
+SORTED_BY = {
+    "functions": ("function_name", "version"),
+    "aliases": ("function_name", "alias"),
+    "alias_routes": ("function_name", "alias", "version"),
+    "tags": ("function_name", "key"),
+    "env_vars": ("function_name", "version", "name"),
+    "layers": ("function_name", "version", "position"),
+    "subnets": ("function_name", "version", "subnet_id"),
+    "security_groups": ("function_name", "version", "security_group_id"),
+    "file_systems": ("function_name", "version", "position"),
+    "account_settings": (),
+}
+MOTO = """
+import sys
+from moto.server import ThreadedMotoServer
+
+server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server.start()
+print("http://%s:%s" % server.get_host_and_port(), flush=True)
+sys.stdin.read()
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """One run of the command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def last(self) -> str:
+        """The last line on standard error."""
+        return self.err.splitlines()[-1]
+
+
+# --- the environment ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def environment(tmp_path) -> dict[str, str]:
+    """Variables of a subprocess: the simulator's credentials, nobody's files, no way to a real AWS."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "LC_ALL": "C.UTF-8",
+        "HOME": str(tmp_path / "home"),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "LEXPORT_HASH_KEY": base64.b64encode(HASH_KEY).decode(),
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "127.0.0.1",
+    }
+
+
+@pytest.fixture
+def aws(environment, monkeypatch) -> Iterator[pytest.MonkeyPatch]:
+    """The same environment for this process; the levels of loggers are put back."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "LEXPORT_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    for name, value in environment.items():
+        if name not in ("PATH", "LC_ALL"):
+            monkeypatch.setenv(name, value)
+    before = {name: logging.getLogger(name).level for name in logging.root.manager.loggerDict}
+    yield monkeypatch
+    for name, level in before.items():
+        logging.getLogger(name).setLevel(level)
+
+
+# --- the command ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run_lexport(environment, tmp_path) -> Callable[..., Any]:
+    """Run the installed command to its end; the event loop goes on, so a simulator in this process can serve it.
+
+    A keyword is a variable more, or less where it is None.
+    """
+
+    async def run(*arguments: object, stdin: str = "", cwd: Path | None = None, **variables: str | None) -> Ended:
+        merged = {name: value for name, value in (environment | variables).items() if value is not None}
+        done = await anyio.run_process(
+            [str(LEXPORT), *map(str, arguments)],
+            input=stdin.encode(),
+            env=merged,
+            cwd=cwd or tmp_path,
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
+
+
+@pytest.fixture
+def start_lexport(environment, tmp_path) -> Callable[..., AbstractAsyncContextManager[Any]]:
+    """Start the installed command and yield the process; it is killed where the test leaves it running."""
+
+    @asynccontextmanager
+    async def start(*arguments: object) -> AsyncIterator[Any]:
+        process = await anyio.open_process(
+            [str(LEXPORT), *map(str, arguments)], env=environment, cwd=tmp_path, stdin=subprocess.DEVNULL
+        )
+        async with process:
+            yield process
+            if process.returncode is None:
+                process.kill()
+
+    return start
+
+
+# --- servers --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def simulator() -> Callable[..., AbstractAsyncContextManager[Simulator]]:
+    """Serve a fleet without quotas: ``async with simulator(functions=3, faults=[...]) as aws:``."""
+
+    def serve(
+        *faults: Fault,
+        functions: int = 6,
+        versions: int = 2,
+        quotas: bool = False,
+        fleet: Fleet | None = None,
+        **more: Any,
+    ) -> AbstractAsyncContextManager[Simulator]:
+        served = fleet or Fleet(FleetSpec(functions=functions, versions=versions))
+        return open_simulator(served, quotas=quotas, faults=faults, **more)
+
+    return serve
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[str]:
+    """The URL of moto in its own process; the process ends with its standard input."""
+    quiet = {**os.environ, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", MOTO],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=quiet,
+    ) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().decode().strip()
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+@pytest.fixture
+def moto(moto_server) -> str:
+    """The URL of an empty moto."""
+    request = urllib.request.Request(f"{moto_server}/moto-api/reset", method="POST")
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as answer:
+        assert answer.status == 200
+    return moto_server
+
+
+# --- what a run is asked for, and what it left ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def settings() -> Callable[..., SnapshotSettings]:
+    """Settings of a run against a URL, as fast as it goes."""
+
+    def make(url: str, **more: Any) -> SnapshotSettings:
+        options: dict[str, Any] = {
+            "endpoint_url": url,
+            "regions": (REGION,),
+            "get_function_rate_per_s": FAST,
+            "list_rate_per_s": FAST,
+        }
+        return SnapshotSettings(**options | more)
+
+    return make
+
+
+@pytest.fixture
+def flags() -> Callable[..., tuple[str, ...]]:
+    """The same as arguments of the command."""
+
+    def make(url: str, *more: str) -> tuple[str, ...]:
+        regions = () if "--region" in more else ("--region", REGION)
+        rates = ("--get-function-rate", str(FAST), "--list-rate", str(FAST))
+        return ("--endpoint-url", url, *regions, *rates, *more)
+
+    return make
+
+
+def newest(dest: Path) -> Manifest | None:
+    """The newest commit of a dataset."""
+    runs = sorted(dest.glob("_runs/*.json"))
+    return Manifest.from_json(runs[-1].read_bytes()) if runs else None
+
+
+def read_rows(dest: Path) -> dict[str, list[dict[str, Any]]]:
+    """Every table of the newest commit, in the order of its file."""
+    commit = newest(dest)
+    assert commit is not None
+    return {entry.table: pq.ParquetFile(dest / entry.path).read().to_pylist() for entry in commit.files}
+
+
+def facts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows without what only a run can know."""
+    made = ("snapshot_id", "snapshot_at", "fetched_at")
+    return [{name: value for name, value in row.items() if name not in made} for row in rows]
+
+
+def hash_of(value: str) -> str:
+    """The HMAC of a value under the tests' key, computed here once more."""
+    return hmac.digest(HASH_KEY, value.encode(), "sha256")[:16].hex()
+
+
+def hash_key_id() -> str:
+    """The id of the tests' key."""
+    return hmac.digest(HASH_KEY, b"lexport hash key id", "sha256")[:8].hex()
+
+
+def expected_rows(fleet: Fleet, *scopes: Scope, env: str = "keys") -> dict[str, list[dict[str, Any]]]:
+    """What a right snapshot of a simulated fleet holds, sorted as the contract says."""
+    rows: dict[str, list[dict[str, Any]]] = {table: [] for table in SORTED_BY}
+    for scope in scopes or (Scope(account_id=ACCOUNT, region=REGION),):
+        for table, row in fleet.expected(scope, env=env, value_hmac=hash_of, hash_key_id=hash_key_id()):
+            rows[table].append(row)
+    for table, key in SORTED_BY.items():
+        rows[table].sort(key=lambda row, key=key: tuple(row[name] for name in ("account_id", "region", *key)))
+    return rows
+
+
+def tree(dest: Path) -> dict[str, bytes]:
+    """Every file below a folder with its bytes."""
+    return {str(path.relative_to(dest)): path.read_bytes() for path in sorted(dest.rglob("*")) if path.is_file()}
+
+
+class Helpers:
+    """The functions above, for tests: with importlib mode they cannot import this page."""
+
+    newest = staticmethod(newest)
+    read_rows = staticmethod(read_rows)
+    facts = staticmethod(facts)
+    hash_of = staticmethod(hash_of)
+    hash_key_id = staticmethod(hash_key_id)
+    expected_rows = staticmethod(expected_rows)
+    tree = staticmethod(tree)
+    account, region, sorted_by, fast = ACCOUNT, REGION, SORTED_BY, FAST
+    scope = Scope(account_id=ACCOUNT, region=REGION)
+    quota_class = QuotaClass
+
+
+@pytest.fixture(scope="session")
+def look() -> type[Helpers]:
+    """Ways to look at a dataset."""
+    return Helpers
