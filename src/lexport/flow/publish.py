@@ -79,6 +79,7 @@ def commit(store: LocalStore, draft: Manifest, files: Mapping[str, Path]) -> Man
     placed: list[str] = []
     try:
         for path, source in files.items():
+            source.chmod(store.file_mode)  # a umask may have taken some of it away
             store.place(source, path)
             placed.append(path)
         done = replace(draft, committed_at=datetime.now(UTC))
@@ -133,7 +134,7 @@ def _move_hint(store: LocalStore) -> None:
         hinted = ""
         with suppress(OSError, ValueError, KeyError, TypeError):
             hinted = str(json.loads(store.read(manifest.LATEST_HINT))["snapshot_id"])
-        if hinted >= newest:
+        if manifest.is_ulid(hinted) and hinted >= newest:
             return
         store.replace(manifest.LATEST_HINT, json.dumps({"snapshot_id": newest}).encode() + b"\n")
 

@@ -1,0 +1,34 @@
+"""The printed policy allows what a snapshot really does, and nothing that it does not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import lexport
+from lexport.simulator import Fault
+
+SERVICES = {"ListRegions": "account", "DescribeRegions": "ec2", "GetCallerIdentity": "sts"}
+IMPLIED = {"lambda:ListTags"}  # GetFunction brings tags only to who may list them. Source: GetFunction, API reference
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio
+async def test_the_policy_is_what_a_snapshot_calls(aws, simulator, settings, run_lexport, tmp_path):
+    """Every operation of a run over all Regions, of one that falls back, and of a denied ListRegions is allowed.
+
+    GetCallerIdentity needs no permission. Nothing else stands in the policy.
+    """
+    async with simulator(functions=2, versions=1) as server:
+        await lexport.snapshot(tmp_path / "all", settings(server.url, regions=("all",)))
+        server.inject(Fault(operation="ListFunctions", kind="unqualified_all", times=None))
+        server.inject(Fault(operation="ListRegions", kind="denied"))
+        await lexport.snapshot(tmp_path / "fallback", settings(server.url, regions=("all",)))
+        called = {operation for _, _, operation in server.calls}
+    printed = await run_lexport("iam-policy")
+
+    statements = json.loads(printed.out)["Statement"]
+    allowed = {action for statement in statements for action in statement["Action"]}
+    needed = {f"{SERVICES.get(operation, 'lambda')}:{operation}" for operation in called} - {"sts:GetCallerIdentity"}
+    assert needed | IMPLIED == allowed
