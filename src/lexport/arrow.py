@@ -85,7 +85,8 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 @contextmanager
 def open_run(path: Path, schema: pa.Schema, file_mode: int) -> Iterator[pa.ipc.RecordBatchFileWriter]:
     """Open a run for writing: Arrow IPC, lz4, to be read back in blocks of ``BLOCK_ROWS``."""
-    path.touch(mode=file_mode)
+    path.touch()
+    path.chmod(file_mode)  # whatever the umask
     options = pa.ipc.IpcWriteOptions(compression="lz4")
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema, options=options) as writer:
         yield writer

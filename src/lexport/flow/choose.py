@@ -15,7 +15,7 @@ from lexport.model import LATEST, FunctionRef, Scope, Target
 
 _REGION = r"(?:eusc-)?[a-z]{2}(?:-gov|-iso[a-z]?)?-[a-z]+-\d"
 _NAME = re.compile(
-    rf"(?:arn:(?P<partition>aws[a-zA-Z-]*):lambda:(?P<region>{_REGION}):)?"
+    rf"(?:arn:(?P<partition>aws[a-zA-Z-]*):lambda:)?(?:(?P<region>{_REGION}):)?"
     r"(?:(?P<account>\d{12}):)?(?:function:)?"
     r"(?P<name>[a-zA-Z0-9_.-]+)(?::(?P<qualifier>\$LATEST(?:\.PUBLISHED)?|[a-zA-Z0-9_-]+))?"
 )
@@ -105,7 +105,7 @@ def _parse(text: str, qualifier: str, *, where: str, option: str) -> NamedFuncti
     if match is None:
         raise wrong("is no function name, partial ARN or ARN")
     partition, region, account, name, own = match.group("partition", "region", "account", "name", "qualifier")
-    if partition and not (account and ":function:" in text):
+    if partition and not (region and account and ":function:" in text):
         raise wrong("is no function name, partial ARN or ARN")
     if len(text) > LONGEST_ARN:
         raise wrong(f"is longer than {LONGEST_ARN} characters")

@@ -45,9 +45,8 @@ class Chain:
         self._seen: set[int] = set()
         self._pages_without_news = 0
 
-    def next_marker(self, reply: Reply, items: list[Any]) -> str | None:
-        """Return the marker of the next page, None after the last one (absent, null or empty)."""
-        marker = reply.document.get("NextMarker")
+    def next_marker(self, marker: Any, items: list[Any]) -> str | None:
+        """Return the marker of the next page, None after the last one (absent, null or empty); ``items`` are hashed."""
         if marker is None or marker == "":
             return None
         if not isinstance(marker, str):
@@ -88,7 +87,9 @@ async def discover_functions(
     """
     async with refs_out:
         async for page in _list_pages(api, ask, qualifiers, lose, note, keeps_items=keeps_items):
-            if chosen := await choose(page):
+            chosen = await choose(page)
+            del page  # many account-regions may wait here, and what was listed is large
+            if chosen:
                 await refs_out.send(chosen)
 
 
@@ -107,13 +108,18 @@ async def _list_pages(
             honours_all = any(entry.is_qualified for entry in entries)
             if not honours_all:
                 note("the server ignored FunctionVersion=ALL; versions are listed function by function")
+        # What waits at a yield is references alone: many account-regions do, and a page is a megabyte.
+        sent, hashes = reply.document.get("NextMarker"), [hash(entry) for entry in entries]
+        del reply
         if wants_versions and honours_all is False:
-            for name in dict.fromkeys(entry.function_name for entry in entries):
+            names = dict.fromkeys(entry.function_name for entry in entries)
+            del entries
+            for name in names:
                 async for page in _list_versions(api, ask, name, lose, keeps_items=keeps_items):
                     yield page
         else:
-            yield [entry.ref(keeps_items=keeps_items) for entry in entries]
-        marker = chain.next_marker(reply, entries)
+            yield _take_refs(entries, keeps_items=keeps_items)
+        marker = chain.next_marker(sent, hashes)
         if marker is None:
             return
 
@@ -131,7 +137,7 @@ async def _list_versions(
             reply = await ask("ListVersionsByFunction", attempt, Priority.LISTING)
             entries = _entries(reply, "Versions", "ListVersionsByFunction", lose)
             yield [entry.ref(keeps_items=keeps_items) for entry in entries if entry.version != LATEST]
-            marker = chain.next_marker(reply, entries)
+            marker = chain.next_marker(reply.document.get("NextMarker"), entries)
         except ExpiredCredentialsError:
             raise  # it is every function's trouble
         except ItemError as error:
@@ -153,7 +159,8 @@ async def discover_aliases(api: LambdaApi, ask: Ask, function_name: str) -> Asyn
             items = _items(reply, "Aliases", "ListAliases")
             yield reply, items
             names = [item.get("Name") for item in items if isinstance(item, dict)]
-            marker = chain.next_marker(reply, [name for name in names if isinstance(name, str)])
+            sent = reply.document.get("NextMarker")
+            marker = chain.next_marker(sent, [name for name in names if isinstance(name, str)])
             if marker is None:
                 return
     except FunctionGoneError as error:
@@ -191,6 +198,12 @@ class _Entry:
             qualifier=None if self.version == LATEST else self.version,
             listed=self.item if keeps_items else None,
         )
+
+
+def _take_refs(entries: list[_Entry], *, keeps_items: bool) -> list[FunctionRef]:
+    refs = [entry.ref(keeps_items=keeps_items) for entry in entries]
+    entries.clear()
+    return refs
 
 
 def _entries(reply: Reply, key: str, operation: str, lose: Lose) -> list[_Entry]:

@@ -56,14 +56,17 @@ def write_table(
     schema = table_schema(table)
     written = 0
     try:
-        path.touch(mode=file_mode)
+        path.touch()
+        path.chmod(file_mode)  # whatever the umask
         with pq.ParquetWriter(
             path,
             schema,
             compression="zstd",
             write_page_checksum=True,
             write_page_index=True,
-            sorting_columns=pq.SortingColumn.from_ordering(schema, [(name, "ascending") for name in table.key]),
+            sorting_columns=pq.SortingColumn.from_ordering(
+                schema, [(name, "ascending") for name in table.key], null_placement="at_start"
+            ),
         ) as writer:
             for group in _row_groups(_unique(table, merge(list(runs), path.parent)), table.row_group_rows):
                 watch(group)

@@ -88,8 +88,11 @@ def commit(store: LocalStore, draft: Manifest, files: Mapping[str, Path]) -> Man
         for path in placed:
             store.remove(path)
         raise
-    write_snapshot_rows(store)
-    _move_hint(store)
+    # The snapshot exists from here on; what fails now is healed by the next run and must not make this one look failed.
+    with suppress(OSError, PublishError, WriteError):
+        write_snapshot_rows(store)
+    with suppress(OSError, WriteError):
+        _move_hint(store)
     return done
 
 

@@ -59,8 +59,10 @@ class LocalStore:
             os.link(draft, target)  # the one step that is atomic and refuses to overwrite
         except FileExistsError as error:
             raise PublishError(f"{target} exists already", destination=str(self.root)) from error
+        except OSError as error:
+            raise _write_error(target, error) from error
         finally:
-            draft.unlink()
+            draft.unlink(missing_ok=True)
         _sync_folder(target.parent)
 
     def replace(self, path: str, body: bytes) -> None:
@@ -72,11 +74,13 @@ class LocalStore:
     def place(self, source: Path, path: str) -> None:
         """Move a finished, synced file from staging to its name, which must be free."""
         target = self.root / path
-        self.make_folder(str(Path(path).parent))
         try:
+            self.make_folder(str(Path(path).parent))
             os.link(source, target)
         except FileExistsError as error:
             raise PublishError(f"{target} exists already", destination=str(self.root)) from error
+        except OSError as error:
+            raise _write_error(target, error) from error
         source.unlink()
         _sync_folder(target.parent)
 
@@ -89,9 +93,9 @@ class LocalStore:
             target.unlink(missing_ok=True)
 
     def _write_draft(self, target: Path, body: bytes) -> Path:
-        self.make_folder(str(target.parent.relative_to(self.root)))
         draft = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
         try:
+            self.make_folder(str(target.parent.relative_to(self.root)))
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self.file_mode)
             with os.fdopen(descriptor, "wb") as file:
                 os.fchmod(descriptor, self.file_mode)
@@ -99,9 +103,14 @@ class LocalStore:
                 file.flush()
                 os.fsync(descriptor)
         except OSError as error:
-            draft.unlink(missing_ok=True)
-            raise WriteError(f"cannot write {target}: {error.strerror}", path=str(target)) from error
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+            raise _write_error(target, error) from error
         return draft
+
+
+def _write_error(target: Path, error: OSError) -> WriteError:
+    return WriteError(f"cannot write {target}: {error.strerror}", path=str(target))
 
 
 def sync_file(path: Path) -> None:

@@ -1,0 +1,283 @@
+"""Runs in any number and order -> one file: sorted, the better answer of each thing, nothing else lost, equal bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lexport import columns
+from lexport.arrow import BLOCK_ROWS, table_schema
+from lexport.errors import WriteError
+from lexport.flow.parquet import FAN_IN, write_table
+from lexport.flow.stage import write_columns
+from lexport.rows import ANSWER, STAGED_TABLES, staged_names
+
+AT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
+SNAPSHOT = "01KB0000000000000000000000"
+GROUP_ROWS = 7
+TABLES = {
+    table.name: replace(table, row_group_rows=GROUP_ROWS) for table in (columns.FUNCTIONS, columns.LAYERS, columns.TAGS)
+}
+
+NAMES = st.sampled_from(["a", "a-", "aa", "b", "\u044f", "\ufffd", "\U0001f40d", ""])
+VERSIONS = st.sampled_from(["$LATEST", "1", "2", "10"])
+SERIALS = st.integers(0, 10**6)
+
+
+@st.composite
+def answers(draw):
+    """Answers about few things, so that many are about the same one; ids by rank and serial, all different."""
+    ids = draw(st.lists(st.tuples(st.integers(0, 2), SERIALS), min_size=1, max_size=40, unique=True))
+    return [
+        (draw(NAMES), draw(VERSIONS), f"{rank}{serial:012x}", draw(st.integers(0, 12)), draw(st.integers(0, 3)))
+        for rank, serial in ids
+    ]
+
+
+def staged(found):
+    """Turn answers into staged rows by table; every row tells which answer it is from."""
+    rows = {name: [] for name in TABLES}
+    for name, version, answer, layers, tags in found:
+        common = {"account_id": "1", "region": "r", "function_name": name, ANSWER: answer}
+        rows["functions"].append({**common, "version": version, "description": answer, "fetched_at": AT})
+        rows["layers"] += [
+            {**common, "version": version, "position": place, "layer_arn": answer} for place in range(layers)
+        ]
+        rows["tags"] += [{**common, "key": f"k{place}", "value": answer} for place in range(tags)]
+    return rows
+
+
+def thing(table, row):
+    return tuple(row[name] for name in ("function_name", "version") if name != "version" or table != "tags")
+
+
+def winners(table, rows):
+    """The rows that must stay, in order: of each thing, those of the answer with the least id."""
+    best = {}
+    for row in rows:
+        key = thing(table, row)
+        best[key] = min(best.get(key, row[ANSWER]), row[ANSWER])
+    kept = [row for row in rows if row[ANSWER] == best[thing(table, row)]]
+    return sorted(kept, key=lambda row: tuple(row[name] for name in TABLES[table].key))
+
+
+def write_runs(table, runs, folder):
+    """Write each list of rows as a run; empty ones are none."""
+    paths = []
+    for rows in runs:
+        if rows:
+            path = folder / f"{table}-{len(paths):04d}.arrow"
+            names = staged_names(columns.BY_NAME[table])
+            write_columns(columns.BY_NAME[table], [[row.get(name) for row in rows] for name in names], path, 0o600)
+            paths.append(path)
+    return paths
+
+
+def merged(table, runs, folder, *, name="out"):
+    return write_table(
+        TABLES.get(table) or columns.BY_NAME[table],
+        write_runs(table, runs, folder),
+        folder / f"{name}.parquet",
+        snapshot_id=SNAPSHOT,
+        snapshot_at=AT,
+    )
+
+
+def dealt(rows, splits, count):
+    """Deal rows out to runs in an order that has nothing to do with theirs."""
+    runs = [[] for _ in range(count)]
+    for row, place in zip(rows, splits, strict=True):
+        runs[place % count].append(row)
+    return runs
+
+
+def read(path):
+    return pq.read_table(path, page_checksum_verification=True)
+
+
+@pytest.mark.slow
+@settings(max_examples=25, deadline=None)
+@given(answers(), st.integers(1, 70), st.integers(1, 70), st.randoms(use_true_random=False))
+def test_the_better_answer_of_each_thing(found, count, other_count, random):
+    """Sorted by key; the least answer id wins for a row and its children alike; equal rows give equal bytes."""
+    for table, rows in staged(found).items():
+        shuffled = random.sample(rows, len(rows))
+        with TemporaryDirectory() as one, TemporaryDirectory() as two:
+            runs = dealt(shuffled, [random.randrange(count) for _ in rows], count)
+            written = merged(table, runs, Path(one))
+            other = merged(table, dealt(rows, [random.randrange(other_count) for _ in rows], other_count), Path(two))
+            body, metadata = written.path.read_bytes(), pq.read_metadata(written.path)
+            found_rows = read(written.path).to_pylist()
+        expected = winners(table, rows)
+        names = staged_names(columns.BY_NAME[table])[:-1]
+        groups = [metadata.row_group(place).num_rows for place in range(metadata.num_row_groups)]
+
+        assert [{name: row[name] for name in names} for row in found_rows] == [
+            {name: row.get(name) for name in names} for row in expected
+        ]
+        assert {(row["snapshot_id"], row["snapshot_at"]) for row in found_rows} <= {(SNAPSHOT, AT)}
+        assert (
+            groups
+            == [GROUP_ROWS] * (len(expected) // GROUP_ROWS) + [len(expected) % GROUP_ROWS][: len(expected) % GROUP_ROWS]
+        )
+        assert (written.rows, written.size_bytes) == (len(expected), len(body))
+        assert written.sha256 == other.sha256 == hashlib.sha256(body).hexdigest()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 2, FAN_IN, FAN_IN + 1, FAN_IN * FAN_IN + 1])
+def test_every_level_of_the_merge(tmp_path, count):
+    """One run, as many as can be open, one more, and more than two levels of them: the same file, no run left over."""
+    rows = [
+        {"account_id": "1", "region": "r", "function_name": f"f{number % 97}", "key": f"k{number}", ANSWER: "0"}
+        for number in range(2500)
+    ]
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    written = merged("tags", dealt(rows, range(len(rows)), count), folder)
+    (tmp_path / "one").mkdir()
+    alone = merged("tags", [rows], tmp_path / "one")
+
+    assert read(written.path).column("key").to_pylist() == [
+        row["key"] for row in sorted(rows, key=lambda row: (row["function_name"], row["key"]))
+    ]
+    assert written.sha256 == alone.sha256
+    assert len(list(folder.glob("*.arrow"))) <= FAN_IN
+
+
+@pytest.mark.slow
+def test_things_that_go_on_over_many_blocks(tmp_path):
+    """A thing with more rows than a block holds, told by several answers in several runs, keeps one answer's rows."""
+    total = 3 * BLOCK_ROWS
+
+    def of(answer, name, count):
+        common = {"account_id": "1", "region": "r", "function_name": name, "version": "1", ANSWER: answer}
+        return [{**common, "position": place, "layer_arn": answer} for place in range(count)]
+
+    runs = [
+        of("1b", "f", total) + of("0a", "e", 5),
+        of("1a", "f", total) + of("0a", "g", 5),
+        of("2a", "f", 10) + of("1a", "e", total),
+        of("1c", "f", 2 * total),
+    ]
+    found = read(merged("layers", runs, tmp_path).path)
+    rows = list(
+        zip(*(found.column(name).to_pylist() for name in ("function_name", "layer_arn", "position")), strict=True)
+    )
+
+    assert rows == [
+        *(("e", "0a", place) for place in range(5)),
+        *(("f", "1a", place) for place in range(total)),
+        *(("g", "0a", place) for place in range(5)),
+    ]
+
+
+@pytest.mark.parametrize("table", STAGED_TABLES, ids=lambda table: table.name)
+def test_an_empty_table(tmp_path, table):
+    """A table without rows is a file with every column and its type, which pyarrow and DuckDB read."""
+    written = write_table(table, [], tmp_path / "out.parquet", snapshot_id=SNAPSHOT, snapshot_at=AT)
+    found = read(written.path)
+    types = duckdb.sql("SELECT * FROM read_parquet($path)", params={"path": str(written.path)})
+
+    assert (written.rows, found.num_rows) == (0, 0)
+    assert found.schema.equals(table_schema(table))
+    assert types.columns == list(table.names())
+    assert types.fetchall() == []
+
+
+@pytest.mark.parametrize("table", [columns.FUNCTIONS, columns.ENV_VARS, columns.ERRORS], ids=lambda table: table.name)
+def test_what_a_file_says_of_itself(tmp_path, table):
+    """A file carries what each column means, how it is sorted and packed, and the version of its table."""
+    row = [{"account_id": "1", "region": "r", "function_name": "f", "version": "1", "name": "n", ANSWER: "0"}]
+    written = merged(table.name, [row], tmp_path)
+    schema, metadata = pq.read_schema(written.path), pq.read_metadata(written.path)
+    group = metadata.row_group(0)
+
+    assert schema.metadata[b"lexport.table"] == table.name.encode()
+    assert schema.metadata[b"lexport.schema_version"] == columns.SCHEMA_VERSION.encode()
+    for column in table.columns:
+        said = {key.decode(): text.decode() for key, text in schema.field(column.name).metadata.items()}
+
+        assert said["meaning"] == column.meaning
+        assert said["kind"] == column.kind
+        assert said.get("unit", "") == column.unit
+        assert said.get("source", "") == column.source
+    assert {group.column(place).compression for place in range(group.num_columns)} == {"ZSTD"}
+    assert [table.names()[sorting.column_index] for sorting in group.sorting_columns] == list(table.key)
+
+
+def test_a_broken_page_is_noticed(tmp_path):
+    """Every page has a checksum: a byte that changed on disk is found, not read."""
+    rows = [
+        {"account_id": "1", "region": "r", "function_name": "f", "key": f"key {number}", ANSWER: "0"}
+        for number in range(5)
+    ]
+    written = merged("tags", [rows], tmp_path)
+    body = bytearray(written.path.read_bytes())
+    place = columns.TAGS.names().index("key")
+    chunk = pq.read_metadata(written.path).row_group(0).column(place)
+    start = chunk.dictionary_page_offset or chunk.data_page_offset
+    body[start + chunk.total_compressed_size - 1] ^= 0xFF
+    written.path.write_bytes(body)
+
+    with pytest.raises(OSError, match="CRC checksum verification failed"):
+        read(written.path)
+
+
+def test_mode_of_the_file(tmp_path):
+    """The file has the mode that was asked for."""
+    for mode in (0o600, 0o640):
+        path = tmp_path / f"{mode:o}.parquet"
+        write_table(columns.TAGS, [], path, snapshot_id=SNAPSHOT, snapshot_at=AT, file_mode=mode)
+
+        assert path.stat().st_mode & 0o777 == mode
+
+
+def test_every_written_row_is_watched(tmp_path):
+    """The watcher sees each row once, sorted, before it is written; what it raises goes through."""
+    rows = [
+        {"account_id": "1", "region": "r", "function_name": f"f{number:02}", "key": "k", ANSWER: "0"}
+        for number in reversed(range(20))
+    ]
+    paths, seen = write_runs("tags", [rows], tmp_path), []
+    write_table(
+        TABLES["tags"],
+        paths,
+        tmp_path / "out.parquet",
+        snapshot_id=SNAPSHOT,
+        snapshot_at=AT,
+        watch=lambda group: seen.append(group.column("function_name").to_pylist()),
+    )
+
+    assert seen == [[f"f{number:02}" for number in part] for part in (range(7), range(7, 14), range(14, 20))]
+
+
+def test_where_nothing_can_be_written(tmp_path):
+    """A path that cannot be, and a run that is none, raise WriteError with the path."""
+    broken = tmp_path / "run.arrow"
+    broken.write_bytes(b"no arrow")
+    for path, runs in ((tmp_path / "absent" / "out.parquet", []), (tmp_path / "out.parquet", [broken])):
+        with pytest.raises(WriteError) as refused:
+            write_table(columns.TAGS, runs, path, snapshot_id=SNAPSHOT, snapshot_at=AT)
+
+        assert refused.value.path == str(path)
+
+
+def test_errors_lose_no_row(tmp_path):
+    """Rows of ``errors`` are never taken for duplicates, not even equal ones."""
+    row = {"account_id": "1", "region": "r", "stage": "fetch", "error_code": "x", "message": "m", ANSWER: ""}
+    written = merged("errors", [[row, row], [row, {**row, "function_name": "f"}]], tmp_path)
+
+    assert written.rows == 4
+    assert read(written.path).column("function_name").to_pylist() == [None, None, None, "f"]
+    assert isinstance(read(written.path), pa.Table)

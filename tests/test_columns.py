@@ -1,0 +1,180 @@
+"""columns.py against AWS's own model: nothing AWS can send is forgotten."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from pathlib import Path
+
+import botocore
+import pytest
+from botocore.model import ServiceModel
+
+from lexport import columns
+from lexport.rows import ANSWER, STAGED_TABLES, staged_names
+
+SCALAR_TABLES = [columns.FUNCTIONS, columns.LAYERS, columns.FILE_SYSTEMS]
+
+# Paths that AWS documents and that aiobotocore's botocore does not know yet.
+NEWER_THAN_BOTOCORE = {
+    "Configuration.RuntimeConfig.RuntimeArn",
+    "Configuration.RuntimeConfig.RuntimeAlias",
+    "Configuration.AcceleratorConfig.AcceleratorMemorySize",
+}
+
+# Leaves that have no column on purpose, and why.
+LEFT_TO_EXTRA_JSON: set[str] = set()
+LEFT_OUT = {
+    "NextMarker": "belongs to the page",
+    "Aliases[].AliasArn": "account, region, function and alias spelled once more",
+    "AccountLimit.CodeSizeUnzipped": "the same for every account",
+    "AccountLimit.CodeSizeZipped": "the same for every account",
+}
+
+
+@pytest.fixture(scope="module")
+def model():
+    path = Path(botocore.__file__).parent / "data" / "lambda" / "2015-03-31"
+    plain, packed = path / "service-2.json", path / "service-2.json.gz"
+    if plain.exists():
+        return json.loads(plain.read_bytes())
+    import gzip
+
+    return json.loads(gzip.decompress(packed.read_bytes()))
+
+
+def leaves(model, operation):
+    """Every path of an operation's answer that holds a scalar: ``[]`` for list items, ``{}`` for map values."""
+
+    def walk(shape, path):
+        if shape.type_name == "structure":
+            return {
+                leaf for name, member in shape.members.items() for leaf in walk(member, f"{path}.{name}".lstrip("."))
+            }
+        if shape.type_name == "list":
+            return walk(shape.member, path + "[]")
+        if shape.type_name == "map":
+            return walk(shape.value, path + "{}")
+        return {path}
+
+    return walk(ServiceModel(model, "lambda").operation_model(operation).output_shape, "")
+
+
+def sources():
+    """Every path that a column is read from, list items as ``[]``."""
+    return {column.source.replace("[0]", "[]") for table in columns.TABLES for column in table.columns if column.source}
+
+
+def homeless(model):
+    """Leaves of GetFunction, ListAliases and GetAccountSettings that are neither stored nor declared as left out."""
+    found = leaves(model, "GetFunction") | leaves(model, "ListAliases") | leaves(model, "GetAccountSettings")
+    known = sources() | {path + "[]" for path in sources()}  # a text array may be one column, as JSON
+    return found - known - set(columns.NEVER_STORED) - LEFT_TO_EXTRA_JSON - set(LEFT_OUT)
+
+
+def test_every_leaf_has_a_home(model):
+    """Whatever AWS's model says can be sent has a column, a child table, or is declared as left out."""
+    assert homeless(model) == set()
+
+
+@pytest.mark.parametrize(
+    ("shape", "member", "path"),
+    [
+        ("FunctionConfiguration", "NewThing", "Configuration.NewThing"),
+        ("GetFunctionResponse", "NewThing", "NewThing"),
+        ("Layer", "NewThing", "Configuration.Layers[].NewThing"),
+        ("AliasConfiguration", "NewThing", "Aliases[].NewThing"),
+        ("AccountLimit", "NewThing", "AccountLimit.NewThing"),
+    ],
+)
+def test_a_new_leaf_is_noticed(model, shape, member, path):
+    """When AWS adds a leaf anywhere, this page's first test fails until somebody decides where it goes."""
+    newer = copy.deepcopy(model)
+    newer["shapes"][shape]["members"][member] = {"shape": "String"}
+
+    assert homeless(newer) == {path}
+
+
+def test_every_source_exists(model):
+    """No column is read from a path that AWS does not send."""
+    known = leaves(model, "GetFunction") | leaves(model, "ListAliases") | leaves(model, "GetAccountSettings")
+    known |= {path.removesuffix("[]") for path in known} | NEWER_THAN_BOTOCORE
+    known |= {"Configuration.Layers[]", "Configuration.FileSystemConfigs[]"}  # their position is a column
+
+    assert sources() - known == set()
+
+
+def test_nothing_is_declared_twice(model):
+    """A path that has a column is not declared as left out, and declarations do not outlive AWS's model."""
+    known = leaves(model, "GetFunction") | leaves(model, "ListAliases") | leaves(model, "GetAccountSettings")
+    declared = set(columns.NEVER_STORED) | LEFT_TO_EXTRA_JSON | set(LEFT_OUT)
+
+    assert declared & sources() == set()
+    assert declared - known == set()
+
+
+def test_types_fit_awss(model):
+    """A number of AWS's model is a number here, wide enough; a text is a text."""
+    widths = {
+        "string": {columns.TEXT, columns.TIMESTAMP},
+        "integer": {columns.INT32, columns.INT64},
+        "long": {columns.INT64},
+        "boolean": {columns.BOOL},
+        "double": {columns.DOUBLE},
+    }
+
+    def shape_of(path):
+        shape = ServiceModel(model, "lambda").operation_model("GetFunction").output_shape
+        for step in re.findall(r"\w+|\[\d?\]", path):
+            shape = shape.member if step.startswith("[") else shape.members[step]
+        return shape.type_name
+
+    wrong = [
+        (table.name, column.name)
+        for table in SCALAR_TABLES
+        for column in table.columns
+        if column.source
+        and column.source not in NEWER_THAN_BOTOCORE
+        and (kind := shape_of(column.source)) not in {"list", "structure"}
+        and column.type not in widths[kind]
+    ]
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("table", columns.TABLES, ids=lambda table: table.name)
+def test_a_table_is_sound(table):
+    """Names are unique, the four common columns stand first, every column says what it means, every key exists."""
+    names = table.names()
+
+    assert names[:4] == ("snapshot_id", "snapshot_at", "account_id", "region")
+    assert len(set(names)) == len(names)
+    assert [column.name for column in table.columns if not column.meaning.strip()] == []
+    assert [name for name in names if not re.fullmatch(r"[a-z][a-z0-9_]*", name)] == []
+    assert set(table.key) <= set(names)
+    assert 0 <= table.answer_key <= len(table.key)
+    assert table.meaning
+    assert table.row_group_rows > 0
+
+
+def test_table_names_are_unique():
+    """Each table has its own name, and ``BY_NAME`` finds it."""
+    assert list(columns.BY_NAME) == [table.name for table in columns.TABLES]
+    assert len(columns.BY_NAME) == len(columns.TABLES)
+    assert all(columns.BY_NAME[table.name] is table for table in columns.TABLES)
+
+
+@pytest.mark.parametrize("table", STAGED_TABLES, ids=lambda table: table.name)
+def test_staged_rows_lack_the_snapshot_and_carry_the_answer(table):
+    """A staged row is a table's row without the snapshot, plus the answer it came from."""
+    assert staged_names(table) == (*table.names()[2:], ANSWER)
+
+
+def test_only_values_of_variables_are_secret():
+    """What must not be shared without thought is marked as such, in one place."""
+    secret = [
+        (table.name, column.name) for table in columns.TABLES for column in table.columns if column.kind == "secret"
+    ]
+
+    assert secret == [("env_vars", "value")]

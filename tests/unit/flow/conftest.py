@@ -1,0 +1,123 @@
+"""One answer in, rows as dicts out; and a Lambda API made of a few pages."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from lexport import columns
+from lexport.documents import parse_document
+from lexport.flow.flatten import Rules, flatten_account_settings, flatten_alias, flatten_function
+from lexport.hashing import HashKey, ValueHasher
+from lexport.model import FunctionRef, Reply, Scope
+from lexport.rows import Rows, staged_names
+
+SCOPE = Scope(account_id="123456789012", region="us-west-2")
+AT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
+KEY = HashKey(b"0123456789abcdef")
+
+
+def reply(document):
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    value, cleaned = parse_document(body)
+    return Reply(document=value, body=body, cleaned=cleaned)
+
+
+def as_dicts(rows):
+    """Every table's rows, without what is NULL and what is the same in all of them."""
+    common = {"account_id", "region", "fetched_at", "_answer"}
+    return {
+        name: [
+            {
+                column: value
+                for column, value in zip(staged_names(columns.BY_NAME[name]), row, strict=True)
+                if value is not None and column not in common
+            }
+            for row in zip(*values, strict=True)
+        ]
+        for name, values in rows.take().items()
+    }
+
+
+@pytest.fixture
+def flatten():
+    """Return a function: a GetFunction answer -> its rows by table, the version, the findings as texts."""
+
+    def run(document, *, env="keys", qualifier=None, name="asked-for", keep_latest=True):
+        rows = Rows()
+        version, findings = flatten_function(
+            reply(document),
+            FunctionRef(function_name=name, qualifier=qualifier),
+            scope=SCOPE,
+            rules=Rules(
+                env=env,
+                hasher=None if env == "none" else ValueHasher(KEY),
+                fetched_at=AT,
+                keep_latest=keep_latest,
+            ),
+            answer="0",
+            rows=rows,
+        )
+        return as_dicts(rows), version, [f"{finding.code}: {finding.message}" for finding in findings]
+
+    return run
+
+
+@pytest.fixture
+def flatten_page():
+    """Return a function: the items of a ListAliases page -> rows by table, findings."""
+
+    def run(*items, name="my-function"):
+        page = reply({"Aliases": list(items)})
+        rows, findings = Rows(), []
+        for item in page.document["Aliases"]:
+            findings += flatten_alias(item, name, scope=SCOPE, answer="0", rows=rows, body=page.body)
+        return as_dicts(rows), [f"{finding.code}: {finding.message}" for finding in findings]
+
+    return run
+
+
+@pytest.fixture
+def flatten_settings():
+    """Return a function: a GetAccountSettings answer -> its rows by table, AWS's own count, findings."""
+
+    def run(document):
+        rows = Rows()
+        count, findings = flatten_account_settings(reply(document), scope=SCOPE, rows=rows)
+        return as_dicts(rows), count, [f"{finding.code}: {finding.message}" for finding in findings]
+
+    return run
+
+
+class FakeApi:
+    """A Lambda API whose answers are functions of the marker; what they raise is raised."""
+
+    def __init__(self, *, functions=None, versions=None, aliases=None, answer=None):
+        self.functions, self.versions, self.aliases, self.answer = functions, versions, aliases, answer
+        self.calls = []
+
+    async def get_function(self, function_name, qualifier):
+        return self._reply(self.answer, function_name, qualifier)
+
+    async def list_functions(self, marker, *, all_versions):
+        return self._reply(self.functions, marker, all_versions)
+
+    async def list_versions_by_function(self, function_name, marker):
+        return self._reply(self.versions, function_name, marker)
+
+    async def list_aliases(self, function_name, marker):
+        return self._reply(self.aliases, function_name, marker)
+
+    async def get_account_settings(self):
+        raise NotImplementedError
+
+    def _reply(self, script, *arguments):
+        self.calls.append(arguments)
+        return Reply(document=script(*arguments), body=b"")
+
+
+@pytest.fixture
+def fake_api():
+    return FakeApi

@@ -1,0 +1,60 @@
+"""One call for one reference, and what its failure means."""
+
+from __future__ import annotations
+
+import pytest
+
+from lexport.errors import AccessDeniedError, FunctionGoneError
+from lexport.flow.fetch import fetch_function
+from lexport.model import FunctionRef, Priority
+
+pytestmark = pytest.mark.asyncio
+
+
+async def ask(operation, attempt, priority):
+    assert (operation, priority) == ("GetFunction", Priority.SNAPSHOT)
+    return await attempt()
+
+
+@pytest.mark.parametrize(
+    ("ref", "call"),
+    [
+        (FunctionRef(function_name="f"), ("f", None)),
+        (FunctionRef(function_name="f", qualifier="7"), ("f", "7")),
+        (FunctionRef(function_name="f", qualifier="live", called_as="arn:x"), ("arn:x", "live")),
+    ],
+)
+async def test_what_is_called(fake_api, ref, call):
+    """``$LATEST`` is called by bare name, a version by number, another account's function as it was written."""
+    api = fake_api(answer=lambda *_: {"Configuration": {}})
+    reply = await fetch_function(api, ask, ref)
+
+    assert api.calls == [call]
+    assert reply.document == {"Configuration": {}}
+
+
+@pytest.mark.parametrize(
+    ("is_named", "code", "is_gap"), [(False, "gone", False), (True, "ResourceNotFoundException", True)]
+)
+async def test_gone(fake_api, is_named, code, is_gap):
+    """A listed function that is gone since is no gap; one that the user named is."""
+
+    def gone(*_):
+        raise FunctionGoneError("Function not found", code="ResourceNotFoundException", http_status=404)
+
+    with pytest.raises(FunctionGoneError) as lost:
+        await fetch_function(fake_api(answer=gone), ask, FunctionRef(function_name="f", is_named=is_named))
+
+    assert (lost.value.code, lost.value.is_gap) == (code, is_gap)
+
+
+async def test_denied_is_a_gap(fake_api):
+    """Denied is never empty."""
+
+    def denied(*_):
+        raise AccessDeniedError("no", code="AccessDeniedException", http_status=403)
+
+    with pytest.raises(AccessDeniedError) as lost:
+        await fetch_function(fake_api(answer=denied), ask, FunctionRef(function_name="f"))
+
+    assert lost.value.is_gap

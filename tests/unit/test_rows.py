@@ -1,0 +1,129 @@
+"""Rows on their way: columns of lists, Arrow batches, sorted runs."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from lexport import columns
+from lexport.arrow import BLOCK_ROWS, SORT_KEY, open_run, sorted_run, staged_batch, staged_schema, table_schema
+from lexport.rows import STAGED_TABLES, Rows, staged_names
+
+TAG = ("111122223333", "eu-west-1")
+
+
+def test_take_hands_over_and_starts_anew():
+    """What was taken is not there any more; tables without rows are not handed over."""
+    rows = Rows()
+    rows.append(columns.TAGS, *TAG, "f", "k", "v", "0")
+    rows.extend(columns.SUBNETS, ["a"] * 2, ["r"] * 2, ["f"] * 2, ["1"] * 2, ["s-1", "s-2"], ["0"] * 2)
+    rows.functions.append(list(range(len(staged_names(columns.FUNCTIONS)))))
+    rows.items = 3
+    batch = rows.take()
+
+    assert batch == {
+        "tags": [["111122223333"], ["eu-west-1"], ["f"], ["k"], ["v"], ["0"]],
+        "subnets": [["a"] * 2, ["r"] * 2, ["f"] * 2, ["1"] * 2, ["s-1", "s-2"], ["0"] * 2],
+        "functions": [[number] for number in range(len(staged_names(columns.FUNCTIONS)))],
+    }
+    assert (rows.items, rows.take()) == (0, {})
+
+
+@pytest.mark.parametrize("count", [5, 7])
+def test_a_row_of_the_wrong_width_is_refused(count):
+    """A row with a value too few or too many is an error where it is appended."""
+    with pytest.raises(ValueError, match="zip"):
+        Rows().append(columns.TAGS, *"abcdefg"[:count])
+
+
+@pytest.mark.parametrize("table", columns.TABLES, ids=lambda table: table.name)
+def test_schemas_say_what_columns_mean(table):
+    """Each Parquet field carries meaning, kind, unit and source of its column; the table its name and version."""
+    schema = table_schema(table)
+
+    assert schema.names == list(table.names())
+    assert schema.metadata == {b"lexport.table": table.name.encode(), b"lexport.schema_version": b"1"}
+    for column, field in zip(table.columns, schema, strict=True):
+        assert field.nullable
+        assert {key.decode(): text.decode() for key, text in field.metadata.items()} == {
+            key: text
+            for key, text in (
+                ("meaning", column.meaning),
+                ("unit", column.unit),
+                ("kind", column.kind),
+                ("source", column.source),
+            )
+            if text
+        }
+
+
+@pytest.mark.parametrize("table", STAGED_TABLES, ids=lambda table: table.name)
+def test_staged_schema(table):
+    """A staged row has its table's types, and the answer is text."""
+    schema = staged_schema(table)
+
+    assert schema.names == list(staged_names(table))
+    assert schema.types[:-1] == table_schema(table).types[2:]
+    assert schema.types[-1] == pa.string()
+
+
+def layers(*rows):
+    """Staged layers from (function, version, position, answer)."""
+    return staged_batch(
+        columns.LAYERS,
+        [
+            list(column)
+            for column in zip(
+                *((*TAG, name, version, position, *[None] * 5, answer) for name, version, position, answer in rows),
+                strict=True,
+            )
+        ],
+    )
+
+
+def test_a_run_is_sorted_by_key():
+    """Rows are in the order of the table's key: texts by code point, positions as numbers, answers within a thing."""
+    run = sorted_run(
+        columns.LAYERS,
+        [
+            layers(("b", "1", 0, "0"), ("a", "10", 10, "0"), ("a", "10", 9, "0"), ("\U0001f40d", "1", 0, "0")),
+            layers(("a", "2", 0, "1"), ("a", "2", 1, "0"), ("a", "$LATEST", 0, "0"), ("\ufffd", "1", 0, "0")),
+            layers(("ab", "1", 0, "0"), ("a-b", "1", 0, "0"), ("a", "2", 0, "0")),
+        ],
+    )
+    order = [(row["function_name"], row["version"], row["_answer"], row["position"]) for row in run.to_pylist()]
+
+    assert order == [
+        ("a", "$LATEST", "0", 0),
+        ("a", "10", "0", 9),
+        ("a", "10", "0", 10),
+        ("a", "2", "0", 0),
+        ("a", "2", "0", 1),
+        ("a", "2", "1", 0),
+        ("a-b", "1", "0", 0),
+        ("ab", "1", "0", 0),
+        ("b", "1", "0", 0),
+        ("\ufffd", "1", "0", 0),
+        ("\U0001f40d", "1", "0", 0),
+    ]
+    assert run.column(SORT_KEY).to_pylist() == sorted(run.column(SORT_KEY).to_pylist())
+
+
+def test_null_keys_come_first():
+    """An error without a function stands before those that have one."""
+    schema = staged_schema(columns.ERRORS)
+    rows = [dict.fromkeys(schema.names) | {"function_name": name, "_answer": ""} for name in ("a", None, "")]
+    run = sorted_run(columns.ERRORS, [pa.RecordBatch.from_pylist(rows, schema=schema)])
+
+    assert run.column("function_name").to_pylist()[-1] == "a"
+
+
+def test_a_run_on_disk(tmp_path):
+    """A run is Arrow IPC in blocks, for the user alone."""
+    run = sorted_run(columns.LAYERS, [layers(*(("f", str(number), 0, "0") for number in range(2 * BLOCK_ROWS)))])
+    with open_run(tmp_path / "run.arrow", run.schema, 0o600) as writer:
+        writer.write_table(run.combine_chunks(), max_chunksize=BLOCK_ROWS)
+    with pa.OSFile(str(tmp_path / "run.arrow")) as file, pa.ipc.open_file(file) as reader:
+        assert reader.num_record_batches == 2
+        assert reader.read_all() == run
+    assert (tmp_path / "run.arrow").stat().st_mode & 0o777 == 0o600
