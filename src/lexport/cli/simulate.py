@@ -9,8 +9,13 @@ import click
 
 if TYPE_CHECKING:  # they would cost `--help` its speed
     import asyncio
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
 
-    from lexport.simulator import Fleet
+    from lexport.simulator import Simulator
+
+
+RATE = click.FloatRange(min=0, min_open=True)
 
 
 @click.command("simulate", short_help="Serve a simulated AWS on this machine.")
@@ -22,35 +27,66 @@ if TYPE_CHECKING:  # they would cost `--help` its speed
 @click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="Port; 0 takes a free one.")
 @click.option("--accounts", type=click.IntRange(1, 10_000), default=1, show_default=True, help="Accounts.")
 @click.option("--no-quotas", is_flag=True, help="Never throttle.")
+@click.option("--get-function-rate", type=RATE, default=100.0, show_default=True, help="GetFunction quota, calls/s.")
+@click.option("--list-rate", type=RATE, default=15.0, show_default=True, help="Quota of all other calls, calls/s.")
+@click.option(
+    "--neighbour",
+    "neighbours",
+    type=(click.FloatRange(0, 1), click.FloatRange(0), click.FloatRange(0)),
+    multiple=True,
+    metavar="SHARE FROM TO",
+    help="Somebody else takes this share of both quotas, between two seconds after the first call; repeatable.",
+)
 @click.option("--no-verify", is_flag=True, help="Do not verify signatures, for benchmarks.")
 def command(
-    *, functions: int, versions: int, seed: int, port: int, accounts: int, no_quotas: bool, no_verify: bool
+    *,
+    functions: int,
+    versions: int,
+    seed: int,
+    port: int,
+    accounts: int,
+    no_quotas: bool,
+    get_function_rate: float,
+    list_rate: float,
+    neighbours: tuple[tuple[float, float, float], ...],
+    no_verify: bool,
 ) -> None:
     """Serve a simulated AWS on 127.0.0.1 until interrupted.
 
     Accounts are 111122223333, 111122223334, and so on; key id and secret are "testing".
     """
     import asyncio
+    from functools import partial
 
-    from lexport.simulator import Fleet, FleetSpec
+    from lexport.model import QuotaClass
+    from lexport.simulator import Fleet, FleetSpec, Neighbour, open_simulator
 
     numbers = tuple(str(111122223333 + position) for position in range(accounts))
     fleet = Fleet(FleetSpec(functions=functions, versions=versions, seed=seed, accounts=numbers))
-    received = asyncio.run(_serve(fleet, port=port, quotas=not no_quotas, verify=not no_verify))
+    if any(from_s > to_s for _, from_s, to_s in neighbours):
+        raise click.BadParameter("TO is not before FROM", param_hint="--neighbour")
+    opened = partial(
+        open_simulator,
+        fleet,
+        port=port,
+        quotas=not no_quotas,
+        verify=not no_verify,
+        rates={QuotaClass.GET_FUNCTION: get_function_rate, QuotaClass.LIST: list_rate},
+        neighbours=[Neighbour(share=share, from_s=from_s, to_s=to_s) for share, from_s, to_s in neighbours],
+    )
+    received = asyncio.run(_serve(opened))
     click.get_current_context().exit(128 + received)
 
 
-async def _serve(fleet: Fleet, *, port: int, quotas: bool, verify: bool) -> int:
+async def _serve(opened: Callable[[], AbstractAsyncContextManager[Simulator]]) -> int:
     """Serve until a signal comes; return it."""
     import asyncio
-
-    from lexport.simulator import open_simulator
 
     loop = asyncio.get_running_loop()
     received: asyncio.Future[int] = loop.create_future()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _note, received, number)
-    async with open_simulator(fleet, port=port, quotas=quotas, verify=verify) as simulator:
+    async with opened() as simulator:
         click.echo(f"URL {simulator.url}")
         click.echo("export AWS_ACCESS_KEY_ID=testing")
         click.echo("export AWS_SECRET_ACCESS_KEY=testing")

@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from collections import deque
 
-HOLD_S = 8.0
+HOLD_S, LONGEST_HOLD_S = 9.0, 30.0
 """How long nothing is tried after a fall. Hold and probe together find a limit that rose by two thirds in 20 s."""
-FIRST_PROBE = 0.03
+HOLD_CALLS = 60.0
+"""At a slow rate the hold is longer: a probe costs a throttle or two, and they are to be few among the calls."""
+FIRST_PROBE = 0.04
 """The first probe goes this far above what held."""
 PROBE_DOUBLES_S = 2.0
 LONGEST_PROBE_S = 60.0  # any limit has been reached long before; bounds the exponent
@@ -47,7 +49,8 @@ class Limit:
         self._probe_from_s = math.inf
         self._fell_at_s: float | None = None
         self._accepted = 0  # since the fall
-        self._slots: deque[list[float]] = deque(maxlen=round(WINDOW_S / SLOT_S))  # [start, accepted], not before the fall
+        # [start, accepted] of each slot of the window, none from before the fall
+        self._slots: deque[list[float]] = deque(maxlen=round(WINDOW_S / SLOT_S))
 
     @property
     def is_found(self) -> bool:
@@ -59,7 +62,7 @@ class Limit:
         probing_s = now_s - self._probe_from_s
         if probing_s < 0:
             return self._held_per_s
-        excess = FIRST_PROBE * 2.0 ** (min(probing_s, LONGEST_PROBE_S) / PROBE_DOUBLES_S)
+        excess = FIRST_PROBE * math.exp2(min(probing_s, LONGEST_PROBE_S) / PROBE_DOUBLES_S)
         probe_per_s = self._held_per_s * (1.0 + excess)
         if probe_per_s < self.documented_per_s:
             return probe_per_s
@@ -78,8 +81,9 @@ class Limit:
     def fall(self, sent_at_s: float, now_s: float) -> None:
         """Fall to just under what was accepted; a call sent at ``sent_at_s`` found AWS's bucket empty."""
         before_per_s = self.at(now_s)
-        seen_per_s = self._seen_per_s(sent_at_s)
-        wanted_per_s = JUST_UNDER * min(before_per_s, max(seen_per_s, DEEPEST_FALL * before_per_s))
+        wanted_per_s = JUST_UNDER * min(before_per_s, max(self._seen_per_s(sent_at_s), DEEPEST_FALL * before_per_s))
+        if sent_at_s > self._probe_from_s:  # the probe failed; what had held through the whole hold is still believed
+            wanted_per_s = max(wanted_per_s, min(self._held_per_s, JUST_UNDER * before_per_s))
         self._held_per_s = max(self.floor_per_s, wanted_per_s)
         self._fell_at_s = now_s
         self._accepted = 0
@@ -88,8 +92,8 @@ class Limit:
     def hold(self, from_s: float) -> None:
         """Probe no sooner than a hold after ``from_s``; at the documented rate there is nothing to probe for."""
         if self._held_per_s < self.documented_per_s:
-            known_s = self._probe_from_s if self._probe_from_s < math.inf else -math.inf
-            self._probe_from_s = max(known_s, from_s + HOLD_S)
+            hold_s = min(LONGEST_HOLD_S, max(HOLD_S, HOLD_CALLS / self._held_per_s))
+            self._probe_from_s = from_s + hold_s
 
     def _seen_per_s(self, until_s: float) -> float:
         """Return the best of the lower bounds: since the fall, and over each recent window."""

@@ -11,18 +11,17 @@ import anyio
 from lexport.aws.api import QUOTA_CLASSES
 from lexport.errors import ItemError, ThrottledError
 from lexport.model import Priority, Scope
+from lexport.quota.bucket import LONGEST_RETRY_AFTER_S
 from lexport.quota.pacer import Pacer
 
 T = TypeVar("T")
 
 THROTTLE_ATTEMPTS = 8
-"""A throttle passes as soon as others calm down, and its backoff is what calms us: some half a minute in all."""
+"""The bucket slows everybody down after a throttle; this backoff, half a minute in all, is for what is left of it."""
 OTHER_ATTEMPTS = 6
 """A server or network that failed six times over some eight seconds is down; other items say so too."""
 FIRST_BACKOFF_S = 0.25
 LONGEST_BACKOFF_S = 20.0
-LONGEST_RETRY_AFTER_S = 120.0
-"""A server may ask for patience, but not for a run that never ends."""
 
 
 async def ask(

@@ -3,6 +3,7 @@
 from lexport.simulator.changes import Change
 from lexport.simulator.faults import Fault
 from lexport.simulator.fleet import Fleet, FleetSpec
+from lexport.simulator.limits import Neighbour
 from lexport.simulator.server import Simulator, open_simulator
 
-__all__ = ["Change", "Fault", "Fleet", "FleetSpec", "Simulator", "open_simulator"]
+__all__ = ["Change", "Fault", "Fleet", "FleetSpec", "Neighbour", "Simulator", "open_simulator"]

@@ -17,6 +17,7 @@ from lexport.simulator.wire import XML_HEADERS, Answer, AwsError, Call
 
 ORGANIZATIONS_TARGET = "AWSOrganizationsV20161128."
 ACCOUNTS_PAGE = 20
+LONGEST_POLICY = 2048
 _ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::(?P<account>\d{12}):role/(?:[^:]*/)?(?P<role>[\w+=,.@-]{1,64})")
 _JSON = {"Content-Type": "application/x-amz-json-1.1"}
 
@@ -77,12 +78,13 @@ class AccountsApi:
             )
             raise AwsError(400, "ValidationError", message)
         account = matched["account"]
-        if account not in self._spec.accounts:
+        is_trusted = call.parameters.get("ExternalId") == self._spec.external_id
+        if account not in self._spec.accounts or account in self._spec.closed_accounts or not is_trusted:
             message = f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}"
             raise AwsError(403, "AccessDenied", message)
         assumed = f"{arn.partition(':iam')[0]}:sts::{account}:assumed-role/{matched['role']}/{session}"
         ttl_s = int(duration) if self._credentials_ttl_s is None else self._credentials_ttl_s
-        identity = self._keys.issue(account, assumed, ttl_s)
+        identity = self._keys.issue(account, assumed, ttl_s, allowed=_allowed(call.parameters.get("Policy"), account))
         assert identity.expires_at_s is not None
         return (
             f"<Credentials><AccessKeyId>{identity.key_id}</AccessKeyId><SecretAccessKey>{identity.secret}"
@@ -199,3 +201,22 @@ class AccountsApi:
             f"<requestId>{request_id}</requestId><regionInfo>{items}</regionInfo></DescribeRegionsResponse>"
         )
         return Answer(body=text.encode(), headers=XML_HEADERS)
+
+
+def _allowed(policy: str | None, account_id: str) -> frozenset[str] | None:
+    """Return the actions that a session policy leaves, None where there is no policy. Knows Allow, and no wildcards."""
+    if policy is None:
+        return None
+    if len(policy) > LONGEST_POLICY:
+        raise AwsError(400, "ValidationError", f"'policy' must have length less than or equal to {LONGEST_POLICY}")
+    try:
+        statements = orjson.loads(policy)["Statement"]
+        found: set[str] = set()
+        for statement in statements:
+            resource = statement["Resource"]
+            if statement["Effect"] == "Allow" and (resource == "*" or f":{account_id}:" in resource):
+                actions = statement["Action"]
+                found.update([actions] if isinstance(actions, str) else actions)
+    except (ValueError, KeyError, TypeError):
+        raise AwsError(400, "MalformedPolicyDocument", "The policy is not in the valid JSON format.") from None
+    return frozenset(found)

@@ -30,6 +30,7 @@ class FleetSpec:
 
     ``functions`` is per account-region, ``versions`` the mean of published versions per function; over an even number
     of functions it is exact. ``regions`` None: every enabled Region has a fleet. The first account manages the others.
+    The roles of ``closed_accounts`` let nobody in, those of the others who says ``external_id``, where there is one.
     """
 
     functions: int
@@ -39,6 +40,8 @@ class FleetSpec:
     regions: tuple[str, ...] | None = None
     disabled_regions: tuple[str, ...] = ("me-south-1", "af-south-1", "ap-east-1", "il-central-1")
     suspended_accounts: tuple[str, ...] = ()
+    closed_accounts: tuple[str, ...] = ()
+    external_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The token buckets of each account-region: AWS's request quotas, as strict as AWS's, and neighbours who use them too."""
+"""The token buckets of each account-region: AWS's request quotas, as strict as AWS's, and who else uses them."""
 
 from __future__ import annotations
 

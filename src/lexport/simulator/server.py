@@ -27,11 +27,19 @@ from lexport.simulator.accounts import AccountsApi
 from lexport.simulator.faults import REFUSING, Fault, FaultBook, distorted, refusal
 from lexport.simulator.fleet import Fleet
 from lexport.simulator.lambda_api import LambdaApi
-from lexport.simulator.limits import Limits
+from lexport.simulator.limits import Limits, Neighbour
 from lexport.simulator.links import PREFIX, Links
 from lexport.simulator.routes import link_call, protocol_of, route
 from lexport.simulator.signatures import Claim, Identity, KeyRing, read_claim
-from lexport.simulator.wire import JSON_HEADERS, Answer, AwsError, Call, throttled, unrecognized
+from lexport.simulator.wire import (
+    JSON_HEADERS,
+    Answer,
+    AwsError,
+    Call,
+    denied_by_session_policy,
+    throttled,
+    unrecognized,
+)
 
 _LOG_LENGTH = 10_000
 _DISTORTING = frozenset({"html", "empty", "broken_json", "truncate", "corrupt"})
@@ -60,6 +68,7 @@ class Simulator:
         quotas: bool,
         verify: bool,
         rates: Mapping[QuotaClass, float] | None,
+        neighbours: Iterable[Neighbour],
         link_ttl_s: float,
         credentials_ttl_s: float | None,
         faults: Iterable[Fault],
@@ -70,7 +79,7 @@ class Simulator:
         self.throttles: Counter[tuple[str, str, str]] = Counter()
         self.requests: deque[Request] = deque(maxlen=_LOG_LENGTH)
         self._is_verifying = verify
-        self._limits = Limits(rates) if quotas else None
+        self._limits = Limits(rates, neighbours=neighbours) if quotas else None
         self._links = Links(fleet.spec.seed, link_ttl_s)
         self._keys = KeyRing(fleet.spec.accounts[0])
         self._lambda = LambdaApi(fleet, self._links)
@@ -127,6 +136,9 @@ class Simulator:
         if call is None:
             raise AwsError(404, "UnknownOperationException", "The simulator has no such operation")
         call.account_id = caller.account_id
+        is_free = call.operation == "GetCallerIdentity"  # no policy is asked
+        if caller.allowed is not None and f"{call.service}:{call.operation}" not in caller.allowed and not is_free:
+            raise denied_by_session_policy(caller.arn, call)
         return call, caller
 
     def _answered(self, call: Call, caller: Identity, met: list[Fault], request_id: str) -> Answer:
@@ -173,13 +185,15 @@ async def open_simulator(
     quotas: bool = True,
     verify: bool = True,
     rates: Mapping[QuotaClass, float] | None = None,
+    neighbours: Iterable[Neighbour] = (),
     link_ttl_s: float = 600,
     credentials_ttl_s: float | None = None,
     faults: Iterable[Fault] = (),
 ) -> AsyncIterator[Simulator]:
     """Serve a fleet on 127.0.0.1 until the block ends; port 0 takes a free one.
 
-    ``rates`` changes the quotas; ``credentials_ttl_s`` the life of what AssumeRole hands out, whatever was asked for.
+    ``rates`` changes the quotas, ``neighbours`` use them too; ``credentials_ttl_s`` is the life of what AssumeRole
+    hands out, whatever was asked for.
     Cancelled: the port is closed, open connections are dropped.
     """
     simulator = Simulator(
@@ -187,6 +201,7 @@ async def open_simulator(
         quotas=quotas,
         verify=verify,
         rates=rates,
+        neighbours=neighbours,
         link_ttl_s=link_ttl_s,
         credentials_ttl_s=credentials_ttl_s,
         faults=faults,

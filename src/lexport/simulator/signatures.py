@@ -31,7 +31,10 @@ _AUTHORIZATION = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """The owner of a key. ``expires_at_s`` is Unix time; None for keys that last."""
+    """The owner of a key. ``expires_at_s`` is Unix time; None for keys that last.
+
+    ``allowed`` are the actions that a session policy left; None where there was none.
+    """
 
     account_id: str
     arn: str
@@ -39,6 +42,7 @@ class Identity:
     secret: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
     expires_at_s: float | None = None
+    allowed: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +79,7 @@ class KeyRing:
         self._identities = {ROOT_KEY: root}
         self._root = root
 
-    def issue(self, account_id: str, arn: str, ttl_s: float) -> Identity:
+    def issue(self, account_id: str, arn: str, ttl_s: float, *, allowed: frozenset[str] | None = None) -> Identity:
         """Hand out temporary credentials."""
         identity = Identity(
             account_id=account_id,
@@ -84,6 +88,7 @@ class KeyRing:
             secret=secrets.token_urlsafe(30),
             token=secrets.token_urlsafe(96),
             expires_at_s=time.time() + ttl_s,
+            allowed=allowed,
         )
         self._identities[identity.key_id] = identity
         return identity

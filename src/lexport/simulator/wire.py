@@ -158,6 +158,13 @@ def unrecognized() -> AwsError:
     return AwsError(403, "UnrecognizedClientException", "The security token included in the request is invalid.")
 
 
+def denied_by_session_policy(arn: str, call: Call) -> AwsError:
+    """Return the 403 of a call that the session policy of an assumed role leaves out."""
+    action = f"{call.service}:{call.operation}"
+    message = f"User: {arn} is not authorized to perform: {action} because no session policy allows the {action} action"
+    return AwsError(403, "AccessDeniedException", message)
+
+
 def expired_token() -> AwsError:
     """Return the 403 of credentials that ran out."""
     return AwsError(403, "ExpiredTokenException", "The security token included in the request is expired")

@@ -6,7 +6,7 @@ import anyio
 import pytest
 from trio.testing import MockClock
 
-from lexport.errors import ThrottledError
+from lexport.errors import FunctionGoneError, ItemError, NetworkError, ThrottledError
 from lexport.model import PaceReading, Priority, QuotaClass, Scope
 from lexport.quota.pacer import Pacer
 
@@ -24,7 +24,7 @@ def anyio_backend():
 
 
 def pacer(rate=1.0, share=1.0):
-    return Pacer({GET: rate, LIST: rate}, share)
+    return Pacer({GET: rate, LIST: rate}, share, clock=anyio.current_time)
 
 
 async def call(pace, seen, name, priority=Priority.SNAPSHOT, scope=SCOPE):
@@ -150,8 +150,8 @@ async def test_scopes_and_classes_do_not_wait_for_each_other():
 
 
 async def test_the_share_bounds_a_long_run():
-    """At a share of 0.8 a quota of 100/s lets 80 a second through, plus one burst of 20."""
-    pace = Pacer({GET: 100.0}, 0.8)
+    """At a share of 0.8 a quota of 100/s lets 80 a second through, plus one burst of 16."""
+    pace = pacer(rate=100.0, share=0.8)
 
     async def attempt():
         await anyio.sleep(0.1)
@@ -165,7 +165,7 @@ async def test_the_share_bounds_a_long_run():
             tasks.start_soon(worker)
     took = anyio.current_time() - pace_start[0]
 
-    assert took == pytest.approx((64 * 50 - 20) / 80, abs=0.2)
+    assert took == pytest.approx((64 * 50 - 16) / 80, abs=0.2)
     assert pace.reading(SCOPE, GET) == PaceReading(rate_per_s=80.0, calls=3200, throttles=0)
 
 
@@ -183,7 +183,7 @@ async def test_counts_calls_and_throttles():
         with pytest.raises(kind):
             await pace.call(SCOPE, GET, attempt, Priority.SNAPSHOT)
 
-    assert pace.reading(SCOPE, GET) == PaceReading(rate_per_s=100.0, calls=2, throttles=1)
+    assert pace.reading(SCOPE, GET) == PaceReading(rate_per_s=pytest.approx(49.5), calls=2, throttles=1)
     assert pace.reading(OTHER, GET) == PaceReading(rate_per_s=100.0, calls=0, throttles=0)
 
 
@@ -191,4 +191,78 @@ async def test_counts_calls_and_throttles():
 async def test_refuses_a_share_that_is_none(share):
     """More than the whole quota is nobody's share."""
     with pytest.raises(ValueError, match="share"):
-        Pacer({GET: 100.0}, share)
+        await call(pacer(share=share), [], "a")
+
+
+async def throttled_once(pace, scope=SCOPE, retry_after_s=None):
+    """Make one call that AWS throttles."""
+
+    async def attempt():
+        raise ThrottledError("slow down", code="TooManyRequestsException", retry_after_s=retry_after_s)
+
+    with pytest.raises(ThrottledError):
+        await pace.call(scope, GET, attempt, Priority.SNAPSHOT)
+
+
+@pytest.mark.parametrize(("asked_s", "waited_s"), [(None, 0.25), (0.1, 0.25), (3.0, 3.0), (900.0, 120.0)])
+async def test_all_wait_for_what_one_was_asked(asked_s, waited_s):
+    """After one throttle nobody sends for as long as Retry-After says, 0.25 s at least and two minutes at most."""
+    pace, seen = pacer(rate=100.0), []
+    await throttled_once(pace, retry_after_s=asked_s)
+    async with anyio.create_task_group() as tasks:
+        for name in "abc":
+            tasks.start_soon(call, pace, seen, name)
+
+    assert [at for _, at in seen] == pytest.approx([waited_s, waited_s + 1 / 49.5, waited_s + 2 / 49.5])
+
+
+async def test_calls_in_flight_are_one_signal():
+    """Many calls that were sent together and come back throttled together make the rate fall once."""
+    pace = pacer(rate=1000.0)
+    go_on = anyio.Event()
+
+    async def attempt():
+        await go_on.wait()
+        raise ThrottledError("slow down", code="TooManyRequestsException")
+
+    async def one():
+        with pytest.raises(ThrottledError):
+            await pace.call(SCOPE, GET, attempt, Priority.SNAPSHOT)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(100):
+            tasks.start_soon(one)
+        await anyio.wait_all_tasks_blocked()
+        go_on.set()
+
+    assert pace.reading(SCOPE, GET) == PaceReading(rate_per_s=pytest.approx(495.0), calls=100, throttles=100)
+
+
+async def test_one_throttled_scope_holds_no_other_back():
+    """While one account-region waits for a minute, another and the other class go on."""
+    pace, seen = pacer(rate=100.0), []
+    await throttled_once(pace, retry_after_s=60.0)
+    await call(pace, seen, "other", scope=OTHER)
+    await pace.call(SCOPE, LIST, anyio.lowlevel.checkpoint, Priority.LISTING)
+
+    assert seen == [("other", 0)]
+    assert anyio.current_time() == pace_start[0]
+
+
+async def test_a_refusal_was_let_through():
+    """Denied and gone count as accepted: they were paid for. A broken network tells nothing."""
+
+    async def rate_after(make):
+        pace = pacer(rate=10.0)
+
+        async def attempt():
+            raise make()
+
+        for _ in range(100):
+            with pytest.raises(ItemError):
+                await pace.call(SCOPE, GET, attempt, Priority.SNAPSHOT)
+        await throttled_once(pace)
+        return pace.reading(SCOPE, GET).rate_per_s
+
+    assert await rate_after(lambda: FunctionGoneError("gone", code="x", http_status=404)) > 9.0
+    assert await rate_after(lambda: NetworkError("down", code="x")) < 5.0

@@ -38,7 +38,7 @@ def broken():
 
 async def run(*outcomes, operation="GetFunction", unit=1.0):
     """Ask once against scripted outcomes; return result or error, how often was asked, seconds, calls by class."""
-    pacer = Pacer({QuotaClass.GET_FUNCTION: 1000.0, QuotaClass.LIST: 1000.0}, 1.0)
+    pacer = Pacer({QuotaClass.GET_FUNCTION: 1000.0, QuotaClass.LIST: 1000.0}, 1.0, clock=anyio.current_time)
     left = list(outcomes)
     began = anyio.current_time()
 
@@ -110,7 +110,7 @@ async def test_a_bug_is_not_tried_again(error):
     assert (result, tries) == (error, 1)
 
 
-@pytest.mark.parametrize(("asked", "waited"), [(3.0, 3.0), (0.0, 0.0), (5000.0, 120.0)])
+@pytest.mark.parametrize(("asked", "waited"), [(3.0, 3.0), (0.0, 0.25), (5000.0, 120.0)])
 async def test_retry_after_is_a_floor(asked, waited):
     """The server's wish is waited for, up to two minutes, even where our own backoff is none."""
     _, _, seconds, _ = await run(throttle(retry_after_s=asked), "answer", unit=0.0)
@@ -127,7 +127,7 @@ async def test_backoff_doubles_up_to_a_cap_and_is_fully_jittered():
 
 async def test_cancelled_in_the_backoff():
     """A cancelled wait ends at once and makes no further call."""
-    pacer = Pacer({QuotaClass.GET_FUNCTION: 1000.0}, 1.0)
+    pacer = Pacer({QuotaClass.GET_FUNCTION: 1000.0}, 1.0, clock=anyio.current_time)
 
     async def attempt():
         raise throttle(retry_after_s=60.0)

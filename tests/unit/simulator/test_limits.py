@@ -1,7 +1,9 @@
 """A bucket gives one second of quota at once, then the rate, and no more."""
 
+import pytest
+
 from lexport.model import QuotaClass, Scope
-from lexport.simulator.limits import Limits
+from lexport.simulator.limits import Limits, Neighbour
 
 HERE = Scope(account_id="111122223333", region="us-east-1")
 THERE = Scope(account_id="111122223333", region="eu-west-1")
@@ -31,3 +33,32 @@ def test_never_more_than_a_second_of_quota():
     now[0] = 1_000.0
 
     assert [limits.retry_after_s(HERE, "GetFunction") for _ in range(4)] == [None, None, None, 1]
+
+
+def test_a_neighbour_takes_a_share_for_a_while():
+    """Between two seconds after the first call 40 % of both quotas are gone; before and after they are whole."""
+    now = [1_000.0]
+    limits = Limits(None, lambda: now[0], [Neighbour(share=0.4, from_s=10, to_s=20)])
+    served = {}
+    for operation, rate in (("GetFunction", 100), ("ListAliases", 15)):
+        now[0] = 1_000.0
+        for second in range(30):
+            asked = [limits.retry_after_s(HERE, operation) for _ in range(2 * rate) if advance(now, 1 / (2 * rate))]
+            served[operation, second] = asked.count(None) / rate
+
+    for operation in ("GetFunction", "ListAliases"):
+        assert served[operation, 8] == pytest.approx(1.0, abs=0.1)
+        assert served[operation, 15] == pytest.approx(0.6, abs=0.1)
+        assert served[operation, 25] == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("wrong", [{"share": 1.1}, {"share": -0.1}, {"share": 0.5, "from_s": 2, "to_s": 1}])
+def test_refuses_a_neighbour_who_cannot_be(wrong):
+    """Nobody takes more than there is, or stops before beginning."""
+    with pytest.raises(ValueError, match="neighbour"):
+        Neighbour(**wrong)
+
+
+def advance(now, seconds):
+    now[0] += seconds
+    return True

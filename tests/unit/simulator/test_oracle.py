@@ -7,7 +7,7 @@ import pytest
 
 from lexport import columns
 from lexport.model import LATEST, Scope
-from lexport.simulator import Change, Fleet, FleetSpec
+from lexport.simulator import Change, Fleet, FleetSpec, answers
 
 SCOPE = Scope(account_id="111122223333", region="us-east-1")
 RUN_ONLY = {"snapshot_id", "snapshot_at", "fetched_at"}
@@ -35,6 +35,30 @@ def test_every_column_of_every_table(tables):
 
         assert {frozenset(row) for row in rows} == {frozenset(wanted)}
         assert {name for name in wanted if not filled[table, name]} <= {"value", "secret_rule"}
+
+
+def test_rows_agree_with_the_answers(tables):
+    """Every column of `functions` holds what GetFunction sends under the column's source path."""
+    fleet = Fleet(FleetSpec(functions=200, versions=2))
+    special = {"function_arn", "last_modified_at", "architecture", "image_config_entry_point", "image_config_command"}
+    walked = [column for column in columns.FUNCTIONS.columns if column.source and column.name not in special]
+    for row in tables["functions"]:
+        index = fleet.index(SCOPE, row["function_name"])
+        version = fleet.version(SCOPE, index, row["version"])
+        qualifier = None if row["version"] == LATEST else row["version"]
+        document = answers.get_function(version, arn_qualifier=qualifier, location=None)
+
+        assert {column.name: value_at(document, column.source) for column in walked} == {
+            c.name: row[c.name] for c in walked
+        }
+        assert row["architecture"] == document["Configuration"]["Architectures"][0]
+        assert document["Configuration"]["FunctionArn"].startswith(row["function_arn"])
+
+
+def value_at(document, source):
+    for name in source.split("."):
+        document = (document or {}).get(name)
+    return document
 
 
 def test_keys_are_unique_and_types_fit(tables):

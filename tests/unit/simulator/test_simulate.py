@@ -46,3 +46,11 @@ def test_port_in_use():
     assert isinstance(result.exception, SettingsError)
     assert result.exception.option == "--port"
     assert str(port) in str(result.exception)
+
+
+def test_a_neighbour_who_stops_before_beginning():
+    """Seconds in the wrong order are wrong use, told with the option's name."""
+    result = CliRunner().invoke(command, ["--neighbour", "0.4", "120", "60"])
+
+    assert result.exit_code == 2
+    assert "--neighbour" in result.output
