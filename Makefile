@@ -42,13 +42,15 @@ unit: $(STAMP)
 wheel: $(STAMP)
 	tests/wheel.sh
 
+# At toy size, in seconds: make bench BENCH="--versions 1000 --rounds 1" SIZES=1000
 bench: $(STAMP)
-	$(BIN)/python benchmarks/bench_snapshot.py
+	$(BIN)/python benchmarks/bench_rivals.py $(BENCH)
+	$(BIN)/python benchmarks/bench_snapshot.py $(SIZES)
 
 lock:
 	uv pip compile $(LOCK) pyproject.toml -o requirements/runtime.txt
 	echo hatchling | uv pip compile $(LOCK) - -o requirements/build.txt
-	uv pip compile $(LOCK) pyproject.toml requirements/dev.in -o requirements/dev.txt
+	uv pip compile $(LOCK) --extra fast pyproject.toml requirements/dev.in -o requirements/dev.txt
 
 clean:
 	rm -rf .venv dist build

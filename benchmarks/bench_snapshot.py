@@ -1,4 +1,4 @@
-"""How much memory and CPU does a whole `lexport snapshot` take, and does memory grow with the fleet?
+"""Measure how much memory and CPU a whole `lexport snapshot` takes, and whether memory grows with the fleet.
 
 The simulator runs in its own process, quotas and signature checks off. Figures are the operating system's, of the
 whole process: user + system time, and the largest resident set.
@@ -69,9 +69,8 @@ def main() -> None:
         cpu_s, wall_s, peak_mib = measure(size)
         peaks.append(peak_mib)
         print(f"{size:>9,} {cpu_s:>7.1f} {cpu_s / size * 1e6:>15.0f} {wall_s:>7.1f} {peak_mib:>9.0f}", flush=True)
-    print(
-        f"peak below {LIMIT_MIB} MiB: {max(peaks) < LIMIT_MIB}; growth {peaks[-1] / peaks[0]:.2f} (limit {LIMIT_GROWTH})"
-    )
+    growth = peaks[-1] / peaks[0]
+    print(f"peak below {LIMIT_MIB} MiB: {max(peaks) < LIMIT_MIB}; growth {growth:.2f} (limit {LIMIT_GROWTH})")
 
 
 if __name__ == "__main__":

@@ -56,5 +56,8 @@ JOIN history.scopes AS s
 LEFT JOIN problems AS p
   ON p.snapshot_id = s.snapshot_id
   AND p.account_id = s.account_id
-  AND p.region = s.region
+  AND p.region IN (s.region, 'aws-global') -- the account as a whole: its role could not be assumed
+WHERE s.region <> 'aws-global' OR NOT EXISTS ( -- it stood for Regions that nobody knew, until somebody did
+  SELECT 1 FROM newest AS later WHERE later.account_id = s.account_id AND later.snapshot_id > s.snapshot_id
+)
 ORDER BY s.account_id, s.region, s.coverage, p.stage, p.operation, p.error_code

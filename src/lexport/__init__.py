@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from lexport.dataset.status import SnapshotStatus, status
     from lexport.dataset.views import views
     from lexport.errors import ItemError, LexportError, RunError, SettingsError
+    from lexport.planning import FleetPlan, plan
     from lexport.run import SnapshotResult, snapshot
     from lexport.settings import SnapshotSettings
 
 _HOMES = {
+    "FleetPlan": "lexport.planning",
     "ItemError": "lexport.errors",
     "LexportError": "lexport.errors",
     "RunError": "lexport.errors",
@@ -23,6 +25,7 @@ _HOMES = {
     "SnapshotResult": "lexport.run",
     "SnapshotSettings": "lexport.settings",
     "SnapshotStatus": "lexport.dataset.status",
+    "plan": "lexport.planning",
     "snapshot": "lexport.run",
     "sql": "lexport.dataset.sql",
     "status": "lexport.dataset.status",
@@ -30,6 +33,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "FleetPlan",
     "ItemError",
     "LexportError",
     "RunError",
@@ -37,6 +41,7 @@ __all__ = [
     "SnapshotResult",
     "SnapshotSettings",
     "SnapshotStatus",
+    "plan",
     "snapshot",
     "sql",
     "status",

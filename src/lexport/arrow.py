@@ -87,6 +87,6 @@ def open_run(path: Path, schema: pa.Schema, file_mode: int) -> Iterator[pa.ipc.R
     """Open a run for writing: Arrow IPC, lz4, to be read back in blocks of ``BLOCK_ROWS``."""
     path.touch()
     path.chmod(file_mode)  # whatever the umask
-    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)  # buffers are small: handing over costs more
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema, options=options) as writer:
         yield writer

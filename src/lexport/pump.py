@@ -1,4 +1,4 @@
-"""N workers over pages of work. A page is shared: whoever is free takes its next item."""
+"""Up to N workers over pages of work. A page is shared: whoever is free takes its next item."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
 from anyio import EndOfStream, Lock, create_task_group
+from anyio.abc import TaskGroup
 
 from lexport.errors import ItemError, TargetError
 
@@ -33,13 +34,22 @@ async def pump(
 ) -> None:
     """Run ``work`` on every item of every page; what is lost goes to ``lose``. Closes ``pages``.
 
-    The next page is asked for only when the one at hand is used up, so the source is never far ahead.
+    The next page is asked for only when the one at hand is used up, so the source is never far ahead. Workers come as
+    there is work for them: most account-regions of an organization are empty, and a waiting task takes 5 KB.
     A TargetError is not one item's: it ends the pump. Cancelled: items not begun are dropped.
     """
     shelf: deque[T] = deque()
     fetching = Lock()
+    started = waiting = 0
 
-    async def drain() -> None:
+    def start(tasks: TaskGroup) -> None:
+        nonlocal started, waiting
+        started += 1
+        waiting += 1
+        tasks.start_soon(drain, tasks)
+
+    async def drain(tasks: TaskGroup) -> None:
+        nonlocal waiting
         while True:
             while not shelf:
                 async with fetching:  # one worker waits for the page; the rest wait for it
@@ -49,16 +59,19 @@ async def pump(
                         except EndOfStream:
                             return
             item = shelf.popleft()
+            waiting -= 1
+            if not waiting and started < workers:
+                start(tasks)
             try:
                 await work(item)
             except TargetError:
                 raise
             except ItemError as error:
                 lose(item, error)
+            waiting += 1
 
     try:
         async with create_task_group() as tasks:
-            for _ in range(workers):
-                tasks.start_soon(drain)
+            start(tasks)
     finally:
         await pages.aclose()

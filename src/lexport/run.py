@@ -1,34 +1,32 @@
 """THE MAP: one snapshot, from the first check to the commit. Opens what is shared and wires the flow.
 
-check everything -> open session and pool -> enter targets -> read them, staging beside -> Parquet -> publish
+check everything -> visit every account-region and read it, staging beside -> Parquet -> publish
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from anyio import CancelScope, create_memory_object_stream, create_task_group, current_time, to_thread
-from pyarrow import ArrowException
 
 from lexport import manifest
-from lexport.aws.session import open_session
-from lexport.aws.transport import open_transport
-from lexport.errors import CredentialsError, IncompleteError, RunError
+from lexport.aws.api import LambdaApi
+from lexport.errors import AccessDeniedError, CredentialsError, ExpiredCredentialsError, IncompleteError, ItemError
 from lexport.failures import FailureKind, Failures
 from lexport.finish import write_snapshot
-from lexport.flow.carry import LastSnapshot, last_of
+from lexport.flow.accounts import read_accounts
+from lexport.flow.carry import LastSnapshot, open_last
 from lexport.flow.choose import read_selection
 from lexport.flow.flatten import Rules
 from lexport.flow.publish import commit, last_manifest, open_destination, open_staging, remove_staging
 from lexport.flow.stage import Stage
 from lexport.hashing import KEY_VARIABLE, HashKey, ValueHasher, load_hash_key
 from lexport.manifest import Manifest
-from lexport.model import Failure, QuotaClass, Scope, Target
+from lexport.model import Failure, QuotaClass, Scope, ScopeStatus, Target
 from lexport.progress import Progress, Report, TargetProgress, report_nothing
 from lexport.quota.pacer import Pacer
 from lexport.quota.retry import ask
@@ -36,10 +34,10 @@ from lexport.rows import Batch, Rows
 from lexport.settings import SnapshotSettings
 from lexport.store.local import LocalStore
 from lexport.target import ScopeOutcome, Shared, read_target
-from lexport.targets import Selection, Targets, enter_targets
+from lexport.targets import GLOBAL, Account, Selection
+from lexport.visit import one_error, visit
 
 BATCHES_WAITING = 1  # batches of 512 answers that wait while staging writes
-MOST_CONNECTIONS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +71,7 @@ async def snapshot(
 
     # All that can be wrong without asking AWS is found here.
     selection = read_selection(options.functions, options.functions_from) if options.is_selection else None
+    accounts = read_accounts(options.accounts, options.accounts_from)
     key = None if options.env == "none" else load_hash_key(options.hash_key_file)
     store = open_destination(Path(dest), group_readable=options.group_readable)
     folder = open_staging(store, snapshot_id)
@@ -82,6 +81,8 @@ async def snapshot(
     run = _Run(
         options=options,
         selection=selection,
+        accounts=accounts,
+        session_name=f"lexport-{snapshot_id}",
         key=key,
         progress=progress,
         store=store,
@@ -89,7 +90,7 @@ async def snapshot(
         snapshot_at=snapshot_at,
     )
     try:
-        with _one_error():
+        with one_error():
             async with create_task_group() as tasks:
                 tasks.start_soon(report, progress)
                 outcomes = await run.read()
@@ -138,6 +139,8 @@ class _Run:
         *,
         options: SnapshotSettings,
         selection: Selection | None,
+        accounts: tuple[str, ...],
+        session_name: str,
         key: HashKey | None,
         progress: Progress,
         store: LocalStore,
@@ -145,8 +148,11 @@ class _Run:
         snapshot_at: datetime,
     ) -> None:
         self.options, self.selection, self.progress = options, selection, progress
+        self.accounts, self.session_name = accounts, session_name
         self.store, self.folder, self.snapshot_at = store, folder, snapshot_at
         self.hash_key_id = key.key_id if key else None
+        self.shared: Shared
+        self.outcomes: list[ScopeOutcome] = []
         self.rows = Rows()
         self.failures = Failures(self.rows, _now)
         self.stage = Stage(folder)
@@ -163,53 +169,46 @@ class _Run:
 
     async def read(self) -> list[ScopeOutcome]:
         """Read every target, all side by side, into sorted runs; return what came of each, in order."""
-        options = self.options
-        async with (
-            open_session(profile=options.profile, endpoint_url=options.endpoint_url) as session,
-            open_transport(ca_bundle=session.ca_bundle, connections=MOST_CONNECTIONS) as send,
-        ):
-            targets = await enter_targets(session, send, options, self.selection, self.progress.note)
-            self.progress.stage = "reading"
-            outcomes = [_switched_off(target) for target in targets.switched_off]
-            batches_out, batches = create_memory_object_stream[Batch](BATCHES_WAITING)
-            shared = Shared(
-                rows=self.rows,
-                batches_out=batches_out,
-                failures=self.failures,
-                rules=self.rules,
-                qualifiers=options.qualifiers,
-                aliases=options.aliases,
-                staging=self.folder,
-                now=_now,
-                note=self.progress.note,
-                open_last=self.open_last,
-                not_before=self.snapshot_at - options.refresh_after if options.refresh_after else None,
-            )
-            async with create_task_group() as staging:
-                staging.start_soon(self.stage.drain, batches)
-                async with batches_out:
-                    async with create_task_group() as reading:
-                        for target in targets.to_read:
-                            reading.start_soon(self.read_one, target, targets, shared, outcomes)
-                    await batches_out.send(self.rows.take())
-        return sorted(outcomes, key=lambda outcome: (outcome.target.scope.account_id, outcome.target.scope.region))
+        batches_out, batches = create_memory_object_stream[Batch](BATCHES_WAITING)
+        self.shared = Shared(
+            rows=self.rows,
+            batches_out=batches_out,
+            failures=self.failures,
+            rules=self.rules,
+            qualifiers=self.options.qualifiers,
+            aliases=self.options.aliases,
+            staging=self.folder,
+            now=_now,
+            note=self.progress.note,
+            open_last=self.open_last,
+            not_before=self.snapshot_at - self.options.refresh_after if self.options.refresh_after else None,
+        )
+        async with create_task_group() as staging:
+            staging.start_soon(self.stage.drain, batches)
+            async with batches_out:
+                await visit(
+                    self.options,
+                    self,
+                    self.progress,
+                    selection=self.selection,
+                    accounts=self.accounts,
+                    session_name=self.session_name,
+                )
+                await batches_out.send(self.rows.take())
+        return sorted(self.outcomes, key=lambda done: (done.target.scope.account_id, done.target.scope.region))
 
     def open_last(self, scope: Scope) -> LastSnapshot | None:
         """Open what the last snapshot has of a scope, where an incremental run may use it. Blocking."""
         if not self.options.incremental:
             return None
-        commit = last_of(self.store, scope, env=self.options.env, hash_key_id=self.hash_key_id)
-        named = f"{scope.account_id} {scope.region}"
-        if commit is None:
-            self.progress.note(f"{named}: no earlier snapshot to build on; every version is fetched")
-            return None
-        try:
-            return LastSnapshot.open(self.store, commit, scope)
-        except (OSError, ArrowException) as error:
-            self.progress.note(f"{named}: {commit.snapshot_id} cannot be read ({error}); every version is fetched")
-            return None
+        last, why = open_last(self.store, scope, env=self.options.env, hash_key_id=self.hash_key_id)
+        if last is None:
+            self.progress.note(f"{scope.account_id} {scope.region}: {why}; every version is fetched")
+        return last
 
-    async def read_one(self, target: Target, targets: Targets, shared: Shared, outcomes: list[ScopeOutcome]) -> None:
+    # --- as a visitor of account-regions ------------------------------------------------------------------------------
+
+    async def read_target(self, target: Target, api: LambdaApi) -> None:
         """Read one target at its own pace."""
         scope, pacer = target.scope, self.pacer
         seen = TargetProgress(
@@ -217,36 +216,37 @@ class _Run:
             pace=lambda: (pacer.reading(scope, QuotaClass.GET_FUNCTION), pacer.reading(scope, QuotaClass.LIST)),
         )
         self.progress.targets.append(seen)
-        outcomes.append(await read_target(target, targets.apis[scope.region], partial(ask, pacer, scope), shared, seen))
+        self.outcomes.append(await read_target(target, api, partial(ask, pacer, scope), self.shared, seen))
+
+    def skip_targets(self, targets: Sequence[Target]) -> None:
+        """Note Regions that are switched off."""
+        self.outcomes.extend(_unread(target, "unavailable") for target in targets)
+
+    def lose_account(self, account: Account, targets: Sequence[Target], error: ItemError) -> None:
+        """Note an account that could not be entered, one failure for all its targets."""
+        self.failures.add(
+            Scope(account_id=account.account_id or "", region=GLOBAL),
+            stage="discover",
+            operation="AssumeRole",
+            error_code=error.code,
+            http_status=error.http_status,
+            message=str(error),
+            is_gap=True,
+            attempts=error.attempts,
+        )
+        is_denied = isinstance(error, AccessDeniedError | ExpiredCredentialsError)
+        self.outcomes.extend(_unread(target, "denied" if is_denied else "partial") for target in targets)
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _switched_off(target: Target) -> ScopeOutcome:
+def _unread(target: Target, status: ScopeStatus) -> ScopeOutcome:
     at = _now()
     return ScopeOutcome(
-        target=target, status="unavailable", function_count_reported=None, carried_rows=0, started_at=at, ended_at=at
+        target=target, status=status, function_count_reported=None, carried_rows=0, started_at=at, ended_at=at
     )
-
-
-@contextmanager
-def _one_error() -> Iterator[None]:
-    """Unwrap the one error that ended the run from the groups of the tasks that it passed through."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        ours = group.subgroup(RunError)
-        if ours is None:
-            raise
-        error = _first(ours)
-        raise error from error.__cause__
-
-
-def _first(group: BaseExceptionGroup[RunError]) -> RunError:
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _refuse_gaps(result: SnapshotResult, outcomes: list[ScopeOutcome], folder: Path, *, allow_partial: bool) -> None:

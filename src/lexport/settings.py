@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
+from lexport.aws.transport import TransportKind, choose_transport
 from lexport.errors import SettingsError
 from lexport.manifest import is_ulid
 from lexport.model import EnvMode, Qualifiers
@@ -16,6 +18,15 @@ ALL_REGIONS = "all"
 GET_FUNCTION_RATE_PER_S = 100.0  # AWS's quota per account and Region. Source: Lambda quotas page, 2026
 LIST_RATE_PER_S = 15.0  # the rest of the control plane together. Source: the same
 QUOTA_SHARE = 0.8  # deploys use the same quota
+ACCOUNT_ID = "{account_id}"  # what stands for the account in the ARN of --account-role
+
+_ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
+_ROLE_ARN = re.compile(
+    rf"arn:(?P<partition>aws(?:-[a-z0-9]+)*):iam::{re.escape(ACCOUNT_ID)}:role/(?:[!-~]{{1,510}}/)?[\w+=,.@-]{{1,64}}",
+    re.ASCII,
+)
+_EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
+_UNIT = re.compile(r"ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|r-[0-9a-z]{4,32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +36,25 @@ class SnapshotSettings:
     ``regions`` may be ``("all",)``; empty means the default Region of the profile. ``functions`` and ``functions_from``
     (a path, or ``-`` for standard input) make a selection instead of the whole fleet. Rates are AWS's quotas in calls
     per second, of which ``quota_share`` is used. ``incremental`` takes unchanged published versions over from the last
-    snapshot, but for those that were fetched more than ``refresh_after`` ago.
+    snapshot, but for those that were fetched more than ``refresh_after`` ago. ``transport`` is the HTTP client;
+    ``auto`` takes the compiled one of ``lexport[fast]`` where it is installed.
     ``snapshot_id`` and ``snapshot_at`` are made when not given.
+
+    ``account_role`` reads other accounts through a role of that name in each, or of an ARN in which ``{account_id}``
+    stands for the account. Which ones: ``accounts`` and ``accounts_from`` (a path, or ``-``), or ``organization``,
+    perhaps only what is below ``organizational_units``, but for ``exclude_accounts``.
     """
 
     profile: str | None = None
     regions: tuple[str, ...] = ()
     endpoint_url: str | None = None
+    account_role: str | None = None
+    accounts: tuple[str, ...] = ()
+    accounts_from: str | None = None
+    organization: bool = False
+    organizational_units: tuple[str, ...] = ()
+    exclude_accounts: tuple[str, ...] = ()
+    external_id: str | None = None
     functions: tuple[str, ...] = ()
     functions_from: str | None = None
     qualifiers: Qualifiers = "all"
@@ -41,6 +64,7 @@ class SnapshotSettings:
     get_function_rate_per_s: float = GET_FUNCTION_RATE_PER_S
     list_rate_per_s: float = LIST_RATE_PER_S
     quota_share: float = QUOTA_SHARE
+    transport: TransportKind = "auto"
     incremental: bool = False
     refresh_after: timedelta | None = None
     allow_partial: bool = False
@@ -51,6 +75,7 @@ class SnapshotSettings:
     def __post_init__(self) -> None:
         """Check every option that can be checked without asking anybody."""
         _check(self.qualifiers in get_args(Qualifiers), "--qualifiers", f"is one of {', '.join(get_args(Qualifiers))}")
+        choose_transport(self.transport)
         _check(self.env in get_args(EnvMode), "--env", f"is one of {', '.join(get_args(EnvMode))}")
         for name, rate in (
             ("--get-function-rate", self.get_function_rate_per_s),
@@ -61,6 +86,7 @@ class SnapshotSettings:
         _check(ALL_REGIONS not in self.regions or len(self.regions) == 1, "--region", "is `all` or a list of Regions")
         _check(not (self.incremental and self.is_selection), "--incremental", "reads a fleet, not a list of functions")
         _check(self.incremental or self.refresh_after is None, "--refresh-after", "goes with --incremental")
+        self._check_accounts()
         if self.endpoint_url is not None:
             _check(
                 self.endpoint_url.startswith(("http://", "https://")),
@@ -72,6 +98,35 @@ class SnapshotSettings:
         if self.snapshot_at is not None:
             _check(self.snapshot_at.tzinfo is not None, "snapshot_at", "has a time zone")
 
+    def _check_accounts(self) -> None:
+        """Check which accounts are to be read, and how they are to be entered."""
+        role, listed = self.account_role, bool(self.accounts) or self.accounts_from is not None
+        for is_given, option in (
+            (listed, "--accounts"),
+            (self.organization, "--organization"),
+            (self.external_id is not None, "--external-id"),
+        ):
+            _check(role is not None or not is_given, option, "goes with --account-role, which says how to enter them")
+        for is_given, option in (
+            (bool(self.organizational_units), "--ou"),
+            (bool(self.exclude_accounts), "--exclude-account"),
+        ):
+            _check(self.organization or not is_given, option, "goes with --organization")
+        _check(not (listed and self.organization), "--organization", "and --accounts exclude each other")
+        for option, ids in (("--accounts", self.accounts), ("--exclude-account", self.exclude_accounts)):
+            for account_id in ids:
+                _check(is_account_id(account_id), option, f"takes ids of 12 digits, not {account_id!r}")
+        for unit in self.organizational_units:
+            _check(_UNIT.fullmatch(unit) is not None, "--ou", f"is an id like ou-ab12-11111111 or r-ab12, not {unit!r}")
+        if role is None:
+            return
+        _check(listed or self.organization, "--account-role", "needs the accounts: --accounts or --organization")
+        _check(not self.is_selection, "--account-role", "reads whole fleets, not a list of functions")
+        role_partition(role)
+        if self.external_id is not None:
+            is_good = _EXTERNAL_ID.fullmatch(self.external_id) is not None
+            _check(is_good, "--external-id", "is 2 to 1,224 letters, digits or any of _+=,.@:/-")
+
     @property
     def is_selection(self) -> bool:
         """Whether the user named functions."""
@@ -81,6 +136,10 @@ class SnapshotSettings:
         """Return what a reader of the manifest wants to know of the options; no path and no secret."""
         return {
             "regions": list(self.regions),
+            "account_role": self.account_role,
+            "organization": self.organization,
+            "organizational_units": list(self.organizational_units),
+            "exclude_accounts": list(self.exclude_accounts),
             "is_selection": self.is_selection,
             "qualifiers": self.qualifiers,
             "aliases": self.aliases,
@@ -91,6 +150,28 @@ class SnapshotSettings:
             "incremental": self.incremental,
             "allow_partial": self.allow_partial,
         }
+
+
+def role_partition(role: str) -> str | None:
+    """Return the partition that an ARN with ``{account_id}`` names; None for a role's name, which is in any."""
+    match = _ROLE_ARN.fullmatch(role)
+    _check(
+        match is not None or _ROLE_NAME.fullmatch(role) is not None,
+        "--account-role",
+        f"is a role's name, or an ARN like arn:aws:iam::{ACCOUNT_ID}:role/path/name, not {role!r}",
+    )
+    return match["partition"] if match else None
+
+
+def role_arn(role: str, account_id: str, partition: str) -> str:
+    """Return the ARN of a role, given as ``--account-role`` takes it, in an account."""
+    pattern = role if role_partition(role) else f"arn:{partition}:iam::{ACCOUNT_ID}:role/{role}"
+    return pattern.replace(ACCOUNT_ID, account_id)
+
+
+def is_account_id(text: str) -> bool:
+    """Tell whether a text is the id of an AWS account."""
+    return len(text) == 12 and text.isascii() and text.isdigit()  # noqa: PLR2004 - digits of an AWS account
 
 
 def _check(is_right: bool, option: str, rule: str) -> None:  # noqa: FBT001 - reads as an assertion

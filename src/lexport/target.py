@@ -38,8 +38,8 @@ from lexport.rows import Batch, Rows
 from lexport.spool import NameSpool
 
 BATCH_ITEMS = 512  # items flattened into lists before they go into Arrow: some 4 MB
-PAGES_AHEAD = 1  # pages of references listed ahead of the one that is being fetched
-SLOW_CALL_S = 0.4  # calls in flight are so many that a rate is reached although each takes this long
+PAGES_AHEAD = 3  # pages of references listed ahead of the one being fetched: a second or two when listing must pause
+SLOW_CALL_S = 0.6  # calls in flight are so many that a rate is reached although each takes this long
 MOST_WORKERS = 64
 
 _REGION_OFF = {"UnrecognizedClientException", "InvalidClientTokenId", "OptInRequired", "AuthFailure"}
@@ -248,8 +248,8 @@ class _Reader:
         try:
             async for reply, items in discover_aliases(self.api, self.ask, function_name):
                 self.replies += 1
-                answer = shared.answer_id()  # one a page: an alias that two pages list comes from the first
                 for item in items:
+                    answer = shared.answer_id()  # of its own: an alias that is listed twice comes from the first
                     try:
                         findings = flatten_alias(
                             item, function_name, scope=scope, answer=answer, rows=shared.rows, body=reply.body

@@ -1,85 +1,216 @@
-"""settings + session -> the account-regions to read, with a Lambda client for each Region."""
+"""settings + session -> the accounts to read; account -> its Regions, each a door that opens onto a Lambda client."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from lexport.aws.api import LambdaApi
 from lexport.aws.client import LambdaClient
+from lexport.aws.organizations import Member, list_members
+from lexport.aws.policy import session_policy
+from lexport.aws.roles import AssumedRole, Role
 from lexport.aws.session import Session
 from lexport.aws.transport import Send
-from lexport.errors import CredentialsError, ItemError, SettingsError
+from lexport.errors import CredentialsError, ExpiredCredentialsError, ItemError, SettingsError
 from lexport.flow.choose import NamedFunction, choose_targets
 from lexport.model import Scope, Target
-from lexport.settings import ALL_REGIONS, SnapshotSettings
+from lexport.settings import ALL_REGIONS, SnapshotSettings, role_arn, role_partition
 
 Selection = tuple[NamedFunction, ...]
 
+GLOBAL = "aws-global"
+"""Stands for the Regions of an account where they are not known, or for the account as a whole."""
+ACCOUNTS_NAMED = 10  # in a note
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Targets:
-    """``to_read`` in order; ``switched_off`` are Regions of the account that are not enabled; ``apis`` by Region."""
+class Account:
+    """An account to enter; with the caller's own credentials where ``role`` is None.
 
-    to_read: tuple[Target, ...]
+    ``account_id`` is None where STS does not say who the caller is.
+    """
+
+    account_id: str | None
+    role: AssumedRole | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """One account-region that can be read: ``open`` makes the client, given what sends."""
+
+    target: Target
+    open: Callable[[Send], LambdaApi] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entered:
+    """What was found in an account; ``switched_off`` are Regions that are not enabled."""
+
+    doors: tuple[Door, ...]
     switched_off: tuple[Target, ...]
-    apis: Mapping[str, LambdaApi]
 
 
-async def enter_targets(
-    session: Session,
-    send: Send,
-    settings: SnapshotSettings,
-    selection: Selection | None,
-    note: Callable[[str], None],
-) -> Targets:
-    """Find out who we are and where to read. Raises SettingsError for Regions, CredentialsError for who we are."""
-    named = [function.region for function in selection or () if function.region]
-    asked = settings.regions or ((session.default_region,) if session.default_region else ())
-    if not asked and not (selection and all(function.region for function in selection)):
-        raise SettingsError(
-            "no Region: give --region, set AWS_REGION, or choose a profile that has one", option="--region"
+class Entrance:
+    """Finds the accounts of a run and enters them, each on its own. Made once; ``find_accounts`` comes first."""
+
+    def __init__(
+        self,
+        session: Session,
+        send: Send,
+        settings: SnapshotSettings,
+        *,
+        selection: Selection | None,
+        accounts: Sequence[str],
+        session_name: str,
+        note: Callable[[str], None],
+    ) -> None:
+        self._session, self._send, self._settings, self._note = session, send, settings, note
+        self._selection, self._listed, self._session_name = selection, accounts, session_name
+        self._named = tuple(function.region for function in selection or () if function.region)
+        self._asked = settings.regions or ((session.default_region,) if session.default_region else ())
+        self._home = session.home_region
+        self._partition = "aws"
+
+    @property
+    def is_all(self) -> bool:
+        """Whether every enabled Region is wanted."""
+        return self._asked == (ALL_REGIONS,)
+
+    def expected(self, account: Account) -> list[Target]:
+        """Return the targets of an account that cannot be entered."""
+        regions = (GLOBAL,) if self.is_all else tuple(dict.fromkeys(self._asked))
+        return choose_targets(None, account_id=account.account_id or "", regions=regions)
+
+    async def find_accounts(self) -> tuple[Account, ...]:
+        """Find out who we are and which accounts to read.
+
+        Raises SettingsError for Regions, roles and units, CredentialsError for who we are.
+        """
+        session, settings = self._session, self._settings
+        if not self._asked and not (self._selection and all(function.region for function in self._selection)):
+            raise SettingsError(
+                "no Region: give --region, set AWS_REGION, or choose a profile that has one", option="--region"
+            )
+        for region in (*self._asked, *self._named):
+            if region != ALL_REGIONS:
+                session.check_region(region)
+        if not self.is_all:
+            self._home = (*self._asked, *self._named)[0]
+        identity = await session.identity(self._home)
+        self._partition = identity.partition
+        if identity.note:
+            self._note(identity.note)
+        if settings.account_role is None:
+            return (Account(account_id=identity.account_id),)
+        self._check_partition()
+        ids: Sequence[str] = self._listed
+        if settings.organization:
+            members = await list_members(session, self._home, settings.organizational_units)
+            ids = self._readable(members)
+        return tuple(self._account(account_id, identity.account_id) for account_id in ids)
+
+    async def enter(self, account: Account) -> Entered:
+        """Assume the account's role, find its Regions and where Lambda is in each.
+
+        Raises ItemError where a role cannot be assumed; for the caller's own account CredentialsError.
+        """
+        role, access = account.role, account.role or self._session
+        regions, off = tuple(dict.fromkeys(self._asked)), tuple[str, ...]()
+        if role is not None:
+            await role.enter()
+        if self.is_all:
+            try:
+                found = await access.enabled_regions(self._partition, self._home)
+            except CredentialsError as error:
+                if role is None:
+                    raise
+                raise ExpiredCredentialsError(str(error), code="credentials_lost") from error
+            if found.note:
+                self._note(found.note)
+            regions = tuple(name for name, is_on in found.regions if is_on)
+            off = tuple(name for name, is_on in found.regions if not is_on)
+        opens = {
+            region: partial(_client, region, await self._session.endpoint(region), access)
+            for region in dict.fromkeys((*regions, *self._named))
+        }
+        account_id = account.account_id
+        if account_id is None:
+            apis = {region: open_(self._send) for region, open_ in opens.items()}
+            account_id = await _account_of_first_arn(apis, self._selection)
+            self._note(f"the account is {account_id} by the first function's ARN")
+        targets = choose_targets(self._selection, account_id=account_id, regions=regions, may_be_off=self.is_all)
+        return Entered(
+            doors=tuple(Door(target=target, open=opens[target.scope.region]) for target in targets),
+            switched_off=tuple(Target(scope=Scope(account_id=account_id, region=region)) for region in off),
         )
-    for region in (*asked, *named):
-        if region != ALL_REGIONS:
-            session.check_region(region)
 
-    is_all = asked == (ALL_REGIONS,)
-    home = session.home_region if is_all else (*asked, *named)[0]
-    identity = await session.identity(home)
-    if identity.note:
-        note(identity.note)
-    regions = tuple(dict.fromkeys(asked))
-    off: tuple[str, ...] = ()
-    if is_all:
-        found = await session.enabled_regions(identity.partition, home)
-        if found.note:
-            note(found.note)
-        regions = tuple(name for name, is_on in found.regions if is_on)
-        off = tuple(name for name, is_on in found.regions if not is_on)
-
-    apis = {
-        region: LambdaClient(
-            region=region,
-            endpoint=await session.endpoint(region),
-            credentials=session.credentials,
-            renew=session.renew,
-            send=send,
-            clock=lambda: datetime.now(UTC),
+    def _account(self, account_id: str, own: str | None) -> Account:
+        if account_id == own:  # a role that trusts its own account is rare, and nobody needs it
+            return Account(account_id=account_id)
+        settings = self._settings
+        role = Role(
+            account_id=account_id,
+            arn=role_arn(settings.account_role or "", account_id, self._partition),
+            session_name=self._session_name,
+            policy=session_policy(self._partition, account_id, aliases=settings.aliases, all_regions=self.is_all),
+            external_id=settings.external_id,
         )
-        for region in dict.fromkeys((*regions, *named))
-    }
-    account_id = identity.account_id
-    if account_id is None:
-        account_id = await _account_of_first_arn(apis, selection)
-        note(f"the account is {account_id} by the first function's ARN")
-    return Targets(
-        to_read=tuple(choose_targets(selection, account_id=account_id, regions=regions, may_be_off=is_all)),
-        switched_off=tuple(Target(scope=Scope(account_id=account_id, region=region)) for region in off),
-        apis=apis,
+        return Account(account_id=account_id, role=AssumedRole(self._session, role, region=self._home))
+
+    def _check_partition(self) -> None:
+        """Refuse what lies in another partition: credentials never cross their borders."""
+        named = role_partition(self._settings.account_role or "")
+        if named not in (None, self._partition):
+            raise SettingsError(
+                f"--account-role names the partition {named}, but the credentials belong to {self._partition};"
+                " one run has one root identity: run once for each partition, into the same DEST",
+                option="--account-role",
+            )
+        for region in self._asked:
+            if region != ALL_REGIONS and (other := self._session.partition_of(region)) != self._partition:
+                raise SettingsError(
+                    f"--region {region} is in the partition {other}, but the credentials belong to {self._partition};"
+                    " run once for each partition, into the same DEST",
+                    option="--region",
+                )
+
+    def _readable(self, members: Sequence[Member]) -> Sequence[str]:
+        """Choose from an organization's accounts, and say which ones are left out and why."""
+        excluded = set(self._settings.exclude_accounts)
+        wanted = [member for member in members if member.account_id not in excluded]
+        closed = [f"{member.account_id} ({member.state})" for member in wanted if member.state != "ACTIVE"]
+        if closed:
+            self._note(f"accounts that are not active are not read: {_some(closed)}")
+        if unknown := sorted(excluded - {member.account_id for member in members}):
+            self._note(f"--exclude-account names accounts that were not listed: {_some(unknown)}")
+        active = [member.account_id for member in wanted if member.state == "ACTIVE"]
+        if not active:
+            raise SettingsError(
+                f"no account is left to read: {len(members)} listed, {len(closed)} of them not active,"
+                f" {len(members) - len(wanted)} excluded",
+                option="--organization",
+            )
+        return active
+
+
+def _client(region: str, endpoint: str, access: Session | AssumedRole, send: Send) -> LambdaApi:
+    return LambdaClient(
+        region=region,
+        endpoint=endpoint,
+        credentials=access.credentials,
+        renew=access.renew,
+        send=send,
+        clock=lambda: datetime.now(UTC),
     )
+
+
+def _some(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - ACCOUNTS_NAMED} more" if len(texts) > ACCOUNTS_NAMED else ""
+    return ", ".join(texts[:ACCOUNTS_NAMED]) + more
 
 
 async def _account_of_first_arn(apis: Mapping[str, LambdaApi], selection: Selection | None) -> str:

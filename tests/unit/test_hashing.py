@@ -46,6 +46,15 @@ def test_known_answer():
     )
 
 
+@pytest.mark.parametrize("length", [16, 63, 64, 65, 131])
+def test_keys_of_any_length(length):
+    """A key longer than a block of SHA-256 counts as its hash, as RFC 2104 says."""
+    key, value = b"\xaa" * length, "Test Using Larger Than Block-Size Key - Hash Key First"
+    expected = hmac.new(key, value.encode(), hashlib.sha256).hexdigest()[:32]
+
+    assert ValueHasher(HashKey(key)).value_hmac(value) == expected
+
+
 def test_key_id():
     """The id of a key is its own, short, and no part or hash of the key itself."""
     ids = {HashKey(bytes([number]) * 32).key_id for number in range(50)}

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from lexport.aws.faults import describe, error_from_response
 from lexport.aws.signing import Credentials, sign
-from lexport.aws.transport import Request, Send
+from lexport.aws.wire import Request, Send
 from lexport.documents import parse_document
 from lexport.errors import CredentialsError, ExpiredCredentialsError, FetchError, ServiceError
 from lexport.model import Reply

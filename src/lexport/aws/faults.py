@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from botocore import exceptions as boto
 
-from lexport.aws.transport import Response
+from lexport.aws.wire import Response
 from lexport.documents import parse_document
 from lexport.errors import (
     AccessDeniedError,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
 from typing import Any
 
 from lexport.aws.api import QUOTA_CLASSES
@@ -15,22 +17,70 @@ _BESIDE = {"GetFunction": ("ListTags",)}
 _FOR_ALL_REGIONS = ["account:ListRegions", "ec2:DescribeRegions"]
 
 
-def iam_policy(partition: str = "aws", account_id: str = "*") -> dict[str, Any]:
+_OF_THE_HUB = ["ListAccounts", "ListAccountsForParent", "ListOrganizationalUnitsForParent"]
+
+LONGEST_SESSION_POLICY = 2048
+"""Characters. Source: STS AssumeRole, Policy."""
+
+
+def iam_policy(
+    partition: str = "aws",
+    account_id: str = "*",
+    *,
+    operations: Collection[str] = tuple(QUOTA_CLASSES),
+    all_regions: bool = True,
+) -> dict[str, Any]:
     """Write the least policy for a snapshot of one account, or of any.
 
     The statement ``Regions`` is needed for ``--region all`` only. Source: facts, lambda-api.md, section 8.1.
     """
-    needed = [name for operation in QUOTA_CLASSES for name in (operation, *_BESIDE.get(operation, ()))]
+    needed = [name for operation in operations for name in (operation, *_BESIDE.get(operation, ()))]
 
     def actions(*, with_resource: bool) -> list[str]:
         return [f"lambda:{name}" for name in needed if (name not in _WITHOUT_RESOURCE) == with_resource]
 
     functions = f"arn:{partition}:lambda:*:{account_id}:function:*"
+    statements: list[dict[str, Any]] = [
+        {"Sid": "List", "Effect": "Allow", "Action": actions(with_resource=False), "Resource": "*"},
+        {"Sid": "Read", "Effect": "Allow", "Action": actions(with_resource=True), "Resource": functions},
+    ]
+    if all_regions:
+        statements.append({"Sid": "Regions", "Effect": "Allow", "Action": _FOR_ALL_REGIONS, "Resource": "*"})
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def session_policy(partition: str, account_id: str, *, aliases: bool, all_regions: bool) -> str:
+    """Write what narrows an assumed role to the calls of this run in this account.
+
+    It grants nothing that the role does not have. ``kms:Decrypt`` by way of Lambda stays with the role: without it
+    AWS would hide the environment of functions whose key the role may use.
+    """
+    operations = [name for name in QUOTA_CLASSES if aliases or name != "ListAliases"]
+    policy = iam_policy(partition, account_id, operations=operations, all_regions=all_regions)
+    policy["Statement"].append(
+        {
+            "Sid": "Values",
+            "Effect": "Allow",
+            "Action": "kms:Decrypt",
+            "Resource": "*",
+            "Condition": {"StringLike": {"kms:ViaService": "lambda.*"}},
+        }
+    )
+    text = json.dumps(policy, separators=(",", ":"))
+    assert len(text) <= LONGEST_SESSION_POLICY
+    return text
+
+
+def hub_policy(role_arn: str) -> dict[str, Any]:
+    """Write what the caller of a run over many accounts needs besides ``iam_policy`` for its own account.
+
+    The statement ``Organization`` is needed for ``--organization`` only; ``*`` in the ARN stands for any account.
+    """
+    listed = [f"organizations:{name}" for name in _OF_THE_HUB]
     return {
         "Version": "2012-10-17",
         "Statement": [
-            {"Sid": "List", "Effect": "Allow", "Action": actions(with_resource=False), "Resource": "*"},
-            {"Sid": "Read", "Effect": "Allow", "Action": actions(with_resource=True), "Resource": functions},
-            {"Sid": "Regions", "Effect": "Allow", "Action": _FOR_ALL_REGIONS, "Resource": "*"},
+            {"Sid": "Enter", "Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role_arn},
+            {"Sid": "Organization", "Effect": "Allow", "Action": listed, "Resource": "*"},
         ],
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import logging
 import os
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 _QUESTION = AioConfig(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
 """For STS, Account and EC2: a few small questions at the start, to be answered soon or not at all."""
+
+_ONCE = AioConfig(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1})
+"""For questions that the caller repeats itself."""
 
 _TALKATIVE = ("botocore", "aiobotocore", "aiohttp", "urllib3", "boto3", "httpx", "httpcore")
 _ENABLED = ("ENABLED", "ENABLED_BY_DEFAULT")
@@ -91,6 +95,7 @@ class Session:
         self._current: Credentials | None = None
         self._renewing = anyio.Lock()
         self._endpoints: dict[str, str] = {}
+        self._resolving: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
         self._partitions: dict[str, tuple[str, ...]] | None = None
         self._account: tuple[str, str] | None = None  # the account and the Region that said so
 
@@ -106,6 +111,8 @@ class Session:
             # botocore itself reads AWS_DEFAULT_REGION only; the AWS CLI and the other SDKs let AWS_REGION win.
             if region := os.environ.get("AWS_REGION"):
                 self._boto.set_config_variable("region", region)
+            # Tokens of the old global endpoint are not valid in Regions that are opted in to.
+            self._boto.set_config_variable("sts_regional_endpoints", "regional")
             self._source = await self._boto.get_credentials()
             if self._source is None:
                 raise boto.NoCredentialsError
@@ -206,8 +213,12 @@ class Session:
             return "aws"
 
     async def endpoint(self, region: str) -> str:
-        """Return Lambda's URL in a Region, as botocore resolves it from flags, environment and profile."""
-        if region not in self._endpoints:
+        """Return Lambda's URL in a Region, as botocore resolves it once from flags, environment and profile."""
+        if region in self._endpoints:
+            return self._endpoints[region]
+        async with self._resolving[region]:
+            if region in self._endpoints:
+                return self._endpoints[region]
             # A client's `meta.endpoint_url` comes from an older table, which is wrong for dual-stack in some
             # partitions. What a call would use is seen by making one and stopping it before it is sent.
             path = "/2016-08-19/account-settings"
@@ -236,7 +247,7 @@ class Session:
         """
         partition = self.partition_of(region)
         try:
-            answer = await self._ask("sts", region, "get_caller_identity")
+            answer = await self.ask("sts", region, "get_caller_identity")
             account_id, arn = str(answer["Account"]), str(answer["Arn"])
         except boto.ClientError as error:
             self._raise_if_invalid(error, region)
@@ -277,16 +288,18 @@ class Session:
             f" {clock or f'renew them, for example with `aws sso login{named}`, or check that {region} is enabled'}"
         ) from error
 
-    async def enabled_regions(self, partition: str, region: str) -> Regions:
+    async def enabled_regions(self, partition: str, region: str, *, credentials: Credentials | None = None) -> Regions:
         """Return every Region of a partition and whether the account has it switched on; ask in ``region``.
 
         Asks account:ListRegions, else ec2:DescribeRegions; where both are denied, botocore's list stands in.
+        ``credentials`` are those of another account.
         """
         for ask in (self._regions_by_account, self._regions_by_ec2):
             try:
-                found = await ask(region)
+                found = await ask(region, credentials)
             except boto.ClientError as error:
-                self._raise_if_invalid(error, region)
+                if credentials is None:
+                    self._raise_if_invalid(error, region)
                 logger.info("%s: %s", ask.__name__, _code(error))
             except NetworkError as error:
                 logger.info("%s: %s", ask.__name__, error.code)
@@ -305,11 +318,11 @@ class Session:
             " botocore knows is tried, and one that is switched off answers with an error",
         )
 
-    async def _regions_by_account(self, region: str) -> dict[str, bool]:
+    async def _regions_by_account(self, region: str, credentials: Credentials | None) -> dict[str, bool]:
         found: dict[str, bool] = {}
-        token: dict[str, str] = {}
+        token: dict[str, Any] = {}
         for _ in range(20):  # pages of 50; AWS has some 40 Regions
-            answer = await self._ask("account", region, "list_regions", MaxResults=50, **token)
+            answer = await self.ask("account", region, "list_regions", credentials=credentials, MaxResults=50, **token)
             for entry in answer["Regions"]:
                 found[str(entry["RegionName"])] = entry["RegionOptStatus"] in _ENABLED
             if not answer.get("NextToken"):
@@ -317,14 +330,27 @@ class Session:
             token = {"NextToken": answer["NextToken"]}
         return found
 
-    async def _regions_by_ec2(self, region: str) -> dict[str, bool]:
-        answer = await self._ask("ec2", region, "describe_regions", AllRegions=True)
+    async def _regions_by_ec2(self, region: str, credentials: Credentials | None) -> dict[str, bool]:
+        answer = await self.ask("ec2", region, "describe_regions", credentials=credentials, AllRegions=True)
         return {str(entry["RegionName"]): entry["OptInStatus"] != "not-opted-in" for entry in answer["Regions"]}
 
-    async def _ask(self, service: str, region: str, operation: str, **arguments: Any) -> Any:
-        """Ask one question. A refusal stays botocore's ClientError, trouble on the way becomes a NetworkError."""
-        await self.credentials()  # trouble with those comes as our error
-        async with self._client(service, region) as client:
+    async def ask(
+        self,
+        service: str,
+        region: str,
+        operation: str,
+        *,
+        credentials: Credentials | None = None,
+        once: bool = False,
+        **arguments: Any,
+    ) -> Any:
+        """Ask one question, with ``credentials`` or our own; ``once`` leaves asking again to the caller.
+
+        A refusal stays botocore's ClientError, trouble on the way becomes a NetworkError.
+        """
+        if credentials is None:
+            await self.credentials()  # trouble with those comes as our error
+        async with self._client(service, region, credentials, _ONCE if once else _QUESTION) as client:
             try:
                 return await getattr(client, operation)(**arguments)
             except (boto.HTTPClientError, boto.ConnectionError) as error:
@@ -332,12 +358,20 @@ class Session:
                 raise error_from_botocore(error, doing=doing, profile=self.profile) from None
 
     @asynccontextmanager
-    async def _client(self, service: str, region: str) -> AsyncIterator[Any]:
+    async def _client(
+        self, service: str, region: str, credentials: Credentials | None = None, config: AioConfig = _QUESTION
+    ) -> AsyncIterator[Any]:
         """Open one aiobotocore client; what is wrong with the configuration comes out here, as our error."""
         async with AsyncExitStack() as stack:
             async with botocore_faults(f"cannot set up {service} in {region}", profile=self.profile):
                 opening = self._boto.create_client(
-                    service, region_name=region, endpoint_url=self.endpoint_url, config=_QUESTION
+                    service,
+                    region_name=region,
+                    endpoint_url=self.endpoint_url,
+                    config=config,
+                    aws_access_key_id=credentials and credentials.access_key,
+                    aws_secret_access_key=credentials and credentials.secret_key,
+                    aws_session_token=credentials and credentials.token,
                 )
                 client = await stack.enter_async_context(opening)
             yield client

@@ -13,12 +13,33 @@ from lexport.cli.options import option
 @click.command("iam-policy", short_help="Print the permissions a snapshot needs.")
 @option("--partition", default="aws", show_default=True, help="aws, aws-cn, aws-us-gov, aws-eusc, ...")
 @option("--account", default="*", show_default=True, help="12-digit account, or * for the role's own in any account.")
-def command(partition: str, account: str) -> None:
-    """Print the least IAM policy for lexport snapshot; the statement Regions serves --region all only."""
+@option(
+    "--for",
+    "whom",
+    type=click.Choice(["account", "hub"]),
+    default="account",
+    show_default=True,
+    help="Whoever reads an account, or whoever enters many through --account-role.",
+)
+@option("--account-role", metavar="NAME|ARN", help="With --for hub: the role to enter, as in lexport snapshot.")
+def command(partition: str, account: str, whom: str, account_role: str | None) -> None:
+    """Print the least IAM policy for lexport snapshot.
+
+    For an account: the role that reads it; the statement Regions serves --region all only. For the hub: whoever runs
+    lexport over many accounts, besides the policy for its own account; Organization serves --organization only.
+    """
     if re.fullmatch(r"aws(-[a-z0-9]+)*", partition) is None:
         raise click.UsageError(f"--partition {partition} is not an AWS partition")
     if re.fullmatch(r"[0-9]{12}|\*", account, flags=re.ASCII) is None:
         raise click.UsageError(f"--account {account} is not 12 digits")
-    from lexport.aws.policy import iam_policy
+    if (whom == "hub") != (account_role is not None):
+        raise click.UsageError("--for hub and --account-role go together")
+    from lexport.aws.policy import hub_policy, iam_policy
+    from lexport.settings import role_arn
 
-    click.echo(json.dumps(iam_policy(partition, account), indent=2))
+    policy = (
+        iam_policy(partition, account)
+        if account_role is None
+        else hub_policy(role_arn(account_role, account, partition))
+    )
+    click.echo(json.dumps(policy, indent=2))

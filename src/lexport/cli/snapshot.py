@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from lexport.cli.durations import duration
+from lexport.cli.fleet import fleet_options, fleet_settings
 from lexport.cli.options import option
 from lexport.errors import IncompleteError
 
@@ -16,34 +19,16 @@ if TYPE_CHECKING:
     from lexport.run import SnapshotResult
 
 FAILURES_SHOWN = 10
+SCOPES_SHOWN = 20
+NOTES_SHOWN = 20
+_URGENCY = ("denied", "partial", "complete", "unavailable")
 
 
 @click.command("snapshot", short_help="Read the fleet and publish a snapshot.")
 @click.argument("dest", type=click.Path(path_type=Path))
-@option("--profile", help="Profile of ~/.aws/config.")
-@option("--region", multiple=True, help="Region to read; repeatable, or `all`.")
-@option("--endpoint-url", help="Send every call to this URL.")
+@fleet_options
 @option("--function", multiple=True, help="Read this function only: name, name:qualifier or ARN; repeatable.")
 @option("--functions-from", metavar="FILE|-", help="Read the functions listed here, one a line or CSV.")
-@option(
-    "--qualifiers",
-    type=click.Choice(["latest", "published", "all"]),
-    default="all",
-    show_default=True,
-    help="Versions.",
-)
-@option("--aliases/--no-aliases", default=True, show_default=True, help="List aliases: one call per function.")
-@option(
-    "--env",
-    type=click.Choice(["keys", "values", "none"]),
-    default="keys",
-    show_default=True,
-    help="What to keep of environment variables: names and HMACs, values too, or nothing.",
-)
-@option("--hash-key-file", type=click.Path(path_type=Path), help="Key of the HMACs; base64, as in LEXPORT_HASH_KEY.")
-@option("--get-function-rate", type=float, default=100.0, show_default=True, help="AWS's GetFunction quota, calls/s.")
-@option("--list-rate", type=float, default=15.0, show_default=True, help="AWS's quota of all other calls, calls/s.")
-@option("--quota-share", type=float, default=0.8, show_default=True, help="How much of the quotas to use.")
 @option("--incremental", is_flag=True, help="Take unchanged published versions over from the last snapshot.")
 @option(
     "--refresh-after", type=duration, metavar="AGE", help="Fetch again what was taken over longer than this, as 7d."
@@ -52,19 +37,15 @@ FAILURES_SHOWN = 10
 @option("--group-readable", is_flag=True, help="Let the group read the dataset: 0640 and 0750.")
 def command(dest: Path, **options: Any) -> int:
     """Read every function and version and publish a snapshot in DEST, a folder."""
-    from lexport.cli.running import run_async
+    # Arrow's own allocator keeps some 50 MB that it does not use, and is no faster here. Read when pyarrow is imported.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    from lexport.cli.running import allow_many_files, run_async
     from lexport.progress import report_live, report_plainly
     from lexport.run import snapshot
-    from lexport.settings import SnapshotSettings
 
-    settings = SnapshotSettings(
-        regions=options.pop("region"),
-        functions=options.pop("function"),
-        get_function_rate_per_s=options.pop("get_function_rate"),
-        list_rate_per_s=options.pop("list_rate"),
-        **options,
-    )
+    settings = fleet_settings(options | {"functions": options.pop("function")})
     report = report_live if sys.stderr.isatty() else report_plainly
+    allow_many_files()
     try:
         result = run_async(lambda: snapshot(dest, settings, report=report))
     except IncompleteError as error:
@@ -77,13 +58,22 @@ def command(dest: Path, **options: Any) -> int:
 def summarize(result: SnapshotResult) -> None:
     """Say on standard error what was read, what it cost, and what is missing and why."""
     done = result.manifest
-    lines = [f"note: {note}" for note in result.notes]
+    shown = done.scopes
+    if len(shown) > SCOPES_SHOWN:  # what needs a look first
+        shown = tuple(sorted(shown, key=lambda scope: _URGENCY.index(scope.status))[:SCOPES_SHOWN])
+    lines = [f"note: {note}" for note in result.notes[:NOTES_SHOWN]]
+    if len(result.notes) > NOTES_SHOWN:
+        lines.append(f"note: ... and {len(result.notes) - NOTES_SHOWN:,} more")
     lines += [
         f"{scope.account_id} {scope.region}: {scope.status}, {scope.functions:,} functions,"
         f" {scope.versions:,} versions, {scope.aliases:,} aliases; {scope.get_function_calls:,} GetFunction"
         f" and {scope.list_calls:,} List* calls, {scope.throttles:,} throttled"
-        for scope in done.scopes
+        for scope in shown
     ]
+    if len(shown) < len(done.scopes):
+        by_status = Counter(scope.status for scope in done.scopes)
+        counted = ", ".join(f"{count:,} {status}" for status, count in sorted(by_status.items()))
+        lines.append(f"... {len(done.scopes):,} account-regions in all: {counted}; the table scopes has them all")
     for kind, count, example in result.failures[:FAILURES_SHOWN]:
         what = "missing" if kind.is_gap else "noted"
         item = ":".join(part for part in (example.function_name, example.qualifier) if part)

@@ -66,6 +66,20 @@ def _newest_first(store: LocalStore) -> Iterator[Manifest]:
                 continue  # a damaged commit is `status`'s to tell
 
 
+def open_last(
+    store: LocalStore, scope: Scope, *, env: str, hash_key_id: str | None
+) -> tuple[LastSnapshot | None, str | None]:
+    """Open what the last snapshot has of a scope, or say why there is nothing to build on. Blocking."""
+    commit = last_of(store, scope, env=env, hash_key_id=hash_key_id)
+    if commit is None:
+        return None, "no earlier snapshot to build on"
+    try:
+        path = next(entry.path for entry in commit.files if entry.table == columns.FUNCTIONS.name)
+        return LastSnapshot(store.root / path, scope), None
+    except (OSError, pa.ArrowException) as error:
+        return None, f"{commit.snapshot_id} cannot be read ({error})"
+
+
 class LastSnapshot:
     """The versions of one scope in one committed snapshot. Blocking; one caller at a time."""
 
@@ -74,12 +88,6 @@ class LastSnapshot:
         self._scope = scope
         self._groups = list(self._groups_of_scope())
         self._cache: OrderedDict[int, _Group] = OrderedDict()
-
-    @classmethod
-    def open(cls, store: LocalStore, commit: Manifest, scope: Scope) -> LastSnapshot:
-        """Open the table ``functions`` of a commit; raises OSError or ArrowException where its file is not sound."""
-        path = next(entry.path for entry in commit.files if entry.table == columns.FUNCTIONS.name)
-        return cls(store.root / path, scope)
 
     def find(self, ref: FunctionRef, not_before: datetime | None) -> dict[str, Any] | None:
         """Return what is to be carried into the row of a listed version; None where it must be fetched.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from math import isfinite
@@ -70,31 +70,53 @@ class _Inexact(Exception):  # noqa: N818 - a signal, no error
 
 @dataclass(frozen=True, slots=True)
 class _Leaf:
-    """A scalar of the answer and the place of its column."""
+    """A scalar of the answer and the place of its column. Paths are joined here, once, and not for every answer."""
 
+    path: str
     index: int
     type: Type
+    is_text: bool
 
 
 _Handler = Callable[["_Walk", Any, str], None]
-_Node = dict[str, Any]  # key -> _Leaf, _Node or _Handler
+
+
+@dataclass(frozen=True, slots=True)
+class _Special:
+    """A path that is more than one scalar."""
+
+    path: str
+    handle: _Handler
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """An object of the answer: what becomes of each of its keys."""
+
+    path: str
+    specs: dict[str, _Node | _Leaf | _Special] = field(default_factory=dict)
 
 
 def _plan(table: columns.Table, prefix: str, special: Mapping[str, _Handler]) -> _Node:
     """Grow the tree of a table's scalar columns below ``prefix``; ``special`` paths have a handler of their own."""
-    root: _Node = {}
+    root = _Node("")
     places = {name: index for index, name in enumerate(staged_names(table))}
-    leaves: list[tuple[str, Any]] = [
-        (column.source, _Leaf(places[column.name], column.type))
-        for column in table.columns
-        if column.source and column.source.startswith(prefix) and column.source.removesuffix("[0]") not in special
-    ]
-    for path, what in [*leaves, *special.items()]:
-        *parents, last = path.removeprefix(prefix).split(".")
+    found: dict[str, _Leaf | _Special] = {}
+    for column in table.columns:
+        if column.source and column.source.startswith(prefix) and column.source.removesuffix("[0]") not in special:
+            path = column.source.removeprefix(prefix)
+            found[path] = _Leaf(path, places[column.name], column.type, column.type is Type.TEXT)
+    for source, handle in special.items():
+        path = source.removeprefix(prefix)
+        found[path] = _Special(path, handle)
+    for path, spec in found.items():
+        *parents, last = path.split(".")
         node = root
         for key in parents:
-            node = node.setdefault(key, {})
-        node[last] = what
+            below = node.specs.setdefault(key, _Node(_join(node.path, key)))
+            assert isinstance(below, _Node)
+            node = below
+        node.specs[last] = spec
     return root
 
 
@@ -115,41 +137,46 @@ class _Walk:
         self.is_exact = is_exact
         self.where = where
 
-    def walk(self, node: _Node, value: dict[str, Any], path: str) -> None:
+    def walk(self, node: _Node, value: dict[str, Any]) -> None:
         """Take every key of an object to its place."""
-        row = self.row
+        row, specs = self.row, node.specs
         for key, item in value.items():
             if item is None:  # an explicit null equals absent
                 continue
-            spec: Any = node.get(key)
+            spec: Any = specs.get(key)
             kind = spec.__class__
             if kind is _Leaf:
-                if item.__class__ is str and spec.type is Type.TEXT:
-                    row[spec.index] = self.text(item, path, key)
+                if not spec.is_text or item.__class__ is not str:
+                    row[spec.index] = self.scalar(item, spec.type, spec.path)
+                elif "=" in item or "%" in item or "\\" in item:  # no other text holds a link
+                    row[spec.index] = self.text(item, spec.path)
                 else:
-                    row[spec.index] = self.scalar(item, spec.type, path, key)
-            elif kind is dict:
-                if item.__class__ is dict:
-                    self.walk(spec, item, _join(path, key))
-                else:
-                    self.wrong(_join(path, key), "object", item)
+                    row[spec.index] = item
+            elif kind is _Special:
+                spec.handle(self, item, spec.path)
             elif spec is None:
-                self.keep(_join(path, key), item)
+                self.keep(_join(node.path, key), item)
+            elif item.__class__ is dict:
+                self.walk(spec, item)
             else:
-                spec(self, item, _join(path, key))
+                self.wrong(spec.path, "object", item)
 
     def find(self, code: str, path: str, message: str) -> None:
         """Say something about a path, which may hold a link itself."""
         self.findings.append(Finding(code, f"{self.where}{remove_signed_links(path)}: {message}"))
 
-    def text(self, item: str, path: str, key: str | None = None) -> str:
+    def text(self, item: str, path: str) -> str:
         """Return a text as it may be stored."""
         if has_signed_link(item):
-            self.find("signed_link_removed", path if key is None else _join(path, key), "held a signed link")
+            self.find("signed_link_removed", path, "held a signed link")
             return remove_signed_links(item)
         return item
 
-    def scalar(self, item: Any, type_: Type, path: str, key: str) -> Any:
+    def texts(self, items: list[str], path: str) -> list[str]:
+        """Return texts as they may be stored; all are looked at in one go, since hardly any holds a link."""
+        return [self.text(item, path) for item in items] if has_signed_link("\n".join(items)) else items
+
+    def scalar(self, item: Any, type_: Type, path: str) -> Any:
         """Return a value of the column's type, or None after keeping the raw one."""
         kind = item.__class__
         if kind is int:
@@ -160,7 +187,7 @@ class _Walk:
                 return float(item)
         elif (kind is float and type_ is Type.DOUBLE and isfinite(item)) or (kind is bool and type_ is Type.BOOL):
             return item
-        self.wrong(_join(path, key), type_.value, item)
+        self.wrong(path, type_.value, item)
         return None
 
     def wrong(self, path: str, wanted: str, item: Any) -> None:
@@ -270,8 +297,7 @@ def _architectures(walk: _Walk, item: Any, path: str) -> None:
 def _text_array(index: int) -> _Handler:
     def handle(walk: _Walk, item: Any, path: str) -> None:
         if item.__class__ is list and all(part.__class__ is str for part in item):
-            texts = [walk.text(part, path) for part in item]
-            walk.row[index] = orjson.dumps(texts).decode()
+            walk.row[index] = orjson.dumps(walk.texts(item, path)).decode()
         else:
             walk.wrong(path, "array of texts", item)
 
@@ -308,7 +334,7 @@ def _objects(table: columns.Table, prefix: str) -> _Handler:
         for position, part in enumerate(item):
             if part.__class__ is dict:
                 child = _Walk(width, masks_values=False, is_exact=walk.is_exact, where=f"{path}[{position}].")
-                child.walk(plan, part, "")
+                child.walk(plan, part)
                 child.row[position_at] = position
                 child.row[extra_at] = child.extra_json()
                 walk.findings += child.findings
@@ -423,7 +449,7 @@ def flatten_carried(
     assert ref.listed is not None
     walk = _Walk(_WIDTH, masks_values=rules.env != "values", is_exact=False)
     try:
-        walk.walk(_FUNCTION_PLAN, {"Configuration": ref.listed}, "")
+        walk.walk(_FUNCTION_PLAN, {"Configuration": ref.listed})
     except _Inexact:
         return None
     for name, value in older.items():
@@ -446,8 +472,7 @@ def _append(walk: _Walk, ref: FunctionRef, scope: Scope, *, rules: Rules, answer
     row[_ANSWER] = answer
     if "tags" in children:
         pairs, path = children["tags"]
-        keys = [walk.text(key, path) for key in pairs]
-        values = [walk.text(value, path) for value in pairs.values()]
+        keys, values = walk.texts(list(pairs), path), walk.texts(list(pairs.values()), path)
         rows.extend(columns.TAGS, *_repeat(len(keys), *row[:2], name), keys, values, [answer] * len(keys))
     version = row[_VERSION]
     if version != LATEST or rules.keep_latest:
@@ -466,7 +491,7 @@ def _read_exactly(body: bytes) -> dict[str, Any]:
 
 def _walk_function(document: dict[str, Any], rules: Rules, *, is_exact: bool) -> _Walk:
     walk = _Walk(_WIDTH, masks_values=rules.env != "values", is_exact=is_exact)
-    walk.walk(_FUNCTION_PLAN, document, "")
+    walk.walk(_FUNCTION_PLAN, document)
     return walk
 
 
@@ -488,15 +513,14 @@ def _add_children(walk: _Walk, key: tuple[Any, ...], rules: Rules, answer: str, 
             rows.append(table, *row)
     if rules.hasher is not None and "env_vars" in children:
         pairs, path = cast("tuple[dict[str, str], str]", children["env_vars"])
-        count = len(pairs)
-        value_hmac = rules.hasher.value_hmac
+        values, count = list(pairs.values()), len(pairs)
         rows.extend(
             columns.ENV_VARS,
             *_repeat(count, *key),
-            [walk.text(name, path) for name in pairs],
-            [walk.text(value, path) if rules.env == "values" else None for value in pairs.values()],
-            [len(value) for value in pairs.values()],
-            [value_hmac(value) for value in pairs.values()],
+            walk.texts(list(pairs), path),
+            walk.texts(values, path) if rules.env == "values" else [None] * count,
+            list(map(len, values)),
+            list(map(rules.hasher.value_hmac, values)),
             *_repeat(count, rules.hasher.key_id, None, answer),
         )
 
@@ -513,13 +537,19 @@ def _routing(walk: _Walk, item: Any, path: str) -> None:
         return
     weights = walk.children.setdefault("weights", {})
     for version, weight in item.items():
-        value = None if weight is None else walk.scalar(weight, Type.DOUBLE, path, version)
+        value = None if weight is None else walk.scalar(weight, Type.DOUBLE, _join(path, version))
         if value is not None:
             weights[walk.text(version, path)] = value
 
 
-_ALIAS_PLAN = _plan(columns.ALIASES, "Aliases[].", {"Aliases[].RoutingConfig.AdditionalVersionWeights": _routing})
-_ALIAS_PLAN["AliasArn"] = _dropped  # account, region, function and alias spelled once more
+_ALIAS_PLAN = _plan(
+    columns.ALIASES,
+    "Aliases[].",
+    {
+        "Aliases[].RoutingConfig.AdditionalVersionWeights": _routing,
+        "Aliases[].AliasArn": _dropped,  # account, region, function and alias spelled once more
+    },
+)
 
 
 def flatten_alias(
@@ -535,7 +565,7 @@ def flatten_alias(
         raise FlattenError("an alias that is no object", code="invalid_item")
     walk = _Walk(len(staged_names(columns.ALIASES)), masks_values=False, is_exact=not body)
     try:
-        walk.walk(_ALIAS_PLAN, item, "")
+        walk.walk(_ALIAS_PLAN, item)
         extra = walk.extra_json()
     except _Inexact:
         exact = next(
@@ -585,7 +615,7 @@ def flatten_account_settings(reply: Reply, *, scope: Scope, rows: Rows) -> tuple
     Source: AWS Lambda API reference, GetAccountSettings.
     """
     walk = _Walk(len(staged_names(columns.ACCOUNT_SETTINGS)), masks_values=False, is_exact=True)
-    walk.walk(_SETTINGS_PLAN, reply.document, "")
+    walk.walk(_SETTINGS_PLAN, reply.document)
     row = walk.row
     row[0], row[1], row[-1] = scope.account_id, scope.region, ""
     rows.append(columns.ACCOUNT_SETTINGS, *row)

@@ -154,7 +154,8 @@ class _Run:
     """One open run and its block at hand."""
 
     def __init__(self, path: Path) -> None:
-        self._reader = pa.ipc.open_file(pa.OSFile(str(path)))  # mapped pages would count as ours
+        # mapped pages would count as ours; threads cost more than these small buffers take
+        self._reader = pa.ipc.open_file(pa.OSFile(str(path)), options=pa.ipc.IpcReadOptions(use_threads=False))
         self._next = 0
         self.block: pa.Table = self._reader.schema.empty_table()
 

@@ -1,0 +1,89 @@
+"""An AWS organization, or some units of it -> its accounts and the state of each."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from lexport.aws.question import ask_patiently
+from lexport.aws.session import Session
+from lexport.errors import (
+    AccessDeniedError,
+    CredentialsError,
+    ExpiredCredentialsError,
+    ItemError,
+    RunError,
+    SettingsError,
+)
+
+PAGE = 20
+"""The most that Organizations lists at once; pages may be empty with more to come. Source: API reference, 2026."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One account of an organization. ``state`` is ACTIVE where it can be read."""
+
+    account_id: str
+    state: str
+
+
+async def list_members(session: Session, region: str, units: tuple[str, ...]) -> tuple[Member, ...]:
+    """List every account, or those below ``units``, however deep; in order, each once.
+
+    Raises CredentialsError where it is not allowed, SettingsError for a unit that is not there, and RunError where
+    Organizations cannot be had: part of a list would be mistaken for all of it.
+    """
+    found: dict[str, Member] = {}
+    try:
+        if not units:
+            async for entry in _pages(session, region, "list_accounts", "Accounts"):
+                _add(found, entry)
+        waiting, seen = deque(dict.fromkeys(units)), set(units)
+        while waiting:
+            parent = waiting.popleft()
+            async for entry in _pages(session, region, "list_accounts_for_parent", "Accounts", parent):
+                _add(found, entry)
+            below = "list_organizational_units_for_parent"
+            async for entry in _pages(session, region, below, "OrganizationalUnits", parent):
+                if entry["Id"] not in seen:
+                    seen.add(entry["Id"])
+                    waiting.append(entry["Id"])
+    except (AccessDeniedError, ExpiredCredentialsError) as error:
+        raise CredentialsError(
+            f"the accounts of the organization cannot be listed: {error}; use the management account or a delegated"
+            " administrator, with the permissions of `lexport iam-policy --for hub`"
+        ) from error
+    except ItemError as error:
+        if error.code == "ParentNotFoundException":
+            raise SettingsError(f"--ou: {error}; the unit is not in this organization", option="--ou") from error
+        raise RunError(f"the accounts of the organization cannot be listed: {error}") from error
+    return tuple(found.values())
+
+
+def _add(found: dict[str, Member], entry: dict[str, Any]) -> None:
+    # AWS retires Status on 2026-09-09; servers that do not know State yet send it alone.
+    state = entry.get("State") or entry.get("Status") or "unknown"
+    found.setdefault(entry["Id"], Member(account_id=entry["Id"], state=str(state)))
+
+
+async def _pages(
+    session: Session, region: str, operation: str, key: str, parent: str | None = None
+) -> AsyncIterator[dict[str, Any]]:
+    more: dict[str, str] = {} if parent is None else {"ParentId": parent}
+    tokens: set[str] = set()
+    while True:
+        answer = await ask_patiently(session, "organizations", region, operation, MaxResults=PAGE, **more)
+        for entry in answer.get(key, ()):
+            if "Id" not in entry:
+                raise ItemError(f"organizations:{operation} lists an item without Id", code="invalid_answer")
+            yield entry
+        token = answer.get("NextToken")
+        if not token:
+            return
+        if token in tokens:
+            raise ItemError(f"organizations:{operation} repeats itself", code="repeated_marker")
+        tokens.add(token)
+        more["NextToken"] = token

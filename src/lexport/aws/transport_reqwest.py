@@ -1,0 +1,198 @@
+"""``send`` on pyreqwest, a client compiled from Rust: the extra ``[fast]``.
+
+Cancelled: nobody waits for the answer any more, but pyreqwest 0.15 does not take the request back: its connection and
+its place in the pool are free when the answer comes, or after the idle timeout (aiohttp closes it at once).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from importlib.metadata import version
+from urllib.parse import urlsplit
+
+from anyio import CancelScope, sleep
+from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.exceptions import (
+    BodyDecodeError,
+    DecodeError,
+    DetailedPyreqwestError,
+    PyreqwestError,
+    RequestTimeoutError,
+)
+from pyreqwest.http import Url
+from pyreqwest.proxy import ProxyBuilder
+from pyreqwest.response import Response as Answer
+
+from lexport.aws.proxies import Proxies, Proxy
+from lexport.aws.trust import trusted_places
+from lexport.aws.wire import (
+    CONNECT_TIMEOUT_S,
+    TOTAL_TIMEOUT_S,
+    Limits,
+    Request,
+    Response,
+    Send,
+    too_large,
+    trouble,
+    unwanted_encoding,
+)
+from lexport.errors import FetchError
+
+KEPT_IDLE_S = 15.0  # as aiohttp does: a connection that waited longer may be closed by the server just now
+DRAIN_S = 0.05
+"""pyreqwest's thread lets go of Python objects a moment after the last answer. When the interpreter ends just then,
+the process aborts (seen with 0.15.1: every second exit without a pause, none of fifty with 20 ms)."""
+
+
+@asynccontextmanager
+async def open_reqwest(ca_bundle: str | None, limits: Limits) -> AsyncIterator[Send]:
+    """Open the pool: one client for what is reached directly, one for each proxy."""
+    proxies = Proxies()
+    places = trusted_places(ca_bundle)
+    clients: dict[Proxy | None, Client] = {}
+    routes: dict[str, tuple[Client, Proxy | None]] = {}
+
+    def route(origin: str) -> tuple[Client, Proxy | None]:
+        scheme, _, authority = origin.partition("://")
+        proxy = proxies.find(scheme, authority)
+        if proxy not in clients:
+            clients[proxy] = _client(proxy, places, limits)
+        routes[origin] = found = clients[proxy], proxy
+        return found
+
+    async def send(request: Request) -> Response:
+        url = request.url
+        origin = url[: url.find("/", 8)] if url.find("/", 8) > 0 else url  # 8: behind https://
+        client, proxy = routes.get(origin) or route(origin)
+        try:
+            target = Url(url)
+            if str(target).removesuffix("/") != url.removesuffix("/"):
+                raise ValueError("HTTP would send another URL than the signed one")  # noqa: TRY301 - one road for all
+            async with client.get(target).headers(request.headers).build_streamed() as answer:
+                return Response(answer.status, answer.headers, await _read(answer, origin, limits.body_limit_bytes))
+        except (PyreqwestError, ValueError) as error:
+            # No chain: pyreqwest's exceptions hold the URL with its query.
+            raise _translate(error, origin, proxy) from None
+
+    try:
+        yield send
+    finally:
+        with CancelScope(shield=True):
+            for client in clients.values():
+                await client.close()
+            clients.clear()
+            routes.clear()
+            await sleep(DRAIN_S)
+
+
+def _client(proxy: Proxy | None, places: dict[str, str], limits: Limits) -> Client:
+    builder = (
+        ClientBuilder()
+        .no_proxy()  # of the environment: we look those up ourselves
+        .follow_redirects(enable=False)
+        .referer(enable=False)
+        .gzip(enable=False)
+        .brotli(enable=False)
+        .zstd(enable=False)
+        .deflate(enable=False)
+        .http1_only()
+        .max_connections(limits.connections)
+        .pool_max_idle_per_host(limits.connections)
+        .pool_idle_timeout(timedelta(seconds=KEPT_IDLE_S))
+        .connect_timeout(timedelta(seconds=CONNECT_TIMEOUT_S))
+        .read_timeout(timedelta(seconds=limits.idle_timeout_s))
+        .timeout(timedelta(seconds=TOTAL_TIMEOUT_S))
+        .user_agent(f"lexport/{version('lexport')}")
+        .default_headers({"Accept-Encoding": "identity"})
+    )
+    if proxy is not None:
+        through = ProxyBuilder.all(proxy.url)
+        builder = builder.proxy(through.custom_http_auth(proxy.authorization) if proxy.authorization else through)
+    with _environment(places):
+        return builder.build()
+
+
+@contextmanager
+def _environment(places: dict[str, str]) -> Iterator[None]:
+    """Set SSL_CERT_FILE or SSL_CERT_DIR for a moment.
+
+    pyreqwest can add a CA to those of the system but not put it in their place, as AWS_CA_BUNDLE asks for. What it
+    takes for the system's are these variables, read once, when the client is built.
+    """
+    before = {name: os.environ.pop(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if places and name in os.environ}
+    os.environ.update(places)
+    try:
+        yield
+    finally:
+        for name in places:
+            del os.environ[name]
+        os.environ.update(before)
+
+
+async def _read(answer: Answer, origin: str, limit_bytes: int) -> bytes:
+    """Read the body whole, but never more than the limit."""
+    encoding = answer.get_header("content-encoding")
+    if encoding is not None and encoding.lower() != "identity":
+        raise unwanted_encoding(_host(origin), encoding, answer.status)
+    length = answer.get_header("content-length")
+    if length is not None and length.isdecimal():
+        if int(length) > limit_bytes:
+            raise too_large(_host(origin), limit_bytes, answer.status)
+        return (await answer.body_reader.bytes()).to_bytes()
+    parts: list[bytes] = []
+    size = 0
+    while (part := await answer.body_reader.read_chunk()) is not None:
+        size += len(part)
+        if size > limit_bytes:
+            raise too_large(_host(origin), limit_bytes, answer.status)
+        parts.append(part.to_bytes())
+    return b"".join(parts)
+
+
+def _translate(error: Exception, origin: str, proxy: Proxy | None) -> FetchError:
+    scheme, _, authority = origin.partition("://")
+    has_port = authority.rpartition(":")[2].isdecimal()
+    host = authority if has_port else f"{authority}:{443 if scheme == 'https' else 80}"
+    causes = _causes(error)
+    return trouble(_what(error, causes, proxy), host=host, proxy=proxy, reason=causes[-1])
+
+
+def _causes(error: Exception) -> list[str]:
+    """Return what pyreqwest says of the causes. The first one quotes the URL, so it is left out."""
+    causes = (error.details["causes"] or ()) if isinstance(error, DetailedPyreqwestError) else ()
+    return [cause["message"] for cause in causes][1:] or [type(error).__name__]
+
+
+def _what(error: Exception, causes: list[str], proxy: Proxy | None) -> str:
+    """Name the trouble: by class where pyreqwest has one for it, else by the words of reqwest and hyper below it."""
+    words = " | ".join(causes)
+    is_connecting = "(Connect)" in words
+    match error:
+        case ValueError():
+            return "invalid_request"
+        case RequestTimeoutError():
+            return "connect_timeout" if is_connecting else "timeout"
+        case BodyDecodeError():
+            return "truncated_body"
+        case DecodeError():
+            return "invalid_http"
+    if not is_connecting:
+        return "connection_reset" if "(SendRequest)" in words else "network_failed"
+    return _what_of_connecting(words, proxy)
+
+
+def _what_of_connecting(words: str, proxy: Proxy | None) -> str:
+    if "certificate" in words or "handshake" in words or "InvalidContentType" in words:
+        return "tls_failed"
+    if "tunnel error" in words and "underlying connection" not in words:
+        return "proxy_refused"
+    if proxy is not None and "tcp connect error" in words:
+        return "proxy_down"
+    return "dns_failed" if "dns error" in words else "connect_failed"
+
+
+def _host(origin: str) -> str:
+    return urlsplit(origin).hostname or origin

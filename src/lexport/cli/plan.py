@@ -1,0 +1,58 @@
+"""``lexport plan [DEST]``: what a snapshot would cost, before it is taken."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lexport.cli.fleet import fleet_options, fleet_settings
+from lexport.cli.options import option
+from lexport.cli.output import FORMATS, print_rows
+
+if TYPE_CHECKING:
+    from lexport.planning import FleetPlan
+
+_COUNTS = ("functions", "versions", "get_function_calls", "list_calls", "incremental_get_function_calls")
+_TIMES = ("minimum_s", "incremental_minimum_s", "page_s")
+
+
+@click.command("plan", short_help="Say what a snapshot would cost.")
+@click.argument("dest", type=click.Path(path_type=Path), required=False)
+@fleet_options
+@option("--output", type=click.Choice(FORMATS), default="table", show_default=True, help="Format.")
+def command(dest: Path | None, output: str, **options: Any) -> int:
+    """List the fleet and print calls and the least time that AWS's quotas allow; nothing is fetched or written.
+
+    With DEST, a dataset, also what an incremental snapshot would need. Account-regions run side by side, so the time
+    of all is that of the longest.
+    """
+    from lexport.cli.running import allow_many_files, run_async
+    from lexport.planning import plan
+    from lexport.progress import report_live, report_plainly
+
+    settings = fleet_settings(options)
+    report = report_live if sys.stderr.isatty() else report_plainly
+    allow_many_files()
+    planned = run_async(lambda: plan(dest, settings, report=report))
+    for line in (*planned.notes, *(f"missing from this plan: {line}" for line in planned.missing)):
+        click.echo(f"lexport: {line}", err=True)
+    rows = _rows(planned)
+    names = [name for name in rows[0] if dest is not None or not name.startswith("incremental_")] if rows else []
+    print_rows(names, [[row[name] for name in names] for row in rows], output=output)
+    return 1 if planned.missing else 0
+
+
+def _rows(planned: FleetPlan) -> list[dict[str, Any]]:
+    """Put the plan into rows, the total last where there is more than one."""
+    rows = [asdict(scope) for scope in planned.scopes]
+    if len(rows) > 1:
+        total: dict[str, Any] = {"account_id": "total", "region": None}
+        for name in (*_COUNTS, *_TIMES):
+            values = [row[name] for row in rows if row[name] is not None]
+            total[name] = (sum(values) if name in _COUNTS else max(values)) if values else None
+        rows.append({name: total[name] for name in rows[0]})
+    return rows

@@ -1,0 +1,234 @@
+"""settings -> what a snapshot would cost: lists the fleets as a run would, and fetches nothing.
+
+The minimum time is the quotas' own: the two classes run beside each other, and a listing is one chain of pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from anyio import create_memory_object_stream, create_task_group, current_time, to_thread
+
+from lexport import manifest
+from lexport.aws.api import Ask, LambdaApi
+from lexport.errors import ItemError, RunError, SettingsError
+from lexport.flow.accounts import read_accounts
+from lexport.flow.carry import LastSnapshot, open_last
+from lexport.flow.discover import discover_functions
+from lexport.hashing import load_hash_key
+from lexport.model import FunctionRef, Priority, QuotaClass, Reply, Target
+from lexport.progress import Progress, Report, TargetProgress, report_nothing
+from lexport.quota.pacer import Pacer
+from lexport.quota.retry import ask
+from lexport.settings import SnapshotSettings
+from lexport.store.local import LocalStore
+from lexport.targets import GLOBAL, Account
+from lexport.visit import one_error, visit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopePlan:
+    """What one account-region needs. ``versions`` counts rows, ``$LATEST`` ones included.
+
+    ``get_function_calls`` and ``list_calls`` are those of a full snapshot, retries not counted; ``minimum_s`` is the
+    least time that the quotas and ``quota_share`` allow for them. The ``incremental_`` ones are None without a dataset
+    to build on. ``page_s`` is how long a page of the listing took here.
+    """
+
+    account_id: str
+    region: str
+    functions: int
+    versions: int
+    get_function_calls: int
+    list_calls: int
+    minimum_s: float
+    incremental_get_function_calls: int | None
+    incremental_minimum_s: float | None
+    page_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetPlan:
+    """The plans of all account-regions, in order. ``missing`` says what could not be listed, ``notes`` what else."""
+
+    scopes: tuple[ScopePlan, ...]
+    missing: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def minimum_s(self) -> float:
+        """The least time of all together: they run side by side, each on its own quota."""
+        return max((scope.minimum_s for scope in self.scopes), default=0.0)
+
+
+def minimum_s(
+    *, get_function_calls: int, list_calls: int, pages: int, page_s: float, rates_per_s: dict[QuotaClass, float]
+) -> float:
+    """Return the least time for these calls: the slower quota class, or the chain of pages if that is slower still."""
+    return max(
+        get_function_calls / rates_per_s[QuotaClass.GET_FUNCTION],
+        list_calls / rates_per_s[QuotaClass.LIST],
+        pages * page_s,
+    )
+
+
+async def plan(
+    dest: str | Path | None = None, settings: SnapshotSettings | None = None, *, report: Report = report_nothing
+) -> FleetPlan:
+    """Say what a snapshot with these settings would cost; with ``dest``, what an incremental one would.
+
+    Costs the listing itself: one List* call per 50 versions. Raises RunError as a snapshot does.
+    """
+    options = settings or SnapshotSettings()
+    if options.is_selection:
+        raise SettingsError("a list of functions needs no plan: each is one GetFunction call", option="--function")
+    planner = _Planner(options, None if dest is None else _open_store(Path(dest)), Progress())
+    with one_error():
+        async with create_task_group() as tasks:
+            tasks.start_soon(report, planner.progress)
+            await visit(
+                options,
+                planner,
+                planner.progress,
+                selection=None,
+                accounts=read_accounts(options.accounts, options.accounts_from),
+                session_name=f"lexport-plan-{manifest.new_ulid(datetime.now(UTC))}",
+            )
+            tasks.cancel_scope.cancel()
+    if planner.missing and not planner.scopes:
+        raise RunError(f"nothing could be listed: {planner.missing[0]}")
+    return FleetPlan(
+        scopes=tuple(sorted(planner.scopes, key=lambda scope: (scope.account_id, scope.region))),
+        missing=tuple(planner.missing),
+        notes=tuple(planner.progress.notes),
+    )
+
+
+def _open_store(dest: Path) -> LocalStore:
+    store = LocalStore(dest.absolute())
+    if not store.names(manifest.RUNS):
+        raise SettingsError(f"DEST {dest} holds no snapshot to build on", option="DEST")
+    return store
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What the listing of one target has shown so far; ``to_fetch`` is what an incremental run would fetch."""
+
+    functions: int = 0
+    versions: int = 0
+    to_fetch: int = 0
+    pages: int = 0
+    page_s: list[float] = field(default_factory=list)
+
+
+class _Planner:
+    """Visits account-regions: lists each, and counts."""
+
+    def __init__(self, options: SnapshotSettings, store: LocalStore | None, progress: Progress) -> None:
+        self.options, self.store, self.progress = options, store, progress
+        self.rates_per_s = {
+            QuotaClass.GET_FUNCTION: options.get_function_rate_per_s * options.quota_share,
+            QuotaClass.LIST: options.list_rate_per_s * options.quota_share,
+        }
+        self.pacer = Pacer(
+            {QuotaClass.GET_FUNCTION: options.get_function_rate_per_s, QuotaClass.LIST: options.list_rate_per_s},
+            options.quota_share,
+        )
+        key = load_hash_key(options.hash_key_file) if store and options.env != "none" else None
+        self.hash_key_id = key.key_id if key else None
+        self.scopes: list[ScopePlan] = []
+        self.missing: list[str] = []
+
+    async def read_target(self, target: Target, api: LambdaApi) -> None:
+        """List one target and plan it; what is lost on the way makes the plan too small, and is said."""
+        scope, pacer, tally = target.scope, self.pacer, _Tally()
+        seen = TargetProgress(
+            scope=scope,
+            pace=lambda: (pacer.reading(scope, QuotaClass.GET_FUNCTION), pacer.reading(scope, QuotaClass.LIST)),
+        )
+        self.progress.targets.append(seen)
+        last, why = None, None
+        if self.store is not None:
+            last, why = await to_thread.run_sync(
+                partial(open_last, self.store, scope, env=self.options.env, hash_key_id=self.hash_key_id)
+            )
+            if why:
+                self.progress.note(f"{scope.account_id} {scope.region}: {why}; an incremental run fetches everything")
+        named = f"{scope.account_id} {scope.region}"
+
+        async def choose(page: Sequence[FunctionRef]) -> Sequence[FunctionRef]:
+            tally.versions += len(page)
+            tally.functions += sum(ref.qualifier is None for ref in page)
+            known = await to_thread.run_sync(_count_known, last, page) if last else 0
+            tally.to_fetch += len(page) - known
+            seen.listed = seen.fetched = tally.versions
+            return ()  # nothing goes on: nobody fetches
+
+        refs_out, refs = create_memory_object_stream[Sequence[FunctionRef]](1)
+        refs.close()
+        try:
+            await discover_functions(
+                api,
+                _timed(partial(ask, pacer, scope), tally),
+                qualifiers=self.options.qualifiers,
+                refs_out=refs_out,
+                choose=choose,
+                keeps_items=last is not None,
+                lose=lambda operation, name, error: self.missing.append(f"{named}: {operation} {name or ''}: {error}"),
+                note=lambda text: self.progress.note(f"{named}: {text}"),
+            )
+            self.scopes.append(self._plan(target, tally, is_incremental=self.store is not None))
+        except ItemError as error:
+            self.missing.append(f"{named}: {error}")
+        seen.is_listed = seen.is_done = True
+
+    def skip_targets(self, targets: Sequence[Target]) -> None:
+        """Leave out Regions that are switched off: they cost nothing."""
+
+    def lose_account(self, account: Account, targets: Sequence[Target], error: ItemError) -> None:  # noqa: ARG002
+        """Note an account that could not be entered."""
+        self.missing.append(f"{account.account_id} {GLOBAL}: {error}")
+
+    def _plan(self, target: Target, tally: _Tally, *, is_incremental: bool) -> ScopePlan:
+        list_calls = tally.pages + 1 + (tally.functions if self.options.aliases else 0)  # one GetAccountSettings
+        page_s = sum(tally.page_s) / len(tally.page_s) if tally.page_s else 0.0
+        least = partial(
+            minimum_s, list_calls=list_calls, pages=tally.pages, page_s=page_s, rates_per_s=self.rates_per_s
+        )
+        return ScopePlan(
+            account_id=target.scope.account_id,
+            region=target.scope.region,
+            functions=tally.functions,
+            versions=tally.versions,
+            get_function_calls=tally.versions,
+            list_calls=list_calls,
+            minimum_s=round(least(get_function_calls=tally.versions), 1),
+            incremental_get_function_calls=tally.to_fetch if is_incremental else None,
+            incremental_minimum_s=round(least(get_function_calls=tally.to_fetch), 1) if is_incremental else None,
+            page_s=round(page_s, 3),
+        )
+
+
+def _count_known(last: LastSnapshot, page: Sequence[FunctionRef]) -> int:
+    return sum(last.find(ref, None) is not None for ref in page)
+
+
+def _timed(inner: Ask, tally: _Tally) -> Ask:
+    """Count the calls of a listing and time each, waiting for the quota not included."""
+
+    async def timed(operation: str, attempt: Callable[[], Awaitable[Reply]], priority: Priority) -> Reply:
+        async def once() -> Reply:
+            started_s = current_time()
+            reply = await attempt()
+            tally.page_s.append(current_time() - started_s)
+            return reply
+
+        tally.pages += 1
+        return await inner(operation, once, priority)
+
+    return timed

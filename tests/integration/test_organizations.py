@@ -1,0 +1,563 @@
+"""Many accounts in one run: entered side by side, each with its quota, gaps and Regions; nobody waits for another."""
+
+import asyncio
+import io
+import json
+import logging
+import zipfile
+from contextlib import asynccontextmanager
+
+import pytest
+from aiobotocore.session import get_session
+
+import lexport
+from lexport.aws import question
+from lexport.errors import CredentialsError, IncompleteError, SettingsError
+from lexport.model import QuotaClass, Scope
+from lexport.simulator import Fault, Fleet, FleetSpec
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
+
+HUB = "111122223333"
+ACCOUNTS = tuple(str(int(HUB) + position) for position in range(5))
+CLOSED, SUSPENDED = ACCOUNTS[3], "111122223340"
+OPEN = tuple(account for account in ACCOUNTS if account != CLOSED)
+REGIONS, OFF = ("ap-southeast-2", "eu-west-1", "us-east-1"), "me-south-1"
+ROLE = "lexport-reader"
+
+
+def fleet_of(**more):
+    """Five accounts with functions in four Regions, one of which is switched off; one account lets nobody in."""
+    spec = {
+        "accounts": ACCOUNTS,
+        "regions": (*REGIONS, OFF),
+        "closed_accounts": (CLOSED,),
+        "functions": 4,
+        "versions": 2,
+    }
+    return Fleet(FleetSpec(**spec | {"suspended_accounts": (SUSPENDED,)} | more))
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """What STS and Organizations refuse is asked again at once."""
+    monkeypatch.setattr(question, "FIRST_BACKOFF_S", 0.0)
+
+
+@pytest.fixture
+def fleet():
+    return fleet_of()
+
+
+def scopes(rows):
+    return {(row["account_id"], row["region"]): row["status"] for row in rows["scopes"]}
+
+
+def assumed(server):
+    return server.calls[HUB, "us-east-1", "AssumeRole"] or sum(
+        count for (_, _, operation), count in server.calls.items() if operation == "AssumeRole"
+    )
+
+
+# --- which accounts ---------------------------------------------------------------------------------------------------
+
+
+async def test_organization(simulator, run_lexport, flags, look, fleet, tmp_path):
+    """--organization --region all reads every Region of every account that lets us in, and says what is missing."""
+    more = ("--region", "all", "--organization", "--account-role", ROLE)
+    async with simulator(fleet=fleet) as aws:
+        done = await run_lexport("snapshot", tmp_path / "fleet", *flags(aws.url, *more, "--allow-partial"))
+        entered = assumed(aws)
+
+    assert done.code == 3, done.err
+    assert f"accounts that are not active are not read: {SUSPENDED} (SUSPENDED)" in done.err
+    assert f"AccessDenied in AssumeRole, {CLOSED} aws-global" in done.err
+    assert len(done.err.splitlines()) < 40
+    rows = look.read_rows(tmp_path / "fleet")
+    expected = look.expected_rows(fleet, *(Scope(account_id=a, region=r) for a in OPEN for r in REGIONS))
+    assert expected["functions"] == look.facts(rows["functions"])
+    assert expected["aliases"] == look.facts(rows["aliases"])
+    found = scopes(rows)
+    assert {"complete"} == {found[account, region] for account in OPEN for region in REGIONS}
+    assert {"unavailable"} == {found[account, OFF] for account in OPEN}
+    assert {key: status for key, status in found.items() if key[0] == CLOSED} == {(CLOSED, "aws-global"): "denied"}
+    assert {"complete", "unavailable", "denied"} == set(found.values())
+    assert [
+        (row["account_id"], row["region"], row["operation"], row["error_code"], row["http_status"], row["is_gap"])
+        for row in rows["errors"]
+    ] == [(CLOSED, "aws-global", "AssumeRole", "AccessDenied", 403, True)]
+    assert entered == 4  # the caller's own account is read as it is
+
+
+async def test_gap_without_allow_partial(simulator, run_lexport, flags, fleet, tmp_path):
+    """One account that lets nobody in means exit 1 and nothing published, and the others were read all the same."""
+    more = ("--organization", "--account-role", ROLE, "--region", "us-east-1", "--region", "eu-west-1")
+    async with simulator(fleet=fleet) as aws:
+        done = await run_lexport("snapshot", tmp_path / "fleet", *flags(aws.url, *more))
+
+    assert done.code == 1, done.err
+    assert not list((tmp_path / "fleet").glob("_runs/*"))
+    assert 2 * len(OPEN) == done.err.count("complete, 4 functions")
+
+
+async def test_denied_account_says_why_in_completeness(simulator, aws, settings, look, fleet, tmp_path):
+    """Where Regions are named, a denied account has a row for each, and the view says the one reason beside each."""
+    chosen = {"account_role": ROLE, "accounts": (CLOSED, OPEN[1]), "regions": REGIONS[:2], "allow_partial": True}
+    async with simulator(fleet=fleet) as server:
+        result = await lexport.snapshot(tmp_path, settings(server.url, **chosen))
+
+    query = "SELECT account_id, region, status, operation, error_code FROM completeness WHERE status = 'denied'"
+    told = (await lexport.sql(tmp_path, query)).to_pylist()
+    wanted = {"status": "denied", "operation": "AssumeRole", "error_code": "AccessDenied"}
+    assert [{"account_id": CLOSED, "region": region} | wanted for region in REGIONS[:2]] == told
+    assert (result.manifest.gaps, result.manifest.status) == (1, "partial")
+
+
+async def test_all_accounts_denied(simulator, run_lexport, flags, fleet, tmp_path):
+    """Where no account lets us in, the exit code is 5 and the role is named, with --allow-partial too."""
+    more = ("--accounts", CLOSED, "--account-role", ROLE, "--allow-partial")
+    async with simulator(fleet=fleet) as aws:
+        done = await run_lexport("snapshot", tmp_path / "fleet", *flags(aws.url, *more))
+
+    assert done.code == 5, done.err
+    assert f"arn:aws:iam::{CLOSED}:role/{ROLE}" in done.last
+    assert not list((tmp_path / "fleet").glob("_runs/*"))
+
+
+async def test_accounts_of_a_file(simulator, run_lexport, flags, look, fleet, tmp_path):
+    """--accounts takes a file with comments; an ARN pattern's path and placeholder are filled in."""
+    listed = tmp_path / "accounts.txt"
+    listed.write_text(f"# ours\n{OPEN[1]}  # shop\n\n{OPEN[2]}\n{OPEN[1]}\n")
+    role = "arn:aws:iam::{account_id}:role/audit/" + ROLE
+    async with simulator(fleet=fleet) as aws:
+        more = ("--accounts", str(listed), "--account-role", role)
+        done = await run_lexport("snapshot", tmp_path / "fleet", *flags(aws.url, *more))
+
+    assert done.code == 0, done.err
+    assert [OPEN[1], OPEN[2]] == [row["account_id"] for row in look.read_rows(tmp_path / "fleet")["scopes"]]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--accounts", "{file}"], "accounts.txt:2: '12345' is no account"),
+        (["--accounts", "{file}.none"], "No such file"),
+        (["--accounts", "111122223333,x"], "--accounts takes ids of 12 digits, not 'x'"),
+        (["--accounts", HUB, "--organization"], "exclude each other"),
+        (["--accounts", HUB, "--ou", "r-ab12"], "--ou goes with --organization"),
+        (["--accounts", HUB, "--exclude-account", HUB], "--exclude-account goes with --organization"),
+        (["--organization", "--ou", "prod"], "--ou is an id like"),
+        (["--organization", "--exclude-account", "1"], "--exclude-account takes ids of 12 digits"),
+        (["--organization", "--function", "f"], "--account-role reads whole fleets"),
+        (["--organization", "--external-id", "ä b"], "--external-id is"),
+        (["--organization", "--account-role", "a/b"], "--account-role is a role's name, or an ARN"),
+        (["--organization", "--account-role", f"arn:aws:iam::{HUB}:role/r"], "arn:aws:iam::{account_id}:role"),
+        (["--account-role", ROLE], "--account-role needs the accounts"),
+        (["--no-role", "--accounts", HUB], "--accounts goes with --account-role"),
+        (["--no-role", "--organization"], "--organization goes with --account-role"),
+        (["--no-role", "--external-id", "ab"], "--external-id goes with --account-role"),
+    ],
+)
+async def test_wrong_use(run_lexport, flags, tmp_path, more, said):
+    """What makes no sense together ends with exit 2 before any call."""
+    (tmp_path / "accounts.txt").write_text(f"{HUB}\n12345\n")
+    given = [text.replace("{file}", str(tmp_path / "accounts.txt")) for text in more if text != "--no-role"]
+    role = () if {"--no-role", "--account-role"} & set(more) else ("--account-role", ROLE)
+    done = await run_lexport("snapshot", tmp_path / "fleet", *flags("http://127.0.0.1:1", *given, *role))
+
+    assert done.code == 2, done.err
+    assert said in done.err
+    assert not (tmp_path / "fleet").exists()
+
+
+async def test_units_and_exclusions(simulator, aws, settings, look, tmp_path):
+    """--ou reads what is below it however deep, --exclude-account is left out, and what is excluded in vain is said."""
+    fleet = fleet_of(closed_accounts=())
+    async with simulator(fleet=fleet) as server:
+
+        async def read(dest, **more):
+            options = settings(server.url, account_role=ROLE, organization=True, **more)
+            result = await lexport.snapshot(tmp_path / dest, options)
+            return [scope.account_id for scope in result.manifest.scopes], result.notes
+
+        prod, root = await organization_of(server.url)
+        below, _ = await read("prod", organizational_units=(prod,))
+        all_of_it, _ = await read("root", organizational_units=(root, prod))
+        but, notes = await read("but", exclude_accounts=(ACCOUNTS[1], "999999999999"))
+        with pytest.raises(SettingsError, match="not in this organization"):
+            await read("none", organizational_units=("ou-none-11111111",))
+        with pytest.raises(SettingsError, match="no account is left"):
+            await read("empty", exclude_accounts=ACCOUNTS)
+
+    assert [ACCOUNTS[2], ACCOUNTS[4]] == below
+    assert list(ACCOUNTS) == all_of_it
+    assert [ACCOUNTS[0], *ACCOUNTS[2:]] == but
+    assert "--exclude-account names accounts that were not listed: 999999999999" in notes
+
+
+async def organization_of(url):
+    """The first unit and the root."""
+    options = {"endpoint_url": url, "aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    async with get_session().create_client("organizations", region_name="us-east-1", **options) as client:
+        root = (await client.list_roots())["Roots"][0]["Id"]
+        units = await client.list_organizational_units_for_parent(ParentId=root)
+    return units["OrganizationalUnits"][0]["Id"], root
+
+
+async def test_more_accounts_than_a_page(simulator, aws, settings, tmp_path):
+    """An organization of 45 accounts comes in three pages, and all of them are read side by side."""
+    accounts = tuple(str(int(HUB) + position) for position in range(45))
+    async with simulator(fleet=Fleet(FleetSpec(accounts=accounts, functions=1, versions=0))) as server:
+        result = await lexport.snapshot(tmp_path, settings(server.url, account_role=ROLE, organization=True))
+        pages = server.calls[HUB, "us-east-1", "ListAccounts"]
+
+    assert accounts == tuple(scope.account_id for scope in result.manifest.scopes)
+    assert pages == 3
+
+
+async def test_organization_that_may_not_be_listed(simulator, aws, settings, tmp_path):
+    """Where Organizations denies, the error says what to use, with exit code 5; where it is down, the code is 1."""
+    more = {"account_role": ROLE, "organization": True}
+    denied = Fault(operation="ListAccounts", kind="denied", times=1)
+    down = Fault(operation="ListAccounts", kind="error", status=500, times=None)
+    async with simulator(denied, down, fleet=fleet_of()) as server:
+        with pytest.raises(CredentialsError, match="iam-policy --for hub"):
+            await lexport.snapshot(tmp_path, settings(server.url, **more))
+        with pytest.raises(lexport.RunError, match="cannot be listed") as caught:
+            await lexport.snapshot(tmp_path, settings(server.url, **more))
+
+    assert caught.value.exit_code == 1
+
+
+# --- how they are entered ---------------------------------------------------------------------------------------------
+
+
+async def test_external_id(simulator, aws, settings, tmp_path):
+    """A role that wants an external id lets in who says it, and nobody else."""
+    fleet = fleet_of(external_id="the-id-we-agreed-on", closed_accounts=())
+    chosen = {"account_role": ROLE, "accounts": ACCOUNTS[1:3]}
+    async with simulator(fleet=fleet) as server:
+        with pytest.raises(CredentialsError, match="AssumeRole"):
+            await lexport.snapshot(tmp_path / "a", settings(server.url, **chosen))
+        result = await lexport.snapshot(
+            tmp_path / "b", settings(server.url, external_id="the-id-we-agreed-on", **chosen)
+        )
+
+    assert result.published
+    assert "the-id-we-agreed-on" not in json.dumps(result.manifest.options)
+
+
+@pytest.mark.parametrize(
+    ("role", "region", "said"),
+    [("arn:aws-cn:iam::{account_id}:role/r", "us-east-1", "partition aws-cn"), ("r", "cn-north-1", "partition aws-cn")],
+)
+async def test_another_partition(simulator, aws, settings, tmp_path, role, region, said):
+    """A role or a Region of another partition is refused before any account is entered."""
+    chosen = {"account_role": role, "accounts": ACCOUNTS[1:3], "regions": ("us-east-1", region)}
+    async with simulator(fleet=fleet_of()) as server:
+        with pytest.raises(SettingsError, match=said):
+            await lexport.snapshot(tmp_path, settings(server.url, **chosen))
+
+        assert assumed(server) == 0
+
+
+async def test_throttled_sts_is_asked_again(simulator, aws, settings, tmp_path):
+    """An AssumeRole that is throttled or fails is tried again; one that goes on failing is a gap, and no denial."""
+    chosen = {"account_role": ROLE, "accounts": ACCOUNTS[1:2], "regions": REGIONS[:2]}
+    passing = [
+        Fault(operation="AssumeRole", kind="error", status=400, code="Throttling"),
+        Fault(operation="AssumeRole", kind="reset"),
+    ]
+    async with simulator(*passing, fleet=fleet_of()) as server:
+        result = await lexport.snapshot(tmp_path / "a", settings(server.url, **chosen))
+        assert (assumed(server), result.published) == (3, True)
+        server.inject(Fault(operation="AssumeRole", kind="error", status=503, code="ServiceUnavailable", times=None))
+        with pytest.raises(IncompleteError) as caught:
+            await lexport.snapshot(tmp_path / "b", settings(server.url, **chosen))
+
+    lost = caught.value.result
+    assert [scope.status for scope in lost.manifest.scopes] == ["partial", "partial"]
+    assert [(kind.error_code, example.attempts) for kind, _, example in lost.failures] == [("ServiceUnavailable", 5)]
+
+
+async def test_regions_where_the_account_api_is_denied(simulator, aws, settings, look, fleet, tmp_path):
+    """Where account:ListRegions is denied EC2 is asked; where that is too, botocore's Regions are tried one by one."""
+    chosen = {"account_role": ROLE, "accounts": OPEN[1:3], "regions": ("all",)}
+    denied = [Fault(operation="ListRegions", account_id=OPEN[1], kind="denied", times=None)]
+    denied += [
+        Fault(operation=name, account_id=OPEN[2], kind="denied", times=None)
+        for name in ("ListRegions", "DescribeRegions")
+    ]
+    async with simulator(*denied, fleet=fleet) as server:
+        result = await lexport.snapshot(tmp_path, settings(server.url, **chosen))
+
+    found = scopes(look.read_rows(tmp_path))
+    assert result.published
+    for account in OPEN[1:3]:
+        assert found[account, OFF] == "unavailable"
+        assert {"complete"} == {found[account, region] for region in REGIONS}
+    assert any("every Region that botocore knows is tried" in note for note in result.notes)
+
+
+async def test_credentials_are_renewed_in_a_long_run(simulator, aws, settings, look, tmp_path):
+    """Roles whose credentials last two seconds read a fleet that takes longer, without a gap."""
+    fleet = fleet_of(closed_accounts=(), functions=24, versions=3)
+    chosen = {"account_role": ROLE, "accounts": ACCOUNTS[1:3], "regions": REGIONS[:2], "get_function_rate_per_s": 24.0}
+    async with simulator(fleet=fleet, credentials_ttl_s=2) as server:
+        result = await lexport.snapshot(tmp_path, settings(server.url, quota_share=1.0, **chosen))
+        asked = assumed(server)
+
+    assert result.published
+    assert result.duration_s > 3
+    assert 4 <= asked <= 2 * (2 + result.duration_s / 0.7)
+    expected = look.expected_rows(fleet, *(Scope(account_id=a, region=r) for a in ACCOUNTS[1:3] for r in REGIONS[:2]))
+    assert expected["functions"] == look.facts(look.read_rows(tmp_path)["functions"])
+
+
+async def test_expired_in_the_middle(simulator, aws, settings, tmp_path):
+    """Credentials that AWS calls expired before their time are renewed once for all who find out together."""
+    chosen = {"account_role": ROLE, "accounts": ACCOUNTS[1:2], "regions": REGIONS}
+    early = Fault(operation="GetFunction", kind="expired_token", times=1, after=5)
+    async with simulator(early, fleet=fleet_of()) as server:
+        result = await lexport.snapshot(tmp_path, settings(server.url, **chosen))
+
+        assert (result.published, assumed(server)) == (True, 2)
+
+
+async def test_role_that_is_taken_away(simulator, aws, settings, tmp_path):
+    """A role that cannot be assumed again ends its own account-regions with a gap; the others are read whole."""
+    fleet = fleet_of(closed_accounts=(), functions=12, versions=3)
+    chosen = {"account_role": ROLE, "accounts": ACCOUNTS[0:2], "regions": REGIONS[:2], "get_function_rate_per_s": 16.0}
+    gone = Fault(operation="AssumeRole", kind="denied", after=1, times=None)
+    async with simulator(gone, fleet=fleet, credentials_ttl_s=2) as server:
+        result = await lexport.snapshot(tmp_path, settings(server.url, allow_partial=True, quota_share=1.0, **chosen))
+
+    status = {(scope.account_id, scope.region): scope.status for scope in result.manifest.scopes}
+    assert {"complete"} == {status[ACCOUNTS[0], region] for region in REGIONS[:2]}
+    assert {"partial"} == {status[ACCOUNTS[1], region] for region in REGIONS[:2]}
+    assert any("AssumeRole" in example.message for _, _, example in result.failures)
+
+
+async def test_no_secret_is_told(simulator, aws, settings, caplog, tmp_path):
+    """Keys and tokens of assumed roles stand in no log, note, error or manifest, at DEBUG and with faults too."""
+    caplog.set_level(logging.DEBUG)
+    faults = [
+        Fault(operation="GetFunction", kind="denied", account_id=ACCOUNTS[1]),
+        Fault(operation="ListRegions", kind="html"),
+    ]
+    async with simulator(*faults, fleet=fleet_of()) as server:
+        result = await lexport.snapshot(
+            tmp_path, settings(server.url, account_role=ROLE, organization=True, regions=("all",), allow_partial=True)
+        )
+        issued = [identity for identity in server._keys._identities.values() if identity.token]
+
+    said = (
+        caplog.text
+        + repr(result)
+        + "".join(path.read_bytes().decode(errors="replace") for path in tmp_path.rglob("*") if path.is_file())
+    )
+    assert len(issued) == 3
+    assert [secret for identity in issued for secret in (identity.secret, identity.token) if secret in said] == []
+
+
+async def test_policies_are_what_a_run_calls(simulator, run_lexport, flags, tmp_path):
+    """With sessions narrowed to the policy for accounts every call passes; the hub calls what its policy has."""
+    more = ("--region", "all", "--organization", "--account-role", ROLE)
+    async with simulator(fleet=fleet_of(closed_accounts=(), regions=REGIONS)) as aws:
+        _, root = await organization_of(aws.url)
+        aws.calls.clear()
+        for dest, unit in (("all", ()), ("unit", ("--ou", root))):
+            done = await run_lexport("snapshot", tmp_path / dest, *flags(aws.url, *more, *unit))
+
+            assert done.code == 0, done.err
+        called = {(account, operation) for account, _, operation in aws.calls}
+    printed = await run_lexport("iam-policy", "--for", "hub", "--account-role", ROLE)
+    wrong = [await run_lexport("iam-policy", "--for", "hub"), await run_lexport("iam-policy", "--account-role", ROLE)]
+
+    enter, organization = json.loads(printed.out)["Statement"]
+    assert (enter["Action"], enter["Resource"]) == ("sts:AssumeRole", f"arn:aws:iam::*:role/{ROLE}")
+    hub = {operation for account, operation in called if account == HUB}
+    others = {operation for account, operation in called if account != HUB}
+    assert hub - others - {"AssumeRole", "GetCallerIdentity"} == {
+        action.removeprefix("organizations:") for action in organization["Action"]
+    }
+    assert [done.code for done in wrong] == [2, 2]
+
+
+# --- side by side -----------------------------------------------------------------------------------------------------
+
+
+def walls(result, look, dest):
+    """How long each account-region took."""
+    rows = look.read_rows(dest)["scopes"]
+    return {(row["account_id"], row["region"]): (row["ended_at"] - row["started_at"]).total_seconds() for row in rows}
+
+
+@pytest.mark.parametrize("broken", ["slow", "hang", "throttle", "error"])
+async def test_faults_slow_nobody_else(simulator, aws, settings, look, tmp_path, broken):
+    """While some account-regions are slow, hang, throttle or fail, each healthy one ends in the time it takes alone."""
+    fleet = fleet_of(closed_accounts=(), functions=12, versions=3, regions=None)
+    rates = {"get_function_rate_per_s": 30.0, "list_rate_per_s": 12.0, "quota_share": 1.0}
+    regions = (*REGIONS, "eu-north-1")
+    sick = {(ACCOUNTS[1], REGIONS[0]), (ACCOUNTS[2], REGIONS[1])}
+    minimum_s = 12 * 4 / 30
+
+    def faults():
+        for account, region in sick:
+            yield Fault(
+                operation=None, kind=broken, account_id=account, region=region, times=None, after=4, delay_s=1.0
+            )
+
+    async with simulator(fleet=fleet) as server:
+        alone = settings(server.url, regions=REGIONS[:1], **rates)
+        await lexport.snapshot(tmp_path / "alone", alone)
+        (alone_s,) = walls(None, look, tmp_path / "alone").values()
+    async with simulator(*faults(), fleet=fleet) as server:
+        options = settings(
+            server.url, account_role=ROLE, organization=True, regions=regions, allow_partial=True, **rates
+        )
+        healthy = {(account, region) for account in ACCOUNTS for region in regions} - sick
+        seen = {}
+
+        async def watch(progress):
+            started = asyncio.get_running_loop().time()
+            while not healthy <= seen.keys():
+                await asyncio.sleep(0.02)
+                for target in progress.targets:
+                    if target.is_done:
+                        key = target.scope.account_id, target.scope.region
+                        seen.setdefault(key, asyncio.get_running_loop().time() - started)
+            done.set()
+
+        done = asyncio.Event()
+        run = asyncio.create_task(lexport.snapshot(tmp_path / "all", options, report=watch))
+        await done.wait()
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+
+    assert minimum_s * 0.7 < alone_s
+    assert max(seen[key] for key in healthy) < alone_s * 1.05 + 1.0
+
+
+@pytest.mark.parametrize("operation", ["AssumeRole", "ListRegions"])
+async def test_entering_holds_nobody_back(simulator, aws, settings, tmp_path, operation):
+    """While one account hangs as it is entered, the others are read to their end."""
+    fleet = fleet_of(closed_accounts=())
+    hanging = {"account_id": ACCOUNTS[1]} if operation == "ListRegions" else {}
+    async with simulator(Fault(operation=operation, kind="hang", **hanging), fleet=fleet) as server:
+        options = settings(server.url, account_role=ROLE, organization=True, regions=("all",))
+        waiting = asyncio.Event()
+
+        async def watch(progress):
+            # Counters are all there is to see.
+            while progress.accounts_left != 1 or not all(t.is_done for t in progress.targets):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            assert len({target.scope.account_id for target in progress.targets}) == 4
+            waiting.set()
+
+        run = asyncio.create_task(lexport.snapshot(tmp_path, options, report=watch))
+        async with asyncio.timeout(8):
+            await waiting.wait()
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+
+
+async def test_each_account_region_has_its_own_quota(simulator, aws, settings, tmp_path):
+    """Twelve account-regions at strict quotas, scaled down, take hardly longer than one, with hardly a throttle."""
+    fleet = fleet_of(closed_accounts=(), functions=16, versions=3, regions=None)
+    rates = {QuotaClass.GET_FUNCTION: 25.0, QuotaClass.LIST: 10.0}
+    options = {"get_function_rate_per_s": 25.0, "list_rate_per_s": 10.0}
+    async with simulator(fleet=fleet, quotas=True, rates=rates) as server:
+        result = await lexport.snapshot(
+            tmp_path, settings(server.url, account_role=ROLE, accounts=ACCOUNTS[1:], regions=REGIONS, **options)
+        )
+
+    calls, throttles = (
+        sum(getattr(scope, name) for scope in result.manifest.scopes) for name in ("get_function_calls", "throttles")
+    )
+    assert result.published
+    assert {64} == {scope.versions for scope in result.manifest.scopes}
+    assert throttles < 0.1 * calls
+    assert result.duration_s < 64 / 20 + 4
+
+
+# --- moto -------------------------------------------------------------------------------------------------------------
+
+
+def package():
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("app.py", "")
+    return packed.getvalue()
+
+
+@asynccontextmanager
+async def client(url, service, keys=None, region="eu-west-1"):
+    given = keys or {"AccessKeyId": "testing", "SecretAccessKey": "testing", "SessionToken": None}
+    async with get_session().create_client(
+        service,
+        region_name=region,
+        endpoint_url=url,
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+    ) as made:
+        yield made
+
+
+async def fill(url):
+    """An organization in moto: a unit within a unit, an account in each and in the root, a function in each account."""
+    accounts = {}
+    async with client(url, "organizations") as organizations:
+        await organizations.create_organization(FeatureSet="ALL")
+        root = (await organizations.list_roots())["Roots"][0]["Id"]
+        outer = (await organizations.create_organizational_unit(ParentId=root, Name="outer"))["OrganizationalUnit"][
+            "Id"
+        ]
+        inner = (await organizations.create_organizational_unit(ParentId=outer, Name="inner"))["OrganizationalUnit"][
+            "Id"
+        ]
+        for name, unit in (("root", root), ("outer", outer), ("inner", inner)):
+            made = await organizations.create_account(Email=f"{name}@example.com", AccountName=name)
+            account = made["CreateAccountStatus"]["AccountId"]
+            if unit != root:
+                await organizations.move_account(AccountId=account, SourceParentId=root, DestinationParentId=unit)
+            accounts[name] = account
+    for name, account in accounts.items():
+        async with client(url, "sts") as sts:
+            keys = (await sts.assume_role(RoleArn=f"arn:aws:iam::{account}:role/x", RoleSessionName="fill"))[
+                "Credentials"
+            ]
+        async with client(url, "iam", keys) as iam:
+            role = (await iam.create_role(RoleName="runner", AssumeRolePolicyDocument="{}"))["Role"]["Arn"]
+        async with client(url, "lambda", keys) as functions:
+            await functions.create_function(
+                FunctionName=f"f-{name}",
+                Runtime="python3.13",
+                Handler="app.handler",
+                Role=role,
+                Code={"ZipFile": package()},
+                Publish=True,
+            )
+    return accounts, outer
+
+
+async def test_moto(moto, aws, settings, look, tmp_path):
+    """Against moto too: an organization is listed, units however deep, and each account's functions are its own."""
+    accounts, outer = await fill(moto)
+    more = {"account_role": ROLE, "regions": ("eu-west-1",)}
+    await lexport.snapshot(tmp_path / "all", settings(moto, organization=True, **more))
+    await lexport.snapshot(tmp_path / "below", settings(moto, organization=True, organizational_units=(outer,), **more))
+    await lexport.snapshot(tmp_path / "listed", settings(moto, accounts=(accounts["root"],), **more))
+
+    def owners(dest):
+        rows = look.read_rows(tmp_path / dest)
+        assert {"complete"} == {row["status"] for row in rows["scopes"]}
+        return {(row["account_id"], row["function_name"]) for row in rows["functions"]}
+
+    expected = {(account, f"f-{name}") for name, account in accounts.items()}
+    assert expected == owners("all")
+    assert {pair for pair in expected if pair[1] != "f-root"} == owners("below")
+    assert {(accounts["root"], "f-root")} == owners("listed")

@@ -1,0 +1,83 @@
+"""A plan says what the snapshot after it does."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import lexport
+from lexport.model import QuotaClass, Scope
+from lexport.planning import minimum_s
+from lexport.simulator import Change, Fault, Fleet, FleetSpec
+
+SCOPE = Scope(account_id="111122223333", region="us-east-1")
+RATES = {QuotaClass.GET_FUNCTION: 100.0, QuotaClass.LIST: 15.0}
+
+
+@pytest.mark.parametrize(
+    ("functions", "versions", "pages", "expected"),
+    [
+        (1_000, 11_000, 220, 110.0),  # GetFunction-bound
+        (10_000, 10_000, 200, 680.0),  # ListAliases is the long pole
+        (500, 2_000, 40, 36.0),
+    ],
+)
+def test_the_minimum_is_the_formula(functions, versions, pages, expected):
+    """max((L + Al) / 15, F(1 + V) / 100, L * t_list), as AWS's two quotas give it."""
+    planned = minimum_s(
+        get_function_calls=versions, list_calls=pages + functions, pages=pages, page_s=0.1, rates_per_s=RATES
+    )
+
+    assert planned == expected
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio
+async def test_a_plan_is_what_the_snapshot_then_calls(aws, simulator, settings, tmp_path):
+    """The plan's calls by class equal those of the run, full and incremental; planning itself fetches nothing."""
+    fleet = Fleet(FleetSpec(functions=60, versions=3))
+    names = list(fleet.names(SCOPE))
+    async with simulator(fleet=fleet) as server:
+        full = await lexport.plan(settings=settings(server.url))
+        fetched = server.calls[(SCOPE.account_id, SCOPE.region, "GetFunction")]
+        taken = await lexport.snapshot(tmp_path, settings(server.url))
+        fleet.apply(Change(kind="publish_version", scope=SCOPE, function_name=names[0]))
+        fleet.apply(Change(kind="recreate_function", scope=SCOPE, function_name=names[1]))
+        nightly = await lexport.plan(tmp_path, settings(server.url))
+        night = await lexport.snapshot(tmp_path, settings(server.url, incremental=True))
+
+    (scope,), (done,) = full.scopes, taken.manifest.scopes
+    assert fetched == 0
+    assert (scope.functions, scope.versions) == (done.functions, done.versions)
+    assert (scope.get_function_calls, scope.list_calls) == (done.get_function_calls, done.list_calls)
+    assert nightly.scopes[0].incremental_get_function_calls == night.manifest.scopes[0].get_function_calls
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio
+async def test_the_command_prints_each_scope_and_the_total(run_lexport, simulator, flags):
+    """Two Regions are two rows and a total whose time is that of the longest, not the sum."""
+    async with simulator(functions=4, versions=1) as server:
+        done = await run_lexport(
+            "plan", *flags(server.url, "--region", "us-east-1", "--region", "eu-west-1"), "--output", "json"
+        )
+
+    rows = json.loads(done.out)
+    assert (done.code, [row["account_id"] for row in rows]) == (0, ["111122223333", "111122223333", "total"])
+    assert rows[2]["get_function_calls"] == sum(row["get_function_calls"] for row in rows[:2])
+    assert rows[2]["minimum_s"] == max(row["minimum_s"] for row in rows[:2])
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio
+async def test_a_plan_that_misses_something_says_so(run_lexport, simulator, flags, tmp_path):
+    """A Region that may not be listed is named on standard error, with exit code 1; a DEST without snapshots is 2."""
+    async with simulator(functions=4, versions=1) as server:
+        server.inject(Fault(operation="ListFunctions", kind="denied", region="eu-west-1", times=None))
+        denied = await run_lexport("plan", *flags(server.url, "--region", "us-east-1", "--region", "eu-west-1"))
+        empty = await run_lexport("plan", tmp_path, *flags(server.url))
+
+    assert denied.code == 1
+    assert "missing from this plan: 111122223333 eu-west-1" in denied.err
+    assert (empty.code, empty.err) == (2, f"lexport: DEST {tmp_path} holds no snapshot to build on\n")

@@ -1,0 +1,96 @@
+"""Listing an organization: pages may be empty, states have two names, units nest; part of a list is never all of it."""
+
+import pytest
+
+from lexport.aws import question
+from lexport.aws.organizations import Member, list_members
+from lexport.errors import NetworkError, RunError
+
+pytestmark = pytest.mark.asyncio
+
+
+class Stub:
+    """A session that answers by operation and parent, in turn; exceptions are raised."""
+
+    profile = None
+
+    def __init__(self, **answers):
+        self.answers = {name: list(pages) for name, pages in answers.items()}
+        self.asked = []
+
+    async def credentials(self):
+        return "hub"
+
+    async def ask(self, service, region, operation, *, once, **arguments):
+        assert (service, once) == ("organizations", True)
+        self.asked.append((operation, arguments))
+        key = "_".join((operation, *([arguments["ParentId"]] if "ParentId" in arguments else [])))
+        answer = self.answers[key].pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def accounts(*ids, token=None, **more):
+    page = {"Accounts": [{"Id": account, "State": "ACTIVE"} | more for account in ids]}
+    return page | ({"NextToken": token} if token else {})
+
+
+async def test_empty_pages_do_not_end_the_list():
+    """An empty page with a token goes on; at most 20 are asked for at once."""
+    stub = Stub(list_accounts=[accounts(token="a"), accounts("1", token="b"), accounts(token="c"), accounts("2")])
+    found = await list_members(stub, "us-east-1", ())
+
+    assert found == (Member(account_id="1", state="ACTIVE"), Member(account_id="2", state="ACTIVE"))
+    assert [arguments.get("NextToken") for _, arguments in stub.asked] == [None, "a", "b", "c"]
+    assert {arguments["MaxResults"] for _, arguments in stub.asked} == {20}
+
+
+async def test_state_before_status():
+    """`State` tells whether an account is active; `Status` where there is no `State`."""
+    page = {
+        "Accounts": [
+            {"Id": "1", "State": "PENDING_CLOSURE", "Status": "ACTIVE"},
+            {"Id": "2", "Status": "SUSPENDED"},
+            {"Id": "3"},
+        ]
+    }
+    found = await list_members(Stub(list_accounts=[page]), "us-east-1", ())
+
+    assert [member.state for member in found] == ["PENDING_CLOSURE", "SUSPENDED", "unknown"]
+
+
+async def test_units_within_units():
+    """Every unit below is walked once, each account is listed once, even where the units given overlap."""
+    units = "list_organizational_units_for_parent"
+    stub = Stub(
+        list_accounts_for_parent_a=[accounts("1")],
+        list_accounts_for_parent_b=[accounts("2")],
+        list_accounts_for_parent_c=[accounts("3", token="x"), accounts("4")],
+        **{
+            f"{units}_a": [
+                {"OrganizationalUnits": [{"Id": "b"}], "NextToken": "y"},
+                {"OrganizationalUnits": [{"Id": "c"}]},
+            ],
+            f"{units}_b": [{"OrganizationalUnits": []}],
+            f"{units}_c": [{"OrganizationalUnits": []}],
+        },
+    )
+    found = await list_members(stub, "us-east-1", ("a", "b"))
+
+    assert [member.account_id for member in found] == ["1", "2", "3", "4"]
+
+
+async def test_token_that_comes_again():
+    """A listing that repeats itself ends the run instead of going on for ever."""
+    stub = Stub(list_accounts=[accounts("1", token="a"), accounts("2", token="a"), accounts("3", token="a")])
+    with pytest.raises(RunError, match="repeats itself"):
+        await list_members(stub, "us-east-1", ())
+
+
+async def test_page_that_is_lost(monkeypatch):
+    """A page that cannot be had after all attempts ends the run: part of a list would pass for all of it."""
+    monkeypatch.setattr(question, "FIRST_BACKOFF_S", 0.0)
+    lost = [NetworkError("no way", code="timeout")] * question.ATTEMPTS
+    with pytest.raises(RunError, match="cannot be listed: no way"):
+        await list_members(Stub(list_accounts=[accounts("1", token="a"), *lost]), "us-east-1", ())

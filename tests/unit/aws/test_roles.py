@@ -1,0 +1,228 @@
+"""Assumed roles: renewed before their end and when AWS says so, once for all who wait; nothing secret is shown."""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import anyio
+import pytest
+
+from lexport.aws import question, roles
+from lexport.aws.policy import LONGEST_SESSION_POLICY, hub_policy, session_policy
+from lexport.aws.roles import AssumedRole, Role
+from lexport.aws.session import open_session
+from lexport.errors import AccessDeniedError, CredentialsError, ThrottledError
+from lexport.simulator import Fault, Fleet, FleetSpec, open_simulator
+
+pytestmark = pytest.mark.asyncio
+
+HUB, OTHER = "111122223333", "111122223334"
+POLICY = session_policy("aws", OTHER, aliases=True, all_regions=True)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch, aws):
+    """The environment of the tests; what is retried is retried at once."""
+    monkeypatch.setattr(question, "FIRST_BACKOFF_S", 0.0)
+
+
+@asynccontextmanager
+async def role_of(*faults, **more):
+    """A role that nobody has assumed yet, and the simulator that it is in."""
+    fleet = Fleet(FleetSpec(accounts=(HUB, OTHER), functions=1, versions=0))
+    arn = f"arn:aws:iam::{OTHER}:role/reader"
+    role = Role(account_id=OTHER, arn=arn, session_name="lexport-1", policy=POLICY, external_id="hush-hush")
+    async with (
+        open_simulator(fleet, faults=faults, quotas=False, **more) as server,
+        open_session(profile=None, endpoint_url=server.url) as session,
+    ):
+        fleet.spec = server._accounts._spec = FleetSpec(
+            accounts=(HUB, OTHER), functions=1, versions=0, external_id="hush-hush"
+        )
+        yield AssumedRole(session, role, region="us-east-1"), server
+
+
+def asked(server):
+    return server.calls[HUB, "us-east-1", "AssumeRole"]
+
+
+async def test_first_entry_and_fresh_credentials():
+    """A role is assumed once; while its credentials are fresh nobody asks STS, however many want them."""
+    async with role_of() as (role, server):
+        await role.enter()
+        found = []
+
+        async def want():
+            found.append(await role.credentials())
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(50):
+                tasks.start_soon(want)
+
+    assert asked(server) == 1
+    assert len(found) == 50
+    assert len({credentials.access_key for credentials in found}) == 1
+
+
+async def test_renewed_once_before_the_end():
+    """Credentials that end soon are renewed by one of those who want them; meanwhile the others go on with them."""
+    async with role_of() as (role, server):
+        await role.enter()
+        old = await role.credentials()
+        role._renew_at_s = anyio.current_time()
+        found = []
+
+        async def want():
+            found.append(await role.credentials())
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(50):
+                tasks.start_soon(want)
+        new = await role.credentials()
+
+    assert asked(server) == 2
+    assert new != old
+    assert {credentials.access_key for credentials in found} == {old.access_key, new.access_key}
+
+
+async def test_renewed_once_when_aws_says_so():
+    """All who were told that their credentials expired get the same newer ones, for one question to STS."""
+    async with role_of() as (role, server):
+        await role.enter()
+        stale = await role.credentials()
+        found = []
+
+        async def renew():
+            found.append(await role.renew(stale))
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(50):
+                tasks.start_soon(renew)
+
+    assert asked(server) == 2
+    assert len(found) == 50
+    assert (
+        {credentials.access_key for credentials in found}
+        == {(await role.credentials()).access_key}
+        != {stale.access_key}
+    )
+
+
+async def test_margin_before_the_end():
+    """Of an hour ten minutes are left when it is renewed, of a short life a quarter."""
+    for ttl_s, left_s in ((None, 600), (900, 225)):
+        async with role_of(credentials_ttl_s=ttl_s) as (role, _):
+            await role.enter()
+
+            assert role._ends_at_s - role._renew_at_s == pytest.approx(left_s, abs=1)
+
+
+async def test_clock_that_is_wrong():
+    """Where this machine's clock is behind, credentials are not believed to last longer than was asked for."""
+    ends_at = datetime.now(UTC) + timedelta(hours=5)
+    session = _Answers({"AccessKeyId": "A", "SecretAccessKey": "s", "SessionToken": "t", "Expiration": ends_at})
+    role = AssumedRole(session, Role(account_id=OTHER, arn="a", session_name="n", policy="{}"), region="us-east-1")
+    await role.enter()
+
+    assert role._ends_at_s <= anyio.current_time() + roles.LIFE_S
+
+
+async def test_trouble_before_the_end_costs_nothing():
+    """While STS is in trouble what is still good stays in use, and STS is not asked again at once."""
+    down = Fault(operation="AssumeRole", kind="throttle", times=None, after=1)
+    async with role_of(down) as (role, server):
+        await role.enter()
+        old = await role.credentials()
+        role._renew_at_s = anyio.current_time()
+        again = [await role.credentials() for _ in range(5)]
+
+    assert again == [old] * 5
+    assert asked(server) == 1 + question.ATTEMPTS
+
+
+async def test_lost_once_for_all():
+    """After the end a role that cannot be had is lost: everybody learns it, and STS is not asked for each of them."""
+    denied = Fault(operation="AssumeRole", kind="denied", times=None, after=1)
+    async with role_of(denied) as (role, server):
+        await role.enter()
+        stale = await role.credentials()
+        for _ in range(3):
+            with pytest.raises(CredentialsError, match=f"{OTHER}:role/reader"):
+                await role.renew(stale)
+
+    assert asked(server) == 2
+
+
+async def test_denied_and_throttled():
+    """A denial is told at once, a throttle after all attempts, each with AWS's code."""
+    async with role_of(Fault(operation="AssumeRole", kind="denied", times=None)) as (role, _):
+        with pytest.raises(AccessDeniedError) as caught:
+            await role.enter()
+    assert (caught.value.code, caught.value.http_status, caught.value.attempts) == ("AccessDenied", 403, 1)
+
+    async with role_of(Fault(operation="AssumeRole", kind="throttle", times=None)) as (role, server):
+        with pytest.raises(ThrottledError) as throttled:
+            await role.enter()
+    assert (throttled.value.attempts, asked(server)) == (question.ATTEMPTS, question.ATTEMPTS)
+
+
+async def test_hub_credentials_that_ran_out(monkeypatch):
+    """Where the caller's own credentials ran out they are renewed first, as a new chain finds them."""
+    async with role_of(Fault(operation="AssumeRole", kind="expired_token")) as (role, server):
+        fresh = server._keys.issue(HUB, f"arn:aws:iam::{HUB}:user/x", 3600)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", fresh.key_id)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", fresh.secret)
+        monkeypatch.setenv("AWS_SESSION_TOKEN", fresh.token)
+        await role.enter()
+
+        assert asked(server) == 2
+        assert (await role._session.credentials()).access_key == fresh.key_id
+
+
+async def test_nothing_secret_is_shown(caplog):
+    """Neither repr nor logs at DEBUG nor errors hold a key, a token or the external id."""
+    caplog.set_level(logging.DEBUG)
+    for name in ("botocore", "aiobotocore", "botocore.auth"):
+        logging.getLogger(name).setLevel(logging.DEBUG)
+    async with role_of(Fault(operation="AssumeRole", kind="denied", times=None, after=1)) as (role, server):
+        await role.enter()
+        credentials = await role.credentials()
+        with pytest.raises(CredentialsError) as caught:
+            await role.renew(credentials)
+        issued = [identity for identity in server._keys._identities.values() if identity.token]
+
+    said = " ".join((repr(role), repr(role.role), repr(credentials), repr(caught.value), caplog.text))
+    assert [secret for identity in issued for secret in (identity.secret, identity.token) if secret in said] == []
+    assert len(issued) == 1
+    assert "hush-hush" not in said
+
+
+async def test_session_policy():
+    """It fits STS's limit, names this account and the calls of the run only, and leaves decryption to the role."""
+    longest = session_policy("aws-us-gov", OTHER, aliases=True, all_regions=True)
+    narrow = json.loads(session_policy("aws-cn", OTHER, aliases=False, all_regions=False))
+    actions = {statement["Sid"]: statement["Action"] for statement in narrow["Statement"]}
+
+    assert len(longest) < LONGEST_SESSION_POLICY
+    assert set(actions) == {"List", "Read", "Values"}
+    assert "lambda:ListAliases" not in actions["Read"]
+    assert narrow["Statement"][1]["Resource"] == f"arn:aws-cn:lambda:*:{OTHER}:function:*"
+    assert hub_policy("arn:aws:iam::*:role/r")["Statement"][0]["Resource"] == "arn:aws:iam::*:role/r"
+
+
+class _Answers:
+    """A session that STS answers with these credentials."""
+
+    profile = None
+
+    def __init__(self, credentials):
+        self._credentials = credentials
+
+    async def credentials(self):
+        return "hub"
+
+    async def ask(self, *_, **__):
+        return {"Credentials": self._credentials}
