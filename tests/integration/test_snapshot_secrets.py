@@ -29,6 +29,7 @@ logging.basicConfig(level=logging.DEBUG)
 for name in ("botocore", "aiobotocore", "aiohttp", "asyncio", "botocore.endpoint", "botocore.parsers"):
     logging.getLogger(name).setLevel(logging.DEBUG)
 from lexport.cli.main import main
+logging.getLogger("lexport").debug("loud")
 sys.argv[0] = "lexport"
 main()
 """
@@ -160,7 +161,7 @@ async def test_command(simulator, environment, flags, assumed, fleet, tmp_path):
             said += done.stdout.decode() + done.stderr.decode()
 
     canaries = (VALUE, LINK, key, HASH_KEY.decode(), *secrets)
-    assert "DEBUG:" in said
+    assert "DEBUG:lexport:loud" in said
     assert [canary for canary in canaries if canary in said] == []
     for dest in ("whole", "failed"):
         assert set() == found(canaries, tmp_path / dest)

@@ -17,6 +17,7 @@ from anyio import CancelScope, sleep
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import (
     BodyDecodeError,
+    BuilderError,
     DecodeError,
     DetailedPyreqwestError,
     PyreqwestError,
@@ -39,7 +40,7 @@ from lexport.aws.wire import (
     trouble,
     unwanted_encoding,
 )
-from lexport.errors import FetchError
+from lexport.errors import FetchError, SettingsError
 
 KEPT_IDLE_S = 15.0  # as aiohttp does: a connection that waited longer may be closed by the server just now
 DRAIN_S = 0.05
@@ -52,7 +53,7 @@ async def open_reqwest(ca_bundle: str | None, limits: Limits) -> AsyncIterator[S
     """Open the pool: one client for what is reached directly, one for each proxy."""
     proxies = Proxies()
     places = trusted_places(ca_bundle)
-    clients: dict[Proxy | None, Client] = {}
+    clients: dict[Proxy | None, Client] = {None: _client(None, places, limits)}  # trouble with CAs comes out here
     routes: dict[str, tuple[Client, Proxy | None]] = {}
 
     def route(origin: str) -> tuple[Client, Proxy | None]:
@@ -65,7 +66,8 @@ async def open_reqwest(ca_bundle: str | None, limits: Limits) -> AsyncIterator[S
 
     async def send(request: Request) -> Response:
         url = request.url
-        origin = url[: url.find("/", 8)] if url.find("/", 8) > 0 else url  # 8: behind https://
+        scheme, _, rest = url.partition("://")
+        origin = f"{scheme}://{rest.partition('/')[0].partition('?')[0]}"
         client, proxy = routes.get(origin) or route(origin)
         try:
             target = Url(url)
@@ -111,8 +113,16 @@ def _client(proxy: Proxy | None, places: dict[str, str], limits: Limits) -> Clie
     if proxy is not None:
         through = ProxyBuilder.all(proxy.url)
         builder = builder.proxy(through.custom_http_auth(proxy.authorization) if proxy.authorization else through)
-    with _environment(places):
-        return builder.build()
+    try:
+        with _environment(places):
+            return builder.build()
+    except BuilderError as error:
+        what = next(iter(places.values()), "of the system")
+        raise SettingsError(
+            f"the CA bundle {what} holds no certificate that TLS could trust; it comes from AWS_CA_BUNDLE, from"
+            " ca_bundle in the AWS config file, or from SSL_CERT_FILE and SSL_CERT_DIR",
+            option="AWS_CA_BUNDLE",
+        ) from error
 
 
 @contextmanager

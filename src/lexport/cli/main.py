@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -47,11 +48,18 @@ def _find(ctx: click.Context, name: str) -> click.Command:
     return command
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
+def run(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - one for each way to end
     """Run one command and return its exit code."""
     try:
-        code = cli.main(args=arguments, prog_name="lexport", standalone_mode=False)
+        # Not cli.main(): it would answer a closed pipe with exit code 1.
+        with cli.make_context("lexport", list(sys.argv[1:] if arguments is None else arguments)) as context:
+            code = cli.invoke(context)
         sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        _say(error.format_message())
+        return 2
+    except click.exceptions.Exit as done:
+        return done.exit_code
     except click.ClickException as error:
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "lexport"
         _say(f"{where}: {error.format_message()} (see {where} --help)")
@@ -76,5 +84,16 @@ def _say(line: str) -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line of this process."""
-    sys.exit(run())
+    """Run the command line of this process, and end the process with its exit code.
+
+    The interpreter is not torn down: all files are closed by then, and compiled libraries spoil an exit code or print
+    after the last line while it happens (pyreqwest 0.15's thread, duckdb 2.0's leak notices).
+    """
+    try:
+        code = run()
+    except SystemExit as end:  # a signal ended the run
+        code = end.code if isinstance(end.code, int) else 1
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # closed by whoever read it
+            stream.flush()
+    os._exit(code)

@@ -9,7 +9,6 @@ import os
 import socket
 import ssl
 import subprocess
-import sys
 import traceback
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -128,6 +127,16 @@ def certificate(tmp_path_factory):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(chain_file, key_file)
     return context, str(ca_file)
+
+
+@pytest.fixture
+def hashed_folder(certificate, tmp_path):
+    """The CA as OpenSSL finds it in a folder: under the hash of its name."""
+    _, ca_file = certificate
+    command = ["openssl", "x509", "-hash", "-noout", "-in", ca_file]
+    name_hash = subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
+    (tmp_path / f"{name_hash}.0").write_bytes(Path(ca_file).read_bytes())
+    return str(tmp_path)
 
 
 @pytest.mark.asyncio
@@ -384,14 +393,12 @@ async def test_tls_trusts_the_given_bundle_only(get, certificate):
 
 
 @pytest.mark.asyncio
-async def test_a_folder_of_hashed_files_is_trusted(get, certificate, tmp_path):
+async def test_a_folder_of_hashed_files_is_trusted(get, certificate, hashed_folder):
     """AWS_CA_BUNDLE may be a folder as OpenSSL keeps it; the environment is left as it was."""
-    tls, ca_file = certificate
-    hashed = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", ca_file], capture_output=True, check=True)
-    (tmp_path / f"{hashed.stdout.decode().strip()}.0").write_bytes(Path(ca_file).read_bytes())
+    tls, _ = certificate
     before = dict(os.environ)
     async with raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", tls=tls) as url:
-        response = await get(url, ca_bundle=str(tmp_path))
+        response = await get(url, ca_bundle=hashed_folder)
 
     assert response.body == b"{}"
     assert before == dict(os.environ)
@@ -606,30 +613,6 @@ def test_the_compiled_client_is_taken_when_it_is_there(monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_process_ends_well_after_the_last_answer():
-    """pyreqwest's thread is done with Python before the interpreter ends: every exit code is 0."""
-    script = """
-import asyncio
-from lexport.aws.transport import Request, open_transport
-
-async def answer(reader, writer):
-    await reader.readuntil(b"\\r\\n\\r\\n")
-    writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\n{}")
-    writer.close()
-
-async def main():
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        url = "http://127.0.0.1:%d/" % server.sockets[0].getsockname()[1]
-        async with open_transport(kind="reqwest", ca_bundle=None, connections=64) as send:
-            await asyncio.gather(*(send(Request(url, {})) for _ in range(64)))
-
-asyncio.run(main())
-"""
-    codes = [subprocess.run([sys.executable, "-c", script], check=False).returncode for _ in range(5)]
-
-    assert codes == [0] * 5
-
-
 def test_repr_shows_no_header_and_no_body():
     """Requests and answers may be logged by accident without harm."""
     shown = repr(Request("https://h/p?X-Amz-Signature=canary", {"Authorization": "canary"}))
