@@ -104,6 +104,12 @@ def aws(environment, monkeypatch) -> Iterator[pytest.MonkeyPatch]:
         logging.getLogger(name).setLevel(level)
 
 
+@pytest.fixture(scope="session")
+def lexport_path() -> str:
+    """Where the installed command is."""
+    return str(LEXPORT)
+
+
 # --- the command ----------------------------------------------------------------------------------------------------
 
 

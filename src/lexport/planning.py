@@ -21,7 +21,7 @@ from lexport.flow.carry import LastSnapshot, open_last
 from lexport.flow.discover import discover_functions
 from lexport.hashing import load_hash_key
 from lexport.model import FunctionRef, Priority, QuotaClass, Reply, Target
-from lexport.progress import Progress, Report, TargetProgress, report_nothing
+from lexport.progress import Progress, Report, TargetProgress, keep_reporting, report_nothing
 from lexport.quota.pacer import Pacer
 from lexport.quota.retry import ask
 from lexport.settings import SnapshotSettings
@@ -89,7 +89,7 @@ async def plan(
     planner = _Planner(options, None if dest is None else _open_store(Path(dest)), Progress())
     with one_error():
         async with create_task_group() as tasks:
-            tasks.start_soon(report, planner.progress)
+            tasks.start_soon(keep_reporting, report, planner.progress)
             await visit(
                 options,
                 planner,

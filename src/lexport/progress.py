@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -145,6 +146,12 @@ def describe_all(progress: Progress, rates: dict[Scope, float]) -> str:
         f" {sum(t.listed for t in targets):,} listed fetched, {sum(rates.values()):,.1f}/s,"
         f" {sum(t.throttles for t in targets):,} throttles"
     )
+
+
+async def keep_reporting(report: Report, progress: Progress) -> None:
+    """Report for as long as somebody looks: a closed terminal or pipe must not end the run."""
+    with suppress(OSError):
+        await report(progress)
 
 
 async def report_plainly(progress: Progress, out: TextIO | None = None) -> None:

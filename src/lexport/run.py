@@ -27,7 +27,7 @@ from lexport.flow.stage import Stage
 from lexport.hashing import KEY_VARIABLE, HashKey, ValueHasher, load_hash_key
 from lexport.manifest import Manifest
 from lexport.model import Failure, QuotaClass, Scope, ScopeStatus, Target
-from lexport.progress import Progress, Report, TargetProgress, report_nothing
+from lexport.progress import Progress, Report, TargetProgress, keep_reporting, report_nothing
 from lexport.quota.pacer import Pacer
 from lexport.quota.retry import ask
 from lexport.rows import Batch, Rows
@@ -92,7 +92,7 @@ async def snapshot(
     try:
         with one_error():
             async with create_task_group() as tasks:
-                tasks.start_soon(report, progress)
+                tasks.start_soon(keep_reporting, report, progress)
                 outcomes = await run.read()
                 progress.stage = "writing Parquet"
                 draft = await to_thread.run_sync(

@@ -80,7 +80,8 @@ def run(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - one f
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr)  # noqa: T201 - the one place that prints errors
+    with suppress(OSError):  # nobody reads it, and the exit code says it too
+        print(line, file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints errors
 
 
 def main() -> NoReturn:
