@@ -236,8 +236,8 @@ async def _account_of_first_arn(apis: Mapping[str, LambdaApi], selection: Select
                 return parts[4]
         reasons.append(f"{region}: no function")
     raise CredentialsError(
-        "STS does not say which account this is and no function's ARN does"
-        f" ({'; '.join(reasons[:3])}); allow sts:GetCallerIdentity or set AWS_ACCOUNT_ID"
+        f"the account is not known: {'; '.join(reasons[:3])}; and STS did not say either:"
+        " allow sts:GetCallerIdentity or set AWS_ACCOUNT_ID"
     )
 
 
