@@ -30,6 +30,7 @@ FLOORS = {
     "failures": 2,
     "pump": 2,
     "spool": 2,
+    "walk": 2,
     "progress": 2,
     "flow": 3,
     "dataset": 3,

@@ -23,7 +23,6 @@ from lexport.flow.carry import LastSnapshot
 from lexport.flow.discover import discover_aliases, discover_functions
 from lexport.flow.fetch import fetch_function
 from lexport.flow.flatten import (
-    Finding,
     Rules,
     alias_from_call,
     flatten_account_settings,
@@ -36,6 +35,7 @@ from lexport.progress import TargetProgress
 from lexport.pump import pump
 from lexport.rows import Batch, Rows
 from lexport.spool import NameSpool
+from lexport.walk import Finding
 
 BATCH_ITEMS = 512  # items flattened into lists before they go into Arrow: some 4 MB
 PAGES_AHEAD = 3  # pages of references listed ahead of the one being fetched: a second or two when listing must pause

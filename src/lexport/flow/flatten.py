@@ -6,13 +6,9 @@ Only ``Code.Location`` is dropped, and what would tell a secret is replaced and 
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
-from math import isfinite
 from typing import Any, cast
 
 import orjson
@@ -22,30 +18,9 @@ from lexport.columns import Type
 from lexport.documents import parse_document
 from lexport.errors import FlattenError
 from lexport.hashing import ValueHasher
-from lexport.links import has_signed_link, remove_signed_links
 from lexport.model import LATEST, EnvMode, FunctionRef, Reply, Scope
 from lexport.rows import ANSWER, Rows, staged_names
-
-_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_JSON_TYPES = {
-    str: "string",
-    bool: "boolean",
-    int: "number",
-    float: "number",
-    list: "array",
-    dict: "object",
-    type(None): "null",
-}
-_INT_BITS = {Type.INT32: 31, Type.INT64: 63}
-_EXACT_FLOAT = 2.0**63  # orjson reads integers beyond 64 bits as floats
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something about one answer that its rows cannot show: becomes a row of ``errors``, never a gap."""
-
-    code: str
-    message: str
+from lexport.walk import Finding, Handler, Inexact, Walk, join_path, make_plan, place_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,209 +36,10 @@ class Rules:
     keep_latest: bool = True
 
 
-class _Inexact(Exception):  # noqa: N818 - a signal, no error
-    """An integer too long for orjson must be kept as it was sent: read the body again, exactly."""
-
-
-# --- the plan: source paths of columns.py as a tree of keys ----------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Leaf:
-    """A scalar of the answer and the place of its column. Paths are joined here, once, and not for every answer."""
-
-    path: str
-    index: int
-    type: Type
-    is_text: bool
-
-
-_Handler = Callable[["_Walk", Any, str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Special:
-    """A path that is more than one scalar."""
-
-    path: str
-    handle: _Handler
-
-
-@dataclass(frozen=True, slots=True)
-class _Node:
-    """An object of the answer: what becomes of each of its keys."""
-
-    path: str
-    specs: dict[str, _Node | _Leaf | _Special] = field(default_factory=dict)
-
-
-def _plan(table: columns.Table, prefix: str, special: Mapping[str, _Handler]) -> _Node:
-    """Grow the tree of a table's scalar columns below ``prefix``; ``special`` paths have a handler of their own."""
-    root = _Node("")
-    places = {name: index for index, name in enumerate(staged_names(table))}
-    found: dict[str, _Leaf | _Special] = {}
-    for column in table.columns:
-        if column.source and column.source.startswith(prefix) and column.source.removesuffix("[0]") not in special:
-            path = column.source.removeprefix(prefix)
-            found[path] = _Leaf(path, places[column.name], column.type, column.type is Type.TEXT)
-    for source, handle in special.items():
-        path = source.removeprefix(prefix)
-        found[path] = _Special(path, handle)
-    for path, spec in found.items():
-        *parents, last = path.split(".")
-        node = root
-        for key in parents:
-            below = node.specs.setdefault(key, _Node(_join(node.path, key)))
-            assert isinstance(below, _Node)
-            node = below
-        node.specs[last] = spec
-    return root
-
-
-# --- one answer ------------------------------------------------------------------------------------------------------
-
-
-class _Walk:
-    """The state of one walk over one JSON object: the row it fills and what does not fit into it."""
-
-    __slots__ = ("children", "extra", "findings", "is_exact", "masks_values", "row", "where")
-
-    def __init__(self, width: int, *, masks_values: bool, is_exact: bool, where: str = "") -> None:
-        self.row: list[Any] = [None] * width
-        self.extra: dict[str, Any] = {}
-        self.findings: list[Finding] = []
-        self.children: dict[str, Any] = {}
-        self.masks_values = masks_values
-        self.is_exact = is_exact
-        self.where = where
-
-    def walk(self, node: _Node, value: dict[str, Any]) -> None:
-        """Take every key of an object to its place."""
-        row, specs = self.row, node.specs
-        for key, item in value.items():
-            if item is None:  # an explicit null equals absent
-                continue
-            spec: Any = specs.get(key)
-            kind = spec.__class__
-            if kind is _Leaf:
-                if not spec.is_text or item.__class__ is not str:
-                    row[spec.index] = self.scalar(item, spec.type, spec.path)
-                elif "=" in item or "%" in item or "\\" in item:  # no other text holds a link
-                    row[spec.index] = self.text(item, spec.path)
-                else:
-                    row[spec.index] = item
-            elif kind is _Special:
-                spec.handle(self, item, spec.path)
-            elif spec is None:
-                self.keep(_join(node.path, key), item)
-            elif item.__class__ is dict:
-                self.walk(spec, item)
-            else:
-                self.wrong(spec.path, "object", item)
-
-    def find(self, code: str, path: str, message: str) -> None:
-        """Say something about a path, which may hold a link itself."""
-        self.findings.append(Finding(code, f"{self.where}{remove_signed_links(path)}: {message}"))
-
-    def text(self, item: str, path: str) -> str:
-        """Return a text as it may be stored."""
-        if has_signed_link(item):
-            self.find("signed_link_removed", path, "held a signed link")
-            return remove_signed_links(item)
-        return item
-
-    def texts(self, items: list[str], path: str) -> list[str]:
-        """Return texts as they may be stored; all are looked at in one go, since hardly any holds a link."""
-        return [self.text(item, path) for item in items] if has_signed_link("\n".join(items)) else items
-
-    def scalar(self, item: Any, type_: Type, path: str) -> Any:
-        """Return a value of the column's type, or None after keeping the raw one."""
-        kind = item.__class__
-        if kind is int:
-            bits = _INT_BITS.get(type_)
-            if bits is not None and -(1 << bits) <= item < 1 << bits:
-                return item
-            if type_ is Type.DOUBLE and abs(item) <= 1 << 1000:
-                return float(item)
-        elif (kind is float and type_ is Type.DOUBLE and isfinite(item)) or (kind is bool and type_ is Type.BOOL):
-            return item
-        self.wrong(path, type_.value, item)
-        return None
-
-    def wrong(self, path: str, wanted: str, item: Any) -> None:
-        """Keep a value of the wrong type under its path, and say so without telling it."""
-        self.find("wrong_type", path, f"wanted {wanted}, got {_json_type(item)}")
-        self.keep(path, item)
-
-    def keep(self, path: str, item: Any) -> None:
-        """Keep a value that has no column."""
-        if self.masks_values and (path == _ENVIRONMENT or path.startswith(_BELOW_ENVIRONMENT)):
-            self.extra[path] = _outline(item)
-            return
-        try:
-            self.extra[path] = self.clean(item, path)
-        except RecursionError:
-            self.find("too_deep", path, "nested too deep to be kept")
-            self.extra[path] = _outline(item)
-
-    def clean(self, item: Any, path: str) -> Any:
-        """Copy a JSON value without its signed links, and without the variables where it holds an ``Environment``."""
-        kind = item.__class__
-        if kind is str:
-            return self.text(item, path)
-        if kind is dict:
-            cleaned: dict[str, Any] = {}
-            for key, value in item.items():
-                kept = _outline(value) if self.masks_values and key == "Environment" else self.clean(value, path)
-                cleaned[_free(self.text(key, path), cleaned)] = kept
-            return cleaned
-        if kind is list:
-            return [self.clean(value, path) for value in item]
-        if kind is float and not self.is_exact and abs(item) >= _EXACT_FLOAT:
-            raise _Inexact
-        return item
-
-    def extra_json(self) -> str | None:
-        """Write what has no column as stable JSON."""
-        if not self.extra:
-            return None
-        extra: dict[str, Any] = {}
-        for path, value in self.extra.items():
-            extra[_free(self.text(path, path), extra)] = value
-        try:
-            return orjson.dumps(extra, option=orjson.OPT_SORT_KEYS).decode()
-        except (orjson.JSONEncodeError, TypeError):  # nested too deep or a number too long for it
-            return json.dumps(extra, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-
-
-def _free(key: str, taken: Container[str]) -> str:
-    """Keep keys apart that are the same without their links."""
-    while key in taken:
-        key += "'"
-    return key
-
-
-def _join(path: str, key: str) -> str:
-    step = key if _PLAIN_KEY.fullmatch(key) else f"[{json.dumps(key, ensure_ascii=False)}]"
-    return step if not path else f"{path}.{step}"
-
-
-def _json_type(item: Any) -> str:
-    return _JSON_TYPES[item.__class__]
-
-
-def _outline(item: Any) -> dict[str, Any]:
-    return {"type": _json_type(item), "length": _length(item)}
-
-
-def _length(item: Any) -> int:
-    return len(item) if isinstance(item, str | list | dict) else len(json.dumps(item))
-
-
 # --- the paths that are more than one scalar -------------------------------------------------------------------------
 
 
-def _last_modified(walk: _Walk, item: Any, path: str) -> None:
+def _last_modified(walk: Walk, item: Any, path: str) -> None:
     if item.__class__ is not str:
         walk.wrong(path, "text", item)
         return
@@ -278,7 +54,7 @@ def _last_modified(walk: _Walk, item: Any, path: str) -> None:
             walk.find("wrong_type", path, "wanted an ISO 8601 instant, got other text")
 
 
-def _function_arn(walk: _Walk, item: Any, path: str) -> None:
+def _function_arn(walk: Walk, item: Any, path: str) -> None:
     if item.__class__ is not str:
         walk.wrong(path, "text", item)
         return
@@ -287,15 +63,15 @@ def _function_arn(walk: _Walk, item: Any, path: str) -> None:
     walk.row[_FUNCTION_ARN] = walk.text(item.rpartition(":")[0] if is_qualified else item, path)
 
 
-def _architectures(walk: _Walk, item: Any, path: str) -> None:
+def _architectures(walk: Walk, item: Any, path: str) -> None:
     if item.__class__ is list and len(item) == 1 and item[0].__class__ is str:
         walk.row[_ARCHITECTURE] = walk.text(item[0], path)
     elif item not in ([], [None]):
         walk.wrong(path, "array of one text", item)
 
 
-def _text_array(index: int) -> _Handler:
-    def handle(walk: _Walk, item: Any, path: str) -> None:
+def _text_array(index: int) -> Handler:
+    def handle(walk: Walk, item: Any, path: str) -> None:
         if item.__class__ is list and all(part.__class__ is str for part in item):
             walk.row[index] = orjson.dumps(walk.texts(item, path)).decode()
         else:
@@ -304,10 +80,10 @@ def _text_array(index: int) -> _Handler:
     return handle
 
 
-def _texts(name: str) -> _Handler:
+def _texts(name: str) -> Handler:
     """Collect the texts of an array as child rows."""
 
-    def handle(walk: _Walk, item: Any, path: str) -> None:
+    def handle(walk: Walk, item: Any, path: str) -> None:
         if item.__class__ is not list:
             walk.wrong(path, "array", item)
             return
@@ -321,19 +97,19 @@ def _texts(name: str) -> _Handler:
     return handle
 
 
-def _objects(table: columns.Table, prefix: str) -> _Handler:
+def _objects(table: columns.Table, prefix: str) -> Handler:
     """Collect the objects of an array as child rows with a position and an ``extra_json`` of their own."""
-    plan = _plan(table, prefix + ".", {})
-    width, position_at, extra_at = len(staged_names(table)), _place(table, "position"), _place(table, "extra_json")
+    plan = make_plan(table, prefix + ".", {})
+    width, position_at, extra_at = len(staged_names(table)), place_of(table, "position"), place_of(table, "extra_json")
 
-    def handle(walk: _Walk, item: Any, path: str) -> None:
+    def handle(walk: Walk, item: Any, path: str) -> None:
         if item.__class__ is not list:
             walk.wrong(path, "array", item)
             return
         kept = walk.children.setdefault(table.name, [])
         for position, part in enumerate(item):
             if part.__class__ is dict:
-                child = _Walk(width, masks_values=False, is_exact=walk.is_exact, where=f"{path}[{position}].")
+                child = Walk(width, masks_values=False, is_exact=walk.is_exact, where=f"{path}[{position}].")
                 child.walk(plan, part)
                 child.row[position_at] = position
                 child.row[extra_at] = child.extra_json()
@@ -345,10 +121,10 @@ def _objects(table: columns.Table, prefix: str) -> _Handler:
     return handle
 
 
-def _pairs(name: str) -> _Handler:
+def _pairs(name: str) -> Handler:
     """Collect the pairs of a map of texts as child rows."""
 
-    def handle(walk: _Walk, item: Any, path: str) -> None:
+    def handle(walk: Walk, item: Any, path: str) -> None:
         if item.__class__ is not dict:
             walk.wrong(path, "object", item)
             return
@@ -357,36 +133,29 @@ def _pairs(name: str) -> _Handler:
             if value.__class__ is str:
                 kept[key] = value
             elif value is not None:
-                walk.wrong(_join(path, key), "text", value)
+                walk.wrong(join_path(path, key), "text", value)
         walk.children[name] = (kept, path)
 
     return handle
 
 
-def _dropped(walk: _Walk, item: Any, path: str) -> None:
+def _dropped(walk: Walk, item: Any, path: str) -> None:
     """Code.Location: never stored, in any mode."""
 
 
-@cache
-def _place(table: columns.Table, name: str) -> int:
-    return staged_names(table).index(name)
-
-
-_LAST_MODIFIED = _place(columns.FUNCTIONS, "last_modified")
-_LAST_MODIFIED_AT = _place(columns.FUNCTIONS, "last_modified_at")
-_FUNCTION_ARN = _place(columns.FUNCTIONS, "function_arn")
-_ARCHITECTURE = _place(columns.FUNCTIONS, "architecture")
-_FUNCTION_NAME = _place(columns.FUNCTIONS, "function_name")
-_VERSION = _place(columns.FUNCTIONS, "version")
-_EXTRA_JSON = _place(columns.FUNCTIONS, "extra_json")
-_FETCHED_AT = _place(columns.FUNCTIONS, "fetched_at")
-_CARRIED_FORWARD = _place(columns.FUNCTIONS, "carried_forward")
-_ANSWER = _place(columns.FUNCTIONS, ANSWER)
+_LAST_MODIFIED = place_of(columns.FUNCTIONS, "last_modified")
+_LAST_MODIFIED_AT = place_of(columns.FUNCTIONS, "last_modified_at")
+_FUNCTION_ARN = place_of(columns.FUNCTIONS, "function_arn")
+_ARCHITECTURE = place_of(columns.FUNCTIONS, "architecture")
+_FUNCTION_NAME = place_of(columns.FUNCTIONS, "function_name")
+_VERSION = place_of(columns.FUNCTIONS, "version")
+_EXTRA_JSON = place_of(columns.FUNCTIONS, "extra_json")
+_FETCHED_AT = place_of(columns.FUNCTIONS, "fetched_at")
+_CARRIED_FORWARD = place_of(columns.FUNCTIONS, "carried_forward")
+_ANSWER = place_of(columns.FUNCTIONS, ANSWER)
 _WIDTH = len(staged_names(columns.FUNCTIONS))
-_ENVIRONMENT = "Configuration.Environment"
-_BELOW_ENVIRONMENT = (_ENVIRONMENT + ".", _ENVIRONMENT + "[")
 
-_FUNCTION_PLAN = _plan(
+_FUNCTION_PLAN = make_plan(
     columns.FUNCTIONS,
     "",
     {
@@ -394,10 +163,10 @@ _FUNCTION_PLAN = _plan(
         "Configuration.FunctionArn": _function_arn,
         "Configuration.Architectures": _architectures,
         "Configuration.ImageConfigResponse.ImageConfig.EntryPoint": _text_array(
-            _place(columns.FUNCTIONS, "image_config_entry_point")
+            place_of(columns.FUNCTIONS, "image_config_entry_point")
         ),
         "Configuration.ImageConfigResponse.ImageConfig.Command": _text_array(
-            _place(columns.FUNCTIONS, "image_config_command")
+            place_of(columns.FUNCTIONS, "image_config_command")
         ),
         "Configuration.VpcConfig.SubnetIds": _texts("subnets"),
         "Configuration.VpcConfig.SecurityGroupIds": _texts("security_groups"),
@@ -423,7 +192,7 @@ def flatten_function(
     """
     try:
         walk = _walk_function(reply.document, rules, is_exact=False)
-    except _Inexact:
+    except Inexact:
         walk = _walk_function(_read_exactly(reply.body), rules, is_exact=True)
     if reply.cleaned:
         walk.findings.append(Finding("cleaned_text", f"{reply.cleaned} characters that no table can hold replaced"))
@@ -447,13 +216,13 @@ def flatten_carried(
     exactly.
     """
     assert ref.listed is not None
-    walk = _Walk(_WIDTH, masks_values=rules.env != "values", is_exact=False)
+    walk = Walk(_WIDTH, masks_values=rules.env != "values", is_exact=False)
     try:
         walk.walk(_FUNCTION_PLAN, {"Configuration": ref.listed})
-    except _Inexact:
+    except Inexact:
         return None
     for name, value in older.items():
-        walk.row[_place(columns.FUNCTIONS, name)] = value
+        walk.row[place_of(columns.FUNCTIONS, name)] = value
     if older["extra_json"] is not None:
         kept, _ = parse_document(older["extra_json"].encode(), is_exact=True)
         walk.extra = {**kept, **walk.extra}
@@ -462,7 +231,7 @@ def flatten_carried(
     return walk.findings
 
 
-def _append(walk: _Walk, ref: FunctionRef, scope: Scope, *, rules: Rules, answer: str, rows: Rows) -> None:
+def _append(walk: Walk, ref: FunctionRef, scope: Scope, *, rules: Rules, answer: str, rows: Rows) -> None:
     """Complete the row of a walk and append it with its children."""
     row, children = walk.row, walk.children
     name = row[_FUNCTION_NAME] or ref.function_name
@@ -489,8 +258,8 @@ def _read_exactly(body: bytes) -> dict[str, Any]:
     return cast("dict[str, Any]", document)
 
 
-def _walk_function(document: dict[str, Any], rules: Rules, *, is_exact: bool) -> _Walk:
-    walk = _Walk(_WIDTH, masks_values=rules.env != "values", is_exact=is_exact)
+def _walk_function(document: dict[str, Any], rules: Rules, *, is_exact: bool) -> Walk:
+    walk = Walk(_WIDTH, masks_values=rules.env != "values", is_exact=is_exact)
     walk.walk(_FUNCTION_PLAN, document)
     return walk
 
@@ -499,7 +268,7 @@ def _repeat(times: int, *values: Any) -> list[list[Any]]:
     return [[value] * times for value in values]
 
 
-def _add_children(walk: _Walk, key: tuple[Any, ...], rules: Rules, answer: str, rows: Rows) -> None:
+def _add_children(walk: Walk, key: tuple[Any, ...], rules: Rules, answer: str, rows: Rows) -> None:
     """Append the child rows of one function version."""
     children = walk.children
     for table in (columns.SUBNETS, columns.SECURITY_GROUPS):
@@ -527,22 +296,22 @@ def _add_children(walk: _Walk, key: tuple[Any, ...], rules: Rules, answer: str, 
 
 # --- aliases and account settings ------------------------------------------------------------------------------------
 
-_ALIAS = _place(columns.ALIASES, "alias")
-_ALIAS_TARGET = _place(columns.ALIASES, "function_version")
+_ALIAS = place_of(columns.ALIASES, "alias")
+_ALIAS_TARGET = place_of(columns.ALIASES, "function_version")
 
 
-def _routing(walk: _Walk, item: Any, path: str) -> None:
+def _routing(walk: Walk, item: Any, path: str) -> None:
     if item.__class__ is not dict:
         walk.wrong(path, "object", item)
         return
     weights = walk.children.setdefault("weights", {})
     for version, weight in item.items():
-        value = None if weight is None else walk.scalar(weight, Type.DOUBLE, _join(path, version))
+        value = None if weight is None else walk.scalar(weight, Type.DOUBLE, join_path(path, version))
         if value is not None:
             weights[walk.text(version, path)] = value
 
 
-_ALIAS_PLAN = _plan(
+_ALIAS_PLAN = make_plan(
     columns.ALIASES,
     "Aliases[].",
     {
@@ -563,11 +332,11 @@ def flatten_alias(
     """
     if item.__class__ is not dict:
         raise FlattenError("an alias that is no object", code="invalid_item")
-    walk = _Walk(len(staged_names(columns.ALIASES)), masks_values=False, is_exact=not body)
+    walk = Walk(len(staged_names(columns.ALIASES)), masks_values=False, is_exact=not body)
     try:
         walk.walk(_ALIAS_PLAN, item)
         extra = walk.extra_json()
-    except _Inexact:
+    except Inexact:
         exact = next(
             other
             for other in _read_exactly(body)["Aliases"]
@@ -605,7 +374,7 @@ def alias_from_call(ref: FunctionRef, version: str, *, scope: Scope, answer: str
     )
 
 
-_SETTINGS_PLAN = _plan(columns.ACCOUNT_SETTINGS, "", {})
+_SETTINGS_PLAN = make_plan(columns.ACCOUNT_SETTINGS, "", {})
 
 
 def flatten_account_settings(reply: Reply, *, scope: Scope, rows: Rows) -> tuple[int | None, list[Finding]]:
@@ -614,9 +383,9 @@ def flatten_account_settings(reply: Reply, *, scope: Scope, rows: Rows) -> tuple
     Loses: what the columns do not name; it is about the account, not about its functions.
     Source: AWS Lambda API reference, GetAccountSettings.
     """
-    walk = _Walk(len(staged_names(columns.ACCOUNT_SETTINGS)), masks_values=False, is_exact=True)
+    walk = Walk(len(staged_names(columns.ACCOUNT_SETTINGS)), masks_values=False, is_exact=True)
     walk.walk(_SETTINGS_PLAN, reply.document)
     row = walk.row
     row[0], row[1], row[-1] = scope.account_id, scope.region, ""
     rows.append(columns.ACCOUNT_SETTINGS, *row)
-    return row[_place(columns.ACCOUNT_SETTINGS, "function_count")], walk.findings
+    return row[place_of(columns.ACCOUNT_SETTINGS, "function_count")], walk.findings
