@@ -26,6 +26,7 @@ FLOORS = {
     "store": 2,
     "quota": 2,
     "settings": 2,
+    "lists": 1,
     "hashing": 2,
     "failures": 2,
     "pump": 2,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
+
+E = TypeVar("E", bound=Exception)
 
 
 class LexportError(Exception):
@@ -150,3 +152,9 @@ class ListingError(TargetError):
 
 class ExpiredCredentialsError(TargetError):
     """The credentials ran out or were never valid here; renewing them did not help."""
+
+
+def first_of(group: BaseExceptionGroup[E]) -> E:
+    """Return the first error of a group, out of the groups within it: those of the tasks that it passed through."""
+    error = group.exceptions[0]
+    return first_of(error) if isinstance(error, BaseExceptionGroup) else error

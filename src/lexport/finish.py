@@ -17,7 +17,7 @@ from lexport.columns import Table
 from lexport.flow.parquet import WrittenFile, write_table
 from lexport.flow.stage import Runs, write_columns
 from lexport.manifest import FileEntry, Manifest, ScopeEntry
-from lexport.model import QuotaClass, Scope
+from lexport.model import Scope
 from lexport.quota.pacer import Pacer
 from lexport.rows import STAGED_TABLES
 from lexport.target import ScopeOutcome
@@ -118,7 +118,7 @@ def write_snapshot(
 
 def _scope_entry(outcome: ScopeOutcome, counts: Mapping[Table, _Counts], pacer: Pacer) -> ScopeEntry:
     scope = outcome.target.scope
-    get_function, listing = (pacer.reading(scope, quota_class) for quota_class in QuotaClass)
+    get_function, listing = pacer.readings(scope)
     return ScopeEntry(
         account_id=scope.account_id,
         region=scope.region,

@@ -131,14 +131,8 @@ class _Planner:
 
     def __init__(self, options: SnapshotSettings, store: LocalStore | None, progress: Progress) -> None:
         self.options, self.store, self.progress = options, store, progress
-        self.rates_per_s = {
-            QuotaClass.GET_FUNCTION: options.get_function_rate_per_s * options.quota_share,
-            QuotaClass.LIST: options.list_rate_per_s * options.quota_share,
-        }
-        self.pacer = Pacer(
-            {QuotaClass.GET_FUNCTION: options.get_function_rate_per_s, QuotaClass.LIST: options.list_rate_per_s},
-            options.quota_share,
-        )
+        self.rates_per_s = {name: rate * options.quota_share for name, rate in options.rates_per_s.items()}
+        self.pacer = Pacer(options.rates_per_s, options.quota_share)
         key = load_hash_key(options.hash_key_file) if store and options.env != "none" else None
         self.hash_key_id = key.key_id if key else None
         self.scopes: list[ScopePlan] = []
@@ -147,10 +141,7 @@ class _Planner:
     async def read_target(self, target: Target, api: LambdaApi) -> None:
         """List one target and plan it; what is lost on the way makes the plan too small, and is said."""
         scope, pacer, tally = target.scope, self.pacer, _Tally()
-        seen = TargetProgress(
-            scope=scope,
-            pace=lambda: (pacer.reading(scope, QuotaClass.GET_FUNCTION), pacer.reading(scope, QuotaClass.LIST)),
-        )
+        seen = TargetProgress(scope=scope, pace=partial(pacer.readings, scope))
         self.progress.targets.append(seen)
         last, why = None, None
         if self.store is not None:

@@ -22,16 +22,17 @@ from lexport.flow.accounts import read_accounts
 from lexport.flow.carry import LastSnapshot, open_last
 from lexport.flow.choose import read_selection
 from lexport.flow.flatten import Rules
-from lexport.flow.publish import commit, last_manifest, open_destination, open_staging, remove_staging
+from lexport.flow.publish import commit, open_destination, open_staging, remove_staging
 from lexport.flow.stage import Stage
 from lexport.hashing import KEY_VARIABLE, HashKey, ValueHasher, load_hash_key
 from lexport.manifest import Manifest
-from lexport.model import Failure, QuotaClass, Scope, ScopeStatus, Target
+from lexport.model import Failure, Scope, ScopeStatus, Target
 from lexport.progress import Progress, Report, TargetProgress, keep_reporting, report_nothing
 from lexport.quota.pacer import Pacer
 from lexport.quota.retry import ask
 from lexport.rows import Batch, Rows
 from lexport.settings import SnapshotSettings
+from lexport.store.commits import newest_first
 from lexport.store.local import LocalStore
 from lexport.target import ScopeOutcome, Shared, read_target
 from lexport.targets import GLOBAL, Account, Selection
@@ -155,11 +156,8 @@ class _Run:
         self.outcomes: list[ScopeOutcome] = []
         self.rows = Rows()
         self.failures = Failures(self.rows, _now)
-        self.stage = Stage(folder)
-        self.pacer = Pacer(
-            {QuotaClass.GET_FUNCTION: options.get_function_rate_per_s, QuotaClass.LIST: options.list_rate_per_s},
-            options.quota_share,
-        )
+        self.stage = Stage(folder, file_mode=store.file_mode)
+        self.pacer = Pacer(options.rates_per_s, options.quota_share)
         self.rules = Rules(
             env=options.env,
             hasher=ValueHasher(key) if key else None,
@@ -211,10 +209,7 @@ class _Run:
     async def read_target(self, target: Target, api: LambdaApi) -> None:
         """Read one target at its own pace."""
         scope, pacer = target.scope, self.pacer
-        seen = TargetProgress(
-            scope=scope,
-            pace=lambda: (pacer.reading(scope, QuotaClass.GET_FUNCTION), pacer.reading(scope, QuotaClass.LIST)),
-        )
+        seen = TargetProgress(scope=scope, pace=partial(pacer.readings, scope))
         self.progress.targets.append(seen)
         self.outcomes.append(await read_target(target, api, partial(ask, pacer, scope), self.shared, seen))
 
@@ -269,7 +264,7 @@ def _refuse_gaps(result: SnapshotResult, outcomes: list[ScopeOutcome], folder: P
 
 def _compare_key(key: HashKey | None, store: LocalStore, progress: Progress) -> None:
     """Say so when hashes of this snapshot cannot be compared with those of the last."""
-    last = last_manifest(store)
+    last = next(newest_first(store), None)
     if key and last and last.hash_key_id not in (None, key.key_id):
         progress.note(
             f"the hash key {key.key_id} is not the {last.hash_key_id} of the last snapshot, so value_hmac cannot be"

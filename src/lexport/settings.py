@@ -12,7 +12,7 @@ from typing import Any, get_args
 from lexport.aws.transport import TransportKind, choose_transport
 from lexport.errors import SettingsError
 from lexport.manifest import is_ulid
-from lexport.model import EnvMode, Qualifiers
+from lexport.model import EnvMode, Qualifiers, QuotaClass
 
 ALL_REGIONS = "all"
 GET_FUNCTION_RATE_PER_S = 100.0  # AWS's quota per account and Region. Source: Lambda quotas page, 2026
@@ -126,6 +126,11 @@ class SnapshotSettings:
         if self.external_id is not None:
             is_good = _EXTERNAL_ID.fullmatch(self.external_id) is not None
             _check(is_good, "--external-id", "is 2 to 1,224 letters, digits or any of _+=,.@:/-")
+
+    @property
+    def rates_per_s(self) -> dict[QuotaClass, float]:
+        """AWS's quotas by class, of which ``quota_share`` is used."""
+        return {QuotaClass.GET_FUNCTION: self.get_function_rate_per_s, QuotaClass.LIST: self.list_rate_per_s}
 
     @property
     def is_selection(self) -> bool:

@@ -17,7 +17,7 @@ from anyio import create_memory_object_stream, create_task_group, to_thread
 from anyio.streams.memory import MemoryObjectSendStream
 
 from lexport.aws.api import Ask, LambdaApi
-from lexport.errors import AccessDeniedError, ExpiredCredentialsError, FlattenError, ItemError
+from lexport.errors import AccessDeniedError, ExpiredCredentialsError, FlattenError, ItemError, first_of
 from lexport.failures import Failures
 from lexport.flow.carry import LastSnapshot
 from lexport.flow.discover import discover_aliases, discover_functions
@@ -92,7 +92,7 @@ async def read_target(
     try:
         await reader.read()
     except* ExpiredCredentialsError as group:
-        reader.give_up(_first(group))
+        reader.give_up(first_of(group))
     progress.is_listed = progress.is_done = True
     return ScopeOutcome(
         target=target,
@@ -107,11 +107,6 @@ async def read_target(
 def workers_for(rate_per_s: float) -> int:
     """Return how many calls to have in flight at a rate."""
     return min(MOST_WORKERS, max(2, math.ceil(rate_per_s * SLOW_CALL_S)))
-
-
-def _first(group: BaseExceptionGroup[ExpiredCredentialsError]) -> ExpiredCredentialsError:
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 @dataclass(slots=True, kw_only=True)

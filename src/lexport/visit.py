@@ -19,7 +19,7 @@ from lexport.aws.api import LambdaApi
 from lexport.aws.lanes import Lanes
 from lexport.aws.session import open_session
 from lexport.aws.transport import open_transport
-from lexport.errors import ItemError, RunError
+from lexport.errors import ItemError, RunError, first_of
 from lexport.model import Target
 from lexport.progress import Progress
 from lexport.settings import SnapshotSettings
@@ -132,10 +132,5 @@ def one_error() -> Iterator[None]:
         ours = group.subgroup(RunError)
         if ours is None:
             raise
-        error = _first(ours)
+        error = first_of(ours)
         raise error from error.__cause__
-
-
-def _first(group: BaseExceptionGroup[RunError]) -> RunError:
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 from lexport.errors import SettingsError
+from lexport.lists import read_lines
 
 _OPTION = "--accounts"
 _LENGTH = 12  # digits of an AWS account
@@ -24,14 +22,7 @@ def read_accounts(ids: tuple[str, ...], path: str | None) -> tuple[str, ...]:
     """
     found = dict.fromkeys(ids)
     if path is not None:
-        shown = "<stdin>" if path == "-" else path
-        try:
-            raw = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-            lines = raw.decode("utf-8-sig").splitlines()
-        except OSError as error:
-            raise SettingsError(f"{_OPTION} {shown}: {error.strerror}", option=_OPTION) from error
-        except UnicodeDecodeError as error:
-            raise SettingsError(f"{_OPTION} {shown}: is not UTF-8 text", option=_OPTION) from error
+        shown, lines = read_lines(path, option=_OPTION)
         for number, line in enumerate(lines, start=1):
             text = line.partition("#")[0].strip()
             if text and not (len(text) == _LENGTH and text.isascii() and text.isdigit()):

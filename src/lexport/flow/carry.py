@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lexport import columns
-from lexport.manifest import RUNS, Manifest, is_ulid
+from lexport.manifest import Manifest
 from lexport.model import FunctionRef, Scope
+from lexport.store.commits import newest_first
 from lexport.store.local import LocalStore
 
 CACHED_GROUPS = 8  # decoded row groups of 8,192 versions, some 5 MB each: listings are near the order of the table
@@ -48,22 +49,13 @@ _READ = (*columns.VERSION_KEY, *_TELLING, "fetched_at", "extra_json", *CARRIED)
 
 def last_of(store: LocalStore, scope: Scope, *, env: str, hash_key_id: str | None) -> Manifest | None:
     """Find the newest snapshot that read the whole fleet of a scope with the same environment mode and hash key."""
-    for commit in _newest_first(store):
+    for commit in newest_first(store):
         if commit.options.get("env") == env and commit.hash_key_id == hash_key_id:
             for entry in commit.scopes:
                 is_whole = entry.status == "complete" and entry.coverage == "fleet"
                 if is_whole and (entry.account_id, entry.region) == (scope.account_id, scope.region):
                     return commit
     return None
-
-
-def _newest_first(store: LocalStore) -> Iterator[Manifest]:
-    for name in reversed(store.names(RUNS)):
-        if is_ulid(name.removesuffix(".json")):
-            try:
-                yield Manifest.from_json(store.read(f"{RUNS}/{name}"))
-            except (OSError, ValueError):
-                continue  # a damaged commit is `status`'s to tell
 
 
 def open_last(

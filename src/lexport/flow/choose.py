@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import re
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from lexport.errors import SettingsError
+from lexport.lists import read_lines
 from lexport.model import LATEST, FunctionRef, Scope, Target
 
 _REGION = r"(?:eusc-)?[a-z]{2}(?:-gov|-iso[a-z]?)?-[a-z]+-\d"
@@ -48,22 +47,11 @@ def read_selection(functions: Iterable[str], functions_from: str | None) -> tupl
     """
     named = [_parse(text, "", where="--function", option="--function") for text in functions]
     if functions_from is not None:
-        named += _read_file(functions_from)
+        shown, lines = read_lines(functions_from, option="--functions-from")
+        named += _parse_lines(lines, shown)
         if not named:
             raise SettingsError(f"--functions-from {functions_from}: names no function", option="--functions-from")
     return tuple(dict.fromkeys(named))
-
-
-def _read_file(path: str) -> list[NamedFunction]:
-    shown = "<stdin>" if path == "-" else path
-    try:
-        raw = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-        text = raw.decode("utf-8-sig")
-    except OSError as error:
-        raise SettingsError(f"--functions-from {shown}: {error.strerror}", option="--functions-from") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"--functions-from {shown}: is not UTF-8 text", option="--functions-from") from error
-    return list(_parse_lines(text.splitlines(), shown))
 
 
 def _parse_lines(lines: list[str], shown: str) -> Iterator[NamedFunction]:

@@ -140,7 +140,7 @@ def _pairs(name: str) -> Handler:
 
 
 def _dropped(walk: Walk, item: Any, path: str) -> None:
-    """Code.Location: never stored, in any mode."""
+    """Never stored, in any mode."""
 
 
 _LAST_MODIFIED = place_of(columns.FUNCTIONS, "last_modified")
@@ -174,7 +174,7 @@ _FUNCTION_PLAN = make_plan(
         "Configuration.FileSystemConfigs": _objects(columns.FILE_SYSTEMS, "Configuration.FileSystemConfigs[]"),
         "Configuration.Environment.Variables": _pairs("env_vars"),
         "Tags": _pairs("tags"),
-        "Code.Location": _dropped,
+        **dict.fromkeys(columns.NEVER_STORED, _dropped),
     },
 )
 

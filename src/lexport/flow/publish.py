@@ -61,15 +61,6 @@ def open_staging(store: LocalStore, snapshot_id: str) -> Path:
     return store.make_folder(name)
 
 
-def last_manifest(store: LocalStore) -> Manifest | None:
-    """Read the newest commit, if there is one that can be read."""
-    names = [name for name in store.names(manifest.RUNS) if manifest.is_ulid(name.removesuffix(".json"))]
-    for name in reversed(names):
-        with suppress(OSError, ValueError):
-            return Manifest.from_json(store.read(f"{manifest.RUNS}/{name}"))
-    return None
-
-
 def commit(store: LocalStore, draft: Manifest, files: Mapping[str, Path]) -> Manifest:
     """Publish: place the files, create the commit, then the row in ``snapshots`` and the hint; return the commit.
 

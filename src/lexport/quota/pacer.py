@@ -67,6 +67,10 @@ class Pacer:
         line = self._line(scope, quota_class)
         return PaceReading(rate_per_s=line.bucket.rate_per_s, calls=line.bucket.sent, throttles=line.throttles)
 
+    def readings(self, scope: Scope) -> tuple[PaceReading, PaceReading]:
+        """Return the readings of a scope's two classes: GetFunction, then List*."""
+        return self.reading(scope, QuotaClass.GET_FUNCTION), self.reading(scope, QuotaClass.LIST)
+
     def _line(self, scope: Scope, quota_class: QuotaClass) -> _Line:
         key = (scope, quota_class)
         line = self._lines.get(key)

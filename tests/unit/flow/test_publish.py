@@ -15,13 +15,13 @@ from lexport.arrow import table_schema
 from lexport.errors import PublishError, SettingsError
 from lexport.flow.publish import (
     commit,
-    last_manifest,
     open_destination,
     open_staging,
     remove_staging,
     write_snapshot_rows,
 )
 from lexport.manifest import FileEntry, Manifest, data_path, new_ulid
+from lexport.store.commits import newest_first
 
 AT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 
@@ -176,7 +176,7 @@ def test_commit(store):
     assert Manifest.from_json(found["_runs/01KB0000000000000000000000.json"]) == done
     assert before <= done.committed_at <= datetime.now(UTC)
     assert hinted(store) == "01KB0000000000000000000000"
-    assert last_manifest(store) == done
+    assert next(newest_first(store), None) == done
     assert snapshot_rows(store) == [
         {
             "snapshot_id": "01KB0000000000000000000000",
@@ -247,7 +247,7 @@ def test_a_file_that_is_missing(store):
         commit(store, done, files)
 
     assert everything(store) == {}
-    assert last_manifest(store) is None
+    assert next(newest_first(store), None) is None
 
 
 def test_earlier_snapshots_stay(store):
@@ -302,14 +302,14 @@ def test_what_is_no_commit_is_passed_over(store, name, body):
     store.create(f"_runs/{name}", body)
     done = publish(store, 1)
 
-    assert last_manifest(store) == done
+    assert next(newest_first(store), None) == done
     assert [row["snapshot_id"] for row in snapshot_rows(store)] == [done.snapshot_id]
     assert store.read(f"_runs/{name}") == body
 
 
 def test_no_commit_yet(store):
     """An empty destination has no last manifest."""
-    assert last_manifest(store) is None
+    assert next(newest_first(store), None) is None
 
 
 # --- the hint -------------------------------------------------------------------------------------------------------
