@@ -7,7 +7,7 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-ann
 ON_BOTH := tests/contract tests/integration/test_snapshot_gaps.py tests/integration/test_snapshot_simulator.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint types unit wheel bench lock clean
+.PHONY: setup demo test lint types unit wheel bench bench-toy lock clean
 
 setup: $(RUNTIME_STAMP)
 
@@ -27,7 +27,7 @@ $(STAMP): $(RUNTIME_STAMP) requirements/dev.txt
 demo: $(RUNTIME_STAMP)
 	$(BIN)/lexport demo
 
-test: lint types unit wheel
+test: lint types unit wheel bench-toy
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -44,10 +44,20 @@ unit: $(STAMP)
 wheel: $(STAMP)
 	tests/wheel.sh
 
-# At toy size, in seconds: make bench BENCH="--versions 1000 --rounds 1" SIZES=1000
+# An hour and more: it measures real seconds of quota. bench-toy: everything once, in a minute; its figures mean nothing.
 bench: $(STAMP)
-	$(BIN)/python benchmarks/bench_rivals.py $(BENCH)
-	$(BIN)/python benchmarks/bench_snapshot.py $(SIZES)
+	$(BIN)/python benchmarks/bench_rivals.py
+	$(BIN)/python benchmarks/bench_snapshot.py 1000 10000 100000 1000000
+	$(BIN)/python benchmarks/bench_incremental.py
+	$(BIN)/python benchmarks/bench_pacing.py
+	$(BIN)/python benchmarks/bench_scopes.py
+
+bench-toy: $(STAMP)
+	$(BIN)/python benchmarks/bench_rivals.py --versions 500 --rounds 1
+	$(BIN)/python benchmarks/bench_snapshot.py 500
+	$(BIN)/python benchmarks/bench_incremental.py --functions 100 --versions 3
+	$(BIN)/python benchmarks/bench_pacing.py --seconds 2 --only true
+	$(BIN)/python benchmarks/bench_scopes.py --seconds 2 1 3
 
 lock:
 	uv pip compile $(LOCK) pyproject.toml -o requirements/runtime.txt
