@@ -14,6 +14,7 @@ from botocore.model import ServiceModel
 from lexport import columns
 from lexport.rows import ANSWER, STAGED_TABLES, staged_names
 
+READ = ("GetFunction", "ListAliases", "GetAccountSettings", "GetLayerVersionByArn")
 SCALAR_TABLES = [columns.FUNCTIONS, columns.LAYERS, columns.FILE_SYSTEMS]
 
 # Paths that AWS documents and that aiobotocore's botocore does not know yet.
@@ -26,6 +27,13 @@ NEWER_THAN_BOTOCORE = {
 # Leaves that have no column on purpose, and why.
 LEFT_TO_EXTRA_JSON: set[str] = set()
 LEFT_OUT = {
+    "LayerArn": "the ARN of the layer version without its number",
+    "Version": "the number at the end of the ARN of the layer version",
+    "Content.SigningProfileVersionArn": "`layers` has it",
+    "Content.SigningJobArn": "`layers` has it",
+    "Content.ResolvedS3Object.S3Bucket": "where a reference lies, which `reason` tells",
+    "Content.ResolvedS3Object.S3Key": "where a reference lies, which `reason` tells",
+    "Content.ResolvedS3Object.S3ObjectVersion": "where a reference lies, which `reason` tells",
     "NextMarker": "belongs to the page",
     "Aliases[].AliasArn": "account, region, function and alias spelled once more",
     "AccountLimit.CodeSizeUnzipped": "the same for every account",
@@ -66,9 +74,14 @@ def sources():
     return {column.source.replace("[0]", "[]") for table in columns.TABLES for column in table.columns if column.source}
 
 
+def sent(model):
+    """Every leaf of the answers that tables are made from."""
+    return set().union(*(leaves(model, operation) for operation in READ))
+
+
 def homeless(model):
-    """Leaves of GetFunction, ListAliases and GetAccountSettings that are neither stored nor declared as left out."""
-    found = leaves(model, "GetFunction") | leaves(model, "ListAliases") | leaves(model, "GetAccountSettings")
+    """Leaves of the answers that are neither stored nor declared as left out."""
+    found = sent(model)
     known = sources() | {path + "[]" for path in sources()}  # a text array may be one column, as JSON
     return found - known - set(columns.NEVER_STORED) - LEFT_TO_EXTRA_JSON - set(LEFT_OUT)
 
@@ -86,6 +99,7 @@ def test_every_leaf_has_a_home(model):
         ("Layer", "NewThing", "Configuration.Layers[].NewThing"),
         ("AliasConfiguration", "NewThing", "Aliases[].NewThing"),
         ("AccountLimit", "NewThing", "AccountLimit.NewThing"),
+        ("LayerVersionContentOutput", "NewThing", "Content.NewThing"),
     ],
 )
 def test_a_new_leaf_is_noticed(model, shape, member, path):
@@ -98,7 +112,7 @@ def test_a_new_leaf_is_noticed(model, shape, member, path):
 
 def test_every_source_exists(model):
     """No column is read from a path that AWS does not send."""
-    known = leaves(model, "GetFunction") | leaves(model, "ListAliases") | leaves(model, "GetAccountSettings")
+    known = sent(model)
     known |= {path.removesuffix("[]") for path in known} | NEWER_THAN_BOTOCORE
     known |= {"Configuration.Layers[]", "Configuration.FileSystemConfigs[]"}  # their position is a column
 
@@ -107,7 +121,7 @@ def test_every_source_exists(model):
 
 def test_nothing_is_declared_twice(model):
     """A path that has a column is not declared as left out, and declarations do not outlive AWS's model."""
-    known = leaves(model, "GetFunction") | leaves(model, "ListAliases") | leaves(model, "GetAccountSettings")
+    known = sent(model)
     declared = set(columns.NEVER_STORED) | LEFT_TO_EXTRA_JSON | set(LEFT_OUT)
 
     assert declared & sources() == set()

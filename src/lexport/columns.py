@@ -404,7 +404,7 @@ ERRORS = Table(
     "One row per thing that could not be read as it should; `is_gap` says whether something is missing.",
     (
         *COMMON,
-        Column("stage", TEXT, "", "Step that met it: discover, fetch, flatten."),
+        Column("stage", TEXT, "", "Step that met it: discover, fetch, flatten, packages."),
         Column("operation", TEXT, "", "AWS operation."),
         Column("function_name", TEXT, "", "Function, where it concerns one."),
         Column("qualifier", TEXT, "", "Version or alias, where it concerns one."),
@@ -455,6 +455,78 @@ SNAPSHOTS = Table(
     answer_key=0,
 )
 
+PACKAGES = Table(
+    "packages",
+    "One row per distinct package that functions refer to: is it stored, and where; account and region are NULL.",
+    (
+        *COMMON,
+        _key("code_sha256", "SHA-256 as AWS sends it: base64 for Zip, hex for Image."),
+        Column("sha256_hex", TEXT, "", "The same in hex: the name of the stored file."),
+        Column("size_bytes", INT64, "", "Size of the package; 0 for images.", "bytes"),
+        Column("path", TEXT, "", "Where it is stored, relative to the destination; NULL where it is not."),
+        Column("status", TEXT, "", "`stored`, `present`, `image`, `reference`, `denied`, `failed` or `skipped`."),
+        Column("reason", TEXT, "", "Why it is not stored."),
+        Column("verified_at", TIMESTAMP, "", "When its hash was found right, UTC; NULL where it is not stored."),
+    ),
+    ("code_sha256",),
+    answer_key=1,
+)
+
+LAYER_VERSIONS = Table(
+    "layer_versions",
+    "One row per distinct layer version that functions use; account and region are NULL.",
+    (
+        *COMMON,
+        _key("layer_arn", "ARN of the layer version.", source="LayerVersionArn"),
+        Column("code_sha256", TEXT, "Content.CodeSha256", "SHA-256 of its archive, base64; NULL where unreadable."),
+        Column("size_bytes", INT64, "Content.CodeSize", "Size of its archive.", "bytes"),
+        Column("created_at", TIMESTAMP, "CreatedDate", "When it was published, UTC."),
+        Column("description", TEXT, "Description", "Description."),
+        Column("license_info", TEXT, "LicenseInfo", "Licence, as its publisher gave it."),
+        Column("compatible_runtimes", TEXT, "CompatibleRuntimes[]", "JSON array of runtime identifiers."),
+        Column("compatible_architectures", TEXT, "CompatibleArchitectures[]", "JSON array of instruction sets."),
+        Column("status", TEXT, "", "`stored`, `present`, `reference`, `denied`, `failed` or `skipped`."),
+        Column("reason", TEXT, "", "Why it is not stored."),
+    ),
+    ("layer_arn",),
+    answer_key=1,
+)
+
+_SHA256_HEX = _key("sha256_hex", "SHA-256 of the package or layer, hex.")
+
+PACKAGE_FILES = Table(
+    "package_files",
+    "One row per file in the directory of a stored package; account and region are NULL.",
+    (
+        *COMMON,
+        _SHA256_HEX,
+        _key("path", "Name of the file in the archive."),
+        Column("size_bytes", INT64, "", "Size unpacked, as the archive says.", "bytes"),
+        Column("compressed_bytes", INT64, "", "Size in the archive.", "bytes"),
+        Column("crc32", INT64, "", "CRC-32 of the file, as the archive says."),
+    ),
+    ("sha256_hex", "path"),
+    answer_key=0,
+)
+
+PACKAGE_DEPENDENCIES = Table(
+    "package_dependencies",
+    "One row per dependency that a manifest in a stored package names; account and region are NULL.",
+    (
+        *COMMON,
+        _SHA256_HEX,
+        _key("ecosystem", "Where the name belongs: pypi, npm, maven, golang, ..."),
+        _key("name", "Name of the dependency."),
+        _key("version", "Its version."),
+        _key("path", "The file in the archive that says so."),
+    ),
+    ("sha256_hex", "ecosystem", "name", "version", "path"),
+    answer_key=0,
+)
+
+PACKAGE_TABLES = (PACKAGES, LAYER_VERSIONS, PACKAGE_FILES, PACKAGE_DEPENDENCIES)
+"""Tables about content, which belongs to no account. A commit holds those that its run looked at."""
+
 TABLES = (
     FUNCTIONS,
     ALIASES,
@@ -469,10 +541,11 @@ TABLES = (
     ERRORS,
     SCOPES,
     SNAPSHOTS,
+    *PACKAGE_TABLES,
 )
 BY_NAME = {table.name: table for table in TABLES}
 
 SCHEMA_VERSION = "1"
 
-NEVER_STORED = ("Code.Location",)
+NEVER_STORED = ("Code.Location", "Content.Location")
 """Paths that are dropped where the answer is parsed: a live download link is a secret."""

@@ -19,7 +19,7 @@ from lexport.flow.stage import Runs, write_columns
 from lexport.manifest import FileEntry, Manifest, ScopeEntry
 from lexport.model import Scope
 from lexport.quota.pacer import Pacer
-from lexport.rows import STAGED_TABLES
+from lexport.rows import FLEET_TABLES
 from lexport.target import ScopeOutcome
 
 
@@ -82,7 +82,7 @@ def write_snapshot(
             watch=watch,
         )
 
-    for table in STAGED_TABLES:
+    for table in FLEET_TABLES:
         if table is not columns.SCOPES:
             write(table)
     scopes = [_scope_entry(outcome, counts, pacer) for outcome in outcomes]

@@ -22,6 +22,7 @@ FORMAT = "lexport-manifest/1"
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+ULID_LENGTH = 26
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +70,11 @@ class Manifest:
     options: dict[str, Any]
     files: tuple[FileEntry, ...]
     scopes: tuple[ScopeEntry, ...]
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether the commit says anything of the fleet; without scopes it holds tables of packages alone."""
+        return bool(self.scopes)
 
     def to_json(self) -> bytes:
         """Write the manifest as stable, readable JSON."""

@@ -82,11 +82,13 @@ class Reply:
 
     ``document`` is the JSON object. ``body`` are the bytes it came from, kept for exact re-reading of numbers that do
     not fit 64 bits. ``cleaned`` counts characters that no table can hold (lone surrogates, NUL) and that were replaced.
+    ``location`` is the download link, a secret for ten minutes, which neither of the two holds: use it now or drop it.
     """
 
     document: dict[str, Any] = field(repr=False)
     body: bytes = field(repr=False)
     cleaned: int = 0
+    location: str | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,8 @@ Batch = dict[str, list[list[Any]]]
 """Table name -> its column lists, all of one length."""
 
 STAGED_TABLES = tuple(table for table in columns.TABLES if table is not columns.SNAPSHOTS)
+FLEET_TABLES = tuple(table for table in STAGED_TABLES if table not in columns.PACKAGE_TABLES)
+"""The tables of every snapshot; those of packages are only there where a run looked at packages."""
 
 
 def staged_names(table: columns.Table) -> tuple[str, ...]:

@@ -10,13 +10,13 @@ import pytest
 
 import lexport
 from lexport.model import Scope
-from lexport.rows import STAGED_TABLES
+from lexport.rows import FLEET_TABLES
 from lexport.simulator import Change, Fault, Fleet, FleetSpec
 
 SCOPE = Scope(account_id="111122223333", region="us-east-1")
 GET_FUNCTION = (SCOPE.account_id, SCOPE.region, "GetFunction")
 OWN = {"snapshot_id", "snapshot_at", "fetched_at", "carried_forward"}
-TABLES = [table for table in STAGED_TABLES if table.name not in ("errors", "scopes")]
+TABLES = [table for table in FLEET_TABLES if table.name not in ("errors", "scopes")]
 
 
 def rows(dest, result, table, without=OWN):

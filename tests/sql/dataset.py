@@ -1,7 +1,7 @@
 """Write a tiny, true dataset from dict rows: Parquet files and manifests as lexport's own."""
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -37,7 +37,8 @@ def write_dataset(dest, snapshots):
     Each snapshot is a dict: ``at`` (datetime), and, if wanted, ``id``, ``scopes`` (dicts), ``status``, ``gaps``,
     ``version``, ``commit`` (False: files without a commit), ``heal`` (False: no file of ``snapshots``), ``without``
     (column names that its files lack), and rows by table name. What a row does not name is NULL, but for
-    snapshot, account and region. Without ``scopes`` there is one: whole, of the default account and region.
+    snapshot, account and region. Without ``scopes`` there is one: whole, of the default account and region; with
+    none (``[]``) the commit is of packages alone. Tables of packages are there where they are given.
     """
     return [_write_snapshot(dest, number, **snapshot) for number, snapshot in enumerate(snapshots, start=1)]
 
@@ -52,7 +53,13 @@ def _write_snapshot(dest, number, *, at=datetime(2026, 11, 22, 2, tzinfo=UTC), s
     common = {"snapshot_id": given["id"], "snapshot_at": at}
     files = []
     for table in columns.TABLES:
+        is_of_packages = table in columns.PACKAGE_TABLES
+        is_left_out = table not in (columns.ERRORS, columns.SNAPSHOTS) and not scopes
+        if table.name not in given and (is_of_packages or is_left_out):
+            continue
         rows = given.get(table.name, [])
+        if is_of_packages:
+            rows = [{"account_id": None, "region": None, **row} for row in rows]
         if table is columns.SCOPES:
             rows = scopes
         if table is columns.SNAPSHOTS:
@@ -100,3 +107,55 @@ def _write_file(dest, table, rows, without, snapshot, at):
     return manifest.FileEntry(
         table=table.name, path=path, size_bytes=len(body), rows=len(rows), sha256=hashlib.sha256(body).hexdigest()
     )
+
+
+# --- commits of packages, between and after snapshots: what each name shows ------------------------------------------
+
+_AT = datetime(2026, 11, 22, 2, tzinfo=UTC)
+
+
+def _function(name, code):
+    return {"function_name": name, "version": "$LATEST", "code_sha256": code}
+
+
+def _package(code, status="stored"):
+    return {"code_sha256": code, "sha256_hex": code * 2, "status": status}
+
+
+PACKAGE_COMMITS = [
+    {
+        "at": _AT,
+        "functions": [_function("f", "a"), _function("g", "b")],
+        "layers": [{"function_name": "f", "version": "$LATEST", "position": 0, "layer_arn": "l:1"}],
+        "packages": [_package("a"), _package("b"), _package("z")],
+    },
+    {
+        "at": _AT + timedelta(days=1),
+        "scopes": [],
+        "packages": [_package("a", "present"), _package("gone")],
+        "layer_versions": [
+            {"layer_arn": "l:1", "code_sha256": "qrs=", "status": "stored"},
+            {"layer_arn": "l:2", "code_sha256": "qrs=", "status": "stored"},
+        ],
+        "package_files": [{"sha256_hex": "aa", "path": "old"}, {"sha256_hex": "aabb", "path": "in a layer"}],
+    },
+    {
+        "at": _AT + timedelta(days=2),
+        "scopes": [],
+        "packages": [],
+        "package_files": [{"sha256_hex": "aa", "path": "new"}, {"sha256_hex": "zz", "path": "no"}],
+    },
+]
+
+PACKAGE_ANSWERS = {
+    "SELECT code_sha256, status FROM packages ORDER BY ALL": [("a", "present"), ("b", "stored")],
+    "SELECT layer_arn FROM layer_versions": [("l:1",)],
+    "SELECT path FROM package_files ORDER BY ALL": [("in a layer",), ("new",)],
+    "SELECT count(*) FROM package_dependencies": [(0,)],
+    "SELECT count(*) FROM snapshot.packages": [(0,)],
+    "SELECT layer_arn FROM snapshot.layer_versions ORDER BY ALL": [("l:1",), ("l:2",)],
+    "SELECT function_name FROM snapshot.functions ORDER BY ALL": [("f",), ("g",)],
+    "SELECT count(*) FROM history.packages": [(5,)],
+    "SELECT count(*) FROM history.snapshots": [(3,)],
+    "SELECT count(*) FROM snapshot.snapshots": [(1,)],
+}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from lexport.aws.faults import describe, error_from_response
@@ -133,7 +134,8 @@ def _page(marker: str | None, first: str = "") -> str:
 def parse_reply(body: bytes) -> Reply:
     """Read one answer of AWS as a JSON object.
 
-    Loses: ``Code.Location``, on purpose: the link is a secret for ten minutes, so it is in neither document nor body.
+    The link of ``Code.Location`` or ``Content.Location`` is a secret for ten minutes: it is taken out of document and
+    body and stands in ``location`` alone.
     Text that no table can hold (lone surrogates, NUL, bytes that are no UTF-8) becomes U+FFFD and is counted.
     Numbers: integers beyond 64 bits may be floats in the document; the body has their digits. Floats beyond the range
     of a double and NaN become their own text.
@@ -142,12 +144,20 @@ def parse_reply(body: bytes) -> Reply:
         document, cleaned = parse_document(body)
         if not isinstance(document, dict):
             raise _invalid_body(body)
-        code = document.get("Code")
-        if isinstance(code, dict) and "Location" in code:
-            body = _without_link(body, code.pop("Location"))
+        location = None
+        for code in _codes(document):
+            location = code.pop("Location")
+            body = _without_link(body, location)
     except (ValueError, RecursionError):
         raise _invalid_body(body) from None  # the cause would quote the body
-    return Reply(document=document, body=body, cleaned=cleaned)
+    link = location if isinstance(location, str) and location else None
+    return Reply(document=document, body=body, cleaned=cleaned, location=link)
+
+
+def _codes(document: Any) -> list[dict[str, Any]]:
+    """Return the objects of an answer that hold a link: a function's ``Code``, a layer version's ``Content``."""
+    found = (document.get(name) for name in ("Code", "Content"))
+    return [code for code in found if isinstance(code, dict) and "Location" in code]
 
 
 def _invalid_body(body: bytes) -> ServiceError:
@@ -172,7 +182,6 @@ def _without_link(body: bytes, location: object) -> bytes:
         if start >= 0:
             return body[:start] + body[start + len(link) :]
     document, _ = parse_document(body, is_exact=True)
-    code = document.get("Code")
-    if isinstance(code, dict):
-        code.pop("Location", None)
+    for code in _codes(document):
+        code.pop("Location")
     return json.dumps(document, ensure_ascii=False).encode(errors="replace")

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -26,21 +27,34 @@ from lexport.store.local import LocalStore
 DEFAULT_MAX_SKEW = timedelta(hours=36)
 
 TABLE_NAMES = tuple(table.name for table in columns.TABLES)
+_PACKAGE_TABLES = {table.name for table in columns.PACKAGE_TABLES}
 
 # --- the dataset --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """A destination with at least one commit. ``manifests`` are newest first."""
+    """A destination with at least one snapshot. ``manifests`` are all its commits, newest first."""
 
     root: Path
     manifests: tuple[Manifest, ...]
 
     @property
+    def snapshots(self) -> tuple[Manifest, ...]:
+        """The commits that say something of the fleet, newest first; one of packages alone does not."""
+        return tuple(commit for commit in self.manifests if commit.is_snapshot)
+
+    @property
     def newest(self) -> Manifest:
-        """The newest commit, whatever it covers."""
-        return self.manifests[0]
+        """The newest snapshot, whatever it covers."""
+        return self.snapshots[0]
+
+    def newest_with(self, table: str) -> tuple[Manifest, ...]:
+        """Return the newest commit that holds a table of packages; for any other table the newest snapshot."""
+        if table not in _PACKAGE_TABLES:
+            return (self.newest,)
+        holders = (commit for commit in self.manifests if any(entry.table == table for entry in commit.files))
+        return tuple(islice(holders, 1))
 
     def latest(self) -> dict[Scope, Manifest]:
         """Return, for each account-region, the newest snapshot that read all of it."""
@@ -124,7 +138,10 @@ def open_dataset(dest: str | os.PathLike[str]) -> Dataset:
             raise NoSnapshotError(f"{text} holds no snapshot yet; run: lexport snapshot {text}", destination=text)
         raise SettingsError(f"DEST {text} is not a lexport dataset: it has no {manifest.RUNS} folder", option="DEST")
     store = LocalStore(root)
-    return Dataset(root=root, manifests=tuple(_read_manifest(store, snapshot_id) for snapshot_id in ids))
+    dataset = Dataset(root=root, manifests=tuple(_read_manifest(store, snapshot_id) for snapshot_id in ids))
+    if not dataset.snapshots:
+        raise NoSnapshotError(f"{text} holds packages, but no snapshot; run: lexport snapshot {text}", destination=text)
+    return dataset
 
 
 def _names(folder: Path) -> list[str]:
@@ -183,10 +200,24 @@ _SQL_TYPES = {
     Type.TIMESTAMP: "TIMESTAMPTZ",
 }
 
-_NEWEST = "WHERE snapshot_id = (SELECT max(snapshot_id) FROM _lexport.committed)"
 _COMMITTED = "WHERE snapshot_id IN (SELECT snapshot_id FROM _lexport.committed)"
 _LATEST = "SEMI JOIN _lexport.latest_scopes USING (snapshot_id, account_id, region)"
 _LATEST_COMMITS = "SEMI JOIN _lexport.latest_scopes USING (snapshot_id)"
+_NEWEST_OF_EACH = "QUALIFY snapshot_id = max(snapshot_id) OVER (PARTITION BY {})"
+_CONTENTS = (
+    "(SELECT sha256_hex FROM main.packages UNION"
+    " SELECT lower(hex(from_base64(code_sha256))) FROM main.layer_versions WHERE code_sha256 IS NOT NULL)"
+)
+_OF_PACKAGES = {
+    table.name: f"{_COMMITTED} AND {wanted} {_NEWEST_OF_EACH.format(each)}"
+    for table, wanted, each in (
+        (columns.PACKAGES, "code_sha256 IN (SELECT code_sha256 FROM main.functions)", "code_sha256"),
+        (columns.LAYER_VERSIONS, "layer_arn IN (SELECT layer_arn FROM main.layers)", "layer_arn"),
+        (columns.PACKAGE_FILES, f"sha256_hex IN {_CONTENTS}", "sha256_hex"),
+        (columns.PACKAGE_DEPENDENCIES, f"sha256_hex IN {_CONTENTS}", "sha256_hex"),
+    )
+}
+"""Content belongs to no account-region: its latest rows are the newest ones of what the latest functions refer to."""
 
 LATEST_SCOPES = (
     "SELECT account_id, region, max(snapshot_id) AS snapshot_id FROM history.scopes "
@@ -196,14 +227,20 @@ LATEST_SCOPES = (
 
 
 def name_spaces(
-    *, committed: str, latest_scopes: str, rows: Callable[[Space, str], str | None], manifests: str
+    *,
+    committed: str,
+    newest: Callable[[str], str],
+    latest_scopes: str,
+    rows: Callable[[Space, str], str | None],
+    manifests: str,
 ) -> Iterator[str]:
     """Write the SQL that defines every table in ``main`` (latest), ``snapshot`` and ``history``.
 
-    ``committed`` selects ``snapshot_id`` of every commit; ``latest_scopes`` account_id, region and snapshot_id of every
-    latest part; ``manifests`` the manifests as ``content``. ``rows`` selects the rows of a table for one name space,
-    more than belong there if that is easier, or None where there is no file. Columns are those of ``columns``, then
-    unknown ones of newer files; a column that old files lack is NULL.
+    ``committed`` selects ``snapshot_id`` of every commit, ``newest`` that of the one which ``snapshot.<table>`` shows;
+    ``latest_scopes`` account_id, region and snapshot_id of every latest part; ``manifests`` the manifests as
+    ``content``. ``rows`` selects the rows of a table for one name space, more than belong there if that is easier, or
+    None where there is no file. Columns are those of ``columns``, then unknown ones of newer files; a column that old
+    files lack is NULL.
     """
     for schema in ("_lexport", "history", "snapshot"):
         yield f"CREATE SCHEMA {schema}"
@@ -217,8 +254,9 @@ def name_spaces(
             )
             found = _snapshots(manifests) if table is columns.SNAPSHOTS else rows(space, table.name)
             body = f"SELECT {known} WHERE false" + (f" UNION ALL BY NAME {found}" if found else "")
-            latest = _LATEST_COMMITS if table is columns.SNAPSHOTS else _LATEST
-            condition = {"history": _COMMITTED, "snapshot": _NEWEST, "main": latest}[space]
+            latest = _LATEST_COMMITS if table is columns.SNAPSHOTS else _OF_PACKAGES.get(table.name, _LATEST)
+            newest_only = f"WHERE snapshot_id = ({newest(table.name)})"
+            condition = {"history": _COMMITTED, "snapshot": newest_only, "main": latest}[space]
             yield f"CREATE VIEW {space}.{table.name} AS SELECT * FROM ({body}) AS {table.name} {condition}"
 
 

@@ -18,6 +18,7 @@ import anyio.to_thread
 import duckdb
 import pyarrow as pa
 
+from lexport import columns
 from lexport.dataset.open import (
     DEFAULT_MAX_SKEW,
     TABLE_NAMES,
@@ -140,19 +141,25 @@ def _define(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
     """Create every name over explicit lists of committed files."""
     latest = dataset.latest()
     latest_ids = {snapshot.snapshot_id for snapshot in latest.values()}
-    members: dict[Space, tuple[Manifest, ...]] = {
-        "history": dataset.manifests,
-        "snapshot": (dataset.newest,),
-        "main": tuple(snapshot for snapshot in dataset.manifests if snapshot.snapshot_id in latest_ids),
-    }
+    latest_commits = tuple(snapshot for snapshot in dataset.manifests if snapshot.snapshot_id in latest_ids)
+    of_packages = {table.name for table in columns.PACKAGE_TABLES}
+
+    def members(space: Space, table: str) -> tuple[Manifest, ...]:
+        if space == "snapshot":
+            return dataset.newest_with(table)
+        return dataset.manifests if space == "history" or table in of_packages else latest_commits
+
     runs = [dataset.root / run_path(snapshot.snapshot_id) for snapshot in dataset.manifests]
     statements = name_spaces(
         committed=_values(("snapshot_id",), [(snapshot.snapshot_id,) for snapshot in dataset.manifests]),
+        newest=lambda table: _values(
+            ("snapshot_id",), [(commit.snapshot_id,) for commit in dataset.newest_with(table)]
+        ),
         latest_scopes=_values(
             ("account_id", "region", "snapshot_id"),
             [(scope.account_id, scope.region, snapshot.snapshot_id) for scope, snapshot in latest.items()],
         ),
-        rows=lambda space, table: _rows(dataset, members[space], table),
+        rows=lambda space, table: _rows(dataset, members(space, table), table),
         manifests=f"SELECT content FROM read_text({_paths(runs)})",
     )
     connection.execute("SET TimeZone = 'UTC'")

@@ -38,9 +38,9 @@ class SnapshotStatus:
 
 
 async def status(dest: str | os.PathLike[str]) -> tuple[SnapshotStatus, ...]:
-    """List the snapshots of a dataset, newest first."""
+    """List the snapshots of a dataset, newest first; commits of packages alone are none."""
     dataset = await anyio.to_thread.run_sync(open_dataset, dest)
-    return tuple(_describe(snapshot) for snapshot in dataset.manifests)
+    return tuple(_describe(snapshot) for snapshot in dataset.snapshots)
 
 
 def _describe(snapshot: Manifest) -> SnapshotStatus:

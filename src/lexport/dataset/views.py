@@ -28,7 +28,7 @@ from lexport.dataset.open import (
     shipped_views,
 )
 from lexport.errors import RunError, SettingsError, ViewError, WriteError
-from lexport.manifest import RUNS
+from lexport.manifest import RUNS, ULID_LENGTH
 
 _MARK = "lexport: "
 """Every view of ours has a comment that begins so; a file with anything else in it is not ours to replace."""
@@ -117,8 +117,18 @@ def _define(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
         files = quote_text(f"{root}/{table}/*/*.parquet")
         return f"SELECT * FROM read_parquet({files}, hive_partitioning = false, union_by_name = true)"
 
+    def newest(table: str) -> str:
+        if table not in {of_packages.name for of_packages in columns.PACKAGE_TABLES}:
+            return "SELECT max(snapshot_id) FROM history.scopes"
+        files = quote_text(f"{root}/{table}/*/*.parquet")
+        return (
+            f"SELECT max(left(parse_filename(file), {ULID_LENGTH})) FROM glob({files})"
+            f" WHERE left(parse_filename(file), {ULID_LENGTH}) IN (SELECT snapshot_id FROM _lexport.committed)"
+        )
+
     for statement in name_spaces(
         committed=f"SELECT parse_filename(file, true) AS snapshot_id FROM glob({runs}) WHERE {is_run.format('file')}",
+        newest=newest,
         latest_scopes=LATEST_SCOPES,
         rows=lambda _space, table: rows(table),
         manifests=f"SELECT content FROM read_text({runs}) WHERE {is_run.format('filename')}",

@@ -21,6 +21,7 @@ from lexport import columns, manifest
 from lexport.arrow import table_schema
 from lexport.errors import PublishError, SettingsError, WriteError
 from lexport.manifest import Manifest
+from lexport.store.commits import newest_first
 from lexport.store.local import LocalStore, sync_file
 
 _OURS = {*columns.BY_NAME, manifest.RUNS, manifest.STAGING, manifest.LATEST_HINT, manifest.PACKAGES}
@@ -82,8 +83,9 @@ def commit(store: LocalStore, draft: Manifest, files: Mapping[str, Path]) -> Man
     # The snapshot exists from here on; what fails now is healed by the next run and must not make this one look failed.
     with suppress(OSError, PublishError, WriteError):
         write_snapshot_rows(store)
-    with suppress(OSError, WriteError):
-        _move_hint(store)
+    if done.is_snapshot:
+        with suppress(OSError, WriteError):
+            _move_hint(store)
     return done
 
 
@@ -122,19 +124,15 @@ def _write_snapshot_row(store: LocalStore, done: Manifest, path: str) -> None:
 
 
 def _move_hint(store: LocalStore) -> None:
-    """Move the hint forward to the greatest commit, and look again: another run may have moved it meanwhile."""
+    """Move the hint forward to the newest snapshot, and look again: another run may have moved it meanwhile."""
     while True:
-        newest = max(name.removesuffix(".json") for name in store.names(manifest.RUNS) if _is_commit(name))
+        newest = next((commit.snapshot_id for commit in newest_first(store)), "")
         hinted = ""
         with suppress(OSError, ValueError, KeyError, TypeError):
             hinted = str(json.loads(store.read(manifest.LATEST_HINT))["snapshot_id"])
         if manifest.is_ulid(hinted) and hinted >= newest:
             return
         store.replace(manifest.LATEST_HINT, json.dumps({"snapshot_id": newest}).encode() + b"\n")
-
-
-def _is_commit(name: str) -> bool:
-    return name.endswith(".json") and manifest.is_ulid(name.removesuffix(".json"))
 
 
 def remove_staging(store: LocalStore, snapshot_id: str) -> None:

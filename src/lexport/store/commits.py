@@ -10,8 +10,13 @@ from lexport.store.local import LocalStore
 
 
 def newest_first(store: LocalStore) -> Iterator[Manifest]:
-    """Yield every commit that can be read, the newest first; a damaged one is `status`'s to tell."""
+    """Yield every snapshot of the fleet that can be read, the newest first; a damaged one is `status`'s to tell.
+
+    A commit without scopes, of packages alone, is no snapshot.
+    """
     for name in reversed(store.names(RUNS)):
         if is_ulid(name.removesuffix(".json")):
             with suppress(OSError, ValueError):
-                yield Manifest.from_json(store.read(f"{RUNS}/{name}"))
+                found = Manifest.from_json(store.read(f"{RUNS}/{name}"))
+                if found.is_snapshot:
+                    yield found

@@ -357,6 +357,22 @@ def test_the_link_is_dropped(code):
     assert json.loads(reply.body)["n"] == 1.5
 
 
+@pytest.mark.parametrize("name", ["Code", "Content"])
+def test_the_link_is_handed_over_alone(name):
+    """The link of a function or of a layer version stands in ``location``, and nowhere else in the reply."""
+    reply = parse_reply(f'{{"{name}": {{"Location": "{LINK}", "CodeSize": 1}}}}'.encode())
+
+    assert (reply.location, reply.document) == (LINK, {name: {"CodeSize": 1}})
+    assert b"canary" not in reply.body
+    assert "canary" not in repr(reply)
+
+
+@pytest.mark.parametrize("code", ["{}", '{"Location": ""}', '{"Location": null}', '{"Location": ["x"]}', "[]"])
+def test_no_link(code):
+    """What is no text is no link."""
+    assert parse_reply(f'{{"Code": {code}}}'.encode()).location is None
+
+
 def test_only_the_codes_own_location_is_dropped():
     """A `Location` elsewhere is data."""
     body = b'{"Configuration": {"Environment": {"Variables": {"Location": "here"}}}, "Code": {}}'

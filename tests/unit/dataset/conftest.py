@@ -17,3 +17,10 @@ def _load(path):
 def write_dataset():
     """Write a tiny dataset from dict rows; see ``tests/sql/dataset.py``."""
     return _load(Path(__file__).parents[2] / "sql" / "dataset.py").write_dataset
+
+
+@pytest.fixture(scope="session")
+def package_commits():
+    """Commits of packages between and after snapshots, and what queries over them answer."""
+    found = _load(Path(__file__).parents[2] / "sql" / "dataset.py")
+    return found.PACKAGE_COMMITS, found.PACKAGE_ANSWERS

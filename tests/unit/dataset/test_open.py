@@ -88,6 +88,24 @@ def test_latest(tmp_path, write_dataset):
     assert {HOME: second, AWAY: first} == open_dataset(tmp_path).latest()
 
 
+def test_packages_alone(tmp_path, write_dataset):
+    """A commit of packages is no snapshot: it is neither the newest nor latest, and alone it makes no dataset."""
+    first, packages = write_dataset(tmp_path, [{}, {"scopes": [], "packages": []}])
+
+    dataset = open_dataset(tmp_path)
+    assert dataset.manifests == (packages, first)
+    assert dataset.snapshots == (first,)
+    assert dataset.newest == first
+    assert dataset.newest_with("packages") == (packages,)
+    assert dataset.newest_with("package_files") == ()
+    assert dataset.newest_with("errors") == (first,)
+    assert dataset.latest() == {HOME: first}
+
+    (tmp_path / "_runs" / f"{first.snapshot_id}.json").unlink()
+    with pytest.raises(NoSnapshotError, match="no snapshot; run: lexport snapshot"):
+        open_dataset(tmp_path)
+
+
 def notices(tmp_path, **options):
     return open_dataset(tmp_path).notices(**options)
 

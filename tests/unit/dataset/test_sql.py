@@ -69,6 +69,14 @@ def test_snapshots_never_lag(fleet):
     assert len(rows(fleet, query.format("history.snapshots"))) == 3
 
 
+def test_packages_are_those_of_the_latest_functions(tmp_path, write_dataset, package_commits):
+    """Plain is the newest row of what latest functions refer to, whichever commit has it; no snapshot shifts by it."""
+    commits, answers = package_commits
+    write_dataset(tmp_path, commits)
+
+    assert {query: rows(tmp_path, query) for query in answers} == answers
+
+
 def test_partition_is_no_column(fleet):
     """The folder snapshot_date does not show up as a column."""
     assert rows(fleet, "SELECT 1 FROM duckdb_columns() WHERE column_name = 'snapshot_date'") == []

@@ -50,6 +50,15 @@ async def test_right_as_snapshots_come_and_go(tmp_path, write_dataset):
     assert names(db, "snapshot.functions") == ["second"]
 
 
+async def test_packages_are_those_of_the_latest_functions(tmp_path, write_dataset, package_commits):
+    """The names of packages mean the same as in ``sql``."""
+    commits, answers = package_commits
+    write_dataset(tmp_path / "fleet", commits)
+    await lexport.views(tmp_path / "fleet", db=tmp_path / "x.duckdb")
+
+    assert {query: ask(tmp_path / "x.duckdb", query) for query in answers} == answers
+
+
 async def test_shipped_views(tmp_path, write_dataset):
     """Every shipped view answers, and no partition folder shows up as a column."""
     write_dataset(tmp_path / "fleet", [night("f", 0)])

@@ -20,7 +20,7 @@ from lexport.flow.publish import (
     remove_staging,
     write_snapshot_rows,
 )
-from lexport.manifest import FileEntry, Manifest, data_path, new_ulid
+from lexport.manifest import FileEntry, Manifest, ScopeEntry, data_path, new_ulid
 from lexport.store.commits import newest_first
 
 AT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
@@ -31,7 +31,21 @@ def store(tmp_path):
     return open_destination(tmp_path / "dest", group_readable=False)
 
 
-def draft(number=0, tables=("functions", "tags"), status="complete"):
+SCOPE = ScopeEntry(
+    account_id="111122223333",
+    region="us-east-1",
+    coverage="fleet",
+    status="complete",
+    functions=0,
+    versions=0,
+    aliases=0,
+    get_function_calls=0,
+    list_calls=0,
+    throttles=0,
+)
+
+
+def draft(number=0, tables=("functions", "tags"), status="complete", scopes=(SCOPE,)):
     at = AT + timedelta(days=number)
     snapshot_id = f"01KB{number:022d}"
     return Manifest(
@@ -48,7 +62,7 @@ def draft(number=0, tables=("functions", "tags"), status="complete"):
             FileEntry(table=table, path=data_path(table, snapshot_id, at), size_bytes=1, rows=0, sha256="")
             for table in tables
         ),
-        scopes=(),
+        scopes=scopes,
     )
 
 
@@ -339,3 +353,16 @@ def test_ids_of_real_runs_sort(store):
     ids = [new_ulid(AT + timedelta(seconds=second)) for second in range(3)]
 
     assert ids == sorted(ids)
+
+
+def test_packages_alone_are_no_snapshot(store):
+    """A commit without scopes is committed whole, but neither the hint nor the reader of snapshots takes it for one."""
+    first = publish(store)
+    alone = publish(store, 1, tables=("packages", "errors"), scopes=())
+
+    assert hinted(store) == first.snapshot_id
+    assert list(newest_first(store)) == [first]
+    assert [row["snapshot_id"] for row in snapshot_rows(store)] == [first.snapshot_id, alone.snapshot_id]
+
+    publish(store, 2)
+    assert hinted(store) == next(newest_first(store)).snapshot_id != alone.snapshot_id
