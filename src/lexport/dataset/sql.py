@@ -50,6 +50,26 @@ class Result:
         return self.dataset.notices(max_skew=max_skew)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A connection that knows the tables and views of one dataset, and has nothing else in its reach."""
+
+    dataset: Dataset
+    connection: duckdb.DuckDBPyConnection
+
+    def read(self, query: str) -> pa.RecordBatchReader:
+        """Answer one SELECT as a stream of batches; the next question ends it. Raises QueryError. Blocking."""
+        statement = _one_select(query)
+        try:
+            # DuckDB 2 lets a WITH write (COPY, INSERT) and still calls that a SELECT, but only at the very top: so
+            # a statement that binds as a subquery only reads. This binds, it does not run.
+            self.connection.sql(f"FROM (\n{statement}\n)")
+            reader = self.connection.sql(statement).to_arrow_reader(_BATCH_ROWS)
+        except (duckdb.Error, OSError, pa.ArrowException) as error:
+            _refuse(error)
+        return pa.RecordBatchReader.from_batches(reader.schema, _batches(reader))
+
+
 async def sql(dest: str | os.PathLike[str], query: str) -> pa.Table:
     """Answer one SELECT over a dataset, as an Arrow table.
 
@@ -80,7 +100,16 @@ def open_result(
 
     ``running``, if given, receives the connection, so that another thread can interrupt it.
     """
-    statement = _one_select(query)
+    _one_select(query)  # a wrong question is answered before anything is opened
+    with open_session(dest, running=running) as session:
+        yield Result(reader=session.read(query), dataset=session.dataset)
+
+
+@contextmanager
+def open_session(
+    dest: str | os.PathLike[str], *, running: list[duckdb.DuckDBPyConnection] | None = None
+) -> Iterator[Session]:
+    """Open a dataset for many questions: names are defined once. Blocking; ``running`` as for ``open_result``."""
     dataset = open_dataset(dest)
     # DuckDB spills big sorts to disk: into a folder of ours that goes away, never into the working folder.
     with tempfile.TemporaryDirectory(prefix="lexport-sql-", ignore_cleanup_errors=True) as spill:
@@ -90,14 +119,7 @@ def open_result(
                 running.append(connection)
             _define(connection, dataset)
             _lock(connection, dataset, spill)
-            try:
-                # DuckDB 2 lets a WITH write (COPY, INSERT) and still calls that a SELECT, but only at the very top: so
-                # a statement that binds as a subquery only reads. This binds, it does not run.
-                connection.sql(f"FROM (\n{statement}\n)")
-                reader = connection.sql(statement).to_arrow_reader(_BATCH_ROWS)
-            except (duckdb.Error, OSError, pa.ArrowException) as error:
-                _refuse(error)
-            yield Result(reader=pa.RecordBatchReader.from_batches(reader.schema, _batches(reader)), dataset=dataset)
+            yield Session(dataset=dataset, connection=connection)
         finally:
             connection.close()
 
