@@ -142,6 +142,42 @@ class FlattenError(ItemError):
     """The answer holds nothing that could be a row."""
 
 
+class PackageError(ItemError):
+    """A package could not be had whole and right; ``package`` is its CodeSha256, ``bytes_moved`` what came of it."""
+
+    def __init__(
+        self, message: str, *, code: str, http_status: int | None = None, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message, code=code, http_status=http_status, retry_after_s=retry_after_s)
+        self.package: str | None = None
+        self.bytes_moved = 0
+
+
+class PackageDeniedError(PackageError):
+    """S3 refused the link for a reason that a fresh one does not change: a KMS key, a bucket policy."""
+
+
+class LinkExpiredError(PackageError):
+    """The presigned link is too old; a fresh answer brings another."""
+
+    retryable = True
+
+
+class TransferError(PackageError):
+    """The transfer did not start, broke off or came too slowly."""
+
+    retryable = True
+
+
+class HashMismatchError(PackageError):
+    """What lies behind the link is not what the same answer promised: by hash, or by size already."""
+
+    def __init__(self, message: str, *, code: str = "hash_mismatch", expected: str, actual: str) -> None:
+        super().__init__(message, code=code)
+        self.expected = expected
+        self.actual = actual
+
+
 class TargetError(ItemError):
     """The account-region as a whole cannot be read any further."""
 

@@ -115,3 +115,38 @@ class PaceReading:
     rate_per_s: float
     calls: int
     throttles: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageRef:
+    """One distinct package. ``code_sha256`` is as AWS sends it for a zip, in base64.
+
+    ``size_bytes`` is AWS's CodeSize, None where AWS did not say: good for an early no; the hash decides.
+    """
+
+    code_sha256: str
+    size_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """The presigned link of one answer, with what the same answer says of the bytes behind it."""
+
+    url: str = field(repr=False)
+    package: PackageRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPackage:
+    """One verified package in the store; ``path`` is relative to the destination.
+
+    ``package`` is another than was asked for where the function changed meanwhile. ``was_present``: nothing had to be
+    fetched. ``bytes_moved`` counts what came over the wire for it, failed attempts included.
+    """
+
+    package: PackageRef
+    sha256_hex: str
+    size_bytes: int
+    path: str
+    was_present: bool
+    bytes_moved: int

@@ -6,6 +6,7 @@ Every method makes exactly one signed request, never retries, and raises an ``It
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from lexport.model import Priority, QuotaClass, Reply
@@ -44,3 +45,25 @@ class Ask(Protocol):
 
     async def __call__(self, operation: str, attempt: Callable[[], Awaitable[Reply]], priority: Priority) -> Reply:
         """Return the reply; raises ItemError when the attempts are spent."""
+
+
+class Transfer(Protocol):
+    """One package on its way: the server has answered, the bytes come as they are asked for."""
+
+    @property
+    def starts_at(self) -> int:
+        """The position of the first byte to come: what was asked for, or 0 where the server sends the whole."""
+
+    @property
+    def total_bytes(self) -> int | None:
+        """The size of the whole package, where the server says it."""
+
+    async def receive(self, most_bytes: int) -> list[bytes]:
+        """Wait for the next batch, full or the last; empty at the end. Raises TransferError."""
+
+
+class OpenLink(Protocol):
+    """Opens a presigned link, from a byte on. Raises PackageError and its heirs, which never hold the link."""
+
+    def __call__(self, url: str, *, start: int = 0) -> AbstractAsyncContextManager[Transfer]:
+        """Return the transfer as a context, which closes what is not read to its end."""

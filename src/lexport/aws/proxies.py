@@ -33,6 +33,11 @@ class Proxies:
         }
         self._by_origin: dict[tuple[str, str], Proxy | None] = {}
 
+    def addresses(self) -> set[tuple[str, int]]:
+        """Return host and port of every proxy."""
+        found = (urlsplit(proxy.url) for proxy in self._by_scheme.values())
+        return {(parts.hostname or "", parts.port or 0) for parts in found}
+
     def find(self, scheme: str, authority: str) -> Proxy | None:
         """Return the proxy for an origin, None where it is reached directly."""
         if not self._by_scheme:

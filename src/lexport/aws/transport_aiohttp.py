@@ -69,7 +69,7 @@ async def open_aiohttp(ca_bundle: str | None, limits: Limits) -> AsyncIterator[S
                     return Response(response.status, response.headers, body)
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 # No chain: aiohttp's exceptions hold the request's headers, and those hold a session token.
-                raise _translate(error, url, proxy) from None
+                raise translate(error, url, proxy) from None
 
         yield send
 
@@ -113,7 +113,8 @@ _WHAT: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 )
 
 
-def _translate(error: Exception, url: URL, proxy: Proxy | None) -> FetchError:
+def translate(error: Exception, url: URL, proxy: Proxy | None) -> FetchError:
+    """Make our error of one of aiohttp's or of the system's; it holds neither URL nor headers."""
     what = next(what for classes, what in _WHAT if isinstance(error, classes))
     return trouble(what, host=f"{url.host}:{url.port}", proxy=proxy, reason=_reason(error))
 

@@ -1,0 +1,170 @@
+"""Where a package link may lead: a pure decision about its URL, and one about each address its name resolves to.
+
+The link comes out of an answer of AWS, or of whoever stands at ``--endpoint-url``. It must not become a way to make
+lexport fetch something else from inside the user's network.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from lexport.errors import PackageError, SettingsError
+
+AWS_SUFFIXES = (
+    "amazonaws.com",
+    "amazonaws.com.cn",
+    "amazonaws.eu",
+    "c2s.ic.gov",
+    "sc2s.sgov.gov",
+    "cloud.adc-e.uk",
+    "csp.hci.ic.gov",
+)
+"""The DNS suffix of every partition. Source: botocore's partitions.json; a test compares."""
+
+LONGEST_LINK = 16_384  # AWS's model allows 10,000 characters
+LONGEST_HOST = 253  # of any DNS name
+_PORTS = {"http": 80, "https": 443}
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?")
+_FETCHABLE = re.compile(r"[!-~]+")  # printable ASCII without the blank: nothing that two parsers read in two ways
+_METADATA = ipaddress.ip_network("fd00:ec2::/32")  # AWS's instance metadata, time and DNS over IPv6
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Scheme, host in lower case, and port."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkHosts:
+    """Where links may lead besides AWS's own S3: exactly what the user named."""
+
+    given: frozenset[Origin] = frozenset()
+
+    @classmethod
+    def named(cls, *, endpoint_url: str | None, package_hosts: tuple[str, ...] = ()) -> LinkHosts:
+        """Take the host of ``--endpoint-url`` and each ``--package-host``; http only where the endpoint is http.
+
+        Raises SettingsError for a package host that is no ``HOST`` or ``HOST:PORT``.
+        """
+        found = set[Origin]()
+        schemes = ["https"]
+        if endpoint_url is not None:
+            endpoint = _origin(endpoint_url)
+            if endpoint is not None:
+                found.add(endpoint)
+                if endpoint.scheme == "http":
+                    schemes.append("http")
+        for text in package_hosts:
+            for scheme in schemes:
+                origin = None if "/" in text else _origin(f"{scheme}://{text}")
+                if origin is None:
+                    raise SettingsError(f"--package-host is a HOST or HOST:PORT, not {text!r}", option="--package-host")
+                found.add(origin)
+        return cls(given=frozenset(found))
+
+
+def check_link(url: str, hosts: LinkHosts) -> Origin:
+    """Return where a link leads; raise PackageError, which names the host and never the link, where it may not.
+
+    Allowed are https to S3 below a partition's own suffix, at its usual port, and the origins that the user named.
+    """
+    origin = _origin(url)
+    if origin is None:
+        raise PackageError(
+            "the package link that AWS sent is no URL of a web server; it was not opened", code="link_refused"
+        )
+    if origin in hosts.given:
+        return origin
+    reason = _why_not(origin)
+    if reason is not None:
+        shown = str(origin)[:LONGEST_HOST]
+        raise PackageError(
+            f"the package link leads to {shown}, {reason}; it was not opened. Where that is right, give --package-host"
+            f" {shown}",
+            code="link_refused",
+        )
+    return origin
+
+
+def check_address(text: str) -> str | None:
+    """Return what kind of address stands behind a name where none may, None where it is fine.
+
+    Private ranges are: an interface endpoint of S3 has such an address, and its certificate is checked.
+    """
+    address = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is None and (address in _NAT64 or (int(address) >> 32 == 0 and int(address) > 1)):
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)  # NAT64, and the old IPv4-compatible form
+        if inner is not None:
+            return check_address(str(inner))
+        if address in _METADATA:
+            return "a metadata address"
+    elif address in _THIS_NETWORK:
+        return "an unspecified address"
+    kinds = (
+        (address.is_loopback, "a loopback address"),
+        (address.is_link_local, "a link-local address"),
+        (address.is_unspecified, "an unspecified address"),
+        (address.is_multicast, "a multicast address"),
+        (address.is_reserved, "a reserved address"),
+    )
+    return next((kind for is_it, kind in kinds if is_it), None)
+
+
+def _origin(url: str) -> Origin | None:
+    """Read scheme, host and port of a URL that nobody can read in another way; None for all others."""
+    if not _FETCHABLE.fullmatch(url) or len(url) > LONGEST_LINK or "\\" in url or "#" in url:
+        return None
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in _PORTS or not host or "@" in parts.netloc or "%" in parts.netloc or port == 0:
+        return None
+    if not _is_host(host) or parts.netloc.endswith(":"):
+        return None
+    return Origin(parts.scheme, host, port or _PORTS[parts.scheme])
+
+
+def _is_host(host: str) -> bool:
+    if ":" in host:  # urlsplit has checked the brackets
+        return _is_address(host)
+    return len(host) <= LONGEST_HOST and all(_LABEL.fullmatch(label) for label in host.split("."))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _why_not(origin: Origin) -> str | None:
+    """Say why an origin that nobody named is none of S3's."""
+    if _is_address(origin.host):
+        return "an address instead of a name"
+    suffix = next((suffix for suffix in AWS_SUFFIXES if origin.host.endswith(f".{suffix}")), None)
+    if suffix is None:
+        return "which is no host of AWS"
+    labels = origin.host.removesuffix(f".{suffix}").split(".")
+    if not any(label == "s3" or label.startswith("s3-") for label in labels):
+        return "which is not S3"
+    if origin.scheme != "https":
+        return "without TLS"
+    return None if origin.port == _PORTS["https"] else "at another port than S3 has"
