@@ -26,6 +26,7 @@ RATE = click.FloatRange(min=0, min_open=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same fleet.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="Port; 0 takes a free one.")
 @click.option("--accounts", type=click.IntRange(1, 10_000), default=1, show_default=True, help="Accounts.")
+@click.option("--large-packages", is_flag=True, help="Packages of 1 KB to 250 MB, instead of 1 to 4 KB.")
 @click.option("--no-quotas", is_flag=True, help="Never throttle.")
 @click.option("--get-function-rate", type=RATE, default=100.0, show_default=True, help="GetFunction quota, calls/s.")
 @click.option("--list-rate", type=RATE, default=15.0, show_default=True, help="Quota of all other calls, calls/s.")
@@ -45,6 +46,7 @@ def command(
     seed: int,
     port: int,
     accounts: int,
+    large_packages: bool,
     no_quotas: bool,
     get_function_rate: float,
     list_rate: float,
@@ -62,7 +64,8 @@ def command(
     from lexport.simulator import Fleet, FleetSpec, Neighbour, open_simulator
 
     numbers = tuple(str(111122223333 + position) for position in range(accounts))
-    fleet = Fleet(FleetSpec(functions=functions, versions=versions, seed=seed, accounts=numbers))
+    spec = FleetSpec(functions=functions, versions=versions, seed=seed, accounts=numbers, large_packages=large_packages)
+    fleet = Fleet(spec)
     if any(from_s > to_s for _, from_s, to_s in neighbours):
         raise click.BadParameter("TO is not before FROM", param_hint="--neighbour")
     opened = partial(

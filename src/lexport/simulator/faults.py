@@ -34,6 +34,13 @@ FaultKind = Literal[
     "reset",
     "slow",
     "hang",
+    # a package, bent
+    "expired",
+    "redirect",
+    "resize",
+    "short",
+    "drip",
+    "ignore_range",
     # the answer, bent
     "repeat_marker",
     "cycle_markers",
@@ -46,7 +53,7 @@ FaultKind = Literal[
 ]
 Patch = Mapping[str, Any] | Callable[[dict[str, Any]], Any]
 
-REFUSING = frozenset({"throttle", "error", "denied", "gone", "expired_token"})
+REFUSING = frozenset({"throttle", "error", "denied", "gone", "expired_token", "expired"})
 _BENDING = frozenset(
     {"repeat_marker", "cycle_markers", "endless", "null_marker", "empty_marker", "duplicate_page", "replace_body"}
 )
@@ -60,6 +67,10 @@ class Fault:
     ``headers`` shape ``error`` and ``html``; ``retry_after_s`` goes with ``throttle``, ``delay_s`` with ``slow``;
     ``patch`` with ``replace_body``: a mapping is merged into the document, a callable gets it and may return another.
     ``repeat_marker``, ``null_marker`` and ``empty_marker`` wait for the page that they can bend.
+    ``layer_arn`` matches GetLayerVersionByArn. Of ``GetObject``: ``expired`` is S3's own 403; ``redirect`` leads to the
+    ``Location`` of ``headers``; ``truncate`` and ``reset`` break off after ``after_bytes``; ``short`` ends there and
+    told no length; ``drip`` sends a byte each ``delay_s`` from there; ``corrupt`` changes that byte; ``resize`` sends
+    ``size_bytes`` and says so.
     """
 
     operation: str | None
@@ -68,6 +79,7 @@ class Fault:
     qualifier: str | None = None
     account_id: str | None = None
     region: str | None = None
+    layer_arn: str | None = None
     times: int | None = 1
     after: int = 0
     status: int | None = None
@@ -76,6 +88,8 @@ class Fault:
     body: bytes | str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     delay_s: float = 0.0
+    after_bytes: int | None = None
+    size_bytes: int | None = None
     retry_after_s: float | None = None
     patch: Patch | None = None
 
@@ -87,6 +101,7 @@ class Fault:
             and (self.qualifier in (None, call.qualifier) or (self.qualifier == LATEST and call.qualifier is None))
             and self.account_id in (None, call.account_id)
             and self.region in (None, call.region)
+            and self.layer_arn in (None, call.query.get("Arn"))
         )
 
 
@@ -162,6 +177,8 @@ def refusal(fault: Fault, call: Call) -> AwsError:
             return not_found(arn)
         case "expired_token":
             return expired_token()
+        case "expired":
+            return AwsError(403, "AccessDenied", "Request has expired", more={"X-Amz-Expires": "600"})
         case _:
             status = fault.status or 500
             code = fault.code or ("ServiceException" if status >= 500 else "InvalidParameterValueException")
@@ -180,8 +197,8 @@ def distorted(fault: Fault, answer: Answer) -> Answer:
             return Answer(
                 status=fault.status or 502, body=body or page, headers={**headers, "Content-Type": "text/html"}
             )
-        case "empty":
-            return Answer(status=fault.status or 200, headers=headers)
+        case "empty" | "redirect":
+            return Answer(status=fault.status or (200 if fault.kind == "empty" else 307), headers=headers)
         case "broken_json":
             return Answer(status=answer.status, body=answer.body[: len(answer.body) // 2], headers=headers)
         case "truncate":

@@ -30,6 +30,7 @@ class FleetSpec:
 
     ``functions`` is per account-region, ``versions`` the mean of published versions per function; over an even number
     of functions it is exact. ``regions`` None: every enabled Region has a fleet. The first account manages the others.
+    ``large_packages``: packages and layers of 1 KB to 250 MB, sized as in real fleets, instead of 1 to 4 KB.
     The roles of ``closed_accounts`` let nobody in, those of the others who says ``external_id``, where there is one.
     """
 
@@ -42,6 +43,7 @@ class FleetSpec:
     suspended_accounts: tuple[str, ...] = ()
     closed_accounts: tuple[str, ...] = ()
     external_id: str | None = None
+    large_packages: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +104,7 @@ class Fleet:
     def function(self, scope: Scope, index: int) -> FunctionSpec:
         """Return a function as it is now."""
         overlay = self._overlay(scope, index)
-        function = _build_function(self.spec.seed, scope, index, overlay.generation)
+        function = _build_function(self.spec.seed, scope, index, overlay.generation, is_large=self.spec.large_packages)
         if overlay.tags is not None:
             function = replace(function, tags=overlay.tags, tags_error=None)
         if overlay.has_reserved:
@@ -141,11 +143,14 @@ class Fleet:
                 minutes=made.minutes,
                 description=made.description,
                 memory_mb=made.memory_mb,
+                is_large=self.spec.large_packages,
             )
             return replace(spec, environment=made.environment)
         if number not in self._seeded_numbers(scope, index):
             return None
-        return seeded.build_version(seed, function, version, code=f"v{number}", minutes=number)
+        return seeded.build_version(
+            seed, function, version, code=f"v{number}", minutes=number, is_large=self.spec.large_packages
+        )
 
     def aliases(self, scope: Scope, index: int) -> list[AliasSpec]:
         """Return the aliases of a function as they are now."""
@@ -306,6 +311,7 @@ class Fleet:
             description=overlay.description,
             memory_mb=overlay.memory_mb,
             revision=overlay.revision,
+            is_large=self.spec.large_packages,
         )
         if overlay.environment is not None and spec.environment is not None:
             spec = replace(spec, environment=overlay.environment)

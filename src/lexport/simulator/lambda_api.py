@@ -165,11 +165,13 @@ class LambdaApi:
         matched = _LAYER_VERSION_ARN.fullmatch(arn)
         if matched is None or call.query.get("find") != "LayerVersion":
             raise invalid_shape("arn", arn, _PATTERN)
-        content = package(self._fleet.spec.seed, seeded.layer_package_key(arn))
+        spec = self._fleet.spec
+        key = seeded.layer_package_key(spec.seed, arn, is_large=spec.large_packages)
+        content = package(spec.seed, key)
         number = matched["number"]
         return {
             "Content": {
-                "Location": self._links.location(scope, matched["name"], seeded.layer_package_key(arn)),
+                "Location": self._links.location(scope, matched["name"], key),
                 "CodeSha256": content.code_sha256,
                 "CodeSize": content.code_size,
             },

@@ -16,7 +16,8 @@ from urllib.parse import parse_qsl, unquote
 
 from lexport.model import Scope
 from lexport.simulator.dice import uuid_text
-from lexport.simulator.packages import package
+from lexport.simulator.downloads import Download, download
+from lexport.simulator.packages import Package, package
 from lexport.simulator.wire import Answer, s3_error
 
 PREFIX = "/snapshots/"
@@ -46,8 +47,10 @@ class Links:
         )
         return f"{self.base_url}{path}?{query}&X-Amz-Signature={self._sign(path, dict(parse_qsl(query)))}"
 
-    def answer(self, method: str, path_and_query: str, headers: Mapping[str, str], request_id: str) -> Answer:
-        """Answer one request for a link: 200, 206, 400, 403 or 416."""
+    def answer(
+        self, method: str, path_and_query: str, headers: Mapping[str, str], request_id: str
+    ) -> Answer | Download:
+        """Answer one request for a link: a download, or 400, 403 or 416."""
         if "Authorization" in headers:
             return s3_error(400, "InvalidArgument", "Only one auth mechanism allowed", request_id, {})
         path, _, query = path_and_query.partition("?")
@@ -75,9 +78,9 @@ class Links:
         canonical = "\n".join((path, *(f"{name}={value}" for name, value in sorted(values.items()))))
         return hmac.new(self._secret, canonical.encode(), hashlib.sha256).hexdigest()
 
-    def _package(self, version_id: str) -> bytes:
+    def _package(self, version_id: str) -> Package:
         key = base64.urlsafe_b64decode(version_id + "=" * (-len(version_id) % 4)).decode()
-        return package(self._seed, key).body
+        return package(self._seed, key)
 
 
 def function_of_path(path: str) -> str | None:
@@ -86,14 +89,14 @@ def function_of_path(path: str) -> str | None:
     return last[:-37] or None
 
 
-def _part(body: bytes, range_header: str | None, request_id: str) -> Answer:
+def _part(content: Package, range_header: str | None, request_id: str) -> Answer | Download:
     """Cut the asked part out. A header that S3 does not understand is ignored, as S3 does."""
-    etag = f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
+    etag = f'"{hashlib.md5(content.code_sha256.encode(), usedforsecurity=False).hexdigest()}"'
     headers = {"Content-Type": "application/zip", "Accept-Ranges": "bytes", "ETag": etag}
     matched = _RANGE.fullmatch(range_header or "")
     if matched is None:
-        return Answer(body=body, headers=headers)
-    size = len(body)
+        return download(content, None, headers)
+    size = content.code_size
     if matched[3] is not None:
         start, end = max(0, size - int(matched[3])), size - 1
     else:
@@ -101,8 +104,7 @@ def _part(body: bytes, range_header: str | None, request_id: str) -> Answer:
     if start > end:
         more = {"RangeRequested": range_header, "ActualObjectSize": size}
         return s3_error(416, "InvalidRange", "The requested range is not satisfiable", request_id, more)
-    headers["Content-Range"] = f"bytes {start}-{end}/{size}"
-    return Answer(status=206, body=body[start : end + 1], headers=headers)
+    return download(content, (start, end), headers)
 
 
 @lru_cache(maxsize=4)

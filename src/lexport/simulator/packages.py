@@ -1,6 +1,8 @@
-"""Package key -> the bytes of a real zip, deterministic, 1 to 4 KB.
+"""Package key -> a real zip, deterministic: 1 to 4 KB, or of any size where the key says so.
 
 Written by hand and without compression: every answer has to tell the true hash, so a package must cost microseconds.
+A large one begins with a member that is the same in all packages of its size, a pattern repeated, and ends with what is
+its own. So the hash of that beginning is computed once per size, and no package is ever in memory as a whole.
 """
 
 from __future__ import annotations
@@ -9,20 +11,63 @@ import base64
 import hashlib
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from lexport.simulator.dice import Dice
+
 _DOS_TIME, _DOS_DATE = 0, 0x0021  # 1980-01-01, the earliest that a zip can say
 _FILE_MODE = 0o100644 << 16
+_FILLER_NAME = "assets.bin"
+_PATTERN = hashlib.shake_128(b"lexport simulator").digest(256 * 1024)
+_SIZES = (
+    (500, (0,)),
+    (800, (16_000, 32_000, 64_000, 128_000, 256_000)),
+    (950, (512_000, 1_000_000, 2_000_000, 4_000_000)),
+    (998, (8_000_000, 16_000_000, 32_000_000, 50_000_000)),
+    (1000, (250_000_000,)),
+)
+"""Up to so many of a thousand packages, which filler they have: half are small, two of a thousand at Lambda's limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """One deployment package: its bytes, and what Lambda says of them."""
+    """One deployment package, and what Lambda says of it: ``head``, so many bytes of filler, ``tail``."""
 
-    body: bytes = field(repr=False)
+    head: bytes = field(repr=False)
+    filler_bytes: int
+    tail: bytes = field(repr=False)
     code_sha256: str
     code_size: int
+
+    @property
+    def body(self) -> bytes:
+        """The whole, for those that are small."""
+        return b"".join(self.parts(0, self.code_size))
+
+    def parts(self, start: int, stop: int) -> Iterator[bytes]:
+        """Yield the bytes from ``start`` up to ``stop``, a quarter of a megabyte at a time."""
+        at = start
+        behind = len(self.head) + self.filler_bytes
+        while at < stop:
+            if at < len(self.head):
+                part = self.head[at:stop]
+            elif at < behind:
+                offset = (at - len(self.head)) % len(_PATTERN)
+                part = _PATTERN[offset : offset + min(stop, behind) - at]
+            else:
+                part = self.tail[at - behind : stop - behind]
+            at += len(part)
+            yield part
+
+
+def sized_key(seed: int, key: str) -> str:
+    """Return a key that says a size too, one as real fleets have them."""
+    dice = Dice("size", seed, key)
+    turn = dice.pick(1000)
+    filler = dice.choose(next(sizes for below, sizes in _SIZES if turn < below))
+    return f"{key}#{filler}" if filler else key
 
 
 @lru_cache(maxsize=2048)
@@ -32,21 +77,61 @@ def package(seed: int, key: str) -> Package:
     length = 700 + int(entropy[:3], 16) // 2
     lines = [f"# {key}", "def handler(event, context):", "    return event", ""]
     lines += [f"# {entropy[start : start + 100]}" for start in range(0, length, 100)]
-    body = _zip({"handler.py": "\n".join(lines).encode(), "VERSION": entropy[:16].encode()})
-    digest = hashlib.sha256(body).digest()
-    return Package(body=body, code_sha256=base64.b64encode(digest).decode(), code_size=len(body))
+    files = {"handler.py": "\n".join(lines).encode(), "VERSION": entropy[:16].encode()}
+    filler_bytes = int(key.partition("#")[2] or 0)
+    if filler_bytes:
+        head, crc, digest = _beginning(filler_bytes)
+        digest = digest.copy()
+        entry = _entry(_FILLER_NAME, crc, filler_bytes)
+        tail = _zip(files, offset=len(head) + filler_bytes, central=_central(entry, _FILLER_NAME, 0))
+    else:
+        head, digest, tail = b"", hashlib.sha256(), _zip(files)
+    digest.update(tail)
+    return Package(
+        head=head,
+        filler_bytes=filler_bytes,
+        tail=tail,
+        code_sha256=base64.b64encode(digest.digest()).decode(),
+        code_size=len(head) + filler_bytes + len(tail),
+    )
 
 
-def _zip(files: dict[str, bytes]) -> bytes:
-    """Write a zip of stored entries. Layout: PKWARE APPNOTE 4.3.7, 4.3.12, 4.3.16."""
-    local, central = bytearray(), bytearray()
+@lru_cache
+def _beginning(filler_bytes: int) -> tuple[bytes, int, hashlib._Hash]:
+    """Return the local header of the filler, its CRC, and the hash of both; one second for all sizes together."""
+    crc, left = 0, filler_bytes
+    while left:
+        part = _PATTERN[:left]
+        crc, left = zlib.crc32(part, crc), left - len(part)
+    head = b"PK\x03\x04" + _entry(_FILLER_NAME, crc, filler_bytes) + _FILLER_NAME.encode()
+    digest, left = hashlib.sha256(head), filler_bytes
+    while left:
+        part = _PATTERN[:left]
+        digest.update(part)
+        left -= len(part)
+    return head, crc, digest
+
+
+def _zip(files: dict[str, bytes], *, offset: int = 0, central: bytes = b"") -> bytes:
+    """Write the end of a zip: its last files, stored, and the directory. Layout: PKWARE APPNOTE 4.3.7, 4.3.12, 4.3.16.
+
+    ``offset`` is the length of what lies before, ``central`` the directory of it.
+    """
+    local, directory = bytearray(), bytearray(central)
     for name, data in files.items():
-        offset, encoded = len(local), name.encode()
-        common = struct.pack(
-            "<HHHHHIIIHH", 20, 0, 0, _DOS_TIME, _DOS_DATE, zlib.crc32(data), len(data), len(data), len(encoded), 0
-        )
-        local += b"PK\x03\x04" + common + encoded + data
-        central += b"PK\x01\x02" + struct.pack("<H", 0x0314) + common
-        central += struct.pack("<HHHII", 0, 0, 0, _FILE_MODE, offset) + encoded
-    end = struct.pack("<HHHHIIH", 0, 0, len(files), len(files), len(central), len(local), 0)
-    return bytes(local + central + b"PK\x05\x06" + end)
+        entry = _entry(name, zlib.crc32(data), len(data))
+        directory += _central(entry, name, offset + len(local))
+        local += b"PK\x03\x04" + entry + name.encode() + data
+    count = len(files) + bool(central)
+    end = struct.pack("<HHHHIIH", 0, 0, count, count, len(directory), offset + len(local), 0)
+    return bytes(local + directory + b"PK\x05\x06" + end)
+
+
+def _entry(name: str, crc: int, size: int) -> bytes:
+    """Return what the local header and the directory say alike."""
+    return struct.pack("<HHHHHIIIHH", 20, 0, 0, _DOS_TIME, _DOS_DATE, crc, size, size, len(name.encode()), 0)
+
+
+def _central(entry: bytes, name: str, offset: int) -> bytes:
+    head = b"PK\x01\x02" + struct.pack("<H", 0x0314) + entry
+    return head + struct.pack("<HHHII", 0, 0, 0, _FILE_MODE, offset) + name.encode()

@@ -13,7 +13,7 @@ from typing import Any
 from lexport.model import LATEST, Scope
 from lexport.simulator import regions, traits
 from lexport.simulator.dice import Dice, digest_hex, uuid_text
-from lexport.simulator.packages import package
+from lexport.simulator.packages import package, sized_key
 from lexport.simulator.spec import AliasSpec, FunctionSpec, LayerSpec, VersionSpec, VpcSpec
 
 _TEAMS = ("billing", "orders", "checkout", "search", "identity", "media", "fraud", "logistics", "growth", "ledger")
@@ -93,8 +93,8 @@ def version_numbers(seed: int, scope: Scope, index: int, mean: int) -> VersionNu
     return VersionNumbers(count, 1 + dice.pick(count) if count and dice.chance(25) else 0)
 
 
-def build_function(seed: int, scope: Scope, index: int, generation: int) -> FunctionSpec:
-    """Make one function."""
+def build_function(seed: int, scope: Scope, index: int, generation: int, *, is_large: bool = False) -> FunctionSpec:
+    """Make one function; ``is_large``: its layers are as large as real ones."""
     dice = Dice("function", seed, scope.account_id, scope.region, index, generation)
     name = function_name(seed, index)
     partition = regions.partition(scope.region)
@@ -113,7 +113,9 @@ def build_function(seed: int, scope: Scope, index: int, generation: int) -> Func
         "tracing_mode": dice.choose(("PassThrough", "PassThrough", "Active")),
         "ephemeral_storage_mb": dice.choose((512, 512, 512, 2048)),
         "log_group": f"/aws/lambda/{name}",
-        "layers": tuple(_layer(seed, scope, partition, dice) for _ in range(dice.choose((0, 1, 1, 2)))),
+        "layers": tuple(
+            _layer(seed, scope, partition, dice, is_large=is_large) for _ in range(dice.choose((0, 1, 1, 2)))
+        ),
         "tags": {dice.choose(_TAGS): dice.choose(_VALUES) for _ in range(dice.choose((0, 2, 4, 5)))},
     }
     if dice.chance(70):
@@ -129,19 +131,25 @@ def build_function(seed: int, scope: Scope, index: int, generation: int) -> Func
     return FunctionSpec(**traits.with_trait(seed, fields, scope, index, dice))
 
 
-def _layer(seed: int, scope: Scope, partition: str, dice: Dice) -> LayerSpec:
+def _layer(seed: int, scope: Scope, partition: str, dice: Dice, *, is_large: bool) -> LayerSpec:
     name, number = dice.choose(_LAYERS), 1 + dice.pick(4)
     arn = f"arn:{partition}:lambda:{scope.region}:{scope.account_id}:layer:{name}:{number}"
-    return LayerSpec(arn=arn, code_size_bytes=package(seed, layer_package_key(arn)).code_size)
+    return LayerSpec(arn=arn, code_size_bytes=package(seed, layer_package_key(seed, arn, is_large=is_large)).code_size)
 
 
-def layer_package_key(arn: str) -> str:
-    """Return the key of a layer's package."""
-    return f"layer/{arn}"
+def layer_package_key(seed: int, arn: str, *, is_large: bool) -> str:
+    """Return the key of a layer's package; the rare kinds of ``traits`` stay small."""
+    key = f"layer/{arn}"
+    return sized_key(seed, key) if is_large and arn.rpartition(":")[0].rpartition(":")[2] in _LAYERS else key
 
 
-def package_key(seed: int, function: FunctionSpec, code: str) -> str:
+def package_key(seed: int, function: FunctionSpec, code: str, *, is_large: bool = False) -> str:
     """Return the key of a version's package; about one in ten is shared between functions."""
+    key = _package_key(seed, function, code)
+    return sized_key(seed, key) if is_large else key
+
+
+def _package_key(seed: int, function: FunctionSpec, code: str) -> str:
     dice = Dice("code", seed, *_identity(function), code)
     if dice.chance(10):
         return f"shared/{dice.pick(40)}"
@@ -158,10 +166,11 @@ def build_version(
     memory_mb: int | None = None,
     minutes: int,
     revision: int = 0,
+    is_large: bool = False,
 ) -> VersionSpec:
     """Make one version; ``code`` names the package, ``minutes`` is its age in versions, ``revision`` counts changes."""
     dice = Dice("version", seed, *_identity(function), version)
-    key = package_key(seed, function, code)
+    key = package_key(seed, function, code, is_large=is_large)
     content = package(seed, key)
     at, text = _last_modified(seed, function, minutes)
     trait = traits.trait_of(seed, function.scope, function.index)

@@ -10,13 +10,11 @@ import errno
 import json
 import os
 import secrets
-import socket
-import struct
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import orjson
 from aiohttp import web
@@ -24,6 +22,7 @@ from aiohttp import web
 from lexport.errors import SettingsError
 from lexport.model import QuotaClass, Scope
 from lexport.simulator.accounts import AccountsApi
+from lexport.simulator.downloads import Download, bend, reset, send_download
 from lexport.simulator.faults import REFUSING, Fault, FaultBook, distorted, refusal
 from lexport.simulator.fleet import Fleet
 from lexport.simulator.lambda_api import LambdaApi
@@ -42,7 +41,7 @@ from lexport.simulator.wire import (
 )
 
 _LOG_LENGTH = 10_000
-_DISTORTING = frozenset({"html", "empty", "broken_json", "truncate", "corrupt"})
+_INSTEAD = frozenset({"html", "empty", "redirect"})  # of a download, nothing is sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +167,12 @@ class Simulator:
         except AwsError as error:
             answer = error.answer("s3", request_id)
         for fault in met:
-            answer = distorted(fault, answer)
+            if isinstance(answer, Download) and fault.kind not in _INSTEAD:
+                answer = bend(answer, fault)
+            else:
+                answer = distorted(fault, Answer() if isinstance(answer, Download) else answer)
+        if isinstance(answer, Download):
+            return await send_download(request, answer, request_id)
         return await _send(request, answer, request_id)
 
     def _count(self, call: Call) -> None:
@@ -232,20 +236,10 @@ async def _delay_or_refuse(request: web.BaseRequest, met: list[Fault], call: Cal
                 await asyncio.sleep(fault.delay_s)
             case "hang":
                 await asyncio.Event().wait()
-            case "reset":
-                _reset(request)
+            case "reset" if fault.after_bytes is None:
+                reset(request)
             case kind if kind in REFUSING:
                 raise refusal(fault, call)
-
-
-def _reset(request: web.BaseRequest) -> NoReturn:
-    """Drop the connection with a RST, so that the client sees a reset, not an end."""
-    transport = request.transport
-    if transport is not None:
-        connection = transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-    raise asyncio.CancelledError  # nobody is left to be answered: end the handler as a disconnection would
 
 
 async def _send(request: web.BaseRequest, answer: Answer, request_id: str) -> web.StreamResponse:

@@ -2,11 +2,14 @@
 
 import base64
 import hashlib
+import io
+import zipfile
 
 import pytest
 from yarl import URL
 
-from lexport.simulator import Fault, open_simulator
+from lexport.model import Scope
+from lexport.simulator import Fault, Fleet, FleetSpec, answers, open_simulator
 
 pytestmark = pytest.mark.asyncio
 
@@ -84,3 +87,72 @@ async def test_links_have_faults_too(fleet, http, anonymous):
 
     assert len(body) == configuration["CodeSize"]
     assert base64.b64encode(hashlib.sha256(body).digest()).decode() != configuration["CodeSha256"]
+
+
+LARGE = FleetSpec(functions=120, versions=3, large_packages=True)
+
+
+def distinct_packages(fleet, most_bytes):
+    """Function and qualifier of one version for each distinct package up to a size, the largest first."""
+    scope = Scope(account_id="111122223333", region="us-east-1")
+    found = {}
+    for index in fleet.indexes(scope):
+        function = fleet.function(scope, index)
+        for number in fleet.published(scope, index):
+            spec = fleet.version(scope, index, str(number), function)
+            if answers.has_location(spec) and spec.code_size_bytes <= most_bytes:
+                found[spec.code_sha256] = (spec.code_size_bytes, function.name, number)
+    return sorted(found.values(), reverse=True)
+
+
+async def test_large_packages_are_true(http, anonymous):
+    """A package of megabytes has the size and hash that were told, and is a sound zip; any part of it can be had."""
+    fleet = Fleet(LARGE)
+    size, name, number = distinct_packages(fleet, 8_100_000)[0]
+    async with open_simulator(fleet, verify=False) as simulator:
+        async with http.get(f"{simulator.url}/2015-03-31/functions/{name}?Qualifier={number}") as response:
+            document = await response.json()
+        link = URL(document["Code"]["Location"], encoded=True)
+        async with anonymous.get(link) as response:
+            body = await response.read()
+        async with anonymous.get(link, headers={"Range": "bytes=1000000-"}) as response:
+            rest = await response.read()
+
+    assert size > 1_000_000
+    assert len(body) == document["Configuration"]["CodeSize"] == size
+    assert base64.b64encode(hashlib.sha256(body).digest()).decode() == document["Configuration"]["CodeSha256"]
+    assert rest == body[1_000_000:]
+    with zipfile.ZipFile(io.BytesIO(body)) as opened:
+        assert opened.testzip() is None
+        assert opened.namelist() == ["assets.bin", "handler.py", "VERSION"]
+
+
+async def test_large_fleets_are_as_real_ones():
+    """Sizes reach from a kilobyte to 250 MB, half are small, and functions share packages."""
+    fleet = Fleet(FleetSpec(functions=1000, versions=3, large_packages=True))
+    sizes = [size for size, _, _ in distinct_packages(fleet, 10**9)]
+
+    assert 250_000_000 < sizes[0] < 250_010_000
+    assert sizes[-1] < 4_096
+    assert 0.4 < sum(size < 5_000 for size in sizes) / len(sizes) < 0.6
+    assert any(40_000_000 < size < 60_000_000 for size in sizes)
+    assert len(sizes) < 0.95 * 3_000
+
+
+async def test_layers_have_links(http, anonymous):
+    """GetLayerVersionByArn leads to the layer's content; a script may deny it."""
+    fleet = Fleet(LARGE)
+    scope = Scope(account_id="111122223333", region="us-east-1")
+    layer = next(layer for index in fleet.indexes(scope) for layer in fleet.function(scope, index).layers)
+    async with open_simulator(fleet, verify=False) as simulator:
+        url = URL(f"{simulator.url}/2018-10-31/layers").with_query(find="LayerVersion", Arn=layer.arn)
+        async with http.get(url) as response:
+            content = (await response.json())["Content"]
+        async with anonymous.get(URL(content["Location"], encoded=True)) as response:
+            body = await response.read()
+        simulator.inject(Fault(operation="GetLayerVersionByArn", kind="denied", layer_arn=layer.arn))
+        async with http.get(url) as response:
+            assert response.status == 403
+
+    assert len(body) == content["CodeSize"] == layer.code_size_bytes
+    assert base64.b64encode(hashlib.sha256(body).digest()).decode() == content["CodeSha256"]

@@ -1,0 +1,135 @@
+"""The answer to a package link: bytes that are made as they are sent, and what a script lets go wrong with them."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+from aiohttp import web
+
+from lexport.simulator.faults import Fault
+from lexport.simulator.packages import Package
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """So many bytes of one package; zeros follow where ``stop`` lies behind its end.
+
+    ``ends_after`` bytes nothing more comes: the connection closes, or is reset where ``is_reset`` says so.
+    ``has_length`` tells the length beforehand; ``drips_after`` bytes, only one comes each ``drip_s``.
+    """
+
+    package: Package
+    start: int
+    stop: int
+    status: int
+    headers: dict[str, str]
+    flipped_at: int | None = None
+    ends_after: int | None = None
+    is_reset: bool = False
+    has_length: bool = True
+    drips_after: int | None = None
+    drip_s: float = 0.0
+
+    def parts(self) -> Iterator[bytes]:
+        """Yield what is sent."""
+        stop = self.stop if self.ends_after is None else min(self.stop, self.start + self.ends_after)
+        at = self.start
+        for part in self.package.parts(at, min(stop, self.package.code_size)):
+            flipped = None if self.flipped_at is None else self.flipped_at - at
+            if flipped is not None and 0 <= flipped < len(part):
+                yield part[:flipped] + bytes((part[flipped] ^ 0xFF,)) + part[flipped + 1 :]
+            else:
+                yield part
+            at += len(part)
+        while at < stop:  # a file that was made longer
+            part = bytes(min(stop - at, 65_536))
+            at += len(part)
+            yield part
+
+
+def download(package: Package, asked: tuple[int, int] | None, headers: dict[str, str]) -> Download:
+    """Answer with the whole, or with the part from the first to the last byte that was asked for."""
+    size = package.code_size
+    start, stop = (0, size) if asked is None else (asked[0], asked[1] + 1)
+    status = 200 if asked is None else 206
+    if asked is not None:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    return Download(package=package, start=start, stop=stop, status=status, headers=headers)
+
+
+def bend(sent: Download, fault: Fault) -> Download:
+    """Let a fault happen to an answer. ``after_bytes`` counts what this answer has sent, half of it where not said."""
+    after = (sent.stop - sent.start) // 2 if fault.after_bytes is None else fault.after_bytes
+    changes: dict[str, Any] = {}
+    match fault.kind:
+        case "corrupt":
+            changes = {"flipped_at": sent.start + after}
+        case "truncate":
+            changes = {"ends_after": after}
+        case "short":
+            changes = {"ends_after": after, "has_length": False}
+        case "reset":
+            changes = {"ends_after": after, "is_reset": True}
+        case "drip":
+            changes = {"drips_after": after, "drip_s": fault.delay_s}
+        case "ignore_range":
+            headers = {name: value for name, value in sent.headers.items() if name != "Content-Range"}
+            changes = {"start": 0, "stop": sent.package.code_size, "status": 200, "headers": headers}
+        case "resize":
+            size = after if fault.size_bytes is None else fault.size_bytes
+            headers = dict(sent.headers)
+            if "Content-Range" in headers:
+                headers["Content-Range"] = f"bytes {sent.start}-{size - 1}/{size}"
+            changes = {"stop": size, "headers": headers}
+    return replace(sent, **changes)
+
+
+async def send_download(request: web.BaseRequest, sent: Download, request_id: str) -> web.StreamResponse:
+    """Send it, a part at a time, as fast as it is read."""
+    kind = web.StreamResponse if sent.has_length else _Unmeasured
+    response = kind(status=sent.status, headers={**sent.headers, "x-amzn-requestid": request_id})
+    if sent.has_length:
+        response.content_length = max(0, sent.stop - sent.start)
+    if not sent.has_length or sent.ends_after is not None:
+        response.force_close()
+    await response.prepare(request)
+    done = 0
+    for part in sent.parts():
+        if sent.drips_after is not None and done + len(part) > sent.drips_after:
+            await _drip(response, part, max(0, sent.drips_after - done), sent.drip_s)
+        else:
+            await response.write(part)
+        done += len(part)
+    if sent.is_reset:
+        reset(request)
+    if sent.ends_after is not None and request.transport is not None:
+        request.transport.close()
+    return response
+
+
+class _Unmeasured(web.StreamResponse):
+    """A body that ends where the connection does: no Content-Length and no chunks."""
+
+    _length_check = False
+
+
+async def _drip(response: web.StreamResponse, part: bytes, at_once: int, drip_s: float) -> None:
+    await response.write(part[:at_once])
+    for at in range(at_once, len(part)):
+        await asyncio.sleep(drip_s)
+        await response.write(part[at : at + 1])
+
+
+def reset(request: web.BaseRequest) -> NoReturn:
+    """Drop the connection with a RST, so that the client sees a reset, not an end."""
+    transport = request.transport
+    if transport is not None:
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    raise asyncio.CancelledError  # nobody is left to be answered: end the handler as a disconnection would
