@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import importlib.util
 import logging
 import os
 import subprocess
@@ -294,3 +295,12 @@ class Helpers:
 def look() -> type[Helpers]:
     """Ways to look at a dataset."""
     return Helpers
+
+
+@pytest.fixture(scope="session")
+def zips() -> Any:
+    """Zips written by hand, true ones and lies; see ``tests/zips.py``."""
+    spec = importlib.util.spec_from_file_location("zips", Path(__file__).with_name("zips.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -20,6 +20,8 @@ FLOORS = {
     "links": 1,
     "documents": 1,
     "rows": 1,
+    "archive": 1,
+    "dependencies": 1,
     "aws.api": 1,
     "arrow": 2,
     "aws": 2,

@@ -190,6 +190,14 @@ class ExpiredCredentialsError(TargetError):
     """The credentials ran out or were never valid here; renewing them did not help."""
 
 
+class ArchiveError(ItemError):
+    """A package, or a member of one, cannot be read: broken, or made to harm. The package itself is as AWS sent it."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message, code=code)
+        self.is_gap = False
+
+
 def first_of(group: BaseExceptionGroup[E]) -> E:
     """Return the first error of a group, out of the groups within it: those of the tasks that it passed through."""
     error = group.exceptions[0]

@@ -150,3 +150,13 @@ class StoredPackage:
     path: str
     was_present: bool
     bytes_moved: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependency:
+    """One library of a package: its name as package URLs of its ecosystem have it, and the file that says so."""
+
+    ecosystem: str
+    name: str
+    version: str
+    path: str

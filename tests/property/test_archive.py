@@ -1,0 +1,174 @@
+"""Hostile bytes lose rows, never the run: nothing is raised but ArchiveError, nothing is read beyond the limits."""
+
+import functools
+import importlib.util
+from pathlib import Path
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+
+from lexport.archive import Archive, Budget, Limits, MemorySource
+from lexport.dependencies.golang import read_executable
+from lexport.dependencies.maven import read_manifest, read_pom_properties
+from lexport.dependencies.npm import read_lock, read_package
+from lexport.dependencies.python import read_metadata, read_requirements
+from lexport.errors import ArchiveError
+from lexport.flow.inspect import inspect_package
+
+_SPEC = importlib.util.spec_from_file_location("zips", Path(__file__).parents[1] / "zips.py")
+zips = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(zips)
+
+LIMITS = Limits(
+    entries=200, directory_bytes=50_000, manifest_bytes=5_000, nested_bytes=20_000, inflated_bytes=100_000, seconds=30
+)
+POM = zips.Member(name="META-INF/maven/g/a/pom.properties", data=b"groupId=g\nartifactId=a\nversion=1\n")
+GO = b"\x7fELF".ljust(64, b"\1") + b"\xff Go buildinf:\x08\x02".ljust(32, b"\0") + b"\x08go1.22.1\x2e" + b"0" * 46
+
+
+@functools.cache
+def real(zip64):
+    inner = zips.zip_bytes(POM)
+    return zips.zip_bytes(
+        zips.Member(name="a-1.dist-info/METADATA", data=b"Name: A\nVersion: 1\n\n"),
+        zips.Member(name="requirements.txt", data=b"x==1\n", stored=True),
+        zips.Member(name="node_modules/n/package.json", data=b'{"name":"n","version":"2"}'),
+        zips.Member(name="package-lock.json", data=b'{"packages":{"node_modules/a":{"version":"1"}}}'),
+        zips.Member(name="lib/stored.jar", data=inner, stored=True),
+        zips.Member(name="lib/packed.jar", data=inner),
+        zips.Member(name="bootstrap", data=GO, mode=0o100755),
+        zip64=zip64,
+    )
+
+
+class Counting(MemorySource):
+    """Counts what is read."""
+
+    total = 0
+
+    def read_at(self, offset, length):
+        assert offset >= 0
+        assert 0 <= length <= 2**20
+        body = super().read_at(offset, length)
+        self.total += len(body)
+        return body
+
+
+def look(body):
+    """Read everything there is to read in a zip, as far as it goes."""
+    budget = Budget(LIMITS)
+    source = Counting(body)
+    inflated = 0
+    try:
+        archive = Archive(source, budget)
+        entries = list(archive.entries())
+    except ArchiveError:
+        return
+    assert len(entries) <= LIMITS.entries
+    for entry in entries:
+        assert "\0" not in entry.path
+        entry.path.encode()
+        try:
+            for chunk in archive.chunks(entry):
+                inflated += len(chunk)
+        except ArchiveError:
+            continue
+    assert inflated <= LIMITS.inflated_bytes
+    assert source.total < 1_000_000
+
+
+def inspect(tmp_path, body):
+    """Inspect a package, and see that its rows fit their columns."""
+    path = tmp_path / "p.zip"
+    path.write_bytes(body)
+    batches = []
+    findings = inspect_package(path, sha256_hex="ab", emit=batches.append, limits=LIMITS)
+    keys = set()
+    for batch in batches:
+        for name, lists in batch.items():
+            for row in zip(*lists, strict=True):
+                key = (name, *row[2:4]) if name == "package_files" else (name, *row[2:])
+                assert key not in keys
+                keys.add(key)
+                for cell in row:
+                    assert cell is None or (cell.encode() is not None if isinstance(cell, str) else cell < 2**63)
+    for item in findings:
+        item.message.encode()
+        assert len(item.message) < 1_000
+
+
+@st.composite
+def mutated(draw):
+    """A true zip with some bytes changed, cut out or put in."""
+    body = bytearray(real(draw(st.booleans())))
+    for _ in range(draw(st.integers(1, 6))):
+        at = draw(st.integers(0, len(body) - 1))
+        kind = draw(st.integers(0, 3))
+        if kind == 0:
+            body[at] ^= 1 << draw(st.integers(0, 7))
+        elif kind == 1:
+            width = draw(st.sampled_from([2, 4, 8]))
+            body[at : at + width] = draw(st.sampled_from([b"\xff", b"\0", b"\x7f"])) * width
+        elif kind == 2:
+            del body[at : at + draw(st.integers(1, 40))]
+        else:
+            body[at:at] = draw(st.binary(max_size=40))
+        if not body:
+            break
+    return bytes(body)
+
+
+many = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@many
+@given(st.binary(max_size=400) | st.binary(max_size=200).map(lambda b: b"PK\3\4" + b + b"PK\5\6" + b[:18].ljust(18)))
+@example(real(zip64=False))
+@example(real(zip64=True))
+def test_random_bytes(tmp_path, body):
+    """Bytes of any kind are read within the limits, or refused as an archive."""
+    look(body)
+    inspect(tmp_path, body)
+
+
+@many
+@given(mutated())
+def test_mutated_zips(tmp_path, body):
+    """A true zip with any damage is read within the limits, or refused as an archive."""
+    look(body)
+    inspect(tmp_path, body)
+
+
+@pytest.mark.parametrize(
+    "parse", [read_metadata, read_requirements, read_package, read_lock, read_pom_properties, read_manifest]
+)
+@settings(max_examples=150, deadline=None)
+@given(body=st.data())
+def test_parsers(parse, body):
+    """A parser gives dependencies whose cells a table holds, or says that the value is wrong."""
+    words = st.sampled_from(
+        [
+            *(b"Name: ", b"Version: ", b"\n", b"\r\n ", b":", b"==", b"="),
+            *(b"{", b"}", b"[", b"]", b"name", b'"version":', b'"packages":{"node_modules/', b'"dependencies":'),
+            *(b"groupId=", b"artifactId=", b"version=", b"\xff", b"\0"),
+        ]
+    )
+    text = body.draw(st.binary(max_size=200) | st.lists(words | st.binary(max_size=8), max_size=30).map(b"".join))
+    try:
+        found = list(parse("p", text))
+    except ValueError:
+        return
+    for item in found:
+        assert item.name.isprintable()
+        assert item.version.isprintable()
+        item.name.encode()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.binary(max_size=60) | st.sampled_from([GO, GO[:64], GO[64:80], b"\xff Go buildinf:"]), max_size=8))
+def test_executables(chunks):
+    """Bytes of any kind, cut anywhere, give modules or nothing."""
+    for item in read_executable("p", [b"\x7fELF", *chunks]):
+        assert item.ecosystem == "golang"
+        assert item.name.isprintable()
