@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from lexport.dataset.sbom import SbomResult, sbom
     from lexport.dataset.sql import sql
     from lexport.dataset.status import SnapshotStatus, status
     from lexport.dataset.views import views
@@ -21,11 +22,13 @@ _HOMES = {
     "ItemError": "lexport.errors",
     "LexportError": "lexport.errors",
     "RunError": "lexport.errors",
+    "SbomResult": "lexport.dataset.sbom",
     "SettingsError": "lexport.errors",
     "SnapshotResult": "lexport.run",
     "SnapshotSettings": "lexport.settings",
     "SnapshotStatus": "lexport.dataset.status",
     "plan": "lexport.planning",
+    "sbom": "lexport.dataset.sbom",
     "snapshot": "lexport.run",
     "sql": "lexport.dataset.sql",
     "status": "lexport.dataset.status",
@@ -37,11 +40,13 @@ __all__ = [
     "ItemError",
     "LexportError",
     "RunError",
+    "SbomResult",
     "SettingsError",
     "SnapshotResult",
     "SnapshotSettings",
     "SnapshotStatus",
     "plan",
+    "sbom",
     "snapshot",
     "sql",
     "status",

@@ -479,6 +479,7 @@ LAYER_VERSIONS = Table(
         *COMMON,
         _key("layer_arn", "ARN of the layer version.", source="LayerVersionArn"),
         Column("code_sha256", TEXT, "Content.CodeSha256", "SHA-256 of its archive, base64; NULL where unreadable."),
+        Column("sha256_hex", TEXT, "", "The same in hex: the name of the stored file."),
         Column("size_bytes", INT64, "Content.CodeSize", "Size of its archive.", "bytes"),
         Column("created_at", TIMESTAMP, "CreatedDate", "When it was published, UTC."),
         Column("description", TEXT, "Description", "Description."),

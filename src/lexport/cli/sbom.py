@@ -1,0 +1,32 @@
+"""``lexport sbom``: what functions are made of, as CycloneDX."""
+
+from __future__ import annotations
+
+import click
+
+from lexport.cli.options import option
+from lexport.cli.output import open_output
+
+
+@click.command("sbom", short_help="Write what functions are made of, as CycloneDX.")
+@click.argument("dest")
+@option("--function", metavar="NAME|ARN", help="One function version instead of the fleet.")
+@option("--version", metavar="VERSION", help="Its version.  [default: $LATEST]")
+@option("-o", "--output-file", metavar="FILE", help="Write there instead of stdout; replaced once it is whole.")
+def command(dest: str, function: str | None, version: str | None, output_file: str | None) -> None:
+    """Write what the latest functions in DEST are made of, as CycloneDX 1.6 JSON.
+
+    It needs packages that were looked into: lexport packages DEST --inspect. Function versions of which not all is
+    known are named as incomplete.
+    """
+    from lexport.cli.running import run_async
+    from lexport.dataset.sbom import sbom
+
+    with open_output(None if output_file == "-" else output_file) as stream:
+        result = run_async(lambda: sbom(dest, stream, function=function, version=version))
+    if result.incomplete:
+        click.echo(
+            f"lexport: of {result.incomplete:,} of {result.functions:,} function versions not all is known:"
+            " images, and packages or layers that were not looked into",
+            err=True,
+        )
