@@ -88,6 +88,7 @@ class Draft:
     path: Path
     descriptor: int
     size_bytes: int = 0
+    is_kept: bool = False
     _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
 
     @property
@@ -116,9 +117,10 @@ class Draft:
         self._hash, self.size_bytes = hashlib.sha256(), 0
 
     def keep(self) -> str:
-        """Put the draft into the store under its own hash, on disk when it returns; return the path.
+        """Move the draft into the store under its own hash, on disk when it returns; return the path.
 
-        Where the name is taken by a file of the same size, that one stays; a damaged one is replaced.
+        Where a file of the same size has the name already, that one stays. One step, so that a run that is killed
+        leaves a draft or a package, not both; two at once replace a package by itself.
         """
         path = package_path(self.sha256_hex)
         target = self.places.store.root / path
@@ -126,19 +128,22 @@ class Draft:
             os.fsync(self.descriptor)
             self.places.store.make_folder(str(Path(path).parent))
             try:
-                os.link(self.path, target)
-            except FileExistsError:
-                if target.lstat().st_size != self.size_bytes:
-                    self.path.replace(target)
-            self.path.unlink(missing_ok=True)
-            sync_file(target.parent)
+                is_there = target.lstat().st_size == self.size_bytes
+            except FileNotFoundError:
+                is_there = False
+            if is_there:
+                self.path.unlink()
+            else:
+                self.path.replace(target)
+                sync_file(target.parent)
         except OSError as error:
             raise _refusal(target, error) from error
+        self.is_kept = True
         return path
 
     def close(self) -> None:
         """Let go of the draft. What is in it stays for the next run, an empty one goes."""
-        if not self.size_bytes:
+        if not self.size_bytes and not self.is_kept:
             with suppress(OSError):
                 self.path.unlink(missing_ok=True)
         os.close(self.descriptor)

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import ipaddress
 import os
 import socket
 import ssl
 import subprocess
 import traceback
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
 import botocore
 import pytest
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from lexport.aws.transport import Request, Response, choose_transport, open_transport
 from lexport.aws.trust import trust
@@ -96,37 +91,6 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A private CA and its certificate for 127.0.0.1: the server's context, and the CA file to trust."""
-    now = datetime.now(UTC)
-
-    def make(name, issuer, public, *extensions):
-        made = x509.CertificateBuilder(issuer, name, public, x509.random_serial_number())
-        made = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-        for extension in extensions:
-            made = made.add_extension(extension, critical=True)
-        return made.sign(ca_key, hashes.SHA256())
-
-    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca_name, name = (x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)]) for text in ("test CA", "test"))
-    ca = make(ca_name, ca_name, ca_key.public_key(), x509.BasicConstraints(ca=True, path_length=0))
-    where = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    made = make(name, ca_name, key.public_key(), x509.BasicConstraints(ca=False, path_length=None), where)
-    folder = tmp_path_factory.mktemp("tls")
-    ca_file = folder / "ca.pem"
-    ca_file.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-    chain_file = folder / "chain.pem"
-    chain_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    key_file = folder / "key.pem"
-    key_file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(chain_file, key_file)
-    return context, str(ca_file)
 
 
 @pytest.fixture

@@ -6,9 +6,11 @@ import asyncio
 import base64
 import fcntl
 import hashlib
+import json
 import logging
 import os
 import resource
+import sys
 import traceback
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -18,7 +20,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 import pytest_asyncio
-from anyio import CapacityLimiter
+from anyio import CapacityLimiter, run_process
 from yarl import URL
 
 from lexport.aws.guard import LinkHosts
@@ -590,3 +592,52 @@ async def test_the_link_is_nowhere(shop, fault, caplog):
 
     for secret in (*urlsplit(link.url).query.split("&")[1:], "canary", "X-Amz-Signature"):
         assert all(secret not in text for text in said), secret
+
+
+# --- killed ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+async def test_killed_at_any_write(shop):
+    """Killed right before any of its writes, a run leaves no wrong file, and the next one takes up what is on disk."""
+    async with shop() as it:
+        link = await it.answer()
+        script = [sys.executable, str(Path(__file__).with_name("killed.py")), str(it.dest), link.url]
+        done = await run_process([*script, link.package.code_sha256, str(link.package.size_bytes)], check=False)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    hex_name = base64.b64decode(link.package.code_sha256).hex()
+    right = {f"packages/sha256/{hex_name[:2]}/{hex_name}.zip": link.package.size_bytes}
+    resumed = {line["moved"] for line in lines}
+
+    assert (done.stderr, done.returncode) == (b"", 0)
+    assert [line["killed"] for line in lines] == [True] * (len(lines) - 1) + [False]
+    assert len(lines) > 12
+    for line in lines:
+        assert (line["then"], line["failed"]) == (right, False)
+        drafts = {path: size for path, size in line["left"].items() if path.startswith("_staging/")}
+        assert {path: size for path, size in line["left"].items() if path not in drafts} in ({}, right)
+        on_disk = link.package.size_bytes if right.items() <= line["left"].items() else sum(drafts.values())
+        assert line["moved"] == link.package.size_bytes - on_disk
+    assert len(resumed) >= 4
+
+
+@pytest.mark.slow
+async def test_no_space_left_on_device(shop, tmp_path):
+    """On a file system that is really full, the package is lost with `disk_full` and takes no room any more."""
+    code = (
+        "import sys; from pathlib import Path; from lexport.store.local import LocalStore\n"
+        "from lexport.store.packages import PackagePlaces; from lexport.errors import PackageError\n"
+        "draft = PackagePlaces(LocalStore(Path(sys.argv[1]))).open_draft('ab' * 32)\n"
+        "try: draft.write([bytes(500_000)] * 10)\n"
+        "except PackageError as error: draft.close(); print(error.code, draft.size_bytes, draft.path.exists(), error)"
+    )
+    mounted = tmp_path / "small"
+    mounted.mkdir()
+    script = f'mount -t tmpfs -o size=1m none "{mounted}" && exec "$0" -c "$1" "{mounted}"'
+    inside = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, sys.executable, code]
+    done = await run_process(inside, check=False)
+    if b"unshare" in done.stderr or b"mount" in done.stderr:
+        pytest.skip("this machine lets nobody mount a small file system")
+
+    assert done.stdout.decode().startswith("disk_full 0 False there is no room for the package at ")
+    assert b"No space left on device" in done.stdout
