@@ -25,6 +25,7 @@ FLOORS = {
     "cyclonedx": 1,
     "aws.api": 1,
     "arrow": 2,
+    "scan": 2,
     "aws": 2,
     "store": 2,
     "quota": 2,

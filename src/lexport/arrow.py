@@ -23,7 +23,7 @@ ARROW_TYPES = {
 }
 SORT_KEY = "_key"
 BLOCK_ROWS = 512  # what a merge reads at a time: 32 runs x 512 wide rows are some 16 MB
-_BELOW_ALL = "\x00"  # sorts below every character; no stored text holds it
+BELOW_ALL = "\x00"  # sorts below every character; no stored text holds it
 
 
 def table_schema(table: columns.Table) -> pa.Schema:
@@ -72,7 +72,7 @@ def sorted_run(table: columns.Table, batches: list[pa.RecordBatch]) -> pa.Table:
     rows = pa.Table.from_batches(batches)
     order = [*table.key[: table.answer_key], ANSWER, *table.key[table.answer_key :]]
     parts = [_as_text(rows.column(name)) for name in order]
-    keyed = rows.append_column(SORT_KEY, pc.binary_join_element_wise(*parts, _BELOW_ALL))
+    keyed = rows.append_column(SORT_KEY, pc.binary_join_element_wise(*parts, BELOW_ALL))
     return keyed.take(pc.sort_indices(keyed.column(SORT_KEY)))
 
 

@@ -455,6 +455,23 @@ SNAPSHOTS = Table(
     answer_key=0,
 )
 
+CHANGES = Table(
+    "changes",
+    "One row per thing that the snapshot before did not have, had besides, or had otherwise.",
+    (
+        *COMMON,
+        Column("kind", TEXT, "", "`added`, `removed` or `changed`."),
+        _key("table_name", "Table of the thing."),
+        _key("key", "Its key without account and Region, parts joined by `/`: `name/$LATEST`, `name/5/VARIABLE`."),
+        _key("column_name", "What changed about it; NULL where it was added or removed."),
+        Column("old_value", TEXT, "", "Before, as text; NULL where absent, and where it may be a secret."),
+        Column("new_value", TEXT, "", "After, as text; NULL where absent, and where it may be a secret."),
+        Column("previous_snapshot_id", TEXT, "", "Snapshot before: the last one that read the account-region whole."),
+    ),
+    (*SCOPE_KEY, "table_name", "key", "kind", "column_name"),
+    answer_key=0,
+)
+
 PACKAGES = Table(
     "packages",
     "One row per distinct package that functions refer to: is it stored, and where; account and region are NULL.",
@@ -539,6 +556,7 @@ TABLES = (
     SECURITY_GROUPS,
     FILE_SYSTEMS,
     ACCOUNT_SETTINGS,
+    CHANGES,
     ERRORS,
     SCOPES,
     SNAPSHOTS,

@@ -44,6 +44,14 @@ class WriteError(RunError):
         self.path = path
 
 
+class ReadError(RunError):
+    """A file of the dataset is damaged or gone; ``path`` is where."""
+
+    def __init__(self, message: str, *, path: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
 class PublishError(RunError):
     """The destination holds this snapshot already, or changed under the run."""
 

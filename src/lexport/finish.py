@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,13 +14,18 @@ from anyio.from_thread import check_cancelled
 
 from lexport import __version__, columns, manifest
 from lexport.columns import Table
+from lexport.errors import ReadError
+from lexport.flow.changes import Reading, changes, is_comparable, readings_before
 from lexport.flow.parquet import WrittenFile, write_table
-from lexport.flow.stage import Runs, write_columns
+from lexport.flow.stage import Runs, write_columns, write_run
 from lexport.manifest import FileEntry, Manifest, ScopeEntry
 from lexport.model import Scope
 from lexport.quota.pacer import Pacer
 from lexport.rows import FLEET_TABLES
+from lexport.store.local import LocalStore
 from lexport.target import ScopeOutcome
+
+CHANGES_AT_ONCE = 50_000  # changes that are sorted in memory, some 10 MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +69,15 @@ def write_snapshot(
     gaps: int,
     hash_key_id: str | None,
     options: dict[str, Any],
-    file_mode: int,
+    store: LocalStore,
+    note: Callable[[str], None],
 ) -> Draft:
-    """Write every table of a snapshot into ``folder``. ``scopes`` comes last: it counts the rows of the others."""
+    """Write every table of a snapshot into ``folder``, to be committed to ``store``.
+
+    ``scopes`` counts the rows of the others, so it comes after them, and ``changes`` compares them with the snapshot
+    before. What could not be compared is told to ``note``.
+    """
+    file_mode = store.file_mode
     counts = {columns.FUNCTIONS: _Counts(), columns.ALIASES: _Counts()}
     written: dict[Table, WrittenFile] = {}
 
@@ -92,6 +103,20 @@ def write_snapshot(
         write_columns(columns.SCOPES, [list(column) for column in zip(*rows, strict=True)], path, file_mode)
         runs[columns.SCOPES.name] = [path]
     write(columns.SCOPES)
+    reading = Reading(
+        snapshot_id=snapshot_id,
+        files={table.name: file.path for table, file in written.items()},
+        options=options,
+        hash_key_id=hash_key_id,
+        lexport_version=__version__,
+    )
+    whole = [
+        outcome.target.scope
+        for outcome in outcomes
+        if outcome.target.coverage == "fleet" and outcome.status == "complete"
+    ]
+    runs[columns.CHANGES.name] = _stage_changes(reading, whole, folder, store, note)
+    write(columns.CHANGES)
 
     paths = {table: manifest.data_path(table.name, snapshot_id, snapshot_at) for table in written}
     entries = [
@@ -114,6 +139,53 @@ def write_snapshot(
         ),
         files={paths[table]: file.path for table, file in written.items()},
     )
+
+
+def _stage_changes(
+    now: Reading, scopes: Collection[Scope], folder: Path, store: LocalStore, note: Callable[[str], None]
+) -> list[Path]:
+    """Compare account-regions that were read whole with the last time they were, into sorted runs."""
+    commits = readings_before(store, scopes, now.snapshot_id)
+    by_commit: dict[str, list[Scope]] = defaultdict(list)
+    for scope, commit in commits.items():
+        by_commit[commit.snapshot_id].append(scope)
+    runs: list[Path] = []
+    for snapshot_id in sorted(by_commit):
+        compared = by_commit[snapshot_id]
+        before = Reading.of(commits[compared[0]], store.root)
+        if not is_comparable(now.options, before.options):
+            note(f"no changes are told since {snapshot_id}: one of both read $LATEST alone, the other all but $LATEST")
+            continue
+        staged: list[Path] = []
+        try:
+            for batches in _at_most(changes(compared, now=now, before=before), CHANGES_AT_ONCE):
+                path = folder / f"{columns.CHANGES.name}-{len(runs) + len(staged):04d}.arrow"
+                staged.append(path)
+                write_run(columns.CHANGES, batches, path, store.file_mode)
+        except ReadError as error:
+            if Path(error.path) not in before.files.values():
+                raise
+            for path in staged:
+                path.unlink(missing_ok=True)
+            title = f"{compared[0].account_id} {compared[0].region}"
+            more = f" and {len(compared) - 1:,} more" if len(compared) > 1 else ""
+            note(f"no changes are told of {title}{more}: {snapshot_id}, the snapshot before, is damaged: {error}")
+            continue
+        runs += staged
+    return runs
+
+
+def _at_most(tables: Iterator[pa.Table], rows: int) -> Iterator[list[pa.RecordBatch]]:
+    """Put tables together until they have so many rows; what has none is left out."""
+    waiting: list[pa.RecordBatch] = []
+    for table in tables:
+        check_cancelled()
+        waiting += table.to_batches()
+        if sum(map(len, waiting)) >= rows:
+            yield waiting
+            waiting = []
+    if waiting:
+        yield waiting
 
 
 def _scope_entry(outcome: ScopeOutcome, counts: Mapping[Table, _Counts], pacer: Pacer) -> ScopeEntry:

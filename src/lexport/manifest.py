@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from lexport.model import Coverage, ScopeStatus
+from lexport.model import Coverage, Scope, ScopeStatus
 
 RUNS = "_runs"
 STAGING = "_staging"
@@ -75,6 +75,14 @@ class Manifest:
     def is_snapshot(self) -> bool:
         """Whether the commit says anything of the fleet; without scopes it holds tables of packages alone."""
         return bool(self.scopes)
+
+    def whole_scopes(self) -> set[Scope]:
+        """Return the account-regions whose whole fleet was read."""
+        return {
+            Scope(account_id=entry.account_id, region=entry.region)
+            for entry in self.scopes
+            if entry.coverage == "fleet" and entry.status == "complete"
+        }
 
     def to_json(self) -> bytes:
         """Write the manifest as stable, readable JSON."""

@@ -15,7 +15,8 @@ ANSWER = "_answer"
 Batch = dict[str, list[list[Any]]]
 """Table name -> its column lists, all of one length."""
 
-STAGED_TABLES = tuple(table for table in columns.TABLES if table is not columns.SNAPSHOTS)
+STAGED_TABLES = tuple(table for table in columns.TABLES if table not in (columns.CHANGES, columns.SNAPSHOTS))
+"""The tables that reading fills; ``changes`` and ``snapshots`` are made of the others."""
 FLEET_TABLES = tuple(table for table in STAGED_TABLES if table not in columns.PACKAGE_TABLES)
 """The tables of every snapshot; those of packages are only there where a run looked at packages."""
 

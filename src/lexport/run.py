@@ -108,7 +108,8 @@ async def snapshot(
                         gaps=run.failures.gaps.total(),
                         hash_key_id=key.key_id if key else None,
                         options=options.for_manifest(),
-                        file_mode=store.file_mode,
+                        store=store,
+                        note=progress.note,
                     )
                 )
                 tasks.cancel_scope.cancel()  # the report has nothing more to tell

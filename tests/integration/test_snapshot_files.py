@@ -15,6 +15,10 @@ from lexport.simulator import Fleet, FleetSpec
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
 CONTRACT = {
+    "changes": """
+        snapshot_id snapshot_at account_id region kind table_name key column_name old_value new_value
+        previous_snapshot_id
+    """,
     "functions": """
         snapshot_id snapshot_at account_id region function_name version function_arn runtime role handler code_size
         description timeout memory_size last_modified last_modified_at code_sha256 package_type architecture revision_id
@@ -64,7 +68,7 @@ TYPES = {
 }
 TABLES = {
     *("functions", "aliases", "alias_routes", "tags", "env_vars", "layers", "subnets", "security_groups"),
-    *("file_systems", "account_settings", "errors", "scopes"),
+    *("file_systems", "account_settings", "changes", "errors", "scopes"),
 }
 
 

@@ -59,17 +59,18 @@ class Stage:
         for name in list(batches):
             path = self._folder / f"{name}-{len(self.runs[name]):04d}.arrow"
             rows = batches.pop(name)  # let go of a table as soon as it is written
-            await to_thread.run_sync(_write_run, BY_NAME[name], rows, path, self._file_mode, limiter=self._writer)
+            await to_thread.run_sync(write_run, BY_NAME[name], rows, path, self._file_mode, limiter=self._writer)
             self.runs[name].append(path)
         pa.default_memory_pool().release_unused()  # or the sorting's room is kept, and memory looks like a leak
 
 
 def write_columns(table: Table, values: list[list[Any]], path: Path, file_mode: int) -> None:
     """Write column lists as one run; raises WriteError. Blocking."""
-    _write_run(table, [staged_batch(table, values)], path, file_mode)
+    write_run(table, [staged_batch(table, values)], path, file_mode)
 
 
-def _write_run(table: Table, batches: list[pa.RecordBatch], path: Path, file_mode: int) -> None:
+def write_run(table: Table, batches: list[pa.RecordBatch], path: Path, file_mode: int) -> None:
+    """Sort staged rows and write them as one run; raises WriteError. Blocking."""
     rows = sorted_run(table, batches)
     try:
         with open_run(path, rows.schema, file_mode) as writer:

@@ -1,0 +1,230 @@
+"""A history of five snapshots: `changes` is what the script did to the fleet, exactly."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+import pyarrow.parquet as pq
+import pytest
+
+import lexport
+from lexport.model import Scope
+from lexport.simulator import Change, Fault, Fleet, FleetSpec
+
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio]
+
+SCOPE = Scope(account_id="111122223333", region="us-east-1")
+OTHER = Scope(account_id="111122223333", region="eu-west-1")
+SHOWN = ("account_id", "region", "kind", "table_name", "key", "column_name", "old_value", "new_value")
+KEYS = {
+    "functions": ("function_name", "version"),
+    "aliases": ("function_name", "alias"),
+    "alias_routes": ("function_name", "alias", "version"),
+    "tags": ("function_name", "key"),
+    "env_vars": ("function_name", "version", "name"),
+    "layers": ("function_name", "version", "layer"),
+    "subnets": ("function_name", "version", "subnet_id"),
+    "security_groups": ("function_name", "version", "security_group_id"),
+    "file_systems": ("function_name", "version", "position"),
+}
+PARENTS = {"aliases": (1,), "tags": (1,), "alias_routes": (1, 2)}  # how much of a key names a function, an alias
+UNSEEN = {"account_id", "region", "hash_key_id", "carried_forward", "layer"}
+
+
+def instants(*days):
+    return [datetime(2026, 11, day, 2, tzinfo=UTC) for day in days]
+
+
+def as_text(value):
+    """A value as ``changes`` writes it, said once more."""
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if isinstance(value, bool):
+        return str(value).lower()
+    return None if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def by_key(look, fleet, scope):
+    """The oracle's rows, table -> key -> row."""
+    tables = {}
+    for table, rows in look.expected_rows(fleet, scope).items():
+        if table in KEYS:
+            for row in rows:
+                if table == "layers":
+                    row["layer"] = re.sub(r":\d+$", "", row["layer_arn"])
+            tables[table] = {tuple(str(row[name]) for name in KEYS[table]): row for row in rows}
+    return tables
+
+
+def expected_changes(before, now, scope):
+    """What a comparison of two oracles must say, row by row in plain Python."""
+    there = [{key[:1] for key in side["functions"]} for side in (before, now)]
+    found = []
+
+    def is_told(table, key):
+        """Whether what the row belongs to is there before and now, and was not denied."""
+        if table == "functions":
+            return True
+        if table in PARENTS:
+            parents = [all(key[:1] in side for side in there)]
+            if table == "alias_routes":
+                parents.append(all(key[:2] in side["aliases"] for side in (before, now)))
+            latest = (key[0], "$LATEST")
+            denied = table == "tags" and any(
+                side["functions"].get(latest, {}).get("tags_error_code") for side in (before, now)
+            )
+            return all(parents) and not denied
+        versions = [side["functions"].get(key[:2]) for side in (before, now)]
+        if None in versions:
+            return False
+        return table != "env_vars" or not any(version["environment_error_code"] for version in versions)
+
+    for table, identity in KEYS.items():
+        secret = {"value"} if table == "env_vars" else set()
+        for key in before[table].keys() | now[table].keys():
+            if not is_told(table, key):
+                continue
+            old, new = before[table].get(key), now[table].get(key)
+            place = (scope.account_id, scope.region)
+            told = (table, "/".join(key))
+            if old is None or new is None:
+                found.append((*place, "added" if old is None else "removed", *told, None, None, None))
+                continue
+            found += [
+                (*place, "changed", *told, name, as_text(old[name]), as_text(new[name]))
+                for name in new.keys() - UNSEEN - secret - set(identity)
+                if old[name] != new[name]
+            ]
+    return found
+
+
+def told(dest, result):
+    """The rows of ``changes`` of one snapshot, in the order of the file."""
+    (path,) = (dest / "changes").rglob(f"{result.snapshot_id}-*.parquet")
+    return pq.ParquetFile(path).read().to_pylist()
+
+
+def in_order(rows):
+    """Rows in the order of the table: account, region, table, key, kind, column."""
+    return sorted(rows, key=lambda row: tuple(part or "" for part in (*row[:2], row[3], row[4], row[2], row[5])))
+
+
+def script(fleet, names, night):
+    """Change the fleet, a little of everything, other functions every night."""
+    first = 7 * night
+    aliased = [
+        index
+        for index in range(len(names))
+        if fleet.index(SCOPE, names[index]) is not None and fleet.aliases(SCOPE, index)
+    ]
+    index = aliased[night]
+    todo = [
+        Change(
+            kind="update_config", scope=SCOPE, function_name=names[first], memory_mb=3008 + night, description="é/ü"
+        ),
+        Change(kind="update_config", scope=SCOPE, function_name=names[first + 1], environment={"A": "1", "N": "2"}),
+        Change(kind="update_code", scope=SCOPE, function_name=names[first + 2]),
+        Change(kind="publish_version", scope=SCOPE, function_name=names[first + 2]),
+        Change(kind="set_tags", scope=SCOPE, function_name=names[first + 3], tags={"team": f"t{night}", "a/b": ""}),
+        Change(kind="delete_function", scope=SCOPE, function_name=names[first + 4]),
+        Change(
+            kind="set_reserved_concurrency", scope=SCOPE, function_name=names[first + 5], reserved_concurrency=night
+        ),
+        Change(
+            kind="move_alias",
+            scope=SCOPE,
+            function_name=names[index],
+            alias=fleet.aliases(SCOPE, index)[0].name,
+            version="$LATEST",
+        ),
+    ]
+    if night > 1:  # what was deleted the night before comes back under its name
+        todo.append(Change(kind="recreate_function", scope=SCOPE, function_name=names[first - 3]))
+    for change in todo:
+        fleet.apply(change)
+
+
+async def test_changes_are_what_the_script_did(aws, simulator, settings, look, tmp_path):
+    """Over five nights `changes` holds exactly what the oracle says changed, in order; the first night nothing.
+
+    An incremental run tells the same as a full one.
+    """
+    fleet = Fleet(FleetSpec(functions=80, versions=3))
+    names = list(fleet.names(SCOPE))
+    before = last = None
+    async with simulator(fleet=fleet) as server:
+        for night, at in enumerate(instants(1, 2, 3, 4, 5)):
+            if night:
+                script(fleet, names, night)
+            now = by_key(look, fleet, SCOPE)
+            result = await lexport.snapshot(tmp_path, settings(server.url, snapshot_at=at, incremental=bool(night % 2)))
+            rows = told(tmp_path, result)
+            expected = [] if before is None else expected_changes(before, now, SCOPE)
+
+            assert [tuple(row[name] for name in SHOWN) for row in rows] == in_order(expected)
+            assert {row["previous_snapshot_id"] for row in rows} == ({last} if night else set())
+            assert len(rows) == sum(entry.rows for entry in result.manifest.files if entry.table == "changes")
+            before, last = now, result.snapshot_id
+
+
+async def test_a_partial_reading_never_looks_like_a_deletion(aws, simulator, settings, tmp_path):
+    """A scope that was not read whole has no changes, and the next whole one is compared with the last whole one."""
+    fleet = Fleet(FleetSpec(functions=6, versions=1, regions=(SCOPE.region, OTHER.region)))
+    names = list(fleet.names(SCOPE))
+    both = {"regions": (SCOPE.region, OTHER.region)}
+    async with simulator(fleet=fleet) as server:
+        first = await lexport.snapshot(tmp_path, settings(server.url, **both))
+        for scope in (SCOPE, OTHER):
+            fleet.apply(Change(kind="set_tags", scope=scope, function_name=names[0], tags={"night": "2"}))
+        server.inject(Fault(operation="GetFunction", kind="denied", region=OTHER.region, function_name=names[1]))
+        second = await lexport.snapshot(tmp_path, settings(server.url, **both, allow_partial=True))
+        selected = await lexport.snapshot(tmp_path, settings(server.url, functions=(names[0],)))
+        third = await lexport.snapshot(tmp_path, settings(server.url, **both))
+
+    assert {(row["region"], row["previous_snapshot_id"]) for row in told(tmp_path, second)} == {
+        (SCOPE.region, first.snapshot_id)
+    }
+    assert told(tmp_path, selected) == []
+    assert {(row["region"], row["previous_snapshot_id"]) for row in told(tmp_path, third)} == {
+        (OTHER.region, first.snapshot_id)
+    }
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "flipped"])
+async def test_a_damaged_snapshot_before_is_no_reason_to_fail(aws, simulator, settings, tmp_path, damage):
+    """The night is published without changes, and says which snapshot could not be read."""
+    async with simulator(functions=6, versions=1) as server:
+        first = await lexport.snapshot(tmp_path, settings(server.url))
+        (path,) = (tmp_path / "functions").rglob(f"{first.snapshot_id}-*")
+        body = bytearray(path.read_bytes())
+        if damage == "gone":
+            path.unlink()
+        else:
+            body[200] ^= 0xFF
+            path.write_bytes(body[:-10] if damage == "cut" else body)
+        second = await lexport.snapshot(tmp_path, settings(server.url))
+
+    assert told(tmp_path, second) == []
+    (note,) = second.notes
+    assert note.startswith(f"no changes are told of 111122223333 us-east-1: {first.snapshot_id}, the snapshot before,")
+    assert str(path) in note
+
+
+async def test_equal_fleets_give_equal_bytes(aws, simulator, settings, tmp_path):
+    """Two runs of the same id over the same fleets write the same bytes of `changes`."""
+    bodies = []
+    for name in ("a", "b"):
+        fleet = Fleet(FleetSpec(functions=16, versions=1))
+        async with simulator(fleet=fleet) as server:
+            first, second = instants(1, 2)
+            more = {"snapshot_id": "01K00000000000000000000001", "snapshot_at": first}
+            await lexport.snapshot(tmp_path / name, settings(server.url, **more))
+            script(fleet, list(fleet.names(SCOPE)), 1)
+            more = {"snapshot_id": "01K00000000000000000000002", "snapshot_at": second}
+            result = await lexport.snapshot(tmp_path / name, settings(server.url, **more))
+        (path,) = (tmp_path / name / "changes").rglob(f"{result.snapshot_id}-*")
+        bodies.append(path.read_bytes())
+
+    assert bodies[0] == bodies[1]
+    assert len(told(tmp_path / "a", result)) > 10
