@@ -23,6 +23,7 @@ FLOORS = {
     "archive": 1,
     "dependencies": 1,
     "cyclonedx": 1,
+    "secret_rules": 1,
     "aws.api": 1,
     "arrow": 2,
     "scan": 2,

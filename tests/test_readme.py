@@ -79,11 +79,13 @@ def test_python_of_the_readme_is_python():
 
 
 def test_every_command_and_view_is_named():
-    """The README names every command and every view."""
+    """The README names every command, docs/views.md every view, and it names no other."""
     from lexport.cli.main import COMMANDS
     from lexport.dataset.open import shipped_views
 
-    missing = [name for name in (*COMMANDS, *(view.name for view in shipped_views())) if f"`{name}`" not in README]
+    missing = [name for name in COMMANDS if f"`{name}`" not in README]
+    shown = re.findall(r"^## (\w+)$", (ROOT / "docs" / "views.md").read_text(encoding="utf-8"), re.MULTILINE)
 
     assert missing == []
+    assert shown == [view.name for view in shipped_views()]
     assert len(README.splitlines()) <= 150

@@ -308,7 +308,7 @@ ENV_VARS = Table(
         Column("value_length", INT32, _VARIABLES, "Length of the value.", "characters"),
         Column("value_hmac", TEXT, _VARIABLES, "First 16 bytes of HMAC-SHA-256 over the value, hex."),
         Column("hash_key_id", TEXT, "", "Which key made `value_hmac`; compare only within one."),
-        Column("secret_rule", TEXT, "", "Name of the rule that took it for a secret; no rules yet."),
+        Column("secret_rule", TEXT, "", "Name of the rule that took it for a secret."),
     ),
     (*VERSION_KEY, "name"),
 )
@@ -428,7 +428,7 @@ SCOPES = Table(
         Column("status", TEXT, "", "`complete`, `partial`, `denied` or `unavailable`."),
         Column("functions", INT64, "", "Distinct functions in `functions`."),
         Column("versions", INT64, "", "Rows in `functions`, `$LATEST` ones included."),
-        Column("aliases", INT64, "", "Rows in `aliases`."),
+        Column("aliases", INT64, "", "Rows in `aliases`; NULL where they were not read."),
         Column("function_count_reported", INT64, "AccountUsage.FunctionCount", "AWS's own count; NULL if denied."),
         Column("get_function_calls", INT64, "", "GetFunction calls, retries included."),
         Column("list_calls", INT64, "", "All other calls, retries included."),

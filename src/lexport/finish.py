@@ -98,7 +98,8 @@ def write_snapshot(
             write(table)
     scopes = [_scope_entry(outcome, counts, pacer) for outcome in outcomes]
     if scopes:
-        rows = [_scope_row(entry, outcome) for entry, outcome in zip(scopes, outcomes, strict=True)]
+        has_aliases = options.get("aliases", True)
+        rows = [_scope_row(entry, outcome, has_aliases) for entry, outcome in zip(scopes, outcomes, strict=True)]
         path = folder / f"{columns.SCOPES.name}-0000.arrow"
         write_columns(columns.SCOPES, [list(column) for column in zip(*rows, strict=True)], path, file_mode)
         runs[columns.SCOPES.name] = [path]
@@ -205,7 +206,7 @@ def _scope_entry(outcome: ScopeOutcome, counts: Mapping[Table, _Counts], pacer: 
     )
 
 
-def _scope_row(entry: ScopeEntry, outcome: ScopeOutcome) -> tuple[Any, ...]:
+def _scope_row(entry: ScopeEntry, outcome: ScopeOutcome, has_aliases: bool) -> tuple[Any, ...]:  # noqa: FBT001 - a column
     return (
         entry.account_id,
         entry.region,
@@ -213,7 +214,7 @@ def _scope_row(entry: ScopeEntry, outcome: ScopeOutcome) -> tuple[Any, ...]:
         entry.status,
         entry.functions,
         entry.versions,
-        entry.aliases,
+        entry.aliases if has_aliases else None,
         outcome.function_count_reported,
         entry.get_function_calls,
         entry.list_calls,

@@ -327,6 +327,41 @@ def shipped_views() -> tuple[ShippedView, ...]:
     return tuple(read_view(path) for path in sorted(sql_dir().glob("[0-9]*_*.sql")))
 
 
+_BY_OTHER_MEANS = frozenset(
+    {
+        "information_schema",
+        "pg_catalog",
+        "duckdb_views",
+        "duckdb_columns",
+        "sqlite_master",
+        "show",
+        "query",
+        "query_table",
+    }
+)
+
+
+def named_views(views: Iterable[ShippedView], statement: str) -> tuple[ShippedView, ...]:
+    """Return the views that a statement names, and those that they name, in order.
+
+    Binding all of them takes longer than most answers. A statement that may find views otherwise gets all.
+    """
+    given = tuple(views)
+    words = _words(statement)
+    if not _BY_OTHER_MEANS.isdisjoint(words):
+        return given
+    wanted: list[ShippedView] = []
+    for view in reversed(given):  # a view names only earlier ones
+        if view.name in words:
+            wanted.append(view)
+            words |= _words(view.query)
+    return tuple(reversed(wanted))
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.lower()))
+
+
 _HEAD = re.compile(r"-- (?:(?P<part>question|grain)|column (?P<column>\w+)): (?P<text>.+)")
 
 

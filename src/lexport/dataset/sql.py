@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
@@ -26,6 +26,7 @@ from lexport.dataset.open import (
     Space,
     escape_glob,
     name_spaces,
+    named_views,
     one_line,
     open_dataset,
     quote_name,
@@ -56,10 +57,12 @@ class Session:
 
     dataset: Dataset
     connection: duckdb.DuckDBPyConnection
+    views: set[str] = field(default_factory=set)
 
     def read(self, query: str) -> pa.RecordBatchReader:
         """Answer one SELECT as a stream of batches; the next question ends it. Raises QueryError. Blocking."""
         statement = _one_select(query)
+        self._define_views(statement)
         try:
             # DuckDB 2 lets a WITH write (COPY, INSERT) and still calls that a SELECT, but only at the very top: so
             # a statement that binds as a subquery only reads. This binds, it does not run.
@@ -68,6 +71,19 @@ class Session:
         except (duckdb.Error, OSError, pa.ArrowException) as error:
             _refuse(error)
         return pa.RecordBatchReader.from_batches(reader.schema, _batches(reader))
+
+    def _define_views(self, statement: str) -> None:
+        """Create the shipped views that a statement names and that are not there yet."""
+        for view in named_views(shipped_views(), statement):
+            if view.name in self.views:
+                continue
+            try:
+                self.connection.execute(f"CREATE VIEW main.{quote_name(view.name)} AS {view.query}")
+            except duckdb.Error as error:
+                raise ViewError(
+                    f"{view.path.name} does not fit the dataset: {one_line(error)}", sql_file=view.path.name
+                ) from error
+            self.views.add(view.name)
 
 
 async def sql(dest: str | os.PathLike[str], query: str) -> pa.Table:
@@ -160,7 +176,7 @@ def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
 
 
 def _define(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
-    """Create every name over explicit lists of committed files."""
+    """Create every table over explicit lists of committed files."""
     latest = dataset.latest()
     latest_ids = {snapshot.snapshot_id for snapshot in latest.values()}
     latest_commits = tuple(snapshot for snapshot in dataset.manifests if snapshot.snapshot_id in latest_ids)
@@ -190,13 +206,6 @@ def _define(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
             connection.execute(statement)
     except duckdb.Error as error:
         raise RunError(f"cannot read the dataset {dataset.root}: {one_line(error)}") from error
-    for view in shipped_views():
-        try:
-            connection.execute(f"CREATE VIEW main.{quote_name(view.name)} AS {view.query}")
-        except duckdb.Error as error:
-            raise ViewError(
-                f"{view.path.name} does not fit the dataset: {one_line(error)}", sql_file=view.path.name
-            ) from error
 
 
 def _rows(dataset: Dataset, snapshots: tuple[Manifest, ...], table: str) -> str | None:

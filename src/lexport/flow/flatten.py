@@ -20,6 +20,7 @@ from lexport.errors import FlattenError
 from lexport.hashing import ValueHasher
 from lexport.model import LATEST, EnvMode, FunctionRef, Reply, Scope
 from lexport.rows import ANSWER, Rows, staged_names
+from lexport.secret_rules import secret_rule
 from lexport.walk import Finding, Handler, Inexact, Walk, join_path, make_plan, place_of
 
 
@@ -290,7 +291,9 @@ def _add_children(walk: Walk, key: tuple[Any, ...], rules: Rules, answer: str, r
             walk.texts(values, path) if rules.env == "values" else [None] * count,
             list(map(len, values)),
             list(map(rules.hasher.value_hmac, values)),
-            *_repeat(count, rules.hasher.key_id, None, answer),
+            [rules.hasher.key_id] * count,
+            list(map(secret_rule, pairs, values)),
+            [answer] * count,
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from lexport.model import LATEST, EnvMode
+from lexport.simulator.canaries import secret_rule
 from lexport.simulator.spec import AliasSpec, FunctionSpec, VersionSpec
 
 Row = dict[str, object]
@@ -33,7 +34,7 @@ def version_rows(
                 "value_length": len(value),
                 "value_hmac": value_hmac(value),
                 "hash_key_id": hash_key_id,
-                "secret_rule": None,
+                "secret_rule": secret_rule(name, value),
             },
         )
     for position, layer in enumerate(function.layers):

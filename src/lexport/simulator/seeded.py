@@ -12,6 +12,7 @@ from typing import Any
 
 from lexport.model import LATEST, Scope
 from lexport.simulator import regions, traits
+from lexport.simulator.canaries import CANARIES
 from lexport.simulator.dice import Dice, digest_hex, uuid_text
 from lexport.simulator.packages import package, sized_key
 from lexport.simulator.spec import AliasSpec, FunctionSpec, LayerSpec, VersionSpec, VpcSpec
@@ -247,6 +248,8 @@ def _environment(trait: str, dice: Dice) -> dict[str, str] | None:
     values = {name: f"{name.lower()}-{token[i % 20 :]}" for i, name in enumerate(names)}
     if trait == "unicode":
         values |= {"GREETING": "grüß Gott, 東京 🚀", "QUOTED": 'a "quoted" \\ back\nslash'}
+    if trait == "kms_environment":
+        values |= {name: value for name, (value, _) in CANARIES.items()}
     if trait == "empty_value":
         values |= {"EMPTY": "", "SPACE": " "}
     return values

@@ -1,0 +1,103 @@
+-- question: Which published versions could be deleted, and what would that free?
+-- grain: one row per published version that no alias routes to (not even with weight 0) and that is not among the newest 3 of its function; no rows where aliases were not read
+-- column account_id: account
+-- column region: Region
+-- column function_name: function
+-- column version: number of the version
+-- column function_arn: ARN of the function
+-- column runtime: runtime identifier; NULL for images
+-- column package_type: `Zip` or `Image`
+-- column last_modified_at: when it was published
+-- column newer_versions: published versions of the function that are newer
+-- column code_sha256: hash of its package
+-- column code_size: size of its package, bytes
+-- column is_code_kept: whether a version that stays in this account and region has the same package
+-- column bytes_freed: bytes that go when all rows of this view go; each package is counted once, 0 on its other rows
+WITH routed AS (
+  SELECT DISTINCT account_id, region, function_name, version
+  FROM alias_routes
+), ranked AS (
+  SELECT
+    f.account_id,
+    f.region,
+    f.function_name,
+    f.version,
+    f.function_arn,
+    f.runtime,
+    f.package_type,
+    f.last_modified_at,
+    f.code_sha256,
+    f.code_size,
+    r.version AS routed_version,
+    s.aliases,
+    ROW_NUMBER() OVER (
+      PARTITION BY f.account_id, f.region, f.function_name
+      ORDER BY CASE WHEN f.version = '$LATEST' THEN 0 ELSE 1 END DESC, LENGTH(f.version) DESC, f.version DESC
+    ) - 1 AS newer_versions
+  FROM functions AS f
+  JOIN scopes AS s
+    ON s.account_id = f.account_id
+    AND s.region = f.region
+  LEFT JOIN routed AS r
+    ON r.account_id = f.account_id
+    AND r.region = f.region
+    AND r.function_name = f.function_name
+    AND r.version = f.version
+), judged AS (
+  SELECT
+    account_id,
+    region,
+    function_name,
+    version,
+    function_arn,
+    runtime,
+    package_type,
+    last_modified_at,
+    newer_versions,
+    code_sha256,
+    code_size,
+    CASE
+      WHEN version <> '$LATEST' AND routed_version IS NULL AND aliases IS NOT NULL AND newer_versions >= 3 THEN 1
+      ELSE 0
+    END AS is_prunable
+  FROM ranked
+), counted AS (
+  SELECT
+    account_id,
+    region,
+    function_name,
+    version,
+    function_arn,
+    runtime,
+    package_type,
+    last_modified_at,
+    newer_versions,
+    code_sha256,
+    code_size,
+    is_prunable,
+    MIN(is_prunable) OVER (
+      PARTITION BY account_id, region, COALESCE(code_sha256, function_name || ':' || version)
+    ) AS is_freed,
+    ROW_NUMBER() OVER (
+      PARTITION BY account_id, region, COALESCE(code_sha256, function_name || ':' || version)
+      ORDER BY function_name, LENGTH(version), version
+    ) AS copy
+  FROM judged
+)
+SELECT
+  account_id,
+  region,
+  function_name,
+  version,
+  function_arn,
+  runtime,
+  package_type,
+  last_modified_at,
+  newer_versions,
+  code_sha256,
+  code_size,
+  CASE WHEN is_freed = 0 THEN TRUE ELSE FALSE END AS is_code_kept,
+  CASE WHEN is_freed = 1 AND copy = 1 THEN code_size ELSE 0 END AS bytes_freed
+FROM counted
+WHERE is_prunable = 1
+ORDER BY account_id, region, function_name, LENGTH(version), version

@@ -1,0 +1,25 @@
+-- question: How many functions use each subnet?
+-- grain: one row per account, region and subnet
+-- column account_id: account
+-- column region: Region
+-- column vpc_id: its VPC
+-- column subnet_id: subnet
+-- column latest_functions: functions whose `$LATEST` uses it
+-- column functions: functions with any version that uses it
+-- column versions: versions that use it, `$LATEST` ones included
+SELECT
+  t.account_id,
+  t.region,
+  MAX(f.vpc_config_vpc_id) AS vpc_id,
+  t.subnet_id,
+  COUNT(CASE WHEN t.version = '$LATEST' THEN 1 END) AS latest_functions,
+  COUNT(DISTINCT t.function_name) AS functions,
+  COUNT(*) AS versions
+FROM subnets AS t
+LEFT JOIN functions AS f
+  ON f.account_id = t.account_id
+  AND f.region = t.region
+  AND f.function_name = t.function_name
+  AND f.version = t.version
+GROUP BY t.account_id, t.region, t.subnet_id
+ORDER BY functions DESC, t.account_id, t.region, t.subnet_id

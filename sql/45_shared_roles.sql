@@ -1,0 +1,37 @@
+-- question: Which execution roles do several functions share, so that each can do what all of them need?
+-- grain: one row per account and role that more than one function has
+-- column account_id: account of the functions
+-- column role: ARN of the execution role
+-- column functions: functions that have it in any version
+-- column latest_functions: functions whose `$LATEST` has it
+-- column versions: versions that have it, `$LATEST` ones included
+-- column regions: Regions of these functions
+-- column example_function_arn: one of the functions
+-- column last_modified_at: newest change of such a version
+WITH each_function AS (
+  SELECT
+    account_id,
+    role,
+    region,
+    function_name,
+    MAX(function_arn) AS function_arn,
+    COUNT(CASE WHEN version = '$LATEST' THEN 1 END) AS latest_functions,
+    COUNT(*) AS versions,
+    MAX(last_modified_at) AS last_modified_at
+  FROM functions
+  WHERE role IS NOT NULL
+  GROUP BY account_id, role, region, function_name
+)
+SELECT
+  account_id,
+  role,
+  COUNT(*) AS functions,
+  CAST(SUM(latest_functions) AS BIGINT) AS latest_functions,
+  CAST(SUM(versions) AS BIGINT) AS versions,
+  COUNT(DISTINCT region) AS regions,
+  MIN(function_arn) AS example_function_arn,
+  MAX(last_modified_at) AS last_modified_at
+FROM each_function
+GROUP BY account_id, role
+HAVING COUNT(*) > 1
+ORDER BY functions DESC, account_id, role

@@ -1,0 +1,63 @@
+-- question: Which function versions do not run the runtime version that most others of their runtime run?
+-- grain: one row per such function version: pinned by hand, updated on function update alone, or not yet rolled to; rows carried forward from an earlier snapshot are left out, since theirs is old
+-- column account_id: account
+-- column region: Region
+-- column function_name: function
+-- column version: `$LATEST` or the number of a published version
+-- column function_arn: ARN of the function
+-- column runtime: runtime identifier
+-- column architecture: `x86_64` or `arm64`
+-- column runtime_version_arn: runtime version that it runs
+-- column usual_runtime_version_arn: the one that most versions of this runtime, Region and architecture run, over all accounts
+-- column usual_share: their share, 0 to 1
+-- column last_modified_at: last update of the version
+WITH fresh AS (
+  SELECT
+    account_id,
+    region,
+    function_name,
+    version,
+    function_arn,
+    runtime,
+    architecture,
+    runtime_version_config_runtime_version_arn AS runtime_version_arn,
+    last_modified_at
+  FROM functions
+  WHERE runtime_version_config_runtime_version_arn IS NOT NULL AND COALESCE(carried_forward, FALSE) = FALSE
+), counted AS (
+  SELECT region, runtime, architecture, runtime_version_arn, COUNT(*) AS versions
+  FROM fresh
+  GROUP BY region, runtime, architecture, runtime_version_arn
+), ranked AS (
+  SELECT
+    region,
+    runtime,
+    architecture,
+    runtime_version_arn,
+    CAST(versions AS DOUBLE) / SUM(versions) OVER (PARTITION BY region, runtime, architecture) AS share,
+    ROW_NUMBER() OVER (
+      PARTITION BY region, runtime, architecture
+      ORDER BY versions DESC, runtime_version_arn
+    ) AS place
+  FROM counted
+)
+SELECT
+  f.account_id,
+  f.region,
+  f.function_name,
+  f.version,
+  f.function_arn,
+  f.runtime,
+  f.architecture,
+  f.runtime_version_arn,
+  r.runtime_version_arn AS usual_runtime_version_arn,
+  r.share AS usual_share,
+  f.last_modified_at
+FROM fresh AS f
+JOIN ranked AS r
+  ON r.region = f.region
+  AND COALESCE(r.runtime, '') = COALESCE(f.runtime, '')
+  AND COALESCE(r.architecture, '') = COALESCE(f.architecture, '')
+  AND r.place = 1
+  AND r.runtime_version_arn <> f.runtime_version_arn
+ORDER BY f.account_id, f.region, f.function_name, f.version
