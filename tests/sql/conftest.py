@@ -31,3 +31,13 @@ def ask(tmp_path, write_dataset):
             return [tuple(row.values()) for row in result.reader.read_all().to_pylist()]
 
     return run
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory, write_dataset):
+    """Return a dataset of 2,000 simulated functions in two accounts and two Regions, and the rows it was made from."""
+    pages = _load(Path(__file__).with_name("pages.py"))
+    rows, scopes = pages.simulated_rows()
+    dest = tmp_path_factory.mktemp("simulated") / "fleet"
+    write_dataset(dest, [{"at": pages.AT, "scopes": scopes, **rows}])
+    return dest, rows, scopes

@@ -185,6 +185,7 @@ def _simple(trait: str, lambda_arn: str, fields: dict[str, Any], dice: Dice) -> 
             "application_log_level": "INFO",
             "system_log_level": "WARN",
             "log_group": "/acme/shared-logs",
+            "role": f"arn:{fields['partition']}:iam::{fields['scope'].account_id}:role/acme-shared",
         },
         "empty_texts": {"kms_key_arn": "", "dead_letter_arn": ""},
         "kms_environment": {"kms_key_arn": _key_arn(fields, dice)},
@@ -196,7 +197,7 @@ def _simple(trait: str, lambda_arn: str, fields: dict[str, Any], dice: Dice) -> 
 def _vpc(trait: str, dice: Dice) -> VpcSpec:
     return VpcSpec(
         vpc_id=f"vpc-{dice.hex(17)}",
-        subnet_ids=(f"subnet-{dice.hex(17)}", f"subnet-{dice.hex(17)}"),
+        subnet_ids=tuple(f"subnet-{dice.hex(17)}" for _ in range(1 if trait == "extra_nested" else 2)),
         security_group_ids=(f"sg-{dice.hex(17)}",),
         ipv6_allowed_for_dual_stack=True,
         extra={"FutureField": ["a", {"b": 1}]} if trait == "extra_nested" else {},

@@ -4,7 +4,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lexport.dataset.open import escape_glob, format_span, open_dataset, read_view, sql_dir
+from lexport.dataset.open import (
+    escape_glob,
+    format_span,
+    named_views,
+    open_dataset,
+    read_view,
+    shipped_views,
+    sql_dir,
+)
 from lexport.errors import NoSnapshotError, RunError, SettingsError, ViewError
 from lexport.model import Scope
 
@@ -191,3 +199,16 @@ def test_bad_head(tmp_path, head):
 def test_sql_dir():
     """The shipped views are found from an editable install and from the wheel."""
     assert (sql_dir() / "01_runtimes.sql").is_file()
+
+
+def test_named_views():
+    """A statement needs the views it names, and those they name; one that may find views otherwise needs all."""
+    every = shipped_views()
+
+    assert [view.name for view in named_views(every, "SELECT * FROM Code_Storage")] == [
+        "prunable_versions",
+        "code_storage",
+    ]
+    assert named_views(every, "SELECT 1 FROM functions") == ()
+    assert named_views(every, "SELECT * FROM information_schema.tables") == every
+    assert named_views(every, "FROM query('SELECT * FROM run' || 'times')") == every

@@ -1,0 +1,35 @@
+"""``docs/views.md`` is true: each view is there, with the answer that its command gives."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+from lexport.dataset.open import shipped_views
+from lexport.dataset.sql import open_session
+
+
+def _pages():
+    spec = importlib.util.spec_from_file_location("lexport_tests_pages", Path(__file__).with_name("pages.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_answers_are_those_of_the_commands(simulated):
+    """Every command of the page prints what stands below it; `python tests/sql/pages.py` writes it anew."""
+    dest, _, _ = simulated
+    pages = _pages()
+    page = pages.PAGE.read_text(encoding="utf-8")
+    with open_session(dest) as session:
+        assert page == pages.answered(page, session)
+
+
+def test_every_view_is_shown():
+    """The page has a section for each view, in order, with its question and a command that asks it."""
+    page = _pages().PAGE.read_text(encoding="utf-8")
+    sections = re.split(r"^## ", page, flags=re.MULTILINE)[1:]
+
+    assert [section.split("\n", 1)[0] for section in sections] == [view.name for view in shipped_views()]
+    for section, view in zip(sections, shipped_views(), strict=True):
+        assert view.question in section
+        assert f"FROM {view.name} " in section
