@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from lexport.dataset.sbom import SbomResult, sbom
     from lexport.dataset.sql import sql
     from lexport.dataset.status import SnapshotStatus, status
+    from lexport.dataset.verify.rows import Damage
+    from lexport.dataset.verify.verify import verify
     from lexport.dataset.views import views
     from lexport.errors import ItemError, LexportError, RunError, SettingsError
     from lexport.planning import FleetPlan, plan
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from lexport.settings import SnapshotSettings
 
 _HOMES = {
+    "Damage": "lexport.dataset.verify.rows",
     "FleetPlan": "lexport.planning",
     "ItemError": "lexport.errors",
     "LexportError": "lexport.errors",
@@ -32,10 +35,12 @@ _HOMES = {
     "snapshot": "lexport.run",
     "sql": "lexport.dataset.sql",
     "status": "lexport.dataset.status",
+    "verify": "lexport.dataset.verify.verify",
     "views": "lexport.dataset.views",
 }
 
 __all__ = [
+    "Damage",
     "FleetPlan",
     "ItemError",
     "LexportError",
@@ -50,6 +55,7 @@ __all__ = [
     "snapshot",
     "sql",
     "status",
+    "verify",
     "views",
 ]
 

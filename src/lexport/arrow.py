@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -71,9 +71,13 @@ def sorted_run(table: columns.Table, batches: list[pa.RecordBatch]) -> pa.Table:
     """
     rows = pa.Table.from_batches(batches)
     order = [*table.key[: table.answer_key], ANSWER, *table.key[table.answer_key :]]
-    parts = [_as_text(rows.column(name)) for name in order]
-    keyed = rows.append_column(SORT_KEY, pc.binary_join_element_wise(*parts, BELOW_ALL))
+    keyed = rows.append_column(SORT_KEY, row_keys(rows, order))
     return keyed.take(pc.sort_indices(keyed.column(SORT_KEY)))
+
+
+def row_keys(rows: pa.Table, names: Sequence[str]) -> pa.ChunkedArray:
+    """Put some columns of each row into one text; texts sort as the rows do, NULL first, numbers by their value."""
+    return pc.binary_join_element_wise(*(_as_text(rows.column(name)) for name in names), BELOW_ALL)
 
 
 def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -119,6 +119,17 @@ def open_dataset(dest: str | os.PathLike[str]) -> Dataset:
     is damaged. Blocking.
     """
     text = os.fspath(dest)
+    root, ids = find_commits(dest)
+    store = LocalStore(root)
+    dataset = Dataset(root=root, manifests=tuple(_read_manifest(store, snapshot_id) for snapshot_id in ids))
+    if not dataset.snapshots:
+        raise NoSnapshotError(f"{text} holds packages, but no snapshot; run: lexport snapshot {text}", destination=text)
+    return dataset
+
+
+def find_commits(dest: str | os.PathLike[str]) -> tuple[Path, list[str]]:
+    """Find a dataset's folder and the ids of its commits, newest first, whatever is in them; raises as above."""
+    text = os.fspath(dest)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
         raise SettingsError(f"DEST {text}: only local folders can be read", option="DEST")
     root = Path(text).resolve()
@@ -137,11 +148,7 @@ def open_dataset(dest: str | os.PathLike[str]) -> Dataset:
         if manifest.RUNS in names or all(name in known or name.startswith(".") for name in names):
             raise NoSnapshotError(f"{text} holds no snapshot yet; run: lexport snapshot {text}", destination=text)
         raise SettingsError(f"DEST {text} is not a lexport dataset: it has no {manifest.RUNS} folder", option="DEST")
-    store = LocalStore(root)
-    dataset = Dataset(root=root, manifests=tuple(_read_manifest(store, snapshot_id) for snapshot_id in ids))
-    if not dataset.snapshots:
-        raise NoSnapshotError(f"{text} holds packages, but no snapshot; run: lexport snapshot {text}", destination=text)
-    return dataset
+    return root, ids
 
 
 def _names(folder: Path) -> list[str]:

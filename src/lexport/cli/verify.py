@@ -1,0 +1,59 @@
+"""``lexport verify``: find out whether everything is there, and as it was written."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from lexport.cli.options import option
+from lexport.cli.output import FORMATS, print_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lexport.dataset.verify.verify import VerifyProgress
+
+DAMAGED = 4
+
+
+@click.command("verify", short_help="Check files, hashes, packages; with --data every row.")
+@click.argument("dest")
+@option("--data", is_flag=True, help="Read every row too: page checksums, counts, columns, order, unique keys.")
+@option("--output", type=click.Choice(FORMATS), default="table", show_default=True, help="Format.")
+def command(dest: str, *, data: bool, output: str) -> int:
+    """Check that what DEST says it holds is there and as it was written: exit code 4 when something is damaged.
+
+    Every manifest, the size and SHA-256 of every file that it names, and every stored package against its name. One
+    line for each thing that is wrong: file and kind of damage. A note is no damage: a file that no commit names.
+    """
+    from lexport.dataset.verify.verify import find_damage
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    progress: list[VerifyProgress] = []
+
+    def watch(now: VerifyProgress) -> None:
+        progress[:] = [now]
+        if sys.stderr.isatty():
+            click.echo(f"\r\x1b[K{_how_far(now)}", nl=False, err=True)
+
+    damaged = 0
+
+    def rows() -> Iterator[tuple[str, str, str, str]]:
+        nonlocal damaged
+        for item in find_damage(dest, data=data, watch=watch):
+            damaged += not item.is_note
+            yield "note" if item.is_note else "damage", item.path, item.kind, item.detail
+
+    print_rows(("severity", "path", "kind", "detail"), rows(), output=output)
+    if sys.stderr.isatty():
+        click.echo("\r\x1b[K", nl=False, err=True)
+    outcome = {0: "nothing is damaged", 1: "1 thing is damaged"}.get(damaged, f"{damaged:,} things are damaged")
+    click.echo(f"lexport: {_how_far(progress[0]) if progress else 'no file'} checked, {outcome}", err=True)
+    return DAMAGED if damaged else 0
+
+
+def _how_far(now: VerifyProgress) -> str:
+    return f"{now.files:,} of {now.files_total:,} files, {now.size_bytes / 2**20:,.1f} MiB"
