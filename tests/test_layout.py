@@ -27,6 +27,7 @@ FLOORS = {
     "aws.api": 1,
     "arrow": 2,
     "scan": 2,
+    "moments": 2,
     "aws": 2,
     "store": 2,
     "quota": 2,
@@ -186,6 +187,7 @@ def test_public_names_are_exact():
     """``__all__`` is what the package promises, sorted, and every name of it can be had twice as the same thing."""
     expected = [
         "Damage",
+        "FleetDiff",
         "FleetPlan",
         "ItemError",
         "LexportError",
@@ -195,6 +197,7 @@ def test_public_names_are_exact():
         "SnapshotResult",
         "SnapshotSettings",
         "SnapshotStatus",
+        "diff",
         "plan",
         "sbom",
         "snapshot",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from lexport.dataset.diff import FleetDiff, diff
     from lexport.dataset.sbom import SbomResult, sbom
     from lexport.dataset.sql import sql
     from lexport.dataset.status import SnapshotStatus, status
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Damage": "lexport.dataset.verify.rows",
+    "FleetDiff": "lexport.dataset.diff",
     "FleetPlan": "lexport.planning",
     "ItemError": "lexport.errors",
     "LexportError": "lexport.errors",
@@ -30,6 +32,7 @@ _HOMES = {
     "SnapshotResult": "lexport.run",
     "SnapshotSettings": "lexport.settings",
     "SnapshotStatus": "lexport.dataset.status",
+    "diff": "lexport.dataset.diff",
     "plan": "lexport.planning",
     "sbom": "lexport.dataset.sbom",
     "snapshot": "lexport.run",
@@ -41,6 +44,7 @@ _HOMES = {
 
 __all__ = [
     "Damage",
+    "FleetDiff",
     "FleetPlan",
     "ItemError",
     "LexportError",
@@ -50,6 +54,7 @@ __all__ = [
     "SnapshotResult",
     "SnapshotSettings",
     "SnapshotStatus",
+    "diff",
     "plan",
     "sbom",
     "snapshot",

@@ -105,6 +105,11 @@ def told(dest, result):
     return pq.ParquetFile(path).read().to_pylist()
 
 
+def of(found):
+    """The rows of a diff, as they are compared here."""
+    return [tuple(row[name] for name in SHOWN) for row in found.changes.to_pylist()]
+
+
 def in_order(rows):
     """Rows in the order of the table: account, region, table, key, kind, column."""
     return sorted(rows, key=lambda row: tuple(part or "" for part in (*row[:2], row[3], row[4], row[2], row[5])))
@@ -148,11 +153,11 @@ def script(fleet, names, night):
 async def test_changes_are_what_the_script_did(aws, simulator, settings, look, tmp_path):
     """Over five nights `changes` holds exactly what the oracle says changed, in order; the first night nothing.
 
-    An incremental run tells the same as a full one.
+    An incremental run tells the same as a full one. `diff` says the same of two nights, and of the first and the last.
     """
     fleet = Fleet(FleetSpec(functions=80, versions=3))
     names = list(fleet.names(SCOPE))
-    before = last = None
+    before = last = first = None
     async with simulator(fleet=fleet) as server:
         for night, at in enumerate(instants(1, 2, 3, 4, 5)):
             if night:
@@ -166,6 +171,11 @@ async def test_changes_are_what_the_script_did(aws, simulator, settings, look, t
             assert {row["previous_snapshot_id"] for row in rows} == ({last} if night else set())
             assert len(rows) == sum(entry.rows for entry in result.manifest.files if entry.table == "changes")
             before, last = now, result.snapshot_id
+            first = first or (result.snapshot_id, now)
+    nightly, whole = await lexport.diff(tmp_path), await lexport.diff(tmp_path, first[0])
+
+    assert in_order(of(nightly)) == in_order(tuple(row[name] for name in SHOWN) for row in rows)
+    assert in_order(of(whole)) == in_order(expected_changes(first[1], now, SCOPE))
 
 
 async def test_a_partial_reading_never_looks_like_a_deletion(aws, simulator, settings, tmp_path):

@@ -16,7 +16,20 @@ from lexport import __version__
 from lexport.cli.options import CONFIG_FILE, read_config
 from lexport.errors import LexportError, RunError
 
-COMMANDS = ("snapshot", "plan", "sql", "views", "status", "sbom", "verify", "schema", "iam-policy", "simulate", "demo")
+COMMANDS = (
+    "snapshot",
+    "plan",
+    "sql",
+    "diff",
+    "views",
+    "status",
+    "sbom",
+    "verify",
+    "schema",
+    "iam-policy",
+    "simulate",
+    "demo",
+)
 
 
 class _Commands(click.Group):

@@ -29,11 +29,15 @@ if TYPE_CHECKING:
     show_default=True,
     help="Say so when account-regions differ in age by more.",
 )
-def command(dest: str, query: str, output: str, output_file: str | None, max_skew: timedelta) -> None:
+@option("--as-of", metavar="WHEN", help="Show the dataset as it was then: a date, an instant or a snapshot's id.")
+def command(
+    *, dest: str, query: str, output: str, output_file: str | None, max_skew: timedelta, as_of: str | None
+) -> None:
     """Ask the dataset in DEST one SELECT; QUERY "-" reads it from stdin.
 
     A table by its name is the latest of each account-region, snapshot.<table> the newest commit alone, history.<table>
-    all of them. lexport schema lists tables and columns.
+    all of them. With --as-of none of them knows what was read later; a date means the end of that day in UTC.
+    lexport schema lists tables and columns.
     """
     if output == "parquet" and output_file is None:
         raise click.UsageError("--output parquet needs -o FILE")
@@ -42,7 +46,7 @@ def command(dest: str, query: str, output: str, output_file: str | None, max_ske
 
     from lexport.dataset.sql import open_result
 
-    with open_result(dest, text) as result:
+    with open_result(dest, text, as_of=as_of) as result:
         for line in result.notices(max_skew=max_skew):
             click.echo(f"lexport: {line}", err=True)
         with open_output(output_file) as stream:

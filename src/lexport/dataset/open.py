@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -22,9 +22,12 @@ from lexport.columns import Type
 from lexport.errors import NoSnapshotError, RunError, SettingsError, ViewError
 from lexport.manifest import Manifest, ScopeEntry
 from lexport.model import Scope
+from lexport.moments import parse_moment
 from lexport.store.local import LocalStore
 
 DEFAULT_MAX_SKEW = timedelta(hours=36)
+
+_ACCOUNT_AS_A_WHOLE = "aws-global"
 
 TABLE_NAMES = tuple(table.name for table in columns.TABLES)
 _PACKAGE_TABLES = {table.name for table in columns.PACKAGE_TABLES}
@@ -60,10 +63,43 @@ class Dataset:
         """Return, for each account-region, the newest snapshot that read all of it."""
         latest: dict[Scope, Manifest] = {}
         for snapshot in self.manifests:
-            for entry in snapshot.scopes:
-                if entry.coverage == "fleet" and entry.status == "complete":
-                    latest.setdefault(_scope(entry), snapshot)
+            for scope in snapshot.whole_scopes():
+                latest.setdefault(scope, snapshot)
         return latest
+
+    def latest_before(self) -> dict[Scope, Manifest]:
+        """Return, for each account-region, the newest snapshot that read all of it before the one that tried last."""
+        tried = self.newest_tried()
+        before: dict[Scope, Manifest] = {}
+        for snapshot in self.manifests:
+            for scope in snapshot.whole_scopes():
+                if snapshot.snapshot_id < tried[scope][0].snapshot_id:
+                    before.setdefault(scope, snapshot)
+        return before
+
+    def newest_tried(self) -> dict[Scope, tuple[Manifest, ScopeEntry]]:
+        """Return, for each account-region, the newest snapshot that set out to read all of it, and how that went.
+
+        An account that could not be entered has an entry of its own, which counts until the account is entered.
+        """
+        tried: dict[Scope, tuple[Manifest, ScopeEntry]] = {}
+        for snapshot in self.manifests:
+            for entry in snapshot.scopes:
+                if entry.coverage == "fleet":
+                    tried.setdefault(_scope(entry), (snapshot, entry))
+        newest: dict[str, str] = {}
+        for scope, (snapshot, _) in tried.items():
+            newest[scope.account_id] = max(newest.get(scope.account_id, ""), snapshot.snapshot_id)
+        return {
+            scope: (snapshot, entry)
+            for scope, (snapshot, entry) in tried.items()
+            if scope.region != _ACCOUNT_AS_A_WHOLE or snapshot.snapshot_id == newest[scope.account_id]
+        }
+
+    def as_of(self, moment: str, *, option: str) -> Dataset:
+        """Return the dataset as it was at a moment, a snapshot that began by then counting; raises SettingsError."""
+        until = parse_moment(moment, self.snapshots, option=option)
+        return replace(self, manifests=tuple(commit for commit in self.manifests if until.covers(commit)))
 
     def files(self, table: str, snapshots: Iterable[Manifest] | None = None) -> tuple[Path, ...]:
         """List the committed files of a table, newest first; of all snapshots, or of some."""
@@ -93,11 +129,7 @@ class Dataset:
 
     def _incomplete(self, latest: dict[Scope, Manifest]) -> Iterator[str]:
         """Name the account-regions whose newest reading was not whole, as shown from before or not shown."""
-        newest_entry: dict[Scope, tuple[Manifest, ScopeEntry]] = {}
-        for snapshot in self.manifests:
-            for entry in snapshot.scopes:
-                if entry.coverage == "fleet":
-                    newest_entry.setdefault(_scope(entry), (snapshot, entry))
+        newest_entry = self.newest_tried()
         older = [(s, e) for s, (_, e) in newest_entry.items() if e.status != "complete" and s in latest]
         absent = [
             # A region that was never switched on holds nothing to miss.

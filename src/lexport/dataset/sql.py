@@ -86,16 +86,17 @@ class Session:
             self.views.add(view.name)
 
 
-async def sql(dest: str | os.PathLike[str], query: str) -> pa.Table:
+async def sql(dest: str | os.PathLike[str], query: str, *, as_of: str | None = None) -> pa.Table:
     """Answer one SELECT over a dataset, as an Arrow table.
 
     Plain table names are the latest of each account-region, ``snapshot.<table>`` the newest commit, ``history.<table>``
-    all commits. Raises QueryError where the query is no SELECT or DuckDB refuses it.
+    all commits. ``as_of``, an id, a date or an instant, shows the dataset as it was then: what was read later is not
+    there. Raises QueryError where the query is no SELECT or DuckDB refuses it.
     Cancelled: DuckDB is interrupted; its thread ends by itself.
     """
     running: list[duckdb.DuckDBPyConnection] = []
     try:
-        return await anyio.to_thread.run_sync(_read_all, dest, query, running, abandon_on_cancel=True)
+        return await anyio.to_thread.run_sync(_read_all, dest, query, as_of, running, abandon_on_cancel=True)
     except anyio.get_cancelled_exc_class():
         for connection in running:
             with suppress(duckdb.Error):  # it has ended meanwhile
@@ -103,30 +104,41 @@ async def sql(dest: str | os.PathLike[str], query: str) -> pa.Table:
         raise
 
 
-def _read_all(dest: str | os.PathLike[str], query: str, running: list[duckdb.DuckDBPyConnection]) -> pa.Table:
-    with open_result(dest, query, running=running) as result:
+def _read_all(
+    dest: str | os.PathLike[str], query: str, as_of: str | None, running: list[duckdb.DuckDBPyConnection]
+) -> pa.Table:
+    with open_result(dest, query, as_of=as_of, running=running) as result:
         return result.reader.read_all()
 
 
 @contextmanager
 def open_result(
-    dest: str | os.PathLike[str], query: str, *, running: list[duckdb.DuckDBPyConnection] | None = None
+    dest: str | os.PathLike[str],
+    query: str,
+    *,
+    as_of: str | None = None,
+    running: list[duckdb.DuckDBPyConnection] | None = None,
 ) -> Iterator[Result]:
     """Answer one SELECT over a dataset as a stream of Arrow batches, in bounded memory. Blocking.
 
     ``running``, if given, receives the connection, so that another thread can interrupt it.
     """
     _one_select(query)  # a wrong question is answered before anything is opened
-    with open_session(dest, running=running) as session:
+    with open_session(dest, as_of=as_of, running=running) as session:
         yield Result(reader=session.read(query), dataset=session.dataset)
 
 
 @contextmanager
 def open_session(
-    dest: str | os.PathLike[str], *, running: list[duckdb.DuckDBPyConnection] | None = None
+    dest: str | os.PathLike[str],
+    *,
+    as_of: str | None = None,
+    running: list[duckdb.DuckDBPyConnection] | None = None,
 ) -> Iterator[Session]:
-    """Open a dataset for many questions: names are defined once. Blocking; ``running`` as for ``open_result``."""
+    """Open a dataset for many questions: names are defined once. Blocking; options as for ``open_result``."""
     dataset = open_dataset(dest)
+    if as_of is not None:
+        dataset = dataset.as_of(as_of, option="--as-of")
     # DuckDB spills big sorts to disk: into a folder of ours that goes away, never into the working folder.
     with tempfile.TemporaryDirectory(prefix="lexport-sql-", ignore_cleanup_errors=True) as spill:
         connection = duckdb.connect(":memory:")

@@ -32,7 +32,7 @@ SCHEMA = staged_schema(columns.CHANGES)
 _FUNCTION_KEY = columns.VERSION_KEY[:3]
 _ALIAS_KEY = (*_FUNCTION_KEY, "alias")
 _LAYER = "layer"
-"""The ARN of a layer without its version: what stays when a layer is updated. AWS takes each layer once."""
+"""The ARN of a layer without its version: what stays when a layer is updated. A version has each layer once."""
 
 COMPARED: dict[Table, tuple[str, ...]] = {
     columns.FUNCTIONS: columns.VERSION_KEY,
@@ -304,8 +304,19 @@ def _without(rows: pa.Table, left_out: list[tuple[tuple[str, ...], pa.Array]]) -
 
 
 def _with_layer(rows: pa.Table) -> pa.Table:
+    """Add what a layer is known by; where a version has two of one name, which AWS refuses, the ARN as it is."""
+    place = pc.cast(rows.column("position"), pa.string())
     name = pc.replace_substring_regex(rows.column("layer_arn"), pattern=":[0-9]+$", replacement="")
-    return rows.append_column(_LAYER, pc.coalesce(name, pc.cast(rows.column("position"), pa.string())))
+    named = rows.append_column(_LAYER, pc.coalesce(name, place))
+    keys = _key(named, COMPARED[columns.LAYERS])
+    counts = pc.value_counts(keys)
+    twice = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+    if not len(twice):
+        return named
+    is_twice = pc.is_in(keys, value_set=twice)
+    return rows.append_column(
+        _LAYER, pc.if_else(is_twice, pc.coalesce(rows.column("layer_arn"), place), named.column(_LAYER))
+    )
 
 
 def _key(rows: pa.Table, names: tuple[str, ...]) -> pa.Array:

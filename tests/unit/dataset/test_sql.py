@@ -8,7 +8,7 @@ import pytest
 import lexport
 from lexport.dataset.open import shipped_views
 from lexport.dataset.sql import open_result
-from lexport.errors import QueryError, RunError
+from lexport.errors import QueryError, RunError, SettingsError
 
 AT = datetime(2026, 11, 22, 2, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -218,3 +218,27 @@ async def test_cancelled(fleet):
 
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(lexport.sql(fleet, query), 0.2)
+
+
+@pytest.mark.asyncio
+async def test_as_of(tmp_path, write_dataset):
+    """As of a moment no name knows what was read later: plain names, snapshot.*, history.* and the views."""
+    nights = [
+        {"at": AT + day * timedelta(days=1), "functions": [{"function_name": f"f{day}", "version": "$LATEST"}]}
+        for day in range(3)
+    ]
+    write_dataset(tmp_path, nights)
+    query = (
+        "SELECT (SELECT any_value(function_name) FROM functions), (SELECT any_value(function_name) FROM"
+        " snapshot.functions), (SELECT count(*) FROM history.functions), (SELECT count(*) FROM history.snapshots)"
+    )
+
+    async def seen(as_of):
+        return tuple((await lexport.sql(tmp_path, query, as_of=as_of)).to_pylist()[0].values())
+
+    assert await seen(None) == ("f2", "f2", 3, 3)
+    assert await seen(f"{AT:%Y-%m-%d}") == ("f0", "f0", 1, 1)
+    assert await seen(f"{AT + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}") == ("f1", "f1", 2, 2)
+    assert await seen("01K00000000000000000000002") == ("f1", "f1", 2, 2)
+    with pytest.raises(SettingsError, match="--as-of 2020-01-01: no snapshot is that old"):
+        await seen("2020-01-01")

@@ -144,6 +144,15 @@ def test_an_updated_layer_is_changed(found):
     ]
 
 
+def test_two_layers_of_one_name(found):
+    """Should a version have two versions of one layer, each is itself: nothing changed is told where nothing did."""
+    layers = [{**F, "position": place, "layer_arn": f"{LAYER}:{place}"} for place in (0, 1)]
+    other = [{**F, "position": 2, "layer_arn": "odd"}]
+
+    rows = found({"functions": [F], "layers": layers}, {"functions": [F], "layers": layers + other})
+    assert rows == [("added", "layers", "f/$LATEST/odd", None, None, None)]
+
+
 def test_a_moved_alias(found):
     """An alias that moves is a change of its version and of its routes; weights are numbers."""
     alias, route = {"function_name": "f", "alias": "live"}, {"function_name": "f", "alias": "live", "weight": 1.0}

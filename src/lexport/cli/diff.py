@@ -1,0 +1,206 @@
+"""``lexport diff``: what changed between two moments, as people read it, or as rows for machines."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from itertools import chain, groupby
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from lexport.cli.options import option
+from lexport.cli.output import instant, json_text, visible, write_rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lexport.dataset.diff import ScopeDiff
+
+_SIGNS = {"added": "+", "removed": "-", "changed": "~"}
+_WORDS = {
+    "functions": "versions",
+    "env_vars": "variables",
+    "alias_routes": "routes",
+    "security_groups": "security groups",
+    "file_systems": "file systems",
+    "account_settings": "limits",
+}
+_PARTS = {"tags": 2, "aliases": 2, "account_settings": 0}  # parts of a key; the last one may hold a slash
+_TITLES = {
+    "functions": "{}:{}",
+    "aliases": "{} alias {}",
+    "alias_routes": "{} alias {} route to {}",
+    "tags": "{} tag {}",
+    "env_vars": "{}:{} variable {}",
+    "layers": "{}:{} layer {}",
+    "subnets": "{}:{} subnet {}",
+    "security_groups": "{}:{} security group {}",
+    "file_systems": "{}:{} file system {}",
+    "account_settings": "limit",
+}
+_ECHOES = {"revision_id", "last_modified", "last_modified_at", "config_sha256"}
+"""Columns that only say that something changed; what did is told."""
+_LONGEST = 120  # characters of a value that are shown
+
+_Change = dict[str, Any]
+
+
+@click.command("diff", short_help="Show what changed between two moments.")
+@click.argument("dest")
+@click.argument("a", required=False)
+@click.argument("b", required=False)
+@option(
+    "--output", type=click.Choice(("text", "json", "jsonl", "csv")), default="text", show_default=True, help="Format."
+)
+def command(dest: str, a: str | None, b: str | None, output: str) -> None:
+    """Show what changed in DEST from A to B.
+
+    A and B are ids of snapshots, the begin of one, dates (2026-11-20, today, yesterday: the end of the day in UTC) or
+    instants (2026-11-20T06:00:00Z). Without them each account-region's last whole reading is compared with the one
+    before; without B the last one with that at A. What was not read whole is named and not compared.
+    """
+    from lexport.dataset.diff import COLUMNS, compare
+
+    scopes, batches = compare(dest, a, b)
+    left_out = [scope for scope in scopes if scope.state != "compared"]
+    rows = (dict(zip(COLUMNS, row, strict=True)) for batch in batches for row in _rows(batch))
+    stream = sys.stdout.buffer
+    if output == "text":
+        for line in chain(_report(scopes, rows), map(_left_out, left_out)):
+            stream.write((visible(line) + "\n").encode())
+    elif output == "json":
+        _write_json(scopes, rows, stream)
+    else:
+        for scope in left_out:
+            click.echo(f"lexport: {_left_out(scope)}", err=True)
+        write_rows(COLUMNS, (tuple(row.values()) for row in rows), output=output, stream=stream)
+    stream.flush()
+
+
+def _rows(batch: pa.Table) -> Iterator[tuple[Any, ...]]:
+    return zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _write_json(scopes: Iterable[ScopeDiff], rows: Iterable[_Change], stream: BinaryIO) -> None:
+    """Write one object: ``scopes`` with their state, then ``changes``, however many."""
+    described = [asdict(scope) for scope in scopes]
+    stream.write(b'{"scopes": [' + b",\n ".join(json_text(scope).encode() for scope in described) + b'],\n"changes": [')
+    stream.writelines(
+        (",\n " if number else "\n ").encode() + json_text(row).encode() for number, row in enumerate(rows)
+    )
+    stream.write(b"]}\n")
+
+
+# --- as people read it --------------------------------------------------------------------------------------------
+
+
+def _report(scopes: Iterable[ScopeDiff], rows: Iterable[_Change]) -> Iterator[str]:
+    compared = {(scope.account_id, scope.region): scope for scope in scopes if scope.state == "compared"}
+    counts: Counter[tuple[str, str]] = Counter()
+    changed = 0
+    for place, in_scope in groupby(rows, key=lambda row: (row["account_id"], row["region"])):
+        scope = compared[place]
+        assert scope.from_at is not None
+        yield f"{' '.join(place)}: {instant(scope.from_at)} -> {instant(scope.to_at)}"
+        for name, of_function in groupby(in_scope, key=lambda row: row["key"].partition("/")[0]):
+            group = list(of_function)
+            things = {(row["table_name"], row["kind"], row["key"]) for row in group}
+            counts.update((table, kind) for table, kind, _ in things)
+            changed += bool(name)
+            yield from (f"  {line}" for line in _lines(name, group))
+    if counts:
+        parts = [
+            " ".join(
+                [_WORDS.get(table, table), *(f"{_SIGNS[kind]}{of_kind[kind]:,}" for kind in _SIGNS if of_kind[kind])]
+            )
+            for table in _TITLES
+            if any((of_kind := {kind: counts[table, kind] for kind in _SIGNS}).values())
+        ]
+        yield f"{changed:,} functions differ: {', '.join(parts)}"
+    elif compared:
+        yield f"nothing changed in {len(compared):,} account-region{'s' if len(compared) > 1 else ''}"
+
+
+def _left_out(scope: ScopeDiff) -> str:
+    return f"not compared: {scope.account_id} {scope.region}, {scope.reason}"
+
+
+def _lines(name: str, rows: list[_Change]) -> Iterator[str]:
+    """Say what happened to one function, its versions first."""
+    versions: dict[str, list[str]] = {"added": [], "removed": []}
+    for row in rows:
+        if row["table_name"] == "functions" and row["kind"] in versions:
+            versions[row["kind"]].append(row["key"].partition("/")[2])
+    for kind, numbers in versions.items():
+        if "$LATEST" in numbers:
+            yield f"{_SIGNS[kind]} {name} ({len(numbers):,} version{'s' if len(numbers) > 1 else ''})"
+        else:
+            yield from (
+                f"{_SIGNS[kind]} {name}:{number}" for number in sorted(numbers, key=lambda text: (len(text), text))
+            )
+    moved = {
+        (row["key"], version)
+        for row in rows
+        if row["table_name"] == "aliases" and row["column_name"] == "function_version"
+        for version in (row["old_value"], row["new_value"])
+    }
+    told: set[str] = set()
+    echoes = []
+    for key, of_thing in groupby(rows, key=lambda row: (row["table_name"], row["key"], row["kind"])):
+        table, text, kind = key
+        if table == "functions" and kind != "changed":
+            continue
+        parts = text.split("/", _PARTS.get(table, 3) - 1) if text else [""]
+        if table == "alias_routes" and kind != "changed" and ("/".join(parts[:2]), parts[-1]) in moved:
+            continue
+        facts = {row["column_name"]: (row["old_value"], row["new_value"]) for row in of_thing}
+        what = _what(table, parts)
+        lines = [f"{_SIGNS[kind]} {what}{fact}" for fact in _facts(table, kind, facts)]
+        if lines:
+            told.add(parts[0])
+        else:
+            echoes.append(f"~ {what}" + "".join(f" {fact}" for fact in sorted(facts)))
+        yield from lines
+    if not told and not any(versions.values()):
+        yield from echoes
+
+
+def _what(table: str, parts: list[str]) -> str:
+    if table == "layers":
+        parts = [*parts[:2], parts[2].partition(":layer:")[2] or parts[2]]
+    return _TITLES[table].format(*parts)
+
+
+def _facts(table: str, kind: str, facts: dict[str, tuple[str | None, str | None]]) -> Iterator[str]:
+    """Say what changed about one thing, without what merely follows from it."""
+    if kind != "changed":
+        yield ""
+        return
+    match table:
+        case "env_vars":
+            if "value_hmac" in facts or "value_length" in facts:
+                old, new = facts.get("value_length", (None, None))
+                yield " value changed" + (f", length {old} -> {new}" if old != new else "")
+            facts = {name: pair for name, pair in facts.items() if name == "secret_rule"}
+        case "layers" if "layer_arn" in facts:
+            old, new = ((arn or "").rpartition(":")[2] for arn in facts["layer_arn"])
+            yield f" {old} -> {new}"
+            facts = {name: pair for name, pair in facts.items() if name == "position"}
+        case "aliases" if "function_version" in facts:
+            yield f" {_shown(facts['function_version'][0])} -> {_shown(facts['function_version'][1])}"
+            facts = {name: pair for name, pair in facts.items() if name != "function_version"}
+        case "tags":
+            yield f" {_shown(facts['value'][0])} -> {_shown(facts['value'][1])}"
+            return
+    for name, (old, new) in facts.items():
+        if name not in _ECHOES:
+            yield f" {name} {_shown(old)} -> {_shown(new)}" if old != new else f" {name} changed"
+
+
+def _shown(value: str | None) -> str:
+    if value is None:
+        return "unset"
+    return f"{value[:_LONGEST]}…" if len(value) > _LONGEST else value or '""'
