@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 import sys
@@ -34,9 +35,10 @@ def steady(text: str) -> str:
 @pytest.mark.slow
 @pytest.mark.asyncio
 async def test_commands_print_what_the_readme_shows(tmp_path, monkeypatch):
-    """Every command of the README prints what stands below it."""
-    block = re.search(r"```console\n(.*?)```", README, re.DOTALL).group(1)
-    shown = [part.split("\n", 1) for part in re.split(r"^\$ ", block, flags=re.MULTILINE) if part]
+    """Every command of the README, then of docs/checks.md, prints what stands below it; ``# exit 4`` is how it ends."""
+    pages = (README, (ROOT / "docs" / "checks.md").read_text(encoding="utf-8"))
+    blocks = [block for page in pages for block in re.findall(r"```console\n(.*?)```", page, re.DOTALL)]
+    shown = [part.split("\n", 1) for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE) if part]
     command = Path(sysconfig.get_path("scripts")) / "lexport"
     async with open_simulator(Fleet(FleetSpec(functions=40, versions=3, seed=7))) as simulator:
         for name, value in {
@@ -49,10 +51,11 @@ async def test_commands_print_what_the_readme_shows(tmp_path, monkeypatch):
             "NO_PROXY": "127.0.0.1",
         }.items():
             monkeypatch.setenv(name, value)
-        for line, expected in shown:
+        for shown_line, expected in shown:
+            line, _, code = shown_line.partition("  # exit ")
             done = await anyio.run_process([str(command), *shlex.split(line)[1:]], check=False, cwd=tmp_path, stderr=-2)
 
-            assert done.returncode == 0
+            assert done.returncode == int(code or 0)
             assert steady(expected) == steady(done.stdout.decode().replace("\r\n", "\n"))
 
 
@@ -61,6 +64,23 @@ def test_tables_of_the_readme_are_the_tables():
     expected = [f"| `{table.name}` | {table.meaning} |" for table in columns.TABLES]
 
     assert expected == re.findall(r"^\| `[a-z_]+` \| .* \|$", README, re.MULTILINE)
+
+
+def test_checks_of_the_docs_are_the_checks():
+    """docs/checks.md lists every shipped check with its severity, title, thresholds and references, worst first."""
+    from lexport.checks import SEVERITIES, load_checks
+    from lexport.dataset.open import sql_dir
+
+    checks = load_checks(sql_dir() / "checks")
+    expected = [
+        f"| `{check.name}` | {check.severity} | {check.title} | "
+        + ", ".join(f"`{each.name}` {json.dumps(each.default)} {each.unit}" for each in check.thresholds.values())
+        + f" | {', '.join(check.references)} |"
+        for check in sorted(checks, key=lambda check: (-SEVERITIES.index(check.severity), check.name))
+    ]
+    page = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
+
+    assert expected == re.findall(r"^\| `\w+` \| (?:low|medium|high|critical) \| .*$", page, re.MULTILINE)
 
 
 def test_python_of_the_readme_is_python():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from lexport.dataset.check import check
     from lexport.dataset.diff import FleetDiff, diff
     from lexport.dataset.sbom import SbomResult, sbom
     from lexport.dataset.sql import sql
@@ -16,12 +17,16 @@ if TYPE_CHECKING:
     from lexport.dataset.verify.verify import verify
     from lexport.dataset.views import views
     from lexport.errors import ItemError, LexportError, RunError, SettingsError
+    from lexport.findings import CheckResult, Finding
     from lexport.planning import FleetPlan, plan
     from lexport.run import SnapshotResult, snapshot
     from lexport.settings import SnapshotSettings
+    from lexport.waivers import Waiver
 
 _HOMES = {
+    "CheckResult": "lexport.findings",
     "Damage": "lexport.dataset.verify.rows",
+    "Finding": "lexport.findings",
     "FleetDiff": "lexport.dataset.diff",
     "FleetPlan": "lexport.planning",
     "ItemError": "lexport.errors",
@@ -32,6 +37,8 @@ _HOMES = {
     "SnapshotResult": "lexport.run",
     "SnapshotSettings": "lexport.settings",
     "SnapshotStatus": "lexport.dataset.status",
+    "Waiver": "lexport.waivers",
+    "check": "lexport.dataset.check",
     "diff": "lexport.dataset.diff",
     "plan": "lexport.planning",
     "sbom": "lexport.dataset.sbom",
@@ -43,7 +50,9 @@ _HOMES = {
 }
 
 __all__ = [
+    "CheckResult",
     "Damage",
+    "Finding",
     "FleetDiff",
     "FleetPlan",
     "ItemError",
@@ -54,6 +63,8 @@ __all__ = [
     "SnapshotResult",
     "SnapshotSettings",
     "SnapshotStatus",
+    "Waiver",
+    "check",
     "diff",
     "plan",
     "sbom",

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import lexport
-from lexport import ItemError, LexportError, RunError, SettingsError, SnapshotResult, SnapshotSettings, SnapshotStatus
+from lexport import (
+    CheckResult,
+    Finding,
+    ItemError,
+    LexportError,
+    RunError,
+    SettingsError,
+    SnapshotResult,
+    SnapshotSettings,
+    SnapshotStatus,
+)
 
 
 async def take() -> None:
@@ -25,6 +35,15 @@ async def read() -> None:
     await lexport.views("fleet", db="fleet.duckdb")
     newest: SnapshotStatus = (await lexport.status("fleet"))[0]
     print(newest)
+
+
+async def judge() -> None:
+    waiver = lexport.Waiver(check="untagged", reason="legacy", expires=date(2027, 1, 31), region="eu-*")
+    result: CheckResult = await lexport.check(
+        "fleet", own=["checks"], skip=["tracing_off"], thresholds={"not_modified": {"days": 365}}, waivers=[waiver]
+    )
+    worst: tuple[Finding, ...] = result.at_least("high")
+    print([(finding.check.title, finding.arn, finding.fingerprint) for finding in worst], result.notices)
 
 
 def fail(error: LexportError) -> int:

@@ -23,6 +23,7 @@ COMMANDS = (
     "diff",
     "views",
     "status",
+    "check",
     "sbom",
     "verify",
     "schema",

@@ -23,6 +23,7 @@ from lexport.errors import NoSnapshotError, RunError, SettingsError, ViewError
 from lexport.manifest import Manifest, ScopeEntry
 from lexport.model import Scope
 from lexport.moments import parse_moment
+from lexport.sql_file import read_sql_file
 from lexport.store.local import LocalStore
 
 DEFAULT_MAX_SKEW = timedelta(hours=36)
@@ -401,30 +402,16 @@ def _words(text: str) -> set[str]:
     return set(re.findall(r"\w+", text.lower()))
 
 
-_HEAD = re.compile(r"-- (?:(?P<part>question|grain)|column (?P<column>\w+)): (?P<text>.+)")
-
-
 def read_view(path: Path) -> ShippedView:
     """Read one view file; raises ViewError where its head lacks question, grain or columns."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    parts: dict[str, str] = {}
-    described: dict[str, str] = {}
-    head = 0
-    for head, line in enumerate(lines):
-        if not line.startswith("--"):
-            break
-        found = _HEAD.fullmatch(line)
-        if found is None:
-            raise ViewError(f"{path.name}, line {head + 1}: not a line of the head: {line}", sql_file=path.name)
-        target, key = (parts, found["part"]) if found["part"] else (described, found["column"])
-        target[key] = found["text"]
-    if not {"question", "grain"} <= parts.keys() or not described:
+    file = read_sql_file(path, facts=("question", "grain"), named=("column",))
+    if not {"question", "grain"} <= file.facts.keys() or not file.named["column"]:
         raise ViewError(f"{path.name}: its head lacks question, grain or columns", sql_file=path.name)
     return ShippedView(
         name=path.stem.split("_", 1)[1],
         path=path,
-        question=parts["question"],
-        grain=parts["grain"],
-        columns=described,
-        query="\n".join(lines[head:]).strip().removesuffix(";"),
+        question=file.facts["question"],
+        grain=file.facts["grain"],
+        columns=file.named["column"],
+        query=file.query,
     )

@@ -1,0 +1,9 @@
+-- title: Limits of the account-region could not be read
+-- severity: low
+-- remediation: Grant lambda:GetAccountSettings; until then nothing is said of code storage, reservations and AWS's own count.
+-- grain: one row per account-region without its limits
+-- column account_id: account
+-- column region: Region
+SELECT s.account_id, s.region
+FROM scopes AS s
+WHERE s.function_count_reported IS NULL

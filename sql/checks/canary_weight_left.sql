@@ -1,0 +1,34 @@
+-- title: Alias has split its traffic for long
+-- severity: low
+-- remediation: Finish the deployment: give all traffic to one version.
+-- grain: one row per alias that sends traffic to two versions, the newest of which is older than so many days
+-- threshold days: 7 (days): how long a canary may take
+-- column account_id: account
+-- column region: Region
+-- column function_name: function
+-- column subject: name of the alias
+-- column smallest_weight: the smaller share
+-- column newest_version_at: when the newest of the versions was published
+WITH split AS (
+  SELECT
+    r.account_id,
+    r.region,
+    r.function_name,
+    r.alias,
+    MIN(r.weight) AS smallest_weight,
+    MAX(f.last_modified_at) AS newest_version_at,
+    MAX(r.snapshot_at) AS snapshot_at
+  FROM alias_routes AS r
+  LEFT JOIN functions AS f
+    ON f.account_id = r.account_id
+    AND f.region = r.region
+    AND f.function_name = r.function_name
+    AND f.version = r.version
+  WHERE r.weight > 0
+  GROUP BY r.account_id, r.region, r.function_name, r.alias
+  HAVING COUNT(*) > 1
+)
+SELECT s.account_id, s.region, s.function_name, s.alias AS subject, s.smallest_weight, s.newest_version_at
+FROM split AS s
+CROSS JOIN thresholds AS t
+WHERE DATE_DIFF('day', CAST(s.newest_version_at AS DATE), CAST(s.snapshot_at AS DATE)) >= t.days

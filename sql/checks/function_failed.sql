@@ -1,0 +1,24 @@
+-- title: Function cannot run
+-- severity: high
+-- remediation: Read the reason, repair what it names (key, subnet, role, image) and update the function.
+-- grain: one row per version that runs: `$LATEST`, and those that an alias sends traffic to; the state is as old as the row's fetched_at
+-- column account_id: account
+-- column region: Region
+-- column function_name: function
+-- column version: `$LATEST` or the number of a published version
+-- column state_reason_code: AWS's code
+-- column state_reason: the same in words
+WITH routed AS (
+  SELECT DISTINCT account_id, region, function_name, version
+  FROM alias_routes
+  WHERE weight > 0
+)
+SELECT f.account_id, f.region, f.function_name, f.version, f.state_reason_code, f.state_reason
+FROM functions AS f
+LEFT JOIN routed AS r
+  ON r.account_id = f.account_id
+  AND r.region = f.region
+  AND r.function_name = f.function_name
+  AND r.version = f.version
+WHERE (f.version = '$LATEST' OR r.version IS NOT NULL)
+  AND f.state = 'Failed'

@@ -1,0 +1,13 @@
+-- title: Failed asynchronous events are dropped
+-- severity: low
+-- remediation: Set a dead letter queue; an on-failure destination does as well, which is not read: waive the function then.
+-- grain: one row per function, by its `$LATEST`
+-- reference: Prowler awslambda_function_no_dead_letter_queue
+-- column account_id: account
+-- column region: Region
+-- column function_name: function
+-- column version: `$LATEST` or the number of a published version
+SELECT f.account_id, f.region, f.function_name, f.version
+FROM functions AS f
+WHERE f.version = '$LATEST'
+  AND COALESCE(f.dead_letter_config_target_arn, '') = ''

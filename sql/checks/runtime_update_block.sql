@@ -1,0 +1,30 @@
+-- title: Updates are blocked, or will be soon
+-- severity: high
+-- remediation: Move to the successor before the date: after it AWS refuses any change of code or configuration on this runtime.
+-- grain: one row per version that runs: `$LATEST`, and those that an alias sends traffic to
+-- threshold days: 90 (days): how long before the block to say so
+-- column account_id: account
+-- column region: Region
+-- column function_name: function
+-- column version: `$LATEST` or the number of a published version
+-- column runtime: runtime identifier
+-- column block_update_date: from then on it cannot be updated
+-- column successor: newest runtime of the language
+WITH routed AS (
+  SELECT DISTINCT account_id, region, function_name, version
+  FROM alias_routes
+  WHERE weight > 0
+)
+SELECT f.account_id, f.region, f.function_name, f.version, f.runtime, l.block_update_date, l.successor
+FROM functions AS f
+JOIN lambda_runtimes AS l
+  ON l.runtime = f.runtime
+CROSS JOIN thresholds AS t
+LEFT JOIN routed AS r
+  ON r.account_id = f.account_id
+  AND r.region = f.region
+  AND r.function_name = f.function_name
+  AND r.version = f.version
+WHERE (f.version = '$LATEST' OR r.version IS NOT NULL)
+  AND f.runtime_config_runtime_arn IS NULL
+  AND DATE_DIFF('day', CAST(f.snapshot_at AS DATE), l.block_update_date) <= t.days

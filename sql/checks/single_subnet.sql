@@ -1,0 +1,28 @@
+-- title: VPC function stands in one subnet, so in one Availability Zone
+-- severity: medium
+-- remediation: Add a subnet in another Availability Zone.
+-- grain: one row per version that runs: `$LATEST`, and those that an alias sends traffic to; zones are not read, so two subnets of one zone pass
+-- reference: Security Hub Lambda.5, Prowler awslambda_function_vpc_multi_az
+-- column account_id: account
+-- column region: Region
+-- column function_name: function
+-- column version: `$LATEST` or the number of a published version
+-- column subnet_id: its subnet
+WITH routed AS (
+  SELECT DISTINCT account_id, region, function_name, version
+  FROM alias_routes
+  WHERE weight > 0
+), placed AS (
+  SELECT account_id, region, function_name, version, COUNT(DISTINCT subnet_id) AS subnets, MIN(subnet_id) AS subnet_id
+  FROM subnets
+  GROUP BY account_id, region, function_name, version
+)
+SELECT f.account_id, f.region, f.function_name, f.version, f.subnet_id
+FROM placed AS f
+LEFT JOIN routed AS r
+  ON r.account_id = f.account_id
+  AND r.region = f.region
+  AND r.function_name = f.function_name
+  AND r.version = f.version
+WHERE (f.version = '$LATEST' OR r.version IS NOT NULL)
+  AND f.subnets = 1

@@ -1,0 +1,28 @@
+-- title: Update or creation does not end
+-- severity: medium
+-- remediation: Deploy again; where that changes nothing, ask AWS Support.
+-- grain: one row per version that runs: `$LATEST`, and those that an alias sends traffic to
+-- threshold days: 1 (days): how many calendar days in UTC it may take
+-- column account_id: account
+-- column region: Region
+-- column function_name: function
+-- column version: `$LATEST` or the number of a published version
+-- column state: AWS's state
+-- column last_update_status: AWS's status of the update
+-- column last_modified_at: when it began
+WITH routed AS (
+  SELECT DISTINCT account_id, region, function_name, version
+  FROM alias_routes
+  WHERE weight > 0
+)
+SELECT f.account_id, f.region, f.function_name, f.version, f.state, f.last_update_status, f.last_modified_at
+FROM functions AS f
+CROSS JOIN thresholds AS t
+LEFT JOIN routed AS r
+  ON r.account_id = f.account_id
+  AND r.region = f.region
+  AND r.function_name = f.function_name
+  AND r.version = f.version
+WHERE (f.version = '$LATEST' OR r.version IS NOT NULL)
+  AND (f.state = 'Pending' OR f.last_update_status = 'InProgress')
+  AND DATE_DIFF('day', CAST(f.last_modified_at AS DATE), CAST(COALESCE(f.fetched_at, f.snapshot_at) AS DATE)) >= t.days

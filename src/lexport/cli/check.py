@@ -1,0 +1,205 @@
+"""``lexport check``: run the checks on a dataset, and exit with 4 when they find something."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lexport.cli.finding_text import about, function
+from lexport.cli.options import CONFIG_FILE, option, read_own_tables
+from lexport.cli.output import FORMATS, open_output, print_rows, write_rows
+from lexport.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import BinaryIO
+
+    from lexport.checks import Check, Severity, Value
+    from lexport.findings import CheckResult, Finding
+    from lexport.waivers import Waiver
+
+_FOUND = 4
+
+_SEVERITIES = ("low", "medium", "high", "critical")
+_NAMES = (
+    "check",
+    "severity",
+    "title",
+    "account_id",
+    "region",
+    "function_name",
+    "version",
+    "subject",
+    "arn",
+    "details",
+    "remediation",
+    "fingerprint",
+    "waived_until",
+    "waiver_reason",
+)
+
+
+@click.command("check", short_help="Find what breaks the rules; exit with 4 if something does.")
+@click.argument("dest", required=False)
+@option(
+    "--fail-on",
+    type=click.Choice(("none", *_SEVERITIES)),
+    default="high",
+    show_default=True,
+    help="Exit with 4 when a finding that nobody waived is so severe or more.",
+)
+@option("--check", multiple=True, metavar="NAME", help="Run this check alone; repeatable.")
+@option("--skip", multiple=True, metavar="NAME", help="Leave this check out; repeatable.")
+@option(
+    "--min-severity",
+    type=click.Choice(_SEVERITIES),
+    default="low",
+    show_default=True,
+    help="Leave out checks that are less severe.",
+)
+@option("--checks", multiple=True, metavar="DIR", help="Folder with checks of your own; repeatable.")
+@option("--output", type=click.Choice([*FORMATS, "sarif", "junit"]), default="table", show_default=True, help="Format.")
+@option("-o", "--output-file", metavar="FILE", help="Write there instead of stdout; replaced once it is whole.")
+@click.option("--list", "is_list", is_flag=True, help="List the checks, and run none.")
+def command(
+    *,
+    dest: str | None,
+    fail_on: str,
+    check: tuple[str, ...],
+    skip: tuple[str, ...],
+    min_severity: Severity,
+    checks: tuple[str, ...],
+    output: str,
+    output_file: str | None,
+    is_list: bool,
+) -> int:
+    """Run the checks on the latest of each account-region in DEST.
+
+    Thresholds and waivers stand in lexport.toml, as [check.thresholds.NAME] and [[check.waivers]].
+    """
+    if is_list:
+        return _list(checks, check, skip, min_severity, output)
+    if dest is None:
+        raise click.UsageError("Missing argument 'DEST'.")
+    thresholds, waivers = _read_settings(checks)
+
+    from lexport.cli.running import run_async
+    from lexport.dataset.check import check as run_checks
+
+    result = run_async(
+        lambda: run_checks(
+            dest, own=checks, only=check, skip=skip, min_severity=min_severity, thresholds=thresholds, waivers=waivers
+        )
+    )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a draft is removed on the way out
+    failing = () if fail_on == "none" else result.at_least(fail_on)  # type: ignore[arg-type] # click has chosen
+    for line in result.notices:
+        click.echo(f"lexport: {line}", err=True)
+    with open_output(output_file) as stream:
+        _write(result, failing, output, stream)
+    click.echo(f"lexport: {_summary(result)}", err=True)
+    return _FOUND if failing else 0
+
+
+def _read_settings(own: Sequence[str]) -> tuple[dict[str, dict[str, object]], tuple[Waiver, ...]]:
+    """Read thresholds and waivers from ``lexport.toml``; what is wrong there is said with its key."""
+    from lexport.checks import fill_thresholds, load_checks
+    from lexport.dataset.open import sql_dir
+    from lexport.waivers import parse_waivers
+
+    given = read_own_tables("check")
+    thresholds = given.get("thresholds", {})
+    known = load_checks(sql_dir() / "checks", [Path(folder) for folder in own])
+    try:
+        fill_thresholds(known, thresholds)
+        return thresholds, parse_waivers(given.get("waivers", []), checks={check.name for check in known})
+    except SettingsError as error:
+        raise SettingsError(f"{CONFIG_FILE}: {error}", option=error.option) from error
+
+
+def _list(own: Sequence[str], only: Sequence[str], skip: Sequence[str], min_severity: Severity, output: str) -> int:
+    from lexport.checks import SEVERITIES, choose, fill_thresholds, load_checks
+    from lexport.dataset.open import sql_dir
+
+    if output not in FORMATS:
+        raise click.UsageError(f"--list has no --output {output}; it has: {', '.join(FORMATS)}")
+    thresholds, _ = _read_settings(own)
+    known = load_checks(sql_dir() / "checks", [Path(folder) for folder in own])
+    values = fill_thresholds(known, thresholds)
+    chosen = choose(known, only=only, skip=skip, min_severity=min_severity)
+    rows = [
+        (check.severity, check.name, check.title, _thresholds(check, values[check.name]), ", ".join(check.references))
+        for check in sorted(chosen, key=lambda check: (-SEVERITIES.index(check.severity), check.name))
+    ]
+    print_rows(("severity", "check", "title", "thresholds", "references"), rows, output=output)
+    return 0
+
+
+def _thresholds(check: Check, values: dict[str, Value]) -> str:
+    return ", ".join(f"{name}: {json.dumps(value)} {check.thresholds[name].unit}" for name, value in values.items())
+
+
+def _write(result: CheckResult, failing: Sequence[Finding], output: str, stream: BinaryIO) -> None:
+    if output == "sarif":
+        from lexport.cli.sarif import write_sarif
+
+        write_sarif(result, stream)
+    elif output == "junit":
+        from lexport.cli.junit import write_junit
+
+        write_junit(result, {finding.fingerprint for finding in failing}, stream)
+    elif output == "table":
+        rows = [_short(finding) for finding in result.findings]
+        names = ("severity", "check", "account_id", "region", "function", "about", "waived_until")
+        write_rows(names, rows, output=output, stream=stream)
+    else:
+        write_rows(_NAMES, map(_row, result.findings), output=output, stream=stream)
+
+
+def _short(finding: Finding) -> tuple[str, ...]:
+    waived = "" if finding.waiver is None else str(finding.waiver.expires)
+    return (
+        finding.check.severity,
+        finding.check.name,
+        finding.account_id,
+        finding.region,
+        function(finding),
+        about(finding),
+        waived,
+    )
+
+
+def _row(finding: Finding) -> tuple[Any, ...]:
+    waiver = finding.waiver
+    return (
+        finding.check.name,
+        finding.check.severity,
+        finding.check.title,
+        finding.account_id,
+        finding.region,
+        finding.function_name,
+        finding.version,
+        finding.subject,
+        finding.arn,
+        finding.details,
+        finding.check.remediation,
+        finding.fingerprint,
+        None if waiver is None else str(waiver.expires),
+        None if waiver is None else waiver.reason,
+    )
+
+
+def _summary(result: CheckResult) -> str:
+    open_findings = [finding for finding in result.findings if finding.waiver is None]
+    counts = Counter[str](finding.check.severity for finding in open_findings)
+    told = ", ".join(f"{counts[severity]} {severity}" for severity in reversed(_SEVERITIES))
+    waived = len(result.findings) - len(open_findings)
+    unread = len({(item.account_id, item.region) for item in result.unjudged if item.is_unread})
+    text = f"{len(result.checks)} checks: {told}; {waived} waived"
+    return text + (f"; account-regions not read whole: {unread}" if unread else "")

@@ -1,0 +1,92 @@
+"""``[[check.waivers]]`` -> Waiver: which findings are accepted, why, and until when. Pure; the day is handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+from lexport.errors import SettingsError
+
+_PATTERNS = ("account_id", "region", "function_name")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """Findings of one check that somebody accepted.
+
+    ``account_id``, ``region`` and ``function_name`` are patterns with ``*`` and ``?``; a finding that is about no
+    function fits ``*`` alone. It holds to the end of the day ``expires``, in UTC.
+    """
+
+    check: str
+    reason: str
+    expires: date
+    account_id: str = "*"
+    region: str = "*"
+    function_name: str = "*"
+
+    def covers(self, *, check: str, account_id: str, region: str, function_name: str | None) -> bool:
+        """Tell whether a finding fits; not whether the waiver still holds."""
+        return (
+            check == self.check
+            and _fits(account_id, self.account_id)
+            and _fits(region, self.region)
+            and _fits(function_name or "", self.function_name)
+        )
+
+    def holds(self, today: date) -> bool:
+        """Tell whether it has not expired."""
+        return today <= self.expires
+
+    def __str__(self) -> str:
+        parts = [f"{name} {value}" for name in _PATTERNS if (value := getattr(self, name)) != "*"]
+        return ", ".join([self.check, *parts])
+
+
+def _fits(text: str, pattern: str) -> bool:
+    return fnmatchcase(text, pattern.replace("[", "[[]"))
+
+
+def parse_waivers(raw: object, *, checks: Collection[str]) -> tuple[Waiver, ...]:
+    """Read waivers as ``lexport.toml`` holds them; raises SettingsError naming the key."""
+    if not isinstance(raw, list):
+        raise _wrong("check.waivers", "write each as a table of its own: [[check.waivers]]")
+    return tuple(_parse(item, key=f"check.waivers[{number}]", checks=checks) for number, item in enumerate(raw, 1))
+
+
+def _parse(item: Any, *, key: str, checks: Collection[str]) -> Waiver:
+    if not isinstance(item, dict):
+        raise _wrong(key, "write it as a table: [[check.waivers]]")
+    known = ("check", "reason", "expires", *_PATTERNS)
+    for name in item:
+        if name not in known:
+            raise _wrong(f"{key}.{name}", f"no such key; known: {', '.join(known)}")
+    texts = {name: _text(item[name], key=f"{key}.{name}") for name in item if name != "expires"}
+    for name in ("check", "reason", "expires"):
+        if name not in item:
+            raise _wrong(f"{key}.{name}", "is missing")
+    if texts["check"] not in checks:
+        raise _wrong(f"{key}.check", f"no check is named {texts['check']!r}; see: lexport check --list")
+    return Waiver(expires=_day(item["expires"], key=f"{key}.expires"), **texts)
+
+
+def _text(value: Any, *, key: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise _wrong(key, f"must be text in quotes, not {value!r}")
+    return value
+
+
+def _day(value: Any, *, key: str) -> date:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise _wrong(key, f"must be a day like 2027-01-31, not {value!r}") from error
+
+
+def _wrong(key: str, text: str) -> SettingsError:
+    return SettingsError(f"{key}: {text}", option=key)
