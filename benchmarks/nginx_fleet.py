@@ -52,6 +52,7 @@ http {{
   map $arg_qualifier $version {{ "" latest; default $arg_qualifier; }}
   server {{
     listen 127.0.0.1:{port} ssl;
+    listen 127.0.0.1:{plain_port};
     ssl_certificate {folder}/server.pem;
     ssl_certificate_key {folder}/server.key;
     ssl_session_cache shared:tls:1m;
@@ -125,10 +126,12 @@ def _render_functions(fleet: Fleet, scope: Scope, folder: Path) -> Iterator[dict
 def serve_fleet(folder: Path) -> Iterator[dict[str, str]]:
     """Start nginx on loopback with a CA of its own; yield the environment that finds and trusts it."""
     _write_certificates(folder)
-    with socket.socket() as probe:
+    with socket.socket() as probe, socket.socket() as plain_probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    (folder / "nginx.conf").write_text(CONFIG.format(folder=folder, port=port, sts=STS))
+        plain_probe.bind(("127.0.0.1", 0))
+        port, plain_port = probe.getsockname()[1], plain_probe.getsockname()[1]
+    config = CONFIG.format(folder=folder, port=port, plain_port=plain_port, sts=STS)
+    (folder / "nginx.conf").write_text(config)
     program = nginx()
     if program is None:
         sys.exit("nginx is missing: apt-get install nginx-light")
@@ -143,6 +146,7 @@ def serve_fleet(folder: Path) -> Iterator[dict[str, str]]:
                 "AWS_REGION": REGION,
                 "AWS_DEFAULT_REGION": REGION,
                 "AWS_ENDPOINT_URL": f"https://127.0.0.1:{port}",
+                "PLAIN_URL": f"http://127.0.0.1:{plain_port}",
                 "AWS_CA_BUNDLE": f"{folder}/ca.pem",
                 "AWS_EC2_METADATA_DISABLED": "true",
                 "AWS_CONFIG_FILE": os.devnull,

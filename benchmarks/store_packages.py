@@ -1,0 +1,57 @@
+"""Store packages whose links are known, 32 at a time: what lexport does with a link, without the calls around it.
+
+python benchmarks/store_packages.py DEST < LINKS        one "URL CODE_SHA256 SIZE" a line; AWS_CA_BUNDLE as ever
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from anyio import CapacityLimiter
+
+from lexport.aws.api import OpenLink
+from lexport.aws.guard import LinkHosts
+from lexport.aws.links import open_links
+from lexport.flow.packages import WRITING_THREADS, store_package
+from lexport.model import Link, PackageRef
+from lexport.quota.transfer import BytePacer
+from lexport.store.local import LocalStore
+from lexport.store.packages import PackagePlaces
+
+AT_ONCE = 32
+
+
+async def main() -> None:
+    links = []
+    for line in sys.stdin:
+        url, code_sha256, size = line.split()[:3]
+        links.append(Link(url=url, package=PackageRef(code_sha256=code_sha256, size_bytes=int(size))))
+    places = PackagePlaces(LocalStore(Path(sys.argv[1])))
+    hosts = LinkHosts.named(endpoint_url=links[0].url.rpartition("/")[0])
+    pacer, threads, waiting = BytePacer(None), CapacityLimiter(WRITING_THREADS), iter(links)
+    async with (
+        open_links(ca_bundle=os.environ.get("AWS_CA_BUNDLE"), hosts=hosts, connections=AT_ONCE) as open_link,
+        asyncio.TaskGroup() as tasks,
+    ):
+        for _ in range(AT_ONCE):
+            tasks.create_task(work(waiting, open_link, places, pacer, threads))
+
+
+async def work(
+    waiting: Iterator[Link], open_link: OpenLink, places: PackagePlaces, pacer: BytePacer, threads: CapacityLimiter
+) -> None:
+    for link in waiting:
+
+        async def ask_link(link: Link = link) -> Link:
+            return link
+
+        await store_package(
+            link.package, ask_link, link=link, open_link=open_link, places=places, pacer=pacer, threads=threads
+        )
+
+
+asyncio.run(main())
