@@ -50,6 +50,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/bench_snapshot.py 1000 10000 100000 1000000
 	$(BIN)/python benchmarks/bench_incremental.py
 	$(BIN)/python benchmarks/bench_pacing.py
+	$(BIN)/python benchmarks/bench_packages.py
 	$(BIN)/python benchmarks/bench_scopes.py
 
 bench-toy: $(STAMP)
@@ -57,6 +58,7 @@ bench-toy: $(STAMP)
 	$(BIN)/python benchmarks/bench_snapshot.py 500
 	$(BIN)/python benchmarks/bench_incremental.py --functions 100 --versions 3
 	$(BIN)/python benchmarks/bench_pacing.py --seconds 2 --only true
+	$(BIN)/python benchmarks/bench_packages.py --functions 40 --rounds 1 --no-memory
 	$(BIN)/python benchmarks/bench_scopes.py --seconds 2 1 3
 
 lock:
