@@ -50,12 +50,13 @@ FLOORS = {
     "finish": 4,
     "visit": 4,
     "planning": 4,
+    "inspection": 4,
     "run": 4,
     "": 5,
     "cli": 6,
     "__main__": 6,
 }
-TASK_GROUPS = {"run", "planning", "visit", "target", "pump", "store.cloud"}
+TASK_GROUPS = {"run", "inspection", "planning", "visit", "target", "pump", "store.cloud"}
 FOREIGN = {
     "aiobotocore": ("aws", "simulator"),
     "botocore": ("aws", "simulator"),

@@ -46,17 +46,18 @@ LIMITS = Limits()
 class Budget:
     """What is left of the limits for one package; ``is_spent`` once nothing more may be read.
 
-    ``notes`` are its findings: code -> how many, and the first.
+    ``notes`` are its findings: code -> how many, and the first. ``check`` is called now and then; what it raises ends
+    the reading.
     """
 
-    def __init__(self, limits: Limits = LIMITS, *, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, limits: Limits = LIMITS, *, check: Callable[[], None] = lambda: None) -> None:
         self.limits = limits
         self.notes: dict[str, tuple[int, str]] = {}
         self.is_spent = False
         self._entries = limits.entries
         self._inflated = limits.inflated_bytes
-        self._clock = clock
-        self._deadline = clock() + limits.seconds
+        self._check = check
+        self._deadline = monotonic() + limits.seconds
 
     def note(self, code: str, text: str) -> None:
         """Remember a finding that the reading survives."""
@@ -81,7 +82,8 @@ class Budget:
         self._check_time()
 
     def _check_time(self) -> None:
-        if self._clock() > self._deadline:
+        self._check()
+        if monotonic() > self._deadline:
             self.is_spent = True
             raise ArchiveError(f"not read within {self.limits.seconds:.0f} s", code="too_slow")
 

@@ -36,13 +36,18 @@ class Finding:
 
 
 def inspect_package(
-    file: Path, *, sha256_hex: str, emit: Callable[[Batch], None], limits: Limits = LIMITS
+    file: Path,
+    *,
+    sha256_hex: str,
+    emit: Callable[[Batch], None],
+    check: Callable[[], None] = lambda: None,
+    limits: Limits = LIMITS,
 ) -> tuple[Finding, ...]:
     """Read what is in one stored package; hand its rows to ``emit`` in batches, and return what is wrong with it.
 
-    Never unpacks to disk, never raises for what the bytes are. Blocking.
+    Never unpacks to disk, never raises for what the bytes are. Blocking; ``check`` may end it by raising.
     """
-    budget = Budget(limits)
+    budget = Budget(limits, check=check)
     rows = _Rows(sha256_hex, emit, budget)
     try:
         descriptor = os.open(file, os.O_RDONLY)

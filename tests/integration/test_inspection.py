@@ -1,0 +1,149 @@
+"""Looking into a store: each package and layer once, whatever other commits have looked into already."""
+
+import base64
+import hashlib
+import importlib.util
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio import create_memory_object_stream, create_task_group
+
+from lexport import columns
+from lexport.flow.stage import write_columns
+from lexport.inspection import inspect_stored
+from lexport.rows import Rows, staged_names
+from lexport.store.local import LocalStore
+from lexport.store.packages import PackagePlaces, package_path
+
+AT = datetime(2026, 11, 22, 3, tzinfo=UTC)
+
+
+def _write_dataset():
+    path = Path(__file__).parents[1] / "sql" / "dataset.py"
+    spec = importlib.util.spec_from_file_location("lexport_tests_dataset", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.write_dataset
+
+
+class Bench:
+    """A dataset with stored packages, and the rows that a run has staged about them."""
+
+    def __init__(self, root, folder):
+        self.places, self.folder, self.runs = PackagePlaces(LocalStore(root)), folder, {}
+
+    def store(self, body):
+        name = hashlib.sha256(body).hexdigest()
+        path = self.places.store.root / package_path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+        return name
+
+    def stage(self, table, *rows):
+        names = staged_names(table)[:-1]
+        path = self.folder / f"{table.name}-{len(self.runs.get(table.name, []))}.arrow"
+        values = [[row.get(name) for row in rows] for name in names]
+        write_columns(table, [*values, [""] * len(rows)], path, 0o600)
+        self.runs.setdefault(table.name, []).append(path)
+
+    async def look(self):
+        rows, counted, batches = Rows(), [], []
+        out, into = create_memory_object_stream(1)
+
+        async def drain():
+            async with into:
+                batches.extend([batch async for batch in into])
+
+        async with create_task_group() as tasks:
+            tasks.start_soon(drain)
+            async with out:
+                await inspect_stored(
+                    self.runs,
+                    self.places,
+                    folder=self.folder,
+                    rows=rows,
+                    batches_out=out,
+                    now=lambda: AT,
+                    count=lambda *what: counted.append(what),
+                )
+        files = [row for batch in batches for row in zip(*batch.get("package_files", [[]] * 8), strict=True)]
+        return sorted((row[2], row[3]) for row in files), sorted(counted), rows.take().get("errors")
+
+
+@pytest.fixture
+def bench(tmp_path):
+    """A dataset whose second commit has looked into one package."""
+    (tmp_path / "folder").mkdir()
+    made = Bench(tmp_path / "fleet", tmp_path / "folder")
+
+    def prepare(*known):
+        files = [{"sha256_hex": name, "path": "x"} for name in known]
+        _write_dataset()(made.places.store.root, [{}, {"scopes": [], "package_files": files}])
+        return made
+
+    return prepare
+
+
+def package(code, sha256_hex, status="stored"):
+    return {"code_sha256": code, "sha256_hex": sha256_hex, "status": status}
+
+
+@pytest.mark.asyncio
+async def test_each_content_once(bench, zips):
+    """What is stored and unknown is looked into, once where package and layer are the same; the rest is left."""
+    made = bench(old := "00" * 32)
+    one = made.store(zips.zip_bytes(zips.Member(name="one", data=b"1")))
+    two = made.store(zips.zip_bytes(zips.Member(name="two", data=b"2")))
+    code = base64.b64encode(bytes.fromhex(two)).decode()
+    made.stage(columns.PACKAGES, package("a", one), package("b", old, "present"), package("c", "11" * 32, "failed"))
+    made.stage(columns.PACKAGES, package("d", two), package("e", None, "stored"))
+    made.stage(columns.LAYER_VERSIONS, {"layer_arn": "l:1", **package(code, two, "present")})
+
+    assert await made.look() == (
+        sorted([(one, "one"), (two, "two")]),
+        [("package", "looked into", "")] * 2,
+        None,
+    )
+
+
+@pytest.mark.asyncio
+async def test_findings_are_rows(bench, zips):
+    """What is wrong with a package is a row of errors of no account, and no gap."""
+    made = bench()
+    name = made.store(b"no zip")
+    made.stage(columns.PACKAGES, package("a", name))
+    message = f"package {name}: the package: not a zip"
+    files, counted, errors = await made.look()
+
+    assert (files, counted) == ([], [("finding", "not_a_zip", message), ("package", "looked into", "")])
+    assert dict(zip(staged_names(columns.ERRORS), (values[0] for values in errors), strict=True)) == {
+        **dict.fromkeys(staged_names(columns.ERRORS)),
+        "stage": "inspect",
+        "error_code": "not_a_zip",
+        "message": message,
+        "is_gap": False,
+        "attempts": 1,
+        "occurred_at": AT,
+        "_answer": "",
+    }
+
+
+@pytest.mark.asyncio
+async def test_nothing_to_look_into(bench):
+    """Without packages nothing happens."""
+    assert await bench().look() == ([], [], None)
+
+
+@pytest.mark.asyncio
+@pytest.mark.slow
+async def test_cancelled(bench, zips):
+    """A cancelled run ends within a member, not after the package."""
+    made = bench()
+    many = zips.zip_bytes(*(zips.Member(name=f"{n}/requirements.txt", data=b"x==1") for n in range(60_000)))
+    made.stage(columns.PACKAGES, package("a", made.store(many)))
+    with anyio.move_on_after(0.7) as scope:
+        await made.look()
+
+    assert scope.cancelled_caught
