@@ -29,30 +29,35 @@ def command(dest: str, *, data: bool, output: str) -> int:
     Every manifest, the size and SHA-256 of every file that it names, and every stored package against its name. One
     line for each thing that is wrong: file and kind of damage. A note is no damage: a file that no commit names.
     """
-    from lexport.dataset.verify.verify import find_damage
+    from lexport.dataset.verify.verify import VerifyProgress, find_damage
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    progress: list[VerifyProgress] = []
+    show = _show_live if sys.stderr.isatty() else lambda _: None
+    done = VerifyProgress()
+    damaged = 0
 
     def watch(now: VerifyProgress) -> None:
-        progress[:] = [now]
-        if sys.stderr.isatty():
-            click.echo(f"\r\x1b[K{_how_far(now)}", nl=False, err=True)
-
-    damaged = 0
+        nonlocal done
+        done = now
+        show(_how_far(now))
 
     def rows() -> Iterator[tuple[str, str, str, str]]:
         nonlocal damaged
         for item in find_damage(dest, data=data, watch=watch):
             damaged += not item.is_note
+            show("")
             yield "note" if item.is_note else "damage", item.path, item.kind, item.detail
+        show("")
 
     print_rows(("severity", "path", "kind", "detail"), rows(), output=output)
-    if sys.stderr.isatty():
-        click.echo("\r\x1b[K", nl=False, err=True)
     outcome = {0: "nothing is damaged", 1: "1 thing is damaged"}.get(damaged, f"{damaged:,} things are damaged")
-    click.echo(f"lexport: {_how_far(progress[0]) if progress else 'no file'} checked, {outcome}", err=True)
+    click.echo(f"lexport: {_how_far(done)} checked, {outcome}", err=True)
     return DAMAGED if damaged else 0
+
+
+def _show_live(text: str) -> None:
+    """Write a line of a terminal over; an empty one makes room for what comes."""
+    click.echo(f"\r\x1b[K{text}", nl=False, err=True)
 
 
 def _how_far(now: VerifyProgress) -> str:
