@@ -1,0 +1,46 @@
+-- question: Which functions are gone, since which night, and how many versions went?
+-- grain: one row per account, region, function and night in which it went; one that came back shows `is_back`
+-- column account_id: account
+-- column region: Region
+-- column function_name: function
+-- column versions: versions that went that night
+-- column last_seen_at: start of the last snapshot before that night
+-- column missed_at: start of the snapshot that missed it
+-- column is_back: whether a function of this name is there now
+-- column snapshot_id: the snapshot that missed it
+WITH gone AS (
+  SELECT
+    account_id,
+    region,
+    SUBSTR(key, 1, STRPOS(key, '/') - 1) AS function_name,
+    snapshot_id,
+    snapshot_at,
+    previous_snapshot_id,
+    COUNT(*) AS versions
+  FROM history.changes
+  WHERE table_name = 'functions' AND kind = 'removed'
+  GROUP BY account_id, region, SUBSTR(key, 1, STRPOS(key, '/') - 1), snapshot_id, snapshot_at, previous_snapshot_id
+  HAVING COUNT(CASE WHEN SUBSTR(key, STRPOS(key, '/') + 1) = '$LATEST' THEN 1 END) > 0
+), there AS (
+  SELECT DISTINCT account_id, region, function_name
+  FROM functions
+)
+SELECT
+  g.account_id,
+  g.region,
+  g.function_name,
+  g.versions,
+  p.snapshot_at AS last_seen_at,
+  g.snapshot_at AS missed_at,
+  t.function_name IS NOT NULL AS is_back,
+  g.snapshot_id
+FROM gone AS g
+LEFT JOIN history.scopes AS p
+  ON p.snapshot_id = g.previous_snapshot_id
+  AND p.account_id = g.account_id
+  AND p.region = g.region
+LEFT JOIN there AS t
+  ON t.account_id = g.account_id
+  AND t.region = g.region
+  AND t.function_name = g.function_name
+ORDER BY g.snapshot_id DESC, g.account_id, g.region, g.function_name
