@@ -52,6 +52,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/bench_pacing.py
 	$(BIN)/python benchmarks/bench_packages.py
 	$(BIN)/python benchmarks/bench_scopes.py
+	$(BIN)/python benchmarks/bench_views.py
 
 bench-toy: $(STAMP)
 	$(BIN)/python benchmarks/bench_rivals.py --versions 500 --rounds 1
@@ -60,6 +61,7 @@ bench-toy: $(STAMP)
 	$(BIN)/python benchmarks/bench_pacing.py --seconds 2 --only true
 	$(BIN)/python benchmarks/bench_packages.py --functions 40 --rounds 1 --no-memory
 	$(BIN)/python benchmarks/bench_scopes.py --seconds 2 1 3
+	$(BIN)/python benchmarks/bench_views.py 200
 
 lock:
 	uv pip compile $(LOCK) pyproject.toml -o requirements/runtime.txt

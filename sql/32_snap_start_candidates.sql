@@ -4,7 +4,7 @@
 -- column region: Region
 -- column function_name: function
 -- column function_arn: ARN of the function
--- column runtime: runtime identifier
+-- column runtime: runtime identifier; AWS charges for SnapStart on Python and .NET, not on Java
 -- column memory_size: memory at run time, MB
 -- column published_versions: published versions; SnapStart works on those alone
 -- column role: execution role

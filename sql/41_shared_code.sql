@@ -9,32 +9,28 @@
 -- column code_size: its size, bytes; 0 for images
 -- column example_function_arn: one of the functions
 -- column last_modified_at: newest change of such a version
-WITH each_function AS (
-  SELECT
-    package_type,
-    code_sha256,
-    account_id,
-    region,
-    function_name,
-    MAX(function_arn) AS function_arn,
-    COUNT(*) AS versions,
-    MAX(code_size) AS code_size,
-    MAX(last_modified_at) AS last_modified_at
+WITH shared AS (
+  SELECT package_type, code_sha256
   FROM functions
   WHERE code_sha256 IS NOT NULL
-  GROUP BY package_type, code_sha256, account_id, region, function_name
+  GROUP BY package_type, code_sha256
+  HAVING MIN(function_name) <> MAX(function_name)
+    OR MIN(account_id) <> MAX(account_id)
+    OR MIN(region) <> MAX(region)
 )
 SELECT
-  package_type,
-  code_sha256,
-  COUNT(*) AS functions,
-  CAST(SUM(versions) AS BIGINT) AS versions,
-  COUNT(DISTINCT account_id) AS accounts,
-  COUNT(DISTINCT region) AS regions,
-  MAX(code_size) AS code_size,
-  MIN(function_arn) AS example_function_arn,
-  MAX(last_modified_at) AS last_modified_at
-FROM each_function
-GROUP BY package_type, code_sha256
-HAVING COUNT(*) > 1
-ORDER BY functions DESC, package_type, code_sha256
+  f.package_type,
+  f.code_sha256,
+  COUNT(DISTINCT f.account_id || ':' || f.region || ':' || f.function_name) AS functions,
+  COUNT(*) AS versions,
+  COUNT(DISTINCT f.account_id) AS accounts,
+  COUNT(DISTINCT f.region) AS regions,
+  MAX(f.code_size) AS code_size,
+  MIN(f.function_arn) AS example_function_arn,
+  MAX(f.last_modified_at) AS last_modified_at
+FROM functions AS f
+JOIN shared AS s
+  ON s.package_type = f.package_type
+  AND s.code_sha256 = f.code_sha256
+GROUP BY f.package_type, f.code_sha256
+ORDER BY functions DESC, f.package_type, f.code_sha256

@@ -1,0 +1,69 @@
+"""Measure how long each shipped view takes, all its rows read, over a fleet of so many function versions.
+
+    python benchmarks/bench_views.py [VERSIONS]
+
+The dataset is one snapshot made of the simulator's oracle: four account-regions, five versions a function.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lexport.dataset.open import shipped_views
+from lexport.dataset.sql import open_session
+from lexport.model import Scope
+from lexport.simulator import Fleet, FleetSpec
+
+ROOT = Path(__file__).parents[1]
+AT = datetime(2026, 11, 22, 2, tzinfo=UTC)
+VERSIONS_OF_A_FUNCTION = 5  # $LATEST and four published ones
+ROUNDS = 5
+ALLOWED_S = 0.3
+
+
+def _writer():
+    spec = importlib.util.spec_from_file_location("dataset", ROOT / "tests" / "sql" / "dataset.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.write_dataset
+
+
+def main(versions: int) -> None:
+    spec = FleetSpec(
+        functions=max(2, versions // VERSIONS_OF_A_FUNCTION // 4),
+        versions=VERSIONS_OF_A_FUNCTION - 1,
+        accounts=("111122223333", "111122223334"),
+        regions=("eu-west-1", "us-east-1"),
+    )
+    fleet, rows, scopes = Fleet(spec), {}, []
+    for account in spec.accounts:
+        for region in spec.regions or ():
+            scope = Scope(account_id=account, region=region)
+            scopes.append({"account_id": account, "region": region, "aliases": fleet.counts(scope).aliases})
+            for table, row in fleet.expected(scope, value_hmac=lambda value: value[:32], hash_key_id="k"):
+                rows.setdefault(table, []).append(row | ({"fetched_at": AT} if table == "functions" else {}))
+    print(", ".join(f"{len(found):,} {table}" for table, found in rows.items()))
+    with tempfile.TemporaryDirectory() as folder:
+        _writer()(Path(folder), [{"at": AT, "scopes": scopes, **rows}])
+        rows.clear()
+        with open_session(folder) as session:
+            print("| view | rows | least s | CPU s | |\n|---|---|---|---|---|")
+            for view in shipped_views():
+                times, spent, count = [], [], 0
+                for _ in range(ROUNDS):
+                    start, start_cpu = time.perf_counter(), time.process_time()
+                    count = session.read(f"SELECT * FROM {view.name}").read_all().num_rows
+                    times.append(time.perf_counter() - start)
+                    spent.append(time.process_time() - start_cpu)
+                took = min(times)  # others use the machine too
+                mark = "" if took <= ALLOWED_S else "slow"
+                print(f"| {view.name} | {count:,} | {took:.3f} | {min(spent):.3f} | {mark} |")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 50_000)
