@@ -559,6 +559,7 @@ def test_not_read_whole(tmp_path, write_dataset):
         (A, "eu-west-1", {"status": "partial", "snapshot_id": newest, "last_whole_at": days(1)}),
         (A, "us-east-1", {"status": "denied", "snapshot_id": newest, "last_whole_at": None}),
     ]
+    assert not any("aws-global" in line for line in found.notices)
     assert [(item.region, item.reason, item.is_unread) for item in found.unjudged] == [
         ("eu-west-1", "its newest reading is partial, one 24h older is judged", True),
         ("us-east-1", "never read whole (denied)", True),

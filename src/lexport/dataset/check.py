@@ -28,7 +28,7 @@ from lexport.dataset.open import (
 from lexport.dataset.sql import Session, open_session
 from lexport.errors import QueryError, RunError, SettingsError, ViewError
 from lexport.findings import IDENTITY, CheckResult, Finding, Unjudged
-from lexport.manifest import Manifest, ScopeEntry
+from lexport.manifest import Manifest
 from lexport.model import Scope
 from lexport.waivers import Waiver
 
@@ -205,7 +205,12 @@ def _partitions(session: Session) -> dict[tuple[str, str], str]:
 def _unread(dataset: Dataset, checks: tuple[Check, ...]) -> Iterator[Unjudged]:
     """Name the account-regions that were not read whole: nothing of them is judged, or an older reading is."""
     names = tuple(check.name for check in checks)
-    for scope, reason in _not_whole(dataset):
+    latest = dataset.latest()
+    for scope, (snapshot, entry) in sorted(dataset.unread().items(), key=lambda item: _scope_key(item[0])):
+        reason = f"never read whole ({entry.status})"
+        if scope in latest:
+            older = format_span(snapshot.snapshot_at - latest[scope].snapshot_at)
+            reason = f"its newest reading is {entry.status}, one {older} older is judged"
         yield Unjudged(account_id=scope.account_id, region=scope.region, checks=names, reason=reason, is_unread=True)
 
 
@@ -226,29 +231,6 @@ def _left_out(session: Session, checks: tuple[Check, ...]) -> Iterator[Unjudged]
                 yield Unjudged(
                     account_id=scope.account_id, region=scope.region, checks=names, reason=reason, is_unread=False
                 )
-
-
-def _not_whole(dataset: Dataset) -> Iterator[tuple[Scope, str]]:
-    newest: dict[Scope, tuple[Manifest, ScopeEntry]] = {}
-    for snapshot in dataset.snapshots:
-        for entry in snapshot.scopes:
-            if entry.coverage == "fleet":
-                newest.setdefault(Scope(account_id=entry.account_id, region=entry.region), (snapshot, entry))
-    latest = dataset.latest()
-    for scope, (snapshot, entry) in sorted(newest.items(), key=lambda item: _scope_key(item[0])):
-        if entry.status in {"complete", "unavailable"} and (entry.status == "complete" or scope not in latest):
-            continue
-        is_resolved = scope.region == "aws-global" and any(
-            other.account_id == scope.account_id and later.snapshot_id > snapshot.snapshot_id
-            for other, (later, _) in newest.items()
-        )
-        if is_resolved:  # it stood for Regions that nobody knew, until somebody did
-            continue
-        if scope in latest:
-            older = format_span(snapshot.snapshot_at - latest[scope].snapshot_at)
-            yield scope, f"its newest reading is {entry.status}, one {older} older is judged"
-        else:
-            yield scope, f"never read whole ({entry.status})"
 
 
 def _by_options(snapshot: Manifest) -> Iterator[tuple[tuple[str, ...], str]]:

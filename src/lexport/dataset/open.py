@@ -128,18 +128,31 @@ class Dataset:
         lines += self._incomplete(latest)
         return tuple(lines)
 
+    def unread(self) -> dict[Scope, tuple[Manifest, ScopeEntry]]:
+        """Return the newest reading of each account-region where it was not whole: an older one is shown, or none.
+
+        A Region that was never switched on holds nothing to miss. ``aws-global`` stood for the Regions of an account
+        that nobody could enter; it says nothing any more once somebody could.
+        """
+        latest, tried = self.latest(), self.newest_tried()
+        newest: dict[str, str] = {}
+        for scope, (snapshot, _) in tried.items():
+            newest[scope.account_id] = max(snapshot.snapshot_id, newest.get(scope.account_id, ""))
+        return {
+            scope: (snapshot, entry)
+            for scope, (snapshot, entry) in tried.items()
+            if entry.status != "complete"
+            and (entry.status != "unavailable" or scope in latest)
+            and (scope.region != "aws-global" or newest[scope.account_id] == snapshot.snapshot_id)
+        }
+
     def _incomplete(self, latest: dict[Scope, Manifest]) -> Iterator[str]:
         """Name the account-regions whose newest reading was not whole, as shown from before or not shown."""
-        newest_entry = self.newest_tried()
-        older = [(s, e) for s, (_, e) in newest_entry.items() if e.status != "complete" and s in latest]
-        absent = [
-            # A region that was never switched on holds nothing to miss.
-            (s, e)
-            for s, (_, e) in newest_entry.items()
-            if e.status not in {"complete", "unavailable"} and s not in latest
-        ]
+        unread = self.unread()
+        older = [(scope, entry) for scope, (_, entry) in unread.items() if scope in latest]
+        absent = [(scope, entry) for scope, (_, entry) in unread.items() if scope not in latest]
         if older:
-            since = max(newest_entry[scope][0].snapshot_id for scope, _ in older)
+            since = max(unread[scope][0].snapshot_id for scope, _ in older)
             yield f"a newer snapshot ({since}) is not whole, an older one is shown for {_some(older)}"
         if absent:
             yield f"never read whole, so not in plain table names: {_some(absent)}; see snapshot.errors"
