@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import io
 import json
+import os
 import subprocess
 import sysconfig
 import xml.etree.ElementTree as ET
@@ -87,6 +88,24 @@ def test_table(dest, tmp_path):
         "lexport: never read whole, so not in plain table names: 111122223333 us-east-1 (denied); see snapshot.errors",
         "lexport: 2 checks: 0 critical, 1 high, 0 medium, 1 low; 0 waived; account-regions not read whole: 1",
     ]
+
+
+@pytest.mark.parametrize(("fail_on", "code"), [("high", 4), ("none", 0)])
+def test_closed_pipe(dest, tmp_path, fail_on, code):
+    """A reader that has gone does not turn a finding into a success."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [LEXPORT, "check", dest, *ONLY, "--fail-on", fail_on],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        env={"PATH": "/usr/bin:/bin"},
+        cwd=tmp_path,
+        check=False,
+    )
+    os.close(writer)
+
+    assert (done.returncode, b"Traceback" in done.stderr) == (code, False)
 
 
 def test_json_and_csv(dest, tmp_path):

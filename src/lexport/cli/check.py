@@ -101,8 +101,13 @@ def command(
     failing = () if fail_on == "none" else result.at_least(fail_on)  # type: ignore[arg-type] # click has chosen
     for line in result.notices:
         click.echo(f"lexport: {line}", err=True)
-    with open_output(output_file) as stream:
-        _write(result, failing, output, stream)
+    try:
+        with open_output(output_file) as stream:
+            _write(result, failing, output, stream)
+    except BrokenPipeError:
+        if failing:
+            sys.exit(_FOUND)  # the reader has gone, as with `| head`; what was found counts all the same
+        raise
     click.echo(f"lexport: {_summary(result)}", err=True)
     return _FOUND if failing else 0
 
@@ -201,5 +206,5 @@ def _summary(result: CheckResult) -> str:
     told = ", ".join(f"{counts[severity]} {severity}" for severity in reversed(_SEVERITIES))
     waived = len(result.findings) - len(open_findings)
     unread = len({(item.account_id, item.region) for item in result.unjudged if item.is_unread})
-    text = f"{len(result.checks)} checks: {told}; {waived} waived"
+    text = f"{len(result.checks)} check{'' if len(result.checks) == 1 else 's'}: {told}; {waived} waived"
     return text + (f"; account-regions not read whole: {unread}" if unread else "")
