@@ -7,6 +7,7 @@ import hmac
 import importlib.util
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -150,6 +151,20 @@ def start_lexport(environment, tmp_path) -> Callable[..., AbstractAsyncContextMa
                 process.kill()
 
     return start
+
+
+@pytest.fixture(scope="session")
+def need_program() -> Callable[..., str]:
+    """Find a program, or skip with the name of its Debian package, which LEXPORT_REQUIRE_ALL=1 makes a failure."""
+
+    def find(*names: str, package: str) -> str:
+        found = next((path for name in names if (path := shutil.which(name))), None)
+        if found is None:
+            give_up = pytest.fail if os.environ.get("LEXPORT_REQUIRE_ALL") == "1" else pytest.skip
+            give_up(f"needs the Debian package {package}")
+        return found
+
+    return find
 
 
 # --- servers --------------------------------------------------------------------------------------------------------

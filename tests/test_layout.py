@@ -208,6 +208,7 @@ def test_public_names_are_exact():
         "check",
         "diff",
         "plan",
+        "report",
         "sbom",
         "snapshot",
         "sql",

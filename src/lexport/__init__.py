@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from lexport.dataset.check import check
     from lexport.dataset.diff import FleetDiff, diff
+    from lexport.dataset.report import report
     from lexport.dataset.sbom import SbomResult, sbom
     from lexport.dataset.sql import sql
     from lexport.dataset.status import SnapshotStatus, status
@@ -41,6 +42,7 @@ _HOMES = {
     "check": "lexport.dataset.check",
     "diff": "lexport.dataset.diff",
     "plan": "lexport.planning",
+    "report": "lexport.dataset.report",
     "sbom": "lexport.dataset.sbom",
     "snapshot": "lexport.run",
     "sql": "lexport.dataset.sql",
@@ -67,6 +69,7 @@ __all__ = [
     "check",
     "diff",
     "plan",
+    "report",
     "sbom",
     "snapshot",
     "sql",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -73,3 +74,41 @@ def test_the_shipped_views_come_with_the_package(demo):
     assert (answered.returncode, answered.stdout.splitlines()) == (0, ["kinds", "2"])
     assert written.returncode == 0, written.stderr
     assert (folder / "fleet.duckdb").exists()
+
+
+def test_the_demo_ends_with_a_report(demo):
+    """`lexport demo` says where its report is, and `lexport report` writes the same page again."""
+    folder, done = demo
+
+    again = ask(folder, "report", "fleet", "-o", "again.html")
+    piped = ask(folder, "report", "fleet", "-o", "-")
+
+    assert f"Open {folder / 'fleet.html'} in a browser." in done.stdout
+    assert (again.returncode, again.stdout) == (0, ""), again.stderr
+    assert again.stderr.startswith("wrote again.html (")
+    assert [(folder / name).stat().st_mode & 0o777 for name in ("fleet.html", "again.html")] == [0o600, 0o600]
+    assert piped.stdout.startswith("<!doctype html>\n")
+    assert steady((folder / "fleet.html").read_text()) == steady((folder / "again.html").read_text())
+    assert steady(piped.stdout) == steady((folder / "again.html").read_text())
+
+
+def steady(page):
+    """A report without what the clock says."""
+    return re.sub(r"Written [^<]* by|<dt>Age</dt><dd>[^<]*", "", page)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("nowhere",), 2, "DEST nowhere does not exist"),
+        (("fleet", "-o", "missing/fleet.html"), 1, "cannot write missing/fleet.html: No such file or directory"),
+        (("fleet", "-o", "fleet"), 2, "-o fleet is not a file"),
+    ],
+)
+def test_a_report_that_cannot_be_written_says_why(demo, arguments, code, said):
+    """`lexport report` names what is wrong in one line."""
+    folder, _ = demo
+
+    done = ask(folder, "report", *arguments)
+
+    assert (done.returncode, done.stderr) == (code, f"lexport: {said}\n")

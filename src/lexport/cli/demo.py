@@ -48,8 +48,9 @@ def command(dest: Path) -> None:
 
 
 async def _demonstrate(dest: Path) -> None:
-    from lexport.cli.output import arrow_rows, print_rows
+    from lexport.cli.output import arrow_rows, open_output, print_rows
     from lexport.cli.snapshot import summarize
+    from lexport.dataset.report import report
     from lexport.dataset.sql import sql
     from lexport.progress import report_live, report_plainly
     from lexport.run import snapshot
@@ -62,12 +63,17 @@ async def _demonstrate(dest: Path) -> None:
         click.echo(f"A simulated AWS listens at {simulator.url}, with AWS's quotas. Now:\n")
         click.echo(f"$ lexport snapshot {dest} --endpoint-url {simulator.url} {shown}")
         settings = SnapshotSettings(regions=REGIONS, endpoint_url=simulator.url)
-        report = report_live if sys.stderr.isatty() else report_plainly
-        summarize(await snapshot(dest, settings, report=report))
+        live = report_live if sys.stderr.isatty() else report_plainly
+        summarize(await snapshot(dest, settings, report=live))
     for question, query in QUESTIONS.items():
         click.echo(f"\n{question}\n$ lexport sql {dest} - <<'SQL'{query}\nSQL")
         answer = await sql(dest, query)
         print_rows(answer.schema.names, arrow_rows(answer.to_batches()), output="table")
+    page = dest.with_name(f"{dest.name}.html")
+    text = await report(dest)
+    with open_output(str(page)) as stream:
+        stream.write(text.encode())
+    click.echo(f"\nWhat does all of it look like?\n$ lexport report {dest} -o {page}\nOpen {page} in a browser.")
     steps = {
         f'lexport sql {dest} "FROM completeness"': "how whole the snapshot is",
         "lexport schema": "every table and column",

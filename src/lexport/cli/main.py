@@ -22,6 +22,7 @@ COMMANDS = (
     "sql",
     "diff",
     "views",
+    "report",
     "status",
     "check",
     "sbom",

@@ -1,0 +1,54 @@
+"""Values -> what people read, and what sorts and copies."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+_KILO = 1024  # as AWS counts: its 75 GB of code storage are 75 * 1024 ** 3 bytes
+_LONGEST = 300  # characters of one cell: a name may have 10,000
+
+
+def count(value: float) -> str:
+    """Write a number with thousands apart; a fraction gets two digits."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+
+
+def size(value: float) -> str:
+    """Write bytes in the unit that leaves three digits, in steps of 1,024 as AWS does."""
+    number, unit = float(value), "B"
+    for larger in ("KB", "MB", "GB", "TB", "PB"):
+        if abs(number) < _KILO:
+            break
+        number, unit = number / _KILO, larger
+    return f"{number:.0f} {unit}" if unit == "B" or number >= 100 else f"{number:.1f} {unit}"  # noqa: PLR2004
+
+
+def percent(value: float) -> str:
+    """Write a share; what is more than nothing is not shown as 0 %."""
+    return "<1 %" if 0 < value < 0.005 else f"{value:.0%}".replace("%", " %")  # noqa: PLR2004 - what rounds to 0
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    """Write a number with its noun."""
+    return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
+def cell(name: str, value: Any) -> tuple[str, str | None]:
+    """Write a value of a column as shown, and as sorted and copied where that differs."""
+    if value is None:
+        return "-", ""
+    if isinstance(value, bool):
+        return ("yes" if value else "no"), str(value).lower()
+    if isinstance(value, int | float):
+        return _number(name, value), str(value)
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}", value.isoformat().replace("+00:00", "Z")
+    text = str(value)
+    return (text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"), None
+
+
+def _number(name: str, value: float) -> str:
+    if name.endswith("_bytes"):
+        return size(value)
+    return percent(value) if name.endswith("_share") else count(value)
