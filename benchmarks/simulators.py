@@ -77,6 +77,7 @@ def simulator(spec: FleetSpec, rates: dict[QuotaClass, float] | None = None) -> 
     ours, theirs = multiprocessing.Pipe()
     server = multiprocessing.get_context("spawn").Process(target=_serve, args=(spec, rates, theirs), daemon=True)
     server.start()
+    theirs.close()  # or nobody would notice when the server ends
     try:
         yield Server(ours, ours.recv())
     finally:

@@ -44,14 +44,14 @@ class FunctionRef:
 
     ``called_as`` is what is sent instead of the bare name, where the user's ARN says more than the name does.
     ``qualifier`` is None for the unqualified call, the only one that brings tags and concurrency. ``is_named`` says
-    that the user asked for this very function. ``listed`` is the listing's FunctionConfiguration, where it is wanted.
+    that the user asked for this very function. ``listed`` is the listing's FunctionConfiguration as JSON, where wanted.
     """
 
     function_name: str
     qualifier: str | None = None
     called_as: str | None = None
     is_named: bool = False
-    listed: dict[str, Any] | None = field(default=None, repr=False, compare=False)
+    listed: bytes | None = field(default=None, repr=False, compare=False)
 
     @property
     def is_alias(self) -> bool:

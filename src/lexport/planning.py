@@ -17,7 +17,7 @@ from lexport import manifest
 from lexport.aws.api import Ask, LambdaApi
 from lexport.errors import ItemError, RunError, SettingsError
 from lexport.flow.accounts import read_accounts
-from lexport.flow.carry import LastSnapshot, open_last
+from lexport.flow.carry import Held, LastSnapshot, Room, open_last
 from lexport.flow.discover import discover_functions
 from lexport.hashing import load_hash_key
 from lexport.model import FunctionRef, Priority, QuotaClass, Reply, Target
@@ -137,6 +137,7 @@ class _Planner:
         self.hash_key_id = key.key_id if key else None
         self.scopes: list[ScopePlan] = []
         self.missing: list[str] = []
+        self.room = Room()
 
     async def read_target(self, target: Target, api: LambdaApi) -> None:
         """List one target and plan it; what is lost on the way makes the plan too small, and is said."""
@@ -152,27 +153,35 @@ class _Planner:
                 self.progress.note(f"{scope.account_id} {scope.region}: {why}; an incremental run fetches everything")
         named = f"{scope.account_id} {scope.region}"
 
-        async def choose(page: Sequence[FunctionRef]) -> Sequence[FunctionRef]:
-            tally.versions += len(page)
-            tally.functions += sum(ref.qualifier is None for ref in page)
-            known = await to_thread.run_sync(_count_known, last, page) if last else 0
-            tally.to_fetch += len(page) - known
+        async def choose(page: Sequence[FunctionRef] | None) -> Sequence[FunctionRef]:
+            for ref in page or ():
+                tally.versions += 1
+                tally.functions += ref.qualifier is None
+                if last is None or ref.qualifier is None or ref.listed is None:
+                    tally.to_fetch += 1
+                else:
+                    held.put((ref,))
+            if last is not None and (page is None or len(held) >= self.room.share):
+                tally.to_fetch += await to_thread.run_sync(_count_unknown, last, held)
             seen.listed = seen.fetched = tally.versions
             return ()  # nothing goes on: nobody fetches
 
         refs_out, refs = create_memory_object_stream[Sequence[FunctionRef]](1)
         refs.close()
         try:
-            await discover_functions(
-                api,
-                _timed(partial(ask, pacer, scope), tally),
-                qualifiers=self.options.qualifiers,
-                refs_out=refs_out,
-                choose=choose,
-                keeps_items=last is not None,
-                lose=lambda operation, name, error: self.missing.append(f"{named}: {operation} {name or ''}: {error}"),
-                note=lambda text: self.progress.note(f"{named}: {text}"),
-            )
+            with self.room.place(), Held() as held:
+                await discover_functions(
+                    api,
+                    _timed(partial(ask, pacer, scope), tally),
+                    qualifiers=self.options.qualifiers,
+                    refs_out=refs_out,
+                    choose=choose,
+                    keeps_items=last is not None,
+                    lose=lambda operation, name, error: self.missing.append(
+                        f"{named}: {operation} {name or ''}: {error}"
+                    ),
+                    note=lambda text: self.progress.note(f"{named}: {text}"),
+                )
             self.scopes.append(self._plan(target, tally, is_incremental=self.store is not None))
         except ItemError as error:
             self.missing.append(f"{named}: {error}")
@@ -205,8 +214,8 @@ class _Planner:
         )
 
 
-def _count_known(last: LastSnapshot, page: Sequence[FunctionRef]) -> int:
-    return sum(last.find(ref, None) is not None for ref in page)
+def _count_unknown(last: LastSnapshot, held: Held) -> int:
+    return sum(found.older is None for found in last.find(held, None))
 
 
 def _timed(inner: Ask, tally: _Tally) -> Ask:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
+from typing import Any
 
 from anyio import create_memory_object_stream, create_task_group, to_thread
 from anyio.streams.memory import MemoryObjectSendStream
@@ -19,7 +20,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from lexport.aws.api import Ask, LambdaApi
 from lexport.errors import AccessDeniedError, ExpiredCredentialsError, FlattenError, ItemError, first_of
 from lexport.failures import Failures
-from lexport.flow.carry import LastSnapshot
+from lexport.flow.carry import Held, LastSnapshot, Room
 from lexport.flow.discover import discover_aliases, discover_functions
 from lexport.flow.fetch import fetch_function
 from lexport.flow.flatten import (
@@ -37,6 +38,7 @@ from lexport.rows import Batch, Rows
 from lexport.spool import NameSpool
 from lexport.walk import Finding
 
+CARRIED_AT_ONCE = 256  # versions taken over between two looks at everybody else's calls: some 15 ms
 BATCH_ITEMS = 512  # items flattened into lists before they go into Arrow: some 4 MB
 PAGES_AHEAD = 3  # pages of references listed ahead of the one being fetched: a second or two when listing must pause
 SLOW_CALL_S = 0.6  # calls in flight are so many that a rate is reached although each takes this long
@@ -60,6 +62,7 @@ class Shared:
     note: Callable[[str], None]
     open_last: Callable[[Scope], LastSnapshot | None]
     not_before: datetime | None
+    room: Room = field(default_factory=Room)
     serials: Callable[[], int] = field(default_factory=lambda: partial(next, count()))
 
     def answer_id(self, ref: FunctionRef | None = None) -> str:
@@ -90,7 +93,8 @@ async def read_target(
     started_at = shared.now()
     reader = _Reader(target=target, api=api, ask=ask, shared=shared, progress=progress)
     try:
-        await reader.read()
+        with shared.room.place():
+            await reader.read()
     except* ExpiredCredentialsError as group:
         reader.give_up(first_of(group))
     progress.is_listed = progress.is_done = True
@@ -124,6 +128,7 @@ class _Reader:
     function_count_reported: int | None = None
     carried_rows: int = 0
     last: LastSnapshot | None = None
+    held: Held = field(init=False)
 
     async def read(self) -> None:
         """Run the target's pumps side by side until all are dry."""
@@ -133,7 +138,7 @@ class _Reader:
             self.last = await to_thread.run_sync(self.shared.open_last, scope)
         waiting = self.shared.staging / f"names-{scope.account_id}-{scope.region}.txt"
         refs_out, refs = create_memory_object_stream[Sequence[FunctionRef]](PAGES_AHEAD)
-        with NameSpool(waiting) as names:
+        with NameSpool(waiting) as names, Held(self.shared.staging) as self.held:
             async with create_task_group() as tasks:
                 if self.target.refs is None:
                     tasks.start_soon(self.discover, refs_out, names)
@@ -156,15 +161,15 @@ class _Reader:
     async def discover(self, refs_out: MemoryObjectSendStream[Sequence[FunctionRef]], names: NameSpool) -> None:
         """List the fleet; the names go to those who list aliases."""
 
-        async def choose(page: Sequence[FunctionRef]) -> Sequence[FunctionRef]:
-            self.progress.listed += len(page)
-            if self.shared.aliases:  # an edge replica's name has a dot, which ListAliases does not take
+        async def choose(page: Sequence[FunctionRef] | None) -> Sequence[FunctionRef]:
+            self.progress.listed += len(page or ())
+            if page and self.shared.aliases:  # an edge replica's name has a dot, which ListAliases does not take
                 functions = [
                     ref.function_name for ref in page if ref.qualifier is None and "." not in ref.function_name
                 ]
                 names.put(functions)
                 self.progress.aliases_due += len(functions)
-            return page if self.last is None else await self.carry(page, self.last)
+            return page or () if self.last is None else await self.carry(page, self.last)
 
         try:
             await discover_functions(
@@ -185,25 +190,43 @@ class _Reader:
             names.end()
             self.progress.is_listed = True
 
-    async def carry(self, page: Sequence[FunctionRef], last: LastSnapshot) -> list[FunctionRef]:
-        """Take over what the last snapshot has of a page; return what must be fetched."""
-        await self.hand_on()
-        shared, to_fetch = self.shared, []
-        known = await to_thread.run_sync(lambda: [last.find(ref, shared.not_before) for ref in page])
-        for ref, older in zip(page, known, strict=True):
-            findings = None
-            if older is not None:
-                answer = shared.answer_id(ref)
-                findings = flatten_carried(
-                    ref, older, scope=self.target.scope, rules=shared.rules, answer=answer, rows=shared.rows
-                )
-            if findings is None:
-                to_fetch.append(replace(ref, listed=None))
-            else:
-                self.carried_rows += 1
-                self.progress.fetched += 1
-                self.report("ListFunctions", ref.function_name, ref.qualifier, findings)
-        return to_fetch
+    async def carry(self, page: Sequence[FunctionRef] | None, last: LastSnapshot) -> list[FunctionRef]:
+        """Hold back what the last snapshot may know; return what must be fetched. None at the end of the listing."""
+        to_fetch: list[FunctionRef] = []
+        to_hold: list[FunctionRef] = []
+        for ref in page or ():
+            (to_fetch if ref.listed is None or ref.qualifier is None else to_hold).append(ref)
+        self.held.put(to_hold)
+        if page is None or len(self.held) >= self.shared.room.share:
+            to_fetch += await self.take_over(last)
+        return [replace(ref, listed=None) for ref in to_fetch]
+
+    async def take_over(self, last: LastSnapshot) -> list[FunctionRef]:
+        """Make the rows of held versions that the last snapshot has; return the others."""
+        is_new_damage = last.damage is None
+        unknown: list[FunctionRef] = []
+        found = last.find(self.held, self.shared.not_before)
+        while some := await to_thread.run_sync(list, islice(found, CARRIED_AT_ONCE)):
+            await self.hand_on()
+            unknown += [ref for ref, listed, older in some if not self.is_taken_over(ref, listed, older)]
+        if last.damage is not None and is_new_damage:
+            self.note(f"the last snapshot is damaged: {last.damage}; what it cannot tell is fetched")
+        return unknown
+
+    def is_taken_over(self, ref: FunctionRef, listed: dict[str, Any] | None, older: dict[str, Any] | None) -> bool:
+        """Make the rows of one version without a call, where that can be done exactly."""
+        if listed is None or older is None:
+            return False
+        shared, answer = self.shared, self.shared.answer_id(ref)
+        findings = flatten_carried(
+            ref, listed, older, scope=self.target.scope, rules=shared.rules, answer=answer, rows=shared.rows
+        )
+        if findings is None:
+            return False
+        self.carried_rows += 1
+        self.progress.fetched += 1
+        self.report("ListFunctions", ref.function_name, ref.qualifier, findings)
+        return True
 
     async def give_out(
         self, refs: Sequence[FunctionRef], refs_out: MemoryObjectSendStream[Sequence[FunctionRef]]

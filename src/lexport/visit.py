@@ -28,7 +28,7 @@ from lexport.targets import Account, Door, Entrance, Selection
 MOST_CONNECTIONS = 512  # to Lambda: 5,000 calls/s at 0.1 s each, what a core can do; each takes some 70 KB
 MOST_TARGETS = 256  # account-regions read at once; further ones wait until one is done
 MOST_ENTERING = 64  # accounts entered at once
-FILES_OF_A_TARGET = 3  # names that wait, written and read; the last snapshot
+FILES_OF_A_TARGET = 4  # names that wait, written and read; what is held back; the last snapshot
 
 
 class Visitor(Protocol):

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import lexport
+from lexport import columns
 from lexport.model import Scope
 from lexport.rows import FLEET_TABLES
 from lexport.simulator import Change, Fault, Fleet, FleetSpec
@@ -143,6 +144,27 @@ async def test_what_cannot_be_built_on_is_read_anew(aws, simulator, settings, tm
 
     assert carried(tmp_path, result) == (0, 0)
     assert any("every version is fetched" in note for note in result.notes)
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio
+async def test_a_damaged_last_snapshot_is_read_anew(aws, simulator, settings, tmp_path):
+    """What a damaged last snapshot cannot tell is fetched, the run says so, and nothing is lost."""
+    async with simulator(functions=4, versions=2) as server:
+        first = await lexport.snapshot(tmp_path, settings(server.url))
+        (path,) = (tmp_path / "functions").rglob(f"{first.snapshot_id}-*.parquet")
+        body = bytearray(path.read_bytes())
+        group = pq.read_metadata(path).row_group(0)
+        names = group.column(columns.FUNCTIONS.names().index("function_name"))
+        body[names.dictionary_page_offset + 40] ^= 0xFF
+        path.write_bytes(body)
+        incremental = await lexport.snapshot(tmp_path, settings(server.url, incremental=True))
+        full = await lexport.snapshot(tmp_path, settings(server.url))
+
+    assert carried(tmp_path, incremental) == (0, 0)
+    assert any("damaged" in note for note in incremental.notes)
+    for table in TABLES:
+        assert rows(tmp_path, full, table.name) == rows(tmp_path, incremental, table.name), table.name
 
 
 @pytest.mark.asyncio

@@ -2,18 +2,25 @@
 
 Published versions are immutable but for a few fields, and a listing tells all but those. So a listed version that the
 last snapshot has with the same code and the same last update is not fetched again: its row is made from this listing,
-and only what listings omit is taken over. The last snapshot is read a row group at a time, found by its statistics.
+and only what listings omit is taken over. AWS lists in no promised order and the table is sorted, so listed versions
+are held back until so many are together that one pass over the row groups serves them all.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+import os
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import Any, NamedTuple, Self
 
+import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lexport import columns
@@ -22,7 +29,9 @@ from lexport.model import FunctionRef, Scope
 from lexport.store.commits import newest_first
 from lexport.store.local import LocalStore
 
-CACHED_GROUPS = 8  # decoded row groups of 8,192 versions, some 5 MB each: listings are near the order of the table
+HELD = 32_768
+"""Listed versions that all account-regions together hold back: some 300 bytes each, their listings in files."""
+LEAST_HELD = 256
 
 OMITTED_BY_LISTINGS = (
     "Configuration.State",
@@ -43,8 +52,9 @@ CARRIED = tuple(
 )
 """The columns of a carried row that are as old as its ``fetched_at``; every other one is from the new listing."""
 
-_TELLING = ("code_sha256", "last_modified")
-_READ = (*columns.VERSION_KEY, *_TELLING, "fetched_at", "extra_json", *CARRIED)
+_TELLING = {"CodeSha256": "code_sha256", "LastModified": "last_modified"}
+_TAKEN = [*_TELLING.values(), "fetched_at", "extra_json", *CARRIED]
+_READ = (*columns.VERSION_KEY, *_TAKEN)
 
 
 def last_of(store: LocalStore, scope: Scope, *, env: str, hash_key_id: str | None) -> Manifest | None:
@@ -72,32 +82,123 @@ def open_last(
         return None, f"{commit.snapshot_id} cannot be read ({error})"
 
 
+class Room:
+    """What may be held back, shared evenly by the account-regions that are being read."""
+
+    def __init__(self) -> None:
+        self._readers = 0
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Count as a reader."""
+        self._readers += 1
+        try:
+            yield
+        finally:
+            self._readers -= 1
+
+    @property
+    def share(self) -> int:
+        """Return how many versions one account-region may hold back."""
+        return max(LEAST_HELD, HELD // max(1, self._readers))
+
+
+class Waiting(NamedTuple):
+    """A listed version that is held back; its listing lies at ``start`` in a file."""
+
+    ref: FunctionRef
+    start: int
+    size_bytes: int
+
+
+class Held:
+    """Listed versions that are held back, their listings in a file without a name. Closing it frees the file."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._file = TemporaryFile(dir=folder)  # noqa: SIM115 - closed by ``__exit__``
+        self._waiting: list[Waiting] = []
+        self._end = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def put(self, refs: Sequence[FunctionRef]) -> None:
+        """Hold back versions whose listing is kept."""
+        listings = [ref.listed or b"" for ref in refs]
+        self._file.writelines(listings)
+        self._file.flush()
+        for ref, listing in zip(refs, listings, strict=True):
+            self._waiting.append(Waiting(replace(ref, listed=None), self._end, len(listing)))
+            self._end += len(listing)
+
+    def take(self) -> list[Waiting]:
+        """Hand over all, sorted by name. Their listings stay until the next ``clear``."""
+        taken, self._waiting = sorted(self._waiting, key=_name), []
+        return taken
+
+    def listing(self, waiting: Waiting) -> dict[str, Any]:
+        """Read one listing."""
+        listed: dict[str, Any] = orjson.loads(os.pread(self._file.fileno(), waiting.size_bytes, waiting.start))
+        return listed
+
+    def clear(self) -> None:
+        """Forget the listings of what was taken."""
+        self._file.seek(0)
+        self._file.truncate()
+        self._end = 0
+
+
+class Found(NamedTuple):
+    """A listed version: what the listing and the last snapshot have of it, or neither where it must be fetched."""
+
+    ref: FunctionRef
+    listed: dict[str, Any] | None = None
+    older: dict[str, Any] | None = None
+
+
 class LastSnapshot:
-    """The versions of one scope in one committed snapshot. Blocking; one caller at a time."""
+    """The versions of one scope in one committed snapshot. Blocking; one caller at a time.
+
+    ``damage`` says why no more can be told of it, once that is so.
+    """
 
     def __init__(self, path: Path, scope: Scope) -> None:
-        self._file = pq.ParquetFile(path)
+        self.damage: str | None = None
+        self._file = pq.ParquetFile(path, page_checksum_verification=True)
         self._scope = scope
         self._groups = list(self._groups_of_scope())
-        self._cache: OrderedDict[int, _Group] = OrderedDict()
 
-    def find(self, ref: FunctionRef, not_before: datetime | None) -> dict[str, Any] | None:
-        """Return what is to be carried into the row of a listed version; None where it must be fetched.
+    def find(self, held: Held, not_before: datetime | None) -> Iterator[Found]:
+        """Take what is held back; yield each version with its listing and what is to be carried into its row.
 
-        ``not_before`` refuses rows that were fetched earlier.
+        ``not_before`` refuses rows that were fetched earlier. Order: by name, and those that nobody knows last.
         """
-        listed = ref.listed
-        if ref.qualifier is None or listed is None:
-            return None
+        waiting = held.take()
         for low, high, number in self._groups:
-            if low <= ref.function_name <= high:
-                older = self._group(number).get(ref.function_name, ref.qualifier)
-                if older is not None:
-                    told = listed.get("CodeSha256"), listed.get("LastModified")
-                    is_same = None not in told and told == (older["code_sha256"], older["last_modified"])
-                    is_fresh = not_before is None or older["fetched_at"] >= not_before
-                    return older if is_same and is_fresh else None
-        return None
+            start, end = bisect_left(waiting, low, key=_name), bisect_right(waiting, high, key=_name)
+            if start == end or self.damage is not None:
+                continue
+            try:
+                known, is_known = self._look_up(number, waiting[start:end])
+            except (OSError, pa.ArrowException) as error:
+                self.damage = str(error)
+                continue
+            older = _each(known)
+            unknown = []  # a function may go on in the next row group
+            for each, is_here in zip(waiting[start:end], is_known, strict=True):
+                if is_here:
+                    yield _judge(each.ref, held.listing(each), next(older), not_before)
+                else:
+                    unknown.append(each)
+            waiting[start:end] = unknown
+        yield from (Found(each.ref) for each in waiting)
+        held.clear()
 
     def _groups_of_scope(self) -> Iterator[tuple[str, str, int]]:
         """Yield least name, greatest name and number of each row group that may hold rows of the scope."""
@@ -112,36 +213,29 @@ class LastSnapshot:
             ):
                 yield bounds["function_name"].min, bounds["function_name"].max, number
 
-    def _group(self, number: int) -> _Group:
-        group = self._cache.pop(number, None)
-        if group is None:
-            group = _Group(self._file.read_row_group(number, columns=list(_READ)), self._scope)
-            if len(self._cache) >= CACHED_GROUPS:
-                self._cache.popitem(last=False)
-        self._cache[number] = group
-        return group
+    def _look_up(self, number: int, waiting: Sequence[Waiting]) -> tuple[pa.Table, list[bool]]:
+        """Look versions up in one row group; return the rows of those that it holds, and which those are."""
+        rows = self._file.read_row_group(number, columns=list(_READ))
+        of_scope = (pc.equal(rows.column(name), getattr(self._scope, name)) for name in columns.SCOPE_KEY)
+        rows = rows.filter(pc.and_(*of_scope))
+        keys = pc.binary_join_element_wise(rows.column("function_name"), rows.column("version"), "/")
+        wanted = pa.array([f"{each.ref.function_name}/{each.ref.qualifier}" for each in waiting])
+        places = pc.index_in(wanted, value_set=keys.combine_chunks())
+        return rows.select(_TAKEN).take(places.drop_null()), places.is_valid().to_pylist()
 
 
-class _Group:
-    """One decoded row group: a place for each version of the scope, and columns of shared values."""
-
-    def __init__(self, rows: pa.Table, scope: Scope) -> None:
-        values: Mapping[str, list[Any]] = {name: _shared(rows.column(name)) for name in _READ}
-        keys = zip(*(values[name] for name in columns.VERSION_KEY), strict=True)
-        self._places = {
-            (name, version): place
-            for place, (account_id, region, name, version) in enumerate(keys)
-            if account_id == scope.account_id and region == scope.region
-        }
-        self._values = {name: values[name] for name in _READ[len(columns.VERSION_KEY) :]}
-
-    def get(self, function_name: str, version: str) -> dict[str, Any] | None:
-        place = self._places.get((function_name, version))
-        return None if place is None else {name: column[place] for name, column in self._values.items()}
+def _each(rows: pa.Table) -> Iterator[dict[str, Any]]:
+    for batch in rows.to_batches(max_chunksize=256):
+        yield from batch.to_pylist()
 
 
-def _shared(column: pa.ChunkedArray) -> list[Any]:
-    """Turn a column into a list in which equal values are one object."""
-    encoded = column.combine_chunks().dictionary_encode()
-    words = encoded.dictionary.to_pylist()
-    return [None if index is None else words[index] for index in encoded.indices.to_pylist()]
+def _name(waiting: Waiting) -> str:
+    return waiting.ref.function_name
+
+
+def _judge(ref: FunctionRef, listed: dict[str, Any], older: dict[str, Any], not_before: datetime | None) -> Found:
+    """Decide whether a version is still the one that was fetched, and fetched late enough."""
+    told = [(listed.get(source), older[name]) for source, name in _TELLING.items()]
+    is_same = all(now is not None and now == before for now, before in told)
+    is_fresh = not_before is None or older["fetched_at"] >= not_before
+    return Found(ref, listed, older) if is_same and is_fresh else Found(ref)

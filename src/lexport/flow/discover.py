@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import orjson
 from anyio.streams.memory import MemoryObjectSendStream
 
 from lexport.aws.api import Ask, LambdaApi
@@ -76,21 +77,30 @@ async def discover_functions(
     *,
     qualifiers: Qualifiers,
     refs_out: MemoryObjectSendStream[Sequence[FunctionRef]],
-    choose: Callable[[Sequence[FunctionRef]], Awaitable[Sequence[FunctionRef]]],
+    choose: Callable[[Sequence[FunctionRef] | None], Awaitable[Sequence[FunctionRef]]],
     keeps_items: bool = False,
     lose: Lose,
     note: Callable[[str], None],
 ) -> None:
-    """List every function and version; ``choose`` tells of each page which to fetch. Closes ``refs_out``.
+    """List every function and version; ``choose`` tells of each page which to fetch now. Closes ``refs_out``.
 
-    Order: as AWS lists. What was sent before an error stays sent; single items that are lost go to ``lose``.
+    At the end, that of a broken listing too, ``choose`` is asked for what it held back: its page is None then.
+    Order: as AWS lists. What was listed before an error stays listed; single items that are lost go to ``lose``.
     """
+    trouble: ItemError | None = None
     async with refs_out:
-        async for page in _list_pages(api, ask, qualifiers, lose, note, keeps_items=keeps_items):
-            chosen = await choose(page)
-            del page  # many account-regions may wait here, and what was listed is large
-            if chosen:
-                await refs_out.send(chosen)
+        try:
+            async for page in _list_pages(api, ask, qualifiers, lose, note, keeps_items=keeps_items):
+                chosen = await choose(page)
+                del page  # many account-regions may wait here, and what was listed is large
+                if chosen:
+                    await refs_out.send(chosen)
+        except ItemError as error:
+            trouble = error
+        if chosen := await choose(None):
+            await refs_out.send(chosen)
+    if trouble is not None:
+        raise trouble
 
 
 async def _list_pages(
@@ -196,8 +206,16 @@ class _Entry:
         return FunctionRef(
             function_name=self.function_name,
             qualifier=None if self.version == LATEST else self.version,
-            listed=self.item if keeps_items else None,
+            listed=_as_json(self.item) if keeps_items else None,
         )
+
+
+def _as_json(item: dict[str, Any] | None) -> bytes | None:
+    """Keep an item in a third of the room; None for one that is nested too deep."""
+    try:
+        return None if item is None else orjson.dumps(item)
+    except (orjson.JSONEncodeError, TypeError):
+        return None
 
 
 def _take_refs(entries: list[_Entry], *, keeps_items: bool) -> list[FunctionRef]:

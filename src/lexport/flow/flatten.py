@@ -208,7 +208,14 @@ def flatten_function(
 
 
 def flatten_carried(
-    ref: FunctionRef, older: Mapping[str, Any], *, scope: Scope, rules: Rules, answer: str, rows: Rows
+    ref: FunctionRef,
+    listed: dict[str, Any],
+    older: Mapping[str, Any],
+    *,
+    scope: Scope,
+    rules: Rules,
+    answer: str,
+    rows: Rows,
 ) -> list[Finding] | None:
     """Turn a listed version into its rows without a call, and append them: ``older`` has what listings omit.
 
@@ -216,10 +223,9 @@ def flatten_carried(
     that this listing does not have are kept. Returns None, having appended nothing, where the listing cannot be kept
     exactly.
     """
-    assert ref.listed is not None
     walk = Walk(_WIDTH, masks_values=rules.env != "values", is_exact=False)
     try:
-        walk.walk(_FUNCTION_PLAN, {"Configuration": ref.listed})
+        walk.walk(_FUNCTION_PLAN, {"Configuration": listed})
     except Inexact:
         return None
     for name, value in older.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from itertools import count
 
@@ -69,7 +70,7 @@ class Listing:
 
         async def choose(page):
             listed.append(page)
-            return page
+            return page or ()
 
         try:
             await discover_functions(
@@ -174,12 +175,14 @@ async def test_items_listed_twice_are_no_error(fake_api):
 
 
 async def test_choice_is_asked_page_by_page(fake_api):
-    """What is to be fetched of a page is chosen before the next page is asked for; of nothing, nothing is sent."""
+    """What to fetch of a page is chosen before the next page is asked for, and what was held back at the end."""
     api = fake_api(functions=chain(page(item("a"), item("a", "1")), page(item("b")), page(item("c"))))
     refs_out, refs = create_memory_object_stream(math.inf)
     seen = []
 
     async def choose(refs_of_page):
+        if refs_of_page is None:
+            return [FunctionRef(function_name="held")]
         seen.append(([ref.function_name for ref in refs_of_page], len(api.calls)))
         return [ref for ref in refs_of_page if ref.function_name != "b" and ref.qualifier is None]
 
@@ -189,8 +192,32 @@ async def test_choice_is_asked_page_by_page(fake_api):
     async with refs:
         sent = [[ref.function_name for ref in refs_of_page] async for refs_of_page in refs]
 
-    assert sent == [["a"], ["c"]]
+    assert sent == [["a"], ["c"], ["held"]]
     assert seen == [(["a", "a"], 1), (["b"], 2), (["c"], 3)]
+
+
+async def test_what_was_held_back_outlives_a_broken_listing(fake_api):
+    """A listing that ends in an error hands on what was listed before it, held back or not."""
+
+    def listing(marker, *_):
+        if marker is not None:
+            raise AccessDeniedError("no more", code="AccessDeniedException")
+        return page(item("a"), marker="m")
+
+    api = fake_api(functions=listing)
+    refs_out, refs = create_memory_object_stream(math.inf)
+
+    async def choose(refs_of_page):
+        return () if refs_of_page else [FunctionRef(function_name="held")]
+
+    with pytest.raises(AccessDeniedError):
+        await discover_functions(
+            api, Listing().ask, qualifiers="all", refs_out=refs_out, choose=choose, lose=None, note=None
+        )
+    async with refs:
+        sent = [[ref.function_name for ref in refs_of_page] async for refs_of_page in refs]
+
+    assert sent == [["held"]]
 
 
 async def test_items_are_kept_on_demand(fake_api):
@@ -199,7 +226,7 @@ async def test_items_are_kept_on_demand(fake_api):
     kept = await Listing().run(api, keeps_items=True)
     plain_refs = await Listing().run(api)
 
-    assert [ref.listed for (ref,) in kept.pages] == [item("a", "1")]
+    assert [json.loads(ref.listed) for (ref,) in kept.pages] == [item("a", "1")]
     assert [ref.listed for (ref,) in plain_refs.pages] == [None]
 
 
