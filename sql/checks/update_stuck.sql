@@ -2,7 +2,7 @@
 -- severity: medium
 -- remediation: Deploy again; where that changes nothing, ask AWS Support.
 -- grain: one row per version that runs: `$LATEST`, and those that an alias sends traffic to
--- threshold days: 1 (days): how many calendar days in UTC it may take
+-- threshold days: 2 (days): calendar days in UTC after which to say so; 2 are at least 24 hours
 -- column account_id: account
 -- column region: Region
 -- column function_name: function

@@ -6,12 +6,13 @@ Each function takes the tables (name -> rows) and yields the rows of its view as
 import csv
 from collections import Counter, defaultdict
 from datetime import UTC, date, datetime
-from pathlib import Path
+
+from lexport.dataset.open import sql_dir
 
 AT = datetime(2026, 11, 22, 2, tzinfo=UTC)
 TODAY = AT.date()
 LATEST = "$LATEST"
-_CSV = Path(__file__).parents[2] / "sql" / "data" / "runtimes.csv"
+_CSV = sql_dir() / "data" / "runtimes.csv"
 RUNTIMES = {row["runtime"]: row for row in csv.DictReader(_CSV.read_text(encoding="utf-8").splitlines())}
 
 

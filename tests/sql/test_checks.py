@@ -474,17 +474,17 @@ CASES = {
     ("update_stuck", "border"): (
         {
             "functions": [
-                fn(last_update_status="InProgress", last_modified_at=days(1)),
-                fn("today", last_update_status="InProgress", last_modified_at=AT - timedelta(hours=1)),
-                fn("created", state="Pending", last_modified_at=days(2)),
+                fn(last_update_status="InProgress", last_modified_at=days(2)),
+                fn("past_midnight", last_update_status="InProgress", last_modified_at=AT - timedelta(hours=3)),
+                fn("created", state="Pending", last_modified_at=days(3)),
                 fn("carried", state="Pending", last_modified_at=days(5), fetched_at=days(5)),
                 fn("undated", state="Pending"),
                 fn("done", state="Active", last_update_status="Successful", last_modified_at=days(9)),
             ]
         },
         [
-            ("created", LATEST, None, {"state": "Pending", "last_update_status": None, "last_modified_at": days(2)}),
-            ("f", LATEST, None, {"state": None, "last_update_status": "InProgress", "last_modified_at": days(1)}),
+            ("created", LATEST, None, {"state": "Pending", "last_update_status": None, "last_modified_at": days(3)}),
+            ("f", LATEST, None, {"state": None, "last_update_status": "InProgress", "last_modified_at": days(2)}),
         ],
     ),
 }
