@@ -25,7 +25,8 @@ from lexport.quota.transfer import BATCH_BYTES, BytePacer
 from lexport.store.packages import Draft, PackagePlaces, package_path
 
 WRITING_THREADS = min(4, 1 + (os.cpu_count() or 1))
-"""Who hash and write. Measured: two keep up with TLS in the event loop; the others are for those who wait for disks."""
+"""Who hash and write. Two keep up with what one event loop receives (tried with 1 GB over TLS); more, for who waits for
+the disk."""
 TRANSFER_ATTEMPTS = 6
 """Without a new megabyte in between; as many as the calls of the control plane get."""
 MISMATCHES = 2
