@@ -51,12 +51,16 @@ FLOORS = {
     "visit": 4,
     "planning": 4,
     "inspection": 4,
+    "survey": 4,
+    "doors": 4,
+    "fetching": 4,
+    "download": 4,
     "run": 4,
     "": 5,
     "cli": 6,
     "__main__": 6,
 }
-TASK_GROUPS = {"run", "inspection", "planning", "visit", "target", "pump", "store.cloud"}
+TASK_GROUPS = {"run", "download", "inspection", "planning", "visit", "target", "pump", "store.cloud"}
 FOREIGN = {
     "aiobotocore": ("aws", "simulator"),
     "botocore": ("aws", "simulator"),
@@ -198,6 +202,8 @@ def test_public_names_are_exact():
         "FleetPlan",
         "ItemError",
         "LexportError",
+        "PackageSettings",
+        "PackagesResult",
         "RunError",
         "SbomResult",
         "SettingsError",
@@ -207,6 +213,7 @@ def test_public_names_are_exact():
         "Waiver",
         "check",
         "diff",
+        "packages",
         "plan",
         "report",
         "sbom",
@@ -229,6 +236,7 @@ def test_public_names_are_exact():
         ("import lexport.cli.main as m; m.run(['--version'])", ("aiobotocore", "pyarrow", "duckdb", "aiohttp")),
         ("import lexport.dataset.sql", ("aiobotocore", "aiohttp")),
         ("import lexport.run", ("duckdb",)),
+        ("import lexport.download", ("duckdb",)),
     ],
 )
 def test_nothing_is_imported_before_it_is_needed(command, unwanted):

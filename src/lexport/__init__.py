@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from lexport.dataset.verify.rows import Damage
     from lexport.dataset.verify.verify import verify
     from lexport.dataset.views import views
+    from lexport.download import PackagesResult, packages
     from lexport.errors import ItemError, LexportError, RunError, SettingsError
     from lexport.findings import CheckResult, Finding
     from lexport.planning import FleetPlan, plan
     from lexport.run import SnapshotResult, snapshot
-    from lexport.settings import SnapshotSettings
+    from lexport.settings import PackageSettings, SnapshotSettings
     from lexport.waivers import Waiver
 
 _HOMES = {
@@ -32,6 +33,8 @@ _HOMES = {
     "FleetPlan": "lexport.planning",
     "ItemError": "lexport.errors",
     "LexportError": "lexport.errors",
+    "PackageSettings": "lexport.settings",
+    "PackagesResult": "lexport.download",
     "RunError": "lexport.errors",
     "SbomResult": "lexport.dataset.sbom",
     "SettingsError": "lexport.errors",
@@ -41,6 +44,7 @@ _HOMES = {
     "Waiver": "lexport.waivers",
     "check": "lexport.dataset.check",
     "diff": "lexport.dataset.diff",
+    "packages": "lexport.download",
     "plan": "lexport.planning",
     "report": "lexport.dataset.report",
     "sbom": "lexport.dataset.sbom",
@@ -59,6 +63,8 @@ __all__ = [
     "FleetPlan",
     "ItemError",
     "LexportError",
+    "PackageSettings",
+    "PackagesResult",
     "RunError",
     "SbomResult",
     "SettingsError",
@@ -68,6 +74,7 @@ __all__ = [
     "Waiver",
     "check",
     "diff",
+    "packages",
     "plan",
     "report",
     "sbom",

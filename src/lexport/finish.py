@@ -58,12 +58,42 @@ class _Counts:
             self._last = function
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Early:
+    """Tables that are written before the others, because packages are found by them."""
+
+    files: Mapping[Table, WrittenFile]
+    functions: _Counts
+
+
+def write_early(
+    folder: Path, runs: Runs, tables: Sequence[Table], *, snapshot_id: str, snapshot_at: datetime, file_mode: int
+) -> Early:
+    """Write some tables of a snapshot, ``functions`` among them, ahead of ``write_snapshot``."""
+    counts = _Counts()
+    files = {
+        table: write_table(
+            table,
+            runs.get(table.name, []),
+            folder / f"{table.name}.parquet",
+            snapshot_id=snapshot_id,
+            snapshot_at=snapshot_at,
+            file_mode=file_mode,
+            watch=counts.watch if table is columns.FUNCTIONS else lambda _: check_cancelled(),
+        )
+        for table in tables
+    }
+    return Early(files=files, functions=counts)
+
+
 def write_snapshot(
     folder: Path,
     runs: Runs,
     outcomes: Sequence[ScopeOutcome],
     pacer: Pacer,
     *,
+    early: Early,
+    package_tables: Collection[Table] = (),
     snapshot_id: str,
     snapshot_at: datetime,
     gaps: int,
@@ -75,11 +105,11 @@ def write_snapshot(
     """Write every table of a snapshot into ``folder``, to be committed to ``store``.
 
     ``scopes`` counts the rows of the others, so it comes after them, and ``changes`` compares them with the snapshot
-    before. What could not be compared is told to ``note``.
+    before. What could not be compared is told to ``note``. Tables of packages are those that the run looked at.
     """
     file_mode = store.file_mode
-    counts = {columns.FUNCTIONS: _Counts(), columns.ALIASES: _Counts()}
-    written: dict[Table, WrittenFile] = {}
+    counts = {columns.FUNCTIONS: early.functions, columns.ALIASES: _Counts()}
+    written = dict(early.files)
 
     def write(table: Table) -> None:
         watch = counts[table].watch if table in counts else lambda _: check_cancelled()
@@ -93,8 +123,8 @@ def write_snapshot(
             watch=watch,
         )
 
-    for table in FLEET_TABLES:
-        if table is not columns.SCOPES:
+    for table in (*FLEET_TABLES, *package_tables):
+        if table not in (*early.files, columns.SCOPES):
             write(table)
     scopes = [_scope_entry(outcome, counts, pacer) for outcome in outcomes]
     if scopes:
@@ -119,6 +149,28 @@ def write_snapshot(
     runs[columns.CHANGES.name] = _stage_changes(reading, whole, folder, store, note)
     write(columns.CHANGES)
 
+    return draft_of(
+        written,
+        snapshot_id=snapshot_id,
+        snapshot_at=snapshot_at,
+        gaps=gaps,
+        hash_key_id=hash_key_id,
+        options=options,
+        scopes=scopes,
+    )
+
+
+def draft_of(
+    written: Mapping[Table, WrittenFile],
+    *,
+    snapshot_id: str,
+    snapshot_at: datetime,
+    gaps: int,
+    hash_key_id: str | None,
+    options: dict[str, Any],
+    scopes: Sequence[ScopeEntry],
+) -> Draft:
+    """Make the manifest of what is written."""
     paths = {table: manifest.data_path(table.name, snapshot_id, snapshot_at) for table in written}
     entries = [
         FileEntry(table=table.name, path=paths[table], size_bytes=file.size_bytes, rows=file.rows, sha256=file.sha256)

@@ -28,6 +28,8 @@ class Priority(IntEnum):
     LISTING = 0
     SNAPSHOT = 1
     ALIASES = 2
+    LAYERS = 3
+    PACKAGES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

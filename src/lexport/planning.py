@@ -15,6 +15,7 @@ from anyio import create_memory_object_stream, create_task_group, current_time, 
 
 from lexport import manifest
 from lexport.aws.api import Ask, LambdaApi
+from lexport.aws.session import open_session
 from lexport.errors import ItemError, RunError, SettingsError
 from lexport.flow.accounts import read_accounts
 from lexport.flow.carry import Held, LastSnapshot, Room, open_last
@@ -84,20 +85,24 @@ async def plan(
     Costs the listing itself: one List* call per 50 versions. Raises RunError as a snapshot does.
     """
     options = settings or SnapshotSettings()
+    options.check_reads_a_fleet()
     if options.is_selection:
         raise SettingsError("a list of functions needs no plan: each is one GetFunction call", option="--function")
     planner = _Planner(options, None if dest is None else _open_store(Path(dest)), Progress())
     with one_error():
         async with create_task_group() as tasks:
             tasks.start_soon(keep_reporting, report, planner.progress)
-            await visit(
-                options,
-                planner,
-                planner.progress,
-                selection=None,
-                accounts=read_accounts(options.accounts, options.accounts_from),
-                session_name=f"lexport-plan-{manifest.new_ulid(datetime.now(UTC))}",
-            )
+            accounts = read_accounts(options.accounts, options.accounts_from)
+            async with open_session(profile=options.profile, endpoint_url=options.endpoint_url) as session:
+                await visit(
+                    options,
+                    session,
+                    planner,
+                    planner.progress,
+                    selection=None,
+                    accounts=accounts,
+                    session_name=f"lexport-plan-{manifest.new_ulid(datetime.now(UTC))}",
+                )
             tasks.cancel_scope.cancel()
     if planner.missing and not planner.scopes:
         raise RunError(f"nothing could be listed: {planner.missing[0]}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -52,14 +53,64 @@ class TargetProgress:
         return max(functions_s, self.aliases_due / listing.rate_per_s)
 
 
+@dataclass(frozen=True, slots=True)
+class PackageKind:
+    """What became of packages or layers: ``what`` is one of both, ``why`` a short reason or an error's code."""
+
+    what: str
+    status: str
+    why: str = ""
+
+
+@dataclass(slots=True)
+class PackageProgress:
+    """Counters of packages and layers. ``files`` and ``size_bytes`` are to be fetched, as far as is known by now.
+
+    ``kinds`` counts what became of them, ``examples`` has one of each kind. ``moved_bytes`` came over the wire.
+    ``stored_before`` were stored by links that came by, before anybody looked what is present.
+    """
+
+    files: int = 0
+    size_bytes: int = 0
+    files_done: int = 0
+    bytes_done: int = 0
+    stored_bytes: int = 0
+    stored_before: int = 0
+    moved_bytes: Callable[[], int] = lambda: 0
+    kinds: Counter[PackageKind] = field(default_factory=Counter)
+    examples: dict[PackageKind, str] = field(default_factory=dict)
+
+    def count(self, what: str, status: str, why: str = "", example: str = "") -> None:
+        """Count one package or layer."""
+        if (what, status) == ("package", "present") and self.stored_before:
+            self.stored_before -= 1  # one that this very run has stored, and counted
+            return
+        kind = PackageKind(what, status, why)
+        self.kinds[kind] += 1
+        self.examples.setdefault(kind, example)
+
+    def describe(self, bytes_per_s: float) -> str:
+        """Put them into a line."""
+        left = max(0, self.size_bytes - self.bytes_done)
+        left_text = f", about {format_seconds(left / bytes_per_s)} left" if left and bytes_per_s >= 1 else ""
+        return (
+            f"{self.files_done:,} of {self.files:,} packages, {format_bytes(self.moved_bytes())} of"
+            f" {format_bytes(self.size_bytes)}, {format_bytes(bytes_per_s)}/s{left_text}"
+        )
+
+
 @dataclass(slots=True)
 class Progress:
-    """All targets of a run, and what it has to say besides (``notes``). ``accounts_left`` are still to be entered."""
+    """All targets of a run, its packages, and what it has to say besides (``notes``).
+
+    ``accounts_left`` are still to be entered.
+    """
 
     targets: list[TargetProgress] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     stage: str = "choosing targets"
     accounts_left: int = 0
+    packages: PackageProgress = field(default_factory=PackageProgress)
 
     def note(self, text: str) -> None:
         """Say something once."""
@@ -111,12 +162,25 @@ def format_seconds(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"  # noqa: PLR2004
 
 
+def format_bytes(count: float) -> str:
+    """Write a number of bytes as people say it; as in the AWS CLI, 1 KB is 1,024 bytes."""
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if count < 1024 or unit == "GB":  # noqa: PLR2004
+            return f"{count:,.0f} {unit}" if unit == "bytes" else f"{count:,.1f} {unit}"
+        count /= 1024
+    raise AssertionError  # the last unit takes all
+
+
 @dataclass(slots=True)
 class _Look:
     """One look at all targets; made anew for each, with the rates of the looks before."""
 
     started_s: float
     rates: dict[Scope, _Rate] = field(default_factory=dict)
+    bytes: _Rate = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bytes = _Rate(self.started_s)
 
     def measure(self, progress: Progress) -> dict[Scope, float]:
         """Return the rate of every target."""
@@ -124,6 +188,10 @@ class _Look:
             target.scope: self.rates.setdefault(target.scope, _Rate(self.started_s)).look(target.fetched)
             for target in progress.targets
         }
+
+    def bytes_per_s(self, progress: Progress) -> float:
+        """Return the rate of the packages."""
+        return self.bytes.look(progress.packages.moved_bytes())
 
 
 def slowest(progress: Progress, rates: dict[Scope, float], most: int) -> list[TargetProgress]:
@@ -167,7 +235,10 @@ async def report_plainly(progress: Progress, out: TextIO | None = None) -> None:
             print(describe_all(progress, rates), file=stream, flush=True)
         for target in shown:
             print(describe(target, rates[target.scope]), file=stream, flush=True)
-        if not shown:
+        bytes_per_s = look.bytes_per_s(progress)
+        if progress.packages.files:
+            print(progress.packages.describe(bytes_per_s), file=stream, flush=True)
+        elif not shown:
             print(f"{progress.stage} ...", file=stream, flush=True)
 
 
@@ -194,15 +265,16 @@ async def report_live(progress: Progress) -> None:
         try:
             while True:
                 rates = look.measure(progress)
-                _draw(bars, progress, rates, most=max(1, min(MOST_TARGETS_SHOWN, console.height - 3)))
+                most = max(1, min(MOST_TARGETS_SHOWN, console.height - 4))
+                _draw(bars, progress, rates, most=most, bytes_per_s=look.bytes_per_s(progress))
                 bars.refresh()
                 await anyio.sleep(LIVE_EVERY_S)
         finally:
             bars.refresh()
 
 
-def _draw(bars: Bars, progress: Progress, rates: dict[Scope, float], *, most: int) -> None:
-    """Fill the rows, which are made once and used again: a total where needed, then a target each."""
+def _draw(bars: Bars, progress: Progress, rates: dict[Scope, float], *, most: int, bytes_per_s: float = 0.0) -> None:
+    """Fill the rows, which are made once and used again: a total where needed, then a target each, then packages."""
     rows: list[tuple[str, int, int | None, str]] = []
     shown = progress.targets
     if len(shown) > most:
@@ -215,6 +287,9 @@ def _draw(bars: Bars, progress: Progress, rates: dict[Scope, float], *, most: in
         more = describe(target, rates[target.scope]).split("fetched, ")[1]
         total = max(target.listed, 1) if target.is_listed else None
         rows.append((f"{target.scope.account_id} {target.scope.region}", target.fetched, total, more))
+    if progress.packages.files:
+        more = progress.packages.describe(bytes_per_s).partition(" packages, ")[2]
+        rows.append(("packages", progress.packages.files_done, progress.packages.files, more))
     while len(bars.tasks) < len(rows):
         bars.add_task("", total=None, more="")
     for number, task in enumerate(bars.tasks):

@@ -13,11 +13,14 @@ from pathlib import Path
 
 from anyio import CancelScope, create_memory_object_stream, create_task_group, current_time, to_thread
 
-from lexport import manifest
+from lexport import columns, manifest
 from lexport.aws.api import LambdaApi
+from lexport.aws.session import Session, open_session
+from lexport.download import fetch, look, tables_of
 from lexport.errors import AccessDeniedError, CredentialsError, ExpiredCredentialsError, IncompleteError, ItemError
 from lexport.failures import FailureKind, Failures
-from lexport.finish import write_snapshot
+from lexport.fetching import Downloads, choice_of, open_package_links
+from lexport.finish import Early, write_early, write_snapshot
 from lexport.flow.accounts import read_accounts
 from lexport.flow.carry import LastSnapshot, open_last
 from lexport.flow.choose import read_selection
@@ -27,13 +30,15 @@ from lexport.flow.stage import Stage
 from lexport.hashing import KEY_VARIABLE, HashKey, ValueHasher, load_hash_key
 from lexport.manifest import Manifest
 from lexport.model import Failure, Scope, ScopeStatus, Target
-from lexport.progress import Progress, Report, TargetProgress, keep_reporting, report_nothing
+from lexport.progress import PackageProgress, Progress, Report, TargetProgress, keep_reporting, report_nothing
 from lexport.quota.pacer import Pacer
 from lexport.quota.retry import ask
 from lexport.rows import Batch, Rows
 from lexport.settings import SnapshotSettings
 from lexport.store.commits import newest_first
 from lexport.store.local import LocalStore
+from lexport.store.packages import PackagePlaces
+from lexport.survey import Source, Surveyor
 from lexport.target import ScopeOutcome, Shared, read_target
 from lexport.targets import GLOBAL, Account, Selection
 from lexport.visit import one_error, visit
@@ -45,12 +50,14 @@ BATCHES_WAITING = 1  # batches of 512 answers that wait while staging writes
 class SnapshotResult:
     """What a run came to. ``manifest`` is the commit, or what it would have been where nothing was ``published``.
 
-    ``failures`` counts lost or odd items by kind, with one example each; ``notes`` are things to know.
+    ``packages`` counts what became of packages, where they were wanted. ``failures`` counts lost or odd items by kind,
+    with one example each; ``notes`` are things to know.
     """
 
     snapshot_id: str
     published: bool
     manifest: Manifest
+    packages: PackageProgress | None = field(repr=False)
     failures: tuple[tuple[FailureKind, int, Failure], ...] = field(repr=False)
     notes: tuple[str, ...]
     duration_s: float
@@ -71,6 +78,7 @@ async def snapshot(
     snapshot_id = options.snapshot_id or manifest.new_ulid(snapshot_at)
 
     # All that can be wrong without asking AWS is found here.
+    options.check_reads_a_fleet()
     selection = read_selection(options.functions, options.functions_from) if options.is_selection else None
     accounts = read_accounts(options.accounts, options.accounts_from)
     key = None if options.env == "none" else load_hash_key(options.hash_key_file)
@@ -83,7 +91,7 @@ async def snapshot(
         options=options,
         selection=selection,
         accounts=accounts,
-        session_name=f"lexport-{snapshot_id}",
+        snapshot_id=snapshot_id,
         key=key,
         progress=progress,
         store=store,
@@ -105,6 +113,8 @@ async def snapshot(
                         run.pacer,
                         snapshot_id=snapshot_id,
                         snapshot_at=snapshot_at,
+                        early=run.early,
+                        package_tables=tables_of(options.packages) if options.packages else (),
                         gaps=run.failures.gaps.total(),
                         hash_key_id=key.key_id if key else None,
                         options=options.for_manifest(),
@@ -117,6 +127,7 @@ async def snapshot(
             snapshot_id=snapshot_id,
             published=False,
             manifest=draft.manifest,
+            packages=progress.packages if options.packages else None,
             failures=run.failures.summary(),
             notes=tuple(progress.notes),
             duration_s=current_time() - started_s,
@@ -142,7 +153,7 @@ class _Run:
         options: SnapshotSettings,
         selection: Selection | None,
         accounts: tuple[str, ...],
-        session_name: str,
+        snapshot_id: str,
         key: HashKey | None,
         progress: Progress,
         store: LocalStore,
@@ -150,10 +161,12 @@ class _Run:
         snapshot_at: datetime,
     ) -> None:
         self.options, self.selection, self.progress = options, selection, progress
-        self.accounts, self.session_name = accounts, session_name
+        self.accounts, self.snapshot_id = accounts, snapshot_id
+        self.session_name = f"lexport-{snapshot_id}"
         self.store, self.folder, self.snapshot_at = store, folder, snapshot_at
         self.hash_key_id = key.key_id if key else None
         self.shared: Shared
+        self.early: Early
         self.outcomes: list[ScopeOutcome] = []
         self.rows = Rows()
         self.failures = Failures(self.rows, _now)
@@ -167,34 +180,111 @@ class _Run:
         )
 
     async def read(self) -> list[ScopeOutcome]:
-        """Read every target, all side by side, into sorted runs; return what came of each, in order."""
+        """Read every target, all side by side, into sorted runs, and fetch packages; return what came of each."""
+        options = self.options
+        async with open_session(profile=options.profile, endpoint_url=options.endpoint_url) as session:
+            if options.packages is None:
+                await self._read_fleet(session, None)
+                self.early = await self._write_early()
+            else:
+                async with open_package_links(options, session) as open_link:
+                    downloads = Downloads(
+                        options=options,
+                        choice=choice_of(options),
+                        places=PackagePlaces(self.store),
+                        rows=self.rows,
+                        failures=self.failures,
+                        progress=self.progress.packages,
+                        now=_now,
+                        open_link=open_link,
+                    )
+                    await self._read_fleet(session, downloads)
+                    self.early = await self._write_early()
+                    await self._fetch_packages(session, downloads)
+        return sorted(self.outcomes, key=lambda done: (done.target.scope.account_id, done.target.scope.region))
+
+    async def _read_fleet(self, session: Session, downloads: Downloads | None) -> None:
+        """Read the fleet; links to packages that come by are used while there are slots for them."""
         batches_out, batches = create_memory_object_stream[Batch](BATCHES_WAITING)
-        self.shared = Shared(
-            rows=self.rows,
-            batches_out=batches_out,
-            failures=self.failures,
-            rules=self.rules,
-            qualifiers=self.options.qualifiers,
-            aliases=self.options.aliases,
-            staging=self.folder,
-            now=_now,
-            note=self.progress.note,
-            open_last=self.open_last,
-            not_before=self.snapshot_at - self.options.refresh_after if self.options.refresh_after else None,
-        )
         async with create_task_group() as staging:
             staging.start_soon(self.stage.drain, batches)
             async with batches_out:
-                await visit(
-                    self.options,
-                    self,
-                    self.progress,
-                    selection=self.selection,
-                    accounts=self.accounts,
+                async with create_task_group() as at_once:
+                    if downloads is not None:
+                        downloads.batches_out, downloads.at_once = batches_out, at_once
+                    self.shared = Shared(
+                        rows=self.rows,
+                        batches_out=batches_out,
+                        failures=self.failures,
+                        rules=self.rules,
+                        qualifiers=self.options.qualifiers,
+                        aliases=self.options.aliases,
+                        staging=self.folder,
+                        now=_now,
+                        note=self.progress.note,
+                        open_last=self.open_last,
+                        not_before=self._not_before(),
+                        offer=downloads.offer if downloads else None,
+                    )
+                    await visit(
+                        self.options,
+                        session,
+                        self,
+                        self.progress,
+                        selection=self.selection,
+                        accounts=self.accounts,
+                        session_name=self.session_name,
+                    )
+                await batches_out.send(self.rows.take())
+
+    def _not_before(self) -> datetime | None:
+        return self.snapshot_at - self.options.refresh_after if self.options.refresh_after else None
+
+    async def _write_early(self) -> Early:
+        return await to_thread.run_sync(
+            partial(
+                write_early,
+                self.folder,
+                self.stage.runs,
+                (columns.FUNCTIONS, columns.LAYERS),
+                snapshot_id=self.snapshot_id,
+                snapshot_at=self.snapshot_at,
+                file_mode=self.store.file_mode,
+            )
+        )
+
+    async def _fetch_packages(self, session: Session, downloads: Downloads) -> None:
+        """Fetch what the functions refer to and no link came by for."""
+        self.progress.stage = "looking for packages"
+        surveyor = Surveyor(
+            downloads.settings,
+            downloads.choice,
+            places=downloads.places,
+            folder=self.folder,
+            runs=self.stage.runs,
+            progress=self.progress.packages,
+        )
+        surveys = await look(
+            surveyor,
+            self.store,
+            layers=downloads.settings.layers,
+            functions=[Source(path=self.early.files[columns.FUNCTIONS].path)],
+            used_layers=[Source(path=self.early.files[columns.LAYERS].path)],
+        )
+        batches_out, batches = create_memory_object_stream[Batch](BATCHES_WAITING)
+        async with create_task_group() as staging:
+            staging.start_soon(self.stage.drain, batches)
+            async with batches_out:
+                downloads.batches_out, downloads.at_once = batches_out, None
+                await fetch(
+                    surveys,
+                    downloads,
+                    session,
+                    self.pacer,
+                    progress=self.progress,
                     session_name=self.session_name,
                 )
                 await batches_out.send(self.rows.take())
-        return sorted(self.outcomes, key=lambda done: (done.target.scope.account_id, done.target.scope.region))
 
     def open_last(self, scope: Scope) -> LastSnapshot | None:
         """Open what the last snapshot has of a scope, where an incremental run may use it. Blocking."""

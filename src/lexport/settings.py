@@ -18,6 +18,8 @@ ALL_REGIONS = "all"
 GET_FUNCTION_RATE_PER_S = 100.0  # AWS's quota per account and Region. Source: Lambda quotas page, 2026
 LIST_RATE_PER_S = 15.0  # the rest of the control plane together. Source: the same
 QUOTA_SHARE = 0.8  # deploys use the same quota
+PACKAGE_CONCURRENCY = 16  # downloads at once; each takes a megabyte or two
+MOST_PACKAGES_AT_ONCE = 256
 ACCOUNT_ID = "{account_id}"  # what stands for the account in the ARN of --account-role
 
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
@@ -27,6 +29,52 @@ _ROLE_ARN = re.compile(
 )
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 _UNIT = re.compile(r"ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|r-[0-9a-z]{4,32}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageSettings:
+    """Which packages are fetched, and how.
+
+    ``packages_for``, ``runtimes`` and ``names`` (patterns like ``billing-*``) choose function versions; a package is
+    fetched when one of those that refer to it is chosen, and is no larger than ``max_size_bytes``. ``concurrency`` are
+    downloads at once, ``rate_bytes_per_s`` is for all of them together. ``hosts`` are where links may lead besides
+    AWS's S3. ``reference_packages`` fetches what lies in the customer's own buckets, with the caller's permissions;
+    ``layers`` fetches the layer versions in use, ``inspect`` looks into what is stored.
+    """
+
+    packages_for: Qualifiers = "all"
+    runtimes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    max_size_bytes: int | None = None
+    concurrency: int = PACKAGE_CONCURRENCY
+    rate_bytes_per_s: float | None = None
+    hosts: tuple[str, ...] = ()
+    reference_packages: bool = False
+    layers: bool = False
+    inspect: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every option."""
+        kinds = get_args(Qualifiers)
+        _check(self.packages_for in kinds, "--packages-for", f"is one of {', '.join(kinds)}")
+        for option, size in (("--max-package-size", self.max_size_bytes), ("--package-rate", self.rate_bytes_per_s)):
+            _check(size is None or (math.isfinite(size) and size > 0), option, f"is a number of bytes, not {size}")
+        is_good = 1 <= self.concurrency <= MOST_PACKAGES_AT_ONCE
+        _check(is_good, "--package-concurrency", f"is from 1 to {MOST_PACKAGES_AT_ONCE}, not {self.concurrency}")
+        for option, texts in (("--package-runtime", self.runtimes), ("--package-name", self.names)):
+            _check(all(texts), option, "is not empty")
+
+    def for_manifest(self) -> dict[str, Any]:
+        """Return what a reader of the manifest wants to know of the options."""
+        return {
+            "packages_for": self.packages_for,
+            "runtimes": list(self.runtimes),
+            "names": list(self.names),
+            "max_size_bytes": self.max_size_bytes,
+            "reference_packages": self.reference_packages,
+            "layers": self.layers,
+            "inspect": self.inspect,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +91,8 @@ class SnapshotSettings:
     ``account_role`` reads other accounts through a role of that name in each, or of an ARN in which ``{account_id}``
     stands for the account. Which ones: ``accounts`` and ``accounts_from`` (a path, or ``-``), or ``organization``,
     perhaps only what is below ``organizational_units``, but for ``exclude_accounts``.
+
+    ``packages`` fetches the packages of what was read, too.
     """
 
     profile: str | None = None
@@ -69,6 +119,7 @@ class SnapshotSettings:
     refresh_after: timedelta | None = None
     allow_partial: bool = False
     group_readable: bool = False
+    packages: PackageSettings | None = None
     snapshot_id: str | None = None
     snapshot_at: datetime | None = None
 
@@ -120,12 +171,16 @@ class SnapshotSettings:
             _check(_UNIT.fullmatch(unit) is not None, "--ou", f"is an id like ou-ab12-11111111 or r-ab12, not {unit!r}")
         if role is None:
             return
-        _check(listed or self.organization, "--account-role", "needs the accounts: --accounts or --organization")
         _check(not self.is_selection, "--account-role", "reads whole fleets, not a list of functions")
         role_partition(role)
         if self.external_id is not None:
             is_good = _EXTERNAL_ID.fullmatch(self.external_id) is not None
             _check(is_good, "--external-id", "is 2 to 1,224 letters, digits or any of _+=,.@:/-")
+
+    def check_reads_a_fleet(self) -> None:
+        """Raise SettingsError where nobody says which accounts are read; for packages the dataset says it."""
+        is_known = self.account_role is None or self.accounts or self.accounts_from is not None or self.organization
+        _check(bool(is_known), "--account-role", "needs the accounts: --accounts or --organization")
 
     @property
     def rates_per_s(self) -> dict[QuotaClass, float]:
@@ -154,6 +209,7 @@ class SnapshotSettings:
             "quota_share": self.quota_share,
             "incremental": self.incremental,
             "allow_partial": self.allow_partial,
+            "packages": None if self.packages is None else self.packages.for_manifest(),
         }
 
 

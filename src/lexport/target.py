@@ -31,7 +31,7 @@ from lexport.flow.flatten import (
     flatten_carried,
     flatten_function,
 )
-from lexport.model import LATEST, FunctionRef, Priority, Qualifiers, Scope, ScopeStatus, Target
+from lexport.model import LATEST, FunctionRef, Priority, Qualifiers, Reply, Scope, ScopeStatus, Target
 from lexport.progress import TargetProgress
 from lexport.pump import pump
 from lexport.rows import Batch, Rows
@@ -49,7 +49,7 @@ _REGION_OFF = {"UnrecognizedClientException", "InvalidClientTokenId", "OptInRequ
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
-    """What all account-regions of a run have in common."""
+    """What all account-regions of a run have in common. ``offer`` sees every answer of GetFunction, with its link."""
 
     rows: Rows
     batches_out: MemoryObjectSendStream[Batch]
@@ -62,6 +62,7 @@ class Shared:
     note: Callable[[str], None]
     open_last: Callable[[Scope], LastSnapshot | None]
     not_before: datetime | None
+    offer: Callable[[FunctionRef, Reply], None] | None
     room: Room = field(default_factory=Room)
     serials: Callable[[], int] = field(default_factory=lambda: partial(next, count()))
 
@@ -245,6 +246,8 @@ class _Reader:
             self.progress.fetched += 1
         self.replies += 1
         shared, scope = self.shared, self.target.scope
+        if shared.offer is not None:
+            shared.offer(ref, reply)  # now or never: the link in it is not kept
         answer = shared.answer_id(ref)
         version, findings = flatten_function(
             reply, ref, scope=scope, rules=shared.rules, answer=answer, rows=shared.rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -14,6 +14,7 @@ from lexport.aws.organizations import Member, list_members
 from lexport.aws.policy import session_policy
 from lexport.aws.roles import AssumedRole, Role
 from lexport.aws.session import Session
+from lexport.aws.signing import Credentials
 from lexport.aws.transport import Send
 from lexport.errors import CredentialsError, ExpiredCredentialsError, ItemError, SettingsError
 from lexport.flow.choose import NamedFunction, choose_targets
@@ -40,10 +41,14 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """One account-region that can be read: ``open`` makes the client, given what sends."""
+    """One account-region that can be read: ``open`` makes the client, given what sends.
+
+    ``credentials`` are those to sign with now.
+    """
 
     target: Target
     open: Callable[[Send], LambdaApi] = field(repr=False)
+    credentials: Callable[[], Awaitable[Credentials]] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +149,10 @@ class Entrance:
             self._note(f"the account is {account_id} by the first function's ARN")
         targets = choose_targets(self._selection, account_id=account_id, regions=regions, may_be_off=self.is_all)
         return Entered(
-            doors=tuple(Door(target=target, open=opens[target.scope.region]) for target in targets),
+            doors=tuple(
+                Door(target=target, open=opens[target.scope.region], credentials=access.credentials)
+                for target in targets
+            ),
             switched_off=tuple(Target(scope=Scope(account_id=account_id, region=region)) for region in off),
         )
 
@@ -156,7 +164,14 @@ class Entrance:
             account_id=account_id,
             arn=role_arn(settings.account_role or "", account_id, self._partition),
             session_name=self._session_name,
-            policy=session_policy(self._partition, account_id, aliases=settings.aliases, all_regions=self.is_all),
+            policy=session_policy(
+                self._partition,
+                account_id,
+                aliases=settings.aliases,
+                all_regions=self.is_all,
+                layers=settings.packages is not None and settings.packages.layers,
+                references=settings.packages is not None and settings.packages.reference_packages,
+            ),
             external_id=settings.external_id,
         )
         return Account(account_id=account_id, role=AssumedRole(self._session, role, region=self._home))

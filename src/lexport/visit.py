@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 
 from lexport.aws.api import LambdaApi
 from lexport.aws.lanes import Lanes
-from lexport.aws.session import open_session
+from lexport.aws.session import Session
 from lexport.aws.transport import open_transport
 from lexport.errors import ItemError, RunError, first_of
 from lexport.model import Target
@@ -46,6 +46,7 @@ class Visitor(Protocol):
 
 async def visit(
     options: SnapshotSettings,
+    session: Session,
     visitor: Visitor,
     progress: Progress,
     *,
@@ -55,10 +56,7 @@ async def visit(
 ) -> None:
     """Find the accounts, enter each, and let ``visitor`` read each of its targets, all side by side."""
     connections, targets_at_once = _bounds(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    async with (
-        open_session(profile=options.profile, endpoint_url=options.endpoint_url) as session,
-        open_transport(kind=options.transport, ca_bundle=session.ca_bundle, connections=connections) as send,
-    ):
+    async with open_transport(kind=options.transport, ca_bundle=session.ca_bundle, connections=connections) as send:
         entrance = Entrance(
             session,
             send,

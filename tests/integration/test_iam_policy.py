@@ -32,3 +32,27 @@ async def test_the_policy_is_what_a_snapshot_calls(aws, simulator, settings, run
     allowed = {action for statement in statements for action in statement["Action"]}
     needed = {f"{SERVICES.get(operation, 'lambda')}:{operation}" for operation in called} - {"sts:GetCallerIdentity"}
     assert needed | IMPLIED == allowed
+
+
+@pytest.mark.asyncio
+async def test_the_policy_for_packages(run_lexport):
+    """--packages adds what layers and the customer's own buckets need, and nothing else."""
+    plain, more = [
+        json.loads((await run_lexport("iam-policy", *flags)).out)["Statement"] for flags in ((), ("--packages",))
+    ]
+
+    assert more[: len(plain)] == plain
+    assert more[len(plain) :] == [
+        {
+            "Sid": "Layers",
+            "Effect": "Allow",
+            "Action": ["lambda:GetLayerVersion"],
+            "Resource": "*",
+        },
+        {
+            "Sid": "References",
+            "Effect": "Allow",
+            "Action": ["s3:GetObject", "s3:GetObjectVersion"],
+            "Resource": "arn:aws:s3:::*",
+        },
+    ]

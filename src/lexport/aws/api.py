@@ -17,12 +17,13 @@ QUOTA_CLASSES = {
     "ListVersionsByFunction": QuotaClass.LIST,
     "ListAliases": QuotaClass.LIST,
     "GetAccountSettings": QuotaClass.LIST,
+    "GetLayerVersionByArn": QuotaClass.LIST,
 }
 """Operation -> quota class. "Remainder of the control plane" is one bucket. Source: Lambda quotas page, 2026."""
 
 
 class LambdaApi(Protocol):
-    """The five Lambda operations of a snapshot, in one region."""
+    """The Lambda operations of a snapshot and its packages, in one region."""
 
     async def get_function(self, function_name: str, qualifier: str | None) -> Reply:
         """Ask ``GET /2015-03-31/functions/{FunctionName}``; a name, a partial or a full ARN."""
@@ -38,6 +39,9 @@ class LambdaApi(Protocol):
 
     async def get_account_settings(self) -> Reply:
         """Ask ``GET /2016-08-19/account-settings``."""
+
+    async def get_layer_version_by_arn(self, layer_arn: str) -> Reply:
+        """Ask ``GET /2018-10-31/layers?find=LayerVersion&Arn={Arn}``; of another account too, where it shares it."""
 
 
 class Ask(Protocol):

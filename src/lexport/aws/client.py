@@ -80,6 +80,11 @@ class LambdaClient:
         """Ask for the limits and the use of the account-region."""
         return await self._ask("GetAccountSettings", None, "/2016-08-19/account-settings", "")
 
+    async def get_layer_version_by_arn(self, layer_arn: str) -> Reply:
+        """Ask for one layer version, of this account or of another that shares it."""
+        query = f"Arn={_encode(layer_arn)}&find=LayerVersion"
+        return await self._ask("GetLayerVersionByArn", layer_arn, "/2018-10-31/layers", query)
+
     async def _ask(self, operation: str, item: str | None, path: str, query: str) -> Reply:
         try:
             credentials = await self._credentials()

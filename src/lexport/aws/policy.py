@@ -14,8 +14,18 @@ _WITHOUT_RESOURCE = {"ListFunctions", "GetAccountSettings"}
 _BESIDE = {"GetFunction": ("ListTags",)}
 """What an operation needs besides its own action: without ListTags, GetFunction answers with a TagsError."""
 
+_ACTIONS = {"GetLayerVersionByArn": "GetLayerVersion"}
+"""Operations whose action has another name. Source: the same."""
+
+_OF_LAYERS = {"GetLayerVersionByArn"}
+"""Operations on layer versions, of any account that shares them and of AWS itself: so on any resource."""
+
+_OF_SNAPSHOTS = tuple(operation for operation in QUOTA_CLASSES if operation not in _OF_LAYERS)
+
 _FOR_ALL_REGIONS = ["account:ListRegions", "ec2:DescribeRegions"]
 
+
+_OF_REFERENCES = ["s3:GetObject", "s3:GetObjectVersion"]
 
 _OF_THE_HUB = ["ListAccounts", "ListAccountsForParent", "ListOrganizationalUnitsForParent"]
 
@@ -27,12 +37,16 @@ def iam_policy(
     partition: str = "aws",
     account_id: str = "*",
     *,
-    operations: Collection[str] = tuple(QUOTA_CLASSES),
+    operations: Collection[str] = _OF_SNAPSHOTS,
     all_regions: bool = True,
+    layers: bool = False,
+    references: bool = False,
 ) -> dict[str, Any]:
     """Write the least policy for a snapshot of one account, or of any.
 
-    The statement ``Regions`` is needed for ``--region all`` only. Source: facts, lambda-api.md, section 8.1.
+    The statement ``Regions`` is needed for ``--region all`` only, ``Layers`` for ``--layers``, ``References`` for
+    ``--reference-packages``; links to packages need nothing besides ``lambda:GetFunction``.
+    Source: facts, lambda-api.md, section 8.1.
     """
     needed = [name for operation in operations for name in (operation, *_BESIDE.get(operation, ()))]
 
@@ -46,24 +60,34 @@ def iam_policy(
     ]
     if all_regions:
         statements.append({"Sid": "Regions", "Effect": "Allow", "Action": _FOR_ALL_REGIONS, "Resource": "*"})
+    if layers:
+        granted = [f"lambda:{_ACTIONS[name]}" for name in sorted(_OF_LAYERS)]
+        statements.append({"Sid": "Layers", "Effect": "Allow", "Action": granted, "Resource": "*"})
+    if references:
+        objects = f"arn:{partition}:s3:::*"
+        statements.append({"Sid": "References", "Effect": "Allow", "Action": _OF_REFERENCES, "Resource": objects})
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-def session_policy(partition: str, account_id: str, *, aliases: bool, all_regions: bool) -> str:
+def session_policy(
+    partition: str, account_id: str, *, aliases: bool, all_regions: bool, layers: bool = False, references: bool = False
+) -> str:
     """Write what narrows an assumed role to the calls of this run in this account.
 
     It grants nothing that the role does not have. ``kms:Decrypt`` by way of Lambda stays with the role: without it
     AWS would hide the environment of functions whose key the role may use.
     """
-    operations = [name for name in QUOTA_CLASSES if aliases or name != "ListAliases"]
-    policy = iam_policy(partition, account_id, operations=operations, all_regions=all_regions)
+    operations = [name for name in _OF_SNAPSHOTS if aliases or name != "ListAliases"]
+    policy = iam_policy(
+        partition, account_id, operations=operations, all_regions=all_regions, layers=layers, references=references
+    )
     policy["Statement"].append(
         {
             "Sid": "Values",
             "Effect": "Allow",
             "Action": "kms:Decrypt",
             "Resource": "*",
-            "Condition": {"StringLike": {"kms:ViaService": "lambda.*"}},
+            "Condition": {"StringLike": {"kms:ViaService": ["lambda.*", "s3.*"] if references else "lambda.*"}},
         }
     )
     text = json.dumps(policy, separators=(",", ":"))

@@ -35,6 +35,8 @@ _QUESTION = AioConfig(connect_timeout=5, read_timeout=10, retries={"mode": "stan
 _ONCE = AioConfig(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1})
 """For questions that the caller repeats itself."""
 
+_SIGNED_LINKS = AioConfig(signature_version="s3v4")  # some Regions still take the old one by default, others never did
+
 _TALKATIVE = ("botocore", "aiobotocore", "aiohttp", "urllib3", "boto3", "httpx", "httpcore")
 _ENABLED = ("ENABLED", "ENABLED_BY_DEFAULT")
 
@@ -356,6 +358,23 @@ class Session:
             except (boto.HTTPClientError, boto.ConnectionError) as error:
                 doing = f"cannot ask {service} in {region}"
                 raise error_from_botocore(error, doing=doing, profile=self.profile) from None
+
+    async def presign(
+        self,
+        service: str,
+        region: str,
+        operation: str,
+        parameters: dict[str, str],
+        *,
+        credentials: Credentials,
+        life_s: int,
+    ) -> str:
+        """Make a link for one call, good for ``life_s``, without asking anybody."""
+        async with (
+            botocore_faults(f"cannot sign a link for {service} in {region}", profile=self.profile),
+            self._client(service, region, credentials, _SIGNED_LINKS) as client,
+        ):
+            return str(await client.generate_presigned_url(operation, Params=parameters, ExpiresIn=life_s))
 
     @asynccontextmanager
     async def _client(

@@ -15,16 +15,18 @@ if TYPE_CHECKING:
 
     from lexport.settings import SnapshotSettings
 
-_OPTIONS: tuple[Decorator, ...] = (
+_PROFILE: tuple[Decorator, ...] = (
     option("--profile", help="Profile of ~/.aws/config."),
     option("--region", multiple=True, help="Region to read; repeatable, or `all`."),
     option("--endpoint-url", help="Send every call to this URL."),
     option("--account-role", metavar="NAME|ARN", help="Read other accounts through this role; {account_id} in an ARN."),
     option("--accounts", metavar="ID,…|FILE", help="The accounts: a list, or a file with one a line."),
+    option("--external-id", metavar="TEXT", help="What the role's trust policy asks for as sts:ExternalId."),
+)
+_FLEET: tuple[Decorator, ...] = (
     option("--organization", is_flag=True, help="The accounts: every active one of the AWS organization."),
     option("--ou", multiple=True, metavar="ID", help="Only those below this unit, however deep; repeatable."),
     option("--exclude-account", multiple=True, metavar="ID", help="But not this one; repeatable."),
-    option("--external-id", metavar="TEXT", help="What the role's trust policy asks for as sts:ExternalId."),
     option(
         "--qualifiers",
         type=click.Choice(["latest", "published", "all"]),
@@ -43,6 +45,8 @@ _OPTIONS: tuple[Decorator, ...] = (
     option(
         "--hash-key-file", type=click.Path(path_type=Path), help="Key of the HMACs; base64, as in LEXPORT_HASH_KEY."
     ),
+)
+_PACE: tuple[Decorator, ...] = (
     option(
         "--get-function-rate", type=float, default=100.0, show_default=True, help="AWS's GetFunction quota, calls/s."
     ),
@@ -60,7 +64,16 @@ _OPTIONS: tuple[Decorator, ...] = (
 
 def fleet_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Declare all of them on a command."""
-    return reduce(lambda declared, declare: declare(declared), reversed(_OPTIONS), command)
+    return _declare(command, (*_PROFILE, *_FLEET, *_PACE))
+
+
+def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Declare on a command those that say how accounts are entered, and at what pace they are asked."""
+    return _declare(command, (*_PROFILE, *_PACE))
+
+
+def _declare(command: Callable[..., Any], options: tuple[Decorator, ...]) -> Callable[..., Any]:
+    return reduce(lambda declared, declare: declare(declared), reversed(options), command)
 
 
 def fleet_settings(options: dict[str, Any]) -> SnapshotSettings:
@@ -73,8 +86,8 @@ def fleet_settings(options: dict[str, Any]) -> SnapshotSettings:
         regions=options.pop("region"),
         accounts=accounts,
         accounts_from=accounts_from or None,
-        organizational_units=options.pop("ou"),
-        exclude_accounts=options.pop("exclude_account"),
+        organizational_units=options.pop("ou", ()),
+        exclude_accounts=options.pop("exclude_account", ()),
         get_function_rate_per_s=options.pop("get_function_rate"),
         list_rate_per_s=options.pop("list_rate"),
         **options,

@@ -22,7 +22,8 @@ from lexport.cli.options import option
     help="Whoever reads an account, or whoever enters many through --account-role.",
 )
 @option("--account-role", metavar="NAME|ARN", help="With --for hub: the role to enter, as in lexport snapshot.")
-def command(partition: str, account: str, whom: str, account_role: str | None) -> None:
+@option("--packages", is_flag=True, help="What --layers and --reference-packages need besides.")
+def command(partition: str, account: str, whom: str, account_role: str | None, packages: bool) -> None:  # noqa: FBT001 - click's way
     """Print the least IAM policy for lexport snapshot.
 
     For an account: the role that reads it; the statement Regions serves --region all only. For the hub: whoever runs
@@ -38,7 +39,7 @@ def command(partition: str, account: str, whom: str, account_role: str | None) -
     from lexport.settings import role_arn
 
     policy = (
-        iam_policy(partition, account)
+        iam_policy(partition, account, layers=packages, references=packages)
         if account_role is None
         else hub_policy(role_arn(account_role, account, partition))
     )

@@ -18,6 +18,7 @@ from lexport.errors import LexportError, RunError
 
 COMMANDS = (
     "snapshot",
+    "packages",
     "plan",
     "sql",
     "diff",

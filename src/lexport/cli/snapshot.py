@@ -14,9 +14,14 @@ import click
 from lexport.cli.durations import duration
 from lexport.cli.fleet import fleet_options, fleet_settings
 from lexport.cli.options import option
+from lexport.cli.package_options import package_lines, package_options, package_settings
 from lexport.errors import IncompleteError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lexport.failures import FailureKind
+    from lexport.model import Failure
     from lexport.run import SnapshotResult
 
 FAILURES_SHOWN = 10
@@ -34,6 +39,8 @@ _URGENCY = ("denied", "partial", "complete", "unavailable")
 @option(
     "--refresh-after", type=duration, metavar="AGE", help="Fetch again what was taken over longer than this, as 7d."
 )
+@option("--packages", is_flag=True, help="Fetch the packages too, each once.")
+@package_options
 @option("--allow-partial", is_flag=True, help="Publish although something could not be read (exit 3).")
 @option("--group-readable", is_flag=True, help="Let the group read the dataset: 0640 and 0750.")
 def command(dest: Path, **options: Any) -> int:
@@ -44,7 +51,8 @@ def command(dest: Path, **options: Any) -> int:
     from lexport.progress import report_live, report_plainly
     from lexport.run import snapshot
 
-    settings = fleet_settings(options | {"functions": options.pop("function")})
+    packages = package_settings(options, is_wanted=options.pop("packages"))
+    settings = fleet_settings(options | {"functions": options.pop("function"), "packages": packages})
     report = report_live if sys.stderr.isatty() else report_plainly
     allow_many_files()
     try:
@@ -62,9 +70,7 @@ def summarize(result: SnapshotResult) -> None:
     shown = done.scopes
     if len(shown) > SCOPES_SHOWN:  # what needs a look first
         shown = tuple(sorted(shown, key=lambda scope: _URGENCY.index(scope.status))[:SCOPES_SHOWN])
-    lines = [f"note: {note}" for note in result.notes[:NOTES_SHOWN]]
-    if len(result.notes) > NOTES_SHOWN:
-        lines.append(f"note: ... and {len(result.notes) - NOTES_SHOWN:,} more")
+    lines = note_lines(result.notes)
     lines += [
         f"{scope.account_id} {scope.region}: {scope.status}, {scope.functions:,} functions,"
         f" {scope.versions:,} versions, {scope.aliases:,} aliases; {scope.get_function_calls:,} GetFunction"
@@ -75,15 +81,9 @@ def summarize(result: SnapshotResult) -> None:
         by_status = Counter(scope.status for scope in done.scopes)
         counted = ", ".join(f"{count:,} {status}" for status, count in sorted(by_status.items()))
         lines.append(f"... {len(done.scopes):,} account-regions in all: {counted}; the table scopes has them all")
-    for kind, count, example in result.failures[:FAILURES_SHOWN]:
-        what = "missing" if kind.is_gap else "noted"
-        item = ":".join(part for part in (example.function_name, example.qualifier) if part)
-        lines.append(
-            f"{what}: {count:,} x {kind.error_code} in {kind.operation or kind.stage}, {kind.scope.account_id}"
-            f" {kind.scope.region}, e.g. {item and item + ': '}{example.message}"
-        )
-    if len(result.failures) > FAILURES_SHOWN:
-        lines.append(f"... and {len(result.failures) - FAILURES_SHOWN} more kinds; the table errors has them all")
+    lines += failure_lines(result.failures)
+    if result.packages is not None:
+        lines += package_lines(result.packages)
     functions = sum(scope.functions for scope in done.scopes)
     versions = sum(scope.versions for scope in done.scopes)
     verdict = f"published, {done.status}" if result.published else "NOT published"
@@ -94,3 +94,24 @@ def summarize(result: SnapshotResult) -> None:
     with suppress(OSError):  # nobody reads it; what is published stays published, and the exit code says so
         for line in lines:
             click.echo(line, err=True)
+
+
+def note_lines(notes: Sequence[str]) -> list[str]:
+    """Write the first notes of a run."""
+    more = [f"note: ... and {len(notes) - NOTES_SHOWN:,} more"] if len(notes) > NOTES_SHOWN else []
+    return [f"note: {note}" for note in notes[:NOTES_SHOWN]] + more
+
+
+def failure_lines(failures: Sequence[tuple[FailureKind, int, Failure]]) -> list[str]:
+    """Write a line for each of the first kinds of failures, with one example."""
+    lines = []
+    for kind, count, example in failures[:FAILURES_SHOWN]:
+        what = "missing" if kind.is_gap else "noted"
+        item = ":".join(part for part in (example.function_name, example.qualifier) if part)
+        lines.append(
+            f"{what}: {count:,} x {kind.error_code} in {kind.operation or kind.stage}, {kind.scope.account_id}"
+            f" {kind.scope.region}, e.g. {item and item + ': '}{example.message}"
+        )
+    if len(failures) > FAILURES_SHOWN:
+        lines.append(f"... and {len(failures) - FAILURES_SHOWN} more kinds; the table errors has them all")
+    return lines

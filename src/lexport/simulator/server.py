@@ -41,6 +41,7 @@ from lexport.simulator.wire import (
 )
 
 _LOG_LENGTH = 10_000
+_ACTIONS = {"GetLayerVersionByArn": "GetLayerVersion"}  # permissions that have another name than their operation
 _INSTEAD = frozenset({"html", "empty", "redirect"})  # of a download, nothing is sent
 
 
@@ -136,7 +137,8 @@ class Simulator:
             raise AwsError(404, "UnknownOperationException", "The simulator has no such operation")
         call.account_id = caller.account_id
         is_free = call.operation == "GetCallerIdentity"  # no policy is asked
-        if caller.allowed is not None and f"{call.service}:{call.operation}" not in caller.allowed and not is_free:
+        action = f"{call.service}:{_ACTIONS.get(call.operation, call.operation)}"
+        if caller.allowed is not None and action not in caller.allowed and not is_free:
             raise denied_by_session_policy(caller.arn, call)
         return call, caller
 

@@ -1,0 +1,31 @@
+-- question: Which package does each function version run, and is it stored?
+-- grain: one row per function version
+-- column account_id: account
+-- column region: Region
+-- column function_name: function
+-- column version: `$LATEST` or the number of a published version
+-- column runtime: runtime identifier; NULL for images
+-- column package_type: `Zip` or `Image`
+-- column code_sha256: SHA-256 of the package as AWS sends it
+-- column size_bytes: size of the package, bytes
+-- column status: what became of the package; NULL where no run has looked at it
+-- column reason: why it is not stored
+-- column path: where it is stored, relative to the dataset; NULL where it is not
+-- column sharing_versions: function versions that run the same package, this one included
+SELECT
+  f.account_id,
+  f.region,
+  f.function_name,
+  f.version,
+  f.runtime,
+  f.package_type,
+  f.code_sha256,
+  f.code_size AS size_bytes,
+  p.status,
+  p.reason,
+  p.path,
+  COUNT(*) OVER (PARTITION BY COALESCE(f.code_sha256, f.function_arn || ':' || f.version)) AS sharing_versions
+FROM functions AS f
+LEFT JOIN packages AS p
+  ON p.code_sha256 = f.code_sha256
+ORDER BY f.account_id, f.region, f.function_name, f.version

@@ -1,0 +1,294 @@
+"""The packages of a fleet: which ones are wanted, what of it is there, the downloads, the commit.
+
+For a snapshot that exists by ``packages``; a snapshot that fetches packages itself uses ``look`` and ``fetch`` too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from anyio import CancelScope, create_memory_object_stream, create_task_group, current_time, to_thread
+from anyio.from_thread import check_cancelled
+
+from lexport import columns, manifest
+from lexport.aws.session import Session, open_session
+from lexport.aws.transport import open_transport
+from lexport.columns import Table
+from lexport.dataset.open import Dataset, open_dataset
+from lexport.doors import Doors
+from lexport.errors import IncompleteError, SettingsError
+from lexport.failures import FailureKind, Failures
+from lexport.fetching import Downloads, choice_of, open_package_links
+from lexport.finish import Draft, draft_of
+from lexport.flow.accounts import read_accounts
+from lexport.flow.parquet import write_table
+from lexport.flow.publish import commit, open_destination, open_staging, remove_staging
+from lexport.flow.stage import Stage
+from lexport.manifest import Manifest
+from lexport.model import Failure
+from lexport.progress import PackageProgress, Progress, Report, keep_reporting, report_nothing
+from lexport.quota.pacer import Pacer
+from lexport.rows import Batch, Rows
+from lexport.settings import ALL_REGIONS, PackageSettings, SnapshotSettings
+from lexport.store.commits import newest_file
+from lexport.store.local import LocalStore
+from lexport.store.packages import PackagePlaces
+from lexport.survey import Source, Surveyor, Surveys, check_room
+from lexport.visit import one_error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagesResult:
+    """What a run over packages came to. ``manifest`` is the commit, or what it would have been.
+
+    ``packages`` counts what became of packages and layers. ``failures`` counts lost or odd ones by kind, with an
+    example each; ``notes`` are things to know.
+    """
+
+    snapshot_id: str
+    published: bool
+    manifest: Manifest
+    packages: PackageProgress = field(repr=False)
+    failures: tuple[tuple[FailureKind, int, Failure], ...] = field(repr=False)
+    notes: tuple[str, ...]
+    duration_s: float
+
+
+async def packages(
+    dest: str | os.PathLike[str], settings: SnapshotSettings | None = None, *, report: Report = report_nothing
+) -> PackagesResult:
+    """Fetch the packages that the latest functions of the dataset at ``dest`` refer to, each once and verified.
+
+    Of the settings, ``packages`` says which ones; ``regions`` and ``accounts`` choose among those of the dataset.
+    Nothing is asked of AWS where all is there. Raises RunError, as a snapshot does; what was verified stays stored.
+    Cancelled: nothing is published; the next run takes up where this one was.
+    """
+    options = settings or SnapshotSettings()
+    options = replace(options, packages=options.packages or PackageSettings())
+    _check_fits(options)
+    started_s, snapshot_at = current_time(), options.snapshot_at or datetime.now(UTC)
+    snapshot_id = options.snapshot_id or manifest.new_ulid(snapshot_at)
+    accounts = read_accounts(options.accounts, options.accounts_from)
+    dataset = await to_thread.run_sync(open_dataset, dest)
+    store = open_destination(Path(dest), group_readable=options.group_readable)
+    folder = open_staging(store, snapshot_id)
+    run = _Run(options, dataset, PackagePlaces(store), folder, accounts=accounts, snapshot_id=snapshot_id)
+    try:
+        with one_error():
+            async with create_task_group() as tasks:
+                tasks.start_soon(keep_reporting, report, run.progress)
+                await run.read()
+                run.progress.stage = "writing Parquet"
+                draft = await to_thread.run_sync(partial(run.write, snapshot_at=snapshot_at))
+                tasks.cancel_scope.cancel()  # the report has nothing more to tell
+        result = PackagesResult(
+            snapshot_id=snapshot_id,
+            published=False,
+            manifest=draft.manifest,
+            packages=run.progress.packages,
+            failures=run.failures.summary(),
+            notes=tuple(run.progress.notes),
+            duration_s=current_time() - started_s,
+        )
+        _refuse_gaps(result, folder, allow_partial=options.allow_partial)
+        with CancelScope(shield=True):
+            committed = await to_thread.run_sync(commit, store, draft.manifest, draft.files)
+    except IncompleteError:
+        raise  # the rows stay in staging, `errors.parquet` among them
+    except BaseException:  # cancelled too: the rows are of no use, the files in the store are
+        remove_staging(store, snapshot_id)
+        raise
+    remove_staging(store, snapshot_id)
+    return replace(result, published=True, manifest=committed, duration_s=current_time() - started_s)
+
+
+def _refuse_gaps(result: PackagesResult, folder: Path, *, allow_partial: bool) -> None:
+    gaps = result.manifest.gaps
+    if gaps and not allow_partial:
+        raise IncompleteError(
+            f"{gaps:,} packages could not be fetched, so no tables of packages were published; what was fetched is"
+            " stored and costs nothing next time: run again, or publish what there is with --allow-partial; every one"
+            f" is in {folder / 'errors.parquet'}",
+            result=result,
+        )
+
+
+def _check_fits(options: SnapshotSettings) -> None:
+    """Refuse what only a run that reads the fleet can do."""
+    for is_given, option in (
+        (options.is_selection, "--function"),
+        (options.organization, "--organization"),
+        (options.incremental, "--incremental"),
+    ):
+        if is_given:
+            raise SettingsError(
+                f"{option} is for a snapshot; packages are those of the functions in the dataset", option=option
+            )
+
+
+# --- the two steps, of a snapshot too ---------------------------------------------------------------------------------
+
+
+async def look(
+    surveyor: Surveyor, store: LocalStore, *, layers: bool, functions: Sequence[Source], used_layers: Sequence[Source]
+) -> Surveys:
+    """Find out what is to be fetched, and that the disk has room for it: of packages, and of ``layers``."""
+    found = Surveys(packages=await to_thread.run_sync(surveyor.packages, functions))
+    if layers:
+        known = await to_thread.run_sync(newest_file, store, columns.LAYER_VERSIONS.name)
+        found.layers = await to_thread.run_sync(surveyor.layers, used_layers, known)
+    check_room(store.root, found.wanted)
+    return found
+
+
+async def fetch(
+    surveys: Surveys, downloads: Downloads, session: Session, pacer: Pacer, *, progress: Progress, session_name: str
+) -> None:
+    """Fetch what surveys found, by way of the account-regions that refer to it."""
+    scopes = {scope for survey in surveys.wanted for scope in survey.scopes}
+    if not scopes:
+        return
+    options = downloads.options
+    progress.stage = "fetching packages"
+    connections = 2 * downloads.settings.concurrency  # an account-region that hangs may hold half of them
+    async with open_transport(kind=options.transport, ca_bundle=session.ca_bundle, connections=connections) as send:
+        doors = Doors(
+            session, send, options, pacer, scopes=sorted(scopes, key=str), session_name=session_name, note=progress.note
+        )
+        await doors.find_accounts()
+        await downloads.fetch_packages(surveys.packages, doors)
+        if surveys.layers is not None:
+            await downloads.fetch_layers(surveys.layers, doors)
+
+
+# --- of a snapshot that exists ----------------------------------------------------------------------------------------
+
+
+class _Run:
+    """What the steps of one run over packages share."""
+
+    def __init__(
+        self,
+        options: SnapshotSettings,
+        dataset: Dataset,
+        places: PackagePlaces,
+        folder: Path,
+        *,
+        accounts: tuple[str, ...],
+        snapshot_id: str,
+    ) -> None:
+        assert options.packages is not None
+        self.options, self.settings, self.dataset = options, options.packages, dataset
+        self.places, self.folder, self.snapshot_id = places, folder, snapshot_id
+        self.progress = Progress(stage="looking for packages")
+        self.rows = Rows()
+        self.failures = Failures(self.rows, _now)
+        self.stage = Stage(folder, file_mode=places.store.file_mode)
+        self.choice = replace(choice_of(options), regions=_named(options.regions), accounts=accounts)
+        self.surveyor = Surveyor(
+            self.settings,
+            self.choice,
+            places=places,
+            folder=folder,
+            runs=self.stage.runs,
+            progress=self.progress.packages,
+        )
+
+    async def read(self) -> None:
+        """Fetch what is missing, and stage a row for everything."""
+        surveys = await look(
+            self.surveyor,
+            self.places.store,
+            layers=self.settings.layers,
+            functions=self._sources(columns.FUNCTIONS),
+            used_layers=self._sources(columns.LAYERS),
+        )
+        if any(survey.files for survey in surveys.wanted):
+            await self._fetch(surveys)
+
+    async def _fetch(self, surveys: Surveys) -> None:
+        options = self.options
+        batches_out, batches = create_memory_object_stream[Batch](1)
+        async with create_task_group() as staging:
+            staging.start_soon(self.stage.drain, batches)
+            async with (
+                batches_out,
+                open_session(profile=options.profile, endpoint_url=options.endpoint_url) as session,
+                open_package_links(options, session) as open_link,
+            ):
+                downloads = Downloads(
+                    options=options,
+                    choice=self.choice,
+                    places=self.places,
+                    rows=self.rows,
+                    failures=self.failures,
+                    progress=self.progress.packages,
+                    now=_now,
+                    open_link=open_link,
+                )
+                downloads.batches_out = batches_out
+                await fetch(
+                    surveys,
+                    downloads,
+                    session,
+                    Pacer(options.rates_per_s, options.quota_share),
+                    progress=self.progress,
+                    session_name=f"lexport-{self.snapshot_id}",
+                )
+                await batches_out.send(self.rows.take())
+
+    def write(self, *, snapshot_at: datetime) -> Draft:
+        """Write the tables of packages and ``errors``. Blocking."""
+        written = {
+            table: write_table(
+                table,
+                self.stage.runs.get(table.name, []),
+                self.folder / f"{table.name}.parquet",
+                snapshot_id=self.snapshot_id,
+                snapshot_at=snapshot_at,
+                file_mode=self.places.store.file_mode,
+                watch=lambda _: check_cancelled(),
+            )
+            for table in (*tables_of(self.settings), columns.ERRORS)
+        }
+        return draft_of(
+            written,
+            snapshot_id=self.snapshot_id,
+            snapshot_at=snapshot_at,
+            gaps=self.failures.gaps.total(),
+            hash_key_id=None,
+            options={"packages": self.settings.for_manifest(), "allow_partial": self.options.allow_partial},
+            scopes=(),
+        )
+
+    def _sources(self, table: Table) -> list[Source]:
+        """Return the files of the latest reading of each account-region."""
+        scopes_of: dict[str, list[Any]] = {}
+        latest = self.dataset.latest()
+        for scope, commit_ in latest.items():
+            scopes_of.setdefault(commit_.snapshot_id, []).append(scope)
+        commits = {commit_.snapshot_id: commit_ for commit_ in latest.values()}
+        return [
+            Source(path=path, scopes=scopes)
+            for snapshot_id, scopes in sorted(scopes_of.items())
+            for path in self.dataset.files(table.name, [commits[snapshot_id]])
+        ]
+
+
+def tables_of(settings: PackageSettings) -> tuple[Table, ...]:
+    """Return the tables of packages that a run with these settings fills."""
+    return (columns.PACKAGES, columns.LAYER_VERSIONS) if settings.layers else (columns.PACKAGES,)
+
+
+def _named(regions: tuple[str, ...]) -> tuple[str, ...]:
+    return () if regions == (ALL_REGIONS,) else regions
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
