@@ -1,5 +1,6 @@
 """Findings as values: identity, waivers, own checks, and what could not be judged."""
 
+import asyncio
 import re
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -190,6 +191,15 @@ async def test_left_out(tmp_path, write_dataset):
         "111122223333 eu-west-1: variables were left out (--env none); not judged there in full: suspected_secret",
         "111122223333 eu-west-1: aliases were left out (--no-aliases); not judged there in full: canary_weight_left",
     )
+
+
+async def test_cancelled(dest, own):
+    """A cancelled run ends at once, although DuckDB would count for minutes."""
+    endless = "range(100000000) AS a(i), range(1000) AS b(i) WHERE hash(a.i, b.i) = 1"
+    folder = own(f"SELECT account_id, region FROM scopes, {endless}")
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(lexport.check(dest, own=[folder], only=["mine"]), 0.5)
 
 
 async def test_nothing_whole(tmp_path, write_dataset):
