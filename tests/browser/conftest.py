@@ -6,7 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-import lexport
+from lexport.cli.report import write_report as write_text
 
 
 def _load(name, path):
@@ -35,7 +35,7 @@ def write_report(tmp_path_factory):
     def write(snapshots):
         folder = tmp_path_factory.mktemp("report")
         write_dataset(folder / "fleet", snapshots)
-        text = anyio.run(lexport.report, folder / "fleet")
+        text = anyio.run(write_text, folder / "fleet")
         (folder / "fleet.html").write_text(text, encoding="utf-8")
         return folder / "fleet", folder / "fleet.html"
 

@@ -87,7 +87,7 @@ def command(
         return _list(checks, check, skip, min_severity, output)
     if dest is None:
         raise click.UsageError("Missing argument 'DEST'.")
-    thresholds, waivers = _read_settings(checks)
+    thresholds, waivers = read_check_settings(checks)
 
     from lexport.cli.running import run_async
     from lexport.dataset.check import check as run_checks
@@ -112,7 +112,7 @@ def command(
     return _FOUND if failing else 0
 
 
-def _read_settings(own: Sequence[str]) -> tuple[dict[str, dict[str, object]], tuple[Waiver, ...]]:
+def read_check_settings(own: Sequence[str]) -> tuple[dict[str, dict[str, object]], tuple[Waiver, ...]]:
     """Read thresholds and waivers from ``lexport.toml``; what is wrong there is said with its key."""
     from lexport.checks import fill_thresholds, load_checks
     from lexport.dataset.open import sql_dir
@@ -134,7 +134,7 @@ def _list(own: Sequence[str], only: Sequence[str], skip: Sequence[str], min_seve
 
     if output not in FORMATS:
         raise click.UsageError(f"--list has no --output {output}; it has: {', '.join(FORMATS)}")
-    thresholds, _ = _read_settings(own)
+    thresholds, _ = read_check_settings(own)
     known = load_checks(sql_dir() / "checks", [Path(folder) for folder in own])
     values = fill_thresholds(known, thresholds)
     chosen = choose(known, only=only, skip=skip, min_severity=min_severity)

@@ -49,8 +49,8 @@ def command(dest: Path) -> None:
 
 async def _demonstrate(dest: Path) -> None:
     from lexport.cli.output import arrow_rows, open_output, print_rows
+    from lexport.cli.report import write_report
     from lexport.cli.snapshot import summarize
-    from lexport.dataset.report import report
     from lexport.dataset.sql import sql
     from lexport.progress import report_live, report_plainly
     from lexport.run import snapshot
@@ -70,7 +70,7 @@ async def _demonstrate(dest: Path) -> None:
         answer = await sql(dest, query)
         print_rows(answer.schema.names, arrow_rows(answer.to_batches()), output="table")
     page = dest.with_name(f"{dest.name}.html")
-    text = await report(dest)
+    text = await write_report(dest)
     with open_output(str(page)) as stream:
         stream.write(text.encode())
     click.echo(f"\nWhat does all of it look like?\n$ lexport report {dest} -o {page}\nOpen {page} in a browser.")

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
 import click
 
+from lexport.cli.check import read_check_settings
 from lexport.cli.options import option
 from lexport.cli.output import open_output
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lexport.waivers import Waiver
 
 
 @click.command("report", short_help="Write a report about the fleet as one HTML file.")
@@ -21,13 +30,30 @@ from lexport.cli.output import open_output
 def command(dest: str, output_file: str) -> None:
     """Write a report about the dataset in DEST: one HTML file that needs no network.
 
-    The fleet at a glance, runtimes by age, trends, changes, findings, storage; each chart with its table and its SQL.
+    The fleet at a glance, runtimes by age, findings, changes, trends, storage; each chart with its table and its SQL.
+    Checks run as in lexport check, with the thresholds and waivers of lexport.toml.
     """
     from lexport.cli.running import run_async
-    from lexport.dataset.report import report
 
-    text = run_async(lambda: report(dest)).encode()
+    thresholds, waivers = read_check_settings(())
+    text = run_async(lambda: write_report(dest, thresholds, waivers)).encode()
     with open_output(None if output_file == "-" else output_file) as stream:
         stream.write(text)
     if output_file != "-":
         click.echo(f"wrote {output_file} ({len(text) // 1024:,} KB); open it in a browser", err=True)
+
+
+async def write_report(
+    dest: str | os.PathLike[str],
+    thresholds: Mapping[str, Mapping[str, object]] | None = None,
+    waivers: Sequence[Waiver] = (),
+) -> str:
+    """Check what can be checked, and write the report: what was never read whole has no findings."""
+    from lexport.dataset.check import check
+    from lexport.dataset.open import open_dataset
+    from lexport.dataset.report import report
+
+    is_checkable = bool(open_dataset(dest).latest())
+    return await report(
+        dest, checked=await check(dest, thresholds=thresholds, waivers=waivers) if is_checkable else None
+    )

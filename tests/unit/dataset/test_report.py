@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from datetime import UTC, date, datetime
+from functools import partial
 
 import anyio
 import pytest
@@ -69,8 +70,9 @@ def test_cells_keep_the_value_beside_what_is_shown():
 
 
 def test_long_labels_keep_both_ends():
-    """A label that is too long loses its middle."""
+    """A name that is too long loses its middle, a sentence its end."""
     assert shorten("prefix-of-a-function-eu-1", 11) == "prefi…-eu-1"
+    assert shorten("Runs on a deprecated runtime", 11) == "Runs on a…"
 
 
 def places(svg, path, *names):
@@ -132,11 +134,12 @@ def test_a_question_without_a_head_is_refused(tmp_path):
 
 @pytest.fixture
 def write(tmp_path, write_dataset):
-    """Return a function: snapshots -> the text of their report, without style and script."""
+    """Return a function: snapshots, what to check -> the text of their report, without style and script."""
 
-    def run(snapshots):
+    def run(snapshots, **checks):
         write_dataset(tmp_path / "fleet", snapshots)
-        text = anyio.run(lexport.report, tmp_path / "fleet")
+        checked = anyio.run(partial(lexport.check, tmp_path / "fleet", **checks)) if checks else None
+        text = anyio.run(partial(lexport.report, tmp_path / "fleet", checked=checked))
         return re.sub(r"<(style|script)>.*?</\1>", "", text, flags=re.DOTALL)
 
     return run
@@ -256,3 +259,43 @@ def test_packages_are_counted_once_they_are_there(write):
     )
 
     assert ">1 distinct package, 2.0 KB.<" in text
+
+
+def test_findings_are_counted_by_check_and_by_function(write):
+    """Findings are counted by severity, the worst function stands first, and what is waived is not counted."""
+    old = {"version": "$LATEST", "runtime": "python3.8", "package_type": "Zip"}
+    functions = [{"function_name": name, **old} for name in ("a", "b")]
+    failed = {
+        "function_name": "c",
+        "version": "$LATEST",
+        "state": "Failed",
+        "runtime": "python3.8",
+        "package_type": "Zip",
+    }
+    waiver = lexport.Waiver(check="deprecated_runtime", function_name="a", reason="known", expires=date(2999, 1, 1))
+    text = write(
+        [{"at": NIGHTS[0], "functions": [*functions, failed]}],
+        only=("deprecated_runtime", "function_failed", "untagged"),
+        waivers=(waiver,),
+    )
+
+    assert ">3 high, 3 low. 1 waived finding not counted.<" in text
+    assert "<dt>Findings</dt><dd>3</dd>" in text
+    assert re.findall(r"<title>(\w): (\d) findings? \(", text) == [("c", "3"), ("b", "2"), ("a", "1")]
+    assert "-- deprecated_runtime" in text
+    assert "2999-01-01" in text
+
+
+def test_no_finding_is_said(write):
+    """Where no check finds anything, and where none is severe, the report says so."""
+    nothing = write([{"at": NIGHTS[0]}], only=("deprecated_runtime",))
+    low = write([{"at": NIGHTS[0], "functions": [{"function_name": "f", "version": "$LATEST"}]}], only=("untagged",))
+
+    assert "No check found anything." in nothing
+    assert "No function breaks a rule." in nothing
+    assert "1 low; no findings at or above high." in low
+
+
+def test_without_checks_there_are_no_findings(write):
+    """A report that was given no findings has no section of them."""
+    assert 'id="findings"' not in write([{"at": NIGHTS[0]}])

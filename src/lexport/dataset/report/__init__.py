@@ -18,23 +18,24 @@ import duckdb
 
 from lexport import __version__
 from lexport.dataset.open import Dataset, format_span
-from lexport.dataset.report import changed, figures
+from lexport.dataset.report import changed, figures, found
 from lexport.dataset.report.charts import sparkline
 from lexport.dataset.report.figures import Figure
 from lexport.dataset.report.format import count, plural, size
 from lexport.dataset.report.page import Page, Section, Tile, write_page
 from lexport.dataset.report.questions import Answer, ask, questions
 from lexport.dataset.sql import open_session
+from lexport.findings import CheckResult
 
 
-async def report(dest: str | os.PathLike[str]) -> str:
-    """Write a report about a dataset as the text of one HTML file.
+async def report(dest: str | os.PathLike[str], *, checked: CheckResult | None = None) -> str:
+    """Write a report about a dataset as the text of one HTML file; ``checked`` is what ``check`` found in it.
 
     Cancelled: DuckDB is interrupted; its thread ends by itself.
     """
     running: list[duckdb.DuckDBPyConnection] = []
     try:
-        return await anyio.to_thread.run_sync(_write, dest, running, abandon_on_cancel=True)
+        return await anyio.to_thread.run_sync(_write, dest, checked, running, abandon_on_cancel=True)
     except anyio.get_cancelled_exc_class():
         for connection in running:
             with suppress(duckdb.Error):  # it has ended meanwhile
@@ -42,13 +43,13 @@ async def report(dest: str | os.PathLike[str]) -> str:
         raise
 
 
-def _write(dest: str | os.PathLike[str], running: list[duckdb.DuckDBPyConnection]) -> str:
+def _write(dest: str | os.PathLike[str], checked: CheckResult | None, running: list[duckdb.DuckDBPyConnection]) -> str:
     with open_session(dest, running=running) as session:
         answers = {name: ask(session, question) for name, question in questions().items()}
-        return write_page(_page(session.dataset, answers, now=datetime.now(UTC)))
+        return write_page(_page(session.dataset, answers, checked, now=datetime.now(UTC)))
 
 
-def _page(dataset: Dataset, answers: dict[str, Answer], *, now: datetime) -> Page:
+def _page(dataset: Dataset, answers: dict[str, Answer], checked: CheckResult | None, *, now: datetime) -> Page:
     newest = dataset.newest
     notices = dataset.notices(now=now)
     broken = [row for row in answers["parts"].rows if row["status"] not in {"complete", "unavailable"}]
@@ -60,8 +61,8 @@ def _page(dataset: Dataset, answers: dict[str, Answer], *, now: datetime) -> Pag
         ),
         notices=notices,
         is_loud=bool(broken) or newest.status != "complete",
-        tiles=_tiles(answers, now=now),
-        sections=_sections(dataset, answers),
+        tiles=_tiles(answers, checked, now=now),
+        sections=_sections(dataset, answers, checked),
         footer=(
             "Not read: aliases of Lambda@Edge replicas, Lambda Web Functions, $LATEST.PUBLISHED.",
             "Each SQL above answers the same from the command line: lexport sql DEST '…'.",
@@ -70,7 +71,7 @@ def _page(dataset: Dataset, answers: dict[str, Answer], *, now: datetime) -> Pag
     )
 
 
-def _sections(dataset: Dataset, answers: dict[str, Answer]) -> tuple[Section, ...]:
+def _sections(dataset: Dataset, answers: dict[str, Answer], checked: CheckResult | None) -> tuple[Section, ...]:
     today = dataset.newest.snapshot_at.date()
 
     def figure(name: str, draw: Callable[[Answer], Figure] = figures.listing, empty: str | None = None) -> Figure:
@@ -79,12 +80,14 @@ def _sections(dataset: Dataset, answers: dict[str, Answer]) -> tuple[Section, ..
 
     unchanged = changed.why_unchanged(dataset)
 
+    judged = () if checked is None else (Section(name="findings", title="Findings", figures=found.findings(checked)),)
     return (
         Section(
             name="runtimes",
             title="Runtimes",
             figures=(figure("runtimes", partial(figures.runtimes, today=today)), figure("deprecated")),
         ),
+        *judged,
         Section(
             name="changes",
             title="Last night",
@@ -111,13 +114,14 @@ def _sections(dataset: Dataset, answers: dict[str, Answer]) -> tuple[Section, ..
     )
 
 
-def _tiles(answers: dict[str, Answer], *, now: datetime) -> tuple[Tile, ...]:
+def _tiles(answers: dict[str, Answer], checked: CheckResult | None, *, now: datetime) -> tuple[Tile, ...]:
     fleet = answers["glance"].rows[0]
     nights = answers["trends"].rows[::-1]
 
     def shape(name: str) -> ET.Element | None:
         return sparkline([row[name] for row in nights])
 
+    severe = None if checked is None else len(checked.at_least("high"))
     gaps = answers["parts"].total_of("gaps")
     ages = [now - fleet[name] for name in ("newest_at", "oldest_at") if fleet[name]]
     return (
@@ -138,6 +142,11 @@ def _tiles(answers: dict[str, Answer], *, now: datetime) -> tuple[Tile, ...]:
             value=count(gaps),
             note="something is missing" if gaps else plural(fleet["errors"], "other error"),
             is_alarm=bool(gaps),
+        ),
+        *(
+            ()
+            if severe is None
+            else (Tile(name="Findings", value=count(severe), note="high or critical", is_alarm=bool(severe)),)
         ),
         Tile(
             name="Age",

@@ -15,7 +15,7 @@ from lexport.dataset.report.markup import element, shorten
 
 Format = Callable[[float], str]
 
-LABEL_CHARACTERS = 30  # beside a number, on 320 pixels
+_ROW_CHARACTERS = 40  # label and number side by side, on a phone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ def bars(rows: Sequence[Bar], *, name: str, about: str, tones: Sequence[str] = (
                 "g",
                 element("title", f"{row.label}: {row.text}{f' ({row.note})' if row.note else ''}"),
                 element("rect", class_="hit", x=0, y=y, width="100%", height=step - 4),
-                element("text", shorten(row.label, LABEL_CHARACTERS), class_="label", x=0, y=y + 13),
+                element("text", shorten(row.label, _ROW_CHARACTERS - len(row.text)), class_="label", x=0, y=y + 13),
                 element("text", row.text, class_="value", x="100%", y=y + 13),
                 element(
                     "rect", class_="track", x=0, y=y + top, width=_part(100 * (row.limit or most) / most), height=10
@@ -169,7 +169,7 @@ def calendar(rows: Sequence[Life], *, today: date, name: str, about: str) -> ET.
                 "g",
                 element("title", row.note),
                 element("rect", class_="hit", x=0, y=y, width="100%", height=step - 4),
-                element("text", shorten(row.label, LABEL_CHARACTERS + 6), class_="label", x=0, y=y + 13),
+                element("text", shorten(row.label, _ROW_CHARACTERS), class_="label", x=0, y=y + 13),
                 element("text", row.text, class_="value", x="100%", y=y + 13),
                 *parts,
             )

@@ -59,8 +59,10 @@ def visible(text: str) -> str:
 
 
 def shorten(text: str, most: int) -> str:
-    """Cut the middle out of a long text: names tell apart at both ends."""
+    """Cut a long text: a sentence at its end, a name in its middle, because names tell apart at both ends."""
     if len(text) <= most:
         return text
+    if " " in text:
+        return text[: most - 1].rstrip() + "…"
     tail = (most - 1) // 2
     return f"{text[: most - 1 - tail]}…{text[-tail:]}"
