@@ -48,7 +48,7 @@ VALUE_RULES = (
     _rule("digitalocean_token", "do", r"\bdo[opr]_v1_[0-9a-f]{64}\b", "DigitalOcean docs, tokens"),
     _rule("shopify_token", "shp", r"\bshp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}\b", "Shopify docs, access tokens"),
     _rule("vault_token", "hvs. hvb.", r"\bhv[sb]\.[\w-]{24,}", "HashiCorp Vault docs, tokens"),
-    _rule("jwt", "eyJ", r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}", "RFC 7519, RFC 7515"),
+    _rule("jwt", "eyJ", r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}", "RFC 7519, RFC 7515"),
     _rule(
         "azure_key",
         "AccountKey= SharedAccessKey= SharedAccessSignature=",
@@ -92,7 +92,7 @@ _REFERENCE = re.compile(
     r"arn:|\{\{|\$\{|<|(?:ssm|secretsmanager|aws-sm|sm|vault|op|s3|gs|file|https?|kms|ref|env):|alias/|[./~]"
     r"|AQICAH|AQEDAH"  # what KMS encrypted: the ciphertext, not the secret
 )
-_PATH = re.compile(r"[A-Za-z0-9_.@-]+(?:/[A-Za-z0-9_.@-]+)+")
+_PATH = re.compile(r"[A-Za-z0-9_.@-]++(?:/[A-Za-z0-9_.@-]++)++")
 _NO_SECRET = re.compile(r"\d{0,5}|(?i:true|false|yes|no|on|off|none|null|nil|enabled|disabled|n/a)|(.)\1*", re.DOTALL)
 _RANDOM = re.compile(r"[A-Za-z0-9+/=_.~-]{20,}")
 _HEX = re.compile(r"[0-9a-f]{32,}|[0-9A-F]{32,}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lexport.dataset.open import shipped_views
-from lexport.dataset.sql import open_result
+from lexport.dataset.sql import open_session
 
 
 def _load(name):
@@ -648,21 +648,21 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module")
-def dest(tmp_path_factory, write_dataset):
+def session(tmp_path_factory, write_dataset):
     dest = tmp_path_factory.mktemp("views") / "fleet"
     write_dataset(dest, [fleet.FLEET])
-    return dest
+    with open_session(dest) as opened:
+        yield opened
 
 
-def ask(dest, query):
-    with open_result(dest, query) as result:
-        return [tuple(row.values()) for row in result.reader.read_all().to_pylist()]
+def ask(session, query):
+    return [tuple(row.values()) for row in session.read(query).read_all().to_pylist()]
 
 
 @pytest.mark.parametrize("view", EXPECTED)
-def test_rows(dest, view):
+def test_rows(session, view):
     """A view shows these rows, in this order, and no other."""
-    assert ask(dest, f"SELECT * FROM {view}") == EXPECTED[view]
+    assert ask(session, f"SELECT * FROM {view}") == EXPECTED[view]
 
 
 def test_every_view_is_tried():
@@ -672,10 +672,10 @@ def test_every_view_is_tried():
     assert names == {*EXPECTED, "lambda_runtimes"}
 
 
-def test_runtimes_are_those_of_the_csv(dest):
+def test_runtimes_are_those_of_the_csv(session):
     """The view of runtimes is what data/runtimes.csv makes, line by line."""
     rows = runtimes.read()
-    shown = ask(dest, "SELECT * FROM lambda_runtimes")
+    shown = ask(session, "SELECT * FROM lambda_runtimes")
 
     assert runtimes.VIEW.read_text(encoding="utf-8") == runtimes.render(rows)
     assert len({row["runtime"] for row in rows}) == len(rows) == len(shown)
