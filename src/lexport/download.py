@@ -211,6 +211,8 @@ class _Run:
         )
         if any(survey.files for survey in surveys.wanted):
             await self._fetch(surveys)
+        if self.settings.inspect:
+            await self._inspect()
 
     async def _fetch(self, surveys: Surveys) -> None:
         options = self.options
@@ -240,6 +242,26 @@ class _Run:
                     Pacer(options.rates_per_s, options.quota_share),
                     progress=self.progress,
                     session_name=f"lexport-{self.snapshot_id}",
+                )
+                await batches_out.send(self.rows.take())
+
+    async def _inspect(self) -> None:
+        """Look into what is stored and nobody has looked into."""
+        from lexport.inspection import inspect_stored  # it brings DuckDB, which no other run over packages needs
+
+        self.progress.stage = "looking into packages"
+        batches_out, batches = create_memory_object_stream[Batch](1)
+        async with create_task_group() as staging:
+            staging.start_soon(self.stage.drain, batches)
+            async with batches_out:
+                await inspect_stored(
+                    self.stage.runs,
+                    self.places,
+                    folder=self.folder,
+                    rows=self.rows,
+                    batches_out=batches_out,
+                    now=_now,
+                    count=lambda what, how, example: self.progress.packages.count(what, how, example=example),
                 )
                 await batches_out.send(self.rows.take())
 
@@ -283,7 +305,9 @@ class _Run:
 
 def tables_of(settings: PackageSettings) -> tuple[Table, ...]:
     """Return the tables of packages that a run with these settings fills."""
-    return (columns.PACKAGES, columns.LAYER_VERSIONS) if settings.layers else (columns.PACKAGES,)
+    layers = (columns.LAYER_VERSIONS,) if settings.layers else ()
+    contents = (columns.PACKAGE_FILES, columns.PACKAGE_DEPENDENCIES) if settings.inspect else ()
+    return (columns.PACKAGES, *layers, *contents)
 
 
 def _named(regions: tuple[str, ...]) -> tuple[str, ...]:

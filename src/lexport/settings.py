@@ -181,6 +181,8 @@ class SnapshotSettings:
         """Raise SettingsError where nobody says which accounts are read; for packages the dataset says it."""
         is_known = self.account_role is None or self.accounts or self.accounts_from is not None or self.organization
         _check(bool(is_known), "--account-role", "needs the accounts: --accounts or --organization")
+        is_inspecting = self.packages is not None and self.packages.inspect
+        _check(not is_inspecting, "--inspect", "looks into the store of a dataset: it is for lexport packages")
 
     @property
     def rates_per_s(self) -> dict[QuotaClass, float]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -299,6 +300,8 @@ def layer_row(
 ) -> tuple[Any, ...]:
     """Make a staged row of ``layer_versions``; what ``facts`` do not name is NULL."""
     row = facts | {"layer_arn": layer_arn, "status": status, "reason": reason}
+    with suppress(PackageError):
+        row["sha256_hex"] = sha256_hex_of(row.get("code_sha256") or "")
     return (*(row.get(name) for name in staged_names(columns.LAYER_VERSIONS)[:-1]), answer)
 
 

@@ -459,6 +459,26 @@ async def test_layers(simulator, aws, settings, look, fleet, tmp_path):
     }
 
 
+async def test_inspect(simulator, run_lexport, flags, look, fleet, tmp_path):
+    """--inspect has rows for everything stored, layers too, and looks into nothing twice."""
+    dest = tmp_path / "fleet"
+    choice = ("--layers", "--inspect", "--allow-partial")
+    async with simulator(fleet=fleet) as aws:
+        await run_lexport("snapshot", dest, *flags(aws.url))
+        first = await run_lexport("packages", dest, *flags(aws.url, *choice))
+        rows = look.read_rows(dest)
+        second = await run_lexport("packages", dest, *flags(aws.url, *choice))
+
+    contents = {path.stem for path in dest.glob("packages/sha256/*/*.zip")}
+    assert {row["sha256_hex"] for row in rows["package_files"]} == contents
+    assert {row["sha256_hex"] for row in rows["layer_versions"]} <= contents
+    assert f"packages: {len(contents):,} looked into" in first.err
+    assert "looked into" not in second.err
+    assert look.read_rows(dest)["package_files"] == []
+    asked = await lexport.sql(dest, "SELECT count(DISTINCT sha256_hex) AS n FROM package_files")
+    assert asked.to_pylist() == [{"n": len(contents)}]
+
+
 # --- wrong use --------------------------------------------------------------------------------------------------------
 
 
@@ -493,6 +513,8 @@ async def test_no_snapshot(run_lexport, tmp_path):
 
 
 async def test_settings_of_a_snapshot(aws, settings, tmp_path):
-    """What only reading a fleet can mean is refused by name."""
+    """What only a snapshot, or only a run over packages, can do is refused by name."""
     with pytest.raises(SettingsError, match="--function is for a snapshot"):
         await lexport.packages(tmp_path, settings("http://127.0.0.1:1", functions=("f",)))
+    with pytest.raises(SettingsError, match="--inspect looks into the store of a dataset"):
+        await lexport.snapshot(tmp_path, choosing(settings, "http://127.0.0.1:1", inspect=True))

@@ -54,13 +54,13 @@ def package_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return reduce(lambda declared, declare: declare(declared), reversed(_OPTIONS), command)
 
 
-def package_settings(options: dict[str, Any], *, is_wanted: bool) -> PackageSettings | None:
+def package_settings(options: dict[str, Any], *, is_wanted: bool, is_inspected: bool = False) -> PackageSettings | None:
     """Take these options out of a command's; None where no packages are wanted. Raises SettingsError for wrong ones."""
     from lexport.errors import SettingsError
     from lexport.settings import PackageSettings
 
     chosen = {target: options.pop(name) for name, target in _NAMES.items()}
-    settings = PackageSettings(**chosen)
+    settings = PackageSettings(**chosen, inspect=is_inspected)
     if is_wanted:
         return settings
     if settings != PackageSettings():

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.argument("dest", type=click.Path(path_type=Path))
 @access_options
 @package_options
+@option("--inspect", is_flag=True, help="Look into what is stored: files and dependencies, as tables.")
 @option("--allow-partial", is_flag=True, help="Publish although something could not be fetched (exit 3).")
 @option("--group-readable", is_flag=True, help="Let the group read what is written: 0640 and 0750.")
 def command(dest: Path, **options: Any) -> int:
@@ -36,7 +37,7 @@ def command(dest: Path, **options: Any) -> int:
     from lexport.download import packages
     from lexport.progress import report_live, report_plainly
 
-    chosen = package_settings(options, is_wanted=True)
+    chosen = package_settings(options, is_wanted=True, is_inspected=options.pop("inspect"))
     settings = fleet_settings(options | {"packages": chosen})
     report = report_live if sys.stderr.isatty() else report_plainly
     allow_many_files()
