@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-import anyio.to_thread
 import duckdb
 
 from lexport.checks import SEVERITIES, Check, Severity, Value, choose, fill_thresholds, load_checks
@@ -25,7 +23,7 @@ from lexport.dataset.open import (
     shipped_views,
     sql_dir,
 )
-from lexport.dataset.sql import Session, open_session
+from lexport.dataset.sql import Session, open_session, run_interruptibly
 from lexport.errors import QueryError, RunError, SettingsError, ViewError
 from lexport.findings import IDENTITY, CheckResult, Finding, Unjudged
 from lexport.manifest import Manifest
@@ -49,32 +47,23 @@ async def check(
     ``own`` are folders with checks of the user's, ``only`` and ``skip`` names of checks. ``thresholds`` are values by
     check and name. Waivers hold until the end of their day; ``today`` is the day of the call in UTC where not given.
     Raises SettingsError, QueryError or ViewError for a check that is wrong, RunError where nothing was ever read whole.
-    Cancelled: DuckDB is interrupted; its thread ends by itself.
+    Cancelled: DuckDB is interrupted.
     """
     known = load_checks(sql_dir() / "checks", [Path(folder) for folder in own])
     values = fill_thresholds(known, thresholds or {})
     chosen = choose(known, only=only, skip=skip, min_severity=min_severity)
-    running: list[duckdb.DuckDBPyConnection] = []
-    work = partial(
-        _run, dest, chosen, values, waivers=waivers, today=today or datetime.now(UTC).date(), running=running
-    )
-    try:
-        return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
-    except anyio.get_cancelled_exc_class():
-        for connection in running:
-            with suppress(duckdb.Error):  # it has ended meanwhile
-                connection.interrupt()
-        raise
+    work = partial(_run, dest, chosen, values, waivers=waivers, today=today or datetime.now(UTC).date())
+    return await run_interruptibly(work)
 
 
 def _run(
     dest: str | os.PathLike[str],
     checks: tuple[Check, ...],
     thresholds: Mapping[str, Mapping[str, Value]],
+    running: list[duckdb.DuckDBPyConnection],
     *,
     waivers: Sequence[Waiver],
     today: date,
-    running: list[duckdb.DuckDBPyConnection],
 ) -> CheckResult:
     with open_session(dest, running=running) as session:
         if not session.dataset.latest():

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import anyio.to_thread
 import duckdb
@@ -36,6 +38,9 @@ from lexport.dataset.open import (
 from lexport.errors import LexportError, QueryError, RunError, ViewError
 from lexport.manifest import Manifest, run_path
 
+T = TypeVar("T")
+
+_INTERRUPT_EVERY_S = 0.02
 _BATCH_ROWS = 10_000  # some 20 MB of the widest table
 
 
@@ -92,15 +97,34 @@ async def sql(dest: str | os.PathLike[str], query: str, *, as_of: str | None = N
     Plain table names are the latest of each account-region, ``snapshot.<table>`` the newest commit, ``history.<table>``
     all commits. ``as_of``, an id, a date or an instant, shows the dataset as it was then: what was read later is not
     there. Raises QueryError where the query is no SELECT or DuckDB refuses it.
-    Cancelled: DuckDB is interrupted; its thread ends by itself.
+    Cancelled: DuckDB is interrupted.
+    """
+    return await run_interruptibly(partial(_read_all, dest, query, as_of))
+
+
+async def run_interruptibly(work: Callable[[list[duckdb.DuckDBPyConnection]], T]) -> T:
+    """Run blocking work in a thread; it adds the connections that it asks to the list it is given.
+
+    Cancelled: whatever they are asked is interrupted, one question after the other, until the work has ended.
     """
     running: list[duckdb.DuckDBPyConnection] = []
+    ended = threading.Event()
+
+    def run() -> T:
+        try:
+            return work(running)
+        finally:
+            ended.set()
+
     try:
-        return await anyio.to_thread.run_sync(_read_all, dest, query, as_of, running, abandon_on_cancel=True)
+        return await anyio.to_thread.run_sync(run, abandon_on_cancel=True)
     except anyio.get_cancelled_exc_class():
-        for connection in running:
-            with suppress(duckdb.Error):  # it has ended meanwhile
-                connection.interrupt()
+        with anyio.CancelScope(shield=True):
+            while running and not ended.is_set():  # an interrupt between two questions is lost
+                for connection in running:
+                    with suppress(duckdb.Error):  # it is closed meanwhile
+                        connection.interrupt()
+                await anyio.sleep(_INTERRUPT_EVERY_S)
         raise
 
 
