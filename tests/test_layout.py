@@ -197,6 +197,7 @@ def test_public_names_are_exact():
     expected = [
         "CheckResult",
         "Damage",
+        "FeedResult",
         "Finding",
         "FleetDiff",
         "FleetPlan",
@@ -213,6 +214,7 @@ def test_public_names_are_exact():
         "Waiver",
         "check",
         "diff",
+        "feed",
         "packages",
         "plan",
         "report",

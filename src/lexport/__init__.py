@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from lexport.dataset.check import check
     from lexport.dataset.diff import FleetDiff, diff
+    from lexport.dataset.feed import FeedResult, feed
     from lexport.dataset.report import report
     from lexport.dataset.sbom import SbomResult, sbom
     from lexport.dataset.sql import sql
@@ -29,6 +30,7 @@ _HOMES = {
     "CheckResult": "lexport.findings",
     "Damage": "lexport.dataset.verify.rows",
     "Finding": "lexport.findings",
+    "FeedResult": "lexport.dataset.feed",
     "FleetDiff": "lexport.dataset.diff",
     "FleetPlan": "lexport.planning",
     "ItemError": "lexport.errors",
@@ -44,6 +46,7 @@ _HOMES = {
     "Waiver": "lexport.waivers",
     "check": "lexport.dataset.check",
     "diff": "lexport.dataset.diff",
+    "feed": "lexport.dataset.feed",
     "packages": "lexport.download",
     "plan": "lexport.planning",
     "report": "lexport.dataset.report",
@@ -58,6 +61,7 @@ _HOMES = {
 __all__ = [
     "CheckResult",
     "Damage",
+    "FeedResult",
     "Finding",
     "FleetDiff",
     "FleetPlan",
@@ -74,6 +78,7 @@ __all__ = [
     "Waiver",
     "check",
     "diff",
+    "feed",
     "packages",
     "plan",
     "report",

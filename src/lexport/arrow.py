@@ -86,6 +86,11 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.fill_null(column, "")
 
 
+def differs(ours: pa.ChunkedArray, theirs: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Tell row by row whether two columns differ; NULL is a value here."""
+    return pc.or_(pc.fill_null(pc.not_equal(ours, theirs), False), pc.xor(pc.is_null(ours), pc.is_null(theirs)))
+
+
 @contextmanager
 def open_run(path: Path, schema: pa.Schema, file_mode: int) -> Iterator[pa.ipc.RecordBatchFileWriter]:
     """Open a run for writing: Arrow IPC, lz4, to be read back in blocks of ``BLOCK_ROWS``."""

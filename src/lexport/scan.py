@@ -73,6 +73,13 @@ class Scan:
         taken, self._rows = self._rows.slice(0, count), self._rows.slice(count)
         return taken.combine_chunks()
 
+    def next_rows(self) -> pa.Table:
+        """Hand over the next rows as they come, some thousands; none at the end."""
+        while self._has_more and not len(self._rows):
+            self._read_batch()
+        taken, self._rows = self._rows, self._rows.slice(0, 0)
+        return taken
+
     def _place(self, index: int) -> Place:
         row = index % len(self._rows)
         return tuple(self._rows.column(name)[row].as_py() for name in self._places)

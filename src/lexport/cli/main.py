@@ -22,6 +22,7 @@ COMMANDS = (
     "plan",
     "sql",
     "diff",
+    "feed",
     "views",
     "report",
     "status",

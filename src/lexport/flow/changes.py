@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lexport import columns
-from lexport.arrow import BELOW_ALL, staged_schema
+from lexport.arrow import BELOW_ALL, differs, staged_schema
 from lexport.columns import Table
 from lexport.manifest import Manifest
 from lexport.model import LATEST, Scope
@@ -260,10 +260,7 @@ def _compare(table: Table, new: pa.Table, old: pa.Table, names: Collection[str])
     for name in names:
         ours, theirs = new.column(name), old.column(name)
         if not ours.equals(theirs):
-            other = pc.or_(
-                pc.fill_null(pc.not_equal(ours, theirs), False), pc.xor(pc.is_null(ours), pc.is_null(theirs))
-            )
-            where = pc.indices_nonzero(other)
+            where = pc.indices_nonzero(differs(ours, theirs))
             yield _Found(
                 table=table,
                 kind="changed",

@@ -1,0 +1,88 @@
+"""``lexport feed``: what a warehouse has to load to be where the latest reading is."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from lexport.cli.options import option
+from lexport.cli.output import arrow_rows, json_text, open_output
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lexport.dataset.feed import Feed, FeedScope
+
+
+@click.command("feed", short_help="Give a warehouse what is new since the last snapshot it loaded.")
+@click.argument("dest")
+@option("--since", metavar="ID", help="The last snapshot that was loaded, as the last feed named it; none: everything.")
+@option("--output", type=click.Choice(("jsonl", "parquet")), default="jsonl", show_default=True, help="Format.")
+@option("-o", "--output-file", metavar="PATH", help="Write there: a file, for parquet a folder that is not there yet.")
+def command(dest: str, since: str | None, output: str, output_file: str | None) -> None:
+    """Give rows to upsert, keys to delete and changes to append: from where --since ended to the latest in DEST.
+
+    JSON lines: first `feed`, then a `scope` for each account-region, then `delete`, `upsert` and `change`, last `end`
+    with next_since; a feed without it is cut off. A scope of mode `whole` replaces all there is of it. See
+    docs/history.md.
+    """
+    if output == "parquet" and output_file is None:
+        raise click.UsageError("--output parquet needs -o FOLDER")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # drafts are removed on the way out
+    if output == "parquet":
+        from lexport.cli.running import run_async
+        from lexport.dataset.feed import feed
+
+        result = run_async(lambda: feed(dest, str(output_file), since=since))
+        _report(result.scopes, result.next_since, result.upserts, result.deletes, result.changes)
+        return
+    from lexport.dataset.feed import open_feed
+
+    found = open_feed(dest, since)
+    with open_output(output_file) as stream:
+        counts = write_lines(found, stream)
+    _report(found.scopes, found.next_since, counts["upsert"], counts["delete"], counts["change"])
+
+
+def write_lines(found: Feed, stream: BinaryIO) -> Counter[str]:
+    """Write a feed as JSON lines; return the rows by what is to be done with them."""
+    from lexport.dataset.feed import FORMAT
+
+    def line(**record: object) -> None:
+        stream.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+
+    counts: Counter[str] = Counter()
+    line(type="feed", format=FORMAT, since=found.since, next_since=found.next_since)
+    for scope in found.scopes:
+        line(type="scope", **asdict(scope))
+    for part in found.parts:
+        names = [f"{json.dumps(name)}: " for name in part.rows.column_names]
+        what = "key" if part.action == "delete" else "row"
+        head = f'{{"type": "{part.action}", "table": "{part.table.name}", "{what}": {{'
+        for row in arrow_rows(part.rows.to_batches()):
+            cells = ", ".join(name + json_text(value) for name, value in zip(names, row, strict=True))
+            stream.write(f"{head}{cells}}}}}\n".encode())
+        counts[part.action] += len(part.rows)
+    line(
+        type="end",
+        next_since=found.next_since,
+        upserts=counts["upsert"],
+        deletes=counts["delete"],
+        changes=counts["change"],
+    )
+    return counts
+
+
+def _report(scopes: Iterable[FeedScope], next_since: str, upserts: int, deletes: int, changes: int) -> None:
+    for scope in scopes:
+        if scope.reason is not None:
+            click.echo(f"lexport: {scope.account_id} {scope.region} is not up to date: {scope.reason}", err=True)
+    click.echo(
+        f"{upserts:,} rows to upsert, {deletes:,} to delete, {changes:,} changes; next: --since {next_since}", err=True
+    )
