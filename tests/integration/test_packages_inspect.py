@@ -1,0 +1,53 @@
+"""``lexport packages --inspect`` and what comes of it: tables, a bill of materials, a dataset that verifies."""
+
+import json
+import zipfile
+
+import pyarrow.parquet as pq
+import pytest
+
+from lexport.manifest import Manifest
+
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio]
+
+
+def rows_of(dest, table):
+    """The rows of a table in the newest commit."""
+    commit = Manifest.from_json(max(dest.glob("_runs/*.json")).read_bytes())
+    (path,) = (entry.path for entry in commit.files if entry.table == table)
+    return pq.ParquetFile(dest / path).read().to_pylist()
+
+
+async def test_what_is_in_the_fleet(simulator, run_lexport, flags, tmp_path):
+    """Every stored package and layer is looked into once, its rows are its directory; the next run adds nothing."""
+    dest = tmp_path / "fleet"
+    async with simulator(functions=30, versions=3) as aws:
+        assert (await run_lexport("snapshot", dest, *flags(aws.url))).code == 0
+        look = ("packages", dest, *flags(aws.url), "--layers", "--inspect", "--allow-partial")
+        first = await run_lexport(*look)
+        files = rows_of(dest, "package_files")
+        second = await run_lexport(*look)
+    stored = {path.stem: path for path in dest.glob("packages/sha256/*/*.zip")}
+    expected = [
+        (name, info.filename, info.file_size, info.compress_size, info.CRC)
+        for name, path in stored.items()
+        for info in zipfile.ZipFile(path).infolist()
+    ]
+
+    assert {first.code, second.code} <= {0, 3}
+    assert f"packages: {len(stored):,} looked into" in first.err.splitlines()
+    assert "looked into" not in second.err
+    assert sorted(expected) == [
+        (row["sha256_hex"], row["path"], row["size_bytes"], row["compressed_bytes"], row["crc32"]) for row in files
+    ]
+    assert rows_of(dest, "package_files") == []
+    layers = rows_of(dest, "layer_versions")
+    assert {row["sha256_hex"] for row in layers if row["status"] == "present"} <= stored.keys()
+    counted = await run_lexport("sql", dest, "SELECT count(*) AS n FROM package_files", "--output", "csv")
+    assert counted.out.split() == ["n", str(len(expected))]
+
+    bill = await run_lexport("sbom", dest, "-o", "-")
+    components = json.loads(bill.out)["components"]
+    assert bill.code == 0
+    assert stored.keys() <= {item["hashes"][0]["content"] for item in components if item["type"] == "file"}
+    assert (await run_lexport("verify", dest, "--data")).code == 0
