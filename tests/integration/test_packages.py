@@ -459,6 +459,31 @@ async def test_layers(simulator, aws, settings, look, fleet, tmp_path):
     }
 
 
+@pytest.mark.parametrize("member", [HUB, MEMBERS[1]])
+async def test_reference_packages(simulator, aws, settings, look, tmp_path, member):
+    """--reference-packages fetches from the customer's own bucket, with the credentials that read the account."""
+    fleet = Fleet(FleetSpec(functions=60, versions=3, accounts=MEMBERS))
+    scope = Scope(account_id=member, region=look.region)
+    functions = look.expected_rows(fleet, scope)["functions"]
+    rows = [row for row in functions if row["code_resolved_s3_object_bucket"]]
+    name = rows[0]["function_name"]
+    entering = {"account_role": "lexport-reader"}
+    async with simulator(fleet=fleet) as server:
+        await lexport.snapshot(tmp_path, settings(server.url, **entering, accounts=(member,), aliases=False))
+        calls(server)
+        choice = {"reference_packages": True, "names": (name,)}
+        await lexport.packages(tmp_path, choosing(settings, server.url, **choice, **entering))
+        asked = calls(server)
+
+    expected = {row["code_sha256"]: row["code_size"] for row in rows}
+    assert expected
+    assert expected == stored(tmp_path)
+    assert (asked["GetObject"], asked["GetFunction"]) == (len(expected), 0)
+    assert {row["code_sha256"] for row in look.read_rows(tmp_path)["packages"] if row["status"] == "stored"} == set(
+        expected
+    )
+
+
 async def test_inspect(simulator, run_lexport, flags, look, fleet, tmp_path):
     """--inspect has rows for everything stored, layers too, and looks into nothing twice."""
     dest = tmp_path / "fleet"

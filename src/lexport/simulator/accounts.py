@@ -214,7 +214,9 @@ def _allowed(policy: str | None, account_id: str) -> frozenset[str] | None:
         found: set[str] = set()
         for statement in statements:
             resource = statement["Resource"]
-            if statement["Effect"] == "Allow" and (resource == "*" or f":{account_id}:" in resource):
+            if statement["Effect"] == "Allow" and (
+                resource == "*" or f":{account_id}:" in resource or resource.endswith(":s3:::*")
+            ):
                 actions = statement["Action"]
                 found.update([actions] if isinstance(actions, str) else actions)
     except (ValueError, KeyError, TypeError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from lexport.simulator.links import version_id_of
 from lexport.simulator.spec import AliasSpec, ErrorSpec, FunctionSpec, ImageSpec, VersionSpec
 
 _NULLED = (
@@ -237,7 +238,7 @@ def _code(version: VersionSpec, location: str | None) -> dict[str, Any]:
         code["ResolvedS3Object"] = {
             "S3Bucket": function.s3_object.bucket,
             "S3Key": function.s3_object.key,
-            "S3ObjectVersion": function.s3_object.version,
+            "S3ObjectVersion": version_id_of(version.package_key),
         }
     if function.code_source_kms_key_arn is not None:
         code["SourceKMSKeyArn"] = function.code_source_kms_key_arn

@@ -37,7 +37,7 @@ class Links:
     def location(self, scope: Scope, name: str, package_key: str) -> str:
         """Make a link. ``versionId`` pins the bytes: it says which package it is."""
         path = f"{PREFIX}{scope.account_id}/{name}-{uuid_text('link', package_key)}"
-        version_id = base64.urlsafe_b64encode(package_key.encode()).decode().rstrip("=")
+        version_id = version_id_of(package_key)
         date = _date_text(int(time.time()))
         query = (
             f"versionId={version_id}&X-Amz-Algorithm=AWS4-HMAC-SHA256"
@@ -73,6 +73,15 @@ class Links:
             return s3_error(403, "AccessDenied", "Request has expired", request_id, more)
         return _part(self._package(values["versionId"]), headers.get("Range"), request_id)
 
+    def object(self, path_and_query: str, headers: Mapping[str, str], request_id: str) -> Answer | Download:
+        """Answer for an object in a customer's own bucket, whose version says which package it is."""
+        version_id = dict(parse_qsl(path_and_query.partition("?")[2])).get("versionId", "")
+        try:
+            content = self._package(version_id)
+        except ValueError:
+            return s3_error(404, "NoSuchVersion", "The specified version does not exist.", request_id, {})
+        return _part(content, headers.get("Range"), request_id)
+
     def _sign(self, path: str, values: dict[str, str]) -> str:
         # As at S3, a client may escape the query in another way: what is signed are the decoded values.
         canonical = "\n".join((path, *(f"{name}={value}" for name, value in sorted(values.items()))))
@@ -81,6 +90,11 @@ class Links:
     def _package(self, version_id: str) -> Package:
         key = base64.urlsafe_b64decode(version_id + "=" * (-len(version_id) % 4)).decode()
         return package(self._seed, key)
+
+
+def version_id_of(package_key: str) -> str:
+    """Return the version of the object that holds a package."""
+    return base64.urlsafe_b64encode(package_key.encode()).decode().rstrip("=")
 
 
 def function_of_path(path: str) -> str | None:

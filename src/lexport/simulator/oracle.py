@@ -11,6 +11,7 @@ from typing import Any
 
 from lexport.model import LATEST, EnvMode
 from lexport.simulator.canaries import secret_rule
+from lexport.simulator.links import version_id_of
 from lexport.simulator.spec import AliasSpec, FunctionSpec, VersionSpec
 
 Row = dict[str, object]
@@ -145,7 +146,7 @@ def function_row(version: VersionSpec) -> Row:
         "code_resolved_image_uri": f"{image.repository}@sha256:{version.code_sha256}" if image else None,
         "code_resolved_s3_object_bucket": s3_object.bucket if s3_object else None,
         "code_resolved_s3_object_key": s3_object.key if s3_object else None,
-        "code_resolved_s3_object_version": s3_object.version if s3_object else None,
+        "code_resolved_s3_object_version": version_id_of(version.package_key) if s3_object else None,
         "code_source_kms_key_arn": function.code_source_kms_key_arn,
         "code_error_code": code_error.code if code_error else None,
         "code_error_message": code_error.message if code_error else None,

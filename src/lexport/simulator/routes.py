@@ -83,6 +83,17 @@ def link_call(path_and_query: str) -> Call:
     )
 
 
+def is_signed_link(path_and_query: str) -> bool:
+    """Tell whether a path is a link that a caller has signed: to an object in a customer's own bucket."""
+    return "X-Amz-Credential=" in path_and_query.partition("?")[2]
+
+
+def object_call(path_and_query: str) -> Call:
+    """Return the call that such a link is, for faults and the log; its function is told by the key."""
+    name = unquote(path_and_query.partition("?")[0]).rpartition("/")[2].removesuffix(".zip")
+    return Call(service="s3", operation="GetObject", protocol="s3", region="", function_name=name)
+
+
 def _json(body: bytes) -> dict[str, Any]:
     try:
         parsed = orjson.loads(body or b"{}")

@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +28,7 @@ from lexport.simulator.fleet import Fleet
 from lexport.simulator.lambda_api import LambdaApi
 from lexport.simulator.limits import Limits, Neighbour
 from lexport.simulator.links import PREFIX, Links
-from lexport.simulator.routes import link_call, protocol_of, route
+from lexport.simulator.routes import is_signed_link, link_call, object_call, protocol_of, route
 from lexport.simulator.signatures import Claim, Identity, KeyRing, read_claim
 from lexport.simulator.wire import (
     JSON_HEADERS,
@@ -98,7 +98,9 @@ class Simulator:
         """Answer one HTTP request."""
         request_id = secrets.token_hex(16)
         if request.raw_path.startswith(PREFIX):
-            return await self._link(request, request_id)
+            return await self._link(request, link_call(request.raw_path), self._links.answer, request_id)
+        if is_signed_link(request.raw_path):
+            return await self._link(request, object_call(request.raw_path), self._object, request_id)
         body = await request.read() if request.body_exists else b""
         claim = read_claim(request.headers.get("Authorization"))
         protocol = protocol_of(claim.service if claim else None)
@@ -159,13 +161,25 @@ class Simulator:
             document = self._faults.bend(fault, call, document)
         return Answer(body=_json_bytes(document), headers=JSON_HEADERS)
 
-    async def _link(self, request: web.BaseRequest, request_id: str) -> web.StreamResponse:
-        call = link_call(request.raw_path)
+    def _object(
+        self, method: str, path_and_query: str, headers: Mapping[str, str], request_id: str
+    ) -> Answer | Download:
+        """Answer a link to a customer's own bucket, which one of our callers has signed."""
+        self._keys.verify_link(method, path_and_query, headers.get("Host", ""))
+        return self._links.object(path_and_query, headers, request_id)
+
+    async def _link(
+        self,
+        request: web.BaseRequest,
+        call: Call,
+        answer_link: Callable[[str, str, Mapping[str, str], str], Answer | Download],
+        request_id: str,
+    ) -> web.StreamResponse:
         self._count(call)
         met = self._faults.take(call)
         try:
             await _delay_or_refuse(request, met, call)
-            answer = self._links.answer(request.method, request.raw_path, request.headers, request_id)
+            answer = answer_link(request.method, request.raw_path, request.headers, request_id)
         except AwsError as error:
             answer = error.answer("s3", request_id)
         for fault in met:

@@ -13,9 +13,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from botocore.auth import SigV4Auth
+from botocore.auth import S3SigV4QueryAuth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
@@ -126,6 +126,25 @@ class KeyRing:
             raise _mismatch()
         if identity.expires_at_s is not None and time.time() >= identity.expires_at_s:
             raise expired_token()
+        return identity
+
+    def verify_link(self, method: str, path_and_query: str, host: str) -> Identity:
+        """Return the owner of the key that signed a link to S3; AwsError where the signature is not right."""
+        path, _, query = path_and_query.partition("?")
+        values = dict(parse_qsl(query, keep_blank_values=True))
+        key_id, _, region, service = (values.get("X-Amz-Credential", "").split("/") + [""] * 3)[:4]
+        identity = self._identities.get(key_id)
+        if identity is None or identity.token != values.get("X-Amz-Security-Token"):
+            raise AwsError(403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist.")
+        signature = values.pop("X-Amz-Signature", "")
+        request = AWSRequest(method=method, url=f"http://{host}{path}", headers={"host": host}, params=values)
+        request.context["timestamp"] = values.get("X-Amz-Date", "")
+        auth = S3SigV4QueryAuth(Credentials(identity.key_id, identity.secret), service, region)
+        expected = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
+        if not hmac.compare_digest(expected, signature):
+            raise _mismatch()
+        if identity.allowed is not None and "s3:GetObjectVersion" not in identity.allowed:
+            raise AwsError(403, "AccessDenied", "Access Denied")
         return identity
 
 

@@ -84,11 +84,10 @@ class DurableSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3ObjectSpec:
-    """Self-managed code storage."""
+    """Self-managed code storage; each version of the function has a version of the object."""
 
     bucket: str
     key: str
-    version: str
 
 
 # eq=False: compared and hashed by identity, so that a function can be the key of a cache.

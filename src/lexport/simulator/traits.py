@@ -107,7 +107,7 @@ def _plain(trait: str, fields: dict[str, Any], dice: Dice) -> dict[str, Any]:  #
             durable = DurableSpec(kms_key_arn=_key_arn(fields, dice), retention_days=14, timeout_s=31_622_400)
             return {"durable": durable}
         case "s3_code":
-            s3_object = S3ObjectSpec(bucket="acme-artifacts", key=f"lambda/{name}.zip", version=dice.hex(32))
+            s3_object = S3ObjectSpec(bucket="acme-artifacts", key=f"lambda/{name}.zip")
             return {"s3_object": s3_object}
         case "code_error":
             denied = ErrorSpec(code="AccessDeniedException", message="KMS access was denied: kms:Decrypt")
