@@ -28,6 +28,8 @@ FLOORS = {
     "arrow": 2,
     "scan": 2,
     "moments": 2,
+    "dialects": 2,
+    "external": 3,
     "aws": 2,
     "store": 2,
     "quota": 2,
@@ -67,6 +69,7 @@ FOREIGN = {
     "aiohttp": ("aws", "simulator"),
     "pyreqwest": ("aws",),
     "duckdb": ("dataset",),
+    "sqlglot": ("dialects",),
 }
 
 
@@ -234,7 +237,7 @@ def test_public_names_are_exact():
 @pytest.mark.parametrize(
     ("command", "unwanted"),
     [
-        ("import lexport.cli.main as m; m.run(['--help'])", ("aiobotocore", "pyarrow", "duckdb", "aiohttp")),
+        ("import lexport.cli.main as m; m.run(['--help'])", ("aiobotocore", "pyarrow", "duckdb", "aiohttp", "sqlglot")),
         ("import lexport.cli.main as m; m.run(['--version'])", ("aiobotocore", "pyarrow", "duckdb", "aiohttp")),
         ("import lexport.dataset.sql", ("aiobotocore", "aiohttp")),
         ("import lexport.run", ("duckdb",)),

@@ -1,6 +1,7 @@
 """``write_dataset`` and ``ask`` for the tests of the shipped views."""
 
 import importlib.util
+import os
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,20 @@ def _load(path):
 def write_dataset():
     """Write a tiny dataset from dict rows; see ``tests/sql/dataset.py``."""
     return _load(Path(__file__).with_name("dataset.py")).write_dataset
+
+
+@pytest.fixture
+def compare_golden():
+    """Return a function: compare a text with a golden file, or write it (``make golden``)."""
+
+    def compare(path, text):
+        if os.environ.get("LEXPORT_WRITE_GOLDEN"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert path.exists(), f"{path.name} is new: make golden, and review it"
+        assert text == path.read_text(encoding="utf-8"), f"{path} differs: make golden, and review the change"
+
+    return compare
 
 
 @pytest.fixture
@@ -41,3 +56,10 @@ def simulated(tmp_path_factory, write_dataset):
     dest = tmp_path_factory.mktemp("simulated") / "fleet"
     write_dataset(dest, [{"at": pages.AT, "scopes": scopes, **rows}])
     return dest, rows, scopes
+
+
+@pytest.fixture(scope="session")
+def package_commits():
+    """Commits of packages between and after snapshots, and what queries over them answer."""
+    found = _load(Path(__file__).with_name("dataset.py"))
+    return found.PACKAGE_COMMITS, found.PACKAGE_ANSWERS

@@ -7,6 +7,7 @@ import click
 from lexport import columns
 from lexport.cli.options import option
 from lexport.cli.output import FORMATS, print_rows
+from lexport.dialects import DIALECTS
 
 _NAMES = ("table", "column", "type", "unit", "kind", "meaning", "source")
 
@@ -14,8 +15,22 @@ _NAMES = ("table", "column", "type", "unit", "kind", "meaning", "source")
 @click.command("schema", short_help="List every table and column.")
 @option("--table", type=click.Choice(tuple(columns.BY_NAME)), help="Only this table.")
 @option("--output", type=click.Choice(FORMATS), default="table", show_default=True, help="Format.")
-def command(table: str | None, output: str) -> None:
-    """List the tables and their columns: type, unit, kind, meaning, and where AWS sends each."""
+@option(
+    "--ddl", "dialect", type=click.Choice(tuple(DIALECTS)), help="Print the statements that show DEST to a warehouse."
+)
+@option("--location", metavar="URL", help="With --ddl: DEST as the warehouse calls it, such as s3://bucket/prefix.")
+def command(table: str | None, output: str, dialect: str | None, location: str | None) -> None:
+    """List the tables and their columns: type, unit, kind, meaning, and where AWS sends each.
+
+    With --ddl: external tables over the files, and views that show what was committed, under the names of lexport sql.
+    """
+    if dialect is not None:
+        if table is not None or output != "table":
+            raise click.UsageError("--ddl prints SQL for all tables; leave --table and --output out")
+        _print_ddl(dialect, location)
+        return
+    if location is not None:
+        raise click.UsageError("--location needs --ddl")
     tables = columns.TABLES if table is None else (columns.BY_NAME[table],)
     rows = (
         (found.name, column.name, column.type.value, column.unit, column.kind, column.meaning, column.source)
@@ -23,3 +38,12 @@ def command(table: str | None, output: str) -> None:
         for column in found.columns
     )
     print_rows(_NAMES, rows, output=output)
+
+
+def _print_ddl(dialect: str, location: str | None) -> None:
+    from lexport.dataset.ddl import PLACEHOLDER, ddl
+
+    statements = list(ddl(DIALECTS[dialect], location))
+    if location is None:
+        click.echo(f"lexport: no --location: write where DEST is in place of {PLACEHOLDER}", err=True)
+    click.echo("".join(f"{statement};\n\n" for statement in statements), nl=False)

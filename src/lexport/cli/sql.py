@@ -12,14 +12,15 @@ import click
 from lexport.cli.durations import duration
 from lexport.cli.options import option
 from lexport.cli.output import FORMATS, arrow_rows, open_output, write_rows
+from lexport.dialects import DIALECTS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 @click.command("sql", short_help="Ask the dataset one SELECT.")
-@click.argument("dest")
-@click.argument("query")
+@click.argument("dest", required=False)
+@click.argument("query", required=False)
 @option("--output", type=click.Choice([*FORMATS, "parquet"]), default="table", show_default=True, help="Format.")
 @option("-o", "--output-file", metavar="FILE", help="Write there instead of stdout; replaced once it is whole.")
 @option(
@@ -30,8 +31,18 @@ if TYPE_CHECKING:
     help="Say so when account-regions differ in age by more.",
 )
 @option("--as-of", metavar="WHEN", help="Show the dataset as it was then: a date, an instant or a snapshot's id.")
+@option("--print", "printed", metavar="VIEW", help="Print the SQL of a shipped view instead; DEST is not needed.")
+@option("--dialect", type=click.Choice(tuple(DIALECTS)), help="Print it as this warehouse wants it.")
 def command(
-    *, dest: str, query: str, output: str, output_file: str | None, max_skew: timedelta, as_of: str | None
+    *,
+    dest: str | None,
+    query: str | None,
+    output: str,
+    output_file: str | None,
+    max_skew: timedelta,
+    printed: str | None,
+    dialect: str | None,
+    as_of: str | None,
 ) -> None:
     """Ask the dataset in DEST one SELECT; QUERY "-" reads it from stdin.
 
@@ -39,6 +50,15 @@ def command(
     all of them. With --as-of none of them knows what was read later; a date means the end of that day in UTC.
     lexport schema lists tables and columns.
     """
+    if printed is not None:
+        if query is not None:
+            raise click.UsageError("--print takes no QUERY")
+        _print_view(printed, dialect, output_file)
+        return
+    if dialect is not None:
+        raise click.UsageError("--dialect needs --print VIEW")
+    if dest is None or query is None:
+        raise click.UsageError(f"Missing argument '{'DEST' if dest is None else 'QUERY'}'.")
     if output == "parquet" and output_file is None:
         raise click.UsageError("--output parquet needs -o FILE")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # drafts and spilled data are removed on the way out
@@ -53,6 +73,19 @@ def command(
             rows = _write(result.reader, output, stream)
     if sys.stderr.isatty():
         click.echo(f"({rows:,} row{'' if rows == 1 else 's'})", err=True)
+
+
+def _print_view(name: str, dialect: str | None, output_file: str | None) -> None:
+    from lexport.dataset.open import find_view
+    from lexport.dialects import translate
+
+    view = find_view(name)
+    text = view.path.read_text(encoding="utf-8").strip()
+    if dialect is not None:
+        head = "\n".join(line for line in text.splitlines() if line.startswith("--"))
+        text = f"{head}\n{translate(view.query, DIALECTS[dialect], name=view.path.name)}"
+    with open_output(output_file) as stream:
+        stream.write(f"{text}\n".encode())
 
 
 def _read_stdin() -> str:

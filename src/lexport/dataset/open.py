@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -413,6 +414,15 @@ def named_views(views: Iterable[ShippedView], statement: str) -> tuple[ShippedVi
 
 def _words(text: str) -> set[str]:
     return set(re.findall(r"\w+", text.lower()))
+
+
+def find_view(name: str) -> ShippedView:
+    """Find a shipped view by its name; raises SettingsError, which names the nearest ones, where there is none."""
+    views = {view.name: view for view in shipped_views()}
+    if name not in views:
+        near = get_close_matches(name, views) or sorted(views)
+        raise SettingsError(f"no view has the name {name}; near: {', '.join(near)}", option="--print")
+    return views[name]
 
 
 def read_view(path: Path) -> ShippedView:

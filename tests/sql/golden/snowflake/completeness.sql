@@ -1,0 +1,74 @@
+WITH "NEWEST" AS (
+  SELECT
+    "ACCOUNT_ID",
+    "REGION",
+    "COVERAGE",
+    MAX("SNAPSHOT_ID") AS "SNAPSHOT_ID"
+  FROM "LEXPORT_HISTORY"."SCOPES"
+  GROUP BY
+    "ACCOUNT_ID",
+    "REGION",
+    "COVERAGE"
+), "PROBLEMS" AS (
+  SELECT
+    "SNAPSHOT_ID",
+    "ACCOUNT_ID",
+    "REGION",
+    "STAGE",
+    "OPERATION",
+    "ERROR_CODE",
+    "IS_GAP",
+    COUNT(*) AS "ERRORS",
+    MIN("MESSAGE") AS "EXAMPLE"
+  FROM "LEXPORT_HISTORY"."ERRORS"
+  GROUP BY
+    "SNAPSHOT_ID",
+    "ACCOUNT_ID",
+    "REGION",
+    "STAGE",
+    "OPERATION",
+    "ERROR_CODE",
+    "IS_GAP"
+)
+SELECT
+  "S"."ACCOUNT_ID",
+  "S"."REGION",
+  "S"."COVERAGE",
+  "S"."SNAPSHOT_ID",
+  "S"."SNAPSHOT_AT",
+  "S"."STATUS",
+  "S"."FUNCTIONS",
+  "S"."FUNCTION_COUNT_REPORTED",
+  "P"."STAGE",
+  "P"."OPERATION",
+  "P"."ERROR_CODE",
+  "P"."IS_GAP",
+  COALESCE("P"."ERRORS", 0) AS "ERRORS",
+  "P"."EXAMPLE"
+FROM "NEWEST" AS "N"
+JOIN "LEXPORT_HISTORY"."SCOPES" AS "S"
+  ON "S"."SNAPSHOT_ID" = "N"."SNAPSHOT_ID"
+  AND "S"."ACCOUNT_ID" = "N"."ACCOUNT_ID"
+  AND "S"."REGION" = "N"."REGION"
+  AND "S"."COVERAGE" = "N"."COVERAGE"
+LEFT JOIN "PROBLEMS" AS "P"
+  ON "P"."SNAPSHOT_ID" = "S"."SNAPSHOT_ID"
+  AND "P"."ACCOUNT_ID" = "S"."ACCOUNT_ID"
+  AND "P"."REGION" IN ("S"."REGION", 'aws-global') /* the account as a whole: its role could not be assumed */
+WHERE
+  "S"."REGION" <> 'aws-global'
+  OR NOT EXISTS(
+    SELECT
+      1
+    FROM "NEWEST" AS "LATER"
+    WHERE
+      "LATER"."ACCOUNT_ID" = "S"."ACCOUNT_ID"
+      AND "LATER"."SNAPSHOT_ID" > "S"."SNAPSHOT_ID"
+  )
+ORDER BY
+  "S"."ACCOUNT_ID",
+  "S"."REGION",
+  "S"."COVERAGE",
+  "P"."STAGE",
+  "P"."OPERATION",
+  "P"."ERROR_CODE"

@@ -1,0 +1,224 @@
+"""The DDL for every warehouse: its statements, and that its views show what ``sql`` shows."""
+
+import base64
+import re
+from contextlib import ExitStack
+from pathlib import Path
+
+import anyio
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import sqlglot
+
+import lexport
+from lexport import columns
+from lexport.columns import Type
+from lexport.dataset.ddl import ddl
+from lexport.dataset.open import shipped_views
+from lexport.dataset.sql import open_session
+from lexport.dialects import DIALECTS, SCHEMAS
+from lexport.model import Scope
+from lexport.settings import SnapshotSettings
+from lexport.simulator import Fleet, FleetSpec, open_simulator
+
+ACCOUNT = "111122223333"
+GOLDEN = Path(__file__).with_name("golden")
+VIEWS = shipped_views()
+ALL = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=list(DIALECTS))
+
+_TYPES = {
+    Type.TEXT: "TEXT",
+    Type.INT32: "INT",
+    Type.INT64: "BIGINT",
+    Type.BOOL: "BOOLEAN",
+    Type.DOUBLE: "DOUBLE",
+    Type.TIMESTAMP: "TIMESTAMPTZ",
+}
+
+
+def location(dialect):
+    return "gs://bucket/prefix" if dialect.name == "bigquery" else "s3://bucket/prefix"
+
+
+@ALL
+def test_golden(dialect, compare_golden):
+    """What is written for the schemas, for one table of the fleet and one of packages is what was reviewed."""
+    shown = [
+        statement
+        for statement in ddl(dialect, location(dialect))
+        if statement.split("\n")[0].lower().strip('"`(').endswith(("tags", "package_files"))
+        or any(f"{word} " in statement.split("\n")[0] for word in ("SCHEMA", "DATABASE", "STAGE"))
+        or any(
+            word in statement.split("\n")[0].lower()
+            for word in ("newest_snapshot", "latest_scopes", "'tags'", ".`tags`", '."tags"')
+        )
+    ]
+
+    compare_golden(GOLDEN / dialect.name / "_ddl.sql", "".join(f"{statement};\n\n" for statement in shown))
+
+
+@ALL
+def test_ddl_names_every_table_column_and_view(dialect):
+    """Each table has its files, all its columns, a name in each of the three spaces, and each view is there."""
+    statements = list(ddl(dialect, location(dialect)))
+    folded = str.upper if dialect.folds_up else str
+    for table in columns.TABLES:
+        quoted = {f"`{SCHEMAS['files']}`.`{table.name}`", dialect.quote(SCHEMAS["files"], table.name)}
+        (made,) = [
+            text
+            for text in statements
+            if re.match(r"CREATE (OR REPLACE )?(EXTERNAL )?TABLE", text)
+            and text.split(" (\n")[0].endswith(tuple(quoted))
+        ]
+        found = [line.split()[0].strip('`"') for line in made.split("(\n", 1)[1].splitlines()[: len(table.columns)]]
+
+        assert [folded(name) for name in table.names()] == found
+        assert f"/{table.name}/" in made
+
+    wanted = {(SCHEMAS[space], table.name) for space in ("main", "history", "snapshot") for table in columns.TABLES}
+    wanted |= {(SCHEMAS["main"], view.name) for view in VIEWS}
+    made = [text for text in statements if text.startswith("CREATE OR REPLACE VIEW")]
+    heads = {text.removeprefix("CREATE OR REPLACE VIEW ").split()[0] for text in made}
+
+    assert {dialect.quote(*name) for name in wanted} <= heads
+    assert len(heads) == len(made)
+
+
+NAMES = [f"{space}.{table.name}" for space in ("history", "snapshot", "main") for table in columns.TABLES]
+
+
+def abort(dest):
+    """Leave the files of a run that never committed: those of the newest one, under a greater id."""
+    newest = max(dest.glob("_runs/*.json")).stem
+    aborted = "7" + newest[1:]
+    for path in list(dest.glob(f"*/*/{newest}-*.parquet")):
+        if path.parts[-3] != "snapshots":  # that row comes after the commit
+            rows = pq.ParquetFile(path).read()
+            ids = pa.array([aborted] * len(rows), pa.string())
+            pq.write_table(rows.set_column(0, rows.schema.field(0), ids), path.with_name(f"{aborted}-0000.parquet"))
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory):
+    """Two Regions; a night of one of them; a night of two listed functions; then a run that never committed."""
+    dest = tmp_path_factory.mktemp("dialects") / "fleet"
+    nights = [{"regions": ("us-east-1", "eu-west-1")}, {"regions": ("eu-west-1",)}, {"regions": ("us-east-1",)}]
+
+    async def take():
+        for number, night in enumerate(nights):
+            fleet = Fleet(FleetSpec(functions=20 + number, versions=3, seed=7))
+            if number == 2:  # a list of functions is no fleet
+                names = fleet.names(Scope(account_id=ACCOUNT, region="us-east-1"))
+                night["functions"] = tuple(sorted(names)[:2])
+            async with open_simulator(fleet, quotas=False) as aws:
+                settings = SnapshotSettings(
+                    endpoint_url=aws.url, get_function_rate_per_s=1e6, list_rate_per_s=1e6, **night
+                )
+                await lexport.snapshot(dest, settings)
+
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            environment.setenv(name, "testing")
+        environment.setenv("LEXPORT_HASH_KEY", base64.b64encode(bytes(32)).decode())
+        environment.setenv("NO_PROXY", "127.0.0.1")
+        anyio.run(take)
+    abort(dest)
+    return dest
+
+
+@pytest.fixture
+def warehouse():
+    """Return a function: a dialect and a dataset -> what sql answers, and what the DDL's views answer.
+
+    sqlglot reads the views as that warehouse's and writes them as DuckDB's; they are made over globs of the folders.
+    """
+    with ExitStack() as stack:
+
+        def build(dialect, dest):
+            session = stack.enter_context(open_session(dest))
+            connection = stack.enter_context(duckdb.connect())
+            for statement in ("SET TimeZone = 'UTC'", *REDSHIFT, *files(dest)):
+                connection.execute(statement)
+            for statement in ddl(dialect, location(dialect)):
+                if statement.startswith("CREATE OR REPLACE VIEW"):
+                    tree = sqlglot.parse_one(statement, read=dialect.name)
+                    connection.execute(f"CREATE VIEW {tree.this.sql('duckdb')} AS {tree.expression.sql('duckdb')}")
+            connection.execute(f"SET schema = '{SCHEMAS['main']}'")
+
+            def ours(name):
+                return rows_of(session.read(f"SELECT * FROM {name}"))
+
+            def theirs(asked):
+                query = re.sub(r"\b(history|snapshot|main|files)[.]", lambda found: SCHEMAS[found[1]] + ".", asked)
+                if asked == query or " " in asked:
+                    return connection.execute(query).fetchall()
+                more = " EXCLUDE (snapshot_date)" if asked.startswith("history.") else ""
+                return rows_of(connection.sql(f"SELECT *{more} FROM {query}"))
+
+            return ours, theirs
+
+        yield build
+
+
+def rows_of(answer):
+    return sorted((tuple(row.values()) for row in pa.table(answer).to_pylist()), key=repr)
+
+
+REDSHIFT = (
+    "CREATE MACRO to_varbyte(text, form) AS from_base64(text)",
+    "CREATE MACRO from_varbyte(bytes, form) AS lower(hex(bytes))",
+)
+
+
+def files(dest):
+    """The external tables, as views over globs: every file, committed or not."""
+    for schema in SCHEMAS.values():
+        yield f"CREATE SCHEMA IF NOT EXISTS {schema}"
+    for table in columns.TABLES:
+        types = ", ".join(f'NULL::{_TYPES[column.type]} AS "{column.name}"' for column in table.columns)
+        empty = f"SELECT {types}, NULL::DATE AS snapshot_date WHERE false"
+        glob = f"read_parquet('{dest}/{table.name}/*/*.parquet', hive_partitioning = true, union_by_name = true)"
+        rows = f" UNION ALL BY NAME SELECT * FROM {glob}" if list(dest.glob(f"{table.name}/*/*.parquet")) else ""
+        yield f"CREATE VIEW {SCHEMAS['files']}.{table.name} AS {empty}{rows}"
+
+
+@ALL
+def test_ddl_shows_what_sql_shows(dialect, fleet, warehouse):
+    """Over a glob that finds the files of an aborted run too, every name and every view shows the rows of sql."""
+    ours, theirs = warehouse(dialect, fleet)
+    names = [*NAMES, *(f"main.{view.name}" for view in VIEWS)]
+
+    assert [name for name in names if ours(name) != theirs(name)] == []
+    assert len(theirs("main.functions")) > 100
+    assert len(theirs("files.functions")) > len(theirs("history.functions"))
+
+
+SPELLED_APART = ("trino", "snowflake", "redshift")  # base64 to hex; the others say it as Trino does
+
+
+@pytest.mark.parametrize("dialect", [DIALECTS[name] for name in SPELLED_APART], ids=SPELLED_APART)
+def test_ddl_shows_packages_as_sql_does(dialect, tmp_path, write_dataset, package_commits, warehouse):
+    """The names of packages are those that the latest functions refer to; a commit of none of them leaves no trace."""
+    commits, answers = package_commits
+    write_dataset(tmp_path, commits)
+    _, theirs = warehouse(dialect, tmp_path)
+    same = {query: rows for query, rows in answers.items() if "snapshot.packages" not in query}
+
+    assert {query: theirs(query) for query in same} == same
+
+
+def run(lexport_path, *arguments, cwd):
+    return anyio.run(lambda: anyio.run_process([lexport_path, *arguments], check=False, cwd=cwd))
+
+
+def test_command(lexport_path, tmp_path):
+    """``schema --ddl`` prints every statement with its semicolon, and says so where it had to invent the location."""
+    given = run(lexport_path, "schema", "--ddl", "trino", "--location", "s3://b/p/", cwd=tmp_path)
+    invented = run(lexport_path, "schema", "--ddl", "trino", cwd=tmp_path)
+    expected = "".join(f"{statement};\n\n" for statement in ddl(DIALECTS["trino"], "s3://b/p"))
+
+    assert (given.returncode, given.stdout.decode(), given.stderr) == (0, expected, b"")
+    assert invented.stdout.decode() == expected.replace("s3://b/p", "s3://BUCKET/PREFIX")
+    assert invented.stderr.decode() == "lexport: no --location: write where DEST is in place of BUCKET/PREFIX\n"
