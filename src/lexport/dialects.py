@@ -110,31 +110,14 @@ def _place(tree: exp.Expr) -> None:
 
 
 def _mend(tree: exp.Expr, dialect: Dialect) -> exp.Expr:
-    """Say what sqlglot 30 says wrongly: functions that it hands on to warehouses which do not have them."""
+    """Say what sqlglot 30 says wrongly: BigQuery has no SPLIT_PART, which it hands on."""
     from sqlglot import exp
 
     def mend(node: exp.Expr) -> exp.Expr:
-        if dialect.name == "bigquery" and isinstance(node, exp.SplitPart):
-            parts = exp.func("SPLIT", node.this, node.args["delimiter"], dialect="bigquery")
-            offset = exp.Literal.number(int(node.args["part_index"].name) - 1)
-            return exp.Bracket(this=parts, expressions=[offset], offset=0, safe=True)
-        if isinstance(node, exp.LowerHex) and isinstance(node.this, exp.FromBase64):
-            if dialect.name == "snowflake":
-                return exp.Anonymous(
-                    this="HEX_ENCODE",
-                    expressions=[
-                        exp.Anonymous(this="BASE64_DECODE_BINARY", expressions=[node.this.this]),
-                        exp.Literal.number(0),
-                    ],
-                )
-            if dialect.name == "redshift":
-                return exp.Anonymous(
-                    this="FROM_VARBYTE",
-                    expressions=[
-                        exp.Anonymous(this="TO_VARBYTE", expressions=[node.this.this, exp.Literal.string("base64")]),
-                        exp.Literal.string("hex"),
-                    ],
-                )
-        return node
+        if not isinstance(node, exp.SplitPart):
+            return node
+        parts = exp.Split(this=node.this, expression=node.args["delimiter"])
+        offset = exp.Literal.number(int(node.args["part_index"].name) - 1)
+        return exp.Bracket(this=parts, expressions=[offset], offset=0, safe=True)
 
-    return tree.transform(mend)
+    return tree.transform(mend) if dialect.name == "bigquery" else tree

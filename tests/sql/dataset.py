@@ -134,8 +134,8 @@ PACKAGE_COMMITS = [
         "scopes": [],
         "packages": [_package("a", "present"), _package("gone")],
         "layer_versions": [
-            {"layer_arn": "l:1", "code_sha256": "qrs=", "status": "stored"},
-            {"layer_arn": "l:2", "code_sha256": "qrs=", "status": "stored"},
+            {"layer_arn": "l:1", "sha256_hex": "aabb", "status": "stored"},
+            {"layer_arn": "l:2", "sha256_hex": "aabb", "status": "stored"},
         ],
         "package_files": [{"sha256_hex": "aa", "path": "old"}, {"sha256_hex": "aabb", "path": "in a layer"}],
     },

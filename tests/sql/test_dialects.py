@@ -220,17 +220,6 @@ def test_traps_are_seen(query):
             "SELECT NULLIF(SPLIT_PART(a, ':', 7), '') AS p FROM tags",
             {"bigquery": "NULLIF(SPLIT(`a`, ':')[SAFE_OFFSET(6)], '')", "trino": """SPLIT_PART("a", ':', 7)"""},
         ),
-        # Base64 to hex, in small letters, has no two names alike.
-        (
-            "SELECT LOWER(HEX(FROM_BASE64(a))) AS h FROM tags",
-            {
-                "athena": 'LOWER(TO_HEX(FROM_BASE64("a")))',
-                "snowflake": 'HEX_ENCODE(BASE64_DECODE_BINARY("A"), 0)',
-                "bigquery": "TO_HEX(FROM_BASE64(`a`))",
-                "redshift": """FROM_VARBYTE(TO_VARBYTE("a", 'base64'), 'hex')""",
-                "spark": "LOWER(HEX(UNBASE64(`a`)))",
-            },
-        ),
         # Plain, history and snapshot names have their schemas; what WITH defines has none, even under a table's name.
         (
             "WITH tags AS (SELECT key FROM history.tags) SELECT key FROM tags JOIN snapshot.env_vars AS e ON true",

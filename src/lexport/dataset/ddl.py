@@ -40,10 +40,7 @@ JOIN (
 ) AS n ON n.account_id = s.account_id AND n.region = s.region AND n.snapshot_id = s.snapshot_id
 WHERE s.{_WHOLE.replace(" AND ", " AND s.")}"""
 
-_CONTENTS = (
-    "(SELECT sha256_hex FROM packages UNION "
-    "SELECT LOWER(HEX(FROM_BASE64(code_sha256))) FROM layer_versions WHERE code_sha256 IS NOT NULL)"
-)
+_CONTENTS = "(SELECT sha256_hex FROM packages UNION SELECT sha256_hex FROM layer_versions)"
 _OF_PACKAGES = {
     columns.PACKAGES: ("code_sha256", "(SELECT code_sha256 FROM functions)"),
     columns.LAYER_VERSIONS: ("layer_arn", "(SELECT layer_arn FROM layers)"),

@@ -258,10 +258,7 @@ _COMMITTED = "WHERE snapshot_id IN (SELECT snapshot_id FROM _lexport.committed)"
 _LATEST = "SEMI JOIN _lexport.latest_scopes USING (snapshot_id, account_id, region)"
 _LATEST_COMMITS = "SEMI JOIN _lexport.latest_scopes USING (snapshot_id)"
 _NEWEST_OF_EACH = "QUALIFY snapshot_id = max(snapshot_id) OVER (PARTITION BY {})"
-_CONTENTS = (
-    "(SELECT sha256_hex FROM main.packages UNION"
-    " SELECT lower(hex(from_base64(code_sha256))) FROM main.layer_versions WHERE code_sha256 IS NOT NULL)"
-)
+_CONTENTS = "(SELECT sha256_hex FROM main.packages UNION SELECT sha256_hex FROM main.layer_versions)"
 _OF_PACKAGES = {
     table.name: f"{_COMMITTED} AND {wanted} {_NEWEST_OF_EACH.format(each)}"
     for table, wanted, each in (

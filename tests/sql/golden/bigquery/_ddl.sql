@@ -183,9 +183,7 @@ WHERE
     FROM `lexport`.`packages`
     UNION DISTINCT
     SELECT
-      TO_HEX(FROM_BASE64(`code_sha256`))
+      `sha256_hex`
     FROM `lexport`.`layer_versions`
-    WHERE
-      NOT `code_sha256` IS NULL
   );
 

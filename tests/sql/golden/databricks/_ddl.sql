@@ -185,9 +185,7 @@ WHERE
     FROM `lexport`.`packages`
     UNION
     SELECT
-      LOWER(HEX(UNBASE64(`code_sha256`)))
+      `sha256_hex`
     FROM `lexport`.`layer_versions`
-    WHERE
-      NOT `code_sha256` IS NULL
   );
 
