@@ -34,7 +34,7 @@ WITH fresh AS (
     runtime,
     architecture,
     runtime_version_arn,
-    CAST(versions AS DOUBLE) / SUM(versions) OVER (PARTITION BY region, runtime, architecture) AS share,
+    CAST(versions AS DOUBLE) / NULLIF(SUM(versions) OVER (PARTITION BY region, runtime, architecture), 0) AS share,
     ROW_NUMBER() OVER (
       PARTITION BY region, runtime, architecture
       ORDER BY versions DESC, runtime_version_arn

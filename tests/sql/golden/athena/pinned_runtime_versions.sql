@@ -1,0 +1,65 @@
+WITH "fresh" AS (
+  SELECT
+    "account_id",
+    "region",
+    "function_name",
+    "version",
+    "function_arn",
+    "runtime",
+    "architecture",
+    "runtime_version_config_runtime_version_arn" AS "runtime_version_arn",
+    "last_modified_at"
+  FROM "lexport"."functions"
+  WHERE
+    NOT "runtime_version_config_runtime_version_arn" IS NULL
+    AND COALESCE("carried_forward", FALSE) = FALSE
+), "counted" AS (
+  SELECT
+    "region",
+    "runtime",
+    "architecture",
+    "runtime_version_arn",
+    COUNT(*) AS "versions"
+  FROM "fresh"
+  GROUP BY
+    "region",
+    "runtime",
+    "architecture",
+    "runtime_version_arn"
+), "ranked" AS (
+  SELECT
+    "region",
+    "runtime",
+    "architecture",
+    "runtime_version_arn",
+    CAST("versions" AS DOUBLE) / NULLIF(SUM("versions") OVER (PARTITION BY "region", "runtime", "architecture"), 0) AS "share",
+    ROW_NUMBER() OVER (
+      PARTITION BY "region", "runtime", "architecture"
+      ORDER BY "versions" DESC, "runtime_version_arn"
+    ) AS "place"
+  FROM "counted"
+)
+SELECT
+  "f"."account_id",
+  "f"."region",
+  "f"."function_name",
+  "f"."version",
+  "f"."function_arn",
+  "f"."runtime",
+  "f"."architecture",
+  "f"."runtime_version_arn",
+  "r"."runtime_version_arn" AS "usual_runtime_version_arn",
+  "r"."share" AS "usual_share",
+  "f"."last_modified_at"
+FROM "fresh" AS "f"
+JOIN "ranked" AS "r"
+  ON "r"."region" = "f"."region"
+  AND COALESCE("r"."runtime", '') = COALESCE("f"."runtime", '')
+  AND COALESCE("r"."architecture", '') = COALESCE("f"."architecture", '')
+  AND "r"."place" = 1
+  AND "r"."runtime_version_arn" <> "f"."runtime_version_arn"
+ORDER BY
+  "f"."account_id",
+  "f"."region",
+  "f"."function_name",
+  "f"."version"
