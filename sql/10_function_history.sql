@@ -18,7 +18,7 @@ SELECT
   c.region,
   SUBSTR(c.key, 1, STRPOS(c.key, '/') - 1) AS function_name,
   CASE WHEN c.table_name NOT IN ('tags', 'aliases', 'alias_routes') THEN
-    SUBSTR(c.rest, 1, STRPOS(CONCAT(c.rest, '/'), '/') - 1)
+    SUBSTR(c.rest, 1, STRPOS(c.rest || '/', '/') - 1)
   END AS version,
   p.snapshot_at AS previous_snapshot_at,
   c.snapshot_at,
@@ -30,7 +30,19 @@ SELECT
   c.new_value,
   c.snapshot_id
 FROM (
-  SELECT *, SUBSTR(key, STRPOS(key, '/') + 1) AS rest
+  SELECT
+    account_id,
+    region,
+    snapshot_id,
+    snapshot_at,
+    previous_snapshot_id,
+    kind,
+    table_name,
+    key,
+    SUBSTR(key, STRPOS(key, '/') + 1) AS rest,
+    column_name,
+    old_value,
+    new_value
   FROM history.changes
   WHERE table_name <> 'account_settings'
 ) AS c

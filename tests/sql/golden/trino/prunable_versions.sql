@@ -53,34 +53,46 @@ WITH "routed" AS (
       ELSE 0
     END AS "is_prunable"
   FROM "ranked"
-), "counted" AS (
-  SELECT
+), "kept_code" AS (
+  SELECT DISTINCT
     "account_id",
     "region",
-    "function_name",
-    "version",
-    "function_arn",
-    "runtime",
-    "package_type",
-    "last_modified_at",
-    "newer_versions",
-    "code_sha256",
-    "code_size",
-    "is_prunable",
-    MIN("is_prunable") OVER (
-      PARTITION BY "account_id", "region", COALESCE(
-        "code_sha256",
-        CONCAT(CAST("function_name" AS VARCHAR), CAST(':' AS VARCHAR), CAST("version" AS VARCHAR))
-      )
-    ) AS "is_freed",
-    ROW_NUMBER() OVER (
-      PARTITION BY "account_id", "region", COALESCE(
-        "code_sha256",
-        CONCAT(CAST("function_name" AS VARCHAR), CAST(':' AS VARCHAR), CAST("version" AS VARCHAR))
-      )
-      ORDER BY "function_name", LENGTH("version"), "version"
-    ) AS "copy"
+    "code_sha256"
   FROM "judged"
+  WHERE
+    "is_prunable" = 0 AND NOT "code_sha256" IS NULL
+), "counted" AS (
+  SELECT
+    "j"."account_id",
+    "j"."region",
+    "j"."function_name",
+    "j"."version",
+    "j"."function_arn",
+    "j"."runtime",
+    "j"."package_type",
+    "j"."last_modified_at",
+    "j"."newer_versions",
+    "j"."code_sha256",
+    "j"."code_size",
+    "k"."code_sha256" AS "kept_sha256",
+    ROW_NUMBER() OVER (
+      PARTITION BY "j"."account_id", "j"."region", COALESCE(
+        "j"."code_sha256",
+        CONCAT(
+          CAST("j"."function_name" AS VARCHAR),
+          CAST(':' AS VARCHAR),
+          CAST("j"."version" AS VARCHAR)
+        )
+      )
+      ORDER BY "j"."function_name", LENGTH("j"."version"), "j"."version"
+    ) AS "copy"
+  FROM "judged" AS "j"
+  LEFT JOIN "kept_code" AS "k"
+    ON "k"."account_id" = "j"."account_id"
+    AND "k"."region" = "j"."region"
+    AND "k"."code_sha256" = "j"."code_sha256"
+  WHERE
+    "j"."is_prunable" = 1
 )
 SELECT
   "account_id",
@@ -94,11 +106,9 @@ SELECT
   "newer_versions",
   "code_sha256",
   "code_size",
-  CASE WHEN "is_freed" = 0 THEN TRUE ELSE FALSE END AS "is_code_kept",
-  CASE WHEN "is_freed" = 1 AND "copy" = 1 THEN "code_size" ELSE 0 END AS "bytes_freed"
+  CASE WHEN NOT "kept_sha256" IS NULL THEN TRUE ELSE FALSE END AS "is_code_kept",
+  CASE WHEN "kept_sha256" IS NULL AND "copy" = 1 THEN "code_size" ELSE 0 END AS "bytes_freed"
 FROM "counted"
-WHERE
-  "is_prunable" = 1
 ORDER BY
   "account_id",
   "region",

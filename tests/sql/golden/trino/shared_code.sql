@@ -1,41 +1,43 @@
-WITH "each_function" AS (
+WITH "shared" AS (
   SELECT
     "package_type",
-    "code_sha256",
-    "account_id",
-    "region",
-    "function_name",
-    MAX("function_arn") AS "function_arn",
-    COUNT(*) AS "versions",
-    MAX("code_size") AS "code_size",
-    MAX("last_modified_at") AS "last_modified_at"
+    "code_sha256"
   FROM "lexport"."functions"
   WHERE
     NOT "code_sha256" IS NULL
   GROUP BY
     "package_type",
-    "code_sha256",
-    "account_id",
-    "region",
-    "function_name"
+    "code_sha256"
+  HAVING
+    MIN("function_name") <> MAX("function_name")
+    OR MIN("account_id") <> MAX("account_id")
+    OR MIN("region") <> MAX("region")
 )
 SELECT
-  "package_type",
-  "code_sha256",
-  COUNT(*) AS "functions",
-  CAST(SUM("versions") AS BIGINT) AS "versions",
-  COUNT(DISTINCT "account_id") AS "accounts",
-  COUNT(DISTINCT "region") AS "regions",
-  MAX("code_size") AS "code_size",
-  MIN("function_arn") AS "example_function_arn",
-  MAX("last_modified_at") AS "last_modified_at"
-FROM "each_function"
+  "f"."package_type",
+  "f"."code_sha256",
+  COUNT(
+    DISTINCT CONCAT(
+      CAST("f"."account_id" AS VARCHAR),
+      CAST(':' AS VARCHAR),
+      CAST("f"."region" AS VARCHAR),
+      CAST(':' AS VARCHAR),
+      CAST("f"."function_name" AS VARCHAR)
+    )
+  ) AS "functions",
+  COUNT(*) AS "versions",
+  COUNT(DISTINCT "f"."account_id") AS "accounts",
+  COUNT(DISTINCT "f"."region") AS "regions",
+  MAX("f"."code_size") AS "code_size",
+  MIN("f"."function_arn") AS "example_function_arn",
+  MAX("f"."last_modified_at") AS "last_modified_at"
+FROM "lexport"."functions" AS "f"
+JOIN "shared" AS "s"
+  ON "s"."package_type" = "f"."package_type" AND "s"."code_sha256" = "f"."code_sha256"
 GROUP BY
-  "package_type",
-  "code_sha256"
-HAVING
-  COUNT(*) > 1
+  "f"."package_type",
+  "f"."code_sha256"
 ORDER BY
   "functions" DESC,
-  "package_type",
-  "code_sha256"
+  "f"."package_type",
+  "f"."code_sha256"

@@ -1,0 +1,31 @@
+SELECT
+  `account_id`,
+  `region`,
+  `snapshot_at`,
+  `table_name`,
+  `kind`,
+  COUNT(
+    DISTINCT CASE
+      WHEN `table_name` <> 'account_settings'
+      THEN SUBSTRING(`key`, 1, LOCATE('/', `key`) - 1)
+    END
+  ) AS `functions`,
+  COUNT(DISTINCT `key`) AS `things`,
+  COUNT(*) AS `changes`,
+  `snapshot_id`,
+  `previous_snapshot_id`
+FROM `lexport_history`.`changes`
+GROUP BY
+  `account_id`,
+  `region`,
+  `snapshot_id`,
+  `snapshot_at`,
+  `previous_snapshot_id`,
+  `table_name`,
+  `kind`
+ORDER BY
+  `snapshot_id` DESC,
+  `account_id` NULLS LAST,
+  `region` NULLS LAST,
+  `table_name` NULLS LAST,
+  `kind` NULLS LAST

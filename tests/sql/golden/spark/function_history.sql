@@ -1,0 +1,48 @@
+SELECT
+  `c`.`account_id`,
+  `c`.`region`,
+  SUBSTRING(`c`.`key`, 1, LOCATE('/', `c`.`key`) - 1) AS `function_name`,
+  CASE
+    WHEN NOT `c`.`table_name` IN ('tags', 'aliases', 'alias_routes')
+    THEN SUBSTRING(`c`.`rest`, 1, LOCATE('/', `c`.`rest` || '/') - 1)
+  END AS `version`,
+  `p`.`snapshot_at` AS `previous_snapshot_at`,
+  `c`.`snapshot_at`,
+  `c`.`kind`,
+  `c`.`table_name`,
+  `c`.`key`,
+  `c`.`column_name`,
+  `c`.`old_value`,
+  `c`.`new_value`,
+  `c`.`snapshot_id`
+FROM (
+  SELECT
+    `account_id`,
+    `region`,
+    `snapshot_id`,
+    `snapshot_at`,
+    `previous_snapshot_id`,
+    `kind`,
+    `table_name`,
+    `key`,
+    SUBSTRING(`key`, LOCATE('/', `key`) + 1) AS `rest`,
+    `column_name`,
+    `old_value`,
+    `new_value`
+  FROM `lexport_history`.`changes`
+  WHERE
+    `table_name` <> 'account_settings'
+) AS `c`
+LEFT JOIN `lexport_history`.`scopes` AS `p`
+  ON `p`.`snapshot_id` = `c`.`previous_snapshot_id`
+  AND `p`.`account_id` = `c`.`account_id`
+  AND `p`.`region` = `c`.`region`
+ORDER BY
+  `c`.`account_id` NULLS LAST,
+  `c`.`region` NULLS LAST,
+  `function_name` NULLS LAST,
+  `c`.`snapshot_id` NULLS LAST,
+  `c`.`table_name` NULLS LAST,
+  `c`.`key` NULLS LAST,
+  `c`.`kind` NULLS LAST,
+  `c`.`column_name` NULLS LAST
