@@ -325,20 +325,25 @@ def test_switches_to_dark_and_back(show, written):
     assert page.run("document.cookie + document.documentElement.dataset.theme") == "light"
 
 
-def test_prints_with_open_tables(show, written):
-    """On paper every table is open and no control is there; afterwards the page is as before."""
-    page = show(written)
+def test_prints_with_open_tables(show, hostile):
+    """On paper every table is open and as wide as the sheet, no control is there; afterwards the page is as before."""
+    page = show(hostile, width=703)  # A4 between its margins
     counted = "document.querySelectorAll('details.data:not([open])').length"
     before = page.run(counted)
     page.run(f"addEventListener('beforeprint', () => {{ window.closed_on_paper = {counted}; }})")
     page.call("Page.printToPDF")
+    after = page.run(counted)
     page.call("Emulation.setEmulatedMedia", media="print")
     visible = page.run(
         "[...document.querySelectorAll('nav, .tools, .theme')].filter((one) => one.checkVisibility()).length"
     )
 
+    page.run("for (const one of document.querySelectorAll('details.data')) one.open = true")
+    widest = page.run("Math.max(...[...document.querySelectorAll('table')].map((one) => one.offsetWidth))")
+
     assert page.run("window.closed_on_paper") == 0
-    assert (before, visible) == (page.run(counted), 0)
+    assert 0 < widest <= 703
+    assert (before, visible) == (after, 0)
     assert before > 0
 
 

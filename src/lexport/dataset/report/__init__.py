@@ -51,7 +51,7 @@ def _write(dest: str | os.PathLike[str], checked: CheckResult | None, running: l
 
 def _page(dataset: Dataset, answers: dict[str, Answer], checked: CheckResult | None, *, now: datetime) -> Page:
     newest = dataset.newest
-    notices = dataset.notices(now=now)
+    notices = dataset.notices(now=now) if checked is None else checked.notices
     broken = [row for row in answers["parts"].rows if row["status"] not in {"complete", "unavailable"}]
     return Page(
         title=f"Lambda fleet · {dataset.root.name}",
