@@ -53,6 +53,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/bench_packages.py
 	$(BIN)/python benchmarks/bench_scopes.py
 	$(BIN)/python benchmarks/bench_views.py
+	$(BIN)/python benchmarks/bench_changes.py
 
 bench-toy: $(STAMP)
 	$(BIN)/python benchmarks/bench_rivals.py --versions 500 --rounds 1
@@ -62,6 +63,7 @@ bench-toy: $(STAMP)
 	$(BIN)/python benchmarks/bench_packages.py --functions 40 --rounds 1 --no-memory
 	$(BIN)/python benchmarks/bench_scopes.py --seconds 2 1 3
 	$(BIN)/python benchmarks/bench_views.py 200
+	$(BIN)/python benchmarks/bench_changes.py 10000
 
 # The shipped views in every warehouse's SQL, written anew for review.
 golden: $(STAMP)

@@ -153,7 +153,8 @@ def script(fleet, names, night):
 async def test_changes_are_what_the_script_did(aws, simulator, settings, look, tmp_path):
     """Over five nights `changes` holds exactly what the oracle says changed, in order; the first night nothing.
 
-    An incremental run tells the same as a full one. `diff` says the same of two nights, and of the first and the last.
+    An incremental run tells the same as a full one. `diff` says the same of two nights, and of the first and the last;
+    the views of history name what was deleted.
     """
     fleet = Fleet(FleetSpec(functions=80, versions=3))
     names = list(fleet.names(SCOPE))
@@ -172,8 +173,13 @@ async def test_changes_are_what_the_script_did(aws, simulator, settings, look, t
             assert len(rows) == sum(entry.rows for entry in result.manifest.files if entry.table == "changes")
             before, last = now, result.snapshot_id
             first = first or (result.snapshot_id, now)
+    gone = (await lexport.sql(tmp_path, "SELECT function_name, is_back FROM deleted_functions")).to_pylist()
+    lives = await lexport.sql(tmp_path, "SELECT function_name FROM function_lifetimes WHERE is_deleted OR NOT is_older")
+    deleted = [(names[7 * night + 4], night < 4) for night in (4, 3, 2, 1)]
     nightly, whole = await lexport.diff(tmp_path), await lexport.diff(tmp_path, first[0])
 
+    assert [(row["function_name"], row["is_back"]) for row in gone] == deleted
+    assert lives["function_name"].to_pylist() == [names[32]]
     assert in_order(of(nightly)) == in_order(tuple(row[name] for name in SHOWN) for row in rows)
     assert in_order(of(whole)) == in_order(expected_changes(first[1], now, SCOPE))
 
