@@ -21,6 +21,7 @@ FLOORS = {
     "documents": 1,
     "rows": 1,
     "archive": 1,
+    "budget": 1,
     "dependencies": 1,
     "cyclonedx": 1,
     "secret_rules": 1,

@@ -8,7 +8,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
-from lexport.archive import Archive, Budget, Limits, MemorySource
+from lexport.archive import Archive, MemorySource
+from lexport.budget import Budget, Limits
 from lexport.dependencies.golang import read_executable
 from lexport.dependencies.maven import read_manifest, read_pom_properties
 from lexport.dependencies.npm import read_lock, read_package

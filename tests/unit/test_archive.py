@@ -8,7 +8,8 @@ import zipfile
 
 import pytest
 
-from lexport.archive import Archive, Budget, FileSource, Limits, MemorySource
+from lexport.archive import Archive, FileSource, MemorySource
+from lexport.budget import Budget, Limits
 from lexport.errors import ArchiveError
 
 
@@ -264,7 +265,8 @@ def test_a_stored_member_is_read_in_place(read, zips):
 
 BIG = """
 import resource, sys
-from lexport.archive import Archive, Budget, FileSource
+from lexport.archive import Archive, FileSource
+from lexport.budget import Budget
 import tracemalloc
 
 with open(sys.argv[1], "rb") as file:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from lexport import columns
-from lexport.archive import LIMITS, Archive, Budget, Entry, FileSource, Limits, MemorySource, Source
+from lexport.archive import Archive, Entry, FileSource, MemorySource, Source
+from lexport.budget import LIMITS, Budget, Limits
 from lexport.columns import Table
 from lexport.dependencies.golang import read_executable
 from lexport.dependencies.manifests import Manifest, is_archive, manifest_at, may_be_executable

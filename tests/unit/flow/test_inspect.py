@@ -7,7 +7,7 @@ import zipfile
 import orjson
 import pytest
 
-from lexport.archive import Limits
+from lexport.budget import Limits
 from lexport.flow.inspect import BATCH_ROWS, inspect_package
 
 SHA = "ab" * 32
