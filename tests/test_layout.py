@@ -57,6 +57,7 @@ FLOORS = {
     "survey": 4,
     "doors": 4,
     "fetching": 4,
+    "fresh_links": 4,
     "download": 4,
     "run": 4,
     "": 5,
