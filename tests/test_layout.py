@@ -202,6 +202,7 @@ def test_public_names_are_exact():
     expected = [
         "CheckResult",
         "Damage",
+        "Dataset",
         "FeedResult",
         "Finding",
         "FleetDiff",

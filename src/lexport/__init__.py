@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lexport.dataset.check import check
     from lexport.dataset.diff import FleetDiff, diff
     from lexport.dataset.feed import FeedResult, feed
+    from lexport.dataset.notebook import Dataset
     from lexport.dataset.report import report
     from lexport.dataset.sbom import SbomResult, sbom
     from lexport.dataset.sql import sql
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "CheckResult": "lexport.findings",
     "Damage": "lexport.dataset.verify.rows",
+    "Dataset": "lexport.dataset.notebook",
     "Finding": "lexport.findings",
     "FeedResult": "lexport.dataset.feed",
     "FleetDiff": "lexport.dataset.diff",
@@ -61,6 +63,7 @@ _HOMES = {
 __all__ = [
     "CheckResult",
     "Damage",
+    "Dataset",
     "FeedResult",
     "Finding",
     "FleetDiff",

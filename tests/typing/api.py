@@ -39,6 +39,13 @@ async def read() -> None:
     print(newest)
 
 
+def look() -> None:
+    dataset = lexport.Dataset(Path("fleet"), as_of="2026-11-20")
+    print(dataset.sql("SELECT 1 AS one").num_rows, dataset.table("tags", space="history").schema)
+    questions: list[str] = [view.question for view in dataset.views.values()]
+    print(questions)
+
+
 async def judge() -> None:
     waiver = lexport.Waiver(check="untagged", reason="legacy", expires=date(2027, 1, 31), region="eu-*")
     result: CheckResult = await lexport.check(
