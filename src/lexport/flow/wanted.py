@@ -23,8 +23,9 @@ from lexport.model import LATEST, PackageRef, Qualifiers, Scope
 
 REFS_KEPT = 4  # of one content: whoever is gone or denied is one of few
 
-CHOSEN_PUBLISHED, CHOSEN_LATEST, NOT_CHOSEN = "0", "1", "2"
-"""Rank of a version among those that share a package: published ones do not change, so they are asked first."""
+CHOSEN_PUBLISHED, CHOSEN_LATEST, CHOSEN_REFERENCE, NOT_CHOSEN = "0", "1", "2", "3"
+"""Rank of a version among those that share a package: published ones do not change, so they are asked first, and those
+whose code lies in the customer's own bucket last."""
 
 _OF_VERSION = ("account_id", "region", "function_name", "version")
 _OF_PACKAGE = {
@@ -131,7 +132,7 @@ def read_functions(path: Path, scopes: Collection[Scope] | None, choice: Choice)
         known = rows.filter(pc.is_valid(rows.column("code_sha256")))
         columns = {name: known.column(source) for name, source in _OF_PACKAGE.items()}
         columns |= {name: known.column(name) for name in _OF_VERSION}
-        columns["rank"] = _ranks(known, choice)
+        columns["rank"] = _ranks(known, choice, known.column(_OF_PACKAGE["s3_bucket"]))
         yield from _staged(WANTED_PACKAGES, columns, len(known))
 
 
@@ -166,7 +167,7 @@ def _staged(table: Table, columns: dict[str, pa.ChunkedArray], count: int) -> It
     yield from pa.Table.from_arrays([columns.get(field.name, empty) for field in schema], schema=schema).to_batches()
 
 
-def _ranks(rows: pa.Table, choice: Choice) -> pa.Array:
+def _ranks(rows: pa.Table, choice: Choice, buckets: pa.ChunkedArray | None = None) -> pa.Array:
     is_latest = pc.equal(rows.column("version"), LATEST)
     chosen = pa.repeat(True, len(rows))
     if choice.versions != "all":
@@ -177,6 +178,8 @@ def _ranks(rows: pa.Table, choice: Choice) -> pa.Array:
     if choice.names:
         chosen = pc.and_(chosen, _match(rows.column("function_name"), choice.names))
     ranked = pc.if_else(is_latest, CHOSEN_LATEST, CHOSEN_PUBLISHED)
+    if buckets is not None:
+        ranked = pc.if_else(pc.is_valid(buckets), CHOSEN_REFERENCE, ranked)
     return pc.if_else(chosen, ranked, NOT_CHOSEN)
 
 

@@ -70,6 +70,15 @@ def test_one_item_per_package(wanted):
     assert second.s3_object == S3Object(bucket="mine", key="g.zip", version=None)
 
 
+def test_lambda_is_asked_before_the_customers_bucket(wanted):
+    """A package that Lambda hands out for one version is no reference, wherever another version has it."""
+    bucket = {"code_resolved_s3_object_bucket": "mine", "code_resolved_s3_object_key": "g.zip"}
+    (found,) = wanted([version("f", "1", "a", **bucket), version("g", "$LATEST", "a")])
+
+    assert found.s3_object is None
+    assert [referrer.function_name for referrer in found.referrers] == ["g", "f"]
+
+
 def test_few_referrers_are_kept(wanted):
     """However many versions share a package, a handful is kept."""
     (found,) = wanted([version("f", str(number), "a") for number in range(100, 200)])
