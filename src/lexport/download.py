@@ -22,7 +22,7 @@ from lexport.aws.transport import open_transport
 from lexport.columns import Table
 from lexport.dataset.open import Dataset, open_dataset
 from lexport.doors import Doors
-from lexport.errors import IncompleteError, SettingsError
+from lexport.errors import IncompleteError, NoSnapshotError, SettingsError
 from lexport.failures import FailureKind, Failures
 from lexport.fetching import Downloads, choice_of, open_package_links
 from lexport.finish import Draft, draft_of
@@ -76,6 +76,7 @@ async def packages(
     snapshot_id = options.snapshot_id or manifest.new_ulid(snapshot_at)
     accounts = read_accounts(options.accounts, options.accounts_from)
     dataset = await to_thread.run_sync(open_dataset, dest)
+    _check_is_there(dataset, regions=_named(options.regions), accounts=accounts)
     store = open_destination(Path(dest), group_readable=options.group_readable)
     folder = open_staging(store, snapshot_id)
     run = _Run(options, dataset, PackagePlaces(store), folder, accounts=accounts, snapshot_id=snapshot_id)
@@ -129,6 +130,27 @@ def _check_fits(options: SnapshotSettings) -> None:
         if is_given:
             raise SettingsError(
                 f"{option} is for a snapshot; packages are those of the functions in the dataset", option=option
+            )
+
+
+def _check_is_there(dataset: Dataset, *, regions: Sequence[str], accounts: Sequence[str]) -> None:
+    """Refuse a dataset without latest functions, and a choice of what it does not have: nothing would be fetched."""
+    latest = dataset.latest()
+    if not latest:
+        raise NoSnapshotError(
+            f"no account-region in {dataset.root} was ever read whole, so it has no latest functions; the packages of"
+            " listed functions come with their snapshot: lexport snapshot DEST --packages",
+            destination=str(dataset.root),
+        )
+    for option, named, known in (
+        ("--region", regions, {scope.region for scope in latest}),
+        ("--accounts", accounts, {scope.account_id for scope in latest}),
+    ):
+        if unknown := sorted(set(named) - known):
+            raise SettingsError(
+                f"{option} {', '.join(unknown)}: the dataset has no latest functions there, only of"
+                f" {', '.join(sorted(known))}",
+                option=option,
             )
 
 

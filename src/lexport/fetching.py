@@ -7,8 +7,8 @@ Afterwards each package that is not there is asked for when a slot is free. Link
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -66,11 +66,16 @@ def choice_of(options: SnapshotSettings) -> Choice:
     return Choice(versions=chosen.packages_for, runtimes=chosen.runtimes, names=chosen.names)
 
 
-def open_package_links(options: SnapshotSettings, session: Session) -> AbstractAsyncContextManager[OpenLink]:
-    """Open what fetches links, to S3 and to the hosts that the settings name."""
+@asynccontextmanager
+async def open_package_links(options: SnapshotSettings, session: Session) -> AsyncIterator[OpenLink]:
+    """Open what fetches links: to S3, to the endpoint that flags, environment or profile name, to --package-host."""
     assert options.packages is not None
-    hosts = LinkHosts.named(endpoint_url=options.endpoint_url, package_hosts=options.packages.hosts)
-    return open_links(ca_bundle=session.ca_bundle, hosts=hosts, connections=options.packages.concurrency)
+    endpoint_url = await session.endpoint(session.home_region)
+    hosts = LinkHosts.named(endpoint_url=endpoint_url, package_hosts=options.packages.hosts)
+    async with open_links(
+        ca_bundle=session.ca_bundle, hosts=hosts, connections=options.packages.concurrency
+    ) as open_link:
+        yield open_link
 
 
 @dataclass(kw_only=True)

@@ -143,6 +143,17 @@ def vars_of(path):
     return json.loads(path.read_bytes())
 
 
+async def test_the_endpoint_of_the_environment(simulator, run_lexport, flags, look, plain, tmp_path):
+    """Links may lead to the endpoint that AWS_ENDPOINT_URL names, as to that of --endpoint-url."""
+    dest, expected = tmp_path / "fleet", zips(look, plain)
+    async with simulator(fleet=plain) as aws:
+        _, _, *rest = flags(aws.url)
+        done = await run_lexport("snapshot", dest, "--packages", *rest, AWS_ENDPOINT_URL=aws.url)
+
+    assert done.code == 0
+    assert stored(dest) == expected
+
+
 async def test_with_a_snapshot(simulator, run_lexport, flags, look, fleet, tmp_path):
     """snapshot --packages fetches each once too, by links that came by where it could, into one commit."""
     dest = tmp_path / "fleet"
@@ -218,7 +229,6 @@ async def test_no_way_in(simulator, aws, settings, look, tmp_path):
         ({"runtimes": ("python3.12", "python3.13")}, lambda row: row["runtime"] in ("python3.12", "python3.13")),
         ({"names": ("*-1*", "b*")}, lambda row: "-1" in row["function_name"] or row["function_name"][0] == "b"),
         ({"max_size_bytes": 2000}, lambda row: row["code_size"] <= 2000),
-        ({"regions": ("eu-west-1",)}, lambda row: False),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )
@@ -236,6 +246,18 @@ async def test_choice(simulator, aws, settings, look, fleet, tmp_path, choice, i
     assert set(zips(look, fleet)) - expected <= set(skipped)
     reason = survey.TOO_LARGE if "max_size_bytes" in choice else survey.NOT_CHOSEN
     assert set(skipped.values()) == {reason}
+
+
+async def test_a_region(simulator, aws, settings, look, plain, tmp_path):
+    """--region fetches what the dataset's functions of that Region refer to, and has rows for the others."""
+    regions = ("eu-west-1", "us-east-1")
+    async with simulator(fleet=plain) as server:
+        await lexport.snapshot(tmp_path, settings(server.url, regions=regions))
+        await lexport.packages(tmp_path, choosing(settings, server.url, regions=regions[:1]))
+
+    here, there = (zips(look, plain, Scope(account_id=HUB, region=region)) for region in regions)
+    assert stored(tmp_path) == here
+    assert statuses(look.read_rows(tmp_path)) == {"stored": len(here), "skipped": len(there.keys() - here.keys())}
 
 
 async def test_a_choice_while_reading(simulator, aws, settings, look, fleet, tmp_path):
@@ -525,6 +547,20 @@ async def test_wrong_options(simulator, run_lexport, flags, plain, tmp_path, arg
 
     assert done.code == 2
     assert words in done.last
+
+
+async def test_a_choice_of_nothing(simulator, run_lexport, flags, plain, tmp_path):
+    """A Region that the dataset does not have, or a dataset of listed functions alone, is no fleet without packages."""
+    name = plain.function(Scope(account_id=HUB, region="us-east-1"), 0).name
+    async with simulator(fleet=plain) as aws:
+        await run_lexport("snapshot", tmp_path / "fleet", *flags(aws.url))
+        region = await run_lexport("packages", tmp_path / "fleet", *flags(aws.url, "--region", "eu-west-1"))
+        await run_lexport("snapshot", tmp_path / "listed", *flags(aws.url, "--function", name))
+        listed = await run_lexport("packages", tmp_path / "listed", *flags(aws.url))
+
+    assert (region.code, listed.code) == (2, 1)
+    assert "--region eu-west-1: the dataset has no latest functions there, only of us-east-1" in region.last
+    assert "was ever read whole" in listed.last
 
 
 async def test_no_snapshot(run_lexport, tmp_path):

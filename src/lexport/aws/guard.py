@@ -55,16 +55,18 @@ class LinkHosts:
 
     @classmethod
     def named(cls, *, endpoint_url: str | None, package_hosts: tuple[str, ...] = ()) -> LinkHosts:
-        """Take the host of ``--endpoint-url`` and each ``--package-host``; http only where the endpoint is http.
+        """Take the host of the endpoint and each ``--package-host``; http only where the endpoint is http.
 
-        Raises SettingsError for a package host that is no ``HOST`` or ``HOST:PORT``.
+        AWS's own endpoints serve no packages. Raises SettingsError for a package host that is no ``HOST`` or
+        ``HOST:PORT``.
         """
         found = set[Origin]()
         schemes = ["https"]
         if endpoint_url is not None:
             endpoint = _origin(endpoint_url)
             if endpoint is not None:
-                found.add(endpoint)
+                if _suffix_of(endpoint.host) is None:
+                    found.add(endpoint)
                 if endpoint.scheme == "http":
                     schemes.append("http")
         for text in package_hosts:
@@ -155,11 +157,15 @@ def _is_address(host: str) -> bool:
     return True
 
 
+def _suffix_of(host: str) -> str | None:
+    return next((suffix for suffix in AWS_SUFFIXES if host.endswith(f".{suffix}")), None)
+
+
 def _why_not(origin: Origin) -> str | None:
     """Say why an origin that nobody named is none of S3's."""
     if _is_address(origin.host):
         return "an address instead of a name"
-    suffix = next((suffix for suffix in AWS_SUFFIXES if origin.host.endswith(f".{suffix}")), None)
+    suffix = _suffix_of(origin.host)
     if suffix is None:
         return "which is no host of AWS"
     labels = origin.host.removesuffix(f".{suffix}").split(".")

@@ -77,7 +77,8 @@ def package_lines(packages: PackageProgress) -> list[str]:
         why = f" ({kind.why})" if kind.why else ""
         example = packages.examples[kind]
         lines.append(f"{kind.what}s: {count:,} {kind.status}{why}{example and f', e.g. {example}'}")
+    stored_bytes = packages.stored_bytes
     lines.append(
-        f"packages: {format_bytes(packages.stored_bytes)} stored, {format_bytes(packages.moved_bytes())} moved"
+        f"packages: {stored_bytes:,} bytes ({format_bytes(stored_bytes)}) stored, {packages.moved_bytes():,} moved"
     )
     return lines

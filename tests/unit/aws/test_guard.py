@@ -147,6 +147,7 @@ def test_nothing_else(url):
         (None, (S3 + ":8443",), f"https://{S3}:8443/x", True),
         ("http://127.0.0.1:4566", (), f"https://{S3}/x", True),
         ("http://127.0.0.1:4566", (), f"http://{S3}/x", False),
+        ("https://lambda.us-east-1.amazonaws.com", (), "https://lambda.us-east-1.amazonaws.com/x", False),
     ],
 )
 def test_what_the_user_named(endpoint, hosts, url, is_allowed):
