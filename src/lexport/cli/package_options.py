@@ -70,15 +70,10 @@ def package_settings(options: dict[str, Any], *, is_wanted: bool, is_inspected: 
 
 def package_lines(packages: PackageProgress) -> list[str]:
     """Say what became of packages and layers, a line for each kind with one example."""
-    from lexport.progress import format_bytes
-
     lines = []
     for kind, count in sorted(packages.kinds.items(), key=lambda item: (item[0].what, item[0].status, item[0].why)):
         why = f" ({kind.why})" if kind.why else ""
         example = packages.examples[kind]
         lines.append(f"{kind.what}s: {count:,} {kind.status}{why}{example and f', e.g. {example}'}")
-    stored_bytes = packages.stored_bytes
-    lines.append(
-        f"packages: {stored_bytes:,} bytes ({format_bytes(stored_bytes)}) stored, {packages.moved_bytes():,} moved"
-    )
+    lines.append(f"packages: {packages.stored_bytes:,} bytes stored, {packages.moved_bytes():,} moved")
     return lines
