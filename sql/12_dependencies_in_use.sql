@@ -28,10 +28,12 @@ WITH contents AS (
     l.function_name,
     l.version,
     l.layer_arn,
-    v.sha256_hex
+    p.sha256_hex
   FROM layers AS l
   JOIN layer_versions AS v
     ON v.layer_arn = l.layer_arn
+  JOIN packages AS p
+    ON p.code_sha256 = v.code_sha256
 )
 SELECT
   c.account_id,

@@ -474,7 +474,7 @@ CHANGES = Table(
 
 PACKAGES = Table(
     "packages",
-    "One row per distinct package that functions refer to: is it stored, and where; account and region are NULL.",
+    "One row per distinct package of functions, and stored one of layers: where it is; account and region are NULL.",
     (
         *COMMON,
         _key("code_sha256", "SHA-256 as AWS sends it: base64 for Zip, hex for Image."),
@@ -496,7 +496,6 @@ LAYER_VERSIONS = Table(
         *COMMON,
         _key("layer_arn", "ARN of the layer version.", source="LayerVersionArn"),
         Column("code_sha256", TEXT, "Content.CodeSha256", "SHA-256 of its archive, base64; NULL where unreadable."),
-        Column("sha256_hex", TEXT, "", "The same in hex: the name of the stored file."),
         Column("size_bytes", INT64, "Content.CodeSize", "Size of its archive.", "bytes"),
         Column("created_at", TIMESTAMP, "CreatedDate", "When it was published, UTC."),
         Column("description", TEXT, "Description", "Description."),
@@ -542,7 +541,7 @@ PACKAGE_DEPENDENCIES = Table(
     answer_key=0,
 )
 
-PACKAGE_TABLES = (PACKAGES, LAYER_VERSIONS, PACKAGE_FILES, PACKAGE_DEPENDENCIES)
+PACKAGE_TABLES = (LAYER_VERSIONS, PACKAGES, PACKAGE_FILES, PACKAGE_DEPENDENCIES)
 """Tables about content, which belongs to no account. A commit holds those that its run looked at."""
 
 TABLES = (

@@ -51,7 +51,7 @@ from lexport.quota.transfer import BytePacer
 from lexport.rows import Batch, Rows
 from lexport.settings import SnapshotSettings
 from lexport.store.packages import PackagePlaces, package_path
-from lexport.survey import IN_ANOTHER_BUCKET, LEFT_OUT, LOST, STORED, Survey, layer_row, package_row
+from lexport.survey import IN_ANOTHER_BUCKET, LEFT_OUT, LOST, PRESENT, STORED, Survey, layer_row, package_row
 
 logger = logging.getLogger(__name__)
 
@@ -181,17 +181,19 @@ class Downloads:
     def _note_stored(self, stored: StoredPackage, example: str) -> None:
         self.progress.count("package", "stored", example=example)
         self.progress.stored_bytes += stored.size_bytes
-        code, size = stored.package.code_sha256, stored.size_bytes
+        self._add_content(stored)
+
+    def _add_content(self, stored: StoredPackage) -> None:
         self._add(
             columns.PACKAGES,
             package_row(
-                code,
+                stored.package.code_sha256,
                 sha256_hex=stored.sha256_hex,
-                size_bytes=size,
+                size_bytes=stored.size_bytes,
                 path=stored.path,
-                status="stored",
+                status="present" if stored.was_present else "stored",
                 verified_at=self.now(),
-                answer=STORED,
+                answer=PRESENT if stored.was_present else STORED,
             ),
         )
 
@@ -255,6 +257,7 @@ class Downloads:
             self._lose_content(wanted, error, facts)
             return
         self.progress.stored_bytes += 0 if stored.was_present else stored.size_bytes
+        self._add_content(stored)
         self._add_layer(wanted, facts, status="present" if stored.was_present else "stored", answer=STORED)
 
     def _lose_layer(self, line: str, error: ItemError) -> None:

@@ -119,7 +119,7 @@ def _stage_contents(runs: Runs, folder: Path, file_mode: int) -> list[Path]:
         write_columns(_CONTENTS, [nothing, nothing, waiting, [""] * len(waiting)], paths[-1], file_mode)
         waiting.clear()
 
-    for run in (*runs.get(columns.PACKAGES.name, ()), *runs.get(columns.LAYER_VERSIONS.name, ())):
+    for run in runs.get(columns.PACKAGES.name, ()):
         with pa.OSFile(str(run)) as file, pa.ipc.open_file(file) as reader:
             for number in range(reader.num_record_batches):
                 batch = reader.get_batch(number)

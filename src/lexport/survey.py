@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -116,8 +115,10 @@ class Surveyor:
         wanted = group_layers(merge(self._stage(WANTED_LAYERS, batches), self._folder))
         with survey.lines.open("w", encoding="utf-8") as lines:
             older = _published_layers(known) if known else iter(())
-            settled = self._settled_layers(wanted, older, survey, lambda text: lines.write(text + "\n"))
+            contents: list[tuple[Any, ...]] = []
+            settled = self._settled_layers(wanted, older, survey, lambda text: lines.write(text + "\n"), contents)
             self._write(columns.LAYER_VERSIONS, settled)
+            self._write(columns.PACKAGES, iter(contents))
         return survey
 
     def _settled(
@@ -149,23 +150,9 @@ class Surveyor:
             sha256_hex = sha256_hex_of(code)
         except PackageError:
             return "", "", None
-        found = self._places.find(sha256_hex, size)
+        found = present_row(self._places, code, size)
         if found is not None:
-            path = package_path(sha256_hex)
-            stored_at = datetime.fromtimestamp((self._places.store.root / path).stat().st_mtime, UTC)
-            return (
-                "present",
-                "",
-                package_row(
-                    code,
-                    sha256_hex=sha256_hex,
-                    size_bytes=found,
-                    path=path,
-                    status="present",
-                    verified_at=stored_at,
-                    answer=PRESENT,
-                ),
-            )
+            return "present", "", found
         status, why = "", ""
         if not wanted.is_chosen:
             status, why = "skipped", NOT_CHOSEN
@@ -187,13 +174,19 @@ class Surveyor:
         known: Iterator[dict[str, Any]],
         survey: Survey,
         put: Callable[[str], object],
+        contents: list[tuple[Any, ...]],
     ) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows of layer versions that need no call: both sides come in the order of their ARN."""
+        """Yield the rows of layer versions that need no call: both sides come in the order of their ARN.
+
+        ``contents`` gets the rows of ``packages`` about what lies in them.
+        """
         older = next(known, None)
         for wanted in items:
             while older is not None and older["layer_arn"] < wanted.layer_arn:
                 older = next(known, None)
-            if older is not None and older["layer_arn"] == wanted.layer_arn and self._is_there(older):
+            content = self._present_content(older) if older and older["layer_arn"] == wanted.layer_arn else None
+            if older is not None and content is not None:
+                contents.append(content)
                 self._progress.count("layer", "present", example=wanted.layer_arn)
                 row = older | {"account_id": None, "region": None, "status": "present", "reason": None}
                 yield (*(row[name] for name in staged_names(columns.LAYER_VERSIONS)[:-1]), PRESENT)
@@ -212,12 +205,11 @@ class Surveyor:
                 survey.scopes.update(referrer.scope for referrer in wanted.referrers)
                 put(layer_line(wanted))
 
-    def _is_there(self, older: dict[str, Any]) -> bool:
+    def _present_content(self, older: dict[str, Any]) -> tuple[Any, ...] | None:
         try:
-            sha256_hex = sha256_hex_of(older["code_sha256"] or "")
+            return present_row(self._places, older["code_sha256"] or "", older["size_bytes"])
         except PackageError:
-            return False
-        return self._places.find(sha256_hex, older["size_bytes"]) is not None
+            return None
 
     def _stage(self, table: Table, batches: Iterable[pa.RecordBatch]) -> list[Path]:
         """Write staged rows as sorted runs."""
@@ -295,13 +287,29 @@ def package_row(
     return (None, None, code_sha256, sha256_hex, size_bytes, path, status, reason, verified_at, answer)
 
 
+def present_row(places: PackagePlaces, code_sha256: str, size_bytes: int | None) -> tuple[Any, ...] | None:
+    """Make the row of a package that is stored already, None where it is not; raises PackageError for no hash."""
+    sha256_hex = sha256_hex_of(code_sha256)
+    found = places.find(sha256_hex, size_bytes)
+    if found is None:
+        return None
+    path = package_path(sha256_hex)
+    return package_row(
+        code_sha256,
+        sha256_hex=sha256_hex,
+        size_bytes=found,
+        path=path,
+        status="present",
+        verified_at=datetime.fromtimestamp((places.store.root / path).stat().st_mtime, UTC),
+        answer=PRESENT,
+    )
+
+
 def layer_row(
     layer_arn: str, facts: dict[str, Any], *, status: str, reason: str | None, answer: str
 ) -> tuple[Any, ...]:
     """Make a staged row of ``layer_versions``; what ``facts`` do not name is NULL."""
     row = facts | {"layer_arn": layer_arn, "status": status, "reason": reason}
-    with suppress(PackageError):
-        row["sha256_hex"] = sha256_hex_of(row.get("code_sha256") or "")
     return (*(row.get(name) for name in staged_names(columns.LAYER_VERSIONS)[:-1]), answer)
 
 

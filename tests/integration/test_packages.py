@@ -165,8 +165,8 @@ async def test_with_a_snapshot(simulator, run_lexport, flags, look, fleet, tmp_p
     layers = {row["layer_arn"] for row in rows["layers"]}
     assert done.code == 3, done.err
     assert set(expected) <= set(stored(dest))
-    assert statuses(rows)["stored"] == len(expected)
-    assert asked["GetObject"] == len(stored(dest))
+    assert statuses(rows)["stored"] == asked["GetObject"] == len(stored(dest))
+    assert {row["code_sha256"] for row in rows["layer_versions"]} <= {row["code_sha256"] for row in rows["packages"]}
     assert asked["GetLayerVersionByArn"] == len(layers) == len(rows["layer_versions"])
     assert look.expected_rows(fleet)["functions"] == look.facts(rows["functions"])
     assert len(list(dest.glob("_runs/*.json"))) == 1
@@ -518,7 +518,7 @@ async def test_inspect(simulator, run_lexport, flags, look, fleet, tmp_path):
 
     contents = {path.stem for path in dest.glob("packages/sha256/*/*.zip")}
     assert {row["sha256_hex"] for row in rows["package_files"]} == contents
-    assert {row["sha256_hex"] for row in rows["layer_versions"]} <= contents
+    assert {base64.b64decode(row["code_sha256"]).hex() for row in rows["layer_versions"]} <= contents
     assert f"packages: {len(contents):,} looked into" in first.err
     assert "looked into" not in second.err
     assert look.read_rows(dest)["package_files"] == []

@@ -42,7 +42,8 @@ async def test_what_is_in_the_fleet(simulator, run_lexport, flags, tmp_path):
     ]
     assert rows_of(dest, "package_files") == []
     layers = rows_of(dest, "layer_versions")
-    assert {row["sha256_hex"] for row in layers if row["status"] == "present"} <= stored.keys()
+    contents = {row["code_sha256"]: row["sha256_hex"] for row in rows_of(dest, "packages")}
+    assert {contents[row["code_sha256"]] for row in layers if row["status"] == "present"} <= stored.keys()
     counted = await run_lexport("sql", dest, "SELECT count(*) AS n FROM package_files", "--output", "csv")
     assert counted.out.split() == ["n", str(len(expected))]
 

@@ -132,12 +132,12 @@ PACKAGE_COMMITS = [
     {
         "at": _AT + timedelta(days=1),
         "scopes": [],
-        "packages": [_package("a", "present"), _package("gone")],
+        "packages": [_package("a", "present"), _package("gone"), _package("of a layer")],
         "layer_versions": [
-            {"layer_arn": "l:1", "sha256_hex": "aabb", "status": "stored"},
-            {"layer_arn": "l:2", "sha256_hex": "aabb", "status": "stored"},
+            {"layer_arn": "l:1", "code_sha256": "of a layer", "status": "stored"},
+            {"layer_arn": "l:2", "code_sha256": "gone", "status": "stored"},
         ],
-        "package_files": [{"sha256_hex": "aa", "path": "old"}, {"sha256_hex": "aabb", "path": "in a layer"}],
+        "package_files": [{"sha256_hex": "aa", "path": "old"}, {"sha256_hex": "of a layer" * 2, "path": "in a layer"}],
     },
     {
         "at": _AT + timedelta(days=2),
@@ -148,14 +148,18 @@ PACKAGE_COMMITS = [
 ]
 
 PACKAGE_ANSWERS = {
-    "SELECT code_sha256, status FROM packages ORDER BY ALL": [("a", "present"), ("b", "stored")],
+    "SELECT code_sha256, status FROM packages ORDER BY ALL": [
+        ("a", "present"),
+        ("b", "stored"),
+        ("of a layer", "stored"),
+    ],
     "SELECT layer_arn FROM layer_versions": [("l:1",)],
     "SELECT path FROM package_files ORDER BY ALL": [("in a layer",), ("new",)],
     "SELECT count(*) FROM package_dependencies": [(0,)],
     "SELECT count(*) FROM snapshot.packages": [(0,)],
     "SELECT layer_arn FROM snapshot.layer_versions ORDER BY ALL": [("l:1",), ("l:2",)],
     "SELECT function_name FROM snapshot.functions ORDER BY ALL": [("f",), ("g",)],
-    "SELECT count(*) FROM history.packages": [(5,)],
+    "SELECT count(*) FROM history.packages": [(6,)],
     "SELECT count(*) FROM history.snapshots": [(3,)],
     "SELECT count(*) FROM snapshot.snapshots": [(1,)],
 }

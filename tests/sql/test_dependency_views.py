@@ -16,10 +16,11 @@ def test_dependencies_in_use(ask):
         {"code_sha256": "A=", "sha256_hex": "aa", "status": "stored"},
         {"code_sha256": "B=", "sha256_hex": "bb", "status": "failed"},
         {"code_sha256": "cc", "sha256_hex": "cc", "status": "image"},
+        {"code_sha256": "3d0=", "sha256_hex": "dddd", "status": "stored"},
     ]
     layer_versions = [
-        {"layer_arn": "l:1", "code_sha256": "3d0=", "sha256_hex": "dddd", "status": "stored"},
-        {"layer_arn": "l:2", "code_sha256": "3d0=", "sha256_hex": "dddd", "status": "stored"},
+        {"layer_arn": "l:1", "code_sha256": "3d0=", "status": "stored"},
+        {"layer_arn": "l:2", "code_sha256": "3d0=", "status": "stored"},
     ]
 
     def log4j(sha256_hex, version, path):

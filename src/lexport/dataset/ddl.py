@@ -40,9 +40,10 @@ JOIN (
 ) AS n ON n.account_id = s.account_id AND n.region = s.region AND n.snapshot_id = s.snapshot_id
 WHERE s.{_WHOLE.replace(" AND ", " AND s.")}"""
 
-_CONTENTS = "(SELECT sha256_hex FROM packages UNION SELECT sha256_hex FROM layer_versions)"
+_CODES = "(SELECT code_sha256 FROM functions UNION SELECT code_sha256 FROM layer_versions)"
+_CONTENTS = "(SELECT sha256_hex FROM packages)"
 _OF_PACKAGES = {
-    columns.PACKAGES: ("code_sha256", "(SELECT code_sha256 FROM functions)"),
+    columns.PACKAGES: ("code_sha256", _CODES),
     columns.LAYER_VERSIONS: ("layer_arn", "(SELECT layer_arn FROM layers)"),
     columns.PACKAGE_FILES: ("sha256_hex", _CONTENTS),
     columns.PACKAGE_DEPENDENCIES: ("sha256_hex", _CONTENTS),

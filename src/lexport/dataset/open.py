@@ -258,11 +258,12 @@ _COMMITTED = "WHERE snapshot_id IN (SELECT snapshot_id FROM _lexport.committed)"
 _LATEST = "SEMI JOIN _lexport.latest_scopes USING (snapshot_id, account_id, region)"
 _LATEST_COMMITS = "SEMI JOIN _lexport.latest_scopes USING (snapshot_id)"
 _NEWEST_OF_EACH = "QUALIFY snapshot_id = max(snapshot_id) OVER (PARTITION BY {})"
-_CONTENTS = "(SELECT sha256_hex FROM main.packages UNION SELECT sha256_hex FROM main.layer_versions)"
+_CODES = "(SELECT code_sha256 FROM main.functions UNION SELECT code_sha256 FROM main.layer_versions)"
+_CONTENTS = "(SELECT sha256_hex FROM main.packages)"
 _OF_PACKAGES = {
     table.name: f"{_COMMITTED} AND {wanted} {_NEWEST_OF_EACH.format(each)}"
     for table, wanted, each in (
-        (columns.PACKAGES, "code_sha256 IN (SELECT code_sha256 FROM main.functions)", "code_sha256"),
+        (columns.PACKAGES, f"code_sha256 IN {_CODES}", "code_sha256"),
         (columns.LAYER_VERSIONS, "layer_arn IN (SELECT layer_arn FROM main.layers)", "layer_arn"),
         (columns.PACKAGE_FILES, f"sha256_hex IN {_CONTENTS}", "sha256_hex"),
         (columns.PACKAGE_DEPENDENCIES, f"sha256_hex IN {_CONTENTS}", "sha256_hex"),

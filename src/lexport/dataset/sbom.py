@@ -101,12 +101,13 @@ WITH chosen AS (
 ), contents AS (
   SELECT ref, sha256_hex, NULL AS layer_arn FROM chosen
   UNION
-  SELECT c.ref, v.sha256_hex, l.layer_arn
+  SELECT c.ref, p.sha256_hex, l.layer_arn
   FROM chosen AS c
   JOIN layers AS l
     ON l.account_id = c.account_id AND l.region = c.region
     AND l.function_name = c.function_name AND l.version = c.version
   LEFT JOIN layer_versions AS v ON v.layer_arn = l.layer_arn
+  LEFT JOIN packages AS p ON p.code_sha256 = v.code_sha256
 ), known AS (SELECT DISTINCT sha256_hex FROM package_files)
 """
 _FUNCTIONS = (

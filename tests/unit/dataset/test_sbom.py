@@ -47,8 +47,9 @@ INSPECTED = {
         {"code_sha256": "A=", "sha256_hex": A, "status": "stored"},
         {"code_sha256": "B=", "sha256_hex": B, "status": "stored"},
         {"code_sha256": "dd" * 32, "sha256_hex": "dd" * 32, "status": "image"},
+        {"code_sha256": "zMzM" * 10 + "zMw=", "sha256_hex": L, "status": "stored"},
     ],
-    "layer_versions": [{"layer_arn": LAYER, "code_sha256": "zMzM" * 10 + "zMw=", "sha256_hex": L, "status": "stored"}],
+    "layer_versions": [{"layer_arn": LAYER, "code_sha256": "zMzM" * 10 + "zMw=", "status": "stored"}],
     "package_files": [{"sha256_hex": A, "path": "x"}, {"sha256_hex": L, "path": "y"}],
     "package_dependencies": [
         library(A, "npm", "@s/é", "1.0.0", "node_modules/@s/é/package.json"),

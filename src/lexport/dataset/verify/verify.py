@@ -208,7 +208,7 @@ def _missing_packages(root: Path, entries: Iterable[tuple[Manifest, FileEntry]])
 
 def _stored_paths(root: Path, entry: FileEntry) -> Iterator[str]:
     """Yield where a table says that content is stored; nothing where it cannot be read, which is told elsewhere."""
-    if entry.table not in (columns.PACKAGES.name, columns.LAYER_VERSIONS.name):
+    if entry.table != columns.PACKAGES.name:
         return
     with suppress(OSError, pa.ArrowException, ValueError), pq.ParquetFile(root / entry.path) as file:
         for batch in file.iter_batches(columns=["status", "sha256_hex"], use_threads=False):

@@ -181,9 +181,5 @@ WHERE
     SELECT
       `sha256_hex`
     FROM `lexport`.`packages`
-    UNION DISTINCT
-    SELECT
-      `sha256_hex`
-    FROM `lexport`.`layer_versions`
   );
 

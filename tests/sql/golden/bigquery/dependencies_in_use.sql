@@ -16,10 +16,12 @@ WITH `contents` AS (
     `l`.`function_name`,
     `l`.`version`,
     `l`.`layer_arn`,
-    `v`.`sha256_hex`
+    `p`.`sha256_hex`
   FROM `lexport`.`layers` AS `l`
   JOIN `lexport`.`layer_versions` AS `v`
     ON `v`.`layer_arn` = `l`.`layer_arn`
+  JOIN `lexport`.`packages` AS `p`
+    ON `p`.`code_sha256` = `v`.`code_sha256`
 )
 SELECT
   `c`.`account_id`,

@@ -183,9 +183,5 @@ WHERE
     SELECT
       `sha256_hex`
     FROM `lexport`.`packages`
-    UNION
-    SELECT
-      `sha256_hex`
-    FROM `lexport`.`layer_versions`
   );
 
