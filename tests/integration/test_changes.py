@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+from collections import Counter
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 import lexport
+from lexport.dataset.open import shipped_views
+from lexport.dataset.sql import open_session
 from lexport.model import Scope
 from lexport.simulator import Change, Fault, Fleet, FleetSpec
 
@@ -29,6 +36,11 @@ KEYS = {
     "file_systems": ("function_name", "version", "position"),
 }
 PARENTS = {"aliases": (1,), "tags": (1,), "alias_routes": (1, 2)}  # how much of a key names a function, an alias
+LATEST_VIEWS = [
+    view.name
+    for view in shipped_views()
+    if 20 <= int(view.path.name[:2]) < 60 and view.name not in ("lambda_runtimes", "snapshot_cost")  # data; all nights
+]
 UNSEEN = {"account_id", "region", "hash_key_id", "carried_forward", "layer"}
 
 
@@ -115,6 +127,110 @@ def in_order(rows):
     return sorted(rows, key=lambda row: tuple(part or "" for part in (*row[:2], row[3], row[4], row[2], row[5])))
 
 
+@dataclass(frozen=True)
+class Night:
+    """One snapshot: what the oracle says it holds, table -> key -> row, and which changes it must tell."""
+
+    id: str
+    at: datetime
+    holds: dict
+    changes: list
+
+    def versions(self):
+        """How many versions each function has."""
+        return Counter(name for name, _ in self.holds["functions"])
+
+
+def by_text(rows):
+    return sorted(rows, key=lambda row: str(sorted(row.items())))
+
+
+def expected_history(nights):
+    for before, night in pairwise(nights):
+        for account_id, region, kind, table, key, column, old, new in night.changes:
+            name, rest = key.split("/", 1)
+            yield {
+                "account_id": account_id,
+                "region": region,
+                "function_name": name,
+                "version": None if table in ("tags", "aliases", "alias_routes") else rest.split("/")[0],
+                "previous_snapshot_at": before.at,
+                "snapshot_at": night.at,
+                "kind": kind,
+                "table_name": table,
+                "key": key,
+                "column_name": column,
+                "old_value": old,
+                "new_value": new,
+                "snapshot_id": night.id,
+            }
+
+
+def history_order(row):
+    names = ("account_id", "region", "function_name", "snapshot_id", "table_name", "key", "kind", "column_name")
+    return tuple(row[name] or "" for name in names)
+
+
+def expected_history_views(nights):
+    """What the other views of history must show, counted from the oracle's nights."""
+    place = {"account_id": SCOPE.account_id, "region": SCOPE.region}
+    last = nights[-1].versions()
+    lifetimes, deleted, by_night = [], [], []
+    for name in {name for night in nights for name in night.versions()}:
+        seen = [night for night in nights if name in night.versions()]
+        lifetimes.append(
+            place
+            | {
+                "function_name": name,
+                "versions": last[name],
+                "first_seen_at": seen[0].at,
+                "is_older": seen[0] is nights[0],
+                "last_seen_at": seen[-1].at,
+                "is_deleted": not last[name],
+                "first_snapshot_id": seen[0].id,
+                "last_snapshot_id": seen[-1].id,
+            }
+        )
+    for before, night in pairwise(nights):
+        deleted += [
+            place
+            | {
+                "function_name": name,
+                "versions": count,
+                "last_seen_at": before.at,
+                "missed_at": night.at,
+                "is_back": last[name] > 0,
+                "snapshot_id": night.id,
+            }
+            for name, count in before.versions().items()
+            if name not in night.versions()
+        ]
+        for table, kind in {(change[3], change[2]) for change in night.changes}:
+            keys = [change[4] for change in night.changes if (change[3], change[2]) == (table, kind)]
+            by_night.append(
+                place
+                | {
+                    "snapshot_at": night.at,
+                    "table_name": table,
+                    "kind": kind,
+                    "functions": len({key.split("/")[0] for key in keys}),
+                    "things": len(set(keys)),
+                    "changes": len(keys),
+                    "snapshot_id": night.id,
+                    "previous_snapshot_id": before.id,
+                }
+            )
+    return {"function_lifetimes": lifetimes, "deleted_functions": deleted, "changes_by_night": by_night}
+
+
+def load_expectations():
+    path = Path(__file__).parents[1] / "sql" / "expectations.py"
+    spec = importlib.util.spec_from_file_location("lexport_tests_expectations", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def script(fleet, names, night):
     """Change the fleet, a little of everything, other functions every night."""
     first = 7 * night
@@ -154,34 +270,41 @@ async def test_changes_are_what_the_script_did(aws, simulator, settings, look, t
     """Over five nights `changes` holds exactly what the oracle says changed, in order; the first night nothing.
 
     An incremental run tells the same as a full one. `diff` says the same of two nights, and of the first and the last;
-    the views of history name what was deleted.
+    the views of history add up to it, and the views of the latest show the last night and nothing of those before.
     """
     fleet = Fleet(FleetSpec(functions=80, versions=3))
     names = list(fleet.names(SCOPE))
-    before = last = first = None
+    nights = []
     async with simulator(fleet=fleet) as server:
-        for night, at in enumerate(instants(1, 2, 3, 4, 5)):
+        for night, at in enumerate(instants(18, 19, 20, 21, 22)):
             if night:
                 script(fleet, names, night)
+            oracle = look.expected_rows(fleet, SCOPE)
             now = by_key(look, fleet, SCOPE)
             result = await lexport.snapshot(tmp_path, settings(server.url, snapshot_at=at, incremental=bool(night % 2)))
             rows = told(tmp_path, result)
-            expected = [] if before is None else expected_changes(before, now, SCOPE)
+            expected = expected_changes(nights[-1].holds, now, SCOPE) if nights else []
 
             assert [tuple(row[name] for name in SHOWN) for row in rows] == in_order(expected)
-            assert {row["previous_snapshot_id"] for row in rows} == ({last} if night else set())
+            assert {row["previous_snapshot_id"] for row in rows} == ({nights[-1].id} if night else set())
             assert len(rows) == sum(entry.rows for entry in result.manifest.files if entry.table == "changes")
-            before, last = now, result.snapshot_id
-            first = first or (result.snapshot_id, now)
-    gone = (await lexport.sql(tmp_path, "SELECT function_name, is_back FROM deleted_functions")).to_pylist()
-    lives = await lexport.sql(tmp_path, "SELECT function_name FROM function_lifetimes WHERE is_deleted OR NOT is_older")
-    deleted = [(names[7 * night + 4], night < 4) for night in (4, 3, 2, 1)]
-    nightly, whole = await lexport.diff(tmp_path), await lexport.diff(tmp_path, first[0])
+            nights.append(Night(result.snapshot_id, at, now, in_order(expected)))
+    nightly, whole = await lexport.diff(tmp_path), await lexport.diff(tmp_path, nights[0].id)
 
-    assert [(row["function_name"], row["is_back"]) for row in gone] == deleted
-    assert lives["function_name"].to_pylist() == [names[32]]
     assert in_order(of(nightly)) == in_order(tuple(row[name] for name in SHOWN) for row in rows)
-    assert in_order(of(whole)) == in_order(expected_changes(first[1], now, SCOPE))
+    assert in_order(of(whole)) == in_order(expected_changes(nights[0].holds, now, SCOPE))
+
+    with open_session(tmp_path) as session:
+        shown = {view.name: session.read(f"FROM {view.name}").read_all().to_pylist() for view in shipped_views()}
+        scopes = session.read("FROM scopes").read_all().to_pylist()
+
+    assert shown["function_history"] == sorted(expected_history(nights), key=history_order)
+    for view, wanted in expected_history_views(nights).items():
+        assert by_text(shown[view]) == by_text(wanted), view
+    expectations = load_expectations()
+    oracle["functions"] = [row | {"fetched_at": at} for row in oracle["functions"]]  # the last run was a full one
+    for view in LATEST_VIEWS:
+        assert by_text(shown[view]) == by_text(getattr(expectations, view)(oracle | {"scopes": scopes})), view
 
 
 async def test_a_partial_reading_never_looks_like_a_deletion(aws, simulator, settings, tmp_path):
