@@ -53,6 +53,28 @@ def write_table(
     ``watch`` sees every batch of rows that is written, sorted, before the snapshot columns are added.
     Blocking; raises WriteError.
     """
+    return write_sorted(
+        table,
+        _unique(table, merge(list(runs), path.parent)),
+        path,
+        snapshot_id=snapshot_id,
+        snapshot_at=snapshot_at,
+        file_mode=file_mode,
+        watch=watch,
+    )
+
+
+def write_sorted(
+    table: Table,
+    slabs: Iterator[pa.Table],
+    path: Path,
+    *,
+    snapshot_id: str,
+    snapshot_at: datetime,
+    file_mode: int = 0o600,
+    watch: Callable[[pa.Table], None] = lambda _: None,
+) -> WrittenFile:
+    """Write rows that come sorted, without the snapshot columns, as ``write_table`` does; ``slabs`` are used up."""
     schema = table_schema(table)
     written = 0
     try:
@@ -68,7 +90,7 @@ def write_table(
                 schema, [(name, "ascending") for name in table.key], null_placement="at_start"
             ),
         ) as writer:
-            for group in _row_groups(_unique(table, merge(list(runs), path.parent)), table.row_group_rows):
+            for group in _row_groups(slabs, table.row_group_rows):
                 watch(group)
                 writer.write_table(_with_snapshot(group, schema, snapshot_id, snapshot_at), row_group_size=len(group))
                 written += len(group)

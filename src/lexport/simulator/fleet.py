@@ -208,14 +208,20 @@ class Fleet:
             },
         )
         for index in self.indexes(scope):
-            function = self.function(scope, index)
-            yield from oracle.tag_rows(function)
-            for version in (LATEST, *map(str, self.published(scope, index))):
-                spec = self.version(scope, index, version, function)
-                assert spec is not None
-                yield from oracle.version_rows(spec, env=env, value_hmac=value_hmac, hash_key_id=hash_key_id)
-            for alias in self.aliases(scope, index):
-                yield from oracle.alias_rows(function, alias)
+            yield from self.expected_of(scope, index, env=env, value_hmac=value_hmac, hash_key_id=hash_key_id)
+
+    def expected_of(
+        self, scope: Scope, index: int, *, env: EnvMode = "keys", value_hmac: Callable[[str], str], hash_key_id: str
+    ) -> Iterator[tuple[str, oracle.Row]]:
+        """Yield (table, row) for all that belongs to one living function, as ``expected`` does."""
+        function = self.function(scope, index)
+        yield from oracle.tag_rows(function)
+        for version in (LATEST, *map(str, self.published(scope, index))):
+            spec = self.version(scope, index, version, function)
+            assert spec is not None
+            yield from oracle.version_rows(spec, env=env, value_hmac=value_hmac, hash_key_id=hash_key_id)
+        for alias in self.aliases(scope, index):
+            yield from oracle.alias_rows(function, alias)
 
     # --- what happens to it -------------------------------------------------------------------------------------
 
