@@ -301,19 +301,23 @@ def _without(rows: pa.Table, left_out: list[tuple[tuple[str, ...], pa.Array]]) -
 
 
 def _with_layer(rows: pa.Table) -> pa.Table:
-    """Add what a layer is known by; where a version has two of one name, which AWS refuses, the ARN as it is."""
+    """Add what a layer is known by.
+
+    That is its name; where a version has two of one name, which AWS refuses, the ARN as it is, or the place where even
+    the ARN is there twice.
+    """
     place = pc.cast(rows.column("position"), pa.string())
-    name = pc.replace_substring_regex(rows.column("layer_arn"), pattern=":[0-9]+$", replacement="")
-    named = rows.append_column(_LAYER, pc.coalesce(name, place))
-    keys = _key(named, COMPARED[columns.LAYERS])
+    arn = pc.coalesce(rows.column("layer_arn"), place)
+    known_by = pc.replace_substring_regex(arn, pattern=":[0-9]+$", replacement="")
+    for other in (arn, place):
+        is_twice = _is_twice(_key(rows.append_column(_LAYER, known_by), COMPARED[columns.LAYERS]))
+        known_by = pc.if_else(is_twice, other, known_by)
+    return rows.append_column(_LAYER, known_by)
+
+
+def _is_twice(keys: pa.Array) -> pa.Array:
     counts = pc.value_counts(keys)
-    twice = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
-    if not len(twice):
-        return named
-    is_twice = pc.is_in(keys, value_set=twice)
-    return rows.append_column(
-        _LAYER, pc.if_else(is_twice, pc.coalesce(rows.column("layer_arn"), place), named.column(_LAYER))
-    )
+    return pc.is_in(keys, value_set=counts.field("values").filter(pc.greater(counts.field("counts"), 1)))
 
 
 def _key(rows: pa.Table, names: tuple[str, ...]) -> pa.Array:

@@ -153,6 +153,15 @@ def test_two_layers_of_one_name(found):
     assert rows == [("added", "layers", "f/$LATEST/odd", None, None, None)]
 
 
+def test_one_layer_twice(found):
+    """Should a version have one layer version twice, they are told apart by their place, and nothing changed."""
+    layers = [{**F, "position": place, "layer_arn": f"{LAYER}:4"} for place in (0, 1)]
+    other = [{**F, "position": 2, "layer_arn": "odd"}]
+
+    rows = found({"functions": [F], "layers": layers}, {"functions": [F], "layers": layers + other})
+    assert rows == [("added", "layers", "f/$LATEST/odd", None, None, None)]
+
+
 def test_a_moved_alias(found):
     """An alias that moves is a change of its version and of its routes; weights are numbers."""
     alias, route = {"function_name": "f", "alias": "live"}, {"function_name": "f", "alias": "live", "weight": 1.0}
