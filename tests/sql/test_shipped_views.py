@@ -1,10 +1,13 @@
 """Each shipped view on a tiny hand-written dataset, its rows in full."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from lexport import columns
 from lexport.dataset.open import shipped_views, sql_dir
 from lexport.dataset.sql import open_session
+from lexport.errors import RunError
 
 A, R = "111122223333", "eu-west-1"
 AT = datetime(2026, 11, 22, 2, tzinfo=UTC)
@@ -178,3 +181,18 @@ def test_every_file_is_a_view():
     names = sorted(path.name for path in sql_dir().iterdir() if path.is_file())
 
     assert names == [view.path.name for view in shipped_views()]
+
+
+def test_nights_before_the_latest_cost_nothing(tmp_path, write_dataset):
+    """A view reads of them which scopes there were, what changed and what went wrong, and not one fleet table."""
+    nights = [{"at": AT + timedelta(days=day), "functions": [{"function_name": "f", "version": "1"}]} for day in (0, 1)]
+    old, _ = write_dataset(tmp_path, nights)
+    for entry in old.files:
+        if entry.table not in ("scopes", "changes", "errors"):
+            (tmp_path / entry.path).write_bytes(b"no Parquet")
+    with open_session(tmp_path) as session:
+        shown = {view.name: session.read(f"FROM {view.name}").read_all().num_rows for view in shipped_views()}
+
+        assert shown["function_versions"] == shown["function_lifetimes"] == 1
+        with pytest.raises(RunError):
+            session.read("FROM history.functions").read_all()
