@@ -28,7 +28,8 @@ from simulators import Usage, run
 from year_of_nights import SCOPES
 
 from lexport import columns
-from lexport.dataset.open import Dataset, named_views, open_dataset, shipped_views
+from lexport.dataset.open import Dataset, open_dataset
+from lexport.dataset.shipped import named_views, shipped_views
 from lexport.dataset.sql import open_session
 from lexport.flow.changes import Reading, changes
 from lexport.flow.parquet import write_table

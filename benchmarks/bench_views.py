@@ -14,7 +14,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lexport.dataset.open import shipped_views
+from lexport.dataset.shipped import shipped_views
 from lexport.dataset.sql import Session, open_session
 from lexport.model import Scope
 from lexport.simulator import Fleet, FleetSpec

@@ -69,7 +69,7 @@ def test_tables_of_the_readme_are_the_tables():
 def test_checks_of_the_docs_are_the_checks():
     """docs/checks.md lists every shipped check with its severity, title, thresholds and references, worst first."""
     from lexport.checks import SEVERITIES, load_checks
-    from lexport.dataset.open import sql_dir
+    from lexport.dataset.shipped import sql_dir
 
     checks = load_checks(sql_dir() / "checks")
     expected = [
@@ -101,7 +101,7 @@ def test_python_of_the_readme_is_python():
 def test_every_command_and_view_is_named():
     """The README names every command, docs/views.md every view, and it names no other."""
     from lexport.cli.main import COMMANDS
-    from lexport.dataset.open import shipped_views
+    from lexport.dataset.shipped import shipped_views
 
     missing = [name for name in COMMANDS if f"`{name}`" not in README]
     shown = re.findall(r"^## (\w+)$", (ROOT / "docs" / "views.md").read_text(encoding="utf-8"), re.MULTILINE)

@@ -22,7 +22,7 @@ from pyspark.sql import SparkSession
 import lexport
 from lexport import columns
 from lexport.dataset.ddl import ddl
-from lexport.dataset.open import shipped_views
+from lexport.dataset.shipped import shipped_views
 from lexport.dataset.sql import open_session
 from lexport.dialects import DIALECTS, SCHEMAS
 from lexport.settings import SnapshotSettings

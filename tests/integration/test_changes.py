@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import lexport
-from lexport.dataset.open import shipped_views
+from lexport.dataset.shipped import shipped_views
 from lexport.dataset.sql import open_session
 from lexport.model import Scope
 from lexport.simulator import Change, Fault, Fleet, FleetSpec

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from lexport.cli.output import arrow_rows, write_rows
-from lexport.dataset.open import shipped_views
+from lexport.dataset.shipped import shipped_views
 from lexport.dataset.sql import open_session
 from lexport.model import Scope
 from lexport.simulator import Fleet, FleetSpec

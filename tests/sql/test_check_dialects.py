@@ -1,11 +1,10 @@
 """The checks are the same SQL in every warehouse: nothing in them is lost on the way."""
 
 import pytest
+import sqlglot
 
 from lexport.checks import load_checks
-from lexport.dataset.open import sql_dir
-
-sqlglot = pytest.importorskip("sqlglot")
+from lexport.dataset.shipped import sql_dir
 
 DIALECTS = ("athena", "bigquery", "databricks", "redshift", "snowflake", "spark", "trino")
 

@@ -12,7 +12,7 @@ import pytest
 
 import lexport
 from lexport.checks import load_checks
-from lexport.dataset.open import sql_dir
+from lexport.dataset.shipped import sql_dir
 from lexport.secret_rules import secret_rule
 
 A = "111122223333"

@@ -16,7 +16,7 @@ import lexport
 from lexport import columns
 from lexport.columns import Type
 from lexport.dataset.ddl import ddl
-from lexport.dataset.open import shipped_views
+from lexport.dataset.shipped import shipped_views
 from lexport.dataset.sql import open_session
 from lexport.dialects import DIALECTS, SCHEMAS
 from lexport.model import Scope

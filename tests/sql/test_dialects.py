@@ -14,7 +14,7 @@ from sqlglot.optimizer.qualify import qualify
 
 from lexport import columns
 from lexport.columns import Type
-from lexport.dataset.open import shipped_views
+from lexport.dataset.shipped import shipped_views
 from lexport.dialects import DIALECTS, SCHEMAS, translate
 from lexport.errors import ViewError
 

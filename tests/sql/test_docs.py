@@ -4,7 +4,7 @@ import importlib.util
 import re
 from pathlib import Path
 
-from lexport.dataset.open import shipped_views
+from lexport.dataset.shipped import shipped_views
 from lexport.dataset.sql import open_session
 
 

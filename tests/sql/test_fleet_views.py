@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lexport.dataset.open import shipped_views
+from lexport.dataset.shipped import shipped_views
 from lexport.dataset.sql import open_session
 
 

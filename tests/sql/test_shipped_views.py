@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lexport import columns
-from lexport.dataset.open import shipped_views, sql_dir
+from lexport.dataset.shipped import shipped_views, sql_dir
 from lexport.dataset.sql import open_session
 from lexport.errors import RunError
 

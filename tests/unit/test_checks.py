@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lexport.checks import Threshold, choose, fill_thresholds, load_checks, read_check
-from lexport.dataset.open import sql_dir
+from lexport.dataset.shipped import sql_dir
 from lexport.errors import SettingsError, ViewError
 
 HEAD = """-- title: Too slow

@@ -115,7 +115,7 @@ def command(
 def read_check_settings(own: Sequence[str]) -> tuple[dict[str, dict[str, object]], tuple[Waiver, ...]]:
     """Read thresholds and waivers from ``lexport.toml``; what is wrong there is said with its key."""
     from lexport.checks import fill_thresholds, load_checks
-    from lexport.dataset.open import sql_dir
+    from lexport.dataset.shipped import sql_dir
     from lexport.waivers import parse_waivers
 
     given = read_own_tables("check")
@@ -130,7 +130,7 @@ def read_check_settings(own: Sequence[str]) -> tuple[dict[str, dict[str, object]
 
 def _list(own: Sequence[str], only: Sequence[str], skip: Sequence[str], min_severity: Severity, output: str) -> int:
     from lexport.checks import SEVERITIES, choose, fill_thresholds, load_checks
-    from lexport.dataset.open import sql_dir
+    from lexport.dataset.shipped import sql_dir
 
     if output not in FORMATS:
         raise click.UsageError(f"--list has no --output {output}; it has: {', '.join(FORMATS)}")

@@ -76,7 +76,7 @@ def command(
 
 
 def _print_view(name: str, dialect: str | None, output_file: str | None) -> None:
-    from lexport.dataset.open import find_view
+    from lexport.dataset.shipped import find_view
     from lexport.dialects import translate
 
     view = find_view(name)

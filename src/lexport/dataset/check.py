@@ -13,16 +13,8 @@ from typing import Any, NoReturn
 import duckdb
 
 from lexport.checks import SEVERITIES, Check, Severity, Value, choose, fill_thresholds, load_checks
-from lexport.dataset.open import (
-    TABLE_NAMES,
-    Dataset,
-    format_span,
-    named_views,
-    one_line,
-    quote_name,
-    shipped_views,
-    sql_dir,
-)
+from lexport.dataset.open import TABLE_NAMES, Dataset, format_span, one_line, quote_name
+from lexport.dataset.shipped import named_views, shipped_views, sql_dir
 from lexport.dataset.sql import Session, open_session, run_interruptibly
 from lexport.errors import QueryError, RunError, SettingsError, ViewError
 from lexport.findings import IDENTITY, CheckResult, Finding, Unjudged

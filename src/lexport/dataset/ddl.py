@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from lexport import columns
 from lexport.columns import Table
-from lexport.dataset.open import shipped_views
+from lexport.dataset.shipped import shipped_views
 from lexport.dialects import SCHEMA, SCHEMAS, Dialect, translate
 from lexport.errors import SettingsError
 from lexport.external import PARTITION, create_table, look_again, schemas

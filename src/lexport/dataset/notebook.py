@@ -18,7 +18,8 @@ import pyarrow as pa
 
 from lexport import columns
 from lexport.dataset.open import Dataset as Commits
-from lexport.dataset.open import ShippedView, format_span, open_dataset, quote_name, shipped_views
+from lexport.dataset.open import format_span, open_dataset, quote_name
+from lexport.dataset.shipped import ShippedView, shipped_views
 from lexport.dataset.sql import open_result
 from lexport.errors import SettingsError
 

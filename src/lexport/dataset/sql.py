@@ -28,13 +28,12 @@ from lexport.dataset.open import (
     Space,
     escape_glob,
     name_spaces,
-    named_views,
     one_line,
     open_dataset,
     quote_name,
     quote_text,
-    shipped_views,
 )
+from lexport.dataset.shipped import named_views, shipped_views
 from lexport.errors import LexportError, QueryError, RunError, ViewError
 from lexport.manifest import Manifest, run_path
 

@@ -25,8 +25,8 @@ from lexport.dataset.open import (
     open_dataset,
     quote_name,
     quote_text,
-    shipped_views,
 )
+from lexport.dataset.shipped import shipped_views
 from lexport.errors import RunError, SettingsError, ViewError, WriteError
 from lexport.manifest import RUNS, ULID_LENGTH
 

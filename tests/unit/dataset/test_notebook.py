@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 import lexport
-from lexport.dataset.open import shipped_views
+from lexport.dataset.shipped import shipped_views
 from lexport.errors import NoSnapshotError, QueryError, SettingsError
 
 AT = datetime(2026, 11, 22, 2, tzinfo=UTC)

@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 import lexport
-from lexport.dataset.open import shipped_views
+from lexport.dataset.shipped import shipped_views
 from lexport.errors import NoSnapshotError, SettingsError
 
 AT = datetime(2026, 11, 22, 2, tzinfo=UTC)

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from xml.etree import ElementTree as ET
 
-import anyio
-import anyio.to_thread
 import duckdb
 
 from lexport import __version__
@@ -24,23 +21,16 @@ from lexport.dataset.report.figures import Figure
 from lexport.dataset.report.format import count, plural, size
 from lexport.dataset.report.page import Page, Section, Tile, write_page
 from lexport.dataset.report.questions import Answer, ask, questions
-from lexport.dataset.sql import open_session
+from lexport.dataset.sql import open_session, run_interruptibly
 from lexport.findings import CheckResult
 
 
 async def report(dest: str | os.PathLike[str], *, checked: CheckResult | None = None) -> str:
     """Write a report about a dataset as the text of one HTML file; ``checked`` is what ``check`` found in it.
 
-    Cancelled: DuckDB is interrupted; its thread ends by itself.
+    Cancelled: DuckDB is interrupted.
     """
-    running: list[duckdb.DuckDBPyConnection] = []
-    try:
-        return await anyio.to_thread.run_sync(_write, dest, checked, running, abandon_on_cancel=True)
-    except anyio.get_cancelled_exc_class():
-        for connection in running:
-            with suppress(duckdb.Error):  # it has ended meanwhile
-                connection.interrupt()
-        raise
+    return await run_interruptibly(partial(_write, dest, checked))
 
 
 def _write(dest: str | os.PathLike[str], checked: CheckResult | None, running: list[duckdb.DuckDBPyConnection]) -> str:

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from lexport.dataset.open import sql_dir
+from lexport.dataset.shipped import sql_dir
 from lexport.dataset.sql import Session
 from lexport.errors import ViewError
 
