@@ -85,6 +85,7 @@ def commands(dest: Path, rounds: int, folder: Path) -> None:
         ["diff", str(dest), open_dataset(dest).snapshots[-1].snapshot_id],
         ["check", str(dest)],
         ["report", str(dest), "-o", str(report)],
+        ["views", str(dest), "--db", str(folder / "fleet.duckdb")],
     ):
         taken: list[Usage] = [run(arguments, allowed=(0, 4)) for _ in range(rounds)]
         walls, cpus = [one.wall_s for one in taken], [one.cpu_s for one in taken]

@@ -55,6 +55,8 @@ def _write(dest: str | os.PathLike[str], db: Path) -> None:
     try:
         with duckdb.connect(str(draft), config={"storage_compatibility_version": _READABLE_SINCE}) as connection:
             draft.chmod(0o600)
+            # Each view is bound as it is made, which would read the footers of all files again.
+            connection.execute("SET parquet_metadata_cache = true")
             _define(connection, dataset)
         draft.replace(target)
     except duckdb.IOException as error:
