@@ -6,8 +6,11 @@ Everybody fetches the same packages, 1 KB to 250 MB, from nginx over TLS and wit
 - ``curl | tee FILE | sha256sum``, 32 at a time: the same work in one go; the aim is at most 1.15 of its CPU;
 - aiobotocore and aiohttp, written plainly: the whole body in memory, hashed in the event loop.
 
+lexport takes part twice: `store_packages.py` has the links, as the scripts have them; `lexport packages` is the whole
+command on a snapshot, which calls GetFunction for each, as aiobotocore does, and commits tables.
+
 Rounds are interleaved, A B C A B C; CPU is user + system of the whole process and its children, start included. Then
-the peak memory with 32 packages of 250 MB at once, served by a small server that makes them up.
+the peak memory of `lexport snapshot --packages` with 34 packages of 250 MB, 32 at once, from the simulator.
 
     python benchmarks/bench_packages.py [--functions 600] [--rounds 3] [--fleet FOLDER] [--no-memory]
 """
@@ -23,7 +26,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 from collections import defaultdict
@@ -33,20 +35,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
-from nginx_fleet import REGION, nginx, serve_fleet
+import simulators
+from nginx_fleet import PAGE, REGION, nginx, serve_fleet
+from simulators import LEXPORT, NO_LIMITS
 
-from lexport.model import Scope
+from lexport.model import LATEST, Scope
 from lexport.simulator import Fleet, FleetSpec, answers
 from lexport.simulator.packages import package
+from lexport.simulator.spec import VersionSpec
 
 HERE = Path(__file__).parent
-LEXPORT = str(Path(sysconfig.get_path("scripts")) / "lexport")
 SCOPE = Scope(account_id="111122223333", region=REGION)
 AT_ONCE = 32
 LARGEST = 250_000_000
 CURL_O = (
     "mkdir -p {out}; xargs -P32 -n3 curl -sf --cacert $AWS_CA_BUNDLE < {jobs}; cd {out} && sha256sum --quiet -c {sums}"
 )
+PACKAGES = f"cp -r {{dataset}} {{out}}; exec {{lexport}} packages {{out}} --package-concurrency {AT_ONCE} {{limits}}"
 CURL_TEE = (
     "mkdir -p {out}; xargs -P32 -n2 sh -c"
     " 'curl -sf --cacert $AWS_CA_BUNDLE \"$0\" | tee {out}/$1 | sha256sum | grep -q ^$1' < {pairs}"
@@ -55,11 +60,24 @@ CURL_TEE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """One distinct package that nginx serves."""
+    """One distinct package that nginx serves, and a function that has it."""
 
-    name: str
-    code_sha256: str
-    size: int
+    version: VersionSpec
+
+    @property
+    def name(self) -> str:
+        """The function's."""
+        return self.version.function.name
+
+    @property
+    def code_sha256(self) -> str:
+        """The hash as AWS sends it."""
+        return self.version.code_sha256
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return self.version.code_size_bytes
 
     @property
     def hex_name(self) -> str:
@@ -76,16 +94,15 @@ class Figures:
     peak_mib: list[float] = field(default_factory=list)
 
 
-def packages(fleet: Fleet) -> Iterator[tuple[Found, str]]:
-    """Every distinct package of the functions of a fleet, with its key."""
+def packages(fleet: Fleet) -> Iterator[Found]:
+    """Every distinct package of the functions of a fleet."""
     seen = set()
     for index in fleet.indexes(SCOPE):
         version = fleet.version(SCOPE, index, "$LATEST")
         assert version is not None
         if answers.has_location(version) and version.code_sha256 not in seen:
             seen.add(version.code_sha256)
-            found = Found(name=version.function.name, code_sha256=version.code_sha256, size=version.code_size_bytes)
-            yield found, version.package_key
+            yield Found(version=version)
 
 
 def render(folder: Path, functions: int) -> list[Found]:
@@ -94,10 +111,10 @@ def render(folder: Path, functions: int) -> list[Found]:
     home = folder / "www" / "packages"
     home.mkdir(parents=True, exist_ok=True)
     found = []
-    for each, key in packages(fleet):
+    for each in packages(fleet):
         path = home / f"{each.hex_name}.zip"
         if not path.is_file():
-            content = package(1, key)
+            content = package(1, each.version.package_key)
             with path.open("wb") as file:
                 file.writelines(content.parts(0, content.code_size))
         found.append(each)
@@ -105,15 +122,27 @@ def render(folder: Path, functions: int) -> list[Found]:
 
 
 def render_answers(folder: Path, found: list[Found], url: str) -> None:
-    """Write GetFunction's answers, with links to a URL."""
+    """Write a fleet of one function for each package, whose links lead to a URL."""
+    www = folder / "www"
+    (www / "pages").mkdir(exist_ok=True)
     for each in found:
-        home = folder / "www" / "functions" / each.name
+        home = www / "functions" / each.name
         home.mkdir(parents=True, exist_ok=True)
-        document = {
-            "Configuration": {"FunctionName": each.name, "CodeSha256": each.code_sha256, "CodeSize": each.size},
-            "Code": {"RepositoryType": "S3", "Location": f"{url}/packages/{each.hex_name}.zip"},
-        }
-        (home / "latest.json").write_bytes(orjson.dumps(document))
+        link = f"{url}/packages/{each.hex_name}.zip"
+        (home / "latest.json").write_bytes(
+            orjson.dumps(answers.get_function(each.version, arn_qualifier=None, location=link))
+        )
+        (home / "aliases.json").write_bytes(orjson.dumps({"Aliases": []}))
+    for number, start in enumerate(range(0, len(found), PAGE)):
+        page = found[start : start + PAGE]
+        listed = [answers.configuration(each.version, arn_qualifier=LATEST, is_listed=True) for each in page]
+        more = {"NextMarker": str(number + 1)} if start + PAGE < len(found) else {}
+        (www / "pages" / f"{number}.json").write_bytes(orjson.dumps({"Functions": listed} | more))
+    settings = {
+        "AccountLimit": {"ConcurrentExecutions": 1000},
+        "AccountUsage": {"FunctionCount": len(found)},
+    }
+    (www / "account.json").write_bytes(orjson.dumps(settings))
 
 
 def run(command: list[str], environment: dict[str, str], links: Path, figures: Figures) -> None:
@@ -134,17 +163,24 @@ def run(command: list[str], environment: dict[str, str], links: Path, figures: F
 def contenders(scratch: Path, out: Path, found: list[Found], url: str) -> tuple[dict[str, list[str]], Path]:
     """Everybody's command, and the file that they read."""
     links, jobs, pairs, sums = (scratch / name for name in ("links", "jobs", "pairs", "sums"))
+    places = {
+        "out": out,
+        "jobs": jobs,
+        "pairs": pairs,
+        "sums": sums,
+        "lexport": LEXPORT,
+        "dataset": scratch / "dataset",
+    }
     urls = {each: f"{url}/packages/{each.hex_name}.zip" for each in found}
     links.write_text("".join(f"{urls[each]} {each.code_sha256} {each.size} {each.name}\n" for each in found))
     jobs.write_text("".join(f"{urls[each]} -o {out}/{each.hex_name}\n" for each in found))
     pairs.write_text("".join(f"{urls[each]} {each.hex_name}\n" for each in found))
     sums.write_text("".join(f"{each.hex_name}  {each.hex_name}\n" for each in found))
-    names = {
-        name: shlex.quote(str(path)) for name, path in {"out": out, "jobs": jobs, "pairs": pairs, "sums": sums}.items()
-    }
+    names = {name: shlex.quote(str(path)) for name, path in places.items()} | {"limits": shlex.join(NO_LIMITS)}
     python = sys.executable
     return {
         "lexport": [python, str(HERE / "store_packages.py"), str(out)],
+        "lexport packages": ["sh", "-ec", PACKAGES.format(**names)],
         "curl -o, then sha256sum": ["sh", "-ec", CURL_O.format(**names)],
         "curl, tee, sha256sum": ["sh", "-ec", CURL_TEE.format(**names)],
         "aiobotocore + aiohttp": [python, str(HERE / "rivals" / "aiobotocore_packages.py"), str(out)],
@@ -175,28 +211,27 @@ def _spread(values: list[float], digits: int) -> str:
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} - {max(values):.{digits}f})"
 
 
+def take_snapshot(dataset: Path, environment: dict[str, str]) -> None:
+    """Make the dataset whose packages `lexport packages` fetches."""
+    shutil.rmtree(dataset, ignore_errors=True)
+    command = [LEXPORT, "snapshot", str(dataset), "--region", REGION, *NO_LIMITS]
+    subprocess.run(command, env=environment, stderr=subprocess.DEVNULL, check=True)
+
+
 def measure_memory(scratch: Path) -> None:
-    """Store 32 packages of 250 MB at once and print the peak."""
-    server = subprocess.Popen([sys.executable, str(HERE / "package_server.py")], stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        url = server.stdout.readline().strip()
-        links = scratch / "large"
-        made = [package(1, f"{number}#{LARGEST}") for number in range(AT_ONCE)]
-        links.write_text(
-            "".join(f"{url}/{number} {each.code_sha256} {each.code_size}\n" for number, each in enumerate(made))
-        )
-        figures = Figures()
-        out = scratch / "large-out"
-        run([sys.executable, str(HERE / "store_packages.py"), str(out)], dict(os.environ), links, figures)
-        shutil.rmtree(out)
-    finally:
-        server.terminate()
-        server.wait()
-    size = sum(each.code_size for each in made)
+    """Fetch 34 packages of 250 MB, 32 at once, by `lexport snapshot --packages` and print the peak."""
+    spec = FleetSpec(functions=20_000, versions=0, large_packages=True)
+    large = [each for each in packages(Fleet(spec)) if each.size >= LARGEST]
+    listed = [argument for each in large for argument in ("--function", each.name)]
+    out = scratch / "large-out"
+    with simulators.simulator(spec) as server:
+        given = ("--packages", "--package-concurrency", str(AT_ONCE), "--region", REGION, *NO_LIMITS, *listed)
+        usage = simulators.run(["snapshot", str(out), "--endpoint-url", server.url, *given], server.url)
+    shutil.rmtree(out)
+    size = sum(each.size for each in large)
     print(
-        f"\n{AT_ONCE} packages of 250 MB at once: peak {figures.peak_mib[0]:.0f} MiB, {figures.wall_s[0]:.0f} s,"
-        f" {figures.cpu_s[0] / size * 1e9:.2f} CPU s per GB"
+        f"\n{len(large)} packages of 250 MB, {AT_ONCE} at once: peak {usage.peak_mib:.0f} MiB, {usage.wall_s:.0f} s,"
+        f" {usage.cpu_s / size * 1e9:.2f} CPU s per GB"
     )
 
 
@@ -225,6 +260,7 @@ def main() -> None:
         with serve_fleet(fleet) as environment:
             for scheme, url in (("https", environment["AWS_ENDPOINT_URL"]), ("http", environment["PLAIN_URL"])):
                 render_answers(fleet, found, url)
+                take_snapshot(scratch / "dataset", environment | {"AWS_ENDPOINT_URL": url})
                 out = scratch / "out"
                 everybody, links = contenders(scratch, out, found, url)
                 figures: dict[str, Figures] = defaultdict(Figures)

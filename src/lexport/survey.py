@@ -261,7 +261,7 @@ def check_room(root: Path, surveys: Sequence[Survey]) -> None:
         raise RunError(
             f"{files:,} packages of {wanted_bytes:,} bytes ({format_bytes(wanted_bytes)}) are to be fetched, but"
             f" {root} has room for {free_bytes:,} ({format_bytes(free_bytes)}): free some, choose fewer with"
-            " --packages-for, --package-runtime or --package-name, or give --max-package-size; nothing was fetched"
+            " --packages-for, --package-runtime or --package-name, or give --max-package-size; none of them was fetched"
         )
 
 
