@@ -1,12 +1,17 @@
 """``lexport packages --inspect`` and what comes of it: tables, a bill of materials, a dataset that verifies."""
 
+import io
 import json
 import zipfile
 
 import pyarrow.parquet as pq
 import pytest
 
+import lexport
 from lexport.manifest import Manifest
+from lexport.model import LATEST
+from lexport.simulator import Fleet, FleetSpec, answers
+from lexport.simulator.packages import package
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio]
 
@@ -52,3 +57,30 @@ async def test_what_is_in_the_fleet(simulator, run_lexport, flags, tmp_path):
     assert bill.code == 0
     assert stored.keys() <= {item["hashes"][0]["content"] for item in components if item["type"] == "file"}
     assert (await run_lexport("verify", dest, "--data")).code == 0
+
+
+LOG4J = "META-INF/maven/org.apache.logging.log4j/log4j-core/pom.properties"
+
+
+async def test_who_ships_log4j(simulator, run_lexport, flags, look, tmp_path):
+    """Which function versions ship log4j 2.14 is one question, and the answer is what the packages hold."""
+    fleet, dest = Fleet(FleetSpec(functions=60, versions=0, large_packages=True)), tmp_path / "fleet"
+    limit = ("--max-package-size", "300KB")
+    async with simulator(fleet=fleet) as aws:
+        await run_lexport("snapshot", dest, *flags(aws.url))
+        await run_lexport("packages", dest, *flags(aws.url, *limit, "--inspect", "--allow-partial"))
+    found = await lexport.sql(
+        dest,
+        "SELECT function_name, path FROM dependencies_in_use WHERE dependency ="
+        " 'org.apache.logging.log4j:log4j-core' AND dependency_version LIKE '2.14.%' ORDER BY function_name",
+    )
+    expected = set()
+    for index in fleet.indexes(look.scope):
+        version = fleet.version(look.scope, index, LATEST)
+        if answers.has_location(version) and version.code_size_bytes <= 300 * 1024:
+            with zipfile.ZipFile(io.BytesIO(package(fleet.spec.seed, version.package_key).body)) as opened:
+                if LOG4J in opened.namelist() and b"version=2.14.1" in opened.read(LOG4J):
+                    expected.add(version.function.name)
+
+    assert expected
+    assert found.to_pylist() == [{"function_name": name, "path": LOG4J} for name in sorted(expected)]

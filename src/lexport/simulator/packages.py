@@ -1,4 +1,4 @@
-"""Package key -> a real zip, deterministic: 1 to 4 KB, or of any size where the key says so.
+"""Package key -> a real zip, deterministic: 1 to 4 KB, or of any size and with libraries where the key says so.
 
 Written by hand and without compression: every answer has to tell the true hash, so a package must cost microseconds.
 A large one begins with a member that is the same in all packages of its size, a pattern repeated, and ends with what is
@@ -29,6 +29,28 @@ _SIZES = (
     (1000, (250_000_000,)),
 )
 """Up to so many of a thousand packages, which filler they have: half are small, two of a thousand at Lambda's limit."""
+_LIBRARIES = {
+    "python": (
+        "{name}-{version}.dist-info/METADATA",
+        "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        (("requests", ("2.31.0", "2.32.3")), ("urllib3", ("1.26.5", "2.2.3")), ("pyyaml", ("5.3.1", "6.0.2"))),
+    ),
+    "nodejs": (
+        "node_modules/{name}/package.json",
+        '{{"name": "{name}", "version": "{version}"}}\n',
+        (("lodash", ("4.17.15", "4.17.21")), ("axios", ("0.21.1", "1.7.7")), ("@aws-sdk/client-s3", ("3.609.0",))),
+    ),
+    "java": (
+        "META-INF/maven/{group}/{name}/pom.properties",
+        "groupId={group}\nartifactId={name}\nversion={version}\n",
+        (
+            ("org.apache.logging.log4j:log4j-core", ("2.14.1", "2.17.1", "2.23.1")),
+            ("com.amazonaws:aws-lambda-java-core", ("1.2.3",)),
+            ("com.fasterxml.jackson.core:jackson-databind", ("2.9.10", "2.17.2")),
+        ),
+    ),
+}
+"""By the beginning of a runtime's name: where a library stands in a package, what it says, and which there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +84,13 @@ class Package:
             yield part
 
 
-def sized_key(seed: int, key: str) -> str:
-    """Return a key that says a size too, one as real fleets have them."""
+def sized_key(seed: int, key: str, runtime: str | None = None) -> str:
+    """Return a key that says a size too, one as real fleets have them, and whose libraries are in it."""
     dice = Dice("size", seed, key)
     turn = dice.pick(1000)
     filler = dice.choose(next(sizes for below, sizes in _SIZES if turn < below))
-    return f"{key}#{filler}" if filler else key
+    kind = next((kind for kind in _LIBRARIES if runtime and runtime.startswith(kind)), "")
+    return f"{key}#{filler}#{kind}" if filler or kind else key
 
 
 @lru_cache(maxsize=2048)
@@ -78,7 +101,9 @@ def package(seed: int, key: str) -> Package:
     lines = [f"# {key}", "def handler(event, context):", "    return event", ""]
     lines += [f"# {entropy[start : start + 100]}" for start in range(0, length, 100)]
     files = {"handler.py": "\n".join(lines).encode(), "VERSION": entropy[:16].encode()}
-    filler_bytes = int(key.partition("#")[2] or 0)
+    _, filler, kind, *_ = f"{key}##".split("#")
+    files |= _libraries(kind, Dice("libraries", seed, key))
+    filler_bytes = int(filler or 0)
     if filler_bytes:
         head, crc, digest = _beginning(filler_bytes)
         digest = digest.copy()
@@ -94,6 +119,20 @@ def package(seed: int, key: str) -> Package:
         code_sha256=base64.b64encode(digest.digest()).decode(),
         code_size=len(head) + filler_bytes + len(tail),
     )
+
+
+def _libraries(kind: str, dice: Dice) -> dict[str, bytes]:
+    """Return the files by which libraries are known, each library in two of three packages of its kind."""
+    if not kind:
+        return {}
+    path, text, known = _LIBRARIES[kind]
+    files = {}
+    for title, versions in known:
+        group, _, name = title.rpartition(":")
+        facts = {"group": group, "name": name, "version": dice.choose(versions)}
+        if dice.chance(66):
+            files[path.format(**facts)] = text.format(**facts).encode()
+    return files
 
 
 @lru_cache

@@ -25,6 +25,7 @@ _RUNTIMES = (
     *(("nodejs20.x", "dist/index.handler"), ("java21", "com.example.Handler::handleRequest")),
     *(("provided.al2023", "bootstrap"), ("dotnet8", "App::App.Function::Run"), ("python3.8", "old.handler")),
 )
+_SHARED = "shared/"  # keys of packages that functions share
 _LAYERS = ("common-libs", "otel-collector", "pandas", "secrets-cache", "openssl", "feature-flags")
 _TAGS = ("team", "env", "cost-center", "owner", "aws:cloudformation:stack-name", "data-class")
 _VALUES = ("platform", "prod", "dev", "cc-1042", "alice@example.com", "stack-main", "internal", "")
@@ -147,13 +148,14 @@ def layer_package_key(seed: int, arn: str, *, is_large: bool) -> str:
 def package_key(seed: int, function: FunctionSpec, code: str, *, is_large: bool = False) -> str:
     """Return the key of a version's package; about one in ten is shared between functions."""
     key = _package_key(seed, function, code)
-    return sized_key(seed, key) if is_large else key
+    runtime = None if key.startswith(_SHARED) else function.runtime
+    return sized_key(seed, key, runtime) if is_large else key
 
 
 def _package_key(seed: int, function: FunctionSpec, code: str) -> str:
     dice = Dice("code", seed, *_identity(function), code)
     if dice.chance(10):
-        return f"shared/{dice.pick(40)}"
+        return f"{_SHARED}{dice.pick(40)}"
     return "/".join((*map(str, _identity(function)), code))
 
 
