@@ -32,7 +32,7 @@ async def main() -> None:
         links.append(Link(url=url, package=PackageRef(code_sha256=code_sha256, size_bytes=int(size))))
     places = PackagePlaces(LocalStore(Path(sys.argv[1])))
     hosts = LinkHosts.named(endpoint_url=links[0].url.rpartition("/")[0])
-    pacer, threads, waiting = BytePacer(None), CapacityLimiter(WRITING_THREADS), iter(links)
+    pacer, threads, waiting = BytePacer(None, downloads=AT_ONCE), CapacityLimiter(WRITING_THREADS), iter(links)
     async with (
         open_links(ca_bundle=os.environ.get("AWS_CA_BUNDLE"), hosts=hosts, connections=AT_ONCE) as open_link,
         asyncio.TaskGroup() as tasks,

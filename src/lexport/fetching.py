@@ -101,7 +101,7 @@ class Downloads:
         settings = self.options.packages
         assert settings is not None
         self.settings = settings
-        self._pacer = BytePacer(settings.rate_bytes_per_s)
+        self._pacer = BytePacer(settings.rate_bytes_per_s, downloads=settings.concurrency)
         self._threads = CapacityLimiter(WRITING_THREADS)
         self.progress.moved_bytes = lambda: self._pacer.moved_bytes
 

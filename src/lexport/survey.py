@@ -187,9 +187,12 @@ class Surveyor:
             content = self._present_content(older) if older and older["layer_arn"] == wanted.layer_arn else None
             if older is not None and content is not None:
                 contents.append(content)
+                if len(contents) >= ROWS_AT_ONCE:
+                    self._write(columns.PACKAGES, iter(contents))
+                    contents.clear()
                 self._progress.count("layer", "present", example=wanted.layer_arn)
                 row = older | {"account_id": None, "region": None, "status": "present", "reason": None}
-                yield (*(row[name] for name in staged_names(columns.LAYER_VERSIONS)[:-1]), PRESENT)
+                yield (*(row.get(name) for name in staged_names(columns.LAYER_VERSIONS)[:-1]), PRESENT)
             elif _is_more(wanted.size_bytes, self._settings.max_size_bytes):
                 self._progress.count("layer", "skipped", TOO_LARGE, wanted.layer_arn)
                 yield layer_row(

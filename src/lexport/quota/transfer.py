@@ -13,7 +13,9 @@ from collections.abc import Callable
 import anyio
 
 BATCH_BYTES = 1024 * 1024
-"""What is read before it is hashed and written: a hop to a thread costs little beside it, and 32 take 32 MiB."""
+"""What is read before it is hashed and written: a hop to a thread costs little beside it."""
+BATCHES_BYTES = 16 * BATCH_BYTES
+"""What the batches of all downloads take together, however many there are: more of them have smaller ones."""
 LEAST_BATCH_BYTES = 16 * 1024
 BURST_S = 0.25
 """How much unused rate is kept, and how much of a slow rate one batch may be."""
@@ -42,15 +44,18 @@ class ByteBucket:
 class BytePacer:
     """Let downloads read at ``rate_per_s`` bytes together, or as fast as they come where it is None.
 
-    ``moved_bytes`` counts what was read by all of them. Cancelled: the bytes were read, so they stay paid for.
+    ``downloads`` is how many there are at the most. ``moved_bytes`` counts what was read by all of them.
+    Cancelled: the bytes were read, so they stay paid for.
     """
 
-    def __init__(self, rate_per_s: float | None, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, rate_per_s: float | None, *, downloads: int = 1, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.moved_bytes = 0
         self._bucket = None if rate_per_s is None else ByteBucket(rate_per_s)
         self._clock = clock
         wanted = BATCH_BYTES if rate_per_s is None else int(rate_per_s * BURST_S)
-        self.batch_bytes = min(BATCH_BYTES, max(LEAST_BATCH_BYTES, wanted))
+        self.batch_bytes = min(BATCH_BYTES, max(LEAST_BATCH_BYTES, min(wanted, BATCHES_BYTES // downloads)))
 
     async def pay(self, count: int) -> None:
         """Pay for bytes that were read; returns when the next may be."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from lexport.quota.transfer import BATCH_BYTES, BURST_S, LEAST_BATCH_BYTES, ByteBucket, BytePacer
+from lexport.quota.transfer import BATCH_BYTES, BATCHES_BYTES, BURST_S, LEAST_BATCH_BYTES, ByteBucket, BytePacer
 
 
 @pytest.fixture
@@ -48,6 +48,15 @@ def test_a_rate_that_is_none(rate):
 def test_slow_rates_have_small_batches(rate, batch):
     """A batch is no more than a quarter second of the rate, within bounds."""
     assert BytePacer(rate).batch_bytes == batch
+
+
+@pytest.mark.parametrize("downloads", [1, 16, 32, 256])
+def test_batches_take_the_same_memory_together(downloads):
+    """More downloads at once have smaller batches, so that all of them take no more."""
+    batch = BytePacer(None, downloads=downloads).batch_bytes
+
+    assert batch * downloads <= BATCHES_BYTES
+    assert batch * max(downloads, 16) == BATCHES_BYTES
 
 
 @pytest.mark.anyio
