@@ -66,6 +66,8 @@ def command(dest: str, a: str | None, b: str | None, output: str) -> None:
 
     scopes, batches = compare(dest, a, b)
     left_out = [scope for scope in scopes if scope.state != "compared"]
+    if not scopes:
+        click.echo("lexport: nothing to compare: no snapshot by then set out to read an account-region", err=True)
     rows = (dict(zip(COLUMNS, row, strict=True)) for batch in batches for row in _rows(batch))
     stream = sys.stdout.buffer
     if output == "text":

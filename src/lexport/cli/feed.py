@@ -15,7 +15,7 @@ from lexport.cli.options import option
 from lexport.cli.output import arrow_rows, json_text, open_output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from lexport.dataset.feed import Feed, FeedScope
 
@@ -40,14 +40,28 @@ def command(dest: str, since: str | None, output: str, output_file: str | None) 
         from lexport.dataset.feed import feed
 
         result = run_async(lambda: feed(dest, str(output_file), since=since))
-        _report(result.scopes, result.next_since, result.upserts, result.deletes, result.changes)
+        _report(
+            result.scopes,
+            since,
+            result.next_since,
+            upserts=result.upserts,
+            deletes=result.deletes,
+            changes=result.changes,
+        )
         return
     from lexport.dataset.feed import open_feed
 
     found = open_feed(dest, since)
     with open_output(output_file) as stream:
         counts = write_lines(found, stream)
-    _report(found.scopes, found.next_since, counts["upsert"], counts["delete"], counts["change"])
+    _report(
+        found.scopes,
+        since,
+        found.next_since,
+        upserts=counts["upsert"],
+        deletes=counts["delete"],
+        changes=counts["change"],
+    )
 
 
 def write_lines(found: Feed, stream: BinaryIO) -> Counter[str]:
@@ -79,7 +93,11 @@ def write_lines(found: Feed, stream: BinaryIO) -> Counter[str]:
     return counts
 
 
-def _report(scopes: Iterable[FeedScope], next_since: str, upserts: int, deletes: int, changes: int) -> None:
+def _report(
+    scopes: Sequence[FeedScope], since: str | None, next_since: str, *, upserts: int, deletes: int, changes: int
+) -> None:
+    if since is None and not scopes:
+        click.echo("lexport: nothing to feed: no account-region was ever read whole", err=True)
     for scope in scopes:
         if scope.reason is not None:
             click.echo(f"lexport: {scope.account_id} {scope.region} is not up to date: {scope.reason}", err=True)

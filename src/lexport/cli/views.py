@@ -16,7 +16,10 @@ def command(dest: str, db: str) -> None:
     The views look at DEST when they are queried: run this once, and again after an upgrade of lexport.
     """
     from lexport.cli.running import run_async
+    from lexport.dataset.open import TABLE_NAMES, open_dataset
     from lexport.dataset.views import views
 
     run_async(lambda: views(dest, db=db))
+    for line in open_dataset(dest).notices(tables=TABLE_NAMES):
+        click.echo(f"lexport: {line}", err=True)
     click.echo(f"wrote {db}; try: duckdb {db} 'FROM runtimes'", err=True)

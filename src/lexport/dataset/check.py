@@ -13,12 +13,11 @@ from typing import Any, NoReturn
 import duckdb
 
 from lexport.checks import SEVERITIES, Check, Severity, Value, choose, fill_thresholds, load_checks
-from lexport.dataset.open import TABLE_NAMES, Dataset, format_span, one_line, quote_name
-from lexport.dataset.shipped import named_views, shipped_views, sql_dir
+from lexport.dataset.open import Dataset, format_span, one_line, quote_name
+from lexport.dataset.shipped import sql_dir, tables_read
 from lexport.dataset.sql import Session, open_session, run_interruptibly
 from lexport.errors import QueryError, RunError, SettingsError, ViewError
 from lexport.findings import IDENTITY, CheckResult, Finding, Unjudged
-from lexport.manifest import Manifest
 from lexport.model import Scope
 from lexport.waivers import Waiver
 
@@ -197,40 +196,23 @@ def _unread(dataset: Dataset, checks: tuple[Check, ...]) -> Iterator[Unjudged]:
 
 def _left_out(session: Session, checks: tuple[Check, ...]) -> Iterator[Unjudged]:
     """Name the checks that look at what the run left out, so that none passes for want of data."""
-    reads = {check.name: _tables(check.query) for check in checks}
+    reads = {check.name: tables_read(check.query) for check in checks}
     with_limits = {
         (row["account_id"], row["region"])
         for row in session.read("SELECT account_id, region FROM account_settings").read_all().to_pylist()
     }
-    for scope, snapshot in sorted(session.dataset.latest().items(), key=lambda item: _scope_key(item[0])):
-        missing = list(_by_options(snapshot))
-        if _scope_key(scope) not in with_limits:
-            missing.append((("account_settings",), "the account's limits could not be read"))
-        for tables, reason in missing:
-            names = tuple(name for name in reads if reads[name] & set(tables))
-            if names:
-                yield Unjudged(
-                    account_id=scope.account_id, region=scope.region, checks=names, reason=reason, is_unread=False
-                )
-
-
-def _by_options(snapshot: Manifest) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Tell which tables the run was asked to leave empty, or half of them."""
-    options = snapshot.options
-    if options.get("env") == "none":
-        yield ("env_vars",), "variables were left out (--env none)"
-    if options.get("aliases") is False:
-        yield ("aliases", "alias_routes"), "aliases were left out (--no-aliases)"
-    if options.get("qualifiers") == "published":
-        yield ("functions", "env_vars", "layers", "subnets"), "$LATEST was left out (--qualifiers published)"
-    if options.get("qualifiers") == "latest":
-        yield ("alias_routes", "env_vars"), "published versions were left out (--qualifiers latest)"
-
-
-def _tables(query: str) -> set[str]:
-    """Name the tables that a query may read, through shipped views too: every word that is the name of one."""
-    texts = [query, *(view.query for view in named_views(shipped_views(), query))]
-    return {*TABLE_NAMES} & {word for text in texts for word in re.findall(r"\w+", text.lower())}
+    without_limits = (
+        (scope, ("account_settings",), "the account's limits could not be read")
+        for scope in session.dataset.latest()
+        if _scope_key(scope) not in with_limits
+    )
+    missing = sorted((*session.dataset.left_out(), *without_limits), key=lambda item: _scope_key(item[0]))
+    for scope, tables, reason in missing:
+        names = tuple(name for name in reads if reads[name] & set(tables))
+        if names:
+            yield Unjudged(
+                account_id=scope.account_id, region=scope.region, checks=names, reason=reason, is_unread=False
+            )
 
 
 def _scope_key(scope: Scope) -> tuple[str, str]:

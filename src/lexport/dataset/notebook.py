@@ -104,7 +104,7 @@ class Dataset:
             f"<div><p><b>lexport dataset</b> <code>{escape(self._dest)}</code>: {escape(facts)}</p>"
             f"<table><thead>{_row('th', head)}</thead>"
             f"<tbody>{''.join(_row('td', row) for row in rows[:_SHOWN_SCOPES])}</tbody></table>{more}"
-            + "".join(f"<p>{escape(line)}</p>" for line in dataset.notices(now=now))
+            + "".join(f"<p>{escape(line)}</p>" for line in dataset.notices(now=now, tables=columns.BY_NAME))
             + "</div>"
         )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -110,8 +110,10 @@ class Dataset:
             if entry.table == table
         )
 
-    def notices(self, *, max_skew: timedelta = DEFAULT_MAX_SKEW, now: datetime | None = None) -> tuple[str, ...]:
-        """Say, one line each, what a reader of the plain table names should know about them."""
+    def notices(
+        self, *, max_skew: timedelta = DEFAULT_MAX_SKEW, now: datetime | None = None, tables: Collection[str] = ()
+    ) -> tuple[str, ...]:
+        """Say, one line each, what a reader of the plain table names should know; of ``tables``, what was left out."""
         now = datetime.now(UTC) if now is None else now
         latest = self.latest()
         if not latest:
@@ -125,6 +127,11 @@ class Dataset:
                 f"{format_span(now - oldest.snapshot_at)} old, the newest {format_span(now - newest.snapshot_at)}"
             )
         lines += self._incomplete(latest)
+        places: dict[str, list[str]] = {}
+        for scope, of_tables, reason in self.left_out():
+            if not set(tables).isdisjoint(of_tables):
+                places.setdefault(reason, []).append(_title(scope))
+        lines += (f"{_first(where)}: {reason}" for reason, where in places.items())
         return tuple(lines)
 
     def unread(self) -> dict[Scope, tuple[Manifest, ScopeEntry]]:
@@ -144,6 +151,20 @@ class Dataset:
             and (entry.status != "unavailable" or scope in latest)
             and (scope.region != "aws-global" or newest[scope.account_id] == snapshot.snapshot_id)
         }
+
+    def left_out(self) -> Iterator[tuple[Scope, tuple[str, ...], str]]:
+        """Yield where the latest reading was asked to leave tables empty, or half of them, and why."""
+        for scope, snapshot in sorted(self.latest().items(), key=lambda item: _title(item[0])):
+            options = snapshot.options
+            if options.get("env") == "none":
+                yield scope, ("env_vars",), "variables were left out (--env none)"
+            if options.get("aliases") is False:
+                yield scope, ("aliases", "alias_routes"), "aliases were left out (--no-aliases)"
+            if options.get("qualifiers") == "published":
+                tables = ("functions", "env_vars", "layers", "subnets")
+                yield scope, tables, "$LATEST was left out (--qualifiers published)"
+            if options.get("qualifiers") == "latest":
+                yield scope, ("alias_routes", "env_vars"), "published versions were left out (--qualifiers latest)"
 
     def _incomplete(self, latest: dict[Scope, Manifest]) -> Iterator[str]:
         """Name the account-regions whose newest reading was not whole, as shown from before or not shown."""
@@ -221,10 +242,13 @@ def _title(scope: Scope) -> str:
     return f"{scope.account_id} {scope.region}"
 
 
-def _some(entries: list[tuple[Scope, ScopeEntry]], most: int = 3) -> str:
+def _some(entries: list[tuple[Scope, ScopeEntry]]) -> str:
     ordered = sorted(entries, key=lambda item: _title(item[0]))
-    named = ", ".join(f"{_title(scope)} ({entry.status})" for scope, entry in ordered[:most])
-    return named + (f" and {len(ordered) - most} more" if len(ordered) > most else "")
+    return _first([f"{_title(scope)} ({entry.status})" for scope, entry in ordered])
+
+
+def _first(names: list[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def format_span(span: timedelta) -> str:

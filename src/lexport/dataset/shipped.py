@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from lexport import columns
 from lexport.errors import SettingsError, ViewError
 from lexport.sql_file import read_sql_file
 
@@ -65,6 +66,12 @@ def named_views(views: Iterable[ShippedView], statement: str) -> tuple[ShippedVi
             wanted.append(view)
             words |= _words(view.query)
     return tuple(reversed(wanted))
+
+
+def tables_read(query: str) -> set[str]:
+    """Name the tables that a query may read, through shipped views too: every word that is the name of one."""
+    texts = (query, *(view.query for view in named_views(shipped_views(), query)))
+    return {table.name for table in columns.TABLES} & {word for text in texts for word in _words(text)}
 
 
 def _words(text: str) -> set[str]:

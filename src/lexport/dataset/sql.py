@@ -33,7 +33,7 @@ from lexport.dataset.open import (
     quote_name,
     quote_text,
 )
-from lexport.dataset.shipped import named_views, shipped_views
+from lexport.dataset.shipped import named_views, shipped_views, tables_read
 from lexport.errors import LexportError, QueryError, RunError, ViewError
 from lexport.manifest import Manifest, run_path
 
@@ -45,14 +45,15 @@ _BATCH_ROWS = 10_000  # some 20 MB of the widest table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a query gives: a reader that streams its rows, and what to know about them."""
+    """What a query gives: a reader that streams its rows, and what to know about them and the tables it reads."""
 
     reader: pa.RecordBatchReader
     dataset: Dataset
+    tables: frozenset[str]
 
     def notices(self, *, max_skew: timedelta = DEFAULT_MAX_SKEW) -> tuple[str, ...]:
         """Say what a reader of the plain table names should know."""
-        return self.dataset.notices(max_skew=max_skew)
+        return self.dataset.notices(max_skew=max_skew, tables=self.tables)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +149,7 @@ def open_result(
     """
     _one_select(query)  # a wrong question is answered before anything is opened
     with open_session(dest, as_of=as_of, running=running) as session:
-        yield Result(reader=session.read(query), dataset=session.dataset)
+        yield Result(reader=session.read(query), dataset=session.dataset, tables=frozenset(tables_read(query)))
 
 
 @contextmanager

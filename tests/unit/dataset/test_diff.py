@@ -192,3 +192,14 @@ async def test_for_machines(tmp_path, write_dataset, run_lexport):
         "not compared: 111122223333 eu-west-1, not read since 01K00000000000000000000002",
         "not compared: 111122223333 us-east-1, not read since 01K00000000000000000000002",
     ]
+
+
+async def test_nothing_to_compare_is_said(tmp_path, write_dataset, run_lexport):
+    """Where only lists of functions were read, diff and feed say so instead of showing nothing."""
+    write_dataset(tmp_path / "fleet", [{"at": AT, "scopes": [{"coverage": "selection"}]}])
+    compared, fed = await run_lexport("diff", "fleet"), await run_lexport("feed", "fleet")
+
+    assert (compared.code, compared.out) == (0, "")
+    assert compared.err == "lexport: nothing to compare: no snapshot by then set out to read an account-region\n"
+    assert fed.code == 0
+    assert "nothing to feed: no account-region was ever read whole" in fed.err

@@ -107,6 +107,18 @@ def test_packages_alone(tmp_path, write_dataset):
         open_dataset(tmp_path)
 
 
+def test_what_was_left_out_is_said_of_the_tables_asked(tmp_path, write_dataset):
+    """A table that a run was asked to leave empty does not look like one without rows; another one needs no word."""
+    (written,) = write_dataset(tmp_path, [{"at": AT, "functions": [{"function_name": "f", "version": "$LATEST"}]}])
+    path = tmp_path / "_runs" / f"{written.snapshot_id}.json"
+    path.write_text(path.read_text().replace('"options": {}', '"options": {"env": "none"}'))
+
+    assert notices(tmp_path, now=AT, tables={"functions"}) == ()
+    assert notices(tmp_path, now=AT, tables={"env_vars"}) == (
+        "111122223333 eu-west-1: variables were left out (--env none)",
+    )
+
+
 def notices(tmp_path, **options):
     return open_dataset(tmp_path).notices(**options)
 

@@ -242,3 +242,14 @@ async def test_as_of(tmp_path, write_dataset):
     assert await seen("01K00000000000000000000002") == ("f1", "f1", 2, 2)
     with pytest.raises(SettingsError, match="--as-of 2020-01-01: no snapshot is that old"):
         await seen("2020-01-01")
+
+
+def test_what_was_left_out_is_said_through_views(tmp_path, write_dataset):
+    """A view over variables that no run asked for does not look like a fleet without secrets."""
+    (written,) = write_dataset(tmp_path, [{"at": AT, "functions": [function("f")]}])
+    path = tmp_path / "_runs" / f"{written.snapshot_id}.json"
+    path.write_text(path.read_text().replace('"options": {}', '"options": {"env": "none"}'))
+    with open_result(tmp_path, "FROM suspected_secrets") as secrets, open_result(tmp_path, "FROM runtimes") as runtimes:
+        said = [result.notices() for result in (secrets, runtimes)]
+
+    assert said == [("111122223333 eu-west-1: variables were left out (--env none)",), ()]
