@@ -22,7 +22,7 @@ from lexport.aws.transport import open_transport
 from lexport.columns import Table
 from lexport.dataset.open import Dataset, open_dataset
 from lexport.doors import Doors
-from lexport.errors import IncompleteError, NoSnapshotError, SettingsError
+from lexport.errors import IncompleteError, NoSnapshotError, RunError, SettingsError
 from lexport.failures import FailureKind, Failures
 from lexport.fetching import Downloads, choice_of, open_package_links
 from lexport.finish import Draft, draft_of
@@ -39,7 +39,7 @@ from lexport.settings import ALL_REGIONS, PackageSettings, SnapshotSettings
 from lexport.store.commits import newest_file
 from lexport.store.local import LocalStore
 from lexport.store.packages import PackagePlaces
-from lexport.survey import Source, Surveyor, Surveys, check_room
+from lexport.survey import Source, Surveyor, Surveys, lack_of_room
 from lexport.visit import one_error
 
 
@@ -160,12 +160,11 @@ def _check_is_there(dataset: Dataset, *, regions: Sequence[str], accounts: Seque
 async def look(
     surveyor: Surveyor, store: LocalStore, *, layers: bool, functions: Sequence[Source], used_layers: Sequence[Source]
 ) -> Surveys:
-    """Find out what is to be fetched, and that the disk has room for it: of packages, and of ``layers``."""
+    """Find out what is to be fetched: of packages, and of ``layers``."""
     found = Surveys(packages=await to_thread.run_sync(surveyor.packages, functions))
     if layers:
         known = await to_thread.run_sync(newest_file, store, columns.LAYER_VERSIONS.name)
         found.layers = await to_thread.run_sync(surveyor.layers, used_layers, known)
-    check_room(store.root, found.wanted)
     return found
 
 
@@ -231,6 +230,8 @@ class _Run:
             functions=self._sources(columns.FUNCTIONS),
             used_layers=self._sources(columns.LAYERS),
         )
+        if lack := lack_of_room(self.places.store.root, surveys.wanted):
+            raise RunError(lack)
         if any(survey.files for survey in surveys.wanted):
             await self._fetch(surveys)
         if self.settings.inspect:

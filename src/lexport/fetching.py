@@ -51,7 +51,7 @@ from lexport.quota.transfer import BytePacer
 from lexport.rows import Batch, Rows
 from lexport.settings import SnapshotSettings
 from lexport.store.packages import PackagePlaces, package_path
-from lexport.survey import IN_ANOTHER_BUCKET, LEFT_OUT, LOST, PRESENT, STORED, Survey, layer_row, package_row
+from lexport.survey import IN_ANOTHER_BUCKET, LEFT_OUT, LOST, PRESENT, STORED, Survey, Surveys, layer_row, package_row
 
 logger = logging.getLogger(__name__)
 
@@ -160,6 +160,15 @@ class Downloads:
         with survey.lines.open(encoding="utf-8") as lines:
             work = partial(self._fetch_layer, doors)
             await pump(work, _Pages(lines), self._lose_layer, workers=self.settings.concurrency)
+
+    async def lose(self, surveys: Surveys, error: ItemError) -> None:
+        """Give everything up for one reason, and note it for each."""
+        for survey, lose in ((surveys.packages, self._lose_package), (surveys.layers, self._lose_layer)):
+            if survey is not None:
+                with survey.lines.open(encoding="utf-8") as lines:
+                    for line in lines:
+                        lose(line.removesuffix("\n"), error)
+                        await self.hand_on()
 
     def _begin(self, survey: Survey) -> None:
         self.progress.files += survey.files

@@ -17,7 +17,14 @@ from lexport import columns, manifest
 from lexport.aws.api import LambdaApi
 from lexport.aws.session import Session, open_session
 from lexport.download import fetch, look, tables_of
-from lexport.errors import AccessDeniedError, CredentialsError, ExpiredCredentialsError, IncompleteError, ItemError
+from lexport.errors import (
+    AccessDeniedError,
+    CredentialsError,
+    ExpiredCredentialsError,
+    IncompleteError,
+    ItemError,
+    PackageError,
+)
 from lexport.failures import FailureKind, Failures
 from lexport.fetching import Downloads, choice_of, open_package_links
 from lexport.finish import Early, write_early, write_snapshot
@@ -38,7 +45,7 @@ from lexport.settings import SnapshotSettings
 from lexport.store.commits import newest_first
 from lexport.store.local import LocalStore
 from lexport.store.packages import PackagePlaces
-from lexport.survey import Source, Surveyor
+from lexport.survey import Source, Surveyor, lack_of_room
 from lexport.target import ScopeOutcome, Shared, read_target
 from lexport.targets import GLOBAL, Account, Selection
 from lexport.visit import one_error, visit
@@ -276,14 +283,18 @@ class _Run:
             staging.start_soon(self.stage.drain, batches)
             async with batches_out:
                 downloads.batches_out, downloads.at_once = batches_out, None
-                await fetch(
-                    surveys,
-                    downloads,
-                    session,
-                    self.pacer,
-                    progress=self.progress,
-                    session_name=self.session_name,
-                )
+                if lack := lack_of_room(self.store.root, surveys.wanted):  # the reading is worth keeping
+                    self.progress.note(lack)
+                    await downloads.lose(surveys, PackageError("the disk has no room for all packages", code="no_room"))
+                else:
+                    await fetch(
+                        surveys,
+                        downloads,
+                        session,
+                        self.pacer,
+                        progress=self.progress,
+                        session_name=self.session_name,
+                    )
                 await batches_out.send(self.rows.take())
 
     def open_last(self, scope: Scope) -> LastSnapshot | None:

@@ -19,7 +19,7 @@ from anyio.from_thread import check_cancelled
 
 from lexport import columns
 from lexport.columns import Table
-from lexport.errors import PackageError, RunError
+from lexport.errors import PackageError
 from lexport.flow.packages import sha256_hex_of
 from lexport.flow.parquet import merge
 from lexport.flow.stage import RUN_BYTES, Runs, write_columns, write_run
@@ -252,20 +252,19 @@ class Surveyor:
             write()
 
 
-def check_room(root: Path, surveys: Sequence[Survey]) -> None:
-    """Raise RunError where the disk has no room for what is to be fetched."""
+def lack_of_room(root: Path, surveys: Sequence[Survey]) -> str | None:
+    """Say so where the disk has no room for what is to be fetched."""
     wanted_bytes = sum(survey.size_bytes for survey in surveys)
-    if not wanted_bytes:
-        return
     disk = os.statvfs(root)
     free_bytes = disk.f_bavail * disk.f_frsize
-    if wanted_bytes > free_bytes:
-        files = sum(survey.files for survey in surveys)
-        raise RunError(
-            f"{files:,} packages of {wanted_bytes:,} bytes ({format_bytes(wanted_bytes)}) are to be fetched, but"
-            f" {root} has room for {free_bytes:,} ({format_bytes(free_bytes)}): free some, choose fewer with"
-            " --packages-for, --package-runtime or --package-name, or give --max-package-size; none of them was fetched"
-        )
+    if wanted_bytes <= free_bytes:
+        return None
+    files = sum(survey.files for survey in surveys)
+    return (
+        f"{files:,} packages of {wanted_bytes:,} bytes ({format_bytes(wanted_bytes)}) are to be fetched, but"
+        f" {root} has room for {free_bytes:,} ({format_bytes(free_bytes)}): free some, choose fewer with"
+        " --packages-for, --package-runtime or --package-name, or give --max-package-size; none of them was fetched"
+    )
 
 
 def _published_layers(path: Path) -> Iterator[dict[str, Any]]:

@@ -399,6 +399,25 @@ async def test_no_room(simulator, aws, settings, look, plain, tmp_path, monkeypa
     assert list((tmp_path / "_staging").iterdir()) == []
 
 
+async def test_no_room_for_a_snapshots_packages(simulator, aws, settings, look, plain, tmp_path, monkeypatch):
+    """Where there is no room for the packages of a snapshot, what was read is kept: each package is a failed row."""
+    full = os.statvfs_result((4096, 4096, 100, 1, 1, 1, 1, 1, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _: full)  # the one answer of the system that no test can arrange
+    nothing_by_hand = Fault(operation="GetObject", kind="denied", times=None)
+    async with simulator(nothing_by_hand, fleet=plain) as server:
+        result = await lexport.snapshot(
+            tmp_path, settings(server.url, packages=lexport.PackageSettings(), allow_partial=True)
+        )
+
+    rows, expected = look.read_rows(tmp_path), zips(look, plain)
+    lost = [row for row in rows["packages"] if row["status"] == "failed"]
+    assert look.expected_rows(plain)["functions"] == look.facts(rows["functions"])
+    assert len(lost) == len(expected)
+    assert {row["reason"].partition(":")[0] for row in lost} == {"no_room"}
+    assert result.manifest.gaps == len(lost) == len(rows["errors"])
+    assert any("has room for 4,096" in note for note in result.notes)
+
+
 # --- interrupted, and two at once -------------------------------------------------------------------------------------
 
 
