@@ -404,7 +404,7 @@ ERRORS = Table(
     "One row per thing that could not be read as it should; `is_gap` says whether something is missing.",
     (
         *COMMON,
-        Column("stage", TEXT, "", "Step that met it: discover, fetch, flatten, packages, inspect."),
+        Column("stage", TEXT, "", "Step that met it: discover, fetch, flatten, packages, inspect, changes."),
         Column("operation", TEXT, "", "AWS operation."),
         Column("function_name", TEXT, "", "Function, where it concerns one."),
         Column("qualifier", TEXT, "", "Version or alias, where it concerns one."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,8 @@ def write_snapshot(
     """Write every table of a snapshot into ``folder``, to be committed to ``store``.
 
     ``scopes`` counts the rows of the others, so it comes after them, and ``changes`` compares them with the snapshot
-    before. What could not be compared is told to ``note``. Tables of packages are those that the run looked at.
+    before. What could not be compared is told to ``note``; where that snapshot is damaged, ``errors`` has it too, so
+    they come last. Tables of packages are those that the run looked at.
     """
     file_mode = store.file_mode
     counts = {columns.FUNCTIONS: early.functions, columns.ALIASES: _Counts()}
@@ -124,7 +125,7 @@ def write_snapshot(
         )
 
     for table in (*FLEET_TABLES, *package_tables):
-        if table not in (*early.files, columns.SCOPES):
+        if table not in (*early.files, columns.SCOPES, columns.ERRORS):
             write(table)
     scopes = [_scope_entry(outcome, counts, pacer) for outcome in outcomes]
     if scopes:
@@ -146,8 +147,15 @@ def write_snapshot(
         for outcome in outcomes
         if outcome.target.coverage == "fleet" and outcome.status == "complete"
     ]
-    runs[columns.CHANGES.name] = _stage_changes(reading, whole, folder, store, note)
+    runs[columns.CHANGES.name], untold = _stage_changes(reading, whole, folder, store, note)
     write(columns.CHANGES)
+    if untold:
+        path = folder / f"{columns.ERRORS.name}-changes.arrow"
+        write_columns(
+            columns.ERRORS, [list(column) for column in zip(*_error_rows(untold), strict=True)], path, file_mode
+        )
+        runs[columns.ERRORS.name] = [*runs.get(columns.ERRORS.name, []), path]
+    write(columns.ERRORS)
 
     return draft_of(
         written,
@@ -196,13 +204,17 @@ def draft_of(
 
 def _stage_changes(
     now: Reading, scopes: Collection[Scope], folder: Path, store: LocalStore, note: Callable[[str], None]
-) -> list[Path]:
-    """Compare account-regions that were read whole with the last time they were, into sorted runs."""
+) -> tuple[list[Path], dict[Scope, str]]:
+    """Compare account-regions that were read whole with the last time they were, into sorted runs.
+
+    Return them, and the account-regions whose snapshot before is damaged, with its id.
+    """
     commits = readings_before(store, scopes, now.snapshot_id)
     by_commit: dict[str, list[Scope]] = defaultdict(list)
     for scope, commit in commits.items():
         by_commit[commit.snapshot_id].append(scope)
     runs: list[Path] = []
+    untold: dict[Scope, str] = {}
     for snapshot_id in sorted(by_commit):
         compared = by_commit[snapshot_id]
         before = Reading.of(commits[compared[0]], store.root)
@@ -223,9 +235,19 @@ def _stage_changes(
             title = f"{compared[0].account_id} {compared[0].region}"
             more = f" and {len(compared) - 1:,} more" if len(compared) > 1 else ""
             note(f"no changes are told of {title}{more}: {snapshot_id}, the snapshot before, is damaged: {error}")
+            untold |= dict.fromkeys(compared, snapshot_id)
             continue
         runs += staged
-    return runs
+    return runs, untold
+
+
+def _error_rows(untold: Mapping[Scope, str]) -> Iterator[tuple[object, ...]]:
+    """Say in ``errors`` where ``changes`` has a hole, for who reads the history and never saw the night's log."""
+    now = datetime.now(UTC)
+    for scope, snapshot_id in sorted(untold.items(), key=lambda item: (item[0].account_id, item[0].region)):
+        message = f"no changes are told since {snapshot_id}: its files are damaged; see lexport verify"
+        place = (scope.account_id, scope.region)
+        yield (*place, "changes", None, None, None, "damaged", None, message, False, 0, now, "")
 
 
 def _at_most(tables: Iterator[pa.Table], rows: int) -> Iterator[list[pa.RecordBatch]]:

@@ -111,9 +111,9 @@ def expected_changes(before, now, scope):
     return found
 
 
-def told(dest, result):
-    """The rows of ``changes`` of one snapshot, in the order of the file."""
-    (path,) = (dest / "changes").rglob(f"{result.snapshot_id}-*.parquet")
+def told(dest, result, table="changes"):
+    """The rows of a table of one snapshot, in the order of the file."""
+    (path,) = (dest / table).rglob(f"{result.snapshot_id}-*.parquet")
     return pq.ParquetFile(path).read().to_pylist()
 
 
@@ -332,7 +332,7 @@ async def test_a_partial_reading_never_looks_like_a_deletion(aws, simulator, set
 
 @pytest.mark.parametrize("damage", ["cut", "gone", "flipped"])
 async def test_a_damaged_snapshot_before_is_no_reason_to_fail(aws, simulator, settings, tmp_path, damage):
-    """The night is published without changes, and says which snapshot could not be read."""
+    """The night is published without changes; its note and a row of errors say which snapshot could not be read."""
     async with simulator(functions=6, versions=1) as server:
         first = await lexport.snapshot(tmp_path, settings(server.url))
         (path,) = (tmp_path / "functions").rglob(f"{first.snapshot_id}-*")
@@ -346,6 +346,18 @@ async def test_a_damaged_snapshot_before_is_no_reason_to_fail(aws, simulator, se
 
     assert told(tmp_path, second) == []
     (note,) = second.notes
+    (row,) = told(tmp_path, second, "errors")
+    assert (row["account_id"], row["region"], row["stage"], row["error_code"]) == (
+        "111122223333",
+        "us-east-1",
+        "changes",
+        "damaged",
+    )
+    assert (row["is_gap"], row["message"]) == (
+        False,
+        f"no changes are told since {first.snapshot_id}: its files are damaged; see lexport verify",
+    )
+    assert second.manifest.status == "complete"
     assert note.startswith(f"no changes are told of 111122223333 us-east-1: {first.snapshot_id}, the snapshot before,")
     assert str(path) in note
 

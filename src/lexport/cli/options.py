@@ -33,7 +33,9 @@ def read_config(commands: dict[str, click.Command]) -> dict[str, dict[str, Any]]
     """
     defaults: dict[str, dict[str, Any]] = {}
     for name, table in _load().items():
-        if name not in commands or not isinstance(table, dict):
+        if name in commands and not isinstance(table, dict):
+            raise SettingsError(f"{CONFIG_FILE}: {name}: write it as a table: [{name}]", option=CONFIG_FILE)
+        if name not in commands:
             raise SettingsError(
                 f"{CONFIG_FILE}: [{name}] is no command; known: {', '.join(commands)}", option=CONFIG_FILE
             )
