@@ -26,7 +26,7 @@ from lexport.progress import Progress, Report, TargetProgress, keep_reporting, r
 from lexport.quota.pacer import Pacer
 from lexport.quota.retry import ask
 from lexport.settings import SnapshotSettings
-from lexport.store.local import LocalStore
+from lexport.store.local import LocalStore, local_folder
 from lexport.targets import GLOBAL, Account
 from lexport.visit import one_error, visit
 
@@ -114,7 +114,7 @@ async def plan(
 
 
 def _open_store(dest: Path) -> LocalStore:
-    store = LocalStore(dest.absolute())
+    store = LocalStore(local_folder(dest).absolute())
     if not store.names(manifest.RUNS):
         raise SettingsError(f"DEST {dest} holds no snapshot to build on", option="DEST")
     return store

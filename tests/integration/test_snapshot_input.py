@@ -73,7 +73,7 @@ async def test_bad_list(simulator, run_lexport, flags, tmp_path, content):
     assert aws.calls == {}
 
 
-@pytest.mark.parametrize("what", ["file", "other", "proc", "below a file"])
+@pytest.mark.parametrize("what", ["file", "other", "proc", "below a file", "bucket"])
 async def test_bad_destination(simulator, run_lexport, flags, tmp_path, what):
     """A destination that cannot take a dataset is found before any call, and is left as it was."""
     (tmp_path / "file").write_text("mine")
@@ -84,11 +84,12 @@ async def test_bad_destination(simulator, run_lexport, flags, tmp_path, what):
         "other": (tmp_path / "other", "holds something else (thesis.txt)"),
         "proc": ("/proc/fleet", "cannot be written"),
         "below a file": (tmp_path / "file" / "fleet", "cannot be written"),
+        "bucket": ("s3://bucket/fleet", "only local folders can be read and written"),
     }[what]
     async with simulator() as aws:
         done = await run_lexport("snapshot", dest, *flags(aws.url))
 
-    one_line(done, 2, text, str(dest))
+    one_line(done, 2, text, str(dest).replace("//", "/"))
     assert aws.calls == {}
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["thesis.txt"]
 

@@ -23,7 +23,7 @@ from lexport.errors import NoSnapshotError, RunError, SettingsError
 from lexport.manifest import Manifest, ScopeEntry
 from lexport.model import Scope
 from lexport.moments import parse_moment
-from lexport.store.local import LocalStore
+from lexport.store.local import LocalStore, local_folder
 
 DEFAULT_MAX_SKEW = timedelta(hours=36)
 
@@ -196,9 +196,7 @@ def open_dataset(dest: str | os.PathLike[str]) -> Dataset:
 def find_commits(dest: str | os.PathLike[str]) -> tuple[Path, list[str]]:
     """Find a dataset's folder and the ids of its commits, newest first, whatever is in them; raises as above."""
     text = os.fspath(dest)
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
-        raise SettingsError(f"DEST {text}: only local folders can be read", option="DEST")
-    root = Path(text).resolve()
+    root = local_folder(dest).resolve()
     try:
         names = _names(root)
         runs = _names(root / manifest.RUNS) if manifest.RUNS in names else []

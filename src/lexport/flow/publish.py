@@ -22,7 +22,7 @@ from lexport.arrow import table_schema
 from lexport.errors import PublishError, SettingsError, WriteError
 from lexport.manifest import Manifest
 from lexport.store.commits import newest_first
-from lexport.store.local import LocalStore, sync_file
+from lexport.store.local import LocalStore, local_folder, sync_file
 
 _OURS = {*columns.BY_NAME, manifest.RUNS, manifest.STAGING, manifest.LATEST_HINT, manifest.PACKAGES}
 
@@ -32,7 +32,7 @@ def open_destination(dest: Path, *, group_readable: bool) -> LocalStore:
 
     Raises SettingsError for a file, for a folder that cannot be written, and for one that holds other things.
     """
-    store = LocalStore(dest.absolute(), group_readable)
+    store = LocalStore(local_folder(dest).absolute(), group_readable)
     try:
         if dest.exists() and not dest.is_dir():
             raise SettingsError(f"DEST {dest} is a file; a folder is wanted", option="DEST")

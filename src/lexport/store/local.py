@@ -6,12 +6,15 @@ Blocking: callers run it in a worker thread.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lexport.errors import PublishError, WriteError
+from lexport.errors import PublishError, SettingsError, WriteError
+
+_ADDRESS = re.compile("[a-z][a-z0-9+.-]+://|(?:s3a?|gs|az|abfss?|https?):/", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,14 @@ class LocalStore:
                 draft.unlink(missing_ok=True)
             raise _write_error(target, error) from error
         return draft
+
+
+def local_folder(dest: str | os.PathLike[str]) -> Path:
+    """Return the path of a destination; raises SettingsError for an object store's address."""
+    text = os.fspath(dest)
+    if _ADDRESS.match(text):
+        raise SettingsError(f"DEST {text}: only local folders can be read and written", option="DEST")
+    return Path(text)
 
 
 def _write_error(target: Path, error: OSError) -> WriteError:
