@@ -27,7 +27,7 @@ $(STAMP): $(RUNTIME_STAMP) requirements/dev.txt
 demo: $(RUNTIME_STAMP)
 	$(BIN)/lexport demo
 
-test: lint types unit wheel bench-toy
+test: lint types unit wheel
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
