@@ -37,8 +37,8 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 unit: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q
-	LEXPORT_TEST_TRANSPORT=reqwest $(BIN)/python -m pytest -n 2 --dist worksteal -q -k "not large_fleet" $(ON_BOTH)
+	$(BIN)/python -m pytest -n 3 --dist worksteal -q
+	LEXPORT_TEST_TRANSPORT=reqwest $(BIN)/python -m pytest -n 3 --dist worksteal -q -k "not large_fleet" $(ON_BOTH)
 
 # The package as users get it: built, installed alone, tested without src.
 wheel: $(STAMP)
