@@ -142,11 +142,7 @@ def write_snapshot(
         hash_key_id=hash_key_id,
         lexport_version=__version__,
     )
-    whole = [
-        outcome.target.scope
-        for outcome in outcomes
-        if outcome.target.coverage == "fleet" and outcome.status == "complete"
-    ]
+    whole = [entry.scope for entry in scopes if entry.is_whole]
     runs[columns.CHANGES.name], untold = _stage_changes(reading, whole, folder, store, note)
     write(columns.CHANGES)
     if untold:

@@ -51,6 +51,16 @@ class ScopeEntry:
     list_calls: int
     throttles: int
 
+    @property
+    def scope(self) -> Scope:
+        """The account-region."""
+        return Scope(account_id=self.account_id, region=self.region)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the whole fleet of it was read."""
+        return self.coverage == "fleet" and self.status == "complete"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
@@ -78,11 +88,7 @@ class Manifest:
 
     def whole_scopes(self) -> set[Scope]:
         """Return the account-regions whose whole fleet was read."""
-        return {
-            Scope(account_id=entry.account_id, region=entry.region)
-            for entry in self.scopes
-            if entry.coverage == "fleet" and entry.status == "complete"
-        }
+        return {entry.scope for entry in self.scopes if entry.is_whole}
 
     def to_json(self) -> bytes:
         """Write the manifest as stable, readable JSON."""

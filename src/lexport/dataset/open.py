@@ -86,7 +86,7 @@ class Dataset:
         for snapshot in self.manifests:
             for entry in snapshot.scopes:
                 if entry.coverage == "fleet":
-                    tried.setdefault(_scope(entry), (snapshot, entry))
+                    tried.setdefault(entry.scope, (snapshot, entry))
         newest: dict[str, str] = {}
         for scope, (snapshot, _) in tried.items():
             newest[scope.account_id] = max(newest.get(scope.account_id, ""), snapshot.snapshot_id)
@@ -230,10 +230,6 @@ def _read_manifest(store: LocalStore, snapshot_id: str) -> Manifest:
     if found.snapshot_id != snapshot_id:
         raise RunError(f"cannot use {store.root / path}: it is the manifest of {found.snapshot_id}")
     return found
-
-
-def _scope(entry: ScopeEntry) -> Scope:
-    return Scope(account_id=entry.account_id, region=entry.region)
 
 
 def _title(scope: Scope) -> str:

@@ -60,11 +60,9 @@ _READ = (*columns.VERSION_KEY, *_TAKEN)
 def last_of(store: LocalStore, scope: Scope, *, env: str, hash_key_id: str | None) -> Manifest | None:
     """Find the newest snapshot that read the whole fleet of a scope with the same environment mode and hash key."""
     for commit in newest_first(store):
-        if commit.options.get("env") == env and commit.hash_key_id == hash_key_id:
-            for entry in commit.scopes:
-                is_whole = entry.status == "complete" and entry.coverage == "fleet"
-                if is_whole and (entry.account_id, entry.region) == (scope.account_id, scope.region):
-                    return commit
+        is_alike = commit.options.get("env") == env and commit.hash_key_id == hash_key_id
+        if is_alike and scope in commit.whole_scopes():
+            return commit
     return None
 
 

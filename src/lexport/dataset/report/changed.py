@@ -10,7 +10,6 @@ from lexport.dataset.report import charts
 from lexport.dataset.report.figures import Figure
 from lexport.dataset.report.format import count
 from lexport.dataset.report.questions import Answer, day_of
-from lexport.model import Scope
 
 _KINDS = (("added", "s1"), ("removed", "bad"), ("changed", "s4"))
 _SIGNS = {"added": "+", "removed": "\u2212", "changed": "~"}
@@ -53,12 +52,7 @@ def changes_by_night(answer: Answer) -> Figure:
 def why_unchanged(dataset: Dataset) -> str:
     """Say what it means that no change is there: nothing to compare with, not compared, or nothing changed."""
     latest = dataset.latest()
-    readings = Counter(
-        Scope(account_id=entry.account_id, region=entry.region)
-        for snapshot in dataset.snapshots
-        for entry in snapshot.scopes
-        if entry.coverage == "fleet" and entry.status == "complete"
-    )
+    readings = Counter(entry.scope for snapshot in dataset.snapshots for entry in snapshot.scopes if entry.is_whole)
     again = {scope: snapshot for scope, snapshot in latest.items() if readings[scope] > 1}
     if not latest:
         return "No account-region was ever read whole: nothing to compare."

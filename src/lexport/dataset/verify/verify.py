@@ -39,12 +39,11 @@ Job = Callable[[], tuple[int, list[Damage]]]
 
 @dataclass(slots=True)
 class VerifyProgress:
-    """How far it is: files and bytes that are checked, and of how many."""
+    """How far it is: files that are checked, and of how many, and their bytes."""
 
     files: int = 0
     size_bytes: int = 0
     files_total: int = 0
-    size_bytes_total: int = 0
 
 
 async def verify(dest: str | os.PathLike[str], *, data: bool = False) -> tuple[Damage, ...]:
@@ -77,11 +76,7 @@ def find_damage(
         else:
             yield found
     entries = [(commit, entry) for commit in commits for entry in commit.files]
-    progress = VerifyProgress(files_total=len(entries), size_bytes_total=sum(entry.size_bytes for _, entry in entries))
-    progress.files_total += len(commits)
-    for path in _files_below(root, _STORE):
-        progress.files_total += 1
-        progress.size_bytes_total += _length(root / path)
+    progress = VerifyProgress(files_total=len(entries) + len(commits) + sum(1 for _ in _files_below(root, _STORE)))
     jobs = chain(
         (partial(_check_file, root, commit, entry, data=data) for commit, entry in entries),
         (partial(_check_snapshots_row, root, commit, data=data) for commit in commits),
