@@ -12,7 +12,7 @@ from botocore.credentials import ReadOnlyCredentials
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lexport.aws.signing import Credentials, sign
+from lexport.aws.signing import Credentials, Signer
 
 NAMES = st.one_of(
     st.from_regex(r"[a-zA-Z0-9_.-]{1,64}", fullmatch=True),
@@ -44,7 +44,7 @@ def test_equals_botocore(host, base, name, pairs, access_key, secret_key, token,
     credentials = Credentials(access_key, secret_key, token)
     at = moment.replace(tzinfo=UTC)
 
-    ours = sign(host, path, query, credentials=credentials, region="eu-west-1", service="lambda", at=at)
+    ours = Signer(host, credentials=credentials, region="eu-west-1", service="lambda").sign(path, query, at)
 
     assert by_botocore(host, path, query, credentials, "eu-west-1", "lambda", at) == ours
 
@@ -53,10 +53,22 @@ def test_the_day_is_the_day_in_utc():
     """A clock in another zone signs with UTC's day, on both sides of midnight."""
     credentials = Credentials("AKIA", "secret")
     zone = timezone(timedelta(hours=-9))
+    signer = Signer("h", credentials=credentials, region="r", service="s")
     for at in (datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC), datetime(2026, 3, 2, 0, 0, 0, tzinfo=UTC)):
-        ours = sign("h", "/", "", credentials=credentials, region="r", service="s", at=at.astimezone(zone))
+        ours = signer.sign("/", "", at.astimezone(zone))
 
         assert by_botocore("h", "/", "", credentials, "r", "s", at) == ours
+
+
+def test_a_signer_follows_the_clock():
+    """One signer signs every request with its own second, whichever way the clock is set."""
+    credentials = Credentials("AKIA", "secret", "token")
+    signer = Signer("h", credentials=credentials, region="r", service="s")
+    begin = datetime(2026, 3, 2, 12, 0, 0, tzinfo=UTC)
+    for seconds in (0, 0.999999, 1, 1.5, 60, 86_400, 0):
+        at = begin + timedelta(seconds=seconds)
+        for path in ("/a", "/b"):
+            assert by_botocore("h", path, "", credentials, "r", "s", at) == signer.sign(path, "", at)
 
 
 def test_a_query_without_a_value_is_signed_as_empty():
@@ -64,13 +76,14 @@ def test_a_query_without_a_value_is_signed_as_empty():
     credentials = Credentials("AKIA", "secret")
     at = datetime(2026, 3, 2, tzinfo=UTC)
 
-    ours = sign("h", "/x/", "a", credentials=credentials, region="r", service="s", at=at)
+    ours = Signer("h", credentials=credentials, region="r", service="s").sign("/x/", "a", at)
 
     assert by_botocore("h", "/x/", "a", credentials, "r", "s", at) == ours
 
 
 def test_repr_shows_no_secret():
     """Credentials may be logged by accident without harm."""
-    shown = repr(Credentials("AKIAEXAMPLE", "canary-secret", "canary-token"))
+    credentials = Credentials("AKIAEXAMPLE", "canary-secret", "canary-token")
+    shown = repr(credentials) + repr(Signer("h", credentials=credentials, region="r", service="s"))
 
     assert "canary" not in shown

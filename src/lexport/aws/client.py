@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from lexport.aws.faults import describe, error_from_response
-from lexport.aws.signing import Credentials, sign
+from lexport.aws.signing import Credentials, Signer
 from lexport.aws.wire import Request, Send
 from lexport.documents import parse_document
 from lexport.errors import CredentialsError, ExpiredCredentialsError, FetchError, ServiceError
@@ -55,6 +56,7 @@ class LambdaClient:
         self._renew = renew
         self._send = send
         self._clock = clock
+        self._signer: Signer | None = None
 
     async def get_function(self, function_name: str, qualifier: str | None) -> Reply:
         """Ask for one version; Tags and Concurrency come with ``qualifier=None`` only."""
@@ -102,24 +104,20 @@ class LambdaClient:
             raise ExpiredCredentialsError(f"{operation}: {error}", code="credentials_lost") from error
 
     async def _call(self, operation: str, item: str | None, path: str, query: str, credentials: Credentials) -> Reply:
+        signer = self._signer
+        if signer is None or signer.credentials is not credentials:
+            signer = Signer(self._host, credentials=credentials, region=self._region, service=SERVICE)
+            self._signer = signer
         path = self._base_path + path
-        headers = sign(
-            self._host,
-            path,
-            query,
-            credentials=credentials,
-            region=self._region,
-            service=SERVICE,
-            at=self._clock(),
-        )
         url = f"{self._origin}{path}?{query}" if query else self._origin + path
-        response = await self._send(Request(url, headers))
+        response = await self._send(Request(url, signer.sign(path, query, self._clock())))
         if response.status != 200:  # noqa: PLR2004 - the one status that Lambda's reads succeed with
             secrets = (credentials.secret_key, credentials.token)
             raise error_from_response(response, operation=operation, item=item, secrets=secrets)
         return parse_reply(response.body)
 
 
+@lru_cache(maxsize=1024)  # versions of a function are asked for one after the other
 def _function_path(function_name: str) -> str:
     """Put a name or an ARN into the path; what would make it another path is refused."""
     if function_name in ("", ".", ".."):
@@ -128,6 +126,8 @@ def _function_path(function_name: str) -> str:
 
 
 def _encode(text: str) -> str:
+    if text.isalnum() and text.isascii():  # a number, nearly always
+        return text
     return quote(text, safe="-._~", errors="surrogatepass")
 
 

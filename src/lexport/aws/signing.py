@@ -1,19 +1,21 @@
-"""AWS Signature Version 4 for one GET, byte for byte what botocore's ``SigV4Auth`` makes of it.
+"""AWS Signature Version 4 for GETs, byte for byte what botocore's ``SigV4Auth`` makes of them.
 
-In: host, path and query as they will be sent, credentials, time. Out: the headers to add. Pure.
-Apart from botocore, because its signer costs twenty times the CPU (measured: 144 µs against 6).
+In: host, path and query as they will be sent, credentials, time. Out: the headers to add. No clock of its own.
+Apart from botocore, because its signer costs forty times the CPU (measured: 144 µs against 3).
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
+from hashlib import sha256
 from urllib.parse import quote
 
-_NO_BODY = hashlib.sha256(b"").hexdigest()
+_NO_BODY = sha256(b"").hexdigest()
+_BLOCK_BYTES = 64
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,51 +27,69 @@ class Credentials:
     token: str | None = field(repr=False, default=None)
 
 
-def sign(
-    host: str, path: str, query: str, *, credentials: Credentials, region: str, service: str, at: datetime
-) -> dict[str, str]:
-    """Sign one GET and return the headers to send with it.
+class Signer:
+    """Signs GETs to one host for one service in one region. ``host`` is the Host header.
 
-    ``host`` as in the Host header; ``path`` and ``query`` percent-encoded, as on the wire. ``at`` is aware.
-    Source: "Create a signed AWS API request", IAM User Guide: the path is encoded twice, the query sorted.
+    What is the same for all requests of a second is made once in it: time, scope and hash states are kept.
     """
-    moment = at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-    day = moment[:8]
-    if "//" in path or "/." in path or not path:
-        path = _normalize(path)
-    if "&" in query:
-        query = "&".join(f"{key}={value}" for key, value in sorted(map(_pair, query.split("&"))))
-    elif query and "=" not in query:
-        query += "="
-    if credentials.token:
-        signed = "host;x-amz-date;x-amz-security-token"
-        token_line = f"x-amz-security-token:{' '.join(credentials.token.split())}\n"
-    else:
-        signed, token_line = "host;x-amz-date", ""
-    canonical = (
-        f"GET\n{quote(path, safe='/~')}\n{query}\nhost:{host}\nx-amz-date:{moment}\n{token_line}\n{signed}\n{_NO_BODY}"
-    )
-    scope = f"{day}/{region}/{service}/aws4_request"
-    to_sign = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-    key = _day_key(credentials.secret_key, day, region, service)
-    signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
-    headers = {
-        "X-Amz-Date": moment,
-        "Authorization": f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope},"
-        f" SignedHeaders={signed}, Signature={signature}",
-    }
-    if credentials.token:
-        headers["X-Amz-Security-Token"] = credentials.token
-    return headers
 
+    def __init__(self, host: str, *, credentials: Credentials, region: str, service: str) -> None:
+        self.credentials = credentials
+        self._scope = region, service, "aws4_request"
+        self._second: int | None = None
+        self._fixed: dict[str, str] = {}
+        token_line, signed = "", "host;x-amz-date"
+        if credentials.token:
+            self._fixed["X-Amz-Security-Token"] = credentials.token
+            token_line = f"x-amz-security-token:{' '.join(credentials.token.split())}\n"
+            signed += ";x-amz-security-token"
+        self._signed = signed
+        self._before_date = f"\nhost:{host}\nx-amz-date:"
+        self._after_date = f"\n{token_line}\n{signed}\n{_NO_BODY}"
 
-@lru_cache(maxsize=128)  # 34 Regions, two days around midnight, credentials renewed once or twice
-def _day_key(secret_key: str, day: str, region: str, service: str) -> bytes:
-    """Derive the key that is good for one day, region and service."""
-    key = f"AWS4{secret_key}".encode()
-    for part in (day, region, service, "aws4_request"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    return key
+    def sign(self, path: str, query: str, at: datetime) -> dict[str, str]:
+        """Sign one GET and return the headers to send with it.
+
+        ``path`` and ``query`` are percent-encoded, as on the wire; ``at`` is aware.
+        Source: "Create a signed AWS API request", IAM User Guide: the path is encoded twice, the query sorted.
+        """
+        second = int(at.timestamp())
+        if second != self._second:
+            self._begin(second)
+        if "//" in path or "/." in path or not path:
+            path = _normalize(path)
+        if "&" in query:
+            query = "&".join(f"{key}={value}" for key, value in sorted(map(_pair, query.split("&"))))
+        elif query and "=" not in query:
+            query += "="
+        canonical = f"GET\n{quote(path, safe='/~')}\n{query}{self._headers}"
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(sha256(canonical.encode()).hexdigest().encode())
+        outer.update(inner.digest())
+        return {
+            "X-Amz-Date": self._moment,
+            "Authorization": self._authorization + outer.hexdigest(),
+            **self._fixed,
+        }
+
+    def _begin(self, second: int) -> None:
+        """Make what is good for one second: texts, and the HMAC of the text to sign up to the hash of the request."""
+        moment = datetime.fromtimestamp(second, UTC).strftime("%Y%m%dT%H%M%SZ")
+        day = moment[:8]
+        scope = "/".join((day, *self._scope))
+        key = f"AWS4{self.credentials.secret_key}".encode()
+        for part in (day, *self._scope):
+            key = hmac.digest(key, part.encode(), "sha256")
+        block = key.ljust(_BLOCK_BYTES, b"\0")
+        # HMAC as RFC 2104 spells it, from two states of SHA-256 that are copied: hmac's own copy takes twice as long.
+        self._inner, self._outer = sha256(block.translate(_INNER)), sha256(block.translate(_OUTER))
+        self._inner.update(f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n".encode())
+        self._headers = f"{self._before_date}{moment}{self._after_date}"
+        self._authorization = (
+            f"AWS4-HMAC-SHA256 Credential={self.credentials.access_key}/{scope},"
+            f" SignedHeaders={self._signed}, Signature="
+        )
+        self._moment, self._second = moment, second
 
 
 def _pair(text: str) -> tuple[str, str]:
