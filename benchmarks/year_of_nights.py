@@ -32,13 +32,13 @@ from lexport.arrow import table_schema
 from lexport.columns import Table
 from lexport.finish import draft_of
 from lexport.flow.changes import COMPARED, Reading, changes
-from lexport.flow.parquet import WrittenFile, write_sorted, write_table
+from lexport.flow.parquet import TableWriter, WrittenFile, write_table
 from lexport.flow.publish import commit, open_destination, open_staging, remove_staging
 from lexport.flow.stage import write_run
 from lexport.manifest import RUNS, Manifest, ScopeEntry
 from lexport.model import Scope
-from lexport.rows import FLEET_TABLES
 from lexport.simulator import Change, Fleet, FleetSpec
+from lexport.staged import FLEET_TABLES
 from lexport.store.commits import newest_first
 from lexport.store.local import LocalStore
 
@@ -225,7 +225,9 @@ class Writer:
         }
 
         def write(table: Table) -> WrittenFile:
-            return write_sorted(table, iter([rows[table]]), folder / f"{table.name}.parquet", **snapshot)
+            with TableWriter(table, folder / f"{table.name}.parquet", **snapshot) as writer:
+                writer.write(rows[table])
+                return writer.close()
 
         writing = self._threads.map(write, sorted(FLEET_TABLES, key=lambda table: -len(rows[table])))
         runs = list(self._changes(folder, touched, rows)) if touched else []

@@ -12,7 +12,7 @@ import pytest
 from botocore.model import ServiceModel
 
 from lexport import columns
-from lexport.rows import ANSWER, STAGED_TABLES, staged_names
+from lexport.staged import ANSWER, STAGED_TABLES, staged_names
 
 READ = ("GetFunction", "ListAliases", "GetAccountSettings", "GetLayerVersionByArn")
 SCALAR_TABLES = [columns.FUNCTIONS, columns.LAYERS, columns.FILE_SYSTEMS]

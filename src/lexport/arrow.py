@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 
 from lexport import columns
 from lexport.columns import Type
-from lexport.rows import ANSWER, staged_names
+from lexport.staged import ANSWER, CHILD_TABLES, child_names, staged_names
 
 ARROW_TYPES = {
     Type.TEXT: pa.string(),
@@ -54,6 +55,29 @@ def staged_schema(table: columns.Table) -> pa.Schema:
     """Return the schema of staged rows: no snapshot columns, but the answer they came from."""
     types = {column.name: ARROW_TYPES[column.type] for column in table.columns}
     return pa.schema([(name, types.get(name, pa.string())) for name in staged_names(table)])
+
+
+@cache
+def versions_schema() -> pa.Schema:
+    """Return the schema of staged function versions: ``functions`` and, as lists in it, the rows of its children."""
+    schema = staged_schema(columns.FUNCTIONS)
+    for table in CHILD_TABLES:
+        own = staged_schema(table)
+        schema = schema.append(
+            pa.field(table.name, pa.list_(pa.struct([own.field(name) for name in child_names(table)])))
+        )
+    return schema
+
+
+def children_of(versions: pa.Table, table: columns.Table) -> pa.Table:
+    """Return the rows of a child table that are within staged versions, in the order of the versions."""
+    lists = versions.column(table.name).combine_chunks()
+    lists = pa.concat_arrays(lists.chunks) if isinstance(lists, pa.ChunkedArray) else lists
+    parents = pc.list_parent_indices(lists)
+    structs = pc.list_flatten(lists)
+    keys = [versions.column(name).take(parents) for name in columns.VERSION_KEY]
+    own = child_names(table)
+    return pa.table(dict(zip((*columns.VERSION_KEY, *own), (*keys, *structs.flatten()), strict=True)))
 
 
 def staged_batch(table: columns.Table, values: list[list[object]]) -> pa.RecordBatch:

@@ -16,12 +16,12 @@ from lexport import __version__, columns, manifest
 from lexport.columns import Table
 from lexport.errors import ReadError
 from lexport.flow.changes import Reading, changes, is_comparable, readings_before
-from lexport.flow.parquet import WrittenFile, write_table
+from lexport.flow.parquet import WrittenFile, write_table, write_versions
 from lexport.flow.stage import Runs, write_columns, write_run
 from lexport.manifest import FileEntry, Manifest, ScopeEntry
 from lexport.model import Scope
 from lexport.quota.pacer import Pacer
-from lexport.rows import FLEET_TABLES
+from lexport.staged import FLEET_TABLES
 from lexport.store.local import LocalStore
 from lexport.target import ScopeOutcome
 
@@ -60,29 +60,23 @@ class _Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Early:
-    """Tables that are written before the others, because packages are found by them."""
+    """The tables of function versions: written before the others, because packages are found by them."""
 
     files: Mapping[Table, WrittenFile]
     functions: _Counts
 
 
-def write_early(
-    folder: Path, runs: Runs, tables: Sequence[Table], *, snapshot_id: str, snapshot_at: datetime, file_mode: int
-) -> Early:
-    """Write some tables of a snapshot, ``functions`` among them, ahead of ``write_snapshot``."""
+def write_early(folder: Path, runs: Runs, *, snapshot_id: str, snapshot_at: datetime, file_mode: int) -> Early:
+    """Write ``functions`` and the tables of its children ahead of ``write_snapshot``."""
     counts = _Counts()
-    files = {
-        table: write_table(
-            table,
-            runs.get(table.name, []),
-            folder / f"{table.name}.parquet",
-            snapshot_id=snapshot_id,
-            snapshot_at=snapshot_at,
-            file_mode=file_mode,
-            watch=counts.watch if table is columns.FUNCTIONS else lambda _: check_cancelled(),
-        )
-        for table in tables
-    }
+    files = write_versions(
+        runs.get(columns.FUNCTIONS.name, []),
+        folder,
+        snapshot_id=snapshot_id,
+        snapshot_at=snapshot_at,
+        file_mode=file_mode,
+        watch=counts.watch,
+    )
     return Early(files=files, functions=counts)
 
 

@@ -10,8 +10,8 @@ import binascii
 import hmac
 import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -21,7 +21,6 @@ KEY_VARIABLE = "LEXPORT_HASH_KEY"
 KEY_BYTES = 32
 LEAST_KEY_BYTES = 16
 BLOCK_BYTES = 64  # of SHA-256
-CACHED_VALUES = 4096  # values repeat over the versions of a function; at 4 KB each the cache stays below 16 MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +36,26 @@ class HashKey:
 
 
 class ValueHasher:
-    """Hash each distinct value once, within bounds."""
+    """Hash values with one key, each distinct one of a call once: they repeat over the versions of a function."""
 
     def __init__(self, key: HashKey) -> None:
         self.key_id = key.key_id
-        # HMAC as RFC 2104 defines it, with the key's two blocks hashed once: a third of what hmac.digest takes.
+        # HMAC as RFC 2104 defines it, with the key's two blocks hashed once: half of what hmac.digest takes.
         block = (key.secret if len(key.secret) <= BLOCK_BYTES else sha256(key.secret).digest()).ljust(
             BLOCK_BYTES, b"\0"
         )
-        inner_key, outer_key = (sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
+        self._inner, self._outer = (sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
 
-        @lru_cache(CACHED_VALUES)
-        def value_hmac(value: str) -> str:
-            inner, outer = inner_key.copy(), outer_key.copy()
+    def value_hmacs(self, values: Sequence[str]) -> list[str]:
+        """Return 32 hex digits for each value."""
+        found = dict.fromkeys(values, "")
+        start_inner, start_outer = self._inner.copy, self._outer.copy
+        for value in found:
+            inner, outer = start_inner(), start_outer()
             inner.update(value.encode())
             outer.update(inner.digest())
-            return outer.hexdigest()[:32]
-
-        self.value_hmac = value_hmac
+            found[value] = outer.hexdigest()[:32]
+        return [found[value] for value in values]
 
 
 def load_hash_key(key_file: Path | None) -> HashKey:

@@ -23,7 +23,8 @@ from lexport.dataset.sql import open_session
 from lexport.flow.inspect import STAGE, inspect_package
 from lexport.flow.parquet import merge
 from lexport.flow.stage import Runs, write_columns
-from lexport.rows import Batch, Rows, staged_names
+from lexport.rows import Batch, Rows
+from lexport.staged import staged_names
 from lexport.store.packages import PackagePlaces, package_path
 
 INSPECTORS = 2

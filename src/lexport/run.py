@@ -175,13 +175,13 @@ class _Run:
         self.shared: Shared
         self.early: Early
         self.outcomes: list[ScopeOutcome] = []
-        self.rows = Rows()
+        hasher = ValueHasher(key) if key else None
+        self.rows = Rows(hasher)
         self.failures = Failures(self.rows, _now)
         self.stage = Stage(folder, file_mode=store.file_mode)
         self.pacer = Pacer(options.rates_per_s, options.quota_share)
         self.rules = Rules(
             env=options.env,
-            hasher=ValueHasher(key) if key else None,
             fetched_at=snapshot_at,
             keep_latest=options.qualifiers != "published",
         )
@@ -253,7 +253,6 @@ class _Run:
                 write_early,
                 self.folder,
                 self.stage.runs,
-                (columns.FUNCTIONS, columns.LAYERS),
                 snapshot_id=self.snapshot_id,
                 snapshot_at=self.snapshot_at,
                 file_mode=self.store.file_mode,

@@ -66,7 +66,10 @@ VALUE_RULES = (
 NAME_RULES = ("random_secret", "secret_name")
 """``random_secret``: the name speaks of a secret and the value looks random; ``secret_name``: the name alone."""
 
-_HINTS = tuple((hint, rule.pattern.search, rule.name) for rule in VALUE_RULES for hint in rule.hints)
+HINTS = tuple(hint for rule in VALUE_RULES for hint in rule.hints)
+"""One of these is in every value that a rule of values matches; none has a character special to regular expressions
+but the dot, which matches itself too."""
+_FINDERS = tuple((hint, rule.pattern.search, rule.name) for rule in VALUE_RULES for hint in rule.hints)
 _LEAST_CHARACTERS = 8  # "pwd=1234" is the shortest value that a rule can match
 
 RULE_NAMES = tuple(dict.fromkeys((*(rule.name for rule in VALUE_RULES), *NAME_RULES)))
@@ -104,23 +107,23 @@ _LEAST_DISTINCT = 10  # "aaaa...1A" is nobody's key
 def secret_rule(name: str, value: str) -> str | None:
     """Return the name of the rule that takes a variable for a secret, None where none does."""
     if len(value) >= _LEAST_CHARACTERS:
-        for hint, find, rule in _HINTS:
+        for hint, find, rule in _FINDERS:
             if hint in value and find(value):
                 return rule
-    suspicion = _suspicion(name)
-    if suspicion is None:
+    told = suspicion(name)
+    if told is None:
         return None
     value = value.strip()
     if _is_harmless(value):
         return None
     if _looks_random(value):
         return "random_secret"
-    return "secret_name" if suspicion else None
+    return "secret_name" if told else None
 
 
 @lru_cache(CACHED_VARIABLES)
-def _suspicion(name: str) -> bool | None:
-    """Tell what a name says: True that it is a secret, False that it might be, None that it is none."""
+def suspicion(name: str) -> bool | None:
+    """Tell what a name says: True that it names a secret, False that it might, None that it does not."""
     words = [word.lower() for word in _WORDS.findall(name)]
     if not words or words[-1] in _ABOUT_IT or "public" in words:
         return None

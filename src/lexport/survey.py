@@ -38,8 +38,8 @@ from lexport.flow.wanted import (
 )
 from lexport.model import Scope
 from lexport.progress import PackageProgress, format_bytes
-from lexport.rows import staged_names
 from lexport.settings import PackageSettings
+from lexport.staged import staged_names
 from lexport.store.packages import PackagePlaces, package_path
 
 ROWS_AT_ONCE = 10_000  # rows as Python values: some 10 MB

@@ -19,7 +19,7 @@ import orjson
 from lexport import columns
 from lexport.columns import Type
 from lexport.links import has_signed_link, remove_signed_links
-from lexport.rows import staged_names
+from lexport.staged import staged_names
 
 _ENVIRONMENT = "Configuration.Environment"
 _BELOW_ENVIRONMENT = (_ENVIRONMENT + ".", _ENVIRONMENT + "[")

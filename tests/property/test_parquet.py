@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from lexport import columns
 from lexport.arrow import BLOCK_ROWS, table_schema
 from lexport.errors import WriteError
-from lexport.flow.parquet import FAN_IN, write_table
-from lexport.flow.stage import write_columns
-from lexport.rows import ANSWER, STAGED_TABLES, staged_names
+from lexport.flow.parquet import FAN_IN, write_table, write_versions
+from lexport.flow.stage import write_columns, write_run
+from lexport.rows import Rows
+from lexport.staged import ANSWER, STAGED_TABLES, staged_names
 
 AT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 SNAPSHOT = "01KB0000000000000000000000"
@@ -103,6 +104,47 @@ def dealt(rows, splits, count):
 
 def read(path):
     return pq.read_table(path, page_checksum_verification=True)
+
+
+def write_whole(found, places, count, folder):
+    """Stage versions with their layers, dealt out to runs, and write their tables; return all files."""
+    dealt_out = [Rows() for _ in range(count)]
+    for (name, version, answer, layers, _), place in zip(found, places, strict=True):
+        told = {"account_id": "1", "region": "r", "function_name": name, "version": version, "description": answer}
+        row = dict.fromkeys(staged_names(columns.FUNCTIONS)) | told | {"fetched_at": AT, ANSWER: answer}
+        nothing = [None] * layers
+        children = {"layers": [list(range(layers)), [answer] * layers, nothing, nothing, nothing, nothing]}
+        dealt_out[place % count].versions.append(list(row.values()), children if layers else {})
+    paths = []
+    for rows in dealt_out:
+        if batch := rows.take():
+            paths.append(folder / f"functions-{len(paths):04d}.arrow")
+            write_run(columns.FUNCTIONS, [batch["functions"]], paths[-1], 0o600)
+    return write_versions(paths, folder, snapshot_id=SNAPSHOT, snapshot_at=AT)
+
+
+@pytest.mark.slow
+@settings(max_examples=25, deadline=None)
+@given(answers(), st.integers(1, 70), st.integers(1, 70), st.randoms(use_true_random=False))
+def test_children_share_the_fate_of_their_version(found, count, other_count, random):
+    """Of the answers about a version one stays, with all of its children and no other's; equal rows, equal bytes."""
+    with TemporaryDirectory() as one, TemporaryDirectory() as two:
+        places = [random.randrange(count) for _ in found]
+        written = write_whole(found, places, count, Path(one))
+        other = write_whole(random.sample(found, len(found)), places, other_count, Path(two))
+        rows = {table.name: read(file.path).to_pylist() for table, file in written.items()}
+
+    wanted = staged(found)
+    for name, column in (("functions", "description"), ("layers", "layer_arn")):
+        key = (*TABLES[name].key, column)
+        best = winners("functions", wanted["functions"])
+        of_best = {(row["function_name"], row["version"], row[ANSWER]) for row in best}
+        kept = [row for row in wanted[name] if (row["function_name"], row["version"], row[ANSWER]) in of_best]
+        assert [tuple(row[part] for part in key) for row in rows[name]] == sorted(
+            tuple(row[part] for part in key) for row in kept
+        )
+    assert [file.sha256 for file in written.values()] == [file.sha256 for file in other.values()]
+    assert [rows[table.name] for table in (columns.ENV_VARS, columns.SUBNETS, columns.FILE_SYSTEMS)] == [[], [], []]
 
 
 @pytest.mark.slow

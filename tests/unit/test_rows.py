@@ -6,8 +6,20 @@ import pyarrow as pa
 import pytest
 
 from lexport import columns
-from lexport.arrow import BLOCK_ROWS, SORT_KEY, open_run, sorted_run, staged_batch, staged_schema, table_schema
-from lexport.rows import STAGED_TABLES, Rows, staged_names
+from lexport.arrow import (
+    BLOCK_ROWS,
+    SORT_KEY,
+    children_of,
+    open_run,
+    sorted_run,
+    staged_batch,
+    staged_schema,
+    table_schema,
+    versions_schema,
+)
+from lexport.hashing import HashKey, ValueHasher
+from lexport.rows import Rows
+from lexport.staged import STAGED_TABLES, staged_names
 
 TAG = ("111122223333", "eu-west-1")
 
@@ -16,17 +28,43 @@ def test_take_hands_over_and_starts_anew():
     """What was taken is not there any more; tables without rows are not handed over."""
     rows = Rows()
     rows.append(columns.TAGS, *TAG, "f", "k", "v", "0")
-    rows.extend(columns.SUBNETS, ["a"] * 2, ["r"] * 2, ["f"] * 2, ["1"] * 2, ["s-1", "s-2"], ["0"] * 2)
-    rows.functions.append(list(range(len(staged_names(columns.FUNCTIONS)))))
     rows.items = 3
     batch = rows.take()
 
-    assert batch == {
-        "tags": [["111122223333"], ["eu-west-1"], ["f"], ["k"], ["v"], ["0"]],
-        "subnets": [["a"] * 2, ["r"] * 2, ["f"] * 2, ["1"] * 2, ["s-1", "s-2"], ["0"] * 2],
-        "functions": [[number] for number in range(len(staged_names(columns.FUNCTIONS)))],
+    assert {name: list(batch.to_pylist()[0].values()) for name, batch in batch.items()} == {
+        "tags": ["111122223333", "eu-west-1", "f", "k", "v", "0"]
     }
     assert (rows.items, rows.take()) == (0, {})
+
+
+def test_a_version_carries_its_children():
+    """Variables, layers and the rest lie in the row of their version, hashed, and come out as rows of their tables."""
+    hasher = ValueHasher(HashKey(b"0123456789abcdef"))
+    rows = Rows(hasher)
+    for version, children in (
+        ("1", {"subnets": (["s-1", "s-2"],), "env_vars": (["A", "TOKEN"], ["s3cret", "s3cret-token-1"], [None, None])}),
+        ("2", {}),
+        ("3", {"layers": [(0,), ("arn",), (7,), (None,), (None,), (None,)], "env_vars": (["A"], ["s3cret"], ["kept"])}),
+    ):
+        row = dict.fromkeys(staged_names(columns.FUNCTIONS)) | {"function_name": "f", "version": version}
+        rows.versions.append(list(row.values()), children)
+    versions = pa.Table.from_batches([rows.take()["functions"]])
+    (a, token) = hasher.value_hmacs(["s3cret", "s3cret-token-1"])
+
+    assert versions.schema == versions_schema()
+    assert [(row["version"], row["subnet_id"]) for row in children_of(versions, columns.SUBNETS).to_pylist()] == [
+        ("1", "s-1"),
+        ("1", "s-2"),
+    ]
+    assert [tuple(row.values())[3:] for row in children_of(versions.slice(2), columns.LAYERS).to_pylist()] == [
+        ("3", 0, "arn", 7, None, None, None)
+    ]
+    assert [tuple(row.values())[3:] for row in children_of(versions, columns.ENV_VARS).to_pylist()] == [
+        ("1", "A", None, 6, a, hasher.key_id, None),
+        ("1", "TOKEN", None, 14, token, hasher.key_id, "secret_name"),
+        ("3", "A", "kept", 6, a, hasher.key_id, None),
+    ]
+    assert len(children_of(versions, columns.FILE_SYSTEMS)) == 0
 
 
 @pytest.mark.parametrize("count", [5, 7])

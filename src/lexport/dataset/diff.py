@@ -22,7 +22,7 @@ from lexport.errors import SettingsError
 from lexport.flow.changes import SCHEMA, Reading, changes, is_comparable
 from lexport.manifest import Manifest, ScopeEntry
 from lexport.model import Scope
-from lexport.rows import ANSWER
+from lexport.staged import ANSWER
 
 ScopeState = Literal["compared", "first_reading", "not_whole", "not_read_again", "asked_differently"]
 

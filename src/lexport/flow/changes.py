@@ -22,8 +22,8 @@ from lexport.arrow import BELOW_ALL, differs, staged_schema
 from lexport.columns import Table
 from lexport.manifest import Manifest
 from lexport.model import LATEST, Scope
-from lexport.rows import ANSWER
 from lexport.scan import Scan
+from lexport.staged import ANSWER
 from lexport.store.commits import newest_first
 from lexport.store.local import LocalStore
 

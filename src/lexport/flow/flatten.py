@@ -6,7 +6,7 @@ Only ``Code.Location`` is dropped, and what would tell a secret is replaced and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -17,10 +17,9 @@ from lexport import columns
 from lexport.columns import Type
 from lexport.documents import parse_document
 from lexport.errors import FlattenError
-from lexport.hashing import ValueHasher
 from lexport.model import LATEST, EnvMode, FunctionRef, Reply, Scope
-from lexport.rows import ANSWER, Rows, staged_names
-from lexport.secret_rules import secret_rule
+from lexport.rows import Rows
+from lexport.staged import ANSWER, staged_names
 from lexport.walk import Finding, Handler, Inexact, Walk, join_path, make_plan, place_of
 
 
@@ -28,11 +27,10 @@ from lexport.walk import Finding, Handler, Inexact, Walk, join_path, make_plan, 
 class Rules:
     """What the user chose: how environment values are kept, and whether ``$LATEST`` rows are.
 
-    ``hasher`` is None exactly when ``env`` is ``none``. ``fetched_at`` is the start of the run.
+    ``fetched_at`` is the start of the run.
     """
 
     env: EnvMode
-    hasher: ValueHasher | None
     fetched_at: datetime
     keep_latest: bool = True
 
@@ -155,6 +153,7 @@ _FETCHED_AT = place_of(columns.FUNCTIONS, "fetched_at")
 _CARRIED_FORWARD = place_of(columns.FUNCTIONS, "carried_forward")
 _ANSWER = place_of(columns.FUNCTIONS, ANSWER)
 _WIDTH = len(staged_names(columns.FUNCTIONS))
+_OWN = slice(len(columns.VERSION_KEY), -1)  # of a staged row of a child table, the columns between key and answer
 
 _FUNCTION_PLAN = make_plan(
     columns.FUNCTIONS,
@@ -250,10 +249,8 @@ def _append(walk: Walk, ref: FunctionRef, scope: Scope, *, rules: Rules, answer:
         pairs, path = children["tags"]
         keys, values = walk.texts(list(pairs), path), walk.texts(list(pairs.values()), path)
         rows.extend(columns.TAGS, *_repeat(len(keys), *row[:2], name), keys, values, [answer] * len(keys))
-    version = row[_VERSION]
-    if version != LATEST or rules.keep_latest:
-        rows.functions.append(row)
-        _add_children(walk, (*row[:2], name, version), rules, answer, rows)
+    if row[_VERSION] != LATEST or rules.keep_latest:
+        rows.versions.append(row, _children(walk, rules.env))
     rows.items += 1
 
 
@@ -275,32 +272,25 @@ def _repeat(times: int, *values: Any) -> list[list[Any]]:
     return [[value] * times for value in values]
 
 
-def _add_children(walk: Walk, key: tuple[Any, ...], rules: Rules, answer: str, rows: Rows) -> None:
-    """Append the child rows of one function version."""
-    children = walk.children
+def _children(walk: Walk, env: EnvMode) -> dict[str, Sequence[Sequence[Any]]]:
+    """Return the child rows of one function version by table, as columns, sorted by their key."""
+    found = walk.children
+    children: dict[str, Sequence[Sequence[Any]]] = {}
     for table in (columns.SUBNETS, columns.SECURITY_GROUPS):
-        ids = children.get(table.name)
-        if ids:
-            rows.extend(table, *_repeat(len(ids), *key), ids, [answer] * len(ids))
+        if ids := found.get(table.name):
+            children[table.name] = (sorted(ids),)
     for table in (columns.LAYERS, columns.FILE_SYSTEMS):
-        for row in children.get(table.name, ()):
-            row[:4] = key
-            row[-1] = answer
-            rows.append(table, *row)
-    if rules.hasher is not None and "env_vars" in children:
-        pairs, path = cast("tuple[dict[str, str], str]", children["env_vars"])
-        values, count = list(pairs.values()), len(pairs)
-        rows.extend(
-            columns.ENV_VARS,
-            *_repeat(count, *key),
-            walk.texts(list(pairs), path),
-            walk.texts(values, path) if rules.env == "values" else [None] * count,
-            list(map(len, values)),
-            list(map(rules.hasher.value_hmac, values)),
-            [rules.hasher.key_id] * count,
-            list(map(secret_rule, pairs, values)),
-            [answer] * count,
-        )
+        if rows := found.get(table.name):
+            children[table.name] = list(zip(*(row[_OWN] for row in rows), strict=True))
+    if env != "none" and "env_vars" in found:
+        pairs, path = cast("tuple[dict[str, str], str]", found["env_vars"])
+        keys = sorted(pairs)
+        names = walk.texts(keys, path)
+        if names is not keys:  # a link was taken out of one, which may have moved it
+            names, keys = map(list, zip(*sorted(zip(names, keys, strict=True)), strict=True))
+        values = [pairs[key] for key in keys]
+        children["env_vars"] = names, values, walk.texts(values, path) if env == "values" else [None] * len(values)
+    return children
 
 
 # --- aliases and account settings ------------------------------------------------------------------------------------

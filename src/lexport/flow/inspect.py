@@ -15,6 +15,7 @@ from typing import Any
 
 from lexport import columns
 from lexport.archive import Archive, Entry, FileSource, MemorySource, Source
+from lexport.arrow import staged_batch
 from lexport.budget import LIMITS, Budget, Limits
 from lexport.columns import Table
 from lexport.dependencies.golang import read_executable
@@ -195,4 +196,9 @@ class _Rows:
         """Hand over what is there."""
         batch, self._batch = self._batch, {}
         if batch:
-            self._emit({name: [list(column) for column in zip(*rows, strict=True)] for name, rows in batch.items()})
+            self._emit(
+                {
+                    name: staged_batch(columns.BY_NAME[name], [list(column) for column in zip(*rows, strict=True)])
+                    for name, rows in batch.items()
+                }
+            )

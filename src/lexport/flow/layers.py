@@ -9,7 +9,7 @@ import orjson
 
 from lexport import columns
 from lexport.model import Reply
-from lexport.rows import staged_names
+from lexport.staged import staged_names
 from lexport.walk import Finding, Walk, make_plan, place_of
 
 

@@ -10,18 +10,20 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lexport.arrow import BLOCK_ROWS, SORT_KEY, open_run, table_schema
-from lexport.columns import Table
+from lexport.arrow import BLOCK_ROWS, SORT_KEY, children_of, open_run, table_schema
+from lexport.columns import FUNCTIONS, Table
 from lexport.errors import WriteError
-from lexport.rows import ANSWER
+from lexport.staged import ANSWER, CHILD_TABLES
 from lexport.store.local import sync_file
 
 FAN_IN = 32
@@ -37,6 +39,98 @@ class WrittenFile:
     sha256: str
 
 
+class TableWriter:
+    """Writes one table's Parquet file from rows that come sorted; ``close`` makes the last row group of what is left.
+
+    Row groups end after ``row_group_rows`` rows, so equal rows give equal bytes, however they came. ``watch`` sees
+    each group of rows, before the snapshot columns are added. Blocking; raises WriteError.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        path: Path,
+        *,
+        snapshot_id: str,
+        snapshot_at: datetime,
+        file_mode: int = 0o600,
+        watch: Callable[[pa.Table], None] = lambda _: None,
+    ) -> None:
+        self._path, self._watch = path, watch
+        self._schema = table_schema(table)
+        self._group_rows = table.row_group_rows
+        self._constants = {"snapshot_id": snapshot_id, "snapshot_at": snapshot_at}
+        self._names = [field.name for field in self._schema if field.name not in self._constants]
+        self._waiting: list[pa.Table] = []
+        self._waiting_rows = 0
+        self._rows = 0
+        with _told(self._path):
+            path.touch()
+            path.chmod(file_mode)  # whatever the umask
+            self._writer = pq.ParquetWriter(
+                path,
+                self._schema,
+                compression="zstd",
+                write_page_checksum=True,
+                write_page_index=True,
+                sorting_columns=pq.SortingColumn.from_ordering(
+                    self._schema, [(name, "ascending") for name in table.key], null_placement="at_start"
+                ),
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file; what waits is dropped unless ``close`` was called."""
+        with _told(self._path):
+            self._writer.close()
+
+    def write(self, rows: pa.Table) -> None:
+        """Add sorted rows; columns that are not the table's are left out."""
+        self._waiting.append(rows.select(self._names))
+        self._waiting_rows += len(rows)
+        while self._waiting_rows >= self._group_rows:
+            together = pa.concat_tables(self._waiting)
+            self._waiting = [together.slice(self._group_rows)]
+            self._waiting_rows -= self._group_rows
+            self._write_group(together.slice(0, self._group_rows).combine_chunks())
+            del together
+            pa.default_memory_pool().release_unused()
+
+    def close(self) -> WrittenFile:
+        """Write what is left, sync the file and return what it is."""
+        if self._waiting_rows:
+            self._write_group(pa.concat_tables(self._waiting).combine_chunks())
+        with _told(self._path):
+            self._writer.close()
+            sync_file(self._path)
+            with self._path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size_bytes = self._path.stat().st_size
+        return WrittenFile(path=self._path, rows=self._rows, size_bytes=size_bytes, sha256=digest)
+
+    def _write_group(self, group: pa.Table) -> None:
+        self._watch(group)
+        constants = {
+            name: pa.repeat(pa.scalar(value, self._schema.field(name).type), len(group))
+            for name, value in self._constants.items()
+        }
+        whole = [constants[name] if name in constants else group.column(name) for name in self._schema.names]
+        with _told(self._path):
+            self._writer.write_table(pa.Table.from_arrays(whole, schema=self._schema), row_group_size=len(group))
+        self._rows += len(group)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Say which file could not be written, whether that or the reading of its rows failed."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise WriteError(f"cannot write {path}: {error}", path=str(path)) from error
+
+
 def write_table(
     table: Table,
     runs: Sequence[Path],
@@ -49,88 +143,51 @@ def write_table(
 ) -> WrittenFile:
     """Merge a table's runs into one Parquet file; duplicates fall out, the better answer stays.
 
-    Order: by the table's key. Row groups end after ``row_group_rows`` sorted rows, so equal rows give equal bytes.
-    ``watch`` sees every batch of rows that is written, sorted, before the snapshot columns are added.
-    Blocking; raises WriteError.
+    Order: by the table's key. Blocking; raises WriteError.
     """
-    return write_sorted(
-        table,
-        _unique(table, merge(list(runs), path.parent)),
-        path,
-        snapshot_id=snapshot_id,
-        snapshot_at=snapshot_at,
-        file_mode=file_mode,
-        watch=watch,
-    )
+    with (
+        _told(path),
+        TableWriter(
+            table, path, snapshot_id=snapshot_id, snapshot_at=snapshot_at, file_mode=file_mode, watch=watch
+        ) as writer,
+    ):
+        for rows in _unique(table, merge(list(runs), path.parent)):
+            writer.write(rows)
+        return writer.close()
 
 
-def write_sorted(
-    table: Table,
-    slabs: Iterator[pa.Table],
-    path: Path,
+def write_versions(
+    runs: Sequence[Path],
+    folder: Path,
     *,
     snapshot_id: str,
     snapshot_at: datetime,
     file_mode: int = 0o600,
     watch: Callable[[pa.Table], None] = lambda _: None,
-) -> WrittenFile:
-    """Write rows that come sorted, without the snapshot columns, as ``write_table`` does; ``slabs`` are used up."""
-    schema = table_schema(table)
-    written = 0
-    try:
-        path.touch()
-        path.chmod(file_mode)  # whatever the umask
-        with pq.ParquetWriter(
-            path,
-            schema,
-            compression="zstd",
-            write_page_checksum=True,
-            write_page_index=True,
-            sorting_columns=pq.SortingColumn.from_ordering(
-                schema, [(name, "ascending") for name in table.key], null_placement="at_start"
-            ),
-        ) as writer:
-            for group in _row_groups(slabs, table.row_group_rows):
-                watch(group)
-                writer.write_table(_with_snapshot(group, schema, snapshot_id, snapshot_at), row_group_size=len(group))
-                written += len(group)
-                del group  # before the next one is put together, and its room back to the system
-                pa.default_memory_pool().release_unused()
-        sync_file(path)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, pa.ArrowException) as error:
-        raise WriteError(f"cannot write {path}: {error}", path=str(path)) from error
-    return WrittenFile(path=path, rows=written, size_bytes=path.stat().st_size, sha256=digest)
+) -> dict[Table, WrittenFile]:
+    """Merge the runs of ``functions`` into one Parquet file for it and one for each table of its children.
 
-
-def _with_snapshot(rows: pa.Table, schema: pa.Schema, snapshot_id: str, snapshot_at: datetime) -> pa.Table:
-    constants = {"snapshot_id": snapshot_id, "snapshot_at": snapshot_at}
-    return pa.Table.from_arrays(
-        [
-            pa.repeat(pa.scalar(constants[field.name], field.type), len(rows))
-            if field.name in constants
-            else rows.column(field.name)
-            for field in schema
-        ],
-        schema=schema,
-    )
-
-
-def _row_groups(slabs: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
-    """Cut sorted slabs into pieces of exactly ``rows`` rows, the last one shorter, each in one chunk."""
-    waiting: list[pa.Table] = []
-    count = 0
-    for slab in slabs:
-        waiting.append(slab)
-        count += len(slab)
-        while count >= rows:
-            together = pa.concat_tables(waiting)
-            yield together.slice(0, rows).combine_chunks()
-            waiting = [together.slice(rows)]
-            count -= rows
-    if count:
-        yield pa.concat_tables(waiting).combine_chunks()
+    A version's children go where its row goes, and are sorted within it already. ``watch`` sees ``functions``.
+    """
+    with _told(folder), ExitStack() as opened:
+        writers = {
+            table: opened.enter_context(
+                TableWriter(
+                    table,
+                    folder / f"{table.name}.parquet",
+                    snapshot_id=snapshot_id,
+                    snapshot_at=snapshot_at,
+                    file_mode=file_mode,
+                    **({"watch": watch} if table is FUNCTIONS else {}),
+                )
+            )
+            for table in (FUNCTIONS, *CHILD_TABLES)
+        }
+        for versions in _unique(FUNCTIONS, merge(list(runs), folder)):
+            writers[FUNCTIONS].write(versions)
+            for table in CHILD_TABLES:
+                writers[table].write(children_of(versions, table))
+        return {table: writer.close() for table, writer in writers.items()}
 
 
 def _unique(table: Table, slabs: Iterator[pa.Table]) -> Iterator[pa.Table]:

@@ -1,7 +1,7 @@
 """rows -> sorted runs on disk.
 
-Rows come in batches of plain lists and go into Arrow at once, which holds them in a third of the room. When enough are
-together they are sorted and written, a table a file, as Arrow IPC: cheap to write, cheap to read block by block.
+When enough rows are together they are sorted and written, a table a file, as Arrow IPC: cheap to write, cheap to read
+block by block.
 """
 
 from __future__ import annotations
@@ -49,10 +49,9 @@ class Stage:
         await self._write()
 
     def _add(self, batch: Batch) -> None:
-        for name, values in batch.items():
-            arrow = staged_batch(BY_NAME[name], values)
-            self._batches[name].append(arrow)
-            self._bytes += arrow.nbytes
+        for name, rows in batch.items():
+            self._batches[name].append(rows)
+            self._bytes += rows.nbytes
 
     async def _write(self) -> None:
         batches, self._batches, self._bytes = self._batches, defaultdict(list), 0

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+import pyarrow as pa
 import pytest
 
 from lexport import columns
+from lexport.arrow import children_of
 from lexport.documents import parse_document
 from lexport.flow.flatten import Rules, flatten_account_settings, flatten_alias, flatten_function
 from lexport.hashing import HashKey, ValueHasher
 from lexport.model import FunctionRef, Reply, Scope
-from lexport.rows import Rows, staged_names
+from lexport.rows import Rows
+from lexport.staged import CHILD_TABLES, staged_names
 
 SCOPE = Scope(account_id="123456789012", region="us-west-2")
 AT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
@@ -28,16 +31,17 @@ def reply(document):
 def as_dicts(rows):
     """Every table's rows, without what is NULL and what is the same in all of them."""
     common = {"account_id", "region", "fetched_at", "_answer"}
+    tables = {name: pa.Table.from_batches([batch]) for name, batch in rows.take().items()}
+    if "functions" in tables:
+        versions = tables["functions"]
+        tables["functions"] = versions.select(staged_names(columns.FUNCTIONS))
+        tables |= {table.name: found for table in CHILD_TABLES if len(found := children_of(versions, table))}
     return {
         name: [
-            {
-                column: value
-                for column, value in zip(staged_names(columns.BY_NAME[name]), row, strict=True)
-                if value is not None and column not in common
-            }
-            for row in zip(*values, strict=True)
+            {column: value for column, value in row.items() if value is not None and column not in common}
+            for row in table.to_pylist()
         ]
-        for name, values in rows.take().items()
+        for name, table in tables.items()
     }
 
 
@@ -46,14 +50,13 @@ def flatten():
     """Return a function: a GetFunction answer -> its rows by table, the version, the findings as texts."""
 
     def run(document, *, env="keys", qualifier=None, name="asked-for", keep_latest=True):
-        rows = Rows()
+        rows = Rows(None if env == "none" else ValueHasher(KEY))
         version, findings = flatten_function(
             reply(document),
             FunctionRef(function_name=name, qualifier=qualifier),
             scope=SCOPE,
             rules=Rules(
                 env=env,
-                hasher=None if env == "none" else ValueHasher(KEY),
                 fetched_at=AT,
                 keep_latest=keep_latest,
             ),

@@ -227,7 +227,7 @@ def test_attached_to_a_vpc_and_a_file_system(flatten):
     assert findings == []
     assert rows == {
         "functions": [function_row(vpc_config_vpc_id="vpc-1", vpc_config_ipv6_allowed_for_dual_stack=False)],
-        "subnets": [{**of_version, "subnet_id": "subnet-2"}, {**of_version, "subnet_id": "subnet-1"}],
+        "subnets": [{**of_version, "subnet_id": "subnet-1"}, {**of_version, "subnet_id": "subnet-2"}],
         "security_groups": [{**of_version, "security_group_id": "sg-1"}],
         "layers": [
             {

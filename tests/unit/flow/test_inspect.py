@@ -26,8 +26,8 @@ def inspect(tmp_path):
         findings = inspect_package(tmp_path / "p.zip", sha256_hex=SHA, emit=batches.append, limits=Limits(**limits))
         rows = {"package_files": [], "package_dependencies": []}
         for batch in batches:
-            for name, lists in batch.items():
-                for account, region, sha, *values, answer in zip(*lists, strict=True):
+            for name, staged in batch.items():
+                for account, region, sha, *values, answer in (row.values() for row in staged.to_pylist()):
                     assert (account, region, sha, answer) == (None, None, SHA, "")
                     rows[name].append(tuple(values))
         assert list(tmp_path.iterdir()) == [tmp_path / "p.zip"]
@@ -197,9 +197,7 @@ def test_rows_go_out_in_batches(tmp_path):
         for number in range(BATCH_ROWS * 2 + 1):
             writer.writestr(zipfile.ZipInfo(f"{number}"), b"")
     sizes = []
-    inspect_package(
-        tmp_path / "many.zip", sha256_hex=SHA, emit=lambda batch: sizes.append(len(batch["package_files"][0]))
-    )
+    inspect_package(tmp_path / "many.zip", sha256_hex=SHA, emit=lambda batch: sizes.append(len(batch["package_files"])))
 
     assert sizes == [BATCH_ROWS, BATCH_ROWS, 1]
 
@@ -218,7 +216,7 @@ rows = 0
 
 def emit(batch):
     global rows
-    rows += sum(len(lists[0]) for lists in batch.values())
+    rows += sum(map(len, batch.values()))
 
 findings = inspect_package(Path(sys.argv[1]), sha256_hex="aa", emit=emit)
 print(rows, ",".join(sorted(item.code for item in findings)) or "-", peak() - before)
