@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
@@ -78,19 +79,28 @@ class Target:
         return "fleet" if self.refs is None else "selection"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Reply:
-    """One parsed answer of AWS.
+    """One answer of AWS: decoded as ``answer``, where it is an ordinary one (see decode.py), or as ``parsed`` JSON.
 
-    ``document`` is the JSON object. ``body`` are the bytes it came from, kept for exact re-reading of numbers that do
-    not fit 64 bits. ``cleaned`` counts characters that no table can hold (lone surrogates, NUL) and that were replaced.
-    ``location`` is the download link, a secret for ten minutes, which neither of the two holds: use it now or drop it.
+    ``body`` are the bytes it came from, kept for reading again: numbers that do not fit 64 bits, and the document.
+    ``cleaned`` counts characters that no table can hold (lone surrogates, NUL) and that were replaced.
+    ``location`` is the download link, a secret for ten minutes, which none of the three holds: use it now or drop it.
     """
 
-    document: dict[str, Any] = field(repr=False)
     body: bytes = field(repr=False)
+    parsed: dict[str, Any] | None = field(default=None, repr=False)
+    answer: Any = field(default=None, repr=False, compare=False)
     cleaned: int = 0
     location: str | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The JSON object, parsed when it is first asked for where the answer was decoded; without the link."""
+        if self.parsed is None:
+            self.parsed = json.loads(self.body)
+            (self.parsed.get("Code") or {}).pop("Location", None)
+        return self.parsed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

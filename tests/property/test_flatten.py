@@ -20,6 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lexport import columns
+from lexport.aws.client import parse_reply
+from lexport.decode import decode_function
 from lexport.documents import parse_document
 from lexport.flow.flatten import Rules, flatten_function
 from lexport.flow.parquet import write_table, write_versions
@@ -493,13 +495,21 @@ DUCKDB.execute("SET TimeZone = 'UTC'")
 # --- the way itself -------------------------------------------------------------------------------------------------
 
 
-def flatten(document, env, *, body=None):
-    """Send a document through parser and flattening; return its rows, version and findings."""
-    body = body or json.dumps(document).encode()
+def flatten(document, env):
+    """Send a document through parser and flattening; return its rows, version and findings, the same both ways."""
+    body = json.dumps(document).encode()
     value, cleaned = parse_document(body)
+    found = flatten_reply(Reply(parsed=value, body=body, cleaned=cleaned), env)
+    decoded = decode_function(json.dumps(document, separators=(",", ":")).encode())
+    if decoded is not None:
+        assert flatten_reply(decoded, env) == found
+    return found
+
+
+def flatten_reply(reply, env):
     rows = Rows(None if env == "none" else ValueHasher(HashKey(KEY)))
     version, findings = flatten_function(
-        Reply(document=value, body=body, cleaned=cleaned),
+        reply,
         FunctionRef(function_name="asked-for"),
         scope=SCOPE,
         rules=Rules(env=env, fetched_at=AT),
@@ -624,3 +634,72 @@ def test_each_place_takes_any_number(env, place, number):
     document = copy.deepcopy(FULL)
     at(document, place[:-1])[place[-1]] = number
     check(document, env)
+
+
+# --- ordinary answers, decoded at once -------------------------------------------------------------------------------
+
+BODY = json.dumps(FULL | {"Tags": {"ключ": "\U0001f40d"}}, separators=(",", ":"), ensure_ascii=False).encode()
+NEW_VALUES = ["0", "-0", "7", "1.0", "1e2", "01", "1e999", "2147483648", "-9223372036854775809", "NaN", "true", "false"]
+NEW_VALUES += ["null", "null", '""', '"x"', '"x"', "[]", "{}", '["x"]', "[null]", '{"a":"b"}', '{"ErrorCode":""}']
+PIECES = [
+    *(
+        r"\u0041",
+        r"\u0000",
+        r"\ud800",
+        r"\/",
+        r"\n",
+        r"\"",
+        "\n",
+        "\x00",
+        "\x7f",
+        "\ufeff",
+        "\u017f",
+        "\u212a",
+        "%",
+        "=",
+        "/",
+    ),
+    *("X-Amz-Signature=c0ffee", "x-amz-\u017fignature=c0ffee", "?Signature%253Dc0ffee", r"AWSAccessKeyId\u003d", " "),
+]
+
+
+@st.composite
+def bodies(draw):
+    """The bytes of a full answer with other values, keys that come twice, odd characters and odd borders."""
+    body = BODY
+    for _ in range(draw(st.sampled_from([1, 1, 2]))):
+        key = draw(st.sampled_from(list(re.finditer(rb'("[A-Za-z0-9]+":)("[^"]*"|[0-9.]+|true)?', body))))
+        value = draw(st.sampled_from(NEW_VALUES)).encode()
+        piece = draw(st.sampled_from(PIECES)).encode()
+        start, end, new = draw(
+            st.sampled_from(
+                [
+                    (*key.span(2), value) if key[2] else (key.start(), key.start(), key[1] + value + b","),
+                    (key.start(), key.start(), key[1] + value + b","),
+                    (key.end(1) + 1, key.end(1) + 1, piece),
+                    (key.start() + 1, key.start() + 1, piece),
+                    (key.start(), key.start(), draw(st.sampled_from([b" ", b"\t", b",", b"}", b"{", b"1", b'"']))),
+                ]
+            )
+        )
+        body = body[:start] + new + body[end:]
+    return body
+
+
+@settings(max_examples=1500, deadline=None)
+@given(bodies())
+def test_what_is_decoded_at_once_is_what_is_read_with_care(body):
+    """Any bytes are decoded to the very rows, document and link that careful reading gives, or not at all."""
+    decoded = decode_function(body)
+    if decoded is not None:
+        careful = parse_reply(body)
+
+        assert flatten_reply(decoded, "values") == flatten_reply(careful, "values")
+        assert (decoded.document, decoded.location) == (careful.document, careful.location)
+        assert careful.cleaned == 0
+        assert not LEAKS.search(decoded.body.decode())
+
+
+def test_the_full_answer_is_decoded_at_once():
+    """Else the tests above show nothing."""
+    assert decode_function(BODY) is not None

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 from lexport.aws.faults import describe, error_from_response
 from lexport.aws.signing import Credentials, Signer
 from lexport.aws.wire import Request, Send
+from lexport.decode import decode_function
 from lexport.documents import parse_document
 from lexport.errors import CredentialsError, ExpiredCredentialsError, FetchError, ServiceError
 from lexport.model import Reply
@@ -61,33 +62,33 @@ class LambdaClient:
     async def get_function(self, function_name: str, qualifier: str | None) -> Reply:
         """Ask for one version; Tags and Concurrency come with ``qualifier=None`` only."""
         query = "" if qualifier is None else f"Qualifier={_encode(qualifier)}"
-        return await self._ask("GetFunction", function_name, _function_path(function_name), query)
+        return parse_function(await self._ask("GetFunction", function_name, _function_path(function_name), query))
 
     async def list_functions(self, marker: str | None, *, all_versions: bool) -> Reply:
         """Ask for one page of the fleet."""
         query = _page(marker, "FunctionVersion=ALL" if all_versions else "")
-        return await self._ask("ListFunctions", None, FUNCTIONS, query)
+        return parse_reply(await self._ask("ListFunctions", None, FUNCTIONS, query))
 
     async def list_versions_by_function(self, function_name: str, marker: str | None) -> Reply:
         """Ask for one page of the versions of a function."""
         path = f"{_function_path(function_name)}/versions"
-        return await self._ask("ListVersionsByFunction", function_name, path, _page(marker))
+        return parse_reply(await self._ask("ListVersionsByFunction", function_name, path, _page(marker)))
 
     async def list_aliases(self, function_name: str, marker: str | None) -> Reply:
         """Ask for one page of the aliases of a function."""
         path = f"{_function_path(function_name)}/aliases"
-        return await self._ask("ListAliases", function_name, path, _page(marker))
+        return parse_reply(await self._ask("ListAliases", function_name, path, _page(marker)))
 
     async def get_account_settings(self) -> Reply:
         """Ask for the limits and the use of the account-region."""
-        return await self._ask("GetAccountSettings", None, "/2016-08-19/account-settings", "")
+        return parse_reply(await self._ask("GetAccountSettings", None, "/2016-08-19/account-settings", ""))
 
     async def get_layer_version_by_arn(self, layer_arn: str) -> Reply:
         """Ask for one layer version, of this account or of another that shares it."""
         query = f"Arn={_encode(layer_arn)}&find=LayerVersion"
-        return await self._ask("GetLayerVersionByArn", layer_arn, "/2018-10-31/layers", query)
+        return parse_reply(await self._ask("GetLayerVersionByArn", layer_arn, "/2018-10-31/layers", query))
 
-    async def _ask(self, operation: str, item: str | None, path: str, query: str) -> Reply:
+    async def _ask(self, operation: str, item: str | None, path: str, query: str) -> bytes:
         try:
             credentials = await self._credentials()
             try:
@@ -103,7 +104,7 @@ class LambdaClient:
             # Others of the run may still have theirs: this account-region is lost, not the run.
             raise ExpiredCredentialsError(f"{operation}: {error}", code="credentials_lost") from error
 
-    async def _call(self, operation: str, item: str | None, path: str, query: str, credentials: Credentials) -> Reply:
+    async def _call(self, operation: str, item: str | None, path: str, query: str, credentials: Credentials) -> bytes:
         signer = self._signer
         if signer is None or signer.credentials is not credentials:
             signer = Signer(self._host, credentials=credentials, region=self._region, service=SERVICE)
@@ -114,7 +115,7 @@ class LambdaClient:
         if response.status != 200:  # noqa: PLR2004 - the one status that Lambda's reads succeed with
             secrets = (credentials.secret_key, credentials.token)
             raise error_from_response(response, operation=operation, item=item, secrets=secrets)
-        return parse_reply(response.body)
+        return response.body
 
 
 @lru_cache(maxsize=1024)  # versions of a function are asked for one after the other
@@ -134,6 +135,11 @@ def _encode(text: str) -> str:
 def _page(marker: str | None, first: str = "") -> str:
     parts = [first, "" if marker is None else f"Marker={_encode(marker)}", PAGE]
     return "&".join(part for part in parts if part)
+
+
+def parse_function(body: bytes) -> Reply:
+    """Read one answer of GetFunction: all at once where it is an ordinary one."""
+    return decode_function(body) or parse_reply(body)
 
 
 def parse_reply(body: bytes) -> Reply:
@@ -156,7 +162,7 @@ def parse_reply(body: bytes) -> Reply:
     except (ValueError, RecursionError):
         raise _invalid_body(body) from None  # the cause would quote the body
     link = location if isinstance(location, str) and location else None
-    return Reply(document=document, body=body, cleaned=cleaned, location=link)
+    return Reply(parsed=document, body=body, cleaned=cleaned, location=link)
 
 
 def _codes(document: Any) -> list[dict[str, Any]]:

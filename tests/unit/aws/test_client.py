@@ -281,7 +281,7 @@ def test_a_plain_answer():
     """The document is the JSON object, the body its bytes."""
     body = '{"a": [1, 2.5, null, true, "ü"], "b": {}}'.encode()
 
-    assert parse_reply(body) == Reply(document={"a": [1, 2.5, None, True, "ü"], "b": {}}, body=body)
+    assert parse_reply(body) == Reply(parsed={"a": [1, 2.5, None, True, "ü"], "b": {}}, body=body)
 
 
 @pytest.mark.parametrize(

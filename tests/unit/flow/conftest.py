@@ -25,7 +25,7 @@ KEY = HashKey(b"0123456789abcdef")
 def reply(document):
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
     value, cleaned = parse_document(body)
-    return Reply(document=value, body=body, cleaned=cleaned)
+    return Reply(parsed=value, body=body, cleaned=cleaned)
 
 
 def as_dicts(rows):
@@ -118,7 +118,7 @@ class FakeApi:
 
     def _reply(self, script, *arguments):
         self.calls.append(arguments)
-        return Reply(document=script(*arguments), body=b"")
+        return Reply(parsed=script(*arguments), body=b"")
 
 
 @pytest.fixture
