@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lexport.hashing import ValueHasher
-from lexport.secret_rules import HINTS, secret_rule, suspicion
+from lexport.hashing import HMAC_BYTES, ValueHasher
+from lexport.secret_rules import HINTS, name_rule, suspicion, value_rule
 
 _HINT = "|".join(HINTS)
 
@@ -29,18 +29,29 @@ def env_vars(
         named,
         pa.array(kept, pa.string()),
         pc.utf8_length(told),
-        pa.array(hasher.value_hmacs(values), pa.string()),
+        _value_hmacs(told, hasher),
         pa.repeat(pa.scalar(hasher.key_id), len(named)),
         pa.array(_secret_rules(names, values, named, told), pa.string()),
     ]
 
 
+def _value_hmacs(values: pa.Array, hasher: ValueHasher) -> pa.Array:
+    """Return the HMAC of each value in hex; values repeat over the versions of a function, so each is hashed once."""
+    distinct = values.dictionary_encode()
+    text = hasher.value_hmacs(distinct.dictionary.cast(pa.binary()).to_pylist()).hex().encode()
+    width = 2 * HMAC_BYTES
+    ends = pa.array(range(0, len(text) + 1, width), pa.int32())
+    hmacs = pa.StringArray.from_buffers(len(text) // width, ends.buffers()[1], pa.py_buffer(text))
+    return hmacs.take(distinct.indices)
+
+
 def _secret_rules(names: Sequence[str], values: Sequence[str], named: pa.Array, told: pa.Array) -> list[str | None]:
-    """Return ``secret_rule`` of each variable; only what has a hint in its value or a telling name is looked at."""
+    """Return ``secret_rule`` of each variable; only a value with a hint and a telling name are looked at."""
+    rules: list[str | None] = [None] * len(names)
+    for index in pc.indices_nonzero(pc.match_substring_regex(told, _HINT)).to_pylist():
+        rules[index] = value_rule(values[index])
     distinct = named.dictionary_encode()
     telling = pa.array([suspicion(name) is not None for name in distinct.dictionary.to_pylist()], pa.bool_())
-    is_suspect = pc.or_(telling.take(distinct.indices), pc.match_substring_regex(told, _HINT))
-    rules: list[str | None] = [None] * len(names)
-    for index in pc.indices_nonzero(is_suspect).to_pylist():
-        rules[index] = secret_rule(names[index], values[index])
+    for index in pc.indices_nonzero(telling.take(distinct.indices)).to_pylist():
+        rules[index] = rules[index] or name_rule(names[index], values[index])
     return rules

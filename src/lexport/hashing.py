@@ -10,7 +10,7 @@ import binascii
 import hmac
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +21,7 @@ KEY_VARIABLE = "LEXPORT_HASH_KEY"
 KEY_BYTES = 32
 LEAST_KEY_BYTES = 16
 BLOCK_BYTES = 64  # of SHA-256
+HMAC_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class HashKey:
 
 
 class ValueHasher:
-    """Hash values with one key, each distinct one of a call once: they repeat over the versions of a function."""
+    """Hash values with one key: HMAC-SHA-256, cut to ``HMAC_BYTES``."""
 
     def __init__(self, key: HashKey) -> None:
         self.key_id = key.key_id
@@ -46,16 +47,16 @@ class ValueHasher:
         )
         self._inner, self._outer = (sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
 
-    def value_hmacs(self, values: Sequence[str]) -> list[str]:
-        """Return 32 hex digits for each value."""
-        found = dict.fromkeys(values, "")
+    def value_hmacs(self, values: Iterable[bytes]) -> bytes:
+        """Return the ``HMAC_BYTES`` of each value, one behind the other."""
         start_inner, start_outer = self._inner.copy, self._outer.copy
-        for value in found:
+        found: list[bytes] = []
+        for value in values:
             inner, outer = start_inner(), start_outer()
-            inner.update(value.encode())
+            inner.update(value)
             outer.update(inner.digest())
-            found[value] = outer.hexdigest()[:32]
-        return [found[value] for value in values]
+            found.append(outer.digest()[:HMAC_BYTES])
+        return b"".join(found)
 
 
 def load_hash_key(key_file: Path | None) -> HashKey:

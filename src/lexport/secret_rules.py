@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-CACHED_VARIABLES = 4096  # variables repeat over the versions of a function; at 4 KB each the cache stays below 16 MiB
+CACHED_NAMES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +103,22 @@ _CLASSES = (re.compile("[a-z]"), re.compile("[A-Z]"), re.compile("[0-9]"))
 _LEAST_DISTINCT = 10  # "aaaa...1A" is nobody's key
 
 
-@lru_cache(CACHED_VARIABLES)
 def secret_rule(name: str, value: str) -> str | None:
     """Return the name of the rule that takes a variable for a secret, None where none does."""
+    return value_rule(value) or name_rule(name, value)
+
+
+def value_rule(value: str) -> str | None:
+    """Return the rule whose format a value has. Only a value that holds one of ``HINTS`` can have any."""
     if len(value) >= _LEAST_CHARACTERS:
         for hint, find, rule in _FINDERS:
             if hint in value and find(value):
                 return rule
+    return None
+
+
+def name_rule(name: str, value: str) -> str | None:
+    """Return the rule that a name fits whose value is no reference. Only a name with a ``suspicion`` can fit any."""
     told = suspicion(name)
     if told is None:
         return None
@@ -121,7 +130,7 @@ def secret_rule(name: str, value: str) -> str | None:
     return "secret_name" if told else None
 
 
-@lru_cache(CACHED_VARIABLES)
+@lru_cache(CACHED_NAMES)
 def suspicion(name: str) -> bool | None:
     """Tell what a name says: True that it names a secret, False that it might, None that it does not."""
     words = [word.lower() for word in _WORDS.findall(name)]
