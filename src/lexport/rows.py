@@ -6,7 +6,10 @@ are lists in that row. So it is sorted, merged and judged once, and not once for
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, chain
+from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +18,7 @@ from lexport import columns
 from lexport.arrow import staged_batch, versions_schema
 from lexport.environment import env_vars
 from lexport.hashing import ValueHasher
-from lexport.staged import CHILD_TABLES, STAGED_TABLES, child_names, staged_names
+from lexport.staged import CHILD_TABLES, STAGED_TABLES, staged_names
 
 Batch = dict[str, pa.RecordBatch]
 """Table name -> its staged rows; those of ``CHILD_TABLES`` are within ``functions``."""
@@ -30,7 +33,7 @@ class Rows:
 
     def _start(self) -> None:
         self.items = 0
-        self.versions = Versions()
+        self.versions: list[tuple[Sequence[Any], Children]] = []
         self._columns: dict[str, list[list[Any]]] = {
             table.name: [[] for _ in staged_names(table)]
             for table in STAGED_TABLES
@@ -50,61 +53,57 @@ class Rows:
     def take(self) -> Batch:
         """Hand over the rows of every table that has some, and start anew."""
         full = {name: staged_batch(columns.BY_NAME[name], lists) for name, lists in self._columns.items() if lists[0]}
-        if self.versions.rows:
-            full[columns.FUNCTIONS.name] = self.versions.in_arrow(self._hasher)
+        if self.versions:
+            rows, children = zip(*self.versions, strict=True)
+            full[columns.FUNCTIONS.name] = in_arrow(rows, children, self._hasher)
         self._start()
         return full
 
 
-class Versions:
-    """Function versions and their children. Children of all versions lie one behind the other; ``ends`` parts them.
+@dataclass(slots=True, kw_only=True)
+class Children:
+    """What belongs to one function version, by table, each kind sorted by its key.
 
-    The values of variables are here until they are hashed.
+    ``env_vars`` are the names, ``env_values`` all values until they are hashed, ``env_kept`` those that may be stored;
+    ``layers`` and ``file_systems`` are rows of the columns that are the table's own.
     """
 
-    __slots__ = ("_children", "_ends", "rows")
+    env_vars: Sequence[str] = ()
+    env_values: Sequence[str] = field(default=(), repr=False)
+    env_kept: Sequence[str | None] = field(default=(), repr=False)
+    layers: Sequence[Sequence[Any]] = ()
+    subnets: Sequence[str] = ()
+    security_groups: Sequence[str] = ()
+    file_systems: Sequence[Sequence[Any]] = ()
 
-    def __init__(self) -> None:
-        self.rows: list[Sequence[Any]] = []
-        self._children: dict[str, list[list[Any]]] = {
-            table.name: [[] for _ in child_names(table)] for table in CHILD_TABLES
-        }
-        self._children[columns.ENV_VARS.name] = [[], [], []]
-        self._ends: dict[str, list[int]] = {table.name: [0] for table in CHILD_TABLES}
 
-    def append(self, row: Sequence[Any], children: Mapping[str, Sequence[Sequence[Any]]]) -> None:
-        """Append a staged row of ``functions`` and its children, each kind sorted by its key.
+def in_arrow(rows: Sequence[Sequence[Any]], children: Sequence[Children], hasher: ValueHasher | None) -> pa.RecordBatch:
+    """Return staged rows of ``functions`` with their children as rows of ``versions_schema``."""
+    schema = versions_schema()
+    arrays = [
+        pa.array(column, field.type)
+        for column, field in zip(zip(*rows, strict=True), schema, strict=False)  # the children come after
+    ]
+    for table in CHILD_TABLES:
+        each = list(map(attrgetter(table.name), children))
+        ends = pa.array(accumulate(map(len, each), initial=0), pa.int32())
+        structs = _structs(table, list(chain.from_iterable(each)), children, hasher)
+        arrays.append(pa.ListArray.from_arrays(ends, structs))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
-        ``children``: table name -> the columns that are the table's own; of ``env_vars`` the names, the values, and
-        the values as they may be stored (None where none may).
-        """
-        self.rows.append(row)
-        for name, lists in self._children.items():
-            values = children.get(name)
-            if values is not None:
-                for column, more in zip(lists, values, strict=True):
-                    column.extend(more)
-            self._ends[name].append(len(lists[0]))
 
-    def in_arrow(self, hasher: ValueHasher | None) -> pa.RecordBatch:
-        """Return all as staged rows; ``hasher`` is None where no variable is kept."""
-        schema = versions_schema()
-        arrays = [
-            pa.array(column, field.type)
-            for column, field in zip(zip(*self.rows, strict=True), schema, strict=False)  # the children come after
-        ]
-        for table in CHILD_TABLES:
-            structs = self._structs(table, schema.field(table.name).type.value_type, hasher)
-            arrays.append(pa.ListArray.from_arrays(pa.array(self._ends[table.name], pa.int32()), structs))
-        return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-    def _structs(self, table: columns.Table, type_: pa.StructType, hasher: ValueHasher | None) -> pa.StructArray:
-        lists = self._children[table.name]
-        if not lists[0]:
-            return pa.array([], type_)
-        if table is columns.ENV_VARS:
-            assert hasher is not None
-            names, values, kept = lists
-            return pa.StructArray.from_arrays(env_vars(names, values, kept, hasher), fields=list(type_))
-        own = [pa.array(column, field.type) for column, field in zip(lists, type_, strict=True)]
-        return pa.StructArray.from_arrays(own, fields=list(type_))
+def _structs(
+    table: columns.Table, rows: list[Any], children: Sequence[Children], hasher: ValueHasher | None
+) -> pa.StructArray:
+    """Return child rows of many versions, one behind the other, as the columns that are the table's own."""
+    type_ = versions_schema().field(table.name).type.value_type
+    if not rows:
+        return pa.array([], type_)
+    if table is columns.ENV_VARS:
+        assert hasher is not None, "variables are only read where they are hashed"
+        values = list(chain.from_iterable(map(attrgetter("env_values"), children)))
+        kept = list(chain.from_iterable(map(attrgetter("env_kept"), children)))
+        return pa.StructArray.from_arrays(env_vars(rows, values, kept, hasher), fields=list(type_))
+    own = zip(*rows, strict=True) if table in (columns.LAYERS, columns.FILE_SYSTEMS) else [rows]
+    arrays = [pa.array(column, field.type) for column, field in zip(own, type_, strict=True)]
+    return pa.StructArray.from_arrays(arrays, fields=list(type_))

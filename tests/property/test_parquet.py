@@ -20,7 +20,7 @@ from lexport.arrow import BLOCK_ROWS, table_schema
 from lexport.errors import WriteError
 from lexport.flow.parquet import FAN_IN, write_table, write_versions
 from lexport.flow.stage import write_columns, write_run
-from lexport.rows import Rows
+from lexport.rows import Children, Rows
 from lexport.staged import ANSWER, STAGED_TABLES, staged_names
 
 AT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
@@ -112,9 +112,8 @@ def write_whole(found, places, count, folder):
     for (name, version, answer, layers, _), place in zip(found, places, strict=True):
         told = {"account_id": "1", "region": "r", "function_name": name, "version": version, "description": answer}
         row = dict.fromkeys(staged_names(columns.FUNCTIONS)) | told | {"fetched_at": AT, ANSWER: answer}
-        nothing = [None] * layers
-        children = {"layers": [list(range(layers)), [answer] * layers, nothing, nothing, nothing, nothing]}
-        dealt_out[place % count].versions.append(list(row.values()), children if layers else {})
+        children = Children(layers=[(position, answer, None, None, None, None) for position in range(layers)])
+        dealt_out[place % count].versions.append((list(row.values()), children))
     paths = []
     for rows in dealt_out:
         if batch := rows.take():

@@ -18,9 +18,10 @@ from lexport.arrow import (
     versions_schema,
 )
 from lexport.hashing import HashKey, ValueHasher
-from lexport.rows import Rows
+from lexport.rows import Children, Rows
 from lexport.staged import STAGED_TABLES, staged_names
 
+SECRETS = ["s3cret", "s3cret-token-1"]
 TAG = ("111122223333", "eu-west-1")
 
 
@@ -42,12 +43,12 @@ def test_a_version_carries_its_children():
     hasher = ValueHasher(HashKey(b"0123456789abcdef"))
     rows = Rows(hasher)
     for version, children in (
-        ("1", {"subnets": (["s-1", "s-2"],), "env_vars": (["A", "TOKEN"], ["s3cret", "s3cret-token-1"], [None, None])}),
-        ("2", {}),
-        ("3", {"layers": [(0,), ("arn",), (7,), (None,), (None,), (None,)], "env_vars": (["A"], ["s3cret"], ["kept"])}),
+        ("1", Children(subnets=["s-1", "s-2"], env_vars=["A", "TOKEN"], env_values=SECRETS, env_kept=[None, None])),
+        ("2", Children()),
+        ("3", Children(layers=[(0, "arn", 7, None, None, None)], env_vars="A", env_values=SECRETS[:1], env_kept=["k"])),
     ):
         row = dict.fromkeys(staged_names(columns.FUNCTIONS)) | {"function_name": "f", "version": version}
-        rows.versions.append(list(row.values()), children)
+        rows.versions.append((list(row.values()), children))
     versions = pa.Table.from_batches([rows.take()["functions"]])
     a, token = (hasher.value_hmacs([value]).hex() for value in (b"s3cret", b"s3cret-token-1"))
 
@@ -62,7 +63,7 @@ def test_a_version_carries_its_children():
     assert [tuple(row.values())[3:] for row in children_of(versions, columns.ENV_VARS).to_pylist()] == [
         ("1", "A", None, 6, a, hasher.key_id, None),
         ("1", "TOKEN", None, 14, token, hasher.key_id, "secret_name"),
-        ("3", "A", "kept", 6, a, hasher.key_id, None),
+        ("3", "A", "k", 6, a, hasher.key_id, None),
     ]
     assert len(children_of(versions, columns.FILE_SYSTEMS)) == 0
 

@@ -20,7 +20,7 @@ from lexport.decode import FILE_SYSTEM, FUNCTION, LAYER, Layout
 from lexport.documents import parse_document
 from lexport.errors import FlattenError
 from lexport.model import LATEST, EnvMode, FunctionRef, Reply, Scope
-from lexport.rows import Rows
+from lexport.rows import Children, Rows
 from lexport.staged import ANSWER, staged_names
 from lexport.walk import Finding, Handler, Inexact, Walk, join_path, make_plan, place_of
 
@@ -342,7 +342,7 @@ def _append(walk: Walk | _Ordinary, ref: FunctionRef, scope: Scope, *, rules: Ru
         keys, values = walk.texts(list(pairs), path), walk.texts(list(pairs.values()), path)
         rows.extend(columns.TAGS, *_repeat(len(keys), *row[:2], name), keys, values, [answer] * len(keys))
     if row[_VERSION] != LATEST or rules.keep_latest:
-        rows.versions.append(row, _children(walk, rules.env))
+        rows.versions.append((row, _children(walk, rules.env)))
     rows.items += 1
 
 
@@ -371,16 +371,17 @@ def _repeat(times: int, *values: Any) -> list[list[Any]]:
     return [[value] * times for value in values]
 
 
-def _children(walk: Walk | _Ordinary, env: EnvMode) -> dict[str, Sequence[Sequence[Any]]]:
-    """Return the child rows of one function version by table, as columns, sorted by their key."""
-    found = walk.children
-    children: dict[str, Sequence[Sequence[Any]]] = {}
-    for table in (columns.SUBNETS, columns.SECURITY_GROUPS):
-        if ids := found.get(table.name):
-            children[table.name] = (sorted(ids),)
-    for table in (columns.LAYERS, columns.FILE_SYSTEMS):
-        if rows := found.get(table.name):
-            children[table.name] = list(zip(*(row[_OWN] for row in rows), strict=True))
+def _children(walk: Walk | _Ordinary, env: EnvMode) -> Children:
+    """Return what belongs to one function version, each kind sorted by its key."""
+    found, children = walk.children, Children()
+    if "subnets" in found:
+        children.subnets = sorted(found["subnets"])
+    if "security_groups" in found:
+        children.security_groups = sorted(found["security_groups"])
+    if "layers" in found:
+        children.layers = [row[_OWN] for row in found["layers"]]
+    if "file_systems" in found:
+        children.file_systems = [row[_OWN] for row in found["file_systems"]]
     if env != "none" and "env_vars" in found:
         pairs, path = cast("tuple[dict[str, str], str]", found["env_vars"])
         keys = sorted(pairs)
@@ -388,7 +389,8 @@ def _children(walk: Walk | _Ordinary, env: EnvMode) -> dict[str, Sequence[Sequen
         if names is not keys:  # a link was taken out of one, which may have moved it
             names, keys = map(list, zip(*sorted(zip(names, keys, strict=True)), strict=True))
         values = [pairs[key] for key in keys]
-        children["env_vars"] = names, values, walk.texts(values, path) if env == "values" else [None] * len(values)
+        children.env_vars, children.env_values = names, values
+        children.env_kept = walk.texts(values, path) if env == "values" else [None] * len(values)
     return children
 
 
