@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from msgspec import Meta, MsgspecError, Struct, defstruct
+from msgspec import Meta, MsgspecError, Raw, Struct, defstruct
 from msgspec.json import Decoder
 from msgspec.structs import astuple
 
 from lexport import columns
 from lexport.columns import Type
+from lexport.documents import parse_document
 from lexport.model import Reply
 
 Flat = Sequence[Any]
@@ -119,15 +120,16 @@ FUNCTION = _layout(
 
 # --- one answer ------------------------------------------------------------------------------------------------------
 
-_decode: Callable[[bytes], Any] = Decoder(FUNCTION.type).decode
+_decode_function: Callable[[bytes], Any] = Decoder(FUNCTION.type).decode
+_NO_JSON = (MsgspecError, ValueError, RecursionError)  # ValueError: bytes that are no UTF-8
 _KEY = b'"Location"'
 
 
 def decode_function(body: bytes) -> Reply | None:
     """Decode an answer of GetFunction; None where it must be read with care. The link stands in ``location`` alone."""
     try:
-        answer = _decode(body)
-    except (MsgspecError, ValueError, RecursionError):  # ValueError: bytes that are no UTF-8
+        answer = _decode_function(body)
+    except _NO_JSON:
         return None
     code = answer.Code
     link = None if code is None else code.Location
@@ -139,7 +141,18 @@ def decode_function(body: bytes) -> Reply | None:
         if not body.startswith(sent, start) or body.find(_KEY, end) >= 0:  # escaped, with a space, or not the only one
             return None
         body = body[:start] + b':""' + body[end:]
-    return None if _is_doubtful(body) else Reply(body=body, answer=answer, location=link or None)
+    return None if _is_doubtful(body) else Reply(body=body, answer=answer, location=link or None, parse=_without_link)
+
+
+def _without_link(body: bytes) -> dict[str, Any]:
+    document = _parse(body)
+    (document.get("Code") or {}).pop("Location", None)
+    return document
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    document: dict[str, Any] = parse_document(body)[0]
+    return document
 
 
 _ENCODED_EQUALS = re.compile(rb"%(?:25)*3[dD]")
@@ -162,3 +175,53 @@ def _is_doubtful(body: bytes) -> bool:
             return True
         at = body.find(b"=", at + 1)
     return False
+
+
+# --- listings --------------------------------------------------------------------------------------------------------
+
+
+class Item(Struct, gc=False):
+    """What a listing must tell of a version for it to be fetched; the rest is skipped."""
+
+    FunctionName: Annotated[str, Meta(min_length=1)]
+    Version: str | None = None
+    FunctionArn: str | None = None
+
+
+def _page(kind: Any) -> dict[str, Callable[[bytes], Any]]:
+    """Return, for each key that a listing has its items under, what decodes a page to items of a kind."""
+    marker = ("NextMarker", str | None, None)
+    return {key: Decoder(defstruct(key, [(key, list[kind]), marker])).decode for key in ("Functions", "Versions")}
+
+
+_decode_page, _decode_raw_page = _page(Item), _page(Raw)
+
+
+def decode_page(body: bytes, key: str) -> Reply | None:
+    """Decode a page of versions, ``key`` has its items; None where it must be read with care."""
+    try:
+        page = _decode_page[key](body)
+    except _NO_JSON:
+        return None
+    texts = "".join([f"{item.FunctionName}{item.Version}{item.FunctionArn}" for item in getattr(page, key)])
+    if "\n" in texts or "\0" in texts or "\0" in (page.NextMarker or ""):
+        return None
+    return Reply(body=body, answer=page, parse=_parse)
+
+
+def split_page(body: bytes, key: str) -> list[bytes]:
+    """Return the bytes of each item of a page that was decoded."""
+    return [bytes(item) for item in getattr(_decode_raw_page[key](body), key)]
+
+
+def read_listed(item: bytes) -> Reply | None:
+    """Read one item of a listing as if it were an answer of GetFunction; None for what no table can hold as it is."""
+    body = b'{"Configuration":%b}' % item
+    reply = decode_function(body)
+    if reply is not None:
+        return reply
+    try:
+        document, cleaned = parse_document(body)
+    except (ValueError, RecursionError):
+        return None
+    return None if cleaned else Reply(body=body, parsed=document)

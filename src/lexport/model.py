@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
@@ -56,6 +56,17 @@ class FunctionRef:
     is_named: bool = False
     listed: bytes | None = field(default=None, repr=False, compare=False)
 
+    def without_listing(self) -> FunctionRef:
+        """Return the same call to make, by itself."""
+        if self.listed is None:
+            return self
+        return FunctionRef(
+            function_name=self.function_name,
+            qualifier=self.qualifier,
+            called_as=self.called_as,
+            is_named=self.is_named,
+        )
+
     @property
     def is_alias(self) -> bool:
         """Whether the qualifier can only be an alias: aliases are never all digits."""
@@ -84,6 +95,7 @@ class Reply:
     """One answer of AWS: decoded as ``answer``, where it is an ordinary one (see decode.py), or as ``parsed`` JSON.
 
     ``body`` are the bytes it came from, kept for reading again: numbers that do not fit 64 bits, and the document.
+    ``parse`` makes the document of the body where the answer was decoded.
     ``cleaned`` counts characters that no table can hold (lone surrogates, NUL) and that were replaced.
     ``location`` is the download link, a secret for ten minutes, which none of the three holds: use it now or drop it.
     """
@@ -91,6 +103,7 @@ class Reply:
     body: bytes = field(repr=False)
     parsed: dict[str, Any] | None = field(default=None, repr=False)
     answer: Any = field(default=None, repr=False, compare=False)
+    parse: Callable[[bytes], dict[str, Any]] | None = field(default=None, repr=False, compare=False)
     cleaned: int = 0
     location: str | None = field(default=None, repr=False, compare=False)
 
@@ -98,8 +111,8 @@ class Reply:
     def document(self) -> dict[str, Any]:
         """The JSON object, parsed when it is first asked for where the answer was decoded; without the link."""
         if self.parsed is None:
-            self.parsed = json.loads(self.body)
-            (self.parsed.get("Code") or {}).pop("Location", None)
+            assert self.parse is not None
+            self.parsed = self.parse(self.body)
         return self.parsed
 
 

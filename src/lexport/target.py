@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import count, islice
@@ -200,7 +200,7 @@ class _Reader:
         self.held.put(to_hold)
         if page is None or len(self.held) >= self.shared.room.share:
             to_fetch += await self.take_over(last)
-        return [replace(ref, listed=None) for ref in to_fetch]
+        return [ref.without_listing() for ref in to_fetch]
 
     async def take_over(self, last: LastSnapshot) -> list[FunctionRef]:
         """Make the rows of held versions that the last snapshot has; return the others."""
@@ -214,7 +214,7 @@ class _Reader:
             self.note(f"the last snapshot is damaged: {last.damage}; what it cannot tell is fetched")
         return unknown
 
-    def is_taken_over(self, ref: FunctionRef, listed: dict[str, Any] | None, older: dict[str, Any] | None) -> bool:
+    def is_taken_over(self, ref: FunctionRef, listed: Reply | None, older: dict[str, Any] | None) -> bool:
         """Make the rows of one version without a call, where that can be done exactly."""
         if listed is None or older is None:
             return False

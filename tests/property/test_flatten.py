@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 
 from lexport import columns
 from lexport.aws.client import parse_reply
-from lexport.decode import decode_function
+from lexport.decode import decode_function, decode_page, read_listed
 from lexport.documents import parse_document
-from lexport.flow.flatten import Rules, flatten_function
+from lexport.flow.discover import _entries, _next_marker
+from lexport.flow.flatten import Rules, flatten_carried, flatten_function
 from lexport.flow.parquet import write_table, write_versions
 from lexport.flow.stage import write_run
 from lexport.hashing import HashKey, ValueHasher
@@ -664,9 +665,8 @@ PIECES = [
 
 
 @st.composite
-def bodies(draw):
+def bodies(draw, body=BODY):
     """The bytes of a full answer with other values, keys that come twice, odd characters and odd borders."""
-    body = BODY
     for _ in range(draw(st.sampled_from([1, 1, 2]))):
         key = draw(st.sampled_from(list(re.finditer(rb'("[A-Za-z0-9]+":)("[^"]*"|[0-9.]+|true)?', body))))
         value = draw(st.sampled_from(NEW_VALUES)).encode()
@@ -698,6 +698,57 @@ def test_what_is_decoded_at_once_is_what_is_read_with_care(body):
         assert (decoded.document, decoded.location) == (careful.document, careful.location)
         assert careful.cleaned == 0
         assert not LEAKS.search(decoded.body.decode())
+
+
+@settings(max_examples=500, deadline=None)
+@given(bodies(json.dumps(FULL["Configuration"], separators=(",", ":")).encode()), st.sampled_from(["keys", "values"]))
+def test_a_listed_version_is_what_careful_reading_makes_of_it(item, env):
+    """A version that is carried forward is the same row however its listing was read, or is fetched."""
+    listed = read_listed(item)
+    if listed is not None:
+        body = b'{"Configuration":%b}' % item
+        document, cleaned = parse_document(body)
+
+        assert cleaned == 0
+        assert carry(listed, env) == carry(Reply(body=body, parsed=document), env)
+
+
+PAGE = json.dumps(
+    {
+        "Functions": [
+            {"FunctionName": "f", "Version": "7", "FunctionArn": FULL["Configuration"]["FunctionArn"], "Timeout": 3},
+            {"FunctionName": "g", "Layers": [{"Arn": "a"}], "Environment": {"Variables": {"A": "1"}}},
+        ],
+        "NextMarker": "m",
+    },
+    separators=(",", ":"),
+).encode()
+
+
+@settings(max_examples=500, deadline=None)
+@given(bodies(PAGE), st.booleans())
+def test_a_page_is_what_careful_reading_makes_of_it(body, keeps_items):
+    """The versions, their listings and the marker of any page are the same, or it is not decoded."""
+    decoded = decode_page(body, "Functions")
+    if decoded is not None:
+        careful, lost = parse_reply(body), []
+        entries, listings = _entries(decoded, "Functions", "ListFunctions", None, keeps_items=keeps_items)
+        expected = _entries(careful, "Functions", "ListFunctions", lost.append, keeps_items=keeps_items)
+
+        assert (entries, lost, _next_marker(decoded)) == (expected[0], [], _next_marker(careful))
+        assert decoded.document == careful.document
+        if not careful.cleaned:
+            assert [item and parse_document(item) for item in listings] == [
+                item and parse_document(item) for item in expected[1]
+            ]
+
+
+def carry(listed, env):
+    rows = Rows(ValueHasher(HashKey(KEY)))
+    older = {"state": "Active", "fetched_at": AT, "extra_json": None}
+    ref, rules = FunctionRef(function_name="f", qualifier="7"), Rules(env=env, fetched_at=AT)
+    findings = flatten_carried(ref, listed, older, scope=SCOPE, rules=rules, answer="0", rows=rows)
+    return rows.take(), findings
 
 
 def test_the_full_answer_is_decoded_at_once():

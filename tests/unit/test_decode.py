@@ -10,7 +10,14 @@ import orjson
 import pytest
 
 from lexport.aws.client import parse_function
-from lexport.decode import _ASCII_WITHOUT_CASE, FUNCTION, decode_function
+from lexport.decode import (
+    _ASCII_WITHOUT_CASE,
+    FUNCTION,
+    decode_function,
+    decode_page,
+    read_listed,
+    split_page,
+)
 from lexport.model import Scope
 from lexport.simulator import Fleet, FleetSpec, answers
 from lexport.simulator.traits import trait_of
@@ -132,3 +139,69 @@ def test_a_document_can_be_had_of_what_was_decoded(changed):
 
     assert reply.answer is not None
     assert reply.document == json.loads(answer(**changed).replace(f',"Location":"{LINK}"'.encode(), b""))
+
+
+# --- listings -------------------------------------------------------------------------------------------------------
+
+
+def page(*items, **more):
+    return json.dumps({"Versions": list(items)} | more, separators=(",", ":")).encode()
+
+
+def test_ordinary_pages_are_decoded_at_once():
+    """Every listed version that the simulator knows is; what it has besides its name is kept byte by byte."""
+    fleet = Fleet(FleetSpec(functions=60, versions=3))
+    versions = [fleet.version(SCOPE, index, "$LATEST") for index in fleet.indexes(SCOPE)]
+    items = [answers.configuration(version, arn_qualifier="$LATEST", is_listed=True) for version in versions]
+    body = orjson.dumps({"Functions": items, "NextMarker": "m"})
+    reply = decode_page(body, "Functions")
+
+    assert [item.FunctionName for item in reply.answer.Functions] == [item["FunctionName"] for item in items]
+    assert [item.FunctionArn for item in reply.answer.Functions] == [item["FunctionArn"] for item in items]
+    assert {item.Version for item in reply.answer.Functions} == {"$LATEST"}
+    assert reply.answer.NextMarker == "m"
+    assert split_page(body, "Functions") == [orjson.dumps(item) for item in items]
+    assert reply.document == {"Functions": items, "NextMarker": "m"}
+    listed = [read_listed(item) for item in split_page(body, "Functions")]
+    assert [each.document["Configuration"] for each in listed] == items
+    assert sum(each.answer is None for each in listed) == len(FROM_THE_FUTURE) - 1  # one of them is in no listing
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"Versions":null}',
+        b'{"Functions":[]}',
+        b'{"Versions":[]',
+        b'{"Versions":[],"X":tru}',
+        b'{"Versions":[],"X":' + b"[" * 100_000,
+        page(None),
+        page("f"),
+        page({}),
+        page({"FunctionName": None}),
+        page({"FunctionName": ""}),
+        page({"FunctionName": 1}),
+        page({"FunctionName": "a\nb"}),
+        page({"FunctionName": "a\0b"}),
+        page({"FunctionName": "a\ud800b"}),
+        page({"FunctionName": "a", "Version": 1}),
+        page({"FunctionName": "a", "Version": "\0"}),
+        page({"FunctionName": "a", "FunctionArn": ["a"]}),
+        page(NextMarker=1),
+        page(NextMarker="\0"),
+    ],
+)
+def test_odd_pages_are_read_with_care(body):
+    """Items without a name, other types, texts that no table can hold, broken JSON."""
+    assert decode_page(body, "Versions") is None
+
+
+@pytest.mark.parametrize(
+    "item", [b'{"Description":"\\u0000"}', b'{"Description":"\xff"}', b'{"New":' + b"[" * 9000 + b"]" * 9000 + b"}"]
+)
+def test_a_listing_that_no_table_can_hold(item):
+    """Such a version is fetched, not carried forward."""
+    assert read_listed(item) is None

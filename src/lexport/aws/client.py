@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 from lexport.aws.faults import describe, error_from_response
 from lexport.aws.signing import Credentials, Signer
 from lexport.aws.wire import Request, Send
-from lexport.decode import decode_function
+from lexport.decode import decode_function, decode_page
 from lexport.documents import parse_document
 from lexport.errors import CredentialsError, ExpiredCredentialsError, FetchError, ServiceError
 from lexport.model import Reply
@@ -67,12 +67,13 @@ class LambdaClient:
     async def list_functions(self, marker: str | None, *, all_versions: bool) -> Reply:
         """Ask for one page of the fleet."""
         query = _page(marker, "FunctionVersion=ALL" if all_versions else "")
-        return parse_reply(await self._ask("ListFunctions", None, FUNCTIONS, query))
+        return parse_page(await self._ask("ListFunctions", None, FUNCTIONS, query), "Functions")
 
     async def list_versions_by_function(self, function_name: str, marker: str | None) -> Reply:
         """Ask for one page of the versions of a function."""
         path = f"{_function_path(function_name)}/versions"
-        return parse_reply(await self._ask("ListVersionsByFunction", function_name, path, _page(marker)))
+        body = await self._ask("ListVersionsByFunction", function_name, path, _page(marker))
+        return parse_page(body, "Versions")
 
     async def list_aliases(self, function_name: str, marker: str | None) -> Reply:
         """Ask for one page of the aliases of a function."""
@@ -140,6 +141,11 @@ def _page(marker: str | None, first: str = "") -> str:
 def parse_function(body: bytes) -> Reply:
     """Read one answer of GetFunction: all at once where it is an ordinary one."""
     return decode_function(body) or parse_reply(body)
+
+
+def parse_page(body: bytes, key: str) -> Reply:
+    """Read one page of a listing of versions: only what it must tell where it is an ordinary one."""
+    return decode_page(body, key) or parse_reply(body)
 
 
 def parse_reply(body: bytes) -> Reply:

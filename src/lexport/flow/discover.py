@@ -7,14 +7,14 @@ room for it, so a fleet of any size is never held in memory.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from anyio.streams.memory import MemoryObjectSendStream
 
 from lexport.aws.api import Ask, LambdaApi
+from lexport.decode import split_page
 from lexport.errors import (
     ExpiredCredentialsError,
     FetchError,
@@ -113,22 +113,24 @@ async def _list_pages(
     while True:
         attempt = partial(api.list_functions, marker, all_versions=wants_versions)
         reply = await ask("ListFunctions", attempt, Priority.LISTING)
-        entries = _entries(reply, "Functions", "ListFunctions", lose)
+        entries, listings = _entries(reply, "Functions", "ListFunctions", lose, keeps_items=keeps_items)
         if wants_versions and honours_all is None and entries:
             honours_all = any(entry.is_qualified for entry in entries)
             if not honours_all:
                 note("the server ignored FunctionVersion=ALL; versions are listed function by function")
         # What waits at a yield is references alone: many account-regions do, and a page is a megabyte.
-        sent, hashes = reply.document.get("NextMarker"), [hash(entry) for entry in entries]
+        sent, hashes = _next_marker(reply), [hash(entry) for entry in entries]
         del reply
         if wants_versions and honours_all is False:
             names = dict.fromkeys(entry.function_name for entry in entries)
-            del entries
+            del entries, listings
             for name in names:
                 async for page in _list_versions(api, ask, name, lose, keeps_items=keeps_items):
                     yield page
         else:
-            yield _take_refs(entries, keeps_items=keeps_items)
+            refs = list(map(_ref, entries, listings))
+            del entries, listings
+            yield refs
         marker = chain.next_marker(sent, hashes)
         if marker is None:
             return
@@ -145,9 +147,9 @@ async def _list_versions(
         attempt = partial(api.list_versions_by_function, function_name, marker)
         try:
             reply = await ask("ListVersionsByFunction", attempt, Priority.LISTING)
-            entries = _entries(reply, "Versions", "ListVersionsByFunction", lose)
-            yield [entry.ref(keeps_items=keeps_items) for entry in entries if entry.version != LATEST]
-            marker = chain.next_marker(reply.document.get("NextMarker"), entries)
+            entries, listings = _entries(reply, "Versions", "ListVersionsByFunction", lose, keeps_items=keeps_items)
+            yield [ref for ref in map(_ref, entries, listings) if ref.qualifier is not None]
+            marker = chain.next_marker(_next_marker(reply), entries)
         except ExpiredCredentialsError:
             raise  # it is every function's trouble
         except ItemError as error:
@@ -193,40 +195,29 @@ def _items(reply: Reply, key: str, operation: str) -> list[Any]:
     return items
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One item of a listing. Two are equal when they are about the same version."""
+class _Entry(NamedTuple):
+    """One item of a listing."""
 
     function_name: str
     version: str
     is_qualified: bool
-    item: dict[str, Any] | None = field(compare=False)
-
-    def ref(self, *, keeps_items: bool) -> FunctionRef:
-        return FunctionRef(
-            function_name=self.function_name,
-            qualifier=None if self.version == LATEST else self.version,
-            listed=_as_json(self.item) if keeps_items else None,
-        )
 
 
-def _as_json(item: dict[str, Any] | None) -> bytes | None:
-    """Keep an item in a third of the room; None for one that is nested too deep."""
-    try:
-        return None if item is None else orjson.dumps(item)
-    except (orjson.JSONEncodeError, TypeError):
-        return None
+def _ref(entry: _Entry, listing: bytes | None) -> FunctionRef:
+    qualifier = None if entry.version == LATEST else entry.version
+    return FunctionRef(function_name=entry.function_name, qualifier=qualifier, listed=listing)
 
 
-def _take_refs(entries: list[_Entry], *, keeps_items: bool) -> list[FunctionRef]:
-    refs = [entry.ref(keeps_items=keeps_items) for entry in entries]
-    entries.clear()
-    return refs
-
-
-def _entries(reply: Reply, key: str, operation: str, lose: Lose) -> list[_Entry]:
-    """Read the items of a page; one without a name cannot be fetched and is lost."""
-    entries = []
+def _entries(
+    reply: Reply, key: str, operation: str, lose: Lose, *, keeps_items: bool
+) -> tuple[list[_Entry], list[bytes | None]]:
+    """Read the items of a page and, where wanted, their JSON; one without a name cannot be fetched and is lost."""
+    listings: list[bytes | None]
+    if reply.answer is not None:
+        items = getattr(reply.answer, key)
+        entries = [_Entry(item.FunctionName, item.Version or LATEST, _is_qualified(item.FunctionArn)) for item in items]
+        return entries, [*split_page(reply.body, key)] if keeps_items else [None] * len(entries)
+    entries, listings = [], []
     for item in _items(reply, key, operation):
         configuration = item if isinstance(item, dict) else {}
         name, version, arn = (configuration.get(part) for part in ("FunctionName", "Version", "FunctionArn"))
@@ -235,8 +226,24 @@ def _entries(reply: Reply, key: str, operation: str, lose: Lose) -> list[_Entry]
         elif not (version is None or isinstance(version, str)):
             lose(operation, name, ServiceError("a listed version is no text", code="invalid_item"))
         else:
-            parts = arn.split(":") if isinstance(arn, str) else []
-            is_qualified = len(parts) > 7  # noqa: PLR2004 - arn:partition:lambda:region:account:function:name[:qualifier]
-            item_kept = None if reply.cleaned else configuration  # what was cleaned is to be read with care
-            entries.append(_Entry(name, version or LATEST, is_qualified, item_kept))
-    return entries
+            entries.append(_Entry(name, version or LATEST, _is_qualified(arn)))
+            is_kept = keeps_items and not reply.cleaned  # what was cleaned is to be read with care
+            listings.append(_as_json(configuration) if is_kept else None)
+    return entries, listings
+
+
+def _is_qualified(arn: Any) -> bool:
+    # arn:partition:lambda:region:account:function:name[:qualifier]
+    return isinstance(arn, str) and arn.count(":") > 6  # noqa: PLR2004
+
+
+def _as_json(item: dict[str, Any]) -> bytes | None:
+    """Keep an item in a third of the room; None for one that is nested too deep."""
+    try:
+        return orjson.dumps(item)
+    except (orjson.JSONEncodeError, TypeError):
+        return None
+
+
+def _next_marker(reply: Reply) -> Any:
+    return reply.document.get("NextMarker") if reply.answer is None else reply.answer.NextMarker

@@ -164,6 +164,7 @@ _EXTRA_JSON = place_of(columns.FUNCTIONS, "extra_json")
 _FETCHED_AT = place_of(columns.FUNCTIONS, "fetched_at")
 _CARRIED_FORWARD = place_of(columns.FUNCTIONS, "carried_forward")
 _ANSWER = place_of(columns.FUNCTIONS, ANSWER)
+_PLACES = {name: place for place, name in enumerate(staged_names(columns.FUNCTIONS))}
 _WIDTH = len(staged_names(columns.FUNCTIONS))
 _OWN = slice(len(columns.VERSION_KEY), -1)  # of a staged row of a child table, the columns between key and answer
 
@@ -300,7 +301,7 @@ def flatten_function(
 
 def flatten_carried(
     ref: FunctionRef,
-    listed: dict[str, Any],
+    listed: Reply,
     older: Mapping[str, Any],
     *,
     scope: Scope,
@@ -314,16 +315,20 @@ def flatten_carried(
     that this listing does not have are kept. Returns None, having appended nothing, where the listing cannot be kept
     exactly.
     """
-    walk = Walk(_WIDTH, masks_values=rules.env != "values", is_exact=False)
-    try:
-        walk.walk(_FUNCTION_PLAN, {"Configuration": listed})
-    except Inexact:
-        return None
+    ordinary = None if listed.answer is None or older["extra_json"] is not None else _take(listed.answer)
+    walk: Walk | _Ordinary
+    if ordinary is not None:
+        walk = ordinary
+    else:
+        try:
+            walk = _walk_function(listed.document, rules, is_exact=False)
+        except Inexact:
+            return None
+        if older["extra_json"] is not None:
+            kept, _ = parse_document(older["extra_json"].encode(), is_exact=True)
+            walk.extra = {**kept, **walk.extra}
     for name, value in older.items():
-        walk.row[place_of(columns.FUNCTIONS, name)] = value
-    if older["extra_json"] is not None:
-        kept, _ = parse_document(older["extra_json"].encode(), is_exact=True)
-        walk.extra = {**kept, **walk.extra}
+        walk.row[_PLACES[name]] = value
     walk.row[_CARRIED_FORWARD] = True
     _append(walk, ref, scope, rules=rules, answer=answer, rows=rows)
     return walk.findings

@@ -10,6 +10,7 @@ import pytest
 
 from lexport import columns
 from lexport.arrow import children_of
+from lexport.aws.client import parse_page
 from lexport.documents import parse_document
 from lexport.flow.flatten import Rules, flatten_account_settings, flatten_alias, flatten_function
 from lexport.hashing import HashKey, ValueHasher
@@ -118,7 +119,8 @@ class FakeApi:
 
     def _reply(self, script, *arguments):
         self.calls.append(arguments)
-        return Reply(parsed=script(*arguments), body=b"")
+        answer = script(*arguments)
+        return parse_page(answer, "Functions") if isinstance(answer, bytes) else Reply(parsed=answer, body=b"")
 
 
 @pytest.fixture

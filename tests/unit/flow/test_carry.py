@@ -114,9 +114,9 @@ def test_held_listings_can_be_cleared_and_held_again(path):
         for each in (VERSIONS[:9], VERSIONS[9:]):
             held.put([listed(*version, Description=version[1]) for version in each])
 
-            assert sorted(found.listed["Description"] for found in last.find(held, None)) == sorted(
-                version for _, version in each
-            )
+            assert sorted(
+                found.listed.document["Configuration"]["Description"] for found in last.find(held, None)
+            ) == sorted(version for _, version in each)
 
 
 def test_room_is_shared():

@@ -230,6 +230,25 @@ async def test_items_are_kept_on_demand(fake_api):
     assert [ref.listed for (ref,) in plain_refs.pages] == [None]
 
 
+async def test_pages_decoded_and_parsed_are_the_same(fake_api):
+    """A page that was decoded gives the references, markers and listings that its document gives."""
+    pages = [page(item("a", "1"), item("a"), marker="1"), page({"FunctionName": "b"}, marker="")]
+
+    def decoded(marker, *_):
+        return json.dumps(pages[int(marker or 0)]).encode()
+
+    for keeps_items in (False, True):
+        parsed = await Listing().run(
+            fake_api(functions=lambda marker, _: pages[int(marker or 0)]), keeps_items=keeps_items
+        )
+        listing = await Listing().run(fake_api(functions=decoded), keeps_items=keeps_items)
+        listings = [[ref.listed and json.loads(ref.listed) for ref in refs] for refs in listing.pages]
+
+        assert listing.pages == parsed.pages
+        assert listing.error is None
+        assert listings == [[ref.listed and json.loads(ref.listed) for ref in refs] for refs in parsed.pages]
+
+
 # --- sick listings --------------------------------------------------------------------------------------------------
 
 
