@@ -6,20 +6,17 @@ Only ``Code.Location`` is dropped, and what would tell a secret is replaced and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from operator import itemgetter
+from datetime import datetime
 from typing import Any, cast
-
-import orjson
 
 from lexport import columns
 from lexport.columns import Type
-from lexport.decode import FILE_SYSTEM, FUNCTION, LAYER, Layout
 from lexport.documents import parse_document
 from lexport.errors import FlattenError
 from lexport.model import LATEST, EnvMode, FunctionRef, Reply, Scope
+from lexport.ordinary import Ordinary, instant, json_array, take, unqualified
 from lexport.rows import Children, Rows
 from lexport.staged import ANSWER, staged_names
 from lexport.walk import Finding, Handler, Inexact, Walk, join_path, make_plan, place_of
@@ -45,29 +42,16 @@ def _last_modified(walk: Walk, item: Any, path: str) -> None:
         walk.wrong(path, "text", item)
         return
     walk.row[_LAST_MODIFIED] = walk.text(item, path)
-    walk.row[_LAST_MODIFIED_AT] = at = _instant(item)
+    walk.row[_LAST_MODIFIED_AT] = at = instant(item)
     if item and at is None:
         walk.find("wrong_type", path, "wanted an ISO 8601 instant, got other text")
-
-
-def _instant(text: str) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(text)
-        return None if at.tzinfo is None else at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _function_arn(walk: Walk, item: Any, path: str) -> None:
     if item.__class__ is not str:
         walk.wrong(path, "text", item)
         return
-    walk.row[_FUNCTION_ARN] = walk.text(_unqualified(item), path)
-
-
-def _unqualified(arn: str) -> str:
-    # arn:partition:lambda:region:account:function:name[:qualifier]; what is no such ARN stays as it is
-    return arn.rpartition(":")[0] if arn.startswith("arn:") and arn.count(":") == 7 else arn  # noqa: PLR2004
+    walk.row[_FUNCTION_ARN] = walk.text(unqualified(item), path)
 
 
 def _architectures(walk: Walk, item: Any, path: str) -> None:
@@ -77,18 +61,16 @@ def _architectures(walk: Walk, item: Any, path: str) -> None:
         walk.wrong(path, "array of one text", item)
 
 
-def _text_array(index: int) -> Handler:
+def _text_array(name: str) -> Handler:
+    index = place_of(columns.FUNCTIONS, name)
+
     def handle(walk: Walk, item: Any, path: str) -> None:
         if item.__class__ is list and all(part.__class__ is str for part in item):
-            walk.row[index] = _as_json(walk.texts(item, path))
+            walk.row[index] = json_array(walk.texts(item, path))
         else:
             walk.wrong(path, "array of texts", item)
 
     return handle
-
-
-def _as_json(texts: list[str]) -> str:
-    return orjson.dumps(texts).decode()
 
 
 def _texts(name: str) -> Handler:
@@ -168,9 +150,6 @@ _PLACES = {name: place for place, name in enumerate(staged_names(columns.FUNCTIO
 _WIDTH = len(staged_names(columns.FUNCTIONS))
 _OWN = slice(len(columns.VERSION_KEY), -1)  # of a staged row of a child table, the columns between key and answer
 
-_ENTRY_POINT = place_of(columns.FUNCTIONS, "image_config_entry_point")
-_COMMAND = place_of(columns.FUNCTIONS, "image_config_command")
-
 _FUNCTION_PLAN = make_plan(
     columns.FUNCTIONS,
     "",
@@ -178,8 +157,8 @@ _FUNCTION_PLAN = make_plan(
         "Configuration.LastModified": _last_modified,
         "Configuration.FunctionArn": _function_arn,
         "Configuration.Architectures": _architectures,
-        "Configuration.ImageConfigResponse.ImageConfig.EntryPoint": _text_array(_ENTRY_POINT),
-        "Configuration.ImageConfigResponse.ImageConfig.Command": _text_array(_COMMAND),
+        "Configuration.ImageConfigResponse.ImageConfig.EntryPoint": _text_array("image_config_entry_point"),
+        "Configuration.ImageConfigResponse.ImageConfig.Command": _text_array("image_config_command"),
         "Configuration.VpcConfig.SubnetIds": _texts("subnets"),
         "Configuration.VpcConfig.SecurityGroupIds": _texts("security_groups"),
         "Configuration.Layers": _objects(columns.LAYERS, "Configuration.Layers[]"),
@@ -189,90 +168,6 @@ _FUNCTION_PLAN = make_plan(
         **dict.fromkeys(columns.NEVER_STORED, _dropped),
     },
 )
-
-
-# --- ordinary answers ------------------------------------------------------------------------------------------------
-
-
-Pick = Callable[[Sequence[Any], int | None], list[Any]]
-
-
-def _picker(table: columns.Table, layout: Layout, prefix: str) -> Pick:
-    """Return what makes a staged row of an object laid flat and its position; what AWS does not send is None."""
-    places = {prefix + path: place for place, path in enumerate(layout.paths)}
-    places[prefix.removesuffix(".")] = width = len(layout.paths)
-    sources = {column.name: column.source.removesuffix("[0]") for column in table.columns if column.source}
-    pick = itemgetter(*(places.get(sources.get(name, "nothing"), width + 1) for name in staged_names(table)))
-    return lambda flat, position: list(pick((*flat, position, None)))
-
-
-_pick_function = _picker(columns.FUNCTIONS, FUNCTION, "")
-_OBJECTS = tuple(
-    (table.name, layout.read, _picker(table, layout, f"{source}[]."))
-    for table, layout, source in (
-        (columns.LAYERS, LAYER, "Configuration.Layers"),
-        (columns.FILE_SYSTEMS, FILE_SYSTEM, "Configuration.FileSystemConfigs"),
-    )
-)
-_CHILDREN = {
-    "subnets": "Configuration.VpcConfig.SubnetIds",
-    "security_groups": "Configuration.VpcConfig.SecurityGroupIds",
-    "layers": "Configuration.Layers",
-    "file_systems": "Configuration.FileSystemConfigs",
-    "env_vars": "Configuration.Environment.Variables",
-    "tags": "Tags",
-}
-_pick_children = itemgetter(*map(FUNCTION.paths.index, _CHILDREN.values()))
-
-
-class _Ordinary:
-    """The same as a walk gives, of a decoded answer: nothing is left over, and no text holds a link."""
-
-    __slots__ = ("children", "findings", "row")
-
-    def __init__(self, row: list[Any], children: dict[str, Any]) -> None:
-        self.row = row
-        self.children = children
-        self.findings: list[Finding] = []
-
-    def texts(self, items: list[str], path: str) -> list[str]:  # noqa: ARG002 - as a walk's
-        return items
-
-    def extra_json(self) -> str | None:
-        return None
-
-
-def _take(answer: Any) -> _Ordinary | None:
-    """Make the row and the children of a decoded answer; None for what is to be told of in ``errors``."""
-    flat = FUNCTION.read(answer)
-    row = _pick_function(flat, None)
-    modified, architectures = row[_LAST_MODIFIED], row[_ARCHITECTURE]
-    if modified is not None:
-        row[_LAST_MODIFIED_AT] = at = _instant(modified)
-        if at is None:
-            return None
-    if architectures is not None:
-        if len(architectures) != 1:
-            return None
-        row[_ARCHITECTURE] = architectures[0]
-    if row[_FUNCTION_ARN] is not None:
-        row[_FUNCTION_ARN] = _unqualified(row[_FUNCTION_ARN])
-    for place in (_ENTRY_POINT, _COMMAND):
-        if row[place] is not None:
-            row[place] = _as_json(row[place])
-    return _Ordinary(row, _found(flat))
-
-
-def _found(flat: Sequence[Any]) -> dict[str, Any]:
-    found = zip(_CHILDREN, _pick_children(flat), strict=True)
-    children = {name: value for name, value in found if value is not None}
-    for name, read, pick in _OBJECTS:
-        if name in children:
-            children[name] = [pick(read(item), position) for position, item in enumerate(children[name])]
-    for name in ("env_vars", "tags"):
-        if name in children:
-            children[name] = children[name], ""
-    return children
 
 
 def flatten_function(
@@ -286,7 +181,7 @@ def flatten_function(
     Returns the version that came back and the findings; raises FlattenError where no version can be told.
     Source: AWS Lambda API reference, GetFunction, "Response Syntax".
     """
-    walk = (None if reply.answer is None else _take(reply.answer)) or _walk_reply(reply, rules)
+    walk = (None if reply.answer is None else take(reply.answer)) or _walk_reply(reply, rules)
     if reply.cleaned:
         walk.findings.append(Finding("cleaned_text", f"{reply.cleaned} characters that no table can hold replaced"))
     version = walk.row[_VERSION] or (None if ref.is_alias else ref.qualifier or LATEST)
@@ -315,8 +210,8 @@ def flatten_carried(
     that this listing does not have are kept. Returns None, having appended nothing, where the listing cannot be kept
     exactly.
     """
-    ordinary = None if listed.answer is None or older["extra_json"] is not None else _take(listed.answer)
-    walk: Walk | _Ordinary
+    ordinary = None if listed.answer is None or older["extra_json"] is not None else take(listed.answer)
+    walk: Walk | Ordinary
     if ordinary is not None:
         walk = ordinary
     else:
@@ -334,7 +229,7 @@ def flatten_carried(
     return walk.findings
 
 
-def _append(walk: Walk | _Ordinary, ref: FunctionRef, scope: Scope, *, rules: Rules, answer: str, rows: Rows) -> None:
+def _append(walk: Walk | Ordinary, ref: FunctionRef, scope: Scope, *, rules: Rules, answer: str, rows: Rows) -> None:
     """Complete the row of a walk and append it with its children."""
     row, children = walk.row, walk.children
     name = row[_FUNCTION_NAME] or ref.function_name
@@ -376,7 +271,7 @@ def _repeat(times: int, *values: Any) -> list[list[Any]]:
     return [[value] * times for value in values]
 
 
-def _children(walk: Walk | _Ordinary, env: EnvMode) -> Children:
+def _children(walk: Walk | Ordinary, env: EnvMode) -> Children:
     """Return what belongs to one function version, each kind sorted by its key."""
     found, children = walk.children, Children()
     if "subnets" in found:
