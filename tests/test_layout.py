@@ -74,6 +74,7 @@ FOREIGN = {
     "botocore": ("aws", "simulator"),
     "aiohttp": ("aws", "simulator"),
     "pyreqwest": ("aws",),
+    "httptools": ("aws",),
     "duckdb": ("dataset",),
     "sqlglot": ("dialects",),
 }

@@ -541,6 +541,184 @@ async def test_a_connection_that_went_stale_is_not_tried_again_in_secret(kind):
 
 
 @pytest.mark.asyncio
+async def test_an_answer_without_a_length_ends_with_the_connection(get):
+    """A body that neither says its length nor comes in chunks is whole when the server hangs up."""
+    async with raw(b'HTTP/1.1 200 OK\r\nServer: old\r\n\r\n{"a":1}') as url:
+        response = await get(url)
+
+    assert response.body == b'{"a":1}'
+
+
+@pytest.mark.asyncio
+async def test_an_answer_that_is_only_announced(get):
+    """`100 Continue` is no answer: the one after it counts."""
+    async with raw(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}") as url:
+        response = await get(url)
+
+    assert (response.status, response.body) == (404, b"{}")
+
+
+@pytest.mark.asyncio
+async def test_an_answer_in_pieces(get):
+    """It does not matter where the network cuts an answer."""
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nRetry-After: 3\r\n\r\n" + b'{"a":1}'
+
+    async def handle(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        for byte in answer:
+            writer.write(bytes([byte]))
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+        response = await get("http://{}:{}/".format(*server.sockets[0].getsockname()[:2]))
+
+    assert (response.headers.get("retry-after"), response.body) == ("3", b'{"a":1}')
+
+
+@pytest.mark.asyncio
+@pytest.mark.slow
+async def test_an_answer_that_trickles_for_ever(get, monkeypatch):
+    """A server that says a little again and again costs the total time and no more."""
+    monkeypatch.setattr("lexport.aws.connection.TOTAL_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("lexport.aws.transport_reqwest.TOTAL_TIMEOUT_S", 0.2)
+
+    async def handle(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b"x")
+                await asyncio.sleep(0.01)
+        except ConnectionError:
+            return response
+
+    async with serve(handle) as url:
+        with pytest.raises(FetchError) as caught:
+            await get(url, idle_timeout_s=0.15)
+
+    assert caught.value.retryable
+    assert caught.value.code in ("timeout", "truncated_body")
+
+
+@pytest.mark.asyncio
+async def test_an_idle_connection_makes_room_for_another_host(kind):
+    """A pool whose connections wait idly for one host still reaches another."""
+
+    async def handle(request):
+        return web.Response(text=str(request.transport.get_extra_info("sockname")[1]))
+
+    async with (
+        serve(handle) as one,
+        serve(handle) as other,
+        open_transport(kind=kind, ca_bundle=None, connections=1) as send,
+    ):
+        bodies = [(await send(Request(url, {}))).body.decode() for url in (one, other, one)]
+
+    assert bodies == [url.rpartition(":")[2] for url in (one, other, one)]
+
+
+@pytest.mark.asyncio
+async def test_bytes_that_nobody_asked_for():
+    """What a server sends without a question is never taken for the answer to the next one."""
+    connections = 0
+
+    async def handle(reader, writer):
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        await writer.drain()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nanother")
+        await reader.read()  # until the other side hangs up
+        writer.close()
+
+    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+        url = "http://{}:{}/".format(*server.sockets[0].getsockname()[:2])
+        async with open_transport(kind="aiohttp", ca_bundle=None, connections=1) as send:
+            bodies = []
+            while connections < 3:
+                bodies.append((await send(Request(url, {}))).body)
+
+    assert set(bodies) == {b"{}"}
+
+
+@pytest.mark.asyncio
+async def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch):
+    """The server may be closing it just now, and then the call would be lost."""
+    monkeypatch.setattr("lexport.aws.connection.KEPT_IDLE_S", 0.0)
+    ports = set()
+
+    async def handle(request):
+        ports.add(request.transport.get_extra_info("peername")[1])
+        return web.Response()
+
+    async with serve(handle) as url, open_transport(kind="aiohttp", ca_bundle=None, connections=1) as send:
+        for _ in range(3):
+            await send(Request(url, {}))
+
+    assert len(ports) == 3
+
+
+@pytest.mark.asyncio
+async def test_cancelled_while_it_waits_for_a_connection():
+    """Who gives up waiting leaves its place to the next, also when its turn has just come."""
+    go, arrived = asyncio.Event(), asyncio.Event()
+
+    async def handle(request):
+        arrived.set()
+        await go.wait()
+        return web.Response()
+
+    async with serve(handle) as url, open_transport(kind="aiohttp", ca_bundle=None, connections=1) as send:
+        first = asyncio.create_task(send(Request(url, {})))
+        await arrived.wait()
+        waiting = [asyncio.create_task(send(Request(url, {}))) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        go.set()
+        await first
+        waiting[1].cancel()  # its turn has come
+        ended = await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert [type(end) for end in ended[:2]] == [asyncio.CancelledError] * 2
+    assert ended[2].status == 200
+
+
+@pytest.mark.asyncio
+async def test_a_tunnel_through_a_proxy(get, certificate, monkeypatch):
+    """HTTPS goes through the proxy as a tunnel: it sees the name of the host and its own password, nothing else."""
+    tls, ca_file = certificate
+    asked, seen = [], []
+
+    async def copy(reader, writer):
+        while data := await reader.read(65_536):
+            writer.write(data)
+        writer.close()
+
+    async def tunnel(reader, writer):
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        host, _, port = asked[0].split()[1].decode().partition(":")
+        far_reader, far_writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer), return_exceptions=True)
+
+    async with (
+        raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", tls=tls, seen=seen) as url,
+        await asyncio.start_server(tunnel, "127.0.0.1", 0) as proxy,
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", "http://user:pass@{}:{}".format(*proxy.sockets[0].getsockname()[:2]))
+        response = await get(url + "/f?Marker=canary", {"X-Amz-Security-Token": "canary"}, ca_bundle=ca_file)
+
+    assert response.body == b"{}"
+    assert asked[0].startswith(f"CONNECT {url.removeprefix('https://')} HTTP/1.1\r\n".encode())
+    assert b"proxy-authorization: basic" in asked[0].lower()
+    assert b"canary" not in asked[0]
+    assert seen[0].startswith(b"GET /f?Marker=canary HTTP/1.1\r\n")
+    assert b"proxy-authorization" not in seen[0].lower()
+
+
+@pytest.mark.asyncio
 async def test_logs_hold_no_secret(get, caplog):
     """At the loudest level, neither client prints headers or queries, the one in Rust included."""
     caplog.set_level(1)

@@ -1,0 +1,174 @@
+"""One connection that speaks HTTP/1.1: the bytes of a GET go out, status, headers and body come back.
+
+In: an open transport of the event loop. Out: one answer at a time, or ``BrokenAnswer``. Apart from the pool, which
+knows hosts and proxies; this file knows neither.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from lexport.aws.wire import TOTAL_TIMEOUT_S, Limits, Response
+
+KEPT_IDLE_S = 15.0  # as aiohttp does: a connection that waited longer may be closed by the server just now
+OVERHEAD_BYTES = 64 * 1024
+"""What an answer may have beside its body: headers, and what chunks cost."""
+
+_FIRST_FINAL_STATUS = 200
+
+
+class BrokenAnswer(Exception):  # noqa: N818 - no error of ours yet: who waits knows the names for it
+    """There is no answer. ``what`` is a key of ``wire.TROUBLE``, or "too_large" or "unwanted_encoding"."""
+
+    def __init__(self, what: str, *, status: int = 0, encoding: str = "") -> None:
+        super().__init__(what)
+        self.what, self.status, self.encoding = what, status, encoding
+
+
+class Connection(asyncio.Protocol):
+    """``ended`` is told once, when the connection is closed from either side.
+
+    ``is_idle``: the last answer was whole and another request may follow.
+    Cancelled: who waits no more for an answer has to ``abort``.
+    """
+
+    def __init__(self, transport: asyncio.Transport, limits: Limits, ended: Callable[[Connection], None]) -> None:
+        self.is_idle = True
+        self._loop = asyncio.get_running_loop()
+        self._transport = transport
+        self._former = transport.get_protocol()
+        self._limits = limits
+        self._ended = ended
+        self._parser = HttpResponseParser(self)
+        self._answer: asyncio.Future[Response] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._began_at_s = self._heard_at_s = self._loop.time()
+        self._received_bytes = 0
+        self._begin()
+        transport.set_protocol(self)
+
+    def _begin(self) -> None:
+        self._is_answering = False
+        self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
+
+    def ask(self, request: bytes) -> asyncio.Future[Response]:
+        """Send a request; return where its answer will be."""
+        self._answer = answer = self._loop.create_future()
+        self.is_idle = False
+        self._began_at_s = self._heard_at_s = now_s = self._loop.time()
+        self._received_bytes = 0
+        self._begin()
+        self._look_at(now_s + self._limits.idle_timeout_s)
+        if self._transport.is_closing():
+            self._fail("connection_reset")
+        else:
+            self._transport.write(request)
+        return answer
+
+    def is_fresh(self) -> bool:
+        """Tell whether it was used so lately that the server will still have it."""
+        return self.is_idle and self._heard_at_s + KEPT_IDLE_S > self._loop.time()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self.is_idle = False
+        self._transport.abort()
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    def _look_at(self, due_s: float) -> None:
+        """Look then, or before. One timer serves many answers, because setting one costs more than all the rest."""
+        if self._timer is not None:
+            if self._timer.when() <= due_s:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(due_s, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._answer is None:
+            due_s = self._heard_at_s + KEPT_IDLE_S
+        else:
+            due_s = min(self._heard_at_s + self._limits.idle_timeout_s, self._began_at_s + TOTAL_TIMEOUT_S)
+        if self._loop.time() < due_s:
+            self._look_at(due_s)
+        elif self._answer is None:
+            self.abort()
+        else:
+            self._fail("timeout")
+
+    # --- what becomes of the answer -----------------------------------------------------------------------------------
+
+    def _fail(self, what: str, *, encoding: str = "") -> None:
+        answer, self._answer = self._answer, None
+        if answer is not None and not answer.done():
+            status = self._parser.get_status_code() if self._is_answering else 0
+            answer.set_exception(BrokenAnswer(what, status=status, encoding=encoding))
+
+    def _succeed(self) -> None:
+        answer, self._answer = self._answer, None
+        if answer is not None and not answer.done():
+            body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+            answer.set_result(Response(self._parser.get_status_code(), self._headers, body))
+
+    # --- as the event loop's protocol ---------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; what nobody asked for ends the connection."""
+        self._received_bytes += len(data)
+        self._heard_at_s = self._loop.time()
+        if self._answer is None:
+            self.abort()
+        elif self._received_bytes > self._limits.body_limit_bytes + OVERHEAD_BYTES:
+            self._fail("too_large")
+        else:
+            try:
+                self._parser.feed_data(data)
+            except (HttpParserError, HttpParserUpgrade):
+                self.is_idle = False
+                self._fail("invalid_http")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Judge what came until then."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.is_idle = False
+        if not self._is_answering:
+            self._fail("connection_reset")
+        elif exc is None and "content-length" not in self._headers and "transfer-encoding" not in self._headers:
+            self._succeed()  # an answer without a length ends with the connection
+        else:
+            self._fail("truncated_body")
+        self._former.connection_lost(exc)  # whoever opened the transport waits for its end too
+        self._ended(self)
+
+    # --- as httptools' protocol ---------------------------------------------------------------------------------------
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header."""
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        """Refuse what is not to be read."""
+        self._is_answering = True
+        encoding = self._headers.get("content-encoding", "identity")
+        if encoding.lower() != "identity":
+            self._fail("unwanted_encoding", encoding=encoding)
+        elif int(self._headers.get("content-length", "0")) > self._limits.body_limit_bytes:
+            self._fail("too_large")
+
+    def on_body(self, part: bytes) -> None:
+        """Keep a piece of the body."""
+        self._body.append(part)
+
+    def on_message_complete(self) -> None:
+        """Hand the answer over; 100 and its kind only announce it."""
+        if self._parser.get_status_code() < _FIRST_FINAL_STATUS:
+            self._begin()
+            return
+        self.is_idle = self._answer is not None and self._parser.should_keep_alive()
+        self._succeed()
