@@ -61,13 +61,13 @@ def contenders(scratch: Path) -> list[Contender]:
         Contender(
             name="lexport[fast]",
             command=(LEXPORT, "snapshot"),
-            options=(*NO_QUOTA, "--transport", "reqwest"),
-            missing="" if find_spec("pyreqwest") and find_spec("uvloop") else "pip install lexport[fast]",
+            options=tuple(NO_QUOTA),
+            missing="" if find_spec("uvloop") else "pip install lexport[fast]",
         ),
         Contender(
             name="lexport",
             command=(python, "-c", PLAIN, "snapshot"),
-            options=(*NO_QUOTA, "--transport", "aiohttp"),
+            options=tuple(NO_QUOTA),
         ),
         _go(scratch),
         Contender(name="aiobotocore, 64 tasks", command=(python, str(RIVALS / "aiobotocore_tasks.py"))),

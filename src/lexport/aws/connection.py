@@ -148,6 +148,11 @@ class Connection(asyncio.Protocol):
 
     # --- as httptools' protocol ---------------------------------------------------------------------------------------
 
+    def on_message_begin(self) -> None:
+        """Close where an answer begins that nobody asked for: it must never pass for the next one."""
+        if self._answer is None:
+            self.abort()
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header."""
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")

@@ -619,7 +619,9 @@ async def test_an_idle_connection_makes_room_for_another_host(kind):
 
 
 @pytest.mark.asyncio
-async def test_bytes_that_nobody_asked_for():
+@pytest.mark.parametrize("more", [b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nanother", b"HTTP/1.1 2", b"\0", b"H"])
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_bytes_that_nobody_asked_for(more, at_once):
     """What a server sends without a question is never taken for the answer to the next one."""
     connections = 0
 
@@ -627,9 +629,11 @@ async def test_bytes_that_nobody_asked_for():
         nonlocal connections
         connections += 1
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+        writer.write(answer + more if at_once else answer)
         await writer.drain()
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nanother")
+        if not at_once:
+            writer.write(more)
         await reader.read()  # until the other side hangs up
         writer.close()
 
@@ -741,13 +745,12 @@ async def test_a_url_that_would_be_rewritten_is_not_sent():
     assert "canary" not in str(caught.value)
 
 
-def test_the_compiled_client_is_taken_when_it_is_there(monkeypatch):
-    """`auto` needs no extra; `reqwest` without it says what to install."""
+def test_the_client_that_is_taken(monkeypatch):
+    """`auto` takes the one that costs less and needs no extra; `reqwest` without its extra says what to install."""
     chosen = [choose_transport(kind) for kind in ("auto", "aiohttp", "reqwest")]
     monkeypatch.setattr("lexport.aws.transport.find_spec", lambda _: None)
 
-    assert chosen == ["reqwest", "aiohttp", "reqwest"]
-    assert choose_transport("auto") == "aiohttp"
+    assert chosen == ["aiohttp", "aiohttp", "reqwest"]
     with pytest.raises(SettingsError, match=r"pip install lexport\[fast\]") as caught:
         choose_transport("reqwest")
 
