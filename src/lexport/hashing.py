@@ -14,14 +14,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from lexport.errors import SettingsError
 
 KEY_VARIABLE = "LEXPORT_HASH_KEY"
 KEY_BYTES = 32
 LEAST_KEY_BYTES = 16
-BLOCK_BYTES = 64  # of SHA-256
 HMAC_BYTES = 16
+_BLOCK_BYTES = 64  # of SHA-256
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,7 @@ class ValueHasher:
 
     def __init__(self, key: HashKey) -> None:
         self.key_id = key.key_id
-        # HMAC as RFC 2104 defines it, with the key's two blocks hashed once: half of what hmac.digest takes.
-        block = (key.secret if len(key.secret) <= BLOCK_BYTES else sha256(key.secret).digest()).ljust(
-            BLOCK_BYTES, b"\0"
-        )
-        self._inner, self._outer = (sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
+        self._inner, self._outer = hmac_states(key.secret)
 
     def value_hmacs(self, values: Iterable[bytes]) -> bytes:
         """Return the ``HMAC_BYTES`` of each value, one behind the other."""
@@ -57,6 +56,15 @@ class ValueHasher:
             outer.update(inner.digest())
             found.append(outer.digest()[:HMAC_BYTES])
         return b"".join(found)
+
+
+def hmac_states(key: bytes) -> tuple[Any, Any]:
+    """Return the inner and the outer SHA-256 of HMAC with the key's blocks hashed, to be copied for each message.
+
+    HMAC as RFC 2104 defines it; a copy of these takes half of what hmac.digest and hmac's own copy take.
+    """
+    block = (key if len(key) <= _BLOCK_BYTES else sha256(key).digest()).ljust(_BLOCK_BYTES, b"\0")
+    return sha256(block.translate(_INNER)), sha256(block.translate(_OUTER))
 
 
 def load_hash_key(key_file: Path | None) -> HashKey:

@@ -1,8 +1,9 @@
-"""A decoded answer -> its row and children, the same as a walk gives of a document. Pure."""
+"""A decoded answer -> the function version that it tells of, the same as a walk makes of a document. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any
@@ -11,27 +12,23 @@ import orjson
 
 from lexport import columns
 from lexport.decode import FILE_SYSTEM, FUNCTION, LAYER, Layout
-from lexport.staged import staged_names
+from lexport.model import EnvMode
+from lexport.rows import Children
+from lexport.staged import child_names, staged_names
 from lexport.walk import Finding, place_of
 
 
-class Ordinary:
-    """What a walk gives, where nothing is left over and no text holds a link."""
+@dataclass(slots=True)
+class Version:
+    """A function version as one answer tells of it: a staged row, not complete yet, and what belongs to it.
 
-    __slots__ = ("children", "findings", "row")
+    ``tags`` are keys and values; ``findings`` is what the rows cannot show.
+    """
 
-    def __init__(self, row: list[Any], children: dict[str, Any]) -> None:
-        self.row = row
-        self.children = children
-        self.findings: list[Finding] = []
-
-    def texts(self, items: list[str], path: str) -> list[str]:  # noqa: ARG002 - as a walk's
-        """Return texts as they may be stored."""
-        return items
-
-    def extra_json(self) -> str | None:
-        """Return what has no column: nothing."""
-        return None
+    row: list[Any]
+    children: Children
+    tags: tuple[list[str], list[str]] | None
+    findings: list[Finding]
 
 
 # --- what is more than a value in its place --------------------------------------------------------------------------
@@ -60,17 +57,23 @@ def json_array(texts: list[str]) -> str:
 # --- the answer ------------------------------------------------------------------------------------------------------
 
 
-def _picker(table: columns.Table, layout: Layout, prefix: str) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-    """Return what makes a staged row of an object laid flat, with its position in its list and None behind it."""
+def _picker(
+    table: columns.Table, names: Sequence[str], layout: Layout, prefix: str
+) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """Return what picks columns of an object laid flat, with its position in its list and None behind it."""
     places = {prefix + path: place for place, path in enumerate(layout.paths)}
     places[prefix.removesuffix(".")] = len(layout.paths)
     sources = {column.name: column.source.removesuffix("[0]") for column in table.columns if column.source}
-    return itemgetter(*(places.get(sources.get(name, "none"), -1) for name in staged_names(table)))
+    return itemgetter(*(places.get(sources.get(name, "none"), -1) for name in names))
 
 
-_pick_function = _picker(columns.FUNCTIONS, FUNCTION, "")
-_pick_layer = _picker(columns.LAYERS, LAYER, "Configuration.Layers[].")
-_pick_file_system = _picker(columns.FILE_SYSTEMS, FILE_SYSTEM, "Configuration.FileSystemConfigs[].")
+def _child_picker(table: columns.Table, layout: Layout, prefix: str) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    return _picker(table, child_names(table), layout, prefix)
+
+
+_pick_function = _picker(columns.FUNCTIONS, staged_names(columns.FUNCTIONS), FUNCTION, "")
+_pick_layer = _child_picker(columns.LAYERS, LAYER, "Configuration.Layers[].")
+_pick_file_system = _child_picker(columns.FILE_SYSTEMS, FILE_SYSTEM, "Configuration.FileSystemConfigs[].")
 _pick_children = itemgetter(
     *map(
         FUNCTION.paths.index,
@@ -97,8 +100,8 @@ _ARN, _MODIFIED, _MODIFIED_AT, _ARCHITECTURE, _ENTRY_POINT, _COMMAND = (
 )
 
 
-def take(answer: Any) -> Ordinary | None:
-    """Make the row and the children of a decoded answer; None where something is to be told of it in ``errors``."""
+def take(answer: Any, env: EnvMode) -> Version | None:
+    """Take a function version from a decoded answer; None where something is to be told of it in ``errors``."""
     flat = FUNCTION.read(answer)
     row = list(_pick_function([*flat, None]))
     if row[_ARN] is not None:
@@ -115,24 +118,32 @@ def take(answer: Any) -> Ordinary | None:
         row[_ENTRY_POINT] = json_array(row[_ENTRY_POINT])
     if row[_COMMAND] is not None:
         row[_COMMAND] = json_array(row[_COMMAND])
-    return Ordinary(row, _children(_pick_children(flat)))
+    *found, tags = _pick_children(flat)
+    return Version(row, _children(*found, env=env), (list(tags), list(tags.values())) if tags else None, [])
 
 
-def _children(found: tuple[Any, ...]) -> dict[str, Any]:
-    subnets, security_groups, layers, file_systems, variables, tags = found
-    children: dict[str, Any] = {}
-    if subnets is not None:
-        children["subnets"] = subnets
-    if security_groups is not None:
-        children["security_groups"] = security_groups
-    if layers is not None:
-        children["layers"] = [_pick_layer([*LAYER.read(item), place, None]) for place, item in enumerate(layers)]
-    if file_systems is not None:
-        children["file_systems"] = [
+def _children(
+    subnets: list[str] | None,
+    security_groups: list[str] | None,
+    layers: list[Any] | None,
+    file_systems: list[Any] | None,
+    variables: dict[str, str] | None,
+    *,
+    env: EnvMode,
+) -> Children:
+    children = Children()
+    if subnets:
+        children.subnets = sorted(subnets)
+    if security_groups:
+        children.security_groups = sorted(security_groups)
+    if layers:
+        children.layers = [_pick_layer([*LAYER.read(item), place, None]) for place, item in enumerate(layers)]
+    if file_systems:
+        children.file_systems = [
             _pick_file_system([*FILE_SYSTEM.read(item), place, None]) for place, item in enumerate(file_systems)
         ]
-    if variables is not None:
-        children["env_vars"] = variables, ""  # no path: nothing of it is told of
-    if tags is not None:
-        children["tags"] = tags, ""
+    if variables and env != "none":
+        children.env_vars = names = sorted(variables)
+        children.env_values = values = [variables[name] for name in names]
+        children.env_kept = values if env == "values" else [None] * len(values)
     return children

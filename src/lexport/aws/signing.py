@@ -9,13 +9,13 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import quote
 
+from lexport.hashing import hmac_states
+
 _NO_BODY = sha256(b"").hexdigest()
-_BLOCK_BYTES = 64
-_INNER = bytes(byte ^ 0x36 for byte in range(256))
-_OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Signer:
             query = "&".join(f"{key}={value}" for key, value in sorted(map(_pair, query.split("&"))))
         elif query and "=" not in query:
             query += "="
-        canonical = f"GET\n{quote(path, safe='/~')}\n{query}{self._headers}"
+        canonical = f"GET\n{_encode_again(path)}\n{query}{self._headers}"
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(sha256(canonical.encode()).hexdigest().encode())
         outer.update(inner.digest())
@@ -80,9 +80,7 @@ class Signer:
         key = f"AWS4{self.credentials.secret_key}".encode()
         for part in (day, *self._scope):
             key = hmac.digest(key, part.encode(), "sha256")
-        block = key.ljust(_BLOCK_BYTES, b"\0")
-        # HMAC as RFC 2104 spells it, from two states of SHA-256 that are copied: hmac's own copy takes twice as long.
-        self._inner, self._outer = sha256(block.translate(_INNER)), sha256(block.translate(_OUTER))
+        self._inner, self._outer = hmac_states(key)
         self._inner.update(f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n".encode())
         self._headers = f"{self._before_date}{moment}{self._after_date}"
         self._authorization = (
@@ -90,6 +88,11 @@ class Signer:
             f" SignedHeaders={self._signed}, Signature="
         )
         self._moment, self._second = moment, second
+
+
+@lru_cache(1024)  # the versions of a function have one path, and come together
+def _encode_again(path: str) -> str:
+    return quote(path, safe="/~")
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from lexport.columns import Type
 from lexport.documents import parse_document
 from lexport.errors import FlattenError
 from lexport.model import LATEST, EnvMode, FunctionRef, Reply, Scope
-from lexport.ordinary import Ordinary, instant, json_array, take, unqualified
+from lexport.ordinary import Version, instant, json_array, take, unqualified
 from lexport.rows import Children, Rows
 from lexport.staged import ANSWER, staged_names
 from lexport.walk import Finding, Handler, Inexact, Walk, join_path, make_plan, place_of
@@ -181,17 +181,19 @@ def flatten_function(
     Returns the version that came back and the findings; raises FlattenError where no version can be told.
     Source: AWS Lambda API reference, GetFunction, "Response Syntax".
     """
-    walk = (None if reply.answer is None else take(reply.answer)) or _walk_reply(reply, rules)
+    found = None if reply.answer is None else take(reply.answer, rules.env)
+    if found is None:
+        found = _version_of(_walk_reply(reply, rules), rules.env)
     if reply.cleaned:
-        walk.findings.append(Finding("cleaned_text", f"{reply.cleaned} characters that no table can hold replaced"))
-    version = walk.row[_VERSION] or (None if ref.is_alias else ref.qualifier or LATEST)
+        found.findings.append(Finding("cleaned_text", f"{reply.cleaned} characters that no table can hold replaced"))
+    version = found.row[_VERSION] or (None if ref.is_alias else ref.qualifier or LATEST)
     if version is None:
         raise FlattenError("the answer for an alias does not tell its version", code="no_version")
-    walk.row[_VERSION] = version
-    walk.row[_FETCHED_AT] = rules.fetched_at
-    walk.row[_CARRIED_FORWARD] = False
-    _append(walk, ref, scope, rules=rules, answer=answer, rows=rows)
-    return version, walk.findings
+    found.row[_VERSION] = version
+    found.row[_FETCHED_AT] = rules.fetched_at
+    found.row[_CARRIED_FORWARD] = False
+    _append(found, ref, scope, rules=rules, answer=answer, rows=rows)
+    return version, found.findings
 
 
 def flatten_carried(
@@ -210,11 +212,8 @@ def flatten_carried(
     that this listing does not have are kept. Returns None, having appended nothing, where the listing cannot be kept
     exactly.
     """
-    ordinary = None if listed.answer is None or older["extra_json"] is not None else take(listed.answer)
-    walk: Walk | Ordinary
-    if ordinary is not None:
-        walk = ordinary
-    else:
+    found = None if listed.answer is None or older["extra_json"] is not None else take(listed.answer, rules.env)
+    if found is None:
         try:
             walk = _walk_function(listed.document, rules, is_exact=False)
         except Inexact:
@@ -222,27 +221,27 @@ def flatten_carried(
         if older["extra_json"] is not None:
             kept, _ = parse_document(older["extra_json"].encode(), is_exact=True)
             walk.extra = {**kept, **walk.extra}
+        found = _version_of(walk, rules.env)
     for name, value in older.items():
-        walk.row[_PLACES[name]] = value
-    walk.row[_CARRIED_FORWARD] = True
-    _append(walk, ref, scope, rules=rules, answer=answer, rows=rows)
-    return walk.findings
+        if name != "extra_json":
+            found.row[_PLACES[name]] = value
+    found.row[_CARRIED_FORWARD] = True
+    _append(found, ref, scope, rules=rules, answer=answer, rows=rows)
+    return found.findings
 
 
-def _append(walk: Walk | Ordinary, ref: FunctionRef, scope: Scope, *, rules: Rules, answer: str, rows: Rows) -> None:
-    """Complete the row of a walk and append it with its children."""
-    row, children = walk.row, walk.children
+def _append(found: Version, ref: FunctionRef, scope: Scope, *, rules: Rules, answer: str, rows: Rows) -> None:
+    """Complete the row of a version and append it with what belongs to it."""
+    row = found.row
     name = row[_FUNCTION_NAME] or ref.function_name
     row[0], row[1] = scope.account_id, scope.region
     row[_FUNCTION_NAME] = name
-    row[_EXTRA_JSON] = walk.extra_json()
     row[_ANSWER] = answer
-    if "tags" in children:
-        pairs, path = children["tags"]
-        keys, values = walk.texts(list(pairs), path), walk.texts(list(pairs.values()), path)
+    if found.tags is not None:
+        keys, values = found.tags
         rows.extend(columns.TAGS, *_repeat(len(keys), *row[:2], name), keys, values, [answer] * len(keys))
     if row[_VERSION] != LATEST or rules.keep_latest:
-        rows.versions.append((row, _children(walk, rules.env)))
+        rows.versions.append((row, found.children))
     rows.items += 1
 
 
@@ -271,9 +270,9 @@ def _repeat(times: int, *values: Any) -> list[list[Any]]:
     return [[value] * times for value in values]
 
 
-def _children(walk: Walk | Ordinary, env: EnvMode) -> Children:
-    """Return what belongs to one function version, each kind sorted by its key."""
-    found, children = walk.children, Children()
+def _version_of(walk: Walk, env: EnvMode) -> Version:
+    """Return the version that was walked over; what belongs to it is sorted by its key, each kind by itself."""
+    found, children, tags = walk.children, Children(), None
     if "subnets" in found:
         children.subnets = sorted(found["subnets"])
     if "security_groups" in found:
@@ -291,7 +290,11 @@ def _children(walk: Walk | Ordinary, env: EnvMode) -> Children:
         values = [pairs[key] for key in keys]
         children.env_vars, children.env_values = names, values
         children.env_kept = walk.texts(values, path) if env == "values" else [None] * len(values)
-    return children
+    if "tags" in found:
+        pairs, path = cast("tuple[dict[str, str], str]", found["tags"])
+        tags = walk.texts(list(pairs), path), walk.texts(list(pairs.values()), path)
+    walk.row[_EXTRA_JSON] = walk.extra_json()
+    return Version(walk.row, children, tags, walk.findings)
 
 
 # --- aliases and account settings ------------------------------------------------------------------------------------
