@@ -32,7 +32,7 @@ from lexport.dataset.open import Dataset, open_dataset
 from lexport.dataset.shipped import named_views, shipped_views
 from lexport.dataset.sql import open_session
 from lexport.flow.changes import Reading, changes
-from lexport.flow.parquet import write_table
+from lexport.flow.parquet import TableFolder
 from lexport.flow.stage import write_run
 from lexport.model import LATEST
 from lexport.simulator import Fleet, FleetSpec, answers
@@ -132,13 +132,8 @@ def publishing(dataset: Dataset, folder: Path, rounds: int) -> None:
         staged = [batch for part in changes(SCOPES, **sides) for batch in part.to_batches()]
         found = sum(map(len, staged))
         write_run(columns.CHANGES, staged, folder / "changes.arrow", 0o600)
-        write_table(
-            columns.CHANGES,
-            [folder / "changes.arrow"],
-            folder / "changes.parquet",
-            snapshot_id=now.snapshot_id,
-            snapshot_at=now.snapshot_at,
-        )
+        tables = TableFolder(path=folder, snapshot_id=now.snapshot_id, snapshot_at=now.snapshot_at)
+        tables.write(columns.CHANGES, [folder / "changes.arrow"])
 
     cpu_s = min(_cpu_s(write) for _ in range(rounds))
     told = sum(entry.rows for entry in now.files if entry.table == "changes")

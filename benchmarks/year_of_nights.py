@@ -32,7 +32,7 @@ from lexport.arrow import table_schema
 from lexport.columns import Table
 from lexport.finish import draft_of
 from lexport.flow.changes import COMPARED, Reading, changes
-from lexport.flow.parquet import TableWriter, WrittenFile, write_table
+from lexport.flow.parquet import TableFolder, TableWriter, WrittenFile
 from lexport.flow.publish import commit, open_destination, open_staging, remove_staging
 from lexport.flow.stage import write_run
 from lexport.manifest import RUNS, Manifest, ScopeEntry
@@ -224,16 +224,18 @@ class Writer:
             columns.ERRORS: _sorted(columns.ERRORS, [_error_row(scope, at) for scope in SCOPES]),
         }
 
+        tables = TableFolder(path=folder, **snapshot)
+
         def write(table: Table) -> WrittenFile:
-            with TableWriter(table, folder / f"{table.name}.parquet", **snapshot) as writer:
+            with TableWriter(table, tables) as writer:
                 writer.write(rows[table])
                 return writer.close()
 
         writing = self._threads.map(write, sorted(FLEET_TABLES, key=lambda table: -len(rows[table])))
         runs = list(self._changes(folder, touched, rows)) if touched else []
-        written = {columns.CHANGES: write_table(columns.CHANGES, runs, folder / "changes.parquet", **snapshot)}
+        written = {columns.CHANGES: tables.write(columns.CHANGES, runs)}
         written |= {columns.BY_NAME[file.path.stem]: file for file in writing}
-        draft = draft_of(written, **snapshot, gaps=0, hash_key_id="k", options=OPTIONS, scopes=entries)
+        draft = draft_of(written, tables, gaps=0, hash_key_id="k", options=OPTIONS, scopes=entries)
         self._last = commit(self._store, draft.manifest, draft.files)
         remove_staging(self._store, snapshot["snapshot_id"])
 

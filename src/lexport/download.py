@@ -27,7 +27,7 @@ from lexport.failures import FailureKind, Failures
 from lexport.fetching import Downloads, choice_of, open_package_links
 from lexport.finish import Draft, draft_of
 from lexport.flow.accounts import read_accounts
-from lexport.flow.parquet import write_table
+from lexport.flow.parquet import TableFolder
 from lexport.flow.publish import commit, open_destination, open_staging, remove_staging
 from lexport.flow.stage import Stage
 from lexport.manifest import Manifest
@@ -290,22 +290,19 @@ class _Run:
 
     def write(self, *, snapshot_at: datetime) -> Draft:
         """Write the tables of packages and ``errors``. Blocking."""
+        folder = TableFolder(
+            path=self.folder,
+            snapshot_id=self.snapshot_id,
+            snapshot_at=snapshot_at,
+            file_mode=self.places.store.file_mode,
+        )
         written = {
-            table: write_table(
-                table,
-                self.stage.runs.get(table.name, []),
-                self.folder / f"{table.name}.parquet",
-                snapshot_id=self.snapshot_id,
-                snapshot_at=snapshot_at,
-                file_mode=self.places.store.file_mode,
-                watch=lambda _: check_cancelled(),
-            )
+            table: folder.write(table, self.stage.runs.get(table.name, []), watch=lambda _: check_cancelled())
             for table in (*tables_of(self.settings), columns.ERRORS)
         }
         return draft_of(
             written,
-            snapshot_id=self.snapshot_id,
-            snapshot_at=snapshot_at,
+            folder,
             gaps=self.failures.gaps.total(),
             hash_key_id=None,
             options={"packages": self.settings.for_manifest(), "allow_partial": self.options.allow_partial},

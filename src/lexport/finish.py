@@ -16,7 +16,7 @@ from lexport import __version__, columns, manifest
 from lexport.columns import Table
 from lexport.errors import ReadError
 from lexport.flow.changes import Reading, changes, is_comparable, readings_before
-from lexport.flow.parquet import WrittenFile, write_table, write_versions
+from lexport.flow.parquet import TableFolder, WrittenFile
 from lexport.flow.stage import Runs, write_columns, write_run
 from lexport.manifest import FileEntry, Manifest, ScopeEntry
 from lexport.model import Scope
@@ -66,30 +66,21 @@ class Early:
     functions: _Counts
 
 
-def write_early(folder: Path, runs: Runs, *, snapshot_id: str, snapshot_at: datetime, file_mode: int) -> Early:
+def write_early(folder: TableFolder, runs: Runs) -> Early:
     """Write ``functions`` and the tables of its children ahead of ``write_snapshot``."""
     counts = _Counts()
-    files = write_versions(
-        runs.get(columns.FUNCTIONS.name, []),
-        folder,
-        snapshot_id=snapshot_id,
-        snapshot_at=snapshot_at,
-        file_mode=file_mode,
-        watch=counts.watch,
-    )
+    files = folder.write_versions(runs.get(columns.FUNCTIONS.name, []), watch=counts.watch)
     return Early(files=files, functions=counts)
 
 
 def write_snapshot(
-    folder: Path,
+    folder: TableFolder,
     runs: Runs,
     outcomes: Sequence[ScopeOutcome],
     pacer: Pacer,
     *,
     early: Early,
     package_tables: Collection[Table] = (),
-    snapshot_id: str,
-    snapshot_at: datetime,
     gaps: int,
     hash_key_id: str | None,
     options: dict[str, Any],
@@ -102,21 +93,12 @@ def write_snapshot(
     before. What could not be compared is told to ``note``; where that snapshot is damaged, ``errors`` has it too, so
     they come last. Tables of packages are those that the run looked at.
     """
-    file_mode = store.file_mode
     counts = {columns.FUNCTIONS: early.functions, columns.ALIASES: _Counts()}
     written = dict(early.files)
 
     def write(table: Table) -> None:
         watch = counts[table].watch if table in counts else lambda _: check_cancelled()
-        written[table] = write_table(
-            table,
-            runs.get(table.name, []),
-            folder / f"{table.name}.parquet",
-            snapshot_id=snapshot_id,
-            snapshot_at=snapshot_at,
-            file_mode=file_mode,
-            watch=watch,
-        )
+        written[table] = folder.write(table, runs.get(table.name, []), watch=watch)
 
     for table in (*FLEET_TABLES, *package_tables):
         if table not in (*early.files, columns.SCOPES, columns.ERRORS):
@@ -125,32 +107,31 @@ def write_snapshot(
     if scopes:
         has_aliases = options.get("aliases", True)
         rows = [_scope_row(entry, outcome, has_aliases) for entry, outcome in zip(scopes, outcomes, strict=True)]
-        path = folder / f"{columns.SCOPES.name}-0000.arrow"
-        write_columns(columns.SCOPES, [list(column) for column in zip(*rows, strict=True)], path, file_mode)
+        path = folder.path / f"{columns.SCOPES.name}-0000.arrow"
+        write_columns(columns.SCOPES, [list(column) for column in zip(*rows, strict=True)], path, folder.file_mode)
         runs[columns.SCOPES.name] = [path]
     write(columns.SCOPES)
     reading = Reading(
-        snapshot_id=snapshot_id,
+        snapshot_id=folder.snapshot_id,
         files={table.name: file.path for table, file in written.items()},
         options=options,
         hash_key_id=hash_key_id,
         lexport_version=__version__,
     )
     whole = [entry.scope for entry in scopes if entry.is_whole]
-    runs[columns.CHANGES.name], untold = _stage_changes(reading, whole, folder, store, note)
+    runs[columns.CHANGES.name], untold = _stage_changes(reading, whole, folder.path, store, note)
     write(columns.CHANGES)
     if untold:
-        path = folder / f"{columns.ERRORS.name}-changes.arrow"
+        path = folder.path / f"{columns.ERRORS.name}-changes.arrow"
         write_columns(
-            columns.ERRORS, [list(column) for column in zip(*_error_rows(untold), strict=True)], path, file_mode
+            columns.ERRORS, [list(column) for column in zip(*_error_rows(untold), strict=True)], path, folder.file_mode
         )
         runs[columns.ERRORS.name] = [*runs.get(columns.ERRORS.name, []), path]
     write(columns.ERRORS)
 
     return draft_of(
         written,
-        snapshot_id=snapshot_id,
-        snapshot_at=snapshot_at,
+        folder,
         gaps=gaps,
         hash_key_id=hash_key_id,
         options=options,
@@ -160,25 +141,24 @@ def write_snapshot(
 
 def draft_of(
     written: Mapping[Table, WrittenFile],
+    folder: TableFolder,
     *,
-    snapshot_id: str,
-    snapshot_at: datetime,
     gaps: int,
     hash_key_id: str | None,
     options: dict[str, Any],
     scopes: Sequence[ScopeEntry],
 ) -> Draft:
     """Make the manifest of what is written."""
-    paths = {table: manifest.data_path(table.name, snapshot_id, snapshot_at) for table in written}
+    paths = {table: manifest.data_path(table.name, folder.snapshot_id, folder.snapshot_at) for table in written}
     entries = [
         FileEntry(table=table.name, path=paths[table], size_bytes=file.size_bytes, rows=file.rows, sha256=file.sha256)
         for table, file in written.items()
     ]
     return Draft(
         manifest=Manifest(
-            snapshot_id=snapshot_id,
-            snapshot_at=snapshot_at,
-            committed_at=snapshot_at,
+            snapshot_id=folder.snapshot_id,
+            snapshot_at=folder.snapshot_at,
+            committed_at=folder.snapshot_at,
             status="partial" if gaps else "complete",
             gaps=gaps,
             lexport_version=__version__,

@@ -32,6 +32,7 @@ from lexport.flow.accounts import read_accounts
 from lexport.flow.carry import LastSnapshot, open_last
 from lexport.flow.choose import read_selection
 from lexport.flow.flatten import Rules
+from lexport.flow.parquet import TableFolder
 from lexport.flow.publish import commit, open_destination, open_staging, remove_staging
 from lexport.flow.stage import Stage
 from lexport.hashing import KEY_VARIABLE, HashKey, ValueHasher, load_hash_key
@@ -114,12 +115,10 @@ async def snapshot(
                 draft = await to_thread.run_sync(
                     partial(
                         write_snapshot,
-                        folder,
+                        run.tables,
                         run.stage.runs,
                         outcomes,
                         run.pacer,
-                        snapshot_id=snapshot_id,
-                        snapshot_at=snapshot_at,
                         early=run.early,
                         package_tables=tables_of(options.packages) if options.packages else (),
                         gaps=run.failures.gaps.total(),
@@ -179,6 +178,9 @@ class _Run:
         self.rows = Rows(hasher)
         self.failures = Failures(self.rows, _now)
         self.stage = Stage(folder, file_mode=store.file_mode)
+        self.tables = TableFolder(
+            path=folder, snapshot_id=snapshot_id, snapshot_at=snapshot_at, file_mode=store.file_mode
+        )
         self.pacer = Pacer(options.rates_per_s, options.quota_share)
         self.rules = Rules(
             env=options.env,
@@ -248,16 +250,7 @@ class _Run:
         return self.snapshot_at - self.options.refresh_after if self.options.refresh_after else None
 
     async def _write_early(self) -> Early:
-        return await to_thread.run_sync(
-            partial(
-                write_early,
-                self.folder,
-                self.stage.runs,
-                snapshot_id=self.snapshot_id,
-                snapshot_at=self.snapshot_at,
-                file_mode=self.store.file_mode,
-            )
-        )
+        return await to_thread.run_sync(write_early, self.tables, self.stage.runs)
 
     async def _fetch_packages(self, session: Session, downloads: Downloads) -> None:
         """Fetch what the functions refer to and no link came by for."""

@@ -25,7 +25,7 @@ from lexport.decode import decode_function, decode_page, read_listed
 from lexport.documents import parse_document
 from lexport.flow.discover import _entries, _next_marker
 from lexport.flow.flatten import Rules, flatten_carried, flatten_function
-from lexport.flow.parquet import write_table, write_versions
+from lexport.flow.parquet import TableFolder
 from lexport.flow.stage import write_run
 from lexport.hashing import HashKey, ValueHasher
 from lexport.model import FunctionRef, Reply, Scope
@@ -525,10 +525,10 @@ def through_parquet(batch, folder):
     seen = ({}, {})
     for name, rows in batch.items():
         write_run(columns.BY_NAME[name], [rows], folder / f"{name}.arrow", 0o600)
-    snapshot = {"snapshot_id": SNAPSHOT, "snapshot_at": AT}
-    write_versions([folder / "functions.arrow"], folder, **snapshot)
+    tables = TableFolder(path=folder, snapshot_id=SNAPSHOT, snapshot_at=AT)
+    tables.write_versions([folder / "functions.arrow"])
     if "tags" in batch:
-        write_table(columns.TAGS, [folder / "tags.arrow"], folder / "tags.parquet", **snapshot)
+        tables.write(columns.TAGS, [folder / "tags.arrow"])
     for path in folder.glob("*.parquet"):
         name = path.stem
         seen[0][name] = pq.read_table(path, page_checksum_verification=True).to_pylist()

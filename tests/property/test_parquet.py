@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from lexport import columns
 from lexport.arrow import BLOCK_ROWS, table_schema
 from lexport.errors import WriteError
-from lexport.flow.parquet import FAN_IN, write_table, write_versions
+from lexport.flow.parquet import FAN_IN, TableFolder
 from lexport.flow.stage import write_columns, write_run
 from lexport.rows import Children, Rows
 from lexport.staged import ANSWER, STAGED_TABLES, staged_names
@@ -84,14 +84,12 @@ def write_runs(table, runs, folder):
     return paths
 
 
-def merged(table, runs, folder, *, name="out"):
-    return write_table(
-        TABLES.get(table) or columns.BY_NAME[table],
-        write_runs(table, runs, folder),
-        folder / f"{name}.parquet",
-        snapshot_id=SNAPSHOT,
-        snapshot_at=AT,
-    )
+def tables(folder, **more):
+    return TableFolder(path=folder, snapshot_id=SNAPSHOT, snapshot_at=AT, **more)
+
+
+def merged(table, runs, folder):
+    return tables(folder).write(TABLES.get(table) or columns.BY_NAME[table], write_runs(table, runs, folder))
 
 
 def dealt(rows, splits, count):
@@ -119,7 +117,7 @@ def write_whole(found, places, count, folder):
         if batch := rows.take():
             paths.append(folder / f"functions-{len(paths):04d}.arrow")
             write_run(columns.FUNCTIONS, [batch["functions"]], paths[-1], 0o600)
-    return write_versions(paths, folder, snapshot_id=SNAPSHOT, snapshot_at=AT)
+    return tables(folder).write_versions(paths)
 
 
 @pytest.mark.slow
@@ -226,7 +224,7 @@ def test_things_that_go_on_over_many_blocks(tmp_path):
 @pytest.mark.parametrize("table", STAGED_TABLES, ids=lambda table: table.name)
 def test_an_empty_table(tmp_path, table):
     """A table without rows is a file with every column and its type, which pyarrow and DuckDB read."""
-    written = write_table(table, [], tmp_path / "out.parquet", snapshot_id=SNAPSHOT, snapshot_at=AT)
+    written = tables(tmp_path).write(table, [])
     found = read(written.path)
     types = duckdb.sql("SELECT * FROM read_parquet($path)", params={"path": str(written.path)})
 
@@ -278,10 +276,9 @@ def test_a_broken_page_is_noticed(tmp_path):
 def test_mode_of_the_file(tmp_path):
     """The file has the mode that was asked for."""
     for mode in (0o600, 0o640):
-        path = tmp_path / f"{mode:o}.parquet"
-        write_table(columns.TAGS, [], path, snapshot_id=SNAPSHOT, snapshot_at=AT, file_mode=mode)
+        written = tables(tmp_path, file_mode=mode).write(columns.TAGS, [])
 
-        assert path.stat().st_mode & 0o777 == mode
+        assert written.path.stat().st_mode & 0o777 == mode
 
 
 def test_every_written_row_is_watched(tmp_path):
@@ -291,14 +288,7 @@ def test_every_written_row_is_watched(tmp_path):
         for number in reversed(range(20))
     ]
     paths, seen = write_runs("tags", [rows], tmp_path), []
-    write_table(
-        TABLES["tags"],
-        paths,
-        tmp_path / "out.parquet",
-        snapshot_id=SNAPSHOT,
-        snapshot_at=AT,
-        watch=lambda group: seen.append(group.column("function_name").to_pylist()),
-    )
+    tables(tmp_path).write(TABLES["tags"], paths, watch=lambda group: seen.append(group["function_name"].to_pylist()))
 
     assert seen == [[f"f{number:02}" for number in part] for part in (range(7), range(7, 14), range(14, 20))]
 
@@ -307,11 +297,11 @@ def test_where_nothing_can_be_written(tmp_path):
     """A path that cannot be, and a run that is none, raise WriteError with the path."""
     broken = tmp_path / "run.arrow"
     broken.write_bytes(b"no arrow")
-    for path, runs in ((tmp_path / "absent" / "out.parquet", []), (tmp_path / "out.parquet", [broken])):
+    for folder, runs in ((tmp_path / "absent", []), (tmp_path, [broken])):
         with pytest.raises(WriteError) as refused:
-            write_table(columns.TAGS, runs, path, snapshot_id=SNAPSHOT, snapshot_at=AT)
+            tables(folder).write(columns.TAGS, runs)
 
-        assert refused.value.path == str(path)
+        assert refused.value.path == str(folder / "tags.parquet")
 
 
 def test_errors_lose_no_row(tmp_path):

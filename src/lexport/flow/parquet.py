@@ -39,36 +39,70 @@ class WrittenFile:
     sha256: str
 
 
+Watch = Callable[[pa.Table], None]
+
+
+def _unwatched(_: pa.Table) -> None:
+    """See nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableFolder:
+    """The folder that a snapshot's Parquet files are written into, and what all of their rows say of it.
+
+    ``watch`` sees every group of rows that is written, sorted, before the snapshot columns are added. Order of rows:
+    by the table's key. All of it blocking; raises WriteError.
+    """
+
+    path: Path
+    snapshot_id: str
+    snapshot_at: datetime
+    file_mode: int = 0o600
+
+    def write(self, table: Table, runs: Sequence[Path], *, watch: Watch = _unwatched) -> WrittenFile:
+        """Merge a table's runs into one Parquet file; duplicates fall out, the better answer stays."""
+        with TableWriter(table, self, watch=watch) as writer, _told(writer.path):
+            for rows in _unique(table, merge(list(runs), self.path)):
+                writer.write(rows)
+            return writer.close()
+
+    def write_versions(self, runs: Sequence[Path], *, watch: Watch = _unwatched) -> dict[Table, WrittenFile]:
+        """Merge the runs of ``functions`` into one Parquet file for it and one for each table of its children.
+
+        A version's children go where its row goes, and are sorted within it already. ``watch`` sees ``functions``.
+        """
+        with ExitStack() as opened:
+            functions = opened.enter_context(TableWriter(FUNCTIONS, self, watch=watch))
+            children = {table: opened.enter_context(TableWriter(table, self)) for table in CHILD_TABLES}
+            with _told(functions.path):
+                for versions in _unique(FUNCTIONS, merge(list(runs), self.path)):
+                    functions.write(versions)
+                    for table, writer in children.items():
+                        writer.write(children_of(versions, table))
+            return {FUNCTIONS: functions.close()} | {table: writer.close() for table, writer in children.items()}
+
+
 class TableWriter:
     """Writes one table's Parquet file from rows that come sorted; ``close`` makes the last row group of what is left.
 
-    Row groups end after ``row_group_rows`` rows, so equal rows give equal bytes, however they came. ``watch`` sees
-    each group of rows, before the snapshot columns are added. Blocking; raises WriteError.
+    Row groups end after ``row_group_rows`` rows, so equal rows give equal bytes, however they came.
     """
 
-    def __init__(
-        self,
-        table: Table,
-        path: Path,
-        *,
-        snapshot_id: str,
-        snapshot_at: datetime,
-        file_mode: int = 0o600,
-        watch: Callable[[pa.Table], None] = lambda _: None,
-    ) -> None:
-        self._path, self._watch = path, watch
+    def __init__(self, table: Table, folder: TableFolder, *, watch: Watch = _unwatched) -> None:
+        self.path = folder.path / f"{table.name}.parquet"
+        self._watch = watch
         self._schema = table_schema(table)
         self._group_rows = table.row_group_rows
-        self._constants = {"snapshot_id": snapshot_id, "snapshot_at": snapshot_at}
+        self._constants = {"snapshot_id": folder.snapshot_id, "snapshot_at": folder.snapshot_at}
         self._names = [field.name for field in self._schema if field.name not in self._constants]
         self._waiting: list[pa.Table] = []
         self._waiting_rows = 0
         self._rows = 0
-        with _told(self._path):
-            path.touch()
-            path.chmod(file_mode)  # whatever the umask
+        with _told(self.path):
+            self.path.touch()
+            self.path.chmod(folder.file_mode)  # whatever the umask
             self._writer = pq.ParquetWriter(
-                path,
+                self.path,
                 self._schema,
                 compression="zstd",
                 write_page_checksum=True,
@@ -83,7 +117,7 @@ class TableWriter:
 
     def __exit__(self, *_: object) -> None:
         """Close the file; what waits is dropped unless ``close`` was called."""
-        with _told(self._path):
+        with _told(self.path):
             self._writer.close()
 
     def write(self, rows: pa.Table) -> None:
@@ -102,13 +136,13 @@ class TableWriter:
         """Write what is left, sync the file and return what it is."""
         if self._waiting_rows:
             self._write_group(pa.concat_tables(self._waiting).combine_chunks())
-        with _told(self._path):
+        with _told(self.path):
             self._writer.close()
-            sync_file(self._path)
-            with self._path.open("rb") as file:
+            sync_file(self.path)
+            with self.path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            size_bytes = self._path.stat().st_size
-        return WrittenFile(path=self._path, rows=self._rows, size_bytes=size_bytes, sha256=digest)
+            size_bytes = self.path.stat().st_size
+        return WrittenFile(path=self.path, rows=self._rows, size_bytes=size_bytes, sha256=digest)
 
     def _write_group(self, group: pa.Table) -> None:
         self._watch(group)
@@ -117,7 +151,7 @@ class TableWriter:
             for name, value in self._constants.items()
         }
         whole = [constants[name] if name in constants else group.column(name) for name in self._schema.names]
-        with _told(self._path):
+        with _told(self.path):
             self._writer.write_table(pa.Table.from_arrays(whole, schema=self._schema), row_group_size=len(group))
         self._rows += len(group)
 
@@ -129,65 +163,6 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowException) as error:
         raise WriteError(f"cannot write {path}: {error}", path=str(path)) from error
-
-
-def write_table(
-    table: Table,
-    runs: Sequence[Path],
-    path: Path,
-    *,
-    snapshot_id: str,
-    snapshot_at: datetime,
-    file_mode: int = 0o600,
-    watch: Callable[[pa.Table], None] = lambda _: None,
-) -> WrittenFile:
-    """Merge a table's runs into one Parquet file; duplicates fall out, the better answer stays.
-
-    Order: by the table's key. Blocking; raises WriteError.
-    """
-    with (
-        _told(path),
-        TableWriter(
-            table, path, snapshot_id=snapshot_id, snapshot_at=snapshot_at, file_mode=file_mode, watch=watch
-        ) as writer,
-    ):
-        for rows in _unique(table, merge(list(runs), path.parent)):
-            writer.write(rows)
-        return writer.close()
-
-
-def write_versions(
-    runs: Sequence[Path],
-    folder: Path,
-    *,
-    snapshot_id: str,
-    snapshot_at: datetime,
-    file_mode: int = 0o600,
-    watch: Callable[[pa.Table], None] = lambda _: None,
-) -> dict[Table, WrittenFile]:
-    """Merge the runs of ``functions`` into one Parquet file for it and one for each table of its children.
-
-    A version's children go where its row goes, and are sorted within it already. ``watch`` sees ``functions``.
-    """
-    with _told(folder), ExitStack() as opened:
-        writers = {
-            table: opened.enter_context(
-                TableWriter(
-                    table,
-                    folder / f"{table.name}.parquet",
-                    snapshot_id=snapshot_id,
-                    snapshot_at=snapshot_at,
-                    file_mode=file_mode,
-                    **({"watch": watch} if table is FUNCTIONS else {}),
-                )
-            )
-            for table in (FUNCTIONS, *CHILD_TABLES)
-        }
-        for versions in _unique(FUNCTIONS, merge(list(runs), folder)):
-            writers[FUNCTIONS].write(versions)
-            for table in CHILD_TABLES:
-                writers[table].write(children_of(versions, table))
-        return {table: writer.close() for table, writer in writers.items()}
 
 
 def _unique(table: Table, slabs: Iterator[pa.Table]) -> Iterator[pa.Table]:
