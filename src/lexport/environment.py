@@ -16,18 +16,16 @@ from lexport.secret_rules import HINTS, name_rule, suspicion, value_rule
 _HINT = "|".join(HINTS)
 
 
-def env_vars(
-    names: Sequence[str], values: Sequence[str], kept: Sequence[str | None], hasher: ValueHasher
-) -> list[pa.Array]:
+def env_vars(names: Sequence[str], values: Sequence[str], kept: Sequence[str], hasher: ValueHasher) -> list[pa.Array]:
     """Return the columns of ``env_vars`` after its key: name, value, value_length, value_hmac, key id, secret_rule.
 
-    ``kept`` are the values as they may be stored.
+    ``kept`` are the values as they are to be stored, none where they are not.
     """
     told = pa.array(values, pa.string())
     named = pa.array(names, pa.string())
     return [
         named,
-        pa.array(kept, pa.string()),
+        pa.array(kept, pa.string()) if kept else pa.nulls(len(named), pa.string()),
         pc.utf8_length(told),
         _value_hmacs(told, hasher),
         pa.repeat(pa.scalar(hasher.key_id), len(named)),

@@ -145,5 +145,6 @@ def _children(
     if variables and env != "none":
         children.env_vars = names = sorted(variables)
         children.env_values = values = [variables[name] for name in names]
-        children.env_kept = values if env == "values" else [None] * len(values)
+        if env == "values":
+            children.env_kept = values
     return children

@@ -64,13 +64,13 @@ class Rows:
 class Children:
     """What belongs to one function version, by table, each kind sorted by its key.
 
-    ``env_vars`` are the names, ``env_values`` all values until they are hashed, ``env_kept`` those that may be stored;
-    ``layers`` and ``file_systems`` are rows of the columns that are the table's own.
+    ``env_vars`` are the names, ``env_values`` the values until they are hashed, ``env_kept`` the values as they are to
+    be stored, none where they are not. ``layers`` and ``file_systems``: rows of the columns that are the table's own.
     """
 
     env_vars: Sequence[str] = ()
     env_values: Sequence[str] = field(default=(), repr=False)
-    env_kept: Sequence[str | None] = field(default=(), repr=False)
+    env_kept: Sequence[str] = field(default=(), repr=False)
     layers: Sequence[Sequence[Any]] = ()
     subnets: Sequence[str] = ()
     security_groups: Sequence[str] = ()

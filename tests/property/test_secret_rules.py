@@ -28,7 +28,7 @@ def test_any_variable(name, value):
 def test_many_at_once(variables):
     """Looked at together, variables are judged as each alone."""
     names, values = [name for name, _ in variables], [value for _, value in variables]
-    *_, rules = env_vars(names, values, [None] * len(values), ValueHasher(HashKey(b"0123456789abcdef")))
+    *_, rules = env_vars(names, values, (), ValueHasher(HashKey(b"0123456789abcdef")))
 
     assert rules.to_pylist() == [secret_rule(name, value) for name, value in variables]
 

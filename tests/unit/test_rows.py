@@ -43,9 +43,9 @@ def test_a_version_carries_its_children():
     hasher = ValueHasher(HashKey(b"0123456789abcdef"))
     rows = Rows(hasher)
     for version, children in (
-        ("1", Children(subnets=["s-1", "s-2"], env_vars=["A", "TOKEN"], env_values=SECRETS, env_kept=[None, None])),
+        ("1", Children(subnets=["s-1", "s-2"], env_vars=["A", "TOKEN"], env_values=SECRETS)),
         ("2", Children()),
-        ("3", Children(layers=[(0, "arn", 7, None, None, None)], env_vars="A", env_values=SECRETS[:1], env_kept=["k"])),
+        ("3", Children(layers=[(0, "arn", 7, None, None, None)], env_vars="A", env_values=SECRETS[:1])),
     ):
         row = dict.fromkeys(staged_names(columns.FUNCTIONS)) | {"function_name": "f", "version": version}
         rows.versions.append((list(row.values()), children))
@@ -63,9 +63,23 @@ def test_a_version_carries_its_children():
     assert [tuple(row.values())[3:] for row in children_of(versions, columns.ENV_VARS).to_pylist()] == [
         ("1", "A", None, 6, a, hasher.key_id, None),
         ("1", "TOKEN", None, 14, token, hasher.key_id, "secret_name"),
-        ("3", "A", "k", 6, a, hasher.key_id, None),
+        ("3", "A", None, 6, a, hasher.key_id, None),
     ]
     assert len(children_of(versions, columns.FILE_SYSTEMS)) == 0
+
+
+def test_values_that_are_to_be_stored():
+    """Where values may be stored, they are as they were cleaned; their hash is of what was sent."""
+    hasher, rows = ValueHasher(HashKey(b"0123456789abcdef")), []
+    for kept in ((), ["clean"]):
+        version = Rows(hasher)
+        version.versions.append(
+            ([None] * len(staged_names(columns.FUNCTIONS)), Children(env_vars="A", env_values=["sent"], env_kept=kept))
+        )
+        rows += children_of(pa.Table.from_batches([version.take()["functions"]]), columns.ENV_VARS).to_pylist()
+
+    assert [row["value"] for row in rows] == [None, "clean"]
+    assert {row["value_hmac"] for row in rows} == {hasher.value_hmacs([b"sent"]).hex()}
 
 
 @pytest.mark.parametrize("count", [5, 7])

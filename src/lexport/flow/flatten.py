@@ -289,7 +289,8 @@ def _version_of(walk: Walk, env: EnvMode) -> Version:
             names, keys = map(list, zip(*sorted(zip(names, keys, strict=True)), strict=True))
         values = [pairs[key] for key in keys]
         children.env_vars, children.env_values = names, values
-        children.env_kept = walk.texts(values, path) if env == "values" else [None] * len(values)
+        if env == "values":
+            children.env_kept = walk.texts(values, path)
     if "tags" in found:
         pairs, path = cast("tuple[dict[str, str], str]", found["tags"])
         tags = walk.texts(list(pairs), path), walk.texts(list(pairs.values()), path)
