@@ -14,8 +14,8 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from lexport.aws.wire import TOTAL_TIMEOUT_S, Limits, Response
 
 KEPT_IDLE_S = 15.0  # as aiohttp does: a connection that waited longer may be closed by the server just now
-OVERHEAD_BYTES = 64 * 1024
-"""What an answer may have beside its body: headers, and what chunks cost."""
+OVERHEAD_BYTES = 256 * 1024
+"""What an answer may have beside its body: headers, and what chunks cost. 32 MiB in chunks of 1 KiB stay below."""
 
 _FIRST_FINAL_STATUS = 200
 
@@ -32,7 +32,7 @@ class Connection(asyncio.Protocol):
     """``ended`` is told once, when the connection is closed from either side.
 
     ``is_idle``: the last answer was whole and another request may follow.
-    Cancelled: who waits no more for an answer has to ``abort``.
+    Cancelled: who waits no more for an answer has to ``abort``, unless it came whole just then.
     """
 
     def __init__(self, transport: asyncio.Transport, limits: Limits, ended: Callable[[Connection], None]) -> None:
@@ -46,32 +46,30 @@ class Connection(asyncio.Protocol):
         self._answer: asyncio.Future[Response] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._began_at_s = self._heard_at_s = self._loop.time()
-        self._received_bytes = 0
-        self._begin()
+        self._headers: dict[str, str] = {}
+        self._has_headers = False  # all those of the answer that is being read
+        self._body: list[bytes] = []
+        self._room_bytes = self._overhead_bytes = 0
         transport.set_protocol(self)
 
-    def _begin(self) -> None:
-        self._is_answering = False
-        self._headers: dict[str, str] = {}
-        self._body: list[bytes] = []
-
     def ask(self, request: bytes) -> asyncio.Future[Response]:
-        """Send a request; return where its answer will be."""
+        """Send a request; return where its answer will be. Only for a connection that is fresh."""
         self._answer = answer = self._loop.create_future()
         self.is_idle = False
         self._began_at_s = self._heard_at_s = now_s = self._loop.time()
-        self._received_bytes = 0
-        self._begin()
-        self._look_at(now_s + self._limits.idle_timeout_s)
-        if self._transport.is_closing():
-            self._fail("connection_reset")
-        else:
-            self._transport.write(request)
+        self._overhead_bytes = 0
+        if self._timer is None:  # one serves many answers, because setting one costs more than all the rest
+            self._timer = self._loop.call_at(now_s + self._limits.idle_timeout_s, self._look)
+        self._transport.write(request)
         return answer
 
     def is_fresh(self) -> bool:
-        """Tell whether it was used so lately that the server will still have it."""
-        return self.is_idle and self._heard_at_s + KEPT_IDLE_S > self._loop.time()
+        """Tell whether it can be used, and was so lately that the server will still have it."""
+        return (
+            self.is_idle
+            and self._heard_at_s + KEPT_IDLE_S > self._loop.time()
+            and not self._transport.is_closing()  # lost, and not yet told
+        )
 
     def abort(self) -> None:
         """Close at once."""
@@ -80,22 +78,16 @@ class Connection(asyncio.Protocol):
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
-    def _look_at(self, due_s: float) -> None:
-        """Look then, or before. One timer serves many answers, because setting one costs more than all the rest."""
-        if self._timer is not None:
-            if self._timer.when() <= due_s:
-                return
-            self._timer.cancel()
-        self._timer = self._loop.call_at(due_s, self._look)
-
     def _look(self) -> None:
+        """Give up what takes too long. Never set later than the idle timeout from now: so it is in time for any."""
         self._timer = None
+        now_s = self._loop.time()
         if self._answer is None:
             due_s = self._heard_at_s + KEPT_IDLE_S
         else:
             due_s = min(self._heard_at_s + self._limits.idle_timeout_s, self._began_at_s + TOTAL_TIMEOUT_S)
-        if self._loop.time() < due_s:
-            self._look_at(due_s)
+        if now_s < due_s:
+            self._timer = self._loop.call_at(min(due_s, now_s + self._limits.idle_timeout_s), self._look)
         elif self._answer is None:
             self.abort()
         else:
@@ -106,7 +98,7 @@ class Connection(asyncio.Protocol):
     def _fail(self, what: str, *, encoding: str = "") -> None:
         answer, self._answer = self._answer, None
         if answer is not None and not answer.done():
-            status = self._parser.get_status_code() if self._is_answering else 0
+            status = self._parser.get_status_code() if self._has_headers else 0
             answer.set_exception(BrokenAnswer(what, status=status, encoding=encoding))
 
     def _succeed(self) -> None:
@@ -119,47 +111,62 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on; what nobody asked for ends the connection."""
-        self._received_bytes += len(data)
-        self._heard_at_s = self._loop.time()
         if self._answer is None:
             self.abort()
-        elif self._received_bytes > self._limits.body_limit_bytes + OVERHEAD_BYTES:
-            self._fail("too_large")
-        else:
-            try:
-                self._parser.feed_data(data)
-            except (HttpParserError, HttpParserUpgrade):
-                self.is_idle = False
-                self._fail("invalid_http")
+            return
+        self._heard_at_s = self._loop.time()
+        self._overhead_bytes += len(data)  # on_body takes off what is none
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade):
+            self.is_idle = False
+            self._fail("invalid_http")
+        if self._overhead_bytes > OVERHEAD_BYTES:
+            self._fail("invalid_http")
+
+    def eof_received(self) -> None:
+        """Never ask again who will say no more; the event loop closes the connection."""
+        self.is_idle = False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Judge what came until then."""
         if self._timer is not None:
             self._timer.cancel()
         self.is_idle = False
-        if not self._is_answering:
+        if not self._has_headers:
             self._fail("connection_reset")
-        elif exc is None and "content-length" not in self._headers and "transfer-encoding" not in self._headers:
-            self._succeed()  # an answer without a length ends with the connection
+        elif exc is None and self._ends_with_connection():
+            self._succeed()
         else:
             self._fail("truncated_body")
         self._former.connection_lost(exc)  # whoever opened the transport waits for its end too
         self._ended(self)
 
+    def _ends_with_connection(self) -> bool:
+        """Tell whether nothing else says where the body ends."""
+        is_chunked = self._headers.get("transfer-encoding", "").lower().endswith("chunked")
+        return not is_chunked and "content-length" not in self._headers
+
     # --- as httptools' protocol ---------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        """Close where an answer begins that nobody asked for: it must never pass for the next one."""
+        """Begin anew; close where nobody asked for an answer: it must never pass for the next one."""
+        self._headers = {}
+        self._body = []
+        self._room_bytes = self._limits.body_limit_bytes
         if self._answer is None:
             self.abort()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header."""
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        """Keep a header, the first of its name; what follows the body is none."""
+        if not self._has_headers:
+            self._headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
 
     def on_headers_complete(self) -> None:
         """Refuse what is not to be read."""
-        self._is_answering = True
+        if self._parser.get_status_code() < _FIRST_FINAL_STATUS:
+            return
+        self._has_headers = True
         encoding = self._headers.get("content-encoding", "identity")
         if encoding.lower() != "identity":
             self._fail("unwanted_encoding", encoding=encoding)
@@ -167,13 +174,16 @@ class Connection(asyncio.Protocol):
             self._fail("too_large")
 
     def on_body(self, part: bytes) -> None:
-        """Keep a piece of the body."""
+        """Keep a piece of the body, as far as there may be one."""
         self._body.append(part)
+        self._overhead_bytes -= len(part)
+        self._room_bytes -= len(part)
+        if self._room_bytes < 0:
+            self._fail("too_large")
 
     def on_message_complete(self) -> None:
         """Hand the answer over; 100 and its kind only announce it."""
-        if self._parser.get_status_code() < _FIRST_FINAL_STATUS:
-            self._begin()
-            return
-        self.is_idle = self._answer is not None and self._parser.should_keep_alive()
-        self._succeed()
+        if self._has_headers:
+            self._has_headers = False
+            self.is_idle = self._answer is not None and self._parser.should_keep_alive()
+            self._succeed()

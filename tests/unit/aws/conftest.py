@@ -1,15 +1,25 @@
-"""A private CA, for servers on loopback."""
+"""A private CA, for servers on loopback; both event loops, for what lies directly on them."""
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import ssl
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+
+def pytest_asyncio_loop_factories(item):
+    """Run the tests of the connections on both loops, all others on Python's own."""
+    loops = {"asyncio": asyncio.new_event_loop}
+    if item.path.name in ("test_connection.py", "test_transport.py"):
+        loops["uvloop"] = uvloop.new_event_loop
+    return loops
 
 
 @pytest.fixture(scope="session")
