@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,6 +28,8 @@ from lexport.aws.wire import (
     Request,
     Response,
     Send,
+    no_url,
+    split_url,
     too_large,
     trouble,
     unwanted_encoding,
@@ -63,7 +65,11 @@ class _Route:
 
 
 class _Pool:
-    """At most ``limits.connections``, each to one origin, used again while they are whole."""
+    """At most ``limits.connections``, each to one origin, used again while they are whole.
+
+    Each has a place, and each place one owner: who connects or waits for an answer, or the idle connection in it.
+    Places are handed over, first come, first served: who waits is overtaken by nobody.
+    """
 
     def __init__(self, connector: aiohttp.TCPConnector, limits: Limits) -> None:
         self._connector = connector
@@ -71,39 +77,44 @@ class _Pool:
         self._proxies = Proxies()
         self._agent = f"lexport/{version('lexport')}"
         self._routes: dict[str, _Route] = {}
-        self._open = 0  # those on their way included
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._places_taken = 0
+        self._waiting: deque[tuple[asyncio.Future[Connection | None], _Route]] = deque()
 
     async def send(self, request: Request) -> Response:
         """Send one request and read its answer."""
-        scheme, _, rest = request.url.partition("://")
-        authority, slash, path = rest.partition("/")
-        if not slash:
-            authority, mark, query = authority.partition("?")
-            path = mark + query
-        route = self._routes.get(f"{scheme}://{authority}") or self._route(scheme, authority)
+        origin, target = split_url(request.url)
+        route = self._routes.get(origin) or self._find_route(origin)
         try:
-            head = _head(route, path, request)
-            connection = _freshest(route) or await self._open_or_wait(route)
+            head = _head(route, target, request.headers)
+            connection = self._idle_one(route) or await self._open_or_wait(route)
             try:
                 return await connection.ask(head)
             finally:
                 self._give_back(connection, route)
         except BrokenAnswer as broken:
-            raise self._error(broken, route) from None
+            failure = self._error(broken, route)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            # No chain: aiohttp's exceptions hold the request's headers, and those hold a proxy's password.
-            raise translate(error, route.url, route.proxy) from None
+            failure = translate(error, route.url, route.proxy)
+        # Out here it has neither cause nor context: aiohttp's exceptions hold the header with a proxy's password.
+        raise failure
 
-    def _route(self, scheme: str, authority: str) -> _Route:
-        url = URL(f"{scheme}://{authority}/", encoded=True)
+    def _find_route(self, origin: str) -> _Route:
+        try:
+            route = self._routes[origin] = self._make_route(origin)
+        except ValueError:  # no port, or no IPv6 address; it is aiohttp's InvalidURL too
+            raise no_url() from None
+        return route
+
+    def _make_route(self, origin: str) -> _Route:
+        url = URL(f"{origin}/", encoded=True)
+        scheme, _, authority = origin.partition("://")
         proxy = self._proxies.find(scheme, authority)
         to_proxy = {"Proxy-Authorization": proxy.authorization} if proxy and proxy.authorization else _NO_PROXY_HEADERS
         fixed = {"Host": authority, "User-Agent": self._agent, "Accept": "*/*", "Accept-Encoding": "identity"}
         is_read_by_proxy = proxy is not None and scheme == "http"  # no tunnel
         if is_read_by_proxy:
             fixed |= to_proxy
-        route = _Route(
+        return _Route(
             url=url,
             proxy=proxy,
             opening=aiohttp.ClientRequest(
@@ -113,71 +124,104 @@ class _Pool:
                 proxy=URL(proxy.url) if proxy else None,
                 proxy_headers=CIMultiDict(to_proxy) if scheme == "https" else None,
             ),
-            prefix=f"{scheme}://{authority}" if is_read_by_proxy else "",
-            fixed="".join(f"{name}: {value}\r\n" for name, value in fixed.items()),
+            prefix=origin if is_read_by_proxy else "",
+            fixed=_lines(fixed),
         )
-        self._routes[f"{scheme}://{authority}"] = route
-        return route
 
     # --- who has which connection -------------------------------------------------------------------------------------
 
+    def _idle_one(self, route: _Route) -> Connection | None:
+        """Take the connection that was used last; close those that waited for too long."""
+        while route.idle:
+            connection = route.idle.pop()
+            if connection.is_fresh():
+                return connection
+            connection.abort()
+            self._give_place()
+        return None
+
     async def _open_or_wait(self, route: _Route) -> Connection:
         """Open a connection, in the place of an idle one to elsewhere if need be; wait where all are busy."""
-        queue = self._waiting.append
-        while self._open >= self._limits.connections:
-            elsewhere = next((other.idle for other in self._routes.values() if other.idle), None)
-            if elsewhere is not None:
-                elsewhere.pop(0).abort()
-            turn = asyncio.get_running_loop().create_future()
-            queue(turn)
-            queue = self._waiting.appendleft  # whoever was in turn, but too late, stays the first
-            try:
-                await turn
-            except asyncio.CancelledError:
-                if turn.done() and not turn.cancelled():
-                    self._wake_next()
-                raise
-            if connection := _freshest(route):
+        if self._places_taken < self._limits.connections:
+            self._places_taken += 1
+        elif idle := next((other.idle for other in self._routes.values() if other.idle), None):
+            idle.pop(0).abort()
+        elif (connection := await self._wait(route)) is not None:
+            if connection.is_fresh():
                 return connection
-        self._open += 1
+            connection.abort()  # it was lost on its way here
+        return await self._open(route)
+
+    async def _wait(self, route: _Route) -> Connection | None:
+        """Wait for a connection, or for a place to open one."""
+        turn: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((turn, route))
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # it had just come
+                if connection := turn.result():
+                    self._give_back(connection, route)
+                else:
+                    self._give_place()
+            raise
+
+    async def _open(self, route: _Route) -> Connection:
+        """Open a connection in the place that the caller has."""
         try:
             opened = await self._connector.connect(route.opening, traces=[], timeout=_CONNECTING)
-            if opened.transport is None:
-                opened.close()
-                raise aiohttp.ServerDisconnectedError  # noqa: TRY301 - one road for all
         except BaseException as error:
-            self._open -= 1
-            self._wake_next()
+            self._give_place()
             if isinstance(error, TimeoutError):
-                raise aiohttp.ConnectionTimeoutError from None
+                raise BrokenAnswer("connect_timeout") from None
             raise
-        return Connection(opened.transport, self._limits, partial(self._ended, opened, route))
+        transport, former = opened.transport, opened.protocol
+        if transport is None or transport.is_closing():
+            what = "connection_reset"
+        elif former is None or former.should_close:  # it has read what came before any question
+            what = "invalid_http"
+        else:
+            return Connection(transport, self._limits, partial(self._ended, opened, route))
+        opened.close()
+        self._give_place()
+        raise BrokenAnswer(what)
 
     def _give_back(self, connection: Connection, route: _Route) -> None:
-        if connection.is_idle:
+        """Hand a connection to who waits first, or only its place if that one wants to go elsewhere."""
+        if not connection.is_idle:
+            connection.abort()
+            self._give_place()
+        elif (waiting := self._next()) is None:
             route.idle.append(connection)
-            self._wake_next()
+        elif waiting[1] is route:
+            waiting[0].set_result(connection)
         else:
             connection.abort()
+            waiting[0].set_result(None)
+
+    def _give_place(self) -> None:
+        if waiting := self._next():
+            waiting[0].set_result(None)
+        else:
+            self._places_taken -= 1
+
+    def _next(self) -> tuple[asyncio.Future[Connection | None], _Route] | None:
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting[0].done():  # or else cancelled
+                return waiting
+        return None
 
     def _ended(self, opened: aiohttp.connector.Connection, route: _Route, connection: Connection) -> None:
         opened.close()
         if connection in route.idle:
             route.idle.remove(connection)
-        self._open -= 1
-        self._wake_next()
-
-    def _wake_next(self) -> None:
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
+            self._give_place()
 
     # --- what went wrong ----------------------------------------------------------------------------------------------
 
     def _error(self, broken: BrokenAnswer, route: _Route) -> FetchError:
-        host = route.url.host or ""
+        host = route.url.raw_host or ""
         match broken.what:
             case "too_large":
                 return too_large(host, self._limits.body_limit_bytes, broken.status)
@@ -186,23 +230,19 @@ class _Pool:
         return trouble(broken.what, host=f"{host}:{route.url.port}", proxy=route.proxy)
 
 
-def _freshest(route: _Route) -> Connection | None:
-    """Take the connection that was used last; close those that waited for too long."""
-    while route.idle:
-        connection = route.idle.pop()
-        if connection.is_fresh():
-            return connection
-        connection.abort()
-    return None
+_PRINTABLE = bytes(range(0x20, 0x7F))
 
 
-def _head(route: _Route, path: str, request: Request) -> bytes:
+def _lines(headers: Mapping[str, str]) -> str:
+    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+
+
+def _head(route: _Route, target: str, headers: Mapping[str, str]) -> bytes:
     """Write a request; raises ValueError for what HTTP cannot carry."""
-    lines = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
-    count = len(request.headers)
-    if " " in path or "\n" in path or "\r" in path or lines.count("\n") != count or lines.count("\r") != count:
-        raise ValueError("a space or a line break where HTTP has none")
-    return f"GET {route.prefix}/{path} HTTP/1.1\r\n{route.fixed}{lines}\r\n".encode("ascii")
+    lines = _lines(headers).encode("ascii")
+    if lines.translate(None, _PRINTABLE) != b"\r\n" * len(headers):
+        raise ValueError("a control character in a header")
+    return b"%b%b\r\n" % (f"GET {route.prefix}{target} HTTP/1.1\r\n{route.fixed}".encode("ascii"), lines)
 
 
 # The first line that fits counts: aiohttp's classes inherit from each other and from the system's.
@@ -225,7 +265,7 @@ _WHAT: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 def translate(error: Exception, url: URL, proxy: Proxy | None) -> FetchError:
     """Make our error of one of aiohttp's or of the system's; it holds neither URL nor headers."""
     what = next(what for classes, what in _WHAT if isinstance(error, classes))
-    return trouble(what, host=f"{url.host}:{url.port}", proxy=proxy, reason=_reason(error))
+    return trouble(what, host=f"{url.raw_host}:{url.port}", proxy=proxy, reason=_reason(error))
 
 
 def _reason(error: Exception) -> str:

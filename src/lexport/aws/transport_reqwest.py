@@ -36,6 +36,7 @@ from lexport.aws.wire import (
     Request,
     Response,
     Send,
+    split_url,
     too_large,
     trouble,
     unwanted_encoding,
@@ -66,8 +67,7 @@ async def open_reqwest(ca_bundle: str | None, limits: Limits) -> AsyncIterator[S
 
     async def send(request: Request) -> Response:
         url = request.url
-        scheme, _, rest = url.partition("://")
-        origin = f"{scheme}://{rest.partition('/')[0].partition('?')[0]}"
+        origin, _ = split_url(url)
         client, proxy = routes.get(origin) or route(origin)
         try:
             target = Url(url)
@@ -76,8 +76,9 @@ async def open_reqwest(ca_bundle: str | None, limits: Limits) -> AsyncIterator[S
             async with client.get(target).headers(request.headers).build_streamed() as answer:
                 return Response(answer.status, answer.headers, await _read(answer, origin, limits.body_limit_bytes))
         except (PyreqwestError, ValueError) as error:
-            # No chain: pyreqwest's exceptions hold the URL with its query.
-            raise _translate(error, origin, proxy) from None
+            failure = _translate(error, origin, proxy)
+        # Out here it has neither cause nor context: pyreqwest's exceptions hold the URL with its query, and headers.
+        raise failure
 
     try:
         yield send

@@ -5,6 +5,7 @@ In: an absolute URL that is already percent-encoded, and its headers. Out: statu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -50,6 +51,26 @@ class Limits:
     connections: int
     idle_timeout_s: float
     body_limit_bytes: int
+
+
+_URL = re.compile(r"(https?://(?:[\w.-]+|\[[\w.:]+\])(?::\d{1,5})?)([/?][!\"$-~]*)?", re.ASCII)
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """Split a URL into origin and target, ``https://host:1`` and ``/path?query``; raises FetchError where it is none.
+
+    It has no user, no fragment, and no character that HTTP cannot carry.
+    """
+    matched = _URL.fullmatch(url)
+    if matched is None:
+        raise no_url()
+    target = matched[2] or "/"
+    return matched[1], target if target[0] == "/" else f"/{target}"
+
+
+def no_url() -> FetchError:
+    """Make the error for a URL that is none; it may hold anything, so nothing of it is repeated."""
+    return trouble("invalid_request", host="a URL", proxy=None, reason="HTTP cannot carry it")
 
 
 # --- what can go wrong, in the same words whoever sends --------------------------------------------------------------

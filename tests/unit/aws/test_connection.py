@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import ssl
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
+import aiohttp
 import pytest
 
 from lexport.aws.connection import Connection
-from lexport.aws.transport import Request, open_transport
+from lexport.aws.transport import Request, Response, open_transport
 from lexport.aws.wire import Limits
 from lexport.errors import FetchError, NetworkError
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 HEAD_END = b"\r\n\r\n"
+SPLIT = ("canary\r\nX: y", "canary\n", "\rcanary", "canary\0")
 
 pytestmark = pytest.mark.asyncio
 
@@ -62,6 +67,15 @@ async def opened(**options):
     """A pool of one connection, or of more."""
     async with open_transport(**{"kind": "aiohttp", "ca_bundle": None, "connections": 1, **options}) as send:
         yield send
+
+
+def sockets_open():
+    """How many sockets this process has."""
+    count = 0
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # the folder itself
+            count += str(link.readlink()).startswith("socket:")
+    return count
 
 
 async def until(claim):
@@ -148,6 +162,23 @@ async def test_an_answer_whose_end_is_not_sure(lengths, code):
     assert response.body == b"{}"
 
 
+@pytest.mark.asyncio(loop_factories=["asyncio"])  # uvloop hands over what came first when we have asked already
+async def test_an_answer_before_the_question(certificate, monkeypatch):
+    """A server that speaks first does not speak HTTP; aiohttp would have read the beginning, and we the rest."""
+    tls, ca_file = certificate
+    monkeypatch.setattr(tls, "maximum_version", ssl.TLSVersion.TLSv1_2)  # here the server has the last word in opening
+
+    async def talk(reader, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong")
+        await answering(ANSWER)(reader, writer)
+
+    async with served(talk, tls) as url, opened(ca_bundle=ca_file) as send:
+        with pytest.raises(FetchError) as caught:
+            await send(Request(url, {}))
+
+    assert caught.value.code == "invalid_http"
+
+
 @pytest.mark.parametrize("coding", [b"identity", b"gzip"])
 async def test_a_body_in_a_coding_that_has_no_end(coding):
     """Only chunks say where they end: any other transfer coding lasts until the connection does."""
@@ -231,6 +262,269 @@ async def test_headers_without_end(start, more):
 
     assert caught.value.code == "invalid_http"
     assert sent < 16 * 1024 * 1024  # most of it lies in the buffers of the system
+
+
+# --- what cannot be asked -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["aiohttp", "reqwest"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "canary",
+        "/canary",
+        "http://",
+        "http:///canary",
+        "ftp://127.0.0.1/canary",
+        "http://127.0.0.1:99999/canary",
+        "http://127.0.0.1:x/canary",
+        "http://[::1/canary",
+        "http://[zz]/canary",
+        "http://user:canary@127.0.0.1:1/",
+        "http://127.0.0.1\r\nX: canary/",
+        "http://127.0.0.1:1/a b?canary",
+        "http://127.0.0.1:1/a\tb?canary",
+        "http://127.0.0.1:1/?canary\r\nX: y",
+        "http://127.0.0.1:1/?canary\0",
+        "http://127.0.0.1:1/?canary\x7f",
+        "http://127.0.0.1:1/ü?canary",
+        "http://127.0.0.1:1/a#canary",
+        "http://127.0.0.1:1/?canary\n",
+    ],
+)
+async def test_urls_that_http_cannot_carry(kind, url):
+    """They are refused before anybody is connected to, in words that do not repeat them."""
+    async with opened(kind=kind) as send:
+        with pytest.raises(FetchError) as caught:
+            await send(Request(url, {}))
+
+    assert caught.value.code == "invalid_request"
+    assert "canary" not in chain_of(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        *(("aiohttp", value) for value in (*SPLIT, "canary ü", "canary €")),
+        *(("reqwest", value) for value in SPLIT),  # sends what lies beyond ASCII as UTF-8
+    ],
+)
+async def test_headers_that_http_cannot_carry(kind, value):
+    """A header that would be two, or that others read in another way, is refused."""
+    async with opened(kind=kind) as send:
+        with pytest.raises(FetchError) as caught:
+            await send(Request("http://127.0.0.1:1/", {"A": value}))
+
+    assert caught.value.code == "invalid_request"
+    assert "canary" not in chain_of(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("rest", "target"),
+    [
+        ("", "/"),
+        ("?", "/?"),
+        ("?a=/b", "/?a=/b"),
+        ("/", "/"),
+        ("/base//x/?", "/base//x/?"),
+        ('/"<>[]^`{|}', '/"<>[]^`{|}'),
+    ],
+)
+async def test_what_is_asked_for(rest, target):
+    """A URL may have no path, and what a path has is sent as it stands."""
+    heads = []
+
+    async def talk(reader, writer):
+        heads.append((await reader.readuntil(HEAD_END)).decode())
+        writer.write(ANSWER)
+
+    async with served(talk) as url, opened() as send:
+        await send(Request(url + rest, {}))
+
+    assert heads[0].startswith(f"GET {target} HTTP/1.1\r\nHost: {url.removeprefix('http://')}\r\n")
+
+
+async def test_a_host_that_names_nothing():
+    """Whatever stands in the place of a host, the error is ours."""
+    async with opened() as send:
+        for host in ("...", "a..b", "127.1", "1.2.3.4.5", "xn--a"):
+            with pytest.raises(FetchError) as caught:
+                await send(Request(f"http://{host}/", {}))
+
+            assert caught.value.code in ("invalid_request", "dns_failed")
+
+
+async def test_an_ipv6_host():
+    """An address in brackets is connected to and named as it stands."""
+    heads = []
+
+    async def handle(reader, writer):
+        heads.append((await reader.readuntil(HEAD_END)).decode())
+        writer.write(ANSWER)
+        writer.close()
+
+    try:
+        server = await asyncio.start_server(handle, "::1", 0)
+    except OSError:
+        pytest.skip("no IPv6 here")
+    port = server.sockets[0].getsockname()[1]
+    async with server, opened() as send:
+        response = await send(Request(f"http://[::1]:{port}/f", {}))
+
+    assert response.body == b"{}"
+    assert f"\r\nHost: [::1]:{port}\r\n" in heads[0]
+
+
+def chain_of(error):
+    """Everything that an error leads to, as repr shows it."""
+    shown, seen = "", []
+    while error is not None and error not in seen:
+        seen.append(error)
+        shown += repr(error) + repr(vars(error))
+        error = error.__cause__ or error.__context__
+    return shown
+
+
+@pytest.mark.parametrize("kind", ["aiohttp", "reqwest"])
+async def test_no_error_leads_to_a_secret(kind, monkeypatch):
+    """Also those who follow an error to where it came from find no password and no query."""
+    refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+    async with served(answering(refusal)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.replace("//", "//user:canary@"))
+        async with opened(kind=kind) as send:
+            with pytest.raises(NetworkError) as caught:
+                await send(Request("https://lambda.example.test/f?Marker=canary", {"X-Amz-Security-Token": "canary"}))
+
+    assert caught.value.code == "proxy_refused"
+    assert "canary" not in chain_of(caught.value)
+    assert "Y2FuYXJ5" not in chain_of(caught.value)
+    assert "Basic" not in chain_of(caught.value)
+
+
+# --- places in the pool ---------------------------------------------------------------------------------------------
+
+
+async def test_first_come_first_served():
+    """Who asks again and again leaves room for who waits, also for one who wants to go elsewhere."""
+    got = []
+
+    async def ask_for_ever(send, url):
+        while True:
+            await send(Request(url, {}))
+            got.append("again")
+
+    async def ask_once(send, url, name):
+        await send(Request(url, {}))
+        got.append(name)
+
+    async with served(answering(ANSWER)) as here, served(answering(ANSWER)) as there, opened() as send:
+        again = asyncio.create_task(ask_for_ever(send, here))
+        await until(lambda: got)
+        waiting = [asyncio.create_task(ask_once(send, url, url)) for url in (here, there, here)]
+        await until(lambda: all(task.done() for task in waiting) or len(got) > 1000)
+        again.cancel()
+        await asyncio.gather(again, *waiting, return_exceptions=True)
+
+    assert [name for name in got if name != "again"] == [here, there, here]
+    assert len(got) < 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_tls", [False, True])
+async def test_a_storm_loses_no_place(certificate, is_tls):
+    """After calls that were cancelled, cut off, refused and answered in any order, the pool has all its places."""
+    tls, ca_file = certificate
+    dice = random.Random(7)
+    connections, asked, all_asked = 4, 0, asyncio.Event()
+
+    async def talk(reader, writer):
+        nonlocal asked
+        while True:
+            head = await reader.readuntil(HEAD_END)
+            if b"/calm" in head:
+                asked += 1
+                if asked == connections:
+                    all_asked.set()
+                await all_asked.wait()
+                writer.write(ANSWER)
+                continue
+            for _ in range(dice.randrange(4)):
+                await asyncio.sleep(0)
+            fate = dice.randrange(8)
+            if fate == 0:
+                writer.transport.abort()
+                return
+            writer.write(ANSWER[: dice.randrange(len(ANSWER))] if fate == 1 else ANSWER)
+            if fate <= 2:
+                return
+            if fate == 3:
+                writer.write(b"garbage")
+
+    async def ask(send, url):
+        with suppress(FetchError):
+            await send(Request(url, {}))
+
+    async with served(talk, tls if is_tls else None) as one, served(talk, tls if is_tls else None) as other:
+        nobody = one.rpartition(":")[0] + ":1"
+        async with opened(connections=connections, ca_bundle=ca_file) as send:
+            tasks = []
+            for _ in range(600):
+                tasks.append(asyncio.create_task(ask(send, dice.choice((one, other, one, other, nobody)))))
+                for _ in range(dice.randrange(4)):
+                    await asyncio.sleep(0)
+                if dice.randrange(3) == 0:
+                    dice.choice(tasks).cancel()
+            async with asyncio.timeout(20):
+                await asyncio.gather(*tasks, return_exceptions=True)
+                responses = await asyncio.gather(
+                    *(send(Request(f"{dice.choice((one, other))}/calm", {})) for _ in range(3 * connections))
+                )
+
+    assert [response.body for response in responses] == [b"{}"] * 3 * connections
+
+
+async def test_leaving_with_calls_on_their_way(certificate):
+    """Who leaves the pool ends all calls: those that connect, that wait for a place, and that wait for an answer."""
+    tls, ca_file = certificate
+    before, asked = sockets_open(), asyncio.Event()
+
+    async def silent(reader, writer):
+        asked.set()
+        await reader.read()
+
+    async with served(silent) as plain, served(silent, tls) as secure, served(answering(ANSWER)) as quick:
+        async with opened(connections=4, ca_bundle=ca_file) as send:
+            await send(Request(quick, {}))
+            calls = [asyncio.create_task(send(Request(url, {}))) for url in (plain, secure, plain, quick, plain, quick)]
+            await asked.wait()
+        async with asyncio.timeout(5):
+            ends = await asyncio.gather(*calls, return_exceptions=True)
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+    assert {type(end) for end in ends} == {NetworkError, Response}  # the quick one may have answered
+    assert sockets_open() == before
+
+
+async def test_a_handshake_that_never_ends(monkeypatch):
+    """A server that accepts and says nothing costs the connect time, and leaves its place."""
+    short = aiohttp.ClientTimeout(total=None, connect=0.05, sock_connect=0.05)
+    monkeypatch.setattr("lexport.aws.transport_aiohttp._CONNECTING", short)
+    hung_up = asyncio.Event()
+
+    async def silent(reader, writer):
+        await reader.read()
+        hung_up.set()
+
+    async with served(silent) as deaf, served(answering(ANSWER)) as quick, opened() as send:
+        calls = [send(Request(deaf.replace("http:", "https:"), {})), send(Request(quick, {}))]
+        refused, response = await asyncio.gather(*calls, return_exceptions=True)
+        async with asyncio.timeout(5):
+            await hung_up.wait()
+
+    assert (type(refused), refused.code) == (NetworkError, "timeout")
+    assert "connecting to" in str(refused)
+    assert response.body == b"{}"
 
 
 async def test_a_lost_connection_is_not_used_again():
