@@ -7,7 +7,7 @@ knows hosts and proxies; this file knows neither.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
@@ -28,6 +28,24 @@ class BrokenAnswer(Exception):  # noqa: N818 - no error of ours yet: who waits k
         self.what, self.status, self.encoding = what, status, encoding
 
 
+class Headers(Mapping[str, str]):
+    """The headers as they came, under names in lower case. Decoded when looked up: of most answers nobody reads any."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: dict[bytes, bytes]) -> None:
+        self._raw = raw
+
+    def __getitem__(self, name: str) -> str:
+        return self._raw[name.encode("latin-1")].decode("latin-1")
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.decode("latin-1") for name in self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+
 class Connection(asyncio.Protocol):
     """``ended`` is told once, when the connection is closed from either side.
 
@@ -46,7 +64,7 @@ class Connection(asyncio.Protocol):
         self._answer: asyncio.Future[Response] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._began_at_s = self._heard_at_s = self._loop.time()
-        self._headers: dict[str, str] = {}
+        self._headers: dict[bytes, bytes] = {}
         self._has_headers = False  # all those of the answer that is being read
         self._body: list[bytes] = []
         self._room_bytes = self._overhead_bytes = 0
@@ -105,7 +123,7 @@ class Connection(asyncio.Protocol):
         answer, self._answer = self._answer, None
         if answer is not None and not answer.done():
             body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-            answer.set_result(Response(self._parser.get_status_code(), self._headers, body))
+            answer.set_result(Response(self._parser.get_status_code(), Headers(self._headers), body))
 
     # --- as the event loop's protocol ---------------------------------------------------------------------------------
 
@@ -144,8 +162,8 @@ class Connection(asyncio.Protocol):
 
     def _ends_with_connection(self) -> bool:
         """Tell whether nothing else says where the body ends."""
-        is_chunked = self._headers.get("transfer-encoding", "").lower().endswith("chunked")
-        return not is_chunked and "content-length" not in self._headers
+        is_chunked = self._headers.get(b"transfer-encoding", b"").lower().endswith(b"chunked")
+        return not is_chunked and b"content-length" not in self._headers
 
     # --- as httptools' protocol ---------------------------------------------------------------------------------------
 
@@ -160,17 +178,17 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header, the first of its name; what follows the body is none."""
         if not self._has_headers:
-            self._headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+            self._headers.setdefault(name.lower(), value)
 
     def on_headers_complete(self) -> None:
         """Refuse what is not to be read."""
         if self._parser.get_status_code() < _FIRST_FINAL_STATUS:
             return
         self._has_headers = True
-        encoding = self._headers.get("content-encoding", "identity")
-        if encoding.lower() != "identity":
-            self._fail("unwanted_encoding", encoding=encoding)
-        elif int(self._headers.get("content-length", "0")) > self._limits.body_limit_bytes:
+        encoding = self._headers.get(b"content-encoding", b"identity")
+        if encoding.lower() != b"identity":
+            self._fail("unwanted_encoding", encoding=encoding.decode("latin-1"))
+        elif int(self._headers.get(b"content-length", b"0")) > self._limits.body_limit_bytes:
             self._fail("too_large")
 
     def on_body(self, part: bytes) -> None:
