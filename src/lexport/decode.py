@@ -141,6 +141,8 @@ def decode_function(body: bytes) -> Reply | None:
         if not body.startswith(sent, start) or body.find(_KEY, end) >= 0:  # escaped, with a space, or not the only one
             return None
         body = body[:start] + b':""' + body[end:]
+    elif _KEY in body:  # of nothing, or of a link that a later key hides
+        return None
     return None if _is_doubtful(body) else Reply(body=body, answer=answer, location=link or None, parse=_without_link)
 
 
