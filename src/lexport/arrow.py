@@ -23,7 +23,8 @@ ARROW_TYPES = {
     Type.TIMESTAMP: pa.timestamp("us", "UTC"),
 }
 SORT_KEY = "_key"
-BLOCK_ROWS = 512  # what a merge reads at a time: 32 runs x 512 wide rows are some 16 MB
+BLOCK_ROWS = 512
+BLOCK_BYTES = 2**20  # what a merge reads of a run at a time: 32 MiB of 32 runs, however much is kept of a version
 BELOW_ALL = "\x00"  # sorts below every character; no stored text holds it
 
 
@@ -117,9 +118,15 @@ def differs(ours: pa.ChunkedArray, theirs: pa.ChunkedArray) -> pa.ChunkedArray:
 
 @contextmanager
 def open_run(path: Path, schema: pa.Schema, file_mode: int) -> Iterator[pa.ipc.RecordBatchFileWriter]:
-    """Open a run for writing: Arrow IPC, lz4, to be read back in blocks of ``BLOCK_ROWS``."""
+    """Open a run for writing: Arrow IPC, lz4."""
     path.touch()
     path.chmod(file_mode)  # whatever the umask
     options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)  # buffers are small: handing over costs more
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema, options=options) as writer:
         yield writer
+
+
+def write_blocks(writer: pa.ipc.RecordBatchFileWriter, rows: pa.Table) -> None:
+    """Append sorted rows to a run, to be read back in blocks of ``BLOCK_ROWS``, or fewer where those are large."""
+    within_bytes = BLOCK_BYTES * len(rows) // (rows.nbytes or 1)
+    writer.write_table(rows.combine_chunks(), max_chunksize=max(1, min(BLOCK_ROWS, within_bytes)))

@@ -7,6 +7,7 @@ import pytest
 
 from lexport import columns
 from lexport.arrow import (
+    BLOCK_BYTES,
     BLOCK_ROWS,
     SORT_KEY,
     children_of,
@@ -16,6 +17,7 @@ from lexport.arrow import (
     staged_schema,
     table_schema,
     versions_schema,
+    write_blocks,
 )
 from lexport.hashing import HashKey, ValueHasher
 from lexport.rows import Children, Rows
@@ -175,8 +177,28 @@ def test_a_run_on_disk(tmp_path):
     """A run is Arrow IPC in blocks, for the user alone."""
     run = sorted_run(columns.LAYERS, [layers(*(("f", str(number), 0, "0") for number in range(2 * BLOCK_ROWS)))])
     with open_run(tmp_path / "run.arrow", run.schema, 0o600) as writer:
-        writer.write_table(run.combine_chunks(), max_chunksize=BLOCK_ROWS)
+        write_blocks(writer, run)
     with pa.OSFile(str(tmp_path / "run.arrow")) as file, pa.ipc.open_file(file) as reader:
         assert reader.num_record_batches == 2
         assert reader.read_all() == run
     assert (tmp_path / "run.arrow").stat().st_mode & 0o777 == 0o600
+
+
+def test_large_rows_are_few_in_a_block(tmp_path):
+    """What a merge holds of a run is bounded in bytes, so that what is kept of variables does not fill the memory."""
+    size = 2**16
+    batch = staged_batch(
+        columns.TAGS,
+        [
+            list(column)
+            for column in zip(*((*TAG, "f", str(number), "v" * size, "0") for number in range(64)), strict=True)
+        ],
+    )
+    with open_run(tmp_path / "run.arrow", batch.schema, 0o600) as writer:
+        write_blocks(writer, pa.Table.from_batches([batch]))
+    with pa.OSFile(str(tmp_path / "run.arrow")) as file, pa.ipc.open_file(file) as reader:
+        blocks = [reader.get_batch(number) for number in range(reader.num_record_batches)]
+
+    assert sum(map(len, blocks)) == 64
+    assert max(block.nbytes for block in blocks) <= BLOCK_BYTES
+    assert len(blocks) <= 5

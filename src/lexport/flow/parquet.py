@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lexport.arrow import BLOCK_ROWS, SORT_KEY, children_of, open_run, table_schema
+from lexport.arrow import SORT_KEY, children_of, open_run, table_schema, write_blocks
 from lexport.columns import FUNCTIONS, Table
 from lexport.errors import WriteError
 from lexport.staged import ANSWER, CHILD_TABLES
@@ -265,9 +265,9 @@ def _merge_to_run(paths: list[Path], target: Path) -> Path:
     slabs = _merge_open([_Run(path) for path in paths])
     first = next(slabs)
     with open_run(target, first.schema, paths[0].stat().st_mode & 0o777) as writer:
-        writer.write_table(first.combine_chunks(), max_chunksize=BLOCK_ROWS)
+        write_blocks(writer, first)
         for slab in slabs:
-            writer.write_table(slab.combine_chunks(), max_chunksize=BLOCK_ROWS)
+            write_blocks(writer, slab)
     for path in paths:
         path.unlink()
     return target

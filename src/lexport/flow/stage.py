@@ -15,7 +15,7 @@ import pyarrow as pa
 from anyio import CapacityLimiter, to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from lexport.arrow import BLOCK_ROWS, open_run, sorted_run, staged_batch
+from lexport.arrow import open_run, sorted_run, staged_batch, write_blocks
 from lexport.columns import BY_NAME, Table
 from lexport.errors import WriteError
 from lexport.rows import Batch
@@ -73,6 +73,6 @@ def write_run(table: Table, batches: list[pa.RecordBatch], path: Path, file_mode
     rows = sorted_run(table, batches)
     try:
         with open_run(path, rows.schema, file_mode) as writer:
-            writer.write_table(rows.combine_chunks(), max_chunksize=BLOCK_ROWS)
+            write_blocks(writer, rows)
     except (OSError, pa.ArrowException) as error:
         raise WriteError(f"cannot stage rows in {path}: {error}", path=str(path)) from error
