@@ -84,7 +84,8 @@ async def discover_functions(
 ) -> None:
     """List every function and version; ``choose`` tells of each page which to fetch now. Closes ``refs_out``.
 
-    At the end, that of a broken listing too, ``choose`` is asked for what it held back: its page is None then.
+    A page that is not chosen as it is, is emptied. At the end, that of a broken listing too, ``choose`` is asked for
+    what it held back: its page is None then.
     Order: as AWS lists. What was listed before an error stays listed; single items that are lost go to ``lose``.
     """
     trouble: ItemError | None = None
@@ -92,7 +93,8 @@ async def discover_functions(
         try:
             async for page in _list_pages(api, ask, qualifiers, lose, note, keeps_items=keeps_items):
                 chosen = await choose(page)
-                del page  # many account-regions may wait here, and what was listed is large
+                if chosen is not page:  # many account-regions may wait here, and what was listed is large
+                    page.clear()
                 if chosen:
                     await refs_out.send(chosen)
         except ItemError as error:
@@ -118,7 +120,7 @@ async def _list_pages(
             honours_all = any(entry.is_qualified for entry in entries)
             if not honours_all:
                 note("the server ignored FunctionVersion=ALL; versions are listed function by function")
-        # What waits at a yield is references alone: many account-regions do, and a page is a megabyte.
+        # At a yield no more than the references is held, which who takes them may empty: a page is a megabyte.
         sent, hashes = _next_marker(reply), [hash(entry) for entry in entries]
         del reply
         if wants_versions and honours_all is False:
@@ -148,8 +150,10 @@ async def _list_versions(
         try:
             reply = await ask("ListVersionsByFunction", attempt, Priority.LISTING)
             entries, listings = _entries(reply, "Versions", "ListVersionsByFunction", lose, keeps_items=keeps_items)
-            yield [ref for ref in map(_ref, entries, listings) if ref.qualifier is not None]
-            marker = chain.next_marker(_next_marker(reply), entries)
+            refs, sent = [ref for ref in map(_ref, entries, listings) if ref.qualifier is not None], _next_marker(reply)
+            del reply, listings
+            yield refs
+            marker = chain.next_marker(sent, entries)
         except ExpiredCredentialsError:
             raise  # it is every function's trouble
         except ItemError as error:

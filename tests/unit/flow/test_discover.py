@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 from itertools import count
 
 import pytest
-from anyio import create_memory_object_stream
+from anyio import create_memory_object_stream, create_task_group, wait_all_tasks_blocked
 
 from lexport.errors import (
     AccessDeniedError,
@@ -228,6 +229,42 @@ async def test_items_are_kept_on_demand(fake_api):
 
     assert [json.loads(ref.listed) for (ref,) in kept.pages] == [item("a", "1")]
     assert [ref.listed for (ref,) in plain_refs.pages] == [None]
+
+
+@pytest.mark.parametrize("is_qualified", [True, False], ids=["ALL", "function by function"])
+async def test_what_was_listed_is_let_go_while_references_wait(fake_api, is_qualified):
+    """Many account-regions wait for room at once, and a page of listings is large: only references are held then."""
+    name = "nobody-else-has-this-name"
+    versions = page(item(name), item(name, "1"), key="Versions")
+    functions = page(item(name, is_qualified=is_qualified), item(name, "1", is_qualified=is_qualified))
+    api = fake_api(functions=lambda *_: functions, versions=lambda *_: versions)
+    refs_out, refs = create_memory_object_stream()
+
+    async def choose(listed):
+        return [ref.without_listing() for ref in listed or ()]
+
+    def held():
+        return [ref for ref in gc.get_objects() if isinstance(ref, FunctionRef) and ref.function_name == name]
+
+    async def discover():
+        await discover_functions(
+            api,
+            Listing().ask,
+            qualifiers="all",
+            refs_out=refs_out,
+            choose=choose,
+            keeps_items=True,
+            lose=lambda *_: None,
+            note=lambda _: None,
+        )
+
+    async with create_task_group() as tasks, refs:
+        tasks.start_soon(discover)
+        await wait_all_tasks_blocked()
+        while held():
+            assert not [ref for ref in held() if ref.listed]
+            await refs.receive()
+            await wait_all_tasks_blocked()
 
 
 async def test_pages_decoded_and_parsed_are_the_same(fake_api):
