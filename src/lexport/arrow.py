@@ -73,7 +73,6 @@ def versions_schema() -> pa.Schema:
 def children_of(versions: pa.Table, table: columns.Table) -> pa.Table:
     """Return the rows of a child table that are within staged versions, in the order of the versions."""
     lists = versions.column(table.name).combine_chunks()
-    lists = pa.concat_arrays(lists.chunks) if isinstance(lists, pa.ChunkedArray) else lists
     parents = pc.list_parent_indices(lists)
     structs = pc.list_flatten(lists)
     keys = [versions.column(name).take(parents) for name in columns.VERSION_KEY]

@@ -67,7 +67,7 @@ class Shared:
     serials: Callable[[], int] = field(default_factory=lambda: partial(next, count()))
 
     def answer_id(self, ref: FunctionRef | None = None) -> str:
-        """Name one answer. The unqualified call knows most, a call by alias least; see rows.py."""
+        """Name one answer. The unqualified call knows most, a call by alias least; see staged.py."""
         rank = 0 if ref is None or ref.qualifier is None else 2 if ref.is_alias else 1
         return f"{rank}{self.serials():012x}"
 

@@ -257,7 +257,7 @@ async def test_same_id(simulator, aws, settings, look, tmp_path):
 
 # --- help and talk --------------------------------------------------------------------------------------------------
 
-HEAVY = "aiobotocore|botocore|aiohttp|pyarrow|duckdb|rich|anyio"
+HEAVY = "aiobotocore|botocore|aiohttp|httptools|pyarrow|msgspec|duckdb|rich|anyio"
 
 
 @pytest.mark.parametrize("arguments", ["--help", "--version", "snapshot --help", "sql --help", "simulate --help"])
