@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import anyio
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,6 +15,7 @@ from aiobotocore.session import get_session
 
 import lexport
 from lexport.aws.session import open_session
+from lexport.decode import decode_function
 from lexport.errors import IncompleteError
 from lexport.simulator import Fault, Fleet, FleetSpec
 
@@ -178,6 +180,43 @@ async def test_values_mode(simulator, aws, settings, fleet, tmp_path):
     assert set() == found([LINK], tmp_path / "fleet")
     assert found([VALUE], tmp_path / "fleet")
     assert set() == found([VALUE], tmp_path / "fleet", but=("value", "extra_json"))
+
+
+@pytest.mark.parametrize("env", ["keys", "values", "none"])
+async def test_ordinary_answers(simulator, aws, settings, fleet, caplog, env, tmp_path):
+    """What is decoded at once tells no more, be the run whole, incremental or failed: values only where asked for."""
+    caplog.set_level(logging.DEBUG)
+    ordinary = []
+
+    def function(document):
+        document["Configuration"]["Environment"] = {"Variables": {"PASSWORD": VALUE}}
+        document["Code"]["Location"] = f"https://b.s3.amazonaws.com/k?X-Amz-Signature={LINK}&X-Amz-Credential={LINK}"
+        ordinary.append(decode_function(orjson.dumps(document)) is not None)
+
+    def functions(document):
+        for item in document["Functions"]:
+            item["Environment"] = {"Variables": {"PASSWORD": VALUE}}
+
+    faults = [
+        Fault(operation="GetFunction", kind="replace_body", patch=function, times=None),
+        Fault(operation="ListFunctions", kind="replace_body", patch=functions, times=None),
+    ]
+    async with simulator(*faults, fleet=fleet) as server:
+        results = [
+            await lexport.snapshot(tmp_path / "whole", settings(server.url, env=env)),
+            await lexport.snapshot(tmp_path / "whole", settings(server.url, env=env, incremental=True)),
+        ]
+        server.inject(Fault(operation="ListAliases", kind="denied"))
+        with pytest.raises(IncompleteError) as caught:
+            await lexport.snapshot(tmp_path / "failed", settings(server.url, env=env))
+
+    carried = [row["carried_rows"] for row in pq.read_table(tmp_path / "whole" / "scopes").to_pylist()]
+    kept = found([VALUE], tmp_path, but=("value", "env_vars"))
+    assert [canary for canary in (VALUE, LINK) if canary in f"{caplog.text} {results!r} {caught.value!r}"] == []
+    assert set() == found([LINK], tmp_path)
+    assert (bool(found([VALUE], tmp_path)), kept) == (env == "values", set())
+    assert sum(ordinary) > len(ordinary) / 2
+    assert max(carried) > 0
 
 
 async def test_library(simulator, aws, settings, assumed, fleet, caplog, tmp_path):
