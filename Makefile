@@ -47,6 +47,7 @@ wheel: $(STAMP)
 # An hour and more: it measures real seconds of quota. bench-toy: everything once, in a minute; its figures mean nothing.
 bench: $(STAMP)
 	$(BIN)/python benchmarks/bench_rivals.py
+	$(BIN)/python benchmarks/bench_pieces.py
 	$(BIN)/python benchmarks/bench_snapshot.py 1000 10000 100000 1000000
 	$(BIN)/python benchmarks/bench_incremental.py
 	$(BIN)/python benchmarks/bench_pacing.py
@@ -58,6 +59,7 @@ bench: $(STAMP)
 
 bench-toy: $(STAMP)
 	$(BIN)/python benchmarks/bench_rivals.py --versions 500 --rounds 1
+	$(BIN)/python benchmarks/bench_pieces.py --versions 500 --rounds 1
 	$(BIN)/python benchmarks/bench_snapshot.py 500
 	$(BIN)/python benchmarks/bench_incremental.py --functions 100 --versions 3
 	$(BIN)/python benchmarks/bench_pacing.py --seconds 2 --only true
