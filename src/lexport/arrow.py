@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -84,8 +84,8 @@ def children_of(versions: pa.Table, table: columns.Table) -> pa.Table:
     return pa.table(dict(zip((*columns.VERSION_KEY, *own), (*keys, *structs.flatten()), strict=True)))
 
 
-def staged_batch(table: columns.Table, values: list[list[object]]) -> pa.RecordBatch:
-    """Turn column lists into one batch of staged rows."""
+def staged_batch(table: columns.Table, values: Iterable[Sequence[object]]) -> pa.RecordBatch:
+    """Turn columns of values into one batch of staged rows."""
     schema = staged_schema(table)
     return pa.RecordBatch.from_arrays(
         [pa.array(column, field.type) for column, field in zip(values, schema, strict=True)], schema=schema

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lexport.hashing import HMAC_BYTES, ValueHasher
-from lexport.secret_rules import HINTS, name_rule, suspicion, value_rule
+from lexport.secret_rules import HINTS, secret_rule, suspicion
 
 _HINT = "|".join(HINTS)
 
@@ -44,12 +44,11 @@ def _value_hmacs(values: pa.Array, hasher: ValueHasher) -> pa.Array:
 
 
 def _secret_rules(names: Sequence[str], values: Sequence[str], named: pa.Array, told: pa.Array) -> list[str | None]:
-    """Return ``secret_rule`` of each variable; only a value with a hint and a telling name are looked at."""
-    rules: list[str | None] = [None] * len(names)
-    for index in pc.indices_nonzero(pc.match_substring_regex(told, _HINT)).to_pylist():
-        rules[index] = value_rule(values[index])
+    """Return ``secret_rule`` of each variable; only those with a hint in the value or a telling name are looked at."""
     distinct = named.dictionary_encode()
     telling = pa.array([suspicion(name) is not None for name in distinct.dictionary.to_pylist()], pa.bool_())
-    for index in pc.indices_nonzero(telling.take(distinct.indices)).to_pylist():
-        rules[index] = rules[index] or name_rule(names[index], values[index])
+    is_suspect = pc.or_(telling.take(distinct.indices), pc.match_substring_regex(told, _HINT))
+    rules: list[str | None] = [None] * len(names)
+    for index in pc.indices_nonzero(is_suspect).to_pylist():
+        rules[index] = secret_rule(names[index], values[index])
     return rules

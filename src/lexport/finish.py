@@ -108,7 +108,7 @@ def write_snapshot(
         has_aliases = options.get("aliases", True)
         rows = [_scope_row(entry, outcome, has_aliases) for entry, outcome in zip(scopes, outcomes, strict=True)]
         path = folder.path / f"{columns.SCOPES.name}-0000.arrow"
-        write_columns(columns.SCOPES, [list(column) for column in zip(*rows, strict=True)], path, folder.file_mode)
+        write_columns(columns.SCOPES, zip(*rows, strict=True), path, folder.file_mode)
         runs[columns.SCOPES.name] = [path]
     write(columns.SCOPES)
     reading = Reading(
@@ -123,9 +123,7 @@ def write_snapshot(
     write(columns.CHANGES)
     if untold:
         path = folder.path / f"{columns.ERRORS.name}-changes.arrow"
-        write_columns(
-            columns.ERRORS, [list(column) for column in zip(*_error_rows(untold), strict=True)], path, folder.file_mode
-        )
+        write_columns(columns.ERRORS, zip(*_error_rows(untold), strict=True), path, folder.file_mode)
         runs[columns.ERRORS.name] = [*runs.get(columns.ERRORS.name, []), path]
     write(columns.ERRORS)
 

@@ -174,8 +174,7 @@ class _Run:
         self.shared: Shared
         self.early: Early
         self.outcomes: list[ScopeOutcome] = []
-        hasher = ValueHasher(key) if key else None
-        self.rows = Rows(hasher)
+        self.rows = Rows(ValueHasher(key) if key else None)
         self.failures = Failures(self.rows, _now)
         self.stage = Stage(folder, file_mode=store.file_mode)
         self.tables = TableFolder(

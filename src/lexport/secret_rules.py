@@ -104,21 +104,14 @@ _LEAST_DISTINCT = 10  # "aaaa...1A" is nobody's key
 
 
 def secret_rule(name: str, value: str) -> str | None:
-    """Return the name of the rule that takes a variable for a secret, None where none does."""
-    return value_rule(value) or name_rule(name, value)
+    """Return the name of the rule that takes a variable for a secret, None where none does.
 
-
-def value_rule(value: str) -> str | None:
-    """Return the rule whose format a value has. Only a value that holds one of ``HINTS`` can have any."""
+    There is none unless the value holds one of ``HINTS`` or the name has a ``suspicion``: both are cheap to see.
+    """
     if len(value) >= _LEAST_CHARACTERS:
         for hint, find, rule in _FINDERS:
             if hint in value and find(value):
                 return rule
-    return None
-
-
-def name_rule(name: str, value: str) -> str | None:
-    """Return the rule that a name fits whose value is no reference. Only a name with a ``suspicion`` can fit any."""
     told = suspicion(name)
     if told is None:
         return None

@@ -239,7 +239,7 @@ class Surveyor:
 
         def write() -> None:
             path = self._folder / f"{table.name}-{len(self._runs[table.name]):04d}.arrow"
-            write_columns(table, [list(column) for column in zip(*waiting, strict=True)], path, self._file_mode)
+            write_columns(table, zip(*waiting, strict=True), path, self._file_mode)
             self._runs[table.name].append(path)
             waiting.clear()
 

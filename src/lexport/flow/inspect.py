@@ -197,8 +197,5 @@ class _Rows:
         batch, self._batch = self._batch, {}
         if batch:
             self._emit(
-                {
-                    name: staged_batch(columns.BY_NAME[name], [list(column) for column in zip(*rows, strict=True)])
-                    for name, rows in batch.items()
-                }
+                {name: staged_batch(columns.BY_NAME[name], zip(*rows, strict=True)) for name, rows in batch.items()}
             )

@@ -7,6 +7,7 @@ block by block.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,8 @@ class Stage:
         pa.default_memory_pool().release_unused()  # or the sorting's room is kept, and memory looks like a leak
 
 
-def write_columns(table: Table, values: list[list[Any]], path: Path, file_mode: int) -> None:
-    """Write column lists as one run; raises WriteError. Blocking."""
+def write_columns(table: Table, values: Iterable[Sequence[Any]], path: Path, file_mode: int) -> None:
+    """Write columns of values as one run; raises WriteError. Blocking."""
     write_run(table, [staged_batch(table, values)], path, file_mode)
 
 
