@@ -5,6 +5,9 @@ Everybody lists the fleet and gets every version of it over TLS from nginx, whic
 No quota, no aliases. Rounds are interleaved, A B C A B C; CPU is user + system of the whole process, start included.
 
     python benchmarks/bench_rivals.py [--versions 100000] [--rounds 3] [--only NAME ...] [--fleet FOLDER]
+        [--against REVISION]
+
+With --against, lexport as it was at that revision of git runs in the same rounds, on the same installed libraries.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import shutil
 import statistics
 import subprocess
 import sys
-import sysconfig
+import tarfile
 import tempfile
 import time
 from collections import defaultdict
@@ -30,9 +33,9 @@ from nginx_fleet import REGION, nginx, render_fleet, serve_fleet
 
 RIVALS = Path(__file__).parent / "rivals"
 GOCODE = Path("/usr/share/gocode")
-LEXPORT = str(Path(sysconfig.get_path("scripts")) / "lexport")
+FAST = "from lexport.cli.main import main; main()"
 # What `pip install lexport` gives, without the extra: no uvloop either.
-PLAIN = "import sys; sys.modules['uvloop'] = None; from lexport.cli.main import main; main()"
+PLAIN = f"import sys; sys.modules['uvloop'] = None; {FAST}"
 NO_QUOTA = f"--region {REGION} --no-aliases --get-function-rate 1e6 --list-rate 1e6 --quota-share 1".split()
 
 
@@ -44,6 +47,7 @@ class Contender:
     command: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     missing: str = ""
+    source: Path | None = None  # the folder of a former lexport, in place of the installed one
 
 
 @dataclass(slots=True)
@@ -54,21 +58,12 @@ class Figures:
     wall_us: list[float] = field(default_factory=list)
 
 
-def contenders(scratch: Path) -> list[Contender]:
+def contenders(scratch: Path, against: str | None) -> list[Contender]:
     """Everybody who can be had; the others say what they miss."""
     python = sys.executable
     return [
-        Contender(
-            name="lexport[fast]",
-            command=(LEXPORT, "snapshot"),
-            options=tuple(NO_QUOTA),
-            missing="" if find_spec("uvloop") else "pip install lexport[fast]",
-        ),
-        Contender(
-            name="lexport",
-            command=(python, "-c", PLAIN, "snapshot"),
-            options=tuple(NO_QUOTA),
-        ),
+        *_lexport(),
+        *(_lexport(_checkout(scratch, against), f" at {against}") if against else ()),
         _go(scratch),
         Contender(name="aiobotocore, 64 tasks", command=(python, str(RIVALS / "aiobotocore_tasks.py"))),
         Contender(
@@ -77,6 +72,33 @@ def contenders(scratch: Path) -> list[Contender]:
             missing="" if find_spec("boto3") else "pip install boto3",
         ),
     ]
+
+
+def _lexport(source: Path | None = None, suffix: str = "") -> tuple[Contender, Contender]:
+    return (
+        Contender(
+            name=f"lexport[fast]{suffix}",
+            command=(sys.executable, "-c", FAST, "snapshot"),
+            options=tuple(NO_QUOTA),
+            missing="" if find_spec("uvloop") else "pip install lexport[fast]",
+            source=source,
+        ),
+        Contender(
+            name=f"lexport{suffix}",
+            command=(sys.executable, "-c", PLAIN, "snapshot"),
+            options=tuple(NO_QUOTA),
+            source=source,
+        ),
+    )
+
+
+def _checkout(scratch: Path, revision: str) -> Path:
+    """Write the package as it was at a revision; return the folder to import it from."""
+    archive = scratch / "former.tar"
+    subprocess.run(["git", "archive", "-o", str(archive), revision, "src"], cwd=RIVALS.parents[1], check=True)
+    with tarfile.open(archive) as packed:
+        packed.extractall(scratch / "former", filter="data")
+    return scratch / "former" / "src"
 
 
 def _go(scratch: Path) -> Contender:
@@ -92,6 +114,8 @@ def _go(scratch: Path) -> Contender:
 def measure(contender: Contender, versions: int, environment: dict[str, str], scratch: Path, figures: Figures) -> None:
     """Run one contender once, check that it did the work, and note what it took."""
     out = scratch / "out"
+    if contender.source is not None:
+        environment = environment | {"PYTHONPATH": str(contender.source)}
     started_s = time.perf_counter()
     with (scratch / "stderr").open("w+") as said:
         process = subprocess.Popen([*contender.command, str(out), *contender.options], env=environment, stderr=said)
@@ -160,6 +184,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", action="append", help="run those whose name begins so")
     parser.add_argument("--fleet", type=Path, help="keep the rendered answers here for the next time")
+    parser.add_argument("--against", metavar="REVISION", help="run lexport as it was at this revision of git too")
     asked = parser.parse_args()
     if nginx() is None:
         print("skipped: nginx is missing; apt-get install nginx-light")
@@ -172,7 +197,7 @@ def main() -> None:
         scratch.chmod(0o755)
         everybody = [
             contender
-            for contender in contenders(scratch)
+            for contender in contenders(scratch, asked.against)
             if not asked.only or any(contender.name.startswith(name) for name in asked.only)
         ]
         print(describe(asked.versions, asked.rounds), flush=True)
