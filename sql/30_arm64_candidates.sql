@@ -42,5 +42,5 @@ WHERE f.version = '$LATEST'
   AND l.runs_on_arm64
   AND f.runtime_config_runtime_arn IS NULL
   AND f.master_arn IS NULL
-  AND f.capacity_provider_config_capacity_provider_arn IS NULL
+  AND f.capacity_provider_arn IS NULL
 ORDER BY f.memory_size DESC, f.account_id, f.region, f.function_name

@@ -15,6 +15,7 @@ from lexport import columns
 from lexport.staged import ANSWER, STAGED_TABLES, staged_names
 
 READ = ("GetFunction", "ListAliases", "GetAccountSettings", "GetLayerVersionByArn")
+LONGEST_NAME = 63  # PostgreSQL: NAMEDATALEN - 1
 SCALAR_TABLES = [columns.FUNCTIONS, columns.LAYERS, columns.FILE_SYSTEMS]
 
 # Paths that AWS documents and that aiobotocore's botocore does not know yet.
@@ -170,6 +171,22 @@ def test_a_table_is_sound(table):
     assert 0 <= table.answer_key <= len(table.key)
     assert table.meaning
     assert table.row_group_rows > 0
+
+
+@pytest.mark.parametrize("table", columns.TABLES, ids=lambda table: table.name)
+def test_a_name_fits_every_warehouse(table):
+    """No name of a table or column is longer than PostgreSQL's 63 bytes."""
+    assert [name for name in (table.name, *table.names()) if len(name) > LONGEST_NAME] == []
+
+
+@pytest.mark.parametrize("table", columns.TABLES, ids=lambda table: table.name)
+def test_a_former_name_means_one_column(table):
+    """A former name is that of one column, and of none today; so a file of any schema version can be read."""
+    former = [name for column in table.columns for name in column.former_names]
+
+    assert len(set(former)) == len(former)
+    assert set(former).isdisjoint(table.names())
+    assert table.renames() == {old: column.name for column in table.columns for old in column.former_names}
 
 
 def test_table_names_are_unique():

@@ -27,6 +27,7 @@ FLOORS = {
     "secret_rules": 1,
     "aws.api": 1,
     "arrow": 2,
+    "current": 2,
     "environment": 2,
     "rows": 2,
     "scan": 2,

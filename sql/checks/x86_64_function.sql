@@ -16,7 +16,7 @@ WHERE f.version = '$LATEST'
   AND f.architecture = 'x86_64'
   AND f.runtime_config_runtime_arn IS NULL
   AND f.master_arn IS NULL
-  AND f.capacity_provider_config_capacity_provider_arn IS NULL
+  AND f.capacity_provider_arn IS NULL
   AND l.runs_on_arm64
   AND l.language <> 'OS only'
   AND (l.deprecation_date IS NULL OR l.deprecation_date > CAST(f.snapshot_at AS DATE))

@@ -56,6 +56,24 @@ def table_schema(table: columns.Table) -> pa.Schema:
     )
 
 
+def with_current_names(rows: pa.Table, table: columns.Table) -> pa.Table:
+    """Give rows from a file of an older schema version the column names of today."""
+    renames = {former: name for former, name in table.renames().items() if former in rows.schema.names}
+    if renames:
+        rows = rows.rename_columns(renames)
+    return _with_current_values(rows) if table is columns.CHANGES else rows
+
+
+def _with_current_values(changes: pa.Table) -> pa.Table:
+    """Write the column names of today in rows of ``changes`` that an older schema version wrote."""
+    names = changes.column("column_name")
+    for table in columns.TABLES:
+        for former, name in table.renames().items():
+            is_it = pc.and_(pc.equal(changes.column("table_name"), table.name), pc.equal(names, former))
+            names = pc.if_else(pc.fill_null(is_it, fill_value=False), name, names)
+    return changes.set_column(changes.schema.get_field_index("column_name"), "column_name", names)
+
+
 def staged_schema(table: columns.Table) -> pa.Schema:
     """Return the schema of staged rows: no snapshot columns, but the answer they came from."""
     types = {column.name: ARROW_TYPES[column.type] for column in table.columns}

@@ -6,6 +6,7 @@ page. It knows no pyarrow. Column names keep AWS's words in snake_case.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -32,6 +33,7 @@ class Column:
     """One column. ``source`` is the path in AWS's answer, empty where lexport makes the value.
 
     ``kind``: a ``key`` tells rows apart, a ``secret`` must not be shared without thought, the rest are facts.
+    ``former_names`` are the names that files of older schema versions have for it; every reader maps them to ``name``.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Column:
     meaning: str
     unit: str = ""
     kind: Kind = "fact"
+    former_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,15 @@ class Table:
     def names(self) -> tuple[str, ...]:
         """Return the column names in order."""
         return tuple(column.name for column in self.columns)
+
+    def renames(self) -> dict[str, str]:
+        """Return the name of today for each former name of a column."""
+        return {former: column.name for column in self.columns for former in column.former_names}
+
+    def stored_names(self, names: Iterable[str]) -> list[str]:
+        """Return the names that some columns may have in a file: those of today, then the former ones."""
+        wanted = list(names)
+        return [*wanted, *(former for former, name in self.renames().items() if name in wanted)]
 
 
 def _key(name: str, meaning: str, *, source: str = "", type_: Type = TEXT) -> Column:
@@ -83,7 +95,6 @@ _EXTRA = Column(
 
 _C = "Configuration."
 _LMI = _C + "CapacityProviderConfig.LambdaManagedInstancesCapacityProviderConfig."
-_LMI_ = "capacity_provider_config_"
 
 FUNCTIONS = Table(
     "functions",
@@ -183,19 +194,27 @@ FUNCTIONS = Table(
         ),
         Column("logging_config_log_group", TEXT, _C + "LoggingConfig.LogGroup", "CloudWatch log group."),
         Column("tenancy_config_tenant_isolation_mode", TEXT, _C + "TenancyConfig.TenantIsolationMode", "Isolation."),
-        Column(_LMI_ + "capacity_provider_arn", TEXT, _LMI + "CapacityProviderArn", "Managed Instances: the provider."),
         Column(
-            _LMI_ + "per_execution_environment_max_concurrency",
+            "capacity_provider_arn",
+            TEXT,
+            _LMI + "CapacityProviderArn",
+            "Managed Instances: the provider.",
+            former_names=("capacity_provider_config_capacity_provider_arn",),
+        ),
+        Column(
+            "capacity_provider_per_environment_max_concurrency",
             INT32,
             _LMI + "PerExecutionEnvironmentMaxConcurrency",
             "Managed Instances: requests at once in one environment.",
+            former_names=("capacity_provider_config_per_execution_environment_max_concurrency",),
         ),
         Column(
-            _LMI_ + "execution_environment_memory_gib_per_vcpu",
+            "capacity_provider_environment_memory_gib_per_vcpu",
             DOUBLE,
             _LMI + "ExecutionEnvironmentMemoryGiBPerVCpu",
             "Managed Instances: memory per vCPU.",
             "GiB",
+            former_names=("capacity_provider_config_execution_environment_memory_gib_per_vcpu",),
         ),
         Column("config_sha256", TEXT, _C + "ConfigSha256", "SHA-256 of the configuration."),
         Column("durable_config_kms_key_arn", TEXT, _C + "DurableConfig.KMSKeyArn", "Durable: customer key."),
@@ -563,7 +582,8 @@ TABLES = (
 )
 BY_NAME = {table.name: table for table in TABLES}
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
+"""Raised when a column is renamed. Version 2 shortened the three columns on capacity providers."""
 
 NEVER_STORED = ("Code.Location", "Content.Location")
 """Paths that are dropped where the answer is parsed: a live download link is a secret."""

@@ -7,6 +7,7 @@ of ``dataset/ddl.py``, which hide them. The folder's ``snapshot_date`` is the pa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from lexport.columns import Column, Table
 from lexport.dialects import FILES, SCHEMAS, Dialect
@@ -61,7 +62,15 @@ _STAGE = '"LEXPORT_FILES"."DATASET"'
 
 
 def _columns(table: Table, write: Callable[[Column], str], *more: str) -> str:
-    return ",\n".join(f"  {line}" for line in (*map(write, table.columns), *more))
+    return ",\n".join(f"  {line}" for line in (*map(write, _stored_columns(table)), *more))
+
+
+def _stored_columns(table: Table) -> Iterator[Column]:
+    """Yield the columns of today, then those that only files of older schema versions have."""
+    yield from table.columns
+    for column in table.columns:
+        for former in column.former_names:
+            yield replace(column, name=former, meaning=f"{column.name} of older files.")
 
 
 def _athena(table: Table, dialect: Dialect, folder: str) -> str:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lexport import columns
-from lexport.arrow import BELOW_ALL
+from lexport.arrow import BELOW_ALL, with_current_names
 from lexport.columns import Table
 from lexport.errors import ReadError
 from lexport.model import Scope
@@ -33,21 +33,21 @@ BATCH_ROWS = 2_048  # rows that are decoded at a time: some 2 MB of the widest t
 class Scan:
     """One reading of a table's file from begin to end. Holds a batch of rows and what of others is not taken yet.
 
-    ``names`` are the columns that are wanted; those the file lacks are left out. Page checksums are verified.
+    ``names`` are the columns that are wanted, by their names of today; those the file lacks are left out. Page
+    checksums are verified.
     Raises ReadError.
     """
 
     def __init__(self, path: Path, table: Table, scopes: Collection[Scope], names: Sequence[str]) -> None:
-        self._path, self._has_more = path, True
+        self._path, self._table, self._has_more = path, table, True
         self._scopes = frozenset(scopes)
         self._places = [name for name in columns.VERSION_KEY[:3] if name in table.key]
         with self._reading():
             self._file = pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
-            self.types = {field.name: field.type for field in self._file.schema_arrow if field.name in names}
-            self._batches = self._file.iter_batches(
-                BATCH_ROWS, list(self._groups(scopes)), list(self.types), use_threads=False
-            )
-            self._rows = self._file.schema_arrow.empty_table().select(list(self.types))
+            stored = [name for name in self._file.schema_arrow.names if name in table.stored_names(names)]
+            self._batches = self._file.iter_batches(BATCH_ROWS, list(self._groups(scopes)), stored, use_threads=False)
+            self._rows = with_current_names(self._file.schema_arrow.empty_table().select(stored), table)
+            self.types = {field.name: field.type for field in self._rows.schema}
 
     def __enter__(self) -> Self:
         """Hand out the scan itself."""
@@ -92,7 +92,7 @@ class Scan:
             return
         if not len(batch):
             return
-        rows = pa.Table.from_batches([batch])
+        rows = with_current_names(pa.Table.from_batches([batch]), self._table)
         ends = {
             Scope(account_id=rows.column("account_id")[at].as_py(), region=rows.column("region")[at].as_py())
             for at in (0, len(rows) - 1)

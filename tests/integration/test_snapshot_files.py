@@ -30,9 +30,9 @@ CONTRACT = {
         snap_start_optimization_status runtime_version_config_runtime_version_arn runtime_version_config_error_code
         runtime_version_config_error_message logging_config_log_format logging_config_application_log_level
         logging_config_system_log_level logging_config_log_group tenancy_config_tenant_isolation_mode
-        capacity_provider_config_capacity_provider_arn
-        capacity_provider_config_per_execution_environment_max_concurrency
-        capacity_provider_config_execution_environment_memory_gib_per_vcpu config_sha256 durable_config_kms_key_arn
+        capacity_provider_arn
+        capacity_provider_per_environment_max_concurrency
+        capacity_provider_environment_memory_gib_per_vcpu config_sha256 durable_config_kms_key_arn
         durable_config_retention_period_in_days durable_config_execution_timeout runtime_config_runtime_arn
         runtime_config_runtime_alias accelerator_config_accelerator_memory_size code_repository_type code_image_uri
         code_resolved_image_uri code_resolved_s3_object_bucket code_resolved_s3_object_key
@@ -52,7 +52,7 @@ INT32 = {
     "timeout",
     "memory_size",
     "ephemeral_storage_size",
-    "capacity_provider_config_per_execution_environment_max_concurrency",
+    "capacity_provider_per_environment_max_concurrency",
     "durable_config_retention_period_in_days",
     "durable_config_execution_timeout",
     "accelerator_config_accelerator_memory_size",
@@ -64,7 +64,7 @@ TYPES = {
     **dict.fromkeys(("snapshot_at", "last_modified_at", "fetched_at"), pa.timestamp("us", "UTC")),
     **dict.fromkeys(("vpc_config_ipv6_allowed_for_dual_stack", "carried_forward"), pa.bool_()),
     "code_size": pa.int64(),
-    "capacity_provider_config_execution_environment_memory_gib_per_vcpu": pa.float64(),
+    "capacity_provider_environment_memory_gib_per_vcpu": pa.float64(),
 }
 TABLES = {
     *("functions", "aliases", "alias_routes", "tags", "env_vars", "layers", "subnets", "security_groups"),

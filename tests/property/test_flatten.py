@@ -87,9 +87,9 @@ Configuration.LoggingConfig.ApplicationLogLevel text logging_config_application_
 Configuration.LoggingConfig.SystemLogLevel text logging_config_system_log_level
 Configuration.LoggingConfig.LogGroup text logging_config_log_group
 Configuration.TenancyConfig.TenantIsolationMode text tenancy_config_tenant_isolation_mode
-{lmi}.CapacityProviderArn text capacity_provider_config_capacity_provider_arn
-{lmi}.PerExecutionEnvironmentMaxConcurrency int32 {lmi_}_per_execution_environment_max_concurrency
-{lmi}.ExecutionEnvironmentMemoryGiBPerVCpu double {lmi_}_execution_environment_memory_gib_per_vcpu
+{lmi}.CapacityProviderArn text capacity_provider_arn
+{lmi}.PerExecutionEnvironmentMaxConcurrency int32 capacity_provider_per_environment_max_concurrency
+{lmi}.ExecutionEnvironmentMemoryGiBPerVCpu double capacity_provider_environment_memory_gib_per_vcpu
 Configuration.ConfigSha256 text config_sha256
 Configuration.DurableConfig.KMSKeyArn text durable_config_kms_key_arn
 Configuration.DurableConfig.RetentionPeriodInDays int32 durable_config_retention_period_in_days
@@ -109,9 +109,7 @@ Code.Error.Message text code_error_message
 TagsError.ErrorCode text tags_error_code
 TagsError.Message text tags_error_message
 Concurrency.ReservedConcurrentExecutions int32 reserved_concurrent_executions
-""".replace("{lmi}", "Configuration.CapacityProviderConfig.LambdaManagedInstancesCapacityProviderConfig").replace(
-    "{lmi_}", "capacity_provider_config"
-)
+""".replace("{lmi}", "Configuration.CapacityProviderConfig.LambdaManagedInstancesCapacityProviderConfig")
 LAYER_PATHS = """
 Arn text layer_arn
 CodeSize int64 code_size

@@ -1,5 +1,6 @@
 """Write a tiny, true dataset from dict rows: Parquet files and manifests as lexport's own."""
 
+import dataclasses
 import hashlib
 from datetime import UTC, datetime, timedelta
 
@@ -80,7 +81,7 @@ def _write_snapshot(dest, number, *, at=datetime(2026, 11, 22, 2, tzinfo=UTC), s
         status=given["status"],
         gaps=given["gaps"],
         lexport_version=given["version"],
-        schema_version="1",
+        schema_version=columns.SCHEMA_VERSION,
         hash_key_id=None,
         options={},
         files=tuple(files),
@@ -107,6 +108,37 @@ def _write_file(dest, table, rows, without, snapshot, at):
     return manifest.FileEntry(
         table=table.name, path=path, size_bytes=len(body), rows=len(rows), sha256=hashlib.sha256(body).hexdigest()
     )
+
+
+# --- nights of an older schema version --------------------------------------------------------------------------------
+
+
+def make_old(dest, commit, **edits):
+    """Rewrite a commit as schema version 1 wrote it: former column names, in ``changes`` as values too.
+
+    ``edits`` by table name are functions from the rows of its file to other ones. Sizes and hashes fit again.
+    """
+    former = {name: old for table in columns.TABLES for old, name in table.renames().items()}
+    files = []
+    for entry in commit.files:
+        rows = pq.ParquetFile(dest / entry.path).read()
+        rows = edits.get(entry.table, lambda rows: rows)(rows)
+        rows = rows.rename_columns([former.get(name, name) for name in rows.column_names])
+        if entry.table == "changes":
+            names = pa.array([former.get(name, name) for name in rows.column("column_name").to_pylist()], pa.string())
+            rows = rows.set_column(rows.column_names.index("column_name"), "column_name", names)
+        metadata = {**(rows.schema.metadata or {}), b"lexport.schema_version": b"1"}
+        pq.write_table(rows.replace_schema_metadata(metadata), dest / entry.path, write_page_checksum=True)
+        body = (dest / entry.path).read_bytes()
+        digest = hashlib.sha256(body).hexdigest()
+        files.append(dataclasses.replace(entry, size_bytes=len(body), rows=len(rows), sha256=digest))
+    row = dest / manifest.data_path("snapshots", commit.snapshot_id, commit.snapshot_at)
+    told = pq.ParquetFile(row).read()
+    place = told.column_names.index("schema_version")
+    pq.write_table(told.set_column(place, "schema_version", pa.array(["1"])), row, write_page_checksum=True)
+    old = dataclasses.replace(commit, schema_version="1", files=tuple(files))
+    (dest / manifest.run_path(commit.snapshot_id)).write_bytes(old.to_json())
+    return old
 
 
 # --- commits of packages, between and after snapshots: what each name shows ------------------------------------------

@@ -242,7 +242,7 @@ def is_plain(row, trait):
         and RUNTIMES.get(row["runtime"], {}).get(trait) == "true"
         and row["runtime_config_runtime_arn"] is None
         and row["master_arn"] is None
-        and row["capacity_provider_config_capacity_provider_arn"] is None
+        and row["capacity_provider_arn"] is None
     )
 
 

@@ -102,8 +102,11 @@ def abort(dest):
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory):
-    """Two Regions; a night of one of them; a night of two listed functions; then a run that never committed."""
+def fleet(tmp_path_factory, make_old):
+    """Two Regions; a night of one of them; a night of two listed functions; then a run that never committed.
+
+    The first night is of an older schema version.
+    """
     dest = tmp_path_factory.mktemp("dialects") / "fleet"
     nights = [{"regions": ("us-east-1", "eu-west-1")}, {"regions": ("eu-west-1",)}, {"regions": ("us-east-1",)}]
 
@@ -117,7 +120,9 @@ def fleet(tmp_path_factory):
                 settings = SnapshotSettings(
                     endpoint_url=aws.url, get_function_rate_per_s=1e6, list_rate_per_s=1e6, **night
                 )
-                await lexport.snapshot(dest, settings)
+                done = await lexport.snapshot(dest, settings)
+            if number == 0:
+                make_old(dest, done.manifest)
 
     with pytest.MonkeyPatch.context() as environment:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -177,7 +182,11 @@ def files(dest):
     for schema in SCHEMAS.values():
         yield f"CREATE SCHEMA IF NOT EXISTS {schema}"
     for table in columns.TABLES:
-        types = ", ".join(f'NULL::{_TYPES[column.type]} AS "{column.name}"' for column in table.columns)
+        types = ", ".join(
+            f'NULL::{_TYPES[column.type]} AS "{name}"'
+            for column in table.columns
+            for name in (column.name, *column.former_names)
+        )
         empty = f"SELECT {types}, NULL::DATE AS snapshot_date WHERE false"
         glob = f"read_parquet('{dest}/{table.name}/*/*.parquet', hive_partitioning = true, union_by_name = true)"
         rows = f" UNION ALL BY NAME SELECT * FROM {glob}" if list(dest.glob(f"{table.name}/*/*.parquet")) else ""
@@ -191,6 +200,7 @@ def test_ddl_shows_what_sql_shows(dialect, fleet, sql_shows, warehouse):
 
     assert [name for name, rows in sql_shows.items() if rows != theirs(name)] == []
     assert len(theirs("main.functions")) > 100
+    assert theirs("SELECT COUNT(*) FROM history.functions WHERE capacity_provider_arn IS NOT NULL") > [(0,)]
     assert len(theirs("files.functions")) > len(theirs("history.functions"))
 
 

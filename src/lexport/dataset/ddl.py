@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from lexport import columns
 from lexport.columns import Table
+from lexport.current import current_values
 from lexport.dataset.shipped import shipped_views
 from lexport.dialects import SCHEMA, SCHEMAS, Dialect, translate
 from lexport.errors import SettingsError
@@ -90,7 +91,9 @@ def _names(table: Table, alias: str = "") -> str:
 
 def _history(table: Table) -> str:
     where = "" if table is columns.SNAPSHOTS else f" WHERE {_COMMITTED}"
-    return f"SELECT {_names(table)}, {PARTITION} FROM files.{table.name}{where}"
+    current = current_values(table)
+    shown = ", ".join(f"{current[name]} AS {name}" if name in current else name for name in table.names())
+    return f"SELECT {shown}, {PARTITION} FROM files.{table.name}{where}"
 
 
 def _snapshot(table: Table) -> str:

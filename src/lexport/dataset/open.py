@@ -19,6 +19,7 @@ from typing import Literal
 
 from lexport import columns, manifest
 from lexport.columns import Type
+from lexport.current import current_values
 from lexport.errors import NoSnapshotError, RunError, SettingsError
 from lexport.manifest import Manifest, ScopeEntry
 from lexport.model import Scope
@@ -308,7 +309,7 @@ def name_spaces(
     ``latest_scopes`` account_id, region and snapshot_id of every latest part; ``manifests`` the manifests as
     ``content``. ``rows`` selects the rows of a table for one name space, more than belong there if that is easier, or
     None where there is no file. Columns are those of ``columns``, then unknown ones of newer files; a column that old
-    files lack is NULL.
+    files lack is NULL, one that they have under a former name has its name of today.
     """
     for schema in ("_lexport", "history", "snapshot"):
         yield f"CREATE SCHEMA {schema}"
@@ -318,14 +319,19 @@ def name_spaces(
             yield f"CREATE VIEW _lexport.latest_scopes AS {latest_scopes}"
         for table in columns.TABLES:
             known = ", ".join(
-                f"NULL::{_SQL_TYPES[column.type]} AS {quote_name(column.name)}" for column in table.columns
+                f"NULL::{_SQL_TYPES[column.type]} AS {quote_name(name)}"
+                for column in table.columns
+                for name in (column.name, *column.former_names)
             )
+            former = f" EXCLUDE ({', '.join(table.renames())})" if table.renames() else ""
+            current = ", ".join(f"{value} AS {name}" for name, value in current_values(table).items())
+            shown = f"*{former}" + (f" REPLACE ({current})" if current else "")
             found = _snapshots(manifests) if table is columns.SNAPSHOTS else rows(space, table.name)
             body = f"SELECT {known} WHERE false" + (f" UNION ALL BY NAME {found}" if found else "")
             latest = _LATEST_COMMITS if table is columns.SNAPSHOTS else _OF_PACKAGES.get(table.name, _LATEST)
             newest_only = f"WHERE snapshot_id = ({newest(table.name)})"
             condition = {"history": _COMMITTED, "snapshot": newest_only, "main": latest}[space]
-            yield f"CREATE VIEW {space}.{table.name} AS SELECT * FROM ({body}) AS {table.name} {condition}"
+            yield f"CREATE VIEW {space}.{table.name} AS SELECT {shown} FROM ({body}) AS {table.name} {condition}"
 
 
 def _snapshots(manifests: str) -> str:

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lexport import columns
+from lexport.arrow import with_current_names
 from lexport.decode import read_listed
 from lexport.manifest import Manifest
 from lexport.model import FunctionRef, Reply, Scope
@@ -212,7 +213,8 @@ class LastSnapshot:
 
     def _look_up(self, number: int, waiting: Sequence[Waiting]) -> tuple[pa.Table, list[bool]]:
         """Look versions up in one row group; return the rows of those that it holds, and which those are."""
-        rows = self._file.read_row_group(number, columns=list(_READ))
+        rows = self._file.read_row_group(number, columns=columns.FUNCTIONS.stored_names(_READ))
+        rows = with_current_names(rows, columns.FUNCTIONS)
         of_scope = (pc.equal(rows.column(name), getattr(self._scope, name)) for name in columns.SCOPE_KEY)
         rows = rows.filter(pc.and_(*of_scope))
         keys = pc.binary_join_element_wise(rows.column("function_name"), rows.column("version"), "/")

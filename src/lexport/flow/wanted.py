@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lexport.arrow import staged_schema
-from lexport.columns import COMMON, INT64, TEXT, Column, Table
+from lexport.arrow import staged_schema, with_current_names
+from lexport.columns import COMMON, FUNCTIONS, INT64, LAYERS, TEXT, Column, Table
 from lexport.model import LATEST, PackageRef, Qualifiers, Scope
 
 REFS_KEPT = 4  # of one content: whoever is gone or denied is one of few
@@ -128,7 +128,7 @@ class WantedLayer:
 def read_functions(path: Path, scopes: Collection[Scope] | None, choice: Choice) -> Iterator[pa.RecordBatch]:
     """Yield staged rows of WANTED_PACKAGES for the versions of some account-regions; of all for None. Blocking."""
     names = [*_OF_VERSION, "runtime", *_OF_PACKAGE.values()]
-    for rows in _row_groups(path, names, scopes):
+    for rows in _row_groups(path, FUNCTIONS, names, scopes):
         known = rows.filter(pc.is_valid(rows.column("code_sha256")))
         columns = {name: known.column(source) for name, source in _OF_PACKAGE.items()}
         columns |= {name: known.column(name) for name in _OF_VERSION}
@@ -142,17 +142,17 @@ def read_layers(path: Path, scopes: Collection[Scope] | None, choice: Choice) ->
     The table of layers knows no runtimes, so those choose no layers.
     """
     without_runtimes = replace(choice, runtimes=())
-    for rows in _row_groups(path, [*_OF_VERSION, "layer_arn", "code_size"], scopes):
+    for rows in _row_groups(path, LAYERS, [*_OF_VERSION, "layer_arn", "code_size"], scopes):
         is_chosen = pc.not_equal(_ranks(rows, without_runtimes), NOT_CHOSEN)
         known = rows.filter(pc.and_(pc.is_valid(rows.column("layer_arn")), is_chosen))
         columns = {name: known.column(name) for name in (*_OF_VERSION, "layer_arn")}
         yield from _staged(WANTED_LAYERS, columns | {"size_bytes": known.column("code_size")}, len(known))
 
 
-def _row_groups(path: Path, names: list[str], scopes: Collection[Scope] | None) -> Iterator[pa.Table]:
+def _row_groups(path: Path, table: Table, names: list[str], scopes: Collection[Scope] | None) -> Iterator[pa.Table]:
     with pq.ParquetFile(path) as file:
         for number in range(file.num_row_groups):
-            rows = file.read_row_group(number, columns=names)
+            rows = with_current_names(file.read_row_group(number, columns=table.stored_names(names)), table)
             if scopes is not None:
                 keys = pc.binary_join_element_wise(rows.column("account_id"), rows.column("region"), " ")
                 wanted = pa.array([f"{scope.account_id} {scope.region}" for scope in scopes], pa.string())

@@ -127,13 +127,9 @@ def function_row(version: VersionSpec) -> Row:
         "logging_config_system_log_level": function.system_log_level,
         "logging_config_log_group": function.log_group,
         "tenancy_config_tenant_isolation_mode": function.tenant_isolation_mode,
-        "capacity_provider_config_capacity_provider_arn": managed.capacity_provider_arn if managed else None,
-        "capacity_provider_config_per_execution_environment_max_concurrency": managed.max_concurrency
-        if managed
-        else None,
-        "capacity_provider_config_execution_environment_memory_gib_per_vcpu": managed.memory_gib_per_vcpu
-        if managed
-        else None,
+        "capacity_provider_arn": managed.capacity_provider_arn if managed else None,
+        "capacity_provider_per_environment_max_concurrency": managed.max_concurrency if managed else None,
+        "capacity_provider_environment_memory_gib_per_vcpu": managed.memory_gib_per_vcpu if managed else None,
         "config_sha256": version.config_sha256,
         "durable_config_kms_key_arn": durable.kms_key_arn if durable else None,
         "durable_config_retention_period_in_days": durable.retention_days if durable else None,

@@ -24,3 +24,9 @@ def package_commits():
     """Commits of packages between and after snapshots, and what queries over them answer."""
     found = _load(Path(__file__).parents[2] / "sql" / "dataset.py")
     return found.PACKAGE_COMMITS, found.PACKAGE_ANSWERS
+
+
+@pytest.fixture(scope="session")
+def make_old():
+    """Rewrite a commit as an older schema version wrote it; see ``tests/sql/dataset.py``."""
+    return _load(Path(__file__).parents[2] / "sql" / "dataset.py").make_old

@@ -294,11 +294,9 @@ def test_durable_tenant_and_managed_functions(flatten):
                 durable_config_retention_period_in_days=14,
                 durable_config_execution_timeout=31622400,
                 tenancy_config_tenant_isolation_mode="PER_TENANT",
-                capacity_provider_config_capacity_provider_arn=(
-                    "arn:aws:lambda:us-west-2:123456789012:capacity-provider:p"
-                ),
-                capacity_provider_config_per_execution_environment_max_concurrency=16,
-                capacity_provider_config_execution_environment_memory_gib_per_vcpu=4.0,
+                capacity_provider_arn=("arn:aws:lambda:us-west-2:123456789012:capacity-provider:p"),
+                capacity_provider_per_environment_max_concurrency=16,
+                capacity_provider_environment_memory_gib_per_vcpu=4.0,
                 config_sha256="c",
                 runtime_config_runtime_arn="arn:aws:lambda:us-west-2:123456789012:runtime/r",
                 runtime_config_runtime_alias="live",

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lexport import __version__, columns
-from lexport.arrow import row_keys, table_schema
+from lexport.arrow import row_keys, table_schema, with_current_names
 from lexport.columns import Table
 from lexport.manifest import Manifest
 
@@ -51,10 +51,11 @@ def check_rows(root: Path, path: str, table: Table, commit: Manifest, *, rows: i
 def _check_columns(table: Table, schema: pa.Schema, commit: Manifest) -> dict[str, str]:
     """Compare with columns.py: types always, the list of columns where this very release wrote the file."""
     expected = table_schema(table)
+    renames = table.renames()
     wrong = [
-        f"{field.name} is {schema.field(field.name).type} and should be {field.type}"
-        for field in expected
-        if field.name in schema.names and schema.field(field.name).type != field.type
+        f"{field.name} is {field.type} and should be {expected.field(name).type}"
+        for field in schema
+        if (name := renames.get(field.name, field.name)) in expected.names and field.type != expected.field(name).type
     ]
     wrong += [f"{name} is there twice" for name in sorted({n for n in schema.names if schema.names.count(n) > 1})]
     if commit.lexport_version == __version__ and commit.schema_version == columns.SCHEMA_VERSION:
@@ -65,12 +66,12 @@ def _check_columns(table: Table, schema: pa.Schema, commit: Manifest) -> dict[st
 
 def _check_batches(file: pq.ParquetFile, table: Table, commit: Manifest) -> Iterator[tuple[str, str]]:
     """Read every batch: whose rows they are, and how each follows the one before."""
-    names = set(file.schema_arrow.names)
+    names = {table.renames().get(name, name) for name in file.schema_arrow.names}
     has_key = names.issuperset(table.key)
     last: pa.Scalar | None = None
     at = 0
     for batch in file.iter_batches(_BATCH_ROWS, use_threads=False):
-        rows = pa.Table.from_batches([batch])
+        rows = with_current_names(pa.Table.from_batches([batch]), table)
         if "snapshot_id" in names:
             is_own = pc.fill_null(pc.equal(rows.column("snapshot_id"), commit.snapshot_id), fill_value=False)
             if not pc.all(is_own).as_py():

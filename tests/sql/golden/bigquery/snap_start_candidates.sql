@@ -50,7 +50,7 @@ WHERE
   AND COALESCE(`f`.`ephemeral_storage_size`, 512) <= 512
   AND `m`.`function_name` IS NULL
   AND `f`.`master_arn` IS NULL
-  AND `f`.`capacity_provider_config_capacity_provider_arn` IS NULL
+  AND `f`.`capacity_provider_arn` IS NULL
 ORDER BY
   `f`.`account_id` NULLS LAST,
   `f`.`region` NULLS LAST,
