@@ -15,6 +15,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "lexport"
 FLOORS = {
     "model": 0,
     "errors": 0,
+    "visible": 0,
     "columns": 1,
     "manifest": 1,
     "links": 1,

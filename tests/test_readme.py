@@ -100,7 +100,7 @@ def test_python_of_the_readme_is_python():
 
 def test_every_command_and_view_is_named():
     """The README names every command, docs/views.md every view, and it names no other."""
-    from lexport.cli.main import COMMANDS
+    from lexport.cli.commands import COMMANDS
     from lexport.dataset.shipped import shipped_views
 
     missing = [name for name in COMMANDS if f"`{name}`" not in README]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import anyio
 
 from lexport.model import PaceReading, Scope
+from lexport.visible import visible
 
 if TYPE_CHECKING:  # rich is imported late
     from rich.progress import Progress as Bars
@@ -242,7 +243,7 @@ async def report_plainly(progress: Progress, out: TextIO | None = None) -> None:
             print(f"{progress.stage} ...", file=stream, flush=True)
 
 
-async def report_live(progress: Progress) -> None:
+async def report_live(progress: Progress, out: TextIO | None = None) -> None:
     """Draw a bar per target on the terminal of standard error; with many, a total and the slowest ones on one screen.
 
     Cancelled: the bars stay as they stood.
@@ -252,12 +253,12 @@ async def report_live(progress: Progress) -> None:
     from rich.progress import Progress as Bars
 
     look = _Look(anyio.current_time())
-    console = Console(stderr=True)
+    console = Console(stderr=True, file=out)
     bars = Bars(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[more]}"),
+        TextColumn("{task.fields[more]}", markup=False),
         console=console,
         auto_refresh=False,
     )
@@ -295,7 +296,7 @@ def _draw(bars: Bars, progress: Progress, rates: dict[Scope, float], *, most: in
     for number, task in enumerate(bars.tasks):
         if number < len(rows):
             name, completed, total, more = rows[number]
-            bars.update(task.id, description=name, completed=completed, more=more, visible=True)
+            bars.update(task.id, description=visible(name), completed=completed, more=visible(more), visible=True)
             task.total = total  # update() takes None for "as it was"
         else:
             bars.update(task.id, visible=False)

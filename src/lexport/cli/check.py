@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -97,7 +96,6 @@ def command(
             dest, own=checks, only=check, skip=skip, min_severity=min_severity, thresholds=thresholds, waivers=waivers
         )
     )
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a draft is removed on the way out
     failing = () if fail_on == "none" else result.at_least(fail_on)  # type: ignore[arg-type] # click has chosen
     for line in result.notices:
         click.echo(f"lexport: {line}", err=True)

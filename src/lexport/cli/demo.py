@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import click
@@ -50,9 +49,9 @@ def command(dest: Path) -> None:
 async def _demonstrate(dest: Path) -> None:
     from lexport.cli.output import arrow_rows, open_output, print_rows
     from lexport.cli.report import write_report
+    from lexport.cli.running import choose_report
     from lexport.cli.snapshot import summarize
     from lexport.dataset.sql import sql
-    from lexport.progress import report_live, report_plainly
     from lexport.run import snapshot
     from lexport.settings import SnapshotSettings
     from lexport.simulator import Fleet, FleetSpec, open_simulator
@@ -63,8 +62,7 @@ async def _demonstrate(dest: Path) -> None:
         click.echo(f"A simulated AWS listens at {simulator.url}, with AWS's quotas. Now:\n")
         click.echo(f"$ lexport snapshot {dest} --endpoint-url {simulator.url} {shown}")
         settings = SnapshotSettings(regions=REGIONS, endpoint_url=simulator.url)
-        live = report_live if sys.stderr.isatty() else report_plainly
-        summarize(await snapshot(dest, settings, report=live))
+        summarize(await snapshot(dest, settings, report=choose_report()))
     for question, query in QUESTIONS.items():
         click.echo(f"\n{question}\n$ lexport sql {dest} - <<'SQL'{query}\nSQL")
         answer = await sql(dest, query)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from lexport.cli.options import option
-from lexport.cli.output import instant, json_text, visible, write_rows
+from lexport.cli.output import instant, json_text, write_rows
+from lexport.visible import visible
 
 if TYPE_CHECKING:
     import pyarrow as pa

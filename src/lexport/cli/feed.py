@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import sys
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, BinaryIO
@@ -34,7 +32,6 @@ def command(dest: str, since: str | None, output: str, output_file: str | None) 
     """
     if output == "parquet" and output_file is None:
         raise click.UsageError("--output parquet needs -o FOLDER")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # drafts are removed on the way out
     if output == "parquet":
         from lexport.cli.running import run_async
         from lexport.dataset.feed import feed

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from xml.sax.saxutils import escape, quoteattr
 
 from lexport.cli.finding_text import about, place, waiver_text
-from lexport.cli.output import visible
+from lexport.visible import visible
 
 if TYPE_CHECKING:
     from lexport.checks import Check

@@ -24,6 +24,7 @@ from types import NoneType
 from typing import Any, BinaryIO, cast
 
 from lexport.errors import SettingsError, WriteError
+from lexport.visible import visible
 
 FORMATS = ("table", "json", "jsonl", "csv")
 
@@ -136,16 +137,6 @@ _JSON: dict[type, Callable[[Any], str]] = {
     tuple: _json_array,  # the key and value of a map's entry
     dict: _json_object,
 }
-
-
-def visible(text: str) -> str:
-    """Show what would steer a terminal, or hide in it, as its escape: data may come from a stranger."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
 
 
 # --- formats ------------------------------------------------------------------------------------------------------

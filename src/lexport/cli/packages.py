@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -33,16 +32,15 @@ def command(dest: Path, **options: Any) -> int:
     What is stored already costs nothing. --region and --accounts choose among the functions of the dataset.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # as in lexport snapshot
-    from lexport.cli.running import allow_many_files, run_async
+    from lexport.cli.running import allow_many_files, choose_report, run_async
     from lexport.download import packages
-    from lexport.progress import report_live, report_plainly
 
     chosen = package_settings(options, is_wanted=True, is_inspected=options.pop("inspect"))
     settings = fleet_settings(options | {"packages": chosen})
-    report = report_live if sys.stderr.isatty() else report_plainly
+    report = choose_report()
     allow_many_files()
     try:
-        result = run_async(lambda: packages(dest, settings, report=report))
+        result = run_async(lambda: packages(dest, settings, report=report), left="nothing was published")
     except IncompleteError as error:
         summarize(cast("PackagesResult", error.result))
         raise

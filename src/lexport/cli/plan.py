@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,12 +29,11 @@ def command(dest: Path | None, output: str, **options: Any) -> int:
     With DEST, a dataset, also what an incremental snapshot would need. Account-regions run side by side, so the time
     of all is that of the longest.
     """
-    from lexport.cli.running import allow_many_files, run_async
+    from lexport.cli.running import allow_many_files, choose_report, run_async
     from lexport.planning import plan
-    from lexport.progress import report_live, report_plainly
 
     settings = fleet_settings(options)
-    report = report_live if sys.stderr.isatty() else report_plainly
+    report = choose_report()
     allow_many_files()
     planned = run_async(lambda: plan(dest, settings, report=report))
     for line in (*planned.notes, *(f"missing from this plan: {line}" for line in planned.missing)):

@@ -1,4 +1,4 @@
-"""Async function -> its result, from a command: signals cancel it, and the process ends with their code."""
+"""Async function -> its result, from a command: a signal cancels it and ends the command."""
 
 from __future__ import annotations
 
@@ -6,8 +6,18 @@ import asyncio
 import gc
 import resource
 import signal
+import sys
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+
+from lexport.cli.signals import Interrupted, on_signal
+from lexport.cli.streams import terminal
+
+if TYPE_CHECKING:
+    from lexport.progress import Report
 
 T = TypeVar("T")
 
@@ -24,6 +34,13 @@ def allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def choose_report() -> Report:
+    """Show progress as bars on a terminal, as lines elsewhere."""
+    from lexport.progress import report_live, report_plainly
+
+    return partial(report_live, out=terminal()) if sys.stderr.isatty() else report_plainly
+
+
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Choose uvloop, which comes with ``lexport[fast]``: a call over TLS costs a quarter less CPU on it."""
     try:
@@ -33,32 +50,31 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-def run_async(main: Callable[[], Awaitable[T]]) -> T:
+def run_async(main: Callable[[], Awaitable[T]], *, left: str = "") -> T:
     """Run ``main`` to its end, in a process that is ours alone.
 
-    SIGINT and SIGTERM cancel it once; exit codes are then 130 and 143.
+    A signal cancels it once, and Interrupted is raised with what is ``left`` by it. What is shielded, as publishing is,
+    goes on; where nothing but that was left to do, its result counts.
     """
     caught: list[signal.Signals] = []
+    done: list[T] = []
 
-    async def guarded() -> T:
+    async def guarded() -> None:
         loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-        assert task is not None
+        with anyio.CancelScope() as scope:
 
-        def cancel(number: signal.Signals) -> None:
-            if not caught:  # publishing is shielded and short; a second signal changes nothing
-                task.cancel()
-            caught.append(number)
+            def cancel(number: signal.Signals) -> None:
+                caught.append(number)
+                loop.call_soon_threadsafe(scope.cancel)
 
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, cancel, number)
-        return await main()
+            with on_signal(cancel):
+                done.append(await main())
 
     # Answers are trees without circles, by the million: looking for circles among them took a twelfth of the CPU.
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(guarded())
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        raise SystemExit(128 + caught[0] if caught else 130) from None
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(guarded())
+    if not done:
+        raise Interrupted(caught[0], left)
+    return done[0]

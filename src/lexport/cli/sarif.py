@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from lexport import __version__
 from lexport.cli.finding_text import about, place, waiver_text
-from lexport.cli.output import visible
+from lexport.visible import visible
 
 if TYPE_CHECKING:
     from lexport.checks import Check

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 from typing import TYPE_CHECKING
 
 import click
 
+from lexport.cli.signals import on_signal
+
 if TYPE_CHECKING:  # they would cost `--help` its speed
     import asyncio
+    import signal
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
@@ -87,16 +89,14 @@ async def _serve(opened: Callable[[], AbstractAsyncContextManager[Simulator]]) -
 
     loop = asyncio.get_running_loop()
     received: asyncio.Future[int] = loop.create_future()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, _note, received, number)
-    async with opened() as simulator:
-        click.echo(f"URL {simulator.url}")
-        click.echo("export AWS_ACCESS_KEY_ID=testing")
-        click.echo("export AWS_SECRET_ACCESS_KEY=testing")
-        click.echo(f"lexport snapshot DEST --endpoint-url {simulator.url} --region us-east-1")
-        return await received
 
+    def note(number: signal.Signals) -> None:
+        loop.call_soon_threadsafe(received.set_result, number)
 
-def _note(received: asyncio.Future[int], number: int) -> None:
-    if not received.done():
-        received.set_result(number)
+    with on_signal(note):
+        async with opened() as simulator:
+            click.echo(f"URL {simulator.url}")
+            click.echo("export AWS_ACCESS_KEY_ID=testing")
+            click.echo("export AWS_SECRET_ACCESS_KEY=testing")
+            click.echo(f"lexport snapshot DEST --endpoint-url {simulator.url} --region us-east-1")
+            return await received

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -47,16 +46,15 @@ def command(dest: Path, **options: Any) -> int:
     """Read every function and version and publish a snapshot in DEST, a folder."""
     # Arrow's own allocator keeps some 50 MB that it does not use, and is no faster here. Read when pyarrow is imported.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    from lexport.cli.running import allow_many_files, run_async
-    from lexport.progress import report_live, report_plainly
+    from lexport.cli.running import allow_many_files, choose_report, run_async
     from lexport.run import snapshot
 
     packages = package_settings(options, is_wanted=options.pop("packages"))
     settings = fleet_settings(options | {"functions": options.pop("function"), "packages": packages})
-    report = report_live if sys.stderr.isatty() else report_plainly
+    report = choose_report()
     allow_many_files()
     try:
-        result = run_async(lambda: snapshot(dest, settings, report=report))
+        result = run_async(lambda: snapshot(dest, settings, report=report), left="nothing was published")
     except IncompleteError as error:
         summarize(cast("SnapshotResult", error.result))
         raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, BinaryIO
@@ -61,7 +60,6 @@ def command(
         raise click.UsageError(f"Missing argument '{'DEST' if dest is None else 'QUERY'}'.")
     if output == "parquet" and output_file is None:
         raise click.UsageError("--output parquet needs -o FILE")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # drafts and spilled data are removed on the way out
     text = _read_stdin() if query == "-" else query
 
     from lexport.dataset.sql import open_result

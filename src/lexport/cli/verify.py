@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from lexport.cli.options import option
 from lexport.cli.output import FORMATS, print_rows
+from lexport.cli.streams import terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from lexport.dataset.verify.verify import VerifyProgress
 
@@ -31,8 +31,7 @@ def command(dest: str, *, data: bool, output: str) -> int:
     """
     from lexport.dataset.verify.verify import VerifyProgress, find_damage
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    show = _show_live if sys.stderr.isatty() else lambda _: None
+    show = _show_live(terminal()) if sys.stderr.isatty() else _show_nothing
     done = VerifyProgress()
     damaged = 0
 
@@ -55,9 +54,13 @@ def command(dest: str, *, data: bool, output: str) -> int:
     return DAMAGED if damaged else 0
 
 
-def _show_live(text: str) -> None:
+def _show_live(out: TextIO) -> Callable[[str], None]:
     """Write a line of a terminal over; an empty one makes room for what comes."""
-    click.echo(f"\r\x1b[K{text}", nl=False, err=True)
+    return lambda text: print(f"\r\x1b[K{text}", end="", file=out, flush=True)
+
+
+def _show_nothing(text: str) -> None:
+    """Stay silent."""
 
 
 def _how_far(now: VerifyProgress) -> str:

@@ -1,0 +1,59 @@
+"""The commands of ``lexport``, each from the module of its name, imported when it is needed."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import click
+
+from lexport import __version__
+from lexport.cli.options import CONFIG_FILE, read_config
+
+COMMANDS = (
+    "snapshot",
+    "packages",
+    "plan",
+    "sql",
+    "diff",
+    "feed",
+    "views",
+    "report",
+    "status",
+    "check",
+    "sbom",
+    "verify",
+    "schema",
+    "iam-policy",
+    "simulate",
+    "demo",
+)
+
+
+class _Commands(click.Group):
+    """The commands, each from the module of its name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"lexport.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="lexport")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Turn an AWS Lambda fleet into a dataset, and ask it questions."""
+    if Path(CONFIG_FILE).exists():
+        ctx.default_map = read_config({name: _find(ctx, name) for name in COMMANDS})
+
+
+def _find(ctx: click.Context, name: str) -> click.Command:
+    command = cli.get_command(ctx, name)
+    assert command is not None
+    return command

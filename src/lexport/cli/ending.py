@@ -1,0 +1,86 @@
+"""Exception -> one line and an exit code: how a command ends that did not get to its end. Pure."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from lexport.cli.signals import Interrupted
+from lexport.errors import LexportError, RunError
+from lexport.links import remove_signed_links
+
+_PACKAGE = Path(__file__).parents[1]
+
+
+def ending(error: BaseException, command: str) -> tuple[list[str], int]:
+    """Return the lines to say, one but for help, and the exit code."""
+    leaves = list(_leaves(error))
+    error = next((leaf for leaf in leaves if isinstance(leaf, RunError)), leaves[0])
+    match error:
+        case click.exceptions.Exit():
+            return [], error.exit_code
+        case click.exceptions.NoArgsIsHelpError():
+            return error.format_message().splitlines(), 2
+        case click.UsageError():
+            where = error.ctx.command_path if error.ctx else "lexport"
+            return [f"{where}: {error.format_message()} (see {where} --help)"], 2
+        case BrokenPipeError():
+            return [], 0  # the reader has gone, as with `| head`
+    said, code = _describe(error, command)
+    return [f"lexport: {said}"], code
+
+
+def _describe(error: BaseException, command: str) -> tuple[str, int]:  # noqa: PLR0911 - one for each way to end
+    match error:
+        case Interrupted():
+            left = f"; {error.left}" if error.left else ""
+            return f"{command} was interrupted by {error.number.name}{left}", error.exit_code
+        case KeyboardInterrupt():
+            return f"{command} was interrupted by SIGINT", 130
+        case click.ClickException():
+            return error.format_message(), 2
+        case RunError():
+            return str(error), error.exit_code
+        case LexportError():
+            return str(error), 1
+        case OSError():
+            return _system(error), 1
+        case MemoryError():
+            return "there is not enough memory for this", 1
+        case RecursionError():
+            return f"what was read is nested too deeply{_place(error)}", 1
+    return (
+        f"internal error: {type(error).__name__}: {remove_signed_links(str(error))}{_place(error)}; please report it",
+        1,
+    )
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        yield error
+        return
+    for part in error.exceptions:
+        yield from _leaves(part)
+
+
+def _system(error: OSError) -> str:
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "too many files are open at once; allow more of them with `ulimit -n`"
+    if error.strerror is None or error.filename is None:
+        return f"{error.strerror or remove_signed_links(str(error)) or type(error).__name__}{_place(error)}"
+    return f"{os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename}: {error.strerror}"
+
+
+def _place(error: BaseException) -> str:
+    """Name the line of ours that it came through last."""
+    place, at = "", error.__traceback__
+    while at is not None:
+        path = Path(at.tb_frame.f_code.co_filename)
+        if path.is_relative_to(_PACKAGE):
+            place = f" (in {path.relative_to(_PACKAGE)}, line {at.tb_lineno})"
+        at = at.tb_next
+    return place

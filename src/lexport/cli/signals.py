@@ -1,0 +1,67 @@
+"""SIGINT, SIGTERM and SIGHUP -> the command is interrupted, once; a later one ends the process at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+AGAIN_S = 1.0  # `timeout` and systemd send two signals for one: what comes so soon says nothing new
+
+
+class Interrupted(BaseException):
+    """A signal ended the command. ``left`` says what became of its work."""
+
+    def __init__(self, number: signal.Signals, left: str = "") -> None:
+        super().__init__(number)
+        self.number, self.left = number, left
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code that shells give to this signal."""
+        return 128 + self.number
+
+
+class _Watch:
+    """What the signals of this process came to; there is one."""
+
+    def __init__(self) -> None:
+        self.first_s: float | None = None
+        self.act: Callable[[signal.Signals], None] = _interrupt
+
+    def receive(self, number: int, _: FrameType | None) -> None:
+        """Act on the first signal, and end at once where a later one shows that this did not help."""
+        now_s = time.monotonic()
+        if self.first_s is None:
+            self.first_s = now_s
+            self.act(signal.Signals(number))
+        elif now_s - self.first_s >= AGAIN_S:
+            os._exit(128 + number)
+
+
+def _interrupt(number: signal.Signals) -> None:
+    raise Interrupted(number)
+
+
+_watch = _Watch()
+
+
+def watch_signals() -> None:
+    """Take the three signals from now on; a SIGHUP that is ignored, as below nohup, stays so."""
+    for number in NUMBERS:
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _watch.receive)
+
+
+@contextmanager
+def on_signal(act: Callable[[signal.Signals], None]) -> Iterator[None]:
+    """Do this on the first signal within the block, instead of raising Interrupted in the main thread."""
+    before, _watch.act = _watch.act, act
+    try:
+        yield
+    finally:
+        _watch.act = before
