@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
-from msgspec import Meta, MsgspecError, Raw, Struct, defstruct
+from msgspec import Meta, MsgspecError, Raw, Struct, defstruct, msgpack, to_builtins
 from msgspec.json import Decoder
 from msgspec.structs import astuple
 
@@ -54,7 +54,7 @@ def _layout(name: str, kinds: dict[str, Any], path: str = "") -> Layout:
     below = {key: _layout(key, kind, f"{path}{key}.") for key, kind in kinds.items() if isinstance(kind, dict)}
     fields = [(key, (below[key].type if key in below else kind) | None, None) for key, kind in kinds.items()]
     # No answer has a circle, so the garbage collector need not look at it.
-    type_ = defstruct(name, fields, forbid_unknown_fields=True, gc=False)
+    type_ = defstruct(name, fields, forbid_unknown_fields=True, omit_defaults=True, gc=False)
     paths = [path + key for key in kinds]
     if not below:
         return Layout(type_, tuple(paths), astuple)
@@ -216,9 +216,12 @@ def split_page(body: bytes, key: str) -> list[bytes]:
     return [bytes(item) for item in getattr(_decode_raw_page[key](body), key)]
 
 
+_CONFIGURATION = b'{"Configuration":%b}'
+
+
 def read_listed(item: bytes) -> Reply | None:
     """Read one item of a listing as if it were an answer of GetFunction; None for what no table can hold as it is."""
-    body = b'{"Configuration":%b}' % item
+    body = _CONFIGURATION % item
     reply = decode_function(body)
     if reply is not None:
         return reply
@@ -227,3 +230,34 @@ def read_listed(item: bytes) -> Reply | None:
     except (ValueError, RecursionError):
         return None
     return None if cleaned else Reply(body=body, parsed=document)
+
+
+_pack = msgpack.Encoder().encode
+_unpack_function: Callable[[bytes], Any] = msgpack.Decoder(FUNCTION.type).decode
+_unpack_variables = msgpack.Decoder(dict[str, str]).decode
+
+
+def part_listed(item: bytes) -> tuple[bytes, bytes]:
+    """Part one item of a listing into what may be written to a disk and what may not: see ``join_listed``.
+
+    Secret are the variables, and the whole of an item that is not ordinary: nobody knows what it holds.
+    """
+    reply = decode_function(_CONFIGURATION % item)
+    if reply is None or reply.answer.Configuration is None:
+        return b"", item
+    environment = reply.answer.Configuration.Environment
+    if environment is None or environment.Variables is None:
+        return _pack(reply.answer), b""
+    secret = _pack(environment.Variables)
+    environment.Variables = None
+    return _pack(reply.answer), secret
+
+
+def join_listed(plain: bytes, secret: bytes) -> Reply | None:
+    """Read what ``part_listed`` made of an item, as ``read_listed`` reads the item itself."""
+    if not plain:
+        return read_listed(secret)
+    answer = _unpack_function(plain)
+    if secret:
+        answer.Configuration.Environment.Variables = _unpack_variables(secret)
+    return Reply(body=plain, answer=answer, parse=lambda _: cast("dict[str, Any]", to_builtins(answer)))

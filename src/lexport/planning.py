@@ -166,7 +166,7 @@ class _Planner:
                     tally.to_fetch += 1
                 else:
                     held.put((ref,))
-            if last is not None and (page is None or len(held) >= self.room.share):
+            if last is not None and (page is None or self.room.is_full(held)):
                 tally.to_fetch += await to_thread.run_sync(_count_unknown, last, held)
             seen.listed = seen.fetched = tally.versions
             return ()  # nothing goes on: nobody fetches

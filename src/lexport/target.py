@@ -198,7 +198,7 @@ class _Reader:
         for ref in page or ():
             (to_fetch if ref.listed is None or ref.qualifier is None else to_hold).append(ref)
         self.held.put(to_hold)
-        if page is None or len(self.held) >= self.shared.room.share:
+        if page is None or self.shared.room.is_full(self.held):
             to_fetch += await self.take_over(last)
         return [ref.without_listing() for ref in to_fetch]
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from lexport import columns
 from lexport.aws.client import parse_reply
-from lexport.decode import decode_function, decode_page, read_listed
+from lexport.decode import decode_function, decode_page, join_listed, part_listed, read_listed
 from lexport.documents import parse_document
 from lexport.flow.discover import _entries, _next_marker
 from lexport.flow.flatten import Rules, flatten_carried, flatten_function
@@ -709,6 +709,16 @@ def test_a_listed_version_is_what_careful_reading_makes_of_it(item, env):
 
         assert cleaned == 0
         assert carry(listed, env) == carry(Reply(body=body, parsed=document), env)
+        assert carry(join_listed(*part_listed(item)), env) == carry(listed, env)
+
+
+@settings(max_examples=200, deadline=None)
+@given(answers())
+def test_what_is_written_of_a_waiting_listing_holds_no_variable(document):
+    """Whatever a listed version is, its values are kept apart from what goes into a file."""
+    plain, _ = part_listed(json.dumps(document.get("Configuration")).encode())
+
+    assert SECRET.encode() not in plain
 
 
 PAGE = json.dumps(

@@ -3,7 +3,8 @@
 Published versions are immutable but for a few fields, and a listing tells all but those. So a listed version that the
 last snapshot has with the same code and the same last update is not fetched again: its row is made from this listing,
 and only what listings omit is taken over. AWS lists in no promised order and the table is sorted, so listed versions
-are held back until so many are together that one pass over the row groups serves them all.
+are held back until so many are together that one pass over the row groups serves them all. What may be secret in a
+listing waits in memory, the rest in a file.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import pyarrow.parquet as pq
 
 from lexport import columns
 from lexport.arrow import with_current_names
-from lexport.decode import read_listed
+from lexport.decode import join_listed, part_listed
 from lexport.manifest import Manifest
 from lexport.model import FunctionRef, Reply, Scope
 from lexport.store.commits import newest_first
@@ -33,6 +34,8 @@ from lexport.store.local import LocalStore
 HELD = 32_768
 """Listed versions that all account-regions together hold back: some 300 bytes each, their listings in files."""
 LEAST_HELD = 256
+HELD_BYTES = 16 << 20
+"""Bytes of their listings that all account-regions together keep in memory, since they may be secret."""
 
 OMITTED_BY_LISTINGS = (
     "Configuration.State",
@@ -101,22 +104,31 @@ class Room:
         """Return how many versions one account-region may hold back."""
         return max(LEAST_HELD, HELD // max(1, self._readers))
 
+    def is_full(self, held: Held) -> bool:
+        """Tell whether an account-region holds back all that it may."""
+        return len(held) >= self.share or held.secret_bytes >= HELD_BYTES // max(1, self._readers)
+
 
 class Waiting(NamedTuple):
-    """A listed version that is held back; its listing lies at ``start`` in a file."""
+    """A listed version that is held back; ``number`` leads to its listing."""
 
     ref: FunctionRef
-    start: int
-    size_bytes: int
+    number: int
 
 
 class Held:
-    """Listed versions that are held back, their listings in a file without a name. Closing it frees the file."""
+    """Listed versions that are held back.
+
+    What may be secret of their listings stays in memory: the variables, and the whole of a listing that has anything
+    unknown. The rest lies in a file without a name, which others can read through /proc or on a share all the same.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._file = TemporaryFile(dir=folder)  # noqa: SIM115 - closed by ``__exit__``
         self._waiting: list[Waiting] = []
-        self._end = 0
+        self._ends = [0]
+        self._secrets: list[bytes] = []
+        self.secret_bytes = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -129,12 +141,14 @@ class Held:
 
     def put(self, refs: Sequence[FunctionRef]) -> None:
         """Hold back versions whose listing is kept."""
-        listings = [ref.listed or b"" for ref in refs]
-        self._file.writelines(listings)
+        for ref in refs:
+            plain, secret = part_listed(ref.listed or b"")
+            self._file.write(plain)
+            self._waiting.append(Waiting(ref.without_listing(), len(self._secrets)))
+            self._ends.append(self._ends[-1] + len(plain))
+            self._secrets.append(secret)
+            self.secret_bytes += len(secret)
         self._file.flush()
-        for ref, listing in zip(refs, listings, strict=True):
-            self._waiting.append(Waiting(ref.without_listing(), self._end, len(listing)))
-            self._end += len(listing)
 
     def take(self) -> list[Waiting]:
         """Hand over all, sorted by name. Their listings stay until the next ``clear``."""
@@ -143,13 +157,16 @@ class Held:
 
     def listing(self, waiting: Waiting) -> Reply | None:
         """Read one listing."""
-        return read_listed(os.pread(self._file.fileno(), waiting.size_bytes, waiting.start))
+        start, end = self._ends[waiting.number : waiting.number + 2]
+        return join_listed(os.pread(self._file.fileno(), end - start, start), self._secrets[waiting.number])
 
     def clear(self) -> None:
         """Forget the listings of what was taken."""
         self._file.seek(0)
         self._file.truncate()
-        self._end = 0
+        self._ends = [0]
+        self._secrets = []
+        self.secret_bytes = 0
 
 
 class Found(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import orjson
 import pyarrow as pa
@@ -12,7 +13,7 @@ import pytest
 
 from lexport import columns
 from lexport.arrow import table_schema
-from lexport.flow.carry import HELD, LEAST_HELD, Held, LastSnapshot, Room
+from lexport.flow.carry import HELD, HELD_BYTES, LEAST_HELD, Held, LastSnapshot, Room
 from lexport.model import FunctionRef, Scope
 
 SCOPE = Scope(account_id="111122223333", region="us-east-1")
@@ -117,6 +118,32 @@ def test_held_listings_can_be_cleared_and_held_again(path):
             assert sorted(
                 found.listed.document["Configuration"]["Description"] for found in last.find(held, None)
             ) == sorted(version for _, version in each)
+
+
+def test_what_is_unknown_stays_in_memory_and_both_are_let_go(path, tmp_path):
+    """Variables and listings with unknown fields are in no file; after a pass neither file nor memory holds any."""
+    told = {"Environment": {"Variables": {"A": "s3cret"}}}
+    refs = [listed("fn-03", "1", **told), listed("fn-03", "2", New="s3cret"), listed("fn-03", "3")]
+    with Held(tmp_path) as held:
+        held.put(refs)
+        file = next(each for each in Path("/proc/self/fd").iterdir() if str(each.readlink()).startswith(str(tmp_path)))
+        body = file.read_bytes()
+        found = [each.listed.document["Configuration"] for each in LastSnapshot(path, SCOPE).find(held, None)]
+
+        assert (b"fn-03/1" in body, b"fn-03/2" in body, b"fn-03/3" in body) == (True, False, True)
+        assert b"s3cret" not in body
+        assert found == [orjson.loads(ref.listed) for ref in refs]
+        assert (file.read_bytes(), held.secret_bytes) == (b"", 0)
+
+
+def test_memory_is_shared(tmp_path):
+    """An account-region is full by its share of memory, too, however few versions it holds back."""
+    room, half = Room(), "x" * (HELD_BYTES // 2)
+    with room.place(), Held(tmp_path) as held:
+        held.put([listed("f", "1", Environment={"Variables": {"A": half}})])
+        assert not room.is_full(held)
+        with room.place():
+            assert room.is_full(held)
 
 
 def test_room_is_shared():
