@@ -236,7 +236,7 @@ class Writer:
         written = {columns.CHANGES: tables.write(columns.CHANGES, runs)}
         written |= {columns.BY_NAME[file.path.stem]: file for file in writing}
         draft = draft_of(written, tables, gaps=0, hash_key_id="k", options=OPTIONS, scopes=entries)
-        self._last = commit(self._store, draft.manifest, draft.files)
+        self._last = commit(self._store, draft.manifest, draft.files, note=print)
         remove_staging(self._store, snapshot["snapshot_id"])
 
     def _changes(self, folder: Path, touched: tuple[Night, Night], rows: Night) -> Iterator[Path]:

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from anyio import CancelScope, create_memory_object_stream, create_task_group, current_time, to_thread
+from anyio import create_memory_object_stream, create_task_group, current_time, to_thread
 from anyio.from_thread import check_cancelled
 
 from lexport import columns, manifest
@@ -28,7 +28,7 @@ from lexport.fetching import Downloads, choice_of, open_package_links
 from lexport.finish import Draft, draft_of
 from lexport.flow.accounts import read_accounts
 from lexport.flow.parquet import TableFolder
-from lexport.flow.publish import commit, open_destination, open_staging, remove_staging
+from lexport.flow.publish import open_destination, open_staging, publish, remove_staging
 from lexport.flow.stage import Stage
 from lexport.manifest import Manifest
 from lexport.model import Failure
@@ -77,11 +77,11 @@ async def packages(
     accounts = read_accounts(options.accounts, options.accounts_from)
     dataset = await to_thread.run_sync(open_dataset, dest)
     _check_is_there(dataset, regions=_named(options.regions), accounts=accounts)
-    store = open_destination(Path(dest), group_readable=options.group_readable)
+    store = open_destination(Path(dest), group_readable=options.group_readable, with_packages=True)
     folder = open_staging(store, snapshot_id)
     run = _Run(options, dataset, PackagePlaces(store), folder, accounts=accounts, snapshot_id=snapshot_id)
     try:
-        with one_error():
+        with one_error(folder):
             async with create_task_group() as tasks:
                 tasks.start_soon(keep_reporting, report, run.progress)
                 await run.read()
@@ -98,15 +98,20 @@ async def packages(
             duration_s=current_time() - started_s,
         )
         _refuse_gaps(result, folder, allow_partial=options.allow_partial)
-        with CancelScope(shield=True):
-            committed = await to_thread.run_sync(commit, store, draft.manifest, draft.files)
+        committed, notes = await publish(store, draft.manifest, draft.files)
     except IncompleteError:
         raise  # the rows stay in staging, `errors.parquet` among them
     except BaseException:  # cancelled too: the rows are of no use, the files in the store are
         remove_staging(store, snapshot_id)
         raise
     remove_staging(store, snapshot_id)
-    return replace(result, published=True, manifest=committed, duration_s=current_time() - started_s)
+    return replace(
+        result,
+        published=True,
+        manifest=committed,
+        notes=(*notes, *result.notes),
+        duration_s=current_time() - started_s,
+    )
 
 
 def _refuse_gaps(result: PackagesResult, folder: Path, *, allow_partial: bool) -> None:

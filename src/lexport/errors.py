@@ -44,6 +44,14 @@ class WriteError(RunError):
         self.path = path
 
 
+class UnknownCommitError(RunError):
+    """It cannot be found out whether the commit exists; ``path`` is where. Nothing of the snapshot was removed."""
+
+    def __init__(self, message: str, *, path: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
 class ReadError(RunError):
     """A file of the dataset is damaged or gone; ``path`` is where."""
 

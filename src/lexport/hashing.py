@@ -11,12 +11,14 @@ import hmac
 import os
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from lexport.errors import SettingsError
+from lexport.errors import PublishError, RunError, SettingsError
+from lexport.store.local import LocalStore
 
 KEY_VARIABLE = "LEXPORT_HASH_KEY"
 KEY_BYTES = 32
@@ -96,24 +98,12 @@ def _state_folder() -> Path:
 
 def _make(path: Path) -> None:
     """Create the key file, 0600; when two first runs meet, one of them wins and both read the same."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
-            file.flush()
-            os.fsync(descriptor)
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass  # the other run's key is as good
-        finally:
-            draft.unlink()
-    except OSError as error:
+        with suppress(PublishError):  # the other run's key is as good
+            LocalStore(path.parent).create(path.name, base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
+    except RunError as error:
         raise SettingsError(
-            f"cannot keep the hash key in {path}: {error.strerror}; "
-            f"set {KEY_VARIABLE} or --hash-key-file, or --env none",
+            f"cannot keep the hash key in {path}: {error}; set {KEY_VARIABLE} or --hash-key-file, or --env none",
             option="--hash-key-file",
         ) from error
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from anyio import CancelScope, create_memory_object_stream, create_task_group, current_time, to_thread
+from anyio import create_memory_object_stream, create_task_group, current_time, to_thread
 
 from lexport import columns, manifest
 from lexport.aws.api import LambdaApi
@@ -33,7 +33,7 @@ from lexport.flow.carry import LastSnapshot, open_last
 from lexport.flow.choose import read_selection
 from lexport.flow.flatten import Rules
 from lexport.flow.parquet import TableFolder
-from lexport.flow.publish import commit, open_destination, open_staging, remove_staging
+from lexport.flow.publish import open_destination, open_staging, publish, remove_staging
 from lexport.flow.stage import Stage
 from lexport.hashing import KEY_VARIABLE, HashKey, ValueHasher, load_hash_key
 from lexport.manifest import Manifest
@@ -90,7 +90,9 @@ async def snapshot(
     selection = read_selection(options.functions, options.functions_from) if options.is_selection else None
     accounts = read_accounts(options.accounts, options.accounts_from)
     key = None if options.env == "none" else load_hash_key(options.hash_key_file)
-    store = open_destination(Path(dest), group_readable=options.group_readable)
+    store = open_destination(
+        Path(dest), group_readable=options.group_readable, with_packages=options.packages is not None
+    )
     folder = open_staging(store, snapshot_id)
 
     progress = Progress()
@@ -107,7 +109,7 @@ async def snapshot(
         snapshot_at=snapshot_at,
     )
     try:
-        with one_error():
+        with one_error(folder):
             async with create_task_group() as tasks:
                 tasks.start_soon(keep_reporting, report, progress)
                 outcomes = await run.read()
@@ -139,15 +141,20 @@ async def snapshot(
             duration_s=current_time() - started_s,
         )
         _refuse_gaps(result, outcomes, folder, allow_partial=options.allow_partial)
-        with CancelScope(shield=True):
-            committed = await to_thread.run_sync(commit, store, draft.manifest, draft.files)
+        committed, notes = await publish(store, draft.manifest, draft.files)
     except IncompleteError:
         raise  # what was read stays in staging, `errors.parquet` among it
     except BaseException:  # cancelled too: nobody can use what is there
         remove_staging(store, snapshot_id)
         raise
     remove_staging(store, snapshot_id)
-    return replace(result, published=True, manifest=committed, duration_s=current_time() - started_s)
+    return replace(
+        result,
+        published=True,
+        manifest=committed,
+        notes=(*notes, *result.notes),
+        duration_s=current_time() - started_s,
+    )
 
 
 class _Run:

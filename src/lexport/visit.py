@@ -10,6 +10,7 @@ import resource
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from anyio import CapacityLimiter, create_task_group
@@ -23,6 +24,7 @@ from lexport.errors import ItemError, RunError, first_of
 from lexport.model import Target
 from lexport.progress import Progress
 from lexport.settings import SnapshotSettings
+from lexport.store.local import write_error
 from lexport.targets import Account, Door, Entrance, Selection
 
 MOST_CONNECTIONS = 512  # to Lambda: 5,000 calls/s at 0.1 s each, what a core can do; each takes some 70 KB
@@ -122,13 +124,26 @@ def _bounds(open_files: int) -> tuple[int, int]:
 
 
 @contextmanager
-def one_error() -> Iterator[None]:
-    """Unwrap the one error that ended a run from the groups of the tasks that it passed through."""
+def one_error(folder: Path | None = None) -> Iterator[None]:
+    """Unwrap the one error that ended a run from the groups of the tasks that it passed through.
+
+    ``folder`` holds the run's files; an OSError of them becomes a WriteError.
+    """
     try:
         yield
     except BaseExceptionGroup as group:
-        ours = group.subgroup(RunError)
-        if ours is None:
+        for kind in (RunError, OSError):
+            if (ours := group.subgroup(kind)) is not None:
+                error = first_of(ours)
+                raise _as_ours(error, folder) from error.__cause__
+        raise
+    except OSError as error:
+        if folder is None:
             raise
-        error = first_of(ours)
-        raise error from error.__cause__
+        raise _as_ours(error, folder) from error
+
+
+def _as_ours(error: Exception, folder: Path | None) -> Exception:
+    if not isinstance(error, OSError) or folder is None:
+        return error
+    return write_error(Path(error.filename or folder), error)

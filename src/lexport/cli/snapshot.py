@@ -95,9 +95,9 @@ def summarize(result: SnapshotResult) -> None:
 
 
 def note_lines(notes: Sequence[str]) -> list[str]:
-    """Write the first notes of a run."""
+    """Write the first notes of a run; a warning, which comes before them, is marked already."""
     more = [f"note: ... and {len(notes) - NOTES_SHOWN:,} more"] if len(notes) > NOTES_SHOWN else []
-    return [f"note: {note}" for note in notes[:NOTES_SHOWN]] + more
+    return [note if note.startswith("warning: ") else f"note: {note}" for note in notes[:NOTES_SHOWN]] + more
 
 
 def failure_lines(failures: Sequence[tuple[FailureKind, int, Failure]]) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,9 +22,8 @@ import pyarrow.parquet as pq
 
 from lexport.arrow import SORT_KEY, children_of, open_run, table_schema, write_blocks
 from lexport.columns import FUNCTIONS, Table
-from lexport.errors import WriteError
 from lexport.staged import ANSWER, CHILD_TABLES
-from lexport.store.local import sync_file
+from lexport.store.local import sync_file, write_error
 
 FAN_IN = 32
 
@@ -116,8 +115,8 @@ class TableWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the file; what waits is dropped unless ``close`` was called."""
-        with _told(self.path):
+        """Close the file; what waits is dropped unless ``close`` was called, which tells what goes wrong."""
+        with suppress(OSError, pa.ArrowException):
             self._writer.close()
 
     def write(self, rows: pa.Table) -> None:
@@ -162,7 +161,7 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException) as error:
-        raise WriteError(f"cannot write {path}: {error}", path=str(path)) from error
+        raise write_error(path, error) from error
 
 
 def _unique(table: Table, slabs: Iterator[pa.Table]) -> Iterator[pa.Table]:
@@ -268,6 +267,7 @@ def _merge_to_run(paths: list[Path], target: Path) -> Path:
         write_blocks(writer, first)
         for slab in slabs:
             write_blocks(writer, slab)
-    for path in paths:
-        path.unlink()
+    with suppress(OSError):  # they go with the folder of the run at the latest
+        for path in paths:
+            path.unlink()
     return target

@@ -6,28 +6,33 @@ created only if absent. The row in ``snapshots`` and the hint come after it and 
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import json
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from anyio import CancelScope, to_thread
 
 from lexport import columns, manifest
 from lexport.arrow import table_schema
-from lexport.errors import PublishError, SettingsError, WriteError
+from lexport.errors import PublishError, RunError, SettingsError, UnknownCommitError
 from lexport.manifest import Manifest
 from lexport.store.commits import newest_first
-from lexport.store.local import LocalStore, local_folder, sync_file
+from lexport.store.linking import NO_HARD_LINKS, link_new
+from lexport.store.local import LocalStore, local_folder, sync_file, write_error
 
 _OURS = {*columns.BY_NAME, manifest.RUNS, manifest.STAGING, manifest.LATEST_HINT, manifest.PACKAGES}
 
 
-def open_destination(dest: Path, *, group_readable: bool) -> LocalStore:
+def open_destination(dest: Path, *, group_readable: bool, with_packages: bool = False) -> LocalStore:
     """Find out that a folder can take a snapshot, and make it if it is not there.
 
     Raises SettingsError for a file, for a folder that cannot be written, and for one that holds other things.
@@ -43,12 +48,49 @@ def open_destination(dest: Path, *, group_readable: bool) -> LocalStore:
                 option="DEST",
             )
         store.make_folder(manifest.STAGING)
-        probe = store.root / manifest.STAGING / f".probe-{manifest.new_ulid(datetime.now(UTC))}"
-        probe.touch(mode=store.file_mode)
-        probe.unlink()
+        store.names(manifest.RUNS)
+        for folder in ("", manifest.RUNS, *_folders(with_packages=with_packages)):
+            if not folder or (store.root / folder).is_dir():
+                _try_out(store, folder)
     except OSError as error:
         raise SettingsError(f"DEST {dest} cannot be written: {error.strerror}", option="DEST") from error
     return store
+
+
+def _folders(*, with_packages: bool) -> list[str]:
+    """Return the folders that a run publishes into."""
+    tables = [table.name for table in columns.TABLES if with_packages or table not in columns.PACKAGE_TABLES]
+    return [*tables, f"{manifest.PACKAGES}/sha256"] if with_packages else tables
+
+
+def _try_out(store: LocalStore, folder: str) -> None:
+    """Publish an empty file into a folder and take it back: what that cannot do is better known before the reading."""
+    place = store.root / folder
+    if not place.resolve().is_relative_to(store.root.resolve()):
+        raise SettingsError(f"{place} is a link to {place.resolve()}, outside of DEST; make it a folder", option="DEST")
+    name = f".probe-{manifest.new_ulid(datetime.now(UTC))}"
+    source, target = store.root / manifest.STAGING / name, place / name
+    try:
+        source.touch(mode=store.file_mode)
+        link_new(source, target)
+        target.unlink()
+    except OSError as error:
+        why = error.strerror
+        if error.errno == errno.EXDEV:
+            why = (
+                f"it lies on another file system than {store.root / manifest.STAGING}, from where finished files are"
+                " moved; keep a dataset on one file system"
+            )
+        elif error.errno in NO_HARD_LINKS:
+            why = (
+                f"{error.strerror}: no file can be given a name there without the risk of replacing another one"
+                " (hard links and renameat2 are refused); choose a folder on another file system"
+            )
+        raise SettingsError(f"DEST {store.root} cannot be written: {place}: {why}", option="DEST") from error
+    finally:
+        for path in (source, target):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 def open_staging(store: LocalStore, snapshot_id: str) -> Path:
@@ -59,50 +101,97 @@ def open_staging(store: LocalStore, snapshot_id: str) -> Path:
             f"{store.root} has a snapshot or a run {snapshot_id} already; nothing was changed",
             destination=str(store.root),
         )
-    return store.make_folder(name)
+    try:
+        return store.make_folder(name)
+    except OSError as error:
+        raise write_error(store.root / name, error) from error
 
 
-def commit(store: LocalStore, draft: Manifest, files: Mapping[str, Path]) -> Manifest:
+async def publish(store: LocalStore, draft: Manifest, files: Mapping[str, Path]) -> tuple[Manifest, list[str]]:
+    """Commit in a thread; return the commit and what there is to tell of it.
+
+    What cancels the caller meanwhile comes too late: publishing is short, and goes on to its end.
+    """
+    notes: list[str] = []
+    with CancelScope(shield=True):  # anyio's cancellation; a task of its own is the shield from asyncio's
+        work = asyncio.ensure_future(to_thread.run_sync(partial(commit, store, draft, files, note=notes.append)))
+        while not work.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([work])
+    return work.result(), notes
+
+
+def commit(store: LocalStore, draft: Manifest, files: Mapping[str, Path], *, note: Callable[[str], None]) -> Manifest:
     """Publish: place the files, create the commit, then the row in ``snapshots`` and the hint; return the commit.
 
     ``files`` are finished and synced, by the path that the manifest gives them. Blocking. Raises PublishError when the
-    snapshot exists; what was placed is then removed, and earlier snapshots are untouched in every case.
+    snapshot exists and WriteError when the disk refused: what was placed is then removed, and earlier snapshots are
+    untouched in every case. Once the commit exists nothing is removed and nothing raised; ``note`` hears what failed.
     """
     placed: list[str] = []
     try:
         for path, source in files.items():
-            source.chmod(store.file_mode)  # a umask may have taken some of it away
-            store.place(source, path)
+            _place(store, source, path)
             placed.append(path)
+        for folder in sorted({str(PurePosixPath(path).parent) for path in placed}):
+            store.sync_folder(folder)
         done = replace(draft, committed_at=datetime.now(UTC))
-        store.create(manifest.run_path(done.snapshot_id), done.to_json())
-    except (OSError, PublishError, WriteError):
+        unsure = store.create(manifest.run_path(done.snapshot_id), done.to_json())
+    except UnknownCommitError as error:
+        raise UnknownCommitError(
+            f"{error}; the snapshot {draft.snapshot_id} is published or not, so none of its files was removed; see"
+            f" lexport status {store.root}, and run lexport verify {store.root}",
+            path=error.path,
+        ) from error
+    except (OSError, RunError, ValueError):
         for path in placed:
             store.remove(path)
         raise
-    # The snapshot exists from here on; what fails now is healed by the next run and must not make this one look failed.
-    with suppress(OSError, PublishError, WriteError):
-        write_snapshot_rows(store)
+    if unsure is not None:
+        note(
+            f"warning: {done.snapshot_id} is published, but it is not known whether it would outlive a loss of power:"
+            f" {unsure.strerror} at {unsure.filename or store.root / manifest.RUNS}; look after the disk, and run"
+            f" lexport verify {store.root}"
+        )
+    with _healed_later("the row in snapshots", note):
+        write_snapshot_rows(store, done)
     if done.is_snapshot:
-        with suppress(OSError, WriteError):
+        with _healed_later(manifest.LATEST_HINT, note):
             _move_hint(store)
     return done
 
 
-def write_snapshot_rows(store: LocalStore) -> None:
-    """Write the row of ``snapshots`` for every commit that has none yet, this run's or a crashed one's."""
-    for name in store.names(manifest.RUNS):
-        snapshot_id = name.removesuffix(".json")
-        if not manifest.is_ulid(snapshot_id):
-            continue
-        with suppress(ValueError, PublishError):  # a damaged commit is `status`'s to tell; another run may heal too
-            done = Manifest.from_json(store.read(f"{manifest.RUNS}/{name}"))
-            path = manifest.data_path(columns.SNAPSHOTS.name, snapshot_id, done.snapshot_at)
-            if not (store.root / path).exists():
-                _write_snapshot_row(store, done, path)
+def _place(store: LocalStore, source: Path, path: str) -> None:
+    try:
+        source.chmod(store.file_mode)  # a umask may have taken some of it away
+    except OSError as error:
+        raise write_error(source, error) from error
+    store.place(source, path)
 
 
-def _write_snapshot_row(store: LocalStore, done: Manifest, path: str) -> None:
+@contextmanager
+def _healed_later(what: str, note: Callable[[str], None]) -> Iterator[None]:
+    """Note what could not be written beside a commit: it exists, and nothing may make its run look failed."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        note(f"{what} will be written by the next run: {error}")
+
+
+def write_snapshot_rows(store: LocalStore, own: Manifest) -> None:
+    """Write the row of ``snapshots`` of this run's commit, and of every other that has none: of a run that crashed."""
+    others = [name for name in store.names(manifest.RUNS) if manifest.is_ulid(name.removesuffix(".json"))]
+    _write_snapshot_row(store, own)
+    for name in others:
+        with suppress(OSError, ValueError, RunError):  # one that is damaged is `status`'s to tell
+            if name != f"{own.snapshot_id}.json":
+                _write_snapshot_row(store, Manifest.from_json(store.read(f"{manifest.RUNS}/{name}")))
+
+
+def _write_snapshot_row(store: LocalStore, done: Manifest) -> None:
+    path = manifest.data_path(columns.SNAPSHOTS.name, done.snapshot_id, done.snapshot_at)
+    if (store.root / path).exists():
+        return
     row = {
         "snapshot_id": done.snapshot_id,
         "snapshot_at": done.snapshot_at,
@@ -111,16 +200,21 @@ def _write_snapshot_row(store: LocalStore, done: Manifest, path: str) -> None:
         "lexport_version": done.lexport_version,
         "schema_version": done.schema_version,
     }
-    draft = store.make_folder(manifest.STAGING) / f".snapshots-{manifest.new_ulid(datetime.now(UTC))}.parquet"
-    draft.touch(mode=0o600)
-    draft.chmod(store.file_mode)  # a umask may have taken some of it away
     table = pa.Table.from_pylist([row], schema=table_schema(columns.SNAPSHOTS))
-    pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
-    sync_file(draft)
+    draft = store.make_folder(manifest.STAGING) / f".snapshots-{manifest.new_ulid(datetime.now(UTC))}.parquet"
     try:
-        store.place(draft, path)
+        draft.touch(mode=0o600)
+        draft.chmod(store.file_mode)  # a umask may have taken some of it away
+        pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
+        sync_file(draft)
+        with suppress(PublishError):  # another run heals too
+            store.place(draft, path)
+        store.sync_folder(str(PurePosixPath(path).parent))
+    except OSError as error:
+        raise write_error(store.root / path, error) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
 
 
 def _move_hint(store: LocalStore) -> None:

@@ -18,8 +18,8 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from lexport.arrow import open_run, sorted_run, staged_batch, write_blocks
 from lexport.columns import BY_NAME, Table
-from lexport.errors import WriteError
 from lexport.rows import Batch
+from lexport.store.local import write_error
 
 RUN_BYTES = 12 * 2**20  # staged rows in memory; twice that while one run is being sorted
 
@@ -76,4 +76,4 @@ def write_run(table: Table, batches: list[pa.RecordBatch], path: Path, file_mode
         with open_run(path, rows.schema, file_mode) as writer:
             write_blocks(writer, rows)
     except (OSError, pa.ArrowException) as error:
-        raise WriteError(f"cannot stage rows in {path}: {error}", path=str(path)) from error
+        raise write_error(path, error) from error

@@ -1,19 +1,27 @@
-"""A destination that is a local folder. Paths are relative and use ``/``; every write is on disk when it returns.
+"""A destination that is a local folder. Paths are relative and use ``/``; what is written is on disk when it returns.
 
-Blocking: callers run it in a worker thread.
+A file that has its name is never taken away again because of an error that comes after it. Blocking: callers run it in
+a worker thread.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from lexport.errors import PublishError, SettingsError, WriteError
+from lexport.errors import PublishError, RunError, SettingsError, UnknownCommitError, WriteError
+from lexport.store.linking import link_new
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors of a disk that has no room; EFBIG: a process may be allowed no more."""
+_REFUSALS = FULL | {errno.EACCES, errno.EPERM, errno.EROFS, errno.EXDEV, errno.ENAMETOOLONG, errno.ENOTDIR}
+"""Answers that mean for sure that nothing was done; after any other a file may have its name nevertheless."""
 _ADDRESS = re.compile("[a-z][a-z0-9+.-]+://|(?:s3a?|gs|az|abfss?|https?):/", re.IGNORECASE)
 
 
@@ -36,8 +44,13 @@ class LocalStore:
         for part in reversed(missing):
             with suppress(FileExistsError):
                 part.mkdir()
-                part.chmod(0o750 if self.group_readable else 0o700)
-                _sync_folder(part.parent)
+                try:
+                    part.chmod(0o750 if self.group_readable else 0o700)
+                    sync_file(part.parent)
+                except OSError:
+                    with suppress(OSError):  # or the next run takes it for a folder that is on disk
+                        part.rmdir()
+                    raise
         return folder
 
     def names(self, path: str) -> list[str]:
@@ -51,49 +64,92 @@ class LocalStore:
         """Read one whole file."""
         return (self.root / path).read_bytes()
 
-    def create(self, path: str, body: bytes) -> None:
+    def create(self, path: str, body: bytes) -> OSError | None:
         """Write a file that must not exist yet: whole or not at all, whoever else writes at the same time.
 
-        Raises PublishError when the name is taken.
+        Return None, or the error that came once the file had its name: it is there, whether it outlives a loss of power
+        is not known. Raises PublishError when the name is taken, WriteError when the file was not written, and
+        UnknownCommitError where even that cannot be found out.
         """
         target = self.root / path
         draft = self._write_draft(target, body)
         try:
-            os.link(draft, target)  # the one step that is atomic and refuses to overwrite
-        except FileExistsError as error:
-            raise PublishError(f"{target} exists already", destination=str(self.root)) from error
+            link_new(draft, target)
         except OSError as error:
-            raise _write_error(target, error) from error
-        finally:
-            draft.unlink(missing_ok=True)
-        _sync_folder(target.parent)
+            if failure := self._read_back(target, body, error):
+                _clear(draft)
+                raise failure from error
+        after: OSError | None = None
+        for finish in (partial(draft.unlink, missing_ok=True), partial(sync_file, target.parent)):
+            try:
+                finish()
+            except OSError as error:
+                after = after or error
+        return after
 
     def replace(self, path: str, body: bytes) -> None:
         """Write a file over an old one; readers see the old or the new one, whole."""
         target = self.root / path
-        self._write_draft(target, body).replace(target)
-        _sync_folder(target.parent)
+        draft = self._write_draft(target, body)
+        try:
+            draft.replace(target)
+            sync_file(target.parent)
+        except OSError as error:
+            _clear(draft)
+            raise write_error(target, error) from error
 
     def place(self, source: Path, path: str) -> None:
-        """Move a finished, synced file from staging to its name, which must be free."""
+        """Give a finished, synced file its name, which must be free; ``sync_folder`` puts the name on disk.
+
+        The old name may stay: it goes with the folder of the run's work.
+        """
         target = self.root / path
         try:
             self.make_folder(str(Path(path).parent))
-            os.link(source, target)
-        except FileExistsError as error:
-            raise PublishError(f"{target} exists already", destination=str(self.root)) from error
+            link_new(source, target)
         except OSError as error:
-            raise _write_error(target, error) from error
-        source.unlink()
-        _sync_folder(target.parent)
+            if _is_same(source, target):
+                return
+            if isinstance(error, FileExistsError):
+                raise PublishError(f"{target} exists already", destination=str(self.root)) from error
+            raise write_error(target, error) from error
+
+    def sync_folder(self, path: str) -> None:
+        """Wait until the names in a folder are on disk."""
+        folder = self.root / path
+        try:
+            sync_file(folder)
+        except OSError as error:
+            raise write_error(folder, error) from error
 
     def remove(self, path: str) -> None:
-        """Remove a file or a folder with all in it; absent is fine."""
+        """Remove a file or a folder with all in it, as far as that is possible; absent is fine."""
         target = self.root / path
         if target.is_dir():
             shutil.rmtree(target, ignore_errors=True)
         else:
-            target.unlink(missing_ok=True)
+            _clear(target)
+
+    def _read_back(self, target: Path, body: bytes, error: OSError) -> RunError | None:
+        """Find out if a file that was refused its name has it nevertheless: an answer can get lost on its way.
+
+        Return None if so, else what there is to tell.
+        """
+        try:
+            is_there = target.read_bytes() == body
+        except OSError as unread:
+            if not isinstance(unread, FileNotFoundError) and error.errno not in _REFUSALS:
+                return UnknownCommitError(
+                    f"it is not known whether {target} was written: {error.strerror}, and it cannot be read back:"
+                    f" {unread.strerror}",
+                    path=str(target),
+                )
+            is_there = False
+        if is_there:
+            return None
+        if isinstance(error, FileExistsError):
+            return PublishError(f"{target} exists already", destination=str(self.root))
+        return write_error(target, error)
 
     def _write_draft(self, target: Path, body: bytes) -> Path:
         draft = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
@@ -106,9 +162,8 @@ class LocalStore:
                 file.flush()
                 os.fsync(descriptor)
         except OSError as error:
-            with suppress(OSError):
-                draft.unlink(missing_ok=True)
-            raise _write_error(target, error) from error
+            _clear(draft)
+            raise write_error(target, error, size_bytes=len(body)) from error
         return draft
 
 
@@ -120,12 +175,31 @@ def local_folder(dest: str | os.PathLike[str]) -> Path:
     return Path(text)
 
 
-def _write_error(target: Path, error: OSError) -> WriteError:
-    return WriteError(f"cannot write {target}: {error.strerror}", path=str(target))
+def write_error(path: Path, error: Exception, *, size_bytes: int | None = None) -> WriteError:
+    """Make the error of a file that could not be written: which one, why, and how much room there is if that is why.
+
+    ``size_bytes`` is what was to be written, where that is known.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    reason = os.strerror(number) if number else " ".join(str(error).split())
+    room = lack_of_room(path, size_bytes) if number in FULL else ""
+    return WriteError(f"cannot write {path}: {reason}{room}", path=str(path))
+
+
+def lack_of_room(path: Path, size_bytes: int | None = None) -> str:
+    """Say how much room the file system of ``path`` has left, as the end of a sentence about a full disk."""
+    try:
+        disk = os.statvfs(next(folder for folder in path.absolute().parents if folder.is_dir()))
+    except OSError:
+        return ""
+    if disk.f_files and not disk.f_favail:
+        return "; no inode is free there, so no file can be added"
+    needed = f", {size_bytes:,} are needed" if size_bytes else ""
+    return f"; {disk.f_bavail * disk.f_frsize:,} bytes are free there{needed}"
 
 
 def sync_file(path: Path) -> None:
-    """Wait until a file's bytes are on disk."""
+    """Wait until a file's bytes, or a folder's names, are on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -133,5 +207,18 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def _sync_folder(path: Path) -> None:
-    sync_file(path)
+def _is_same(source: Path, target: Path) -> bool:
+    """Find out if a file that was refused its name has it nevertheless.
+
+    The same bytes would not do: two runs of one id write the same, and one of them is going to remove its own.
+    """
+    try:
+        return source.samefile(target)
+    except OSError:
+        return False
+
+
+def _clear(path: Path) -> None:
+    """Remove a file; what fails now must not hide why."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)

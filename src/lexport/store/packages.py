@@ -8,7 +8,6 @@ Blocking: callers run it in a worker thread.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import os
@@ -20,13 +19,12 @@ from pathlib import Path
 
 from lexport.errors import PackageError, WriteError
 from lexport.manifest import PACKAGES, STAGING
-from lexport.store.local import LocalStore, sync_file
+from lexport.store.local import FULL, LocalStore, lack_of_room, sync_file, write_error
 
 DRAFTS = f"{STAGING}/{PACKAGES}"
 MOST_DRAFTS = 16
 """Of one package: as many runs at once may fetch it into one destination, each into a draft of its own."""
 READ_BYTES = 1024 * 1024
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def package_path(sha256_hex: str) -> str:
@@ -106,14 +104,17 @@ class Draft:
                     view = view[os.write(self.descriptor, view) :]
                 self.size_bytes += len(part)
         except OSError as error:
-            if error.errno in _FULL:
+            if error.errno in FULL:
                 self.restart()
             raise _refusal(self.path, error) from error
 
     def restart(self) -> None:
         """Forget what came so far."""
-        os.ftruncate(self.descriptor, 0)
-        os.lseek(self.descriptor, 0, os.SEEK_SET)
+        try:
+            os.ftruncate(self.descriptor, 0)
+            os.lseek(self.descriptor, 0, os.SEEK_SET)
+        except OSError as error:
+            raise _refusal(self.path, error) from error
         self._hash, self.size_bytes = hashlib.sha256(), 0
 
     def keep(self) -> str:
@@ -132,13 +133,14 @@ class Draft:
             except FileNotFoundError:
                 is_there = False
             if is_there:
-                self.path.unlink()
+                with suppress(OSError):  # a draft more, which the next run finds
+                    self.path.unlink()
             else:
                 self.path.replace(target)
-                sync_file(target.parent)
+            self.is_kept = True
+            sync_file(target.parent)
         except OSError as error:
             raise _refusal(target, error) from error
-        self.is_kept = True
         return path
 
     def close(self) -> None:
@@ -146,7 +148,8 @@ class Draft:
         if not self.size_bytes and not self.is_kept:
             with suppress(OSError):
                 self.path.unlink(missing_ok=True)
-        os.close(self.descriptor)
+        with suppress(OSError):  # what counts was synced
+            os.close(self.descriptor)
 
 
 def hash_file(path: Path) -> str:
@@ -186,10 +189,10 @@ def _reread(draft: Draft) -> Draft:
 
 def _refusal(path: Path, error: OSError) -> PackageError | WriteError:
     """Make our error: a full disk loses one package, and the next may be smaller; anything else ends the run."""
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return PackageError(
-            f"there is no room for the package at {path.parent} ({error.strerror}); free some, or give"
-            " --max-package-size",
+            f"there is no room for the package at {path.parent} ({error.strerror}{lack_of_room(path)}); free some, or"
+            " give --max-package-size",
             code="disk_full",
         )
-    return WriteError(f"cannot write {path}: {error.strerror}", path=str(path))
+    return write_error(path, error)

@@ -12,7 +12,7 @@ import pytest
 
 from lexport import columns
 from lexport.arrow import table_schema
-from lexport.errors import PublishError, SettingsError
+from lexport.errors import PublishError, SettingsError, WriteError
 from lexport.flow.publish import (
     commit,
     open_destination,
@@ -78,7 +78,7 @@ def staged(store, done):
 
 def publish(store, number=0, **fields):
     done = draft(number, **fields)
-    return commit(store, done, staged(store, done))
+    return commit(store, done, staged(store, done), note=pytest.fail)
 
 
 def everything(store):
@@ -232,7 +232,7 @@ def test_a_taken_id(store):
     for path in files.values():
         path.write_bytes(b"again")
     with pytest.raises(PublishError):
-        commit(store, again, files)
+        commit(store, again, files, note=pytest.fail)
 
     assert everything(store) == before
 
@@ -247,7 +247,7 @@ def test_a_taken_commit(store):
     for path in files.values():
         path.write_bytes(b"x")
     with pytest.raises(PublishError):
-        commit(store, done, files)
+        commit(store, done, files, note=pytest.fail)
 
     assert everything(store) == before
 
@@ -257,8 +257,8 @@ def test_a_file_that_is_missing(store):
     done = draft()
     files = staged(store, done)
     files[done.files[-1].path].unlink()
-    with pytest.raises(OSError, match="No such file"):
-        commit(store, done, files)
+    with pytest.raises(WriteError, match=r"tags\.parquet: No such file"):
+        commit(store, done, files, note=pytest.fail)
 
     assert everything(store) == {}
     assert next(newest_first(store), None) is None
@@ -293,9 +293,9 @@ def test_a_missing_row_is_healed(store):
 
 def test_healing_changes_nothing_that_is_there(store):
     """Where every commit has its row, nothing is written."""
-    publish(store)
+    done = publish(store)
     before = everything(store)
-    write_snapshot_rows(store)
+    write_snapshot_rows(store, done)
 
     assert everything(store) == before
     assert not [name for name in store.names("_staging") if name.startswith(".")]

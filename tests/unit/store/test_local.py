@@ -125,12 +125,12 @@ def test_an_open_file_stays_as_it_was(store):
 
 
 def test_place(store, tmp_path):
-    """A finished file moves to its name, with its folders; it is not at its old place any more."""
+    """A finished file gets its name, with its folders; its bytes are on disk once."""
     source = tmp_path / "done.parquet"
     source.write_bytes(b"data")
     store.place(source, "t/snapshot_date=2026-11-22/x.parquet")
 
-    assert not source.exists()
+    assert source.samefile(store.root / "t/snapshot_date=2026-11-22/x.parquet")
     assert store.read("t/snapshot_date=2026-11-22/x.parquet") == b"data"
     assert files(store) == ["t/snapshot_date=2026-11-22/x.parquet"]
 
