@@ -45,6 +45,7 @@ FLOORS = {
     "waivers": 2,
     "findings": 2,
     "hashing": 2,
+    "memory": 2,
     "failures": 2,
     "pump": 2,
     "spool": 2,
