@@ -7,7 +7,7 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-ann
 ON_BOTH := tests/contract tests/integration/test_snapshot_gaps.py tests/integration/test_snapshot_simulator.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint types unit wheel bench bench-toy golden dialects lock clean
+.PHONY: setup demo test lint types unit wheel sweep bench bench-toy golden dialects lock clean
 
 setup: $(RUNTIME_STAMP)
 
@@ -43,6 +43,11 @@ unit: $(STAMP)
 # The package as users get it: built, installed alone, tested without src.
 wheel: $(STAMP)
 	tests/wheel.sh
+
+# Every call to the disk of one snapshot fails once: EIO, ENOSPC, EROFS from then on, kill -9, and an answer that is lost.
+# Hours; `make test` takes a sample.
+sweep: $(STAMP)
+	LEXPORT_SWEEP=whole $(BIN)/python -m pytest -n 2 --dist worksteal -q tests/disk/test_publish_sweep.py
 
 # An hour and more: it measures real seconds of quota. bench-toy: everything once, in a minute; its figures mean nothing.
 bench: $(STAMP)

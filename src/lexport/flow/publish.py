@@ -27,8 +27,9 @@ from lexport.errors import PublishError, RunError, SettingsError, UnknownCommitE
 from lexport.manifest import Manifest
 from lexport.store.commits import newest_first
 from lexport.store.linking import NO_HARD_LINKS, link_new
-from lexport.store.local import LocalStore, local_folder, sync_file, write_error
+from lexport.store.local import FULL, LocalStore, local_folder, sync_file, write_error
 
+_MAY_PASS = FULL | {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETIMEDOUT, errno.ESTALE, errno.EINTR}
 _OURS = {*columns.BY_NAME, manifest.RUNS, manifest.STAGING, manifest.LATEST_HINT, manifest.PACKAGES}
 
 
@@ -53,8 +54,16 @@ def open_destination(dest: Path, *, group_readable: bool, with_packages: bool = 
             if not folder or (store.root / folder).is_dir():
                 _try_out(store, folder)
     except OSError as error:
-        raise SettingsError(f"DEST {dest} cannot be written: {error.strerror}", option="DEST") from error
+        raise _cannot_be_written(Path(error.filename or dest), error, dest) from error
     return store
+
+
+def _cannot_be_written(path: Path, error: OSError, dest: Path) -> RunError:
+    """Make the error of a destination: a disk that fails may be well tomorrow, anything else is the wrong DEST."""
+    if error.errno in _MAY_PASS:
+        return write_error(path, error)
+    where = "" if path == dest else f"{path}: "
+    return SettingsError(f"DEST {dest} cannot be written: {where}{error.strerror}", option="DEST")
 
 
 def _folders(*, with_packages: bool) -> list[str]:
@@ -75,18 +84,17 @@ def _try_out(store: LocalStore, folder: str) -> None:
         link_new(source, target)
         target.unlink()
     except OSError as error:
-        why = error.strerror
         if error.errno == errno.EXDEV:
-            why = (
+            error.strerror = (
                 f"it lies on another file system than {store.root / manifest.STAGING}, from where finished files are"
                 " moved; keep a dataset on one file system"
             )
         elif error.errno in NO_HARD_LINKS:
-            why = (
+            error.strerror = (
                 f"{error.strerror}: no file can be given a name there without the risk of replacing another one"
                 " (hard links and renameat2 are refused); choose a folder on another file system"
             )
-        raise SettingsError(f"DEST {store.root} cannot be written: {place}: {why}", option="DEST") from error
+        raise _cannot_be_written(place, error, store.root) from error
     finally:
         for path in (source, target):
             with suppress(OSError):
