@@ -95,7 +95,7 @@ def test_json(dest):
             "bytes": base64.b64encode(b"a").decode(),
             "at": "2026-01-02T02:04:05Z",
             "day": "2026-01-02",
-            "never": None,
+            "never": "infinity",
             "list": [1, None],
             "object": {"a": True},
         }

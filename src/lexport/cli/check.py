@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lexport.cli.finding_text import about, function
+from lexport.cli.formats import choose_format, csv_safe_option, output_option
 from lexport.cli.options import CONFIG_FILE, option, read_own_tables
-from lexport.cli.output import FORMATS, open_output, print_rows, write_rows
+from lexport.cli.output import FORMATS, SAFE_CSV, open_output, print_rows, write_rows
 from lexport.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _FOUND = 4
 
 _SEVERITIES = ("low", "medium", "high", "critical")
+_FORMATS = (*FORMATS, "sarif", "junit")
 _NAMES = (
     "check",
     "severity",
@@ -63,8 +65,9 @@ _NAMES = (
     help="Leave out checks that are less severe.",
 )
 @option("--checks", multiple=True, metavar="DIR", help="Folder with checks of your own; repeatable.")
-@option("--output", type=click.Choice([*FORMATS, "sarif", "junit"]), default="table", show_default=True, help="Format.")
+@output_option(_FORMATS)
 @option("-o", "--output-file", metavar="FILE", help="Write there instead of stdout; replaced once it is whole.")
+@csv_safe_option
 @click.option("--list", "is_list", is_flag=True, help="List the checks, and run none.")
 def command(
     *,
@@ -82,6 +85,7 @@ def command(
 
     Thresholds and waivers stand in lexport.toml, as [check.thresholds.NAME] and [[check.waivers]].
     """
+    output = choose_format(output, output_file, _FORMATS)
     if is_list:
         return _list(checks, check, skip, min_severity, output)
     if dest is None:
@@ -130,7 +134,7 @@ def _list(own: Sequence[str], only: Sequence[str], skip: Sequence[str], min_seve
     from lexport.checks import SEVERITIES, choose, fill_thresholds, load_checks
     from lexport.dataset.shipped import sql_dir
 
-    if output not in FORMATS:
+    if output not in (*FORMATS, SAFE_CSV):
         raise click.UsageError(f"--list has no --output {output}; it has: {', '.join(FORMATS)}")
     thresholds, _ = read_check_settings(own)
     known = load_checks(sql_dir() / "checks", [Path(folder) for folder in own])

@@ -47,10 +47,11 @@ def command(dest: Path) -> None:
 
 
 async def _demonstrate(dest: Path) -> None:
-    from lexport.cli.output import arrow_rows, open_output, print_rows
+    from lexport.cli.output import open_output, print_rows
     from lexport.cli.report import write_report
     from lexport.cli.running import choose_report
     from lexport.cli.snapshot import summarize
+    from lexport.cli.values import arrow_rows
     from lexport.dataset.sql import sql
     from lexport.run import snapshot
     from lexport.settings import SnapshotSettings

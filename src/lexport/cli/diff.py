@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from lexport.cli.options import option
+from lexport.cli.formats import choose_format, csv_safe_option, output_option
 from lexport.cli.output import instant, json_text, write_rows
 from lexport.visible import visible
 
@@ -53,9 +53,8 @@ _Change = dict[str, Any]
 @click.argument("dest")
 @click.argument("a", required=False)
 @click.argument("b", required=False)
-@option(
-    "--output", type=click.Choice(("text", "json", "jsonl", "csv")), default="text", show_default=True, help="Format."
-)
+@output_option(("text", "json", "jsonl", "csv"))
+@csv_safe_option
 def command(dest: str, a: str | None, b: str | None, output: str) -> None:
     """Show what changed in DEST from A to B.
 
@@ -65,6 +64,7 @@ def command(dest: str, a: str | None, b: str | None, output: str) -> None:
     """
     from lexport.dataset.diff import COLUMNS, compare
 
+    output = choose_format(output)
     scopes, batches = compare(dest, a, b)
     left_out = [scope for scope in scopes if scope.state != "compared"]
     if not scopes:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from lexport.cli.formats import choose_format, output_option
 from lexport.cli.options import option
-from lexport.cli.output import arrow_rows, json_text, open_output
+from lexport.cli.output import json_text, open_output
+from lexport.cli.values import arrow_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,10 +20,13 @@ if TYPE_CHECKING:
     from lexport.dataset.feed import Feed, FeedScope
 
 
+_FORMATS = ("jsonl", "parquet")
+
+
 @click.command("feed", short_help="Give a warehouse what is new since the last snapshot it loaded.")
 @click.argument("dest")
 @option("--since", metavar="ID", help="The last snapshot that was loaded, as the last feed named it; none: everything.")
-@option("--output", type=click.Choice(("jsonl", "parquet")), default="jsonl", show_default=True, help="Format.")
+@output_option(_FORMATS)
 @option("-o", "--output-file", metavar="PATH", help="Write there: a file, for parquet a folder that is not there yet.")
 def command(dest: str, since: str | None, output: str, output_file: str | None) -> None:
     """Give rows to upsert, keys to delete and changes to append: from where --since ended to the latest in DEST.
@@ -30,6 +35,7 @@ def command(dest: str, since: str | None, output: str, output_file: str | None) 
     with next_since; a feed without it is cut off. A scope of mode `whole` replaces all there is of it. See
     docs/history.md.
     """
+    output = choose_format(output, output_file, _FORMATS)
     if output == "parquet" and output_file is None:
         raise click.UsageError("--output parquet needs -o FOLDER")
     if output == "parquet":

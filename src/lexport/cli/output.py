@@ -1,7 +1,7 @@
 """Rows -> table, JSON, JSON lines or CSV, as bytes on a stream. Row by row, so that any number of them fits.
 
 Cells are plain Python values. None is ``NULL`` in a table, ``null`` in JSON and nothing at all in CSV, where an empty
-text is ``""``. Instants come as ISO 8601 text already (see ``arrow_rows``) or as ``datetime``.
+text is ``""``. Instants come as text already (see ``values.py``) or as ``datetime``.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
 from types import NoneType
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from lexport.errors import SettingsError, WriteError
 from lexport.visible import visible
 
 FORMATS = ("table", "json", "jsonl", "csv")
+SAFE_CSV = "csv-safe"  # no cell is a formula to a spreadsheet
 
 _MEASURED_ROWS = 1_000  # the widths of a table come from so many rows; later ones that are wider stick out
 
@@ -34,8 +34,14 @@ Row = Sequence[Any]
 
 
 def write_rows(names: Sequence[str], rows: Iterable[Row], *, output: str, stream: BinaryIO) -> int:
-    """Write rows in one of ``FORMATS``; return how many there were."""
-    write = {"table": _write_table, "json": _write_json, "jsonl": _write_json_lines, "csv": _write_csv}[output]
+    """Write rows in one of ``FORMATS``, or as ``SAFE_CSV``; return how many there were."""
+    write = {
+        "table": _write_table,
+        "json": _write_json,
+        "jsonl": _write_json_lines,
+        "csv": _write_csv,
+        SAFE_CSV: _write_safe_csv,
+    }[output]
     return write(names, rows, stream)
 
 
@@ -50,9 +56,9 @@ def print_rows(names: Sequence[str], rows: Iterable[Row], *, output: str) -> int
 def open_output(path: str | None) -> Iterator[BinaryIO]:
     """Open stdout, or a file that gets its name, and takes the place of an old one, once it is whole.
 
-    Cancelled: the old file stands, the draft is gone.
+    None and ``-`` are stdout. Cancelled: the old file stands, the draft is gone.
     """
-    if path is None:
+    if path in (None, "-"):
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
@@ -162,13 +168,13 @@ def _write_json_lines(names: Sequence[str], rows: Iterable[Row], stream: BinaryI
 
 
 def _objects(names: Sequence[str], rows: Iterable[Row]) -> Iterator[bytes]:
-    keys = [f"{json.dumps(name, ensure_ascii=False)}: " for name in _distinct(names)]
+    keys = [f"{json.dumps(name, ensure_ascii=False)}: " for name in distinct(names)]
     for row in rows:
         cells = (key + json_text(value) for key, value in zip(keys, row, strict=True))
         yield ("{" + ", ".join(cells) + "}").encode()
 
 
-def _distinct(names: Sequence[str]) -> list[str]:
+def distinct(names: Sequence[str]) -> list[str]:
     """Tell columns of the same name apart: ``a``, ``a_2``."""
     taken: list[str] = []
     for name in names:
@@ -186,6 +192,18 @@ def _write_csv(names: Sequence[str], rows: Iterable[Row], stream: BinaryIO) -> i
         stream.write((",".join(map(_csv_cell, row)) + "\r\n").encode())
         written += 1
     return written
+
+
+def _write_safe_csv(names: Sequence[str], rows: Iterable[Row], stream: BinaryIO) -> int:
+    return _write_csv([*map(_neutralize, names)], ([*map(_neutralize, row)] for row in rows), stream)
+
+
+_FORMULA = re.compile(r"[=+\-@\t\r\n\0\uff1d\uff0b\uff0d\uff20]")
+"""How a cell begins that a spreadsheet may run. Source: OWASP, "CSV Injection"; OWASP ASVS 5, 1.2.10."""
+
+
+def _neutralize(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
 _QUOTED = re.compile(r'[,"\r\n]|\A\s|\s\Z|\A\Z')
@@ -242,38 +260,3 @@ def _width(text: str) -> int:
         0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in "WF")
         for character in text
     )
-
-
-# --- Arrow --------------------------------------------------------------------------------------------------------
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-
-
-def arrow_rows(batches: Iterable[Any]) -> Iterator[Row]:
-    """Turn Arrow batches into rows of plain values; instants become ISO 8601 text."""
-    for batch in batches:
-        yield from zip(*(_values(column) for column in batch.columns), strict=True)
-
-
-def _values(column: Any) -> list[Any]:
-    import pyarrow as pa
-
-    kind = column.type
-    if pa.types.is_timestamp(kind):
-        ticks = cast("list[int | None]", column.cast(pa.int64()).to_pylist())
-        return [None if tick is None else _instant_of(tick, kind.unit, has_zone=kind.tz is not None) for tick in ticks]
-    if pa.types.is_time(kind):
-        return cast("list[Any]", column.cast(pa.string()).to_pylist())
-    return cast("list[Any]", column.to_pylist())
-
-
-@lru_cache(maxsize=10_000)  # snapshot_at is the same on every row
-def _instant_of(tick: int, unit: str, *, has_zone: bool) -> str | None:
-    """Write ticks since 1970; None for SQL's infinities and years that no calendar has."""
-    seconds, rest = divmod(tick, _PER_SECOND[unit])
-    try:
-        at = _EPOCH + timedelta(seconds=seconds, microseconds=rest * 10**6 // _PER_SECOND[unit])
-    except OverflowError:
-        return None
-    return instant(at if has_zone else at.replace(tzinfo=None))

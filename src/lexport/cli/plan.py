@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lexport.cli.fleet import fleet_options, fleet_settings
-from lexport.cli.options import option
-from lexport.cli.output import FORMATS, print_rows
+from lexport.cli.formats import choose_format, csv_safe_option, output_option
+from lexport.cli.output import print_rows
 
 if TYPE_CHECKING:
     from lexport.planning import FleetPlan
@@ -22,7 +22,8 @@ _TIMES = ("minimum_s", "incremental_minimum_s", "page_s")
 @click.command("plan", short_help="Say what a snapshot would cost.")
 @click.argument("dest", type=click.Path(path_type=Path), required=False)
 @fleet_options
-@option("--output", type=click.Choice(FORMATS), default="table", show_default=True, help="Format.")
+@output_option()
+@csv_safe_option
 def command(dest: Path | None, output: str, **options: Any) -> int:
     """List the fleet and print calls and the least time that AWS's quotas allow; nothing is fetched or written.
 
@@ -32,6 +33,7 @@ def command(dest: Path | None, output: str, **options: Any) -> int:
     from lexport.cli.running import allow_many_files, choose_report, run_async
     from lexport.planning import plan
 
+    output = choose_format(output)
     settings = fleet_settings(options)
     report = choose_report()
     allow_many_files()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import resource
 import signal
 import sys
@@ -42,15 +41,6 @@ def choose_report() -> Report:
     return partial(report_live, out=terminal()) if sys.stderr.isatty() else report_plainly
 
 
-class _OneLine(logging.Handler):
-    """What a library logs, in one line without a traceback."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print the first line of the message."""
-        text = record.getMessage().partition("\n")[0]
-        print(f"{record.name}: {text}", file=sys.stderr, flush=True)  # noqa: T201 - where a command talks
-
-
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Choose uvloop, which comes with ``lexport[fast]``: a call over TLS costs a quarter less CPU on it."""
     try:
@@ -80,7 +70,6 @@ def run_async(main: Callable[[], Awaitable[T]], *, left: str = "") -> T:
             with on_signal(cancel):
                 done.append(await main())
 
-    logging.lastResort = _OneLine(logging.WARNING)
     # Answers are trees without circles, by the million: looking for circles among them took a twelfth of the CPU.
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from lexport import columns
+from lexport.cli.formats import choose_format, csv_safe_option, output_option
 from lexport.cli.options import option
-from lexport.cli.output import FORMATS, print_rows
+from lexport.cli.output import print_rows
 from lexport.dialects import DIALECTS
 
 _NAMES = ("table", "column", "type", "unit", "kind", "meaning", "source")
@@ -14,7 +15,8 @@ _NAMES = ("table", "column", "type", "unit", "kind", "meaning", "source")
 
 @click.command("schema", short_help="List every table and column.")
 @option("--table", type=click.Choice(tuple(columns.BY_NAME)), help="Only this table.")
-@option("--output", type=click.Choice(FORMATS), default="table", show_default=True, help="Format.")
+@output_option()
+@csv_safe_option
 @option(
     "--ddl", "dialect", type=click.Choice(tuple(DIALECTS)), help="Print the statements that show DEST to a warehouse."
 )
@@ -31,6 +33,7 @@ def command(table: str | None, output: str, dialect: str | None, location: str |
         return
     if location is not None:
         raise click.UsageError("--location needs --ddl")
+    output = choose_format(output)
     tables = columns.TABLES if table is None else (columns.BY_NAME[table],)
     rows = (
         (found.name, column.name, column.type.value, column.unit, column.kind, column.meaning, column.source)

@@ -9,19 +9,31 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from lexport.cli.durations import duration
+from lexport.cli.formats import choose_format, csv_safe_option, output_option
 from lexport.cli.options import option
-from lexport.cli.output import FORMATS, arrow_rows, open_output, write_rows
+from lexport.cli.output import FORMATS, distinct, open_output, write_rows
+from lexport.cli.values import arrow_rows
 from lexport.dialects import DIALECTS
+from lexport.errors import QueryError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
+_FORMATS = (*FORMATS, "parquet")
+
+
 @click.command("sql", short_help="Ask the dataset one SELECT.")
 @click.argument("dest", required=False)
 @click.argument("query", required=False)
-@option("--output", type=click.Choice([*FORMATS, "parquet"]), default="table", show_default=True, help="Format.")
-@option("-o", "--output-file", metavar="FILE", help="Write there instead of stdout; replaced once it is whole.")
+@output_option(_FORMATS)
+@option(
+    "-o",
+    "--output-file",
+    metavar="FILE",
+    help="Write there instead of stdout; replaced once it is whole. .csv, .json, .jsonl or .parquet says the format.",
+)
+@csv_safe_option
 @option(
     "--max-skew",
     type=duration,
@@ -58,13 +70,15 @@ def command(
         raise click.UsageError("--dialect needs --print VIEW")
     if dest is None or query is None:
         raise click.UsageError(f"Missing argument '{'DEST' if dest is None else 'QUERY'}'.")
+    output = choose_format(output, output_file, _FORMATS)
     if output == "parquet" and output_file is None:
         raise click.UsageError("--output parquet needs -o FILE")
     text = _read_stdin() if query == "-" else query
 
+    from lexport.as_text import UNPRINTED
     from lexport.dataset.sql import open_result
 
-    with open_result(dest, text, as_of=as_of) as result:
+    with open_result(dest, text, as_of=as_of, casts=UNPRINTED) as result:
         for line in result.notices(max_skew=max_skew):
             click.echo(f"lexport: {line}", err=True)
         with open_output(output_file) as stream:
@@ -96,11 +110,20 @@ def _read_stdin() -> str:
 def _write(reader: pa.RecordBatchReader, output: str, stream: BinaryIO) -> int:
     if output != "parquet":
         return write_rows(reader.schema.names, arrow_rows(reader), output=output, stream=stream)
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
+    schema = pa.schema(
+        [field.with_name(name) for field, name in zip(reader.schema, distinct(reader.schema.names), strict=True)]
+    )
     rows = 0
-    with pq.ParquetWriter(stream, reader.schema, compression="zstd") as writer:
-        for batch in reader:
-            writer.write_batch(batch)
-            rows += batch.num_rows
+    try:
+        with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+            for batch in reader:
+                writer.write_batch(batch.rename_columns(schema.names))
+                rows += batch.num_rows
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+        raise QueryError(
+            f"Parquet cannot hold this answer: {' '.join(str(error).split())}; cast it to VARCHAR"
+        ) from error
     return rows

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from lexport.cli.durations import duration
+from lexport.cli.formats import choose_format, csv_safe_option, output_option
 from lexport.cli.options import option
-from lexport.cli.output import FORMATS, print_rows
+from lexport.cli.output import print_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,13 +40,15 @@ _NAMES = (
 @option(
     "--max-age", type=duration, default="26h", show_default=True, help="Exit with 1 when no complete one is younger."
 )
-@option("--output", type=click.Choice(FORMATS), default="table", show_default=True, help="Format.")
+@output_option()
+@csv_safe_option
 def command(dest: str, max_age: timedelta, output: str) -> int:
     """List the snapshots in DEST, newest first: age, completeness, rows, calls, throttles."""
     from lexport.cli.running import run_async
     from lexport.dataset.open import format_span
     from lexport.dataset.status import status
 
+    output = choose_format(output)
     snapshots = run_async(lambda: status(dest))
     now = datetime.now(UTC)
     rows = [_row(snapshot, now) for snapshot in snapshots]

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from lexport.cli.formats import choose_format, csv_safe_option, output_option
 from lexport.cli.options import option
-from lexport.cli.output import FORMATS, print_rows
+from lexport.cli.output import print_rows
 from lexport.cli.streams import terminal
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ DAMAGED = 4
 @click.command("verify", short_help="Check files, hashes, packages; with --data every row.")
 @click.argument("dest")
 @option("--data", is_flag=True, help="Read every row too: page checksums, counts, columns, order, unique keys.")
-@option("--output", type=click.Choice(FORMATS), default="table", show_default=True, help="Format.")
+@output_option()
+@csv_safe_option
 def command(dest: str, *, data: bool, output: str) -> int:
     """Check that what DEST says it holds is there and as it was written: exit code 4 when something is damaged.
 
@@ -31,6 +33,7 @@ def command(dest: str, *, data: bool, output: str) -> int:
     """
     from lexport.dataset.verify.verify import VerifyProgress, find_damage
 
+    output = choose_format(output)
     show = _show_live(terminal()) if sys.stderr.isatty() else _show_nothing
     done = VerifyProgress()
     damaged = 0

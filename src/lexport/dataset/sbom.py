@@ -7,10 +7,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, BinaryIO
 
-import duckdb
+import anyio.to_thread
 
 from lexport import __version__
 from lexport.cyclonedx import (
@@ -24,7 +23,7 @@ from lexport.cyclonedx import (
     unknown_parts,
 )
 from lexport.dataset.open import quote_text
-from lexport.dataset.sql import Session, open_session, run_interruptibly
+from lexport.dataset.sql import Session, open_session
 from lexport.errors import RunError, SettingsError
 from lexport.model import LATEST
 
@@ -51,17 +50,11 @@ async def sbom(
     """
     if function is None and version is not None:
         raise SettingsError("--version needs --function", option="--version")
-    return await run_interruptibly(partial(_write, dest, stream, function, version or LATEST))
+    return await anyio.to_thread.run_sync(_write, dest, stream, function, version or LATEST)
 
 
-def _write(
-    dest: str | os.PathLike[str],
-    stream: BinaryIO,
-    function: str | None,
-    version: str,
-    running: list[duckdb.DuckDBPyConnection],
-) -> SbomResult:
-    with open_session(dest, running=running) as session:
+def _write(dest: str | os.PathLike[str], stream: BinaryIO, function: str | None, version: str) -> SbomResult:
+    with open_session(dest) as session:
         bill = _Bill(session)
         if not bill.ask("SELECT 1 FROM history.package_files LIMIT 1"):
             name = os.fspath(dest)

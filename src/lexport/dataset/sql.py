@@ -5,24 +5,23 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Generic, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import anyio.to_thread
 import duckdb
 import pyarrow as pa
 
 from lexport import columns
+from lexport.as_text import LOSSY, as_text
 from lexport.dataset.open import (
     DEFAULT_MAX_SKEW,
     TABLE_NAMES,
@@ -38,12 +37,10 @@ from lexport.dataset.open import (
 from lexport.dataset.shipped import named_views, shipped_views, tables_read
 from lexport.errors import LexportError, QueryError, RunError, ViewError
 from lexport.manifest import Manifest, run_path
-from lexport.memory import address_room_bytes, least_room_bytes, memory_limits, query_limit_bytes
 
 T = TypeVar("T")
 
 _INTERRUPT_EVERY_S = 0.02
-_STOPPED_WITHIN_S = 0.3  # a single huge value, as repeat() makes, is not stopped by an interrupt
 _BATCH_ROWS = 10_000  # some 20 MB of the widest table
 
 
@@ -68,31 +65,25 @@ class Session:
     connection: duckdb.DuckDBPyConnection
     views: set[str] = field(default_factory=set)
 
-    def read(self, query: str) -> pa.RecordBatchReader:
-        """Answer one SELECT as a stream of batches; the next question ends it. Raises QueryError. Blocking."""
-        statement = _one_select(self.connection, query)
+    def read(self, query: str, *, casts: dict[str, str] = LOSSY) -> pa.RecordBatchReader:
+        """Answer one SELECT as a stream of batches; the next question ends it. Raises QueryError. Blocking.
+
+        ``casts`` are types and what they become, as ``as_text`` takes them.
+        """
+        statement = _one_select(query)
+        self._define_views(statement)
         try:
-            reader = ask(self.connection, partial(self._open, statement))
+            # DuckDB 2 lets a WITH write (COPY, INSERT) and still calls that a SELECT, but only at the very top: so
+            # a statement that binds as a subquery only reads. This binds, it does not run.
+            bound = self.connection.sql(f"FROM (\n{statement}\n)")
+            wanted = [as_text(kind, casts) for kind in bound.types]
+            if any(wanted):
+                names = self.connection.sql(statement).columns
+                statement = _cast_columns(statement, names, wanted)
+            reader = self.connection.sql(statement).to_arrow_reader(_BATCH_ROWS)
         except (duckdb.Error, OSError, pa.ArrowException) as error:
             _refuse(error)
-        return pa.RecordBatchReader.from_batches(reader.schema, self._batches(reader))
-
-    def _open(self, statement: str) -> pa.RecordBatchReader:
-        self._define_views(statement)
-        # DuckDB 2 lets a WITH write (COPY, INSERT) and still calls that a SELECT, but only at the very top: so
-        # a statement that binds as a subquery only reads. This binds, it does not run.
-        self.connection.sql(f"FROM (\n{statement}\n)")
-        return self.connection.sql(statement).to_arrow_reader(_BATCH_ROWS)
-
-    def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-        while True:
-            try:
-                batch = ask(self.connection, reader.read_next_batch)
-            except StopIteration:
-                return
-            except (duckdb.Error, OSError, pa.ArrowException) as error:  # the query failed on a later row
-                _refuse(error)
-            yield batch
+        return pa.RecordBatchReader.from_batches(reader.schema, _batches(reader))
 
     def _define_views(self, statement: str) -> None:
         """Create the shipped views that a statement names and that are not there yet."""
@@ -125,64 +116,24 @@ async def run_interruptibly(work: Callable[[list[duckdb.DuckDBPyConnection]], T]
     Cancelled: whatever they are asked is interrupted, one question after the other, until the work has ended.
     """
     running: list[duckdb.DuckDBPyConnection] = []
-    job = _Job(partial(work, running))
+    ended = threading.Event()
+
+    def run() -> T:
+        try:
+            return work(running)
+        finally:
+            ended.set()
+
     try:
-        await anyio.to_thread.run_sync(job.run, abandon_on_cancel=True)
+        return await anyio.to_thread.run_sync(run, abandon_on_cancel=True)
     except anyio.get_cancelled_exc_class():
         with anyio.CancelScope(shield=True):
-            while not job.ended.is_set():  # an interrupt between two questions is lost
-                _interrupt(running)
+            while running and not ended.is_set():  # an interrupt between two questions is lost
+                for connection in running:
+                    with suppress(duckdb.Error):  # it is closed meanwhile
+                        connection.interrupt()
                 await anyio.sleep(_INTERRUPT_EVERY_S)
         raise
-    return job.result()
-
-
-def ask(connection: duckdb.DuckDBPyConnection, question: Callable[[], T]) -> T:
-    """Let DuckDB answer in a thread of its own, where this is the main thread, which takes signals only while it waits.
-
-    Whatever ends the waiting, as KeyboardInterrupt does, interrupts DuckDB first.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return question()
-    job = _Job(question)
-    threading.Thread(target=job.run, daemon=True).start()
-    try:
-        job.ended.wait()
-    except BaseException:
-        until_s = time.monotonic() + _STOPPED_WITHIN_S
-        while not job.ended.wait(_INTERRUPT_EVERY_S) and time.monotonic() < until_s:
-            _interrupt([connection])
-        raise
-    return job.result()
-
-
-class _Job(Generic[T]):
-    """Blocking work for a thread, and what it came to."""
-
-    def __init__(self, work: Callable[[], T]) -> None:
-        self.ended = threading.Event()
-        self._work = work
-        self._value: list[T] = []
-        self._error: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            self._value.append(self._work())
-        except BaseException as error:  # noqa: BLE001 - raised again by who waits
-            self._error = error
-        finally:
-            self.ended.set()
-
-    def result(self) -> T:
-        if self._error is not None:
-            raise self._error
-        return self._value[0]
-
-
-def _interrupt(connections: Iterable[duckdb.DuckDBPyConnection]) -> None:
-    for connection in connections:
-        with suppress(duckdb.Error):  # it is closed meanwhile
-            connection.interrupt()
 
 
 def _read_all(
@@ -199,15 +150,17 @@ def open_result(
     *,
     as_of: str | None = None,
     running: list[duckdb.DuckDBPyConnection] | None = None,
+    casts: dict[str, str] = LOSSY,
 ) -> Iterator[Result]:
     """Answer one SELECT over a dataset as a stream of Arrow batches, in bounded memory. Blocking.
 
-    ``running``, if given, receives the connection, so that another thread can interrupt it.
+    ``running``, if given, receives the connection, so that another thread can interrupt it. ``casts`` as for ``read``.
     """
-    with _open_connection(running) as connection:
-        _one_select(connection, query)  # a wrong question is answered before the dataset is opened
-        with _open_session(connection, dest, as_of) as session:
-            yield Result(reader=session.read(query), dataset=session.dataset, tables=frozenset(tables_read(query)))
+    _one_select(query)  # a wrong question is answered before anything is opened
+    with open_session(dest, as_of=as_of, running=running) as session:
+        yield Result(
+            reader=session.read(query, casts=casts), dataset=session.dataset, tables=frozenset(tables_read(query))
+        )
 
 
 @contextmanager
@@ -218,53 +171,25 @@ def open_session(
     running: list[duckdb.DuckDBPyConnection] | None = None,
 ) -> Iterator[Session]:
     """Open a dataset for many questions: names are defined once. Blocking; options as for ``open_result``."""
-    with _open_connection(running) as connection, _open_session(connection, dest, as_of) as session:
-        yield session
-
-
-@contextmanager
-def _open_connection(running: list[duckdb.DuckDBPyConnection] | None) -> Iterator[duckdb.DuckDBPyConnection]:
-    connection = connect(":memory:")
-    try:
-        if running is not None:
-            running.append(connection)
-        yield connection
-    finally:
-        with suppress(duckdb.Error):  # a question that no interrupt ended keeps it until the process ends
-            connection.close()
-
-
-@contextmanager
-def _open_session(
-    connection: duckdb.DuckDBPyConnection, dest: str | os.PathLike[str], as_of: str | None
-) -> Iterator[Session]:
     dataset = open_dataset(dest)
     if as_of is not None:
         dataset = dataset.as_of(as_of, option="--as-of")
     # DuckDB spills big sorts to disk: into a folder of ours that goes away, never into the working folder.
     with tempfile.TemporaryDirectory(prefix="lexport-sql-", ignore_cleanup_errors=True) as spill:
-        ask(connection, partial(_define, connection, dataset))
-        _lock(connection, dataset, spill)
-        yield Session(dataset=dataset, connection=connection)
+        connection = duckdb.connect(":memory:")
+        try:
+            if running is not None:
+                running.append(connection)
+            _define(connection, dataset)
+            _lock(connection, dataset, spill)
+            yield Session(dataset=dataset, connection=connection)
+        finally:
+            connection.close()
 
 
-def connect(database: str, **config: str) -> duckdb.DuckDBPyConnection:
-    """Open a DuckDB that takes no more memory than this process can spare. Raises RunError where that is too little."""
-    room_bytes, least_bytes = address_room_bytes(), least_room_bytes(os.cpu_count() or 1)
-    if room_bytes is not None and room_bytes < least_bytes:
-        raise RunError(
-            f"a query needs {least_bytes // 2**20:,} MiB of address space, and `ulimit -v` leaves"
-            f" {room_bytes // 2**20:,} MiB"
-        )
-    connection = duckdb.connect(database, config={**config})
-    limit_bytes = query_limit_bytes(memory_limits(), room_bytes=address_room_bytes())
-    connection.execute(f"SET memory_limit = '{limit_bytes // 2**20}MiB'")
-    return connection
-
-
-def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> str:
+def _one_select(query: str) -> str:
     try:
-        statements = connection.extract_statements(query)
+        statements = duckdb.extract_statements(query)
     except duckdb.Error as error:
         _refuse(error)
     if len(statements) != 1:
@@ -273,6 +198,15 @@ def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> str:
         kind = statements[0].type.name
         raise QueryError(f"only SELECT is allowed, this is {kind}; to write a file, use: lexport sql -o FILE")
     return _without_end(str(statements[0].query))
+
+
+def _cast_columns(statement: str, names: Sequence[str], wanted: Sequence[str | None]) -> str:
+    """Select the columns of a statement by their place, some of them as another type."""
+    shown = [
+        f"{f'#{place}' if kind is None else f'CAST(#{place} AS {kind})'} AS {quote_name(name)}"
+        for place, (name, kind) in enumerate(zip(names, wanted, strict=True), start=1)
+    ]
+    return f"SELECT {', '.join(shown)} FROM (\n{statement}\n)"
 
 
 def _without_end(statement: str) -> str:
@@ -284,6 +218,17 @@ def _without_end(statement: str) -> str:
             break
         end = offset
     return text[:end].decode()
+
+
+def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    while True:
+        try:
+            batch = reader.read_next_batch()
+        except StopIteration:
+            return
+        except (duckdb.Error, OSError, pa.ArrowException) as error:  # the query failed on a later row
+            _refuse(error)
+        yield batch
 
 
 def _define(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
@@ -371,13 +316,7 @@ def _refuse(error: Exception) -> NoReturn:
     if isinstance(error, LexportError):
         raise error
     line = one_line(error)
-    if line.startswith("Out of Memory Error") or isinstance(error, MemoryError):
-        most = re.search(r"/([0-9.]+ \w+) used", line)
-        raise RunError(
-            f"the query needs more memory than {f'the {most[1]} that ' if most else ''}it may take here;"
-            " ask for less at once, or give the process more memory"
-        ) from error
-    if line.startswith(("IO Error", "Internal Error", "FATAL Error")):
+    if line.startswith(("IO Error", "Out of Memory Error", "Internal Error", "FATAL Error")):
         raise RunError(f"the query broke off: {line}") from error
     if line.startswith("Permission Error"):
         raise QueryError(f"a query reads the tables of its dataset and nothing else: {line}") from error

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
+import anyio.to_thread
 import duckdb
 
 from lexport import columns
@@ -27,7 +27,6 @@ from lexport.dataset.open import (
     quote_text,
 )
 from lexport.dataset.shipped import shipped_views
-from lexport.dataset.sql import connect, run_interruptibly
 from lexport.errors import RunError, SettingsError, ViewError, WriteError
 from lexport.manifest import RUNS, ULID_LENGTH
 
@@ -43,19 +42,18 @@ async def views(dest: str | os.PathLike[str], *, db: str | os.PathLike[str]) -> 
     """Write a DuckDB file whose views show a dataset, or replace one that an earlier call wrote.
 
     Raises SettingsError where ``db`` is something else, ViewError where a shipped view does not fit.
-    Cancelled: DuckDB is interrupted, and the file is whole, old or new.
+    Cancelled: the file is whole, old or new.
     """
-    await run_interruptibly(partial(_write, dest, Path(db)))
+    await anyio.to_thread.run_sync(_write, dest, Path(db))
 
 
-def _write(dest: str | os.PathLike[str], db: Path, running: list[duckdb.DuckDBPyConnection]) -> None:
+def _write(dest: str | os.PathLike[str], db: Path) -> None:
     target = db.resolve()
     dataset = open_dataset(dest)
     _check_target(target)
     draft = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
-        with connect(str(draft), storage_compatibility_version=_READABLE_SINCE) as connection:
-            running.append(connection)
+        with duckdb.connect(str(draft), config={"storage_compatibility_version": _READABLE_SINCE}) as connection:
             draft.chmod(0o600)
             # Each view is bound as it is made, which would read the footers of all files again.
             connection.execute("SET parquet_metadata_cache = true")
