@@ -51,6 +51,7 @@ FLOORS = {
     "spool": 2,
     "walk": 2,
     "decode": 2,
+    "identity": 2,
     "ordinary": 2,
     "progress": 2,
     "flow": 3,

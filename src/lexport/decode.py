@@ -186,8 +186,8 @@ class Item(Struct, gc=False):
     """What a listing must tell of a version for it to be fetched; the rest is skipped."""
 
     FunctionName: Annotated[str, Meta(min_length=1)]
-    Version: str | None = None
-    FunctionArn: str | None = None
+    Version: str
+    FunctionArn: str
 
 
 def _page(kind: Any) -> dict[str, Callable[[bytes], Any]]:

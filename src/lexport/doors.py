@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from anyio import CapacityLimiter, Lock
 
@@ -26,6 +27,7 @@ from lexport.errors import (
     SettingsError,
     TargetError,
 )
+from lexport.identity import checked
 from lexport.model import Priority, Reply, Scope
 from lexport.quota.pacer import Pacer
 from lexport.quota.retry import ask
@@ -89,14 +91,20 @@ class Doors:
                 self._accounts[account.account_id] = account
 
     async def call(
-        self, scope: Scope, operation: str, attempt: Callable[[LambdaApi], Awaitable[Reply]], priority: Priority
+        self,
+        scope: Scope,
+        operation: str,
+        call: Callable[[LambdaApi], Awaitable[Reply]],
+        priority: Priority,
+        check: Callable[..., None],
+        *asked_for: Any,
     ) -> Reply:
-        """Make one call, paced and retried; raises ItemError, and never one that would end more than one item."""
+        """Make one call, paced, checked and retried; raises ItemError, and never one that ends more than one item."""
         if (known := self._given_up.get(scope)) is not None:
             raise type(known)(str(known), code=known.code, http_status=known.http_status)
         try:
             api = await self._api(scope)
-            reply = await ask(self._pacer, scope, operation, lambda: attempt(api), priority)
+            reply = await ask(self._pacer, scope, operation, checked(api, call, check, *asked_for), priority)
         except TargetError as error:
             self._given_up[scope] = AccessDeniedError(str(error), code=error.code, http_status=error.http_status)
             raise self._given_up[scope] from error

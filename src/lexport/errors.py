@@ -142,6 +142,10 @@ class ServiceError(FetchError):
     retryable = True
 
 
+class WrongAnswerError(ServiceError):
+    """The answer is well-formed, but it does not answer what was asked."""
+
+
 class NetworkError(FetchError):
     """The server could not be reached, or did not answer in time."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lexport.aws.api import LambdaApi
 from lexport.doors import Doors
 from lexport.errors import AccessDeniedError, FetchError, FunctionGoneError, ItemError
 from lexport.flow.wanted import Referrer, S3Object, WantedLayer, WantedPackage
+from lexport.identity import check_function, check_layer_version
 from lexport.links import remove_signed_links
-from lexport.model import LATEST, Link, PackageRef, Priority, Reply
+from lexport.model import LATEST, FunctionRef, Link, PackageRef, Priority, Reply
 
 
 class PackageSource:
@@ -43,11 +43,16 @@ class PackageSource:
             url = await self._doors.presign(referrer.scope, s3.bucket, s3.key, s3.version)
             return Link(url=url, package=self._wanted.package)
         qualifier = None if referrer.version == LATEST else referrer.version
-
-        async def attempt(api: LambdaApi) -> Reply:
-            return await api.get_function(referrer.function_name, qualifier)
-
-        reply = await self._doors.call(referrer.scope, "GetFunction", attempt, Priority.PACKAGES)
+        ref = FunctionRef(function_name=referrer.function_name, qualifier=qualifier)
+        reply = await self._doors.call(
+            referrer.scope,
+            "GetFunction",
+            lambda api: api.get_function(ref.function_name, qualifier),
+            Priority.PACKAGES,
+            check_function,
+            ref,
+            referrer.scope,
+        )
         link = link_of(reply)
         if link is None:
             raise _no_link(reply.document.get("Code"))
@@ -66,13 +71,17 @@ class LayerSource:
     async def ask(self) -> Reply:
         """Return the answer of the first account-region that is let in; raises ItemError where none is."""
         errors: list[ItemError] = []
-
-        async def attempt(api: LambdaApi) -> Reply:
-            return await api.get_layer_version_by_arn(self._wanted.layer_arn)
-
+        arn = self._wanted.layer_arn
         for scope in self._scopes:
             try:
-                reply = await self._doors.call(scope, "GetLayerVersionByArn", attempt, Priority.LAYERS)
+                reply = await self._doors.call(
+                    scope,
+                    "GetLayerVersionByArn",
+                    lambda api: api.get_layer_version_by_arn(arn),
+                    Priority.LAYERS,
+                    check_layer_version,
+                    arn,
+                )
             except ItemError as error:
                 errors.append(error)
             else:

@@ -98,6 +98,7 @@ class Reply:
     ``parse`` makes the document of the body where the answer was decoded.
     ``cleaned`` counts characters that no table can hold (lone surrogates, NUL) and that were replaced.
     ``location`` is the download link, a secret for ten minutes, which none of the three holds: use it now or drop it.
+    ``retire`` closes the connection that brought the reply, where the transport knows it; see identity.py.
     """
 
     body: bytes = field(repr=False)
@@ -106,6 +107,7 @@ class Reply:
     parse: Callable[[bytes], dict[str, Any]] | None = field(default=None, repr=False, compare=False)
     cleaned: int = 0
     location: str | None = field(default=None, repr=False, compare=False)
+    retire: Callable[[], None] | None = field(default=None, repr=False, compare=False)
 
     @property
     def document(self) -> dict[str, Any]:

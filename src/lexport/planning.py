@@ -178,6 +178,7 @@ class _Planner:
                 await discover_functions(
                     api,
                     _timed(partial(ask, pacer, scope), tally),
+                    scope,
                     qualifiers=self.options.qualifiers,
                     refs_out=refs_out,
                     choose=choose,

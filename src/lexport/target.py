@@ -31,6 +31,7 @@ from lexport.flow.flatten import (
     flatten_carried,
     flatten_function,
 )
+from lexport.identity import check_account_settings, checked
 from lexport.model import LATEST, FunctionRef, Priority, Qualifiers, Reply, Scope, ScopeStatus, Target
 from lexport.progress import TargetProgress
 from lexport.pump import pump
@@ -176,6 +177,7 @@ class _Reader:
             await discover_functions(
                 self.api,
                 self.ask,
+                self.target.scope,
                 qualifiers=self.shared.qualifiers,
                 refs_out=refs_out,
                 choose=choose,
@@ -241,7 +243,7 @@ class _Reader:
         """Fetch and flatten one function, version or alias."""
         await self.hand_on()
         try:
-            reply = await fetch_function(self.api, self.ask, ref)
+            reply = await fetch_function(self.api, self.ask, ref, self.target.scope)
         finally:
             self.progress.fetched += 1
         self.replies += 1
@@ -267,7 +269,7 @@ class _Reader:
         await self.hand_on()
         shared, scope = self.shared, self.target.scope
         try:
-            async for reply, items in discover_aliases(self.api, self.ask, function_name):
+            async for reply, items in discover_aliases(self.api, self.ask, scope, function_name):
                 self.replies += 1
                 for item in items:
                     answer = shared.answer_id()  # of its own: an alias that is listed twice comes from the first
@@ -284,7 +286,13 @@ class _Reader:
     async def read_account_settings(self) -> None:
         """Read limits and use of the account-region; not being allowed to is no gap."""
         try:
-            reply = await self.ask("GetAccountSettings", self.api.get_account_settings, Priority.LISTING)
+            attempt = checked(
+                self.api,
+                lambda asked: asked.get_account_settings(),
+                check_account_settings,
+                self.target.scope,
+            )
+            reply = await self.ask("GetAccountSettings", attempt, Priority.LISTING)
         except ExpiredCredentialsError:
             raise
         except ItemError as error:

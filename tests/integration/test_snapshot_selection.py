@@ -228,7 +228,7 @@ async def test_example_of_the_page(run_lexport, look, tmp_path):
                 "--region",
                 "us-west-2",
                 "--function",
-                "my-function:1",
+                "my-function",
                 "--env",
                 "values",
             ),
@@ -239,7 +239,7 @@ async def test_example_of_the_page(run_lexport, look, tmp_path):
 
     assert done.code == 0, done.err
     assert "the account is 123456789012 by the first function's ARN" in done.err
-    assert dict(asked[-1].query) == {"Qualifier": "1"}
+    assert dict(asked[-1].query) == {}
     rows = look.read_rows(tmp_path / "fleet")
     sent, key = EXAMPLE["Configuration"], {"account_id": "123456789012", "region": "us-west-2"}
     (row,) = rows["functions"]

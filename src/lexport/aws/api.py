@@ -25,6 +25,9 @@ QUOTA_CLASSES = {
 class LambdaApi(Protocol):
     """The Lambda operations of a snapshot and its packages, in one region."""
 
+    def on_fresh_connections(self) -> LambdaApi:
+        """Return the same API, each call of which opens a connection of its own."""
+
     async def get_function(self, function_name: str, qualifier: str | None) -> Reply:
         """Ask ``GET /2015-03-31/functions/{FunctionName}``; a name, a partial or a full ARN."""
 

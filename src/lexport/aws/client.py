@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from copy import copy
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -14,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from lexport.aws.faults import describe, error_from_response
 from lexport.aws.signing import Credentials, Signer
-from lexport.aws.wire import Request, Send
+from lexport.aws.wire import Request, Response, Send
 from lexport.decode import decode_function, decode_page
 from lexport.documents import parse_document
 from lexport.errors import CredentialsError, ExpiredCredentialsError, FetchError, ServiceError
@@ -58,38 +59,50 @@ class LambdaClient:
         self._send = send
         self._clock = clock
         self._signer: Signer | None = None
+        self._needs_fresh_connection = False
+
+    def on_fresh_connections(self) -> LambdaClient:
+        """Return the same client, each call of which opens a connection of its own."""
+        other = copy(self)
+        other._needs_fresh_connection = True  # noqa: SLF001 - it is one of us
+        return other
 
     async def get_function(self, function_name: str, qualifier: str | None) -> Reply:
         """Ask for one version; Tags and Concurrency come with ``qualifier=None`` only."""
         query = "" if qualifier is None else f"Qualifier={_encode(qualifier)}"
-        return parse_function(await self._ask("GetFunction", function_name, _function_path(function_name), query))
+        response = await self._ask("GetFunction", function_name, _function_path(function_name), query)
+        return _over(response, parse_function(response.body))
 
     async def list_functions(self, marker: str | None, *, all_versions: bool) -> Reply:
         """Ask for one page of the fleet."""
         query = _page(marker, "FunctionVersion=ALL" if all_versions else "")
-        return parse_page(await self._ask("ListFunctions", None, FUNCTIONS, query), "Functions")
+        response = await self._ask("ListFunctions", None, FUNCTIONS, query)
+        return _over(response, parse_page(response.body, "Functions"))
 
     async def list_versions_by_function(self, function_name: str, marker: str | None) -> Reply:
         """Ask for one page of the versions of a function."""
         path = f"{_function_path(function_name)}/versions"
-        body = await self._ask("ListVersionsByFunction", function_name, path, _page(marker))
-        return parse_page(body, "Versions")
+        response = await self._ask("ListVersionsByFunction", function_name, path, _page(marker))
+        return _over(response, parse_page(response.body, "Versions"))
 
     async def list_aliases(self, function_name: str, marker: str | None) -> Reply:
         """Ask for one page of the aliases of a function."""
         path = f"{_function_path(function_name)}/aliases"
-        return parse_reply(await self._ask("ListAliases", function_name, path, _page(marker)))
+        response = await self._ask("ListAliases", function_name, path, _page(marker))
+        return _over(response, parse_reply(response.body))
 
     async def get_account_settings(self) -> Reply:
         """Ask for the limits and the use of the account-region."""
-        return parse_reply(await self._ask("GetAccountSettings", None, "/2016-08-19/account-settings", ""))
+        response = await self._ask("GetAccountSettings", None, "/2016-08-19/account-settings", "")
+        return _over(response, parse_reply(response.body))
 
     async def get_layer_version_by_arn(self, layer_arn: str) -> Reply:
         """Ask for one layer version, of this account or of another that shares it."""
         query = f"Arn={_encode(layer_arn)}&find=LayerVersion"
-        return parse_reply(await self._ask("GetLayerVersionByArn", layer_arn, "/2018-10-31/layers", query))
+        response = await self._ask("GetLayerVersionByArn", layer_arn, "/2018-10-31/layers", query)
+        return _over(response, parse_reply(response.body))
 
-    async def _ask(self, operation: str, item: str | None, path: str, query: str) -> bytes:
+    async def _ask(self, operation: str, item: str | None, path: str, query: str) -> Response:
         try:
             credentials = await self._credentials()
             try:
@@ -105,18 +118,27 @@ class LambdaClient:
             # Others of the run may still have theirs: this account-region is lost, not the run.
             raise ExpiredCredentialsError(f"{operation}: {error}", code="credentials_lost") from error
 
-    async def _call(self, operation: str, item: str | None, path: str, query: str, credentials: Credentials) -> bytes:
+    async def _call(
+        self, operation: str, item: str | None, path: str, query: str, credentials: Credentials
+    ) -> Response:
         signer = self._signer
         if signer is None or signer.credentials is not credentials:
             signer = Signer(self._host, credentials=credentials, region=self._region, service=SERVICE)
             self._signer = signer
         path = self._base_path + path
         url = f"{self._origin}{path}?{query}" if query else self._origin + path
-        response = await self._send(Request(url, signer.sign(path, query, self._clock())))
+        request = Request(url, signer.sign(path, query, self._clock()), self._needs_fresh_connection)
+        response = await self._send(request)
         if response.status != 200:  # noqa: PLR2004 - the one status that Lambda's reads succeed with
             secrets = (credentials.secret_key, credentials.token)
             raise error_from_response(response, operation=operation, item=item, secrets=secrets)
-        return response.body
+        return response
+
+
+def _over(response: Response, reply: Reply) -> Reply:
+    """Note which connection a reply came over."""
+    reply.retire = response.retire
+    return reply
 
 
 @lru_cache(maxsize=1024)  # versions of a function are asked for one after the other

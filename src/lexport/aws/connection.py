@@ -55,6 +55,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, transport: asyncio.Transport, limits: Limits, ended: Callable[[Connection], None]) -> None:
         self.is_idle = True
+        self._is_retired = False
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         self._former = transport.get_protocol()
@@ -88,6 +89,12 @@ class Connection(asyncio.Protocol):
             and self._heard_at_s + KEPT_IDLE_S > self._loop.time()
             and not self._transport.is_closing()  # lost, and not yet told
         )
+
+    def retire(self) -> None:
+        """Never send another request over this connection: its next answer may be the answer to another one."""
+        self._is_retired = True
+        if self._answer is None:
+            self.abort()
 
     def abort(self) -> None:
         """Close at once."""
@@ -123,7 +130,7 @@ class Connection(asyncio.Protocol):
         answer, self._answer = self._answer, None
         if answer is not None and not answer.done():
             body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-            answer.set_result(Response(self._parser.get_status_code(), Headers(self._headers), body))
+            answer.set_result(Response(self._parser.get_status_code(), Headers(self._headers), body, self.retire))
 
     # --- as the event loop's protocol ---------------------------------------------------------------------------------
 
@@ -203,5 +210,5 @@ class Connection(asyncio.Protocol):
         """Hand the answer over; 100 and its kind only announce it."""
         if self._has_headers:
             self._has_headers = False
-            self.is_idle = self._answer is not None and self._parser.should_keep_alive()
+            self.is_idle = self._answer is not None and self._parser.should_keep_alive() and not self._is_retired
             self._succeed()

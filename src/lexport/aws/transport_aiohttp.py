@@ -86,7 +86,8 @@ class _Pool:
         route = self._routes.get(origin) or self._find_route(origin)
         try:
             head = _head(route, target, request.headers)
-            connection = self._idle_one(route) or await self._open_or_wait(route)
+            is_fresh = request.needs_fresh_connection
+            connection = (None if is_fresh else self._idle_one(route)) or await self._open_or_wait(route, is_fresh)
             try:
                 return await connection.ask(head)
             finally:
@@ -140,16 +141,16 @@ class _Pool:
             self._give_place()
         return None
 
-    async def _open_or_wait(self, route: _Route) -> Connection:
-        """Open a connection, in the place of an idle one to elsewhere if need be; wait where all are busy."""
+    async def _open_or_wait(self, route: _Route, is_fresh: bool) -> Connection:  # noqa: FBT001 - of the request
+        """Open a connection, in the place of an idle one if need be; wait where all are busy."""
         if self._places_taken < self._limits.connections:
             self._places_taken += 1
         elif idle := next((other.idle for other in self._routes.values() if other.idle), None):
             idle.pop(0).abort()
         elif (connection := await self._wait(route)) is not None:
-            if connection.is_fresh():
+            if connection.is_fresh() and not is_fresh:
                 return connection
-            connection.abort()  # it was lost on its way here
+            connection.abort()  # it was lost on its way here, or is not wanted
         return await self._open(route)
 
     async def _wait(self, route: _Route) -> Connection | None:

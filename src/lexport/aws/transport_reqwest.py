@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
 from urllib.parse import urlsplit
@@ -51,44 +52,90 @@ the process aborts (seen with 0.15.1: every second exit without a pause, none of
 
 @asynccontextmanager
 async def open_reqwest(ca_bundle: str | None, limits: Limits) -> AsyncIterator[Send]:
-    """Open the pool: one client for what is reached directly, one for each proxy."""
-    proxies = Proxies()
-    places = trusted_places(ca_bundle)
-    clients: dict[Proxy | None, Client] = {None: _client(None, places, limits)}  # trouble with CAs comes out here
-    routes: dict[str, tuple[Client, Proxy | None]] = {}
+    """Open the pools: one client for what is reached directly, one for each proxy."""
+    pools = _Pools(trusted_places(ca_bundle), limits)
+    try:
+        yield pools.send
+    finally:
+        with CancelScope(shield=True):
+            await pools.close()
+            await sleep(DRAIN_S)
 
-    def route(origin: str) -> tuple[Client, Proxy | None]:
-        scheme, _, authority = origin.partition("://")
-        proxy = proxies.find(scheme, authority)
-        if proxy not in clients:
-            clients[proxy] = _client(proxy, places, limits)
-        routes[origin] = found = clients[proxy], proxy
-        return found
 
-    async def send(request: Request) -> Response:
+@dataclass(slots=True, eq=False)
+class _Pool:
+    """One client with its connections; ``in_flight`` counts its requests. Put away, it closes after the last."""
+
+    client: Client
+    in_flight: int = 0
+    is_put_away: bool = False
+
+    async def close_unused(self) -> None:
+        if self.is_put_away and not self.in_flight:
+            with CancelScope(shield=True):
+                await self.client.close()
+
+
+class _Pools:
+    """The pools by proxy.
+
+    pyreqwest does not say which connection an answer came over. So a fresh connection is that of a new client, which
+    takes the place of the one before it.
+    """
+
+    def __init__(self, places: dict[str, str], limits: Limits) -> None:
+        self._places = places
+        self._limits = limits
+        self._proxies = Proxies()
+        self._routes: dict[str, Proxy | None] = {}
+        self._pools: dict[Proxy | None, _Pool] = {}
+        self._open(None)  # trouble with CAs comes out here
+
+    async def close(self) -> None:
+        """Close what is open."""
+        for pool in self._pools.values():
+            await pool.client.close()
+        self._pools.clear()
+        self._routes.clear()
+
+    async def send(self, request: Request) -> Response:
+        """Send one request and read its answer."""
         url = request.url
         origin, _ = split_url(url)
-        client, proxy = routes.get(origin) or route(origin)
+        proxy = self._routes[origin] if origin in self._routes else self._find_route(origin)
+        if request.needs_fresh_connection:
+            await self._renew(proxy)
+        pool = self._pools.get(proxy) or self._open(proxy)
+        pool.in_flight += 1
         try:
             target = Url(url)
             if str(target).removesuffix("/") != url.removesuffix("/"):
                 raise ValueError("HTTP would send another URL than the signed one")  # noqa: TRY301 - one road for all
-            async with client.get(target).headers(request.headers).build_streamed() as answer:
-                return Response(answer.status, answer.headers, await _read(answer, origin, limits.body_limit_bytes))
+            async with pool.client.get(target).headers(request.headers).build_streamed() as answer:
+                body = await _read(answer, origin, self._limits.body_limit_bytes)
+                return Response(answer.status, answer.headers, body)
         except (PyreqwestError, ValueError) as error:
             failure = _translate(error, origin, proxy)
+        finally:
+            pool.in_flight -= 1
+            await pool.close_unused()
         # Out here it has neither cause nor context: pyreqwest's exceptions hold the URL with its query, and headers.
         raise failure
 
-    try:
-        yield send
-    finally:
-        with CancelScope(shield=True):
-            for client in clients.values():
-                await client.close()
-            clients.clear()
-            routes.clear()
-            await sleep(DRAIN_S)
+    def _find_route(self, origin: str) -> Proxy | None:
+        scheme, _, authority = origin.partition("://")
+        self._routes[origin] = proxy = self._proxies.find(scheme, authority)
+        return proxy
+
+    def _open(self, proxy: Proxy | None) -> _Pool:
+        pool = self._pools[proxy] = _Pool(_client(proxy, self._places, self._limits))
+        return pool
+
+    async def _renew(self, proxy: Proxy | None) -> None:
+        former = self._pools.pop(proxy, None)
+        if former is not None:
+            former.is_put_away = True
+            await former.close_unused()
 
 
 def _client(proxy: Proxy | None, places: dict[str, str], limits: Limits) -> Client:

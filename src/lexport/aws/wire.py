@@ -23,10 +23,14 @@ BODY_LIMIT_BYTES = 32 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One GET. ``url`` is sent as it stands; the headers hold a signature, so ``repr`` shows their names only."""
+    """One GET. ``url`` is sent as it stands; the headers hold a signature, so ``repr`` shows their names only.
+
+    ``needs_fresh_connection``: it is the first request on its connection.
+    """
 
     url: str
     headers: Mapping[str, str]
+    needs_fresh_connection: bool = False
 
     def __repr__(self) -> str:
         return f"Request(url={self.url.partition('?')[0]!r}, headers={sorted(self.headers)})"
@@ -34,11 +38,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer. Look headers up in lower case; the body may hold secrets, so ``repr`` hides it."""
+    """One answer. Look headers up in lower case; the body may hold secrets, so ``repr`` hides it.
+
+    ``retire`` closes the connection that it came over, at the latest when the request that uses it now is answered.
+    """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    retire: Callable[[], None] | None = field(default=None, repr=False, compare=False)
 
 
 Send = Callable[[Request], Awaitable[Response]]

@@ -6,8 +6,9 @@ room for it, so a fleet of any size is never held in memory.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from itertools import compress
+from operator import methodcaller
 from typing import Any, NamedTuple
 
 import orjson
@@ -23,7 +24,8 @@ from lexport.errors import (
     ListingError,
     ServiceError,
 )
-from lexport.model import LATEST, FunctionRef, Priority, Qualifiers, Reply
+from lexport.identity import check_aliases, check_versions, checked, list_of
+from lexport.model import LATEST, FunctionRef, Priority, Qualifiers, Reply, Scope
 
 SEEN_KEPT = 16_384  # hashes of items since the last checkpoint, some 1.5 MB for an account-region
 PAGES_WITHOUT_NEWS = 50  # so many pages in a row that bring nothing new are an endless chain
@@ -34,20 +36,44 @@ Lose = Callable[[str, str | None, ItemError], None]  # operation, function name,
 class Chain:
     """Follows the markers of one listing and raises ListingError when it repeats itself or does not end.
 
-    Markers and pages are remembered as hashes. Items are too, back to a checkpoint that moves when ``SEEN_KEPT`` are
-    held: a sound listing brings news on every page, and an endless one runs out of it, however often its markers change
+    Markers, pages and items are remembered as hashes; items back to a checkpoint that moves when ``SEEN_KEPT`` are
+    held. A sound listing brings news on every page, and an endless one runs out of it, however often its markers change
     and however long its circle is.
     """
 
-    def __init__(self, operation: str) -> None:
+    def __init__(self, operation: str, note: Callable[[str], None] = lambda _: None) -> None:
+        self.has_items = False
         self._operation = operation
+        self._note = note
         self._markers: set[int] = set()
         self._pages: set[int] = set()
         self._seen: set[int] = set()
         self._pages_without_news = 0
+        self._has_repeats = False
 
-    def next_marker(self, marker: Any, items: list[Any]) -> str | None:
-        """Return the marker of the next page, None after the last one (absent, null or empty); ``items`` are hashed."""
+    def admit(self, items: Sequence[Hashable]) -> list[bool]:
+        """Take a page; return of each item whether it is new. One from before the checkpoint passes for new again."""
+        self.has_items = self.has_items or bool(items)
+        if len(self._seen) > SEEN_KEPT:
+            self._seen.clear()
+        hashes, is_new = list(map(hash, items)), []
+        for item in hashes:
+            is_new.append(item not in self._seen)
+            self._seen.add(item)
+        page = hash(tuple(hashes))
+        is_news = any(is_new) and page not in self._pages
+        self._pages.add(page)
+        self._pages_without_news = 0 if is_news else self._pages_without_news + 1
+        if not (all(is_new) or self._has_repeats):
+            self._has_repeats = True
+            self._note(f"{self._operation} lists items again that it had listed before; each is read once")
+        return is_new
+
+    def next_marker(self, marker: Any) -> str | None:
+        """Return the marker of the page after the one that was admitted last, None after the last page.
+
+        Absent, null and empty all say that it was the last.
+        """
         if marker is None or marker == "":
             return None
         if not isinstance(marker, str):
@@ -55,14 +81,6 @@ class Chain:
         if hash(marker) in self._markers:
             raise self._error("repeated_marker", f"a marker came again after {len(self._markers)} pages")
         self._markers.add(hash(marker))
-        if len(self._seen) > SEEN_KEPT:
-            self._seen.clear()
-        known = len(self._seen)
-        self._seen.update(hash(item) for item in items)
-        page = hash(tuple(items))
-        is_news = len(self._seen) > known and page not in self._pages
-        self._pages.add(page)
-        self._pages_without_news = 0 if is_news else self._pages_without_news + 1
         if self._pages_without_news >= PAGES_WITHOUT_NEWS:
             raise self._error("endless_listing", f"{PAGES_WITHOUT_NEWS} pages in a row brought nothing new")
         return marker
@@ -74,6 +92,7 @@ class Chain:
 async def discover_functions(
     api: LambdaApi,
     ask: Ask,
+    scope: Scope,
     *,
     qualifiers: Qualifiers,
     refs_out: MemoryObjectSendStream[Sequence[FunctionRef]],
@@ -91,7 +110,9 @@ async def discover_functions(
     trouble: ItemError | None = None
     async with refs_out:
         try:
-            async for page in _list_pages(api, ask, qualifiers, lose, note, keeps_items=keeps_items):
+            async for page in _list_pages(
+                api, ask, scope, qualifiers=qualifiers, lose=lose, note=note, keeps_items=keeps_items
+            ):
                 chosen = await choose(page)
                 if chosen is not page:  # many account-regions may wait here, and what was listed is large
                     page.clear()
@@ -106,77 +127,99 @@ async def discover_functions(
 
 
 async def _list_pages(
-    api: LambdaApi, ask: Ask, qualifiers: Qualifiers, lose: Lose, note: Callable[[str], None], *, keeps_items: bool
+    api: LambdaApi,
+    ask: Ask,
+    scope: Scope,
+    *,
+    qualifiers: Qualifiers,
+    lose: Lose,
+    note: Callable[[str], None],
+    keeps_items: bool,
 ) -> AsyncIterator[list[FunctionRef]]:
+    operation, key = "ListFunctions", "Functions"
     wants_versions = qualifiers != "latest"
     honours_all: bool | None = None
-    chain = Chain("ListFunctions")
+    chain = Chain(operation, note)
     marker: str | None = None
     while True:
-        attempt = partial(api.list_functions, marker, all_versions=wants_versions)
-        reply = await ask("ListFunctions", attempt, Priority.LISTING)
-        entries, listings = _entries(reply, "Functions", "ListFunctions", lose, keeps_items=keeps_items)
+        call = methodcaller("list_functions", marker, all_versions=wants_versions)
+        attempt = checked(api, call, check_versions, key, operation, scope)
+        reply = await ask(operation, attempt, Priority.LISTING)
+        entries, listings = _entries(reply, key, operation, lose, keeps_items=keeps_items)
+        is_new = chain.admit(entries)
+        entries, listings = list(compress(entries, is_new)), list(compress(listings, is_new))
         if wants_versions and honours_all is None and entries:
             honours_all = any(entry.is_qualified for entry in entries)
             if not honours_all:
                 note("the server ignored FunctionVersion=ALL; versions are listed function by function")
         # At a yield no more than the references is held, which who takes them may empty: a page is a megabyte.
-        sent, hashes = _next_marker(reply), [hash(entry) for entry in entries]
+        sent = _next_marker(reply)
         del reply
         if wants_versions and honours_all is False:
             names = dict.fromkeys(entry.function_name for entry in entries)
             del entries, listings
             for name in names:
-                async for page in _list_versions(api, ask, name, lose, keeps_items=keeps_items):
+                async for page in _list_versions(api, ask, scope, name, lose, keeps_items=keeps_items):
                     yield page
         else:
             refs = list(map(_ref, entries, listings))
             del entries, listings
             yield refs
-        marker = chain.next_marker(sent, hashes)
+        marker = chain.next_marker(sent)
         if marker is None:
             return
 
 
 async def _list_versions(
-    api: LambdaApi, ask: Ask, function_name: str, lose: Lose, *, keeps_items: bool
+    api: LambdaApi, ask: Ask, scope: Scope, function_name: str, lose: Lose, *, keeps_items: bool
 ) -> AsyncIterator[list[FunctionRef]]:
     """List the versions of one function; ``$LATEST`` is there whatever the listing says."""
     yield [FunctionRef(function_name=function_name)]
-    chain = Chain("ListVersionsByFunction")
+    operation, key = "ListVersionsByFunction", "Versions"
+    chain = Chain(operation)
     marker: str | None = None
     while True:
-        attempt = partial(api.list_versions_by_function, function_name, marker)
+        call = methodcaller("list_versions_by_function", function_name, marker)
+        attempt = checked(api, call, check_versions, key, operation, scope, function_name)
         try:
-            reply = await ask("ListVersionsByFunction", attempt, Priority.LISTING)
-            entries, listings = _entries(reply, "Versions", "ListVersionsByFunction", lose, keeps_items=keeps_items)
-            refs, sent = [ref for ref in map(_ref, entries, listings) if ref.qualifier is not None], _next_marker(reply)
-            del reply, listings
+            reply = await ask(operation, attempt, Priority.LISTING)
+            entries, listings = _entries(reply, key, operation, lose, keeps_items=keeps_items)
+            listed = compress(map(_ref, entries, listings), chain.admit(entries))
+            refs, sent = [ref for ref in listed if ref.qualifier is not None], _next_marker(reply)
+            del reply, listings, listed
             yield refs
-            marker = chain.next_marker(sent, entries)
+            marker = chain.next_marker(sent)
+            if marker is None and not chain.has_items:  # there is ``$LATEST`` at the least
+                raise ServiceError(f"{operation}: the listing has no version", code="invalid_page")
         except ExpiredCredentialsError:
             raise  # it is every function's trouble
         except ItemError as error:
             _gone_is_no_gap(error)
-            lose("ListVersionsByFunction", function_name, error)
+            lose(operation, function_name, error)
             return
         if marker is None:
             return
 
 
-async def discover_aliases(api: LambdaApi, ask: Ask, function_name: str) -> AsyncIterator[tuple[Reply, list[Any]]]:
-    """List the aliases of one function, a page at a time: the reply and its items, unchecked."""
+async def discover_aliases(
+    api: LambdaApi, ask: Ask, scope: Scope, function_name: str
+) -> AsyncIterator[tuple[Reply, list[Any]]]:
+    """List the aliases of one function, a page at a time: the reply and its items.
+
+    Each item that has a name is an alias of the function; the others are handed on as they are.
+    """
     chain = Chain("ListAliases")
     marker: str | None = None
     try:
         while True:
-            attempt = partial(api.list_aliases, function_name, marker)
+            call = methodcaller("list_aliases", function_name, marker)
+            attempt = checked(api, call, check_aliases, function_name, scope)
             reply = await ask("ListAliases", attempt, Priority.ALIASES)
-            items = _items(reply, "Aliases", "ListAliases")
+            items = list_of(reply, "Aliases", "ListAliases")
             yield reply, items
             names = [item.get("Name") for item in items if isinstance(item, dict)]
-            sent = reply.document.get("NextMarker")
-            marker = chain.next_marker(sent, [name for name in names if isinstance(name, str)])
+            chain.admit([name for name in names if isinstance(name, str)])
+            marker = chain.next_marker(reply.document.get("NextMarker"))
             if marker is None:
                 return
     except FunctionGoneError as error:
@@ -192,15 +235,8 @@ def _gone_is_no_gap(error: ItemError) -> None:
         error.code, error.is_gap = "gone", False
 
 
-def _items(reply: Reply, key: str, operation: str) -> list[Any]:
-    items = reply.document.get(key)
-    if not isinstance(items, list):
-        raise ServiceError(f"{operation}: the page has no list of {key}", code="invalid_page")
-    return items
-
-
 class _Entry(NamedTuple):
-    """One item of a listing."""
+    """One item of a listing; all three parts of it are there."""
 
     function_name: str
     version: str
@@ -215,30 +251,31 @@ def _ref(entry: _Entry, listing: bytes | None) -> FunctionRef:
 def _entries(
     reply: Reply, key: str, operation: str, lose: Lose, *, keeps_items: bool
 ) -> tuple[list[_Entry], list[bytes | None]]:
-    """Read the items of a page and, where wanted, their JSON; one without a name cannot be fetched and is lost."""
+    """Read the items of a page and, where wanted, their JSON; one without name, version and ARN is lost."""
     listings: list[bytes | None]
     if reply.answer is not None:
         items = getattr(reply.answer, key)
-        entries = [_Entry(item.FunctionName, item.Version or LATEST, _is_qualified(item.FunctionArn)) for item in items]
+        entries = [_Entry(item.FunctionName, item.Version, _is_qualified(item.FunctionArn)) for item in items]
         return entries, [*split_page(reply.body, key)] if keeps_items else [None] * len(entries)
     entries, listings = [], []
-    for item in _items(reply, key, operation):
+    for item in list_of(reply, key, operation):
         configuration = item if isinstance(item, dict) else {}
         name, version, arn = (configuration.get(part) for part in ("FunctionName", "Version", "FunctionArn"))
         if not (isinstance(name, str) and name) or "\n" in name:
             lose(operation, None, ServiceError("a listed function has no name", code="invalid_item"))
-        elif not (version is None or isinstance(version, str)):
-            lose(operation, name, ServiceError("a listed version is no text", code="invalid_item"))
+        elif not (isinstance(version, str) and isinstance(arn, str)):
+            what = "version" if not isinstance(version, str) else "ARN"
+            lose(operation, name, ServiceError(f"a listed item has no {what} that is text", code="invalid_item"))
         else:
-            entries.append(_Entry(name, version or LATEST, _is_qualified(arn)))
+            entries.append(_Entry(name, version, _is_qualified(arn)))
             is_kept = keeps_items and not reply.cleaned  # what was cleaned is to be read with care
             listings.append(_as_json(configuration) if is_kept else None)
     return entries, listings
 
 
-def _is_qualified(arn: Any) -> bool:
+def _is_qualified(arn: str) -> bool:
     # arn:partition:lambda:region:account:function:name[:qualifier]
-    return isinstance(arn, str) and arn.count(":") > 6  # noqa: PLR2004
+    return arn.count(":") > 6  # noqa: PLR2004
 
 
 def _as_json(item: dict[str, Any]) -> bytes | None:

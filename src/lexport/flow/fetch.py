@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from lexport.aws.api import Ask, LambdaApi
 from lexport.errors import FunctionGoneError
-from lexport.model import FunctionRef, Priority, Reply
+from lexport.identity import check_function, checked
+from lexport.model import FunctionRef, Priority, Reply, Scope
 
 
-async def fetch_function(api: LambdaApi, ask: Ask, ref: FunctionRef) -> Reply:
-    """Get one function, version or alias.
+async def fetch_function(api: LambdaApi, ask: Ask, ref: FunctionRef, scope: Scope) -> Reply:
+    """Get one function, version or alias; an answer about anything else is asked for again, and is an error at last.
 
     A listed function that is gone since is no gap: it is not in the fleet. One that the user named is.
     """
-    attempt = partial(api.get_function, ref.called_as or ref.function_name, ref.qualifier)
+    attempt = checked(
+        api,
+        lambda asked: asked.get_function(ref.called_as or ref.function_name, ref.qualifier),
+        check_function,
+        ref,
+        scope,
+    )
     try:
         return await ask("GetFunction", attempt, Priority.SNAPSHOT)
     except FunctionGoneError as error:

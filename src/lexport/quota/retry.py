@@ -9,7 +9,7 @@ from typing import TypeVar
 import anyio
 
 from lexport.aws.api import QUOTA_CLASSES
-from lexport.errors import ItemError, ThrottledError
+from lexport.errors import ItemError, ThrottledError, WrongAnswerError
 from lexport.model import Priority, Scope
 from lexport.quota.bucket import LONGEST_RETRY_AFTER_S
 from lexport.quota.pacer import Pacer
@@ -20,6 +20,8 @@ THROTTLE_ATTEMPTS = 8
 """The bucket slows everybody down after a throttle; this backoff, half a minute in all, is for what is left of it."""
 OTHER_ATTEMPTS = 6
 """A server or network that failed six times over some eight seconds is down; other items say so too."""
+WRONG_ATTEMPTS = 4
+"""After the first wrong answer each attempt has a connection of its own: what is still wrong then will stay wrong."""
 FIRST_BACKOFF_S = 0.25
 LONGEST_BACKOFF_S = 20.0
 
@@ -48,7 +50,8 @@ async def ask(
                 is_last, again = throttled >= THROTTLE_ATTEMPTS, throttled
             else:
                 failed += 1
-                is_last, again = failed >= OTHER_ATTEMPTS, failed
+                attempts = WRONG_ATTEMPTS if isinstance(error, WrongAnswerError) else OTHER_ATTEMPTS
+                is_last, again = failed >= attempts, failed
             if is_last or not error.retryable:
                 error.attempts = throttled + failed
                 raise

@@ -764,3 +764,90 @@ def test_repr_shows_no_header_and_no_body():
     shown += repr(Response(200, {"Set-Cookie": "canary"}, b"canary"))
 
     assert "canary" not in shown
+
+
+def by_connection():
+    """A handler that answers with the number of the connection and that of the request on it."""
+    connections = {}
+
+    async def handle(request):
+        number, requests = connections.setdefault(request.transport, (len(connections), []))
+        requests.append(request.path)
+        return web.Response(text=f"{number} {len(requests)}")
+
+    return handle
+
+
+@pytest.mark.asyncio
+async def test_a_fresh_connection(kind):
+    """A request that needs a fresh connection is the first one on it, however many wait idly."""
+    async with serve(by_connection()) as url, open_transport(kind=kind, ca_bundle=None, connections=3) as send:
+        await asyncio.gather(*(send(Request(url, {})) for _ in range(3)))
+        bodies = [(await send(Request(url, {}, needs_fresh_connection=True))).body for _ in range(3)]
+        after = await send(Request(url, {}))
+
+    assert [body.split()[1] for body in bodies] == [b"1"] * 3
+    assert after.body.split()[1] == b"2"
+
+
+@pytest.mark.asyncio
+async def test_a_fresh_connection_where_all_are_busy():
+    """Who waits for a place and needs a fresh connection does not take the one that is handed over."""
+    go, arrived = asyncio.Event(), asyncio.Event()
+    answer = by_connection()
+
+    async def handle(request):
+        arrived.set()
+        await go.wait()
+        return await answer(request)
+
+    async with serve(handle) as url, open_transport(kind="aiohttp", ca_bundle=None, connections=1) as send:
+        first = asyncio.create_task(send(Request(url, {})))
+        await arrived.wait()
+        second = asyncio.create_task(send(Request(url, {}, needs_fresh_connection=True)))
+        await asyncio.sleep(0)
+        go.set()
+        bodies = [(await call).body for call in (first, second)]
+
+    assert bodies == [b"0 1", b"1 1"]
+
+
+@pytest.mark.asyncio
+async def test_a_retired_connection():
+    """A connection that brought a wrong answer is not used again, and one in use not after its answer."""
+    go, arrived = asyncio.Event(), asyncio.Event()
+    answer = by_connection()
+
+    async def handle(request):
+        if request.path == "/wait":
+            arrived.set()
+            await go.wait()
+        return await answer(request)
+
+    async with serve(handle) as url, open_transport(kind="aiohttp", ca_bundle=None, connections=1) as send:
+        wrong = await send(Request(url, {}))
+        wrong.retire()
+        other = await send(Request(url, {}))
+        in_use = asyncio.create_task(send(Request(f"{url}/wait", {})))
+        await arrived.wait()
+        other.retire()
+        go.set()
+        same, last = await in_use, await send(Request(url, {}))
+
+    assert [each.body for each in (wrong, other, same, last)] == [b"0 1", b"1 1", b"1 2", b"2 1"]
+
+
+@pytest.mark.asyncio
+async def test_many_fresh_connections_while_others_wait_for_answers(kind):
+    """Fresh connections take nothing from requests in flight: each answer comes to who asked for it."""
+
+    async def handle(request):
+        return web.Response(text=request.path)
+
+    async with serve(handle) as url, open_transport(kind=kind, ca_bundle=None, connections=4) as send:
+        paths = [f"/{number}" for number in range(40)]
+        answers = await asyncio.gather(
+            *(send(Request(url + path, {}, needs_fresh_connection=path.endswith("3"))) for path in paths)
+        )
+
+    assert [answer.body.decode() for answer in answers] == paths

@@ -101,6 +101,11 @@ class FakeApi:
     def __init__(self, *, functions=None, versions=None, aliases=None, answer=None):
         self.functions, self.versions, self.aliases, self.answer = functions, versions, aliases, answer
         self.calls = []
+        self.fresh_calls = 0
+
+    def on_fresh_connections(self):
+        self.fresh_calls += 1
+        return self
 
     async def get_function(self, function_name, qualifier):
         return self._reply(self.answer, function_name, qualifier)

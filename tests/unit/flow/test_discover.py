@@ -19,12 +19,14 @@ from lexport.errors import (
     ListingError,
     ServiceError,
     TargetError,
+    WrongAnswerError,
 )
 from lexport.flow.discover import PAGES_WITHOUT_NEWS, SEEN_KEPT, discover_aliases, discover_functions
-from lexport.model import FunctionRef, Priority
+from lexport.model import FunctionRef, Priority, Scope
 
 pytestmark = pytest.mark.asyncio
 
+SCOPE = Scope(account_id="123456789012", region="us-west-2")
 ARN = "arn:aws:lambda:us-west-2:123456789012:function:"
 
 
@@ -77,6 +79,7 @@ class Listing:
             await discover_functions(
                 api,
                 self.ask,
+                SCOPE,
                 qualifiers=qualifiers,
                 keeps_items=keeps_items,
                 refs_out=refs_out,
@@ -188,7 +191,7 @@ async def test_choice_is_asked_page_by_page(fake_api):
         return [ref for ref in refs_of_page if ref.function_name != "b" and ref.qualifier is None]
 
     await discover_functions(
-        api, Listing().ask, qualifiers="all", refs_out=refs_out, choose=choose, lose=None, note=None
+        api, Listing().ask, SCOPE, qualifiers="all", refs_out=refs_out, choose=choose, lose=None, note=None
     )
     async with refs:
         sent = [[ref.function_name for ref in refs_of_page] async for refs_of_page in refs]
@@ -213,7 +216,7 @@ async def test_what_was_held_back_outlives_a_broken_listing(fake_api):
 
     with pytest.raises(AccessDeniedError):
         await discover_functions(
-            api, Listing().ask, qualifiers="all", refs_out=refs_out, choose=choose, lose=None, note=None
+            api, Listing().ask, SCOPE, qualifiers="all", refs_out=refs_out, choose=choose, lose=None, note=None
         )
     async with refs:
         sent = [[ref.function_name for ref in refs_of_page] async for refs_of_page in refs]
@@ -250,6 +253,7 @@ async def test_what_was_listed_is_let_go_while_references_wait(fake_api, is_qual
         await discover_functions(
             api,
             Listing().ask,
+            SCOPE,
             qualifiers="all",
             refs_out=refs_out,
             choose=choose,
@@ -269,7 +273,7 @@ async def test_what_was_listed_is_let_go_while_references_wait(fake_api, is_qual
 
 async def test_pages_decoded_and_parsed_are_the_same(fake_api):
     """A page that was decoded gives the references, markers and listings that its document gives."""
-    pages = [page(item("a", "1"), item("a"), marker="1"), page({"FunctionName": "b"}, marker="")]
+    pages = [page(item("a", "1"), item("a"), marker="1"), page(item("b"), {"FunctionName": "c"}, marker="")]
 
     def decoded(marker, *_):
         return json.dumps(pages[int(marker or 0)]).encode()
@@ -360,7 +364,7 @@ async def test_a_page_without_a_list(fake_api, document):
     """A page without a list of functions is a lost page, not an empty one."""
     listing = await Listing().run(fake_api(functions=lambda *_: document))
 
-    assert (type(listing.error), listing.error.code) == (ServiceError, "invalid_page")
+    assert (type(listing.error), listing.error.code) == (WrongAnswerError, "invalid_page")
 
 
 async def test_items_without_a_name(fake_api):
@@ -377,12 +381,13 @@ async def test_items_without_a_name(fake_api):
     )
 
 
-@pytest.mark.parametrize("version", [None, ""])
-async def test_an_item_without_a_version(fake_api, version):
-    """An item that tells no version is the function itself."""
-    listing = await Listing().run(fake_api(functions=chain(page(item("a", version)))))
+@pytest.mark.parametrize("part", ["Version", "FunctionArn"])
+@pytest.mark.parametrize("value", [None, 5, ["1"]])
+async def test_an_item_without_a_part(fake_api, part, value):
+    """An item that tells no version, or no ARN, may be any version: it is lost alone, and said."""
+    listing = await Listing().run(fake_api(functions=chain(page(item("a", "1") | {part: value}, item("b")))))
 
-    assert (listing.refs, listing.lost) == ([("a", None)], [])
+    assert (listing.refs, listing.lost) == ([("b", None)], [("ListFunctions", "a", "invalid_item", True)])
 
 
 async def test_what_ends_the_listing_keeps_what_came(fake_api):
@@ -494,11 +499,15 @@ async def test_pages_of_the_fallback(fake_api):
 # --- aliases --------------------------------------------------------------------------------------------------------
 
 
+def alias(name, version="1"):
+    return {"Name": name, "AliasArn": f"{ARN}f:{name}", "FunctionVersion": version}
+
+
 async def aliases(api, name="f"):
     """What a listing of aliases gives, and what ends it."""
     listing, items = Listing(), []
     try:
-        async for _, found in discover_aliases(api, listing.ask, name):
+        async for _, found in discover_aliases(api, listing.ask, SCOPE, name):
             items += found
     except ItemError as error:
         return items, error, listing.asked
@@ -507,10 +516,11 @@ async def aliases(api, name="f"):
 
 async def test_aliases(fake_api):
     """Every page of a function's aliases is read, behind everything else; items are handed on as they are."""
-    pages = chain(page({"Name": "a"}, None, key="Aliases"), page(key="Aliases"), page({"Name": "b"}, key="Aliases"))
+    a, b = alias("a"), alias("b", "$LATEST")
+    pages = chain(page(a, None, key="Aliases"), page(key="Aliases"), page(b, key="Aliases"))
     items, error, asked = await aliases(fake_api(aliases=lambda name, marker: pages(marker)))
 
-    assert (items, error) == ([{"Name": "a"}, None, {"Name": "b"}], None)
+    assert (items, error) == ([a, None, b], None)
     assert asked == [("ListAliases", Priority.ALIASES)] * 3
 
 
@@ -528,8 +538,8 @@ async def test_aliases_of_a_function_gone(fake_api):
 @pytest.mark.parametrize(
     ("document", "code"),
     [
-        (page({"Name": "a"}, key="Aliases", marker="again"), "repeated_marker"),
-        (page({"Name": "a"}, key="Aliases", marker=5), "invalid_page"),
+        (page(alias("a"), key="Aliases", marker="again"), "repeated_marker"),
+        (page(alias("a"), key="Aliases", marker=5), "invalid_page"),
         ({}, "invalid_page"),
     ],
 )

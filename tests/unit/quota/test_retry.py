@@ -13,10 +13,11 @@ from lexport.errors import (
     NetworkError,
     ServiceError,
     ThrottledError,
+    WrongAnswerError,
 )
 from lexport.model import Priority, QuotaClass, Scope
 from lexport.quota.pacer import Pacer
-from lexport.quota.retry import OTHER_ATTEMPTS, THROTTLE_ATTEMPTS, ask, backoff_s
+from lexport.quota.retry import OTHER_ATTEMPTS, THROTTLE_ATTEMPTS, WRONG_ATTEMPTS, ask, backoff_s
 
 SCOPE = Scope(account_id="111122223333", region="eu-west-1")
 
@@ -137,3 +138,13 @@ async def test_cancelled_in_the_backoff():
 
     assert scope.cancelled_caught
     assert pacer.reading(SCOPE, QuotaClass.GET_FUNCTION).calls == 1
+
+
+async def test_a_wrong_answer_is_asked_for_again_a_few_times():
+    """A wrong answer is tried again within the same quota, and given up sooner than a server that fails."""
+    wrong = WrongAnswerError("another function", code="wrong_answer", http_status=200)
+    healed, attempts, _, calls = await run(*[wrong] * (WRONG_ATTEMPTS - 1), "reply")
+    error, given_up_after, _, _ = await run(*[wrong] * 10)
+
+    assert (healed, attempts, calls) == ("reply", WRONG_ATTEMPTS, {"get_function": WRONG_ATTEMPTS, "list": 0})
+    assert (error, error.attempts, given_up_after) == (wrong, WRONG_ATTEMPTS, WRONG_ATTEMPTS)
