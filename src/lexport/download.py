@@ -36,7 +36,7 @@ from lexport.progress import PackageProgress, Progress, Report, keep_reporting, 
 from lexport.quota.pacer import Pacer
 from lexport.rows import Batch, Rows
 from lexport.settings import ALL_REGIONS, PackageSettings, SnapshotSettings
-from lexport.store.commits import newest_file
+from lexport.store.files import newest_file
 from lexport.store.local import LocalStore
 from lexport.store.packages import PackagePlaces
 from lexport.survey import Source, Surveyor, Surveys, lack_of_room
@@ -168,7 +168,7 @@ async def look(
     """Find out what is to be fetched: of packages, and of ``layers``."""
     found = Surveys(packages=await to_thread.run_sync(surveyor.packages, functions))
     if layers:
-        known = await to_thread.run_sync(newest_file, store, columns.LAYER_VERSIONS.name)
+        known = await to_thread.run_sync(newest_file, store, columns.LAYER_VERSIONS)
         found.layers = await to_thread.run_sync(surveyor.layers, used_layers, known)
     return found
 

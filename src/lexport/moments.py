@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from lexport.errors import SettingsError
-from lexport.manifest import Manifest, format_instant
+from lexport.manifest import TIME_LENGTH, Manifest, format_instant, new_ulid
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -24,7 +24,13 @@ class Moment:
         """Tell whether a commit was begun by then."""
         if self.at is not None:
             return commit.snapshot_at <= self.at
-        return self.snapshot_id is not None and commit.snapshot_id <= self.snapshot_id
+        return self.covers_id(commit.snapshot_id)
+
+    def covers_id(self, snapshot_id: str) -> bool:
+        """Tell the same of a commit of which only the id is known; it begins with the time."""
+        if self.at is not None:
+            return snapshot_id[:TIME_LENGTH] <= new_ulid(self.at)[:TIME_LENGTH]
+        return self.snapshot_id is not None and snapshot_id <= self.snapshot_id
 
 
 def parse_moment(text: str, commits: Sequence[Manifest], *, option: str, now: datetime | None = None) -> Moment:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -38,14 +39,16 @@ def write_dataset(dest, snapshots):
     Each snapshot is a dict: ``at`` (datetime), and, if wanted, ``id``, ``scopes`` (dicts), ``status``, ``gaps``,
     ``version``, ``commit`` (False: files without a commit), ``heal`` (False: no file of ``snapshots``), ``without``
     (column names that its files lack), and rows by table name. What a row does not name is NULL, but for
-    snapshot, account and region. Without ``scopes`` there is one: whole, of the default account and region; with
-    none (``[]``) the commit is of packages alone. Tables of packages are there where they are given.
+    snapshot, account and region. The manifest counts the versions and aliases of each scope. Without ``scopes`` there
+    is one: whole, of the default account and region; with none (``[]``) the commit is of packages alone.
+    Tables of packages are there where they are given.
     """
     return [_write_snapshot(dest, number, **snapshot) for number, snapshot in enumerate(snapshots, start=1)]
 
 
 def _write_snapshot(dest, number, *, at=datetime(2026, 11, 22, 2, tzinfo=UTC), scopes=None, **given):
-    given = {"id": snapshot_id(number), "status": "complete", "gaps": 0, "version": "0.1.0", **given}
+    given = {"id": snapshot_id(number), "status": "complete", "version": "0.1.0", **given}
+    given.setdefault("gaps", 0 if given["status"] == "complete" else 1)
     scopes = [{}] if scopes is None else scopes
     scopes = [
         {"account_id": ACCOUNT, "region": REGION, "coverage": "fleet", "status": "complete", **scope}
@@ -53,6 +56,7 @@ def _write_snapshot(dest, number, *, at=datetime(2026, 11, 22, 2, tzinfo=UTC), s
     ]
     common = {"snapshot_id": given["id"], "snapshot_at": at}
     files = []
+    counted = {"functions": Counter(), "aliases": Counter()}
     for table in columns.TABLES:
         is_of_packages = table in columns.PACKAGE_TABLES
         is_left_out = table not in (columns.ERRORS, columns.SNAPSHOTS) and not scopes
@@ -70,6 +74,8 @@ def _write_snapshot(dest, number, *, at=datetime(2026, 11, 22, 2, tzinfo=UTC), s
         rows = [{**common, "account_id": ACCOUNT, "region": REGION, **row} for row in rows]
         unknown = {key for row in rows for key in row} - set(table.names())
         assert not unknown, f"{table.name} has no column {unknown}"
+        if table.name in counted:
+            counted[table.name].update((row["account_id"], row["region"]) for row in rows)
         entry = _write_file(dest, table, rows, given.get("without", ()), given["id"], at)
         if table is not columns.SNAPSHOTS:
             files.append(entry)
@@ -88,11 +94,14 @@ def _write_snapshot(dest, number, *, at=datetime(2026, 11, 22, 2, tzinfo=UTC), s
         scopes=tuple(
             manifest.ScopeEntry(
                 **{name: scope[name] for name in ("account_id", "region", "coverage", "status")},
-                **{name: scope.get(name, 0) for name in counts},
+                **{name: scope.get(name, 0) for name in counts if name not in ("versions", "aliases")},
+                versions=counted["functions"].pop((scope["account_id"], scope["region"]), 0),
+                aliases=counted["aliases"].pop((scope["account_id"], scope["region"]), 0),
             )
             for scope in scopes
         ),
     )
+    assert not any(map(dict, counted.values())), f"rows of account-regions that are no scopes: {counted}"
     if given.get("commit", True):
         path = dest / manifest.run_path(given["id"])
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """DEST -> Dataset: the committed snapshots, their files, and what each table name means in SQL.
 
-A snapshot exists exactly when ``_runs/<snapshot_id>.json`` does; nothing else on disk is believed.
+A snapshot exists exactly when ``_runs/<snapshot_id>.json`` does; nothing else on disk is believed. One that is damaged
+hides no other: it is passed over, and ``Dataset.damaged`` and ``notices`` say so.
 The three name spaces are defined here once, for ``sql`` and for ``views``: they differ in where rows come from alone.
 """
 
@@ -18,16 +19,19 @@ from pathlib import Path
 from typing import Literal
 
 from lexport import columns, manifest
-from lexport.columns import Type
+from lexport.columns import Table, Type
 from lexport.current import current_values
 from lexport.errors import NoSnapshotError, RunError, SettingsError
 from lexport.manifest import Manifest, ScopeEntry
 from lexport.model import Scope
 from lexport.moments import parse_moment
-from lexport.store.local import LocalStore, local_folder
+from lexport.store.commits import DamagedCommit, read_commit
+from lexport.store.files import find_files
+from lexport.store.local import local_folder
 
 DEFAULT_MAX_SKEW = timedelta(hours=36)
 
+_MOST_NAMED = 3  # damaged commits of which each has its line
 _ACCOUNT_AS_A_WHOLE = "aws-global"
 
 TABLE_NAMES = tuple(table.name for table in columns.TABLES)
@@ -38,10 +42,14 @@ _PACKAGE_TABLES = {table.name for table in columns.PACKAGE_TABLES}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """A destination with at least one snapshot. ``manifests`` are all its commits, newest first."""
+    """A destination with at least one snapshot. ``manifests`` are all its commits, newest first.
+
+    ``damaged`` are those whose manifest cannot be used; nothing is known of what they hold.
+    """
 
     root: Path
     manifests: tuple[Manifest, ...]
+    damaged: tuple[DamagedCommit, ...] = ()
 
     @property
     def snapshots(self) -> tuple[Manifest, ...]:
@@ -100,16 +108,33 @@ class Dataset:
     def as_of(self, moment: str, *, option: str) -> Dataset:
         """Return the dataset as it was at a moment, a snapshot that began by then counting; raises SettingsError."""
         until = parse_moment(moment, self.snapshots, option=option)
-        return replace(self, manifests=tuple(commit for commit in self.manifests if until.covers(commit)))
+        return replace(
+            self,
+            manifests=tuple(commit for commit in self.manifests if until.covers(commit)),
+            damaged=tuple(commit for commit in self.damaged if until.covers_id(commit.snapshot_id)),
+        )
 
     def files(self, table: str, snapshots: Iterable[Manifest] | None = None) -> tuple[Path, ...]:
-        """List the committed files of a table, newest first; of all snapshots, or of some."""
+        """List the committed files of a table, newest first; of all snapshots, or of some. Each is where it should be.
+
+        Raises ReadError where one is missing, or is not what the manifest says. Blocking.
+        """
         return tuple(
-            self.root / entry.path
+            path
             for snapshot in (self.manifests if snapshots is None else snapshots)
-            for entry in snapshot.files
-            if entry.table == table
+            for path in find_files(self.root, snapshot, columns.BY_NAME[table])
         )
+
+    def damage(self) -> tuple[str, ...]:
+        """Say, one line each, which commits are damaged and passed over, and what to do."""
+        newest = self.manifests[0].snapshot_id
+        lines = [
+            f"{found}; {'an older one is shown' if found.snapshot_id > newest else 'it is left out'}:"
+            " lexport verify lists all damage"
+            for found in self.damaged[:_MOST_NAMED]
+        ]
+        more = len(self.damaged) - len(lines)
+        return (*lines, f"{more:,} more snapshots are damaged and left out") if more else tuple(lines)
 
     def notices(
         self, *, max_skew: timedelta = DEFAULT_MAX_SKEW, now: datetime | None = None, tables: Collection[str] = ()
@@ -117,9 +142,9 @@ class Dataset:
         """Say, one line each, what a reader of the plain table names should know; of ``tables``, what was left out."""
         now = datetime.now(UTC) if now is None else now
         latest = self.latest()
+        lines = list(self.damage())
         if not latest:
-            return ("no account-region was ever read whole: plain table names are empty, use snapshot.<table>",)
-        lines = []
+            return (*lines, "no account-region was ever read whole: plain table names are empty, use snapshot.<table>")
         by_age = sorted(latest.items(), key=lambda item: item[1].snapshot_at)
         (oldest_scope, oldest), (_, newest) = by_age[0], by_age[-1]
         if newest.snapshot_at - oldest.snapshot_at > max_skew:
@@ -180,16 +205,27 @@ class Dataset:
 
 
 def open_dataset(dest: str | os.PathLike[str]) -> Dataset:
-    """Read the commits of a destination.
+    """Read the commits of a destination; those that are damaged are set apart.
 
-    Raises SettingsError where DEST is no dataset, NoSnapshotError where it holds no commit, RunError where a manifest
-    is damaged. Blocking.
+    Raises SettingsError where DEST is no dataset, NoSnapshotError where it holds no commit, RunError where none can be
+    read, or where one was written by a newer lexport: what it holds must not be missing without a word. Blocking.
     """
     text = os.fspath(dest)
     root, ids = find_commits(dest)
-    store = LocalStore(root)
-    dataset = Dataset(root=root, manifests=tuple(_read_manifest(store, snapshot_id) for snapshot_id in ids))
+    found = [read_commit(root, snapshot_id) for snapshot_id in ids]
+    dataset = Dataset(
+        root=root,
+        manifests=tuple(commit for commit in found if isinstance(commit, Manifest)),
+        damaged=tuple(commit for commit in found if isinstance(commit, DamagedCommit)),
+    )
+    newer = next((commit for commit in dataset.damaged if commit.is_newer), None)
+    if newer is not None:
+        raise RunError(f"{text}: {newer}")
     if not dataset.snapshots:
+        if dataset.damaged:
+            raise RunError(
+                f"{text} holds no snapshot that can be read: {dataset.damaged[0]}; see: lexport verify {text}"
+            )
         raise NoSnapshotError(f"{text} holds packages, but no snapshot; run: lexport snapshot {text}", destination=text)
     return dataset
 
@@ -218,19 +254,6 @@ def find_commits(dest: str | os.PathLike[str]) -> tuple[Path, list[str]]:
 
 def _names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
-
-
-def _read_manifest(store: LocalStore, snapshot_id: str) -> Manifest:
-    path = manifest.run_path(snapshot_id)
-    try:
-        found = Manifest.from_json(store.read(path))
-    except OSError as error:
-        raise RunError(f"cannot read {store.root / path}: {error.strerror}") from error
-    except ValueError as error:
-        raise RunError(f"cannot use {store.root / path}: {error}; restore the file, or move it away") from error
-    if found.snapshot_id != snapshot_id:
-        raise RunError(f"cannot use {store.root / path}: it is the manifest of {found.snapshot_id}")
-    return found
 
 
 def _title(scope: Scope) -> str:
@@ -295,56 +318,64 @@ LATEST_SCOPES = (
 """The rule of ``latest``, for readers that must ask the files each time."""
 
 
-def name_spaces(
-    *,
-    committed: str,
-    newest: Callable[[str], str],
-    latest_scopes: str,
-    rows: Callable[[Space, str], str | None],
-    manifests: str,
-) -> Iterator[str]:
-    """Write the SQL that defines every table in ``main`` (latest), ``snapshot`` and ``history``.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameSpaces:
+    """The SQL that defines every table in ``main`` (latest), ``snapshot`` and ``history``.
 
     ``committed`` selects ``snapshot_id`` of every commit, ``newest`` that of the one which ``snapshot.<table>`` shows;
-    ``latest_scopes`` account_id, region and snapshot_id of every latest part; ``manifests`` the manifests as
-    ``content``. ``rows`` selects the rows of a table for one name space, more than belong there if that is easier, or
-    None where there is no file. Columns are those of ``columns``, then unknown ones of newer files; a column that old
-    files lack is NULL, one that they have under a former name has its name of today.
+    ``latest_scopes`` account_id, region and snapshot_id of every latest part; ``snapshots`` the rows of that table.
+    ``rows`` selects the rows of a table for one name space, more than belong there if that is easier, or None where
+    there is no file. Columns are those of ``columns``, then unknown ones of newer files; a column that old files lack
+    is NULL, one that they have under a former name has its name of today.
     """
-    for schema in ("_lexport", "history", "snapshot"):
-        yield f"CREATE SCHEMA {schema}"
-    yield f"CREATE VIEW _lexport.committed AS {committed}"
-    for space in SPACES:
-        if space == "main":
-            yield f"CREATE VIEW _lexport.latest_scopes AS {latest_scopes}"
-        for table in columns.TABLES:
-            known = ", ".join(
-                f"NULL::{_SQL_TYPES[column.type]} AS {quote_name(name)}"
-                for column in table.columns
-                for name in (column.name, *column.former_names)
-            )
-            former = f" EXCLUDE ({', '.join(table.renames())})" if table.renames() else ""
-            current = ", ".join(f"{value} AS {name}" for name, value in current_values(table).items())
-            shown = f"*{former}" + (f" REPLACE ({current})" if current else "")
-            found = _snapshots(manifests) if table is columns.SNAPSHOTS else rows(space, table.name)
-            body = f"SELECT {known} WHERE false" + (f" UNION ALL BY NAME {found}" if found else "")
-            latest = _LATEST_COMMITS if table is columns.SNAPSHOTS else _OF_PACKAGES.get(table.name, _LATEST)
-            newest_only = f"WHERE snapshot_id = ({newest(table.name)})"
-            condition = {"history": _COMMITTED, "snapshot": newest_only, "main": latest}[space]
-            yield f"CREATE VIEW {space}.{table.name} AS SELECT {shown} FROM ({body}) AS {table.name} {condition}"
+
+    committed: str
+    newest: Callable[[str], str]
+    latest_scopes: str
+    rows: Callable[[Space, str], str | None]
+    snapshots: str
+
+    def schemas(self) -> Iterator[str]:
+        """Write what comes before every table."""
+        for schema in ("_lexport", "history", "snapshot"):
+            yield f"CREATE SCHEMA {schema}"
+        yield f"CREATE VIEW _lexport.committed AS {self.committed}"
+
+    def latest(self) -> str:
+        """Write what comes before the tables of ``main``."""
+        return f"CREATE VIEW _lexport.latest_scopes AS {self.latest_scopes}"
+
+    def table(self, space: Space, table: Table) -> str:
+        """Write the definition of one table; those of ``tables_below`` come before it."""
+        known = ", ".join(
+            f"NULL::{_SQL_TYPES[column.type]} AS {quote_name(name)}"
+            for column in table.columns
+            for name in (column.name, *column.former_names)
+        )
+        former = f" EXCLUDE ({', '.join(table.renames())})" if table.renames() else ""
+        current = ", ".join(f"{value} AS {name}" for name, value in current_values(table).items())
+        shown = f"*{former}" + (f" REPLACE ({current})" if current else "")
+        found = self.snapshots if table is columns.SNAPSHOTS else self.rows(space, table.name)
+        body = f"SELECT {known} WHERE false" + (f" UNION ALL BY NAME {found}" if found else "")
+        latest = _LATEST_COMMITS if table is columns.SNAPSHOTS else _OF_PACKAGES.get(table.name, _LATEST)
+        newest_only = f"WHERE snapshot_id = ({self.newest(table.name)})"
+        condition = {"history": _COMMITTED, "snapshot": newest_only, "main": latest}[space]
+        return (
+            f"CREATE OR REPLACE VIEW {space}.{table.name} AS SELECT {shown} FROM ({body}) AS {table.name} {condition}"
+        )
 
 
-def _snapshots(manifests: str) -> str:
-    """Read the table ``snapshots`` from the commits themselves: its own file is written after them, or not at all."""
+def tables_below(space: Space, table: Table) -> tuple[Table, ...]:
+    """Return the tables, of the same name space, that a table's definition names."""
+    return _BELOW.get(table, ()) if space == "main" else ()
 
-    def field(name: str) -> str:
-        return f"json_extract_string(content, '$.{name}')"
 
-    text = ", ".join(
-        f"{field(name)} AS {name}" for name in ("snapshot_id", "status", "lexport_version", "schema_version")
-    )
-    times = ", ".join(f"{field(name)}::TIMESTAMPTZ AS {name}" for name in ("snapshot_at", "committed_at"))
-    return f"SELECT {text}, {times} FROM ({manifests})"
+_BELOW: dict[Table, tuple[Table, ...]] = {
+    columns.LAYER_VERSIONS: (columns.LAYERS,),
+    columns.PACKAGES: (columns.FUNCTIONS, columns.LAYER_VERSIONS),
+    columns.PACKAGE_FILES: (columns.PACKAGES,),
+    columns.PACKAGE_DEPENDENCIES: (columns.PACKAGES,),
+}
 
 
 def quote_text(text: str) -> str:

@@ -37,7 +37,7 @@ def shipped_views() -> tuple[ShippedView, ...]:
     return tuple(read_view(path) for path in sorted(sql_dir().glob("[0-9]*_*.sql")))
 
 
-_BY_OTHER_MEANS = frozenset(
+BY_OTHER_MEANS = frozenset(
     {
         "information_schema",
         "pg_catalog",
@@ -58,7 +58,7 @@ def named_views(views: Iterable[ShippedView], statement: str) -> tuple[ShippedVi
     """
     given = tuple(views)
     words = _words(statement)
-    if not _BY_OTHER_MEANS.isdisjoint(words):
+    if not BY_OTHER_MEANS.isdisjoint(words):
         return given
     wanted: list[ShippedView] = []
     for view in reversed(given):  # a view names only earlier ones

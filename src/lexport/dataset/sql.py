@@ -7,36 +7,31 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from itertools import groupby
-from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import anyio.to_thread
 import duckdb
 import pyarrow as pa
 
-from lexport import columns
 from lexport.as_text import LOSSY, as_text
 from lexport.dataset.open import (
     DEFAULT_MAX_SKEW,
     TABLE_NAMES,
     Dataset,
-    Space,
     escape_glob,
-    name_spaces,
     one_line,
     open_dataset,
     quote_name,
     quote_text,
 )
 from lexport.dataset.shipped import named_views, shipped_views, tables_read
+from lexport.dataset.tables import DatasetTables
 from lexport.errors import LexportError, QueryError, RunError, ViewError
-from lexport.manifest import Manifest, run_path
 
 T = TypeVar("T")
 
@@ -63,6 +58,7 @@ class Session:
 
     dataset: Dataset
     connection: duckdb.DuckDBPyConnection
+    tables: DatasetTables
     views: set[str] = field(default_factory=set)
 
     def read(self, query: str, *, casts: dict[str, str] = LOSSY) -> pa.RecordBatchReader:
@@ -71,6 +67,7 @@ class Session:
         ``casts`` are types and what they become, as ``as_text`` takes them.
         """
         statement = _one_select(query)
+        self.tables.define(statement)
         self._define_views(statement)
         try:
             # DuckDB 2 lets a WITH write (COPY, INSERT) and still calls that a SELECT, but only at the very top: so
@@ -170,7 +167,7 @@ def open_session(
     as_of: str | None = None,
     running: list[duckdb.DuckDBPyConnection] | None = None,
 ) -> Iterator[Session]:
-    """Open a dataset for many questions: names are defined once. Blocking; options as for ``open_result``."""
+    """Open a dataset for many questions. Blocking; options as for ``open_result``."""
     dataset = open_dataset(dest)
     if as_of is not None:
         dataset = dataset.as_of(as_of, option="--as-of")
@@ -180,9 +177,9 @@ def open_session(
         try:
             if running is not None:
                 running.append(connection)
-            _define(connection, dataset)
+            tables = DatasetTables(connection, dataset)
             _lock(connection, dataset, spill)
-            yield Session(dataset=dataset, connection=connection)
+            yield Session(dataset=dataset, connection=connection, tables=tables)
         finally:
             connection.close()
 
@@ -229,70 +226,6 @@ def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         except (duckdb.Error, OSError, pa.ArrowException) as error:  # the query failed on a later row
             _refuse(error)
         yield batch
-
-
-def _define(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
-    """Create every table over explicit lists of committed files."""
-    latest = dataset.latest()
-    latest_ids = {snapshot.snapshot_id for snapshot in latest.values()}
-    latest_commits = tuple(snapshot for snapshot in dataset.manifests if snapshot.snapshot_id in latest_ids)
-    of_packages = {table.name for table in columns.PACKAGE_TABLES}
-
-    def members(space: Space, table: str) -> tuple[Manifest, ...]:
-        if space == "snapshot":
-            return dataset.newest_with(table)
-        return dataset.manifests if space == "history" or table in of_packages else latest_commits
-
-    runs = [dataset.root / run_path(snapshot.snapshot_id) for snapshot in dataset.manifests]
-    statements = name_spaces(
-        committed=_values(("snapshot_id",), [(snapshot.snapshot_id,) for snapshot in dataset.manifests]),
-        newest=lambda table: _values(
-            ("snapshot_id",), [(commit.snapshot_id,) for commit in dataset.newest_with(table)]
-        ),
-        latest_scopes=_values(
-            ("account_id", "region", "snapshot_id"),
-            [(scope.account_id, scope.region, snapshot.snapshot_id) for scope, snapshot in latest.items()],
-        ),
-        rows=lambda space, table: _rows(dataset, members(space, table), table),
-        manifests=f"SELECT content FROM read_text({_paths(runs)})",
-    )
-    connection.execute("SET TimeZone = 'UTC'")
-    try:
-        for statement in statements:
-            connection.execute(statement)
-    except duckdb.Error as error:
-        raise RunError(f"cannot read the dataset {dataset.root}: {one_line(error)}") from error
-
-
-def _rows(dataset: Dataset, snapshots: tuple[Manifest, ...], table: str) -> str | None:
-    """Select all rows of some snapshots' files.
-
-    Files that one release wrote have the same columns, so DuckDB need open only one of each release to know them all.
-    """
-    parts = [
-        f"SELECT * FROM read_parquet({_paths(files)}, hive_partitioning = false)"
-        for _, group in groupby(
-            sorted(snapshots, key=_release, reverse=True),
-            key=_release,
-        )
-        if (files := dataset.files(table, group))
-    ]
-    return " UNION ALL BY NAME ".join(parts) or None
-
-
-def _release(snapshot: Manifest) -> tuple[str, str]:
-    return snapshot.schema_version, snapshot.lexport_version
-
-
-def _paths(paths: Iterable[Path]) -> str:
-    return "[" + ", ".join(quote_text(escape_glob(str(path))) for path in paths) + "]"
-
-
-def _values(names: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    if not rows:
-        return "SELECT " + ", ".join(f"NULL::VARCHAR AS {name}" for name in names) + " WHERE false"
-    body = ", ".join("(" + ", ".join(map(quote_text, row)) + ")" for row in rows)
-    return f"SELECT * FROM (VALUES {body}) AS given({', '.join(names)})"
 
 
 def _lock(connection: duckdb.DuckDBPyConnection, dataset: Dataset, spill: str) -> None:

@@ -19,8 +19,8 @@ from lexport.dataset.open import (
     LATEST_SCOPES,
     SPACES,
     Dataset,
+    NameSpaces,
     escape_glob,
-    name_spaces,
     one_line,
     open_dataset,
     quote_name,
@@ -28,7 +28,7 @@ from lexport.dataset.open import (
 )
 from lexport.dataset.shipped import shipped_views
 from lexport.errors import RunError, SettingsError, ViewError, WriteError
-from lexport.manifest import RUNS, ULID_LENGTH
+from lexport.manifest import DATA_FILES, FORMAT, RUNS, ULID_LENGTH, ULID_PATTERN
 
 _MARK = "lexport: "
 """Every view of ours has a comment that begins so; a file with anything else in it is not ours to replace."""
@@ -109,33 +109,14 @@ def _foreign_names(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def _define(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
-    root = escape_glob(str(dataset.root))
-    is_run = "regexp_matches(parse_filename({}), '^[0-7][0-9A-HJKMNP-TV-Z]{{25}}[.]json$')"
-    runs = quote_text(f"{root}/{RUNS}/*.json")
-
-    def rows(table: str) -> str | None:
-        if not dataset.files(table):
-            return None  # a table that no release has written here yet
-        files = quote_text(f"{root}/{table}/*/*.parquet")
-        return f"SELECT * FROM read_parquet({files}, hive_partitioning = false, union_by_name = true)"
-
-    def newest(table: str) -> str:
-        if table not in {of_packages.name for of_packages in columns.PACKAGE_TABLES}:
-            return "SELECT max(snapshot_id) FROM history.scopes"
-        files = quote_text(f"{root}/{table}/*/*.parquet")
-        return (
-            f"SELECT max(left(parse_filename(file), {ULID_LENGTH})) FROM glob({files})"
-            f" WHERE left(parse_filename(file), {ULID_LENGTH}) IN (SELECT snapshot_id FROM _lexport.committed)"
-        )
-
-    for statement in name_spaces(
-        committed=f"SELECT parse_filename(file, true) AS snapshot_id FROM glob({runs}) WHERE {is_run.format('file')}",
-        newest=newest,
-        latest_scopes=LATEST_SCOPES,
-        rows=lambda _space, table: rows(table),
-        manifests=f"SELECT content FROM read_text({runs}) WHERE {is_run.format('filename')}",
-    ):
+    names = _name_spaces(dataset)
+    for statement in names.schemas():
         connection.execute(statement)
+    for space in SPACES:
+        if space == "main":
+            connection.execute(names.latest())
+        for table in columns.TABLES:
+            connection.execute(names.table(space, table))
     comments = {"_lexport.committed": "Every committed snapshot.", "_lexport.latest_scopes": "What plain names show."}
     comments |= {f"{space}.{table.name}": table.meaning for space in SPACES for table in columns.TABLES}
     for view in shipped_views():
@@ -149,3 +130,61 @@ def _define(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
         comments[name] = view.question
     for name, text in comments.items():
         connection.execute(f"COMMENT ON VIEW {name} IS {quote_text(_MARK + text)}")
+
+
+def _name_spaces(dataset: Dataset) -> NameSpaces:
+    """Define the names over what lies in the folders whenever they are asked.
+
+    Only manifests that lexport can have written count, and of the tables' folders only the files that these name: what
+    a synchronised folder, a file manager or an aborted run leaves there does not show.
+    """
+    root = escape_glob(str(dataset.root))
+    manifests = (
+        f"SELECT parse_filename(filename, true) AS name, content FROM read_text({quote_text(f'{root}/{RUNS}/*.json')})"
+        f" WHERE regexp_matches(parse_filename(filename), '^{ULID_PATTERN}[.]json$')"
+    )
+    sound = (
+        f"SELECT * FROM ({manifests}) WHERE json_valid(content) AND {_field('format')} = {quote_text(FORMAT)}"
+        f" AND {_field('snapshot_id')} = name"
+    )
+    files = f"SELECT unnest(json_extract_string(content, '$.files[*].path')) FROM ({sound})"
+
+    def of_table(table: str) -> str:
+        return quote_text(f"{root}/{table}/{DATA_FILES}")
+
+    def rows(table: str) -> str | None:
+        if not any(commit.entries(table) for commit in dataset.manifests):
+            return None  # a table that no release has written here yet
+        return (
+            f"SELECT * EXCLUDE (filename) FROM read_parquet({of_table(table)}, hive_partitioning = false,"
+            f" union_by_name = true, filename = true) WHERE {_below_root(dataset, 'filename')} IN ({files})"
+        )
+
+    def newest(table: str) -> str:
+        if columns.BY_NAME[table] not in columns.PACKAGE_TABLES:
+            return "SELECT max(snapshot_id) FROM history.scopes"
+        return (
+            f"SELECT max(left(parse_filename(file), {ULID_LENGTH})) FROM glob({of_table(table)})"
+            f" WHERE {_below_root(dataset, 'file')} IN ({files})"
+        )
+
+    text = ", ".join(
+        f"{_field(name)} AS {name}" for name in ("snapshot_id", "status", "lexport_version", "schema_version")
+    )
+    times = ", ".join(f"{_field(name)}::TIMESTAMPTZ AS {name}" for name in ("snapshot_at", "committed_at"))
+    return NameSpaces(
+        committed=f"SELECT name AS snapshot_id FROM ({sound})",
+        newest=newest,
+        latest_scopes=LATEST_SCOPES,
+        rows=lambda _space, table: rows(table),
+        # Its own file is written after the commit, or not at all.
+        snapshots=f"SELECT {text}, {times} FROM ({sound})",
+    )
+
+
+def _field(name: str) -> str:
+    return f"json_extract_string(content, '$.{name}')"
+
+
+def _below_root(dataset: Dataset, path: str) -> str:
+    return f"substr({path}, {len(str(dataset.root)) + 2})"

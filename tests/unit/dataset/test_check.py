@@ -204,7 +204,9 @@ async def test_cancelled(dest, own):
 
 async def test_nothing_whole(tmp_path, write_dataset):
     """Where no account-region was ever read whole there is nothing to pass: it is an error."""
-    write_dataset(tmp_path, [{"at": AT, "scopes": [{"status": "denied"}, {"coverage": "selection"}]}])
+    write_dataset(
+        tmp_path, [{"at": AT, "scopes": [{"status": "denied"}, {"region": "us-east-1", "coverage": "selection"}]}]
+    )
 
     with pytest.raises(RunError, match="nothing to check"):
         await lexport.check(tmp_path)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio
 
 
 def night(day, memory_size, *, scopes=(HERE, THERE), **more):
-    rows = [{**F, **place, "memory_size": memory_size} for place in (HERE, THERE)]
+    rows = [{**F, "region": place["region"], "memory_size": memory_size} for place in scopes]
     return {"at": AT + day * DAY, "scopes": list(scopes), "functions": rows, **more}
 
 

@@ -1,5 +1,6 @@
 """What counts as a dataset, what is latest, and what is said about it."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -55,12 +56,19 @@ def test_url():
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"format": "lexport-manifest/1"}', b"\xff"])
 def test_damaged_manifest(tmp_path, write_dataset, body):
-    """A damaged manifest stops the reading and is named."""
-    (found,) = write_dataset(tmp_path, [{}])
-    path = tmp_path / "_runs" / f"{found.snapshot_id}.json"
+    """A damaged manifest is passed over, and named with what to do; where there is no other, that is an error."""
+    older, newer = write_dataset(tmp_path, [{}, {}])
+    path = tmp_path / "_runs" / f"{newer.snapshot_id}.json"
     path.write_bytes(body)
 
-    with pytest.raises(RunError, match=str(path)):
+    dataset = open_dataset(tmp_path)
+    assert (dataset.manifests, [found.snapshot_id for found in dataset.damaged]) == ((older,), [newer.snapshot_id])
+    (line,) = dataset.notices()
+    assert line.startswith(f"snapshot {newer.snapshot_id} is damaged (_runs/{newer.snapshot_id}.json: ")
+    assert "an older one is shown: lexport verify" in line
+
+    (tmp_path / "_runs" / f"{older.snapshot_id}.json").unlink()
+    with pytest.raises(RunError, match=f"{path.name}.*see.* lexport verify {tmp_path}"):
         open_dataset(tmp_path)
 
 
@@ -71,6 +79,16 @@ def test_foreign_manifest(tmp_path, write_dataset):
     path.rename(path.with_name("01K00000000000000000000009.json"))
 
     with pytest.raises(RunError, match="is the manifest of"):
+        open_dataset(tmp_path)
+
+
+def test_a_newer_format(tmp_path, write_dataset):
+    """What a newer lexport wrote is not missing without a word: the release is too old for this dataset."""
+    _, newer = write_dataset(tmp_path, [{}, {}])
+    path = tmp_path / "_runs" / f"{newer.snapshot_id}.json"
+    path.write_text(json.dumps({"format": "lexport-manifest/2", "all": "else", "is": ["new"]}))
+
+    with pytest.raises(RunError, match=f"{path.name}: written by a newer lexport .*; upgrade lexport"):
         open_dataset(tmp_path)
 
 

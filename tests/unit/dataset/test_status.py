@@ -12,7 +12,7 @@ AT = datetime(2026, 11, 22, 2, tzinfo=UTC)
 @pytest.mark.asyncio
 async def test_status(tmp_path, write_dataset):
     """Every count is the sum over the scopes, newest snapshot first; a commit of packages alone is none."""
-    counts = {"functions": 2, "versions": 5, "get_function_calls": 6, "list_calls": 3, "throttles": 1}
+    counts = {"functions": 2, "get_function_calls": 6, "list_calls": 3, "throttles": 1}
     _, newest, _ = write_dataset(
         tmp_path,
         [
@@ -22,6 +22,7 @@ async def test_status(tmp_path, write_dataset):
                 "status": "partial",
                 "gaps": 4,
                 "scopes": [counts, {**counts, "region": "us-east-1", "status": "partial", "coverage": "selection"}],
+                "functions": [{"function_name": "f", "version": str(number)} for number in range(10)],
             },
             {"at": AT + timedelta(days=2), "scopes": [], "packages": []},
         ],

@@ -20,7 +20,7 @@ from lexport.flow.publish import (
     remove_staging,
     write_snapshot_rows,
 )
-from lexport.manifest import FileEntry, Manifest, ScopeEntry, data_path, new_ulid
+from lexport.manifest import OF_EVERY_SNAPSHOT, FileEntry, Manifest, ScopeEntry, data_path, new_ulid
 from lexport.store.commits import newest_first
 
 AT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
@@ -45,7 +45,10 @@ SCOPE = ScopeEntry(
 )
 
 
-def draft(number=0, tables=("functions", "tags"), status="complete", scopes=(SCOPE,)):
+TABLES = tuple(table.name for table in OF_EVERY_SNAPSHOT)
+
+
+def draft(number=0, tables=TABLES, status="complete", scopes=(SCOPE,)):
     at = AT + timedelta(days=number)
     snapshot_id = f"01KB{number:022d}"
     return Manifest(
@@ -53,13 +56,19 @@ def draft(number=0, tables=("functions", "tags"), status="complete", scopes=(SCO
         snapshot_at=at,
         committed_at=at,
         status=status,
-        gaps=0,
+        gaps=0 if status == "complete" else 1,
         lexport_version="0.1.0",
         schema_version="1",
         hash_key_id=None,
         options={},
         files=tuple(
-            FileEntry(table=table, path=data_path(table, snapshot_id, at), size_bytes=1, rows=0, sha256="")
+            FileEntry(
+                table=table,
+                path=data_path(table, snapshot_id, at),
+                size_bytes=1,
+                rows=len(scopes) if table == "scopes" else 0,
+                sha256="0" * 64,
+            )
             for table in tables
         ),
         scopes=scopes,
@@ -180,8 +189,7 @@ def test_commit(store):
     found = everything(store)
 
     assert set(found) == {
-        "functions/snapshot_date=2026-11-22/01KB0000000000000000000000-0000.parquet",
-        "tags/snapshot_date=2026-11-22/01KB0000000000000000000000-0000.parquet",
+        *(f"{table}/snapshot_date=2026-11-22/01KB0000000000000000000000-0000.parquet" for table in TABLES),
         "snapshots/snapshot_date=2026-11-22/01KB0000000000000000000000-0000.parquet",
         "_runs/01KB0000000000000000000000.json",
         "_latest.json",
@@ -257,7 +265,7 @@ def test_a_file_that_is_missing(store):
     done = draft()
     files = staged(store, done)
     files[done.files[-1].path].unlink()
-    with pytest.raises(WriteError, match=r"tags\.parquet: No such file"):
+    with pytest.raises(WriteError, match=r"scopes\.parquet: No such file"):
         commit(store, done, files, note=pytest.fail)
 
     assert everything(store) == {}

@@ -25,7 +25,7 @@ from lexport import columns, manifest
 from lexport.dataset.open import find_commits
 from lexport.dataset.verify.rows import Damage, check_rows
 from lexport.manifest import FileEntry, Manifest
-from lexport.store.local import LocalStore
+from lexport.store.commits import read_commit
 from lexport.store.packages import hash_file, package_path
 
 THREADS = min(4, os.cpu_count() or 1)
@@ -67,14 +67,13 @@ def find_damage(
 ) -> Iterator[Damage]:
     """Yield what is wrong, as ``verify`` does, as soon as it is found; ``watch`` called after each file. Blocking."""
     root, ids = find_commits(dest)
-    store = LocalStore(root)
     commits: list[Manifest] = []
     for snapshot_id in ids:
-        found = _read_manifest(store, snapshot_id)
+        found = read_commit(root, snapshot_id)
         if isinstance(found, Manifest):
             commits.append(found)
         else:
-            yield found
+            yield Damage(path=found.path, kind=found.kind, detail=found.reason)
     entries = [(commit, entry) for commit in commits for entry in commit.files]
     progress = VerifyProgress(files_total=len(entries) + len(commits) + sum(1 for _ in _files_below(root, _STORE)))
     jobs = chain(
@@ -107,35 +106,6 @@ def _in_threads(jobs: Iterable[Job]) -> Iterator[tuple[int, list[Damage]]]:
 
 
 # --- commits and their files ------------------------------------------------------------------------------------------
-
-
-def _read_manifest(store: LocalStore, snapshot_id: str) -> Manifest | Damage:
-    path = manifest.run_path(snapshot_id)
-    try:
-        found = Manifest.from_json(store.read(path))
-    except OSError as error:
-        return Damage(path=path, kind="unreadable", detail=_reason(error))
-    except (ValueError, RecursionError) as error:
-        return Damage(path=path, kind="damaged_manifest", detail=str(error))
-    if found.snapshot_id != snapshot_id:
-        return Damage(path=path, kind="wrong_manifest", detail=f"it is the manifest of {found.snapshot_id}")
-    strange = next((entry for entry in found.files if not _is_sound(entry)), None)
-    if strange is not None:
-        detail = f"it names {strange.path!r} as a file of table {strange.table!r}, {strange.size_bytes!r} bytes"
-        return Damage(path=path, kind="damaged_manifest", detail=detail)
-    return found
-
-
-def _is_sound(entry: FileEntry) -> bool:
-    """Tell whether an entry of a manifest names a file of a table within DEST; JSON can say anything."""
-    told: list[object] = [entry.table, entry.path, entry.sha256, entry.size_bytes, entry.rows]
-    return (
-        [type(value) for value in told] == [str, str, str, int, int]
-        and entry.table in columns.BY_NAME
-        and "\0" not in entry.path
-        and not entry.path.startswith("/")
-        and ".." not in PurePosixPath(entry.path).parts
-    )
 
 
 def _check_file(root: Path, commit: Manifest, entry: FileEntry, *, data: bool) -> tuple[int, list[Damage]]:
