@@ -56,6 +56,7 @@ FLOORS = {
     "progress": 2,
     "flow": 3,
     "dataset": 3,
+    "outcomes": 3,
     "target": 4,
     "targets": 4,
     "finish": 4,

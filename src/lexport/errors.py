@@ -78,6 +78,12 @@ class IncompleteError(RunError):
         self.result = result
 
 
+class CredentialsEndedError(IncompleteError):
+    """The credentials ended in every account-region while it was read, so nothing was published."""
+
+    exit_code = 5
+
+
 class NoSnapshotError(RunError):
     """The destination is sound but holds no committed snapshot yet."""
 
@@ -208,6 +214,16 @@ class ListingError(TargetError):
 
 class ExpiredCredentialsError(TargetError):
     """The credentials ran out or were never valid here; renewing them did not help."""
+
+
+class ClockError(TargetError):
+    """AWS refuses the signature because this machine's clock is wrong; no other credentials would help."""
+
+
+class TokenRefusedError(ExpiredCredentialsError):
+    """The Region does not know the keys or the token: they are too new, of another kind, or the Region is off."""
+
+    retryable = True
 
 
 class ArchiveError(ItemError):

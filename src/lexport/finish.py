@@ -20,10 +20,10 @@ from lexport.flow.parquet import TableFolder, WrittenFile
 from lexport.flow.stage import Runs, write_columns, write_run
 from lexport.manifest import FileEntry, Manifest, ScopeEntry
 from lexport.model import Scope
+from lexport.outcomes import ScopeOutcome
 from lexport.quota.pacer import Pacer
 from lexport.staged import FLEET_TABLES
 from lexport.store.local import LocalStore
-from lexport.target import ScopeOutcome
 
 CHANGES_AT_ONCE = 50_000  # changes that are sorted in memory, some 10 MB
 

@@ -77,7 +77,8 @@ class FunctionRef:
 class Target:
     """One scope to read: the whole fleet of it, or the ``refs`` that the user listed.
 
-    ``may_be_off`` says that nobody asked for this very region, so that finding it switched off is no failure.
+    ``may_be_off`` says that nobody asked for this very Region and no list calls it enabled, so that finding it
+    switched off is no failure.
     """
 
     scope: Scope

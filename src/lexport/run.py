@@ -15,10 +15,12 @@ from anyio import create_memory_object_stream, create_task_group, current_time, 
 
 from lexport import columns, manifest
 from lexport.aws.api import LambdaApi
+from lexport.aws.faults import class_of
 from lexport.aws.session import Session, open_session
 from lexport.download import fetch, look, tables_of
 from lexport.errors import (
     AccessDeniedError,
+    CredentialsEndedError,
     CredentialsError,
     ExpiredCredentialsError,
     IncompleteError,
@@ -37,7 +39,8 @@ from lexport.flow.publish import open_destination, open_staging, publish, remove
 from lexport.flow.stage import Stage
 from lexport.hashing import KEY_VARIABLE, HashKey, ValueHasher, load_hash_key
 from lexport.manifest import Manifest
-from lexport.model import Failure, Scope, ScopeStatus, Target
+from lexport.model import Failure, Scope, Target
+from lexport.outcomes import ScopeOutcome, settle, unread
 from lexport.progress import PackageProgress, Progress, Report, TargetProgress, keep_reporting, report_nothing
 from lexport.quota.pacer import Pacer
 from lexport.quota.retry import ask
@@ -47,7 +50,7 @@ from lexport.store.commits import newest_first
 from lexport.store.local import LocalStore
 from lexport.store.packages import PackagePlaces
 from lexport.survey import Source, Surveyor, lack_of_room
-from lexport.target import ScopeOutcome, Shared, read_target
+from lexport.target import Shared, read_target
 from lexport.targets import GLOBAL, Account, Selection
 from lexport.visit import one_error, visit
 
@@ -216,7 +219,7 @@ class _Run:
                     await self._read_fleet(session, downloads)
                     self.early = await self._write_early()
                     await self._fetch_packages(session, downloads)
-        return sorted(self.outcomes, key=lambda done: (done.target.scope.account_id, done.target.scope.region))
+        return self.outcomes
 
     async def _read_fleet(self, session: Session, downloads: Downloads | None) -> None:
         """Read the fleet; links to packages that come by are used while there are slots for them."""
@@ -250,6 +253,7 @@ class _Run:
                         accounts=self.accounts,
                         session_name=self.session_name,
                     )
+                self.outcomes = settle(self.outcomes, self.failures)
                 await batches_out.send(self.rows.take())
 
     def _not_before(self) -> datetime | None:
@@ -315,7 +319,7 @@ class _Run:
 
     def skip_targets(self, targets: Sequence[Target]) -> None:
         """Note Regions that are switched off."""
-        self.outcomes.extend(_unread(target, "unavailable") for target in targets)
+        self.outcomes.extend(unread(target, "unavailable", _now()) for target in targets)
 
     def lose_account(self, account: Account, targets: Sequence[Target], error: ItemError) -> None:
         """Note an account that could not be entered, one failure for all its targets."""
@@ -330,36 +334,46 @@ class _Run:
             attempts=error.attempts,
         )
         is_denied = isinstance(error, AccessDeniedError | ExpiredCredentialsError)
-        self.outcomes.extend(_unread(target, "denied" if is_denied else "partial") for target in targets)
+        self.outcomes.extend(unread(target, "denied" if is_denied else "partial", _now()) for target in targets)
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _unread(target: Target, status: ScopeStatus) -> ScopeOutcome:
-    at = _now()
-    return ScopeOutcome(
-        target=target, status=status, function_count_reported=None, carried_rows=0, started_at=at, ended_at=at
-    )
-
-
 def _refuse_gaps(result: SnapshotResult, outcomes: list[ScopeOutcome], folder: Path, *, allow_partial: bool) -> None:
-    """Raise where there is nothing to publish: all denied, or gaps that were not allowed."""
+    """Raise where there is nothing to publish: all refused, or gaps that were not allowed."""
     read = [outcome for outcome in outcomes if outcome.status != "unavailable"]
     gaps = [(count, example) for kind, count, example in result.failures if kind.is_gap]
     if read and all(outcome.status == "denied" for outcome in read):
-        example = gaps[0][1]
-        raise CredentialsError(
-            f"nothing may be read: {example.operation or 'AWS'} in {example.scope.account_id} {example.scope.region}"
-            f" answered {example.error_code}: {example.message}; `lexport iam-policy` prints the permissions needed"
-        )
+        raise CredentialsError(f"nothing may be read: {_refusal(gaps[0][1])}")
     if gaps and not allow_partial:
+        if read and all(outcome.is_shut for outcome in read):
+            raise CredentialsEndedError(
+                f"the credentials ended before anything was read whole, so nothing was published: {gaps[0][1].message};"
+                f" what is missing is in {folder / 'errors.parquet'}",
+                result=result,
+            )
+        if read and not any(outcome.is_answering for outcome in read):
+            raise IncompleteError(
+                f"{gaps[0][1].message}; nothing could be read, so nothing was published;"
+                f" every failure is in {folder / 'errors.parquet'}",
+                result=result,
+            )
         raise IncompleteError(
             f"{result.manifest.gaps:,} items could not be read, so nothing was published;"
             f" run again, or publish what there is with --allow-partial; every one is in {folder / 'errors.parquet'}",
             result=result,
         )
+
+
+def _refusal(failure: Failure) -> str:
+    """Say who refused what, and with which words: the code stands in the message too, and is named once."""
+    said = failure.message.partition(f"{failure.error_code}: ")[2]
+    where = f"{failure.operation or 'AWS'} in {failure.scope.account_id} {failure.scope.region}"
+    text = f"{where} answered {failure.error_code}: {said}" if said else f"{where}: {failure.message}"
+    is_denied = issubclass(class_of(failure.error_code, failure.http_status), AccessDeniedError)
+    return text + ("; `lexport iam-policy` prints the permissions needed" if is_denied else "")
 
 
 def _compare_key(key: HashKey | None, store: LocalStore, progress: Progress) -> None:

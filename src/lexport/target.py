@@ -6,7 +6,7 @@ Works on shared ``Rows``: whoever fills them up hands the full batch on, and wai
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -33,6 +33,7 @@ from lexport.flow.flatten import (
 )
 from lexport.identity import check_account_settings, checked
 from lexport.model import LATEST, FunctionRef, Priority, Qualifiers, Reply, Scope, ScopeStatus, Target
+from lexport.outcomes import REGION_OFF, ScopeOutcome
 from lexport.progress import TargetProgress
 from lexport.pump import pump
 from lexport.rows import Batch, Rows
@@ -44,8 +45,6 @@ BATCH_ITEMS = 512  # items flattened into lists before they go into Arrow: some 
 PAGES_AHEAD = 3  # pages of references listed ahead of the one being fetched: a second or two when listing must pause
 SLOW_CALL_S = 0.6  # calls in flight are so many that a rate is reached although each takes this long
 MOST_WORKERS = 64
-
-_REGION_OFF = {"UnrecognizedClientException", "InvalidClientTokenId", "OptInRequired", "AuthFailure"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,18 +72,6 @@ class Shared:
         return f"{rank}{self.serials():012x}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScopeOutcome:
-    """What is known of one account-region when it has been read."""
-
-    target: Target
-    status: ScopeStatus
-    function_count_reported: int | None
-    carried_rows: int
-    started_at: datetime
-    ended_at: datetime
-
-
 async def read_target(
     target: Target, api: LambdaApi, ask: Ask, shared: Shared, progress: TargetProgress
 ) -> ScopeOutcome:
@@ -93,7 +80,7 @@ async def read_target(
     Never raises an ItemError: what is lost is in ``shared.failures``, and the outcome's status says so.
     """
     started_at = shared.now()
-    reader = _Reader(target=target, api=api, ask=ask, shared=shared, progress=progress)
+    reader = _Reader(target=target, api=api, calls=ask, shared=shared, progress=progress)
     try:
         with shared.room.place():
             await reader.read()
@@ -105,6 +92,8 @@ async def read_target(
         status=reader.status(),
         function_count_reported=reader.function_count_reported,
         carried_rows=reader.carried_rows,
+        is_answering=reader.is_answering,
+        ended_by=reader.ended_by,
         started_at=started_at,
         ended_at=shared.now(),
     )
@@ -121,12 +110,14 @@ class _Reader:
 
     target: Target
     api: LambdaApi
-    ask: Ask
+    calls: Ask
     shared: Shared
     progress: TargetProgress
     replies: int = 0
     denials: int = 0
     is_off: bool = False
+    is_answering: bool = False
+    ended_by: ItemError | None = None
     function_count_reported: int | None = None
     carried_rows: int = 0
     last: LastSnapshot | None = None
@@ -159,6 +150,16 @@ class _Reader:
                     partial(pump, workers=workers_for(listing.rate_per_s)), self.read_aliases, names, self.lose_aliases
                 )
         waiting.unlink()
+
+    async def ask(self, operation: str, attempt: Callable[[], Awaitable[Reply]], priority: Priority) -> Reply:
+        """Make one call. Any answer but a refused token shows that the Region is on and takes these credentials."""
+        try:
+            reply = await self.calls(operation, attempt, priority)
+        except AccessDeniedError:
+            self.is_answering = True
+            raise
+        self.is_answering = True
+        return reply
 
     async def discover(self, refs_out: MemoryObjectSendStream[Sequence[FunctionRef]], names: NameSpool) -> None:
         """List the fleet; the names go to those who list aliases."""
@@ -325,8 +326,9 @@ class _Reader:
         self.lose("discover", operation, function_name, None, error)
 
     def give_up(self, error: ItemError) -> None:
-        """Note that the whole target cannot be read: switched off where that may be, else a gap."""
-        self.is_off = self.target.may_be_off and error.code in _REGION_OFF and not self.replies
+        """Note that the credentials do not let us read on: switched off where that may be, else a gap."""
+        self.ended_by = error
+        self.is_off = self.target.may_be_off and error.code in REGION_OFF and not self.is_answering
         if not self.is_off:
             self.lose("discover", None, None, None, error)
 

@@ -8,17 +8,31 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from anyio import current_time
+
 from lexport.aws.api import LambdaApi
+from lexport.aws.caller import find_identity
 from lexport.aws.client import LambdaClient
+from lexport.aws.faults import ends_run, is_account
 from lexport.aws.organizations import Member, list_members
 from lexport.aws.policy import session_policy
+from lexport.aws.question import LONGEST_S
+from lexport.aws.regions import Regions, find_regions
 from lexport.aws.roles import AssumedRole, Role
 from lexport.aws.session import Session
 from lexport.aws.signing import Credentials
 from lexport.aws.transport import Send
-from lexport.errors import CredentialsError, ExpiredCredentialsError, ItemError, SettingsError
+from lexport.errors import (
+    CredentialsError,
+    ExpiredCredentialsError,
+    ItemError,
+    NetworkError,
+    RunError,
+    SettingsError,
+)
 from lexport.flow.choose import NamedFunction, choose_targets
 from lexport.model import Scope, Target
+from lexport.quota.retry import retry
 from lexport.settings import ALL_REGIONS, SnapshotSettings, role_arn, role_partition
 
 Selection = tuple[NamedFunction, ...]
@@ -105,10 +119,10 @@ class Entrance:
                 session.check_region(region)
         if not self.is_all:
             self._home = (*self._asked, *self._named)[0]
-        identity = await session.identity(self._home)
+        identity = await find_identity(session, self._home)
         self._partition = identity.partition
-        if identity.note:
-            self._note(identity.note)
+        for note in identity.notes:
+            self._note(note)
         if settings.account_role is None:
             return (Account(account_id=identity.account_id),)
         self._check_partition()
@@ -124,20 +138,15 @@ class Entrance:
         Raises ItemError where a role cannot be assumed; for the caller's own account CredentialsError.
         """
         role, access = account.role, account.role or self._session
-        regions, off = tuple(dict.fromkeys(self._asked)), tuple[str, ...]()
+        found = Regions(enabled=tuple(dict.fromkeys(self._asked)))
         if role is not None:
             await role.enter()
         if self.is_all:
-            try:
-                found = await access.enabled_regions(self._partition, self._home)
-            except CredentialsError as error:
-                if role is None:
-                    raise
-                raise ExpiredCredentialsError(str(error), code="credentials_lost") from error
+            own = None if role is None else await _credentials_of(role)
+            found = await find_regions(self._session, self._partition, self._home, credentials=own)
             if found.note:
                 self._note(found.note)
-            regions = tuple(name for name, is_on in found.regions if is_on)
-            off = tuple(name for name, is_on in found.regions if not is_on)
+        regions = tuple(sorted((*found.enabled, *found.uncertain))) if found.uncertain else found.enabled
         opens = {
             region: partial(_client, region, await self._session.endpoint(region), access)
             for region in dict.fromkeys((*regions, *self._named))
@@ -147,13 +156,13 @@ class Entrance:
             apis = {region: open_(self._send) for region, open_ in opens.items()}
             account_id = await _account_of_first_arn(apis, self._selection)
             self._note(f"the account is {account_id} by the first function's ARN")
-        targets = choose_targets(self._selection, account_id=account_id, regions=regions, may_be_off=self.is_all)
+        targets = choose_targets(self._selection, account_id=account_id, regions=regions, may_be_off=found.uncertain)
         return Entered(
             doors=tuple(
                 Door(target=target, open=opens[target.scope.region], credentials=access.credentials)
                 for target in targets
             ),
-            switched_off=tuple(Target(scope=Scope(account_id=account_id, region=region)) for region in off),
+            switched_off=tuple(Target(scope=Scope(account_id=account_id, region=region)) for region in found.disabled),
         )
 
     def _account(self, account_id: str, own: str | None) -> Account:
@@ -228,32 +237,52 @@ def _some(texts: Sequence[str]) -> str:
     return ", ".join(texts[:ACCOUNTS_NAMED]) + more
 
 
+async def _credentials_of(role: AssumedRole) -> Credentials:
+    try:
+        return await role.credentials()
+    except CredentialsError as error:  # one account less, and not the end of the run
+        raise ExpiredCredentialsError(str(error), code="credentials_lost") from error
+
+
 async def _account_of_first_arn(apis: Mapping[str, LambdaApi], selection: Selection | None) -> str:
-    """Tell the account from the first ARN to be had: the user's, else one call in each Region until one answers."""
+    """Tell the account from the first ARN to be had: the user's, else one call in each Region until one answers.
+
+    Raises CredentialsError where that is refused everywhere, RunError where something else is in the way.
+    """
     for function in selection or ():
         if function.account_id:
             return function.account_id
     reasons: list[str] = []
+    errors: list[ItemError] = []
+    ends_at_s = current_time() + LONGEST_S
     for region, api in apis.items():
-        arns: Sequence[str]
         try:
-            if selection is None:
-                arns = _arns((await api.list_functions(None, all_versions=False)).document.get("Functions"))
-            else:
-                reply = await api.get_function(selection[0].text, selection[0].qualifier)
-                arns = _arns([reply.document.get("Configuration")])
+            arns = await retry(partial(_first_arns, api, selection), most_s=max(0.0, ends_at_s - current_time()))
         except ItemError as error:
             reasons.append(f"{region}: {error}")
+            errors.append(error)
+            if isinstance(error, NetworkError) and current_time() > ends_at_s:
+                break  # each further one might keep us waiting as long as a connection may take
             continue
         for arn in arns:
             parts = arn.split(":")
-            if len(parts) > 6 and parts[4].isdecimal():  # noqa: PLR2004 - arn:partition:lambda:region:account:function:…
+            if len(parts) > 6 and is_account(parts[4]):  # noqa: PLR2004 - arn:partition:lambda:region:account:function:…
                 return parts[4]
         reasons.append(f"{region}: no function")
+    for failed in errors:
+        if not isinstance(ends_run(failed), CredentialsError):  # no permission is missing: AWS is out of reach
+            raise RunError(f"{failed}; the account is not known, and STS did not say it either")
     raise CredentialsError(
         f"the account is not known: {'; '.join(reasons[:3])}; and STS did not say either:"
         " allow sts:GetCallerIdentity or set AWS_ACCOUNT_ID"
     )
+
+
+async def _first_arns(api: LambdaApi, selection: Selection | None) -> Sequence[str]:
+    if selection is None:
+        return _arns((await api.list_functions(None, all_versions=False)).document.get("Functions"))
+    reply = await api.get_function(selection[0].text, selection[0].qualifier)
+    return _arns([reply.document.get("Configuration")])
 
 
 def _arns(items: Any) -> Sequence[str]:

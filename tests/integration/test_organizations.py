@@ -11,9 +11,9 @@ import pytest
 from aiobotocore.session import get_session
 
 import lexport
-from lexport.aws import question
 from lexport.errors import CredentialsError, IncompleteError, SettingsError
 from lexport.model import QuotaClass, Scope
+from lexport.quota import retry
 from lexport.simulator import Fault, Fleet, FleetSpec
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
@@ -41,7 +41,7 @@ def fleet_of(**more):
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     """What STS and Organizations refuse is asked again at once."""
-    monkeypatch.setattr(question, "FIRST_BACKOFF_S", 0.0)
+    monkeypatch.setattr(retry, "FIRST_BACKOFF_S", 0.0)
 
 
 @pytest.fixture
@@ -277,7 +277,9 @@ async def test_throttled_sts_is_asked_again(simulator, aws, settings, tmp_path):
 
     lost = caught.value.result
     assert [scope.status for scope in lost.manifest.scopes] == ["partial", "partial"]
-    assert [(kind.error_code, example.attempts) for kind, _, example in lost.failures] == [("ServiceUnavailable", 5)]
+    assert [(kind.error_code, example.attempts) for kind, _, example in lost.failures] == [
+        ("ServiceUnavailable", retry.OTHER_ATTEMPTS)
+    ]
 
 
 async def test_regions_where_the_account_api_is_denied(simulator, aws, settings, look, fleet, tmp_path):

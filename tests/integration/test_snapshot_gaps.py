@@ -7,8 +7,9 @@ import pytest
 from aiobotocore.session import get_session
 
 import lexport
-from lexport.errors import CredentialsError, IncompleteError
+from lexport.errors import CredentialsEndedError, CredentialsError, IncompleteError
 from lexport.model import Scope
+from lexport.quota import retry
 from lexport.simulator import Change, Fault, Fleet, FleetSpec
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
@@ -118,8 +119,9 @@ async def test_region_off(simulator, aws, settings, look, tmp_path):
     assert len(by_region) > 20
 
 
-async def test_region_found_off(simulator, aws, settings, look, tmp_path):
+async def test_region_found_off(simulator, aws, monkeypatch, settings, look, tmp_path):
     """Where nobody may list Regions, one that answers as a switched-off one does is unavailable, and no gap."""
+    monkeypatch.setattr(retry, "REFUSED_FOR_S", retry.REFUSED_FOR_S / 20)
     faults = [Fault(operation=name, kind="denied", times=None) for name in ("ListRegions", "DescribeRegions")]
     fleet = Fleet(FleetSpec(functions=1, versions=0, disabled_regions=("me-south-1",)))
     async with simulator(*faults, fleet=fleet) as server:
@@ -345,13 +347,14 @@ async def test_marker_refused(simulator, aws, settings, tmp_path):
 
 
 async def test_token_expires(simulator, aws, settings, look, fleet, tmp_path):
-    """Credentials that run out for good in the middle end the account-region as a gap, not the program."""
+    """Credentials that run out in every account-region: nothing is published, exit 5, and what was read is kept."""
     async with simulator(
         Fault(operation="GetFunction", kind="expired_token", after=5, times=None), fleet=fleet
     ) as server:
-        with pytest.raises(IncompleteError) as caught:
+        with pytest.raises(CredentialsEndedError, match=r"the credentials ended .* expired") as caught:
             await lexport.snapshot(tmp_path / "fleet", settings(server.url))
 
+    assert caught.value.exit_code == 5
     ((kind, _, example),) = caught.value.result.failures
     assert (kind.error_code, kind.is_gap) == ("ExpiredTokenException", True)
     assert "expired" in example.message

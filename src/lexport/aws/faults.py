@@ -1,4 +1,4 @@
-"""Their errors -> our classes: one table for the answers of AWS, one for botocore's exceptions.
+"""The answers of AWS -> our errors, by one table of error codes.
 
 A message that leaves here is one line, what AWS said in it at most 500 characters, and it holds no secret.
 """
@@ -6,32 +6,37 @@ A message that leaves here is one line, what AWS said in it at most 500 characte
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
-from botocore import exceptions as boto
-
 from lexport.aws.wire import Response
 from lexport.documents import parse_document
 from lexport.errors import (
     AccessDeniedError,
+    ClockError,
     CredentialsError,
     ExpiredCredentialsError,
     FetchError,
     FunctionGoneError,
     ItemError,
-    LexportError,
-    NetworkError,
+    RunError,
     ServiceError,
-    SettingsError,
     ThrottledError,
+    TokenRefusedError,
 )
 
 LONGEST_MESSAGE = 500
+
+ON_REFUSED_TOKENS = (
+    "the keys may be wrong or a few seconds old, or the Region is not enabled for the account. A session token of STS's"
+    " global endpoint is not valid in Regions that were opted in to: take one of a regional endpoint"
+    " (AWS_STS_REGIONAL_ENDPOINTS=regional), or run"
+    " `aws iam set-security-token-service-preferences --global-endpoint-token-version v2Token`"
+)
+"""Source: IAM User Guide, "Manage AWS STS in an AWS Region", 2026."""
 
 CLASS_OF_CODE: dict[str, type[ItemError]] = {
     **dict.fromkeys(
@@ -66,20 +71,21 @@ CLASS_OF_CODE: dict[str, type[ItemError]] = {
     ),
     **dict.fromkeys(
         (
-            "AuthFailure",
             "IncompleteSignature",
             "IncompleteSignatureException",
-            "InvalidAccessKeyId",
-            "InvalidClientTokenId",
             "InvalidSignatureException",
             "MissingAuthenticationToken",
             "MissingAuthenticationTokenException",
             "OptInRequired",
             "RequestExpired",
             "SignatureDoesNotMatch",
-            "UnrecognizedClientException",
         ),
         ExpiredCredentialsError,  # and every code that begins with ExpiredToken
+    ),
+    **dict.fromkeys(("RequestInTheFuture", "RequestTimeTooSkewed"), ClockError),
+    **dict.fromkeys(
+        ("AuthFailure", "InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClientException"),
+        TokenRefusedError,
     ),
 }
 """Error code -> class. Sources: Lambda API reference, "Common errors"; botocore's own lists of throttling codes."""
@@ -113,12 +119,10 @@ def error_from_response(
     status = response.status
     document = _object(response.body)
     code = _code(response, document)
-    said = one_line(_said(document), secrets)
+    said, advice = one_line(_said(document), secrets), ""
     if code is not None:
-        kind = class_of(code, status)
+        kind, advice = judged(code, status, said, response.headers.get("date"))
         text = f"{code}: {said}" if said else f"{code}, without a message"
-        if kind is ExpiredCredentialsError:
-            text += _advice_on_credentials(said)
     elif status == 403 and _has_message(document) and "x-amzn-requestid" in response.headers:  # noqa: PLR2004
         kind, code = AccessDeniedError, "http_403"
         text = f"denied: {said}" if said else "denied, without a message"
@@ -130,11 +134,23 @@ def error_from_response(
         text += "; a proxy, a captive portal or a wrong --endpoint-url may stand in between"
     call = f"{operation} {item}" if item else operation
     return kind(
-        f"{call}: {text} (HTTP {status})",
+        f"{call}: {text} (HTTP {status}){advice}",
         code=code,
         http_status=status,
         retry_after_s=_retry_after_s(response.headers.get("retry-after"), response.headers.get("date")),
     )
+
+
+def ends_run(error: ItemError) -> RunError:
+    """Make the error of a call without which nothing can be read: a missing permission, or trouble that has to pass."""
+    return (CredentialsError if isinstance(error, AccessDeniedError | ExpiredCredentialsError) else RunError)(
+        str(error)
+    )
+
+
+def is_account(text: str) -> bool:
+    """Tell whether a text is the number of an AWS account."""
+    return len(text) == 12 and text.isascii() and text.isdigit()  # noqa: PLR2004 - digits of an AWS account
 
 
 def describe(body: bytes) -> str:
@@ -212,11 +228,40 @@ def _has_message(document: dict[str, Any] | None) -> bool:
     return document is not None and ("message" in document or "Message" in document)
 
 
-def _advice_on_credentials(said: str) -> str:
+def judged(code: str, status: int | None, said: str, date: str | None) -> tuple[type[ItemError], str]:
+    """Choose the class of a refusal, and what its reader should do."""
+    kind = class_of(code, status)
+    if kind is TokenRefusedError:
+        return kind, f"; {ON_REFUSED_TOKENS}"
+    if kind not in (ExpiredCredentialsError, ClockError):
+        return kind, ""
     text = said.lower()
-    if "expired:" in text or "not yet current" in text:
-        return "; check this machine's clock"
-    return "; renew the credentials, or check that the Region is enabled for the account"
+    if kind is not ClockError and "signature expired" not in text and "not yet current" not in text:
+        return kind, "; renew the credentials, or check that the Region is enabled for the account"
+    return ClockError, f"; check this machine's clock{_skew(said, date)}"
+
+
+def _skew(said: str, date: str | None) -> str:
+    """Say how far off this machine's clock is: AWS names the time of the request and, last, its own."""
+    try:
+        stamps = [datetime.strptime(stamp, "%Y%m%dT%H%M%S%z") for stamp in _STAMP.findall(said)]
+    except ValueError:
+        stamps = []
+    now, theirs = datetime.now(UTC), _http_date(date or "")
+    ours, theirs = (stamps[0], stamps[-1]) if len(stamps) > 1 else (now, theirs)
+    return "" if theirs is None else f", which is {describe_skew((ours - theirs).total_seconds())} AWS's"
+
+
+def describe_skew(ahead_s: float) -> str:
+    """Write a difference between clocks in its largest unit: ``3 days behind``."""
+    amount_s = abs(ahead_s)
+    unit_s, unit = next(((s, unit) for s, unit in _UNITS if amount_s >= s), _UNITS[-1])
+    amount = round(amount_s / unit_s)
+    return f"{amount:,} {unit}{'' if amount == 1 else 's'} {'ahead of' if ahead_s > 0 else 'behind'}"
+
+
+_UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+_STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 
 
 def _retry_after_s(text: str | None, date: str | None) -> float | None:
@@ -239,112 +284,3 @@ def _http_date(text: str) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-
-
-# --- botocore's exceptions ----------------------------------------------------------------------------------------
-
-BOTOCORE_RAISES = (boto.BotoCoreError, boto.ClientError, OSError, ValueError, KeyError, RuntimeError)
-"""What its credential chain and its clients raise: helpers that are missing or print nonsense are among it."""
-
-_NETWORK = (boto.HTTPClientError, boto.ConnectionError)
-
-_SETTINGS: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
-    ((boto.ProfileNotFound,), "--profile", "`aws configure list-profiles` shows the profiles there are"),
-    ((boto.ConfigNotFound, boto.ConfigParseError), "AWS_CONFIG_FILE", "correct the file"),
-    (
-        (boto.NoRegionError, boto.InvalidRegionError, boto.UnknownRegionError),
-        "--region",
-        "give --region or set AWS_REGION",
-    ),
-    (
-        (boto.InvalidEndpointConfigurationError, boto.EndpointProviderError),
-        "--endpoint-url",
-        "correct --endpoint-url, AWS_ENDPOINT_URL or the profile",
-    ),
-)
-
-
-@asynccontextmanager
-async def botocore_faults(doing: str, *, profile: str | None) -> AsyncIterator[None]:
-    """Turn what botocore and aiobotocore raise inside into our classes; ``doing`` begins the message."""
-    try:
-        yield
-    except LexportError:
-        raise
-    except BOTOCORE_RAISES as error:
-        ours = error_from_botocore(error, doing=doing, profile=profile)
-        # Network errors are not chained: below them aiohttp's exceptions name the proxy with its password.
-        raise ours from (None if isinstance(ours, NetworkError) else error)
-
-
-def error_from_botocore(error: Exception, *, doing: str, profile: str | None) -> LexportError:
-    """Choose our class and say what to do.
-
-    Settings that do not fit are a SettingsError, the network a NetworkError (it may be tried again); all else that
-    stands between us and usable credentials is a CredentialsError.
-    """
-    named = f" --profile {profile}" if profile else ""
-    if isinstance(error, boto.ClientError):
-        return _error_from_client_error(error, doing=doing, named=named)
-    if isinstance(error, _NETWORK):
-        return NetworkError(
-            f"{doing}: {_network_reason(error)}; check the network, DNS, HTTPS_PROXY / NO_PROXY and AWS_CA_BUNDLE",
-            code=_network_code(error),
-        )
-    said = one_line(str(error)) or type(error).__name__
-    for classes, option, advice in _SETTINGS:
-        is_bad_url = option == "--endpoint-url" and said.startswith("Invalid endpoint:")  # a bare ValueError
-        if isinstance(error, classes) or is_bad_url:
-            return SettingsError(f"{doing}: {said}; {advice}", option=option)
-    return CredentialsError(f"{doing}: {said}; {_advice(error, named)}")
-
-
-def _error_from_client_error(error: boto.ClientError, *, doing: str, named: str) -> LexportError:
-    """Throttles and faults of AWS's side may be tried again; any refusal means: not with these credentials."""
-    fault = error.response.get("Error", {})
-    code, status = str(fault.get("Code") or "unknown"), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    said = one_line(str(fault.get("Message") or ""))
-    text = f"{doing}: {error.operation_name} was answered with {one_line(code)}: {said}"
-    kind = class_of(code, status)
-    if kind.retryable:
-        return kind(text, code=code, http_status=status)
-    return CredentialsError(text + (f"; {_renew(named)}" if kind is ExpiredCredentialsError else ""))
-
-
-def _advice(error: Exception, named: str) -> str:
-    match error:
-        case boto.NoCredentialsError():
-            return (
-                "set AWS_PROFILE or --profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws configure`"
-            )
-        case boto.LoginError():
-            return f"run `aws login{named}`"
-        case boto.SSOError() | boto.TokenRetrievalError():
-            return f"run `aws sso login{named}`"
-        case boto.RefreshWithMFAUnsupportedError():
-            return "a role with MFA cannot be renewed by itself: get a session that outlasts the run first"
-        case boto.InvalidConfigError() | boto.PartialCredentialsError():
-            return "complete the profile in ~/.aws/config or ~/.aws/credentials, or the AWS_* variables"
-    return _renew(named)
-
-
-def _renew(named: str) -> str:
-    return f"renew the credentials (`aws sso login{named}`, or whatever hands them out) and try again"
-
-
-def _network_code(error: Exception) -> str:
-    match error:
-        case boto.ConnectTimeoutError() | boto.ReadTimeoutError():
-            return "timeout"
-        case boto.SSLError():
-            return "tls_failed"
-        case boto.ConnectionClosedError():
-            return "connection_reset"
-    return "connect_failed"
-
-
-def _network_reason(error: Exception) -> str:
-    """Name host and trouble. botocore's own text holds the whole URL, at times the proxy's with its password."""
-    url = getattr(error, "kwargs", {}).get("endpoint_url")
-    host = str(url).partition("://")[2].partition("/")[0].rpartition("@")[2] if url else "the endpoint"
-    return f"{type(error).__name__} from {host}"

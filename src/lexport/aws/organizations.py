@@ -59,7 +59,7 @@ async def list_members(session: Session, region: str, units: tuple[str, ...]) ->
     except ItemError as error:
         if error.code == "ParentNotFoundException":
             raise SettingsError(f"--ou: {error}; the unit is not in this organization", option="--ou") from error
-        raise RunError(f"the accounts of the organization cannot be listed: {error}") from error
+        raise RunError(f"{error}; so the accounts of the organization cannot be listed") from error
     return tuple(found.values())
 
 
@@ -72,7 +72,7 @@ def _add(found: dict[str, Member], entry: dict[str, Any]) -> None:
 async def _pages(
     session: Session, region: str, operation: str, key: str, parent: str | None = None
 ) -> AsyncIterator[dict[str, Any]]:
-    more: dict[str, str] = {} if parent is None else {"ParentId": parent}
+    more: dict[str, Any] = {} if parent is None else {"ParentId": parent}
     tokens: set[str] = set()
     while True:
         answer = await ask_patiently(session, "organizations", region, operation, MaxResults=PAGE, **more)

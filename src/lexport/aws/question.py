@@ -1,71 +1,54 @@
-"""One question to STS or Organizations, asked again while its trouble may pass.
+"""One question to STS, Account, EC2 or Organizations, asked again while its trouble may pass.
 
 In: a service, an operation, its arguments. Out: botocore's answer, or one of our errors with the number of attempts.
 """
 
 from __future__ import annotations
 
-import random
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
-import anyio
-from botocore import exceptions as boto
-
-from lexport.aws.faults import BOTOCORE_RAISES, class_of, error_from_botocore, one_line
 from lexport.aws.session import Session
-from lexport.errors import CredentialsError, ExpiredCredentialsError, ItemError, LexportError, SettingsError
+from lexport.aws.signing import Credentials
+from lexport.errors import CredentialsError, ExpiredCredentialsError
+from lexport.quota.retry import retry
 
-ATTEMPTS = 5
-FIRST_BACKOFF_S = 0.5
-LONGEST_BACKOFF_S = 8.0
+LONGEST_S = 30.0
+"""No attempt begins later than this after the first failure: a service that cannot be had must not hold up the run."""
 
 
-async def ask_patiently(session: Session, service: str, region: str, operation: str, **arguments: Any) -> Any:
-    """Ask with the caller's own credentials; raises ItemError, or SettingsError for what no second try changes.
+async def ask_patiently(
+    session: Session,
+    service: str,
+    region: str,
+    operation: str,
+    *,
+    credentials: Credentials | None = None,
+    **arguments: Any,
+) -> Any:
+    """Ask with ``credentials``, or with the caller's own; raises ItemError, or SettingsError.
 
-    Throttles, failures of AWS's side and an unreachable network are tried again with full jitter. The caller's
-    credentials that ran out are renewed.
+    Throttles, failures of AWS's side and an unreachable network are tried again, and so are keys that AWS does not
+    know yet. The caller's own credentials that ran out are renewed.
     """
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return await _ask_renewing(session, service, region, operation, arguments)
-        except ItemError as error:
-            error.attempts = attempt
-            if not error.retryable or attempt == ATTEMPTS:
-                raise
-        await anyio.sleep(random.random() * min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** (attempt - 1)))  # noqa: S311
-    raise AssertionError  # the last attempt returns or raises
+    ask = partial(session.ask, service, region, operation, **arguments)
+    return await retry(partial(_ask, session, service, ask, credentials), most_s=LONGEST_S)
 
 
-async def _ask_renewing(session: Session, service: str, region: str, operation: str, arguments: dict[str, Any]) -> Any:
+async def _ask(
+    session: Session, service: str, ask: Callable[..., Awaitable[Any]], credentials: Credentials | None
+) -> Any:
     try:
-        used = await session.credentials()
+        used = credentials or await session.credentials()
         try:
-            return await session.ask(service, region, operation, once=True, **arguments)
-        except boto.ClientError as error:
-            if not _code(error).startswith("ExpiredToken") or await session.renew(used) == used:
+            return await ask(credentials=used)
+        except ExpiredCredentialsError as error:
+            if credentials is not None or not error.code.startswith("ExpiredToken"):
                 raise
-        return await session.ask(service, region, operation, once=True, **arguments)
-    except boto.ClientError as error:
-        raise _refusal(error, service) from error
+            newer = await session.renew(used)
+            if newer == used:
+                raise
+        return await ask(credentials=newer)
     except CredentialsError as error:
         raise ExpiredCredentialsError(f"{service}: {error}", code="credentials_lost") from error
-    except LexportError:
-        raise
-    except BOTOCORE_RAISES as error:  # an answer that is none of the service's
-        ours = error_from_botocore(error, doing=f"cannot ask {service} in {region}", profile=session.profile)
-        if isinstance(ours, ItemError | SettingsError):
-            raise ours from None
-        raise ItemError(str(ours), code="invalid_answer") from None
-
-
-def _refusal(error: boto.ClientError, service: str) -> ItemError:
-    code = _code(error)
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    said = one_line(str(error.response.get("Error", {}).get("Message") or "")) or "without a message"
-    text = f"{service}:{error.operation_name} was answered with {code}: {said}"
-    return class_of(code, status)(text, code=code, http_status=status)
-
-
-def _code(error: boto.ClientError) -> str:
-    return one_line(str(error.response.get("Error", {}).get("Code") or "")) or "unknown"

@@ -12,7 +12,7 @@ from botocore import exceptions as boto
 
 from lexport.aws.session import Session
 from lexport.aws.signing import Credentials
-from lexport.errors import NetworkError
+from lexport.errors import ItemError
 
 LINK_LIFE_S = 600  # as long as Lambda's own
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d")
@@ -30,10 +30,10 @@ async def presign(
 async def _region_of(session: Session, credentials: Credentials, region: str, bucket: str) -> str:
     """Ask S3 where a bucket is: each answer says so, a refusal too. Else it is taken to be where the function is."""
     try:
-        answer: Any = await session.ask("s3", region, "head_bucket", credentials=credentials, Bucket=bucket)
+        answer: Any = await session.ask_for_headers("s3", region, "head_bucket", credentials=credentials, Bucket=bucket)
     except boto.ClientError as error:
         answer = error.response
-    except NetworkError:
+    except ItemError:
         return region
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     found = str(headers.get("x-amz-bucket-region", ""))

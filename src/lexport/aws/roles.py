@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from anyio import Lock, current_time
 
 from lexport.aws.question import ask_patiently
-from lexport.aws.session import Regions, Session
+from lexport.aws.session import Session
 from lexport.aws.signing import Credentials
 from lexport.errors import CredentialsError, ItemError
 
@@ -76,10 +77,6 @@ class AssumedRole:
             assert self._current is not None
             return self._current
 
-    async def enabled_regions(self, partition: str, region: str) -> Regions:
-        """Return every Region of the partition and whether this account has it switched on."""
-        return await self._session.enabled_regions(partition, region, credentials=await self.credentials())
-
     async def _renew(self) -> None:
         """Assume the role again. What is still good stays in use while STS is in trouble; then the role is lost."""
         if self._lost is not None:
@@ -97,7 +94,7 @@ class AssumedRole:
 
     async def _assume(self) -> None:
         role = self.role
-        more = {} if role.external_id is None else {"ExternalId": role.external_id}
+        more: dict[str, Any] = {} if role.external_id is None else {"ExternalId": role.external_id}
         answer = await ask_patiently(
             self._session,
             "sts",
@@ -115,6 +112,7 @@ class AssumedRole:
             life_s = (got["Expiration"] - datetime.now(UTC)).total_seconds()
         except (KeyError, TypeError):
             raise ItemError(f"sts:AssumeRole of {role.arn} came without credentials", code="invalid_answer") from None
-        now_s, life_s = current_time(), min(max(life_s, 0.0), float(LIFE_S))  # this machine's clock may be wrong
+        # This machine's clock may be wrong: what seems to have ended is used until AWS calls it expired.
+        now_s, life_s = current_time(), min(life_s, float(LIFE_S)) if life_s > 0 else AGAIN_S
         self._ends_at_s = now_s + life_s
         self._renew_at_s = self._ends_at_s - min(EARLY_S, life_s / 4)

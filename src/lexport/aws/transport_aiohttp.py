@@ -29,6 +29,7 @@ from lexport.aws.wire import (
     Response,
     Send,
     no_url,
+    reason_of,
     split_url,
     too_large,
     trouble,
@@ -266,12 +267,4 @@ _WHAT: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 def translate(error: Exception, url: URL, proxy: Proxy | None) -> FetchError:
     """Make our error of one of aiohttp's or of the system's; it holds neither URL nor headers."""
     what = next(what for classes, what in _WHAT if isinstance(error, classes))
-    return trouble(what, host=f"{url.raw_host}:{url.port}", proxy=proxy, reason=_reason(error))
-
-
-def _reason(error: Exception) -> str:
-    """Return the cause in the system's own words, without the URL and headers that aiohttp adds to them."""
-    if isinstance(error, aiohttp.ClientResponseError):
-        return f"HTTP {error.status}"
-    inner = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
-    return getattr(inner, "verify_message", None) or getattr(inner, "strerror", None) or type(inner).__name__
+    return trouble(what, host=f"{url.raw_host}:{url.port}", proxy=proxy, reason=reason_of(error))

@@ -5,7 +5,10 @@ In: an absolute URL that is already percent-encoded, and its headers. Out: statu
 
 from __future__ import annotations
 
+import os
 import re
+import socket
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -83,7 +86,7 @@ def no_url() -> FetchError:
 
 # --- what can go wrong, in the same words whoever sends --------------------------------------------------------------
 
-_ADVICE = "check the network, DNS and HTTPS_PROXY / NO_PROXY"
+ADVICE = "check the network, DNS and HTTPS_PROXY / NO_PROXY"
 
 TROUBLE: dict[str, tuple[type[FetchError], str, str]] = {
     "proxy_refused": (
@@ -99,28 +102,40 @@ TROUBLE: dict[str, tuple[type[FetchError], str, str]] = {
     "connect_timeout": (
         NetworkError,
         "timeout",
-        f"connecting to {{host}}{{via}} took longer than {CONNECT_TIMEOUT_S:g} s; {_ADVICE}",
+        f"connecting to {{host}}{{via}} took longer than {CONNECT_TIMEOUT_S:g} s; {ADVICE}",
     ),
     "timeout": (
         NetworkError,
         "timeout",
-        f"{{host}}{{via}} did not answer in time ({IDLE_TIMEOUT_S:g} s idle, {TOTAL_TIMEOUT_S:g} s in all); {_ADVICE}",
+        f"{{host}}{{via}} did not answer in time ({IDLE_TIMEOUT_S:g} s idle, {TOTAL_TIMEOUT_S:g} s in all); {ADVICE}",
     ),
     "proxy_down": (
         NetworkError,
         "connect_failed",
-        "cannot connect to the proxy {proxy}: {reason}; check HTTPS_PROXY",
+        "cannot reach the proxy {proxy}: {reason}; check HTTPS_PROXY",
     ),
-    "dns_failed": (NetworkError, "dns_failed", f"cannot resolve {{host}}: {{reason}}; {_ADVICE}"),
-    "connect_failed": (NetworkError, "connect_failed", f"cannot connect to {{host}}{{via}}: {{reason}}; {_ADVICE}"),
+    "dns_failed": (NetworkError, "dns_failed", f"cannot resolve {{host}}: {{reason}}; {ADVICE}"),
+    "connect_failed": (NetworkError, "connect_failed", f"cannot reach {{host}}{{via}}: {{reason}}; {ADVICE}"),
     "truncated_body": (ServiceError, "truncated_body", "the answer of {host}{via} was cut off"),
     "connection_reset": (NetworkError, "connection_reset", "{host}{via} closed the connection without an answer"),
     "invalid_http": (ServiceError, "invalid_http", "{host}{via} answered with something that is not HTTP"),
     # A URL or header that HTTP cannot carry.
     "invalid_request": (FetchError, "invalid_request", "no request can be made to {host}: {reason}"),
-    "network_failed": (NetworkError, "network_failed", f"the call to {{host}}{{via}} failed: {{reason}}; {_ADVICE}"),
+    "network_failed": (NetworkError, "network_failed", f"the call to {{host}}{{via}} failed: {{reason}}; {ADVICE}"),
 }
 """What happened -> our class, its code, and the message."""
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the cause in the system's own words, without the URL and headers that aiohttp adds to them."""
+    if isinstance(status := getattr(error, "status", None), int):
+        return f"HTTP {status}"
+    inner = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
+    if message := getattr(inner, "verify_message", None):
+        return str(message)
+    if isinstance(inner, OSError) and not isinstance(inner, socket.gaierror | ssl.SSLError) and inner.errno:
+        return os.strerror(inner.errno).lower()  # asyncio's own text repeats the address
+    return getattr(inner, "strerror", None) or type(inner).__name__
 
 
 def trouble(what: str, *, host: str, proxy: Proxy | None, reason: str = "") -> FetchError:

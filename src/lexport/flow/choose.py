@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from lexport.errors import SettingsError
@@ -119,14 +119,22 @@ def _parse(text: str, qualifier: str, *, where: str, option: str) -> NamedFuncti
 
 
 def choose_targets(
-    selection: tuple[NamedFunction, ...] | None, *, account_id: str, regions: tuple[str, ...], may_be_off: bool = False
+    selection: tuple[NamedFunction, ...] | None,
+    *,
+    account_id: str,
+    regions: tuple[str, ...],
+    may_be_off: Collection[str] = (),
 ) -> list[Target]:
     """Return one target per account-region, in order: the fleets of ``regions``, or the listed functions by scope.
 
+    ``may_be_off`` are the Regions that no list calls enabled.
     A listed name without Region is read in each of ``regions``. What says no more than its name is called by name.
     """
     if selection is None:
-        return [Target(scope=Scope(account_id=account_id, region=region), may_be_off=may_be_off) for region in regions]
+        return [
+            Target(scope=Scope(account_id=account_id, region=region), may_be_off=region in may_be_off)
+            for region in regions
+        ]
     by_scope: dict[Scope, dict[FunctionRef, None]] = defaultdict(dict)
     for named in selection:
         owner = named.account_id or account_id

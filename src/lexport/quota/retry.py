@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 import anyio
 
 from lexport.aws.api import QUOTA_CLASSES
-from lexport.errors import ItemError, ThrottledError, WrongAnswerError
+from lexport.errors import ItemError, ThrottledError, TokenRefusedError, WrongAnswerError
 from lexport.model import Priority, Scope
 from lexport.quota.bucket import LONGEST_RETRY_AFTER_S
 from lexport.quota.pacer import Pacer
@@ -22,6 +24,8 @@ OTHER_ATTEMPTS = 6
 """A server or network that failed six times over some eight seconds is down; other items say so too."""
 WRONG_ATTEMPTS = 4
 """After the first wrong answer each attempt has a connection of its own: what is still wrong then will stay wrong."""
+REFUSED_FOR_S = 10.0
+"""Keys that were just made take some seconds to be known in every Region; a token refused for longer stays refused."""
 FIRST_BACKOFF_S = 0.25
 LONGEST_BACKOFF_S = 20.0
 
@@ -35,28 +39,67 @@ async def ask(
     *,
     random_unit: Callable[[], float] = random.random,
 ) -> T:
-    """Make one call, again and again while its error is retryable; the last error is raised with its ``attempts``.
+    """Make one paced call of an operation, again and again as ``retry`` does."""
+    call = partial(pacer.call, scope, QUOTA_CLASSES[operation], attempt, priority)
+    return await retry(call, random_unit=random_unit)
 
-    ``random_unit`` returns a number from 0 to 1. Everything that is no ItemError passes through at once.
+
+async def retry(
+    attempt: Callable[[], Awaitable[T]],
+    *,
+    most_s: float = math.inf,
+    random_unit: Callable[[], float] = random.random,
+) -> T:
+    """Repeat ``attempt`` while its error is retryable; the last error is raised with its ``attempts``.
+
+    No attempt begins later than ``most_s`` after the first failure. ``random_unit`` returns a number from 0 to 1.
+    Everything that is no ItemError passes through at once.
     """
-    quota_class = QUOTA_CLASSES[operation]
-    throttled = failed = 0
+    patience: Patience | None = None
     while True:
         try:
-            return await pacer.call(scope, quota_class, attempt, priority)
+            return await attempt()
         except ItemError as error:
-            if isinstance(error, ThrottledError):
-                throttled += 1
-                is_last, again = throttled >= THROTTLE_ATTEMPTS, throttled
-            else:
-                failed += 1
-                attempts = WRONG_ATTEMPTS if isinstance(error, WrongAnswerError) else OTHER_ATTEMPTS
-                is_last, again = failed >= attempts, failed
-            if is_last or not error.retryable:
-                error.attempts = throttled + failed
+            patience = patience or Patience(most_s)
+            wait_s = patience.wait_s(error, anyio.current_time(), random_unit())
+            if wait_s is None:
+                error.attempts = patience.attempts
                 raise
-            delay_s = backoff_s(again, error.retry_after_s, random_unit())
-        await anyio.sleep(delay_s)
+        await anyio.sleep(wait_s)
+
+
+class Patience:
+    """The failures of one call so far. Pure: times and errors go in, a delay comes out."""
+
+    def __init__(self, most_s: float = math.inf) -> None:
+        self._most_s = most_s
+        self._throttled = self._failed = self._refused = 0
+        self._failed_at_s = self._refused_at_s = math.inf  # for the first time
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts have failed."""
+        return self._throttled + self._failed + self._refused
+
+    def wait_s(self, error: ItemError, now_s: float, unit: float) -> float | None:
+        """Count a failure; return how long to wait before the next attempt, None where there is to be none."""
+        self._failed_at_s = min(self._failed_at_s, now_s)
+        ends_at_s = self._failed_at_s + self._most_s
+        if isinstance(error, ThrottledError):
+            self._throttled += 1
+            is_last, failures = self._throttled >= THROTTLE_ATTEMPTS, self._throttled
+        elif isinstance(error, TokenRefusedError):
+            self._refused_at_s = min(self._refused_at_s, now_s)
+            self._refused += 1
+            ends_at_s = min(ends_at_s, self._refused_at_s + REFUSED_FOR_S)
+            is_last, failures = False, self._refused
+        else:
+            self._failed += 1
+            attempts = WRONG_ATTEMPTS if isinstance(error, WrongAnswerError) else OTHER_ATTEMPTS
+            is_last, failures = self._failed >= attempts, self._failed
+        if is_last or not error.retryable or now_s >= ends_at_s:
+            return None
+        return min(backoff_s(failures, error.retry_after_s, unit), ends_at_s - now_s)
 
 
 def backoff_s(failures: int, retry_after_s: float | None, unit: float) -> float:

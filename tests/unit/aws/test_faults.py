@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from lexport.aws.faults import botocore_faults, error_from_response, one_line
+from lexport.aws.botocore_faults import translated
+from lexport.aws.faults import error_from_response, one_line
 from lexport.aws.transport import Response
 from lexport.errors import (
     AccessDeniedError,
@@ -23,6 +24,7 @@ from lexport.errors import (
     ServiceError,
     SettingsError,
     ThrottledError,
+    TokenRefusedError,
 )
 
 SECRET = "canary/Secret+Key" * 3
@@ -64,16 +66,16 @@ def fault(status, body=b"", secrets=(), item="f", **headers):
         (403, "ExpiredToken", ExpiredCredentialsError),
         (403, "ExpiredTokenException", ExpiredCredentialsError),
         (400, "RequestExpired", ExpiredCredentialsError),
-        (403, "UnrecognizedClientException", ExpiredCredentialsError),
-        (403, "InvalidClientTokenId", ExpiredCredentialsError),
+        (403, "UnrecognizedClientException", TokenRefusedError),
+        (403, "InvalidClientTokenId", TokenRefusedError),
         (403, "InvalidSignatureException", ExpiredCredentialsError),
         (403, "SignatureDoesNotMatch", ExpiredCredentialsError),
         (403, "IncompleteSignature", ExpiredCredentialsError),
         (403, "MissingAuthenticationToken", ExpiredCredentialsError),
         (403, "MissingAuthenticationTokenException", ExpiredCredentialsError),
-        (403, "InvalidAccessKeyId", ExpiredCredentialsError),
+        (403, "InvalidAccessKeyId", TokenRefusedError),
         (403, "OptInRequired", ExpiredCredentialsError),
-        (401, "AuthFailure", ExpiredCredentialsError),
+        (401, "AuthFailure", TokenRefusedError),
         (400, "InvalidParameterValueException", FetchError),
         (400, "ValidationException", FetchError),
         (404, "SomethingNew", FetchError),
@@ -235,6 +237,15 @@ def test_any_answer_becomes_an_error(body, status, errortype):
     assert error.code
 
 
+def raising(error):
+    """Something of botocore's that fails."""
+
+    async def work():
+        raise error
+
+    return work
+
+
 def refused(code, message="no", status=403):
     answer = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return boto.ClientError(answer, "AssumeRole")
@@ -273,10 +284,10 @@ def refused(code, message="no", status=403):
 async def test_botocores_exceptions(error, kind, words):
     """Each becomes ours, says what to do, and hides what must be hidden."""
     with pytest.raises(kind) as caught:
-        async with botocore_faults("cannot load AWS credentials", profile="work"):
-            raise error
+        await translated(raising(error), doing="cannot load AWS credentials", profile="work")
 
-    assert str(caught.value).startswith("cannot load AWS credentials: ")
+    assert "cannot load AWS credentials" in str(caught.value)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
     assert words in str(caught.value)
     assert "canary" not in str(caught.value)
 
@@ -285,8 +296,7 @@ async def test_botocores_exceptions(error, kind, words):
 async def test_the_option_is_named():
     """A profile that does not exist is wrong use of --profile."""
     with pytest.raises(SettingsError) as caught:
-        async with botocore_faults("x", profile="work"):
-            raise boto.ProfileNotFound(profile="work")
+        await translated(raising(boto.ProfileNotFound(profile="work")), doing="x", profile="work")
 
     assert caught.value.option == "--profile"
 
@@ -296,7 +306,6 @@ async def test_ours_and_bugs_pass_through():
     """Our own errors and programming errors are not dressed up."""
     for error in (CredentialsError("ours"), ZeroDivisionError()):
         with pytest.raises(type(error)) as caught:
-            async with botocore_faults("x", profile=None):
-                raise error
+            await translated(raising(error), doing="x", profile=None)
 
         assert caught.value is error

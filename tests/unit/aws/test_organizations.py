@@ -2,9 +2,9 @@
 
 import pytest
 
-from lexport.aws import question
 from lexport.aws.organizations import Member, list_members
 from lexport.errors import NetworkError, RunError
+from lexport.quota import retry
 
 pytestmark = pytest.mark.asyncio
 
@@ -21,8 +21,8 @@ class Stub:
     async def credentials(self):
         return "hub"
 
-    async def ask(self, service, region, operation, *, once, **arguments):
-        assert (service, once) == ("organizations", True)
+    async def ask(self, service, region, operation, *, credentials, **arguments):
+        assert (service, credentials) == ("organizations", "hub")
         self.asked.append((operation, arguments))
         key = "_".join((operation, *([arguments["ParentId"]] if "ParentId" in arguments else [])))
         answer = self.answers[key].pop(0)
@@ -90,7 +90,7 @@ async def test_token_that_comes_again():
 
 async def test_page_that_is_lost(monkeypatch):
     """A page that cannot be had after all attempts ends the run: part of a list would pass for all of it."""
-    monkeypatch.setattr(question, "FIRST_BACKOFF_S", 0.0)
-    lost = [NetworkError("no way", code="timeout")] * question.ATTEMPTS
-    with pytest.raises(RunError, match="cannot be listed: no way"):
+    monkeypatch.setattr(retry, "FIRST_BACKOFF_S", 0.0)
+    lost = [NetworkError("no way", code="timeout")] * retry.OTHER_ATTEMPTS
+    with pytest.raises(RunError, match=r"no way; .* cannot be listed"):
         await list_members(Stub(list_accounts=[accounts("1", token="a"), *lost]), "us-east-1", ())

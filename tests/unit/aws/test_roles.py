@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 import anyio
 import pytest
 
-from lexport.aws import question, roles
+from lexport.aws import roles
 from lexport.aws.policy import LONGEST_SESSION_POLICY, hub_policy, session_policy
 from lexport.aws.roles import AssumedRole, Role
 from lexport.aws.session import open_session
 from lexport.errors import AccessDeniedError, CredentialsError, ThrottledError
+from lexport.quota import retry
 from lexport.simulator import Fault, Fleet, FleetSpec, open_simulator
 
 pytestmark = pytest.mark.asyncio
@@ -26,7 +27,7 @@ POLICY = session_policy("aws", OTHER, aliases=True, all_regions=True)
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch, aws):
     """The environment of the tests; what is retried is retried at once."""
-    monkeypatch.setattr(question, "FIRST_BACKOFF_S", 0.0)
+    monkeypatch.setattr(retry, "FIRST_BACKOFF_S", 0.0)
 
 
 @asynccontextmanager
@@ -140,7 +141,7 @@ async def test_trouble_before_the_end_costs_nothing():
         again = [await role.credentials() for _ in range(5)]
 
     assert again == [old] * 5
-    assert asked(server) == 1 + question.ATTEMPTS
+    assert asked(server) == 1 + retry.THROTTLE_ATTEMPTS
 
 
 async def test_lost_once_for_all():
@@ -166,7 +167,7 @@ async def test_denied_and_throttled():
     async with role_of(Fault(operation="AssumeRole", kind="throttle", times=None)) as (role, server):
         with pytest.raises(ThrottledError) as throttled:
             await role.enter()
-    assert (throttled.value.attempts, asked(server)) == (question.ATTEMPTS, question.ATTEMPTS)
+    assert (throttled.value.attempts, asked(server)) == (retry.THROTTLE_ATTEMPTS, retry.THROTTLE_ATTEMPTS)
 
 
 async def test_hub_credentials_that_ran_out(monkeypatch):

@@ -239,10 +239,11 @@ def named(name, qualifier=None, called_as=None):
 
 def test_fleets():
     """Without a list, each Region of the account is a fleet of its own."""
-    targets = choose_targets(None, account_id=HOME, regions=("eu-west-1", "us-east-1"), may_be_off=True)
+    targets = choose_targets(None, account_id=HOME, regions=("eu-west-1", "us-east-1"), may_be_off=("us-east-1",))
 
     assert targets == [
-        Target(scope=Scope(account_id=HOME, region=region), may_be_off=True) for region in ("eu-west-1", "us-east-1")
+        Target(scope=Scope(account_id=HOME, region="eu-west-1")),
+        Target(scope=Scope(account_id=HOME, region="us-east-1"), may_be_off=True),
     ]
     assert [target.coverage for target in targets] == ["fleet", "fleet"]
 
