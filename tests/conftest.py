@@ -112,6 +112,31 @@ def lexport_path() -> str:
     return str(LEXPORT)
 
 
+_EVENTS: dict[str, tuple[str, Callable[[], None]]] = {}
+_HOOKS: list[Callable[[str, tuple[Any, ...]], None]] = []
+
+
+@pytest.fixture
+def at_event() -> Iterator[Callable[..., None]]:
+    """Act right before this process makes a system call, once: ``at_event("os.link", act, on="part of an argument")``.
+
+    The events are those of Python's audit hooks. A hook cannot be removed, so there is one, which mostly does nothing.
+    """
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in _EVENTS and _EVENTS[event][0] in repr(arguments):
+            _EVENTS.pop(event)[1]()
+
+    def plan(event: str, act: Callable[[], None], *, on: str = "") -> None:
+        _EVENTS[event] = (on, act)
+        if not _HOOKS:
+            _HOOKS.append(hook)
+            sys.addaudithook(hook)
+
+    yield plan
+    _EVENTS.clear()
+
+
 # --- the command ----------------------------------------------------------------------------------------------------
 
 

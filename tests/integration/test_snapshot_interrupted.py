@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import threading
 
 import anyio
 import pytest
@@ -95,6 +96,41 @@ async def test_cancelled_call(simulator, aws, settings, look, tmp_path):
 
     assert result.published
     assert result.snapshot_id == look.newest(dest).snapshot_id
+
+
+@pytest.mark.parametrize("by", ["asyncio", "anyio"])
+async def test_cancelled_while_publishing(simulator, aws, settings, look, at_event, tmp_path, by):
+    """A cancellation that comes while a run publishes is too late: the snapshot is there, and the call says so."""
+    dest = tmp_path / "fleet"
+    loop, scope = asyncio.get_running_loop(), anyio.CancelScope()
+    task, seen = None, threading.Event()
+
+    def cancel_in_loop(rounds=5):
+        if rounds == 5:
+            (task if by == "asyncio" else scope).cancel()
+        if rounds:  # what is cancelled had its turns
+            loop.call_soon(cancel_in_loop, rounds - 1)
+        else:
+            seen.set()
+
+    def cancel():  # in the thread that publishes
+        loop.call_soon_threadsafe(cancel_in_loop)
+        assert seen.wait(20)
+
+    async def run(url):
+        with scope:
+            return await lexport.snapshot(dest, settings(url))
+
+    at_event("os.link", cancel, on="snapshot_date=")
+    async with simulator() as server:
+        task = asyncio.create_task(run(server.url))
+        result = await task
+
+    assert seen.is_set()
+    assert result.published
+    assert result.snapshot_id == look.newest(dest).snapshot_id
+    assert await lexport.verify(dest, data=True) == ()
+    assert list((dest / "_staging").iterdir()) == []
 
 
 async def test_timeout(simulator, aws, settings, tmp_path):

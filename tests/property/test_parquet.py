@@ -191,7 +191,9 @@ def test_every_level_of_the_merge(tmp_path, count):
         row["key"] for row in sorted(rows, key=lambda row: (row["function_name"], row["key"]))
     ]
     assert written.sha256 == alone.sha256
-    assert len(list(folder.glob("*.arrow"))) <= FAN_IN
+    runs = list(folder.glob("*.arrow"))
+    assert len(runs) <= FAN_IN
+    assert {path.stat().st_mode & 0o777 for path in runs} == {0o600}  # runs that were merged are as private
 
 
 @pytest.mark.slow
@@ -252,7 +254,10 @@ def test_what_a_file_says_of_itself(tmp_path, table):
         assert said.get("unit", "") == column.unit
         assert said.get("source", "") == column.source
     assert {group.column(place).compression for place in range(group.num_columns)} == {"ZSTD"}
-    assert [table.names()[sorting.column_index] for sorting in group.sorting_columns] == list(table.key)
+    assert [
+        (table.names()[sorting.column_index], sorting.descending, sorting.nulls_first)
+        for sorting in group.sorting_columns
+    ] == [(name, False, True) for name in table.key]
 
 
 def test_a_broken_page_is_noticed(tmp_path):

@@ -158,6 +158,14 @@ def test_two_first_runs_get_one_key(state):
     assert [path.name for path in state.parent.iterdir()] == ["hash.key"]
 
 
+@pytest.mark.parametrize("length", [16, 17, 64, 100])
+def test_the_shortest_key(monkeypatch, length):
+    """Sixteen bytes are enough, and more are taken whole."""
+    monkeypatch.setenv("LEXPORT_HASH_KEY", base64.b64encode(b"k" * length).decode())
+
+    assert load_hash_key(None) == HashKey(b"k" * length)
+
+
 # --- what is wrong --------------------------------------------------------------------------------------------------
 
 BAD = [

@@ -10,7 +10,7 @@ import asyncio
 import errno
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -50,9 +50,8 @@ def open_destination(dest: Path, *, group_readable: bool, with_packages: bool = 
             )
         store.make_folder(manifest.STAGING)
         store.names(manifest.RUNS)
-        for folder in ("", manifest.RUNS, *_folders(with_packages=with_packages)):
-            if not folder or (store.root / folder).is_dir():
-                _try_out(store, folder)
+        folders = ("", manifest.RUNS, *_folders(with_packages=with_packages))
+        _try_out(store, [folder for folder in folders if (store.root / folder).is_dir()])
     except OSError as error:
         raise _cannot_be_written(Path(error.filename or dest), error, dest) from error
     return store
@@ -72,17 +71,21 @@ def _folders(*, with_packages: bool) -> list[str]:
     return [*tables, f"{manifest.PACKAGES}/sha256"] if with_packages else tables
 
 
-def _try_out(store: LocalStore, folder: str) -> None:
-    """Publish an empty file into a folder and take it back: what that cannot do is better known before the reading."""
-    place = store.root / folder
-    if not place.resolve().is_relative_to(store.root.resolve()):
-        raise SettingsError(f"{place} is a link to {place.resolve()}, outside of DEST; make it a folder", option="DEST")
+def _try_out(store: LocalStore, folders: Sequence[str]) -> None:
+    """Publish an empty file into each folder and take it back: what cannot be done is found before the reading."""
     name = f".probe-{manifest.new_ulid(datetime.now(UTC))}"
-    source, target = store.root / manifest.STAGING / name, place / name
+    source = target = store.root / manifest.STAGING / name
     try:
-        source.touch(mode=store.file_mode)
-        link_new(source, target)
-        target.unlink()
+        for folder in folders:
+            place = store.root / folder
+            if not place.resolve().is_relative_to(store.root.resolve()):
+                raise SettingsError(
+                    f"{place} is a link to {place.resolve()}, outside of DEST; make it a folder", option="DEST"
+                )
+            target = place / name
+            source.touch(mode=store.file_mode)  # again where it was renamed
+            link_new(source, target)
+            target.unlink()
     except OSError as error:
         if error.errno == errno.EXDEV:
             error.strerror = (
@@ -94,11 +97,12 @@ def _try_out(store: LocalStore, folder: str) -> None:
                 f"{error.strerror}: no file can be given a name there without the risk of replacing another one"
                 " (hard links and renameat2 are refused); choose a folder on another file system"
             )
-        raise _cannot_be_written(place, error, store.root) from error
+        with suppress(OSError):
+            target.unlink(missing_ok=True)
+        raise _cannot_be_written(target.parent, error, store.root) from error
     finally:
-        for path in (source, target):
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+        with suppress(OSError):
+            source.unlink(missing_ok=True)
 
 
 def open_staging(store: LocalStore, snapshot_id: str) -> Path:

@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import shutil
+import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -136,7 +137,7 @@ class LocalStore:
         Return None if so, else what there is to tell.
         """
         try:
-            is_there = target.read_bytes() == body
+            is_there = stat.S_ISREG(target.lstat().st_mode) and target.read_bytes() == body
         except OSError as unread:
             if not isinstance(unread, FileNotFoundError) and error.errno not in _REFUSALS:
                 return UnknownCommitError(

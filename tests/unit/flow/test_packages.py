@@ -14,13 +14,14 @@ import sys
 import traceback
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 import pytest_asyncio
-from anyio import CapacityLimiter, run_process
+from anyio import CapacityLimiter, create_task_group, run_process
 from yarl import URL
 
 from lexport.aws.guard import LinkHosts
@@ -34,7 +35,7 @@ from lexport.errors import (
     TransferError,
     WriteError,
 )
-from lexport.flow.packages import TRANSFER_ATTEMPTS, store_package
+from lexport.flow.packages import CHANGES, TRANSFER_ATTEMPTS, store_package
 from lexport.model import Link, PackageRef
 from lexport.quota.transfer import BytePacer
 from lexport.simulator import Change, Fault, Fleet, FleetSpec, answers
@@ -223,6 +224,24 @@ async def test_the_function_changed_meanwhile(shop, look):
     assert hashlib.sha256((it.dest / stored.path).read_bytes()).hexdigest() == stored.sha256_hex
     assert len(drafts) == 1
     assert stored.bytes_moved > stored.size_bytes
+
+
+async def test_a_function_that_changes_for_ever(shop, look):
+    """Where every answer names other code than the one before, that ends after some of them, and says why."""
+    async with shop(get_object("expired", times=None)) as it:
+        first = await it.answer()
+        ask = it.answer
+
+        async def answer():
+            it.aws.fleet.apply(Change(kind="update_code", scope=look.scope, function_name=it.name))
+            return await ask()
+
+        it.answer = answer
+        with pytest.raises(PackageError, match="changes faster than it can be fetched") as caught:
+            await it.store(package=first.package)
+
+    assert caught.value.code == "changing"
+    assert it.asked <= CHANGES + 2
 
 
 async def test_what_ask_link_raises_passes_through(shop, look):
@@ -535,16 +554,23 @@ async def test_two_runs_at_once(shop):
     assert first.bytes_moved + second.bytes_moved <= 2 * first.size_bytes
 
 
-async def test_cancelled(shop):
+@pytest.mark.parametrize("by", ["asyncio", "anyio"])
+async def test_cancelled(shop, by):
     """Cancelled in mid-transfer, no file and no lock stays open, and the draft is taken up by the next run."""
     async with shop(get_object("drip", after_bytes=3 * MB, delay_s=60.0)) as it:
         link = await it.answer()
         draft = draft_of(it, link.package)
-        run = asyncio.create_task(it.store(link=link))
-        await until(lambda: draft.exists() and draft.stat().st_size >= 2 * MB)
-        run.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await run
+        if by == "asyncio":
+            run = asyncio.create_task(it.store(link=link))
+            await until(lambda: draft.exists() and draft.stat().st_size >= 2 * MB)
+            run.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await run
+        else:  # as in the product, where a task group ends with the first error
+            async with create_task_group() as tasks:
+                tasks.start_soon(partial(it.store, link=link))
+                await until(lambda: draft.exists() and draft.stat().st_size >= 2 * MB)
+                tasks.cancel_scope.cancel()
         opened = open_files()
         with draft.open() as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -284,6 +284,44 @@ def test_earlier_snapshots_stay(store):
     assert len(snapshot_rows(store)) == 2
 
 
+@pytest.mark.parametrize("where", ["snapshots", "_latest.json"])
+def test_what_comes_after_the_commit_cannot_undo_it(store, where):
+    """Where the row or the hint cannot be written, the snapshot is published all the same, and the next run heals."""
+    in_the_way = store.root / where
+    if where == "snapshots":
+        in_the_way.touch()
+    else:
+        in_the_way.mkdir()
+    notes, done = [], draft()
+    done = commit(store, done, staged(store, done), note=notes.append)
+
+    assert next(newest_first(store)) == done
+    assert all((store.root / entry.path).exists() for entry in done.files)
+    (note,) = notes
+    assert note.endswith(("Not a directory", "Is a directory"))
+    assert "will be written by the next run" in note
+    if where == "snapshots":
+        in_the_way.unlink()
+    else:
+        in_the_way.rmdir()
+    publish(store, 1)
+    assert len(snapshot_rows(store)) == 2
+    assert hinted(store) == f"01KB{1:022d}"
+
+
+@pytest.mark.parametrize(
+    "make", [Path.mkdir, lambda path: path.symlink_to("nowhere"), lambda path: path.write_bytes(b"[")]
+)
+def test_a_damaged_commit_hinders_nobody(store, make):
+    """A commit that cannot be read keeps no other from its row in ``snapshots``."""
+    store.make_folder("_runs")
+    make(store.root / "_runs" / "01KA0000000000000000000000.json")
+    done = publish(store)
+
+    assert [row["snapshot_id"] for row in snapshot_rows(store)] == [done.snapshot_id]
+    assert hinted(store) == done.snapshot_id
+
+
 # --- healing --------------------------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import stat
 import threading
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lexport.errors import PublishError, WriteError
-from lexport.store.local import LocalStore, sync_file
+from lexport.store.local import LocalStore, sync_file, write_error
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077, 0o277])
@@ -53,6 +55,26 @@ def test_create_refuses_a_taken_name(store):
     assert refused.value.destination == str(store.root)
     assert store.read("c.json") == b"one"
     assert files(store) == ["c.json"]
+
+
+def test_create_twice_the_same(store):
+    """A name that holds these very bytes already is no conflict: an answer that got lost looks like that."""
+    assert store.create("c.json", b"one") is None
+    assert store.create("c.json", b"one") is None
+    assert files(store) == ["c.json"]
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("one"), Path.touch])
+def test_create_where_something_else_is(store, make):
+    """A folder, a pipe, a link or an empty file has the name: it stays, and no draft is left."""
+    store.create("one", b"one")
+    make(store.root / "c.json")
+    before = (store.root / "c.json").lstat()
+    with pytest.raises(PublishError):
+        store.create("c.json", b"one")
+
+    assert (store.root / "c.json").lstat() == before
+    assert not [name for name in store.names("") if name.startswith(".")]
 
 
 def test_only_one_creates(store):
@@ -146,6 +168,25 @@ def test_place_refuses_a_taken_name(store, tmp_path):
     assert (source.read_bytes(), store.read("x.parquet")) == (b"new", b"old")
 
 
+def test_place_twice(store, tmp_path):
+    """The same file may be placed again; the same bytes in another file are another run's."""
+    source, other = tmp_path / "done.parquet", tmp_path / "other.parquet"
+    source.write_bytes(b"data")
+    other.write_bytes(b"data")
+    store.place(source, "t/x.parquet")
+    store.place(source, "t/x.parquet")
+    with pytest.raises(PublishError):
+        store.place(other, "t/x.parquet")
+
+    assert store.read("t/x.parquet") == b"data"
+
+
+def test_place_what_is_not_there(store, tmp_path):
+    """A file that is gone is named with the reason."""
+    with pytest.raises(WriteError, match=r"cannot write .*/t/x\.parquet: No such file or directory"):
+        store.place(tmp_path / "absent", "t/x.parquet")
+
+
 # --- modes ----------------------------------------------------------------------------------------------------------
 
 
@@ -193,6 +234,47 @@ def test_remove(store):
 
     assert files(store) == []
     assert store.names("") == []
+
+
+def test_what_cannot_be_removed(store):
+    """Clearing up goes as far as it can, and never raises: it must not hide why it was needed."""
+    store.create("a", b"")
+    store.remove("a/b")
+
+    assert files(store) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EIO, "Input/output error"), "cannot write {}: Input/output error"),
+        (OSError(errno.ENOSPC, "Arrow says more"), "cannot write {}: No space left on device; [0-9,]+ bytes are free"),
+        (
+            OSError(errno.EDQUOT, "x"),
+            "cannot write {}: Disk quota exceeded; [0-9,]+ bytes are free there, 7 are needed",
+        ),
+        (OSError(errno.EMFILE, "x"), "cannot write {}: Too many open files"),
+        (OSError("Arrow: this\nand that"), "cannot write {}: Arrow: this and that"),
+        (ValueError("no\n  schema"), "cannot write {}: no schema"),
+    ],
+)
+def test_what_is_said(tmp_path, error, said):
+    """An error names the file and the reason in one line, and of a full disk how much room there is."""
+    path = tmp_path / "not" / "there" / "x"
+    made = write_error(path, error, size_bytes=7)
+
+    assert made.path == str(path)
+    assert re.match(said.format(path), str(made))
+    assert "\n" not in str(made)
+
+
+def test_a_replacement_that_cannot_be(store):
+    """Where a file cannot be replaced, the old one stays and no draft is left."""
+    store.create("h.json/x", b"")
+    with pytest.raises(WriteError, match=r"cannot write .*h\.json: Is a directory"):
+        store.replace("h.json", b"new")
+
+    assert files(store) == ["h.json/x"]
 
 
 def test_make_folder_twice(store):

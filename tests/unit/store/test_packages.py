@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 
 import pytest
 
@@ -40,6 +41,17 @@ def test_kept_and_found(places):
 def test_group_readable(tmp_path):
     """Packages follow --group-readable."""
     path = put(PackagePlaces(LocalStore(tmp_path / "dest", group_readable=True)))
+
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o640, 0o750)
+
+
+def test_group_readable_under_a_strict_umask(tmp_path):
+    """A umask takes nothing away of what --group-readable grants."""
+    before = os.umask(0o077)
+    try:
+        path = put(PackagePlaces(LocalStore(tmp_path / "dest", group_readable=True)))
+    finally:
+        os.umask(before)
 
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o640, 0o750)
 
@@ -121,6 +133,30 @@ def test_a_draft_is_taken_up(places):
     again.restart()
     again.close()
     assert places.store.names("_staging/packages") == []
+
+
+@pytest.mark.parametrize("is_begun_anew", [False, True])
+def test_a_draft_that_is_stored_while_it_is_opened(places, at_event, is_begun_anew):
+    """A draft that its owner stores between our opening and our lock is a package by then, and not written to."""
+    first = places.open_draft(HEX)
+    first.write([BODY])
+    others = []
+
+    def store():
+        first.keep()
+        first.close()
+        if is_begun_anew:
+            others.append(places.open_draft(HEX))
+
+    at_event("fcntl.flock", store)
+    second = places.open_draft(HEX)
+    second.write([b"x"])
+
+    assert (places.store.root / package_path(HEX)).read_bytes() == BODY
+    assert second.path.read_bytes() == b"x"
+    assert [second.path.name] == [f"{HEX}.1.part" if is_begun_anew else f"{HEX}.part"]
+    for draft in (second, *others):
+        draft.close()
 
 
 def test_drafts_are_not_shared(places):
