@@ -74,7 +74,7 @@ async def packages(
     _check_fits(options)
     started_s, snapshot_at = current_time(), options.snapshot_at or datetime.now(UTC)
     snapshot_id = options.snapshot_id or manifest.new_ulid(snapshot_at)
-    accounts = read_accounts(options.accounts, options.accounts_from)
+    accounts = await to_thread.run_sync(read_accounts, options.accounts, options.accounts_from, abandon_on_cancel=True)
     dataset = await to_thread.run_sync(open_dataset, dest)
     _check_is_there(dataset, regions=_named(options.regions), accounts=accounts)
     store = open_destination(Path(dest), group_readable=options.group_readable, with_packages=True)

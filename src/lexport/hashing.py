@@ -24,6 +24,7 @@ KEY_VARIABLE = "LEXPORT_HASH_KEY"
 KEY_BYTES = 32
 LEAST_KEY_BYTES = 16
 HMAC_BYTES = 16
+_MOST_FILE_BYTES = 2**16
 _BLOCK_BYTES = 64  # of SHA-256
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
@@ -70,15 +71,15 @@ def hmac_states(key: bytes) -> tuple[Any, Any]:
 
 
 def load_hash_key(key_file: Path | None) -> HashKey:
-    """Find the key: ``LEXPORT_HASH_KEY`` (base64), then ``key_file``, then the state folder, where it is made once.
+    """Find the key: in ``key_file``, then ``LEXPORT_HASH_KEY`` (base64), then the state folder, where it is made once.
 
     Raises SettingsError for a key that is not base64 of 16 bytes or more, or a file that cannot be read.
     """
+    if key_file is not None:
+        return _decode(_read(key_file), f"--hash-key-file {key_file}")
     given = os.environ.get(KEY_VARIABLE)
     if given:
         return _decode(given, KEY_VARIABLE)
-    if key_file is not None:
-        return _decode(_read(key_file), f"--hash-key-file {key_file}")
     path = _state_folder() / "hash.key"
     if not os.path.lexists(path):
         _make(path)
@@ -110,7 +111,8 @@ def _make(path: Path) -> None:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="ascii", errors="replace")
+        with path.open("rb") as file:
+            return file.read(_MOST_FILE_BYTES).decode("ascii", errors="replace")
     except OSError as error:
         raise SettingsError(f"cannot read the hash key {path}: {error.strerror}", option="--hash-key-file") from error
 

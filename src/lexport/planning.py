@@ -92,7 +92,9 @@ async def plan(
     with one_error():
         async with create_task_group() as tasks:
             tasks.start_soon(keep_reporting, report, planner.progress)
-            accounts = read_accounts(options.accounts, options.accounts_from)
+            accounts = await to_thread.run_sync(
+                read_accounts, options.accounts, options.accounts_from, abandon_on_cancel=True
+            )
             async with open_session(profile=options.profile, endpoint_url=options.endpoint_url) as session:
                 await visit(
                     options,

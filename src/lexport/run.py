@@ -90,9 +90,12 @@ async def snapshot(
 
     # All that can be wrong without asking AWS is found here.
     options.check_reads_a_fleet()
-    selection = read_selection(options.functions, options.functions_from) if options.is_selection else None
-    accounts = read_accounts(options.accounts, options.accounts_from)
-    key = None if options.env == "none" else load_hash_key(options.hash_key_file)
+    read_given = partial(to_thread.run_sync, abandon_on_cancel=True)  # a pipe may keep us waiting
+    selection = (
+        await read_given(read_selection, options.functions, options.functions_from) if options.is_selection else None
+    )
+    accounts = await read_given(read_accounts, options.accounts, options.accounts_from)
+    key = None if options.env == "none" else await read_given(load_hash_key, options.hash_key_file)
     store = open_destination(
         Path(dest), group_readable=options.group_readable, with_packages=options.packages is not None
     )

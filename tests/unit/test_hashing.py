@@ -80,23 +80,28 @@ def test_not_in_repr():
 # --- where the key is -----------------------------------------------------------------------------------------------
 
 
-def test_the_variable_first(state, tmp_path, monkeypatch):
-    """LEXPORT_HASH_KEY wins over a file, and the state folder is not touched."""
-    other = tmp_path / "other"
-    other.write_text(base64.b64encode(b"x" * 32).decode())
-    monkeypatch.setenv("LEXPORT_HASH_KEY", f" {ENCODED}\n")
-
-    assert load_hash_key(other) == HashKey(SECRET)
-    assert not state.exists()
-
-
-def test_the_file_next(state, tmp_path):
-    """A named file is read, and the state folder is not touched."""
+def test_the_file_first(state, tmp_path, monkeypatch):
+    """A named file wins over LEXPORT_HASH_KEY, and the state folder is not touched."""
     path = tmp_path / "key"
     path.write_text(ENCODED + "\n")
+    monkeypatch.setenv("LEXPORT_HASH_KEY", base64.b64encode(b"x" * 32).decode())
 
     assert load_hash_key(path) == HashKey(SECRET)
     assert not state.exists()
+
+
+def test_the_variable_next(state, monkeypatch):
+    """LEXPORT_HASH_KEY wins over the state folder, which is not touched."""
+    monkeypatch.setenv("LEXPORT_HASH_KEY", f" {ENCODED}\n")
+
+    assert load_hash_key(None) == HashKey(SECRET)
+    assert not state.exists()
+
+
+def test_endless_file():
+    """A file without an end is no key; only its beginning is read."""
+    with pytest.raises(SettingsError, match="is no hash key"):
+        load_hash_key(Path("/dev/zero"))
 
 
 def test_made_once(state):

@@ -108,3 +108,9 @@ def test_frozen():
     """Settings do not change once checked."""
     with pytest.raises(FrozenInstanceError):
         SnapshotSettings().env = "values"
+
+
+def test_digits_of_other_scripts():
+    """An account id is twelve ASCII digits: those of other scripts name no account."""
+    with pytest.raises(SettingsError, match="12 digits"):
+        SnapshotSettings(account_role="reader", accounts=("\u0661" * 12,))

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lexport.cli.config import CONFIG_FILE, read_own_tables
 from lexport.cli.finding_text import about, function
 from lexport.cli.formats import choose_format, csv_safe_option, output_option
-from lexport.cli.options import CONFIG_FILE, option, read_own_tables
+from lexport.cli.options import option
 from lexport.cli.output import FORMATS, SAFE_CSV, open_output, print_rows, write_rows
 from lexport.errors import SettingsError
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
+import os
 
 import click
 
 from lexport import __version__
-from lexport.cli.options import CONFIG_FILE, read_config
+from lexport.cli.config import read_config
+from lexport.cli.options import check_variables
 
 COMMANDS = (
     "snapshot",
@@ -49,11 +50,12 @@ class _Commands(click.Group):
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Turn an AWS Lambda fleet into a dataset, and ask it questions."""
-    if Path(CONFIG_FILE).exists():
-        ctx.default_map = read_config({name: _find(ctx, name) for name in COMMANDS})
+    for line in check_variables(os.environ, _all_commands):
+        click.echo(f"lexport: {line}", err=True)
+    ctx.default_map = read_config(_all_commands)
 
 
-def _find(ctx: click.Context, name: str) -> click.Command:
-    command = cli.get_command(ctx, name)
-    assert command is not None
-    return command
+def _all_commands() -> dict[str, click.Command]:
+    with click.Context(cli) as context:
+        found = {name: cli.get_command(context, name) for name in COMMANDS}
+    return {name: command for name, command in found.items() if command is not None}

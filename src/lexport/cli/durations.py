@@ -1,4 +1,4 @@
-"""Text -> time span: ``90s``, ``30m``, ``36h``, ``7d``."""
+"""Text -> time span: ``90s``, ``30m``, ``26h``, ``7d``."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def parse_duration(text: str) -> timedelta:
     """Read a number with its unit; raises ValueError for anything else."""
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smhd])", text.strip(), flags=re.ASCII)
     if found is None:
-        raise ValueError(f"{text!r} is not a duration; write it like 90s, 30m, 36h or 7d")
+        raise ValueError(f'{text or "nothing"} is not a duration; write it like "26h": a number and s, m, h or d')
     try:
         return timedelta(**{_UNITS[found[2]]: float(found[1])})
     except OverflowError as error:
-        raise ValueError(f"{text!r} is too long a duration") from error
+        raise ValueError(f"{text} is too long a duration") from error
 
 
 def duration(text: str) -> timedelta:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from lexport.cli.signals import Interrupted
 from lexport.errors import LexportError, RunError
@@ -27,7 +28,7 @@ def ending(error: BaseException, command: str) -> tuple[list[str], int]:
             return error.format_message().splitlines(), 2
         case click.UsageError():
             where = error.ctx.command_path if error.ctx else "lexport"
-            return [f"{where}: {error.format_message()} (see {where} --help)"], 2
+            return [f"{where}: {error.format_message()}{_variable(error)} (see {where} --help)"], 2
         case BrokenPipeError():
             return [], 0  # the reader has gone, as with `| head`
     said, code = _describe(error, command)
@@ -57,6 +58,15 @@ def _describe(error: BaseException, command: str) -> tuple[str, int]:  # noqa: P
         f"internal error: {type(error).__name__}: {remove_signed_links(str(error))}{_place(error)}; please report it",
         1,
     )
+
+
+def _variable(error: click.UsageError) -> str:
+    """Name the variable that a wrong value is from."""
+    parameter = error.param if isinstance(error, click.BadParameter) else None
+    if parameter is None or error.ctx is None or parameter.name is None:
+        return ""
+    is_variable = error.ctx.get_parameter_source(parameter.name) is ParameterSource.ENVIRONMENT
+    return f" (set by {parameter.envvar})" if is_variable else ""
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

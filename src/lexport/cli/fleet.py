@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lexport.cli.options import Decorator, option
+from lexport.cli.options import Decorator, choose_key_file, option, say_redirection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _PROFILE: tuple[Decorator, ...] = (
     option("--profile", help="Profile of ~/.aws/config."),
     option("--region", multiple=True, help="Region to read; repeatable, or `all`."),
-    option("--endpoint-url", help="Send every call to this URL."),
+    option("--endpoint-url", help="Send every call to this URL.", callback=say_redirection),
     option("--account-role", metavar="NAME|ARN", help="Read other accounts through this role; {account_id} in an ARN."),
     option("--accounts", metavar="ID,…|FILE", help="The accounts: a list, or a file with one a line."),
     option("--external-id", metavar="TEXT", help="What the role's trust policy asks for as sts:ExternalId."),
@@ -43,7 +43,10 @@ _FLEET: tuple[Decorator, ...] = (
         help="What to keep of environment variables: names and HMACs, values too, or nothing.",
     ),
     option(
-        "--hash-key-file", type=click.Path(path_type=Path), help="Key of the HMACs; base64, as in LEXPORT_HASH_KEY."
+        "--hash-key-file",
+        type=click.Path(path_type=Path),
+        callback=choose_key_file,
+        help="Key of the HMACs; base64, as in LEXPORT_HASH_KEY.",
     ),
 )
 _PACE: tuple[Decorator, ...] = (

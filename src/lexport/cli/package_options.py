@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lexport.cli.options import Decorator, option
+from lexport.cli.options import Decorator, option, say_redirection
 from lexport.cli.sizes import size
 
 if TYPE_CHECKING:
@@ -29,7 +29,13 @@ _OPTIONS: tuple[Decorator, ...] = (
     option("--max-package-size", type=size, metavar="SIZE", help="None larger than this, as 100MB."),
     option("--package-concurrency", type=int, default=16, show_default=True, help="Downloads at once."),
     option("--package-rate", type=size, metavar="SIZE", help="Bytes a second of all downloads together, as 50MB."),
-    option("--package-host", multiple=True, metavar="HOST", help="Links may lead here too, besides S3; repeatable."),
+    option(
+        "--package-host",
+        multiple=True,
+        metavar="HOST",
+        callback=say_redirection,
+        help="Links may lead here too, besides S3; repeatable.",
+    ),
     option(
         "--reference-packages", is_flag=True, help="Fetch those in your own buckets too: needs s3:GetObjectVersion."
     ),

@@ -6,6 +6,7 @@ import re
 
 import click
 
+MOST_BYTES = 2**60
 _UNITS = {"": 1, "B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 
 
@@ -13,9 +14,12 @@ def parse_size(text: str) -> int:
     """Read a number with its unit, or of bytes; raises ValueError for anything else."""
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT]?)(?:i?(B))?(?:/s)?", text.strip(), re.ASCII | re.IGNORECASE)
     if found is None:
-        raise ValueError(f"{text!r} is not a size; write it like 500KB, 50MB or 2GB")
+        raise ValueError(f'{text or "nothing"} is not a size; write it like "500KB", "50MB" or "2GB"')
     unit = found[2].upper()
-    return int(float(found[1]) * _UNITS[f"{unit}B" if unit else ""])
+    size_bytes = float(found[1]) * _UNITS[f"{unit}B" if unit else ""]
+    if size_bytes > MOST_BYTES:
+        raise ValueError(f"{text} is too large a size")
+    return int(size_bytes)
 
 
 def size(text: str) -> int:

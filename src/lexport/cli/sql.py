@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 _FORMATS = (*FORMATS, "parquet")
+MOST_QUERY_BYTES = 16 * 2**20
 
 
 @click.command("sql", short_help="Ask the dataset one SELECT.")
@@ -101,8 +102,11 @@ def _print_view(name: str, dialect: str | None, output_file: str | None) -> None
 
 
 def _read_stdin() -> str:
+    raw = sys.stdin.buffer.read(MOST_QUERY_BYTES + 1)
+    if len(raw) > MOST_QUERY_BYTES:
+        raise click.UsageError(f"the query on stdin is larger than {MOST_QUERY_BYTES // 2**20} MiB")
     try:
-        return sys.stdin.buffer.read().decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise click.UsageError(f"the query on stdin is not UTF-8: {error}") from error
 
