@@ -26,6 +26,7 @@ FLOORS = {
     "dependencies": 1,
     "cyclonedx": 1,
     "secret_rules": 1,
+    "unknown": 1,
     "aws.api": 1,
     "arrow": 2,
     "as_text": 1,

@@ -108,10 +108,9 @@ def secret_rule(name: str, value: str) -> str | None:
 
     There is none unless the value holds one of ``HINTS`` or the name has a ``suspicion``: both are cheap to see.
     """
-    if len(value) >= _LEAST_CHARACTERS:
-        for hint, find, rule in _FINDERS:
-            if hint in value and find(value):
-                return rule
+    rule = value_rule(value)
+    if rule is not None:
+        return rule
     told = suspicion(name)
     if told is None:
         return None
@@ -121,6 +120,15 @@ def secret_rule(name: str, value: str) -> str | None:
     if _looks_random(value):
         return "random_secret"
     return "secret_name" if told else None
+
+
+def value_rule(value: str) -> str | None:
+    """Return the name of the rule that knows a value by its format, None where none does."""
+    if len(value) >= _LEAST_CHARACTERS:
+        for hint, find, rule in _FINDERS:
+            if hint in value and find(value):
+                return rule
+    return None
 
 
 @lru_cache(CACHED_NAMES)

@@ -18,21 +18,11 @@ import orjson
 
 from lexport import columns
 from lexport.columns import Type
-from lexport.links import has_signed_link, remove_signed_links
+from lexport.links import cut_urls, has_signed_link, remove_signed_links
 from lexport.staged import staged_names
+from lexport.unknown import JSON_TYPES, Guard, guard, guard_at, has_form_of_secret, outline
 
-_ENVIRONMENT = "Configuration.Environment"
-_BELOW_ENVIRONMENT = (_ENVIRONMENT + ".", _ENVIRONMENT + "[")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_JSON_TYPES = {
-    str: "string",
-    bool: "boolean",
-    int: "number",
-    float: "number",
-    list: "array",
-    dict: "object",
-    type(None): "null",
-}
 _INT_BITS = {Type.INT32: 31, Type.INT64: 63}
 _EXACT_FLOAT = 2.0**63  # orjson reads integers beyond 64 bits as floats
 
@@ -147,7 +137,7 @@ class Walk:
 
     def find(self, code: str, path: str, message: str) -> None:
         """Say something about a path, which may hold a link itself."""
-        self.findings.append(Finding(code, f"{self.where}{remove_signed_links(path)}: {message}"))
+        self.findings.append(Finding(code, f"{self.where}{_without_urls(path)}: {message}"))
 
     def text(self, item: str, path: str) -> str:
         """Return a text as it may be stored."""
@@ -176,36 +166,47 @@ class Walk:
 
     def wrong(self, path: str, wanted: str, item: Any) -> None:
         """Keep a value of the wrong type under its path, and say so without telling it."""
-        self.find("wrong_type", path, f"wanted {wanted}, got {_json_type(item)}")
+        self.find("wrong_type", path, f"wanted {wanted}, got {JSON_TYPES[item.__class__]}")
         self.keep(path, item)
 
     def keep(self, path: str, item: Any) -> None:
-        """Keep a value that has no column."""
-        if self.masks_values and (path == _ENVIRONMENT or path.startswith(_BELOW_ENVIRONMENT)):
-            self.extra[path] = _outline(item)
-            return
+        """Keep a value that has no column, or what may be told of it."""
         try:
-            self.extra[path] = self.clean(item, path)
+            self.extra[path] = self._guarded(guard_at(_without_urls(path), item), item, path)
         except RecursionError:
             self.find("too_deep", path, "nested too deep to be kept")
-            self.extra[path] = _outline(item)
+            self.extra[path] = outline(item)
 
-    def clean(self, item: Any, path: str) -> Any:
-        """Copy a JSON value without its signed links, and without the variables where it holds an ``Environment``."""
+    def _guarded(self, found: Guard, item: Any, path: str) -> Any:
+        if found is Guard.OPEN:
+            return self._clean(item, path, is_open=True)
+        if found is Guard.VALUES and not self.masks_values:
+            return self._clean(item, path, is_open=False)
+        return outline(item)
+
+    def _clean(self, item: Any, path: str, *, is_open: bool) -> Any:
+        """Copy a JSON value without its signed links; where ``is_open``, without what else may be secret."""
         kind = item.__class__
         if kind is str:
-            return self.text(item, path)
+            kept = self.text(item, path)
+            if not is_open:
+                return kept
+            return outline(item) if has_form_of_secret(kept) else cut_urls(kept)
         if kind is dict:
             cleaned: dict[str, Any] = {}
             for key, value in item.items():
-                kept = _outline(value) if self.masks_values and key == "Environment" else self.clean(value, path)
-                cleaned[_free(self.text(key, path), cleaned)] = kept
+                name = self._key(key, path)
+                found = guard(name, value) if is_open else Guard.VALUES
+                cleaned[_free(name, cleaned)] = self._guarded(found, value, path)
             return cleaned
         if kind is list:
-            return [self.clean(value, path) for value in item]
+            return [self._clean(value, path, is_open=is_open) for value in item]
         if kind is float and not self.is_exact and abs(item) >= _EXACT_FLOAT:
             raise Inexact
         return item
+
+    def _key(self, key: str, path: str) -> str:
+        return cut_urls(self.text(key, path))
 
     def extra_json(self) -> str | None:
         """Write what has no column as stable JSON."""
@@ -213,11 +214,15 @@ class Walk:
             return None
         extra: dict[str, Any] = {}
         for path, value in self.extra.items():
-            extra[_free(self.text(path, path), extra)] = value
+            extra[_free(self._key(path, path), extra)] = value
         try:
             return orjson.dumps(extra, option=orjson.OPT_SORT_KEYS).decode()
         except (orjson.JSONEncodeError, TypeError):  # nested too deep or a number too long for it
             return json.dumps(extra, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def _without_urls(text: str) -> str:
+    return cut_urls(remove_signed_links(text))
 
 
 def _free(key: str, taken: Container[str]) -> str:
@@ -231,18 +236,6 @@ def join_path(path: str, key: str) -> str:
     """Return the path of a key below a path; a key that would look like more than one is quoted."""
     step = key if _PLAIN_KEY.fullmatch(key) else f"[{json.dumps(key, ensure_ascii=False)}]"
     return step if not path else f"{path}.{step}"
-
-
-def _json_type(item: Any) -> str:
-    return _JSON_TYPES[item.__class__]
-
-
-def _outline(item: Any) -> dict[str, Any]:
-    return {"type": _json_type(item), "length": _length(item)}
-
-
-def _length(item: Any) -> int:
-    return len(item) if isinstance(item, str | list | dict) else len(json.dumps(item))
 
 
 @cache

@@ -49,12 +49,16 @@ def planted(fleet, *, secrets=()):
         document["Environment"] = {"Variables": {"PASSWORD": VALUE}, "Future": {"deep": [VALUE]}, "Flag": VALUE}
         document["Description"] = SIGNED
         document["FutureField"] = {"link": [SIGNED]}
+        document["EnvironmentV2"] = {"Variables": {"PASSWORD": VALUE}}
+        document["LoggingConfig"] = {"Secrets": [VALUE], "SinkUrl": f"https://u:{VALUE}@x/?sig={VALUE}#{VALUE}"}
+        document["Layers"] = [{"Arn": "a", "AuthToken": VALUE}]
 
     def function(document):
         configuration(document["Configuration"])
         document["Code"]["Location"] = (
             f"https://b.s3.amazonaws.com/k?X-Amz-Signature={LINK}&X-Amz-Security-Token={LINK}"
         )
+        document["Code"]["DownloadUrl"] = f"https://x/{VALUE}"
         document["Tags"] = {"link": SIGNED}
 
     def functions(document):
@@ -64,6 +68,7 @@ def planted(fleet, *, secrets=()):
     def aliases(document):
         for item in document["Aliases"]:
             item["Description"] = SIGNED
+            item["Password"] = item["EnvironmentV2"] = VALUE
 
     wrong = Fault(
         operation="GetFunction",

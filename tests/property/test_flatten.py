@@ -286,10 +286,18 @@ def scrub(value, *, masks):
         return [scrub(item, masks=masks) for item in value]
     if isinstance(value, dict):
         return {
-            scrub(key, masks=masks): outline(item) if masks and key == "Environment" else scrub(item, masks=masks)
+            scrub(key, masks=masks): outline(item) if is_guarded(key, item, masks=masks) else scrub(item, masks=masks)
             for key, item in value.items()
         }
     return value
+
+
+def is_guarded(key, item, *, masks):
+    """Whether what stands below one of the keys that answers are made of may be a secret."""
+    is_of_environment = key in ("Environment", "Variables") or (
+        "Environment" in str(key) and type(item) in (list, dict)
+    )
+    return key == "Code" or (masks and is_of_environment)
 
 
 def outline(item):
@@ -333,7 +341,8 @@ class Expected:
             self.tables["env_vars"] = []
 
     def keep(self, path, item, extra):
-        is_masked = self.masks and path[:2] == ("Configuration", "Environment")
+        above = (is_guarded(key, {}, masks=self.masks) for key in path[:-1])
+        is_masked = any(above) or is_guarded(path[-1], item, masks=self.masks)
         path = tuple(scrub(step, masks=False) if isinstance(step, str) else step for step in path)
         extra[path] = outline(item) if is_masked else scrub(item, masks=self.masks)
 

@@ -102,7 +102,9 @@ def _objects(table: columns.Table, prefix: str) -> Handler:
         kept = walk.children.setdefault(table.name, [])
         for position, part in enumerate(item):
             if part.__class__ is dict:
-                child = Walk(width, masks_values=False, is_exact=walk.is_exact, where=f"{path}[{position}].")
+                child = Walk(
+                    width, masks_values=walk.masks_values, is_exact=walk.is_exact, where=f"{path}[{position}]."
+                )
                 child.walk(plan, part)
                 child.row[position_at] = position
                 child.row[extra_at] = child.extra_json()
@@ -219,8 +221,10 @@ def flatten_carried(
         except Inexact:
             return None
         if older["extra_json"] is not None:
-            kept, _ = parse_document(older["extra_json"].encode(), is_exact=True)
-            walk.extra = {**kept, **walk.extra}
+            kept = Walk(0, masks_values=walk.masks_values, is_exact=True)  # by today's rules, not by its night's
+            for path, item in parse_document(older["extra_json"].encode(), is_exact=True)[0].items():
+                kept.keep(path, item)
+            walk.extra = kept.extra | walk.extra
         found = _version_of(walk, rules.env)
     for name, value in older.items():
         if name != "extra_json":
@@ -336,7 +340,7 @@ def flatten_alias(
     """
     if item.__class__ is not dict:
         raise FlattenError("an alias that is no object", code="invalid_item")
-    walk = Walk(len(staged_names(columns.ALIASES)), masks_values=False, is_exact=not body)
+    walk = Walk(len(staged_names(columns.ALIASES)), masks_values=True, is_exact=not body)
     try:
         walk.walk(_ALIAS_PLAN, item)
         extra = walk.extra_json()

@@ -19,6 +19,9 @@ KEY_ID = hmac.new(KEY, b"lexport hash key id", hashlib.sha256).hexdigest()[:16]
 LINK = "https://b.s3.amazonaws.com/k?X-Amz-Credential=AKIA%2Fs3&X-Amz-Security-Token=t0k3n&X-Amz-Signature=5161"
 
 
+CUT = "[query removed]"
+
+
 def digest(value):
     return hmac.new(KEY, value.encode(), hashlib.sha256).hexdigest()[:32]
 
@@ -602,7 +605,7 @@ def test_links_anywhere_are_removed_cell_by_cell(flatten):
     assert extra(rows) == {
         "Configuration.New": {"k [signed link removed]": ["[signed link removed]"]},
         '["[signed link removed]"]': 1,
-        'Code.["[signed link removed]"]': 2,
+        'Code.["[signed link removed]"]': {"type": "number", "length": 1},
     }
     assert {finding.split(":")[0] for finding in findings} == {"signed_link_removed"}
 
@@ -691,6 +694,93 @@ def test_an_environment_out_of_place(flatten):
     )
 
 
+UNKNOWN = {
+    "Secrets": ["s3cret"],
+    "New": {"clientSecret": "s3cret", "SecretArn": "arn:aws:secretsmanager:eu-west-1:111122223333:secret:x", "n": 1},
+    "Texts": ["https://u:s3cret@x/p", "see https://x/p?sig=s3cret", '{"password": "s3cret"}', "plain"],
+    "k https://x/?s3cret": 1,
+}
+KEPT = {
+    "Secrets": {"type": "array", "length": 1},
+    "New": {
+        "clientSecret": {"type": "string", "length": 6},
+        "SecretArn": "arn:aws:secretsmanager:eu-west-1:111122223333:secret:x",
+        "n": 1,
+    },
+    "Texts": [{"type": "string", "length": 20}, f"see https://x/p{CUT}", {"type": "string", "length": 22}, "plain"],
+    f'["k https://x/{CUT}"]': 1,
+}
+
+
+def below(path, kept):
+    return {f"{path}.{key}": value for key, value in kept.items()}
+
+
+@pytest.mark.parametrize("env", ["keys", "values", "none"])
+def test_unknown_fields_that_may_be_secret(flatten, env):
+    """Wherever they stand, unknown secrets are told by type and length, URLs lose their queries, the rest is kept."""
+    rows, _, findings = flatten(
+        configured(
+            **UNKNOWN,
+            LoggingConfig=UNKNOWN,
+            Layers=[UNKNOWN],
+            FileSystemConfigs=[UNKNOWN],
+            SnapStart={"AuthToken": "s3cret", "On": True},
+        )
+        | {"Code": {"DownloadUrl": "https://x/s3cret", "ImageUri": ["s3cret"], "New": {"a": "s3cret"}}},
+        env=env,
+    )
+
+    assert extra(rows) == {
+        **below("Configuration", KEPT),
+        **below("Configuration.LoggingConfig", KEPT),
+        "Configuration.SnapStart.AuthToken": {"type": "string", "length": 6},
+        "Configuration.SnapStart.On": True,
+        "Code.DownloadUrl": {"type": "string", "length": 16},
+        "Code.ImageUri": {"type": "array", "length": 1},
+        "Code.New": {"type": "object", "length": 1},
+    }
+    assert [json.loads(rows[name][0]["extra_json"]) for name in ("layers", "file_systems")] == [KEPT, KEPT]
+    assert findings == ["wrong_type: Code.ImageUri: wanted text, got array"]
+
+
+@pytest.mark.parametrize("key", ["EnvironmentV2", "environment", "EnvironmentVariables", "Env"])
+def test_environments_of_other_names(flatten, key):
+    """What is like an environment is told like one: by type and length, unless values are asked for."""
+    document = configured(
+        **{key: {"Variables": {"DB_PASSWORD": "s3cret"}}}, New=[{key: ["s3cret"]}], Layers=[{key: "s3cret"}]
+    )
+    hidden, shown = flatten(document)[0], flatten(document, env="values")[0]
+
+    assert extra(hidden) == {
+        f"Configuration.{key}": {"type": "object", "length": 1},
+        "Configuration.New": [{key: {"type": "array", "length": 1}}],
+    }
+    assert "s3cret" not in repr(hidden)
+    assert extra(shown) == {
+        f"Configuration.{key}": {"Variables": {"DB_PASSWORD": "s3cret"}},
+        "Configuration.New": [{key: ["s3cret"]}],
+    }
+    assert json.loads(shown["layers"][0]["extra_json"]) == {key: "s3cret"}
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https%3A%2F%2Fb%2Fk%3FX-Amz-Signature%3D5161",
+        "https%253A%252F%252Fb%252Fk%253FX-Amz-Signature%253D5161",
+        "https://b/k?X-Amz-Signature\\u003d5161",
+        "https://b/k?X-Amz-Signature=5161",
+    ],
+)
+def test_a_link_in_a_column_however_it_is_written(flatten, link):
+    """A signed link in a column's text is removed where no ``=`` shows, too."""
+    rows, _, findings = flatten(configured(Description=link))
+
+    assert rows["functions"][0]["description"] == "[signed link removed]"
+    assert findings == ["signed_link_removed: Configuration.Description: held a signed link"]
+
+
 # --- aliases --------------------------------------------------------------------------------------------------------
 
 
@@ -747,6 +837,13 @@ def test_an_alias_to_nowhere(flatten_page):
         "aliases": [{"function_name": "my-function", "alias": "live"}],
         "alias_routes": [{"function_name": "my-function", "alias": "live", "version": "1", "weight": 0.3}],
     }
+
+
+def test_unknown_fields_of_an_alias_that_may_be_secret(flatten_page):
+    """The same rule holds for aliases."""
+    rows, _ = flatten_page(alias(**UNKNOWN, EnvironmentV2={"A": "s3cret"}))
+
+    assert json.loads(rows["aliases"][0]["extra_json"]) == KEPT | {"EnvironmentV2": {"type": "object", "length": 1}}
 
 
 def test_unknown_and_wrong_fields_of_an_alias(flatten_page):
