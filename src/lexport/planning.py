@@ -15,13 +15,15 @@ from anyio import create_memory_object_stream, create_task_group, current_time, 
 
 from lexport import manifest
 from lexport.aws.api import Ask, LambdaApi
+from lexport.aws.faults import ends_run
 from lexport.aws.session import open_session
-from lexport.errors import ItemError, RunError, SettingsError
+from lexport.errors import CredentialsError, ItemError, SettingsError
 from lexport.flow.accounts import read_accounts
 from lexport.flow.carry import Held, LastSnapshot, Room, open_last
 from lexport.flow.discover import discover_functions
 from lexport.hashing import load_hash_key
-from lexport.model import FunctionRef, Priority, QuotaClass, Reply, Target
+from lexport.model import FunctionRef, Priority, QuotaClass, Reply, Scope, Target
+from lexport.outcomes import REGION_OFF
 from lexport.progress import Progress, Report, TargetProgress, keep_reporting, report_nothing
 from lexport.quota.pacer import Pacer
 from lexport.quota.retry import ask
@@ -106,8 +108,10 @@ async def plan(
                     session_name=f"lexport-plan-{manifest.new_ulid(datetime.now(UTC))}",
                 )
             tasks.cancel_scope.cancel()
+    planner.settle()
     if planner.missing and not planner.scopes:
-        raise RunError(f"nothing could be listed: {planner.missing[0]}")
+        passing = (error for error in planner.errors if not isinstance(ends_run(error), CredentialsError))
+        raise ends_run(next(passing, planner.errors[0]), "; nothing could be listed")
     return FleetPlan(
         scopes=tuple(sorted(planner.scopes, key=lambda scope: (scope.account_id, scope.region))),
         missing=tuple(planner.missing),
@@ -144,6 +148,8 @@ class _Planner:
         self.hash_key_id = key.key_id if key else None
         self.scopes: list[ScopePlan] = []
         self.missing: list[str] = []
+        self.errors: list[ItemError] = []
+        self.refused: list[tuple[Scope, ItemError]] = []  # by Regions that may be off
         self.room = Room()
 
     async def read_target(self, target: Target, api: LambdaApi) -> None:
@@ -185,14 +191,15 @@ class _Planner:
                     refs_out=refs_out,
                     choose=choose,
                     keeps_items=last is not None,
-                    lose=lambda operation, name, error: self.missing.append(
-                        f"{named}: {operation} {name or ''}: {error}"
-                    ),
+                    lose=lambda operation, name, error: self._miss(f"{named}: {operation} {name or ''}", error),
                     note=lambda text: self.progress.note(f"{named}: {text}"),
                 )
             self.scopes.append(self._plan(target, tally, is_incremental=self.store is not None))
         except ItemError as error:
-            self.missing.append(f"{named}: {error}")
+            if target.may_be_off and error.code in REGION_OFF and not tally.versions:
+                self.refused.append((scope, error))
+            else:
+                self._miss(named, error)
         seen.is_listed = seen.is_done = True
 
     def skip_targets(self, targets: Sequence[Target]) -> None:
@@ -200,7 +207,18 @@ class _Planner:
 
     def lose_account(self, account: Account, targets: Sequence[Target], error: ItemError) -> None:  # noqa: ARG002
         """Note an account that could not be entered."""
-        self.missing.append(f"{account.account_id} {GLOBAL}: {error}")
+        self._miss(f"{account.account_id} {GLOBAL}", error)
+
+    def settle(self) -> None:
+        """Take a Region that refused the token for one that is off only where another one of its account answers."""
+        answering = {scope.account_id for scope in self.scopes}
+        for scope, error in self.refused:
+            if scope.account_id not in answering:
+                self._miss(f"{scope.account_id} {scope.region}", error)
+
+    def _miss(self, what: str, error: ItemError) -> None:
+        self.missing.append(f"{what}: {error}")
+        self.errors.append(error)
 
     def _plan(self, target: Target, tally: _Tally, *, is_incremental: bool) -> ScopePlan:
         list_calls = tally.pages + 1 + (tally.functions if self.options.aliases else 0)  # one GetAccountSettings

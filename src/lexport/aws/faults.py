@@ -141,11 +141,10 @@ def error_from_response(
     )
 
 
-def ends_run(error: ItemError) -> RunError:
+def ends_run(error: ItemError, more: str = "") -> RunError:
     """Make the error of a call without which nothing can be read: a missing permission, or trouble that has to pass."""
-    return (CredentialsError if isinstance(error, AccessDeniedError | ExpiredCredentialsError) else RunError)(
-        str(error)
-    )
+    is_refusal = isinstance(error, AccessDeniedError | ExpiredCredentialsError)
+    return (CredentialsError if is_refusal else RunError)(f"{error}{more}")
 
 
 def is_account(text: str) -> bool:

@@ -8,6 +8,9 @@ from typing import Any
 
 from lexport.aws.api import QUOTA_CLASSES
 
+PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f")
+"""Those that exist. Source: botocore's endpoints, 2026; a test compares them."""
+
 _WITHOUT_RESOURCE = {"ListFunctions", "GetAccountSettings"}
 """Operations that have no resource type. Source: Service Authorization Reference, AWS Lambda."""
 

@@ -29,15 +29,17 @@ def command(partition: str, account: str, whom: str, account_role: str | None, p
     For an account: the role that reads it; the statement Regions serves --region all only. For the hub: whoever runs
     lexport over many accounts, besides the policy for its own account; Organization serves --organization only.
     """
-    if re.fullmatch(r"aws(-[a-z0-9]+)*", partition) is None:
-        raise click.UsageError(f"--partition {partition} is not an AWS partition")
+    from lexport.aws.policy import PARTITIONS, hub_policy, iam_policy
+    from lexport.settings import role_arn, role_partition
+
+    of_role = None if account_role is None else role_partition(account_role)
+    for option_name, named in (("--partition", partition), ("--account-role", of_role)):
+        if named is not None and named not in PARTITIONS:
+            raise click.UsageError(f"{option_name}: {named} is no partition of AWS; there are {', '.join(PARTITIONS)}")
     if re.fullmatch(r"[0-9]{12}|\*", account, flags=re.ASCII) is None:
         raise click.UsageError(f"--account {account} is not 12 digits")
     if (whom == "hub") != (account_role is not None):
         raise click.UsageError("--for hub and --account-role go together")
-    from lexport.aws.policy import hub_policy, iam_policy
-    from lexport.settings import role_arn
-
     policy = (
         iam_policy(partition, account, layers=packages, references=packages)
         if account_role is None
