@@ -53,6 +53,7 @@ FLOORS = {
     "walk": 2,
     "decode": 2,
     "identity": 2,
+    "references": 0,
     "ordinary": 2,
     "progress": 2,
     "flow": 3,

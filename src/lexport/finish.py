@@ -42,7 +42,13 @@ class _Counts:
     def __init__(self) -> None:
         self.rows: Counter[Scope] = Counter()
         self.functions: Counter[Scope] = Counter()
+        self.dropped: Counter[Scope] = Counter()
         self._last: tuple[Scope, str] | None = None
+
+    def drop(self, rows: pa.Table) -> None:
+        """Count rows that fall out of the merge."""
+        for values in zip(*(rows.column(name).to_pylist() for name in columns.SCOPE_KEY), strict=True):
+            self.dropped[Scope(account_id=values[0], region=values[1])] += 1
 
     def watch(self, rows: pa.Table) -> None:
         check_cancelled()
@@ -69,7 +75,7 @@ class Early:
 def write_early(folder: TableFolder, runs: Runs) -> Early:
     """Write ``functions`` and the tables of its children ahead of ``write_snapshot``."""
     counts = _Counts()
-    files = folder.write_versions(runs.get(columns.FUNCTIONS.name, []), watch=counts.watch)
+    files = folder.write_versions(runs.get(columns.FUNCTIONS.name, []), watch=counts.watch, drop=counts.drop)
     return Early(files=files, functions=counts)
 
 
@@ -245,6 +251,7 @@ def _scope_entry(outcome: ScopeOutcome, counts: Mapping[Table, _Counts], pacer: 
         get_function_calls=get_function.calls,
         list_calls=listing.calls,
         throttles=get_function.throttles + listing.throttles,
+        references=outcome.references.distinct(dropped=counts[columns.FUNCTIONS].dropped[scope]),
     )
 
 

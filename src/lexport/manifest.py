@@ -103,7 +103,11 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeEntry:
-    """One account-region of a snapshot, as in the table ``scopes``."""
+    """One account-region of a snapshot, as in the table ``scopes``.
+
+    ``references`` are the versions that were listed or named, each once: every one is a row of ``functions``, or one of
+    ``errors``. None where the release that wrote it did not count.
+    """
 
     account_id: AccountId
     region: Region
@@ -115,6 +119,7 @@ class ScopeEntry:
     get_function_calls: Count
     list_calls: Count
     throttles: Count
+    references: Count | None = None
 
     @property
     def scope(self) -> Scope:

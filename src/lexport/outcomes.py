@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from lexport.errors import ItemError
 from lexport.failures import Failures
-from lexport.model import ScopeStatus, Target
+from lexport.model import Scope, ScopeStatus, Target
+from lexport.references import LOST, References
 
 REGION_OFF = {"UnrecognizedClientException", "InvalidClientTokenId", "OptInRequired", "AuthFailure"}
 """How a Region answers that is not enabled. One that is enabled answers alike where it does not know the token."""
@@ -29,6 +30,7 @@ class ScopeOutcome:
     ended_by: ItemError | None
     started_at: datetime
     ended_at: datetime
+    references: References = field(default_factory=References)
 
     @property
     def is_shut(self) -> bool:
@@ -74,3 +76,17 @@ def settle(outcomes: Iterable[ScopeOutcome], failures: Failures) -> list[ScopeOu
             done = replace(done, status="denied")  # noqa: PLW2901 - what goes on is the judged one
         settled.append(done)
     return settled
+
+
+def account_for_rows(
+    outcomes: Iterable[ScopeOutcome], written: Mapping[Scope, int], dropped: Mapping[Scope, int], failures: Failures
+) -> list[ScopeOutcome]:
+    """Compare the versions read with the rows ``written`` and ``dropped``; where some are lost, that is a gap."""
+    judged: list[ScopeOutcome] = []
+    for done in outcomes:
+        scope = done.target.scope
+        missing = done.references.missing_rows(written=written[scope], dropped=dropped[scope])
+        if missing is not None:
+            failures.add(scope, stage="discover", operation=None, error_code=LOST, message=missing, is_gap=True)
+        judged.append(done if missing is None else replace(done, status="partial"))
+    return judged

@@ -40,7 +40,7 @@ from lexport.flow.stage import Stage
 from lexport.hashing import KEY_VARIABLE, HashKey, ValueHasher, load_hash_key
 from lexport.manifest import Manifest
 from lexport.model import Failure, Scope, Target
-from lexport.outcomes import ScopeOutcome, settle, unread
+from lexport.outcomes import ScopeOutcome, account_for_rows, settle, unread
 from lexport.progress import PackageProgress, Progress, Report, TargetProgress, keep_reporting, report_nothing
 from lexport.quota.pacer import Pacer
 from lexport.quota.retry import ask
@@ -263,7 +263,14 @@ class _Run:
         return self.snapshot_at - self.options.refresh_after if self.options.refresh_after else None
 
     async def _write_early(self) -> Early:
-        return await to_thread.run_sync(write_early, self.tables, self.stage.runs)
+        early = await to_thread.run_sync(write_early, self.tables, self.stage.runs)
+        self.outcomes = account_for_rows(self.outcomes, early.functions.rows, early.functions.dropped, self.failures)
+        if self.rows.items:
+            batches_out, batches = create_memory_object_stream[Batch](1)
+            async with batches_out:
+                await batches_out.send(self.rows.take())
+            await self.stage.drain(batches)
+        return early
 
     async def _fetch_packages(self, session: Session, downloads: Downloads) -> None:
         """Fetch what the functions refer to and no link came by for."""

@@ -36,6 +36,7 @@ from lexport.model import LATEST, FunctionRef, Priority, Qualifiers, Reply, Scop
 from lexport.outcomes import REGION_OFF, ScopeOutcome
 from lexport.progress import TargetProgress
 from lexport.pump import pump
+from lexport.references import LOST, References
 from lexport.rows import Batch, Rows
 from lexport.spool import NameSpool
 from lexport.walk import Finding
@@ -86,6 +87,8 @@ async def read_target(
             await reader.read()
     except* ExpiredCredentialsError as group:
         reader.give_up(first_of(group))
+    else:
+        reader.account_for_references()
     progress.is_listed = progress.is_done = True
     return ScopeOutcome(
         target=target,
@@ -96,6 +99,7 @@ async def read_target(
         ended_by=reader.ended_by,
         started_at=started_at,
         ended_at=shared.now(),
+        references=reader.references,
     )
 
 
@@ -120,6 +124,7 @@ class _Reader:
     ended_by: ItemError | None = None
     function_count_reported: int | None = None
     carried_rows: int = 0
+    references: References = field(default_factory=References)
     last: LastSnapshot | None = None
     held: Held = field(init=False)
 
@@ -137,7 +142,7 @@ class _Reader:
                     tasks.start_soon(self.discover, refs_out, names)
                     tasks.start_soon(self.read_account_settings)
                 else:
-                    self.progress.listed = len(self.target.refs)
+                    self.count_listed(len(self.target.refs))
                     names.end()
                     tasks.start_soon(self.give_out, self.target.refs, refs_out)
                 tasks.start_soon(
@@ -165,7 +170,7 @@ class _Reader:
         """List the fleet; the names go to those who list aliases."""
 
         async def choose(page: Sequence[FunctionRef] | None) -> Sequence[FunctionRef]:
-            self.progress.listed += len(page or ())
+            self.count_listed(len(page or ()))
             if page and self.shared.aliases:  # an edge replica's name has a dot, which ListAliases does not take
                 functions = [
                     ref.function_name for ref in page if ref.qualifier is None and "." not in ref.function_name
@@ -228,6 +233,7 @@ class _Reader:
         if findings is None:
             return False
         self.carried_rows += 1
+        self.references.rows += 1
         self.progress.fetched += 1
         self.report("ListFunctions", ref.function_name, ref.qualifier, findings)
         return True
@@ -255,11 +261,14 @@ class _Reader:
         version, findings = flatten_function(
             reply, ref, scope=scope, rules=shared.rules, answer=answer, rows=shared.rows
         )
+        is_kept = version != LATEST or shared.rules.keep_latest
+        self.references.rows += is_kept
+        self.references.unwanted += not is_kept
         self.report("GetFunction", ref.function_name, ref.qualifier, findings)
         if ref.is_alias:
             alias_from_call(ref, version, scope=scope, answer=answer, rows=shared.rows)
             if version == LATEST:
-                self.progress.listed += 1
+                self.count_listed(1)
                 # Tags and concurrency come with the unqualified call only; without them the row would be half true.
                 await self.read_function(
                     FunctionRef(function_name=ref.function_name, called_as=ref.called_as, is_named=True)
@@ -305,6 +314,11 @@ class _Reader:
         )
         self.report("GetAccountSettings", None, None, findings)
 
+    def count_listed(self, count: int) -> None:
+        """Count references to read."""
+        self.references.listed += count
+        self.progress.listed += count
+
     async def hand_on(self) -> None:
         """Pass the rows to staging when they are a batch; waits while staging is busy."""
         if self.shared.rows.items >= BATCH_ITEMS:
@@ -314,6 +328,7 @@ class _Reader:
 
     def lose_function(self, ref: FunctionRef, error: ItemError) -> None:
         """Note that one function, version or alias could not be read."""
+        self.references.lost += 1
         stage = "flatten" if isinstance(error, FlattenError) else "fetch"
         self.lose(stage, "GetFunction", ref.function_name, ref.qualifier, error)
 
@@ -324,6 +339,11 @@ class _Reader:
     def lose_listing(self, operation: str, function_name: str | None, error: ItemError) -> None:
         """Note that a page or an item of a listing is lost."""
         self.lose("discover", operation, function_name, None, error)
+
+    def account_for_references(self) -> None:
+        """Note it where something that was listed is neither a row, nor gone, nor a gap."""
+        if missing := self.references.missing():
+            self.lose("discover", None, None, None, ItemError(missing, code=LOST))
 
     def give_up(self, error: ItemError) -> None:
         """Note that the credentials do not let us read on: switched off where that may be, else a gap."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -214,6 +215,24 @@ def test_wrong_rows(dest, verify, change, kind, words):
 
     assert (severity, named, found, code) == ("damage", path, kind, 4)
     assert words in detail
+    assert verify() == ([], 0)
+
+
+def test_references_that_do_not_add_up(dest, verify):
+    """Every version that was listed is a row of functions or of errors; else the numbers are told."""
+    commit = manifest.Manifest.from_json(min((dest / "_runs").glob("*.json")).read_bytes())
+    (scope,) = commit.scopes
+    claim = replace(commit, scopes=(replace(scope, references=scope.references + 2),))
+    path = manifest.run_path(commit.snapshot_id)
+    (dest / path).write_bytes(claim.to_json())
+    rows, lost = scope.versions, scope.references - scope.versions
+    told = (
+        f"{scope.account_id} {scope.region}: {scope.references + 2} versions were listed or named;"
+        f" functions has {rows} rows, errors tells of {lost} gone or failed"
+    )
+    assert verify() == ([("damage", path, "references_lost", told)], 4)
+
+    (dest / path).write_bytes(replace(commit, scopes=(replace(scope, references=None),)).to_json())
     assert verify() == ([], 0)
 
 

@@ -65,16 +65,19 @@ class TableFolder:
                 writer.write(rows)
             return writer.close()
 
-    def write_versions(self, runs: Sequence[Path], *, watch: Watch = _unwatched) -> dict[Table, WrittenFile]:
+    def write_versions(
+        self, runs: Sequence[Path], *, watch: Watch = _unwatched, drop: Watch = _unwatched
+    ) -> dict[Table, WrittenFile]:
         """Merge the runs of ``functions`` into one Parquet file for it and one for each table of its children.
 
-        A version's children go where its row goes, and are sorted within it already. ``watch`` sees ``functions``.
+        A version's children go where its row goes, and are sorted within it already. ``watch`` sees ``functions``, and
+        ``drop`` the rows that fall out because a better answer stays.
         """
         with ExitStack() as opened:
             functions = opened.enter_context(TableWriter(FUNCTIONS, self, watch=watch))
             children = {table: opened.enter_context(TableWriter(table, self)) for table in CHILD_TABLES}
             with _told(functions.path):
-                for versions in _unique(FUNCTIONS, merge(list(runs), self.path)):
+                for versions in _unique(FUNCTIONS, merge(list(runs), self.path), drop):
                     functions.write(versions)
                     for table, writer in children.items():
                         writer.write(children_of(versions, table))
@@ -164,8 +167,11 @@ def _told(path: Path) -> Iterator[None]:
         raise write_error(path, error) from error
 
 
-def _unique(table: Table, slabs: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """Keep, of all rows about one thing (the first ``answer_key`` columns), those of the first answer."""
+def _unique(table: Table, slabs: Iterator[pa.Table], drop: Watch = _unwatched) -> Iterator[pa.Table]:
+    """Keep, of all rows about one thing (the first ``answer_key`` columns), those of the first answer.
+
+    ``drop`` sees the others.
+    """
     thing = table.key[: table.answer_key]
     if not thing:
         yield from slabs
@@ -180,7 +186,9 @@ def _unique(table: Table, slabs: Iterator[pa.Table]) -> Iterator[pa.Table]:
                 break
             strays = pc.and_(strays, pc.equal(before.column(name), after.column(name)))
         if pc.any(strays).as_py():
-            rows = rows.take(_first_answers(rows, thing))
+            first = _first_answers(rows, thing)
+            drop(rows.filter(pc.invert(pc.is_in(pa.array(range(len(rows))), pa.array(first)))))
+            rows = rows.take(first)
         kept = rows if last is None else rows.slice(1)
         if len(kept):
             last = kept.slice(len(kept) - 1)

@@ -23,6 +23,7 @@ from anyio.from_thread import check_cancelled
 
 from lexport import columns, manifest
 from lexport.dataset.open import find_commits
+from lexport.dataset.verify.references import check_references
 from lexport.dataset.verify.rows import Damage, check_rows
 from lexport.manifest import FileEntry, Manifest
 from lexport.store.commits import read_commit
@@ -86,6 +87,8 @@ def find_damage(
         progress.size_bytes += size_bytes
         watch(progress)
         yield from damages
+    for commit in commits:
+        yield from check_references(root, commit)
     yield from _missing_packages(root, entries)
     yield from _leftovers(root, ids, entries, commits)
 
