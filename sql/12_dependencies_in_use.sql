@@ -5,9 +5,9 @@
 -- column function_name: function
 -- column version: `$LATEST` or the number of a published version
 -- column layer_arn: layer version that brings it; NULL where the function's own package does
--- column ecosystem: pypi, npm, maven or golang
+-- column ecosystem: pypi, npm, maven, golang, nuget, gem, composer or cargo
 -- column dependency: name of the library
--- column dependency_version: its version
+-- column dependency_version: its version; NULL where none is told
 -- column sha256_hex: the package or layer that holds it
 -- column path: the file in there that names it
 WITH contents AS (

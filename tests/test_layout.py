@@ -33,6 +33,7 @@ FLOORS = {
     "current": 2,
     "environment": 2,
     "rows": 2,
+    "package_rows": 2,
     "scan": 2,
     "moments": 2,
     "dialects": 2,

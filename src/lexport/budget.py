@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 
@@ -19,11 +20,11 @@ class Limits:
     directory_bytes: int = 64 * MIB  # 250,000 entries with long names
     name_characters: int = 1_024  # Linux allows 4,096 bytes for a path; nothing sane comes near
     manifest_bytes: int = 2 * MIB  # one JSON manifest, parsed at once: at worst 30 times its size
-    nested_bytes: int = 64 * MIB  # one compressed jar, held at once
+    nested_bytes: int = 64 * MIB  # compressed archives within archives, all that are held at once
     inflated_bytes: int = 512 * MIB  # everything inflated: executables and jars of a package twice over
     declared_bytes: int = 4096 * MIB  # what entries together claim to be: far beyond what Lambda can unpack
     ratio: int = 200  # text comes to 20, executables to 4; bombs need 1,000
-    depth: int = 2  # the package, and a jar in it
+    depth: int = 4  # the package, an application's jar or war in it, the jars in that, and what those hold
     dependencies: int = 250_000  # some 25 MB while they are told apart; a lock file of 2 MiB names 10,000
     seconds: float = 120.0  # a package at the limits takes about 10
 
@@ -44,13 +45,14 @@ class Budget:
         self.is_spent = False
         self._entries = limits.entries
         self._inflated = limits.inflated_bytes
+        self._nested = limits.nested_bytes
         self._check = check
         self._deadline = monotonic() + limits.seconds
 
-    def note(self, code: str, text: str) -> None:
-        """Remember a finding that the reading survives."""
-        count, first = self.notes.get(code, (0, text))
-        self.notes[code] = (count + 1, first)
+    def note(self, code: str, text: str, count: int = 1) -> None:
+        """Remember a finding that the reading survives; ``count`` of a kind, of which the text tells the first."""
+        before, first = self.notes.get(code, (0, text))
+        self.notes[code] = (before + count, first)
 
     def spend_entry(self) -> None:
         """Count one entry; raises ArchiveError when there are too many, or no time is left."""
@@ -68,6 +70,18 @@ class Budget:
             self.is_spent = True
             raise ArchiveError(f"more than {self.limits.inflated_bytes // MIB} MiB to inflate", code="bomb")
         self._check_time()
+
+    @contextmanager
+    def hold(self, size: int | None) -> Iterator[None]:
+        """Hold so many bytes of an archive within; raises ArchiveError when together there are too many."""
+        if size is None or size > self._nested:
+            most = self.limits.nested_bytes
+            raise ArchiveError(f"{size} bytes, more than the {most:,} of archives that are held", code="too_large")
+        self._nested -= size
+        try:
+            yield
+        finally:
+            self._nested += size
 
     def _check_time(self) -> None:
         self._check()

@@ -503,6 +503,13 @@ PACKAGES = Table(
         Column("status", TEXT, "", "`stored`, `present`, `image`, `reference`, `denied`, `failed` or `skipped`."),
         Column("reason", TEXT, "", "Why it is not stored."),
         Column("verified_at", TIMESTAMP, "", "When its hash was found right, UTC; NULL where it is not stored."),
+        Column(
+            "dependencies_status",
+            TEXT,
+            "",
+            "Whether `package_dependencies` has all of its libraries: `complete`, `incomplete` or `unknown`; NULL where"
+            " it was not inspected.",
+        ),
     ),
     ("code_sha256",),
     answer_key=1,
@@ -551,9 +558,9 @@ PACKAGE_DEPENDENCIES = Table(
     (
         *COMMON,
         _SHA256_HEX,
-        _key("ecosystem", "Where the name belongs: pypi, npm, maven, golang, ..."),
-        _key("name", "Name of the dependency."),
-        _key("version", "Its version."),
+        _key("ecosystem", "Where the name belongs: pypi, npm, maven, golang, nuget, gem, composer or cargo."),
+        _key("name", "Name of the dependency, as its ecosystem compares names."),
+        _key("version", "Its version; NULL where none is told, or only a range or a place to fetch it from."),
         _key("path", "The file in the archive that says so."),
     ),
     ("sha256_hex", "ecosystem", "name", "version", "path"),

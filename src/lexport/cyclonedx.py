@@ -21,7 +21,7 @@ from lexport.dependencies.purl import purl
 from lexport.manifest import format_instant
 
 Part = Mapping[str, Any]
-Library = tuple[str, str, str]
+Library = tuple[str, str, str | None]
 """Ecosystem, name and version: what tells libraries apart."""
 
 _NAMESPACE = uuid.UUID("6c657870-6f72-5474-a000-73626f6d0001")  # any fixed one will do
@@ -108,17 +108,18 @@ def function_component(function: FunctionVersion) -> Part:
     }
 
 
-def content_component(sha256_hex: str, layer_arn: str | None) -> Part:
-    """Describe one package, or one layer under its ARN."""
+def content_component(sha256_hex: str, layer_arn: str | None, status: str) -> Part:
+    """Describe one package, or one layer under its ARN, and whether all of its libraries are known."""
     return {
         "type": "file",
         "bom-ref": _content_ref(sha256_hex),
         "name": layer_arn or f"{sha256_hex}.zip",
         **_hashes(sha256_hex),
+        "properties": [{"name": "lexport:dependencies_status", "value": status}],
     }
 
 
-def library_components(rows: Iterable[tuple[str, str, str, str, str]]) -> Iterator[Part]:
+def library_components(rows: Iterable[tuple[str, str, str | None, str, str]]) -> Iterator[Part]:
     """Describe each library once, and where it was found. Rows: a library, hash and path; sorted."""
     for (ecosystem, name, version), places in groupby(rows, key=itemgetter(0, 1, 2)):
         group, separator, artifact = name.rpartition(":" if ecosystem == "maven" else "/")
@@ -128,7 +129,7 @@ def library_components(rows: Iterable[tuple[str, str, str, str, str]]) -> Iterat
             "bom-ref": _library_ref((ecosystem, name, version)),
             **({"group": group} if separator and group else {}),
             "name": artifact,
-            "version": version,
+            **({"version": version} if version else {}),
             **({"purl": found} if found else {}),
             "evidence": {"occurrences": [{"location": f"{sha256_hex}.zip!/{path}"} for *_, sha256_hex, path in places]},
         }
@@ -140,17 +141,17 @@ def function_nodes(rows: Iterable[tuple[str, str]]) -> Iterator[Part]:
         yield {"ref": ref, "dependsOn": [_content_ref(sha256_hex) for _, sha256_hex in contents]}
 
 
-def content_nodes(rows: Iterable[tuple[str, str, str, str]]) -> Iterator[Part]:
+def content_nodes(rows: Iterable[tuple[str, str, str, str | None]]) -> Iterator[Part]:
     """Say which libraries are in each content. Rows: hash and library; sorted."""
     for sha256_hex, libraries in groupby(rows, key=itemgetter(0)):
         found = [_library_ref((ecosystem, name, version)) for _, ecosystem, name, version in libraries]
         yield {"ref": _content_ref(sha256_hex), "dependsOn": found}
 
 
-def unknown_parts(refs: Iterable[str]) -> Iterator[Part]:
-    """Say of which function versions the document does not know all that is in them."""
-    for ref in refs:
-        yield {"aggregate": "incomplete", "dependencies": [ref]}
+def compositions(rows: Iterable[tuple[str, str]]) -> Iterator[Part]:
+    """Say of which function versions the document does not know all that is in them. Rows: a ref and its status."""
+    for ref, status in rows:
+        yield {"aggregate": status, "dependencies": [ref]}
 
 
 def _hashes(sha256_hex: str | None) -> Part:
@@ -163,4 +164,4 @@ def _content_ref(sha256_hex: str) -> str:
 
 def _library_ref(library: Library) -> str:
     ecosystem, name, version = library
-    return f"{ecosystem}:{name}@{version}"
+    return f"{ecosystem}:{name}@{version}" if version else f"{ecosystem}:{name}"

@@ -5,7 +5,7 @@ Content belongs to no account-region, so neither do its rows, nor the errors abo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from itertools import groupby
@@ -18,8 +18,10 @@ from anyio import BrokenResourceError, CapacityLimiter, create_task_group, from_
 from anyio.streams.memory import MemoryObjectSendStream
 
 from lexport import columns
+from lexport.arrow import open_run
 from lexport.columns import Table
 from lexport.dataset.sql import open_session
+from lexport.errors import WriteError
 from lexport.flow.inspect import STAGE, inspect_package
 from lexport.flow.parquet import merge
 from lexport.flow.stage import Runs, write_columns
@@ -37,6 +39,7 @@ _CONTENTS = Table(
     ("sha256_hex",),
     answer_key=0,
 )
+_STATUS = "dependencies_status"
 _IN_STORE = pa.array(["stored", "present"])
 _ROWS_AT_ONCE = 50_000
 
@@ -53,12 +56,14 @@ async def inspect_stored(
 ) -> None:
     """Look into every package and layer that ``runs`` call stored and that no commit of the dataset has looked into.
 
-    Rows go to ``batches_out``, rows of ``errors`` to ``rows``; ``count`` takes what, how it went, and an example.
+    Rows go to ``batches_out``, rows of ``errors`` to ``rows``; ``count`` takes what, how it went, and an example. What
+    came of each is written into the staged rows of ``packages``.
     Order: by hash, a few side by side. Cancelled: ends after the member at hand.
     """
     list_path = folder / "contents.txt"
     await to_thread.run_sync(_list_unknown, runs, places, folder, list_path)
     limiter = CapacityLimiter(INSPECTORS)
+    statuses: dict[bytes, str] = {}  # 150 bytes each: of what is looked into in one run
 
     def emit(batch: Batch) -> None:
         from_thread.check_cancelled()
@@ -71,7 +76,7 @@ async def inspect_stored(
     async def work() -> None:
         for line in lines:  # shared: whoever is free takes the next
             sha256_hex = line.strip()
-            findings = await to_thread.run_sync(
+            inspected = await to_thread.run_sync(
                 partial(
                     inspect_package,
                     places.store.root / package_path(sha256_hex),
@@ -82,7 +87,9 @@ async def inspect_stored(
                 limiter=limiter,
             )
             count("package", "looked into", "")
-            for item in findings:
+            if inspected.status:
+                statuses[bytes.fromhex(sha256_hex)] = inspected.status
+            for item in inspected.findings:
                 count("finding", item.code, item.message)
                 rows.append(columns.ERRORS, *_error(item.code, item.message, now()))
 
@@ -90,6 +97,7 @@ async def inspect_stored(
         async with create_task_group() as tasks:
             for _ in range(INSPECTORS):
                 tasks.start_soon(work)
+    await to_thread.run_sync(_write_statuses, runs, statuses, places.store.file_mode)
 
 
 def _error(code: str, message: str, at: datetime) -> tuple[Any, ...]:
@@ -105,7 +113,9 @@ def _list_unknown(runs: Runs, places: PackagePlaces, folder: Path, path: Path) -
     """Write the hashes of what is to be looked into, a line each, sorted."""
     wanted = _distinct(merge(_stage_contents(runs, folder, places.store.file_mode), folder))
     with open_session(places.store.root) as session, path.open("w", encoding="ascii") as lines:
-        known = session.read("SELECT DISTINCT sha256_hex FROM history.package_files ORDER BY sha256_hex")
+        known = session.read(
+            "SELECT DISTINCT sha256_hex FROM history.packages WHERE dependencies_status IS NOT NULL ORDER BY sha256_hex"
+        )
         lines.writelines(f"{sha256_hex}\n" for sha256_hex in _without(wanted, _distinct(known)))
 
 
@@ -147,3 +157,35 @@ def _without(wanted: Iterator[str], known: Iterator[str]) -> Iterator[str]:
             other = next(known, None)
         if other != sha256_hex:
             yield sha256_hex
+
+
+# --- what came of it --------------------------------------------------------------------------------------------------
+
+
+def _write_statuses(runs: Runs, statuses: Mapping[bytes, str], file_mode: int) -> None:
+    """Write the status of each package that was looked into into its staged rows. Order: as it was."""
+    if not statuses:
+        return
+    for run in runs.get(columns.PACKAGES.name, ()):
+        draft = run.with_suffix(".inspected")
+        try:
+            with (
+                pa.OSFile(str(run)) as file,
+                pa.ipc.open_file(file) as reader,
+                open_run(draft, reader.schema, file_mode) as writer,
+            ):
+                for number in range(reader.num_record_batches):
+                    writer.write_batch(_with_statuses(reader.get_batch(number), statuses))
+            draft.replace(run)
+        except (OSError, pa.ArrowException) as error:
+            raise WriteError(f"cannot stage rows in {draft}: {error}", path=str(draft)) from error
+
+
+def _with_statuses(batch: pa.RecordBatch, statuses: Mapping[bytes, str]) -> pa.RecordBatch:
+    is_stored = pc.is_in(batch.column("status"), value_set=_IN_STORE).to_pylist()
+    found = [
+        statuses.get(bytes.fromhex(sha256_hex)) if stored and sha256_hex else None
+        for sha256_hex, stored in zip(batch.column("sha256_hex").to_pylist(), is_stored, strict=True)
+    ]
+    place = batch.schema.get_field_index(_STATUS)
+    return batch.set_column(place, batch.schema.field(place), pa.array(found, pa.string()))

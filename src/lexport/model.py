@@ -182,9 +182,12 @@ class StoredPackage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependency:
-    """One library of a package: its name as package URLs of its ecosystem have it, and the file that says so."""
+    """One library of a package: its name as package URLs of its ecosystem have it, and the file that says so.
+
+    ``version`` is None where none is told, or a range, or a place to fetch it from.
+    """
 
     ecosystem: str
     name: str
-    version: str
+    version: str | None
     path: str

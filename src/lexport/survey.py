@@ -285,8 +285,11 @@ def package_row(
     reason: str | None = None,
     verified_at: datetime | None = None,
 ) -> tuple[Any, ...]:
-    """Make a staged row of ``packages``; ``answer`` says which one stays of several about one package."""
-    return (None, None, code_sha256, sha256_hex, size_bytes, path, status, reason, verified_at, answer)
+    """Make a staged row of ``packages``; ``answer`` says which one stays of several about one package.
+
+    Its ``dependencies_status`` is written by the inspection, if there is one.
+    """
+    return (None, None, code_sha256, sha256_hex, size_bytes, path, status, reason, verified_at, None, answer)
 
 
 def present_row(places: PackagePlaces, code_sha256: str, size_bytes: int | None) -> tuple[Any, ...] | None:

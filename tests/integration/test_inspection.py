@@ -80,8 +80,8 @@ def bench(tmp_path):
     made = Bench(tmp_path / "fleet", tmp_path / "folder")
 
     def prepare(*known):
-        files = [{"sha256_hex": name, "path": "x"} for name in known]
-        _write_dataset()(made.places.store.root, [{}, {"scopes": [], "package_files": files}])
+        rows = [{"code_sha256": "z", "sha256_hex": name, "dependencies_status": "unknown"} for name in known]
+        _write_dataset()(made.places.store.root, [{}, {"scopes": [], "packages": rows}])
         return made
 
     return prepare

@@ -17,7 +17,7 @@ def command(dest: str, function: str | None, version: str | None, output_file: s
     """Write what the latest functions in DEST are made of, as CycloneDX 1.6 JSON.
 
     It needs packages that were looked into: lexport packages DEST --inspect. Function versions of which not all is
-    known are named as incomplete.
+    known are named under compositions, as incomplete or unknown.
     """
     from lexport.cli.running import run_async
     from lexport.dataset.sbom import sbom
@@ -26,7 +26,8 @@ def command(dest: str, function: str | None, version: str | None, output_file: s
         result = run_async(lambda: sbom(dest, stream, function=function, version=version))
     if result.incomplete:
         click.echo(
-            f"lexport: of {result.incomplete:,} of {result.functions:,} function versions not all is known:"
-            " images, and packages or layers that were not looked into",
+            f"lexport: of {result.incomplete:,} of {result.functions:,} function versions not all is known: images,"
+            " packages or layers that were not looked into, that hold no manifest or something unread; packages"
+            " has their dependencies_status, history.errors what was found (stage inspect)",
             err=True,
         )

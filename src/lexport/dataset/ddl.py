@@ -50,6 +50,14 @@ _OF_PACKAGES = {
     columns.PACKAGE_DEPENDENCIES: ("sha256_hex", _CONTENTS),
 }
 """What tells contents apart, and which of them the latest functions refer to; as in ``dataset/open.py``."""
+_INSPECTED = (
+    " LEFT JOIN (SELECT p.code_sha256, p.dependencies_status FROM history.packages AS p JOIN ("
+    "SELECT code_sha256, MAX(snapshot_id) AS snapshot_id FROM history.packages"
+    " WHERE NOT dependencies_status IS NULL GROUP BY code_sha256"
+    ") AS m ON m.code_sha256 = p.code_sha256 AND m.snapshot_id = p.snapshot_id"
+    ") AS i ON i.code_sha256 = t.code_sha256"
+)
+"""What came of the last inspection of each package, whichever commit that was."""
 
 
 def ddl(dialect: Dialect, location: str | None = None) -> Iterator[str]:
@@ -109,10 +117,13 @@ def _snapshot(table: Table) -> str:
 def _latest(table: Table) -> str:
     if table in _OF_PACKAGES:
         key, wanted = _OF_PACKAGES[table]
+        names, inspected = _names(table, "t."), ""
+        if table is columns.PACKAGES:
+            names, inspected = names.replace("t.dependencies_status", "i.dependencies_status"), _INSPECTED
         return (
-            f"SELECT {_names(table, 't.')} FROM history.{table.name} AS t JOIN ("
+            f"SELECT {names} FROM history.{table.name} AS t JOIN ("
             f"SELECT {key}, MAX(snapshot_id) AS snapshot_id FROM history.{table.name} GROUP BY {key}"
-            f") AS n ON n.{key} = t.{key} AND n.snapshot_id = t.snapshot_id WHERE t.{key} IN {wanted}"
+            f") AS n ON n.{key} = t.{key} AND n.snapshot_id = t.snapshot_id{inspected} WHERE t.{key} IN {wanted}"
         )
     if table is columns.SNAPSHOTS:
         wanted = "(SELECT snapshot_id FROM latest_scopes)"

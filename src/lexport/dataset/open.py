@@ -310,6 +310,12 @@ _OF_PACKAGES = {
     )
 }
 """Content belongs to no account-region: its latest rows are the newest ones of what the latest functions refer to."""
+_LAST_STATUS = (
+    "last_value(dependencies_status IGNORE NULLS) OVER (PARTITION BY code_sha256 ORDER BY snapshot_id"
+    " ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)"
+)
+_LATEST_VALUES = {columns.PACKAGES.name: {"dependencies_status": _LAST_STATUS}}
+"""A package is inspected once: what came of it holds for later commits too, which fetch it or find it present."""
 
 LATEST_SCOPES = (
     "SELECT account_id, region, max(snapshot_id) AS snapshot_id FROM history.scopes "
@@ -353,7 +359,8 @@ class NameSpaces:
             for name in (column.name, *column.former_names)
         )
         former = f" EXCLUDE ({', '.join(table.renames())})" if table.renames() else ""
-        current = ", ".join(f"{value} AS {name}" for name, value in current_values(table).items())
+        values = current_values(table) | (_LATEST_VALUES.get(table.name, {}) if space == "main" else {})
+        current = ", ".join(f"{value} AS {name}" for name, value in values.items())
         shown = f"*{former}" + (f" REPLACE ({current})" if current else "")
         found = self.snapshots if table is columns.SNAPSHOTS else self.rows(space, table.name)
         body = f"SELECT {known} WHERE false" + (f" UNION ALL BY NAME {found}" if found else "")

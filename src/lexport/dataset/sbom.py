@@ -14,13 +14,13 @@ import anyio.to_thread
 from lexport import __version__
 from lexport.cyclonedx import (
     FunctionVersion,
+    compositions,
     content_component,
     content_nodes,
     document,
     function_component,
     function_nodes,
     library_components,
-    unknown_parts,
 )
 from lexport.dataset.open import quote_text
 from lexport.dataset.sql import Session, open_session
@@ -30,7 +30,7 @@ from lexport.model import LATEST
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SbomResult:
-    """What was written; ``incomplete`` counts the function versions of which not all is known."""
+    """What was written; ``incomplete`` counts function versions of which not all is known to be named."""
 
     functions: int
     incomplete: int
@@ -56,9 +56,12 @@ async def sbom(
 def _write(dest: str | os.PathLike[str], stream: BinaryIO, function: str | None, version: str) -> SbomResult:
     with open_session(dest) as session:
         bill = _Bill(session)
-        if not bill.ask("SELECT 1 FROM history.package_files LIMIT 1"):
+        if not bill.ask("SELECT 1 FROM history.packages WHERE dependencies_status IS NOT NULL LIMIT 1"):
             name = os.fspath(dest)
-            raise RunError(f"no package in {name} was looked into yet; run: lexport packages {name} --inspect")
+            raise RunError(
+                f"no published table of {name} says what is in its packages; run: lexport packages {name} --inspect,"
+                " with --allow-partial if some of them cannot be fetched: without it such a run publishes nothing"
+            )
         about = None if function is None else _choose(bill, function, version)
         if about is not None:
             bill.condition = (
@@ -95,26 +98,31 @@ def _choose(bill: _Bill, function: str, version: str) -> FunctionVersion:
 
 _PARTS = """
 WITH chosen AS (
-  SELECT f.*, f.function_arn || ':' || f.version AS ref, p.sha256_hex
-  FROM functions AS f LEFT JOIN packages AS p ON p.code_sha256 = f.code_sha256 AND p.status <> 'image'
+  SELECT
+    f.*, f.function_arn || ':' || f.version AS ref,
+    CASE WHEN p.status <> 'image' THEN p.sha256_hex END AS sha256_hex,
+    CASE WHEN f.package_type = 'Image' THEN 'unknown' ELSE coalesce(p.dependencies_status, 'incomplete') END AS known
+  FROM functions AS f LEFT JOIN packages AS p ON p.code_sha256 = f.code_sha256
   WHERE {condition}
 ), contents AS (
-  SELECT ref, sha256_hex, NULL AS layer_arn FROM chosen
+  SELECT ref, sha256_hex, NULL AS layer_arn, known FROM chosen
   UNION
-  SELECT c.ref, p.sha256_hex, l.layer_arn
+  SELECT c.ref, p.sha256_hex, l.layer_arn, coalesce(p.dependencies_status, 'incomplete')
   FROM chosen AS c
   JOIN layers AS l
     ON l.account_id = c.account_id AND l.region = c.region
     AND l.function_name = c.function_name AND l.version = c.version
   LEFT JOIN layer_versions AS v ON v.layer_arn = l.layer_arn
   LEFT JOIN packages AS p ON p.code_sha256 = v.code_sha256
-), known AS (SELECT DISTINCT sha256_hex FROM package_files)
+)
 """
 _FUNCTIONS = (
     "SELECT function_arn, account_id, region, function_name, version, runtime, architecture, package_type, sha256_hex"
     " FROM chosen ORDER BY ALL"
 )
-_CONTENTS = "SELECT sha256_hex, max(layer_arn) FROM contents WHERE sha256_hex IS NOT NULL GROUP BY ALL ORDER BY ALL"
+_CONTENTS = (
+    "SELECT sha256_hex, max(layer_arn), min(known) FROM contents WHERE sha256_hex IS NOT NULL GROUP BY ALL ORDER BY ALL"
+)
 _LIBRARIES = (
     "SELECT ecosystem, name, version, sha256_hex, path FROM package_dependencies"
     " WHERE sha256_hex IN (SELECT sha256_hex FROM contents) ORDER BY ALL"
@@ -124,7 +132,10 @@ _OF_CONTENTS = (
     "SELECT DISTINCT sha256_hex, ecosystem, name, version FROM package_dependencies"
     " WHERE sha256_hex IN (SELECT sha256_hex FROM contents) ORDER BY ALL"
 )
-_INCOMPLETE = "SELECT DISTINCT ref FROM contents ANTI JOIN known USING (sha256_hex) ORDER BY ALL"
+_NOT_WHOLE = (
+    "SELECT ref, CASE WHEN bool_or(known = 'incomplete') THEN 'incomplete' ELSE 'unknown' END FROM contents"
+    " WHERE known <> 'complete' GROUP BY ref ORDER BY ref"
+)
 
 
 @dataclass(slots=True)
@@ -162,11 +173,10 @@ class _Bill:
             yield from function_nodes(self._parts(_OF_FUNCTIONS))
             yield from content_nodes(self._parts(_OF_CONTENTS))
 
-        incomplete = (ref for (ref,) in counted("incomplete", self._parts(_INCOMPLETE)))
         lists = {
             "components": components(),
             "dependencies": dependencies(),
-            "compositions": unknown_parts(incomplete),
+            "compositions": compositions(counted("incomplete", self._parts(_NOT_WHOLE))),
         }
         (at,) = self.ask("SELECT max(snapshot_at) FROM functions")[0]
         stream.writelines(document(at=at, lexport_version=__version__, about=about, lists=lists))

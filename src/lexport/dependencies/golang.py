@@ -79,7 +79,10 @@ def _text(data: bytes, at: int) -> tuple[bytes, int]:
 
 
 def _dependencies(path: str, version: str, modules: str) -> Iterator[Dependency]:
-    """Read the lines ``dep path version sum``; a line ``=> path version sum`` replaces the one before it."""
+    """Read the lines ``dep path version sum``; a line ``=> path version sum`` replaces the one before it.
+
+    A module that a folder replaces keeps its name and has no version; ``(devel)`` is none either.
+    """
     standard = dependency("golang", "stdlib", version.split(" ", maxsplit=1)[0].removeprefix("go"), path)
     if standard:
         yield standard
@@ -87,8 +90,9 @@ def _dependencies(path: str, version: str, modules: str) -> Iterator[Dependency]
     for line in modules.splitlines():
         kind, _, rest = line.partition("\t")
         name, module_version, *_ = [*rest.split("\t"), "", ""]
-        if kind == "=>":
-            waiting = dependency("golang", name, module_version, path) or waiting
+        if kind == "=>" and waiting:
+            is_folder = name.startswith((".", "/", "\\")) or name[1:2] == ":"
+            waiting = dependency("golang", waiting.name if is_folder else name, module_version, path) or waiting
             continue
         if waiting:
             yield waiting

@@ -1,32 +1,49 @@
-"""stored package -> rows of package_files and package_dependencies.
+"""stored package -> rows of package_files and package_dependencies, and whether those dependencies are all.
 
-The directory first, a row per file; then the manifests in it, the jars, and last the executables, which cost most. What
-is wrong with a package is a finding beside its rows: hostile bytes lose rows, never the run.
+The directory first, a row per file; then the manifests of what is installed, the archives within, the executables, and
+last what the function asks for and does not have. What is wrong with a package, or could not be read of it, is a
+finding beside its rows: hostile bytes lose rows, never the run.
 """
 
 from __future__ import annotations
 
 import os
+import posixpath
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from lexport import columns
 from lexport.archive import Archive, Entry, FileSource, MemorySource, Source
-from lexport.arrow import staged_batch
 from lexport.budget import LIMITS, Budget, Limits
-from lexport.columns import Table
-from lexport.dependencies.golang import read_executable
-from lexport.dependencies.manifests import Manifest, is_archive, manifest_at, may_be_executable
+from lexport.dependencies.dotnet import accounted_files
+from lexport.dependencies.evidence import Evidence
+from lexport.dependencies.golang import ELF, read_executable
+from lexport.dependencies.manifests import (
+    Manifest,
+    Says,
+    is_archive,
+    is_jar,
+    manifest_at,
+    may_be_executable,
+    requirements_file,
+)
+from lexport.dependencies.maven import name_of_jar
+from lexport.dependencies.purl import dependency
+from lexport.dependencies.python import included_files
 from lexport.errors import ArchiveError
-from lexport.model import Dependency
+from lexport.package_rows import PackageRows
 from lexport.rows import Batch
 
 STAGE = "inspect"
-BATCH_ROWS = 5_000  # some 2 MB as Python values
 _HEAD_BYTES = 64 * 1024  # name and version stand at the top of a manifest with headers
+_ACCOUNTS = (".dist-info/RECORD", "-info/top_level.txt", "EGG-INFO/top_level.txt", ".deps.json")
+_MOST_TEXTS = 1_000  # files that a requirements file may include
+
+
+DependenciesStatus = Literal["complete", "incomplete", "unknown"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +54,14 @@ class Finding:
     message: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspected:
+    """What is to be said of one package besides its rows; ``status`` is None where it could not be opened."""
+
+    findings: tuple[Finding, ...]
+    status: DependenciesStatus | None
+
+
 def inspect_package(
     file: Path,
     *,
@@ -44,58 +69,84 @@ def inspect_package(
     emit: Callable[[Batch], None],
     check: Callable[[], None] = lambda: None,
     limits: Limits = LIMITS,
-) -> tuple[Finding, ...]:
+) -> Inspected:
     """Read what is in one stored package; hand its rows to ``emit`` in batches, and return what is wrong with it.
 
     Never unpacks to disk, never raises for what the bytes are. Blocking; ``check`` may end it by raising.
     """
     budget = Budget(limits, check=check)
-    rows = _Rows(sha256_hex, emit, budget)
+    rows = PackageRows(sha256_hex, emit, budget)
+    is_opened = False
     try:
         descriptor = os.open(file, os.O_RDONLY)
         try:
             _Inspection(FileSource(descriptor), rows, budget).run()
         finally:
             os.close(descriptor)
+        is_opened = True
     except ArchiveError as error:
         budget.note(error.code, f"{error}; what is not read is not in the tables")
+        is_opened = True
     except OSError as error:
         budget.note("unreadable", f"{file.name}: {error.strerror}")
+    try:
+        rows.add_wanted()
+    except ArchiveError as error:
+        budget.note(error.code, f"{error}; what is not read is not in the tables")
     rows.flush()
-    return tuple(
+    findings = tuple(
         Finding(
             code=code,
             message=f"package {sha256_hex}: {first}" + (f" (and {count - 1:,} more)" if count > 1 else ""),
         )
         for code, (count, first) in budget.notes.items()
     )
+    return Inspected(findings=findings, status=_status(rows, findings) if is_opened else None)
+
+
+def _status(rows: PackageRows, findings: tuple[Finding, ...]) -> DependenciesStatus:
+    """Call dependencies complete only where nothing was left unread and something speaks of all of them."""
+    if findings:
+        return "incomplete"
+    return "complete" if rows.has_manifest else "unknown"
 
 
 class _Inspection:
-    """One archive: the package, or a jar in it, whose paths then begin with ``title``, as in ``lib/x.jar!/``."""
+    """One archive: the package, or one in it, whose paths then begin with ``title``, as in ``lib/x.jar!/``."""
 
-    def __init__(self, source: Source, rows: _Rows, budget: Budget, *, title: str = "", depth: int = 1) -> None:
+    def __init__(self, source: Source, rows: PackageRows, budget: Budget, *, title: str = "", depth: int = 1) -> None:
         self._source = source
         self._rows = rows
         self._budget = budget
         self._title = title
         self._depth = depth
+        self._evidence = Evidence()
         self._manifests: list[tuple[Entry, Manifest]] = []
+        self._accounts: dict[str, Entry] = {}
+        self._texts: dict[str, Entry] = {}
         self._archives: list[Entry] = []
         self._executables: list[Entry] = []
 
-    def run(self) -> None:
-        """Read the directory, then what it leads to, until the budget is spent."""
+    def run(self) -> bool:
+        """Read the directory, then what it leads to, until the budget is spent; tell whether a library was named."""
+        found = 0
         with self._noting(self._title or "the package"):
             archive = Archive(self._source, self._budget, title=self._title)
             with self._noting(self._title or "the package"):  # what came before a break is believed
                 for entry in archive.entries():
                     self._sort_in(entry)
-            self._read_manifests(archive)
+            found = self._read_installed(archive)
             for entry in self._archives:
                 self._enter(archive, entry)
             for entry in self._executables:
                 self._search(archive, entry)
+            if self._depth == 1:
+                self._read_own(archive)
+            for text in self._evidence.unexplained(is_locked=self._rows.has_lock):
+                self._rows.doubt(text)
+            for path in self._evidence.unread():
+                self._budget.note("not_read", f"{(self._title + path)[:200]!r} may name libraries and is not read")
+        return bool(found)
 
     def _sort_in(self, entry: Entry) -> None:
         is_package = self._depth == 1
@@ -104,41 +155,116 @@ class _Inspection:
         manifest = manifest_at(entry.path)
         if manifest is not None:
             self._manifests.append((entry, manifest))
-        elif is_archive(entry.path):
+        if is_archive(entry.path):
             self._archives.append(entry)
-        elif is_package and entry.is_executable and may_be_executable(entry.path):
+            return
+        self._evidence.see(entry.path, entry.size_bytes)
+        if is_package and entry.path.endswith((".txt", ".in")) and len(self._texts) < _MOST_TEXTS:
+            self._texts[entry.path] = entry
+        if entry.path.endswith(_ACCOUNTS):
+            self._accounts[entry.path] = entry
+        elif manifest is None and is_package and entry.is_executable and may_be_executable(entry.path):
             self._executables.append(entry)
 
-    def _read_manifests(self, archive: Archive) -> None:
-        """Read the manifests in the order they lie, those that are a last resort last."""
-        self._manifests.sort(key=lambda item: (item[1].is_fallback, item[0].offset))
+    # --- what is installed --------------------------------------------------------------------------------------------
+
+    def _read_installed(self, archive: Archive) -> int:
+        """Read manifests of installed libraries in the order they lie, those that are a last resort last."""
+        installed = [item for item in self._manifests if not item[1].is_own]
+        installed.sort(key=lambda item: (item[1].is_fallback, item[0].offset))
         found = 0
-        for entry, manifest in self._manifests:
+        for entry, manifest in installed:
             if manifest.is_fallback and found:
                 break
-            path = self._title + entry.path
-            with self._noting(path):
-                body = (
-                    archive.read_head(entry, most=_HEAD_BYTES)
-                    if manifest.is_head_enough
-                    else archive.read(entry, most=self._budget.limits.manifest_bytes)
-                )
-                found += self._rows.add_dependencies(manifest.parse(path, bytes(body)))
+            found += self._read(archive, entry, manifest)
+        for path, entry in self._accounts.items():
+            with self._noting(self._title + path):
+                if path.endswith(".deps.json"):
+                    self._evidence.account_files(accounted_files(self._body(archive, entry)))
+                elif path.endswith("/RECORD"):
+                    self._evidence.account_record(path, _lines(archive.chunks(entry)))
+                else:
+                    self._evidence.account_tops(path, _lines(archive.chunks(entry)))
+        return found
 
-    def _search(self, archive: Archive, entry: Entry) -> None:
+    def _read(self, archive: Archive, entry: Entry, manifest: Manifest, **more: bytes) -> int:
+        """Read one manifest; return how many libraries it names."""
         path = self._title + entry.path
         with self._noting(path):
-            self._rows.add_dependencies(read_executable(path, archive.chunks(entry)))
+            is_head_enough = manifest.is_head_enough
+            body = archive.read_head(entry, most=_HEAD_BYTES) if is_head_enough else self._body(archive, entry)
+            return self._rows.add(manifest.parse(path, body, **more), manifest.says, self._evidence)
+        return 0
+
+    def _body(self, archive: Archive, entry: Entry) -> bytes:
+        return bytes(archive.read(entry, most=self._budget.limits.manifest_bytes))
+
+    def _search(self, archive: Archive, entry: Entry) -> None:
+        """Look for the modules of a program; one that says nothing of them is of unknown origin."""
+        path = self._title + entry.path
+        with self._noting(path):
+            if self._rows.add(read_executable(path, archive.chunks(entry)), Says.INSTALLED, self._evidence):
+                return
+            if archive.read_head(entry, most=len(ELF)) == ELF and not self._evidence.is_of_library(entry.path):
+                self._rows.doubt(f"{path[:200]!r} is a program that does not say what it was built from")
 
     def _enter(self, archive: Archive, entry: Entry) -> None:
         """Open an archive within this one: in place where it was stored, else in memory."""
         path = self._title + entry.path
+        if not is_jar(path) and self._evidence.is_of_library(entry.path):
+            return  # the data of a library
         if self._depth >= self._budget.limits.depth:
-            self._budget.note("too_deep", f"{path[:200]!r} is an archive within an archive and is not opened")
+            self._budget.note("too_deep", f"{path[:200]!r} is an archive within archives and is not opened")
             return
+        is_named = False
         with self._noting(path):
-            inner = archive.window(entry) or MemorySource(archive.read(entry, most=self._budget.limits.nested_bytes))
-            _Inspection(inner, self._rows, self._budget, title=f"{path}!/", depth=self._depth + 1).run()
+            place = archive.window(entry)
+            with nullcontext() if place else self._budget.hold(entry.size_bytes):
+                inner = place or MemorySource(archive.read(entry, most=self._budget.limits.nested_bytes))
+                within = _Inspection(inner, self._rows, self._budget, title=f"{path}!/", depth=self._depth + 1)
+                is_named = within.run()
+        if is_jar(path) and not is_named:
+            self._name_jar(path)
+
+    def _name_jar(self, path: str) -> None:
+        """Take the name of a jar's file for that of the artifact, where the jar itself does not tell."""
+        artifact, version = name_of_jar(path) or (None, None)
+        found = dependency("maven", artifact, version, path)
+        if found is None:
+            self._rows.doubt(f"{path[:200]!r} does not say which artifact it is")
+        else:
+            self._rows.add([found], Says.INSTALLED, self._evidence)
+
+    # --- what the function asks for -----------------------------------------------------------------------------------
+
+    def _read_own(self, archive: Archive) -> None:
+        """Read lock files and the like, but for those that a library brought; then what requirements include."""
+        own = [item for item in self._manifests if item[1].is_own and not self._evidence.is_of_library(item[0].path)]
+        entries = {entry.path: entry for entry, _ in own}
+        waiting = deque(sorted(own, key=lambda item: (item[1].says.value, item[0].offset)))
+        while waiting:
+            entry, manifest = waiting.popleft()
+            more = {}
+            beside = entries.get(posixpath.join(posixpath.dirname(entry.path), manifest.beside))
+            if manifest.beside and beside:
+                with self._noting(self._title + beside.path):
+                    more["project"] = self._body(archive, beside)
+            self._read(archive, entry, manifest, **more)
+            for path in self._included(archive, entry) if entry.path in self._texts else ():
+                included = self._texts.get(path)
+                wanted = requirements_file(path)
+                if included is None:
+                    self._budget.note(
+                        "not_installed", f"{entry.path[:200]} includes {path[:200]!r}, which is not there"
+                    )
+                elif wanted and path not in entries:
+                    entries[path] = included
+                    waiting.append((included, wanted))
+
+    def _included(self, archive: Archive, entry: Entry) -> list[str]:
+        with self._noting(entry.path):
+            return list(included_files(entry.path, self._body(archive, entry)))
+        return []
 
     @contextmanager
     def _noting(self, where: str) -> Iterator[None]:
@@ -149,53 +275,16 @@ class _Inspection:
             if self._budget.is_spent:
                 raise
             self._budget.note(error.code, f"{where[:200]}: {error}")
-        except ValueError:  # a parser's; its words could quote the file
+        except (ValueError, RecursionError):  # a parser's; its words could quote the file
             self._budget.note("bad_manifest", f"{where[:200]} is not what its name says")
 
 
-class _Rows:
-    """Rows on their way out. Paths and dependencies that come twice are told apart by their hashes."""
-
-    def __init__(self, sha256_hex: str, emit: Callable[[Batch], None], budget: Budget) -> None:
-        self._sha256_hex = sha256_hex
-        self._emit = emit
-        self._budget = budget
-        self._paths: set[int] = set()
-        self._dependencies: set[int] = set()
-        self._batch: dict[str, list[tuple[Any, ...]]] = {}
-
-    def add_file(self, entry: Entry) -> None:
-        """Add one file of the package; of two with one path the first."""
-        if hash(entry.path) in self._paths:
-            self._budget.note("duplicate_name", f"{entry.path[:200]!r} is there twice; the first is in package_files")
-            return
-        self._paths.add(hash(entry.path))
-        self._add(columns.PACKAGE_FILES, entry.path, entry.size_bytes, entry.compressed_bytes, entry.crc32)
-
-    def add_dependencies(self, found: Iterable[Dependency]) -> int:
-        """Add what a manifest names, once; return how many there were."""
-        count = 0
-        for item in found:
-            count += 1
-            values = item.ecosystem, item.name, item.version, item.path
-            if hash(values) in self._dependencies:
-                continue
-            if len(self._dependencies) == self._budget.limits.dependencies:
-                raise ArchiveError(f"more than {len(self._dependencies):,} dependencies", code="too_many_dependencies")
-            self._dependencies.add(hash(values))
-            self._add(columns.PACKAGE_DEPENDENCIES, *values)
-        return count
-
-    def _add(self, table: Table, *values: Any) -> None:
-        rows = self._batch.setdefault(table.name, [])
-        rows.append((None, None, self._sha256_hex, *values, ""))  # content is of no account, and of one answer
-        if len(rows) >= BATCH_ROWS:
-            self.flush()
-
-    def flush(self) -> None:
-        """Hand over what is there."""
-        batch, self._batch = self._batch, {}
-        if batch:
-            self._emit(
-                {name: staged_batch(columns.BY_NAME[name], zip(*rows, strict=True)) for name, rows in batch.items()}
-            )
+def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Yield the lines of a text that comes in pieces; of one that is too long its beginning."""
+    left = b""
+    for chunk in chunks:
+        *lines, left = (left + chunk).split(b"\n")
+        left = left[:_HEAD_BYTES]
+        yield from (line.decode("utf-8", "replace") for line in lines)
+    if left:
+        yield left.decode("utf-8", "replace")

@@ -44,13 +44,17 @@ FLEET = {
 INSPECTED = {
     "scopes": [],
     "packages": [
-        {"code_sha256": "A=", "sha256_hex": A, "status": "stored"},
+        {"code_sha256": "A=", "sha256_hex": A, "status": "stored", "dependencies_status": "complete"},
         {"code_sha256": "B=", "sha256_hex": B, "status": "stored"},
         {"code_sha256": "dd" * 32, "sha256_hex": "dd" * 32, "status": "image"},
-        {"code_sha256": "zMzM" * 10 + "zMw=", "sha256_hex": L, "status": "stored"},
+        {
+            "code_sha256": "zMzM" * 10 + "zMw=",
+            "sha256_hex": L,
+            "status": "stored",
+            "dependencies_status": "incomplete",
+        },
     ],
     "layer_versions": [{"layer_arn": LAYER, "code_sha256": "zMzM" * 10 + "zMw=", "status": "stored"}],
-    "package_files": [{"sha256_hex": A, "path": "x"}, {"sha256_hex": L, "path": "y"}],
     "package_dependencies": [
         library(A, "npm", "@s/é", "1.0.0", "node_modules/@s/é/package.json"),
         library(A, "maven", "org.apache.logging.log4j:log4j-core", "2.14.1", "lib/l.jar!/pom.properties"),
@@ -58,6 +62,7 @@ INSPECTED = {
         library(L, "pypi", "requests", "2.0", "b/METADATA"),
         library(L, "golang", "github.com/BurntSushi/toml", "v1.0.0", "extensions/x"),
         library(L, "maven", "no group", "1", "x.jar!/META-INF/MANIFEST.MF"),
+        library(L, "gem", "no-version", None, "Gemfile.lock"),
     ],
 }
 
@@ -85,7 +90,7 @@ async def test_the_fleet(write):
     components = {item["bom-ref"]: item for item in bill["components"]}
     nodes = {item["ref"]: item["dependsOn"] for item in bill["dependencies"]}
 
-    assert len(components) == len(bill["components"]) == 4 + 3 + 5
+    assert len(components) == len(bill["components"]) == 4 + 3 + 6
     assert components[f"{ARN}f:$LATEST"] == {
         "type": "application",
         "bom-ref": f"{ARN}f:$LATEST",
@@ -111,12 +116,24 @@ async def test_the_fleet(write):
             "occurrences": [{"location": f"{L}.zip!/a/METADATA"}, {"location": f"{L}.zip!/b/METADATA"}],
         },
     }
+    assert components["gem:no-version"] == {
+        "type": "library",
+        "bom-ref": "gem:no-version",
+        "name": "no-version",
+        "purl": "pkg:gem/no-version",
+        "evidence": {"occurrences": [{"location": f"{L}.zip!/Gemfile.lock"}]},
+    }
     assert nodes == {
         f"{ARN}f:$LATEST": [f"sha256:{A}"],
         f"{ARN}f:1": [f"sha256:{A}"],
         f"{ARN}g:$LATEST": [f"sha256:{B}", f"sha256:{L}"],
         f"sha256:{A}": ["maven:org.apache.logging.log4j:log4j-core@2.14.1", "npm:@s/é@1.0.0"],
-        f"sha256:{L}": ["golang:github.com/BurntSushi/toml@v1.0.0", "maven:no group@1", "pypi:requests@2.0"],
+        f"sha256:{L}": [
+            "gem:no-version",
+            "golang:github.com/BurntSushi/toml@v1.0.0",
+            "maven:no group@1",
+            "pypi:requests@2.0",
+        ],
     }
     assert {ref for refs in nodes.values() for ref in refs} <= components.keys()
     assert (result.functions, result.incomplete) == (4, 2)
@@ -124,13 +141,50 @@ async def test_the_fleet(write):
 
 @pytest.mark.asyncio
 async def test_what_is_not_known_is_said(write):
-    """A package that nobody looked into and an image are incomplete; a package without libraries is not."""
+    """A package that nobody looked into is incomplete, an image unknown; a package that was read whole is neither."""
     _, bill, _ = await write()
+    statuses = {item["name"]: item["properties"][0]["value"] for item in bill["components"] if item["type"] == "file"}
 
     assert bill["compositions"] == [
         {"aggregate": "incomplete", "dependencies": [f"{ARN}g:$LATEST"]},
-        {"aggregate": "incomplete", "dependencies": [f"{ARN}i:$LATEST"]},
+        {"aggregate": "unknown", "dependencies": [f"{ARN}i:$LATEST"]},
     ]
+    assert statuses == {f"{A}.zip": "complete", f"{B}.zip": "incomplete", LAYER: "incomplete"}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("package", "layer", "expected"),
+    [
+        ("complete", "complete", None),
+        ("complete", "unknown", "unknown"),
+        ("unknown", "incomplete", "incomplete"),
+        ("incomplete", "complete", "incomplete"),
+        (None, "complete", "incomplete"),
+        ("complete", None, "incomplete"),
+    ],
+)
+async def test_a_function_is_as_whole_as_its_parts(write, package, layer, expected):
+    """What a function version is called is the worst of its package and its layers, by their last inspection."""
+    codes = ("B=", package), ("zMzM" * 10 + "zMw=", layer)
+    inspected = [
+        {"code_sha256": code, "sha256_hex": name, "status": "stored", "dependencies_status": status}
+        for (code, status), name in zip(codes, (B, L), strict=True)
+    ]
+    found_again = [{**row, "status": "present", "dependencies_status": None} for row in inspected]
+    layers = {"layer_versions": INSPECTED["layer_versions"]}
+    commits = (
+        FLEET,
+        INSPECTED,
+        {"scopes": [], "packages": inspected, **layers},
+        {"scopes": [], "packages": found_again},
+    )
+    if None in (package, layer):
+        commits = FLEET, {"scopes": [], "packages": inspected, **layers}, {"scopes": [], "packages": found_again}
+    _, bill, result = await write(commits, function="g")
+
+    assert [item["aggregate"] for item in bill["compositions"]] == ([expected] if expected else [])
+    assert result.incomplete == bool(expected)
 
 
 @pytest.mark.asyncio
@@ -164,6 +218,7 @@ async def test_names_are_as_package_urls_have_them(write):
         ("npm", "@s", "é", "1.0.0"),
         ("pypi", None, "requests", "2.0"),
         ("golang", "github.com/burntsushi", "toml", "v1.0.0"),
+        ("gem", None, "no-version", None),
     }
 
 
@@ -207,6 +262,6 @@ async def test_a_name_in_two_places(write):
 
 @pytest.mark.asyncio
 async def test_nothing_looked_into(write):
-    """Before the first inspection the command to run is named."""
-    with pytest.raises(RunError, match=r"was looked into yet; run: lexport packages .*fleet --inspect"):
+    """Before the first inspection is published, the command is named, and the flag for packages that are refused."""
+    with pytest.raises(RunError, match=r"run: lexport packages .*fleet --inspect, with --allow-partial if some"):
         await write((FLEET,))

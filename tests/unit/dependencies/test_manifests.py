@@ -6,7 +6,7 @@ import pytest
 from lexport.dependencies.golang import read_executable
 from lexport.dependencies.manifests import is_archive, manifest_at, may_be_executable
 from lexport.dependencies.maven import read_manifest, read_pom_properties
-from lexport.dependencies.npm import read_lock, read_package
+from lexport.dependencies.npm import read_lock, read_package, read_project
 from lexport.dependencies.purl import purl
 from lexport.dependencies.python import read_metadata, read_requirements
 
@@ -35,7 +35,7 @@ def test_metadata(newline):
 
 
 def test_requirements():
-    """Exact pins count, whatever stands around them; ranges, wildcards, links and options pin nothing."""
+    """Exact pins give a version, whatever stands around them; ranges, wildcards and links give a name alone."""
     body = b"""\xef\xbb\xbf# made by pip-compile
 requests==2.32.3
 Django[argon2, bcrypt] == 5.0.1 ; python_version >= "3.10"  # the web
@@ -48,12 +48,21 @@ certifi~=2024.1
 --index-url https://user:word@example.org/simple==1
 local @ file:///x.whl
 a==1.0+local.1,!=2
+pywin32==306 ; sys_platform == "win32"
+https://example.org/wheels/some_lib-1.2-py3-none-any.whl
 """
 
     assert found(read_requirements, body) == [
         ("pypi", "requests", "2.32.3"),
         ("pypi", "django", "5.0.1"),
         ("pypi", "urllib3", "2.2.1"),
+        ("pypi", "idna", None),
+        ("pypi", "flask", None),
+        ("pypi", "certifi", None),
+        ("pypi", "x", None),
+        ("pypi", "local", None),
+        ("pypi", "a", "1.0+local.1"),
+        ("pypi", "some-lib", None),
     ]
 
 
@@ -65,7 +74,7 @@ def test_package_json():
 
 
 def test_package_lock_of_versions_2_and_3():
-    """Places give the names, an alias its true one; the project itself and links in it are no dependencies."""
+    """Places give the names, an alias its true one; the project itself, its links and its tools are no dependencies."""
     packages = {
         "": {"name": "app", "version": "1.0.0"},
         "node_modules/a": {"version": "1.2.3"},
@@ -77,7 +86,7 @@ def test_package_lock_of_versions_2_and_3():
     }
     body = orjson.dumps({"lockfileVersion": 2, "packages": packages, "dependencies": {"a": {"version": "9"}}})
 
-    assert found(read_lock, body) == [("npm", "a", "1.2.3"), ("npm", "@s/b", "2.0.0"), ("npm", "real", "3.0.0")]
+    assert found(read_lock, body) == [("npm", "a", "1.2.3"), ("npm", "real", "3.0.0"), ("npm", "odd", None)]
 
 
 def test_package_lock_of_version_1():
@@ -208,20 +217,26 @@ def test_the_same_words_before_the_information():
         ("python/lib/python3.12/site-packages/a-1.dist-info/METADATA", read_metadata),
         ("a.egg-info/PKG-INFO", read_metadata),
         ("requirements.txt", read_requirements),
-        ("app/requirements-dev.txt", read_requirements),
+        ("app/requirements-dev.txt", None),
+        ("tests/requirements.txt", None),
+        ("site-packages/a/requirements.txt", None),
         ("node_modules/a/package.json", read_package),
         ("nodejs/node_modules/a/node_modules/@s/b/package.json", read_package),
         ("package-lock.json", read_lock),
         ("META-INF/maven/g/a/pom.properties", read_pom_properties),
         ("META-INF/MANIFEST.MF", read_manifest),
-        ("package.json", None),
+        ("package.json", read_project),
         ("node_modules/a/dist/esm/package.json", None),
+        ("node_modules/a/test/node_modules/b/package.json", None),
+        ("node_modules/test/node_modules/b/package.json", read_package),
+        ("node_modules/a/package-lock.json", None),
         ("node_modules/@s/package.json", None),
         ("METADATA", None),
         ("app/META-INF/MANIFEST.MF", None),
         ("pom.properties", None),
         ("requirements.txt.bak", None),
-        ("requirements/x.txt", None),
+        ("requirements/x.txt", read_requirements),
+        ("requirements/dev.txt", None),
     ],
 )
 def test_paths(path, parse):
@@ -232,14 +247,14 @@ def test_paths(path, parse):
 
 
 def test_archives_and_executables():
-    """Jars are opened; executables are looked for where Lambda starts them."""
-    assert [is_archive(path) for path in ("lib/a.jar", "a.zip", "jar")] == [True, False, False]
+    """Jars and other zips are opened; a program may be any file without a suffix."""
+    assert [is_archive(path) for path in ("lib/a.jar", "a.zip", "A.WAR", "jar")] == [True, True, True, False]
     assert [may_be_executable(path) for path in ("bootstrap", "extensions/agent", "bin/x", "a.so", "lib/x")] == [
         True,
         True,
         True,
         False,
-        False,
+        True,
     ]
 
 
@@ -262,12 +277,10 @@ def test_purl(ecosystem, name, version, expected):
     ("parse", "body"),
     [
         (read_metadata, b""),
-        (read_metadata, b"Name: a\n"),
         (read_metadata, b"Name: a\0b\nVersion: 1"),
         (read_package, b"[]"),
         (read_package, b"{"),
-        (read_package, b'{"name": "a", "version": 1}'),
-        (read_package, b'{"name": "' + b"a" * 600 + b'", "version": "1"}'),
+        (read_package, b'{"name": "' + b"a" * 600 + b'", "version": "1"'),
         (read_lock, b"\xff"),
         (read_lock, b"[" * 100_000),
         (read_pom_properties, b"groupId=a\n"),

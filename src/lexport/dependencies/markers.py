@@ -1,0 +1,75 @@
+"""An environment marker of a requirement -> whether it can hold in Lambda. Source: PEP 508.
+
+Values that a package does not tell (the version of Python, the processor) leave it open.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+
+_LAMBDA = {
+    "sys_platform": "linux",
+    "platform_system": "Linux",
+    "os_name": "posix",
+    "os.name": "posix",
+    "sys.platform": "linux",
+    "platform_python_implementation": "CPython",
+    "implementation_name": "cpython",
+    "extra": "",
+}
+_TOKEN = re.compile(
+    r"\s*(?:(?P<text>'[^']*'|\"[^\"]*\")|(?P<op>===|==|!=|~=|<=|>=|<|>)|(?P<word>[\w.]+)|(?P<mark>[()]))"
+)
+_MOST = 500  # tokens; a marker has three to ten
+
+
+def may_hold(marker: str) -> bool:
+    """Tell whether a marker can be true on Linux with CPython; what cannot be read may be."""
+    tokens = list(islice(_TOKEN.finditer(marker), _MOST + 1))
+    if len(tokens) > _MOST or sum(len(match[0]) for match in tokens) != len(marker.rstrip()):
+        return True
+    words = [match[0].strip() for match in tokens]
+    try:
+        result = _any(words)
+    except (IndexError, RecursionError):
+        return True
+    return bool(words) or result is not False  # words that are left over belong to no marker that we know
+
+
+def _any(words: list[str]) -> bool | None:
+    result = _all(words)
+    while words and words[0] == "or":
+        words.pop(0)
+        other = _all(words)
+        result = True if True in (result, other) else None if None in (result, other) else False
+    return result
+
+
+def _all(words: list[str]) -> bool | None:
+    result = _one(words)
+    while words and words[0] == "and":
+        words.pop(0)
+        other = _one(words)
+        result = False if False in (result, other) else None if None in (result, other) else True
+    return result
+
+
+def _one(words: list[str]) -> bool | None:
+    word = words.pop(0)
+    if word == "(":
+        result = _any(words)
+        words.pop(0)
+        return result
+    op = words.pop(0)
+    if op == "not":
+        op += " " + words.pop(0)
+    left, right = _value(word), _value(words.pop(0))
+    if left is None or right is None:
+        return None
+    answers = {"==": left == right, "===": left == right, "!=": left != right}
+    return answers.get(op, (left in right) == (op == "in") if op in ("in", "not in") else None)
+
+
+def _value(word: str) -> str | None:
+    return word[1:-1] if word[:1] in "'\"" else _LAMBDA.get(word)
