@@ -37,7 +37,7 @@ from lexport.quota.pacer import Pacer
 from lexport.rows import Batch, Rows
 from lexport.settings import ALL_REGIONS, PackageSettings, SnapshotSettings
 from lexport.store.files import newest_file
-from lexport.store.local import LocalStore
+from lexport.store.local import LocalStore, local_folder
 from lexport.store.packages import PackagePlaces
 from lexport.survey import Source, Surveyor, Surveys, lack_of_room
 from lexport.visit import one_error
@@ -77,7 +77,7 @@ async def packages(
     accounts = await to_thread.run_sync(read_accounts, options.accounts, options.accounts_from, abandon_on_cancel=True)
     dataset = await to_thread.run_sync(open_dataset, dest)
     _check_is_there(dataset, regions=_named(options.regions), accounts=accounts)
-    store = open_destination(Path(dest), group_readable=options.group_readable, with_packages=True)
+    store = open_destination(local_folder(dest), group_readable=options.group_readable, with_packages=True)
     folder = open_staging(store, snapshot_id)
     run = _Run(options, dataset, PackagePlaces(store), folder, accounts=accounts, snapshot_id=snapshot_id)
     try:

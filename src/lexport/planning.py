@@ -90,7 +90,7 @@ async def plan(
     options.check_reads_a_fleet()
     if options.is_selection:
         raise SettingsError("a list of functions needs no plan: each is one GetFunction call", option="--function")
-    planner = _Planner(options, None if dest is None else _open_store(Path(dest)), Progress())
+    planner = _Planner(options, None if dest is None else _open_store(dest), Progress())
     with one_error():
         async with create_task_group() as tasks:
             tasks.start_soon(keep_reporting, report, planner.progress)
@@ -119,7 +119,7 @@ async def plan(
     )
 
 
-def _open_store(dest: Path) -> LocalStore:
+def _open_store(dest: str | Path) -> LocalStore:
     store = LocalStore(local_folder(dest).absolute())
     if not store.names(manifest.RUNS):
         raise SettingsError(f"DEST {dest} holds no snapshot to build on", option="DEST")

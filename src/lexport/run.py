@@ -47,7 +47,7 @@ from lexport.quota.retry import ask
 from lexport.rows import Batch, Rows
 from lexport.settings import SnapshotSettings
 from lexport.store.commits import newest_first
-from lexport.store.local import LocalStore
+from lexport.store.local import LocalStore, local_folder
 from lexport.store.packages import PackagePlaces
 from lexport.survey import Source, Surveyor, lack_of_room
 from lexport.target import Shared, read_target
@@ -90,18 +90,17 @@ async def snapshot(
 
     # All that can be wrong without asking AWS is found here.
     options.check_reads_a_fleet()
+    progress = Progress()
     read_given = partial(to_thread.run_sync, abandon_on_cancel=True)  # a pipe may keep us waiting
-    selection = (
-        await read_given(read_selection, options.functions, options.functions_from) if options.is_selection else None
-    )
+    chosen = partial(read_selection, options.functions, options.functions_from, note=progress.note)
+    selection = await read_given(chosen) if options.is_selection else None
     accounts = await read_given(read_accounts, options.accounts, options.accounts_from)
     key = None if options.env == "none" else await read_given(load_hash_key, options.hash_key_file)
     store = open_destination(
-        Path(dest), group_readable=options.group_readable, with_packages=options.packages is not None
+        local_folder(dest), group_readable=options.group_readable, with_packages=options.packages is not None
     )
     folder = open_staging(store, snapshot_id)
 
-    progress = Progress()
     _compare_key(key, store, progress)
     run = _Run(
         options=options,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, get_args
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lexport.aws.transport import TransportKind, choose_transport
 from lexport.errors import SettingsError
@@ -55,6 +57,7 @@ class PackageSettings:
 
     def __post_init__(self) -> None:
         """Check every option."""
+        _check_types(self)
         kinds = get_args(Qualifiers)
         _check(self.packages_for in kinds, "--packages-for", f"is one of {', '.join(kinds)}")
         for option, size in (("--max-package-size", self.max_size_bytes), ("--package-rate", self.rate_bytes_per_s)):
@@ -81,7 +84,8 @@ class PackageSettings:
 class SnapshotSettings:
     """Every option of a snapshot.
 
-    ``regions`` may be ``("all",)``; empty means the default Region of the profile. ``functions`` and ``functions_from``
+    ``regions`` may be ``("all",)``; a text in it may name several, with commas or blanks between; empty means the
+    default Region of the profile. ``functions`` and ``functions_from``
     (a path, or ``-`` for standard input) make a selection instead of the whole fleet. Rates are AWS's quotas in calls
     per second, of which ``quota_share`` is used. ``incremental`` takes unchanged published versions over from the last
     snapshot, but for those that were fetched more than ``refresh_after`` ago. ``transport`` is the HTTP client;
@@ -125,6 +129,8 @@ class SnapshotSettings:
 
     def __post_init__(self) -> None:
         """Check every option that can be checked without asking anybody."""
+        _check_types(self)
+        object.__setattr__(self, "regions", _split_regions(self.regions))
         _check(self.qualifiers in get_args(Qualifiers), "--qualifiers", f"is one of {', '.join(get_args(Qualifiers))}")
         choose_transport(self.transport)
         _check(self.env in get_args(EnvMode), "--env", f"is one of {', '.join(get_args(EnvMode))}")
@@ -235,6 +241,49 @@ def role_arn(role: str, account_id: str, partition: str) -> str:
 def is_account_id(text: str) -> bool:
     """Tell whether a text is the id of an AWS account."""
     return len(text) == 12 and text.isascii() and text.isdigit()  # noqa: PLR2004 - digits of an AWS account
+
+
+def _check_types(settings: PackageSettings | SnapshotSettings) -> None:
+    """Refuse a value of a wrong type, a text in place of a tuple above all; lists become tuples.
+
+    What a Literal may be is checked with the other rules. No message holds the value: it may be a secret.
+    """
+    for name, kind in get_type_hints(type(settings)).items():
+        value = getattr(settings, name)
+        if get_origin(kind) is not tuple:
+            if not _fits(value, kind):
+                raise SettingsError(f"{name} is {_words(kind)}, not {type(value).__name__}", option=name)
+            continue
+        _check(isinstance(value, tuple | list), name, f"is a tuple of texts, not {type(value).__name__}")
+        odd = next((item for item in value if not isinstance(item, str)), "")
+        _check(isinstance(odd, str), name, f"is a tuple of texts, and holds {type(odd).__name__}")
+        object.__setattr__(settings, name, tuple(value))
+
+
+def _fits(value: object, kind: Any) -> bool:
+    if get_origin(kind) is Literal:
+        return True
+    if get_args(kind):
+        return any(_fits(value, part) for part in get_args(kind))
+    if isinstance(value, bool):
+        return kind is bool
+    if kind is Path:
+        return isinstance(value, str | Path)
+    return isinstance(value, int | float if kind is float else kind)
+
+
+def _words(kind: Any) -> str:
+    parts = [part for part in get_args(kind) if part is not NoneType] or [kind]
+    named = {str: "a text", bool: "True or False", int: "a whole number", float: "a number", Path: "a path"}
+    return " or ".join(named.get(part, f"a {part.__name__}") for part in parts)
+
+
+def _split_regions(regions: Iterable[str]) -> tuple[str, ...]:
+    """Split texts that name several Regions, by commas or blanks as variables have them; each Region once."""
+    parts = [(text, [part for part in re.split(r"[,\s]+", text) if part]) for text in regions]
+    for text, names in parts:
+        _check(bool(names), "--region", f"names no Region: {text!r}")
+    return tuple(dict.fromkeys(name for _, names in parts for name in names))
 
 
 def _check(is_right: bool, option: str, rule: str) -> None:  # noqa: FBT001 - reads as an assertion

@@ -103,12 +103,57 @@ def steady(page):
         (("nowhere",), 2, "DEST nowhere does not exist"),
         (("fleet", "-o", "missing/fleet.html"), 1, "cannot write missing/fleet.html: No such file or directory"),
         (("fleet", "-o", "fleet"), 2, "-o fleet is not a file"),
+        (("other",), 2, "other.html is there, and no report about other; give another name with -o"),
     ],
 )
 def test_a_report_that_cannot_be_written_says_why(demo, arguments, code, said):
     """`lexport report` names what is wrong in one line."""
     folder, _ = demo
+    (folder / "other.html").write_bytes((folder / "fleet.html").read_bytes())
 
     done = ask(folder, "report", *arguments)
 
     assert (done.returncode, done.stderr) == (code, f"lexport: {said}\n")
+
+
+def test_the_demo_may_be_run_again(demo):
+    """`lexport demo` takes another snapshot into a folder that it made itself, and writes its report anew."""
+    folder, _ = demo
+    again = ask(folder, "demo", "fleet")
+
+    assert again.returncode == 0, again.stderr
+    assert len(list((folder / "fleet" / "_runs").glob("*.json"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("dest", "said"),
+    [
+        ("real", "DEST real holds a dataset that the demo did not make; choose a new folder"),
+        ("full", "DEST full holds something that the demo did not make; choose a new folder"),
+        ("file", "DEST file is a file; a folder is wanted"),
+        ("mine", "mine.html is there, and no report about mine; give another name with -o"),
+        ("s3://bucket/fleet", "DEST s3://bucket/fleet: only local folders can be read and written"),
+    ],
+)
+def test_the_demo_writes_into_nothing_of_somebody_elses(tmp_path, dest, said):
+    """A dataset, a folder, a file or a report that the demo did not make is refused before anything is started."""
+    (tmp_path / "real/_runs").mkdir(parents=True)
+    (tmp_path / "full").mkdir()
+    for name in ("full/x", "file", "mine.html"):
+        (tmp_path / name).touch()
+    before = sorted(tmp_path.rglob("*"))
+    done = ask(tmp_path, "demo", dest)
+
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"lexport: {said}\n")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "command", [("snapshot",), ("plan",), ("packages",), ("sql", "SELECT 1"), ("status",), ("verify",)]
+)
+def test_dest_is_said_as_it_was_typed(tmp_path, command):
+    """An object store's address is repeated as it is, by every command."""
+    done = ask(tmp_path, command[0], "s3://bucket/fleet", *command[1:])
+
+    assert done.returncode == 2
+    assert "DEST s3://bucket/fleet: only local folders" in done.stderr

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import click
 
+from lexport.errors import SettingsError
+
 REGIONS = ("eu-west-1", "us-east-1")
 FUNCTIONS, VERSIONS = 60, 3
+MARK = ".lexport-demo"  # an empty file: the demo made this folder, and may write into it again
 QUESTIONS = {
     "Which runtimes are in use?": """
 SELECT runtime, SUM(functions) AS functions, SUM(versions) AS versions
@@ -27,11 +30,15 @@ ORDER BY functions DESC, name, value_hmac LIMIT 3""",
 
 
 @click.command("demo", short_help="Simulate, snapshot and ask, without an account.")
-@click.argument("dest", type=click.Path(path_type=Path), default=Path("demo-fleet"))
-def command(dest: Path) -> None:
-    """Simulate a fleet, take a snapshot of two Regions into DEST (default demo-fleet), and ask it a few questions."""
+@click.argument("dest", default="demo-fleet")
+def command(dest: str) -> None:
+    """Simulate a fleet, take a snapshot of two Regions into DEST (default demo-fleet), and ask it a few questions.
+
+    DEST is a new folder, or one that an earlier demo made.
+    """
     from lexport.cli.running import run_async
 
+    folder = _check_folder(dest)
     # Only this process: the simulator's own credentials, nobody's profile, no proxy on the way to ourselves.
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
@@ -43,7 +50,35 @@ def command(dest: Path) -> None:
         "AWS_EC2_METADATA_DISABLED": "true",
         "NO_PROXY": "127.0.0.1",
     }
-    run_async(lambda: _demonstrate(dest))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / MARK).touch()
+    run_async(lambda: _demonstrate(folder))
+
+
+def _check_folder(dest: str) -> Path:
+    """Return the folder; raises SettingsError for one that the demo did not make, so that no fleet is mixed with it."""
+    from lexport.cli.report import keep_others
+    from lexport.manifest import RUNS
+    from lexport.store.local import local_folder
+
+    folder = local_folder(dest)
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except FileNotFoundError:
+        names = []
+    except NotADirectoryError as error:
+        raise SettingsError(f"DEST {dest} is a file; a folder is wanted", option="DEST") from error
+    except OSError as error:
+        raise SettingsError(f"DEST {dest} cannot be read: {error.strerror}", option="DEST") from error
+    if names and MARK not in names:
+        what = "a dataset" if RUNS in names else "something"
+        raise SettingsError(f"DEST {dest} holds {what} that the demo did not make; choose a new folder", option="DEST")
+    keep_others(_page(folder), folder)
+    return folder
+
+
+def _page(folder: Path) -> Path:
+    return (folder if folder.name not in {"", ".."} else folder.resolve()).with_name(f"{folder.resolve().name}.html")
 
 
 async def _demonstrate(dest: Path) -> None:
@@ -68,7 +103,7 @@ async def _demonstrate(dest: Path) -> None:
         click.echo(f"\n{question}\n$ lexport sql {dest} - <<'SQL'{query}\nSQL")
         answer = await sql(dest, query)
         print_rows(answer.schema.names, arrow_rows(answer.to_batches()), output="table")
-    page = dest.with_name(f"{dest.name}.html")
+    page = _page(dest)
     text = await write_report(dest)
     with open_output(str(page)) as stream:
         stream.write(text.encode())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _PROFILE: tuple[Decorator, ...] = (
     option("--profile", help="Profile of ~/.aws/config."),
-    option("--region", multiple=True, help="Region to read; repeatable, or `all`."),
+    option("--region", multiple=True, help="Regions to read, as a,b or repeated; or `all`."),
     option("--endpoint-url", help="Send every call to this URL.", callback=say_redirection),
     option("--account-role", metavar="NAME|ARN", help="Read other accounts through this role; {account_id} in an ARN."),
     option("--accounts", metavar="ID,…|FILE", help="The accounts: a list, or a file with one a line."),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
@@ -20,13 +19,13 @@ if TYPE_CHECKING:
 
 
 @click.command("packages", short_help="Fetch the packages of a snapshot's functions, each once.")
-@click.argument("dest", type=click.Path(path_type=Path))
+@click.argument("dest")
 @access_options
 @package_options
 @option("--inspect", is_flag=True, help="Look into what is stored: files and dependencies, as tables.")
 @option("--allow-partial", is_flag=True, help="Publish although something could not be fetched (exit 3).")
 @option("--group-readable", is_flag=True, help="Let the group read what is written: 0640 and 0750.")
-def command(dest: Path, **options: Any) -> int:
+def command(dest: str, **options: Any) -> int:
     """Fetch each distinct package that the latest functions in DEST refer to, verify it, and store it by its hash.
 
     What is stored already costs nothing. --region and --accounts choose among the functions of the dataset.

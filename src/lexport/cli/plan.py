@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,11 +19,11 @@ _TIMES = ("minimum_s", "incremental_minimum_s", "page_s")
 
 
 @click.command("plan", short_help="Say what a snapshot would cost.")
-@click.argument("dest", type=click.Path(path_type=Path), required=False)
+@click.argument("dest", required=False)
 @fleet_options
 @output_option()
 @csv_safe_option
-def command(dest: Path | None, output: str, **options: Any) -> int:
+def command(dest: str | None, output: str, **options: Any) -> int:
     """List the fleet and print calls and the least time that AWS's quotas allow; nothing is fetched or written.
 
     With DEST, a dataset, also what an incremental snapshot would need. Account-regions run side by side, so the time

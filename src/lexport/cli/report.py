@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,11 +11,15 @@ import click
 from lexport.cli.check import read_check_settings
 from lexport.cli.options import option
 from lexport.cli.output import open_output
+from lexport.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lexport.waivers import Waiver
+
+
+_HEAD_BYTES = 4096  # the mark of the dataset is in them
 
 
 @click.command("report", short_help="Write a report about the fleet as one HTML file.")
@@ -23,11 +28,9 @@ if TYPE_CHECKING:
     "-o",
     "--output-file",
     metavar="FILE",
-    default="fleet.html",
-    show_default=True,
-    help="HTML file to write, replaced once it is whole; - is stdout.",
+    help="HTML file to write, replaced once it is whole; - is stdout.  [default: the name of DEST, .html]",
 )
-def command(dest: str, output_file: str) -> None:
+def command(dest: str, output_file: str | None) -> None:
     """Write a report about the dataset in DEST: one HTML file that needs no network.
 
     The fleet at a glance, runtimes by age, findings, changes, trends, storage; each chart with its table and its SQL.
@@ -36,11 +39,28 @@ def command(dest: str, output_file: str) -> None:
     from lexport.cli.running import run_async
 
     thresholds, waivers = read_check_settings(())
+    if output_file is None:
+        output_file = f"{Path(os.path.realpath(dest)).name or 'fleet'}.html"
+        keep_others(Path(output_file), dest)
     text = run_async(lambda: write_report(dest, thresholds, waivers)).encode()
-    with open_output(None if output_file == "-" else output_file) as stream:
+    with open_output(output_file) as stream:
         stream.write(text)
     if output_file != "-":
         click.echo(f"wrote {output_file} ({len(text) // 1024:,} KB); open it in a browser", err=True)
+
+
+def keep_others(page: Path, dest: str | os.PathLike[str]) -> None:
+    """Raise SettingsError where a file that nobody named is there and is no report about this dataset."""
+    from lexport.dataset.report import dataset_mark
+
+    try:
+        with page.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:  # writing it says why
+        return
+    mark = f'name="lexport-dataset" content="{dataset_mark(dest)}"'
+    if mark.encode() not in head:
+        raise SettingsError(f"{page} is there, and no report about {dest}; give another name with -o", option="-o")
 
 
 async def write_report(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
@@ -30,10 +29,14 @@ _URGENCY = ("denied", "partial", "complete", "unavailable")
 
 
 @click.command("snapshot", short_help="Read the fleet and publish a snapshot.")
-@click.argument("dest", type=click.Path(path_type=Path))
+@click.argument("dest")
 @fleet_options
 @option("--function", multiple=True, help="Read this function only: name, name:qualifier or ARN; repeatable.")
-@option("--functions-from", metavar="FILE|-", help="Read the functions listed here, one a line or CSV.")
+@option(
+    "--functions-from",
+    metavar="FILE|-",
+    help="Read the functions listed here: one a line, CSV or a table, perhaps with a head such as function_name.",
+)
 @option("--incremental", is_flag=True, help="Take unchanged published versions over from the last snapshot.")
 @option(
     "--refresh-after", type=duration, metavar="AGE", help="Fetch again what was taken over longer than this, as 7d."
@@ -42,7 +45,7 @@ _URGENCY = ("denied", "partial", "complete", "unavailable")
 @package_options
 @option("--allow-partial", is_flag=True, help="Publish although something could not be read (exit 3).")
 @option("--group-readable", is_flag=True, help="Let the group read the dataset: 0640 and 0750.")
-def command(dest: Path, **options: Any) -> int:
+def command(dest: str, **options: Any) -> int:
     """Read every function and version and publish a snapshot in DEST, a folder."""
     # Arrow's own allocator keeps some 50 MB that it does not use, and is no faster here. Read when pyarrow is imported.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")

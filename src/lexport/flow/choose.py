@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from lexport.errors import SettingsError
-from lexport.lists import read_lines
+from lexport.lists import ListRow, read_lines, read_rows
 from lexport.model import LATEST, FunctionRef, Scope, Target
 
 _REGION = r"(?:eusc-)?[a-z]{2}(?:-gov|-iso[a-z]?)?-[a-z]+-\d"
@@ -21,9 +20,17 @@ _NAME = re.compile(
 _QUALIFIER = re.compile(r"\$LATEST(?:\.PUBLISHED)?|[a-zA-Z0-9_-]+")
 LONGEST_NAME = 64  # of a bare name; an edge replica's carries its Region before a dot
 LONGEST_ARN = 256
-_SURE_HEADERS = {"function_name", "functionname", "function_arn", "functionarn"}
-_NAME_HEADERS = _SURE_HEADERS | {"function", "name", "arn"}  # alone on a line, these may be functions
-_QUALIFIER_HEADERS = {"qualifier", "version", "alias"}
+HEADS = ("function_name", "function_arn", "function", "name", "arn")
+"""What the column of functions may be called, in any case, with blanks or dashes too: ``FunctionName``, ``Name``."""
+_HEADS = {head.replace("_", "") for head in HEADS}
+_SURE_HEADS = {"functionname", "functionarn"}  # the others may be functions, too
+_QUALIFIER_HEADS = {"qualifier", "version", "functionversion", "alias"}
+_LIKE_HEADS = {
+    *("functions", "functionnames", "functionid", "functionarns", "names", "arns", "fn", "fnname"),
+    *("lambda", "lambdas", "lambdaname", "lambdaarn", "lambdafunction", "lambdafunctionname"),
+    *("resource", "resourcename", "resourcearn", "resourceid"),
+}
+_ONE_A_LINE = "write one function a line, as --query 'Functions[].[FunctionName]' --output text does"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,47 +47,72 @@ class NamedFunction:
 # --- the list ---------------------------------------------------------------------------------------------------------
 
 
-def read_selection(functions: Iterable[str], functions_from: str | None) -> tuple[NamedFunction, ...]:
+def read_selection(
+    functions: Iterable[str], functions_from: str | None, *, note: Callable[[str], None] = lambda _: None
+) -> tuple[NamedFunction, ...]:
     """Read every function that the user named, in order, each once.
 
-    Raises SettingsError with file, line and reason for the first that is not a function.
+    Raises SettingsError with file, line and reason for the first that is not a function. ``note`` hears of a first line
+    that may be meant otherwise than it was taken.
     """
     named = [_parse(text, "", where="--function", option="--function") for text in functions]
     if functions_from is not None:
         shown, lines = read_lines(functions_from, option="--functions-from")
-        named += _parse_lines(lines, shown)
+        rows = list(read_rows(lines, shown=shown, option="--functions-from"))
+        named += _parse_rows(rows, shown, note)
         if not named:
             raise SettingsError(f"--functions-from {functions_from}: names no function", option="--functions-from")
     return tuple(dict.fromkeys(named))
 
 
-def _parse_lines(lines: list[str], shown: str) -> Iterator[NamedFunction]:
-    """Parse one function a line, or CSV: the function and perhaps a qualifier, with or without a header."""
+def _parse_rows(rows: Sequence[ListRow], shown: str, note: Callable[[str], None]) -> Iterator[NamedFunction]:
+    """Parse the function and perhaps a qualifier of each row, by the head in the first one or by their place."""
+    words = [re.sub(r"[\W_]+", "", cell.lower()) for cell in rows[0].cells] if rows else []
     name_at, qualifier_at = 0, 1
-    is_headed: bool | None = None  # until the first line that says something
-    for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        where = f"{shown}:{number}"
-        try:
-            cells = [cell.strip() for cell in next(csv.reader([line], strict=True))]
-        except csv.Error as error:
-            raise SettingsError(f"{where}: {error}", option="--functions-from") from error
-        if is_headed is None:
-            lowered = [cell.lower() for cell in cells]
-            is_headed = not (_NAME_HEADERS if len(cells) > 1 else _SURE_HEADERS).isdisjoint(lowered)
-            if is_headed:
-                name_at = next(place for place, cell in enumerate(lowered) if cell in _NAME_HEADERS)
-                qualifier_at = next((place for place, cell in enumerate(lowered) if cell in _QUALIFIER_HEADERS), -1)
-                continue
-        if not is_headed and len(cells) > 2:  # noqa: PLR2004 - function, qualifier
-            raise SettingsError(
-                f"{where}: {len(cells)} columns without a header line; wanted function[,qualifier]",
-                option="--functions-from",
+    is_headed = not _HEADS.isdisjoint(words) and not any(map(_is_version, rows[0].cells))
+    if is_headed and len(words) == 1 and words[0] not in _SURE_HEADS:
+        is_headed = len(rows) > 1
+        if is_headed:
+            note(
+                f"{shown}:{rows[0].number}: {rows[0].cells[0]!r} is taken for the head of the list;"
+                f" a function of this name is written {rows[0].cells[0]}:{LATEST}"
             )
-        name = cells[name_at] if name_at < len(cells) else ""
-        qualifier = cells[qualifier_at] if 0 <= qualifier_at < len(cells) else ""
-        yield _parse(name, qualifier, where=where, option="--functions-from")
+    if is_headed:
+        name_at = next(place for place, word in enumerate(words) if word in _HEADS)
+        qualifier_at = next((place for place, word in enumerate(words) if word in _QUALIFIER_HEADS), -1)
+    elif len(rows) > 1 and words[0] in _LIKE_HEADS:
+        note(f"{shown}:{rows[0].number}: {rows[0].cells[0]!r} is read as a function; {_KNOWN_HEADS}")
+    for row in rows[is_headed:]:
+        where = f"{shown}:{row.number}"
+        if not is_headed:
+            _check_place(row, where, is_first=row is rows[0])
+        name = row.cells[name_at] if name_at < len(row.cells) else ""
+        qualifier = row.cells[qualifier_at] if 0 <= qualifier_at < len(row.cells) else ""
+        try:
+            yield _parse(name, qualifier, where=where, option="--functions-from")
+        except SettingsError as error:
+            if is_headed or row is not rows[0]:
+                raise
+            raise SettingsError(f"{error}; {_KNOWN_HEADS}", option=error.option) from error
+
+
+_KNOWN_HEADS = f"if it is a head: known are {', '.join(HEADS)}"
+
+
+def _is_version(cell: str) -> bool:
+    return cell == LATEST or cell.isdecimal()
+
+
+def _check_place(row: ListRow, where: str, *, is_first: bool) -> None:
+    """Refuse a row without a head whose cells may mean more than one thing."""
+    if row.is_tabbed and not (len(row.cells) == 2 and _is_version(row.cells[1])):  # noqa: PLR2004 - function, qualifier
+        raise SettingsError(f"{where}: several cells without a head; {_ONE_A_LINE}", option="--functions-from")
+    if len(row.cells) > 2:  # noqa: PLR2004 - function, qualifier
+        hint = f"; {_KNOWN_HEADS}" if is_first else ""
+        raise SettingsError(
+            f"{where}: {len(row.cells)} columns without a header line; wanted function[,qualifier]{hint}",
+            option="--functions-from",
+        )
 
 
 def _parse(text: str, qualifier: str, *, where: str, option: str) -> NamedFunction:

@@ -107,6 +107,9 @@ def test_what_is_no_function(text, reason):
     assert refused.value.option == "--function"
 
 
+KNOWN = "if it is a head: known are function_name, function_arn, function, name, arn"
+ONE_WORD_HEADS = ("function_name", "Function Name", "FunctionName", "function-arn", "FunctionArn", "function", "NAME")
+
 # --- files ----------------------------------------------------------------------------------------------------------
 
 
@@ -141,17 +144,71 @@ def listed(tmp_path):
         b"\xef\xbb\xbffunction_name,qualifier\na,\nb,1\n",
         "# first a comment\n\nfunction_name,qualifier\na,\nb,1\n",
         "a\na\nb,1\nb:1\na:$LATEST\n",
+        *(f"{head}\na\nb:1\n" for head in ONE_WORD_HEADS),
+        *(f"{head},Version\na,\nb,1\n" for head in ONE_WORD_HEADS),
+        '"Function Name","Function Version"\n"a","$LATEST"\n"b","1"\n',
+        '"FunctionName", "Version"\n"a", ""\n"b", "1"\n',
+        "FunctionName\n------------\na\nb:1\n",
+        "FunctionName\tVersion\tRuntime\na\t$LATEST\tgo\nb\t1\tgo\n",
+        "a\t$LATEST\nb\t1\n",
+        "function_name  version\n-------------  -------\na              $LATEST\nb              1\n",
+        " function_name | version \n---------------+---------\n a | $LATEST\n b | 1\n(2 rows)\n",
+        "| function | version |\n|:---|---:|\n| a | $LATEST |\n| b | 1 |\n",
+        "| a |\n| b:1 |\n",
+        "+------+\n| name |\n+------+\n| a    |\n| b:1  |\n+------+\n",
+        "-----------------\n| ListFunctions |\n+---------------+\n|  a            |\n|  b:1 |\n+---------------+\n",
+        "---\n| ListFunctions |\n+-+-+\n| Name | Version|\n+---+--+\n|  a   | $LATEST|\n|  b   | 1      |\n+---+---+\n",
+        "\ufefffunction_name\r\na\r\nb:1\r\n".encode("utf-16-le"),
+        "a\nb:1\n".encode("utf-16"),
     ],
 )
 def test_every_form_of_a_file(listed, text):
-    """One a line or CSV, with or without header, comments, blanks, a byte order mark, duplicates: the same two."""
+    """One a line, CSV or a table, with or without head, comments, blanks, a byte order mark, duplicates: the same."""
     assert listed(text) == [("a", None), ("b", "1")]
 
 
-@pytest.mark.parametrize("word", ["function", "name", "arn"])
-def test_a_word_alone_is_a_function(listed, word):
-    """A first line of one word is a header only where it can be nothing else."""
-    assert listed(f"{word}\nother\n") == [(word, None), ("other", None)]
+@pytest.mark.parametrize("word", ["function", "name", "Name", "arn"])
+def test_a_head_that_may_be_a_function(tmp_path, word):
+    """Such a word is a head where more follows, and that is noted; alone, with a version or further down it is none."""
+    path, notes = tmp_path / "list", []
+
+    def listed(text):
+        path.write_text(text)
+        return [(named.name, named.qualifier) for named in read_selection([], str(path), note=notes.append)]
+
+    assert listed(f"{word}\n") == [(word, None)]
+    assert listed(f"{word},1\n") == [(word, "1")]
+    assert listed(f"{word}:$LATEST\nother\n") == [(word, None), ("other", None)]
+    assert listed(f"other\n{word}\n") == [("other", None), (word, None)]
+    assert notes == []
+    assert listed(f"{word}\nother\n") == [("other", None)]
+    assert notes == [
+        f"{path}:1: {word!r} is taken for the head of the list; a function of this name is written {word}:$LATEST"
+    ]
+
+
+@pytest.mark.parametrize("head", ["lambda_name", "Functions", "ResourceARN", "fn"])
+def test_what_looks_like_a_head_and_is_none(tmp_path, head):
+    """It is read as the function that it may be, and said, with the heads that are known."""
+    path, notes = tmp_path / "list", []
+    path.write_text(f"{head}\nf\n")
+
+    assert [named.name for named in read_selection([], str(path), note=notes.append)] == [head, "f"]
+    assert notes == [f"{path}:1: {head!r} is read as a function; {KNOWN}"]
+
+
+@pytest.mark.parametrize("text", ["a\tb\n", "a\tb\tc\n", "a\t$LATEST\tpython3.12\n", "a\nb\tprod\n"])
+def test_cells_that_may_mean_anything(tmp_path, text):
+    """The AWS CLI's text puts many names into one line, or name and alias: neither is guessed at."""
+    path = tmp_path / "list"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match="several cells without a head; write one function a line, as --query"):
+        read_selection([], str(path))
+
+
+def test_dashes_can_be_a_function(listed):
+    """Where no border can be, dashes are what they are to AWS: a name."""
+    assert listed("a\nb\n---\n") == [("a", None), ("b", None), ("---", None)]
 
 
 def test_a_file_and_flags_together(tmp_path):
@@ -184,9 +241,11 @@ def test_a_bad_line_of_standard_input(monkeypatch):
         ("a\n# x\nb c\n", 3, "'b c' is no function name, partial ARN or ARN"),
         ("a,1\n,2\n", 2, "'' names no function"),
         ("function_name,qualifier\na,1\n,2\n", 3, "'' names no function"),
-        ("f:1,2\n", 1, "'f:1' says '1' itself, the qualifier column '2'"),
-        ("f,not ok\n", 1, "'f' has a qualifier that is none: 'not ok'"),
-        ("f,$LATEST.PUBLISHED\n", 1, "'f' asks for $LATEST.PUBLISHED, which lexport does not read"),
+        ("a\nf:1,2\n", 2, "'f:1' says '1' itself, the qualifier column '2'"),
+        ("a\nf,not ok\n", 2, "'f' has a qualifier that is none: 'not ok'"),
+        ("function (prod)\nf\n", 1, f"'function (prod)' is no function name, partial ARN or ARN; {KNOWN}"),
+        ("id,name_of_it,x\n1,f,2\n", 1, f"3 columns without a header line; wanted function[,qualifier]; {KNOWN}"),
+        ("a\nf,$LATEST.PUBLISHED\n", 2, "'f' asks for $LATEST.PUBLISHED, which lexport does not read"),
         ("a\nb,1,x\n", 2, "3 columns without a header line; wanted function[,qualifier]"),
         ('a\n"b\n', 2, "unexpected end of data"),
         ("a\n" + "f" * 65, 2, repr("f" * 65) + " has a name longer than 64 characters"),

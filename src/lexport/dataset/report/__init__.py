@@ -5,6 +5,7 @@ questions (SQL -> answers) -> figures (answers -> charts) -> page (figures -> HT
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -33,6 +34,11 @@ async def report(dest: str | os.PathLike[str], *, checked: CheckResult | None = 
     return await run_interruptibly(partial(_write, dest, checked))
 
 
+def dataset_mark(dest: str | os.PathLike[str]) -> str:
+    """Return what a report says of the dataset that it is about: a hash of where it is, not the path."""
+    return hashlib.sha256(os.fsencode(os.path.realpath(dest))).hexdigest()[:16]
+
+
 def _write(dest: str | os.PathLike[str], checked: CheckResult | None, running: list[duckdb.DuckDBPyConnection]) -> str:
     with open_session(dest, running=running) as session:
         answers = {name: ask(session, question) for name, question in questions().items()}
@@ -45,6 +51,7 @@ def _page(dataset: Dataset, answers: dict[str, Answer], checked: CheckResult | N
     broken = [row for row in answers["parts"].rows if row["status"] not in {"complete", "unavailable"}]
     return Page(
         title=f"Lambda fleet · {dataset.root.name}",
+        dataset=dataset_mark(dataset.root),
         subtitle=(
             f"Snapshot of {newest.snapshot_at:%d %b %Y %H:%M} UTC, {count(len(dataset.snapshots))} in all. "
             f"Written {now:%d %b %Y %H:%M} UTC by lexport {__version__}."

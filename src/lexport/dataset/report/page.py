@@ -37,9 +37,10 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Everything a report says."""
+    """Everything a report says. ``dataset`` tells reports of two datasets apart, see ``dataset_mark``."""
 
     title: str
+    dataset: str
     subtitle: str
     notices: tuple[str, ...]
     is_loud: bool
@@ -62,6 +63,7 @@ def write_page(page: Page) -> str:
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="referrer", content="no-referrer"),
         element("meta", name="color-scheme", content="light dark"),
+        element("meta", name="lexport-dataset", content=page.dataset),
         element("title", page.title),
         raw_text("style", style),
     )
