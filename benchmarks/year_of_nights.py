@@ -243,9 +243,9 @@ class Writer:
         """Compare what was touched, as publishing compares everything: the rest is equal."""
         sides = []
         for name, found in zip((self._last.snapshot_id, "now"), touched, strict=True):
-            files = {table.name: folder / f"{name}-{table.name}.parquet" for table in COMPARED}
+            files = {table.name: [folder / f"{name}-{table.name}.parquet"] for table in COMPARED}
             for table in COMPARED:
-                pq.write_table(found.get(table, rows[table]), files[table.name], compression="none")
+                pq.write_table(found.get(table, rows[table]), *files[table.name], compression="none")
             common = {"options": OPTIONS, "hash_key_id": "k", "lexport_version": __version__}
             sides.append(Reading(snapshot_id=name, files=files, **common))
         found = [batch for part in changes(SCOPES, before=sides[0], now=sides[1]) for batch in part.to_batches()]

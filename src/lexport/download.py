@@ -80,6 +80,8 @@ async def packages(
     store = open_destination(local_folder(dest), group_readable=options.group_readable, with_packages=True)
     folder = open_staging(store, snapshot_id)
     run = _Run(options, dataset, PackagePlaces(store), folder, accounts=accounts, snapshot_id=snapshot_id)
+    for line in dataset.damage():
+        run.progress.note(line)
     try:
         with one_error(folder):
             async with create_task_group() as tasks:

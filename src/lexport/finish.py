@@ -119,7 +119,7 @@ def write_snapshot(
     write(columns.SCOPES)
     reading = Reading(
         snapshot_id=folder.snapshot_id,
-        files={table.name: file.path for table, file in written.items()},
+        files={table.name: [file.path] for table, file in written.items()},
         options=options,
         hash_key_id=hash_key_id,
         lexport_version=__version__,
@@ -183,7 +183,7 @@ def _stage_changes(
 
     Return them, and the account-regions whose snapshot before is damaged, with its id.
     """
-    commits = readings_before(store, scopes, now.snapshot_id)
+    commits = readings_before(store, scopes, now.snapshot_id, lambda found: note(found.note))
     by_commit: dict[str, list[Scope]] = defaultdict(list)
     for scope, commit in commits.items():
         by_commit[commit.snapshot_id].append(scope)
@@ -191,18 +191,19 @@ def _stage_changes(
     untold: dict[Scope, str] = {}
     for snapshot_id in sorted(by_commit):
         compared = by_commit[snapshot_id]
-        before = Reading.of(commits[compared[0]], store.root)
-        if not is_comparable(now.options, before.options):
+        commit = commits[compared[0]]
+        if not is_comparable(now.options, commit.options):
             note(f"no changes are told since {snapshot_id}: one of both read $LATEST alone, the other all but $LATEST")
             continue
         staged: list[Path] = []
         try:
+            before = Reading.of(commit, store.root)
             for batches in _at_most(changes(compared, now=now, before=before), CHANGES_AT_ONCE):
                 path = folder / f"{columns.CHANGES.name}-{len(runs) + len(staged):04d}.arrow"
                 staged.append(path)
                 write_run(columns.CHANGES, batches, path, store.file_mode)
         except ReadError as error:
-            if Path(error.path) not in before.files.values():
+            if Path(error.path) not in [store.root / entry.path for entry in commit.files]:
                 raise
             for path in staged:
                 path.unlink(missing_ok=True)

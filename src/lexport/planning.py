@@ -160,7 +160,14 @@ class _Planner:
         last, why = None, None
         if self.store is not None:
             last, why = await to_thread.run_sync(
-                partial(open_last, self.store, scope, env=self.options.env, hash_key_id=self.hash_key_id)
+                partial(
+                    open_last,
+                    self.store,
+                    scope,
+                    env=self.options.env,
+                    hash_key_id=self.hash_key_id,
+                    note=self.progress.note,
+                )
             )
             if why:
                 self.progress.note(f"{scope.account_id} {scope.region}: {why}; an incremental run fetches everything")

@@ -312,7 +312,9 @@ class _Run:
         """Open what the last snapshot has of a scope, where an incremental run may use it. Blocking."""
         if not self.options.incremental:
             return None
-        last, why = open_last(self.store, scope, env=self.options.env, hash_key_id=self.hash_key_id)
+        last, why = open_last(
+            self.store, scope, env=self.options.env, hash_key_id=self.hash_key_id, note=self.progress.note
+        )
         if last is None:
             self.progress.note(f"{scope.account_id} {scope.region}: {why}; every version is fetched")
         return last
@@ -387,7 +389,7 @@ def _refusal(failure: Failure) -> str:
 
 def _compare_key(key: HashKey | None, store: LocalStore, progress: Progress) -> None:
     """Say so when hashes of this snapshot cannot be compared with those of the last."""
-    last = next(newest_first(store), None)
+    last = next(newest_first(store, lambda found: progress.note(found.note)), None)
     if key and last and last.hash_key_id not in (None, key.key_id):
         progress.note(
             f"the hash key {key.key_id} is not the {last.hash_key_id} of the last snapshot, so value_hmac cannot be"

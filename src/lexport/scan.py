@@ -1,4 +1,4 @@
-"""A table's file -> the rows of some account-regions, handed over whole functions at a time. Blocking.
+"""A table's files -> the rows of some account-regions, handed over whole functions at a time. Blocking.
 
 Files are sorted by account, region and function. So two files can be read side by side, up to a function that is
 beyond what either has at hand, and no row of a function is ever met without the others.
@@ -31,23 +31,23 @@ BATCH_ROWS = 2_048  # rows that are decoded at a time: some 2 MB of the widest t
 
 
 class Scan:
-    """One reading of a table's file from begin to end. Holds a batch of rows and what of others is not taken yet.
+    """One reading of a table's files from begin to end. Holds a batch of rows and what of others is not taken yet.
+
+    ``paths`` are one file or several, each going on where the one before it ends, as ``find_files`` returns them.
 
     ``names`` are the columns that are wanted, by their names of today; those the file lacks are left out. Page
     checksums are verified.
     Raises ReadError.
     """
 
-    def __init__(self, path: Path, table: Table, scopes: Collection[Scope], names: Sequence[str]) -> None:
-        self._path, self._table, self._has_more = path, table, True
+    def __init__(self, paths: Sequence[Path], table: Table, scopes: Collection[Scope], names: Sequence[str]) -> None:
+        self._path, *self._left = paths
+        self._table, self._names, self._has_more = table, names, True
         self._scopes = frozenset(scopes)
         self._places = [name for name in columns.VERSION_KEY[:3] if name in table.key]
         with self._reading():
-            self._file = pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
-            stored = [name for name in self._file.schema_arrow.names if name in table.stored_names(names)]
-            self._batches = self._file.iter_batches(BATCH_ROWS, list(self._groups(scopes)), stored, use_threads=False)
-            self._rows = with_current_names(self._file.schema_arrow.empty_table().select(stored), table)
-            self.types = {field.name: field.type for field in self._rows.schema}
+            self._rows = self._open()
+        self.types = {field.name: field.type for field in self._rows.schema}
 
     def __enter__(self) -> Self:
         """Hand out the scan itself."""
@@ -58,6 +58,14 @@ class Scan:
     ) -> None:
         """Close the file."""
         self._file.close()
+
+    def _open(self) -> pa.Table:
+        """Open the file at hand; return none of its rows."""
+        self._file = pq.ParquetFile(self._path, pre_buffer=False, page_checksum_verification=True)
+        names = self._table.stored_names(self._names)
+        stored = [name for name in self._file.schema_arrow.names if name in names]
+        self._batches = self._file.iter_batches(BATCH_ROWS, list(self._groups(self._scopes)), stored, use_threads=False)
+        return with_current_names(self._file.schema_arrow.empty_table().select(stored), self._table)
 
     def whole_until(self) -> Place | None:
         """Return the first function that may not be at hand whole, others being so before it; None at the end."""
@@ -87,6 +95,11 @@ class Scan:
     def _read_batch(self) -> None:
         with self._reading():
             batch = next(self._batches, None)
+            if batch is None and self._left:
+                self._file.close()
+                self._path, *self._left = self._left
+                self._open()
+                return
         if batch is None:
             self._has_more = False
             return

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from lexport.cli.output import arrow_rows, write_rows
+from lexport.cli.output import write_rows
+from lexport.cli.values import arrow_rows
 from lexport.dataset.shipped import shipped_views
 from lexport.dataset.sql import open_session
 from lexport.model import Scope

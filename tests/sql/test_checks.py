@@ -5,6 +5,7 @@ Region would show.
 """
 
 import asyncio
+import re
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 
@@ -492,7 +493,7 @@ ELSEWHERE = {"not_read_whole"}  # it has a test of its own
 
 
 def region(check, case):
-    return f"{check}-{case}"
+    return re.sub("[^a-z0-9]+", "-", f"{check}-{case}".lower())
 
 
 @pytest.fixture(scope="module")

@@ -65,7 +65,10 @@ def command(dest: str, a: str | None, b: str | None, output: str) -> None:
     from lexport.dataset.diff import COLUMNS, compare
 
     output = choose_format(output)
-    scopes, batches = compare(dest, a, b)
+    found = compare(dest, a, b)
+    scopes, batches = found.scopes, found.changes
+    for line in found.damage:
+        click.echo(f"lexport: {line}", err=True)
     left_out = [scope for scope in scopes if scope.state != "compared"]
     if not scopes:
         click.echo("lexport: nothing to compare: no snapshot by then set out to read an account-region", err=True)

@@ -43,6 +43,7 @@ def command(dest: str, since: str | None, output: str, output_file: str | None) 
         from lexport.dataset.feed import feed
 
         result = run_async(lambda: feed(dest, str(output_file), since=since))
+        _say(result.damage)
         _report(
             result.scopes,
             since,
@@ -55,6 +56,7 @@ def command(dest: str, since: str | None, output: str, output_file: str | None) 
     from lexport.dataset.feed import open_feed
 
     found = open_feed(dest, since)
+    _say(found.damage)
     with open_output(output_file) as stream:
         counts = write_lines(found, stream)
     _report(
@@ -94,6 +96,11 @@ def write_lines(found: Feed, stream: BinaryIO) -> Counter[str]:
         changes=counts["change"],
     )
     return counts
+
+
+def _say(lines: Sequence[str]) -> None:
+    for line in lines:
+        click.echo(f"lexport: {line}", err=True)
 
 
 def _report(

@@ -24,6 +24,8 @@ def command(dest: str, function: str | None, version: str | None, output_file: s
 
     with open_output(None if output_file == "-" else output_file) as stream:
         result = run_async(lambda: sbom(dest, stream, function=function, version=version))
+    for line in result.damage:
+        click.echo(f"lexport: {line}", err=True)
     if result.incomplete:
         click.echo(
             f"lexport: of {result.incomplete:,} of {result.functions:,} function versions not all is known: images,"

@@ -44,12 +44,12 @@ _NAMES = (
 @csv_safe_option
 def command(dest: str, max_age: timedelta, output: str) -> int:
     """List the snapshots in DEST, newest first: age, completeness, rows, calls, throttles."""
-    from lexport.cli.running import run_async
-    from lexport.dataset.open import format_span
-    from lexport.dataset.status import status
+    from lexport.dataset.open import format_span, open_dataset
+    from lexport.dataset.status import describe
 
     output = choose_format(output)
-    snapshots = run_async(lambda: status(dest))
+    dataset = open_dataset(dest)
+    snapshots = describe(dataset)
     now = datetime.now(UTC)
     rows = [_row(snapshot, now) for snapshot in snapshots]
     if output == "table":
@@ -62,6 +62,8 @@ def command(dest: str, max_age: timedelta, output: str) -> int:
     else:
         print_rows(_NAMES, rows, output=output)
 
+    for line in dataset.damage():
+        click.echo(f"lexport: {line}", err=True)
     newest = newest_complete(snapshots)
     if newest is None:
         click.echo("lexport: no snapshot in DEST is complete", err=True)

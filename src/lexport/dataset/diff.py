@@ -43,10 +43,23 @@ class ScopeDiff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetDiff:
-    """What changed: rows as of the table ``changes``, sorted by account, Region and function."""
+    """What changed: rows as of the table ``changes``, sorted by account, Region and function.
+
+    ``damage`` names the snapshots that cannot be read, which are passed over.
+    """
 
     scopes: tuple[ScopeDiff, ...]
     changes: pa.Table
+    damage: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The same, its changes yet to be read: a stream of tables, all changes of a function in one of them."""
+
+    scopes: tuple[ScopeDiff, ...]
+    changes: Iterator[pa.Table]
+    damage: tuple[str, ...]
 
 
 COLUMNS = ("snapshot_id", *(name for name in SCHEMA.names if name != ANSWER))
@@ -62,19 +75,14 @@ async def diff(dest: str | os.PathLike[str], a: str | None = None, b: str | None
     """
 
     def run() -> FleetDiff:
-        scopes, batches = compare(dest, a, b)
-        return FleetDiff(scopes=scopes, changes=pa.concat_tables([_EMPTY, *batches]))
+        found = compare(dest, a, b)
+        return FleetDiff(scopes=found.scopes, changes=pa.concat_tables([_EMPTY, *found.changes]), damage=found.damage)
 
     return await anyio.to_thread.run_sync(run)
 
 
-def compare(
-    dest: str | os.PathLike[str], a: str | None = None, b: str | None = None
-) -> tuple[tuple[ScopeDiff, ...], Iterator[pa.Table]]:
-    """Return which account-regions are compared, and what changed in them as a stream of tables. Blocking.
-
-    All changes of one function stand in one table of the stream, next to each other.
-    """
+def compare(dest: str | os.PathLike[str], a: str | None = None, b: str | None = None) -> Comparison:
+    """Return which account-regions are compared, and what changed in them as a stream of tables. Blocking."""
     dataset = open_dataset(dest)
     then = dataset.as_of(b, option="B") if b is not None else dataset
     before = then.latest_before() if a is None else _earlier(dataset, then, a, b).latest()
@@ -84,7 +92,7 @@ def compare(
         if scope in before or entry.status != "unavailable"
     }
     scopes = tuple(_describe(scope, *pair) for scope, pair in pairs.items())
-    return scopes, _changes(dataset, pairs)
+    return Comparison(scopes=scopes, changes=_changes(dataset, pairs), damage=then.damage())
 
 
 _Pair = tuple[Manifest | None, Manifest, tuple[ScopeState, str]]

@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -80,17 +80,24 @@ class FeedPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
-    """A feed that is yet to be read. ``next_since`` is what to ask for the next time, once this one is loaded."""
+    """A feed that is yet to be read. ``next_since`` is what to ask for the next time, once this one is loaded.
+
+    ``damage`` names the snapshots that cannot be read, of which it holds nothing.
+    """
 
     since: str | None
     next_since: str
     scopes: tuple[FeedScope, ...]
     parts: Iterator[FeedPart]
+    damage: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedResult:
-    """What a feed that is written holds; ``next_since`` is what to ask for the next time, once it is loaded."""
+    """What a feed that is written holds; ``next_since`` is what to ask for the next time, once it is loaded.
+
+    ``damage`` names the snapshots that cannot be read, of which it holds nothing.
+    """
 
     since: str | None
     next_since: str
@@ -98,6 +105,7 @@ class FeedResult:
     upserts: int
     deletes: int
     changes: int
+    damage: tuple[str, ...]
 
 
 async def feed(dest: str | os.PathLike[str], folder: str | os.PathLike[str], *, since: str | None = None) -> FeedResult:
@@ -126,7 +134,13 @@ def open_feed(dest: str | os.PathLike[str], since: str | None = None) -> Feed:
     before = Dataset(root=dataset.root, manifests=tuple(sorted(loaded, key=_id, reverse=True))).latest()
     scopes = tuple(_scopes(dataset, before))
     fresh = order[len(loaded) :]
-    return Feed(since=since, next_since=order[-1].snapshot_id, scopes=scopes, parts=_parts(dataset, scopes, fresh))
+    return Feed(
+        since=since,
+        next_since=order[-1].snapshot_id,
+        scopes=scopes,
+        parts=_parts(dataset, scopes, fresh),
+        damage=dataset.damage(),
+    )
 
 
 def _committed(commit: Manifest) -> tuple[Any, str]:
@@ -168,26 +182,22 @@ def _parts(dataset: Dataset, scopes: Collection[FeedScope], fresh: Collection[Ma
         members = [Scope(account_id=scope.account_id, region=scope.region) for scope in group]
         assert now is not None
         for table in STATE_TABLES:
-            new = _file(dataset, commits[now], table)
-            old = _file(dataset, commits[then], table) if then is not None else None
+            new = dataset.files(table.name, [commits[now]])
+            old = dataset.files(table.name, [commits[then]]) if then is not None else ()
             yield from _compare(table, members, new, old)
     for commit in fresh:
-        path = _file(dataset, commit, columns.CHANGES)
-        if path is not None:
-            with Scan(path, columns.CHANGES, commit.whole_scopes(), columns.CHANGES.names()) as scan:
+        files = dataset.files(columns.CHANGES.name, [commit])
+        if files:
+            with Scan(files, columns.CHANGES, commit.whole_scopes(), columns.CHANGES.names()) as scan:
                 while len(rows := scan.next_rows()):
                     yield FeedPart(action="change", table=columns.CHANGES, rows=_aligned(rows, columns.CHANGES))
 
 
-def _file(dataset: Dataset, commit: Manifest, table: Table) -> Path | None:
-    return next(iter(dataset.files(table.name, (commit,))), None)
-
-
-def _compare(table: Table, scopes: Collection[Scope], new: Path | None, old: Path | None) -> Iterator[FeedPart]:
-    """Yield the deletes and upserts that lead from one file of a table to another, a range of functions at a time."""
+def _compare(table: Table, scopes: Collection[Scope], new: Sequence[Path], old: Sequence[Path]) -> Iterator[FeedPart]:
+    """Yield the deletes and upserts that lead from one state of a table to another, a range of functions at a time."""
     with ExitStack() as opened:
         sides = [
-            opened.enter_context(Scan(path, table, scopes, table.names())) if path else None for path in (new, old)
+            opened.enter_context(Scan(files, table, scopes, table.names())) if files else None for files in (new, old)
         ]
         while True:
             ends = [end for side in sides if side is not None and (end := side.whole_until()) is not None]
@@ -262,6 +272,7 @@ def _write(dest: str | os.PathLike[str], folder: Path, since: str | None) -> Fee
             upserts=counts["upsert"],
             deletes=counts["delete"],
             changes=counts["change"],
+            damage=found.damage,
         )
         told = json.dumps({"format": FORMAT, **asdict(result)}, indent=1)
         (draft / "feed.json").write_text(told + "\n", encoding="utf-8")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 import anyio.to_thread
@@ -30,10 +30,14 @@ from lexport.model import LATEST
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SbomResult:
-    """What was written; ``incomplete`` counts function versions of which not all is known to be named."""
+    """What was written; ``incomplete`` counts the function versions of which not all is known to be named.
+
+    ``damage`` names the snapshots that cannot be read, which are passed over.
+    """
 
     functions: int
     incomplete: int
+    damage: tuple[str, ...] = ()
 
 
 async def sbom(
@@ -67,7 +71,7 @@ def _write(dest: str | os.PathLike[str], stream: BinaryIO, function: str | None,
             bill.condition = (
                 f"function_arn = {quote_text(about.function_arn)} AND version = {quote_text(about.version)}"
             )
-        return bill.write(stream, about)
+        return replace(bill.write(stream, about), damage=session.dataset.damage())
 
 
 def _choose(bill: _Bill, function: str, version: str) -> FunctionVersion:
@@ -180,7 +184,7 @@ class _Bill:
         }
         (at,) = self.ask("SELECT max(snapshot_at) FROM functions")[0]
         stream.writelines(document(at=at, lexport_version=__version__, about=about, lists=lists))
-        return SbomResult(**counts)
+        return SbomResult(functions=counts["functions"], incomplete=counts["incomplete"])
 
     def _parts(self, query: str) -> Iterator[tuple[Any, ...]]:
         return self._rows(_PARTS.format(condition=self.condition) + query)

@@ -9,7 +9,7 @@ from typing import Literal
 
 import anyio.to_thread
 
-from lexport.dataset.open import open_dataset
+from lexport.dataset.open import Dataset, open_dataset
 from lexport.manifest import Manifest
 
 
@@ -38,8 +38,12 @@ class SnapshotStatus:
 
 
 async def status(dest: str | os.PathLike[str]) -> tuple[SnapshotStatus, ...]:
-    """List the snapshots of a dataset, newest first; commits of packages alone are none."""
-    dataset = await anyio.to_thread.run_sync(open_dataset, dest)
+    """List the snapshots of a dataset that can be read, newest first; commits of packages alone are none."""
+    return describe(await anyio.to_thread.run_sync(open_dataset, dest))
+
+
+def describe(dataset: Dataset) -> tuple[SnapshotStatus, ...]:
+    """List the snapshots of a dataset that is open."""
     return tuple(_describe(snapshot) for snapshot in dataset.snapshots)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -26,9 +26,10 @@ import pyarrow.parquet as pq
 from lexport import columns
 from lexport.arrow import with_current_names
 from lexport.decode import join_listed, part_listed
-from lexport.manifest import Manifest
+from lexport.errors import ReadError
 from lexport.model import FunctionRef, Reply, Scope
 from lexport.store.commits import newest_first
+from lexport.store.files import find_files
 from lexport.store.local import LocalStore
 
 HELD = 32_768
@@ -61,27 +62,28 @@ _TAKEN = [*_TELLING.values(), "fetched_at", "extra_json", *CARRIED]
 _READ = (*columns.VERSION_KEY, *_TAKEN)
 
 
-def last_of(store: LocalStore, scope: Scope, *, env: str, hash_key_id: str | None) -> Manifest | None:
-    """Find the newest snapshot that read the whole fleet of a scope with the same environment mode and hash key."""
-    for commit in newest_first(store):
-        is_alike = commit.options.get("env") == env and commit.hash_key_id == hash_key_id
-        if is_alike and scope in commit.whole_scopes():
-            return commit
-    return None
-
-
 def open_last(
-    store: LocalStore, scope: Scope, *, env: str, hash_key_id: str | None
+    store: LocalStore, scope: Scope, *, env: str, hash_key_id: str | None, note: Callable[[str], object]
 ) -> tuple[LastSnapshot | None, str | None]:
-    """Open what the last snapshot has of a scope, or say why there is nothing to build on. Blocking."""
-    commit = last_of(store, scope, env=env, hash_key_id=hash_key_id)
-    if commit is None:
-        return None, "no earlier snapshot to build on"
-    try:
-        path = next(entry.path for entry in commit.files if entry.table == columns.FUNCTIONS.name)
-        return LastSnapshot(store.root / path, scope), None
-    except (OSError, pa.ArrowException) as error:
-        return None, f"{commit.snapshot_id} cannot be read ({error})"
+    """Open what the last snapshot has of a scope, or say why there is nothing to build on. Blocking.
+
+    That is the newest one which read the whole fleet of it with the same environment mode and hash key, and can be
+    read; ``note`` hears of newer ones that are damaged.
+    """
+    why = None
+    for commit in newest_first(store, lambda found: note(found.note)):
+        is_alike = commit.options.get("env") == env and commit.hash_key_id == hash_key_id
+        if not is_alike or scope not in commit.whole_scopes():
+            continue
+        try:
+            last = LastSnapshot(find_files(store.root, commit, columns.FUNCTIONS), scope)
+        except (OSError, pa.ArrowException, ReadError) as error:
+            why = why or f"{commit.snapshot_id} cannot be read ({error})"
+            continue
+        if why is not None:
+            note(f"{scope.account_id} {scope.region}: {why}; {commit.snapshot_id} is built on instead")
+        return last, None
+    return None, why or "no earlier snapshot to build on"
 
 
 class Room:
@@ -183,11 +185,11 @@ class LastSnapshot:
     ``damage`` says why no more can be told of it, once that is so.
     """
 
-    def __init__(self, path: Path, scope: Scope) -> None:
+    def __init__(self, paths: Sequence[Path], scope: Scope) -> None:
         self.damage: str | None = None
-        self._file = pq.ParquetFile(path, page_checksum_verification=True)
         self._scope = scope
-        self._groups = list(self._groups_of_scope())
+        files = [pq.ParquetFile(path, page_checksum_verification=True) for path in paths]
+        self._groups = [group for file in files for group in self._groups_of_scope(file)]
 
     def find(self, held: Held, not_before: datetime | None) -> Iterator[Found]:
         """Take what is held back; yield each version with its listing and what is to be carried into its row.
@@ -195,12 +197,12 @@ class LastSnapshot:
         ``not_before`` refuses rows that were fetched earlier. Order: by name, and those that nobody knows last.
         """
         waiting = held.take()
-        for low, high, number in self._groups:
+        for low, high, file, number in self._groups:
             start, end = bisect_left(waiting, low, key=_name), bisect_right(waiting, high, key=_name)
             if start == end or self.damage is not None:
                 continue
             try:
-                known, is_known = self._look_up(number, waiting[start:end])
+                known, is_known = self._look_up(file, number, waiting[start:end])
             except (OSError, pa.ArrowException) as error:
                 self.damage = str(error)
                 continue
@@ -215,9 +217,9 @@ class LastSnapshot:
         yield from (Found(each.ref) for each in waiting)
         held.clear()
 
-    def _groups_of_scope(self) -> Iterator[tuple[str, str, int]]:
-        """Yield least name, greatest name and number of each row group that may hold rows of the scope."""
-        metadata = self._file.metadata
+    def _groups_of_scope(self, file: pq.ParquetFile) -> Iterator[tuple[str, str, pq.ParquetFile, int]]:
+        """Yield least name, greatest name and number of each row group of a file that may hold rows of the scope."""
+        metadata = file.metadata
         places = {metadata.schema.column(index).name: index for index in range(metadata.num_columns)}
         for number in range(metadata.num_row_groups):
             group = metadata.row_group(number)
@@ -226,11 +228,11 @@ class LastSnapshot:
                 bounds[name].min <= value <= bounds[name].max
                 for name, value in (("account_id", self._scope.account_id), ("region", self._scope.region))
             ):
-                yield bounds["function_name"].min, bounds["function_name"].max, number
+                yield bounds["function_name"].min, bounds["function_name"].max, file, number
 
-    def _look_up(self, number: int, waiting: Sequence[Waiting]) -> tuple[pa.Table, list[bool]]:
+    def _look_up(self, file: pq.ParquetFile, number: int, waiting: Sequence[Waiting]) -> tuple[pa.Table, list[bool]]:
         """Look versions up in one row group; return the rows of those that it holds, and which those are."""
-        rows = self._file.read_row_group(number, columns=columns.FUNCTIONS.stored_names(_READ))
+        rows = file.read_row_group(number, columns=columns.FUNCTIONS.stored_names(_READ))
         rows = with_current_names(rows, columns.FUNCTIONS)
         of_scope = (pc.equal(rows.column(name), getattr(self._scope, name)) for name in columns.SCOPE_KEY)
         rows = rows.filter(pc.and_(*of_scope))

@@ -7,7 +7,7 @@ column by column in Arrow; none is touched by Python.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,7 +24,8 @@ from lexport.manifest import Manifest
 from lexport.model import LATEST, Scope
 from lexport.scan import Scan
 from lexport.staged import ANSWER
-from lexport.store.commits import newest_first
+from lexport.store.commits import DamagedCommit, newest_first
+from lexport.store.files import find_files
 from lexport.store.local import LocalStore
 
 SCHEMA = staged_schema(columns.CHANGES)
@@ -65,28 +66,30 @@ class Reading:
     """One snapshot as a side of a comparison: its files by table, and how it was asked for."""
 
     snapshot_id: str
-    files: Mapping[str, Path]
+    files: Mapping[str, Sequence[Path]]
     options: Mapping[str, Any]
     hash_key_id: str | None
     lexport_version: str
 
     @classmethod
     def of(cls, commit: Manifest, root: Path) -> Reading:
-        """Take what a commit says."""
+        """Take what a commit says; raises ReadError where one of its files is missing or damaged. Blocking."""
         return cls(
             snapshot_id=commit.snapshot_id,
-            files={entry.table: root / entry.path for entry in commit.files},
+            files={table.name: files for table in COMPARED if (files := find_files(root, commit, table))},
             options=commit.options,
             hash_key_id=commit.hash_key_id,
             lexport_version=commit.lexport_version,
         )
 
 
-def readings_before(store: LocalStore, scopes: Collection[Scope], snapshot_id: str) -> dict[Scope, Manifest]:
-    """Find, for each scope, the newest commit before a snapshot that read all of it. Blocking."""
+def readings_before(
+    store: LocalStore, scopes: Collection[Scope], snapshot_id: str, passed_over: Callable[[DamagedCommit], object]
+) -> dict[Scope, Manifest]:
+    """Find, for each scope, the newest commit before a snapshot that read all of it and can be read. Blocking."""
     found: dict[Scope, Manifest] = {}
     missing = set(scopes)
-    for commit in newest_first(store):
+    for commit in newest_first(store, passed_over):
         if not missing:
             break
         if commit.snapshot_id < snapshot_id:

@@ -25,7 +25,7 @@ from lexport import columns, manifest
 from lexport.arrow import table_schema
 from lexport.errors import PublishError, RunError, SettingsError, UnknownCommitError
 from lexport.manifest import Manifest
-from lexport.store.commits import newest_first
+from lexport.store.commits import DamagedCommit, all_commits, newest_first
 from lexport.store.linking import NO_HARD_LINKS, link_new
 from lexport.store.local import FULL, LocalStore, local_folder, sync_file, write_error
 
@@ -166,7 +166,7 @@ def commit(store: LocalStore, draft: Manifest, files: Mapping[str, Path], *, not
             f" lexport verify {store.root}"
         )
     with _healed_later("the row in snapshots", note):
-        write_snapshot_rows(store, done)
+        write_snapshot_rows(store, done, note=note)
     if done.is_snapshot:
         with _healed_later(manifest.LATEST_HINT, note):
             _move_hint(store)
@@ -190,14 +190,18 @@ def _healed_later(what: str, note: Callable[[str], None]) -> Iterator[None]:
         note(f"{what} will be written by the next run: {error}")
 
 
-def write_snapshot_rows(store: LocalStore, own: Manifest) -> None:
-    """Write the row of ``snapshots`` of this run's commit, and of every other that has none: of a run that crashed."""
-    others = [name for name in store.names(manifest.RUNS) if manifest.is_ulid(name.removesuffix(".json"))]
+def write_snapshot_rows(store: LocalStore, own: Manifest, *, note: Callable[[str], None]) -> None:
+    """Write the row of ``snapshots`` of this run's commit, and of every other that has none: of a run that crashed.
+
+    ``note`` hears of commits that are damaged: there may be none left that hides them from this run.
+    """
     _write_snapshot_row(store, own)
-    for name in others:
-        with suppress(OSError, ValueError, RunError):  # one that is damaged is `status`'s to tell
-            if name != f"{own.snapshot_id}.json":
-                _write_snapshot_row(store, Manifest.from_json(store.read(f"{manifest.RUNS}/{name}")))
+    for done in all_commits(store):
+        if isinstance(done, DamagedCommit):
+            note(done.note)
+        elif done.snapshot_id != own.snapshot_id:
+            with suppress(OSError, RunError):
+                _write_snapshot_row(store, done)
 
 
 def _write_snapshot_row(store: LocalStore, done: Manifest) -> None:
@@ -230,9 +234,15 @@ def _write_snapshot_row(store: LocalStore, done: Manifest) -> None:
 
 
 def _move_hint(store: LocalStore) -> None:
-    """Move the hint forward to the newest snapshot, and look again: another run may have moved it meanwhile."""
+    """Move the hint forward to the newest snapshot, and look again: another run may have moved it meanwhile.
+
+    Where a newer lexport wrote the newest commit, the hint is that release's to move.
+    """
     while True:
-        newest = next((commit.snapshot_id for commit in newest_first(store)), "")
+        passed_over: list[DamagedCommit] = []
+        newest = next((commit.snapshot_id for commit in newest_first(store, passed_over.append)), "")
+        if any(found.is_newer for found in passed_over):
+            return
         hinted = ""
         with suppress(OSError, ValueError, KeyError, TypeError):
             hinted = str(json.loads(store.read(manifest.LATEST_HINT))["snapshot_id"])

@@ -26,6 +26,12 @@ class DamagedCommit:
         """Whether nothing is wrong with it but that a newer lexport wrote it."""
         return self.kind == NewerFormatError.kind
 
+    @property
+    def note(self) -> str:
+        """Say what a run does that finds it: nothing with it."""
+        advice = "" if self.is_newer else "; lexport verify lists all damage"
+        return f"{self}; nothing is built on it, and it stays as it is{advice}"
+
     def __str__(self) -> str:
         """Say which snapshot cannot be read, and why."""
         state = "cannot be read" if self.is_newer else "is damaged"

@@ -56,7 +56,7 @@ def find(path, refs, not_before=None):
     """What is found of versions: the carried state, or None."""
     with Held() as held:
         held.put(refs)
-        last = LastSnapshot(path, SCOPE)
+        last = LastSnapshot([path], SCOPE)
         found = {
             (each.ref.function_name, each.ref.qualifier): each.older and each.older["state"]
             for each in last.find(held, not_before)
@@ -111,7 +111,7 @@ def test_a_damaged_row_group_is_said_and_loses_nothing(path):
 def test_held_listings_can_be_cleared_and_held_again(path):
     """A second pass reads its own listings."""
     with Held() as held:
-        last = LastSnapshot(path, SCOPE)
+        last = LastSnapshot([path], SCOPE)
         for each in (VERSIONS[:9], VERSIONS[9:]):
             held.put([listed(*version, Description=version[1]) for version in each])
 
@@ -128,7 +128,7 @@ def test_what_is_unknown_stays_in_memory_and_both_are_let_go(path, tmp_path):
         held.put(refs)
         file = next(each for each in Path("/proc/self/fd").iterdir() if str(each.readlink()).startswith(str(tmp_path)))
         body = file.read_bytes()
-        found = [each.listed.document["Configuration"] for each in LastSnapshot(path, SCOPE).find(held, None)]
+        found = [each.listed.document["Configuration"] for each in LastSnapshot([path], SCOPE).find(held, None)]
 
         assert (b"fn-03/1" in body, b"fn-03/2" in body, b"fn-03/3" in body) == (True, False, True)
         assert b"s3cret" not in body

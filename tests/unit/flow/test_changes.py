@@ -38,8 +38,8 @@ def found(tmp_path):
             ]
             given.sort(key=lambda row: tuple(str(row[part]) for part in table.key if part in row))
             schema = pa.schema([field for field in table_schema(table) if field.name not in without])
-            files[table.name] = folder / f"{table.name}.parquet"
-            pq.write_table(pa.Table.from_pylist(given, schema), files[table.name], row_group_size=3 + len(given) // 5)
+            files[table.name] = [folder / f"{table.name}.parquet"]
+            pq.write_table(pa.Table.from_pylist(given, schema), *files[table.name], row_group_size=3 + len(given) // 5)
         return Reading(snapshot_id=name, files=files, options=options, hash_key_id=key, lexport_version=release)
 
     def run(before, now, *, of_before=None, of_now=None, scopes=(HERE,)):
@@ -326,4 +326,4 @@ def test_a_damaged_file_is_named(found, tmp_path):
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 and nothing else")
 
     with pytest.raises(ReadError, match=r"cannot read .*broken\.parquet"):
-        scan.Scan(tmp_path / "broken.parquet", columns.FUNCTIONS, [HERE], ["region"])
+        scan.Scan([tmp_path / "broken.parquet"], columns.FUNCTIONS, [HERE], ["region"])

@@ -85,9 +85,9 @@ def staged(store, done):
     return found
 
 
-def publish(store, number=0, **fields):
+def publish(store, number=0, note=pytest.fail, **fields):
     done = draft(number, **fields)
-    return commit(store, done, staged(store, done), note=pytest.fail)
+    return commit(store, done, staged(store, done), note=note)
 
 
 def everything(store):
@@ -313,10 +313,12 @@ def test_what_comes_after_the_commit_cannot_undo_it(store, where):
     "make", [Path.mkdir, lambda path: path.symlink_to("nowhere"), lambda path: path.write_bytes(b"[")]
 )
 def test_a_damaged_commit_hinders_nobody(store, make):
-    """A commit that cannot be read keeps no other from its row in ``snapshots``."""
+    """A commit that cannot be read keeps no other from its row in ``snapshots``, and the run says so."""
     store.make_folder("_runs")
     make(store.root / "_runs" / "01KA0000000000000000000000.json")
-    done = publish(store)
+    notes = []
+    done = publish(store, note=notes.append)
+    assert ["snapshot 01KA0000000000000000000000 is damaged" in note for note in notes] == [True]
 
     assert [row["snapshot_id"] for row in snapshot_rows(store)] == [done.snapshot_id]
     assert hinted(store) == done.snapshot_id
@@ -341,7 +343,7 @@ def test_healing_changes_nothing_that_is_there(store):
     """Where every commit has its row, nothing is written."""
     done = publish(store)
     before = everything(store)
-    write_snapshot_rows(store, done)
+    write_snapshot_rows(store, done, note=pytest.fail)
 
     assert everything(store) == before
     assert not [name for name in store.names("_staging") if name.startswith(".")]
@@ -358,9 +360,11 @@ def test_healing_changes_nothing_that_is_there(store):
     ],
 )
 def test_what_is_no_commit_is_passed_over(store, name, body):
-    """Damaged or foreign files among the commits hinder neither a commit nor healing."""
+    """Damaged or foreign files among the commits hinder neither a commit nor healing; a commit of them is named."""
     store.create(f"_runs/{name}", body)
-    done = publish(store, 1)
+    notes = []
+    done = publish(store, 1, note=notes.append)
+    assert [f"snapshot {name[:26]} " in note for note in notes] == [True] * (len(name) == 31)
 
     assert next(newest_first(store), None) == done
     assert [row["snapshot_id"] for row in snapshot_rows(store)] == [done.snapshot_id]
@@ -370,6 +374,20 @@ def test_what_is_no_commit_is_passed_over(store, name, body):
 def test_no_commit_yet(store):
     """An empty destination has no last manifest."""
     assert next(newest_first(store), None) is None
+
+
+def test_the_hint_of_a_newer_lexport(store):
+    """Where a newer lexport wrote the newest commit, an older one leaves the hint to it, and says what to do."""
+    newer = "01KB0000000000000000000009"
+    store.create(f"_runs/{newer}.json", b'{"format": "lexport-manifest/2"}')
+    store.replace("_latest.json", b"{}")
+    notes = []
+    publish(store, 1, note=notes.append)
+
+    assert store.read("_latest.json") == b"{}"
+    assert ["upgrade lexport" in note for note in notes] == [True]
+    done = publish(store, 10, note=notes.append)
+    assert hinted(store) == done.snapshot_id
 
 
 # --- the hint -------------------------------------------------------------------------------------------------------
