@@ -52,6 +52,8 @@ def _describe(error: BaseException, command: str) -> tuple[str, int]:  # noqa: P
             return _system(error), 1
         case MemoryError():
             return "there is not enough memory for this", 1
+        case RuntimeError() if "start new thread" in str(error):
+            return "no more threads can be started: there is too little memory, or `ulimit -u` allows no more", 1
         case RecursionError():
             return f"what was read is nested too deeply{_place(error)}", 1
     return (

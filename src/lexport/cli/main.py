@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
@@ -59,6 +60,12 @@ def _end(error: BaseException, command: str) -> int:
     return code
 
 
+def _say_stray(stray: sys.UnraisableHookArgs | threading.ExceptHookArgs) -> None:
+    """Say what went wrong where nobody could catch it: in a finalizer or a thread."""
+    if stray.exc_value is not None:
+        _end(stray.exc_value, "lexport")
+
+
 def main() -> NoReturn:
     """Run the command line of this process, and end the process with its exit code.
 
@@ -67,6 +74,7 @@ def main() -> NoReturn:
     """
     open_standard_streams()
     try:
+        sys.unraisablehook = threading.excepthook = _say_stray
         watch_signals()
         code = run()
         with suppress(OSError):  # its reader has gone, or it was said already

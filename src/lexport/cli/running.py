@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import resource
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -41,6 +43,15 @@ def choose_report() -> Report:
     return partial(report_live, out=terminal()) if sys.stderr.isatty() else report_plainly
 
 
+class _OneLine(logging.Handler):
+    """What a library logs, in one line without a traceback."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the first line of the message."""
+        text = record.getMessage().partition("\n")[0]
+        print(f"{record.name}: {text}", file=sys.stderr, flush=True)  # noqa: T201 - where a command talks
+
+
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Choose uvloop, which comes with ``lexport[fast]``: a call over TLS costs a quarter less CPU on it."""
     try:
@@ -70,11 +81,22 @@ def run_async(main: Callable[[], Awaitable[T]], *, left: str = "") -> T:
             with on_signal(cancel):
                 done.append(await main())
 
-    # Answers are trees without circles, by the million: looking for circles among them took a twelfth of the CPU.
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    logging.lastResort = _OneLine(logging.WARNING)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner, _little_collecting():
         runner.run(guarded())
     if not done:
         raise Interrupted(caught[0], left)
     return done[0]
+
+
+@contextmanager
+def _little_collecting() -> Iterator[None]:
+    """Look for circles among objects rarely: answers are trees, by the million, and it takes a twelfth of the CPU."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()

@@ -13,9 +13,10 @@ from typing import Any, NoReturn
 import duckdb
 
 from lexport.checks import SEVERITIES, Check, Severity, Value, choose, fill_thresholds, load_checks
+from lexport.dataset.asking import run_interruptibly
 from lexport.dataset.open import Dataset, format_span, one_line, quote_name
 from lexport.dataset.shipped import sql_dir, tables_read
-from lexport.dataset.sql import Session, open_session, run_interruptibly
+from lexport.dataset.sql import Session, open_session
 from lexport.errors import QueryError, RunError, SettingsError, ViewError
 from lexport.findings import IDENTITY, CheckResult, Finding, Unjudged
 from lexport.model import Scope

@@ -7,9 +7,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, BinaryIO
 
-import anyio.to_thread
+import duckdb
 
 from lexport import __version__
 from lexport.cyclonedx import (
@@ -22,6 +23,7 @@ from lexport.cyclonedx import (
     function_nodes,
     library_components,
 )
+from lexport.dataset.asking import run_interruptibly
 from lexport.dataset.open import quote_text
 from lexport.dataset.sql import Session, open_session
 from lexport.errors import RunError, SettingsError
@@ -54,11 +56,17 @@ async def sbom(
     """
     if function is None and version is not None:
         raise SettingsError("--version needs --function", option="--version")
-    return await anyio.to_thread.run_sync(_write, dest, stream, function, version or LATEST)
+    return await run_interruptibly(partial(_write, dest, stream, function, version or LATEST))
 
 
-def _write(dest: str | os.PathLike[str], stream: BinaryIO, function: str | None, version: str) -> SbomResult:
-    with open_session(dest) as session:
+def _write(
+    dest: str | os.PathLike[str],
+    stream: BinaryIO,
+    function: str | None,
+    version: str,
+    running: list[duckdb.DuckDBPyConnection],
+) -> SbomResult:
+    with open_session(dest, running=running) as session:
         bill = _Bill(session)
         if not bill.ask("SELECT 1 FROM history.packages WHERE dependencies_status IS NOT NULL LIMIT 1"):
             name = os.fspath(dest)

@@ -5,20 +5,20 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
-import anyio.to_thread
 import duckdb
 import pyarrow as pa
 
 from lexport.as_text import LOSSY, as_text
+from lexport.dataset.asking import ask, connect, run_interruptibly
 from lexport.dataset.open import (
     DEFAULT_MAX_SKEW,
     TABLE_NAMES,
@@ -33,9 +33,6 @@ from lexport.dataset.shipped import named_views, shipped_views, tables_read
 from lexport.dataset.tables import DatasetTables
 from lexport.errors import LexportError, QueryError, RunError, ViewError
 
-T = TypeVar("T")
-
-_INTERRUPT_EVERY_S = 0.02
 _BATCH_ROWS = 10_000  # some 20 MB of the widest table
 
 
@@ -66,21 +63,34 @@ class Session:
 
         ``casts`` are types and what they become, as ``as_text`` takes them.
         """
-        statement = _one_select(query)
-        self.tables.define(statement)
-        self._define_views(statement)
+        statement = _one_select(self.connection, query)
         try:
-            # DuckDB 2 lets a WITH write (COPY, INSERT) and still calls that a SELECT, but only at the very top: so
-            # a statement that binds as a subquery only reads. This binds, it does not run.
-            bound = self.connection.sql(f"FROM (\n{statement}\n)")
-            wanted = [as_text(kind, casts) for kind in bound.types]
-            if any(wanted):
-                names = self.connection.sql(statement).columns
-                statement = _cast_columns(statement, names, wanted)
-            reader = self.connection.sql(statement).to_arrow_reader(_BATCH_ROWS)
+            reader = ask(self.connection, partial(self._open, statement, casts))
         except (duckdb.Error, OSError, pa.ArrowException) as error:
             _refuse(error)
-        return pa.RecordBatchReader.from_batches(reader.schema, _batches(reader))
+        return pa.RecordBatchReader.from_batches(reader.schema, self._batches(reader))
+
+    def _open(self, statement: str, casts: dict[str, str]) -> pa.RecordBatchReader:
+        self.tables.define(statement)
+        self._define_views(statement)
+        # DuckDB 2 lets a WITH write (COPY, INSERT) and still calls that a SELECT, but only at the very top: so
+        # a statement that binds as a subquery only reads. This binds, it does not run.
+        bound = self.connection.sql(f"FROM (\n{statement}\n)")
+        wanted = [as_text(kind, casts) for kind in bound.types]
+        if any(wanted):
+            names = self.connection.sql(statement).columns
+            statement = _cast_columns(statement, names, wanted)
+        return self.connection.sql(statement).to_arrow_reader(_BATCH_ROWS)
+
+    def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        while True:
+            try:
+                batch = ask(self.connection, reader.read_next_batch)
+            except StopIteration:
+                return
+            except (duckdb.Error, OSError, pa.ArrowException) as error:  # the query failed on a later row
+                _refuse(error)
+            yield batch
 
     def _define_views(self, statement: str) -> None:
         """Create the shipped views that a statement names and that are not there yet."""
@@ -107,32 +117,6 @@ async def sql(dest: str | os.PathLike[str], query: str, *, as_of: str | None = N
     return await run_interruptibly(partial(_read_all, dest, query, as_of))
 
 
-async def run_interruptibly(work: Callable[[list[duckdb.DuckDBPyConnection]], T]) -> T:
-    """Run blocking work in a thread; it adds the connections that it asks to the list it is given.
-
-    Cancelled: whatever they are asked is interrupted, one question after the other, until the work has ended.
-    """
-    running: list[duckdb.DuckDBPyConnection] = []
-    ended = threading.Event()
-
-    def run() -> T:
-        try:
-            return work(running)
-        finally:
-            ended.set()
-
-    try:
-        return await anyio.to_thread.run_sync(run, abandon_on_cancel=True)
-    except anyio.get_cancelled_exc_class():
-        with anyio.CancelScope(shield=True):
-            while running and not ended.is_set():  # an interrupt between two questions is lost
-                for connection in running:
-                    with suppress(duckdb.Error):  # it is closed meanwhile
-                        connection.interrupt()
-                await anyio.sleep(_INTERRUPT_EVERY_S)
-        raise
-
-
 def _read_all(
     dest: str | os.PathLike[str], query: str, as_of: str | None, running: list[duckdb.DuckDBPyConnection]
 ) -> pa.Table:
@@ -153,11 +137,12 @@ def open_result(
 
     ``running``, if given, receives the connection, so that another thread can interrupt it. ``casts`` as for ``read``.
     """
-    _one_select(query)  # a wrong question is answered before anything is opened
-    with open_session(dest, as_of=as_of, running=running) as session:
-        yield Result(
-            reader=session.read(query, casts=casts), dataset=session.dataset, tables=frozenset(tables_read(query))
-        )
+    with _open_connection(running) as connection:
+        _one_select(connection, query)  # a wrong question is answered before the dataset is opened
+        with _open_session(connection, dest, as_of) as session:
+            yield Result(
+                reader=session.read(query, casts=casts), dataset=session.dataset, tables=frozenset(tables_read(query))
+            )
 
 
 @contextmanager
@@ -168,25 +153,39 @@ def open_session(
     running: list[duckdb.DuckDBPyConnection] | None = None,
 ) -> Iterator[Session]:
     """Open a dataset for many questions. Blocking; options as for ``open_result``."""
+    with _open_connection(running) as connection, _open_session(connection, dest, as_of) as session:
+        yield session
+
+
+@contextmanager
+def _open_connection(running: list[duckdb.DuckDBPyConnection] | None) -> Iterator[duckdb.DuckDBPyConnection]:
+    connection = connect(":memory:")
+    try:
+        if running is not None:
+            running.append(connection)
+        yield connection
+    finally:
+        with suppress(duckdb.Error):  # a question that no interrupt ended keeps it until the process ends
+            connection.close()
+
+
+@contextmanager
+def _open_session(
+    connection: duckdb.DuckDBPyConnection, dest: str | os.PathLike[str], as_of: str | None
+) -> Iterator[Session]:
     dataset = open_dataset(dest)
     if as_of is not None:
         dataset = dataset.as_of(as_of, option="--as-of")
     # DuckDB spills big sorts to disk: into a folder of ours that goes away, never into the working folder.
     with tempfile.TemporaryDirectory(prefix="lexport-sql-", ignore_cleanup_errors=True) as spill:
-        connection = duckdb.connect(":memory:")
-        try:
-            if running is not None:
-                running.append(connection)
-            tables = DatasetTables(connection, dataset)
-            _lock(connection, dataset, spill)
-            yield Session(dataset=dataset, connection=connection, tables=tables)
-        finally:
-            connection.close()
+        tables = DatasetTables(connection, dataset)
+        _lock(connection, dataset, spill)
+        yield Session(dataset=dataset, connection=connection, tables=tables)
 
 
-def _one_select(query: str) -> str:
+def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> str:
     try:
-        statements = duckdb.extract_statements(query)
+        statements = connection.extract_statements(query)
     except duckdb.Error as error:
         _refuse(error)
     if len(statements) != 1:
@@ -217,17 +216,6 @@ def _without_end(statement: str) -> str:
     return text[:end].decode()
 
 
-def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    while True:
-        try:
-            batch = reader.read_next_batch()
-        except StopIteration:
-            return
-        except (duckdb.Error, OSError, pa.ArrowException) as error:  # the query failed on a later row
-            _refuse(error)
-        yield batch
-
-
 def _lock(connection: duckdb.DuckDBPyConnection, dataset: Dataset, spill: str) -> None:
     """Take everything away from the query but the dataset: files, network, extensions, settings, Python's variables."""
     folders = {f"{dataset.root}/", f"{escape_glob(str(dataset.root))}/"}  # paths are checked as they are written
@@ -249,7 +237,13 @@ def _refuse(error: Exception) -> NoReturn:
     if isinstance(error, LexportError):
         raise error
     line = one_line(error)
-    if line.startswith(("IO Error", "Out of Memory Error", "Internal Error", "FATAL Error")):
+    if line.startswith("Out of Memory Error") or isinstance(error, MemoryError):
+        most = re.search(r"/([0-9.]+ \w+) used", line)
+        raise RunError(
+            f"the query needs more memory than {f'the {most[1]} that ' if most else ''}it may take here;"
+            " ask for less at once, or give the process more memory"
+        ) from error
+    if line.startswith(("IO Error", "Internal Error", "FATAL Error")):
         raise RunError(f"the query broke off: {line}") from error
     if line.startswith("Permission Error"):
         raise QueryError(f"a query reads the tables of its dataset and nothing else: {line}") from error

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
-import anyio.to_thread
 import duckdb
 
 from lexport import columns
+from lexport.dataset.asking import connect, run_interruptibly
 from lexport.dataset.open import (
     LATEST_SCOPES,
     SPACES,
@@ -42,18 +43,19 @@ async def views(dest: str | os.PathLike[str], *, db: str | os.PathLike[str]) -> 
     """Write a DuckDB file whose views show a dataset, or replace one that an earlier call wrote.
 
     Raises SettingsError where ``db`` is something else, ViewError where a shipped view does not fit.
-    Cancelled: the file is whole, old or new.
+    Cancelled: DuckDB is interrupted, and the file is whole, old or new.
     """
-    await anyio.to_thread.run_sync(_write, dest, Path(db))
+    await run_interruptibly(partial(_write, dest, Path(db)))
 
 
-def _write(dest: str | os.PathLike[str], db: Path) -> None:
+def _write(dest: str | os.PathLike[str], db: Path, running: list[duckdb.DuckDBPyConnection]) -> None:
     target = db.resolve()
     dataset = open_dataset(dest)
     _check_target(target)
     draft = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
-        with duckdb.connect(str(draft), config={"storage_compatibility_version": _READABLE_SINCE}) as connection:
+        with connect(str(draft), storage_compatibility_version=_READABLE_SINCE) as connection:
+            running.append(connection)
             draft.chmod(0o600)
             # Each view is bound as it is made, which would read the footers of all files again.
             connection.execute("SET parquet_metadata_cache = true")

@@ -1,6 +1,5 @@
 """``lexport.toml`` and ``LEXPORT_…`` variables: what is taken, what is refused, and what is said of it."""
 
-import gc
 import logging
 import os
 
@@ -29,7 +28,6 @@ def ask(monkeypatch, tmp_path, capsys):
     for name in [name for name in os.environ if name.startswith("LEXPORT_")]:
         monkeypatch.delenv(name)
     monkeypatch.setattr(logging, "lastResort", logging.lastResort)
-    thresholds = gc.get_threshold()
 
     def lexport(toml, *arguments):
         if toml is not None:
@@ -37,9 +35,7 @@ def ask(monkeypatch, tmp_path, capsys):
         code = run(arguments)
         return code, capsys.readouterr().err
 
-    yield lexport
-    gc.set_threshold(*thresholds)  # a command has its process to itself
-    gc.unfreeze()
+    return lexport
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 import duckdb
 
 from lexport import __version__
+from lexport.dataset.asking import run_interruptibly
 from lexport.dataset.open import Dataset, format_span
 from lexport.dataset.report import changed, figures, found
 from lexport.dataset.report.charts import sparkline
@@ -22,7 +23,7 @@ from lexport.dataset.report.figures import Figure
 from lexport.dataset.report.format import count, plural, size
 from lexport.dataset.report.page import Page, Section, Tile, write_page
 from lexport.dataset.report.questions import Answer, ask, questions
-from lexport.dataset.sql import open_session, run_interruptibly
+from lexport.dataset.sql import open_session
 from lexport.findings import CheckResult
 
 
