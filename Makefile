@@ -4,7 +4,6 @@ BIN := .venv/bin
 STAMP := .venv/.ready-dev
 RUNTIME_STAMP := .venv/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
-ON_BOTH := tests/contract tests/integration/test_snapshot_gaps.py tests/integration/test_snapshot_simulator.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: setup demo test lint types unit wheel sweep bench bench-toy golden dialects lock clean
@@ -38,7 +37,6 @@ types: $(STAMP)
 
 unit: $(STAMP)
 	$(BIN)/python -m pytest -n 3 --dist worksteal -q
-	LEXPORT_TEST_TRANSPORT=reqwest $(BIN)/python -m pytest -n 3 --dist worksteal -q -k "not large_fleet" $(ON_BOTH)
 
 # The package as users get it: built, installed alone, tested without src.
 wheel: $(STAMP)

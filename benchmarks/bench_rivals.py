@@ -164,7 +164,7 @@ def _spread(values: list[float]) -> str:
 def describe(versions: int, rounds: int) -> str:
     """Say where and with what this was measured."""
     cpu = next((line for line in _lines("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
-    packages = ("aiobotocore", "aiohttp", "boto3", "botocore", "orjson", "pyarrow", "pyreqwest", "uvloop")
+    packages = ("aiobotocore", "aiohttp", "boto3", "botocore", "orjson", "pyarrow", "uvloop")
     found = [f"{name} {importlib.metadata.version(name)}" for name in packages if find_spec(name)]
     if shutil.which("go"):
         found.append(subprocess.run(["go", "version"], capture_output=True, text=True, check=False).stdout.strip())

@@ -32,7 +32,6 @@ ACCOUNT = "111122223333"
 REGION = "us-east-1"
 HASH_KEY = b"a key that only the tests know.."
 FAST = 1_000_000.0
-TRANSPORT = os.environ.get("LEXPORT_TEST_TRANSPORT", "aiohttp")  # `make unit` runs the server suites on both
 SORTED_BY = {
     "functions": ("function_name", "version"),
     "aliases": ("function_name", "alias"),
@@ -252,7 +251,6 @@ def settings() -> Callable[..., SnapshotSettings]:
             "regions": (REGION,),
             "get_function_rate_per_s": FAST,
             "list_rate_per_s": FAST,
-            "transport": TRANSPORT,
         }
         return SnapshotSettings(**options | more)
 
@@ -266,7 +264,7 @@ def flags() -> Callable[..., tuple[str, ...]]:
     def make(url: str, *more: str) -> tuple[str, ...]:
         regions = () if "--region" in more else ("--region", REGION)
         rates = ("--get-function-rate", str(FAST), "--list-rate", str(FAST))
-        return ("--endpoint-url", url, "--transport", TRANSPORT, *regions, *rates, *more)
+        return ("--endpoint-url", url, *regions, *rates, *more)
 
     return make
 

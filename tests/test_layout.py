@@ -82,7 +82,6 @@ FOREIGN = {
     "aiobotocore": ("aws", "simulator"),
     "botocore": ("aws", "simulator"),
     "aiohttp": ("aws", "simulator"),
-    "pyreqwest": ("aws",),
     "httptools": ("aws",),
     "duckdb": ("dataset",),
     "sqlglot": ("dialects",),

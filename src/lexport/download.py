@@ -185,7 +185,7 @@ async def fetch(
     options = downloads.options
     progress.stage = "fetching packages"
     connections = 2 * downloads.settings.concurrency  # an account-region that hangs may hold half of them
-    async with open_transport(kind=options.transport, ca_bundle=session.ca_bundle, connections=connections) as send:
+    async with open_transport(ca_bundle=session.ca_bundle, connections=connections) as send:
         doors = Doors(
             session, send, options, pacer, scopes=sorted(scopes, key=str), session_name=session_name, note=progress.note
         )

@@ -11,7 +11,6 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from lexport.aws.transport import TransportKind, choose_transport
 from lexport.errors import SettingsError
 from lexport.manifest import is_ulid
 from lexport.model import EnvMode, Qualifiers, QuotaClass
@@ -88,8 +87,7 @@ class SnapshotSettings:
     default Region of the profile. ``functions`` and ``functions_from``
     (a path, or ``-`` for standard input) make a selection instead of the whole fleet. Rates are AWS's quotas in calls
     per second, of which ``quota_share`` is used. ``incremental`` takes unchanged published versions over from the last
-    snapshot, but for those that were fetched more than ``refresh_after`` ago. ``transport`` is the HTTP client;
-    ``auto`` takes the compiled one of ``lexport[fast]`` where it is installed.
+    snapshot, but for those that were fetched more than ``refresh_after`` ago.
     ``snapshot_id`` and ``snapshot_at`` are made when not given.
 
     ``account_role`` reads other accounts through a role of that name in each, or of an ARN in which ``{account_id}``
@@ -118,7 +116,6 @@ class SnapshotSettings:
     get_function_rate_per_s: float = GET_FUNCTION_RATE_PER_S
     list_rate_per_s: float = LIST_RATE_PER_S
     quota_share: float = QUOTA_SHARE
-    transport: TransportKind = "auto"
     incremental: bool = False
     refresh_after: timedelta | None = None
     allow_partial: bool = False
@@ -132,7 +129,6 @@ class SnapshotSettings:
         _check_types(self)
         object.__setattr__(self, "regions", _split_regions(self.regions))
         _check(self.qualifiers in get_args(Qualifiers), "--qualifiers", f"is one of {', '.join(get_args(Qualifiers))}")
-        choose_transport(self.transport)
         _check(self.env in get_args(EnvMode), "--env", f"is one of {', '.join(get_args(EnvMode))}")
         for name, rate in (
             ("--get-function-rate", self.get_function_rate_per_s),

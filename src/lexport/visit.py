@@ -58,7 +58,7 @@ async def visit(
 ) -> None:
     """Find the accounts, enter each, and let ``visitor`` read each of its targets, all side by side."""
     connections, targets_at_once = _bounds(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    async with open_transport(kind=options.transport, ca_bundle=session.ca_bundle, connections=connections) as send:
+    async with open_transport(ca_bundle=session.ca_bundle, connections=connections) as send:
         entrance = Entrance(
             session,
             send,

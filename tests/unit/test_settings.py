@@ -22,7 +22,6 @@ NAN = float("nan")
         ({"qualifiers": "some"}, "--qualifiers"),
         ({"qualifiers": None}, "--qualifiers"),
         ({"env": "all"}, "--env"),
-        ({"transport": "curl"}, "--transport"),
         ({"get_function_rate_per_s": 0}, "--get-function-rate"),
         ({"get_function_rate_per_s": -1.0}, "--get-function-rate"),
         ({"get_function_rate_per_s": NAN}, "--get-function-rate"),

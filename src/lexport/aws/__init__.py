@@ -1,1 +1,1 @@
-"""What AWS says: the only folder that knows aiobotocore, pyreqwest, httptools and aiohttp's client."""
+"""What AWS says: the only folder that knows aiobotocore, httptools and aiohttp's client."""

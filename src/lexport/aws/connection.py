@@ -1,13 +1,14 @@
 """One connection that speaks HTTP/1.1: the bytes of a GET go out, status, headers and body come back.
 
-In: an open transport of the event loop. Out: one answer at a time, or ``BrokenAnswer``. Apart from the pool, which
-knows hosts and proxies; this file knows neither.
+In: a connected transport of the event loop. Out: one response at a time, or ``BrokenAnswer``. It knows no hosts: the
+pool does.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from typing import cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
@@ -47,20 +48,21 @@ class Headers(Mapping[str, str]):
 
 
 class Connection(asyncio.Protocol):
-    """``ended`` is told once, when the connection is closed from either side.
+    """``on_closed`` is called once, when the connection is closed from either side; ``closed`` is done then.
 
-    ``is_idle``: the last answer was whole and another request may follow.
-    Cancelled: who waits no more for an answer has to ``abort``, unless it came whole just then.
+    ``is_idle``: the last response was complete and another request may follow. ``spoke_first``: the server sent
+    something before the first request. If you stop waiting for a response, call ``abort()`` unless ``is_idle``.
     """
 
-    def __init__(self, transport: asyncio.Transport, limits: Limits, ended: Callable[[Connection], None]) -> None:
-        self.is_idle = True
+    def __init__(self, limits: Limits, on_closed: Callable[[Connection], None]) -> None:
+        self.is_idle = False
+        self.spoke_first = False
         self._is_retired = False
         self._loop = asyncio.get_running_loop()
-        self._transport = transport
-        self._former = transport.get_protocol()
+        self.closed: asyncio.Future[None] = self._loop.create_future()
+        self._transport: asyncio.Transport
         self._limits = limits
-        self._ended = ended
+        self._on_closed = on_closed
         self._parser = HttpResponseParser(self)
         self._answer: asyncio.Future[Response] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -69,7 +71,6 @@ class Connection(asyncio.Protocol):
         self._has_headers = False  # all those of the answer that is being read
         self._body: list[bytes] = []
         self._room_bytes = self._overhead_bytes = 0
-        transport.set_protocol(self)
 
     def ask(self, request: bytes) -> asyncio.Future[Response]:
         """Send a request; return where its answer will be. Only for a connection that is fresh."""
@@ -134,9 +135,15 @@ class Connection(asyncio.Protocol):
 
     # --- as the event loop's protocol ---------------------------------------------------------------------------------
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connected transport, which has finished its TLS handshake."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one without saying so
+        self.is_idle = True
+
     def data_received(self, data: bytes) -> None:
-        """Read on; what nobody asked for ends the connection."""
+        """Read on; data that no request asked for ends the connection."""
         if self._answer is None:
+            self.spoke_first = self._timer is None
             self.abort()
             return
         self._heard_at_s = self._loop.time()
@@ -164,8 +171,8 @@ class Connection(asyncio.Protocol):
             self._succeed()
         else:
             self._fail("truncated_body")
-        self._former.connection_lost(exc)  # whoever opened the transport waits for its end too
-        self._ended(self)
+        self._on_closed(self)
+        self.closed.set_result(None)
 
     def _ends_with_connection(self) -> bool:
         """Tell whether nothing else says where the body ends."""

@@ -23,8 +23,8 @@ from yarl import URL
 from lexport.aws.api import OpenLink
 from lexport.aws.faults import describe, one_line
 from lexport.aws.guard import LinkHosts, Origin, check_address, check_link
+from lexport.aws.proxied import translate
 from lexport.aws.proxies import Proxies, Proxy
-from lexport.aws.transport_aiohttp import translate
 from lexport.aws.trust import trust
 from lexport.errors import ItemError, LinkExpiredError, PackageDeniedError, PackageError, TransferError
 from lexport.links import remove_signed_links
@@ -64,7 +64,7 @@ async def open_links(
     async with aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,  # as in transport_aiohttp.py: it would read ~/.netrc
+        trust_env=False,  # as in proxied.py: it would read ~/.netrc
         auto_decompress=False,
         read_bufsize=READ_AHEAD_BYTES,
         timeout=aiohttp.ClientTimeout(
@@ -163,7 +163,7 @@ async def _get(session: aiohttp.ClientSession, where: _Where, url: str, start: i
 def _trouble(error: Exception, target: URL, where: _Where) -> PackageError:
     if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError):
         return TransferError(f"{where.name} fell silent in the middle of a package", code="timeout")
-    fault = translate(error, target.origin(), where.proxy)
+    fault = translate(error, f"{target.raw_host}:{target.port}", where.proxy)
     kind = TransferError if fault.retryable else PackageError
     return kind(f"the package could not be fetched: {fault}", code=fault.code)
 

@@ -28,14 +28,6 @@ def trust(ca_bundle: str | None) -> ssl.SSLContext:
     return context
 
 
-def trusted_places(ca_bundle: str | None) -> dict[str, str]:
-    """Return the same as SSL_CERT_FILE or SSL_CERT_DIR, which others than Python read; {} for the system's own CAs."""
-    if ca_bundle is not None:
-        trust(ca_bundle)  # it has to be good for Python too
-        return {"SSL_CERT_DIR" if Path(ca_bundle).is_dir() else "SSL_CERT_FILE": ca_bundle}
-    return {} if _has_certificates(ssl.create_default_context()) else {"SSL_CERT_FILE": _botocores_bundle()}
-
-
 def _has_certificates(context: ssl.SSLContext) -> bool:
     """Tell whether any CA is there; single files in OpenSSL's folder are read in a handshake, so not yet counted."""
     folder = ssl.get_default_verify_paths().capath or "/nonexistent"

@@ -11,9 +11,13 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 
 from lexport.aws.proxies import Proxy
 from lexport.errors import FetchError, NetworkError, ServiceError
+
+AGENT = f"lexport/{version('lexport')}"
+PORTS = {"http": 80, "https": 443}
 
 CONNECT_TIMEOUT_S = 10.0
 IDLE_TIMEOUT_S = 30.0

@@ -55,13 +55,6 @@ _PACE: tuple[Decorator, ...] = (
     ),
     option("--list-rate", type=float, default=15.0, show_default=True, help="AWS's quota of all other calls, calls/s."),
     option("--quota-share", type=float, default=0.8, show_default=True, help="How much of the quotas to use."),
-    option(
-        "--transport",
-        type=click.Choice(["auto", "aiohttp", "reqwest"]),
-        default="auto",
-        show_default=True,
-        help="HTTP client; auto takes the one that costs less CPU, reqwest comes with lexport[fast].",
-    ),
 )
 
 

@@ -69,8 +69,8 @@ def _say_stray(stray: sys.UnraisableHookArgs | threading.ExceptHookArgs) -> None
 def main() -> NoReturn:
     """Run the command line of this process, and end the process with its exit code.
 
-    The interpreter is not torn down: all files are closed by then, and compiled libraries spoil an exit code or print
-    after the last line while it happens (pyreqwest 0.15's thread, duckdb 2.0's leak notices).
+    The interpreter is not torn down: all files are closed by then, and duckdb 2.0 may print leak notices after the last
+    line while that happens.
     """
     open_standard_streams()
     try:

@@ -17,7 +17,7 @@ from lexport.errors import SettingsError
 KEY_VARIABLE = "LEXPORT_HASH_KEY"
 
 _PREFIX = "LEXPORT_"
-_TEST_VARIABLES = {"LEXPORT_REQUIRE_ALL", "LEXPORT_TEST_TRANSPORT", "LEXPORT_WRITE_GOLDEN"}
+_TEST_VARIABLES = {"LEXPORT_REQUIRE_ALL", "LEXPORT_WRITE_GOLDEN"}
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import ipaddress
 import ssl
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+import pytest_asyncio
 import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+_spec = importlib.util.spec_from_file_location("forward_proxy", Path(__file__).with_name("forward_proxy.py"))
+assert _spec is not None
+assert _spec.loader is not None
+_module = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_module)
+forward_proxy = _module.forward_proxy
 
 
 def pytest_asyncio_loop_factories(item):
@@ -20,6 +30,26 @@ def pytest_asyncio_loop_factories(item):
     if item.path.name in ("test_connection.py", "test_transport.py"):
         loops["uvloop"] = uvloop.new_event_loop
     return loops
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch):
+    """No test finds the proxies of the machine it runs on."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest_asyncio.fixture(params=["direct", "proxied"])
+async def way(request, no_proxies, monkeypatch):
+    """Run the test on both ways to a server: directly, and through a proxy."""
+    if request.param == "direct":
+        yield request.param
+        return
+    async with forward_proxy() as url:
+        monkeypatch.setenv("HTTP_PROXY", url)
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        yield request.param
 
 
 @pytest.fixture(scope="session")

@@ -17,19 +17,11 @@ import botocore
 import pytest
 from aiohttp import web
 
-from lexport.aws.transport import Request, Response, choose_transport, open_transport
+from lexport.aws.transport import Request, Response, open_transport
 from lexport.aws.trust import trust
 from lexport.errors import FetchError, NetworkError, ServiceError, SettingsError
 
 BOTOCORES_BUNDLE = str(Path(botocore.__file__).with_name("cacert.pem"))
-PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch):
-    for name in PROXY_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
 
 
 @asynccontextmanager
@@ -70,21 +62,21 @@ async def raw(answer, *, tls=None, seen=None, wait=None, arrived=None):
         yield "{}://{}:{}".format("https" if tls else "http", *server.sockets[0].getsockname()[:2])
 
 
-@pytest.fixture(params=["aiohttp", "reqwest"])
-def kind(request):
-    """Each test that asks for it runs on both clients."""
-    return request.param
+@pytest.fixture
+def fetch():
+    """One GET through a pool of its own, on the way that the environment says."""
+
+    async def fetch(url, headers=None, ca_bundle=None, **limits):
+        async with open_transport(ca_bundle=ca_bundle, connections=4, **limits) as send:
+            return await send(Request(url, headers or {}))
+
+    return fetch
 
 
 @pytest.fixture
-def get(kind):
-    """One GET through a pool of its own."""
-
-    async def get(url, headers=None, ca_bundle=None, **limits):
-        async with open_transport(kind=kind, ca_bundle=ca_bundle, connections=4, **limits) as send:
-            return await send(Request(url, headers or {}))
-
-    return get
+def get(fetch, way):
+    """The same, directly and through a proxy."""
+    return fetch
 
 
 def free_port():
@@ -154,7 +146,7 @@ async def test_follows_no_redirect(get):
 
 
 @pytest.mark.asyncio
-async def test_keeps_no_cookie(kind):
+async def test_keeps_no_cookie(way):
     """What one answer sets is not sent with the next call."""
     cookies = []
 
@@ -162,7 +154,7 @@ async def test_keeps_no_cookie(kind):
         cookies.append(request.headers.get("Cookie"))
         return web.Response(headers={"Set-Cookie": "a=b"})
 
-    async with serve(handle) as url, open_transport(kind=kind, ca_bundle=None, connections=1) as send:
+    async with serve(handle) as url, open_transport(ca_bundle=None, connections=1) as send:
         await send(Request(url, {}))
         await send(Request(url, {}))
 
@@ -170,7 +162,7 @@ async def test_keeps_no_cookie(kind):
 
 
 @pytest.mark.asyncio
-async def test_netrc_adds_no_authorization(get, tmp_path, monkeypatch):
+async def test_netrc_adds_no_authorization(fetch, tmp_path, monkeypatch):
     """~/.netrc is not read, neither in place of our signature nor beside it, even where a proxy is set."""
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password canary\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
@@ -182,14 +174,14 @@ async def test_netrc_adds_no_authorization(get, tmp_path, monkeypatch):
         return web.Response()
 
     async with serve(handle) as url:
-        await get(url, {"Authorization": "AWS4-HMAC-SHA256 x"})
-        await get(url)
+        await fetch(url, {"Authorization": "AWS4-HMAC-SHA256 x"})
+        await fetch(url)
 
     assert seen == ["AWS4-HMAC-SHA256 x", None]
 
 
 @pytest.mark.asyncio
-async def test_connections_are_kept_and_bounded(kind):
+async def test_connections_are_kept_and_bounded(way):
     """Never more than `connections` at once, and they are used again."""
     open_now, peak, ports = 0, 0, set()
 
@@ -202,7 +194,7 @@ async def test_connections_are_kept_and_bounded(kind):
         open_now -= 1
         return web.Response()
 
-    async with serve(handle) as url, open_transport(kind=kind, ca_bundle=None, connections=3) as send:
+    async with serve(handle) as url, open_transport(ca_bundle=None, connections=3) as send:
         await asyncio.gather(*(send(Request(url, {})) for _ in range(30)))
 
     assert peak <= 3
@@ -309,11 +301,11 @@ async def test_silence_is_a_timeout(get):
 
 
 @pytest.mark.asyncio
-async def test_nobody_listens(get):
+async def test_nobody_listens(fetch):
     """A refused connection names host and port, and what to look at."""
     port = free_port()
     with pytest.raises(NetworkError) as caught:
-        await get(f"http://127.0.0.1:{port}/f")
+        await fetch(f"http://127.0.0.1:{port}/f")
 
     assert caught.value.code == "connect_failed"
     assert f"127.0.0.1:{port}" in str(caught.value)
@@ -321,10 +313,10 @@ async def test_nobody_listens(get):
 
 
 @pytest.mark.asyncio
-async def test_a_name_that_does_not_exist(get):
+async def test_a_name_that_does_not_exist(fetch):
     """A host that DNS does not know is named."""
     with pytest.raises(NetworkError) as caught:
-        await get("http://lambda.region.invalid/f")
+        await fetch("http://lambda.region.invalid/f")
 
     assert caught.value.code == "dns_failed"
     assert "lambda.region.invalid" in str(caught.value)
@@ -334,9 +326,9 @@ async def test_a_name_that_does_not_exist(get):
 @pytest.mark.parametrize(
     "request_", [Request(f"http://{'x' * 70}.invalid/", {}), Request("http://127.0.0.1:1/", {"A": "b\r\nC: d"})]
 )
-async def test_what_http_cannot_carry_is_no_bug(kind, request_):
+async def test_what_http_cannot_carry_is_no_bug(way, request_):
     """An impossible host name and a header with a line break are errors of ours."""
-    async with open_transport(kind=kind, ca_bundle=None, connections=1) as send:
+    async with open_transport(ca_bundle=None, connections=1) as send:
         with pytest.raises(FetchError):
             await send(request_)
 
@@ -383,11 +375,11 @@ async def test_a_given_bundle_takes_the_place_of_the_systems_cas(get, certificat
 
 
 @pytest.mark.asyncio
-async def test_a_bundle_without_certificates_is_found_at_the_start(get, tmp_path):
+async def test_a_bundle_without_certificates_is_found_at_the_start(fetch, tmp_path):
     """An empty file stops the run before any call, on both clients."""
     (tmp_path / "empty.pem").write_text("")
     with pytest.raises(SettingsError) as caught:
-        await get("http://127.0.0.1:1/", ca_bundle=str(tmp_path / "empty.pem"))
+        await fetch("http://127.0.0.1:1/", ca_bundle=str(tmp_path / "empty.pem"))
 
     assert caught.value.option == "AWS_CA_BUNDLE"
 
@@ -416,12 +408,12 @@ def test_without_a_system_store_botocores_bundle_is_used(tmp_path, monkeypatch):
 
 
 @pytest.mark.asyncio
-async def test_plain_requests_go_through_the_proxy(get, monkeypatch):
+async def test_plain_requests_go_through_the_proxy(fetch, monkeypatch):
     """HTTP_PROXY is used with its credentials, which nobody else sees."""
     seen = []
     async with raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", seen=seen) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.replace("//", "//us%40er:canary@"))
-        response = await get("http://lambda.example.test/f?a=%24")
+        response = await fetch("http://lambda.example.test/f?a=%24")
     head = seen[0].decode()
 
     assert response.status == 200
@@ -430,25 +422,25 @@ async def test_plain_requests_go_through_the_proxy(get, monkeypatch):
 
 
 @pytest.mark.asyncio
-async def test_no_proxy_is_honoured(get, monkeypatch):
+async def test_no_proxy_is_honoured(fetch, monkeypatch):
     """A host in NO_PROXY is reached directly."""
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:3128")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     async with raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as url:
-        response = await get(url)
+        response = await fetch(url)
 
     assert response.status == 200
 
 
 @pytest.mark.asyncio
-async def test_a_proxy_that_refuses_keeps_its_password_secret(get, monkeypatch):
+async def test_a_proxy_that_refuses_keeps_its_password_secret(fetch, monkeypatch):
     """A refused tunnel names the proxy; neither message nor traceback holds password or signature."""
     seen = []
     answer = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
     async with raw(answer, seen=seen) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.replace("//", "//user:canary@"))
         with pytest.raises(NetworkError) as caught:
-            await get("https://lambda.example.test/f?Marker=canary", {"X-Amz-Security-Token": "canary"})
+            await fetch("https://lambda.example.test/f?Marker=canary", {"X-Amz-Security-Token": "canary"})
     shown = "".join(traceback.format_exception(caught.value))
 
     assert seen[0].startswith(b"CONNECT lambda.example.test:443")
@@ -460,11 +452,11 @@ async def test_a_proxy_that_refuses_keeps_its_password_secret(get, monkeypatch):
 
 
 @pytest.mark.asyncio
-async def test_a_proxy_that_is_down(get, monkeypatch):
+async def test_a_proxy_that_is_down(fetch, monkeypatch):
     """A proxy that does not listen is named without its password."""
     monkeypatch.setenv("HTTP_PROXY", f"http://user:canary@127.0.0.1:{free_port()}")
     with pytest.raises(NetworkError) as caught:
-        await get("http://lambda.example.test/f")
+        await fetch("http://lambda.example.test/f")
 
     assert caught.value.code == "connect_failed"
     assert "proxy 127.0.0.1:" in str(caught.value)
@@ -473,34 +465,34 @@ async def test_a_proxy_that_is_down(get, monkeypatch):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("value", ["socks5://127.0.0.1:1080", "http://", "http://host:port"])
-async def test_a_proxy_variable_that_is_no_proxy(get, monkeypatch, value):
+async def test_a_proxy_variable_that_is_no_proxy(fetch, monkeypatch, value):
     """A proxy variable that cannot be used is an error of the settings, not a silent detour."""
     monkeypatch.setenv("HTTPS_PROXY", value)
     with pytest.raises(SettingsError) as caught:
-        await get("http://127.0.0.1/")
+        await fetch("http://127.0.0.1/")
 
     assert caught.value.option == "HTTPS_PROXY"
 
 
 @pytest.mark.asyncio
-async def test_a_proxy_without_a_scheme(get, monkeypatch):
+async def test_a_proxy_without_a_scheme(fetch, monkeypatch):
     """`proxy:3128` is as good as `http://proxy:3128`."""
     async with raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.removeprefix("http://"))
-        response = await get("http://lambda.example.test/f")
+        response = await fetch("http://lambda.example.test/f")
 
     assert response.status == 200
 
 
 @pytest.mark.asyncio
 @pytest.mark.slow
-async def test_cancelled_in_flight(kind):
-    """A cancelled call gives its place in the pool back: aiohttp at once, pyreqwest after the idle timeout."""
+async def test_cancelled_in_flight(way):
+    """A cancelled call gives its slot in the pool back."""
     forever, arrived = asyncio.Event(), asyncio.Event()
     async with (
         raw(b"", wait=forever, arrived=arrived) as slow,
         raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as quick,
-        open_transport(kind=kind, ca_bundle=None, connections=1, idle_timeout_s=0.3) as send,
+        open_transport(ca_bundle=None, connections=1, idle_timeout_s=0.3) as send,
     ):
         task = asyncio.create_task(send(Request(slow, {})))
         await arrived.wait()
@@ -514,7 +506,7 @@ async def test_cancelled_in_flight(kind):
 
 
 @pytest.mark.asyncio
-async def test_a_connection_that_went_stale_is_not_tried_again_in_secret(kind):
+async def test_a_connection_that_went_stale_is_not_tried_again_in_secret(way):
     """The server closes a kept connection when the second call comes: that call fails, and was sent once."""
     heads = []
 
@@ -530,7 +522,7 @@ async def test_a_connection_that_went_stale_is_not_tried_again_in_secret(kind):
 
     async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
         url = "http://{}:{}/".format(*server.sockets[0].getsockname()[:2])
-        async with open_transport(kind=kind, ca_bundle=None, connections=1) as send:
+        async with open_transport(ca_bundle=None, connections=1) as send:
             first = await send(Request(url, {}))
             with pytest.raises(NetworkError) as caught:
                 await send(Request(url, {}))
@@ -581,7 +573,7 @@ async def test_an_answer_in_pieces(get):
 async def test_an_answer_that_trickles_for_ever(get, monkeypatch):
     """A server that says a little again and again costs the total time and no more."""
     monkeypatch.setattr("lexport.aws.connection.TOTAL_TIMEOUT_S", 0.2)
-    monkeypatch.setattr("lexport.aws.transport_reqwest.TOTAL_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("lexport.aws.proxied.TOTAL_TIMEOUT_S", 0.2)
 
     async def handle(request):
         response = web.StreamResponse()
@@ -602,7 +594,7 @@ async def test_an_answer_that_trickles_for_ever(get, monkeypatch):
 
 
 @pytest.mark.asyncio
-async def test_an_idle_connection_makes_room_for_another_host(kind):
+async def test_an_idle_connection_makes_room_for_another_host(way):
     """A pool whose connections wait idly for one host still reaches another."""
 
     async def handle(request):
@@ -611,7 +603,7 @@ async def test_an_idle_connection_makes_room_for_another_host(kind):
     async with (
         serve(handle) as one,
         serve(handle) as other,
-        open_transport(kind=kind, ca_bundle=None, connections=1) as send,
+        open_transport(ca_bundle=None, connections=1) as send,
     ):
         bodies = [(await send(Request(url, {}))).body.decode() for url in (one, other, one)]
 
@@ -639,7 +631,7 @@ async def test_bytes_that_nobody_asked_for(more, at_once):
 
     async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
         url = "http://{}:{}/".format(*server.sockets[0].getsockname()[:2])
-        async with open_transport(kind="aiohttp", ca_bundle=None, connections=1) as send:
+        async with open_transport(ca_bundle=None, connections=1) as send:
             bodies = []
             while connections < 3:
                 bodies.append((await send(Request(url, {}))).body)
@@ -657,7 +649,7 @@ async def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch
         ports.add(request.transport.get_extra_info("peername")[1])
         return web.Response()
 
-    async with serve(handle) as url, open_transport(kind="aiohttp", ca_bundle=None, connections=1) as send:
+    async with serve(handle) as url, open_transport(ca_bundle=None, connections=1) as send:
         for _ in range(3):
             await send(Request(url, {}))
 
@@ -674,7 +666,7 @@ async def test_cancelled_while_it_waits_for_a_connection():
         await go.wait()
         return web.Response()
 
-    async with serve(handle) as url, open_transport(kind="aiohttp", ca_bundle=None, connections=1) as send:
+    async with serve(handle) as url, open_transport(ca_bundle=None, connections=1) as send:
         first = asyncio.create_task(send(Request(url, {})))
         await arrived.wait()
         waiting = [asyncio.create_task(send(Request(url, {}))) for _ in range(3)]
@@ -690,7 +682,7 @@ async def test_cancelled_while_it_waits_for_a_connection():
 
 
 @pytest.mark.asyncio
-async def test_a_tunnel_through_a_proxy(get, certificate, monkeypatch):
+async def test_a_tunnel_through_a_proxy(fetch, certificate, monkeypatch):
     """HTTPS goes through the proxy as a tunnel: it sees the name of the host and its own password, nothing else."""
     tls, ca_file = certificate
     asked, seen = [], []
@@ -712,7 +704,7 @@ async def test_a_tunnel_through_a_proxy(get, certificate, monkeypatch):
         await asyncio.start_server(tunnel, "127.0.0.1", 0) as proxy,
     ):
         monkeypatch.setenv("HTTPS_PROXY", "http://user:pass@{}:{}".format(*proxy.sockets[0].getsockname()[:2]))
-        response = await get(url + "/f?Marker=canary", {"X-Amz-Security-Token": "canary"}, ca_bundle=ca_file)
+        response = await fetch(url + "/f?Marker=canary", {"X-Amz-Security-Token": "canary"}, ca_bundle=ca_file)
 
     assert response.body == b"{}"
     assert asked[0].startswith(f"CONNECT {url.removeprefix('https://')} HTTP/1.1\r\n".encode())
@@ -732,29 +724,6 @@ async def test_logs_hold_no_secret(get, caplog):
         await get(f"http://127.0.0.1:{free_port()}/f?Marker=canary", {"X-Amz-Security-Token": "canary"})
 
     assert "canary" not in caplog.text
-
-
-@pytest.mark.asyncio
-async def test_a_url_that_would_be_rewritten_is_not_sent():
-    """What pyreqwest would normalize would not be what was signed; aiohttp sends it as it is."""
-    async with open_transport(kind="reqwest", ca_bundle=None, connections=1) as send:
-        with pytest.raises(FetchError) as caught:
-            await send(Request("http://127.0.0.1:1/a/../b?canary", {}))
-
-    assert caught.value.code == "invalid_request"
-    assert "canary" not in str(caught.value)
-
-
-def test_the_client_that_is_taken(monkeypatch):
-    """`auto` takes the one that costs less and needs no extra; `reqwest` without its extra says what to install."""
-    chosen = [choose_transport(kind) for kind in ("auto", "aiohttp", "reqwest")]
-    monkeypatch.setattr("lexport.aws.transport.find_spec", lambda _: None)
-
-    assert chosen == ["aiohttp", "aiohttp", "reqwest"]
-    with pytest.raises(SettingsError, match=r"pip install lexport\[fast\]") as caught:
-        choose_transport("reqwest")
-
-    assert caught.value.option == "--transport"
 
 
 @pytest.mark.slow
@@ -779,9 +748,9 @@ def by_connection():
 
 
 @pytest.mark.asyncio
-async def test_a_fresh_connection(kind):
+async def test_a_fresh_connection(way):
     """A request that needs a fresh connection is the first one on it, however many wait idly."""
-    async with serve(by_connection()) as url, open_transport(kind=kind, ca_bundle=None, connections=3) as send:
+    async with serve(by_connection()) as url, open_transport(ca_bundle=None, connections=3) as send:
         await asyncio.gather(*(send(Request(url, {})) for _ in range(3)))
         bodies = [(await send(Request(url, {}, needs_fresh_connection=True))).body for _ in range(3)]
         after = await send(Request(url, {}))
@@ -801,7 +770,7 @@ async def test_a_fresh_connection_where_all_are_busy():
         await go.wait()
         return await answer(request)
 
-    async with serve(handle) as url, open_transport(kind="aiohttp", ca_bundle=None, connections=1) as send:
+    async with serve(handle) as url, open_transport(ca_bundle=None, connections=1) as send:
         first = asyncio.create_task(send(Request(url, {})))
         await arrived.wait()
         second = asyncio.create_task(send(Request(url, {}, needs_fresh_connection=True)))
@@ -824,7 +793,7 @@ async def test_a_retired_connection():
             await go.wait()
         return await answer(request)
 
-    async with serve(handle) as url, open_transport(kind="aiohttp", ca_bundle=None, connections=1) as send:
+    async with serve(handle) as url, open_transport(ca_bundle=None, connections=1) as send:
         wrong = await send(Request(url, {}))
         wrong.retire()
         other = await send(Request(url, {}))
@@ -838,13 +807,13 @@ async def test_a_retired_connection():
 
 
 @pytest.mark.asyncio
-async def test_many_fresh_connections_while_others_wait_for_answers(kind):
+async def test_many_fresh_connections_while_others_wait_for_answers(way):
     """Fresh connections take nothing from requests in flight: each answer comes to who asked for it."""
 
     async def handle(request):
         return web.Response(text=request.path)
 
-    async with serve(handle) as url, open_transport(kind=kind, ca_bundle=None, connections=4) as send:
+    async with serve(handle) as url, open_transport(ca_bundle=None, connections=4) as send:
         paths = [f"/{number}" for number in range(40)]
         answers = await asyncio.gather(
             *(send(Request(url + path, {}, needs_fresh_connection=path.endswith("3"))) for path in paths)

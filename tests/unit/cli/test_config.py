@@ -153,7 +153,6 @@ def test_unknown_variables(ask, monkeypatch):
     monkeypatch.setenv("LEXPORT_REGOIN", "a secret")
     monkeypatch.setenv("LEXPORT_SERVICE_HOST", "10.0.0.1")
     monkeypatch.setenv("LEXPORT_HASH_KEY", "another secret")
-    monkeypatch.setenv("LEXPORT_TRANSPORT", "auto")
     monkeypatch.setenv("LEXPORT_REQUIRE_ALL", "1")
 
     code, err = ask(None, "schema", "--table", "tags")
