@@ -37,6 +37,7 @@ def by_botocore(host, path, query, credentials, region, service, at):
 @example("h.example", "", "f", [("Qualifier", "$LATEST")], "AKIA", "s", None, datetime(2026, 1, 1, 23, 59, 59))  # noqa: DTZ001
 @example("h.example", "", "..", [], "AKIA", "s", "t", datetime(2026, 1, 2))  # noqa: DTZ001
 @example("h.example", "", "a", [("a", "x"), ("a1", "y"), ("a", "b")], "AKIA", "s", None, datetime(2026, 1, 2))  # noqa: DTZ001
+@example("h.example", "", "f", [], "AKIA", "s", "two  blanks and\ta tab", datetime(2026, 1, 2))  # noqa: DTZ001
 def test_equals_botocore(host, base, name, pairs, access_key, secret_key, token, moment):
     """Every header is what botocore's signer makes, for any name, query, token and time."""
     path = f"{base}/2015-03-31/functions/{quote(name, safe='-._~')}"

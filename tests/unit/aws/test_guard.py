@@ -64,6 +64,9 @@ def test_s3_of_every_partition(host):
     "url",
     [
         f"http://{S3}/x",
+        f"http://{S3}:443/x",
+        "https://s3x.us-east-1.amazonaws.com/x",
+        "https://s3evil.execute-api.us-east-1.amazonaws.com/x",
         f"ftp://{S3}/x",
         f"s3://{S3}/x",
         f"//{S3}/x",

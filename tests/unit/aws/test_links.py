@@ -94,6 +94,16 @@ async def test_another_part_is_refused(given):
             await get(url, start=6)
 
 
+@pytest.mark.parametrize("code", ["RequestTimeout", "SlowDown", "InternalError"])
+async def test_what_may_pass_is_no_loss(code):
+    """S3 says with 400 too that a transfer should be tried again."""
+    body = f"<Error><Code>{code}</Code><Message>try again</Message></Error>"
+    answer = f"HTTP/1.1 400 Bad Request\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+    async with serve(answer) as (url, _):
+        with pytest.raises(TransferError, match=code):
+            await get(url)
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "br", "aws-chunked"])
 async def test_encoded_bodies_are_refused(encoding):
     """Nothing is unpacked: the hash is of the bytes as S3 keeps them."""

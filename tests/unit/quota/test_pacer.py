@@ -81,6 +81,40 @@ async def test_newcomers_do_not_overtake_on_the_fast_path():
     assert [name for name, _ in seen] == ["a", "b", "c"]
 
 
+async def test_a_token_that_is_there_belongs_to_who_waits():
+    """Where the first of the line has not woken up for its token yet, a newcomer does not take it."""
+    ahead_s = [0.0]
+    pace, seen = Pacer({GET: 1.0, LIST: 1.0}, 1.0, clock=lambda: anyio.current_time() + ahead_s[0]), []
+    async with anyio.create_task_group() as tasks:
+        await in_turn(tasks, "a", "b", pace=pace, seen=seen)
+        ahead_s[0] = 1.0  # the token of "b" is there, and "b" still sleeps
+        await in_turn(tasks, "c", pace=pace, seen=seen)
+
+    assert [name for name, _ in seen] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("lost", range(1, 7))
+async def test_the_line_stays_in_order_when_somebody_leaves_it(lost):
+    """Whoever gives up in the middle of a long line of several priorities changes nobody else's turn."""
+    arrivals = [Priority.LISTING, Priority.SNAPSHOT, Priority.ALIASES, Priority.PACKAGES, Priority.PACKAGES]
+    arrivals = [*arrivals, Priority.ALIASES, Priority.ALIASES, Priority.LISTING]
+    pace, seen, scopes = pacer(), [], {}
+
+    async def cancellable(number, priority):
+        with anyio.CancelScope() as scopes[number]:
+            await call(pace, seen, number, priority)
+
+    async with anyio.create_task_group() as tasks:
+        await in_turn(tasks, "now", pace=pace, seen=seen)
+        for number, priority in enumerate(arrivals):
+            tasks.start_soon(cancellable, number, priority)
+            await anyio.wait_all_tasks_blocked()
+        scopes[lost].cancel()
+
+    order = sorted((priority, number) for number, priority in enumerate(arrivals) if number != lost)
+    assert [name for name, _ in seen] == ["now", *(number for _, number in order)]
+
+
 @pytest.mark.parametrize("lost", ["b", "c", "d"])
 async def test_a_cancelled_waiter_loses_no_token(lost):
     """Whoever gives up waiting, first or not, leaves the line in order and its token to the next."""
