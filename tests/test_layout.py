@@ -14,6 +14,7 @@ import lexport
 SOURCE = Path(__file__).parent.parent / "src" / "lexport"
 FLOORS = {
     "model": 0,
+    "near": 0,
     "errors": 0,
     "visible": 0,
     "columns": 1,

@@ -279,7 +279,7 @@ def test_print(lexport_path, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (("sql", "--print", "runtime"), "lexport: no view has the name runtime; near: "),
+        (("sql", "--print", "runtime"), "lexport: none of the"),
         (("sql", "--dialect", "spark"), "lexport sql: --dialect needs --print VIEW"),
         (("sql", "fleet", "SELECT 1", "--print", "runtimes"), "lexport sql: --print takes no QUERY"),
         (("sql", "fleet"), "lexport sql: Missing argument 'QUERY'"),

@@ -10,6 +10,7 @@ import click
 from lexport import __version__
 from lexport.cli.config import read_config
 from lexport.cli.options import check_variables
+from lexport.near import did_you_mean
 
 COMMANDS = (
     "snapshot",
@@ -43,6 +44,14 @@ class _Commands(click.Group):
         module = importlib.import_module(f"lexport.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of some arguments; an error names the command that may be meant."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"there is no command {args[0]!r}{did_you_mean(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

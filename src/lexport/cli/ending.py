@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from lexport.cli.signals import Interrupted
 from lexport.errors import LexportError, RunError
 from lexport.links import remove_signed_links
+from lexport.near import did_you_mean
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -26,6 +27,11 @@ def ending(error: BaseException, command: str) -> tuple[list[str], int]:
             return [], error.exit_code
         case click.exceptions.NoArgsIsHelpError():
             return error.format_message().splitlines(), 2
+        case click.NoSuchOption():
+            where = error.ctx.command_path if error.ctx else "lexport"
+            known = [name for parameter in error.ctx.command.params for name in parameter.opts] if error.ctx else []
+            said = f"there is no option {error.option_name}{did_you_mean(error.option_name, known)}"
+            return [f"{where}: {said} (see {where} --help)"], 2
         case click.UsageError():
             where = error.ctx.command_path if error.ctx else "lexport"
             return [f"{where}: {error.format_message()}{_variable(error)} (see {where} --help)"], 2

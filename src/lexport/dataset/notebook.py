@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from html import escape
 from typing import Literal
 
@@ -22,6 +21,7 @@ from lexport.dataset.open import format_span, open_dataset, quote_name
 from lexport.dataset.shipped import ShippedView, shipped_views
 from lexport.dataset.sql import open_result
 from lexport.errors import SettingsError
+from lexport.near import did_you_mean
 
 Space = Literal["latest", "snapshot", "history"]
 
@@ -68,8 +68,7 @@ class Dataset:
             raise SettingsError(f"space {space}: expected {', '.join(_SCHEMAS)}", option="space")
         names = [*columns.BY_NAME, *(self.views if space == "latest" else ())]
         if name not in names:
-            near = ", ".join(get_close_matches(name, names) or names)
-            raise SettingsError(f"no table of {space} has the name {name}; near: {near}", option="name")
+            raise SettingsError(f"no table of {space} has the name {name}{did_you_mean(name, names)}", option="name")
         with ExitStack() as opening:
             query = f"FROM {_SCHEMAS[space]}.{quote_name(name)}"
             reader = opening.enter_context(open_result(self._dest, query, as_of=self._as_of)).reader

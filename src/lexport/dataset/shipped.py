@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from lexport import columns
 from lexport.errors import SettingsError, ViewError
+from lexport.near import did_you_mean
 from lexport.sql_file import read_sql_file
 
 
@@ -79,11 +79,11 @@ def _words(text: str) -> set[str]:
 
 
 def find_view(name: str) -> ShippedView:
-    """Find a shipped view by its name; raises SettingsError, which names the nearest ones, where there is none."""
+    """Find a shipped view by its name; raises SettingsError, which names those that may be meant."""
     views = {view.name: view for view in shipped_views()}
     if name not in views:
-        near = get_close_matches(name, views) or sorted(views)
-        raise SettingsError(f"no view has the name {name}; near: {', '.join(near)}", option="--print")
+        near = did_you_mean(name, views) or "; docs/views.md lists them"
+        raise SettingsError(f"none of the {len(views)} views has the name {name}{near}", option="--print")
     return views[name]
 
 

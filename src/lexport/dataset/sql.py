@@ -32,7 +32,11 @@ from lexport.dataset.open import (
 from lexport.dataset.shipped import named_views, shipped_views, tables_read
 from lexport.dataset.tables import DatasetTables
 from lexport.errors import LexportError, QueryError, RunError, ViewError
+from lexport.near import did_you_mean
 
+_NAME = re.compile(r'\s*((?:(?P<space>main|snapshot|history)\.)?"?(?P<name>\w+)"?)\s*;?\s*', re.ASCII | re.IGNORECASE)
+_EXPLAIN = re.compile(r"\s*EXPLAIN\s+(?:ANALYZE\s+)?(?=\w)", re.IGNORECASE)
+_WRITES_A_FILE = ("COPY", "EXPORT")
 _BATCH_ROWS = 10_000  # some 20 MB of the widest table
 
 
@@ -64,18 +68,23 @@ class Session:
         ``casts`` are types and what they become, as ``as_text`` takes them.
         """
         statement = _one_select(self.connection, query)
+        plan = _EXPLAIN.match(statement)
+        if plan:
+            statement = _one_select(self.connection, statement[plan.end() :])
         try:
-            reader = ask(self.connection, partial(self._open, statement, casts))
+            reader = ask(self.connection, partial(self._open, statement, casts, plan[0] if plan else ""))
         except (duckdb.Error, OSError, pa.ArrowException) as error:
             _refuse(error)
         return pa.RecordBatchReader.from_batches(reader.schema, self._batches(reader))
 
-    def _open(self, statement: str, casts: dict[str, str]) -> pa.RecordBatchReader:
+    def _open(self, statement: str, casts: dict[str, str], plan: str) -> pa.RecordBatchReader:
         self.tables.define(statement)
         self._define_views(statement)
         # DuckDB 2 lets a WITH write (COPY, INSERT) and still calls that a SELECT, but only at the very top: so
         # a statement that binds as a subquery only reads. This binds, it does not run.
         bound = self.connection.sql(f"FROM (\n{statement}\n)")
+        if plan:
+            return _lines_of_plan(self.connection.execute(plan + statement).fetchall())
         wanted = [as_text(kind, casts) for kind in bound.types]
         if any(wanted):
             names = self.connection.sql(statement).columns
@@ -185,15 +194,33 @@ def _open_session(
 
 def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> str:
     try:
-        statements = connection.extract_statements(query)
+        statements = connection.extract_statements(_of_a_name(query))
     except duckdb.Error as error:
+        if match := _NAME.fullmatch(query):
+            near = did_you_mean(match["name"], [*TABLE_NAMES, *(view.name for view in shipped_views())])
+            raise QueryError(f"no table or view has the name {match[1]}{near}") from error
         _refuse(error)
     if len(statements) != 1:
         raise QueryError(f"expected one SELECT statement, got {len(statements)}")
-    if statements[0].type != duckdb.StatementType.SELECT:
-        kind = statements[0].type.name
-        raise QueryError(f"only SELECT is allowed, this is {kind}; to write a file, use: lexport sql -o FILE")
-    return _without_end(str(statements[0].query))
+    text, kind = _without_end(str(statements[0].query)), statements[0].type
+    is_plan = kind == duckdb.StatementType.EXPLAIN and _EXPLAIN.match(text) is not None
+    if kind != duckdb.StatementType.SELECT and not is_plan:
+        hint = "; to write a file, use: lexport sql -o FILE" if kind.name in _WRITES_A_FILE else ""
+        raise QueryError(f"only SELECT is allowed, and EXPLAIN before it, this is {kind.name}{hint}")
+    return text
+
+
+def _of_a_name(query: str) -> str:
+    """Write the query for all rows of a table or view where just its name is given."""
+    match = _NAME.fullmatch(query)
+    names = {*TABLE_NAMES, *(view.name for view in shipped_views() if match and match["space"] in (None, "main"))}
+    return f"FROM {match[1]}" if match and match["name"].lower() in names else query
+
+
+def _lines_of_plan(rows: list[tuple[str, str]]) -> pa.RecordBatchReader:
+    """Make a table of the lines of a plan."""
+    lines = [line for _, text in rows for line in text.splitlines()]
+    return pa.table({"plan": pa.array(lines, pa.string())}).to_reader()
 
 
 def _cast_columns(statement: str, names: Sequence[str], wanted: Sequence[str | None]) -> str:

@@ -110,7 +110,11 @@ def test_hostile_names_stay_text(tmp_path, write_dataset):
 @pytest.mark.parametrize(
     ("ask", "error", "message"),
     [
-        (lambda d: d.table("function"), SettingsError, "no table of latest has the name function; near: functions"),
+        (
+            lambda d: d.table("function"),
+            SettingsError,
+            "has the name function; did you mean functions?",
+        ),
         (lambda d: d.table("runtimes", space="history"), SettingsError, "no table of history has the name runtimes"),
         (lambda d: d.table("tags", space="past"), SettingsError, "space past: expected latest, snapshot, history"),
         (lambda d: d.sql("DROP TABLE functions"), QueryError, "only SELECT is allowed"),
