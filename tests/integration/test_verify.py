@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 from dataclasses import replace
@@ -210,7 +211,7 @@ def test_swapped_files(dest, verify):
 )
 def test_wrong_rows(dest, verify, change, kind, words):
     """Rows that are not as lexport writes them are found although hash and checksums fit."""
-    path = rewrite(dest, "functions", change)
+    path = rewrite(dest, "tags" if kind == "duplicate_key" else "functions", change)
     ((severity, named, found, detail),), code = verify("--data")
 
     assert (severity, named, found, code) == ("damage", path, kind, 4)
@@ -328,6 +329,185 @@ def test_the_row_that_warehouses_see(dest, verify):
     lines, code = verify("--data")
 
     assert [line[1:3] for line in lines] == [(other, "wrong_snapshot"), (path, "missing")]
+    assert code == 4
+
+
+def test_a_commit_that_is_not_announced_yet(dest, verify):
+    """Between a commit and its row in snapshots nothing is damaged; once there is a later commit, it is."""
+    last = manifest.data_path("snapshots", PACKAGES_ID, AT)
+    (dest / last).unlink()
+    ((*line, detail),), code = verify("--data")
+
+    assert (line, code) == (["note", last, "missing"], 0)
+    assert "the next run writes the row" in detail
+    (dest / file_of(dest, "snapshots")).unlink()
+    lines, code = verify()
+    assert ([line[0] for line in lines], code) == (["note", "damage"], 4)
+
+
+def test_a_commit_that_is_gone(dest, verify):
+    """Where the row in snapshots says that a run committed, its manifest is missed; its files are notes."""
+    snapshot_id = Path(file_of(dest, "functions")).name[:26]
+    (dest / "_runs" / f"{snapshot_id}.json").unlink()
+    lines, code = verify()
+
+    assert [line[:3] for line in lines if line[0] == "damage"] == [("damage", f"_runs/{snapshot_id}.json", "missing")]
+    assert {line[2] for line in lines if line[0] == "note"} == {"foreign"}
+    assert code == 4
+
+
+def test_a_file_of_a_known_snapshot(dest, verify):
+    """A file with a snapshot's id that its manifest does not name is a note; nobody reads it."""
+    path = file_of(dest, "tags")
+    for other in (path.replace("-0000.", "-0001."), path.replace("-0000.", "-0000 (conflicted copy).")):
+        shutil.copy(dest / path, dest / other)
+        assert verify("--data") == ([("note", other, "foreign", "named by no commit")], 0)
+        (dest / other).unlink()
+
+
+def test_rows_of_two_snapshots(dest, verify):
+    """One row of another snapshot among many is found."""
+
+    def mix(rows):
+        ids = rows.column("snapshot_id").to_pylist()
+        return rows.set_column(0, "snapshot_id", pa.array([*ids[:-1], "01" + "0" * 24]))
+
+    path = rewrite(dest, "functions", mix)
+    assert [line[1:3] for line in verify("--data")[0]] == [(path, "wrong_snapshot")]
+
+
+def test_the_same_error_twice(dest, verify):
+    """The same thing may go wrong twice: equal rows of errors are no damage."""
+    row = {"account_id": "111122223333", "region": "us-east-1", "stage": "list", "error_code": "x", "is_gap": False}
+    ours = {"snapshot_id": Path(file_of(dest, "errors")).name[:26], "snapshot_at": AT, **row}
+    rewrite(dest, "errors", lambda rows: pa.Table.from_pylist([ours, ours], schema=rows.schema))
+
+    assert verify("--data") == ([], 0)
+
+
+def test_a_package_that_was_there_already(dest, verify):
+    """A package that the run found in the store has to be there as well."""
+    path = manifest.data_path("packages", PACKAGES_ID, AT)
+    rows = pq.ParquetFile(dest / path).read().to_pylist()
+    pq.write_table(
+        pa.Table.from_pylist([rows[0] | {"status": "present"}], schema=table_schema(columns.PACKAGES)), dest / path
+    )
+    fix(dest, path)
+    (dest / STORED).unlink()
+
+    assert [line[:3] for line in verify()[0]] == [("damage", STORED, "missing")]
+
+
+def test_a_package_in_another_place(dest, verify):
+    """A package in the folder of another hash is none: nobody looks for it there."""
+    other = f"packages/sha256/00/{HEX}.zip"
+    (dest / other).parent.mkdir()
+    (dest / STORED).rename(dest / other)
+
+    assert [line[:3] for line in verify()[0]] == [("note", other, "foreign"), ("damage", STORED, "missing")]
+
+
+def change_manifest(dest, change):
+    path = next(dest.glob("_runs/0*.json"))
+    told = json.loads(path.read_bytes())
+    change(told)
+    path.write_text(json.dumps(told))
+    return f"_runs/{path.name}"
+
+
+@pytest.mark.parametrize(
+    ("change", "options"),
+    [
+        (lambda scope: scope.update(status="denied"), ()),
+        (lambda scope: scope.update(coverage="selection"), ()),
+        (lambda scope: scope.update(throttles=9), ()),
+        (lambda scope: scope.update(region="eu-west-1"), ()),
+        (lambda scope: scope.update(functions=7), ("--data",)),
+    ],
+)
+def test_edited_scopes(dest, verify, change, options):
+    """What a manifest says of an account-region is compared with the table written with it, and with the rows."""
+    path = change_manifest(dest, lambda told: change(told["scopes"][0]))
+    lines, code = verify(*options)
+
+    assert {line[1:3] for line in lines} >= {(path, "wrong_counts")}
+    assert code == 4
+
+
+def test_gaps_that_are_not_there(dest, verify):
+    """A snapshot that calls itself partial names its gaps in errors."""
+    path = change_manifest(dest, lambda told: told.update(status="partial", gaps=2))
+
+    assert verify("--data") == ([("damage", path, "wrong_counts", "2 gaps, errors has 0")], 4)
+
+
+def split(dest, table, *, first, second):
+    """Write a table's rows into two files, those up to ``first`` and those from ``second`` on."""
+    path = file_of(dest, table)
+    rows = pq.ParquetFile(dest / path).read()
+    other = path.replace("-0000.", "-0001.")
+    parts = {path: rows.slice(0, first), other: rows.slice(second)}
+    for name, part in parts.items():
+        pq.write_table(part, dest / name, compression="zstd", write_page_checksum=True)
+
+    def change(told):
+        entry = next(entry for entry in told["files"] if entry["path"] == path)
+        told["files"].append(entry | {"path": other})
+
+    change_manifest(dest, change)
+    for name, part in parts.items():
+        fix(dest, name, len(part))
+    return other
+
+
+def test_several_files_of_a_table(dest, verify):
+    """A table may have several files, one after the other; rows that overlap are damage, hashes or not."""
+    rows = pq.ParquetFile(dest / file_of(dest, "env_vars")).metadata.num_rows
+    other = split(dest, "env_vars", first=rows // 2, second=rows // 2)
+    assert verify("--data") == ([], 0)
+
+    shutil.copy(dest / other.replace("-0001.", "-0000."), dest / other)
+    fix(dest, other, rows // 2)
+    ((*line, detail),), code = verify()
+    assert (line, code) == (["damage", other, "overlapping_rows"], 4)
+    assert "do not come after those of" in detail
+
+
+@pytest.mark.parametrize("place", ["file", "folder", "table", "manifest", "package"])
+def test_links_that_lead_out(dest, verify, tmp_path, place):
+    """What a link leads to outside of the dataset is not read, nor hashed, wherever the link is."""
+    path = {"manifest": f"_runs/{PACKAGES_ID}.json", "package": STORED}.get(place, file_of(dest, "tags"))
+    linked = {"folder": dest / path, "table": dest / path}.get(place)
+    at = linked.parents[0 if place == "folder" else 1] if linked else dest / path
+    at.rename(tmp_path / "elsewhere")
+    at.symlink_to(tmp_path / "elsewhere")
+    lines, code = verify()
+
+    assert next(line[:3] for line in lines if line[0] == "damage") == ("damage", path, "unreadable")
+    assert "is a link that leads out of the dataset" in lines[0][3]
+    assert code == 4
+
+
+def test_links_within(dest, verify, tmp_path):
+    """A link that leads elsewhere within the dataset is followed; so is DEST itself."""
+    path = dest / file_of(dest, "tags")
+    path.rename(dest / "_staging" / "tags")
+    path.symlink_to(dest / "_staging" / "tags")
+    (tmp_path / "link").symlink_to(dest)
+
+    assert verify() == ([], 0)
+    assert run(["verify", str(tmp_path / "link")]) == 0
+
+
+@pytest.mark.parametrize("place", ["file", "manifest", "package"])
+def test_a_pipe(dest, verify, place):
+    """A pipe in the place of a file keeps nobody waiting."""
+    path = {"manifest": f"_runs/{PACKAGES_ID}.json", "package": STORED}.get(place, file_of(dest, "tags"))
+    (dest / path).unlink()
+    os.mkfifo(dest / path)
+    lines, code = verify("--data")
+
+    assert ("damage", path, "unreadable", "it is no file") in lines
     assert code == 4
 
 

@@ -38,8 +38,8 @@ class DamagedCommit:
         return f"snapshot {self.snapshot_id} {state} ({self.path}: {self.reason})"
 
 
-class LinkError(ValueError):
-    """A link leads out of the destination."""
+class StrangeFileError(OSError):
+    """What lies there is nothing that lexport can have put there: a pipe, a folder, a link that leads elsewhere."""
 
 
 def newest_first(
@@ -71,17 +71,15 @@ def read_commit(root: Path, snapshot_id: str) -> Manifest | DamagedCommit:
         return Manifest.from_json(_read(root, path), snapshot_id=snapshot_id)
     except OSError as error:
         kind, reason = "unreadable", error.strerror or str(error)
-    except LinkError as error:
-        kind, reason = "unreadable", str(error)
     except ManifestError as error:
         kind, reason = error.kind, str(error)
     return DamagedCommit(snapshot_id=snapshot_id, path=path, kind=kind, reason=reason)
 
 
-def stat_within(root: Path, path: str) -> os.stat_result:
+def stat_file(root: Path, path: str) -> os.stat_result:
     """Return what is known of a file below the root, which may be a link itself. Raises OSError.
 
-    Links are followed, but never out of the root: raises LinkError.
+    Links are followed, but never out of the root; a pipe would keep its reader waiting: raises StrangeFileError.
     """
     at = os.fspath(root)
     for part in path.split("/"):
@@ -90,16 +88,16 @@ def stat_within(root: Path, path: str) -> os.stat_result:
         if stat.S_ISLNK(found.st_mode):
             top = os.path.realpath(root)
             if os.path.commonpath([top, os.path.realpath(at)]) != top:
-                raise LinkError(f"{os.path.relpath(at, root)} is a link that leads out of the dataset")
+                raise StrangeFileError(f"{os.path.relpath(at, root)} is a link that leads out of the dataset")
             found = Path(at).stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise StrangeFileError("it is no file")
     return found
 
 
 def _read(root: Path, path: str) -> bytes:
-    """Read a manifest; raises ManifestError for what no run can have written, LinkError, OSError."""
-    found = stat_within(root, path)
-    if not stat.S_ISREG(found.st_mode):  # a FIFO would keep its reader waiting
-        raise ManifestError("it is no file")
+    """Read a manifest; raises ManifestError for what no run can have written, OSError."""
+    found = stat_file(root, path)
     if found.st_size > MOST_BYTES:
         raise ManifestError(f"it has {found.st_size:,} bytes, more than a manifest can have")
     with (root / path).open("rb") as file:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +13,7 @@ from lexport.arrow import row_keys
 from lexport.columns import Table
 from lexport.errors import ReadError
 from lexport.manifest import FileEntry, Manifest
-from lexport.store.commits import LinkError, all_commits, stat_within
+from lexport.store.commits import all_commits, stat_file
 from lexport.store.local import LocalStore
 
 
@@ -60,15 +59,11 @@ def damaged_file(root: Path, commit: Manifest, entry: FileEntry, reason: str) ->
 def wrong_place(root: Path, entry: FileEntry) -> str | None:
     """Say why an entry's file cannot be what was written, by its place and size alone; None where it can."""
     try:
-        found = stat_within(root, entry.path)
+        found = stat_file(root, entry.path)
     except FileNotFoundError:
         return "it is missing"
     except OSError as error:
         return error.strerror or str(error)
-    except LinkError as error:
-        return str(error)
-    if not stat.S_ISREG(found.st_mode):
-        return "it is no file"
     if found.st_size != entry.size_bytes:
         return f"it has {found.st_size:,} bytes, the manifest says {entry.size_bytes:,}"
     return None

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
 from functools import partial
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path, PurePosixPath
 
 import anyio.to_thread
@@ -23,10 +25,12 @@ from anyio.from_thread import check_cancelled
 
 from lexport import columns, manifest
 from lexport.dataset.open import find_commits
+from lexport.dataset.verify.counts import check_counts, check_scopes
 from lexport.dataset.verify.references import check_references
 from lexport.dataset.verify.rows import Damage, check_rows
 from lexport.manifest import FileEntry, Manifest
-from lexport.store.commits import read_commit
+from lexport.store.commits import read_commit, stat_file
+from lexport.store.files import overlap
 from lexport.store.packages import hash_file, package_path
 
 THREADS = min(4, os.cpu_count() or 1)
@@ -76,20 +80,24 @@ def find_damage(
         else:
             yield Damage(path=found.path, kind=found.kind, detail=found.reason)
     entries = [(commit, entry) for commit in commits for entry in commit.files]
+    last = max((_order(commit) for commit in commits), default=None)
     progress = VerifyProgress(files_total=len(entries) + len(commits) + sum(1 for _ in _files_below(root, _STORE)))
     jobs = chain(
         (partial(_check_file, root, commit, entry, data=data) for commit, entry in entries),
-        (partial(_check_snapshots_row, root, commit, data=data) for commit in commits),
+        (partial(_check_snapshots_row, root, commit, data=data, is_last=_order(commit) == last) for commit in commits),
         (partial(_check_stored, root, path) for path in _files_below(root, _STORE)),
     )
+    damaged: set[str] = set()
     for size_bytes, damages in _in_threads(jobs):
         progress.files += 1
         progress.size_bytes += size_bytes
         watch(progress)
+        damaged |= {item.path for item in damages}
         yield from damages
     for commit in commits:
-        yield from check_references(root, commit)
-    yield from _missing_packages(root, entries)
+        if damaged.isdisjoint(entry.path for entry in commit.files):  # else what is wrong is told
+            yield from _check_commit(root, commit, data=data)
+    yield from _missing_packages(root, [(commit, entry) for commit, entry in entries if entry.path not in damaged])
     yield from _leftovers(root, ids, entries, commits)
 
 
@@ -111,11 +119,32 @@ def _in_threads(jobs: Iterable[Job]) -> Iterator[tuple[int, list[Damage]]]:
 # --- commits and their files ------------------------------------------------------------------------------------------
 
 
+def _order(commit: Manifest) -> tuple[datetime, str]:
+    return commit.committed_at, commit.snapshot_id
+
+
+def _check_commit(root: Path, commit: Manifest, *, data: bool) -> Iterator[Damage]:
+    """Check what the files of a commit say together, each of which is sound."""
+    for table in {entry.table for entry in commit.files} & columns.BY_NAME.keys():
+        for before, after in pairwise(commit.entries(table)):
+            reason = overlap(root, before, after, columns.BY_NAME[table])
+            if reason is not None:
+                yield Damage(path=after.path, kind="overlapping_rows", detail=reason)
+    try:
+        yield from check_scopes(root, commit)
+        yield from check_references(root, commit)
+        if data:
+            yield from check_counts(root, commit)
+    except (pa.ArrowException, OSError, KeyError) as error:  # under a hash that fits
+        detail = " ".join(str(error).split())
+        yield Damage(path=manifest.run_path(commit.snapshot_id), kind="unreadable_rows", detail=detail)
+
+
 def _check_file(root: Path, commit: Manifest, entry: FileEntry, *, data: bool) -> tuple[int, list[Damage]]:
     """Check one file of a commit: place, size, hash, and with ``data`` its rows."""
     path = entry.path
     try:
-        size_bytes = (root / path).stat().st_size
+        size_bytes = stat_file(root, path).st_size
         if size_bytes != entry.size_bytes:
             detail = f"{size_bytes:,} bytes, the manifest tells {entry.size_bytes:,}"
             return entry.size_bytes, [Damage(path=path, kind="wrong_size", detail=detail)]
@@ -129,17 +158,24 @@ def _check_file(root: Path, commit: Manifest, entry: FileEntry, *, data: bool) -
         found.append(
             Damage(path=path, kind="wrong_hash", detail=f"SHA-256 {digest}, the manifest tells {entry.sha256}")
         )
-    if data:
+    if data and entry.table in columns.BY_NAME:  # a later release may have written more tables
         found += check_rows(root, path, columns.BY_NAME[entry.table], commit, rows=entry.rows)
     return size_bytes, found
 
 
-def _check_snapshots_row(root: Path, commit: Manifest, *, data: bool) -> tuple[int, list[Damage]]:
-    """Check the row that tells warehouses of a commit. It is written after the manifest, which does not know it."""
+def _check_snapshots_row(root: Path, commit: Manifest, *, data: bool, is_last: bool) -> tuple[int, list[Damage]]:
+    """Check the row that tells warehouses of a commit. It is written after the manifest, which does not know it.
+
+    So the last commit may be without for a moment, or until the next run: that is no damage.
+    """
     path = manifest.data_path(columns.SNAPSHOTS.name, commit.snapshot_id, commit.snapshot_at)
-    if not (root / path).exists():
-        detail = "warehouses do not see this commit; the next run writes the row"
-        return 0, [Damage(path=path, kind="missing", detail=detail)]
+    try:
+        stat_file(root, path)
+    except FileNotFoundError:
+        detail = "warehouses do not see this commit yet; the next run writes the row"
+        return 0, [Damage(path=path, kind="missing", detail=detail, is_note=is_last)]
+    except OSError as error:
+        return 0, [Damage(path=path, kind="unreadable", detail=_reason(error))]
     return 0, list(check_rows(root, path, columns.SNAPSHOTS, commit, rows=1)) if data else []
 
 
@@ -153,6 +189,7 @@ def _check_stored(root: Path, path: str) -> tuple[int, list[Damage]]:
     if not _STORED_NAME.fullmatch(name) or path != package_path(name[:64]):
         return size_bytes, [Damage(path=path, kind="foreign", detail="no name of a package", is_note=True)]
     try:
+        stat_file(root, path)
         digest = hash_file(root / path)
     except OSError as error:
         return size_bytes, [Damage(path=path, kind="unreadable", detail=_reason(error))]
@@ -181,7 +218,7 @@ def _stored_paths(root: Path, entry: FileEntry) -> Iterator[str]:
     with suppress(OSError, pa.ArrowException, ValueError), pq.ParquetFile(root / entry.path) as file:
         for batch in file.iter_batches(columns=["status", "sha256_hex"], use_threads=False):
             for status, sha256_hex in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                if status in _IN_STORE and sha256_hex:
+                if status in _IN_STORE and _STORED_NAME.fullmatch(f"{sha256_hex}.zip"):
                     yield package_path(sha256_hex)
 
 
@@ -189,7 +226,7 @@ def _stored_paths(root: Path, entry: FileEntry) -> Iterator[str]:
 
 
 def _leftovers(
-    root: Path, ids: Iterable[str], entries: Iterable[tuple[Manifest, FileEntry]], commits: Iterable[Manifest]
+    root: Path, ids: Collection[str], entries: Iterable[tuple[Manifest, FileEntry]], commits: Iterable[Manifest]
 ) -> Iterator[Damage]:
     """Name the files in the tables' folders that belong to no commit: no reader sees them, but warehouses glob them."""
     known = {entry.path for _, entry in entries}
@@ -200,8 +237,13 @@ def _leftovers(
             yield Damage(path=path, kind="foreign", detail="no commit", is_note=True)
     for table in columns.TABLES:
         for path in _files_below(root, table.name):
-            is_other = path.startswith(f"{_STORE}/") or PurePosixPath(path).name[: manifest.ULID_LENGTH] in unread
-            if path not in known and not is_other:
+            snapshot_id = PurePosixPath(path).name[: manifest.ULID_LENGTH]
+            if path in known or path.startswith(f"{_STORE}/") or snapshot_id in unread:
+                continue
+            if fnmatchcase(path, f"{columns.SNAPSHOTS.name}/{manifest.DATA_FILES}") and snapshot_id not in ids:
+                detail = f"{path} says that it was committed: warehouses show it, and nobody else"
+                yield Damage(path=manifest.run_path(snapshot_id), kind="missing", detail=detail)
+            else:
                 yield Damage(path=path, kind="foreign", detail="named by no commit", is_note=True)
 
 
