@@ -98,7 +98,7 @@ def commits() -> list[str]:
 
 
 def strays() -> list[str]:
-    """Parquet files that no commit names, and drafts."""
+    """Parquet files that no commit names, drafts, and folders of work."""
     named = {entry.path for path in (DEST / "_runs").glob("[0-9A-Z]*.json") for entry in _files(path)}
     found = [
         path.relative_to(DEST)
@@ -106,6 +106,7 @@ def strays() -> list[str]:
         if path.is_file() and path.parent.name != "_runs" and path.name != "_latest.json"
     ]
     drafts = [f"_runs/{path.name}" for path in (DEST / "_runs").glob(".*")]
+    drafts += [f"_staging/{path.name}" for path in (DEST / "_staging").iterdir() if path.is_dir()]
     return drafts + sorted(
         str(path)
         for path in found

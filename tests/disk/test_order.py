@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
+import sys
 from pathlib import PurePosixPath
 
 import pytest
+from anyio import run_process
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
@@ -26,7 +29,7 @@ class Order:
         return found
 
     def synced(self, path):
-        return [number for number, call in enumerate(self.calls) if call[:2] == ("fsync", path)]
+        return [number for number, call in enumerate(self.calls) if call[:2] == ("fsync", path.removeprefix("."))]
 
     def check(self, path):
         """Check that a file was on disk before its name, its name soon after; return when that was."""
@@ -59,18 +62,37 @@ async def test_a_loss_of_power_finds_a_whole_dataset(simulator, run_lexport, fla
     assert packages
     for path in [f"fleet/{entry.path}" for entry in commit.files] + packages + ["state/lexport/hash.key"]:
         assert order.check(path) < made, path
-    folders = [(number, path) for number, (call, path, _) in enumerate(order.calls) if call == "mkdir"]
+    folders: dict[str, int] = {}
+    for number, (call, path, _) in enumerate(order.calls):
+        if call == "mkdir":
+            folders.setdefault(path, number)  # two downloads may try at once
     assert {"fleet", "fleet/_staging", f"fleet/_staging/{commit.snapshot_id}", "fleet/_runs", "fleet/tags"} <= {
-        path for _, path in folders
+        *folders
     }
-    for number, path in folders:
-        parent = str(PurePosixPath(path).parent).removeprefix(".")
-        assert number + 1 in order.synced(parent), path
+    for path, number in folders.items():
+        then = made if number < made else len(order.calls)
+        assert [each for each in order.synced(str(PurePosixPath(path).parent)) if number < each < then], path
 
     # the commit itself, then its row and the hint
     assert made < order.check(run)
     (row,) = (tmp_path / "fleet" / "snapshots").rglob("*.parquet")
     assert order.check(run) < order.check(str(row.relative_to(tmp_path))) < order.check("fleet/_latest.json")
+
+
+async def test_a_rename_that_does_not_replace(disk, tmp_path):
+    """Without hard links, too, a file that exists is not replaced, and no draft is left."""
+    script = (
+        "import sys; from pathlib import Path; from lexport.store.local import LocalStore\n"
+        "from lexport.errors import PublishError\n"
+        "store = LocalStore(Path(sys.argv[1])); store.create('a', b'one')\n"
+        "try: store.create('a', b'two')\n"
+        "except PublishError as error: print(error, store.names(''), store.read('a'))"
+    )
+    dest = tmp_path / "dest"
+    with disk.failing(dest, denied="link linkat", denied_error=errno.EOPNOTSUPP):
+        done = await run_process([sys.executable, "-c", script, str(dest)], env={**os.environ, **disk.variables()})
+
+    assert done.stdout.decode() == f"{dest / 'a'} exists already ['a'] b'one'\n"
 
 
 async def test_without_hard_links(simulator, run_lexport, flags, disk, tmp_path):

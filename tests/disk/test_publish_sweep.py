@@ -46,8 +46,9 @@ def sampled(fault, calls):
     around = [
         number for number in range(place - 1, last + 1) if calls[number - 1][0] in ("fsync", "link", "rename", "unlink")
     ]
+    began = next(number for number, (call, path, _) in enumerate(calls, 1) if (call, path) == ("fsync", "_staging"))
     return {
-        "EIO": [1, place // 2, place - 20, place - 3, *around, len(calls)],
+        "EIO": [1, began, place // 2, place - 20, place - 3, *around, len(calls)],
         "ENOSPC": [place // 3, place - 9, place],
         "KILL": [2 * place // 3, place - 9, place, place + 1, around[-2]],
         "EROFS": [2, place // 2, place, place + 1],

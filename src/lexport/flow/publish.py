@@ -125,7 +125,7 @@ async def publish(store: LocalStore, draft: Manifest, files: Mapping[str, Path])
     What cancels the caller meanwhile comes too late: publishing is short, and goes on to its end.
     """
     notes: list[str] = []
-    with CancelScope(shield=True):  # anyio's cancellation; a task of its own is the shield from asyncio's
+    with CancelScope(shield=True):  # from anyio, which would cancel again and again; the task shields from asyncio
         work = asyncio.ensure_future(to_thread.run_sync(partial(commit, store, draft, files, note=notes.append)))
         while not work.done():
             with suppress(asyncio.CancelledError):
