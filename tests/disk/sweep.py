@@ -22,7 +22,6 @@ import duckdb  # noqa: F401
 import disk as disks
 import lexport
 from lexport import SnapshotSettings
-from lexport.aws import transport_aiohttp  # noqa: F401
 from lexport.cli import main, running, snapshot  # noqa: F401
 from lexport.manifest import Manifest
 
