@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from lexport import columns
 from lexport.arrow import table_schema
-from lexport.errors import PublishError, SettingsError, WriteError
+from lexport.errors import PublishError, SettingsError, UnknownCommitError, WriteError
 from lexport.flow.publish import (
     commit,
     open_destination,
@@ -282,6 +283,41 @@ def test_earlier_snapshots_stay(store):
 
     assert {path: after[path] for path in before} == before
     assert len(snapshot_rows(store)) == 2
+
+
+def test_a_commit_of_which_nothing_can_be_found_out(store, at_event):
+    """Where the commit can neither be made nor read back, no file that it may name is removed; the error says so."""
+    runs = store.make_folder("_runs")
+
+    def break_it():
+        runs.rename(store.root / "_staging" / "runs")
+        runs.symlink_to(runs)
+
+    at_event("os.link", break_it, on="/_runs/")
+    done = draft()
+    files = staged(store, done)
+    with pytest.raises(
+        UnknownCommitError, match="is published or not, so none of its files was removed; see lexport st"
+    ):
+        commit(store, done, files, note=pytest.fail)
+
+    assert all((store.root / path).exists() for path in files)
+
+
+def test_an_answer_to_the_commit_that_got_lost(store, at_event):
+    """Where the commit is there although its making seems to have failed, the snapshot is published."""
+    done = draft()
+    files = staged(store, done)
+
+    def come_first():
+        (body,) = store.root.glob("_runs/.*")
+        os.link(body, store.root / "_runs" / f"{done.snapshot_id}.json")
+
+    at_event("os.link", come_first, on="/_runs/")
+    done = commit(store, done, files, note=pytest.fail)
+
+    assert next(newest_first(store)) == done
+    assert all((store.root / path).exists() for path in files)
 
 
 @pytest.mark.parametrize("where", ["snapshots", "_latest.json"])
