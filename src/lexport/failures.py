@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lexport import columns
+from lexport.errors import ItemError
 from lexport.links import remove_signed_links
 from lexport.model import Failure, Scope
 from lexport.rows import Rows
@@ -40,6 +41,30 @@ class Failures:
         """Return kinds, counts and examples, gaps first, the most frequent before the rest."""
         kinds = sorted(self.counts, key=lambda kind: (not kind.is_gap, -self.counts[kind]))
         return tuple((kind, self.counts[kind], self.examples[kind]) for kind in kinds)
+
+    def lose(
+        self,
+        scope: Scope,
+        error: ItemError,
+        *,
+        stage: str,
+        operation: str | None = None,
+        function_name: str | None = None,
+        qualifier: str | None = None,
+    ) -> None:
+        """Note one failure as the error tells it."""
+        self.add(
+            scope,
+            stage=stage,
+            operation=operation,
+            function_name=function_name,
+            qualifier=qualifier,
+            error_code=error.code,
+            http_status=error.http_status,
+            message=str(error),
+            is_gap=error.is_gap,
+            attempts=error.attempts,
+        )
 
     def add(
         self,

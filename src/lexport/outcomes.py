@@ -63,16 +63,7 @@ def settle(outcomes: Iterable[ScopeOutcome], failures: Failures) -> list[ScopeOu
     for done in outcomes:
         error, scope = done.ended_by, done.target.scope
         if done.status == "unavailable" and error is not None and scope.account_id not in answering:
-            failures.add(
-                scope,
-                stage="discover",
-                operation=None,
-                error_code=error.code,
-                http_status=error.http_status,
-                message=str(error),
-                is_gap=True,
-                attempts=error.attempts,
-            )
+            failures.lose(scope, error, stage="discover")
             done = replace(done, status="denied")  # noqa: PLW2901 - what goes on is the judged one
         settled.append(done)
     return settled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
@@ -10,6 +11,9 @@ from anyio import EndOfStream, Lock, create_task_group
 from anyio.abc import TaskGroup
 
 from lexport.errors import ItemError, TargetError
+
+SLOW_CALL_S = 0.6  # calls in flight are so many that a rate is reached although each takes this long
+MOST_WORKERS = 64
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -23,6 +27,11 @@ class Pages(Protocol[T_co]):
 
     async def aclose(self) -> None:
         """Take no more pages."""
+
+
+def workers_for(rate_per_s: float) -> int:
+    """Return how many calls to have in flight at a rate."""
+    return min(MOST_WORKERS, max(2, math.ceil(rate_per_s * SLOW_CALL_S)))
 
 
 async def pump(

@@ -334,16 +334,8 @@ class _Run:
 
     def lose_account(self, account: Account, targets: Sequence[Target], error: ItemError) -> None:
         """Note an account that could not be entered, one failure for all its targets."""
-        self.failures.add(
-            Scope(account_id=account.account_id or "", region=GLOBAL),
-            stage="discover",
-            operation="AssumeRole",
-            error_code=error.code,
-            http_status=error.http_status,
-            message=str(error),
-            is_gap=True,
-            attempts=error.attempts,
-        )
+        scope = Scope(account_id=account.account_id or "", region=GLOBAL)
+        self.failures.lose(scope, error, stage="discover", operation="AssumeRole")
         is_denied = isinstance(error, AccessDeniedError | ExpiredCredentialsError)
         self.outcomes.extend(unread(target, "denied" if is_denied else "partial", _now()) for target in targets)
 

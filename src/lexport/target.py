@@ -5,7 +5,6 @@ Works on shared ``Rows``: whoever fills them up hands the full batch on, and wai
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,7 +17,14 @@ from anyio import create_memory_object_stream, create_task_group, to_thread
 from anyio.streams.memory import MemoryObjectSendStream
 
 from lexport.aws.api import Ask, LambdaApi
-from lexport.errors import AccessDeniedError, ExpiredCredentialsError, FlattenError, ItemError, first_of
+from lexport.errors import (
+    AccessDeniedError,
+    ExpiredCredentialsError,
+    FlattenError,
+    FunctionGoneError,
+    ItemError,
+    first_of,
+)
 from lexport.failures import Failures
 from lexport.flow.carry import Held, LastSnapshot, Room
 from lexport.flow.discover import discover_aliases, discover_functions
@@ -35,7 +41,7 @@ from lexport.identity import check_account_settings, checked
 from lexport.model import LATEST, FunctionRef, Priority, Qualifiers, Reply, Scope, ScopeStatus, Target
 from lexport.outcomes import REGION_OFF, ScopeOutcome
 from lexport.progress import TargetProgress
-from lexport.pump import pump
+from lexport.pump import pump, workers_for
 from lexport.references import LOST, References
 from lexport.rows import Batch, Rows
 from lexport.spool import NameSpool
@@ -44,8 +50,6 @@ from lexport.walk import Finding
 CARRIED_AT_ONCE = 256  # versions taken over between two looks at everybody else's calls: some 15 ms
 BATCH_ITEMS = 512  # items flattened into lists before they go into Arrow: some 4 MB
 PAGES_AHEAD = 3  # pages of references listed ahead of the one being fetched: a second or two when listing must pause
-SLOW_CALL_S = 0.6  # calls in flight are so many that a rate is reached although each takes this long
-MOST_WORKERS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,11 +107,6 @@ async def read_target(
     )
 
 
-def workers_for(rate_per_s: float) -> int:
-    """Return how many calls to have in flight at a rate."""
-    return min(MOST_WORKERS, max(2, math.ceil(rate_per_s * SLOW_CALL_S)))
-
-
 @dataclass(slots=True, kw_only=True)
 class _Reader:
     """The work of one target; each method is the way of one item."""
@@ -157,10 +156,10 @@ class _Reader:
         waiting.unlink()
 
     async def ask(self, operation: str, attempt: Callable[[], Awaitable[Reply]], priority: Priority) -> Reply:
-        """Make one call. Any answer but a refused token shows that the Region is on and takes these credentials."""
+        """Make one call of those that are few: its answer shows that the Region is on and takes these credentials."""
         try:
             reply = await self.calls(operation, attempt, priority)
-        except AccessDeniedError:
+        except (AccessDeniedError, FunctionGoneError):
             self.is_answering = True
             raise
         self.is_answering = True
@@ -250,10 +249,11 @@ class _Reader:
         """Fetch and flatten one function, version or alias."""
         await self.hand_on()
         try:
-            reply = await fetch_function(self.api, self.ask, ref, self.target.scope)
+            reply = await fetch_function(self.api, self.calls, ref, self.target.scope)
         finally:
             self.progress.fetched += 1
         self.replies += 1
+        self.is_answering = True
         shared, scope = self.shared, self.target.scope
         if shared.offer is not None:
             shared.offer(ref, reply)  # now or never: the link in it is not kept
@@ -328,6 +328,7 @@ class _Reader:
 
     def lose_function(self, ref: FunctionRef, error: ItemError) -> None:
         """Note that one function, version or alias could not be read."""
+        self.is_answering |= isinstance(error, AccessDeniedError | FunctionGoneError)
         self.references.lost += 1
         stage = "flatten" if isinstance(error, FlattenError) else "fetch"
         self.lose(stage, "GetFunction", ref.function_name, ref.qualifier, error)
@@ -357,17 +358,13 @@ class _Reader:
     ) -> None:
         """Turn an error into a row of ``errors``."""
         self.denials += isinstance(error, AccessDeniedError | ExpiredCredentialsError) and error.is_gap
-        self.shared.failures.add(
+        self.shared.failures.lose(
             self.target.scope,
+            error,
             stage=stage,
             operation=operation,
             function_name=function_name,
             qualifier=qualifier,
-            error_code=error.code,
-            http_status=error.http_status,
-            message=str(error),
-            is_gap=error.is_gap,
-            attempts=error.attempts,
         )
 
     def report(

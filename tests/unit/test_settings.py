@@ -235,3 +235,11 @@ def test_digits_of_other_scripts():
     """An account id is twelve ASCII digits: those of other scripts name no account."""
     with pytest.raises(SettingsError, match="12 digits"):
         SnapshotSettings(account_role="reader", accounts=("\u0661" * 12,))
+
+
+def test_the_quotas_of_aws_are_the_default_rates():
+    """Who says nothing is held to the quotas that AWS documents, of which a share is left to others."""
+    settings = SnapshotSettings()
+
+    assert settings.rates_per_s == {QuotaClass.GET_FUNCTION: 100.0, QuotaClass.LIST: 15.0}
+    assert settings.quota_share == 0.8

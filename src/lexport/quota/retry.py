@@ -40,32 +40,39 @@ async def ask(
     random_unit: Callable[[], float] = random.random,
 ) -> T:
     """Make one paced call of an operation, again and again as ``retry`` does."""
-    call = partial(pacer.call, scope, QUOTA_CLASSES[operation], attempt, priority)
-    return await retry(call, random_unit=random_unit)
+    quota_class = QUOTA_CLASSES[operation]
+    try:
+        return await pacer.call(scope, quota_class, attempt, priority)  # nearly always
+    except ItemError as error:
+        failure = error
+    call = partial(pacer.call, scope, quota_class, attempt, priority)
+    return await retry(call, after=failure, random_unit=random_unit)
 
 
 async def retry(
     attempt: Callable[[], Awaitable[T]],
     *,
+    after: ItemError | None = None,
     most_s: float = math.inf,
     random_unit: Callable[[], float] = random.random,
 ) -> T:
     """Repeat ``attempt`` while its error is retryable; the last error is raised with its ``attempts``.
 
-    No attempt begins later than ``most_s`` after the first failure. ``random_unit`` returns a number from 0 to 1.
-    Everything that is no ItemError passes through at once.
+    ``after`` is the error of an attempt that was made already. No attempt begins later than ``most_s`` after the first
+    failure. ``random_unit`` returns a number from 0 to 1. Everything that is no ItemError passes through at once.
     """
-    patience: Patience | None = None
+    patience, failure = Patience(most_s), after
     while True:
+        if failure is not None:
+            wait_s = patience.wait_s(failure, anyio.current_time(), random_unit())
+            if wait_s is None:
+                failure.attempts = patience.attempts
+                raise failure
+            await anyio.sleep(wait_s)
         try:
             return await attempt()
         except ItemError as error:
-            patience = patience or Patience(most_s)
-            wait_s = patience.wait_s(error, anyio.current_time(), random_unit())
-            if wait_s is None:
-                error.attempts = patience.attempts
-                raise
-        await anyio.sleep(wait_s)
+            failure = error
 
 
 class Patience:

@@ -10,6 +10,8 @@ import socket
 import sys
 import traceback
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from aiohttp import web
@@ -19,7 +21,7 @@ from lexport.aws.caller import Identity, find_identity
 from lexport.aws.regions import Regions, find_regions
 from lexport.aws.session import open_session
 from lexport.aws.signing import Credentials
-from lexport.errors import CredentialsError, RunError, SettingsError
+from lexport.errors import CredentialsError, ItemError, RunError, SettingsError
 from lexport.quota import retry
 
 SECRET = "canary-secret-key-of-40-characters-or-so"
@@ -67,15 +69,15 @@ def keys(monkeypatch):
 
 
 @asynccontextmanager
-async def service(*answers, asked=None):
-    """A server that gives its answers in turn, the last one for ever; yields its URL."""
+async def service(*answers, asked=None, headers=None):
+    """A server that gives its answers in turn, the last one for ever, with these headers; yields its URL."""
     left = list(answers)
 
     async def handle(request):
         if asked is not None:
             asked.append((request.path, await request.text(), request.headers.get("Authorization", "")))
         status, body = left.pop(0) if len(left) > 1 else left[0]
-        return web.Response(status=status, body=body, content_type="text/xml")
+        return web.Response(status=status, body=body, content_type="text/xml", headers=headers)
 
     runner = web.ServerRunner(web.Server(handle), shutdown_timeout=0)
     await runner.setup()
@@ -292,6 +294,22 @@ async def test_a_clock_that_is_wrong(keys):
             await find_identity(session, "eu-west-1")
 
 
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("off_s", "said"),
+    [(-600, ["10 minutes ahead of"]), (7200, ["2 hours behind"]), (30, []), (-30, [])],
+)
+async def test_a_clock_that_is_off(keys, off_s, said):
+    """A clock that AWS still accepts is said where it is off by more than a minute: it tells which night is newest."""
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=off_s), usegmt=True)
+    answer = service((200, WHO), headers={"Date": date})
+    async with answer as url, open_session(profile=None, endpoint_url=url) as session:
+        identity = await find_identity(session, "eu-west-1")
+
+    assert identity.account_id == ACCOUNT
+    assert [note.split(" AWS's")[0] for note in identity.notes] == [f"this machine's clock is {text}" for text in said]
+
+
 NOT_STS = [
     (200, "<html>a portal</html>"),
     (200, "not XML"),
@@ -426,6 +444,33 @@ async def test_ec2_says_it_where_account_does_not(keys):
         found = await find_regions(session, "aws", "us-east-1")
 
     assert found == Regions(enabled=("us-east-1",), disabled=("af-south-1",))
+
+
+@pytest.mark.asyncio
+async def test_nobody_lists_the_regions(keys):
+    """Without any list the Regions that nobody can switch off are enabled, and those to opt in to may be off."""
+    async with service((403, "{}")) as url, open_session(profile=None, endpoint_url=url) as session:
+        found = await find_regions(session, "aws", "us-east-1")
+
+    assert (len(found.enabled), found.disabled) == (17, ())
+    assert {"us-east-1", "eu-north-1", "ap-northeast-3"} <= set(found.enabled)
+    assert {"ap-east-1", "me-south-1", "eu-south-1", "il-central-1"} <= set(found.uncertain)
+
+
+@pytest.mark.asyncio
+async def test_a_list_that_does_not_end(keys):
+    """Part of a list of Regions is never taken for all of it; a name that can be none of a Region is left out."""
+    endless = (200, json.dumps({"Regions": region_entries("us-east-1", "evil.example/#"), "NextToken": "more"}))
+    async with service(endless) as url, open_session(profile=None, endpoint_url=url) as session:
+        found = await find_regions(session, "aws", "us-east-1")
+    async with (
+        service((200, json.dumps({"Regions": region_entries("us-east-1", "evil.example/#")}))) as url,
+        open_session(profile=None, endpoint_url=url) as session,
+    ):
+        ended = await find_regions(session, "aws", "us-east-1")
+
+    assert found.note is not None
+    assert ended == Regions(enabled=("us-east-1",))
 
 
 @pytest.mark.asyncio
@@ -576,6 +621,28 @@ async def test_no_secret_in_any_log_record(keys, caplog):
     assert "canary" not in str(caught.value)
     assert logging.getLogger("botocore.auth").getEffectiveLevel() == logging.INFO
     assert traceback.format_exception_only(caught.value)
+
+
+def chain_of(error):
+    """The texts of an error and of all that hangs on it."""
+    if error is None:
+        return []
+    return [str(error), repr(error), *chain_of(error.__cause__), *chain_of(error.__context__)]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("proxy", ["http://user:canary@127.0.0.1:{port}", "http://user:canary@127.0.0.1:99999"])
+async def test_the_password_of_a_proxy(keys, monkeypatch, proxy):
+    """A proxy that is down, or whose URL is wrong, does not give its password away, nor does anything chained to it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("HTTPS_PROXY", proxy.format(port=probe.getsockname()[1]))
+    async with open_session(profile=None, endpoint_url=None) as session:
+        with pytest.raises((ItemError, SettingsError)) as caught:
+            await session.ask("sts", "us-east-1", "get_caller_identity", credentials=await session.credentials())
+        identity = await find_identity(session, "us-east-1")
+
+    assert "canary" not in " ".join([*chain_of(caught.value), *identity.notes])
 
 
 @pytest.mark.asyncio
