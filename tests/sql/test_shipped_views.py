@@ -1,9 +1,12 @@
 """Each shipped view on a tiny hand-written dataset, its rows in full."""
 
+import csv
 from datetime import UTC, datetime, timedelta
 
+import anyio
 import pytest
 
+import lexport
 from lexport import columns
 from lexport.dataset.shipped import shipped_views, sql_dir
 from lexport.dataset.sql import open_session
@@ -159,6 +162,79 @@ def test_completeness(ask):
         (A, "us-east-1", "fleet", second, AT, "denied", 0, None, *list(denied.values())[1:], 1, "not you"),
     ]
     assert expected == ask(snapshots, "SELECT * FROM completeness")
+
+
+def test_completeness_of_many_accounts(ask):
+    """What went wrong in one account or Region is shown for no other one of the night, nor counted there."""
+    other = "444455556666"
+    places = [{"account_id": account, "region": region} for account in (A, other) for region in (R, "us-east-1")]
+    errors = [
+        {**place, "error_code": f"Code{number}", "message": f"{number}", "is_gap": True}
+        for number, place in enumerate(places)
+        for _ in range(number)
+    ]
+    query = "SELECT account_id, region, error_code, errors, example FROM completeness"
+    snapshots = [{"at": AT, "scopes": places, "errors": errors}]
+
+    assert ask(snapshots, query) == [
+        (A, R, None, 0, None),
+        (A, "us-east-1", "Code1", 1, "1"),
+        (other, R, "Code2", 2, "2"),
+        (other, "us-east-1", "Code3", 3, "3"),
+    ]
+
+
+def test_completeness_of_an_account_as_a_whole(ask):
+    """That a role could not be assumed is told of its account's Regions alone, and no longer once it was."""
+    other = "444455556666"
+    place = {"account_id": other, "region": "aws-global"}
+    refused = {**place, "error_code": "AccessDenied", "message": "no", "is_gap": True}
+    night = {"at": AT, "scopes": [{}, {"account_id": other, "region": "aws-global", "status": "denied"}]}
+    query = "SELECT account_id, region, status, error_code, errors FROM completeness"
+
+    assert ask([{**night, "errors": [refused]}], query) == [
+        (A, R, "complete", None, 0),
+        (other, "aws-global", "denied", "AccessDenied", 1),
+    ]
+
+
+def test_completeness_once_an_account_could_be_entered(ask):
+    """The Regions of a later night stand in place of the account as a whole."""
+    other = "444455556666"
+    night = {"at": AT, "scopes": [{}, {"account_id": other, "region": "aws-global", "status": "denied"}]}
+    later = {"at": AT, "scopes": [{}, {"account_id": other}]}
+
+    assert ask([night, later], "SELECT account_id, region, status FROM completeness") == [
+        (A, R, "complete"),
+        (other, R, "complete"),
+    ]
+
+
+def last_day_of(runtime):
+    lines = (sql_dir() / "data/runtimes.csv").read_text().splitlines()
+    (row,) = [row for row in csv.DictReader(lines) if row["runtime"] == runtime]
+    return datetime.fromisoformat(row["deprecation_date"]).replace(hour=23, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("days", "shown"), [(-1, True), (0, True), (179, True), (180, True), (181, False)])
+def test_a_runtime_that_ends_within_180_days(ask, days, shown):
+    """A version is shown from the 180th day before its runtime's end on, that day included."""
+    at = last_day_of("python3.12") - timedelta(days=days)
+    functions = [{"function_name": "f", "version": "$LATEST", "runtime": "python3.12"}]
+    found = ask([{"at": at, "functions": functions}], "SELECT days_left FROM deprecated_runtimes")
+
+    assert found == ([(days,)] if shown else [])
+
+
+@pytest.mark.parametrize(("days", "found"), [(0, 0), (1, 1), (90, 1), (91, 0)])
+def test_a_runtime_that_ends_soon(tmp_path, write_dataset, days, found):
+    """The check says so from the 90th day before the end on, and on the last day it is deprecated_runtime's."""
+    at = last_day_of("python3.12") - timedelta(days=days)
+    functions = [{"function_name": "f", "version": "$LATEST", "runtime": "python3.12"}]
+    write_dataset(tmp_path / "fleet", [{"at": at, "functions": functions}])
+    result = anyio.run(lambda: lexport.check(tmp_path / "fleet", only=["runtime_ends_soon"]))
+
+    assert len(result.findings) == found
 
 
 def test_heads(tmp_path, write_dataset):

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import duckdb
 
+from lexport.as_text import UNPRINTED
 from lexport.checks import SEVERITIES, Check, Severity, Value, choose, fill_thresholds, load_checks
 from lexport.dataset.asking import run_interruptibly
 from lexport.dataset.open import Dataset, format_span, one_line, quote_name
@@ -86,7 +87,7 @@ def _rows(session: Session, check: Check, thresholds: Mapping[str, Value]) -> It
     """Run one check; raises where it is no SELECT, does not fit, or returns other columns than its head says."""
     _set_thresholds(session.connection, thresholds)
     try:
-        reader = session.read(check.query)
+        reader = session.read(check.query, casts=UNPRINTED)
         if sorted(reader.schema.names) != sorted(check.columns):
             returned = ", ".join(reader.schema.names)
             _refuse(check, QueryError(f"its head names the columns {', '.join(check.columns)}, it returns {returned}"))

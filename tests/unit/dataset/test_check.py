@@ -123,6 +123,7 @@ async def test_waiver_of_nothing(dest):
             "names the columns account_id, region, it returns",
         ),
         ("SELECT NULL AS account_id, region FROM scopes", COLUMNS, "mine.sql: a row has no account_id or no region"),
+        ("SELECT account_id, NULL AS region FROM scopes", COLUMNS, "mine.sql: a row has no account_id or no region"),
         (
             "SELECT account_id, region, error('late') AS x FROM scopes",
             COLUMNS + "-- column x: y\n",
@@ -191,6 +192,67 @@ async def test_left_out(tmp_path, write_dataset):
         "111122223333 eu-west-1: variables were left out (--env none); not judged there in full: suspected_secret",
         "111122223333 eu-west-1: aliases were left out (--no-aliases); not judged there in full: canary_weight_left",
     )
+
+
+ACCOUNTS = ("111122223333", "444455556666")
+REGIONS = ("eu-west-1", "us-east-1")
+PLACES = [{"account_id": account_id, "region": region} for account_id in ACCOUNTS for region in REGIONS]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "waived"),
+    [
+        ({"region": "eu-west-1"}, {(account_id, "eu-west-1") for account_id in ACCOUNTS}),
+        ({"region": "us-*"}, {(account_id, "us-east-1") for account_id in ACCOUNTS}),
+        ({"account_id": ACCOUNTS[1]}, {(ACCOUNTS[1], region) for region in REGIONS}),
+        ({"account_id": ACCOUNTS[0], "region": "us-east-1"}, {(ACCOUNTS[0], "us-east-1")}),
+        ({"function_name": "f"}, {tuple(place.values()) for place in PLACES}),
+        ({"function_name": "g"}, set()),
+    ],
+)
+async def test_a_waiver_covers_its_places_alone(tmp_path, write_dataset, pattern, waived):
+    """A waiver of one account or Region hides no finding of the same check in another."""
+    functions = [function(state="Failed", **place) for place in PLACES]
+    write_dataset(tmp_path, [{"at": AT, "scopes": PLACES, "functions": functions}])
+    waiver = lexport.Waiver(check="function_failed", reason="known", expires=DAY, **pattern)
+
+    result = await lexport.check(tmp_path, only=["function_failed"], waivers=[waiver], today=DAY)
+
+    assert len(result.findings) == len(PLACES)
+    assert {(item.account_id, item.region) for item in result.findings if item.waiver} == waived
+    assert len(result.at_least("high")) == len(PLACES) - len(waived)
+
+
+async def test_limits_that_could_not_be_read(tmp_path, write_dataset):
+    """No check of limits passes where GetAccountSettings was denied: it is named, there and nowhere else."""
+    near = {"code_size_used": 90, "code_size_limit": 100, "concurrent_executions_limit": 100}
+    settings = [{**near, **place} for place in PLACES[:2]]
+    write_dataset(tmp_path, [{"at": AT, "scopes": PLACES, "account_settings": settings}])
+
+    result = await lexport.check(tmp_path, only=["code_storage_near_limit", "reservations_near_limit", "untagged"])
+
+    assert [(item.account_id, item.region) for item in result.findings] == [
+        tuple(place.values()) for place in PLACES[:2]
+    ]
+    assert [(item.account_id, item.region, item.reason, set(item.checks)) for item in result.unjudged] == [
+        (
+            *place.values(),
+            "the account's limits could not be read",
+            {"code_storage_near_limit", "reservations_near_limit"},
+        )
+        for place in PLACES[2:]
+    ]
+    assert len([line for line in result.notices if "the account's limits could not be read" in line]) == 1
+
+
+async def test_details_of_any_type(dest, own):
+    """What a check tells besides is told in words where no format has its type."""
+    query = "SELECT account_id, region, INTERVAL 36 HOUR AS age, ['1'::BIT] AS bits FROM scopes"
+    folder = own(query, COLUMNS + "-- column age: a\n-- column bits: b\n")
+
+    result = await lexport.check(dest, own=[folder], only=["mine"])
+
+    assert [finding.details for finding in result.findings] == [{"age": "36:00:00", "bits": ["1"]}]
 
 
 async def test_cancelled(dest, own):
