@@ -12,7 +12,7 @@ import click
 
 from lexport.cli.config import CONFIG_FILE, read_own_tables
 from lexport.cli.finding_text import about, function
-from lexport.cli.formats import choose_format, csv_safe_option, output_option
+from lexport.cli.formats import choose_format, csv_safe_option, is_typed, output_option
 from lexport.cli.options import option
 from lexport.cli.output import FORMATS, SAFE_CSV, open_output, print_rows, write_rows
 from lexport.errors import SettingsError
@@ -69,6 +69,12 @@ _NAMES = (
 @output_option(_FORMATS)
 @option("-o", "--output-file", metavar="FILE", help="Write there instead of stdout; replaced once it is whole.")
 @csv_safe_option
+@option(
+    "--sarif-limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="In SARIF, write the N most severe findings and say what is left out; code scanning keeps 5000.",
+)
 @click.option("--list", "is_list", is_flag=True, help="List the checks, and run none.")
 def command(
     *,
@@ -80,6 +86,7 @@ def command(
     checks: tuple[str, ...],
     output: str,
     output_file: str | None,
+    sarif_limit: int | None,
     is_list: bool,
 ) -> int:
     """Run the checks on the latest of each account-region in DEST.
@@ -87,6 +94,8 @@ def command(
     Thresholds and waivers stand in lexport.toml, as [check.thresholds.NAME] and [[check.waivers]].
     """
     output = choose_format(output, output_file, _FORMATS)
+    if sarif_limit is not None and output != "sarif" and is_typed("sarif_limit"):
+        raise click.UsageError(f"--sarif-limit goes with --output sarif, not with {output}")
     if is_list:
         return _list(checks, check, skip, min_severity, output)
     if dest is None:
@@ -106,11 +115,13 @@ def command(
         click.echo(f"lexport: {line}", err=True)
     try:
         with open_output(output_file) as stream:
-            _write(result, failing, output, stream)
+            said = _write(result, failing, output, stream, sarif_limit)
     except BrokenPipeError:
         if failing:
             sys.exit(_FOUND)  # the reader has gone, as with `| head`; what was found counts all the same
         raise
+    for line in said:
+        click.echo(f"lexport: {line}", err=True)
     click.echo(f"lexport: {_summary(result)}", err=True)
     return _FOUND if failing else 0
 
@@ -153,12 +164,15 @@ def _thresholds(check: Check, values: dict[str, Value]) -> str:
     return ", ".join(f"{name}: {json.dumps(value)} {check.thresholds[name].unit}" for name, value in values.items())
 
 
-def _write(result: CheckResult, failing: Sequence[Finding], output: str, stream: BinaryIO) -> None:
+def _write(
+    result: CheckResult, failing: Sequence[Finding], output: str, stream: BinaryIO, sarif_limit: int | None
+) -> tuple[str, ...]:
+    """Write the findings; return what is to be said of the limits of who reads them."""
     if output == "sarif":
         from lexport.cli.sarif import write_sarif
 
-        write_sarif(result, stream)
-    elif output == "junit":
+        return write_sarif(result, stream, limit=sarif_limit)
+    if output == "junit":
         from lexport.cli.junit import write_junit
 
         write_junit(result, {finding.fingerprint for finding in failing}, stream)
@@ -168,6 +182,7 @@ def _write(result: CheckResult, failing: Sequence[Finding], output: str, stream:
         write_rows(names, rows, output=output, stream=stream)
     else:
         write_rows(_NAMES, map(_row, result.findings), output=output, stream=stream)
+    return ()
 
 
 def _short(finding: Finding) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ def choose_format(output: str, path: str | None = None, formats: Sequence[str] =
         return chosen
     if chosen == "csv":
         return SAFE_CSV
-    if _rank("csv_safe") == _FLAG:
+    if is_typed("csv_safe"):
         raise click.UsageError(f"--csv-safe goes with --output csv, not with {chosen}")
     return chosen
 
@@ -72,6 +72,11 @@ def _by_suffix(output: str, path: str | None, formats: Sequence[str]) -> str:
     if _SUFFIXES[suffix][0] not in formats:
         raise click.UsageError(f"-o {path}: {suffix} is none of its formats; it has: {', '.join(formats)}")
     return _SUFFIXES[suffix][0]
+
+
+def is_typed(name: str) -> bool:
+    """Tell whether an option of the running command stands on its command line, and not in a variable or a file."""
+    return _rank(name) == _FLAG
 
 
 def _rank(name: str) -> int:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from lexport import __version__
 from lexport.cli.finding_text import about, place, waiver_text
+from lexport.cli.sarif_limits import MeasuredStream, beyond_limits, left_out, most_severe, tags_of
 from lexport.visible import visible
 
 if TYPE_CHECKING:
@@ -18,23 +19,32 @@ _LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "no
 _SCORES = {"critical": "9.5", "high": "8.0", "medium": "5.0", "low": "2.0"}  # GitHub's scale, 0 to 10
 
 
-def write_sarif(result: CheckResult, stream: BinaryIO) -> None:
-    """Write one run: a rule per check that ran, a result per finding, a notification per thing not judged."""
+def write_sarif(result: CheckResult, out: BinaryIO, *, limit: int | None = None) -> tuple[str, ...]:
+    """Write one run: a rule per check that ran, a result per finding, a notification per thing not judged.
+
+    With ``limit`` at most so many results, the most severe. Return what is to be said of code scanning's limits.
+    """
+    findings = most_severe(result.findings, limit)
+    cut = left_out(result.findings, findings)
+    stream = MeasuredStream(out)
     index = {check.name: number for number, check in enumerate(result.checks)}
     stream.write(b'{"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [{\n')
-    stream.writelines(f'"{name}": {_json(value)},\n'.encode() for name, value in _describe_run(result).items())
+    for name, value in _describe_run(result, (cut,) if cut else ()).items():
+        stream.write(f'"{name}": {_json(value)},\n'.encode())
     stream.write(b'"results": [')
-    for number, finding in enumerate(result.findings):  # one by one: there may be many
+    for number, finding in enumerate(findings):  # one by one: there may be many
         line = _json(_result(finding, index[finding.check.name]))
         stream.write((",\n" if number else "\n").encode() + line.encode())
     stream.write(b"\n]}]}\n")
+    said = beyond_limits(result, results=len(findings), gzip_bytes=stream.end())
+    return (*((cut,) if cut else ()), *said)
 
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _describe_run(result: CheckResult) -> dict[str, Any]:
+def _describe_run(result: CheckResult, warnings: tuple[str, ...]) -> dict[str, Any]:
     return {
         "tool": {"driver": {"name": "lexport", "version": __version__, "rules": [*map(_rule, result.checks)]}},
         "columnKind": "unicodeCodePoints",
@@ -43,6 +53,7 @@ def _describe_run(result: CheckResult) -> dict[str, Any]:
                 "executionSuccessful": not any(item.is_unread for item in result.unjudged),
                 "toolExecutionNotifications": [
                     *map(_notification, result.unjudged),
+                    *({"level": "warning", "message": {"text": line}} for line in warnings),
                     *({"level": "note", "message": {"text": visible(line)}} for line in result.notices),
                 ],
             }
@@ -58,7 +69,7 @@ def _rule(check: Check) -> dict[str, Any]:
         "help": {"text": check.remediation},
         "defaultConfiguration": {"level": _LEVELS[check.severity]},
         "properties": {
-            "tags": ["security", "aws-lambda", *check.references],
+            "tags": [*tags_of(check.references)],
             "severity": check.severity,
             "security-severity": _SCORES[check.severity],
             "precision": "high",
