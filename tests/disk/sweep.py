@@ -146,7 +146,7 @@ def sweep(
     found = {"code": code, "said": said, "commits": before, "strays": strays(), "read": readers()}
     next_code, next_said = forked(take_snapshot)
     after = {"code": next_code, "said": next_said, "commits": commits(), "read": readers() if thorough else None}
-    return {"calls": calls[:at] if at else calls, **found, "next": after, "is_as_before": is_as_before()}
+    return {"calls": calls, **found, "next": after, "is_as_before": is_as_before()}
 
 
 def run() -> None:
