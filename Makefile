@@ -43,9 +43,10 @@ wheel: $(STAMP)
 	tests/wheel.sh
 
 # Every call to the disk of one snapshot fails once: EIO, ENOSPC, EROFS from then on, kill -9, and an answer that is lost.
-# Hours; `make test` takes a sample.
+# Then wrong answers of AWS in many ways. Hours; `make test` takes a sample.
 sweep: $(STAMP)
 	LEXPORT_SWEEP=whole $(BIN)/python -m pytest -n 2 --dist worksteal -q tests/disk/test_publish_sweep.py
+	LEXPORT_FUZZ_RUNS=500 $(BIN)/python -m pytest -n 2 --dist worksteal -q tests/integration/test_answers_fuzzed.py
 
 # An hour and more: it measures real seconds of quota. bench-toy: everything once, in a minute; its figures mean nothing.
 bench: $(STAMP)

@@ -96,7 +96,7 @@ class Doors:
         operation: str,
         call: Callable[[LambdaApi], Awaitable[Reply]],
         priority: Priority,
-        check: Callable[..., None],
+        check: Callable[..., bool],
         *asked_for: Any,
     ) -> Reply:
         """Make one call, paced, checked and retried; raises ItemError, and never one that ends more than one item."""

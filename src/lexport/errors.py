@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+if TYPE_CHECKING:
+    from lexport.model import Source
 
 E = TypeVar("E", bound=Exception)
 
@@ -114,6 +117,7 @@ class ItemError(LexportError):
 
     ``code`` is AWS's error code, or ours where AWS sent none. ``retry_after_s`` is what the server asked for.
     ``attempts`` is filled in by the retry layer, ``is_gap`` is cleared by who knows that nothing is missing.
+    ``source`` is the connection that brought the error, where AWS sent it and the transport knows it.
     ``retryable`` is a fact of the class.
     """
 
@@ -128,6 +132,7 @@ class ItemError(LexportError):
         self.retry_after_s = retry_after_s
         self.attempts = 1
         self.is_gap = True
+        self.source: Source | None = None
 
 
 class FetchError(ItemError):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 Coverage = Literal["fleet", "selection"]
 ScopeStatus = Literal["complete", "partial", "denied", "unavailable"]
@@ -91,6 +91,21 @@ class Target:
         return "fleet" if self.refs is None else "selection"
 
 
+class Source(Protocol):
+    """The connection that a reply came over."""
+
+    has_doubts: bool
+
+    def retire(self) -> None:
+        """Never send another request over it; call back whoever doubts."""
+
+    def doubt(self, again: Callable[[], None]) -> None:
+        """Have ``again`` called if the connection is retired before ``trust``: its answers may be those of others."""
+
+    def trust(self) -> None:
+        """Note that a reply named what was asked for, so that those before it were right too."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Reply:
     """One answer of AWS: decoded as ``answer``, where it is an ordinary one (see decode.py), or as ``parsed`` JSON.
@@ -99,7 +114,7 @@ class Reply:
     ``parse`` makes the document of the body where the answer was decoded.
     ``cleaned`` counts characters that no table can hold (lone surrogates, NUL) and that were replaced.
     ``location`` is the download link, a secret for ten minutes, which none of the three holds: use it now or drop it.
-    ``retire`` closes the connection that brought the reply, where the transport knows it; see identity.py.
+    ``source`` is the connection that brought the reply, where the transport knows it; see identity.py.
     """
 
     body: bytes = field(repr=False)
@@ -108,7 +123,7 @@ class Reply:
     parse: Callable[[bytes], dict[str, Any]] | None = field(default=None, repr=False, compare=False)
     cleaned: int = 0
     location: str | None = field(default=None, repr=False, compare=False)
-    retire: Callable[[], None] | None = field(default=None, repr=False, compare=False)
+    source: Source | None = field(default=None, repr=False, compare=False)
 
     @property
     def document(self) -> dict[str, Any]:

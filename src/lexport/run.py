@@ -46,11 +46,12 @@ from lexport.quota.pacer import Pacer
 from lexport.quota.retry import ask
 from lexport.rows import Batch, Rows
 from lexport.settings import SnapshotSettings
+from lexport.shared import Shared
 from lexport.store.commits import newest_first
 from lexport.store.local import LocalStore, local_folder
 from lexport.store.packages import PackagePlaces
 from lexport.survey import Source, Surveyor, lack_of_room
-from lexport.target import Shared, read_target
+from lexport.target import read_target
 from lexport.targets import GLOBAL, Account, Selection
 from lexport.visit import one_error, visit
 

@@ -7,30 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
-from itertools import count, islice
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
 from anyio import create_memory_object_stream, create_task_group, to_thread
 from anyio.streams.memory import MemoryObjectSendStream
 
 from lexport.aws.api import Ask, LambdaApi
+from lexport.doubts import Doubts
 from lexport.errors import (
     AccessDeniedError,
     ExpiredCredentialsError,
     FlattenError,
     FunctionGoneError,
     ItemError,
+    TargetError,
     first_of,
 )
-from lexport.failures import Failures
-from lexport.flow.carry import Held, LastSnapshot, Room
+from lexport.flow.carry import Held, LastSnapshot
 from lexport.flow.discover import discover_aliases, discover_functions
 from lexport.flow.fetch import fetch_function
 from lexport.flow.flatten import (
-    Rules,
     alias_from_call,
     flatten_account_settings,
     flatten_alias,
@@ -38,43 +36,18 @@ from lexport.flow.flatten import (
     flatten_function,
 )
 from lexport.identity import check_account_settings, checked
-from lexport.model import LATEST, FunctionRef, Priority, Qualifiers, Reply, Scope, ScopeStatus, Target
+from lexport.model import LATEST, FunctionRef, Priority, Reply, ScopeStatus, Target
 from lexport.outcomes import REGION_OFF, ScopeOutcome
 from lexport.progress import TargetProgress
 from lexport.pump import pump, workers_for
 from lexport.references import LOST, References
-from lexport.rows import Batch, Rows
+from lexport.shared import Shared
 from lexport.spool import NameSpool
 from lexport.walk import Finding
 
 CARRIED_AT_ONCE = 256  # versions taken over between two looks at everybody else's calls: some 15 ms
 BATCH_ITEMS = 512  # items flattened into lists before they go into Arrow: some 4 MB
 PAGES_AHEAD = 3  # pages of references listed ahead of the one being fetched: a second or two when listing must pause
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
-    """What all account-regions of a run have in common. ``offer`` sees every answer of GetFunction, with its link."""
-
-    rows: Rows
-    batches_out: MemoryObjectSendStream[Batch]
-    failures: Failures
-    rules: Rules
-    qualifiers: Qualifiers
-    aliases: bool
-    staging: Path
-    now: Callable[[], datetime]
-    note: Callable[[str], None]
-    open_last: Callable[[Scope], LastSnapshot | None]
-    not_before: datetime | None
-    offer: Callable[[FunctionRef, Reply], None] | None
-    room: Room = field(default_factory=Room)
-    serials: Callable[[], int] = field(default_factory=lambda: partial(next, count()))
-
-    def answer_id(self, ref: FunctionRef | None = None) -> str:
-        """Name one answer. The unqualified call knows most, a call by alias least; see staged.py."""
-        rank = 0 if ref is None or ref.qualifier is None else 2 if ref.is_alias else 1
-        return f"{rank}{self.serials():012x}"
 
 
 async def read_target(
@@ -124,6 +97,7 @@ class _Reader:
     function_count_reported: int | None = None
     carried_rows: int = 0
     references: References = field(default_factory=References)
+    doubts: Doubts = field(init=False)
     last: LastSnapshot | None = None
     held: Held = field(init=False)
 
@@ -133,6 +107,7 @@ class _Reader:
         scope = self.target.scope
         if self.target.refs is None:
             self.last = await to_thread.run_sync(self.shared.open_last, scope)
+        self.doubts = Doubts(self.lose_aliases)
         waiting = self.shared.staging / f"names-{scope.account_id}-{scope.region}.txt"
         refs_out, refs = create_memory_object_stream[Sequence[FunctionRef]](PAGES_AHEAD)
         with NameSpool(waiting) as names, Held(self.shared.staging) as self.held:
@@ -153,6 +128,7 @@ class _Reader:
                 tasks.start_soon(
                     partial(pump, workers=workers_for(listing.rate_per_s)), self.read_aliases, names, self.lose_aliases
                 )
+            await self.read_doubtful_aliases()
         waiting.unlink()
 
     async def ask(self, operation: str, attempt: Callable[[], Awaitable[Reply]], priority: Priority) -> Reply:
@@ -281,6 +257,8 @@ class _Reader:
         try:
             async for reply, items in discover_aliases(self.api, self.ask, scope, function_name):
                 self.replies += 1
+                if not items:
+                    self.doubts.note_empty(function_name, reply)
                 for item in items:
                     answer = shared.answer_id()  # of its own: an alias that is listed twice comes from the first
                     try:
@@ -292,6 +270,20 @@ class _Reader:
                         self.lose("flatten", "ListAliases", function_name, None, error)
         finally:
             self.progress.aliases_due -= 1
+
+    async def read_doubtful_aliases(self) -> None:
+        """List again what may have been the answer to another question."""
+        if not self.api.has_met_wrong_answers:
+            return
+        self.api = self.api.on_fresh_connections()
+        for function_name in self.doubts.settle():
+            self.progress.aliases_due += 1
+            try:
+                await self.read_aliases(function_name)
+            except TargetError:
+                raise
+            except ItemError as error:
+                self.lose_aliases(function_name, error)
 
     async def read_account_settings(self) -> None:
         """Read limits and use of the account-region; not being allowed to is no gap."""

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from lexport.aws.client import parse_function, parse_page, parse_reply
-from lexport.errors import WrongAnswerError
+from lexport.aws.wire import Source
+from lexport.errors import FunctionGoneError, WrongAnswerError
 from lexport.identity import (
     check_account_settings,
     check_aliases,
@@ -147,9 +148,9 @@ def listed(name="f", version="3", arn=None):
 def test_listed_versions():
     """ALL qualifies every ARN, the plain listing none, and replicas at the edge have a dot in their names."""
     for page in pages(listed(), listed("g", "$LATEST"), listed("us-east-1.e", "1"), told("h", f"{ARN[:-1]}h")):
-        check_versions(page, "Functions", "ListFunctions", SCOPE)
+        check_versions(page, None, SCOPE)
     for page in pages(key="Versions"):
-        check_versions(page, "Versions", "ListVersionsByFunction", SCOPE, "f")
+        check_versions(page, None, SCOPE, "f")
 
 
 @pytest.mark.parametrize(
@@ -168,14 +169,14 @@ def test_a_listing_of_others(wrong):
     """A page with an item of another account or Region, or one that contradicts itself, is a wrong answer whole."""
     for page in pages(listed("a"), wrong, listed("z")):
         with pytest.raises(WrongAnswerError, match="asked for functions of 111122223333 us-west-2"):
-            check_versions(page, "Functions", "ListFunctions", SCOPE)
+            check_versions(page, None, SCOPE)
 
 
 def test_versions_of_another_function():
     """ListVersionsByFunction tells of the function that was asked for."""
     for page in pages(listed("f"), listed("g"), key="Versions"):
         with pytest.raises(WrongAnswerError, match="asked for f of 111122223333 us-west-2, the answer has 'g'"):
-            check_versions(page, "Versions", "ListVersionsByFunction", SCOPE, "f")
+            check_versions(page, None, SCOPE, "f")
 
 
 def alias(name="live", version="3", arn=None, **more):
@@ -185,7 +186,7 @@ def alias(name="live", version="3", arn=None, **more):
 @pytest.mark.parametrize("items", [[], [alias()], [alias("a", "$LATEST"), alias("b")], [None, {}, {"Name": ""}]])
 def test_aliases_of_the_function(items):
     """Aliases of the function pass, none at all too; what has no name is judged one by one later."""
-    check_aliases(parse_reply(json.dumps({"Aliases": items}).encode()), "f", SCOPE)
+    check_aliases(parse_reply(json.dumps({"Aliases": items}).encode()), None, "f", SCOPE)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +204,48 @@ def test_aliases_of_the_function(items):
 def test_aliases_of_another_function(wrong):
     """An alias of another function, or one that leads to no version, is a wrong answer."""
     with pytest.raises(WrongAnswerError, match="asked for aliases of f of 111122223333 us-west-2"):
-        check_aliases(parse_reply(json.dumps({"Aliases": [alias("a"), wrong]}).encode()), "f", SCOPE)
+        check_aliases(parse_reply(json.dumps({"Aliases": [alias("a"), wrong]}).encode()), None, "f", SCOPE)
+
+
+def test_a_page_that_names_itself():
+    """The page before the one that was asked for names it as the next one, and is a wrong answer."""
+    page = parse_page(json.dumps({"Functions": [listed()], "NextMarker": "m"}).encode(), "Functions")
+    aliases = parse_reply(json.dumps({"Aliases": [alias()], "NextMarker": "m"}).encode())
+    check_versions(page, "l", SCOPE)
+    check_aliases(aliases, "l", "f", SCOPE)
+    for check, *more in ((check_versions, page, "m"), (check_aliases, aliases, "m", "f")):
+        with pytest.raises(WrongAnswerError) as caught:
+            check(*more, SCOPE)
+
+        assert caught.value.code == "repeated_marker"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("message", "is_gone"),
+    [
+        ("Function not found", True),
+        (f"Function not found: {ARN}:3", True),
+        (f"Function not found: {ARN}", True),
+        (f"GetFunction {ARN}: ResourceNotFoundException: Function not found: {ARN}:3 (HTTP 404)", True),
+        (f"Function not found: {ARN}:4", False),
+        (f"Function not found: {ARN}g:3", False),
+        (f"Function not found: {ARN}:3".replace("333:", "334:"), False),
+        (f"GetFunction {ARN}: ResourceNotFoundException: Function not found: {ARN}g:3", False),
+    ],
+)
+async def test_not_found_is_about_the_function(message, is_gone):
+    """A function is gone where AWS says so of this very function; "not found" of another is a wrong answer."""
+
+    class Api:
+        def on_fresh_connections(self):
+            return self
+
+    async def call(_api):
+        raise FunctionGoneError(message, code="ResourceNotFoundException", http_status=404)
+
+    with pytest.raises(FunctionGoneError if is_gone else WrongAnswerError):
+        await checked(Api(), call, lambda _: True, function=(SCOPE, "f", "3"))()
 
 
 # --- the rest -------------------------------------------------------------------------------------------------------
@@ -240,16 +282,25 @@ async def test_after_a_wrong_answer_every_attempt_has_a_connection_of_its_own():
         def on_fresh_connections(self):
             return Api("fresh")
 
+    class Connection(Source):
+        def __init__(self, number):
+            super().__init__()
+            self.number = number
+
+        def retire(self):
+            seen.append(f"retired {self.number}")
+
     seen = []
 
     async def call(api):
         seen.append(api.name)
         number = len(seen)
-        return Reply(parsed={"n": number}, body=b"", retire=lambda: seen.append(f"retired {number}"))
+        return Reply(parsed={"n": number}, body=b"", source=Connection(number))
 
     def check(reply, least):
         if reply.document["n"] < least:
             raise WrongAnswerError("wrong", code="wrong_answer")
+        return True
 
     attempt = checked(Api("usual"), call, check, 5)
     for _ in range(2):

@@ -23,7 +23,12 @@ QUOTA_CLASSES = {
 
 
 class LambdaApi(Protocol):
-    """The Lambda operations of a snapshot and its packages, in one region."""
+    """The Lambda operations of a snapshot and its packages, in one region.
+
+    ``has_met_wrong_answers``: fresh connections were asked for.
+    """
+
+    has_met_wrong_answers: bool
 
     def on_fresh_connections(self) -> LambdaApi:
         """Return the same API, each call of which opens a connection of its own."""

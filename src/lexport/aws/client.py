@@ -60,9 +60,11 @@ class LambdaClient:
         self._clock = clock
         self._signer: Signer | None = None
         self._needs_fresh_connection = False
+        self.has_met_wrong_answers = False
 
     def on_fresh_connections(self) -> LambdaClient:
         """Return the same client, each call of which opens a connection of its own."""
+        self.has_met_wrong_answers = True
         other = copy(self)
         other._needs_fresh_connection = True  # noqa: SLF001 - it is one of us
         return other
@@ -131,13 +133,15 @@ class LambdaClient:
         response = await self._send(request)
         if response.status != 200:  # noqa: PLR2004 - the one status that Lambda's reads succeed with
             secrets = (credentials.secret_key, credentials.token)
-            raise error_from_response(response, operation=operation, item=item, secrets=secrets)
+            error = error_from_response(response, operation=operation, item=item, secrets=secrets)
+            error.source = response.source
+            raise error
         return response
 
 
 def _over(response: Response, reply: Reply) -> Reply:
     """Note which connection a reply came over."""
-    reply.retire = response.retire
+    reply.source = response.source
     return reply
 
 

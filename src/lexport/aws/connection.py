@@ -12,7 +12,7 @@ from typing import cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from lexport.aws.wire import TOTAL_TIMEOUT_S, Limits, Response
+from lexport.aws.wire import TOTAL_TIMEOUT_S, Limits, Response, Source
 
 KEPT_IDLE_S = 15.0  # as aiohttp does: a connection that waited longer may be closed by the server just now
 OVERHEAD_BYTES = 256 * 1024
@@ -47,7 +47,7 @@ class Headers(Mapping[str, str]):
         return len(self._raw)
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol, Source):
     """``on_closed`` is called once, when the connection is closed from either side; ``closed`` is done then.
 
     ``is_idle``: the last response was complete and another request may follow. ``spoke_first``: the server sent
@@ -55,9 +55,9 @@ class Connection(asyncio.Protocol):
     """
 
     def __init__(self, limits: Limits, on_closed: Callable[[Connection], None]) -> None:
+        super().__init__()
         self.is_idle = False
         self.spoke_first = False
-        self._is_retired = False
         self._loop = asyncio.get_running_loop()
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self._transport: asyncio.Transport
@@ -93,7 +93,7 @@ class Connection(asyncio.Protocol):
 
     def retire(self) -> None:
         """Never send another request over this connection: its next answer may be the answer to another one."""
-        self._is_retired = True
+        super().retire()
         if self._answer is None:
             self.abort()
 
@@ -131,7 +131,7 @@ class Connection(asyncio.Protocol):
         answer, self._answer = self._answer, None
         if answer is not None and not answer.done():
             body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-            answer.set_result(Response(self._parser.get_status_code(), Headers(self._headers), body, self.retire))
+            answer.set_result(Response(self._parser.get_status_code(), Headers(self._headers), body, self))
 
     # --- as the event loop's protocol ---------------------------------------------------------------------------------
 
@@ -217,5 +217,5 @@ class Connection(asyncio.Protocol):
         """Hand the answer over; 100 and its kind only announce it."""
         if self._has_headers:
             self._has_headers = False
-            self.is_idle = self._answer is not None and self._parser.should_keep_alive() and not self._is_retired
+            self.is_idle = self._answer is not None and self._parser.should_keep_alive() and not self.is_retired
             self._succeed()

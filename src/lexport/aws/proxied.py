@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 
 import aiohttp
 from anyio import CancelScope
@@ -19,6 +16,7 @@ from lexport.aws.wire import (
     Limits,
     Request,
     Response,
+    Source,
     no_url,
     reason_of,
     too_large,
@@ -45,13 +43,16 @@ async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHand
         raise _Unrepeated(error) from None
 
 
-@dataclass(slots=True, eq=False)
-class _Session:
+class _Session(Source):
     """One ``ClientSession`` with its connections; ``in_flight`` counts its requests."""
 
-    client: aiohttp.ClientSession
-    in_flight: int = 0
-    is_retired: bool = False
+    def __init__(self, client: aiohttp.ClientSession) -> None:
+        super().__init__()
+        self.client = client
+        self.in_flight = 0
+
+    def trust(self) -> None:
+        """Keep the doubts: another connection of the session may have brought what was right."""
 
 
 class ProxiedSender:
@@ -91,7 +92,7 @@ class ProxiedSender:
         # A tunnel's own request carries the credentials; without one the proxy reads them from the request itself.
         to_proxy = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
         is_tunnel = url.scheme == "https"
-        if request.needs_fresh_connection and self._current is not None:
+        if self._current is not None and (request.needs_fresh_connection or self._current.is_retired):
             await self._retire(self._current)
         session = self._session()
         session.in_flight += 1
@@ -105,7 +106,7 @@ class ProxiedSender:
             ) as response:
                 if response.status < _FIRST_FINAL_STATUS:
                     raise trouble("invalid_http", host=f"{host}:{port}", proxy=proxy)
-                return await self._read(response, host or "", partial(self._leave, session))
+                return await self._read(response, host or "", session)
         except FetchError:
             raise
         except _Unrepeated as broken:
@@ -119,25 +120,20 @@ class ProxiedSender:
         raise failure  # outside the `except`: aiohttp's exceptions hold the header with a proxy's password
 
     def _session(self) -> _Session:
-        if self._current is None:
+        if self._current is None or self._current.is_retired:
             self._current = _Session(_client(self._limits, self._tls))
             self._open.add(self._current)
         return self._current
 
-    def _leave(self, session: _Session) -> None:
-        """Use other connections from now on; the next request closes these."""
-        session.is_retired = True
-        if self._current is session:
-            self._current = None
-
     async def _retire(self, session: _Session) -> None:
-        self._leave(session)
+        if not session.is_retired:
+            session.retire()
         if not session.in_flight and session in self._open:
             self._open.discard(session)
             with CancelScope(shield=True):
                 await session.client.close()
 
-    async def _read(self, response: aiohttp.ClientResponse, host: str, retire: Callable[[], None]) -> Response:
+    async def _read(self, response: aiohttp.ClientResponse, host: str, source: Source) -> Response:
         encoding = response.headers.get("Content-Encoding", "identity")
         if encoding.lower() != "identity":
             raise unwanted_encoding(host, encoding, response.status)
@@ -153,7 +149,7 @@ class ProxiedSender:
         headers: dict[str, str] = {}
         for name, value in response.headers.items():
             headers.setdefault(name.lower(), value)
-        return Response(response.status, headers, b"".join(parts), retire)
+        return Response(response.status, headers, b"".join(parts), source)
 
 
 def _client(limits: Limits, tls: ssl.SSLContext) -> aiohttp.ClientSession:

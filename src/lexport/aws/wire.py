@@ -9,6 +9,7 @@ import os
 import re
 import socket
 import ssl
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -24,6 +25,7 @@ IDLE_TIMEOUT_S = 30.0
 TOTAL_TIMEOUT_S = 60.0
 """Lambda answers in well under a second; a list page of 50 functions with full environments may take a few."""
 
+DOUBTS_KEPT = 8  # a connection that is so many responses late at the most is found out by them
 BODY_LIMIT_BYTES = 32 * 1024 * 1024
 """The largest true answer, 50 functions with 4 KB of variables and long lists each, stays below 1 MiB."""
 
@@ -43,17 +45,46 @@ class Request:
         return f"Request(url={self.url.partition('?')[0]!r}, headers={sorted(self.headers)})"
 
 
+class Source:
+    """What responses come over: one connection. See ``model.Source``."""
+
+    def __init__(self) -> None:
+        self.is_retired = self.has_doubts = False
+        self._doubts: deque[Callable[[], None]] = deque(maxlen=DOUBTS_KEPT)
+
+    def retire(self) -> None:
+        """Send no further request; call back whoever doubts."""
+        self.is_retired = True
+        doubts = list(self._doubts)
+        self._doubts.clear()
+        for again in doubts:
+            again()
+
+    def doubt(self, again: Callable[[], None]) -> None:
+        """Call ``again`` when this is retired, unless ``trust`` comes before. The last few doubts are kept."""
+        if self.is_retired:
+            again()
+        else:
+            self._doubts.append(again)
+            self.has_doubts = True
+
+    def trust(self) -> None:
+        """Forget the doubts: what came last answers its request, so what came before it did too."""
+        self._doubts.clear()
+        self.has_doubts = False
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """One answer. Look headers up in lower case; the body may hold secrets, so ``repr`` hides it.
 
-    ``retire`` closes the connection that it came over, at the latest when the request that uses it now is answered.
+    ``source`` is the connection that it came over, where the transport knows it.
     """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
-    retire: Callable[[], None] | None = field(default=None, repr=False, compare=False)
+    source: Source | None = field(default=None, repr=False, compare=False)
 
 
 Send = Callable[[Request], Awaitable[Response]]

@@ -24,7 +24,7 @@ from lexport.errors import (
     ListingError,
     ServiceError,
 )
-from lexport.identity import check_aliases, check_versions, checked, list_of
+from lexport.identity import check_aliases, check_versions, checked, list_of, next_marker_of
 from lexport.model import LATEST, FunctionRef, Priority, Qualifiers, Reply, Scope
 
 SEEN_KEPT = 16_384  # hashes of items since the last checkpoint, some 1.5 MB for an account-region
@@ -143,7 +143,7 @@ async def _list_pages(
     marker: str | None = None
     while True:
         call = methodcaller("list_functions", marker, all_versions=wants_versions)
-        attempt = checked(api, call, check_versions, key, operation, scope)
+        attempt = checked(api, call, check_versions, marker, scope)
         reply = await ask(operation, attempt, Priority.LISTING)
         entries, listings = _entries(reply, key, operation, lose, keeps_items=keeps_items)
         is_new = chain.admit(entries)
@@ -153,7 +153,7 @@ async def _list_pages(
             if not honours_all:
                 note("the server ignored FunctionVersion=ALL; versions are listed function by function")
         # At a yield no more than the references is held, which who takes them may empty: a page is a megabyte.
-        sent = _next_marker(reply)
+        sent = next_marker_of(reply)
         del reply
         if wants_versions and honours_all is False:
             names = dict.fromkeys(entry.function_name for entry in entries)
@@ -176,16 +176,17 @@ async def _list_versions(
     """List the versions of one function; ``$LATEST`` is there whatever the listing says."""
     yield [FunctionRef(function_name=function_name)]
     operation, key = "ListVersionsByFunction", "Versions"
+    function = scope, function_name, None
     chain = Chain(operation)
     marker: str | None = None
     while True:
         call = methodcaller("list_versions_by_function", function_name, marker)
-        attempt = checked(api, call, check_versions, key, operation, scope, function_name)
+        attempt = checked(api, call, check_versions, marker, scope, function_name, function=function)
         try:
             reply = await ask(operation, attempt, Priority.LISTING)
             entries, listings = _entries(reply, key, operation, lose, keeps_items=keeps_items)
             listed = compress(map(_ref, entries, listings), chain.admit(entries))
-            refs, sent = [ref for ref in listed if ref.qualifier is not None], _next_marker(reply)
+            refs, sent = [ref for ref in listed if ref.qualifier is not None], next_marker_of(reply)
             del reply, listings, listed
             yield refs
             marker = chain.next_marker(sent)
@@ -208,18 +209,19 @@ async def discover_aliases(
 
     Each item that has a name is an alias of the function; the others are handed on as they are.
     """
+    function = scope, function_name, None
     chain = Chain("ListAliases")
     marker: str | None = None
     try:
         while True:
             call = methodcaller("list_aliases", function_name, marker)
-            attempt = checked(api, call, check_aliases, function_name, scope)
+            attempt = checked(api, call, check_aliases, marker, function_name, scope, function=function)
             reply = await ask("ListAliases", attempt, Priority.ALIASES)
             items = list_of(reply, "Aliases", "ListAliases")
             yield reply, items
             names = [item.get("Name") for item in items if isinstance(item, dict)]
             chain.admit([name for name in names if isinstance(name, str)])
-            marker = chain.next_marker(reply.document.get("NextMarker"))
+            marker = chain.next_marker(next_marker_of(reply))
             if marker is None:
                 return
     except FunctionGoneError as error:
@@ -284,7 +286,3 @@ def _as_json(item: dict[str, Any]) -> bytes | None:
         return orjson.dumps(item)
     except (orjson.JSONEncodeError, TypeError):
         return None
-
-
-def _next_marker(reply: Reply) -> Any:
-    return reply.document.get("NextMarker") if reply.answer is None else reply.answer.NextMarker

@@ -19,6 +19,7 @@ async def fetch_function(api: LambdaApi, ask: Ask, ref: FunctionRef, scope: Scop
         check_function,
         ref,
         scope,
+        function=(scope, ref.function_name, ref.qualifier),
     )
     try:
         return await ask("GetFunction", attempt, Priority.SNAPSHOT)

@@ -795,11 +795,11 @@ async def test_a_retired_connection():
 
     async with serve(handle) as url, open_transport(ca_bundle=None, connections=1) as send:
         wrong = await send(Request(url, {}))
-        wrong.retire()
+        wrong.source.retire()
         other = await send(Request(url, {}))
         in_use = asyncio.create_task(send(Request(f"{url}/wait", {})))
         await arrived.wait()
-        other.retire()
+        other.source.retire()
         go.set()
         same, last = await in_use, await send(Request(url, {}))
 

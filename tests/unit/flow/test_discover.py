@@ -298,8 +298,7 @@ async def test_a_repeated_marker(fake_api):
     api = fake_api(functions=lambda marker, _: page(item("a"), marker="again"))
     listing = await Listing().run(api)
 
-    assert isinstance(listing.error, ListingError)
-    assert listing.error.code == "repeated_marker"
+    assert (type(listing.error), listing.error.code) == (WrongAnswerError, "repeated_marker")
     assert len(api.calls) == 2
     assert set(listing.refs) == {("a", None)}
 
