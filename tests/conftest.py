@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import hmac
 import importlib.util
+import json
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
+import threading
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -103,6 +106,17 @@ def aws(environment, monkeypatch) -> Iterator[pytest.MonkeyPatch]:
     yield monkeypatch
     for name, level in before.items():
         logging.getLogger(name).setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def write_dataset() -> Callable[..., Any]:
+    """Write a tiny dataset from dict rows; see ``sql/dataset.py``."""
+    spec = importlib.util.spec_from_file_location("lexport_tests_dataset", Path(__file__).parent / "sql" / "dataset.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.write_dataset
 
 
 @pytest.fixture(scope="session")
@@ -342,3 +356,73 @@ def zips() -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+# --- many commands --------------------------------------------------------------------------------------------------
+
+
+class Forks:
+    """Runs of the command in children of a process that has imported it; see ``forks.py``."""
+
+    def __init__(self, server: subprocess.Popen[str], folder: Path, environment: dict[str, str]) -> None:
+        self._server, self.folder, self.environment = server, folder, environment
+
+    def start(
+        self,
+        *arguments: object,
+        stdin: str | None = os.devnull,
+        stdout: str | None = "out",
+        stderr: str | None = "err",
+        ignored: tuple[int, ...] = (),
+        **variables: str,
+    ) -> int:
+        """Start one; a stream is a path in ``folder``, or None where it is closed."""
+        for name in ("out", "err"):
+            (self.folder / name).unlink(missing_ok=True)
+        request = {
+            "arguments": [str(argument) for argument in arguments],
+            "cwd": str(self.folder),
+            "env": self.environment | variables,
+            "streams": [stdin, stdout, stderr],
+            "ignored": ignored,
+        }
+        self._server.stdin.write(json.dumps(request) + "\n")
+        self._server.stdin.flush()
+        return int(self._server.stdout.readline())
+
+    def wait(self, pid: int, within_s: float = 20.0) -> Ended:
+        """Wait until it has ended; a child that does not is killed and has the code -9."""
+        killer = threading.Timer(within_s, os.kill, (pid, signal.SIGKILL))
+        killer.start()
+        code = int(self._server.stdout.readline())
+        killer.cancel()
+        out, err = (
+            path.read_text(errors="surrogateescape") if (path := self.folder / name).is_file() else ""
+            for name in ("out", "err")
+        )
+        return Ended(code, out, err)
+
+    def run(self, *arguments: object, **how: Any) -> Ended:
+        """Run one to its end."""
+        return self.wait(self.start(*arguments, **how))
+
+
+@pytest.fixture
+def forks(fork_server, environment, tmp_path) -> Forks:
+    """Run many commands, quickly; their working folder is ``tmp_path``."""
+    return Forks(fork_server, tmp_path, environment | {"TMPDIR": str(tmp_path)})
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[subprocess.Popen[str]]:
+    """The process that ``forks`` has; it ends with its standard input."""
+    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    with subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("forks.py"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+        text=True,
+    ) as server:
+        yield server
+        server.stdin.close()

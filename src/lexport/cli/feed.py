@@ -39,10 +39,9 @@ def command(dest: str, since: str | None, output: str, output_file: str | None) 
     if output == "parquet" and output_file is None:
         raise click.UsageError("--output parquet needs -o FOLDER")
     if output == "parquet":
-        from lexport.cli.running import run_async
-        from lexport.dataset.feed import feed
+        from lexport.dataset.feed import write_feed
 
-        result = run_async(lambda: feed(dest, str(output_file), since=since))
+        result = write_feed(dest, str(output_file), since)
         _say(result.damage)
         _report(
             result.scopes,

@@ -32,7 +32,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
                 code = cli.invoke(context)
             finally:
                 command = context.invoked_subcommand or command
-        sys.stdout.flush()
+        with suppress(BrokenPipeError):  # the reader has gone; what the command found counts all the same
+            sys.stdout.flush()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     except BaseException as error:  # noqa: BLE001 - no traceback reaches a user

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,8 @@ def command(dest: str | None, output: str, **options: Any) -> int:
         click.echo(f"lexport: {line}", err=True)
     rows = _rows(planned)
     names = [name for name in rows[0] if dest is not None or not name.startswith("incremental_")] if rows else []
-    print_rows(names, [[row[name] for name in names] for row in rows], output=output)
+    with suppress(BrokenPipeError):  # the reader has gone, as with `| head`; what is missing counts all the same
+        print_rows(names, [[row[name] for name in names] for row in rows], output=output)
     return 1 if planned.missing else 0
 
 

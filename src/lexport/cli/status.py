@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -53,14 +54,15 @@ def command(dest: str, max_age: timedelta, output: str) -> int:
     now = datetime.now(UTC)
     rows = [_row(snapshot, now) for snapshot in snapshots]
     if output == "table":
-        names = ("age", *(name for name in _NAMES if name != "age_s"))
+        names: tuple[str, ...] = ("age", *(name for name in _NAMES if name != "age_s"))
         rows = [
             (format_span(now - snapshot.snapshot_at), *row[:2], *row[3:])
             for snapshot, row in zip(snapshots, rows, strict=True)
         ]
-        print_rows(names, rows, output=output)
     else:
-        print_rows(_NAMES, rows, output=output)
+        names = _NAMES
+    with suppress(BrokenPipeError):  # the reader has gone, as with `| head`; the age counts all the same
+        print_rows(names, rows, output=output)
 
     for line in dataset.damage():
         click.echo(f"lexport: {line}", err=True)

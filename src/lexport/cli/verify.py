@@ -51,7 +51,12 @@ def command(dest: str, *, data: bool, output: str) -> int:
             yield "note" if item.is_note else "damage", item.path, item.kind, item.detail
         show("")
 
-    print_rows(("severity", "path", "kind", "detail"), rows(), output=output)
+    found = rows()
+    try:
+        print_rows(("severity", "path", "kind", "detail"), found, output=output)
+    except BrokenPipeError:  # the reader has gone, as with `| head`; what is damaged counts all the same
+        for _ in found:
+            pass
     outcome = {0: "nothing is damaged", 1: "1 thing is damaged"}.get(damaged, f"{damaged:,} things are damaged")
     click.echo(f"lexport: {_how_far(done)} checked, {outcome}", err=True)
     return DAMAGED if damaged else 0

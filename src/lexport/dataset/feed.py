@@ -115,7 +115,7 @@ async def feed(dest: str | os.PathLike[str], folder: str | os.PathLike[str], *, 
     with the rows to append, ``feed.json`` with the scopes and ``next_since``. Raises SettingsError where the folder is
     there already or no such snapshot is, ReadError, WriteError.
     """
-    return await anyio.to_thread.run_sync(_write, dest, Path(folder), since)
+    return await anyio.to_thread.run_sync(write_feed, dest, folder, since)
 
 
 def open_feed(dest: str | os.PathLike[str], since: str | None = None) -> Feed:
@@ -256,11 +256,12 @@ DELETES = pa.schema([("table_name", pa.string()), *_KEY_TYPES.items()])
 """The keys of rows to delete, of all tables: a column that is no key of the table is NULL."""
 
 
-def _write(dest: str | os.PathLike[str], folder: Path, since: str | None) -> FeedResult:
-    if folder.exists():
+def write_feed(dest: str | os.PathLike[str], folder: str | os.PathLike[str], since: str | None = None) -> FeedResult:
+    """Do what ``feed`` does, blocking."""
+    target = Path(folder).absolute()
+    if target.exists():
         raise SettingsError(f"-o {folder} is there already; a new folder is wanted", option="-o")
     found = open_feed(dest, since)
-    target = folder.absolute()
     draft = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         draft.mkdir(mode=0o700)
