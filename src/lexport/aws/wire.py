@@ -54,7 +54,7 @@ class Source:
 
     def retire(self) -> None:
         """Send no further request; call back whoever doubts."""
-        self.is_retired = True
+        self.is_retired, self.has_doubts = True, False
         doubts = list(self._doubts)
         self._doubts.clear()
         for again in doubts:
