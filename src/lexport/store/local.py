@@ -20,7 +20,7 @@ from lexport.errors import PublishError, RunError, SettingsError, UnknownCommitE
 from lexport.store.linking import link_new
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""Errors of a disk that has no room; EFBIG: a process may be allowed no more."""
+"""Errors of a disk that has no room for this; EFBIG: for no file of this size, or the process may not write one."""
 _REFUSALS = FULL | {errno.EACCES, errno.EPERM, errno.EROFS, errno.EXDEV, errno.ENAMETOOLONG, errno.ENOTDIR}
 """Answers that mean for sure that nothing was done; after any other a file may have its name nevertheless."""
 _ADDRESS = re.compile("[a-z][a-z0-9+.-]+://|(?:s3a?|gs|az|abfss?|https?):/", re.IGNORECASE)
@@ -62,8 +62,11 @@ class LocalStore:
             return []
 
     def read(self, path: str) -> bytes:
-        """Read one whole file."""
-        return (self.root / path).read_bytes()
+        """Read one whole file; what is none, a pipe that would never end for one, is an OSError."""
+        file = self.root / path
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise OSError(errno.EINVAL, "it is no file", str(file))
+        return file.read_bytes()
 
     def create(self, path: str, body: bytes) -> OSError | None:
         """Write a file that must not exist yet: whole or not at all, whoever else writes at the same time.
@@ -183,12 +186,12 @@ def write_error(path: Path, error: Exception, *, size_bytes: int | None = None) 
     """
     number = error.errno if isinstance(error, OSError) else None
     reason = os.strerror(number) if number else " ".join(str(error).split())
-    room = lack_of_room(path, size_bytes) if number in FULL else ""
+    room = room_left(path, size_bytes) if number in FULL else ""
     return WriteError(f"cannot write {path}: {reason}{room}", path=str(path))
 
 
-def lack_of_room(path: Path, size_bytes: int | None = None) -> str:
-    """Say how much room the file system of ``path`` has left, as the end of a sentence about a full disk."""
+def room_left(path: Path, size_bytes: int | None = None) -> str:
+    """Say how much room the file system of ``path`` has left, as the end of a sentence about a full disk or quota."""
     try:
         disk = os.statvfs(next(folder for folder in path.absolute().parents if folder.is_dir()))
     except OSError:

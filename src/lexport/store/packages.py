@@ -19,7 +19,7 @@ from pathlib import Path
 
 from lexport.errors import PackageError, WriteError
 from lexport.manifest import PACKAGES, STAGING
-from lexport.store.local import FULL, LocalStore, lack_of_room, sync_file, write_error
+from lexport.store.local import FULL, LocalStore, room_left, sync_file, write_error
 
 DRAFTS = f"{STAGING}/{PACKAGES}"
 MOST_DRAFTS = 16
@@ -191,7 +191,7 @@ def _refusal(path: Path, error: OSError) -> PackageError | WriteError:
     """Make our error: a full disk loses one package, and the next may be smaller; anything else ends the run."""
     if error.errno in FULL:
         return PackageError(
-            f"there is no room for the package at {path.parent} ({error.strerror}{lack_of_room(path)}); free some, or"
+            f"there is no room for the package at {path.parent} ({error.strerror}{room_left(path)}); free some, or"
             " give --max-package-size",
             code="disk_full",
         )

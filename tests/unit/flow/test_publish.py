@@ -448,6 +448,14 @@ def test_a_damaged_hint_is_written_anew(store, body):
     assert hinted(store) == "01KB0000000000000000000000"
 
 
+def test_a_hint_that_is_a_pipe(store):
+    """A pipe in the place of the hint does not stop a run: the hint is written over it."""
+    os.mkfifo(store.root / "_latest.json")
+    done = publish(store)
+
+    assert hinted(store) == done.snapshot_id
+
+
 def test_ids_of_real_runs_sort(store):
     """Ids made one after the other are hinted one after the other."""
     ids = [new_ulid(AT + timedelta(seconds=second)) for second in range(3)]
