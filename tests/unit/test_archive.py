@@ -297,3 +297,46 @@ def test_a_file_is_read_by_position(tmp_path, zips):
         archive = Archive(FileSource(file.fileno()), Budget())
 
         assert [archive.read(entry, most=1) for entry in archive.entries()] == [b"x"]
+
+
+def test_a_member_ends_before_the_directory(read, zips):
+    """A member that is said to end within the directory is cut off, even where its bytes would do."""
+    data = os.urandom(100)
+    says = {"compressed": len(zips.deflate(data)) + 20}
+    entries, codes, archive = read(zips.zip_bytes(zips.Member(name="m", data=data, says=says)))
+
+    assert codes == {"truncated"}
+    with pytest.raises(ArchiveError) as raised:
+        archive.read(entries[0], most=10**6)
+    assert raised.value.code == "truncated"
+
+
+@pytest.mark.parametrize("flag", [0x0001, 0x0040, 0x2000])
+def test_every_kind_of_encryption(read, zips, flag):
+    """Weak, strong and masked: none of them is read as if it were plain."""
+    entries, codes, archive = read(zips.zip_bytes(zips.Member(name="s", data=b"secret", says={"flags": flag})))
+
+    assert codes == {"encrypted"}
+    with pytest.raises(ArchiveError) as raised:
+        archive.read_head(entries[0], most=1)
+    assert raised.value.code == "encrypted"
+
+
+def test_output_that_waits_without_input(read, zips):
+    """The last bytes of a member come out although all of its input went in before."""
+    sizes = range(256 * 1024 + 1, 256 * 1024 + 300, 6)
+    entries, codes, archive = read(
+        zips.zip_bytes(*(zips.Member(name=f"{n}", data=bytes(n)) for n in sizes)), ratio=2000
+    )
+
+    assert codes == set()
+    assert [len(archive.read(entry, most=10**6)) for entry in entries] == list(sizes)
+
+
+def test_a_large_zip_behind_other_bytes(read, zips):
+    """A 64-bit zip that was appended to a program is read, though its own locator knows nothing of that."""
+    member = zips.Member(name="m", data=b"x" * 100)
+    entries, codes, archive = read(b"#!/bin/sh\n" + zips.zip_bytes(member, zip64=True))
+
+    assert codes == set()
+    assert members_of(entries, archive) == {"m": b"x" * 100}

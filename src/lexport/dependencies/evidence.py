@@ -20,7 +20,7 @@ _NPM = re.compile(r"(?:^|/)node_modules/(?:\.pnpm/[^/]+/node_modules/)?(?P<name>
 _KINDS = (  # the first that fits; the name is what a manifest has to account for
     ("gem", re.compile(r"(?:.*/)?(?:gems|extensions/[^/]+/[^/]+)/(?P<name>[^/]+-\d[^/]*)/.*")),
     ("composer", re.compile(r"(?:.*/)?vendor/(?!composer/|bin/)(?P<name>[^/]+/[^/]+)/.*\.php")),
-    ("python", re.compile(r"(?:(?P<name>.*)/)?(?:__pycache__/)?[^/]+\.(?:py|pyc|pyd)")),
+    ("python", re.compile(r"(?:(?P<name>.*)/)?[^/]+\.(?:py|pyc|pyd)")),
     ("native", re.compile(r"(?P<name>.*\.(?:so(?:\.\d+)*|node|dylib|wasm))")),
     ("class", re.compile(r"(?P<name>.*)/[^/]+\.class")),
     ("assembly", re.compile(r"(?P<name>.*\.dll)", re.IGNORECASE)),
@@ -54,7 +54,7 @@ class Evidence:
         self._is_overfull = False
         self._npm_known: set[int] = set()  # hashes: there may be 100,000
         self._sites: set[str] = set()  # folders that Python distributions were installed into
-        self._folders: set[int] = set()  # hashes of the folders that RECORD files name
+        self._places: set[int] = set()  # hashes of what RECORD files name: folders, and files right in a site
         self._tops: set[tuple[str, str]] = set()  # a site, and a name in it; of distributions without RECORD
         self._known: set[tuple[str, str]] = set()  # ecosystem and name
         self._gem_files: set[str] = set()
@@ -72,6 +72,8 @@ class Evidence:
         )
         if kind == "class":
             name = _class_root(name)
+        if kind == "python":
+            name = _without_cache(name)
         if kind == "script" and (size_bytes or 0) <= _BUNDLE_BYTES:
             return
         if not kind and is_not_read(path):
@@ -121,8 +123,9 @@ class Evidence:
             name = line.split(",", maxsplit=1)[0].strip('"')
             if "../bin/" in name:  # where pip puts scripts with --target
                 name = "bin/" + name.rpartition("/")[2]
-            folder = dirname(normpath(join(site, name)))
-            self._folders.add(hash(folder.removesuffix("__pycache__").rstrip("/")))
+            file = normpath(join(site, name))
+            folder = _without_cache(dirname(file))
+            self._places.add(hash(file if folder == site else folder))
 
     def account_tops(self, path: str, lines: Iterable[str]) -> None:
         """Take note of the names in the file ``top_level.txt`` at this path."""
@@ -133,11 +136,11 @@ class Evidence:
         self._files.update(names)
 
     def is_of_library(self, path: str) -> bool:
-        """Tell whether a file lies in a folder of an installed Python distribution."""
-        return self._is_distributed(dirname(path))
+        """Tell whether a file belongs to an installed Python distribution, or lies in a folder of one."""
+        return hash(path) in self._places or self._is_distributed(dirname(path))
 
     def _is_distributed(self, folder: str) -> bool:
-        if folder and hash(folder) in self._folders:
+        if folder and hash(folder) in self._places:
             return True
         parts = folder.split("/") if folder else []
         for depth, top in enumerate(parts):
@@ -206,6 +209,10 @@ def _class_root(folder: str) -> str:
     """Return the package that tells whose a class is: ``org/apache``, ``kotlin``."""
     parts = re.sub(r"^(?:WEB-INF/classes|BOOT-INF/classes|META-INF/versions/\d+)/", "", folder).split("/")
     return "/".join(parts[: 2 if parts[0] in _LONG_ROOTS else 1])
+
+
+def _without_cache(folder: str) -> str:
+    return folder.removesuffix("__pycache__").rstrip("/")
 
 
 def _normal(name: str) -> str:

@@ -1,7 +1,7 @@
 """The part of YAML that yarn and pnpm write -> mappings within mappings.
 
-Not a reader of YAML: keys and values a line each, deeper lines belong to the key above. What is outside of that is a
-wrong value, so that nothing is passed over in silence.
+Not a reader of YAML: keys and values a line each, deeper lines belong to the key above, lists and texts of several
+lines are left out. What is outside of that is a wrong value, so that no other key is passed over.
 """
 
 from __future__ import annotations
@@ -25,29 +25,30 @@ def read_indented(body: bytes, *, is_spaced: bool = False) -> dict[str, Any]:
     """
     root: dict[str, Any] = {}
     open_at: list[tuple[int, dict[str, Any]]] = [(-1, root)]
-    passed_over = _NOTHING  # deeper lines than this belong to a text of several lines, or to a list
+    deepest, is_skipping = _NOTHING, False  # below a value nothing may follow, but for texts and lists, which are left
     for line in text_of(body).splitlines():
         text = line.strip()
         depth = len(line) - len(line.lstrip(" "))
-        if not text or depth > passed_over or text.startswith("#") or text == "---":
-            continue
-        passed_over = _NOTHING
-        if text.startswith("- "):
-            passed_over = depth
+        if not text or (is_skipping and depth > deepest) or text.startswith("#") or text == "---":
             continue
         match = _SPACED.fullmatch(text) if is_spaced else _LINE.fullmatch(text)
-        if match is None:
+        if text.startswith("- "):
+            deepest, is_skipping = depth, True
+            continue
+        if match is None or depth > deepest or line[depth] == "\t":
             raise ValueError("a line that is no key and value")
         while open_at[-1][0] >= depth:
             open_at.pop()
         key = _bare(match["key"] or match["name"]) if is_spaced else _bare(match["key"])
         value = match["value"]
+        below: dict[str, Any] = {}
+        open_at[-1][1][key] = _bare(value) if value and value != "{}" else below
         if value:
-            open_at[-1][1][key] = _bare(value)
-            passed_over = depth
+            deepest, is_skipping = depth, value.startswith((">", "|"))
+            if value.startswith(("&", "*", "!")) and not is_spaced:
+                raise ValueError("a value that stands for another")
         else:
-            below: dict[str, Any] = {}
-            open_at[-1][1][key] = below
+            deepest = _NOTHING
             open_at.append((depth, below))
             if len(open_at) > _MOST_DEEP:
                 raise ValueError("nested too deeply")

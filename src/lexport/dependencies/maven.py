@@ -10,8 +10,12 @@ from lexport.dependencies.text import text_of
 from lexport.model import Dependency
 
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
-_FILE = re.compile(r"(?P<artifact>[A-Za-z][\w.+-]*?)-(?P<version>\d[\w.+-]*?|[vr]\d[\w.+-]*?)")
-_NOT_IN_NAMES = re.compile(r"\s")
+_QUALIFIERS = r"alpha|beta|rc|cr|m|b|sp|ga|final|release|snapshot|pre|dev|jre|android|incubating|patch|build|rev"
+_FILE = re.compile(
+    rf"(?P<artifact>[A-Za-z][\w.+]*(?:-(?!\d)[\w.+]+|-\d[\d.]*(?=-(?!(?:{_QUALIFIERS})\b)[A-Za-z][\w.+-]*-\d))*)"
+    r"-(?P<version>\d[\w.+-]*|[vr]\d[\w.+-]*)",
+    re.IGNORECASE,
+)  # numbers before a word and a version, as in `log4j-1.2-api-2.19.0`, belong to the artifact
 
 
 def read_pom_properties(path: str, body: bytes) -> Iterator[Dependency]:

@@ -22,7 +22,7 @@ def read_lock(path: str, body: bytes) -> Iterator[Dependency]:
     packages, snapshots = mapping(document.get("packages")), mapping(document.get("snapshots"))
     wanted = _wanted(document, snapshots) if snapshots else None
     for place, value in packages.items():
-        item = mapping(value) if value != "{}" else {}
+        item = mapping(value)
         match = _PLACE.fullmatch(place)
         if match is None and not item.get("name"):
             raise ValueError("a package without a name")
