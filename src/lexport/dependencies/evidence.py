@@ -121,11 +121,10 @@ class Evidence:
         site = dirname(dirname(path))
         for line in lines:
             name = line.split(",", maxsplit=1)[0].strip('"')
-            if "../bin/" in name:  # where pip puts scripts with --target
-                name = "bin/" + name.rpartition("/")[2]
-            file = normpath(join(site, name))
+            is_script = "../bin/" in name  # pip puts them beside with --target
+            file = normpath(join(site, "bin/" + name.rpartition("/")[2] if is_script else name))
             folder = _without_cache(dirname(file))
-            self._places.add(hash(file if folder == site else folder))
+            self._places.add(hash(file if is_script or folder == site else folder))
 
     def account_tops(self, path: str, lines: Iterable[str]) -> None:
         """Take note of the names in the file ``top_level.txt`` at this path."""
@@ -155,8 +154,9 @@ class Evidence:
         """Yield what no manifest accounts for, in words. ``is_locked``: a lock file names what a script may hold."""
         if self._is_overfull:
             yield f"more than {_MOST:,} folders or files of code"
+        own = self._sites | {join(site, "bin") for site in self._sites}  # scripts, and modules that are no package
         for folder in self._of("python"):
-            if folder not in self._sites and not self._is_distributed(folder):
+            if folder not in own and not self._is_distributed(folder):
                 yield f"{folder[:200]!r} holds Python code of no distribution that is named"
         yield from self._strange_packages()
         yield from self._strange_files(is_locked=is_locked)
