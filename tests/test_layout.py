@@ -27,6 +27,8 @@ FLOORS = {
     "dependencies": 1,
     "cyclonedx": 1,
     "secret_rules": 1,
+    "secret_formats": 1,
+    "placeholders": 1,
     "unknown": 1,
     "aws.api": 1,
     "arrow": 2,

@@ -11,9 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lexport.hashing import HMAC_BYTES, ValueHasher
-from lexport.secret_rules import HINTS, secret_rule, suspicion
-
-_HINT = "|".join(HINTS)
+from lexport.secret_formats import LEADS, value_rule
+from lexport.secret_rules import name_rule, suspicion
 
 
 def env_vars(names: Sequence[str], values: Sequence[str], kept: Sequence[str], hasher: ValueHasher) -> list[pa.Array]:
@@ -23,32 +22,36 @@ def env_vars(names: Sequence[str], values: Sequence[str], kept: Sequence[str], h
     """
     told = pa.array(values, pa.string())
     named = pa.array(names, pa.string())
+    distinct = told.dictionary_encode()
     return [
         named,
         pa.array(kept, pa.string()) if kept else pa.nulls(len(named), pa.string()),
         pc.utf8_length(told),
-        _value_hmacs(told, hasher),
+        _value_hmacs(distinct, hasher),
         pa.repeat(pa.scalar(hasher.key_id), len(named)),
-        pa.array(_secret_rules(names, values, named, told), pa.string()),
+        pa.array(_secret_rules(names, values, named, distinct), pa.string()),
     ]
 
 
-def _value_hmacs(values: pa.Array, hasher: ValueHasher) -> pa.Array:
+def _value_hmacs(values: pa.DictionaryArray, hasher: ValueHasher) -> pa.Array:
     """Return the HMAC of each value in hex; values repeat over the versions of a function, so each is hashed once."""
-    distinct = values.dictionary_encode()
-    text = hasher.value_hmacs(distinct.dictionary.cast(pa.binary()).to_pylist()).hex().encode()
+    text = hasher.value_hmacs(values.dictionary.cast(pa.binary()).to_pylist()).hex().encode()
     width = 2 * HMAC_BYTES
     ends = pa.array(range(0, len(text) + 1, width), pa.int32())
     hmacs = pa.StringArray.from_buffers(len(text) // width, ends.buffers()[1], pa.py_buffer(text))
-    return hmacs.take(distinct.indices)
+    return hmacs.take(values.indices)
 
 
-def _secret_rules(names: Sequence[str], values: Sequence[str], named: pa.Array, told: pa.Array) -> list[str | None]:
+def _secret_rules(
+    names: Sequence[str], values: Sequence[str], named: pa.Array, told: pa.DictionaryArray
+) -> list[str | None]:
     """Return ``secret_rule`` of each variable; only those with a hint in the value or a telling name are looked at."""
     distinct = named.dictionary_encode()
     telling = pa.array([suspicion(name) is not None for name in distinct.dictionary.to_pylist()], pa.bool_())
-    is_suspect = pc.or_(telling.take(distinct.indices), pc.match_substring_regex(told, _HINT))
+    is_led = pc.match_substring_regex(told.dictionary, LEADS).take(told.indices)
     rules: list[str | None] = [None] * len(names)
-    for index in pc.indices_nonzero(is_suspect).to_pylist():
-        rules[index] = secret_rule(names[index], values[index])
+    for index in pc.indices_nonzero(is_led).to_pylist():
+        rules[index] = value_rule(values[index])
+    for index in pc.indices_nonzero(telling.take(distinct.indices)).to_pylist():
+        rules[index] = rules[index] or name_rule(names[index], values[index])
     return rules

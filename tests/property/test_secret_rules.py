@@ -1,18 +1,30 @@
 """Any variable can be asked about: the answer is a rule's name or none, and hostile values take no time."""
 
+import importlib.util
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lexport.environment import env_vars
 from lexport.hashing import HashKey, ValueHasher
-from lexport.secret_rules import RULE_NAMES, VALUE_RULES, secret_rule
+from lexport.secret_formats import VALUE_RULES
+from lexport.secret_rules import RULE_NAMES, secret_rule
 
 PIECES = st.sampled_from(
     [hint for rule in VALUE_RULES for hint in rule.hints] + ["a", "/", ":", "@", "-", ".", "=", " "]
 )
-KNOWN = ["postgres://user:s3cret@db/x", "ghp_" + "a1B2" * 9, "AKIA" + "ABCD" * 4, "Server=x;Password=hunter22"]
-NAMES = st.text(max_size=20) | st.sampled_from(["DB_PASSWORD", "API_KEY", "STAGE"])
+SPEC = importlib.util.spec_from_file_location("variables", Path(__file__).parents[1] / "data" / "variables.py")
+LIST = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(LIST)
+KNOWN = [(name, value) for _, _, name, value in LIST.variables()]
+RANDOM = "aB1cD2eF3gH4iJ5kL6mN"
+NAMES = st.text(max_size=20) | st.sampled_from([name for name, _ in KNOWN])
+VALUES = st.text(max_size=30) | PIECES | st.sampled_from([value for _, value in KNOWN])
+WRAPPED = st.builds(
+    "{}{}{}".format, st.text(max_size=2), st.sampled_from([value for _, value in KNOWN]), st.text(max_size=2)
+)
 
 
 @given(name=NAMES, value=st.text(max_size=60) | st.lists(PIECES, max_size=30).map("".join))
@@ -24,9 +36,21 @@ def test_any_variable(name, value):
     assert secret_rule(name, value) == found
 
 
-@given(variables=st.lists(st.tuples(NAMES, st.text(max_size=30) | PIECES | st.sampled_from(KNOWN)), max_size=20))
+def test_the_whole_list_at_once():
+    """Looked at together, the variables of the list are judged as each alone: those that may be secrets, too."""
+    judged_together(KNOWN)
+    judged_together([("STRIPE_KEY", RANDOM), ("CREDS", RANDOM), ("STAGE", RANDOM), ("DB_PASSWORD", "x1")])
+
+    assert secret_rule("STRIPE_KEY", RANDOM) == "random_secret"
+
+
+@given(variables=st.lists(st.tuples(NAMES, VALUES | WRAPPED), max_size=20))
 def test_many_at_once(variables):
-    """Looked at together, variables are judged as each alone."""
+    """Looked at together, any variables are judged as each alone."""
+    judged_together(variables)
+
+
+def judged_together(variables):
     names, values = [name for name, _ in variables], [value for _, value in variables]
     *_, rules = env_vars(names, values, (), ValueHasher(HashKey(b"0123456789abcdef")))
 

@@ -1,11 +1,17 @@
 """Which environment variables pass for secrets. Values are put together, so that no scanner takes them for real."""
 
+import importlib.util
 import re
+from pathlib import Path
 
 import pytest
 
-from lexport.secret_rules import RULE_NAMES, VALUE_RULES, secret_rule
+from lexport.secret_formats import VALUE_RULES
+from lexport.secret_rules import RULE_NAMES, secret_rule, suspicion
 
+SPEC = importlib.util.spec_from_file_location("variables", Path(__file__).parents[1] / "data" / "variables.py")
+LIST = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(LIST)
 MIXED = "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1eF2gH4jK6m"
 HEX = "0123456789abcdef" * 4
 SECRETS = {
@@ -100,7 +106,176 @@ def test_random_values(name):
     assert secret_rule(name, MIXED) == secret_rule(name, HEX[:32]) == "random_secret"
 
 
+MAYBE, FIRM = "STRIPE_KEY", "DB_PASSWORD"
+TEN = "aB1cD2eF3g"  # ten different characters
+
+
+@pytest.mark.parametrize(
+    ("value", "is_random"),
+    [
+        (TEN * 2, True),
+        ((TEN * 2)[:19], False),
+        ("aB1cD2eF3a" * 3, False),  # nine different ones
+        (TEN.lower() * 3, False),
+        (TEN.upper() * 3, False),
+        ("aBcDeFgHiJkLmNoPqRsT", False),
+        ("abcdefghijklmnopqrst", False),
+        (HEX[:32], True),
+        (HEX[:31], False),
+        (HEX[:32].upper(), True),
+        (HEX[:31] + "A", True),  # of both cases, with a digit
+        (f"base64:{TEN * 2}", True),
+        (f"x,{TEN * 2}", True),
+        (f"{TEN} {TEN}", False),
+        (f"  {TEN * 2}\n", True),
+    ],
+)
+def test_what_looks_random(value, is_random):
+    """Twenty characters of ten kinds, of both cases and with a digit, or 32 of hex: the boundaries are exact."""
+    assert secret_rule(MAYBE, value) == ("random_secret" if is_random else None)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_found"),
+    [
+        ("12345", False),
+        ("123456", True),
+        ("86400s", False),
+        ("123456s", True),
+        (" true ", False),
+        (" hunter2 ", True),
+        ("aaaaaaaaaaaaaaaa", False),
+        ("aaaab", True),
+        ("AQICAH" + TEN, False),
+        ("AQECAH" + TEN, False),
+        ("AQEDAH" + TEN, False),
+        ("AQEEAH" + TEN, True),
+        ("./keys/a", False),
+        ("~/a", False),
+        ("/a", False),
+        ("a.pem", False),
+        ("a.pam", True),
+        ("a/b", False),
+        (TEN + "/" + TEN, True),
+        ("prod-db-password", False),
+        ("prod-password", True),
+        ("prod-db-passwort", True),
+        ("qa.password", True),
+        ("dbPassword", False),  # the name again
+        ("exchange", True),
+        ("changeme1", False),
+        ("sample", False),
+        ("samples1", True),
+        ("ssmx", True),
+        ("xssm:/a", True),
+        ("env:A", False),
+        ("0f5c2f8e-9d0a-4a2b-8a3c-1c2d3e4f5a6b", True),
+        ("password", False),
+        ("password1", True),
+        ("x" * 4 + TEN, False),
+        ("x" * 3 + TEN, True),
+    ],
+)
+def test_harmless_values(value, is_found):
+    """Under a name that says secret each of these is told apart from its neighbour."""
+    assert (secret_rule(FIRM, value) is not None) is is_found
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("ACCESS_LOG", None),
+        ("API_STAGE", None),
+        ("SHARED_SECRET", True),
+        ("ACCESS_KEY", True),
+        ("CACHE_KEY", None),
+        ("STRIPE_KEY", False),
+        ("KEY_STRIPE", False),
+        ("SECRET_NAME", None),
+        ("NAME_SECRET", True),
+        ("SECRET_NAME_TOKEN", True),
+        ("TOKEN_SECRET_NAME", None),
+        ("TOKEN_STRIPE", True),
+        ("TOKEN_OF_MINE", False),
+        ("PUBLIC_TOKEN", None),
+        ("USE_TOKEN", None),
+        ("TOKEN_USE", False),
+        ("DBPASS", True),
+        ("DB_PASS", True),
+        ("PASS_DB", False),
+        ("PASS", False),
+        ("COMPASS", None),
+        ("MONKEY", None),
+        ("APPKEY", False),
+        ("SECRETKEY", True),
+        ("TOKENURL", None),
+        ("CLIENTSECRETARN", None),
+        ("MYTOKENPROD", True),
+        ("PASSWORDLESS", None),
+        ("API_KEYS", False),
+        ("PASSWORDS", True),
+        ("", None),
+        ("_", None),
+        ("\u00e9", None),
+    ],
+)
+def test_what_a_name_says(name, told):
+    """The last word of a name says what it is: a secret, something about one, or perhaps one."""
+    assert suspicion(name) is told
+
+
 def test_every_rule_can_be_told():
-    """Each rule of values has an example here, its hints are in what it matches, and names are plain words."""
-    assert set(SECRETS) == {rule.name for rule in VALUE_RULES}
+    """Each rule has an example, in this file or in the list of variables; names are plain words."""
+    found = {secret_rule(name, value) for _, _, name, value in LIST.variables()}
+
+    assert found | set(SECRETS) >= {rule.name for rule in VALUE_RULES}
+    assert set(SECRETS) <= set(RULE_NAMES)
     assert all(re.fullmatch("[a-z_]+", name) for name in RULE_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("value", "rule"),
+    [
+        ("pwd=1234", "connection_password"),
+        ("pwd=123", None),
+        ("xpwd=1234", None),
+        ("hv" + "b." + MIXED, "vault_token"),
+        ("x" + "hv" + "b." + MIXED, None),
+        ("AK" + "IA" + "QWERTYUIOP23456", None),
+        ("AK" + "IA" + "QWERTYUIOP2345678", None),
+        ("a AK" + "IA" + "QWERTYUIOP234567;", "aws_access_key"),
+        ("Basic " + "YWRtaW46cHc=", "authorization"),
+        ("Basic " + "YWRtaW4=", None),
+        ("Basic " + "YWRtaW46", None),
+        ("Basic authentication", None),
+        ("Bearer " + "abcdefghijklmno1", "authorization"),
+        ("Bearer " + "abcdefghijklmn1", None),
+        ("Bearer " + "abcdefghijklmnop", None),
+        ("Bearer ${TOKEN_OF_1234567890}", None),
+        ("s" + "k-" + "a1b2c3d4" * 4, "model_provider_key"),
+        ("s" + "k-" + "a1b2c3d4" * 3 + "a1b2c3d", None),
+        ("s" + "k-" + "abcdefgh" * 4, None),
+        ('{"pass' + 'word": "abcd"}', "json_secret"),
+        ('{"pass' + 'word": "abc"}', None),
+        ('{"pass' + 'word": "<pw>"}', None),
+        ('{"pass' + 'word_field": "abcd"}', None),
+        ('"{\\"pass' + 'word\\":\\"abcd\\"}"', "json_secret"),
+        ("x://a:b@c", "url_password"),
+        ("x://a:password@c", None),
+        ("x://a:${b}@c", None),
+        ("x://a:%s@c", None),
+        ("x://a:%sb@c", None),
+        ("x://a@c", None),
+    ],
+)
+def test_boundaries_of_formats(value, rule):
+    """A character less, or one more before it, and it is no such token; a placeholder in its place is none."""
+    assert secret_rule("SETTING", value) == rule
+
+
+@pytest.mark.parametrize(("part", "least"), [("own", 0.99), ("held", 0.8)])
+def test_figures(part, least):
+    """Hardly a secret is missed, and hardly anything else is taken for one; docs/checks.md has the figures."""
+    _, precision, recall, wrong = LIST.figures(part)
+
+    assert min(precision, recall) >= least, wrong
