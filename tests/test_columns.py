@@ -189,6 +189,16 @@ def test_a_former_name_means_one_column(table):
     assert table.renames() == {old: column.name for column in table.columns for old in column.former_names}
 
 
+def test_what_is_said_to_be_a_key_is_one():
+    """Of each table those columns are of the kind `key` that tell rows of one snapshot apart, and no others."""
+    for table in columns.TABLES:
+        keys = [column.name for column in table.columns if table.kind_of(column) == "key"]
+
+        assert sorted(keys) == sorted(table.row_key)
+        assert set(table.row_key) <= set(table.names())
+        assert len(set(table.row_key)) == len(table.row_key)
+
+
 def test_table_names_are_unique():
     """Each table has its own name, and ``BY_NAME`` finds it."""
     assert list(columns.BY_NAME) == [table.name for table in columns.TABLES]

@@ -44,7 +44,7 @@ def table_schema(table: columns.Table) -> pa.Schema:
                     for key, text in (
                         ("meaning", column.meaning),
                         ("unit", column.unit),
-                        ("kind", column.kind),
+                        ("kind", table.kind_of(column)),
                         ("source", column.source),
                     )
                     if text

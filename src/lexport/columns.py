@@ -25,14 +25,14 @@ class Type(StrEnum):
 
 TEXT, INT32, INT64, BOOL, DOUBLE, TIMESTAMP = Type
 
-Kind = Literal["key", "fact", "secret"]
+Kind = Literal["fact", "secret"]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column. ``source`` is the path in AWS's answer, empty where lexport makes the value.
 
-    ``kind``: a ``key`` tells rows apart, a ``secret`` must not be shared without thought, the rest are facts.
+    ``kind``: a ``secret`` must not be shared without thought. Which columns tell rows apart, the table says.
     ``former_names`` are the names that files of older schema versions have for it; every reader maps them to ``name``.
     """
 
@@ -49,6 +49,7 @@ class Column:
 class Table:
     """One table. Rows are sorted by ``key``; the first ``answer_key`` columns of it tell which answer a row is from.
 
+    ``row_key`` tells rows of one snapshot apart: ``key`` and, where that is not enough, ``tie_break``.
     ``row_group_rows`` bounds a Parquet row group: wide tables get small ones, so that writing them takes little memory.
     """
 
@@ -57,11 +58,21 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     answer_key: int = 4
+    tie_break: tuple[str, ...] = ()
     row_group_rows: int = 32_768
 
     def names(self) -> tuple[str, ...]:
         """Return the column names in order."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def row_key(self) -> tuple[str, ...]:
+        """The columns that no two rows of a snapshot have the same values in; NULL is a value here."""
+        return (*self.key, *self.tie_break)
+
+    def kind_of(self, column: Column) -> Literal["key", "fact", "secret"]:
+        """Return what a column of this table is, as ``lexport schema`` says."""
+        return "key" if column.name in self.row_key else column.kind
 
     def renames(self) -> dict[str, str]:
         """Return the name of today for each former name of a column."""
@@ -74,7 +85,8 @@ class Table:
 
 
 def _key(name: str, meaning: str, *, source: str = "", type_: Type = TEXT) -> Column:
-    return Column(name, type_, source, meaning, kind="key")
+    """Declare a column that is in a key of most tables that have it."""
+    return Column(name, type_, source, meaning)
 
 
 COMMON = (
@@ -436,6 +448,7 @@ ERRORS = Table(
     ),
     (*SCOPE_KEY, "function_name", "qualifier", "stage", "error_code", "message"),
     answer_key=0,
+    tie_break=("occurred_at",),
 )
 
 SCOPES = Table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lexport import columns
 from lexport.errors import ItemError
@@ -36,6 +36,7 @@ class Failures:
         self.gaps: Counter[Scope] = Counter()
         self._rows = rows
         self._now = now
+        self._last: datetime | None = None
 
     def summary(self) -> tuple[tuple[FailureKind, int, Failure], ...]:
         """Return kinds, counts and examples, gaps first, the most frequent before the rest."""
@@ -92,7 +93,7 @@ class Failures:
             message=remove_signed_links(message),
             is_gap=is_gap,
             attempts=attempts,
-            occurred_at=self._now(),
+            occurred_at=self._moment(),
         )
         kind = FailureKind(scope=scope, stage=stage, operation=operation, error_code=error_code, is_gap=is_gap)
         if kind in self.counts or len(self.counts) < KINDS_KEPT:
@@ -117,3 +118,11 @@ class Failures:
             failure.occurred_at,
             "",
         )
+
+    def _moment(self) -> datetime:
+        """Return the time, a microsecond after the last failure at least: it tells failures of one kind apart."""
+        at = self._now()
+        if self._last is not None and at <= self._last:
+            at = self._last + timedelta(microseconds=1)
+        self._last = at
+        return at

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -106,3 +106,13 @@ def test_memory_is_bounded(failures, rows):
     assert len(failures.summary()) == len(failures.examples) == KINDS_KEPT
     assert failures.counts[first] == 2
     assert failures.gaps[SCOPE] == len(rows.take()["errors"]) == KINDS_KEPT + 11
+
+
+def test_no_two_failures_have_one_moment(failures, rows):
+    """The same failure in the same instant, again and again, is several rows that their time tells apart."""
+    for _ in range(3):
+        add(failures)
+    moments = rows.take()["errors"].column("occurred_at").to_pylist()
+
+    assert failures.summary()[0][1] == 3
+    assert moments == [AT, AT + timedelta(microseconds=1), AT + timedelta(microseconds=2)]

@@ -24,6 +24,9 @@ _NAMES = ("table", "column", "type", "unit", "kind", "meaning", "source")
 def command(table: str | None, output: str, dialect: str | None, location: str | None) -> None:
     """List the tables and their columns: type, unit, kind, meaning, and where AWS sends each.
 
+    Of kind: no two rows of one snapshot are the same in all columns that are `key`; NULL counts as a value. A `secret`
+    must not be shared without thought.
+
     With --ddl: external tables over the files, and views that show what was committed, under the names of lexport sql.
     """
     if dialect is not None:
@@ -36,7 +39,7 @@ def command(table: str | None, output: str, dialect: str | None, location: str |
     output = choose_format(output)
     tables = columns.TABLES if table is None else (columns.BY_NAME[table],)
     rows = (
-        (found.name, column.name, column.type.value, column.unit, column.kind, column.meaning, column.source)
+        (found.name, column.name, column.type.value, column.unit, found.kind_of(column), column.meaning, column.source)
         for found in tables
         for column in found.columns
     )
