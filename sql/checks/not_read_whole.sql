@@ -1,10 +1,10 @@
 -- title: Account-region was not read whole
 -- severity: high
 -- remediation: See the view completeness for the error; grant the least policy of `lexport iam-policy`, or waive an account-region that nobody may read.
--- grain: one row per account-region whose newest reading of the fleet is partial or denied
+-- grain: one row per account-region whose newest reading of the fleet is partial, denied or damaged
 -- column account_id: account
 -- column region: Region
--- column status: `partial` or `denied`
+-- column status: `partial` or `denied`; `damaged` where lexport cannot read a newer snapshot
 -- column snapshot_id: newest snapshot that tried it
 -- column last_whole_at: when it was last read whole; NULL if never
 WITH newest AS (

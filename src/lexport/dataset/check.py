@@ -23,6 +23,8 @@ from lexport.findings import IDENTITY, CheckResult, Finding, Unjudged
 from lexport.model import Scope
 from lexport.waivers import Waiver
 
+_NOT_READ = "not_read_whole"
+
 
 async def check(
     dest: str | os.PathLike[str],
@@ -65,7 +67,7 @@ def _run(
         valid = tuple(waiver for waiver in waivers if waiver.holds(today))
         findings = []
         for one in sorted(checks, key=lambda found: (-SEVERITIES.index(found.severity), found.name)):
-            rows = _rows(session, one, thresholds[one.name])
+            rows = [*_rows(session, one, thresholds[one.name]), *_hidden_rows(session.dataset, one)]
             findings += sorted((_finding(one, row, partitions, valid) for row in rows), key=_order)
         left_out = tuple(_left_out(session, checks))
     return CheckResult(
@@ -181,6 +183,22 @@ def _partitions(session: Session) -> dict[tuple[str, str], str]:
     }
 
 
+def _hidden_rows(dataset: Dataset, check: Check) -> Iterator[dict[str, Any]]:
+    """Yield rows of ``not_read_whole`` for what a damaged snapshot hides: SQL sees no row of it."""
+    if check.name != _NOT_READ or not check.is_shipped:
+        return
+    shown, unread = dataset.latest(), dataset.unread()
+    for scope, found in dataset.hidden().items():
+        if scope not in unread:  # else the check has found it
+            yield {
+                "account_id": scope.account_id,
+                "region": scope.region,
+                "status": "damaged",
+                "snapshot_id": found.snapshot_id,
+                "last_whole_at": shown[scope].snapshot_at,
+            }
+
+
 # --- what could not be judged -------------------------------------------------------------------------------------
 
 
@@ -194,6 +212,12 @@ def _unread(dataset: Dataset, checks: tuple[Check, ...]) -> Iterator[Unjudged]:
             older = format_span(snapshot.snapshot_at - latest[scope].snapshot_at)
             reason = f"its newest reading is {entry.status}, one {older} older is judged"
         yield Unjudged(account_id=scope.account_id, region=scope.region, checks=names, reason=reason, is_unread=True)
+    for scope, found in sorted(dataset.hidden().items(), key=lambda item: _scope_key(item[0])):
+        if scope not in dataset.unread():
+            reason = f"the newer snapshot {found.snapshot_id} is damaged, the one before is judged"
+            yield Unjudged(
+                account_id=scope.account_id, region=scope.region, checks=names, reason=reason, is_unread=True
+            )
 
 
 def _left_out(session: Session, checks: tuple[Check, ...]) -> Iterator[Unjudged]:

@@ -178,6 +178,15 @@ class Dataset:
             and (scope.region != "aws-global" or newest[scope.account_id] == snapshot.snapshot_id)
         }
 
+    def hidden(self) -> dict[Scope, DamagedCommit]:
+        """Return the account-regions that a damaged commit may have read since they are shown: nobody knows."""
+        newest = max(self.damaged, key=lambda found: found.snapshot_id, default=None)
+        return {
+            scope: newest
+            for scope, shown in self.latest().items()
+            if newest is not None and newest.snapshot_id > shown.snapshot_id
+        }
+
     def left_out(self) -> Iterator[tuple[Scope, tuple[str, ...], str]]:
         """Yield where the latest reading was asked to leave tables empty, or half of them, and why."""
         for scope, snapshot in sorted(self.latest().items(), key=lambda item: _title(item[0])):

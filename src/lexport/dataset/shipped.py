@@ -51,14 +51,17 @@ BY_OTHER_MEANS = frozenset(
 )
 
 
-def named_views(views: Iterable[ShippedView], statement: str) -> tuple[ShippedView, ...]:
+def named_views(
+    views: Iterable[ShippedView], statement: str, *, by_other_means: bool = True
+) -> tuple[ShippedView, ...]:
     """Return the views that a statement names, and those that they name, in order.
 
-    Binding all of them takes longer than most answers. A statement that may find views otherwise gets all.
+    Binding all of them takes longer than most answers. A statement that may find views otherwise gets all, unless
+    ``by_other_means`` is false.
     """
     given = tuple(views)
     words = _words(statement)
-    if not BY_OTHER_MEANS.isdisjoint(words):
+    if by_other_means and not BY_OTHER_MEANS.isdisjoint(words):
         return given
     wanted: list[ShippedView] = []
     for view in reversed(given):  # a view names only earlier ones

@@ -33,10 +33,12 @@ from lexport.dataset.shipped import named_views, shipped_views, tables_read
 from lexport.dataset.tables import DatasetTables
 from lexport.errors import LexportError, QueryError, RunError, ViewError
 from lexport.near import did_you_mean
+from lexport.store.files import damage_text
 
 _NAME = re.compile(r'\s*((?:(?P<space>main|snapshot|history)\.)?"?(?P<name>\w+)"?)\s*;?\s*', re.ASCII | re.IGNORECASE)
 _EXPLAIN = re.compile(r"\s*EXPLAIN\s+(?:ANALYZE\s+)?(?=\w)", re.IGNORECASE)
 _WRITES_A_FILE = ("COPY", "EXPORT")
+_DATA_FILE = re.compile(r"([a-z_]+)/snapshot_date=[0-9-]{10}/([0-9A-Z]{26})-[0-9]{4}\.parquet")
 _BATCH_ROWS = 10_000  # some 20 MB of the widest table
 
 
@@ -270,6 +272,9 @@ def _refuse(error: Exception) -> NoReturn:
             f"the query needs more memory than {f'the {most[1]} that ' if most else ''}it may take here;"
             " ask for less at once, or give the process more memory"
         ) from error
+    damaged = _DATA_FILE.search(line)
+    if damaged is not None and "Failed to read file" in line:  # its end was sound, or it would not have been tried
+        raise RunError(damage_text(damaged[1], damaged[2], damaged[0], line)) from error
     if line.startswith(("IO Error", "Internal Error", "FATAL Error")):
         raise RunError(f"the query broke off: {line}") from error
     if line.startswith("Permission Error"):

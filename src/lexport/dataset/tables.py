@@ -75,7 +75,7 @@ class DatasetTables:
         Raises ReadError where a file of one is missing or damaged. A statement that looks at the catalog finds all
         tables there; damage is none of its business.
         """
-        views = named_views(shipped_views(), statement)
+        views = named_views(shipped_views(), statement, by_other_means=False)
         words = BY_OTHER_MEANS & set(re.findall(r"\w+", statement.lower()))
         texts = (statement, *(view.query for view in views))
         wanted = _EVERY if words & _RUNS_SQL else frozenset().union(*map(self._tables_of, texts))

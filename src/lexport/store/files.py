@@ -49,10 +49,15 @@ def newest_file(store: LocalStore, table: Table) -> Path | None:
 
 def damaged_file(root: Path, commit: Manifest, entry: FileEntry, reason: str) -> ReadError:
     """Make the error of a file that is needed and cannot be read."""
-    return ReadError(
-        f"{entry.table} of snapshot {commit.snapshot_id} is damaged: {entry.path}: {reason}; lexport verify lists all"
-        " damage; bring the file back, or read the fleet again with lexport snapshot",
-        path=str(root / entry.path),
+    what = damage_text(entry.table, commit.snapshot_id, entry.path, reason)
+    return ReadError(what, path=str(root / entry.path))
+
+
+def damage_text(table: str, snapshot_id: str, path: str, reason: str) -> str:
+    """Say which file of which snapshot is damaged, and what to do."""
+    return (
+        f"{table} of snapshot {snapshot_id} is damaged: {path}: {reason}; lexport verify lists all damage; bring the"
+        " file back, or read the fleet again with lexport snapshot"
     )
 
 
