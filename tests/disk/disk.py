@@ -79,7 +79,11 @@ class Disk:
         root = self._disk.root.decode()
         lines = [bytes(self._disk.log[number]).split(b"\0")[0].decode() for number in range(self._disk.calls)]
         return [
-            (call.removesuffix("at"), path.removeprefix(root).lstrip("/"), other.removeprefix(root).lstrip("/"))
+            (
+                call.removesuffix("at").replace("sync folder", "fsync"),
+                path.removeprefix(root).lstrip("/"),
+                other.removeprefix(root).lstrip("/"),
+            )
             for call, path, other in (line.split("\t") for line in lines)
         ]
 

@@ -75,15 +75,21 @@ static int counted(const char *call, const char *path, const char *other) {
     return fails ? disk->error : 0;
 }
 
+/* A folder's sync has a name of its own: there are file systems that refuse it alone. */
+static const char *label_of(const char *call, int file) {
+    struct stat found;
+    return !strcmp(call, "fsync") && !fstat(file, &found) && S_ISDIR(found.st_mode) ? "sync folder" : call;
+}
+
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 /* The body of a call: locate, count, do, and fail where that is its turn. */
-#define GUARDED(name, type, locating, other, arguments)             \
+#define GUARDED(name, type, label, locating, other, arguments)      \
     char path[LINE], second[LINE];                                  \
     int error = 0, before = errno;                                  \
     if (disk && disk->armed) {                                      \
         locating;                                                   \
-        error = counted(#name, path, other);                        \
+        error = counted(label, path, other);                        \
     }                                                               \
     errno = before;                                                 \
     type done = error && !disk->lost ? -1 : REAL(name) arguments;   \
@@ -95,11 +101,11 @@ static int counted(const char *call, const char *path, const char *other) {
     return done
 
 #define OF_FILE(name, type, parameters, arguments) \
-    type name parameters { GUARDED(name, type, locate(path, file, NULL), NULL, arguments); }
+    type name parameters { GUARDED(name, type, label_of(#name, file), locate(path, file, NULL), NULL, arguments); }
 #define OF_PATH(name, folder, parameters, arguments) \
-    int name parameters { GUARDED(name, int, locate(path, folder, at), NULL, arguments); }
+    int name parameters { GUARDED(name, int, #name, locate(path, folder, at), NULL, arguments); }
 #define OF_TWO(name, folder, folder2, parameters, arguments) \
-    int name parameters { GUARDED(name, int, locate(path, folder, at); locate(second, folder2, to), second, arguments); }
+    int name parameters { GUARDED(name, int, #name, locate(path, folder, at); locate(second, folder2, to), second, arguments); }
 
 OF_FILE(write, ssize_t, (int file, const void *bytes, size_t count), (file, bytes, count))
 OF_FILE(writev, ssize_t, (int file, const struct iovec *parts, int count), (file, parts, count))

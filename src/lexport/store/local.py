@@ -23,6 +23,7 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors of a disk that has no room for this; EFBIG: for no file of this size, or the process may not write one."""
 _REFUSALS = FULL | {errno.EACCES, errno.EPERM, errno.EROFS, errno.EXDEV, errno.ENAMETOOLONG, errno.ENOTDIR}
 """Answers that mean for sure that nothing was done; after any other a file may have its name nevertheless."""
+_NO_SUCH_SYNC = frozenset({errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 _ADDRESS = re.compile("[a-z][a-z0-9+.-]+://|(?:s3a?|gs|az|abfss?|https?):/", re.IGNORECASE)
 
 
@@ -47,7 +48,7 @@ class LocalStore:
                 part.mkdir()
                 try:
                     part.chmod(0o750 if self.group_readable else 0o700)
-                    sync_file(part.parent)
+                    sync_folder(part.parent)
                 except OSError:
                     with suppress(OSError):  # or the next run takes it for a folder that is on disk
                         part.rmdir()
@@ -84,7 +85,7 @@ class LocalStore:
                 _clear(draft)
                 raise failure from error
         after: OSError | None = None
-        for finish in (partial(draft.unlink, missing_ok=True), partial(sync_file, target.parent)):
+        for finish in (partial(draft.unlink, missing_ok=True), partial(sync_folder, target.parent)):
             try:
                 finish()
             except OSError as error:
@@ -97,7 +98,7 @@ class LocalStore:
         draft = self._write_draft(target, body)
         try:
             draft.replace(target)
-            sync_file(target.parent)
+            sync_folder(target.parent)
         except OSError as error:
             _clear(draft)
             raise write_error(target, error) from error
@@ -107,12 +108,13 @@ class LocalStore:
 
         The old name may stay: it goes with the folder of the run's work.
         """
-        target = self.root / path
+        target, placed = self.root / path, None
         try:
+            placed = source.stat()
             self.make_folder(str(Path(path).parent))
             link_new(source, target)
         except OSError as error:
-            if _is_same(source, target):
+            if placed is not None and _is_same(placed, target):
                 return
             if isinstance(error, FileExistsError):
                 raise PublishError(f"{target} exists already", destination=str(self.root)) from error
@@ -122,7 +124,7 @@ class LocalStore:
         """Wait until the names in a folder are on disk."""
         folder = self.root / path
         try:
-            sync_file(folder)
+            sync_folder(folder)
         except OSError as error:
             raise write_error(folder, error) from error
 
@@ -203,7 +205,7 @@ def room_left(path: Path, size_bytes: int | None = None) -> str:
 
 
 def sync_file(path: Path) -> None:
-    """Wait until a file's bytes, or a folder's names, are on disk."""
+    """Wait until a file's bytes are on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -211,13 +213,22 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def _is_same(source: Path, target: Path) -> bool:
+def sync_folder(path: Path) -> None:
+    """Wait until a folder's names are on disk, where the file system can be asked for that: a network's may not."""
+    try:
+        sync_file(path)
+    except OSError as error:
+        if error.errno not in _NO_SUCH_SYNC:
+            raise
+
+
+def _is_same(source: os.stat_result, target: Path) -> bool:
     """Find out if a file that was refused its name has it nevertheless.
 
     The same bytes would not do: two runs of one id write the same, and one of them is going to remove its own.
     """
     try:
-        return source.samefile(target)
+        return os.path.samestat(source, target.lstat())
     except OSError:
         return False
 

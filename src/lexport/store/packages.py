@@ -19,7 +19,7 @@ from pathlib import Path
 
 from lexport.errors import PackageError, WriteError
 from lexport.manifest import PACKAGES, STAGING
-from lexport.store.local import FULL, LocalStore, room_left, sync_file, write_error
+from lexport.store.local import FULL, LocalStore, room_left, sync_folder, write_error
 
 DRAFTS = f"{STAGING}/{PACKAGES}"
 MOST_DRAFTS = 16
@@ -138,7 +138,7 @@ class Draft:
             else:
                 self.path.replace(target)
             self.is_kept = True
-            sync_file(target.parent)
+            sync_folder(target.parent)
         except OSError as error:
             raise _refusal(target, error) from error
         return path
