@@ -23,11 +23,12 @@ from lexport import columns
 from lexport.aws.client import parse_reply
 from lexport.decode import decode_function, decode_page, join_listed, part_listed, read_listed
 from lexport.documents import parse_document
-from lexport.flow.discover import _entries, _next_marker
+from lexport.flow.discover import _entries
 from lexport.flow.flatten import Rules, flatten_carried, flatten_function
 from lexport.flow.parquet import TableFolder
 from lexport.flow.stage import write_run
 from lexport.hashing import HashKey, ValueHasher
+from lexport.identity import next_marker_of
 from lexport.model import FunctionRef, Reply, Scope
 from lexport.rows import Rows
 
@@ -734,7 +735,13 @@ PAGE = json.dumps(
     {
         "Functions": [
             {"FunctionName": "f", "Version": "7", "FunctionArn": FULL["Configuration"]["FunctionArn"], "Timeout": 3},
-            {"FunctionName": "g", "Layers": [{"Arn": "a"}], "Environment": {"Variables": {"A": "1"}}},
+            {
+                "FunctionName": "g",
+                "Version": "$LATEST",
+                "FunctionArn": "arn:g",
+                "Layers": [{"Arn": "a"}],
+                "Environment": {"Variables": {"A": "1"}},
+            },
         ],
         "NextMarker": "m",
     },
@@ -752,7 +759,7 @@ def test_a_page_is_what_careful_reading_makes_of_it(body, keeps_items):
         entries, listings = _entries(decoded, "Functions", "ListFunctions", None, keeps_items=keeps_items)
         expected = _entries(careful, "Functions", "ListFunctions", lost.append, keeps_items=keeps_items)
 
-        assert (entries, lost, _next_marker(decoded)) == (expected[0], [], _next_marker(careful))
+        assert (entries, lost, next_marker_of(decoded)) == (expected[0], [], next_marker_of(careful))
         assert decoded.document == careful.document
         if not careful.cleaned:
             assert [item and parse_document(item) for item in listings] == [
@@ -771,3 +778,4 @@ def carry(listed, env):
 def test_the_full_answer_is_decoded_at_once():
     """Else the tests above show nothing."""
     assert decode_function(BODY) is not None
+    assert decode_page(PAGE, "Functions") is not None

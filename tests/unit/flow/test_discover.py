@@ -21,7 +21,7 @@ from lexport.errors import (
     TargetError,
     WrongAnswerError,
 )
-from lexport.flow.discover import PAGES_WITHOUT_NEWS, SEEN_KEPT, discover_aliases, discover_functions
+from lexport.flow.discover import PAGES_WITHOUT_NEWS, SEEN_KEPT, Chain, discover_aliases, discover_functions
 from lexport.model import FunctionRef, Priority, Scope
 
 pytestmark = pytest.mark.asyncio
@@ -232,6 +232,27 @@ async def test_items_are_kept_on_demand(fake_api):
 
     assert [json.loads(ref.listed) for (ref,) in kept.pages] == [item("a", "1")]
     assert [ref.listed for (ref,) in plain_refs.pages] == [None]
+
+
+async def test_a_listing_that_was_cleaned_is_not_kept(fake_api):
+    """What a page had replaced in it is read with care: its versions are fetched, and the finding is not lost."""
+    sound = page(item("a", "1") | {"Description": "x"})
+    cleaned = page(item("a", "1") | {"Description": "\ud800"}, {"FunctionName": "odd"})
+    kept = await Listing().run(fake_api(functions=lambda *_: json.dumps(sound).encode()), keeps_items=True)
+    listing = await Listing().run(fake_api(functions=lambda *_: json.dumps(cleaned).encode()), keeps_items=True)
+
+    assert [bool(ref.listed) for refs in kept.pages for ref in refs] == [True]
+    assert [ref.listed for refs in listing.pages for ref in refs] == [None]
+
+
+async def test_a_chain_remembers_so_many_items():
+    """What a listing remembers does not grow with it: an item from before the checkpoint passes for new again."""
+    listing = Chain("ListFunctions")
+    assert listing.admit(["first", "first"]) == [True, False]
+    assert all(listing.admit(range(SEEN_KEPT - 2)))
+    assert listing.admit(["first"]) == [False]
+    assert listing.admit(["a", "b"]) == [True, True]
+    assert listing.admit(["first"]) == [True]
 
 
 @pytest.mark.parametrize("is_qualified", [True, False], ids=["ALL", "function by function"])

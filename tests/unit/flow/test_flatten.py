@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from lexport.aws.client import parse_function
+from lexport.decode import read_listed
 from lexport.errors import FlattenError
+from lexport.flow.flatten import Rules, flatten_carried, flatten_function
+from lexport.hashing import HashKey, ValueHasher
+from lexport.model import FunctionRef, Scope
+from lexport.rows import Rows
 
 SEED = json.loads((Path(__file__).parents[2] / "data" / "seed_get_function.json").read_bytes())
 ARN = "arn:aws:lambda:us-west-2:123456789012:function:my-function"
@@ -632,6 +638,56 @@ def test_env_keys(flatten):
         {**of_version, "name": "E", "value_length": 0, "value_hmac": digest("")},
         {**of_version, "name": "U", "value_length": 4, "value_hmac": digest("шифр")},
     ]
+
+
+def test_variables_stay_sorted_without_the_links_in_their_names(flatten):
+    """A name that held a signed link may sort elsewhere without it; each value stays with its name."""
+    rows, _, _ = flatten(configured(Environment={"Variables": {"A": "one", "a0": "two", LINK: "three"}}))
+
+    assert [(row["name"], row["value_hmac"]) for row in rows["env_vars"]] == [
+        ("A", digest("one")),
+        ("[signed link removed]", digest("three")),
+        ("a0", digest("two")),
+    ]
+
+
+@pytest.mark.parametrize("architectures", [["x86_64", "arm64"], [], None, ["arm64"]])
+def test_a_second_architecture_is_said(architectures):
+    """One architecture is a column; a second one is a finding, and both stay in extra_json. Decoded answers too."""
+    document = configured(Architectures=architectures)
+    document["Configuration"] |= {"FunctionArn": ARN}
+    reply, rows = parse_function(json.dumps(document).encode()), Rows(ValueHasher(HashKey(KEY)))
+    assert reply.answer is not None
+    scope = Scope(account_id="123456789012", region="us-west-2")
+    rules = Rules(env="keys", fetched_at=datetime(2026, 11, 22, tzinfo=UTC))
+    ref = FunctionRef(function_name="my-function", qualifier="1")
+    _, findings = flatten_function(reply, ref, scope=scope, rules=rules, answer="0", rows=rows)
+    (row,) = rows.take()["functions"].to_pylist()
+
+    is_odd = architectures is not None and len(architectures) > 1
+    assert [finding.code for finding in findings] == ["wrong_type"] * is_odd
+    assert row["architecture"] == (architectures[0] if architectures and not is_odd else None)
+    assert row["extra_json"] == ('{"Configuration.Architectures":["x86_64","arm64"]}' if is_odd else None)
+
+
+def test_an_unknown_field_is_as_the_listing_says():
+    """A carried version keeps unknown fields that listings omit; one that the listing has is as it is there."""
+    listing = {"FunctionName": "my-function", "Version": "1", "FunctionArn": f"{ARN}:1", "New": 2, "Only": 3}
+    older = {"state": "Active", "extra_json": '{"Configuration.New":1,"Configuration.Old":1}'}
+    rows = Rows(ValueHasher(HashKey(KEY)))
+    findings = flatten_carried(
+        FunctionRef(function_name="my-function", qualifier="1"),
+        read_listed(json.dumps(listing).encode()),
+        older,
+        scope=Scope(account_id="123456789012", region="us-west-2"),
+        rules=Rules(env="keys", fetched_at=datetime(2026, 11, 22, tzinfo=UTC)),
+        answer="0",
+        rows=rows,
+    )
+    (row,) = rows.take()["functions"].to_pylist()
+
+    assert findings == []
+    assert json.loads(row["extra_json"]) == {"Configuration.New": 2, "Configuration.Old": 1, "Configuration.Only": 3}
 
 
 def test_env_values(flatten):

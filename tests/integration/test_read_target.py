@@ -1,0 +1,230 @@
+"""One account-region read by itself, against the simulator: its status, its batches, what is carried, what is lost."""
+
+from __future__ import annotations
+
+import math
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import pytest
+from anyio import create_memory_object_stream
+
+import lexport
+from lexport.aws.client import LambdaClient
+from lexport.aws.session import open_session
+from lexport.aws.transport import open_transport
+from lexport.failures import Failures
+from lexport.flow.flatten import Rules
+from lexport.hashing import HashKey, ValueHasher
+from lexport.model import QuotaClass, Target
+from lexport.progress import TargetProgress
+from lexport.quota.pacer import Pacer
+from lexport.quota.retry import FIRST_BACKOFF_S, ask
+from lexport.rows import Rows
+from lexport.shared import Shared
+from lexport.simulator import Fault, Fleet, FleetSpec, open_simulator
+from lexport.target import BATCH_ITEMS, read_target
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
+
+AT = datetime(2026, 11, 22, 3, tzinfo=UTC)
+ARN = "arn:aws:lambda:us-east-1:111122223333:function:"
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch):
+    """Retries wait a twentieth as long."""
+    monkeypatch.setattr("lexport.quota.retry.FIRST_BACKOFF_S", FIRST_BACKOFF_S / 20)
+
+
+@dataclass
+class Read:
+    """What came of one account-region."""
+
+    outcome: Any
+    batches: list[Any]
+    failures: Failures
+    progress: TargetProgress
+    calls: Any
+
+    @property
+    def versions(self) -> list[dict[str, Any]]:
+        """The staged rows of ``functions``."""
+        return [row for batch in self.batches if "functions" in batch for row in batch["functions"].to_pylist()]
+
+
+@asynccontextmanager
+async def client(url):
+    async with (
+        open_session(profile=None, endpoint_url=url) as session,
+        open_transport(ca_bundle=None, connections=16) as send,
+    ):
+        yield LambdaClient(
+            region="us-east-1",
+            endpoint=await session.endpoint("us-east-1"),
+            credentials=session.credentials,
+            renew=session.renew,
+            send=send,
+            clock=lambda: datetime.now(UTC),
+        )
+
+
+@pytest.fixture
+def read(aws, look, tmp_path):
+    """Return a function: faults, a fleet and perhaps references -> what came of the account-region."""
+
+    async def run(*faults, fleet, refs=None, aliases=True):
+        rows = Rows(ValueHasher(HashKey(b"k" * 32)))
+        failures = Failures(rows, lambda: AT)
+        batches_out, batches = create_memory_object_stream(math.inf)
+        pacer = Pacer(dict.fromkeys(QuotaClass, look.fast), 1.0)
+        target = Target(scope=look.scope, refs=refs)
+        progress = TargetProgress(scope=look.scope, pace=partial(pacer.readings, look.scope))
+        shared = Shared(
+            rows=rows,
+            batches_out=batches_out,
+            failures=failures,
+            rules=Rules(env="keys", fetched_at=AT),
+            qualifiers="all",
+            aliases=aliases,
+            staging=tmp_path,
+            now=lambda: AT,
+            note=lambda _: None,
+            open_last=lambda _: None,
+            not_before=None,
+            offer=None,
+        )
+        async with open_simulator(fleet, quotas=False, faults=faults) as server, client(server.url) as api:
+            outcome = await read_target(target, api, partial(ask, pacer, look.scope), shared, progress)
+        batches_out.close()
+        async with batches:
+            full = [batch async for batch in batches]
+        return Read(outcome, [*full, rows.take()], failures, progress, server.calls)
+
+    return run
+
+
+# --- the status -----------------------------------------------------------------------------------------------------
+
+
+BOTH = ("ListFunctions", "GetAccountSettings")
+
+
+@pytest.mark.parametrize(
+    ("faults", "status"),
+    [
+        ([Fault(operation=name, kind="denied", times=None) for name in BOTH], "denied"),
+        ([Fault(operation="ListFunctions", kind="denied", times=None)], "denied"),
+        ([Fault(operation=name, kind="error", status=500, times=None) for name in BOTH], "partial"),
+        ([Fault(operation=name, kind="reset", times=None) for name in BOTH], "partial"),
+        ([Fault(operation="GetAccountSettings", kind="denied", times=None)], "complete"),
+        ([Fault(operation="GetFunction", kind="denied", times=None)], "partial"),
+        (
+            [Fault(operation=name, kind="denied", times=None) for name in ("GetFunction", "ListAliases", *BOTH)],
+            "denied",
+        ),
+    ],
+    ids=["all denied", "listing denied", "broken", "reset", "settings denied", "half denied", "everything denied"],
+)
+async def test_status(read, faults, status):
+    """``denied`` is what nothing but denials kept from being read; a server or network that fails makes ``partial``.
+
+    Settings that are denied are no gap, so they neither make a status nor hinder one.
+    """
+    found = await read(*faults, fleet=Fleet(FleetSpec(functions=2, versions=1)))
+
+    assert found.outcome.status == status
+
+
+# --- batches --------------------------------------------------------------------------------------------------------
+
+
+async def test_rows_go_on_by_the_batch(read):
+    """Answers are handed on as soon as they are a batch: what is held as Python lists does not grow with the fleet."""
+    found = await read(fleet=Fleet(FleetSpec(functions=BATCH_ITEMS + 150, versions=0, seed=3)), aliases=False)
+
+    assert len(found.versions) == BATCH_ITEMS + 150
+    for batch in found.batches:
+        assert len(batch.get("functions", ())) <= BATCH_ITEMS + 64  # some come while one is handed on
+
+
+async def test_progress_ends(read):
+    """At the end nothing is due any more, and as much was fetched as was listed."""
+    found = await read(fleet=Fleet(FleetSpec(functions=5, versions=2)))
+
+    assert (found.progress.aliases_due, found.progress.is_done) == (0, True)
+    assert found.progress.fetched == found.progress.listed == len(found.versions)
+
+
+# --- odd functions --------------------------------------------------------------------------------------------------
+
+
+async def test_replicas_at_the_edge(read, look):
+    """A replica at the edge has a dot in its name, which ListAliases does not take: it is not asked about it."""
+    fleet = Fleet(FleetSpec(functions=2, versions=0))
+    replica = {"FunctionName": "us-east-1.edge", "FunctionArn": f"{ARN}us-east-1.edge:$LATEST", "Version": "$LATEST"}
+
+    def with_replica(document):
+        document["Functions"].append(document["Functions"][0] | replica)
+
+    other = fleet.name(0)
+    found = await read(
+        Fault(operation="ListFunctions", kind="replace_body", patch=with_replica, times=None),
+        Fault(operation="GetFunction", function_name="us-east-1.edge", kind="gone", times=None),
+        fleet=fleet,
+    )
+
+    assert found.outcome.status == "complete"
+    assert found.calls[look.scope.account_id, look.scope.region, "ListAliases"] == 2
+    assert [kind.error_code for kind, *_ in found.failures.summary()] == ["gone"]
+    assert other in {row["function_name"] for row in found.versions}
+
+
+async def test_the_better_answer_stays(aws, settings, look, tmp_path):
+    """Of a version that was named by alias and by number, the row is from the answer by number."""
+    fleet = Fleet(FleetSpec(functions=60, versions=3))
+    name, alias = next(
+        (fleet.name(index), aliases[0])
+        for index in fleet.indexes(look.scope)
+        if (aliases := [each for each in fleet.aliases(look.scope, index) if each.function_version != "$LATEST"])
+    )
+    patch = {"Configuration": {"Description": "by alias"}}
+    fault = Fault(operation="GetFunction", qualifier=alias.name, kind="replace_body", patch=patch, times=None)
+    async with open_simulator(fleet, quotas=False, faults=[fault]) as server:
+        await lexport.snapshot(
+            tmp_path / "fleet",
+            settings(server.url, functions=(f"{name}:{alias.name}", f"{name}:{alias.function_version}")),
+        )
+    rows = look.facts(look.read_rows(tmp_path / "fleet")["functions"])
+
+    key = (name, alias.function_version)
+    expected = look.expected_rows(fleet)["functions"]
+    assert rows == [row for row in expected if (row["function_name"], row["version"]) == key]
+
+
+async def test_a_listing_that_cannot_be_carried_exactly(aws, settings, look, tmp_path):
+    """A version whose listing has a number beyond 64 bits is fetched in an incremental run, and loses nothing."""
+    fleet = Fleet(FleetSpec(functions=4, versions=2))
+    number = 2**70 + 1
+
+    def listed(document):
+        return document | {"Functions": [item | {"Unknown": number} for item in document["Functions"]]}
+
+    def fetched(document):
+        return document | {"Configuration": document["Configuration"] | {"Unknown": number}}
+
+    faults = [
+        Fault(operation=operation, kind="replace_body", patch=patch, times=None)
+        for operation, patch in (("ListFunctions", listed), ("GetFunction", fetched))
+    ]
+    async with open_simulator(fleet, quotas=False, faults=faults) as server:
+        for incremental in (False, True):
+            result = await lexport.snapshot(tmp_path / "fleet", settings(server.url, incremental=incremental))
+    rows = look.read_rows(tmp_path / "fleet")["functions"]
+
+    assert len(rows) == len(look.expected_rows(fleet)["functions"]) == result.manifest.scopes[0].references
+    assert all(f'"Configuration.Unknown":{number}' in row["extra_json"] for row in rows)
+    assert not any(row["carried_forward"] for row in rows)
