@@ -54,6 +54,7 @@ class Doors:
     ) -> None:
         accounts = tuple(sorted({scope.account_id for scope in scopes}))
         self._session, self._send, self._pacer = session, send, pacer
+        self._scopes = tuple(scopes)
         self._entrance = Entrance(
             session,
             send,
@@ -81,6 +82,12 @@ class Doors:
         self._given_up: dict[Scope, ItemError] = {}
         self._entering = CapacityLimiter(MOST_ENTERING)
         self._locks: dict[str, Lock] = {}
+
+    @property
+    def are_all_shut(self) -> bool:
+        """Whether credentials or permissions are why no account-region can be entered any more."""
+        reasons = (self._given_up.get(scope) or self._shut.get(scope.account_id) for scope in self._scopes)
+        return all(isinstance(reason, AccessDeniedError) for reason in reasons)
 
     async def find_accounts(self) -> None:
         """Find out who we are; raises SettingsError and CredentialsError as a snapshot does."""

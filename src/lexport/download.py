@@ -22,7 +22,7 @@ from lexport.aws.transport import open_transport
 from lexport.columns import Table
 from lexport.dataset.open import Dataset, open_dataset
 from lexport.doors import Doors
-from lexport.errors import IncompleteError, NoSnapshotError, RunError, SettingsError
+from lexport.errors import CredentialsEndedError, IncompleteError, NoSnapshotError, RunError, SettingsError
 from lexport.failures import FailureKind, Failures
 from lexport.fetching import Downloads, choice_of, open_package_links
 from lexport.finish import Draft, draft_of
@@ -99,7 +99,7 @@ async def packages(
             notes=tuple(run.progress.notes),
             duration_s=current_time() - started_s,
         )
-        _refuse_gaps(result, folder, allow_partial=options.allow_partial)
+        _refuse_gaps(result, folder, is_shut=run.is_shut, allow_partial=options.allow_partial)
         committed, notes = await publish(store, draft.manifest, draft.files)
     except IncompleteError:
         raise  # the rows stay in staging, `errors.parquet` among them
@@ -116,8 +116,14 @@ async def packages(
     )
 
 
-def _refuse_gaps(result: PackagesResult, folder: Path, *, allow_partial: bool) -> None:
+def _refuse_gaps(result: PackagesResult, folder: Path, *, is_shut: bool, allow_partial: bool) -> None:
     gaps = result.manifest.gaps
+    if gaps and not allow_partial and is_shut:
+        raise CredentialsEndedError(
+            f"the credentials ended, so no tables of packages were published: {result.failures[0][2].message}; what was"
+            f" fetched is stored and costs nothing next time; what is missing is in {folder / 'errors.parquet'}",
+            result=result,
+        )
     if gaps and not allow_partial:
         raise IncompleteError(
             f"{gaps:,} packages could not be fetched, so no tables of packages were published; what was fetched is"
@@ -177,11 +183,14 @@ async def look(
 
 async def fetch(
     surveys: Surveys, downloads: Downloads, session: Session, pacer: Pacer, *, progress: Progress, session_name: str
-) -> None:
-    """Fetch what surveys found, by way of the account-regions that refer to it."""
+) -> bool:
+    """Fetch what surveys found, by way of the account-regions that refer to it.
+
+    Returns whether credentials or permissions are why none of those can be entered any more.
+    """
     scopes = {scope for survey in surveys.wanted for scope in survey.scopes}
     if not scopes:
-        return
+        return False
     options = downloads.options
     progress.stage = "fetching packages"
     connections = 2 * downloads.settings.concurrency  # an account-region that hangs may hold half of them
@@ -193,6 +202,7 @@ async def fetch(
         await downloads.fetch_packages(surveys.packages, doors)
         if surveys.layers is not None:
             await downloads.fetch_layers(surveys.layers, doors)
+        return doors.are_all_shut
 
 
 # --- of a snapshot that exists ----------------------------------------------------------------------------------------
@@ -212,6 +222,7 @@ class _Run:
         snapshot_id: str,
     ) -> None:
         assert options.packages is not None
+        self.is_shut = False
         self.options, self.settings, self.dataset = options, options.packages, dataset
         self.places, self.folder, self.snapshot_id = places, folder, snapshot_id
         self.progress = Progress(stage="looking for packages")
@@ -265,7 +276,7 @@ class _Run:
                     open_link=open_link,
                 )
                 downloads.batches_out = batches_out
-                await fetch(
+                self.is_shut = await fetch(
                     surveys,
                     downloads,
                     session,

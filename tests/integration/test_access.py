@@ -270,6 +270,22 @@ async def test_ended_everywhere_and_in_one_region(simulator, aws, settings, look
     assert "partial" in scopes(look.read_rows(tmp_path / "b")).values()
 
 
+@pytest.mark.parametrize("code", ["ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException"])
+async def test_packages_without_credentials(simulator, aws, settings, tmp_path, code):
+    """A run over packages whose credentials end everywhere is exit 5; what ends in one Region, another one may have."""
+    fleet = Fleet(FleetSpec(functions=4, versions=1, seed=3, regions=("us-east-1", "us-west-2")))
+    async with simulator(fleet=fleet) as server:
+        for dest in ("a", "b"):
+            await lexport.snapshot(tmp_path / dest, settings(server.url, regions=("us-east-1", "us-west-2")))
+        server.inject(refusal("us-west-2", code=code, operation="GetFunction"))
+        result = await lexport.packages(tmp_path / "a", settings(server.url))
+        server.inject(refusal(None, code=code, operation="GetFunction"))
+        with pytest.raises(CredentialsEndedError, match=code) as caught:
+            await lexport.packages(tmp_path / "b", settings(server.url))
+
+    assert (result.published, caught.value.exit_code) == (True, 5)
+
+
 # --- codes of MFA devices, SSO ---------------------------------------------------------------------------------------
 
 CONFIG = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -28,6 +29,9 @@ BOTOCORE_RAISES = (
     *(OSError, ValueError, KeyError, TypeError, RuntimeError),
 )
 """What its credential chain and its clients raise: helpers that are missing or print nonsense are among it."""
+
+# A path may name a credential, and whoever stands before the host has a password.
+_URL = re.compile(r"(https?://)(?:[^\s/\"'@]*@)?([^\s/\"'?#]+)[^\s\"']*")
 
 _NETWORK = (boto.HTTPClientError, boto.ConnectionError)
 
@@ -71,9 +75,9 @@ def error_from_botocore(error: Exception, *, doing: str, profile: str | None) ->
     if isinstance(error, boto.ClientError):
         ours = error_from_answer(error, f"{doing}: ")
         return ours if ours.retryable or isinstance(ours, ClockError) else CredentialsError(str(ours))
-    if isinstance(error, _NETWORK):
-        return _network_error(error, doing)
-    said = one_line(str(error)) or type(error).__name__
+    if (trouble_below := _network_trouble(error)) is not None:
+        return _network_error(trouble_below, doing)
+    said = one_line(_URL.sub(r"\1\2", str(error))) or type(error).__name__
     for classes, option, advice in _SETTINGS:
         is_bad_url = option == "--endpoint-url" and said.startswith("Invalid endpoint:")  # a bare ValueError
         if isinstance(error, classes) or is_bad_url:
@@ -113,7 +117,14 @@ def _renew(named: str) -> str:
     return f"renew the credentials (`aws sso login{named}`, or whatever hands them out) and try again"
 
 
-def _network_error(error: Exception, doing: str) -> NetworkError:
+def _network_trouble(error: BaseException | None) -> BaseException | None:
+    """Find trouble of the network in an error or below it: a provider dresses up what its endpoint did to it."""
+    while error is not None and not isinstance(error, _NETWORK):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _network_error(error: BaseException, doing: str) -> NetworkError:
     """Name host and trouble. botocore's own text holds the whole URL, at times the proxy's with its password."""
     told = getattr(error, "kwargs", {})
     host = _host(told.get("endpoint_url")) or "the endpoint"
