@@ -155,3 +155,22 @@ async def test_each_folder_is_tried(simulator, run_lexport, flags, look, tmp_pat
     assert f"{dest / 'tags'} is a link to {tmp_path / 'elsewhere'}, outside of DEST" in done.err
     assert not aws.calls
     assert look.tree(tmp_path) == before
+
+
+async def test_a_feed_outlives_a_loss_of_power(simulator, run_lexport, flags, disk, tmp_path):
+    """Every file of a feed, and their folder, are synced before the folder gets its name."""
+    async with simulator(functions=3) as aws:
+        assert (await run_lexport("snapshot", tmp_path / "fleet", *flags(aws.url))).code == 0
+    with disk.failing(tmp_path):
+        done = await run_lexport(
+            "feed", tmp_path / "fleet", "--output", "parquet", "-o", tmp_path / "feed", **disk.variables()
+        )
+    assert done.code == 0, done.err
+    order = Order(disk.calls)
+    named, draft = order.named("feed")
+    files = {path.name for path in (tmp_path / "feed").iterdir()}
+
+    assert {"functions.parquet", "deletes.parquet", "feed.json"} <= files
+    for path in [*(f"{draft}/{name}" for name in files), draft]:
+        assert ("fsync", path, "") in order.calls[:named], path
+    assert max(order.synced("")) > named

@@ -223,6 +223,15 @@ async def test_failing_for_ever(simulator, aws, settings, fleet, name, tmp_path)
     assert caught.value.result.manifest.scopes[0].throttles == 8
 
 
+async def test_throttles_of_lists_are_counted(simulator, aws, settings, fleet, tmp_path):
+    """Throttles of List calls are told with those of GetFunction."""
+    fault = Fault(operation="ListFunctions", kind="throttle", times=3, retry_after_s=0)
+    async with simulator(fault, fleet=fleet) as server:
+        result = await lexport.snapshot(tmp_path / "fleet", settings(server.url))
+
+    assert result.manifest.scopes[0].throttles == 3
+
+
 async def test_list_functions_denied(simulator, run_lexport, flags, fleet, tmp_path):
     """ListFunctions denied everywhere: permission for nothing at all, exit 5, nothing published."""
     async with simulator(Fault(operation="ListFunctions", kind="denied", times=None), fleet=fleet) as aws:

@@ -12,7 +12,7 @@ import secrets
 import shutil
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
@@ -32,7 +32,7 @@ from lexport.manifest import Manifest
 from lexport.model import Scope
 from lexport.moments import parse_moment
 from lexport.scan import Scan
-from lexport.store.local import sync_file
+from lexport.store.local import sync_file, sync_folder
 
 FORMAT = "lexport-feed/1"
 STATE_TABLES = (
@@ -280,7 +280,10 @@ def write_feed(dest: str | os.PathLike[str], folder: str | os.PathLike[str], sin
         for path in draft.iterdir():
             path.chmod(0o600)
             sync_file(path)
+        sync_folder(draft)
         draft.rename(target)  # refuses a folder that holds something by now
+        with suppress(OSError):  # it is there, whole; who loses its name feeds again
+            sync_folder(target.parent)
     except OSError as error:
         raise WriteError(f"cannot write {folder}: {error.strerror or error}", path=str(folder)) from error
     finally:

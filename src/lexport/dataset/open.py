@@ -26,7 +26,6 @@ from lexport.manifest import Manifest, ScopeEntry
 from lexport.model import Scope
 from lexport.moments import parse_moment
 from lexport.store.commits import DamagedCommit, read_commit
-from lexport.store.files import find_files
 from lexport.store.local import local_folder
 
 DEFAULT_MAX_SKEW = timedelta(hours=36)
@@ -119,6 +118,8 @@ class Dataset:
 
         Raises ReadError where one is missing, or is not what the manifest says. Blocking.
         """
+        from lexport.store.files import find_files  # Arrow: `status` needs none of it
+
         return tuple(
             path
             for snapshot in (self.manifests if snapshots is None else snapshots)

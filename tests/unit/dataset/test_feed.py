@@ -257,3 +257,17 @@ async def test_wrong_since(tmp_path, write_dataset, since, text):
     with pytest.raises(SettingsError, match=text):
         await lexport.feed(tmp_path / "fleet", tmp_path / "new", since=since)
     assert [path.name for path in tmp_path.iterdir()] == ["fleet"]
+
+
+async def test_a_region_that_was_never_on(tmp_path, write_dataset):
+    """A Region that is switched off and was never read is no news and no hole; once it was read, it is one."""
+    off = {"region": "us-east-1", "status": "unavailable"}
+    write_dataset(tmp_path, [{"at": AT, "scopes": [{}, off]}])
+    assert [scope.region for scope in open_feed(tmp_path).scopes] == ["eu-west-1"]
+
+    write_dataset(
+        tmp_path,
+        [{"at": AT, "scopes": [{}, {"region": "us-east-1"}]}, {"at": AT + DAY, "scopes": [{}, off]}],
+    )
+    found = {scope.region: (scope.mode, scope.reason) for scope in open_feed(tmp_path).scopes}
+    assert found["us-east-1"] == ("whole", "unavailable in 01K00000000000000000000002")

@@ -137,6 +137,17 @@ def test_what_was_left_out_is_said_of_the_tables_asked(tmp_path, write_dataset):
     )
 
 
+def test_published_versions_left_out(tmp_path, write_dataset):
+    """Where only $LATEST was read, routes and variables of versions are missing without being absent."""
+    (written,) = write_dataset(tmp_path, [{"at": AT}])
+    path = tmp_path / "_runs" / f"{written.snapshot_id}.json"
+    path.write_text(path.read_text().replace('"options": {}', '"options": {"qualifiers": "latest"}'))
+    line = "111122223333 eu-west-1: published versions were left out (--qualifiers latest)"
+
+    found = {table: notices(tmp_path, now=AT, tables={table}) for table in ("env_vars", "alias_routes", "tags")}
+    assert found == {"env_vars": (line,), "alias_routes": (line,), "tags": ()}
+
+
 def notices(tmp_path, **options):
     return open_dataset(tmp_path).notices(**options)
 

@@ -50,6 +50,60 @@ async def test_right_as_snapshots_come_and_go(tmp_path, write_dataset):
     assert names(db, "snapshot.functions") == ["second"]
 
 
+async def test_a_list_is_never_the_fleet(tmp_path, write_dataset):
+    """A newer snapshot of listed functions hides nothing of the fleet."""
+    write_dataset(tmp_path / "fleet", [night("whole", 0), night("picked", 1, scopes=[{"coverage": "selection"}])])
+    await lexport.views(tmp_path / "fleet", db=tmp_path / "x.duckdb")
+
+    assert names(tmp_path / "x.duckdb", "functions") == ["whole"]
+    assert names(tmp_path / "x.duckdb", "snapshot.functions") == ["picked"]
+
+
+STRAY = {
+    "{id}-0000 (conflicted copy).parquet": "copy",
+    "{id}-0000 (1).parquet": "copy",
+    "._{id}-0000.parquet": "garbage",
+    ".{id}-0000.parquet": "copy",
+    "{id}-0000.parquet.tmp": "garbage",
+    "{id}-0000.PARQUET": "garbage",
+    "{id}-00000.parquet": "garbage",
+    "{id}-0001.parquet": "copy",
+    "copy of {id}-0000.parquet": "garbage",
+    "x.parquet": "garbage",
+    "sub/{id}-0000.parquet": "copy",
+    "../{id}-0000.parquet": "copy",
+    "../snapshot_date=2026-11-01/{id}-0000.parquet": "copy",
+    "../snapshot_date=2026-11-01 (1)/{id}-0000.parquet": "garbage",
+    "../old/{id}-0000.parquet": "garbage",
+}
+
+
+async def test_strangers_files(tmp_path, write_dataset):
+    """What else lies in the folders, before the views are made or after, changes nothing in any of them."""
+    dest, dbs = tmp_path / "fleet", (tmp_path / "before.duckdb", tmp_path / "after.duckdb")
+    *_, newest = write_dataset(dest, [night("first", 0), night("second", 1)])
+    await lexport.views(dest, db=dbs[0])
+    for table in ("functions", "scopes", "tags"):
+        (path,) = dest.glob(f"{table}/*/{newest.snapshot_id}-0000.parquet")
+        for name, kind in STRAY.items():
+            stray = path.parent / name.format(id=newest.snapshot_id)
+            stray.parent.mkdir(exist_ok=True)
+            stray.write_bytes(path.read_bytes() if kind == "copy" else b"\0" * 4096)
+    runs = dest / "_runs"
+    body = (runs / f"{newest.snapshot_id}.json").read_bytes()
+    for name in ("{id} (1).json", "._{id}.json", "notes.json", "7ZZZZZZZZZZZZZZZZZZZZZZZZZ.json", "{id}.json.bak"):
+        (runs / name.format(id=newest.snapshot_id)).write_bytes(body)
+    (runs / "7ZZZZZZZZZZZZZZZZZZZZZZZZY.json").write_bytes(b"{")
+    await lexport.views(dest, db=dbs[1])
+
+    for db in dbs:
+        assert names(db, "functions") == names(db, "snapshot.functions") == ["second"]
+        assert names(db, "history.functions") == ["first", "second"]
+        assert ask(db, "SELECT count(*) FROM history.snapshots") == [(2,)]
+        assert ask(db, "SELECT count(*) FROM history.scopes") == [(2,)]
+    assert (await lexport.sql(dest, "SELECT count(*) AS n FROM history.functions")).to_pylist() == [{"n": 2}]
+
+
 async def test_packages_are_those_of_the_latest_functions(tmp_path, write_dataset, package_commits):
     """The names of packages mean the same as in ``sql``."""
     commits, answers = package_commits
