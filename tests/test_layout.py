@@ -15,6 +15,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "lexport"
 FLOORS = {
     "model": 0,
     "near": 0,
+    "plural": 0,
     "errors": 0,
     "visible": 0,
     "columns": 1,

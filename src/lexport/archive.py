@@ -19,6 +19,7 @@ from typing import Protocol
 
 from lexport.budget import MIB, Budget
 from lexport.errors import ArchiveError
+from lexport.plural import plural
 
 
 class Source(Protocol):
@@ -139,7 +140,9 @@ class Archive:
             if claimed > self._budget.limits.declared_bytes:
                 self._note("bomb", f"its entries claim {claimed:,} bytes unpacked")
         if found != self._count and found % (_MAX16 + 1) != self._count:  # some writers of big zips count modulo 65,536
-            self._note("wrong_count", f"its directory holds {found:,} entries and says {self._count:,}")
+            self._note(
+                "wrong_count", f"its directory holds {plural(found, 'entry', 'entries')} and says {self._count:,}"
+            )
 
     def read(self, entry: Entry, *, most: int) -> bytearray:
         """Return a whole member of at most so many bytes, its checksum proven; raises ArchiveError."""

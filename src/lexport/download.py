@@ -32,6 +32,7 @@ from lexport.flow.publish import open_destination, open_staging, publish, remove
 from lexport.flow.stage import Stage
 from lexport.manifest import Manifest
 from lexport.model import Failure
+from lexport.plural import plural
 from lexport.progress import PackageProgress, Progress, Report, keep_reporting, report_nothing
 from lexport.quota.pacer import Pacer
 from lexport.rows import Batch, Rows
@@ -126,9 +127,9 @@ def _refuse_gaps(result: PackagesResult, folder: Path, *, is_shut: bool, allow_p
         )
     if gaps and not allow_partial:
         raise IncompleteError(
-            f"{gaps:,} packages could not be fetched, so no tables of packages were published; what was fetched is"
-            " stored and costs nothing next time: run again, or publish what there is with --allow-partial; every one"
-            f" is in {folder / 'errors.parquet'}",
+            f"{plural(gaps, 'package')} could not be fetched, so no tables of packages were published; what was fetched"
+            " is stored and costs nothing next time: run again, or publish what there is with --allow-partial; every"
+            f" one is in {folder / 'errors.parquet'}",
             result=result,
         )
 

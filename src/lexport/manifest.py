@@ -19,6 +19,7 @@ from msgspec import Meta
 
 from lexport import columns
 from lexport.model import Coverage, EnvMode, Qualifiers, Scope, ScopeStatus
+from lexport.plural import plural
 
 RUNS = "_runs"
 STAGING = "_staging"
@@ -264,7 +265,7 @@ def _wrong_sum(found: Manifest) -> str | None:
         (columns.ALIASES, sum(entry.aliases for entry in found.scopes)),
     ):
         if rows[table.name] != count:
-            return f"{table.name} has {rows[table.name]:,} rows, the account-regions make {count:,}"
+            return f"{table.name} has {plural(rows[table.name], 'row')}, the account-regions make {count:,}"
     return None
 
 

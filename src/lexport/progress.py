@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import anyio
 
 from lexport.model import PaceReading, Scope
+from lexport.plural import plural
 from lexport.visible import visible
 
 if TYPE_CHECKING:  # rich is imported late
@@ -95,7 +96,7 @@ class PackageProgress:
         left = max(0, self.size_bytes - self.bytes_done)
         left_text = f", about {format_seconds(left / bytes_per_s)} left" if left and bytes_per_s >= 1 else ""
         return (
-            f"{self.files_done:,} of {self.files:,} packages, {format_bytes(self.moved_bytes())} of"
+            f"{self.files_done:,} of {plural(self.files, 'package')}, {format_bytes(self.moved_bytes())} of"
             f" {format_bytes(self.size_bytes)}, {format_bytes(bytes_per_s)}/s{left_text}"
         )
 
@@ -209,11 +210,11 @@ def describe_all(progress: Progress, rates: dict[Scope, float]) -> str:
     """Put all targets into one line."""
     targets = progress.targets
     done = sum(target.is_done for target in targets)
-    entering = f", {progress.accounts_left:,} accounts to enter" if progress.accounts_left else ""
+    entering = f", {plural(progress.accounts_left, 'account')} to enter" if progress.accounts_left else ""
     return (
-        f"{done:,} of {len(targets):,} account-regions done{entering}: {sum(t.fetched for t in targets):,} of"
+        f"{done:,} of {plural(len(targets), 'account-region')} done{entering}: {sum(t.fetched for t in targets):,} of"
         f" {sum(t.listed for t in targets):,} listed fetched, {sum(rates.values()):,.1f}/s,"
-        f" {sum(t.throttles for t in targets):,} throttles"
+        f" {plural(sum(t.throttles for t in targets), 'throttle')}"
     )
 
 
@@ -281,7 +282,7 @@ def _draw(bars: Bars, progress: Progress, rates: dict[Scope, float], *, most: in
     if len(shown) > most:
         shown = slowest(progress, rates, most)
         done = sum(target.is_done for target in progress.targets)
-        entering = f", {progress.accounts_left:,} accounts to enter" if progress.accounts_left else ""
+        entering = f", {plural(progress.accounts_left, 'account')} to enter" if progress.accounts_left else ""
         more = f"account-regions done{entering}, {sum(rates.values()):,.1f}/s"
         rows.append(("total", done, len(progress.targets), more))
     for target in shown:
@@ -289,7 +290,7 @@ def _draw(bars: Bars, progress: Progress, rates: dict[Scope, float], *, most: in
         total = max(target.listed, 1) if target.is_listed else None
         rows.append((f"{target.scope.account_id} {target.scope.region}", target.fetched, total, more))
     if progress.packages.files:
-        more = progress.packages.describe(bytes_per_s).partition(" packages, ")[2]
+        more = progress.packages.describe(bytes_per_s).partition(", ")[2]
         rows.append(("packages", progress.packages.files_done, progress.packages.files, more))
     while len(bars.tasks) < len(rows):
         bars.add_task("", total=None, more="")

@@ -41,6 +41,7 @@ from lexport.hashing import KEY_VARIABLE, HashKey, ValueHasher, load_hash_key
 from lexport.manifest import Manifest
 from lexport.model import Failure, Scope, Target
 from lexport.outcomes import ScopeOutcome, account_for_rows, settle, unread
+from lexport.plural import plural
 from lexport.progress import PackageProgress, Progress, Report, TargetProgress, keep_reporting, report_nothing
 from lexport.quota.pacer import Pacer
 from lexport.quota.retry import ask
@@ -365,7 +366,7 @@ def _refuse_gaps(result: SnapshotResult, outcomes: list[ScopeOutcome], folder: P
                 result=result,
             )
         raise IncompleteError(
-            f"{result.manifest.gaps:,} items could not be read, so nothing was published;"
+            f"{plural(result.manifest.gaps, 'item')} could not be read, so nothing was published;"
             f" run again, or publish what there is with --allow-partial; every one is in {folder / 'errors.parquet'}",
             result=result,
         )

@@ -37,6 +37,7 @@ from lexport.flow.wanted import (
     read_layers,
 )
 from lexport.model import Scope
+from lexport.plural import agree, plural
 from lexport.progress import PackageProgress, format_bytes
 from lexport.settings import PackageSettings
 from lexport.staged import staged_names
@@ -261,7 +262,8 @@ def lack_of_room(root: Path, surveys: Sequence[Survey]) -> str | None:
         return None
     files = sum(survey.files for survey in surveys)
     return (
-        f"{files:,} packages of {wanted_bytes:,} bytes ({format_bytes(wanted_bytes)}) are to be fetched, but"
+        f"{plural(files, 'package')} of {wanted_bytes:,} bytes ({format_bytes(wanted_bytes)})"
+        f" {agree(files, 'is', 'are')} to be fetched, but"
         f" {root} has room for {free_bytes:,} ({format_bytes(free_bytes)}): free some, choose fewer with"
         " --packages-for, --package-runtime or --package-name, or give --max-package-size; none of them was fetched"
     )

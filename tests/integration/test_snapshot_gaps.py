@@ -351,7 +351,7 @@ async def test_marker_refused(simulator, aws, settings, tmp_path):
     fleet = Fleet(FleetSpec(functions=30, versions=3))
     fault = Fault(operation="ListFunctions", kind="error", status=400, after=1, times=None)
     async with simulator(fault, fleet=fleet) as server:
-        with pytest.raises(IncompleteError, match="1 items could not be read"):
+        with pytest.raises(IncompleteError, match="1 item could not be read"):
             await lexport.snapshot(tmp_path / "fleet", settings(server.url))
 
 

@@ -16,6 +16,7 @@ from lexport.cli.formats import choose_format, csv_safe_option, is_typed, output
 from lexport.cli.options import option
 from lexport.cli.output import FORMATS, SAFE_CSV, open_output, print_rows, write_rows
 from lexport.errors import SettingsError
+from lexport.plural import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -221,8 +222,8 @@ def _row(finding: Finding) -> tuple[Any, ...]:
 def _summary(result: CheckResult) -> str:
     open_findings = [finding for finding in result.findings if finding.waiver is None]
     counts = Counter[str](finding.check.severity for finding in open_findings)
-    told = ", ".join(f"{counts[severity]} {severity}" for severity in reversed(_SEVERITIES))
+    told = ", ".join(f"{counts[severity]:,} {severity}" for severity in reversed(_SEVERITIES))
     waived = len(result.findings) - len(open_findings)
     unread = len({(item.account_id, item.region) for item in result.unjudged if item.is_unread})
-    text = f"{len(result.checks)} check{'' if len(result.checks) == 1 else 's'}: {told}; {waived} waived"
-    return text + (f"; account-regions not read whole: {unread}" if unread else "")
+    text = f"{plural(len(result.checks), 'check')}: {told}; {waived:,} waived"
+    return text + (f"; account-regions not read whole: {unread:,}" if unread else "")

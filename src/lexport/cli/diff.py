@@ -13,6 +13,7 @@ import click
 
 from lexport.cli.formats import choose_format, csv_safe_option, output_option
 from lexport.cli.output import instant, json_text, write_rows
+from lexport.plural import plural
 from lexport.visible import visible
 
 if TYPE_CHECKING:
@@ -125,9 +126,9 @@ def _report(scopes: Iterable[ScopeDiff], rows: Iterable[_Change]) -> Iterator[st
             for table in _TITLES
             if any((of_kind := {kind: counts[table, kind] for kind in _SIGNS}).values())
         ]
-        yield f"{changed:,} functions differ: {', '.join(parts)}"
+        yield f"{plural(changed, 'function differs', 'functions differ')}: {', '.join(parts)}"
     elif compared:
-        yield f"nothing changed in {len(compared):,} account-region{'s' if len(compared) > 1 else ''}"
+        yield f"nothing changed in {plural(len(compared), 'account-region')}"
 
 
 def _left_out(scope: ScopeDiff) -> str:
@@ -142,7 +143,7 @@ def _lines(name: str, rows: list[_Change]) -> Iterator[str]:
             versions[row["kind"]].append(row["key"].partition("/")[2])
     for kind, numbers in versions.items():
         if "$LATEST" in numbers:
-            yield f"{_SIGNS[kind]} {name} ({len(numbers):,} version{'s' if len(numbers) > 1 else ''})"
+            yield f"{_SIGNS[kind]} {name} ({plural(len(numbers), 'version')})"
         else:
             yield from (
                 f"{_SIGNS[kind]} {name}:{number}" for number in sorted(numbers, key=lambda text: (len(text), text))

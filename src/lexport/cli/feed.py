@@ -13,6 +13,7 @@ from lexport.cli.formats import choose_format, output_option
 from lexport.cli.options import option
 from lexport.cli.output import json_text, open_output
 from lexport.cli.values import arrow_rows
+from lexport.plural import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,5 +112,7 @@ def _report(
         if scope.reason is not None:
             click.echo(f"lexport: {scope.account_id} {scope.region} is not up to date: {scope.reason}", err=True)
     click.echo(
-        f"{upserts:,} rows to upsert, {deletes:,} to delete, {changes:,} changes; next: --since {next_since}", err=True
+        f"{plural(upserts, 'row')} to upsert, {deletes:,} to delete, {plural(changes, 'change')};"
+        f" next: --since {next_since}",
+        err=True,
     )

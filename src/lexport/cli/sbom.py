@@ -6,6 +6,7 @@ import click
 
 from lexport.cli.options import option
 from lexport.cli.output import open_output
+from lexport.plural import plural
 
 
 @click.command("sbom", short_help="Write what functions are made of, as CycloneDX.")
@@ -28,8 +29,8 @@ def command(dest: str, function: str | None, version: str | None, output_file: s
         click.echo(f"lexport: {line}", err=True)
     if result.incomplete:
         click.echo(
-            f"lexport: of {result.incomplete:,} of {result.functions:,} function versions not all is known: images,"
-            " packages or layers that were not looked into, that hold no manifest or something unread; packages"
+            f"lexport: of {result.incomplete:,} of {plural(result.functions, 'function version')} not all is known:"
+            " images, packages or layers that were not looked into, that hold no manifest or something unread; packages"
             " has their dependencies_status, history.errors what was found (stage inspect)",
             err=True,
         )

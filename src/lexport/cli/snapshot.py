@@ -14,6 +14,7 @@ from lexport.cli.fleet import fleet_options, fleet_settings
 from lexport.cli.options import option
 from lexport.cli.package_options import package_lines, package_options, package_settings
 from lexport.errors import IncompleteError
+from lexport.plural import agree, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,9 +74,10 @@ def summarize(result: SnapshotResult) -> None:
         shown = tuple(sorted(shown, key=lambda scope: _URGENCY.index(scope.status))[:SCOPES_SHOWN])
     lines = note_lines(result.notes)
     lines += [
-        f"{scope.account_id} {scope.region}: {scope.status}, {scope.functions:,} functions,"
-        f" {scope.versions:,} versions, {scope.aliases:,} aliases; {scope.get_function_calls:,} GetFunction"
-        f" and {scope.list_calls:,} List* calls, {scope.throttles:,} throttled"
+        f"{scope.account_id} {scope.region}: {scope.status}, {plural(scope.functions, 'function')},"
+        f" {plural(scope.versions, 'version')}, {plural(scope.aliases, 'alias', 'aliases')};"
+        f" {scope.get_function_calls:,} GetFunction and {scope.list_calls:,} List*"
+        f" {agree(scope.list_calls, 'call')}, {scope.throttles:,} throttled"
         for scope in shown
     ]
     if len(shown) < len(done.scopes):
@@ -89,7 +91,7 @@ def summarize(result: SnapshotResult) -> None:
     versions = sum(scope.versions for scope in done.scopes)
     verdict = f"published, {done.status}" if result.published else "NOT published"
     lines.append(
-        f"snapshot {result.snapshot_id} {verdict}: {functions:,} functions, {versions:,} versions"
+        f"snapshot {result.snapshot_id} {verdict}: {plural(functions, 'function')}, {plural(versions, 'version')}"
         f" in {result.duration_s:,.1f} s"
     )
     with suppress(OSError):  # nobody reads it; what is published stays published, and the exit code says so
@@ -114,5 +116,5 @@ def failure_lines(failures: Sequence[tuple[FailureKind, int, Failure]]) -> list[
             f" {kind.scope.region}, e.g. {item and item + ': '}{example.message}"
         )
     if len(failures) > FAILURES_SHOWN:
-        lines.append(f"... and {len(failures) - FAILURES_SHOWN} more kinds; the table errors has them all")
+        lines.append(f"... and {plural(len(failures) - FAILURES_SHOWN, 'more kind')}; the table errors has them all")
     return lines

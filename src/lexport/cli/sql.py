@@ -15,6 +15,7 @@ from lexport.cli.output import FORMATS, distinct, open_output, write_rows
 from lexport.cli.values import arrow_rows
 from lexport.dialects import DIALECTS
 from lexport.errors import QueryError
+from lexport.plural import plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -85,7 +86,7 @@ def command(
         with open_output(output_file) as stream:
             rows = _write(result.reader, output, stream)
     if sys.stderr.isatty():
-        click.echo(f"({rows:,} row{'' if rows == 1 else 's'})", err=True)
+        click.echo(f"({plural(rows, 'row')})", err=True)
 
 
 def _print_view(name: str, dialect: str | None, output_file: str | None) -> None:

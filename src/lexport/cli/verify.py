@@ -11,6 +11,7 @@ from lexport.cli.formats import choose_format, csv_safe_option, output_option
 from lexport.cli.options import option
 from lexport.cli.output import print_rows
 from lexport.cli.streams import terminal
+from lexport.plural import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,7 +58,7 @@ def command(dest: str, *, data: bool, output: str) -> int:
     except BrokenPipeError:  # the reader has gone, as with `| head`; what is damaged counts all the same
         for _ in found:
             pass
-    outcome = {0: "nothing is damaged", 1: "1 thing is damaged"}.get(damaged, f"{damaged:,} things are damaged")
+    outcome = plural(damaged, "thing is damaged", "things are damaged") if damaged else "nothing is damaged"
     click.echo(f"lexport: {_how_far(done)} checked, {outcome}", err=True)
     return DAMAGED if damaged else 0
 
@@ -72,4 +73,4 @@ def _show_nothing(text: str) -> None:
 
 
 def _how_far(now: VerifyProgress) -> str:
-    return f"{now.files:,} of {now.files_total:,} files, {now.size_bytes / 2**20:,.1f} MiB"
+    return f"{now.files:,} of {plural(now.files_total, 'file')}, {now.size_bytes / 2**20:,.1f} MiB"

@@ -21,6 +21,7 @@ from lexport.dataset.sql import Session, open_session
 from lexport.errors import QueryError, RunError, SettingsError, ViewError
 from lexport.findings import IDENTITY, CheckResult, Finding, Unjudged
 from lexport.model import Scope
+from lexport.plural import plural
 from lexport.waivers import Waiver
 
 _NOT_READ = "not_read_whole"
@@ -251,8 +252,8 @@ def _missing_data(unjudged: Sequence[Unjudged]) -> Iterator[str]:
     for item in unjudged:
         grouped.setdefault((item.reason, item.checks), []).append(f"{item.account_id} {item.region}")
     for (reason, checks), places in grouped.items():
-        where = ", ".join(places[:3]) + (f" and {len(places) - 3} more" if len(places) > 3 else "")  # noqa: PLR2004
-        what = ", ".join(checks[:3]) + (f" and {len(checks) - 3} more" if len(checks) > 3 else "")  # noqa: PLR2004
+        where = ", ".join(places[:3]) + (f" and {len(places) - 3:,} more" if len(places) > 3 else "")  # noqa: PLR2004
+        what = ", ".join(checks[:3]) + (f" and {len(checks) - 3:,} more" if len(checks) > 3 else "")  # noqa: PLR2004
         yield f"{where}: {reason}; not judged there in full: {what}"
 
 
@@ -274,6 +275,6 @@ def _waiver_notices(
             if finding.check.name == waiver.check
         )
         if not waiver.holds(today):
-            yield f"a waiver expired on {waiver.expires}, it holds no longer ({fits} findings): {waiver}"
+            yield f"a waiver expired on {waiver.expires}, it holds no longer ({plural(fits, 'finding')}): {waiver}"
         elif not fits:
             yield f"a waiver fits no finding: {waiver}"

@@ -22,6 +22,7 @@ from lexport.errors import SettingsError
 from lexport.flow.changes import SCHEMA, Reading, changes, is_comparable
 from lexport.manifest import Manifest, ScopeEntry
 from lexport.model import Scope
+from lexport.plural import plural
 from lexport.staged import ANSWER
 
 ScopeState = Literal["compared", "first_reading", "not_whole", "not_read_again", "asked_differently"]
@@ -109,7 +110,7 @@ def _judge(entry: ScopeEntry, before: Manifest | None, now: Manifest) -> tuple[S
     if entry.status != "complete":
         return "not_whole", f"{entry.status} in {now.snapshot_id}"
     if before is None:
-        return "first_reading", f"first read whole in {now.snapshot_id}: {entry.functions:,} functions"
+        return "first_reading", f"first read whole in {now.snapshot_id}: {plural(entry.functions, 'function')}"
     if before.snapshot_id == now.snapshot_id:
         return "not_read_again", f"not read since {before.snapshot_id}"
     if not is_comparable(now.options, before.options):

@@ -22,6 +22,7 @@ from lexport.dataset.shipped import ShippedView, shipped_views
 from lexport.dataset.sql import open_result
 from lexport.errors import SettingsError
 from lexport.near import did_you_mean
+from lexport.plural import plural
 
 Space = Literal["latest", "snapshot", "history"]
 
@@ -95,10 +96,14 @@ class Dataset:
         ]
         head = ("account", "Region", "snapshot", "age", "functions", "versions", "aliases")
         facts = (
-            f"{len(dataset.snapshots):,} snapshots, the newest {newest.snapshot_id} ({newest.status}), "
+            f"{plural(len(dataset.snapshots), 'snapshot')}, the newest {newest.snapshot_id} ({newest.status}), "
             f"{format_span(now - newest.snapshot_at)} old"
         )
-        more = f"<p>and {len(rows) - _SHOWN_SCOPES:,} account-regions more</p>" if len(rows) > _SHOWN_SCOPES else ""
+        more = (
+            f"<p>and {plural(len(rows) - _SHOWN_SCOPES, 'account-region')} more</p>"
+            if len(rows) > _SHOWN_SCOPES
+            else ""
+        )
         return (
             f"<div><p><b>lexport dataset</b> <code>{escape(self._dest)}</code>: {escape(facts)}</p>"
             f"<table><thead>{_row('th', head)}</thead>"

@@ -25,6 +25,7 @@ from lexport.errors import NoSnapshotError, RunError, SettingsError
 from lexport.manifest import Manifest, ScopeEntry
 from lexport.model import Scope
 from lexport.moments import parse_moment
+from lexport.plural import plural
 from lexport.store.commits import DamagedCommit, read_commit
 from lexport.store.local import local_folder
 
@@ -135,7 +136,11 @@ class Dataset:
             for found in self.damaged[:_MOST_NAMED]
         ]
         more = len(self.damaged) - len(lines)
-        return (*lines, f"{more:,} more snapshots are damaged and left out") if more else tuple(lines)
+        return (
+            (*lines, f"{plural(more, 'more snapshot is', 'more snapshots are')} damaged and left out")
+            if more
+            else tuple(lines)
+        )
 
     def notices(
         self, *, max_skew: timedelta = DEFAULT_MAX_SKEW, now: datetime | None = None, tables: Collection[str] = ()
@@ -276,7 +281,7 @@ def _some(entries: list[tuple[Scope, ScopeEntry]]) -> str:
 
 
 def _first(names: list[str], most: int = 3) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def format_span(span: timedelta) -> str:

@@ -17,6 +17,7 @@ from lexport.documents import parse_document
 from lexport.errors import FlattenError
 from lexport.model import LATEST, EnvMode, FunctionRef, Reply, Scope
 from lexport.ordinary import Version, instant, json_array, take, unqualified
+from lexport.plural import plural
 from lexport.rows import Children, Rows
 from lexport.staged import ANSWER, staged_names
 from lexport.walk import Finding, Handler, Inexact, Walk, join_path, make_plan, place_of
@@ -187,7 +188,9 @@ def flatten_function(
     if found is None:
         found = _version_of(_walk_reply(reply, rules), rules.env)
     if reply.cleaned:
-        found.findings.append(Finding("cleaned_text", f"{reply.cleaned} characters that no table can hold replaced"))
+        found.findings.append(
+            Finding("cleaned_text", f"{plural(reply.cleaned, 'character')} that no table can hold replaced")
+        )
     version = found.row[_VERSION] or (None if ref.is_alias else ref.qualifier or LATEST)
     if version is None:
         raise FlattenError("the answer for an alias does not tell its version", code="no_version")

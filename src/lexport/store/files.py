@@ -13,6 +13,7 @@ from lexport.arrow import row_keys
 from lexport.columns import Table
 from lexport.errors import ReadError
 from lexport.manifest import FileEntry, Manifest
+from lexport.plural import plural
 from lexport.store.commits import all_commits, stat_file
 from lexport.store.local import LocalStore
 
@@ -81,7 +82,7 @@ def wrong_footer(path: Path, entry: FileEntry, commit: Manifest, table: Table) -
     except (OSError, pa.ArrowException) as error:
         return " ".join(str(error).split())
     if found.num_rows != entry.rows:
-        return f"it has {found.num_rows:,} rows, the manifest says {entry.rows:,}"
+        return f"it has {plural(found.num_rows, 'row')}, the manifest says {entry.rows:,}"
     places = {found.schema.column(index).name: index for index in range(found.num_columns)}
     missing = [name for name in ("snapshot_id", *table.key) if name not in places]
     if missing:

@@ -20,11 +20,12 @@ from lexport.dataset.open import Dataset, format_span
 from lexport.dataset.report import changed, figures, found
 from lexport.dataset.report.charts import sparkline
 from lexport.dataset.report.figures import Figure
-from lexport.dataset.report.format import count, plural, size
+from lexport.dataset.report.format import count, size
 from lexport.dataset.report.page import Page, Section, Tile, write_page
 from lexport.dataset.report.questions import Answer, ask, questions
 from lexport.dataset.sql import open_session
 from lexport.findings import CheckResult
+from lexport.plural import plural
 
 
 async def report(dest: str | os.PathLike[str], *, checked: CheckResult | None = None) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from lexport.dataset.report import charts
-from lexport.dataset.report.format import count, percent, plural, size
+from lexport.dataset.report.format import count, percent, size
 from lexport.dataset.report.markup import element
 from lexport.dataset.report.questions import Answer, day_of
+from lexport.plural import plural
 
 SHOWN_BARS = 12
 

@@ -29,11 +29,6 @@ def percent(value: float) -> str:
     return "<1 %" if 0 < value < 0.005 else f"{value:.0%}".replace("%", " %")  # noqa: PLR2004 - what rounds to 0
 
 
-def plural(number: int, one: str, many: str = "") -> str:
-    """Write a number with its noun."""
-    return f"{count(number)} {one if number == 1 else many or one + 's'}"
-
-
 def cell(name: str, value: Any) -> tuple[str, str | None]:
     """Write a value of a column as shown, and as sorted and copied where that differs."""
     if value is None:

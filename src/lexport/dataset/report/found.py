@@ -8,9 +8,10 @@ from typing import Any
 from lexport.checks import SEVERITIES
 from lexport.dataset.report import charts
 from lexport.dataset.report.figures import SHOWN_BARS, Figure
-from lexport.dataset.report.format import count, plural
+from lexport.dataset.report.format import count
 from lexport.dataset.report.questions import Answer, Question
 from lexport.findings import CheckResult
+from lexport.plural import plural
 
 _TONES = {"critical": "bad", "high": "warnh", "medium": "s1", "low": "none"}
 _FINDINGS = 400

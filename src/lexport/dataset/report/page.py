@@ -11,8 +11,9 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from lexport.dataset.report.figures import Figure
-from lexport.dataset.report.format import cell, count, plural
+from lexport.dataset.report.format import cell, count
 from lexport.dataset.report.markup import element, raw_text, to_html
+from lexport.plural import plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

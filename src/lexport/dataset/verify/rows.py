@@ -14,6 +14,7 @@ from lexport import __version__, columns
 from lexport.arrow import row_keys, table_schema, with_current_names
 from lexport.columns import Table
 from lexport.manifest import Manifest
+from lexport.plural import plural
 
 _BATCH_ROWS = 4096
 _NOT_UNIQUE = {columns.ERRORS}  # the same thing may go wrong twice
@@ -39,7 +40,7 @@ def check_rows(root: Path, path: str, table: Table, commit: Manifest, *, rows: i
         with pq.ParquetFile(root / path, page_checksum_verification=True) as file:
             found |= _check_columns(table, file.schema_arrow, commit)
             if file.metadata.num_rows != rows:
-                found["wrong_row_count"] = f"{file.metadata.num_rows:,} rows, the manifest tells {rows:,}"
+                found["wrong_row_count"] = f"{plural(file.metadata.num_rows, 'row')}, the manifest tells {rows:,}"
             for kind, detail in _check_batches(file, table, commit):
                 found.setdefault(kind, detail)
     except (pa.ArrowException, OSError) as error:  # damaged bytes come as either
