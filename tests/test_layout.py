@@ -257,6 +257,14 @@ def test_public_names_are_exact():
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
 
 
+def test_dir_shows_public_names_alone():
+    """``dir(lexport)`` shows what the package promises, and not what it is made with."""
+    shown = [name for name in dir(lexport) if not name.startswith("__")]
+
+    assert shown == sorted(lexport.__all__)
+    assert {"__version__", "__doc__", "__path__"} <= set(dir(lexport))
+
+
 @pytest.mark.parametrize(
     ("command", "unwanted"),
     [

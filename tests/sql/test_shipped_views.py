@@ -252,6 +252,13 @@ def test_heads(tmp_path, write_dataset):
     assert not found.keys() & columns.BY_NAME.keys()
 
 
+def test_a_name_fits_every_warehouse():
+    """No name of a view or of a column of it is longer than PostgreSQL's 63 bytes."""
+    names = [name for view in shipped_views() for name in (view.name, *view.columns)]
+
+    assert [name for name in names if len(name) > 63] == []
+
+
 def test_every_file_is_a_view():
     """No file but numbered views lies in sql/ itself; what is not a view has a folder."""
     names = sorted(path.name for path in sql_dir().iterdir() if path.is_file())

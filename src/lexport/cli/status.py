@@ -44,7 +44,11 @@ _NAMES = (
 @output_option()
 @csv_safe_option
 def command(dest: str, max_age: timedelta, output: str) -> int:
-    """List the snapshots in DEST, newest first: age, completeness, rows, calls, throttles."""
+    """List the snapshots in DEST, newest first: age, completeness, rows, calls, throttles.
+
+    Exit code 1 says that the newest complete one is older than --max-age, or that there is none: alarm on it. To list
+    and nothing else, give --max-age 36500d.
+    """
     from lexport.dataset.open import format_span, open_dataset
     from lexport.dataset.status import describe
 
