@@ -81,7 +81,7 @@ _FLAGS = _words("use enable disable require has is allow skip no max min num wit
 _OPEN = _words("public publishable anon anonymous")
 
 _SPLIT = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_GLUED_SECRETS = tuple(sorted(_SECRET - {"psw"} | {"secrets", "tokens", "apikeys"}, key=len, reverse=True))
+_GLUED_SECRETS = tuple(sorted(_SECRET | {"secrets", "tokens", "apikeys"}, key=len, reverse=True))
 _GLUED_TAILS = tuple(sorted(_ABOUT_IT | {word for word in _WHICH_ONE if len(word) > 2}, key=len, reverse=True))  # noqa: PLR2004
 _BEFORE_GLUED_KEY = _BEFORE_KEY | _words(
     "app admin session service write read project stripe account azure aws google rsa ssh pgp gpg"
@@ -129,7 +129,7 @@ def suspicion(name: str) -> bool | None:
         if word in _SECRET or (word in {"pass", "pw"} and place and words[place - 1] in _OF_WHOM):
             found = _judge(words[place + 1 :])
         elif word in _MAYBE and not (place and word in {"key", "keys"} and words[place - 1] in _NO_KEY_AFTER):
-            found = None if _judge(words[place + 1 :]) is None else found or False
+            found = None if _judge(words[place + 1 :]) is None else False
     return found
 
 

@@ -1,5 +1,6 @@
 """Any variable can be asked about: the answer is a rule's name or none, and hostile values take no time."""
 
+import hmac
 import importlib.util
 from pathlib import Path
 
@@ -19,6 +20,7 @@ SPEC = importlib.util.spec_from_file_location("variables", Path(__file__).parent
 LIST = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(LIST)
 KNOWN = [(name, value) for _, _, name, value in LIST.variables()]
+KEY = b"0123456789abcdef"
 RANDOM = "aB1cD2eF3gH4iJ5kL6mN"
 NAMES = st.text(max_size=20) | st.sampled_from([name for name, _ in KNOWN])
 VALUES = st.text(max_size=30) | PIECES | st.sampled_from([value for _, value in KNOWN])
@@ -51,14 +53,34 @@ def test_many_at_once(variables):
 
 
 def judged_together(variables):
-    names, values = [name for name, _ in variables], [value for _, value in variables]
-    *_, rules = env_vars(names, values, (), ValueHasher(HashKey(b"0123456789abcdef")))
+    """Every column of each variable is what it is by itself, however often a value is there."""
+    names, values = [name for name, _ in variables] * 2, [value for _, value in variables] * 2
+    name, kept, length, digest, _, rule = env_vars(names, values, (), ValueHasher(HashKey(KEY)))
 
-    assert rules.to_pylist() == [secret_rule(name, value) for name, value in variables]
+    assert (name.to_pylist(), kept.null_count) == (names, len(names))
+    assert length.to_pylist() == list(map(len, values))
+    assert digest.to_pylist() == [hmac.digest(KEY, value.encode(), "sha256")[:16].hex() for value in values]
+    assert rule.to_pylist() == list(map(secret_rule, names, values))
 
 
 @pytest.mark.parametrize(
-    "piece", ["eyJ-", "eyJaaaaaaaa.", "://a:", "-----BEGIN ", "a/", "SG.", ";pwd=", "xoxb-", "A1a+"]
+    "piece",
+    [
+        *("eyJ-", "eyJaaaaaaaa.", "://a:", "-----BEGIN ", "a/", "SG.", ";pwd=", "xoxb-", "A1a+", "Bearer ", "Basic a"),
+        *(
+            '"password":',
+            '"password',
+            "?key=",
+            "AccountKey=",
+            "sk-",
+            "pat",
+            "dp.st.a.",
+            ",a",
+            "a-secret-",
+            "EAAA",
+            "tskey-a-",
+        ),
+    ],
 )
 def test_hostile_values(piece):
     """A value made to be searched for long costs no more than its length: squared, this one would take minutes."""
