@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
@@ -129,12 +128,8 @@ class LocalStore:
             raise write_error(folder, error) from error
 
     def remove(self, path: str) -> None:
-        """Remove a file or a folder with all in it, as far as that is possible; absent is fine."""
-        target = self.root / path
-        if target.is_dir():
-            shutil.rmtree(target, ignore_errors=True)
-        else:
-            _clear(target)
+        """Remove a file as far as that is possible; absent is fine."""
+        _clear(self.root / path)
 
     def _read_back(self, target: Path, body: bytes, error: OSError) -> RunError | None:
         """Find out if a file that was refused its name has it nevertheless: an answer can get lost on its way.
