@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from lexport.dependencies.text import text_of
+
+_MOST_DOTS = 50  # in a line; tomllib takes time by the square of a key's parts
+
+
+def read_toml(body: bytes) -> dict[str, Any]:
+    """Read a document; raises ValueError, also for one that was made to take long."""
+    text = text_of(body)
+    if any(line.count(".") > _MOST_DOTS for line in text.splitlines()):
+        raise ValueError("a line with too many dots")
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def mapping(value: object) -> dict[str, Any]:

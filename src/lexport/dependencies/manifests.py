@@ -88,9 +88,7 @@ _FOR_DEVELOPMENT = re.compile(
 _OF_LIBRARIES = re.compile(
     r"(?:^|/)(?:node_modules|bower_components|site-packages|dist-packages|gems|vendor|[^/]+\.(?:dist|egg)-info|[^/]+\.egg)/"
 )
-_OF_TESTS_IN_NODE_MODULES = re.compile(
-    rf"(?:^|/)node_modules/{_NPM_NAME}/(?:(?!node_modules/)[^/]+/)*{_FOR_TESTS}/.*node_modules/"
-)
+_TESTS_FOLDER = re.compile(rf"(?:{_NPM_NAME}/)(?:[^/]+/)*{_FOR_TESTS}/(?:[^/]+/)*")
 _NOT_READ = re.compile(
     r"(?:.*/)?(?:bun\.lockb?|deno\.lock|conda-lock\.yml|environment\.ya?ml|gradle\.lockfile|packages\.lock\.json|"
     r"packages\.config|mix\.lock|pubspec\.lock|Package\.resolved|shard\.lock|renv\.lock|cpanfile\.snapshot|"
@@ -107,7 +105,13 @@ def manifest_at(path: str) -> Manifest | None:
     found = next((manifest for pattern, manifest in _PATTERNS if pattern.fullmatch(path)), None)
     if found is None or (found.is_own and (_OF_LIBRARIES.search(path) or _FOR_DEVELOPMENT.fullmatch(path))):
         return None
-    return None if _OF_TESTS_IN_NODE_MODULES.search(path) else found
+    return None if _is_of_tests(path) else found
+
+
+def _is_of_tests(path: str) -> bool:
+    """Tell whether a ``node_modules`` lies in a folder of a package's own tests: nothing of it is installed."""
+    between = path.split("node_modules/")[1:-1]
+    return any(_TESTS_FOLDER.fullmatch(folders) for folders in between)
 
 
 def requirements_file(path: str) -> Manifest | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator
 from email.parser import HeaderParser
 from posixpath import dirname, join, normpath
@@ -11,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from lexport.dependencies.documents import mapping, mappings, reachable
+from lexport.dependencies.documents import mapping, mappings, reachable, read_toml
 from lexport.dependencies.markers import may_hold
 from lexport.dependencies.purl import dependency
 from lexport.dependencies.text import text_of, utf8_of
@@ -23,6 +22,7 @@ _REQUIREMENT = re.compile(_NAME + r"\s{0,9}(?:\[[^\]\n]{0,200}\])?\s{0,9}(?P<res
 _PIN = re.compile(r"===?\s{0,9}(?P<version>[^\s,;)]{1,200})")
 _EGG = re.compile(r"[#&]egg=" + _NAME)
 _WHEEL = re.compile(r"(?:.*/)?(?P<name>[A-Za-z0-9][\w.-]{0,200}?)-\d[^/]{0,200}\.(?:whl|zip|tar\.gz|tgz)(?:[#?].*)?")
+_LONGEST_LINE = 2_000  # without its hashes
 _OPTION = re.compile(r"\s--?[a-z].*")  # `--hash=…`, `--config-settings …` behind a requirement
 
 
@@ -54,7 +54,7 @@ def read_requirements(path: str, body: bytes) -> Iterator[Dependency]:
         requirement, _, marker = text.partition(" ;") if "://" in text else text.partition(";")
         if marker.strip() and not may_hold(marker.strip()):
             continue
-        found = _required(requirement.strip(), path)
+        found = _required(requirement.strip(), path) if len(requirement) <= _LONGEST_LINE else None
         nameless = nameless or not found
         if found:
             yield found
@@ -84,17 +84,16 @@ def included_files(path: str, body: bytes) -> Iterator[str]:
 
 def _lines(body: bytes) -> Iterator[str]:
     """Yield lines without comments and options, those that go on behind a backslash as one."""
-    waiting = ""
-    for line in text_of(body).splitlines():
-        waiting += line.strip() if not waiting else " " + line.strip()
-        if waiting.endswith("\\"):
-            waiting = waiting[:-1].rstrip()
+    parts: list[str] = []
+    for line in (*text_of(body).splitlines(), ""):
+        text = line.strip()
+        if text.endswith("\\"):
+            parts.append(text[:-1].rstrip())
             continue
-        whole, waiting = re.sub(r"(?:^|\s)#.*", "", waiting).strip(), ""
+        whole = re.sub(r"(?:^|\s)#.*", "", " ".join((*parts, text))).strip()
+        parts.clear()
         if whole:
             yield whole if whole.startswith("-") else _OPTION.sub("", whole)
-    if waiting and not waiting.startswith("#"):
-        yield _OPTION.sub("", waiting)
 
 
 def read_pipfile_lock(path: str, body: bytes) -> Iterator[Dependency]:
@@ -109,16 +108,13 @@ def read_pipfile_lock(path: str, body: bytes) -> Iterator[Dependency]:
 
 def read_toml_lock(path: str, body: bytes) -> Iterator[Dependency]:
     """Read ``poetry.lock``, ``pdm.lock``, ``uv.lock`` or ``pylock.toml``: what the project itself needs."""
-    try:
-        document = tomllib.loads(text_of(body))
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+    document = read_toml(body)
     packages = [*mappings(document.get("package")), *mappings(document.get("packages"))]
     own = [item for item in packages if _is_own(item)]
     wanted = _needed(packages, own) if own else None
     for item in packages:
         name = item.get("name")
-        if item in own or _is_for_development(item) or (wanted is not None and name not in wanted):
+        if _is_own(item) or _is_for_development(item) or (wanted is not None and name not in wanted):
             continue
         marker = item.get("marker") or item.get("markers")
         if isinstance(marker, str) and not may_hold(marker):

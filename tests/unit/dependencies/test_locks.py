@@ -409,3 +409,29 @@ source = "git+https://example.org/fork#0123"
     assert found(php.read_installed, orjson.dumps({"packages": packages})) == expected
     assert found(php.read_lock, orjson.dumps({"packages": packages, "packages-dev": [{"name": "x/y"}]})) == expected
     assert found(cargo.read_lock, crates) == [("cargo", "serde", "1.0.0"), ("cargo", "fork", None)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"a" + b".a" * 1_000_000 + b" = 1", b"a = " + b"[" * 2_000_000, b"a = " + b"{a=" * 600_000],
+)
+def test_toml_that_was_made_to_take_long(body):
+    """Keys of a million parts and endless nesting are wrong values, at once."""
+    with pytest.raises(ValueError):
+        list(python.read_toml_lock("p", body))
+
+
+@pytest.mark.parametrize("body", [b"a\\\n" * 500_000, b"a/" * 1_000_000, b" " * 2_000_000, b"a; " + b"( " * 1_000_000])
+def test_requirements_that_were_made_to_take_long(body):
+    """Endless lines are read in a moment, or refused."""
+    try:
+        assert len(found(python.read_requirements, body)) <= 1
+    except ValueError:
+        return
+
+
+def test_a_project_of_many_members():
+    """A lock file of a workspace with thousands of members is read in a moment."""
+    members = b"".join(b"[[package]]\nname = 'a%d'\nsource = {virtual = '.'}\n" % number for number in range(5_000))
+
+    assert found(python.read_toml_lock, members) == []
