@@ -10,7 +10,7 @@ import pytest
 import lexport
 from lexport.manifest import Manifest
 from lexport.model import LATEST
-from lexport.simulator import Fleet, FleetSpec, answers
+from lexport.simulator import Fault, Fleet, FleetSpec, answers
 from lexport.simulator.packages import package
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio]
@@ -52,9 +52,18 @@ async def test_what_is_in_the_fleet(simulator, run_lexport, flags, tmp_path):
     counted = await run_lexport("sql", dest, "SELECT count(*) AS n FROM package_files", "--output", "csv")
     assert counted.out.split() == ["n", str(len(expected))]
 
+    statuses = "SELECT dependencies_status, count(*) AS n FROM packages WHERE path IS NOT NULL GROUP BY ALL"
+    of_stored = await lexport.sql(dest, statuses)
+    assert of_stored.to_pylist() == [{"dependencies_status": "unknown", "n": len(stored)}]  # no manifest is in them
+    assert {row["dependencies_status"] for row in rows_of(dest, "packages")} == {None}  # the second run read none
+
     bill = await run_lexport("sbom", dest, "-o", "-")
-    components = json.loads(bill.out)["components"]
+    components, unknown = (json.loads(bill.out)[name] for name in ("components", "compositions"))
     assert bill.code == 0
+    assert {part["dependencies"][0] for part in unknown} == {
+        item["bom-ref"] for item in components if item["type"] == "application"
+    }
+    assert "not all is known" in bill.err
     assert stored.keys() <= {item["hashes"][0]["content"] for item in components if item["type"] == "file"}
     assert (await run_lexport("verify", dest, "--data")).code == 0
 
@@ -84,3 +93,20 @@ async def test_who_ships_log4j(simulator, run_lexport, flags, look, tmp_path):
 
     assert expected
     assert found.to_pylist() == [{"function_name": name, "path": LOG4J} for name in sorted(expected)]
+
+
+async def test_a_run_with_gaps_publishes_nothing(simulator, run_lexport, flags, tmp_path):
+    """Where a package is refused, nothing is published of the others; run and bill name the flag that does."""
+    dest = tmp_path / "fleet"
+    async with simulator(functions=10, versions=0) as aws:
+        assert (await run_lexport("snapshot", dest, *flags(aws.url))).code == 0
+        aws.inject(Fault(operation="GetObject", kind="error", status=403, code="AccessDenied", times=1))
+        refused = await run_lexport("packages", dest, *flags(aws.url), "--inspect")
+        bill = await run_lexport("sbom", dest)
+        aws.inject(Fault(operation="GetObject", kind="error", status=403, code="AccessDenied", times=1))
+        published = await run_lexport("packages", dest, *flags(aws.url), "--inspect", "--allow-partial")
+
+    assert (refused.code, bill.code, published.code) == (1, 1, 3)
+    assert "--allow-partial" in refused.err
+    assert "--inspect, with --allow-partial if some of them cannot be fetched" in bill.err
+    assert (await run_lexport("sbom", dest)).code == 0
