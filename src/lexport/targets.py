@@ -11,13 +11,13 @@ from typing import Any
 from anyio import current_time
 
 from lexport.aws.api import LambdaApi
-from lexport.aws.caller import find_identity
+from lexport.aws.caller import Identity, find_identity
 from lexport.aws.client import LambdaClient
 from lexport.aws.faults import ends_run, is_account
 from lexport.aws.organizations import Member, list_members
 from lexport.aws.policy import session_policy
 from lexport.aws.question import LONGEST_S
-from lexport.aws.regions import Regions, find_regions
+from lexport.aws.regions import ALWAYS_ENABLED, Regions, find_regions
 from lexport.aws.roles import AssumedRole, Role
 from lexport.aws.session import Session
 from lexport.aws.signing import Credentials
@@ -29,6 +29,7 @@ from lexport.errors import (
     NetworkError,
     RunError,
     SettingsError,
+    TokenRefusedError,
 )
 from lexport.flow.choose import NamedFunction, choose_targets
 from lexport.model import Scope, Target
@@ -119,7 +120,7 @@ class Entrance:
                 session.check_region(region)
         if not self.is_all:
             self._home = (*self._asked, *self._named)[0]
-        identity = await find_identity(session, self._home)
+        identity = await self._identify()
         self._partition = identity.partition
         for note in identity.notes:
             self._note(note)
@@ -131,6 +132,18 @@ class Entrance:
             members = await list_members(session, self._home, settings.organizational_units)
             ids = self._readable(members)
         return tuple(self._account(account_id, identity.account_id) for account_id in ids)
+
+    async def _identify(self) -> Identity:
+        """Ask who we are; a Region that was opted in to may refuse a token that others take, so it is not the judge."""
+        elsewhere = next((name for name in (*self._asked, *self._named, "us-east-1") if name in ALWAYS_ENABLED), "")
+        try:
+            return await find_identity(self._session, self._home)
+        except CredentialsError as error:
+            is_refused = isinstance(error.__cause__, TokenRefusedError)
+            if not is_refused or self._home in ALWAYS_ENABLED or self._session.partition_of(self._home) != "aws":
+                raise
+        self._home = elsewhere
+        return await find_identity(self._session, self._home)
 
     async def enter(self, account: Account) -> Entered:
         """Assume the account's role, find its Regions and where Lambda is in each.

@@ -91,6 +91,18 @@ async def test_named_region_refuses(simulator, aws, settings, look, tmp_path):
     assert scopes(look.read_rows(tmp_path / "b")) == {(HUB, "us-east-1"): "complete", (HUB, "me-south-1"): "denied"}
 
 
+@pytest.mark.parametrize("chosen", [("ap-east-1", "us-west-2"), ("all",)])
+async def test_sts_of_a_region_that_refuses(simulator, aws, settings, look, tmp_path, chosen):
+    """A Region that was opted in to and that refuses the token does not end the run for the others."""
+    aws.setenv("AWS_REGION", "ap-east-1")
+    async with simulator(refusal("ap-east-1"), fleet=fleet_of("us-west-2", "ap-east-1")) as server:
+        await lexport.snapshot(tmp_path / "fleet", settings(server.url, regions=chosen, allow_partial=True))
+
+    found = scopes(look.read_rows(tmp_path / "fleet"))
+    assert found.pop((HUB, "ap-east-1")) == "denied"
+    assert set(found.values()) == {"complete"}
+
+
 async def test_new_keys(simulator, aws, settings, look, tmp_path):
     """Keys that STS and a Region do not know for a moment are tried again, and the snapshot is whole."""
     fleet = fleet_of("us-east-1", "us-west-2")

@@ -42,6 +42,7 @@ def fleet_of(**more):
 def impatient(monkeypatch):
     """What STS and Organizations refuse is asked again at once."""
     monkeypatch.setattr(retry, "FIRST_BACKOFF_S", 0.0)
+    monkeypatch.setattr(retry, "REFUSED_FOR_S", 0.0)
 
 
 @pytest.fixture
