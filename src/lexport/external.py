@@ -58,6 +58,8 @@ def look_again(table: Table, dialect: Dialect, location: str) -> str | None:
             return None
 
 
+_OURS = f"{PARTITION}=[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}/[0-7][0-9A-HJKMNP-TV-Z]{{25}}-[0-9]{{4}}[.]parquet"
+"""The names that lexport gives, as a regular expression: what strangers leave in a folder is no table's."""
 _STAGE = '"LEXPORT_FILES"."DATASET"'
 
 
@@ -146,7 +148,7 @@ def _snowflake(table: Table, dialect: Dialect, folder: str) -> str:
         f"PARTITION BY ({dialect.quote(PARTITION)})\n"
         f"LOCATION = @{_STAGE}/{folder.rsplit('/', 1)[1]}/\n"
         "AUTO_REFRESH = FALSE\n"
-        "PATTERN = '.*[.]parquet'\n"
+        f"PATTERN = '.*{_OURS}'\n"
         "FILE_FORMAT = (TYPE = PARQUET)\n"
         f"COMMENT = {dialect.literal(table.meaning)}"
     )

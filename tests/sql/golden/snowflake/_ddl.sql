@@ -21,7 +21,7 @@ CREATE OR REPLACE EXTERNAL TABLE "LEXPORT_FILES"."TAGS" (
 PARTITION BY ("SNAPSHOT_DATE")
 LOCATION = @"LEXPORT_FILES"."DATASET"/tags/
 AUTO_REFRESH = FALSE
-PATTERN = '.*[.]parquet'
+PATTERN = '.*snapshot_date=[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-7][0-9A-HJKMNP-TV-Z]{25}-[0-9]{4}[.]parquet'
 FILE_FORMAT = (TYPE = PARQUET)
 COMMENT = 'One row per tag of a function.';
 
