@@ -215,8 +215,11 @@ def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> str:
 def _of_a_name(query: str) -> str:
     """Write the query for all rows of a table or view where just its name is given."""
     match = _NAME.fullmatch(query)
-    names = {*TABLE_NAMES, *(view.name for view in shipped_views() if match and match["space"] in (None, "main"))}
-    return f"FROM {match[1]}" if match and match["name"].lower() in names else query
+    if match is None:
+        return query
+    has_views = (match["space"] or "main").lower() == "main"
+    names = {*TABLE_NAMES, *(view.name for view in shipped_views() if has_views)}
+    return f"FROM {match[1]}" if match["name"].lower() in names else query
 
 
 def _lines_of_plan(rows: list[tuple[str, str]]) -> pa.RecordBatchReader:
