@@ -56,3 +56,16 @@ async def test_the_policy_for_packages(run_lexport):
             "Resource": "arn:aws:s3:::*",
         },
     ]
+
+
+@pytest.mark.asyncio
+async def test_partitions_that_aws_does_not_have(run_lexport):
+    """A partition that does not exist is wrong use, in --partition and in the role's ARN; each that exists is taken."""
+    for arguments in (
+        ("--partition", "aws-moon"),
+        ("--for", "hub", "--account-role", "arn:aws-moon:iam::{account_id}:role/reader"),
+    ):
+        done = await run_lexport("iam-policy", *arguments)
+
+        assert (done.code, done.out) == (2, "")
+        assert "aws-moon is no partition of AWS; there are aws, aws-cn, " in done.last

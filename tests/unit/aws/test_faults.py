@@ -309,3 +309,32 @@ async def test_ours_and_bugs_pass_through():
             await translated(raising(error), doing="x", profile=None)
 
         assert caught.value is error
+
+
+@pytest.mark.asyncio
+async def test_the_network_below_a_provider():
+    """Trouble of the network is told as such, however a credential provider dresses it up; it may pass."""
+
+    below = boto.EndpointConnectionError(endpoint_url="http://169.254.170.2/v2/canary")
+
+    async def load():
+        try:
+            await raising(below)()
+        except boto.EndpointConnectionError as error:
+            raise boto.CredentialRetrievalError(provider="container-role", error_msg=str(error)) from error
+
+    with pytest.raises(NetworkError, match=r"^cannot reach 169\.254\.170\.2: ") as caught:
+        await translated(load, doing="cannot load AWS credentials", profile=None)
+
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.asyncio
+async def test_links_in_what_a_provider_says_are_cut():
+    """Of a URL in the words of a helper or of a library no more than the host is repeated."""
+    said = 'no answer of "http://user:canary@vault.example:8200/v1/canary?token=canary", sorry'
+    error = boto.CredentialRetrievalError(provider="custom-process", error_msg=said)
+    with pytest.raises(CredentialsError, match=r'"http://vault\.example:8200", sorry') as caught:
+        await translated(raising(error), doing="x", profile=None)
+
+    assert "canary" not in str(caught.value)

@@ -18,6 +18,7 @@ from aiohttp import web
 from botocore.session import Session as BotocoreSession
 
 from lexport.aws.caller import Identity, find_identity
+from lexport.aws.policy import PARTITIONS
 from lexport.aws.regions import Regions, find_regions
 from lexport.aws.session import open_session
 from lexport.aws.signing import Credentials
@@ -393,6 +394,13 @@ async def test_the_default_region(keys, home, monkeypatch, environment, region):
     async with open_session(profile=None, endpoint_url=None) as session:
         assert session.default_region == region
         assert session.home_region == (region or "us-east-1")
+
+
+@pytest.mark.asyncio
+async def test_every_partition_has_its_policy(keys):
+    """The partitions that a policy can be printed for are those that botocore knows."""
+    async with open_session(profile=None, endpoint_url=None) as session:
+        assert set(session.partitions()) == set(PARTITIONS)
 
 
 @pytest.mark.asyncio
