@@ -26,6 +26,7 @@ RUNS = int(os.environ.get("LEXPORT_FUZZ_RUNS", "8"))
 TABLES = ("functions", "aliases", "alias_routes", "tags", "env_vars", "layers")
 OPERATIONS = ("GetFunction", "ListFunctions", "ListAliases", "ListVersionsByFunction")
 LISTS = {"ListFunctions": "Functions", "ListAliases": "Aliases", "ListVersionsByFunction": "Versions"}
+PARTS = ("FunctionName", "FunctionArn", "Version", "AliasArn", "FunctionVersion", "Name")
 STRANGE: tuple[Any, ...] = (None, "", 0, True, [], {}, ["f"], {"a": 1}, "$LATEST", "1", "2", "x", "f\nn")
 OTHERS = ("arn:aws:lambda:eu-west-1:444455556666:function:f", "arn:aws:lambda:us-east-1:111122223333:function:f:1", "f")
 
@@ -41,18 +42,23 @@ def soon(monkeypatch):
 
 def bend_parts(dice: random.Random, names: list[str], *, is_call: bool) -> Callable[[dict[str, Any]], Any]:
     """Return what bends one object that should tell of a function or an alias: parts missing, swapped or strange."""
-    part = dice.choice(["FunctionName", "FunctionArn", "Version", "AliasArn", "FunctionVersion", "Name"])
+    chosen = dice.random()
     other, strange = dice.choice(names), dice.choice((*STRANGE, *OTHERS))
     way = dice.choice(["missing", "strange", "another", *(["all"] if is_call else [])])  # of a listing it is sound
 
     def bend(item: dict[str, Any]) -> Any:
+        parts = [name for name in PARTS if name in item]
+        if way == "another" or strange in ("$LATEST", "1", "2"):  # any version may be what an alias leads to
+            parts = [name for name in parts if name != "FunctionVersion"]
+        part = parts[int(chosen * len(parts))]
         if way == "missing":
             return {name: value for name, value in item.items() if name != part}
         if way == "strange":
-            return item | {part: strange} if part in item else {}
+            return item | {part: strange}
         own = item.get("FunctionName") or "f"
-        if way == "another" and part in item and item[part] != other:
-            return item | {part: str(item[part]).replace(own, other) if own != other else f"{item[part]}2"}
+        if way == "another":
+            replaced = str(item.get(part)).replace(own, other)
+            return item | {part: replaced if replaced != item.get(part) else f"{replaced}2"}
         return {name: value.replace(own, other) if isinstance(value, str) else value for name, value in item.items()}
 
     return bend
