@@ -191,7 +191,8 @@ class Walk:
             kept = self.text(item, path)
             if not is_open:
                 return kept
-            return outline(item) if has_form_of_secret(kept) else cut_urls(kept)
+            kept = cut_urls(kept)
+            return outline(item) if has_form_of_secret(kept) else kept
         if kind is dict:
             cleaned: dict[str, Any] = {}
             for key, value in item.items():

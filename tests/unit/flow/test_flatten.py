@@ -26,6 +26,7 @@ LINK = "https://b.s3.amazonaws.com/k?X-Amz-Credential=AKIA%2Fs3&X-Amz-Security-T
 
 
 CUT = "[query removed]"
+USER = "[user removed]@"
 
 
 def digest(value):
@@ -753,7 +754,7 @@ def test_an_environment_out_of_place(flatten):
 UNKNOWN = {
     "Secrets": ["s3cret"],
     "New": {"clientSecret": "s3cret", "SecretArn": "arn:aws:secretsmanager:eu-west-1:111122223333:secret:x", "n": 1},
-    "Texts": ["https://u:s3cret@x/p", "see https://x/p?sig=s3cret", '{"password": "s3cret"}', "plain"],
+    "Texts": ["https://u:s3cret@x/p", "see https://x/p?sig=s3cret-of-a-signed-link", '{"password": "s3cret"}', "plain"],
     "k https://x/?s3cret": 1,
 }
 KEPT = {
@@ -763,7 +764,7 @@ KEPT = {
         "SecretArn": "arn:aws:secretsmanager:eu-west-1:111122223333:secret:x",
         "n": 1,
     },
-    "Texts": [{"type": "string", "length": 20}, f"see https://x/p{CUT}", {"type": "string", "length": 22}, "plain"],
+    "Texts": [f"https://{USER}x/p", f"see https://x/p{CUT}", {"type": "string", "length": 22}, "plain"],
     f'["k https://x/{CUT}"]': 1,
 }
 
