@@ -41,17 +41,18 @@ def points(faults, calls, shard):
 
 
 def sampled(fault, calls):
+    """Choose the calls that fail in the sample: all around the commit for one fault, a spread for the others."""
     place = commit_of(calls)
-    last = max(number for number, (call, path, _) in enumerate(calls, 1) if (call, path) == ("fsync", ""))
-    around = [
-        number for number in range(place - 1, last + 1) if calls[number - 1][0] in ("fsync", "link", "rename", "unlink")
-    ]
     began = next(number for number, (call, path, _) in enumerate(calls, 1) if (call, path) == ("fsync", "_staging"))
+    row = next(number for number, (call, _, other) in enumerate(calls, 1) if call == "link" and "snapshots/s" in other)
+    hint = next(
+        number for number, (call, _, other) in enumerate(calls, 1) if (call, other) == ("rename", "_latest.json")
+    )
     return {
-        "EIO": [1, began, place // 2, place - 20, place - 3, *around, len(calls)],
-        "ENOSPC": [place // 3, place - 9, place],
-        "KILL": [2 * place // 3, place - 9, place, place + 1, around[-2]],
-        "EROFS": [2, place // 2, place, place + 1],
+        "EIO": [began, place // 2, place - 3, place - 1, place, place + 1, place + 2, row, hint],
+        "ENOSPC": [place // 3, place],
+        "KILL": [place - 9, place, place + 1],
+        "EROFS": [place // 2, place + 1],
         "lost": [place],
     }[fault]
 
