@@ -168,7 +168,7 @@ PACKAGE_COMMITS = [
         "at": _AT,
         "functions": [_function("f", "a"), _function("g", "b")],
         "layers": [{"function_name": "f", "version": "$LATEST", "position": 0, "layer_arn": "l:1"}],
-        "packages": [_package("a"), _package("b"), _package("z")],
+        "packages": [_package("a") | {"dependencies_status": "complete"}, _package("b"), _package("z")],
     },
     {
         "at": _AT + timedelta(days=1),
@@ -193,6 +193,11 @@ PACKAGE_ANSWERS = {
         ("a", "present"),
         ("b", "stored"),
         ("of a layer", "stored"),
+    ],
+    "SELECT code_sha256, dependencies_status FROM packages ORDER BY ALL": [
+        ("a", "complete"),
+        ("b", None),
+        ("of a layer", None),
     ],
     "SELECT layer_arn FROM layer_versions": [("l:1",)],
     "SELECT path FROM package_files ORDER BY ALL": [("in a layer",), ("new",)],

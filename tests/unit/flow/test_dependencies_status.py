@@ -272,3 +272,4 @@ def test_archives_that_are_held_share_a_budget(look):
 
     assert look({"a-1.jar": inner}, nested_bytes=size * 3)[2] == set()
     assert look({"a-1.jar": inner}, nested_bytes=size)[2] == {"too_large"}
+    assert look({"a-1.jar": inner, "b-1.jar": inner, "c-1.jar": inner}, nested_bytes=size * 3)[2] == set()
