@@ -76,7 +76,7 @@ async def test_a_run_in_its_midst(
         incremental = ("--incremental",) if command == "snapshot" else ()
         async with start_lexport(*whole, *flags(aws.url, *more, *incremental)) as process:
             held = {}
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 while not leaks(held, "LastModified"):  # what is held back of the first page
                     await anyio.sleep(0.01)
                     held = {name: body for name, body in open_files(process.pid).items() if "deleted" in name}

@@ -264,6 +264,7 @@ def test_every_rule_can_be_told():
         ("xpwd=1234", None),
         ("hv" + "b." + MIXED, "vault_token"),
         ("x" + "hv" + "b." + MIXED, None),
+        ("é" + "hv" + "b." + MIXED, "vault_token"),
         ("AK" + "IA" + "QWERTYUIOP23456", None),
         ("AK" + "IA" + "QWERTYUIOP2345678", None),
         ("a AK" + "IA" + "QWERTYUIOP234567;", "aws_access_key"),
