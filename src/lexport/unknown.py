@@ -77,7 +77,7 @@ def guard_of(key: str) -> tuple[Guard, bool]:
 def guard(key: str, item: Any) -> Guard:
     """Judge one value by its key."""
     found, is_about = guard_of(key)
-    if found is Guard.OPEN or (is_about and not isinstance(item, dict | list)):
+    if is_about and not isinstance(item, dict | list):
         return Guard.OPEN
     return Guard.OPEN if item.__class__ is str and _ARN.fullmatch(item) else found
 
