@@ -159,7 +159,7 @@ async def snapshot(
         result,
         published=True,
         manifest=committed,
-        notes=(*notes, *result.notes),
+        notes=tuple(dict.fromkeys((*notes, *result.notes))),
         duration_s=current_time() - started_s,
     )
 

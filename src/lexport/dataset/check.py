@@ -77,6 +77,7 @@ def _run(
         unjudged=(*_unread(session.dataset, checks), *left_out),
         notices=(
             *session.dataset.notices(),
+            *session.tables.notes,
             *_missing_data(left_out),
             *_waiver_notices(waivers, findings, {found.name for found in checks}, today),
         ),

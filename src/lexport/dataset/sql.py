@@ -49,10 +49,11 @@ class Result:
     reader: pa.RecordBatchReader
     dataset: Dataset
     tables: frozenset[str]
+    notes: tuple[str, ...] = ()
 
     def notices(self, *, max_skew: timedelta = DEFAULT_MAX_SKEW) -> tuple[str, ...]:
         """Say what a reader of the plain table names should know."""
-        return self.dataset.notices(max_skew=max_skew, tables=self.tables)
+        return (*self.dataset.notices(max_skew=max_skew, tables=self.tables), *self.notes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +153,10 @@ def open_result(
         _one_select(connection, query)  # a wrong question is answered before the dataset is opened
         with _open_session(connection, dest, as_of) as session:
             yield Result(
-                reader=session.read(query, casts=casts), dataset=session.dataset, tables=frozenset(tables_read(query))
+                reader=session.read(query, casts=casts),
+                dataset=session.dataset,
+                tables=frozenset(tables_read(query)),
+                notes=tuple(session.tables.notes),
             )
 
 

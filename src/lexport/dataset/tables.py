@@ -50,6 +50,7 @@ class DatasetTables:
         latest = dataset.latest()
         latest_ids = {snapshot.snapshot_id for snapshot in latest.values()}
         self._latest_commits = tuple(commit for commit in dataset.manifests if commit.snapshot_id in latest_ids)
+        self.notes: list[str] = []
         self._defined: set[Name] = set()
         self._found: dict[tuple[str, Table], list[Path]] = {}
         self._named: dict[str, frozenset[Name]] = {}
@@ -121,12 +122,38 @@ class DatasetTables:
 
         Files that one release wrote have the same columns, so DuckDB need open only one of each to know them all.
         """
+        told = self._told_by_manifests(space, table)
         parts = [
             f"SELECT * FROM read_parquet({_paths(files)}, hive_partitioning = false)"
             for _, group in groupby(sorted(self._members(space, table), key=_release, reverse=True), key=_release)
-            if (files := [path for commit in group for path in self._files(commit, columns.BY_NAME[table])])
+            if (
+                files := [
+                    path
+                    for commit in group
+                    if commit.snapshot_id not in told
+                    for path in self._files(commit, columns.BY_NAME[table])
+                ]
+            )
         ]
+        parts += map(_scopes, told.values())
         return " UNION ALL BY NAME ".join(parts) or None
+
+    def _told_by_manifests(self, space: Space, table: str) -> dict[str, Manifest]:
+        """Return the old commits whose file of ``scopes`` is damaged: their manifests say what was read, and how.
+
+        So one lost night does not keep checks and trends of all others from being asked. ``notes`` hears of it.
+        """
+        told: dict[str, Manifest] = {}
+        if (space, table) == ("history", columns.SCOPES.name):
+            shown = {commit.snapshot_id for commit in (*self._latest_commits, *self._dataset.newest_with(table))}
+            for commit in self._dataset.manifests:
+                try:
+                    self._files(commit, columns.SCOPES)
+                except ReadError as error:
+                    if commit.snapshot_id not in shown:
+                        self.notes.append(f"{error}; its manifest was read instead")
+                        told[commit.snapshot_id] = commit
+        return told
 
     def _members(self, space: Space, table: str) -> tuple[Manifest, ...]:
         if space == "snapshot":
@@ -197,6 +224,23 @@ def _snapshots(commits: Iterable[Manifest]) -> str:
         "SELECT * REPLACE (snapshot_at::TIMESTAMPTZ AS snapshot_at, committed_at::TIMESTAMPTZ AS committed_at)"
         f" FROM ({_values(names, rows)})"
     )
+
+
+def _scopes(commit: Manifest) -> str:
+    """Select the rows of ``scopes`` that a manifest makes: all but what only the table has."""
+    texts = ("account_id", "region", "coverage", "status")
+    counts = ("functions", "versions", "get_function_calls", "list_calls", "throttles")
+    rows: list[tuple[str, ...]] = [
+        (
+            commit.snapshot_id,
+            format_instant(commit.snapshot_at),
+            *(str(getattr(entry, name)) for name in (*texts, *counts)),
+        )
+        for entry in commit.scopes
+    ]
+    types = {"snapshot_at": "TIMESTAMPTZ"} | dict.fromkeys(counts, "BIGINT")
+    cast = ", ".join(f"{name}::{kind} AS {name}" for name, kind in types.items())
+    return f"SELECT * REPLACE ({cast}) FROM ({_values(('snapshot_id', 'snapshot_at', *texts, *counts), rows)})"
 
 
 def _values(names: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

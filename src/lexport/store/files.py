@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from lexport.arrow import row_keys
 from lexport.columns import Table
 from lexport.errors import ReadError
-from lexport.manifest import FileEntry, Manifest
+from lexport.manifest import FileEntry, Manifest, run_path
 from lexport.plural import plural
 from lexport.store.commits import all_commits, stat_file
 from lexport.store.local import LocalStore
@@ -58,7 +58,8 @@ def damage_text(table: str, snapshot_id: str, path: str, reason: str) -> str:
     """Say which file of which snapshot is damaged, and what to do."""
     return (
         f"{table} of snapshot {snapshot_id} is damaged: {path}: {reason}; lexport verify lists all damage; bring the"
-        " file back, or read the fleet again with lexport snapshot"
+        " file back, or read the fleet again with lexport snapshot; to go on without that night, move"
+        f" {run_path(snapshot_id)} away"
     )
 
 

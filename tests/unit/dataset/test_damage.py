@@ -213,6 +213,25 @@ def test_what_a_statement_names(dest, query):
         ask(dest, query)
 
 
+def test_a_lost_night_does_not_stop_checks(dest, capsys):
+    """Once there is a newer night, one that lost every file is named, and checks judge the newer one."""
+    for path in dest.glob(f"*/*/{IDS[1]}-0000.parquet"):
+        path.unlink()
+
+    assert run(["check", str(dest), "--check", "not_read_whole"]) == 0
+    assert f"scopes of snapshot {IDS[1]} is damaged" in (said := capsys.readouterr().err)
+    assert "its manifest was read instead" in said
+    query = "SELECT snapshot_id, status, functions, versions, snapshot_at FROM history.scopes ORDER BY ALL"
+    assert [row[:4] for row in ask(dest, query)] == [
+        (IDS[0], "complete", None, None),
+        (IDS[1], "complete", 0, 10),
+        (IDS[2], "complete", None, None),
+    ]
+    for path in dest.glob(f"scopes/*/{IDS[2]}-0000.parquet"):
+        path.unlink()
+    assert run(["check", str(dest), "--check", "not_read_whole"]) == 1
+
+
 # --- manifests --------------------------------------------------------------------------------------------------------
 
 
