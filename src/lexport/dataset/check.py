@@ -15,7 +15,8 @@ import duckdb
 from lexport.as_text import UNPRINTED
 from lexport.checks import SEVERITIES, Check, Severity, Value, choose, fill_thresholds, load_checks
 from lexport.dataset.asking import run_interruptibly
-from lexport.dataset.open import Dataset, format_span, one_line, quote_name
+from lexport.dataset.names import one_line, quote_name
+from lexport.dataset.open import Dataset, format_span
 from lexport.dataset.shipped import sql_dir, tables_read
 from lexport.dataset.sql import Session, open_session
 from lexport.errors import QueryError, RunError, SettingsError, ViewError

@@ -49,7 +49,7 @@ _OF_PACKAGES = {
     columns.PACKAGE_FILES: ("sha256_hex", _CONTENTS),
     columns.PACKAGE_DEPENDENCIES: ("sha256_hex", _CONTENTS),
 }
-"""What tells contents apart, and which of them the latest functions refer to; as in ``dataset/open.py``."""
+"""What tells contents apart, and which of them the latest functions refer to; as in ``dataset/names.py``."""
 _INSPECTED = (
     " LEFT JOIN (SELECT p.code_sha256, p.dependencies_status FROM history.packages AS p JOIN ("
     "SELECT code_sha256, MAX(snapshot_id) AS snapshot_id FROM history.packages"

@@ -16,8 +16,9 @@ from typing import Literal
 import pyarrow as pa
 
 from lexport import columns
+from lexport.dataset.names import quote_name
 from lexport.dataset.open import Dataset as Commits
-from lexport.dataset.open import format_span, open_dataset, quote_name
+from lexport.dataset.open import format_span, open_dataset
 from lexport.dataset.shipped import ShippedView, shipped_views
 from lexport.dataset.sql import open_result
 from lexport.errors import SettingsError

@@ -24,7 +24,7 @@ from lexport.cyclonedx import (
     library_components,
 )
 from lexport.dataset.asking import run_interruptibly
-from lexport.dataset.open import quote_text
+from lexport.dataset.names import quote_text
 from lexport.dataset.sql import Session, open_session
 from lexport.errors import RunError, SettingsError
 from lexport.model import LATEST

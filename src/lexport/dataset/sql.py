@@ -19,16 +19,8 @@ import pyarrow as pa
 
 from lexport.as_text import LOSSY, as_text
 from lexport.dataset.asking import ask, connect, run_interruptibly
-from lexport.dataset.open import (
-    DEFAULT_MAX_SKEW,
-    TABLE_NAMES,
-    Dataset,
-    escape_glob,
-    one_line,
-    open_dataset,
-    quote_name,
-    quote_text,
-)
+from lexport.dataset.names import escape_glob, one_line, quote_name, quote_text
+from lexport.dataset.open import DEFAULT_MAX_SKEW, TABLE_NAMES, Dataset, open_dataset
 from lexport.dataset.shipped import named_views, shipped_views, tables_read
 from lexport.dataset.tables import DatasetTables
 from lexport.errors import LexportError, QueryError, RunError, ViewError

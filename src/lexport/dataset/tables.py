@@ -19,16 +19,8 @@ import duckdb
 
 from lexport import columns
 from lexport.columns import Table
-from lexport.dataset.open import (
-    SPACES,
-    Dataset,
-    NameSpaces,
-    Space,
-    escape_glob,
-    one_line,
-    quote_text,
-    tables_below,
-)
+from lexport.dataset.names import SPACES, NameSpaces, Space, escape_glob, one_line, quote_text, tables_below
+from lexport.dataset.open import Dataset
 from lexport.dataset.shipped import BY_OTHER_MEANS, named_views, shipped_views
 from lexport.errors import ReadError, RunError
 from lexport.manifest import Manifest, format_instant

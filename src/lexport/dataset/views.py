@@ -16,17 +16,8 @@ import duckdb
 
 from lexport import columns
 from lexport.dataset.asking import connect, run_interruptibly
-from lexport.dataset.open import (
-    LATEST_SCOPES,
-    SPACES,
-    Dataset,
-    NameSpaces,
-    escape_glob,
-    one_line,
-    open_dataset,
-    quote_name,
-    quote_text,
-)
+from lexport.dataset.names import LATEST_SCOPES, SPACES, NameSpaces, escape_glob, one_line, quote_name, quote_text
+from lexport.dataset.open import Dataset, open_dataset
 from lexport.dataset.shipped import shipped_views
 from lexport.errors import RunError, SettingsError, ViewError, WriteError
 from lexport.manifest import DATA_FILES, FORMAT, RUNS, ULID_LENGTH, ULID_PATTERN

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lexport.dataset.open import escape_glob, format_span, open_dataset
+from lexport.dataset.names import escape_glob
+from lexport.dataset.open import format_span, open_dataset
 from lexport.dataset.shipped import named_views, read_view, shipped_views, sql_dir
 from lexport.errors import NoSnapshotError, RunError, SettingsError, ViewError
 from lexport.model import Scope
