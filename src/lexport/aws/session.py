@@ -120,8 +120,8 @@ class Session:
             return self._current
         async with self._renewing:
             now_s = self._clock()
-            if self._current != stale and now_s < self._look_at_s:
-                return self._current
+            if self._current != stale and now_s < (self._look_at_s if stale is None else self._ends_at_s):
+                return self._current  # somebody else renewed them meanwhile
             is_due = stale is not None or now_s >= self._ends_at_s
             if is_due:
                 was_just_asked = abs(now_s - self._asked_at_s) < AGAIN_S

@@ -132,6 +132,19 @@ async def test_a_helper_that_knows_nothing_newer(helper):
         assert (await session.renew(stale)).access_key == "TWO"
 
 
+async def test_who_comes_late_takes_the_newer_ones(helper):
+    """Whoever learns late that its credentials had expired takes those that are in use by now, near their end too."""
+    helper.answer("ONE")
+    async with helper.open() as session:
+        stale = await session.credentials()
+        helper.answer("TWO", ends_in_s=8 * 60)
+        newer = await session.renew(stale)
+        helper.now_s += AGAIN_S + 1
+        assert set(await asyncio.gather(*(session.renew(stale) for _ in range(20)))) == {newer}
+
+    assert helper.runs == 2
+
+
 async def test_credentials_that_have_ended_already(helper):
     """A helper that hands out credentials of yesterday is said, and is no bug."""
     helper.answer("ONE", ends_in_s=-3600)
