@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from lexport.cli.signals import watch_signals
+from lexport.cli.signals import Interrupted, received, watch_signals
 from lexport.cli.streams import open_standard_streams
 from lexport.errors import SettingsError
 from lexport.visible import visible
@@ -55,6 +55,9 @@ def _end(error: BaseException, command: str) -> int:
     from lexport.cli.ending import ending
 
     lines, code = ending(error, command)
+    number = received()
+    if number is not None and code != 128 + number:  # what a library makes of it, as DuckDB's "Query interrupted"
+        lines, code = ending(Interrupted(number), command)
     with suppress(OSError):  # nobody reads it, and the exit code says it too
         for line in lines:
             print(visible(line), file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints errors
@@ -78,8 +81,9 @@ def main() -> NoReturn:
         sys.unraisablehook = threading.excepthook = _say_stray
         watch_signals()
         code = run()
-        with suppress(OSError):  # its reader has gone, or it was said already
-            sys.stdout.flush()
+        if received() is None:  # else its reader may stand still
+            with suppress(OSError):  # its reader has gone, or it was said already
+                sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001 - a signal between two lines of ours
         code = _end(error, "lexport")
     os._exit(code)

@@ -30,15 +30,16 @@ class _Watch:
     """What the signals of this process came to; there is one."""
 
     def __init__(self) -> None:
-        self.first_s: float | None = None
+        self.number: signal.Signals | None = None
+        self.first_s = 0.0
         self.act: Callable[[signal.Signals], None] = _interrupt
 
     def receive(self, number: int, _: FrameType | None) -> None:
         """Act on the first signal, and end at once where a later one shows that this did not help."""
         now_s = time.monotonic()
-        if self.first_s is None:
-            self.first_s = now_s
-            self.act(signal.Signals(number))
+        if self.number is None:
+            self.number, self.first_s = signal.Signals(number), now_s
+            self.act(self.number)
         elif now_s - self.first_s >= AGAIN_S:
             os._exit(128 + number)
 
@@ -55,6 +56,11 @@ def watch_signals() -> None:
     for number in NUMBERS:
         if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _watch.receive)
+
+
+def received() -> signal.Signals | None:
+    """Return the signal that came, if one came."""
+    return _watch.number
 
 
 @contextmanager

@@ -184,9 +184,11 @@ def _open_session(
     if as_of is not None:
         dataset = dataset.as_of(as_of, option="--as-of")
     # DuckDB spills big sorts to disk: into a folder of ours that goes away, never into the working folder.
-    with tempfile.TemporaryDirectory(prefix="lexport-sql-", ignore_cleanup_errors=True) as spill:
-        tables = DatasetTables(connection, dataset)
-        _lock(connection, dataset, spill)
+    # Made in the other thread: a signal between its making and its name would leave it behind.
+    make = partial(tempfile.TemporaryDirectory, prefix="lexport-sql-", ignore_cleanup_errors=True)
+    with ask(connection, make) as spill:
+        tables = ask(connection, partial(DatasetTables, connection, dataset))
+        ask(connection, partial(_lock, connection, dataset, spill))
         yield Session(dataset=dataset, connection=connection, tables=tables)
 
 
