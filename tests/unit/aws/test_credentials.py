@@ -109,7 +109,7 @@ async def test_a_helper_that_fails_while_credentials_are_valid(helper):
             helper.now_s = helper.began_s + minute * (AGAIN_S + 1)
             assert await keys(session, callers=50) == {"ONE"}
             assert helper.runs == 1 + minute
-        helper.now_s = helper.began_s + 5 * 60
+        helper.now_s = helper.began_s + 5 * 60 + 1
         found = await asyncio.gather(*(session.credentials() for _ in range(50)), return_exceptions=True)
         assert {type(error) for error in found} == {CredentialsError}
         assert helper.runs == 6
