@@ -32,7 +32,7 @@ def become(request):
 
     os.chdir(request["cwd"])
     os.environ.clear()
-    os.environ.update({os.fsdecode(name): value for name, value in request["env"].items()})
+    os.environ.update(request["env"])
     for number, path in enumerate(request["streams"]):
         if path is not None:
             opened = os.open(path, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT, 0o600)

@@ -41,7 +41,7 @@ def ending(error: BaseException, command: str) -> tuple[list[str], int]:
     return [f"lexport: {said}"], code
 
 
-def _describe(error: BaseException, command: str) -> tuple[str, int]:  # noqa: PLR0911 - one for each way to end
+def _describe(error: BaseException, command: str) -> tuple[str, int]:  # noqa: PLR0911, C901 - one for each way to end
     match error:
         case Interrupted():
             left = f"; {error.left}" if error.left else ""
@@ -60,6 +60,8 @@ def _describe(error: BaseException, command: str) -> tuple[str, int]:  # noqa: P
             return "there is not enough memory for this", 1
         case RuntimeError() if "start new thread" in str(error):
             return "no more threads can be started: there is too little memory, or `ulimit -u` allows no more", 1
+        case RuntimeError() if "Symlink loop" in str(error):  # of Path.resolve()
+            return str(error), 2
         case RecursionError():
             return f"what was read is nested too deeply{_place(error)}", 1
     return (
