@@ -52,12 +52,6 @@ _LAST_STATUS = (
 _LATEST_VALUES = {columns.PACKAGES.name: {"dependencies_status": _LAST_STATUS}}
 """A package is inspected once: what came of it holds for later commits too, which fetch it or find it present."""
 
-LATEST_SCOPES = (
-    "SELECT account_id, region, max(snapshot_id) AS snapshot_id FROM history.scopes "
-    "WHERE coverage = 'fleet' AND status = 'complete' GROUP BY account_id, region"
-)
-"""The rule of ``latest``, for readers that must ask the files each time."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameSpaces:

@@ -16,11 +16,12 @@ import duckdb
 
 from lexport import columns
 from lexport.dataset.asking import connect, run_interruptibly
-from lexport.dataset.names import LATEST_SCOPES, SPACES, NameSpaces, escape_glob, one_line, quote_name, quote_text
+from lexport.dataset.names import SPACES, NameSpaces, Space, escape_glob, one_line, quote_name, quote_text
 from lexport.dataset.open import Dataset, open_dataset
 from lexport.dataset.shipped import shipped_views
 from lexport.errors import RunError, SettingsError, ViewError, WriteError
-from lexport.manifest import DATA_FILES, FORMAT, RUNS, ULID_LENGTH, ULID_PATTERN
+from lexport.manifest import DATA_FILES, FORMAT, OF_EVERY_SNAPSHOT, RUNS, ULID_PATTERN
+from lexport.store.files import damage_text, damaged_file
 
 _MARK = "lexport: "
 """Every view of ours has a comment that begins so; a file with anything else in it is not ours to replace."""
@@ -129,38 +130,60 @@ def _name_spaces(dataset: Dataset) -> NameSpaces:
     """Define the names over what lies in the folders whenever they are asked.
 
     Only manifests that lexport can have written count, and of the tables' folders only the files that these name: what
-    a synchronised folder, a file manager or an aborted run leaves there does not show.
+    a synchronised folder, a file manager or an aborted run leaves there does not show. What they name and is not there
+    is an error of the query that needs it.
     """
     root = escape_glob(str(dataset.root))
     manifests = (
         f"SELECT parse_filename(filename, true) AS name, content FROM read_text({quote_text(f'{root}/{RUNS}/*.json')})"
         f" WHERE regexp_matches(parse_filename(filename), '^{ULID_PATTERN}[.]json$')"
     )
+    tables = ", ".join(quote_text(table.name) for table in OF_EVERY_SNAPSHOT)
     sound = (
         f"SELECT * FROM ({manifests}) WHERE json_valid(content) AND {_field('format')} = {quote_text(FORMAT)}"
-        f" AND {_field('snapshot_id')} = name"
+        f" AND {_field('snapshot_id')} = name AND (json_array_length(content, '$.scopes') = 0"
+        f" OR list_has_all(json_extract_string(content, '$.files[*].table'), [{tables}]))"
     )
-    files = f"SELECT unnest(json_extract_string(content, '$.files[*].path')) FROM ({sound})"
 
     def of_table(table: str) -> str:
         return quote_text(f"{root}/{table}/{DATA_FILES}")
 
-    def rows(table: str) -> str | None:
-        if not any(commit.entries(table) for commit in dataset.manifests):
+    def newest(table: str) -> str:
+        if columns.BY_NAME[table] not in columns.PACKAGE_TABLES:
+            return f"SELECT max(name) FROM ({sound}) WHERE json_array_length(content, '$.scopes') > 0"
+        held = f"list_contains(json_extract_string(content, '$.files[*].table'), {quote_text(table)})"
+        return f"SELECT max(name) FROM ({sound}) WHERE {held}"
+
+    def rows(space: Space, table: str) -> str | None:
+        named_files = [(commit, entry) for commit in dataset.manifests for entry in commit.entries(table)]
+        if not named_files:
             return None  # a table that no release has written here yet
+        if not any((dataset.root / entry.path).is_file() for _, entry in named_files):
+            raise damaged_file(dataset.root, *named_files[0], "it is missing")  # and nothing tells the columns' types
+        shown = "SELECT snapshot_id FROM _lexport.latest_scopes"
+        if space == "history" or columns.BY_NAME[table] in columns.PACKAGE_TABLES:
+            shown = "SELECT snapshot_id FROM _lexport.committed"
+        if space == "snapshot":
+            shown = newest(table)
+        named = f"SELECT name, unnest(json_extract_string(content, '$.files[*].path')) AS path FROM ({sound})"
+        there = f"SELECT {_below_root(dataset, 'file')} AS file FROM glob({of_table(table)})"
+        said = quote_text(damage_text(table, "<id>", "<path>", "it is missing"))
+        lost = f"error(replace(replace({said}, '<id>', name), '<path>', path))"
+        # A file that is named and not there would be rows that are lost without a word.
+        files = (
+            f"SELECT CASE WHEN file IS NULL THEN {lost} ELSE path END FROM ({named}) LEFT JOIN ({there})"
+            f" ON file = path WHERE starts_with(path, {quote_text(f'{table}/')}) AND name IN ({shown})"
+        )
         return (
             f"SELECT * EXCLUDE (filename) FROM read_parquet({of_table(table)}, hive_partitioning = false,"
             f" union_by_name = true, filename = true) WHERE {_below_root(dataset, 'filename')} IN ({files})"
         )
 
-    def newest(table: str) -> str:
-        if columns.BY_NAME[table] not in columns.PACKAGE_TABLES:
-            return "SELECT max(snapshot_id) FROM history.scopes"
-        return (
-            f"SELECT max(left(parse_filename(file), {ULID_LENGTH})) FROM glob({of_table(table)})"
-            f" WHERE {_below_root(dataset, 'file')} IN ({files})"
-        )
-
+    scopes = f"SELECT name AS snapshot_id, unnest(json_extract(content, '$.scopes[*]')) AS scope FROM ({sound})"
+    latest_scopes = (
+        "SELECT scope->>'account_id' AS account_id, scope->>'region' AS region, max(snapshot_id) AS snapshot_id"
+        f" FROM ({scopes}) WHERE scope->>'coverage' = 'fleet' AND scope->>'status' = 'complete' GROUP BY ALL"
+    )
     text = ", ".join(
         f"{_field(name)} AS {name}" for name in ("snapshot_id", "status", "lexport_version", "schema_version")
     )
@@ -168,8 +191,8 @@ def _name_spaces(dataset: Dataset) -> NameSpaces:
     return NameSpaces(
         committed=f"SELECT name AS snapshot_id FROM ({sound})",
         newest=newest,
-        latest_scopes=LATEST_SCOPES,
-        rows=lambda _space, table: rows(table),
+        latest_scopes=latest_scopes,
+        rows=rows,
         # Its own file is written after the commit, or not at all.
         snapshots=f"SELECT {text}, {times} FROM ({sound})",
     )

@@ -1,5 +1,8 @@
 """The DuckDB file: the same names as ``sql``, right whenever it is asked."""
 
+import json
+import os
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -7,7 +10,7 @@ import pytest
 
 import lexport
 from lexport.dataset.shipped import shipped_views
-from lexport.errors import NoSnapshotError, SettingsError
+from lexport.errors import NoSnapshotError, ReadError, SettingsError
 
 AT = datetime(2026, 11, 22, 2, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -102,6 +105,69 @@ async def test_strangers_files(tmp_path, write_dataset):
         assert ask(db, "SELECT count(*) FROM history.snapshots") == [(2,)]
         assert ask(db, "SELECT count(*) FROM history.scopes") == [(2,)]
     assert (await lexport.sql(dest, "SELECT count(*) AS n FROM history.functions")).to_pylist() == [{"n": 2}]
+
+
+NEEDS_FUNCTIONS = (
+    "SELECT count(*) FROM functions",
+    "SELECT function_name FROM functions WHERE function_name = 'none'",
+    "SELECT count(*) FROM functions JOIN tags USING (function_name)",
+    "SELECT count(*) FROM snapshot.functions",
+    "SELECT count(*) FROM history.functions WHERE function_name = 'first'",
+    "SELECT count(*) FROM runtimes",
+)
+
+
+async def test_a_lost_file_is_no_empty_table(tmp_path, write_dataset):
+    """What needs a file that is not there says which one of which snapshot; no row is lost without a word."""
+    dest, db = tmp_path / "fleet", tmp_path / "x.duckdb"
+    *_, last = write_dataset(dest, [night("first", 0), night("second", 1)])
+    await lexport.views(dest, db=db)
+    (lost,) = dest.glob(f"functions/*/{last.snapshot_id}-0000.parquet")
+    lost.unlink()
+
+    for place in (lambda _: None, os.mkfifo):
+        place(lost)
+        for query in NEEDS_FUNCTIONS:
+            with pytest.raises(duckdb.Error, match=f"functions of snapshot {last.snapshot_id} is damaged: functions/"):
+                ask(db, query)
+        assert ask(db, "SELECT count(*) FROM tags") == [(0,)]
+
+
+async def test_a_file_of_an_old_night_is_lost(tmp_path, write_dataset):
+    """It hurts the history alone, be it of the table that says which snapshot is the latest."""
+    dest, db = tmp_path / "fleet", tmp_path / "x.duckdb"
+    first, _ = write_dataset(dest, [night("first", 0), night("second", 1)])
+    await lexport.views(dest, db=db)
+    for table in ("functions", "scopes"):
+        next(dest.glob(f"{table}/*/{first.snapshot_id}-0000.parquet")).unlink()
+
+    assert names(db, "functions") == names(db, "snapshot.functions") == ["second"]
+    for table in ("functions", "scopes"):
+        with pytest.raises(duckdb.Error, match=f"{table} of snapshot {first.snapshot_id} is damaged"):
+            ask(db, f"SELECT count(*) FROM history.{table}")
+
+
+async def test_all_files_of_a_table_are_lost(tmp_path, write_dataset):
+    """Then no file can be written, and the error names the dataset's file, not the one to be written."""
+    *_, last = write_dataset(tmp_path / "fleet", [night("first", 0), night("second", 1)])
+    shutil.rmtree(tmp_path / "fleet" / "layers")
+
+    with pytest.raises(ReadError, match=f"layers of snapshot {last.snapshot_id} is damaged: layers/"):
+        await lexport.views(tmp_path / "fleet", db=tmp_path / "x.duckdb")
+    assert not (tmp_path / "x.duckdb").exists()
+
+
+async def test_a_manifest_that_lacks_a_table(tmp_path, write_dataset):
+    """It is passed over, and the night before is shown: a table that is missing is not an empty one."""
+    dest, db = tmp_path / "fleet", tmp_path / "x.duckdb"
+    *_, last = write_dataset(dest, [night("first", 0), night("second", 1)])
+    path = dest / "_runs" / f"{last.snapshot_id}.json"
+    told = json.loads(path.read_text())
+    told["files"] = [entry for entry in told["files"] if entry["table"] != "functions"]
+    path.write_text(json.dumps(told))
+    await lexport.views(dest, db=db)
+
+    assert names(db, "functions") == names(db, "snapshot.functions") == ["first"]
 
 
 async def test_packages_are_those_of_the_latest_functions(tmp_path, write_dataset, package_commits):
