@@ -12,7 +12,7 @@ from typing import Any
 
 from lexport.aws.api import LambdaApi
 from lexport.errors import FunctionGoneError, WrongAnswerError
-from lexport.model import LATEST, FunctionRef, Reply, Scope, Source
+from lexport.model import LATEST, LATEST_PUBLISHED, FunctionRef, Reply, Scope, Source
 
 SHOWN = 120  # characters of a name that a server sent, in a message
 
@@ -101,8 +101,10 @@ def check_function(reply: Reply, ref: FunctionRef, scope: Scope) -> bool:
 
 
 def is_version(version: Any) -> bool:
-    """Tell whether this is what AWS calls a version: ``$LATEST`` or a number."""
-    return version.__class__ is str and (version == LATEST or (version.isascii() and version.isdigit()))
+    """Tell whether this is what AWS calls a version: ``$LATEST``, a number, or that of managed instances."""
+    return version.__class__ is str and (
+        version in (LATEST, LATEST_PUBLISHED) or (version.isascii() and version.isdigit())
+    )
 
 
 def _is_arn(arn: Any, function: str, *qualifiers: str | None) -> bool:

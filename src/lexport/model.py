@@ -14,6 +14,8 @@ EnvMode = Literal["keys", "values", "none"]
 Qualifiers = Literal["latest", "published", "all"]
 
 LATEST = "$LATEST"
+LATEST_PUBLISHED = "$LATEST.PUBLISHED"
+"""What managed instances run: a pointer that moves, which lists name like a version. It is not read."""
 
 
 class QuotaClass(StrEnum):

@@ -147,9 +147,15 @@ def listed(name="f", version="3", arn=None):
 
 def test_listed_versions():
     """ALL qualifies every ARN, the plain listing none, and replicas at the edge have a dot in their names."""
-    for page in pages(listed(), listed("g", "$LATEST"), listed("us-east-1.e", "1"), told("h", f"{ARN[:-1]}h")):
+    for page in pages(
+        listed(),
+        listed("g", "$LATEST"),
+        listed("us-east-1.e", "1"),
+        listed("m", "$LATEST.PUBLISHED"),
+        told("h", f"{ARN[:-1]}h"),
+    ):
         check_versions(page, None, SCOPE)
-    for page in pages(key="Versions"):
+    for page in pages(listed(), listed(version="$LATEST.PUBLISHED"), key="Versions"):
         check_versions(page, None, SCOPE, "f")
 
 

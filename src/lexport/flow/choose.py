@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from lexport.errors import SettingsError
 from lexport.lists import ListRow, read_lines, read_rows
-from lexport.model import LATEST, FunctionRef, Scope, Target
+from lexport.model import LATEST, LATEST_PUBLISHED, FunctionRef, Scope, Target
 
 _REGION = r"(?:eusc-)?[a-z]{2}(?:-gov|-iso[a-z]?)?-[a-z]+-\d"
 _NAME = re.compile(
@@ -136,8 +136,8 @@ def _parse(text: str, qualifier: str, *, where: str, option: str) -> NamedFuncti
     if own and qualifier and own != qualifier:
         raise wrong(f"says {own!r} itself, the qualifier column {qualifier!r}")
     final = own or qualifier or None
-    if final == "$LATEST.PUBLISHED":
-        raise wrong("asks for $LATEST.PUBLISHED, which lexport does not read")
+    if final == LATEST_PUBLISHED:
+        raise wrong(f"asks for {LATEST_PUBLISHED}, which lexport does not read")
     return NamedFunction(
         text=text.removesuffix(f":{own}") if own else text,
         name=name,

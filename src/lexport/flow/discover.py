@@ -25,7 +25,7 @@ from lexport.errors import (
     ServiceError,
 )
 from lexport.identity import check_aliases, check_versions, checked, list_of, next_marker_of
-from lexport.model import LATEST, FunctionRef, Priority, Qualifiers, Reply, Scope
+from lexport.model import LATEST, LATEST_PUBLISHED, FunctionRef, Priority, Qualifiers, Reply, Scope
 
 SEEN_KEPT = 16_384  # hashes of items since the last checkpoint, some 1.5 MB for an account-region
 PAGES_WITHOUT_NEWS = 50  # so many pages in a row that bring nothing new are an endless chain
@@ -160,9 +160,9 @@ async def _list_pages(
             del entries, listings
             for name in names:
                 async for page in _list_versions(api, ask, scope, name, lose, keeps_items=keeps_items):
-                    yield page
+                    yield _without_pointers(page, note)
         else:
-            refs = list(map(_ref, entries, listings))
+            refs = _without_pointers(list(map(_ref, entries, listings)), note)
             del entries, listings
             yield refs
         marker = chain.next_marker(sent)
@@ -248,6 +248,14 @@ class _Entry(NamedTuple):
 def _ref(entry: _Entry, listing: bytes | None) -> FunctionRef:
     qualifier = None if entry.version == LATEST else entry.version
     return FunctionRef(function_name=entry.function_name, qualifier=qualifier, listed=listing)
+
+
+def _without_pointers(refs: list[FunctionRef], note: Callable[[str], None]) -> list[FunctionRef]:
+    """Leave out what is no version but points to one that moves; a note says so."""
+    kept = [ref for ref in refs if ref.qualifier != LATEST_PUBLISHED]
+    if len(kept) < len(refs):
+        note(f"{LATEST_PUBLISHED} of functions on managed instances is listed and not read; their versions are")
+    return kept
 
 
 def _entries(

@@ -112,6 +112,19 @@ async def test_functions_and_versions(fake_api):
     assert (listing.notes, listing.lost, listing.error) == ([], [], None)
 
 
+@pytest.mark.parametrize("is_qualified", [True, False])
+async def test_what_managed_instances_run_is_listed_and_left_out(fake_api, is_qualified):
+    """``$LATEST.PUBLISHED`` in a list is no wrong answer: it loses no other version, and a note says it is not read."""
+    items = [item("m"), item("m", "$LATEST.PUBLISHED"), item("m", "1")]
+    listed = page(*items) if is_qualified else page(item("m", is_qualified=False))
+    listing = await Listing().run(
+        fake_api(functions=lambda *_: listed, versions=lambda *_: page(*items, key="Versions"))
+    )
+
+    assert (listing.refs, listing.lost, listing.error) == ([("m", None), ("m", "1")], [], None)
+    assert "$LATEST.PUBLISHED of functions on managed instances is listed and not read" in listing.notes[-1]
+
+
 @pytest.mark.parametrize("end", [{}, {"NextMarker": None}, {"NextMarker": ""}])
 async def test_the_end(fake_api, end):
     """NextMarker absent, null or "" is the end."""
