@@ -1,6 +1,7 @@
 """Which environment variables pass for secrets. Values are put together, so that no scanner takes them for real."""
 
 import importlib.util
+import random
 import re
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 from lexport.secret_formats import VALUE_RULES
 from lexport.secret_rules import RULE_NAMES, secret_rule, suspicion
 
-SPEC = importlib.util.spec_from_file_location("variables", Path(__file__).parents[1] / "data" / "variables.py")
+DATA = Path(__file__).parents[1] / "data"
+SPEC = importlib.util.spec_from_file_location("variables", DATA / "variables.py")
 LIST = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(LIST)
 MIXED = "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1eF2gH4jK6m"
@@ -79,6 +81,10 @@ HARMLESS = [
     ("SKU", "SK1234"),
     ("TASK", "task-" + MIXED),
     ("DESCRIPTION", "the password= is set elsewhere"),
+    ("DECRYPTION_SECRET", "0f5c2f8e-9d0a-4a2b-8a3c-1c2d3e4f5a6b"),
+    ("ENCRYPTION_SECRET", "0F5C2F8E-9D0A-4A2B-8A3C-1C2D3E4F5A6B"),
+    ("CMK_SECRET", "0f5c2f8e-9d0a-4a2b-8a3c-1c2d3e4f5a6b"),
+    ("KMS_SECRET", "0f5c2f8e-9d0a-4a2b-8a3c-1c2d3e4f5a6b"),
 ]
 
 
@@ -191,6 +197,7 @@ def test_harmless_values(value, is_found):
         ("SHARED_SECRET", True),
         ("ACCESS_KEY", True),
         ("CACHE_KEY", None),
+        ("CACHE_KEYS", None),
         ("STRIPE_KEY", False),
         ("KEY_STRIPE", False),
         ("SECRET_NAME", None),
@@ -200,6 +207,11 @@ def test_harmless_values(value, is_found):
         ("TOKEN_STRIPE", True),
         ("TOKEN_OF_MINE", False),
         ("PUBLIC_TOKEN", None),
+        ("NEXT_PUBLIC_TOKEN", None),
+        ("TOKEN_URL_PROD", None),
+        ("TOKEN_PROD_URL", None),
+        ("TOKEN_MINE_PROD", False),
+        ("TOKEN_PROD_MINE", False),
         ("USE_TOKEN", None),
         ("TOKEN_USE", False),
         ("DBPASS", True),
@@ -207,6 +219,10 @@ def test_harmless_values(value, is_found):
         ("PASS_DB", False),
         ("PASS", False),
         ("BOARDING_PASS", False),
+        ("DB_BOARDING_PASS", False),
+        ("MY_DB_PASS", True),
+        ("DBPW", True),
+        ("MY_DBPW", True),
         ("DBPSW", True),
         ("COMPASS", None),
         ("MONKEY", None),
@@ -226,6 +242,32 @@ def test_harmless_values(value, is_found):
 def test_what_a_name_says(name, told):
     """The last word of a name says what it is: a secret, something about one, or perhaps one."""
     assert suspicion(name) is told
+
+
+def lines(name):
+    """Yield the two parts of each line of a list."""
+    for line in (DATA / name).read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            yield line.split(" ", 1)
+
+
+@pytest.mark.parametrize(("kind", "told"), [("secret", True), ("perhaps", False), ("none", None)])
+def test_many_names(kind, told):
+    """Each name of the list says what it says there, with and without separators."""
+    names = [name for found, text in lines("names.txt") if found == kind for name in text.split()]
+
+    assert len(names) > 50
+    assert [name for name in names if suspicion(name) is not told] == []
+
+
+def test_each_kind_of_token():
+    """Each kind of token that a provider documents is known, alone and behind other text."""
+    wrong = []
+    for rule, value in lines("formats.txt"):
+        token = LIST.written_out(value, random.Random(value))
+        wrong += [value for text in (token, f"see: {token}") if secret_rule("SETTING", text) != rule]
+
+    assert wrong == []
 
 
 @pytest.mark.parametrize(
