@@ -248,7 +248,8 @@ def find_commits(dest: str | os.PathLike[str]) -> tuple[Path, list[str]]:
     except FileNotFoundError as error:
         raise SettingsError(f"DEST {text} does not exist", option="DEST") from error
     except NotADirectoryError as error:
-        raise SettingsError(f"DEST {text} is a file, not a folder", option="DEST") from error
+        what = f"{text}/{manifest.RUNS}" if root.is_dir() else text
+        raise SettingsError(f"DEST {what} is a file, not a folder", option="DEST") from error
     except OSError as error:
         raise SettingsError(f"DEST {text} cannot be read: {error.strerror}", option="DEST") from error
     ids = sorted((name[:-5] for name in runs if name.endswith(".json") and manifest.is_ulid(name[:-5])), reverse=True)

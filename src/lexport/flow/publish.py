@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -51,7 +52,7 @@ def open_destination(dest: Path, *, group_readable: bool, with_packages: bool = 
         store.make_folder(manifest.STAGING)
         store.names(manifest.RUNS)
         folders = ("", manifest.RUNS, *_folders(with_packages=with_packages))
-        _try_out(store, [folder for folder in folders if (store.root / folder).is_dir()])
+        _try_out(store, [folder for folder in folders if os.path.lexists(store.root / folder)])
     except OSError as error:
         raise _cannot_be_written(Path(error.filename or dest), error, dest) from error
     return store
@@ -61,8 +62,8 @@ def _cannot_be_written(path: Path, error: OSError, dest: Path) -> RunError:
     """Make the error of a destination: a disk that fails may be well tomorrow, anything else is the wrong DEST."""
     if error.errno in _MAY_PASS:
         return write_error(path, error)
-    where = "" if path == dest else f"{path}: "
-    return SettingsError(f"DEST {dest} cannot be written: {where}{error.strerror}", option="DEST")
+    where = f"{path}: " if path != dest and error.strerror else ""
+    return SettingsError(f"DEST {dest} cannot be written: {where}{error.strerror or error}", option="DEST")
 
 
 def _folders(*, with_packages: bool) -> list[str]:
@@ -77,12 +78,8 @@ def _try_out(store: LocalStore, folders: Sequence[str]) -> None:
     source = target = store.root / manifest.STAGING / name
     try:
         for folder in folders:
-            place = store.root / folder
-            if not place.resolve().is_relative_to(store.root.resolve()):
-                raise SettingsError(
-                    f"{place} is a link to {place.resolve()}, outside of DEST; make it a folder", option="DEST"
-                )
-            target = place / name
+            target = store.root / folder / name
+            store.make_folder(folder)  # it is there: if it is one, and where it should be
             source.touch(mode=store.file_mode)  # again where it was renamed
             link_new(source, target)
             target.unlink()

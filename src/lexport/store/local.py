@@ -39,7 +39,10 @@ class LocalStore:
         return 0o640 if self.group_readable else 0o600
 
     def make_folder(self, path: str) -> Path:
-        """Create a folder and those above it down from the root; return where it is."""
+        """Create a folder and those above it down from the root; return where it is.
+
+        Raises OSError, also for what is no folder and for a link that leads out of the root: no reader would follow it.
+        """
         folder = self.root / path
         missing = [part for part in (folder, *folder.parents) if not part.exists()]
         for part in reversed(missing):
@@ -52,6 +55,11 @@ class LocalStore:
                     with suppress(OSError):  # or the next run takes it for a folder that is on disk
                         part.rmdir()
                     raise
+        if not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+        where = folder.resolve()
+        if not where.is_relative_to(self.root.resolve()):
+            raise OSError(f"{folder} is a link to {where}, outside of DEST; make it a folder")
         return folder
 
     def names(self, path: str) -> list[str]:

@@ -168,6 +168,46 @@ def test_a_destination_that_cannot_be_written(place):
     assert refused.value.option == "DEST"
 
 
+@pytest.mark.parametrize("name", ["tags", "_runs", "_staging"])
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (Path.touch, "Not a directory"),
+        (os.mkfifo, "Not a directory"),
+        (lambda path: path.symlink_to("nowhere"), "Not a directory"),
+        (lambda path: path.symlink_to(path.parents[1] / "outside"), "is a link to .*outside, outside of DEST"),
+    ],
+    ids=["file", "pipe", "dangling", "outside"],
+)
+def test_what_lies_in_the_place_of_a_folder(tmp_path, name, make, said):
+    """It is found before anything is read, not when all is read and is to be published; nothing is written."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "dest" / "_runs").mkdir(parents=True)
+    if name == "_runs":
+        (tmp_path / "dest" / "functions").mkdir()
+        (tmp_path / "dest" / "_runs").rmdir()
+    make(tmp_path / "dest" / name)
+    with pytest.raises(SettingsError, match=rf"DEST .*dest cannot be written: .*{name}.* {said}"):
+        open_destination(tmp_path / "dest", group_readable=False)
+
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+def test_a_day_that_leads_out_of_the_destination(store, tmp_path):
+    """Nothing is published through a link that no reader would follow, and what was placed is removed."""
+    outside, done = tmp_path / "outside", draft()
+    outside.mkdir()
+    files = staged(store, done)
+    day = (store.root / done.files[-1].path).parent
+    day.parent.mkdir(exist_ok=True)
+    day.symlink_to(outside)
+    with pytest.raises(WriteError, match=f"{day} is a link to {outside}, outside of DEST; make it a folder"):
+        commit(store, done, files, note=pytest.fail)
+
+    assert everything(store) == {}
+    assert list(outside.iterdir()) == []
+
+
 def test_staging_is_ones_own(store):
     """A run has a folder for its work; another run of the same id, and a committed id, are refused."""
     open_staging(store, "01KB0000000000000000000000")
