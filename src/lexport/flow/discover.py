@@ -251,11 +251,12 @@ def _ref(entry: _Entry, listing: bytes | None) -> FunctionRef:
 
 
 def _without_pointers(refs: list[FunctionRef], note: Callable[[str], None]) -> list[FunctionRef]:
-    """Leave out what is no version but points to one that moves; a note says so."""
+    """Take out what is no version but points to one that moves, and return the same list; a note says so."""
     kept = [ref for ref in refs if ref.qualifier != LATEST_PUBLISHED]
     if len(kept) < len(refs):
+        refs[:] = kept
         note(f"{LATEST_PUBLISHED} of functions on managed instances is listed and not read; their versions are")
-    return kept
+    return refs
 
 
 def _entries(
