@@ -45,6 +45,7 @@ class Scan:
         self._table, self._names, self._has_more = table, names, True
         self._scopes = frozenset(scopes)
         self._places = [name for name in columns.VERSION_KEY[:3] if name in table.key]
+        self._last_place = ""
         with self._reading():
             self._rows = self._open()
         self.types = {field.name: field.type for field in self._rows.schema}
@@ -106,6 +107,7 @@ class Scan:
         if not len(batch):
             return
         rows = with_current_names(pa.Table.from_batches([batch]), self._table)
+        self._check_order(rows)
         ends = {
             Scope(account_id=rows.column("account_id")[at].as_py(), region=rows.column("region")[at].as_py())
             for at in (0, len(rows) - 1)
@@ -115,6 +117,18 @@ class Scan:
             scope = pc.binary_join_element_wise(rows.column("account_id"), rows.column("region"), BELOW_ALL)
             rows = rows.filter(pc.is_in(scope, value_set=wanted))
         self._rows = pa.concat_tables([self._rows, rows]) if len(self._rows) else rows
+
+    def _check_order(self, rows: pa.Table) -> None:
+        """Refuse rows that are out of order: reading two files side by side would never come to an end."""
+        places = pc.binary_join_element_wise(*(rows.column(name) for name in self._places), BELOW_ALL)
+        first, last = places[0].as_py(), places[-1].as_py()
+        is_sorted = pc.all(pc.greater_equal(places.slice(1), places.slice(0, len(places) - 1))).as_py() is not False
+        if places.null_count or not is_sorted or first < self._last_place:
+            raise ReadError(
+                f"cannot read {self._path}: its rows are not in the order of {', '.join(self._places)}",
+                path=str(self._path),
+            )
+        self._last_place = last
 
     def _groups(self, scopes: Collection[Scope]) -> Iterator[int]:
         """Yield the numbers of the row groups that may hold rows of the scopes."""

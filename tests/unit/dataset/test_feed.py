@@ -222,7 +222,7 @@ async def test_as_parquet(tmp_path, write_dataset, run_lexport):
 
     assert (done.code, done.err) == (
         0,
-        f"1 rows to upsert, 2 to delete, 1 changes; next: --since {second.snapshot_id}\n",
+        f"1 row to upsert, 2 to delete, 1 change; next: --since {second.snapshot_id}\n",
     )
     names = {path.name for path in folder.iterdir()}
     assert names == {f"{table.name}.parquet" for table in (*STATE_TABLES, columns.CHANGES)} | {

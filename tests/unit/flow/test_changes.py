@@ -327,3 +327,17 @@ def test_a_damaged_file_is_named(found, tmp_path):
 
     with pytest.raises(ReadError, match=r"cannot read .*broken\.parquet"):
         scan.Scan([tmp_path / "broken.parquet"], columns.FUNCTIONS, [HERE], ["region"])
+
+
+@pytest.mark.parametrize("names", [["b", "a"], [*(f"f{number}" for number in range(20)), "a"], ["a", None]])
+def test_a_file_that_is_not_sorted_is_damaged(found, tmp_path, names):
+    """Rows out of order, or without a key, end the comparison with an error, and never keep it from ending."""
+    rows = [{"account_id": HERE.account_id, "region": HERE.region, "function_name": name} for name in names]
+    path = tmp_path / "unsorted.parquet"
+    pq.write_table(pa.Table.from_pylist(rows, table_schema(columns.TAGS)), path, row_group_size=3)
+
+    with (
+        scan.Scan([path], columns.TAGS, [HERE], ["account_id", "region", "function_name"]) as reading,
+        pytest.raises(ReadError, match="not in the order of account_id, region, function_name"),
+    ):
+        reading.take(None)
