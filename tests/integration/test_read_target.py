@@ -19,7 +19,7 @@ from lexport.aws.transport import open_transport
 from lexport.failures import Failures
 from lexport.flow.flatten import Rules
 from lexport.hashing import HashKey, ValueHasher
-from lexport.model import QuotaClass, Target
+from lexport.model import FunctionRef, QuotaClass, Target
 from lexport.progress import TargetProgress
 from lexport.quota.pacer import Pacer
 from lexport.quota.retry import FIRST_BACKOFF_S, ask
@@ -57,10 +57,10 @@ class Read:
 
 
 @asynccontextmanager
-async def client(url):
+async def client(url, connections):
     async with (
         open_session(profile=None, endpoint_url=url) as session,
-        open_transport(ca_bundle=None, connections=16) as send,
+        open_transport(ca_bundle=None, connections=connections) as send,
     ):
         yield LambdaClient(
             region="us-east-1",
@@ -76,7 +76,7 @@ async def client(url):
 def read(aws, look, tmp_path):
     """Return a function: faults, a fleet and perhaps references -> what came of the account-region."""
 
-    async def run(*faults, fleet, refs=None, aliases=True):
+    async def run(*faults, fleet, refs=None, aliases=True, connections=16, at_start=lambda _: None):
         rows = Rows(ValueHasher(HashKey(b"k" * 32)))
         failures = Failures(rows, lambda: AT)
         batches_out, batches = create_memory_object_stream(math.inf)
@@ -93,11 +93,11 @@ def read(aws, look, tmp_path):
             staging=tmp_path,
             now=lambda: AT,
             note=lambda _: None,
-            open_last=lambda _: None,
+            open_last=lambda _: at_start(shared),
             not_before=None,
             offer=None,
         )
-        async with open_simulator(fleet, quotas=False, faults=faults) as server, client(server.url) as api:
+        async with open_simulator(fleet, quotas=False, faults=faults) as server, client(server.url, connections) as api:
             outcome = await read_target(target, api, partial(ask, pacer, look.scope), shared, progress)
         batches_out.close()
         async with batches:
@@ -139,6 +139,53 @@ async def test_status(read, faults, status):
     assert found.outcome.status == status
 
 
+@pytest.mark.parametrize(
+    ("kind", "is_answering"), [(None, True), ("denied", True), ("gone", True), ("error", False), ("reset", False)]
+)
+async def test_who_answers(read, kind, is_answering):
+    """A function that may not be read, or that is gone, shows that its Region takes the credentials."""
+    fleet = Fleet(FleetSpec(functions=1, versions=0))
+    faults = [] if kind is None else [Fault(operation="GetFunction", kind=kind, times=None)]
+    found = await read(*faults, fleet=fleet, refs=(FunctionRef(function_name=fleet.name(0), is_named=True),))
+
+    assert found.outcome.is_answering is is_answering
+
+
+@pytest.mark.parametrize(("kind", "is_answering"), [("denied", True), ("error", False)])
+async def test_who_answers_a_listing(read, kind, is_answering):
+    """A Region that denies the listings takes the credentials; one that fails shows nothing."""
+    faults = [Fault(operation=operation, kind=kind, times=None) for operation in BOTH]
+    found = await read(*faults, fleet=Fleet(FleetSpec(functions=1, versions=0)))
+
+    assert found.outcome.is_answering is is_answering
+
+
+async def test_settings_of_a_wrong_type(read):
+    """What is wrong in the account's settings is told with the call that it came from, and is no gap."""
+    patch = {"AccountLimit": {"ConcurrentExecutions": "many"}}
+    fault = Fault(operation="GetAccountSettings", kind="replace_body", patch=patch, times=None)
+    found = await read(fault, fleet=Fleet(FleetSpec(functions=1, versions=0)))
+
+    ((kind, count, _),) = found.failures.summary()
+    assert (kind.operation, kind.error_code, kind.is_gap, count) == ("GetAccountSettings", "wrong_type", False, 1)
+    assert found.outcome.status == "complete"
+
+
+async def test_each_reader_has_its_share(read):
+    """What may be held back is shared by those who read, each from its start to its end."""
+    rooms, shares = [], []
+
+    def enter(shared):
+        rooms.append(shared.room)
+        with shared.room.place():
+            shares.append(shared.room.share)
+
+    await read(fleet=Fleet(FleetSpec(functions=1, versions=0)), at_start=enter)
+    (room,) = rooms
+    with room.place():
+        assert [share * 2 for share in shares] == [room.share]
+
+
 # --- batches --------------------------------------------------------------------------------------------------------
 
 
@@ -157,6 +204,24 @@ async def test_progress_ends(read):
 
     assert (found.progress.aliases_due, found.progress.is_done) == (0, True)
     assert found.progress.fetched == found.progress.listed == len(found.versions)
+
+
+async def test_empty_lists_among_wrong_answers(read, look):
+    """A list of aliases that is empty, and after which answers are wrong, may be another function's: read it again."""
+    fleet = Fleet(FleetSpec(functions=4, versions=3))
+    found = await read(
+        Fault(operation="GetAccountSettings", kind="denied", times=None),
+        Fault(operation="ListAliases", kind="replace_body", patch={"Aliases": []}, times=4),
+        Fault(operation="GetFunction", kind="replace_body", patch=lambda _: {}, times=None),
+        fleet=fleet,
+        connections=1,
+    )
+
+    expected = [(row["function_name"], row["alias"]) for row in look.expected_rows(fleet)["aliases"]]
+    aliases = [row for batch in found.batches if "aliases" in batch for row in batch["aliases"].to_pylist()]
+    assert expected == sorted((row["function_name"], row["alias"]) for row in aliases)
+    assert expected
+    assert found.progress.aliases_due == 0
 
 
 # --- odd functions --------------------------------------------------------------------------------------------------
@@ -228,3 +293,22 @@ async def test_a_listing_that_cannot_be_carried_exactly(aws, settings, look, tmp
     assert len(rows) == len(look.expected_rows(fleet)["functions"]) == result.manifest.scopes[0].references
     assert all(f'"Configuration.Unknown":{number}' in row["extra_json"] for row in rows)
     assert not any(row["carried_forward"] for row in rows)
+
+
+async def test_what_is_odd_in_a_listing_that_is_carried(aws, settings, look, tmp_path):
+    """A wrong type in the listing of a version that is taken over is told, as it is where the version is fetched."""
+    fleet = Fleet(FleetSpec(functions=4, versions=2))
+
+    def listed(document):
+        return document | {"Functions": [item | {"Timeout": "long"} for item in document["Functions"]]}
+
+    fault = Fault(operation="ListFunctions", kind="replace_body", patch=listed, times=None)
+    async with open_simulator(fleet, quotas=False, faults=[fault]) as server:
+        for incremental in (False, True):
+            await lexport.snapshot(tmp_path / "fleet", settings(server.url, incremental=incremental))
+    rows = look.read_rows(tmp_path / "fleet")
+
+    carried = {(row["function_name"], row["version"]) for row in rows["functions"] if row["carried_forward"]}
+    told = {(row["function_name"], row["qualifier"]) for row in rows["errors"] if row["operation"] == "ListFunctions"}
+    assert carried
+    assert told == carried

@@ -2,6 +2,7 @@
 
 import hmac
 import importlib.util
+import random
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,10 @@ SPEC = importlib.util.spec_from_file_location("variables", Path(__file__).parent
 LIST = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(LIST)
 KNOWN = [(name, value) for _, _, name, value in LIST.variables()]
+TOKENS = [
+    LIST.written_out(line.partition(" ")[2], random.Random(line))
+    for line in LIST.LIST.with_name("formats.txt").read_text(encoding="utf-8").splitlines()
+]
 KEY = b"0123456789abcdef"
 RANDOM = "aB1cD2eF3gH4iJ5kL6mN"
 NAMES = st.text(max_size=20) | st.sampled_from([name for name, _ in KNOWN])
@@ -41,6 +46,7 @@ def test_any_variable(name, value):
 def test_the_whole_list_at_once():
     """Looked at together, the variables of the list are judged as each alone: those that may be secrets, too."""
     judged_together(KNOWN)
+    judged_together([("SETTING", token) for token in TOKENS])
     judged_together([("STRIPE_KEY", RANDOM), ("CREDS", RANDOM), ("STAGE", RANDOM), ("DB_PASSWORD", "x1")])
 
     assert secret_rule("STRIPE_KEY", RANDOM) == "random_secret"
@@ -55,11 +61,13 @@ def test_many_at_once(variables):
 def judged_together(variables):
     """Every column of each variable is what it is by itself, however often a value is there."""
     names, values = [name for name, _ in variables] * 2, [value for _, value in variables] * 2
-    name, kept, length, digest, _, rule = env_vars(names, values, (), ValueHasher(HashKey(KEY)))
+    hasher = ValueHasher(HashKey(KEY))
+    name, kept, length, digest, key, rule = env_vars(names, values, (), hasher)
 
     assert (name.to_pylist(), kept.null_count) == (names, len(names))
     assert length.to_pylist() == list(map(len, values))
     assert digest.to_pylist() == [hmac.digest(KEY, value.encode(), "sha256")[:16].hex() for value in values]
+    assert key.to_pylist() == [hasher.key_id] * len(names)
     assert rule.to_pylist() == list(map(secret_rule, names, values))
 
 

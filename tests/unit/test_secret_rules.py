@@ -313,6 +313,8 @@ def test_every_rule_can_be_told():
         ("Basic " + "YWRtaW46cHc=", "authorization"),
         ("Basic " + "YWRtaW4=", None),
         ("Basic " + "YWRtaW46", None),
+        ("Basic " + "YWRtaW46cHc==", None),  # a sign of equality too many
+        ("Basic " + "YTr//v0=", None),  # a, a colon and bytes that are no text
         ("Basic authentication", None),
         ("Bearer " + "abcdefghijklmno1", "authorization"),
         ("Bearer " + "abcdefghijklmn1", None),
@@ -328,6 +330,7 @@ def test_every_rule_can_be_told():
         ('"{\\"pass' + 'word\\":\\"abcd\\"}"', "json_secret"),
         ("x://a:b@c", "url_password"),
         ("x://a:password@c", None),
+        ("x://a:password@c,x://a:b@c", "url_password"),
         ("x://a:${b}@c", None),
         ("x://a:%s@c", None),
         ("x://a:%sb@c", None),

@@ -98,6 +98,16 @@ def of_another_night(dest, number):
     fit(dest, number, file_of(dest, number))
 
 
+def of_two_nights(dest, number):
+    path = file_of(dest, number)
+    own, other = (
+        pq.read_table(path, partitioning=None),
+        pq.read_table(file_of(dest, (number + 1) % 3), partitioning=None),
+    )
+    pq.write_table(pa.concat_tables([own.slice(0, 5), other.slice(5)]), path)
+    fit(dest, number, path)
+
+
 def linked_away(dest, number):
     outside = dest.parent / "outside.parquet"
     file_of(dest, number).rename(outside)
@@ -123,6 +133,7 @@ DAMAGE = {
     "garbage": garbage,
     "of another night": of_another_night,
     "of another table": of_another_table,
+    "of two nights": of_two_nights,
     "linked away": linked_away,
     "piped": piped,
 }
@@ -342,7 +353,7 @@ def split(dest, number, table, at, *, again=0):
     rows = pq.ParquetFile(path).read()
     parts = {path: rows.slice(0, at), other: rows.slice(at - again)}
     for name, part in parts.items():
-        pq.write_table(part, name)
+        pq.write_table(part, name, row_group_size=3)
 
     def change(told):
         first = next(entry for entry in told["files"] if dest / entry["path"] == path)
@@ -383,6 +394,23 @@ def test_files_that_overlap(dest, again):
         with pytest.raises(ReadError, match=r"-0001\.parquet: its rows do not come after those of"):
             ask(dest, query)
     assert run(["feed", str(dest)]) == run(["diff", str(dest)]) == run(["check", str(dest)]) == 1
+
+
+def test_three_files_of_a_table(dest):
+    """Each file is compared with the one before it, and not the first two alone."""
+    split(dest, 2, "functions", 3)
+    second, third = (file_of(dest, 2).with_name(f"{IDS[2]}-000{number}.parquet") for number in (1, 2))
+    pq.write_table(pq.read_table(second, partitioning=None).slice(5), third)  # its last two rows again
+
+    def change(told):
+        entry = next(entry for entry in told["files"] if dest / entry["path"] == second)
+        told["files"].append(entry | {"path": str(third.relative_to(dest)), "rows": 2})
+        told["scopes"][0]["versions"] += 2
+
+    edit(dest, 2, change)
+    fit(dest, 2, third)
+    with pytest.raises(ReadError, match=r"-0002\.parquet: its rows do not come after those of"):
+        ask(dest, PLAIN)
 
 
 def feed_of(dest):

@@ -415,6 +415,23 @@ def test_a_missing_row_is_healed(store):
     assert [row["snapshot_id"] for row in snapshot_rows(store)] == [f"01KB{number:022d}" for number in range(2)]
 
 
+def test_another_run_heals_at_the_same_time(store, at_event):
+    """Where another run writes a row first, its row stays, and there is nothing to tell."""
+    done = draft()
+    files = staged(store, done)
+
+    def come_first():
+        (body,) = store.root.glob("_staging/.snapshots-*")
+        row = store.root / data_path("snapshots", done.snapshot_id, done.snapshot_at)
+        row.write_bytes(body.read_bytes())
+
+    at_event("os.link", come_first, on="/snapshots/")
+    commit(store, done, files, note=pytest.fail)
+
+    assert [row["snapshot_id"] for row in snapshot_rows(store)] == [done.snapshot_id]
+    assert not list(store.root.glob("_staging/.snapshots-*"))
+
+
 def test_healing_changes_nothing_that_is_there(store):
     """Where every commit has its row, nothing is written."""
     done = publish(store)
@@ -461,7 +478,7 @@ def test_the_hint_of_a_newer_lexport(store):
     publish(store, 1, note=notes.append)
 
     assert store.read("_latest.json") == b"{}"
-    assert ["upgrade lexport" in note for note in notes] == [True]
+    assert [("upgrade lexport" in note, "damage" in note) for note in notes] == [(True, False)]
     done = publish(store, 10, note=notes.append)
     assert hinted(store) == done.snapshot_id
 

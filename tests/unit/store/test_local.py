@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import resource
 import stat
 import threading
 from pathlib import Path
@@ -274,6 +275,22 @@ def test_a_replacement_that_cannot_be(store):
         store.replace("h.json", b"new")
 
     assert files(store) == ["h.json/x"]
+
+
+@pytest.mark.parametrize("write", ["create", "replace"])
+def test_no_room_for_a_file(store, write):
+    """A file for which there is no room leaves neither a part nor a draft, and the error says how much is needed."""
+    store.make_folder("")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(WriteError) as refused:
+            getattr(store, write)("x.json", b"x" * 20_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert str(refused.value).endswith("bytes are free there, 20,000 are needed")
+    assert store.names("") == []
 
 
 def test_make_folder_twice(store):
