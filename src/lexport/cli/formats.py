@@ -15,11 +15,14 @@ _SUFFIXES = {
     ".csv": ("csv",),
     ".json": ("json", "sarif"),
     ".jsonl": ("jsonl",),
+    ".ndjson": ("jsonl",),
     ".parquet": ("parquet",),
     ".sarif": ("sarif",),
     ".xml": ("junit",),
 }
 """The formats that a file of this name may have, the usual one first."""
+_NOT_WRITTEN = frozenset(".arrow .avro .feather .gz .html .ods .orc .tsv .xls .xlsx .yaml .yml .zip .zst".split())  # noqa: SIM905
+"""What says a format that no command writes; with --output it is only a name."""
 
 _RANKS = (
     ParameterSource.DEFAULT,
@@ -62,6 +65,9 @@ def choose_format(output: str, path: str | None = None, formats: Sequence[str] =
 
 def _by_suffix(output: str, path: str | None, formats: Sequence[str]) -> str:
     suffix = PurePath(path or "").suffix.lower()
+    if suffix in _NOT_WRITTEN and not _rank("output"):
+        has = f"it has: {', '.join(formats)}"
+        raise click.UsageError(f"-o {path}: {suffix} is none of its formats; {has}. --output writes one of them there")
     if suffix not in _SUFFIXES or output in _SUFFIXES[suffix]:
         return output
     source, source_of_path = map(_rank, ("output", "output_file"))

@@ -32,7 +32,9 @@ def kind_of(body):
         ("x.jsonl", None, "jsonl"),
         ("x", None, "table"),
         ("x.txt", None, "table"),
-        ("x.csv.gz", None, "table"),
+        ("x.ndjson", None, "jsonl"),
+        ("x.tsv", "table", "table"),
+        ("x.csv.gz", "csv", "csv"),
         (".csv", None, "table"),
         ("x.parquet", "parquet", "parquet"),
         ("x.txt", "csv", "csv"),
@@ -45,6 +47,16 @@ def test_sql(dest, lexport, tmp_path, name, output, kind):
 
     assert (done.code, done.out, done.err) == (0, b"", "")
     assert kind_of((tmp_path / name).read_bytes()) == kind
+
+
+@pytest.mark.parametrize("name", ["x.csv.gz", "x.tsv", "X.XLSX"])
+def test_a_format_that_is_not_written(dest, lexport, tmp_path, name):
+    """No table is written under a name that says another format, unless --output asks for it."""
+    done = lexport("sql", dest, QUERY, "-o", name)
+
+    assert (done.code, done.out) == (2, b"")
+    assert "is none of its formats; it has: table, json, jsonl, csv, parquet. --output writes one of them" in done.err
+    assert not (tmp_path / name).exists()
 
 
 @pytest.mark.parametrize(
