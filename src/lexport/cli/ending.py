@@ -16,6 +16,13 @@ from lexport.links import remove_signed_links
 from lexport.near import did_you_mean
 
 _PACKAGE = Path(__file__).parents[1]
+_NO_FILES = (errno.EMFILE, errno.ENFILE)
+_TOO_MANY_FILES = "too many files are open at once; allow more of them with `ulimit -n`"
+_NO_ROOM = (
+    "failed to map segment",
+    "cannot allocate memory",
+    "Cannot allocate memory",
+)  # as a loader of libraries says
 
 
 def ending(error: BaseException, command: str) -> tuple[list[str], int]:
@@ -62,8 +69,12 @@ def _describe(error: BaseException, command: str) -> tuple[str, int]:  # noqa: P
             return "no more threads can be started: there is too little memory, or `ulimit -u` allows no more", 1
         case RuntimeError() if "Symlink loop" in str(error):  # of Path.resolve()
             return str(error), 2
+        case ImportError() if any(text in str(error) for text in _NO_ROOM):
+            return "there is not enough memory for this", 1
         case RecursionError():
             return f"what was read is nested too deeply{_place(error)}", 1
+    if any(isinstance(earlier, OSError) and earlier.errno in _NO_FILES for earlier in _before(error)):
+        return _TOO_MANY_FILES, 1  # what is closed without it having been opened complains, too
     return (
         f"internal error: {type(error).__name__}: {remove_signed_links(str(error))}{_place(error)}; please report it",
         1,
@@ -87,9 +98,17 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
         yield from _leaves(part)
 
 
+def _before(error: BaseException) -> Iterator[BaseException]:
+    """Yield the errors during whose handling this one came."""
+    earlier = error.__context__
+    while earlier is not None:
+        yield earlier
+        earlier = earlier.__context__
+
+
 def _system(error: OSError) -> str:
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return "too many files are open at once; allow more of them with `ulimit -n`"
+    if error.errno in _NO_FILES:
+        return _TOO_MANY_FILES
     if error.strerror is None or error.filename is None:
         return f"{error.strerror or remove_signed_links(str(error)) or type(error).__name__}{_place(error)}"
     return f"{os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename}: {error.strerror}"

@@ -24,6 +24,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     command = "lexport"
     try:
         _check_text(given)
+        import lexport.cli.ending  # noqa: F401 - an end for want of files could not import it
         from lexport.cli.commands import cli
 
         # Not cli.main(): it would answer a closed pipe with exit code 1.
@@ -52,9 +53,12 @@ def _check_text(arguments: Sequence[str]) -> None:
 
 def _end(error: BaseException, command: str) -> int:
     """Say how the command ended, in one line; help is the one thing that has more."""
-    from lexport.cli.ending import ending
+    try:
+        from lexport.cli.ending import ending
 
-    lines, code = ending(error, command)
+        lines, code = ending(error, command)
+    except (OSError, ImportError, MemoryError):  # there are too few files, or there is too little memory, to import it
+        lines, code = [f"lexport: {error}"], 1
     number = received()
     if number is not None and code != 128 + number:  # what a library makes of it, as DuckDB's "Query interrupted"
         lines, code = ending(Interrupted(number), command)

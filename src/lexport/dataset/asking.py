@@ -65,6 +65,7 @@ async def run_interruptibly(work: Callable[[list[duckdb.DuckDBPyConnection]], T]
     try:
         await anyio.to_thread.run_sync(job.run, abandon_on_cancel=True)
     except anyio.get_cancelled_exc_class():
+        job.drop()
         with anyio.CancelScope(shield=True):
             while not job.ended.is_set():  # an interrupt between two questions is lost
                 _interrupt(running)
@@ -79,10 +80,18 @@ class _Job(Generic[T]):
     def __init__(self, work: Callable[[], T]) -> None:
         self.ended = threading.Event()
         self._work = work
+        self._begun = threading.Lock()  # taken by who comes first: its thread, or who drops it
         self._value: list[T] = []
         self._error: BaseException | None = None
 
+    def drop(self) -> None:
+        """Let it never begin, where it has not: a thread that was asked for may not have come, and may never come."""
+        if self._begun.acquire(blocking=False):
+            self.ended.set()
+
     def run(self) -> None:
+        if not self._begun.acquire(blocking=False):
+            return
         try:
             self._value.append(self._work())
         except BaseException as error:  # noqa: BLE001 - raised again by who waits

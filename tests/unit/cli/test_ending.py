@@ -24,6 +24,7 @@ from lexport.errors import CredentialsError, LexportError
         (OSError(errno.EIO, os.strerror(errno.EIO), "x/y"), "lexport: x/y: Input/output error", 1),
         (OSError(errno.EMFILE, os.strerror(errno.EMFILE)), "ulimit -n", 1),
         (MemoryError(), "not enough memory", 1),
+        (ImportError("libarrow.so: failed to map segment from shared object"), "not enough memory", 1),
         (RecursionError(), "nested too deeply", 1),
         (RuntimeError("can't start new thread"), "no more threads", 1),
         (TypeError("odd"), "lexport: internal error: TypeError: odd", 1),
@@ -39,6 +40,29 @@ def test_ending(error, line, code):
     assert found == code
     assert len(lines) == 1
     assert line in lines[0]
+
+
+def test_an_error_in_the_wake_of_another():
+    """What complains because it could not be opened does not hide that there were too few files."""
+    later = RuntimeError("cannot close a running event loop")
+    later.__context__ = TypeError("odd")
+    later.__context__.__context__ = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    assert ending(later, "check") == (
+        ["lexport: too many files are open at once; allow more of them with `ulimit -n`"],
+        1,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("files", [10, 12])
+def test_too_few_files(dest, lexport_path, files):
+    """Where not even an event loop can be had, one line says why."""
+    line = f"ulimit -n {files}; exec {lexport_path} check {dest}"
+    done = subprocess.run(["/bin/sh", "-c", line], env={"LC_ALL": "C.UTF-8"}, check=False, capture_output=True)
+
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1), done.stderr
+    assert b"ulimit -n" in done.stderr
 
 
 def test_no_words():

@@ -1,8 +1,11 @@
 """What the names mean, and what a query may do."""
 
 import asyncio
+import threading
 from datetime import UTC, datetime, timedelta
 
+import anyio
+import anyio.to_thread
 import pytest
 
 import lexport
@@ -226,6 +229,29 @@ async def test_cancelled(fleet):
 
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(lexport.sql(fleet, query), 0.2)
+
+
+@pytest.mark.asyncio
+async def test_cancelled_before_it_began(fleet):
+    """A question that is cancelled before a thread takes it up is over: nobody waits for its end."""
+    limiter, release = anyio.to_thread.current_default_thread_limiter(), threading.Event()
+    free, limiter.total_tokens = limiter.total_tokens, 1
+    try:
+        with anyio.fail_after(10), anyio.CancelScope() as at_once:
+            at_once.cancel()
+            await lexport.sql(fleet, "SELECT 1")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(anyio.to_thread.run_sync, release.wait)  # the only thread that there may be
+            await anyio.wait_all_tasks_blocked()
+            with anyio.fail_after(10), anyio.move_on_after(0.05) as waiting:
+                await lexport.sql(fleet, "SELECT 1")
+            release.set()
+    finally:
+        release.set()
+        limiter.total_tokens = free
+
+    assert at_once.cancelled_caught
+    assert waiting.cancelled_caught
 
 
 @pytest.mark.asyncio
