@@ -44,10 +44,27 @@ _STEPS = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|([^.\[\]]+)')
 _SECRET_STEMS = re.compile(
     "secret|credential|passw|passphrase|passcode|token|authoriz|cookie|signature|presign|plaintext|connection_?string"
     "|key_?material|user_?data|(?:api|access|private|signing|encryption|decryption)_?key"
-    "|(?:^|_)(?:auth|shared|master|data|session|hmac)_?key"
+    "|(?:^|_)(?:auth|shared|master|data|session|hmac|ssh)_?key"
 )
 _ENVIRONMENT_STEMS = re.compile("environment|variable")
-_SECRET_WORDS = frozenset({"auth", "jwt", "otp", "pin", "pwd", "pw", "pass", "salt", "creds", "cred"})
+_SECRET_WORDS = frozenset(
+    {
+        "auth",
+        "bearer",
+        "dsn",
+        "jwt",
+        "kubeconfig",
+        "mnemonic",
+        "otp",
+        "pin",
+        "pwd",
+        "pw",
+        "pass",
+        "salt",
+        "creds",
+        "cred",
+    }
+)
 _ENVIRONMENT_WORDS = frozenset({"env", "envs", "vars"})
 _NO_CODE_BEFORE = frozenset("error reason status state exit response result failure country currency language".split())  # noqa: SIM905
 _NO_CODE_AFTER = frozenset({"signing", "sha", "size"})
@@ -63,10 +80,10 @@ _ARN = re.compile(r"arn:[a-z0-9-]+:[a-z0-9-]+:[a-z0-9-]*:[0-9]*:[\w+=,.@/:*$-]+"
 
 @lru_cache(CACHED_KEYS)
 def guard_of(key: str) -> tuple[Guard, bool]:
-    """Return the guard of a key, and whether its last word says that a scalar there is only about it."""
+    """Return the guard of a key, and whether its first or last word says that a scalar there is only about it."""
     words = [word.lower() for word in _WORDS.findall(key)]
     joined = "_".join(words)
-    is_about = bool(words) and words[-1] in _ABOUT_IT
+    is_about = bool(words) and (words[-1] in _ABOUT_IT or words[0] in {"max", "min"})
     if _SECRET_STEMS.search(joined) or not _SECRET_WORDS.isdisjoint(words) or _speaks_of_code(words):
         return Guard.SECRET, is_about
     if _ENVIRONMENT_STEMS.search(joined) or not _ENVIRONMENT_WORDS.isdisjoint(words):

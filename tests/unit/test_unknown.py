@@ -40,6 +40,11 @@ SECRET = [
     "PresignedUrl",
     "UserData",
     "Jwt",
+    "SSHKey",
+    "Bearer",
+    "Mnemonic",
+    "Kubeconfig",
+    "Dsn",
     "Code",
     "code",
     "CodeV2",
@@ -71,7 +76,16 @@ OPEN = [
     "0",
     "ключ",
 ]
-ABOUT = ["SecretArn", "SecretName", "TokenTtl", "PasswordLength", "AuthType", "CodeVersion", "EnvironmentId"]
+ABOUT = [
+    "SecretArn",
+    "SecretName",
+    "TokenTtl",
+    "PasswordLength",
+    "AuthType",
+    "CodeVersion",
+    "EnvironmentId",
+    "MaxExecutionEnvironments",
+]
 ARN = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:prod/db-AbCdEf"
 
 
