@@ -16,6 +16,7 @@ from lexport.links import remove_signed_links
 from lexport.near import did_you_mean
 
 _PACKAGE = Path(__file__).parents[1]
+_HALF_A_LINE = 4_000
 _NO_FILES = (errno.EMFILE, errno.ENFILE)
 _TOO_MANY_FILES = "too many files are open at once; allow more of them with `ulimit -n`"
 _NO_ROOM = (
@@ -45,7 +46,7 @@ def ending(error: BaseException, command: str) -> tuple[list[str], int]:
         case BrokenPipeError():
             return [], 0  # the reader has gone, as with `| head`
     said, code = _describe(error, command)
-    return [f"lexport: {said}"], code
+    return [f"lexport: {_of_bounded_length(said)}"], code
 
 
 def _describe(error: BaseException, command: str) -> tuple[str, int]:  # noqa: PLR0911, C901 - one for each way to end
@@ -88,6 +89,14 @@ def _variable(error: click.UsageError) -> str:
         return ""
     is_variable = error.ctx.get_parameter_source(parameter.name) is ParameterSource.ENVIRONMENT
     return f" (set by {parameter.envvar})" if is_variable else ""
+
+
+def _of_bounded_length(said: str) -> str:
+    """Cut the middle out of what a huge value stands in: its end says what is wrong, and what to do."""
+    if len(said) <= 2 * _HALF_A_LINE:
+        return said
+    left_out = len(said) - 2 * _HALF_A_LINE
+    return f"{said[:_HALF_A_LINE]} [… {left_out:,} characters …] {said[-_HALF_A_LINE:]}"
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

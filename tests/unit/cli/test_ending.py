@@ -65,6 +65,15 @@ def test_too_few_files(dest, lexport_path, files):
     assert b"ulimit -n" in done.stderr
 
 
+def test_a_huge_value():
+    """Neither what was read nor what is wrong with it is lost in a line of megabytes."""
+    (line,), _ = ending(LexportError(f"list.txt:1: {'a' * 40_000_000} is no name"), "snapshot")
+
+    assert len(line) < 10_000
+    assert line.startswith("lexport: list.txt:1: aaa")
+    assert line.endswith("aaa is no name")
+
+
 def test_no_words():
     """A reader that has gone is no failure."""
     assert ending(BrokenPipeError(), "sql") == ([], 0)
