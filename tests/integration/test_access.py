@@ -78,6 +78,18 @@ async def test_enabled_region_refuses(simulator, aws, settings, look, tmp_path, 
     assert "set-security-token-service-preferences" in error["message"]
 
 
+@pytest.mark.parametrize("code", [*REFUSED, "OptInRequired"])
+async def test_a_region_that_no_list_calls_enabled(simulator, aws, settings, look, tmp_path, code):
+    """However a Region says that it is not enabled: it is unavailable where no list calls it enabled, and no gap."""
+    async with simulator(
+        refusal("ap-east-1", code=code), *NO_LISTS, fleet=fleet_of("us-east-1", "ap-east-1")
+    ) as server:
+        await lexport.snapshot(tmp_path / "fleet", settings(server.url, regions=("all",)))
+
+    found = scopes(look.read_rows(tmp_path / "fleet"))
+    assert (found[HUB, "ap-east-1"], found[HUB, "us-east-1"]) == ("unavailable", "complete")
+
+
 async def test_named_region_refuses(simulator, aws, settings, look, tmp_path):
     """A Region that the user named is never unavailable: exit 1 without --allow-partial, denied with it."""
     fleet = fleet_of("us-east-1", "me-south-1", disabled_regions=("me-south-1",))

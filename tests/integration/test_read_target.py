@@ -189,11 +189,12 @@ async def test_each_reader_has_its_share(read):
 # --- batches --------------------------------------------------------------------------------------------------------
 
 
-async def test_rows_go_on_by_the_batch(read):
+async def test_rows_go_on_by_the_batch(read, look):
     """Answers are handed on as soon as they are a batch: what is held as Python lists does not grow with the fleet."""
     found = await read(fleet=Fleet(FleetSpec(functions=BATCH_ITEMS + 150, versions=0, seed=3)), aliases=False)
 
     assert len(found.versions) == BATCH_ITEMS + 150
+    assert (look.scope.account_id, look.scope.region, "ListAliases") not in +found.calls
     for batch in found.batches:
         assert len(batch.get("functions", ())) <= BATCH_ITEMS + 64  # some come while one is handed on
 
@@ -222,6 +223,41 @@ async def test_empty_lists_among_wrong_answers(read, look):
     assert expected == sorted((row["function_name"], row["alias"]) for row in aliases)
     assert expected
     assert found.progress.aliases_due == 0
+
+
+async def test_doubtful_lists_that_fail(read):
+    """A list of aliases that is not believed and cannot be read again is a gap."""
+    found = await read(
+        Fault(operation="GetAccountSettings", kind="denied", times=None),
+        Fault(operation="ListAliases", kind="replace_body", patch={"Aliases": []}, times=2),
+        Fault(operation="ListAliases", kind="denied", times=None),
+        Fault(operation="GetFunction", kind="replace_body", patch=lambda _: {}, times=None),
+        fleet=Fleet(FleetSpec(functions=2, versions=0)),
+        connections=1,
+    )
+
+    gaps = {kind.operation: count for kind, count, _ in found.failures.summary() if kind.is_gap}
+    assert gaps == {"GetFunction": 2, "ListAliases": 2}
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+async def test_an_alias_of_latest(read, look, is_gone):
+    """An alias that leads to $LATEST is read without it as well, which brings the tags; gone by then, it is a gap."""
+    fleet = Fleet(FleetSpec(functions=60, versions=3))
+    name, alias = next(
+        (fleet.name(index), each.name)
+        for index in fleet.indexes(look.scope)
+        for each in fleet.aliases(look.scope, index)
+        if each.function_version == "$LATEST"
+    )
+    faults = [
+        Fault(operation="GetFunction", function_name=name, qualifier="$LATEST", kind="gone", times=None)
+    ] * is_gone
+    found = await read(*faults, fleet=fleet, refs=(FunctionRef(function_name=name, qualifier=alias, is_named=True),))
+
+    assert found.outcome.status == ("partial" if is_gone else "complete")
+    assert found.outcome.references.missing() is None
+    assert [row["version"] for row in found.versions] == ["$LATEST"] * (1 if is_gone else 2)
 
 
 # --- odd functions --------------------------------------------------------------------------------------------------
@@ -312,3 +348,19 @@ async def test_what_is_odd_in_a_listing_that_is_carried(aws, settings, look, tmp
     told = {(row["function_name"], row["qualifier"]) for row in rows["errors"] if row["operation"] == "ListFunctions"}
     assert carried
     assert told == carried
+
+
+@pytest.mark.parametrize(("operation", "code"), [("GetFunction", "too_deep"), ("ListAliases", "invalid_item")])
+async def test_what_cannot_be_made_a_row(read, operation, code):
+    """An answer that came and cannot be made a row is a gap, told of as such and with its call."""
+    deep = []
+    for _ in range(900):
+        deep = [deep]
+    more = {"Big": 10**30, "New": deep}  # so many digits need the exact parser, which goes less deep
+    patch = {"Configuration": more} if operation == "GetFunction" else {"Aliases": [5]}
+    fault = Fault(operation=operation, kind="replace_body", patch=patch, times=None)
+    found = await read(fault, fleet=Fleet(FleetSpec(functions=1, versions=0)))
+
+    ((kind, count, example),) = found.failures.summary()
+    assert (kind.operation, kind.error_code, kind.is_gap, count) == (operation, code, True, 1)
+    assert (example.stage, found.outcome.status) == ("flatten", "partial")

@@ -55,6 +55,8 @@ PLACEHOLDERS = [
     "foo",
     "testing",
     "not set",
+    "my_access_key_here",
+    "not applicable",
     "n/a",
     "--",
     "a0" * 8,

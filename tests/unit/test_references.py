@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from lexport.errors import ItemError
 from lexport.failures import Failures
 from lexport.model import Scope, Target
-from lexport.outcomes import account_for_rows, unread
+from lexport.outcomes import account_for_rows, settle, unread
 from lexport.references import References
 from lexport.rows import Rows
 
@@ -69,3 +70,28 @@ def test_rows_that_were_lost_make_a_gap():
     assert [done.status for done in judged] == ["complete", "partial"]
     assert (kind.scope, kind.error_code, kind.is_gap, count) == (scopes[1], "references_lost", True, 1)
     assert example.message == "5 versions were read; 4 rows were written, 0 came twice: 1 are lost"
+
+
+def test_the_order_of_outcomes():
+    """Whichever was read first, outcomes come by account, then by Region."""
+    at = datetime(2026, 11, 22, tzinfo=UTC)
+    scopes = [
+        Scope(account_id=account, region=region)
+        for account in ("111122223333", "222233334444")
+        for region in ("eu-west-1", "us-east-1")
+    ]
+    outcomes = [unread(Target(scope=scopes[place]), "complete", at) for place in (2, 1, 3, 0)]
+
+    assert [done.target.scope for done in settle(outcomes, Failures(Rows(), lambda: at))] == scopes
+
+
+def test_a_region_that_alone_seemed_off():
+    """Where no Region of the account took the credentials, one that seemed switched off is denied, and a gap."""
+    at = datetime(2026, 11, 22, tzinfo=UTC)
+    scope = Scope(account_id="111122223333", region="eu-west-1")
+    failures = Failures(Rows(), lambda: at)
+    refused = ItemError("the security token is invalid", code="AuthFailure")
+    (judged,) = settle([replace(unread(Target(scope=scope), "unavailable", at), ended_by=refused)], failures)
+    ((kind, count, _),) = failures.summary()
+
+    assert (judged.status, kind.error_code, kind.is_gap, count) == ("denied", "AuthFailure", True, 1)

@@ -157,6 +157,9 @@ def test_what_looks_random(value, is_random):
         ("AQEDAH" + TEN, False),
         ("AQEEAH" + TEN, True),
         ("./keys/a", False),
+        ("../the keys", False),
+        (".../the keys", False),
+        ("..the keys", True),
         ("~/a", False),
         ("/a", False),
         ("a.pem", False),
@@ -335,6 +338,10 @@ def test_every_rule_can_be_told():
         ("x://a:%s@c", None),
         ("x://a:%sb@c", None),
         ("x://a@c", None),
+        ("x://a?to" + "ken=abcdefghijklmnop", None),
+        ("x://a?to" + "ken=abcdefghijklmno1", "query_secret"),
+        ('{"to' + 'ken": "3600"}', None),
+        ('{"to' + 'ken": "s3600"}', "json_secret"),
     ],
 )
 def test_boundaries_of_formats(value, rule):

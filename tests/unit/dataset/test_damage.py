@@ -115,6 +115,12 @@ def linked_away(dest, number):
     (dest / "functions" / f"snapshot_date=2026-11-{22 + number}" / f"{IDS[number]}-0000.parquet").symlink_to(outside)
 
 
+def folder_linked_away(dest, number):
+    folder = file_of(dest, number).parent
+    folder.rename(dest.parent / "outside")
+    folder.symlink_to(dest.parent / "outside")
+
+
 def piped(dest, number):
     path = file_of(dest, number)
     path.unlink()
@@ -135,6 +141,7 @@ DAMAGE = {
     "of another table": of_another_table,
     "of two nights": of_two_nights,
     "linked away": linked_away,
+    "folder linked away": folder_linked_away,
     "piped": piped,
 }
 
@@ -374,6 +381,7 @@ def test_several_files_of_a_table(dest, tmp_path):
     for table in ("functions", "tags"):
         split(dest, 1, table, 3)
         split(dest, 2, table, 7)
+    split(dest, 0, "tags", 10)  # the second file has no rows
 
     assert ask(dest, PLAIN) == [("night 2", 10)]
     assert ask(dest, HISTORY) == [(30,)]

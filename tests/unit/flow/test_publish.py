@@ -415,6 +415,21 @@ def test_a_missing_row_is_healed(store):
     assert [row["snapshot_id"] for row in snapshot_rows(store)] == [f"01KB{number:022d}" for number in range(2)]
 
 
+def test_a_row_that_cannot_be_healed(store):
+    """A row of another run that still cannot be written keeps no other from being healed, and is not told of."""
+    for number in (1, 2):
+        publish(store, number)
+    for path in (store.root / "snapshots").rglob("*.parquet"):
+        path.unlink()
+    blocked = store.root / data_path("snapshots", draft(2).snapshot_id, draft(2).snapshot_at)
+    blocked.parent.rmdir()
+    blocked.parent.touch()
+    publish(store, 3)
+
+    healed = {row["snapshot_id"] for row in snapshot_rows(store)}
+    assert healed == {draft(number).snapshot_id for number in (1, 3)}
+
+
 def test_another_run_heals_at_the_same_time(store, at_event):
     """Where another run writes a row first, its row stays, and there is nothing to tell."""
     done = draft()

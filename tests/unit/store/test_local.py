@@ -182,6 +182,16 @@ def test_place_twice(store, tmp_path):
     assert store.read("t/x.parquet") == b"data"
 
 
+def test_place_where_a_link_is(store, tmp_path):
+    """A link to the very file is not the file: the name is taken."""
+    source = tmp_path / "done.parquet"
+    source.write_bytes(b"data")
+    store.make_folder("t")
+    (store.root / "t/x.parquet").symlink_to(source)
+    with pytest.raises(PublishError):
+        store.place(source, "t/x.parquet")
+
+
 def test_place_what_is_not_there(store, tmp_path):
     """A file that is gone is named with the reason."""
     with pytest.raises(WriteError, match=r"cannot write .*/t/x\.parquet: No such file or directory"):
@@ -266,6 +276,13 @@ def test_what_is_said(tmp_path, error, said):
     assert made.path == str(path)
     assert re.match(said.format(path), str(made))
     assert "\n" not in str(made)
+
+
+def test_a_file_system_that_does_not_count_its_files():
+    """Where a file system tells of no inodes at all, that is no lack of them."""
+    said = str(write_error(Path("/proc/x"), OSError(errno.ENOSPC, "x")))
+
+    assert said == "cannot write /proc/x: No space left on device; 0 bytes are free there"
 
 
 def test_a_replacement_that_cannot_be(store):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,10 @@ HEX = hashlib.sha256(BODY).hexdigest()
 @pytest.fixture
 def places(tmp_path):
     return PackagePlaces(LocalStore(tmp_path / "dest"))
+
+
+def open_files():
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def put(places, body=BODY):
@@ -141,6 +146,7 @@ def test_a_draft_that_is_stored_while_it_is_opened(places, at_event, is_begun_an
     first = places.open_draft(HEX)
     first.write([BODY])
     others = []
+    before = open_files()
 
     def store():
         first.keep()
@@ -157,10 +163,12 @@ def test_a_draft_that_is_stored_while_it_is_opened(places, at_event, is_begun_an
     assert [second.path.name] == [f"{HEX}.1.part" if is_begun_anew else f"{HEX}.part"]
     for draft in (second, *others):
         draft.close()
+    assert open_files() == before - 1  # the first one's
 
 
 def test_drafts_are_not_shared(places):
     """As many drafts as runs, up to a limit that says so."""
+    before = open_files()
     drafts = [places.open_draft(HEX) for _ in range(MOST_DRAFTS)]
 
     assert len({draft.path for draft in drafts}) == MOST_DRAFTS
@@ -168,3 +176,4 @@ def test_drafts_are_not_shared(places):
         places.open_draft(HEX)
     for draft in drafts:
         draft.close()
+    assert open_files() == before
