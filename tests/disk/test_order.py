@@ -97,8 +97,13 @@ async def test_a_rename_that_does_not_replace(disk, tmp_path):
 
 @pytest.mark.parametrize(
     ("denied", "number"),
-    [("link linkat", errno.EPERM), ("link linkat", errno.EMLINK), ("sync folder", errno.EINVAL)],
-    ids=["exFAT", "one link a file", "SMB"],
+    [
+        ("link linkat", errno.EPERM),
+        ("link linkat", errno.EMLINK),
+        ("sync folder", errno.EINVAL),
+        ("sync folder", errno.ENOSYS),
+    ],
+    ids=["exFAT", "one link a file", "SMB", "FUSE"],
 )
 async def test_lesser_file_systems(simulator, run_lexport, flags, disk, tmp_path, denied, number):
     """Where there are no hard links, or a folder cannot be synced, a run publishes by what there is."""
