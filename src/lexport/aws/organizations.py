@@ -76,7 +76,9 @@ async def _pages(
     tokens: set[str] = set()
     while True:
         answer = await ask_patiently(session, "organizations", region, operation, MaxResults=PAGE, **more)
-        for entry in answer.get(key, ()):
+        if key not in answer:  # an empty list is sent as one
+            raise ItemError(f"organizations:{operation} came without {key}", code="invalid_answer")
+        for entry in answer[key]:
             if "Id" not in entry:
                 raise ItemError(f"organizations:{operation} lists an item without Id", code="invalid_answer")
             yield entry

@@ -94,3 +94,10 @@ async def test_page_that_is_lost(monkeypatch):
     lost = [NetworkError("no way", code="timeout")] * retry.OTHER_ATTEMPTS
     with pytest.raises(RunError, match=r"no way; .* cannot be listed"):
         await list_members(Stub(list_accounts=[accounts("1", token="a"), *lost]), "us-east-1", ())
+
+
+@pytest.mark.parametrize("answer", [{}, {"NextToken": "b"}, {"Roots": []}])
+async def test_page_without_a_list(answer):
+    """An answer that has no list at all is no empty one: accounts would be missing in silence."""
+    with pytest.raises(RunError, match=r"organizations:list_accounts came without Accounts; .* cannot be listed"):
+        await list_members(Stub(list_accounts=[accounts("1", token="a"), answer]), "us-east-1", ())
