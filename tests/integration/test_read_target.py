@@ -230,7 +230,7 @@ async def test_doubtful_lists_that_fail(read):
     found = await read(
         Fault(operation="GetAccountSettings", kind="denied", times=None),
         Fault(operation="ListAliases", kind="replace_body", patch={"Aliases": []}, times=2),
-        Fault(operation="ListAliases", kind="denied", times=None),
+        Fault(operation="ListAliases", kind="denied", after=2, times=None),
         Fault(operation="GetFunction", kind="replace_body", patch=lambda _: {}, times=None),
         fleet=Fleet(FleetSpec(functions=2, versions=0)),
         connections=1,
