@@ -56,9 +56,10 @@ def print_rows(names: Sequence[str], rows: Iterable[Row], *, output: str) -> int
 def open_output(path: str | None) -> Iterator[BinaryIO]:
     """Open stdout, or a file that gets its name, and takes the place of an old one, once it is whole.
 
-    None and ``-`` are stdout. Cancelled: the old file stands, the draft is gone.
+    None and ``-`` are stdout, and so is another name of it, such as /dev/stdout.
+    Cancelled: the old file stands, the draft is gone.
     """
-    if path in (None, "-"):
+    if path is None or path == "-" or _is_stdout(path):
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
@@ -75,6 +76,14 @@ def open_output(path: str | None) -> Iterator[BinaryIO]:
         raise WriteError(f"cannot write {path}: {error.strerror or error}", path=path) from error
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _is_stdout(path: str) -> bool:
+    """Tell whether a path leads to what stdout leads to: replacing it would lose what a script wrote there before."""
+    try:
+        return os.path.samestat(Path(path).stat(), os.fstat(sys.stdout.fileno()))
+    except (OSError, ValueError):
+        return False
 
 
 # --- values -------------------------------------------------------------------------------------------------------

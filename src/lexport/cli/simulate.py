@@ -98,5 +98,6 @@ async def _serve(opened: Callable[[], AbstractAsyncContextManager[Simulator]]) -
             click.echo(f"URL {simulator.url}")
             click.echo("export AWS_ACCESS_KEY_ID=testing")
             click.echo("export AWS_SECRET_ACCESS_KEY=testing")
+            click.echo(f"export AWS_ENDPOINT_URL={simulator.url}")
             click.echo(f"lexport snapshot DEST --endpoint-url {simulator.url} --region us-east-1")
             return await received

@@ -83,7 +83,7 @@ def open_last(
         if why is not None:
             note(f"{scope.account_id} {scope.region}: {why}; {commit.snapshot_id} is built on instead")
         return last, None
-    return None, why or "no earlier snapshot to build on"
+    return None, why or f"no earlier whole snapshot with --env {env} and this hash key to build on"
 
 
 class Room:

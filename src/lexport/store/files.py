@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lexport.arrow import row_keys
-from lexport.columns import Table
+from lexport.columns import SNAPSHOTS, Table
 from lexport.errors import ReadError
 from lexport.manifest import FileEntry, Manifest, run_path
 from lexport.plural import plural
@@ -59,7 +59,7 @@ def damage_text(table: str, snapshot_id: str, path: str, reason: str) -> str:
     return (
         f"{table} of snapshot {snapshot_id} is damaged: {path}: {reason}; lexport verify lists all damage; bring the"
         " file back, or read the fleet again with lexport snapshot; to go on without that night, move"
-        f" {run_path(snapshot_id)} away"
+        f" {run_path(snapshot_id)} and its file in {SNAPSHOTS.name} away"
     )
 
 

@@ -179,6 +179,8 @@ class LocalStore:
 def local_folder(dest: str | os.PathLike[str]) -> Path:
     """Return the path of a destination; raises SettingsError for an object store's address."""
     text = os.fspath(dest)
+    if not text:
+        raise SettingsError("DEST is empty; name a folder (`.` is the working folder)", option="DEST")
     if _ADDRESS.match(text):
         raise SettingsError(f"DEST {text}: only local folders can be read and written", option="DEST")
     return Path(text)

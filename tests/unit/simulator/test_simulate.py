@@ -13,15 +13,15 @@ from click.testing import CliRunner
 from lexport.cli.simulate import command
 from lexport.errors import SettingsError
 
-COMMAND = (sys.executable, "-c", "from lexport.cli.simulate import command; command()", "--functions", "2")
+COMMAND = (sys.executable, "-m", "lexport", "simulate", "--functions", "2")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_serves_until_a_signal(sent, code):
-    """It prints its address and the two exports at once, serves, and ends with the signal's own exit code."""
+    """It prints its address and the exports at once, serves, and ends with the signal's own exit code."""
     with subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        lines = [process.stdout.readline().rstrip("\n") for _ in range(4)]
+        lines = [process.stdout.readline().rstrip("\n") for _ in range(5)]
         url = lines[0].removeprefix("URL ")
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(url)
@@ -32,6 +32,7 @@ def test_serves_until_a_signal(sent, code):
         f"URL {url}",
         "export AWS_ACCESS_KEY_ID=testing",
         "export AWS_SECRET_ACCESS_KEY=testing",
+        f"export AWS_ENDPOINT_URL={url}",
         f"lexport snapshot DEST --endpoint-url {url} --region us-east-1",
     ]
     assert (process.returncode, rest, errors) == (code, "", "")
