@@ -97,7 +97,10 @@ def test_schemas_say_what_columns_mean(table):
     schema = table_schema(table)
 
     assert schema.names == list(table.names())
-    assert schema.metadata == {b"lexport.table": table.name.encode(), b"lexport.schema_version": b"1"}
+    assert schema.metadata == {
+        b"lexport.table": table.name.encode(),
+        b"lexport.schema_version": columns.SCHEMA_VERSION.encode(),
+    }
     for column, field in zip(table.columns, schema, strict=True):
         assert field.nullable
         assert {key.decode(): text.decode() for key, text in field.metadata.items()} == {
@@ -105,7 +108,7 @@ def test_schemas_say_what_columns_mean(table):
             for key, text in (
                 ("meaning", column.meaning),
                 ("unit", column.unit),
-                ("kind", column.kind),
+                ("kind", table.kind_of(column)),
                 ("source", column.source),
             )
             if text

@@ -52,7 +52,7 @@ async def test_what_is_not_compared_is_said(tmp_path, write_dataset):
     """A reading that is not whole is never compared, nor is one that looked at other versions; each says why."""
     denied = {**THERE, "status": "denied"}
     off = {"region": "me-south-1", "status": "unavailable"}
-    write_dataset(tmp_path, [night(0, 1), night(1, 2, scopes=(HERE, denied, off), status="partial")])
+    write_dataset(tmp_path, [night(0, 1), night(1, 2, scopes=(HERE, off, denied), status="partial")])
 
     found, rows = await states(tmp_path)
     assert rows == [("eu-west-1", "1", "2")]
