@@ -66,6 +66,7 @@ async def read_target(
         reader.give_up(first_of(group))
     else:
         reader.account_for_references()
+        reader.compare_with_reported_count()
     progress.is_listed = progress.is_done = True
     return ScopeOutcome(
         target=target,
@@ -130,6 +131,14 @@ class _Reader:
                 )
             await self.read_doubtful_aliases()
         waiting.unlink()
+
+    def compare_with_reported_count(self) -> None:
+        """Say where a listing came back empty though AWS counts functions: it is complete only if both are right."""
+        if self.target.refs is None and not self.references.listed and self.function_count_reported:
+            self.note(
+                f"ListFunctions named no function, GetAccountSettings counts {self.function_count_reported:,}; if it"
+                " stays so, something between here and AWS may cut lists"
+            )
 
     async def ask(self, operation: str, attempt: Callable[[], Awaitable[Reply]], priority: Priority) -> Reply:
         """Make one call of those that are few: its answer shows that the Region is on and takes these credentials."""

@@ -157,6 +157,15 @@ async def test_other_count(simulator, aws, settings, look, fleet, tmp_path):
     assert rows["errors"] == []
 
 
+async def test_an_empty_list_beside_a_count(simulator, aws, settings, tmp_path):
+    """A listing that comes back empty where AWS counts functions is no gap, and a note says both."""
+    empty = Fault(operation="ListFunctions", kind="html", status=200, body='{"Functions":[]}', times=None)
+    async with simulator(empty) as server:
+        result = await lexport.snapshot(tmp_path / "fleet", settings(server.url))
+
+    assert [note for note in result.notes if "named no function, GetAccountSettings counts 6" in note]
+
+
 # --- gaps -----------------------------------------------------------------------------------------------------------
 
 

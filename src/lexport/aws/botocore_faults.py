@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 from collections.abc import Awaitable, Callable
@@ -77,12 +78,21 @@ def error_from_botocore(error: Exception, *, doing: str, profile: str | None) ->
         return ours if ours.retryable or isinstance(ours, ClockError) else CredentialsError(str(ours))
     if (trouble_below := _network_trouble(error)) is not None:
         return _network_error(trouble_below, doing)
-    said = one_line(_URL.sub(r"\1\2", str(error))) or type(error).__name__
+    said = _said(error)
     for classes, option, advice in _SETTINGS:
         is_bad_url = option == "--endpoint-url" and said.startswith("Invalid endpoint:")  # a bare ValueError
         if isinstance(error, classes) or is_bad_url:
             return SettingsError(f"{doing}: {said}; {advice}", option=option)
     return CredentialsError(f"{doing}: {said}; {_advice(error, named)}")
+
+
+def _said(error: Exception) -> str:
+    """Return the error's own words; what a credential helper is to blame for names the helper or its output."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"a credential helper, or a file of cached credentials, holds no JSON ({error.msg}, line {error.lineno})"
+    text = one_line(_URL.sub(r"\1\2", str(error))) or type(error).__name__
+    program = error.filename if isinstance(error, OSError) else None
+    return f"{text} {program}" if isinstance(program, str) and program not in text else text
 
 
 def error_from_answer(error: boto.ClientError, before: str) -> ItemError:

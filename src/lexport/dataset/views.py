@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import duckdb
@@ -19,9 +19,9 @@ from lexport.dataset.asking import connect, run_interruptibly
 from lexport.dataset.names import SPACES, NameSpaces, Space, escape_glob, one_line, quote_name, quote_text
 from lexport.dataset.open import Dataset, open_dataset
 from lexport.dataset.shipped import shipped_views
-from lexport.errors import RunError, SettingsError, ViewError, WriteError
+from lexport.errors import ReadError, RunError, SettingsError, ViewError, WriteError
 from lexport.manifest import DATA_FILES, FORMAT, OF_EVERY_SNAPSHOT, RUNS, ULID_PATTERN
-from lexport.store.files import damage_text, damaged_file
+from lexport.store.files import damage_text, damaged_file, find_files
 
 _MARK = "lexport: "
 """Every view of ours has a comment that begins so; a file with anything else in it is not ours to replace."""
@@ -58,7 +58,9 @@ def _write(dest: str | os.PathLike[str], db: Path, running: list[duckdb.DuckDBPy
     except OSError as error:
         raise WriteError(f"cannot write {target}: {error.strerror}", path=str(target)) from error
     except duckdb.Error as error:
-        raise RunError(f"cannot make views of {dataset.root}: {one_line(error)}") from error
+        reasons = (text for table in columns.TABLES for text in _damaged(dataset, table.name).values())
+        reason = next(reasons, one_line(error))  # DuckDB opens every file to learn its columns
+        raise RunError(f"cannot make views of {dataset.root}: {reason}") from error
     finally:
         for leftover in (draft, draft.with_name(draft.name + ".wal")):
             with suppress(FileNotFoundError):
@@ -145,6 +147,8 @@ def _name_spaces(dataset: Dataset) -> NameSpaces:
         f" OR list_has_all(json_extract_string(content, '$.files[*].table'), [{tables}]))"
     )
 
+    damaged = cache(partial(_damaged, dataset))
+
     def of_table(table: str) -> str:
         return quote_text(f"{root}/{table}/{DATA_FILES}")
 
@@ -169,9 +173,12 @@ def _name_spaces(dataset: Dataset) -> NameSpaces:
         there = f"SELECT {_below_root(dataset, 'file')} AS file FROM glob({of_table(table)})"
         said = quote_text(damage_text(table, "<id>", "<path>", "it is missing"))
         lost = f"error(replace(replace({said}, '<id>', name), '<path>', path))"
+        known = "".join(
+            f" WHEN path = {quote_text(path)} THEN error({quote_text(text)})" for path, text in damaged(table).items()
+        )
         # A file that is named and not there would be rows that are lost without a word.
         files = (
-            f"SELECT CASE WHEN file IS NULL THEN {lost} ELSE path END FROM ({named}) LEFT JOIN ({there})"
+            f"SELECT CASE{known} WHEN file IS NULL THEN {lost} ELSE path END FROM ({named}) LEFT JOIN ({there})"
             f" ON file = path WHERE starts_with(path, {quote_text(f'{table}/')}) AND name IN ({shown})"
         )
         return (
@@ -196,6 +203,18 @@ def _name_spaces(dataset: Dataset) -> NameSpaces:
         # Its own file is written after the commit, or not at all.
         snapshots=f"SELECT {text}, {times} FROM ({sound})",
     )
+
+
+def _damaged(dataset: Dataset, table: str) -> dict[str, str]:
+    """Return the files of a table that cannot be what was written, each with what to say where a query needs it."""
+    texts: dict[str, str] = {}
+    for commit in dataset.manifests:
+        entries = commit.entries(table)
+        try:
+            find_files(dataset.root, commit, columns.BY_NAME[table], footers=len(entries) > 1)
+        except ReadError as error:
+            texts |= dict.fromkeys([entry.path for entry in entries], str(error))
+    return texts
 
 
 def _field(name: str) -> str:

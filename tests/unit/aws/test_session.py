@@ -168,11 +168,14 @@ async def test_an_sso_session_that_is_over(home):
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("text", ["exit 3", "printf nonsense", "/nonexistent/vault"])
-async def test_a_credential_process_that_fails(home, text):
-    """A helper that breaks, prints nonsense or is missing is an error of the credentials, not a bug."""
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("exit 3", "credential"), ("printf nonsense", "holds no JSON"), ("/nonexistent/vault", "/nonexistent/vault")],
+)
+async def test_a_credential_process_that_fails(home, text, reason):
+    """A helper that breaks, prints nonsense or is missing is an error of the credentials, which says what is wrong."""
     (home / "config").write_text(f"[default]\ncredential_process = {text if '/' in text else 'sh -c ' + repr(text)}\n")
-    with pytest.raises(CredentialsError, match="cannot load AWS credentials"):
+    with pytest.raises(CredentialsError, match=f"cannot load AWS credentials: .*{reason}"):
         async with open_session(profile=None, endpoint_url=None):
             pass
 

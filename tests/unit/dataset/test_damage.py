@@ -404,6 +404,31 @@ def test_files_that_overlap(dest, again):
     assert run(["feed", str(dest)]) == run(["diff", str(dest)]) == run(["check", str(dest)]) == 1
 
 
+@pytest.mark.parametrize("kind", ["overlapping", "linked away"])
+def test_damage_that_the_file_of_views_knows(dest, tmp_path, kind):
+    """In DuckDB's file, too, a damaged file of the last night is an error of what needs it, and hurts nothing else."""
+    if kind == "overlapping":
+        split(dest, 2, "functions", 5, again=2)
+    else:
+        linked_away(dest, 2)
+    assert run(["views", str(dest), "--db", str(tmp_path / "x.duckdb")]) == 0
+
+    with duckdb.connect(str(tmp_path / "x.duckdb"), read_only=True) as connection:
+        for query in (PLAIN, "SELECT count(*) FROM snapshot.functions"):
+            with pytest.raises(duckdb.Error, match=f"functions of snapshot {IDS[2]} is damaged"):
+                connection.sql(query).fetchall()
+        assert connection.sql("SELECT count(*) > 0 FROM tags").fetchall() == [(True,)]
+
+
+def test_a_file_that_is_cut_off_keeps_views_from_being_made(dest, tmp_path, capsys):
+    """DuckDB must open every file to make the views; the error names the file and the snapshot."""
+    file_of(dest, 2).write_bytes(file_of(dest, 2).read_bytes()[:-7])
+
+    assert run(["views", str(dest), "--db", str(tmp_path / "x.duckdb")]) == 1
+    assert f"functions of snapshot {IDS[2]} is damaged: functions/" in capsys.readouterr().err
+    assert not (tmp_path / "x.duckdb").exists()
+
+
 def test_three_files_of_a_table(dest):
     """Each file is compared with the one before it, and not the first two alone."""
     split(dest, 2, "functions", 3)
