@@ -180,6 +180,9 @@ class Manifest:
         """
         if len(body) > MOST_BYTES:
             raise ManifestError(f"it has more than {MOST_BYTES:,} bytes")
+        keys = Counter(_ONCE.findall(body))
+        if twice := next((key.decode() for key, count in keys.items() if count > 1), None):
+            raise ManifestError(f"damaged manifest: the key {twice!r} stands in it twice")
         try:
             _check_format(msgspec.json.decode(body, type=_Head).format)
             found = msgspec.json.decode(body, type=cls)
@@ -191,6 +194,10 @@ class Manifest:
         if wrong is not None:
             raise ManifestError(f"damaged manifest: {wrong}")
         return found
+
+
+_ONCE = re.compile(rb'"(format|snapshot_id|snapshot_at|committed_at|files|scopes)"\s*:')
+"""Keys of the manifest itself, and of nothing in it: of two, DuckDB would believe the first and msgspec the last."""
 
 
 class _Head(msgspec.Struct):

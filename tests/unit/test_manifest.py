@@ -272,6 +272,16 @@ def test_another_snapshots_manifest():
         Manifest.from_json(MANIFEST.to_json(), snapshot_id="7ZZZZZZZZZZZZZZZZZZZZZZZZZ")
 
 
+@pytest.mark.parametrize("key", ["format", "snapshot_id", "snapshot_at", "committed_at", "files", "scopes"])
+def test_a_key_that_stands_twice(key):
+    """A manifest that says one thing first and another last is damaged, whatever it says."""
+    body = MANIFEST.to_json()
+    value = json.dumps(json.loads(body)[key])
+
+    with pytest.raises(ManifestError, match=f"the key '{key}' stands in it twice"):
+        Manifest.from_json(body.replace(b"{", f'{{"{key}": {value},'.encode(), 1))
+
+
 def test_a_manifest_that_is_too_long():
     """What is longer than any run writes is not decoded."""
     with pytest.raises(ManifestError, match="more than"):
