@@ -13,7 +13,7 @@ from lexport.dependencies.text import text_of
 
 _KEY = r"(?P<key>\"(?:[^\"\\]|\\.)*\"|'(?:[^']|'')*'|@[^\s:]+|[^\s\"'#:?&*!|>%@`{\[-][^\"#]*?)"
 _LINE = re.compile(_KEY + r":(?: +(?P<value>.*))?")
-_SPACED = re.compile(r"(?P<key>[^:]*(?::[^\s:][^:]*)*):|(?P<name>\"[^\"]*\"|[^\s\"]+) (?P<value>\"[^\"]*\"|\S.*)")
+_SPACED = re.compile(r"(?P<key>[^:]+(?::[^\s:][^:]*)*):|(?P<name>\"[^\"]*\"|[^\s\"]+) (?P<value>\"[^\"]*\"|\S.*)")
 _MOST_DEEP = 16
 _NOTHING = 2**31
 

@@ -46,6 +46,10 @@ _MOST_TEXTS = 1_000  # files that a requirements file may include
 DependenciesStatus = Literal["complete", "incomplete", "unknown"]
 
 
+_OF_PARSERS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What a parser raises over a stranger's file, mistakes of ours among it: they cost that file, never the run."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """What is wrong with one package, for a row of ``errors``: one for each code, with an example."""
@@ -275,7 +279,7 @@ class _Inspection:
             if self._budget.is_spent:
                 raise
             self._budget.note(error.code, f"{where[:200]}: {error}")
-        except (ValueError, RecursionError):  # a parser's; its words could quote the file
+        except _OF_PARSERS:  # the words of one could quote the file
             self._budget.note("bad_manifest", f"{where[:200]} is not what its name says")
 
 

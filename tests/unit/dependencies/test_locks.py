@@ -107,6 +107,13 @@ def test_yarn(body):
     assert set(found(yarn.read_lock, body)) - {("npm", "fsevents", "2.3.0")} == expected | {("npm", "eslint", "8.0.0")}
 
 
+@pytest.mark.parametrize("body", [b":", b"::", b" : x", b'"":'])
+def test_a_yarn_lock_with_a_line_without_a_key(body):
+    """A line that names nothing is a wrong value, whatever stands around its colon."""
+    with pytest.raises(ValueError):
+        list(yarn.read_lock("p", body))
+
+
 @pytest.mark.parametrize("project", [b"{", b"[]", b'{"dependencies": {"express": "^99"}}'])
 def test_yarn_beside_another_project(project):
     """Where package.json does not lead into the lock file, all of it is taken."""
