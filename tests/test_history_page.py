@@ -1,4 +1,4 @@
-"""``docs/history.md`` is true: four nights of a simulated fleet, and what its commands print of them."""
+"""``docs/guides/history.md`` is true: four nights of a simulated fleet, and what its commands print of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import lexport
 from lexport.model import Scope
 from lexport.simulator import Change, Fleet, FleetSpec, open_simulator
 
-PAGE = Path(__file__).parent.parent / "docs" / "history.md"
+PAGE = Path(__file__).parent.parent / "docs" / "guides" / "history.md"
 SCOPE = Scope(account_id="111122223333", region="us-east-1")
 _COMMANDS = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 

@@ -35,8 +35,8 @@ def steady(text: str) -> str:
 @pytest.mark.slow
 @pytest.mark.asyncio
 async def test_commands_print_what_the_readme_shows(tmp_path, monkeypatch):
-    """Every command of the README, then of docs/checks.md, prints what stands below it; ``# exit 4`` is how it ends."""
-    pages = (README, (ROOT / "docs" / "checks.md").read_text(encoding="utf-8"))
+    """Every command of README.md and docs/guides/checks.md prints what stands below it; ``# exit 4`` is how it ends."""
+    pages = (README, (ROOT / "docs" / "guides" / "checks.md").read_text(encoding="utf-8"))
     blocks = [block for page in pages for block in re.findall(r"```console\n(.*?)```", page, re.DOTALL)]
     shown = [part.split("\n", 1) for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE) if part]
     command = Path(sysconfig.get_path("scripts")) / "lexport"
@@ -67,7 +67,7 @@ def test_tables_of_the_readme_are_the_tables():
 
 
 def test_checks_of_the_docs_are_the_checks():
-    """docs/checks.md lists every shipped check with its severity, title, thresholds and references, worst first."""
+    """The page of checks lists each shipped check with severity, title, thresholds and references, worst first."""
     from lexport.checks import SEVERITIES, load_checks
     from lexport.dataset.shipped import sql_dir
 
@@ -78,7 +78,7 @@ def test_checks_of_the_docs_are_the_checks():
         + f" | {', '.join(check.references)} |"
         for check in sorted(checks, key=lambda check: (-SEVERITIES.index(check.severity), check.name))
     ]
-    page = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "guides" / "checks.md").read_text(encoding="utf-8")
 
     assert expected == re.findall(r"^\| `\w+` \| (?:low|medium|high|critical) \| .*$", page, re.MULTILINE)
 
@@ -99,12 +99,14 @@ def test_python_of_the_readme_is_python():
 
 
 def test_every_command_and_view_is_named():
-    """The README names every command, docs/views.md every view, and it names no other."""
+    """The README names every command, docs/reference/views.md every view, and it names no other."""
     from lexport.cli.commands import COMMANDS
     from lexport.dataset.shipped import shipped_views
 
     missing = [name for name in COMMANDS if f"`{name}`" not in README]
-    shown = re.findall(r"^## (\w+)$", (ROOT / "docs" / "views.md").read_text(encoding="utf-8"), re.MULTILINE)
+    shown = re.findall(
+        r"^## (\w+)$", (ROOT / "docs" / "reference" / "views.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
 
     assert missing == []
     assert shown == [view.name for view in shipped_views()]

@@ -1,4 +1,4 @@
-"""The simulated fleet of ``docs/views.md``, and that page with true answers: run this file after a change of a view."""
+"""The simulated fleet of ``docs/reference/views.md``; run this file after a change of a view to write that page."""
 
 import importlib.util
 import io
@@ -16,7 +16,7 @@ from lexport.model import Scope
 from lexport.simulator import Fleet, FleetSpec
 
 AT = datetime(2026, 11, 22, 2, tzinfo=UTC)
-PAGE = Path(__file__).parents[2] / "docs" / "views.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "views.md"
 SPEC = FleetSpec(
     functions=500, versions=2, seed=7, accounts=("111122223333", "111122223334"), regions=("eu-west-1", "us-east-1")
 )

@@ -24,7 +24,7 @@ from lexport.settings import SnapshotSettings
 from lexport.simulator import Fleet, FleetSpec, open_simulator
 
 ACCOUNT = "111122223333"
-DOCUMENT = Path(__file__).parents[2] / "docs" / "warehouses.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "guides" / "warehouses.md"
 GOLDEN = Path(__file__).with_name("golden")
 VIEWS = shipped_views()
 ALL = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=list(DIALECTS))
@@ -231,7 +231,7 @@ def test_command(lexport_path, tmp_path):
 
 
 def test_documentation_is_true(lexport_path, monkeypatch):
-    """Every command of docs/warehouses.md prints what stands below it."""
+    """Every command of docs/guides/warehouses.md prints what stands below it."""
     text = DOCUMENT.read_text(encoding="utf-8")
     blocks = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
     shown = [part.split("\n", 1) for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE) if part]

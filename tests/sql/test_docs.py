@@ -1,4 +1,4 @@
-"""``docs/views.md`` is true: each view is there, with the answer that its command gives."""
+"""``docs/reference/views.md`` is true: each view is there, with the answer that its command gives."""
 
 import importlib.util
 import re

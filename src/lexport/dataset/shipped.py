@@ -85,7 +85,7 @@ def find_view(name: str) -> ShippedView:
     """Find a shipped view by its name; raises SettingsError, which names those that may be meant."""
     views = {view.name: view for view in shipped_views()}
     if name not in views:
-        near = did_you_mean(name, views) or "; docs/views.md lists them"
+        near = did_you_mean(name, views) or "; docs/reference/views.md lists them"
         raise SettingsError(f"none of the {len(views)} views has the name {name}{near}", option="--print")
     return views[name]
 

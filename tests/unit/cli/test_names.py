@@ -87,7 +87,7 @@ def test_explain(dest, lexport, query):
         ),
         (
             ("sql", "--print", "nope"),
-            f"lexport: none of the {len(VIEWS)} views has the name nope; docs/views.md lists them",
+            f"lexport: none of the {len(VIEWS)} views has the name nope; docs/reference/views.md lists them",
         ),
     ],
 )

@@ -165,8 +165,8 @@ async def test_thresholds_are_values(dest, own):
 
 
 async def test_example_of_the_docs(dest, own):
-    """The check that docs/checks.md shows as an example runs."""
-    page = (Path(__file__).parents[3] / "docs" / "checks.md").read_text(encoding="utf-8")
+    """The check that docs/guides/checks.md shows as an example runs."""
+    page = (Path(__file__).parents[3] / "docs" / "guides" / "checks.md").read_text(encoding="utf-8")
     folder = own("")
     (folder / "mine.sql").write_text(re.search(r"```sql\n(.*?)```", page, re.DOTALL).group(1))
 
