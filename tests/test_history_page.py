@@ -1,4 +1,4 @@
-"""``docs/guides/history.md`` is true: four nights of a simulated fleet, and what its commands print of them."""
+"""The guides to history and feeds are true: four nights of a simulated fleet, and what their commands print."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ import lexport
 from lexport.model import Scope
 from lexport.simulator import Change, Fleet, FleetSpec, open_simulator
 
-PAGE = Path(__file__).parent.parent / "docs" / "guides" / "history.md"
+GUIDES = Path(__file__).parent.parent / "docs" / "guides"
+PAGES = (GUIDES / "history.md", GUIDES / "feed.md")
 SCOPE = Scope(account_id="111122223333", region="us-east-1")
 _COMMANDS = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 
 
 def nights(names):
-    """What somebody did to the fleet before each night."""
+    """The changes to the fleet before each night."""
 
     def change(kind, index, **more):
         return Change(kind=kind, scope=SCOPE, function_name=names[index], **more)
@@ -45,7 +46,7 @@ def nights(names):
 
 
 async def answered(page, folder):
-    """Return a page with what its commands print."""
+    """Return a page with the output of its commands."""
     command = Path(sysconfig.get_path("scripts")) / "lexport"
     answers = []
     for block in _COMMANDS.findall(page):
@@ -61,7 +62,7 @@ async def answered(page, folder):
 
 
 async def make_dataset(folder):
-    """Take the snapshots that the page speaks of; ids and times are given."""
+    """Take the snapshots that the pages show; ids and times are given."""
     fleet = Fleet(FleetSpec(functions=40, versions=3, seed=1))
     names = list(fleet.names(SCOPE))
     async with open_simulator(fleet, quotas=False) as simulator:
@@ -79,18 +80,20 @@ async def make_dataset(folder):
 
 @pytest.mark.slow
 @pytest.mark.asyncio
-async def test_commands_print_what_the_page_shows(aws, tmp_path):
-    """Every command of the page prints what stands below it; run this file to write it."""
-    page = PAGE.read_text(encoding="utf-8")
+async def test_commands_print_what_the_pages_show(aws, tmp_path):
+    """Every command of the pages prints the output below it; run this file to write that output."""
     await make_dataset(tmp_path)
 
-    assert page == await answered(page, tmp_path)
+    for path in PAGES:
+        page = path.read_text(encoding="utf-8")
+        assert page == await answered(page, tmp_path)
 
 
 async def _main():
     folder = Path(sys.argv[1])
     await make_dataset(folder)
-    PAGE.write_text(await answered(PAGE.read_text(encoding="utf-8"), folder), encoding="utf-8")
+    for path in PAGES:
+        path.write_text(await answered(path.read_text(encoding="utf-8"), folder), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def test_checks_of_the_docs_are_the_checks():
         + f" | {', '.join(check.references)} |"
         for check in sorted(checks, key=lambda check: (-SEVERITIES.index(check.severity), check.name))
     ]
-    page = (ROOT / "docs" / "guides" / "checks.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "checks.md").read_text(encoding="utf-8")
 
     assert expected == re.findall(r"^\| `\w+` \| (?:low|medium|high|critical) \| .*$", page, re.MULTILINE)
 

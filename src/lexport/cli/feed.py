@@ -34,7 +34,7 @@ def command(dest: str, since: str | None, output: str, output_file: str | None) 
 
     JSON lines: first `feed`, then a `scope` for each account-region, then `delete`, `upsert` and `change`, last `end`
     with next_since; a feed without it is cut off. A scope of mode `whole` replaces all there is of it. See
-    docs/guides/history.md.
+    docs/guides/feed.md.
     """
     output = choose_format(output, output_file, _FORMATS)
     if output == "parquet" and output_file is None:
