@@ -351,7 +351,7 @@ def test_boundaries_of_formats(value, rule):
 
 @pytest.mark.parametrize(("part", "least"), [("own", 1.0), ("held", 0.8)])
 def test_figures(part, least):
-    """Hardly a secret is missed, and hardly anything else is taken for one; docs/concepts/secrets.md has the figures."""
+    """The rules miss hardly a secret and report hardly anything else; docs/concepts/secrets.md has the figures."""
     _, precision, recall, wrong = LIST.figures(part)
 
     assert min(precision, recall) >= least, wrong
