@@ -21,12 +21,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lexport import columns
-from lexport.arrow import table_schema
-from lexport.columns import Table
-from lexport.flow.changes import COMPARED, Reading, changes
+from lexport.dataset.changes import COMPARED, Reading, changes
 from lexport.model import Scope
 from lexport.simulator import Fleet, FleetSpec
+from lexport.tables import columns
+from lexport.tables.arrow import table_schema
+from lexport.tables.columns import Table
 
 SCOPE = Scope(account_id="111122223333", region="us-east-1")
 TABLES = tuple(COMPARED)

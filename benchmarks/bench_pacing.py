@@ -27,10 +27,10 @@ from itertools import pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from lexport.aws.api import QUOTA_CLASSES
 from lexport.model import QuotaClass
 from lexport.simulator import Fault, Fleet, FleetSpec, Neighbour, open_simulator
 from lexport.simulator.limits import RATES_PER_S
+from lexport.tables.api import QUOTA_CLASSES
 
 LEXPORT = str(Path(sysconfig.get_path("scripts")) / "lexport")
 START_S = 2.0  # start and publish, which the goals leave out

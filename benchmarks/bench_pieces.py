@@ -26,15 +26,16 @@ from anyio import create_memory_object_stream
 
 from lexport.aws.client import parse_function
 from lexport.aws.signing import Credentials, Signer
-from lexport.cli.running import GC_THRESHOLDS
-from lexport.flow.flatten import Rules, flatten_function
-from lexport.flow.parquet import TableFolder
-from lexport.flow.stage import Stage
-from lexport.hashing import HashKey, ValueHasher
+from lexport.cli._async import GC_THRESHOLDS
+from lexport.dataset.parquet import TableFolder
+from lexport.dataset.runs import Stage
+from lexport.extract.flatten import Rules, flatten_function
+from lexport.extract.hash_key import HashKey, ValueHasher
+from lexport.extract.read_shard import BATCH_ITEMS
+from lexport.extract.rows import Rows
 from lexport.model import LATEST, FunctionRef, Scope
-from lexport.rows import Batch, Rows
 from lexport.simulator import Fleet, FleetSpec, answers
-from lexport.target import BATCH_ITEMS
+from lexport.tables.staged import Batch
 
 SCOPE = Scope(account_id="111122223333", region="us-east-1")
 PUBLISHED = 4  # versions of each function besides $LATEST

@@ -27,16 +27,16 @@ from bench_views import view_times
 from simulators import Usage, run
 from year_of_nights import SCOPES
 
-from lexport import columns
-from lexport.dataset.open import Dataset, open_dataset
-from lexport.dataset.shipped import named_views, shipped_views
-from lexport.dataset.sql import open_session
-from lexport.flow.changes import Reading, changes
-from lexport.flow.parquet import TableFolder
-from lexport.flow.stage import write_run
+from lexport.dataset.changes import Reading, changes
+from lexport.dataset.parquet import TableFolder
+from lexport.dataset.runs import write_run
 from lexport.model import LATEST
+from lexport.query.catalog import Dataset, open_dataset
+from lexport.query.shipped_views import named_views, shipped_views
+from lexport.query.sql import open_session
 from lexport.simulator import Fleet, FleetSpec, answers
 from lexport.simulator.links import Links
+from lexport.tables import columns
 
 YEAR = Path(__file__).with_name("year_of_nights.py")
 CHROMIUM = Path(__file__).parents[1] / "tests" / "browser" / "chromium.py"

@@ -14,9 +14,9 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lexport.dataset.shipped import shipped_views
-from lexport.dataset.sql import Session, open_session
 from lexport.model import Scope
+from lexport.query.shipped_views import shipped_views
+from lexport.query.sql import Session, open_session
 from lexport.simulator import Fleet, FleetSpec
 
 ROOT = Path(__file__).parents[1]

@@ -21,7 +21,7 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from lexport.flow.inspect import inspect_package
+from lexport.artifacts.inspect_package import inspect_package
 
 Library = tuple[str, str | None]
 

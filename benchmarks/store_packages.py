@@ -13,14 +13,14 @@ from pathlib import Path
 
 from anyio import CapacityLimiter
 
-from lexport.aws.api import OpenLink
-from lexport.aws.guard import LinkHosts
-from lexport.aws.links import open_links
-from lexport.flow.packages import WRITING_THREADS, store_package
+from lexport.artifacts.bandwidth import BytePacer
+from lexport.artifacts.presigned import open_links
+from lexport.artifacts.store import PackagePlaces
+from lexport.artifacts.transfer import WRITING_THREADS, store_package
+from lexport.artifacts.url_policy import LinkHosts
+from lexport.dataset.local import LocalStore
 from lexport.model import Link, PackageRef
-from lexport.quota.transfer import BytePacer
-from lexport.store.local import LocalStore
-from lexport.store.packages import PackagePlaces
+from lexport.tables.api import OpenLink
 
 AT_ONCE = 32
 

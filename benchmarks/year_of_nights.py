@@ -27,20 +27,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lexport import __version__, columns
-from lexport.arrow import table_schema
-from lexport.columns import Table
-from lexport.finish import draft_of
-from lexport.flow.changes import COMPARED, Reading, changes
-from lexport.flow.parquet import TableFolder, TableWriter, WrittenFile
-from lexport.flow.publish import commit, open_destination, open_staging, remove_staging
-from lexport.flow.stage import write_run
-from lexport.manifest import RUNS, Manifest, ScopeEntry
-from lexport.model import Scope
+from lexport.dataset.changes import COMPARED, Reading, changes
+from lexport.dataset.commit import commit, open_destination, open_staging, remove_staging
+from lexport.dataset.commits import newest_first
+from lexport.dataset.local import LocalStore
+from lexport.dataset.manifest import RUNS, Manifest, ScopeEntry
+from lexport.dataset.parquet import TableFolder, TableWriter, WrittenFile
+from lexport.dataset.runs import write_run
+from lexport.dataset.snapshot import draft_of
+from lexport.model import Scope, __version__
 from lexport.simulator import Change, Fleet, FleetSpec
-from lexport.staged import FLEET_TABLES
-from lexport.store.commits import newest_first
-from lexport.store.local import LocalStore
+from lexport.tables import columns
+from lexport.tables.arrow import table_schema
+from lexport.tables.columns import Table
+from lexport.tables.staged import FLEET_TABLES
 
 LAST_NIGHT = datetime(2026, 11, 22, 2, tzinfo=UTC)
 PUBLISHED = 4  # versions of a function besides $LATEST

@@ -19,13 +19,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import anyio
 import pyarrow.parquet as pq
 import pytest
 
-from lexport.manifest import Manifest
+from lexport.dataset.manifest import Manifest
 from lexport.model import QuotaClass, Scope
 from lexport.settings import SnapshotSettings
 from lexport.simulator import Fault, Fleet, FleetSpec, Simulator, open_simulator
@@ -109,14 +110,35 @@ def aws(environment, monkeypatch) -> Iterator[pytest.MonkeyPatch]:
 
 
 @pytest.fixture(scope="session")
-def write_dataset() -> Callable[..., Any]:
-    """Write a tiny dataset from dict rows; see ``sql/dataset.py``."""
-    spec = importlib.util.spec_from_file_location("lexport_tests_dataset", Path(__file__).parent / "sql" / "dataset.py")
+def hand_written() -> ModuleType:
+    """The module ``sql/dataset.py``, which writes datasets from dict rows."""
+    path = Path(__file__).parent / "sql" / "dataset.py"
+    spec = importlib.util.spec_from_file_location("lexport_tests_dataset", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.write_dataset
+    return module
+
+
+@pytest.fixture(scope="session")
+def write_dataset(hand_written: ModuleType) -> Callable[..., Any]:
+    """Write a tiny dataset from dict rows; see ``sql/dataset.py``."""
+    write: Callable[..., Any] = hand_written.write_dataset
+    return write
+
+
+@pytest.fixture(scope="session")
+def make_old(hand_written: ModuleType) -> Callable[..., Any]:
+    """Rewrite a commit as an older schema version wrote it; see ``sql/dataset.py``."""
+    rewrite: Callable[..., Any] = hand_written.make_old
+    return rewrite
+
+
+@pytest.fixture(scope="session")
+def package_commits(hand_written: ModuleType) -> tuple[Any, Any]:
+    """Commits of packages between and after snapshots, and what queries over them answer."""
+    return hand_written.PACKAGE_COMMITS, hand_written.PACKAGE_ANSWERS
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,8 @@ HEAVY = (
     "msgspec",
     "orjson",
 )
-OURS = ("commands", "ending", "running", "output", "config")
-PUBLIC = ("dataset.sql", "dataset.check", "dataset.views", "dataset.report", "dataset.feed", "dataset.diff", "run")
+OURS = ("_commands", "_ending", "_async", "_output", "_config")
+PUBLIC = ("query.sql", "query.checks.run", "query.views", "query.report", "query.feed", "query.diff", "pipeline")
 
 
 def become(request):

@@ -11,8 +11,8 @@ import botocore
 import pytest
 from botocore.model import ServiceModel
 
-from lexport import columns
-from lexport.staged import ANSWER, STAGED_TABLES, staged_names
+from lexport.tables import columns
+from lexport.tables.staged import ANSWER, STAGED_TABLES, staged_names
 
 READ = ("GetFunction", "ListAliases", "GetAccountSettings", "GetLayerVersionByArn")
 LONGEST_NAME = 63  # PostgreSQL: NAMEDATALEN - 1

@@ -13,8 +13,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from lexport import columns
 from lexport.simulator import Fleet, FleetSpec, open_simulator
+from lexport.tables import columns
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md").exists() else ""
@@ -68,8 +68,8 @@ def test_tables_of_the_readme_are_the_tables():
 
 def test_checks_of_the_docs_are_the_checks():
     """The page of checks lists each shipped check with severity, title, thresholds and references, worst first."""
-    from lexport.checks import SEVERITIES, load_checks
-    from lexport.dataset.shipped import sql_dir
+    from lexport.query.checks.definition import SEVERITIES, load_checks
+    from lexport.query.shipped_views import sql_dir
 
     checks = load_checks(sql_dir() / "checks")
     expected = [
@@ -100,8 +100,8 @@ def test_python_of_the_readme_is_python():
 
 def test_every_command_and_view_is_named():
     """The README names every command, docs/reference/views.md every view, and it names no other."""
-    from lexport.cli.commands import COMMANDS
-    from lexport.dataset.shipped import shipped_views
+    from lexport.cli._commands import COMMANDS
+    from lexport.query.shipped_views import shipped_views
 
     missing = [name for name in COMMANDS if f"`{name}`" not in README]
     shown = re.findall(

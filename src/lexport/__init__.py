@@ -5,59 +5,59 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-
 if TYPE_CHECKING:
-    from lexport.dataset.check import check
-    from lexport.dataset.diff import FleetDiff, diff
-    from lexport.dataset.feed import FeedResult, feed
-    from lexport.dataset.notebook import Dataset
-    from lexport.dataset.report import report
-    from lexport.dataset.sbom import SbomResult, sbom
-    from lexport.dataset.sql import sql
-    from lexport.dataset.status import SnapshotStatus, status
-    from lexport.dataset.verify.rows import Damage
-    from lexport.dataset.verify.verify import verify
-    from lexport.dataset.views import views
-    from lexport.download import PackagesResult, packages
+    from lexport.artifacts.run import PackagesResult, packages
+    from lexport.artifacts.sbom import SbomResult, sbom
     from lexport.errors import ItemError, LexportError, RunError, SettingsError
-    from lexport.findings import CheckResult, Finding
-    from lexport.planning import FleetPlan, plan
-    from lexport.run import SnapshotResult, snapshot
+    from lexport.extract.estimate import FleetPlan, plan
+    from lexport.model import __version__ as __version__
+    from lexport.pipeline import SnapshotResult, snapshot
+    from lexport.query.checks.finding import CheckResult, Finding
+    from lexport.query.checks.run import check
+    from lexport.query.checks.waivers import Waiver
+    from lexport.query.diff import FleetDiff, diff
+    from lexport.query.feed import FeedResult, feed
+    from lexport.query.notebook import Dataset
+    from lexport.query.report import report
+    from lexport.query.sql import sql
+    from lexport.query.status import SnapshotStatus, status
+    from lexport.query.verify.files import verify
+    from lexport.query.verify.rows import Damage
+    from lexport.query.views import views
     from lexport.settings import PackageSettings, SnapshotSettings
-    from lexport.waivers import Waiver
 
 _HOMES = {
-    "CheckResult": "lexport.findings",
-    "Damage": "lexport.dataset.verify.rows",
-    "Dataset": "lexport.dataset.notebook",
-    "Finding": "lexport.findings",
-    "FeedResult": "lexport.dataset.feed",
-    "FleetDiff": "lexport.dataset.diff",
-    "FleetPlan": "lexport.planning",
+    "CheckResult": "lexport.query.checks.finding",
+    "Damage": "lexport.query.verify.rows",
+    "Dataset": "lexport.query.notebook",
+    "Finding": "lexport.query.checks.finding",
+    "FeedResult": "lexport.query.feed",
+    "FleetDiff": "lexport.query.diff",
+    "FleetPlan": "lexport.extract.estimate",
     "ItemError": "lexport.errors",
     "LexportError": "lexport.errors",
     "PackageSettings": "lexport.settings",
-    "PackagesResult": "lexport.download",
+    "PackagesResult": "lexport.artifacts.run",
     "RunError": "lexport.errors",
-    "SbomResult": "lexport.dataset.sbom",
+    "SbomResult": "lexport.artifacts.sbom",
     "SettingsError": "lexport.errors",
-    "SnapshotResult": "lexport.run",
+    "SnapshotResult": "lexport.pipeline",
     "SnapshotSettings": "lexport.settings",
-    "SnapshotStatus": "lexport.dataset.status",
-    "Waiver": "lexport.waivers",
-    "check": "lexport.dataset.check",
-    "diff": "lexport.dataset.diff",
-    "feed": "lexport.dataset.feed",
-    "packages": "lexport.download",
-    "plan": "lexport.planning",
-    "report": "lexport.dataset.report",
-    "sbom": "lexport.dataset.sbom",
-    "snapshot": "lexport.run",
-    "sql": "lexport.dataset.sql",
-    "status": "lexport.dataset.status",
-    "verify": "lexport.dataset.verify.verify",
-    "views": "lexport.dataset.views",
+    "SnapshotStatus": "lexport.query.status",
+    "Waiver": "lexport.query.checks.waivers",
+    "__version__": "lexport.model",
+    "check": "lexport.query.checks.run",
+    "diff": "lexport.query.diff",
+    "feed": "lexport.query.feed",
+    "packages": "lexport.artifacts.run",
+    "plan": "lexport.extract.estimate",
+    "report": "lexport.query.report",
+    "sbom": "lexport.artifacts.sbom",
+    "snapshot": "lexport.pipeline",
+    "sql": "lexport.query.sql",
+    "status": "lexport.query.status",
+    "verify": "lexport.query.verify.files",
+    "views": "lexport.query.views",
 }
 
 __all__ = [

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any, Literal, Protocol
+
+__version__ = "0.1.0"
 
 Coverage = Literal["fleet", "selection"]
 ScopeStatus = Literal["complete", "partial", "denied", "unavailable"]
@@ -208,3 +212,22 @@ class Dependency:
     name: str
     version: str | None
     path: str
+
+
+ULID_LENGTH = 26
+ULID_TIME_LENGTH = 10  # its first characters: the milliseconds
+ULID_PATTERN = "[0-7]" + "[0-9A-HJKMNP-TV-Z]" * 25
+"""A ULID, as a regular expression and as a pattern of file names alike."""
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ULID = re.compile(ULID_PATTERN)
+
+
+def new_ulid(at: datetime) -> str:
+    """Make a ULID: 48 bits of milliseconds, 80 random bits, Crockford's base 32."""
+    number = (int(at.timestamp() * 1000) << 80) | secrets.randbits(80)
+    return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def is_ulid(text: str) -> bool:
+    """Tell whether a text is a ULID."""
+    return _ULID.fullmatch(text) is not None

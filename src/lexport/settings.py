@@ -12,8 +12,7 @@ from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lexport.errors import SettingsError
-from lexport.manifest import is_ulid
-from lexport.model import EnvMode, Qualifiers, QuotaClass
+from lexport.model import EnvMode, Qualifiers, QuotaClass, is_ulid
 
 ALL_REGIONS = "all"
 GET_FUNCTION_RATE_PER_S = 100.0  # AWS's quota per account and Region. Source: Lambda quotas page, 2026

@@ -28,9 +28,8 @@ def browser(need_program, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def write_report(tmp_path_factory):
+def write_report(tmp_path_factory, write_dataset):
     """Write the report of a tiny hand-written dataset, and return dataset and file."""
-    write_dataset = _load("lexport_tests_dataset", Path(__file__).parents[1] / "sql" / "dataset.py").write_dataset
 
     def write(snapshots):
         folder = tmp_path_factory.mktemp("report")

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lexport import columns
-from lexport.columns import Type
-from lexport.dataset.report.questions import questions
-from lexport.dataset.sql import open_session
+from lexport.query.report.questions import questions
+from lexport.query.sql import open_session
+from lexport.tables import columns
+from lexport.tables.columns import Type
 
 pytestmark = pytest.mark.slow
 

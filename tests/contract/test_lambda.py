@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import pytest
 from aiobotocore.session import get_session
 
-from lexport.aws.caller import find_identity
 from lexport.aws.client import LambdaClient
+from lexport.aws.http.transport import open_transport
+from lexport.aws.identity import find_identity
 from lexport.aws.session import open_session
-from lexport.aws.transport import open_transport
 from lexport.errors import FunctionGoneError
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]

@@ -7,7 +7,7 @@ import re
 import string
 from pathlib import Path
 
-from lexport.secret_rules import secret_rule
+from lexport.extract.secret_rules import secret_rule
 
 LIST = Path(__file__).with_suffix(".txt")
 CLASSES = {

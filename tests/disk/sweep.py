@@ -22,8 +22,8 @@ import duckdb  # noqa: F401
 import disk as disks
 import lexport
 from lexport import SnapshotSettings
-from lexport.cli import main, running, snapshot  # noqa: F401
-from lexport.manifest import Manifest
+from lexport.cli import main
+from lexport.dataset.manifest import Manifest
 
 FAST = 1_000_000.0
 LOADED = (lexport.snapshot, lexport.sql, lexport.verify)

@@ -82,7 +82,7 @@ async def test_a_loss_of_power_finds_a_whole_dataset(simulator, run_lexport, fla
 async def test_a_rename_that_does_not_replace(disk, tmp_path):
     """Without hard links, too, a file that exists is not replaced, and no draft is left."""
     script = (
-        "import sys; from pathlib import Path; from lexport.store.local import LocalStore\n"
+        "import sys; from pathlib import Path; from lexport.dataset.local import LocalStore\n"
         "from lexport.errors import PublishError\n"
         "store = LocalStore(Path(sys.argv[1])); store.create('a', b'one')\n"
         "try: store.create('a', b'two')\n"

@@ -20,13 +20,13 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 import lexport
-from lexport import columns
-from lexport.dataset.ddl import ddl
-from lexport.dataset.shipped import shipped_views
-from lexport.dataset.sql import open_session
-from lexport.dialects import DIALECTS, SCHEMAS
+from lexport.query.shipped_views import shipped_views
+from lexport.query.sql import open_session
+from lexport.query.warehouse.ddl import ddl
+from lexport.query.warehouse.dialects import DIALECTS, SCHEMAS
 from lexport.settings import SnapshotSettings
 from lexport.simulator import Fleet, FleetSpec, open_simulator
+from lexport.tables import columns
 
 NIGHTS = 3
 

@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 import lexport
+from lexport.aws.quota import retry
 from lexport.errors import CredentialsEndedError, CredentialsError, IncompleteError, RunError
-from lexport.quota import retry
 from lexport.simulator import Fault, Fleet, FleetSpec
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]

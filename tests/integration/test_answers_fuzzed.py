@@ -17,7 +17,7 @@ from aiohttp import web
 from yarl import URL
 
 import lexport
-from lexport.quota.retry import FIRST_BACKOFF_S
+from lexport.aws.quota.retry import FIRST_BACKOFF_S
 from lexport.simulator import Fault, Fleet, FleetSpec, open_simulator
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
@@ -34,7 +34,7 @@ OTHERS = ("arn:aws:lambda:eu-west-1:444455556666:function:f", "arn:aws:lambda:us
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
     """Retries wait a twentieth as long."""
-    monkeypatch.setattr("lexport.quota.retry.FIRST_BACKOFF_S", FIRST_BACKOFF_S / 20)
+    monkeypatch.setattr("lexport.aws.quota.retry.FIRST_BACKOFF_S", FIRST_BACKOFF_S / 20)
 
 
 # --- what goes wrong ------------------------------------------------------------------------------------------------

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import lexport
-from lexport.dataset.shipped import shipped_views
-from lexport.dataset.sql import open_session
 from lexport.model import Scope
+from lexport.query.shipped_views import shipped_views
+from lexport.query.sql import open_session
 from lexport.simulator import Change, Fault, Fleet, FleetSpec
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio]

@@ -1,7 +1,6 @@
 """The installed command ``lexport check``: exit codes, lexport.toml and every format, with hostile names."""
 
 import csv
-import importlib.util
 import io
 import json
 import os
@@ -38,19 +37,15 @@ def lexport(*arguments, cwd, **variables):
 
 
 @pytest.fixture(scope="module")
-def dest(tmp_path_factory):
+def dest(tmp_path_factory, write_dataset):
     """Two functions in a Region read whole, and a Region that was denied."""
-    path = Path(__file__).parents[1] / "sql" / "dataset.py"
-    spec = importlib.util.spec_from_file_location("lexport_tests_dataset", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     folder = tmp_path_factory.mktemp("fleet")
     functions = [
         {"function_name": HOSTILE, "version": "$LATEST", "state": "Failed", "state_reason": HOSTILE},
         {"function_name": "g", "version": "$LATEST", "timeout": 900, "last_modified_at": AT},
     ]
     scopes = [{"function_count_reported": 2, "functions": 2}, {"region": "us-east-1", "status": "denied"}]
-    module.write_dataset(folder, [{"at": AT, "functions": functions, "scopes": scopes, "account_settings": [{}]}])
+    write_dataset(folder, [{"at": AT, "functions": functions, "scopes": scopes, "account_settings": [{}]}])
     return folder
 
 

@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import lexport
-from lexport import columns
 from lexport.model import Scope
 from lexport.simulator import Change, Fault, Fleet, FleetSpec
-from lexport.staged import FLEET_TABLES
+from lexport.tables import columns
+from lexport.tables.staged import FLEET_TABLES
 
 SCOPE = Scope(account_id="111122223333", region="us-east-1")
 GET_FUNCTION = (SCOPE.account_id, SCOPE.region, "GetFunction")

@@ -1,31 +1,22 @@
 """Looking into a store: each package and layer once, whatever other commits have looked into already."""
 
 import hashlib
-import importlib.util
 from datetime import UTC, datetime
-from pathlib import Path
 
 import anyio
 import pytest
 from anyio import create_memory_object_stream, create_task_group
 
-from lexport import columns
-from lexport.flow.stage import write_columns
-from lexport.inspection import inspect_stored
-from lexport.rows import Rows
-from lexport.staged import staged_names
-from lexport.store.local import LocalStore
-from lexport.store.packages import PackagePlaces, package_path
+from lexport.artifacts.inspect_stored import inspect_stored
+from lexport.artifacts.store import PackagePlaces
+from lexport.dataset.local import LocalStore
+from lexport.dataset.manifest import package_path
+from lexport.dataset.runs import write_columns
+from lexport.extract.rows import Rows
+from lexport.tables import columns
+from lexport.tables.staged import staged_names
 
 AT = datetime(2026, 11, 22, 3, tzinfo=UTC)
-
-
-def _write_dataset():
-    path = Path(__file__).parents[1] / "sql" / "dataset.py"
-    spec = importlib.util.spec_from_file_location("lexport_tests_dataset", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.write_dataset
 
 
 class Bench:
@@ -74,14 +65,14 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path):
+def bench(tmp_path, write_dataset):
     """A dataset whose second commit has looked into one package."""
     (tmp_path / "folder").mkdir()
     made = Bench(tmp_path / "fleet", tmp_path / "folder")
 
     def prepare(*known):
         rows = [{"code_sha256": "z", "sha256_hex": name, "dependencies_status": "unknown"} for name in known]
-        _write_dataset()(made.places.store.root, [{}, {"scopes": [], "packages": rows}])
+        write_dataset(made.places.store.root, [{}, {"scopes": [], "packages": rows}])
         return made
 
     return prepare

@@ -11,9 +11,9 @@ import pytest
 from aiobotocore.session import get_session
 
 import lexport
+from lexport.aws.quota import retry
 from lexport.errors import CredentialsError, IncompleteError, SettingsError
 from lexport.model import QuotaClass, Scope
-from lexport.quota import retry
 from lexport.simulator import Fault, Fleet, FleetSpec
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]

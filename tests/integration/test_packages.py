@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 import lexport
-from lexport import survey
+from lexport.artifacts import plan as survey
 from lexport.errors import IncompleteError, RunError, SettingsError
 from lexport.model import Scope
 from lexport.simulator import Change, Fault, Fleet, FleetSpec

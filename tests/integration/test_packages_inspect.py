@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import lexport
-from lexport.manifest import Manifest
+from lexport.dataset.manifest import Manifest
 from lexport.model import LATEST
 from lexport.simulator import Fault, Fleet, FleetSpec, answers
 from lexport.simulator.packages import package

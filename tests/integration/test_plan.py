@@ -7,8 +7,8 @@ import json
 import pytest
 
 import lexport
+from lexport.extract.estimate import minimum_s
 from lexport.model import QuotaClass, Scope
-from lexport.planning import minimum_s
 from lexport.simulator import Change, Fault, Fleet, FleetSpec
 
 SCOPE = Scope(account_id="111122223333", region="us-east-1")

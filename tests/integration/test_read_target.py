@@ -14,19 +14,19 @@ from anyio import create_memory_object_stream
 
 import lexport
 from lexport.aws.client import LambdaClient
+from lexport.aws.http.transport import open_transport
+from lexport.aws.quota.pacer import Pacer
+from lexport.aws.quota.retry import FIRST_BACKOFF_S, ask
 from lexport.aws.session import open_session
-from lexport.aws.transport import open_transport
-from lexport.failures import Failures
-from lexport.flow.flatten import Rules
-from lexport.hashing import HashKey, ValueHasher
+from lexport.extract.failures import Failures
+from lexport.extract.flatten import Rules
+from lexport.extract.hash_key import HashKey, ValueHasher
+from lexport.extract.progress import TargetProgress
+from lexport.extract.read_shard import BATCH_ITEMS, read_target
+from lexport.extract.rows import Rows
+from lexport.extract.shared import Shared
 from lexport.model import FunctionRef, QuotaClass, Target
-from lexport.progress import TargetProgress
-from lexport.quota.pacer import Pacer
-from lexport.quota.retry import FIRST_BACKOFF_S, ask
-from lexport.rows import Rows
-from lexport.shared import Shared
 from lexport.simulator import Fault, Fleet, FleetSpec, open_simulator
-from lexport.target import BATCH_ITEMS, read_target
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
@@ -37,7 +37,7 @@ ARN = "arn:aws:lambda:us-east-1:111122223333:function:"
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
     """Retries wait a twentieth as long."""
-    monkeypatch.setattr("lexport.quota.retry.FIRST_BACKOFF_S", FIRST_BACKOFF_S / 20)
+    monkeypatch.setattr("lexport.aws.quota.retry.FIRST_BACKOFF_S", FIRST_BACKOFF_S / 20)
 
 
 @dataclass

@@ -7,10 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import lexport
-from lexport import columns
-from lexport.manifest import Manifest
+from lexport.dataset.manifest import Manifest
 from lexport.settings import PackageSettings
 from lexport.simulator import Fault
+from lexport.tables import columns
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio]
 

@@ -7,9 +7,9 @@ import pytest
 from aiobotocore.session import get_session
 
 import lexport
+from lexport.aws.quota import retry
 from lexport.errors import CredentialsEndedError, CredentialsError, IncompleteError
 from lexport.model import Scope
-from lexport.quota import retry
 from lexport.simulator import Change, Fault, Fleet, FleetSpec
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]

@@ -280,8 +280,8 @@ async def test_help_is_light(environment, arguments):
 
 async def test_help_of_every_command(run_lexport):
     """Every command that --help lists has help of its own; the version is the package's."""
-    from lexport import __version__
-    from lexport.cli.commands import COMMANDS
+    from lexport.cli._commands import COMMANDS
+    from lexport.model import __version__
 
     listed = (await run_lexport("--help")).out
     for name in COMMANDS:

@@ -15,8 +15,8 @@ from aiobotocore.session import get_session
 
 import lexport
 from lexport.aws.session import open_session
-from lexport.decode import decode_function
 from lexport.errors import IncompleteError
+from lexport.extract.decode import decode_function
 from lexport.simulator import Fault, Fleet, FleetSpec
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]

@@ -1,7 +1,6 @@
 """The installed command as a subprocess: dataset -> answers, files and exit codes."""
 
 import base64
-import importlib.util
 import json
 import subprocess
 import sysconfig
@@ -12,7 +11,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from lexport.aws.api import QUOTA_CLASSES
+from lexport.tables.api import QUOTA_CLASSES
 
 pytestmark = pytest.mark.slow  # each test starts a process or more
 
@@ -33,11 +32,7 @@ def lexport(*arguments, stdin="", cwd=None, **variables):
 
 
 @pytest.fixture(scope="module")
-def dest(tmp_path_factory):
-    path = Path(__file__).parents[1] / "sql" / "dataset.py"
-    spec = importlib.util.spec_from_file_location("lexport_tests_dataset", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def dest(tmp_path_factory, write_dataset):
     folder = tmp_path_factory.mktemp("fleet")
     at = datetime.now(UTC).replace(microsecond=0)
     functions = [
@@ -49,7 +44,7 @@ def dest(tmp_path_factory):
             "last_modified_at": datetime(2026, 5, 1, 1, 2, 3, 4, tzinfo=UTC),
         },
     ]
-    module.write_dataset(
+    write_dataset(
         folder,
         [
             {"at": at - timedelta(days=3), "scopes": [{"region": "us-east-1"}]},

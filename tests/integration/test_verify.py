@@ -16,10 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import lexport
-from lexport import columns, manifest
-from lexport.arrow import table_schema
 from lexport.cli.main import run
+from lexport.dataset import manifest
 from lexport.simulator import Fleet, FleetSpec, open_simulator
+from lexport.tables import columns
+from lexport.tables.arrow import table_schema
 
 pytestmark = pytest.mark.slow
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import lexport
+from lexport.aws.quota.retry import FIRST_BACKOFF_S
 from lexport.errors import IncompleteError
-from lexport.quota.retry import FIRST_BACKOFF_S
 from lexport.simulator import Fault, Fleet, FleetSpec
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
     """Retries wait a twentieth as long."""
-    monkeypatch.setattr("lexport.quota.retry.FIRST_BACKOFF_S", FIRST_BACKOFF_S / 20)
+    monkeypatch.setattr("lexport.aws.quota.retry.FIRST_BACKOFF_S", FIRST_BACKOFF_S / 20)
 
 
 ARN = "arn:aws:lambda:us-east-1:111122223333:function:"

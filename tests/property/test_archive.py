@@ -8,12 +8,12 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
-from lexport.archive import Archive, MemorySource
-from lexport.budget import Budget, Limits
-from lexport.dependencies.golang import read_executable
-from lexport.dependencies.manifests import _PATTERNS
+from lexport.artifacts.archive_limits import Budget, Limits
+from lexport.artifacts.dependencies.golang import read_executable
+from lexport.artifacts.dependencies.manifests import _PATTERNS
+from lexport.artifacts.inspect_package import inspect_package
+from lexport.artifacts.zip_reader import Archive, MemorySource
 from lexport.errors import ArchiveError
-from lexport.flow.inspect import inspect_package
 
 _SPEC = importlib.util.spec_from_file_location("zips", Path(__file__).parents[1] / "zips.py")
 zips = importlib.util.module_from_spec(_SPEC)

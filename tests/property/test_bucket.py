@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexport.quota.bucket import BURST_S, LONGEST_RETRY_AFTER_S, PAUSE_S, Bucket
-from lexport.quota.limit import LONGEST_HOLD_S
+from lexport.aws.quota.bucket import BURST_S, LONGEST_RETRY_AFTER_S, PAUSE_S, Bucket
+from lexport.aws.quota.limit import LONGEST_HOLD_S
 
 RATES = st.floats(min_value=0.05, max_value=100_000)
 SHARES = st.floats(min_value=0.05, max_value=1.0)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lexport.documents import parse_document
+from lexport.aws.json import parse_document
 
 TEXTS = st.text(st.characters(), max_size=6) | st.sampled_from(["\x00", "\ud800", "\udc0d\ud83d", "\ufffd", "\\u0000"])
 VALUES = st.recursive(

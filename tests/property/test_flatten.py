@@ -19,18 +19,18 @@ from botocore.session import Session
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lexport import columns
 from lexport.aws.client import parse_reply
-from lexport.decode import decode_function, decode_page, join_listed, part_listed, read_listed
-from lexport.documents import parse_document
-from lexport.flow.discover import _entries
-from lexport.flow.flatten import Rules, flatten_carried, flatten_function
-from lexport.flow.parquet import TableFolder
-from lexport.flow.stage import write_run
-from lexport.hashing import HashKey, ValueHasher
-from lexport.identity import next_marker_of
+from lexport.aws.json import parse_document
+from lexport.dataset.parquet import TableFolder
+from lexport.dataset.runs import write_run
+from lexport.extract.decode import decode_function, decode_page, join_listed, part_listed, read_listed
+from lexport.extract.flatten import Rules, flatten_carried, flatten_function
+from lexport.extract.hash_key import HashKey, ValueHasher
+from lexport.extract.listing import _entries
+from lexport.extract.match_response import next_marker_of
+from lexport.extract.rows import Rows
 from lexport.model import FunctionRef, Reply, Scope
-from lexport.rows import Rows
+from lexport.tables import columns
 
 SCOPE = Scope(account_id="123456789012", region="us-west-2")
 AT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)

@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lexport import columns
-from lexport.arrow import BLOCK_ROWS, table_schema
+from lexport.dataset.parquet import FAN_IN, TableFolder
+from lexport.dataset.runs import write_columns, write_run
 from lexport.errors import WriteError
-from lexport.flow.parquet import FAN_IN, TableFolder
-from lexport.flow.stage import write_columns, write_run
-from lexport.rows import Children, Rows
-from lexport.staged import ANSWER, STAGED_TABLES, staged_names
+from lexport.extract.rows import Children, Rows
+from lexport.tables import columns
+from lexport.tables.arrow import BLOCK_ROWS, table_schema
+from lexport.tables.staged import ANSWER, STAGED_TABLES, staged_names
 
 AT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 SNAPSHOT = "01KB0000000000000000000000"

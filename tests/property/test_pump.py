@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lexport.errors import FetchError, ListingError
-from lexport.pump import pump
+from lexport.extract.workers import pump
 
 PAGES = st.lists(st.lists(st.integers(0, 5), max_size=6), max_size=8)  # an item is how often it yields
 FAILING = st.sets(st.integers(0, 40), max_size=10)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexport.environment import env_vars
-from lexport.hashing import HashKey, ValueHasher
-from lexport.secret_formats import VALUE_RULES
-from lexport.secret_rules import RULE_NAMES, secret_rule
+from lexport.extract.env_vars import env_vars
+from lexport.extract.hash_key import HashKey, ValueHasher
+from lexport.extract.secret_formats import VALUE_RULES
+from lexport.extract.secret_rules import RULE_NAMES, secret_rule
 
 PIECES = st.sampled_from(
     [hint for rule in VALUE_RULES for hint in rule.hints] + ["a", "/", ":", "@", "-", ".", "=", " "]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lexport.dataset.sql import open_result
+from lexport.query.sql import open_result
 
 
 def _load(path):
@@ -14,12 +14,6 @@ def _load(path):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-@pytest.fixture(scope="session")
-def write_dataset():
-    """Write a tiny dataset from dict rows; see ``tests/sql/dataset.py``."""
-    return _load(Path(__file__).with_name("dataset.py")).write_dataset
 
 
 @pytest.fixture
@@ -56,16 +50,3 @@ def simulated(tmp_path_factory, write_dataset):
     dest = tmp_path_factory.mktemp("simulated") / "fleet"
     write_dataset(dest, [{"at": pages.AT, "scopes": scopes, **rows}])
     return dest, rows, scopes
-
-
-@pytest.fixture(scope="session")
-def package_commits():
-    """Commits of packages between and after snapshots, and what queries over them answer."""
-    found = _load(Path(__file__).with_name("dataset.py"))
-    return found.PACKAGE_COMMITS, found.PACKAGE_ANSWERS
-
-
-@pytest.fixture(scope="session")
-def make_old():
-    """Rewrite a commit as an older schema version wrote it; see ``tests/sql/dataset.py``."""
-    return _load(Path(__file__).with_name("dataset.py")).make_old

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lexport import columns, manifest
-from lexport.columns import Type
+from lexport.dataset import manifest
+from lexport.tables import columns
+from lexport.tables.columns import Type
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
 

@@ -7,7 +7,7 @@ import csv
 from collections import Counter, defaultdict
 from datetime import UTC, date, datetime
 
-from lexport.dataset.shipped import sql_dir
+from lexport.query.shipped_views import sql_dir
 
 AT = datetime(2026, 11, 22, 2, tzinfo=UTC)
 TODAY = AT.date()

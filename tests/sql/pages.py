@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from lexport.cli.output import write_rows
-from lexport.cli.values import arrow_rows
-from lexport.dataset.shipped import shipped_views
-from lexport.dataset.sql import open_session
+from lexport.cli._output import write_rows
+from lexport.cli._values import arrow_rows
 from lexport.model import Scope
+from lexport.query.shipped_views import shipped_views
+from lexport.query.sql import open_session
 from lexport.simulator import Fleet, FleetSpec
 
 AT = datetime(2026, 11, 22, 2, tzinfo=UTC)

@@ -3,8 +3,8 @@
 import pytest
 import sqlglot
 
-from lexport.checks import load_checks
-from lexport.dataset.shipped import sql_dir
+from lexport.query.checks.definition import load_checks
+from lexport.query.shipped_views import sql_dir
 
 DIALECTS = ("athena", "bigquery", "databricks", "redshift", "snowflake", "spark", "trino")
 

@@ -12,9 +12,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 import lexport
-from lexport.checks import load_checks
-from lexport.dataset.shipped import sql_dir
-from lexport.secret_rules import secret_rule
+from lexport.extract.secret_rules import secret_rule
+from lexport.query.checks.definition import load_checks
+from lexport.query.shipped_views import sql_dir
 
 A = "111122223333"
 AT = datetime(2026, 11, 22, 2, tzinfo=UTC)

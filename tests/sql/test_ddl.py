@@ -13,15 +13,15 @@ import pytest
 import sqlglot
 
 import lexport
-from lexport import columns
-from lexport.columns import Type
-from lexport.dataset.ddl import ddl
-from lexport.dataset.shipped import shipped_views
-from lexport.dataset.sql import open_session
-from lexport.dialects import DIALECTS, SCHEMAS
 from lexport.model import Scope
+from lexport.query.shipped_views import shipped_views
+from lexport.query.sql import open_session
+from lexport.query.warehouse.ddl import ddl
+from lexport.query.warehouse.dialects import DIALECTS, SCHEMAS
 from lexport.settings import SnapshotSettings
 from lexport.simulator import Fleet, FleetSpec, open_simulator
+from lexport.tables import columns
+from lexport.tables.columns import Type
 
 ACCOUNT = "111122223333"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "guides" / "warehouses.md"

@@ -12,11 +12,11 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.optimizer.qualify import qualify
 
-from lexport import columns
-from lexport.columns import Type
-from lexport.dataset.shipped import shipped_views
-from lexport.dialects import DIALECTS, SCHEMAS, translate
 from lexport.errors import ViewError
+from lexport.query.shipped_views import shipped_views
+from lexport.query.warehouse.dialects import DIALECTS, SCHEMAS, translate
+from lexport.tables import columns
+from lexport.tables.columns import Type
 
 GOLDEN = Path(__file__).with_name("golden")
 VIEWS = shipped_views()

@@ -4,8 +4,8 @@ import importlib.util
 import re
 from pathlib import Path
 
-from lexport.dataset.shipped import shipped_views
-from lexport.dataset.sql import open_session
+from lexport.query.shipped_views import shipped_views
+from lexport.query.sql import open_session
 
 
 def _pages():

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lexport.dataset.shipped import shipped_views
-from lexport.dataset.sql import open_session
+from lexport.query.shipped_views import shipped_views
+from lexport.query.sql import open_session
 
 
 def _load(name):

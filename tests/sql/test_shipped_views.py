@@ -7,10 +7,10 @@ import anyio
 import pytest
 
 import lexport
-from lexport import columns
-from lexport.dataset.shipped import shipped_views, sql_dir
-from lexport.dataset.sql import open_session
 from lexport.errors import RunError
+from lexport.query.shipped_views import shipped_views, sql_dir
+from lexport.query.sql import open_session
+from lexport.tables import columns
 
 A, R = "111122223333", "eu-west-1"
 AT = datetime(2026, 11, 22, 2, tzinfo=UTC)

@@ -13,12 +13,12 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from lexport.aws.faults import describe, error_from_response
+from lexport.aws.errors import describe, error_from_response
+from lexport.aws.http.message import Request, Response, Send
+from lexport.aws.json import parse_document
 from lexport.aws.signing import Credentials, Signer
-from lexport.aws.wire import Request, Response, Send
-from lexport.decode import decode_function, decode_page
-from lexport.documents import parse_document
 from lexport.errors import CredentialsError, ExpiredCredentialsError, FetchError, ServiceError
+from lexport.extract.decode import decode_function, decode_page
 from lexport.model import Reply
 
 SERVICE = "lambda"

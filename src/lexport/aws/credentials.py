@@ -19,7 +19,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 from botocore import exceptions as boto
 
-from lexport.aws.botocore_faults import translated
+from lexport.aws.botocore_errors import translated
 from lexport.aws.signing import Credentials
 from lexport.errors import CredentialsError
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from lexport.aws.api import QUOTA_CLASSES
+from lexport.tables.api import QUOTA_CLASSES
 
 PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f")
 """Those that exist. Source: botocore's endpoints, 2026; a test compares them."""

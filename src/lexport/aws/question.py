@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+from lexport.aws.quota.retry import retry
 from lexport.aws.session import Session
 from lexport.aws.signing import Credentials
 from lexport.errors import CredentialsError, ExpiredCredentialsError
-from lexport.quota.retry import retry
 
 LONGEST_S = 30.0
 """No attempt begins later than this after the first failure: a service that cannot be had must not hold up the run."""

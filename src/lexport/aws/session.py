@@ -21,17 +21,17 @@ from aiobotocore.config import AioConfig
 from botocore import exceptions as boto
 from botocore.awsrequest import AWSResponse
 
-from lexport.aws.botocore_faults import (
+from lexport.aws.botocore_errors import (
     BOTOCORE_RAISES,
     error_from_answer,
     error_from_botocore,
     translated,
 )
 from lexport.aws.credentials import CodePrompt, Loaded, load_credentials, quiet_libraries
-from lexport.aws.faults import ends_run, is_account, one_line
+from lexport.aws.errors import ends_run, is_account, one_line
+from lexport.aws.quota.retry import retry
 from lexport.aws.signing import Credentials
 from lexport.errors import CredentialsError, ExpiredCredentialsError, ItemError, RunError, SettingsError
-from lexport.quota.retry import retry
 
 _ONCE = AioConfig(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1})
 """For a few small questions, to be answered soon or not at all; who asks tries again."""

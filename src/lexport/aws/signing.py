@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
+from typing import Any
 from urllib.parse import quote
-
-from lexport.hashing import hmac_states
 
 _NO_BODY = sha256(b"").hexdigest()
 
@@ -109,3 +108,17 @@ def _normalize(path: str) -> str:
         elif segment not in ("", "."):
             kept.append(segment)
     return "/" + "/".join(kept) + ("/" if kept and path.endswith("/") else "")
+
+
+_BLOCK_BYTES = 64  # of SHA-256
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
+
+
+def hmac_states(key: bytes) -> tuple[Any, Any]:
+    """Return the inner and the outer SHA-256 of HMAC with the key's blocks hashed, to be copied for each message.
+
+    HMAC as RFC 2104 defines it; a copy of these takes half of what hmac.digest and hmac's own copy take.
+    """
+    block = (key if len(key) <= _BLOCK_BYTES else sha256(key).digest()).ljust(_BLOCK_BYTES, b"\0")
+    return sha256(block.translate(_INNER)), sha256(block.translate(_OUTER))

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lexport.cli.config import CONFIG_FILE, read_own_tables
-from lexport.cli.finding_text import about, function
-from lexport.cli.formats import choose_format, csv_safe_option, is_typed, output_option
-from lexport.cli.options import option
-from lexport.cli.output import FORMATS, SAFE_CSV, open_output, print_rows, write_rows
+from lexport.cli._config import CONFIG_FILE, read_own_tables
+from lexport.cli._formats import choose_format, csv_safe_option, is_typed, output_option
+from lexport.cli._options import option
+from lexport.cli._output import FORMATS, SAFE_CSV, open_output, print_rows, write_rows
 from lexport.errors import SettingsError
-from lexport.plural import plural
+from lexport.query.checks.text import about, function
+from lexport.tables.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import BinaryIO
 
-    from lexport.checks import Check, Severity, Value
-    from lexport.findings import CheckResult, Finding
-    from lexport.waivers import Waiver
+    from lexport.query.checks.definition import Check, Severity, Value
+    from lexport.query.checks.finding import CheckResult, Finding
+    from lexport.query.checks.waivers import Waiver
 
 _FOUND = 4
 
@@ -103,8 +103,8 @@ def command(
         raise click.UsageError("Missing argument 'DEST'.")
     thresholds, waivers = read_check_settings(checks)
 
-    from lexport.cli.running import run_async
-    from lexport.dataset.check import check as run_checks
+    from lexport.cli._async import run_async
+    from lexport.query.checks.run import check as run_checks
 
     result = run_async(
         lambda: run_checks(
@@ -129,9 +129,9 @@ def command(
 
 def read_check_settings(own: Sequence[str]) -> tuple[dict[str, dict[str, object]], tuple[Waiver, ...]]:
     """Read thresholds and waivers from ``lexport.toml``; what is wrong there is said with its key."""
-    from lexport.checks import fill_thresholds, load_checks
-    from lexport.dataset.shipped import sql_dir
-    from lexport.waivers import parse_waivers
+    from lexport.query.checks.definition import fill_thresholds, load_checks
+    from lexport.query.checks.waivers import parse_waivers
+    from lexport.query.shipped_views import sql_dir
 
     given = read_own_tables("check")
     thresholds = given.get("thresholds", {})
@@ -144,8 +144,8 @@ def read_check_settings(own: Sequence[str]) -> tuple[dict[str, dict[str, object]
 
 
 def _list(own: Sequence[str], only: Sequence[str], skip: Sequence[str], min_severity: Severity, output: str) -> int:
-    from lexport.checks import SEVERITIES, choose, fill_thresholds, load_checks
-    from lexport.dataset.shipped import sql_dir
+    from lexport.query.checks.definition import SEVERITIES, choose, fill_thresholds, load_checks
+    from lexport.query.shipped_views import sql_dir
 
     if output not in (*FORMATS, SAFE_CSV):
         raise click.UsageError(f"--list has no --output {output}; it has: {', '.join(FORMATS)}")
@@ -170,11 +170,11 @@ def _write(
 ) -> tuple[str, ...]:
     """Write the findings; return what is to be said of the limits of who reads them."""
     if output == "sarif":
-        from lexport.cli.sarif import write_sarif
+        from lexport.query.checks.sarif import write_sarif
 
         return write_sarif(result, stream, limit=sarif_limit)
     if output == "junit":
-        from lexport.cli.junit import write_junit
+        from lexport.query.checks.junit import write_junit
 
         write_junit(result, {finding.fingerprint for finding in failing}, stream)
     elif output == "table":

@@ -36,7 +36,7 @@ def command(dest: str) -> None:
 
     DEST is a new folder, or one that an earlier demo made.
     """
-    from lexport.cli.running import run_async
+    from lexport.cli._async import run_async
 
     folder = _check_folder(dest)
     # Only this process: the simulator's own credentials, nobody's profile, no proxy on the way to ourselves.
@@ -58,8 +58,8 @@ def command(dest: str) -> None:
 def _check_folder(dest: str) -> Path:
     """Return the folder; raises SettingsError for one that the demo did not make, so that no fleet is mixed with it."""
     from lexport.cli.report import keep_others
-    from lexport.manifest import RUNS
-    from lexport.store.local import local_folder
+    from lexport.dataset.local import local_folder
+    from lexport.dataset.manifest import RUNS
 
     folder = local_folder(dest)
     try:
@@ -82,13 +82,13 @@ def _page(folder: Path) -> Path:
 
 
 async def _demonstrate(dest: Path) -> None:
-    from lexport.cli.output import open_output, print_rows
+    from lexport.cli._async import choose_report
+    from lexport.cli._output import open_output, print_rows
+    from lexport.cli._values import arrow_rows
     from lexport.cli.report import write_report
-    from lexport.cli.running import choose_report
     from lexport.cli.snapshot import summarize
-    from lexport.cli.values import arrow_rows
-    from lexport.dataset.sql import sql
-    from lexport.run import snapshot
+    from lexport.pipeline import snapshot
+    from lexport.query.sql import sql
     from lexport.settings import SnapshotSettings
     from lexport.simulator import Fleet, FleetSpec, open_simulator
 

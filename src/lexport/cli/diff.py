@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from lexport.cli.formats import choose_format, csv_safe_option, output_option
-from lexport.cli.output import instant, json_text, write_rows
-from lexport.plural import plural
-from lexport.visible import visible
+from lexport.cli._formats import choose_format, csv_safe_option, output_option
+from lexport.cli._output import instant, json_text, write_rows
+from lexport.tables.text import plural, visible
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lexport.dataset.diff import ScopeDiff
+    from lexport.query.diff import ScopeDiff
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 _WORDS = {
@@ -63,7 +62,7 @@ def command(dest: str, a: str | None, b: str | None, output: str) -> None:
     instants (2026-11-20T06:00:00Z). Without them each account-region's last whole reading is compared with the one
     before; without B the last one with that at A. What was not read whole is named and not compared.
     """
-    from lexport.dataset.diff import COLUMNS, compare
+    from lexport.query.diff import COLUMNS, compare
 
     output = choose_format(output)
     found = compare(dest, a, b)

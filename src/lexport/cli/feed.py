@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from lexport.cli.formats import choose_format, output_option
-from lexport.cli.options import option
-from lexport.cli.output import json_text, open_output
-from lexport.cli.values import arrow_rows
-from lexport.plural import plural
+from lexport.cli._formats import choose_format, output_option
+from lexport.cli._options import option
+from lexport.cli._output import json_text, open_output
+from lexport.cli._values import arrow_rows
+from lexport.tables.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lexport.dataset.feed import Feed, FeedScope
+    from lexport.query.feed import Feed, FeedScope
 
 
 _FORMATS = ("jsonl", "parquet")
@@ -40,7 +40,7 @@ def command(dest: str, since: str | None, output: str, output_file: str | None) 
     if output == "parquet" and output_file is None:
         raise click.UsageError("--output parquet needs -o FOLDER")
     if output == "parquet":
-        from lexport.dataset.feed import write_feed
+        from lexport.query.feed import write_feed
 
         result = write_feed(dest, str(output_file), since)
         _say(result.damage)
@@ -53,7 +53,7 @@ def command(dest: str, since: str | None, output: str, output_file: str | None) 
             changes=result.changes,
         )
         return
-    from lexport.dataset.feed import open_feed
+    from lexport.query.feed import open_feed
 
     found = open_feed(dest, since)
     _say(found.damage)
@@ -71,7 +71,7 @@ def command(dest: str, since: str | None, output: str, output_file: str | None) 
 
 def write_lines(found: Feed, stream: BinaryIO) -> Counter[str]:
     """Write a feed as JSON lines; return the rows by what is to be done with them."""
-    from lexport.dataset.feed import FORMAT
+    from lexport.query.feed import FORMAT
 
     def line(**record: object) -> None:
         stream.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")

@@ -7,7 +7,7 @@ import re
 
 import click
 
-from lexport.cli.options import option
+from lexport.cli._options import option
 
 
 @click.command("iam-policy", short_help="Print the permissions a snapshot needs.")

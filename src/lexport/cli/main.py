@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from lexport.cli.signals import Interrupted, received, watch_signals
-from lexport.cli.streams import open_standard_streams
+from lexport.cli._signals import Interrupted, received, watch_signals
+from lexport.cli._streams import open_standard_streams
 from lexport.errors import SettingsError
-from lexport.visible import visible
+from lexport.tables.text import visible
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -24,8 +24,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     command = "lexport"
     try:
         _check_text(given)
-        import lexport.cli.ending  # noqa: F401 - an end for want of files could not import it
-        from lexport.cli.commands import cli
+        import lexport.cli._ending  # noqa: F401 - an end for want of files could not import it
+        from lexport.cli._commands import cli
 
         # Not cli.main(): it would answer a closed pipe with exit code 1.
         with cli.make_context("lexport", given) as context:
@@ -54,7 +54,7 @@ def _check_text(arguments: Sequence[str]) -> None:
 def _end(error: BaseException, command: str) -> int:
     """Say how the command ended, in one line; help is the one thing that has more."""
     try:
-        from lexport.cli.ending import ending
+        from lexport.cli._ending import ending
 
         lines, code = ending(error, command)
     except (OSError, ImportError, MemoryError):  # there are too few files, or there is too little memory, to import it

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from lexport.cli.fleet import access_options, fleet_settings
-from lexport.cli.options import option
-from lexport.cli.package_options import package_lines, package_options, package_settings
+from lexport.cli._fleet_options import access_options, fleet_settings
+from lexport.cli._options import option
+from lexport.cli._package_options import package_lines, package_options, package_settings
 from lexport.cli.snapshot import failure_lines, note_lines
 from lexport.errors import IncompleteError
 
 if TYPE_CHECKING:
-    from lexport.download import PackagesResult
+    from lexport.artifacts.run import PackagesResult
 
 
 @click.command("packages", short_help="Fetch the packages of a snapshot's functions, each once.")
@@ -31,8 +31,8 @@ def command(dest: str, **options: Any) -> int:
     What is stored already costs nothing. --region and --accounts choose among the functions of the dataset.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # as in lexport snapshot
-    from lexport.cli.running import allow_many_files, choose_report, run_async
-    from lexport.download import packages
+    from lexport.artifacts.run import packages
+    from lexport.cli._async import allow_many_files, choose_report, run_async
 
     chosen = package_settings(options, is_wanted=True, is_inspected=options.pop("inspect"))
     settings = fleet_settings(options | {"packages": chosen})

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lexport.cli.fleet import fleet_options, fleet_settings
-from lexport.cli.formats import choose_format, csv_safe_option, output_option
-from lexport.cli.output import print_rows
+from lexport.cli._fleet_options import fleet_options, fleet_settings
+from lexport.cli._formats import choose_format, csv_safe_option, output_option
+from lexport.cli._output import print_rows
 
 if TYPE_CHECKING:
-    from lexport.planning import FleetPlan
+    from lexport.extract.estimate import FleetPlan
 
 _COUNTS = ("functions", "versions", "get_function_calls", "list_calls", "incremental_get_function_calls")
 _TIMES = ("minimum_s", "incremental_minimum_s", "page_s")
@@ -30,8 +30,8 @@ def command(dest: str | None, output: str, **options: Any) -> int:
     With DEST, a dataset, also what an incremental snapshot would need. Account-regions run side by side, so the time
     of all is that of the longest.
     """
-    from lexport.cli.running import allow_many_files, choose_report, run_async
-    from lexport.planning import plan
+    from lexport.cli._async import allow_many_files, choose_report, run_async
+    from lexport.extract.estimate import plan
 
     output = choose_format(output)
     settings = fleet_settings(options)

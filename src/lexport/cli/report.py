@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lexport.cli._options import option
+from lexport.cli._output import open_output
 from lexport.cli.check import read_check_settings
-from lexport.cli.options import option
-from lexport.cli.output import open_output
 from lexport.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lexport.waivers import Waiver
+    from lexport.query.checks.waivers import Waiver
 
 
 _HEAD_BYTES = 4096  # the mark of the dataset is in them
@@ -36,7 +36,7 @@ def command(dest: str, output_file: str | None) -> None:
     The fleet at a glance, runtimes by age, findings, changes, trends, storage; each chart with its table and its SQL.
     Checks run as in lexport check, with the thresholds and waivers of lexport.toml.
     """
-    from lexport.cli.running import run_async
+    from lexport.cli._async import run_async
 
     thresholds, waivers = read_check_settings(())
     if output_file is None:
@@ -51,7 +51,7 @@ def command(dest: str, output_file: str | None) -> None:
 
 def keep_others(page: Path, dest: str | os.PathLike[str]) -> None:
     """Raise SettingsError where a file that nobody named is there and is no report about this dataset."""
-    from lexport.dataset.report import dataset_mark
+    from lexport.query.report import dataset_mark
 
     try:
         with page.open("rb") as file:
@@ -69,9 +69,9 @@ async def write_report(
     waivers: Sequence[Waiver] = (),
 ) -> str:
     """Check what can be checked, and write the report: what was never read whole has no findings."""
-    from lexport.dataset.check import check
-    from lexport.dataset.open import open_dataset
-    from lexport.dataset.report import report
+    from lexport.query.catalog import open_dataset
+    from lexport.query.checks.run import check
+    from lexport.query.report import report
 
     is_checkable = bool(open_dataset(dest).latest())
     return await report(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from lexport.cli.options import option
-from lexport.cli.output import open_output
-from lexport.plural import plural
+from lexport.cli._options import option
+from lexport.cli._output import open_output
+from lexport.tables.text import plural
 
 
 @click.command("sbom", short_help="Write what functions are made of, as CycloneDX.")
@@ -20,8 +20,8 @@ def command(dest: str, function: str | None, version: str | None, output_file: s
     It needs packages that were looked into: lexport packages DEST --inspect. Function versions of which not all is
     known are named under compositions, as incomplete or unknown.
     """
-    from lexport.cli.running import run_async
-    from lexport.dataset.sbom import sbom
+    from lexport.artifacts.sbom import sbom
+    from lexport.cli._async import run_async
 
     with open_output(None if output_file == "-" else output_file) as stream:
         result = run_async(lambda: sbom(dest, stream, function=function, version=version))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from lexport import columns
-from lexport.cli.formats import choose_format, csv_safe_option, output_option
-from lexport.cli.options import option
-from lexport.cli.output import print_rows
-from lexport.dialects import DIALECTS
+from lexport.cli._formats import choose_format, csv_safe_option, output_option
+from lexport.cli._options import option
+from lexport.cli._output import print_rows
+from lexport.query.warehouse.dialects import DIALECTS
+from lexport.tables import columns
 
 _NAMES = ("table", "column", "type", "unit", "kind", "meaning", "source")
 
@@ -47,7 +47,7 @@ def command(table: str | None, output: str, dialect: str | None, location: str |
 
 
 def _print_ddl(dialect: str, location: str | None) -> None:
-    from lexport.dataset.ddl import PLACEHOLDER, ddl
+    from lexport.query.warehouse.ddl import PLACEHOLDER, ddl
 
     statements = list(ddl(DIALECTS[dialect], location))
     if location is None:

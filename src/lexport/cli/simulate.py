@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lexport.cli.signals import on_signal
+from lexport.cli._signals import on_signal
 
 if TYPE_CHECKING:  # they would cost `--help` its speed
     import asyncio

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from lexport.cli.durations import duration
-from lexport.cli.fleet import fleet_options, fleet_settings
-from lexport.cli.options import option
-from lexport.cli.package_options import package_lines, package_options, package_settings
+from lexport.cli._durations import duration
+from lexport.cli._fleet_options import fleet_options, fleet_settings
+from lexport.cli._options import option
+from lexport.cli._package_options import package_lines, package_options, package_settings
 from lexport.errors import IncompleteError
-from lexport.plural import agree, plural
+from lexport.tables.text import agree, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lexport.failures import FailureKind
+    from lexport.extract.failures import FailureKind
     from lexport.model import Failure
-    from lexport.run import SnapshotResult
+    from lexport.pipeline import SnapshotResult
 
 FAILURES_SHOWN = 10
 SCOPES_SHOWN = 20
@@ -50,8 +50,8 @@ def command(dest: str, **options: Any) -> int:
     """Read every function and version and publish a snapshot in DEST, a folder."""
     # Arrow's own allocator keeps some 50 MB that it does not use, and is no faster here. Read when pyarrow is imported.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    from lexport.cli.running import allow_many_files, choose_report, run_async
-    from lexport.run import snapshot
+    from lexport.cli._async import allow_many_files, choose_report, run_async
+    from lexport.pipeline import snapshot
 
     packages = package_settings(options, is_wanted=options.pop("packages"))
     settings = fleet_settings(options | {"functions": options.pop("function"), "packages": packages})

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from lexport.cli.durations import duration
-from lexport.cli.formats import choose_format, csv_safe_option, output_option
-from lexport.cli.options import option
-from lexport.cli.output import FORMATS, distinct, open_output, write_rows
-from lexport.cli.values import arrow_rows
-from lexport.dialects import DIALECTS
+from lexport.cli._durations import duration
+from lexport.cli._formats import choose_format, csv_safe_option, output_option
+from lexport.cli._options import option
+from lexport.cli._output import FORMATS, distinct, open_output, write_rows
+from lexport.cli._values import arrow_rows
 from lexport.errors import QueryError
-from lexport.plural import plural
+from lexport.query.warehouse.dialects import DIALECTS
+from lexport.tables.text import plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -77,8 +77,8 @@ def command(
         raise click.UsageError("--output parquet needs -o FILE")
     text = _read_stdin() if query == "-" else query
 
-    from lexport.as_text import UNPRINTED
-    from lexport.dataset.sql import open_result
+    from lexport.query.as_text import UNPRINTED
+    from lexport.query.sql import open_result
 
     with open_result(dest, text, as_of=as_of, casts=UNPRINTED) as result:
         for line in result.notices(max_skew=max_skew):
@@ -90,8 +90,8 @@ def command(
 
 
 def _print_view(name: str, dialect: str | None, output_file: str | None) -> None:
-    from lexport.dataset.shipped import find_view
-    from lexport.dialects import translate
+    from lexport.query.shipped_views import find_view
+    from lexport.query.warehouse.dialects import translate
 
     view = find_view(name)
     text = view.path.read_text(encoding="utf-8").strip()

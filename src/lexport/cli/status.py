@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lexport.cli.durations import duration
-from lexport.cli.formats import choose_format, csv_safe_option, output_option
-from lexport.cli.options import option
-from lexport.cli.output import print_rows
+from lexport.cli._durations import duration
+from lexport.cli._formats import choose_format, csv_safe_option, output_option
+from lexport.cli._options import option
+from lexport.cli._output import print_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lexport.dataset.status import SnapshotStatus
+    from lexport.query.status import SnapshotStatus
 
 _NAMES = (
     "snapshot_id",
@@ -49,8 +49,8 @@ def command(dest: str, max_age: timedelta, output: str) -> int:
     Exit code 1 says that the newest complete one is older than --max-age, or that there is none: alarm on it. To list
     and nothing else, give --max-age 36500d.
     """
-    from lexport.dataset.open import format_span, open_dataset
-    from lexport.dataset.status import describe
+    from lexport.query.catalog import format_span, open_dataset
+    from lexport.query.status import describe
 
     output = choose_format(output)
     dataset = open_dataset(dest)

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from lexport.cli.formats import choose_format, csv_safe_option, output_option
-from lexport.cli.options import option
-from lexport.cli.output import print_rows
-from lexport.cli.streams import terminal
-from lexport.plural import plural
+from lexport.cli._formats import choose_format, csv_safe_option, output_option
+from lexport.cli._options import option
+from lexport.cli._output import print_rows
+from lexport.cli._streams import terminal
+from lexport.tables.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lexport.dataset.verify.verify import VerifyProgress
+    from lexport.query.verify.files import VerifyProgress
 
 DAMAGED = 4
 
@@ -32,7 +32,7 @@ def command(dest: str, *, data: bool, output: str) -> int:
     Every manifest, the size and SHA-256 of every file that it names, and every stored package against its name. One
     line for each thing that is wrong: file and kind of damage. A note is no damage: a file that no commit names.
     """
-    from lexport.dataset.verify.verify import VerifyProgress, find_damage
+    from lexport.query.verify.files import VerifyProgress, find_damage
 
     output = choose_format(output)
     show = _show_live(terminal()) if sys.stderr.isatty() else _show_nothing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lexport.cli.options import option
+from lexport.cli._options import option
 
 
 @click.command("views", short_help="Write a DuckDB file with the same tables.")
@@ -15,9 +15,9 @@ def command(dest: str, db: str) -> None:
 
     The views look at DEST when they are queried: run this once, and again after an upgrade of lexport.
     """
-    from lexport.cli.running import run_async
-    from lexport.dataset.open import TABLE_NAMES, open_dataset
-    from lexport.dataset.views import views
+    from lexport.cli._async import run_async
+    from lexport.query.catalog import TABLE_NAMES, open_dataset
+    from lexport.query.views import views
 
     run_async(lambda: views(dest, db=db))
     for line in open_dataset(dest).notices(tables=TABLE_NAMES):

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from lexport.aws.api import QUOTA_CLASSES
 from lexport.model import QuotaClass, Scope
+from lexport.tables.api import QUOTA_CLASSES
 
 RATES_PER_S: Mapping[QuotaClass, float] = {QuotaClass.GET_FUNCTION: 100.0, QuotaClass.LIST: 15.0}
 """Source: Lambda quotas page, 2026. The depth is not published; one second of quota is assumed."""

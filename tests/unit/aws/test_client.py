@@ -16,8 +16,8 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.session import Session as BotocoreSession
 
 from lexport.aws.client import LambdaClient, parse_reply
+from lexport.aws.http.transport import Response, open_transport
 from lexport.aws.signing import Credentials
-from lexport.aws.transport import Response, open_transport
 from lexport.errors import CredentialsError, ExpiredCredentialsError, FetchError, FunctionGoneError, ServiceError
 from lexport.model import Reply
 

@@ -3,8 +3,8 @@
 import pytest
 
 from lexport.aws.organizations import Member, list_members
+from lexport.aws.quota import retry
 from lexport.errors import NetworkError, RunError
-from lexport.quota import retry
 
 pytestmark = pytest.mark.asyncio
 

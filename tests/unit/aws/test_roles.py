@@ -12,10 +12,10 @@ import pytest
 
 from lexport.aws import roles
 from lexport.aws.policy import LONGEST_SESSION_POLICY, hub_policy, session_policy
+from lexport.aws.quota import retry
 from lexport.aws.roles import AssumedRole, Role
 from lexport.aws.session import open_session
 from lexport.errors import AccessDeniedError, CredentialsError, ThrottledError
-from lexport.quota import retry
 from lexport.simulator import Fault, Fleet, FleetSpec, open_simulator
 
 pytestmark = pytest.mark.asyncio

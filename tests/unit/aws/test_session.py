@@ -17,13 +17,13 @@ import pytest
 from aiohttp import web
 from botocore.session import Session as BotocoreSession
 
-from lexport.aws.caller import Identity, find_identity
+from lexport.aws.identity import Identity, find_identity
 from lexport.aws.policy import PARTITIONS
+from lexport.aws.quota import retry
 from lexport.aws.regions import Regions, find_regions
 from lexport.aws.session import open_session
 from lexport.aws.signing import Credentials
 from lexport.errors import CredentialsError, ItemError, RunError, SettingsError
-from lexport.quota import retry
 
 SECRET = "canary-secret-key-of-40-characters-or-so"
 TOKEN = "canary-session-token-of-many-characters"

@@ -1,12 +1,10 @@
 """The command line in this process, over a tiny dataset."""
 
 import csv
-import importlib.util
 import io
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -25,19 +23,6 @@ class Ended:
     def cells(self):
         """Standard output as CSV, the header first."""
         return list(csv.reader(io.StringIO(self.out.decode(), newline="")))
-
-
-def _load(path):
-    spec = importlib.util.spec_from_file_location("lexport_tests_dataset", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def write_dataset():
-    """Write a tiny dataset from dict rows; see ``tests/sql/dataset.py``."""
-    return _load(Path(__file__).parents[2] / "sql" / "dataset.py").write_dataset
 
 
 @pytest.fixture(scope="session")

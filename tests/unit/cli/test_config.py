@@ -6,10 +6,10 @@ import os
 import click
 import pytest
 
-from lexport.cli.commands import COMMANDS, _all_commands
-from lexport.cli.config import as_given
+from lexport.cli._commands import COMMANDS, _all_commands
+from lexport.cli._config import as_given
+from lexport.cli._options import known_variables
 from lexport.cli.main import run
-from lexport.cli.options import known_variables
 from lexport.errors import SettingsError
 
 OPTIONS = {

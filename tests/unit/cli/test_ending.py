@@ -8,8 +8,8 @@ import subprocess
 import click
 import pytest
 
-from lexport.cli.ending import ending
-from lexport.cli.signals import Interrupted
+from lexport.cli._ending import ending
+from lexport.cli._signals import Interrupted
 from lexport.errors import CredentialsError, LexportError
 
 

@@ -5,9 +5,9 @@ import io
 
 import pytest
 
-from lexport.dataset.open import TABLE_NAMES
-from lexport.dataset.shipped import shipped_views
-from lexport.near import nearest
+from lexport.query.catalog import TABLE_NAMES
+from lexport.query.shipped_views import shipped_views
+from lexport.tables.text import nearest
 
 VIEWS = [view.name for view in shipped_views()]
 

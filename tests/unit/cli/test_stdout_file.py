@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
+from lexport.dataset.local import local_folder
 from lexport.errors import SettingsError
-from lexport.store.local import local_folder
 
 
 @pytest.mark.parametrize("name", ["/dev/stdout", "log"])

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import lexport as library
-from lexport.cli.output import FORMATS
+from lexport.cli._output import FORMATS
 
 DATES = {
     "DATE '2026-01-02'": "2026-01-02",

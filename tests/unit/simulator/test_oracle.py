@@ -5,9 +5,9 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from lexport import columns
 from lexport.model import LATEST, Scope
 from lexport.simulator import Change, Fleet, FleetSpec, answers
+from lexport.tables import columns
 
 SCOPE = Scope(account_id="111122223333", region="us-east-1")
 RUN_ONLY = {"snapshot_id", "snapshot_at", "fetched_at"}

@@ -1,0 +1,1 @@
+"""Deployment packages and layers: which ones, downloaded, verified, looked into."""

@@ -1,0 +1,103 @@
+"""pom.properties, MANIFEST.MF and the name of a jar -> the artifact that a jar is, or that was folded into it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lexport.artifacts.dependencies.purl import dependency, exact_version
+from lexport.artifacts.dependencies.text import text_of
+from lexport.model import Dependency
+
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+_QUALIFIERS = r"alpha|beta|rc|cr|m|b|sp|ga|final|release|snapshot|pre|dev|jre|android|incubating|patch|build|rev"
+_FILE = re.compile(
+    rf"(?P<artifact>[A-Za-z][\w.+]*(?:-(?!\d)[\w.+]+|-\d[\d.]*(?=-(?!(?:{_QUALIFIERS})\b)[A-Za-z][\w.+-]*-\d))*)"
+    r"-(?P<version>\d[\w.+-]*|[vr]\d[\w.+-]*)",
+    re.IGNORECASE,
+)  # numbers before a word and a version, as in `log4j-1.2-api-2.19.0`, belong to the artifact
+
+
+def read_pom_properties(path: str, body: bytes) -> Iterator[Dependency]:
+    """Read group, artifact and version as Maven wrote them; a version that was never filled in is the jar's own."""
+    values = read_properties(body)
+    group, artifact = values.get("groupId"), values.get("artifactId")
+    version = exact_version(values.get("version")) or _version_in_name(path, artifact)
+    found = group and artifact and dependency("maven", f"{group}:{artifact}", version, path)
+    if not found or "${" in found.name:
+        raise ValueError("no groupId and artifactId")
+    yield found
+
+
+def read_properties(body: bytes) -> dict[str, str]:
+    """Read Java properties: comments, lines that go on, escapes, and ``=``, ``:`` or a blank between key and value."""
+    lines: list[str] = []
+    goes_on = False
+    for line in re.split(r"\r\n|\r|\n", text_of(body)):
+        text = line.lstrip(" \t\f")
+        if not goes_on and (not text or text[0] in "#!"):
+            continue
+        if goes_on:
+            lines[-1] += text
+        else:
+            lines.append(text)
+        goes_on = (len(text) - len(text.rstrip("\\"))) % 2 == 1
+        if goes_on:
+            lines[-1] = lines[-1][:-1]
+    found: dict[str, str] = {}
+    for line in lines:
+        key, value = re.fullmatch(r"((?:\\.|[^\\=: \t\f])*)[ \t\f]*[=:]?[ \t\f]*(.*)", line, re.DOTALL).groups()  # type: ignore[union-attr]
+        found[_unescape(key)] = _unescape(value).strip()
+    return found
+
+
+def _unescape(text: str) -> str:
+    return _ESCAPE.sub(
+        lambda match: chr(int(match[1], 16)) if match[1] else {"t": "\t", "n": "\n", "r": "\r"}.get(match[2], match[2]),
+        text,
+    )
+
+
+def read_manifest(path: str, body: bytes) -> Iterator[Dependency]:
+    """Read what a jar without pom.properties is: by its file's name, else by its own words; most packages say nothing.
+
+    ``commons-io-2.11.0.jar`` tells the artifact as Maven knows it; the manifest then tells the group, if anything does.
+    """
+    main = text_of(body).replace("\r\n", "\n").replace("\r", "\n").split("\n\n", maxsplit=1)[0]
+    lines = main.replace("\n ", "").split("\n")  # a line of over 72 bytes goes on after a blank
+    values = {key.lower(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    group = values.get("implementation-vendor-id", "")
+    by_name = name_of_jar(path)
+    bundle = values.get("bundle-symbolicname", "").partition(";")[0].strip()
+    title, title_version = values.get("implementation-title"), exact_version(values.get("implementation-version"))
+    if by_name:
+        artifact, version = by_name
+    elif bundle and exact_version(values.get("bundle-version")):
+        artifact, version = bundle, values["bundle-version"]
+        group = ""
+    elif title and title_version:
+        artifact, version = title, title_version
+    else:
+        return
+    is_group = re.fullmatch(r"[\w-]+(?:\.[\w-]+)*", group) is not None
+    found = dependency("maven", f"{group}:{artifact}" if is_group else artifact, version, path)
+    if found:
+        yield found
+
+
+def name_of_jar(path: str) -> tuple[str, str] | None:
+    """Return artifact and version of ``lib/artifact-1.2.3.jar`` or of a file in it; None for another name."""
+    file = re.split(r"[/\\]", _jar_of(path))[-1]
+    stem = re.sub(r"\.(?:jar|war|ear|aar)\Z", "", file)
+    match = _FILE.fullmatch(stem) if stem != file else None
+    return (match["artifact"], match["version"]) if match and exact_version(match["version"]) else None
+
+
+def _jar_of(path: str) -> str:
+    jar, separator, _ = path.rpartition("!/")
+    return jar if separator else path
+
+
+def _version_in_name(path: str, artifact: str | None) -> str | None:
+    named = name_of_jar(path)
+    return named[1] if named and named[0] == artifact else None

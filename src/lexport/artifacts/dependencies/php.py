@@ -1,0 +1,34 @@
+"""What Composer installed, and what it was to install."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from lexport.artifacts.dependencies.documents import mapping, mappings
+from lexport.artifacts.dependencies.purl import dependency
+from lexport.artifacts.dependencies.text import utf8_of
+from lexport.model import Dependency
+
+
+def read_installed(path: str, body: bytes) -> Iterator[Dependency]:
+    """Read ``vendor/composer/installed.json``, of Composer 1 or 2."""
+    document = orjson.loads(utf8_of(body))
+    yield from _packages(document if isinstance(document, list) else mapping(document).get("packages"), path)
+
+
+def read_lock(path: str, body: bytes) -> Iterator[Dependency]:
+    """Read ``composer.lock`` without what is for development."""
+    yield from _packages(mapping(orjson.loads(utf8_of(body))).get("packages"), path)
+
+
+def _packages(items: Any, path: str) -> Iterator[Dependency]:
+    for item in mappings(items):
+        version = item.get("version")
+        found = dependency(
+            "composer", item.get("name"), version.removeprefix("v") if isinstance(version, str) else None, path
+        )
+        if found:
+            yield found

@@ -1,0 +1,192 @@
+"""Stored packages -> rows of what is in them: which ones nobody looked into yet, then a few at a time, in threads.
+
+Content belongs to no account-region, so neither do its rows, nor the errors about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from anyio import BrokenResourceError, CapacityLimiter, create_task_group, from_thread, to_thread
+from anyio.streams.memory import MemoryObjectSendStream
+
+from lexport.artifacts.inspect_package import STAGE, inspect_package
+from lexport.artifacts.store import PackagePlaces
+from lexport.dataset.manifest import package_path
+from lexport.dataset.parquet import merge
+from lexport.dataset.runs import Runs, write_columns
+from lexport.errors import WriteError
+from lexport.extract.rows import Rows
+from lexport.query.sql import open_session
+from lexport.tables import columns
+from lexport.tables.arrow import open_run
+from lexport.tables.columns import Table
+from lexport.tables.staged import Batch, staged_names
+
+INSPECTORS = 2
+"""Packages looked into at once: each takes up to 100 MB at its worst, and more threads wait for one interpreter."""
+TABLES = (columns.PACKAGE_FILES, columns.PACKAGE_DEPENDENCIES)
+_CONTENTS = Table(
+    "contents",
+    "One row per package or layer that is stored.",
+    (*columns.COMMON, columns.PACKAGE_FILES.columns[len(columns.COMMON)]),
+    ("sha256_hex",),
+    answer_key=0,
+)
+_STATUS = "dependencies_status"
+_IN_STORE = pa.array(["stored", "present"])
+_ROWS_AT_ONCE = 50_000
+
+
+async def inspect_stored(
+    runs: Runs,
+    places: PackagePlaces,
+    *,
+    folder: Path,
+    rows: Rows,
+    batches_out: MemoryObjectSendStream[Batch],
+    now: Callable[[], datetime],
+    count: Callable[[str, str, str], None],
+) -> None:
+    """Look into every package and layer that ``runs`` call stored and that no commit of the dataset has looked into.
+
+    Rows go to ``batches_out``, rows of ``errors`` to ``rows``; ``count`` takes what, how it went, and an example. What
+    came of each is written into the staged rows of ``packages``.
+    Order: by hash, a few side by side. Cancelled: ends after the member at hand.
+    """
+    list_path = folder / "contents.txt"
+    await to_thread.run_sync(_list_unknown, runs, places, folder, list_path)
+    limiter = CapacityLimiter(INSPECTORS)
+    statuses: dict[bytes, str] = {}  # 150 bytes each: of what is looked into in one run
+
+    def emit(batch: Batch) -> None:
+        from_thread.check_cancelled()
+        try:
+            from_thread.run(batches_out.send, batch)
+        except BrokenResourceError:  # who stages the rows was cancelled too, and is gone already
+            from_thread.check_cancelled()
+            raise
+
+    async def work() -> None:
+        for line in lines:  # shared: whoever is free takes the next
+            sha256_hex = line.strip()
+            inspected = await to_thread.run_sync(
+                partial(
+                    inspect_package,
+                    places.store.root / package_path(sha256_hex),
+                    sha256_hex=sha256_hex,
+                    emit=emit,
+                    check=from_thread.check_cancelled,
+                ),
+                limiter=limiter,
+            )
+            count("package", "looked into", "")
+            if inspected.status:
+                statuses[bytes.fromhex(sha256_hex)] = inspected.status
+            for item in inspected.findings:
+                count("finding", item.code, item.message)
+                rows.append(columns.ERRORS, *_error(item.code, item.message, now()))
+
+    with list_path.open(encoding="ascii") as lines:
+        async with create_task_group() as tasks:
+            for _ in range(INSPECTORS):
+                tasks.start_soon(work)
+    await to_thread.run_sync(_write_statuses, runs, statuses, places.store.file_mode)
+
+
+def _error(code: str, message: str, at: datetime) -> tuple[Any, ...]:
+    """Make a staged row of ``errors``: of no account, no gap, since the package is stored as AWS sent it."""
+    facts = {"stage": STAGE, "error_code": code, "message": message, "is_gap": False, "attempts": 1, "occurred_at": at}
+    return (*(facts.get(name) for name in staged_names(columns.ERRORS)[:-1]), "")
+
+
+# --- which ones -------------------------------------------------------------------------------------------------------
+
+
+def _list_unknown(runs: Runs, places: PackagePlaces, folder: Path, path: Path) -> None:
+    """Write the hashes of what is to be looked into, a line each, sorted."""
+    wanted = _distinct(merge(_stage_contents(runs, folder, places.store.file_mode), folder))
+    with open_session(places.store.root) as session, path.open("w", encoding="ascii") as lines:
+        known = session.read(
+            "SELECT DISTINCT sha256_hex FROM history.packages WHERE dependencies_status IS NOT NULL ORDER BY sha256_hex"
+        )
+        lines.writelines(f"{sha256_hex}\n" for sha256_hex in _without(wanted, _distinct(known)))
+
+
+def _stage_contents(runs: Runs, folder: Path, file_mode: int) -> list[Path]:
+    """Stage the hash of every stored package and layer as sorted runs."""
+    paths: list[Path] = []
+    waiting: list[str] = []
+
+    def write() -> None:
+        nothing = [None] * len(waiting)
+        paths.append(folder / f"{_CONTENTS.name}-{len(paths):04d}.arrow")
+        write_columns(_CONTENTS, [nothing, nothing, waiting, [""] * len(waiting)], paths[-1], file_mode)
+        waiting.clear()
+
+    for run in runs.get(columns.PACKAGES.name, ()):
+        with pa.OSFile(str(run)) as file, pa.ipc.open_file(file) as reader:
+            for number in range(reader.num_record_batches):
+                batch = reader.get_batch(number)
+                hashes = batch.column("sha256_hex").filter(pc.is_in(batch.column("status"), value_set=_IN_STORE))
+                waiting += hashes.drop_null().to_pylist()
+                if len(waiting) >= _ROWS_AT_ONCE:
+                    write()
+    if waiting:
+        write()
+    return paths
+
+
+def _distinct(batches: Iterable[pa.RecordBatch | pa.Table]) -> Iterator[str]:
+    """Yield each hash of sorted batches once."""
+    hashes = (sha256_hex for batch in batches for sha256_hex in batch.column("sha256_hex").to_pylist())
+    return (sha256_hex for sha256_hex, _ in groupby(hashes))
+
+
+def _without(wanted: Iterator[str], known: Iterator[str]) -> Iterator[str]:
+    """Yield what is in one sorted stream and not in the other."""
+    other = next(known, None)
+    for sha256_hex in wanted:
+        while other is not None and other < sha256_hex:
+            other = next(known, None)
+        if other != sha256_hex:
+            yield sha256_hex
+
+
+# --- what came of it --------------------------------------------------------------------------------------------------
+
+
+def _write_statuses(runs: Runs, statuses: Mapping[bytes, str], file_mode: int) -> None:
+    """Write the status of each package that was looked into into its staged rows. Order: as it was."""
+    if not statuses:
+        return
+    for run in runs.get(columns.PACKAGES.name, ()):
+        draft = run.with_suffix(".inspected")
+        try:
+            with (
+                pa.OSFile(str(run)) as file,
+                pa.ipc.open_file(file) as reader,
+                open_run(draft, reader.schema, file_mode) as writer,
+            ):
+                for number in range(reader.num_record_batches):
+                    writer.write_batch(_with_statuses(reader.get_batch(number), statuses))
+            draft.replace(run)
+        except (OSError, pa.ArrowException) as error:
+            raise WriteError(f"cannot stage rows in {draft}: {error}", path=str(draft)) from error
+
+
+def _with_statuses(batch: pa.RecordBatch, statuses: Mapping[bytes, str]) -> pa.RecordBatch:
+    is_stored = pc.is_in(batch.column("status"), value_set=_IN_STORE).to_pylist()
+    found = [
+        statuses.get(bytes.fromhex(sha256_hex)) if stored and sha256_hex else None
+        for sha256_hex, stored in zip(batch.column("sha256_hex").to_pylist(), is_stored, strict=True)
+    ]
+    place = batch.schema.get_field_index(_STATUS)
+    return batch.set_column(place, batch.schema.field(place), pa.array(found, pa.string()))

@@ -1,0 +1,201 @@
+"""DEST -> a bill of materials, as CycloneDX: of one function version or of the whole fleet."""
+
+# ruff: noqa: S608 - texts in SQL go through quote_text
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, BinaryIO
+
+import duckdb
+
+from lexport.artifacts.cyclonedx import (
+    FunctionVersion,
+    compositions,
+    content_component,
+    content_nodes,
+    document,
+    function_component,
+    function_nodes,
+    library_components,
+)
+from lexport.errors import RunError, SettingsError
+from lexport.model import LATEST, __version__
+from lexport.query.execute import run_interruptibly
+from lexport.query.name_spaces import quote_text
+from lexport.query.sql import Session, open_session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SbomResult:
+    """What was written; ``incomplete`` counts the function versions of which not all is known to be named.
+
+    ``damage`` names the snapshots that cannot be read, which are passed over.
+    """
+
+    functions: int
+    incomplete: int
+    damage: tuple[str, ...] = ()
+
+
+async def sbom(
+    dest: str | os.PathLike[str],
+    stream: BinaryIO,
+    *,
+    function: str | None = None,
+    version: str | None = None,
+) -> SbomResult:
+    """Write what the latest functions are made of as CycloneDX 1.6 JSON: one version of ``function``, or all.
+
+    ``function`` is a name or an ARN; ``version`` is ``$LATEST`` where it is not given. Raises SettingsError for a
+    function that is not there, RunError where no package was looked into yet. The same dataset gives the same bytes.
+    """
+    if function is None and version is not None:
+        raise SettingsError("--version needs --function", option="--version")
+    return await run_interruptibly(partial(_write, dest, stream, function, version or LATEST))
+
+
+def _write(
+    dest: str | os.PathLike[str],
+    stream: BinaryIO,
+    function: str | None,
+    version: str,
+    running: list[duckdb.DuckDBPyConnection],
+) -> SbomResult:
+    with open_session(dest, running=running) as session:
+        bill = _Bill(session)
+        if not bill.ask("SELECT 1 FROM history.packages WHERE dependencies_status IS NOT NULL LIMIT 1"):
+            name = os.fspath(dest)
+            raise RunError(
+                f"no published table of {name} says what is in its packages; run: lexport packages {name} --inspect,"
+                " with --allow-partial if some of them cannot be fetched: without it such a run publishes nothing"
+            )
+        about = None if function is None else _choose(bill, function, version)
+        if about is not None:
+            bill.condition = (
+                f"function_arn = {quote_text(about.function_arn)} AND version = {quote_text(about.version)}"
+            )
+        return replace(bill.write(stream, about), damage=session.dataset.damage())
+
+
+def _choose(bill: _Bill, function: str, version: str) -> FunctionVersion:
+    """Find the one function version that is meant; raises SettingsError."""
+    named = f"{quote_text(function)} IN (function_name, function_arn)"
+    versions = [text for (text,) in bill.ask(f"SELECT DISTINCT version FROM functions WHERE {named} ORDER BY ALL")]
+    if not versions:
+        near = bill.ask(
+            "SELECT function_name FROM functions GROUP BY function_name"
+            f" ORDER BY jaro_winkler_similarity(function_name, {quote_text(function)}) DESC, function_name LIMIT 3"
+        )
+        names = ", ".join(name for (name,) in near)
+        raise SettingsError(
+            f"--function {function}: no such function in the latest snapshot"
+            + (f"; the nearest names are {names}" if names else ""),
+            option="--function",
+        )
+    if version not in versions:
+        known = ", ".join(versions[:5]) + (f" and {len(versions) - 5} more" if len(versions) > 5 else "")  # noqa: PLR2004
+        raise SettingsError(f"--version {version}: {function} has {known}", option="--version")
+    bill.condition = f"{named} AND version = {quote_text(version)}"
+    found = list(bill.functions())
+    if len(found) > 1:
+        arns = ", ".join(item.function_arn for item in found[:5])
+        raise SettingsError(f"--function {function} is in several places; give one of {arns}", option="--function")
+    return found[0]
+
+
+_PARTS = """
+WITH chosen AS (
+  SELECT
+    f.*, f.function_arn || ':' || f.version AS ref,
+    CASE WHEN p.status <> 'image' THEN p.sha256_hex END AS sha256_hex,
+    CASE WHEN f.package_type = 'Image' THEN 'unknown' ELSE coalesce(p.dependencies_status, 'incomplete') END AS known
+  FROM functions AS f LEFT JOIN packages AS p ON p.code_sha256 = f.code_sha256
+  WHERE {condition}
+), contents AS (
+  SELECT ref, sha256_hex, NULL AS layer_arn, known FROM chosen
+  UNION
+  SELECT c.ref, p.sha256_hex, l.layer_arn, coalesce(p.dependencies_status, 'incomplete')
+  FROM chosen AS c
+  JOIN layers AS l
+    ON l.account_id = c.account_id AND l.region = c.region
+    AND l.function_name = c.function_name AND l.version = c.version
+  LEFT JOIN layer_versions AS v ON v.layer_arn = l.layer_arn
+  LEFT JOIN packages AS p ON p.code_sha256 = v.code_sha256
+)
+"""
+_FUNCTIONS = (
+    "SELECT function_arn, account_id, region, function_name, version, runtime, architecture, package_type, sha256_hex"
+    " FROM chosen ORDER BY ALL"
+)
+_CONTENTS = (
+    "SELECT sha256_hex, max(layer_arn), min(known) FROM contents WHERE sha256_hex IS NOT NULL GROUP BY ALL ORDER BY ALL"
+)
+_LIBRARIES = (
+    "SELECT ecosystem, name, version, sha256_hex, path FROM package_dependencies"
+    " WHERE sha256_hex IN (SELECT sha256_hex FROM contents) ORDER BY ALL"
+)
+_OF_FUNCTIONS = "SELECT DISTINCT ref, sha256_hex FROM contents WHERE sha256_hex IS NOT NULL ORDER BY ALL"
+_OF_CONTENTS = (
+    "SELECT DISTINCT sha256_hex, ecosystem, name, version FROM package_dependencies"
+    " WHERE sha256_hex IN (SELECT sha256_hex FROM contents) ORDER BY ALL"
+)
+_NOT_WHOLE = (
+    "SELECT ref, CASE WHEN bool_or(known = 'incomplete') THEN 'incomplete' ELSE 'unknown' END FROM contents"
+    " WHERE known <> 'complete' GROUP BY ref ORDER BY ref"
+)
+
+
+@dataclass(slots=True)
+class _Bill:
+    """The questions that make one document. ``condition`` chooses function versions."""
+
+    session: Session
+    condition: str = field(default="true")
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        """Answer a question whose answer is small."""
+        return list(self._rows(query))
+
+    def functions(self) -> Iterator[FunctionVersion]:
+        for row in self._parts(_FUNCTIONS):
+            yield FunctionVersion(**dict(zip(FunctionVersion.__slots__, row, strict=True)))
+
+    def write(self, stream: BinaryIO, about: FunctionVersion | None) -> SbomResult:
+        counts = {"functions": 0, "incomplete": 0}
+
+        def counted(name: str, rows: Iterator[Any]) -> Iterator[Any]:
+            for row in rows:
+                counts[name] += 1
+                yield row
+
+        def components() -> Iterator[Any]:
+            for item in counted("functions", self.functions()):
+                if about is None:
+                    yield function_component(item)
+            for row in self._parts(_CONTENTS):
+                yield content_component(*row)
+            yield from library_components(self._parts(_LIBRARIES))
+
+        def dependencies() -> Iterator[Any]:
+            yield from function_nodes(self._parts(_OF_FUNCTIONS))
+            yield from content_nodes(self._parts(_OF_CONTENTS))
+
+        lists = {
+            "components": components(),
+            "dependencies": dependencies(),
+            "compositions": compositions(counted("incomplete", self._parts(_NOT_WHOLE))),
+        }
+        (at,) = self.ask("SELECT max(snapshot_at) FROM functions")[0]
+        stream.writelines(document(at=at, lexport_version=__version__, about=about, lists=lists))
+        return SbomResult(functions=counts["functions"], incomplete=counts["incomplete"])
+
+    def _parts(self, query: str) -> Iterator[tuple[Any, ...]]:
+        return self._rows(_PARTS.format(condition=self.condition) + query)
+
+    def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+        for batch in self.session.read(query):
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)

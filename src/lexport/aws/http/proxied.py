@@ -1,0 +1,189 @@
+"""Send requests through a proxy, by aiohttp's public client: it speaks to proxies over http and https, and tunnels."""
+
+from __future__ import annotations
+
+import ssl
+
+import aiohttp
+from anyio import CancelScope
+from yarl import URL
+
+from lexport.aws.http.message import (
+    AGENT,
+    CONNECT_TIMEOUT_S,
+    TOTAL_TIMEOUT_S,
+    Limits,
+    Request,
+    Response,
+    Source,
+    no_url,
+    reason_of,
+    too_large,
+    trouble,
+    unwanted_encoding,
+)
+from lexport.aws.http.proxies import Proxy
+from lexport.errors import FetchError
+
+_FIRST_FINAL_STATUS = 200
+
+
+class _Unrepeated(Exception):  # noqa: N818 - a wrapper that keeps aiohttp from sending the request again
+    """The connection broke. aiohttp would send the request once more; here one call is one request."""
+
+    def __init__(self, error: aiohttp.ClientError) -> None:
+        super().__init__()
+        self.error = error
+
+
+async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _Unrepeated(error) from None
+
+
+class _Session(Source):
+    """One ``ClientSession`` with its connections; ``in_flight`` counts its requests."""
+
+    def __init__(self, client: aiohttp.ClientSession) -> None:
+        super().__init__()
+        self.client = client
+        self.in_flight = 0
+
+    def trust(self) -> None:
+        """Keep the doubts: another connection of the session may have brought what was right."""
+
+
+class ProxiedSender:
+    """Sends over one ``ClientSession`` at a time.
+
+    aiohttp does not say over which connection a response came. So the session as a whole is retired where one of its
+    connections must not be used again, and closed after its last request.
+    """
+
+    def __init__(self, limits: Limits, tls: ssl.SSLContext) -> None:
+        self._limits = limits
+        self._tls = tls
+        self._current: _Session | None = None
+        self._open: set[_Session] = set()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for session in list(self._open):
+            await session.client.close()
+        self._open.clear()
+
+    async def send(self, request: Request, target: str, proxy: Proxy) -> Response:
+        """Send one request for ``target``, the path and query of its URL, through ``proxy``; raises FetchError.
+
+        Cancelled: the connection of a request in flight is closed.
+        """
+        try:
+            url = URL(request.url, encoded=True)
+            host, port = url.raw_host, url.port
+        except ValueError:
+            raise no_url() from None
+        if url.raw_path_qs != target:  # it would not be what was signed
+            raise no_url()
+        headers = dict(request.headers)
+        if not all(text.isascii() and text.isprintable() for text in headers.values()):
+            raise trouble("invalid_request", host=f"{host}:{port}", proxy=None, reason="HTTP cannot carry a header")
+        # A tunnel's own request carries the credentials; without one the proxy reads them from the request itself.
+        to_proxy = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
+        is_tunnel = url.scheme == "https"
+        if self._current is not None and (request.needs_fresh_connection or self._current.is_retired):
+            await self._retire(self._current)
+        session = self._session()
+        session.in_flight += 1
+        try:
+            async with session.client.get(
+                url,
+                headers=headers if is_tunnel else headers | to_proxy,
+                proxy=proxy.url,
+                proxy_headers=to_proxy if is_tunnel else None,
+                allow_redirects=False,
+            ) as response:
+                if response.status < _FIRST_FINAL_STATUS:
+                    raise trouble("invalid_http", host=f"{host}:{port}", proxy=proxy)
+                return await self._read(response, host or "", session)
+        except FetchError:
+            raise
+        except _Unrepeated as broken:
+            failure = translate(broken.error, f"{host}:{port}", proxy)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            failure = translate(error, f"{host}:{port}", proxy)
+        finally:
+            session.in_flight -= 1
+            if session.is_retired:
+                await self._retire(session)
+        raise failure  # outside the `except`: aiohttp's exceptions hold the header with a proxy's password
+
+    def _session(self) -> _Session:
+        if self._current is None or self._current.is_retired:
+            self._current = _Session(_client(self._limits, self._tls))
+            self._open.add(self._current)
+        return self._current
+
+    async def _retire(self, session: _Session) -> None:
+        if not session.is_retired:
+            session.retire()
+        if not session.in_flight and session in self._open:
+            self._open.discard(session)
+            with CancelScope(shield=True):
+                await session.client.close()
+
+    async def _read(self, response: aiohttp.ClientResponse, host: str, source: Source) -> Response:
+        encoding = response.headers.get("Content-Encoding", "identity")
+        if encoding.lower() != "identity":
+            raise unwanted_encoding(host, encoding, response.status)
+        limit_bytes = self._limits.body_limit_bytes
+        if (response.content_length or 0) > limit_bytes:
+            raise too_large(host, limit_bytes, response.status)
+        parts, size_bytes = [], 0
+        async for part in response.content.iter_any():
+            size_bytes += len(part)
+            if size_bytes > limit_bytes:
+                raise too_large(host, limit_bytes, response.status)
+            parts.append(part)
+        headers: dict[str, str] = {}
+        for name, value in response.headers.items():
+            headers.setdefault(name.lower(), value)
+        return Response(response.status, headers, b"".join(parts), source)
+
+
+def _client(limits: Limits, tls: ssl.SSLContext) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=limits.connections, ssl=tls),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,  # it would read ~/.netrc, and the proxy is chosen by `proxies.py`
+        auto_decompress=False,
+        middlewares=(_send_once,),
+        timeout=aiohttp.ClientTimeout(
+            total=TOTAL_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S, sock_read=limits.idle_timeout_s
+        ),
+        headers={"User-Agent": AGENT, "Accept": "*/*", "Accept-Encoding": "identity"},
+    )
+
+
+# The first line that matches counts: aiohttp's classes inherit from each other and from the system's.
+_WHAT: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
+    ((aiohttp.ClientHttpProxyError,), "proxy_refused"),
+    ((ssl.SSLError, aiohttp.ClientConnectorSSLError, aiohttp.ClientConnectorCertificateError), "tls_failed"),
+    ((aiohttp.ConnectionTimeoutError,), "connect_timeout"),
+    ((TimeoutError,), "timeout"),
+    ((aiohttp.ClientProxyConnectionError,), "proxy_down"),
+    ((aiohttp.ClientConnectorDNSError,), "dns_failed"),
+    ((aiohttp.ClientConnectorError,), "connect_failed"),
+    ((aiohttp.ClientPayloadError,), "truncated_body"),
+    ((aiohttp.ServerDisconnectedError, ConnectionError, aiohttp.ClientOSError), "connection_reset"),
+    ((aiohttp.ClientResponseError,), "invalid_http"),
+    ((ValueError,), "invalid_request"),  # UnicodeError for host names that DNS cannot carry
+    ((Exception,), "network_failed"),
+)
+
+
+def translate(error: Exception, host: str, proxy: Proxy | None) -> FetchError:
+    """Make our error of one of aiohttp's or of the system's; it holds neither URL nor headers."""
+    what = next(what for classes, what in _WHAT if isinstance(error, classes))
+    return trouble(what, host=host, proxy=proxy, reason=reason_of(error))

@@ -1,0 +1,118 @@
+"""The one retry layer: every attempt is paid for, and each kind of trouble has its own patience."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+import anyio
+
+from lexport.aws.quota.bucket import LONGEST_RETRY_AFTER_S
+from lexport.aws.quota.pacer import Pacer
+from lexport.errors import ItemError, ThrottledError, TokenRefusedError, WrongAnswerError
+from lexport.model import Priority, Scope
+from lexport.tables.api import QUOTA_CLASSES
+
+T = TypeVar("T")
+
+THROTTLE_ATTEMPTS = 8
+"""The bucket slows everybody down after a throttle; this backoff, half a minute in all, is for what is left of it."""
+OTHER_ATTEMPTS = 6
+"""A server or network that failed six times over some eight seconds is down; other items say so too."""
+WRONG_ATTEMPTS = 4
+"""After the first wrong answer each attempt has a connection of its own: what is still wrong then will stay wrong."""
+REFUSED_FOR_S = 10.0
+"""Keys that were just made take some seconds to be known in every Region; a token refused for longer stays refused."""
+FIRST_BACKOFF_S = 0.25
+LONGEST_BACKOFF_S = 20.0
+
+
+async def ask(
+    pacer: Pacer,
+    scope: Scope,
+    operation: str,
+    attempt: Callable[[], Awaitable[T]],
+    priority: Priority,
+    *,
+    random_unit: Callable[[], float] = random.random,
+) -> T:
+    """Make one paced call of an operation, again and again as ``retry`` does."""
+    quota_class = QUOTA_CLASSES[operation]
+    try:
+        return await pacer.call(scope, quota_class, attempt, priority)  # nearly always
+    except ItemError as error:
+        failure = error
+    call = partial(pacer.call, scope, quota_class, attempt, priority)
+    return await retry(call, after=failure, random_unit=random_unit)
+
+
+async def retry(
+    attempt: Callable[[], Awaitable[T]],
+    *,
+    after: ItemError | None = None,
+    most_s: float = math.inf,
+    random_unit: Callable[[], float] = random.random,
+) -> T:
+    """Repeat ``attempt`` while its error is retryable; the last error is raised with its ``attempts``.
+
+    ``after`` is the error of an attempt that was made already. No attempt begins later than ``most_s`` after the first
+    failure. ``random_unit`` returns a number from 0 to 1. Everything that is no ItemError passes through at once.
+    """
+    patience, failure = Patience(most_s), after
+    while True:
+        if failure is not None:
+            wait_s = patience.wait_s(failure, anyio.current_time(), random_unit())
+            if wait_s is None:
+                failure.attempts = patience.attempts
+                raise failure
+            await anyio.sleep(wait_s)
+        try:
+            return await attempt()
+        except ItemError as error:
+            failure = error
+
+
+class Patience:
+    """The failures of one call so far. Pure: times and errors go in, a delay comes out."""
+
+    def __init__(self, most_s: float = math.inf) -> None:
+        self._most_s = most_s
+        self._throttled = self._failed = self._refused = 0
+        self._failed_at_s = self._refused_at_s = math.inf  # for the first time
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts have failed."""
+        return self._throttled + self._failed + self._refused
+
+    def wait_s(self, error: ItemError, now_s: float, unit: float) -> float | None:
+        """Count a failure; return how long to wait before the next attempt, None where there is to be none."""
+        self._failed_at_s = min(self._failed_at_s, now_s)
+        ends_at_s = self._failed_at_s + self._most_s
+        if isinstance(error, ThrottledError):
+            self._throttled += 1
+            is_last, failures = self._throttled >= THROTTLE_ATTEMPTS, self._throttled
+        elif isinstance(error, TokenRefusedError):
+            self._refused_at_s = min(self._refused_at_s, now_s)
+            self._refused += 1
+            ends_at_s = min(ends_at_s, self._refused_at_s + REFUSED_FOR_S)
+            is_last, failures = False, self._refused
+        else:
+            self._failed += 1
+            attempts = WRONG_ATTEMPTS if isinstance(error, WrongAnswerError) else OTHER_ATTEMPTS
+            is_last, failures = self._failed >= attempts, self._failed
+        if is_last or not error.retryable or now_s >= ends_at_s:
+            return None
+        return min(backoff_s(failures, error.retry_after_s, unit), ends_at_s - now_s)
+
+
+def backoff_s(failures: int, retry_after_s: float | None, unit: float) -> float:
+    """Return how long to wait after the n-th failure: what the server asked for, and full jitter on top.
+
+    The jitter comes on top of Retry-After, because everybody was told the same second.
+    """
+    floor_s = min(retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
+    return floor_s + unit * min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** (failures - 1))

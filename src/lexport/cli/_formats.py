@@ -1,0 +1,90 @@
+"""The options that say which format is written, and the choice: what --output says, else the name of the -o file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePath
+
+import click
+from click.core import ParameterSource
+
+from lexport.cli._options import Decorator, option
+from lexport.cli._output import FORMATS, SAFE_CSV
+
+_SUFFIXES = {
+    ".csv": ("csv",),
+    ".json": ("json", "sarif"),
+    ".jsonl": ("jsonl",),
+    ".ndjson": ("jsonl",),
+    ".parquet": ("parquet",),
+    ".sarif": ("sarif",),
+    ".xml": ("junit",),
+}
+"""The formats that a file of this name may have, the usual one first."""
+_NOT_WRITTEN = frozenset(".arrow .avro .feather .gz .html .ods .orc .tsv .xls .xlsx .yaml .yml .zip .zst".split())  # noqa: SIM905
+"""What says a format that no command writes; with --output it is only a name."""
+
+_RANKS = (
+    ParameterSource.DEFAULT,
+    ParameterSource.DEFAULT_MAP,
+    ParameterSource.ENVIRONMENT,
+    ParameterSource.COMMANDLINE,
+)
+_CSV_SAFE = "lexport.csv_safe"
+_FLAG = _RANKS.index(ParameterSource.COMMANDLINE)
+
+csv_safe_option = option(
+    "--csv-safe",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda context, _option, value: context.meta.update({_CSV_SAFE: value}),
+    help="In CSV, put ' before text that a spreadsheet would run as a formula.",
+)
+
+
+def output_option(formats: Sequence[str] = FORMATS) -> Decorator:
+    """Declare ``--output``, the first of the formats being the default."""
+    return option("--output", type=click.Choice(formats), default=formats[0], show_default=True, help="Format.")
+
+
+def choose_format(output: str, path: str | None = None, formats: Sequence[str] = FORMATS) -> str:
+    """Return the format of the running command, from its options --output, -o and --csv-safe.
+
+    A known suffix decides where --output is not given, or only in a weaker place: a flag is stronger than a variable,
+    which is stronger than ``lexport.toml``. Raises UsageError where both are given in one place and contradict.
+    """
+    chosen = _by_suffix(output, path, formats)
+    if not click.get_current_context().meta.get(_CSV_SAFE):
+        return chosen
+    if chosen == "csv":
+        return SAFE_CSV
+    if is_typed("csv_safe"):
+        raise click.UsageError(f"--csv-safe goes with --output csv, not with {chosen}")
+    return chosen
+
+
+def _by_suffix(output: str, path: str | None, formats: Sequence[str]) -> str:
+    suffix = PurePath(path or "").suffix.lower()
+    if suffix in _NOT_WRITTEN and not _rank("output"):
+        has = f"it has: {', '.join(formats)}"
+        raise click.UsageError(f"-o {path}: {suffix} is none of its formats; {has}. --output writes one of them there")
+    if suffix not in _SUFFIXES or output in _SUFFIXES[suffix]:
+        return output
+    source, source_of_path = map(_rank, ("output", "output_file"))
+    if source > source_of_path:
+        return output
+    if source == source_of_path:
+        raise click.UsageError(f"--output {output} and -o {path} contradict each other; leave --output out")
+    if _SUFFIXES[suffix][0] not in formats:
+        raise click.UsageError(f"-o {path}: {suffix} is none of its formats; it has: {', '.join(formats)}")
+    return _SUFFIXES[suffix][0]
+
+
+def is_typed(name: str) -> bool:
+    """Tell whether an option of the running command stands on its command line, and not in a variable or a file."""
+    return _rank(name) == _FLAG
+
+
+def _rank(name: str) -> int:
+    source = click.get_current_context().get_parameter_source(name)
+    return _RANKS.index(source) if source in _RANKS else 0

@@ -1,0 +1,99 @@
+"""How every option is declared: a flag wins over ``LEXPORT_<NAME>``, which wins over ``lexport.toml``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+from click.core import ParameterSource
+
+from lexport.cli._config import CONFIG_FILE, nearest
+from lexport.errors import SettingsError
+
+KEY_VARIABLE = "LEXPORT_HASH_KEY"
+
+_PREFIX = "LEXPORT_"
+_TEST_VARIABLES = {"LEXPORT_REQUIRE_ALL", "LEXPORT_WRITE_GOLDEN"}
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def option(*declarations: str, **attributes: Any) -> Decorator:
+    """Declare an option that ``LEXPORT_<NAME>`` can set too; ``--quota-share`` is ``LEXPORT_QUOTA_SHARE``."""
+    long = next(part for part in declarations if part.startswith("--")).split("/")[0]
+    variable = _PREFIX + long.removeprefix("--").replace("-", "_").upper()
+    return click.option(*declarations, envvar=variable, show_envvar=False, **attributes)
+
+
+# --- variables ----------------------------------------------------------------------------------------------------
+
+
+def check_variables(environment: Mapping[str, str], commands: Callable[[], Mapping[str, click.Command]]) -> list[str]:
+    """Return a line for each ``LEXPORT_…`` variable that nothing reads; it is never refused: schedulers set such.
+
+    Raises SettingsError for one that is no text.
+    """
+    given = {name for name in environment if name.startswith(_PREFIX)}
+    for name in sorted(given):
+        try:
+            environment[name].encode()
+        except UnicodeEncodeError:
+            raise SettingsError(f"the variable {name} is not UTF-8 text", option=name) from None
+    given -= {KEY_VARIABLE, *_TEST_VARIABLES}
+    return list(_unknown(given, known_variables(commands()))) if given else []
+
+
+def known_variables(commands: Mapping[str, click.Command]) -> set[str]:
+    """Return the variables that an option reads, and those that are read elsewhere."""
+    read = {
+        option.envvar
+        for command in commands.values()
+        for option in command.params
+        if isinstance(option, click.Option) and isinstance(option.envvar, str)
+    }
+    return read | {KEY_VARIABLE} | _TEST_VARIABLES
+
+
+def _unknown(given: Collection[str], known: Collection[str]) -> Iterator[str]:
+    endings = {name.removeprefix(_PREFIX) for name in known}
+    for name in sorted(set(given) - set(known)):
+        near = nearest(name.removeprefix(_PREFIX), endings)
+        hint = f"; did you mean {_PREFIX}{near}?" if near else ""
+        yield f"the variable {name} is no setting and is not read{hint}"
+
+
+# --- what an option says of where its value is from ---------------------------------------------------------------
+
+
+def say_redirection(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Say so where ``lexport.toml`` of the working folder decides where requests go: it may be a stranger's."""
+    assert parameter.name is not None
+    if value and context.get_parameter_source(parameter.name) is ParameterSource.DEFAULT_MAP:
+        hosts = ", ".join(map(_host, (value,) if isinstance(value, str) else value))
+        key = parameter.name.replace("_", "-")
+        click.echo(
+            f"lexport: {Path(CONFIG_FILE).absolute()} says where requests go: [{context.info_name}] {key} = {hosts}",
+            err=True,
+        )
+    return value
+
+
+def _host(address: str) -> str:
+    """Return the scheme, host and port of an address; never what else it holds, as credentials."""
+    try:
+        parts = urlsplit(address if "//" in address else f"//{address}")
+    except ValueError:
+        return "what is no address"
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}" if parts.scheme else host
+
+
+def choose_key_file(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Let the key itself, as a variable, win over the path of one, but for the path that a flag gives."""
+    assert parameter.name is not None
+    is_flag = context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    return value if is_flag or not os.environ.get(KEY_VARIABLE) else None

@@ -1,0 +1,271 @@
+"""Rows -> table, JSON, JSON lines or CSV, as bytes on a stream. Row by row, so that any number of them fits.
+
+Cells are plain Python values. None is ``NULL`` in a table, ``null`` in JSON and nothing at all in CSV, where an empty
+text is ``""``. Instants come as text already (see ``values.py``) or as ``datetime``.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import os
+import re
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import chain, islice
+from pathlib import Path
+from types import NoneType
+from typing import Any, BinaryIO
+
+from lexport.errors import SettingsError, WriteError
+from lexport.tables.text import visible
+
+FORMATS = ("table", "json", "jsonl", "csv")
+SAFE_CSV = "csv-safe"  # no cell is a formula to a spreadsheet
+
+_MEASURED_ROWS = 1_000  # the widths of a table come from so many rows; later ones that are wider stick out
+
+Row = Sequence[Any]
+
+
+def write_rows(names: Sequence[str], rows: Iterable[Row], *, output: str, stream: BinaryIO) -> int:
+    """Write rows in one of ``FORMATS``, or as ``SAFE_CSV``; return how many there were."""
+    write = {
+        "table": _write_table,
+        "json": _write_json,
+        "jsonl": _write_json_lines,
+        "csv": _write_csv,
+        SAFE_CSV: _write_safe_csv,
+    }[output]
+    return write(names, rows, stream)
+
+
+def print_rows(names: Sequence[str], rows: Iterable[Row], *, output: str) -> int:
+    """Write rows to stdout; return how many there were."""
+    written = write_rows(names, rows, output=output, stream=sys.stdout.buffer)
+    sys.stdout.buffer.flush()
+    return written
+
+
+@contextmanager
+def open_output(path: str | None) -> Iterator[BinaryIO]:
+    """Open stdout, or a file that gets its name, and takes the place of an old one, once it is whole.
+
+    None and ``-`` are stdout, and so is another name of it, such as /dev/stdout.
+    Cancelled: the old file stands, the draft is gone.
+    """
+    if path is None or path == "-" or _is_stdout(path):
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise SettingsError(f"-o {path} is not a file", option="-o")
+    draft = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    try:
+        # 0600: a result can hold what the dataset holds.
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            yield file
+        draft.replace(target)
+    except OSError as error:
+        raise WriteError(f"cannot write {path}: {error.strerror or error}", path=path) from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _is_stdout(path: str) -> bool:
+    """Tell whether a path leads to what stdout leads to: replacing it would lose what a script wrote there before."""
+    try:
+        return os.path.samestat(Path(path).stat(), os.fstat(sys.stdout.fileno()))
+    except (OSError, ValueError):
+        return False
+
+
+# --- values -------------------------------------------------------------------------------------------------------
+
+
+def plain(value: Any) -> str:
+    """Write one value as text, for tables and CSV."""
+    write = _PLAIN.get(type(value))
+    return str(value) if write is None else write(value)
+
+
+def json_text(value: Any) -> str:
+    """Write one value as JSON: numbers exact, NaN and infinities null, bytes base64."""
+    write = _JSON.get(type(value))
+    return _json_string(str(value)) if write is None else write(value)
+
+
+def instant(at: datetime) -> str:
+    """Write a point in time as ISO 8601, with ``Z`` where it is one; a fraction only where there is one."""
+    if at.tzinfo is None:
+        return at.isoformat()
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+def _json_string(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _json_object(value: dict[Any, Any]) -> str:
+    return "{" + ", ".join(f"{_json_string(plain(key))}: {json_text(item)}" for key, item in value.items()) + "}"
+
+
+def _json_array(value: Iterable[Any]) -> str:
+    return "[" + ", ".join(map(json_text, value)) + "]"
+
+
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+def _claim(value: object) -> str:
+    return "true" if value else "false"
+
+
+_PLAIN: dict[type, Callable[[Any], str]] = {
+    str: str,
+    bool: _claim,
+    Decimal: lambda value: f"{value:f}",
+    bytes: _base64,
+    datetime: instant,
+    NoneType: lambda _: "NULL",
+    list: _json_array,
+    dict: _json_object,
+}
+
+_JSON: dict[type, Callable[[Any], str]] = {
+    NoneType: lambda _: "null",
+    bool: _claim,
+    str: _json_string,
+    int: int.__repr__,
+    float: lambda value: float.__repr__(value) if math.isfinite(value) else "null",
+    Decimal: lambda value: f"{value:f}" if value.is_finite() else "null",
+    bytes: lambda value: _json_string(_base64(value)),
+    datetime: lambda value: _json_string(instant(value)),
+    list: _json_array,
+    tuple: _json_array,  # the key and value of a map's entry
+    dict: _json_object,
+}
+
+
+# --- formats ------------------------------------------------------------------------------------------------------
+
+
+def _write_json(names: Sequence[str], rows: Iterable[Row], stream: BinaryIO) -> int:
+    stream.write(b"[")
+    written = 0
+    for line in _objects(names, rows):
+        stream.write(b",\n " if written else b"\n ")
+        stream.write(line)
+        written += 1
+    stream.write(b"\n]\n" if written else b"]\n")
+    return written
+
+
+def _write_json_lines(names: Sequence[str], rows: Iterable[Row], stream: BinaryIO) -> int:
+    written = 0
+    for line in _objects(names, rows):
+        stream.write(line + b"\n")
+        written += 1
+    return written
+
+
+def _objects(names: Sequence[str], rows: Iterable[Row]) -> Iterator[bytes]:
+    keys = [f"{json.dumps(name, ensure_ascii=False)}: " for name in distinct(names)]
+    for row in rows:
+        cells = (key + json_text(value) for key, value in zip(keys, row, strict=True))
+        yield ("{" + ", ".join(cells) + "}").encode()
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Tell columns of the same name apart: ``a``, ``a_2``."""
+    taken: list[str] = []
+    for name in names:
+        number, fresh = 1, name
+        while fresh in taken:
+            number += 1
+            fresh = f"{name}_{number}"
+        taken.append(fresh)
+    return taken
+
+
+def _write_csv(names: Sequence[str], rows: Iterable[Row], stream: BinaryIO) -> int:
+    written = -1  # the header is no row
+    for row in chain([names], rows):
+        stream.write((",".join(map(_csv_cell, row)) + "\r\n").encode())
+        written += 1
+    return written
+
+
+def _write_safe_csv(names: Sequence[str], rows: Iterable[Row], stream: BinaryIO) -> int:
+    return _write_csv([*map(_neutralize, names)], ([*map(_neutralize, row)] for row in rows), stream)
+
+
+_FORMULA = re.compile(r"[=+\-@\t\r\n\0\uff1d\uff0b\uff0d\uff20]")
+"""How a cell begins that a spreadsheet may run. Source: OWASP, "CSV Injection"; OWASP ASVS 5, 1.2.10."""
+
+
+def _neutralize(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+
+
+_QUOTED = re.compile(r'[,"\r\n]|\A\s|\s\Z|\A\Z')
+
+
+def _csv_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = plain(value)
+    return text if _QUOTED.search(text) is None else '"' + text.replace('"', '""') + '"'
+
+
+def _write_table(names: Sequence[str], rows: Iterable[Row], stream: BinaryIO) -> int:
+    source = iter(rows)
+    measured = list(islice(source, _MEASURED_ROWS))
+    head = [visible(name) for name in names]
+    texts = [[visible(plain(value)) for value in row] for row in measured]
+    widths = [max(map(_width, column)) for column in zip(head, *texts, strict=True)]
+    is_right = [_is_numeric(column) for column in zip(*measured, strict=True)] or [False] * len(head)
+    bold, normal = ("\x1b[1m", "\x1b[0m") if _is_coloured(stream) else ("", "")
+
+    def line(cells: Sequence[str]) -> str:
+        return "  ".join(map(_pad, cells, widths, is_right)).rstrip()
+
+    stream.write(f"{bold}{line(head)}{normal}\n{'  '.join('-' * width for width in widths)}\n".encode())
+    written = 0
+    for cells in chain(texts, ([visible(plain(value)) for value in row] for row in source)):
+        stream.write((line(cells) + "\n").encode())
+        written += 1
+    return written
+
+
+def _is_numeric(values: Iterable[Any]) -> bool:
+    present = [value for value in values if value is not None]
+    return bool(present) and all(
+        isinstance(value, int | float | Decimal) and not isinstance(value, bool) for value in present
+    )
+
+
+def _is_coloured(stream: BinaryIO) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _pad(text: str, width: int, is_right: bool) -> str:  # noqa: FBT001 - one of three columns in a map
+    space = " " * (width - _width(text))
+    return space + text if is_right else text + space
+
+
+def _width(text: str) -> int:
+    """Count the terminal cells of a text: wide letters take two, combining marks none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in "WF")
+        for character in text
+    )

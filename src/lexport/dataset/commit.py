@@ -1,0 +1,255 @@
+"""Parquet -> snapshot: whole, or not at all.
+
+Data files are moved to their names first; they mean nothing until the commit names them. The commit is one file that is
+created only if absent. The row in ``snapshots`` and the hint come after it and are healed by the next run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from anyio import CancelScope, to_thread
+
+from lexport.dataset import manifest
+from lexport.dataset.commits import DamagedCommit, all_commits, newest_first
+from lexport.dataset.linking import NO_HARD_LINKS, link_new
+from lexport.dataset.local import FULL, LocalStore, local_folder, sync_file, write_error
+from lexport.dataset.manifest import Manifest
+from lexport.errors import PublishError, RunError, SettingsError, UnknownCommitError
+from lexport.model import is_ulid, new_ulid
+from lexport.tables import columns
+from lexport.tables.arrow import table_schema
+
+_MAY_PASS = FULL | {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETIMEDOUT, errno.ESTALE, errno.EINTR}
+_OURS = {*columns.BY_NAME, manifest.RUNS, manifest.STAGING, manifest.LATEST_HINT, manifest.PACKAGES}
+
+
+def open_destination(dest: Path, *, group_readable: bool, with_packages: bool = False) -> LocalStore:
+    """Find out that a folder can take a snapshot, and make it if it is not there.
+
+    Raises SettingsError for a file, for a folder that cannot be written, and for one that holds other things.
+    """
+    store = LocalStore(local_folder(dest).absolute(), group_readable)
+    try:
+        if dest.exists() and not dest.is_dir():
+            raise SettingsError(f"DEST {dest} is a file; a folder is wanted", option="DEST")
+        others = [name for name in store.names("") if name not in _OURS and not name.startswith((".", "lost+found"))]
+        if others and manifest.RUNS not in store.names(""):
+            raise SettingsError(
+                f"DEST {dest} holds something else ({others[0]}); a new folder or a dataset of lexport is wanted",
+                option="DEST",
+            )
+        store.make_folder(manifest.STAGING)
+        store.names(manifest.RUNS)
+        folders = ("", manifest.RUNS, *_folders(with_packages=with_packages))
+        _try_out(store, [folder for folder in folders if os.path.lexists(store.root / folder)])
+    except OSError as error:
+        raise _cannot_be_written(Path(error.filename or dest), error, dest) from error
+    return store
+
+
+def _cannot_be_written(path: Path, error: OSError, dest: Path) -> RunError:
+    """Make the error of a destination: a disk that fails may be well tomorrow, anything else is the wrong DEST."""
+    if error.errno in _MAY_PASS:
+        return write_error(path, error)
+    where = f"{path}: " if path != dest and error.strerror else ""
+    return SettingsError(f"DEST {dest} cannot be written: {where}{error.strerror or error}", option="DEST")
+
+
+def _folders(*, with_packages: bool) -> list[str]:
+    """Return the folders that a run publishes into."""
+    tables = [table.name for table in columns.TABLES if with_packages or table not in columns.PACKAGE_TABLES]
+    return [*tables, f"{manifest.PACKAGES}/sha256"] if with_packages else tables
+
+
+def _try_out(store: LocalStore, folders: Sequence[str]) -> None:
+    """Publish an empty file into each folder and take it back: what cannot be done is found before the reading."""
+    name = f".probe-{new_ulid(datetime.now(UTC))}"
+    source = target = store.root / manifest.STAGING / name
+    try:
+        for folder in folders:
+            target = store.root / folder / name
+            store.make_folder(folder)  # it is there: if it is one, and where it should be
+            source.touch(mode=store.file_mode)  # again where it was renamed
+            link_new(source, target)
+            target.unlink()
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            error.strerror = (
+                f"it lies on another file system than {store.root / manifest.STAGING}, from where finished files are"
+                " moved; keep a dataset on one file system"
+            )
+        elif error.errno in NO_HARD_LINKS:
+            error.strerror = (
+                f"{error.strerror}: no file can be given a name there without the risk of replacing another one"
+                " (hard links and renameat2 are refused); choose a folder on another file system"
+            )
+        with suppress(OSError):
+            target.unlink(missing_ok=True)
+        raise _cannot_be_written(target.parent, error, store.root) from error
+    finally:
+        with suppress(OSError):
+            source.unlink(missing_ok=True)
+
+
+def open_staging(store: LocalStore, snapshot_id: str) -> Path:
+    """Make the folder of a run's work; raises PublishError when the snapshot or another run of its id is there."""
+    name = f"{manifest.STAGING}/{snapshot_id}"
+    if f"{snapshot_id}.json" in store.names(manifest.RUNS) or Path(store.root, name).exists():
+        raise PublishError(
+            f"{store.root} has a snapshot or a run {snapshot_id} already; nothing was changed",
+            destination=str(store.root),
+        )
+    try:
+        return store.make_folder(name)
+    except OSError as error:
+        raise write_error(store.root / name, error) from error
+
+
+async def publish(store: LocalStore, draft: Manifest, files: Mapping[str, Path]) -> tuple[Manifest, list[str]]:
+    """Commit in a thread; return the commit and what there is to tell of it.
+
+    What cancels the caller meanwhile comes too late: publishing is short, and goes on to its end.
+    """
+    notes: list[str] = []
+    with CancelScope(shield=True):  # from anyio, which would cancel again and again; the task shields from asyncio
+        work = asyncio.ensure_future(to_thread.run_sync(partial(commit, store, draft, files, note=notes.append)))
+        while not work.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([work])
+    return work.result(), notes
+
+
+def commit(store: LocalStore, draft: Manifest, files: Mapping[str, Path], *, note: Callable[[str], None]) -> Manifest:
+    """Publish: place the files, create the commit, then the row in ``snapshots`` and the hint; return the commit.
+
+    ``files`` are finished and synced, by the path that the manifest gives them. Blocking. Raises PublishError when the
+    snapshot exists and WriteError when the disk refused: what was placed is then removed, and earlier snapshots are
+    untouched in every case. Once the commit exists nothing is removed and nothing raised; ``note`` hears what failed.
+    """
+    placed: list[str] = []
+    try:
+        for path, source in files.items():
+            _place(store, source, path)
+            placed.append(path)
+        for folder in sorted({str(PurePosixPath(path).parent) for path in placed}):
+            store.sync_folder(folder)
+        done = replace(draft, committed_at=datetime.now(UTC))
+        unsure = store.create(manifest.run_path(done.snapshot_id), done.to_json())
+    except UnknownCommitError as error:
+        raise UnknownCommitError(
+            f"{error}; the snapshot {draft.snapshot_id} is published or not, so none of its files was removed; see"
+            f" lexport status {store.root}, and run lexport verify {store.root}",
+            path=error.path,
+        ) from error
+    except (OSError, RunError, ValueError):
+        for path in placed:
+            store.remove(path)
+        raise
+    if unsure is not None:
+        note(
+            f"warning: {done.snapshot_id} is published, but it is not known whether it would outlive a loss of power:"
+            f" {unsure.strerror} at {unsure.filename or store.root / manifest.RUNS}; look after the disk, and run"
+            f" lexport verify {store.root}"
+        )
+    with _healed_later("the row in snapshots", note):
+        write_snapshot_rows(store, done, note=note)
+    if done.is_snapshot:
+        with _healed_later(manifest.LATEST_HINT, note):
+            _move_hint(store)
+    return done
+
+
+def _place(store: LocalStore, source: Path, path: str) -> None:
+    try:
+        source.chmod(store.file_mode)  # a umask may have taken some of it away
+    except OSError as error:
+        raise write_error(source, error) from error
+    store.place(source, path)
+
+
+@contextmanager
+def _healed_later(what: str, note: Callable[[str], None]) -> Iterator[None]:
+    """Note what could not be written beside a commit: it exists, and nothing may make its run look failed."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        note(f"{what} will be written by the next run: {error}")
+
+
+def write_snapshot_rows(store: LocalStore, own: Manifest, *, note: Callable[[str], None]) -> None:
+    """Write the row of ``snapshots`` of this run's commit, and of every other that has none: of a run that crashed.
+
+    ``note`` hears of commits that are damaged: there may be none left that hides them from this run.
+    """
+    _write_snapshot_row(store, own)
+    for done in all_commits(store):
+        if isinstance(done, DamagedCommit):
+            note(done.note)
+        elif done.snapshot_id != own.snapshot_id:
+            with suppress(OSError, RunError):
+                _write_snapshot_row(store, done)
+
+
+def _write_snapshot_row(store: LocalStore, done: Manifest) -> None:
+    path = manifest.data_path(columns.SNAPSHOTS.name, done.snapshot_id, done.snapshot_at)
+    if (store.root / path).exists():
+        return
+    row = {
+        "snapshot_id": done.snapshot_id,
+        "snapshot_at": done.snapshot_at,
+        "status": done.status,
+        "committed_at": done.committed_at,
+        "lexport_version": done.lexport_version,
+        "schema_version": done.schema_version,
+    }
+    table = pa.Table.from_pylist([row], schema=table_schema(columns.SNAPSHOTS))
+    draft = store.make_folder(manifest.STAGING) / f".snapshots-{new_ulid(datetime.now(UTC))}.parquet"
+    try:
+        draft.touch(mode=0o600)
+        draft.chmod(store.file_mode)  # a umask may have taken some of it away
+        pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
+        sync_file(draft)
+        with suppress(PublishError):  # another run heals too
+            store.place(draft, path)
+        store.sync_folder(str(PurePosixPath(path).parent))
+    except OSError as error:
+        raise write_error(store.root / path, error) from error
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def _move_hint(store: LocalStore) -> None:
+    """Move the hint forward to the newest snapshot, and look again: another run may have moved it meanwhile.
+
+    Where a newer lexport wrote the newest commit, the hint is that release's to move.
+    """
+    while True:
+        passed_over: list[DamagedCommit] = []
+        newest = next((commit.snapshot_id for commit in newest_first(store, passed_over.append)), "")
+        if any(found.is_newer for found in passed_over):
+            return
+        hinted = ""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            hinted = str(json.loads(store.read(manifest.LATEST_HINT))["snapshot_id"])
+        if is_ulid(hinted) and hinted >= newest:
+            return
+        store.replace(manifest.LATEST_HINT, json.dumps({"snapshot_id": newest}).encode() + b"\n")
+
+
+def remove_staging(store: LocalStore, snapshot_id: str) -> None:
+    """Remove a run's work."""
+    shutil.rmtree(store.root / manifest.STAGING / snapshot_id, ignore_errors=True)

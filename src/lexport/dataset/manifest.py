@@ -1,0 +1,294 @@
+"""The layout of a dataset on disk, its manifest, and snapshot ids. Pure: names and bytes, no I/O.
+
+Design: a snapshot exists exactly when ``_runs/<snapshot_id>.json`` does; readers follow that file alone. Anybody may
+have written it, so ``Manifest.from_json`` is the one decoder of all readers, and strict.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Literal, get_args
+
+import msgspec
+from msgspec import Meta
+
+from lexport.model import ULID_PATTERN, Coverage, EnvMode, Qualifiers, Scope, ScopeStatus
+from lexport.tables import columns
+from lexport.tables.text import plural
+
+RUNS = "_runs"
+STAGING = "_staging"
+LATEST_HINT = "_latest.json"
+PACKAGES = "packages"
+FORMAT_NUMBER = 1
+FORMAT = f"lexport-manifest/{FORMAT_NUMBER}"
+MOST_BYTES = 64 * 2**20
+"""Of a manifest: 150,000 account-regions. What is longer is not read."""
+MOST_DEPTH = 16
+"""Of lists and objects in ``options``; lexport writes two levels."""
+
+OF_EVERY_SNAPSHOT = (
+    columns.FUNCTIONS,
+    columns.ALIASES,
+    columns.ALIAS_ROUTES,
+    columns.TAGS,
+    columns.ENV_VARS,
+    columns.LAYERS,
+    columns.SUBNETS,
+    columns.SECURITY_GROUPS,
+    columns.FILE_SYSTEMS,
+    columns.ACCOUNT_SETTINGS,
+    columns.ERRORS,
+    columns.SCOPES,
+)
+"""The tables that every release has written into every snapshot, with or without rows. Tables that come later are not
+added here: earlier snapshots lack them."""
+
+_FORMAT = re.compile(r"lexport-manifest/([1-9][0-9]{0,8})")
+_FIRST_YEAR, _LAST_YEAR = 2000, 2199  # of any instant; Arrow's nanoseconds end in 2262
+
+Id = Annotated[str, Meta(pattern=rf"\A{ULID_PATTERN}\Z")]
+Name = Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_]{0,62}\Z")]
+Release = Annotated[str, Meta(pattern=r"\A[0-9A-Za-z.+_-]{1,64}\Z")]
+Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+AccountId = Annotated[str, Meta(pattern=r"\A[0-9]{12}\Z")]
+Region = Annotated[str, Meta(pattern=r"\A[a-z0-9-]{1,64}\Z")]
+KeyId = Annotated[str, Meta(pattern=r"\A[^\x00-\x1f\x7f-\x9f]{1,128}\Z")]
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Instant = Annotated[datetime, Meta(tz=True)]
+
+
+class ManifestError(ValueError):
+    """A manifest cannot be used: it is damaged, or contradicts itself."""
+
+    kind: ClassVar[str] = "damaged_manifest"
+
+
+class WrongManifestError(ManifestError):
+    """A manifest lies under the name of another snapshot."""
+
+    kind = "wrong_manifest"
+
+
+class NewerFormatError(ManifestError):
+    """A manifest is of a format that this release does not know."""
+
+    kind = "newer_format"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEntry:
+    """One Parquet file of a snapshot; ``path`` is relative to the destination, ``size_bytes`` its length.
+
+    A table may have several, in the order of their rows: the last row of one comes before the first of the next.
+    """
+
+    table: Name
+    path: str
+    size_bytes: Count
+    rows: Count
+    sha256: Sha256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeEntry:
+    """One account-region of a snapshot, as in the table ``scopes``.
+
+    ``references`` are the versions that were listed or named, each once: every one is a row of ``functions``, or one of
+    ``errors``. None where the release that wrote it did not count.
+    """
+
+    account_id: AccountId
+    region: Region
+    coverage: Coverage
+    status: ScopeStatus
+    functions: Count
+    versions: Count
+    aliases: Count
+    get_function_calls: Count
+    list_calls: Count
+    throttles: Count
+    references: Count | None = None
+
+    @property
+    def scope(self) -> Scope:
+        """The account-region."""
+        return Scope(account_id=self.account_id, region=self.region)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the whole fleet of it was read."""
+        return self.coverage == "fleet" and self.status == "complete"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What one commit says: every file with its hash, every scope, and how the run was asked for.
+
+    ``gaps`` counts the rows of ``errors`` with ``is_gap``. ``hash_key_id`` is None when nothing was hashed.
+    """
+
+    snapshot_id: Id
+    snapshot_at: Instant
+    committed_at: Instant
+    status: Literal["complete", "partial"]
+    gaps: Count
+    lexport_version: Release
+    schema_version: Release
+    hash_key_id: KeyId | None
+    options: dict[str, Any]
+    files: tuple[FileEntry, ...]
+    scopes: tuple[ScopeEntry, ...]
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether the commit says anything of the fleet; without scopes it holds tables of packages alone."""
+        return bool(self.scopes)
+
+    def whole_scopes(self) -> set[Scope]:
+        """Return the account-regions whose whole fleet was read."""
+        return {entry.scope for entry in self.scopes if entry.is_whole}
+
+    def to_json(self) -> bytes:
+        """Write the manifest as stable, readable JSON."""
+        body = asdict(self)
+        body["snapshot_at"] = format_instant(self.snapshot_at)
+        body["committed_at"] = format_instant(self.committed_at)
+        return json.dumps({"format": FORMAT, **body}, indent=1, ensure_ascii=False).encode() + b"\n"
+
+    def entries(self, table: str) -> list[FileEntry]:
+        """Return the files of a table, in the order of their rows."""
+        return sorted((entry for entry in self.files if entry.table == table), key=lambda entry: entry.path)
+
+    @classmethod
+    def from_json(cls, body: bytes, *, snapshot_id: str | None = None) -> Manifest:
+        """Read the manifest of a snapshot, whoever wrote it; fields that this release does not know are ignored.
+
+        Raises ManifestError where it is damaged or does not agree with itself, NewerFormatError for a higher format.
+        """
+        if len(body) > MOST_BYTES:
+            raise ManifestError(f"it has more than {MOST_BYTES:,} bytes")
+        keys = Counter(_ONCE.findall(body))
+        if twice := next((key.decode() for key, count in keys.items() if count > 1), None):
+            raise ManifestError(f"damaged manifest: the key {twice!r} stands in it twice")
+        try:
+            _check_format(msgspec.json.decode(body, type=_Head).format)
+            found = msgspec.json.decode(body, type=cls)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+            raise ManifestError(f"damaged manifest: {error}") from error
+        if snapshot_id is not None and found.snapshot_id != snapshot_id:
+            raise WrongManifestError(f"it is the manifest of {found.snapshot_id}")
+        wrong = _disagreement(found)
+        if wrong is not None:
+            raise ManifestError(f"damaged manifest: {wrong}")
+        return found
+
+
+_ONCE = re.compile(rb'"(format|snapshot_id|snapshot_at|committed_at|files|scopes)"\s*:')
+"""Keys of the manifest itself, and of nothing in it: of two, DuckDB would believe the first and msgspec the last."""
+
+
+class _Head(msgspec.Struct):
+    format: str
+
+
+def _check_format(text: str) -> None:
+    known = _FORMAT.fullmatch(text)
+    if known is None or int(known[1]) < FORMAT_NUMBER:
+        raise ManifestError(f"not a manifest of format {FORMAT}")
+    if int(known[1]) > FORMAT_NUMBER:
+        raise NewerFormatError(f"written by a newer lexport (format {text}); upgrade lexport")
+
+
+def _disagreement(found: Manifest) -> str | None:
+    """Say what in a well-formed manifest cannot be: it names strange files, or its parts contradict each other."""
+    for name in ("snapshot_at", "committed_at"):
+        if not _FIRST_YEAR <= getattr(found, name).year <= _LAST_YEAR:
+            return f"{name} is in the year {getattr(found, name).year}"
+    begin = data_path("", found.snapshot_id, found.snapshot_at).removesuffix(_FIRST_FILE)
+    for entry in found.files:
+        if not entry.path.startswith(entry.table + begin) or not _END.fullmatch(entry.path, len(entry.table + begin)):
+            return f"{entry.path!r} is no file of table {entry.table} of this snapshot"
+    for kind, counted in (
+        ("the file", Counter(entry.path for entry in found.files)),
+        ("the account-region", Counter(f"{entry.account_id} {entry.region}" for entry in found.scopes)),
+    ):
+        twice = next((text for text, count in counted.items() if count > 1), None)
+        if twice is not None:
+            return f"{kind} {twice} is there twice"
+    if (found.status == "partial") != (found.gaps > 0):
+        return f"status {found.status} with {found.gaps:,} gaps"
+    return _wrong_option(found.options) or _wrong_sum(found)
+
+
+_CHOICES: dict[str, tuple[object, ...]] = {
+    "env": get_args(EnvMode),
+    "qualifiers": get_args(Qualifiers),
+    "aliases": (True, False),
+}
+
+
+def _wrong_option(options: dict[str, Any]) -> str | None:
+    """Check the options that readers look at, and the depth of all; others are only written down."""
+    for name, choices in _CHOICES.items():
+        value = options.get(name, choices[0])
+        if not any(value == choice and type(value) is type(choice) for choice in choices):
+            return f"option {name} is {str(value)[:40]!r}"
+    level: list[object] = [options]
+    for _ in range(MOST_DEPTH):
+        level = [
+            value
+            for item in level
+            if isinstance(item, dict | list)
+            for value in (item.values() if isinstance(item, dict) else item)
+        ]
+    return f"options are nested more than {MOST_DEPTH} levels deep" if level else None
+
+
+def _wrong_sum(found: Manifest) -> str | None:
+    """Compare tables and rows with the account-regions; a commit of packages alone has neither."""
+    rows: Counter[str] = Counter()
+    for entry in found.files:
+        rows[entry.table] += entry.rows
+    if found.is_snapshot:
+        missing = [table.name for table in OF_EVERY_SNAPSHOT if table.name not in rows]
+        if missing:
+            return f"the table {missing[0]} is missing"
+    for table, count in (
+        (columns.SCOPES, len(found.scopes)),
+        (columns.FUNCTIONS, sum(entry.versions for entry in found.scopes)),
+        (columns.ALIASES, sum(entry.aliases for entry in found.scopes)),
+    ):
+        if rows[table.name] != count:
+            return f"{table.name} has {plural(rows[table.name], 'row')}, the account-regions make {count:,}"
+    return None
+
+
+def format_instant(at: datetime) -> str:
+    """Write an instant in UTC, with microseconds and ``Z``."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def run_path(snapshot_id: str) -> str:
+    """Return the path of a commit."""
+    return f"{RUNS}/{snapshot_id}.json"
+
+
+def data_path(table: str, snapshot_id: str, snapshot_at: datetime) -> str:
+    """Return the path of a table's first file in a snapshot; others have higher numbers."""
+    return f"{table}/snapshot_date={snapshot_at.astimezone(UTC):%Y-%m-%d}/{snapshot_id}-{_FIRST_FILE}"
+
+
+_FIRST_FILE = "0000.parquet"
+_END = re.compile(r"[0-9]{4}\.parquet")
+DATA_FILES = f"snapshot_date=[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]/{ULID_PATTERN}-[0-9][0-9][0-9][0-9].parquet"
+"""What ``data_path`` gives below a table's folder, as a pattern of file names: for readers that list folders."""
+
+
+def package_path(sha256_hex: str) -> str:
+    """Return the place of a package, relative to the destination."""
+    return f"{PACKAGES}/sha256/{sha256_hex[:2]}/{sha256_hex}.zip"

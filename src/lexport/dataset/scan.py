@@ -1,0 +1,148 @@
+"""A table's files -> the rows of some account-regions, handed over whole functions at a time. Blocking.
+
+Files are sorted by account, region and function. So two files can be read side by side, up to a function that is
+beyond what either has at hand, and no row of a function is ever met without the others.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lexport.errors import ReadError
+from lexport.model import Scope
+from lexport.tables import columns
+from lexport.tables.arrow import BELOW_ALL, with_current_names
+from lexport.tables.columns import Table
+
+Place = tuple[str, ...]
+"""Account, Region and function, as far as a table has them: where in a sorted file a row stands."""
+
+
+BATCH_ROWS = 2_048  # rows that are decoded at a time: some 2 MB of the widest table
+
+
+class Scan:
+    """One reading of a table's files from begin to end. Holds a batch of rows and what of others is not taken yet.
+
+    ``paths`` are one file or several, each going on where the one before it ends, as ``find_files`` returns them.
+
+    ``names`` are the columns that are wanted, by their names of today; those the file lacks are left out. Page
+    checksums are verified.
+    Raises ReadError.
+    """
+
+    def __init__(self, paths: Sequence[Path], table: Table, scopes: Collection[Scope], names: Sequence[str]) -> None:
+        self._path, *self._left = paths
+        self._table, self._names, self._has_more = table, names, True
+        self._scopes = frozenset(scopes)
+        self._places = [name for name in columns.VERSION_KEY[:3] if name in table.key]
+        self._last_place = ""
+        with self._reading():
+            self._rows = self._open()
+        self.types = {field.name: field.type for field in self._rows.schema}
+
+    def __enter__(self) -> Self:
+        """Hand out the scan itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _open(self) -> pa.Table:
+        """Open the file at hand; return none of its rows."""
+        self._file = pq.ParquetFile(self._path, pre_buffer=False, page_checksum_verification=True)
+        names = self._table.stored_names(self._names)
+        stored = [name for name in self._file.schema_arrow.names if name in names]
+        self._batches = self._file.iter_batches(BATCH_ROWS, list(self._groups(self._scopes)), stored, use_threads=False)
+        return with_current_names(self._file.schema_arrow.empty_table().select(stored), self._table)
+
+    def whole_until(self) -> Place | None:
+        """Return the first function that may not be at hand whole, others being so before it; None at the end."""
+        while self._has_more and not (len(self._rows) and self._place(0) != self._place(-1)):
+            self._read_batch()
+        return self._place(-1) if self._has_more else None
+
+    def take(self, before: Place | None) -> pa.Table:
+        """Hand over the rows before a place; all the rest for None."""
+        while self._has_more and not (before is not None and len(self._rows) and self._place(-1) >= before):
+            self._read_batch()
+        count = len(self._rows) if before is None else bisect_left(range(len(self._rows)), before, key=self._place)
+        taken, self._rows = self._rows.slice(0, count), self._rows.slice(count)
+        return taken.combine_chunks()
+
+    def next_rows(self) -> pa.Table:
+        """Hand over the next rows as they come, some thousands; none at the end."""
+        while self._has_more and not len(self._rows):
+            self._read_batch()
+        taken, self._rows = self._rows, self._rows.slice(0, 0)
+        return taken
+
+    def _place(self, index: int) -> Place:
+        row = index % len(self._rows)
+        return tuple(self._rows.column(name)[row].as_py() for name in self._places)
+
+    def _read_batch(self) -> None:
+        with self._reading():
+            batch = next(self._batches, None)
+            if batch is None and self._left:
+                self._file.close()
+                self._path, *self._left = self._left
+                self._open()
+                return
+        if batch is None:
+            self._has_more = False
+            return
+        if not len(batch):
+            return
+        rows = with_current_names(pa.Table.from_batches([batch]), self._table)
+        self._check_order(rows)
+        ends = {
+            Scope(account_id=rows.column("account_id")[at].as_py(), region=rows.column("region")[at].as_py())
+            for at in (0, len(rows) - 1)
+        }
+        if len(ends) > 1 or not ends <= self._scopes:  # sorted: of one scope alone where both ends are
+            wanted = pa.array(scope.account_id + BELOW_ALL + scope.region for scope in self._scopes)
+            scope = pc.binary_join_element_wise(rows.column("account_id"), rows.column("region"), BELOW_ALL)
+            rows = rows.filter(pc.is_in(scope, value_set=wanted))
+        self._rows = pa.concat_tables([self._rows, rows]) if len(self._rows) else rows
+
+    def _check_order(self, rows: pa.Table) -> None:
+        """Refuse rows that are out of order: reading two files side by side would never come to an end."""
+        places = pc.binary_join_element_wise(*(rows.column(name) for name in self._places), BELOW_ALL)
+        first, last = places[0].as_py(), places[-1].as_py()
+        is_sorted = pc.all(pc.greater_equal(places.slice(1), places.slice(0, len(places) - 1))).as_py() is not False
+        if places.null_count or not is_sorted or first < self._last_place:
+            raise ReadError(
+                f"cannot read {self._path}: its rows are not in the order of {', '.join(self._places)}",
+                path=str(self._path),
+            )
+        self._last_place = last
+
+    def _groups(self, scopes: Collection[Scope]) -> Iterator[int]:
+        """Yield the numbers of the row groups that may hold rows of the scopes."""
+        metadata = self._file.metadata
+        where = {metadata.schema.column(index).name: index for index in range(metadata.num_columns)}
+        for number in range(metadata.num_row_groups):
+            bounds = metadata.row_group(number).column(where["account_id"]).statistics
+            if bounds is None or any(bounds.min <= scope.account_id <= bounds.max for scope in scopes):
+                yield number
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, pa.ArrowException) as error:
+            what = str(error).splitlines()[0]
+            raise ReadError(f"cannot read {self._path}: {what}", path=str(self._path)) from error

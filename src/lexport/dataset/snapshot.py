@@ -1,0 +1,277 @@
+"""sorted runs and outcomes -> Parquet files and the manifest that will commit them. Blocking."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from anyio.from_thread import check_cancelled
+
+from lexport.aws.quota.pacer import Pacer
+from lexport.dataset import manifest
+from lexport.dataset.changes import Reading, changes, is_comparable, readings_before
+from lexport.dataset.local import LocalStore
+from lexport.dataset.manifest import FileEntry, Manifest, ScopeEntry
+from lexport.dataset.parquet import TableFolder, WrittenFile
+from lexport.dataset.runs import Runs, write_columns, write_run
+from lexport.errors import ReadError
+from lexport.extract.outcomes import ScopeOutcome
+from lexport.model import Scope, __version__
+from lexport.tables import columns
+from lexport.tables.columns import Table
+from lexport.tables.staged import FLEET_TABLES
+
+CHANGES_AT_ONCE = 50_000  # changes that are sorted in memory, some 10 MB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A snapshot that is all written and not yet published: its manifest, and where each file lies now."""
+
+    manifest: Manifest
+    files: Mapping[str, Path]
+
+
+class _Counts:
+    """Counts rows per scope while they pass, sorted, on their way into Parquet."""
+
+    def __init__(self) -> None:
+        self.rows: Counter[Scope] = Counter()
+        self.functions: Counter[Scope] = Counter()
+        self.dropped: Counter[Scope] = Counter()
+        self._last: tuple[Scope, str] | None = None
+
+    def drop(self, rows: pa.Table) -> None:
+        """Count rows that fall out of the merge."""
+        for values in zip(*(rows.column(name).to_pylist() for name in columns.SCOPE_KEY), strict=True):
+            self.dropped[Scope(account_id=values[0], region=values[1])] += 1
+
+    def watch(self, rows: pa.Table) -> None:
+        check_cancelled()
+        for group in (
+            rows.group_by([*columns.SCOPE_KEY, "function_name"], use_threads=False)
+            .aggregate([([], "count_all")])
+            .to_pylist()
+        ):
+            scope = Scope(account_id=group["account_id"], region=group["region"])
+            self.rows[scope] += group["count_all"]
+            function = (scope, group["function_name"])
+            self.functions[scope] += function != self._last  # one function may go on in the next row group
+            self._last = function
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Early:
+    """The tables of function versions: written before the others, because packages are found by them."""
+
+    files: Mapping[Table, WrittenFile]
+    functions: _Counts
+
+
+def write_early(folder: TableFolder, runs: Runs) -> Early:
+    """Write ``functions`` and the tables of its children ahead of ``write_snapshot``."""
+    counts = _Counts()
+    files = folder.write_versions(runs.get(columns.FUNCTIONS.name, []), watch=counts.watch, drop=counts.drop)
+    return Early(files=files, functions=counts)
+
+
+def write_snapshot(
+    folder: TableFolder,
+    runs: Runs,
+    outcomes: Sequence[ScopeOutcome],
+    pacer: Pacer,
+    *,
+    early: Early,
+    package_tables: Collection[Table] = (),
+    gaps: int,
+    hash_key_id: str | None,
+    options: dict[str, Any],
+    store: LocalStore,
+    note: Callable[[str], None],
+) -> Draft:
+    """Write every table of a snapshot into ``folder``, to be committed to ``store``.
+
+    ``scopes`` counts the rows of the others, so it comes after them, and ``changes`` compares them with the snapshot
+    before. What could not be compared is told to ``note``; where that snapshot is damaged, ``errors`` has it too, so
+    they come last. Tables of packages are those that the run looked at.
+    """
+    counts = {columns.FUNCTIONS: early.functions, columns.ALIASES: _Counts()}
+    written = dict(early.files)
+
+    def write(table: Table) -> None:
+        watch = counts[table].watch if table in counts else lambda _: check_cancelled()
+        written[table] = folder.write(table, runs.get(table.name, []), watch=watch)
+
+    for table in (*FLEET_TABLES, *package_tables):
+        if table not in (*early.files, columns.SCOPES, columns.ERRORS):
+            write(table)
+    scopes = [_scope_entry(outcome, counts, pacer) for outcome in outcomes]
+    if scopes:
+        has_aliases = options.get("aliases", True)
+        rows = [_scope_row(entry, outcome, has_aliases) for entry, outcome in zip(scopes, outcomes, strict=True)]
+        path = folder.path / f"{columns.SCOPES.name}-0000.arrow"
+        write_columns(columns.SCOPES, zip(*rows, strict=True), path, folder.file_mode)
+        runs[columns.SCOPES.name] = [path]
+    write(columns.SCOPES)
+    reading = Reading(
+        snapshot_id=folder.snapshot_id,
+        files={table.name: [file.path] for table, file in written.items()},
+        options=options,
+        hash_key_id=hash_key_id,
+        lexport_version=__version__,
+    )
+    whole = [entry.scope for entry in scopes if entry.is_whole]
+    runs[columns.CHANGES.name], untold = _stage_changes(reading, whole, folder.path, store, note)
+    write(columns.CHANGES)
+    if untold:
+        path = folder.path / f"{columns.ERRORS.name}-changes.arrow"
+        write_columns(columns.ERRORS, zip(*_error_rows(untold), strict=True), path, folder.file_mode)
+        runs[columns.ERRORS.name] = [*runs.get(columns.ERRORS.name, []), path]
+    write(columns.ERRORS)
+
+    return draft_of(
+        written,
+        folder,
+        gaps=gaps,
+        hash_key_id=hash_key_id,
+        options=options,
+        scopes=scopes,
+    )
+
+
+def draft_of(
+    written: Mapping[Table, WrittenFile],
+    folder: TableFolder,
+    *,
+    gaps: int,
+    hash_key_id: str | None,
+    options: dict[str, Any],
+    scopes: Sequence[ScopeEntry],
+) -> Draft:
+    """Make the manifest of what is written."""
+    paths = {table: manifest.data_path(table.name, folder.snapshot_id, folder.snapshot_at) for table in written}
+    entries = [
+        FileEntry(table=table.name, path=paths[table], size_bytes=file.size_bytes, rows=file.rows, sha256=file.sha256)
+        for table, file in written.items()
+    ]
+    return Draft(
+        manifest=Manifest(
+            snapshot_id=folder.snapshot_id,
+            snapshot_at=folder.snapshot_at,
+            committed_at=folder.snapshot_at,
+            status="partial" if gaps else "complete",
+            gaps=gaps,
+            lexport_version=__version__,
+            schema_version=columns.SCHEMA_VERSION,
+            hash_key_id=hash_key_id,
+            options=options,
+            files=tuple(entries),
+            scopes=tuple(scopes),
+        ),
+        files={paths[table]: file.path for table, file in written.items()},
+    )
+
+
+def _stage_changes(
+    now: Reading, scopes: Collection[Scope], folder: Path, store: LocalStore, note: Callable[[str], None]
+) -> tuple[list[Path], dict[Scope, str]]:
+    """Compare account-regions that were read whole with the last time they were, into sorted runs.
+
+    Return them, and the account-regions whose snapshot before is damaged, with its id.
+    """
+    commits = readings_before(store, scopes, now.snapshot_id, lambda found: note(found.note))
+    by_commit: dict[str, list[Scope]] = defaultdict(list)
+    for scope, commit in commits.items():
+        by_commit[commit.snapshot_id].append(scope)
+    runs: list[Path] = []
+    untold: dict[Scope, str] = {}
+    for snapshot_id in sorted(by_commit):
+        compared = by_commit[snapshot_id]
+        commit = commits[compared[0]]
+        if not is_comparable(now.options, commit.options):
+            note(f"no changes are told since {snapshot_id}: one of both read $LATEST alone, the other all but $LATEST")
+            continue
+        staged: list[Path] = []
+        try:
+            before = Reading.of(commit, store.root)
+            for batches in _at_most(changes(compared, now=now, before=before), CHANGES_AT_ONCE):
+                path = folder / f"{columns.CHANGES.name}-{len(runs) + len(staged):04d}.arrow"
+                staged.append(path)
+                write_run(columns.CHANGES, batches, path, store.file_mode)
+        except ReadError as error:
+            if Path(error.path) not in [store.root / entry.path for entry in commit.files]:
+                raise
+            for path in staged:
+                path.unlink(missing_ok=True)
+            title = f"{compared[0].account_id} {compared[0].region}"
+            more = f" and {len(compared) - 1:,} more" if len(compared) > 1 else ""
+            note(f"no changes are told of {title}{more}: {snapshot_id}, the snapshot before, is damaged: {error}")
+            untold |= dict.fromkeys(compared, snapshot_id)
+            continue
+        runs += staged
+    return runs, untold
+
+
+def _error_rows(untold: Mapping[Scope, str]) -> Iterator[tuple[object, ...]]:
+    """Say in ``errors`` where ``changes`` has a hole, for who reads the history and never saw the night's log."""
+    now = datetime.now(UTC)
+    for scope, snapshot_id in sorted(untold.items(), key=lambda item: (item[0].account_id, item[0].region)):
+        message = f"no changes are told since {snapshot_id}: its files are damaged; see lexport verify"
+        place = (scope.account_id, scope.region)
+        yield (*place, "changes", None, None, None, "damaged", None, message, False, 0, now, "")
+
+
+def _at_most(tables: Iterator[pa.Table], rows: int) -> Iterator[list[pa.RecordBatch]]:
+    """Put tables together until they have so many rows; what has none is left out."""
+    waiting: list[pa.RecordBatch] = []
+    for table in tables:
+        check_cancelled()
+        waiting += table.to_batches()
+        if sum(map(len, waiting)) >= rows:
+            yield waiting
+            waiting = []
+    if waiting:
+        yield waiting
+
+
+def _scope_entry(outcome: ScopeOutcome, counts: Mapping[Table, _Counts], pacer: Pacer) -> ScopeEntry:
+    scope = outcome.target.scope
+    get_function, listing = pacer.readings(scope)
+    return ScopeEntry(
+        account_id=scope.account_id,
+        region=scope.region,
+        coverage=outcome.target.coverage,
+        status=outcome.status,
+        functions=counts[columns.FUNCTIONS].functions[scope],
+        versions=counts[columns.FUNCTIONS].rows[scope],
+        aliases=counts[columns.ALIASES].rows[scope],
+        get_function_calls=get_function.calls,
+        list_calls=listing.calls,
+        throttles=get_function.throttles + listing.throttles,
+        references=outcome.references.distinct(dropped=counts[columns.FUNCTIONS].dropped[scope]),
+    )
+
+
+def _scope_row(entry: ScopeEntry, outcome: ScopeOutcome, has_aliases: bool) -> tuple[Any, ...]:  # noqa: FBT001 - a column
+    return (
+        entry.account_id,
+        entry.region,
+        entry.coverage,
+        entry.status,
+        entry.functions,
+        entry.versions,
+        entry.aliases if has_aliases else None,
+        outcome.function_count_reported,
+        entry.get_function_calls,
+        entry.list_calls,
+        entry.throttles,
+        outcome.carried_rows,
+        outcome.started_at,
+        outcome.ended_at,
+        "",
+    )

@@ -1,0 +1,1 @@
+"""AWS -> sorted Arrow runs of one account-region."""

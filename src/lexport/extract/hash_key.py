@@ -1,0 +1,118 @@
+"""The key that keeps environment values apart without telling them: HMAC-SHA-256, cut to 16 bytes.
+
+In: the key's home (variable, file, or the user's state folder). Out: value -> 32 hex digits, and the key's id.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import os
+import secrets
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lexport.aws.signing import hmac_states
+from lexport.dataset.local import LocalStore
+from lexport.errors import PublishError, RunError, SettingsError
+
+KEY_VARIABLE = "LEXPORT_HASH_KEY"
+KEY_BYTES = 32
+LEAST_KEY_BYTES = 16
+HMAC_BYTES = 16
+_MOST_FILE_BYTES = 2**16
+
+
+@dataclass(frozen=True, slots=True)
+class HashKey:
+    """A secret key; ``key_id`` names it and tells nothing of it."""
+
+    secret: bytes = field(repr=False)
+
+    @property
+    def key_id(self) -> str:
+        """Return 16 hex digits that only this key gives."""
+        return hmac.digest(self.secret, b"lexport hash key id", "sha256")[:8].hex()
+
+
+class ValueHasher:
+    """Hash values with one key: HMAC-SHA-256, cut to ``HMAC_BYTES``."""
+
+    def __init__(self, key: HashKey) -> None:
+        self.key_id = key.key_id
+        self._inner, self._outer = hmac_states(key.secret)
+
+    def value_hmacs(self, values: Iterable[bytes]) -> bytes:
+        """Return the ``HMAC_BYTES`` of each value, one behind the other."""
+        start_inner, start_outer = self._inner.copy, self._outer.copy
+        found: list[bytes] = []
+        for value in values:
+            inner, outer = start_inner(), start_outer()
+            inner.update(value)
+            outer.update(inner.digest())
+            found.append(outer.digest()[:HMAC_BYTES])
+        return b"".join(found)
+
+
+def load_hash_key(key_file: Path | None) -> HashKey:
+    """Find the key: in ``key_file``, then ``LEXPORT_HASH_KEY`` (base64), then the state folder, where it is made once.
+
+    Raises SettingsError for a key that is not base64 of 16 bytes or more, or a file that cannot be read.
+    """
+    if key_file is not None:
+        return _decode(_read(key_file), f"--hash-key-file {key_file}")
+    given = os.environ.get(KEY_VARIABLE)
+    if given:
+        return _decode(given, KEY_VARIABLE)
+    path = _state_folder() / "hash.key"
+    if not os.path.lexists(path):
+        _make(path)
+    return _decode(_read(path), str(path))
+
+
+def _state_folder() -> Path:
+    base = os.environ.get("XDG_STATE_HOME")
+    try:
+        return (Path(base) if base else Path.home() / ".local" / "state") / "lexport"
+    except RuntimeError as error:  # a container whose user has no home
+        raise SettingsError(
+            f"there is no home folder to keep the hash key in; set {KEY_VARIABLE} or --hash-key-file, or --env none",
+            option="--hash-key-file",
+        ) from error
+
+
+def _make(path: Path) -> None:
+    """Create the key file, 0600; when two first runs meet, one of them wins and both read the same."""
+    try:
+        with suppress(PublishError):  # the other run's key is as good
+            LocalStore(path.parent).create(path.name, base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
+    except RunError as error:
+        raise SettingsError(
+            f"cannot keep the hash key in {path}: {error}; set {KEY_VARIABLE} or --hash-key-file, or --env none",
+            option="--hash-key-file",
+        ) from error
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MOST_FILE_BYTES).decode("ascii", errors="replace")
+    except OSError as error:
+        raise SettingsError(f"cannot read the hash key {path}: {error.strerror}", option="--hash-key-file") from error
+
+
+def _decode(text: str, where: str) -> HashKey:
+    try:
+        secret = base64.b64decode(text.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        secret = b""
+    if len(secret) < LEAST_KEY_BYTES:
+        raise SettingsError(
+            f"{where} is no hash key: wanted base64 of at least {LEAST_KEY_BYTES} bytes; "
+            "make one with: openssl rand -base64 32",
+            option="--hash-key-file",
+        )
+    return HashKey(secret)

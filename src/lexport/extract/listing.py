@@ -1,0 +1,297 @@
+"""Target -> pages of FunctionRef; the names whose aliases are wanted beside it.
+
+ListFunctions(ALL) enumerates functions and versions in one chain of pages. The next page is asked for when there is
+room for it, so a fleet of any size is never held in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from itertools import compress
+from operator import methodcaller
+from typing import Any, NamedTuple
+
+import orjson
+from anyio.streams.memory import MemoryObjectSendStream
+
+from lexport.errors import (
+    ExpiredCredentialsError,
+    FetchError,
+    FunctionGoneError,
+    ItemError,
+    ListingError,
+    ServiceError,
+)
+from lexport.extract.decode import split_page
+from lexport.extract.match_response import check_aliases, check_versions, checked, list_of, next_marker_of
+from lexport.model import LATEST, LATEST_PUBLISHED, FunctionRef, Priority, Qualifiers, Reply, Scope
+from lexport.tables.api import Ask, LambdaApi
+
+SEEN_KEPT = 16_384  # hashes of items since the last checkpoint, some 1.5 MB for an account-region
+PAGES_WITHOUT_NEWS = 50  # so many pages in a row that bring nothing new are an endless chain
+
+Lose = Callable[[str, str | None, ItemError], None]  # operation, function name, what happened
+
+
+class Chain:
+    """Follows the markers of one listing and raises ListingError when it repeats itself or does not end.
+
+    Markers, pages and items are remembered as hashes; items back to a checkpoint that moves when ``SEEN_KEPT`` are
+    held. A sound listing brings news on every page, and an endless one runs out of it, however often its markers change
+    and however long its circle is.
+    """
+
+    def __init__(self, operation: str, note: Callable[[str], None] = lambda _: None) -> None:
+        self.has_items = False
+        self._operation = operation
+        self._note = note
+        self._markers: set[int] = set()
+        self._pages: set[int] = set()
+        self._seen: set[int] = set()
+        self._pages_without_news = 0
+        self._has_repeats = False
+
+    def admit(self, items: Sequence[Hashable]) -> list[bool]:
+        """Take a page; return of each item whether it is new. One from before the checkpoint passes for new again."""
+        self.has_items = self.has_items or bool(items)
+        if len(self._seen) > SEEN_KEPT:
+            self._seen.clear()
+        hashes, is_new = list(map(hash, items)), []
+        for item in hashes:
+            is_new.append(item not in self._seen)
+            self._seen.add(item)
+        page = hash(tuple(hashes))
+        is_news = any(is_new) and page not in self._pages
+        self._pages.add(page)
+        self._pages_without_news = 0 if is_news else self._pages_without_news + 1
+        if not (all(is_new) or self._has_repeats):
+            self._has_repeats = True
+            self._note(f"{self._operation} lists items again that it had listed before; each is read once")
+        return is_new
+
+    def next_marker(self, marker: Any) -> str | None:
+        """Return the marker of the page after the one that was admitted last, None after the last page.
+
+        Absent, null and empty all say that it was the last.
+        """
+        if marker is None or marker == "":
+            return None
+        if not isinstance(marker, str):
+            raise self._error("invalid_page", "NextMarker is no text")
+        if hash(marker) in self._markers:
+            raise self._error("repeated_marker", f"a marker came again after {len(self._markers)} pages")
+        self._markers.add(hash(marker))
+        if self._pages_without_news >= PAGES_WITHOUT_NEWS:
+            raise self._error("endless_listing", f"{PAGES_WITHOUT_NEWS} pages in a row brought nothing new")
+        return marker
+
+    def _error(self, code: str, what: str) -> ListingError:
+        return ListingError(f"{self._operation}: {what}; the listing was given up", code=code)
+
+
+async def discover_functions(
+    api: LambdaApi,
+    ask: Ask,
+    scope: Scope,
+    *,
+    qualifiers: Qualifiers,
+    refs_out: MemoryObjectSendStream[Sequence[FunctionRef]],
+    choose: Callable[[Sequence[FunctionRef] | None], Awaitable[Sequence[FunctionRef]]],
+    keeps_items: bool = False,
+    lose: Lose,
+    note: Callable[[str], None],
+) -> None:
+    """List every function and version; ``choose`` tells of each page which to fetch now. Closes ``refs_out``.
+
+    A page that is not chosen as it is, is emptied. At the end, that of a broken listing too, ``choose`` is asked for
+    what it held back: its page is None then.
+    Order: as AWS lists. What was listed before an error stays listed; single items that are lost go to ``lose``.
+    """
+    trouble: ItemError | None = None
+    async with refs_out:
+        try:
+            async for page in _list_pages(
+                api, ask, scope, qualifiers=qualifiers, lose=lose, note=note, keeps_items=keeps_items
+            ):
+                chosen = await choose(page)
+                if chosen is not page:  # many account-regions may wait here, and what was listed is large
+                    page.clear()
+                if chosen:
+                    await refs_out.send(chosen)
+        except ItemError as error:
+            trouble = error
+        if chosen := await choose(None):
+            await refs_out.send(chosen)
+    if trouble is not None:
+        raise trouble
+
+
+async def _list_pages(
+    api: LambdaApi,
+    ask: Ask,
+    scope: Scope,
+    *,
+    qualifiers: Qualifiers,
+    lose: Lose,
+    note: Callable[[str], None],
+    keeps_items: bool,
+) -> AsyncIterator[list[FunctionRef]]:
+    operation, key = "ListFunctions", "Functions"
+    wants_versions = qualifiers != "latest"
+    honours_all: bool | None = None
+    chain = Chain(operation, note)
+    marker: str | None = None
+    while True:
+        call = methodcaller("list_functions", marker, all_versions=wants_versions)
+        attempt = checked(api, call, check_versions, marker, scope)
+        reply = await ask(operation, attempt, Priority.LISTING)
+        entries, listings = _entries(reply, key, operation, lose, keeps_items=keeps_items)
+        is_new = chain.admit(entries)
+        entries, listings = list(compress(entries, is_new)), list(compress(listings, is_new))
+        if wants_versions and honours_all is None and entries:
+            honours_all = any(entry.is_qualified for entry in entries)
+            if not honours_all:
+                note("the server ignored FunctionVersion=ALL; versions are listed function by function")
+        # At a yield no more than the references is held, which who takes them may empty: a page is a megabyte.
+        sent = next_marker_of(reply)
+        del reply
+        if wants_versions and honours_all is False:
+            names = dict.fromkeys(entry.function_name for entry in entries)
+            del entries, listings
+            for name in names:
+                async for page in _list_versions(api, ask, scope, name, lose, keeps_items=keeps_items):
+                    yield _without_pointers(page, note)
+        else:
+            refs = _without_pointers(list(map(_ref, entries, listings)), note)
+            del entries, listings
+            yield refs
+        marker = chain.next_marker(sent)
+        if marker is None:
+            return
+
+
+async def _list_versions(
+    api: LambdaApi, ask: Ask, scope: Scope, function_name: str, lose: Lose, *, keeps_items: bool
+) -> AsyncIterator[list[FunctionRef]]:
+    """List the versions of one function; ``$LATEST`` is there whatever the listing says."""
+    yield [FunctionRef(function_name=function_name)]
+    operation, key = "ListVersionsByFunction", "Versions"
+    function = scope, function_name, None
+    chain = Chain(operation)
+    marker: str | None = None
+    while True:
+        call = methodcaller("list_versions_by_function", function_name, marker)
+        attempt = checked(api, call, check_versions, marker, scope, function_name, function=function)
+        try:
+            reply = await ask(operation, attempt, Priority.LISTING)
+            entries, listings = _entries(reply, key, operation, lose, keeps_items=keeps_items)
+            listed = compress(map(_ref, entries, listings), chain.admit(entries))
+            refs, sent = [ref for ref in listed if ref.qualifier is not None], next_marker_of(reply)
+            del reply, listings, listed
+            yield refs
+            marker = chain.next_marker(sent)
+            if marker is None and not chain.has_items:  # there is ``$LATEST`` at the least
+                raise ServiceError(f"{operation}: the listing has no version", code="invalid_page")
+        except ExpiredCredentialsError:
+            raise  # it is every function's trouble
+        except ItemError as error:
+            _gone_is_no_gap(error)
+            lose(operation, function_name, error)
+            return
+        if marker is None:
+            return
+
+
+async def discover_aliases(
+    api: LambdaApi, ask: Ask, scope: Scope, function_name: str
+) -> AsyncIterator[tuple[Reply, list[Any]]]:
+    """List the aliases of one function, a page at a time: the reply and its items.
+
+    Each item that has a name is an alias of the function; the others are handed on as they are.
+    """
+    function = scope, function_name, None
+    chain = Chain("ListAliases")
+    marker: str | None = None
+    try:
+        while True:
+            call = methodcaller("list_aliases", function_name, marker)
+            attempt = checked(api, call, check_aliases, marker, function_name, scope, function=function)
+            reply = await ask("ListAliases", attempt, Priority.ALIASES)
+            items = list_of(reply, "Aliases", "ListAliases")
+            yield reply, items
+            names = [item.get("Name") for item in items if isinstance(item, dict)]
+            chain.admit([name for name in names if isinstance(name, str)])
+            marker = chain.next_marker(next_marker_of(reply))
+            if marker is None:
+                return
+    except FunctionGoneError as error:
+        _gone_is_no_gap(error)
+        raise
+    except ListingError as error:  # of one function: the others' aliases can be read
+        raise FetchError(str(error), code=error.code) from error
+
+
+def _gone_is_no_gap(error: ItemError) -> None:
+    """Mark a listed function that is gone since as no gap: it is not in the fleet any more."""
+    if isinstance(error, FunctionGoneError):
+        error.code, error.is_gap = "gone", False
+
+
+class _Entry(NamedTuple):
+    """One item of a listing; all three parts of it are there."""
+
+    function_name: str
+    version: str
+    is_qualified: bool
+
+
+def _ref(entry: _Entry, listing: bytes | None) -> FunctionRef:
+    qualifier = None if entry.version == LATEST else entry.version
+    return FunctionRef(function_name=entry.function_name, qualifier=qualifier, listed=listing)
+
+
+def _without_pointers(refs: list[FunctionRef], note: Callable[[str], None]) -> list[FunctionRef]:
+    """Take out what is no version but points to one that moves, and return the same list; a note says so."""
+    kept = [ref for ref in refs if ref.qualifier != LATEST_PUBLISHED]
+    if len(kept) < len(refs):
+        refs[:] = kept
+        note(f"{LATEST_PUBLISHED} of functions on managed instances is listed and not read; their versions are")
+    return refs
+
+
+def _entries(
+    reply: Reply, key: str, operation: str, lose: Lose, *, keeps_items: bool
+) -> tuple[list[_Entry], list[bytes | None]]:
+    """Read the items of a page and, where wanted, their JSON; one without name, version and ARN is lost."""
+    listings: list[bytes | None]
+    if reply.answer is not None:
+        items = getattr(reply.answer, key)
+        entries = [_Entry(item.FunctionName, item.Version, _is_qualified(item.FunctionArn)) for item in items]
+        return entries, [*split_page(reply.body, key)] if keeps_items else [None] * len(entries)
+    entries, listings = [], []
+    for item in list_of(reply, key, operation):
+        configuration = item if isinstance(item, dict) else {}
+        name, version, arn = (configuration.get(part) for part in ("FunctionName", "Version", "FunctionArn"))
+        if not (isinstance(name, str) and name) or "\n" in name:
+            lose(operation, None, ServiceError("a listed function has no name", code="invalid_item"))
+        elif not (isinstance(version, str) and isinstance(arn, str)):
+            what = "version" if not isinstance(version, str) else "ARN"
+            lose(operation, name, ServiceError(f"a listed item has no {what} that is text", code="invalid_item"))
+        else:
+            entries.append(_Entry(name, version, _is_qualified(arn)))
+            is_kept = keeps_items and not reply.cleaned  # what was cleaned is to be read with care
+            listings.append(_as_json(configuration) if is_kept else None)
+    return entries, listings
+
+
+def _is_qualified(arn: str) -> bool:
+    # arn:partition:lambda:region:account:function:name[:qualifier]
+    return arn.count(":") > 6  # noqa: PLR2004
+
+
+def _as_json(item: dict[str, Any]) -> bytes | None:
+    """Keep an item in a third of the room; None for one that is nested too deep."""
+    try:
+        return orjson.dumps(item)
+    except (orjson.JSONEncodeError, TypeError):
+        return None

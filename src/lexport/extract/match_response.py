@@ -1,0 +1,246 @@
+"""Is an answer the answer to the question? Name, version and ARN are compared before any of it is believed.
+
+A proxy that mixes up its connections, a cache that ignores the query or a server behind a wrong endpoint answers with
+status 200 as well. The checks are pure. ``checked`` puts one between a call and the retry layer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from lexport.errors import FunctionGoneError, WrongAnswerError
+from lexport.model import LATEST, LATEST_PUBLISHED, FunctionRef, Reply, Scope, Source
+from lexport.tables.api import LambdaApi
+
+SHOWN = 120  # characters of a name that a server sent, in a message
+
+_HEAD = re.compile(r"arn:aws[a-zA-Z-]*")
+_LAYER_OF_AWS = ":awslayer:"  # their ARNs name no version; what the answer calls them is not documented
+
+
+def checked(
+    api: LambdaApi,
+    call: Callable[[LambdaApi], Awaitable[Reply]],
+    check: Callable[..., bool],
+    *asked_for: Any,
+    function: tuple[Scope, str, str | None] | None = None,
+) -> Callable[[], Awaitable[Reply]]:
+    """Return an attempt whose reply has passed ``check``, which gets the reply and what was ``asked_for``.
+
+    ``check`` returns whether the reply names what was asked for. ``function`` is the one, with its qualifier, that an
+    answer "not found" has to be about.
+
+    The connection that brought a wrong answer may be one answer behind, and others to the same server too. So it is
+    closed, and every further attempt opens a connection of its own.
+    """
+    asked = api
+
+    async def attempt() -> Reply:
+        nonlocal asked
+        source: Source | None = None
+        try:
+            reply = await call(asked)
+            source = reply.source
+            names_it = check(reply, *asked_for)
+        except (WrongAnswerError, FunctionGoneError) as error:
+            if isinstance(error, FunctionGoneError) and (function is None or _is_gone(error, *function)):
+                raise
+            source = source or error.source
+            if source is not None:
+                source.retire()
+            asked = api.on_fresh_connections()
+            if isinstance(error, FunctionGoneError):
+                raise WrongAnswerError(str(error), code="wrong_answer", http_status=error.http_status) from error
+            raise
+        if source is not None and source.has_doubts and names_it:
+            source.trust()
+        return reply
+
+    return attempt
+
+
+_ARN = re.compile(r"arn:aws[a-zA-Z-]*:lambda:([a-z0-9-]+):(\d{12}):function:([a-zA-Z0-9_.-]+)(?::([$a-zA-Z0-9_.-]+))?")
+
+
+def _is_gone(error: FunctionGoneError, scope: Scope, function_name: str, qualifier: str | None) -> bool:
+    """Tell whether "not found" is about this function: AWS's message ends with the ARN; where it has none, it is."""
+    found = _ARN.findall(str(error))
+    if not found:
+        return True
+    region, account_id, name, other = found[-1]
+    return (region, account_id, name) == (scope.region, scope.account_id, function_name) and (
+        not other or qualifier is None or other == qualifier
+    )
+
+
+# --- one function ----------------------------------------------------------------------------------------------------
+
+
+def check_function(reply: Reply, ref: FunctionRef, scope: Scope) -> bool:
+    """Compare an answer of GetFunction with the function, version or alias that was asked for.
+
+    An unqualified call brings ``$LATEST``, a number brings that version, an alias whichever version it points to. AWS
+    qualifies the ARN as the call was qualified; without a qualifier it is accepted too.
+    """
+    if reply.answer is not None:
+        told = reply.answer.Configuration
+        name, version, arn = (None, None, None) if told is None else (told.FunctionName, told.Version, told.FunctionArn)
+    else:
+        name, version, arn = _parts(reply.document.get("Configuration"))
+    wanted = ref.qualifier or LATEST
+    if (
+        name == ref.function_name
+        and (is_version(version) if ref.is_alias else version == wanted)
+        and _is_arn(arn, f"{scope.region}:{scope.account_id}:function:{name}", wanted, version)
+    ):
+        return True
+    asked = f"{ref.function_name}, {'alias' if ref.is_alias else 'version'} {wanted}, of {_place(scope)}"
+    raise _wrong("GetFunction", asked, _about(name, version, arn))
+
+
+def is_version(version: Any) -> bool:
+    """Tell whether this is what AWS calls a version: ``$LATEST``, a number, or that of managed instances."""
+    return version.__class__ is str and (
+        version in (LATEST, LATEST_PUBLISHED) or (version.isascii() and version.isdigit())
+    )
+
+
+def _is_arn(arn: Any, function: str, *qualifiers: str | None) -> bool:
+    """Tell whether an ARN is a function's (``region:account:function:name``), unqualified or with one of these."""
+    if arn.__class__ is not str:
+        return False
+    head, _, rest = arn.partition(":lambda:")
+    if rest != function:
+        named, _, qualifier = rest.rpartition(":")
+        if named != function or qualifier not in qualifiers:
+            return False
+    return head == "arn:aws" or _HEAD.fullmatch(head) is not None
+
+
+# --- pages -----------------------------------------------------------------------------------------------------------
+
+
+def check_versions(reply: Reply, marker: str | None, scope: Scope, function_name: str | None = None) -> bool:
+    """Check a page of ListFunctions or ListVersionsByFunction: every item is of the account-region, or of the function.
+
+    Items whose name, version or ARN is absent or no text pass: they are lost one by one, and the page is not.
+    """
+    is_fleet = function_name is None
+    operation, key = ("ListFunctions", "Functions") if is_fleet else ("ListVersionsByFunction", "Versions")
+    functions = f"{scope.region}:{scope.account_id}:function:"
+    usual = f"arn:aws:lambda:{functions}"
+    if reply.answer is not None:
+        items = [(item.FunctionName, item.Version, item.FunctionArn) for item in getattr(reply.answer, key)]
+    else:
+        items = list(map(_parts, list_of(reply, key, operation)))
+    _check_marker(reply, marker, operation)
+    for name, version, arn in items:
+        if name.__class__ is not str or version.__class__ is not str or arn.__class__ is not str:
+            continue
+        if (
+            (name != function_name and not is_fleet)
+            or not is_version(version)
+            or not (arn == f"{usual}{name}:{version}" or _is_arn(arn, functions + name, version))
+        ):
+            asked = f"{function_name or 'functions'} of {_place(scope)}"
+            raise _wrong(operation, asked, _about(name, version, arn))
+    return bool(items)
+
+
+def check_aliases(reply: Reply, marker: str | None, function_name: str, scope: Scope) -> bool:
+    """Check a page of ListAliases: every alias is the function's and leads to a version.
+
+    Items without a name pass: they are lost one by one. An empty page names nothing that could be compared.
+    """
+    function = f"{scope.region}:{scope.account_id}:function:{function_name}"
+    items = list_of(reply, "Aliases", "ListAliases")
+    _check_marker(reply, marker, "ListAliases")
+    for item in items:
+        name = item.get("Name") if isinstance(item, dict) else None
+        if not isinstance(name, str) or not name:
+            continue
+        arn, version = item.get("AliasArn"), item.get("FunctionVersion")
+        if not (is_version(version) and _is_arn(arn, function, name)):
+            asked = f"aliases of {function_name} of {_place(scope)}"
+            raise _wrong("ListAliases", asked, f"alias {_shown(name)} of {_shown(arn)}, version {_shown(version)}")
+    return bool(items)
+
+
+def next_marker_of(reply: Reply) -> Any:
+    """Return what a page says of the page after it."""
+    return reply.document.get("NextMarker") if reply.answer is None else reply.answer.NextMarker
+
+
+def _check_marker(reply: Reply, marker: str | None, operation: str) -> None:
+    """Refuse the page before the one that was asked for: it names the page that was asked for as the next one."""
+    if marker is not None and next_marker_of(reply) == marker:
+        what = f"{operation}: a page names itself as the next one"
+        raise WrongAnswerError(what, code="repeated_marker", http_status=200)
+
+
+def list_of(reply: Reply, key: str, operation: str) -> list[Any]:
+    """Return the items of a page; raises WrongAnswerError where it has no list of them."""
+    items = reply.document.get(key)
+    if not isinstance(items, list):
+        raise WrongAnswerError(f"{operation}: the page has no list of {key}", code="invalid_page", http_status=200)
+    return items
+
+
+# --- the rest --------------------------------------------------------------------------------------------------------
+
+
+def check_account_settings(reply: Reply, scope: Scope) -> bool:
+    """Check an answer of GetAccountSettings, which names no account: both halves of it must be there."""
+    missing = [name for name in ("AccountLimit", "AccountUsage") if not _is_filled(reply.document.get(name))]
+    if missing:
+        raise _wrong("GetAccountSettings", _place(scope), f"no {' and no '.join(missing)}")
+    return False
+
+
+def check_layer_version(reply: Reply, layer_arn: str) -> bool:
+    """Compare an answer of GetLayerVersionByArn with the ARN that was asked for."""
+    arn = reply.document.get("LayerVersionArn")
+    if arn == layer_arn or (_LAYER_OF_AWS in layer_arn and isinstance(arn, str) and _LAYER_OF_AWS in arn):
+        return True
+    raise _wrong("GetLayerVersionByArn", layer_arn, _shown(arn))
+
+
+# --- what a message says ---------------------------------------------------------------------------------------------
+
+
+def _wrong(operation: str, asked: str, got: str) -> WrongAnswerError:
+    return WrongAnswerError(
+        f"{operation}: asked for {asked}, the answer has {got};"
+        " a proxy or cache between here and AWS may mix up answers",
+        code="wrong_answer",
+        http_status=200,
+    )
+
+
+def _about(name: Any, version: Any, arn: Any) -> str:
+    if name is None and version is None and arn is None:
+        return "no function"
+    return f"{_shown(name)}, version {_shown(version)}, ARN {_shown(arn)}"
+
+
+def _shown(value: Any) -> str:
+    """Quote a name; of what should have been a text, its type."""
+    if value is None:
+        return "none"
+    return repr(value[:SHOWN]) if isinstance(value, str) else type(value).__name__
+
+
+def _place(scope: Scope) -> str:
+    return f"{scope.account_id} {scope.region}"
+
+
+def _parts(configuration: Any) -> tuple[Any, Any, Any]:
+    if not isinstance(configuration, dict):
+        return None, None, None
+    return configuration.get("FunctionName"), configuration.get("Version"), configuration.get("FunctionArn")
+
+
+def _is_filled(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value)

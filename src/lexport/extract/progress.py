@@ -1,0 +1,302 @@
+"""How far a run is: counters that the run moves, and the two ways to show them, a plain line or live bars."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TextIO
+
+import anyio
+
+from lexport.model import PaceReading, Scope
+from lexport.tables.text import plural, visible
+
+if TYPE_CHECKING:  # rich is imported late
+    from rich.progress import Progress as Bars
+
+PLAIN_EVERY_S = 10.0
+LIVE_EVERY_S = 0.25
+
+MOST_TARGETS_SHOWN = 20
+MOST_LINES = 10
+
+_IDLE = PaceReading(rate_per_s=1.0, calls=0, throttles=0)
+
+
+@dataclass(slots=True)
+class TargetProgress:
+    """Counters of one account-region. ``aliases_due`` are functions whose aliases are still to be listed."""
+
+    scope: Scope
+    listed: int = 0
+    fetched: int = 0
+    aliases_due: int = 0
+    is_listed: bool = False
+    is_done: bool = False
+    pace: Callable[[], tuple[PaceReading, PaceReading]] = lambda: (_IDLE, _IDLE)
+
+    @property
+    def throttles(self) -> int:
+        """Calls that AWS throttled so far."""
+        get_function, listing = self.pace()
+        return get_function.throttles + listing.throttles
+
+    def left_s(self, rate_per_s: float) -> float | None:
+        """Estimate the time left; None while the listing still goes on."""
+        if not self.is_listed:
+            return None
+        get_function, listing = self.pace()
+        functions_s = (self.listed - self.fetched) / max(rate_per_s, get_function.rate_per_s * 0.1)
+        return max(functions_s, self.aliases_due / listing.rate_per_s)
+
+
+@dataclass(frozen=True, slots=True)
+class PackageKind:
+    """What became of packages or layers: ``what`` is one of both, ``why`` a short reason or an error's code."""
+
+    what: str
+    status: str
+    why: str = ""
+
+
+@dataclass(slots=True)
+class PackageProgress:
+    """Counters of packages and layers. ``files`` and ``size_bytes`` are to be fetched, as far as is known by now.
+
+    ``kinds`` counts what became of them, ``examples`` has one of each kind. ``moved_bytes`` came over the wire.
+    ``stored_before`` were stored by links that came by, before anybody looked what is present.
+    """
+
+    files: int = 0
+    size_bytes: int = 0
+    files_done: int = 0
+    bytes_done: int = 0
+    stored_bytes: int = 0
+    stored_before: int = 0
+    moved_bytes: Callable[[], int] = lambda: 0
+    kinds: Counter[PackageKind] = field(default_factory=Counter)
+    examples: dict[PackageKind, str] = field(default_factory=dict)
+
+    def count(self, what: str, status: str, why: str = "", example: str = "") -> None:
+        """Count one package or layer."""
+        if (what, status) == ("package", "present") and self.stored_before:
+            self.stored_before -= 1  # one that this very run has stored, and counted
+            return
+        kind = PackageKind(what, status, why)
+        self.kinds[kind] += 1
+        self.examples.setdefault(kind, example)
+
+    def describe(self, bytes_per_s: float) -> str:
+        """Put them into a line."""
+        left = max(0, self.size_bytes - self.bytes_done)
+        left_text = f", about {format_seconds(left / bytes_per_s)} left" if left and bytes_per_s >= 1 else ""
+        return (
+            f"{self.files_done:,} of {plural(self.files, 'package')}, {format_bytes(self.moved_bytes())} of"
+            f" {format_bytes(self.size_bytes)}, {format_bytes(bytes_per_s)}/s{left_text}"
+        )
+
+
+@dataclass(slots=True)
+class Progress:
+    """All targets of a run, its packages, and what it has to say besides (``notes``).
+
+    ``accounts_left`` are still to be entered.
+    """
+
+    targets: list[TargetProgress] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    stage: str = "choosing targets"
+    accounts_left: int = 0
+    packages: PackageProgress = field(default_factory=PackageProgress)
+
+    def note(self, text: str) -> None:
+        """Say something once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+
+Report = Callable[[Progress], Coroutine[Any, Any, None]]
+"""Shows a Progress until it is cancelled."""
+
+
+async def report_nothing(progress: Progress) -> None:
+    """Stay silent."""
+
+
+@dataclass(slots=True)
+class _Rate:
+    """Items per second between two looks."""
+
+    at_s: float
+    count: int = 0
+    rate_per_s: float = 0.0
+
+    def look(self, count: int) -> float:
+        now_s = anyio.current_time()
+        if now_s > self.at_s:
+            latest = (count - self.count) / (now_s - self.at_s)
+            self.rate_per_s = latest if not self.rate_per_s else 0.7 * self.rate_per_s + 0.3 * latest
+        self.at_s, self.count = now_s, count
+        return self.rate_per_s
+
+
+def describe(target: TargetProgress, rate_per_s: float) -> str:
+    """Put one target into a line."""
+    left_s = target.left_s(rate_per_s)
+    left = "listing" if left_s is None else "done" if target.is_done else f"about {format_seconds(left_s)} left"
+    return (
+        f"{target.scope.account_id} {target.scope.region}: {target.fetched:,} of {target.listed:,} listed fetched, "
+        f"{rate_per_s:,.1f}/s, {target.throttles:,} throttles, {left}"
+    )
+
+
+def format_seconds(seconds: float) -> str:
+    """Write a duration as people say it."""
+    whole = round(seconds)
+    if whole < 60:  # noqa: PLR2004
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"  # noqa: PLR2004
+
+
+def format_bytes(count: float) -> str:
+    """Write a number of bytes as people say it; as in the AWS CLI, 1 KB is 1,024 bytes."""
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if count < 1024 or unit == "GB":  # noqa: PLR2004
+            return f"{count:,.0f} {unit}" if unit == "bytes" else f"{count:,.1f} {unit}"
+        count /= 1024
+    raise AssertionError  # the last unit takes all
+
+
+@dataclass(slots=True)
+class _Look:
+    """One look at all targets; made anew for each, with the rates of the looks before."""
+
+    started_s: float
+    rates: dict[Scope, _Rate] = field(default_factory=dict)
+    bytes: _Rate = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bytes = _Rate(self.started_s)
+
+    def measure(self, progress: Progress) -> dict[Scope, float]:
+        """Return the rate of every target."""
+        return {
+            target.scope: self.rates.setdefault(target.scope, _Rate(self.started_s)).look(target.fetched)
+            for target in progress.targets
+        }
+
+    def bytes_per_s(self, progress: Progress) -> float:
+        """Return the rate of the packages."""
+        return self.bytes.look(progress.packages.moved_bytes())
+
+
+def slowest(progress: Progress, rates: dict[Scope, float], most: int) -> list[TargetProgress]:
+    """Choose the unfinished targets that will take longest; those that still list come first: nobody knows how long."""
+
+    def left_s(target: TargetProgress) -> float:
+        seconds = target.left_s(rates[target.scope])
+        return math.inf if seconds is None else seconds
+
+    return sorted((target for target in progress.targets if not target.is_done), key=left_s, reverse=True)[:most]
+
+
+def describe_all(progress: Progress, rates: dict[Scope, float]) -> str:
+    """Put all targets into one line."""
+    targets = progress.targets
+    done = sum(target.is_done for target in targets)
+    entering = f", {plural(progress.accounts_left, 'account')} to enter" if progress.accounts_left else ""
+    return (
+        f"{done:,} of {plural(len(targets), 'account-region')} done{entering}: {sum(t.fetched for t in targets):,} of"
+        f" {sum(t.listed for t in targets):,} listed fetched, {sum(rates.values()):,.1f}/s,"
+        f" {plural(sum(t.throttles for t in targets), 'throttle')}"
+    )
+
+
+async def keep_reporting(report: Report, progress: Progress) -> None:
+    """Report for as long as somebody looks: a closed terminal or pipe must not end the run."""
+    with suppress(OSError):
+        await report(progress)
+
+
+async def report_plainly(progress: Progress, out: TextIO | None = None) -> None:
+    """Print a line per unfinished target every 10 seconds; with many targets, their total and the slowest ones."""
+    stream = sys.stderr if out is None else out
+    look = _Look(anyio.current_time())
+    while True:
+        await anyio.sleep(PLAIN_EVERY_S)
+        rates = look.measure(progress)
+        is_many = len(progress.targets) > MOST_TARGETS_SHOWN
+        shown = slowest(progress, rates, MOST_LINES if is_many else MOST_TARGETS_SHOWN)
+        if is_many and shown:
+            print(describe_all(progress, rates), file=stream, flush=True)
+        for target in shown:
+            print(describe(target, rates[target.scope]), file=stream, flush=True)
+        bytes_per_s = look.bytes_per_s(progress)
+        if progress.packages.files:
+            print(progress.packages.describe(bytes_per_s), file=stream, flush=True)
+        elif not shown:
+            print(f"{progress.stage} ...", file=stream, flush=True)
+
+
+async def report_live(progress: Progress, out: TextIO | None = None) -> None:
+    """Draw a bar per target on the terminal of standard error; with many, a total and the slowest ones on one screen.
+
+    Cancelled: the bars stay as they stood.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bars
+
+    look = _Look(anyio.current_time())
+    console = Console(stderr=True, file=out)
+    bars = Bars(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[more]}", markup=False),
+        console=console,
+        auto_refresh=False,
+    )
+    with bars:
+        try:
+            while True:
+                rates = look.measure(progress)
+                most = max(1, min(MOST_TARGETS_SHOWN, console.height - 4))
+                _draw(bars, progress, rates, most=most, bytes_per_s=look.bytes_per_s(progress))
+                bars.refresh()
+                await anyio.sleep(LIVE_EVERY_S)
+        finally:
+            bars.refresh()
+
+
+def _draw(bars: Bars, progress: Progress, rates: dict[Scope, float], *, most: int, bytes_per_s: float = 0.0) -> None:
+    """Fill the rows, which are made once and used again: a total where needed, then a target each, then packages."""
+    rows: list[tuple[str, int, int | None, str]] = []
+    shown = progress.targets
+    if len(shown) > most:
+        shown = slowest(progress, rates, most)
+        done = sum(target.is_done for target in progress.targets)
+        entering = f", {plural(progress.accounts_left, 'account')} to enter" if progress.accounts_left else ""
+        more = f"account-regions done{entering}, {sum(rates.values()):,.1f}/s"
+        rows.append(("total", done, len(progress.targets), more))
+    for target in shown:
+        more = describe(target, rates[target.scope]).split("fetched, ")[1]
+        total = max(target.listed, 1) if target.is_listed else None
+        rows.append((f"{target.scope.account_id} {target.scope.region}", target.fetched, total, more))
+    if progress.packages.files:
+        more = progress.packages.describe(bytes_per_s).partition(", ")[2]
+        rows.append(("packages", progress.packages.files_done, progress.packages.files, more))
+    while len(bars.tasks) < len(rows):
+        bars.add_task("", total=None, more="")
+    for number, task in enumerate(bars.tasks):
+        if number < len(rows):
+            name, completed, total, more = rows[number]
+            bars.update(task.id, description=visible(name), completed=completed, more=visible(more), visible=True)
+            task.total = total  # update() takes None for "as it was"
+        else:
+            bars.update(task.id, visible=False)

@@ -1,1 +1,0 @@
-"""One step of the data each: choose targets, discover functions, fetch answers, flatten, stage, Parquet, publish."""

@@ -1,0 +1,1 @@
+"""Read a dataset: SQL, views, diff, feed, checks, report."""

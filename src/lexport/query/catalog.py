@@ -1,0 +1,290 @@
+"""DEST -> Dataset: the committed snapshots and their files.
+
+A snapshot exists exactly when ``_runs/<snapshot_id>.json`` does; nothing else on disk is believed. One that is damaged
+hides no other: it is passed over, and ``Dataset.damaged`` and ``notices`` say so.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+from lexport.dataset import manifest
+from lexport.dataset.commits import DamagedCommit, read_commit
+from lexport.dataset.local import local_folder
+from lexport.dataset.manifest import Manifest, ScopeEntry
+from lexport.errors import NoSnapshotError, RunError, SettingsError
+from lexport.model import Scope, is_ulid
+from lexport.query.as_of import parse_moment
+from lexport.tables import columns
+from lexport.tables.text import plural
+
+DEFAULT_MAX_SKEW = timedelta(hours=36)
+
+_MOST_NAMED = 3  # damaged commits of which each has its line
+_ACCOUNT_AS_A_WHOLE = "aws-global"
+
+TABLE_NAMES = tuple(table.name for table in columns.TABLES)
+_PACKAGE_TABLES = {table.name for table in columns.PACKAGE_TABLES}
+
+# --- the dataset --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """A destination with at least one snapshot. ``manifests`` are all its commits, newest first.
+
+    ``damaged`` are those whose manifest cannot be used; nothing is known of what they hold.
+    """
+
+    root: Path
+    manifests: tuple[Manifest, ...]
+    damaged: tuple[DamagedCommit, ...] = ()
+
+    @property
+    def snapshots(self) -> tuple[Manifest, ...]:
+        """The commits that say something of the fleet, newest first; one of packages alone does not."""
+        return tuple(commit for commit in self.manifests if commit.is_snapshot)
+
+    @property
+    def newest(self) -> Manifest:
+        """The newest snapshot, whatever it covers."""
+        return self.snapshots[0]
+
+    def newest_with(self, table: str) -> tuple[Manifest, ...]:
+        """Return the newest commit that holds a table of packages; for any other table the newest snapshot."""
+        if table not in _PACKAGE_TABLES:
+            return (self.newest,)
+        holders = (commit for commit in self.manifests if any(entry.table == table for entry in commit.files))
+        return tuple(islice(holders, 1))
+
+    def latest(self) -> dict[Scope, Manifest]:
+        """Return, for each account-region, the newest snapshot that read all of it."""
+        latest: dict[Scope, Manifest] = {}
+        for snapshot in self.manifests:
+            for scope in snapshot.whole_scopes():
+                latest.setdefault(scope, snapshot)
+        return latest
+
+    def latest_before(self) -> dict[Scope, Manifest]:
+        """Return, for each account-region, the newest snapshot that read all of it before the one that tried last."""
+        tried = self.newest_tried()
+        before: dict[Scope, Manifest] = {}
+        for snapshot in self.manifests:
+            for scope in snapshot.whole_scopes():
+                if snapshot.snapshot_id < tried[scope][0].snapshot_id:
+                    before.setdefault(scope, snapshot)
+        return before
+
+    def newest_tried(self) -> dict[Scope, tuple[Manifest, ScopeEntry]]:
+        """Return, for each account-region, the newest snapshot that set out to read all of it, and how that went.
+
+        An account that could not be entered has an entry of its own, which counts until the account is entered.
+        """
+        tried: dict[Scope, tuple[Manifest, ScopeEntry]] = {}
+        for snapshot in self.manifests:
+            for entry in snapshot.scopes:
+                if entry.coverage == "fleet":
+                    tried.setdefault(entry.scope, (snapshot, entry))
+        newest: dict[str, str] = {}
+        for scope, (snapshot, _) in tried.items():
+            newest[scope.account_id] = max(newest.get(scope.account_id, ""), snapshot.snapshot_id)
+        return {
+            scope: (snapshot, entry)
+            for scope, (snapshot, entry) in tried.items()
+            if scope.region != _ACCOUNT_AS_A_WHOLE or snapshot.snapshot_id == newest[scope.account_id]
+        }
+
+    def as_of(self, moment: str, *, option: str) -> Dataset:
+        """Return the dataset as it was at a moment, a snapshot that began by then counting; raises SettingsError."""
+        until = parse_moment(moment, self.snapshots, option=option)
+        return replace(
+            self,
+            manifests=tuple(commit for commit in self.manifests if until.covers(commit)),
+            damaged=tuple(commit for commit in self.damaged if until.covers_id(commit.snapshot_id)),
+        )
+
+    def files(self, table: str, snapshots: Iterable[Manifest] | None = None) -> tuple[Path, ...]:
+        """List the committed files of a table, newest first; of all snapshots, or of some. Each is where it should be.
+
+        Raises ReadError where one is missing, or is not what the manifest says. Blocking.
+        """
+        from lexport.dataset.data_files import find_files  # Arrow: `status` needs none of it
+
+        return tuple(
+            path
+            for snapshot in (self.manifests if snapshots is None else snapshots)
+            for path in find_files(self.root, snapshot, columns.BY_NAME[table])
+        )
+
+    def damage(self) -> tuple[str, ...]:
+        """Say, one line each, which commits are damaged and passed over, and what to do."""
+        newest = self.manifests[0].snapshot_id
+        lines = [
+            f"{found}; {'an older one is shown' if found.snapshot_id > newest else 'it is left out'}:"
+            " lexport verify lists all damage"
+            for found in self.damaged[:_MOST_NAMED]
+        ]
+        more = len(self.damaged) - len(lines)
+        return (
+            (*lines, f"{plural(more, 'more snapshot is', 'more snapshots are')} damaged and left out")
+            if more
+            else tuple(lines)
+        )
+
+    def notices(
+        self, *, max_skew: timedelta = DEFAULT_MAX_SKEW, now: datetime | None = None, tables: Collection[str] = ()
+    ) -> tuple[str, ...]:
+        """Say, one line each, what a reader of the plain table names should know; of ``tables``, what was left out."""
+        now = datetime.now(UTC) if now is None else now
+        latest = self.latest()
+        lines = list(self.damage())
+        if not latest:
+            return (*lines, "no account-region was ever read whole: plain table names are empty, use snapshot.<table>")
+        by_age = sorted(latest.items(), key=lambda item: item[1].snapshot_at)
+        (oldest_scope, oldest), (_, newest) = by_age[0], by_age[-1]
+        if newest.snapshot_at - oldest.snapshot_at > max_skew:
+            lines.append(
+                f"the latest parts differ in age by more than {format_span(max_skew)}: {_title(oldest_scope)} is "
+                f"{format_span(now - oldest.snapshot_at)} old, the newest {format_span(now - newest.snapshot_at)}"
+            )
+        lines += self._incomplete(latest)
+        places: dict[str, list[str]] = {}
+        for scope, of_tables, reason in self.left_out():
+            if not set(tables).isdisjoint(of_tables):
+                places.setdefault(reason, []).append(_title(scope))
+        lines += (f"{_first(where)}: {reason}" for reason, where in places.items())
+        return tuple(lines)
+
+    def unread(self) -> dict[Scope, tuple[Manifest, ScopeEntry]]:
+        """Return the newest reading of each account-region where it was not whole: an older one is shown, or none.
+
+        A Region that was never switched on holds nothing to miss. ``aws-global`` stood for the Regions of an account
+        that nobody could enter; it says nothing any more once somebody could.
+        """
+        latest, tried = self.latest(), self.newest_tried()
+        newest: dict[str, str] = {}
+        for scope, (snapshot, _) in tried.items():
+            newest[scope.account_id] = max(snapshot.snapshot_id, newest.get(scope.account_id, ""))
+        return {
+            scope: (snapshot, entry)
+            for scope, (snapshot, entry) in tried.items()
+            if entry.status != "complete"
+            and (entry.status != "unavailable" or scope in latest)
+            and (scope.region != "aws-global" or newest[scope.account_id] == snapshot.snapshot_id)
+        }
+
+    def hidden(self) -> dict[Scope, DamagedCommit]:
+        """Return the account-regions that a damaged commit may have read since they are shown: nobody knows."""
+        newest = max(self.damaged, key=lambda found: found.snapshot_id, default=None)
+        return {
+            scope: newest
+            for scope, shown in self.latest().items()
+            if newest is not None and newest.snapshot_id > shown.snapshot_id
+        }
+
+    def left_out(self) -> Iterator[tuple[Scope, tuple[str, ...], str]]:
+        """Yield where the latest reading was asked to leave tables empty, or half of them, and why."""
+        for scope, snapshot in sorted(self.latest().items(), key=lambda item: _title(item[0])):
+            options = snapshot.options
+            if options.get("env") == "none":
+                yield scope, ("env_vars",), "variables were left out (--env none)"
+            if options.get("aliases") is False:
+                yield scope, ("aliases", "alias_routes"), "aliases were left out (--no-aliases)"
+            if options.get("qualifiers") == "published":
+                tables = ("functions", "env_vars", "layers", "subnets")
+                yield scope, tables, "$LATEST was left out (--qualifiers published)"
+            if options.get("qualifiers") == "latest":
+                yield scope, ("alias_routes", "env_vars"), "published versions were left out (--qualifiers latest)"
+
+    def _incomplete(self, latest: dict[Scope, Manifest]) -> Iterator[str]:
+        """Name the account-regions whose newest reading was not whole, as shown from before or not shown."""
+        unread = self.unread()
+        older = [(scope, entry) for scope, (_, entry) in unread.items() if scope in latest]
+        absent = [(scope, entry) for scope, (_, entry) in unread.items() if scope not in latest]
+        if older:
+            since = max(unread[scope][0].snapshot_id for scope, _ in older)
+            yield f"a newer snapshot ({since}) is not whole, an older one is shown for {_some(older)}"
+        if absent:
+            yield f"never read whole, so not in plain table names: {_some(absent)}; see snapshot.errors"
+
+
+def open_dataset(dest: str | os.PathLike[str]) -> Dataset:
+    """Read the commits of a destination; those that are damaged are set apart.
+
+    Raises SettingsError where DEST is no dataset, NoSnapshotError where it holds no commit, RunError where none can be
+    read, or where one was written by a newer lexport: what it holds must not be missing without a word. Blocking.
+    """
+    text = os.fspath(dest)
+    root, ids = find_commits(dest)
+    found = [read_commit(root, snapshot_id) for snapshot_id in ids]
+    dataset = Dataset(
+        root=root,
+        manifests=tuple(commit for commit in found if isinstance(commit, Manifest)),
+        damaged=tuple(commit for commit in found if isinstance(commit, DamagedCommit)),
+    )
+    newer = next((commit for commit in dataset.damaged if commit.is_newer), None)
+    if newer is not None:
+        raise RunError(f"{text}: {newer}")
+    if not dataset.snapshots:
+        if dataset.damaged:
+            raise RunError(
+                f"{text} holds no snapshot that can be read: {dataset.damaged[0]}; see: lexport verify {text}"
+            )
+        raise NoSnapshotError(f"{text} holds packages, but no snapshot; run: lexport snapshot {text}", destination=text)
+    return dataset
+
+
+def find_commits(dest: str | os.PathLike[str]) -> tuple[Path, list[str]]:
+    """Find a dataset's folder and the ids of its commits, newest first, whatever is in them; raises as above."""
+    text = os.fspath(dest)
+    root = local_folder(dest).resolve()
+    try:
+        names = _names(root)
+        runs = _names(root / manifest.RUNS) if manifest.RUNS in names else []
+    except FileNotFoundError as error:
+        raise SettingsError(f"DEST {text} does not exist", option="DEST") from error
+    except NotADirectoryError as error:
+        what = f"{text}/{manifest.RUNS}" if root.is_dir() else text
+        raise SettingsError(f"DEST {what} is a file, not a folder", option="DEST") from error
+    except OSError as error:
+        raise SettingsError(f"DEST {text} cannot be read: {error.strerror}", option="DEST") from error
+    ids = sorted((name[:-5] for name in runs if name.endswith(".json") and is_ulid(name[:-5])), reverse=True)
+    if not ids:
+        known = {*TABLE_NAMES, manifest.RUNS, manifest.STAGING, manifest.LATEST_HINT, manifest.PACKAGES}
+        if manifest.RUNS in names or all(name in known or name.startswith(".") for name in names):
+            raise NoSnapshotError(f"{text} holds no snapshot yet; run: lexport snapshot {text}", destination=text)
+        raise SettingsError(f"DEST {text} is not a lexport dataset: it has no {manifest.RUNS} folder", option="DEST")
+    return root, ids
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def _title(scope: Scope) -> str:
+    return f"{scope.account_id} {scope.region}"
+
+
+def _some(entries: list[tuple[Scope, ScopeEntry]]) -> str:
+    ordered = sorted(entries, key=lambda item: _title(item[0]))
+    return _first([f"{_title(scope)} ({entry.status})" for scope, entry in ordered])
+
+
+def _first(names: list[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
+def format_span(span: timedelta) -> str:
+    """Write a time span in its two largest units: ``3d 4h``, ``36h``, ``12m``."""
+    seconds = max(0, int(span.total_seconds()))
+    days, hours, minutes = seconds // 86_400, seconds // 3_600, seconds // 60
+    if days >= 2:  # noqa: PLR2004 - up to two days, hours read better
+        return f"{days}d {hours % 24}h" if hours % 24 else f"{days}d"
+    if hours:
+        return f"{hours}h {minutes % 60}m" if minutes % 60 else f"{hours}h"
+    return f"{minutes}m" if minutes else f"{seconds}s"

@@ -1,0 +1,1 @@
+"""Checks: their definition, how they run, how findings are written."""

@@ -1,0 +1,208 @@
+"""Files of checks -> Check: what each says of itself, which ones run, with which thresholds. No SQL runs here."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from lexport.errors import SettingsError, ViewError
+from lexport.query.sql_file import SqlFile, head_error, read_sql_file
+
+Severity = Literal["low", "medium", "high", "critical"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)  # in ascending order
+
+Value = int | float | tuple[str, ...]
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_THRESHOLD = re.compile(r"(?P<default>\[.*?\]|\S+) \((?P<unit>[^)]+)\): (?P<meaning>.+)")
+_REQUIRED = ("title", "severity", "remediation", "grain")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """A number, or a list of texts, that a check compares with."""
+
+    name: str
+    default: Value
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One SELECT whose rows are violations, and what the head of its file says.
+
+    ``query`` begins at line ``query_line`` of the file. ``references`` name the same control elsewhere.
+    """
+
+    name: str
+    path: Path = field(repr=False)
+    title: str
+    severity: Severity
+    remediation: str
+    grain: str
+    references: tuple[str, ...]
+    columns: dict[str, str]
+    thresholds: dict[str, Threshold]
+    query: str = field(repr=False)
+    query_line: int
+    is_shipped: bool
+
+
+def read_check(path: Path, *, is_shipped: bool = False) -> Check:
+    """Read one check; raises ViewError naming file and line where its head is wrong."""
+    if _NAME.fullmatch(path.stem) is None:
+        raise head_error(path, 1, "the file's name must be small letters, digits and _, and begin with a letter")
+    file = read_sql_file(path, facts=(*_REQUIRED, "reference"), named=("column", "threshold"))
+    for word in _REQUIRED:
+        if word not in file.facts:
+            raise head_error(path, 1, f"the head lacks -- {word}:")
+    for name in ("account_id", "region"):
+        if name not in file.named["column"]:
+            raise head_error(path, 1, f"the head lacks -- column {name}: each row must say where it belongs")
+    severity = next((known for known in SEVERITIES if known == file.facts["severity"]), None)
+    if severity is None:
+        raise file.error(f"severity must be one of {', '.join(SEVERITIES)}", word="severity")
+    if not file.query.strip():
+        raise head_error(path, file.query_line, "no SELECT follows the head")
+    return Check(
+        name=path.stem,
+        path=path,
+        title=file.facts["title"],
+        severity=severity,
+        remediation=file.facts["remediation"],
+        grain=file.facts["grain"],
+        references=tuple(part.strip() for part in file.facts.get("reference", "").split(",") if part.strip()),
+        columns=file.named["column"],
+        thresholds={name: _threshold(file, name, text) for name, text in file.named["threshold"].items()},
+        query=file.query,
+        query_line=file.query_line,
+        is_shipped=is_shipped,
+    )
+
+
+def _threshold(file: SqlFile, name: str, text: str) -> Threshold:
+    found = _THRESHOLD.fullmatch(text)
+    try:
+        default = _value(json.loads(found["default"])) if found else None
+    except ValueError:
+        default = None
+    if found is None or default is None:
+        raise file.error(
+            f'write it like: -- threshold {name}: 90 (days): meaning; or with ["a", "b"] for a list of texts',
+            word="threshold",
+            name=name,
+        )
+    return Threshold(name=name, default=default, unit=found["unit"], meaning=found["meaning"])
+
+
+def _value(raw: Any) -> Value | None:
+    """Take a number that is 0 or more, or a list of texts; None for anything else."""
+    if isinstance(raw, list):
+        return tuple(raw) if all(isinstance(item, str) and item for item in raw) else None
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        return None
+    return raw if math.isfinite(raw) and 0 <= raw < 2**63 else None
+
+
+def load_checks(shipped: Path, own: Sequence[Path] = ()) -> tuple[Check, ...]:
+    """Read the shipped checks and those of the user's folders, in the order of their names.
+
+    Raises SettingsError where a folder of the user's is wrong, or a file in it, or takes the name of another check.
+    """
+    found = {path.stem: read_check(path, is_shipped=True) for path in shipped.glob("*.sql")}
+    for folder in own:
+        for path in _files(folder):
+            try:
+                check = read_check(path)
+            except ViewError as error:
+                raise SettingsError(f"--checks {folder}: {error}", option="--checks") from error
+            if check.name in found:
+                other = found[check.name]
+                whose = "a shipped check has that name" if other.is_shipped else f"{other.path} has that name too"
+                raise SettingsError(
+                    f"--checks {folder}: {path.name}: {whose}; rename yours, and leave the other out with --skip",
+                    option="--checks",
+                )
+            found[check.name] = check
+    return tuple(found[name] for name in sorted(found))
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        files = sorted(path for path in folder.iterdir() if path.suffix == ".sql" and not path.name.startswith("."))
+    except OSError as error:
+        raise SettingsError(f"--checks {folder}: {error.strerror}", option="--checks") from error
+    if not files:
+        raise SettingsError(f"--checks {folder}: no .sql file is in it", option="--checks")
+    return files
+
+
+def choose(
+    checks: Sequence[Check], *, only: Iterable[str] = (), skip: Iterable[str] = (), min_severity: Severity = "low"
+) -> tuple[Check, ...]:
+    """Pick the checks to run; raises SettingsError for a name that no check has, or where none is left."""
+    names = {check.name for check in checks}
+    wanted, unwanted = set(only), set(skip)
+    for option, given in (("--check", wanted), ("--skip", unwanted)):
+        if unknown := sorted(given - names):
+            raise SettingsError(
+                f"{option} {unknown[0]}: no check is named so; see: lexport check --list", option=option
+            )
+    least = SEVERITIES.index(min_severity)
+    chosen = tuple(
+        check
+        for check in checks
+        if (not wanted or check.name in wanted)
+        and check.name not in unwanted
+        and SEVERITIES.index(check.severity) >= least
+    )
+    if not chosen:
+        raise SettingsError("no check is left to run: see --check, --skip and --min-severity", option="--check")
+    return chosen
+
+
+def fill_thresholds(checks: Sequence[Check], given: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, Value]]:
+    """Return every check's thresholds, its defaults where nothing is given; raises SettingsError naming the key."""
+    known = {check.name: check.thresholds for check in checks}
+    filled = {
+        name: {threshold.name: threshold.default for threshold in thresholds.values()}
+        for name, thresholds in known.items()
+    }
+    if not isinstance(given, Mapping):
+        raise SettingsError("check.thresholds: write it as tables: [check.thresholds.NAME]", option="check.thresholds")
+    for name, values in given.items():
+        key = f"check.thresholds.{name}"
+        if name not in known:
+            raise SettingsError(f"{key}: no check is named so; see: lexport check --list", option=key)
+        if not isinstance(values, Mapping):
+            raise SettingsError(f"{key}: write it as a table: [{key}]", option=key)
+        for threshold, raw in values.items():
+            filled[name][threshold] = _given(f"{key}.{threshold}", raw, known[name].get(threshold), known[name])
+    return filled
+
+
+def _given(key: str, raw: object, threshold: Threshold | None, known: Mapping[str, Threshold]) -> Value:
+    if threshold is None:
+        raise SettingsError(f"{key}: the check has no such threshold; it has: {', '.join(known) or 'none'}", option=key)
+    value = _value(raw)
+    default = threshold.default
+    if isinstance(default, tuple):
+        wanted = "a list of texts"
+    elif isinstance(default, int):
+        wanted = "a whole number, 0 or more"
+    else:
+        wanted = "a number, 0 or more"
+    fits = (
+        isinstance(value, tuple)
+        if isinstance(default, tuple)
+        else isinstance(value, int) or (isinstance(value, float) and isinstance(default, float))
+    )
+    if value is None or not fits:
+        raise SettingsError(f"{key}: must be {wanted} ({threshold.unit}), not {raw!r}", option=key)
+    return value

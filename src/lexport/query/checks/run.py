@@ -1,0 +1,282 @@
+"""DEST, checks, waivers -> findings: which rules the fleet breaks, who accepted it, and what could not be judged."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+import duckdb
+
+from lexport.errors import QueryError, RunError, SettingsError, ViewError
+from lexport.model import Scope
+from lexport.query.as_text import UNPRINTED
+from lexport.query.catalog import Dataset, format_span
+from lexport.query.checks.definition import SEVERITIES, Check, Severity, Value, choose, fill_thresholds, load_checks
+from lexport.query.checks.finding import IDENTITY, CheckResult, Finding, Unjudged
+from lexport.query.checks.waivers import Waiver
+from lexport.query.execute import run_interruptibly
+from lexport.query.name_spaces import one_line, quote_name
+from lexport.query.shipped_views import sql_dir, tables_read
+from lexport.query.sql import Session, open_session
+from lexport.tables.text import plural
+
+_NOT_READ = "not_read_whole"
+
+
+async def check(
+    dest: str | os.PathLike[str],
+    *,
+    own: Sequence[str | os.PathLike[str]] = (),
+    only: Collection[str] = (),
+    skip: Collection[str] = (),
+    min_severity: Severity = "low",
+    thresholds: Mapping[str, Mapping[str, object]] | None = None,
+    waivers: Sequence[Waiver] = (),
+    today: date | None = None,
+) -> CheckResult:
+    """Run checks on the latest of each account-region.
+
+    ``own`` are folders with checks of the user's, ``only`` and ``skip`` names of checks. ``thresholds`` are values by
+    check and name. Waivers hold until the end of their day; ``today`` is the day of the call in UTC where not given.
+    Raises SettingsError, QueryError or ViewError for a check that is wrong, RunError where nothing was ever read whole.
+    Cancelled: DuckDB is interrupted.
+    """
+    known = load_checks(sql_dir() / "checks", [Path(folder) for folder in own])
+    values = fill_thresholds(known, thresholds or {})
+    chosen = choose(known, only=only, skip=skip, min_severity=min_severity)
+    work = partial(_run, dest, chosen, values, waivers=waivers, today=today or datetime.now(UTC).date())
+    return await run_interruptibly(work)
+
+
+def _run(
+    dest: str | os.PathLike[str],
+    checks: tuple[Check, ...],
+    thresholds: Mapping[str, Mapping[str, Value]],
+    running: list[duckdb.DuckDBPyConnection],
+    *,
+    waivers: Sequence[Waiver],
+    today: date,
+) -> CheckResult:
+    with open_session(dest, running=running) as session:
+        if not session.dataset.latest():
+            raise RunError(f"{os.fspath(dest)}: no account-region was ever read whole, so there is nothing to check")
+        partitions = _partitions(session)
+        valid = tuple(waiver for waiver in waivers if waiver.holds(today))
+        findings = []
+        for one in sorted(checks, key=lambda found: (-SEVERITIES.index(found.severity), found.name)):
+            rows = [*_rows(session, one, thresholds[one.name]), *_hidden_rows(session.dataset, one)]
+            findings += sorted((_finding(one, row, partitions, valid) for row in rows), key=_order)
+        left_out = tuple(_left_out(session, checks))
+    return CheckResult(
+        checks=checks,
+        findings=tuple(findings),
+        unjudged=(*_unread(session.dataset, checks), *left_out),
+        notices=(
+            *session.dataset.notices(),
+            *session.tables.notes,
+            *_missing_data(left_out),
+            *_waiver_notices(waivers, findings, {found.name for found in checks}, today),
+        ),
+    )
+
+
+# --- one check ----------------------------------------------------------------------------------------------------
+
+
+def _rows(session: Session, check: Check, thresholds: Mapping[str, Value]) -> Iterator[dict[str, Any]]:
+    """Run one check; raises where it is no SELECT, does not fit, or returns other columns than its head says."""
+    _set_thresholds(session.connection, thresholds)
+    try:
+        reader = session.read(check.query, casts=UNPRINTED)
+        if sorted(reader.schema.names) != sorted(check.columns):
+            returned = ", ".join(reader.schema.names)
+            _refuse(check, QueryError(f"its head names the columns {', '.join(check.columns)}, it returns {returned}"))
+        for batch in reader:
+            yield from batch.to_pylist()
+    except (QueryError, ValueError, OverflowError) as error:  # the latter two: values that no Python value can hold
+        _refuse(check, error, session.connection)
+
+
+def _set_thresholds(connection: duckdb.DuckDBPyConnection, thresholds: Mapping[str, Value]) -> None:
+    """Make the relations that a check reads its thresholds from: numbers in ``thresholds``, lists in the other."""
+    numbers = {name: value for name, value in thresholds.items() if not isinstance(value, tuple)}
+    items = [(name, item) for name, value in thresholds.items() if isinstance(value, tuple) for item in value]
+    columns = [
+        f"?::{'DOUBLE' if isinstance(value, float) else 'BIGINT'} AS {quote_name(name)}"
+        for name, value in numbers.items()
+    ]
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE thresholds AS SELECT {', '.join(columns) or 'NULL AS none'}", [*numbers.values()]
+    )
+    connection.execute("CREATE OR REPLACE TEMP TABLE threshold_items (name VARCHAR, item VARCHAR)")
+    if items:
+        connection.executemany("INSERT INTO threshold_items VALUES (?, ?)", items)
+
+
+def _refuse(check: Check, error: Exception, connection: duckdb.DuckDBPyConnection | None = None) -> NoReturn:
+    """Name the file, and the line where DuckDB knows it."""
+    line = _line(check, connection) if connection is not None and isinstance(error.__cause__, duckdb.Error) else None
+    place = check.path.name if line is None else f"{check.path.name}, line {line}"
+    if check.is_shipped:
+        raise ViewError(f"{place} does not fit the dataset: {one_line(error)}", sql_file=check.path.name) from error
+    raise SettingsError(f"--checks {check.path.parent}: {place}: {one_line(error)}", option="--checks") from error
+
+
+def _line(check: Check, connection: duckdb.DuckDBPyConnection) -> int | None:
+    """Find the line of the file that DuckDB complains of; it tells lines to a statement, not to a relation."""
+    try:
+        connection.execute(f"EXPLAIN {check.query}")
+    except duckdb.Error as error:
+        found = re.search(r"\n\nLINE (\d+):", str(error))
+        return check.query_line + int(found[1]) - 1 if found else None
+    return None
+
+
+def _finding(
+    check: Check, row: dict[str, Any], partitions: Mapping[tuple[str, str], str], waivers: tuple[Waiver, ...]
+) -> Finding:
+    account_id, region, function_name, version, subject = (_text(row.get(name)) for name in IDENTITY)
+    if account_id is None or region is None:
+        _refuse(check, QueryError("a row has no account_id or no region"))
+    arn = None
+    if function_name is not None:
+        arn = f"arn:{partitions.get((account_id, region), 'aws')}:lambda:{region}:{account_id}:function:{function_name}"
+        arn += f":{version}" if version is not None and version.isdecimal() else ""
+    return Finding(
+        check=check,
+        account_id=account_id,
+        region=region,
+        function_name=function_name,
+        version=version,
+        subject=subject,
+        details={name: value for name, value in row.items() if name not in IDENTITY},
+        arn=arn,
+        waiver=next(
+            (
+                waiver
+                for waiver in waivers
+                if waiver.covers(check=check.name, account_id=account_id, region=region, function_name=function_name)
+            ),
+            None,
+        ),
+    )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _order(finding: Finding) -> tuple[tuple[bool, int, str], ...]:
+    """Order by identity, nothing first, versions as numbers."""
+    parts = (getattr(finding, name) for name in IDENTITY)
+    return tuple((part is not None, int(part) if part and part.isdecimal() else -1, part or "") for part in parts)
+
+
+def _partitions(session: Session) -> dict[tuple[str, str], str]:
+    rows = session.read("SELECT account_id, region, MIN(function_arn) AS arn FROM functions GROUP BY ALL").read_all()
+    return {
+        (row["account_id"], row["region"]): row["arn"].split(":")[1]
+        for row in rows.to_pylist()
+        if row["arn"] is not None and row["arn"].count(":") > 1
+    }
+
+
+def _hidden_rows(dataset: Dataset, check: Check) -> Iterator[dict[str, Any]]:
+    """Yield rows of ``not_read_whole`` for what a damaged snapshot hides: SQL sees no row of it."""
+    if check.name != _NOT_READ or not check.is_shipped:
+        return
+    shown, unread = dataset.latest(), dataset.unread()
+    for scope, found in dataset.hidden().items():
+        if scope not in unread:  # else the check has found it
+            yield {
+                "account_id": scope.account_id,
+                "region": scope.region,
+                "status": "damaged",
+                "snapshot_id": found.snapshot_id,
+                "last_whole_at": shown[scope].snapshot_at,
+            }
+
+
+# --- what could not be judged -------------------------------------------------------------------------------------
+
+
+def _unread(dataset: Dataset, checks: tuple[Check, ...]) -> Iterator[Unjudged]:
+    """Name the account-regions that were not read whole: nothing of them is judged, or an older reading is."""
+    names = tuple(check.name for check in checks)
+    latest = dataset.latest()
+    for scope, (snapshot, entry) in sorted(dataset.unread().items(), key=lambda item: _scope_key(item[0])):
+        reason = f"never read whole ({entry.status})"
+        if scope in latest:
+            older = format_span(snapshot.snapshot_at - latest[scope].snapshot_at)
+            reason = f"its newest reading is {entry.status}, one {older} older is judged"
+        yield Unjudged(account_id=scope.account_id, region=scope.region, checks=names, reason=reason, is_unread=True)
+    for scope, found in sorted(dataset.hidden().items(), key=lambda item: _scope_key(item[0])):
+        if scope not in dataset.unread():
+            reason = f"the newer snapshot {found.snapshot_id} is damaged, the one before is judged"
+            yield Unjudged(
+                account_id=scope.account_id, region=scope.region, checks=names, reason=reason, is_unread=True
+            )
+
+
+def _left_out(session: Session, checks: tuple[Check, ...]) -> Iterator[Unjudged]:
+    """Name the checks that look at what the run left out, so that none passes for want of data."""
+    reads = {check.name: tables_read(check.query) for check in checks}
+    with_limits = {
+        (row["account_id"], row["region"])
+        for row in session.read("SELECT account_id, region FROM account_settings").read_all().to_pylist()
+    }
+    without_limits = (
+        (scope, ("account_settings",), "the account's limits could not be read")
+        for scope in session.dataset.latest()
+        if _scope_key(scope) not in with_limits
+    )
+    missing = sorted((*session.dataset.left_out(), *without_limits), key=lambda item: _scope_key(item[0]))
+    for scope, tables, reason in missing:
+        names = tuple(name for name in reads if reads[name] & set(tables))
+        if names:
+            yield Unjudged(
+                account_id=scope.account_id, region=scope.region, checks=names, reason=reason, is_unread=False
+            )
+
+
+def _scope_key(scope: Scope) -> tuple[str, str]:
+    return scope.account_id, scope.region
+
+
+def _missing_data(unjudged: Sequence[Unjudged]) -> Iterator[str]:
+    """Say of data that was left out or not readable how many account-regions and which checks it concerns."""
+    grouped: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for item in unjudged:
+        grouped.setdefault((item.reason, item.checks), []).append(f"{item.account_id} {item.region}")
+    for (reason, checks), places in grouped.items():
+        where = ", ".join(places[:3]) + (f" and {len(places) - 3:,} more" if len(places) > 3 else "")  # noqa: PLR2004
+        what = ", ".join(checks[:3]) + (f" and {len(checks) - 3:,} more" if len(checks) > 3 else "")  # noqa: PLR2004
+        yield f"{where}: {reason}; not judged there in full: {what}"
+
+
+def _waiver_notices(
+    waivers: Sequence[Waiver], findings: Sequence[Finding], ran: Collection[str], today: date
+) -> Iterator[str]:
+    """Say which waivers no longer hold, and which fit nothing."""
+    for waiver in waivers:
+        if waiver.check not in ran:
+            continue
+        fits = sum(
+            waiver.covers(
+                check=finding.check.name,
+                account_id=finding.account_id,
+                region=finding.region,
+                function_name=finding.function_name,
+            )
+            for finding in findings
+            if finding.check.name == waiver.check
+        )
+        if not waiver.holds(today):
+            yield f"a waiver expired on {waiver.expires}, it holds no longer ({plural(fits, 'finding')}): {waiver}"
+        elif not fits:
+            yield f"a waiver fits no finding: {waiver}"

@@ -1,0 +1,320 @@
+"""DEST, the last snapshot that was loaded -> what a warehouse needs to be where the latest reading is. Blocking.
+
+State, not a log: rows to upsert and keys to delete lead from what was latest then to what is latest now, however many
+nights lie between. Both readings are compared file by file, so nothing depends on what earlier feeds said.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal
+
+import anyio.to_thread
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lexport.dataset.local import sync_file, sync_folder
+from lexport.dataset.manifest import Manifest
+from lexport.dataset.scan import Scan
+from lexport.errors import SettingsError, WriteError
+from lexport.model import Scope
+from lexport.query.as_of import parse_moment
+from lexport.query.catalog import Dataset, open_dataset
+from lexport.tables import columns
+from lexport.tables.arrow import BELOW_ALL, differs, table_schema
+from lexport.tables.columns import Table
+
+FORMAT = "lexport-feed/1"
+STATE_TABLES = (
+    columns.FUNCTIONS,
+    columns.ALIASES,
+    columns.ALIAS_ROUTES,
+    columns.TAGS,
+    columns.ENV_VARS,
+    columns.LAYERS,
+    columns.SUBNETS,
+    columns.SECURITY_GROUPS,
+    columns.FILE_SYSTEMS,
+    columns.ACCOUNT_SETTINGS,
+)
+OF_THE_READING = ("snapshot_id", "snapshot_at", "fetched_at", "carried_forward")
+"""Columns that are new every night: a row in which nothing else differs is not fed again."""
+
+Action = Literal["delete", "upsert", "change"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedScope:
+    """What a feed does for one account-region.
+
+    ``whole``: delete all that is there of it, then take the upserts. ``delta``: deletes and upserts lead from
+    ``since_snapshot_id`` to ``snapshot_id``. ``none``: nothing, for the ``reason`` given.
+    """
+
+    account_id: str
+    region: str
+    mode: Literal["whole", "delta", "none"]
+    snapshot_id: str | None
+    since_snapshot_id: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedPart:
+    """Rows of one table to upsert or, of ``changes``, to append; or the keys of rows to delete."""
+
+    action: Action
+    table: Table
+    rows: pa.Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """A feed that is yet to be read. ``next_since`` is what to ask for the next time, once this one is loaded.
+
+    ``damage`` names the snapshots that cannot be read, of which it holds nothing.
+    """
+
+    since: str | None
+    next_since: str
+    scopes: tuple[FeedScope, ...]
+    parts: Iterator[FeedPart]
+    damage: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedResult:
+    """What a feed that is written holds; ``next_since`` is what to ask for the next time, once it is loaded.
+
+    ``damage`` names the snapshots that cannot be read, of which it holds nothing.
+    """
+
+    since: str | None
+    next_since: str
+    scopes: tuple[FeedScope, ...]
+    upserts: int
+    deletes: int
+    changes: int
+    damage: tuple[str, ...]
+
+
+async def feed(dest: str | os.PathLike[str], folder: str | os.PathLike[str], *, since: str | None = None) -> FeedResult:
+    """Write what changed since a snapshot into a new folder of Parquet files, whole or not at all.
+
+    A file per table with the rows to upsert, ``deletes.parquet`` with the keys of rows to delete, ``changes.parquet``
+    with the rows to append, ``feed.json`` with the scopes and ``next_since``. Raises SettingsError where the folder is
+    there already or no such snapshot is, ReadError, WriteError.
+    """
+    return await anyio.to_thread.run_sync(write_feed, dest, folder, since)
+
+
+def open_feed(dest: str | os.PathLike[str], since: str | None = None) -> Feed:
+    """Find out what to feed; rows are read as ``parts`` is."""
+    dataset = open_dataset(dest)
+    order = sorted(dataset.snapshots, key=_committed)
+    loaded: list[Manifest] = []
+    if since is not None:
+        moment = parse_moment(since, dataset.snapshots, option="--since")
+        last = next((commit for commit in order if commit.snapshot_id == moment.snapshot_id), None)
+        if last is None:
+            raise SettingsError(f"--since {since}: the id of a snapshot is wanted", option="--since")
+        # Runs overlap: what began earlier may have been committed later, and was not loaded then.
+        loaded = [commit for commit in order if _committed(commit) <= _committed(last)]
+        since = last.snapshot_id
+    before = Dataset(root=dataset.root, manifests=tuple(sorted(loaded, key=_id, reverse=True))).latest()
+    scopes = tuple(_scopes(dataset, before))
+    fresh = order[len(loaded) :]
+    return Feed(
+        since=since,
+        next_since=order[-1].snapshot_id,
+        scopes=scopes,
+        parts=_parts(dataset, scopes, fresh),
+        damage=dataset.damage(),
+    )
+
+
+def _committed(commit: Manifest) -> tuple[Any, str]:
+    return commit.committed_at, commit.snapshot_id
+
+
+def _id(commit: Manifest) -> str:
+    return commit.snapshot_id
+
+
+def _scopes(dataset: Dataset, before: Mapping[Scope, Manifest]) -> Iterator[FeedScope]:
+    latest, tried = dataset.latest(), dataset.newest_tried()
+    for scope in sorted({*latest, *tried}, key=lambda scope: (scope.account_id, scope.region)):
+        now, then = latest.get(scope), before.get(scope)
+        last, entry = tried.get(scope, (None, None))
+        is_whole = entry is None or entry.status == "complete" or (now is None and entry.status == "unavailable")
+        is_news = now is not None and (then is None or then.snapshot_id != now.snapshot_id)
+        if is_news or not is_whole:
+            yield FeedScope(
+                account_id=scope.account_id,
+                region=scope.region,
+                mode="none" if not is_news else "whole" if then is None else "delta",
+                snapshot_id=now.snapshot_id if now else None,
+                since_snapshot_id=then.snapshot_id if then else None,
+                reason=None if is_whole or last is None or entry is None else f"{entry.status} in {last.snapshot_id}",
+            )
+
+
+# --- rows ---------------------------------------------------------------------------------------------------------
+
+
+def _parts(dataset: Dataset, scopes: Collection[FeedScope], fresh: Collection[Manifest]) -> Iterator[FeedPart]:
+    """Yield what there is to do, table by table, neighbours of the same two snapshots in one go."""
+    commits = {commit.snapshot_id: commit for commit in dataset.snapshots}
+    for (now, then), group in groupby(
+        (scope for scope in scopes if scope.mode != "none"),
+        key=lambda scope: (scope.snapshot_id, scope.since_snapshot_id),
+    ):
+        members = [Scope(account_id=scope.account_id, region=scope.region) for scope in group]
+        assert now is not None
+        for table in STATE_TABLES:
+            new = dataset.files(table.name, [commits[now]])
+            old = dataset.files(table.name, [commits[then]]) if then is not None else ()
+            yield from _compare(table, members, new, old)
+    for commit in fresh:
+        files = dataset.files(columns.CHANGES.name, [commit])
+        if files:
+            with Scan(files, columns.CHANGES, commit.whole_scopes(), columns.CHANGES.names()) as scan:
+                while len(rows := scan.next_rows()):
+                    yield FeedPart(action="change", table=columns.CHANGES, rows=_aligned(rows, columns.CHANGES))
+
+
+def _compare(table: Table, scopes: Collection[Scope], new: Sequence[Path], old: Sequence[Path]) -> Iterator[FeedPart]:
+    """Yield the deletes and upserts that lead from one state of a table to another, a range of functions at a time."""
+    with ExitStack() as opened:
+        sides = [
+            opened.enter_context(Scan(files, table, scopes, table.names())) if files else None for files in (new, old)
+        ]
+        while True:
+            ends = [end for side in sides if side is not None and (end := side.whole_until()) is not None]
+            cut = min(ends, default=None)
+            rows, known = (
+                table_schema(table).empty_table() if side is None else _aligned(side.take(cut), table) for side in sides
+            )
+            keys, known_keys = _key(rows, table), _key(known, table)
+            gone = known.filter(pc.invert(pc.is_in(known_keys, value_set=keys))).select(list(table.key))
+            places = pc.index_in(keys, value_set=known_keys)
+            fresh = rows.filter(pc.or_(pc.is_null(places), _is_other(rows, known.take(places), table)))
+            if len(gone):
+                yield FeedPart(action="delete", table=table, rows=gone)
+            if len(fresh):
+                yield FeedPart(action="upsert", table=table, rows=fresh)
+            if cut is None:
+                return
+
+
+def _is_other(rows: pa.Table, known: pa.Table, table: Table) -> pa.ChunkedArray:
+    """Tell of each row whether anything in it differs but what is new every night."""
+    is_other = pa.chunked_array([pa.repeat(pa.scalar(value=False), len(rows))])
+    for name in table.names():
+        ours, theirs = rows.column(name), known.column(name)
+        if name not in OF_THE_READING and not ours.equals(theirs):
+            is_other = pc.or_(is_other, differs(ours, theirs))
+    return is_other
+
+
+def _aligned(rows: pa.Table, table: Table) -> pa.Table:
+    """Give rows of an older release the columns of this one."""
+    schema = table_schema(table)
+    return pa.Table.from_arrays(
+        [
+            rows.column(field.name).cast(field.type)
+            if field.name in rows.column_names
+            else pa.nulls(len(rows), field.type)
+            for field in schema
+        ],
+        schema=schema,
+    )
+
+
+def _key(rows: pa.Table, table: Table) -> pa.Array:
+    parts = [pc.fill_null(pc.cast(rows.column(name), pa.string()), "") for name in table.key]
+    joined = pc.binary_join_element_wise(*parts, BELOW_ALL)
+    return joined.combine_chunks()
+
+
+# --- as Parquet ---------------------------------------------------------------------------------------------------
+
+_KEY_TYPES = {
+    field.name: field.type for table in STATE_TABLES for field in table_schema(table) if field.name in table.key
+}
+DELETES = pa.schema([("table_name", pa.string()), *_KEY_TYPES.items()])
+"""The keys of rows to delete, of all tables: a column that is no key of the table is NULL."""
+
+
+def write_feed(dest: str | os.PathLike[str], folder: str | os.PathLike[str], since: str | None = None) -> FeedResult:
+    """Do what ``feed`` does, blocking."""
+    target = Path(folder).absolute()
+    if target.exists():
+        raise SettingsError(f"-o {folder} is there already; a new folder is wanted", option="-o")
+    found = open_feed(dest, since)
+    draft = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        draft.mkdir(mode=0o700)
+        counts = _write_tables(found, draft)
+        result = FeedResult(
+            since=found.since,
+            next_since=found.next_since,
+            scopes=found.scopes,
+            upserts=counts["upsert"],
+            deletes=counts["delete"],
+            changes=counts["change"],
+            damage=found.damage,
+        )
+        told = json.dumps({"format": FORMAT, **asdict(result)}, indent=1)
+        (draft / "feed.json").write_text(told + "\n", encoding="utf-8")
+        for path in draft.iterdir():
+            path.chmod(0o600)
+            sync_file(path)
+        sync_folder(draft)
+        draft.rename(target)  # refuses a folder that holds something by now
+        with suppress(OSError):  # it is there, whole; who loses its name feeds again
+            sync_folder(target.parent)
+    except OSError as error:
+        raise WriteError(f"cannot write {folder}: {error.strerror or error}", path=str(folder)) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return result
+
+
+def _write_tables(found: Feed, draft: Path) -> Counter[str]:
+    """Write a file for every table, empty ones too; return the rows by action."""
+    counts: Counter[str] = Counter()
+    with ExitStack() as opened:
+
+        def writer(name: str, schema: pa.Schema) -> pq.ParquetWriter:
+            return opened.enter_context(pq.ParquetWriter(draft / f"{name}.parquet", schema, compression="zstd"))
+
+        tables = {table.name: writer(table.name, table_schema(table)) for table in (*STATE_TABLES, columns.CHANGES)}
+        deletes = writer("deletes", DELETES)
+        for part in found.parts:
+            counts[part.action] += len(part.rows)
+            if part.action == "delete":
+                deletes.write_table(_as_deletes(part))
+            else:
+                tables[part.table.name].write_table(part.rows)
+    return counts
+
+
+def _as_deletes(part: FeedPart) -> pa.Table:
+    count = len(part.rows)
+    given = {"table_name": pa.repeat(pa.scalar(part.table.name), count)} | {
+        name: part.rows.column(name) for name in part.table.key
+    }
+    return pa.Table.from_arrays(
+        [given.get(field.name, pa.nulls(count, field.type)) for field in DELETES], schema=DELETES
+    )

@@ -1,0 +1,122 @@
+"""DEST -> an object for a notebook or a script: it shows itself, and gives tables, views and answers as Arrow.
+
+It blocks and needs no event loop, so it works where one is running, as in Jupyter. It keeps nothing open: each question
+reads the commits anew, so a snapshot that came meanwhile shows.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from html import escape
+from typing import Literal
+
+import pyarrow as pa
+
+from lexport.errors import SettingsError
+from lexport.query.catalog import Dataset as Commits
+from lexport.query.catalog import format_span, open_dataset
+from lexport.query.name_spaces import quote_name
+from lexport.query.shipped_views import ShippedView, shipped_views
+from lexport.query.sql import open_result
+from lexport.tables import columns
+from lexport.tables.text import did_you_mean, plural
+
+Space = Literal["latest", "snapshot", "history"]
+
+_SCHEMAS: dict[str, str] = {"latest": "main", "snapshot": "snapshot", "history": "history"}
+_SHOWN_SCOPES = 20
+
+
+class Dataset:
+    """A destination with at least one snapshot, to be read only.
+
+    Raises SettingsError where DEST is no dataset, NoSnapshotError where it holds no snapshot. With ``as_of``, a date,
+    an instant or a snapshot's id, nothing that was read later shows.
+    """
+
+    def __init__(self, dest: str | os.PathLike[str], *, as_of: str | None = None) -> None:
+        self._dest = os.fspath(dest)
+        self._as_of = as_of
+        self._open()
+
+    def _open(self) -> Commits:
+        dataset = open_dataset(self._dest)
+        return dataset if self._as_of is None else dataset.as_of(self._as_of, option="as_of")
+
+    @property
+    def views(self) -> dict[str, ShippedView]:
+        """The shipped views by name: ``question``, ``grain``, ``columns`` with their meanings, and the ``query``."""
+        return {view.name: view for view in shipped_views()}
+
+    def sql(self, query: str) -> pa.Table:
+        """Answer one SELECT; names mean what they mean for ``lexport.sql``.
+
+        Raises QueryError where it is no SELECT or DuckDB refuses it. Blocking.
+        """
+        with open_result(self._dest, query, as_of=self._as_of) as result:
+            return result.reader.read_all()
+
+    def table(self, name: str, *, space: Space = "latest") -> pa.RecordBatchReader:
+        """Stream a table or a shipped view, in bounded memory; polars, pandas and DuckDB take it as it is.
+
+        ``latest`` is what the plain name means in SQL, ``snapshot`` the newest one alone, ``history`` all of them.
+        Raises SettingsError for a name or a space that there is none of. Blocking, batch by batch.
+        """
+        if space not in _SCHEMAS:
+            raise SettingsError(f"space {space}: expected {', '.join(_SCHEMAS)}", option="space")
+        names = [*columns.BY_NAME, *(self.views if space == "latest" else ())]
+        if name not in names:
+            raise SettingsError(f"no table of {space} has the name {name}{did_you_mean(name, names)}", option="name")
+        with ExitStack() as opening:
+            query = f"FROM {_SCHEMAS[space]}.{quote_name(name)}"
+            reader = opening.enter_context(open_result(self._dest, query, as_of=self._as_of)).reader
+            opened = opening.pop_all()
+        return pa.RecordBatchReader.from_batches(reader.schema, _until_end(reader, opened))
+
+    def __repr__(self) -> str:
+        return f"lexport.Dataset({self._dest!r}{'' if self._as_of is None else f', as_of={self._as_of!r}'})"
+
+    def _repr_html_(self) -> str:
+        """Show, in a notebook: snapshots, age, the latest reading of each account-region, and what to know of them."""
+        dataset = self._open()
+        now = datetime.now(UTC)
+        newest = dataset.newest
+        latest = dataset.latest()
+        rows = [
+            (
+                *(entry.account_id, entry.region, snapshot.snapshot_id, format_span(now - snapshot.snapshot_at)),
+                *(f"{entry.functions:,}", f"{entry.versions:,}", f"{entry.aliases:,}"),
+            )
+            for scope, snapshot in sorted(latest.items(), key=lambda item: (item[0].account_id, item[0].region))
+            for entry in snapshot.scopes
+            if (entry.account_id, entry.region) == (scope.account_id, scope.region)
+        ]
+        head = ("account", "Region", "snapshot", "age", "functions", "versions", "aliases")
+        facts = (
+            f"{plural(len(dataset.snapshots), 'snapshot')}, the newest {newest.snapshot_id} ({newest.status}), "
+            f"{format_span(now - newest.snapshot_at)} old"
+        )
+        more = (
+            f"<p>and {plural(len(rows) - _SHOWN_SCOPES, 'account-region')} more</p>"
+            if len(rows) > _SHOWN_SCOPES
+            else ""
+        )
+        return (
+            f"<div><p><b>lexport dataset</b> <code>{escape(self._dest)}</code>: {escape(facts)}</p>"
+            f"<table><thead>{_row('th', head)}</thead>"
+            f"<tbody>{''.join(_row('td', row) for row in rows[:_SHOWN_SCOPES])}</tbody></table>{more}"
+            + "".join(f"<p>{escape(line)}</p>" for line in dataset.notices(now=now, tables=columns.BY_NAME))
+            + "</div>"
+        )
+
+
+def _row(tag: str, cells: tuple[str, ...]) -> str:
+    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+
+def _until_end(reader: pa.RecordBatchReader, opened: ExitStack) -> Iterator[pa.RecordBatch]:
+    with opened:
+        yield from reader

@@ -1,0 +1,157 @@
+"""DEST -> one HTML file: what the fleet is, what ails it, what changed. Readable without a network, and by anybody.
+
+questions (SQL -> answers) -> figures (answers -> charts) -> page (figures -> HTML); ``markup`` alone writes markup.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from xml.etree import ElementTree as ET
+
+import duckdb
+
+from lexport.model import __version__
+from lexport.query.catalog import Dataset, format_span
+from lexport.query.checks.finding import CheckResult
+from lexport.query.execute import run_interruptibly
+from lexport.query.report import changes as changed
+from lexport.query.report import figures
+from lexport.query.report import findings as found
+from lexport.query.report.charts import sparkline
+from lexport.query.report.figures import Figure
+from lexport.query.report.format import count, size
+from lexport.query.report.page import Page, Section, Tile, write_page
+from lexport.query.report.questions import Answer, ask, questions
+from lexport.query.sql import open_session
+from lexport.tables.text import plural
+
+
+async def report(dest: str | os.PathLike[str], *, checked: CheckResult | None = None) -> str:
+    """Write a report about a dataset as the text of one HTML file; ``checked`` is what ``check`` found in it.
+
+    Cancelled: DuckDB is interrupted.
+    """
+    return await run_interruptibly(partial(_write, dest, checked))
+
+
+def dataset_mark(dest: str | os.PathLike[str]) -> str:
+    """Return what a report says of the dataset that it is about: a hash of where it is, not the path."""
+    return hashlib.sha256(os.fsencode(os.path.realpath(dest))).hexdigest()[:16]
+
+
+def _write(dest: str | os.PathLike[str], checked: CheckResult | None, running: list[duckdb.DuckDBPyConnection]) -> str:
+    with open_session(dest, running=running) as session:
+        answers = {name: ask(session, question) for name, question in questions().items()}
+        return write_page(_page(session.dataset, answers, checked, now=datetime.now(UTC)))
+
+
+def _page(dataset: Dataset, answers: dict[str, Answer], checked: CheckResult | None, *, now: datetime) -> Page:
+    newest = dataset.newest
+    notices = dataset.notices(now=now) if checked is None else checked.notices
+    broken = [row for row in answers["parts"].rows if row["status"] not in {"complete", "unavailable"}]
+    return Page(
+        title=f"Lambda fleet · {dataset.root.name}",
+        dataset=dataset_mark(dataset.root),
+        subtitle=(
+            f"Snapshot of {newest.snapshot_at:%d %b %Y %H:%M} UTC, {count(len(dataset.snapshots))} in all. "
+            f"Written {now:%d %b %Y %H:%M} UTC by lexport {__version__}."
+        ),
+        notices=notices,
+        is_loud=bool(broken) or newest.status != "complete",
+        tiles=_tiles(answers, checked, now=now),
+        sections=_sections(dataset, answers, checked),
+        footer=(
+            "Not read: aliases of Lambda@Edge replicas, Lambda Web Functions, $LATEST.PUBLISHED.",
+            "Each SQL above answers the same from the command line: lexport sql DEST '…'.",
+            "A dash is no value. Texts that begin like a formula are copied with an apostrophe before them.",
+        ),
+    )
+
+
+def _sections(dataset: Dataset, answers: dict[str, Answer], checked: CheckResult | None) -> tuple[Section, ...]:
+    today = dataset.newest.snapshot_at.date()
+
+    def figure(name: str, draw: Callable[[Answer], Figure] = figures.listing, empty: str | None = None) -> Figure:
+        answer = answers[name]
+        return draw(answer) if answer.rows else Figure(answer=answer, empty=empty)
+
+    unchanged = changed.why_unchanged(dataset)
+
+    judged = () if checked is None else (Section(name="findings", title="Findings", figures=found.findings(checked)),)
+    return (
+        Section(
+            name="runtimes",
+            title="Runtimes",
+            figures=(figure("runtimes", partial(figures.runtimes, today=today)), figure("deprecated")),
+        ),
+        *judged,
+        Section(
+            name="changes",
+            title="Last night",
+            figures=(
+                figure("changes", changed.changes, unchanged),
+                figure("changes_by_night", changed.changes_by_night),
+                figure("change_list", figures.folded, unchanged),
+            ),
+        ),
+        Section(name="trends", title="Trends", figures=(figure("trends", figures.trends),)),
+        Section(
+            name="fleet",
+            title="Fleet",
+            figures=(
+                figure("places", figures.places),
+                figure("memory", figures.memory),
+                figure("storage", figures.storage),
+                figure("big_functions", figures.big_functions),
+                figure("roles", figures.roles),
+                figure("packages", figures.packages),
+                figure("parts", figures.parts),
+            ),
+        ),
+    )
+
+
+def _tiles(answers: dict[str, Answer], checked: CheckResult | None, *, now: datetime) -> tuple[Tile, ...]:
+    fleet = answers["glance"].rows[0]
+    nights = answers["trends"].rows[::-1]
+
+    def shape(name: str) -> ET.Element | None:
+        return sparkline([row[name] for row in nights])
+
+    severe = None if checked is None else len(checked.at_least("high"))
+    gaps = answers["parts"].total_of("gaps")
+    ages = [now - fleet[name] for name in ("newest_at", "oldest_at") if fleet[name]]
+    return (
+        Tile(name="Functions", value=count(fleet["functions"] or 0), spark=shape("functions")),
+        Tile(name="Versions", value=count(fleet["versions"] or 0), note="with $LATEST", spark=shape("versions")),
+        Tile(name="Accounts", value=count(fleet["accounts"]), note=plural(fleet["account_regions"], "account-region")),
+        Tile(name="Regions", value=count(fleet["regions"])),
+        Tile(
+            name="Code storage",
+            value="not known" if fleet["code_bytes"] is None else size(fleet["code_bytes"]),
+            note=f"not told by {plural(fleet['code_unknown_in'], 'account-region')}"
+            if fleet["code_unknown_in"]
+            else "",
+            spark=shape("code_bytes"),
+        ),
+        Tile(
+            name="Gaps",
+            value=count(gaps),
+            note="something is missing" if gaps else plural(fleet["errors"], "other error"),
+            is_alarm=bool(gaps),
+        ),
+        *(
+            ()
+            if severe is None
+            else (Tile(name="Findings", value=count(severe), note="high or critical", is_alarm=bool(severe)),)
+        ),
+        Tile(
+            name="Age",
+            value=format_span(ages[0]) if ages else "never read",
+            note=f"oldest part {format_span(ages[-1])}" if ages and ages[-1] != ages[0] else "",
+        ),
+    )

@@ -1,0 +1,290 @@
+"""Numbers -> SVG elements. Pure: no SQL, no page.
+
+Places are per cent of the width and heights are pixels, so nothing is scaled: texts keep their size on a phone. Colours
+are classes of ``page.css``, in light and dark; what a colour says is also said by a text, a place or a pattern.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from xml.etree import ElementTree as ET
+
+from lexport.query.report.markup import element, shorten
+
+Format = Callable[[float], str]
+
+_ROW_CHARACTERS = 40  # label and number side by side, on a phone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One labelled bar: parts of it by series, and what stands at its right end."""
+
+    label: str
+    values: tuple[float, ...]
+    text: str
+    note: str = ""
+    limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """A name, a value for each day (None where nobody knows), and the class of its colour."""
+
+    name: str
+    values: tuple[float | None, ...]
+    tone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """One lane of the calendar: what ends when. Dates are in order where they are known."""
+
+    label: str
+    text: str
+    note: str
+    ends: tuple[date | None, date | None, date | None]
+
+
+def bars(rows: Sequence[Bar], *, name: str, about: str, tones: Sequence[str] = ("s1",)) -> ET.Element:
+    """Draw horizontal bars with their labels above them; ``limit`` is a fine line behind a bar, up to its share."""
+    step, top = 40, 20
+    most = max((max(sum(row.values), row.limit or 0) for row in rows), default=0) or 1
+    drawn = []
+    for number, row in enumerate(rows):
+        y = number * step
+        parts, x = [], 0.0
+        for value, tone in zip(row.values, tones, strict=True):
+            width = 100 * value / most
+            if value:
+                parts.append(
+                    element("rect", class_=f"part {tone}", x=_part(x), y=y + top, width=_part(width), height=10)
+                )
+            x += width
+        drawn.append(
+            element(
+                "g",
+                element("title", f"{row.label}: {row.text}{f' ({row.note})' if row.note else ''}"),
+                element("rect", class_="hit", x=0, y=y, width="100%", height=step - 4),
+                element("text", shorten(row.label, _ROW_CHARACTERS - len(row.text)), class_="label", x=0, y=y + 13),
+                element("text", row.text, class_="value", x="100%", y=y + 13),
+                element(
+                    "rect", class_="track", x=0, y=y + top, width=_part(100 * (row.limit or most) / most), height=10
+                ),
+                *parts,
+            )
+        )
+    return _svg(drawn, name=name, about=about, height=len(rows) * step)
+
+
+def lines(
+    days: Sequence[date], series: Sequence[Series], *, name: str, about: str, write: Format, kilo: int = 1000
+) -> ET.Element:
+    """Draw values over days as lines from zero up; a single one has its area filled."""
+    most = _round_up(max((value for one in series for value in one.values if value is not None), default=0), kilo)
+    drawn = []
+    for one in series:
+        places = [(_place(days, day), 100 - 100 * value / most) for day, value in _known(days, one.values)]
+        path = "M" + "L".join(f"{10 * x:.1f} {y:.2f}" for x, y in places) if places else ""
+        if len(series) == 1 and len(places) > 1:
+            area = f"{path}L{10 * places[-1][0]:.1f} 100L{10 * places[0][0]:.1f} 100Z"
+            drawn.append(element("path", class_=f"area {one.tone}", d=area))
+        drawn.append(element("path", class_=f"line {one.tone}", d=path))
+    dots = [  # a first night, or a lonely one, has no line
+        element("circle", class_=one.tone, cx=_part(_place(days, day)), cy=_TOP + _PLOT * (1 - value / most), r=3)
+        for one in series
+        for day, value in list(_known(days, one.values))[-1:]
+    ]
+    said = [
+        "\n".join(
+            f"{one.name}: {'not known' if value is None else write(value)}"
+            for one, value in zip(series, row, strict=True)
+        )
+        for row in zip(*(one.values for one in series), strict=True)
+    ]
+    return _over_days(days, said, [_plot(drawn)], dots, most=most, name=name, about=about, write=write)
+
+
+def columns(days: Sequence[date], series: Sequence[Series], *, name: str, about: str, write: Format) -> ET.Element:
+    """Draw one stacked column a day."""
+    most = _round_up(max((sum(value or 0 for value in row) for row in _rows(series)), default=0), 1000)
+    width = 1000 * _day_width(days) / 100 * 0.8
+    below = [0.0] * len(days)
+    drawn = []
+    for one in series:
+        steps = []
+        for number, (day, value) in enumerate(zip(days, one.values, strict=True)):
+            if value:
+                height = 100 * value / most
+                x, y = 10 * _place(days, day) - width / 2, 100 - below[number] - height
+                steps.append(f"M{x:.1f} {y:.2f}h{width:.1f}v{height:.2f}h-{width:.1f}z")
+                below[number] += height
+        drawn.append(element("path", class_=one.tone, d="".join(steps)))
+    said = [
+        "\n".join(f"{one.name}: {write(value or 0)}" for one, value in zip(series, row, strict=True))
+        for row in _rows(series)
+    ]
+    return _over_days(days, said, [_plot(drawn)], [], most=most, name=name, about=about, write=write)
+
+
+def calendar(rows: Sequence[Life], *, today: date, name: str, about: str) -> ET.Element:
+    """Draw a lane for each row: supported, deprecated, no new functions, no updates; and the day of today over all."""
+    step, top, head = 40, 20, 24
+    known = [end for row in rows for end in row.ends if end]
+    first = max(min([*known, today]), today - timedelta(days=3 * 365)) - timedelta(days=120)
+    last = max([*known, today]) + timedelta(days=120)
+    span = (last - first).days
+
+    def place(day: date) -> float:
+        return min(100.0, max(0.0, 100 * (day - first).days / span))
+
+    drawn = []
+    for year in range(first.year + 1, last.year + 1):
+        x = _part(place(date(year, 1, 1)))
+        drawn.append(element("line", class_="grid", x1=x, x2=x, y1=head - 6, y2=head + len(rows) * step))
+        drawn.append(element("text", str(year), class_="tick", x=x, y=11))
+    for number, row in enumerate(rows):
+        y = head + number * step
+        edges = [0.0, *(place(end) if end else None for end in row.ends), 100.0]
+        parts = []
+        for index, tone in enumerate(("life", "ended", "closed", "frozen")):
+            start = edges[index]
+            if start is None:
+                continue
+            stop = next(edge for edge in edges[index + 1 :] if edge is not None)
+            height, lower = ((6, 2), (10, 0), (10, 0), (4, 3))[index]
+            if stop > start:
+                parts.append(
+                    element(
+                        "rect", class_=tone, x=_part(start), y=y + top + lower, width=_part(stop - start), height=height
+                    )
+                )
+        if row.ends[0] and row.ends[0] > first:
+            mark = element("path", class_="mark", d="M0 -7L6 0L0 7L-6 0Z")
+            parts.append(element("svg", mark, x=_part(place(row.ends[0])), y=y + top + 5, class_="at"))
+        drawn.append(
+            element(
+                "g",
+                element("title", row.note),
+                element("rect", class_="hit", x=0, y=y, width="100%", height=step - 4),
+                element("text", shorten(row.label, _ROW_CHARACTERS), class_="label", x=0, y=y + 13),
+                element("text", row.text, class_="value", x="100%", y=y + 13),
+                *parts,
+            )
+        )
+    now = _part(place(today))
+    drawn.append(element("line", class_="today", x1=now, x2=now, y1=head - 8, y2=head + len(rows) * step - 6))
+    return _svg(drawn, name=name, about=about, height=head + len(rows) * step)
+
+
+def sparkline(values: Sequence[float | None]) -> ET.Element | None:
+    """Draw the shape of a trend, without numbers; None where there is no trend yet."""
+    known = [(number, value) for number, value in enumerate(values) if value is not None]
+    if len(known) < 2:  # noqa: PLR2004 - a line has two ends
+        return None
+    low, high = min(value for _, value in known), max(value for _, value in known)
+    spread = (high - low) or 1
+    places = " ".join(f"{100 * x / (len(values) - 1):.1f},{22 - 20 * (y - low) / spread:.1f}" for x, y in known)
+    line = element("polyline", class_="line s1", points=places)
+    return element("svg", line, class_="spark", viewBox="0 0 100 24", preserveAspectRatio="none", aria_hidden="true")
+
+
+# --- days -----------------------------------------------------------------------------------------------------------
+
+_TOP, _PLOT, _FOOT = 18, 130, 22
+_LEAST_DAYS = 14
+
+
+def _over_days(
+    days: Sequence[date],
+    said: Sequence[str],
+    plot: Sequence[ET.Element],
+    over: Sequence[ET.Element],
+    *,
+    most: float,
+    name: str,
+    about: str,
+    write: Format,
+) -> ET.Element:
+    """Put a plot between its axes, with a field to point at for each day."""
+    base = _TOP + _PLOT
+    levels = [(share, base - share * _PLOT) for share in (0.0, 0.5, 1.0)]
+    grid = [element("line", class_="grid", x1=0, x2="100%", y1=y, y2=y) for _, y in levels]
+    axis = [element("text", write(_whole(most * share)), class_="axis", x=0, y=y - 4) for share, y in levels if share]
+    axis += [
+        element("text", f"{_first(days):%d %b %Y}", class_="axis", x=0, y=base + 16),
+        element("text", f"{days[-1]:%d %b %Y}", class_="axis end", x="100%", y=base + 16),
+    ]
+    width = _day_width(days)
+    fields = [
+        element(
+            "rect",
+            element("title", f"{day:%a %d %b %Y}\n{text}"),
+            class_="hit",
+            x=_part(max(0.0, _place(days, day) - width / 2)),
+            y=_TOP,
+            width=_part(width),
+            height=_PLOT,
+        )
+        for day, text in zip(days, said, strict=True)
+    ]
+    return _svg([*grid, *plot, *over, *axis, *fields], name=name, about=about, height=base + _FOOT)
+
+
+def _plot(drawn: Sequence[ET.Element]) -> ET.Element:
+    """Stretch what is drawn on 1000 by 100 over the plot; lines keep their width."""
+    return element(
+        "svg", *drawn, x=0, y=_TOP, width="100%", height=_PLOT, viewBox="0 0 1000 100", preserveAspectRatio="none"
+    )
+
+
+def _known(days: Sequence[date], values: Sequence[float | None]) -> list[tuple[date, float]]:
+    return [(day, value) for day, value in zip(days, values, strict=True) if value is not None]
+
+
+def _rows(series: Sequence[Series]) -> list[tuple[float | None, ...]]:
+    return list(zip(*(one.values for one in series), strict=True))
+
+
+def _first(days: Sequence[date]) -> date:
+    """Return the left end of the axis: a single day does not fill it."""
+    return min(days[0], days[-1] - timedelta(days=_LEAST_DAYS - 1))
+
+
+def _day_width(days: Sequence[date]) -> float:
+    return 100 / ((days[-1] - _first(days)).days + 1)
+
+
+def _place(days: Sequence[date], day: date) -> float:
+    """Return the middle of a day's field, in per cent."""
+    return _day_width(days) * ((day - _first(days)).days + 0.5)
+
+
+# --- numbers --------------------------------------------------------------------------------------------------------
+
+
+def _round_up(value: float, kilo: int) -> float:
+    """Return the end of an axis: a little more than its greatest value, round in its unit, and even to halve."""
+    unit = 1.0
+    while value >= unit * kilo:
+        unit *= kilo
+    scaled = value / unit
+    if unit == 1.0 and scaled < 4:  # noqa: PLR2004 - few things are counted one by one
+        return 2 if scaled < 2 else 4  # noqa: PLR2004
+    step = float(10 ** (len(str(int(scaled))) - 1)) / 5
+    return unit * step * (int(scaled / step) + 1)
+
+
+def _whole(value: float) -> float:
+    return int(value) if value == int(value) else value
+
+
+def _part(share: float) -> str:
+    return f"{share:.2f}".rstrip("0").rstrip(".") + "%"
+
+
+def _svg(drawn: Sequence[ET.Element], *, name: str, about: str, height: float) -> ET.Element:
+    titled = [element("title", name), element("desc", about)]
+    return element("svg", *titled, *drawn, class_="chart", role="img", width="100%", height=height)

@@ -1,0 +1,242 @@
+"""Figures -> one HTML file that needs nothing else: no request, no inline handler, style and script by their hashes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from lexport.query.report.figures import Figure
+from lexport.query.report.format import cell, count
+from lexport.query.report.markup import element, raw_text, to_html
+from lexport.tables.text import plural
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """One number of the first view."""
+
+    name: str
+    value: str
+    note: str = ""
+    is_alarm: bool = False
+    spark: ET.Element | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A heading and its figures."""
+
+    name: str
+    title: str
+    figures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Everything a report says. ``dataset`` tells reports of two datasets apart, see ``dataset_mark``."""
+
+    title: str
+    dataset: str
+    subtitle: str
+    notices: tuple[str, ...]
+    is_loud: bool
+    tiles: tuple[Tile, ...]
+    sections: tuple[Section, ...]
+    footer: tuple[str, ...]
+
+
+def write_page(page: Page) -> str:
+    """Write the file."""
+    style, script = (files(__package__).joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    policy = (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
+        "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=policy),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="referrer", content="no-referrer"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("meta", name="lexport-dataset", content=page.dataset),
+        element("title", page.title),
+        raw_text("style", style),
+    )
+    first, *rest = page.sections
+    main = element(
+        "main",
+        _notices(page),
+        element("dl", *map(_tile, page.tiles), class_="tiles"),
+        _section(first),
+        *map(_section, rest),
+        class_="wrap",
+    )
+    heading = element("div", element("h1", page.title), element("p", page.subtitle))
+    links = [element("a", section.title, href=f"#{section.name}") for section in page.sections]
+    body = element(
+        "body",
+        _patterns(),
+        element("header", element("div", heading, class_="wrap"), class_="top"),
+        element("nav", element("div", *links, class_="wrap"), aria_label="Parts of the report"),
+        main,
+        element("footer", *(element("p", line) for line in page.footer), class_="wrap"),
+        raw_text("script", script),
+    )
+    return to_html(element("html", head, body, lang="en"))
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _notices(page: Page) -> ET.Element | None:
+    if not page.notices:
+        return None
+    heading = element("strong", "This report is not whole." if page.is_loud else "Before you read on")
+    lines = element("ul", *(element("li", line) for line in page.notices))
+    return element("div", heading, lines, class_="notice loud" if page.is_loud else "notice", role="note")
+
+
+def _tile(tile: Tile) -> ET.Element:
+    note = element("span", tile.note, class_="note alarm" if tile.is_alarm else "note") if tile.note else None
+    return element("div", element("dt", tile.name), element("dd", tile.value), note, tile.spark, class_="tile")
+
+
+def _section(section: Section) -> ET.Element:
+    figures = element("div", *map(_figure, section.figures), class_="figures")
+    return element("section", element("h2", section.title), figures, id=section.name)
+
+
+def _figure(figure: Figure) -> ET.Element:
+    question = figure.answer.question
+    said: list[ET.Element | None] = [element("h3", question.title)]
+    if figure.answer.rows:
+        said.append(element("p", figure.finding, class_="finding") if figure.finding else None)
+        said.append(element("p", question.about, class_="about"))
+        if figure.charts:
+            drawn = map(_captioned, figure.charts) if len(figure.charts) > 1 else figure.charts
+            said.append(element("div", *drawn, class_="charts"))
+            said.append(_legend(figure))
+        said.append(_data(figure))
+    else:
+        said += [
+            element("p", question.about, class_="about"),
+            element("p", figure.empty or question.empty, class_="empty"),
+        ]
+    source = element("pre", element("code", question.query), tabindex="0")
+    said.append(element("details", element("summary", "SQL"), source, class_="sql"))
+    return element("article", *said, class_="figure wide" if figure.is_wide else "figure", id=f"figure-{question.name}")
+
+
+def _captioned(chart: ET.Element) -> ET.Element:
+    """Name one of several drawings by its title."""
+    return element("figure", element("figcaption", chart.findtext("title")), chart)
+
+
+def _legend(figure: Figure) -> ET.Element | None:
+    if not figure.legend:
+        return None
+    items = []
+    for tone, meaning in figure.legend:
+        mark = (
+            element("line", class_="today", x1=7, x2=7, y1=-2, y2=12)
+            if tone == "today"
+            else element("rect", class_=tone, width=14, height=10, rx=2)
+        )
+        items.append(element("li", element("svg", mark, aria_hidden="true"), meaning))
+    return element("ul", *items, class_="legend")
+
+
+# --- tables ---------------------------------------------------------------------------------------------------------
+
+
+def _data(figure: Figure) -> ET.Element:
+    answer = figure.answer
+    names = answer.names
+    numeric = [_is_numeric(answer.column(name)) for name in names]
+    head = element(
+        "tr",
+        *(
+            element("th", name, scope="col", class_="number" if is_number else None)
+            for name, is_number in zip(names, numeric, strict=True)
+        ),
+    )
+    rows = [
+        element("tr", *(_cell(name, row[name], is_number) for name, is_number in zip(names, numeric, strict=True)))
+        for row in answer.rows
+    ]
+    title = answer.question.title
+    table = element("table", element("thead", head), element("tbody", *rows), aria_label=title)
+    scroll = element("div", table, class_="scroll", tabindex="0", role="region", aria_label=f"Table: {title}")
+    more = None
+    if answer.total > len(rows):
+        more = element(
+            "p", f"The first {count(len(rows))} of {count(answer.total)} rows; the SQL below gives all.", class_="more"
+        )
+    summary = element("summary", f"Table, {plural(answer.total, 'row')}")
+    details = element("details", summary, scroll, more, class_="data")
+    if figure.is_open:
+        details.set("open", "")
+    return details
+
+
+def _is_numeric(values: Sequence[Any]) -> bool:
+    known = [value for value in values if value is not None]
+    return bool(known) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in known)
+
+
+_BADGES = {
+    "complete": "good",
+    "supported": "good",
+    "added": "good",
+    "partial": "warn",
+    "soon": "warn",
+    "medium": "warn",
+    "changed": "warn",
+    "deprecated": "warn",
+    "denied": "bad",
+    "create_blocked": "bad",
+    "update_blocked": "bad",
+    "removed": "bad",
+    "critical": "bad",
+    "high": "bad",
+    "unavailable": "none",
+    "low": "none",
+    "info": "none",
+}
+_LONG = 60  # characters; longer texts are broken into lines
+_BADGE_COLUMNS = {"status", "severity", "kind"}
+
+
+def _cell(name: str, value: Any, is_number: bool) -> ET.Element:  # noqa: FBT001 - one of three in step
+    shown, raw = cell(name, value)
+    if value is None:
+        return element(
+            "td",
+            element("span", shown, title="no value"),
+            class_="absent number" if is_number else "absent",
+            data_v=raw,
+        )
+    if name in _BADGE_COLUMNS and value in _BADGES:
+        return element("td", element("span", shown, class_=f"badge {_BADGES[value]}"))
+    class_ = "number" if is_number else "long" if len(shown) > _LONG else None
+    return element("td", shown, class_=class_, data_v=raw)
+
+
+def _patterns() -> ET.Element:
+    """Define the hatchings, which tell apart what colour alone must not."""
+
+    def hatch(tone: str) -> ET.Element:
+        paper = element("rect", class_="hatch-paper", width=6, height=6)
+        line = element("path", class_=f"hatch-{tone}", d="M-1 1L1 -1M0 6L6 0M5 7L7 5", stroke_width=2)
+        return element("pattern", paper, line, id=f"hatch-{tone}", width=6, height=6, patternUnits="userSpaceOnUse")
+
+    return element(
+        "svg", element("defs", hatch("s3"), hatch("warn"), hatch("bad")), class_="patterns", aria_hidden="true"
+    )

@@ -1,0 +1,87 @@
+"""One file of ``sql/report/`` -> Question -> Answer. The text that is run is the text that the report shows."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from lexport.errors import ViewError
+from lexport.query.shipped_views import sql_dir
+from lexport.query.sql import Session
+
+_HEAD = re.compile(r"-- (title|about|empty|rows): (.+)")
+_ROWS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One SELECT with its words: ``empty`` is what no row means; ``rows`` is how many of them the report shows."""
+
+    name: str
+    title: str
+    about: str
+    empty: str
+    rows: int
+    query: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The first rows of a question as they came, and how many there were."""
+
+    question: Question
+    names: tuple[str, ...]
+    rows: tuple[dict[str, Any], ...]
+    total: int
+
+    def column(self, name: str) -> list[Any]:
+        """Return the values of one column."""
+        return [row[name] for row in self.rows]
+
+    def total_of(self, name: str) -> int:
+        """Add up a column of numbers; NULL adds nothing."""
+        return sum(row[name] or 0 for row in self.rows)
+
+
+def read_question(path: Path) -> Question:
+    """Read one file; raises ViewError where its head is not whole."""
+    head: dict[str, str] = {}
+    lines = path.read_text(encoding="utf-8").splitlines()
+    while lines and (found := _HEAD.fullmatch(lines[0])):
+        head[found[1]] = found[2]
+        lines.pop(0)
+    if not {"title", "about", "empty"} <= head.keys():
+        raise ViewError(f"report/{path.name}: its head lacks title, about or empty", sql_file=path.name)
+    return Question(
+        name=path.stem,
+        title=head["title"],
+        about=head["about"],
+        empty=head["empty"],
+        rows=int(head.get("rows", _ROWS)),
+        query="\n".join(lines).strip(),
+    )
+
+
+def questions() -> dict[str, Question]:
+    """Read every question of the report, by name."""
+    return {path.stem: read_question(path) for path in sorted((sql_dir() / "report").glob("*.sql"))}
+
+
+def ask(session: Session, question: Question) -> Answer:
+    """Run a question; rows beyond those shown are counted, not kept."""
+    reader = session.read(question.query)
+    rows: list[dict[str, Any]] = []
+    total = 0
+    for batch in reader:
+        total += batch.num_rows
+        if len(rows) < question.rows:
+            rows += batch.slice(0, question.rows - len(rows)).to_pylist()
+    return Answer(question=question, names=tuple(reader.schema.names), rows=tuple(rows), total=total)
+
+
+def day_of(value: date | datetime) -> date:
+    """Return the day of a date or of an instant."""
+    return value.date() if isinstance(value, datetime) else value

@@ -1,0 +1,105 @@
+"""``sql/``: the shipped views, each one SELECT below a head that says question, grain and columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lexport.errors import SettingsError, ViewError
+from lexport.query.sql_file import read_sql_file
+from lexport.tables import columns
+from lexport.tables.text import did_you_mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShippedView:
+    """One file of ``sql/``: the head comment's question, grain and columns, and the SELECT under it."""
+
+    name: str
+    path: Path
+    question: str
+    grain: str
+    columns: dict[str, str]
+    query: str
+
+
+def sql_dir() -> Path:
+    """Return the folder of the shipped views: in the wheel ``lexport/sql``, in a checkout the top-level ``sql``."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "sql"
+    return installed if installed.is_dir() else package.parents[1] / "sql"
+
+
+def shipped_views() -> tuple[ShippedView, ...]:
+    """Read every shipped view, in the order of the file names."""
+    return tuple(read_view(path) for path in sorted(sql_dir().glob("[0-9]*_*.sql")))
+
+
+BY_OTHER_MEANS = frozenset(
+    {
+        "information_schema",
+        "pg_catalog",
+        "duckdb_views",
+        "duckdb_columns",
+        "sqlite_master",
+        "show",
+        "query",
+        "query_table",
+    }
+)
+
+
+def named_views(
+    views: Iterable[ShippedView], statement: str, *, by_other_means: bool = True
+) -> tuple[ShippedView, ...]:
+    """Return the views that a statement names, and those that they name, in order.
+
+    Binding all of them takes longer than most answers. A statement that may find views otherwise gets all, unless
+    ``by_other_means`` is false.
+    """
+    given = tuple(views)
+    words = _words(statement)
+    if by_other_means and not BY_OTHER_MEANS.isdisjoint(words):
+        return given
+    wanted: list[ShippedView] = []
+    for view in reversed(given):  # a view names only earlier ones
+        if view.name in words:
+            wanted.append(view)
+            words |= _words(view.query)
+    return tuple(reversed(wanted))
+
+
+def tables_read(query: str) -> set[str]:
+    """Name the tables that a query may read, through shipped views too: every word that is the name of one."""
+    texts = (query, *(view.query for view in named_views(shipped_views(), query)))
+    return {table.name for table in columns.TABLES} & {word for text in texts for word in _words(text)}
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.lower()))
+
+
+def find_view(name: str) -> ShippedView:
+    """Find a shipped view by its name; raises SettingsError, which names those that may be meant."""
+    views = {view.name: view for view in shipped_views()}
+    if name not in views:
+        near = did_you_mean(name, views) or "; docs/reference/views.md lists them"
+        raise SettingsError(f"none of the {len(views)} views has the name {name}{near}", option="--print")
+    return views[name]
+
+
+def read_view(path: Path) -> ShippedView:
+    """Read one view file; raises ViewError where its head lacks question, grain or columns."""
+    file = read_sql_file(path, facts=("question", "grain"), named=("column",))
+    if not {"question", "grain"} <= file.facts.keys() or not file.named["column"]:
+        raise ViewError(f"{path.name}: its head lacks question, grain or columns", sql_file=path.name)
+    return ShippedView(
+        name=path.stem.split("_", 1)[1],
+        path=path,
+        question=file.facts["question"],
+        grain=file.facts["grain"],
+        columns=file.named["column"],
+        query=file.query,
+    )

@@ -1,0 +1,291 @@
+"""DEST, one SELECT -> Arrow. DuckDB in memory, with the committed files alone in its reach."""
+
+# ruff: noqa: S608 - names and texts in SQL go through quote_name and quote_text
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import NoReturn
+
+import duckdb
+import pyarrow as pa
+
+from lexport.dataset.data_files import damage_text
+from lexport.errors import LexportError, QueryError, RunError, ViewError
+from lexport.query.as_text import LOSSY, as_text
+from lexport.query.catalog import DEFAULT_MAX_SKEW, TABLE_NAMES, Dataset, open_dataset
+from lexport.query.execute import ask, connect, run_interruptibly
+from lexport.query.name_spaces import escape_glob, one_line, quote_name, quote_text
+from lexport.query.shipped_views import named_views, shipped_views, tables_read
+from lexport.query.tables import DatasetTables
+from lexport.tables.text import did_you_mean
+
+_NAME = re.compile(r'\s*((?:(?P<space>main|snapshot|history)\.)?"?(?P<name>\w+)"?)\s*;?\s*', re.ASCII | re.IGNORECASE)
+_EXPLAIN = re.compile(r"\s*EXPLAIN\s+(?:ANALYZE\s+)?(?=\w)", re.IGNORECASE)
+_WRITES_A_FILE = ("COPY", "EXPORT")
+_DATA_FILE = re.compile(r"([a-z_]+)/snapshot_date=[0-9-]{10}/([0-9A-Z]{26})-[0-9]{4}\.parquet")
+_BATCH_ROWS = 10_000  # some 20 MB of the widest table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a query gives: a reader that streams its rows, and what to know about them and the tables it reads."""
+
+    reader: pa.RecordBatchReader
+    dataset: Dataset
+    tables: frozenset[str]
+    notes: tuple[str, ...] = ()
+
+    def notices(self, *, max_skew: timedelta = DEFAULT_MAX_SKEW) -> tuple[str, ...]:
+        """Say what a reader of the plain table names should know."""
+        return (*self.dataset.notices(max_skew=max_skew, tables=self.tables), *self.notes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A connection that knows the tables and views of one dataset, and has nothing else in its reach."""
+
+    dataset: Dataset
+    connection: duckdb.DuckDBPyConnection
+    tables: DatasetTables
+    views: set[str] = field(default_factory=set)
+
+    def read(self, query: str, *, casts: dict[str, str] = LOSSY) -> pa.RecordBatchReader:
+        """Answer one SELECT as a stream of batches; the next question ends it. Raises QueryError. Blocking.
+
+        ``casts`` are types and what they become, as ``as_text`` takes them.
+        """
+        statement = _one_select(self.connection, query)
+        plan = _EXPLAIN.match(statement)
+        if plan:
+            statement = _one_select(self.connection, statement[plan.end() :])
+        try:
+            reader = ask(self.connection, partial(self._open, statement, casts, plan[0] if plan else ""))
+        except (duckdb.Error, OSError, pa.ArrowException) as error:
+            _refuse(error)
+        return pa.RecordBatchReader.from_batches(reader.schema, self._batches(reader))
+
+    def _open(self, statement: str, casts: dict[str, str], plan: str) -> pa.RecordBatchReader:
+        self.tables.define(statement)
+        self._define_views(statement)
+        # DuckDB 2 lets a WITH write (COPY, INSERT) and still calls that a SELECT, but only at the very top: so
+        # a statement that binds as a subquery only reads. This binds, it does not run.
+        bound = self.connection.sql(f"FROM (\n{statement}\n)")
+        if plan:
+            return _lines_of_plan(self.connection.execute(plan + statement).fetchall())
+        wanted = [as_text(kind, casts) for kind in bound.types]
+        if any(wanted):
+            names = self.connection.sql(statement).columns
+            statement = _cast_columns(statement, names, wanted)
+        return self.connection.sql(statement).to_arrow_reader(_BATCH_ROWS)
+
+    def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        while True:
+            try:
+                batch = ask(self.connection, reader.read_next_batch)
+            except StopIteration:
+                return
+            except (duckdb.Error, OSError, pa.ArrowException) as error:  # the query failed on a later row
+                _refuse(error)
+            yield batch
+
+    def _define_views(self, statement: str) -> None:
+        """Create the shipped views that a statement names and that are not there yet."""
+        for view in named_views(shipped_views(), statement):
+            if view.name in self.views:
+                continue
+            try:
+                self.connection.execute(f"CREATE VIEW main.{quote_name(view.name)} AS {view.query}")
+            except duckdb.Error as error:
+                raise ViewError(
+                    f"{view.path.name} does not fit the dataset: {one_line(error)}", sql_file=view.path.name
+                ) from error
+            self.views.add(view.name)
+
+
+async def sql(dest: str | os.PathLike[str], query: str, *, as_of: str | None = None) -> pa.Table:
+    """Answer one SELECT over a dataset, as an Arrow table.
+
+    Plain table names are the latest of each account-region, ``snapshot.<table>`` the newest commit, ``history.<table>``
+    all commits. ``as_of``, an id, a date or an instant, shows the dataset as it was then: what was read later is not
+    there. Raises QueryError where the query is no SELECT or DuckDB refuses it.
+    Cancelled: DuckDB is interrupted.
+    """
+    return await run_interruptibly(partial(_read_all, dest, query, as_of))
+
+
+def _read_all(
+    dest: str | os.PathLike[str], query: str, as_of: str | None, running: list[duckdb.DuckDBPyConnection]
+) -> pa.Table:
+    with open_result(dest, query, as_of=as_of, running=running) as result:
+        return result.reader.read_all()
+
+
+@contextmanager
+def open_result(
+    dest: str | os.PathLike[str],
+    query: str,
+    *,
+    as_of: str | None = None,
+    running: list[duckdb.DuckDBPyConnection] | None = None,
+    casts: dict[str, str] = LOSSY,
+) -> Iterator[Result]:
+    """Answer one SELECT over a dataset as a stream of Arrow batches, in bounded memory. Blocking.
+
+    ``running``, if given, receives the connection, so that another thread can interrupt it. ``casts`` as for ``read``.
+    """
+    with _open_connection(running) as connection:
+        _one_select(connection, query)  # a wrong question is answered before the dataset is opened
+        with _open_session(connection, dest, as_of) as session:
+            yield Result(
+                reader=session.read(query, casts=casts),
+                dataset=session.dataset,
+                tables=frozenset(tables_read(query)),
+                notes=tuple(session.tables.notes),
+            )
+
+
+@contextmanager
+def open_session(
+    dest: str | os.PathLike[str],
+    *,
+    as_of: str | None = None,
+    running: list[duckdb.DuckDBPyConnection] | None = None,
+) -> Iterator[Session]:
+    """Open a dataset for many questions. Blocking; options as for ``open_result``."""
+    with _open_connection(running) as connection, _open_session(connection, dest, as_of) as session:
+        yield session
+
+
+@contextmanager
+def _open_connection(running: list[duckdb.DuckDBPyConnection] | None) -> Iterator[duckdb.DuckDBPyConnection]:
+    connection = connect(":memory:")
+    try:
+        if running is not None:
+            running.append(connection)
+        yield connection
+    finally:
+        with suppress(duckdb.Error):  # a question that no interrupt ended keeps it until the process ends
+            connection.close()
+
+
+@contextmanager
+def _open_session(
+    connection: duckdb.DuckDBPyConnection, dest: str | os.PathLike[str], as_of: str | None
+) -> Iterator[Session]:
+    dataset = open_dataset(dest)
+    if as_of is not None:
+        dataset = dataset.as_of(as_of, option="--as-of")
+    # DuckDB spills big sorts to disk: into a folder of ours that goes away, never into the working folder.
+    # Made in the other thread: a signal between its making and its name would leave it behind.
+    make = partial(tempfile.TemporaryDirectory, prefix="lexport-sql-", ignore_cleanup_errors=True)
+    with ask(connection, make) as spill:
+        tables = ask(connection, partial(DatasetTables, connection, dataset))
+        ask(connection, partial(_lock, connection, dataset, spill))
+        yield Session(dataset=dataset, connection=connection, tables=tables)
+
+
+def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> str:
+    try:
+        statements = connection.extract_statements(_of_a_name(query))
+    except duckdb.Error as error:
+        if match := _NAME.fullmatch(query):
+            near = did_you_mean(match["name"], [*TABLE_NAMES, *(view.name for view in shipped_views())])
+            raise QueryError(f"no table or view has the name {match[1]}{near}") from error
+        _refuse(error)
+    if len(statements) != 1:
+        raise QueryError(f"expected one SELECT statement, got {len(statements)}")
+    text, kind = _without_end(str(statements[0].query)), statements[0].type
+    is_plan = kind == duckdb.StatementType.EXPLAIN and _EXPLAIN.match(text) is not None
+    if kind != duckdb.StatementType.SELECT and not is_plan:
+        hint = "; to write a file, use: lexport sql -o FILE" if kind.name in _WRITES_A_FILE else ""
+        raise QueryError(f"only SELECT is allowed, and EXPLAIN before it, this is {kind.name}{hint}")
+    return text
+
+
+def _of_a_name(query: str) -> str:
+    """Write the query for all rows of a table or view where just its name is given."""
+    match = _NAME.fullmatch(query)
+    if match is None:
+        return query
+    has_views = (match["space"] or "main").lower() == "main"
+    names = {*TABLE_NAMES, *(view.name for view in shipped_views() if has_views)}
+    return f"FROM {match[1]}" if match["name"].lower() in names else query
+
+
+def _lines_of_plan(rows: list[tuple[str, str]]) -> pa.RecordBatchReader:
+    """Make a table of the lines of a plan."""
+    lines = [line for _, text in rows for line in text.splitlines()]
+    return pa.table({"plan": pa.array(lines, pa.string())}).to_reader()
+
+
+def _cast_columns(statement: str, names: Sequence[str], wanted: Sequence[str | None]) -> str:
+    """Select the columns of a statement by their place, some of them as another type."""
+    shown = [
+        f"{f'#{place}' if kind is None else f'CAST(#{place} AS {kind})'} AS {quote_name(name)}"
+        for place, (name, kind) in enumerate(zip(names, wanted, strict=True), start=1)
+    ]
+    return f"SELECT {', '.join(shown)} FROM (\n{statement}\n)"
+
+
+def _without_end(statement: str) -> str:
+    """Cut the semicolons, and the comments after them, off the end of one statement."""
+    text = statement.encode()
+    end = len(text)
+    for offset, kind in reversed(duckdb.tokenize(statement)):  # offsets count bytes
+        if kind != duckdb.token_type.comment and text[offset : offset + 1] != b";":
+            break
+        end = offset
+    return text[:end].decode()
+
+
+def _lock(connection: duckdb.DuckDBPyConnection, dataset: Dataset, spill: str) -> None:
+    """Take everything away from the query but the dataset: files, network, extensions, settings, Python's variables."""
+    folders = {f"{dataset.root}/", f"{escape_glob(str(dataset.root))}/"}  # paths are checked as they are written
+    for statement in (
+        f"SET allowed_directories = [{', '.join(map(quote_text, sorted(folders)))}]",
+        f"SET temp_directory = {quote_text(spill)}",
+        "SET autoinstall_known_extensions = false",
+        "SET autoload_known_extensions = false",
+        "SET allow_community_extensions = false",
+        "SET python_enable_replacements = false",
+        "SET enable_external_access = false",
+        "SET lock_configuration = true",
+    ):
+        connection.execute(statement)
+
+
+def _refuse(error: Exception) -> NoReturn:
+    """Raise our error for DuckDB's; those of Arrow's stream carry DuckDB's text alone."""
+    if isinstance(error, LexportError):
+        raise error
+    line = one_line(error)
+    if line.startswith("Out of Memory Error") or isinstance(error, MemoryError):
+        most = re.search(r"/([0-9.]+ \w+) used", line)
+        raise RunError(
+            f"the query needs more memory than {f'the {most[1]} that ' if most else ''}it may take here;"
+            " ask for less at once, or give the process more memory"
+        ) from error
+    damaged = _DATA_FILE.search(line)
+    if damaged is not None and "Failed to read file" in line:  # its end was sound, or it would not have been tried
+        raise RunError(damage_text(damaged[1], damaged[2], damaged[0], line)) from error
+    if line.startswith(("IO Error", "Internal Error", "FATAL Error")):
+        raise RunError(f"the query broke off: {line}") from error
+    if line.startswith("Permission Error"):
+        raise QueryError(f"a query reads the tables of its dataset and nothing else: {line}") from error
+    if "Table with name" in line:
+        views = ", ".join(view.name for view in shipped_views())
+        raise QueryError(
+            f"{line.split(' Did you mean')[0]} Tables: {', '.join(TABLE_NAMES)}; "
+            f"each also as snapshot.<table> and history.<table>. Views: {views}"
+        ) from error
+    if "must be at the top level" in line:
+        raise QueryError("only SELECT is allowed, and this WITH holds a statement that writes") from error
+    raise QueryError(f"{line} (see lexport schema for tables and columns)") from error

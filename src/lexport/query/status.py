@@ -1,0 +1,68 @@
+"""DEST -> one line of facts per snapshot, newest first. From the manifests alone: no DuckDB, no Parquet."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import anyio.to_thread
+
+from lexport.dataset.manifest import Manifest
+from lexport.query.catalog import Dataset, open_dataset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotStatus:
+    """One committed snapshot: how whole it is, what it holds, what it cost.
+
+    ``coverage`` is ``mixed`` where some account-regions were read whole and of others a list. ``functions`` and
+    ``versions`` are rows; calls count retries too; ``size_bytes`` is the sum of its files.
+    """
+
+    snapshot_id: str
+    snapshot_at: datetime
+    committed_at: datetime
+    status: Literal["complete", "partial"]
+    coverage: Literal["fleet", "selection", "mixed"]
+    scopes_complete: int
+    scopes_total: int
+    gaps: int
+    functions: int
+    versions: int
+    get_function_calls: int
+    list_calls: int
+    throttles: int
+    size_bytes: int
+
+
+async def status(dest: str | os.PathLike[str]) -> tuple[SnapshotStatus, ...]:
+    """List the snapshots of a dataset that can be read, newest first; commits of packages alone are none."""
+    return describe(await anyio.to_thread.run_sync(open_dataset, dest))
+
+
+def describe(dataset: Dataset) -> tuple[SnapshotStatus, ...]:
+    """List the snapshots of a dataset that is open."""
+    return tuple(_describe(snapshot) for snapshot in dataset.snapshots)
+
+
+def _describe(snapshot: Manifest) -> SnapshotStatus:
+    scopes = snapshot.scopes
+    kinds = {scope.coverage for scope in scopes}
+    return SnapshotStatus(
+        snapshot_id=snapshot.snapshot_id,
+        snapshot_at=snapshot.snapshot_at,
+        committed_at=snapshot.committed_at,
+        status=snapshot.status,
+        coverage=kinds.pop() if len(kinds) == 1 else "mixed",
+        scopes_complete=sum(scope.status == "complete" for scope in scopes),
+        scopes_total=len(scopes),
+        gaps=snapshot.gaps,
+        functions=sum(scope.functions for scope in scopes),
+        versions=sum(scope.versions for scope in scopes),
+        get_function_calls=sum(scope.get_function_calls for scope in scopes),
+        list_calls=sum(scope.list_calls for scope in scopes),
+        throttles=sum(scope.throttles for scope in scopes),
+        size_bytes=sum(file.size_bytes for file in snapshot.files),
+    )

@@ -1,0 +1,242 @@
+"""DEST, a statement -> the tables that it names, defined over explicit lists of committed files.
+
+What a statement does not name is not looked at: a file that is lost hurts only who needs it. What it names is looked at
+before: an answer that lacks rows, or has them twice, is worse than none.
+"""
+
+# ruff: noqa: S608 - names and texts in SQL go through quote_name and quote_text
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from lexport.dataset.data_files import find_files
+from lexport.dataset.manifest import Manifest, format_instant
+from lexport.errors import ReadError, RunError
+from lexport.query.catalog import Dataset
+from lexport.query.name_spaces import SPACES, NameSpaces, Space, escape_glob, one_line, quote_text, tables_below
+from lexport.query.shipped_views import BY_OTHER_MEANS, named_views, shipped_views
+from lexport.tables import columns
+from lexport.tables.columns import Table
+
+_RUNS_SQL = {"query", "query_table"}
+"""Table functions that take SQL or a name as a text."""
+
+Name = tuple[Space, Table]
+
+_EVERY: frozenset[Name] = frozenset((space, table) for space in SPACES for table in columns.TABLES)
+
+
+class DatasetTables:
+    """The tables of a dataset on one connection, each defined when it is first named."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
+        self._connection, self._dataset = connection, dataset
+        latest = dataset.latest()
+        latest_ids = {snapshot.snapshot_id for snapshot in latest.values()}
+        self._latest_commits = tuple(commit for commit in dataset.manifests if commit.snapshot_id in latest_ids)
+        self.notes: list[str] = []
+        self._defined: set[Name] = set()
+        self._found: dict[tuple[str, Table], list[Path]] = {}
+        self._named: dict[str, frozenset[Name]] = {}
+        self._allows_damage = False
+        self._names = NameSpaces(
+            committed=_values(("snapshot_id",), [(commit.snapshot_id,) for commit in dataset.manifests]),
+            newest=lambda table: _values(
+                ("snapshot_id",), [(commit.snapshot_id,) for commit in dataset.newest_with(table)]
+            ),
+            latest_scopes=_values(
+                ("account_id", "region", "snapshot_id"),
+                [(scope.account_id, scope.region, snapshot.snapshot_id) for scope, snapshot in latest.items()],
+            ),
+            rows=self._rows,
+            snapshots=_snapshots(dataset.manifests),
+        )
+        connection.execute("SET TimeZone = 'UTC'")
+        self._execute((*self._names.schemas(), self._names.latest()))
+
+    def define(self, statement: str) -> None:
+        """Define the tables that a statement names, itself or by shipped views.
+
+        Raises ReadError where a file of one is missing or damaged. A statement that looks at the catalog finds all
+        tables there; damage is none of its business.
+        """
+        views = named_views(shipped_views(), statement, by_other_means=False)
+        words = BY_OTHER_MEANS & set(re.findall(r"\w+", statement.lower()))
+        texts = (statement, *(view.query for view in views))
+        wanted = _EVERY if words & _RUNS_SQL else frozenset().union(*map(self._tables_of, texts))
+        for name in sorted(wanted, key=_place):
+            self._define(name)
+        if words:
+            self._show_all()
+
+    def _define(self, name: Name) -> None:
+        if name in self._defined:
+            return
+        space, table = name
+        for below in tables_below(space, table):
+            self._define((space, below))
+        self._execute([self._names.table(space, table)])
+        self._defined.add(name)
+
+    def _show_all(self) -> None:
+        """Define the tables that nobody has named, over those of their files that can be read."""
+        self._allows_damage = True
+        try:
+            others = sorted(_EVERY - self._defined, key=_place)
+            self._execute(self._names.table(*name) for name in others)
+        finally:
+            self._allows_damage = False
+
+    def _execute(self, statements: Iterable[str]) -> None:
+        try:
+            for statement in statements:
+                self._connection.execute(statement)
+        except duckdb.Error as error:
+            raise RunError(f"cannot read the dataset {self._dataset.root}: {one_line(error)}") from error
+
+    def _tables_of(self, query: str) -> frozenset[Name]:
+        if query not in self._named:
+            self._named[query] = frozenset(tables_named(self._connection, query))
+        return self._named[query]
+
+    # --- files --------------------------------------------------------------------------------------------------------
+
+    def _rows(self, space: Space, table: str) -> str | None:
+        """Select all rows of a table's files in the commits of a name space.
+
+        Files that one release wrote have the same columns, so DuckDB need open only one of each to know them all.
+        """
+        told = self._told_by_manifests(space, table)
+        parts = [
+            f"SELECT * FROM read_parquet({_paths(files)}, hive_partitioning = false)"
+            for _, group in groupby(sorted(self._members(space, table), key=_release, reverse=True), key=_release)
+            if (
+                files := [
+                    path
+                    for commit in group
+                    if commit.snapshot_id not in told
+                    for path in self._files(commit, columns.BY_NAME[table])
+                ]
+            )
+        ]
+        parts += map(_scopes, told.values())
+        return " UNION ALL BY NAME ".join(parts) or None
+
+    def _told_by_manifests(self, space: Space, table: str) -> dict[str, Manifest]:
+        """Return the old commits whose file of ``scopes`` is damaged: their manifests say what was read, and how.
+
+        So one lost night does not keep checks and trends of all others from being asked. ``notes`` hears of it.
+        """
+        told: dict[str, Manifest] = {}
+        if (space, table) == ("history", columns.SCOPES.name):
+            shown = {commit.snapshot_id for commit in (*self._latest_commits, *self._dataset.newest_with(table))}
+            for commit in self._dataset.manifests:
+                try:
+                    self._files(commit, columns.SCOPES)
+                except ReadError as error:
+                    if commit.snapshot_id not in shown:
+                        self.notes.append(f"{error}; its manifest was read instead")
+                        told[commit.snapshot_id] = commit
+        return told
+
+    def _members(self, space: Space, table: str) -> tuple[Manifest, ...]:
+        if space == "snapshot":
+            return self._dataset.newest_with(table)
+        is_of_packages = columns.BY_NAME[table] in columns.PACKAGE_TABLES
+        return self._dataset.manifests if space == "history" or is_of_packages else self._latest_commits
+
+    def _files(self, commit: Manifest, table: Table) -> list[Path]:
+        key = (commit.snapshot_id, table)
+        if key not in self._found:
+            try:
+                self._found[key] = find_files(self._dataset.root, commit, table)
+            except ReadError:
+                if self._allows_damage:
+                    return []
+                raise
+        return self._found[key]
+
+
+def tables_named(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[Name]:
+    """Yield the tables that a query names, by its syntax tree; too many rather than too few."""
+    ((text,),) = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchall()
+    tree = json.loads(text)
+    if tree.get("error", True):  # a PIVOT has no tree
+        words = set(re.findall(r"\w+", query.lower()))
+        spaces = [space for space in SPACES if space == "main" or space in words]
+        yield from ((space, table) for space in spaces for table in columns.TABLES if table.name in words)
+        return
+    nodes: list[Any] = [tree]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, list):
+            nodes += node
+        elif isinstance(node, dict):
+            nodes += node.values()
+            table = columns.BY_NAME.get(str(node.get("table_name")).lower())
+            schema = str(node.get("schema_name") or "main").lower()
+            yield from ((space, table) for space in SPACES if table is not None and space == schema)
+
+
+def _place(name: Name) -> tuple[int, int]:
+    return SPACES.index(name[0]), columns.TABLES.index(name[1])
+
+
+def _release(snapshot: Manifest) -> tuple[str, str]:
+    return snapshot.schema_version, snapshot.lexport_version
+
+
+def _paths(paths: Iterable[Path]) -> str:
+    return "[" + ", ".join(quote_text(escape_glob(str(path))) for path in paths) + "]"
+
+
+def _snapshots(commits: Iterable[Manifest]) -> str:
+    """Select the rows of ``snapshots`` of the commits themselves: its own file is written after them, or not at all."""
+    rows: list[tuple[str, ...]] = [
+        (
+            commit.snapshot_id,
+            format_instant(commit.snapshot_at),
+            commit.status,
+            format_instant(commit.committed_at),
+            commit.lexport_version,
+            commit.schema_version,
+        )
+        for commit in commits
+    ]
+    names = ("snapshot_id", "snapshot_at", "status", "committed_at", "lexport_version", "schema_version")
+    return (
+        "SELECT * REPLACE (snapshot_at::TIMESTAMPTZ AS snapshot_at, committed_at::TIMESTAMPTZ AS committed_at)"
+        f" FROM ({_values(names, rows)})"
+    )
+
+
+def _scopes(commit: Manifest) -> str:
+    """Select the rows of ``scopes`` that a manifest makes: all but what only the table has."""
+    texts = ("account_id", "region", "coverage", "status")
+    counts = ("functions", "versions", "get_function_calls", "list_calls", "throttles")
+    rows: list[tuple[str, ...]] = [
+        (
+            commit.snapshot_id,
+            format_instant(commit.snapshot_at),
+            *(str(getattr(entry, name)) for name in (*texts, *counts)),
+        )
+        for entry in commit.scopes
+    ]
+    types = {"snapshot_at": "TIMESTAMPTZ"} | dict.fromkeys(counts, "BIGINT")
+    cast = ", ".join(f"{name}::{kind} AS {name}" for name, kind in types.items())
+    return f"SELECT * REPLACE ({cast}) FROM ({_values(('snapshot_id', 'snapshot_at', *texts, *counts), rows)})"
+
+
+def _values(names: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    if not rows:
+        return "SELECT " + ", ".join(f"NULL::VARCHAR AS {name}" for name in names) + " WHERE false"
+    body = ", ".join("(" + ", ".join(map(quote_text, row)) + ")" for row in rows)
+    return f"SELECT * FROM (VALUES {body}) AS given({', '.join(names)})"

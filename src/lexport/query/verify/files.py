@@ -1,0 +1,267 @@
+"""DEST -> what is damaged: manifests, the files they name, the store of packages, and what nobody names.
+
+Hashes are taken in threads; what is held does not grow with the files, nor with the packages.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+from functools import partial
+from itertools import chain, pairwise
+from pathlib import Path, PurePosixPath
+
+import anyio.to_thread
+import pyarrow as pa
+import pyarrow.parquet as pq
+from anyio.from_thread import check_cancelled
+
+from lexport.dataset import manifest
+from lexport.dataset.commits import read_commit, stat_file
+from lexport.dataset.data_files import hash_file, overlap
+from lexport.dataset.manifest import FileEntry, Manifest, package_path
+from lexport.model import ULID_LENGTH, is_ulid
+from lexport.query.catalog import find_commits
+from lexport.query.verify.counts import check_counts, check_scopes
+from lexport.query.verify.references import check_references
+from lexport.query.verify.rows import Damage, check_rows
+from lexport.tables import columns
+
+THREADS = min(4, os.cpu_count() or 1)
+_STORED_NAME = re.compile(r"[0-9a-f]{64}\.zip")
+_STORE = f"{manifest.PACKAGES}/sha256"
+_IN_STORE = ("stored", "present")
+
+Job = Callable[[], tuple[int, list[Damage]]]
+"""Checks one file; returns the bytes it read and what is wrong."""
+
+
+@dataclass(slots=True)
+class VerifyProgress:
+    """How far it is: files that are checked, and of how many, and their bytes."""
+
+    files: int = 0
+    size_bytes: int = 0
+    files_total: int = 0
+
+
+async def verify(dest: str | os.PathLike[str], *, data: bool = False) -> tuple[Damage, ...]:
+    """Check a dataset: manifests, sizes and SHA-256 of all their files and of every stored package.
+
+    With ``data`` every row is read too: page checksums, counts, columns, order, unique keys, the rows of ``snapshots``.
+    Raises SettingsError where DEST is no dataset. Cancelled: nothing is changed, ever.
+    """
+
+    def collect() -> tuple[Damage, ...]:
+        found = []
+        for damage in find_damage(dest, data=data, watch=lambda _: check_cancelled()):
+            found.append(damage)  # noqa: PERF402 - the loop can be cancelled
+        return tuple(found)
+
+    return await anyio.to_thread.run_sync(collect)
+
+
+def find_damage(
+    dest: str | os.PathLike[str], *, data: bool = False, watch: Callable[[VerifyProgress], None] = lambda _: None
+) -> Iterator[Damage]:
+    """Yield what is wrong, as ``verify`` does, as soon as it is found; ``watch`` called after each file. Blocking."""
+    root, ids = find_commits(dest)
+    commits: list[Manifest] = []
+    for snapshot_id in ids:
+        found = read_commit(root, snapshot_id)
+        if isinstance(found, Manifest):
+            commits.append(found)
+        else:
+            yield Damage(path=found.path, kind=found.kind, detail=found.reason)
+    entries = [(commit, entry) for commit in commits for entry in commit.files]
+    last = max((_order(commit) for commit in commits), default=None)
+    progress = VerifyProgress(files_total=len(entries) + len(commits) + sum(1 for _ in _files_below(root, _STORE)))
+    jobs = chain(
+        (partial(_check_file, root, commit, entry, data=data) for commit, entry in entries),
+        (partial(_check_snapshots_row, root, commit, data=data, is_last=_order(commit) == last) for commit in commits),
+        (partial(_check_stored, root, path) for path in _files_below(root, _STORE)),
+    )
+    damaged: set[str] = set()
+    for size_bytes, damages in _in_threads(jobs):
+        progress.files += 1
+        progress.size_bytes += size_bytes
+        watch(progress)
+        damaged |= {item.path for item in damages}
+        yield from damages
+    for commit in commits:
+        if damaged.isdisjoint(entry.path for entry in commit.files):  # else what is wrong is told
+            yield from _check_commit(root, commit, data=data)
+    yield from _missing_packages(root, [(commit, entry) for commit, entry in entries if entry.path not in damaged])
+    yield from _leftovers(root, ids, entries, commits)
+
+
+def _in_threads(jobs: Iterable[Job]) -> Iterator[tuple[int, list[Damage]]]:
+    """Do the jobs a few at a time; yield what they return in their order."""
+    waiting: deque[Future[tuple[int, list[Damage]]]] = deque()
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="verify") as pool:
+        try:
+            for job in jobs:
+                waiting.append(pool.submit(job))
+                if len(waiting) > 2 * THREADS:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+# --- commits and their files ------------------------------------------------------------------------------------------
+
+
+def _order(commit: Manifest) -> tuple[datetime, str]:
+    return commit.committed_at, commit.snapshot_id
+
+
+def _check_commit(root: Path, commit: Manifest, *, data: bool) -> Iterator[Damage]:
+    """Check what the files of a commit say together, each of which is sound."""
+    for table in {entry.table for entry in commit.files} & columns.BY_NAME.keys():
+        for before, after in pairwise(commit.entries(table)):
+            reason = overlap(root, before, after, columns.BY_NAME[table])
+            if reason is not None:
+                yield Damage(path=after.path, kind="overlapping_rows", detail=reason)
+    try:
+        yield from check_scopes(root, commit)
+        yield from check_references(root, commit)
+        if data:
+            yield from check_counts(root, commit)
+    except (pa.ArrowException, OSError, KeyError) as error:  # under a hash that fits
+        detail = " ".join(str(error).split())
+        yield Damage(path=manifest.run_path(commit.snapshot_id), kind="unreadable_rows", detail=detail)
+
+
+def _check_file(root: Path, commit: Manifest, entry: FileEntry, *, data: bool) -> tuple[int, list[Damage]]:
+    """Check one file of a commit: place, size, hash, and with ``data`` its rows."""
+    path = entry.path
+    try:
+        size_bytes = stat_file(root, path).st_size
+        if size_bytes != entry.size_bytes:
+            detail = f"{size_bytes:,} bytes, the manifest tells {entry.size_bytes:,}"
+            return entry.size_bytes, [Damage(path=path, kind="wrong_size", detail=detail)]
+        digest = hash_file(root / path)
+    except FileNotFoundError:
+        return entry.size_bytes, [Damage(path=path, kind="missing", detail=f"named by {commit.snapshot_id}")]
+    except OSError as error:
+        return entry.size_bytes, [Damage(path=path, kind="unreadable", detail=_reason(error))]
+    found = []
+    if digest != entry.sha256:
+        found.append(
+            Damage(path=path, kind="wrong_hash", detail=f"SHA-256 {digest}, the manifest tells {entry.sha256}")
+        )
+    if data and entry.table in columns.BY_NAME:  # a later release may have written more tables
+        found += check_rows(root, path, columns.BY_NAME[entry.table], commit, rows=entry.rows)
+    return size_bytes, found
+
+
+def _check_snapshots_row(root: Path, commit: Manifest, *, data: bool, is_last: bool) -> tuple[int, list[Damage]]:
+    """Check the row that tells warehouses of a commit. It is written after the manifest, which does not know it.
+
+    So the last commit may be without for a moment, or until the next run: that is no damage.
+    """
+    path = manifest.data_path(columns.SNAPSHOTS.name, commit.snapshot_id, commit.snapshot_at)
+    try:
+        stat_file(root, path)
+    except FileNotFoundError:
+        detail = "warehouses do not see this commit yet; the next run writes the row"
+        return 0, [Damage(path=path, kind="missing", detail=detail, is_note=is_last)]
+    except OSError as error:
+        return 0, [Damage(path=path, kind="unreadable", detail=_reason(error))]
+    return 0, list(check_rows(root, path, columns.SNAPSHOTS, commit, rows=1)) if data else []
+
+
+# --- packages ---------------------------------------------------------------------------------------------------------
+
+
+def _check_stored(root: Path, path: str) -> tuple[int, list[Damage]]:
+    """Compare a stored package with its name, which is its hash."""
+    name = PurePosixPath(path).name
+    size_bytes = _length(root / path)
+    if not _STORED_NAME.fullmatch(name) or path != package_path(name[:64]):
+        return size_bytes, [Damage(path=path, kind="foreign", detail="no name of a package", is_note=True)]
+    try:
+        stat_file(root, path)
+        digest = hash_file(root / path)
+    except OSError as error:
+        return size_bytes, [Damage(path=path, kind="unreadable", detail=_reason(error))]
+    if digest == name[:64]:
+        return size_bytes, []
+    detail = f"its bytes have the SHA-256 {digest}; remove it, and the next run fetches it again"
+    return size_bytes, [Damage(path=path, kind="wrong_hash", detail=detail)]
+
+
+def _missing_packages(root: Path, entries: Iterable[tuple[Manifest, FileEntry]]) -> Iterator[Damage]:
+    """Name the packages and layers that a table says are stored, and that are not there."""
+    told: set[str] = set()
+    for commit, entry in entries:
+        for path in _stored_paths(root, entry):
+            if path not in told and not (root / path).exists():
+                told.add(path)
+                yield Damage(
+                    path=path, kind="missing", detail=f"{entry.table} of {commit.snapshot_id} says it is stored"
+                )
+
+
+def _stored_paths(root: Path, entry: FileEntry) -> Iterator[str]:
+    """Yield where a table says that content is stored; nothing where it cannot be read, which is told elsewhere."""
+    if entry.table != columns.PACKAGES.name:
+        return
+    with suppress(OSError, pa.ArrowException, ValueError), pq.ParquetFile(root / entry.path) as file:
+        for batch in file.iter_batches(columns=["status", "sha256_hex"], use_threads=False):
+            for status, sha256_hex in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                if status in _IN_STORE and _STORED_NAME.fullmatch(f"{sha256_hex}.zip"):
+                    yield package_path(sha256_hex)
+
+
+# --- what nobody names ------------------------------------------------------------------------------------------------
+
+
+def _leftovers(
+    root: Path, ids: Collection[str], entries: Iterable[tuple[Manifest, FileEntry]], commits: Iterable[Manifest]
+) -> Iterator[Damage]:
+    """Name the files in the tables' folders that belong to no commit: no reader sees them, but warehouses glob them."""
+    known = {entry.path for _, entry in entries}
+    known |= {manifest.data_path(columns.SNAPSHOTS.name, item.snapshot_id, item.snapshot_at) for item in commits}
+    unread = set(ids) - {item.snapshot_id for item in commits}
+    for path in _files_below(root, manifest.RUNS):
+        if not is_ulid(PurePosixPath(path).name.removesuffix(".json")):
+            yield Damage(path=path, kind="foreign", detail="no commit", is_note=True)
+    for table in columns.TABLES:
+        for path in _files_below(root, table.name):
+            snapshot_id = PurePosixPath(path).name[:ULID_LENGTH]
+            if path in known or path.startswith(f"{_STORE}/") or snapshot_id in unread:
+                continue
+            if fnmatchcase(path, f"{columns.SNAPSHOTS.name}/{manifest.DATA_FILES}") and snapshot_id not in ids:
+                detail = f"{path} says that it was committed: warehouses show it, and nobody else"
+                yield Damage(path=manifest.run_path(snapshot_id), kind="missing", detail=detail)
+            else:
+                yield Damage(path=path, kind="foreign", detail="named by no commit", is_note=True)
+
+
+def _files_below(root: Path, folder: str) -> Iterator[str]:
+    """Yield every file below a folder, relative to the root, sorted folder by folder."""
+    for where, folders, names in os.walk(root / folder):
+        folders.sort()
+        below = Path(where).relative_to(root).as_posix()
+        yield from (f"{below}/{name}" for name in sorted(names))
+
+
+def _length(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

@@ -1,0 +1,67 @@
+"""One commit -> the account-regions that do not add up: versions listed = rows + deleted since + gaps. Blocking."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lexport.dataset import manifest
+from lexport.dataset.manifest import Manifest
+from lexport.dataset.references import LOST
+from lexport.model import Scope
+from lexport.query.verify.rows import Damage
+from lexport.tables import columns
+from lexport.tables.columns import Table
+
+_TELLING = ("stage", "operation", "error_code", "is_gap")
+
+
+def check_references(root: Path, commit: Manifest) -> Iterator[Damage]:
+    """Count the rows of ``functions`` and ``errors`` of each account-region and compare them with its references.
+
+    One that was read whole must have as many. Rows that are there twice are told elsewhere, and so are files that
+    cannot be read. Commits of releases that did not count say nothing.
+    """
+    if all(entry.references is None for entry in commit.scopes):
+        return
+    try:
+        rows = _count(root, commit, columns.FUNCTIONS, (), lambda batch: batch)
+        lost = _count(root, commit, columns.ERRORS, _TELLING, _about_versions)
+    except (pa.ArrowException, OSError, KeyError):
+        return
+    for entry in commit.scopes:
+        if entry.references is None or entry.status != "complete":
+            continue
+        if rows[entry.scope] + lost[entry.scope] >= entry.references:
+            continue
+        detail = (
+            f"{entry.account_id} {entry.region}: {entry.references:,} versions were listed or named; functions has"
+            f" {rows[entry.scope]:,} rows, errors tells of {lost[entry.scope]:,} gone or failed"
+        )
+        yield Damage(path=manifest.run_path(commit.snapshot_id), kind=LOST, detail=detail)
+
+
+def _about_versions(errors: pa.Table) -> pa.Table:
+    """Keep the rows that stand for one version each: GetFunction found it gone, or could not read it."""
+    is_lost = pc.or_(errors.column("is_gap"), pc.equal(errors.column("error_code"), "gone"))
+    is_fetch = pc.is_in(errors.column("stage"), pa.array(["fetch", "flatten"]))
+    is_call = pc.equal(errors.column("operation"), "GetFunction")
+    return errors.filter(pc.and_(pc.and_(is_lost, is_fetch), pc.fill_null(is_call, fill_value=False)))
+
+
+def _count(
+    root: Path, commit: Manifest, table: Table, more: Sequence[str], keep: Callable[[pa.Table], pa.Table]
+) -> Counter[Scope]:
+    found: Counter[Scope] = Counter()
+    for entry in commit.entries(table.name):
+        with pq.ParquetFile(root / entry.path) as file:
+            for batch in file.iter_batches(columns=[*columns.SCOPE_KEY, *more], use_threads=False):
+                groups = keep(pa.Table.from_batches([batch])).group_by(list(columns.SCOPE_KEY), use_threads=False)
+                for group in groups.aggregate([([], "count_all")]).to_pylist():
+                    found[Scope(account_id=group["account_id"], region=group["region"])] += group["count_all"]
+    return found

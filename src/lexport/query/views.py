@@ -1,0 +1,226 @@
+"""DEST -> a DuckDB file with the same names as ``sql``, for the DuckDB command line and BI tools.
+
+It holds no rows. Its views look at the folders when they are queried, so they stay right as snapshots come and go.
+"""
+
+# ruff: noqa: S608 - names and texts in SQL go through quote_name and quote_text
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from functools import cache, partial
+from pathlib import Path
+
+import duckdb
+
+from lexport.dataset.data_files import damage_text, damaged_file, find_files
+from lexport.dataset.manifest import DATA_FILES, FORMAT, OF_EVERY_SNAPSHOT, RUNS
+from lexport.errors import ReadError, RunError, SettingsError, ViewError, WriteError
+from lexport.model import ULID_PATTERN
+from lexport.query.catalog import Dataset, open_dataset
+from lexport.query.execute import connect, run_interruptibly
+from lexport.query.name_spaces import SPACES, NameSpaces, Space, escape_glob, one_line, quote_name, quote_text
+from lexport.query.shipped_views import shipped_views
+from lexport.tables import columns
+
+_MARK = "lexport: "
+"""Every view of ours has a comment that begins so; a file with anything else in it is not ours to replace."""
+
+_READABLE_SINCE = "v1.2.0"  # by the DuckDB inside BI tools, which is older than ours
+
+_OUR_SCHEMAS = ("_lexport", "history", "snapshot")
+
+
+async def views(dest: str | os.PathLike[str], *, db: str | os.PathLike[str]) -> None:
+    """Write a DuckDB file whose views show a dataset, or replace one that an earlier call wrote.
+
+    Raises SettingsError where ``db`` is something else, ViewError where a shipped view does not fit.
+    Cancelled: DuckDB is interrupted, and the file is whole, old or new.
+    """
+    await run_interruptibly(partial(_write, dest, Path(db)))
+
+
+def _write(dest: str | os.PathLike[str], db: Path, running: list[duckdb.DuckDBPyConnection]) -> None:
+    target = db.resolve()
+    dataset = open_dataset(dest)
+    _check_target(target)
+    draft = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    try:
+        with connect(str(draft), storage_compatibility_version=_READABLE_SINCE) as connection:
+            running.append(connection)
+            draft.chmod(0o600)
+            # Each view is bound as it is made, which would read the footers of all files again.
+            connection.execute("SET parquet_metadata_cache = true")
+            _define(connection, dataset)
+        draft.replace(target)
+    except duckdb.IOException as error:
+        raise WriteError(f"cannot write {target}: {one_line(error)}", path=str(target)) from error
+    except OSError as error:
+        raise WriteError(f"cannot write {target}: {error.strerror}", path=str(target)) from error
+    except duckdb.Error as error:
+        reasons = (text for table in columns.TABLES for text in _damaged(dataset, table.name).values())
+        reason = next(reasons, one_line(error))  # DuckDB opens every file to learn its columns
+        raise RunError(f"cannot make views of {dataset.root}: {reason}") from error
+    finally:
+        for leftover in (draft, draft.with_name(draft.name + ".wal")):
+            with suppress(FileNotFoundError):
+                leftover.unlink()
+
+
+def _check_target(target: Path) -> None:
+    """Refuse to write over what is not ours."""
+    if target.name.split(".")[0] in {*_OUR_SCHEMAS, "main"}:
+        raise SettingsError(f"--db {target}: DuckDB takes the file's name for a schema; choose another", option="--db")
+    if not target.parent.is_dir():
+        raise SettingsError(f"--db {target}: the folder does not exist", option="--db")
+    if not target.exists():
+        return
+    if not target.is_file():
+        raise SettingsError(f"--db {target} is not a file", option="--db")
+    try:
+        with duckdb.connect(str(target), read_only=True, config={"enable_external_access": "false"}) as connection:
+            foreign = _foreign_names(connection)
+    except duckdb.Error as error:
+        raise SettingsError(
+            f"--db {target} is no DuckDB file that can be replaced: {one_line(error)}", option="--db"
+        ) from error
+    if foreign:
+        raise SettingsError(
+            f"--db {target} holds other things, it is left alone: {', '.join(foreign[:3])}", option="--db"
+        )
+
+
+def _foreign_names(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    found = connection.execute(
+        "SELECT schema_name || '.' || table_name FROM duckdb_tables() WHERE NOT internal "
+        "UNION ALL SELECT schema_name || '.' || view_name FROM duckdb_views() "
+        "WHERE NOT internal AND NOT coalesce(starts_with(comment, ?), false) "
+        "UNION ALL SELECT schema_name || '.' || sequence_name FROM duckdb_sequences() "
+        "UNION ALL SELECT schema_name || '.' || function_name FROM duckdb_functions() "
+        "WHERE NOT internal AND function_type LIKE '%macro' "
+        "UNION ALL SELECT schema_name FROM duckdb_schemas() WHERE NOT internal AND NOT list_contains(?, schema_name)",
+        [_MARK, list(_OUR_SCHEMAS)],
+    ).fetchall()
+    return [str(name) for (name,) in found]
+
+
+def _define(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
+    names = _name_spaces(dataset)
+    for statement in names.schemas():
+        connection.execute(statement)
+    for space in SPACES:
+        if space == "main":
+            connection.execute(names.latest())
+        for table in columns.TABLES:
+            connection.execute(names.table(space, table))
+    comments = {"_lexport.committed": "Every committed snapshot.", "_lexport.latest_scopes": "What plain names show."}
+    comments |= {f"{space}.{table.name}": table.meaning for space in SPACES for table in columns.TABLES}
+    for view in shipped_views():
+        name = f"main.{quote_name(view.name)}"
+        try:
+            connection.execute(f"CREATE VIEW {name} AS {view.query}")
+        except duckdb.Error as error:
+            raise ViewError(
+                f"{view.path.name} does not fit the dataset: {one_line(error)}", sql_file=view.path.name
+            ) from error
+        comments[name] = view.question
+    for name, text in comments.items():
+        connection.execute(f"COMMENT ON VIEW {name} IS {quote_text(_MARK + text)}")
+
+
+def _name_spaces(dataset: Dataset) -> NameSpaces:
+    """Define the names over what lies in the folders whenever they are asked.
+
+    Only manifests that lexport can have written count, and of the tables' folders only the files that these name: what
+    a synchronised folder, a file manager or an aborted run leaves there does not show. What they name and is not there
+    is an error of the query that needs it.
+    """
+    root = escape_glob(str(dataset.root))
+    manifests = (
+        f"SELECT parse_filename(filename, true) AS name, content FROM read_text({quote_text(f'{root}/{RUNS}/*.json')})"
+        f" WHERE regexp_matches(parse_filename(filename), '^{ULID_PATTERN}[.]json$')"
+    )
+    tables = ", ".join(quote_text(table.name) for table in OF_EVERY_SNAPSHOT)
+    sound = (
+        f"SELECT * FROM ({manifests}) WHERE json_valid(content) AND {_field('format')} = {quote_text(FORMAT)}"
+        f" AND {_field('snapshot_id')} = name AND (json_array_length(content, '$.scopes') = 0"
+        f" OR list_has_all(json_extract_string(content, '$.files[*].table'), [{tables}]))"
+    )
+
+    damaged = cache(partial(_damaged, dataset))
+
+    def of_table(table: str) -> str:
+        return quote_text(f"{root}/{table}/{DATA_FILES}")
+
+    def newest(table: str) -> str:
+        if columns.BY_NAME[table] not in columns.PACKAGE_TABLES:
+            return f"SELECT max(name) FROM ({sound}) WHERE json_array_length(content, '$.scopes') > 0"
+        held = f"list_contains(json_extract_string(content, '$.files[*].table'), {quote_text(table)})"
+        return f"SELECT max(name) FROM ({sound}) WHERE {held}"
+
+    def rows(space: Space, table: str) -> str | None:
+        named_files = [(commit, entry) for commit in dataset.manifests for entry in commit.entries(table)]
+        if not named_files:
+            return None  # a table that no release has written here yet
+        if not any((dataset.root / entry.path).is_file() for _, entry in named_files):
+            raise damaged_file(dataset.root, *named_files[0], "it is missing")  # and nothing tells the columns' types
+        shown = "SELECT snapshot_id FROM _lexport.latest_scopes"
+        if space == "history" or columns.BY_NAME[table] in columns.PACKAGE_TABLES:
+            shown = "SELECT snapshot_id FROM _lexport.committed"
+        if space == "snapshot":
+            shown = newest(table)
+        named = f"SELECT name, unnest(json_extract_string(content, '$.files[*].path')) AS path FROM ({sound})"
+        there = f"SELECT {_below_root(dataset, 'file')} AS file FROM glob({of_table(table)})"
+        said = quote_text(damage_text(table, "<id>", "<path>", "it is missing"))
+        lost = f"error(replace(replace({said}, '<id>', name), '<path>', path))"
+        known = "".join(
+            f" WHEN path = {quote_text(path)} THEN error({quote_text(text)})" for path, text in damaged(table).items()
+        )
+        # A file that is named and not there would be rows that are lost without a word.
+        files = (
+            f"SELECT CASE{known} WHEN file IS NULL THEN {lost} ELSE path END FROM ({named}) LEFT JOIN ({there})"
+            f" ON file = path WHERE starts_with(path, {quote_text(f'{table}/')}) AND name IN ({shown})"
+        )
+        return (
+            f"SELECT * EXCLUDE (filename) FROM read_parquet({of_table(table)}, hive_partitioning = false,"
+            f" union_by_name = true, filename = true) WHERE {_below_root(dataset, 'filename')} IN ({files})"
+        )
+
+    scopes = f"SELECT name AS snapshot_id, unnest(json_extract(content, '$.scopes[*]')) AS scope FROM ({sound})"
+    latest_scopes = (
+        "SELECT scope->>'account_id' AS account_id, scope->>'region' AS region, max(snapshot_id) AS snapshot_id"
+        f" FROM ({scopes}) WHERE scope->>'coverage' = 'fleet' AND scope->>'status' = 'complete' GROUP BY ALL"
+    )
+    text = ", ".join(
+        f"{_field(name)} AS {name}" for name in ("snapshot_id", "status", "lexport_version", "schema_version")
+    )
+    times = ", ".join(f"{_field(name)}::TIMESTAMPTZ AS {name}" for name in ("snapshot_at", "committed_at"))
+    return NameSpaces(
+        committed=f"SELECT name AS snapshot_id FROM ({sound})",
+        newest=newest,
+        latest_scopes=latest_scopes,
+        rows=rows,
+        # Its own file is written after the commit, or not at all.
+        snapshots=f"SELECT {text}, {times} FROM ({sound})",
+    )
+
+
+def _damaged(dataset: Dataset, table: str) -> dict[str, str]:
+    """Return the files of a table that cannot be what was written, each with what to say where a query needs it."""
+    texts: dict[str, str] = {}
+    for commit in dataset.manifests:
+        entries = commit.entries(table)
+        try:
+            find_files(dataset.root, commit, columns.BY_NAME[table], footers=len(entries) > 1)
+        except ReadError as error:
+            texts |= dict.fromkeys([entry.path for entry in entries], str(error))
+    return texts
+
+
+def _field(name: str) -> str:
+    return f"json_extract_string(content, '$.{name}')"
+
+
+def _below_root(dataset: Dataset, path: str) -> str:
+    return f"substr({path}, {len(str(dataset.root)) + 2})"

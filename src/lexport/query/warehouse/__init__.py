@@ -1,0 +1,1 @@
+"""The dataset as warehouses see it."""

@@ -1,0 +1,123 @@
+"""DuckDB SQL of ours -> the SQL of a warehouse, with its names, through sqlglot (the extra ``lexport[dialects]``).
+
+In a warehouse the name spaces are schemas of their own: a plain name is ``lexport.<table>``, ``history.<table>`` and
+``snapshot.<table>`` are ``lexport_history.<table>`` and ``lexport_snapshot.<table>``. Every name is written with its
+schema and in quotes: some are reserved words somewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lexport.errors import SettingsError, ViewError
+from lexport.tables.columns import Type
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+SCHEMA = "lexport"
+FILES = "lexport_files"
+SCHEMAS = {"": SCHEMA, "main": SCHEMA, "history": "lexport_history", "snapshot": "lexport_snapshot", "files": FILES}
+"""The name spaces of ``sql`` and where they are in a warehouse; ``files`` is every file there, committed or not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """A warehouse: its name, and its words for our types. ``folds_up`` where unquoted names mean capital letters."""
+
+    name: str
+    text: str = "VARCHAR"
+    int32: str = "INTEGER"
+    int64: str = "BIGINT"
+    bool_: str = "BOOLEAN"
+    double: str = "DOUBLE"
+    timestamp: str = "TIMESTAMP"
+    folds_up: bool = False
+
+    def type_name(self, kind: Type) -> str:
+        """Return the warehouse's word for a type."""
+        return {
+            Type.TEXT: self.text,
+            Type.INT32: self.int32,
+            Type.INT64: self.int64,
+            Type.BOOL: self.bool_,
+            Type.DOUBLE: self.double,
+            Type.TIMESTAMP: self.timestamp,
+        }[kind]
+
+    def quote(self, *names: str) -> str:
+        """Write a name, with its schema before it or not."""
+        mark = "`" if self.name in {"bigquery", "spark", "databricks"} else '"'
+        return ".".join(mark + (name.upper() if self.folds_up else name) + mark for name in names)
+
+    def literal(self, text: str) -> str:
+        """Write a text."""
+        if self.name in {"bigquery", "spark", "databricks"}:
+            return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+        return "'" + text.replace("'", "''") + "'"
+
+
+DIALECTS = {
+    dialect.name: dialect
+    for dialect in (
+        Dialect(name="athena", text="STRING", int32="INT"),  # Hive's words: its tables are made in them
+        Dialect(name="snowflake", timestamp="TIMESTAMP_NTZ", folds_up=True),
+        Dialect(name="bigquery", text="STRING", int32="INT64", int64="INT64", bool_="BOOL", double="FLOAT64"),
+        Dialect(name="redshift", text="VARCHAR(65535)", double="DOUBLE PRECISION"),
+        Dialect(name="spark", text="STRING", int32="INT"),
+        Dialect(name="trino"),
+        Dialect(name="databricks", text="STRING", int32="INT"),
+    )
+}
+
+
+def translate(query: str, dialect: Dialect, *, name: str) -> str:
+    """Write one SELECT of ours in the words of a warehouse.
+
+    Raises SettingsError where sqlglot is not installed, ViewError, which names ``name``, for what cannot be said there.
+    """
+    try:
+        import sqlglot
+        from sqlglot.errors import SqlglotError
+    except ImportError as error:
+        raise SettingsError(
+            f"{dialect.name} SQL is written by sqlglot, which is not installed: pip install 'lexport[dialects]'",
+            option="--dialect",
+        ) from error
+    try:
+        tree = sqlglot.parse_one(query, read="duckdb")
+        _place(tree)
+        tree = _mend(tree, dialect)
+        if dialect.folds_up:
+            for identifier in tree.find_all(sqlglot.exp.Identifier):
+                identifier.set("this", identifier.name.upper())
+        return tree.sql(dialect.name, pretty=True, identify=True, unsupported_level=sqlglot.ErrorLevel.RAISE)
+    except SqlglotError as error:
+        line = " ".join(str(error).split())
+        raise ViewError(f"{name} cannot be written in {dialect.name} SQL: {line}", sql_file=name) from error
+
+
+def _place(tree: exp.Expr) -> None:
+    """Give every table its schema; what WITH defines has none."""
+    from sqlglot import exp
+    from sqlglot.optimizer.scope import traverse_scope
+
+    for scope in traverse_scope(tree):
+        for source in scope.sources.values():
+            if isinstance(source, exp.Table):
+                source.set("db", exp.to_identifier(SCHEMAS[source.db]))
+
+
+def _mend(tree: exp.Expr, dialect: Dialect) -> exp.Expr:
+    """Say what sqlglot 30 says wrongly: BigQuery has no SPLIT_PART, which it hands on."""
+    from sqlglot import exp
+
+    def mend(node: exp.Expr) -> exp.Expr:
+        if not isinstance(node, exp.SplitPart):
+            return node
+        parts = exp.Split(this=node.this, expression=node.args["delimiter"])
+        offset = exp.Literal.number(int(node.args["part_index"].name) - 1)
+        return exp.Bracket(this=parts, expressions=[offset], offset=0, safe=True)
+
+    return tree.transform(mend) if dialect.name == "bigquery" else tree

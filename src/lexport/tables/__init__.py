@@ -1,0 +1,1 @@
+"""Every table: its columns, their types and where AWS sends them."""

@@ -1,0 +1,42 @@
+"""Text for people: counts with their nouns, near names, and strangers' text made safe for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    """Write a number with its noun."""
+    return f"{number:,} {agree(number, one, many)}"
+
+
+def agree(number: int, one: str, many: str = "") -> str:
+    """Return the form of a word, ``one`` or by default that with an s, that goes with a number."""
+    return one if number == 1 else many or f"{one}s"
+
+
+def visible(text: str) -> str:
+    """Show what would steer a terminal, or hide in it, as its escape: data may come from a stranger."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
+def nearest(word: str, names: Iterable[str], *, most: int = 3) -> list[str]:
+    """Return the names most like a word, the nearest first; those that hold it, or begin it, where none is alike."""
+    known = {name.lower(): name for name in names}
+    asked = word.strip().lower()
+    found = get_close_matches(asked, known, n=most, cutoff=0.7)
+    if not found and len(asked) > 2:  # noqa: PLR2004 - shorter ones are in everything
+        found = [name for name in known if asked in name or name in asked][:most]
+    return [known[name] for name in found]
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """Write the question after a sentence, or nothing where no name is near."""
+    found = nearest(word, names)
+    return f"; did you mean {' or '.join(found)}?" if found else ""

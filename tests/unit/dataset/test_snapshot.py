@@ -1,0 +1,79 @@
+"""The last steps before publishing: what changed since the snapshot before, and whose damage is whose."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from anyio import to_thread
+
+from lexport.dataset.changes import COMPARED, Reading
+from lexport.dataset.local import LocalStore
+from lexport.dataset.snapshot import _at_most, _stage_changes
+from lexport.errors import ReadError
+from lexport.model import Scope
+from lexport.query.catalog import open_dataset
+from lexport.tables import columns
+from lexport.tables.arrow import table_schema
+
+SCOPE = Scope(account_id="111122223333", region="eu-west-1")
+NOW = "7" + "Z" * 25
+
+pytestmark = pytest.mark.asyncio
+
+
+def reading(folder):
+    """A snapshot that is written and not yet published: one function."""
+    folder.mkdir()
+    files = {}
+    for table in COMPARED:
+        files[table.name] = [folder / f"{table.name}.parquet"]
+        row = {"snapshot_id": NOW, "account_id": SCOPE.account_id, "region": SCOPE.region}
+        rows = [row | {"function_name": "f", "version": "$LATEST"}] if table is columns.FUNCTIONS else []
+        pq.write_table(pa.Table.from_pylist(rows, schema=table_schema(table)), *files[table.name])
+    return Reading(snapshot_id=NOW, files=files, options={}, hash_key_id=None, lexport_version="0.1.0")
+
+
+@pytest.fixture
+def fleet(tmp_path, write_dataset):
+    """The snapshot before: another function."""
+    write_dataset(tmp_path / "fleet", [{"functions": [{"function_name": "old", "version": "$LATEST"}]}])
+    return LocalStore(tmp_path / "fleet")
+
+
+async def compare(now, store, folder):
+    notes = []
+    found = await to_thread.run_sync(_stage_changes, now, [SCOPE], folder, store, notes.append)
+    return found, notes
+
+
+async def test_damage_of_the_snapshot_before(tmp_path, fleet):
+    """Where the snapshot before is damaged, its changes are not told, and its id is; nothing is left in staging."""
+    now = reading(tmp_path / "now")
+    ((path,), untold), notes = await compare(now, fleet, tmp_path / "now")
+    assert (untold, notes, path.exists()) == ({}, [], True)
+    path.unlink()
+
+    (before,) = open_dataset(fleet.root).manifests
+    (fleet.root / before.entries("tags")[0].path).write_bytes(b"")
+    (runs, untold), (note,) = await compare(now, fleet, tmp_path / "now")
+    assert (runs, untold) == ([], {SCOPE: before.snapshot_id})
+    assert f"{before.snapshot_id}, the snapshot before, is damaged" in note
+    assert list((tmp_path / "now").glob("*.arrow")) == []
+
+
+async def test_damage_of_our_own(tmp_path, fleet):
+    """Damage of what this run has written is an error of the run, and not blamed on the snapshot before."""
+    now = reading(tmp_path / "now")
+    now.files["functions"][0].write_bytes(b"PAR1")
+
+    with pytest.raises(ReadError) as caught:
+        await compare(now, fleet, tmp_path / "now")
+    assert caught.value.path == str(now.files["functions"][0])
+
+
+async def test_many_changes_are_sorted_in_parts():
+    """However many changes there are, only so many are in memory at once."""
+    table = pa.table({"a": list(range(10))})
+    parts = await to_thread.run_sync(lambda: list(_at_most(iter([table] * 7), 25)))
+
+    assert [sum(map(len, part)) for part in parts] == [30, 30, 10]
+    assert await to_thread.run_sync(lambda: list(_at_most(iter([table.slice(0, 0)]), 25))) == []

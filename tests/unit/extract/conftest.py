@@ -1,0 +1,133 @@
+"""One answer in, rows as dicts out; and a Lambda API made of a few pages."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+
+from lexport.aws.client import parse_page
+from lexport.aws.json import parse_document
+from lexport.extract.flatten import Rules, flatten_account_settings, flatten_alias, flatten_function
+from lexport.extract.hash_key import HashKey, ValueHasher
+from lexport.extract.rows import Rows
+from lexport.model import FunctionRef, Reply, Scope
+from lexport.tables import columns
+from lexport.tables.arrow import children_of
+from lexport.tables.staged import CHILD_TABLES, staged_names
+
+SCOPE = Scope(account_id="123456789012", region="us-west-2")
+AT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
+KEY = HashKey(b"0123456789abcdef")
+
+
+def reply(document):
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    value, cleaned = parse_document(body)
+    return Reply(parsed=value, body=body, cleaned=cleaned)
+
+
+def as_dicts(rows):
+    """Every table's rows, without what is NULL and what is the same in all of them."""
+    common = {"account_id", "region", "fetched_at", "_answer"}
+    tables = {name: pa.Table.from_batches([batch]) for name, batch in rows.take().items()}
+    if "functions" in tables:
+        versions = tables["functions"]
+        tables["functions"] = versions.select(staged_names(columns.FUNCTIONS))
+        tables |= {table.name: found for table in CHILD_TABLES if len(found := children_of(versions, table))}
+    return {
+        name: [
+            {column: value for column, value in row.items() if value is not None and column not in common}
+            for row in table.to_pylist()
+        ]
+        for name, table in tables.items()
+    }
+
+
+@pytest.fixture
+def flatten():
+    """Return a function: a GetFunction answer -> its rows by table, the version, the findings as texts."""
+
+    def run(document, *, env="keys", qualifier=None, name="asked-for", keep_latest=True):
+        rows = Rows(None if env == "none" else ValueHasher(KEY))
+        version, findings = flatten_function(
+            reply(document),
+            FunctionRef(function_name=name, qualifier=qualifier),
+            scope=SCOPE,
+            rules=Rules(
+                env=env,
+                fetched_at=AT,
+                keep_latest=keep_latest,
+            ),
+            answer="0",
+            rows=rows,
+        )
+        return as_dicts(rows), version, [f"{finding.code}: {finding.message}" for finding in findings]
+
+    return run
+
+
+@pytest.fixture
+def flatten_page():
+    """Return a function: the items of a ListAliases page -> rows by table, findings."""
+
+    def run(*items, name="my-function"):
+        page = reply({"Aliases": list(items)})
+        rows, findings = Rows(), []
+        for item in page.document["Aliases"]:
+            findings += flatten_alias(item, name, scope=SCOPE, answer="0", rows=rows, body=page.body)
+        return as_dicts(rows), [f"{finding.code}: {finding.message}" for finding in findings]
+
+    return run
+
+
+@pytest.fixture
+def flatten_settings():
+    """Return a function: a GetAccountSettings answer -> its rows by table, AWS's own count, findings."""
+
+    def run(document):
+        rows = Rows()
+        count, findings = flatten_account_settings(reply(document), scope=SCOPE, rows=rows)
+        return as_dicts(rows), count, [f"{finding.code}: {finding.message}" for finding in findings]
+
+    return run
+
+
+class FakeApi:
+    """A Lambda API whose answers are functions of the marker; what they raise is raised."""
+
+    def __init__(self, *, functions=None, versions=None, aliases=None, answer=None):
+        self.functions, self.versions, self.aliases, self.answer = functions, versions, aliases, answer
+        self.calls = []
+        self.fresh_calls = 0
+
+    def on_fresh_connections(self):
+        self.fresh_calls += 1
+        return self
+
+    async def get_function(self, function_name, qualifier):
+        return self._reply(self.answer, function_name, qualifier)
+
+    async def list_functions(self, marker, *, all_versions):
+        return self._reply(self.functions, marker, all_versions)
+
+    async def list_versions_by_function(self, function_name, marker):
+        return self._reply(self.versions, function_name, marker)
+
+    async def list_aliases(self, function_name, marker):
+        return self._reply(self.aliases, function_name, marker)
+
+    async def get_account_settings(self):
+        raise NotImplementedError
+
+    def _reply(self, script, *arguments):
+        self.calls.append(arguments)
+        answer = script(*arguments)
+        return parse_page(answer, "Functions") if isinstance(answer, bytes) else Reply(parsed=answer, body=b"")
+
+
+@pytest.fixture
+def fake_api():
+    return FakeApi

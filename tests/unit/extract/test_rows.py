@@ -1,0 +1,207 @@
+"""Rows on their way: columns of lists, Arrow batches, sorted runs."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from lexport.extract.hash_key import HashKey, ValueHasher
+from lexport.extract.rows import Children, Rows
+from lexport.tables import columns
+from lexport.tables.arrow import (
+    BLOCK_BYTES,
+    BLOCK_ROWS,
+    SORT_KEY,
+    children_of,
+    open_run,
+    sorted_run,
+    staged_batch,
+    staged_schema,
+    table_schema,
+    versions_schema,
+    write_blocks,
+)
+from lexport.tables.staged import STAGED_TABLES, staged_names
+
+SECRETS = ["s3cret", "s3cret-token-1"]
+TAG = ("111122223333", "eu-west-1")
+
+
+def test_take_hands_over_and_starts_anew():
+    """What was taken is not there any more; tables without rows are not handed over."""
+    rows = Rows()
+    rows.append(columns.TAGS, *TAG, "f", "k", "v", "0")
+    rows.items = 3
+    batch = rows.take()
+
+    assert {name: list(batch.to_pylist()[0].values()) for name, batch in batch.items()} == {
+        "tags": ["111122223333", "eu-west-1", "f", "k", "v", "0"]
+    }
+    assert (rows.items, rows.take()) == (0, {})
+
+
+def test_a_version_carries_its_children():
+    """Variables, layers and the rest lie in the row of their version, hashed, and come out as rows of their tables."""
+    hasher = ValueHasher(HashKey(b"0123456789abcdef"))
+    rows = Rows(hasher)
+    for version, children in (
+        ("1", Children(subnets=["s-1", "s-2"], env_vars=["A", "TOKEN"], env_values=SECRETS)),
+        ("2", Children()),
+        ("3", Children(layers=[(0, "arn", 7, None, None, None)], env_vars="A", env_values=SECRETS[:1])),
+    ):
+        row = dict.fromkeys(staged_names(columns.FUNCTIONS)) | {"function_name": "f", "version": version}
+        rows.versions.append((list(row.values()), children))
+    versions = pa.Table.from_batches([rows.take()["functions"]])
+    a, token = (hasher.value_hmacs([value]).hex() for value in (b"s3cret", b"s3cret-token-1"))
+
+    assert versions.schema == versions_schema()
+    assert [(row["version"], row["subnet_id"]) for row in children_of(versions, columns.SUBNETS).to_pylist()] == [
+        ("1", "s-1"),
+        ("1", "s-2"),
+    ]
+    assert [tuple(row.values())[3:] for row in children_of(versions.slice(2), columns.LAYERS).to_pylist()] == [
+        ("3", 0, "arn", 7, None, None, None)
+    ]
+    assert [tuple(row.values())[3:] for row in children_of(versions, columns.ENV_VARS).to_pylist()] == [
+        ("1", "A", None, 6, a, hasher.key_id, None),
+        ("1", "TOKEN", None, 14, token, hasher.key_id, "secret_name"),
+        ("3", "A", None, 6, a, hasher.key_id, None),
+    ]
+    assert len(children_of(versions, columns.FILE_SYSTEMS)) == 0
+
+
+def test_values_that_are_to_be_stored():
+    """Where values may be stored, they are as they were cleaned; their hash is of what was sent."""
+    hasher, rows = ValueHasher(HashKey(b"0123456789abcdef")), []
+    for kept in ((), ["clean"]):
+        version = Rows(hasher)
+        version.versions.append(
+            ([None] * len(staged_names(columns.FUNCTIONS)), Children(env_vars="A", env_values=["sent"], env_kept=kept))
+        )
+        rows += children_of(pa.Table.from_batches([version.take()["functions"]]), columns.ENV_VARS).to_pylist()
+
+    assert [row["value"] for row in rows] == [None, "clean"]
+    assert {row["value_hmac"] for row in rows} == {hasher.value_hmacs([b"sent"]).hex()}
+
+
+@pytest.mark.parametrize("count", [5, 7])
+def test_a_row_of_the_wrong_width_is_refused(count):
+    """A row with a value too few or too many is an error where it is appended."""
+    with pytest.raises(ValueError, match="zip"):
+        Rows().append(columns.TAGS, *"abcdefg"[:count])
+
+
+@pytest.mark.parametrize("table", columns.TABLES, ids=lambda table: table.name)
+def test_schemas_say_what_columns_mean(table):
+    """Each Parquet field carries meaning, kind, unit and source of its column; the table its name and version."""
+    schema = table_schema(table)
+
+    assert schema.names == list(table.names())
+    assert schema.metadata == {
+        b"lexport.table": table.name.encode(),
+        b"lexport.schema_version": columns.SCHEMA_VERSION.encode(),
+    }
+    for column, field in zip(table.columns, schema, strict=True):
+        assert field.nullable
+        assert {key.decode(): text.decode() for key, text in field.metadata.items()} == {
+            key: text
+            for key, text in (
+                ("meaning", column.meaning),
+                ("unit", column.unit),
+                ("kind", table.kind_of(column)),
+                ("source", column.source),
+            )
+            if text
+        }
+
+
+@pytest.mark.parametrize("table", STAGED_TABLES, ids=lambda table: table.name)
+def test_staged_schema(table):
+    """A staged row has its table's types, and the answer is text."""
+    schema = staged_schema(table)
+
+    assert schema.names == list(staged_names(table))
+    assert schema.types[:-1] == table_schema(table).types[2:]
+    assert schema.types[-1] == pa.string()
+
+
+def layers(*rows):
+    """Staged layers from (function, version, position, answer)."""
+    return staged_batch(
+        columns.LAYERS,
+        [
+            list(column)
+            for column in zip(
+                *((*TAG, name, version, position, *[None] * 5, answer) for name, version, position, answer in rows),
+                strict=True,
+            )
+        ],
+    )
+
+
+def test_a_run_is_sorted_by_key():
+    """Rows are in the order of the table's key: texts by code point, positions as numbers, answers within a thing."""
+    run = sorted_run(
+        columns.LAYERS,
+        [
+            layers(("b", "1", 0, "0"), ("a", "10", 10, "0"), ("a", "10", 9, "0"), ("\U0001f40d", "1", 0, "0")),
+            layers(("a", "2", 0, "1"), ("a", "2", 1, "0"), ("a", "$LATEST", 0, "0"), ("\ufffd", "1", 0, "0")),
+            layers(("ab", "1", 0, "0"), ("a-b", "1", 0, "0"), ("a", "2", 0, "0")),
+        ],
+    )
+    order = [(row["function_name"], row["version"], row["_answer"], row["position"]) for row in run.to_pylist()]
+
+    assert order == [
+        ("a", "$LATEST", "0", 0),
+        ("a", "10", "0", 9),
+        ("a", "10", "0", 10),
+        ("a", "2", "0", 0),
+        ("a", "2", "0", 1),
+        ("a", "2", "1", 0),
+        ("a-b", "1", "0", 0),
+        ("ab", "1", "0", 0),
+        ("b", "1", "0", 0),
+        ("\ufffd", "1", "0", 0),
+        ("\U0001f40d", "1", "0", 0),
+    ]
+    assert run.column(SORT_KEY).to_pylist() == sorted(run.column(SORT_KEY).to_pylist())
+
+
+def test_null_keys_come_first():
+    """An error without a function stands before those that have one."""
+    schema = staged_schema(columns.ERRORS)
+    rows = [dict.fromkeys(schema.names) | {"function_name": name, "_answer": ""} for name in ("a", None, "")]
+    run = sorted_run(columns.ERRORS, [pa.RecordBatch.from_pylist(rows, schema=schema)])
+
+    assert run.column("function_name").to_pylist()[-1] == "a"
+
+
+def test_a_run_on_disk(tmp_path):
+    """A run is Arrow IPC in blocks, for the user alone."""
+    run = sorted_run(columns.LAYERS, [layers(*(("f", str(number), 0, "0") for number in range(2 * BLOCK_ROWS)))])
+    with open_run(tmp_path / "run.arrow", run.schema, 0o600) as writer:
+        write_blocks(writer, run)
+    with pa.OSFile(str(tmp_path / "run.arrow")) as file, pa.ipc.open_file(file) as reader:
+        assert reader.num_record_batches == 2
+        assert reader.read_all() == run
+    assert (tmp_path / "run.arrow").stat().st_mode & 0o777 == 0o600
+
+
+def test_large_rows_are_few_in_a_block(tmp_path):
+    """What a merge holds of a run is bounded in bytes, so that what is kept of variables does not fill the memory."""
+    size = 2**16
+    batch = staged_batch(
+        columns.TAGS,
+        [
+            list(column)
+            for column in zip(*((*TAG, "f", str(number), "v" * size, "0") for number in range(64)), strict=True)
+        ],
+    )
+    with open_run(tmp_path / "run.arrow", batch.schema, 0o600) as writer:
+        write_blocks(writer, pa.Table.from_batches([batch]))
+    with pa.OSFile(str(tmp_path / "run.arrow")) as file, pa.ipc.open_file(file) as reader:
+        blocks = [reader.get_batch(number) for number in range(reader.num_record_batches)]
+
+    assert sum(map(len, blocks)) == 64
+    assert max(block.nbytes for block in blocks) <= BLOCK_BYTES
+    assert len(blocks) <= 5

@@ -1,0 +1,72 @@
+"""How many accounts are entered at once."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+from lexport.aws.session import open_session
+from lexport.extract import shards as visit
+from lexport.extract.progress import Progress
+from lexport.settings import SnapshotSettings
+
+HUB = "111122223333"
+ACCOUNTS = tuple(f"11112222{number}" for number in range(4000, 4012))
+WHO = f"""<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>
+<Arn>arn:aws:iam::{HUB}:user/u</Arn><UserId>A</UserId><Account>{HUB}</Account>
+</GetCallerIdentityResult></GetCallerIdentityResponse>"""
+NO = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
+
+
+class Visitor:
+    """Counts the accounts that let nobody in."""
+
+    def __init__(self):
+        self.lost = []
+
+    def lose_account(self, account, targets, error):
+        self.lost.append((account.account_id, error.code, len(targets)))
+
+
+@asynccontextmanager
+async def sts(most):
+    """A server that refuses every role, none before ``most`` ask for one; yields its URL and the most at once."""
+    at_once, peak, enough = [0], [0], asyncio.Event()
+
+    async def handle(request):
+        if "AssumeRole" not in await request.text():
+            return web.Response(body=WHO, content_type="text/xml")
+        at_once[0] += 1
+        peak[0] = max(peak[0], at_once[0])
+        if at_once[0] >= most:
+            enough.set()
+        await enough.wait()
+        await asyncio.sleep(0.05)  # whoever would come beyond the bound comes now
+        at_once[0] -= 1
+        return web.Response(status=403, body=NO, content_type="text/xml")
+
+    runner = web.ServerRunner(web.Server(handle), shutdown_timeout=0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", peak
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.asyncio
+async def test_only_so_many_accounts_are_entered_at_once(aws, monkeypatch):
+    """STS is asked for a bounded number of roles at a time, however many accounts there are, and each is asked for."""
+    monkeypatch.setattr(visit, "MOST_ENTERING", 4)
+    visitor = Visitor()
+    async with sts(4) as (url, peak), open_session(profile=None, endpoint_url=url) as session:
+        options = SnapshotSettings(endpoint_url=url, regions=("us-east-1",), account_role="r", accounts=ACCOUNTS)
+        await visit.visit(
+            options, session, visitor, Progress(), selection=None, accounts=ACCOUNTS, session_name="lexport-1"
+        )
+
+    assert peak == [4]
+    assert sorted(visitor.lost) == [(account, "AccessDenied", 1) for account in ACCOUNTS]

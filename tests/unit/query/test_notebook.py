@@ -1,0 +1,135 @@
+"""The object for notebooks: what it shows, what it gives, and that it leaves nothing behind."""
+
+import gc
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+import lexport
+from lexport.errors import NoSnapshotError, QueryError, SettingsError
+from lexport.query.shipped_views import shipped_views
+
+AT = datetime(2026, 11, 22, 2, tzinfo=UTC)
+NAMES = [f"f{number:05d}" for number in range(25_000)]  # more than one batch
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory, write_dataset):
+    dest = tmp_path_factory.mktemp("notebook") / "fleet"
+    old = [{"function_name": name, "version": "$LATEST"} for name in NAMES]
+    write_dataset(dest, [{"at": AT, "functions": old}, {"at": AT + timedelta(days=1), "functions": old[:2]}])
+    return dest
+
+
+def test_sql_is_a_table(fleet):
+    """An answer is an Arrow table, of what plain names mean."""
+    answer = lexport.Dataset(fleet).sql("SELECT function_name FROM functions ORDER BY 1")
+
+    assert isinstance(answer, pa.Table)
+    assert answer.to_pylist() == [{"function_name": "f00000"}, {"function_name": "f00001"}]
+
+
+@pytest.mark.asyncio
+async def test_works_in_a_running_loop(fleet):
+    """It needs no event loop of its own, so a running one is no hindrance."""
+    assert lexport.Dataset(fleet).sql("SELECT count(*) AS n FROM history.functions").to_pylist() == [{"n": 25_002}]
+
+
+@pytest.mark.parametrize(("space", "rows"), [("latest", 2), ("snapshot", 2), ("history", 25_002)])
+def test_tables_stream(fleet, space, rows):
+    """A table comes in batches through Arrow's C stream, from each of the three name spaces."""
+    batches = lexport.Dataset(fleet).table("functions", space=space)
+    taken = pa.RecordBatchReader.from_stream(batches)
+
+    assert hasattr(batches, "__arrow_c_stream__")
+    sizes = [batch.num_rows for batch in taken]
+    assert sum(sizes) == rows
+    assert max(sizes) <= 10_000
+
+
+def test_views_are_tables_too(fleet):
+    """Each shipped view can be streamed, and its question and columns read."""
+    dataset = lexport.Dataset(fleet)
+
+    assert list(dataset.views) == [view.name for view in shipped_views()]
+    assert dataset.table("runtimes").schema.names == list(dataset.views["runtimes"].columns)
+
+
+def test_a_stream_that_nobody_reads_is_closed(fleet, tmp_path, monkeypatch):
+    """A stream that is dropped, read or not, takes its folder for spilled data with it."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    unread = lexport.Dataset(fleet).table("functions", space="history")
+    begun = lexport.Dataset(fleet).table("functions", space="history")
+    begun.read_next_batch()
+    assert len(list(tmp_path.iterdir())) == 2
+    del unread, begun
+    gc.collect()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_snapshot_shows(tmp_path, write_dataset):
+    """A snapshot that was committed after the object was made is seen; with as_of it is not."""
+    nights = [
+        {"at": AT + timedelta(days=night), "functions": [{"function_name": str(night), "version": "1"}]}
+        for night in range(2)
+    ]
+    write_dataset(tmp_path, nights[:1])
+    dataset, before = lexport.Dataset(tmp_path), lexport.Dataset(tmp_path, as_of="2026-11-22")
+    write_dataset(tmp_path, nights)
+
+    assert dataset.sql("SELECT function_name FROM functions").to_pylist() == [{"function_name": "1"}]
+    assert before.table("functions").read_all().column("function_name").to_pylist() == ["0"]
+
+
+def test_it_shows_itself(fleet):
+    """In a notebook: where it is, how many snapshots, how old, and each account-region with its counts."""
+    page = lexport.Dataset(fleet)._repr_html_()
+
+    assert f"<code>{fleet}</code>: 2 snapshots, the newest 01K00000000000000000000002 (complete)" in page
+    assert "<td>111122223333</td><td>eu-west-1</td><td>01K00000000000000000000002</td>" in page
+    assert repr(lexport.Dataset(str(fleet))) == f"lexport.Dataset({str(fleet)!r})"
+
+
+def test_hostile_names_stay_text(tmp_path, write_dataset):
+    """What a stranger may have named is escaped, in cells, in the folder's name and in notices."""
+    evil = "<script>alert(1)</script>"
+    dest = tmp_path / evil.replace("/", "")
+    _, damaged = write_dataset(dest, [{}, {}])
+    path = dest / "_runs" / f"{damaged.snapshot_id}.json"
+    path.write_text(path.read_text().replace('"path": "tags', f'"path": "{evil}tags'))
+    page = lexport.Dataset(dest)._repr_html_()
+
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") == 3  # twice in the folder, once in a notice
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "message"),
+    [
+        (
+            lambda d: d.table("function"),
+            SettingsError,
+            "has the name function; did you mean functions?",
+        ),
+        (lambda d: d.table("runtimes", space="history"), SettingsError, "no table of history has the name runtimes"),
+        (lambda d: d.table("tags", space="past"), SettingsError, "space past: expected latest, snapshot, history"),
+        (lambda d: d.sql("DROP TABLE functions"), QueryError, "only SELECT is allowed"),
+        (lambda d: d.sql("SELECT * FROM read_text('/etc/passwd')"), QueryError, "reads the tables of its dataset"),
+    ],
+)
+def test_wrong_questions(fleet, ask, error, message):
+    """What there is not, and what is not for reading alone, is refused in one line."""
+    with pytest.raises(error, match=message):
+        ask(lexport.Dataset(fleet))
+
+
+def test_no_dataset(tmp_path):
+    """A folder without a snapshot is refused when the object is made."""
+    with pytest.raises(NoSnapshotError):
+        lexport.Dataset(tmp_path)
+    with pytest.raises(SettingsError):
+        lexport.Dataset(Path(tmp_path, "nowhere"))
