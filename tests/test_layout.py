@@ -46,7 +46,7 @@ FOREIGN = {
     "botocore": ("aws", "simulator"),
     "aiohttp": ("aws", "artifacts", "simulator"),
     "httptools": ("aws",),
-    "duckdb": ("query",),
+    "duckdb": ("query", "artifacts"),
     "sqlglot": ("query",),
 }
 
