@@ -134,13 +134,13 @@ def test_concurrency_stands_in_few_files():
 
 
 def test_the_simulator_stands_apart():
-    """The simulator imports floors 0 and 1, and only the command line imports it."""
+    """The simulator imports tables and what is below, and only the command line imports it."""
     down = {
         other
         for name in MODULES
         if name.startswith("simulator")
         for other in ours(name)
-        if not other.startswith("simulator") and floor(other) > 1
+        if not other.startswith("simulator") and floor(other) > FLOORS["tables"]
     }
     users = {
         name
