@@ -1,0 +1,122 @@
+"""The pages for people hold together: links lead somewhere, named files exist, lines are short enough to read."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+from lexport.cli._commands import cli
+
+ROOT = Path(__file__).parent.parent
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
+PAGES = [*DOCS, *sorted(ROOT.glob("*.md")), ROOT / "benchmarks" / "README.md"]
+GENERATED = ROOT / "docs" / "reference" / "views.md"  # its sentences are the heads of the views
+_CODE_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+_PATH = re.compile(
+    r"`((?:src|docs|sql|tests|benchmarks|requirements|\.ci)/[\w./-]*|[\w./-]+\.(?:py|md|toml)|[a-z]\w*(?:/\w+)*/)`"
+)
+_NOT_OURS = {"lexport.toml", "pylock.toml"}
+_COMMAND = re.compile(r"(?<![\w/])lexport ([a-z][a-z-]+)([^`\n|&]*)")
+_OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]+")
+_OPTION_ALONE = re.compile(r"`(--[a-z][a-z-]+)[^`]*`")
+_CONTEXT = click.Context(cli)
+OPTIONS = {
+    name: {"--help"}
+    | {flag for option in cli.get_command(_CONTEXT, name).params for flag in option.opts + option.secondary_opts}
+    for name in cli.list_commands(_CONTEXT)
+}
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def prose(path: Path) -> str:
+    """The text of a page without its blocks of code."""
+    text = _CODE_BLOCK.sub("", path.read_text(encoding="utf-8"))
+    return "\n".join(line for line in text.splitlines() if not line.startswith("    "))
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings of a page."""
+    headings = _HEADING.findall(prose(path))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_to_pages(page):
+    """Every relative link of a page leads to a file of the project, and its anchor to a heading there."""
+    broken = []
+    for link in _LINK.findall(prose(page)):
+        if re.match(r"https?:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_named_files_exist(page):
+    """Every file that a page names in code exists: below the root, below src/lexport, or beside the page."""
+    folders = (ROOT, ROOT / "src" / "lexport", page.parent)
+    named = {path for path in _PATH.findall(prose(page)) if path not in _NOT_OURS}
+
+    assert [path for path in sorted(named) if not any((folder / path).exists() for folder in folders)] == []
+
+
+@pytest.mark.parametrize("page", [page for page in DOCS if page != GENERATED], ids=name_of)
+def test_lines_are_short(page):
+    """No line of prose is longer than 120 characters; tables and code may be."""
+    assert [line for line in prose(page).splitlines() if len(line) > 120 and not line.startswith("|")] == []
+
+
+def test_the_index_names_every_page():
+    """docs/README.md links every page of the documentation, each on one line of its own."""
+    index = ROOT / "docs" / "README.md"
+    lines = index.read_text(encoding="utf-8").splitlines()
+    linked = [str((index.parent / link).resolve()) for line in lines for link in _LINK.findall(line)[:1]]
+
+    assert sorted(linked) == sorted(str(page.resolve()) for page in DOCS if page != index)
+
+
+def test_named_files_are_in_the_source_distribution():
+    """Every file that a page names by its path from the root is in the source distribution."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    included = set(settings["tool"]["hatch"]["build"]["targets"]["sdist"]["include"])
+    named = {path for page in PAGES for path in _PATH.findall(prose(page)) if (ROOT / path).exists()}
+
+    assert {path.split("/")[0] for path in named} - included == set()
+
+
+def test_readme_works_on_a_package_page():
+    """README.md has no relative links: a package page cannot follow them. It names files by their path instead."""
+    links = _LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+
+    assert [link for link in links if not re.match(r"https?:|#", link)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_commands_and_options_exist(page):
+    """Every option that a page shows with a command is an option of that command."""
+    text = page.read_text(encoding="utf-8")
+    shown = [(name, option) for name, rest in _COMMAND.findall(text) for option in _OPTION.findall(rest)]
+
+    assert [(name, option) for name, option in shown if option not in OPTIONS.get(name, ())] == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name != "benchmarks"], ids=name_of)
+def test_options_shown_alone_exist(page):
+    """Every option that a page shows without a command is an option of some command."""
+    known = {"--help", "--version"}.union(*OPTIONS.values())
+    removed = {"--transport"} if page.name == "CHANGELOG.md" else set()
+
+    assert set(_OPTION_ALONE.findall(prose(page))) - known - removed == set()
