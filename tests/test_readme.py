@@ -60,7 +60,7 @@ async def test_commands_print_what_the_readme_shows(tmp_path, monkeypatch):
 
 
 def test_tables_of_the_readme_are_the_tables():
-    """The README's table of tables is what columns.py says."""
+    """The README's table of tables is the declared tables."""
     expected = [f"| `{table.name}` | {table.meaning} |" for table in columns.TABLES]
 
     assert expected == re.findall(r"^\| `[a-z_]+` \| .* \|$", README, re.MULTILINE)
