@@ -29,7 +29,7 @@ from pathlib import Path
 
 from lexport.model import QuotaClass
 from lexport.simulator import Fault, Fleet, FleetSpec, Neighbour, open_simulator
-from lexport.simulator.limits import RATES_PER_S
+from lexport.simulator.quotas import RATES_PER_S
 from lexport.tables.api import QUOTA_CLASSES
 
 LEXPORT = str(Path(sysconfig.get_path("scripts")) / "lexport")

@@ -40,8 +40,8 @@ from nginx_fleet import PAGE, REGION, nginx, serve_fleet
 from simulators import LEXPORT, NO_LIMITS
 
 from lexport.model import LATEST, Scope
-from lexport.simulator import Fleet, FleetSpec, answers
-from lexport.simulator.packages import package
+from lexport.simulator import Fleet, FleetSpec, lambda_documents
+from lexport.simulator.package_files import package
 from lexport.simulator.spec import VersionSpec
 
 HERE = Path(__file__).parent
@@ -100,7 +100,7 @@ def packages(fleet: Fleet) -> Iterator[Found]:
     for index in fleet.indexes(SCOPE):
         version = fleet.version(SCOPE, index, "$LATEST")
         assert version is not None
-        if answers.has_location(version) and version.code_sha256 not in seen:
+        if lambda_documents.has_location(version) and version.code_sha256 not in seen:
             seen.add(version.code_sha256)
             yield Found(version=version)
 
@@ -130,12 +130,12 @@ def render_answers(folder: Path, found: list[Found], url: str) -> None:
         home.mkdir(parents=True, exist_ok=True)
         link = f"{url}/packages/{each.hex_name}.zip"
         (home / "latest.json").write_bytes(
-            orjson.dumps(answers.get_function(each.version, arn_qualifier=None, location=link))
+            orjson.dumps(lambda_documents.get_function(each.version, arn_qualifier=None, location=link))
         )
         (home / "aliases.json").write_bytes(orjson.dumps({"Aliases": []}))
     for number, start in enumerate(range(0, len(found), PAGE)):
         page = found[start : start + PAGE]
-        listed = [answers.configuration(each.version, arn_qualifier=LATEST, is_listed=True) for each in page]
+        listed = [lambda_documents.configuration(each.version, arn_qualifier=LATEST, is_listed=True) for each in page]
         more = {"NextMarker": str(number + 1)} if start + PAGE < len(found) else {}
         (www / "pages" / f"{number}.json").write_bytes(orjson.dumps({"Functions": listed} | more))
     settings = {

@@ -34,7 +34,7 @@ from lexport.extract.hash_key import HashKey, ValueHasher
 from lexport.extract.read_shard import BATCH_ITEMS
 from lexport.extract.rows import Rows
 from lexport.model import LATEST, FunctionRef, Scope
-from lexport.simulator import Fleet, FleetSpec, answers
+from lexport.simulator import Fleet, FleetSpec, lambda_documents
 from lexport.tables.staged import Batch
 
 SCOPE = Scope(account_id="111122223333", region="us-east-1")
@@ -55,7 +55,7 @@ def rendered(versions: int) -> list[tuple[FunctionRef, bytes]]:
                 spec = fleet.version(SCOPE, index, version, function)
                 assert spec is not None
                 qualifier = None if version == LATEST else version
-                document = answers.get_function(spec, arn_qualifier=qualifier, location=LINK)
+                document = lambda_documents.get_function(spec, arn_qualifier=qualifier, location=LINK)
                 yield FunctionRef(function_name=function.name, qualifier=qualifier), orjson.dumps(document)
 
     return list(each())

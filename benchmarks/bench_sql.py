@@ -34,8 +34,8 @@ from lexport.model import LATEST
 from lexport.query.catalog import Dataset, open_dataset
 from lexport.query.shipped_views import named_views, shipped_views
 from lexport.query.sql import open_session
-from lexport.simulator import Fleet, FleetSpec, answers
-from lexport.simulator.links import Links
+from lexport.simulator import Fleet, FleetSpec, lambda_documents
+from lexport.simulator.presigned import PresignedUrls
 from lexport.tables import columns
 
 YEAR = Path(__file__).with_name("year_of_nights.py")
@@ -176,16 +176,20 @@ def _answer_bytes() -> float:
     """Weigh GetFunction's answers of a fleet like that of the year, link included."""
     scope = SCOPES[0]
     fleet = Fleet(FleetSpec(functions=SAMPLE, versions=4, accounts=(scope.account_id,), regions=(scope.region,)))
-    links = Links(1, 600)
+    links = PresignedUrls(1, 600)
     links.base_url = f"https://awslambda-{scope.region}-tasks.s3.{scope.region}.amazonaws.com"
     total = count = 0
     for index in fleet.indexes(scope):
         function = fleet.function(scope, index)
         for version in (LATEST, *map(str, fleet.published(scope, index))):
             spec = fleet.version(scope, index, version, function)
-            link = links.location(scope, fleet.name(index), spec.package_key) if answers.has_location(spec) else None
+            link = (
+                links.location(scope, fleet.name(index), spec.package_key)
+                if lambda_documents.has_location(spec)
+                else None
+            )
             qualifier = None if version == LATEST else version
-            total += len(orjson.dumps(answers.get_function(spec, arn_qualifier=qualifier, location=link)))
+            total += len(orjson.dumps(lambda_documents.get_function(spec, arn_qualifier=qualifier, location=link)))
             count += 1
     return total / count
 

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from lexport.model import LATEST, Scope
-from lexport.simulator import Fleet, FleetSpec, answers
+from lexport.simulator import Fleet, FleetSpec, lambda_documents
 
 REGION, ACCOUNT = "us-east-1", "111122223333"
 PUBLISHED = 4  # versions of each function besides $LATEST
@@ -107,19 +107,19 @@ def _render_functions(fleet: Fleet, scope: Scope, folder: Path) -> Iterator[dict
         function = fleet.function(scope, index)
         home = folder / function.name
         home.mkdir(parents=True)
-        aliases = [answers.alias(function, alias) for alias in fleet.aliases(scope, index)]
+        aliases = [lambda_documents.alias(function, alias) for alias in fleet.aliases(scope, index)]
         (home / "aliases.json").write_bytes(orjson.dumps({"Aliases": aliases}))
         for version in chain((LATEST,), map(str, fleet.published(scope, index))):
             spec = fleet.version(scope, index, version, function)
             assert spec is not None
             qualifier = None if version == LATEST else version
             link = f"https://awslambda-{REGION}-tasks.s3.{REGION}.amazonaws.com/snapshots/{function.name}?versionId=x"
-            document = answers.get_function(spec, arn_qualifier=qualifier, location=link + "&X-Amz-Signature=")
+            document = lambda_documents.get_function(spec, arn_qualifier=qualifier, location=link + "&X-Amz-Signature=")
             missing = ANSWER_BYTES - len(orjson.dumps(document))
             if missing > 0 and "Location" in document["Code"]:
                 document["Code"]["Location"] += "5e" * (missing // 2)
             (home / f"{qualifier or 'latest'}.json").write_bytes(orjson.dumps(document))
-            yield answers.configuration(spec, arn_qualifier=version, is_listed=True)
+            yield lambda_documents.configuration(spec, arn_qualifier=version, is_listed=True)
 
 
 @contextlib.contextmanager

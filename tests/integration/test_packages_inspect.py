@@ -10,8 +10,8 @@ import pytest
 import lexport
 from lexport.dataset.manifest import Manifest
 from lexport.model import LATEST
-from lexport.simulator import Fault, Fleet, FleetSpec, answers
-from lexport.simulator.packages import package
+from lexport.simulator import Fault, Fleet, FleetSpec, lambda_documents
+from lexport.simulator.package_files import package
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio]
 
@@ -86,7 +86,7 @@ async def test_who_ships_log4j(simulator, run_lexport, flags, look, tmp_path):
     expected = set()
     for index in fleet.indexes(look.scope):
         version = fleet.version(look.scope, index, LATEST)
-        if answers.has_location(version) and version.code_size_bytes <= 300 * 1024:
+        if lambda_documents.has_location(version) and version.code_size_bytes <= 300 * 1024:
             with zipfile.ZipFile(io.BytesIO(package(fleet.spec.seed, version.package_key).body)) as opened:
                 if LOG4J in opened.namelist() and b"version=2.14.1" in opened.read(LOG4J):
                     expected.add(version.function.name)

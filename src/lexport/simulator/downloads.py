@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from aiohttp import web
 
 from lexport.simulator.faults import Fault
-from lexport.simulator.packages import Package
+from lexport.simulator.package_files import Package
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Download:
 
 
 def download(package: Package, asked: tuple[int, int] | None, headers: dict[str, str]) -> Download:
-    """Answer with the whole, or with the part from the first to the last byte that was asked for."""
+    """HttpResponse with the whole, or with the part from the first to the last byte that was asked for."""
     size = package.code_size
     start, stop = (0, size) if asked is None else (asked[0], asked[1] + 1)
     status = 200 if asked is None else 206

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import orjson
 
 from lexport.model import LATEST
-from lexport.simulator.markers import Position, read_marker
-from lexport.simulator.wire import Answer, AwsError, Call, expired_token, not_found, throttled
+from lexport.simulator.pagination import Position, read_marker
+from lexport.simulator.responses import ApiCall, AwsError, HttpResponse, expired_token, not_found, throttled
 
 FaultKind = Literal[
     # refused: an error instead of the answer
@@ -93,7 +93,7 @@ class Fault:
     retry_after_s: float | None = None
     patch: Patch | None = None
 
-    def matches(self, call: Call) -> bool:
+    def matches(self, call: ApiCall) -> bool:
         """Tell whether the fault is meant for this call."""
         return (
             self.operation in (None, call.operation)
@@ -112,7 +112,7 @@ class _Armed:
     passes: int
 
 
-class FaultBook:
+class FaultScript:
     """The faults of one server that are still to come."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
@@ -124,7 +124,7 @@ class FaultBook:
         """Script one more fault."""
         self._armed.append(_Armed(fault, fault.times, fault.after))
 
-    def take(self, call: Call) -> list[Fault]:
+    def take(self, call: ApiCall) -> list[Fault]:
         """Return the faults that meet this call, and count those that strike before there is an answer."""
         met: list[Fault] = []
         for armed in list(self._armed):
@@ -141,7 +141,7 @@ class FaultBook:
                 break
         return met
 
-    def bend(self, fault: Fault, call: Call, document: Any) -> Any:
+    def bend(self, fault: Fault, call: ApiCall, document: Any) -> Any:
         """Bend an answer and count the fault, if it fits this page."""
         armed = next((armed for armed in self._armed if armed.fault is fault), None)
         bent = _bend(fault, call, document) if armed is not None else None
@@ -158,7 +158,7 @@ class FaultBook:
             self._armed.remove(armed)
 
 
-def refusal(fault: Fault, call: Call) -> AwsError:
+def refusal(fault: Fault, call: ApiCall) -> AwsError:
     """Return the error that a refusing fault answers with."""
     arn = f"arn:aws:lambda:{call.region}:{call.account_id}:function:{call.function_name}"
     arn += f":{call.qualifier}" if call.qualifier else ""
@@ -187,40 +187,40 @@ def refusal(fault: Fault, call: Call) -> AwsError:
             return AwsError(status, code, message, more=more, headers=dict(fault.headers))
 
 
-def distorted(fault: Fault, answer: Answer) -> Answer:
+def distorted(fault: Fault, answer: HttpResponse) -> HttpResponse:
     """Return what comes over the wire instead of a sound answer."""
     headers = {**answer.headers, **fault.headers}
     body = fault.body.encode() if isinstance(fault.body, str) else fault.body
     match fault.kind:
         case "html":
             page = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
-            return Answer(
+            return HttpResponse(
                 status=fault.status or 502, body=body or page, headers={**headers, "Content-Type": "text/html"}
             )
         case "empty" | "redirect":
-            return Answer(status=fault.status or (200 if fault.kind == "empty" else 307), headers=headers)
+            return HttpResponse(status=fault.status or (200 if fault.kind == "empty" else 307), headers=headers)
         case "broken_json":
-            return Answer(status=answer.status, body=answer.body[: len(answer.body) // 2], headers=headers)
+            return HttpResponse(status=answer.status, body=answer.body[: len(answer.body) // 2], headers=headers)
         case "truncate":
             sent = answer.body[: len(answer.body) // 2]
-            return Answer(status=answer.status, body=sent, headers=headers, promised_bytes=len(answer.body))
+            return HttpResponse(status=answer.status, body=sent, headers=headers, promised_bytes=len(answer.body))
         case "corrupt":
             middle = len(answer.body) // 2
             flipped = bytes((answer.body[middle] ^ 0xFF,)) if answer.body else b""
             bent = answer.body[:middle] + flipped + answer.body[middle + 1 :]
-            return Answer(status=answer.status, body=bent, headers=headers)
+            return HttpResponse(status=answer.status, body=bent, headers=headers)
         case _:
             return answer
 
 
-def _bend(fault: Fault, call: Call, document: Any) -> Any:
+def _bend(fault: Fault, call: ApiCall, document: Any) -> Any:
     """Return the bent document, None where the fault does not fit this page."""
     if fault.kind == "replace_body":
         return _patched(fault.patch, document)
     return None if call.listing is None else _with_bent_marker(fault, call, call.listing, document)
 
 
-def _with_bent_marker(fault: Fault, call: Call, listing: str, document: dict[str, Any]) -> dict[str, Any] | None:
+def _with_bent_marker(fault: Fault, call: ApiCall, listing: str, document: dict[str, Any]) -> dict[str, Any] | None:
     marker = call.query.get("Marker")
     is_last = not document.get("NextMarker")
     here = read_marker(marker, listing)

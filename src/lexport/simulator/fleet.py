@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from lexport.model import LATEST, EnvMode, Scope
-from lexport.simulator import oracle, regions, seeded
-from lexport.simulator.changes import Change, Overlay, Published
-from lexport.simulator.dice import Dice, uuid_text
+from lexport.simulator import known_regions, oracle, seeded
+from lexport.simulator.fleet_changes import Change, Overlay, Published
 from lexport.simulator.seeded import VersionNumbers
+from lexport.simulator.seeded_choices import SeededChoices, uuid_text
 from lexport.simulator.spec import AliasSpec, FunctionSpec, VersionSpec
 
 CONCURRENCY_LIMIT = 1_000
@@ -77,7 +77,7 @@ class Fleet:
 
     def is_enabled(self, region: str) -> bool:
         """Tell whether a Region exists and is switched on."""
-        return region in regions.REAL and region not in self.spec.disabled_regions
+        return region in known_regions.REAL and region not in self.spec.disabled_regions
 
     def indexes(self, scope: Scope, start: int = 0) -> Iterator[int]:
         """Yield the index of every living function, in listing order."""
@@ -177,7 +177,7 @@ class Fleet:
         """Return limits and use; what is used is an estimate, the count of functions is true."""
         size = self._size(scope)
         deleted = sum(overlay.is_deleted for (place, _), overlay in self._overlays.items() if place == scope)
-        reserved = Dice("account", self.spec.seed, scope.account_id, scope.region).pick(CONCURRENCY_LIMIT // 2)
+        reserved = SeededChoices("account", self.spec.seed, scope.account_id, scope.region).pick(CONCURRENCY_LIMIT // 2)
         return AccountSettings(
             code_size_limit_bytes=CODE_LIMIT_BYTES,
             code_size_used_bytes=size * (1 + self.spec.versions) * 2_048,

@@ -11,7 +11,7 @@ from typing import Any
 
 from lexport.model import LATEST, EnvMode
 from lexport.simulator.canaries import secret_rule
-from lexport.simulator.links import version_id_of
+from lexport.simulator.presigned import version_id_of
 from lexport.simulator.spec import AliasSpec, FunctionSpec, VersionSpec
 
 Row = dict[str, object]

@@ -1,4 +1,4 @@
-"""Method, path and body -> Call: which operation of which service is meant."""
+"""Method, path and body -> ApiCall: which operation of which service is meant."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from urllib.parse import parse_qsl, unquote
 
 import orjson
 
-from lexport.simulator.accounts import ORGANIZATIONS_TARGET
-from lexport.simulator.lambda_api import name_and_qualifier
-from lexport.simulator.links import function_of_path
+from lexport.simulator.account_services import ORGANIZATIONS_TARGET
+from lexport.simulator.lambda_service import name_and_qualifier
+from lexport.simulator.presigned import function_of_path
+from lexport.simulator.responses import ApiCall, Protocol
 from lexport.simulator.signatures import Claim
-from lexport.simulator.wire import Call, Protocol
 
 _FUNCTIONS = "/2015-03-31/functions"
 _OF_FUNCTION = re.compile(_FUNCTIONS + r"/([^/]+)(?:/(versions|aliases))?/?")
@@ -26,7 +26,7 @@ def protocol_of(service: str | None) -> Protocol:
     return _PROTOCOLS.get(service or "", "rest-json")
 
 
-def route(claim: Claim, method: str, path_and_query: str, target: str | None, body: bytes) -> Call | None:
+def route(claim: Claim, method: str, path_and_query: str, target: str | None, body: bytes) -> ApiCall | None:
     """Understand one request; None where the simulator has no such operation."""
     path, _, query_text = path_and_query.partition("?")
     protocol = protocol_of(claim.service)
@@ -42,14 +42,14 @@ def route(claim: Claim, method: str, path_and_query: str, target: str | None, bo
         operation, parameters = "ListRegions", _json(body)
     if not operation:
         return None
-    return Call(
+    return ApiCall(
         service=claim.service, operation=operation, protocol=protocol, region=claim.region, parameters=parameters
     )
 
 
-def _lambda(claim: Claim, method: str, path: str, query_text: str) -> Call | None:
+def _lambda(claim: Claim, method: str, path: str, query_text: str) -> ApiCall | None:
     query = dict(parse_qsl(query_text, keep_blank_values=True)) if query_text else {}
-    call = Call(service="lambda", operation="", protocol="rest-json", region=claim.region, query=query)
+    call = ApiCall(service="lambda", operation="", protocol="rest-json", region=claim.region, query=query)
     if method != "GET":
         return None
     if (matched := _OF_FUNCTION.fullmatch(path)) is not None:
@@ -70,10 +70,10 @@ def _lambda(claim: Claim, method: str, path: str, query_text: str) -> Call | Non
     return call
 
 
-def link_call(path_and_query: str) -> Call:
+def link_call(path_and_query: str) -> ApiCall:
     """Return the call that a package link is, for faults and the log."""
     account = path_and_query.split("/")[2:3]
-    return Call(
+    return ApiCall(
         service="s3",
         operation="GetObject",
         protocol="s3",
@@ -88,10 +88,10 @@ def is_signed_link(path_and_query: str) -> bool:
     return "X-Amz-Credential=" in path_and_query.partition("?")[2]
 
 
-def object_call(path_and_query: str) -> Call:
+def object_call(path_and_query: str) -> ApiCall:
     """Return the call that such a link is, for faults and the log; its function is told by the key."""
     name = unquote(path_and_query.partition("?")[0]).rpartition("/")[2].removesuffix(".zip")
-    return Call(service="s3", operation="GetObject", protocol="s3", region="", function_name=name)
+    return ApiCall(service="s3", operation="GetObject", protocol="s3", region="", function_name=name)
 
 
 def _json(body: bytes) -> dict[str, Any]:

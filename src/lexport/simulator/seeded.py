@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lexport.model import LATEST, Scope
-from lexport.simulator import regions, traits
+from lexport.simulator import known_regions, traits
 from lexport.simulator.canaries import CANARIES
-from lexport.simulator.dice import Dice, digest_hex, uuid_text
-from lexport.simulator.packages import package, sized_key
+from lexport.simulator.package_files import package, sized_key
+from lexport.simulator.seeded_choices import SeededChoices, digest_hex, uuid_text
 from lexport.simulator.spec import AliasSpec, FunctionSpec, LayerSpec, VersionSpec, VpcSpec
 
 _TEAMS = ("billing", "orders", "checkout", "search", "identity", "media", "fraud", "logistics", "growth", "ledger")
@@ -66,9 +66,9 @@ class VersionNumbers:
 
 def function_name(seed: int, index: int) -> str:
     """Return the name of a function: the same in every account-region, as in real fleets."""
-    dice = Dice("name", seed, index)
-    team, thing, doing = dice.choose(_TEAMS), dice.choose(_THINGS), dice.choose(_DOINGS)
-    match dice.pick(5):
+    choices = SeededChoices("name", seed, index)
+    team, thing, doing = choices.choose(_TEAMS), choices.choose(_THINGS), choices.choose(_DOINGS)
+    match choices.pick(5):
         case 0:
             return f"{team.title()}{thing.title()}{doing.title()}-{index}"
         case 1:
@@ -88,53 +88,53 @@ def function_index(seed: int, name: str) -> int | None:
 
 def version_numbers(seed: int, scope: Scope, index: int, mean: int) -> VersionNumbers:
     """Return the published versions: neighbours differ from the mean by the same amount, up and down."""
-    pair = Dice("pair", seed, scope.account_id, scope.region, index // 2)
+    pair = SeededChoices("pair", seed, scope.account_id, scope.region, index // 2)
     spread = pair.pick(min(mean, 5) + 1)
     count = mean + spread if index % 2 == 0 else mean - spread
-    dice = Dice("hole", seed, scope.account_id, scope.region, index)
-    return VersionNumbers(count, 1 + dice.pick(count) if count and dice.chance(25) else 0)
+    choices = SeededChoices("hole", seed, scope.account_id, scope.region, index)
+    return VersionNumbers(count, 1 + choices.pick(count) if count and choices.chance(25) else 0)
 
 
 def build_function(seed: int, scope: Scope, index: int, generation: int, *, is_large: bool = False) -> FunctionSpec:
     """Make one function; ``is_large``: its layers are as large as real ones."""
-    dice = Dice("function", seed, scope.account_id, scope.region, index, generation)
+    choices = SeededChoices("function", seed, scope.account_id, scope.region, index, generation)
     name = function_name(seed, index)
-    partition = regions.partition(scope.region)
-    runtime, handler = dice.choose(_RUNTIMES)
+    partition = known_regions.partition(scope.region)
+    runtime, handler = choices.choose(_RUNTIMES)
     fields: dict[str, Any] = {
         "scope": scope,
         "partition": partition,
         "index": index,
         "generation": generation,
         "name": name,
-        "role": f"arn:{partition}:iam::{scope.account_id}:role/service-role/{name[:40]}-role-{dice.hex(8)}",
+        "role": f"arn:{partition}:iam::{scope.account_id}:role/service-role/{name[:40]}-role-{choices.hex(8)}",
         "runtime": runtime,
         "handler": handler,
-        "timeout_s": dice.choose((3, 10, 30, 60, 300, 900)),
-        "architecture": dice.choose(("x86_64", "arm64")),
-        "tracing_mode": dice.choose(("PassThrough", "PassThrough", "Active")),
-        "ephemeral_storage_mb": dice.choose((512, 512, 512, 2048)),
+        "timeout_s": choices.choose((3, 10, 30, 60, 300, 900)),
+        "architecture": choices.choose(("x86_64", "arm64")),
+        "tracing_mode": choices.choose(("PassThrough", "PassThrough", "Active")),
+        "ephemeral_storage_mb": choices.choose((512, 512, 512, 2048)),
         "log_group": f"/aws/lambda/{name}",
         "layers": tuple(
-            _layer(seed, scope, partition, dice, is_large=is_large) for _ in range(dice.choose((0, 1, 1, 2)))
+            _layer(seed, scope, partition, choices, is_large=is_large) for _ in range(choices.choose((0, 1, 1, 2)))
         ),
-        "tags": {dice.choose(_TAGS): dice.choose(_VALUES) for _ in range(dice.choose((0, 2, 4, 5)))},
+        "tags": {choices.choose(_TAGS): choices.choose(_VALUES) for _ in range(choices.choose((0, 2, 4, 5)))},
     }
-    if dice.chance(70):
+    if choices.chance(70):
         fields["vpc"] = VpcSpec(
-            vpc_id=f"vpc-{dice.hex(17)}",
-            subnet_ids=tuple(f"subnet-{dice.hex(17)}" for _ in range(3)),
-            security_group_ids=tuple(f"sg-{dice.hex(17)}" for _ in range(1 + dice.pick(2))),
-            ipv6_allowed_for_dual_stack=False if dice.chance(50) else None,
+            vpc_id=f"vpc-{choices.hex(17)}",
+            subnet_ids=tuple(f"subnet-{choices.hex(17)}" for _ in range(3)),
+            security_group_ids=tuple(f"sg-{choices.hex(17)}" for _ in range(1 + choices.pick(2))),
+            ipv6_allowed_for_dual_stack=False if choices.chance(50) else None,
         )
-    if dice.chance(15):
+    if choices.chance(15):
         queue = f"arn:{partition}:sqs:{scope.region}:{scope.account_id}:{name[:30]}-dlq"
         fields["dead_letter_arn"] = queue
-    return FunctionSpec(**traits.with_trait(seed, fields, scope, index, dice))
+    return FunctionSpec(**traits.with_trait(seed, fields, scope, index, choices))
 
 
-def _layer(seed: int, scope: Scope, partition: str, dice: Dice, *, is_large: bool) -> LayerSpec:
-    name, number = dice.choose(_LAYERS), 1 + dice.pick(4)
+def _layer(seed: int, scope: Scope, partition: str, choices: SeededChoices, *, is_large: bool) -> LayerSpec:
+    name, number = choices.choose(_LAYERS), 1 + choices.pick(4)
     arn = f"arn:{partition}:lambda:{scope.region}:{scope.account_id}:layer:{name}:{number}"
     return LayerSpec(arn=arn, code_size_bytes=package(seed, layer_package_key(seed, arn, is_large=is_large)).code_size)
 
@@ -153,9 +153,9 @@ def package_key(seed: int, function: FunctionSpec, code: str, *, is_large: bool 
 
 
 def _package_key(seed: int, function: FunctionSpec, code: str) -> str:
-    dice = Dice("code", seed, *_identity(function), code)
-    if dice.chance(10):
-        return f"{_SHARED}{dice.pick(40)}"
+    choices = SeededChoices("code", seed, *_identity(function), code)
+    if choices.chance(10):
+        return f"{_SHARED}{choices.pick(40)}"
     return "/".join((*map(str, _identity(function)), code))
 
 
@@ -172,20 +172,20 @@ def build_version(
     is_large: bool = False,
 ) -> VersionSpec:
     """Make one version; ``code`` names the package, ``minutes`` is its age in versions, ``revision`` counts changes."""
-    dice = Dice("version", seed, *_identity(function), version)
+    choices = SeededChoices("version", seed, *_identity(function), version)
     key = package_key(seed, function, code, is_large=is_large)
     content = package(seed, key)
     at, text = _last_modified(seed, function, minutes)
     trait = traits.trait_of(seed, function.scope, function.index)
     snap_start_is_on = function.snap_start_apply_on == "PublishedVersions" and version != LATEST
     has_runtime_version = function.runtime is not None and function.runtime_version_error is None
-    build = digest_hex("runtime", function.runtime, dice.pick(3), size=32)
+    build = digest_hex("runtime", function.runtime, choices.pick(3), size=32)
     return VersionSpec(
         function=function,
         version=version,
-        description=traits.description(trait, version, dice) if description is None else description,
-        memory_mb=(128, 256, 512, 1024, 1769, 10240)[dice.pick(6)] if memory_mb is None else memory_mb,
-        environment=_environment(trait, dice),
+        description=traits.description(trait, version, choices) if description is None else description,
+        memory_mb=(128, 256, 512, 1024, 1769, 10240)[choices.pick(6)] if memory_mb is None else memory_mb,
+        environment=_environment(trait, choices),
         package_key=key,
         code_sha256=content.code_sha256 if function.image is None else image_digest(function, code),
         code_size_bytes=content.code_size if function.image is None else 0,
@@ -209,14 +209,14 @@ def image_digest(function: FunctionSpec, code: str) -> str:
 
 def build_aliases(seed: int, scope: Scope, index: int, numbers: VersionNumbers) -> list[AliasSpec]:
     """Make the aliases of a function; without published versions they point at ``$LATEST``."""
-    dice = Dice("aliases", seed, scope.account_id, scope.region, index)
-    first, count = dice.pick(len(_ALIASES)), dice.choose((0, 1, 1, 2, 3))
-    return [_alias(_ALIASES[(first + i) % len(_ALIASES)], numbers, dice) for i in range(count)]
+    choices = SeededChoices("aliases", seed, scope.account_id, scope.region, index)
+    first, count = choices.pick(len(_ALIASES)), choices.choose((0, 1, 1, 2, 3))
+    return [_alias(_ALIASES[(first + i) % len(_ALIASES)], numbers, choices) for i in range(count)]
 
 
-def _alias(name: str, numbers: VersionNumbers, dice: Dice) -> AliasSpec:
-    kind = dice.pick(9)
-    position = dice.pick(numbers.count) if numbers.count else 0
+def _alias(name: str, numbers: VersionNumbers, choices: SeededChoices) -> AliasSpec:
+    kind = choices.pick(9)
+    position = choices.pick(numbers.count) if numbers.count else 0
     target = str(numbers.at(position)) if numbers.count and kind != 0 else LATEST
     weights: dict[str, float] | None = None
     if target != LATEST and numbers.count > 1:
@@ -228,7 +228,7 @@ def _alias(name: str, numbers: VersionNumbers, dice: Dice) -> AliasSpec:
         description={5: None, 6: f"Release {name} ✓"}.get(kind, ""),
         weights=weights,
         has_null_routing=weights is None and kind == 7,
-        revision_id=uuid_text("alias", name, dice.hex(32)),
+        revision_id=uuid_text("alias", name, choices.hex(32)),
         extra={"FutureField": {"Since": 2026}} if kind == 8 else {},
     )
 
@@ -237,16 +237,16 @@ def _identity(function: FunctionSpec) -> tuple[object, ...]:
     return function.scope.account_id, function.scope.region, function.index, function.generation
 
 
-def _environment(trait: str, dice: Dice) -> dict[str, str] | None:
+def _environment(trait: str, choices: SeededChoices) -> dict[str, str] | None:
     if trait in ("environment_error", "no_environment"):
         return None
     if trait == "empty_environment":
         return {}
-    start, count = dice.pick(len(_VARIABLES)), 40 if trait == "much" else dice.choose((5, 7, 8, 9, 11))
+    start, count = choices.pick(len(_VARIABLES)), 40 if trait == "much" else choices.choose((5, 7, 8, 9, 11))
     names = [
         _VARIABLES[(start + i) % len(_VARIABLES)] + (f"_{i}" if i >= len(_VARIABLES) else "") for i in range(count)
     ]
-    token = dice.hex(32)
+    token = choices.hex(32)
     values = {name: f"{name.lower()}-{token[i % 20 :]}" for i, name in enumerate(names)}
     if trait == "unicode":
         values |= {"GREETING": "grüß Gott, 東京 🚀", "QUOTED": 'a "quoted" \\ back\nslash'}
@@ -258,9 +258,9 @@ def _environment(trait: str, dice: Dice) -> dict[str, str] | None:
 
 
 def _last_modified(seed: int, function: FunctionSpec, minutes: int) -> tuple[datetime, str]:
-    dice = Dice("modified", seed, *_identity(function))
-    at = _EPOCH + timedelta(milliseconds=dice.pick(1000), seconds=dice.pick(150_000_000), minutes=minutes)
-    if dice.chance(3):  # other spellings of ISO 8601 that AWS documents
+    choices = SeededChoices("modified", seed, *_identity(function))
+    at = _EPOCH + timedelta(milliseconds=choices.pick(1000), seconds=choices.pick(150_000_000), minutes=minutes)
+    if choices.chance(3):  # other spellings of ISO 8601 that AWS documents
         at = at.replace(microsecond=0)
         return at, at.strftime("%Y-%m-%dT%H:%M:%SZ")
     return at, f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}+0000"

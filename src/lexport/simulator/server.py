@@ -21,24 +21,24 @@ from aiohttp import web
 
 from lexport.errors import SettingsError
 from lexport.model import QuotaClass, Scope
-from lexport.simulator.accounts import AccountsApi
+from lexport.simulator.account_services import AccountServices
 from lexport.simulator.downloads import Download, bend, reset, send_download
-from lexport.simulator.faults import REFUSING, Fault, FaultBook, distorted, refusal
+from lexport.simulator.faults import REFUSING, Fault, FaultScript, distorted, refusal
 from lexport.simulator.fleet import Fleet
-from lexport.simulator.lambda_api import LambdaApi
-from lexport.simulator.limits import Limits, Neighbour
-from lexport.simulator.links import PREFIX, Links
-from lexport.simulator.routes import is_signed_link, link_call, object_call, protocol_of, route
-from lexport.simulator.signatures import Claim, Identity, KeyRing, read_claim
-from lexport.simulator.wire import (
+from lexport.simulator.lambda_service import LambdaService
+from lexport.simulator.presigned import PREFIX, PresignedUrls
+from lexport.simulator.quotas import Neighbour, Quotas
+from lexport.simulator.responses import (
     JSON_HEADERS,
-    Answer,
+    ApiCall,
     AwsError,
-    Call,
+    HttpResponse,
     denied_by_session_policy,
     throttled,
     unrecognized,
 )
+from lexport.simulator.routes import is_signed_link, link_call, object_call, protocol_of, route
+from lexport.simulator.signatures import Caller, Claim, KeyRing, read_claim
 
 _LOG_LENGTH = 10_000
 _ACTIONS = {"GetLayerVersionByArn": "GetLayerVersion"}  # permissions that have another name than their operation
@@ -79,12 +79,12 @@ class Simulator:
         self.throttles: Counter[tuple[str, str, str]] = Counter()
         self.requests: deque[Request] = deque(maxlen=_LOG_LENGTH)
         self._is_verifying = verify
-        self._limits = Limits(rates, neighbours=neighbours) if quotas else None
-        self._links = Links(fleet.spec.seed, link_ttl_s)
+        self._quotas = Quotas(rates, neighbours=neighbours) if quotas else None
+        self._presigned = PresignedUrls(fleet.spec.seed, link_ttl_s)
         self._keys = KeyRing(fleet.spec.accounts[0])
-        self._lambda = LambdaApi(fleet, self._links)
-        self._accounts = AccountsApi(fleet.spec, self._keys, credentials_ttl_s)
-        self._faults = FaultBook(faults)
+        self._lambda = LambdaService(fleet, self._presigned)
+        self._accounts = AccountServices(fleet.spec, self._keys, credentials_ttl_s)
+        self._faults = FaultScript(faults)
 
     def inject(self, fault: Fault) -> None:
         """Script one more fault."""
@@ -92,13 +92,13 @@ class Simulator:
 
     def listens_at(self, url: str) -> None:
         """Tell the simulator its own address: links are made with it."""
-        self.url = self._links.base_url = url
+        self.url = self._presigned.base_url = url
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one HTTP request."""
+        """HttpResponse one HTTP request."""
         request_id = secrets.token_hex(16)
         if request.raw_path.startswith(PREFIX):
-            return await self._link(request, link_call(request.raw_path), self._links.answer, request_id)
+            return await self._link(request, link_call(request.raw_path), self._presigned.answer, request_id)
         if is_signed_link(request.raw_path):
             return await self._link(request, object_call(request.raw_path), self._object, request_id)
         body = await request.read() if request.body_exists else b""
@@ -119,7 +119,7 @@ class Simulator:
             answer = distorted(fault, answer)
         return await _send(request, answer, request_id)
 
-    def _understood(self, claim: Claim | None, request: web.BaseRequest, body: bytes) -> tuple[Call, Identity]:
+    def _understood(self, claim: Claim | None, request: web.BaseRequest, body: bytes) -> tuple[ApiCall, Caller]:
         if claim is None:
             raise AwsError(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
         if self._is_verifying:
@@ -144,12 +144,12 @@ class Simulator:
             raise denied_by_session_policy(caller.arn, call)
         return call, caller
 
-    def _answered(self, call: Call, caller: Identity, met: list[Fault], request_id: str) -> Answer:
+    def _answered(self, call: ApiCall, caller: Caller, met: list[Fault], request_id: str) -> HttpResponse:
         if call.service != "lambda":
             return self._accounts.answer(call, caller, request_id)
-        if self._limits is not None:
+        if self._quotas is not None:
             scope = Scope(account_id=call.account_id, region=call.region)
-            retry_after_s = self._limits.retry_after_s(scope, call.operation)
+            retry_after_s = self._quotas.retry_after_s(scope, call.operation)
             if retry_after_s is not None:
                 self.throttles[call.account_id, call.region, call.operation] += 1
                 raise throttled(retry_after_s)
@@ -159,20 +159,20 @@ class Simulator:
         document: Any = self._lambda.document(call)
         for fault in met:
             document = self._faults.bend(fault, call, document)
-        return Answer(body=_json_bytes(document), headers=JSON_HEADERS)
+        return HttpResponse(body=_json_bytes(document), headers=JSON_HEADERS)
 
     def _object(
         self, method: str, path_and_query: str, headers: Mapping[str, str], request_id: str
-    ) -> Answer | Download:
-        """Answer a link to a customer's own bucket, which one of our callers has signed."""
+    ) -> HttpResponse | Download:
+        """HttpResponse a link to a customer's own bucket, which one of our callers has signed."""
         self._keys.verify_link(method, path_and_query, headers.get("Host", ""))
-        return self._links.object(path_and_query, headers, request_id)
+        return self._presigned.object(path_and_query, headers, request_id)
 
     async def _link(
         self,
         request: web.BaseRequest,
-        call: Call,
-        answer_link: Callable[[str, str, Mapping[str, str], str], Answer | Download],
+        call: ApiCall,
+        answer_link: Callable[[str, str, Mapping[str, str], str], HttpResponse | Download],
         request_id: str,
     ) -> web.StreamResponse:
         self._count(call)
@@ -186,12 +186,12 @@ class Simulator:
             if isinstance(answer, Download) and fault.kind not in _INSTEAD:
                 answer = bend(answer, fault)
             else:
-                answer = distorted(fault, Answer() if isinstance(answer, Download) else answer)
+                answer = distorted(fault, HttpResponse() if isinstance(answer, Download) else answer)
         if isinstance(answer, Download):
             return await send_download(request, answer, request_id)
         return await _send(request, answer, request_id)
 
-    def _count(self, call: Call) -> None:
+    def _count(self, call: ApiCall) -> None:
         self.calls[call.account_id, call.region, call.operation] += 1
         marker = call.query.get("Marker")
         self.requests.append(Request(call.operation, call.function_name, call.qualifier, marker))
@@ -245,7 +245,7 @@ async def open_simulator(
         await runner.cleanup()
 
 
-async def _delay_or_refuse(request: web.BaseRequest, met: list[Fault], call: Call) -> None:
+async def _delay_or_refuse(request: web.BaseRequest, met: list[Fault], call: ApiCall) -> None:
     for fault in met:
         match fault.kind:
             case "slow":
@@ -258,7 +258,7 @@ async def _delay_or_refuse(request: web.BaseRequest, met: list[Fault], call: Cal
                 raise refusal(fault, call)
 
 
-async def _send(request: web.BaseRequest, answer: Answer, request_id: str) -> web.StreamResponse:
+async def _send(request: web.BaseRequest, answer: HttpResponse, request_id: str) -> web.StreamResponse:
     headers = {**answer.headers, "x-amzn-requestid": request_id}
     if answer.promised_bytes is None:
         return web.Response(status=answer.status, body=answer.body, headers=headers)

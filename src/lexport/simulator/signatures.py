@@ -19,7 +19,7 @@ from botocore.auth import S3SigV4QueryAuth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from lexport.simulator.wire import AwsError, expired_token, unrecognized
+from lexport.simulator.responses import AwsError, expired_token, unrecognized
 
 ROOT_KEY = "testing"
 _MAX_SKEW_S = 15 * 60
@@ -30,7 +30,7 @@ _AUTHORIZATION = re.compile(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Caller:
     """The owner of a key. ``expires_at_s`` is Unix time; None for keys that last.
 
     ``allowed`` are the actions that a session policy left; None where there was none.
@@ -75,13 +75,13 @@ class KeyRing:
 
     def __init__(self, first_account_id: str) -> None:
         arn = f"arn:aws:iam::{first_account_id}:user/testing"
-        root = Identity(account_id=first_account_id, arn=arn, key_id=ROOT_KEY, secret=ROOT_KEY)
+        root = Caller(account_id=first_account_id, arn=arn, key_id=ROOT_KEY, secret=ROOT_KEY)
         self._identities = {ROOT_KEY: root}
         self._root = root
 
-    def issue(self, account_id: str, arn: str, ttl_s: float, *, allowed: frozenset[str] | None = None) -> Identity:
+    def issue(self, account_id: str, arn: str, ttl_s: float, *, allowed: frozenset[str] | None = None) -> Caller:
         """Hand out temporary credentials."""
-        identity = Identity(
+        identity = Caller(
             account_id=account_id,
             arn=arn,
             key_id="ASIA" + "".join(secrets.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") for _ in range(16)),
@@ -93,13 +93,13 @@ class KeyRing:
         self._identities[identity.key_id] = identity
         return identity
 
-    def believe(self, claim: Claim) -> Identity:
+    def believe(self, claim: Claim) -> Caller:
         """Return the owner of a key without looking at the signature; unknown keys are the first account's."""
         return self._identities.get(claim.key_id, self._root)
 
     def verify(
         self, claim: Claim, *, method: str, path_and_query: str, headers: Mapping[str, str], body: bytes
-    ) -> Identity:
+    ) -> Caller:
         """Return the owner of a key whose signature is right; AwsError otherwise."""
         identity = self._identities.get(claim.key_id)
         token = headers.get("X-Amz-Security-Token")
@@ -128,7 +128,7 @@ class KeyRing:
             raise expired_token()
         return identity
 
-    def verify_link(self, method: str, path_and_query: str, host: str) -> Identity:
+    def verify_link(self, method: str, path_and_query: str, host: str) -> Caller:
         """Return the owner of the key that signed a link to S3; AwsError where the signature is not right."""
         path, _, query = path_and_query.partition("?")
         values = dict(parse_qsl(query, keep_blank_values=True))
@@ -151,7 +151,7 @@ class KeyRing:
 class _Verifier(SigV4Auth):  # type: ignore[misc]  # botocore ships no types
     """botocore's signer, told which headers the client has signed."""
 
-    def __init__(self, identity: Identity, claim: Claim) -> None:
+    def __init__(self, identity: Caller, claim: Claim) -> None:
         super().__init__(Credentials(identity.key_id, identity.secret), claim.service, claim.region)
         self._signed_headers = claim.signed_headers
 

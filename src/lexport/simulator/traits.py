@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from lexport.model import Scope
-from lexport.simulator.dice import Dice
-from lexport.simulator.packages import package
+from lexport.simulator.package_files import package
+from lexport.simulator.seeded_choices import SeededChoices
 from lexport.simulator.spec import (
     DurableSpec,
     ErrorSpec,
@@ -46,21 +46,21 @@ _FUTURE: dict[str, Any] = {"Mode": "New", "Levels": [1, 2.5, None, True], "Grö�
 
 def trait_of(seed: int, scope: Scope, index: int) -> str:
     """Return the rare trait of a function, "" for an ordinary one."""
-    shift = Dice("slot", seed, scope.account_id, scope.region).pick(SLOTS)
+    shift = SeededChoices("slot", seed, scope.account_id, scope.region).pick(SLOTS)
     slot = (index + shift) % SLOTS
     return _TRAITS[slot] if slot < len(_TRAITS) else ""
 
 
-def description(trait: str, version: str, dice: Dice) -> str:
+def description(trait: str, version: str, choices: SeededChoices) -> str:
     """Return a version's description."""
     if trait == "unicode":
         return "Größenprüfung für 東京 🚀"
     if trait == "big":
         return "long " * 51 + "x"
-    return dice.choose(("", "", "Handles the daily batch", f"Release {version}", "Managed by Terraform"))
+    return choices.choose(("", "", "Handles the daily batch", f"Release {version}", "Managed by Terraform"))
 
 
-def with_trait(seed: int, fields: dict[str, Any], scope: Scope, index: int, dice: Dice) -> dict[str, Any]:
+def with_trait(seed: int, fields: dict[str, Any], scope: Scope, index: int, choices: SeededChoices) -> dict[str, Any]:
     """Add a function's rare trait to its fields."""
     trait = trait_of(seed, scope, index)
     make = {
@@ -76,23 +76,23 @@ def with_trait(seed: int, fields: dict[str, Any], scope: Scope, index: int, dice
         "aws_layer": _odd_layer,
     }.get(trait)
     if make is not None:
-        return fields | make(seed, trait, fields, dice)
-    return fields | _plain(trait, fields, dice)
+        return fields | make(seed, trait, fields, choices)
+    return fields | _plain(trait, fields, choices)
 
 
-def _key_arn(fields: dict[str, Any], dice: Dice) -> str:
+def _key_arn(fields: dict[str, Any], choices: SeededChoices) -> str:
     scope = fields["scope"]
-    return f"arn:{fields['partition']}:kms:{scope.region}:{scope.account_id}:key/{dice.hex(8)}-{dice.hex(12)}"
+    return f"arn:{fields['partition']}:kms:{scope.region}:{scope.account_id}:key/{choices.hex(8)}-{choices.hex(12)}"
 
 
-def _plain(trait: str, fields: dict[str, Any], dice: Dice) -> dict[str, Any]:  # noqa: PLR0911 - one case for each trait
+def _plain(trait: str, fields: dict[str, Any], choices: SeededChoices) -> dict[str, Any]:  # noqa: PLR0911 - one case for each trait
     scope, name = fields["scope"], fields["name"]
     lambda_arn = f"arn:{fields['partition']}:lambda:{scope.region}:{scope.account_id}"
     match trait:
         case "custom_runtime":
             return {
                 "runtime": "custom",
-                "runtime_arn": f"{lambda_arn}:runtime/acme-rust/version/{dice.hex(8)}",
+                "runtime_arn": f"{lambda_arn}:runtime/acme-rust/version/{choices.hex(8)}",
                 "runtime_alias": "stable",
             }
         case "managed":
@@ -104,27 +104,27 @@ def _plain(trait: str, fields: dict[str, Any], dice: Dice) -> dict[str, Any]:  #
                 "state": "ActiveNonInvocable",
             }
         case "durable":
-            durable = DurableSpec(kms_key_arn=_key_arn(fields, dice), retention_days=14, timeout_s=31_622_400)
+            durable = DurableSpec(kms_key_arn=_key_arn(fields, choices), retention_days=14, timeout_s=31_622_400)
             return {"durable": durable}
         case "s3_code":
             s3_object = S3ObjectSpec(bucket="acme-artifacts", key=f"lambda/{name}.zip")
             return {"s3_object": s3_object}
         case "code_error":
             denied = ErrorSpec(code="AccessDeniedException", message="KMS access was denied: kms:Decrypt")
-            return {"code_source_kms_key_arn": _key_arn(fields, dice), "code_error": denied}
+            return {"code_source_kms_key_arn": _key_arn(fields, choices), "code_error": denied}
         case "detached":
             return {"vpc": VpcSpec(vpc_id="", subnet_ids=(), security_group_ids=())}
         case "ipv6" | "extra_nested":
-            return {"vpc": _vpc(trait, dice)}
+            return {"vpc": _vpc(trait, choices)}
         case "much":
             return {"tags": {f"tag-{number:02d}": f"value {number}" for number in range(50)}, "timeout_s": 5400}
         case "unicode":
             return {"tags": {"équipe": "Größe 東京", "emoji🚀": "✓", "aws:cloudformation:stack-name": "stäck"}}
         case _:
-            return _simple(trait, lambda_arn, fields, dice)
+            return _simple(trait, lambda_arn, fields, choices)
 
 
-def _simple(trait: str, lambda_arn: str, fields: dict[str, Any], dice: Dice) -> dict[str, Any]:
+def _simple(trait: str, lambda_arn: str, fields: dict[str, Any], choices: SeededChoices) -> dict[str, Any]:
     """Return the traits that are constants."""
     creating = "The function is being created."
     no_subnet = "The Lambda function could not be placed: the subnet is gone."
@@ -155,11 +155,11 @@ def _simple(trait: str, lambda_arn: str, fields: dict[str, Any], dice: Dice) -> 
         },
         "accelerator": {"accelerator_memory": 24_576},
         "tenancy": {"tenant_isolation_mode": "PER_TENANT"},
-        "kms_code": {"code_source_kms_key_arn": _key_arn(fields, dice)},
+        "kms_code": {"code_source_kms_key_arn": _key_arn(fields, choices)},
         "tags_error": {"tags": {}, "tags_error": ErrorSpec(code="AccessDeniedException", message=_TAGS_DENIED)},
         "environment_error": {
             "environment_error": ErrorSpec(code="AccessDeniedException", message=_KMS_DENIED),
-            "kms_key_arn": _key_arn(fields, dice),
+            "kms_key_arn": _key_arn(fields, choices),
         },
         "runtime_error": {
             "runtime_version_error": ErrorSpec(code="InternalError", message="The runtime version is not known.")
@@ -188,23 +188,23 @@ def _simple(trait: str, lambda_arn: str, fields: dict[str, Any], dice: Dice) -> 
             "role": f"arn:{fields['partition']}:iam::{fields['scope'].account_id}:role/acme-shared",
         },
         "empty_texts": {"kms_key_arn": "", "dead_letter_arn": ""},
-        "kms_environment": {"kms_key_arn": _key_arn(fields, dice)},
+        "kms_environment": {"kms_key_arn": _key_arn(fields, choices)},
         "bare": {"vpc": None, "layers": (), "tags": {}, "dead_letter_arn": None},
     }
     return simple.get(trait, {})
 
 
-def _vpc(trait: str, dice: Dice) -> VpcSpec:
+def _vpc(trait: str, choices: SeededChoices) -> VpcSpec:
     return VpcSpec(
-        vpc_id=f"vpc-{dice.hex(17)}",
-        subnet_ids=tuple(f"subnet-{dice.hex(17)}" for _ in range(1 if trait == "extra_nested" else 2)),
-        security_group_ids=(f"sg-{dice.hex(17)}",),
+        vpc_id=f"vpc-{choices.hex(17)}",
+        subnet_ids=tuple(f"subnet-{choices.hex(17)}" for _ in range(1 if trait == "extra_nested" else 2)),
+        security_group_ids=(f"sg-{choices.hex(17)}",),
         ipv6_allowed_for_dual_stack=True,
         extra={"FutureField": ["a", {"b": 1}]} if trait == "extra_nested" else {},
     )
 
 
-def _image(_seed: int, trait: str, fields: dict[str, Any], _dice: Dice) -> dict[str, Any]:
+def _image(_seed: int, trait: str, fields: dict[str, Any], _dice: SeededChoices) -> dict[str, Any]:
     scope = fields["scope"]
     repository = f"{scope.account_id}.dkr.ecr.{scope.region}.amazonaws.com/{fields['name'].lower()}"
     overrides: dict[str, dict[str, Any]] = {
@@ -220,10 +220,10 @@ def _image(_seed: int, trait: str, fields: dict[str, Any], _dice: Dice) -> dict[
     return {"image": image, "runtime": None, "handler": None, "layers": ()}
 
 
-def _file_system(_seed: int, trait: str, fields: dict[str, Any], dice: Dice) -> dict[str, Any]:
+def _file_system(_seed: int, trait: str, fields: dict[str, Any], choices: SeededChoices) -> dict[str, Any]:
     scope = fields["scope"]
     service = "s3files" if trait == "s3_files" else "elasticfilesystem"
-    arn = f"arn:{fields['partition']}:{service}:{scope.region}:{scope.account_id}:access-point/fsap-{dice.hex(17)}"
+    arn = f"arn:{fields['partition']}:{service}:{scope.region}:{scope.account_id}:access-point/fsap-{choices.hex(17)}"
     file_system = FileSystemSpec(
         arn=arn,
         local_mount_path="/mnt/data",
@@ -233,19 +233,19 @@ def _file_system(_seed: int, trait: str, fields: dict[str, Any], dice: Dice) -> 
     return {"file_systems": (file_system,)}
 
 
-def _signed(seed: int, _trait: str, fields: dict[str, Any], dice: Dice) -> dict[str, Any]:
+def _signed(seed: int, _trait: str, fields: dict[str, Any], choices: SeededChoices) -> dict[str, Any]:
     scope = fields["scope"]
     signer = f"arn:{fields['partition']}:signer:{scope.region}:{scope.account_id}:"
     signing: dict[str, Any] = {
-        "signing_profile_version_arn": f"{signer}/signing-profiles/acme/{dice.hex(10)}",
-        "signing_job_arn": f"{signer}/signing-jobs/{dice.hex(12)}",
+        "signing_profile_version_arn": f"{signer}/signing-profiles/acme/{choices.hex(10)}",
+        "signing_job_arn": f"{signer}/signing-jobs/{choices.hex(12)}",
     }
     arn = f"arn:{fields['partition']}:lambda:{scope.region}:{scope.account_id}:layer:signed-libs:3"
     size_bytes = package(seed, f"layer/{arn}").code_size
     return signing | {"layers": (LayerSpec(arn=arn, code_size_bytes=size_bytes, **signing),)}
 
 
-def _odd_layer(seed: int, trait: str, fields: dict[str, Any], _dice: Dice) -> dict[str, Any]:
+def _odd_layer(seed: int, trait: str, fields: dict[str, Any], _dice: SeededChoices) -> dict[str, Any]:
     """Return AWS's own kind of layer ARN, and a layer item with a field from the future."""
     arn = f"arn:{fields['partition']}:lambda:::awslayer:AmazonLinux2023"
     size_bytes = package(seed, f"layer/{arn}").code_size

@@ -40,7 +40,7 @@ from lexport.errors import (
     WriteError,
 )
 from lexport.model import Link, PackageRef
-from lexport.simulator import Change, Fault, Fleet, FleetSpec, answers
+from lexport.simulator import Change, Fault, Fleet, FleetSpec, lambda_documents
 
 pytestmark = pytest.mark.asyncio
 
@@ -61,7 +61,7 @@ def large_function(fleet, scope) -> str:
     """The first function whose `$LATEST` has a package of four megabytes."""
     for index in fleet.indexes(scope):
         version = fleet.version(scope, index, "$LATEST")
-        if answers.has_location(version) and 4 * MB <= version.code_size_bytes < 5 * MB:
+        if lambda_documents.has_location(version) and 4 * MB <= version.code_size_bytes < 5 * MB:
             return version.function.name
     raise AssertionError("no such function")
 

@@ -19,7 +19,7 @@ from lexport.extract.decode import (
     split_page,
 )
 from lexport.model import Scope
-from lexport.simulator import Fleet, FleetSpec, answers
+from lexport.simulator import Fleet, FleetSpec, lambda_documents
 from lexport.simulator.traits import trait_of
 
 SCOPE = Scope(account_id="111122223333", region="us-east-1")
@@ -42,8 +42,8 @@ def test_ordinary_answers_are_decoded_at_once():
     for index in fleet.indexes(SCOPE):
         for qualifier in (None, *map(str, fleet.published(SCOPE, index))):
             version = fleet.version(SCOPE, index, qualifier or "$LATEST")
-            link = LINK if answers.has_location(version) else None
-            document = answers.get_function(version, arn_qualifier=qualifier, location=link)
+            link = LINK if lambda_documents.has_location(version) else None
+            document = lambda_documents.get_function(version, arn_qualifier=qualifier, location=link)
             decoded = decode_function(orjson.dumps(document))
             if decoded is None:
                 slow.add(trait_of(fleet.spec.seed, SCOPE, index))
@@ -155,7 +155,7 @@ def test_ordinary_pages_are_decoded_at_once():
     """Every listed version that the simulator knows is; what it has besides its name is kept byte by byte."""
     fleet = Fleet(FleetSpec(functions=60, versions=3))
     versions = [fleet.version(SCOPE, index, "$LATEST") for index in fleet.indexes(SCOPE)]
-    items = [answers.configuration(version, arn_qualifier="$LATEST", is_listed=True) for version in versions]
+    items = [lambda_documents.configuration(version, arn_qualifier="$LATEST", is_listed=True) for version in versions]
     body = orjson.dumps({"Functions": items, "NextMarker": "m"})
     reply = decode_page(body, "Functions")
 

@@ -13,8 +13,8 @@ import pytest
 from botocore.loaders import Loader
 
 from lexport.model import LATEST, Scope
-from lexport.simulator import Change, Fleet, FleetSpec, answers
-from lexport.simulator.packages import package
+from lexport.simulator import Change, Fleet, FleetSpec, lambda_documents
+from lexport.simulator.package_files import package
 from lexport.simulator.seeded import VersionNumbers
 
 SCOPE = Scope(account_id="111122223333", region="us-east-1")
@@ -28,9 +28,9 @@ def versions_of(fleet, scope=SCOPE):
 
 def documents(fleet, scope=SCOPE):
     for version in versions_of(fleet, scope):
-        location = "https://example/link" if answers.has_location(version) else None
+        location = "https://example/link" if lambda_documents.has_location(version) else None
         qualifier = None if version.version == LATEST else version.version
-        yield answers.get_function(version, arn_qualifier=qualifier, location=location)
+        yield lambda_documents.get_function(version, arn_qualifier=qualifier, location=location)
 
 
 def paths_of(document, path=""):

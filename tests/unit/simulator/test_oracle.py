@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 import pytest
 
 from lexport.model import LATEST, Scope
-from lexport.simulator import Change, Fleet, FleetSpec, answers
+from lexport.simulator import Change, Fleet, FleetSpec, lambda_documents
 from lexport.tables import columns
 
 SCOPE = Scope(account_id="111122223333", region="us-east-1")
@@ -46,7 +46,7 @@ def test_rows_agree_with_the_answers(tables):
         index = fleet.index(SCOPE, row["function_name"])
         version = fleet.version(SCOPE, index, row["version"])
         qualifier = None if row["version"] == LATEST else row["version"]
-        document = answers.get_function(version, arn_qualifier=qualifier, location=None)
+        document = lambda_documents.get_function(version, arn_qualifier=qualifier, location=None)
 
         assert {column.name: value_at(document, column.source) for column in walked} == {
             c.name: row[c.name] for c in walked

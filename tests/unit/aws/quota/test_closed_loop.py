@@ -15,7 +15,7 @@ from lexport.aws.quota.pacer import Pacer
 from lexport.aws.quota.retry import ask
 from lexport.errors import ThrottledError
 from lexport.model import Priority, QuotaClass, Scope
-from lexport.simulator.limits import Neighbour, TokenBucket
+from lexport.simulator.quotas import Neighbour, TokenBucket
 
 SECONDS = 180
 SCOPE = Scope(account_id="111122223333", region="eu-west-1")

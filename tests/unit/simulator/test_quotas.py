@@ -3,7 +3,7 @@
 import pytest
 
 from lexport.model import QuotaClass, Scope
-from lexport.simulator.limits import Limits, Neighbour
+from lexport.simulator.quotas import Neighbour, Quotas
 
 HERE = Scope(account_id="111122223333", region="us-east-1")
 THERE = Scope(account_id="111122223333", region="eu-west-1")
@@ -12,38 +12,38 @@ THERE = Scope(account_id="111122223333", region="eu-west-1")
 def test_depth_then_rate():
     """15 calls at once, then one more every fifteenth of a second; other scopes and GetFunction are apart."""
     now = [0.0]
-    limits = Limits(None, clock=lambda: now[0])
-    first = [limits.retry_after_s(HERE, "ListFunctions") for _ in range(14)]
+    quotas = Quotas(None, clock=lambda: now[0])
+    first = [quotas.retry_after_s(HERE, "ListFunctions") for _ in range(14)]
 
     assert first == [None] * 14
-    assert limits.retry_after_s(HERE, "ListAliases") is None
-    assert limits.retry_after_s(HERE, "GetAccountSettings") == 1
-    assert limits.retry_after_s(THERE, "ListFunctions") is None
-    assert limits.retry_after_s(HERE, "GetFunction") is None
+    assert quotas.retry_after_s(HERE, "ListAliases") is None
+    assert quotas.retry_after_s(HERE, "GetAccountSettings") == 1
+    assert quotas.retry_after_s(THERE, "ListFunctions") is None
+    assert quotas.retry_after_s(HERE, "GetFunction") is None
     now[0] = 0.07
-    assert limits.retry_after_s(HERE, "ListFunctions") is None
-    assert limits.retry_after_s(HERE, "ListFunctions") == 1
+    assert quotas.retry_after_s(HERE, "ListFunctions") is None
+    assert quotas.retry_after_s(HERE, "ListFunctions") == 1
 
 
 def test_never_more_than_a_second_of_quota():
     """A long rest saves up one second of quota."""
     now = [0.0]
-    limits = Limits({QuotaClass.GET_FUNCTION: 3.0}, clock=lambda: now[0])
-    limits.retry_after_s(HERE, "GetFunction")
+    quotas = Quotas({QuotaClass.GET_FUNCTION: 3.0}, clock=lambda: now[0])
+    quotas.retry_after_s(HERE, "GetFunction")
     now[0] = 1_000.0
 
-    assert [limits.retry_after_s(HERE, "GetFunction") for _ in range(4)] == [None, None, None, 1]
+    assert [quotas.retry_after_s(HERE, "GetFunction") for _ in range(4)] == [None, None, None, 1]
 
 
 def test_a_neighbour_takes_a_share_for_a_while():
     """Between two seconds after the first call 40 % of both quotas are gone; before and after they are whole."""
     now = [1_000.0]
-    limits = Limits(None, lambda: now[0], [Neighbour(share=0.4, from_s=10, to_s=20)])
+    quotas = Quotas(None, lambda: now[0], [Neighbour(share=0.4, from_s=10, to_s=20)])
     served = {}
     for operation, rate in (("GetFunction", 100), ("ListAliases", 15)):
         now[0] = 1_000.0
         for second in range(30):
-            asked = [limits.retry_after_s(HERE, operation) for _ in range(2 * rate) if advance(now, 1 / (2 * rate))]
+            asked = [quotas.retry_after_s(HERE, operation) for _ in range(2 * rate) if advance(now, 1 / (2 * rate))]
             served[operation, second] = asked.count(None) / rate
 
     for operation in ("GetFunction", "ListAliases"):

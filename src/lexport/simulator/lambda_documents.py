@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from lexport.simulator.links import version_id_of
+from lexport.simulator.presigned import version_id_of
 from lexport.simulator.spec import AliasSpec, ErrorSpec, FunctionSpec, ImageSpec, VersionSpec
 
 _NULLED = (

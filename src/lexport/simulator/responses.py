@@ -15,7 +15,7 @@ XML_HEADERS = {"Content-Type": "text/xml"}
 
 
 @dataclass(slots=True, kw_only=True)
-class Call:
+class ApiCall:
     """One request, understood as far as its address goes. ``raw_name`` is the function's name as it was sent.
 
     ``listing`` is filled in by a listing operation: what its markers belong to.
@@ -35,7 +35,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class HttpResponse:
     """One answer, ready to be sent. ``promised_bytes`` is a Content-Length that is a lie."""
 
     status: int = 200
@@ -63,7 +63,7 @@ class AwsError(Exception):
         self.more = more or {}
         self.headers = headers or {}
 
-    def answer(self, protocol: Protocol, request_id: str) -> Answer:
+    def answer(self, protocol: Protocol, request_id: str) -> HttpResponse:
         """Word the error as the protocol does."""
         match protocol:
             case "rest-json":
@@ -71,7 +71,7 @@ class AwsError(Exception):
             case "json":  # the JSON protocol knows only 400 for what the caller did wrong
                 status = 400 if self.status < 500 else self.status
                 body = orjson.dumps({"__type": self.code, "message": self.message})
-                return Answer(status=status, body=body, headers={"Content-Type": "application/x-amz-json-1.1"})
+                return HttpResponse(status=status, body=body, headers={"Content-Type": "application/x-amz-json-1.1"})
             case "query":
                 code = _QUERY_CODES.get(self.code, self.code)
                 namespace = "https://sts.amazonaws.com/doc/2011-06-15/"
@@ -80,22 +80,22 @@ class AwsError(Exception):
                     f"<Message>{escape(self.message or '')}</Message></Error><RequestId>{request_id}</RequestId>"
                     "</ErrorResponse>"
                 )
-                return Answer(status=self.status, body=body_text.encode(), headers=XML_HEADERS)
+                return HttpResponse(status=self.status, body=body_text.encode(), headers=XML_HEADERS)
             case "ec2":
                 code, status = _EC2_CODES.get(self.code, (self.code, self.status))
                 body_text = (
                     f"<Response><Errors><Error><Code>{code}</Code><Message>{escape(self.message or '')}</Message>"
                     f"</Error></Errors><RequestID>{request_id}</RequestID></Response>"
                 )
-                return Answer(status=status, body=body_text.encode(), headers=XML_HEADERS)
+                return HttpResponse(status=status, body=body_text.encode(), headers=XML_HEADERS)
             case "s3":
                 return s3_error(self.status, self.code, self.message or "", request_id, self.more)
 
-    def _rest_json(self) -> Answer:
+    def _rest_json(self) -> HttpResponse:
         # ResourceNotFound, Service and AccessDenied say `Message`, all others `message`.
         name = "Message" if self.code in _CAPITAL_MESSAGE else "message"
         body = json.dumps({**self.more, name: self.message}, ensure_ascii=False).encode()
-        return Answer(
+        return HttpResponse(
             status=self.status, body=body, headers={**JSON_HEADERS, "x-amzn-errortype": self.code, **self.headers}
         )
 
@@ -116,7 +116,7 @@ _EC2_CODES = {
 }
 
 
-def s3_error(status: int, code: str, message: str, request_id: str, more: dict[str, Any]) -> Answer:
+def s3_error(status: int, code: str, message: str, request_id: str, more: dict[str, Any]) -> HttpResponse:
     """Word an error as S3 does."""
     fields = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in more.items())
     text = (
@@ -124,7 +124,7 @@ def s3_error(status: int, code: str, message: str, request_id: str, more: dict[s
         f"<Error><Code>{code}</Code><Message>{escape(message)}</Message>{fields}<RequestId>{request_id}</RequestId>"
         "<HostId>c2ltdWxhdG9y</HostId></Error>"
     )
-    return Answer(status=status, body=text.encode(), headers={"Content-Type": "application/xml"})
+    return HttpResponse(status=status, body=text.encode(), headers={"Content-Type": "application/xml"})
 
 
 def not_found(arn: str) -> AwsError:
@@ -158,7 +158,7 @@ def unrecognized() -> AwsError:
     return AwsError(403, "UnrecognizedClientException", "The security token included in the request is invalid.")
 
 
-def denied_by_session_policy(arn: str, call: Call) -> AwsError:
+def denied_by_session_policy(arn: str, call: ApiCall) -> AwsError:
     """Return the 403 of a call that the session policy of an assumed role leaves out."""
     action = f"{call.service}:{call.operation}"
     message = f"User: {arn} is not authorized to perform: {action} because no session policy allows the {action} action"

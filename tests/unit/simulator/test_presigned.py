@@ -9,7 +9,7 @@ import pytest
 from yarl import URL
 
 from lexport.model import Scope
-from lexport.simulator import Fault, Fleet, FleetSpec, answers, open_simulator
+from lexport.simulator import Fault, Fleet, FleetSpec, lambda_documents, open_simulator
 
 pytestmark = pytest.mark.asyncio
 
@@ -100,7 +100,7 @@ def distinct_packages(fleet, most_bytes):
         function = fleet.function(scope, index)
         for number in fleet.published(scope, index):
             spec = fleet.version(scope, index, str(number), function)
-            if answers.has_location(spec) and spec.code_size_bytes <= most_bytes:
+            if lambda_documents.has_location(spec) and spec.code_size_bytes <= most_bytes:
                 found[spec.code_sha256] = (spec.code_size_bytes, function.name, number)
     return sorted(found.values(), reverse=True)
 

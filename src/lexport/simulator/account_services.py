@@ -1,4 +1,4 @@
-"""Call -> what STS, Organizations, Account and EC2 would answer: callers, accounts and Regions."""
+"""ApiCall -> what STS, Organizations, Account and EC2 would answer: callers, accounts and Regions."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from xml.sax.saxutils import escape
 
 import orjson
 
-from lexport.simulator import regions
-from lexport.simulator.dice import digest_hex
+from lexport.simulator import known_regions
 from lexport.simulator.fleet import FleetSpec
-from lexport.simulator.signatures import Identity, KeyRing
-from lexport.simulator.wire import XML_HEADERS, Answer, AwsError, Call
+from lexport.simulator.responses import XML_HEADERS, ApiCall, AwsError, HttpResponse
+from lexport.simulator.seeded_choices import digest_hex
+from lexport.simulator.signatures import Caller, KeyRing
 
 ORGANIZATIONS_TARGET = "AWSOrganizationsV20161128."
 ACCOUNTS_PAGE = 20
@@ -22,7 +22,7 @@ _ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::(?P<account>\d{12}):role/(?:[^:]*/)
 _JSON = {"Content-Type": "application/x-amz-json-1.1"}
 
 
-class AccountsApi:
+class AccountServices:
     """The few operations beside Lambda that lead to account-regions."""
 
     def __init__(self, spec: FleetSpec, keys: KeyRing, credentials_ttl_s: float | None) -> None:
@@ -34,21 +34,23 @@ class AccountsApi:
         self._root_id = f"r-{organization[:4]}"
         self._units = {f"ou-{organization[:4]}-{name:0<8}": name for name in ("prod", "dev")}
 
-    def answer(self, call: Call, caller: Identity, request_id: str) -> Answer:
-        """Answer one call; AwsError where AWS would refuse it."""
+    def answer(self, call: ApiCall, caller: Caller, request_id: str) -> HttpResponse:
+        """HttpResponse one call; AwsError where AWS would refuse it."""
         match call.service:
             case "sts":
                 return self._sts(call, caller, request_id)
             case "ec2":
                 return self._describe_regions(call, request_id)
             case "account":
-                return Answer(body=orjson.dumps(self._list_regions(call)), headers={"Content-Type": "application/json"})
+                return HttpResponse(
+                    body=orjson.dumps(self._list_regions(call)), headers={"Content-Type": "application/json"}
+                )
             case _:
-                return Answer(body=orjson.dumps(self._organizations(call)), headers=_JSON)
+                return HttpResponse(body=orjson.dumps(self._organizations(call)), headers=_JSON)
 
     # --- STS ----------------------------------------------------------------------------------------------------
 
-    def _sts(self, call: Call, caller: Identity, request_id: str) -> Answer:
+    def _sts(self, call: ApiCall, caller: Caller, request_id: str) -> HttpResponse:
         if call.operation == "GetCallerIdentity":
             result = (
                 f"<Arn>{escape(caller.arn)}</Arn><UserId>{caller.key_id}</UserId><Account>{caller.account_id}</Account>"
@@ -62,9 +64,9 @@ class AccountsApi:
             f"</{call.operation}Result><ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>"
             f"</{call.operation}Response>"
         )
-        return Answer(body=text.encode(), headers=XML_HEADERS)
+        return HttpResponse(body=text.encode(), headers=XML_HEADERS)
 
-    def _assume_role(self, call: Call, caller: Identity) -> str:
+    def _assume_role(self, call: ApiCall, caller: Caller) -> str:
         arn, session = call.parameters.get("RoleArn", ""), call.parameters.get("RoleSessionName", "")
         matched = _ROLE_ARN.fullmatch(arn)
         if matched is None or not re.fullmatch(r"[\w+=,.@-]{2,64}", session):
@@ -95,7 +97,7 @@ class AccountsApi:
 
     # --- Organizations ------------------------------------------------------------------------------------------
 
-    def _organizations(self, call: Call) -> dict[str, Any]:
+    def _organizations(self, call: ApiCall) -> dict[str, Any]:
         management = self._spec.accounts[0]
         if call.account_id != management:
             message = "You don't have permissions to access this resource."
@@ -153,7 +155,7 @@ class AccountsApi:
             "JoinedTimestamp": 1_600_000_000.5,
         }
 
-    def _page(self, call: Call, name: str, items: list[dict[str, Any]]) -> dict[str, Any]:
+    def _page(self, call: ApiCall, name: str, items: list[dict[str, Any]]) -> dict[str, Any]:
         size = call.parameters.get("MaxResults", ACCOUNTS_PAGE)
         token = call.parameters.get("NextToken", "0")
         if not isinstance(size, int) or not 1 <= size <= ACCOUNTS_PAGE or not str(token).isdecimal():
@@ -167,16 +169,16 @@ class AccountsApi:
     def _region_status(self, region: str) -> str:
         if region in self._spec.disabled_regions:
             return "DISABLED"
-        return "ENABLED_BY_DEFAULT" if region in regions.BY_DEFAULT else "ENABLED"
+        return "ENABLED_BY_DEFAULT" if region in known_regions.BY_DEFAULT else "ENABLED"
 
-    def _list_regions(self, call: Call) -> dict[str, Any]:
+    def _list_regions(self, call: ApiCall) -> dict[str, Any]:
         account = call.parameters.get("AccountId", call.account_id)
         if account != call.account_id and call.account_id != self._spec.accounts[0]:
             raise AwsError(403, "AccessDeniedException", "User is not authorized to perform: account:ListRegions")
         wanted = call.parameters.get("RegionOptStatusContains")
         found = [
             {"RegionName": region, "RegionOptStatus": self._region_status(region)}
-            for region in sorted((*regions.BY_DEFAULT, *regions.OPT_IN))
+            for region in sorted((*known_regions.BY_DEFAULT, *known_regions.OPT_IN))
             if wanted is None or self._region_status(region) in wanted
         ]
         size = min(50, int(call.parameters.get("MaxResults", 20)))
@@ -184,11 +186,11 @@ class AccountsApi:
         page: dict[str, Any] = {"Regions": found[start : start + size]}
         return page | {"NextToken": str(start + size)} if start + size < len(found) else page
 
-    def _describe_regions(self, call: Call, request_id: str) -> Answer:
+    def _describe_regions(self, call: ApiCall, request_id: str) -> HttpResponse:
         if call.operation != "DescribeRegions":
             raise AwsError(400, "InvalidAction", f"The action {call.operation} is not valid for this web service.")
         status = {"ENABLED_BY_DEFAULT": "opt-in-not-required", "ENABLED": "opted-in", "DISABLED": "not-opted-in"}
-        names = sorted((*regions.BY_DEFAULT, *regions.OPT_IN))
+        names = sorted((*known_regions.BY_DEFAULT, *known_regions.OPT_IN))
         is_all = call.parameters.get("AllRegions", "false") == "true"
         items = "".join(
             f"<item><regionName>{name}</regionName><regionEndpoint>ec2.{name}.amazonaws.com</regionEndpoint>"
@@ -200,7 +202,7 @@ class AccountsApi:
             '<DescribeRegionsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">'
             f"<requestId>{request_id}</requestId><regionInfo>{items}</regionInfo></DescribeRegionsResponse>"
         )
-        return Answer(body=text.encode(), headers=XML_HEADERS)
+        return HttpResponse(body=text.encode(), headers=XML_HEADERS)
 
 
 def _allowed(policy: str | None, account_id: str) -> frozenset[str] | None:

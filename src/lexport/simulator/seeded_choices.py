@@ -24,7 +24,7 @@ def uuid_text(*key: object) -> str:
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
 
 
-class Dice:
+class SeededChoices:
     """Choices drawn one after the other from the digest of a key."""
 
     __slots__ = ("_key", "_pool")

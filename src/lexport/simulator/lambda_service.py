@@ -1,4 +1,4 @@
-"""Call -> the document that Lambda would answer, or Lambda's error."""
+"""ApiCall -> the document that Lambda would answer, or Lambda's error."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from itertools import chain
 from typing import Any
 
 from lexport.model import LATEST, Scope
-from lexport.simulator import answers, regions, seeded
+from lexport.simulator import known_regions, lambda_documents, seeded
 from lexport.simulator.fleet import Fleet
-from lexport.simulator.links import Links
-from lexport.simulator.markers import PAGE_SIZE, Position, read_marker
-from lexport.simulator.packages import package
+from lexport.simulator.package_files import package
+from lexport.simulator.pagination import PAGE_SIZE, Position, read_marker
+from lexport.simulator.presigned import PresignedUrls
+from lexport.simulator.responses import ApiCall, AwsError, invalid_parameter, invalid_shape, not_found
 from lexport.simulator.spec import FunctionSpec, VersionSpec
-from lexport.simulator.wire import AwsError, Call, invalid_parameter, invalid_shape, not_found
 
 _ARN_HEAD = (
     r"(?P<head>arn:(?:aws[a-zA-Z-]*)?:lambda:)?(?P<region>(?:eusc-)?[a-z]{2}(?:-gov|-iso[a-z]?)?-[a-z]+-\d:)?"
@@ -38,12 +38,12 @@ def name_and_qualifier(raw_name: str) -> tuple[str, str | None]:
     return (matched["name"], matched["qualifier"]) if matched else (raw_name, None)
 
 
-class LambdaApi:
+class LambdaService:
     """The Lambda operations that the simulator knows."""
 
-    def __init__(self, fleet: Fleet, links: Links) -> None:
+    def __init__(self, fleet: Fleet, links: PresignedUrls) -> None:
         self._fleet = fleet
-        self._links = links
+        self._presigned = links
         self._operations = {
             "GetFunction": self._get_function,
             "ListFunctions": self._list_functions,
@@ -53,12 +53,12 @@ class LambdaApi:
             "GetLayerVersionByArn": self._get_layer_version,
         }
 
-    def document(self, call: Call) -> dict[str, Any]:
-        """Answer one call; AwsError where AWS would refuse it."""
+    def document(self, call: ApiCall) -> dict[str, Any]:
+        """HttpResponse one call; AwsError where AWS would refuse it."""
         scope = Scope(account_id=call.account_id, region=call.region)
         return self._operations[call.operation](scope, call)
 
-    def _get_function(self, scope: Scope, call: Call) -> dict[str, Any]:
+    def _get_function(self, scope: Scope, call: ApiCall) -> dict[str, Any]:
         name, qualifier = _named(scope, call, _WITH_DOTS, longest=256)
         arn = _arn(scope, name, qualifier)
         index = self._fleet.index(scope, name)
@@ -69,9 +69,9 @@ class LambdaApi:
         if version is None:
             raise not_found(arn)
         location = None
-        if answers.has_location(version):
-            location = self._links.location(scope, name, version.package_key)
-        return answers.get_function(version, arn_qualifier=qualifier, location=location)
+        if lambda_documents.has_location(version):
+            location = self._presigned.location(scope, name, version.package_key)
+        return lambda_documents.get_function(version, arn_qualifier=qualifier, location=location)
 
     def _version(self, scope: Scope, index: int, function: FunctionSpec, qualifier: str | None) -> VersionSpec | None:
         if qualifier is None or qualifier == LATEST or qualifier.isdecimal():
@@ -81,7 +81,7 @@ class LambdaApi:
                 return self._fleet.version(scope, index, alias.function_version, function)
         return None
 
-    def _list_functions(self, scope: Scope, call: Call) -> dict[str, Any]:
+    def _list_functions(self, scope: Scope, call: ApiCall) -> dict[str, Any]:
         function_version, master = call.query.get("FunctionVersion"), call.query.get("MasterRegion")
         if function_version not in (None, "ALL"):
             raise invalid_shape("functionVersion", str(function_version), "Member must satisfy enum value set: [ALL]")
@@ -92,7 +92,9 @@ class LambdaApi:
         versions = self._versions_from(scope, start, is_all=function_version is not None, master=master)
         page, following = _page(versions, start, _max_items(call))
         items = [
-            answers.configuration(version, arn_qualifier=version.version if function_version else None, is_listed=True)
+            lambda_documents.configuration(
+                version, arn_qualifier=version.version if function_version else None, is_listed=True
+            )
             for version in page
         ]
         return _with_marker({"Functions": items}, following)
@@ -113,7 +115,7 @@ class LambdaApi:
                 listed = 0 if version == LATEST else int(version)
                 yield spec, replace(start, index=index, after=listed, nonce="")
 
-    def _list_versions(self, scope: Scope, call: Call) -> dict[str, Any]:
+    def _list_versions(self, scope: Scope, call: ApiCall) -> dict[str, Any]:
         index, function = self._listed_function(scope, call)
         start = _start(call, f"versions/{function.name}")
         numbers = map(str, self._fleet.published(scope, index, max(start.after, 0)))
@@ -125,26 +127,28 @@ class LambdaApi:
                 yield spec, replace(start, after=0 if version == LATEST else int(version), nonce="")
 
         page, following = _page(found(), start, _max_items(call))
-        items = [answers.configuration(version, arn_qualifier=version.version, is_listed=True) for version in page]
+        items = [
+            lambda_documents.configuration(version, arn_qualifier=version.version, is_listed=True) for version in page
+        ]
         return _with_marker({"Versions": items}, following)
 
-    def _list_aliases(self, scope: Scope, call: Call) -> dict[str, Any]:
+    def _list_aliases(self, scope: Scope, call: ApiCall) -> dict[str, Any]:
         index, function = self._listed_function(scope, call)
         start = _start(call, f"aliases/{function.name}")
         wanted = call.query.get("FunctionVersion")
         found = [alias for alias in self._fleet.aliases(scope, index) if wanted in (None, alias.function_version)]
         rest = ((alias, replace(start, index=n + 1, nonce="")) for n, alias in enumerate(found) if n >= start.index)
         page, following = _page(rest, start, _max_items(call))
-        return _with_marker({"Aliases": [answers.alias(function, alias) for alias in page]}, following)
+        return _with_marker({"Aliases": [lambda_documents.alias(function, alias) for alias in page]}, following)
 
-    def _listed_function(self, scope: Scope, call: Call) -> tuple[int, FunctionSpec]:
+    def _listed_function(self, scope: Scope, call: ApiCall) -> tuple[int, FunctionSpec]:
         name, _ = _named(scope, call, _NO_DOTS, longest=140)
         index = self._fleet.index(scope, name)
         if index is None:
             raise not_found(_arn(scope, name, None))
         return index, self._fleet.function(scope, index)
 
-    def _get_account_settings(self, scope: Scope, _call: Call) -> dict[str, Any]:
+    def _get_account_settings(self, scope: Scope, _call: ApiCall) -> dict[str, Any]:
         settings = self._fleet.account_settings(scope)
         return {
             "AccountLimit": {
@@ -160,7 +164,7 @@ class LambdaApi:
             },
         }
 
-    def _get_layer_version(self, scope: Scope, call: Call) -> dict[str, Any]:
+    def _get_layer_version(self, scope: Scope, call: ApiCall) -> dict[str, Any]:
         arn = call.query.get("Arn", "")
         matched = _LAYER_VERSION_ARN.fullmatch(arn)
         if matched is None or call.query.get("find") != "LayerVersion":
@@ -171,7 +175,7 @@ class LambdaApi:
         number = matched["number"]
         return {
             "Content": {
-                "Location": self._links.location(scope, matched["name"], key),
+                "Location": self._presigned.location(scope, matched["name"], key),
                 "CodeSha256": content.code_sha256,
                 "CodeSize": content.code_size,
             },
@@ -185,7 +189,7 @@ class LambdaApi:
         }
 
 
-def _named(scope: Scope, call: Call, pattern: re.Pattern[str], *, longest: int) -> tuple[str, str | None]:
+def _named(scope: Scope, call: ApiCall, pattern: re.Pattern[str], *, longest: int) -> tuple[str, str | None]:
     """Return name and qualifier of any form of FunctionName; AwsError where it leads elsewhere."""
     raw = call.raw_name or ""
     matched = pattern.fullmatch(raw)
@@ -208,16 +212,16 @@ def _named(scope: Scope, call: Call, pattern: re.Pattern[str], *, longest: int) 
 
 
 def _arn(scope: Scope, name: str, qualifier: str | None) -> str:
-    arn = f"arn:{regions.partition(scope.region)}:lambda:{scope.region}:{scope.account_id}:function:{name}"
+    arn = f"arn:{known_regions.partition(scope.region)}:lambda:{scope.region}:{scope.account_id}:function:{name}"
     return arn if qualifier is None else f"{arn}:{qualifier}"
 
 
-def _start(call: Call, listing: str) -> Position:
+def _start(call: ApiCall, listing: str) -> Position:
     call.listing = listing
     return read_marker(call.query.get("Marker"), listing)
 
 
-def _max_items(call: Call) -> int:
+def _max_items(call: ApiCall) -> int:
     text = call.query.get("MaxItems", "50")
     if not text.isdecimal() or not 1 <= int(text) <= 10_000:
         raise invalid_shape("maxItems", text, "Member must have value between 1 and 10000")

@@ -60,7 +60,7 @@ class TokenBucket:
         return 0.0
 
 
-class Limits:
+class Quotas:
     """Two buckets per account-region: GetFunction, and everything else of Lambda."""
 
     def __init__(

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from lexport.simulator.dice import Dice
+from lexport.simulator.seeded_choices import SeededChoices
 
 _DOS_TIME, _DOS_DATE = 0, 0x0021  # 1980-01-01, the earliest that a zip can say
 _FILE_MODE = 0o100644 << 16
@@ -86,9 +86,9 @@ class Package:
 
 def sized_key(seed: int, key: str, runtime: str | None = None) -> str:
     """Return a key that says a size too, one as real fleets have them, and whose libraries are in it."""
-    dice = Dice("size", seed, key)
-    turn = dice.pick(1000)
-    filler = dice.choose(next(sizes for below, sizes in _SIZES if turn < below))
+    choices = SeededChoices("size", seed, key)
+    turn = choices.pick(1000)
+    filler = choices.choose(next(sizes for below, sizes in _SIZES if turn < below))
     kind = next((kind for kind in _LIBRARIES if runtime and runtime.startswith(kind)), "")
     return f"{key}#{filler}#{kind}" if filler or kind else key
 
@@ -102,7 +102,7 @@ def package(seed: int, key: str) -> Package:
     lines += [f"# {entropy[start : start + 100]}" for start in range(0, length, 100)]
     files = {"handler.py": "\n".join(lines).encode(), "VERSION": entropy[:16].encode()}
     _, filler, kind, *_ = f"{key}##".split("#")
-    files |= _libraries(kind, Dice("libraries", seed, key))
+    files |= _libraries(kind, SeededChoices("libraries", seed, key))
     filler_bytes = int(filler or 0)
     if filler_bytes:
         head, crc, digest = _beginning(filler_bytes)
@@ -121,7 +121,7 @@ def package(seed: int, key: str) -> Package:
     )
 
 
-def _libraries(kind: str, dice: Dice) -> dict[str, bytes]:
+def _libraries(kind: str, choices: SeededChoices) -> dict[str, bytes]:
     """Return the files by which libraries are known, each library in two of three packages of its kind."""
     if not kind:
         return {}
@@ -129,8 +129,8 @@ def _libraries(kind: str, dice: Dice) -> dict[str, bytes]:
     files = {}
     for title, versions in known:
         group, _, name = title.rpartition(":")
-        facts = {"group": group, "name": name, "version": dice.choose(versions)}
-        if dice.chance(66):
+        facts = {"group": group, "name": name, "version": choices.choose(versions)}
+        if choices.chance(66):
             files[path.format(**facts)] = text.format(**facts).encode()
     return files
 

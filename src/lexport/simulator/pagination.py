@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from lexport.simulator.wire import invalid_parameter
+from lexport.simulator.responses import invalid_parameter
 
 PAGE_SIZE = 50
 

@@ -15,16 +15,16 @@ from functools import lru_cache
 from urllib.parse import parse_qsl, unquote
 
 from lexport.model import Scope
-from lexport.simulator.dice import uuid_text
 from lexport.simulator.downloads import Download, download
-from lexport.simulator.packages import Package, package
-from lexport.simulator.wire import Answer, s3_error
+from lexport.simulator.package_files import Package, package
+from lexport.simulator.responses import HttpResponse, s3_error
+from lexport.simulator.seeded_choices import uuid_text
 
 PREFIX = "/snapshots/"
 _RANGE = re.compile(r"bytes=(?:(\d+)-(\d*)|-(\d+))")
 
 
-class Links:
+class PresignedUrls:
     """The links of one server; ``base_url`` is known once it listens."""
 
     def __init__(self, seed: int, ttl_s: float) -> None:
@@ -49,8 +49,8 @@ class Links:
 
     def answer(
         self, method: str, path_and_query: str, headers: Mapping[str, str], request_id: str
-    ) -> Answer | Download:
-        """Answer one request for a link: a download, or 400, 403 or 416."""
+    ) -> HttpResponse | Download:
+        """HttpResponse one request for a link: a download, or 400, 403 or 416."""
         if "Authorization" in headers:
             return s3_error(400, "InvalidArgument", "Only one auth mechanism allowed", request_id, {})
         path, _, query = path_and_query.partition("?")
@@ -73,8 +73,8 @@ class Links:
             return s3_error(403, "AccessDenied", "Request has expired", request_id, more)
         return _part(self._package(values["versionId"]), headers.get("Range"), request_id)
 
-    def object(self, path_and_query: str, headers: Mapping[str, str], request_id: str) -> Answer | Download:
-        """Answer for an object in a customer's own bucket, whose version says which package it is."""
+    def object(self, path_and_query: str, headers: Mapping[str, str], request_id: str) -> HttpResponse | Download:
+        """HttpResponse for an object in a customer's own bucket, whose version says which package it is."""
         version_id = dict(parse_qsl(path_and_query.partition("?")[2])).get("versionId", "")
         try:
             content = self._package(version_id)
@@ -103,7 +103,7 @@ def function_of_path(path: str) -> str | None:
     return last[:-37] or None
 
 
-def _part(content: Package, range_header: str | None, request_id: str) -> Answer | Download:
+def _part(content: Package, range_header: str | None, request_id: str) -> HttpResponse | Download:
     """Cut the asked part out. A header that S3 does not understand is ignored, as S3 does."""
     etag = f'"{hashlib.md5(content.code_sha256.encode(), usedforsecurity=False).hexdigest()}"'
     headers = {"Content-Type": "application/zip", "Accept-Ranges": "bytes", "ETag": etag}
