@@ -39,7 +39,6 @@ MASKS = (
 commands that print it, where it is not all of them."""
 
 OTHER_MASKS = (
-    (rb"(?m)^.*\d( [KMG]?B)?/s\b.*\n", b"", "lines of progress, one each ten seconds", "snapshot", "packages"),
     "the order of the lines of stderr: account-regions end in any order",
     "errors.occurred_at in Parquet below a second, and with it size_bytes and sha256 of `errors` in manifests",
     "what an unpublished run leaves in _staging beside Parquet: rows in the order in which responses came",

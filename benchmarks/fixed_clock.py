@@ -31,7 +31,16 @@ if TYPE_CHECKING:
     from lexport.model import Scope
     from lexport.simulator import Fleet
 
-HEAVY = ("aiobotocore.session", "aiohttp", "anyio.to_thread", "duckdb", "pyarrow.parquet", "rich.table", "uvloop")
+HEAVY = (
+    "aiobotocore.session",
+    "aiohttp",
+    "anyio.to_thread",
+    "duckdb",
+    "pyarrow.parquet",
+    "rich.table",
+    "sqlglot",
+    "uvloop",
+)
 """What takes long to import; each child process has it already."""
 REGIONS = ("us-east-1", "eu-west-1")
 CRASHED = 99  # the exit code of a command that did not come as far as the command line
