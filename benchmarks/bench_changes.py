@@ -24,9 +24,9 @@ import pyarrow.parquet as pq
 from lexport.dataset.changes import COMPARED, Reading, changes
 from lexport.model import Scope
 from lexport.simulator import Fleet, FleetSpec
-from lexport.tables import columns
 from lexport.tables.arrow import table_schema
-from lexport.tables.columns import Table
+from lexport.tables.functions import FUNCTIONS
+from lexport.tables.table import Table
 
 SCOPE = Scope(account_id="111122223333", region="us-east-1")
 TABLES = tuple(COMPARED)
@@ -71,7 +71,7 @@ def copies(rows: pa.Table, table: Table, numbers: range, share: float, *, is_new
         copy = rows.set_column(place, "function_name", name)
         if number % 100 == (7 if is_new else 8):
             continue
-        if is_new and table is columns.FUNCTIONS and number % 100 < share * 100:
+        if is_new and table is FUNCTIONS and number % 100 < share * 100:
             for column, value in (("memory_size", pa.scalar(1, pa.int32())), ("revision_id", pa.scalar("other"))):
                 at = copy.schema.get_field_index(column)
                 other = pc.if_else(pc.equal(odd, "3"), value, copy.column(at))

@@ -36,7 +36,7 @@ from lexport.query.shipped_views import named_views, shipped_views
 from lexport.query.sql import open_session
 from lexport.simulator import Fleet, FleetSpec, lambda_documents
 from lexport.simulator.presigned import PresignedUrls
-from lexport.tables import columns
+from lexport.tables.run import CHANGES
 
 YEAR = Path(__file__).with_name("year_of_nights.py")
 CHROMIUM = Path(__file__).parents[1] / "tests" / "browser" / "chromium.py"
@@ -131,9 +131,9 @@ def publishing(dataset: Dataset, folder: Path, rounds: int) -> None:
         nonlocal found
         staged = [batch for part in changes(SCOPES, **sides) for batch in part.to_batches()]
         found = sum(map(len, staged))
-        write_run(columns.CHANGES, staged, folder / "changes.arrow", 0o600)
+        write_run(CHANGES, staged, folder / "changes.arrow", 0o600)
         tables = TableFolder(path=folder, snapshot_id=now.snapshot_id, snapshot_at=now.snapshot_at)
-        tables.write(columns.CHANGES, [folder / "changes.arrow"])
+        tables.write(CHANGES, [folder / "changes.arrow"])
 
     cpu_s = min(_cpu_s(write) for _ in range(rounds))
     told = sum(entry.rows for entry in now.files if entry.table == "changes")

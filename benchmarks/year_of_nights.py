@@ -37,10 +37,14 @@ from lexport.dataset.runs import write_run
 from lexport.dataset.snapshot import draft_of
 from lexport.model import Scope, __version__
 from lexport.simulator import Change, Fleet, FleetSpec
-from lexport.tables import columns
+from lexport.tables import run
+from lexport.tables.account_settings import ACCOUNT_SETTINGS
+from lexport.tables.aliases import ALIASES
 from lexport.tables.arrow import table_schema
-from lexport.tables.columns import Table
-from lexport.tables.staged import FLEET_TABLES
+from lexport.tables.functions import FUNCTIONS
+from lexport.tables.registry import BY_NAME, fleet_tables
+from lexport.tables.run import CHANGES, ERRORS
+from lexport.tables.table import Table
 
 LAST_NIGHT = datetime(2026, 11, 22, 2, tzinfo=UTC)
 PUBLISHED = 4  # versions of a function besides $LATEST
@@ -111,7 +115,7 @@ class Year:
                     "function_count": found.function_count,
                 }
             )
-        return _sorted(columns.ACCOUNT_SETTINGS, rows)
+        return _sorted(ACCOUNT_SETTINGS, rows)
 
     def sleep(self) -> tuple[Night, Night]:
         """Let a night pass; return the rows, before and now, of the functions that it touched."""
@@ -213,15 +217,15 @@ class Writer:
         """Write and commit one night; ``touched`` are the rows, before and now, of all that may have changed."""
         snapshot = {"snapshot_id": f"01K0{number:022d}", "snapshot_at": at}
         folder = open_staging(self._store, snapshot["snapshot_id"])
-        functions = rows[columns.FUNCTIONS]
+        functions = rows[FUNCTIONS]
         position = functions.schema.get_field_index("fetched_at")
         field = functions.schema.field(position)
         read_at = pa.repeat(pa.scalar(at, field.type), len(functions))
         entries = [_entry(scope, rows) for scope in SCOPES]
         rows = rows | {
-            columns.FUNCTIONS: functions.set_column(position, field, read_at),
-            columns.SCOPES: _sorted(columns.SCOPES, [_scope_row(entry, at) for entry in entries]),
-            columns.ERRORS: _sorted(columns.ERRORS, [_error_row(scope, at) for scope in SCOPES]),
+            FUNCTIONS: functions.set_column(position, field, read_at),
+            run.SCOPES: _sorted(run.SCOPES, [_scope_row(entry, at) for entry in entries]),
+            ERRORS: _sorted(ERRORS, [_error_row(scope, at) for scope in SCOPES]),
         }
 
         tables = TableFolder(path=folder, **snapshot)
@@ -231,10 +235,10 @@ class Writer:
                 writer.write(rows[table])
                 return writer.close()
 
-        writing = self._threads.map(write, sorted(FLEET_TABLES, key=lambda table: -len(rows[table])))
+        writing = self._threads.map(write, sorted(fleet_tables(), key=lambda table: -len(rows[table])))
         runs = list(self._changes(folder, touched, rows)) if touched else []
-        written = {columns.CHANGES: tables.write(columns.CHANGES, runs)}
-        written |= {columns.BY_NAME[file.path.stem]: file for file in writing}
+        written = {CHANGES: tables.write(CHANGES, runs)}
+        written |= {BY_NAME[file.path.stem]: file for file in writing}
         draft = draft_of(written, tables, gaps=0, hash_key_id="k", options=OPTIONS, scopes=entries)
         self._last = commit(self._store, draft.manifest, draft.files, note=print)
         remove_staging(self._store, snapshot["snapshot_id"])
@@ -250,7 +254,7 @@ class Writer:
             sides.append(Reading(snapshot_id=name, files=files, **common))
         found = [batch for part in changes(SCOPES, before=sides[0], now=sides[1]) for batch in part.to_batches()]
         path = folder / "changes-0000.arrow"
-        write_run(columns.CHANGES, found, path, 0o600)
+        write_run(CHANGES, found, path, 0o600)
         yield path
 
 
@@ -259,7 +263,7 @@ def _entry(scope: Scope, rows: Night) -> ScopeEntry:
         rows[table]
         .select(PLACE)
         .filter((pc.field("account_id") == scope.account_id) & (pc.field("region") == scope.region))
-        for table in (columns.FUNCTIONS, columns.ALIASES)
+        for table in (FUNCTIONS, ALIASES)
     )
     count = pc.count_distinct(functions.column("function_name")).as_py()
     return ScopeEntry(
@@ -312,7 +316,7 @@ def make_year(dest: Path, *, nights: int, functions: int) -> None:
         for number in range(1, nights + 1):
             if number > 1:
                 touched = year.sleep()
-            night = {**year.rows, columns.ACCOUNT_SETTINGS: year.settings()}
+            night = {**year.rows, ACCOUNT_SETTINGS: year.settings()}
             for done in writing:
                 done.result()
             at = LAST_NIGHT - timedelta(days=nights - number)

@@ -1,4 +1,4 @@
-"""columns.py against AWS's own model: nothing AWS can send is forgotten."""
+"""The tables against AWS's own model: nothing AWS can send is forgotten."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ import botocore
 import pytest
 from botocore.model import ServiceModel
 
-from lexport.tables import columns
-from lexport.tables.staged import ANSWER, STAGED_TABLES, staged_names
+from lexport.tables import registry
+from lexport.tables.functions import FILE_SYSTEMS, FUNCTIONS, LAYERS
+from lexport.tables.registry import BY_NAME, NEVER_STORED, staged_tables
+from lexport.tables.staged import ANSWER, staged_names
+from lexport.tables.table import BOOL, DOUBLE, INT32, INT64, TEXT, TIMESTAMP
 
 READ = ("GetFunction", "ListAliases", "GetAccountSettings", "GetLayerVersionByArn")
 LONGEST_NAME = 63  # PostgreSQL: NAMEDATALEN - 1
-SCALAR_TABLES = [columns.FUNCTIONS, columns.LAYERS, columns.FILE_SYSTEMS]
+SCALAR_TABLES = [FUNCTIONS, LAYERS, FILE_SYSTEMS]
 
 # Paths that AWS documents and that aiobotocore's botocore does not know yet.
 NEWER_THAN_BOTOCORE = {
@@ -72,7 +75,8 @@ def leaves(model, operation):
 
 def sources():
     """Every path that a column is read from, list items as ``[]``."""
-    return {column.source.replace("[0]", "[]") for table in columns.TABLES for column in table.columns if column.source}
+    columns = (column for table in registry.tables() for column in table.columns)
+    return {column.source.replace("[0]", "[]") for column in columns if column.source}
 
 
 def sent(model):
@@ -84,7 +88,7 @@ def homeless(model):
     """Leaves of the answers that are neither stored nor declared as left out."""
     found = sent(model)
     known = sources() | {path + "[]" for path in sources()}  # a text array may be one column, as JSON
-    return found - known - set(columns.NEVER_STORED) - LEFT_TO_EXTRA_JSON - set(LEFT_OUT)
+    return found - known - set(NEVER_STORED) - LEFT_TO_EXTRA_JSON - set(LEFT_OUT)
 
 
 def test_every_leaf_has_a_home(model):
@@ -123,7 +127,7 @@ def test_every_source_exists(model):
 def test_nothing_is_declared_twice(model):
     """A path that has a column is not declared as left out, and declarations do not outlive AWS's model."""
     known = sent(model)
-    declared = set(columns.NEVER_STORED) | LEFT_TO_EXTRA_JSON | set(LEFT_OUT)
+    declared = set(NEVER_STORED) | LEFT_TO_EXTRA_JSON | set(LEFT_OUT)
 
     assert declared & sources() == set()
     assert declared - known == set()
@@ -132,11 +136,11 @@ def test_nothing_is_declared_twice(model):
 def test_types_fit_awss(model):
     """A number of AWS's model is a number here, wide enough; a text is a text."""
     widths = {
-        "string": {columns.TEXT, columns.TIMESTAMP},
-        "integer": {columns.INT32, columns.INT64},
-        "long": {columns.INT64},
-        "boolean": {columns.BOOL},
-        "double": {columns.DOUBLE},
+        "string": {TEXT, TIMESTAMP},
+        "integer": {INT32, INT64},
+        "long": {INT64},
+        "boolean": {BOOL},
+        "double": {DOUBLE},
     }
 
     def shape_of(path):
@@ -158,7 +162,7 @@ def test_types_fit_awss(model):
     assert wrong == []
 
 
-@pytest.mark.parametrize("table", columns.TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", registry.tables(), ids=lambda table: table.name)
 def test_a_table_is_sound(table):
     """Names are unique, the four common columns stand first, every column says what it means, every key exists."""
     names = table.names()
@@ -173,13 +177,13 @@ def test_a_table_is_sound(table):
     assert table.row_group_rows > 0
 
 
-@pytest.mark.parametrize("table", columns.TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", registry.tables(), ids=lambda table: table.name)
 def test_a_name_fits_every_warehouse(table):
     """No name of a table or column is longer than PostgreSQL's 63 bytes."""
     assert [name for name in (table.name, *table.names()) if len(name) > LONGEST_NAME] == []
 
 
-@pytest.mark.parametrize("table", columns.TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", registry.tables(), ids=lambda table: table.name)
 def test_a_former_name_means_one_column(table):
     """A former name is that of one column, and of none today; so a file of any schema version can be read."""
     former = [name for column in table.columns for name in column.former_names]
@@ -191,7 +195,7 @@ def test_a_former_name_means_one_column(table):
 
 def test_what_is_said_to_be_a_key_is_one():
     """Of each table those columns are of the kind `key` that tell rows of one snapshot apart, and no others."""
-    for table in columns.TABLES:
+    for table in registry.tables():
         keys = [column.name for column in table.columns if table.kind_of(column) == "key"]
 
         assert sorted(keys) == sorted(table.row_key)
@@ -201,12 +205,12 @@ def test_what_is_said_to_be_a_key_is_one():
 
 def test_table_names_are_unique():
     """Each table has its own name, and ``BY_NAME`` finds it."""
-    assert list(columns.BY_NAME) == [table.name for table in columns.TABLES]
-    assert len(columns.BY_NAME) == len(columns.TABLES)
-    assert all(columns.BY_NAME[table.name] is table for table in columns.TABLES)
+    assert list(BY_NAME) == [table.name for table in registry.tables()]
+    assert len(BY_NAME) == len(registry.tables())
+    assert all(BY_NAME[table.name] is table for table in registry.tables())
 
 
-@pytest.mark.parametrize("table", STAGED_TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", staged_tables(), ids=lambda table: table.name)
 def test_staged_rows_lack_the_snapshot_and_carry_the_answer(table):
     """A staged row is a table's row without the snapshot, plus the answer it came from."""
     assert staged_names(table) == (*table.names()[2:], ANSWER)
@@ -215,7 +219,7 @@ def test_staged_rows_lack_the_snapshot_and_carry_the_answer(table):
 def test_only_values_of_variables_are_secret():
     """What must not be shared without thought is marked as such, in one place."""
     secret = [
-        (table.name, column.name) for table in columns.TABLES for column in table.columns if column.kind == "secret"
+        (table.name, column.name) for table in registry.tables() for column in table.columns if column.kind == "secret"
     ]
 
     assert secret == [("env_vars", "value")]

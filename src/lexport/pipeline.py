@@ -52,8 +52,8 @@ from lexport.extract.shards import one_error, visit
 from lexport.extract.shared import Shared
 from lexport.model import Failure, Scope, Target, new_ulid
 from lexport.settings import SnapshotSettings
-from lexport.tables import columns
 from lexport.tables.api import LambdaApi
+from lexport.tables.functions import FUNCTIONS, LAYERS
 from lexport.tables.staged import Batch
 from lexport.tables.text import plural
 
@@ -289,8 +289,8 @@ class _Run:
             surveyor,
             self.store,
             layers=downloads.settings.layers,
-            functions=[Source(path=self.early.files[columns.FUNCTIONS].path)],
-            used_layers=[Source(path=self.early.files[columns.LAYERS].path)],
+            functions=[Source(path=self.early.files[FUNCTIONS].path)],
+            used_layers=[Source(path=self.early.files[LAYERS].path)],
         )
         batches_out, batches = create_memory_object_stream[Batch](BATCHES_WAITING)
         async with create_task_group() as staging:

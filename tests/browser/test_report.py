@@ -10,8 +10,10 @@ import pytest
 
 from lexport.query.report.questions import questions
 from lexport.query.sql import open_session
-from lexport.tables import columns
-from lexport.tables.columns import Type
+from lexport.tables import registry, run
+from lexport.tables.functions import FUNCTIONS
+from lexport.tables.run import SNAPSHOTS
+from lexport.tables.table import Type
 
 pytestmark = pytest.mark.slow
 
@@ -79,11 +81,11 @@ def hostile(write_report):
                 if column.type is Type.TEXT and column.name not in ours
             }
             | given.get(table.name, {})
-            | ({"code_size": 5_000 + number} if table is columns.FUNCTIONS else {})
+            | ({"code_size": 5_000 + number} if table is FUNCTIONS else {})
             for number, attack in enumerate(ATTACKS)
         ]
-        for table in columns.TABLES
-        if table not in (columns.SCOPES, columns.SNAPSHOTS)
+        for table in registry.tables()
+        if table not in (run.SCOPES, SNAPSHOTS)
     }
     gap = {"is_gap": True}
     tables["errors"] = [row | gap for row in tables["errors"]]

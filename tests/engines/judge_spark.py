@@ -26,7 +26,7 @@ from lexport.query.warehouse.ddl import ddl
 from lexport.query.warehouse.dialects import DIALECTS, SCHEMAS
 from lexport.settings import SnapshotSettings
 from lexport.simulator import Fleet, FleetSpec, open_simulator
-from lexport.tables import columns
+from lexport.tables import registry
 
 NIGHTS = 3
 
@@ -89,7 +89,7 @@ def main() -> int:
         statements = list(ddl(DIALECTS["spark"], f"file://{dest}"))
         for statement in statements:
             spark.sql(statement)
-        names = [f"{space}.{table.name}" for space in ("history", "snapshot", "main") for table in columns.TABLES]
+        names = [f"{space}.{table.name}" for space in ("history", "snapshot", "main") for table in registry.tables()]
         names += [f"main.{view.name}" for view in shipped_views()]
         differ = 0
         with open_session(dest) as session:

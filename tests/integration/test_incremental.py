@@ -11,13 +11,13 @@ import pytest
 import lexport
 from lexport.model import Scope
 from lexport.simulator import Change, Fault, Fleet, FleetSpec
-from lexport.tables import columns
-from lexport.tables.staged import FLEET_TABLES
+from lexport.tables.functions import FUNCTIONS
+from lexport.tables.registry import fleet_tables
 
 SCOPE = Scope(account_id="111122223333", region="us-east-1")
 GET_FUNCTION = (SCOPE.account_id, SCOPE.region, "GetFunction")
 OWN = {"snapshot_id", "snapshot_at", "fetched_at", "carried_forward"}
-TABLES = [table for table in FLEET_TABLES if table.name not in ("errors", "scopes")]
+TABLES = [table for table in fleet_tables() if table.name not in ("errors", "scopes")]
 
 
 def rows(dest, result, table, without=OWN):
@@ -155,7 +155,7 @@ async def test_a_damaged_last_snapshot_is_read_anew(aws, simulator, settings, tm
         (path,) = (tmp_path / "functions").rglob(f"{first.snapshot_id}-*.parquet")
         body = bytearray(path.read_bytes())
         group = pq.read_metadata(path).row_group(0)
-        names = group.column(columns.FUNCTIONS.names().index("function_name"))
+        names = group.column(FUNCTIONS.names().index("function_name"))
         body[names.dictionary_page_offset + 40] ^= 0xFF
         path.write_bytes(body)
         incremental = await lexport.snapshot(tmp_path, settings(server.url, incremental=True))

@@ -13,7 +13,8 @@ from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import package_path
 from lexport.dataset.runs import write_columns
 from lexport.extract.rows import Rows
-from lexport.tables import columns
+from lexport.tables.packages import PACKAGES
+from lexport.tables.run import ERRORS
 from lexport.tables.staged import staged_names
 
 AT = datetime(2026, 11, 22, 3, tzinfo=UTC)
@@ -88,9 +89,9 @@ async def test_each_content_once(bench, zips):
     made = bench(old := "00" * 32)
     one = made.store(zips.zip_bytes(zips.Member(name="one", data=b"1")))
     two = made.store(zips.zip_bytes(zips.Member(name="two", data=b"2")))
-    made.stage(columns.PACKAGES, package("a", one), package("b", old, "present"), package("c", "11" * 32, "failed"))
-    made.stage(columns.PACKAGES, package("d", two), package("e", None, "stored"))
-    made.stage(columns.PACKAGES, package("f", two, "present"))
+    made.stage(PACKAGES, package("a", one), package("b", old, "present"), package("c", "11" * 32, "failed"))
+    made.stage(PACKAGES, package("d", two), package("e", None, "stored"))
+    made.stage(PACKAGES, package("f", two, "present"))
 
     assert await made.look() == (
         sorted([(one, "one"), (two, "two")]),
@@ -104,13 +105,13 @@ async def test_findings_are_rows(bench, zips):
     """What is wrong with a package is a row of errors of no account, and no gap."""
     made = bench()
     name = made.store(b"no zip")
-    made.stage(columns.PACKAGES, package("a", name))
+    made.stage(PACKAGES, package("a", name))
     message = f"package {name}: the package: not a zip"
     files, counted, errors = await made.look()
 
     assert (files, counted) == ([], [("finding", "not_a_zip", message), ("package", "looked into", "")])
     assert errors[0] == {
-        **dict.fromkeys(staged_names(columns.ERRORS)),
+        **dict.fromkeys(staged_names(ERRORS)),
         "stage": "inspect",
         "error_code": "not_a_zip",
         "message": message,
@@ -133,7 +134,7 @@ async def test_cancelled(bench, zips):
     """A cancelled run ends within a member, not after the package."""
     made = bench()
     many = zips.zip_bytes(*(zips.Member(name=f"{n}/requirements.txt", data=b"x==1") for n in range(60_000)))
-    made.stage(columns.PACKAGES, package("a", made.store(many)))
+    made.stage(PACKAGES, package("a", made.store(many)))
     with anyio.move_on_after(0.7) as scope:
         await made.look()
 

@@ -10,7 +10,7 @@ import lexport
 from lexport.dataset.manifest import Manifest
 from lexport.settings import PackageSettings
 from lexport.simulator import Fault
-from lexport.tables import columns
+from lexport.tables import registry
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio]
 
@@ -35,7 +35,7 @@ async def test_over_real_data(simulator, run_lexport, aws, tmp_path):
         look = lexport.SnapshotSettings(endpoint_url=server.url, packages=chosen, allow_partial=True)
         await lexport.packages(dest, look)
     done = await run_lexport("schema", "--output", "json")
-    keys = {table.name: [] for table in columns.TABLES}
+    keys = {table.name: [] for table in registry.tables()}
     for row in json.loads(done.out):
         if row["kind"] == "key":
             keys[row["table"]].append(row["column"])

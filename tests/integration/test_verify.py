@@ -19,8 +19,9 @@ import lexport
 from lexport.cli.main import run
 from lexport.dataset import manifest
 from lexport.simulator import Fleet, FleetSpec, open_simulator
-from lexport.tables import columns
 from lexport.tables.arrow import table_schema
+from lexport.tables.packages import PACKAGES
+from lexport.tables.run import SNAPSHOTS
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +60,7 @@ def whole(tmp_path_factory):
     row = {"snapshot_id": PACKAGES_ID, "snapshot_at": AT, "sha256_hex": HEX, "status": "stored", "path": STORED}
     path = manifest.data_path("packages", PACKAGES_ID, AT)
     (dest / path).parent.mkdir(parents=True)
-    pq.write_table(pa.Table.from_pylist([row], schema=table_schema(columns.PACKAGES)), dest / path)
+    pq.write_table(pa.Table.from_pylist([row], schema=table_schema(PACKAGES)), dest / path)
     done = json.loads(next(dest.glob("_runs/*.json")).read_bytes())
     done |= {"snapshot_id": PACKAGES_ID, "snapshot_at": AT.isoformat(), "scopes": [], "files": []}
     done["files"] = [{"table": "packages", "path": path, "size_bytes": 0, "rows": 1, "sha256": ""}]
@@ -68,7 +69,7 @@ def whole(tmp_path_factory):
     path = manifest.data_path("snapshots", PACKAGES_ID, AT)
     row = {"snapshot_id": PACKAGES_ID, "snapshot_at": AT, "status": "complete", "committed_at": AT}
     (dest / path).parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist([row], schema=table_schema(columns.SNAPSHOTS)), dest / path)
+    pq.write_table(pa.Table.from_pylist([row], schema=table_schema(SNAPSHOTS)), dest / path)
     return dest
 
 
@@ -390,9 +391,7 @@ def test_a_package_that_was_there_already(dest, verify):
     """A package that the run found in the store has to be there as well."""
     path = manifest.data_path("packages", PACKAGES_ID, AT)
     rows = pq.ParquetFile(dest / path).read().to_pylist()
-    pq.write_table(
-        pa.Table.from_pylist([rows[0] | {"status": "present"}], schema=table_schema(columns.PACKAGES)), dest / path
-    )
+    pq.write_table(pa.Table.from_pylist([rows[0] | {"status": "present"}], schema=table_schema(PACKAGES)), dest / path)
     fix(dest, path)
     (dest / STORED).unlink()
 

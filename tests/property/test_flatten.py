@@ -30,7 +30,8 @@ from lexport.extract.listing import _entries
 from lexport.extract.match_response import next_marker_of
 from lexport.extract.rows import Rows
 from lexport.model import FunctionRef, Reply, Scope
-from lexport.tables import columns
+from lexport.tables.functions import FUNCTIONS, TAGS
+from lexport.tables.registry import BY_NAME
 
 SCOPE = Scope(account_id="123456789012", region="us-west-2")
 AT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
@@ -44,7 +45,7 @@ LINKS = (
 )
 LEAKS = re.compile("c0ffee|X-Amz-(?:Signature|Security-Token|Credential)(?:=|%3D)", re.IGNORECASE)
 
-# Written by hand from the reference, not from columns.py: path, type, column.
+# Written by hand from the reference, not from the tables: path, type, column.
 PATHS = """
 Configuration.FunctionName text function_name
 Configuration.Runtime text runtime
@@ -532,11 +533,11 @@ def through_parquet(batch, folder):
     """Write every table and read it back twice, by pyarrow and by DuckDB; return both."""
     seen = ({}, {})
     for name, rows in batch.items():
-        write_run(columns.BY_NAME[name], [rows], folder / f"{name}.arrow", 0o600)
+        write_run(BY_NAME[name], [rows], folder / f"{name}.arrow", 0o600)
     tables = TableFolder(path=folder, snapshot_id=SNAPSHOT, snapshot_at=AT)
     tables.write_versions([folder / "functions.arrow"])
     if "tags" in batch:
-        tables.write(columns.TAGS, [folder / "tags.arrow"])
+        tables.write(TAGS, [folder / "tags.arrow"])
     for path in folder.glob("*.parquet"):
         name = path.stem
         seen[0][name] = pq.read_table(path, page_checksum_verification=True).to_pylist()
@@ -592,7 +593,7 @@ def test_the_full_answer(env):
     """Every field that AWS's model knows, filled at once, comes through with nothing left over."""
     check(FULL, env)
     batch, _, findings = flatten(FULL, env)
-    (row,) = batch["functions"].select(columns.FUNCTIONS.names()[2:]).to_pylist()
+    (row,) = batch["functions"].select(FUNCTIONS.names()[2:]).to_pylist()
 
     assert [name for name, value in row.items() if value is None] == ["extra_json"]
     assert findings == []
@@ -627,7 +628,7 @@ def test_each_leaf_absent_or_null():
             del at(document, place[:-1])[place[-1]]
         expected = Expected(document, "keys")
         batch, _, findings = flatten(document, "keys")
-        names = columns.FUNCTIONS.names()[2:]
+        names = FUNCTIONS.names()[2:]
         (row,) = batch["functions"].select(names).to_pylist()
         nulls = {name for name in names if row[name] is None}
 

@@ -19,16 +19,16 @@ from lexport.dataset.parquet import FAN_IN, TableFolder
 from lexport.dataset.runs import write_columns, write_run
 from lexport.errors import WriteError
 from lexport.extract.rows import Children, Rows
-from lexport.tables import columns
 from lexport.tables.arrow import BLOCK_ROWS, table_schema
-from lexport.tables.staged import ANSWER, STAGED_TABLES, staged_names
+from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS, SUBNETS, TAGS
+from lexport.tables.registry import BY_NAME, SCHEMA_VERSION, staged_tables
+from lexport.tables.run import ERRORS
+from lexport.tables.staged import ANSWER, staged_names
 
 AT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 SNAPSHOT = "01KB0000000000000000000000"
 GROUP_ROWS = 7
-TABLES = {
-    table.name: replace(table, row_group_rows=GROUP_ROWS) for table in (columns.FUNCTIONS, columns.LAYERS, columns.TAGS)
-}
+TABLES = {table.name: replace(table, row_group_rows=GROUP_ROWS) for table in (FUNCTIONS, LAYERS, TAGS)}
 
 NAMES = st.sampled_from(["a", "a-", "aa", "b", "\u044f", "\ufffd", "\U0001f40d", ""])
 VERSIONS = st.sampled_from(["$LATEST", "1", "2", "10"])
@@ -78,8 +78,8 @@ def write_runs(table, runs, folder):
     for rows in runs:
         if rows:
             path = folder / f"{table}-{len(paths):04d}.arrow"
-            names = staged_names(columns.BY_NAME[table])
-            write_columns(columns.BY_NAME[table], [[row.get(name) for row in rows] for name in names], path, 0o600)
+            names = staged_names(BY_NAME[table])
+            write_columns(BY_NAME[table], [[row.get(name) for row in rows] for name in names], path, 0o600)
             paths.append(path)
     return paths
 
@@ -89,7 +89,7 @@ def tables(folder, **more):
 
 
 def merged(table, runs, folder):
-    return tables(folder).write(TABLES.get(table) or columns.BY_NAME[table], write_runs(table, runs, folder))
+    return tables(folder).write(TABLES.get(table) or BY_NAME[table], write_runs(table, runs, folder))
 
 
 def dealt(rows, splits, count):
@@ -109,14 +109,14 @@ def write_whole(found, places, count, folder):
     dealt_out = [Rows() for _ in range(count)]
     for (name, version, answer, layers, _), place in zip(found, places, strict=True):
         told = {"account_id": "1", "region": "r", "function_name": name, "version": version, "description": answer}
-        row = dict.fromkeys(staged_names(columns.FUNCTIONS)) | told | {"fetched_at": AT, ANSWER: answer}
+        row = dict.fromkeys(staged_names(FUNCTIONS)) | told | {"fetched_at": AT, ANSWER: answer}
         children = Children(layers=[(position, answer, None, None, None, None) for position in range(layers)])
         dealt_out[place % count].versions.append((list(row.values()), children))
     paths = []
     for rows in dealt_out:
         if batch := rows.take():
             paths.append(folder / f"functions-{len(paths):04d}.arrow")
-            write_run(columns.FUNCTIONS, [batch["functions"]], paths[-1], 0o600)
+            write_run(FUNCTIONS, [batch["functions"]], paths[-1], 0o600)
     return tables(folder).write_versions(paths)
 
 
@@ -141,7 +141,7 @@ def test_children_share_the_fate_of_their_version(found, count, other_count, ran
             tuple(row[part] for part in key) for row in kept
         )
     assert [file.sha256 for file in written.values()] == [file.sha256 for file in other.values()]
-    assert [rows[table.name] for table in (columns.ENV_VARS, columns.SUBNETS, columns.FILE_SYSTEMS)] == [[], [], []]
+    assert [rows[table.name] for table in (ENV_VARS, SUBNETS, FILE_SYSTEMS)] == [[], [], []]
 
 
 @pytest.mark.slow
@@ -158,7 +158,7 @@ def test_the_better_answer_of_each_thing(found, count, other_count, random):
             body, metadata = written.path.read_bytes(), pq.read_metadata(written.path)
             found_rows = read(written.path).to_pylist()
         expected = winners(table, rows)
-        names = staged_names(columns.BY_NAME[table])[:-1]
+        names = staged_names(BY_NAME[table])[:-1]
         groups = [metadata.row_group(place).num_rows for place in range(metadata.num_row_groups)]
 
         assert [{name: row[name] for name in names} for row in found_rows] == [
@@ -223,7 +223,7 @@ def test_things_that_go_on_over_many_blocks(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("table", STAGED_TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", staged_tables(), ids=lambda table: table.name)
 def test_an_empty_table(tmp_path, table):
     """A table without rows is a file with every column and its type, which pyarrow and DuckDB read."""
     written = tables(tmp_path).write(table, [])
@@ -236,7 +236,7 @@ def test_an_empty_table(tmp_path, table):
     assert types.fetchall() == []
 
 
-@pytest.mark.parametrize("table", [columns.FUNCTIONS, columns.ENV_VARS, columns.ERRORS], ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [FUNCTIONS, ENV_VARS, ERRORS], ids=lambda table: table.name)
 def test_what_a_file_says_of_itself(tmp_path, table):
     """A file carries what each column means, how it is sorted and packed, and the version of its table."""
     row = [{"account_id": "1", "region": "r", "function_name": "f", "version": "1", "name": "n", ANSWER: "0"}]
@@ -245,7 +245,7 @@ def test_what_a_file_says_of_itself(tmp_path, table):
     group = metadata.row_group(0)
 
     assert schema.metadata[b"lexport.table"] == table.name.encode()
-    assert schema.metadata[b"lexport.schema_version"] == columns.SCHEMA_VERSION.encode()
+    assert schema.metadata[b"lexport.schema_version"] == SCHEMA_VERSION.encode()
     for column in table.columns:
         said = {key.decode(): text.decode() for key, text in schema.field(column.name).metadata.items()}
 
@@ -268,7 +268,7 @@ def test_a_broken_page_is_noticed(tmp_path):
     ]
     written = merged("tags", [rows], tmp_path)
     body = bytearray(written.path.read_bytes())
-    place = columns.TAGS.names().index("key")
+    place = TAGS.names().index("key")
     chunk = pq.read_metadata(written.path).row_group(0).column(place)
     start = chunk.dictionary_page_offset or chunk.data_page_offset
     body[start + chunk.total_compressed_size - 1] ^= 0xFF
@@ -281,7 +281,7 @@ def test_a_broken_page_is_noticed(tmp_path):
 def test_mode_of_the_file(tmp_path):
     """The file has the mode that was asked for."""
     for mode in (0o600, 0o640):
-        written = tables(tmp_path, file_mode=mode).write(columns.TAGS, [])
+        written = tables(tmp_path, file_mode=mode).write(TAGS, [])
 
         assert written.path.stat().st_mode & 0o777 == mode
 
@@ -304,7 +304,7 @@ def test_where_nothing_can_be_written(tmp_path):
     broken.write_bytes(b"no arrow")
     for folder, runs in ((tmp_path / "absent", []), (tmp_path, [broken])):
         with pytest.raises(WriteError) as refused:
-            tables(folder).write(columns.TAGS, runs)
+            tables(folder).write(TAGS, runs)
 
         assert refused.value.path == str(folder / "tags.parquet")
 

@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lexport.dataset import manifest
-from lexport.tables import columns
-from lexport.tables.columns import Type
+from lexport.tables import registry
+from lexport.tables.registry import PACKAGE_TABLES, SCHEMA_VERSION
+from lexport.tables.run import ERRORS, SCOPES, SNAPSHOTS
+from lexport.tables.table import Type
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
 
@@ -58,17 +60,17 @@ def _write_snapshot(dest, number, *, at=datetime(2026, 11, 22, 2, tzinfo=UTC), s
     common = {"snapshot_id": given["id"], "snapshot_at": at}
     files = []
     counted = {"functions": Counter(), "aliases": Counter()}
-    for table in columns.TABLES:
-        is_of_packages = table in columns.PACKAGE_TABLES
-        is_left_out = table not in (columns.ERRORS, columns.SNAPSHOTS) and not scopes
+    for table in registry.tables():
+        is_of_packages = table in PACKAGE_TABLES
+        is_left_out = table not in (ERRORS, SNAPSHOTS) and not scopes
         if table.name not in given and (is_of_packages or is_left_out):
             continue
         rows = given.get(table.name, [])
         if is_of_packages:
             rows = [{"account_id": None, "region": None, **row} for row in rows]
-        if table is columns.SCOPES:
+        if table is SCOPES:
             rows = scopes
-        if table is columns.SNAPSHOTS:
+        if table is SNAPSHOTS:
             if not given.get("heal", True):
                 continue
             rows = [{"account_id": None, "region": None, "status": given["status"]}]
@@ -78,7 +80,7 @@ def _write_snapshot(dest, number, *, at=datetime(2026, 11, 22, 2, tzinfo=UTC), s
         if table.name in counted:
             counted[table.name].update((row["account_id"], row["region"]) for row in rows)
         entry = _write_file(dest, table, rows, given.get("without", ()), given["id"], at)
-        if table is not columns.SNAPSHOTS:
+        if table is not SNAPSHOTS:
             files.append(entry)
     counts = ("functions", "versions", "aliases", "get_function_calls", "list_calls", "throttles")
     found = manifest.Manifest(
@@ -88,7 +90,7 @@ def _write_snapshot(dest, number, *, at=datetime(2026, 11, 22, 2, tzinfo=UTC), s
         status=given["status"],
         gaps=given["gaps"],
         lexport_version=given["version"],
-        schema_version=columns.SCHEMA_VERSION,
+        schema_version=SCHEMA_VERSION,
         hash_key_id=None,
         options={},
         files=tuple(files),
@@ -128,7 +130,7 @@ def make_old(dest, commit, **edits):
 
     ``edits`` by table name are functions from the rows of its file to other ones. Sizes and hashes fit again.
     """
-    former = {name: old for table in columns.TABLES for old, name in table.renames().items()}
+    former = {name: old for table in registry.tables() for old, name in table.renames().items()}
     files = []
     for entry in commit.files:
         rows = pq.ParquetFile(dest / entry.path).read()

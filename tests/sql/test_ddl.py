@@ -20,8 +20,8 @@ from lexport.query.warehouse.ddl import ddl
 from lexport.query.warehouse.dialects import DIALECTS, SCHEMAS
 from lexport.settings import SnapshotSettings
 from lexport.simulator import Fleet, FleetSpec, open_simulator
-from lexport.tables import columns
-from lexport.tables.columns import Type
+from lexport.tables import registry
+from lexport.tables.table import Type
 
 ACCOUNT = "111122223333"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "guides" / "warehouses.md"
@@ -65,7 +65,7 @@ def test_ddl_names_every_table_column_and_view(dialect):
     """Each table has its files, all its columns, a name in each of the three spaces, and each view is there."""
     statements = list(ddl(dialect, location(dialect)))
     folded = str.upper if dialect.folds_up else str
-    for table in columns.TABLES:
+    for table in registry.tables():
         quoted = {f"`{SCHEMAS['files']}`.`{table.name}`", dialect.quote(SCHEMAS["files"], table.name)}
         (made,) = [
             text
@@ -78,7 +78,7 @@ def test_ddl_names_every_table_column_and_view(dialect):
         assert [folded(name) for name in table.names()] == found
         assert f"/{table.name}/" in made
 
-    wanted = {(SCHEMAS[space], table.name) for space in ("main", "history", "snapshot") for table in columns.TABLES}
+    wanted = {(SCHEMAS[space], table.name) for space in ("main", "history", "snapshot") for table in registry.tables()}
     wanted |= {(SCHEMAS["main"], view.name) for view in VIEWS}
     made = [text for text in statements if text.startswith("CREATE OR REPLACE VIEW")]
     heads = {text.removeprefix("CREATE OR REPLACE VIEW ").split()[0] for text in made}
@@ -87,7 +87,7 @@ def test_ddl_names_every_table_column_and_view(dialect):
     assert len(heads) == len(made)
 
 
-NAMES = [f"{space}.{table.name}" for space in ("history", "snapshot", "main") for table in columns.TABLES]
+NAMES = [f"{space}.{table.name}" for space in ("history", "snapshot", "main") for table in registry.tables()]
 
 
 def abort(dest):
@@ -181,7 +181,7 @@ def files(dest):
     """The external tables, read once by a glob: every file, committed or not."""
     for schema in SCHEMAS.values():
         yield f"CREATE SCHEMA IF NOT EXISTS {schema}"
-    for table in columns.TABLES:
+    for table in registry.tables():
         types = ", ".join(
             f'NULL::{_TYPES[column.type]} AS "{name}"'
             for column in table.columns

@@ -15,8 +15,8 @@ from sqlglot.optimizer.qualify import qualify
 from lexport.errors import ViewError
 from lexport.query.shipped_views import shipped_views
 from lexport.query.warehouse.dialects import DIALECTS, SCHEMAS, translate
-from lexport.tables import columns
-from lexport.tables.columns import Type
+from lexport.tables import registry
+from lexport.tables.table import Type
 
 GOLDEN = Path(__file__).with_name("golden")
 VIEWS = shipped_views()
@@ -35,7 +35,7 @@ _TYPES = {
 
 def known_names():
     """Every name of a warehouse with its columns, as sqlglot's optimizer wants it."""
-    tables = {table.name: {column.name: _TYPES[column.type] for column in table.columns} for table in columns.TABLES}
+    tables = {table.name: {column.name: _TYPES[column.type] for column in table.columns} for table in registry.tables()}
     views = {view.name: dict.fromkeys(view.columns, "TEXT") for view in VIEWS}
     return {SCHEMAS["main"]: tables | views, SCHEMAS["history"]: tables, SCHEMAS["snapshot"]: tables}
 

@@ -10,7 +10,7 @@ import lexport
 from lexport.errors import RunError
 from lexport.query.shipped_views import shipped_views, sql_dir
 from lexport.query.sql import open_session
-from lexport.tables import columns
+from lexport.tables.registry import BY_NAME
 
 A, R = "111122223333", "eu-west-1"
 AT = datetime(2026, 11, 22, 2, tzinfo=UTC)
@@ -249,7 +249,7 @@ def test_heads(tmp_path, write_dataset):
     assert {view.name: list(view.columns) for view in shipped_views()} == {
         name: names.to_pylist() for name, names in found.items()
     }
-    assert not found.keys() & columns.BY_NAME.keys()
+    assert not found.keys() & BY_NAME.keys()
 
 
 def test_a_name_fits_every_warehouse():

@@ -61,9 +61,11 @@ from lexport.extract.rows import Rows
 from lexport.extract.workers import pump
 from lexport.model import LATEST, FunctionRef, Link, PackageRef, Reply, StoredPackage
 from lexport.settings import SnapshotSettings
-from lexport.tables import columns
 from lexport.tables.api import OpenLink
+from lexport.tables.layer_versions import LAYER_VERSIONS
+from lexport.tables.packages import PACKAGES
 from lexport.tables.staged import Batch
+from lexport.tables.table import Table
 
 logger = logging.getLogger(__name__)
 
@@ -206,7 +208,7 @@ class Downloads:
 
     def _add_content(self, stored: StoredPackage) -> None:
         self._add(
-            columns.PACKAGES,
+            PACKAGES,
             package_row(
                 stored.package.code_sha256,
                 sha256_hex=stored.sha256_hex,
@@ -243,7 +245,7 @@ class Downloads:
             sha256_hex = None
         reason = f"{code}: {remove_signed_links(message)}"
         self._add(
-            columns.PACKAGES,
+            PACKAGES,
             package_row(code_sha256, sha256_hex=sha256_hex, size_bytes=size, status=status, reason=reason, answer=LOST),
         )
 
@@ -308,9 +310,7 @@ class Downloads:
         why: str = "",
     ) -> None:
         self.progress.count("layer", status, why, wanted.layer_arn)
-        self._add(
-            columns.LAYER_VERSIONS, layer_row(wanted.layer_arn, facts, status=status, reason=reason, answer=answer)
-        )
+        self._add(LAYER_VERSIONS, layer_row(wanted.layer_arn, facts, status=status, reason=reason, answer=answer))
 
     # --- rows ---------------------------------------------------------------------------------------------------------
 
@@ -319,7 +319,7 @@ class Downloads:
         if self.rows.items >= BATCH_ROWS:
             await self.batches_out.send(self.rows.take())
 
-    def _add(self, table: columns.Table, row: Sequence[Any]) -> None:
+    def _add(self, table: Table, row: Sequence[Any]) -> None:
         self.rows.items += 1
         self.rows.append(table, *row)
 

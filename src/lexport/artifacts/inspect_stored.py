@@ -25,18 +25,19 @@ from lexport.dataset.runs import Runs, write_columns
 from lexport.errors import WriteError
 from lexport.extract.rows import Rows
 from lexport.query.sql import open_session
-from lexport.tables import columns
 from lexport.tables.arrow import open_run
-from lexport.tables.columns import Table
+from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES, PACKAGES
+from lexport.tables.run import ERRORS
 from lexport.tables.staged import Batch, staged_names
+from lexport.tables.table import COMMON, Table
 
 INSPECTORS = 2
 """Packages looked into at once: each takes up to 100 MB at its worst, and more threads wait for one interpreter."""
-TABLES = (columns.PACKAGE_FILES, columns.PACKAGE_DEPENDENCIES)
+TABLES = (PACKAGE_FILES, PACKAGE_DEPENDENCIES)
 _CONTENTS = Table(
     "contents",
     "One row per package or layer that is stored.",
-    (*columns.COMMON, columns.PACKAGE_FILES.columns[len(columns.COMMON)]),
+    (*COMMON, PACKAGE_FILES.columns[len(COMMON)]),
     ("sha256_hex",),
     answer_key=0,
 )
@@ -92,7 +93,7 @@ async def inspect_stored(
                 statuses[bytes.fromhex(sha256_hex)] = inspected.status
             for item in inspected.findings:
                 count("finding", item.code, item.message)
-                rows.append(columns.ERRORS, *_error(item.code, item.message, now()))
+                rows.append(ERRORS, *_error(item.code, item.message, now()))
 
     with list_path.open(encoding="ascii") as lines:
         async with create_task_group() as tasks:
@@ -104,7 +105,7 @@ async def inspect_stored(
 def _error(code: str, message: str, at: datetime) -> tuple[Any, ...]:
     """Make a staged row of ``errors``: of no account, no gap, since the package is stored as AWS sent it."""
     facts = {"stage": STAGE, "error_code": code, "message": message, "is_gap": False, "attempts": 1, "occurred_at": at}
-    return (*(facts.get(name) for name in staged_names(columns.ERRORS)[:-1]), "")
+    return (*(facts.get(name) for name in staged_names(ERRORS)[:-1]), "")
 
 
 # --- which ones -------------------------------------------------------------------------------------------------------
@@ -131,7 +132,7 @@ def _stage_contents(runs: Runs, folder: Path, file_mode: int) -> list[Path]:
         write_columns(_CONTENTS, [nothing, nothing, waiting, [""] * len(waiting)], paths[-1], file_mode)
         waiting.clear()
 
-    for run in runs.get(columns.PACKAGES.name, ()):
+    for run in runs.get(PACKAGES.name, ()):
         with pa.OSFile(str(run)) as file, pa.ipc.open_file(file) as reader:
             for number in range(reader.num_record_batches):
                 batch = reader.get_batch(number)
@@ -167,7 +168,7 @@ def _write_statuses(runs: Runs, statuses: Mapping[bytes, str], file_mode: int) -
     """Write the status of each package that was looked into into its staged rows. Order: as it was."""
     if not statuses:
         return
-    for run in runs.get(columns.PACKAGES.name, ()):
+    for run in runs.get(PACKAGES.name, ()):
         draft = run.with_suffix(".inspected")
         try:
             with (

@@ -9,7 +9,7 @@ import orjson
 
 from lexport.extract.lossless import Finding, Walk, make_plan, place_of
 from lexport.model import Reply
-from lexport.tables import columns
+from lexport.tables.layer_versions import LAYER_VERSIONS
 from lexport.tables.staged import staged_names
 
 
@@ -38,7 +38,7 @@ def _texts(walk: Walk, item: Any, path: str) -> None:
         walk.wrong(path, "array of texts", item)
 
 
-_TABLE = columns.LAYER_VERSIONS
+_TABLE = LAYER_VERSIONS
 _NAMES = staged_names(_TABLE)
 _CREATED_AT = place_of(_TABLE, "created_at")
 _PLACES = {

@@ -11,10 +11,11 @@ from lexport.artifacts.dependencies.manifests import Says
 from lexport.artifacts.zip_reader import Entry
 from lexport.errors import ArchiveError
 from lexport.model import Dependency
-from lexport.tables import columns
 from lexport.tables.arrow import staged_batch
-from lexport.tables.columns import Table
+from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES
+from lexport.tables.registry import BY_NAME
 from lexport.tables.staged import Batch
+from lexport.tables.table import Table
 
 BATCH_ROWS = 5_000  # some 2 MB as Python values
 
@@ -44,7 +45,7 @@ class PackageRows:
             self._budget.note("duplicate_name", f"{entry.path[:200]!r} is there twice; the first is in package_files")
             return
         self._paths.add(hash(entry.path))
-        self._add(columns.PACKAGE_FILES, entry.path, entry.size_bytes, entry.compressed_bytes, entry.crc32)
+        self._add(PACKAGE_FILES, entry.path, entry.size_bytes, entry.compressed_bytes, entry.crc32)
 
     def add(self, found: Iterable[Dependency], says: Says, evidence: Evidence) -> int:
         """Add what a manifest names, once; return how many there were."""
@@ -96,7 +97,7 @@ class PackageRows:
         if len(self._dependencies) == self._budget.limits.dependencies:
             raise ArchiveError(f"more than {len(self._dependencies):,} dependencies", code="too_many_dependencies")
         self._dependencies.add(hash(values))
-        self._add(columns.PACKAGE_DEPENDENCIES, *values)
+        self._add(PACKAGE_DEPENDENCIES, *values)
 
     def _add(self, table: Table, *values: Any) -> None:
         rows = self._batch.setdefault(table.name, [])
@@ -108,6 +109,4 @@ class PackageRows:
         """Hand over what is there."""
         batch, self._batch = self._batch, {}
         if batch:
-            self._emit(
-                {name: staged_batch(columns.BY_NAME[name], zip(*rows, strict=True)) for name, rows in batch.items()}
-            )
+            self._emit({name: staged_batch(BY_NAME[name], zip(*rows, strict=True)) for name, rows in batch.items()})

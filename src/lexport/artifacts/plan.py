@@ -39,9 +39,10 @@ from lexport.errors import PackageError
 from lexport.extract.progress import PackageProgress, format_bytes
 from lexport.model import Scope
 from lexport.settings import PackageSettings
-from lexport.tables import columns
-from lexport.tables.columns import Table
+from lexport.tables.layer_versions import LAYER_VERSIONS
+from lexport.tables.packages import PACKAGES
 from lexport.tables.staged import staged_names
+from lexport.tables.table import Table
 from lexport.tables.text import agree, plural
 
 ROWS_AT_ONCE = 10_000  # rows as Python values: some 10 MB
@@ -107,7 +108,7 @@ class Surveyor:
         batches = (batch for source in sources for batch in read_functions(source.path, source.scopes, self._choice))
         wanted = group_packages(merge(self._stage(WANTED_PACKAGES, batches), self._folder))
         with survey.lines.open("w", encoding="utf-8") as lines:
-            self._write(columns.PACKAGES, self._settled(wanted, survey, lambda text: lines.write(text + "\n")))
+            self._write(PACKAGES, self._settled(wanted, survey, lambda text: lines.write(text + "\n")))
         return survey
 
     def layers(self, sources: Sequence[Source], known: Path | None) -> Survey:
@@ -119,8 +120,8 @@ class Surveyor:
             older = _published_layers(known) if known else iter(())
             contents: list[tuple[Any, ...]] = []
             settled = self._settled_layers(wanted, older, survey, lambda text: lines.write(text + "\n"), contents)
-            self._write(columns.LAYER_VERSIONS, settled)
-            self._write(columns.PACKAGES, iter(contents))
+            self._write(LAYER_VERSIONS, settled)
+            self._write(PACKAGES, iter(contents))
         return survey
 
     def _settled(
@@ -190,11 +191,11 @@ class Surveyor:
             if older is not None and content is not None:
                 contents.append(content)
                 if len(contents) >= ROWS_AT_ONCE:
-                    self._write(columns.PACKAGES, iter(contents))
+                    self._write(PACKAGES, iter(contents))
                     contents.clear()
                 self._progress.count("layer", "present", example=wanted.layer_arn)
                 row = older | {"account_id": None, "region": None, "status": "present", "reason": None}
-                yield (*(row.get(name) for name in staged_names(columns.LAYER_VERSIONS)[:-1]), PRESENT)
+                yield (*(row.get(name) for name in staged_names(LAYER_VERSIONS)[:-1]), PRESENT)
             elif _is_more(wanted.size_bytes, self._settings.max_size_bytes):
                 self._progress.count("layer", "skipped", TOO_LARGE, wanted.layer_arn)
                 yield layer_row(
@@ -318,7 +319,7 @@ def layer_row(
 ) -> tuple[Any, ...]:
     """Make a staged row of ``layer_versions``; what ``facts`` do not name is NULL."""
     row = facts | {"layer_arn": layer_arn, "status": status, "reason": reason}
-    return (*(row.get(name) for name in staged_names(columns.LAYER_VERSIONS)[:-1]), answer)
+    return (*(row.get(name) for name in staged_names(LAYER_VERSIONS)[:-1]), answer)
 
 
 def _is_more(size_bytes: int | None, limit_bytes: int | None) -> bool:

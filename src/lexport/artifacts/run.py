@@ -39,9 +39,12 @@ from lexport.extract.shards import one_error
 from lexport.model import Failure, new_ulid
 from lexport.query.catalog import Dataset, open_dataset
 from lexport.settings import ALL_REGIONS, PackageSettings, SnapshotSettings
-from lexport.tables import columns
-from lexport.tables.columns import Table
+from lexport.tables.functions import FUNCTIONS, LAYERS
+from lexport.tables.layer_versions import LAYER_VERSIONS
+from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES, PACKAGES
+from lexport.tables.run import ERRORS
 from lexport.tables.staged import Batch
+from lexport.tables.table import Table
 from lexport.tables.text import plural
 
 
@@ -178,7 +181,7 @@ async def look(
     """Find out what is to be fetched: of packages, and of ``layers``."""
     found = Surveys(packages=await to_thread.run_sync(surveyor.packages, functions))
     if layers:
-        known = await to_thread.run_sync(newest_file, store, columns.LAYER_VERSIONS)
+        known = await to_thread.run_sync(newest_file, store, LAYER_VERSIONS)
         found.layers = await to_thread.run_sync(surveyor.layers, used_layers, known)
     return found
 
@@ -247,8 +250,8 @@ class _Run:
             self.surveyor,
             self.places.store,
             layers=self.settings.layers,
-            functions=self._sources(columns.FUNCTIONS),
-            used_layers=self._sources(columns.LAYERS),
+            functions=self._sources(FUNCTIONS),
+            used_layers=self._sources(LAYERS),
         )
         if lack := lack_of_room(self.places.store.root, surveys.wanted):
             raise RunError(lack)
@@ -320,7 +323,7 @@ class _Run:
         )
         written = {
             table: folder.write(table, self.stage.runs.get(table.name, []), watch=lambda _: check_cancelled())
-            for table in (*tables_of(self.settings), columns.ERRORS)
+            for table in (*tables_of(self.settings), ERRORS)
         }
         return draft_of(
             written,
@@ -347,9 +350,9 @@ class _Run:
 
 def tables_of(settings: PackageSettings) -> tuple[Table, ...]:
     """Return the tables of packages that a run with these settings fills."""
-    layers = (columns.LAYER_VERSIONS,) if settings.layers else ()
-    contents = (columns.PACKAGE_FILES, columns.PACKAGE_DEPENDENCIES) if settings.inspect else ()
-    return (columns.PACKAGES, *layers, *contents)
+    layers = (LAYER_VERSIONS,) if settings.layers else ()
+    contents = (PACKAGE_FILES, PACKAGE_DEPENDENCIES) if settings.inspect else ()
+    return (PACKAGES, *layers, *contents)
 
 
 def _named(regions: tuple[str, ...]) -> tuple[str, ...]:

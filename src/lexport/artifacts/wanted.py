@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 
 from lexport.model import LATEST, PackageRef, Qualifiers, Scope
 from lexport.tables.arrow import staged_schema, with_current_names
-from lexport.tables.columns import COMMON, FUNCTIONS, INT64, LAYERS, TEXT, Column, Table
+from lexport.tables.functions import FUNCTIONS, LAYERS
+from lexport.tables.table import COMMON, INT64, TEXT, Column, Table
 
 REFS_KEPT = 4  # of one content: whoever is gone or denied is one of few
 

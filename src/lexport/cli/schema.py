@@ -1,4 +1,4 @@
-"""``lexport schema``: every table and column, from ``columns.py`` alone."""
+"""``lexport schema``: every table and column, from ``lexport.tables`` alone."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from lexport.cli._formats import choose_format, csv_safe_option, output_option
 from lexport.cli._options import option
 from lexport.cli._output import print_rows
 from lexport.query.warehouse.dialects import DIALECTS
-from lexport.tables import columns
+from lexport.tables import registry
+from lexport.tables.registry import BY_NAME
 
 _NAMES = ("table", "column", "type", "unit", "kind", "meaning", "source")
 
 
 @click.command("schema", short_help="List every table and column.")
-@option("--table", type=click.Choice(tuple(columns.BY_NAME)), help="Only this table.")
+@option("--table", type=click.Choice(tuple(BY_NAME)), help="Only this table.")
 @output_option()
 @csv_safe_option
 @option(
@@ -37,7 +38,7 @@ def command(table: str | None, output: str, dialect: str | None, location: str |
     if location is not None:
         raise click.UsageError("--location needs --ddl")
     output = choose_format(output)
-    tables = columns.TABLES if table is None else (columns.BY_NAME[table],)
+    tables = registry.tables() if table is None else (BY_NAME[table],)
     rows = (
         (found.name, column.name, column.type.value, column.unit, found.kind_of(column), column.meaning, column.source)
         for found in tables

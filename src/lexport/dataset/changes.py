@@ -23,38 +23,41 @@ from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.scan import Scan
 from lexport.model import LATEST, Scope
-from lexport.tables import columns
+from lexport.tables.account_settings import ACCOUNT_SETTINGS
+from lexport.tables.aliases import ALIAS_ROUTES, ALIASES
 from lexport.tables.arrow import BELOW_ALL, differs, staged_schema
-from lexport.tables.columns import Table
+from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS, SECURITY_GROUPS, SUBNETS, TAGS
+from lexport.tables.run import CHANGES
 from lexport.tables.staged import ANSWER
+from lexport.tables.table import SCOPE_KEY, VERSION_KEY, Table
 
-SCHEMA = staged_schema(columns.CHANGES)
+SCHEMA = staged_schema(CHANGES)
 
-_FUNCTION_KEY = columns.VERSION_KEY[:3]
+_FUNCTION_KEY = VERSION_KEY[:3]
 _ALIAS_KEY = (*_FUNCTION_KEY, "alias")
 _LAYER = "layer"
 """The ARN of a layer without its version: what stays when a layer is updated. A version has each layer once."""
 
 COMPARED: dict[Table, tuple[str, ...]] = {
-    columns.FUNCTIONS: columns.VERSION_KEY,
-    columns.ALIASES: _ALIAS_KEY,
-    columns.ALIAS_ROUTES: columns.ALIAS_ROUTES.key,
-    columns.TAGS: columns.TAGS.key,
-    columns.ENV_VARS: columns.ENV_VARS.key,
-    columns.LAYERS: (*columns.VERSION_KEY, _LAYER),
-    columns.SUBNETS: columns.SUBNETS.key,
-    columns.SECURITY_GROUPS: columns.SECURITY_GROUPS.key,
-    columns.FILE_SYSTEMS: columns.FILE_SYSTEMS.key,
-    columns.ACCOUNT_SETTINGS: columns.SCOPE_KEY,
+    FUNCTIONS: VERSION_KEY,
+    ALIASES: _ALIAS_KEY,
+    ALIAS_ROUTES: ALIAS_ROUTES.key,
+    TAGS: TAGS.key,
+    ENV_VARS: ENV_VARS.key,
+    LAYERS: (*VERSION_KEY, _LAYER),
+    SUBNETS: SUBNETS.key,
+    SECURITY_GROUPS: SECURITY_GROUPS.key,
+    FILE_SYSTEMS: FILE_SYSTEMS.key,
+    ACCOUNT_SETTINGS: SCOPE_KEY,
 }
 """The tables that are compared, and what makes two rows the same thing; parents stand before their children."""
 
 _OF_VERSIONS = (
-    columns.ENV_VARS,
-    columns.LAYERS,
-    columns.SUBNETS,
-    columns.SECURITY_GROUPS,
-    columns.FILE_SYSTEMS,
+    ENV_VARS,
+    LAYERS,
+    SUBNETS,
+    SECURITY_GROUPS,
+    FILE_SYSTEMS,
 )
 _LIMITS = {"concurrent_executions_limit", "code_size_limit"}  # the rest of account_settings is use: other every night
 _OF_THE_RUN = {"snapshot_id", "snapshot_at", "fetched_at", "carried_forward", "hash_key_id"}
@@ -119,7 +122,7 @@ def changes(scopes: Collection[Scope], *, now: Reading, before: Reading) -> Iter
         compared = {table: _compared(table, *scans[table], now=now, before=before) for table in tables}
         is_withheld = "values" in (now.options.get("env"), before.options.get("env"))
         while True:
-            ends = [end for scan in scans[columns.FUNCTIONS] if (end := scan.whole_until()) is not None]
+            ends = [end for scan in scans[FUNCTIONS] if (end := scan.whole_until()) is not None]
             cut = min(ends, default=None)
             found = [
                 part.row_table(before.snapshot_id, withheld={"extra_json"} if is_withheld else set())
@@ -152,11 +155,11 @@ def _comparable(now: Reading, before: Reading) -> list[Table]:
     sides = (now, before)
 
     def is_alike(table: Table) -> bool:
-        if table in (columns.ALIASES, columns.ALIAS_ROUTES):
+        if table in (ALIASES, ALIAS_ROUTES):
             return all(side.options.get("aliases", True) for side in sides)
-        if table is columns.ENV_VARS:
+        if table is ENV_VARS:
             return all(side.options.get("env", "keys") != "none" for side in sides)
-        if table is columns.TAGS:  # that they were denied stands on the row of $LATEST
+        if table is TAGS:  # that they were denied stands on the row of $LATEST
             return all(side.options.get("qualifiers", "all") != "published" for side in sides)
         return True
 
@@ -182,9 +185,7 @@ def _compared(table: Table, scan: Scan, other: Scan, *, now: Reading, before: Re
         left_out |= _OF_THE_RELEASE
     if (now.options.get("env") == "values") != (before.options.get("env") == "values"):  # which masks nothing
         left_out.add("extra_json")
-    return [
-        name for name in names if name not in left_out and (table is not columns.ACCOUNT_SETTINGS or name in _LIMITS)
-    ]
+    return [name for name in names if name not in left_out and (table is not ACCOUNT_SETTINGS or name in _LIMITS)]
 
 
 # --- one range of functions ---------------------------------------------------------------------------------------
@@ -227,25 +228,25 @@ def _range(
     slabs: dict[Table, list[pa.Table]], compared: Mapping[Table, list[str]], kept: Literal["latest", "published", "all"]
 ) -> Iterator[_Found]:
     """Compare all tables of some functions."""
-    for table in (columns.FUNCTIONS, *_OF_VERSIONS):
+    for table in (FUNCTIONS, *_OF_VERSIONS):
         if table in slabs and kept != "all":
             slabs[table] = [_of_versions(rows, kept) for rows in slabs[table]]
-    sides = slabs[columns.FUNCTIONS]
-    versions = _one_sided(sides, columns.VERSION_KEY)
+    sides = slabs[FUNCTIONS]
+    versions = _one_sided(sides, VERSION_KEY)
     functions = _one_sided(sides, _FUNCTION_KEY)
-    aliases = _one_sided(slabs.get(columns.ALIASES, []), _ALIAS_KEY)
-    denied_variables = _where_set(sides, "environment_error_code", columns.VERSION_KEY)
+    aliases = _one_sided(slabs.get(ALIASES, []), _ALIAS_KEY)
+    denied_variables = _where_set(sides, "environment_error_code", VERSION_KEY)
     denied_tags = _where_set(sides, "tags_error_code", _FUNCTION_KEY)
     left_out: dict[Table, list[tuple[tuple[str, ...], pa.Array]]] = {
-        **{table: [(columns.VERSION_KEY, versions)] for table in _OF_VERSIONS},
-        columns.ENV_VARS: [(columns.VERSION_KEY, versions), (columns.VERSION_KEY, denied_variables)],
-        columns.TAGS: [(_FUNCTION_KEY, functions), (_FUNCTION_KEY, denied_tags)],
-        columns.ALIASES: [(_FUNCTION_KEY, functions)],
-        columns.ALIAS_ROUTES: [(_FUNCTION_KEY, functions), (_ALIAS_KEY, aliases)],
+        **{table: [(VERSION_KEY, versions)] for table in _OF_VERSIONS},
+        ENV_VARS: [(VERSION_KEY, versions), (VERSION_KEY, denied_variables)],
+        TAGS: [(_FUNCTION_KEY, functions), (_FUNCTION_KEY, denied_tags)],
+        ALIASES: [(_FUNCTION_KEY, functions)],
+        ALIAS_ROUTES: [(_FUNCTION_KEY, functions), (_ALIAS_KEY, aliases)],
     }
     for table, pair in slabs.items():
         new, old = (_without(rows, left_out.get(table, [])) for rows in pair)
-        if table is columns.LAYERS:
+        if table is LAYERS:
             new, old = _with_layer(new), _with_layer(old)
         yield from _compare(table, new, old, compared[table])
 
@@ -254,7 +255,7 @@ def _compare(table: Table, new: pa.Table, old: pa.Table, names: Collection[str])
     identity = COMPARED[table]
     if not all(new.column(name).equals(old.column(name)) for name in identity):
         places = pc.index_in(_key(new, identity), value_set=_key(old, identity))
-        if table is not columns.ACCOUNT_SETTINGS:  # of which no row means that they were not to be had
+        if table is not ACCOUNT_SETTINGS:  # of which no row means that they were not to be had
             added = new.filter(pc.is_null(places))
             removed = old.filter(pc.invert(pc.is_in(_key(old, identity), value_set=_key(new, identity))))
             yield _Found(table=table, kind="added", rows=added)
@@ -313,7 +314,7 @@ def _with_layer(rows: pa.Table) -> pa.Table:
     arn = pc.coalesce(rows.column("layer_arn"), place)
     known_by = pc.replace_substring_regex(arn, pattern=":[0-9]+$", replacement="")
     for other in (arn, place):
-        is_twice = _is_twice(_key(rows.append_column(_LAYER, known_by), COMPARED[columns.LAYERS]))
+        is_twice = _is_twice(_key(rows.append_column(_LAYER, known_by), COMPARED[LAYERS]))
         known_by = pc.if_else(is_twice, other, known_by)
     return rows.append_column(_LAYER, known_by)
 

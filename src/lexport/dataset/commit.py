@@ -29,11 +29,13 @@ from lexport.dataset.local import FULL, LocalStore, local_folder, sync_file, wri
 from lexport.dataset.manifest import Manifest
 from lexport.errors import PublishError, RunError, SettingsError, UnknownCommitError
 from lexport.model import is_ulid, new_ulid
-from lexport.tables import columns
+from lexport.tables import registry
 from lexport.tables.arrow import table_schema
+from lexport.tables.registry import BY_NAME, PACKAGE_TABLES
+from lexport.tables.run import SNAPSHOTS
 
 _MAY_PASS = FULL | {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETIMEDOUT, errno.ESTALE, errno.EINTR}
-_OURS = {*columns.BY_NAME, manifest.RUNS, manifest.STAGING, manifest.LATEST_HINT, manifest.PACKAGES}
+_OURS = {*BY_NAME, manifest.RUNS, manifest.STAGING, manifest.LATEST_HINT, manifest.PACKAGES}
 
 
 def open_destination(dest: Path, *, group_readable: bool, with_packages: bool = False) -> LocalStore:
@@ -70,7 +72,7 @@ def _cannot_be_written(path: Path, error: OSError, dest: Path) -> RunError:
 
 def _folders(*, with_packages: bool) -> list[str]:
     """Return the folders that a run publishes into."""
-    tables = [table.name for table in columns.TABLES if with_packages or table not in columns.PACKAGE_TABLES]
+    tables = [table.name for table in registry.tables() if with_packages or table not in PACKAGE_TABLES]
     return [*tables, f"{manifest.PACKAGES}/sha256"] if with_packages else tables
 
 
@@ -204,7 +206,7 @@ def write_snapshot_rows(store: LocalStore, own: Manifest, *, note: Callable[[str
 
 
 def _write_snapshot_row(store: LocalStore, done: Manifest) -> None:
-    path = manifest.data_path(columns.SNAPSHOTS.name, done.snapshot_id, done.snapshot_at)
+    path = manifest.data_path(SNAPSHOTS.name, done.snapshot_id, done.snapshot_at)
     if (store.root / path).exists():
         return
     row = {
@@ -215,7 +217,7 @@ def _write_snapshot_row(store: LocalStore, done: Manifest) -> None:
         "lexport_version": done.lexport_version,
         "schema_version": done.schema_version,
     }
-    table = pa.Table.from_pylist([row], schema=table_schema(columns.SNAPSHOTS))
+    table = pa.Table.from_pylist([row], schema=table_schema(SNAPSHOTS))
     draft = store.make_folder(manifest.STAGING) / f".snapshots-{new_ulid(datetime.now(UTC))}.parquet"
     try:
         draft.touch(mode=0o600)

@@ -15,7 +15,8 @@ from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import FileEntry, Manifest, run_path
 from lexport.errors import ReadError
 from lexport.tables.arrow import row_keys
-from lexport.tables.columns import SNAPSHOTS, Table
+from lexport.tables.run import SNAPSHOTS
+from lexport.tables.table import Table
 from lexport.tables.text import plural
 
 

@@ -17,7 +17,10 @@ import msgspec
 from msgspec import Meta
 
 from lexport.model import ULID_PATTERN, Coverage, EnvMode, Qualifiers, Scope, ScopeStatus
-from lexport.tables import columns
+from lexport.tables.account_settings import ACCOUNT_SETTINGS
+from lexport.tables.aliases import ALIAS_ROUTES, ALIASES
+from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS, SECURITY_GROUPS, SUBNETS, TAGS
+from lexport.tables.run import ERRORS, SCOPES
 from lexport.tables.text import plural
 
 RUNS = "_runs"
@@ -32,18 +35,18 @@ MOST_DEPTH = 16
 """Of lists and objects in ``options``; lexport writes two levels."""
 
 OF_EVERY_SNAPSHOT = (
-    columns.FUNCTIONS,
-    columns.ALIASES,
-    columns.ALIAS_ROUTES,
-    columns.TAGS,
-    columns.ENV_VARS,
-    columns.LAYERS,
-    columns.SUBNETS,
-    columns.SECURITY_GROUPS,
-    columns.FILE_SYSTEMS,
-    columns.ACCOUNT_SETTINGS,
-    columns.ERRORS,
-    columns.SCOPES,
+    FUNCTIONS,
+    ALIASES,
+    ALIAS_ROUTES,
+    TAGS,
+    ENV_VARS,
+    LAYERS,
+    SUBNETS,
+    SECURITY_GROUPS,
+    FILE_SYSTEMS,
+    ACCOUNT_SETTINGS,
+    ERRORS,
+    SCOPES,
 )
 """The tables that every release has written into every snapshot, with or without rows. Tables that come later are not
 added here: earlier snapshots lack them."""
@@ -259,9 +262,9 @@ def _wrong_sum(found: Manifest) -> str | None:
         if missing:
             return f"the table {missing[0]} is missing"
     for table, count in (
-        (columns.SCOPES, len(found.scopes)),
-        (columns.FUNCTIONS, sum(entry.versions for entry in found.scopes)),
-        (columns.ALIASES, sum(entry.aliases for entry in found.scopes)),
+        (SCOPES, len(found.scopes)),
+        (FUNCTIONS, sum(entry.versions for entry in found.scopes)),
+        (ALIASES, sum(entry.aliases for entry in found.scopes)),
     ):
         if rows[table.name] != count:
             return f"{table.name} has {plural(rows[table.name], 'row')}, the account-regions make {count:,}"

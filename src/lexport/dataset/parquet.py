@@ -22,8 +22,9 @@ import pyarrow.parquet as pq
 
 from lexport.dataset.local import sync_file, write_error
 from lexport.tables.arrow import SORT_KEY, children_of, open_run, table_schema, write_blocks
-from lexport.tables.columns import FUNCTIONS, Table
+from lexport.tables.functions import FUNCTIONS
 from lexport.tables.staged import ANSWER, CHILD_TABLES
+from lexport.tables.table import Table
 
 FAN_IN = 32
 

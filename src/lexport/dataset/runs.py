@@ -18,8 +18,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from lexport.dataset.local import write_error
 from lexport.tables.arrow import open_run, sorted_run, staged_batch, write_blocks
-from lexport.tables.columns import BY_NAME, Table
+from lexport.tables.registry import BY_NAME
 from lexport.tables.staged import Batch
+from lexport.tables.table import Table
 
 RUN_BYTES = 12 * 2**20  # staged rows in memory; twice that while one run is being sorted
 

@@ -19,9 +19,8 @@ import pyarrow.parquet as pq
 
 from lexport.errors import ReadError
 from lexport.model import Scope
-from lexport.tables import columns
 from lexport.tables.arrow import BELOW_ALL, with_current_names
-from lexport.tables.columns import Table
+from lexport.tables.table import VERSION_KEY, Table
 
 Place = tuple[str, ...]
 """Account, Region and function, as far as a table has them: where in a sorted file a row stands."""
@@ -44,7 +43,7 @@ class Scan:
         self._path, *self._left = paths
         self._table, self._names, self._has_more = table, names, True
         self._scopes = frozenset(scopes)
-        self._places = [name for name in columns.VERSION_KEY[:3] if name in table.key]
+        self._places = [name for name in VERSION_KEY[:3] if name in table.key]
         self._last_place = ""
         with self._reading():
             self._rows = self._open()

@@ -22,9 +22,11 @@ from lexport.dataset.runs import Runs, write_columns, write_run
 from lexport.errors import ReadError
 from lexport.extract.outcomes import ScopeOutcome
 from lexport.model import Scope, __version__
-from lexport.tables import columns
-from lexport.tables.columns import Table
-from lexport.tables.staged import FLEET_TABLES
+from lexport.tables.aliases import ALIASES
+from lexport.tables.functions import FUNCTIONS
+from lexport.tables.registry import SCHEMA_VERSION, fleet_tables
+from lexport.tables.run import CHANGES, ERRORS, SCOPES
+from lexport.tables.table import SCOPE_KEY, Table
 
 CHANGES_AT_ONCE = 50_000  # changes that are sorted in memory, some 10 MB
 
@@ -48,15 +50,13 @@ class _Counts:
 
     def drop(self, rows: pa.Table) -> None:
         """Count rows that fall out of the merge."""
-        for values in zip(*(rows.column(name).to_pylist() for name in columns.SCOPE_KEY), strict=True):
+        for values in zip(*(rows.column(name).to_pylist() for name in SCOPE_KEY), strict=True):
             self.dropped[Scope(account_id=values[0], region=values[1])] += 1
 
     def watch(self, rows: pa.Table) -> None:
         check_cancelled()
         for group in (
-            rows.group_by([*columns.SCOPE_KEY, "function_name"], use_threads=False)
-            .aggregate([([], "count_all")])
-            .to_pylist()
+            rows.group_by([*SCOPE_KEY, "function_name"], use_threads=False).aggregate([([], "count_all")]).to_pylist()
         ):
             scope = Scope(account_id=group["account_id"], region=group["region"])
             self.rows[scope] += group["count_all"]
@@ -76,7 +76,7 @@ class Early:
 def write_early(folder: TableFolder, runs: Runs) -> Early:
     """Write ``functions`` and the tables of its children ahead of ``write_snapshot``."""
     counts = _Counts()
-    files = folder.write_versions(runs.get(columns.FUNCTIONS.name, []), watch=counts.watch, drop=counts.drop)
+    files = folder.write_versions(runs.get(FUNCTIONS.name, []), watch=counts.watch, drop=counts.drop)
     return Early(files=files, functions=counts)
 
 
@@ -100,24 +100,24 @@ def write_snapshot(
     before. What could not be compared is told to ``note``; where that snapshot is damaged, ``errors`` has it too, so
     they come last. Tables of packages are those that the run looked at.
     """
-    counts = {columns.FUNCTIONS: early.functions, columns.ALIASES: _Counts()}
+    counts = {FUNCTIONS: early.functions, ALIASES: _Counts()}
     written = dict(early.files)
 
     def write(table: Table) -> None:
         watch = counts[table].watch if table in counts else lambda _: check_cancelled()
         written[table] = folder.write(table, runs.get(table.name, []), watch=watch)
 
-    for table in (*FLEET_TABLES, *package_tables):
-        if table not in (*early.files, columns.SCOPES, columns.ERRORS):
+    for table in (*fleet_tables(), *package_tables):
+        if table not in (*early.files, SCOPES, ERRORS):
             write(table)
     scopes = [_scope_entry(outcome, counts, pacer) for outcome in outcomes]
     if scopes:
         has_aliases = options.get("aliases", True)
         rows = [_scope_row(entry, outcome, has_aliases) for entry, outcome in zip(scopes, outcomes, strict=True)]
-        path = folder.path / f"{columns.SCOPES.name}-0000.arrow"
-        write_columns(columns.SCOPES, zip(*rows, strict=True), path, folder.file_mode)
-        runs[columns.SCOPES.name] = [path]
-    write(columns.SCOPES)
+        path = folder.path / f"{SCOPES.name}-0000.arrow"
+        write_columns(SCOPES, zip(*rows, strict=True), path, folder.file_mode)
+        runs[SCOPES.name] = [path]
+    write(SCOPES)
     reading = Reading(
         snapshot_id=folder.snapshot_id,
         files={table.name: [file.path] for table, file in written.items()},
@@ -126,13 +126,13 @@ def write_snapshot(
         lexport_version=__version__,
     )
     whole = [entry.scope for entry in scopes if entry.is_whole]
-    runs[columns.CHANGES.name], untold = _stage_changes(reading, whole, folder.path, store, note)
-    write(columns.CHANGES)
+    runs[CHANGES.name], untold = _stage_changes(reading, whole, folder.path, store, note)
+    write(CHANGES)
     if untold:
-        path = folder.path / f"{columns.ERRORS.name}-changes.arrow"
-        write_columns(columns.ERRORS, zip(*_error_rows(untold), strict=True), path, folder.file_mode)
-        runs[columns.ERRORS.name] = [*runs.get(columns.ERRORS.name, []), path]
-    write(columns.ERRORS)
+        path = folder.path / f"{ERRORS.name}-changes.arrow"
+        write_columns(ERRORS, zip(*_error_rows(untold), strict=True), path, folder.file_mode)
+        runs[ERRORS.name] = [*runs.get(ERRORS.name, []), path]
+    write(ERRORS)
 
     return draft_of(
         written,
@@ -167,7 +167,7 @@ def draft_of(
             status="partial" if gaps else "complete",
             gaps=gaps,
             lexport_version=__version__,
-            schema_version=columns.SCHEMA_VERSION,
+            schema_version=SCHEMA_VERSION,
             hash_key_id=hash_key_id,
             options=options,
             files=tuple(entries),
@@ -200,9 +200,9 @@ def _stage_changes(
         try:
             before = Reading.of(commit, store.root)
             for batches in _at_most(changes(compared, now=now, before=before), CHANGES_AT_ONCE):
-                path = folder / f"{columns.CHANGES.name}-{len(runs) + len(staged):04d}.arrow"
+                path = folder / f"{CHANGES.name}-{len(runs) + len(staged):04d}.arrow"
                 staged.append(path)
-                write_run(columns.CHANGES, batches, path, store.file_mode)
+                write_run(CHANGES, batches, path, store.file_mode)
         except ReadError as error:
             if Path(error.path) not in [store.root / entry.path for entry in commit.files]:
                 raise
@@ -247,13 +247,13 @@ def _scope_entry(outcome: ScopeOutcome, counts: Mapping[Table, _Counts], pacer: 
         region=scope.region,
         coverage=outcome.target.coverage,
         status=outcome.status,
-        functions=counts[columns.FUNCTIONS].functions[scope],
-        versions=counts[columns.FUNCTIONS].rows[scope],
-        aliases=counts[columns.ALIASES].rows[scope],
+        functions=counts[FUNCTIONS].functions[scope],
+        versions=counts[FUNCTIONS].rows[scope],
+        aliases=counts[ALIASES].rows[scope],
         get_function_calls=get_function.calls,
         list_calls=listing.calls,
         throttles=get_function.throttles + listing.throttles,
-        references=outcome.references.distinct(dropped=counts[columns.FUNCTIONS].dropped[scope]),
+        references=outcome.references.distinct(dropped=counts[FUNCTIONS].dropped[scope]),
     )
 
 

@@ -18,8 +18,8 @@ from msgspec.structs import astuple
 
 from lexport.aws.json import parse_document
 from lexport.model import Reply
-from lexport.tables import columns
-from lexport.tables.columns import Type
+from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS, SECURITY_GROUPS, SUBNETS, TAGS
+from lexport.tables.table import Table, Type
 
 Flat = Sequence[Any]
 
@@ -87,7 +87,7 @@ def _kinds(sources: dict[str, Any]) -> dict[str, Any]:
     return root
 
 
-def _sources(*tables: columns.Table, prefix: str = "") -> dict[str, Any]:
+def _sources(*tables: Table, prefix: str = "") -> dict[str, Any]:
     """Return path -> kind of what these tables take from an answer, below ``prefix``."""
     found: dict[str, Any] = {}
     for table in tables:
@@ -99,16 +99,16 @@ def _sources(*tables: columns.Table, prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _items(table: columns.Table, path: str) -> Layout:
+def _items(table: Table, path: str) -> Layout:
     return _layout(table.name, _kinds(_sources(table, prefix=f"{path}[].")))
 
 
-LAYER = _items(columns.LAYERS, "Configuration.Layers")
-FILE_SYSTEM = _items(columns.FILE_SYSTEMS, "Configuration.FileSystemConfigs")
+LAYER = _items(LAYERS, "Configuration.Layers")
+FILE_SYSTEM = _items(FILE_SYSTEMS, "Configuration.FileSystemConfigs")
 FUNCTION = _layout(
     "GetFunction",
     _kinds(
-        _sources(columns.FUNCTIONS, columns.TAGS, columns.ENV_VARS, columns.SUBNETS, columns.SECURITY_GROUPS)
+        _sources(FUNCTIONS, TAGS, ENV_VARS, SUBNETS, SECURITY_GROUPS)
         | dict.fromkeys(_TEXT_ARRAYS, list[str])
         | {
             "Configuration.Layers": list[LAYER.type],  # type: ignore[name-defined]

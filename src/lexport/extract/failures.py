@@ -11,7 +11,7 @@ from lexport.aws.redact import remove_signed_links
 from lexport.errors import ItemError
 from lexport.extract.rows import Rows
 from lexport.model import Failure, Scope
-from lexport.tables import columns
+from lexport.tables.run import ERRORS
 
 KINDS_KEPT = 1000  # distinct (scope, stage, operation, code) with an example each, for people to read
 
@@ -103,7 +103,7 @@ class Failures:
             self.gaps[scope] += 1
         self._rows.items += 1
         self._rows.append(
-            columns.ERRORS,
+            ERRORS,
             scope.account_id,
             scope.region,
             failure.stage,

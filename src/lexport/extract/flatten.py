@@ -17,9 +17,12 @@ from lexport.extract.lossless import Finding, Handler, Inexact, Walk, join_path,
 from lexport.extract.ordinary import Version, instant, json_array, take, unqualified
 from lexport.extract.rows import Children, Rows
 from lexport.model import LATEST, EnvMode, FunctionRef, Reply, Scope
-from lexport.tables import columns
-from lexport.tables.columns import Type
+from lexport.tables.account_settings import ACCOUNT_SETTINGS
+from lexport.tables.aliases import ALIAS_ROUTES, ALIASES
+from lexport.tables.functions import FILE_SYSTEMS, FUNCTIONS, LAYERS, TAGS
+from lexport.tables.registry import NEVER_STORED
 from lexport.tables.staged import ANSWER, staged_names
+from lexport.tables.table import VERSION_KEY, Table, Type
 from lexport.tables.text import plural
 
 
@@ -63,7 +66,7 @@ def _architectures(walk: Walk, item: Any, path: str) -> None:
 
 
 def _text_array(name: str) -> Handler:
-    index = place_of(columns.FUNCTIONS, name)
+    index = place_of(FUNCTIONS, name)
 
     def handle(walk: Walk, item: Any, path: str) -> None:
         if item.__class__ is list and all(part.__class__ is str for part in item):
@@ -91,7 +94,7 @@ def _texts(name: str) -> Handler:
     return handle
 
 
-def _objects(table: columns.Table, prefix: str) -> Handler:
+def _objects(table: Table, prefix: str) -> Handler:
     """Collect the objects of an array as child rows with a position and an ``extra_json`` of their own."""
     plan = make_plan(table, prefix + ".", {})
     width, position_at, extra_at = len(staged_names(table)), place_of(table, "position"), place_of(table, "extra_json")
@@ -139,22 +142,22 @@ def _dropped(walk: Walk, item: Any, path: str) -> None:
     """Never stored, in any mode."""
 
 
-_LAST_MODIFIED = place_of(columns.FUNCTIONS, "last_modified")
-_LAST_MODIFIED_AT = place_of(columns.FUNCTIONS, "last_modified_at")
-_FUNCTION_ARN = place_of(columns.FUNCTIONS, "function_arn")
-_ARCHITECTURE = place_of(columns.FUNCTIONS, "architecture")
-_FUNCTION_NAME = place_of(columns.FUNCTIONS, "function_name")
-_VERSION = place_of(columns.FUNCTIONS, "version")
-_EXTRA_JSON = place_of(columns.FUNCTIONS, "extra_json")
-_FETCHED_AT = place_of(columns.FUNCTIONS, "fetched_at")
-_CARRIED_FORWARD = place_of(columns.FUNCTIONS, "carried_forward")
-_ANSWER = place_of(columns.FUNCTIONS, ANSWER)
-_PLACES = {name: place for place, name in enumerate(staged_names(columns.FUNCTIONS))}
-_WIDTH = len(staged_names(columns.FUNCTIONS))
-_OWN = slice(len(columns.VERSION_KEY), -1)  # of a staged row of a child table, the columns between key and answer
+_LAST_MODIFIED = place_of(FUNCTIONS, "last_modified")
+_LAST_MODIFIED_AT = place_of(FUNCTIONS, "last_modified_at")
+_FUNCTION_ARN = place_of(FUNCTIONS, "function_arn")
+_ARCHITECTURE = place_of(FUNCTIONS, "architecture")
+_FUNCTION_NAME = place_of(FUNCTIONS, "function_name")
+_VERSION = place_of(FUNCTIONS, "version")
+_EXTRA_JSON = place_of(FUNCTIONS, "extra_json")
+_FETCHED_AT = place_of(FUNCTIONS, "fetched_at")
+_CARRIED_FORWARD = place_of(FUNCTIONS, "carried_forward")
+_ANSWER = place_of(FUNCTIONS, ANSWER)
+_PLACES = {name: place for place, name in enumerate(staged_names(FUNCTIONS))}
+_WIDTH = len(staged_names(FUNCTIONS))
+_OWN = slice(len(VERSION_KEY), -1)  # of a staged row of a child table, the columns between key and answer
 
 _FUNCTION_PLAN = make_plan(
-    columns.FUNCTIONS,
+    FUNCTIONS,
     "",
     {
         "Configuration.LastModified": _last_modified,
@@ -164,11 +167,11 @@ _FUNCTION_PLAN = make_plan(
         "Configuration.ImageConfigResponse.ImageConfig.Command": _text_array("image_config_command"),
         "Configuration.VpcConfig.SubnetIds": _texts("subnets"),
         "Configuration.VpcConfig.SecurityGroupIds": _texts("security_groups"),
-        "Configuration.Layers": _objects(columns.LAYERS, "Configuration.Layers[]"),
-        "Configuration.FileSystemConfigs": _objects(columns.FILE_SYSTEMS, "Configuration.FileSystemConfigs[]"),
+        "Configuration.Layers": _objects(LAYERS, "Configuration.Layers[]"),
+        "Configuration.FileSystemConfigs": _objects(FILE_SYSTEMS, "Configuration.FileSystemConfigs[]"),
         "Configuration.Environment.Variables": _pairs("env_vars"),
         "Tags": _pairs("tags"),
-        **dict.fromkeys(columns.NEVER_STORED, _dropped),
+        **dict.fromkeys(NEVER_STORED, _dropped),
     },
 )
 
@@ -246,7 +249,7 @@ def _append(found: Version, ref: FunctionRef, scope: Scope, *, rules: Rules, ans
     row[_ANSWER] = answer
     if found.tags is not None:
         keys, values = found.tags
-        rows.extend(columns.TAGS, *_repeat(len(keys), *row[:2], name), keys, values, [answer] * len(keys))
+        rows.extend(TAGS, *_repeat(len(keys), *row[:2], name), keys, values, [answer] * len(keys))
     if row[_VERSION] != LATEST or rules.keep_latest:
         rows.versions.append((row, found.children))
     rows.items += 1
@@ -307,8 +310,8 @@ def _version_of(walk: Walk, env: EnvMode) -> Version:
 
 # --- aliases and account settings ------------------------------------------------------------------------------------
 
-_ALIAS = place_of(columns.ALIASES, "alias")
-_ALIAS_TARGET = place_of(columns.ALIASES, "function_version")
+_ALIAS = place_of(ALIASES, "alias")
+_ALIAS_TARGET = place_of(ALIASES, "function_version")
 
 
 def _routing(walk: Walk, item: Any, path: str) -> None:
@@ -323,7 +326,7 @@ def _routing(walk: Walk, item: Any, path: str) -> None:
 
 
 _ALIAS_PLAN = make_plan(
-    columns.ALIASES,
+    ALIASES,
     "Aliases[].",
     {
         "Aliases[].RoutingConfig.AdditionalVersionWeights": _routing,
@@ -343,7 +346,7 @@ def flatten_alias(
     """
     if item.__class__ is not dict:
         raise FlattenError("an alias that is no object", code="invalid_item")
-    walk = Walk(len(staged_names(columns.ALIASES)), masks_values=True, is_exact=not body)
+    walk = Walk(len(staged_names(ALIASES)), masks_values=True, is_exact=not body)
     try:
         walk.walk(_ALIAS_PLAN, item)
         extra = walk.extra_json()
@@ -358,23 +361,21 @@ def flatten_alias(
     if not alias:
         raise FlattenError("an alias without a name", code="invalid_item")
     key = (scope.account_id, scope.region, function_name)
-    rows.append(columns.ALIASES, *key, *walk.row[3:-2], extra, answer)
+    rows.append(ALIASES, *key, *walk.row[3:-2], extra, answer)
     rows.items += 1
     weights = dict(walk.children.get("weights", {}))
     if target is not None:
         rest = round(1.0 - sum(weights.values()), 12)  # 1 - 0.1 - 0.2 is not 0.7 in binary
         weights[target] = weights.get(target, 0.0) + rest
     count = len(weights)
-    rows.extend(
-        columns.ALIAS_ROUTES, *_repeat(count, *key, alias), list(weights), list(weights.values()), [answer] * count
-    )
+    rows.extend(ALIAS_ROUTES, *_repeat(count, *key, alias), list(weights), list(weights.values()), [answer] * count)
     return walk.findings
 
 
 def alias_from_call(ref: FunctionRef, version: str, *, scope: Scope, answer: str, rows: Rows) -> None:
     """Append what a GetFunction call by alias tells of the alias: where it points; the rest is not known."""
     rows.append(
-        columns.ALIASES,
+        ALIASES,
         scope.account_id,
         scope.region,
         ref.function_name,
@@ -385,7 +386,7 @@ def alias_from_call(ref: FunctionRef, version: str, *, scope: Scope, answer: str
     )
 
 
-_SETTINGS_PLAN = make_plan(columns.ACCOUNT_SETTINGS, "", {})
+_SETTINGS_PLAN = make_plan(ACCOUNT_SETTINGS, "", {})
 
 
 def flatten_account_settings(reply: Reply, *, scope: Scope, rows: Rows) -> tuple[int | None, list[Finding]]:
@@ -394,9 +395,9 @@ def flatten_account_settings(reply: Reply, *, scope: Scope, rows: Rows) -> tuple
     Loses: what the columns do not name; it is about the account, not about its functions.
     Source: AWS Lambda API reference, GetAccountSettings.
     """
-    walk = Walk(len(staged_names(columns.ACCOUNT_SETTINGS)), masks_values=False, is_exact=True)
+    walk = Walk(len(staged_names(ACCOUNT_SETTINGS)), masks_values=False, is_exact=True)
     walk.walk(_SETTINGS_PLAN, reply.document)
     row = walk.row
     row[0], row[1], row[-1] = scope.account_id, scope.region, ""
-    rows.append(columns.ACCOUNT_SETTINGS, *row)
-    return row[place_of(columns.ACCOUNT_SETTINGS, "function_count")], walk.findings
+    rows.append(ACCOUNT_SETTINGS, *row)
+    return row[place_of(ACCOUNT_SETTINGS, "function_count")], walk.findings

@@ -29,8 +29,9 @@ from lexport.dataset.local import LocalStore
 from lexport.errors import ReadError
 from lexport.extract.decode import join_listed, part_listed
 from lexport.model import FunctionRef, Reply, Scope
-from lexport.tables import columns
 from lexport.tables.arrow import with_current_names
+from lexport.tables.functions import FUNCTIONS
+from lexport.tables.table import SCOPE_KEY, VERSION_KEY
 
 HELD = 32_768
 """Listed versions that all account-regions together hold back: some 300 bytes each, their listings in files."""
@@ -51,7 +52,7 @@ OMITTED_BY_LISTINGS = (
 
 CARRIED = tuple(
     column.name
-    for column in columns.FUNCTIONS.columns
+    for column in FUNCTIONS.columns
     if column.source in OMITTED_BY_LISTINGS
     or column.source.startswith(("Configuration.RuntimeVersionConfig.", "Code."))
 )
@@ -59,7 +60,7 @@ CARRIED = tuple(
 
 _TELLING = {"CodeSha256": "code_sha256", "LastModified": "last_modified"}
 _TAKEN = [*_TELLING.values(), "fetched_at", "extra_json", *CARRIED]
-_READ = (*columns.VERSION_KEY, *_TAKEN)
+_READ = (*VERSION_KEY, *_TAKEN)
 
 
 def open_last(
@@ -76,7 +77,7 @@ def open_last(
         if not is_alike or scope not in commit.whole_scopes():
             continue
         try:
-            last = LastSnapshot(find_files(store.root, commit, columns.FUNCTIONS), scope)
+            last = LastSnapshot(find_files(store.root, commit, FUNCTIONS), scope)
         except (OSError, pa.ArrowException, ReadError) as error:
             why = why or f"{commit.snapshot_id} cannot be read ({error})"
             continue
@@ -223,7 +224,7 @@ class LastSnapshot:
         places = {metadata.schema.column(index).name: index for index in range(metadata.num_columns)}
         for number in range(metadata.num_row_groups):
             group = metadata.row_group(number)
-            bounds = {name: group.column(places[name]).statistics for name in columns.VERSION_KEY[:3]}
+            bounds = {name: group.column(places[name]).statistics for name in VERSION_KEY[:3]}
             if all(
                 bounds[name].min <= value <= bounds[name].max
                 for name, value in (("account_id", self._scope.account_id), ("region", self._scope.region))
@@ -232,9 +233,9 @@ class LastSnapshot:
 
     def _look_up(self, file: pq.ParquetFile, number: int, waiting: Sequence[Waiting]) -> tuple[pa.Table, list[bool]]:
         """Look versions up in one row group; return the rows of those that it holds, and which those are."""
-        rows = file.read_row_group(number, columns=columns.FUNCTIONS.stored_names(_READ))
-        rows = with_current_names(rows, columns.FUNCTIONS)
-        of_scope = (pc.equal(rows.column(name), getattr(self._scope, name)) for name in columns.SCOPE_KEY)
+        rows = file.read_row_group(number, columns=FUNCTIONS.stored_names(_READ))
+        rows = with_current_names(rows, FUNCTIONS)
+        of_scope = (pc.equal(rows.column(name), getattr(self._scope, name)) for name in SCOPE_KEY)
         rows = rows.filter(pc.and_(*of_scope))
         keys = pc.binary_join_element_wise(rows.column("function_name"), rows.column("version"), "/")
         wanted = pa.array([f"{each.ref.function_name}/{each.ref.qualifier}" for each in waiting])

@@ -18,9 +18,8 @@ import orjson
 
 from lexport.aws.redact import cut_urls, has_signed_link, remove_signed_links
 from lexport.extract.unknown_fields import JSON_TYPES, Guard, guard, guard_at, has_form_of_secret, outline
-from lexport.tables import columns
-from lexport.tables.columns import Type
 from lexport.tables.staged import staged_names
+from lexport.tables.table import Table, Type
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _INT_BITS = {Type.INT32: 31, Type.INT64: 63}
@@ -39,7 +38,7 @@ class Inexact(Exception):  # noqa: N818 - a signal, no error
     """An integer too long for orjson must be kept as it was sent: read the body again, exactly."""
 
 
-# --- the plan: source paths of columns.py as a tree of keys ----------------------------------------------------------
+# --- the plan: source paths of the columns as a tree of keys ----------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class Node:
     specs: dict[str, Node | _Leaf | _Special] = field(default_factory=dict)
 
 
-def make_plan(table: columns.Table, prefix: str, special: Mapping[str, Handler]) -> Node:
+def make_plan(table: Table, prefix: str, special: Mapping[str, Handler]) -> Node:
     """Grow the tree of a table's scalar columns below ``prefix``; ``special`` paths have a handler of their own."""
     root = Node("")
     places = {name: index for index, name in enumerate(staged_names(table))}
@@ -240,6 +239,6 @@ def join_path(path: str, key: str) -> str:
 
 
 @cache
-def place_of(table: columns.Table, name: str) -> int:
+def place_of(table: Table, name: str) -> int:
     """Return where a column stands in a staged row."""
     return staged_names(table).index(name)

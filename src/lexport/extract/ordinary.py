@@ -14,8 +14,9 @@ from lexport.extract.decode import FILE_SYSTEM, FUNCTION, LAYER, Layout
 from lexport.extract.lossless import Finding, place_of
 from lexport.extract.rows import Children
 from lexport.model import EnvMode
-from lexport.tables import columns
+from lexport.tables.functions import FILE_SYSTEMS, FUNCTIONS, LAYERS
 from lexport.tables.staged import child_names, staged_names
+from lexport.tables.table import Table
 
 
 @dataclass(slots=True)
@@ -58,7 +59,7 @@ def json_array(texts: list[str]) -> str:
 
 
 def _picker(
-    table: columns.Table, names: Sequence[str], layout: Layout, prefix: str
+    table: Table, names: Sequence[str], layout: Layout, prefix: str
 ) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
     """Return what picks columns of an object laid flat, with its position in its list and None behind it."""
     places = {prefix + path: place for place, path in enumerate(layout.paths)}
@@ -67,13 +68,13 @@ def _picker(
     return itemgetter(*(places.get(sources.get(name, "none"), -1) for name in names))
 
 
-def _child_picker(table: columns.Table, layout: Layout, prefix: str) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+def _child_picker(table: Table, layout: Layout, prefix: str) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
     return _picker(table, child_names(table), layout, prefix)
 
 
-_pick_function = _picker(columns.FUNCTIONS, staged_names(columns.FUNCTIONS), FUNCTION, "")
-_pick_layer = _child_picker(columns.LAYERS, LAYER, "Configuration.Layers[].")
-_pick_file_system = _child_picker(columns.FILE_SYSTEMS, FILE_SYSTEM, "Configuration.FileSystemConfigs[].")
+_pick_function = _picker(FUNCTIONS, staged_names(FUNCTIONS), FUNCTION, "")
+_pick_layer = _child_picker(LAYERS, LAYER, "Configuration.Layers[].")
+_pick_file_system = _child_picker(FILE_SYSTEMS, FILE_SYSTEM, "Configuration.FileSystemConfigs[].")
 _pick_children = itemgetter(
     *map(
         FUNCTION.paths.index,
@@ -88,7 +89,7 @@ _pick_children = itemgetter(
     )
 )
 _ARN, _MODIFIED, _MODIFIED_AT, _ARCHITECTURE, _ENTRY_POINT, _COMMAND = (
-    place_of(columns.FUNCTIONS, name)
+    place_of(FUNCTIONS, name)
     for name in (
         "function_arn",
         "last_modified",

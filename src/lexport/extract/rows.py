@@ -16,9 +16,11 @@ import pyarrow as pa
 
 from lexport.extract.env_vars import env_vars
 from lexport.extract.hash_key import ValueHasher
-from lexport.tables import columns
 from lexport.tables.arrow import staged_batch, versions_schema
-from lexport.tables.staged import CHILD_TABLES, STAGED_TABLES, Batch, staged_names
+from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS
+from lexport.tables.registry import BY_NAME, staged_tables
+from lexport.tables.staged import CHILD_TABLES, Batch, staged_names
+from lexport.tables.table import Table
 
 
 class Rows:
@@ -33,26 +35,26 @@ class Rows:
         self.versions: list[tuple[Sequence[Any], Children]] = []
         self._columns: dict[str, list[list[Any]]] = {
             table.name: [[] for _ in staged_names(table)]
-            for table in STAGED_TABLES
-            if table is not columns.FUNCTIONS and table not in CHILD_TABLES
+            for table in staged_tables()
+            if table is not FUNCTIONS and table not in CHILD_TABLES
         }
 
-    def extend(self, table: columns.Table, *values: list[Any]) -> None:
+    def extend(self, table: Table, *values: list[Any]) -> None:
         """Append to every column of a table; the lists are of one length."""
         for column, more in zip(self._columns[table.name], values, strict=True):
             column.extend(more)
 
-    def append(self, table: columns.Table, *values: Any) -> None:
+    def append(self, table: Table, *values: Any) -> None:
         """Append one row to a table."""
         for column, value in zip(self._columns[table.name], values, strict=True):
             column.append(value)
 
     def take(self) -> Batch:
         """Hand over the rows of every table that has some, and start anew."""
-        full = {name: staged_batch(columns.BY_NAME[name], lists) for name, lists in self._columns.items() if lists[0]}
+        full = {name: staged_batch(BY_NAME[name], lists) for name, lists in self._columns.items() if lists[0]}
         if self.versions:
             rows, children = zip(*self.versions, strict=True)
-            full[columns.FUNCTIONS.name] = in_arrow(rows, children, self._hasher)
+            full[FUNCTIONS.name] = in_arrow(rows, children, self._hasher)
         self._start()
         return full
 
@@ -89,18 +91,16 @@ def in_arrow(rows: Sequence[Sequence[Any]], children: Sequence[Children], hasher
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _structs(
-    table: columns.Table, rows: list[Any], children: Sequence[Children], hasher: ValueHasher | None
-) -> pa.StructArray:
+def _structs(table: Table, rows: list[Any], children: Sequence[Children], hasher: ValueHasher | None) -> pa.StructArray:
     """Return child rows of many versions, one behind the other, as the columns that are the table's own."""
     type_ = versions_schema().field(table.name).type.value_type
     if not rows:
         return pa.array([], type_)
-    if table is columns.ENV_VARS:
+    if table is ENV_VARS:
         assert hasher is not None, "variables are only read where they are hashed"
         values = list(chain.from_iterable(map(attrgetter("env_values"), children)))
         kept = list(chain.from_iterable(map(attrgetter("env_kept"), children)))
         return pa.StructArray.from_arrays(env_vars(rows, values, kept, hasher), fields=list(type_))
-    own = zip(*rows, strict=True) if table in (columns.LAYERS, columns.FILE_SYSTEMS) else [rows]
+    own = zip(*rows, strict=True) if table in (LAYERS, FILE_SYSTEMS) else [rows]
     arrays = [pa.array(column, field.type) for column, field in zip(own, type_, strict=True)]
     return pa.StructArray.from_arrays(arrays, fields=list(type_))

@@ -20,7 +20,8 @@ from lexport.dataset.manifest import Manifest, ScopeEntry
 from lexport.errors import NoSnapshotError, RunError, SettingsError
 from lexport.model import Scope, is_ulid
 from lexport.query.as_of import parse_moment
-from lexport.tables import columns
+from lexport.tables import registry
+from lexport.tables.registry import BY_NAME, PACKAGE_TABLES
 from lexport.tables.text import plural
 
 DEFAULT_MAX_SKEW = timedelta(hours=36)
@@ -28,8 +29,8 @@ DEFAULT_MAX_SKEW = timedelta(hours=36)
 _MOST_NAMED = 3  # damaged commits of which each has its line
 _ACCOUNT_AS_A_WHOLE = "aws-global"
 
-TABLE_NAMES = tuple(table.name for table in columns.TABLES)
-_PACKAGE_TABLES = {table.name for table in columns.PACKAGE_TABLES}
+TABLE_NAMES = tuple(table.name for table in registry.tables())
+_PACKAGE_TABLES = {table.name for table in PACKAGE_TABLES}
 
 # --- the dataset --------------------------------------------------------------------------------------------------
 
@@ -118,7 +119,7 @@ class Dataset:
         return tuple(
             path
             for snapshot in (self.manifests if snapshots is None else snapshots)
-            for path in find_files(self.root, snapshot, columns.BY_NAME[table])
+            for path in find_files(self.root, snapshot, BY_NAME[table])
         )
 
     def damage(self) -> tuple[str, ...]:

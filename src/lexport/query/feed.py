@@ -30,22 +30,25 @@ from lexport.errors import SettingsError, WriteError
 from lexport.model import Scope
 from lexport.query.as_of import parse_moment
 from lexport.query.catalog import Dataset, open_dataset
-from lexport.tables import columns
+from lexport.tables.account_settings import ACCOUNT_SETTINGS
+from lexport.tables.aliases import ALIAS_ROUTES, ALIASES
 from lexport.tables.arrow import BELOW_ALL, differs, table_schema
-from lexport.tables.columns import Table
+from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS, SECURITY_GROUPS, SUBNETS, TAGS
+from lexport.tables.run import CHANGES
+from lexport.tables.table import Table
 
 FORMAT = "lexport-feed/1"
 STATE_TABLES = (
-    columns.FUNCTIONS,
-    columns.ALIASES,
-    columns.ALIAS_ROUTES,
-    columns.TAGS,
-    columns.ENV_VARS,
-    columns.LAYERS,
-    columns.SUBNETS,
-    columns.SECURITY_GROUPS,
-    columns.FILE_SYSTEMS,
-    columns.ACCOUNT_SETTINGS,
+    FUNCTIONS,
+    ALIASES,
+    ALIAS_ROUTES,
+    TAGS,
+    ENV_VARS,
+    LAYERS,
+    SUBNETS,
+    SECURITY_GROUPS,
+    FILE_SYSTEMS,
+    ACCOUNT_SETTINGS,
 )
 OF_THE_READING = ("snapshot_id", "snapshot_at", "fetched_at", "carried_forward")
 """Columns that are new every night: a row in which nothing else differs is not fed again."""
@@ -186,11 +189,11 @@ def _parts(dataset: Dataset, scopes: Collection[FeedScope], fresh: Collection[Ma
             old = dataset.files(table.name, [commits[then]]) if then is not None else ()
             yield from _compare(table, members, new, old)
     for commit in fresh:
-        files = dataset.files(columns.CHANGES.name, [commit])
+        files = dataset.files(CHANGES.name, [commit])
         if files:
-            with Scan(files, columns.CHANGES, commit.whole_scopes(), columns.CHANGES.names()) as scan:
+            with Scan(files, CHANGES, commit.whole_scopes(), CHANGES.names()) as scan:
                 while len(rows := scan.next_rows()):
-                    yield FeedPart(action="change", table=columns.CHANGES, rows=_aligned(rows, columns.CHANGES))
+                    yield FeedPart(action="change", table=CHANGES, rows=_aligned(rows, CHANGES))
 
 
 def _compare(table: Table, scopes: Collection[Scope], new: Sequence[Path], old: Sequence[Path]) -> Iterator[FeedPart]:
@@ -299,7 +302,7 @@ def _write_tables(found: Feed, draft: Path) -> Counter[str]:
         def writer(name: str, schema: pa.Schema) -> pq.ParquetWriter:
             return opened.enter_context(pq.ParquetWriter(draft / f"{name}.parquet", schema, compression="zstd"))
 
-        tables = {table.name: writer(table.name, table_schema(table)) for table in (*STATE_TABLES, columns.CHANGES)}
+        tables = {table.name: writer(table.name, table_schema(table)) for table in (*STATE_TABLES, CHANGES)}
         deletes = writer("deletes", DELETES)
         for part in found.parts:
             counts[part.action] += len(part.rows)

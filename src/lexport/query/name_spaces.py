@@ -14,8 +14,11 @@ from typing import Literal
 
 from lexport.errors import SettingsError
 from lexport.query.schema_versions import current_values
-from lexport.tables import columns
-from lexport.tables.columns import Table, Type
+from lexport.tables.functions import FUNCTIONS, LAYERS
+from lexport.tables.layer_versions import LAYER_VERSIONS
+from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES, PACKAGES
+from lexport.tables.run import SNAPSHOTS
+from lexport.tables.table import Table, Type
 
 Space = Literal["history", "snapshot", "main"]
 SPACES: tuple[Space, ...] = ("history", "snapshot", "main")
@@ -38,10 +41,10 @@ _CONTENTS = "(SELECT sha256_hex FROM main.packages)"
 _OF_PACKAGES = {
     table.name: f"{_COMMITTED} AND {wanted} {_NEWEST_OF_EACH.format(each)}"
     for table, wanted, each in (
-        (columns.PACKAGES, f"code_sha256 IN {_CODES}", "code_sha256"),
-        (columns.LAYER_VERSIONS, "layer_arn IN (SELECT layer_arn FROM main.layers)", "layer_arn"),
-        (columns.PACKAGE_FILES, f"sha256_hex IN {_CONTENTS}", "sha256_hex"),
-        (columns.PACKAGE_DEPENDENCIES, f"sha256_hex IN {_CONTENTS}", "sha256_hex"),
+        (PACKAGES, f"code_sha256 IN {_CODES}", "code_sha256"),
+        (LAYER_VERSIONS, "layer_arn IN (SELECT layer_arn FROM main.layers)", "layer_arn"),
+        (PACKAGE_FILES, f"sha256_hex IN {_CONTENTS}", "sha256_hex"),
+        (PACKAGE_DEPENDENCIES, f"sha256_hex IN {_CONTENTS}", "sha256_hex"),
     )
 }
 """Content belongs to no account-region: its latest rows are the newest ones of what the latest functions refer to."""
@@ -49,7 +52,7 @@ _LAST_STATUS = (
     "last_value(dependencies_status IGNORE NULLS) OVER (PARTITION BY code_sha256 ORDER BY snapshot_id"
     " ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)"
 )
-_LATEST_VALUES = {columns.PACKAGES.name: {"dependencies_status": _LAST_STATUS}}
+_LATEST_VALUES = {PACKAGES.name: {"dependencies_status": _LAST_STATUS}}
 """A package is inspected once: what came of it holds for later commits too, which fetch it or find it present."""
 
 
@@ -91,9 +94,9 @@ class NameSpaces:
         values = current_values(table) | (_LATEST_VALUES.get(table.name, {}) if space == "main" else {})
         current = ", ".join(f"{value} AS {name}" for name, value in values.items())
         shown = f"*{former}" + (f" REPLACE ({current})" if current else "")
-        found = self.snapshots if table is columns.SNAPSHOTS else self.rows(space, table.name)
+        found = self.snapshots if table is SNAPSHOTS else self.rows(space, table.name)
         body = f"SELECT {known} WHERE false" + (f" UNION ALL BY NAME {found}" if found else "")
-        latest = _LATEST_COMMITS if table is columns.SNAPSHOTS else _OF_PACKAGES.get(table.name, _LATEST)
+        latest = _LATEST_COMMITS if table is SNAPSHOTS else _OF_PACKAGES.get(table.name, _LATEST)
         newest_only = f"WHERE snapshot_id = ({self.newest(table.name)})"
         condition = {"history": _COMMITTED, "snapshot": newest_only, "main": latest}[space]
         return (
@@ -107,10 +110,10 @@ def tables_below(space: Space, table: Table) -> tuple[Table, ...]:
 
 
 _BELOW: dict[Table, tuple[Table, ...]] = {
-    columns.LAYER_VERSIONS: (columns.LAYERS,),
-    columns.PACKAGES: (columns.FUNCTIONS, columns.LAYER_VERSIONS),
-    columns.PACKAGE_FILES: (columns.PACKAGES,),
-    columns.PACKAGE_DEPENDENCIES: (columns.PACKAGES,),
+    LAYER_VERSIONS: (LAYERS,),
+    PACKAGES: (FUNCTIONS, LAYER_VERSIONS),
+    PACKAGE_FILES: (PACKAGES,),
+    PACKAGE_DEPENDENCIES: (PACKAGES,),
 }
 
 

@@ -21,7 +21,7 @@ from lexport.query.catalog import format_span, open_dataset
 from lexport.query.name_spaces import quote_name
 from lexport.query.shipped_views import ShippedView, shipped_views
 from lexport.query.sql import open_result
-from lexport.tables import columns
+from lexport.tables.registry import BY_NAME
 from lexport.tables.text import did_you_mean, plural
 
 Space = Literal["latest", "snapshot", "history"]
@@ -67,7 +67,7 @@ class Dataset:
         """
         if space not in _SCHEMAS:
             raise SettingsError(f"space {space}: expected {', '.join(_SCHEMAS)}", option="space")
-        names = [*columns.BY_NAME, *(self.views if space == "latest" else ())]
+        names = [*BY_NAME, *(self.views if space == "latest" else ())]
         if name not in names:
             raise SettingsError(f"no table of {space} has the name {name}{did_you_mean(name, names)}", option="name")
         with ExitStack() as opening:
@@ -108,7 +108,7 @@ class Dataset:
             f"<div><p><b>lexport dataset</b> <code>{escape(self._dest)}</code>: {escape(facts)}</p>"
             f"<table><thead>{_row('th', head)}</thead>"
             f"<tbody>{''.join(_row('td', row) for row in rows[:_SHOWN_SCOPES])}</tbody></table>{more}"
-            + "".join(f"<p>{escape(line)}</p>" for line in dataset.notices(now=now, tables=columns.BY_NAME))
+            + "".join(f"<p>{escape(line)}</p>" for line in dataset.notices(now=now, tables=BY_NAME))
             + "</div>"
         )
 

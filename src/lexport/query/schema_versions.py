@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from lexport.tables import columns
-from lexport.tables.columns import Table
+from lexport.tables import registry
+from lexport.tables.run import CHANGES
+from lexport.tables.table import Table
 
 
 def current_values(table: Table) -> dict[str, str]:
@@ -16,10 +17,10 @@ def current_values(table: Table) -> dict[str, str]:
         for column in table.columns
         if column.former_names
     }
-    if table is columns.CHANGES:
+    if table is CHANGES:
         cases = " ".join(
             f"WHEN table_name = '{renamed.name}' AND column_name = '{former}' THEN '{name}'"
-            for renamed in columns.TABLES
+            for renamed in registry.tables()
             for former, name in renamed.renames().items()
         )
         values["column_name"] = f"CASE {cases} ELSE column_name END"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lexport.errors import SettingsError, ViewError
 from lexport.query.sql_file import read_sql_file
-from lexport.tables import columns
+from lexport.tables import registry
 from lexport.tables.text import did_you_mean
 
 
@@ -74,7 +74,7 @@ def named_views(
 def tables_read(query: str) -> set[str]:
     """Name the tables that a query may read, through shipped views too: every word that is the name of one."""
     texts = (query, *(view.query for view in named_views(shipped_views(), query)))
-    return {table.name for table in columns.TABLES} & {word for text in texts for word in _words(text)}
+    return {table.name for table in registry.tables()} & {word for text in texts for word in _words(text)}
 
 
 def _words(text: str) -> set[str]:

@@ -23,15 +23,17 @@ from lexport.errors import ReadError, RunError
 from lexport.query.catalog import Dataset
 from lexport.query.name_spaces import SPACES, NameSpaces, Space, escape_glob, one_line, quote_text, tables_below
 from lexport.query.shipped_views import BY_OTHER_MEANS, named_views, shipped_views
-from lexport.tables import columns
-from lexport.tables.columns import Table
+from lexport.tables import registry
+from lexport.tables.registry import BY_NAME, PACKAGE_TABLES
+from lexport.tables.run import SCOPES
+from lexport.tables.table import Table
 
 _RUNS_SQL = {"query", "query_table"}
 """Table functions that take SQL or a name as a text."""
 
 Name = tuple[Space, Table]
 
-_EVERY: frozenset[Name] = frozenset((space, table) for space in SPACES for table in columns.TABLES)
+_EVERY: frozenset[Name] = frozenset((space, table) for space in SPACES for table in registry.tables())
 
 
 class DatasetTables:
@@ -123,7 +125,7 @@ class DatasetTables:
                     path
                     for commit in group
                     if commit.snapshot_id not in told
-                    for path in self._files(commit, columns.BY_NAME[table])
+                    for path in self._files(commit, BY_NAME[table])
                 ]
             )
         ]
@@ -136,11 +138,11 @@ class DatasetTables:
         So one lost night does not keep checks and trends of all others from being asked. ``notes`` hears of it.
         """
         told: dict[str, Manifest] = {}
-        if (space, table) == ("history", columns.SCOPES.name):
+        if (space, table) == ("history", SCOPES.name):
             shown = {commit.snapshot_id for commit in (*self._latest_commits, *self._dataset.newest_with(table))}
             for commit in self._dataset.manifests:
                 try:
-                    self._files(commit, columns.SCOPES)
+                    self._files(commit, SCOPES)
                 except ReadError as error:
                     if commit.snapshot_id not in shown:
                         self.notes.append(f"{error}; its manifest was read instead")
@@ -150,7 +152,7 @@ class DatasetTables:
     def _members(self, space: Space, table: str) -> tuple[Manifest, ...]:
         if space == "snapshot":
             return self._dataset.newest_with(table)
-        is_of_packages = columns.BY_NAME[table] in columns.PACKAGE_TABLES
+        is_of_packages = BY_NAME[table] in PACKAGE_TABLES
         return self._dataset.manifests if space == "history" or is_of_packages else self._latest_commits
 
     def _files(self, commit: Manifest, table: Table) -> list[Path]:
@@ -172,7 +174,7 @@ def tables_named(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[
     if tree.get("error", True):  # a PIVOT has no tree
         words = set(re.findall(r"\w+", query.lower()))
         spaces = [space for space in SPACES if space == "main" or space in words]
-        yield from ((space, table) for space in spaces for table in columns.TABLES if table.name in words)
+        yield from ((space, table) for space in spaces for table in registry.tables() if table.name in words)
         return
     nodes: list[Any] = [tree]
     while nodes:
@@ -181,13 +183,13 @@ def tables_named(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[
             nodes += node
         elif isinstance(node, dict):
             nodes += node.values()
-            table = columns.BY_NAME.get(str(node.get("table_name")).lower())
+            table = BY_NAME.get(str(node.get("table_name")).lower())
             schema = str(node.get("schema_name") or "main").lower()
             yield from ((space, table) for space in SPACES if table is not None and space == schema)
 
 
 def _place(name: Name) -> tuple[int, int]:
-    return SPACES.index(name[0]), columns.TABLES.index(name[1])
+    return SPACES.index(name[0]), registry.tables().index(name[1])
 
 
 def _release(snapshot: Manifest) -> tuple[str, str]:

@@ -22,7 +22,8 @@ from lexport.query.catalog import Dataset, open_dataset
 from lexport.query.execute import connect, run_interruptibly
 from lexport.query.name_spaces import SPACES, NameSpaces, Space, escape_glob, one_line, quote_name, quote_text
 from lexport.query.shipped_views import shipped_views
-from lexport.tables import columns
+from lexport.tables import registry
+from lexport.tables.registry import BY_NAME, PACKAGE_TABLES
 
 _MARK = "lexport: "
 """Every view of ours has a comment that begins so; a file with anything else in it is not ours to replace."""
@@ -59,7 +60,7 @@ def _write(dest: str | os.PathLike[str], db: Path, running: list[duckdb.DuckDBPy
     except OSError as error:
         raise WriteError(f"cannot write {target}: {error.strerror}", path=str(target)) from error
     except duckdb.Error as error:
-        reasons = (text for table in columns.TABLES for text in _damaged(dataset, table.name).values())
+        reasons = (text for table in registry.tables() for text in _damaged(dataset, table.name).values())
         reason = next(reasons, one_line(error))  # DuckDB opens every file to learn its columns
         raise RunError(f"cannot make views of {dataset.root}: {reason}") from error
     finally:
@@ -112,10 +113,10 @@ def _define(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
     for space in SPACES:
         if space == "main":
             connection.execute(names.latest())
-        for table in columns.TABLES:
+        for table in registry.tables():
             connection.execute(names.table(space, table))
     comments = {"_lexport.committed": "Every committed snapshot.", "_lexport.latest_scopes": "What plain names show."}
-    comments |= {f"{space}.{table.name}": table.meaning for space in SPACES for table in columns.TABLES}
+    comments |= {f"{space}.{table.name}": table.meaning for space in SPACES for table in registry.tables()}
     for view in shipped_views():
         name = f"main.{quote_name(view.name)}"
         try:
@@ -154,7 +155,7 @@ def _name_spaces(dataset: Dataset) -> NameSpaces:
         return quote_text(f"{root}/{table}/{DATA_FILES}")
 
     def newest(table: str) -> str:
-        if columns.BY_NAME[table] not in columns.PACKAGE_TABLES:
+        if BY_NAME[table] not in PACKAGE_TABLES:
             return f"SELECT max(name) FROM ({sound}) WHERE json_array_length(content, '$.scopes') > 0"
         held = f"list_contains(json_extract_string(content, '$.files[*].table'), {quote_text(table)})"
         return f"SELECT max(name) FROM ({sound}) WHERE {held}"
@@ -166,7 +167,7 @@ def _name_spaces(dataset: Dataset) -> NameSpaces:
         if not any((dataset.root / entry.path).is_file() for _, entry in named_files):
             raise damaged_file(dataset.root, *named_files[0], "it is missing")  # and nothing tells the columns' types
         shown = "SELECT snapshot_id FROM _lexport.latest_scopes"
-        if space == "history" or columns.BY_NAME[table] in columns.PACKAGE_TABLES:
+        if space == "history" or BY_NAME[table] in PACKAGE_TABLES:
             shown = "SELECT snapshot_id FROM _lexport.committed"
         if space == "snapshot":
             shown = newest(table)
@@ -212,7 +213,7 @@ def _damaged(dataset: Dataset, table: str) -> dict[str, str]:
     for commit in dataset.manifests:
         entries = commit.entries(table)
         try:
-            find_files(dataset.root, commit, columns.BY_NAME[table], footers=len(entries) > 1)
+            find_files(dataset.root, commit, BY_NAME[table], footers=len(entries) > 1)
         except ReadError as error:
             texts |= dict.fromkeys([entry.path for entry in entries], str(error))
     return texts

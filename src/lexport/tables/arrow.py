@@ -1,4 +1,4 @@
-"""columns.py in Arrow's words: schemas with their field metadata, and runs of staged rows in the order of their key."""
+"""The tables in Arrow's words: schemas with their field metadata, and runs of staged rows in the order of their key."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lexport.tables import columns
-from lexport.tables.columns import Type
+from lexport.tables import registry
+from lexport.tables.functions import FUNCTIONS
+from lexport.tables.registry import SCHEMA_VERSION
+from lexport.tables.run import CHANGES
 from lexport.tables.staged import ANSWER, CHILD_TABLES, child_names, staged_names
+from lexport.tables.table import VERSION_KEY, Table, Type
 
 ARROW_TYPES = {
     Type.TEXT: pa.string(),
@@ -32,7 +35,7 @@ Where all 100,000 keep 4 KB of variables, staging and merging peak at 270 MiB; b
 BELOW_ALL = "\x00"  # sorts below every character; no stored text holds it
 
 
-def table_schema(table: columns.Table) -> pa.Schema:
+def table_schema(table: Table) -> pa.Schema:
     """Return the schema of a table's Parquet files; each field says what it means and where it is from."""
     return pa.schema(
         [
@@ -52,29 +55,29 @@ def table_schema(table: columns.Table) -> pa.Schema:
             )
             for column in table.columns
         ],
-        metadata={"lexport.table": table.name, "lexport.schema_version": columns.SCHEMA_VERSION},
+        metadata={"lexport.table": table.name, "lexport.schema_version": SCHEMA_VERSION},
     )
 
 
-def with_current_names(rows: pa.Table, table: columns.Table) -> pa.Table:
+def with_current_names(rows: pa.Table, table: Table) -> pa.Table:
     """Give rows from a file of an older schema version the column names of today."""
     renames = {former: name for former, name in table.renames().items() if former in rows.schema.names}
     if renames:
         rows = rows.rename_columns(renames)
-    return _with_current_values(rows) if table is columns.CHANGES else rows
+    return _with_current_values(rows) if table is CHANGES else rows
 
 
 def _with_current_values(changes: pa.Table) -> pa.Table:
     """Write the column names of today in rows of ``changes`` that an older schema version wrote."""
     names = changes.column("column_name")
-    for table in columns.TABLES:
+    for table in registry.tables():
         for former, name in table.renames().items():
             is_it = pc.and_(pc.equal(changes.column("table_name"), table.name), pc.equal(names, former))
             names = pc.if_else(pc.fill_null(is_it, fill_value=False), name, names)
     return changes.set_column(changes.schema.get_field_index("column_name"), "column_name", names)
 
 
-def staged_schema(table: columns.Table) -> pa.Schema:
+def staged_schema(table: Table) -> pa.Schema:
     """Return the schema of staged rows: no snapshot columns, but the answer they came from."""
     types = {column.name: ARROW_TYPES[column.type] for column in table.columns}
     return pa.schema([(name, types.get(name, pa.string())) for name in staged_names(table)])
@@ -83,7 +86,7 @@ def staged_schema(table: columns.Table) -> pa.Schema:
 @cache
 def versions_schema() -> pa.Schema:
     """Return the schema of staged function versions: ``functions`` and, as lists in it, the rows of its children."""
-    schema = staged_schema(columns.FUNCTIONS)
+    schema = staged_schema(FUNCTIONS)
     for table in CHILD_TABLES:
         own = staged_schema(table)
         schema = schema.append(
@@ -92,17 +95,17 @@ def versions_schema() -> pa.Schema:
     return schema
 
 
-def children_of(versions: pa.Table, table: columns.Table) -> pa.Table:
+def children_of(versions: pa.Table, table: Table) -> pa.Table:
     """Return the rows of a child table that are within staged versions, in the order of the versions."""
     lists = versions.column(table.name).combine_chunks()
     parents = pc.list_parent_indices(lists)
     structs = pc.list_flatten(lists)
-    keys = [versions.column(name).take(parents) for name in columns.VERSION_KEY]
+    keys = [versions.column(name).take(parents) for name in VERSION_KEY]
     own = child_names(table)
-    return pa.table(dict(zip((*columns.VERSION_KEY, *own), (*keys, *structs.flatten()), strict=True)))
+    return pa.table(dict(zip((*VERSION_KEY, *own), (*keys, *structs.flatten()), strict=True)))
 
 
-def staged_batch(table: columns.Table, values: Iterable[Sequence[object]]) -> pa.RecordBatch:
+def staged_batch(table: Table, values: Iterable[Sequence[object]]) -> pa.RecordBatch:
     """Turn columns of values into one batch of staged rows."""
     schema = staged_schema(table)
     return pa.RecordBatch.from_arrays(
@@ -110,7 +113,7 @@ def staged_batch(table: columns.Table, values: Iterable[Sequence[object]]) -> pa
     )
 
 
-def sorted_run(table: columns.Table, batches: list[pa.RecordBatch]) -> pa.Table:
+def sorted_run(table: Table, batches: list[pa.RecordBatch]) -> pa.Table:
     """Sort staged rows by key, and within one key the better answer first; adds the column ``_key``.
 
     One text per row, compared byte by byte, is several times faster to sort and to merge than many columns.

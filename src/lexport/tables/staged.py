@@ -8,26 +8,23 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from lexport.tables import columns
+from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, LAYERS, SECURITY_GROUPS, SUBNETS
+from lexport.tables.table import VERSION_KEY, Table
 
 ANSWER = "_answer"
 
-STAGED_TABLES = tuple(table for table in columns.TABLES if table not in (columns.CHANGES, columns.SNAPSHOTS))
-"""The tables that reading fills; ``changes`` and ``snapshots`` are made of the others."""
-FLEET_TABLES = tuple(table for table in STAGED_TABLES if table not in columns.PACKAGE_TABLES)
-"""The tables of every snapshot; those of packages are only there where a run looked at packages."""
-CHILD_TABLES = (columns.ENV_VARS, columns.LAYERS, columns.SUBNETS, columns.SECURITY_GROUPS, columns.FILE_SYSTEMS)
+CHILD_TABLES = (ENV_VARS, LAYERS, SUBNETS, SECURITY_GROUPS, FILE_SYSTEMS)
 """What belongs to a function version. Their rows are staged as lists within its row, and share its fate."""
 
 Batch = dict[str, pa.RecordBatch]
 """Table name -> its staged rows; those of ``CHILD_TABLES`` are within ``functions``."""
 
 
-def staged_names(table: columns.Table) -> tuple[str, ...]:
+def staged_names(table: Table) -> tuple[str, ...]:
     """Return the columns of a staged row in order."""
     return (*table.names()[2:], ANSWER)
 
 
-def child_names(table: columns.Table) -> tuple[str, ...]:
+def child_names(table: Table) -> tuple[str, ...]:
     """Return the columns of a child table that are its own: the others are its function version's."""
-    return tuple(name for name in table.names()[2:] if name not in columns.VERSION_KEY)
+    return tuple(name for name in table.names()[2:] if name not in VERSION_KEY)

@@ -18,8 +18,8 @@ from lexport.artifacts.wanted import (
     read_package_line,
 )
 from lexport.model import Scope
-from lexport.tables import columns
 from lexport.tables.arrow import sorted_run, table_schema
+from lexport.tables.functions import FUNCTIONS
 
 HOME, AWAY = Scope(account_id="111122223333", region="eu-west-1"), Scope(account_id="111122223334", region="us-east-1")
 
@@ -43,7 +43,7 @@ def wanted(tmp_path):
 
     def read(rows, *, scopes=None, **choice):
         path = tmp_path / "functions.parquet"
-        pq.write_table(pa.Table.from_pylist(rows, schema=table_schema(columns.FUNCTIONS)), path, row_group_size=2)
+        pq.write_table(pa.Table.from_pylist(rows, schema=table_schema(FUNCTIONS)), path, row_group_size=2)
         batches = list(read_functions(path, scopes, Choice(**choice)))
         return list(group_packages([sorted_run(WANTED_PACKAGES, batches)] if batches else []))
 

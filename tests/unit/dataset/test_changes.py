@@ -12,8 +12,9 @@ from lexport.dataset import scan
 from lexport.dataset.changes import Reading, changes
 from lexport.errors import ReadError
 from lexport.model import Scope
-from lexport.tables import columns
+from lexport.tables import registry
 from lexport.tables.arrow import table_schema
+from lexport.tables.functions import FUNCTIONS, TAGS
 
 HERE = Scope(account_id="111122223333", region="eu-west-1")
 THERE = Scope(account_id="111122223333", region="us-east-1")
@@ -32,7 +33,7 @@ def found(tmp_path):
         folder = tmp_path / name
         folder.mkdir()
         files = {}
-        for table in columns.TABLES:
+        for table in registry.tables():
             given = [
                 {"account_id": HERE.account_id, "region": HERE.region, "snapshot_id": name, **row}
                 for row in rows.get(table.name, ())
@@ -327,7 +328,7 @@ def test_a_damaged_file_is_named(found, tmp_path):
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 and nothing else")
 
     with pytest.raises(ReadError, match=r"cannot read .*broken\.parquet"):
-        scan.Scan([tmp_path / "broken.parquet"], columns.FUNCTIONS, [HERE], ["region"])
+        scan.Scan([tmp_path / "broken.parquet"], FUNCTIONS, [HERE], ["region"])
 
 
 @pytest.mark.parametrize("names", [["b", "a"], [*(f"f{number}" for number in range(20)), "a"], ["a", None]])
@@ -335,10 +336,10 @@ def test_a_file_that_is_not_sorted_is_damaged(found, tmp_path, names):
     """Rows out of order, or without a key, end the comparison with an error, and never keep it from ending."""
     rows = [{"account_id": HERE.account_id, "region": HERE.region, "function_name": name} for name in names]
     path = tmp_path / "unsorted.parquet"
-    pq.write_table(pa.Table.from_pylist(rows, table_schema(columns.TAGS)), path, row_group_size=3)
+    pq.write_table(pa.Table.from_pylist(rows, table_schema(TAGS)), path, row_group_size=3)
 
     with (
-        scan.Scan([path], columns.TAGS, [HERE], ["account_id", "region", "function_name"]) as reading,
+        scan.Scan([path], TAGS, [HERE], ["account_id", "region", "function_name"]) as reading,
         pytest.raises(ReadError, match="not in the order of account_id, region, function_name"),
     ):
         reading.take(None)

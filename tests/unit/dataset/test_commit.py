@@ -22,8 +22,8 @@ from lexport.dataset.commits import newest_first
 from lexport.dataset.manifest import OF_EVERY_SNAPSHOT, FileEntry, Manifest, ScopeEntry, data_path
 from lexport.errors import PublishError, SettingsError, UnknownCommitError, WriteError
 from lexport.model import new_ulid
-from lexport.tables import columns
 from lexport.tables.arrow import table_schema
+from lexport.tables.run import SNAPSHOTS
 
 AT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 
@@ -260,7 +260,7 @@ def test_the_row_of_a_snapshot_is_typed(store):
     publish(store)
     (path,) = (store.root / "snapshots").rglob("*.parquet")
 
-    assert pq.read_schema(path).equals(table_schema(columns.SNAPSHOTS))
+    assert pq.read_schema(path).equals(table_schema(SNAPSHOTS))
 
 
 @pytest.mark.parametrize(("group_readable", "wanted"), [(False, {0o600, 0o700}), (True, {0o640, 0o750})])

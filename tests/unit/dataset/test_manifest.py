@@ -22,8 +22,8 @@ from lexport.dataset.manifest import (
     run_path,
 )
 from lexport.model import is_ulid, new_ulid
-from lexport.tables import columns
-from lexport.tables.staged import FLEET_TABLES
+from lexport.tables.registry import fleet_tables
+from lexport.tables.run import CHANGES
 
 AT = datetime(2026, 11, 22, 3, 4, 5, 678901, UTC)
 ID = "01KB0000000000000000000000"
@@ -58,7 +58,7 @@ MANIFEST = Manifest(
             rows=ROWS.get(table.name, 0),
             sha256="0123456789abcdef" * 4,
         )
-        for table in (*OF_EVERY_SNAPSHOT, columns.CHANGES)
+        for table in (*OF_EVERY_SNAPSHOT, CHANGES)
     ),
     scopes=(SCOPE, replace(SCOPE, region="aws-global", status="unavailable", functions=0, versions=0, aliases=0)),
 )
@@ -289,7 +289,7 @@ def test_a_manifest_that_is_too_long():
 
 def test_tables_of_every_snapshot():
     """What is asked of every snapshot is what a run writes."""
-    assert set(OF_EVERY_SNAPSHOT) <= set(FLEET_TABLES)
+    assert set(OF_EVERY_SNAPSHOT) <= set(fleet_tables())
 
 
 def test_ulids_sort_by_time():

@@ -11,8 +11,8 @@ from lexport.dataset.snapshot import _at_most, _stage_changes
 from lexport.errors import ReadError
 from lexport.model import Scope
 from lexport.query.catalog import open_dataset
-from lexport.tables import columns
 from lexport.tables.arrow import table_schema
+from lexport.tables.functions import FUNCTIONS
 
 SCOPE = Scope(account_id="111122223333", region="eu-west-1")
 NOW = "7" + "Z" * 25
@@ -27,7 +27,7 @@ def reading(folder):
     for table in COMPARED:
         files[table.name] = [folder / f"{table.name}.parquet"]
         row = {"snapshot_id": NOW, "account_id": SCOPE.account_id, "region": SCOPE.region}
-        rows = [row | {"function_name": "f", "version": "$LATEST"}] if table is columns.FUNCTIONS else []
+        rows = [row | {"function_name": "f", "version": "$LATEST"}] if table is FUNCTIONS else []
         pq.write_table(pa.Table.from_pylist(rows, schema=table_schema(table)), *files[table.name])
     return Reading(snapshot_id=NOW, files=files, options={}, hash_key_id=None, lexport_version="0.1.0")
 

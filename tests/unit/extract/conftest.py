@@ -14,8 +14,8 @@ from lexport.extract.flatten import Rules, flatten_account_settings, flatten_ali
 from lexport.extract.hash_key import HashKey, ValueHasher
 from lexport.extract.rows import Rows
 from lexport.model import FunctionRef, Reply, Scope
-from lexport.tables import columns
 from lexport.tables.arrow import children_of
+from lexport.tables.functions import FUNCTIONS
 from lexport.tables.staged import CHILD_TABLES, staged_names
 
 SCOPE = Scope(account_id="123456789012", region="us-west-2")
@@ -35,7 +35,7 @@ def as_dicts(rows):
     tables = {name: pa.Table.from_batches([batch]) for name, batch in rows.take().items()}
     if "functions" in tables:
         versions = tables["functions"]
-        tables["functions"] = versions.select(staged_names(columns.FUNCTIONS))
+        tables["functions"] = versions.select(staged_names(FUNCTIONS))
         tables |= {table.name: found for table in CHILD_TABLES if len(found := children_of(versions, table))}
     return {
         name: [

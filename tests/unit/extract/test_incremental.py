@@ -13,8 +13,8 @@ import pytest
 
 from lexport.extract.incremental import HELD, HELD_BYTES, LEAST_HELD, Held, LastSnapshot, Room
 from lexport.model import FunctionRef, Scope
-from lexport.tables import columns
 from lexport.tables.arrow import table_schema
+from lexport.tables.functions import FUNCTIONS
 
 SCOPE = Scope(account_id="111122223333", region="us-east-1")
 FETCHED_AT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -45,7 +45,7 @@ def path(tmp_path, request):
     for row in rows:
         if row["function_name"] == "image":
             row["code_sha256"] = None  # so it is of every function whose answer lacks it
-    table = pa.Table.from_pylist(rows, schema=table_schema(columns.FUNCTIONS))
+    table = pa.Table.from_pylist(rows, schema=table_schema(FUNCTIONS))
     pq.write_table(table, tmp_path / "functions.parquet", row_group_size=request.param, write_page_checksum=True)
     return tmp_path / "functions.parquet"
 

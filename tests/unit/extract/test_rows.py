@@ -7,7 +7,7 @@ import pytest
 
 from lexport.extract.hash_key import HashKey, ValueHasher
 from lexport.extract.rows import Children, Rows
-from lexport.tables import columns
+from lexport.tables import registry
 from lexport.tables.arrow import (
     BLOCK_BYTES,
     BLOCK_ROWS,
@@ -21,7 +21,10 @@ from lexport.tables.arrow import (
     versions_schema,
     write_blocks,
 )
-from lexport.tables.staged import STAGED_TABLES, staged_names
+from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS, SUBNETS, TAGS
+from lexport.tables.registry import SCHEMA_VERSION, staged_tables
+from lexport.tables.run import ERRORS
+from lexport.tables.staged import staged_names
 
 SECRETS = ["s3cret", "s3cret-token-1"]
 TAG = ("111122223333", "eu-west-1")
@@ -30,7 +33,7 @@ TAG = ("111122223333", "eu-west-1")
 def test_take_hands_over_and_starts_anew():
     """What was taken is not there any more; tables without rows are not handed over."""
     rows = Rows()
-    rows.append(columns.TAGS, *TAG, "f", "k", "v", "0")
+    rows.append(TAGS, *TAG, "f", "k", "v", "0")
     rows.items = 3
     batch = rows.take()
 
@@ -49,25 +52,25 @@ def test_a_version_carries_its_children():
         ("2", Children()),
         ("3", Children(layers=[(0, "arn", 7, None, None, None)], env_vars="A", env_values=SECRETS[:1])),
     ):
-        row = dict.fromkeys(staged_names(columns.FUNCTIONS)) | {"function_name": "f", "version": version}
+        row = dict.fromkeys(staged_names(FUNCTIONS)) | {"function_name": "f", "version": version}
         rows.versions.append((list(row.values()), children))
     versions = pa.Table.from_batches([rows.take()["functions"]])
     a, token = (hasher.value_hmacs([value]).hex() for value in (b"s3cret", b"s3cret-token-1"))
 
     assert versions.schema == versions_schema()
-    assert [(row["version"], row["subnet_id"]) for row in children_of(versions, columns.SUBNETS).to_pylist()] == [
+    assert [(row["version"], row["subnet_id"]) for row in children_of(versions, SUBNETS).to_pylist()] == [
         ("1", "s-1"),
         ("1", "s-2"),
     ]
-    assert [tuple(row.values())[3:] for row in children_of(versions.slice(2), columns.LAYERS).to_pylist()] == [
+    assert [tuple(row.values())[3:] for row in children_of(versions.slice(2), LAYERS).to_pylist()] == [
         ("3", 0, "arn", 7, None, None, None)
     ]
-    assert [tuple(row.values())[3:] for row in children_of(versions, columns.ENV_VARS).to_pylist()] == [
+    assert [tuple(row.values())[3:] for row in children_of(versions, ENV_VARS).to_pylist()] == [
         ("1", "A", None, 6, a, hasher.key_id, None),
         ("1", "TOKEN", None, 14, token, hasher.key_id, "secret_name"),
         ("3", "A", None, 6, a, hasher.key_id, None),
     ]
-    assert len(children_of(versions, columns.FILE_SYSTEMS)) == 0
+    assert len(children_of(versions, FILE_SYSTEMS)) == 0
 
 
 def test_values_that_are_to_be_stored():
@@ -76,9 +79,9 @@ def test_values_that_are_to_be_stored():
     for kept in ((), ["clean"]):
         version = Rows(hasher)
         version.versions.append(
-            ([None] * len(staged_names(columns.FUNCTIONS)), Children(env_vars="A", env_values=["sent"], env_kept=kept))
+            ([None] * len(staged_names(FUNCTIONS)), Children(env_vars="A", env_values=["sent"], env_kept=kept))
         )
-        rows += children_of(pa.Table.from_batches([version.take()["functions"]]), columns.ENV_VARS).to_pylist()
+        rows += children_of(pa.Table.from_batches([version.take()["functions"]]), ENV_VARS).to_pylist()
 
     assert [row["value"] for row in rows] == [None, "clean"]
     assert {row["value_hmac"] for row in rows} == {hasher.value_hmacs([b"sent"]).hex()}
@@ -88,10 +91,10 @@ def test_values_that_are_to_be_stored():
 def test_a_row_of_the_wrong_width_is_refused(count):
     """A row with a value too few or too many is an error where it is appended."""
     with pytest.raises(ValueError, match="zip"):
-        Rows().append(columns.TAGS, *"abcdefg"[:count])
+        Rows().append(TAGS, *"abcdefg"[:count])
 
 
-@pytest.mark.parametrize("table", columns.TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", registry.tables(), ids=lambda table: table.name)
 def test_schemas_say_what_columns_mean(table):
     """Each Parquet field carries meaning, kind, unit and source of its column; the table its name and version."""
     schema = table_schema(table)
@@ -99,7 +102,7 @@ def test_schemas_say_what_columns_mean(table):
     assert schema.names == list(table.names())
     assert schema.metadata == {
         b"lexport.table": table.name.encode(),
-        b"lexport.schema_version": columns.SCHEMA_VERSION.encode(),
+        b"lexport.schema_version": SCHEMA_VERSION.encode(),
     }
     for column, field in zip(table.columns, schema, strict=True):
         assert field.nullable
@@ -115,7 +118,7 @@ def test_schemas_say_what_columns_mean(table):
         }
 
 
-@pytest.mark.parametrize("table", STAGED_TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", staged_tables(), ids=lambda table: table.name)
 def test_staged_schema(table):
     """A staged row has its table's types, and the answer is text."""
     schema = staged_schema(table)
@@ -128,7 +131,7 @@ def test_staged_schema(table):
 def layers(*rows):
     """Staged layers from (function, version, position, answer)."""
     return staged_batch(
-        columns.LAYERS,
+        LAYERS,
         [
             list(column)
             for column in zip(
@@ -142,7 +145,7 @@ def layers(*rows):
 def test_a_run_is_sorted_by_key():
     """Rows are in the order of the table's key: texts by code point, positions as numbers, answers within a thing."""
     run = sorted_run(
-        columns.LAYERS,
+        LAYERS,
         [
             layers(("b", "1", 0, "0"), ("a", "10", 10, "0"), ("a", "10", 9, "0"), ("\U0001f40d", "1", 0, "0")),
             layers(("a", "2", 0, "1"), ("a", "2", 1, "0"), ("a", "$LATEST", 0, "0"), ("\ufffd", "1", 0, "0")),
@@ -169,16 +172,16 @@ def test_a_run_is_sorted_by_key():
 
 def test_null_keys_come_first():
     """An error without a function stands before those that have one."""
-    schema = staged_schema(columns.ERRORS)
+    schema = staged_schema(ERRORS)
     rows = [dict.fromkeys(schema.names) | {"function_name": name, "_answer": ""} for name in ("a", None, "")]
-    run = sorted_run(columns.ERRORS, [pa.RecordBatch.from_pylist(rows, schema=schema)])
+    run = sorted_run(ERRORS, [pa.RecordBatch.from_pylist(rows, schema=schema)])
 
     assert run.column("function_name").to_pylist()[-1] == "a"
 
 
 def test_a_run_on_disk(tmp_path):
     """A run is Arrow IPC in blocks, for the user alone."""
-    run = sorted_run(columns.LAYERS, [layers(*(("f", str(number), 0, "0") for number in range(2 * BLOCK_ROWS)))])
+    run = sorted_run(LAYERS, [layers(*(("f", str(number), 0, "0") for number in range(2 * BLOCK_ROWS)))])
     with open_run(tmp_path / "run.arrow", run.schema, 0o600) as writer:
         write_blocks(writer, run)
     with pa.OSFile(str(tmp_path / "run.arrow")) as file, pa.ipc.open_file(file) as reader:
@@ -191,7 +194,7 @@ def test_large_rows_are_few_in_a_block(tmp_path):
     """What a merge holds of a run is bounded in bytes, so that what is kept of variables does not fill the memory."""
     size = 2**16
     batch = staged_batch(
-        columns.TAGS,
+        TAGS,
         [
             list(column)
             for column in zip(*((*TAG, "f", str(number), "v" * size, "0") for number in range(64)), strict=True)

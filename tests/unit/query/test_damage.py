@@ -26,7 +26,7 @@ from lexport.query.catalog import open_dataset
 from lexport.query.feed import open_feed
 from lexport.query.sql import open_result, open_session
 from lexport.query.verify.files import find_damage
-from lexport.tables import columns
+from lexport.tables.registry import BY_NAME
 
 AT = datetime(2026, 11, 22, 2, tzinfo=UTC)
 SCOPE = Scope(account_id="111122223333", region="eu-west-1")
@@ -479,7 +479,7 @@ def readers(dest):
     yield lambda: ask(dest, PLAIN)
     yield lambda: ask(dest, HISTORY)
     yield lambda: ask(dest, "SELECT count(*), min(committed_at) FROM history.snapshots")
-    yield lambda: open_dataset(dest).notices(tables=columns.BY_NAME)
+    yield lambda: open_dataset(dest).notices(tables=BY_NAME)
     yield lambda: feed_of(dest)
     yield lambda: list(open_diff(dest))
     yield lambda: open_last(LocalStore(dest), SCOPE, env=None, hash_key_id=None, note=lambda _: None)

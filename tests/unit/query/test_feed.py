@@ -13,7 +13,9 @@ from lexport.cli.feed import write_lines
 from lexport.errors import SettingsError
 from lexport.query.feed import OF_THE_READING, STATE_TABLES, open_feed
 from lexport.query.sql import open_session
-from lexport.tables import columns
+from lexport.tables.functions import FUNCTIONS
+from lexport.tables.registry import BY_NAME
+from lexport.tables.run import CHANGES
 
 AT = datetime(2026, 11, 20, 2, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -45,7 +47,7 @@ class Warehouse:
             elif record["type"] == "change":
                 self.changes.append(record["row"])
             else:
-                table = columns.BY_NAME[record["table"]]
+                table = BY_NAME[record["table"]]
                 given = record.get("key") or record["row"]
                 key = tuple(given[name] for name in table.key)
                 if record["type"] == "delete":
@@ -204,7 +206,7 @@ async def test_runs_that_overlap(tmp_path, write_dataset, run_lexport):
     store.load((await fed(run_lexport, "fleet", store.since))[0])
 
     assert loaded.snapshot_id == "01K00000000000000000000002"
-    assert sorted(key[1] for key in store.tables[columns.FUNCTIONS]) == ["eu-west-1", "us-east-1"]
+    assert sorted(key[1] for key in store.tables[FUNCTIONS]) == ["eu-west-1", "us-east-1"]
     assert store.since == "01K00000000000000000000001"
 
 
@@ -225,7 +227,7 @@ async def test_as_parquet(tmp_path, write_dataset, run_lexport):
         f"1 row to upsert, 2 to delete, 1 change; next: --since {second.snapshot_id}\n",
     )
     names = {path.name for path in folder.iterdir()}
-    assert names == {f"{table.name}.parquet" for table in (*STATE_TABLES, columns.CHANGES)} | {
+    assert names == {f"{table.name}.parquet" for table in (*STATE_TABLES, CHANGES)} | {
         "deletes.parquet",
         "feed.json",
     }

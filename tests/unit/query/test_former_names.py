@@ -16,11 +16,13 @@ from lexport.dataset.manifest import Manifest
 from lexport.query.shipped_views import shipped_views
 from lexport.query.sql import open_session
 from lexport.simulator import Fleet, FleetSpec, open_simulator
-from lexport.tables import columns
+from lexport.tables import registry
+from lexport.tables.functions import FUNCTIONS
+from lexport.tables.registry import SCHEMA_VERSION
 
 CONCURRENCY = "capacity_provider_per_environment_max_concurrency"
 NAMES = ("capacity_provider_arn", CONCURRENCY, "capacity_provider_environment_memory_gib_per_vcpu")
-FORMER = {former for table in columns.TABLES for former in table.renames()}
+FORMER = {former for table in registry.tables() for former in table.renames()}
 ALL_THREE = f"count({NAMES[0]}), sum({NAMES[1]}), sum({NAMES[2]})"
 SPACES = ("main", "snapshot", "history")
 
@@ -73,7 +75,7 @@ def test_the_nights_are_of_two_versions(nights):
     dest, ids = nights
     told = [json.loads((dest / f"_runs/{snapshot_id}.json").read_bytes())["schema_version"] for snapshot_id in ids]
 
-    assert told == ["1", "1", columns.SCHEMA_VERSION]
+    assert told == ["1", "1", SCHEMA_VERSION]
     assert [FORMER & stored_columns(dest, snapshot_id) == FORMER for snapshot_id in ids] == [True, True, False]
     assert [stored_columns(dest, snapshot_id).isdisjoint(NAMES) for snapshot_id in ids] == [True, True, False]
 
@@ -111,7 +113,7 @@ def test_values_of_all_nights(nights, tmp_path, reader):
         "snapshot": [third],
         "history": [tuple(map(sum, zip(first, second, third, strict=True)))],
     }
-    assert found == {space: list(columns.FUNCTIONS.names()) for space in SPACES}
+    assert found == {space: list(FUNCTIONS.names()) for space in SPACES}
 
 
 def test_as_of_an_old_night(nights):
@@ -120,7 +122,7 @@ def test_as_of_an_old_night(nights):
     shown = lexport.Dataset(dest, as_of=ids[0])
 
     assert shown.sql(f"SELECT sum({CONCURRENCY}) > 0 AS x FROM functions").to_pylist() == [{"x": True}]
-    assert shown.table("functions", space="history").schema.names == list(columns.FUNCTIONS.names())
+    assert shown.table("functions", space="history").schema.names == list(FUNCTIONS.names())
 
 
 async def changed(dest, *moments):
@@ -204,7 +206,7 @@ async def test_verify_holds_an_old_name_to_its_type(spoilt):
 @pytest.mark.asyncio
 async def test_verify_takes_no_old_name_in_a_new_file(spoilt):
     """verify --data tells of a file of today's schema version that has the former names."""
-    ((kind, detail),) = await spoilt(2, schema_version=columns.SCHEMA_VERSION)
+    ((kind, detail),) = await spoilt(2, schema_version=SCHEMA_VERSION)
 
     assert kind == "wrong_columns"
     assert detail == ", ".join(f"{name} is missing" for name in NAMES)

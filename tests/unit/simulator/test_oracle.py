@@ -7,7 +7,8 @@ import pytest
 
 from lexport.model import LATEST, Scope
 from lexport.simulator import Change, Fleet, FleetSpec, lambda_documents
-from lexport.tables import columns
+from lexport.tables.functions import FUNCTIONS
+from lexport.tables.registry import BY_NAME
 
 SCOPE = Scope(account_id="111122223333", region="us-east-1")
 RUN_ONLY = {"snapshot_id", "snapshot_at", "fetched_at"}
@@ -31,7 +32,7 @@ def test_every_column_of_every_table(tables):
         (table, name) for table, rows in tables.items() for row in rows for name in row if row[name] is not None
     )
     for table, rows in tables.items():
-        wanted = set(columns.BY_NAME[table].names()) - RUN_ONLY
+        wanted = set(BY_NAME[table].names()) - RUN_ONLY
 
         assert {frozenset(row) for row in rows} == {frozenset(wanted)}
         assert {name for name in wanted if not filled[table, name]} <= {"value", "secret_rule"}
@@ -41,7 +42,7 @@ def test_rows_agree_with_the_answers(tables):
     """Every column of `functions` holds what GetFunction sends under the column's source path."""
     fleet = Fleet(FleetSpec(functions=200, versions=2))
     special = {"function_arn", "last_modified_at", "architecture", "image_config_entry_point", "image_config_command"}
-    walked = [column for column in columns.FUNCTIONS.columns if column.source and column.name not in special]
+    walked = [column for column in FUNCTIONS.columns if column.source and column.name not in special]
     for row in tables["functions"]:
         index = fleet.index(SCOPE, row["function_name"])
         version = fleet.version(SCOPE, index, row["version"])
@@ -65,10 +66,10 @@ def test_keys_are_unique_and_types_fit(tables):
     """No two rows of a table share its key, and values have the type of their column."""
     types = {"text": str, "int32": int, "int64": int, "bool": bool, "double": float, "timestamp": object}
     for table, rows in tables.items():
-        key = columns.BY_NAME[table].key
+        key = BY_NAME[table].key
 
         assert len({tuple(row[name] for name in key) for row in rows}) == len(rows)
-        for column in columns.BY_NAME[table].columns:
+        for column in BY_NAME[table].columns:
             values = [row[column.name] for row in rows if row.get(column.name) is not None]
             assert all(type(value) is types[column.type] or column.type == "timestamp" for value in values), column
 

@@ -9,7 +9,7 @@ from lexport.query.report import charts
 from lexport.query.report.figures import Figure
 from lexport.query.report.format import count
 from lexport.query.report.questions import Answer, day_of
-from lexport.tables import columns
+from lexport.tables.run import CHANGES
 
 _KINDS = (("added", "s1"), ("removed", "bad"), ("changed", "s4"))
 _SIGNS = {"added": "+", "removed": "\u2212", "changed": "~"}
@@ -58,6 +58,6 @@ def why_unchanged(dataset: Dataset) -> str:
         return "No account-region was ever read whole: nothing to compare."
     if not again:
         return "First snapshot: nothing to compare with."
-    if any(all(entry.table != columns.CHANGES.name for entry in snapshot.files) for snapshot in again.values()):
+    if any(all(entry.table != CHANGES.name for entry in snapshot.files) for snapshot in again.values()):
         return "Not compared: the newest snapshot was written by a lexport that did not compare yet."
     return "Nothing changed since the snapshot before."

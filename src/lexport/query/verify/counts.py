@@ -14,8 +14,10 @@ import pyarrow.parquet as pq
 from lexport.dataset.manifest import Manifest, ScopeEntry, run_path
 from lexport.model import Scope
 from lexport.query.verify.rows import Damage
-from lexport.tables import columns
-from lexport.tables.columns import Table
+from lexport.tables.aliases import ALIASES
+from lexport.tables.functions import FUNCTIONS
+from lexport.tables.run import ERRORS, SCOPES
+from lexport.tables.table import SCOPE_KEY, Table
 
 _COUNTS = ("functions", "versions", "aliases", "get_function_calls", "list_calls", "throttles")
 _COMPARED = ("coverage", "status", *_COUNTS)
@@ -24,7 +26,7 @@ _COMPARED = ("coverage", "status", *_COUNTS)
 def check_scopes(root: Path, commit: Manifest) -> Iterator[Damage]:
     """Compare the account-regions of a manifest with the table ``scopes``, which was written with it."""
     rows: dict[Scope, dict[str, Any]] = {}
-    for batch in _batches(root, commit, columns.SCOPES, (*columns.SCOPE_KEY, *_COMPARED)):
+    for batch in _batches(root, commit, SCOPES, (*SCOPE_KEY, *_COMPARED)):
         for row in batch.to_pylist():
             rows[Scope(account_id=row["account_id"], region=row["region"])] = row
     for entry in commit.scopes:
@@ -40,8 +42,8 @@ def check_scopes(root: Path, commit: Manifest) -> Iterator[Damage]:
 
 def check_counts(root: Path, commit: Manifest) -> Iterator[Damage]:
     """Count the rows of each account-region, and the gaps, and compare them with what the manifest says. Reads all."""
-    functions, versions = _count(root, commit, columns.FUNCTIONS)
-    _, aliases = _count(root, commit, columns.ALIASES)
+    functions, versions = _count(root, commit, FUNCTIONS)
+    _, aliases = _count(root, commit, ALIASES)
     for entry in commit.scopes:
         for what, said, counted in (
             ("functions", entry.functions, functions[entry.scope]),
@@ -50,9 +52,7 @@ def check_counts(root: Path, commit: Manifest) -> Iterator[Damage]:
         ):
             if said != counted:
                 yield _wrong(commit, f"{_title(entry)}: {said:,} {what}, the tables have {counted:,}")
-    gaps = sum(
-        pc.sum(batch.column("is_gap")).as_py() or 0 for batch in _batches(root, commit, columns.ERRORS, ["is_gap"])
-    )
+    gaps = sum(pc.sum(batch.column("is_gap")).as_py() or 0 for batch in _batches(root, commit, ERRORS, ["is_gap"]))
     if gaps > commit.gaps or bool(gaps) != bool(commit.gaps):  # what went wrong twice alike may be one row
         yield _wrong(commit, f"{commit.gaps:,} gaps, errors has {gaps:,}")
 
@@ -62,7 +62,7 @@ def _count(root: Path, commit: Manifest, table: Table) -> tuple[Counter[Scope], 
     functions: Counter[Scope] = Counter()
     rows: Counter[Scope] = Counter()
     last: tuple[Scope, str] | None = None
-    key = [*columns.SCOPE_KEY, "function_name"]
+    key = [*SCOPE_KEY, "function_name"]
     for batch in _batches(root, commit, table, key):
         groups = pa.Table.from_batches([batch]).group_by(key, use_threads=False).aggregate([([], "count_all")])
         for group in groups.to_pylist():

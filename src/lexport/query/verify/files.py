@@ -32,7 +32,10 @@ from lexport.query.catalog import find_commits
 from lexport.query.verify.counts import check_counts, check_scopes
 from lexport.query.verify.references import check_references
 from lexport.query.verify.rows import Damage, check_rows
-from lexport.tables import columns
+from lexport.tables import registry
+from lexport.tables.packages import PACKAGES
+from lexport.tables.registry import BY_NAME
+from lexport.tables.run import SNAPSHOTS
 
 THREADS = min(4, os.cpu_count() or 1)
 _STORED_NAME = re.compile(r"[0-9a-f]{64}\.zip")
@@ -126,9 +129,9 @@ def _order(commit: Manifest) -> tuple[datetime, str]:
 
 def _check_commit(root: Path, commit: Manifest, *, data: bool) -> Iterator[Damage]:
     """Check what the files of a commit say together, each of which is sound."""
-    for table in {entry.table for entry in commit.files} & columns.BY_NAME.keys():
+    for table in {entry.table for entry in commit.files} & BY_NAME.keys():
         for before, after in pairwise(commit.entries(table)):
-            reason = overlap(root, before, after, columns.BY_NAME[table])
+            reason = overlap(root, before, after, BY_NAME[table])
             if reason is not None:
                 yield Damage(path=after.path, kind="overlapping_rows", detail=reason)
     try:
@@ -159,8 +162,8 @@ def _check_file(root: Path, commit: Manifest, entry: FileEntry, *, data: bool) -
         found.append(
             Damage(path=path, kind="wrong_hash", detail=f"SHA-256 {digest}, the manifest tells {entry.sha256}")
         )
-    if data and entry.table in columns.BY_NAME:  # a later release may have written more tables
-        found += check_rows(root, path, columns.BY_NAME[entry.table], commit, rows=entry.rows)
+    if data and entry.table in BY_NAME:  # a later release may have written more tables
+        found += check_rows(root, path, BY_NAME[entry.table], commit, rows=entry.rows)
     return size_bytes, found
 
 
@@ -169,7 +172,7 @@ def _check_snapshots_row(root: Path, commit: Manifest, *, data: bool, is_last: b
 
     So the last commit may be without for a moment, or until the next run: that is no damage.
     """
-    path = manifest.data_path(columns.SNAPSHOTS.name, commit.snapshot_id, commit.snapshot_at)
+    path = manifest.data_path(SNAPSHOTS.name, commit.snapshot_id, commit.snapshot_at)
     try:
         stat_file(root, path)
     except FileNotFoundError:
@@ -177,7 +180,7 @@ def _check_snapshots_row(root: Path, commit: Manifest, *, data: bool, is_last: b
         return 0, [Damage(path=path, kind="missing", detail=detail, is_note=is_last)]
     except OSError as error:
         return 0, [Damage(path=path, kind="unreadable", detail=_reason(error))]
-    return 0, list(check_rows(root, path, columns.SNAPSHOTS, commit, rows=1)) if data else []
+    return 0, list(check_rows(root, path, SNAPSHOTS, commit, rows=1)) if data else []
 
 
 # --- packages ---------------------------------------------------------------------------------------------------------
@@ -214,7 +217,7 @@ def _missing_packages(root: Path, entries: Iterable[tuple[Manifest, FileEntry]])
 
 def _stored_paths(root: Path, entry: FileEntry) -> Iterator[str]:
     """Yield where a table says that content is stored; nothing where it cannot be read, which is told elsewhere."""
-    if entry.table != columns.PACKAGES.name:
+    if entry.table != PACKAGES.name:
         return
     with suppress(OSError, pa.ArrowException, ValueError), pq.ParquetFile(root / entry.path) as file:
         for batch in file.iter_batches(columns=["status", "sha256_hex"], use_threads=False):
@@ -231,17 +234,17 @@ def _leftovers(
 ) -> Iterator[Damage]:
     """Name the files in the tables' folders that belong to no commit: no reader sees them, but warehouses glob them."""
     known = {entry.path for _, entry in entries}
-    known |= {manifest.data_path(columns.SNAPSHOTS.name, item.snapshot_id, item.snapshot_at) for item in commits}
+    known |= {manifest.data_path(SNAPSHOTS.name, item.snapshot_id, item.snapshot_at) for item in commits}
     unread = set(ids) - {item.snapshot_id for item in commits}
     for path in _files_below(root, manifest.RUNS):
         if not is_ulid(PurePosixPath(path).name.removesuffix(".json")):
             yield Damage(path=path, kind="foreign", detail="no commit", is_note=True)
-    for table in columns.TABLES:
+    for table in registry.tables():
         for path in _files_below(root, table.name):
             snapshot_id = PurePosixPath(path).name[:ULID_LENGTH]
             if path in known or path.startswith(f"{_STORE}/") or snapshot_id in unread:
                 continue
-            if fnmatchcase(path, f"{columns.SNAPSHOTS.name}/{manifest.DATA_FILES}") and snapshot_id not in ids:
+            if fnmatchcase(path, f"{SNAPSHOTS.name}/{manifest.DATA_FILES}") and snapshot_id not in ids:
                 detail = f"{path} says that it was committed: warehouses show it, and nobody else"
                 yield Damage(path=manifest.run_path(snapshot_id), kind="missing", detail=detail)
             else:

@@ -15,8 +15,9 @@ from lexport.dataset.manifest import Manifest
 from lexport.dataset.references import LOST
 from lexport.model import Scope
 from lexport.query.verify.rows import Damage
-from lexport.tables import columns
-from lexport.tables.columns import Table
+from lexport.tables.functions import FUNCTIONS
+from lexport.tables.run import ERRORS
+from lexport.tables.table import SCOPE_KEY, Table
 
 _TELLING = ("stage", "operation", "error_code", "is_gap")
 
@@ -30,8 +31,8 @@ def check_references(root: Path, commit: Manifest) -> Iterator[Damage]:
     if all(entry.references is None for entry in commit.scopes):
         return
     try:
-        rows = _count(root, commit, columns.FUNCTIONS, (), lambda batch: batch)
-        lost = _count(root, commit, columns.ERRORS, _TELLING, _about_versions)
+        rows = _count(root, commit, FUNCTIONS, (), lambda batch: batch)
+        lost = _count(root, commit, ERRORS, _TELLING, _about_versions)
     except (pa.ArrowException, OSError, KeyError):
         return
     for entry in commit.scopes:
@@ -60,8 +61,8 @@ def _count(
     found: Counter[Scope] = Counter()
     for entry in commit.entries(table.name):
         with pq.ParquetFile(root / entry.path) as file:
-            for batch in file.iter_batches(columns=[*columns.SCOPE_KEY, *more], use_threads=False):
-                groups = keep(pa.Table.from_batches([batch])).group_by(list(columns.SCOPE_KEY), use_threads=False)
+            for batch in file.iter_batches(columns=[*SCOPE_KEY, *more], use_threads=False):
+                groups = keep(pa.Table.from_batches([batch])).group_by(list(SCOPE_KEY), use_threads=False)
                 for group in groups.aggregate([([], "count_all")]).to_pylist():
                     found[Scope(account_id=group["account_id"], region=group["region"])] += group["count_all"]
     return found

@@ -12,13 +12,14 @@ import pyarrow.parquet as pq
 
 from lexport.dataset.manifest import Manifest
 from lexport.model import __version__
-from lexport.tables import columns
 from lexport.tables.arrow import row_keys, table_schema, with_current_names
-from lexport.tables.columns import Table
+from lexport.tables.registry import SCHEMA_VERSION
+from lexport.tables.run import ERRORS
+from lexport.tables.table import Table
 from lexport.tables.text import plural
 
 _BATCH_ROWS = 4096
-_NOT_UNIQUE = {columns.ERRORS}  # the same thing may go wrong twice
+_NOT_UNIQUE = {ERRORS}  # the same thing may go wrong twice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ def check_rows(root: Path, path: str, table: Table, commit: Manifest, *, rows: i
 
 
 def _check_columns(table: Table, schema: pa.Schema, commit: Manifest) -> dict[str, str]:
-    """Compare with columns.py: types always, the list of columns where this very release wrote the file."""
+    """Compare with the declared table: types always, the list of columns where this very release wrote the file."""
     expected = table_schema(table)
     renames = table.renames()
     wrong = [
@@ -60,7 +61,7 @@ def _check_columns(table: Table, schema: pa.Schema, commit: Manifest) -> dict[st
         if (name := renames.get(field.name, field.name)) in expected.names and field.type != expected.field(name).type
     ]
     wrong += [f"{name} is there twice" for name in sorted({n for n in schema.names if schema.names.count(n) > 1})]
-    if commit.lexport_version == __version__ and commit.schema_version == columns.SCHEMA_VERSION:
+    if commit.lexport_version == __version__ and commit.schema_version == SCHEMA_VERSION:
         wrong += [f"{name} is missing" for name in expected.names if name not in schema.names]
         wrong += [f"{name} is none of its columns" for name in schema.names if name not in expected.names]
     return {"wrong_columns": ", ".join(wrong[:3])} if wrong else {}

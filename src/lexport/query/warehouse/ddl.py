@@ -5,7 +5,7 @@ cannot follow ``_runs``; it sees every file below a folder. So every view joins 
 is written after it: a run that never committed stays hidden.
 """
 
-# ruff: noqa: S608 - the names in SQL are those of columns.py
+# ruff: noqa: S608 - the names in SQL are those of declared tables
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from lexport.query.schema_versions import current_values
 from lexport.query.shipped_views import shipped_views
 from lexport.query.warehouse.dialects import SCHEMA, SCHEMAS, Dialect, translate
 from lexport.query.warehouse.external_tables import PARTITION, create_table, look_again, schemas
-from lexport.tables import columns
-from lexport.tables.columns import Table
+from lexport.tables import registry
+from lexport.tables.layer_versions import LAYER_VERSIONS
+from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES, PACKAGES
+from lexport.tables.run import SNAPSHOTS
+from lexport.tables.table import Table
 
 PLACEHOLDER = "BUCKET/PREFIX"
 
@@ -44,10 +47,10 @@ WHERE s.{_WHOLE.replace(" AND ", " AND s.")}"""
 _CODES = "(SELECT code_sha256 FROM functions UNION SELECT code_sha256 FROM layer_versions)"
 _CONTENTS = "(SELECT sha256_hex FROM packages)"
 _OF_PACKAGES = {
-    columns.PACKAGES: ("code_sha256", _CODES),
-    columns.LAYER_VERSIONS: ("layer_arn", "(SELECT layer_arn FROM layers)"),
-    columns.PACKAGE_FILES: ("sha256_hex", _CONTENTS),
-    columns.PACKAGE_DEPENDENCIES: ("sha256_hex", _CONTENTS),
+    PACKAGES: ("code_sha256", _CODES),
+    LAYER_VERSIONS: ("layer_arn", "(SELECT layer_arn FROM layers)"),
+    PACKAGE_FILES: ("sha256_hex", _CONTENTS),
+    PACKAGE_DEPENDENCIES: ("sha256_hex", _CONTENTS),
 }
 """What tells contents apart, and which of them the latest functions refer to; as in ``dataset/names.py``."""
 _INSPECTED = (
@@ -67,9 +70,9 @@ def ddl(dialect: Dialect, location: str | None = None) -> Iterator[str]:
     """
     place = _check_location(location or f"{'gs' if dialect.name == 'bigquery' else 's3'}://{PLACEHOLDER}")
     yield from schemas(dialect, place)
-    for table in columns.TABLES:
+    for table in registry.tables():
         yield create_table(table, dialect, place)
-    for table in columns.TABLES:
+    for table in registry.tables():
         again = look_again(table, dialect, place)
         if again is not None:
             yield again
@@ -77,7 +80,7 @@ def ddl(dialect: Dialect, location: str | None = None) -> Iterator[str]:
         if space == "snapshot":
             yield _create_view(dialect, SCHEMA, "newest_snapshot", _NEWEST_SNAPSHOT, "What lexport_snapshot shows.")
             yield _create_view(dialect, SCHEMA, "latest_scopes", _LATEST_SCOPES, "What lexport shows.")
-        for table in columns.TABLES:
+        for table in registry.tables():
             query = {"history": _history, "snapshot": _snapshot, "main": _latest}[space](table)
             yield _create_view(dialect, SCHEMAS[space], table.name, query, table.meaning)
     for view in shipped_views():
@@ -98,7 +101,7 @@ def _names(table: Table, alias: str = "") -> str:
 
 
 def _history(table: Table) -> str:
-    where = "" if table is columns.SNAPSHOTS else f" WHERE {_COMMITTED}"
+    where = "" if table is SNAPSHOTS else f" WHERE {_COMMITTED}"
     current = current_values(table)
     shown = ", ".join(f"{current[name]} AS {name}" if name in current else name for name in table.names())
     return f"SELECT {shown}, {PARTITION} FROM files.{table.name}{where}"
@@ -118,14 +121,14 @@ def _latest(table: Table) -> str:
     if table in _OF_PACKAGES:
         key, wanted = _OF_PACKAGES[table]
         names, inspected = _names(table, "t."), ""
-        if table is columns.PACKAGES:
+        if table is PACKAGES:
             names, inspected = names.replace("t.dependencies_status", "i.dependencies_status"), _INSPECTED
         return (
             f"SELECT {names} FROM history.{table.name} AS t JOIN ("
             f"SELECT {key}, MAX(snapshot_id) AS snapshot_id FROM history.{table.name} GROUP BY {key}"
             f") AS n ON n.{key} = t.{key} AND n.snapshot_id = t.snapshot_id{inspected} WHERE t.{key} IN {wanted}"
         )
-    if table is columns.SNAPSHOTS:
+    if table is SNAPSHOTS:
         wanted = "(SELECT snapshot_id FROM latest_scopes)"
         return f"SELECT {_names(table)} FROM history.snapshots WHERE snapshot_id IN {wanted}"
     return (

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lexport.errors import SettingsError, ViewError
-from lexport.tables.columns import Type
+from lexport.tables.table import Type
 
 if TYPE_CHECKING:
     from sqlglot import exp

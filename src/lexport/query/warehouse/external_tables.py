@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from lexport.query.warehouse.dialects import FILES, SCHEMAS, Dialect
-from lexport.tables.columns import Column, Table
+from lexport.tables.table import Column, Table
 
 PARTITION = "snapshot_date"
 FIRST_DATE = "2026-01-01"  # no snapshot is older than lexport; Athena looks at every day since

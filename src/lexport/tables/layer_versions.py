@@ -1,0 +1,25 @@
+"""Layer versions that functions use, from GetLayerVersionByArn."""
+
+from __future__ import annotations
+
+from lexport.tables.table import COMMON, INT64, TEXT, TIMESTAMP, Column, Table, key
+
+LAYER_VERSIONS = Table(
+    "layer_versions",
+    "One row per distinct layer version that functions use; account and region are NULL.",
+    (
+        *COMMON,
+        key("layer_arn", "ARN of the layer version.", source="LayerVersionArn"),
+        Column("code_sha256", TEXT, "Content.CodeSha256", "SHA-256 of its archive, base64; NULL where unreadable."),
+        Column("size_bytes", INT64, "Content.CodeSize", "Size of its archive.", "bytes"),
+        Column("created_at", TIMESTAMP, "CreatedDate", "When it was published, UTC."),
+        Column("description", TEXT, "Description", "Description."),
+        Column("license_info", TEXT, "LicenseInfo", "Licence, as its publisher gave it."),
+        Column("compatible_runtimes", TEXT, "CompatibleRuntimes", "JSON array of runtime identifiers."),
+        Column("compatible_architectures", TEXT, "CompatibleArchitectures", "JSON array of instruction sets."),
+        Column("status", TEXT, "", "`stored`, `present`, `reference`, `denied`, `failed` or `skipped`."),
+        Column("reason", TEXT, "", "Why it is not stored."),
+    ),
+    ("layer_arn",),
+    answer_key=1,
+)

@@ -1,0 +1,121 @@
+"""What a table is made of: types, columns, tables, and the columns that several tables have.
+
+Flattening, the Parquet schemas with their field metadata, ``lexport schema`` and the README's table are made from the
+tables of this folder. Nothing here imports pyarrow. Column names keep AWS's words in snake_case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+
+class Type(StrEnum):
+    """The scalar types every warehouse has."""
+
+    TEXT = "text"
+    INT32 = "int32"
+    INT64 = "int64"
+    BOOL = "bool"
+    DOUBLE = "double"
+    TIMESTAMP = "timestamp"
+
+
+TEXT, INT32, INT64, BOOL, DOUBLE, TIMESTAMP = Type
+
+Kind = Literal["fact", "secret"]
+
+
+@dataclass(frozen=True, slots=True)
+class Convert:
+    """Makes a column's value of what AWS sends, where that is more than one scalar.
+
+    ``wanted`` names in words what ``make`` accepts; ``make`` returns the value and raises ValueError for other input.
+    """
+
+    wanted: str
+    make: Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. ``source`` is the path in AWS's answer, empty where lexport makes the value.
+
+    ``kind``: a ``secret`` must not be shared without thought. Which columns tell rows apart, the table says.
+    ``former_names`` are the names that files of older schema versions have for it; every reader maps them to ``name``.
+    ``convert`` is given where the source is more than one scalar.
+    """
+
+    name: str
+    type: Type
+    source: str
+    meaning: str
+    unit: str = ""
+    kind: Kind = "fact"
+    former_names: tuple[str, ...] = ()
+    convert: Convert | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """One table. Rows are sorted by ``key``; the first ``answer_key`` columns of it tell which answer a row is from.
+
+    ``row_key`` tells rows of one snapshot apart: ``key`` and, where that is not enough, ``tie_break``.
+    ``row_group_rows`` bounds a Parquet row group: wide tables get small ones, so that writing them takes little memory.
+    ``parent`` is the table whose rows these rows belong to: they come and go with them.
+    """
+
+    name: str
+    meaning: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    answer_key: int = 4
+    tie_break: tuple[str, ...] = ()
+    row_group_rows: int = 32_768
+    parent: Table | None = None
+
+    def names(self) -> tuple[str, ...]:
+        """Return the column names in order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def row_key(self) -> tuple[str, ...]:
+        """The columns that no two rows of a snapshot have the same values in; NULL is a value here."""
+        return (*self.key, *self.tie_break)
+
+    def kind_of(self, column: Column) -> Literal["key", "fact", "secret"]:
+        """Return what a column of this table is, as ``lexport schema`` says."""
+        return "key" if column.name in self.row_key else column.kind
+
+    def renames(self) -> dict[str, str]:
+        """Return the name of today for each former name of a column."""
+        return {former: column.name for column in self.columns for former in column.former_names}
+
+    def stored_names(self, names: Iterable[str]) -> list[str]:
+        """Return the names that some columns may have in a file: those of today, then the former ones."""
+        wanted = list(names)
+        return [*wanted, *(former for former, name in self.renames().items() if name in wanted)]
+
+
+def key(name: str, meaning: str, *, source: str = "", type_: Type = TEXT) -> Column:
+    """Declare a column that is in a key of most tables that have it."""
+    return Column(name, type_, source, meaning)
+
+
+COMMON = (
+    key("snapshot_id", "ULID of the snapshot; greater is newer."),
+    Column("snapshot_at", TIMESTAMP, "", "Start of the run, UTC."),
+    key("account_id", "12-digit account that owns the row."),
+    key("region", "AWS Region."),
+)
+SCOPE_KEY = ("account_id", "region")
+
+FUNCTION_NAME = key("function_name", "Name of the function, never an ARN.")
+VERSION = key("version", "`$LATEST` or the number of a published version.")
+FUNCTION_KEY = (*SCOPE_KEY, "function_name")
+VERSION_KEY = (*FUNCTION_KEY, "version")
+EXTRA_JSON = Column(
+    "extra_json", TEXT, "", "JSON object, path -> value: fields unknown to this table and raw values of wrong types."
+)
