@@ -30,7 +30,6 @@ FLOORS = {
 STILL_UPWARD = {
     ("aws.client", "extract.decode"),
     ("dataset.snapshot", "extract.outcomes"),
-    ("query.checks.text", "cli._output"),
 }
 TASK_GROUPS = {
     "pipeline",

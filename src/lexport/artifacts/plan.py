@@ -36,7 +36,7 @@ from lexport.dataset.manifest import package_path
 from lexport.dataset.parquet import merge
 from lexport.dataset.runs import RUN_BYTES, Runs, write_columns, write_run
 from lexport.errors import PackageError
-from lexport.extract.progress import PackageProgress, format_bytes
+from lexport.extract.progress import PackageProgress
 from lexport.model import Scope
 from lexport.settings import PackageSettings
 from lexport.tables.layer_versions import LAYER_VERSIONS
@@ -44,6 +44,7 @@ from lexport.tables.packages import PACKAGES
 from lexport.tables.staged import staged_names
 from lexport.tables.table import Table
 from lexport.tables.text import agree, plural
+from lexport.tables.units import format_bytes
 
 ROWS_AT_ONCE = 10_000  # rows as Python values: some 10 MB
 STORED, PRESENT, LEFT_OUT, LOST = "0", "1", "2", "3"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lexport.cli._options import Decorator, option, say_redirection
-from lexport.cli._sizes import size
+from lexport.cli._units import size
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,6 +15,7 @@ from lexport.cli._formats import choose_format, csv_safe_option, is_typed, outpu
 from lexport.cli._options import option
 from lexport.cli._output import FORMATS, SAFE_CSV, open_output, print_rows, write_rows
 from lexport.errors import SettingsError
+from lexport.query.checks.definition import SEVERITIES
 from lexport.query.checks.text import about, function
 from lexport.tables.text import plural
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 _FOUND = 4
 
-_SEVERITIES = ("low", "medium", "high", "critical")
 _FORMATS = (*FORMATS, "sarif", "junit")
 _NAMES = (
     "check",
@@ -52,7 +52,7 @@ _NAMES = (
 @click.argument("dest", required=False)
 @option(
     "--fail-on",
-    type=click.Choice(("none", *_SEVERITIES)),
+    type=click.Choice(("none", *SEVERITIES)),
     default="high",
     show_default=True,
     help="Exit with 4 when a finding that nobody waived is so severe or more.",
@@ -61,7 +61,7 @@ _NAMES = (
 @option("--skip", multiple=True, metavar="NAME", help="Leave this check out; repeatable.")
 @option(
     "--min-severity",
-    type=click.Choice(_SEVERITIES),
+    type=click.Choice(SEVERITIES),
     default="low",
     show_default=True,
     help="Leave out checks that are less severe.",
@@ -144,7 +144,7 @@ def read_check_settings(own: Sequence[str]) -> tuple[dict[str, dict[str, object]
 
 
 def _list(own: Sequence[str], only: Sequence[str], skip: Sequence[str], min_severity: Severity, output: str) -> int:
-    from lexport.query.checks.definition import SEVERITIES, choose, fill_thresholds, load_checks
+    from lexport.query.checks.definition import choose, fill_thresholds, load_checks
     from lexport.query.shipped_views import sql_dir
 
     if output not in (*FORMATS, SAFE_CSV):
@@ -222,7 +222,7 @@ def _row(finding: Finding) -> tuple[Any, ...]:
 def _summary(result: CheckResult) -> str:
     open_findings = [finding for finding in result.findings if finding.waiver is None]
     counts = Counter[str](finding.check.severity for finding in open_findings)
-    told = ", ".join(f"{counts[severity]:,} {severity}" for severity in reversed(_SEVERITIES))
+    told = ", ".join(f"{counts[severity]:,} {severity}" for severity in reversed(SEVERITIES))
     waived = len(result.findings) - len(open_findings)
     unread = len({(item.account_id, item.region) for item in result.unjudged if item.is_unread})
     text = f"{plural(len(result.checks), 'check')}: {told}; {waived:,} waived"

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
-from lexport.cli._output import instant, json_text, write_rows
+from lexport.cli._output import write_rows
+from lexport.query.value_text import instant, json_text
 from lexport.tables.text import plural, visible
 
 if TYPE_CHECKING:

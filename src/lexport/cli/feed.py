@@ -11,8 +11,9 @@ import click
 
 from lexport.cli._formats import choose_format, output_option
 from lexport.cli._options import option
-from lexport.cli._output import json_text, open_output
+from lexport.cli._output import open_output
 from lexport.cli._values import arrow_rows
+from lexport.query.value_text import json_text
 from lexport.tables.text import plural
 
 if TYPE_CHECKING:

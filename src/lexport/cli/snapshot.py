@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from lexport.cli._durations import duration
 from lexport.cli._fleet_options import fleet_options, fleet_settings
 from lexport.cli._options import option
 from lexport.cli._package_options import package_lines, package_options, package_settings
+from lexport.cli._units import duration
 from lexport.errors import IncompleteError
 from lexport.tables.text import agree, plural
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from lexport.cli._durations import duration
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
 from lexport.cli._options import option
 from lexport.cli._output import FORMATS, distinct, open_output, write_rows
+from lexport.cli._units import duration
 from lexport.cli._values import arrow_rows
 from lexport.errors import QueryError
 from lexport.query.warehouse.dialects import DIALECTS
@@ -77,8 +77,8 @@ def command(
         raise click.UsageError("--output parquet needs -o FILE")
     text = _read_stdin() if query == "-" else query
 
-    from lexport.query.as_text import UNPRINTED
     from lexport.query.sql import open_result
+    from lexport.query.type_casts import UNPRINTED
 
     with open_result(dest, text, as_of=as_of, casts=UNPRINTED) as result:
         for line in result.notices(max_skew=max_skew):

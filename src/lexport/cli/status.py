@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lexport.cli._durations import duration
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
 from lexport.cli._options import option
 from lexport.cli._output import print_rows
+from lexport.cli._units import duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,8 +49,9 @@ def command(dest: str, max_age: timedelta, output: str) -> int:
     Exit code 1 says that the newest complete one is older than --max-age, or that there is none: alarm on it. To list
     and nothing else, give --max-age 36500d.
     """
-    from lexport.query.catalog import format_span, open_dataset
+    from lexport.query.catalog import open_dataset
     from lexport.query.status import describe
+    from lexport.tables.units import format_age
 
     output = choose_format(output)
     dataset = open_dataset(dest)
@@ -60,7 +61,7 @@ def command(dest: str, max_age: timedelta, output: str) -> int:
     if output == "table":
         names: tuple[str, ...] = ("age", *(name for name in _NAMES if name != "age_s"))
         rows = [
-            (format_span(now - snapshot.snapshot_at), *row[:2], *row[3:])
+            (format_age(now - snapshot.snapshot_at), *row[:2], *row[3:])
             for snapshot, row in zip(snapshots, rows, strict=True)
         ]
     else:
@@ -75,8 +76,8 @@ def command(dest: str, max_age: timedelta, output: str) -> int:
         click.echo("lexport: no snapshot in DEST is complete", err=True)
         return 1
     if now - newest.snapshot_at > max_age:
-        age = format_span(now - newest.snapshot_at)
-        click.echo(f"lexport: the newest complete snapshot is {age} old, more than {format_span(max_age)}", err=True)
+        age = format_age(now - newest.snapshot_at)
+        click.echo(f"lexport: the newest complete snapshot is {age} old, more than {format_age(max_age)}", err=True)
         return 1
     return 0
 

@@ -14,6 +14,7 @@ import anyio
 
 from lexport.model import PaceReading, Scope
 from lexport.tables.text import plural, visible
+from lexport.tables.units import format_bytes, format_seconds
 
 if TYPE_CHECKING:  # rich is imported late
     from rich.progress import Progress as Bars
@@ -152,24 +153,6 @@ def describe(target: TargetProgress, rate_per_s: float) -> str:
         f"{target.scope.account_id} {target.scope.region}: {target.fetched:,} of {target.listed:,} listed fetched, "
         f"{rate_per_s:,.1f}/s, {target.throttles:,} throttles, {left}"
     )
-
-
-def format_seconds(seconds: float) -> str:
-    """Write a duration as people say it."""
-    whole = round(seconds)
-    if whole < 60:  # noqa: PLR2004
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"  # noqa: PLR2004
-
-
-def format_bytes(count: float) -> str:
-    """Write a number of bytes as people say it; as in the AWS CLI, 1 KB is 1,024 bytes."""
-    for unit in ("bytes", "KB", "MB", "GB"):
-        if count < 1024 or unit == "GB":  # noqa: PLR2004
-            return f"{count:,.0f} {unit}" if unit == "bytes" else f"{count:,.1f} {unit}"
-        count /= 1024
-    raise AssertionError  # the last unit takes all
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ from lexport.query.as_of import parse_moment
 from lexport.tables import registry
 from lexport.tables.registry import BY_NAME, PACKAGE_TABLES
 from lexport.tables.text import plural
+from lexport.tables.units import format_age
 
 DEFAULT_MAX_SKEW = timedelta(hours=36)
 
@@ -150,8 +151,8 @@ class Dataset:
         (oldest_scope, oldest), (_, newest) = by_age[0], by_age[-1]
         if newest.snapshot_at - oldest.snapshot_at > max_skew:
             lines.append(
-                f"the latest parts differ in age by more than {format_span(max_skew)}: {_title(oldest_scope)} is "
-                f"{format_span(now - oldest.snapshot_at)} old, the newest {format_span(now - newest.snapshot_at)}"
+                f"the latest parts differ in age by more than {format_age(max_skew)}: {_title(oldest_scope)} is "
+                f"{format_age(now - oldest.snapshot_at)} old, the newest {format_age(now - newest.snapshot_at)}"
             )
         lines += self._incomplete(latest)
         places: dict[str, list[str]] = {}
@@ -278,14 +279,3 @@ def _some(entries: list[tuple[Scope, ScopeEntry]]) -> str:
 
 def _first(names: list[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
-
-
-def format_span(span: timedelta) -> str:
-    """Write a time span in its two largest units: ``3d 4h``, ``36h``, ``12m``."""
-    seconds = max(0, int(span.total_seconds()))
-    days, hours, minutes = seconds // 86_400, seconds // 3_600, seconds // 60
-    if days >= 2:  # noqa: PLR2004 - up to two days, hours read better
-        return f"{days}d {hours % 24}h" if hours % 24 else f"{days}d"
-    if hours:
-        return f"{hours}h {minutes % 60}m" if minutes % 60 else f"{hours}h"
-    return f"{minutes}m" if minutes else f"{seconds}s"

@@ -17,12 +17,13 @@ import pyarrow as pa
 
 from lexport.errors import SettingsError
 from lexport.query.catalog import Dataset as Commits
-from lexport.query.catalog import format_span, open_dataset
+from lexport.query.catalog import open_dataset
 from lexport.query.name_spaces import quote_name
 from lexport.query.shipped_views import ShippedView, shipped_views
 from lexport.query.sql import open_result
 from lexport.tables.registry import BY_NAME
 from lexport.tables.text import did_you_mean, plural
+from lexport.tables.units import format_age
 
 Space = Literal["latest", "snapshot", "history"]
 
@@ -87,7 +88,7 @@ class Dataset:
         latest = dataset.latest()
         rows = [
             (
-                *(entry.account_id, entry.region, snapshot.snapshot_id, format_span(now - snapshot.snapshot_at)),
+                *(entry.account_id, entry.region, snapshot.snapshot_id, format_age(now - snapshot.snapshot_at)),
                 *(f"{entry.functions:,}", f"{entry.versions:,}", f"{entry.aliases:,}"),
             )
             for scope, snapshot in sorted(latest.items(), key=lambda item: (item[0].account_id, item[0].region))
@@ -97,7 +98,7 @@ class Dataset:
         head = ("account", "Region", "snapshot", "age", "functions", "versions", "aliases")
         facts = (
             f"{plural(len(dataset.snapshots), 'snapshot')}, the newest {newest.snapshot_id} ({newest.status}), "
-            f"{format_span(now - newest.snapshot_at)} old"
+            f"{format_age(now - newest.snapshot_at)} old"
         )
         more = (
             f"<p>and {plural(len(rows) - _SHOWN_SCOPES, 'account-region')} more</p>"

@@ -19,12 +19,12 @@ import pyarrow as pa
 
 from lexport.dataset.data_files import damage_text
 from lexport.errors import LexportError, QueryError, RunError, ViewError
-from lexport.query.as_text import LOSSY, as_text
 from lexport.query.catalog import DEFAULT_MAX_SKEW, TABLE_NAMES, Dataset, open_dataset
 from lexport.query.execute import ask, connect, run_interruptibly
 from lexport.query.name_spaces import escape_glob, one_line, quote_name, quote_text
 from lexport.query.shipped_views import named_views, shipped_views, tables_read
 from lexport.query.tables import DatasetTables
+from lexport.query.type_casts import LOSSY, as_text
 from lexport.tables.text import did_you_mean
 
 _NAME = re.compile(r'\s*((?:(?P<space>main|snapshot|history)\.)?"?(?P<name>\w+)"?)\s*;?\s*', re.ASCII | re.IGNORECASE)

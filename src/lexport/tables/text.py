@@ -16,12 +16,17 @@ def agree(number: int, one: str, many: str = "") -> str:
     return one if number == 1 else many or f"{one}s"
 
 
-def visible(text: str) -> str:
-    """Show what would steer a terminal, or hide in it, as its escape: data may come from a stranger."""
+def visible(text: str, *, keep: str = "") -> str:
+    r"""Write control and invisible characters as escapes, U+202E as ``\u202e``, except for those in ``keep``.
+
+    Names and messages come from other systems: they must not steer a terminal or change the order of a text.
+    """
     if text.isprintable():
         return text
     return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        character
+        if character.isprintable() or character in keep
+        else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
 

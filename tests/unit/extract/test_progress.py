@@ -13,7 +13,6 @@ from lexport.extract.progress import (
     Progress,
     TargetProgress,
     describe,
-    format_seconds,
     report_live,
     report_nothing,
     report_plainly,
@@ -31,24 +30,6 @@ def anyio_backend():
 def pace(throttles=0, rate=100.0):
     reading = PaceReading(rate_per_s=rate, calls=0, throttles=throttles)
     return lambda: (reading, PaceReading(rate_per_s=15.0, calls=0, throttles=1))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"),
-        (0.4, "0 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min 0 s"),
-        (61, "1 min 1 s"),
-        (3599.6, "1 h 0 min"),
-        (3600, "1 h 0 min"),
-        (90 * 3600 + 59 * 60, "90 h 59 min"),
-    ],
-)
-def test_durations(seconds, text):
-    """A duration is said as people say it, without a sixtieth second or minute."""
-    assert format_seconds(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from lexport.errors import NoSnapshotError, RunError, SettingsError, ViewError
 from lexport.model import Scope
-from lexport.query.catalog import format_span, open_dataset
+from lexport.query.catalog import open_dataset
 from lexport.query.name_spaces import escape_glob
 from lexport.query.shipped_views import named_views, read_view, shipped_views, sql_dir
 
@@ -194,22 +194,6 @@ def test_notice_of_partial_night(tmp_path, write_dataset):
     assert (
         absent == "never read whole, so not in plain table names: 111122223333 us-east-1 (denied); see snapshot.errors"
     )
-
-
-@pytest.mark.parametrize(
-    ("span", "text"),
-    [
-        (timedelta(seconds=59), "59s"),
-        (timedelta(minutes=5, seconds=9), "5m"),
-        (timedelta(hours=36), "36h"),
-        (timedelta(hours=3, minutes=4), "3h 4m"),
-        (timedelta(days=3, hours=4), "3d 4h"),
-        (timedelta(seconds=-5), "0s"),
-    ],
-)
-def test_format_span(span, text):
-    """A span is written in its two largest units."""
-    assert text == format_span(span)
 
 
 def test_escape_glob():

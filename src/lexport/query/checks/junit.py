@@ -66,8 +66,8 @@ def _write_case(check: Check, case: _Case) -> str:
     if not outcome:
         return f"{start}/>\n"
     kind = f" type={_attribute(check.severity)}" if outcome != "skipped" else ""
-    body = f"<{outcome} message={_attribute(message)}{kind}>{escape(_lines(text))}</{outcome}>"
-    return f"{start}>{body}</testcase>\n"
+    shown = escape(visible(text, keep="\n"))
+    return f"{start}><{outcome} message={_attribute(message)}{kind}>{shown}</{outcome}></testcase>\n"
 
 
 def _counts(cases: list[_Case]) -> str:
@@ -77,7 +77,3 @@ def _counts(cases: list[_Case]) -> str:
 
 def _attribute(text: str) -> str:
     return quoteattr(visible(text))  # XML has no way to write control characters
-
-
-def _lines(text: str) -> str:
-    return "\n".join(visible(line) for line in text.split("\n"))

@@ -14,8 +14,7 @@ import duckdb
 
 from lexport.errors import QueryError, RunError, SettingsError, ViewError
 from lexport.model import Scope
-from lexport.query.as_text import UNPRINTED
-from lexport.query.catalog import Dataset, format_span
+from lexport.query.catalog import Dataset
 from lexport.query.checks.definition import SEVERITIES, Check, Severity, Value, choose, fill_thresholds, load_checks
 from lexport.query.checks.finding import IDENTITY, CheckResult, Finding, Unjudged
 from lexport.query.checks.waivers import Waiver
@@ -23,7 +22,9 @@ from lexport.query.execute import run_interruptibly
 from lexport.query.name_spaces import one_line, quote_name
 from lexport.query.shipped_views import sql_dir, tables_read
 from lexport.query.sql import Session, open_session
+from lexport.query.type_casts import UNPRINTED
 from lexport.tables.text import plural
+from lexport.tables.units import format_age
 
 _NOT_READ = "not_read_whole"
 
@@ -212,7 +213,7 @@ def _unread(dataset: Dataset, checks: tuple[Check, ...]) -> Iterator[Unjudged]:
     for scope, (snapshot, entry) in sorted(dataset.unread().items(), key=lambda item: _scope_key(item[0])):
         reason = f"never read whole ({entry.status})"
         if scope in latest:
-            older = format_span(snapshot.snapshot_at - latest[scope].snapshot_at)
+            older = format_age(snapshot.snapshot_at - latest[scope].snapshot_at)
             reason = f"its newest reading is {entry.status}, one {older} older is judged"
         yield Unjudged(account_id=scope.account_id, region=scope.region, checks=names, reason=reason, is_unread=True)
     for scope, found in sorted(dataset.hidden().items(), key=lambda item: _scope_key(item[0])):

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
+from lexport.query.checks.definition import SEVERITIES
+
 if TYPE_CHECKING:
     from lexport.query.checks.finding import CheckResult, Finding
 
@@ -19,8 +21,6 @@ MOST_TAGS = 20  # a rule with more is refused
 SHOWN_TAGS = 10
 MOST_RULES = 25_000
 MOST_GZIP_BYTES = 10_000_000
-
-_SEVERITIES = ("critical", "high", "medium", "low")
 
 
 class MeasuredStream:
@@ -47,7 +47,7 @@ def most_severe(findings: Sequence[Finding], limit: int | None) -> tuple[Finding
         return tuple(findings)
 
     def rank(place: int) -> tuple[bool, int]:
-        return findings[place].waiver is not None, _SEVERITIES.index(findings[place].check.severity)
+        return findings[place].waiver is not None, -SEVERITIES.index(findings[place].check.severity)
 
     kept = sorted(range(len(findings)), key=rank)[:limit]
     return tuple(findings[place] for place in sorted(kept))
@@ -59,7 +59,7 @@ def left_out(findings: Sequence[Finding], written: Sequence[Finding]) -> str | N
         return None
     counts = Counter[str](finding.check.severity for finding in findings)
     counts.subtract(finding.check.severity for finding in written)
-    told = ", ".join(f"{counts[severity]:,} {severity}" for severity in _SEVERITIES if counts[severity])
+    told = ", ".join(f"{counts[severity]:,} {severity}" for severity in reversed(SEVERITIES) if counts[severity])
     return f"--sarif-limit: {len(written):,} of {len(findings):,} findings are in the SARIF file, left out: {told}"
 
 

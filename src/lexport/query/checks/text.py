@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lexport.cli._output import plain
+from lexport.query.value_text import plain
 
 if TYPE_CHECKING:
     from lexport.query.checks.finding import Finding

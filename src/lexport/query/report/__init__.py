@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 import duckdb
 
 from lexport.model import __version__
-from lexport.query.catalog import Dataset, format_span
+from lexport.query.catalog import Dataset
 from lexport.query.checks.finding import CheckResult
 from lexport.query.execute import run_interruptibly
 from lexport.query.report import changes as changed
@@ -23,11 +23,12 @@ from lexport.query.report import figures
 from lexport.query.report import findings as found
 from lexport.query.report.charts import sparkline
 from lexport.query.report.figures import Figure
-from lexport.query.report.format import count, size
+from lexport.query.report.format import count
 from lexport.query.report.page import Page, Section, Tile, write_page
 from lexport.query.report.questions import Answer, ask, questions
 from lexport.query.sql import open_session
 from lexport.tables.text import plural
+from lexport.tables.units import format_age, short_size
 
 
 async def report(dest: str | os.PathLike[str], *, checked: CheckResult | None = None) -> str:
@@ -132,7 +133,7 @@ def _tiles(answers: dict[str, Answer], checked: CheckResult | None, *, now: date
         Tile(name="Regions", value=count(fleet["regions"])),
         Tile(
             name="Code storage",
-            value="not known" if fleet["code_bytes"] is None else size(fleet["code_bytes"]),
+            value="not known" if fleet["code_bytes"] is None else short_size(fleet["code_bytes"]),
             note=f"not told by {plural(fleet['code_unknown_in'], 'account-region')}"
             if fleet["code_unknown_in"]
             else "",
@@ -151,7 +152,7 @@ def _tiles(answers: dict[str, Answer], checked: CheckResult | None, *, now: date
         ),
         Tile(
             name="Age",
-            value=format_span(ages[0]) if ages else "never read",
-            note=f"oldest part {format_span(ages[-1])}" if ages and ages[-1] != ages[0] else "",
+            value=format_age(ages[0]) if ages else "never read",
+            note=f"oldest part {format_age(ages[-1])}" if ages and ages[-1] != ages[0] else "",
         ),
     )

@@ -10,10 +10,11 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from lexport.query.report import charts
-from lexport.query.report.format import count, percent, size
+from lexport.query.report.format import count, percent
 from lexport.query.report.markup import element
 from lexport.query.report.questions import Answer, day_of
 from lexport.tables.text import plural
+from lexport.tables.units import short_size
 
 SHOWN_BARS = 12
 
@@ -118,7 +119,7 @@ def trends(answer: Answer) -> Figure:
             [series("code_bytes", "s3", "code storage")],
             name="Code storage",
             about="Code storage by day, as AWS counts it.",
-            write=size,
+            write=short_size,
             kilo=1024,
         )
         drawn.append(size_line)
@@ -219,8 +220,8 @@ def storage(answer: Answer) -> Figure:
                 max(0, row["used_bytes"] - (row["prunable_bytes"] or 0)),
                 min(row["used_bytes"], row["prunable_bytes"] or 0),
             ),
-            text=size(row["used_bytes"]),
-            note=f"{percent(row['used_share'])} of {size(row['limit_bytes'])}"
+            text=short_size(row["used_bytes"]),
+            note=f"{percent(row['used_share'])} of {short_size(row['limit_bytes'])}"
             if row["limit_bytes"]
             else "limit not known",
         )
@@ -228,7 +229,9 @@ def storage(answer: Answer) -> Figure:
     ]
     fullest = max(rows, key=lambda row: row["used_share"] or 0, default=None)
     finding = (
-        f"{size(freed)} could be freed: old versions that no alias points to" if freed else "No old version could go"
+        f"{short_size(freed)} could be freed: old versions that no alias points to"
+        if freed
+        else "No old version could go"
     )
     if fullest and fullest["used_share"] is not None:
         finding += f"; the fullest, {fullest['account_id']} {fullest['region']}, is at {percent(fullest['used_share'])}"
@@ -251,7 +254,7 @@ def big_functions(answer: Answer) -> Figure:
                 (row["packages_bytes"] or 0) - (row["prunable_bytes"] or 0),
                 row["prunable_bytes"] or 0,
             ),
-            text=size(row["packages_bytes"] or 0),
+            text=short_size(row["packages_bytes"] or 0),
             note=f"{plural(row['versions'], 'version')}, {row['account_id']} {row['region']}",
         )
         for row in answer.rows[:SHOWN_BARS]
@@ -359,13 +362,13 @@ def packages(answer: Answer) -> Figure:
             label=row["status"],
             values=(row["packages"],),
             text=plural(row["packages"], "package"),
-            note=size(row["packages_bytes"] or 0),
+            note=short_size(row["packages_bytes"] or 0),
         )
         for row in answer.rows
     ]
     chart = charts.bars(rows, name="Packages by status", about="Distinct packages by status.", tones=("s3",))
     total = plural(answer.total_of("packages"), "distinct package")
-    return Figure(answer=answer, finding=f"{total}, {size(answer.total_of('packages_bytes'))}.", charts=(chart,))
+    return Figure(answer=answer, finding=f"{total}, {short_size(answer.total_of('packages_bytes'))}.", charts=(chart,))
 
 
 def folded(answer: Answer) -> Figure:

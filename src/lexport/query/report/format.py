@@ -5,23 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-_KILO = 1024  # as AWS counts: its 75 GB of code storage are 75 * 1024 ** 3 bytes
+from lexport.tables.units import short_size
+
 _LONGEST = 300  # characters of one cell: a name may have 10,000
 
 
 def count(value: float) -> str:
     """Write a number with thousands apart; a fraction gets two digits."""
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
-
-
-def size(value: float) -> str:
-    """Write bytes in the unit that leaves three digits, in steps of 1,024 as AWS does."""
-    number, unit = float(value), "B"
-    for larger in ("KB", "MB", "GB", "TB", "PB"):
-        if abs(number) < _KILO:
-            break
-        number, unit = number / _KILO, larger
-    return f"{number:.0f} {unit}" if unit == "B" or number >= 100 else f"{number:.1f} {unit}"  # noqa: PLR2004
 
 
 def percent(value: float) -> str:
@@ -45,5 +36,5 @@ def cell(name: str, value: Any) -> tuple[str, str | None]:
 
 def _number(name: str, value: float) -> str:
     if name.endswith("_bytes"):
-        return size(value)
+        return short_size(value)
     return percent(value) if name.endswith("_share") else count(value)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
+from lexport.tables.text import visible
+
 Child = ET.Element | str | None
 
 
@@ -15,7 +17,9 @@ def element(name: str, /, *children: Child, **attributes: str | float | None) ->
     made = ET.Element(
         name,
         {
-            key.removesuffix("_").replace("_", "-"): visible(value) if isinstance(value, str) else f"{value:.6g}"
+            key.removesuffix("_").replace("_", "-"): visible(value, keep="\n")
+            if isinstance(value, str)
+            else f"{value:.6g}"
             for key, value in attributes.items()
             if value is not None
         },
@@ -28,9 +32,9 @@ def element(name: str, /, *children: Child, **attributes: str | float | None) ->
             made.append(child)
             last = child
         elif last is None:
-            made.text = (made.text or "") + visible(child)
+            made.text = (made.text or "") + _text(child)
         else:
-            last.tail = (last.tail or "") + visible(child)
+            last.tail = (last.tail or "") + _text(child)
     return made
 
 
@@ -46,16 +50,8 @@ def to_html(root: ET.Element) -> str:
     return "<!doctype html>\n" + ET.tostring(root, encoding="unicode", method="html") + "\n"
 
 
-def visible(text: str) -> str:
-    r"""Show what hides in a text, or turns it around, as its escape: U+202E as ``\u202e``, NUL as ``\x00``."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character
-        if character.isprintable() or character == "\n"
-        else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
+def _text(text: str) -> str:
+    return visible(text, keep="\n")
 
 
 def shorten(text: str, most: int) -> str:

@@ -1,0 +1,28 @@
+"""Types of options: a duration such as ``26h``, a size such as ``50MB``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from lexport.tables.units import parse_duration, parse_size
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+
+def duration(text: str) -> timedelta:
+    """Read a duration for click."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def size(text: str) -> int:
+    """Read a size in bytes for click."""
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
