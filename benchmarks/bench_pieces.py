@@ -28,7 +28,7 @@ from lexport.aws.client import parse_function
 from lexport.aws.signing import Credentials, Signer
 from lexport.cli._async import GC_THRESHOLDS
 from lexport.dataset.parquet import TableFolder
-from lexport.dataset.runs import Stage
+from lexport.dataset.runs import RunWriter
 from lexport.extract.flatten import Rules, flatten_function
 from lexport.extract.hash_key import HashKey, ValueHasher
 from lexport.extract.read_shard import BATCH_ITEMS
@@ -90,7 +90,7 @@ def measure(found: list[tuple[FunctionRef, bytes]], folder: Path) -> Counter[str
         batches.append(rows.take())
         lap("hash, judge, into Arrow")
 
-    stage = Stage(folder)
+    stage = RunWriter(folder)
 
     async def drain() -> None:
         batches_out, into = create_memory_object_stream[Batch](len(batches))

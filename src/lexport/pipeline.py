@@ -26,7 +26,7 @@ from lexport.dataset.commits import newest_first
 from lexport.dataset.local import LocalStore, local_folder
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.parquet import TableFolder
-from lexport.dataset.runs import Stage
+from lexport.dataset.runs import RunWriter
 from lexport.dataset.snapshot import Early, write_early, write_snapshot
 from lexport.errors import (
     AccessDeniedError,
@@ -191,7 +191,7 @@ class _Run:
         self.outcomes: list[ScopeOutcome] = []
         self.rows = Rows(ValueHasher(key) if key else None)
         self.failures = Failures(self.rows, _now)
-        self.stage = Stage(folder, file_mode=store.file_mode)
+        self.stage = RunWriter(folder, file_mode=store.file_mode)
         self.tables = TableFolder(
             path=folder, snapshot_id=snapshot_id, snapshot_at=snapshot_at, file_mode=store.file_mode
         )

@@ -11,7 +11,7 @@ from lexport.artifacts.inspect_stored import inspect_stored
 from lexport.artifacts.store import PackagePlaces
 from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import package_path
-from lexport.dataset.runs import write_columns
+from lexport.dataset.runs import RunWriter
 from lexport.extract.rows import Rows
 from lexport.tables.packages import PACKAGES
 from lexport.tables.run import ERRORS
@@ -34,11 +34,9 @@ class Bench:
         return name
 
     def stage(self, table, *rows):
-        names = staged_names(table)[:-1]
-        path = self.folder / f"{table.name}-{len(self.runs.get(table.name, []))}.arrow"
-        values = [[row.get(name) for row in rows] for name in names]
-        write_columns(table, [*values, [""] * len(rows)], path, 0o600)
-        self.runs.setdefault(table.name, []).append(path)
+        writer = RunWriter(self.folder, runs=self.runs)
+        writer.add_rows(table, ((*map(row.get, staged_names(table)[:-1]), "") for row in rows))
+        writer.flush()
 
     async def look(self):
         rows, counted, batches = Rows(), [], []

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lexport.dataset.parquet import FAN_IN, TableFolder
-from lexport.dataset.runs import write_columns, write_run
+from lexport.dataset.parquet import TableFolder
+from lexport.dataset.runs import BLOCK_ROWS, FAN_IN, write_run
 from lexport.errors import WriteError
 from lexport.extract.rows import Children, Rows
-from lexport.tables.arrow import BLOCK_ROWS, table_schema
+from lexport.tables.arrow import staged_batch, table_schema
 from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS, SUBNETS, TAGS
 from lexport.tables.registry import BY_NAME, SCHEMA_VERSION, staged_tables
 from lexport.tables.run import ERRORS
@@ -79,7 +79,8 @@ def write_runs(table, runs, folder):
         if rows:
             path = folder / f"{table}-{len(paths):04d}.arrow"
             names = staged_names(BY_NAME[table])
-            write_columns(BY_NAME[table], [[row.get(name) for row in rows] for name in names], path, 0o600)
+            batch = staged_batch(BY_NAME[table], [[row.get(name) for row in rows] for name in names])
+            write_run(BY_NAME[table], [batch], path, 0o600)
             paths.append(path)
     return paths
 

@@ -20,12 +20,9 @@ from anyio.streams.memory import MemoryObjectSendStream
 from lexport.artifacts.inspect_package import STAGE, inspect_package
 from lexport.artifacts.store import PackagePlaces
 from lexport.dataset.manifest import package_path
-from lexport.dataset.parquet import merge
-from lexport.dataset.runs import Runs, write_columns
-from lexport.errors import WriteError
+from lexport.dataset.runs import Runs, RunWriter, merge, read_run, rewrite_run
 from lexport.extract.rows import Rows
 from lexport.query.sql import open_session
-from lexport.tables.arrow import open_run
 from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES, PACKAGES
 from lexport.tables.run import ERRORS
 from lexport.tables.staged import Batch, staged_names
@@ -43,7 +40,6 @@ _CONTENTS = Table(
 )
 _STATUS = "dependencies_status"
 _IN_STORE = pa.array(["stored", "present"])
-_ROWS_AT_ONCE = 50_000
 
 
 async def inspect_stored(
@@ -122,27 +118,15 @@ def _list_unknown(runs: Runs, places: PackagePlaces, folder: Path, path: Path) -
 
 
 def _stage_contents(runs: Runs, folder: Path, file_mode: int) -> list[Path]:
-    """Stage the hash of every stored package and layer as sorted runs."""
-    paths: list[Path] = []
-    waiting: list[str] = []
-
-    def write() -> None:
-        nothing = [None] * len(waiting)
-        paths.append(folder / f"{_CONTENTS.name}-{len(paths):04d}.arrow")
-        write_columns(_CONTENTS, [nothing, nothing, waiting, [""] * len(waiting)], paths[-1], file_mode)
-        waiting.clear()
-
-    for run in runs.get(PACKAGES.name, ()):
-        with pa.OSFile(str(run)) as file, pa.ipc.open_file(file) as reader:
-            for number in range(reader.num_record_batches):
-                batch = reader.get_batch(number)
-                hashes = batch.column("sha256_hex").filter(pc.is_in(batch.column("status"), value_set=_IN_STORE))
-                waiting += hashes.drop_null().to_pylist()
-                if len(waiting) >= _ROWS_AT_ONCE:
-                    write()
-    if waiting:
-        write()
-    return paths
+    """Write the hash of every stored package and layer as sorted runs of their own."""
+    writer = RunWriter(folder, file_mode=file_mode)
+    for path in runs.get(PACKAGES.name, ()):
+        for batch in read_run(path):
+            is_stored = pc.is_in(batch.column("status"), value_set=_IN_STORE)
+            hashes = batch.column("sha256_hex").filter(is_stored).drop_null().to_pylist()
+            writer.add_rows(_CONTENTS, ((None, None, sha256_hex, "") for sha256_hex in hashes))
+    writer.flush()
+    return writer.runs[_CONTENTS.name]
 
 
 def _distinct(batches: Iterable[pa.RecordBatch | pa.Table]) -> Iterator[str]:
@@ -165,25 +149,13 @@ def _without(wanted: Iterator[str], known: Iterator[str]) -> Iterator[str]:
 
 
 def _write_statuses(runs: Runs, statuses: Mapping[bytes, str], file_mode: int) -> None:
-    """Write the status of each package that was looked into into its staged rows. Order: as it was."""
-    if not statuses:
-        return
-    for run in runs.get(PACKAGES.name, ()):
-        draft = run.with_suffix(".inspected")
-        try:
-            with (
-                pa.OSFile(str(run)) as file,
-                pa.ipc.open_file(file) as reader,
-                open_run(draft, reader.schema, file_mode) as writer,
-            ):
-                for number in range(reader.num_record_batches):
-                    writer.write_batch(_with_statuses(reader.get_batch(number), statuses))
-            draft.replace(run)
-        except (OSError, pa.ArrowException) as error:
-            raise WriteError(f"cannot stage rows in {draft}: {error}", path=str(draft)) from error
+    """Write the status of each inspected package into its staged rows, whose order stays."""
+    if statuses:
+        for path in runs.get(PACKAGES.name, ()):
+            rewrite_run(path, partial(_with_statuses, statuses), file_mode)
 
 
-def _with_statuses(batch: pa.RecordBatch, statuses: Mapping[bytes, str]) -> pa.RecordBatch:
+def _with_statuses(statuses: Mapping[bytes, str], batch: pa.RecordBatch) -> pa.RecordBatch:
     is_stored = pc.is_in(batch.column("status"), value_set=_IN_STORE).to_pylist()
     found = [
         statuses.get(bytes.fromhex(sha256_hex)) if stored and sha256_hex else None

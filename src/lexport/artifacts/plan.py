@@ -33,8 +33,7 @@ from lexport.artifacts.wanted import (
     read_layers,
 )
 from lexport.dataset.manifest import package_path
-from lexport.dataset.parquet import merge
-from lexport.dataset.runs import RUN_BYTES, Runs, write_columns, write_run
+from lexport.dataset.runs import ROWS_AT_ONCE, Runs, RunWriter, merge
 from lexport.errors import PackageError
 from lexport.extract.progress import PackageProgress
 from lexport.model import Scope
@@ -46,7 +45,6 @@ from lexport.tables.table import Table
 from lexport.tables.text import agree, plural
 from lexport.tables.units import format_bytes
 
-ROWS_AT_ONCE = 10_000  # rows as Python values: some 10 MB
 STORED, PRESENT, LEFT_OUT, LOST = "0", "1", "2", "3"
 """Which row about one content stays, as the answer of a staged row: what this run stored, what was there, the rest."""
 
@@ -122,7 +120,7 @@ class Surveyor:
             contents: list[tuple[Any, ...]] = []
             settled = self._settled_layers(wanted, older, survey, lambda text: lines.write(text + "\n"), contents)
             self._write(LAYER_VERSIONS, settled)
-            self._write(PACKAGES, iter(contents))
+            self._write(PACKAGES, contents)
         return survey
 
     def _settled(
@@ -192,7 +190,7 @@ class Surveyor:
             if older is not None and content is not None:
                 contents.append(content)
                 if len(contents) >= ROWS_AT_ONCE:
-                    self._write(PACKAGES, iter(contents))
+                    self._write(PACKAGES, contents)
                     contents.clear()
                 self._progress.count("layer", "present", example=wanted.layer_arn)
                 row = older | {"account_id": None, "region": None, "status": "present", "reason": None}
@@ -219,41 +217,20 @@ class Surveyor:
             return None
 
     def _stage(self, table: Table, batches: Iterable[pa.RecordBatch]) -> list[Path]:
-        """Write staged rows as sorted runs."""
-        paths: list[Path] = []
-        waiting: list[pa.RecordBatch] = []
-
-        def write() -> None:
-            paths.append(self._folder / f"{table.name}-{len(paths):04d}.arrow")
-            write_run(table, waiting, paths[-1], self._file_mode)
-            waiting.clear()
-
+        """Write staged rows as sorted runs of their own."""
+        writer = RunWriter(self._folder, file_mode=self._file_mode)
         for batch in batches:
             check_cancelled()
-            waiting.append(batch)
-            if sum(part.nbytes for part in waiting) >= RUN_BYTES:
-                write()
-        if waiting:
-            write()
-        return paths
+            writer.add(table, batch)
+        writer.flush()
+        return writer.runs[table.name]
 
-    def _write(self, table: Table, rows: Iterator[tuple[Any, ...]]) -> None:
+    def _write(self, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
         """Stage rows that are made one by one."""
-        waiting: list[tuple[Any, ...]] = []
-
-        def write() -> None:
-            path = self._folder / f"{table.name}-{len(self._runs[table.name]):04d}.arrow"
-            write_columns(table, zip(*waiting, strict=True), path, self._file_mode)
-            self._runs[table.name].append(path)
-            waiting.clear()
-
-        for row in rows:
-            waiting.append(row)
-            if len(waiting) >= ROWS_AT_ONCE:
-                check_cancelled()
-                write()
-        if waiting:
-            write()
+        check_cancelled()
+        writer = RunWriter(self._folder, file_mode=self._file_mode, runs=self._runs)
+        writer.add_rows(table, rows)
+        writer.flush()
 
 
 def lack_of_room(root: Path, surveys: Sequence[Survey]) -> str | None:

@@ -27,7 +27,7 @@ from lexport.dataset.data_files import newest_file
 from lexport.dataset.local import LocalStore, local_folder
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.parquet import TableFolder
-from lexport.dataset.runs import Stage
+from lexport.dataset.runs import RunWriter
 from lexport.dataset.snapshot import Draft, draft_of
 from lexport.errors import CredentialsEndedError, IncompleteError, NoSnapshotError, RunError, SettingsError
 from lexport.extract.accounts import read_accounts
@@ -233,7 +233,7 @@ class _Run:
         self.progress = Progress(stage="looking for packages")
         self.rows = Rows()
         self.failures = Failures(self.rows, _now)
-        self.stage = Stage(folder, file_mode=places.store.file_mode)
+        self.stage = RunWriter(folder, file_mode=places.store.file_mode)
         self.choice = replace(choice_of(options), regions=_named(options.regions), accounts=accounts)
         self.surveyor = Surveyor(
             self.settings,

@@ -1,14 +1,8 @@
-"""sorted runs -> one Parquet file per table, by a merge whose memory does not depend on the fleet.
-
-At most ``FAN_IN`` runs are open, a block of each at a time; more runs are merged in levels. A block's rows can go out
-up to the least last key of all open blocks: no run can still bring anything before it. So the work is done by Arrow
-on thousands of rows at once, never row by row.
-"""
+"""Sorted runs -> one Parquet file per table, by a merge whose memory does not depend on the size of the fleet."""
 
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -21,12 +15,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lexport.dataset.local import sync_file, write_error
-from lexport.tables.arrow import SORT_KEY, children_of, open_run, table_schema, write_blocks
+from lexport.dataset.runs import merge
+from lexport.tables.arrow import children_of, table_schema
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.staged import ANSWER, CHILD_TABLES
 from lexport.tables.table import Table
-
-FAN_IN = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,76 +200,3 @@ def _first_answers(rows: pa.Table, thing: Sequence[str]) -> list[int]:
         if first[1] == answer:
             kept.append(index)
     return kept
-
-
-# --- the merge -------------------------------------------------------------------------------------------------------
-
-
-class _Run:
-    """One open run and its block at hand."""
-
-    def __init__(self, path: Path) -> None:
-        # mapped pages would count as ours; threads cost more than these small buffers take
-        self._reader = pa.ipc.open_file(pa.OSFile(str(path)), options=pa.ipc.IpcReadOptions(use_threads=False))
-        self._next = 0
-        self.block: pa.Table = self._reader.schema.empty_table()
-
-    @property
-    def has_more(self) -> bool:
-        return self._next < int(self._reader.num_record_batches)
-
-    def fill(self) -> bool:
-        """Read the next block if the one at hand is used up; False at the end."""
-        while not len(self.block):
-            if not self.has_more:
-                return False
-            self.block = pa.Table.from_batches([self._reader.get_batch(self._next)])
-            self._next += 1
-        return True
-
-    def last_key(self) -> str:
-        key: str = self.block.column(SORT_KEY)[len(self.block) - 1].as_py()
-        return key
-
-    def take_up_to(self, key: str | None) -> pa.Table:
-        """Hand over the rows of the block up to a key, inclusive; all of them for None."""
-        keys = self.block.column(SORT_KEY)
-        count = len(keys) if key is None else bisect_right(range(len(keys)), key, key=lambda index: keys[index].as_py())
-        taken, self.block = self.block.slice(0, count), self.block.slice(count)
-        return taken
-
-
-def merge(paths: list[Path], scratch: Path) -> Iterator[pa.Table]:
-    """Yield the rows of all runs in order, as slabs of some hundreds to thousands of rows.
-
-    Runs beyond ``FAN_IN`` are merged into longer ones in ``scratch`` first, and removed.
-    """
-    level = 0
-    while len(paths) > FAN_IN:
-        level += 1
-        paths = [
-            _merge_to_run(paths[start : start + FAN_IN], scratch / f"{paths[0].stem}-{level}-{start:04d}.arrow")
-            for start in range(0, len(paths), FAN_IN)
-        ]
-    yield from _merge_open([_Run(path) for path in paths])
-
-
-def _merge_open(runs: list[_Run]) -> Iterator[pa.Table]:
-    while runs := [run for run in runs if run.fill()]:
-        cut = min((run.last_key() for run in runs if run.has_more), default=None)
-        parts = [part for run in runs if len(part := run.take_up_to(cut))]
-        slab = parts[0] if len(parts) == 1 else pa.concat_tables(parts)
-        yield slab if len(parts) == 1 else slab.take(pc.sort_indices(slab.column(SORT_KEY)))
-
-
-def _merge_to_run(paths: list[Path], target: Path) -> Path:
-    slabs = _merge_open([_Run(path) for path in paths])
-    first = next(slabs)
-    with open_run(target, first.schema, paths[0].stat().st_mode & 0o777) as writer:
-        write_blocks(writer, first)
-        for slab in slabs:
-            write_blocks(writer, slab)
-    with suppress(OSError):  # they go with the folder of the run at the latest
-        for path in paths:
-            path.unlink()
-    return target

@@ -18,7 +18,7 @@ from lexport.dataset.changes import Reading, changes, is_comparable, readings_be
 from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import FileEntry, Manifest, ScopeEntry
 from lexport.dataset.parquet import TableFolder, WrittenFile
-from lexport.dataset.runs import Runs, write_columns, write_run
+from lexport.dataset.runs import Runs, RunWriter
 from lexport.errors import ReadError
 from lexport.extract.outcomes import ScopeOutcome
 from lexport.model import Scope, __version__
@@ -27,8 +27,6 @@ from lexport.tables.functions import FUNCTIONS
 from lexport.tables.registry import SCHEMA_VERSION, fleet_tables
 from lexport.tables.run import CHANGES, ERRORS, SCOPES
 from lexport.tables.table import SCOPE_KEY, Table
-
-CHANGES_AT_ONCE = 50_000  # changes that are sorted in memory, some 10 MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,9 +112,9 @@ def write_snapshot(
     if scopes:
         has_aliases = options.get("aliases", True)
         rows = [_scope_row(entry, outcome, has_aliases) for entry, outcome in zip(scopes, outcomes, strict=True)]
-        path = folder.path / f"{SCOPES.name}-0000.arrow"
-        write_columns(SCOPES, zip(*rows, strict=True), path, folder.file_mode)
-        runs[SCOPES.name] = [path]
+        writer = RunWriter(folder.path, file_mode=folder.file_mode, runs=runs)
+        writer.add_rows(SCOPES, rows)
+        writer.flush()
     write(SCOPES)
     reading = Reading(
         snapshot_id=folder.snapshot_id,
@@ -126,12 +124,12 @@ def write_snapshot(
         lexport_version=__version__,
     )
     whole = [entry.scope for entry in scopes if entry.is_whole]
-    runs[CHANGES.name], untold = _stage_changes(reading, whole, folder.path, store, note)
+    untold = _stage_changes(reading, whole, folder=folder.path, runs=runs, store=store, note=note)
     write(CHANGES)
     if untold:
-        path = folder.path / f"{ERRORS.name}-changes.arrow"
-        write_columns(ERRORS, zip(*_error_rows(untold), strict=True), path, folder.file_mode)
-        runs[ERRORS.name] = [*runs.get(ERRORS.name, []), path]
+        writer = RunWriter(folder.path, file_mode=folder.file_mode, runs=runs)
+        writer.add_rows(ERRORS, _error_rows(untold))
+        writer.flush()
     write(ERRORS)
 
     return draft_of(
@@ -178,17 +176,22 @@ def draft_of(
 
 
 def _stage_changes(
-    now: Reading, scopes: Collection[Scope], folder: Path, store: LocalStore, note: Callable[[str], None]
-) -> tuple[list[Path], dict[Scope, str]]:
+    now: Reading,
+    scopes: Collection[Scope],
+    *,
+    folder: Path,
+    runs: Runs,
+    store: LocalStore,
+    note: Callable[[str], None],
+) -> dict[Scope, str]:
     """Compare account-regions that were read whole with the last time they were, into sorted runs.
 
-    Return them, and the account-regions whose snapshot before is damaged, with its id.
+    Return the account-regions whose snapshot before is damaged, with its id.
     """
     commits = readings_before(store, scopes, now.snapshot_id, lambda found: note(found.note))
     by_commit: dict[str, list[Scope]] = defaultdict(list)
     for scope, commit in commits.items():
         by_commit[commit.snapshot_id].append(scope)
-    runs: list[Path] = []
     untold: dict[Scope, str] = {}
     for snapshot_id in sorted(by_commit):
         compared = by_commit[snapshot_id]
@@ -196,25 +199,22 @@ def _stage_changes(
         if not is_comparable(now.options, commit.options):
             note(f"no changes are told since {snapshot_id}: one of both read $LATEST alone, the other all but $LATEST")
             continue
-        staged: list[Path] = []
+        writer = RunWriter(folder, file_mode=store.file_mode, runs=runs)
         try:
-            before = Reading.of(commit, store.root)
-            for batches in _at_most(changes(compared, now=now, before=before), CHANGES_AT_ONCE):
-                path = folder / f"{CHANGES.name}-{len(runs) + len(staged):04d}.arrow"
-                staged.append(path)
-                write_run(CHANGES, batches, path, store.file_mode)
+            for rows in changes(compared, now=now, before=Reading.of(commit, store.root)):
+                check_cancelled()
+                for batch in rows.to_batches():
+                    writer.add(CHANGES, batch)
+            writer.flush()
         except ReadError as error:
             if Path(error.path) not in [store.root / entry.path for entry in commit.files]:
                 raise
-            for path in staged:
-                path.unlink(missing_ok=True)
+            writer.discard()
             title = f"{compared[0].account_id} {compared[0].region}"
             more = f" and {len(compared) - 1:,} more" if len(compared) > 1 else ""
             note(f"no changes are told of {title}{more}: {snapshot_id}, the snapshot before, is damaged: {error}")
             untold |= dict.fromkeys(compared, snapshot_id)
-            continue
-        runs += staged
-    return runs, untold
+    return untold
 
 
 def _error_rows(untold: Mapping[Scope, str]) -> Iterator[tuple[object, ...]]:
@@ -224,19 +224,6 @@ def _error_rows(untold: Mapping[Scope, str]) -> Iterator[tuple[object, ...]]:
         message = f"no changes are told since {snapshot_id}: its files are damaged; see lexport verify"
         place = (scope.account_id, scope.region)
         yield (*place, "changes", None, None, None, "damaged", None, message, False, 0, now, "")
-
-
-def _at_most(tables: Iterator[pa.Table], rows: int) -> Iterator[list[pa.RecordBatch]]:
-    """Put tables together until they have so many rows; what has none is left out."""
-    waiting: list[pa.RecordBatch] = []
-    for table in tables:
-        check_cancelled()
-        waiting += table.to_batches()
-        if sum(map(len, waiting)) >= rows:
-            yield waiting
-            waiting = []
-    if waiting:
-        yield waiting
 
 
 def _scope_entry(outcome: ScopeOutcome, counts: Mapping[Table, _Counts], pacer: Pacer) -> ScopeEntry:

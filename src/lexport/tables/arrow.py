@@ -1,11 +1,9 @@
-"""The tables in Arrow's words: schemas with their field metadata, and runs of staged rows in the order of their key."""
+"""The tables in Arrow: schemas with their field metadata, staged rows as batches, and keys that sort as rows do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from functools import cache
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,7 +12,7 @@ from lexport.tables import registry
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.registry import SCHEMA_VERSION
 from lexport.tables.run import CHANGES
-from lexport.tables.staged import ANSWER, CHILD_TABLES, child_names, staged_names
+from lexport.tables.staged import CHILD_TABLES, child_names, staged_names
 from lexport.tables.table import VERSION_KEY, Table, Type
 
 ARROW_TYPES = {
@@ -25,13 +23,6 @@ ARROW_TYPES = {
     Type.DOUBLE: pa.float64(),
     Type.TIMESTAMP: pa.timestamp("us", "UTC"),
 }
-SORT_KEY = "_key"
-BLOCK_ROWS = 512
-BLOCK_BYTES = 2**20
-"""What a merge reads of a run at a time, 32 MiB of 32 runs: usual versions take 2 KB each, and 512 are less than this.
-
-Where all 100,000 keep 4 KB of variables, staging and merging peak at 270 MiB; by rows alone it was 540.
-"""
 BELOW_ALL = "\x00"  # sorts below every character; no stored text holds it
 
 
@@ -113,17 +104,6 @@ def staged_batch(table: Table, values: Iterable[Sequence[object]]) -> pa.RecordB
     )
 
 
-def sorted_run(table: Table, batches: list[pa.RecordBatch]) -> pa.Table:
-    """Sort staged rows by key, and within one key the better answer first; adds the column ``_key``.
-
-    One text per row, compared byte by byte, is several times faster to sort and to merge than many columns.
-    """
-    rows = pa.Table.from_batches(batches)
-    order = [*table.key[: table.answer_key], ANSWER, *table.key[table.answer_key :]]
-    keyed = rows.append_column(SORT_KEY, row_keys(rows, order))
-    return keyed.take(pc.sort_indices(keyed.column(SORT_KEY)))
-
-
 def row_keys(rows: pa.Table, names: Sequence[str]) -> pa.ChunkedArray:
     """Put some columns of each row into one text; texts sort as the rows do, NULL first, numbers by their value."""
     return pc.binary_join_element_wise(*(_as_text(rows.column(name)) for name in names), BELOW_ALL)
@@ -138,19 +118,3 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def differs(ours: pa.ChunkedArray, theirs: pa.ChunkedArray) -> pa.ChunkedArray:
     """Tell row by row whether two columns differ; NULL is a value here."""
     return pc.or_(pc.fill_null(pc.not_equal(ours, theirs), False), pc.xor(pc.is_null(ours), pc.is_null(theirs)))
-
-
-@contextmanager
-def open_run(path: Path, schema: pa.Schema, file_mode: int) -> Iterator[pa.ipc.RecordBatchFileWriter]:
-    """Open a run for writing: Arrow IPC, lz4."""
-    path.touch()
-    path.chmod(file_mode)  # whatever the umask
-    options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)  # buffers are small: handing over costs more
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema, options=options) as writer:
-        yield writer
-
-
-def write_blocks(writer: pa.ipc.RecordBatchFileWriter, rows: pa.Table) -> None:
-    """Append sorted rows to a run, to be read back in blocks of ``BLOCK_ROWS``, or fewer where those are large."""
-    within_bytes = BLOCK_BYTES * len(rows) // (rows.nbytes or 1)
-    writer.write_table(rows.combine_chunks(), max_chunksize=max(1, min(BLOCK_ROWS, within_bytes)))

@@ -17,8 +17,9 @@ from lexport.artifacts.wanted import (
     read_functions,
     read_package_line,
 )
+from lexport.dataset.runs import sorted_run
 from lexport.model import Scope
-from lexport.tables.arrow import sorted_run, table_schema
+from lexport.tables.arrow import table_schema
 from lexport.tables.functions import FUNCTIONS
 
 HOME, AWAY = Scope(account_id="111122223333", region="eu-west-1"), Scope(account_id="111122223334", region="us-east-1")

@@ -1,5 +1,7 @@
 """The last steps before publishing: what changed since the snapshot before, and whose damage is whose."""
 
+from functools import partial
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -7,7 +9,7 @@ from anyio import to_thread
 
 from lexport.dataset.changes import COMPARED, Reading
 from lexport.dataset.local import LocalStore
-from lexport.dataset.snapshot import _at_most, _stage_changes
+from lexport.dataset.snapshot import _stage_changes
 from lexport.errors import ReadError
 from lexport.model import Scope
 from lexport.query.catalog import open_dataset
@@ -40,22 +42,23 @@ def fleet(tmp_path, write_dataset):
 
 
 async def compare(now, store, folder):
-    notes = []
-    found = await to_thread.run_sync(_stage_changes, now, [SCOPE], folder, store, notes.append)
-    return found, notes
+    notes, runs = [], {}
+    stage = partial(_stage_changes, folder=folder, runs=runs, store=store, note=notes.append)
+    damaged = await to_thread.run_sync(stage, now, [SCOPE])
+    return runs.get("changes", []), damaged, notes
 
 
 async def test_damage_of_the_snapshot_before(tmp_path, fleet):
     """Where the snapshot before is damaged, its changes are not told, and its id is; nothing is left in staging."""
     now = reading(tmp_path / "now")
-    ((path,), untold), notes = await compare(now, fleet, tmp_path / "now")
-    assert (untold, notes, path.exists()) == ({}, [], True)
+    (path,), damaged, notes = await compare(now, fleet, tmp_path / "now")
+    assert (damaged, notes, path.exists()) == ({}, [], True)
     path.unlink()
 
     (before,) = open_dataset(fleet.root).manifests
     (fleet.root / before.entries("tags")[0].path).write_bytes(b"")
-    (runs, untold), (note,) = await compare(now, fleet, tmp_path / "now")
-    assert (runs, untold) == ([], {SCOPE: before.snapshot_id})
+    runs, damaged, (note,) = await compare(now, fleet, tmp_path / "now")
+    assert (runs, damaged) == ([], {SCOPE: before.snapshot_id})
     assert f"{before.snapshot_id}, the snapshot before, is damaged" in note
     assert list((tmp_path / "now").glob("*.arrow")) == []
 
@@ -68,12 +71,3 @@ async def test_damage_of_our_own(tmp_path, fleet):
     with pytest.raises(ReadError) as caught:
         await compare(now, fleet, tmp_path / "now")
     assert caught.value.path == str(now.files["functions"][0])
-
-
-async def test_many_changes_are_sorted_in_parts():
-    """However many changes there are, only so many are in memory at once."""
-    table = pa.table({"a": list(range(10))})
-    parts = await to_thread.run_sync(lambda: list(_at_most(iter([table] * 7), 25)))
-
-    assert [sum(map(len, part)) for part in parts] == [30, 30, 10]
-    assert await to_thread.run_sync(lambda: list(_at_most(iter([table.slice(0, 0)]), 25))) == []

@@ -9,21 +9,13 @@ from lexport.extract.hash_key import HashKey, ValueHasher
 from lexport.extract.rows import Children, Rows
 from lexport.tables import registry
 from lexport.tables.arrow import (
-    BLOCK_BYTES,
-    BLOCK_ROWS,
-    SORT_KEY,
     children_of,
-    open_run,
-    sorted_run,
-    staged_batch,
     staged_schema,
     table_schema,
     versions_schema,
-    write_blocks,
 )
 from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS, SUBNETS, TAGS
 from lexport.tables.registry import SCHEMA_VERSION, staged_tables
-from lexport.tables.run import ERRORS
 from lexport.tables.staged import staged_names
 
 SECRETS = ["s3cret", "s3cret-token-1"]
@@ -126,85 +118,3 @@ def test_staged_schema(table):
     assert schema.names == list(staged_names(table))
     assert schema.types[:-1] == table_schema(table).types[2:]
     assert schema.types[-1] == pa.string()
-
-
-def layers(*rows):
-    """Staged layers from (function, version, position, answer)."""
-    return staged_batch(
-        LAYERS,
-        [
-            list(column)
-            for column in zip(
-                *((*TAG, name, version, position, *[None] * 5, answer) for name, version, position, answer in rows),
-                strict=True,
-            )
-        ],
-    )
-
-
-def test_a_run_is_sorted_by_key():
-    """Rows are in the order of the table's key: texts by code point, positions as numbers, answers within a thing."""
-    run = sorted_run(
-        LAYERS,
-        [
-            layers(("b", "1", 0, "0"), ("a", "10", 10, "0"), ("a", "10", 9, "0"), ("\U0001f40d", "1", 0, "0")),
-            layers(("a", "2", 0, "1"), ("a", "2", 1, "0"), ("a", "$LATEST", 0, "0"), ("\ufffd", "1", 0, "0")),
-            layers(("ab", "1", 0, "0"), ("a-b", "1", 0, "0"), ("a", "2", 0, "0")),
-        ],
-    )
-    order = [(row["function_name"], row["version"], row["_answer"], row["position"]) for row in run.to_pylist()]
-
-    assert order == [
-        ("a", "$LATEST", "0", 0),
-        ("a", "10", "0", 9),
-        ("a", "10", "0", 10),
-        ("a", "2", "0", 0),
-        ("a", "2", "0", 1),
-        ("a", "2", "1", 0),
-        ("a-b", "1", "0", 0),
-        ("ab", "1", "0", 0),
-        ("b", "1", "0", 0),
-        ("\ufffd", "1", "0", 0),
-        ("\U0001f40d", "1", "0", 0),
-    ]
-    assert run.column(SORT_KEY).to_pylist() == sorted(run.column(SORT_KEY).to_pylist())
-
-
-def test_null_keys_come_first():
-    """An error without a function stands before those that have one."""
-    schema = staged_schema(ERRORS)
-    rows = [dict.fromkeys(schema.names) | {"function_name": name, "_answer": ""} for name in ("a", None, "")]
-    run = sorted_run(ERRORS, [pa.RecordBatch.from_pylist(rows, schema=schema)])
-
-    assert run.column("function_name").to_pylist()[-1] == "a"
-
-
-def test_a_run_on_disk(tmp_path):
-    """A run is Arrow IPC in blocks, for the user alone."""
-    run = sorted_run(LAYERS, [layers(*(("f", str(number), 0, "0") for number in range(2 * BLOCK_ROWS)))])
-    with open_run(tmp_path / "run.arrow", run.schema, 0o600) as writer:
-        write_blocks(writer, run)
-    with pa.OSFile(str(tmp_path / "run.arrow")) as file, pa.ipc.open_file(file) as reader:
-        assert reader.num_record_batches == 2
-        assert reader.read_all() == run
-    assert (tmp_path / "run.arrow").stat().st_mode & 0o777 == 0o600
-
-
-def test_large_rows_are_few_in_a_block(tmp_path):
-    """What a merge holds of a run is bounded in bytes, so that what is kept of variables does not fill the memory."""
-    size = 2**16
-    batch = staged_batch(
-        TAGS,
-        [
-            list(column)
-            for column in zip(*((*TAG, "f", str(number), "v" * size, "0") for number in range(64)), strict=True)
-        ],
-    )
-    with open_run(tmp_path / "run.arrow", batch.schema, 0o600) as writer:
-        write_blocks(writer, pa.Table.from_batches([batch]))
-    with pa.OSFile(str(tmp_path / "run.arrow")) as file, pa.ipc.open_file(file) as reader:
-        blocks = [reader.get_batch(number) for number in range(reader.num_record_batches)]
-
-    assert sum(map(len, blocks)) == 64
-    assert max(block.nbytes for block in blocks) <= BLOCK_BYTES
-    assert len(blocks) <= 5
