@@ -31,8 +31,8 @@ from lexport.dataset.parquet import TableFolder
 from lexport.dataset.runs import RunWriter
 from lexport.extract.flatten import Rules, flatten_function
 from lexport.extract.hash_key import HashKey, ValueHasher
-from lexport.extract.read_shard import BATCH_ITEMS
 from lexport.extract.rows import Rows
+from lexport.extract.staging import BATCH_ITEMS
 from lexport.model import LATEST, FunctionRef, Scope
 from lexport.simulator import Fleet, FleetSpec, lambda_documents
 from lexport.tables.staged import Batch

@@ -116,7 +116,7 @@ class ItemError(LexportError):
     """One item is lost; it becomes a row of ``errors``.
 
     ``code`` is AWS's error code, or ours where AWS sent none. ``retry_after_s`` is what the server asked for.
-    ``attempts`` is filled in by the retry layer, ``is_gap`` is cleared by who knows that nothing is missing.
+    ``attempts`` is filled in by the retry layer. Whether something is missing is decided in extract/failures.py.
     ``source`` is the connection that brought the error, where AWS sent it and the transport knows it.
     ``retryable`` is a fact of the class.
     """
@@ -131,7 +131,6 @@ class ItemError(LexportError):
         self.http_status = http_status
         self.retry_after_s = retry_after_s
         self.attempts = 1
-        self.is_gap = True
         self.source: Source | None = None
 
 
@@ -209,19 +208,19 @@ class HashMismatchError(PackageError):
         self.actual = actual
 
 
-class TargetError(ItemError):
+class ShardError(ItemError):
     """The account-region as a whole cannot be read any further."""
 
 
-class ListingError(TargetError):
+class ListingError(ShardError):
     """The listing repeats itself or does not end."""
 
 
-class ExpiredCredentialsError(TargetError):
+class ExpiredCredentialsError(ShardError):
     """The credentials ran out or were never valid here; renewing them did not help."""
 
 
-class ClockError(TargetError):
+class ClockError(ShardError):
     """AWS refuses the signature because this machine's clock is wrong; no other credentials would help."""
 
 
@@ -233,10 +232,6 @@ class TokenRefusedError(ExpiredCredentialsError):
 
 class ArchiveError(ItemError):
     """A package, or a member of one, cannot be read: broken, or made to harm. The package itself is as AWS sent it."""
-
-    def __init__(self, message: str, *, code: str) -> None:
-        super().__init__(message, code=code)
-        self.is_gap = False
 
 
 def first_of(group: BaseExceptionGroup[E]) -> E:

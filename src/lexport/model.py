@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 __version__ = "0.1.0"
 
 Coverage = Literal["fleet", "selection"]
+RegionStatus = Literal["enabled", "uncertain", "disabled"]
 ScopeStatus = Literal["complete", "partial", "denied", "unavailable"]
 EnvMode = Literal["keys", "values", "none"]
 Qualifiers = Literal["latest", "published", "all"]
@@ -79,24 +80,6 @@ class FunctionRef:
         return self.qualifier is not None and self.qualifier != LATEST and not self.qualifier.isdecimal()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """One scope to read: the whole fleet of it, or the ``refs`` that the user listed.
-
-    ``may_be_off`` says that nobody asked for this very Region and no list calls it enabled, so that finding it
-    switched off is no failure.
-    """
-
-    scope: Scope
-    refs: tuple[FunctionRef, ...] | None = None
-    may_be_off: bool = False
-
-    @property
-    def coverage(self) -> Coverage:
-        """``selection`` is never mistaken for the fleet."""
-        return "fleet" if self.refs is None else "selection"
-
-
 class Source(Protocol):
     """The connection that a reply came over."""
 
@@ -155,6 +138,83 @@ class Failure:
     is_gap: bool
     attempts: int = 1
     occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """One account-region of one run: the unit of reading. JSON-able.
+
+    ``refs`` are the functions that the user listed; None reads the whole fleet. ``region_status`` is what AWS's list of
+    Regions says: a ``disabled`` Region is not read, and an ``uncertain`` one that refuses the token is no failure.
+    """
+
+    scope: Scope
+    refs: tuple[FunctionRef, ...] | None = None
+    region_status: RegionStatus = "enabled"
+
+    @property
+    def coverage(self) -> Coverage:
+        """Tell whether the rows are of the whole fleet or of a selection."""
+        return "fleet" if self.refs is None else "selection"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """What one run reads, decided before the first function is read. JSON-able, without any secret.
+
+    ``settings_fingerprint`` is equal for settings that read the same rows. ``hash_key_id`` names the HMAC key; it is
+    None where no variables are read. A shard whose Region is ``aws-global`` stands for all Regions of its account,
+    which are only known once the account's role is assumed.
+    """
+
+    snapshot_id: str
+    snapshot_at: datetime
+    settings_fingerprint: str
+    hash_key_id: str | None
+    lexport_version: str
+    shards: tuple[Shard, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class References:
+    """What became of the function versions that a shard had to read, each counted in ``listed``.
+
+    ``rows`` were staged for ``functions``, ``lost`` were deleted meanwhile or could not be read, and ``unwanted`` are
+    ``$LATEST`` where only published versions are kept.
+    """
+
+    listed: int = 0
+    rows: int = 0
+    lost: int = 0
+    unwanted: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardResult:
+    """What reading one shard came to; its rows lie in sorted runs. JSON-able, without any secret.
+
+    ``gaps`` counts the failures that leave something out. ``is_answering`` says that the Region accepted the
+    credentials at least once, ``ended_by`` is the failure that ended the reading early.
+    """
+
+    shard: Shard
+    status: ScopeStatus
+    get_function_calls: int = 0
+    list_calls: int = 0
+    throttles: int = 0
+    gaps: int = 0
+    carried_rows: int = 0
+    function_count_reported: int | None = None
+    references: References = field(default_factory=References)
+    is_answering: bool = False
+    ended_by: Failure | None = None
+    started_at: datetime
+    ended_at: datetime
+
+    @property
+    def is_refused(self) -> bool:
+        """Tell whether credentials or permissions are the reason that it was not read whole."""
+        return self.status == "denied" or (self.status == "partial" and self.ended_by is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ check everything -> visit every account-region and read it, staging beside -> Pa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +19,6 @@ from lexport.artifacts.run import fetch, look, tables_of
 from lexport.artifacts.store import PackagePlaces
 from lexport.aws.errors import class_of
 from lexport.aws.quota.pacer import Pacer
-from lexport.aws.quota.retry import ask
 from lexport.aws.session import Session, open_session
 from lexport.dataset.commit import open_destination, open_staging, publish, remove_staging
 from lexport.dataset.commits import newest_first
@@ -39,18 +38,17 @@ from lexport.errors import (
 )
 from lexport.extract.access import GLOBAL, Account, Selection
 from lexport.extract.accounts import read_accounts
-from lexport.extract.failures import FailureKind, Failures
-from lexport.extract.flatten import Rules
+from lexport.extract.failures import FailureKind, Failures, Item
 from lexport.extract.hash_key import KEY_VARIABLE, HashKey, ValueHasher, load_hash_key
-from lexport.extract.incremental import LastSnapshot, open_last
-from lexport.extract.outcomes import ScopeOutcome, account_for_rows, settle, unread
-from lexport.extract.progress import PackageProgress, Progress, Report, TargetProgress, keep_reporting, report_nothing
-from lexport.extract.read_shard import read_target
+from lexport.extract.incremental import Room
+from lexport.extract.outcomes import account_for_rows, settle, unread
+from lexport.extract.progress import PackageProgress, Progress, Report, keep_reporting, report_nothing
+from lexport.extract.read_shard import read_shard
 from lexport.extract.rows import Rows
 from lexport.extract.selection import read_selection
 from lexport.extract.shards import one_error, visit
-from lexport.extract.shared import Shared
-from lexport.model import Failure, Scope, Target, new_ulid
+from lexport.extract.staging import Staging
+from lexport.model import Failure, FunctionRef, Reply, RunSpec, Scope, Shard, ShardResult, __version__, new_ulid
 from lexport.settings import SnapshotSettings
 from lexport.tables.api import LambdaApi
 from lexport.tables.functions import FUNCTIONS, LAYERS
@@ -128,7 +126,6 @@ async def snapshot(
                         run.tables,
                         run.stage.runs,
                         outcomes,
-                        run.pacer,
                         early=run.early,
                         package_tables=tables_of(options.packages) if options.packages else (),
                         gaps=run.failures.gaps.total(),
@@ -186,9 +183,11 @@ class _Run:
         self.session_name = f"lexport-{snapshot_id}"
         self.store, self.folder, self.snapshot_at = store, folder, snapshot_at
         self.hash_key_id = key.key_id if key else None
-        self.shared: Shared
+        self.staging: Staging
+        self.on_reply: Callable[[FunctionRef, Reply], None] | None = None
+        self.budget = Room()
         self.early: Early
-        self.outcomes: list[ScopeOutcome] = []
+        self.outcomes: list[ShardResult] = []
         self.rows = Rows(ValueHasher(key) if key else None)
         self.failures = Failures(self.rows, _now)
         self.stage = RunWriter(folder, file_mode=store.file_mode)
@@ -196,14 +195,17 @@ class _Run:
             path=folder, snapshot_id=snapshot_id, snapshot_at=snapshot_at, file_mode=store.file_mode
         )
         self.pacer = Pacer(options.rates_per_s, options.quota_share)
-        self.rules = Rules(
-            env=options.env,
-            fetched_at=snapshot_at,
-            keep_latest=options.qualifiers != "published",
+        self.spec = RunSpec(
+            snapshot_id=snapshot_id,
+            snapshot_at=snapshot_at,
+            settings_fingerprint=options.fingerprint,
+            hash_key_id=self.hash_key_id,
+            lexport_version=__version__,
+            shards=(),
         )
 
-    async def read(self) -> list[ScopeOutcome]:
-        """Read every target, all side by side, into sorted runs, and fetch packages; return what came of each."""
+    async def read(self) -> list[ShardResult]:
+        """Read every shard, all side by side, into sorted runs, and fetch packages; return what came of each."""
         options = self.options
         async with open_session(profile=options.profile, endpoint_url=options.endpoint_url) as session:
             if options.packages is None:
@@ -235,20 +237,8 @@ class _Run:
                 async with create_task_group() as at_once:
                     if downloads is not None:
                         downloads.batches_out, downloads.at_once = batches_out, at_once
-                    self.shared = Shared(
-                        rows=self.rows,
-                        batches_out=batches_out,
-                        failures=self.failures,
-                        rules=self.rules,
-                        qualifiers=self.options.qualifiers,
-                        aliases=self.options.aliases,
-                        staging=self.folder,
-                        now=_now,
-                        note=self.progress.note,
-                        open_last=self.open_last,
-                        not_before=self._not_before(),
-                        offer=downloads.offer if downloads else None,
-                    )
+                    self.staging = Staging(self.folder, self.rows, self.failures, batches_out)
+                    self.on_reply = downloads.offer if downloads else None
                     await visit(
                         self.options,
                         session,
@@ -260,9 +250,6 @@ class _Run:
                     )
                 self.outcomes = settle(self.outcomes, self.failures)
                 await batches_out.send(self.rows.take())
-
-    def _not_before(self) -> datetime | None:
-        return self.snapshot_at - self.options.refresh_after if self.options.refresh_after else None
 
     async def _write_early(self) -> Early:
         early = await to_thread.run_sync(write_early, self.tables, self.stage.runs)
@@ -311,50 +298,49 @@ class _Run:
                     )
                 await batches_out.send(self.rows.take())
 
-    def open_last(self, scope: Scope) -> LastSnapshot | None:
-        """Open what the last snapshot has of a scope, where an incremental run may use it. Blocking."""
-        if not self.options.incremental:
-            return None
-        last, why = open_last(
-            self.store, scope, env=self.options.env, hash_key_id=self.hash_key_id, note=self.progress.note
-        )
-        if last is None:
-            self.progress.note(f"{scope.account_id} {scope.region}: {why}; every version is fetched")
-        return last
-
     # --- as a visitor of account-regions ------------------------------------------------------------------------------
 
-    async def read_target(self, target: Target, api: LambdaApi) -> None:
-        """Read one target at its own pace."""
-        scope, pacer = target.scope, self.pacer
-        seen = TargetProgress(scope=scope, pace=partial(pacer.readings, scope))
-        self.progress.targets.append(seen)
-        self.outcomes.append(await read_target(target, api, partial(ask, pacer, scope), self.shared, seen))
+    async def read_shard(self, shard: Shard, api: LambdaApi) -> None:
+        """Read one shard."""
+        self.outcomes.append(
+            await read_shard(
+                self.spec,
+                shard,
+                api,
+                settings=self.options,
+                store=self.store,
+                staging=self.staging,
+                pacer=self.pacer,
+                budget=self.budget,
+                progress=self.progress,
+                on_reply=self.on_reply,
+            )
+        )
 
-    def skip_targets(self, targets: Sequence[Target]) -> None:
+    def skip_shards(self, shards: Sequence[Shard]) -> None:
         """Note Regions that are switched off."""
-        self.outcomes.extend(unread(target, "unavailable", _now()) for target in targets)
+        self.outcomes.extend(unread(shard, "unavailable", _now()) for shard in shards)
 
-    def lose_account(self, account: Account, targets: Sequence[Target], error: ItemError) -> None:
-        """Note an account that could not be entered, one failure for all its targets."""
+    def lose_account(self, account: Account, shards: Sequence[Shard], error: ItemError) -> None:
+        """Note an account that could not be entered, one failure for all its shards."""
         scope = Scope(account_id=account.account_id or "", region=GLOBAL)
-        self.failures.lose(scope, error, stage="discover", operation="AssumeRole")
+        self.failures.record(error, Item(scope=scope, stage="discover", operation="AssumeRole"))
         is_denied = isinstance(error, AccessDeniedError | ExpiredCredentialsError)
-        self.outcomes.extend(unread(target, "denied" if is_denied else "partial", _now()) for target in targets)
+        self.outcomes.extend(unread(shard, "denied" if is_denied else "partial", _now()) for shard in shards)
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _refuse_gaps(result: SnapshotResult, outcomes: list[ScopeOutcome], folder: Path, *, allow_partial: bool) -> None:
+def _refuse_gaps(result: SnapshotResult, outcomes: list[ShardResult], folder: Path, *, allow_partial: bool) -> None:
     """Raise where there is nothing to publish: all refused, or gaps that were not allowed."""
     read = [outcome for outcome in outcomes if outcome.status != "unavailable"]
     gaps = [(count, example) for kind, count, example in result.failures if kind.is_gap]
     if read and all(outcome.status == "denied" for outcome in read):
         raise CredentialsError(f"nothing may be read: {_refusal(gaps[0][1])}")
     if gaps and not allow_partial:
-        if read and all(outcome.is_shut for outcome in read):
+        if read and all(outcome.is_refused for outcome in read):
             raise CredentialsEndedError(
                 f"the credentials ended before anything was read whole, so nothing was published: {gaps[0][1].message};"
                 f" what is missing is in {folder / 'errors.parquet'}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import re
 from collections.abc import Iterable
@@ -194,6 +196,15 @@ class SnapshotSettings:
     def is_selection(self) -> bool:
         """Whether the user named functions."""
         return bool(self.functions) or self.functions_from is not None
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of every setting that decides which rows are read: not of paths, credentials, quotas and packages."""
+        names = ("functions", "accounts", "refresh_after")
+        decisive = {name: str(getattr(self, name)) for name in names} | self.for_manifest()
+        for name in ("get_function_rate_per_s", "list_rate_per_s", "quota_share", "allow_partial", "packages"):
+            del decisive[name]
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def for_manifest(self) -> dict[str, Any]:
         """Return what a reader of the manifest wants to know of the options; no path and no secret."""

@@ -411,9 +411,7 @@ async def test_faults_slow_nobody_else(simulator, aws, settings, tmp_path, broke
     async def watch(progress):
         while not healthy <= ended:
             await asyncio.sleep(0.02)
-            ended.update(
-                (target.scope.account_id, target.scope.region) for target in progress.targets if target.is_done
-            )
+            ended.update((shard.scope.account_id, shard.scope.region) for shard in progress.shards if shard.is_done)
         all_healthy_ended.set()
 
     async with simulator(*faults, fleet=fleet, verify=False) as server:
@@ -440,9 +438,9 @@ async def test_entering_holds_nobody_back(simulator, aws, settings, tmp_path, op
 
         async def watch(progress):
             # Counters are all there is to see.
-            while progress.accounts_left != 1 or not all(t.is_done for t in progress.targets):  # noqa: ASYNC110
+            while progress.accounts_left != 1 or not all(t.is_done for t in progress.shards):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
-            assert len({target.scope.account_id for target in progress.targets}) == 4
+            assert len({shard.scope.account_id for shard in progress.shards}) == 4
             waiting.set()
 
         run = asyncio.create_task(lexport.snapshot(tmp_path, options, report=watch))

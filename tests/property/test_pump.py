@@ -81,7 +81,7 @@ def test_each_item_once(backend, pages, workers, failing):
 @settings(max_examples=40, deadline=None)
 @given(PAGES, st.integers(1, 9), FAILING, st.integers(0, 30))
 def test_the_end_of_a_target(backend, pages, workers, failing, fatal):
-    """A TargetError ends everything: nothing runs on, no item was done twice, the source is closed."""
+    """A ShardError ends everything: nothing runs on, no item was done twice, the source is closed."""
     source, done, lost = Source(pages), [], []
     ended = ListingError("over", code="x")
 

@@ -55,7 +55,7 @@ from lexport.errors import (
     PackageError,
 )
 from lexport.extract.doors import Doors
-from lexport.extract.failures import Failures
+from lexport.extract.failures import Failures, Item
 from lexport.extract.progress import PackageProgress
 from lexport.extract.rows import Rows
 from lexport.extract.workers import pump
@@ -224,7 +224,7 @@ class Downloads:
         """Note that the function has other code by now, which is stored; what it had is not to be had any more."""
         code, newer = wanted.package.code_sha256, stored.package.code_sha256
         message = f"the function's code was changed while it was read: {newer} is stored in the place of {code}"
-        self._lost(wanted.referrers[0], "GetFunction", "replaced", message, is_gap=False)
+        self.failures.notice(_item(wanted.referrers[0], "GetFunction"), "replaced", message)
         self._add_lost_package(wanted, "failed", "replaced", message)
 
     def _lose_package(self, line: str, error: ItemError) -> None:
@@ -232,7 +232,7 @@ class Downloads:
         wanted = read_package_line(line)
         status = _status_of(error)
         operation = "GetObject" if isinstance(error, PackageError) else "GetFunction"
-        self._lost_by(error, wanted.referrers[0], operation)
+        self.failures.record(error, _item(wanted.referrers[0], operation))
         self._add_lost_package(wanted, status, error.code, str(error))
 
     def _add_lost_package(self, wanted: WantedPackage, status: str, code: str, message: str) -> None:
@@ -258,7 +258,8 @@ class Downloads:
             reply = await source.ask()
             facts, findings = read_layer_version(reply)
             for finding in findings:
-                self._lost(wanted.referrers[0], "GetLayerVersionByArn", finding.code, finding.message, is_gap=False)
+                item = _item(wanted.referrers[0], "GetLayerVersionByArn")
+                self.failures.notice(item, finding.code, finding.message)
             await self._fetch_content(wanted, source, reply, facts)
         finally:
             self.progress.files_done += 1
@@ -289,11 +290,12 @@ class Downloads:
 
     def _lose_content(self, wanted: WantedLayer, error: ItemError, facts: dict[str, Any]) -> None:
         status = _status_of(error)
-        if status == "denied" and not _is_own(wanted):
-            error.is_gap = False
         operation = "GetObject" if isinstance(error, PackageError) else "GetLayerVersionByArn"
-        self._lost_by(
-            error, wanted.referrers[0], operation, f"{wanted.layer_arn}: " if operation == "GetObject" else ""
+        self.failures.record(
+            error,
+            _item(wanted.referrers[0], operation),
+            is_gap=False if status == "denied" and not _is_own(wanted) else None,
+            about=f"{wanted.layer_arn}: " if operation == "GetObject" else "",
         )
         facts = {"size_bytes": wanted.size_bytes} | facts
         reason = f"{error.code}: {remove_signed_links(str(error))}"
@@ -323,41 +325,6 @@ class Downloads:
         self.rows.items += 1
         self.rows.append(table, *row)
 
-    def _lost_by(self, error: ItemError, referrer: Referrer, operation: str, title: str = "") -> None:
-        self._lost(
-            referrer,
-            operation,
-            error.code,
-            f"{title}{error}",
-            is_gap=error.is_gap,
-            http_status=error.http_status,
-            attempts=error.attempts,
-        )
-
-    def _lost(
-        self,
-        referrer: Referrer,
-        operation: str,
-        code: str,
-        message: str,
-        *,
-        is_gap: bool,
-        http_status: int | None = None,
-        attempts: int = 1,
-    ) -> None:
-        self.failures.add(
-            referrer.scope,
-            stage="packages",
-            operation=operation,
-            function_name=referrer.function_name,
-            qualifier=None if referrer.version == LATEST else referrer.version,
-            error_code=code,
-            http_status=http_status,
-            message=message,
-            is_gap=is_gap,
-            attempts=attempts,
-        )
-
     async def _store(self, package: PackageRef, ask_link: Callable[[], Any], link: Link | None) -> StoredPackage:
         return await store_package(
             package,
@@ -372,6 +339,16 @@ class Downloads:
 
 async def _ask_later() -> Link:
     raise PackageError("a fresh link is asked for after the reading", code="put_off")
+
+
+def _item(referrer: Referrer, operation: str) -> Item:
+    return Item(
+        scope=referrer.scope,
+        stage="packages",
+        operation=operation,
+        function_name=referrer.function_name,
+        qualifier=None if referrer.version == LATEST else referrer.version,
+    )
 
 
 def _status_of(error: ItemError) -> str:

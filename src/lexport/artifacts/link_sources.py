@@ -8,6 +8,7 @@ from lexport.artifacts.wanted import Referrer, S3Object, WantedLayer, WantedPack
 from lexport.aws.redact import remove_signed_links
 from lexport.errors import AccessDeniedError, FetchError, FunctionGoneError, ItemError
 from lexport.extract.doors import Doors
+from lexport.extract.failures import GONE
 from lexport.extract.match_response import check_function, check_layer_version
 from lexport.model import LATEST, FunctionRef, Link, PackageRef, Priority, Reply
 
@@ -141,6 +142,6 @@ def _most_telling(errors: Sequence[ItemError]) -> ItemError:
     for error in errors:
         if not isinstance(error, FunctionGoneError):
             return error
-    gone = errors[0]
-    gone.code, gone.is_gap = "gone", False
+    gone = FunctionGoneError(str(errors[0]), code=GONE, http_status=errors[0].http_status)
+    gone.attempts = errors[0].attempts
     return gone

@@ -1,50 +1,42 @@
-"""What became of each reference of an account-region: a row, gone since, or a gap. Counts alone, so memory is bounded.
+"""Whether every reference of a shard is accounted for: it is a row, it was deleted meanwhile, or it is a gap.
 
-A reference is a version to read: one that was listed, or that the user named. An answer about anything else is never a
-row (identity.py), so what is counted here is one row, one deleted version or one gap per reference.
+A reference is a function version to read: one that was listed, or that the user named. A response about anything else
+is never a row (match_response.py), so each reference comes to one row, one deleted version or one gap. Only counts are
+kept, so memory does not grow with the fleet.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from lexport.model import References
 
-LOST = "references_lost"  # the error code of an account-region that does not add up
+LOST = "references_lost"
+"""The error code of a shard whose counts do not add up."""
 
 
-@dataclass(slots=True)
-class References:
-    """The references of one account-region. ``listed`` counts those to read, one that is listed twice as two.
+def describe_missing(references: References) -> str | None:
+    """Say how many references came to nothing; None where all of them are accounted for."""
+    accounted = references.rows + references.lost + references.unwanted
+    if references.listed == accounted:
+        return None
+    return (
+        f"{references.listed:,} versions were listed or named; {references.rows:,} were read, {references.unwanted:,}"
+        f" read and not kept, {references.lost:,} gone or failed: {_difference(references.listed - accounted)}"
+    )
 
-    ``rows`` were staged for ``functions``, ``lost`` are gone since or a gap, and ``unwanted`` are ``$LATEST`` where
-    only published versions are kept.
-    """
 
-    listed: int = 0
-    rows: int = 0
-    lost: int = 0
-    unwanted: int = 0
+def describe_missing_rows(references: References, *, written: int, dropped: int) -> str | None:
+    """Compare the staged rows with those ``written`` and those ``dropped`` because they came twice."""
+    if references.rows == written + dropped:
+        return None
+    return (
+        f"{references.rows:,} versions were read; {written:,} rows were written, {dropped:,} came twice:"
+        f" {_difference(references.rows - written - dropped)}"
+    )
 
-    def missing(self) -> str | None:
-        """Say which references nothing became of; None where every one is accounted for."""
-        if self.listed == self.rows + self.lost + self.unwanted:
-            return None
-        return (
-            f"{self.listed:,} versions were listed or named; {self.rows:,} were read, {self.unwanted:,} read and not"
-            f" kept, {self.lost:,} gone or failed: {_difference(self.listed - self.rows - self.lost - self.unwanted)}"
-        )
 
-    def missing_rows(self, *, written: int, dropped: int) -> str | None:
-        """Compare the staged rows with those written and those that fell out because they came twice."""
-        if self.rows == written + dropped:
-            return None
-        return (
-            f"{self.rows:,} versions were read; {written:,} rows were written, {dropped:,} came twice:"
-            f" {_difference(self.rows - written - dropped)}"
-        )
-
-    def distinct(self, *, dropped: int) -> int:
-        """Return how many references there are to account for, each counted once."""
-        return self.listed - self.unwanted - dropped
+def count_distinct(references: References, *, dropped: int) -> int:
+    """Return how many references have to be accounted for, each counted once."""
+    return references.listed - references.unwanted - dropped
 
 
 def _difference(missing: int) -> str:

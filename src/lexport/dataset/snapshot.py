@@ -1,4 +1,4 @@
-"""sorted runs and outcomes -> Parquet files and the manifest that will commit them. Blocking."""
+"""sorted runs and results of shards -> Parquet files and the manifest that will commit them. Blocking."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from typing import Any
 import pyarrow as pa
 from anyio.from_thread import check_cancelled
 
-from lexport.aws.quota.pacer import Pacer
 from lexport.dataset import manifest
 from lexport.dataset.changes import Reading, changes, is_comparable, readings_before
 from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import FileEntry, Manifest, ScopeEntry
 from lexport.dataset.parquet import TableFolder, WrittenFile
+from lexport.dataset.references import count_distinct
 from lexport.dataset.runs import Runs, RunWriter
 from lexport.errors import ReadError
-from lexport.extract.outcomes import ScopeOutcome
-from lexport.model import Scope, __version__
+from lexport.model import Scope, ShardResult, __version__
 from lexport.tables.aliases import ALIASES
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.registry import SCHEMA_VERSION, fleet_tables
@@ -81,8 +80,7 @@ def write_early(folder: TableFolder, runs: Runs) -> Early:
 def write_snapshot(
     folder: TableFolder,
     runs: Runs,
-    outcomes: Sequence[ScopeOutcome],
-    pacer: Pacer,
+    results: Sequence[ShardResult],
     *,
     early: Early,
     package_tables: Collection[Table] = (),
@@ -108,10 +106,10 @@ def write_snapshot(
     for table in (*fleet_tables(), *package_tables):
         if table not in (*early.files, SCOPES, ERRORS):
             write(table)
-    scopes = [_scope_entry(outcome, counts, pacer) for outcome in outcomes]
+    scopes = [_scope_entry(result, counts) for result in results]
     if scopes:
         has_aliases = options.get("aliases", True)
-        rows = [_scope_row(entry, outcome, has_aliases) for entry, outcome in zip(scopes, outcomes, strict=True)]
+        rows = [_scope_row(entry, result, has_aliases) for entry, result in zip(scopes, results, strict=True)]
         writer = RunWriter(folder.path, file_mode=folder.file_mode, runs=runs)
         writer.add_rows(SCOPES, rows)
         writer.flush()
@@ -226,25 +224,24 @@ def _error_rows(untold: Mapping[Scope, str]) -> Iterator[tuple[object, ...]]:
         yield (*place, "changes", None, None, None, "damaged", None, message, False, 0, now, "")
 
 
-def _scope_entry(outcome: ScopeOutcome, counts: Mapping[Table, _Counts], pacer: Pacer) -> ScopeEntry:
-    scope = outcome.target.scope
-    get_function, listing = pacer.readings(scope)
+def _scope_entry(result: ShardResult, counts: Mapping[Table, _Counts]) -> ScopeEntry:
+    scope = result.shard.scope
     return ScopeEntry(
         account_id=scope.account_id,
         region=scope.region,
-        coverage=outcome.target.coverage,
-        status=outcome.status,
+        coverage=result.shard.coverage,
+        status=result.status,
         functions=counts[FUNCTIONS].functions[scope],
         versions=counts[FUNCTIONS].rows[scope],
         aliases=counts[ALIASES].rows[scope],
-        get_function_calls=get_function.calls,
-        list_calls=listing.calls,
-        throttles=get_function.throttles + listing.throttles,
-        references=outcome.references.distinct(dropped=counts[FUNCTIONS].dropped[scope]),
+        get_function_calls=result.get_function_calls,
+        list_calls=result.list_calls,
+        throttles=result.throttles,
+        references=count_distinct(result.references, dropped=counts[FUNCTIONS].dropped[scope]),
     )
 
 
-def _scope_row(entry: ScopeEntry, outcome: ScopeOutcome, has_aliases: bool) -> tuple[Any, ...]:  # noqa: FBT001 - a column
+def _scope_row(entry: ScopeEntry, result: ShardResult, has_aliases: bool) -> tuple[Any, ...]:  # noqa: FBT001 - a column
     return (
         entry.account_id,
         entry.region,
@@ -253,12 +250,12 @@ def _scope_row(entry: ScopeEntry, outcome: ScopeOutcome, has_aliases: bool) -> t
         entry.functions,
         entry.versions,
         entry.aliases if has_aliases else None,
-        outcome.function_count_reported,
+        result.function_count_reported,
         entry.get_function_calls,
         entry.list_calls,
         entry.throttles,
-        outcome.carried_rows,
-        outcome.started_at,
-        outcome.ended_at,
+        result.carried_rows,
+        result.started_at,
+        result.ended_at,
         "",
     )

@@ -31,8 +31,8 @@ from lexport.errors import (
     SettingsError,
     TokenRefusedError,
 )
-from lexport.extract.selection import NamedFunction, choose_targets
-from lexport.model import Scope, Target
+from lexport.extract.selection import NamedFunction, choose_shards
+from lexport.model import Scope, Shard
 from lexport.settings import ALL_REGIONS, SnapshotSettings, role_arn, role_partition
 from lexport.tables.api import LambdaApi
 
@@ -40,6 +40,8 @@ Selection = tuple[NamedFunction, ...]
 
 GLOBAL = "aws-global"
 """Stands for the Regions of an account where they are not known, or for the account as a whole."""
+REGION_OFF = {"UnrecognizedClientException", "InvalidClientTokenId", "OptInRequired", "AuthFailure"}
+"""Error codes of a Region that is not enabled. An enabled one sends the same codes where it does not know the token."""
 ACCOUNTS_NAMED = 10  # in a note
 
 
@@ -61,7 +63,7 @@ class Door:
     ``credentials`` are those to sign with now.
     """
 
-    target: Target
+    shard: Shard
     open: Callable[[Send], LambdaApi] = field(repr=False)
     credentials: Callable[[], Awaitable[Credentials]] = field(repr=False)
 
@@ -71,7 +73,7 @@ class Entered:
     """What was found in an account; ``switched_off`` are Regions that are not enabled."""
 
     doors: tuple[Door, ...]
-    switched_off: tuple[Target, ...]
+    switched_off: tuple[Shard, ...]
 
 
 class Entrance:
@@ -100,10 +102,10 @@ class Entrance:
         """Whether every enabled Region is wanted."""
         return self._asked == (ALL_REGIONS,)
 
-    def expected(self, account: Account) -> list[Target]:
-        """Return the targets of an account that cannot be entered."""
+    def expected(self, account: Account) -> list[Shard]:
+        """Return the shards of an account that cannot be entered."""
         regions = (GLOBAL,) if self.is_all else tuple(dict.fromkeys(self._asked))
-        return choose_targets(None, account_id=account.account_id or "", regions=regions)
+        return choose_shards(None, account_id=account.account_id or "", regions=regions)
 
     async def find_accounts(self) -> tuple[Account, ...]:
         """Find out who we are and which accounts to read.
@@ -169,13 +171,15 @@ class Entrance:
             apis = {region: open_(self._send) for region, open_ in opens.items()}
             account_id = await _account_of_first_arn(apis, self._selection)
             self._note(f"the account is {account_id} by the first function's ARN")
-        targets = choose_targets(self._selection, account_id=account_id, regions=regions, may_be_off=found.uncertain)
+        shards = choose_shards(self._selection, account_id=account_id, regions=regions, uncertain=found.uncertain)
         return Entered(
             doors=tuple(
-                Door(target=target, open=opens[target.scope.region], credentials=access.credentials)
-                for target in targets
+                Door(shard=shard, open=opens[shard.scope.region], credentials=access.credentials) for shard in shards
             ),
-            switched_off=tuple(Target(scope=Scope(account_id=account_id, region=region)) for region in found.disabled),
+            switched_off=tuple(
+                Shard(scope=Scope(account_id=account_id, region=region), region_status="disabled")
+                for region in found.disabled
+            ),
         )
 
     def _account(self, account_id: str, own: str | None) -> Account:

@@ -26,7 +26,7 @@ from lexport.errors import (
     NetworkError,
     ServiceError,
     SettingsError,
-    TargetError,
+    ShardError,
 )
 from lexport.extract.access import Account, Door, Entrance
 from lexport.extract.match_response import checked
@@ -112,7 +112,7 @@ class Doors:
         try:
             api = await self._api(scope)
             reply = await ask(self._pacer, scope, operation, checked(api, call, check, *asked_for), priority)
-        except TargetError as error:
+        except ShardError as error:
             self._given_up[scope] = AccessDeniedError(str(error), code=error.code, http_status=error.http_status)
             raise self._given_up[scope] from error
         except (NetworkError, ServiceError) as error:
@@ -166,5 +166,5 @@ class Doors:
         async with self._entering:
             entered = await self._entrance.enter(account)
         for door in entered.doors:
-            self._doors[door.target.scope] = door
-            self._accounts.setdefault(door.target.scope.account_id, account)
+            self._doors[door.shard.scope] = door
+            self._accounts.setdefault(door.shard.scope.account_id, account)

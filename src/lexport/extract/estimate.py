@@ -20,15 +20,14 @@ from lexport.aws.session import open_session
 from lexport.dataset import manifest
 from lexport.dataset.local import LocalStore, local_folder
 from lexport.errors import CredentialsError, ItemError, SettingsError
-from lexport.extract.access import GLOBAL, Account
+from lexport.extract.access import GLOBAL, REGION_OFF, Account
 from lexport.extract.accounts import read_accounts
 from lexport.extract.hash_key import load_hash_key
 from lexport.extract.incremental import Held, LastSnapshot, Room, open_last
 from lexport.extract.listing import discover_functions
-from lexport.extract.outcomes import REGION_OFF
-from lexport.extract.progress import Progress, Report, TargetProgress, keep_reporting, report_nothing
+from lexport.extract.progress import Progress, Report, ShardProgress, keep_reporting, report_nothing
 from lexport.extract.shards import one_error, visit
-from lexport.model import FunctionRef, Priority, QuotaClass, Reply, Scope, Target, new_ulid
+from lexport.model import FunctionRef, Priority, QuotaClass, Reply, Scope, Shard, new_ulid
 from lexport.settings import SnapshotSettings
 from lexport.tables.api import Ask, LambdaApi
 
@@ -128,7 +127,7 @@ def _open_store(dest: str | Path) -> LocalStore:
 
 @dataclass(slots=True)
 class _Tally:
-    """What the listing of one target has shown so far; ``to_fetch`` is what an incremental run would fetch."""
+    """What the listing of one shard has shown so far; ``to_fetch`` is what an incremental run would fetch."""
 
     functions: int = 0
     versions: int = 0
@@ -152,11 +151,11 @@ class _Planner:
         self.refused: list[tuple[Scope, ItemError]] = []  # by Regions that may be off
         self.room = Room()
 
-    async def read_target(self, target: Target, api: LambdaApi) -> None:
-        """List one target and plan it; what is lost on the way makes the plan too small, and is said."""
-        scope, pacer, tally = target.scope, self.pacer, _Tally()
-        seen = TargetProgress(scope=scope, pace=partial(pacer.readings, scope))
-        self.progress.targets.append(seen)
+    async def read_shard(self, shard: Shard, api: LambdaApi) -> None:
+        """List one shard and plan it; what is lost on the way makes the plan too small, and is said."""
+        scope, pacer, tally = shard.scope, self.pacer, _Tally()
+        seen = ShardProgress(scope=scope, pace=partial(pacer.readings, scope))
+        self.progress.shards.append(seen)
         last, why = None, None
         if self.store is not None:
             last, why = await to_thread.run_sync(
@@ -201,18 +200,18 @@ class _Planner:
                     lose=lambda operation, name, error: self._miss(f"{named}: {operation} {name or ''}", error),
                     note=lambda text: self.progress.note(f"{named}: {text}"),
                 )
-            self.scopes.append(self._plan(target, tally, is_incremental=self.store is not None))
+            self.scopes.append(self._plan(shard, tally, is_incremental=self.store is not None))
         except ItemError as error:
-            if target.may_be_off and error.code in REGION_OFF and not tally.versions:
+            if shard.region_status == "uncertain" and error.code in REGION_OFF and not tally.versions:
                 self.refused.append((scope, error))
             else:
                 self._miss(named, error)
         seen.is_listed = seen.is_done = True
 
-    def skip_targets(self, targets: Sequence[Target]) -> None:
+    def skip_shards(self, shards: Sequence[Shard]) -> None:
         """Leave out Regions that are switched off: they cost nothing."""
 
-    def lose_account(self, account: Account, targets: Sequence[Target], error: ItemError) -> None:  # noqa: ARG002
+    def lose_account(self, account: Account, shards: Sequence[Shard], error: ItemError) -> None:  # noqa: ARG002
         """Note an account that could not be entered."""
         self._miss(f"{account.account_id} {GLOBAL}", error)
 
@@ -227,15 +226,15 @@ class _Planner:
         self.missing.append(f"{what}: {error}")
         self.errors.append(error)
 
-    def _plan(self, target: Target, tally: _Tally, *, is_incremental: bool) -> ScopePlan:
+    def _plan(self, shard: Shard, tally: _Tally, *, is_incremental: bool) -> ScopePlan:
         list_calls = tally.pages + 1 + (tally.functions if self.options.aliases else 0)  # one GetAccountSettings
         page_s = sum(tally.page_s) / len(tally.page_s) if tally.page_s else 0.0
         least = partial(
             minimum_s, list_calls=list_calls, pages=tally.pages, page_s=page_s, rates_per_s=self.rates_per_s
         )
         return ScopePlan(
-            account_id=target.scope.account_id,
-            region=target.scope.region,
+            account_id=shard.scope.account_id,
+            region=shard.scope.region,
             functions=tally.functions,
             versions=tally.versions,
             get_function_calls=tally.versions,

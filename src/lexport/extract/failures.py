@@ -1,24 +1,38 @@
-"""Where lost items go: rows of ``errors``, counts for the summary, and whether a scope has a gap. Bounded memory."""
+"""Lost items: rows of ``errors``, counts for the summary, and whether a scope has a gap. Memory is bounded."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lexport.aws.redact import remove_signed_links
-from lexport.errors import ItemError
+from lexport.errors import FunctionGoneError, ItemError
 from lexport.extract.rows import Rows
 from lexport.model import Failure, Scope
 from lexport.tables.run import ERRORS
 
 KINDS_KEPT = 1000  # distinct (scope, stage, operation, code) with an example each, for people to read
+GONE = "gone"
+"""The error code of a function that was deleted after it was listed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """What a failure is about. ``is_named`` says that the user asked for this very function."""
+
+    scope: Scope
+    stage: str
+    operation: str | None = None
+    function_name: str | None = None
+    qualifier: str | None = None
+    is_named: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureKind:
-    """What the failures of one kind have in common; one account-region, step, operation and code."""
+    """The account-region, step, operation and code that failures of one kind have in common."""
 
     scope: Scope
     stage: str
@@ -28,7 +42,7 @@ class FailureKind:
 
 
 class Failures:
-    """The sink of a run. ``examples`` keeps the first failure of each kind."""
+    """The failures of a run. ``examples`` keeps the first one of each kind; the rows go to ``rows``."""
 
     def __init__(self, rows: Rows, now: Callable[[], datetime]) -> None:
         self.counts: Counter[FailureKind] = Counter()
@@ -43,69 +57,53 @@ class Failures:
         kinds = sorted(self.counts, key=lambda kind: (not kind.is_gap, -self.counts[kind]))
         return tuple((kind, self.counts[kind], self.examples[kind]) for kind in kinds)
 
-    def lose(
-        self,
-        scope: Scope,
-        error: ItemError,
-        *,
-        stage: str,
-        operation: str | None = None,
-        function_name: str | None = None,
-        qualifier: str | None = None,
-    ) -> None:
-        """Note one failure as the error tells it."""
-        self.add(
-            scope,
-            stage=stage,
-            operation=operation,
-            function_name=function_name,
-            qualifier=qualifier,
-            error_code=error.code,
-            http_status=error.http_status,
-            message=str(error),
-            is_gap=error.is_gap,
-            attempts=error.attempts,
-        )
+    def record(self, error: ItemError, item: Item, *, is_gap: bool | None = None, about: str = "") -> Failure:
+        """Record an error that lost an item; ``about`` is put before its message.
 
-    def add(
-        self,
-        scope: Scope,
-        *,
-        stage: str,
-        operation: str | None,
-        error_code: str,
-        message: str,
-        is_gap: bool,
-        function_name: str | None = None,
-        qualifier: str | None = None,
-        http_status: int | None = None,
-        attempts: int = 1,
-    ) -> None:
-        """Note one failure."""
+        ``is_gap_for`` decides whether something is missing where the caller does not.
+        """
+        return self.add(failure_of(error, item, self._now(), is_gap=is_gap, about=about))
+
+    def notice(self, item: Item, code: str, message: str) -> Failure:
+        """Record something odd about an item that was read: nothing is missing."""
         failure = Failure(
-            scope=scope,
-            stage=stage,
-            operation=operation,
-            function_name=function_name and remove_signed_links(function_name),
-            qualifier=qualifier,
-            error_code=error_code,
-            http_status=http_status,
-            message=remove_signed_links(message),
-            is_gap=is_gap,
-            attempts=attempts,
-            occurred_at=self._moment(),
+            scope=item.scope,
+            stage=item.stage,
+            operation=item.operation,
+            function_name=item.function_name,
+            qualifier=item.qualifier,
+            error_code=code,
+            message=message,
+            is_gap=False,
+            occurred_at=self._now(),
         )
-        kind = FailureKind(scope=scope, stage=stage, operation=operation, error_code=error_code, is_gap=is_gap)
+        return self.add(failure)
+
+    def add(self, failure: Failure) -> Failure:
+        """Add one failure: count it, keep it as an example, and make a row of it. Return it as it was added."""
+        failure = replace(
+            failure,
+            function_name=failure.function_name and remove_signed_links(failure.function_name),
+            message=remove_signed_links(failure.message),
+            occurred_at=self._next_moment(failure.occurred_at),
+        )
+        kind = FailureKind(
+            scope=failure.scope,
+            stage=failure.stage,
+            operation=failure.operation,
+            error_code=failure.error_code,
+            is_gap=failure.is_gap,
+        )
         if kind in self.counts or len(self.counts) < KINDS_KEPT:
             self.counts[kind] += 1
             self.examples.setdefault(kind, failure)
-        if is_gap:
-            self.gaps[scope] += 1
+        if failure.is_gap:
+            self.gaps[failure.scope] += 1
         self._rows.items += 1
         self._rows.append(
             ERRORS,
-            scope.account_id,
-            scope.region,
+            failure.scope.account_id,
+            failure.scope.region,
             failure.stage,
             failure.operation,
             failure.function_name,
@@ -118,11 +116,41 @@ class Failures:
             failure.occurred_at,
             "",
         )
+        return failure
 
-    def _moment(self) -> datetime:
-        """Return the time, a microsecond after the last failure at least: it tells failures of one kind apart."""
-        at = self._now()
+    def _next_moment(self, at: datetime) -> datetime:
+        """Return the time, at least a microsecond after the last failure: it tells failures of one kind apart."""
         if self._last is not None and at <= self._last:
             at = self._last + timedelta(microseconds=1)
         self._last = at
         return at
+
+
+def failure_of(error: ItemError, item: Item, at: datetime, *, is_gap: bool | None = None, about: str = "") -> Failure:
+    """Return what an error says about an item."""
+    return Failure(
+        scope=item.scope,
+        stage=item.stage,
+        operation=item.operation,
+        function_name=item.function_name,
+        qualifier=item.qualifier,
+        error_code=GONE if is_gone(error, item) else error.code,
+        http_status=error.http_status,
+        message=f"{about}{error}",
+        is_gap=is_gap_for(error, item) if is_gap is None else is_gap,
+        attempts=error.attempts,
+        occurred_at=at,
+    )
+
+
+def is_gone(error: ItemError, item: Item) -> bool:
+    """Tell whether a function that was listed was deleted meanwhile; one that the user named has to be there."""
+    return isinstance(error, FunctionGoneError) and item.function_name is not None and not item.is_named
+
+
+def is_gap_for(error: ItemError, item: Item) -> bool:
+    """Decide whether a lost item is missing from the snapshot. This is the one policy about gaps.
+
+    A function that was deleted after it was listed is not in the fleet, and limits of the account are not of the fleet.
+    """
+    return not is_gone(error, item) and item.operation != "GetAccountSettings"

@@ -1,4 +1,4 @@
-"""Target -> pages of FunctionRef; the names whose aliases are wanted beside it.
+"""Shard -> pages of FunctionRef; the names whose aliases are wanted beside it.
 
 ListFunctions(ALL) enumerates functions and versions in one chain of pages. The next page is asked for when there is
 room for it, so a fleet of any size is never held in memory.
@@ -17,7 +17,6 @@ from anyio.streams.memory import MemoryObjectSendStream
 from lexport.errors import (
     ExpiredCredentialsError,
     FetchError,
-    FunctionGoneError,
     ItemError,
     ListingError,
     ServiceError,
@@ -195,7 +194,6 @@ async def _list_versions(
         except ExpiredCredentialsError:
             raise  # it is every function's trouble
         except ItemError as error:
-            _gone_is_no_gap(error)
             lose(operation, function_name, error)
             return
         if marker is None:
@@ -224,17 +222,8 @@ async def discover_aliases(
             marker = chain.next_marker(next_marker_of(reply))
             if marker is None:
                 return
-    except FunctionGoneError as error:
-        _gone_is_no_gap(error)
-        raise
     except ListingError as error:  # of one function: the others' aliases can be read
         raise FetchError(str(error), code=error.code) from error
-
-
-def _gone_is_no_gap(error: ItemError) -> None:
-    """Mark a listed function that is gone since as no gap: it is not in the fleet any more."""
-    if isinstance(error, FunctionGoneError):
-        error.code, error.is_gap = "gone", False
 
 
 class _Entry(NamedTuple):

@@ -22,14 +22,14 @@ if TYPE_CHECKING:  # rich is imported late
 PLAIN_EVERY_S = 10.0
 LIVE_EVERY_S = 0.25
 
-MOST_TARGETS_SHOWN = 20
+MOST_SHARDS_SHOWN = 20
 MOST_LINES = 10
 
 _IDLE = PaceReading(rate_per_s=1.0, calls=0, throttles=0)
 
 
 @dataclass(slots=True)
-class TargetProgress:
+class ShardProgress:
     """Counters of one account-region. ``aliases_due`` are functions whose aliases are still to be listed."""
 
     scope: Scope
@@ -103,12 +103,12 @@ class PackageProgress:
 
 @dataclass(slots=True)
 class Progress:
-    """All targets of a run, its packages, and what it has to say besides (``notes``).
+    """All shards of a run, its packages, and what it has to say besides (``notes``).
 
     ``accounts_left`` are still to be entered.
     """
 
-    targets: list[TargetProgress] = field(default_factory=list)
+    shards: list[ShardProgress] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     stage: str = "choosing targets"
     accounts_left: int = 0
@@ -145,19 +145,19 @@ class _Rate:
         return self.rate_per_s
 
 
-def describe(target: TargetProgress, rate_per_s: float) -> str:
-    """Put one target into a line."""
-    left_s = target.left_s(rate_per_s)
-    left = "listing" if left_s is None else "done" if target.is_done else f"about {format_seconds(left_s)} left"
+def describe(shard: ShardProgress, rate_per_s: float) -> str:
+    """Put one shard into a line."""
+    left_s = shard.left_s(rate_per_s)
+    left = "listing" if left_s is None else "done" if shard.is_done else f"about {format_seconds(left_s)} left"
     return (
-        f"{target.scope.account_id} {target.scope.region}: {target.fetched:,} of {target.listed:,} listed fetched, "
-        f"{rate_per_s:,.1f}/s, {target.throttles:,} throttles, {left}"
+        f"{shard.scope.account_id} {shard.scope.region}: {shard.fetched:,} of {shard.listed:,} listed fetched, "
+        f"{rate_per_s:,.1f}/s, {shard.throttles:,} throttles, {left}"
     )
 
 
 @dataclass(slots=True)
 class _Look:
-    """One look at all targets; made anew for each, with the rates of the looks before."""
+    """One look at all shards; made anew for each, with the rates of the looks before."""
 
     started_s: float
     rates: dict[Scope, _Rate] = field(default_factory=dict)
@@ -167,10 +167,10 @@ class _Look:
         self.bytes = _Rate(self.started_s)
 
     def measure(self, progress: Progress) -> dict[Scope, float]:
-        """Return the rate of every target."""
+        """Return the rate of every shard."""
         return {
-            target.scope: self.rates.setdefault(target.scope, _Rate(self.started_s)).look(target.fetched)
-            for target in progress.targets
+            shard.scope: self.rates.setdefault(shard.scope, _Rate(self.started_s)).look(shard.fetched)
+            for shard in progress.shards
         }
 
     def bytes_per_s(self, progress: Progress) -> float:
@@ -178,25 +178,25 @@ class _Look:
         return self.bytes.look(progress.packages.moved_bytes())
 
 
-def slowest(progress: Progress, rates: dict[Scope, float], most: int) -> list[TargetProgress]:
-    """Choose the unfinished targets that will take longest; those that still list come first: nobody knows how long."""
+def slowest(progress: Progress, rates: dict[Scope, float], most: int) -> list[ShardProgress]:
+    """Choose the unfinished shards that will take longest; those that still list come first: nobody knows how long."""
 
-    def left_s(target: TargetProgress) -> float:
-        seconds = target.left_s(rates[target.scope])
+    def left_s(shard: ShardProgress) -> float:
+        seconds = shard.left_s(rates[shard.scope])
         return math.inf if seconds is None else seconds
 
-    return sorted((target for target in progress.targets if not target.is_done), key=left_s, reverse=True)[:most]
+    return sorted((shard for shard in progress.shards if not shard.is_done), key=left_s, reverse=True)[:most]
 
 
 def describe_all(progress: Progress, rates: dict[Scope, float]) -> str:
-    """Put all targets into one line."""
-    targets = progress.targets
-    done = sum(target.is_done for target in targets)
+    """Put all shards into one line."""
+    shards = progress.shards
+    done = sum(shard.is_done for shard in shards)
     entering = f", {plural(progress.accounts_left, 'account')} to enter" if progress.accounts_left else ""
     return (
-        f"{done:,} of {plural(len(targets), 'account-region')} done{entering}: {sum(t.fetched for t in targets):,} of"
-        f" {sum(t.listed for t in targets):,} listed fetched, {sum(rates.values()):,.1f}/s,"
-        f" {plural(sum(t.throttles for t in targets), 'throttle')}"
+        f"{done:,} of {plural(len(shards), 'account-region')} done{entering}: {sum(t.fetched for t in shards):,} of"
+        f" {sum(t.listed for t in shards):,} listed fetched, {sum(rates.values()):,.1f}/s,"
+        f" {plural(sum(t.throttles for t in shards), 'throttle')}"
     )
 
 
@@ -207,18 +207,18 @@ async def keep_reporting(report: Report, progress: Progress) -> None:
 
 
 async def report_plainly(progress: Progress, out: TextIO | None = None) -> None:
-    """Print a line per unfinished target every 10 seconds; with many targets, their total and the slowest ones."""
+    """Print a line per unfinished shard every 10 seconds; with many shards, their total and the slowest ones."""
     stream = sys.stderr if out is None else out
     look = _Look(anyio.current_time())
     while True:
         await anyio.sleep(PLAIN_EVERY_S)
         rates = look.measure(progress)
-        is_many = len(progress.targets) > MOST_TARGETS_SHOWN
-        shown = slowest(progress, rates, MOST_LINES if is_many else MOST_TARGETS_SHOWN)
+        is_many = len(progress.shards) > MOST_SHARDS_SHOWN
+        shown = slowest(progress, rates, MOST_LINES if is_many else MOST_SHARDS_SHOWN)
         if is_many and shown:
             print(describe_all(progress, rates), file=stream, flush=True)
-        for target in shown:
-            print(describe(target, rates[target.scope]), file=stream, flush=True)
+        for shard in shown:
+            print(describe(shard, rates[shard.scope]), file=stream, flush=True)
         bytes_per_s = look.bytes_per_s(progress)
         if progress.packages.files:
             print(progress.packages.describe(bytes_per_s), file=stream, flush=True)
@@ -227,7 +227,7 @@ async def report_plainly(progress: Progress, out: TextIO | None = None) -> None:
 
 
 async def report_live(progress: Progress, out: TextIO | None = None) -> None:
-    """Draw a bar per target on the terminal of standard error; with many, a total and the slowest ones on one screen.
+    """Draw a bar per shard on the terminal of standard error; with many, a total and the slowest ones on one screen.
 
     Cancelled: the bars stay as they stood.
     """
@@ -249,7 +249,7 @@ async def report_live(progress: Progress, out: TextIO | None = None) -> None:
         try:
             while True:
                 rates = look.measure(progress)
-                most = max(1, min(MOST_TARGETS_SHOWN, console.height - 4))
+                most = max(1, min(MOST_SHARDS_SHOWN, console.height - 4))
                 _draw(bars, progress, rates, most=most, bytes_per_s=look.bytes_per_s(progress))
                 bars.refresh()
                 await anyio.sleep(LIVE_EVERY_S)
@@ -258,19 +258,19 @@ async def report_live(progress: Progress, out: TextIO | None = None) -> None:
 
 
 def _draw(bars: Bars, progress: Progress, rates: dict[Scope, float], *, most: int, bytes_per_s: float = 0.0) -> None:
-    """Fill the rows, which are made once and used again: a total where needed, then a target each, then packages."""
+    """Fill the rows, which are made once and used again: a total where needed, then a shard each, then packages."""
     rows: list[tuple[str, int, int | None, str]] = []
-    shown = progress.targets
+    shown = progress.shards
     if len(shown) > most:
         shown = slowest(progress, rates, most)
-        done = sum(target.is_done for target in progress.targets)
+        done = sum(shard.is_done for shard in progress.shards)
         entering = f", {plural(progress.accounts_left, 'account')} to enter" if progress.accounts_left else ""
         more = f"account-regions done{entering}, {sum(rates.values()):,.1f}/s"
-        rows.append(("total", done, len(progress.targets), more))
-    for target in shown:
-        more = describe(target, rates[target.scope]).split("fetched, ")[1]
-        total = max(target.listed, 1) if target.is_listed else None
-        rows.append((f"{target.scope.account_id} {target.scope.region}", target.fetched, total, more))
+        rows.append(("total", done, len(progress.shards), more))
+    for shard in shown:
+        more = describe(shard, rates[shard.scope]).split("fetched, ")[1]
+        total = max(shard.listed, 1) if shard.is_listed else None
+        rows.append((f"{shard.scope.account_id} {shard.scope.region}", shard.fetched, total, more))
     if progress.packages.files:
         more = progress.packages.describe(bytes_per_s).partition(", ")[2]
         rows.append(("packages", progress.packages.files_done, progress.packages.files, more))

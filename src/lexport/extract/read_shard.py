@@ -1,12 +1,14 @@
-"""One account-region, read: wires discover, fetch and flatten, and judges what came of it.
+"""Read one account-region: wires listing, fetching and flattening, and judges what came of it.
 
-Works on shared ``Rows``: whoever fills them up hands the full batch on, and waits while staging is busy.
+All shards of a process add to the same rows: the reader that fills them up hands the full batch to staging, and waits
+while staging writes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -14,112 +16,180 @@ from typing import Any
 from anyio import create_memory_object_stream, create_task_group, to_thread
 from anyio.streams.memory import MemoryObjectSendStream
 
+from lexport.aws.quota.pacer import Pacer
+from lexport.aws.quota.retry import ask
 from lexport.dataset.disk_queue import NameSpool
-from lexport.dataset.references import LOST, References
+from lexport.dataset.local import LocalStore
+from lexport.dataset.references import LOST, describe_missing
 from lexport.errors import (
     AccessDeniedError,
     ExpiredCredentialsError,
     FlattenError,
     FunctionGoneError,
     ItemError,
-    TargetError,
+    ShardError,
     first_of,
 )
+from lexport.extract.access import REGION_OFF
 from lexport.extract.doubts import Doubts
+from lexport.extract.failures import Item, failure_of
 from lexport.extract.fetch import fetch_function
 from lexport.extract.flatten import (
+    Rules,
     alias_from_call,
     flatten_account_settings,
     flatten_alias,
     flatten_carried,
     flatten_function,
 )
-from lexport.extract.incremental import Held, LastSnapshot
+from lexport.extract.incremental import Held, LastSnapshot, Room, open_last
 from lexport.extract.listing import discover_aliases, discover_functions
 from lexport.extract.lossless import Finding
 from lexport.extract.match_response import check_account_settings, checked
-from lexport.extract.outcomes import REGION_OFF, ScopeOutcome
-from lexport.extract.progress import TargetProgress
-from lexport.extract.shared import Shared
+from lexport.extract.progress import Progress, ShardProgress
+from lexport.extract.staging import Staging
 from lexport.extract.workers import pump, workers_for
-from lexport.model import LATEST, FunctionRef, Priority, Reply, ScopeStatus, Target
+from lexport.model import (
+    LATEST,
+    Failure,
+    FunctionRef,
+    Priority,
+    References,
+    Reply,
+    RunSpec,
+    ScopeStatus,
+    Shard,
+    ShardResult,
+)
+from lexport.settings import SnapshotSettings
 from lexport.tables.api import Ask, LambdaApi
 
-CARRIED_AT_ONCE = 256  # versions taken over between two looks at everybody else's calls: some 15 ms
-BATCH_ITEMS = 512  # items flattened into lists before they go into Arrow: some 4 MB
+CARRIED_AT_ONCE = 256  # versions carried over before other tasks run again: some 15 ms
 PAGES_AHEAD = 3  # pages of references listed ahead of the one being fetched: a second or two when listing must pause
 
 
-async def read_target(
-    target: Target, api: LambdaApi, ask: Ask, shared: Shared, progress: TargetProgress
-) -> ScopeOutcome:
-    """Read every function, version and alias of one target into ``shared.rows``.
+async def read_shard(
+    spec: RunSpec,
+    shard: Shard,
+    api: LambdaApi,
+    *,
+    settings: SnapshotSettings,
+    store: LocalStore,
+    staging: Staging,
+    pacer: Pacer,
+    budget: Room,
+    progress: Progress,
+    on_reply: Callable[[FunctionRef, Reply], None] | None = None,
+) -> ShardResult:
+    """Read every function, version and alias of one shard into ``staging``.
 
-    Never raises an ItemError: what is lost is in ``shared.failures``, and the outcome's status says so.
+    ``on_reply`` gets every response of GetFunction, with its presigned URL. Never raises an ItemError: what is lost is
+    in ``staging.failures``, and the status of the result says so.
     """
-    started_at = shared.now()
-    reader = _Reader(target=target, api=api, calls=ask, shared=shared, progress=progress)
+    shard_progress = ShardProgress(scope=shard.scope, pace=partial(pacer.readings, shard.scope))
+    progress.shards.append(shard_progress)
+    reader = _Reader(
+        shard=shard,
+        api=api,
+        calls=partial(ask, pacer, shard.scope),
+        settings=settings,
+        staging=staging,
+        budget=budget,
+        progress=shard_progress,
+        rules=Rules(env=settings.env, fetched_at=spec.snapshot_at, keep_latest=settings.qualifiers != "published"),
+        not_before=spec.snapshot_at - settings.refresh_after if settings.refresh_after else None,
+        on_reply=on_reply,
+        note_run=progress.note,
+    )
+    started_at = datetime.now(UTC)
     try:
-        with shared.room.place():
+        with budget.place():
+            if settings.incremental:
+                reader.last = await to_thread.run_sync(_open_last, spec, shard, settings, store, progress)
             await reader.read()
     except* ExpiredCredentialsError as group:
         reader.give_up(first_of(group))
     else:
         reader.account_for_references()
         reader.compare_with_reported_count()
-    progress.is_listed = progress.is_done = True
-    return ScopeOutcome(
-        target=target,
+    shard_progress.is_listed = shard_progress.is_done = True
+    get_function, listing = pacer.readings(shard.scope)
+    return ShardResult(
+        shard=shard,
         status=reader.status(),
-        function_count_reported=reader.function_count_reported,
+        get_function_calls=get_function.calls,
+        list_calls=listing.calls,
+        throttles=get_function.throttles + listing.throttles,
+        gaps=staging.failures.gaps[shard.scope],
         carried_rows=reader.carried_rows,
+        function_count_reported=reader.function_count_reported,
+        references=reader.references(),
         is_answering=reader.is_answering,
         ended_by=reader.ended_by,
         started_at=started_at,
-        ended_at=shared.now(),
-        references=reader.references,
+        ended_at=datetime.now(UTC),
     )
+
+
+def _open_last(
+    spec: RunSpec, shard: Shard, settings: SnapshotSettings, store: LocalStore, progress: Progress
+) -> LastSnapshot | None:
+    """Open the rows of the last snapshot that an incremental run may carry over. Blocking."""
+    last, why = open_last(store, shard.scope, env=settings.env, hash_key_id=spec.hash_key_id, note=progress.note)
+    if last is None:
+        progress.note(f"{shard.scope.account_id} {shard.scope.region}: {why}; every version is fetched")
+    return last
 
 
 @dataclass(slots=True, kw_only=True)
 class _Reader:
-    """The work of one target; each method is the way of one item."""
+    """The work of one shard: each method takes one kind of item all the way into rows.
 
-    target: Target
+    ``replies`` counts successful calls, ``denials`` the gaps that credentials or permissions made.
+    """
+
+    shard: Shard
     api: LambdaApi
     calls: Ask
-    shared: Shared
-    progress: TargetProgress
+    settings: SnapshotSettings
+    staging: Staging
+    budget: Room
+    progress: ShardProgress
+    rules: Rules
+    not_before: datetime | None
+    on_reply: Callable[[FunctionRef, Reply], None] | None
+    note_run: Callable[[str], None]
     replies: int = 0
     denials: int = 0
+    listed: int = 0
+    rows: int = 0
+    lost: int = 0
+    unwanted: int = 0
     is_off: bool = False
     is_answering: bool = False
-    ended_by: ItemError | None = None
+    ended_by: Failure | None = None
     function_count_reported: int | None = None
     carried_rows: int = 0
-    references: References = field(default_factory=References)
     doubts: Doubts = field(init=False)
     last: LastSnapshot | None = None
     held: Held = field(init=False)
 
     async def read(self) -> None:
-        """Run the target's pumps side by side until all are dry."""
+        """List, fetch and flatten side by side until nothing is left."""
         get_function, listing = self.progress.pace()
-        scope = self.target.scope
-        if self.target.refs is None:
-            self.last = await to_thread.run_sync(self.shared.open_last, scope)
+        scope, refs_listed = self.shard.scope, self.shard.refs
         self.doubts = Doubts(self.lose_aliases)
-        waiting = self.shared.staging / f"names-{scope.account_id}-{scope.region}.txt"
+        queue = self.staging.folder / f"names-{scope.account_id}-{scope.region}.txt"
         refs_out, refs = create_memory_object_stream[Sequence[FunctionRef]](PAGES_AHEAD)
-        with NameSpool(waiting) as names, Held(self.shared.staging) as self.held:
+        with NameSpool(queue) as names, Held(self.staging.folder) as self.held:
             async with create_task_group() as tasks:
-                if self.target.refs is None:
+                if refs_listed is None:
                     tasks.start_soon(self.discover, refs_out, names)
                     tasks.start_soon(self.read_account_settings)
                 else:
-                    self.count_listed(len(self.target.refs))
+                    self.count_listed(len(refs_listed))
                     names.end()
-                    tasks.start_soon(self.give_out, self.target.refs, refs_out)
+                    tasks.start_soon(self.send_refs, refs_listed, refs_out)
                 tasks.start_soon(
                     partial(pump, workers=workers_for(get_function.rate_per_s)),
                     self.read_function,
@@ -130,11 +200,11 @@ class _Reader:
                     partial(pump, workers=workers_for(listing.rate_per_s)), self.read_aliases, names, self.lose_aliases
                 )
             await self.read_doubtful_aliases()
-        waiting.unlink()
+        queue.unlink()
 
     def compare_with_reported_count(self) -> None:
         """Say where a listing came back empty though AWS counts functions: it is complete only if both are right."""
-        if self.target.refs is None and not self.references.listed and self.function_count_reported:
+        if self.shard.refs is None and not self.listed and self.function_count_reported:
             self.note(
                 f"ListFunctions named no function, GetAccountSettings counts {self.function_count_reported:,}; if it"
                 " stays so, something between here and AWS may cut lists"
@@ -155,7 +225,7 @@ class _Reader:
 
         async def choose(page: Sequence[FunctionRef] | None) -> Sequence[FunctionRef]:
             self.count_listed(len(page or ()))
-            if page and self.shared.aliases:  # an edge replica's name has a dot, which ListAliases does not take
+            if page and self.settings.aliases:  # an edge replica's name has a dot, which ListAliases does not take
                 functions = [
                     ref.function_name for ref in page if ref.qualifier is None and "." not in ref.function_name
                 ]
@@ -167,8 +237,8 @@ class _Reader:
             await discover_functions(
                 self.api,
                 self.ask,
-                self.target.scope,
-                qualifiers=self.shared.qualifiers,
+                self.shard.scope,
+                qualifiers=self.settings.qualifiers,
                 refs_out=refs_out,
                 choose=choose,
                 keeps_items=self.last is not None,
@@ -190,7 +260,7 @@ class _Reader:
         for ref in page or ():
             (to_fetch if ref.listed is None or ref.qualifier is None else to_hold).append(ref)
         self.held.put(to_hold)
-        if page is None or self.shared.room.is_full(self.held):
+        if page is None or self.budget.is_full(self.held):
             to_fetch += await self.take_over(last)
         return [ref.without_listing() for ref in to_fetch]
 
@@ -198,9 +268,9 @@ class _Reader:
         """Make the rows of held versions that the last snapshot has; return the others."""
         is_new_damage = last.damage is None
         unknown: list[FunctionRef] = []
-        found = last.find(self.held, self.shared.not_before)
+        found = last.find(self.held, self.not_before)
         while some := await to_thread.run_sync(list, islice(found, CARRIED_AT_ONCE)):
-            await self.hand_on()
+            await self.staging.flush()
             unknown += [ref for ref, listed, older in some if not self.is_taken_over(ref, listed, older)]
         if last.damage is not None and is_new_damage:
             self.note(f"the last snapshot is damaged: {last.damage}; what it cannot tell is fetched")
@@ -210,48 +280,51 @@ class _Reader:
         """Make the rows of one version without a call, where that can be done exactly."""
         if listed is None or older is None:
             return False
-        shared, answer = self.shared, self.shared.answer_id(ref)
         findings = flatten_carried(
-            ref, listed, older, scope=self.target.scope, rules=shared.rules, answer=answer, rows=shared.rows
+            ref,
+            listed,
+            older,
+            scope=self.shard.scope,
+            rules=self.rules,
+            answer=self.staging.answer_id(ref),
+            rows=self.staging.rows,
         )
         if findings is None:
             return False
         self.carried_rows += 1
-        self.references.rows += 1
+        self.rows += 1
         self.progress.fetched += 1
         self.report("ListFunctions", ref.function_name, ref.qualifier, findings)
         return True
 
-    async def give_out(
+    async def send_refs(
         self, refs: Sequence[FunctionRef], refs_out: MemoryObjectSendStream[Sequence[FunctionRef]]
     ) -> None:
-        """Hand on what the user listed."""
+        """Send the references that the user listed."""
         async with refs_out:
             await refs_out.send(refs)
         self.progress.is_listed = True
 
     async def read_function(self, ref: FunctionRef) -> None:
         """Fetch and flatten one function, version or alias."""
-        await self.hand_on()
+        await self.staging.flush()
         try:
-            reply = await fetch_function(self.api, self.calls, ref, self.target.scope)
+            reply = await fetch_function(self.api, self.calls, ref, self.shard.scope)
         finally:
             self.progress.fetched += 1
         self.replies += 1
         self.is_answering = True
-        shared, scope = self.shared, self.target.scope
-        if shared.offer is not None:
-            shared.offer(ref, reply)  # now or never: the link in it is not kept
-        answer = shared.answer_id(ref)
-        version, findings = flatten_function(
-            reply, ref, scope=scope, rules=shared.rules, answer=answer, rows=shared.rows
-        )
-        is_kept = version != LATEST or shared.rules.keep_latest
-        self.references.rows += is_kept
-        self.references.unwanted += not is_kept
+        scope, rows = self.shard.scope, self.staging.rows
+        if self.on_reply is not None:
+            self.on_reply(ref, reply)  # the presigned URL in it is not kept
+        answer = self.staging.answer_id(ref)
+        version, findings = flatten_function(reply, ref, scope=scope, rules=self.rules, answer=answer, rows=rows)
+        is_kept = version != LATEST or self.rules.keep_latest
+        self.rows += is_kept
+        self.unwanted += not is_kept
         self.report("GetFunction", ref.function_name, ref.qualifier, findings)
         if ref.is_alias:
-            alias_from_call(ref, version, scope=scope, answer=answer, rows=shared.rows)
+            alias_from_call(ref, version, scope=scope, answer=answer, rows=rows)
             if version == LATEST:
                 self.count_listed(1)
                 # Tags and concurrency come with the unqualified call only; without them the row would be half true.
@@ -261,22 +334,22 @@ class _Reader:
 
     async def read_aliases(self, function_name: str) -> None:
         """List and flatten the aliases of one function."""
-        await self.hand_on()
-        shared, scope = self.shared, self.target.scope
+        await self.staging.flush()
+        scope, staging = self.shard.scope, self.staging
         try:
             async for reply, items in discover_aliases(self.api, self.ask, scope, function_name):
                 self.replies += 1
                 if not items:
                     self.doubts.note_empty(function_name, reply)
                 for item in items:
-                    answer = shared.answer_id()  # of its own: an alias that is listed twice comes from the first
+                    answer = staging.answer_id()  # its own: of an alias that is listed twice, the first row stays
                     try:
                         findings = flatten_alias(
-                            item, function_name, scope=scope, answer=answer, rows=shared.rows, body=reply.body
+                            item, function_name, scope=scope, answer=answer, rows=staging.rows, body=reply.body
                         )
                         self.report("ListAliases", function_name, None, findings)
                     except FlattenError as error:
-                        self.lose("flatten", "ListAliases", function_name, None, error)
+                        self.record(error, self.item("flatten", "ListAliases", function_name))
         finally:
             self.progress.aliases_due -= 1
 
@@ -289,7 +362,7 @@ class _Reader:
             self.progress.aliases_due += 1
             try:
                 await self.read_aliases(function_name)
-            except TargetError:
+            except ShardError:
                 raise
             except ItemError as error:
                 self.lose_aliases(function_name, error)
@@ -301,96 +374,97 @@ class _Reader:
                 self.api,
                 lambda asked: asked.get_account_settings(),
                 check_account_settings,
-                self.target.scope,
+                self.shard.scope,
             )
             reply = await self.ask("GetAccountSettings", attempt, Priority.LISTING)
         except ExpiredCredentialsError:
             raise
         except ItemError as error:
-            error.is_gap = False
-            self.lose("discover", "GetAccountSettings", None, None, error)
+            self.record(error, self.item("discover", "GetAccountSettings"))
             return
         self.function_count_reported, findings = flatten_account_settings(
-            reply, scope=self.target.scope, rows=self.shared.rows
+            reply, scope=self.shard.scope, rows=self.staging.rows
         )
         self.report("GetAccountSettings", None, None, findings)
 
     def count_listed(self, count: int) -> None:
         """Count references to read."""
-        self.references.listed += count
+        self.listed += count
         self.progress.listed += count
 
-    async def hand_on(self) -> None:
-        """Pass the rows to staging when they are a batch; waits while staging is busy."""
-        if self.shared.rows.items >= BATCH_ITEMS:
-            await self.shared.batches_out.send(self.shared.rows.take())
+    def references(self) -> References:
+        """Return what became of the references so far."""
+        return References(listed=self.listed, rows=self.rows, lost=self.lost, unwanted=self.unwanted)
 
-    # --- what is lost ------------------------------------------------------------------------------------------------
+    # --- failures -----------------------------------------------------------------------------------------------------
 
     def lose_function(self, ref: FunctionRef, error: ItemError) -> None:
-        """Note that one function, version or alias could not be read."""
+        """Record that one function, version or alias could not be read."""
         self.is_answering |= isinstance(error, AccessDeniedError | FunctionGoneError)
-        self.references.lost += 1
+        self.lost += 1
         stage = "flatten" if isinstance(error, FlattenError) else "fetch"
-        self.lose(stage, "GetFunction", ref.function_name, ref.qualifier, error)
+        self.record(error, self.item(stage, "GetFunction", ref.function_name, ref.qualifier, is_named=ref.is_named))
 
     def lose_aliases(self, function_name: str, error: ItemError) -> None:
-        """Note that the aliases of one function could not be listed."""
-        self.lose("discover", "ListAliases", function_name, None, error)
+        """Record that the aliases of one function could not be listed."""
+        self.record(error, self.item("discover", "ListAliases", function_name))
 
     def lose_listing(self, operation: str, function_name: str | None, error: ItemError) -> None:
-        """Note that a page or an item of a listing is lost."""
-        self.lose("discover", operation, function_name, None, error)
+        """Record that a page or an item of a listing is lost."""
+        self.record(error, self.item("discover", operation, function_name))
 
     def account_for_references(self) -> None:
-        """Note it where something that was listed is neither a row, nor gone, nor a gap."""
-        if missing := self.references.missing():
-            self.lose("discover", None, None, None, ItemError(missing, code=LOST))
+        """Record it where a listed reference is neither a row, nor deleted meanwhile, nor a gap."""
+        if missing := describe_missing(self.references()):
+            self.record(ItemError(missing, code=LOST), self.item("discover"))
 
     def give_up(self, error: ItemError) -> None:
-        """Note that the credentials do not let us read on: switched off where that may be, else a gap."""
-        self.ended_by = error
-        self.is_off = self.target.may_be_off and error.code in REGION_OFF and not self.is_answering
-        if not self.is_off:
-            self.lose("discover", None, None, None, error)
+        """Note that the credentials do not allow to read on: the Region is off where that may be, else it is a gap."""
+        item = self.item("discover")
+        is_uncertain = self.shard.region_status == "uncertain"
+        self.is_off = is_uncertain and error.code in REGION_OFF and not self.is_answering
+        self.ended_by = failure_of(error, item, datetime.now(UTC)) if self.is_off else self.record(error, item)
 
-    def lose(
-        self, stage: str, operation: str | None, function_name: str | None, qualifier: str | None, error: ItemError
-    ) -> None:
-        """Turn an error into a row of ``errors``."""
-        self.denials += isinstance(error, AccessDeniedError | ExpiredCredentialsError) and error.is_gap
-        self.shared.failures.lose(
-            self.target.scope,
-            error,
-            stage=stage,
-            operation=operation,
-            function_name=function_name,
-            qualifier=qualifier,
-        )
+    def record(self, error: ItemError, item: Item) -> Failure:
+        """Make an error a row of ``errors``."""
+        failure = self.staging.failures.record(error, item)
+        self.denials += isinstance(error, AccessDeniedError | ExpiredCredentialsError) and failure.is_gap
+        return failure
 
     def report(
         self, operation: str, function_name: str | None, qualifier: str | None, findings: Sequence[Finding]
     ) -> None:
-        """Turn findings, which lose nothing, into rows of ``errors``."""
+        """Make findings, which lose nothing, rows of ``errors``."""
         for finding in findings:
-            self.shared.failures.add(
-                self.target.scope,
-                stage="flatten",
-                operation=operation,
-                function_name=function_name,
-                qualifier=qualifier,
-                error_code=finding.code,
-                message=finding.message,
-                is_gap=False,
-            )
+            item = self.item("flatten", operation, function_name, qualifier)
+            self.staging.failures.notice(item, finding.code, finding.message)
+
+    def item(
+        self,
+        stage: str,
+        operation: str | None = None,
+        function_name: str | None = None,
+        qualifier: str | None = None,
+        *,
+        is_named: bool = False,
+    ) -> Item:
+        """Name an item of this shard."""
+        return Item(
+            scope=self.shard.scope,
+            stage=stage,
+            operation=operation,
+            function_name=function_name,
+            qualifier=qualifier,
+            is_named=is_named,
+        )
 
     def note(self, text: str) -> None:
-        """Say something about this target."""
-        self.shared.note(f"{self.target.scope.account_id} {self.target.scope.region}: {text}")
+        """Add a note about this shard."""
+        self.note_run(f"{self.shard.scope.account_id} {self.shard.scope.region}: {text}")
 
     def status(self) -> ScopeStatus:
-        """Judge the target: nothing but denials is ``denied``, any other gap is ``partial``."""
-        gaps = self.shared.failures.gaps[self.target.scope]
+        """Judge the shard: nothing but denials is ``denied``, any other gap is ``partial``."""
+        gaps = self.staging.failures.gaps[self.shard.scope]
         if self.is_off:
             return "unavailable"
         if not gaps:

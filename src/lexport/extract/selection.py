@@ -1,4 +1,4 @@
-"""settings -> Target: which account-regions, or which listed functions. Pure but for reading the user's list."""
+"""settings -> Shard: which account-regions, or which listed functions. Pure but for reading the user's list."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from lexport.errors import SettingsError
 from lexport.extract.list_file import ListRow, read_lines, read_rows
-from lexport.model import LATEST, LATEST_PUBLISHED, FunctionRef, Scope, Target
+from lexport.model import LATEST, LATEST_PUBLISHED, FunctionRef, Scope, Shard
 
 _REGION = r"(?:eusc-)?[a-z]{2}(?:-gov|-iso[a-z]?)?-[a-z]+-\d"
 _NAME = re.compile(
@@ -147,24 +147,27 @@ def _parse(text: str, qualifier: str, *, where: str, option: str) -> NamedFuncti
     )
 
 
-# --- the targets ------------------------------------------------------------------------------------------------------
+# --- the shards ------------------------------------------------------------------------------------------------------
 
 
-def choose_targets(
+def choose_shards(
     selection: tuple[NamedFunction, ...] | None,
     *,
     account_id: str,
     regions: tuple[str, ...],
-    may_be_off: Collection[str] = (),
-) -> list[Target]:
-    """Return one target per account-region, in order: the fleets of ``regions``, or the listed functions by scope.
+    uncertain: Collection[str] = (),
+) -> list[Shard]:
+    """Return one shard per account-region, in order: the fleets of ``regions``, or the listed functions by scope.
 
-    ``may_be_off`` are the Regions that no list calls enabled.
+    ``uncertain`` are the Regions that no list calls enabled.
     A listed name without Region is read in each of ``regions``. What says no more than its name is called by name.
     """
     if selection is None:
         return [
-            Target(scope=Scope(account_id=account_id, region=region), may_be_off=region in may_be_off)
+            Shard(
+                scope=Scope(account_id=account_id, region=region),
+                region_status="uncertain" if region in uncertain else "enabled",
+            )
             for region in regions
         ]
     by_scope: dict[Scope, dict[FunctionRef, None]] = defaultdict(dict)
@@ -179,6 +182,6 @@ def choose_targets(
             )
             by_scope[Scope(account_id=owner, region=region)][ref] = None
     return [
-        Target(scope=scope, refs=tuple(by_scope[scope]))
+        Shard(scope=scope, refs=tuple(by_scope[scope]))
         for scope in sorted(by_scope, key=lambda scope: (scope.account_id, scope.region))
     ]

@@ -23,27 +23,27 @@ from lexport.dataset.local import write_error
 from lexport.errors import ItemError, RunError, first_of
 from lexport.extract.access import Account, Door, Entrance, Selection
 from lexport.extract.progress import Progress
-from lexport.model import Target
+from lexport.model import Shard
 from lexport.settings import SnapshotSettings
 from lexport.tables.api import LambdaApi
 
 MOST_CONNECTIONS = 512  # to Lambda: 5,000 calls/s at 0.1 s each, what a core can do; each takes some 70 KB
-MOST_TARGETS = 256  # account-regions read at once; further ones wait until one is done
+MOST_SHARDS = 256  # account-regions read at once; further ones wait until one is done
 MOST_ENTERING = 64  # accounts entered at once
-FILES_OF_A_TARGET = 4  # names that wait, written and read; what is held back; the last snapshot
+FILES_OF_A_SHARD = 4  # names that wait, written and read; what is held back; the last snapshot
 
 
 class Visitor(Protocol):
     """What is done in each account-region. Nothing here raises an ItemError."""
 
-    async def read_target(self, target: Target, api: LambdaApi) -> None:
-        """Read one target, through connections of its own."""
+    async def read_shard(self, shard: Shard, api: LambdaApi) -> None:
+        """Read one shard, through connections of its own."""
 
-    def skip_targets(self, targets: Sequence[Target]) -> None:
+    def skip_shards(self, shards: Sequence[Shard]) -> None:
         """Note Regions that are switched off."""
 
-    def lose_account(self, account: Account, targets: Sequence[Target], error: ItemError) -> None:
-        """Note an account that could not be entered, and with it its targets."""
+    def lose_account(self, account: Account, shards: Sequence[Shard], error: ItemError) -> None:
+        """Note an account that could not be entered, and with it its shards."""
 
 
 async def visit(
@@ -56,7 +56,7 @@ async def visit(
     accounts: Sequence[str],
     session_name: str,
 ) -> None:
-    """Find the accounts, enter each, and let ``visitor`` read each of its targets, all side by side."""
+    """Find the accounts, enter each, and let ``visitor`` read each of its shards, all side by side."""
     connections, targets_at_once = _bounds(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     async with open_transport(ca_bundle=session.ca_bundle, connections=connections) as send:
         entrance = Entrance(
@@ -105,22 +105,22 @@ class _Tour:
         except ItemError as error:
             self.visitor.lose_account(account, self.entrance.expected(account), error)
         else:
-            self.visitor.skip_targets(entered.switched_off)
+            self.visitor.skip_shards(entered.switched_off)
             for door in entered.doors:
                 self.tasks.start_soon(self.visit_door, door)
         finally:
             self.progress.accounts_left -= 1
 
     async def visit_door(self, door: Door) -> None:
-        """Read one target as soon as there is a place for it."""
+        """Read one shard as soon as there is a place for it."""
         async with self.places:
             with self.lanes.lane() as send:
-                await self.visitor.read_target(door.target, door.open(send))
+                await self.visitor.read_shard(door.shard, door.open(send))
 
 
 def _bounds(open_files: int) -> tuple[int, int]:
-    """Return how many connections and targets at once the limit of open files allows; an eighth is for the rest."""
-    return min(MOST_CONNECTIONS, open_files // 2), min(MOST_TARGETS, open_files * 3 // 8 // FILES_OF_A_TARGET)
+    """Return how many connections and shards at once the limit of open files allows; an eighth is for the rest."""
+    return min(MOST_CONNECTIONS, open_files // 2), min(MOST_SHARDS, open_files * 3 // 8 // FILES_OF_A_SHARD)
 
 
 @contextmanager

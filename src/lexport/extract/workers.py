@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from anyio import EndOfStream, Lock, create_task_group
 from anyio.abc import TaskGroup
 
-from lexport.errors import ItemError, TargetError
+from lexport.errors import ItemError, ShardError
 
 SLOW_CALL_S = 0.6  # calls in flight are so many that a rate is reached although each takes this long
 MOST_WORKERS = 64
@@ -45,7 +45,7 @@ async def pump(
 
     The next page is asked for only when the one at hand is used up, so the source is never far ahead. Workers come as
     there is work for them: most account-regions of an organization are empty, and a waiting task takes 5 KB.
-    A TargetError is not one item's: it ends the pump. Cancelled: items not begun are dropped.
+    A ShardError is not one item's: it ends the pump. Cancelled: items not begun are dropped.
     """
     shelf: deque[T] = deque()
     fetching = Lock()
@@ -73,7 +73,7 @@ async def pump(
                 start(tasks)
             try:
                 await work(item)
-            except TargetError:
+            except ShardError:
                 raise
             except ItemError as error:
                 lose(item, error)

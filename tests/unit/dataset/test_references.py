@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lexport.dataset.references import References
+from lexport.dataset.references import count_distinct, describe_missing, describe_missing_rows
 from lexport.errors import ItemError
-from lexport.extract.failures import Failures
+from lexport.extract.failures import Failures, Item, failure_of
 from lexport.extract.outcomes import account_for_rows, settle, unread
 from lexport.extract.rows import Rows
-from lexport.model import Scope, Target
+from lexport.model import References, Scope, Shard
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ from lexport.model import Scope, Target
 )
 def test_what_became_of_each(references, missing):
     """Every reference that was listed is read, not kept, gone or failed."""
-    assert references.missing() == missing
+    assert describe_missing(references) == missing
 
 
 @pytest.mark.parametrize(
@@ -47,12 +47,12 @@ def test_what_became_of_each(references, missing):
 )
 def test_what_became_of_rows(written, dropped, missing):
     """Every staged row is written, or fell out of the merge because it came twice."""
-    assert References(listed=9, rows=9).missing_rows(written=written, dropped=dropped) == missing
+    assert describe_missing_rows(References(listed=9, rows=9), written=written, dropped=dropped) == missing
 
 
 def test_each_once():
     """What was listed twice, or is not kept, is no reference of its own to account for."""
-    assert References(listed=9, rows=7, lost=1, unwanted=1).distinct(dropped=2) == 6
+    assert count_distinct(References(listed=9, rows=7, lost=1, unwanted=1), dropped=2) == 6
 
 
 def test_rows_that_were_lost_make_a_gap():
@@ -61,8 +61,7 @@ def test_rows_that_were_lost_make_a_gap():
     scopes = [Scope(account_id="111122223333", region=region) for region in ("eu-west-1", "us-east-1")]
     failures = Failures(Rows(), lambda: at)
     outcomes = [
-        replace(unread(Target(scope=scope), "complete", at), references=References(listed=5, rows=5))
-        for scope in scopes
+        replace(unread(Shard(scope=scope), "complete", at), references=References(listed=5, rows=5)) for scope in scopes
     ]
     judged = account_for_rows(outcomes, Counter({scopes[0]: 3, scopes[1]: 4}), Counter({scopes[0]: 2}), failures)
     ((kind, count, example),) = failures.summary()
@@ -80,9 +79,9 @@ def test_the_order_of_outcomes():
         for account in ("111122223333", "222233334444")
         for region in ("eu-west-1", "us-east-1")
     ]
-    outcomes = [unread(Target(scope=scopes[place]), "complete", at) for place in (2, 1, 3, 0)]
+    outcomes = [unread(Shard(scope=scopes[place]), "complete", at) for place in (2, 1, 3, 0)]
 
-    assert [done.target.scope for done in settle(outcomes, Failures(Rows(), lambda: at))] == scopes
+    assert [done.shard.scope for done in settle(outcomes, Failures(Rows(), lambda: at))] == scopes
 
 
 def test_a_region_that_alone_seemed_off():
@@ -90,8 +89,9 @@ def test_a_region_that_alone_seemed_off():
     at = datetime(2026, 11, 22, tzinfo=UTC)
     scope = Scope(account_id="111122223333", region="eu-west-1")
     failures = Failures(Rows(), lambda: at)
-    refused = ItemError("the security token is invalid", code="AuthFailure")
-    (judged,) = settle([replace(unread(Target(scope=scope), "unavailable", at), ended_by=refused)], failures)
+    error = ItemError("the security token is invalid", code="AuthFailure")
+    refused = failure_of(error, Item(scope=scope, stage="discover"), at)
+    (judged,) = settle([replace(unread(Shard(scope=scope), "unavailable", at), ended_by=refused)], failures)
     ((kind, count, _),) = failures.summary()
 
-    assert (judged.status, kind.error_code, kind.is_gap, count) == ("denied", "AuthFailure", True, 1)
+    assert (judged.status, judged.gaps, kind.error_code, kind.is_gap, count) == ("denied", 1, "AuthFailure", True, 1)

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lexport.extract.failures import KINDS_KEPT, FailureKind, Failures
+from lexport.errors import AccessDeniedError, FunctionGoneError, ItemError
+from lexport.extract.failures import KINDS_KEPT, FailureKind, Failures, Item
 from lexport.extract.rows import Rows
-from lexport.model import Scope
+from lexport.model import Failure, Scope
 
 SCOPE = Scope(account_id="111122223333", region="eu-west-1")
 OTHER = Scope(account_id="111122223333", region="us-east-1")
@@ -26,18 +27,18 @@ def failures(rows):
     return Failures(rows, lambda: AT)
 
 
-def add(failures, scope=SCOPE, **fields):
-    failures.add(
-        scope,
-        **{
-            "stage": "fetch",
-            "operation": "GetFunction",
-            "error_code": "AccessDeniedException",
-            "message": "denied",
-            "is_gap": True,
-            **fields,
-        },
-    )
+def add(failures, **fields):
+    """Add a failure; what is not given is a denied GetFunction."""
+    usual = {
+        "scope": SCOPE,
+        "stage": "fetch",
+        "operation": "GetFunction",
+        "error_code": "AccessDeniedException",
+        "message": "denied",
+        "is_gap": True,
+        "occurred_at": AT,
+    }
+    failures.add(Failure(**(usual | fields)))
 
 
 def test_a_failure_is_a_row(failures, rows):
@@ -116,3 +117,48 @@ def test_no_two_failures_have_one_moment(failures, rows):
 
     assert failures.summary()[0][1] == 3
     assert moments == [AT, AT + timedelta(microseconds=1), AT + timedelta(microseconds=2)]
+
+
+@pytest.mark.parametrize(
+    ("operation", "function_name", "is_named", "code", "is_gap"),
+    [
+        ("GetFunction", "f", False, "gone", False),
+        ("ListAliases", "f", False, "gone", False),
+        ("GetFunction", "f", True, "ResourceNotFoundException", True),
+        ("ListFunctions", None, False, "ResourceNotFoundException", True),
+    ],
+)
+def test_a_function_that_was_deleted(failures, operation, function_name, is_named, code, is_gap):
+    """A listed function that was deleted meanwhile is no gap; one that the user named is, and so is a lost listing."""
+    item = Item(
+        scope=SCOPE, stage="fetch", operation=operation, function_name=function_name, qualifier=None, is_named=is_named
+    )
+    error = FunctionGoneError("not found", code="ResourceNotFoundException", http_status=404)
+    failure = failures.record(error, item)
+
+    assert (failure.error_code, failure.is_gap, failures.gaps[SCOPE]) == (code, is_gap, int(is_gap))
+    assert error.code == "ResourceNotFoundException"
+
+
+@pytest.mark.parametrize(("operation", "is_gap"), [("GetFunction", True), ("GetAccountSettings", False)])
+def test_denied_is_a_gap(failures, operation, is_gap):
+    """What is denied is missing, but for the settings of the account, which are not of the fleet."""
+    error = AccessDeniedError("no", code="AccessDeniedException", http_status=403)
+
+    assert failures.record(error, Item(scope=SCOPE, stage="fetch", operation=operation)).is_gap is is_gap
+
+
+def test_what_the_caller_knows(failures):
+    """The caller may decide that nothing is missing, and may put a title before the message."""
+    failure = failures.record(
+        ItemError("denied", code="x"), Item(scope=SCOPE, stage="packages"), is_gap=False, about="arn: "
+    )
+
+    assert (failure.is_gap, failure.message) == (False, "arn: denied")
+
+
+def test_a_notice_is_no_gap(failures):
+    """Something odd about an item that was read is a row, and nothing is missing."""
+    failure = failures.notice(Item(scope=SCOPE, stage="flatten", operation="GetFunction"), "wrong_type", "Timeout")
+
+    assert (failure.error_code, failure.is_gap, failures.gaps.total()) == ("wrong_type", False, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lexport.errors import AccessDeniedError, FunctionGoneError
+from lexport.errors import AccessDeniedError
 from lexport.extract.fetch import fetch_function
 from lexport.model import FunctionRef, Priority, Scope
 
@@ -43,28 +43,11 @@ async def test_what_is_called(fake_api, ref, call):
     assert reply.document == answer(*call)
 
 
-@pytest.mark.parametrize(
-    ("is_named", "code", "is_gap"), [(False, "gone", False), (True, "ResourceNotFoundException", True)]
-)
-async def test_gone(fake_api, is_named, code, is_gap):
-    """A listed function that is gone since is no gap; one that the user named is."""
-
-    def gone(*_):
-        raise FunctionGoneError("Function not found", code="ResourceNotFoundException", http_status=404)
-
-    with pytest.raises(FunctionGoneError) as lost:
-        await fetch_function(fake_api(answer=gone), ask, FunctionRef(function_name="f", is_named=is_named), SCOPE)
-
-    assert (lost.value.code, lost.value.is_gap) == (code, is_gap)
-
-
-async def test_denied_is_a_gap(fake_api):
-    """Denied is never empty."""
+async def test_denied_is_an_error(fake_api):
+    """A denial is raised: it is never an empty response."""
 
     def denied(*_):
         raise AccessDeniedError("no", code="AccessDeniedException", http_status=403)
 
-    with pytest.raises(AccessDeniedError) as lost:
+    with pytest.raises(AccessDeniedError):
         await fetch_function(fake_api(answer=denied), ask, FunctionRef(function_name="f"), SCOPE)
-
-    assert lost.value.is_gap

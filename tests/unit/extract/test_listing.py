@@ -18,7 +18,7 @@ from lexport.errors import (
     ItemError,
     ListingError,
     ServiceError,
-    TargetError,
+    ShardError,
     WrongAnswerError,
 )
 from lexport.extract.listing import PAGES_WITHOUT_NEWS, SEEN_KEPT, Chain, discover_aliases, discover_functions
@@ -84,7 +84,7 @@ class Listing:
                 keeps_items=keeps_items,
                 refs_out=refs_out,
                 choose=choose,
-                lose=lambda operation, name, error: self.lost.append((operation, name, error.code, error.is_gap)),
+                lose=lambda operation, name, error: self.lost.append((operation, name, error.code)),
                 note=self.notes.append,
             )
         except ItemError as error:
@@ -408,10 +408,7 @@ async def test_items_without_a_name(fake_api):
     )
 
     assert listing.refs == [("good", None), ("good", "1")]
-    assert (
-        listing.lost
-        == [("ListFunctions", None, "invalid_item", True)] * 7 + [("ListFunctions", "f", "invalid_item", True)] * 2
-    )
+    assert listing.lost == [("ListFunctions", None, "invalid_item")] * 7 + [("ListFunctions", "f", "invalid_item")] * 2
 
 
 @pytest.mark.parametrize("part", ["Version", "FunctionArn"])
@@ -420,7 +417,7 @@ async def test_an_item_without_a_part(fake_api, part, value):
     """An item that tells no version, or no ARN, may be any version: it is lost alone, and said."""
     listing = await Listing().run(fake_api(functions=chain(page(item("a", "1") | {part: value}, item("b")))))
 
-    assert (listing.refs, listing.lost) == ([("b", None)], [("ListFunctions", "a", "invalid_item", True)])
+    assert (listing.refs, listing.lost) == ([("b", None)], [("ListFunctions", "a", "invalid_item")])
 
 
 async def test_what_ends_the_listing_keeps_what_came(fake_api):
@@ -479,20 +476,20 @@ async def test_empty_pages_do_not_tell_whether_all_is_honoured(fake_api):
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "is_gap"),
+    ("error", "code"),
     [
-        (FunctionGoneError("gone", code="ResourceNotFoundException"), "gone", False),
-        (AccessDeniedError("denied", code="AccessDeniedException"), "AccessDeniedException", True),
-        (ServiceError("broken", code="ServiceException"), "ServiceException", True),
+        (FunctionGoneError("gone", code="ResourceNotFoundException"), "ResourceNotFoundException"),
+        (AccessDeniedError("denied", code="AccessDeniedException"), "AccessDeniedException"),
+        (ServiceError("broken", code="ServiceException"), "ServiceException"),
     ],
 )
-async def test_one_function_lost_in_the_fallback(fake_api, error, code, is_gap):
-    """A function whose versions cannot be listed is lost alone; gone since is no gap, denied is one."""
+async def test_one_function_lost_in_the_fallback(fake_api, error, code):
+    """A function whose versions cannot be listed is lost alone."""
     api = fake_api(functions=chain(plain("a", "b", "c")), versions=versions_of(a=["1"], b=error, c=["3"]))
     listing = await Listing().run(api)
 
     assert listing.refs == [("a", None), ("a", "1"), ("b", None), ("c", None), ("c", "3")]
-    assert listing.lost == [("ListVersionsByFunction", "b", code, is_gap)]
+    assert listing.lost == [("ListVersionsByFunction", "b", code)]
     assert listing.error is None
 
 
@@ -505,7 +502,7 @@ async def test_an_endless_fallback_is_one_functions(fake_api):
     listing = await Listing().run(fake_api(functions=chain(plain("a", "b")), versions=versions))
 
     assert set(listing.refs) == {("a", None), ("a", "1"), ("b", None), ("b", "1")}
-    assert listing.lost == [("ListVersionsByFunction", "a", "repeated_marker", True)]
+    assert listing.lost == [("ListVersionsByFunction", "a", "repeated_marker")]
 
 
 async def test_expired_credentials_end_the_fallback(fake_api):
@@ -526,7 +523,7 @@ async def test_pages_of_the_fallback(fake_api):
     listing = await Listing().run(api)
 
     assert listing.refs == [("a", None), ("a", "1"), ("a", "2")]
-    assert listing.lost == [("ListVersionsByFunction", None, "invalid_item", True)]
+    assert listing.lost == [("ListVersionsByFunction", None, "invalid_item")]
 
 
 # --- aliases --------------------------------------------------------------------------------------------------------
@@ -558,14 +555,14 @@ async def test_aliases(fake_api):
 
 
 async def test_aliases_of_a_function_gone(fake_api):
-    """A listed function that is gone since has no aliases and leaves no gap."""
+    """A function that was deleted after it was listed is raised as such: whether it is a gap is decided elsewhere."""
 
     def gone(*_):
         raise FunctionGoneError("gone", code="ResourceNotFoundException")
 
     _, error, _ = await aliases(fake_api(aliases=gone))
 
-    assert (error.code, error.is_gap) == ("gone", False)
+    assert (type(error), error.code) == (FunctionGoneError, "ResourceNotFoundException")
 
 
 @pytest.mark.parametrize(
@@ -581,5 +578,5 @@ async def test_sick_aliases_are_one_functions(fake_api, document, code):
     _, error, _ = await aliases(fake_api(aliases=lambda *_: document))
 
     assert isinstance(error, FetchError)
-    assert not isinstance(error, TargetError)
-    assert (error.code, error.is_gap) == (code, True)
+    assert not isinstance(error, ShardError)
+    assert error.code == code

@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from lexport.extract.progress import (
     Progress,
-    TargetProgress,
+    ShardProgress,
     describe,
     report_live,
     report_nothing,
@@ -44,20 +44,20 @@ def pace(throttles=0, rate=100.0):
 )
 def test_time_left(fields, rate, left_s):
     """Time left is that of the longer of the two works, unknown while listing, and never divided by a standstill."""
-    assert TargetProgress(scope=SCOPE, pace=pace(), **fields).left_s(rate) == left_s
+    assert ShardProgress(scope=SCOPE, pace=pace(), **fields).left_s(rate) == left_s
 
 
 def test_a_line():
     """A line says who, how far, how fast, how often throttled, and how long still."""
-    target = TargetProgress(scope=SCOPE, listed=12345, fetched=345, is_listed=True, pace=pace(throttles=1233))
+    shard = ShardProgress(scope=SCOPE, listed=12345, fetched=345, is_listed=True, pace=pace(throttles=1233))
 
-    assert describe(target, 80.04) == (
+    assert describe(shard, 80.04) == (
         "111122223333 eu-west-1: 345 of 12,345 listed fetched, 80.0/s, 1,234 throttles, about 2 min 30 s left"
     )
-    target.is_listed = False
-    assert describe(target, 0.0).endswith(", listing")
-    target.is_listed = target.is_done = True
-    assert describe(target, 0.0).endswith(", done")
+    shard.is_listed = False
+    assert describe(shard, 0.0).endswith(", listing")
+    shard.is_listed = shard.is_done = True
+    assert describe(shard, 0.0).endswith(", done")
 
 
 def test_notes_are_said_once():
@@ -70,24 +70,24 @@ def test_notes_are_said_once():
 
 
 def test_idle():
-    """A target that has not begun has no throttles."""
-    assert TargetProgress(scope=SCOPE).throttles == 0
+    """A shard that has not begun has no throttles."""
+    assert ShardProgress(scope=SCOPE).throttles == 0
 
 
 @pytest.mark.anyio
 async def test_plain_lines():
-    """Every ten seconds there is a line per unfinished target, with the rate since the last one."""
+    """Every ten seconds there is a line per unfinished shard, with the rate since the last one."""
     progress, out = Progress(), io.StringIO()
-    target = TargetProgress(scope=SCOPE, pace=pace())
+    shard = ShardProgress(scope=SCOPE, pace=pace())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(report_plainly, progress, out)
         await anyio.sleep(11)
-        progress.targets.append(target)
-        target.listed, target.fetched = 1000, 200
+        progress.shards.append(shard)
+        shard.listed, shard.fetched = 1000, 200
         await anyio.sleep(10)
-        target.fetched, target.is_listed = 300, True
+        shard.fetched, shard.is_listed = 300, True
         await anyio.sleep(10)
-        target.is_done = True
+        shard.is_done = True
         progress.stage = "writing Parquet"
         await anyio.sleep(10)
         tasks.cancel_scope.cancel()
@@ -124,20 +124,20 @@ async def test_silence(capsys):
 @pytest.mark.slow
 @pytest.mark.anyio
 async def test_bars(monkeypatch):
-    """On a terminal there is a bar per target, and when the run ends the last state stays to be read."""
+    """On a terminal there is a bar per shard, and when the run ends the last state stays to be read."""
     progress, screen = Progress(), io.StringIO()
     screen.isatty = lambda: True
     for name, value in (("TERM", "xterm"), ("COLUMNS", "120"), ("LINES", "40"), ("NO_COLOR", "1")):
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "stderr", screen)
-    target = TargetProgress(scope=SCOPE, pace=pace())
+    shard = ShardProgress(scope=SCOPE, pace=pace())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(report_live, progress)
         await anyio.sleep(1)
-        progress.targets.append(target)
-        target.listed, target.fetched = 1000, 10
+        progress.shards.append(shard)
+        shard.listed, shard.fetched = 1000, 10
         await anyio.sleep(1)
-        target.fetched, target.is_listed, target.is_done = 1000, True, True
+        shard.fetched, shard.is_listed, shard.is_done = 1000, True, True
         await anyio.sleep(1)
         tasks.cancel_scope.cancel()
     shown = screen.getvalue()

@@ -12,7 +12,7 @@ from rich.progress import TextColumn
 from trio.testing import MockClock
 
 from lexport.extract import progress as module
-from lexport.extract.progress import MOST_LINES, Progress, TargetProgress, report_plainly, slowest
+from lexport.extract.progress import MOST_LINES, Progress, ShardProgress, report_plainly, slowest
 from lexport.model import Scope
 
 
@@ -24,19 +24,19 @@ def anyio_backend():
 
 def many(count):
     """So many account-regions: the first is done, the second still lists, of the others each has more left."""
-    targets = []
+    shards = []
     for number in range(count):
         scope = Scope(account_id=f"{number:012}", region="us-east-1")
-        targets.append(TargetProgress(scope=scope, listed=1000, fetched=1000 - number, is_listed=number != 1))
-    targets[0].is_done = True
-    return Progress(targets=targets, accounts_left=3)
+        shards.append(ShardProgress(scope=scope, listed=1000, fetched=1000 - number, is_listed=number != 1))
+    shards[0].is_done = True
+    return Progress(shards=shards, accounts_left=3)
 
 
 def test_slowest_first():
     """Those that still list come first, then those with the most left; what is done is not shown."""
     progress = many(50)
-    rates = {target.scope: 1.0 for target in progress.targets}
-    shown = [int(target.scope.account_id) for target in slowest(progress, rates, 4)]
+    rates = {shard.scope: 1.0 for shard in progress.shards}
+    shown = [int(shard.scope.account_id) for shard in slowest(progress, rates, 4)]
 
     assert shown == [1, 49, 48, 47]
     assert len(slowest(progress, rates, 100)) == 49
@@ -58,7 +58,7 @@ async def test_plain_lines_are_few():
 def test_bars_fit_the_screen(count, rows):
     """With room for all, each account-region has its bar; without, the rows are as many as fit, the total first."""
     progress = many(count)
-    rates = {target.scope: 1.0 for target in progress.targets}
+    rates = {shard.scope: 1.0 for shard in progress.shards}
     bars = Bars(TextColumn("{task.description}"), console=Console(file=io.StringIO()), auto_refresh=False)
     most = 5 if count > 20 else 20
     for _ in range(2):  # rows are made once
@@ -67,8 +67,8 @@ def test_bars_fit_the_screen(count, rows):
 
     assert len(shown) == rows
     assert (shown[0].description == "total") == (count > most)
-    for target in progress.targets:
-        target.is_done = True
+    for shard in progress.shards:
+        shard.is_done = True
     module._draw(bars, progress, rates, most=most)
 
     assert len([task for task in bars.tasks if task.visible]) == (1 if count > most else rows)

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from lexport.errors import SettingsError
-from lexport.extract.selection import choose_targets, read_selection
-from lexport.model import FunctionRef, Scope, Target
+from lexport.extract.selection import choose_shards, read_selection
+from lexport.model import FunctionRef, Scope, Shard
 
 ARN = "arn:aws:lambda:us-west-2:123456789012:function:my-function"
 
@@ -287,7 +287,7 @@ def test_what_cannot_be_read(tmp_path, name):
     assert str(refused.value).startswith(f"--functions-from {tmp_path / name}: ")
 
 
-# --- targets --------------------------------------------------------------------------------------------------------
+# --- shards --------------------------------------------------------------------------------------------------------
 
 HOME = "111122223333"
 
@@ -298,13 +298,13 @@ def named(name, qualifier=None, called_as=None):
 
 def test_fleets():
     """Without a list, each Region of the account is a fleet of its own."""
-    targets = choose_targets(None, account_id=HOME, regions=("eu-west-1", "us-east-1"), may_be_off=("us-east-1",))
+    shards = choose_shards(None, account_id=HOME, regions=("eu-west-1", "us-east-1"), uncertain=("us-east-1",))
 
-    assert targets == [
-        Target(scope=Scope(account_id=HOME, region="eu-west-1")),
-        Target(scope=Scope(account_id=HOME, region="us-east-1"), may_be_off=True),
+    assert shards == [
+        Shard(scope=Scope(account_id=HOME, region="eu-west-1")),
+        Shard(scope=Scope(account_id=HOME, region="us-east-1"), region_status="uncertain"),
     ]
-    assert [target.coverage for target in targets] == ["fleet", "fleet"]
+    assert [shard.coverage for shard in shards] == ["fleet", "fleet"]
 
 
 def test_a_selection_by_scope():
@@ -322,19 +322,17 @@ def test_a_selection_by_scope():
         ],
         None,
     )
-    targets = choose_targets(selection, account_id=HOME, regions=("eu-west-1", "us-east-1"))
+    shards = choose_shards(selection, account_id=HOME, regions=("eu-west-1", "us-east-1"))
     other = named("c", "1", "123456789012:function:c")
 
-    assert targets == [
-        Target(scope=Scope(account_id=HOME, region="eu-west-1"), refs=(named("a"), named("b", "live"))),
-        Target(
-            scope=Scope(account_id=HOME, region="us-east-1"), refs=(named("a"), named("b", "live"), named("a", "7"))
-        ),
-        Target(scope=Scope(account_id="123456789012", region="eu-west-1"), refs=(other,)),
-        Target(scope=Scope(account_id="123456789012", region="us-east-1"), refs=(other,)),
-        Target(scope=Scope(account_id="123456789012", region="us-west-2"), refs=(named("my-function", None, ARN),)),
+    assert shards == [
+        Shard(scope=Scope(account_id=HOME, region="eu-west-1"), refs=(named("a"), named("b", "live"))),
+        Shard(scope=Scope(account_id=HOME, region="us-east-1"), refs=(named("a"), named("b", "live"), named("a", "7"))),
+        Shard(scope=Scope(account_id="123456789012", region="eu-west-1"), refs=(other,)),
+        Shard(scope=Scope(account_id="123456789012", region="us-east-1"), refs=(other,)),
+        Shard(scope=Scope(account_id="123456789012", region="us-west-2"), refs=(named("my-function", None, ARN),)),
     ]
-    assert {target.coverage for target in targets} == {"selection"}
+    assert {shard.coverage for shard in shards} == {"selection"}
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ class Visitor:
     def __init__(self):
         self.lost = []
 
-    def lose_account(self, account, targets, error):
-        self.lost.append((account.account_id, error.code, len(targets)))
+    def lose_account(self, account, shards, error):
+        self.lost.append((account.account_id, error.code, len(shards)))
 
 
 @asynccontextmanager

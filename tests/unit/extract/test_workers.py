@@ -135,7 +135,7 @@ async def test_lost_items_do_not_stop_the_rest():
 
 @pytest.mark.parametrize("error", [ListingError("ended", code="x"), ZeroDivisionError("ours")])
 async def test_what_is_not_one_items_ends_the_pump(error):
-    """A TargetError, and whatever is no ItemError, stops every worker and closes the source."""
+    """A ShardError, and whatever is no ItemError, stops every worker and closes the source."""
     pages, done, stopped = Pages([0, 1, 2], [3]), [], []
 
     async def work(item):

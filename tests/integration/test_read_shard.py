@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import pytest
@@ -16,16 +15,19 @@ import lexport
 from lexport.aws.client import LambdaClient
 from lexport.aws.http.transport import open_transport
 from lexport.aws.quota.pacer import Pacer
-from lexport.aws.quota.retry import FIRST_BACKOFF_S, ask
+from lexport.aws.quota.retry import FIRST_BACKOFF_S
 from lexport.aws.session import open_session
+from lexport.dataset.local import LocalStore
+from lexport.dataset.references import describe_missing
 from lexport.extract.failures import Failures
-from lexport.extract.flatten import Rules
 from lexport.extract.hash_key import HashKey, ValueHasher
-from lexport.extract.progress import TargetProgress
-from lexport.extract.read_shard import BATCH_ITEMS, read_target
+from lexport.extract.incremental import Room
+from lexport.extract.progress import Progress, ShardProgress
+from lexport.extract.read_shard import read_shard
 from lexport.extract.rows import Rows
-from lexport.extract.shared import Shared
-from lexport.model import FunctionRef, QuotaClass, Target
+from lexport.extract.staging import BATCH_ITEMS, Staging
+from lexport.model import FunctionRef, QuotaClass, RunSpec, Shard, ShardResult
+from lexport.settings import SnapshotSettings
 from lexport.simulator import Fault, Fleet, FleetSpec, open_simulator
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
@@ -44,10 +46,10 @@ def soon(monkeypatch):
 class Read:
     """What came of one account-region."""
 
-    outcome: Any
+    result: ShardResult
     batches: list[Any]
     failures: Failures
-    progress: TargetProgress
+    progress: ShardProgress
     calls: Any
 
     @property
@@ -76,33 +78,35 @@ async def client(url, connections):
 def read(aws, look, tmp_path):
     """Return a function: faults, a fleet and perhaps references -> what came of the account-region."""
 
-    async def run(*faults, fleet, refs=None, aliases=True, connections=16, at_start=lambda _: None):
+    async def run(*faults, fleet, refs=None, aliases=True, connections=16, budget=None):
         rows = Rows(ValueHasher(HashKey(b"k" * 32)))
         failures = Failures(rows, lambda: AT)
         batches_out, batches = create_memory_object_stream(math.inf)
-        pacer = Pacer(dict.fromkeys(QuotaClass, look.fast), 1.0)
-        target = Target(scope=look.scope, refs=refs)
-        progress = TargetProgress(scope=look.scope, pace=partial(pacer.readings, look.scope))
-        shared = Shared(
-            rows=rows,
-            batches_out=batches_out,
-            failures=failures,
-            rules=Rules(env="keys", fetched_at=AT),
-            qualifiers="all",
-            aliases=aliases,
-            staging=tmp_path,
-            now=lambda: AT,
-            note=lambda _: None,
-            open_last=lambda _: at_start(shared),
-            not_before=None,
-            offer=None,
+        shard, progress = Shard(scope=look.scope, refs=refs), Progress()
+        spec = RunSpec(
+            snapshot_id="0" * 26,
+            snapshot_at=AT,
+            settings_fingerprint="",
+            hash_key_id=None,
+            lexport_version="",
+            shards=(shard,),
         )
         async with open_simulator(fleet, quotas=False, faults=faults) as server, client(server.url, connections) as api:
-            outcome = await read_target(target, api, partial(ask, pacer, look.scope), shared, progress)
+            result = await read_shard(
+                spec,
+                shard,
+                api,
+                settings=SnapshotSettings(aliases=aliases),
+                store=LocalStore(tmp_path),
+                staging=Staging(tmp_path, rows, failures, batches_out),
+                pacer=Pacer(dict.fromkeys(QuotaClass, look.fast), 1.0),
+                budget=budget or Room(),
+                progress=progress,
+            )
         batches_out.close()
         async with batches:
             full = [batch async for batch in batches]
-        return Read(outcome, [*full, rows.take()], failures, progress, server.calls)
+        return Read(result, [*full, rows.take()], failures, progress.shards[0], server.calls)
 
     return run
 
@@ -136,7 +140,7 @@ async def test_status(read, faults, status):
     """
     found = await read(*faults, fleet=Fleet(FleetSpec(functions=2, versions=1)))
 
-    assert found.outcome.status == status
+    assert found.result.status == status
 
 
 @pytest.mark.parametrize(
@@ -148,7 +152,7 @@ async def test_who_answers(read, kind, is_answering):
     faults = [] if kind is None else [Fault(operation="GetFunction", kind=kind, times=None)]
     found = await read(*faults, fleet=fleet, refs=(FunctionRef(function_name=fleet.name(0), is_named=True),))
 
-    assert found.outcome.is_answering is is_answering
+    assert found.result.is_answering is is_answering
 
 
 @pytest.mark.parametrize(("kind", "is_answering"), [("denied", True), ("error", False)])
@@ -157,7 +161,7 @@ async def test_who_answers_a_listing(read, kind, is_answering):
     faults = [Fault(operation=operation, kind=kind, times=None) for operation in BOTH]
     found = await read(*faults, fleet=Fleet(FleetSpec(functions=1, versions=0)))
 
-    assert found.outcome.is_answering is is_answering
+    assert found.result.is_answering is is_answering
 
 
 async def test_settings_of_a_wrong_type(read):
@@ -168,22 +172,24 @@ async def test_settings_of_a_wrong_type(read):
 
     ((kind, count, _),) = found.failures.summary()
     assert (kind.operation, kind.error_code, kind.is_gap, count) == ("GetAccountSettings", "wrong_type", False, 1)
-    assert found.outcome.status == "complete"
+    assert found.result.status == "complete"
 
 
 async def test_each_reader_has_its_share(read):
-    """What may be held back is shared by those who read, each from its start to its end."""
-    rooms, shares = [], []
+    """The memory for held-back versions is shared by the shards that are read, each from its start to its end."""
+    shares = []
 
-    def enter(shared):
-        rooms.append(shared.room)
-        with shared.room.place():
-            shares.append(shared.room.share)
+    class Budget(Room):
+        @contextmanager
+        def place(self):
+            with super().place(), super().place():
+                shares.append(self.share)
+                yield
 
-    await read(fleet=Fleet(FleetSpec(functions=1, versions=0)), at_start=enter)
-    (room,) = rooms
-    with room.place():
-        assert [share * 2 for share in shares] == [room.share]
+    budget = Budget()
+    await read(fleet=Fleet(FleetSpec(functions=1, versions=0)), budget=budget)
+    with Room.place(budget):
+        assert [share * 2 for share in shares] == [budget.share]
 
 
 # --- batches --------------------------------------------------------------------------------------------------------
@@ -255,8 +261,8 @@ async def test_an_alias_of_latest(read, look, is_gone):
     ] * is_gone
     found = await read(*faults, fleet=fleet, refs=(FunctionRef(function_name=name, qualifier=alias, is_named=True),))
 
-    assert found.outcome.status == ("partial" if is_gone else "complete")
-    assert found.outcome.references.missing() is None
+    assert found.result.status == ("partial" if is_gone else "complete")
+    assert describe_missing(found.result.references) is None
     assert [row["version"] for row in found.versions] == ["$LATEST"] * (1 if is_gone else 2)
 
 
@@ -278,7 +284,7 @@ async def test_replicas_at_the_edge(read, look):
         fleet=fleet,
     )
 
-    assert found.outcome.status == "complete"
+    assert found.result.status == "complete"
     assert found.calls[look.scope.account_id, look.scope.region, "ListAliases"] == 2
     assert [kind.error_code for kind, *_ in found.failures.summary()] == ["gone"]
     assert other in {row["function_name"] for row in found.versions}
@@ -363,4 +369,4 @@ async def test_what_cannot_be_made_a_row(read, operation, code):
 
     ((kind, count, example),) = found.failures.summary()
     assert (kind.operation, kind.error_code, kind.is_gap, count) == (operation, code, True, 1)
-    assert (example.stage, found.outcome.status) == ("flatten", "partial")
+    assert (example.stage, found.result.status) == ("flatten", "partial")
