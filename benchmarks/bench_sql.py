@@ -31,9 +31,9 @@ from lexport.dataset.changes import Reading, changes
 from lexport.dataset.parquet import TableFolder
 from lexport.dataset.runs import write_run
 from lexport.model import LATEST
-from lexport.query.catalog import Dataset, open_dataset
+from lexport.query.catalog import Catalog, open_catalog
 from lexport.query.shipped_views import named_views, shipped_views
-from lexport.query.sql import open_session
+from lexport.query.sql import open_query_session
 from lexport.simulator import Fleet, FleetSpec, lambda_documents
 from lexport.simulator.presigned import PresignedUrls
 from lexport.tables.run import CHANGES
@@ -54,7 +54,7 @@ def views(dest: Path, rounds: int) -> None:
     }
     duckdb.connect = partial(duckdb.connect, config=LIMITS)  # the session locks its settings before it is handed out
     started_s, started_cpu_s = time.perf_counter(), time.process_time()
-    with open_session(dest) as session:
+    with open_query_session(dest) as session:
         opened_s, opened_cpu_s = time.perf_counter() - started_s, time.process_time() - started_cpu_s
         (name,) = session.read(
             "SELECT any_value(function_name) AS name FROM (FROM function_history ORDER BY ALL LIMIT 1)"
@@ -82,7 +82,7 @@ def commands(dest: Path, rounds: int, folder: Path) -> None:
         ["sql", str(dest), "SELECT count(*) FROM functions"],
         ["status", str(dest)],
         ["diff", str(dest)],
-        ["diff", str(dest), open_dataset(dest).snapshots[-1].snapshot_id],
+        ["diff", str(dest), open_catalog(dest).snapshots[-1].snapshot_id],
         ["check", str(dest)],
         ["report", str(dest), "-o", str(report)],
         ["views", str(dest), "--db", str(folder / "fleet.duckdb")],
@@ -119,7 +119,7 @@ def _open_in_browser(report: Path, rounds: int) -> list[float]:
     return [min(taken), statistics.median(taken)]
 
 
-def publishing(dataset: Dataset, folder: Path, rounds: int) -> None:
+def publishing(dataset: Catalog, folder: Path, rounds: int) -> None:
     """Print what it takes to compare the newest night with the one before, and to write `changes`."""
     now, before = dataset.snapshots[:2]
     sides = {"now": Reading.of(now, dataset.root), "before": Reading.of(before, dataset.root)}
@@ -150,7 +150,7 @@ def _cpu_s(work: Callable[[], None]) -> float:
     return time.process_time() - started_s
 
 
-def storage(dataset: Dataset) -> None:
+def storage(dataset: Catalog) -> None:
     """Print what a night weighs, by table, next to the JSON that the API sends for it."""
     nights = len(dataset.snapshots)
     sizes: dict[str, list[int]] = {}
@@ -205,7 +205,7 @@ def main() -> None:
         dest = given.dest or Path(folder, "year")
         options = ["--nights", str(given.nights), "--functions", str(given.functions)]
         subprocess.run([sys.executable, str(YEAR), str(dest), *options], check=True)  # in a process of its own: memory
-        dataset = open_dataset(dest)
+        dataset = open_catalog(dest)
         rows = sum(entry.rows for commit in dataset.snapshots for entry in commit.files if entry.table == "functions")
         print(f"{given.nights} nights, {rows:,} rows of `functions`")
         storage(dataset)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lexport.model import Scope
 from lexport.query.shipped_views import shipped_views
-from lexport.query.sql import Session, open_session
+from lexport.query.sql import QuerySession, open_query_session
 from lexport.simulator import Fleet, FleetSpec
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +33,7 @@ def _writer():
     return module.write_dataset
 
 
-def view_times(session: Session, query: str, rounds: int) -> tuple[int, list[float], list[float]]:
+def view_times(session: QuerySession, query: str, rounds: int) -> tuple[int, list[float], list[float]]:
     """Ask a question several times; return its rows, the seconds, and the seconds of CPU."""
     count, walls, cpus = 0, [], []
     for _ in range(rounds):
@@ -62,7 +62,7 @@ def main(versions: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         _writer()(Path(folder), [{"at": AT, "scopes": scopes, **rows}])
         rows.clear()
-        with open_session(folder) as session:
+        with open_query_session(folder) as session:
             print("| view | rows | least s | CPU s | |\n|---|---|---|---|---|")
             for view in shipped_views():
                 count, times, spent = view_times(session, f"SELECT * FROM {view.name}", ROUNDS)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from lexport.query.report.questions import questions
-from lexport.query.sql import open_session
+from lexport.query.sql import open_query_session
 from lexport.tables import registry, run
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.run import SNAPSHOTS
@@ -133,7 +133,7 @@ def test_tables_are_what_their_sql_says(show, written):
         ".map((one) => [one.id.slice(7), one.querySelector('details.sql code').textContent]))"
     )
     expected = {}
-    with open_session(dataset) as session:
+    with open_query_session(dataset) as session:
         for name in set(shown) & set(questions()):  # those of the checks are no single SELECT
             answer = session.read(shown[name]).read_all()
             rows = [[plain(value) for value in row.values()] for row in answer.to_pylist()]

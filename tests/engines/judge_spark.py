@@ -21,7 +21,7 @@ from pyspark.sql import SparkSession
 
 import lexport
 from lexport.query.shipped_views import shipped_views
-from lexport.query.sql import open_session
+from lexport.query.sql import open_query_session
 from lexport.query.warehouse.ddl import ddl
 from lexport.query.warehouse.dialects import DIALECTS, SCHEMAS
 from lexport.settings import SnapshotSettings
@@ -92,7 +92,7 @@ def main() -> int:
         names = [f"{space}.{table.name}" for space in ("history", "snapshot", "main") for table in registry.tables()]
         names += [f"main.{view.name}" for view in shipped_views()]
         differ = 0
-        with open_session(dest) as session:
+        with open_query_session(dest) as session:
             for name in names:
                 space, table = name.split(".")
                 known = f"SELECT * FROM {name}"

@@ -16,7 +16,7 @@ import pytest
 import lexport
 from lexport.model import Scope
 from lexport.query.shipped_views import shipped_views
-from lexport.query.sql import open_session
+from lexport.query.sql import open_query_session
 from lexport.simulator import Change, Fault, Fleet, FleetSpec
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio]
@@ -294,7 +294,7 @@ async def test_changes_are_what_the_script_did(aws, simulator, settings, look, t
     assert in_order(of(nightly)) == in_order(tuple(row[name] for name in SHOWN) for row in rows)
     assert in_order(of(whole)) == in_order(expected_changes(nights[0].holds, now, SCOPE))
 
-    with open_session(tmp_path) as session:
+    with open_query_session(tmp_path) as session:
         shown = {view.name: session.read(f"FROM {view.name}").read_all().to_pylist() for view in shipped_views()}
         scopes = session.read("FROM scopes").read_all().to_pylist()
 

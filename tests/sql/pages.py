@@ -12,7 +12,7 @@ from lexport.cli._output import write_rows
 from lexport.cli._values import arrow_rows
 from lexport.model import Scope
 from lexport.query.shipped_views import shipped_views
-from lexport.query.sql import open_session
+from lexport.query.sql import open_query_session
 from lexport.simulator import Fleet, FleetSpec
 
 AT = datetime(2026, 11, 22, 2, tzinfo=UTC)
@@ -92,7 +92,7 @@ def _main():
     rows, scopes = simulated_rows()
     with tempfile.TemporaryDirectory() as folder:
         dataset.write_dataset(Path(folder), [{"at": AT, "scopes": scopes, **rows}])
-        with open_session(folder) as session:
+        with open_query_session(folder) as session:
             PAGE.write_text(answered(_draft(PAGE.read_text(encoding="utf-8")), session), encoding="utf-8")
 
 

@@ -15,7 +15,7 @@ import sqlglot
 import lexport
 from lexport.model import Scope
 from lexport.query.shipped_views import shipped_views
-from lexport.query.sql import open_session
+from lexport.query.sql import open_query_session
 from lexport.query.warehouse.ddl import ddl
 from lexport.query.warehouse.dialects import DIALECTS, SCHEMAS
 from lexport.settings import SnapshotSettings
@@ -138,7 +138,7 @@ def fleet(tmp_path_factory, make_old):
 def sql_shows(fleet):
     """What ``sql`` answers, for every name and every view."""
     names = [*NAMES, *(f"main.{view.name}" for view in VIEWS)]
-    with open_session(fleet) as session:
+    with open_query_session(fleet) as session:
         return {name: rows_of(session.read(f"SELECT * FROM {name}")) for name in names}
 
 

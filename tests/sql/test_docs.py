@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from lexport.query.shipped_views import shipped_views
-from lexport.query.sql import open_session
+from lexport.query.sql import open_query_session
 
 
 def _pages():
@@ -20,7 +20,7 @@ def test_answers_are_those_of_the_commands(simulated):
     dest, _, _ = simulated
     pages = _pages()
     page = pages.PAGE.read_text(encoding="utf-8")
-    with open_session(dest) as session:
+    with open_query_session(dest) as session:
         assert page == pages.answered(page, session)
 
 

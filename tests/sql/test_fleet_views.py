@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lexport.query.shipped_views import shipped_views
-from lexport.query.sql import open_session
+from lexport.query.sql import open_query_session
 
 
 def _load(name):
@@ -651,7 +651,7 @@ EXPECTED = {
 def session(tmp_path_factory, write_dataset):
     dest = tmp_path_factory.mktemp("views") / "fleet"
     write_dataset(dest, [fleet.FLEET])
-    with open_session(dest) as opened:
+    with open_query_session(dest) as opened:
         yield opened
 
 

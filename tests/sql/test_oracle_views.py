@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lexport.query.shipped_views import shipped_views
-from lexport.query.sql import open_session
+from lexport.query.sql import open_query_session
 
 
 def _load(name):
@@ -26,7 +26,7 @@ VIEWS = [
 
 @pytest.fixture(scope="module")
 def session(simulated):
-    with open_session(simulated[0]) as opened:
+    with open_query_session(simulated[0]) as opened:
         yield opened
 
 

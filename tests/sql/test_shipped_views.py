@@ -9,7 +9,7 @@ import pytest
 import lexport
 from lexport.errors import RunError
 from lexport.query.shipped_views import shipped_views, sql_dir
-from lexport.query.sql import open_session
+from lexport.query.sql import open_query_session
 from lexport.tables.registry import BY_NAME
 
 A, R = "111122223333", "eu-west-1"
@@ -240,7 +240,7 @@ def test_a_runtime_that_ends_soon(tmp_path, write_dataset, days, found):
 def test_heads(tmp_path, write_dataset):
     """The head of each view names exactly the columns that it has, and no table has its name."""
     write_dataset(tmp_path / "fleet", [{}])
-    with open_session(tmp_path / "fleet") as session:
+    with open_query_session(tmp_path / "fleet") as session:
         found = {
             view.name: session.read(f"SELECT column_name FROM (DESCRIBE {view.name})").read_all()["column_name"]
             for view in shipped_views()
@@ -273,7 +273,7 @@ def test_nights_before_the_latest_cost_nothing(tmp_path, write_dataset):
     for entry in old.files:
         if entry.table not in ("scopes", "changes", "errors"):
             (tmp_path / entry.path).write_bytes(b"no Parquet")
-    with open_session(tmp_path) as session:
+    with open_query_session(tmp_path) as session:
         shown = {view.name: session.read(f"FROM {view.name}").read_all().num_rows for view in shipped_views()}
 
         assert shown["function_versions"] == shown["function_lifetimes"] == 1

@@ -22,7 +22,7 @@ from lexport.artifacts.store import PackagePlaces
 from lexport.dataset.manifest import package_path
 from lexport.dataset.runs import Runs, RunWriter, merge, read_run, rewrite_run
 from lexport.extract.rows import Rows
-from lexport.query.sql import open_session
+from lexport.query.sql import open_query_session
 from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES, PACKAGES
 from lexport.tables.run import ERRORS
 from lexport.tables.staged import Batch, staged_names
@@ -110,7 +110,7 @@ def _error(code: str, message: str, at: datetime) -> tuple[Any, ...]:
 def _list_unknown(runs: Runs, places: PackagePlaces, folder: Path, path: Path) -> None:
     """Write the hashes of what is to be looked into, a line each, sorted."""
     wanted = _distinct(merge(_stage_contents(runs, folder, places.store.file_mode), folder))
-    with open_session(places.store.root) as session, path.open("w", encoding="ascii") as lines:
+    with open_query_session(places.store.root) as session, path.open("w", encoding="ascii") as lines:
         known = session.read(
             "SELECT DISTINCT sha256_hex FROM history.packages WHERE dependencies_status IS NOT NULL ORDER BY sha256_hex"
         )

@@ -37,7 +37,7 @@ from lexport.extract.progress import PackageProgress, Progress, Report, keep_rep
 from lexport.extract.rows import Rows
 from lexport.extract.shards import one_error
 from lexport.model import Failure, new_ulid
-from lexport.query.catalog import Dataset, open_dataset
+from lexport.query.catalog import Catalog, open_catalog
 from lexport.settings import ALL_REGIONS, PackageSettings, SnapshotSettings
 from lexport.tables.functions import FUNCTIONS, LAYERS
 from lexport.tables.layer_versions import LAYER_VERSIONS
@@ -80,7 +80,7 @@ async def packages(
     started_s, snapshot_at = current_time(), options.snapshot_at or datetime.now(UTC)
     snapshot_id = options.snapshot_id or new_ulid(snapshot_at)
     accounts = await to_thread.run_sync(read_accounts, options.accounts, options.accounts_from, abandon_on_cancel=True)
-    dataset = await to_thread.run_sync(open_dataset, dest)
+    dataset = await to_thread.run_sync(open_catalog, dest)
     _check_is_there(dataset, regions=_named(options.regions), accounts=accounts)
     store = open_destination(local_folder(dest), group_readable=options.group_readable, with_packages=True)
     folder = open_staging(store, snapshot_id)
@@ -151,7 +151,7 @@ def _check_fits(options: SnapshotSettings) -> None:
             )
 
 
-def _check_is_there(dataset: Dataset, *, regions: Sequence[str], accounts: Sequence[str]) -> None:
+def _check_is_there(dataset: Catalog, *, regions: Sequence[str], accounts: Sequence[str]) -> None:
     """Refuse a dataset without latest functions, and a choice of what it does not have: nothing would be fetched."""
     latest = dataset.latest()
     if not latest:
@@ -219,7 +219,7 @@ class _Run:
     def __init__(
         self,
         options: SnapshotSettings,
-        dataset: Dataset,
+        dataset: Catalog,
         places: PackagePlaces,
         folder: Path,
         *,

@@ -26,7 +26,7 @@ from lexport.errors import RunError, SettingsError
 from lexport.model import LATEST, __version__
 from lexport.query.execute import run_interruptibly
 from lexport.query.name_spaces import quote_text
-from lexport.query.sql import Session, open_session
+from lexport.query.sql import QuerySession, open_query_session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ def _write(
     version: str,
     running: list[duckdb.DuckDBPyConnection],
 ) -> SbomResult:
-    with open_session(dest, running=running) as session:
+    with open_query_session(dest, running=running) as session:
         bill = _Bill(session)
         if not bill.ask("SELECT 1 FROM history.packages WHERE dependencies_status IS NOT NULL LIMIT 1"):
             name = os.fspath(dest)
@@ -78,7 +78,7 @@ def _write(
             bill.condition = (
                 f"function_arn = {quote_text(about.function_arn)} AND version = {quote_text(about.version)}"
             )
-        return replace(bill.write(stream, about), damage=session.dataset.damage())
+        return replace(bill.write(stream, about), damage=session.catalog.damage())
 
 
 def _choose(bill: _Bill, function: str, version: str) -> FunctionVersion:
@@ -153,7 +153,7 @@ _NOT_WHOLE = (
 class _Bill:
     """The questions that make one document. ``condition`` chooses function versions."""
 
-    session: Session
+    session: QuerySession
     condition: str = field(default="true")
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:

@@ -69,11 +69,11 @@ async def write_report(
     waivers: Sequence[Waiver] = (),
 ) -> str:
     """Check what can be checked, and write the report: what was never read whole has no findings."""
-    from lexport.query.catalog import open_dataset
+    from lexport.query.catalog import open_catalog
     from lexport.query.checks.run import check
     from lexport.query.report import report
 
-    is_checkable = bool(open_dataset(dest).latest())
+    is_checkable = bool(open_catalog(dest).latest())
     return await report(
         dest, checked=await check(dest, thresholds=thresholds, waivers=waivers) if is_checkable else None
     )

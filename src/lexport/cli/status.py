@@ -49,12 +49,12 @@ def command(dest: str, max_age: timedelta, output: str) -> int:
     Exit code 1 says that the newest complete one is older than --max-age, or that there is none: alarm on it. To list
     and nothing else, give --max-age 36500d.
     """
-    from lexport.query.catalog import open_dataset
+    from lexport.query.catalog import open_catalog
     from lexport.query.status import describe
     from lexport.tables.units import format_age
 
     output = choose_format(output)
-    dataset = open_dataset(dest)
+    dataset = open_catalog(dest)
     snapshots = describe(dataset)
     now = datetime.now(UTC)
     rows = [_row(snapshot, now) for snapshot in snapshots]

@@ -1,7 +1,7 @@
-"""DEST -> Dataset: the committed snapshots and their files.
+"""DEST -> Catalog: the committed snapshots and their files.
 
 A snapshot exists exactly when ``_runs/<snapshot_id>.json`` does; nothing else on disk is believed. One that is damaged
-hides no other: it is passed over, and ``Dataset.damaged`` and ``notices`` say so.
+hides no other: it is passed over, and ``Catalog.damaged`` and ``notices`` say so.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _PACKAGE_TABLES = {table.name for table in PACKAGE_TABLES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dataset:
+class Catalog:
     """A destination with at least one snapshot. ``manifests`` are all its commits, newest first.
 
     ``damaged`` are those whose manifest cannot be used; nothing is known of what they hold.
@@ -101,7 +101,7 @@ class Dataset:
             if scope.region != _ACCOUNT_AS_A_WHOLE or snapshot.snapshot_id == newest[scope.account_id]
         }
 
-    def as_of(self, moment: str, *, option: str) -> Dataset:
+    def as_of(self, moment: str, *, option: str) -> Catalog:
         """Return the dataset as it was at a moment, a snapshot that began by then counting; raises SettingsError."""
         until = parse_moment(moment, self.snapshots, option=option)
         return replace(
@@ -215,7 +215,7 @@ class Dataset:
             yield f"never read whole, so not in plain table names: {_some(absent)}; see snapshot.errors"
 
 
-def open_dataset(dest: str | os.PathLike[str]) -> Dataset:
+def open_catalog(dest: str | os.PathLike[str]) -> Catalog:
     """Read the commits of a destination; those that are damaged are set apart.
 
     Raises SettingsError where DEST is no dataset, NoSnapshotError where it holds no commit, RunError where none can be
@@ -224,7 +224,7 @@ def open_dataset(dest: str | os.PathLike[str]) -> Dataset:
     text = os.fspath(dest)
     root, ids = find_commits(dest)
     found = [read_commit(root, snapshot_id) for snapshot_id in ids]
-    dataset = Dataset(
+    dataset = Catalog(
         root=root,
         manifests=tuple(commit for commit in found if isinstance(commit, Manifest)),
         damaged=tuple(commit for commit in found if isinstance(commit, DamagedCommit)),

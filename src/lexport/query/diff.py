@@ -21,7 +21,7 @@ from lexport.dataset.changes import SCHEMA, Reading, changes, is_comparable
 from lexport.dataset.manifest import Manifest, ScopeEntry
 from lexport.errors import SettingsError
 from lexport.model import Scope
-from lexport.query.catalog import Dataset, open_dataset
+from lexport.query.catalog import Catalog, open_catalog
 from lexport.tables.staged import ANSWER
 from lexport.tables.text import plural
 
@@ -84,7 +84,7 @@ async def diff(dest: str | os.PathLike[str], a: str | None = None, b: str | None
 
 def compare(dest: str | os.PathLike[str], a: str | None = None, b: str | None = None) -> Comparison:
     """Return which account-regions are compared, and what changed in them as a stream of tables. Blocking."""
-    dataset = open_dataset(dest)
+    dataset = open_catalog(dest)
     then = dataset.as_of(b, option="B") if b is not None else dataset
     before = then.latest_before() if a is None else _earlier(dataset, then, a, b).latest()
     pairs = {
@@ -99,7 +99,7 @@ def compare(dest: str | os.PathLike[str], a: str | None = None, b: str | None = 
 _Pair = tuple[Manifest | None, Manifest, tuple[ScopeState, str]]
 
 
-def _earlier(dataset: Dataset, then: Dataset, a: str, b: str | None) -> Dataset:
+def _earlier(dataset: Catalog, then: Catalog, a: str, b: str | None) -> Catalog:
     earlier = dataset.as_of(a, option="A")
     if b is not None and len(earlier.snapshots) >= len(then.snapshots):
         raise SettingsError(f"A {a} is not before B {b}: no snapshot lies between them", option="A")
@@ -131,7 +131,7 @@ def _describe(scope: Scope, before: Manifest | None, now: Manifest, judged: tupl
     )
 
 
-def _changes(dataset: Dataset, pairs: Mapping[Scope, _Pair]) -> Iterator[pa.Table]:
+def _changes(dataset: Catalog, pairs: Mapping[Scope, _Pair]) -> Iterator[pa.Table]:
     """Read neighbours that have the same two snapshots in one go."""
     compared = [(scope, pair) for scope, pair in pairs.items() if pair[2][0] == "compared"]
     for _, group in groupby(compared, key=lambda item: [commit and commit.snapshot_id for commit in item[1][:2]]):

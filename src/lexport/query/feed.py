@@ -29,7 +29,7 @@ from lexport.dataset.scan import Scan
 from lexport.errors import SettingsError, WriteError
 from lexport.model import Scope
 from lexport.query.as_of import parse_moment
-from lexport.query.catalog import Dataset, open_dataset
+from lexport.query.catalog import Catalog, open_catalog
 from lexport.tables.account_settings import ACCOUNT_SETTINGS
 from lexport.tables.aliases import ALIAS_ROUTES, ALIASES
 from lexport.tables.arrow import BELOW_ALL, differs, table_schema
@@ -123,7 +123,7 @@ async def feed(dest: str | os.PathLike[str], folder: str | os.PathLike[str], *, 
 
 def open_feed(dest: str | os.PathLike[str], since: str | None = None) -> Feed:
     """Find out what to feed; rows are read as ``parts`` is."""
-    dataset = open_dataset(dest)
+    dataset = open_catalog(dest)
     order = sorted(dataset.snapshots, key=_committed)
     loaded: list[Manifest] = []
     if since is not None:
@@ -134,7 +134,7 @@ def open_feed(dest: str | os.PathLike[str], since: str | None = None) -> Feed:
         # Runs overlap: what began earlier may have been committed later, and was not loaded then.
         loaded = [commit for commit in order if _committed(commit) <= _committed(last)]
         since = last.snapshot_id
-    before = Dataset(root=dataset.root, manifests=tuple(sorted(loaded, key=_id, reverse=True))).latest()
+    before = Catalog(root=dataset.root, manifests=tuple(sorted(loaded, key=_id, reverse=True))).latest()
     scopes = tuple(_scopes(dataset, before))
     fresh = order[len(loaded) :]
     return Feed(
@@ -154,7 +154,7 @@ def _id(commit: Manifest) -> str:
     return commit.snapshot_id
 
 
-def _scopes(dataset: Dataset, before: Mapping[Scope, Manifest]) -> Iterator[FeedScope]:
+def _scopes(dataset: Catalog, before: Mapping[Scope, Manifest]) -> Iterator[FeedScope]:
     latest, tried = dataset.latest(), dataset.newest_tried()
     for scope in sorted({*latest, *tried}, key=lambda scope: (scope.account_id, scope.region)):
         now, then = latest.get(scope), before.get(scope)
@@ -175,7 +175,7 @@ def _scopes(dataset: Dataset, before: Mapping[Scope, Manifest]) -> Iterator[Feed
 # --- rows ---------------------------------------------------------------------------------------------------------
 
 
-def _parts(dataset: Dataset, scopes: Collection[FeedScope], fresh: Collection[Manifest]) -> Iterator[FeedPart]:
+def _parts(dataset: Catalog, scopes: Collection[FeedScope], fresh: Collection[Manifest]) -> Iterator[FeedPart]:
     """Yield what there is to do, table by table, neighbours of the same two snapshots in one go."""
     commits = {commit.snapshot_id: commit for commit in dataset.snapshots}
     for (now, then), group in groupby(

@@ -16,8 +16,7 @@ from typing import Literal
 import pyarrow as pa
 
 from lexport.errors import SettingsError
-from lexport.query.catalog import Dataset as Commits
-from lexport.query.catalog import open_dataset
+from lexport.query.catalog import Catalog, open_catalog
 from lexport.query.name_spaces import quote_name
 from lexport.query.shipped_views import ShippedView, shipped_views
 from lexport.query.sql import open_result
@@ -34,7 +33,7 @@ _SHOWN_SCOPES = 20
 class Dataset:
     """A destination with at least one snapshot, to be read only.
 
-    Raises SettingsError where DEST is no dataset, NoSnapshotError where it holds no snapshot. With ``as_of``, a date,
+    Raises SettingsError where DEST is no catalog, NoSnapshotError where it holds no snapshot. With ``as_of``, a date,
     an instant or a snapshot's id, nothing that was read later shows.
     """
 
@@ -43,9 +42,9 @@ class Dataset:
         self._as_of = as_of
         self._open()
 
-    def _open(self) -> Commits:
-        dataset = open_dataset(self._dest)
-        return dataset if self._as_of is None else dataset.as_of(self._as_of, option="as_of")
+    def _open(self) -> Catalog:
+        catalog = open_catalog(self._dest)
+        return catalog if self._as_of is None else catalog.as_of(self._as_of, option="as_of")
 
     @property
     def views(self) -> dict[str, ShippedView]:
@@ -82,10 +81,10 @@ class Dataset:
 
     def _repr_html_(self) -> str:
         """Show, in a notebook: snapshots, age, the latest reading of each account-region, and what to know of them."""
-        dataset = self._open()
+        catalog = self._open()
         now = datetime.now(UTC)
-        newest = dataset.newest
-        latest = dataset.latest()
+        newest = catalog.newest
+        latest = catalog.latest()
         rows = [
             (
                 *(entry.account_id, entry.region, snapshot.snapshot_id, format_age(now - snapshot.snapshot_at)),
@@ -97,7 +96,7 @@ class Dataset:
         ]
         head = ("account", "Region", "snapshot", "age", "functions", "versions", "aliases")
         facts = (
-            f"{plural(len(dataset.snapshots), 'snapshot')}, the newest {newest.snapshot_id} ({newest.status}), "
+            f"{plural(len(catalog.snapshots), 'snapshot')}, the newest {newest.snapshot_id} ({newest.status}), "
             f"{format_age(now - newest.snapshot_at)} old"
         )
         more = (
@@ -109,7 +108,7 @@ class Dataset:
             f"<div><p><b>lexport dataset</b> <code>{escape(self._dest)}</code>: {escape(facts)}</p>"
             f"<table><thead>{_row('th', head)}</thead>"
             f"<tbody>{''.join(_row('td', row) for row in rows[:_SHOWN_SCOPES])}</tbody></table>{more}"
-            + "".join(f"<p>{escape(line)}</p>" for line in dataset.notices(now=now, tables=BY_NAME))
+            + "".join(f"<p>{escape(line)}</p>" for line in catalog.notices(now=now, tables=BY_NAME))
             + "</div>"
         )
 

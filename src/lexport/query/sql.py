@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from lexport.dataset.data_files import damage_text
 from lexport.errors import LexportError, QueryError, RunError, ViewError
-from lexport.query.catalog import DEFAULT_MAX_SKEW, TABLE_NAMES, Dataset, open_dataset
+from lexport.query.catalog import DEFAULT_MAX_SKEW, TABLE_NAMES, Catalog, open_catalog
 from lexport.query.execute import ask, connect, run_interruptibly
 from lexport.query.name_spaces import escape_glob, one_line, quote_name, quote_text
 from lexport.query.shipped_views import named_views, shipped_views, tables_read
@@ -39,20 +39,20 @@ class Result:
     """What a query gives: a reader that streams its rows, and what to know about them and the tables it reads."""
 
     reader: pa.RecordBatchReader
-    dataset: Dataset
+    catalog: Catalog
     tables: frozenset[str]
     notes: tuple[str, ...] = ()
 
     def notices(self, *, max_skew: timedelta = DEFAULT_MAX_SKEW) -> tuple[str, ...]:
         """Say what a reader of the plain table names should know."""
-        return (*self.dataset.notices(max_skew=max_skew, tables=self.tables), *self.notes)
+        return (*self.catalog.notices(max_skew=max_skew, tables=self.tables), *self.notes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class QuerySession:
     """A connection that knows the tables and views of one dataset, and has nothing else in its reach."""
 
-    dataset: Dataset
+    catalog: Catalog
     connection: duckdb.DuckDBPyConnection
     tables: DatasetTables
     views: set[str] = field(default_factory=set)
@@ -143,24 +143,24 @@ def open_result(
     """
     with _open_connection(running) as connection:
         _one_select(connection, query)  # a wrong question is answered before the dataset is opened
-        with _open_session(connection, dest, as_of) as session:
+        with _open_query_session(connection, dest, as_of) as session:
             yield Result(
                 reader=session.read(query, casts=casts),
-                dataset=session.dataset,
+                catalog=session.catalog,
                 tables=frozenset(tables_read(query)),
                 notes=tuple(session.tables.notes),
             )
 
 
 @contextmanager
-def open_session(
+def open_query_session(
     dest: str | os.PathLike[str],
     *,
     as_of: str | None = None,
     running: list[duckdb.DuckDBPyConnection] | None = None,
-) -> Iterator[Session]:
+) -> Iterator[QuerySession]:
     """Open a dataset for many questions. Blocking; options as for ``open_result``."""
-    with _open_connection(running) as connection, _open_session(connection, dest, as_of) as session:
+    with _open_connection(running) as connection, _open_query_session(connection, dest, as_of) as session:
         yield session
 
 
@@ -177,19 +177,19 @@ def _open_connection(running: list[duckdb.DuckDBPyConnection] | None) -> Iterato
 
 
 @contextmanager
-def _open_session(
+def _open_query_session(
     connection: duckdb.DuckDBPyConnection, dest: str | os.PathLike[str], as_of: str | None
-) -> Iterator[Session]:
-    dataset = open_dataset(dest)
+) -> Iterator[QuerySession]:
+    catalog = open_catalog(dest)
     if as_of is not None:
-        dataset = dataset.as_of(as_of, option="--as-of")
+        catalog = catalog.as_of(as_of, option="--as-of")
     # DuckDB spills big sorts to disk: into a folder of ours that goes away, never into the working folder.
     # Made in the other thread: a signal between its making and its name would leave it behind.
     make = partial(tempfile.TemporaryDirectory, prefix="lexport-sql-", ignore_cleanup_errors=True)
     with ask(connection, make) as spill:
-        tables = ask(connection, partial(DatasetTables, connection, dataset))
-        ask(connection, partial(_lock, connection, dataset, spill))
-        yield Session(dataset=dataset, connection=connection, tables=tables)
+        tables = ask(connection, partial(DatasetTables, connection, catalog))
+        ask(connection, partial(_lock, connection, catalog, spill))
+        yield QuerySession(catalog=catalog, connection=connection, tables=tables)
 
 
 def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> str:
@@ -246,9 +246,9 @@ def _without_end(statement: str) -> str:
     return text[:end].decode()
 
 
-def _lock(connection: duckdb.DuckDBPyConnection, dataset: Dataset, spill: str) -> None:
+def _lock(connection: duckdb.DuckDBPyConnection, catalog: Catalog, spill: str) -> None:
     """Take everything away from the query but the dataset: files, network, extensions, settings, Python's variables."""
-    folders = {f"{dataset.root}/", f"{escape_glob(str(dataset.root))}/"}  # paths are checked as they are written
+    folders = {f"{catalog.root}/", f"{escape_glob(str(catalog.root))}/"}  # paths are checked as they are written
     for statement in (
         f"SET allowed_directories = [{', '.join(map(quote_text, sorted(folders)))}]",
         f"SET temp_directory = {quote_text(spill)}",

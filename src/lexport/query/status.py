@@ -10,7 +10,7 @@ from typing import Literal
 import anyio.to_thread
 
 from lexport.dataset.manifest import Manifest
-from lexport.query.catalog import Dataset, open_dataset
+from lexport.query.catalog import Catalog, open_catalog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +39,10 @@ class SnapshotStatus:
 
 async def status(dest: str | os.PathLike[str]) -> tuple[SnapshotStatus, ...]:
     """List the snapshots of a dataset that can be read, newest first; commits of packages alone are none."""
-    return describe(await anyio.to_thread.run_sync(open_dataset, dest))
+    return describe(await anyio.to_thread.run_sync(open_catalog, dest))
 
 
-def describe(dataset: Dataset) -> tuple[SnapshotStatus, ...]:
+def describe(dataset: Catalog) -> tuple[SnapshotStatus, ...]:
     """List the snapshots of a dataset that is open."""
     return tuple(_describe(snapshot) for snapshot in dataset.snapshots)
 

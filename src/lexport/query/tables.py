@@ -20,7 +20,7 @@ import duckdb
 from lexport.dataset.data_files import find_files
 from lexport.dataset.manifest import Manifest, format_instant
 from lexport.errors import ReadError, RunError
-from lexport.query.catalog import Dataset
+from lexport.query.catalog import Catalog
 from lexport.query.name_spaces import SPACES, NameSpaces, Space, escape_glob, one_line, quote_text, tables_below
 from lexport.query.shipped_views import BY_OTHER_MEANS, named_views, shipped_views
 from lexport.tables import registry
@@ -39,27 +39,27 @@ _EVERY: frozenset[Name] = frozenset((space, table) for space in SPACES for table
 class DatasetTables:
     """The tables of a dataset on one connection, each defined when it is first named."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
-        self._connection, self._dataset = connection, dataset
-        latest = dataset.latest()
+    def __init__(self, connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None:
+        self._connection, self._catalog = connection, catalog
+        latest = catalog.latest()
         latest_ids = {snapshot.snapshot_id for snapshot in latest.values()}
-        self._latest_commits = tuple(commit for commit in dataset.manifests if commit.snapshot_id in latest_ids)
+        self._latest_commits = tuple(commit for commit in catalog.manifests if commit.snapshot_id in latest_ids)
         self.notes: list[str] = []
         self._defined: set[Name] = set()
         self._found: dict[tuple[str, Table], list[Path]] = {}
         self._named: dict[str, frozenset[Name]] = {}
         self._allows_damage = False
         self._names = NameSpaces(
-            committed=_values(("snapshot_id",), [(commit.snapshot_id,) for commit in dataset.manifests]),
+            committed=_values(("snapshot_id",), [(commit.snapshot_id,) for commit in catalog.manifests]),
             newest=lambda table: _values(
-                ("snapshot_id",), [(commit.snapshot_id,) for commit in dataset.newest_with(table)]
+                ("snapshot_id",), [(commit.snapshot_id,) for commit in catalog.newest_with(table)]
             ),
             latest_scopes=_values(
                 ("account_id", "region", "snapshot_id"),
                 [(scope.account_id, scope.region, snapshot.snapshot_id) for scope, snapshot in latest.items()],
             ),
             rows=self._rows,
-            snapshots=_snapshots(dataset.manifests),
+            snapshots=_snapshots(catalog.manifests),
         )
         connection.execute("SET TimeZone = 'UTC'")
         self._execute((*self._names.schemas(), self._names.latest()))
@@ -102,7 +102,7 @@ class DatasetTables:
             for statement in statements:
                 self._connection.execute(statement)
         except duckdb.Error as error:
-            raise RunError(f"cannot read the dataset {self._dataset.root}: {one_line(error)}") from error
+            raise RunError(f"cannot read the dataset {self._catalog.root}: {one_line(error)}") from error
 
     def _tables_of(self, query: str) -> frozenset[Name]:
         if query not in self._named:
@@ -139,8 +139,8 @@ class DatasetTables:
         """
         told: dict[str, Manifest] = {}
         if (space, table) == ("history", SCOPES.name):
-            shown = {commit.snapshot_id for commit in (*self._latest_commits, *self._dataset.newest_with(table))}
-            for commit in self._dataset.manifests:
+            shown = {commit.snapshot_id for commit in (*self._latest_commits, *self._catalog.newest_with(table))}
+            for commit in self._catalog.manifests:
                 try:
                     self._files(commit, SCOPES)
                 except ReadError as error:
@@ -151,15 +151,15 @@ class DatasetTables:
 
     def _members(self, space: Space, table: str) -> tuple[Manifest, ...]:
         if space == "snapshot":
-            return self._dataset.newest_with(table)
+            return self._catalog.newest_with(table)
         is_of_packages = BY_NAME[table] in PACKAGE_TABLES
-        return self._dataset.manifests if space == "history" or is_of_packages else self._latest_commits
+        return self._catalog.manifests if space == "history" or is_of_packages else self._latest_commits
 
     def _files(self, commit: Manifest, table: Table) -> list[Path]:
         key = (commit.snapshot_id, table)
         if key not in self._found:
             try:
-                self._found[key] = find_files(self._dataset.root, commit, table)
+                self._found[key] = find_files(self._catalog.root, commit, table)
             except ReadError:
                 if self._allows_damage:
                     return []

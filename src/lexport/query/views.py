@@ -18,7 +18,7 @@ from lexport.dataset.data_files import damage_text, damaged_file, find_files
 from lexport.dataset.manifest import DATA_FILES, FORMAT, OF_EVERY_SNAPSHOT, RUNS
 from lexport.errors import ReadError, RunError, SettingsError, ViewError, WriteError
 from lexport.model import ULID_PATTERN
-from lexport.query.catalog import Dataset, open_dataset
+from lexport.query.catalog import Catalog, open_catalog
 from lexport.query.execute import connect, run_interruptibly
 from lexport.query.name_spaces import SPACES, NameSpaces, Space, escape_glob, one_line, quote_name, quote_text
 from lexport.query.shipped_views import shipped_views
@@ -44,7 +44,7 @@ async def views(dest: str | os.PathLike[str], *, db: str | os.PathLike[str]) -> 
 
 def _write(dest: str | os.PathLike[str], db: Path, running: list[duckdb.DuckDBPyConnection]) -> None:
     target = db.resolve()
-    dataset = open_dataset(dest)
+    catalog = open_catalog(dest)
     _check_target(target)
     draft = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
@@ -53,16 +53,16 @@ def _write(dest: str | os.PathLike[str], db: Path, running: list[duckdb.DuckDBPy
             draft.chmod(0o600)
             # Each view is bound as it is made, which would read the footers of all files again.
             connection.execute("SET parquet_metadata_cache = true")
-            _define(connection, dataset)
+            _define(connection, catalog)
         draft.replace(target)
     except duckdb.IOException as error:
         raise WriteError(f"cannot write {target}: {one_line(error)}", path=str(target)) from error
     except OSError as error:
         raise WriteError(f"cannot write {target}: {error.strerror}", path=str(target)) from error
     except duckdb.Error as error:
-        reasons = (text for table in registry.tables() for text in _damaged(dataset, table.name).values())
+        reasons = (text for table in registry.tables() for text in _damaged(catalog, table.name).values())
         reason = next(reasons, one_line(error))  # DuckDB opens every file to learn its columns
-        raise RunError(f"cannot make views of {dataset.root}: {reason}") from error
+        raise RunError(f"cannot make views of {catalog.root}: {reason}") from error
     finally:
         for leftover in (draft, draft.with_name(draft.name + ".wal")):
             with suppress(FileNotFoundError):
@@ -106,8 +106,8 @@ def _foreign_names(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [str(name) for (name,) in found]
 
 
-def _define(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
-    names = _name_spaces(dataset)
+def _define(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None:
+    names = _name_spaces(catalog)
     for statement in names.schemas():
         connection.execute(statement)
     for space in SPACES:
@@ -130,14 +130,14 @@ def _define(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
         connection.execute(f"COMMENT ON VIEW {name} IS {quote_text(_MARK + text)}")
 
 
-def _name_spaces(dataset: Dataset) -> NameSpaces:
+def _name_spaces(catalog: Catalog) -> NameSpaces:
     """Define the names over what lies in the folders whenever they are asked.
 
     Only manifests that lexport can have written count, and of the tables' folders only the files that these name: what
     a synchronised folder, a file manager or an aborted run leaves there does not show. What they name and is not there
     is an error of the query that needs it.
     """
-    root = escape_glob(str(dataset.root))
+    root = escape_glob(str(catalog.root))
     manifests = (
         f"SELECT parse_filename(filename, true) AS name, content FROM read_text({quote_text(f'{root}/{RUNS}/*.json')})"
         f" WHERE regexp_matches(parse_filename(filename), '^{ULID_PATTERN}[.]json$')"
@@ -149,7 +149,7 @@ def _name_spaces(dataset: Dataset) -> NameSpaces:
         f" OR list_has_all(json_extract_string(content, '$.files[*].table'), [{tables}]))"
     )
 
-    damaged = cache(partial(_damaged, dataset))
+    damaged = cache(partial(_damaged, catalog))
 
     def of_table(table: str) -> str:
         return quote_text(f"{root}/{table}/{DATA_FILES}")
@@ -161,18 +161,18 @@ def _name_spaces(dataset: Dataset) -> NameSpaces:
         return f"SELECT max(name) FROM ({sound}) WHERE {held}"
 
     def rows(space: Space, table: str) -> str | None:
-        named_files = [(commit, entry) for commit in dataset.manifests for entry in commit.entries(table)]
+        named_files = [(commit, entry) for commit in catalog.manifests for entry in commit.entries(table)]
         if not named_files:
             return None  # a table that no release has written here yet
-        if not any((dataset.root / entry.path).is_file() for _, entry in named_files):
-            raise damaged_file(dataset.root, *named_files[0], "it is missing")  # and nothing tells the columns' types
+        if not any((catalog.root / entry.path).is_file() for _, entry in named_files):
+            raise damaged_file(catalog.root, *named_files[0], "it is missing")  # and nothing tells the columns' types
         shown = "SELECT snapshot_id FROM _lexport.latest_scopes"
         if space == "history" or BY_NAME[table] in PACKAGE_TABLES:
             shown = "SELECT snapshot_id FROM _lexport.committed"
         if space == "snapshot":
             shown = newest(table)
         named = f"SELECT name, unnest(json_extract_string(content, '$.files[*].path')) AS path FROM ({sound})"
-        there = f"SELECT {_below_root(dataset, 'file')} AS file FROM glob({of_table(table)})"
+        there = f"SELECT {_below_root(catalog, 'file')} AS file FROM glob({of_table(table)})"
         said = quote_text(damage_text(table, "<id>", "<path>", "it is missing"))
         lost = f"error(replace(replace({said}, '<id>', name), '<path>', path))"
         known = "".join(
@@ -185,7 +185,7 @@ def _name_spaces(dataset: Dataset) -> NameSpaces:
         )
         return (
             f"SELECT * EXCLUDE (filename) FROM read_parquet({of_table(table)}, hive_partitioning = false,"
-            f" union_by_name = true, filename = true) WHERE {_below_root(dataset, 'filename')} IN ({files})"
+            f" union_by_name = true, filename = true) WHERE {_below_root(catalog, 'filename')} IN ({files})"
         )
 
     scopes = f"SELECT name AS snapshot_id, unnest(json_extract(content, '$.scopes[*]')) AS scope FROM ({sound})"
@@ -207,13 +207,13 @@ def _name_spaces(dataset: Dataset) -> NameSpaces:
     )
 
 
-def _damaged(dataset: Dataset, table: str) -> dict[str, str]:
+def _damaged(catalog: Catalog, table: str) -> dict[str, str]:
     """Return the files of a table that cannot be what was written, each with what to say where a query needs it."""
     texts: dict[str, str] = {}
-    for commit in dataset.manifests:
+    for commit in catalog.manifests:
         entries = commit.entries(table)
         try:
-            find_files(dataset.root, commit, BY_NAME[table], footers=len(entries) > 1)
+            find_files(catalog.root, commit, BY_NAME[table], footers=len(entries) > 1)
         except ReadError as error:
             texts |= dict.fromkeys([entry.path for entry in entries], str(error))
     return texts
@@ -223,5 +223,5 @@ def _field(name: str) -> str:
     return f"json_extract_string(content, '$.{name}')"
 
 
-def _below_root(dataset: Dataset, path: str) -> str:
-    return f"substr({path}, {len(str(dataset.root)) + 2})"
+def _below_root(catalog: Catalog, path: str) -> str:
+    return f"substr({path}, {len(str(catalog.root)) + 2})"

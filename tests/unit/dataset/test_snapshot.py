@@ -12,7 +12,7 @@ from lexport.dataset.local import LocalStore
 from lexport.dataset.snapshot import _stage_changes
 from lexport.errors import ReadError
 from lexport.model import Scope
-from lexport.query.catalog import open_dataset
+from lexport.query.catalog import open_catalog
 from lexport.tables.arrow import table_schema
 from lexport.tables.functions import FUNCTIONS
 
@@ -55,7 +55,7 @@ async def test_damage_of_the_snapshot_before(tmp_path, fleet):
     assert (damaged, notes, path.exists()) == ({}, [], True)
     path.unlink()
 
-    (before,) = open_dataset(fleet.root).manifests
+    (before,) = open_catalog(fleet.root).manifests
     (fleet.root / before.entries("tags")[0].path).write_bytes(b"")
     runs, damaged, (note,) = await compare(now, fleet, tmp_path / "now")
     assert (runs, damaged) == ([], {SCOPE: before.snapshot_id})

@@ -7,7 +7,7 @@ import pytest
 
 from lexport.errors import NoSnapshotError, RunError, SettingsError, ViewError
 from lexport.model import Scope
-from lexport.query.catalog import open_dataset
+from lexport.query.catalog import open_catalog
 from lexport.query.name_spaces import escape_glob
 from lexport.query.shipped_views import named_views, read_view, shipped_views, sql_dir
 
@@ -21,7 +21,7 @@ def test_newest_first(tmp_path, write_dataset):
     """Manifests come newest first, whatever order the folder has, and uncommitted files are not seen."""
     write_dataset(tmp_path, [{"at": AT}, {"at": AT + DAY}, {"at": AT + 2 * DAY, "commit": False}])
 
-    dataset = open_dataset(tmp_path)
+    dataset = open_catalog(tmp_path)
 
     assert [snapshot.snapshot_at for snapshot in dataset.manifests] == [AT + DAY, AT]
     assert len(dataset.files("functions")) == 2
@@ -43,7 +43,7 @@ def test_no_dataset(tmp_path, make, error, text):
     make(tmp_path / "fleet")
 
     with pytest.raises(error, match=text) as caught:
-        open_dataset(tmp_path / "fleet")
+        open_catalog(tmp_path / "fleet")
 
     assert str(tmp_path / "fleet") in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -52,7 +52,7 @@ def test_no_dataset(tmp_path, make, error, text):
 def test_url():
     """A destination that is no folder is refused by name."""
     with pytest.raises(SettingsError, match="s3://bucket/fleet"):
-        open_dataset("s3://bucket/fleet")
+        open_catalog("s3://bucket/fleet")
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"format": "lexport-manifest/1"}', b"\xff"])
@@ -62,7 +62,7 @@ def test_damaged_manifest(tmp_path, write_dataset, body):
     path = tmp_path / "_runs" / f"{newer.snapshot_id}.json"
     path.write_bytes(body)
 
-    dataset = open_dataset(tmp_path)
+    dataset = open_catalog(tmp_path)
     assert (dataset.manifests, [found.snapshot_id for found in dataset.damaged]) == ((older,), [newer.snapshot_id])
     (line,) = dataset.notices()
     assert line.startswith(f"snapshot {newer.snapshot_id} is damaged (_runs/{newer.snapshot_id}.json: ")
@@ -70,7 +70,7 @@ def test_damaged_manifest(tmp_path, write_dataset, body):
 
     (tmp_path / "_runs" / f"{older.snapshot_id}.json").unlink()
     with pytest.raises(RunError, match=f"{path.name}.*see.* lexport verify {tmp_path}"):
-        open_dataset(tmp_path)
+        open_catalog(tmp_path)
 
 
 def test_foreign_manifest(tmp_path, write_dataset):
@@ -80,7 +80,7 @@ def test_foreign_manifest(tmp_path, write_dataset):
     path.rename(path.with_name("01K00000000000000000000009.json"))
 
     with pytest.raises(RunError, match="is the manifest of"):
-        open_dataset(tmp_path)
+        open_catalog(tmp_path)
 
 
 def test_a_newer_format(tmp_path, write_dataset):
@@ -90,7 +90,7 @@ def test_a_newer_format(tmp_path, write_dataset):
     path.write_text(json.dumps({"format": "lexport-manifest/2", "all": "else", "is": ["new"]}))
 
     with pytest.raises(RunError, match=f"{path.name}: written by a newer lexport .*; upgrade lexport"):
-        open_dataset(tmp_path)
+        open_catalog(tmp_path)
 
 
 def test_latest(tmp_path, write_dataset):
@@ -105,14 +105,14 @@ def test_latest(tmp_path, write_dataset):
         ],
     )
 
-    assert {HOME: second, AWAY: first} == open_dataset(tmp_path).latest()
+    assert {HOME: second, AWAY: first} == open_catalog(tmp_path).latest()
 
 
 def test_packages_alone(tmp_path, write_dataset):
     """A commit of packages is no snapshot: it is neither the newest nor latest, and alone it makes no dataset."""
     first, packages = write_dataset(tmp_path, [{}, {"scopes": [], "packages": []}])
 
-    dataset = open_dataset(tmp_path)
+    dataset = open_catalog(tmp_path)
     assert dataset.manifests == (packages, first)
     assert dataset.snapshots == (first,)
     assert dataset.newest == first
@@ -123,7 +123,7 @@ def test_packages_alone(tmp_path, write_dataset):
 
     (tmp_path / "_runs" / f"{first.snapshot_id}.json").unlink()
     with pytest.raises(NoSnapshotError, match="no snapshot; run: lexport snapshot"):
-        open_dataset(tmp_path)
+        open_catalog(tmp_path)
 
 
 def test_what_was_left_out_is_said_of_the_tables_asked(tmp_path, write_dataset):
@@ -150,7 +150,7 @@ def test_published_versions_left_out(tmp_path, write_dataset):
 
 
 def notices(tmp_path, **options):
-    return open_dataset(tmp_path).notices(**options)
+    return open_catalog(tmp_path).notices(**options)
 
 
 def test_no_notice(tmp_path, write_dataset):

@@ -22,9 +22,9 @@ from lexport.dataset.local import LocalStore
 from lexport.errors import ReadError, RunError
 from lexport.extract.incremental import open_last
 from lexport.model import Scope
-from lexport.query.catalog import open_dataset
+from lexport.query.catalog import open_catalog
 from lexport.query.feed import open_feed
-from lexport.query.sql import open_result, open_session
+from lexport.query.sql import open_query_session, open_result
 from lexport.query.verify.files import find_damage
 from lexport.tables.registry import BY_NAME
 
@@ -304,7 +304,7 @@ def test_a_check_does_not_pass_over_damage(dest):
 def test_as_of(dest):
     """As of a moment before it, nothing is said of a damaged snapshot."""
     manifest_of(dest, 2).write_bytes(b"")
-    dataset = open_dataset(dest)
+    dataset = open_catalog(dest)
 
     assert dataset.as_of(IDS[1], option="--as-of").damage() == ()
     assert len(dataset.as_of("2026-11-29", option="--as-of").damage()) == 1
@@ -314,7 +314,7 @@ def test_many_damaged_manifests(dest):
     """A dataset full of damage says so in few lines."""
     for number in range(9):
         (dest / "_runs" / f"01J{number}{'0' * 22}.json").write_bytes(b"")
-    lines = open_dataset(dest).damage()
+    lines = open_catalog(dest).damage()
 
     assert len(lines) == 4
     assert "6 more snapshots are damaged" in lines[-1]
@@ -479,7 +479,7 @@ def readers(dest):
     yield lambda: ask(dest, PLAIN)
     yield lambda: ask(dest, HISTORY)
     yield lambda: ask(dest, "SELECT count(*), min(committed_at) FROM history.snapshots")
-    yield lambda: open_dataset(dest).notices(tables=BY_NAME)
+    yield lambda: open_catalog(dest).notices(tables=BY_NAME)
     yield lambda: feed_of(dest)
     yield lambda: list(open_diff(dest))
     yield lambda: open_last(LocalStore(dest), SCOPE, env=None, hash_key_id=None, note=lambda _: None)
@@ -549,7 +549,7 @@ def test_whatever_lies_in_the_place_of_a_manifest(dest, capsys):
 def test_one_session_many_questions(dest):
     """A session that has looked at the catalog still refuses a table that is damaged."""
     DAMAGE["missing"](dest, 2)
-    with open_session(dest) as session:
+    with open_query_session(dest) as session:
         assert (
             session.read("SELECT count(*) AS n FROM duckdb_views() WHERE view_name = 'functions'")
             .read_all()["n"][0]

@@ -12,7 +12,7 @@ import lexport
 from lexport.cli.feed import write_lines
 from lexport.errors import SettingsError
 from lexport.query.feed import OF_THE_READING, STATE_TABLES, open_feed
-from lexport.query.sql import open_session
+from lexport.query.sql import open_query_session
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.registry import BY_NAME
 from lexport.tables.run import CHANGES
@@ -140,7 +140,7 @@ async def test_feeds_lead_to_the_latest_state(tmp_path, write_dataset, seed):
         write_lines(open_feed(tmp_path / "fleet", store.since), lines)
         store.load([json.loads(line) for line in lines.getvalue().splitlines()])
 
-        with open_session(tmp_path / "fleet") as session:
+        with open_query_session(tmp_path / "fleet") as session:
             for table, rows in store.tables.items():
                 assert without(rows.values()) == without(latest(session, table.name)), table.name
     keys = [row["key"] for row in store.changes]

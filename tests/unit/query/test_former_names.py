@@ -14,7 +14,7 @@ import pytest
 import lexport
 from lexport.dataset.manifest import Manifest
 from lexport.query.shipped_views import shipped_views
-from lexport.query.sql import open_session
+from lexport.query.sql import open_query_session
 from lexport.simulator import Fleet, FleetSpec, open_simulator
 from lexport.tables import registry
 from lexport.tables.functions import FUNCTIONS
@@ -172,7 +172,7 @@ async def test_every_command_reads_both(nights):
     assert await lexport.verify(dest, data=True) == ()
     assert (await lexport.check(dest)).unjudged == ()
     assert (await lexport.report(dest)).startswith("<!doctype html>")
-    with open_session(dest) as session:
+    with open_query_session(dest) as session:
         for view in shipped_views():
             session.read(f"FROM {view.name}").read_all()
 

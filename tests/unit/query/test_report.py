@@ -12,7 +12,7 @@ import pytest
 
 import lexport
 from lexport.errors import ViewError
-from lexport.query.catalog import Dataset
+from lexport.query.catalog import Catalog
 from lexport.query.report import charts
 from lexport.query.report.changes import why_unchanged
 from lexport.query.report.format import cell, percent
@@ -238,7 +238,7 @@ def test_a_night_of_an_older_release_was_not_compared(tmp_path, write_dataset):
     first, second = write_dataset(tmp_path, [{"at": NIGHTS[0]}, {"at": NIGHTS[1]}])
     files = tuple(entry for entry in second.files if entry.table != "changes")
     old = dataclasses.replace(second, files=files)
-    dataset = Dataset(root=tmp_path, manifests=(old, first))
+    dataset = Catalog(root=tmp_path, manifests=(old, first))
 
     assert why_unchanged(dataset).startswith("Not compared: ")
 

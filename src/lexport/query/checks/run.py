@@ -14,14 +14,14 @@ import duckdb
 
 from lexport.errors import QueryError, RunError, SettingsError, ViewError
 from lexport.model import Scope
-from lexport.query.catalog import Dataset
+from lexport.query.catalog import Catalog
 from lexport.query.checks.definition import SEVERITIES, Check, Severity, Value, choose, fill_thresholds, load_checks
 from lexport.query.checks.finding import IDENTITY, CheckResult, Finding, Unjudged
 from lexport.query.checks.waivers import Waiver
 from lexport.query.execute import run_interruptibly
 from lexport.query.name_spaces import one_line, quote_name
 from lexport.query.shipped_views import sql_dir, tables_read
-from lexport.query.sql import Session, open_session
+from lexport.query.sql import QuerySession, open_query_session
 from lexport.query.type_casts import UNPRINTED
 from lexport.tables.text import plural
 from lexport.tables.units import format_age
@@ -63,22 +63,22 @@ def _run(
     waivers: Sequence[Waiver],
     today: date,
 ) -> CheckResult:
-    with open_session(dest, running=running) as session:
-        if not session.dataset.latest():
+    with open_query_session(dest, running=running) as session:
+        if not session.catalog.latest():
             raise RunError(f"{os.fspath(dest)}: no account-region was ever read whole, so there is nothing to check")
         partitions = _partitions(session)
         valid = tuple(waiver for waiver in waivers if waiver.holds(today))
         findings = []
         for one in sorted(checks, key=lambda found: (-SEVERITIES.index(found.severity), found.name)):
-            rows = [*_rows(session, one, thresholds[one.name]), *_hidden_rows(session.dataset, one)]
+            rows = [*_rows(session, one, thresholds[one.name]), *_hidden_rows(session.catalog, one)]
             findings += sorted((_finding(one, row, partitions, valid) for row in rows), key=_order)
         left_out = tuple(_left_out(session, checks))
     return CheckResult(
         checks=checks,
         findings=tuple(findings),
-        unjudged=(*_unread(session.dataset, checks), *left_out),
+        unjudged=(*_unread(session.catalog, checks), *left_out),
         notices=(
-            *session.dataset.notices(),
+            *session.catalog.notices(),
             *session.tables.notes,
             *_missing_data(left_out),
             *_waiver_notices(waivers, findings, {found.name for found in checks}, today),
@@ -89,7 +89,7 @@ def _run(
 # --- one check ----------------------------------------------------------------------------------------------------
 
 
-def _rows(session: Session, check: Check, thresholds: Mapping[str, Value]) -> Iterator[dict[str, Any]]:
+def _rows(session: QuerySession, check: Check, thresholds: Mapping[str, Value]) -> Iterator[dict[str, Any]]:
     """Run one check; raises where it is no SELECT, does not fit, or returns other columns than its head says."""
     _set_thresholds(session.connection, thresholds)
     try:
@@ -178,7 +178,7 @@ def _order(finding: Finding) -> tuple[tuple[bool, int, str], ...]:
     return tuple((part is not None, int(part) if part and part.isdecimal() else -1, part or "") for part in parts)
 
 
-def _partitions(session: Session) -> dict[tuple[str, str], str]:
+def _partitions(session: QuerySession) -> dict[tuple[str, str], str]:
     rows = session.read("SELECT account_id, region, MIN(function_arn) AS arn FROM functions GROUP BY ALL").read_all()
     return {
         (row["account_id"], row["region"]): row["arn"].split(":")[1]
@@ -187,12 +187,12 @@ def _partitions(session: Session) -> dict[tuple[str, str], str]:
     }
 
 
-def _hidden_rows(dataset: Dataset, check: Check) -> Iterator[dict[str, Any]]:
+def _hidden_rows(catalog: Catalog, check: Check) -> Iterator[dict[str, Any]]:
     """Yield rows of ``not_read_whole`` for what a damaged snapshot hides: SQL sees no row of it."""
     if check.name != _NOT_READ or not check.is_shipped:
         return
-    shown, unread = dataset.latest(), dataset.unread()
-    for scope, found in dataset.hidden().items():
+    shown, unread = catalog.latest(), catalog.unread()
+    for scope, found in catalog.hidden().items():
         if scope not in unread:  # else the check has found it
             yield {
                 "account_id": scope.account_id,
@@ -206,25 +206,25 @@ def _hidden_rows(dataset: Dataset, check: Check) -> Iterator[dict[str, Any]]:
 # --- what could not be judged -------------------------------------------------------------------------------------
 
 
-def _unread(dataset: Dataset, checks: tuple[Check, ...]) -> Iterator[Unjudged]:
+def _unread(catalog: Catalog, checks: tuple[Check, ...]) -> Iterator[Unjudged]:
     """Name the account-regions that were not read whole: nothing of them is judged, or an older reading is."""
     names = tuple(check.name for check in checks)
-    latest = dataset.latest()
-    for scope, (snapshot, entry) in sorted(dataset.unread().items(), key=lambda item: _scope_key(item[0])):
+    latest = catalog.latest()
+    for scope, (snapshot, entry) in sorted(catalog.unread().items(), key=lambda item: _scope_key(item[0])):
         reason = f"never read whole ({entry.status})"
         if scope in latest:
             older = format_age(snapshot.snapshot_at - latest[scope].snapshot_at)
             reason = f"its newest reading is {entry.status}, one {older} older is judged"
         yield Unjudged(account_id=scope.account_id, region=scope.region, checks=names, reason=reason, is_unread=True)
-    for scope, found in sorted(dataset.hidden().items(), key=lambda item: _scope_key(item[0])):
-        if scope not in dataset.unread():
+    for scope, found in sorted(catalog.hidden().items(), key=lambda item: _scope_key(item[0])):
+        if scope not in catalog.unread():
             reason = f"the newer snapshot {found.snapshot_id} is damaged, the one before is judged"
             yield Unjudged(
                 account_id=scope.account_id, region=scope.region, checks=names, reason=reason, is_unread=True
             )
 
 
-def _left_out(session: Session, checks: tuple[Check, ...]) -> Iterator[Unjudged]:
+def _left_out(session: QuerySession, checks: tuple[Check, ...]) -> Iterator[Unjudged]:
     """Name the checks that look at what the run left out, so that none passes for want of data."""
     reads = {check.name: tables_read(check.query) for check in checks}
     with_limits = {
@@ -233,10 +233,10 @@ def _left_out(session: Session, checks: tuple[Check, ...]) -> Iterator[Unjudged]
     }
     without_limits = (
         (scope, ("account_settings",), "the account's limits could not be read")
-        for scope in session.dataset.latest()
+        for scope in session.catalog.latest()
         if _scope_key(scope) not in with_limits
     )
-    missing = sorted((*session.dataset.left_out(), *without_limits), key=lambda item: _scope_key(item[0]))
+    missing = sorted((*session.catalog.left_out(), *without_limits), key=lambda item: _scope_key(item[0]))
     for scope, tables, reason in missing:
         names = tuple(name for name in reads if reads[name] & set(tables))
         if names:

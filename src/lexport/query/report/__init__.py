@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 import duckdb
 
 from lexport.model import __version__
-from lexport.query.catalog import Dataset
+from lexport.query.catalog import Catalog
 from lexport.query.checks.finding import CheckResult
 from lexport.query.execute import run_interruptibly
 from lexport.query.report import changes as changed
@@ -26,7 +26,7 @@ from lexport.query.report.figures import Figure
 from lexport.query.report.format import count
 from lexport.query.report.page import Page, Section, Tile, write_page
 from lexport.query.report.questions import Answer, ask, questions
-from lexport.query.sql import open_session
+from lexport.query.sql import open_query_session
 from lexport.tables.text import plural
 from lexport.tables.units import format_age, short_size
 
@@ -45,26 +45,26 @@ def dataset_mark(dest: str | os.PathLike[str]) -> str:
 
 
 def _write(dest: str | os.PathLike[str], checked: CheckResult | None, running: list[duckdb.DuckDBPyConnection]) -> str:
-    with open_session(dest, running=running) as session:
+    with open_query_session(dest, running=running) as session:
         answers = {name: ask(session, question) for name, question in questions().items()}
-        return write_page(_page(session.dataset, answers, checked, now=datetime.now(UTC)))
+        return write_page(_page(session.catalog, answers, checked, now=datetime.now(UTC)))
 
 
-def _page(dataset: Dataset, answers: dict[str, Answer], checked: CheckResult | None, *, now: datetime) -> Page:
-    newest = dataset.newest
-    notices = dataset.notices(now=now) if checked is None else checked.notices
+def _page(catalog: Catalog, answers: dict[str, Answer], checked: CheckResult | None, *, now: datetime) -> Page:
+    newest = catalog.newest
+    notices = catalog.notices(now=now) if checked is None else checked.notices
     broken = [row for row in answers["parts"].rows if row["status"] not in {"complete", "unavailable"}]
     return Page(
-        title=f"Lambda fleet · {dataset.root.name}",
-        dataset=dataset_mark(dataset.root),
+        title=f"Lambda fleet · {catalog.root.name}",
+        dataset=dataset_mark(catalog.root),
         subtitle=(
-            f"Snapshot of {newest.snapshot_at:%d %b %Y %H:%M} UTC, {count(len(dataset.snapshots))} in all. "
+            f"Snapshot of {newest.snapshot_at:%d %b %Y %H:%M} UTC, {count(len(catalog.snapshots))} in all. "
             f"Written {now:%d %b %Y %H:%M} UTC by lexport {__version__}."
         ),
         notices=notices,
         is_loud=bool(broken) or newest.status != "complete",
         tiles=_tiles(answers, checked, now=now),
-        sections=_sections(dataset, answers, checked),
+        sections=_sections(catalog, answers, checked),
         footer=(
             "Not read: aliases of Lambda@Edge replicas, Lambda Web Functions, $LATEST.PUBLISHED.",
             "Each SQL above answers the same from the command line: lexport sql DEST '…'.",
@@ -73,14 +73,14 @@ def _page(dataset: Dataset, answers: dict[str, Answer], checked: CheckResult | N
     )
 
 
-def _sections(dataset: Dataset, answers: dict[str, Answer], checked: CheckResult | None) -> tuple[Section, ...]:
-    today = dataset.newest.snapshot_at.date()
+def _sections(catalog: Catalog, answers: dict[str, Answer], checked: CheckResult | None) -> tuple[Section, ...]:
+    today = catalog.newest.snapshot_at.date()
 
     def figure(name: str, draw: Callable[[Answer], Figure] = figures.listing, empty: str | None = None) -> Figure:
         answer = answers[name]
         return draw(answer) if answer.rows else Figure(answer=answer, empty=empty)
 
-    unchanged = changed.why_unchanged(dataset)
+    unchanged = changed.why_unchanged(catalog)
 
     judged = () if checked is None else (Section(name="findings", title="Findings", figures=found.findings(checked)),)
     return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from lexport.query.catalog import Dataset
+from lexport.query.catalog import Catalog
 from lexport.query.report import charts
 from lexport.query.report.figures import Figure
 from lexport.query.report.format import count
@@ -49,10 +49,10 @@ def changes_by_night(answer: Answer) -> Figure:
     return Figure(answer=answer, charts=(chart,), legend=tuple((tone, kind) for kind, tone in _KINDS))
 
 
-def why_unchanged(dataset: Dataset) -> str:
+def why_unchanged(catalog: Catalog) -> str:
     """Say what it means that no change is there: nothing to compare with, not compared, or nothing changed."""
-    latest = dataset.latest()
-    readings = Counter(entry.scope for snapshot in dataset.snapshots for entry in snapshot.scopes if entry.is_whole)
+    latest = catalog.latest()
+    readings = Counter(entry.scope for snapshot in catalog.snapshots for entry in snapshot.scopes if entry.is_whole)
     again = {scope: snapshot for scope, snapshot in latest.items() if readings[scope] > 1}
     if not latest:
         return "No account-region was ever read whole: nothing to compare."

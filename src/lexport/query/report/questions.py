@@ -10,7 +10,7 @@ from typing import Any
 
 from lexport.errors import ViewError
 from lexport.query.shipped_views import sql_dir
-from lexport.query.sql import Session
+from lexport.query.sql import QuerySession
 
 _HEAD = re.compile(r"-- (title|about|empty|rows): (.+)")
 _ROWS = 200
@@ -70,7 +70,7 @@ def questions() -> dict[str, Question]:
     return {path.stem: read_question(path) for path in sorted((sql_dir() / "report").glob("*.sql"))}
 
 
-def ask(session: Session, question: Question) -> Answer:
+def ask(session: QuerySession, question: Question) -> Answer:
     """Run a question; rows beyond those shown are counted, not kept."""
     reader = session.read(question.query)
     rows: list[dict[str, Any]] = []
