@@ -24,11 +24,11 @@ import anyio
 import orjson
 from anyio import create_memory_object_stream
 
-from lexport.aws.client import parse_function
 from lexport.aws.signing import Credentials, Signer
 from lexport.cli._async import GC_THRESHOLDS
 from lexport.dataset.parquet import TableFolder
 from lexport.dataset.runs import RunWriter
+from lexport.extract.decode import decode_function
 from lexport.extract.flatten import Rules, flatten_function
 from lexport.extract.hash_key import HashKey, ValueHasher
 from lexport.extract.rows import Rows
@@ -81,7 +81,7 @@ def measure(found: list[tuple[FunctionRef, bytes]], folder: Path) -> Counter[str
         for ref, _ in part:
             signer.sign(f"/2015-03-31/functions/{ref.function_name}", f"Qualifier={ref.qualifier}", at)
         lap("sign")
-        replies = [parse_function(body) for _, body in part]
+        replies = [decode_function(body) for _, body in part]
         lap("decode")
         for number, ((ref, _), reply) in enumerate(zip(part, replies, strict=True), start):
             flatten_function(reply, ref, scope=SCOPE, rules=rules, answer=f"0{number:012x}", rows=rows)

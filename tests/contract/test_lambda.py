@@ -11,6 +11,7 @@ from lexport.aws.http.transport import open_transport
 from lexport.aws.identity import find_identity
 from lexport.aws.session import open_session
 from lexport.errors import FunctionGoneError
+from lexport.extract.decode import decode_object
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
@@ -67,6 +68,11 @@ async def our_client(url):
         )
 
 
+def document(response):
+    """Return the JSON object of a response."""
+    return decode_object(response.body).document
+
+
 def same(ours, theirs):
     """Compare two documents as botocore would see them: nulls are absent, unknown fields and the link are left out."""
     if isinstance(theirs, dict):
@@ -83,18 +89,18 @@ def same(ours, theirs):
 async def test_same_answers(aws, request, kind):
     """Our client reads from a server what aiobotocore reads from it, in every operation of a snapshot."""
     async with backend(kind, request) as url, our_client(url) as ours, boto(url) as theirs:
-        listed = (await ours.list_functions(None, all_versions=True)).document
+        listed = document(await ours.list_functions(None, all_versions=True))
         assert same(listed, await theirs.list_functions(FunctionVersion="ALL", MaxItems=50))
         names = {item["FunctionName"] for item in listed["Functions"] if "." not in item["FunctionName"]}
         assert names
         for name in sorted(names):
-            assert same((await ours.get_function(name, None)).document, await theirs.get_function(FunctionName=name))
+            assert same(document(await ours.get_function(name, None)), await theirs.get_function(FunctionName=name))
             assert same(
-                (await ours.list_versions_by_function(name, None)).document,
+                document(await ours.list_versions_by_function(name, None)),
                 await theirs.list_versions_by_function(FunctionName=name, MaxItems=50),
             )
             assert same(
-                (await ours.list_aliases(name, None)).document,
+                document(await ours.list_aliases(name, None)),
                 await theirs.list_aliases(FunctionName=name, MaxItems=50),
             )
 
@@ -103,24 +109,24 @@ async def test_same_answers(aws, request, kind):
 async def test_same_rules(aws, request, kind):
     """Both servers know functions by name and ARN, versions by number, aliases by name, and answer 404 for the rest."""
     async with backend(kind, request) as url, our_client(url) as ours:
-        listed = (await ours.list_functions(None, all_versions=True)).document["Functions"]
+        listed = document(await ours.list_functions(None, all_versions=True))["Functions"]
         aliased = [
             (item["FunctionName"], alias)
             for item in listed
             if item["Version"] == "$LATEST" and "." not in item["FunctionName"]
-            for alias in (await ours.list_aliases(item["FunctionName"], None)).document["Aliases"]
+            for alias in document(await ours.list_aliases(item["FunctionName"], None))["Aliases"]
             if alias["FunctionVersion"] != "$LATEST"
         ]
         name, alias = aliased[0]
-        bare = (await ours.get_function(name, None)).document
+        bare = document(await ours.get_function(name, None))
         arn = bare["Configuration"]["FunctionArn"]
 
         assert bare["Configuration"]["Version"] == "$LATEST"
         assert arn.split(":")[:4] == ["arn", "aws", "lambda", REGION]
         assert ["function", name] == arn.split(":")[5:7]
-        assert bare["Configuration"] == (await ours.get_function(arn, None)).document["Configuration"]
-        by_number = (await ours.get_function(name, alias["FunctionVersion"])).document["Configuration"]
-        by_alias = (await ours.get_function(name, alias["Name"])).document["Configuration"]
+        assert bare["Configuration"] == document(await ours.get_function(arn, None))["Configuration"]
+        by_number = document(await ours.get_function(name, alias["FunctionVersion"]))["Configuration"]
+        by_alias = document(await ours.get_function(name, alias["Name"]))["Configuration"]
         assert alias["FunctionVersion"] == by_number["Version"] == by_alias["Version"]
         assert by_number["CodeSha256"] == by_alias["CodeSha256"]
         for gone in ((name, "9999"), (name, "no-such-alias"), ("no-such-function", None)):

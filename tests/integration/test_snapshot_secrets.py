@@ -16,7 +16,7 @@ from aiobotocore.session import get_session
 import lexport
 from lexport.aws.session import open_session
 from lexport.errors import IncompleteError
-from lexport.extract.decode import decode_function
+from lexport.extract.decode import decode_typed_function
 from lexport.simulator import Fault, Fleet, FleetSpec
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
@@ -196,7 +196,7 @@ async def test_ordinary_answers(simulator, aws, settings, fleet, caplog, env, tm
     def function(document):
         document["Configuration"]["Environment"] = {"Variables": {"PASSWORD": VALUE}}
         document["Code"]["Location"] = f"https://b.s3.amazonaws.com/k?X-Amz-Signature={LINK}&X-Amz-Credential={LINK}"
-        ordinary.append(decode_function(orjson.dumps(document)) is not None)
+        ordinary.append(decode_typed_function(orjson.dumps(document)) is not None)
 
     def functions(document):
         for item in document["Functions"]:

@@ -19,11 +19,17 @@ from botocore.session import Session
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lexport.aws.client import parse_reply
 from lexport.aws.json import parse_document
 from lexport.dataset.parquet import TableFolder
 from lexport.dataset.runs import write_run
-from lexport.extract.decode import decode_function, decode_page, join_listed, part_listed, read_listed
+from lexport.extract.decode import (
+    decode_object,
+    decode_typed_function,
+    decode_typed_page,
+    join_listed,
+    part_listed,
+    read_listed,
+)
 from lexport.extract.flatten import Rules, flatten_carried, flatten_function
 from lexport.extract.hash_key import HashKey, ValueHasher
 from lexport.extract.listing import _entries
@@ -299,7 +305,7 @@ def is_guarded(key, item, *, masks):
     is_of_environment = key in ("Environment", "Variables") or (
         "Environment" in str(key) and type(item) in (list, dict)
     )
-    return key == "Code" or (masks and is_of_environment)
+    return str(key).lower() == "code" or (masks and is_of_environment)
 
 
 def outline(item):
@@ -510,7 +516,7 @@ def flatten(document, env):
     body = json.dumps(document).encode()
     value, cleaned = parse_document(body)
     found = flatten_reply(Reply(parsed=value, body=body, cleaned=cleaned), env)
-    decoded = decode_function(json.dumps(document, separators=(",", ":")).encode())
+    decoded = decode_typed_function(json.dumps(document, separators=(",", ":")).encode())
     if decoded is not None:
         assert flatten_reply(decoded, env) == found
     return found
@@ -699,9 +705,9 @@ def bodies(draw, body=BODY):
 @given(bodies())
 def test_what_is_decoded_at_once_is_what_is_read_with_care(body):
     """Any bytes are decoded to the very rows, document and link that careful reading gives, or not at all."""
-    decoded = decode_function(body)
+    decoded = decode_typed_function(body)
     if decoded is not None:
-        careful = parse_reply(body)
+        careful = decode_object(body)
 
         assert flatten_reply(decoded, "values") == flatten_reply(careful, "values")
         assert (decoded.document, decoded.location) == (careful.document, careful.location)
@@ -754,9 +760,9 @@ PAGE = json.dumps(
 @given(bodies(PAGE), st.booleans())
 def test_a_page_is_what_careful_reading_makes_of_it(body, keeps_items):
     """The versions, their listings and the marker of any page are the same, or it is not decoded."""
-    decoded = decode_page(body, "Functions")
+    decoded = decode_typed_page(body, "Functions")
     if decoded is not None:
-        careful, lost = parse_reply(body), []
+        careful, lost = decode_object(body), []
         entries, listings = _entries(decoded, "Functions", "ListFunctions", None, keeps_items=keeps_items)
         expected = _entries(careful, "Functions", "ListFunctions", lost.append, keeps_items=keeps_items)
 
@@ -778,5 +784,5 @@ def carry(listed, env):
 
 def test_the_full_answer_is_decoded_at_once():
     """Else the tests above show nothing."""
-    assert decode_function(BODY) is not None
-    assert decode_page(PAGE, "Functions") is not None
+    assert decode_typed_function(BODY) is not None
+    assert decode_typed_page(PAGE, "Functions") is not None

@@ -45,7 +45,7 @@ from lexport.artifacts.wanted import (
     read_layer_line,
     read_package_line,
 )
-from lexport.aws.redact import remove_signed_links
+from lexport.aws.redact import remove_presigned_urls
 from lexport.aws.session import Session
 from lexport.dataset.manifest import package_path
 from lexport.errors import (
@@ -243,7 +243,7 @@ class Downloads:
             sha256_hex = sha256_hex_of(code_sha256)
         except PackageError:
             sha256_hex = None
-        reason = f"{code}: {remove_signed_links(message)}"
+        reason = f"{code}: {remove_presigned_urls(message)}"
         self._add(
             PACKAGES,
             package_row(code_sha256, sha256_hex=sha256_hex, size_bytes=size, status=status, reason=reason, answer=LOST),
@@ -298,7 +298,7 @@ class Downloads:
             about=f"{wanted.layer_arn}: " if operation == "GetObject" else "",
         )
         facts = {"size_bytes": wanted.size_bytes} | facts
-        reason = f"{error.code}: {remove_signed_links(str(error))}"
+        reason = f"{error.code}: {remove_presigned_urls(str(error))}"
         self._add_layer(wanted, facts, status=status, reason=reason, answer=LOST, why=error.code)
 
     def _add_layer(

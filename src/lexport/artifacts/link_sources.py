@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lexport.artifacts.wanted import Referrer, S3Object, WantedLayer, WantedPackage
-from lexport.aws.redact import remove_signed_links
+from lexport.aws.redact import remove_presigned_urls
 from lexport.errors import AccessDeniedError, FetchError, FunctionGoneError, ItemError
+from lexport.extract.decode import decode_function, decode_object
 from lexport.extract.doors import Doors
 from lexport.extract.failures import GONE
 from lexport.extract.match_response import check_function, check_layer_version
@@ -49,10 +50,11 @@ class PackageSource:
             referrer.scope,
             "GetFunction",
             lambda api: api.get_function(ref.function_name, qualifier),
-            Priority.PACKAGES,
+            decode_function,
             check_function,
             ref,
             referrer.scope,
+            priority=Priority.PACKAGES,
         )
         link = link_of(reply)
         if link is None:
@@ -79,9 +81,10 @@ class LayerSource:
                     scope,
                     "GetLayerVersionByArn",
                     lambda api: api.get_layer_version_by_arn(arn),
-                    Priority.LAYERS,
+                    decode_object,
                     check_layer_version,
                     arn,
+                    priority=Priority.LAYERS,
                 )
             except ItemError as error:
                 errors.append(error)
@@ -132,7 +135,7 @@ def _no_link(code: object) -> FetchError:
     error = code.get("Error") if isinstance(code, dict) else None
     if not isinstance(error, dict):
         return FetchError("AWS's answer has no link to the package", code="no_link")
-    name, message = str(error.get("ErrorCode") or "unknown"), remove_signed_links(str(error.get("Message") or ""))
+    name, message = str(error.get("ErrorCode") or "unknown"), remove_presigned_urls(str(error.get("Message") or ""))
     kind = AccessDeniedError if "Denied" in name or "KMS" in name else FetchError
     return kind(f"AWS does not hand out the package: {name}: {message}", code=name)
 

@@ -25,7 +25,7 @@ from lexport.aws.errors import describe, one_line
 from lexport.aws.http.proxied import translate
 from lexport.aws.http.proxies import Proxies, Proxy
 from lexport.aws.http.tls import trust
-from lexport.aws.redact import remove_signed_links
+from lexport.aws.redact import remove_presigned_urls
 from lexport.errors import ItemError, LinkExpiredError, PackageDeniedError, PackageError, TransferError
 from lexport.tables.api import OpenLink
 
@@ -210,7 +210,7 @@ def error_of(status: int, body: bytes, name: str) -> PackageError:
             " in between"
         )
         return kind(text, code=f"http_{status}", http_status=status)
-    code, said = matched[1], one_line(remove_signed_links(unescape(matched[2] or "")))
+    code, said = matched[1], one_line(remove_presigned_urls(unescape(matched[2] or "")))
     if (code == "AccessDenied" and said == "Request has expired") or code in ("ExpiredToken", "RequestExpired"):
         kind = LinkExpiredError
     elif status >= _SERVER_ERROR or status in (_TOO_MANY, _OUT_OF_RANGE) or code in _AGAIN:

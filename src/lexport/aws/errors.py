@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote
 
 from lexport.aws.http.message import Response
 from lexport.aws.json import parse_document
+from lexport.aws.redact import remove_secrets
 from lexport.errors import (
     AccessDeniedError,
     ClockError,
@@ -168,19 +168,12 @@ def describe(body: bytes) -> str:
 
 def one_line(text: str, secrets: Iterable[str | None] = ()) -> str:
     """Make foreign text fit for a message: its first line, no control characters, no secret, not too long."""
-    for secret in secrets:
-        if secret and len(secret) >= 8:  # noqa: PLR2004 - real ones have 40; what is shorter hides nothing but words
-            text = text.replace(secret, "[removed]").replace(quote(secret, safe=""), "[removed]")
-    text = _SIGNED.sub(r"\1=[removed]", text)
+    text = remove_secrets(text, secrets)
     line = next((line for line in text.splitlines() if line.strip()), "")
     line = "".join(char if char.isprintable() else " " for char in line).strip()
     return line if len(line) <= LONGEST_MESSAGE else line[: LONGEST_MESSAGE - 1] + "…"
 
 
-# Parameters of a signed link, a signed header, or the canonical request that AWS echoes.
-_SIGNED = re.compile(
-    r"""((?:x-amz-)?(?:signature|security-token|credential))\s*(?:=|:|%3d)\s*[^\s&,;'"<>]+""", re.IGNORECASE
-)
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
 _TYPES_OF_FAULT = {"User", "Sender", "Service", "Server", "Client", "Receiver"}
 

@@ -1,16 +1,21 @@
-"""Text -> text without signed links. A link that works for ten minutes is a secret wherever it stands.
+"""Remove presigned URLs, signatures and secrets from text and from raw JSON. Pure.
 
-In a field that nobody knows any URL may be such a link, so there each loses its query, its fragment and its user.
+A presigned URL downloads a function's code for ten minutes without credentials, so it is a credential itself. It may
+stand in any text that AWS or a user wrote: a description, a tag, the value of a variable, an error message.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from itertools import pairwise
+from urllib.parse import quote
+
+# --- presigned URLs in text -------------------------------------------------------------------------------------------
 
 REMOVED = "[signed link removed]"
 
-# AWS's query parameters of a signed request, version 4 and 2, plain or percent-encoded once or twice.
+# Query parameters of a signed request, Signature Version 4 and 2, plain or percent-encoded once or twice.
 _SIGNED = re.compile(
     r"(?:X-Amz-(?:Signature|Security-Token|Credential)|AWSAccessKeyId|[?&;]Signature)(?:=|%(?:25)*3D|\\u003d)",
     re.IGNORECASE,
@@ -18,16 +23,84 @@ _SIGNED = re.compile(
 _WORD_BREAK = re.compile(r"([\s\"'<>]+)")
 
 
-def has_signed_link(text: str) -> bool:
-    """Tell whether a text holds a signed link; cheap where it holds neither ``=`` nor ``%``."""
+def has_presigned_url(text: str) -> bool:
+    """Tell whether a text contains a presigned URL; cheap for a text without ``=``, ``%`` and backslash."""
     return ("=" in text or "%" in text or "\\" in text) and _SIGNED.search(text) is not None
 
 
-def remove_signed_links(text: str) -> str:
-    """Replace each word that holds a signature by ``[signed link removed]``."""
+def remove_presigned_urls(text: str) -> str:
+    """Replace each word that contains a signature by ``[signed link removed]``."""
     return "".join(REMOVED if _SIGNED.search(word) else word for word in _WORD_BREAK.split(text))
 
 
+# --- signatures and secrets in messages -------------------------------------------------------------------------------
+
+_LEAST_SECRET_CHARACTERS = 8  # secret keys have 40; removing a shorter text would only remove words of the message
+_SIGNED_PARAMETER = re.compile(
+    r"""((?:x-amz-)?(?:signature|security-token|credential))\s*(?:=|:|%3d)\s*[^\s&,;'"<>]+""", re.IGNORECASE
+)
+
+
+def remove_secrets(text: str, secrets: Iterable[str | None] = ()) -> str:
+    """Remove these secrets from a message, and the values of signed parameters and headers that AWS quotes."""
+    for secret in secrets:
+        if secret and len(secret) >= _LEAST_SECRET_CHARACTERS:
+            text = text.replace(secret, "[removed]").replace(quote(secret, safe=""), "[removed]")
+    return _SIGNED_PARAMETER.sub(r"\1=[removed]", text)
+
+
+# --- presigned URLs in raw JSON ---------------------------------------------------------------------------------------
+
+_LOCATION = b'"Location"'
+_COLON = re.compile(rb"\s*:\s*")
+_ENCODED_EQUALS = re.compile(rb"%(?:25)*3[dD]")
+_ASCII_IGNORING_CASE = tuple(letter.encode() for letter in "\u0130\u0131\u017f\u212a")
+"""Letters outside ASCII that ``re.IGNORECASE`` takes for ASCII letters: the Kelvin sign is a k."""
+_BEFORE_EQUALS = (b"signature", b"security-token", b"credential", b"accesskeyid")
+_LONGEST_BEFORE_EQUALS = 14
+
+
+def has_location(body: bytes) -> bool:
+    """Tell whether raw JSON has a key ``Location``, or a text that reads so."""
+    return _LOCATION in body
+
+
+def cut_location(body: bytes, url: str) -> bytes | None:
+    """Empty the value of ``Location``, which is ``url``, in raw JSON.
+
+    Returns None where that cannot be done for certain: the key stands twice, or key or URL is written with escapes.
+    """
+    key = body.find(_LOCATION)
+    colon = _COLON.match(body, key + len(_LOCATION)) if key >= 0 else None
+    sent = f'"{url}"'.encode(errors="surrogatepass")
+    if colon is None or not body.startswith(sent, colon.end()):
+        return None
+    start, end = colon.end(), colon.end() + len(sent)
+    return None if body.find(_LOCATION, end) >= 0 else body[:start] + b'""' + body[end:]
+
+
+def may_have_presigned_url(body: bytes) -> bool:
+    """Tell whether a text in raw JSON may contain a presigned URL, or NUL.
+
+    False only if no text has either. True for every body with a Unicode escape, which may stand for any character.
+    """
+    if b"\\" in body and b"\\u" in body:
+        return True
+    if not body.isascii() and any(letter in body for letter in _ASCII_IGNORING_CASE):
+        return True
+    if b"%" in body and _ENCODED_EQUALS.search(body):
+        return True
+    at = body.find(b"=")  # most bodies have one alone, at the end of CodeSha256
+    while at >= 0:
+        if body[max(0, at - _LONGEST_BEFORE_EQUALS) : at].lower().endswith(_BEFORE_EQUALS):
+            return True
+        at = body.find(b"=", at + 1)
+    return False
+
+
+# --- URLs in fields that no column knows ------------------------------------------------------------------------------
+
+# Any URL in such a field may be a credential of a service that lexport does not know.
 _QUERY_REMOVED = "[query removed]"
 _USER_REMOVED = "[user removed]@"
 _SLASH = r"(?:\\?/|%(?:25)*2F)"
@@ -38,7 +111,7 @@ _RELATIVE_QUERY = re.compile(r"\?[\w.~%\[\]-]+=.*")
 
 
 def cut_urls(text: str) -> str:
-    """Cut query, fragment and user out of every URL of a text, percent-encoded or not."""
+    """Remove query, fragment and user from every URL of a text, percent-encoded or not."""
     if "?" not in text and "//" not in text and "%" not in text and "\\" not in text:
         return text
     return "".join(map(_cut_url, _WORD_BREAK.split(text)))

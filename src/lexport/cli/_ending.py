@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from lexport.aws.redact import remove_signed_links
+from lexport.aws.redact import remove_presigned_urls
 from lexport.cli._signals import Interrupted
 from lexport.errors import LexportError, RunError
 from lexport.tables.text import did_you_mean
@@ -77,7 +77,7 @@ def _describe(error: BaseException, command: str) -> tuple[str, int]:  # noqa: P
     if any(isinstance(earlier, OSError) and earlier.errno in _NO_FILES for earlier in _before(error)):
         return _TOO_MANY_FILES, 1  # what is closed without it having been opened complains, too
     return (
-        f"internal error: {type(error).__name__}: {remove_signed_links(str(error))}{_place(error)}; please report it",
+        f"internal error: {type(error).__name__}: {remove_presigned_urls(str(error))}{_place(error)}; please report it",
         1,
     )
 
@@ -119,7 +119,7 @@ def _system(error: OSError) -> str:
     if error.errno in _NO_FILES:
         return _TOO_MANY_FILES
     if error.strerror is None or error.filename is None:
-        return f"{error.strerror or remove_signed_links(str(error)) or type(error).__name__}{_place(error)}"
+        return f"{error.strerror or remove_presigned_urls(str(error)) or type(error).__name__}{_place(error)}"
     return f"{os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename}: {error.strerror}"
 
 

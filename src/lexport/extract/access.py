@@ -31,6 +31,7 @@ from lexport.errors import (
     SettingsError,
     TokenRefusedError,
 )
+from lexport.extract.decode import decode_object
 from lexport.extract.selection import NamedFunction, choose_shards
 from lexport.model import Scope, Shard
 from lexport.settings import ALL_REGIONS, SnapshotSettings, role_arn, role_partition
@@ -297,9 +298,10 @@ async def _account_of_first_arn(apis: Mapping[str, LambdaApi], selection: Select
 
 async def _first_arns(api: LambdaApi, selection: Selection | None) -> Sequence[str]:
     if selection is None:
-        return _arns((await api.list_functions(None, all_versions=False)).document.get("Functions"))
-    reply = await api.get_function(selection[0].text, selection[0].qualifier)
-    return _arns([reply.document.get("Configuration")])
+        page = await api.list_functions(None, all_versions=False)
+        return _arns(decode_object(page.body).document.get("Functions"))
+    response = await api.get_function(selection[0].text, selection[0].qualifier)
+    return _arns([decode_object(response.body).document.get("Configuration")])
 
 
 def _arns(items: Any) -> Sequence[str]:

@@ -7,6 +7,7 @@ key, by walk.py. So the ordinary answer does not pay for the odd one, and nothin
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,10 @@ from msgspec import Meta, MsgspecError, Raw, Struct, defstruct, msgpack, to_buil
 from msgspec.json import Decoder
 from msgspec.structs import astuple
 
+from lexport.aws.errors import describe
 from lexport.aws.json import parse_document
+from lexport.aws.redact import cut_location, has_location, may_have_presigned_url
+from lexport.errors import ServiceError
 from lexport.model import Reply
 from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS, SECURITY_GROUPS, SUBNETS, TAGS
 from lexport.tables.table import Table, Type
@@ -118,38 +122,57 @@ FUNCTION = _layout(
     ),
 )
 
-# --- one answer ------------------------------------------------------------------------------------------------------
+# --- any response ----------------------------------------------------------------------------------------------------
 
-_decode_function: Callable[[bytes], Any] = Decoder(FUNCTION.type).decode
 _NO_JSON = (MsgspecError, ValueError, RecursionError)  # ValueError: bytes that are no UTF-8
-_KEY = b'"Location"'
 
 
-def decode_function(body: bytes) -> Reply | None:
-    """Decode an answer of GetFunction; None where it must be read with care. The link stands in ``location`` alone."""
+def decode_object(body: bytes) -> Reply:
+    """Decode a response as a JSON object. Raises ServiceError for any other body, which is worth a retry.
+
+    The presigned URL of ``Code.Location`` or ``Content.Location`` is removed from document and body: it is in
+    ``location`` alone.
+    Characters that no table can hold (lone surrogates, NUL, bytes that are no UTF-8) become U+FFFD and are counted.
+    Integers beyond 64 bits may be floats in the document; the body has their digits. NaN and floats beyond the range
+    of a double become their own text.
+    """
     try:
-        answer = _decode_function(body)
-    except _NO_JSON:
-        return None
-    code = answer.Code
-    link = None if code is None else code.Location
-    if link:
-        code.Location = None
-        sent = f':"{link}"'.encode()
-        start = body.find(_KEY) + len(_KEY)
-        end = start + len(sent)
-        if not body.startswith(sent, start) or body.find(_KEY, end) >= 0:  # escaped, with a space, or not the only one
-            return None
-        body = body[:start] + b':""' + body[end:]
-    elif _KEY in body:  # of nothing, or of a link that a later key hides
-        return None
-    return None if _is_doubtful(body) else Reply(body=body, answer=answer, location=link or None, parse=_without_link)
+        document, cleaned = parse_document(body)
+        if not isinstance(document, dict):
+            raise _invalid_body(body)
+        location = None
+        for code in _objects_with_location(document):
+            location = code.pop("Location")
+            body = _without_location(body, location)
+    except (ValueError, RecursionError):
+        raise _invalid_body(body) from None  # the cause would quote the body
+    url = location if isinstance(location, str) and location else None
+    return Reply(parsed=document, body=body, cleaned=cleaned, location=url)
 
 
-def _without_link(body: bytes) -> dict[str, Any]:
-    document = _parse(body)
-    (document.get("Code") or {}).pop("Location", None)
-    return document
+def _objects_with_location(document: Any) -> list[dict[str, Any]]:
+    """Return the objects of a response that have a presigned URL: ``Code`` of a function, ``Content`` of a layer."""
+    objects = (document.get(name) for name in ("Code", "Content"))
+    return [code for code in objects if isinstance(code, dict) and "Location" in code]
+
+
+def _without_location(body: bytes, location: object) -> bytes:
+    """Remove the presigned URL from a body; the whole document is written anew where the URL is hard to find."""
+    if isinstance(location, str) and location and (rest := cut_location(body, location)) is not None:
+        return rest
+    document, _ = parse_document(body, is_exact=True)
+    for code in _objects_with_location(document):
+        code.pop("Location")
+    return json.dumps(document, ensure_ascii=False).encode(errors="replace")
+
+
+def _invalid_body(body: bytes) -> ServiceError:
+    return ServiceError(
+        f"the answer is no JSON object but {describe(body)} ({len(body)} bytes);"
+        " a proxy or a wrong --endpoint-url may stand in between",
+        code="invalid_body",
+        http_status=200,
+    )
 
 
 def _parse(body: bytes) -> dict[str, Any]:
@@ -157,26 +180,44 @@ def _parse(body: bytes) -> dict[str, Any]:
     return document
 
 
-_ENCODED_EQUALS = re.compile(rb"%(?:25)*3[dD]")
-_ASCII_WITHOUT_CASE = tuple(letter.encode() for letter in "\u0130\u0131\u017f\u212a")
-"""Letters like the Kelvin sign, which is a k where case does not count."""
-_BEFORE_EQUALS = (b"signature", b"security-token", b"credential", b"accesskeyid")
+# --- GetFunction -----------------------------------------------------------------------------------------------------
+
+_decode_function: Callable[[bytes], Any] = Decoder(FUNCTION.type).decode
 
 
-def _is_doubtful(body: bytes) -> bool:
-    """Tell whether a text of raw JSON may hold a signed link, or NUL. Never wrong where it says no: see links.py."""
-    if b"\\" in body and b"\\u" in body:  # an escape may stand for any character
-        return True
-    if not body.isascii() and any(letter in body for letter in _ASCII_WITHOUT_CASE):
-        return True
-    if b"%" in body and _ENCODED_EQUALS.search(body):
-        return True
-    at = body.find(b"=")  # there is hardly more than the one of CodeSha256
-    while at >= 0:
-        if body[max(0, at - 14) : at].lower().endswith(_BEFORE_EQUALS):
-            return True
-        at = body.find(b"=", at + 1)
-    return False
+def decode_function(body: bytes) -> Reply:
+    """Decode a response of GetFunction: typed where it fits the columns, else as a JSON object."""
+    return decode_typed_function(body) or decode_object(body)
+
+
+def decode_typed_function(body: bytes) -> Reply | None:
+    """Decode a response of GetFunction that fits the columns; None for any other.
+
+    The presigned URL is in ``location`` alone.
+    """
+    try:
+        answer = _decode_function(body)
+    except _NO_JSON:
+        return None
+    code = answer.Code
+    url = None if code is None else code.Location
+    if url:
+        code.Location = None
+        rest = cut_location(body, url)
+        if rest is None:
+            return None
+        body = rest
+    elif has_location(body):  # an empty one, or one that a second key "Code" replaced
+        return None
+    if may_have_presigned_url(body):
+        return None
+    return Reply(body=body, answer=answer, location=url or None, parse=_parse_without_location)
+
+
+def _parse_without_location(body: bytes) -> dict[str, Any]:
+    document = _parse(body)
+    (document.get("Code") or {}).pop("Location", None)
+    return document
 
 
 # --- listings --------------------------------------------------------------------------------------------------------
@@ -199,8 +240,13 @@ def _page(kind: Any) -> dict[str, Callable[[bytes], Any]]:
 _decode_page, _decode_raw_page = _page(Item), _page(Raw)
 
 
-def decode_page(body: bytes, key: str) -> Reply | None:
-    """Decode a page of versions, ``key`` has its items; None where it must be read with care."""
+def decode_page(body: bytes, key: str) -> Reply:
+    """Decode a page of versions, with its items under ``key``: typed where each has a name, else as an object."""
+    return decode_typed_page(body, key) or decode_object(body)
+
+
+def decode_typed_page(body: bytes, key: str) -> Reply | None:
+    """Decode name, version and ARN of each item of a page; None where an item does not have them as plain text."""
     try:
         page = _decode_page[key](body)
     except _NO_JSON:
@@ -222,7 +268,7 @@ _CONFIGURATION = b'{"Configuration":%b}'
 def read_listed(item: bytes) -> Reply | None:
     """Read one item of a listing as if it were an answer of GetFunction; None for what no table can hold as it is."""
     body = _CONFIGURATION % item
-    reply = decode_function(body)
+    reply = decode_typed_function(body)
     if reply is not None:
         return reply
     try:
@@ -242,7 +288,7 @@ def part_listed(item: bytes) -> tuple[bytes, bytes]:
 
     Secret are the variables, and the whole of an item that is not ordinary: nobody knows what it holds.
     """
-    reply = decode_function(_CONFIGURATION % item)
+    reply = decode_typed_function(_CONFIGURATION % item)
     if reply is None or reply.answer.Configuration is None:
         return b"", item
     environment = reply.answer.Configuration.Environment

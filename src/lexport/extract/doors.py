@@ -32,7 +32,7 @@ from lexport.extract.access import Account, Door, Entrance
 from lexport.extract.match_response import checked
 from lexport.model import Priority, Reply, Scope
 from lexport.settings import SnapshotSettings
-from lexport.tables.api import LambdaApi
+from lexport.tables.api import LambdaApi, RawResponse
 
 MOST_ENTERING = 64  # accounts entered at once
 TROUBLES = 3  # calls in a row, each tried six times: the Region is out of reach
@@ -101,17 +101,18 @@ class Doors:
         self,
         scope: Scope,
         operation: str,
-        call: Callable[[LambdaApi], Awaitable[Reply]],
-        priority: Priority,
+        call: Callable[[LambdaApi], Awaitable[RawResponse]],
+        decode: Callable[[bytes], Reply],
         check: Callable[..., bool],
-        *asked_for: Any,
+        *expected: Any,
+        priority: Priority,
     ) -> Reply:
         """Make one call, paced, checked and retried; raises ItemError, and never one that ends more than one item."""
         if (known := self._given_up.get(scope)) is not None:
             raise type(known)(str(known), code=known.code, http_status=known.http_status)
         try:
             api = await self._api(scope)
-            reply = await ask(self._pacer, scope, operation, checked(api, call, check, *asked_for), priority)
+            reply = await ask(self._pacer, scope, operation, checked(api, call, decode, check, *expected), priority)
         except ShardError as error:
             self._given_up[scope] = AccessDeniedError(str(error), code=error.code, http_status=error.http_status)
             raise self._given_up[scope] from error

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from lexport.aws.redact import remove_signed_links
+from lexport.aws.redact import remove_presigned_urls
 from lexport.errors import FunctionGoneError, ItemError
 from lexport.extract.rows import Rows
 from lexport.model import Failure, Scope
@@ -83,8 +83,8 @@ class Failures:
         """Add one failure: count it, keep it as an example, and make a row of it. Return it as it was added."""
         failure = replace(
             failure,
-            function_name=failure.function_name and remove_signed_links(failure.function_name),
-            message=remove_signed_links(failure.message),
+            function_name=failure.function_name and remove_presigned_urls(failure.function_name),
+            message=remove_presigned_urls(failure.message),
             occurred_at=self._next_moment(failure.occurred_at),
         )
         kind = FailureKind(

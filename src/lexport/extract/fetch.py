@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lexport.extract.decode import decode_function
 from lexport.extract.match_response import check_function, checked
 from lexport.model import FunctionRef, Priority, Reply, Scope
 from lexport.tables.api import Ask, LambdaApi
@@ -12,6 +13,7 @@ async def fetch_function(api: LambdaApi, ask: Ask, ref: FunctionRef, scope: Scop
     attempt = checked(
         api,
         lambda asked: asked.get_function(ref.called_as or ref.function_name, ref.qualifier),
+        decode_function,
         check_function,
         ref,
         scope,

@@ -7,6 +7,7 @@ room for it, so a fleet of any size is never held in memory.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from functools import partial
 from itertools import compress
 from operator import methodcaller
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from lexport.errors import (
     ListingError,
     ServiceError,
 )
-from lexport.extract.decode import split_page
+from lexport.extract.decode import decode_object, decode_page, split_page
 from lexport.extract.match_response import check_aliases, check_versions, checked, list_of, next_marker_of
 from lexport.model import LATEST, LATEST_PUBLISHED, FunctionRef, Priority, Qualifiers, Reply, Scope
 from lexport.tables.api import Ask, LambdaApi
@@ -142,7 +143,7 @@ async def _list_pages(
     marker: str | None = None
     while True:
         call = methodcaller("list_functions", marker, all_versions=wants_versions)
-        attempt = checked(api, call, check_versions, marker, scope)
+        attempt = checked(api, call, partial(decode_page, key=key), check_versions, marker, scope)
         reply = await ask(operation, attempt, Priority.LISTING)
         entries, listings = _entries(reply, key, operation, lose, keeps_items=keeps_items)
         is_new = chain.admit(entries)
@@ -179,8 +180,8 @@ async def _list_versions(
     chain = Chain(operation)
     marker: str | None = None
     while True:
-        call = methodcaller("list_versions_by_function", function_name, marker)
-        attempt = checked(api, call, check_versions, marker, scope, function_name, function=function)
+        call, decode = methodcaller("list_versions_by_function", function_name, marker), partial(decode_page, key=key)
+        attempt = checked(api, call, decode, check_versions, marker, scope, function_name, function=function)
         try:
             reply = await ask(operation, attempt, Priority.LISTING)
             entries, listings = _entries(reply, key, operation, lose, keeps_items=keeps_items)
@@ -213,7 +214,7 @@ async def discover_aliases(
     try:
         while True:
             call = methodcaller("list_aliases", function_name, marker)
-            attempt = checked(api, call, check_aliases, marker, function_name, scope, function=function)
+            attempt = checked(api, call, decode_object, check_aliases, marker, function_name, scope, function=function)
             reply = await ask("ListAliases", attempt, Priority.ALIASES)
             items = list_of(reply, "Aliases", "ListAliases")
             yield reply, items

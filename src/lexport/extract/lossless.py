@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from lexport.aws.redact import cut_urls, has_signed_link, remove_signed_links
+from lexport.aws.redact import cut_urls, has_presigned_url, remove_presigned_urls
 from lexport.extract.unknown_fields import JSON_TYPES, Guard, guard, guard_at, has_form_of_secret, outline
 from lexport.tables.staged import staged_names
 from lexport.tables.table import Table, Type
@@ -140,14 +140,14 @@ class Walk:
 
     def text(self, item: str, path: str) -> str:
         """Return a text as it may be stored."""
-        if has_signed_link(item):
+        if has_presigned_url(item):
             self.find("signed_link_removed", path, "held a signed link")
-            return remove_signed_links(item)
+            return remove_presigned_urls(item)
         return item
 
     def texts(self, items: list[str], path: str) -> list[str]:
         """Return texts as they may be stored; all are looked at in one go, since hardly any holds a link."""
-        return [self.text(item, path) for item in items] if has_signed_link("\n".join(items)) else items
+        return [self.text(item, path) for item in items] if has_presigned_url("\n".join(items)) else items
 
     def scalar(self, item: Any, type_: Type, path: str) -> Any:
         """Return a value of the column's type, or None after keeping the raw one."""
@@ -222,7 +222,7 @@ class Walk:
 
 
 def _without_urls(text: str) -> str:
-    return cut_urls(remove_signed_links(text))
+    return cut_urls(remove_presigned_urls(text))
 
 
 def _free(key: str, taken: Container[str]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from lexport.errors import FunctionGoneError, WrongAnswerError
 from lexport.model import LATEST, LATEST_PUBLISHED, FunctionRef, Reply, Scope, Source
-from lexport.tables.api import LambdaApi
+from lexport.tables.api import LambdaApi, RawResponse
 
 SHOWN = 120  # characters of a name that a server sent, in a message
 
@@ -22,35 +22,38 @@ _LAYER_OF_AWS = ":awslayer:"  # their ARNs name no version; what the answer call
 
 def checked(
     api: LambdaApi,
-    call: Callable[[LambdaApi], Awaitable[Reply]],
+    call: Callable[[LambdaApi], Awaitable[RawResponse]],
+    decode: Callable[[bytes], Reply],
     check: Callable[..., bool],
-    *asked_for: Any,
+    *expected: Any,
     function: tuple[Scope, str, str | None] | None = None,
 ) -> Callable[[], Awaitable[Reply]]:
-    """Return an attempt whose reply has passed ``check``, which gets the reply and what was ``asked_for``.
+    """Return an attempt that calls, decodes, and returns the reply if it passes ``check(reply, *expected)``.
 
-    ``check`` returns whether the reply names what was asked for. ``function`` is the one, with its qualifier, that an
-    answer "not found" has to be about.
+    ``check`` returns whether the reply names what was requested. ``function`` is the one, with its qualifier, that a
+    response "not found" has to be about.
 
-    The connection that brought a wrong answer may be one answer behind, and others to the same server too. So it is
+    The connection that brought a wrong response may be one response behind, and others to the same server too. So it is
     closed, and every further attempt opens a connection of its own.
     """
-    asked = api
+    api_in_use = api
 
     async def attempt() -> Reply:
-        nonlocal asked
+        nonlocal api_in_use
         source: Source | None = None
         try:
-            reply = await call(asked)
-            source = reply.source
-            names_it = check(reply, *asked_for)
+            response = await call(api_in_use)
+            source = response.source
+            reply = decode(response.body)
+            reply.source = source
+            names_it = check(reply, *expected)
         except (WrongAnswerError, FunctionGoneError) as error:
             if isinstance(error, FunctionGoneError) and (function is None or _is_gone(error, *function)):
                 raise
             source = source or error.source
             if source is not None:
                 source.retire()
-            asked = api.on_fresh_connections()
+            api_in_use = api.on_fresh_connections()
             if isinstance(error, FunctionGoneError):
                 raise WrongAnswerError(str(error), code="wrong_answer", http_status=error.http_status) from error
             raise

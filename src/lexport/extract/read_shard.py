@@ -31,6 +31,7 @@ from lexport.errors import (
     first_of,
 )
 from lexport.extract.access import REGION_OFF
+from lexport.extract.decode import decode_object
 from lexport.extract.doubts import Doubts
 from lexport.extract.failures import Item, failure_of
 from lexport.extract.fetch import fetch_function
@@ -373,6 +374,7 @@ class _Reader:
             attempt = checked(
                 self.api,
                 lambda asked: asked.get_account_settings(),
+                decode_object,
                 check_account_settings,
                 self.shard.scope,
             )

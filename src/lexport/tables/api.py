@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from lexport.model import Priority, QuotaClass, Reply
+from lexport.model import Priority, QuotaClass, Reply, Source
 
 QUOTA_CLASSES = {
     "GetFunction": QuotaClass.GET_FUNCTION,
@@ -20,6 +20,18 @@ QUOTA_CLASSES = {
     "GetLayerVersionByArn": QuotaClass.LIST,
 }
 """Operation -> quota class. "Remainder of the control plane" is one bucket. Source: Lambda quotas page, 2026."""
+
+
+class RawResponse(Protocol):
+    """A response with status 200, not decoded yet. ``source`` is the connection that brought it."""
+
+    @property
+    def body(self) -> bytes:
+        """The bytes of the body, which may hold secrets."""
+
+    @property
+    def source(self) -> Source | None:
+        """The connection, where the transport knows it."""
 
 
 class LambdaApi(Protocol):
@@ -33,22 +45,22 @@ class LambdaApi(Protocol):
     def on_fresh_connections(self) -> LambdaApi:
         """Return the same API, each call of which opens a connection of its own."""
 
-    async def get_function(self, function_name: str, qualifier: str | None) -> Reply:
+    async def get_function(self, function_name: str, qualifier: str | None) -> RawResponse:
         """Ask ``GET /2015-03-31/functions/{FunctionName}``; a name, a partial or a full ARN."""
 
-    async def list_functions(self, marker: str | None, *, all_versions: bool) -> Reply:
+    async def list_functions(self, marker: str | None, *, all_versions: bool) -> RawResponse:
         """Ask ``GET /2015-03-31/functions``, one page of at most 50."""
 
-    async def list_versions_by_function(self, function_name: str, marker: str | None) -> Reply:
+    async def list_versions_by_function(self, function_name: str, marker: str | None) -> RawResponse:
         """Ask ``GET /2015-03-31/functions/{FunctionName}/versions``, one page of at most 50."""
 
-    async def list_aliases(self, function_name: str, marker: str | None) -> Reply:
+    async def list_aliases(self, function_name: str, marker: str | None) -> RawResponse:
         """Ask ``GET /2015-03-31/functions/{FunctionName}/aliases``, one page."""
 
-    async def get_account_settings(self) -> Reply:
+    async def get_account_settings(self) -> RawResponse:
         """Ask ``GET /2016-08-19/account-settings``."""
 
-    async def get_layer_version_by_arn(self, layer_arn: str) -> Reply:
+    async def get_layer_version_by_arn(self, layer_arn: str) -> RawResponse:
         """Ask ``GET /2018-10-31/layers?find=LayerVersion&Arn={Arn}``; of another account too, where it shares it."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lexport.aws.redact import REMOVED, cut_urls, has_signed_link, remove_signed_links
+from lexport.aws.redact import REMOVED, cut_urls, has_presigned_url, remove_presigned_urls
 
 HOST = "https://awslambda-us-west-2-tasks.s3.us-west-2.amazonaws.com/snapshots/1/f"
 SIGNED = [
@@ -40,31 +40,31 @@ def test_a_signed_link_goes(link, frame):
     """A word that holds a signature goes as a whole; what stands around it stays, to the character."""
     text = frame.format(link)
 
-    assert has_signed_link(text)
-    assert remove_signed_links(text) == frame.format(REMOVED)
-    assert not has_signed_link(remove_signed_links(text))
+    assert has_presigned_url(text)
+    assert remove_presigned_urls(text) == frame.format(REMOVED)
+    assert not has_presigned_url(remove_presigned_urls(text))
 
 
 @pytest.mark.parametrize("text", PLAIN)
 def test_other_text_stays(text):
     """Text that only speaks of signatures is not touched."""
-    assert not has_signed_link(text)
-    assert remove_signed_links(text) == text
+    assert not has_presigned_url(text)
+    assert remove_presigned_urls(text) == text
 
 
 def test_several_links():
     """Each of several links goes, the one beside them that is not signed stays."""
     text = f"{SIGNED[0]} {HOST} '{SIGNED[4]}'"
 
-    assert remove_signed_links(text) == f"{REMOVED} {HOST} '{REMOVED}'"
+    assert remove_presigned_urls(text) == f"{REMOVED} {HOST} '{REMOVED}'"
 
 
 def test_twice_is_once():
     """Removing links from what holds none any more changes nothing."""
     for link in SIGNED:
-        once = remove_signed_links(f"see {link}")
+        once = remove_presigned_urls(f"see {link}")
 
-        assert remove_signed_links(once) == once
+        assert remove_presigned_urls(once) == once
 
 
 CUT = "[query removed]"

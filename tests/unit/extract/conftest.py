@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from lexport.aws.client import parse_page
+from lexport.aws.http.message import Response
 from lexport.aws.json import parse_document
 from lexport.extract.flatten import Rules, flatten_account_settings, flatten_alias, flatten_function
 from lexport.extract.hash_key import HashKey, ValueHasher
@@ -108,24 +108,24 @@ class FakeApi:
         return self
 
     async def get_function(self, function_name, qualifier):
-        return self._reply(self.answer, function_name, qualifier)
+        return self._response(self.answer, function_name, qualifier)
 
     async def list_functions(self, marker, *, all_versions):
-        return self._reply(self.functions, marker, all_versions)
+        return self._response(self.functions, marker, all_versions)
 
     async def list_versions_by_function(self, function_name, marker):
-        return self._reply(self.versions, function_name, marker)
+        return self._response(self.versions, function_name, marker)
 
     async def list_aliases(self, function_name, marker):
-        return self._reply(self.aliases, function_name, marker)
+        return self._response(self.aliases, function_name, marker)
 
     async def get_account_settings(self):
         raise NotImplementedError
 
-    def _reply(self, script, *arguments):
+    def _response(self, script, *arguments):
         self.calls.append(arguments)
         answer = script(*arguments)
-        return parse_page(answer, "Functions") if isinstance(answer, bytes) else Reply(parsed=answer, body=b"")
+        return Response(200, {}, answer if isinstance(answer, bytes) else json.dumps(answer).encode())
 
 
 @pytest.fixture

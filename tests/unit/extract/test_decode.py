@@ -9,16 +9,18 @@ import sys
 import orjson
 import pytest
 
-from lexport.aws.client import parse_function
+from lexport.aws.redact import _ASCII_IGNORING_CASE
+from lexport.errors import ServiceError
 from lexport.extract.decode import (
-    _ASCII_WITHOUT_CASE,
     FUNCTION,
     decode_function,
-    decode_page,
+    decode_object,
+    decode_typed_function,
+    decode_typed_page,
     read_listed,
     split_page,
 )
-from lexport.model import Scope
+from lexport.model import Reply, Scope
 from lexport.simulator import Fleet, FleetSpec, lambda_documents
 from lexport.simulator.traits import trait_of
 
@@ -44,7 +46,7 @@ def test_ordinary_answers_are_decoded_at_once():
             version = fleet.version(SCOPE, index, qualifier or "$LATEST")
             link = LINK if lambda_documents.has_location(version) else None
             document = lambda_documents.get_function(version, arn_qualifier=qualifier, location=link)
-            decoded = decode_function(orjson.dumps(document))
+            decoded = decode_typed_function(orjson.dumps(document))
             if decoded is None:
                 slow.add(trait_of(fleet.spec.seed, SCOPE, index))
             else:
@@ -53,9 +55,9 @@ def test_ordinary_answers_are_decoded_at_once():
     assert slow == FROM_THE_FUTURE
 
 
-def test_the_link_is_handed_over_alone():
+def test_a_typed_reply_has_the_presigned_url_in_location_alone():
     """The link stands in ``location``, and nowhere else in the reply."""
-    reply = decode_function(answer())
+    reply = decode_typed_function(answer())
 
     assert reply.location == LINK
     assert reply.document["Code"] == {"RepositoryType": "S3"}
@@ -65,7 +67,7 @@ def test_the_link_is_handed_over_alone():
 
 def test_nothing_of_an_answer_is_shown():
     """No variable is in what a reply shows of itself."""
-    reply = decode_function(answer(Environment={"Variables": {"PASSWORD": "canary"}}))
+    reply = decode_typed_function(answer(Environment={"Variables": {"PASSWORD": "canary"}}))
 
     assert reply.document["Configuration"]["Environment"]["Variables"] == {"PASSWORD": "canary"}
     assert "canary" not in repr(reply)
@@ -89,9 +91,9 @@ def test_nothing_of_an_answer_is_shown():
     ],
 )
 def test_a_link_elsewhere_is_read_with_care(text):
-    """Whatever links.py takes for a signed link, in a value or a name, is for careful reading."""
+    """Whatever redact.py takes for a presigned URL, in a value or a name, is for careful reading."""
     for variables in ({"A": text}, {text: "a"}, {"A": f"ü {text}"}):
-        assert decode_function(answer(Environment={"Variables": variables})) is None
+        assert decode_typed_function(answer(Environment={"Variables": variables})) is None
 
 
 def test_letters_that_are_ascii_without_case():
@@ -99,7 +101,7 @@ def test_letters_that_are_ascii_without_case():
     letter = re.compile("[a-z]", re.IGNORECASE)
     found = [chr(code) for code in range(128, sys.maxunicode + 1) if letter.fullmatch(chr(code))]
 
-    assert tuple(each.encode("utf-8", "surrogatepass") for each in found) == _ASCII_WITHOUT_CASE
+    assert tuple(each.encode("utf-8", "surrogatepass") for each in found) == _ASCII_IGNORING_CASE
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,6 @@ def test_letters_that_are_ascii_without_case():
         answer(Environment={"Variables": {"A": None}}),
         answer(Description="\u0000"),
         answer(Environment={"Variables": {"Location": "here"}}),
-        answer().replace(b'"Location":', b'"Location" : '),
         answer().replace(LINK.encode() + b'"', b'https://h/canary","Location":""'),
         answer().replace(LINK.encode() + b'"', b'https://h/canary","Location":null'),
         answer().replace(LINK.encode() + b'"}', b'https://h/canary"},"Code":{}'),
@@ -132,13 +133,13 @@ def test_letters_that_are_ascii_without_case():
 )
 def test_odd_answers_are_not(body):
     """Fields that nobody knows, other types, numbers beyond their column, odd spelling, broken JSON."""
-    assert decode_function(body) is None
+    assert decode_typed_function(body) is None
 
 
 @pytest.mark.parametrize("changed", [{"LastModified": "yesterday"}, {"Architectures": ["a", "b"]}])
 def test_a_document_can_be_had_of_what_was_decoded(changed):
     """What no type can say is seen later; then the document is there, without the link."""
-    reply = parse_function(answer(**changed))
+    reply = decode_function(answer(**changed))
 
     assert reply.answer is not None
     assert reply.document == json.loads(answer(**changed).replace(f',"Location":"{LINK}"'.encode(), b""))
@@ -157,7 +158,7 @@ def test_ordinary_pages_are_decoded_at_once():
     versions = [fleet.version(SCOPE, index, "$LATEST") for index in fleet.indexes(SCOPE)]
     items = [lambda_documents.configuration(version, arn_qualifier="$LATEST", is_listed=True) for version in versions]
     body = orjson.dumps({"Functions": items, "NextMarker": "m"})
-    reply = decode_page(body, "Functions")
+    reply = decode_typed_page(body, "Functions")
 
     assert [item.FunctionName for item in reply.answer.Functions] == [item["FunctionName"] for item in items]
     assert [item.FunctionArn for item in reply.answer.Functions] == [item["FunctionArn"] for item in items]
@@ -199,7 +200,7 @@ def test_ordinary_pages_are_decoded_at_once():
 )
 def test_odd_pages_are_read_with_care(body):
     """Items without a name, other types, texts that no table can hold, broken JSON."""
-    assert decode_page(body, "Versions") is None
+    assert decode_typed_page(body, "Versions") is None
 
 
 @pytest.mark.parametrize(
@@ -208,3 +209,109 @@ def test_odd_pages_are_read_with_care(body):
 def test_a_listing_that_no_table_can_hold(item):
     """Such a version is fetched, not carried forward."""
     assert read_listed(item) is None
+
+
+# --- any response -------------------------------------------------------------------------------------------------
+
+
+def test_a_plain_answer():
+    """The document is the JSON object, the body its bytes."""
+    body = '{"a": [1, 2.5, null, true, "ü"], "b": {}}'.encode()
+
+    assert decode_object(body) == Reply(parsed={"a": [1, 2.5, None, True, "ü"], "b": {}}, body=body)
+
+
+@pytest.mark.parametrize(
+    ("body", "document", "cleaned"),
+    [
+        (rb'{"a": "x\ud800y"}', {"a": "x\ufffdy"}, 1),
+        (rb'{"a": "\ud83d\ude00"}', {"a": "\U0001f600"}, 0),
+        (rb'{"a\u0000": ["\u0000\u0000"]}', {"a\ufffd": ["\ufffd\ufffd"]}, 3),
+        (b'{"a": "x\xffy"}', {"a": "x\ufffdy"}, 1),
+        ('{"a": "\ufffd"}'.encode(), {"a": "\ufffd"}, 0),
+        (b'{"a": NaN, "b": -Infinity}', {"a": "NaN", "b": "-Infinity"}, 0),
+        (b'{"a": 1e999, "b": 1.5}', {"a": "1e999", "b": 1.5}, 0),
+        (rb'{"a": "\\u0000"}', {"a": r"\u0000"}, 0),
+    ],
+)
+def test_what_no_table_can_hold(body, document, cleaned):
+    """Odd characters and numbers are replaced and counted, not lost."""
+    reply = decode_object(body)
+
+    assert (reply.document, reply.cleaned) == (document, cleaned)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "an empty body"),
+        (b"<!DOCTYPE html><html>login canary", "an HTML page"),
+        (b"<?xml version='1.0'?><a/>", "an XML document"),
+        (b"canary", "plain text"),
+        (b'{"a": canary', "broken JSON"),
+        (b"[1]", "other JSON"),
+        (b"null", "plain text"),
+        (b'{"a":' * 100_000, "broken JSON"),
+        (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "broken JSON"),
+    ],
+)
+def test_what_is_no_json_object(body, words):
+    """A 200 that is no JSON object can be tried again, and is told without its contents."""
+    with pytest.raises(ServiceError) as caught:
+        decode_object(body)
+
+    assert (caught.value.code, caught.value.retryable) == ("invalid_body", True)
+    assert words in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        f'"Location": "{LINK}", "RepositoryType": "S3"',
+        f'"RepositoryType": "S3", "Location":"{LINK}"',
+        f'"RepositoryType": "S3", "Location": "{LINK}"'.replace("&", r"\u0026"),
+        f'"RepositoryType": "S3", "Location": "{LINK}"'.replace("/", r"\/"),
+        f'"RepositoryType": "S3", "\\u004cocation": "{LINK}"',
+        f'"RepositoryType": "S3", "Location": "{LINK}", "Location": "{LINK}2"',
+        f'"RepositoryType": "S3", "Location": ["{LINK}"]',
+        f'"RepositoryType": "S3", "Location": {{"url": "{LINK}"}}',
+        f'"RepositoryType": "S3", "Location": "{LINK}\\u0000"',
+        '"RepositoryType": "S3", "Location": "1"',
+        '"RepositoryType": "S3", "Location": ""',
+        '"RepositoryType": "S3", "Location": null',
+    ],
+)
+def test_the_link_is_dropped(code):
+    """`Code.Location` is in neither document nor body, whatever its type and spelling; exact numbers stay."""
+    body = f'{{"big": 123456789012345678901234567890, "Code": {{{code}}}, "n": 1.5}}'.encode()
+    reply = decode_object(body)
+
+    assert reply.document["Code"] == {"RepositoryType": "S3"}
+    assert b"canary" not in reply.body
+    assert b"canary" not in repr(reply).encode()
+    assert json.loads(reply.body)["big"] == 123456789012345678901234567890
+    assert json.loads(reply.body)["n"] == 1.5
+
+
+@pytest.mark.parametrize("name", ["Code", "Content"])
+def test_the_link_is_handed_over_alone(name):
+    """The link of a function or of a layer version stands in ``location``, and nowhere else in the reply."""
+    reply = decode_object(f'{{"{name}": {{"Location": "{LINK}", "CodeSize": 1}}}}'.encode())
+
+    assert (reply.location, reply.document) == (LINK, {name: {"CodeSize": 1}})
+    assert b"canary" not in reply.body
+    assert "canary" not in repr(reply)
+
+
+@pytest.mark.parametrize("code", ["{}", '{"Location": ""}', '{"Location": null}', '{"Location": ["x"]}', "[]"])
+def test_no_link(code):
+    """What is no text is no link."""
+    assert decode_object(f'{{"Code": {code}}}'.encode()).location is None
+
+
+def test_only_the_codes_own_location_is_dropped():
+    """A `Location` elsewhere is data."""
+    body = b'{"Configuration": {"Environment": {"Variables": {"Location": "here"}}}, "Code": {}}'
+
+    assert decode_object(body).document["Configuration"]["Environment"]["Variables"] == {"Location": "here"}

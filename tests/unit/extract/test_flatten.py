@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lexport.aws.client import parse_function
 from lexport.errors import FlattenError
-from lexport.extract.decode import read_listed
+from lexport.extract.decode import decode_function, read_listed
 from lexport.extract.flatten import Rules, flatten_carried, flatten_function
 from lexport.extract.hash_key import HashKey, ValueHasher
 from lexport.extract.rows import Rows
@@ -657,7 +656,7 @@ def test_a_second_architecture_is_said(architectures):
     """One architecture is a column; a second one is a finding, and both stay in extra_json. Decoded answers too."""
     document = configured(Architectures=architectures)
     document["Configuration"] |= {"FunctionArn": ARN}
-    reply, rows = parse_function(json.dumps(document).encode()), Rows(ValueHasher(HashKey(KEY)))
+    reply, rows = decode_function(json.dumps(document).encode()), Rows(ValueHasher(HashKey(KEY)))
     assert reply.answer is not None
     scope = Scope(account_id="123456789012", region="us-west-2")
     rules = Rules(env="keys", fetched_at=datetime(2026, 11, 22, tzinfo=UTC))

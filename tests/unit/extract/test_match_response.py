@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from lexport.aws.client import parse_function, parse_page, parse_reply
-from lexport.aws.http.message import Source
+from lexport.aws.http.message import Response, Source
 from lexport.errors import FunctionGoneError, WrongAnswerError
+from lexport.extract.decode import decode_function, decode_object, decode_page
 from lexport.extract.match_response import (
     check_account_settings,
     check_aliases,
@@ -25,7 +25,7 @@ WAYS = pytest.mark.parametrize("more", [{}, {"Unknown": 1}], ids=["decoded", "re
 
 
 def judge(ref, document, scope=SCOPE):
-    check_function(parse_function(json.dumps(document).encode()), ref, scope)
+    check_function(decode_function(json.dumps(document).encode()), ref, scope)
 
 
 def told(name="f", arn=ARN, version="$LATEST", **more):
@@ -138,7 +138,7 @@ def test_a_message_tells_names_alone():
 def pages(*items, key="Functions"):
     """The same page, decoded and read with care."""
     body = json.dumps({key: list(items)}).encode()
-    return parse_page(body, key), parse_reply(body)
+    return decode_page(body, key), decode_object(body)
 
 
 def listed(name="f", version="3", arn=None):
@@ -192,7 +192,7 @@ def alias(name="live", version="3", arn=None, **more):
 @pytest.mark.parametrize("items", [[], [alias()], [alias("a", "$LATEST"), alias("b")], [None, {}, {"Name": ""}]])
 def test_aliases_of_the_function(items):
     """Aliases of the function pass, none at all too; what has no name is judged one by one later."""
-    check_aliases(parse_reply(json.dumps({"Aliases": items}).encode()), None, "f", SCOPE)
+    check_aliases(decode_object(json.dumps({"Aliases": items}).encode()), None, "f", SCOPE)
 
 
 @pytest.mark.parametrize(
@@ -210,13 +210,13 @@ def test_aliases_of_the_function(items):
 def test_aliases_of_another_function(wrong):
     """An alias of another function, or one that leads to no version, is a wrong answer."""
     with pytest.raises(WrongAnswerError, match="asked for aliases of f of 111122223333 us-west-2"):
-        check_aliases(parse_reply(json.dumps({"Aliases": [alias("a"), wrong]}).encode()), None, "f", SCOPE)
+        check_aliases(decode_object(json.dumps({"Aliases": [alias("a"), wrong]}).encode()), None, "f", SCOPE)
 
 
 def test_a_page_that_names_itself():
     """The page before the one that was asked for names it as the next one, and is a wrong answer."""
-    page = parse_page(json.dumps({"Functions": [listed()], "NextMarker": "m"}).encode(), "Functions")
-    aliases = parse_reply(json.dumps({"Aliases": [alias()], "NextMarker": "m"}).encode())
+    page = decode_page(json.dumps({"Functions": [listed()], "NextMarker": "m"}).encode(), "Functions")
+    aliases = decode_object(json.dumps({"Aliases": [alias()], "NextMarker": "m"}).encode())
     check_versions(page, "l", SCOPE)
     check_aliases(aliases, "l", "f", SCOPE)
     for check, *more in ((check_versions, page, "m"), (check_aliases, aliases, "m", "f")):
@@ -251,7 +251,7 @@ async def test_not_found_is_about_the_function(message, is_gone):
         raise FunctionGoneError(message, code="ResourceNotFoundException", http_status=404)
 
     with pytest.raises(FunctionGoneError if is_gone else WrongAnswerError):
-        await checked(Api(), call, lambda _: True, function=(SCOPE, "f", "3"))()
+        await checked(Api(), call, decode_object, lambda _: True, function=(SCOPE, "f", "3"))()
 
 
 # --- the rest -------------------------------------------------------------------------------------------------------
@@ -301,14 +301,14 @@ async def test_after_a_wrong_answer_every_attempt_has_a_connection_of_its_own():
     async def call(api):
         seen.append(api.name)
         number = len(seen)
-        return Reply(parsed={"n": number}, body=b"", source=Connection(number))
+        return Response(200, {}, b'{"n": %d}' % number, Connection(number))
 
     def check(reply, least):
         if reply.document["n"] < least:
             raise WrongAnswerError("wrong", code="wrong_answer")
         return True
 
-    attempt = checked(Api("usual"), call, check, 5)
+    attempt = checked(Api("usual"), call, decode_object, check, 5)
     for _ in range(2):
         with pytest.raises(WrongAnswerError):
             await attempt()
