@@ -7,6 +7,7 @@ import pytest
 from aiobotocore.session import get_session
 
 from lexport.aws.client import LambdaClient
+from lexport.aws.endpoints import LambdaEndpoints
 from lexport.aws.http.transport import open_transport
 from lexport.aws.identity import find_identity
 from lexport.aws.session import open_session
@@ -60,7 +61,7 @@ async def our_client(url):
     ):
         yield LambdaClient(
             region=REGION,
-            endpoint=await session.endpoint(REGION),
+            endpoint=await LambdaEndpoints(session).url(REGION),
             credentials=session.credentials,
             renew=session.renew,
             send=send,

@@ -13,18 +13,11 @@ from lexport.aws.quota import retry
 from lexport.errors import CredentialsEndedError, CredentialsError, IncompleteError, RunError
 from lexport.simulator import Fault, Fleet, FleetSpec
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.usefixtures("fast_retries")]
 
 HUB, OTHER = "111122223333", "111122223334"
 REFUSED = ("UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure")
 NO_LISTS = tuple(Fault(operation=name, kind="denied", times=None) for name in ("ListRegions", "DescribeRegions"))
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    """What is tried again is tried again soon, and a refused token for a twentieth of its time."""
-    monkeypatch.setattr(retry, "FIRST_BACKOFF_S", 0.01)
-    monkeypatch.setattr(retry, "REFUSED_FOR_S", retry.REFUSED_FOR_S / 20)
 
 
 def refusal(region, *, code="UnrecognizedClientException", operation=None, **more):

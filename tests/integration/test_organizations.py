@@ -12,6 +12,7 @@ from aiobotocore.session import get_session
 
 import lexport
 from lexport.aws.quota import retry
+from lexport.aws.session import ATTEMPTS
 from lexport.errors import CredentialsError, IncompleteError, SettingsError
 from lexport.model import QuotaClass, Scope
 from lexport.simulator import Fault, Fleet, FleetSpec
@@ -39,9 +40,8 @@ def fleet_of(**more):
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    """What STS and Organizations refuse is asked again at once."""
-    monkeypatch.setattr(retry, "FIRST_BACKOFF_S", 0.0)
+def no_waits(fast_retries, monkeypatch):
+    """Refused keys are not retried."""
     monkeypatch.setattr(retry, "REFUSED_FOR_S", 0.0)
 
 
@@ -279,7 +279,7 @@ async def test_throttled_sts_is_asked_again(simulator, aws, settings, tmp_path):
     lost = caught.value.result
     assert [scope.status for scope in lost.manifest.scopes] == ["partial", "partial"]
     assert [(kind.error_code, example.attempts) for kind, _, example in lost.failures] == [
-        ("ServiceUnavailable", retry.OTHER_ATTEMPTS)
+        ("ServiceUnavailable", ATTEMPTS)
     ]
 
 

@@ -13,6 +13,7 @@ from anyio import create_memory_object_stream
 
 import lexport
 from lexport.aws.client import LambdaClient
+from lexport.aws.endpoints import LambdaEndpoints
 from lexport.aws.http.transport import open_transport
 from lexport.aws.quota.pacer import Pacer
 from lexport.aws.quota.retry import FIRST_BACKOFF_S
@@ -66,7 +67,7 @@ async def client(url, connections):
     ):
         yield LambdaClient(
             region="us-east-1",
-            endpoint=await session.endpoint("us-east-1"),
+            endpoint=await LambdaEndpoints(session).url("us-east-1"),
             credentials=session.credentials,
             renew=session.renew,
             send=send,

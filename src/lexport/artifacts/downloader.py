@@ -45,6 +45,7 @@ from lexport.artifacts.wanted import (
     read_layer_line,
     read_package_line,
 )
+from lexport.aws.endpoints import LambdaEndpoints
 from lexport.aws.redact import remove_presigned_urls
 from lexport.aws.session import Session
 from lexport.dataset.manifest import package_path
@@ -84,7 +85,7 @@ def choice_of(options: SnapshotSettings) -> Choice:
 async def open_package_links(options: SnapshotSettings, session: Session) -> AsyncIterator[OpenLink]:
     """Open what fetches links: to S3, to the endpoint that flags, environment or profile name, to --package-host."""
     assert options.packages is not None
-    endpoint_url = await session.endpoint(session.home_region)
+    endpoint_url = await LambdaEndpoints(session).url(session.home_region)
     hosts = LinkHosts.named(endpoint_url=endpoint_url, package_hosts=options.packages.hosts)
     async with open_links(
         ca_bundle=session.ca_bundle, hosts=hosts, connections=options.packages.concurrency

@@ -25,7 +25,7 @@ from lexport.errors import (
 
 T = TypeVar("T")
 
-BOTOCORE_RAISES = (
+BOTOCORE_ERRORS = (
     *(boto.BotoCoreError, boto.ClientError, ResponseParserError),
     *(OSError, ValueError, KeyError, TypeError, RuntimeError),
 )
@@ -52,7 +52,7 @@ _SETTINGS: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
 )
 
 
-async def translated(work: Callable[[], Awaitable[T]], *, doing: str, profile: str | None) -> T:
+async def translate_errors(work: Callable[[], Awaitable[T]], *, doing: str, profile: str | None) -> T:
     """Run what botocore and aiobotocore do and raise their errors as ours; ``doing`` is part of the message.
 
     Nothing is chained: below botocore's errors are aiohttp's, which name the proxy with its password.
@@ -61,7 +61,7 @@ async def translated(work: Callable[[], Awaitable[T]], *, doing: str, profile: s
         return await work()
     except LexportError:
         raise
-    except BOTOCORE_RAISES as error:
+    except BOTOCORE_ERRORS as error:
         ours = error_from_botocore(error, doing=doing, profile=profile)
     raise ours  # out here: inside the `except` it would be chained
 
@@ -74,7 +74,7 @@ def error_from_botocore(error: Exception, *, doing: str, profile: str | None) ->
     """
     named = f" --profile {profile}" if profile else ""
     if isinstance(error, boto.ClientError):
-        ours = error_from_answer(error, f"{doing}: ")
+        ours = error_from_refusal(error, f"{doing}: ")
         return ours if ours.retryable or isinstance(ours, ClockError) else CredentialsError(str(ours))
     if (trouble_below := _network_trouble(error)) is not None:
         return _network_error(trouble_below, doing)
@@ -95,15 +95,18 @@ def _said(error: Exception) -> str:
     return f"{text} {program}" if isinstance(program, str) and program not in text else text
 
 
-def error_from_answer(error: boto.ClientError, before: str) -> ItemError:
-    """Turn a refusal by STS, Account, EC2, SSO or Organizations into our error; ``before`` begins its message."""
+def error_from_refusal(error: boto.ClientError, before: str) -> ItemError:
+    """Return our error for one that STS, Account, EC2, SSO or Organizations sent; ``before`` begins its message."""
     fault = error.response.get("Error", {})
     meta = error.response.get("ResponseMetadata", {})
     code, status = one_line(str(fault.get("Code") or "")) or "unknown", meta.get("HTTPStatusCode")
-    said = one_line(str(fault.get("Message") or "")) or "without a message"
-    kind, advice = judged(code, status, said, meta.get("HTTPHeaders", {}).get("date"))
-    text = f"{before}{error.operation_name} was answered with {code}: {said}{advice}"
-    return kind(text, code=code, http_status=status)
+    message = one_line(str(fault.get("Message") or "")) or "without a message"
+    kind, advice = judged(code, status, message, meta.get("HTTPHeaders", {}).get("date"))
+    ours = kind(
+        f"{before}{error.operation_name} was answered with {code}: {message}{advice}", code=code, http_status=status
+    )
+    ours.attempts = 1 + meta.get("RetryAttempts", 0)
+    return ours
 
 
 def _advice(error: Exception, named: str) -> str:

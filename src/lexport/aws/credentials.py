@@ -1,89 +1,189 @@
-"""botocore's credential chain -> credentials and when they end. Asks each helper once a load, and nobody else.
+"""The caller's own credentials: loaded from botocore's credential chain and renewed before they expire.
 
-Its own way of renewing is not used: within the last quarter of an hour it asks a helper again for every single call.
+botocore's own renewal is not used: in the last 15 minutes before the expiration it runs the credential helper again for
+every single call.
 """
 
 from __future__ import annotations
 
 import getpass
 import logging
+import math
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import anyio
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 from botocore import exceptions as boto
 
-from lexport.aws.botocore_errors import translated
+from lexport.aws.botocore_errors import translate_errors
+from lexport.aws.errors import ends_run
+from lexport.aws.quota.retry import retry
 from lexport.aws.signing import Credentials
-from lexport.errors import CredentialsError
+from lexport.errors import CredentialsError, ItemError, RunError
+
+RENEW_EARLY_S = 600.0
+"""Renew this long before the expiration, to leave time for retries while the source of credentials is down."""
+RENEW_AGAIN_S = 60.0
+"""Credentials that are about to expire are renewed no more often than this: a helper may be slow, or ask a person."""
+LONGEST_START_S = 30.0
+"""Loading the credentials at the start of a run is not retried for longer than this."""
 
 _CHAIN = AioConfig(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1})
-"""For what the chain itself asks of STS or SSO; who loads it tries again."""
+"""For the calls that the chain makes to STS or SSO. Loading the chain is retried as a whole, so these calls are not."""
 
-_TALKATIVE = ("botocore", "aiobotocore", "aiohttp", "urllib3", "boto3", "httpx", "httpcore")
+_LOGGERS = ("botocore", "aiobotocore", "aiohttp", "urllib3")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """What a chain holds. ``account_id`` is the account that the credentials themselves name.
+    """What the credential chain returned. ``account_id`` is the account that the credentials themselves name.
 
-    ``ends_at_s`` is in seconds since 1970, None where nobody says that they end.
+    ``expires_at_s`` is in seconds since 1970, or None for credentials that do not expire.
     """
 
-    session: Any
+    session: AioSession
     credentials: Credentials
     account_id: str | None
-    ends_at_s: float | None
+    expires_at_s: float | None
+
+
+class OwnCredentials:
+    """The credentials of one profile. ``clock`` returns seconds since 1970.
+
+    ``check`` is called with renewed credentials before they are used, and raises CredentialsError to refuse them.
+    """
+
+    def __init__(self, profile: str | None, *, clock: Callable[[], float]) -> None:
+        self.check: Callable[[Credentials], Awaitable[None]] | None = None
+        self.botocore: AioSession
+        self.named_account: str | None = None
+        self._profile = profile
+        self._clock = clock
+        self._prompt = CodePrompt(profile)
+        self._current = Credentials("", "")
+        self._renew_at_s = self._expires_at_s = -math.inf
+        self._renewals = 0  # of credentials that had expired
+        self._renewed_at_s = -math.inf
+        self._failure: CredentialsError | ItemError | None = None
+        self._useless: Credentials | None = None  # AWS calls them expired, and the chain has no others
+        self._lock = anyio.Lock()
+
+    async def open(self) -> None:
+        """Load the credentials for the first time, so that missing ones are found before any call."""
+        try:
+            load = partial(load_credentials, self._profile, self._prompt)
+            self._use(await retry(load, longest_s=LONGEST_START_S))
+        except ItemError as error:
+            raise ends_run(error) from None
+
+    async def get(self) -> Credentials:
+        """Return credentials to sign with now. Credentials that expire soon are renewed, and used until they expire."""
+        if self._clock() < self._renew_at_s:  # the usual case: this is called before every request
+            return self._current
+        return await self._renew(None)
+
+    async def renew(self, stale: Credentials) -> Credentials:
+        """Return newer credentials than ``stale``, which AWS called expired, or the same if the chain has no others."""
+        return await self._renew(stale)
+
+    async def _renew(self, stale: Credentials | None) -> Credentials:
+        """Load the chain again. Callers that arrive together share one load and its result.
+
+        The chain is loaded once a minute at most, but at once when the current credentials have expired.
+        """
+        renewals = self._renewals
+        if stale is None and self._clock() < self._expires_at_s and self._lock.statistics().locked:
+            return self._current
+        async with self._lock:
+            now_s = self._clock()
+            if self._current != stale and now_s < (self._renew_at_s if stale is None else self._expires_at_s):
+                return self._current  # another caller renewed them while this one waited for the lock
+            has_expired = stale is not None or now_s >= self._expires_at_s
+            if has_expired:
+                is_recent = abs(now_s - self._renewed_at_s) < RENEW_AGAIN_S
+                if self._failure is not None and (
+                    renewals != self._renewals or (is_recent and isinstance(self._failure, CredentialsError))
+                ):
+                    raise _copy_of(self._failure)
+                if stale is not None and stale == self._useless and is_recent:
+                    return stale
+                self._renewals, self._renewed_at_s = self._renewals + 1, now_s
+            try:
+                loaded = await load_credentials(self._profile, self._prompt.refuse)
+                if self.check is not None and loaded.credentials != self._current:
+                    await self.check(loaded.credentials)
+            except (RunError, ItemError) as error:
+                if not has_expired:  # valid credentials are used until they expire, and renewed at once after that
+                    self._renew_at_s = min(now_s + RENEW_AGAIN_S, self._expires_at_s)
+                    return self._current
+                self._failure = error if isinstance(error, ItemError) else CredentialsError(str(error))
+                raise self._failure from None
+            self._failure = None
+            self._use(loaded)
+            self._useless = stale if stale == self._current else None
+            return self._current
+
+    def _use(self, loaded: Loaded) -> None:
+        now_s = self._clock()
+        expires_at_s = math.inf if loaded.expires_at_s is None else loaded.expires_at_s
+        early_s = expires_at_s - RENEW_EARLY_S
+        self._renew_at_s = early_s if early_s > now_s else min(now_s + RENEW_AGAIN_S, expires_at_s)
+        self._expires_at_s = expires_at_s
+        if loaded.credentials != self._current:  # equal ones stay the same object: the signer is kept per object
+            self._current = loaded.credentials
+        self.botocore, self.named_account = loaded.session, loaded.account_id
 
 
 async def load_credentials(profile: str | None, prompt: Callable[[str], str]) -> Loaded:
-    """Read the configuration and run the chain from its start, past every cache in memory.
+    """Read the configuration and run the credential chain from its start, past every cache in memory.
 
-    ``prompt`` gives the code of an MFA device. Raises SettingsError, CredentialsError, or an ItemError that may pass.
+    ``prompt`` returns the code of an MFA device. Raises SettingsError, CredentialsError, or a retryable ItemError.
     """
 
     async def load() -> tuple[AioSession, Any, Any]:
         session = AioSession(profile=profile)
-        # botocore itself reads AWS_DEFAULT_REGION only; the AWS CLI and the other SDKs let AWS_REGION win.
+        # botocore itself reads AWS_DEFAULT_REGION only; in the AWS CLI and the other SDKs AWS_REGION wins.
         if region := os.environ.get("AWS_REGION"):
             session.set_config_variable("region", region)
-        # Tokens of the old global endpoint are not valid in Regions that are opted in to.
+        # Tokens of the old global endpoint are not valid in Regions that must be opted in to.
         session.set_config_variable("sts_regional_endpoints", "regional")
         session.set_default_client_config(_CHAIN)
-        # botocore takes a prompter only in the constructor of a provider that it makes itself.
+        # botocore takes a prompter only in the constructor of a provider that botocore itself makes.
         session.get_component("credential_provider").get_provider("assume-role")._prompter = prompt  # noqa: SLF001
         source: Any = await session.get_credentials()
         if source is None:
             raise boto.NoCredentialsError
-        # What is still valid is taken as it is: when to renew is decided by who loads.
+        # Valid credentials are taken as they are: ``OwnCredentials`` decides when to renew them.
         source._advisory_refresh_timeout = source._mandatory_refresh_timeout = 0  # noqa: SLF001
         frozen = await source.get_frozen_credentials()
         return session, frozen, getattr(source, "_expiry_time", None)
 
-    session, frozen, ends_at = await translated(load, doing="cannot load AWS credentials", profile=profile)
+    session, frozen, expires_at = await translate_errors(load, doing="cannot load AWS credentials", profile=profile)
     return Loaded(
         session=session,
         credentials=_checked(frozen),
         account_id=str(getattr(frozen, "account_id", None) or "") or None,
-        ends_at_s=None if ends_at is None else ends_at.timestamp(),
+        expires_at_s=None if expires_at is None else expires_at.timestamp(),
     )
 
 
 class CodePrompt:
-    """Asks for the code of an MFA device, once: it is kept for what has to be tried again."""
+    """Reads the code of an MFA device once, and keeps it for retries."""
 
     def __init__(self, profile: str | None) -> None:
         self._profile = profile
         self._code: str | None = None
 
     def __call__(self, prompt: str) -> str:
-        """Read the code from the terminal; raises CredentialsError where there is none or nothing is typed."""
+        """Read the code from the terminal; raises CredentialsError if there is no terminal or no input."""
         if self._code is None:
             if sys.stdin is None or not sys.stdin.isatty():
                 raise CredentialsError(self._text("there is no terminal to type it in"))
@@ -94,8 +194,8 @@ class CodePrompt:
         return self._code
 
     def refuse(self, _prompt: str) -> str:
-        """Say that nobody is asked in the middle of a run."""
-        raise CredentialsError(self._text("nobody is asked in the middle of a run"))
+        """Raise CredentialsError: lexport does not prompt in the middle of a run."""
+        raise CredentialsError(self._text("lexport does not prompt in the middle of a run"))
 
     def _text(self, why: str) -> str:
         profile = self._profile or os.environ.get("AWS_PROFILE") or "default"
@@ -106,7 +206,7 @@ class CodePrompt:
 
 
 def _read_hidden(prompt: str) -> str:
-    """Read a line without echo. ^C ends the reading alone: the event loop's own handler would wait for it."""
+    """Read a line without echo. ^C ends the input alone: the event loop's own handler would wait for the input."""
     if threading.current_thread() is not threading.main_thread():
         return getpass.getpass(prompt)
     wakeup = signal.set_wakeup_fd(-1)
@@ -119,25 +219,32 @@ def _read_hidden(prompt: str) -> str:
 
 
 def quiet_libraries() -> None:
-    """Hold loggers that would print secrets at INFO, children with a level of their own too.
+    """Set the loggers that print secrets at DEBUG to INFO or above, including children with a level of their own.
 
-    Where nobody has set up logging they print nothing at all: what they would say, with a traceback, is in our error.
+    If logging is not set up, these loggers print nothing: lexport's own errors hold what they would print.
     """
-    children = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in _TALKATIVE]
-    for name in {*_TALKATIVE, *children}:
-        loud = logging.getLogger(name)
-        if loud.level < logging.INFO and (loud.level != logging.NOTSET or "." not in name):
-            loud.setLevel(logging.INFO)
-    for name in _TALKATIVE:
+    children = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in _LOGGERS]
+    for name in {*_LOGGERS, *children}:
+        logger = logging.getLogger(name)
+        if logger.level < logging.INFO and (logger.level != logging.NOTSET or "." not in name):
+            logger.setLevel(logging.INFO)
+    for name in _LOGGERS:
         if not logging.getLogger(name).handlers:
             logging.getLogger(name).addHandler(logging.NullHandler())
 
 
 def _checked(frozen: Any) -> Credentials:
-    """Take over credentials that HTTP can carry; a line break that came along from a file is a common accident."""
+    """Return credentials that HTTP can carry; a line break that was copied from a file is a common accident."""
     for name, value in (("access key id", frozen.access_key), ("session token", frozen.token)):
         if value is not None and not (isinstance(value, str) and value.isascii() and value.isprintable()):
             raise CredentialsError(f"the {name} holds a line break or another character that cannot be in it")
     if not frozen.access_key or not frozen.secret_key:
         raise CredentialsError("the access key id or the secret access key is empty")
     return Credentials(frozen.access_key, frozen.secret_key, frozen.token or None)
+
+
+def _copy_of(error: CredentialsError | ItemError) -> CredentialsError | ItemError:
+    """Make the error anew for another caller: each caller counts its own attempts."""
+    if isinstance(error, ItemError):
+        return type(error)(str(error), code=error.code, http_status=error.http_status)
+    return CredentialsError(str(error))

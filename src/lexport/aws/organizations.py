@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from lexport.aws.question import ask_patiently
 from lexport.aws.session import Session
 from lexport.errors import (
     AccessDeniedError,
@@ -75,7 +74,7 @@ async def _pages(
     more: dict[str, Any] = {} if parent is None else {"ParentId": parent}
     tokens: set[str] = set()
     while True:
-        answer = await ask_patiently(session, "organizations", region, operation, MaxResults=PAGE, **more)
+        answer = await session.call("organizations", region, operation, MaxResults=PAGE, **more)
         if key not in answer:  # an empty list is sent as one
             raise ItemError(f"organizations:{operation} came without {key}", code="invalid_answer")
         for entry in answer[key]:

@@ -1,17 +1,22 @@
-"""Which Regions an account can be read in: AWS's own list, or botocore's with what is known of every account."""
+"""Regions: those that Lambda has, and those that an account has enabled.
+
+An account's Regions come from AWS's own list, or, where that is denied, from botocore's table of endpoints.
+"""
 
 from __future__ import annotations
 
+import difflib
 import logging
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from lexport.aws.question import ask_patiently
+from botocore import exceptions as boto
+
 from lexport.aws.session import Session
 from lexport.aws.signing import Credentials
-from lexport.errors import CredentialsError, ExpiredCredentialsError, ItemError, TokenRefusedError
+from lexport.errors import CredentialsError, ExpiredCredentialsError, ItemError, SettingsError, TokenRefusedError
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +27,7 @@ ALWAYS_ENABLED = frozenset(
         *("ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2"),
     )
 )
-"""Regions of the partition aws that no account can switch off; every later one must be opted in to.
+"""Regions of the partition aws that no account can disable; every later one must be opted in to.
 
 Source: Account Management Reference, "Enable or disable AWS Regions in your account", 2026.
 """
@@ -30,16 +35,15 @@ Source: Account Management Reference, "Enable or disable AWS Regions in your acc
 _ENABLED = {"ENABLED", "ENABLED_BY_DEFAULT", "opt-in-not-required", "opted-in"}
 _DISABLED = {"DISABLED", "not-opted-in"}
 _NAME = re.compile(r"[a-z]{2,8}(?:-[a-z0-9]{1,16}){1,4}-\d{1,2}")
-_MOST_PAGES = 20  # of 50; AWS has some 40 Regions
+_MAX_PAGES = 20  # of 50 Regions; AWS has some 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Regions:
-    """The Regions of the account's partition, each tuple in order.
+    """The Regions of the account's partition, each tuple sorted.
 
-    ``enabled`` are those that a list calls enabled. ``uncertain`` ones are tried, and may turn out to be off: AWS calls
-    them neither enabled nor disabled (they are being switched on or off), or nobody says. ``note`` says where the list
-    comes from when AWS's own could not be had.
+    ``enabled`` Regions are enabled according to a list. ``uncertain`` ones may be disabled and are tried: AWS is just
+    enabling or disabling them, or there is no list. ``note`` names the source of a list that is not AWS's own.
     """
 
     enabled: tuple[str, ...]
@@ -48,65 +52,95 @@ class Regions:
     note: str | None = None
 
 
+def lambda_regions(session: Session) -> dict[str, tuple[str, ...]]:
+    """Return the Regions of Lambda by partition, from botocore's table of endpoints."""
+    # Not get_available_regions(): it reads Lambda's whole service model, which takes a tenth of a second.
+    table = session.botocore.get_data("endpoints")
+    return {
+        entry["partition"]: tuple(
+            sorted(entry["services"].get("lambda", {}).get("endpoints", {}).keys() & entry["regions"].keys())
+        )
+        for entry in table["partitions"]
+    }
+
+
+def check_region(session: Session, name: str) -> None:
+    """Raise SettingsError for a Region that Lambda does not have in any partition."""
+    names = [region for regions in lambda_regions(session).values() for region in regions]
+    if name in names:
+        return
+    near = difflib.get_close_matches(name.strip().lower(), names, n=2, cutoff=0.8)
+    hint = f"did you mean {' or '.join(near)}?" if near else "for example us-east-1; `all` stands for every enabled one"
+    raise SettingsError(f"{name!r} is no Region of AWS Lambda that this botocore knows; {hint}", option="--region")
+
+
+def partition_of(session: Session, region: str) -> str:
+    """Return the partition that a Region belongs to: aws, aws-cn, aws-us-gov, ..."""
+    for partition, names in lambda_regions(session).items():
+        if region in names:
+            return partition
+    try:
+        return str(session.botocore.get_partition_for_region(region))
+    except boto.BotoCoreError:
+        return "aws"
+
+
 async def find_regions(
     session: Session, partition: str, region: str, *, credentials: Credentials | None = None
 ) -> Regions:
-    """Return every Region of a partition with what is known of it; ask in ``region``.
+    """Return every Region of a partition and whether it is enabled; the calls are made in ``region``.
 
-    Asks account:ListRegions, else ec2:DescribeRegions; where neither can be had, botocore's list stands in.
-    ``credentials`` are those of another account. Raises CredentialsError where our own have ended.
+    Calls account:ListRegions, else ec2:DescribeRegions; if neither returns a list, botocore's list is used.
+    ``credentials`` are those of another account. Raises CredentialsError if the caller's own have expired.
     """
-    for ask in (_by_account, _by_ec2):
+    for list_statuses in (_list_by_account, _list_by_ec2):
         try:
-            statuses = await ask(session, region, credentials)
-            names = {name: statuses[name] for name in sorted(statuses) if _NAME.fullmatch(name)}
+            statuses = await list_statuses(session, region, credentials)
+            statuses = {name: statuses[name] for name in sorted(statuses) if _NAME.fullmatch(name)}
         except ExpiredCredentialsError as error:
             if credentials is None and not isinstance(error, TokenRefusedError):
                 raise CredentialsError(str(error)) from error
-            logger.info("%s: %s", ask.__name__, error.code)
+            logger.info("%s: %s", list_statuses.__name__, error.code)
         except ItemError as error:
-            logger.info("%s: %s", ask.__name__, error.code)
-        except (KeyError, TypeError, AttributeError) as error:  # the answer is not the service's
-            logger.info("%s: %s", ask.__name__, type(error).__name__)
+            logger.info("%s: %s", list_statuses.__name__, error.code)
+        except (KeyError, TypeError, AttributeError) as error:  # the response is not the service's
+            logger.info("%s: %s", list_statuses.__name__, type(error).__name__)
         else:
-            if any(status in _ENABLED for status in names.values()):
-                return _sorted_out(names, session.partitions().get(partition, ()))
-    known = session.partitions().get(partition, ())
-    is_uncertain = [partition == "aws" and name not in ALWAYS_ENABLED for name in known]
+            if any(status in _ENABLED for status in statuses.values()):
+                return _by_status(statuses, lambda_regions(session).get(partition, ()))
+    names = lambda_regions(session).get(partition, ())
     return Regions(
-        enabled=tuple(name for name, may_be_off in zip(known, is_uncertain, strict=True) if not may_be_off),
-        uncertain=tuple(name for name, may_be_off in zip(known, is_uncertain, strict=True) if may_be_off),
+        enabled=tuple(name for name in names if partition != "aws" or name in ALWAYS_ENABLED),
+        uncertain=tuple(name for name in names if partition == "aws" and name not in ALWAYS_ENABLED),
         note="neither account:ListRegions nor ec2:DescribeRegions is allowed or reachable: every Region that"
         " botocore knows is tried, and one that must be opted in to and refuses the credentials counts as switched off",
     )
 
 
-def _sorted_out(statuses: dict[str, str], lambda_has: Iterable[str]) -> Regions:
-    """Part the Regions of AWS's list. One that Lambda is not known in matters only where it is enabled."""
-    known = set(lambda_has)
+def _by_status(statuses: dict[str, str], lambda_has: Iterable[str]) -> Regions:
+    """Sort the Regions of AWS's list by status. A Region that botocore does not know for Lambda must be enabled."""
+    usable = set(lambda_has)
     return Regions(
         enabled=tuple(name for name, status in statuses.items() if status in _ENABLED),
         uncertain=tuple(
-            name for name, status in statuses.items() if status not in _ENABLED | _DISABLED and name in known
+            name for name, status in statuses.items() if status not in _ENABLED | _DISABLED and name in usable
         ),
-        disabled=tuple(name for name, status in statuses.items() if status in _DISABLED and name in known),
+        disabled=tuple(name for name, status in statuses.items() if status in _DISABLED and name in usable),
     )
 
 
-async def _by_account(session: Session, region: str, credentials: Credentials | None) -> dict[str, str]:
-    found: dict[str, str] = {}
+async def _list_by_account(session: Session, region: str, credentials: Credentials | None) -> dict[str, str]:
+    statuses: dict[str, str] = {}
     token: dict[str, Any] = {}
-    for _ in range(_MOST_PAGES):
-        answer = await ask_patiently(
-            session, "account", region, "list_regions", credentials=credentials, MaxResults=50, **token
-        )
-        found |= {str(entry["RegionName"]): str(entry["RegionOptStatus"]) for entry in answer["Regions"]}
-        if not answer.get("NextToken"):
-            return found
-        token = {"NextToken": answer["NextToken"]}
+    for _ in range(_MAX_PAGES):
+        page = await session.call("account", region, "list_regions", credentials=credentials, MaxResults=50, **token)
+        statuses |= {str(entry["RegionName"]): str(entry["RegionOptStatus"]) for entry in page["Regions"]}
+        if not page.get("NextToken"):
+            return statuses
+        token = {"NextToken": page["NextToken"]}
     raise ItemError("account:ListRegions does not end", code="endless_listing")
 
 
-async def _by_ec2(session: Session, region: str, credentials: Credentials | None) -> dict[str, str]:
-    answer = await ask_patiently(session, "ec2", region, "describe_regions", credentials=credentials, AllRegions=True)
-    return {str(entry["RegionName"]): str(entry["OptInStatus"]) for entry in answer["Regions"]}
+async def _list_by_ec2(session: Session, region: str, credentials: Credentials | None) -> dict[str, str]:
+    page = await session.call("ec2", region, "describe_regions", credentials=credentials, AllRegions=True)
+    return {str(entry["RegionName"]): str(entry["OptInStatus"]) for entry in page["Regions"]}

@@ -11,14 +11,14 @@ from typing import Any
 from anyio import current_time
 
 from lexport.aws.client import LambdaClient
+from lexport.aws.endpoints import LambdaEndpoints
 from lexport.aws.errors import ends_run, is_account
 from lexport.aws.http.transport import Send
 from lexport.aws.identity import Identity, find_identity
 from lexport.aws.organizations import Member, list_members
 from lexport.aws.policy import session_policy
-from lexport.aws.question import LONGEST_S
 from lexport.aws.quota.retry import retry
-from lexport.aws.regions import ALWAYS_ENABLED, Regions, find_regions
+from lexport.aws.regions import ALWAYS_ENABLED, Regions, check_region, find_regions, partition_of
 from lexport.aws.roles import AssumedRole, Role
 from lexport.aws.session import Session
 from lexport.aws.signing import Credentials
@@ -44,6 +44,8 @@ GLOBAL = "aws-global"
 REGION_OFF = {"UnrecognizedClientException", "InvalidClientTokenId", "OptInRequired", "AuthFailure"}
 """Error codes of a Region that is not enabled. An enabled one sends the same codes where it does not know the token."""
 ACCOUNTS_NAMED = 10  # in a note
+LONGEST_S = 30.0
+"""First calls that find out the account are not retried for longer than this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +98,7 @@ class Entrance:
         self._named = tuple(function.region for function in selection or () if function.region)
         self._asked = settings.regions or ((session.default_region,) if session.default_region else ())
         self._home = session.home_region
+        self._endpoints = LambdaEndpoints(session)
         self._partition = "aws"
 
     @property
@@ -120,7 +123,7 @@ class Entrance:
             )
         for region in (*self._asked, *self._named):
             if region != ALL_REGIONS:
-                session.check_region(region)
+                check_region(session, region)
         if not self.is_all:
             self._home = (*self._asked, *self._named)[0]
         identity = await self._identify()
@@ -143,7 +146,7 @@ class Entrance:
             return await find_identity(self._session, self._home)
         except CredentialsError as error:
             is_refused = isinstance(error.__cause__, TokenRefusedError)
-            if not is_refused or self._home in ALWAYS_ENABLED or self._session.partition_of(self._home) != "aws":
+            if not is_refused or self._home in ALWAYS_ENABLED or partition_of(self._session, self._home) != "aws":
                 raise
         self._home = elsewhere
         return await find_identity(self._session, self._home)
@@ -156,7 +159,7 @@ class Entrance:
         role, access = account.role, account.role or self._session
         found = Regions(enabled=tuple(dict.fromkeys(self._asked)))
         if role is not None:
-            await role.enter()
+            await role.assume()
         if self.is_all:
             own = None if role is None else await _credentials_of(role)
             found = await find_regions(self._session, self._partition, self._home, credentials=own)
@@ -164,7 +167,7 @@ class Entrance:
                 self._note(found.note)
         regions = tuple(sorted((*found.enabled, *found.uncertain))) if found.uncertain else found.enabled
         opens = {
-            region: partial(_client, region, await self._session.endpoint(region), access)
+            region: partial(_client, region, await self._endpoints.url(region), access)
             for region in dict.fromkeys((*regions, *self._named))
         }
         account_id = account.account_id
@@ -213,7 +216,7 @@ class Entrance:
                 option="--account-role",
             )
         for region in self._asked:
-            if region != ALL_REGIONS and (other := self._session.partition_of(region)) != self._partition:
+            if region != ALL_REGIONS and (other := partition_of(self._session, region)) != self._partition:
                 raise SettingsError(
                     f"--region {region} is in the partition {other}, but the credentials belong to {self._partition};"
                     " run once for each partition, into the same DEST",
@@ -275,7 +278,7 @@ async def _account_of_first_arn(apis: Mapping[str, LambdaApi], selection: Select
     ends_at_s = current_time() + LONGEST_S
     for region, api in apis.items():
         try:
-            arns = await retry(partial(_first_arns, api, selection), most_s=max(0.0, ends_at_s - current_time()))
+            arns = await retry(partial(_first_arns, api, selection), longest_s=max(0.0, ends_at_s - current_time()))
         except ItemError as error:
             reasons.append(f"{region}: {error}")
             errors.append(error)

@@ -14,7 +14,7 @@ from typing import Any
 from anyio import CapacityLimiter, Lock
 
 from lexport.aws.http.transport import Send
-from lexport.aws.presign_s3 import presign
+from lexport.aws.presign_s3 import presign_object
 from lexport.aws.quota.pacer import Pacer
 from lexport.aws.quota.retry import ask
 from lexport.aws.session import Session
@@ -129,7 +129,7 @@ class Doors:
         await self._api(scope)
         try:
             credentials = await self._doors[scope].credentials()
-            return await presign(
+            return await presign_object(
                 self._session, credentials, region=scope.region, bucket=bucket, key=key, version=version
             )
         except (CredentialsError, SettingsError) as error:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lexport.aws.session import AGAIN_S, EARLY_S, open_session
+from lexport.aws.credentials import RENEW_AGAIN_S, RENEW_EARLY_S
+from lexport.aws.session import open_session
 from lexport.errors import CredentialsError
 
 pytestmark = pytest.mark.asyncio
@@ -74,14 +75,14 @@ async def test_the_helper_is_asked_once_a_minute_near_the_end(helper):
     """Credentials that end soon stay in use, the helper is asked once a minute, and its new ones are taken."""
     helper.answer("ONE", ends_in_s=8 * 60)
     async with helper.open() as session:
-        helper.now_s += AGAIN_S + 1
+        helper.now_s += RENEW_AGAIN_S + 1
         assert await keys(session, callers=100) == {"ONE"}
         assert await keys(session, callers=100) == {"ONE"}
         assert helper.runs == 2
         helper.answer("TWO", ends_in_s=3600)
-        helper.now_s += AGAIN_S + 1
+        helper.now_s += RENEW_AGAIN_S + 1
         assert await keys(session) | await keys(session, callers=100) == {"TWO"}
-        helper.now_s = helper.began_s + 3600 - EARLY_S - 1
+        helper.now_s = helper.began_s + 3600 - RENEW_EARLY_S - 1
         assert await keys(session, callers=100) == {"TWO"}
 
     assert helper.runs == 3
@@ -89,9 +90,9 @@ async def test_the_helper_is_asked_once_a_minute_near_the_end(helper):
 
 async def test_ended_credentials_are_renewed_at_once(helper):
     """At their end credentials are asked for again, however short ago that was, and once for all who wait."""
-    helper.answer("ONE", ends_in_s=AGAIN_S + 10)
+    helper.answer("ONE", ends_in_s=RENEW_AGAIN_S + 10)
     async with helper.open() as session:
-        helper.now_s += AGAIN_S + 1
+        helper.now_s += RENEW_AGAIN_S + 1
         assert await keys(session, callers=10) == {"ONE"}
         helper.answer("TWO", ends_in_s=3600)
         helper.now_s += 10  # they have ended, nine seconds after the helper was asked
@@ -106,7 +107,7 @@ async def test_a_helper_that_fails_while_credentials_are_valid(helper):
     async with helper.open() as session:
         helper.fail()
         for minute in range(1, 5):
-            helper.now_s = helper.began_s + minute * (AGAIN_S + 1)
+            helper.now_s = helper.began_s + minute * (RENEW_AGAIN_S + 1)
             assert await keys(session, callers=50) == {"ONE"}
             assert helper.runs == 1 + minute
         helper.now_s = helper.began_s + 5 * 60 + 1
@@ -114,7 +115,7 @@ async def test_a_helper_that_fails_while_credentials_are_valid(helper):
         assert {type(error) for error in found} == {CredentialsError}
         assert helper.runs == 6
         helper.answer("TWO", ends_in_s=3600)
-        helper.now_s += AGAIN_S
+        helper.now_s += RENEW_AGAIN_S
         assert await keys(session) == {"TWO"}
 
 
@@ -128,7 +129,7 @@ async def test_a_helper_that_knows_nothing_newer(helper):
             helper.now_s += 1
         assert helper.runs == 2
         helper.answer("TWO")
-        helper.now_s += AGAIN_S
+        helper.now_s += RENEW_AGAIN_S
         assert (await session.renew(stale)).access_key == "TWO"
 
 
@@ -139,7 +140,7 @@ async def test_who_comes_late_takes_the_newer_ones(helper):
         stale = await session.credentials()
         helper.answer("TWO", ends_in_s=8 * 60)
         newer = await session.renew(stale)
-        helper.now_s += AGAIN_S + 1
+        helper.now_s += RENEW_AGAIN_S + 1
         assert set(await asyncio.gather(*(session.renew(stale) for _ in range(20)))) == {newer}
 
     assert helper.runs == 2

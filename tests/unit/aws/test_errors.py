@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from lexport.aws.botocore_errors import translated
+from lexport.aws.botocore_errors import translate_errors
 from lexport.aws.errors import error_from_response, one_line
 from lexport.aws.http.transport import Response
 from lexport.errors import (
@@ -284,7 +284,7 @@ def refused(code, message="no", status=403):
 async def test_botocores_exceptions(error, kind, words):
     """Each becomes ours, says what to do, and hides what must be hidden."""
     with pytest.raises(kind) as caught:
-        await translated(raising(error), doing="cannot load AWS credentials", profile="work")
+        await translate_errors(raising(error), doing="cannot load AWS credentials", profile="work")
 
     assert "cannot load AWS credentials" in str(caught.value)
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
@@ -296,7 +296,7 @@ async def test_botocores_exceptions(error, kind, words):
 async def test_the_option_is_named():
     """A profile that does not exist is wrong use of --profile."""
     with pytest.raises(SettingsError) as caught:
-        await translated(raising(boto.ProfileNotFound(profile="work")), doing="x", profile="work")
+        await translate_errors(raising(boto.ProfileNotFound(profile="work")), doing="x", profile="work")
 
     assert caught.value.option == "--profile"
 
@@ -306,7 +306,7 @@ async def test_ours_and_bugs_pass_through():
     """Our own errors and programming errors are not dressed up."""
     for error in (CredentialsError("ours"), ZeroDivisionError()):
         with pytest.raises(type(error)) as caught:
-            await translated(raising(error), doing="x", profile=None)
+            await translate_errors(raising(error), doing="x", profile=None)
 
         assert caught.value is error
 
@@ -324,7 +324,7 @@ async def test_the_network_below_a_provider():
             raise boto.CredentialRetrievalError(provider="container-role", error_msg=str(error)) from error
 
     with pytest.raises(NetworkError, match=r"^cannot reach 169\.254\.170\.2: ") as caught:
-        await translated(load, doing="cannot load AWS credentials", profile=None)
+        await translate_errors(load, doing="cannot load AWS credentials", profile=None)
 
     assert "canary" not in str(caught.value)
 
@@ -335,6 +335,6 @@ async def test_links_in_what_a_provider_says_are_cut():
     said = 'no answer of "http://user:canary@vault.example:8200/v1/canary?token=canary", sorry'
     error = boto.CredentialRetrievalError(provider="custom-process", error_msg=said)
     with pytest.raises(CredentialsError, match=r'"http://vault\.example:8200", sorry') as caught:
-        await translated(raising(error), doing="x", profile=None)
+        await translate_errors(raising(error), doing="x", profile=None)
 
     assert "canary" not in str(caught.value)

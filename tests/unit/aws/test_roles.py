@@ -12,9 +12,8 @@ import pytest
 
 from lexport.aws import roles
 from lexport.aws.policy import LONGEST_SESSION_POLICY, hub_policy, session_policy
-from lexport.aws.quota import retry
 from lexport.aws.roles import AssumedRole, Role
-from lexport.aws.session import open_session
+from lexport.aws.session import ATTEMPTS, open_session
 from lexport.errors import AccessDeniedError, CredentialsError, ThrottledError
 from lexport.simulator import Fault, Fleet, FleetSpec, open_simulator
 
@@ -25,9 +24,8 @@ POLICY = session_policy("aws", OTHER, aliases=True, all_regions=True)
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch, aws):
-    """The environment of the tests; what is retried is retried at once."""
-    monkeypatch.setattr(retry, "FIRST_BACKOFF_S", 0.0)
+def home(aws, fast_retries):
+    """The environment of the tests, with short waits between retries."""
 
 
 @asynccontextmanager
@@ -53,7 +51,7 @@ def asked(server):
 async def test_first_entry_and_fresh_credentials():
     """A role is assumed once; while its credentials are fresh nobody asks STS, however many want them."""
     async with role_of() as (role, server):
-        await role.enter()
+        await role.assume()
         found = []
 
         async def want():
@@ -71,7 +69,7 @@ async def test_first_entry_and_fresh_credentials():
 async def test_renewed_once_before_the_end():
     """Credentials that end soon are renewed by one of those who want them; meanwhile the others go on with them."""
     async with role_of() as (role, server):
-        await role.enter()
+        await role.assume()
         old = await role.credentials()
         role._renew_at_s = anyio.current_time()
         found = []
@@ -92,7 +90,7 @@ async def test_renewed_once_before_the_end():
 async def test_renewed_once_when_aws_says_so():
     """All who were told that their credentials expired get the same newer ones, for one question to STS."""
     async with role_of() as (role, server):
-        await role.enter()
+        await role.assume()
         stale = await role.credentials()
         found = []
 
@@ -116,9 +114,9 @@ async def test_margin_before_the_end():
     """Of an hour ten minutes are left when it is renewed, of a short life a quarter."""
     for ttl_s, left_s in ((None, 600), (900, 225)):
         async with role_of(credentials_ttl_s=ttl_s) as (role, _):
-            await role.enter()
+            await role.assume()
 
-            assert role._ends_at_s - role._renew_at_s == pytest.approx(left_s, abs=1)
+            assert role._expires_at_s - role._renew_at_s == pytest.approx(left_s, abs=1)
 
 
 async def test_clock_that_is_wrong():
@@ -126,29 +124,29 @@ async def test_clock_that_is_wrong():
     ends_at = datetime.now(UTC) + timedelta(hours=5)
     session = _Answers({"AccessKeyId": "A", "SecretAccessKey": "s", "SessionToken": "t", "Expiration": ends_at})
     role = AssumedRole(session, Role(account_id=OTHER, arn="a", session_name="n", policy="{}"), region="us-east-1")
-    await role.enter()
+    await role.assume()
 
-    assert role._ends_at_s <= anyio.current_time() + roles.LIFE_S
+    assert role._expires_at_s <= anyio.current_time() + roles.LIFE_S
 
 
 async def test_trouble_before_the_end_costs_nothing():
     """While STS is in trouble what is still good stays in use, and STS is not asked again at once."""
     down = Fault(operation="AssumeRole", kind="throttle", times=None, after=1)
     async with role_of(down) as (role, server):
-        await role.enter()
+        await role.assume()
         old = await role.credentials()
         role._renew_at_s = anyio.current_time()
         again = [await role.credentials() for _ in range(5)]
 
     assert again == [old] * 5
-    assert asked(server) == 1 + retry.THROTTLE_ATTEMPTS
+    assert asked(server) == 1 + ATTEMPTS
 
 
 async def test_lost_once_for_all():
     """After the end a role that cannot be had is lost: everybody learns it, and STS is not asked for each of them."""
     denied = Fault(operation="AssumeRole", kind="denied", times=None, after=1)
     async with role_of(denied) as (role, server):
-        await role.enter()
+        await role.assume()
         stale = await role.credentials()
         for _ in range(3):
             with pytest.raises(CredentialsError, match=f"{OTHER}:role/reader"):
@@ -161,13 +159,13 @@ async def test_denied_and_throttled():
     """A denial is told at once, a throttle after all attempts, each with AWS's code."""
     async with role_of(Fault(operation="AssumeRole", kind="denied", times=None)) as (role, _):
         with pytest.raises(AccessDeniedError) as caught:
-            await role.enter()
+            await role.assume()
     assert (caught.value.code, caught.value.http_status, caught.value.attempts) == ("AccessDenied", 403, 1)
 
     async with role_of(Fault(operation="AssumeRole", kind="throttle", times=None)) as (role, server):
         with pytest.raises(ThrottledError) as throttled:
-            await role.enter()
-    assert (throttled.value.attempts, asked(server)) == (retry.THROTTLE_ATTEMPTS, retry.THROTTLE_ATTEMPTS)
+            await role.assume()
+    assert (throttled.value.attempts, asked(server)) == (ATTEMPTS, ATTEMPTS)
 
 
 async def test_hub_credentials_that_ran_out(monkeypatch):
@@ -177,7 +175,7 @@ async def test_hub_credentials_that_ran_out(monkeypatch):
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", fresh.key_id)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", fresh.secret)
         monkeypatch.setenv("AWS_SESSION_TOKEN", fresh.token)
-        await role.enter()
+        await role.assume()
 
         assert asked(server) == 2
         assert (await role._session.credentials()).access_key == fresh.key_id
@@ -189,7 +187,7 @@ async def test_nothing_secret_is_shown(caplog):
     for name in ("botocore", "aiobotocore", "botocore.auth"):
         logging.getLogger(name).setLevel(logging.DEBUG)
     async with role_of(Fault(operation="AssumeRole", kind="denied", times=None, after=1)) as (role, server):
-        await role.enter()
+        await role.assume()
         credentials = await role.credentials()
         with pytest.raises(CredentialsError) as caught:
             await role.renew(credentials)
@@ -217,13 +215,8 @@ async def test_session_policy():
 class _Answers:
     """A session that STS answers with these credentials."""
 
-    profile = None
-
     def __init__(self, credentials):
         self._credentials = credentials
 
-    async def credentials(self):
-        return "hub"
-
-    async def ask(self, *_, **__):
+    async def call(self, *_, **__):
         return {"Credentials": self._credentials}

@@ -17,13 +17,15 @@ import pytest
 from aiohttp import web
 from botocore.session import Session as BotocoreSession
 
+from lexport.aws.endpoints import LambdaEndpoints
 from lexport.aws.identity import Identity, find_identity
 from lexport.aws.policy import PARTITIONS
-from lexport.aws.quota import retry
-from lexport.aws.regions import Regions, find_regions
+from lexport.aws.regions import Regions, check_region, find_regions, lambda_regions
 from lexport.aws.session import open_session
 from lexport.aws.signing import Credentials
 from lexport.errors import CredentialsError, ItemError, RunError, SettingsError
+
+pytestmark = pytest.mark.usefixtures("fast_retries")
 
 SECRET = "canary-secret-key-of-40-characters-or-so"
 TOKEN = "canary-session-token-of-many-characters"
@@ -53,13 +55,6 @@ def levels():
     yield
     for name, level in before.items():
         logging.getLogger(name).setLevel(level)
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    """What is tried again is tried again soon, and a refused token for a twentieth of its time."""
-    monkeypatch.setattr(retry, "FIRST_BACKOFF_S", 0.01)
-    monkeypatch.setattr(retry, "REFUSED_FOR_S", retry.REFUSED_FOR_S / 20)
 
 
 @pytest.fixture
@@ -403,7 +398,7 @@ async def test_the_default_region(keys, home, monkeypatch, environment, region):
 async def test_every_partition_has_its_policy(keys):
     """The partitions that a policy can be printed for are those that botocore knows."""
     async with open_session(profile=None, endpoint_url=None) as session:
-        assert set(session.partitions()) == set(PARTITIONS)
+        assert set(lambda_regions(session)) == set(PARTITIONS)
 
 
 @pytest.mark.asyncio
@@ -411,10 +406,10 @@ async def test_regions_are_checked(keys):
     """Regions of every partition pass; a slip of the pen is answered with the likely one."""
     async with open_session(profile=None, endpoint_url=None) as session:
         for name in ("us-east-1", "cn-northwest-1", "us-gov-west-1", "eusc-de-east-1"):
-            session.check_region(name)
+            check_region(session, name)
         for wrong, hint in (("us-esat-1", "us-east-1"), ("EU-WEST-1", "eu-west-1"), ("", "us-east-1")):
             with pytest.raises(SettingsError, match=hint) as caught:
-                session.check_region(wrong)
+                check_region(session, wrong)
 
             assert caught.value.option == "--region"
 
@@ -534,7 +529,7 @@ async def test_endpoints(keys, home, monkeypatch, environment, config, url):
         monkeypatch.setenv(name, value)
     (home / "config").write_text(config)
     async with open_session(profile=None, endpoint_url=None) as session:
-        assert await session.endpoint("eu-west-1") == url
+        assert await LambdaEndpoints(session).url("eu-west-1") == url
 
 
 @pytest.mark.asyncio
@@ -542,7 +537,7 @@ async def test_the_flag_wins(keys, monkeypatch):
     """--endpoint-url wins over the environment."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", "http://one:2")
     async with open_session(profile=None, endpoint_url="http://flag:5/base") as session:
-        assert await session.endpoint("eu-west-1") == "http://flag:5/base"
+        assert await LambdaEndpoints(session).url("eu-west-1") == "http://flag:5/base"
 
 
 @pytest.mark.slow
@@ -554,14 +549,14 @@ async def test_every_regions_endpoint_is_what_botocore_calls(keys, monkeypatch, 
         monkeypatch.setenv(name, "true")
     boto = BotocoreSession()
     async with open_session(profile=None, endpoint_url=None) as session:
-        for names in session.partitions().values():
+        for names in lambda_regions(session).values():
             for region in names:
                 client = boto.create_client("lambda", region_name=region)
                 theirs = client._ruleset_resolver.construct_endpoint(
                     client.meta.service_model.operation_model("ListFunctions"), {}, {}
                 )
 
-                assert await session.endpoint(region) == theirs.url
+                assert await LambdaEndpoints(session).url(region) == theirs.url
 
 
 @pytest.mark.asyncio
@@ -582,7 +577,7 @@ async def test_an_endpoint_of_the_environment_that_is_none(keys, monkeypatch, ur
     monkeypatch.setenv("AWS_ENDPOINT_URL", url)
     async with open_session(profile=None, endpoint_url=None) as session:
         with pytest.raises(SettingsError) as caught:
-            await session.endpoint("eu-west-1")
+            await LambdaEndpoints(session).url("eu-west-1")
 
     assert caught.value.option == "--endpoint-url"
     assert "canary" not in str(caught.value)
@@ -622,7 +617,7 @@ async def test_no_secret_in_any_log_record(keys, caplog):
     echo = sts_error("InvalidClientTokenId", f"no\nx-amz-security-token:{TOKEN}")
     async with service((200, WHO), echo) as url, open_session(profile=None, endpoint_url=url) as session:
         await find_identity(session, "eu-west-1")
-        await session.endpoint("eu-west-1")
+        await LambdaEndpoints(session).url("eu-west-1")
         with pytest.raises(CredentialsError) as caught:
             await find_identity(session, "eu-west-1")
         await find_regions(session, "aws", "eu-west-1")
@@ -650,7 +645,7 @@ async def test_the_password_of_a_proxy(keys, monkeypatch, proxy):
         monkeypatch.setenv("HTTPS_PROXY", proxy.format(port=probe.getsockname()[1]))
     async with open_session(profile=None, endpoint_url=None) as session:
         with pytest.raises((ItemError, SettingsError)) as caught:
-            await session.ask("sts", "us-east-1", "get_caller_identity", credentials=await session.credentials())
+            await session.call("sts", "us-east-1", "get_caller_identity")
         identity = await find_identity(session, "us-east-1")
 
     assert "canary" not in " ".join([*chain_of(caught.value), *identity.notes])

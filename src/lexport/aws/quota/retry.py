@@ -53,15 +53,17 @@ async def retry(
     attempt: Callable[[], Awaitable[T]],
     *,
     after: ItemError | None = None,
-    most_s: float = math.inf,
+    only: type[ItemError] = ItemError,
+    longest_s: float = math.inf,
     random_unit: Callable[[], float] = random.random,
 ) -> T:
-    """Repeat ``attempt`` while its error is retryable; the last error is raised with its ``attempts``.
+    """Repeat ``attempt`` while its error is retryable; raise the last error with its number of ``attempts``.
 
-    ``after`` is the error of an attempt that was made already. No attempt begins later than ``most_s`` after the first
-    failure. ``random_unit`` returns a number from 0 to 1. Everything that is no ItemError passes through at once.
+    ``after`` is the error of an attempt that was made already. Errors that are not of the class ``only`` are raised at
+    once. No attempt begins later than ``longest_s`` after the first failure. ``random_unit`` returns a number from 0
+    to 1.
     """
-    patience, failure = Patience(most_s), after
+    patience, failure = Patience(longest_s), after
     while True:
         if failure is not None:
             wait_s = patience.wait_s(failure, anyio.current_time(), random_unit())
@@ -71,15 +73,15 @@ async def retry(
             await anyio.sleep(wait_s)
         try:
             return await attempt()
-        except ItemError as error:
+        except only as error:
             failure = error
 
 
 class Patience:
     """The failures of one call so far. Pure: times and errors go in, a delay comes out."""
 
-    def __init__(self, most_s: float = math.inf) -> None:
-        self._most_s = most_s
+    def __init__(self, longest_s: float = math.inf) -> None:
+        self._longest_s = longest_s
         self._throttled = self._failed = self._refused = 0
         self._failed_at_s = self._refused_at_s = math.inf  # for the first time
 
@@ -91,7 +93,7 @@ class Patience:
     def wait_s(self, error: ItemError, now_s: float, unit: float) -> float | None:
         """Count a failure; return how long to wait before the next attempt, None where there is to be none."""
         self._failed_at_s = min(self._failed_at_s, now_s)
-        ends_at_s = self._failed_at_s + self._most_s
+        ends_at_s = self._failed_at_s + self._longest_s
         if isinstance(error, ThrottledError):
             self._throttled += 1
             is_last, failures = self._throttled >= THROTTLE_ATTEMPTS, self._throttled
