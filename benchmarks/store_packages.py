@@ -11,16 +11,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from anyio import CapacityLimiter
-
 from lexport.artifacts.bandwidth import BytePacer
 from lexport.artifacts.presigned import open_links
-from lexport.artifacts.store import PackagePlaces
-from lexport.artifacts.transfer import WRITING_THREADS, store_package
+from lexport.artifacts.store import PackageStore
+from lexport.artifacts.transfer import Transfers
 from lexport.artifacts.url_policy import LinkHosts
 from lexport.dataset.local import LocalStore
 from lexport.model import Link, PackageRef
-from lexport.tables.api import OpenLink
 
 AT_ONCE = 32
 
@@ -30,28 +27,28 @@ async def main() -> None:
     for line in sys.stdin:
         url, code_sha256, size = line.split()[:3]
         links.append(Link(url=url, package=PackageRef(code_sha256=code_sha256, size_bytes=int(size))))
-    places = PackagePlaces(LocalStore(Path(sys.argv[1])))
     hosts = LinkHosts.named(endpoint_url=links[0].url.rpartition("/")[0])
-    pacer, threads, waiting = BytePacer(None, downloads=AT_ONCE), CapacityLimiter(WRITING_THREADS), iter(links)
     async with (
         open_links(ca_bundle=os.environ.get("AWS_CA_BUNDLE"), hosts=hosts, connections=AT_ONCE) as open_link,
         asyncio.TaskGroup() as tasks,
     ):
+        transfers = Transfers(
+            package_store=PackageStore(LocalStore(Path(sys.argv[1]))),
+            open_link=open_link,
+            pacer=BytePacer(None, downloads=AT_ONCE),
+        )
+        waiting = iter(links)
         for _ in range(AT_ONCE):
-            tasks.create_task(work(waiting, open_link, places, pacer, threads))
+            tasks.create_task(work(waiting, transfers))
 
 
-async def work(
-    waiting: Iterator[Link], open_link: OpenLink, places: PackagePlaces, pacer: BytePacer, threads: CapacityLimiter
-) -> None:
+async def work(waiting: Iterator[Link], transfers: Transfers) -> None:
     for link in waiting:
 
-        async def ask_link(link: Link = link) -> Link:
+        async def request_link(link: Link = link) -> Link:
             return link
 
-        await store_package(
-            link.package, ask_link, link=link, open_link=open_link, places=places, pacer=pacer, threads=threads
-        )
+        await transfers.store_package(link.package, request_link, link=link)
 
 
 asyncio.run(main())

@@ -12,11 +12,16 @@ from functools import partial
 from pathlib import Path
 
 from anyio import create_memory_object_stream, create_task_group, current_time, to_thread
+from anyio.streams.memory import MemoryObjectSendStream
 
-from lexport.artifacts.downloader import Downloads, choice_of, open_package_links
-from lexport.artifacts.plan import Source, Surveyor, lack_of_room
-from lexport.artifacts.run import fetch, look, tables_of
-from lexport.artifacts.store import PackagePlaces
+from lexport.artifacts.artifact_rows import ArtifactRows
+from lexport.artifacts.downloader import Downloader
+from lexport.artifacts.early_downloads import EarlyDownloads
+from lexport.artifacts.package_refs import package_filter_of
+from lexport.artifacts.plan import TableFile, disk_space_error, plan_downloads
+from lexport.artifacts.run import execute_plan, tables_of
+from lexport.artifacts.store import PackageStore
+from lexport.artifacts.transfer import Transfers, open_transfers
 from lexport.aws.errors import class_of
 from lexport.aws.quota.pacer import Pacer
 from lexport.aws.session import Session, open_session
@@ -49,7 +54,7 @@ from lexport.extract.selection import read_selection
 from lexport.extract.shards import one_error, visit
 from lexport.extract.staging import Staging
 from lexport.model import Failure, FunctionRef, Reply, RunSpec, Scope, Shard, ShardResult, __version__, new_ulid
-from lexport.settings import SnapshotSettings
+from lexport.settings import PackageSettings, SnapshotSettings
 from lexport.tables.api import LambdaApi
 from lexport.tables.functions import FUNCTIONS, LAYERS
 from lexport.tables.staged import Batch
@@ -212,33 +217,31 @@ class _Run:
                 await self._read_fleet(session, None)
                 self.early = await self._write_early()
             else:
-                async with open_package_links(options, session) as open_link:
-                    downloads = Downloads(
-                        options=options,
-                        choice=choice_of(options),
-                        places=PackagePlaces(self.store),
-                        rows=self.rows,
-                        failures=self.failures,
-                        progress=self.progress.packages,
-                        now=_now,
-                        open_link=open_link,
-                    )
-                    await self._read_fleet(session, downloads)
+                package_store, progress = PackageStore(self.store), self.progress.packages
+                async with open_transfers(options.packages, session, package_store, progress) as transfers:
+                    await self._read_fleet(session, transfers)
                     self.early = await self._write_early()
-                    await self._fetch_packages(session, downloads)
+                    await self._fetch_packages(session, options.packages, transfers)
         return self.outcomes
 
-    async def _read_fleet(self, session: Session, downloads: Downloads | None) -> None:
-        """Read the fleet; links to packages that come by are used while there are slots for them."""
+    async def _read_fleet(self, session: Session, transfers: Transfers | None) -> None:
+        """Read the fleet; the presigned URLs in its responses are used while download slots are free."""
         batches_out, batches = create_memory_object_stream[Batch](BATCHES_WAITING)
         async with create_task_group() as staging:
             staging.start_soon(self.stage.drain, batches)
             async with batches_out:
-                async with create_task_group() as at_once:
-                    if downloads is not None:
-                        downloads.batches_out, downloads.at_once = batches_out, at_once
+                async with create_task_group() as downloads:
+                    early = None
+                    if transfers is not None and self.options.packages is not None:
+                        early = EarlyDownloads(
+                            self.options.packages,
+                            package_filter_of(self.options.packages),
+                            transfers,
+                            self._artifact_rows(batches_out),
+                            downloads,
+                        )
                     self.staging = Staging(self.folder, self.rows, self.failures, batches_out)
-                    self.on_reply = downloads.offer if downloads else None
+                    self.on_reply = early.start if early else None
                     await visit(
                         self.options,
                         session,
@@ -261,42 +264,48 @@ class _Run:
             await self.stage.drain(batches)
         return early
 
-    async def _fetch_packages(self, session: Session, downloads: Downloads) -> None:
-        """Fetch what the functions refer to and no link came by for."""
+    async def _fetch_packages(self, session: Session, settings: PackageSettings, transfers: Transfers) -> None:
+        """Fetch the packages of the functions that no early download has stored."""
         self.progress.stage = "looking for packages"
-        surveyor = Surveyor(
-            downloads.settings,
-            downloads.choice,
-            places=downloads.places,
-            folder=self.folder,
-            runs=self.stage.runs,
-            progress=self.progress.packages,
-        )
-        surveys = await look(
-            surveyor,
-            self.store,
-            layers=downloads.settings.layers,
-            functions=[Source(path=self.early.files[FUNCTIONS].path)],
-            used_layers=[Source(path=self.early.files[LAYERS].path)],
+        plan = await to_thread.run_sync(
+            partial(
+                plan_downloads,
+                settings,
+                package_filter_of(settings),
+                transfers.package_store,
+                functions=[TableFile(path=self.early.files[FUNCTIONS].path)],
+                layers=[TableFile(path=self.early.files[LAYERS].path)],
+                folder=self.folder,
+                runs=self.stage.runs,
+                progress=self.progress.packages,
+            )
         )
         batches_out, batches = create_memory_object_stream[Batch](BATCHES_WAITING)
         async with create_task_group() as staging:
             staging.start_soon(self.stage.drain, batches)
             async with batches_out:
-                downloads.batches_out, downloads.at_once = batches_out, None
-                if lack := lack_of_room(self.store.root, surveys.wanted):  # the reading is worth keeping
-                    self.progress.note(lack)
-                    await downloads.lose(surveys, PackageError("the disk has no room for all packages", code="no_room"))
+                downloader = Downloader(settings, transfers, self._artifact_rows(batches_out))
+                if message := disk_space_error(self.store.root, plan):  # the tables are worth publishing all the same
+                    self.progress.note(message)
+                    error = PackageError("the disk has no room for all packages", code="no_room")
+                    await downloader.record_all_failed(plan, error)
                 else:
-                    await fetch(
-                        surveys,
-                        downloads,
+                    await execute_plan(
+                        plan,
+                        downloader,
+                        self.options,
                         session,
                         self.pacer,
                         progress=self.progress,
                         session_name=self.session_name,
                     )
                 await batches_out.send(self.rows.take())
+
+    def _artifact_rows(self, batches_out: MemoryObjectSendStream[Batch]) -> ArtifactRows:
+        progress = self.progress.packages
+        return ArtifactRows(
+            rows=self.rows, failures=self.failures, progress=progress, now=_now, batches_out=batches_out
+        )
 
     # --- as a visitor of account-regions ------------------------------------------------------------------------------
 

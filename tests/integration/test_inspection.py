@@ -8,7 +8,7 @@ import pytest
 from anyio import create_memory_object_stream, create_task_group
 
 from lexport.artifacts.inspect_stored import inspect_stored
-from lexport.artifacts.store import PackagePlaces
+from lexport.artifacts.store import PackageStore
 from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import package_path
 from lexport.dataset.runs import RunWriter
@@ -24,11 +24,11 @@ class Bench:
     """A dataset with stored packages, and the rows that a run has staged about them."""
 
     def __init__(self, root, folder):
-        self.places, self.folder, self.runs = PackagePlaces(LocalStore(root)), folder, {}
+        self.package_store, self.folder, self.runs = PackageStore(LocalStore(root)), folder, {}
 
     def store(self, body):
         name = hashlib.sha256(body).hexdigest()
-        path = self.places.store.root / package_path(name)
+        path = self.package_store.destination.root / package_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(body)
         return name
@@ -51,7 +51,7 @@ class Bench:
             async with out:
                 await inspect_stored(
                     self.runs,
-                    self.places,
+                    self.package_store,
                     folder=self.folder,
                     rows=rows,
                     batches_out=out,
@@ -71,7 +71,7 @@ def bench(tmp_path, write_dataset):
 
     def prepare(*known):
         rows = [{"code_sha256": "z", "sha256_hex": name, "dependencies_status": "unknown"} for name in known]
-        write_dataset(made.places.store.root, [{}, {"scopes": [], "packages": rows}])
+        write_dataset(made.package_store.destination.root, [{}, {"scopes": [], "packages": rows}])
         return made
 
     return prepare

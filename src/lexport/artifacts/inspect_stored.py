@@ -18,7 +18,7 @@ from anyio import BrokenResourceError, CapacityLimiter, create_task_group, from_
 from anyio.streams.memory import MemoryObjectSendStream
 
 from lexport.artifacts.inspect_package import STAGE, inspect_package
-from lexport.artifacts.store import PackagePlaces
+from lexport.artifacts.store import PackageStore
 from lexport.dataset.manifest import package_path
 from lexport.dataset.runs import Runs, RunWriter, merge, read_run, rewrite_run
 from lexport.extract.rows import Rows
@@ -44,7 +44,7 @@ _IN_STORE = pa.array(["stored", "present"])
 
 async def inspect_stored(
     runs: Runs,
-    places: PackagePlaces,
+    package_store: PackageStore,
     *,
     folder: Path,
     rows: Rows,
@@ -59,7 +59,7 @@ async def inspect_stored(
     Order: by hash, a few side by side. Cancelled: ends after the member at hand.
     """
     list_path = folder / "contents.txt"
-    await to_thread.run_sync(_list_unknown, runs, places, folder, list_path)
+    await to_thread.run_sync(_list_unknown, runs, package_store, folder, list_path)
     limiter = CapacityLimiter(INSPECTORS)
     statuses: dict[bytes, str] = {}  # 150 bytes each: of what is looked into in one run
 
@@ -77,7 +77,7 @@ async def inspect_stored(
             inspected = await to_thread.run_sync(
                 partial(
                     inspect_package,
-                    places.store.root / package_path(sha256_hex),
+                    package_store.destination.root / package_path(sha256_hex),
                     sha256_hex=sha256_hex,
                     emit=emit,
                     check=from_thread.check_cancelled,
@@ -95,7 +95,7 @@ async def inspect_stored(
         async with create_task_group() as tasks:
             for _ in range(INSPECTORS):
                 tasks.start_soon(work)
-    await to_thread.run_sync(_write_statuses, runs, statuses, places.store.file_mode)
+    await to_thread.run_sync(_write_statuses, runs, statuses, package_store.destination.file_mode)
 
 
 def _error(code: str, message: str, at: datetime) -> tuple[Any, ...]:
@@ -107,10 +107,10 @@ def _error(code: str, message: str, at: datetime) -> tuple[Any, ...]:
 # --- which ones -------------------------------------------------------------------------------------------------------
 
 
-def _list_unknown(runs: Runs, places: PackagePlaces, folder: Path, path: Path) -> None:
+def _list_unknown(runs: Runs, package_store: PackageStore, folder: Path, path: Path) -> None:
     """Write the hashes of what is to be looked into, a line each, sorted."""
-    wanted = _distinct(merge(_stage_contents(runs, folder, places.store.file_mode), folder))
-    with open_query_session(places.store.root) as session, path.open("w", encoding="ascii") as lines:
+    wanted = _distinct(merge(_stage_contents(runs, folder, package_store.destination.file_mode), folder))
+    with open_query_session(package_store.destination.root) as session, path.open("w", encoding="ascii") as lines:
         known = session.read(
             "SELECT DISTINCT sha256_hex FROM history.packages WHERE dependencies_status IS NOT NULL ORDER BY sha256_hex"
         )

@@ -1,80 +1,85 @@
-"""a wanted package or layer version -> a fresh link to it, asked of whoever refers to it until one may have it."""
+"""Referenced package or layer version -> a fresh presigned URL, from the first function version that may have one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lexport.artifacts.wanted import Referrer, S3Object, WantedLayer, WantedPackage
+from lexport.artifacts.package_refs import FunctionVersionRef, ReferencedLayer, ReferencedPackage, S3Object
 from lexport.aws.redact import remove_presigned_urls
 from lexport.errors import AccessDeniedError, FetchError, FunctionGoneError, ItemError
 from lexport.extract.decode import decode_function, decode_object
 from lexport.extract.doors import Doors
-from lexport.extract.failures import GONE
 from lexport.extract.match_response import check_function, check_layer_version
 from lexport.model import LATEST, FunctionRef, Link, PackageRef, Priority, Reply
 
 
-class PackageSource:
-    """Asks for fresh links to one package: of the versions that refer to it, until one has it."""
+class PackageLinks:
+    """Requests fresh links to one package. ``ref`` is the function version that the last request was about."""
 
-    def __init__(self, doors: Doors, wanted: WantedPackage) -> None:
-        self.referrer = wanted.referrers[0]
+    def __init__(self, doors: Doors, item: ReferencedPackage) -> None:
+        self.ref = item.refs[0]
         self._doors = doors
-        self._wanted = wanted
-        self._left = list(wanted.referrers)
+        self._item = item
+        self._refs = list(item.refs)
         self._errors: list[ItemError] = []
 
-    async def ask_link(self) -> Link:
-        """Return a link; raises ItemError where none of the versions has one."""
-        while self._left:
-            self.referrer = self._left[0]
+    async def request_link(self) -> Link:
+        """Return a link from the first function version that has one; raises ItemError where none of them has.
+
+        A function version that fails, or that has other code by now, is not asked again, unless it is the last.
+        """
+        while self._refs:
+            self.ref = self._refs[0]
             try:
-                link = await self._ask(self.referrer)
+                link = await self._request(self.ref)
             except ItemError as error:
                 self._errors.append(error)
-                del self._left[0]
+                del self._refs[0]
                 continue
-            if link.package.code_sha256 == self._wanted.package.code_sha256 or len(self._left) == 1:
+            if link.package.code_sha256 == self._item.package.code_sha256 or len(self._refs) == 1:
                 return link
-            del self._left[0]  # it has changed; another may still have what is wanted
-        raise _most_telling(self._errors)
+            del self._refs[0]
+        raise _first_gap(self._errors)
 
-    async def _ask(self, referrer: Referrer) -> Link:
-        s3 = self._wanted.s3_object
+    async def _request(self, ref: FunctionVersionRef) -> Link:
+        s3 = self._item.s3_object
         if s3 is not None:
-            url = await self._doors.presign(referrer.scope, s3.bucket, s3.key, s3.version)
-            return Link(url=url, package=self._wanted.package)
-        qualifier = None if referrer.version == LATEST else referrer.version
-        ref = FunctionRef(function_name=referrer.function_name, qualifier=qualifier)
+            url = await self._doors.presign(ref.scope, s3.bucket, s3.key, s3.version)
+            return Link(url=url, package=self._item.package)
+        qualifier = None if ref.version == LATEST else ref.version
+        function = FunctionRef(function_name=ref.function_name, qualifier=qualifier)
         reply = await self._doors.call(
-            referrer.scope,
+            ref.scope,
             "GetFunction",
-            lambda api: api.get_function(ref.function_name, qualifier),
+            lambda api: api.get_function(function.function_name, qualifier),
             decode_function,
             check_function,
-            ref,
-            referrer.scope,
+            function,
+            ref.scope,
             priority=Priority.PACKAGES,
         )
         link = link_of(reply)
         if link is None:
-            raise _no_link(reply.document.get("Code"))
+            raise _missing_link(reply.document.get("Code"))
         return link
 
 
-class LayerSource:
-    """Asks about one layer version, in the account-regions that use it, until one may know."""
+class LayerLinks:
+    """Requests one layer version, and fresh links to its content, in the account-regions that use it.
 
-    def __init__(self, doors: Doors, wanted: WantedLayer) -> None:
+    ``s3_object`` is set once the layer version is known to be in the customer's own bucket.
+    """
+
+    def __init__(self, doors: Doors, item: ReferencedLayer) -> None:
         self.s3_object: S3Object | None = None
         self._doors = doors
-        self._wanted = wanted
-        self._scopes = list(dict.fromkeys(referrer.scope for referrer in wanted.referrers))
+        self._item = item
+        self._scopes = list(dict.fromkeys(ref.scope for ref in item.refs))
 
-    async def ask(self) -> Reply:
-        """Return the answer of the first account-region that is let in; raises ItemError where none is."""
+    async def request_layer_version(self) -> Reply:
+        """Return the response of the first account-region that is not refused; raises ItemError where all are."""
         errors: list[ItemError] = []
-        arn = self._wanted.layer_arn
+        arn = self._item.layer_arn
         for scope in self._scopes:
             try:
                 reply = await self._doors.call(
@@ -91,29 +96,31 @@ class LayerSource:
             else:
                 self._scopes = [scope]
                 return reply
-        raise _most_telling(errors)
+        raise _first_gap(errors)
 
-    async def ask_link(self) -> Link:
+    async def request_link(self) -> Link:
         """Return a fresh link to the content."""
-        reply = await self.ask()
-        content = reply.document.get("Content")
-        told = content if isinstance(content, dict) else {}
-        package = PackageRef(code_sha256=str(told.get("CodeSha256", "")), size_bytes=_size(told.get("CodeSize")))
+        reply = await self.request_layer_version()
+        value = reply.document.get("Content")
+        content = value if isinstance(value, dict) else {}
+        package = PackageRef(code_sha256=str(content.get("CodeSha256", "")), size_bytes=_size(content.get("CodeSize")))
         if self.s3_object is not None:
             s3 = self.s3_object
             url = await self._doors.presign(self._scopes[0], s3.bucket, s3.key, s3.version)
             return Link(url=url, package=package)
         if reply.location is None:
-            raise _no_link(content)
+            raise _missing_link(value)
         return Link(url=reply.location, package=package)
 
 
 def link_of(reply: Reply) -> Link | None:
-    """Return the link of a GetFunction answer with what the same answer says of the bytes."""
-    told = reply.document.get("Configuration")
-    if reply.location is None or not isinstance(told, dict) or not isinstance(told.get("CodeSha256"), str):
+    """Return the link of a GetFunction response with the hash and size from the same response; None without one."""
+    configuration = reply.document.get("Configuration")
+    if reply.location is None or not isinstance(configuration, dict):
         return None
-    package = PackageRef(code_sha256=told["CodeSha256"], size_bytes=_size(told.get("CodeSize")))
+    if not isinstance(configuration.get("CodeSha256"), str):
+        return None
+    package = PackageRef(code_sha256=configuration["CodeSha256"], size_bytes=_size(configuration.get("CodeSize")))
     return Link(url=reply.location, package=package)
 
 
@@ -122,16 +129,18 @@ def _size(value: object) -> int | None:
 
 
 def s3_object_of(code: object) -> S3Object | None:
-    """Return where the customer keeps a code or a layer's content, where that is in a bucket of their own."""
-    found = code.get("ResolvedS3Object") if isinstance(code, dict) else None
-    if not isinstance(found, dict) or not found.get("S3Bucket") or not found.get("S3Key"):
+    """Return the S3 object of ``Code`` or ``Content`` that is in the customer's own bucket, None where it is not."""
+    resolved = code.get("ResolvedS3Object") if isinstance(code, dict) else None
+    if not isinstance(resolved, dict) or not resolved.get("S3Bucket") or not resolved.get("S3Key"):
         return None
-    version = found.get("S3ObjectVersion")
-    return S3Object(bucket=str(found["S3Bucket"]), key=str(found["S3Key"]), version=str(version) if version else None)
+    version = resolved.get("S3ObjectVersion")
+    return S3Object(
+        bucket=str(resolved["S3Bucket"]), key=str(resolved["S3Key"]), version=str(version) if version else None
+    )
 
 
-def _no_link(code: object) -> FetchError:
-    """Say why an answer has no link: AWS says it in ``Error``, where the package's key is denied."""
+def _missing_link(code: object) -> FetchError:
+    """Return the error for a response without a link. AWS gives the reason in ``Error``, e.g. a denied KMS key."""
     error = code.get("Error") if isinstance(code, dict) else None
     if not isinstance(error, dict):
         return FetchError("AWS's answer has no link to the package", code="no_link")
@@ -140,11 +149,6 @@ def _no_link(code: object) -> FetchError:
     return kind(f"AWS does not hand out the package: {name}: {message}", code=name)
 
 
-def _most_telling(errors: Sequence[ItemError]) -> ItemError:
-    """Choose the error to tell. What is gone everywhere is not in the fleet any more, so nothing is missing."""
-    for error in errors:
-        if not isinstance(error, FunctionGoneError):
-            return error
-    gone = FunctionGoneError(str(errors[0]), code=GONE, http_status=errors[0].http_status)
-    gone.attempts = errors[0].attempts
-    return gone
+def _first_gap(errors: Sequence[ItemError]) -> ItemError:
+    """Return the first error that leaves a gap; where the item is gone everywhere, the first error."""
+    return next((error for error in errors if not isinstance(error, FunctionGoneError)), errors[0])

@@ -1,7 +1,8 @@
-"""functions and layers, as Parquet -> what is there, what is not wanted, and what is to be fetched. Blocking.
+"""Published ``functions`` and ``layers`` -> rows of packages that need no request, and lists of what to download.
 
-Sorted runs and one bounded merge, as for a snapshot: the memory it takes does not depend on the fleet. Rows of what
-needs no call are staged here; the rest becomes lines of a file, one per content.
+``plan_downloads`` works like a snapshot, with sorted runs and one bounded merge, so its memory does not depend on the
+size of the fleet. Packages that need no request become staged rows here; the others become lines of a file, one line
+for each package or layer version.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +17,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from anyio.from_thread import check_cancelled
 
-from lexport.artifacts.store import PackagePlaces
-from lexport.artifacts.transfer import sha256_hex_of
-from lexport.artifacts.wanted import (
-    WANTED_LAYERS,
-    WANTED_PACKAGES,
-    Choice,
-    WantedLayer,
-    WantedPackage,
+from lexport.artifacts.artifact_rows import NOT_FETCHED, PRESENT, layer_row, package_row, present_row
+from lexport.artifacts.package_refs import (
+    LAYER_REFS,
+    PACKAGE_REFS,
+    PackageFilter,
+    ReferencedLayer,
+    ReferencedPackage,
     group_layers,
     group_packages,
-    layer_line,
-    package_line,
+    layer_to_line,
+    package_to_line,
     read_functions,
     read_layers,
 )
-from lexport.dataset.manifest import package_path
+from lexport.artifacts.store import PackageStore
+from lexport.artifacts.transfer import sha256_hex_of
+from lexport.dataset.data_files import newest_file
 from lexport.dataset.runs import ROWS_AT_ONCE, Runs, RunWriter, merge
 from lexport.errors import PackageError
 from lexport.extract.progress import PackageProgress
@@ -45,174 +46,208 @@ from lexport.tables.table import Table
 from lexport.tables.text import agree, plural
 from lexport.tables.units import format_bytes
 
-STORED, PRESENT, LEFT_OUT, LOST = "0", "1", "2", "3"
-"""Which row about one content stays, as the answer of a staged row: what this run stored, what was there, the rest."""
-
-NOT_CHOSEN = "left out by a filter"
+FILTERED_OUT = "left out by a filter"
 TOO_LARGE = "larger than --max-package-size"
-IN_ANOTHER_BUCKET = "in the customer's own bucket; --reference-packages fetches it"
+IN_CUSTOMER_BUCKET = "in the customer's own bucket; --reference-packages fetches it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """One Parquet file of a table, and the account-regions that are wanted of it; None for all."""
+class TableFile:
+    """One Parquet file of a table, and the account-regions to read from it; None for all of them."""
 
     path: Path
     scopes: Collection[Scope] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
-class Survey:
-    """What was found. ``lines`` is the file of what is to be fetched, ``scopes`` are those that refer to it."""
+class DownloadList:
+    """Packages or layer versions to download. ``path`` is a file with one line for each of them.
 
-    lines: Path
+    ``scopes`` are the account-regions whose functions refer to them.
+    """
+
+    path: Path
     files: int = 0
     size_bytes: int = 0
     scopes: set[Scope] = field(default_factory=set)
 
+    def add(self, item: ReferencedPackage | ReferencedLayer, size_bytes: int | None) -> None:
+        """Count one item."""
+        self.files += 1
+        self.size_bytes += size_bytes or 0
+        self.scopes.update(ref.scope for ref in item.refs)
+
 
 @dataclass(slots=True, kw_only=True)
-class Surveys:
-    """What was found of packages, and of layers where they were looked for."""
+class DownloadPlan:
+    """What a run has to download. ``layers`` is None where the run does not fetch layers."""
 
-    packages: Survey
-    layers: Survey | None = None
+    packages: DownloadList
+    layers: DownloadList | None = None
 
     @property
-    def wanted(self) -> tuple[Survey, ...]:
-        """Those that were made."""
+    def lists(self) -> tuple[DownloadList, ...]:
+        """The lists that were made."""
         return (self.packages,) if self.layers is None else (self.packages, self.layers)
 
+    @property
+    def files(self) -> int:
+        """How many packages and layer versions are to be downloaded."""
+        return sum(downloads.files for downloads in self.lists)
 
-class Surveyor:
-    """Looks through the tables of a run for what it is to fetch. ``runs`` receives the rows of what needs no call."""
+    @property
+    def scopes(self) -> set[Scope]:
+        """The account-regions whose functions refer to them."""
+        return {scope for downloads in self.lists for scope in downloads.scopes}
+
+
+def plan_downloads(
+    settings: PackageSettings,
+    package_filter: PackageFilter,
+    package_store: PackageStore,
+    *,
+    functions: Sequence[TableFile],
+    layers: Sequence[TableFile],
+    folder: Path,
+    runs: Runs,
+    progress: PackageProgress,
+) -> DownloadPlan:
+    """Return what is to be downloaded for these ``functions`` and, if the settings say so, for these ``layers``.
+
+    ``folder`` receives sorted runs and the lists, ``runs`` the rows of packages that need no request. Blocking; to be
+    called in a worker thread of anyio.
+    """
+    planner = _Planner(settings, package_filter, package_store, folder=folder, runs=runs, progress=progress)
+    plan = DownloadPlan(packages=planner.plan_packages(functions))
+    if settings.layers:
+        plan.layers = planner.plan_layers(layers)
+    return plan
+
+
+class _Planner:
+    """The two steps of a plan and what they share."""
 
     def __init__(
         self,
         settings: PackageSettings,
-        choice: Choice,
+        package_filter: PackageFilter,
+        package_store: PackageStore,
         *,
-        places: PackagePlaces,
         folder: Path,
         runs: Runs,
         progress: PackageProgress,
     ) -> None:
-        self._settings, self._choice, self._places = settings, choice, places
+        self._settings, self._filter, self._package_store = settings, package_filter, package_store
         self._folder, self._runs, self._progress = folder, runs, progress
-        self._file_mode = places.store.file_mode
+        self._file_mode = package_store.destination.file_mode
 
-    def packages(self, sources: Sequence[Source]) -> Survey:
-        """Find out which packages are to be fetched."""
-        survey = Survey(lines=self._folder / "wanted-packages.txt")
-        batches = (batch for source in sources for batch in read_functions(source.path, source.scopes, self._choice))
-        wanted = group_packages(merge(self._stage(WANTED_PACKAGES, batches), self._folder))
-        with survey.lines.open("w", encoding="utf-8") as lines:
-            self._write(PACKAGES, self._settled(wanted, survey, lambda text: lines.write(text + "\n")))
-        return survey
+    def plan_packages(self, functions: Sequence[TableFile]) -> DownloadList:
+        """List the packages to download."""
+        downloads = DownloadList(path=self._folder / "download-packages.txt")
+        batches = (batch for file in functions for batch in read_functions(file.path, file.scopes, self._filter))
+        items = group_packages(merge(self._stage(PACKAGE_REFS, batches), self._folder))
+        with downloads.path.open("w", encoding="utf-8") as lines:
+            rows = self._package_rows(items, downloads, lambda text: lines.write(text + "\n"))
+            self._write(PACKAGES, rows)
+        return downloads
 
-    def layers(self, sources: Sequence[Source], known: Path | None) -> Survey:
-        """Find out which layer versions are to be asked for; ``known`` is the published table about some."""
-        survey = Survey(lines=self._folder / "wanted-layers.txt")
-        batches = (batch for source in sources for batch in read_layers(source.path, source.scopes, self._choice))
-        wanted = group_layers(merge(self._stage(WANTED_LAYERS, batches), self._folder))
-        with survey.lines.open("w", encoding="utf-8") as lines:
-            older = _published_layers(known) if known else iter(())
-            contents: list[tuple[Any, ...]] = []
-            settled = self._settled_layers(wanted, older, survey, lambda text: lines.write(text + "\n"), contents)
-            self._write(LAYER_VERSIONS, settled)
+    def plan_layers(self, layers: Sequence[TableFile]) -> DownloadList:
+        """List the layer versions to request. The published table says which of them are stored already."""
+        downloads = DownloadList(path=self._folder / "download-layers.txt")
+        published = newest_file(self._package_store.destination, LAYER_VERSIONS)
+        batches = (batch for file in layers for batch in read_layers(file.path, file.scopes, self._filter))
+        items = group_layers(merge(self._stage(LAYER_REFS, batches), self._folder))
+        contents: list[tuple[Any, ...]] = []
+        with downloads.path.open("w", encoding="utf-8") as lines:
+            rows = self._layer_rows(
+                items,
+                _published_layers(published) if published else iter(()),
+                downloads,
+                lambda text: lines.write(text + "\n"),
+                contents,
+            )
+            self._write(LAYER_VERSIONS, rows)
             self._write(PACKAGES, contents)
-        return survey
+        return downloads
 
-    def _settled(
-        self, items: Iterable[WantedPackage], survey: Survey, put: Callable[[str], object]
+    def _package_rows(
+        self, items: Iterable[ReferencedPackage], downloads: DownloadList, write_line: Callable[[str], object]
     ) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows of what needs no call; ``put`` takes the lines of the rest."""
-        for wanted in items:
-            status, why, row = self._settle(wanted)
-            example = f"{wanted.referrers[0].function_name}:{wanted.referrers[0].version}"
+        """Yield the rows of packages that need no request; pass the others to ``write_line``."""
+        for item in items:
+            status, reason, row = self._decide(item)
             if row is not None:
-                self._progress.count("package", status, why, example)
+                self._progress.count("package", status, reason, str(item.refs[0]))
                 yield row
                 continue
-            survey.files += 1
-            survey.size_bytes += wanted.package.size_bytes or 0
-            survey.scopes.update(referrer.scope for referrer in wanted.referrers)
-            put(package_line(wanted))
+            downloads.add(item, item.package.size_bytes)
+            write_line(package_to_line(item))
 
-    def _settle(self, wanted: WantedPackage) -> tuple[str, str, tuple[Any, ...] | None]:
-        """Return status, reason and row of a package; no row where it is to be fetched.
+    def _decide(self, item: ReferencedPackage) -> tuple[str, str, tuple[Any, ...] | None]:
+        """Return status, reason and row of a package; the row is None where the package is to be downloaded.
 
-        Six cases, the first that fits: an image, a hash that is none (asked for, which tells why), stored already,
-        not chosen, too large, in the customer's own bucket.
+        The first case that applies: an image; a hash that is none (the download reports it); stored already; filtered
+        out; too large; in the customer's own bucket.
         """
-        code, size = wanted.package.code_sha256, wanted.package.size_bytes
-        if wanted.package_type == "Image":
-            return "image", "", package_row(code, sha256_hex=code, size_bytes=size, status="image", answer=LEFT_OUT)
+        code, size = item.package.code_sha256, item.package.size_bytes
+        if item.package_type == "Image":
+            return "image", "", package_row(code, sha256_hex=code, size_bytes=size, status="image", answer=NOT_FETCHED)
         try:
             sha256_hex = sha256_hex_of(code)
         except PackageError:
             return "", "", None
-        found = present_row(self._places, code, size)
-        if found is not None:
-            return "present", "", found
-        status, why = "", ""
-        if not wanted.is_chosen:
-            status, why = "skipped", NOT_CHOSEN
-        elif _is_more(size, self._settings.max_size_bytes):
-            status, why = "skipped", TOO_LARGE
-        elif wanted.s3_object is not None and not self._settings.reference_packages:
-            status, why = "reference", IN_ANOTHER_BUCKET
-        if not status:
+        present = present_row(self._package_store, code, size)
+        if present is not None:
+            return "present", "", present
+        if not item.is_selected:
+            status, reason = "skipped", FILTERED_OUT
+        elif _exceeds(size, self._settings.max_size_bytes):
+            status, reason = "skipped", TOO_LARGE
+        elif item.s3_object is not None and not self._settings.reference_packages:
+            status, reason = "reference", IN_CUSTOMER_BUCKET
+        else:
             return "", "", None
-        return (
-            status,
-            why,
-            package_row(code, sha256_hex=sha256_hex, size_bytes=size, status=status, reason=why, answer=LEFT_OUT),
+        row = package_row(
+            code, sha256_hex=sha256_hex, size_bytes=size, status=status, reason=reason, answer=NOT_FETCHED
         )
+        return status, reason, row
 
-    def _settled_layers(
+    def _layer_rows(
         self,
-        items: Iterable[WantedLayer],
-        known: Iterator[dict[str, Any]],
-        survey: Survey,
-        put: Callable[[str], object],
+        items: Iterable[ReferencedLayer],
+        published: Iterator[dict[str, Any]],
+        downloads: DownloadList,
+        write_line: Callable[[str], object],
         contents: list[tuple[Any, ...]],
     ) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows of layer versions that need no call: both sides come in the order of their ARN.
+        """Yield the rows of layer versions that need no request; both inputs are sorted by ARN.
 
-        ``contents`` gets the rows of ``packages`` about what lies in them.
+        ``contents`` receives the rows of ``packages`` for the content of these layer versions.
         """
-        older = next(known, None)
-        for wanted in items:
-            while older is not None and older["layer_arn"] < wanted.layer_arn:
-                older = next(known, None)
-            content = self._present_content(older) if older and older["layer_arn"] == wanted.layer_arn else None
-            if older is not None and content is not None:
+        row = next(published, None)
+        for item in items:
+            while row is not None and row["layer_arn"] < item.layer_arn:
+                row = next(published, None)
+            content = self._present_content(row) if row and row["layer_arn"] == item.layer_arn else None
+            if row is not None and content is not None:
                 contents.append(content)
                 if len(contents) >= ROWS_AT_ONCE:
                     self._write(PACKAGES, contents)
                     contents.clear()
-                self._progress.count("layer", "present", example=wanted.layer_arn)
-                row = older | {"account_id": None, "region": None, "status": "present", "reason": None}
-                yield (*(row.get(name) for name in staged_names(LAYER_VERSIONS)[:-1]), PRESENT)
-            elif _is_more(wanted.size_bytes, self._settings.max_size_bytes):
-                self._progress.count("layer", "skipped", TOO_LARGE, wanted.layer_arn)
-                yield layer_row(
-                    wanted.layer_arn,
-                    {"size_bytes": wanted.size_bytes},
-                    status="skipped",
-                    reason=TOO_LARGE,
-                    answer=LEFT_OUT,
-                )
+                self._progress.count("layer", "present", example=item.layer_arn)
+                present = row | {"account_id": None, "region": None, "status": "present", "reason": None}
+                yield (*(present.get(name) for name in staged_names(LAYER_VERSIONS)[:-1]), PRESENT)
+            elif _exceeds(item.size_bytes, self._settings.max_size_bytes):
+                self._progress.count("layer", "skipped", TOO_LARGE, item.layer_arn)
+                values = {"size_bytes": item.size_bytes}
+                yield layer_row(item.layer_arn, values, status="skipped", reason=TOO_LARGE, answer=NOT_FETCHED)
             else:
-                survey.files += 1
-                survey.size_bytes += wanted.size_bytes or 0
-                survey.scopes.update(referrer.scope for referrer in wanted.referrers)
-                put(layer_line(wanted))
+                downloads.add(item, item.size_bytes)
+                write_line(layer_to_line(item))
 
-    def _present_content(self, older: dict[str, Any]) -> tuple[Any, ...] | None:
+    def _present_content(self, row: dict[str, Any]) -> tuple[Any, ...] | None:
         try:
-            return present_row(self._places, older["code_sha256"] or "", older["size_bytes"])
+            return present_row(self._package_store, row["code_sha256"] or "", row["size_bytes"])
         except PackageError:
             return None
 
@@ -226,24 +261,23 @@ class Surveyor:
         return writer.runs[table.name]
 
     def _write(self, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Stage rows that are made one by one."""
+        """Add staged rows to the run's own."""
         check_cancelled()
         writer = RunWriter(self._folder, file_mode=self._file_mode, runs=self._runs)
         writer.add_rows(table, rows)
         writer.flush()
 
 
-def lack_of_room(root: Path, surveys: Sequence[Survey]) -> str | None:
-    """Say so where the disk has no room for what is to be fetched."""
-    wanted_bytes = sum(survey.size_bytes for survey in surveys)
+def disk_space_error(root: Path, plan: DownloadPlan) -> str | None:
+    """Return a message where the disk has no space for everything that is to be downloaded, else None."""
+    needed_bytes = sum(downloads.size_bytes for downloads in plan.lists)
     disk = os.statvfs(root)
     free_bytes = disk.f_bavail * disk.f_frsize
-    if wanted_bytes <= free_bytes:
+    if needed_bytes <= free_bytes:
         return None
-    files = sum(survey.files for survey in surveys)
     return (
-        f"{plural(files, 'package')} of {wanted_bytes:,} bytes ({format_bytes(wanted_bytes)})"
-        f" {agree(files, 'is', 'are')} to be fetched, but"
+        f"{plural(plan.files, 'package')} of {needed_bytes:,} bytes ({format_bytes(needed_bytes)})"
+        f" {agree(plan.files, 'is', 'are')} to be fetched, but"
         f" {root} has room for {free_bytes:,} ({format_bytes(free_bytes)}): free some, choose fewer with"
         " --packages-for, --package-runtime or --package-name, or give --max-package-size; none of them was fetched"
     )
@@ -256,49 +290,5 @@ def _published_layers(path: Path) -> Iterator[dict[str, Any]]:
             yield from batch.to_pylist()
 
 
-def package_row(
-    code_sha256: str,
-    *,
-    status: str,
-    answer: str,
-    sha256_hex: str | None = None,
-    size_bytes: int | None = None,
-    path: str | None = None,
-    reason: str | None = None,
-    verified_at: datetime | None = None,
-) -> tuple[Any, ...]:
-    """Make a staged row of ``packages``; ``answer`` says which one stays of several about one package.
-
-    Its ``dependencies_status`` is written by the inspection, if there is one.
-    """
-    return (None, None, code_sha256, sha256_hex, size_bytes, path, status, reason, verified_at, None, answer)
-
-
-def present_row(places: PackagePlaces, code_sha256: str, size_bytes: int | None) -> tuple[Any, ...] | None:
-    """Make the row of a package that is stored already, None where it is not; raises PackageError for no hash."""
-    sha256_hex = sha256_hex_of(code_sha256)
-    found = places.find(sha256_hex, size_bytes)
-    if found is None:
-        return None
-    path = package_path(sha256_hex)
-    return package_row(
-        code_sha256,
-        sha256_hex=sha256_hex,
-        size_bytes=found,
-        path=path,
-        status="present",
-        verified_at=datetime.fromtimestamp((places.store.root / path).stat().st_mtime, UTC),
-        answer=PRESENT,
-    )
-
-
-def layer_row(
-    layer_arn: str, facts: dict[str, Any], *, status: str, reason: str | None, answer: str
-) -> tuple[Any, ...]:
-    """Make a staged row of ``layer_versions``; what ``facts`` do not name is NULL."""
-    row = facts | {"layer_arn": layer_arn, "status": status, "reason": reason}
-    return (*(row.get(name) for name in staged_names(LAYER_VERSIONS)[:-1]), answer)
-
-
-def _is_more(size_bytes: int | None, limit_bytes: int | None) -> bool:
+def _exceeds(size_bytes: int | None, limit_bytes: int | None) -> bool:
     return size_bytes is not None and limit_bytes is not None and size_bytes > limit_bytes

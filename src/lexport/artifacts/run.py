@@ -1,6 +1,6 @@
 """The packages of a fleet: which ones are wanted, what of it is there, the downloads, the commit.
 
-For a snapshot that exists by ``packages``; a snapshot that fetches packages itself uses ``look`` and ``fetch`` too.
+For a snapshot that exists by ``packages``; a snapshot that fetches packages itself uses ``execute_plan`` too.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from typing import Any
 from anyio import create_memory_object_stream, create_task_group, current_time, to_thread
 from anyio.from_thread import check_cancelled
 
-from lexport.artifacts.downloader import Downloads, choice_of, open_package_links
-from lexport.artifacts.plan import Source, Surveyor, Surveys, lack_of_room
-from lexport.artifacts.store import PackagePlaces
+from lexport.artifacts.artifact_rows import ArtifactRows
+from lexport.artifacts.downloader import Downloader
+from lexport.artifacts.package_refs import package_filter_of
+from lexport.artifacts.plan import DownloadPlan, TableFile, disk_space_error, plan_downloads
+from lexport.artifacts.store import PackageStore
+from lexport.artifacts.transfer import open_transfers
 from lexport.aws.http.transport import open_transport
 from lexport.aws.quota.pacer import Pacer
 from lexport.aws.session import Session, open_session
 from lexport.dataset.commit import open_destination, open_staging, publish, remove_staging
-from lexport.dataset.data_files import newest_file
-from lexport.dataset.local import LocalStore, local_folder
+from lexport.dataset.local import local_folder
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.parquet import TableFolder
 from lexport.dataset.runs import RunWriter
@@ -84,7 +86,7 @@ async def packages(
     _check_is_there(dataset, regions=_named(options.regions), accounts=accounts)
     store = open_destination(local_folder(dest), group_readable=options.group_readable, with_packages=True)
     folder = open_staging(store, snapshot_id)
-    run = _Run(options, dataset, PackagePlaces(store), folder, accounts=accounts, snapshot_id=snapshot_id)
+    run = _Run(options, dataset, PackageStore(store), folder, accounts=accounts, snapshot_id=snapshot_id)
     for line in dataset.damage():
         run.progress.note(line)
     try:
@@ -172,41 +174,41 @@ def _check_is_there(dataset: Catalog, *, regions: Sequence[str], accounts: Seque
             )
 
 
-# --- the two steps, of a snapshot too ---------------------------------------------------------------------------------
+# --- shared with a snapshot -------------------------------------------------------------------------------------------
 
 
-async def look(
-    surveyor: Surveyor, store: LocalStore, *, layers: bool, functions: Sequence[Source], used_layers: Sequence[Source]
-) -> Surveys:
-    """Find out what is to be fetched: of packages, and of ``layers``."""
-    found = Surveys(packages=await to_thread.run_sync(surveyor.packages, functions))
-    if layers:
-        known = await to_thread.run_sync(newest_file, store, LAYER_VERSIONS)
-        found.layers = await to_thread.run_sync(surveyor.layers, used_layers, known)
-    return found
-
-
-async def fetch(
-    surveys: Surveys, downloads: Downloads, session: Session, pacer: Pacer, *, progress: Progress, session_name: str
+async def execute_plan(
+    plan: DownloadPlan,
+    downloader: Downloader,
+    options: SnapshotSettings,
+    session: Session,
+    pacer: Pacer,
+    *,
+    progress: Progress,
+    session_name: str,
 ) -> bool:
-    """Fetch what surveys found, by way of the account-regions that refer to it.
+    """Download everything in the plan, with links that are requested in the account-regions of its functions.
 
-    Returns whether credentials or permissions are why none of those can be entered any more.
+    Returns whether expired credentials or missing permissions are why none of them can be called any more.
     """
-    scopes = {scope for survey in surveys.wanted for scope in survey.scopes}
-    if not scopes:
+    if not plan.scopes or options.packages is None:
         return False
-    options = downloads.options
     progress.stage = "fetching packages"
-    connections = 2 * downloads.settings.concurrency  # an account-region that hangs may hold half of them
+    connections = 2 * options.packages.concurrency  # an account-region that hangs may hold half of them
     async with open_transport(ca_bundle=session.ca_bundle, connections=connections) as send:
         doors = Doors(
-            session, send, options, pacer, scopes=sorted(scopes, key=str), session_name=session_name, note=progress.note
+            session,
+            send,
+            options,
+            pacer,
+            scopes=sorted(plan.scopes, key=str),
+            session_name=session_name,
+            note=progress.note,
         )
         await doors.find_accounts()
-        await downloads.fetch_packages(surveys.packages, doors)
-        if surveys.layers is not None:
-            await downloads.fetch_layers(surveys.layers, doors)
+        await downloader.fetch_packages(plan.packages, doors)
+        if plan.layers is not None:
+            await downloader.fetch_layers(plan.layers, doors)
         return doors.are_all_shut
 
 
@@ -220,7 +222,7 @@ class _Run:
         self,
         options: SnapshotSettings,
         dataset: Catalog,
-        places: PackagePlaces,
+        package_store: PackageStore,
         folder: Path,
         *,
         accounts: tuple[str, ...],
@@ -229,38 +231,36 @@ class _Run:
         assert options.packages is not None
         self.is_shut = False
         self.options, self.settings, self.dataset = options, options.packages, dataset
-        self.places, self.folder, self.snapshot_id = places, folder, snapshot_id
+        self.package_store, self.folder, self.snapshot_id = package_store, folder, snapshot_id
         self.progress = Progress(stage="looking for packages")
         self.rows = Rows()
         self.failures = Failures(self.rows, _now)
-        self.stage = RunWriter(folder, file_mode=places.store.file_mode)
-        self.choice = replace(choice_of(options), regions=_named(options.regions), accounts=accounts)
-        self.surveyor = Surveyor(
-            self.settings,
-            self.choice,
-            places=places,
-            folder=folder,
-            runs=self.stage.runs,
-            progress=self.progress.packages,
-        )
+        self.stage = RunWriter(folder, file_mode=package_store.destination.file_mode)
+        self.filter = replace(package_filter_of(self.settings), regions=_named(options.regions), accounts=accounts)
 
     async def read(self) -> None:
         """Fetch what is missing, and stage a row for everything."""
-        surveys = await look(
-            self.surveyor,
-            self.places.store,
-            layers=self.settings.layers,
-            functions=self._sources(FUNCTIONS),
-            used_layers=self._sources(LAYERS),
+        plan = await to_thread.run_sync(
+            partial(
+                plan_downloads,
+                self.settings,
+                self.filter,
+                self.package_store,
+                functions=self._files(FUNCTIONS),
+                layers=self._files(LAYERS),
+                folder=self.folder,
+                runs=self.stage.runs,
+                progress=self.progress.packages,
+            )
         )
-        if lack := lack_of_room(self.places.store.root, surveys.wanted):
-            raise RunError(lack)
-        if any(survey.files for survey in surveys.wanted):
-            await self._fetch(surveys)
+        if message := disk_space_error(self.package_store.destination.root, plan):
+            raise RunError(message)
+        if plan.files:
+            await self._fetch(plan)
         if self.settings.inspect:
             await self._inspect()
 
-    async def _fetch(self, surveys: Surveys) -> None:
+    async def _fetch(self, plan: DownloadPlan) -> None:
         options = self.options
         batches_out, batches = create_memory_object_stream[Batch](1)
         async with create_task_group() as staging:
@@ -268,22 +268,19 @@ class _Run:
             async with (
                 batches_out,
                 open_session(profile=options.profile, endpoint_url=options.endpoint_url) as session,
-                open_package_links(options, session) as open_link,
+                open_transfers(self.settings, session, self.package_store, self.progress.packages) as transfers,
             ):
-                downloads = Downloads(
-                    options=options,
-                    choice=self.choice,
-                    places=self.places,
+                rows = ArtifactRows(
                     rows=self.rows,
                     failures=self.failures,
                     progress=self.progress.packages,
                     now=_now,
-                    open_link=open_link,
+                    batches_out=batches_out,
                 )
-                downloads.batches_out = batches_out
-                self.is_shut = await fetch(
-                    surveys,
-                    downloads,
+                self.is_shut = await execute_plan(
+                    plan,
+                    Downloader(self.settings, transfers, rows),
+                    options,
                     session,
                     Pacer(options.rates_per_s, options.quota_share),
                     progress=self.progress,
@@ -304,7 +301,7 @@ class _Run:
             async with batches_out:
                 await inspect_stored(
                     self.stage.runs,
-                    self.places,
+                    self.package_store,
                     folder=self.folder,
                     rows=self.rows,
                     batches_out=batches_out,
@@ -319,7 +316,7 @@ class _Run:
             path=self.folder,
             snapshot_id=self.snapshot_id,
             snapshot_at=snapshot_at,
-            file_mode=self.places.store.file_mode,
+            file_mode=self.package_store.destination.file_mode,
         )
         written = {
             table: folder.write(table, self.stage.runs.get(table.name, []), watch=lambda _: check_cancelled())
@@ -334,7 +331,7 @@ class _Run:
             scopes=(),
         )
 
-    def _sources(self, table: Table) -> list[Source]:
+    def _files(self, table: Table) -> list[TableFile]:
         """Return the files of the latest reading of each account-region."""
         scopes_of: dict[str, list[Any]] = {}
         latest = self.dataset.latest()
@@ -342,7 +339,7 @@ class _Run:
             scopes_of.setdefault(commit_.snapshot_id, []).append(scope)
         commits = {commit_.snapshot_id: commit_ for commit_ in latest.values()}
         return [
-            Source(path=path, scopes=scopes)
+            TableFile(path=path, scopes=scopes)
             for snapshot_id, scopes in sorted(scopes_of.items())
             for path in self.dataset.files(table.name, [commits[snapshot_id]])
         ]

@@ -1,9 +1,7 @@
-"""Where packages lie below a destination: the store, named by content, and the drafts of those still on their way.
+"""The package store of a destination: packages named by their content, and partial downloads. Blocking.
 
-    packages/sha256/ab/ab12….zip           whole and verified, never changed
-    _staging/packages/ab12….part           what came so far; whoever holds its lock writes it
-
-Blocking: callers run it in a worker thread.
+packages/sha256/ab/ab12….zip           complete and verified, never changed
+_staging/packages/ab12….part           a partial download; the process that holds its lock writes it
 """
 
 from __future__ import annotations
@@ -22,63 +20,64 @@ from lexport.dataset.local import FULL, LocalStore, room_left, sync_folder, writ
 from lexport.dataset.manifest import PACKAGES, STAGING, package_path
 from lexport.errors import PackageError, WriteError
 
-DRAFTS = f"{STAGING}/{PACKAGES}"
-MOST_DRAFTS = 16
-"""Of one package: as many runs at once may fetch it into one destination, each into a draft of its own."""
+PARTIAL_DOWNLOADS = f"{STAGING}/{PACKAGES}"
+MAX_PARTIAL_DOWNLOADS = 16
+"""Partial downloads of one package: this many runs at once may fetch it into one destination, each its own copy."""
 READ_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class PackagePlaces:
+class PackageStore:
     """The packages of one destination."""
 
-    store: LocalStore
+    destination: LocalStore
 
     def find(self, sha256_hex: str, size_bytes: int | None) -> int | None:
-        """Return the size of a package that is stored and whole, None where it has to be fetched.
+        """Return the size of a package that is stored complete, None where it has to be downloaded.
 
-        The size is compared always. Where it is off or not known, the hash decides: a file that does not hold what its
-        name says is damaged, and is removed.
+        The size is always compared. Where it differs or is unknown, the hash decides; a file with a wrong hash is
+        damaged and is removed.
         """
-        path = self.store.root / package_path(sha256_hex)
+        path = self.destination.root / package_path(sha256_hex)
         try:
-            found = path.lstat()
-            if stat.S_ISREG(found.st_mode) and found.st_size == size_bytes:
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode) and status.st_size == size_bytes:
                 return size_bytes
-            if stat.S_ISREG(found.st_mode) and hash_file(path) == sha256_hex:
-                return found.st_size
+            if stat.S_ISREG(status.st_mode) and hash_file(path) == sha256_hex:
+                return status.st_size
             path.unlink()
         except FileNotFoundError:
             pass
         except OSError as error:
-            raise _refusal(path, error) from error
+            raise _disk_error(path, error) from error
         return None
 
-    def open_draft(self, sha256_hex: str) -> Draft:
-        """Open what an earlier run left of a package, or an empty draft; close it with ``close``.
+    def open_partial(self, sha256_hex: str) -> PartialDownload:
+        """Open and lock the partial download of an earlier run, or an empty one; the caller closes it.
 
-        The draft is locked. One that another run holds is left to it, and the next name is taken.
+        If another run holds the lock, the next file name is taken.
         """
-        folder = self.store.root / DRAFTS
+        folder = self.destination.root / PARTIAL_DOWNLOADS
         try:
-            self.store.make_folder(DRAFTS)
-            for number in range(MOST_DRAFTS):
+            self.destination.make_folder(PARTIAL_DOWNLOADS)
+            for number in range(MAX_PARTIAL_DOWNLOADS):
                 path = folder / (f"{sha256_hex}.{number}.part" if number else f"{sha256_hex}.part")
-                descriptor = _lock(path, self.store.file_mode)
+                descriptor = _lock(path, self.destination.file_mode)
                 if descriptor is not None:
-                    return _reread(Draft(self, path, descriptor))
+                    return _reread(PartialDownload(self, path, descriptor))
         except OSError as error:
-            raise _refusal(folder, error) from error
+            raise _disk_error(folder, error) from error
         raise PackageError(
-            f"{MOST_DRAFTS} runs fetch this package into {self.store.root} already; wait for them", code="busy"
+            f"{MAX_PARTIAL_DOWNLOADS} runs fetch this package into {self.destination.root} already; wait for them",
+            code="busy",
         )
 
 
 @dataclass(slots=True)
-class Draft:
-    """One package on its way: ``size_bytes`` are on disk and hashed."""
+class PartialDownload:
+    """One package that is being downloaded; ``size_bytes`` of it are on disk and hashed."""
 
-    places: PackagePlaces
+    package_store: PackageStore
     path: Path
     descriptor: int
     size_bytes: int = 0
@@ -87,11 +86,11 @@ class Draft:
 
     @property
     def sha256_hex(self) -> str:
-        """The hash of what is on disk."""
+        """The hash of the bytes on disk."""
         return self._hash.hexdigest()
 
     def write(self, parts: Iterable[bytes]) -> None:
-        """Hash and append. Where the disk is full, the draft gives back what it took and PackageError is raised."""
+        """Hash and append. If the disk is full, truncate the file to free its space and raise PackageError."""
         try:
             for part in parts:
                 self._hash.update(part)
@@ -102,60 +101,60 @@ class Draft:
         except OSError as error:
             if error.errno in FULL:
                 self.restart()
-            raise _refusal(self.path, error) from error
+            raise _disk_error(self.path, error) from error
 
     def restart(self) -> None:
-        """Forget what came so far."""
+        """Drop the bytes received so far."""
         try:
             os.ftruncate(self.descriptor, 0)
             os.lseek(self.descriptor, 0, os.SEEK_SET)
         except OSError as error:
-            raise _refusal(self.path, error) from error
+            raise _disk_error(self.path, error) from error
         self._hash, self.size_bytes = hashlib.sha256(), 0
 
     def keep(self) -> str:
-        """Move the draft into the store under its own hash, on disk when it returns; return the path.
+        """Move the file into the store under its own hash, synced to disk; return the path.
 
-        Where a file of the same size has the name already, that one stays. One step, so that a run that is killed
-        leaves a draft or a package, not both; two at once replace a package by itself.
+        A stored file of the same size stays as it is. The move is one rename, so a killed run leaves a partial download
+        or a package, never both; two runs at once replace a package by the same bytes.
         """
         path = package_path(self.sha256_hex)
-        target = self.places.store.root / path
+        target = self.package_store.destination.root / path
         try:
             os.fsync(self.descriptor)
-            self.places.store.make_folder(str(Path(path).parent))
+            self.package_store.destination.make_folder(str(Path(path).parent))
             try:
-                is_there = target.lstat().st_size == self.size_bytes
+                is_stored = target.lstat().st_size == self.size_bytes
             except FileNotFoundError:
-                is_there = False
-            if is_there:
-                with suppress(OSError):  # a draft more, which the next run finds
+                is_stored = False
+            if is_stored:
+                with suppress(OSError):  # the next run finds the file and removes it
                     self.path.unlink()
             else:
                 self.path.replace(target)
             self.is_kept = True
             sync_folder(target.parent)
         except OSError as error:
-            raise _refusal(target, error) from error
+            raise _disk_error(target, error) from error
         return path
 
     def close(self) -> None:
-        """Let go of the draft. What is in it stays for the next run, an empty one goes."""
+        """Release the lock. The bytes stay for the next run; an empty file is removed."""
         if not self.size_bytes and not self.is_kept:
             with suppress(OSError):
                 self.path.unlink(missing_ok=True)
-        with suppress(OSError):  # what counts was synced
+        with suppress(OSError):  # a kept file was synced before
             os.close(self.descriptor)
 
 
 def _lock(path: Path, mode: int) -> int | None:
-    """Open a draft and lock it; None where another process, or another download of this one, holds it."""
+    """Open and lock a partial download; return None if another process or another download holds the lock."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            here, there = os.fstat(descriptor), path.stat()
-            if (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino):
+            opened, on_disk = os.fstat(descriptor), path.stat()
+            if (opened.st_dev, opened.st_ino) == (on_disk.st_dev, on_disk.st_ino):
                 os.fchmod(descriptor, mode)
                 return descriptor
         except BlockingIOError:
@@ -166,19 +165,19 @@ def _lock(path: Path, mode: int) -> int | None:
         except OSError:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # who held it before has stored it meanwhile: this file has no name any more
+        os.close(descriptor)  # the previous holder moved this file into the store, so the name is free: try again
 
 
-def _reread(draft: Draft) -> Draft:
-    """Hash what an earlier run left: its bytes count only as far as they can be read again."""
-    while part := os.read(draft.descriptor, READ_BYTES):
-        draft._hash.update(part)  # noqa: SLF001 - of this file
-        draft.size_bytes += len(part)
-    return draft
+def _reread(partial: PartialDownload) -> PartialDownload:
+    """Hash the bytes of an earlier run: they count only as far as they can be read back."""
+    while part := os.read(partial.descriptor, READ_BYTES):
+        partial._hash.update(part)  # noqa: SLF001 - of this file
+        partial.size_bytes += len(part)
+    return partial
 
 
-def _refusal(path: Path, error: OSError) -> PackageError | WriteError:
-    """Make our error: a full disk loses one package, and the next may be smaller; anything else ends the run."""
+def _disk_error(path: Path, error: OSError) -> PackageError | WriteError:
+    """Return a PackageError for a full disk, since the next package may be smaller; a WriteError ends the run."""
     if error.errno in FULL:
         return PackageError(
             f"there is no room for the package at {path.parent} ({error.strerror}{room_left(path)}); free some, or"

@@ -18,8 +18,8 @@ from anyio import CapacityLimiter
 from lexport.artifacts import store as packages
 from lexport.artifacts.bandwidth import BytePacer
 from lexport.artifacts.presigned import open_links
-from lexport.artifacts.store import PackagePlaces
-from lexport.artifacts.transfer import store_package
+from lexport.artifacts.store import PackageStore
+from lexport.artifacts.transfer import Transfers
 from lexport.artifacts.url_policy import LinkHosts
 from lexport.dataset import local
 from lexport.dataset.local import LocalStore
@@ -49,20 +49,18 @@ def _is_ours(frame) -> bool:
 
 
 async def store(dest: Path, link: Link) -> int:
-    async def ask_link() -> Link:
+    async def request_link() -> Link:
         return link
 
     hosts = LinkHosts.named(endpoint_url=link.url.partition("/snapshots")[0])
     async with open_links(ca_bundle=None, hosts=hosts, connections=1) as open_link:
-        stored = await store_package(
-            link.package,
-            ask_link,
-            link=link,
+        transfers = Transfers(
+            package_store=PackageStore(LocalStore(dest)),
             open_link=open_link,
-            places=PackagePlaces(LocalStore(dest)),
             pacer=BytePacer(None),
             threads=CapacityLimiter(1),
         )
+        stored = await transfers.store_package(link.package, request_link, link=link)
     return stored.bytes_moved
 
 

@@ -1,4 +1,4 @@
-"""The places of packages: one name for one content, drafts that one run alone writes."""
+"""The package_store of packages: one name for one content, partials that one run alone writes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lexport.artifacts.store import MOST_DRAFTS, PackagePlaces
+from lexport.artifacts.store import MAX_PARTIAL_DOWNLOADS, PackageStore
 from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import package_path
 from lexport.errors import PackageError, WriteError
@@ -18,35 +18,35 @@ HEX = hashlib.sha256(BODY).hexdigest()
 
 
 @pytest.fixture
-def places(tmp_path):
-    return PackagePlaces(LocalStore(tmp_path / "dest"))
+def package_store(tmp_path):
+    return PackageStore(LocalStore(tmp_path / "dest"))
 
 
 def open_files():
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def put(places, body=BODY):
-    draft = places.open_draft(HEX)
-    draft.write([body[:7], body[7:]])
-    path = draft.keep()
-    draft.close()
-    return places.store.root / path
+def put(package_store, body=BODY):
+    partial = package_store.open_partial(HEX)
+    partial.write([body[:7], body[7:]])
+    path = partial.keep()
+    partial.close()
+    return package_store.destination.root / path
 
 
-def test_kept_and_found(places):
-    """A kept draft is found by its hash, with or without a size, and no draft is left."""
-    path = put(places)
+def test_kept_and_found(package_store):
+    """A kept partial is found by its hash, with or without a size, and no partial is left."""
+    path = put(package_store)
 
-    assert path == places.store.root / package_path(HEX)
-    assert (places.find(HEX, len(BODY)), places.find(HEX, None)) == (len(BODY), len(BODY))
-    assert places.store.names("_staging/packages") == []
+    assert path == package_store.destination.root / package_path(HEX)
+    assert (package_store.find(HEX, len(BODY)), package_store.find(HEX, None)) == (len(BODY), len(BODY))
+    assert package_store.destination.names("_staging/packages") == []
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
 def test_group_readable(tmp_path):
     """Packages follow --group-readable."""
-    path = put(PackagePlaces(LocalStore(tmp_path / "dest", group_readable=True)))
+    path = put(PackageStore(LocalStore(tmp_path / "dest", group_readable=True)))
 
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o640, 0o750)
 
@@ -55,96 +55,96 @@ def test_group_readable_under_a_strict_umask(tmp_path):
     """A umask takes nothing away of what --group-readable grants."""
     before = os.umask(0o077)
     try:
-        path = put(PackagePlaces(LocalStore(tmp_path / "dest", group_readable=True)))
+        path = put(PackageStore(LocalStore(tmp_path / "dest", group_readable=True)))
     finally:
         os.umask(before)
 
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o640, 0o750)
 
 
-def test_not_there(places):
+def test_not_there(package_store):
     """What was never stored is not found."""
-    assert places.find(HEX, len(BODY)) is None
+    assert package_store.find(HEX, len(BODY)) is None
 
 
 @pytest.mark.parametrize("damaged", [b"", BODY[:-1], BODY + b"x"])
-def test_a_file_of_another_size_is_removed(places, damaged):
+def test_a_file_of_another_size_is_removed(package_store, damaged):
     """A stored file whose size is off and whose hash is wrong is damaged: it is removed, to be fetched again."""
-    path = put(places)
+    path = put(package_store)
     path.write_bytes(damaged)
 
-    assert places.find(HEX, len(BODY)) is None
+    assert package_store.find(HEX, len(BODY)) is None
     assert not path.exists()
 
 
-def test_a_wrong_code_size_is_no_damage(places):
+def test_a_wrong_code_size_is_no_damage(package_store):
     """Where AWS told another size, the hash decides."""
-    put(places)
+    put(package_store)
 
-    assert places.find(HEX, 5) == len(BODY)
+    assert package_store.find(HEX, 5) == len(BODY)
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-def test_a_link_instead_of_a_file_is_not_followed(places, tmp_path, is_known):
+def test_a_link_instead_of_a_file_is_not_followed(package_store, tmp_path, is_known):
     """What a name in the store leads to elsewhere is no package."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_bytes(BODY)
-    path = put(places)
+    path = put(package_store)
     path.unlink()
     path.symlink_to(elsewhere)
 
-    assert places.find(HEX, len(BODY) if is_known else None) is None
+    assert package_store.find(HEX, len(BODY) if is_known else None) is None
     assert elsewhere.read_bytes() == BODY
 
 
-def test_a_draft_is_no_link(places, tmp_path):
-    """A draft that is a link to somewhere is not written to."""
+def test_a_partial_is_no_link(package_store, tmp_path):
+    """A partial that is a link to somewhere is not written to."""
     victim = tmp_path / "victim"
     victim.write_text("mine")
-    folder = places.store.make_folder("_staging/packages")
+    folder = package_store.destination.make_folder("_staging/packages")
     (folder / f"{HEX}.part").symlink_to(victim)
     with pytest.raises(WriteError):
-        places.open_draft(HEX)
+        package_store.open_partial(HEX)
 
     assert victim.read_text() == "mine"
 
 
-def test_who_comes_second_keeps_the_first(places):
+def test_who_comes_second_keeps_the_first(package_store):
     """Two that bring the same content leave one file; the first one's stays, a damaged one is replaced."""
-    first, second, third = (places.open_draft(HEX) for _ in range(3))
-    for draft in (first, second, third):
-        draft.write([BODY])
-    path = places.store.root / first.keep()
+    first, second, third = (package_store.open_partial(HEX) for _ in range(3))
+    for partial in (first, second, third):
+        partial.write([BODY])
+    path = package_store.destination.root / first.keep()
     inode = path.stat().st_ino
     second.keep()
     kept = path.stat().st_ino
     path.write_bytes(b"damaged")
     third.keep()
-    for draft in (first, second, third):
-        draft.close()
+    for partial in (first, second, third):
+        partial.close()
 
     assert kept == inode
     assert path.read_bytes() == BODY
-    assert places.store.names("_staging/packages") == []
+    assert package_store.destination.names("_staging/packages") == []
 
 
-def test_a_draft_is_taken_up(places):
-    """What a run left is there for the next, hashed; an empty draft is not left."""
-    draft = places.open_draft(HEX)
-    draft.write([BODY[:500]])
-    draft.close()
-    again = places.open_draft(HEX)
+def test_a_partial_is_taken_up(package_store):
+    """What a run left is there for the next, hashed; an empty partial is not left."""
+    partial = package_store.open_partial(HEX)
+    partial.write([BODY[:500]])
+    partial.close()
+    again = package_store.open_partial(HEX)
 
     assert (again.size_bytes, again.sha256_hex) == (500, hashlib.sha256(BODY[:500]).hexdigest())
     again.restart()
     again.close()
-    assert places.store.names("_staging/packages") == []
+    assert package_store.destination.names("_staging/packages") == []
 
 
 @pytest.mark.parametrize("is_begun_anew", [False, True])
-def test_a_draft_that_is_stored_while_it_is_opened(places, at_event, is_begun_anew):
-    """A draft that its owner stores between our opening and our lock is a package by then, and not written to."""
-    first = places.open_draft(HEX)
+def test_a_partial_that_is_stored_while_it_is_opened(package_store, at_event, is_begun_anew):
+    """A partial that its owner stores between our opening and our lock is a package by then, and not written to."""
+    first = package_store.open_partial(HEX)
     first.write([BODY])
     others = []
     before = open_files()
@@ -153,28 +153,28 @@ def test_a_draft_that_is_stored_while_it_is_opened(places, at_event, is_begun_an
         first.keep()
         first.close()
         if is_begun_anew:
-            others.append(places.open_draft(HEX))
+            others.append(package_store.open_partial(HEX))
 
     at_event("fcntl.flock", store)
-    second = places.open_draft(HEX)
+    second = package_store.open_partial(HEX)
     second.write([b"x"])
 
-    assert (places.store.root / package_path(HEX)).read_bytes() == BODY
+    assert (package_store.destination.root / package_path(HEX)).read_bytes() == BODY
     assert second.path.read_bytes() == b"x"
     assert [second.path.name] == [f"{HEX}.1.part" if is_begun_anew else f"{HEX}.part"]
-    for draft in (second, *others):
-        draft.close()
+    for partial in (second, *others):
+        partial.close()
     assert open_files() == before - 1  # the first one's
 
 
-def test_drafts_are_not_shared(places):
-    """As many drafts as runs, up to a limit that says so."""
+def test_partials_are_not_shared(package_store):
+    """As many partials as runs, up to a limit that says so."""
     before = open_files()
-    drafts = [places.open_draft(HEX) for _ in range(MOST_DRAFTS)]
+    partials = [package_store.open_partial(HEX) for _ in range(MAX_PARTIAL_DOWNLOADS)]
 
-    assert len({draft.path for draft in drafts}) == MOST_DRAFTS
+    assert len({partial.path for partial in partials}) == MAX_PARTIAL_DOWNLOADS
     with pytest.raises(PackageError, match="wait for them"):
-        places.open_draft(HEX)
-    for draft in drafts:
-        draft.close()
+        package_store.open_partial(HEX)
+    for partial in partials:
+        partial.close()
     assert open_files() == before

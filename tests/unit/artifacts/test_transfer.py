@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import fcntl
+import functools
 import hashlib
 import json
 import logging
@@ -14,7 +15,6 @@ import sys
 import traceback
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,9 +26,10 @@ from yarl import URL
 
 from lexport.artifacts.bandwidth import BytePacer
 from lexport.artifacts.presigned import LinkLimits, open_links
-from lexport.artifacts.store import PackagePlaces
-from lexport.artifacts.transfer import CHANGES, TRANSFER_ATTEMPTS, store_package
+from lexport.artifacts.store import PackageStore
+from lexport.artifacts.transfer import MAX_CHANGES, Transfers
 from lexport.artifacts.url_policy import LinkHosts
+from lexport.aws.quota.retry import OTHER_ATTEMPTS
 from lexport.dataset.local import LocalStore
 from lexport.errors import (
     FunctionGoneError,
@@ -75,7 +76,7 @@ class Shop:
         self.session = session
         self.name = name
         self.asked = 0
-        self.places = PackagePlaces(LocalStore(dest))
+        self.package_store = PackageStore(LocalStore(dest))
         self.pacer = BytePacer(None)
         self.hosts = LinkHosts.named(endpoint_url=aws.url)
 
@@ -98,16 +99,14 @@ class Shop:
         async with open_links(
             ca_bundle=None, hosts=self.hosts, connections=4, limits=LinkLimits(**limits)
         ) as open_link:
-            return await store_package(
-                package,
-                self.answer,
-                link=link,
+            transfers = Transfers(
+                package_store=self.package_store,
                 open_link=open_link,
-                places=self.places,
                 pacer=self.pacer,
                 threads=CapacityLimiter(2),
                 random_unit=lambda: 0.0,
             )
+            return await transfers.store_package(package, self.answer, link=link)
 
     def files(self) -> dict[str, bytes]:
         """Everything below the destination."""
@@ -118,7 +117,7 @@ class Shop:
         return sum(count for (_, _, operation), count in self.aws.calls.items() if operation == "GetObject")
 
     def is_right(self, stored) -> bool:
-        """Whether the store holds exactly this package and no draft is left."""
+        """Whether the store holds exactly this package and no partial is left."""
         ((path, body),) = self.files().items()
         digest = hashlib.sha256(body).digest()
         named = (stored.path, stored.sha256_hex, stored.package.code_sha256, stored.size_bytes)
@@ -207,22 +206,22 @@ async def test_links_that_are_always_expired(shop):
         with pytest.raises(LinkExpiredError) as caught:
             await it.store()
 
-    assert (caught.value.attempts, it.gets()) == (TRANSFER_ATTEMPTS, TRANSFER_ATTEMPTS)
+    assert (caught.value.attempts, it.gets()) == (OTHER_ATTEMPTS, OTHER_ATTEMPTS)
     assert (caught.value.code, caught.value.http_status, it.files()) == ("AccessDenied", 403, {})
 
 
 async def test_the_function_changed_meanwhile(shop, look):
-    """Where the fresh answer names other code, that is stored, and the old draft is left for whoever wants it."""
+    """Where the fresh answer names other code, that is stored, and the old partial is left for whoever wants it."""
     async with shop(get_object("truncate", after_bytes=3 * MB)) as it:
         old = await it.answer()
         it.aws.fleet.apply(Change(kind="update_code", scope=look.scope, function_name=it.name))
         new = await it.answer()
         stored = await it.store(link=old)
-        drafts = [path for path in it.files() if path.startswith("_staging/")]
+        partials = [path for path in it.files() if path.startswith("_staging/")]
 
     assert stored.package == new.package != old.package
     assert hashlib.sha256((it.dest / stored.path).read_bytes()).hexdigest() == stored.sha256_hex
-    assert len(drafts) == 1
+    assert len(partials) == 1
     assert stored.bytes_moved > stored.size_bytes
 
 
@@ -241,11 +240,11 @@ async def test_a_function_that_changes_for_ever(shop, look):
             await it.store(package=first.package)
 
     assert caught.value.code == "changing"
-    assert it.asked <= CHANGES + 2
+    assert it.asked <= MAX_CHANGES + 2
 
 
-async def test_what_ask_link_raises_passes_through(shop, look):
-    """A function that is gone when the link is asked for again is the caller's to judge; its draft is no package."""
+async def test_what_request_link_raises_passes_through(shop, look):
+    """A function that is gone when the link is asked for again is the caller's to judge; its partial is no package."""
     async with shop(get_object("expired")) as it:
         link = await it.answer()
         it.aws.fleet.apply(Change(kind="delete_function", scope=look.scope, function_name=it.name))
@@ -347,7 +346,7 @@ async def test_one_byte_a_second(shop):
         with pytest.raises(TransferError) as caught:
             await it.store(slow_after_s=0.05, slow_bytes_per_s=10_000)
 
-    assert (caught.value.code, it.gets()) == ("too_slow", TRANSFER_ATTEMPTS)
+    assert (caught.value.code, it.gets()) == ("too_slow", OTHER_ATTEMPTS)
     assert [path.split("/")[0] for path in it.files()] == ["_staging"]
 
 
@@ -361,7 +360,7 @@ async def test_progress_is_patience(shop):
 
 
 async def test_a_server_that_ignores_ranges(shop):
-    """Where the whole comes instead of the rest, the draft begins anew."""
+    """Where the whole comes instead of the rest, the partial begins anew."""
     async with shop(get_object("truncate", after_bytes=3 * MB), get_object("ignore_range")) as it:
         stored = await it.store()
 
@@ -495,7 +494,7 @@ def open_files() -> list[str]:
     return [str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
 
 
-def draft_of(it, package: PackageRef) -> Path:
+def partial_of(it, package: PackageRef) -> Path:
     return it.dest / "_staging" / "packages" / f"{base64.b64decode(package.code_sha256).hex()}.part"
 
 
@@ -519,9 +518,9 @@ async def test_what_a_run_left_is_taken_up(shop, left, moved):
             "wrong whole": bytes(size),
             "too much": body + b"more",
         }[left]
-        draft = draft_of(it, link.package)
-        draft.parent.mkdir(parents=True)
-        draft.write_bytes(on_disk)
+        partial = partial_of(it, link.package)
+        partial.parent.mkdir(parents=True)
+        partial.write_bytes(on_disk)
         stored = await it.store(link=link)
 
     assert it.is_right(stored)
@@ -529,11 +528,11 @@ async def test_what_a_run_left_is_taken_up(shop, left, moved):
 
 
 async def test_a_run_that_ended_between_link_and_unlink(shop):
-    """A draft that is in the store already costs nothing but its name."""
+    """A partial that is in the store already costs nothing but its name."""
     async with shop() as it:
         stored = await it.store()
-        draft = draft_of(it, stored.package)
-        os.link(it.dest / stored.path, draft)
+        partial = partial_of(it, stored.package)
+        os.link(it.dest / stored.path, partial)
         (it.dest / stored.path).unlink()
         again = await it.store(package=stored.package)
 
@@ -556,28 +555,28 @@ async def test_two_runs_at_once(shop):
 
 @pytest.mark.parametrize("by", ["asyncio", "anyio"])
 async def test_cancelled(shop, by):
-    """Cancelled in mid-transfer, no file and no lock stays open, and the draft is taken up by the next run."""
+    """Cancelled in mid-transfer, no file and no lock stays open, and the partial is taken up by the next run."""
     async with shop(get_object("drip", after_bytes=3 * MB, delay_s=60.0)) as it:
         link = await it.answer()
-        draft = draft_of(it, link.package)
+        partial = partial_of(it, link.package)
         if by == "asyncio":
             run = asyncio.create_task(it.store(link=link))
-            await until(lambda: draft.exists() and draft.stat().st_size >= 2 * MB)
+            await until(lambda: partial.exists() and partial.stat().st_size >= 2 * MB)
             run.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await run
         else:  # as in the product, where a task group ends with the first error
             async with create_task_group() as tasks:
-                tasks.start_soon(partial(it.store, link=link))
-                await until(lambda: draft.exists() and draft.stat().st_size >= 2 * MB)
+                tasks.start_soon(functools.partial(it.store, link=link))
+                await until(lambda: partial.exists() and partial.stat().st_size >= 2 * MB)
                 tasks.cancel_scope.cancel()
         opened = open_files()
-        with draft.open() as file:
+        with partial.open() as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        reached = draft.stat().st_size
+        reached = partial.stat().st_size
         stored = await it.store()
 
-    assert str(draft) not in opened
+    assert str(partial) not in opened
     assert it.is_right(stored)
     assert stored.bytes_moved == stored.size_bytes - reached
 
@@ -640,9 +639,9 @@ async def test_killed_at_any_write(shop):
     assert len(lines) > 12
     for line in lines:
         assert (line["then"], line["failed"]) == (right, False)
-        drafts = {path: size for path, size in line["left"].items() if path.startswith("_staging/")}
-        assert {path: size for path, size in line["left"].items() if path not in drafts} in ({}, right)
-        on_disk = link.package.size_bytes if right.items() <= line["left"].items() else sum(drafts.values())
+        partials = {path: size for path, size in line["left"].items() if path.startswith("_staging/")}
+        assert {path: size for path, size in line["left"].items() if path not in partials} in ({}, right)
+        on_disk = link.package.size_bytes if right.items() <= line["left"].items() else sum(partials.values())
         assert line["moved"] == link.package.size_bytes - on_disk
     assert len(resumed) >= 4
 
@@ -652,10 +651,11 @@ async def test_no_space_left_on_device(shop, tmp_path):
     """On a file system that is really full, the package is lost with `disk_full` and takes no room any more."""
     code = (
         "import sys; from pathlib import Path; from lexport.dataset.local import LocalStore\n"
-        "from lexport.artifacts.store import PackagePlaces; from lexport.errors import PackageError\n"
-        "draft = PackagePlaces(LocalStore(Path(sys.argv[1]))).open_draft('ab' * 32)\n"
-        "try: draft.write([bytes(500_000)] * 10)\n"
-        "except PackageError as error: draft.close(); print(error.code, draft.size_bytes, draft.path.exists(), error)"
+        "from lexport.artifacts.store import PackageStore; from lexport.errors import PackageError\n"
+        "partial = PackageStore(LocalStore(Path(sys.argv[1]))).open_partial('ab' * 32)\n"
+        "try: partial.write([bytes(500_000)] * 10)\n"
+        "except PackageError as error:\n"
+        " partial.close(); print(error.code, partial.size_bytes, partial.path.exists(), error)"
     )
     mounted = tmp_path / "small"
     mounted.mkdir()

@@ -6,16 +6,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lexport.artifacts.wanted import (
-    REFS_KEPT,
-    WANTED_PACKAGES,
-    Choice,
-    Referrer,
+from lexport.artifacts.package_refs import (
+    MAX_REFS,
+    PACKAGE_REFS,
+    FunctionVersionRef,
+    PackageFilter,
     S3Object,
     group_packages,
-    package_line,
+    package_from_line,
+    package_to_line,
     read_functions,
-    read_package_line,
 )
 from lexport.dataset.runs import sorted_run
 from lexport.model import Scope
@@ -45,8 +45,8 @@ def wanted(tmp_path):
     def read(rows, *, scopes=None, **choice):
         path = tmp_path / "functions.parquet"
         pq.write_table(pa.Table.from_pylist(rows, schema=table_schema(FUNCTIONS)), path, row_group_size=2)
-        batches = list(read_functions(path, scopes, Choice(**choice)))
-        return list(group_packages([sorted_run(WANTED_PACKAGES, batches)] if batches else []))
+        batches = list(read_functions(path, scopes, PackageFilter(**choice)))
+        return list(group_packages([sorted_run(PACKAGE_REFS, batches)] if batches else []))
 
     return read
 
@@ -63,10 +63,10 @@ def test_one_item_per_package(wanted):
     first, second = wanted(rows)
 
     assert (first.package.code_sha256, first.package.size_bytes, first.package_type) == ("a", 5, "Zip")
-    assert first.referrers == (
-        Referrer(scope=HOME, function_name="f", version="1"),
-        Referrer(scope=HOME, function_name="f", version="$LATEST"),
-        Referrer(scope=AWAY, function_name="h", version="$LATEST"),
+    assert first.refs == (
+        FunctionVersionRef(scope=HOME, function_name="f", version="1"),
+        FunctionVersionRef(scope=HOME, function_name="f", version="$LATEST"),
+        FunctionVersionRef(scope=AWAY, function_name="h", version="$LATEST"),
     )
     assert second.s3_object == S3Object(bucket="mine", key="g.zip", version=None)
 
@@ -77,14 +77,14 @@ def test_lambda_is_asked_before_the_customers_bucket(wanted):
     (found,) = wanted([version("f", "1", "a", **bucket), version("g", "$LATEST", "a")])
 
     assert found.s3_object is None
-    assert [referrer.function_name for referrer in found.referrers] == ["g", "f"]
+    assert [ref.function_name for ref in found.refs] == ["g", "f"]
 
 
-def test_few_referrers_are_kept(wanted):
+def test_few_refs_are_kept(wanted):
     """However many versions share a package, a handful is kept."""
     (found,) = wanted([version("f", str(number), "a") for number in range(100, 200)])
 
-    assert len(found.referrers) == REFS_KEPT
+    assert len(found.refs) == MAX_REFS
 
 
 def test_scopes(wanted):
@@ -117,10 +117,10 @@ def test_choice(wanted, choice, chosen):
     alike = [
         row["code_sha256"]
         for row in rows
-        if Choice(**choice).wants(row["function_name"], row["version"], row.get("runtime"))
+        if PackageFilter(**choice).matches(row["function_name"], row["version"], row.get("runtime"))
     ]
 
-    assert "".join(item.package.code_sha256 for item in wanted(rows, **choice) if item.is_chosen) == chosen
+    assert "".join(item.package.code_sha256 for item in wanted(rows, **choice) if item.is_selected) == chosen
     assert "".join(alike) == chosen
 
 
@@ -128,7 +128,7 @@ def test_lines(wanted):
     """A package goes through a line and back unchanged, whatever its name."""
     more = {"code_resolved_s3_object_bucket": "mine", "code_resolved_s3_object_key": "ü\n.zip"}
     for item in wanted([version("f", "1", "a", **more), version("g", "$LATEST", "b", code_size=None)]):
-        line = package_line(item)
+        line = package_to_line(item)
 
         assert "\n" not in line
-        assert read_package_line(line) == item
+        assert package_from_line(line) == item

@@ -1,0 +1,203 @@
+"""What became of each package and layer -> rows of ``packages``, ``layer_versions`` and ``errors``, and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from anyio.streams.memory import MemoryObjectSendStream
+
+from lexport.artifacts.package_refs import FunctionVersionRef, ReferencedLayer, ReferencedPackage
+from lexport.artifacts.store import PackageStore
+from lexport.artifacts.transfer import sha256_hex_of
+from lexport.aws.redact import remove_presigned_urls
+from lexport.dataset.manifest import package_path
+from lexport.errors import AccessDeniedError, ItemError, PackageDeniedError, PackageError
+from lexport.extract.failures import Failures, Item
+from lexport.extract.progress import PackageProgress
+from lexport.extract.rows import Rows
+from lexport.model import LATEST, StoredPackage
+from lexport.tables.layer_versions import LAYER_VERSIONS
+from lexport.tables.packages import PACKAGES
+from lexport.tables.staged import Batch, staged_names
+from lexport.tables.table import Table
+
+BATCH_ROWS = 512
+
+STORED, PRESENT, NOT_FETCHED, FAILED = "0", "1", "2", "3"
+"""The ``answer`` of a staged row. Of several rows about one content, the row with the lowest answer is published."""
+
+
+def package_row(
+    code_sha256: str,
+    *,
+    status: str,
+    answer: str,
+    sha256_hex: str | None = None,
+    size_bytes: int | None = None,
+    path: str | None = None,
+    reason: str | None = None,
+    verified_at: datetime | None = None,
+) -> tuple[Any, ...]:
+    """Return a staged row of ``packages``. The inspection fills in its ``dependencies_status`` later."""
+    return (None, None, code_sha256, sha256_hex, size_bytes, path, status, reason, verified_at, None, answer)
+
+
+def present_row(package_store: PackageStore, code_sha256: str, size_bytes: int | None) -> tuple[Any, ...] | None:
+    """Return the row of a package that is stored already, None where it is not. Raises PackageError for a bad hash."""
+    sha256_hex = sha256_hex_of(code_sha256)
+    stored_bytes = package_store.find(sha256_hex, size_bytes)
+    if stored_bytes is None:
+        return None
+    path = package_path(sha256_hex)
+    return package_row(
+        code_sha256,
+        sha256_hex=sha256_hex,
+        size_bytes=stored_bytes,
+        path=path,
+        status="present",
+        verified_at=datetime.fromtimestamp((package_store.destination.root / path).stat().st_mtime, UTC),
+        answer=PRESENT,
+    )
+
+
+def layer_row(
+    layer_arn: str, values: dict[str, Any], *, status: str, reason: str | None, answer: str
+) -> tuple[Any, ...]:
+    """Return a staged row of ``layer_versions``; columns that ``values`` does not name are NULL."""
+    row = values | {"layer_arn": layer_arn, "status": status, "reason": reason}
+    return (*(row.get(name) for name in staged_names(LAYER_VERSIONS)[:-1]), answer)
+
+
+@dataclass(kw_only=True)
+class ArtifactRows:
+    """Records the outcome of each download. ``batches_out`` receives the rows whenever they fill a batch."""
+
+    rows: Rows
+    failures: Failures
+    progress: PackageProgress
+    now: Callable[[], datetime]
+    batches_out: MemoryObjectSendStream[Batch]
+
+    async def flush_if_full(self) -> None:
+        """Send the rows to staging if they fill a batch."""
+        if self.rows.items >= BATCH_ROWS:
+            await self.batches_out.send(self.rows.take())
+
+    # --- packages -----------------------------------------------------------------------------------------------------
+
+    def add_package(self, stored: StoredPackage, ref: FunctionVersionRef | str) -> None:
+        """Record a package that this run stored; ``ref`` is the function version of the progress report."""
+        self.progress.count("package", "stored", example=str(ref))
+        self.progress.stored_bytes += stored.size_bytes
+        self.add_content(stored)
+
+    def add_content(self, stored: StoredPackage) -> None:
+        """Add the row of ``packages`` for the content of a package or layer."""
+        row = package_row(
+            stored.package.code_sha256,
+            sha256_hex=stored.sha256_hex,
+            size_bytes=stored.size_bytes,
+            path=stored.path,
+            status="present" if stored.was_present else "stored",
+            verified_at=self.now(),
+            answer=PRESENT if stored.was_present else STORED,
+        )
+        self._add(PACKAGES, row)
+
+    def add_replaced_package(self, item: ReferencedPackage, stored: StoredPackage) -> None:
+        """Record that the function's code changed during the run: the new code is stored, the old cannot be fetched."""
+        code, new_code = item.package.code_sha256, stored.package.code_sha256
+        message = f"the function's code was changed while it was read: {new_code} is stored in the place of {code}"
+        self.add_notice(item.refs[0], "GetFunction", "replaced", message)
+        self._add_failed_content(item, "failed", "replaced", message)
+
+    def add_failed_package(self, item: ReferencedPackage, error: ItemError) -> None:
+        """Record a package that could not be fetched."""
+        operation = "GetObject" if isinstance(error, PackageError) else "GetFunction"
+        failure = self.failures.record(error, _item(item.refs[0], operation))
+        self._add_failed_content(item, _status_of(error), failure.error_code, str(error))
+
+    def _add_failed_content(self, item: ReferencedPackage, status: str, code: str, message: str) -> None:
+        self.progress.count("package", status, code, str(item.refs[0]))
+        try:
+            sha256_hex = sha256_hex_of(item.package.code_sha256)
+        except PackageError:
+            sha256_hex = None
+        row = package_row(
+            item.package.code_sha256,
+            sha256_hex=sha256_hex,
+            size_bytes=item.package.size_bytes,
+            status=status,
+            reason=f"{code}: {remove_presigned_urls(message)}",
+            answer=FAILED,
+        )
+        self._add(PACKAGES, row)
+
+    # --- layers -------------------------------------------------------------------------------------------------------
+
+    def add_layer(
+        self,
+        item: ReferencedLayer,
+        values: dict[str, Any],
+        *,
+        status: str,
+        answer: str,
+        reason: str | None = None,
+        code: str = "",
+    ) -> None:
+        """Record a layer version; ``values`` are its columns, ``code`` groups it in the progress report."""
+        self.progress.count("layer", status, code, item.layer_arn)
+        row = layer_row(item.layer_arn, values, status=status, reason=reason, answer=answer)
+        self._add(LAYER_VERSIONS, row)
+
+    def add_failed_layer(self, item: ReferencedLayer, error: ItemError, values: dict[str, Any]) -> None:
+        """Record a layer version that could not be fetched.
+
+        Access denied to another account's layer is no gap: the owner need not share its content.
+        """
+        status = _status_of(error)
+        is_transfer = isinstance(error, PackageError)
+        operation, about = ("GetObject", f"{item.layer_arn}: ") if is_transfer else ("GetLayerVersionByArn", "")
+        is_gap = False if status == "denied" and not _is_own(item) else None
+        failure = self.failures.record(error, _item(item.refs[0], operation), is_gap=is_gap, about=about)
+        self.add_layer(
+            item,
+            {"size_bytes": item.size_bytes} | values,
+            status=status,
+            reason=f"{failure.error_code}: {remove_presigned_urls(str(error))}",
+            answer=FAILED,
+            code=failure.error_code,
+        )
+
+    # --- rows ---------------------------------------------------------------------------------------------------------
+
+    def add_notice(self, ref: FunctionVersionRef, operation: str, code: str, message: str) -> None:
+        """Record something odd about a package or layer; nothing is missing."""
+        self.failures.notice(_item(ref, operation), code, message)
+
+    def _add(self, table: Table, row: tuple[Any, ...]) -> None:
+        self.rows.items += 1
+        self.rows.append(table, *row)
+
+
+def _item(ref: FunctionVersionRef, operation: str) -> Item:
+    return Item(
+        scope=ref.scope,
+        stage="packages",
+        operation=operation,
+        function_name=ref.function_name,
+        qualifier=None if ref.version == LATEST else ref.version,
+    )
+
+
+def _status_of(error: ItemError) -> str:
+    return "denied" if isinstance(error, AccessDeniedError | PackageDeniedError) else "failed"
+
+
+def _is_own(item: ReferencedLayer) -> bool:
+    """Return whether the layer's account also owns one of the functions in ``refs``."""
+    account_id = item.layer_arn.split(":")[4:5]
+    return account_id[0] in {ref.scope.account_id for ref in item.refs} if account_id else False
