@@ -172,6 +172,9 @@ def first_cell(old: Path, new: Path) -> str:
                 is_masked = True
             elif one != other:
                 return f"row {row} {name}: {short(one)} / {short(other)}"
+    for one, other in zip(before.schema, after.schema, strict=True):
+        if not one.equals(other, check_metadata=True):
+            return f"metadata of {one.name}: {excerpt(str(one.metadata).encode(), str(other.metadata).encode())}"
     return "" if is_masked else "the same rows, stored differently"
 
 
