@@ -9,7 +9,7 @@ import pytest
 import lexport
 from lexport.simulator import Fault
 
-MOST_FILES = 30
+MOST_FILES = 32
 SOURCE = Path(lexport.__file__).parent
 SIMULATOR = SOURCE / "simulator"
 
