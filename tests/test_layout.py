@@ -33,7 +33,6 @@ STILL_UPWARD = {
 TASK_GROUPS = {
     "pipeline",
     "artifacts.run",
-    "artifacts.inspect_stored",
     "extract.estimate",
     "extract.shards",
     "extract.read_shard",

@@ -244,7 +244,7 @@ async def test_choice(simulator, aws, settings, look, fleet, tmp_path, choice, i
     }
     assert set(zips(look, fleet)) & expected == set(stored(tmp_path))
     assert set(zips(look, fleet)) - expected <= set(skipped)
-    reason = survey.TOO_LARGE if "max_size_bytes" in choice else survey.NOT_CHOSEN
+    reason = survey.TOO_LARGE if "max_size_bytes" in choice else survey.FILTERED_OUT
     assert set(skipped.values()) == {reason}
 
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from itertools import islice
-from typing import Any, TextIO
-
-from anyio import EndOfStream
+from typing import Any
 
 from lexport.artifacts.artifact_rows import NOT_FETCHED, STORED, ArtifactRows
 from lexport.artifacts.layers import read_layer_version
@@ -20,8 +17,6 @@ from lexport.extract.doors import Doors
 from lexport.extract.workers import pump
 from lexport.model import Link, PackageRef, Reply
 from lexport.settings import PackageSettings
-
-LINES_PER_PAGE = 64
 
 
 class Downloader:
@@ -45,8 +40,8 @@ class Downloader:
             (plan.layers, self._record_failed_layer),
         ):
             if downloads is not None:
-                with downloads.path.open(encoding="utf-8") as lines:
-                    for line in lines:
+                with downloads.open_queue() as queue:
+                    async for line in queue:
                         record(line, error)
                         await self._rows.flush_if_full()
 
@@ -58,8 +53,8 @@ class Downloader:
     ) -> None:
         self._rows.progress.files += downloads.files
         self._rows.progress.size_bytes += downloads.size_bytes
-        with downloads.path.open(encoding="utf-8") as lines:
-            await pump(fetch_line, _LinePages(lines), record_failed, workers=self._settings.concurrency)
+        with downloads.open_queue() as queue:
+            await pump(fetch_line, queue, record_failed, workers=self._settings.concurrency)
 
     def _count_done(self, size_bytes: int | None) -> None:
         self._rows.progress.files_done += 1
@@ -117,20 +112,3 @@ class Downloader:
 
     def _record_failed_layer(self, line: str, error: ItemError) -> None:
         self._rows.add_failed_layer(layer_from_line(line), error, {})
-
-
-class _LinePages:
-    """The lines of a file, a page at a time."""
-
-    def __init__(self, lines: TextIO) -> None:
-        self._lines = lines
-
-    async def receive(self) -> list[str]:
-        """Return the next lines; raises EndOfStream after the last."""
-        page = list(islice(self._lines, LINES_PER_PAGE))
-        if not page:
-            raise EndOfStream
-        return page
-
-    async def aclose(self) -> None:
-        """Do nothing: the file belongs to the caller."""

@@ -14,14 +14,17 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from anyio import BrokenResourceError, CapacityLimiter, create_task_group, from_thread, to_thread
+from anyio import BrokenResourceError, CapacityLimiter, from_thread, to_thread
 from anyio.streams.memory import MemoryObjectSendStream
 
 from lexport.artifacts.inspect_package import STAGE, inspect_package
 from lexport.artifacts.store import PackageStore
+from lexport.dataset.disk_queue import DiskQueue
 from lexport.dataset.manifest import package_path
 from lexport.dataset.runs import Runs, RunWriter, merge, read_run, rewrite_run
+from lexport.errors import ItemError
 from lexport.extract.rows import Rows
+from lexport.extract.workers import pump
 from lexport.query.sql import open_query_session
 from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES, PACKAGES
 from lexport.tables.run import ERRORS
@@ -58,8 +61,6 @@ async def inspect_stored(
     came of each is written into the staged rows of ``packages``.
     Order: by hash, a few side by side. Cancelled: ends after the member at hand.
     """
-    list_path = folder / "contents.txt"
-    await to_thread.run_sync(_list_unknown, runs, package_store, folder, list_path)
     limiter = CapacityLimiter(INSPECTORS)
     statuses: dict[bytes, str] = {}  # 150 bytes each: of what is looked into in one run
 
@@ -71,30 +72,30 @@ async def inspect_stored(
             from_thread.check_cancelled()
             raise
 
-    async def work() -> None:
-        for line in lines:  # shared: whoever is free takes the next
-            sha256_hex = line.strip()
-            inspected = await to_thread.run_sync(
-                partial(
-                    inspect_package,
-                    package_store.destination.root / package_path(sha256_hex),
-                    sha256_hex=sha256_hex,
-                    emit=emit,
-                    check=from_thread.check_cancelled,
-                ),
-                limiter=limiter,
-            )
-            count("package", "looked into", "")
-            if inspected.status:
-                statuses[bytes.fromhex(sha256_hex)] = inspected.status
-            for item in inspected.findings:
-                count("finding", item.code, item.message)
-                rows.append(ERRORS, *_error(item.code, item.message, now()))
+    async def inspect(sha256_hex: str) -> None:
+        inspected = await to_thread.run_sync(
+            partial(
+                inspect_package,
+                package_store.destination.root / package_path(sha256_hex),
+                sha256_hex=sha256_hex,
+                emit=emit,
+                check=from_thread.check_cancelled,
+            ),
+            limiter=limiter,
+        )
+        count("package", "looked into", "")
+        if inspected.status:
+            statuses[bytes.fromhex(sha256_hex)] = inspected.status
+        for item in inspected.findings:
+            count("finding", item.code, item.message)
+            rows.append(ERRORS, *_error(item.code, item.message, now()))
 
-    with list_path.open(encoding="ascii") as lines:
-        async with create_task_group() as tasks:
-            for _ in range(INSPECTORS):
-                tasks.start_soon(work)
+    def fail(_: str, error: ItemError) -> None:
+        raise error
+
+    with DiskQueue(folder / "contents.txt") as queue:
+        await to_thread.run_sync(_queue_unknown, runs, package_store, folder, queue)
+        await pump(inspect, queue, fail, workers=INSPECTORS)
     await to_thread.run_sync(_write_statuses, runs, statuses, package_store.destination.file_mode)
 
 
@@ -107,14 +108,16 @@ def _error(code: str, message: str, at: datetime) -> tuple[Any, ...]:
 # --- which ones -------------------------------------------------------------------------------------------------------
 
 
-def _list_unknown(runs: Runs, package_store: PackageStore, folder: Path, path: Path) -> None:
-    """Write the hashes of what is to be looked into, a line each, sorted."""
-    wanted = _distinct(merge(_stage_contents(runs, folder, package_store.destination.file_mode), folder))
-    with open_query_session(package_store.destination.root) as session, path.open("w", encoding="ascii") as lines:
-        known = session.read(
+def _queue_unknown(runs: Runs, package_store: PackageStore, folder: Path, queue: DiskQueue) -> None:
+    """Put the hashes of what is to be inspected into the queue, sorted, and end it."""
+    stored = _distinct(merge(_stage_contents(runs, folder, package_store.destination.file_mode), folder))
+    with open_query_session(package_store.destination.root) as session:
+        inspected = session.read(
             "SELECT DISTINCT sha256_hex FROM history.packages WHERE dependencies_status IS NOT NULL ORDER BY sha256_hex"
         )
-        lines.writelines(f"{sha256_hex}\n" for sha256_hex in _without(wanted, _distinct(known)))
+        for sha256_hex in _without(stored, _distinct(inspected)):
+            queue.put([sha256_hex])
+    queue.end()
 
 
 def _stage_contents(runs: Runs, folder: Path, file_mode: int) -> list[Path]:

@@ -8,7 +8,7 @@ for each package or layer version.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from lexport.artifacts.package_refs import (
 from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import sha256_hex_of
 from lexport.dataset.data_files import newest_file
+from lexport.dataset.disk_queue import DiskQueue
 from lexport.dataset.runs import ROWS_AT_ONCE, Runs, RunWriter, merge
 from lexport.errors import PackageError
 from lexport.extract.progress import PackageProgress
@@ -61,7 +62,7 @@ class TableFile:
 
 @dataclass(slots=True, kw_only=True)
 class DownloadList:
-    """Packages or layer versions to download. ``path`` is a file with one line for each of them.
+    """Packages or layer versions to download. ``path`` is a queue on disk with one line for each of them.
 
     ``scopes`` are the account-regions whose functions refer to them.
     """
@@ -76,6 +77,10 @@ class DownloadList:
         self.files += 1
         self.size_bytes += size_bytes or 0
         self.scopes.update(ref.scope for ref in item.refs)
+
+    def open_queue(self) -> DiskQueue:
+        """Open the queue for reading, from its begin."""
+        return DiskQueue(self.path, written=self.files)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -146,8 +151,8 @@ class _Planner:
         downloads = DownloadList(path=self._folder / "download-packages.txt")
         batches = (batch for file in functions for batch in read_functions(file.path, file.scopes, self._filter))
         items = group_packages(merge(self._stage(PACKAGE_REFS, batches), self._folder))
-        with downloads.path.open("w", encoding="utf-8") as lines:
-            rows = self._package_rows(items, downloads, lambda text: lines.write(text + "\n"))
+        with DiskQueue(downloads.path) as queue:
+            rows = self._package_rows(items, downloads, queue)
             self._write(PACKAGES, rows)
         return downloads
 
@@ -158,12 +163,12 @@ class _Planner:
         batches = (batch for file in layers for batch in read_layers(file.path, file.scopes, self._filter))
         items = group_layers(merge(self._stage(LAYER_REFS, batches), self._folder))
         contents: list[tuple[Any, ...]] = []
-        with downloads.path.open("w", encoding="utf-8") as lines:
+        with DiskQueue(downloads.path) as queue:
             rows = self._layer_rows(
                 items,
                 _published_layers(published) if published else iter(()),
                 downloads,
-                lambda text: lines.write(text + "\n"),
+                queue,
                 contents,
             )
             self._write(LAYER_VERSIONS, rows)
@@ -171,9 +176,9 @@ class _Planner:
         return downloads
 
     def _package_rows(
-        self, items: Iterable[ReferencedPackage], downloads: DownloadList, write_line: Callable[[str], object]
+        self, items: Iterable[ReferencedPackage], downloads: DownloadList, queue: DiskQueue
     ) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows of packages that need no request; pass the others to ``write_line``."""
+        """Yield the rows of packages that need no request; put the others into the queue."""
         for item in items:
             status, reason, row = self._decide(item)
             if row is not None:
@@ -181,7 +186,7 @@ class _Planner:
                 yield row
                 continue
             downloads.add(item, item.package.size_bytes)
-            write_line(package_to_line(item))
+            queue.put([package_to_line(item)])
 
     def _decide(self, item: ReferencedPackage) -> tuple[str, str, tuple[Any, ...] | None]:
         """Return status, reason and row of a package; the row is None where the package is to be downloaded.
@@ -217,7 +222,7 @@ class _Planner:
         items: Iterable[ReferencedLayer],
         published: Iterator[dict[str, Any]],
         downloads: DownloadList,
-        write_line: Callable[[str], object],
+        queue: DiskQueue,
         contents: list[tuple[Any, ...]],
     ) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of layer versions that need no request; both inputs are sorted by ARN.
@@ -243,7 +248,7 @@ class _Planner:
                 yield layer_row(item.layer_arn, values, status="skipped", reason=TOO_LARGE, answer=NOT_FETCHED)
             else:
                 downloads.add(item, item.size_bytes)
-                write_line(layer_to_line(item))
+                queue.put([layer_to_line(item)])
 
     def _present_content(self, row: dict[str, Any]) -> tuple[Any, ...] | None:
         try:

@@ -1,30 +1,33 @@
-"""Names that wait for their turn: an append-only file, so that a long queue takes disk and no memory."""
+"""A queue of lines in a file: a long queue takes disk space and no memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from itertools import islice
 from pathlib import Path
+from typing import Self
 
 from anyio import EndOfStream, Event
 
-PAGE_NAMES = 50
+PAGE_LINES = 50
 
 
-class NameSpool:
-    """One writer puts names, one reader at a time receives pages of them, in order.
+class DiskQueue:
+    """One writer puts lines, and one reader at a time receives pages of them, in order.
 
-    The file is small and local, so its reads and writes are done in place. Whoever opens it closes it with ``with``.
+    The file is small and local, so it is read and written in place, in the event loop. ``with`` closes it.
+    ``written`` is the number of lines of a queue that was written to its end before and is opened again.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._write = path.open("w", encoding="utf-8", newline="\n")  # no other character ends a line
+    def __init__(self, path: Path, *, written: int | None = None) -> None:
+        # no other character than the line feed ends a line
+        self._write = path.open("w" if written is None else "a", encoding="utf-8", newline="\n")
         self._read = path.open("r", encoding="utf-8", newline="\n")
-        self._news = Event()
-        self._waiting = 0
-        self._is_ended = False
+        self._waiting = written or 0
+        self._is_ended = written is not None
+        self._news: Event | None = None
 
-    def __enter__(self) -> NameSpool:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -33,35 +36,46 @@ class NameSpool:
 
     @property
     def waiting(self) -> int:
-        """How many names are written and not yet received."""
+        """How many lines are written and not yet received."""
         return self._waiting
 
-    def put(self, names: Iterable[str]) -> None:
-        """Append names; they hold no line break, as AWS's names never do."""
-        lines = [f"{name}\n" for name in names]
-        self._write.writelines(lines)
+    def put(self, lines: Iterable[str]) -> None:
+        """Append lines, which hold no line feed themselves."""
+        ended = [f"{line}\n" for line in lines]
+        self._write.writelines(ended)
         self._write.flush()
-        self._waiting += len(lines)
-        self._ring()
+        self._waiting += len(ended)
+        self._wake()
 
     def end(self) -> None:
-        """Say that no name will come any more."""
+        """Mark the end: no line follows."""
         self._is_ended = True
-        self._ring()
+        self._wake()
 
     async def receive(self) -> list[str]:
-        """Wait for the next page of names; raises EndOfStream after the last."""
+        """Wait for the next page of lines; raises EndOfStream after the last."""
         while not self._waiting:
             if self._is_ended:
                 raise EndOfStream
+            self._news = Event()
             await self._news.wait()
-        names = [line.removesuffix("\n") for line in islice(self._read, min(self._waiting, PAGE_NAMES))]
-        self._waiting -= len(names)
-        return names
+        lines = [line.removesuffix("\n") for line in islice(self._read, min(self._waiting, PAGE_LINES))]
+        self._waiting -= len(lines)
+        return lines
 
     async def aclose(self) -> None:
-        """Nothing to do: the file lives as long as the run reads its target."""
+        """Do nothing: ``with`` closes the file."""
 
-    def _ring(self) -> None:
-        self._news.set()
-        self._news = Event()
+    async def __aiter__(self) -> AsyncIterator[str]:
+        """Yield every line to the end."""
+        while True:
+            try:
+                page = await self.receive()
+            except EndOfStream:
+                return
+            for line in page:
+                yield line
+
+    def _wake(self) -> None:
+        if self._news is not None:
+            self._news.set()

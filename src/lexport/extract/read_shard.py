@@ -18,7 +18,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from lexport.aws.quota.pacer import Pacer
 from lexport.aws.quota.retry import ask
-from lexport.dataset.disk_queue import NameSpool
+from lexport.dataset.disk_queue import DiskQueue
 from lexport.dataset.local import LocalStore
 from lexport.dataset.references import LOST, describe_missing
 from lexport.errors import (
@@ -182,7 +182,7 @@ class _Reader:
         self.doubts = Doubts(self.lose_aliases)
         queue = self.staging.folder / f"names-{scope.account_id}-{scope.region}.txt"
         refs_out, refs = create_memory_object_stream[Sequence[FunctionRef]](PAGES_AHEAD)
-        with NameSpool(queue) as names, Held(self.staging.folder) as self.held:
+        with DiskQueue(queue) as names, Held(self.staging.folder) as self.held:
             async with create_task_group() as tasks:
                 if refs_listed is None:
                     tasks.start_soon(self.discover, refs_out, names)
@@ -221,7 +221,7 @@ class _Reader:
         self.is_answering = True
         return reply
 
-    async def discover(self, refs_out: MemoryObjectSendStream[Sequence[FunctionRef]], names: NameSpool) -> None:
+    async def discover(self, refs_out: MemoryObjectSendStream[Sequence[FunctionRef]], names: DiskQueue) -> None:
         """List the fleet; the names go to those who list aliases."""
 
         async def choose(page: Sequence[FunctionRef] | None) -> Sequence[FunctionRef]:
