@@ -22,9 +22,9 @@ from yarl import URL
 
 from lexport.artifacts.url_policy import LinkHosts, Origin, check_address, check_link
 from lexport.aws.errors import describe, one_line
-from lexport.aws.http.proxied import translate
+from lexport.aws.http.proxied import translate_error
 from lexport.aws.http.proxies import Proxies, Proxy
-from lexport.aws.http.tls import trust
+from lexport.aws.http.tls import open_trust_store
 from lexport.aws.redact import remove_presigned_urls
 from lexport.errors import ItemError, LinkExpiredError, PackageDeniedError, PackageError, TransferError
 from lexport.tables.api import OpenLink
@@ -60,7 +60,8 @@ async def open_links(
     """
     limits = limits or LinkLimits()
     proxies = Proxies()
-    connector = aiohttp.TCPConnector(limit=connections, ssl=trust(ca_bundle), resolver=_Guard(hosts, proxies))
+    tls = open_trust_store(ca_bundle)
+    connector = aiohttp.TCPConnector(limit=connections, ssl=tls, resolver=_Guard(hosts, proxies))
     async with aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -163,7 +164,7 @@ async def _get(session: aiohttp.ClientSession, where: _Where, url: str, start: i
 def _trouble(error: Exception, target: URL, where: _Where) -> PackageError:
     if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError):
         return TransferError(f"{where.name} fell silent in the middle of a package", code="timeout")
-    fault = translate(error, f"{target.raw_host}:{target.port}", where.proxy)
+    fault = translate_error(error, f"{target.raw_host}:{target.port}", where.proxy)
     kind = TransferError if fault.retryable else PackageError
     return kind(f"the package could not be fetched: {fault}", code=fault.code)
 

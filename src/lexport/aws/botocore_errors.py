@@ -12,7 +12,7 @@ from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
 from lexport.aws.errors import judged, one_line
-from lexport.aws.http.message import ADVICE, reason_of, trouble
+from lexport.aws.http.message import ADVICE, failure, reason_of
 from lexport.aws.http.proxies import Proxy
 from lexport.errors import (
     ClockError,
@@ -144,19 +144,19 @@ def _network_error(error: BaseException, doing: str) -> NetworkError:
     reason = reason_of(told.get("error") or error)
     match error:
         case boto.ProxyConnectionError():
-            what = trouble("proxy_down", host=host, proxy=Proxy("", _host(told.get("proxy_url")), None), reason=reason)
+            what = failure("proxy_down", host=host, proxy=Proxy("", _host(told.get("proxy_url")), None), reason=reason)
         case boto.ConnectTimeoutError() | boto.ReadTimeoutError():
             what = NetworkError(f"{host} did not answer in time; {ADVICE}", code="timeout")
         case boto.SSLError():
-            what = trouble("tls_failed", host=host, proxy=None, reason=reason)
+            what = failure("tls_failed", host=host, proxy=None, reason=reason)
         case boto.ConnectionClosedError():
-            what = trouble("connection_reset", host=host, proxy=None)
+            what = failure("connection_reset", host=host, proxy=None)
         case _ if isinstance(getattr(told.get("error"), "os_error", None), socket.gaierror):
-            what = trouble("dns_failed", host=host, proxy=None, reason=reason)
+            what = failure("dns_failed", host=host, proxy=None, reason=reason)
         case boto.EndpointConnectionError():
-            what = trouble("connect_failed", host=host, proxy=None, reason=reason)
+            what = failure("connect_failed", host=host, proxy=None, reason=reason)
         case _:
-            what = trouble("network_failed", host=host, proxy=None, reason=reason)
+            what = failure("network_failed", host=host, proxy=None, reason=reason)
     return NetworkError(f"{what} ({doing})", code=what.code)
 
 

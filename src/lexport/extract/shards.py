@@ -16,7 +16,7 @@ from typing import Protocol
 from anyio import CapacityLimiter, create_task_group
 from anyio.abc import TaskGroup
 
-from lexport.aws.http.fair_share import Lanes
+from lexport.aws.http.fair_share import FairShares
 from lexport.aws.http.transport import open_transport
 from lexport.aws.session import Session
 from lexport.dataset.local import write_error
@@ -79,7 +79,7 @@ async def visit(
                 entrance=entrance,
                 entering=CapacityLimiter(MOST_ENTERING),
                 places=CapacityLimiter(targets_at_once),
-                lanes=Lanes(send, connections),
+                shares=FairShares(send, connections),
             )
             for account in found:
                 tasks.start_soon(tour.visit_account, account)
@@ -95,7 +95,7 @@ class _Tour:
     entrance: Entrance
     entering: CapacityLimiter
     places: CapacityLimiter
-    lanes: Lanes
+    shares: FairShares
 
     async def visit_account(self, account: Account) -> None:
         """Enter one account and begin with its Regions; an account that stays shut stops nobody."""
@@ -114,7 +114,7 @@ class _Tour:
     async def visit_door(self, door: Door) -> None:
         """Read one shard as soon as there is a place for it."""
         async with self.places:
-            with self.lanes.lane() as send:
+            with self.shares.open_share() as send:
                 await self.visitor.read_shard(door.shard, door.open(send))
 
 

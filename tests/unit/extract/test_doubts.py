@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lexport.aws.http.message import DOUBTS_KEPT, Source
+from lexport.aws.http.message import MAX_DOUBTS, ResponseSource
 from lexport.extract.doubts import DOUBTFUL_KEPT, UNPROVEN_KEPT, Doubts
 from lexport.model import Reply
 
@@ -13,7 +13,7 @@ def empty(source):
 
 def test_what_came_before_a_wrong_answer():
     """Names that came over a connection after its last proof are doubtful when it is retired; others are not."""
-    one, other, lost = Source(), Source(), []
+    one, other, lost = ResponseSource(), ResponseSource(), []
     doubts = Doubts(lambda name, _: lost.append(name))
     doubts.note_empty("proven", empty(one))
     one.trust()
@@ -29,7 +29,7 @@ def test_what_came_before_a_wrong_answer():
 
 def test_what_came_last():
     """Names that nothing came after on their connection are doubtful at the end."""
-    source = Source()
+    source = ResponseSource()
     doubts = Doubts(lambda *_: None)
     doubts.note_empty("last", empty(source))
 
@@ -40,17 +40,17 @@ def test_what_is_held_is_bounded():
     """A connection keeps its last few doubts, and so does an account-region; beyond the limit it is a gap."""
     lost = []
     doubts = Doubts(lambda name, error: lost.append((name, error.code)))
-    source = Source()
+    source = ResponseSource()
     for number in range(UNPROVEN_KEPT + 10):
         doubts.note_empty(f"kept-{number}", empty(source))
     source.retire()
     assert doubts.settle() == [
-        f"kept-{number}" for number in range(UNPROVEN_KEPT + 10 - DOUBTS_KEPT, UNPROVEN_KEPT + 10)
+        f"kept-{number}" for number in range(UNPROVEN_KEPT + 10 - MAX_DOUBTS, UNPROVEN_KEPT + 10)
     ]
 
-    retired = Source()
+    retired = ResponseSource()
     retired.retire()
     for number in range(DOUBTFUL_KEPT):
         doubts.note_empty(f"more-{number}", empty(retired))
     assert len(doubts.settle()) == DOUBTFUL_KEPT
-    assert lost == [(f"more-{number}", "wrong_answer") for number in range(DOUBTFUL_KEPT - DOUBTS_KEPT, DOUBTFUL_KEPT)]
+    assert lost == [(f"more-{number}", "wrong_answer") for number in range(DOUBTFUL_KEPT - MAX_DOUBTS, DOUBTFUL_KEPT)]

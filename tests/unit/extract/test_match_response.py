@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from lexport.aws.http.message import Response, Source
+from lexport.aws.http.message import Response
 from lexport.errors import FunctionGoneError, WrongAnswerError
 from lexport.extract.decode import decode_function, decode_object, decode_page
 from lexport.extract.match_response import (
@@ -288,7 +288,7 @@ async def test_after_a_wrong_answer_every_attempt_has_a_connection_of_its_own():
         def on_fresh_connections(self):
             return Api("fresh")
 
-    class Connection(Source):
+    class Connection(ResponseSource):
         def __init__(self, number):
             super().__init__()
             self.number = number

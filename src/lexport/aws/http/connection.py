@@ -1,7 +1,7 @@
-"""One connection that speaks HTTP/1.1: the bytes of a GET go out, status, headers and body come back.
+"""One HTTP/1.1 connection: it sends GET requests and parses the responses, one at a time.
 
-In: a connected transport of the event loop. Out: one response at a time, or ``BrokenAnswer``. It knows no hosts: the
-pool does.
+A connection knows nothing about hosts, DNS or TLS: ``pool.py`` opens it. It parses with httptools, and refuses every
+response whose end is ambiguous, because a wrong end would make the next response answer the wrong request.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from typing import cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from lexport.aws.http.message import TOTAL_TIMEOUT_S, Limits, Response, Source
+from lexport.aws.http.message import TOTAL_TIMEOUT_S, HttpLimits, Response, ResponseSource
 
-KEPT_IDLE_S = 15.0  # as aiohttp does: a connection that waited longer may be closed by the server just now
+KEEP_ALIVE_S = 15.0  # as in aiohttp: a server may close a connection that was idle for longer at any moment
 OVERHEAD_BYTES = 256 * 1024
-"""What an answer may have beside its body: headers, and what chunks cost. 32 MiB in chunks of 1 KiB stay below."""
+"""Limit of the bytes of a response beside its body: headers and chunk sizes. 32 MiB in chunks of 1 KiB stay below."""
 
 _FIRST_FINAL_STATUS = 200
 
 
-class BrokenAnswer(Exception):  # noqa: N818 - no error of ours yet: who waits knows the names for it
-    """There is no answer. ``what`` is a key of ``wire.TROUBLE``, or "too_large" or "unwanted_encoding"."""
+class BrokenResponse(Exception):  # noqa: N818 - the pool turns it into a FetchError that names the host
+    """No response. ``kind`` is a key of ``message.FAILURES``, or "too_large" or "unwanted_encoding"."""
 
-    def __init__(self, what: str, *, status: int = 0, encoding: str = "") -> None:
-        super().__init__(what)
-        self.what, self.status, self.encoding = what, status, encoding
+    def __init__(self, kind: str, *, status: int = 0, encoding: str = "") -> None:
+        super().__init__(kind)
+        self.kind, self.status, self.encoding = kind, status, encoding
 
 
 class Headers(Mapping[str, str]):
-    """The headers as they came, under names in lower case. Decoded when looked up: of most answers nobody reads any."""
+    """The headers of a response by lower-case name. Decoded on access: few headers are ever read."""
 
     __slots__ = ("_raw",)
 
@@ -47,14 +47,14 @@ class Headers(Mapping[str, str]):
         return len(self._raw)
 
 
-class Connection(asyncio.Protocol, Source):
-    """``on_closed`` is called once, when the connection is closed from either side; ``closed`` is done then.
+class Connection(asyncio.Protocol, ResponseSource):
+    """A connected transport of the event loop. ``on_closed`` is called once, when either side has closed it.
 
-    ``is_idle``: the last response was complete and another request may follow. ``spoke_first``: the server sent
-    something before the first request. If you stop waiting for a response, call ``abort()`` unless ``is_idle``.
+    ``is_idle``: the last response is complete and another request may be sent. ``spoke_first``: the server sent bytes
+    before the first request. If you stop waiting for a response, call ``abort()`` unless ``is_idle``.
     """
 
-    def __init__(self, limits: Limits, on_closed: Callable[[Connection], None]) -> None:
+    def __init__(self, limits: HttpLimits, on_closed: Callable[[Connection], None]) -> None:
         super().__init__()
         self.is_idle = False
         self.spoke_first = False
@@ -64,90 +64,95 @@ class Connection(asyncio.Protocol, Source):
         self._limits = limits
         self._on_closed = on_closed
         self._parser = HttpResponseParser(self)
-        self._answer: asyncio.Future[Response] | None = None
+        self._response: asyncio.Future[Response] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._began_at_s = self._heard_at_s = self._loop.time()
+        self._sent_at_s = self._received_at_s = self._loop.time()
         self._headers: dict[bytes, bytes] = {}
-        self._has_headers = False  # all those of the answer that is being read
+        self._has_headers = False  # all headers of the response that is being parsed
         self._body: list[bytes] = []
-        self._room_bytes = self._overhead_bytes = 0
+        self._body_left_bytes = self._overhead_bytes = 0
 
-    def ask(self, request: bytes) -> asyncio.Future[Response]:
-        """Send a request; return where its answer will be. Only for a connection that is fresh."""
-        self._answer = answer = self._loop.create_future()
+    def send(self, request: bytes) -> asyncio.Future[Response]:
+        """Write a request and return the future of its response. Call this only if ``is_fresh()``."""
+        self._response = response = self._loop.create_future()
         self.is_idle = False
-        self._began_at_s = self._heard_at_s = now_s = self._loop.time()
+        self._sent_at_s = self._received_at_s = now_s = self._loop.time()
         self._overhead_bytes = 0
-        if self._timer is None:  # one serves many answers, because setting one costs more than all the rest
-            self._timer = self._loop.call_at(now_s + self._limits.idle_timeout_s, self._look)
+        if self._timer is None:  # one timer serves many responses: setting one costs more than all the rest here
+            self._timer = self._loop.call_at(now_s + self._limits.idle_timeout_s, self._check_timeouts)
         self._transport.write(request)
-        return answer
+        return response
 
     def is_fresh(self) -> bool:
-        """Tell whether it can be used, and was so lately that the server will still have it."""
+        """Tell whether the connection is idle and was used so lately that the server will not have closed it."""
         return (
             self.is_idle
-            and self._heard_at_s + KEPT_IDLE_S > self._loop.time()
-            and not self._transport.is_closing()  # lost, and not yet told
+            and self._received_at_s + KEEP_ALIVE_S > self._loop.time()
+            and not self._transport.is_closing()  # closed, but ``connection_lost`` was not called yet
         )
 
     def retire(self) -> None:
-        """Never send another request over this connection: its next answer may be the answer to another one."""
+        """Send no further request: its response might be the response to an earlier request."""
         super().retire()
-        if self._answer is None:
+        if self._response is None:
             self.abort()
 
     def abort(self) -> None:
-        """Close at once."""
+        """Close the connection at once."""
         self.is_idle = False
         self._transport.abort()
 
-    # --- time ---------------------------------------------------------------------------------------------------------
+    # --- timeouts -----------------------------------------------------------------------------------------------------
 
-    def _look(self) -> None:
-        """Give up what takes too long. Never set later than the idle timeout from now: so it is in time for any."""
+    def _check_timeouts(self) -> None:
+        """Fail a response that takes too long, and close a connection that was idle for too long.
+
+        The timer is never set later than the idle timeout from now, so it is in time for a request sent meanwhile.
+        """
         self._timer = None
         now_s = self._loop.time()
-        if self._answer is None:
-            due_s = self._heard_at_s + KEPT_IDLE_S
+        if self._response is None:
+            due_s = self._received_at_s + KEEP_ALIVE_S
         else:
-            due_s = min(self._heard_at_s + self._limits.idle_timeout_s, self._began_at_s + TOTAL_TIMEOUT_S)
+            due_s = min(self._received_at_s + self._limits.idle_timeout_s, self._sent_at_s + TOTAL_TIMEOUT_S)
         if now_s < due_s:
-            self._timer = self._loop.call_at(min(due_s, now_s + self._limits.idle_timeout_s), self._look)
-        elif self._answer is None:
+            self._timer = self._loop.call_at(min(due_s, now_s + self._limits.idle_timeout_s), self._check_timeouts)
+        elif self._response is None:
             self.abort()
         else:
             self._fail("timeout")
 
-    # --- what becomes of the answer -----------------------------------------------------------------------------------
+    # --- the end of a response ----------------------------------------------------------------------------------------
 
-    def _fail(self, what: str, *, encoding: str = "") -> None:
-        answer, self._answer = self._answer, None
-        if answer is not None and not answer.done():
+    def _fail(self, kind: str, *, encoding: str = "") -> None:
+        response, self._response = self._response, None
+        if response is not None and not response.done():
             status = self._parser.get_status_code() if self._has_headers else 0
-            answer.set_exception(BrokenAnswer(what, status=status, encoding=encoding))
+            response.set_exception(BrokenResponse(kind, status=status, encoding=encoding))
 
     def _succeed(self) -> None:
-        answer, self._answer = self._answer, None
-        if answer is not None and not answer.done():
+        response, self._response = self._response, None
+        if response is not None and not response.done():
             body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-            answer.set_result(Response(self._parser.get_status_code(), Headers(self._headers), body, self))
+            response.set_result(Response(self._parser.get_status_code(), Headers(self._headers), body, self))
 
-    # --- as the event loop's protocol ---------------------------------------------------------------------------------
+    # --- callbacks of the event loop ----------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connected transport, which has finished its TLS handshake."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one without saying so
+        """Take the connected transport; its TLS handshake is complete."""
+        self._transport = cast(
+            "asyncio.Transport", transport
+        )  # uvloop's transport is one, but does not inherit from it
         self.is_idle = True
 
     def data_received(self, data: bytes) -> None:
-        """Read on; data that no request asked for ends the connection."""
-        if self._answer is None:
+        """Feed the parser. Bytes that arrive while no request is pending close the connection."""
+        if self._response is None:
             self.spoke_first = self._timer is None
             self.abort()
             return
-        self._heard_at_s = self._loop.time()
-        self._overhead_bytes += len(data)  # on_body takes off what is none
+        self._received_at_s = self._loop.time()
+        self._overhead_bytes += len(data)  # ``on_body`` subtracts the body
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade):
@@ -157,11 +162,11 @@ class Connection(asyncio.Protocol, Source):
             self._fail("invalid_http")
 
     def eof_received(self) -> None:
-        """Never ask again who will say no more; the event loop closes the connection."""
+        """Do not reuse a connection that the server has half-closed; the event loop closes it."""
         self.is_idle = False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Judge what came until then."""
+        """Complete a response that ends with the connection, and fail every other one."""
         if self._timer is not None:
             self._timer.cancel()
         self.is_idle = False
@@ -175,27 +180,27 @@ class Connection(asyncio.Protocol, Source):
         self.closed.set_result(None)
 
     def _ends_with_connection(self) -> bool:
-        """Tell whether nothing else says where the body ends."""
+        """Tell whether the end of the connection is the only mark of the body's end."""
         is_chunked = self._headers.get(b"transfer-encoding", b"").lower().endswith(b"chunked")
         return not is_chunked and b"content-length" not in self._headers
 
-    # --- as httptools' protocol ---------------------------------------------------------------------------------------
+    # --- callbacks of httptools ---------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        """Begin anew; close where nobody asked for an answer: it must never pass for the next one."""
+        """Reset the parts of the response; close the connection if no request is pending."""
         self._headers = {}
         self._body = []
-        self._room_bytes = self._limits.body_limit_bytes
-        if self._answer is None:
+        self._body_left_bytes = self._limits.body_limit_bytes
+        if self._response is None:
             self.abort()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header, the first of its name; what follows the body is none."""
+        """Keep the first header of each name, and no trailers."""
         if not self._has_headers:
             self._headers.setdefault(name.lower(), value)
 
     def on_headers_complete(self) -> None:
-        """Refuse what is not to be read."""
+        """Refuse a compressed body, and one that is too large, before it is read."""
         if self._parser.get_status_code() < _FIRST_FINAL_STATUS:
             return
         self._has_headers = True
@@ -206,16 +211,16 @@ class Connection(asyncio.Protocol, Source):
             self._fail("too_large")
 
     def on_body(self, part: bytes) -> None:
-        """Keep a piece of the body, as far as there may be one."""
+        """Keep a part of the body, up to the limit."""
         self._body.append(part)
         self._overhead_bytes -= len(part)
-        self._room_bytes -= len(part)
-        if self._room_bytes < 0:
+        self._body_left_bytes -= len(part)
+        if self._body_left_bytes < 0:
             self._fail("too_large")
 
     def on_message_complete(self) -> None:
-        """Hand the answer over; 100 and its kind only announce it."""
+        """Complete the response. An interim response such as 100 Continue only precedes it."""
         if self._has_headers:
             self._has_headers = False
-            self.is_idle = self._answer is not None and self._parser.should_keep_alive() and not self.is_retired
+            self.is_idle = self._response is not None and self._parser.should_keep_alive() and not self.is_retired
             self._succeed()

@@ -1,7 +1,4 @@
-"""One GET as it passes the seam, whoever sends it: request, response, limits, and what can go wrong.
-
-In: an absolute URL that is already percent-encoded, and its headers. Out: status, headers, body; or one of our errors.
-"""
+"""Requests, responses, limits and failures of HTTP, for direct connections and those through a proxy."""
 
 from __future__ import annotations
 
@@ -17,24 +14,25 @@ from importlib.metadata import version
 from lexport.aws.http.proxies import Proxy
 from lexport.errors import FetchError, NetworkError, ServiceError
 
-AGENT = f"lexport/{version('lexport')}"
+USER_AGENT = f"lexport/{version('lexport')}"
 PORTS = {"http": 80, "https": 443}
 
 CONNECT_TIMEOUT_S = 10.0
 IDLE_TIMEOUT_S = 30.0
 TOTAL_TIMEOUT_S = 60.0
-"""Lambda answers in well under a second; a list page of 50 functions with full environments may take a few."""
+"""Lambda responds in well under a second; a list page of 50 functions with full environments may take a few."""
 
-DOUBTS_KEPT = 8  # a connection that is so many responses late at the most is found out by them
+MAX_DOUBTS = 8  # enough to detect a connection whose responses lag behind its requests by up to eight
 BODY_LIMIT_BYTES = 32 * 1024 * 1024
-"""The largest true answer, 50 functions with 4 KB of variables and long lists each, stays below 1 MiB."""
+"""The largest genuine response, 50 functions with 4 KB of variables and long lists each, stays below 1 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One GET. ``url`` is sent as it stands; the headers hold a signature, so ``repr`` shows their names only.
+    """One GET request. ``url`` is absolute and percent-encoded, and sent unchanged.
 
-    ``needs_fresh_connection``: it is the first request on its connection.
+    ``needs_fresh_connection``: send this as the first request of a new connection. The headers hold a signature, so
+    ``repr`` shows their names only.
     """
 
     url: str
@@ -45,54 +43,56 @@ class Request:
         return f"Request(url={self.url.partition('?')[0]!r}, headers={sorted(self.headers)})"
 
 
-class Source:
-    """What responses come over: one connection. See ``model.Source``."""
+class ResponseSource:
+    """The connection that responses arrive on. See ``model.Source``.
+
+    A response that does not match its request shows that earlier responses of the connection may not have matched
+    theirs. So each response that cannot be checked by itself registers a doubt, until a later response proves that the
+    connection delivers responses in order.
+    """
 
     def __init__(self) -> None:
         self.is_retired = self.has_doubts = False
-        self._doubts: deque[Callable[[], None]] = deque(maxlen=DOUBTS_KEPT)
+        self._doubts: deque[Callable[[], None]] = deque(maxlen=MAX_DOUBTS)
 
     def retire(self) -> None:
-        """Send no further request; call back whoever doubts."""
+        """Send no further request on the connection, and call the callbacks of all doubts."""
         self.is_retired, self.has_doubts = True, False
-        doubts = list(self._doubts)
+        callbacks = list(self._doubts)
         self._doubts.clear()
-        for again in doubts:
-            again()
+        for on_retired in callbacks:
+            on_retired()
 
-    def doubt(self, again: Callable[[], None]) -> None:
-        """Call ``again`` when this is retired, unless ``trust`` comes before. The last few doubts are kept."""
+    def doubt(self, on_retired: Callable[[], None]) -> None:
+        """Call ``on_retired`` when the connection is retired, unless ``trust`` comes first; keep the last few."""
         if self.is_retired:
-            again()
+            on_retired()
         else:
-            self._doubts.append(again)
+            self._doubts.append(on_retired)
             self.has_doubts = True
 
     def trust(self) -> None:
-        """Forget the doubts: what came last answers its request, so what came before it did too."""
+        """Drop all doubts: the last response matches its request, so the ones before it matched theirs."""
         self._doubts.clear()
         self.has_doubts = False
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer. Look headers up in lower case; the body may hold secrets, so ``repr`` hides it.
-
-    ``source`` is the connection that it came over, where the transport knows it.
-    """
+    """One response. Header names are lower case. The body may hold secrets, so ``repr`` hides it."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
-    source: Source | None = field(default=None, repr=False, compare=False)
+    source: ResponseSource | None = field(default=None, repr=False, compare=False)
 
 
 Send = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How many connections are held at once, how long a silent server is waited for, how much of it is read."""
+class HttpLimits:
+    """The most connections at once, the longest pause in a response, and the largest body."""
 
     connections: int
     idle_timeout_s: float
@@ -103,27 +103,27 @@ _URL = re.compile(r"(https?://(?:[\w.-]+|\[[\w.:]+\])(?::\d{1,5})?)([/?][!\"$-~]
 
 
 def split_url(url: str) -> tuple[str, str]:
-    """Split a URL into origin and target, ``https://host:1`` and ``/path?query``; raises FetchError where it is none.
+    """Split a URL into origin and target: ``https://host:1`` and ``/path?query``.
 
-    It has no user, no fragment, and no character that HTTP cannot carry.
+    Raises FetchError for a URL with a user name, a fragment, or a character that HTTP cannot carry.
     """
     matched = _URL.fullmatch(url)
     if matched is None:
-        raise no_url()
+        raise invalid_url()
     target = matched[2] or "/"
     return matched[1], target if target[0] == "/" else f"/{target}"
 
 
-def no_url() -> FetchError:
-    """Make the error for a URL that is none; it may hold anything, so nothing of it is repeated."""
-    return trouble("invalid_request", host="a URL", proxy=None, reason="HTTP cannot carry it")
+def invalid_url() -> FetchError:
+    """Make the error for an invalid URL. The URL may hold a secret anywhere, so the message repeats none of it."""
+    return failure("invalid_request", host="a URL", proxy=None, reason="HTTP cannot carry it")
 
 
-# --- what can go wrong, in the same words whoever sends --------------------------------------------------------------
+# --- failures ------------------------------------------------------------------------------------------------------
 
 ADVICE = "check the network, DNS and HTTPS_PROXY / NO_PROXY"
 
-TROUBLE: dict[str, tuple[type[FetchError], str, str]] = {
+FAILURES: dict[str, tuple[type[FetchError], str, str]] = {
     "proxy_refused": (
         NetworkError,
         "proxy_refused",
@@ -158,11 +158,11 @@ TROUBLE: dict[str, tuple[type[FetchError], str, str]] = {
     "invalid_request": (FetchError, "invalid_request", "no request can be made to {host}: {reason}"),
     "network_failed": (NetworkError, "network_failed", f"the call to {{host}}{{via}} failed: {{reason}}; {ADVICE}"),
 }
-"""What happened -> our class, its code, and the message."""
+"""Kind of failure -> class of the error, its code, its message."""
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the cause in the system's own words, without the URL and headers that aiohttp adds to them."""
+    """Return the cause as the system words it, without the URL and headers that aiohttp adds."""
     if isinstance(status := getattr(error, "status", None), int):
         return f"HTTP {status}"
     inner = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
@@ -173,16 +173,19 @@ def reason_of(error: BaseException) -> str:
     return getattr(inner, "strerror", None) or type(inner).__name__
 
 
-def trouble(what: str, *, host: str, proxy: Proxy | None, reason: str = "") -> FetchError:
-    """Make our error. It names hosts, never a query, a header or a proxy's password; neither may ``reason``."""
-    kind, code, text = TROUBLE[what]
+def failure(kind: str, *, host: str, proxy: Proxy | None, reason: str = "") -> FetchError:
+    """Make the error of a kind of failure. It names hosts, and never a query, a header or a proxy's password.
+
+    The caller keeps these out of ``reason`` too.
+    """
+    error_class, code, text = FAILURES[kind]
     name = proxy.name if proxy else ""
     via = f" through the proxy {name}" if proxy else ""
-    return kind(text.format(host=host, via=via, proxy=name, reason=reason), code=code)
+    return error_class(text.format(host=host, via=via, proxy=name, reason=reason), code=code)
 
 
 def unwanted_encoding(host: str, encoding: str, status: int) -> ServiceError:
-    """Make the error for a compressed body: none was asked for."""
+    """Make the error for a compressed body: every request accepts ``identity`` only."""
     return ServiceError(
         f"{host} sent a {encoding[:20]!r} body though none was asked for; a proxy may stand in between",
         code="unexpected_encoding",

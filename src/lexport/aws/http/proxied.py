@@ -1,4 +1,4 @@
-"""Send requests through a proxy, by aiohttp's public client: it speaks to proxies over http and https, and tunnels."""
+"""Send requests through a proxy with aiohttp's public client, which supports http and https proxies and tunnels."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from anyio import CancelScope
 from yarl import URL
 
 from lexport.aws.http.message import (
-    AGENT,
     CONNECT_TIMEOUT_S,
     TOTAL_TIMEOUT_S,
-    Limits,
+    USER_AGENT,
+    HttpLimits,
     Request,
     Response,
-    Source,
-    no_url,
+    ResponseSource,
+    failure,
+    invalid_url,
     reason_of,
     too_large,
-    trouble,
     unwanted_encoding,
 )
 from lexport.aws.http.proxies import Proxy
@@ -28,8 +28,8 @@ from lexport.errors import FetchError
 _FIRST_FINAL_STATUS = 200
 
 
-class _Unrepeated(Exception):  # noqa: N818 - a wrapper that keeps aiohttp from sending the request again
-    """The connection broke. aiohttp would send the request once more; here one call is one request."""
+class _NotRetried(Exception):  # noqa: N818 - a wrapper, never raised to a caller
+    """Wraps a lost connection, to keep aiohttp from sending the request again: one call is one request."""
 
     def __init__(self, error: aiohttp.ClientError) -> None:
         super().__init__()
@@ -40,11 +40,11 @@ async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHand
     try:
         return await handler(request)
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise _Unrepeated(error) from None
+        raise _NotRetried(error) from None
 
 
-class _Session(Source):
-    """One ``ClientSession`` with its connections; ``in_flight`` counts its requests."""
+class _Session(ResponseSource):
+    """One ``ClientSession`` and its connections; ``in_flight`` counts its requests."""
 
     def __init__(self, client: aiohttp.ClientSession) -> None:
         super().__init__()
@@ -52,17 +52,17 @@ class _Session(Source):
         self.in_flight = 0
 
     def trust(self) -> None:
-        """Keep the doubts: another connection of the session may have brought what was right."""
+        """Keep the doubts: the matching response may have arrived on another connection of the session."""
 
 
 class ProxiedSender:
-    """Sends over one ``ClientSession`` at a time.
+    """Sends through one ``ClientSession`` at a time.
 
-    aiohttp does not say over which connection a response came. So the session as a whole is retired where one of its
-    connections must not be used again, and closed after its last request.
+    aiohttp does not tell on which connection a response arrived. So if a connection must not be used again, its whole
+    session is retired, and closed after its last request.
     """
 
-    def __init__(self, limits: Limits, tls: ssl.SSLContext) -> None:
+    def __init__(self, limits: HttpLimits, tls: ssl.SSLContext) -> None:
         self._limits = limits
         self._tls = tls
         self._current: _Session | None = None
@@ -75,21 +75,21 @@ class ProxiedSender:
         self._open.clear()
 
     async def send(self, request: Request, target: str, proxy: Proxy) -> Response:
-        """Send one request for ``target``, the path and query of its URL, through ``proxy``; raises FetchError.
+        """Send one request through ``proxy``; ``target`` is the path and query of its URL. Raises FetchError.
 
-        Cancelled: the connection of a request in flight is closed.
+        Cancelling a call closes the connection of its request.
         """
         try:
             url = URL(request.url, encoded=True)
             host, port = url.raw_host, url.port
         except ValueError:
-            raise no_url() from None
-        if url.raw_path_qs != target:  # it would not be what was signed
-            raise no_url()
+            raise invalid_url() from None
+        if url.raw_path_qs != target:  # the signature would not match what aiohttp sends
+            raise invalid_url()
         headers = dict(request.headers)
         if not all(text.isascii() and text.isprintable() for text in headers.values()):
-            raise trouble("invalid_request", host=f"{host}:{port}", proxy=None, reason="HTTP cannot carry a header")
-        # A tunnel's own request carries the credentials; without one the proxy reads them from the request itself.
+            raise failure("invalid_request", host=f"{host}:{port}", proxy=None, reason="HTTP cannot carry a header")
+        # The CONNECT request of a tunnel carries the credentials; without a tunnel the request itself carries them.
         to_proxy = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
         is_tunnel = url.scheme == "https"
         if self._current is not None and (request.needs_fresh_connection or self._current.is_retired):
@@ -105,19 +105,19 @@ class ProxiedSender:
                 allow_redirects=False,
             ) as response:
                 if response.status < _FIRST_FINAL_STATUS:
-                    raise trouble("invalid_http", host=f"{host}:{port}", proxy=proxy)
+                    raise failure("invalid_http", host=f"{host}:{port}", proxy=proxy)
                 return await self._read(response, host or "", session)
         except FetchError:
             raise
-        except _Unrepeated as broken:
-            failure = translate(broken.error, f"{host}:{port}", proxy)
+        except _NotRetried as broken:
+            failed = translate_error(broken.error, f"{host}:{port}", proxy)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            failure = translate(error, f"{host}:{port}", proxy)
+            failed = translate_error(error, f"{host}:{port}", proxy)
         finally:
             session.in_flight -= 1
             if session.is_retired:
                 await self._retire(session)
-        raise failure  # outside the `except`: aiohttp's exceptions hold the header with a proxy's password
+        raise failed  # outside the `except`: aiohttp's exceptions hold the header with the proxy's password
 
     def _session(self) -> _Session:
         if self._current is None or self._current.is_retired:
@@ -133,7 +133,7 @@ class ProxiedSender:
             with CancelScope(shield=True):
                 await session.client.close()
 
-    async def _read(self, response: aiohttp.ClientResponse, host: str, source: Source) -> Response:
+    async def _read(self, response: aiohttp.ClientResponse, host: str, source: ResponseSource) -> Response:
         encoding = response.headers.get("Content-Encoding", "identity")
         if encoding.lower() != "identity":
             raise unwanted_encoding(host, encoding, response.status)
@@ -152,22 +152,22 @@ class ProxiedSender:
         return Response(response.status, headers, b"".join(parts), source)
 
 
-def _client(limits: Limits, tls: ssl.SSLContext) -> aiohttp.ClientSession:
+def _client(limits: HttpLimits, tls: ssl.SSLContext) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=limits.connections, ssl=tls),
         cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,  # it would read ~/.netrc, and the proxy is chosen by `proxies.py`
+        trust_env=False,  # True would read ~/.netrc; `proxies.py` chooses the proxy
         auto_decompress=False,
         middlewares=(_send_once,),
         timeout=aiohttp.ClientTimeout(
             total=TOTAL_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S, sock_read=limits.idle_timeout_s
         ),
-        headers={"User-Agent": AGENT, "Accept": "*/*", "Accept-Encoding": "identity"},
+        headers={"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"},
     )
 
 
-# The first line that matches counts: aiohttp's classes inherit from each other and from the system's.
-_WHAT: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
+# The first class that matches counts: aiohttp's classes inherit from each other and from the system's.
+_KINDS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((aiohttp.ClientHttpProxyError,), "proxy_refused"),
     ((ssl.SSLError, aiohttp.ClientConnectorSSLError, aiohttp.ClientConnectorCertificateError), "tls_failed"),
     ((aiohttp.ConnectionTimeoutError,), "connect_timeout"),
@@ -183,7 +183,7 @@ _WHAT: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 )
 
 
-def translate(error: Exception, host: str, proxy: Proxy | None) -> FetchError:
-    """Make our error of one of aiohttp's or of the system's; it holds neither URL nor headers."""
-    what = next(what for classes, what in _WHAT if isinstance(error, classes))
-    return trouble(what, host=host, proxy=proxy, reason=reason_of(error))
+def translate_error(error: Exception, host: str, proxy: Proxy | None) -> FetchError:
+    """Make our error for one of aiohttp's or the system's; it holds neither URL nor headers."""
+    kind = next(kind for classes, kind in _KINDS if isinstance(error, classes))
+    return failure(kind, host=host, proxy=proxy, reason=reason_of(error))

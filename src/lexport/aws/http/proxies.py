@@ -1,7 +1,4 @@
-"""The proxies of the environment: HTTPS_PROXY, HTTP_PROXY, NO_PROXY, looked up once per host.
-
-In: scheme and authority of a URL. Out: the proxy to go through, its credentials apart from its URL, or None.
-"""
+"""The proxies of the environment: HTTPS_PROXY, HTTP_PROXY and NO_PROXY."""
 
 from __future__ import annotations
 
@@ -17,7 +14,10 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """One proxy. ``name`` is host and port, fit for messages; ``authorization`` is the header it wants, if any."""
+    """One proxy. ``url`` has no credentials; ``name`` is host and port, for messages.
+
+    ``authorization`` is the value of Proxy-Authorization, or None.
+    """
 
     url: str
     name: str
@@ -25,7 +25,7 @@ class Proxy:
 
 
 class Proxies:
-    """Made once per pool; raises SettingsError for a variable that names no HTTP proxy."""
+    """Chooses the proxy of each origin once. Raises SettingsError for a variable that names no HTTP proxy."""
 
     def __init__(self) -> None:
         self._by_scheme = {
@@ -35,11 +35,11 @@ class Proxies:
 
     def addresses(self) -> set[tuple[str, int]]:
         """Return host and port of every proxy."""
-        found = (urlsplit(proxy.url) for proxy in self._by_scheme.values())
-        return {(parts.hostname or "", parts.port or 0) for parts in found}
+        urls = (urlsplit(proxy.url) for proxy in self._by_scheme.values())
+        return {(parts.hostname or "", parts.port or 0) for parts in urls}
 
     def find(self, scheme: str, authority: str) -> Proxy | None:
-        """Return the proxy for an origin, None where it is reached directly."""
+        """Return the proxy for an origin, or None for a direct connection."""
         if not self._by_scheme:
             return None
         key = (scheme, authority)
@@ -50,7 +50,7 @@ class Proxies:
 
 
 def _read(scheme: str, value: str) -> Proxy:
-    """Read one proxy variable; `proxy:3128` without a scheme is as good as `http://proxy:3128`."""
+    """Parse one proxy variable; `proxy:3128` without a scheme means `http://proxy:3128`."""
     try:
         parts = urlsplit(value if "://" in value else f"http://{value}")
         host, port = parts.hostname, parts.port

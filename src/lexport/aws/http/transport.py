@@ -1,6 +1,6 @@
-"""Send one GET: ``send(request) -> response``, directly or through the proxy that the environment names.
+"""Send GET requests: ``send(request) -> response``, directly or through the proxy that the environment names.
 
-No redirect is followed, no cookie is kept, nothing is repeated: one call is one request on the wire.
+Redirects are not followed, cookies are not kept, and nothing is retried: one call is one request.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 
 from anyio import CancelScope
 
-from lexport.aws.http.message import BODY_LIMIT_BYTES, IDLE_TIMEOUT_S, Limits, Request, Response, Send, split_url
+from lexport.aws.http.message import BODY_LIMIT_BYTES, IDLE_TIMEOUT_S, HttpLimits, Request, Response, Send, split_url
 from lexport.aws.http.pool import Pool
 from lexport.aws.http.proxied import ProxiedSender
 from lexport.aws.http.proxies import Proxies
-from lexport.aws.http.tls import trust
+from lexport.aws.http.tls import open_trust_store
 
 __all__ = ["Request", "Response", "Send", "open_transport"]
 
@@ -27,12 +27,12 @@ async def open_transport(
     idle_timeout_s: float = IDLE_TIMEOUT_S,
     body_limit_bytes: int = BODY_LIMIT_BYTES,
 ) -> AsyncIterator[Send]:
-    """Yield the function that sends, over at most ``connections`` direct connections and as many through proxies.
+    """Yield ``send``, which uses at most ``connections`` direct connections and as many through proxies.
 
-    Cancelled: the connection of a request in flight is closed. Leaving the context closes all of them.
+    Cancelling a call closes the connection of its request. Leaving the context closes all connections.
     """
-    limits = Limits(connections=connections, idle_timeout_s=idle_timeout_s, body_limit_bytes=body_limit_bytes)
-    tls, proxies = trust(ca_bundle), Proxies()
+    limits = HttpLimits(connections=connections, idle_timeout_s=idle_timeout_s, body_limit_bytes=body_limit_bytes)
+    tls, proxies = open_trust_store(ca_bundle), Proxies()
     pool, proxied = Pool(limits, tls), ProxiedSender(limits, tls)
 
     async def send(request: Request) -> Response:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lexport.aws.http.connection import Connection
-from lexport.aws.http.message import Limits
+from lexport.aws.http.message import HttpLimits
 from lexport.aws.http.transport import Request, Response, open_transport
 from lexport.errors import FetchError, NetworkError
 
@@ -525,12 +525,12 @@ async def test_a_lost_connection_is_not_used_again():
 
     async with served(talk) as url:
         host, _, port = url.removeprefix("http://").partition(":")
-        limits = Limits(connections=1, idle_timeout_s=1, body_limit_bytes=100)
+        limits = HttpLimits(connections=1, idle_timeout_s=1, body_limit_bytes=100)
         ended = []
         transport, connection = await asyncio.get_running_loop().create_connection(
             lambda: Connection(limits, ended.append), host, int(port)
         )
-        await connection.ask(b"GET / HTTP/1.1\r\n\r\n")
+        await connection.send(b"GET / HTTP/1.1\r\n\r\n")
         was_fresh = connection.is_fresh()
         await until(transport.is_closing)
         is_fresh = connection.is_fresh()

@@ -1,9 +1,9 @@
-"""Connections shared by lanes: who hangs fills its own lane, shares follow the number of lanes, nothing leaks."""
+"""Connections shared by shares: who hangs fills its own lane, shares follow the number of shares, nothing leaks."""
 
 import anyio
 import pytest
 
-from lexport.aws.http.fair_share import LEAST, Lanes
+from lexport.aws.http.fair_share import MIN_SHARE, FairShares
 from lexport.aws.http.transport import Request, Response
 
 pytestmark = pytest.mark.anyio
@@ -35,8 +35,8 @@ class Wire:
 async def test_who_hangs_fills_its_own_lane():
     """A lane whose server hangs takes its share and no more; another lane's calls pass at once."""
     wire = Wire()
-    lanes = Lanes(wire.send, 12)
-    with lanes.lane() as sick, lanes.lane() as healthy:
+    shares = FairShares(wire.send, 12)
+    with shares.open_share() as sick, shares.open_share() as healthy:
         async with anyio.create_task_group() as tasks:
             for _ in range(30):
                 tasks.start_soon(sick, Request("hang", {}))
@@ -51,12 +51,12 @@ async def test_who_hangs_fills_its_own_lane():
 
 
 async def test_shares_follow_the_number_of_lanes():
-    """The last lane has all connections, many lanes a few each, and those who wait learn it when one closes."""
+    """The last lane has all connections, many shares a few each, and those who wait learn it when one closes."""
     wire = Wire()
-    lanes = Lanes(wire.send, 12)
-    with lanes.lane() as last:
+    shares = FairShares(wire.send, 12)
+    with shares.open_share() as last:
         async with anyio.create_task_group() as tasks:
-            with lanes.lane():
+            with shares.open_share():
                 for _ in range(30):
                     tasks.start_soon(last, Request("hang", {}))
                 await anyio.wait_all_tasks_blocked()
@@ -70,26 +70,26 @@ async def test_shares_follow_the_number_of_lanes():
 
 async def test_many_lanes_have_the_least():
     """No lane is without connections, however many there are."""
-    lanes = Lanes(Wire().send, 12)
-    opened = [lanes.lane() for _ in range(100)]
+    shares = FairShares(Wire().send, 12)
+    opened = [shares.open_share() for _ in range(100)]
     sends = [lane.__enter__() for lane in opened]
 
-    assert {limiter.total_tokens for limiter in lanes._limiters} == {LEAST}
+    assert {limiter.total_tokens for limiter in shares._limiters} == {MIN_SHARE}
     assert [await send(Request("fine", {})) for send in sends] == [OK] * 100
     for lane in opened:
         lane.__exit__(None, None, None)
-    assert not lanes._limiters
+    assert not shares._limiters
 
 
 async def test_cancelled_while_it_waits():
     """A call that is cancelled while it waits for its lane takes no place with it."""
-    lanes = Lanes(Wire().send, 2)
-    with lanes.lane() as send:
+    shares = FairShares(Wire().send, 2)
+    with shares.open_share() as send:
         async with anyio.create_task_group() as tasks:
             for _ in range(9):
                 tasks.start_soon(send, Request("hang", {}))
             await anyio.wait_all_tasks_blocked()
             tasks.cancel_scope.cancel()
 
-        assert [limiter.borrowed_tokens for limiter in lanes._limiters] == [0]
+        assert [limiter.borrowed_tokens for limiter in shares._limiters] == [0]
         assert await send(Request("fine", {})) is OK

@@ -17,7 +17,7 @@ import botocore
 import pytest
 from aiohttp import web
 
-from lexport.aws.http.tls import trust
+from lexport.aws.http.tls import open_trust_store
 from lexport.aws.http.transport import Request, Response, open_transport
 from lexport.errors import FetchError, NetworkError, ServiceError, SettingsError
 
@@ -389,14 +389,14 @@ def test_a_bundle_that_is_none(tmp_path):
     (tmp_path / "empty.pem").write_text("")
     for path in (tmp_path / "missing.pem", tmp_path / "empty.pem"):
         with pytest.raises(SettingsError, match="AWS_CA_BUNDLE") as caught:
-            trust(str(path))
+            open_trust_store(str(path))
 
         assert caught.value.option == "AWS_CA_BUNDLE"
 
 
 def test_a_bundle_may_be_a_folder(tmp_path):
     """AWS_CA_BUNDLE may name a folder of hashed CA files."""
-    assert trust(str(tmp_path)).verify_mode is ssl.CERT_REQUIRED
+    assert open_trust_store(str(tmp_path)).verify_mode is ssl.CERT_REQUIRED
 
 
 def test_without_a_system_store_botocores_bundle_is_used(tmp_path, monkeypatch):
@@ -404,7 +404,7 @@ def test_without_a_system_store_botocores_bundle_is_used(tmp_path, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
 
-    assert trust(None).cert_store_stats()["x509_ca"] > 50
+    assert open_trust_store(None).cert_store_stats()["x509_ca"] > 50
 
 
 @pytest.mark.asyncio
@@ -642,7 +642,7 @@ async def test_bytes_that_nobody_asked_for(more, at_once):
 @pytest.mark.asyncio
 async def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch):
     """The server may be closing it just now, and then the call would be lost."""
-    monkeypatch.setattr("lexport.aws.http.connection.KEPT_IDLE_S", 0.0)
+    monkeypatch.setattr("lexport.aws.http.connection.KEEP_ALIVE_S", 0.0)
     ports = set()
 
     async def handle(request):
