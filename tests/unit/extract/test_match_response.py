@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from lexport.aws.http.message import Response
+from lexport.aws.http.message import Response, ResponseSource
 from lexport.errors import FunctionGoneError, WrongAnswerError
 from lexport.extract.decode import decode_function, decode_object, decode_page
 from lexport.extract.match_response import (
