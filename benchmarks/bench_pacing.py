@@ -27,11 +27,12 @@ from itertools import pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from lexport.model import QuotaClass
+from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, QuotaClass
 from lexport.simulator import Fault, Fleet, FleetSpec, Neighbour, open_simulator
 from lexport.simulator.quotas import RATES_PER_S
-from lexport.tables.api import QUOTA_CLASSES
+from lexport.tables.registry import call_of
 
+QUOTAS = (GET_FUNCTION_QUOTA, LIST_QUOTA)
 LEXPORT = str(Path(sysconfig.get_path("scripts")) / "lexport")
 START_S = 2.0  # start and publish, which the goals leave out
 SETTLE_S = 20.0
@@ -99,11 +100,11 @@ async def _serve(case: Case, latency_s: float, pipe: Connection) -> None:
 
 
 def _sample(calls: dict[tuple[str, str, str], int], throttles: dict[tuple[str, str, str], int]) -> Sample:
-    through, throttled = dict.fromkeys(QuotaClass, 0), dict.fromkeys(QuotaClass, 0)
+    through, throttled = dict.fromkeys(QUOTAS, 0), dict.fromkeys(QUOTAS, 0)
     for key, count in calls.items():
-        if key[2] in QUOTA_CLASSES:
-            through[QUOTA_CLASSES[key[2]]] += count - throttles.get(key, 0)
-            throttled[QUOTA_CLASSES[key[2]]] += throttles.get(key, 0)
+        if (call := call_of(key[2])) is not None:
+            through[call.quota] += count - throttles.get(key, 0)
+            throttled[call.quota] += throttles.get(key, 0)
     return time.monotonic(), {**through}, {**throttled}
 
 
@@ -123,15 +124,15 @@ def measure(case: Case, latency_s: float) -> str:
     finally:
         server.kill()
     _, through, throttled = samples[-1]
-    minimum_s, quota = max((case.minimum_s(quota, through[quota]), quota) for quota in QuotaClass)
+    minimum_s, quota = max((case.minimum_s(quota, through[quota]), quota) for quota in QUOTAS)
     first_s = next(at for at, through, _ in samples if through[quota]) - started_s
     last_s = started_s + wall_s - next(at for at, through, _ in samples if through[quota] == samples[-1][1][quota])
-    share_429 = {name: throttled[name] / (through[name] + throttled[name]) for name in QuotaClass}
+    share_429 = {name: throttled[name] / (through[name] + throttled[name]) for name in QUOTAS}
     uses = ", ".join(f"{use:.3f}" for use in used(case, quota, samples)) or "-"
     return (
-        f"{case.name:>10} {case.bound:>12} {through[QuotaClass.GET_FUNCTION]:>7,} {through[QuotaClass.LIST]:>6,}"
+        f"{case.name:>10} {case.bound:>12} {through[GET_FUNCTION_QUOTA]:>7,} {through[LIST_QUOTA]:>6,}"
         f" {minimum_s:>9.1f} {first_s:>5.1f} {wall_s:>7.1f} {last_s:>5.1f} {(wall_s - START_S) / minimum_s:>8.3f}"
-        f" {share_429[QuotaClass.GET_FUNCTION]:>8.2%} {share_429[QuotaClass.LIST]:>8.2%} {cpu_s:>6.1f}  {uses}"
+        f" {share_429[GET_FUNCTION_QUOTA]:>8.2%} {share_429[LIST_QUOTA]:>8.2%} {cpu_s:>6.1f}  {uses}"
     )
 
 

@@ -18,10 +18,10 @@ import tempfile
 
 from simulators import REGION, run, simulator
 
-from lexport.model import QuotaClass
+from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA
 from lexport.simulator import FleetSpec
 
-RATES = {QuotaClass.GET_FUNCTION: 10.0, QuotaClass.LIST: 1.5}
+RATES = {GET_FUNCTION_QUOTA: 10.0, LIST_QUOTA: 1.5}
 PUBLISHED = 9  # versions besides $LATEST: GetFunction bounds the run
 START_S = 2.0
 FIRST_ACCOUNT = 111122223333
@@ -29,16 +29,16 @@ FIRST_ACCOUNT = 111122223333
 
 def measure(count: int, seconds: float) -> str:
     """Read so many account-regions at once; return a line of the table."""
-    functions = max(1, math.floor(seconds * RATES[QuotaClass.GET_FUNCTION] / (1 + PUBLISHED)))
+    functions = max(1, math.floor(seconds * RATES[GET_FUNCTION_QUOTA] / (1 + PUBLISHED)))
     accounts = tuple(str(FIRST_ACCOUNT + position) for position in range(count))
     spec = FleetSpec(functions=functions, versions=PUBLISHED, accounts=accounts, regions=(REGION,))
     options = ["--region", REGION, "--accounts", ",".join(accounts), "--account-role", "lexport", "--quota-share", "1"]
-    options += ["--get-function-rate", f"{RATES[QuotaClass.GET_FUNCTION]}", "--list-rate", f"{RATES[QuotaClass.LIST]}"]
+    options += ["--get-function-rate", f"{RATES[GET_FUNCTION_QUOTA]}", "--list-rate", f"{RATES[LIST_QUOTA]}"]
     with simulator(spec, RATES) as server, tempfile.TemporaryDirectory() as folder:
         usage = run(["snapshot", f"{folder}/fleet", *options], server.url)
         calls, served_cpu_s = server.calls()
     made = calls["GetFunction"]
-    minimum_s = made / count / RATES[QuotaClass.GET_FUNCTION]
+    minimum_s = made / count / RATES[GET_FUNCTION_QUOTA]
     total = sum(calls.values())
     return (
         f"{count:>6} {made:>11,} {total / usage.wall_s:>8.0f} {minimum_s:>9.1f} {usage.wall_s:>7.1f}"

@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lexport.dataset.manifest import Manifest
-from lexport.model import QuotaClass, Scope
+from lexport.model import Scope
 from lexport.settings import SnapshotSettings
 from lexport.simulator import Fault, Fleet, FleetSpec, Simulator, open_simulator
 
@@ -370,7 +370,6 @@ class Helpers:
     tree = staticmethod(tree)
     account, region, sorted_by, fast = ACCOUNT, REGION, SORTED_BY, FAST
     scope = Scope(account_id=ACCOUNT, region=REGION)
-    quota_class = QuotaClass
 
 
 @pytest.fixture(scope="session")

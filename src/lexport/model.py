@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 from typing import Any, Literal, Protocol
 
 __version__ = "0.1.0"
@@ -23,11 +23,17 @@ LATEST_PUBLISHED = "$LATEST.PUBLISHED"
 """What managed instances run: a pointer that moves, which lists name like a version. It is not read."""
 
 
-class QuotaClass(StrEnum):
-    """AWS's two request quotas per account-region that the snapshot draws on (lambda-api: 100/s and 15/s)."""
+@dataclass(frozen=True, slots=True)
+class QuotaClass:
+    """A request quota that AWS keeps per account-region; its operations share one token bucket."""
 
-    GET_FUNCTION = "get_function"
-    LIST = "list"
+    name: str
+    rate_per_s: float
+
+
+GET_FUNCTION_QUOTA = QuotaClass("get_function", 100.0)
+LIST_QUOTA = QuotaClass("list", 15.0)
+"""GetFunction, and "the remainder of the control plane". Source: Lambda quotas page, 2026."""
 
 
 class Priority(IntEnum):
@@ -35,7 +41,7 @@ class Priority(IntEnum):
 
     LISTING = 0
     SNAPSHOT = 1
-    ALIASES = 2
+    RESOURCES = 2
     LAYERS = 3
     PACKAGES = 4
 

@@ -22,6 +22,7 @@ from lexport.artifacts.plan import TableFile, disk_space_error, plan_downloads
 from lexport.artifacts.run import execute_plan, tables_of
 from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import Transfers, open_transfers
+from lexport.aws.client import LambdaClient
 from lexport.aws.errors import class_of
 from lexport.aws.quota.pacer import Pacer
 from lexport.aws.session import Session, open_session
@@ -55,7 +56,6 @@ from lexport.extract.shards import one_error, visit
 from lexport.extract.staging import Staging
 from lexport.model import Failure, FunctionRef, Reply, RunSpec, Scope, Shard, ShardResult, __version__, new_ulid
 from lexport.settings import PackageSettings, SnapshotSettings
-from lexport.tables.api import LambdaApi
 from lexport.tables.functions import FUNCTIONS, LAYERS
 from lexport.tables.staged import Batch
 from lexport.tables.text import plural
@@ -309,7 +309,7 @@ class _Run:
 
     # --- as a visitor of account-regions ------------------------------------------------------------------------------
 
-    async def read_shard(self, shard: Shard, api: LambdaApi) -> None:
+    async def read_shard(self, shard: Shard, api: LambdaClient) -> None:
         """Read one shard."""
         self.outcomes.append(
             await read_shard(

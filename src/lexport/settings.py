@@ -14,7 +14,7 @@ from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lexport.errors import SettingsError
-from lexport.model import EnvMode, Qualifiers, QuotaClass, is_ulid
+from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, EnvMode, Qualifiers, QuotaClass, is_ulid
 
 ALL_REGIONS = "all"
 GET_FUNCTION_RATE_PER_S = 100.0  # AWS's quota per account and Region. Source: Lambda quotas page, 2026
@@ -190,7 +190,7 @@ class SnapshotSettings:
     @property
     def rates_per_s(self) -> dict[QuotaClass, float]:
         """AWS's quotas by class, of which ``quota_share`` is used."""
-        return {QuotaClass.GET_FUNCTION: self.get_function_rate_per_s, QuotaClass.LIST: self.list_rate_per_s}
+        return {GET_FUNCTION_QUOTA: self.get_function_rate_per_s, LIST_QUOTA: self.list_rate_per_s}
 
     @property
     def is_selection(self) -> bool:

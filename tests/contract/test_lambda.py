@@ -2,6 +2,7 @@
 
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from aiobotocore.session import get_session
@@ -13,6 +14,8 @@ from lexport.aws.identity import find_identity
 from lexport.aws.session import open_session
 from lexport.errors import FunctionGoneError
 from lexport.extract.decode import decode_object
+from lexport.tables.aliases import LIST_ALIASES
+from lexport.tables.functions import GET_FUNCTION, LIST_FUNCTIONS, LIST_VERSIONS
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
@@ -90,18 +93,21 @@ def same(ours, theirs):
 async def test_same_answers(aws, request, kind):
     """Our client reads from a server what aiobotocore reads from it, in every operation of a snapshot."""
     async with backend(kind, request) as url, our_client(url) as ours, boto(url) as theirs:
-        listed = document(await ours.list_functions(None, all_versions=True))
+        listed = document(await ours.call(LIST_FUNCTIONS, versions="ALL"))
         assert same(listed, await theirs.list_functions(FunctionVersion="ALL", MaxItems=50))
         names = {item["FunctionName"] for item in listed["Functions"] if "." not in item["FunctionName"]}
         assert names
         for name in sorted(names):
-            assert same(document(await ours.get_function(name, None)), await theirs.get_function(FunctionName=name))
             assert same(
-                document(await ours.list_versions_by_function(name, None)),
+                document(await ours.call(GET_FUNCTION, function_name=name)),
+                await theirs.get_function(FunctionName=name),
+            )
+            assert same(
+                document(await ours.call(LIST_VERSIONS, function_name=name)),
                 await theirs.list_versions_by_function(FunctionName=name, MaxItems=50),
             )
             assert same(
-                document(await ours.list_aliases(name, None)),
+                document(await ours.call(LIST_ALIASES, function_name=name)),
                 await theirs.list_aliases(FunctionName=name, MaxItems=50),
             )
 
@@ -110,29 +116,30 @@ async def test_same_answers(aws, request, kind):
 async def test_same_rules(aws, request, kind):
     """Both servers know functions by name and ARN, versions by number, aliases by name, and answer 404 for the rest."""
     async with backend(kind, request) as url, our_client(url) as ours:
-        listed = document(await ours.list_functions(None, all_versions=True))["Functions"]
+        listed = document(await ours.call(LIST_FUNCTIONS, versions="ALL"))["Functions"]
         aliased = [
             (item["FunctionName"], alias)
             for item in listed
             if item["Version"] == "$LATEST" and "." not in item["FunctionName"]
-            for alias in document(await ours.list_aliases(item["FunctionName"], None))["Aliases"]
+            for alias in document(await ours.call(LIST_ALIASES, function_name=item["FunctionName"]))["Aliases"]
             if alias["FunctionVersion"] != "$LATEST"
         ]
         name, alias = aliased[0]
-        bare = document(await ours.get_function(name, None))
+        bare = document(await ours.call(GET_FUNCTION, function_name=name))
         arn = bare["Configuration"]["FunctionArn"]
 
         assert bare["Configuration"]["Version"] == "$LATEST"
         assert arn.split(":")[:4] == ["arn", "aws", "lambda", REGION]
         assert ["function", name] == arn.split(":")[5:7]
-        assert bare["Configuration"] == document(await ours.get_function(arn, None))["Configuration"]
-        by_number = document(await ours.get_function(name, alias["FunctionVersion"]))["Configuration"]
-        by_alias = document(await ours.get_function(name, alias["Name"]))["Configuration"]
+        assert bare["Configuration"] == document(await ours.call(GET_FUNCTION, function_name=arn))["Configuration"]
+        called = partial(ours.call, GET_FUNCTION, function_name=name)
+        by_number = document(await called(qualifier=alias["FunctionVersion"]))["Configuration"]
+        by_alias = document(await called(qualifier=alias["Name"]))["Configuration"]
         assert alias["FunctionVersion"] == by_number["Version"] == by_alias["Version"]
         assert by_number["CodeSha256"] == by_alias["CodeSha256"]
         for gone in ((name, "9999"), (name, "no-such-alias"), ("no-such-function", None)):
             with pytest.raises(FunctionGoneError) as caught:
-                await ours.get_function(*gone)
+                await ours.call(GET_FUNCTION, function_name=gone[0], qualifier=gone[1])
             assert (caught.value.code, caught.value.http_status) == ("ResourceNotFoundException", 404)
 
 

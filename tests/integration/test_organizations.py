@@ -14,7 +14,7 @@ import lexport
 from lexport.aws.quota import retry
 from lexport.aws.session import ATTEMPTS
 from lexport.errors import CredentialsError, IncompleteError, SettingsError
-from lexport.model import QuotaClass, Scope
+from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, Scope
 from lexport.simulator import Fault, Fleet, FleetSpec
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
@@ -454,7 +454,7 @@ async def test_entering_holds_nobody_back(simulator, aws, settings, tmp_path, op
 async def test_each_account_region_has_its_own_quota(simulator, aws, settings, tmp_path):
     """Twelve account-regions at strict quotas, scaled down, do not share one quota's time, and are hardly throttled."""
     fleet = fleet_of(closed_accounts=(), functions=16, versions=3, regions=None)
-    rates = {QuotaClass.GET_FUNCTION: 25.0, QuotaClass.LIST: 10.0}
+    rates = {GET_FUNCTION_QUOTA: 25.0, LIST_QUOTA: 10.0}
     options = {"get_function_rate_per_s": 25.0, "list_rate_per_s": 10.0}
     async with simulator(fleet=fleet, quotas=True, rates=rates) as server:
         result = await lexport.snapshot(

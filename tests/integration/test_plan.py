@@ -8,11 +8,11 @@ import pytest
 
 import lexport
 from lexport.extract.estimate import minimum_s
-from lexport.model import QuotaClass, Scope
+from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, Scope
 from lexport.simulator import Change, Fault, Fleet, FleetSpec
 
 SCOPE = Scope(account_id="111122223333", region="us-east-1")
-RATES = {QuotaClass.GET_FUNCTION: 100.0, QuotaClass.LIST: 15.0}
+RATES = {GET_FUNCTION_QUOTA: 100.0, LIST_QUOTA: 15.0}
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from lexport.extract.progress import Progress, ShardProgress
 from lexport.extract.read_shard import read_shard
 from lexport.extract.rows import Rows
 from lexport.extract.staging import BATCH_ITEMS, Staging
-from lexport.model import FunctionRef, QuotaClass, RunSpec, Shard, ShardResult
+from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, FunctionRef, RunSpec, Shard, ShardResult
 from lexport.settings import SnapshotSettings
 from lexport.simulator import Fault, Fleet, FleetSpec, open_simulator
 
@@ -100,7 +100,7 @@ def read(aws, look, tmp_path):
                 settings=SnapshotSettings(aliases=aliases),
                 store=LocalStore(tmp_path),
                 staging=Staging(tmp_path, rows, failures, batches_out),
-                pacer=Pacer(dict.fromkeys(QuotaClass, look.fast), 1.0),
+                pacer=Pacer(dict.fromkeys((GET_FUNCTION_QUOTA, LIST_QUOTA), look.fast), 1.0),
                 budget=budget or Room(),
                 progress=progress,
             )

@@ -11,6 +11,8 @@ from lexport.extract.decode import decode_function, decode_object
 from lexport.extract.doors import Doors
 from lexport.extract.match_response import check_function, check_layer_version
 from lexport.model import LATEST, FunctionRef, Link, PackageRef, Priority, Reply
+from lexport.tables.functions import GET_FUNCTION
+from lexport.tables.layer_versions import GET_LAYER_VERSION
 
 
 class PackageLinks:
@@ -50,13 +52,14 @@ class PackageLinks:
         function = FunctionRef(function_name=ref.function_name, qualifier=qualifier)
         reply = await self._doors.call(
             ref.scope,
-            "GetFunction",
-            lambda api: api.get_function(function.function_name, qualifier),
+            GET_FUNCTION,
             decode_function,
             check_function,
             function,
             ref.scope,
             priority=Priority.PACKAGES,
+            function_name=ref.function_name,
+            qualifier=qualifier,
         )
         link = link_of(reply)
         if link is None:
@@ -84,12 +87,11 @@ class LayerLinks:
             try:
                 reply = await self._doors.call(
                     scope,
-                    "GetLayerVersionByArn",
-                    lambda api: api.get_layer_version_by_arn(arn),
+                    GET_LAYER_VERSION,
                     decode_object,
                     check_layer_version,
                     arn,
-                    priority=Priority.LAYERS,
+                    arn=arn,
                 )
             except ItemError as error:
                 errors.append(error)

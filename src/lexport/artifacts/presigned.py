@@ -11,10 +11,11 @@ import re
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from html import unescape
 from importlib.metadata import version
+from typing import Protocol
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -27,12 +28,33 @@ from lexport.aws.http.proxies import Proxies, Proxy
 from lexport.aws.http.tls import open_trust_store
 from lexport.aws.redact import remove_presigned_urls
 from lexport.errors import ItemError, LinkExpiredError, PackageDeniedError, PackageError, TransferError
-from lexport.tables.api import OpenLink
 
 READ_AHEAD_BYTES = 256 * 1024
 """Of each transfer, aiohttp keeps at most twice as much. What asyncio's TLS hands over at once; measured: less costs
 CPU, more costs memory and caches."""
 ERROR_BYTES = 64 * 1024  # of an error's body; S3's are below 2 KB
+
+
+class Transfer(Protocol):
+    """One package on its way: the server has answered, the bytes come as they are asked for."""
+
+    @property
+    def starts_at(self) -> int:
+        """The position of the first byte to come: what was asked for, or 0 where the server sends the whole."""
+
+    @property
+    def total_bytes(self) -> int | None:
+        """The size of the whole package, where the server says it."""
+
+    async def receive(self, most_bytes: int) -> list[bytes]:
+        """Wait for the next batch, full or the last; empty at the end. Raises TransferError."""
+
+
+class OpenLink(Protocol):
+    """Opens a presigned link, from a byte on. Raises PackageError and its heirs, which never hold the link."""
+
+    def __call__(self, url: str, *, start: int = 0) -> AbstractAsyncContextManager[Transfer]:
+        """Return the transfer as a context, which closes what is not read to its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

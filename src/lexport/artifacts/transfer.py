@@ -18,7 +18,7 @@ import anyio
 from anyio import CancelScope, CapacityLimiter, to_thread
 
 from lexport.artifacts.bandwidth import BATCH_BYTES, BytePacer
-from lexport.artifacts.presigned import open_links
+from lexport.artifacts.presigned import OpenLink, open_links
 from lexport.artifacts.store import PackageStore, PartialDownload
 from lexport.artifacts.url_policy import LinkHosts
 from lexport.aws.endpoints import LambdaEndpoints
@@ -29,7 +29,6 @@ from lexport.errors import HashMismatchError, LinkExpiredError, PackageError, Tr
 from lexport.extract.progress import PackageProgress
 from lexport.model import Link, PackageRef, StoredPackage
 from lexport.settings import PackageSettings
-from lexport.tables.api import OpenLink
 
 WRITING_THREADS = min(4, 1 + (os.cpu_count() or 1))
 """Threads that hash and write. Two keep up with what one event loop receives (measured with 1 GB over TLS); the others

@@ -1,25 +1,23 @@
-"""``LambdaApi`` as signed GETs: name -> URL -> signature -> Response, or one of our errors.
+"""Call -> URL -> signed GET -> Response, or one of our errors.
 
 One request per call and no retry, with one exception: credentials that ran out are renewed once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from copy import copy
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from urllib.parse import quote, urlsplit
 
 from lexport.aws.errors import error_from_response
 from lexport.aws.http.message import Request, Response, Send
 from lexport.aws.signing import Credentials, Signer
 from lexport.errors import CredentialsError, ExpiredCredentialsError, FetchError
+from lexport.tables.call import PARAMETER, Call
 
 SERVICE = "lambda"
-FUNCTIONS = "/2015-03-31/functions"
-PAGE = "MaxItems=50"
-"""AWS returns at most 50 functions or versions a page, whatever is asked for (lambda-api, 2026)."""
 
 
 class LambdaClient:
@@ -64,52 +62,26 @@ class LambdaClient:
         other._needs_fresh_connection = True  # noqa: SLF001 - it is one of us
         return other
 
-    async def get_function(self, function_name: str, qualifier: str | None) -> Response:
-        """Ask for one version; Tags and Concurrency come with ``qualifier=None`` only."""
-        query = "" if qualifier is None else f"Qualifier={_encode(qualifier)}"
-        return await self._ask("GetFunction", function_name, _function_path(function_name), query)
-
-    async def list_functions(self, marker: str | None, *, all_versions: bool) -> Response:
-        """Ask for one page of the fleet."""
-        query = _page(marker, "FunctionVersion=ALL" if all_versions else "")
-        return await self._ask("ListFunctions", None, FUNCTIONS, query)
-
-    async def list_versions_by_function(self, function_name: str, marker: str | None) -> Response:
-        """Ask for one page of the versions of a function."""
-        path = f"{_function_path(function_name)}/versions"
-        return await self._ask("ListVersionsByFunction", function_name, path, _page(marker))
-
-    async def list_aliases(self, function_name: str, marker: str | None) -> Response:
-        """Ask for one page of the aliases of a function."""
-        path = f"{_function_path(function_name)}/aliases"
-        return await self._ask("ListAliases", function_name, path, _page(marker))
-
-    async def get_account_settings(self) -> Response:
-        """Ask for the limits and the use of the account-region."""
-        return await self._ask("GetAccountSettings", None, "/2016-08-19/account-settings", "")
-
-    async def get_layer_version_by_arn(self, layer_arn: str) -> Response:
-        """Ask for one layer version, of this account or of another that shares it."""
-        query = f"Arn={_encode(layer_arn)}&find=LayerVersion"
-        return await self._ask("GetLayerVersionByArn", layer_arn, "/2018-10-31/layers", query)
-
-    async def _ask(self, operation: str, item: str | None, path: str, query: str) -> Response:
+    async def call(self, call: Call, **parameters: str | None) -> Response:
+        """Make one signed request. ``parameters`` are those of the path and the query, and the ``marker`` of a page."""
+        operation = call.operation
+        path, query, item = _target(call, parameters)
         try:
             credentials = await self._credentials()
             try:
-                return await self._call(operation, item, path, query, credentials)
+                return await self._send_once(operation, item, path, query, credentials)
             except ExpiredCredentialsError as error:
                 if not error.code.startswith("ExpiredToken"):
                     raise
                 newer = await self._renew(credentials)
                 if newer == credentials:
                     raise
-            return await self._call(operation, item, path, query, newer)
+            return await self._send_once(operation, item, path, query, newer)
         except CredentialsError as error:
             # Others of the run may still have theirs: this account-region is lost, not the run.
             raise ExpiredCredentialsError(f"{operation}: {error}", code="credentials_lost") from error
 
-    async def _call(
+    async def _send_once(
         self, operation: str, item: str | None, path: str, query: str, credentials: Credentials
     ) -> Response:
         signer = self._signer
@@ -128,20 +100,40 @@ class LambdaClient:
         return response
 
 
+@cache
+def _query_parts(call: Call) -> list[tuple[str, str | None, str]]:
+    return call.query_parts()
+
+
+@cache
+def _path_parameters(path: str) -> tuple[str, ...]:
+    return tuple(PARAMETER.findall(path))
+
+
+def _target(call: Call, parameters: Mapping[str, str | None]) -> tuple[str, str, str | None]:
+    """Return the path and the query of a request, and the item that it is about, for errors."""
+    names = _path_parameters(call.path)
+    values = [parameters[name] or "" for name in names]
+    query = []
+    for name, parameter, constant in _query_parts(call):
+        value = constant if parameter is None else parameters.get(parameter)
+        if value is not None:
+            query.append(name + _encode(value))
+    item = values[0] if values else parameters.get("arn")
+    return (_path(call.path, *values) if values else call.path), "&".join(query), item
+
+
 @lru_cache(maxsize=1024)  # versions of a function are asked for one after the other
-def _function_path(function_name: str) -> str:
-    """Put a name or an ARN into the path; what would make it another path is refused."""
-    if function_name in ("", ".", ".."):
-        raise FetchError(f"{function_name!r} is no name of a function", code="invalid_name")
-    return f"{FUNCTIONS}/{_encode(function_name)}"
+def _path(path: str, *values: str) -> str:
+    """Put names or ARNs into a path. A value that would make it another path is refused."""
+    for value in values:
+        if value in ("", ".", ".."):
+            raise FetchError(f"{value!r} is no name of a function", code="invalid_name")
+    encoded = iter(map(_encode, values))
+    return PARAMETER.sub(lambda _: next(encoded), path)
 
 
 def _encode(text: str) -> str:
     if text.isalnum() and text.isascii():  # a number, nearly always
         return text
     return quote(text, safe="-._~", errors="surrogatepass")
-
-
-def _page(marker: str | None, first: str = "") -> str:
-    parts = [first, "" if marker is None else f"Marker={_encode(marker)}", PAGE]
-    return "&".join(part for part in parts if part)

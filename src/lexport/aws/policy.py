@@ -1,4 +1,4 @@
-"""What a run may do, as the least IAM policy. Pure; made from the operations that the flow can ask for."""
+"""What a run may do, as the least IAM policy. Pure; made from the calls of the resources that are read."""
 
 from __future__ import annotations
 
@@ -6,24 +6,12 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from lexport.tables.api import QUOTA_CLASSES
+from lexport.tables.layer_versions import GET_LAYER_VERSION
+from lexport.tables.registry import resources_read
+from lexport.tables.resource import Resource
 
 PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f")
 """Those that exist. Source: botocore's endpoints, 2026; a test compares them."""
-
-_WITHOUT_RESOURCE = {"ListFunctions", "GetAccountSettings"}
-"""Operations that have no resource type. Source: Service Authorization Reference, AWS Lambda."""
-
-_BESIDE = {"GetFunction": ("ListTags",)}
-"""What an operation needs besides its own action: without ListTags, GetFunction answers with a TagsError."""
-
-_ACTIONS = {"GetLayerVersionByArn": "GetLayerVersion"}
-"""Operations whose action has another name. Source: the same."""
-
-_OF_LAYERS = {"GetLayerVersionByArn"}
-"""Operations on layer versions, of any account that shares them and of AWS itself: so on any resource."""
-
-_OF_SNAPSHOTS = tuple(operation for operation in QUOTA_CLASSES if operation not in _OF_LAYERS)
 
 _FOR_ALL_REGIONS = ["account:ListRegions", "ec2:DescribeRegions"]
 
@@ -40,31 +28,33 @@ def iam_policy(
     partition: str = "aws",
     account_id: str = "*",
     *,
-    operations: Collection[str] = _OF_SNAPSHOTS,
+    resources: Collection[Resource] | None = None,
     all_regions: bool = True,
     layers: bool = False,
     references: bool = False,
 ) -> dict[str, Any]:
     """Write the least policy for a snapshot of one account, or of any.
 
-    The statement ``Regions`` is needed for ``--region all`` only, ``Layers`` for ``--layers``, ``References`` for
-    ``--reference-packages``; links to packages need nothing besides ``lambda:GetFunction``.
+    ``resources`` are those that the snapshot reads, by default those of every run. The statement ``Regions`` is needed
+    for ``--region all`` only, ``Layers`` for ``--layers``, ``References`` for ``--reference-packages``; links to
+    packages need nothing besides ``lambda:GetFunction``.
     Source: facts, lambda-api.md, section 8.1.
     """
-    needed = [name for operation in operations for name in (operation, *_BESIDE.get(operation, ()))]
+    read = resources_read({}) if resources is None else resources
+    calls = [call for resource in read for call in (resource.call, *resource.lists)]
 
-    def actions(*, with_resource: bool) -> list[str]:
-        return [f"lambda:{name}" for name in needed if (name not in _WITHOUT_RESOURCE) == with_resource]
+    def actions(iam_resource: str) -> list[str]:
+        return [action for call in calls if call.iam_resource == iam_resource for action in call.iam]
 
     functions = f"arn:{partition}:lambda:*:{account_id}:function:*"
     statements: list[dict[str, Any]] = [
-        {"Sid": "List", "Effect": "Allow", "Action": actions(with_resource=False), "Resource": "*"},
-        {"Sid": "Read", "Effect": "Allow", "Action": actions(with_resource=True), "Resource": functions},
+        {"Sid": "List", "Effect": "Allow", "Action": actions("*"), "Resource": "*"},
+        {"Sid": "Read", "Effect": "Allow", "Action": actions("function"), "Resource": functions},
     ]
     if all_regions:
         statements.append({"Sid": "Regions", "Effect": "Allow", "Action": _FOR_ALL_REGIONS, "Resource": "*"})
     if layers:
-        granted = [f"lambda:{_ACTIONS[name]}" for name in sorted(_OF_LAYERS)]
+        granted = list(GET_LAYER_VERSION.iam)
         statements.append({"Sid": "Layers", "Effect": "Allow", "Action": granted, "Resource": "*"})
     if references:
         objects = f"arn:{partition}:s3:::*"
@@ -73,16 +63,21 @@ def iam_policy(
 
 
 def session_policy(
-    partition: str, account_id: str, *, aliases: bool, all_regions: bool, layers: bool = False, references: bool = False
+    partition: str,
+    account_id: str,
+    *,
+    resources: Collection[Resource],
+    all_regions: bool,
+    layers: bool = False,
+    references: bool = False,
 ) -> str:
     """Write what narrows an assumed role to the calls of this run in this account.
 
     It grants nothing that the role does not have. ``kms:Decrypt`` by way of Lambda stays with the role: without it
     AWS would hide the environment of functions whose key the role may use.
     """
-    operations = [name for name in _OF_SNAPSHOTS if aliases or name != "ListAliases"]
     policy = iam_policy(
-        partition, account_id, operations=operations, all_regions=all_regions, layers=layers, references=references
+        partition, account_id, resources=resources, all_regions=all_regions, layers=layers, references=references
     )
     policy["Statement"].append(
         {

@@ -62,7 +62,7 @@ def command(
     import asyncio
     from functools import partial
 
-    from lexport.model import QuotaClass
+    from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA
     from lexport.simulator import Fleet, FleetSpec, Neighbour, open_simulator
 
     numbers = tuple(str(111122223333 + position) for position in range(accounts))
@@ -76,7 +76,7 @@ def command(
         port=port,
         quotas=not no_quotas,
         verify=not no_verify,
-        rates={QuotaClass.GET_FUNCTION: get_function_rate, QuotaClass.LIST: list_rate},
+        rates={GET_FUNCTION_QUOTA: get_function_rate, LIST_QUOTA: list_rate},
         neighbours=[Neighbour(share=share, from_s=from_s, to_s=to_s) for share, from_s, to_s in neighbours],
     )
     received = asyncio.run(_serve(opened))

@@ -35,7 +35,8 @@ from lexport.extract.decode import decode_object
 from lexport.extract.selection import NamedFunction, choose_shards
 from lexport.model import Scope, Shard
 from lexport.settings import ALL_REGIONS, SnapshotSettings, role_arn, role_partition
-from lexport.tables.api import LambdaApi
+from lexport.tables.functions import GET_FUNCTION, LIST_FUNCTIONS
+from lexport.tables.registry import resources_read
 
 Selection = tuple[NamedFunction, ...]
 
@@ -67,7 +68,7 @@ class Door:
     """
 
     shard: Shard
-    open: Callable[[Send], LambdaApi] = field(repr=False)
+    open: Callable[[Send], LambdaClient] = field(repr=False)
     credentials: Callable[[], Awaitable[Credentials]] = field(repr=False)
 
 
@@ -197,7 +198,7 @@ class Entrance:
             policy=session_policy(
                 self._partition,
                 account_id,
-                aliases=settings.aliases,
+                resources=resources_read(settings.for_manifest()),
                 all_regions=self.is_all,
                 layers=settings.packages is not None and settings.packages.layers,
                 references=settings.packages is not None and settings.packages.reference_packages,
@@ -242,7 +243,7 @@ class Entrance:
         return active
 
 
-def _client(region: str, endpoint: str, access: Session | AssumedRole, send: Send) -> LambdaApi:
+def _client(region: str, endpoint: str, access: Session | AssumedRole, send: Send) -> LambdaClient:
     return LambdaClient(
         region=region,
         endpoint=endpoint,
@@ -265,7 +266,7 @@ async def _credentials_of(role: AssumedRole) -> Credentials:
         raise ExpiredCredentialsError(str(error), code="credentials_lost") from error
 
 
-async def _account_of_first_arn(apis: Mapping[str, LambdaApi], selection: Selection | None) -> str:
+async def _account_of_first_arn(apis: Mapping[str, LambdaClient], selection: Selection | None) -> str:
     """Tell the account from the first ARN to be had: the user's, else one call in each Region until one answers.
 
     Raises CredentialsError where that is refused everywhere, RunError where something else is in the way.
@@ -299,11 +300,11 @@ async def _account_of_first_arn(apis: Mapping[str, LambdaApi], selection: Select
     )
 
 
-async def _first_arns(api: LambdaApi, selection: Selection | None) -> Sequence[str]:
+async def _first_arns(api: LambdaClient, selection: Selection | None) -> Sequence[str]:
     if selection is None:
-        page = await api.list_functions(None, all_versions=False)
+        page = await api.call(LIST_FUNCTIONS)
         return _arns(decode_object(page.body).document.get("Functions"))
-    response = await api.get_function(selection[0].text, selection[0].qualifier)
+    response = await api.call(GET_FUNCTION, function_name=selection[0].text, qualifier=selection[0].qualifier)
     return _arns([decode_object(response.body).document.get("Configuration")])
 
 

@@ -22,7 +22,15 @@ from lexport.aws.json import parse_document
 from lexport.aws.redact import cut_location, has_location, may_have_presigned_url
 from lexport.errors import ServiceError
 from lexport.model import Reply
-from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS, SECURITY_GROUPS, SUBNETS, TAGS
+from lexport.tables.functions import (
+    ENV_VARS,
+    FILE_SYSTEMS,
+    FUNCTIONS,
+    LAYERS,
+    SECURITY_GROUPS,
+    SUBNETS,
+    TAGS,
+)
 from lexport.tables.table import Table, Type
 
 Flat = Sequence[Any]

@@ -7,12 +7,14 @@ that what waits for it learns so at once.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from operator import methodcaller
 from typing import Any
 
 from anyio import CapacityLimiter, Lock
 
+from lexport.aws.client import LambdaClient
 from lexport.aws.http.transport import Send
 from lexport.aws.presign_s3 import presign_object
 from lexport.aws.quota.pacer import Pacer
@@ -32,7 +34,7 @@ from lexport.extract.access import Account, Door, Entrance
 from lexport.extract.match_response import checked
 from lexport.model import Priority, Reply, Scope
 from lexport.settings import SnapshotSettings
-from lexport.tables.api import LambdaApi, RawResponse
+from lexport.tables.call import Call
 
 MOST_ENTERING = 64  # accounts entered at once
 TROUBLES = 3  # calls in a row, each tried six times: the Region is out of reach
@@ -76,7 +78,7 @@ class Doors:
         )
         self._accounts: dict[str, Account] = {}
         self._doors: dict[Scope, Door] = {}
-        self._apis: dict[Scope, LambdaApi] = {}
+        self._apis: dict[Scope, LambdaClient] = {}
         self._shut: dict[str, ItemError] = {}
         self._troubles: Counter[Scope] = Counter()
         self._given_up: dict[Scope, ItemError] = {}
@@ -100,19 +102,20 @@ class Doors:
     async def call(
         self,
         scope: Scope,
-        operation: str,
-        call: Callable[[LambdaApi], Awaitable[RawResponse]],
+        call: Call,
         decode: Callable[[bytes], Reply],
         check: Callable[..., bool],
         *expected: Any,
-        priority: Priority,
+        priority: Priority | None = None,
+        **parameters: str | None,
     ) -> Reply:
         """Make one call, paced, checked and retried; raises ItemError, and never one that ends more than one item."""
         if (known := self._given_up.get(scope)) is not None:
             raise type(known)(str(known), code=known.code, http_status=known.http_status)
         try:
             api = await self._api(scope)
-            reply = await ask(self._pacer, scope, operation, checked(api, call, decode, check, *expected), priority)
+            attempt = checked(api, methodcaller("call", call, **parameters), decode, check, *expected)
+            reply = await ask(self._pacer, scope, call, attempt, priority=priority)
         except ShardError as error:
             self._given_up[scope] = AccessDeniedError(str(error), code=error.code, http_status=error.http_status)
             raise self._given_up[scope] from error
@@ -135,7 +138,7 @@ class Doors:
         except (CredentialsError, SettingsError) as error:
             raise FetchError(f"no link to s3://{bucket}/{key} can be made: {error}", code="no_link") from error
 
-    async def _api(self, scope: Scope) -> LambdaApi:
+    async def _api(self, scope: Scope) -> LambdaClient:
         if scope not in self._apis:
             await self._enter_account(scope.account_id)
             if (error := self._shut.get(scope.account_id)) is not None:

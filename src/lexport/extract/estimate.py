@@ -13,9 +13,10 @@ from pathlib import Path
 
 from anyio import create_memory_object_stream, create_task_group, current_time, to_thread
 
+from lexport.aws.client import LambdaClient
 from lexport.aws.errors import ends_run
 from lexport.aws.quota.pacer import Pacer
-from lexport.aws.quota.retry import ask
+from lexport.aws.quota.retry import Ask, ask
 from lexport.aws.session import open_session
 from lexport.dataset import manifest
 from lexport.dataset.local import LocalStore, local_folder
@@ -27,9 +28,9 @@ from lexport.extract.incremental import Held, LastSnapshot, Room, open_last
 from lexport.extract.listing import discover_functions
 from lexport.extract.progress import Progress, Report, ShardProgress, keep_reporting, report_nothing
 from lexport.extract.shards import one_error, visit
-from lexport.model import FunctionRef, Priority, QuotaClass, Reply, Scope, Shard, new_ulid
+from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, FunctionRef, QuotaClass, Reply, Scope, Shard, new_ulid
 from lexport.settings import SnapshotSettings
-from lexport.tables.api import Ask, LambdaApi
+from lexport.tables.call import Call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +73,8 @@ def minimum_s(
 ) -> float:
     """Return the least time for these calls: the slower quota class, or the chain of pages if that is slower still."""
     return max(
-        get_function_calls / rates_per_s[QuotaClass.GET_FUNCTION],
-        list_calls / rates_per_s[QuotaClass.LIST],
+        get_function_calls / rates_per_s[GET_FUNCTION_QUOTA],
+        list_calls / rates_per_s[LIST_QUOTA],
         pages * page_s,
     )
 
@@ -151,7 +152,7 @@ class _Planner:
         self.refused: list[tuple[Scope, ItemError]] = []  # by Regions that may be off
         self.room = Room()
 
-    async def read_shard(self, shard: Shard, api: LambdaApi) -> None:
+    async def read_shard(self, shard: Shard, api: LambdaClient) -> None:
         """List one shard and plan it; what is lost on the way makes the plan too small, and is said."""
         scope, pacer, tally = shard.scope, self.pacer, _Tally()
         seen = ShardProgress(scope=scope, pace=partial(pacer.readings, scope))
@@ -253,7 +254,7 @@ def _count_unknown(last: LastSnapshot, held: Held) -> int:
 def _timed(inner: Ask, tally: _Tally) -> Ask:
     """Count the calls of a listing and time each, waiting for the quota not included."""
 
-    async def timed(operation: str, attempt: Callable[[], Awaitable[Reply]], priority: Priority) -> Reply:
+    async def timed(call: Call, attempt: Callable[[], Awaitable[Reply]]) -> Reply:
         async def once() -> Reply:
             started_s = current_time()
             reply = await attempt()
@@ -261,6 +262,6 @@ def _timed(inner: Ask, tally: _Tally) -> Ask:
             return reply
 
         tally.pages += 1
-        return await inner(operation, once, priority)
+        return await inner(call, once)
 
     return timed

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import orjson
 from anyio.streams.memory import MemoryObjectSendStream
 
+from lexport.aws.client import LambdaClient
+from lexport.aws.quota.retry import Ask
 from lexport.errors import (
     ExpiredCredentialsError,
     FetchError,
@@ -24,8 +26,9 @@ from lexport.errors import (
 )
 from lexport.extract.decode import decode_object, decode_page, split_page
 from lexport.extract.match_response import check_aliases, check_versions, checked, list_of, next_marker_of
-from lexport.model import LATEST, LATEST_PUBLISHED, FunctionRef, Priority, Qualifiers, Reply, Scope
-from lexport.tables.api import Ask, LambdaApi
+from lexport.model import LATEST, LATEST_PUBLISHED, FunctionRef, Qualifiers, Reply, Scope
+from lexport.tables.aliases import LIST_ALIASES
+from lexport.tables.functions import LIST_FUNCTIONS, LIST_VERSIONS
 
 SEEN_KEPT = 16_384  # hashes of items since the last checkpoint, some 1.5 MB for an account-region
 PAGES_WITHOUT_NEWS = 50  # so many pages in a row that bring nothing new are an endless chain
@@ -90,7 +93,7 @@ class Chain:
 
 
 async def discover_functions(
-    api: LambdaApi,
+    api: LambdaClient,
     ask: Ask,
     scope: Scope,
     *,
@@ -127,7 +130,7 @@ async def discover_functions(
 
 
 async def _list_pages(
-    api: LambdaApi,
+    api: LambdaClient,
     ask: Ask,
     scope: Scope,
     *,
@@ -142,9 +145,9 @@ async def _list_pages(
     chain = Chain(operation, note)
     marker: str | None = None
     while True:
-        call = methodcaller("list_functions", marker, all_versions=wants_versions)
+        call = methodcaller("call", LIST_FUNCTIONS, marker=marker, versions="ALL" if wants_versions else None)
         attempt = checked(api, call, partial(decode_page, key=key), check_versions, marker, scope)
-        reply = await ask(operation, attempt, Priority.LISTING)
+        reply = await ask(LIST_FUNCTIONS, attempt)
         entries, listings = _entries(reply, key, operation, lose, keeps_items=keeps_items)
         is_new = chain.admit(entries)
         entries, listings = list(compress(entries, is_new)), list(compress(listings, is_new))
@@ -171,7 +174,7 @@ async def _list_pages(
 
 
 async def _list_versions(
-    api: LambdaApi, ask: Ask, scope: Scope, function_name: str, lose: Lose, *, keeps_items: bool
+    api: LambdaClient, ask: Ask, scope: Scope, function_name: str, lose: Lose, *, keeps_items: bool
 ) -> AsyncIterator[list[FunctionRef]]:
     """List the versions of one function; ``$LATEST`` is there whatever the listing says."""
     yield [FunctionRef(function_name=function_name)]
@@ -180,10 +183,13 @@ async def _list_versions(
     chain = Chain(operation)
     marker: str | None = None
     while True:
-        call, decode = methodcaller("list_versions_by_function", function_name, marker), partial(decode_page, key=key)
+        call, decode = (
+            methodcaller("call", LIST_VERSIONS, function_name=function_name, marker=marker),
+            partial(decode_page, key=key),
+        )
         attempt = checked(api, call, decode, check_versions, marker, scope, function_name, function=function)
         try:
-            reply = await ask(operation, attempt, Priority.LISTING)
+            reply = await ask(LIST_VERSIONS, attempt)
             entries, listings = _entries(reply, key, operation, lose, keeps_items=keeps_items)
             listed = compress(map(_ref, entries, listings), chain.admit(entries))
             refs, sent = [ref for ref in listed if ref.qualifier is not None], next_marker_of(reply)
@@ -202,7 +208,7 @@ async def _list_versions(
 
 
 async def discover_aliases(
-    api: LambdaApi, ask: Ask, scope: Scope, function_name: str
+    api: LambdaClient, ask: Ask, scope: Scope, function_name: str
 ) -> AsyncIterator[tuple[Reply, list[Any]]]:
     """List the aliases of one function, a page at a time: the reply and its items.
 
@@ -213,9 +219,9 @@ async def discover_aliases(
     marker: str | None = None
     try:
         while True:
-            call = methodcaller("list_aliases", function_name, marker)
+            call = methodcaller("call", LIST_ALIASES, function_name=function_name, marker=marker)
             attempt = checked(api, call, decode_object, check_aliases, marker, function_name, scope, function=function)
-            reply = await ask("ListAliases", attempt, Priority.ALIASES)
+            reply = await ask(LIST_ALIASES, attempt)
             items = list_of(reply, "Aliases", "ListAliases")
             yield reply, items
             names = [item.get("Name") for item in items if isinstance(item, dict)]

@@ -10,9 +10,10 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from lexport.aws.client import LambdaClient
+from lexport.aws.http.message import Response
 from lexport.errors import FunctionGoneError, WrongAnswerError
 from lexport.model import LATEST, LATEST_PUBLISHED, FunctionRef, Reply, Scope, Source
-from lexport.tables.api import LambdaApi, RawResponse
 
 SHOWN = 120  # characters of a name that a server sent, in a message
 
@@ -21,8 +22,8 @@ _LAYER_OF_AWS = ":awslayer:"  # their ARNs name no version; what the answer call
 
 
 def checked(
-    api: LambdaApi,
-    call: Callable[[LambdaApi], Awaitable[RawResponse]],
+    api: LambdaClient,
+    call: Callable[[LambdaClient], Awaitable[Response]],
     decode: Callable[[bytes], Reply],
     check: Callable[..., bool],
     *expected: Any,

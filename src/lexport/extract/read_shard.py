@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
+from operator import methodcaller
 from typing import Any
 
 from anyio import create_memory_object_stream, create_task_group, to_thread
 from anyio.streams.memory import MemoryObjectSendStream
 
+from lexport.aws.client import LambdaClient
 from lexport.aws.quota.pacer import Pacer
-from lexport.aws.quota.retry import ask
+from lexport.aws.quota.retry import Ask, ask
 from lexport.dataset.disk_queue import DiskQueue
 from lexport.dataset.local import LocalStore
 from lexport.dataset.references import LOST, describe_missing
@@ -54,7 +56,6 @@ from lexport.model import (
     LATEST,
     Failure,
     FunctionRef,
-    Priority,
     References,
     Reply,
     RunSpec,
@@ -63,7 +64,8 @@ from lexport.model import (
     ShardResult,
 )
 from lexport.settings import SnapshotSettings
-from lexport.tables.api import Ask, LambdaApi
+from lexport.tables.account_settings import GET_ACCOUNT_SETTINGS
+from lexport.tables.call import Call
 
 CARRIED_AT_ONCE = 256  # versions carried over before other tasks run again: some 15 ms
 PAGES_AHEAD = 3  # pages of references listed ahead of the one being fetched: a second or two when listing must pause
@@ -72,7 +74,7 @@ PAGES_AHEAD = 3  # pages of references listed ahead of the one being fetched: a 
 async def read_shard(
     spec: RunSpec,
     shard: Shard,
-    api: LambdaApi,
+    api: LambdaClient,
     *,
     settings: SnapshotSettings,
     store: LocalStore,
@@ -150,7 +152,7 @@ class _Reader:
     """
 
     shard: Shard
-    api: LambdaApi
+    api: LambdaClient
     calls: Ask
     settings: SnapshotSettings
     staging: Staging
@@ -211,10 +213,10 @@ class _Reader:
                 " stays so, something between here and AWS may cut lists"
             )
 
-    async def ask(self, operation: str, attempt: Callable[[], Awaitable[Reply]], priority: Priority) -> Reply:
+    async def ask(self, call: Call, attempt: Callable[[], Awaitable[Reply]]) -> Reply:
         """Make one call of those that are few: its answer shows that the Region is on and takes these credentials."""
         try:
-            reply = await self.calls(operation, attempt, priority)
+            reply = await self.calls(call, attempt)
         except (AccessDeniedError, FunctionGoneError):
             self.is_answering = True
             raise
@@ -373,12 +375,12 @@ class _Reader:
         try:
             attempt = checked(
                 self.api,
-                lambda asked: asked.get_account_settings(),
+                methodcaller("call", GET_ACCOUNT_SETTINGS),
                 decode_object,
                 check_account_settings,
                 self.shard.scope,
             )
-            reply = await self.ask("GetAccountSettings", attempt, Priority.LISTING)
+            reply = await self.ask(GET_ACCOUNT_SETTINGS, attempt)
         except ExpiredCredentialsError:
             raise
         except ItemError as error:

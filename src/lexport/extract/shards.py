@@ -16,6 +16,7 @@ from typing import Protocol
 from anyio import CapacityLimiter, create_task_group
 from anyio.abc import TaskGroup
 
+from lexport.aws.client import LambdaClient
 from lexport.aws.http.fair_share import FairShares
 from lexport.aws.http.transport import open_transport
 from lexport.aws.session import Session
@@ -25,7 +26,6 @@ from lexport.extract.access import Account, Door, Entrance, Selection
 from lexport.extract.progress import Progress
 from lexport.model import Shard
 from lexport.settings import SnapshotSettings
-from lexport.tables.api import LambdaApi
 
 MOST_CONNECTIONS = 512  # to Lambda: 5,000 calls/s at 0.1 s each, what a core can do; each takes some 70 KB
 MOST_SHARDS = 256  # account-regions read at once; further ones wait until one is done
@@ -36,7 +36,7 @@ FILES_OF_A_SHARD = 4  # names that wait, written and read; what is held back; th
 class Visitor(Protocol):
     """What is done in each account-region. Nothing here raises an ItemError."""
 
-    async def read_shard(self, shard: Shard, api: LambdaApi) -> None:
+    async def read_shard(self, shard: Shard, api: LambdaClient) -> None:
         """Read one shard, through connections of its own."""
 
     def skip_shards(self, shards: Sequence[Shard]) -> None:

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from lexport.model import QuotaClass, Scope
-from lexport.tables.api import QUOTA_CLASSES
+from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, QuotaClass, Scope
+from lexport.tables.registry import call_of
 
-RATES_PER_S: Mapping[QuotaClass, float] = {QuotaClass.GET_FUNCTION: 100.0, QuotaClass.LIST: 15.0}
+RATES_PER_S: Mapping[QuotaClass, float] = {GET_FUNCTION_QUOTA: 100.0, LIST_QUOTA: 15.0}
 """Source: Lambda quotas page, 2026. The depth is not published; one second of quota is assumed."""
 DEPTH_S = 1.0
 
@@ -76,11 +76,12 @@ class Quotas:
 
     def retry_after_s(self, scope: Scope, operation: str) -> int | None:
         """Spend one call; return the whole seconds to wait where the quota is used up."""
-        quota_class = QUOTA_CLASSES.get(operation, QuotaClass.LIST)
+        call = call_of(operation)
+        quota_class = LIST_QUOTA if call is None else call.quota
         now_s = self._clock()
         bucket = self._buckets.get((scope, quota_class))
         if bucket is None:
-            bucket = TokenBucket(self._rates[quota_class], now_s, self._neighbours)
+            bucket = TokenBucket(self._rates.get(quota_class, quota_class.rate_per_s), now_s, self._neighbours)
             self._buckets[scope, quota_class] = bucket
         wait_s = bucket.take(now_s)
         return math.ceil(wait_s) if wait_s else None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from lexport.model import Priority
+from lexport.tables.call import Call
+from lexport.tables.resource import Resource
 from lexport.tables.table import COMMON, INT64, SCOPE_KEY, Column, Table
 
 ACCOUNT_SETTINGS = Table(
@@ -22,4 +25,21 @@ ACCOUNT_SETTINGS = Table(
     ),
     SCOPE_KEY,
     answer_key=2,
+)
+
+GET_ACCOUNT_SETTINGS = Call(
+    operation="GetAccountSettings",
+    path="/2016-08-19/account-settings",
+    priority=Priority.LISTING,
+    iam=("lambda:GetAccountSettings",),
+    iam_resource="*",
+)
+
+RESOURCE = Resource(
+    name="account_settings",
+    per="account_region",
+    call=GET_ACCOUNT_SETTINGS,
+    tables=(ACCOUNT_SETTINGS,),
+    is_gap=False,  # the fleet is whole without them
+    in_every_snapshot=True,
 )

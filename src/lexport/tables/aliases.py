@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from lexport.tables.call import Call, Page
+from lexport.tables.functions import FUNCTIONS
+from lexport.tables.resource import Resource
 from lexport.tables.table import COMMON, DOUBLE, EXTRA_JSON, FUNCTION_KEY, FUNCTION_NAME, TEXT, Column, Table, key
 
 ALIASES = Table(
@@ -17,6 +20,7 @@ ALIASES = Table(
         EXTRA_JSON,
     ),
     (*FUNCTION_KEY, "alias"),
+    parent=FUNCTIONS,
 )
 
 _WEIGHTS = "Aliases[].RoutingConfig.AdditionalVersionWeights{}"
@@ -33,4 +37,20 @@ ALIAS_ROUTES = Table(
     ),
     (*FUNCTION_KEY, "alias", "version"),
     parent=ALIASES,
+)
+
+LIST_ALIASES = Call(
+    operation="ListAliases",
+    path="/2015-03-31/functions/{function_name}/aliases",
+    iam=("lambda:ListAliases",),
+    page=Page(items="Aliases"),
+    function_names=r"[^.]*",  # the name of an edge replica has a dot, which this operation refuses
+)
+
+RESOURCE = Resource(
+    name="aliases",
+    per="function",
+    call=LIST_ALIASES,
+    tables=(ALIASES, ALIAS_ROUTES),
+    in_every_snapshot=True,
 )

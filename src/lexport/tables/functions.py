@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from lexport.model import GET_FUNCTION_QUOTA, Priority
+from lexport.tables.call import Call, Page
+from lexport.tables.resource import Resource
 from lexport.tables.table import (
     BOOL,
     COMMON,
@@ -299,4 +302,39 @@ FILE_SYSTEMS = Table(
     ),
     (*VERSION_KEY, "position"),
     parent=FUNCTIONS,
+)
+
+GET_FUNCTION = Call(
+    operation="GetFunction",
+    path="/2015-03-31/functions/{function_name}",
+    query=("Qualifier={qualifier}",),
+    quota=GET_FUNCTION_QUOTA,
+    priority=Priority.SNAPSHOT,
+    iam=("lambda:GetFunction", "lambda:ListTags"),  # without ListTags the answer has a TagsError
+)
+"""One version. Tags and Concurrency come with ``qualifier=None`` only. The name may be a partial or a full ARN."""
+LIST_FUNCTIONS = Call(
+    operation="ListFunctions",
+    path="/2015-03-31/functions",
+    query=("FunctionVersion={versions}",),
+    priority=Priority.LISTING,
+    iam=("lambda:ListFunctions",),
+    iam_resource="*",
+    page=Page(items="Functions"),
+)
+LIST_VERSIONS = Call(
+    operation="ListVersionsByFunction",
+    path="/2015-03-31/functions/{function_name}/versions",
+    priority=Priority.LISTING,
+    iam=("lambda:ListVersionsByFunction",),
+    page=Page(items="Versions"),
+)
+
+RESOURCE = Resource(
+    name="functions",
+    per="version",
+    call=GET_FUNCTION,
+    lists=(LIST_FUNCTIONS, LIST_VERSIONS),
+    tables=(FUNCTIONS, TAGS, ENV_VARS, LAYERS, SUBNETS, SECURITY_GROUPS, FILE_SYSTEMS),
+    in_every_snapshot=True,
 )

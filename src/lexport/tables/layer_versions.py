@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from lexport.model import Priority
+from lexport.tables.call import Call
+from lexport.tables.resource import Resource
 from lexport.tables.table import COMMON, INT64, TEXT, TIMESTAMP, Column, Table, key
 
 LAYER_VERSIONS = Table(
@@ -22,4 +25,18 @@ LAYER_VERSIONS = Table(
     ),
     ("layer_arn",),
     answer_key=1,
+)
+
+GET_LAYER_VERSION = Call(
+    operation="GetLayerVersionByArn",
+    path="/2018-10-31/layers",
+    query=("Arn={arn}", "find=LayerVersion"),
+    priority=Priority.LAYERS,
+    iam=("lambda:GetLayerVersion",),
+    iam_resource="*",  # of any account that shares its layers, and of AWS itself
+)
+"""One layer version, of this account or of another that shares it."""
+
+RESOURCE = Resource(
+    name="layer_versions", per="layer_version", call=GET_LAYER_VERSION, tables=(LAYER_VERSIONS,), default=False
 )

@@ -1,12 +1,18 @@
-"""Every table, in the order in which they are listed."""
+"""Every resource and every table, in the order in which they are listed; others can be registered at run time."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from lexport.tables import account_settings, aliases, functions, layer_versions
 from lexport.tables.account_settings import ACCOUNT_SETTINGS
 from lexport.tables.aliases import ALIAS_ROUTES, ALIASES
+from lexport.tables.call import Call
 from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS, SECURITY_GROUPS, SUBNETS, TAGS
 from lexport.tables.layer_versions import LAYER_VERSIONS
 from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES, PACKAGES
+from lexport.tables.resource import Resource
 from lexport.tables.run import CHANGES, ERRORS, SCOPES, SNAPSHOTS
 from lexport.tables.table import Table
 
@@ -34,6 +40,10 @@ BY_NAME: dict[str, Table] = {
     )
 }
 
+_RESOURCES: dict[str, Resource] = {
+    module.RESOURCE.name: module.RESOURCE for module in (functions, aliases, account_settings, layer_versions)
+}
+
 SCHEMA_VERSION = "2"
 """Raised when a column is renamed. Version 2 shortened the three columns on capacity providers."""
 
@@ -54,3 +64,24 @@ def staged_tables() -> tuple[Table, ...]:
 def fleet_tables() -> tuple[Table, ...]:
     """Return the tables of every snapshot; those of packages are only there where a run looked at packages."""
     return tuple(table for table in staged_tables() if table not in PACKAGE_TABLES)
+
+
+def resources() -> tuple[Resource, ...]:
+    """Return every resource in order."""
+    return tuple(_RESOURCES.values())
+
+
+def fleet_resources() -> tuple[Resource, ...]:
+    """Return the resources that a snapshot can read; layer versions are read with packages alone."""
+    return tuple(resource for resource in resources() if resource.per != "layer_version")
+
+
+def resources_read(options: Mapping[str, Any]) -> tuple[Resource, ...]:
+    """Return the resources that a run with these options, as a manifest has them, reads."""
+    return tuple(resource for resource in fleet_resources() if resource.is_read(options))
+
+
+def call_of(operation: str) -> Call | None:
+    """Return the declaration of an operation, None where no resource calls it."""
+    calls = (call for resource in resources() for call in (resource.call, *resource.lists))
+    return next((call for call in calls if call.operation == operation), None)

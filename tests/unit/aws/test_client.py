@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import pytest
 from aiohttp import web
+from botocore import xform_name
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.config import Config
@@ -19,6 +20,10 @@ from lexport.aws.client import LambdaClient
 from lexport.aws.http.transport import Response, open_transport
 from lexport.aws.signing import Credentials
 from lexport.errors import CredentialsError, ExpiredCredentialsError, FetchError, FunctionGoneError
+from lexport.tables.account_settings import GET_ACCOUNT_SETTINGS
+from lexport.tables.aliases import LIST_ALIASES
+from lexport.tables.functions import GET_FUNCTION, LIST_FUNCTIONS, LIST_VERSIONS
+from lexport.tables.layer_versions import GET_LAYER_VERSION
 
 NOW = datetime(2026, 3, 6, 12, 0, 0, tzinfo=UTC)
 FIRST = Credentials("AKIAFIRST", "canary-secret-key-first", "canary-session-token-first")
@@ -70,23 +75,26 @@ def refused(code, status=403):
 
 
 CALLS = [
-    ("get_function", lambda name: (name, None), {}, lambda name: {"FunctionName": name}),
-    ("get_function", lambda name: (name, "$LATEST"), {}, lambda name: {"FunctionName": name, "Qualifier": "$LATEST"}),
-    ("list_functions", lambda _: (None,), {"all_versions": False}, lambda _: {"MaxItems": 50}),
+    (GET_FUNCTION, lambda name: {"function_name": name}, lambda name: {"FunctionName": name}),
     (
-        "list_functions",
-        lambda name: (name,),
-        {"all_versions": True},
+        GET_FUNCTION,
+        lambda name: {"function_name": name, "qualifier": "$LATEST"},
+        lambda name: {"FunctionName": name, "Qualifier": "$LATEST"},
+    ),
+    (LIST_FUNCTIONS, lambda _: {}, lambda _: {"MaxItems": 50}),
+    (
+        LIST_FUNCTIONS,
+        lambda name: {"versions": "ALL", "marker": name},
         lambda name: {"MaxItems": 50, "FunctionVersion": "ALL", "Marker": name},
     ),
     (
-        "list_versions_by_function",
-        lambda name: (name, "m+/="),
-        {},
+        LIST_VERSIONS,
+        lambda name: {"function_name": name, "marker": "m+/="},
         lambda name: {"FunctionName": name, "Marker": "m+/=", "MaxItems": 50},
     ),
-    ("list_aliases", lambda name: (name, None), {}, lambda name: {"FunctionName": name, "MaxItems": 50}),
-    ("get_account_settings", lambda _: (), {}, lambda _: {}),
+    (LIST_ALIASES, lambda name: {"function_name": name}, lambda name: {"FunctionName": name, "MaxItems": 50}),
+    (GET_ACCOUNT_SETTINGS, lambda _: {}, lambda _: {}),
+    (GET_LAYER_VERSION, lambda name: {"arn": name}, lambda name: {"Arn": name}),
 ]
 
 
@@ -113,13 +121,13 @@ def botocore_url():
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(("method", "positional", "named", "theirs"), CALLS)
-async def test_urls_are_botocores(botocore_url, name, method, positional, named, theirs):
+@pytest.mark.parametrize(("call", "ours", "theirs"), CALLS, ids=lambda part: getattr(part, "operation", ""))
+async def test_urls_are_botocores(botocore_url, name, call, ours, theirs):
     """Path and parameters are encoded as botocore's serialiser does it, for any name."""
     send, sent = scripted(ok())
-    await getattr(client(send), method)(*positional(name), **named)
+    await client(send).call(call, **ours(name))
     path, _, query = sent[0].url.partition("?")
-    expected_path, _, expected_query = botocore_url(method, theirs(name)).partition("?")
+    expected_path, _, expected_query = botocore_url(xform_name(call.operation), theirs(name)).partition("?")
 
     assert expected_path == path
     assert sorted(expected_query.split("&")) == sorted(query.split("&"))
@@ -162,11 +170,11 @@ async def test_the_signature_holds_on_the_wire(endpoint, way):
     async with strict_server(answer) as port, open_transport(ca_bundle=None, connections=1) as send:
         lambda_ = client(send, endpoint.format(port))
         for name in NAMES:
-            reply = await lambda_.get_function(name, "$LATEST")
+            reply = await lambda_.call(GET_FUNCTION, function_name=name, qualifier="$LATEST")
             base = endpoint.format("").rpartition(":")[2].strip("/")
 
             assert json.loads(reply.body)["path"].startswith(f"/{base}/2015" if base else "/2015")
-        await lambda_.list_functions("a&b=c", all_versions=True)
+        await lambda_.call(LIST_FUNCTIONS, marker="a&b=c", versions="ALL")
 
 
 @pytest.mark.asyncio
@@ -175,7 +183,7 @@ async def test_a_name_that_would_be_another_path(name):
     """An empty name would ask for the list of all functions."""
     send, sent = scripted(ok())
     with pytest.raises(FetchError) as caught:
-        await client(send).get_function(name, None)
+        await client(send).call(GET_FUNCTION, function_name=name)
 
     assert caught.value.code == "invalid_name"
     assert sent == []
@@ -186,7 +194,7 @@ async def test_an_error_of_aws():
     """A 404 of AWS is a function that is gone."""
     send, sent = scripted(refused("ResourceNotFoundException", 404))
     with pytest.raises(FunctionGoneError, match="GetFunction f: ResourceNotFoundException"):
-        await client(send).get_function("f", "3")
+        await client(send).call(GET_FUNCTION, function_name="f", qualifier="3")
 
     assert len(sent) == 1
 
@@ -196,7 +204,7 @@ async def test_the_live_secrets_are_removed_from_errors():
     """Whatever AWS echoes, our token is not in the message."""
     send, _ = scripted(refused("ValidationException", 400))
     with pytest.raises(FetchError) as caught:
-        await client(send).get_function("f", None)
+        await client(send).call(GET_FUNCTION, function_name="f")
 
     assert "no [removed]" in str(caught.value)
 
@@ -212,7 +220,7 @@ async def test_expired_credentials_are_renewed_once(code):
         stale.append(credentials)
         return SECOND
 
-    reply = await client(send, renew=renew).get_function("f", None)
+    reply = await client(send, renew=renew).call(GET_FUNCTION, function_name="f")
 
     assert json.loads(reply.body) == {"a": 1}
     assert stale == [FIRST]
@@ -228,7 +236,7 @@ async def test_credentials_that_stay_expired():
         return SECOND
 
     with pytest.raises(ExpiredCredentialsError):
-        await client(send, renew=renew).get_function("f", None)
+        await client(send, renew=renew).call(GET_FUNCTION, function_name="f")
 
     assert len(sent) == 2
 
@@ -238,7 +246,7 @@ async def test_nothing_newer_means_no_second_call():
     """Where renewing changes nothing, AWS is not asked again."""
     send, sent = scripted(refused("ExpiredTokenException"))
     with pytest.raises(ExpiredCredentialsError) as caught:
-        await client(send).get_function("f", None)
+        await client(send).call(GET_FUNCTION, function_name="f")
 
     assert caught.value.code == "ExpiredTokenException"
     assert len(sent) == 1
@@ -253,7 +261,7 @@ async def test_invalid_credentials_are_not_renewed():
         raise AssertionError
 
     with pytest.raises(ExpiredCredentialsError):
-        await client(send, renew=renew).get_function("f", None)
+        await client(send, renew=renew).call(GET_FUNCTION, function_name="f")
 
     assert len(sent) == 1
 
@@ -267,6 +275,6 @@ async def test_a_failed_renewal_loses_the_target_not_the_run():
         raise CredentialsError("run `aws sso login`")
 
     with pytest.raises(ExpiredCredentialsError, match="aws sso login") as caught:
-        await client(send, renew=renew).get_function("f", None)
+        await client(send, renew=renew).call(GET_FUNCTION, function_name="f")
 
     assert caught.value.code == "credentials_lost"

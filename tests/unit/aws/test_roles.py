@@ -16,11 +16,12 @@ from lexport.aws.roles import AssumedRole, Role
 from lexport.aws.session import ATTEMPTS, open_session
 from lexport.errors import AccessDeniedError, CredentialsError, ThrottledError
 from lexport.simulator import Fault, Fleet, FleetSpec, open_simulator
+from lexport.tables.registry import resources_read
 
 pytestmark = pytest.mark.asyncio
 
 HUB, OTHER = "111122223333", "111122223334"
-POLICY = session_policy("aws", OTHER, aliases=True, all_regions=True)
+POLICY = session_policy("aws", OTHER, resources=resources_read({}), all_regions=True)
 
 
 @pytest.fixture(autouse=True)
@@ -201,8 +202,10 @@ async def test_nothing_secret_is_shown(caplog):
 
 async def test_session_policy():
     """It fits STS's limit, names this account and the calls of the run only, and leaves decryption to the role."""
-    longest = session_policy("aws-us-gov", OTHER, aliases=True, all_regions=True)
-    narrow = json.loads(session_policy("aws-cn", OTHER, aliases=False, all_regions=False))
+    longest = session_policy("aws-us-gov", OTHER, resources=resources_read({}), all_regions=True)
+    narrow = json.loads(
+        session_policy("aws-cn", OTHER, resources=resources_read({"aliases": False}), all_regions=False)
+    )
     actions = {statement["Sid"]: statement["Action"] for statement in narrow["Statement"]}
 
     assert len(longest) < LONGEST_SESSION_POLICY

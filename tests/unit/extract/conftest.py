@@ -107,19 +107,16 @@ class FakeApi:
         self.fresh_calls += 1
         return self
 
-    async def get_function(self, function_name, qualifier):
-        return self._response(self.answer, function_name, qualifier)
-
-    async def list_functions(self, marker, *, all_versions):
-        return self._response(self.functions, marker, all_versions)
-
-    async def list_versions_by_function(self, function_name, marker):
-        return self._response(self.versions, function_name, marker)
-
-    async def list_aliases(self, function_name, marker):
-        return self._response(self.aliases, function_name, marker)
-
-    async def get_account_settings(self):
+    async def call(self, call, marker=None, function_name=None, qualifier=None, versions=None):
+        match call.operation:
+            case "GetFunction":
+                return self._response(self.answer, function_name, qualifier)
+            case "ListFunctions":
+                return self._response(self.functions, marker, versions == "ALL")
+            case "ListVersionsByFunction":
+                return self._response(self.versions, function_name, marker)
+            case "ListAliases":
+                return self._response(self.aliases, function_name, marker)
         raise NotImplementedError
 
     def _response(self, script, *arguments):

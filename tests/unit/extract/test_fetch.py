@@ -7,6 +7,7 @@ import pytest
 from lexport.errors import AccessDeniedError
 from lexport.extract.fetch import fetch_function
 from lexport.model import FunctionRef, Priority, Scope
+from lexport.tables.functions import GET_FUNCTION
 
 pytestmark = pytest.mark.asyncio
 
@@ -21,8 +22,8 @@ def answer(name, qualifier):
     return {"Configuration": {"FunctionName": "f", "FunctionArn": arn, "Version": version or "$LATEST"}}
 
 
-async def ask(operation, attempt, priority):
-    assert (operation, priority) == ("GetFunction", Priority.SNAPSHOT)
+async def ask(call, attempt):
+    assert (call, call.priority) == (GET_FUNCTION, Priority.SNAPSHOT)
     return await attempt()
 
 

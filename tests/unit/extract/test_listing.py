@@ -63,8 +63,8 @@ class Listing:
     def refs(self):
         return [(ref.function_name, ref.qualifier) for refs in self.pages for ref in refs]
 
-    async def ask(self, operation, attempt, priority):
-        self.asked.append((operation, priority))
+    async def ask(self, call, attempt):
+        self.asked.append((call.operation, call.priority))
         return await attempt()
 
     async def run(self, api, qualifiers="all", *, keeps_items=False):
@@ -551,7 +551,7 @@ async def test_aliases(fake_api):
     items, error, asked = await aliases(fake_api(aliases=lambda name, marker: pages(marker)))
 
     assert (items, error) == ([a, None, b], None)
-    assert asked == [("ListAliases", Priority.ALIASES)] * 3
+    assert asked == [("ListAliases", Priority.RESOURCES)] * 3
 
 
 async def test_aliases_of_a_function_gone(fake_api):

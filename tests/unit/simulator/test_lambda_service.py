@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 from botocore.exceptions import ClientError
 
-from lexport.model import LATEST, QuotaClass, Scope
+from lexport.model import GET_FUNCTION_QUOTA, LATEST, LIST_QUOTA, Scope
 from lexport.simulator import Change, Fleet, FleetSpec, open_simulator
 
 pytestmark = pytest.mark.asyncio
@@ -206,7 +206,7 @@ async def test_listing_survives_changes(fleet, connect):
 
 async def test_quotas_throttle_per_class(fleet, http):
     """The call beyond a bucket gets AWS's 429 with Retry-After; the other bucket is untouched."""
-    rates = {QuotaClass.LIST: 2.0, QuotaClass.GET_FUNCTION: 1.0}
+    rates = {LIST_QUOTA: 2.0, GET_FUNCTION_QUOTA: 1.0}
     async with open_simulator(fleet, verify=False, rates=rates) as simulator:
         base = f"{simulator.url}/2015-03-31/functions"
         answers = []

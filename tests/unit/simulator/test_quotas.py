@@ -2,7 +2,7 @@
 
 import pytest
 
-from lexport.model import QuotaClass, Scope
+from lexport.model import GET_FUNCTION_QUOTA, Scope
 from lexport.simulator.quotas import Neighbour, Quotas
 
 HERE = Scope(account_id="111122223333", region="us-east-1")
@@ -28,7 +28,7 @@ def test_depth_then_rate():
 def test_never_more_than_a_second_of_quota():
     """A long rest saves up one second of quota."""
     now = [0.0]
-    quotas = Quotas({QuotaClass.GET_FUNCTION: 3.0}, clock=lambda: now[0])
+    quotas = Quotas({GET_FUNCTION_QUOTA: 3.0}, clock=lambda: now[0])
     quotas.retry_after_s(HERE, "GetFunction")
     now[0] = 1_000.0
 

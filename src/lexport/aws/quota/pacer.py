@@ -16,7 +16,7 @@ import anyio
 
 from lexport.aws.quota.bucket import Bucket
 from lexport.errors import ItemError, ThrottledError
-from lexport.model import PaceReading, Priority, QuotaClass, Scope
+from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, PaceReading, Priority, QuotaClass, Scope
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class Pacer:
         self._rates_per_s = dict(rates_per_s)
         self._share = share
         self._clock = clock
-        self._lines: dict[tuple[Scope, QuotaClass], _Line] = {}
+        self._lines: dict[Scope, dict[str, _Line]] = {}
 
     async def call(
         self, scope: Scope, quota_class: QuotaClass, attempt: Callable[[], Awaitable[T]], priority: Priority
@@ -68,15 +68,23 @@ class Pacer:
         return PaceReading(rate_per_s=line.bucket.rate_per_s, calls=line.bucket.sent, throttles=line.throttles)
 
     def readings(self, scope: Scope) -> tuple[PaceReading, PaceReading]:
-        """Return the readings of a scope's two classes: GetFunction, then List*."""
-        return self.reading(scope, QuotaClass.GET_FUNCTION), self.reading(scope, QuotaClass.LIST)
+        """Return what GetFunction has spent in a scope, and what all other classes have; the rate is that of List*."""
+        get_function, listing = self.reading(scope, GET_FUNCTION_QUOTA), self.reading(scope, LIST_QUOTA)
+        others = [line for name, line in self._lines[scope].items() if name != GET_FUNCTION_QUOTA.name]
+        return get_function, PaceReading(
+            rate_per_s=listing.rate_per_s,
+            calls=sum(line.bucket.sent for line in others),
+            throttles=sum(line.throttles for line in others),
+        )
 
     def _line(self, scope: Scope, quota_class: QuotaClass) -> _Line:
-        key = (scope, quota_class)
-        line = self._lines.get(key)
-        if line is None:
-            line = self._lines[key] = _Line(Bucket(self._rates_per_s[quota_class], self._share), self._clock)
-        return line
+        try:
+            return self._lines[scope][quota_class.name]
+        except KeyError:
+            rate_per_s = self._rates_per_s.get(quota_class, quota_class.rate_per_s)
+            line = _Line(Bucket(rate_per_s, self._share), self._clock)
+            self._lines.setdefault(scope, {})[quota_class.name] = line
+            return line
 
 
 class _Waiter:

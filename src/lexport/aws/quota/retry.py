@@ -6,15 +6,15 @@ import math
 import random
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import anyio
 
 from lexport.aws.quota.bucket import LONGEST_RETRY_AFTER_S
 from lexport.aws.quota.pacer import Pacer
 from lexport.errors import ItemError, ThrottledError, TokenRefusedError, WrongAnswerError
-from lexport.model import Priority, Scope
-from lexport.tables.api import QUOTA_CLASSES
+from lexport.model import Priority, Reply, Scope
+from lexport.tables.call import Call
 
 T = TypeVar("T")
 
@@ -30,23 +30,30 @@ FIRST_BACKOFF_S = 0.25
 LONGEST_BACKOFF_S = 20.0
 
 
+class Ask(Protocol):
+    """Paces, retries and makes one call of an operation, within one account-region."""
+
+    async def __call__(self, call: Call, attempt: Callable[[], Awaitable[Reply]]) -> Reply:
+        """Return the reply; raises ItemError when the attempts are spent."""
+
+
 async def ask(
     pacer: Pacer,
     scope: Scope,
-    operation: str,
+    call: Call,
     attempt: Callable[[], Awaitable[T]],
-    priority: Priority,
     *,
+    priority: Priority | None = None,
     random_unit: Callable[[], float] = random.random,
 ) -> T:
-    """Make one paced call of an operation, again and again as ``retry`` does."""
-    quota_class = QUOTA_CLASSES[operation]
+    """Make one paced call of an operation, again and again as ``retry`` does. ``priority`` replaces the call's own."""
+    priority = call.priority if priority is None else priority
     try:
-        return await pacer.call(scope, quota_class, attempt, priority)  # nearly always
+        return await pacer.call(scope, call.quota, attempt, priority)  # nearly always
     except ItemError as error:
         failure = error
-    call = partial(pacer.call, scope, quota_class, attempt, priority)
-    return await retry(call, after=failure, random_unit=random_unit)
+    paced = partial(pacer.call, scope, call.quota, attempt, priority)
+    return await retry(paced, after=failure, random_unit=random_unit)
 
 
 async def retry(

@@ -14,8 +14,9 @@ from lexport.aws.quota.bucket import Bucket
 from lexport.aws.quota.pacer import Pacer
 from lexport.aws.quota.retry import ask
 from lexport.errors import ThrottledError
-from lexport.model import Priority, QuotaClass, Scope
+from lexport.model import GET_FUNCTION_QUOTA, Scope
 from lexport.simulator.quotas import Neighbour, TokenBucket
+from lexport.tables.functions import GET_FUNCTION
 
 SECONDS = 180
 SCOPE = Scope(account_id="111122223333", region="eu-west-1")
@@ -142,7 +143,7 @@ def test_survives_a_quota_that_is_all_but_gone():
 @pytest.mark.anyio
 async def test_pacer_and_retry_find_it_together():
     """40 callers, half the documented rate: no call is lost, 95 % is used, throttles are below 2 %, tries below 8."""
-    pacer = Pacer({QuotaClass.GET_FUNCTION: 100.0}, 1.0, clock=anyio.current_time)
+    pacer = Pacer({GET_FUNCTION_QUOTA: 100.0}, 1.0, clock=anyio.current_time)
     began_s = anyio.current_time()
     server = TokenBucket(50.0, began_s)
     dice = random.Random(7)
@@ -158,13 +159,13 @@ async def test_pacer_and_retry_find_it_together():
 
     async def worker():
         for _ in left:
-            await ask(pacer, SCOPE, "GetFunction", attempt, Priority.SNAPSHOT, random_unit=dice.random)
+            await ask(pacer, SCOPE, GET_FUNCTION, attempt, random_unit=dice.random)
 
     async with anyio.create_task_group() as tasks:
         for _ in range(40):
             tasks.start_soon(worker)
     took_s = anyio.current_time() - began_s
-    reading = pacer.reading(SCOPE, QuotaClass.GET_FUNCTION)
+    reading = pacer.reading(SCOPE, GET_FUNCTION_QUOTA)
 
     assert reading.calls - reading.throttles == calls
     assert took_s <= calls / 50 / 0.95

@@ -8,12 +8,12 @@ from trio.testing import MockClock
 
 from lexport.aws.quota.pacer import Pacer
 from lexport.errors import FunctionGoneError, ItemError, NetworkError, ThrottledError
-from lexport.model import PaceReading, Priority, QuotaClass, Scope
+from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, PaceReading, Priority, Scope
 
 SCOPE = Scope(account_id="111122223333", region="eu-west-1")
 OTHER = Scope(account_id="111122223333", region="us-east-1")
-GET = QuotaClass.GET_FUNCTION
-LIST = QuotaClass.LIST
+GET = GET_FUNCTION_QUOTA
+LIST = LIST_QUOTA
 
 pytestmark = pytest.mark.anyio
 
@@ -63,7 +63,7 @@ async def test_the_urgent_goes_first():
     """A more urgent newcomer overtakes everybody, even the first, who sleeps for its token already."""
     pace, seen = pacer(), []
     async with anyio.create_task_group() as tasks:
-        await in_turn(tasks, "now", "alias 1", pace=pace, seen=seen, priority=Priority.ALIASES)
+        await in_turn(tasks, "now", "alias 1", pace=pace, seen=seen, priority=Priority.RESOURCES)
         await in_turn(tasks, "get 1", "get 2", pace=pace, seen=seen)
         await in_turn(tasks, "list", pace=pace, seen=seen, priority=Priority.LISTING)
 
@@ -96,8 +96,8 @@ async def test_a_token_that_is_there_belongs_to_who_waits():
 @pytest.mark.parametrize("lost", range(6))
 async def test_the_line_stays_in_order_when_somebody_leaves_it(lost):
     """Whoever gives up in the middle of a long line of several priorities changes nobody else's turn."""
-    arrivals = [Priority.LAYERS, Priority.PACKAGES, Priority.ALIASES, Priority.SNAPSHOT]
-    arrivals += [Priority.ALIASES, Priority.ALIASES]
+    arrivals = [Priority.LAYERS, Priority.PACKAGES, Priority.RESOURCES, Priority.SNAPSHOT]
+    arrivals += [Priority.RESOURCES, Priority.RESOURCES]
     pace, seen, scopes = pacer(), [], {}
 
     async def cancellable(number, priority):
@@ -135,7 +135,7 @@ async def test_a_cancelled_waiter_loses_no_token(lost):
     left = [name for name in "abcd" if name != lost]
 
     assert seen == [(name, at) for at, name in enumerate(left)]
-    assert not pace._lines[SCOPE, GET].waiting
+    assert not pace._lines[SCOPE][GET.name].waiting
 
 
 async def test_cancelled_at_the_moment_of_the_token():

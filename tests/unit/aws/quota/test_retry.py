@@ -17,7 +17,8 @@ from lexport.errors import (
     ThrottledError,
     WrongAnswerError,
 )
-from lexport.model import Priority, QuotaClass, Scope
+from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, Scope
+from lexport.tables.registry import call_of
 
 SCOPE = Scope(account_id="111122223333", region="eu-west-1")
 
@@ -39,7 +40,7 @@ def broken():
 
 async def run(*outcomes, operation="GetFunction", unit=1.0):
     """Ask once against scripted outcomes; return result or error, how often was asked, seconds, calls by class."""
-    pacer = Pacer({QuotaClass.GET_FUNCTION: 1000.0, QuotaClass.LIST: 1000.0}, 1.0, clock=anyio.current_time)
+    pacer = Pacer({GET_FUNCTION_QUOTA: 1000.0, LIST_QUOTA: 1000.0}, 1.0, clock=anyio.current_time)
     left = list(outcomes)
     began = anyio.current_time()
 
@@ -50,10 +51,10 @@ async def run(*outcomes, operation="GetFunction", unit=1.0):
         return outcome
 
     try:
-        result = await ask(pacer, SCOPE, operation, attempt, Priority.SNAPSHOT, random_unit=lambda: unit)
+        result = await ask(pacer, SCOPE, call_of(operation), attempt, random_unit=lambda: unit)
     except (LexportError, ZeroDivisionError, KeyboardInterrupt) as error:
         result = error
-    calls = {kind.value: pacer.reading(SCOPE, kind).calls for kind in QuotaClass}
+    calls = {kind.name: pacer.reading(SCOPE, kind).calls for kind in (GET_FUNCTION_QUOTA, LIST_QUOTA)}
     return result, len(outcomes) - len(left), anyio.current_time() - began, calls
 
 
@@ -128,16 +129,16 @@ async def test_backoff_doubles_up_to_a_cap_and_is_fully_jittered():
 
 async def test_cancelled_in_the_backoff():
     """A cancelled wait ends at once and makes no further call."""
-    pacer = Pacer({QuotaClass.GET_FUNCTION: 1000.0}, 1.0, clock=anyio.current_time)
+    pacer = Pacer({GET_FUNCTION_QUOTA: 1000.0}, 1.0, clock=anyio.current_time)
 
     async def attempt():
         raise throttle(retry_after_s=60.0)
 
     with anyio.move_on_after(1) as scope:
-        await ask(pacer, SCOPE, "GetFunction", attempt, Priority.SNAPSHOT)
+        await ask(pacer, SCOPE, call_of("GetFunction"), attempt)
 
     assert scope.cancelled_caught
-    assert pacer.reading(SCOPE, QuotaClass.GET_FUNCTION).calls == 1
+    assert pacer.reading(SCOPE, GET_FUNCTION_QUOTA).calls == 1
 
 
 async def test_a_wrong_answer_is_asked_for_again_a_few_times():

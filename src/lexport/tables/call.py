@@ -1,0 +1,59 @@
+"""One operation of Lambda's API, declared: its request, its quota and the permission that it needs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from lexport.model import LIST_QUOTA, Priority, QuotaClass
+
+PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """How an operation hands out a long list: ``items`` is the key of the list in each page.
+
+    The request for the next page has the ``next_marker`` of the page before as ``marker``.
+    """
+
+    items: str
+    marker: str = "Marker"
+    next_marker: str = "NextMarker"
+    size_name: str = "MaxItems"
+    size: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Call:
+    """One GET operation.
+
+    ``path`` has its parameters in braces. ``query`` are parts like ``Qualifier={qualifier}`` or ``find=LayerVersion``;
+    a part whose parameter is None is left out. The marker and the size of pages come from ``page``.
+    ``iam`` are the actions that the caller needs. ``iam_resource`` is what a policy can limit them to.
+    ``absent`` are the error codes that mean "there is none": no rows and no error.
+    ``function_names`` is a pattern of the function names that the operation accepts; other functions are passed over.
+    """
+
+    operation: str
+    path: str
+    query: tuple[str, ...] = ()
+    quota: QuotaClass = LIST_QUOTA
+    priority: Priority = Priority.RESOURCES
+    iam: tuple[str, ...]
+    iam_resource: Literal["function", "*"] = "function"
+    page: Page | None = None
+    absent: frozenset[str] = frozenset()
+    function_names: str = ".*"
+
+    def query_parts(self) -> list[tuple[str, str | None, str]]:
+        """Return the parts of the query in the order that signing wants: name with ``=``, parameter, constant."""
+        parts = [*self.query]
+        if self.page is not None:
+            parts += [f"{self.page.marker}={{marker}}", f"{self.page.size_name}={self.page.size}"]
+        split = (part.partition("=") for part in sorted(parts))
+        return [
+            (f"{name}=", found[1], "") if (found := PARAMETER.fullmatch(text)) else (f"{name}=", None, text)
+            for name, _, text in split
+        ]

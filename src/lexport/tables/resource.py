@@ -1,0 +1,51 @@
+"""One API resource, declared: the call that reads it, what it is read for, and the tables that its answers fill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lexport.tables.call import Call
+from lexport.tables.table import Table
+
+Per = Literal["account_region", "function", "version", "alias", "layer_version"]
+"""What one call of a resource is about. Layer versions are read by ``lexport packages`` alone."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Resource:
+    """What one operation of AWS tells, and everything that follows from it.
+
+    ``call`` reads one answer per account-region, function, version or alias; ``lists`` are the calls that find these.
+    ``tables`` are filled by it: the first has one row per answer, or per item where the call is a list, the others have
+    what belongs to such a row.
+    ``default``: whether every run reads it; the others are asked for with ``--with``.
+    ``is_gap``: whether the snapshot has a gap where it could not be read.
+    ``in_every_snapshot``: whether every release has written its tables; only for those of the first release.
+
+    Three hooks for what a path cannot say. ``matches`` tells whether an answer or an item is about what was asked for:
+    it gets the item and the function's ``region:account:function:name``. ``complete`` amends the rows made of an item:
+    the row of the first table, and the rows of the others by table name. ``from_version`` makes a row of the first
+    table of what GetFunction tells when it is called with an alias and returns a version.
+    """
+
+    name: str
+    per: Per
+    call: Call
+    lists: tuple[Call, ...] = ()
+    tables: tuple[Table, ...]
+    default: bool = True
+    is_gap: bool = True
+    in_every_snapshot: bool = False
+    matches: Callable[[Mapping[str, Any], str], bool] | None = None
+    complete: Callable[[Row, dict[str, list[Row]]], None] | None = None
+    from_version: Callable[[str, str], Row] | None = None
+
+    def is_read(self, options: Mapping[str, Any]) -> bool:
+        """Tell whether a run with these options, as a manifest has them, reads it."""
+        if self.default:
+            return options.get(self.name, True) is not False
+        return self.name in options.get("with", ())
