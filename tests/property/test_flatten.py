@@ -23,12 +23,12 @@ from lexport.aws.json import parse_document
 from lexport.dataset.parquet import TableFolder
 from lexport.dataset.runs import write_run
 from lexport.extract.decode import (
+    decode_listed,
     decode_object,
     decode_typed_function,
     decode_typed_page,
     join_listed,
-    part_listed,
-    read_listed,
+    split_listed,
 )
 from lexport.extract.flatten import Rules, flatten_carried, flatten_function
 from lexport.extract.hash_key import HashKey, ValueHasher
@@ -719,21 +719,21 @@ def test_what_is_decoded_at_once_is_what_is_read_with_care(body):
 @given(bodies(json.dumps(FULL["Configuration"], separators=(",", ":")).encode()), st.sampled_from(["keys", "values"]))
 def test_a_listed_version_is_what_careful_reading_makes_of_it(item, env):
     """A version that is carried forward is the same row however its listing was read, or is fetched."""
-    listed = read_listed(item)
+    listed = decode_listed(item)
     if listed is not None:
         body = b'{"Configuration":%b}' % item
         document, cleaned = parse_document(body)
 
         assert cleaned == 0
         assert carry(listed, env) == carry(Reply(body=body, parsed=document), env)
-        assert carry(join_listed(*part_listed(item)), env) == carry(listed, env)
+        assert carry(join_listed(*split_listed(item)), env) == carry(listed, env)
 
 
 @settings(max_examples=200, deadline=None)
 @given(answers())
 def test_what_is_written_of_a_waiting_listing_holds_no_variable(document):
     """Whatever a listed version is, its values are kept apart from what goes into a file."""
-    plain, _ = part_listed(json.dumps(document.get("Configuration")).encode())
+    plain, _ = split_listed(json.dumps(document.get("Configuration")).encode())
 
     assert SECRET.encode() not in plain
 

@@ -1,14 +1,13 @@
-"""Bytes of an ordinary answer -> its values, typed, in one pass. Pure.
+"""Decode the body of a response: typed where it fits the columns, as a JSON object where it does not. Pure.
 
-The types are made of the columns' source paths. What is not just as they say (a field that nobody knows, another type,
-a signed link where none belongs, an escape that could hide one) is None here: then the answer is read with care, key by
-key, by walk.py. So the ordinary answer does not pay for the odd one, and nothing is judged in two places.
+The types are made of the columns' source paths. A response that does not fit them exactly (an unknown field, another
+type, a presigned URL in a text, an escape that could hide one) is decoded as a JSON object, which flatten.py reads with
+the slower lossless reader. So common responses do not pay for rare ones, and no rule exists twice.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
@@ -22,111 +21,105 @@ from lexport.aws.json import parse_document
 from lexport.aws.redact import cut_location, has_location, may_have_presigned_url
 from lexport.errors import ServiceError
 from lexport.model import Reply
-from lexport.tables.functions import (
-    ENV_VARS,
-    FILE_SYSTEMS,
-    FUNCTIONS,
-    LAYERS,
-    SECURITY_GROUPS,
-    SUBNETS,
-    TAGS,
-)
+from lexport.tables.functions import FUNCTIONS, TAGS
+from lexport.tables.staged import CHILD_TABLES, child_source
 from lexport.tables.table import Table, Type
 
-Flat = Sequence[Any]
-
-_KINDS: dict[Type, Any] = {
+_TYPES: dict[Type, Any] = {
     Type.TEXT: str,
-    Type.TIMESTAMP: str,
     Type.BOOL: bool,
     Type.INT32: Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)],
     Type.INT64: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)],
     Type.DOUBLE: float,
 }
-_TEXTS = {"[]": list[str], "[0]": list[str], "{}": dict[str, str]}
-_IMAGE = "Configuration.ImageConfigResponse.ImageConfig."
-_TEXT_ARRAYS = (_IMAGE + "EntryPoint", _IMAGE + "Command")
-"""Arrays that a column holds as one text."""
 
-
-# --- an object of JSON, laid flat ------------------------------------------------------------------------------------
+# --- types made of the columns' source paths -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a decoded object is laid flat: ``read`` gives one value for each of ``paths``, None for what is absent."""
+    """The type of a JSON object. ``values`` returns one value of a decoded object for each of ``paths``.
+
+    The value of an absent path is None.
+    """
 
     type: type[Struct]
     paths: tuple[str, ...]
-    read: Callable[[Any], Flat]
+    values: Callable[[Any], Sequence[Any]]
 
 
-def _layout(name: str, kinds: dict[str, Any], path: str = "") -> Layout:
-    """Make the type of an object whose keys are of these kinds; a kind that is a dict is an object itself."""
-    below = {key: _layout(key, kind, f"{path}{key}.") for key, kind in kinds.items() if isinstance(kind, dict)}
-    fields = [(key, (below[key].type if key in below else kind) | None, None) for key, kind in kinds.items()]
-    # No answer has a circle, so the garbage collector need not look at it.
-    type_ = defstruct(name, fields, forbid_unknown_fields=True, omit_defaults=True, gc=False)
-    paths = [path + key for key in kinds]
+def _layout(name: str, types: dict[str, Any], path: str = "") -> Layout:
+    """Make the type of an object from the types of its keys; a dict in ``types`` is the types of an object below."""
+    below = {key: _layout(key, type_, f"{path}{key}.") for key, type_ in types.items() if isinstance(type_, dict)}
+    fields = [(key, (below[key].type if key in below else type_) | None, None) for key, type_ in types.items()]
+    # No response refers to itself, so the garbage collector need not follow these objects.
+    struct = defstruct(name, fields, forbid_unknown_fields=True, omit_defaults=True, gc=False)
+    paths = [path + key for key in types]
     if not below:
-        return Layout(type_, tuple(paths), astuple)
+        return Layout(struct, tuple(paths), astuple)
     parts = [
-        (place, below[key].read, (None,) * len(below[key].paths)) for place, key in enumerate(kinds) if key in below
+        (index, below[key].values, (None,) * len(below[key].paths)) for index, key in enumerate(types) if key in below
     ]
     for layout in below.values():
         paths += layout.paths
 
-    def read(item: Any) -> Flat:
+    def values(item: Any) -> Sequence[Any]:
         own = astuple(item)
         flat = list(own)
-        for place, read_part, blank in parts:
-            part = own[place]
-            flat += blank if part is None else read_part(part)
+        for index, values_below, absent in parts:
+            part = own[index]
+            flat += absent if part is None else values_below(part)
         return flat
 
-    return Layout(type_, tuple(paths), read)
+    return Layout(struct, tuple(paths), values)
 
 
-def _kinds(sources: dict[str, Any]) -> dict[str, Any]:
-    """Grow the tree of keys from paths."""
+def _nested(types: dict[str, Any]) -> dict[str, Any]:
+    """Turn path -> type into key -> type, with a dict for each object."""
     root: dict[str, Any] = {}
-    for path, kind in sources.items():
+    for path, type_ in types.items():
         *parents, last = path.split(".")
         node = root
         for key in parents:
             node = node.setdefault(key, {})
-        node[last] = kind
+        node[last] = type_
     return root
 
 
-def _sources(*tables: Table, prefix: str = "") -> dict[str, Any]:
-    """Return path -> kind of what these tables take from an answer, below ``prefix``."""
-    found: dict[str, Any] = {}
-    for table in tables:
-        for column in table.columns:
-            path = column.source.removeprefix(prefix)
-            if column.source.startswith(prefix) and path:
-                plain, mark, _ = re.split(r"(\[0?\]|\{\}|$)", path, maxsplit=1)
-                found[plain] = _TEXTS[mark] if mark else _KINDS[column.type]
-    return found
+def _types(table: Table, prefix: str = "") -> dict[str, Any]:
+    """Return path -> JSON type of what the columns of a table read from an object, below ``prefix``."""
+    return {
+        column.source.removeprefix(prefix).removesuffix("[0]"): (
+            _TYPES[column.type] if column.convert is None else column.convert.takes
+        )
+        for column in table.columns
+        if column.source and column.source.startswith(prefix)
+    }
 
 
-def _items(table: Table, path: str) -> Layout:
-    return _layout(table.name, _kinds(_sources(table, prefix=f"{path}[].")))
+def _child_type(table: Table) -> Any:
+    match child_source(table)[1]:
+        case "texts":
+            return list[str]
+        case "pairs":
+            return dict[str, str]
+        case "objects":
+            return list[ITEMS[table.name].type]  # type: ignore[misc]
 
 
-LAYER = _items(LAYERS, "Configuration.Layers")
-FILE_SYSTEM = _items(FILE_SYSTEMS, "Configuration.FileSystemConfigs")
+CHILDREN = (*CHILD_TABLES, TAGS)
+"""The tables whose rows are in a response of GetFunction, beside ``functions``."""
+ITEMS = {
+    table.name: _layout(table.name, _nested(_types(table, prefix=f"{path}[].")))
+    for table in CHILDREN
+    for path, shape in (child_source(table),)
+    if shape == "objects"
+}
+"""Child table -> type of the objects that its rows are made of."""
 FUNCTION = _layout(
     "GetFunction",
-    _kinds(
-        _sources(FUNCTIONS, TAGS, ENV_VARS, SUBNETS, SECURITY_GROUPS)
-        | dict.fromkeys(_TEXT_ARRAYS, list[str])
-        | {
-            "Configuration.Layers": list[LAYER.type],  # type: ignore[name-defined]
-            "Configuration.FileSystemConfigs": list[FILE_SYSTEM.type],  # type: ignore[name-defined]
-            "Code.Location": str,
-        }
+    _nested(
+        _types(FUNCTIONS) | {child_source(table)[0]: _child_type(table) for table in CHILDREN} | {"Code.Location": str}
     ),
 )
 
@@ -232,20 +225,20 @@ def _parse_without_location(body: bytes) -> dict[str, Any]:
 
 
 class Item(Struct, gc=False):
-    """What a listing must tell of a version for it to be fetched; the rest is skipped."""
+    """What a listing must have of a version so that it can be fetched; decoding skips the rest."""
 
     FunctionName: Annotated[str, Meta(min_length=1)]
     Version: str
     FunctionArn: str
 
 
-def _page(kind: Any) -> dict[str, Callable[[bytes], Any]]:
-    """Return, for each key that a listing has its items under, what decodes a page to items of a kind."""
+def _page_decoders(item_type: Any) -> dict[str, Callable[[bytes], Any]]:
+    """Return a decoder of pages for each key that a listing can have its items under."""
     marker = ("NextMarker", str | None, None)
-    return {key: Decoder(defstruct(key, [(key, list[kind]), marker])).decode for key in ("Functions", "Versions")}
+    return {key: Decoder(defstruct(key, [(key, list[item_type]), marker])).decode for key in ("Functions", "Versions")}
 
 
-_decode_page, _decode_raw_page = _page(Item), _page(Raw)
+_decode_page, _decode_raw_page = _page_decoders(Item), _page_decoders(Raw)
 
 
 def decode_page(body: bytes, key: str) -> Reply:
@@ -273,8 +266,8 @@ def split_page(body: bytes, key: str) -> list[bytes]:
 _CONFIGURATION = b'{"Configuration":%b}'
 
 
-def read_listed(item: bytes) -> Reply | None:
-    """Read one item of a listing as if it were an answer of GetFunction; None for what no table can hold as it is."""
+def decode_listed(item: bytes) -> Reply | None:
+    """Decode an item of a listing as if it were a response of GetFunction; None if its text has to be replaced."""
     body = _CONFIGURATION % item
     reply = decode_typed_function(body)
     if reply is not None:
@@ -291,10 +284,10 @@ _unpack_function: Callable[[bytes], Any] = msgpack.Decoder(FUNCTION.type).decode
 _unpack_variables = msgpack.Decoder(dict[str, str]).decode
 
 
-def part_listed(item: bytes) -> tuple[bytes, bytes]:
-    """Part one item of a listing into what may be written to a disk and what may not: see ``join_listed``.
+def split_listed(item: bytes) -> tuple[bytes, bytes]:
+    """Split an item of a listing into what may be written to a disk and what may not; ``join_listed`` is the inverse.
 
-    Secret are the variables, and the whole of an item that is not ordinary: nobody knows what it holds.
+    Secret are the variables, and the whole of an item that does not fit the columns.
     """
     reply = decode_typed_function(_CONFIGURATION % item)
     if reply is None or reply.answer.Configuration is None:
@@ -308,9 +301,9 @@ def part_listed(item: bytes) -> tuple[bytes, bytes]:
 
 
 def join_listed(plain: bytes, secret: bytes) -> Reply | None:
-    """Read what ``part_listed`` made of an item, as ``read_listed`` reads the item itself."""
+    """Decode what ``split_listed`` made of an item, as ``decode_listed`` decodes the item itself."""
     if not plain:
-        return read_listed(secret)
+        return decode_listed(secret)
     answer = _unpack_function(plain)
     if secret:
         answer.Configuration.Environment.Variables = _unpack_variables(secret)

@@ -27,7 +27,7 @@ from lexport.dataset.commits import newest_first
 from lexport.dataset.data_files import find_files
 from lexport.dataset.local import LocalStore
 from lexport.errors import ReadError
-from lexport.extract.decode import join_listed, part_listed
+from lexport.extract.decode import join_listed, split_listed
 from lexport.model import FunctionRef, Reply, Scope
 from lexport.tables.arrow import with_current_names
 from lexport.tables.functions import FUNCTIONS
@@ -145,7 +145,7 @@ class Held:
     def put(self, refs: Sequence[FunctionRef]) -> None:
         """Hold back versions whose listing is kept."""
         for ref in refs:
-            plain, secret = part_listed(ref.listed or b"")
+            plain, secret = split_listed(ref.listed or b"")
             self._file.write(plain)
             self._waiting.append(Waiting(ref.without_listing(), len(self._secrets)))
             self._ends.append(self._ends[-1] + len(plain))

@@ -47,7 +47,7 @@ from lexport.extract.flatten import (
 )
 from lexport.extract.incremental import Held, LastSnapshot, Room, open_last
 from lexport.extract.listing import discover_aliases, discover_functions
-from lexport.extract.lossless import Finding
+from lexport.extract.lossless import Notice
 from lexport.extract.match_response import check_account_settings, checked
 from lexport.extract.progress import Progress, ShardProgress
 from lexport.extract.staging import Staging
@@ -283,7 +283,7 @@ class _Reader:
         """Make the rows of one version without a call, where that can be done exactly."""
         if listed is None or older is None:
             return False
-        findings = flatten_carried(
+        notices = flatten_carried(
             ref,
             listed,
             older,
@@ -292,12 +292,12 @@ class _Reader:
             answer=self.staging.answer_id(ref),
             rows=self.staging.rows,
         )
-        if findings is None:
+        if notices is None:
             return False
         self.carried_rows += 1
         self.rows += 1
         self.progress.fetched += 1
-        self.report("ListFunctions", ref.function_name, ref.qualifier, findings)
+        self.report("ListFunctions", ref.function_name, ref.qualifier, notices)
         return True
 
     async def send_refs(
@@ -321,11 +321,11 @@ class _Reader:
         if self.on_reply is not None:
             self.on_reply(ref, reply)  # the presigned URL in it is not kept
         answer = self.staging.answer_id(ref)
-        version, findings = flatten_function(reply, ref, scope=scope, rules=self.rules, answer=answer, rows=rows)
+        version, notices = flatten_function(reply, ref, scope=scope, rules=self.rules, answer=answer, rows=rows)
         is_kept = version != LATEST or self.rules.keep_latest
         self.rows += is_kept
         self.unwanted += not is_kept
-        self.report("GetFunction", ref.function_name, ref.qualifier, findings)
+        self.report("GetFunction", ref.function_name, ref.qualifier, notices)
         if ref.is_alias:
             alias_from_call(ref, version, scope=scope, answer=answer, rows=rows)
             if version == LATEST:
@@ -347,10 +347,10 @@ class _Reader:
                 for item in items:
                     answer = staging.answer_id()  # its own: of an alias that is listed twice, the first row stays
                     try:
-                        findings = flatten_alias(
+                        notices = flatten_alias(
                             item, function_name, scope=scope, answer=answer, rows=staging.rows, body=reply.body
                         )
-                        self.report("ListAliases", function_name, None, findings)
+                        self.report("ListAliases", function_name, None, notices)
                     except FlattenError as error:
                         self.record(error, self.item("flatten", "ListAliases", function_name))
         finally:
@@ -386,10 +386,10 @@ class _Reader:
         except ItemError as error:
             self.record(error, self.item("discover", "GetAccountSettings"))
             return
-        self.function_count_reported, findings = flatten_account_settings(
+        self.function_count_reported, notices = flatten_account_settings(
             reply, scope=self.shard.scope, rows=self.staging.rows
         )
-        self.report("GetAccountSettings", None, None, findings)
+        self.report("GetAccountSettings", None, None, notices)
 
     def count_listed(self, count: int) -> None:
         """Count references to read."""
@@ -436,12 +436,12 @@ class _Reader:
         return failure
 
     def report(
-        self, operation: str, function_name: str | None, qualifier: str | None, findings: Sequence[Finding]
+        self, operation: str, function_name: str | None, qualifier: str | None, notices: Sequence[Notice]
     ) -> None:
-        """Make findings, which lose nothing, rows of ``errors``."""
-        for finding in findings:
+        """Make notices, which lose nothing, rows of ``errors``."""
+        for notice in notices:
             item = self.item("flatten", operation, function_name, qualifier)
-            self.staging.failures.notice(item, finding.code, finding.message)
+            self.staging.failures.notice(item, notice.code, notice.message)
 
     def item(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lexport.model import GET_FUNCTION_QUOTA, Priority
 from lexport.tables.call import Call, Page
+from lexport.tables.convert import FUNCTION_ARN, INSTANT, JSON_ARRAY, SINGLE_TEXT
 from lexport.tables.resource import Resource
 from lexport.tables.table import (
     BOOL,
@@ -33,7 +34,9 @@ FUNCTIONS = Table(
         *COMMON,
         key("function_name", "Name of the function.", source=_C + "FunctionName"),
         key("version", "`$LATEST` or the number of a published version.", source=_C + "Version"),
-        Column("function_arn", TEXT, _C + "FunctionArn", "ARN of the function, without qualifier."),
+        Column(
+            "function_arn", TEXT, _C + "FunctionArn", "ARN of the function, without qualifier.", convert=FUNCTION_ARN
+        ),
         Column("runtime", TEXT, _C + "Runtime", "Runtime identifier; NULL for images."),
         Column("role", TEXT, _C + "Role", "ARN of the execution role."),
         Column("handler", TEXT, _C + "Handler", "Entry point; NULL for images."),
@@ -42,10 +45,12 @@ FUNCTIONS = Table(
         Column("timeout", INT32, _C + "Timeout", "Longest run before Lambda stops it.", "seconds"),
         Column("memory_size", INT32, _C + "MemorySize", "Memory at run time.", "MB"),
         Column("last_modified", TEXT, _C + "LastModified", "Last update, as AWS sent it."),
-        Column("last_modified_at", TIMESTAMP, _C + "LastModified", "Last update, parsed, UTC."),
+        Column("last_modified_at", TIMESTAMP, _C + "LastModified", "Last update, parsed, UTC.", convert=INSTANT),
         Column("code_sha256", TEXT, _C + "CodeSha256", "SHA-256 of the package: base64 for Zip, hex for Image."),
         Column("package_type", TEXT, _C + "PackageType", "`Zip` or `Image`."),
-        Column("architecture", TEXT, _C + "Architectures[0]", "Instruction set: `x86_64` or `arm64`."),
+        Column(
+            "architecture", TEXT, _C + "Architectures[0]", "Instruction set: `x86_64` or `arm64`.", convert=SINGLE_TEXT
+        ),
         Column("revision_id", TEXT, _C + "RevisionId", "Changes with code, configuration, tags and policy."),
         Column("state", TEXT, _C + "State", "Current state."),
         Column("state_reason", TEXT, _C + "StateReason", "Why it is in this state."),
@@ -74,12 +79,14 @@ FUNCTIONS = Table(
             TEXT,
             _C + "ImageConfigResponse.ImageConfig.EntryPoint",
             "Entry point override of an image, a JSON array.",
+            convert=JSON_ARRAY,
         ),
         Column(
             "image_config_command",
             TEXT,
             _C + "ImageConfigResponse.ImageConfig.Command",
             "Command override of an image, a JSON array.",
+            convert=JSON_ARRAY,
         ),
         Column(
             "image_config_working_directory",

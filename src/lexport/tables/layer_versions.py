@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lexport.model import Priority
 from lexport.tables.call import Call
+from lexport.tables.convert import INSTANT, JSON_ARRAY
 from lexport.tables.resource import Resource
 from lexport.tables.table import COMMON, INT64, TEXT, TIMESTAMP, Column, Table, key
 
@@ -15,11 +16,19 @@ LAYER_VERSIONS = Table(
         key("layer_arn", "ARN of the layer version.", source="LayerVersionArn"),
         Column("code_sha256", TEXT, "Content.CodeSha256", "SHA-256 of its archive, base64; NULL where unreadable."),
         Column("size_bytes", INT64, "Content.CodeSize", "Size of its archive.", "bytes"),
-        Column("created_at", TIMESTAMP, "CreatedDate", "When it was published, UTC."),
+        Column("created_at", TIMESTAMP, "CreatedDate", "When it was published, UTC.", convert=INSTANT),
         Column("description", TEXT, "Description", "Description."),
         Column("license_info", TEXT, "LicenseInfo", "Licence, as its publisher gave it."),
-        Column("compatible_runtimes", TEXT, "CompatibleRuntimes", "JSON array of runtime identifiers."),
-        Column("compatible_architectures", TEXT, "CompatibleArchitectures", "JSON array of instruction sets."),
+        Column(
+            "compatible_runtimes", TEXT, "CompatibleRuntimes", "JSON array of runtime identifiers.", convert=JSON_ARRAY
+        ),
+        Column(
+            "compatible_architectures",
+            TEXT,
+            "CompatibleArchitectures",
+            "JSON array of instruction sets.",
+            convert=JSON_ARRAY,
+        ),
         Column("status", TEXT, "", "`stored`, `present`, `reference`, `denied`, `failed` or `skipped`."),
         Column("reason", TEXT, "", "Why it is not stored."),
     ),

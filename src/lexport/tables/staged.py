@@ -6,6 +6,8 @@ sort by how much an answer knows: when two answers tell of the same function ver
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pyarrow as pa
 
 from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, LAYERS, SECURITY_GROUPS, SUBNETS
@@ -20,6 +22,10 @@ Batch = dict[str, pa.RecordBatch]
 """Table name -> its staged rows; those of ``CHILD_TABLES`` are within ``functions``."""
 
 
+ChildShape = Literal["texts", "objects", "pairs"]
+"""What AWS sends the rows of a child table as: an array of texts, an array of objects, or a map."""
+
+
 def staged_names(table: Table) -> tuple[str, ...]:
     """Return the columns of a staged row in order."""
     return (*table.names()[2:], ANSWER)
@@ -28,3 +34,16 @@ def staged_names(table: Table) -> tuple[str, ...]:
 def child_names(table: Table) -> tuple[str, ...]:
     """Return the columns of a child table that are its own: the others are its function version's."""
     return tuple(name for name in table.names()[2:] if name not in VERSION_KEY)
+
+
+def child_source(table: Table) -> tuple[str, ChildShape]:
+    """Return the path of the array or map that the rows of a child table come from, and what it is.
+
+    The first column with a source names it: ``path[]`` or ``path{}``, and ``path[].key`` further on for objects. Of a
+    map that column has the keys, and the second one the values.
+    """
+    first, *others = (column.source for column in table.columns if column.source)
+    if first.endswith("{}"):
+        return first.removesuffix("{}"), "pairs"
+    is_of_objects = any(source.startswith(f"{first}.") for source in others)
+    return first.removesuffix("[]"), "objects" if is_of_objects else "texts"

@@ -6,10 +6,12 @@ tables of this folder. Nothing here imports pyarrow. Column names keep AWS's wor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
+
+from lexport.tables.convert import Convert
 
 
 class Type(StrEnum):
@@ -29,23 +31,12 @@ Kind = Literal["fact", "secret"]
 
 
 @dataclass(frozen=True, slots=True)
-class Convert:
-    """Makes a column's value of what AWS sends, where that is more than one scalar.
-
-    ``wanted`` names in words what ``make`` accepts; ``make`` returns the value and raises ValueError for other input.
-    """
-
-    wanted: str
-    make: Callable[[Any], Any]
-
-
-@dataclass(frozen=True, slots=True)
 class Column:
     """One column. ``source`` is the path in AWS's answer, empty where lexport makes the value.
 
     ``kind``: a ``secret`` must not be shared without thought. Which columns tell rows apart, the table says.
     ``former_names`` are the names that files of older schema versions have for it; every reader maps them to ``name``.
-    ``convert`` is given where the source is more than one scalar.
+    ``convert`` makes the value where AWS does not send a scalar of ``type``.
     """
 
     name: str

@@ -14,10 +14,10 @@ from lexport.errors import ServiceError
 from lexport.extract.decode import (
     FUNCTION,
     decode_function,
+    decode_listed,
     decode_object,
     decode_typed_function,
     decode_typed_page,
-    read_listed,
     split_page,
 )
 from lexport.model import Reply, Scope
@@ -62,7 +62,7 @@ def test_a_typed_reply_has_the_presigned_url_in_location_alone():
     assert reply.location == LINK
     assert reply.document["Code"] == {"RepositoryType": "S3"}
     assert b"canary" not in reply.body
-    assert "canary" not in repr((reply, FUNCTION.read(reply.answer), reply.document))
+    assert "canary" not in repr((reply, FUNCTION.values(reply.answer), reply.document))
 
 
 def test_nothing_of_an_answer_is_shown():
@@ -166,7 +166,7 @@ def test_ordinary_pages_are_decoded_at_once():
     assert reply.answer.NextMarker == "m"
     assert split_page(body, "Functions") == [orjson.dumps(item) for item in items]
     assert reply.document == {"Functions": items, "NextMarker": "m"}
-    listed = [read_listed(item) for item in split_page(body, "Functions")]
+    listed = [decode_listed(item) for item in split_page(body, "Functions")]
     assert [each.document["Configuration"] for each in listed] == items
     assert sum(each.answer is None for each in listed) == len(FROM_THE_FUTURE) - 1  # one of them is in no listing
 
@@ -208,7 +208,7 @@ def test_odd_pages_are_read_with_care(body):
 )
 def test_a_listing_that_no_table_can_hold(item):
     """Such a version is fetched, not carried forward."""
-    assert read_listed(item) is None
+    assert decode_listed(item) is None
 
 
 # --- any response -------------------------------------------------------------------------------------------------

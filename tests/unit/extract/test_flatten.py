@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lexport.errors import FlattenError
-from lexport.extract.decode import decode_function, read_listed
+from lexport.extract.decode import decode_function, decode_listed
 from lexport.extract.flatten import Rules, flatten_carried, flatten_function
 from lexport.extract.hash_key import HashKey, ValueHasher
 from lexport.extract.rows import Rows
@@ -677,7 +677,7 @@ def test_an_unknown_field_is_as_the_listing_says():
     rows = Rows(ValueHasher(HashKey(KEY)))
     findings = flatten_carried(
         FunctionRef(function_name="my-function", qualifier="1"),
-        read_listed(json.dumps(listing).encode()),
+        decode_listed(json.dumps(listing).encode()),
         older,
         scope=Scope(account_id="123456789012", region="us-west-2"),
         rules=Rules(env="keys", fetched_at=datetime(2026, 11, 22, tzinfo=UTC)),
