@@ -163,7 +163,7 @@ def test_waivers_and_thresholds(dest, tmp_path):
             "[check.thresholds.untagged]\ndays = 1",
             "lexport.toml: check.thresholds.untagged.days: the check has no such",
         ),
-        ("[check.thresholds]\nnope = {}", "lexport.toml: check.thresholds.nope: no check is named so"),
+        ("[check.thresholds]\nnope = {}", "lexport.toml: check.thresholds.nope: no check has that name"),
         ("[check]\nthresholds = 3", "lexport.toml: check.thresholds: write it as tables"),
         ("[check]\nnope = 3", "lexport.toml: [check] has no option nope"),
         ("[sql]\nwaivers = 3", "lexport.toml: [sql] has no option waivers"),

@@ -562,6 +562,6 @@ def test_not_read_whole(tmp_path, write_dataset):
     ]
     assert not any("aws-global" in line for line in found.notices)
     assert [(item.region, item.reason, item.is_unread) for item in found.unjudged] == [
-        ("eu-west-1", "its newest reading is partial, one 24h older is judged", True),
+        ("eu-west-1", "its newest reading is partial; a reading 24h older is judged", True),
         ("us-east-1", "never read whole (denied)", True),
     ]

@@ -283,7 +283,10 @@ def test_print(lexport_path, tmp_path):
         (("sql", "--dialect", "spark"), "lexport sql: --dialect needs --print VIEW"),
         (("sql", "fleet", "SELECT 1", "--print", "runtimes"), "lexport sql: --print takes no QUERY"),
         (("sql", "fleet"), "lexport sql: Missing argument 'QUERY'"),
-        (("schema", "--ddl", "trino", "--location", "bucket"), "lexport: --location bucket: expected where DEST is"),
+        (
+            ("schema", "--ddl", "trino", "--location", "bucket"),
+            "lexport: --location bucket: expected the location of",
+        ),
         (("schema", "--ddl", "trino", "--location", "s3://b/it's"), "lexport: --location s3://b/it's: expected"),
         (("schema", "--location", "s3://b/p"), "lexport schema: --location needs --ddl"),
         (("schema", "--ddl", "trino", "--table", "tags"), "lexport schema: --ddl prints SQL for all tables"),

@@ -25,8 +25,8 @@ from lexport.artifacts.cyclonedx import (
 from lexport.errors import RunError, SettingsError
 from lexport.model import LATEST, __version__
 from lexport.query.execute import run_interruptibly
-from lexport.query.name_spaces import quote_text
 from lexport.query.sql import QuerySession, open_query_session
+from lexport.query.sql_text import quote_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""A question -> DuckDB in another thread, so that a signal or a cancellation interrupts it; its memory is bounded."""
+"""Run DuckDB in another thread, so that signals and cancellation interrupt a query, and limit its memory."""
 
 from __future__ import annotations
 
@@ -14,36 +14,40 @@ import anyio.to_thread
 import duckdb
 
 from lexport.errors import RunError
-from lexport.query.memory import address_room_bytes, least_room_bytes, memory_limits, query_limit_bytes
+from lexport.query.memory import free_address_space_bytes, least_address_space_bytes, memory_limits, query_limit_bytes
 
 T = TypeVar("T")
 
 _INTERRUPT_EVERY_S = 0.02
-_STOPPED_WITHIN_S = 0.3  # a single huge value, as repeat() makes, is not stopped by an interrupt
+_STOPPED_WITHIN_S = 0.3  # an interrupt does not stop the making of one huge value, as repeat() does
 
 
 def connect(database: str, **config: str) -> duckdb.DuckDBPyConnection:
-    """Open a DuckDB that takes no more memory than this process can spare. Raises RunError where that is too little."""
-    room_bytes, least_bytes = address_room_bytes(), least_room_bytes(os.cpu_count() or 1)
-    if room_bytes is not None and room_bytes < least_bytes:
+    """Open a DuckDB database that takes no more memory than this process can spare.
+
+    Raises RunError if the process has too little address space.
+    """
+    free_bytes, least_bytes = free_address_space_bytes(), least_address_space_bytes(os.cpu_count() or 1)
+    if free_bytes is not None and free_bytes < least_bytes:
         raise RunError(
             f"a query needs {least_bytes // 2**20:,} MiB of address space, and `ulimit -v` leaves"
-            f" {room_bytes // 2**20:,} MiB"
+            f" {free_bytes // 2**20:,} MiB"
         )
     connection = duckdb.connect(database, config={**config})
-    limit_bytes = query_limit_bytes(memory_limits(), room_bytes=address_room_bytes())
+    limit_bytes = query_limit_bytes(memory_limits(), address_space_bytes=free_address_space_bytes())
     connection.execute(f"SET memory_limit = '{limit_bytes // 2**20}MiB'")
     return connection
 
 
-def ask(connection: duckdb.DuckDBPyConnection, question: Callable[[], T]) -> T:
-    """Let DuckDB answer in a thread of its own, where this is the main thread, which takes signals only while it waits.
+def run_in_thread(connection: duckdb.DuckDBPyConnection, work: Callable[[], T]) -> T:
+    """Run blocking work on a connection in a thread of its own if this is the main thread, and return its result.
 
-    Whatever ends the waiting, as KeyboardInterrupt does, interrupts DuckDB first.
+    The main thread handles signals only while it waits. Any exception that ends the wait, such as KeyboardInterrupt,
+    interrupts DuckDB first.
     """
     if threading.current_thread() is not threading.main_thread():
-        return question()
-    job = _Job(question)
+        return work()
+    job = _Job(work)
     threading.Thread(target=job.run, daemon=True).start()
     try:
         job.ended.wait()
@@ -56,18 +60,18 @@ def ask(connection: duckdb.DuckDBPyConnection, question: Callable[[], T]) -> T:
 
 
 async def run_interruptibly(work: Callable[[list[duckdb.DuckDBPyConnection]], T]) -> T:
-    """Run blocking work in a thread; it adds the connections that it asks to the list it is given.
+    """Run blocking work in a thread. The work appends every connection that it opens to the list that it receives.
 
-    Cancelled: whatever they are asked is interrupted, one question after the other, until the work has ended.
+    Cancelled: the queries on these connections are interrupted, one after the other, until the work has ended.
     """
     running: list[duckdb.DuckDBPyConnection] = []
     job = _Job(partial(work, running))
     try:
         await anyio.to_thread.run_sync(job.run, abandon_on_cancel=True)
     except anyio.get_cancelled_exc_class():
-        job.drop()
+        job.cancel()
         with anyio.CancelScope(shield=True):
-            while not job.ended.is_set():  # an interrupt between two questions is lost
+            while not job.ended.is_set():  # an interrupt between two queries has no effect
                 _interrupt(running)
                 await anyio.sleep(_INTERRUPT_EVERY_S)
         raise
@@ -75,26 +79,26 @@ async def run_interruptibly(work: Callable[[list[duckdb.DuckDBPyConnection]], T]
 
 
 class _Job(Generic[T]):
-    """Blocking work for a thread, and what it came to."""
+    """Blocking work for a thread, and its result."""
 
     def __init__(self, work: Callable[[], T]) -> None:
         self.ended = threading.Event()
         self._work = work
-        self._begun = threading.Lock()  # taken by who comes first: its thread, or who drops it
+        self._started = threading.Lock()  # acquired by ``run`` or by ``cancel``, whichever comes first
         self._value: list[T] = []
         self._error: BaseException | None = None
 
-    def drop(self) -> None:
-        """Let it never begin, where it has not: a thread that was asked for may not have come, and may never come."""
-        if self._begun.acquire(blocking=False):
+    def cancel(self) -> None:
+        """Keep the work from starting if it has not started: its thread may come late, or never."""
+        if self._started.acquire(blocking=False):
             self.ended.set()
 
     def run(self) -> None:
-        if not self._begun.acquire(blocking=False):
+        if not self._started.acquire(blocking=False):
             return
         try:
             self._value.append(self._work())
-        except BaseException as error:  # noqa: BLE001 - raised again by who waits
+        except BaseException as error:  # noqa: BLE001 - ``result`` raises it again
             self._error = error
         finally:
             self.ended.set()
@@ -107,5 +111,5 @@ class _Job(Generic[T]):
 
 def _interrupt(connections: Iterable[duckdb.DuckDBPyConnection]) -> None:
     for connection in connections:
-        with suppress(duckdb.Error):  # it is closed meanwhile
+        with suppress(duckdb.Error):  # the connection was closed meanwhile
             connection.interrupt()

@@ -1,4 +1,4 @@
-"""What this process may take of memory -> what a query may take of it. Pure but for reading limits."""
+"""How much memory a query may use: read the limits on this process, and leave it the part that it needs itself."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-OURS_BYTES = 128 * 2**20  # Python, the libraries, and the rows that are on their way out
+PROCESS_BYTES = 128 * 2**20  # Python, the libraries, and the rows that are being written
 LEAST_BYTES = 32 * 2**20
-SHARE = 0.8  # as DuckDB itself takes
+SHARE = 0.8  # the default of DuckDB
 
-_DUCKDB_BYTES = 560 * 2**20  # of address space, most of it never touched
+_DUCKDB_BYTES = 560 * 2**20  # of address space, most of which is never used
 _THREAD_BYTES = 80 * 2**20
 
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -20,44 +20,45 @@ _MEMBERSHIP = Path("/proc/self/cgroup")
 _STATM = Path("/proc/self/statm")
 
 
-def query_limit_bytes(limits: Iterable[int], *, room_bytes: int | None = None) -> int:
-    """Return what a query may take: most of the smallest limit, but not what the process itself needs.
+def query_limit_bytes(limits: Iterable[int], *, address_space_bytes: int | None = None) -> int:
+    """Return the memory limit of a query: most of the smallest limit, without the part that the process itself needs.
 
-    ``room_bytes`` is what is left of the address space, where that is limited.
+    ``address_space_bytes`` is the free address space, if that is limited.
     """
     smallest = min(limits)
-    most = [int(smallest * SHARE), smallest - OURS_BYTES]
-    if room_bytes is not None:
-        most.append(room_bytes - OURS_BYTES)
+    most = [int(smallest * SHARE), smallest - PROCESS_BYTES]
+    if address_space_bytes is not None:
+        most.append(address_space_bytes - PROCESS_BYTES)
     return max(LEAST_BYTES, min(most))
 
 
-def least_room_bytes(processors: int) -> int:
-    """Return the address space that DuckDB takes as it starts; with less it does not fail, it crashes."""
+def least_address_space_bytes(processors: int) -> int:
+    """Return the address space that DuckDB needs to start; with less it crashes instead of raising an error."""
     return _DUCKDB_BYTES + processors * _THREAD_BYTES
 
 
 def memory_limits() -> list[int]:
-    """Return the limits on this process, in bytes: what the machine has, and what its cgroups allow."""
+    """Return the memory limits on this process, in bytes: that of the machine and those of its cgroups."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return [machine, *cgroup_limits(_CGROUPS, _MEMBERSHIP)]
 
 
-def address_room_bytes() -> int | None:
-    """Return what is left of the address space, as `ulimit -v` limits it; None where it is not limited."""
+def free_address_space_bytes() -> int | None:
+    """Return the address space that `ulimit -v` leaves; None if it is not limited."""
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if limit == resource.RLIM_INFINITY:
         return None
-    taken = 0
-    with suppress(OSError, ValueError):  # only Linux tells
-        taken = int(_STATM.read_text(encoding="ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    return max(0, limit - taken)
+    used_bytes = 0
+    with suppress(OSError, ValueError):  # only Linux has this file
+        used_bytes = int(_STATM.read_text(encoding="ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    return max(0, limit - used_bytes)
 
 
 def cgroup_limits(root: Path, membership: Path) -> Iterator[int]:
-    """Read the memory limits of a process's cgroup and of those above it, of version 1 and 2.
+    """Read the memory limits of a process's cgroup and of its parents, in cgroup versions 1 and 2.
 
-    A container often sees the path that its cgroup has outside, and the cgroup itself at the root.
+    In a container, ``membership`` often names the path that the cgroup has on the host, while the cgroup itself is
+    mounted at the root. So each parent is tried up to the root.
     """
     try:
         lines = membership.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -1,7 +1,7 @@
-"""DEST -> an object for a notebook or a script: it shows itself, and gives tables, views and answers as Arrow.
+"""``lexport.Dataset``, for notebooks and scripts: it describes a dataset and reads tables, views and queries as Arrow.
 
-It blocks and needs no event loop, so it works where one is running, as in Jupyter. It keeps nothing open: each question
-reads the commits anew, so a snapshot that came meanwhile shows.
+Its methods block and need no event loop, so they also work where one is running, as in Jupyter. Nothing stays open:
+each call reads the commits again and sees new snapshots.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import pyarrow as pa
 
 from lexport.errors import SettingsError
 from lexport.query.catalog import Catalog, open_catalog
-from lexport.query.name_spaces import quote_name
 from lexport.query.shipped_views import ShippedView, shipped_views
 from lexport.query.sql import open_result
+from lexport.query.sql_text import quote_name
 from lexport.tables.registry import BY_NAME
 from lexport.tables.text import did_you_mean, plural
 from lexport.tables.units import format_age
@@ -31,10 +31,10 @@ _SHOWN_SCOPES = 20
 
 
 class Dataset:
-    """A destination with at least one snapshot, to be read only.
+    """A destination with at least one snapshot, for reading.
 
-    Raises SettingsError where DEST is no catalog, NoSnapshotError where it holds no snapshot. With ``as_of``, a date,
-    an instant or a snapshot's id, nothing that was read later shows.
+    Raises SettingsError if ``dest`` is not a dataset, NoSnapshotError if it has no snapshot. ``as_of``, a date, an
+    instant or a snapshot's id, hides everything that was read later.
     """
 
     def __init__(self, dest: str | os.PathLike[str], *, as_of: str | None = None) -> None:
@@ -48,39 +48,39 @@ class Dataset:
 
     @property
     def views(self) -> dict[str, ShippedView]:
-        """The shipped views by name: ``question``, ``grain``, ``columns`` with their meanings, and the ``query``."""
+        """The shipped views by name. ``columns`` of each maps its columns to their meanings."""
         return {view.name: view for view in shipped_views()}
 
     def sql(self, query: str) -> pa.Table:
-        """Answer one SELECT; names mean what they mean for ``lexport.sql``.
+        """Run one SELECT and return its rows. Names mean the same as for ``lexport.sql``.
 
-        Raises QueryError where it is no SELECT or DuckDB refuses it. Blocking.
+        Raises QueryError if the query is not a SELECT or DuckDB rejects it. Blocking.
         """
         with open_result(self._dest, query, as_of=self._as_of) as result:
             return result.reader.read_all()
 
     def table(self, name: str, *, space: Space = "latest") -> pa.RecordBatchReader:
-        """Stream a table or a shipped view, in bounded memory; polars, pandas and DuckDB take it as it is.
+        """Stream a table or a shipped view in bounded memory, for polars, pandas or DuckDB.
 
-        ``latest`` is what the plain name means in SQL, ``snapshot`` the newest one alone, ``history`` all of them.
-        Raises SettingsError for a name or a space that there is none of. Blocking, batch by batch.
+        ``latest`` is the plain name of SQL, ``snapshot`` the newest snapshot alone, ``history`` all snapshots. Raises
+        SettingsError for an unknown name or space. Blocking, batch by batch.
         """
         if space not in _SCHEMAS:
             raise SettingsError(f"space {space}: expected {', '.join(_SCHEMAS)}", option="space")
         names = [*BY_NAME, *(self.views if space == "latest" else ())]
         if name not in names:
             raise SettingsError(f"no table of {space} has the name {name}{did_you_mean(name, names)}", option="name")
-        with ExitStack() as opening:
+        with ExitStack() as stack:
             query = f"FROM {_SCHEMAS[space]}.{quote_name(name)}"
-            reader = opening.enter_context(open_result(self._dest, query, as_of=self._as_of)).reader
-            opened = opening.pop_all()
-        return pa.RecordBatchReader.from_batches(reader.schema, _until_end(reader, opened))
+            reader = stack.enter_context(open_result(self._dest, query, as_of=self._as_of)).reader
+            open_reader = stack.pop_all()
+        return pa.RecordBatchReader.from_batches(reader.schema, _until_end(reader, open_reader))
 
     def __repr__(self) -> str:
         return f"lexport.Dataset({self._dest!r}{'' if self._as_of is None else f', as_of={self._as_of!r}'})"
 
     def _repr_html_(self) -> str:
-        """Show, in a notebook: snapshots, age, the latest reading of each account-region, and what to know of them."""
+        """Describe the dataset in a notebook: snapshots, age, latest reading of each account-region, and notices."""
         catalog = self._open()
         now = datetime.now(UTC)
         newest = catalog.newest
@@ -117,6 +117,6 @@ def _row(tag: str, cells: tuple[str, ...]) -> str:
     return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
-def _until_end(reader: pa.RecordBatchReader, opened: ExitStack) -> Iterator[pa.RecordBatch]:
-    with opened:
+def _until_end(reader: pa.RecordBatchReader, open_reader: ExitStack) -> Iterator[pa.RecordBatch]:
+    with open_reader:
         yield from reader

@@ -1,4 +1,4 @@
-"""``sql/``: the shipped views, each one SELECT below a head that says question, grain and columns."""
+"""The shipped views: the files of ``sql/``, each one SELECT below a head with question, grain and columns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lexport.tables.text import did_you_mean
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShippedView:
-    """One file of ``sql/``: the head comment's question, grain and columns, and the SELECT under it."""
+    """One file of ``sql/``: the question, grain and columns of its head, and its SELECT."""
 
     name: str
     path: Path
@@ -54,25 +54,25 @@ BY_OTHER_MEANS = frozenset(
 def named_views(
     views: Iterable[ShippedView], statement: str, *, by_other_means: bool = True
 ) -> tuple[ShippedView, ...]:
-    """Return the views that a statement names, and those that they name, in order.
+    """Return the views that a statement names, and the views that those read, in order.
 
-    Binding all of them takes longer than most answers. A statement that may find views otherwise gets all, unless
-    ``by_other_means`` is false.
+    Binding every view takes longer than most queries. A statement that reads DuckDB's own catalog, and so may find any
+    view, gets all of them unless ``by_other_means`` is false.
     """
-    given = tuple(views)
+    every = tuple(views)
     words = _words(statement)
     if by_other_means and not BY_OTHER_MEANS.isdisjoint(words):
-        return given
-    wanted: list[ShippedView] = []
-    for view in reversed(given):  # a view names only earlier ones
+        return every
+    named: list[ShippedView] = []
+    for view in reversed(every):  # a view reads only earlier ones
         if view.name in words:
-            wanted.append(view)
+            named.append(view)
             words |= _words(view.query)
-    return tuple(reversed(wanted))
+    return tuple(reversed(named))
 
 
 def tables_read(query: str) -> set[str]:
-    """Name the tables that a query may read, through shipped views too: every word that is the name of one."""
+    """Return the names of the tables that a query may read, also through shipped views: every word that is a name."""
     texts = (query, *(view.query for view in named_views(shipped_views(), query)))
     return {table.name for table in registry.tables()} & {word for text in texts for word in _words(text)}
 
@@ -82,7 +82,7 @@ def _words(text: str) -> set[str]:
 
 
 def find_view(name: str) -> ShippedView:
-    """Find a shipped view by its name; raises SettingsError, which names those that may be meant."""
+    """Return a shipped view by its name. Raises SettingsError, which names similar ones."""
     views = {view.name: view for view in shipped_views()}
     if name not in views:
         near = did_you_mean(name, views) or "; docs/reference/views.md lists them"
@@ -91,7 +91,7 @@ def find_view(name: str) -> ShippedView:
 
 
 def read_view(path: Path) -> ShippedView:
-    """Read one view file; raises ViewError where its head lacks question, grain or columns."""
+    """Read the file of a view. Raises ViewError if its head lacks question, grain or columns."""
     file = read_sql_file(path, facts=("question", "grain"), named=("column",))
     if not {"question", "grain"} <= file.facts.keys() or not file.named["column"]:
         raise ViewError(f"{path.name}: its head lacks question, grain or columns", sql_file=path.name)

@@ -1,4 +1,4 @@
-"""DEST, one SELECT -> Arrow. DuckDB in memory, with the committed files alone in its reach."""
+"""Run one SELECT over a dataset and return Arrow. DuckDB runs in memory and can read the committed files alone."""
 
 # ruff: noqa: S608 - names and texts in SQL go through quote_name and quote_text
 
@@ -20,23 +20,23 @@ import pyarrow as pa
 from lexport.dataset.data_files import damage_text
 from lexport.errors import LexportError, QueryError, RunError, ViewError
 from lexport.query.catalog import DEFAULT_MAX_SKEW, TABLE_NAMES, Catalog, open_catalog
-from lexport.query.execute import ask, connect, run_interruptibly
-from lexport.query.name_spaces import escape_glob, one_line, quote_name, quote_text
+from lexport.query.dataset_tables import DatasetTables
+from lexport.query.execute import connect, run_in_thread, run_interruptibly
 from lexport.query.shipped_views import named_views, shipped_views, tables_read
-from lexport.query.tables import DatasetTables
-from lexport.query.type_casts import LOSSY, as_text
+from lexport.query.sql_text import escape_glob, one_line, quote_name, quote_text
+from lexport.query.type_casts import LOSSY, cast_type
 from lexport.tables.text import did_you_mean
 
 _NAME = re.compile(r'\s*((?:(?P<space>main|snapshot|history)\.)?"?(?P<name>\w+)"?)\s*;?\s*', re.ASCII | re.IGNORECASE)
 _EXPLAIN = re.compile(r"\s*EXPLAIN\s+(?:ANALYZE\s+)?(?=\w)", re.IGNORECASE)
 _WRITES_A_FILE = ("COPY", "EXPORT")
 _DATA_FILE = re.compile(r"([a-z_]+)/snapshot_date=[0-9-]{10}/([0-9A-Z]{26})-[0-9]{4}\.parquet")
-_BATCH_ROWS = 10_000  # some 20 MB of the widest table
+_BATCH_ROWS = 10_000  # about 20 MB of the widest table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a query gives: a reader that streams its rows, and what to know about them and the tables it reads."""
+    """The rows of a query as a stream, the tables that it reads, and ``notes``: sentences about damaged files."""
 
     reader: pa.RecordBatchReader
     catalog: Catalog
@@ -44,13 +44,13 @@ class Result:
     notes: tuple[str, ...] = ()
 
     def notices(self, *, max_skew: timedelta = DEFAULT_MAX_SKEW) -> tuple[str, ...]:
-        """Say what a reader of the plain table names should know."""
+        """Return sentences about missing, old or damaged data in the tables that the query reads."""
         return (*self.catalog.notices(max_skew=max_skew, tables=self.tables), *self.notes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuerySession:
-    """A connection that knows the tables and views of one dataset, and has nothing else in its reach."""
+    """A DuckDB connection that has the tables and views of one dataset and cannot read anything else."""
 
     catalog: Catalog
     connection: duckdb.DuckDBPyConnection
@@ -58,16 +58,16 @@ class QuerySession:
     views: set[str] = field(default_factory=set)
 
     def read(self, query: str, *, casts: dict[str, str] = LOSSY) -> pa.RecordBatchReader:
-        """Answer one SELECT as a stream of batches; the next question ends it. Raises QueryError. Blocking.
+        """Run one SELECT and stream its rows; the next query ends the stream. Raises QueryError. Blocking.
 
-        ``casts`` are types and what they become, as ``as_text`` takes them.
+        ``casts`` maps types to the types that replace them, as for ``cast_type``.
         """
         statement = _one_select(self.connection, query)
         plan = _EXPLAIN.match(statement)
         if plan:
             statement = _one_select(self.connection, statement[plan.end() :])
         try:
-            reader = ask(self.connection, partial(self._open, statement, casts, plan[0] if plan else ""))
+            reader = run_in_thread(self.connection, partial(self._open, statement, casts, plan[0] if plan else ""))
         except (duckdb.Error, OSError, pa.ArrowException) as error:
             _refuse(error)
         return pa.RecordBatchReader.from_batches(reader.schema, self._batches(reader))
@@ -75,29 +75,29 @@ class QuerySession:
     def _open(self, statement: str, casts: dict[str, str], plan: str) -> pa.RecordBatchReader:
         self.tables.define(statement)
         self._define_views(statement)
-        # DuckDB 2 lets a WITH write (COPY, INSERT) and still calls that a SELECT, but only at the very top: so
-        # a statement that binds as a subquery only reads. This binds, it does not run.
+        # In DuckDB 2 a WITH can write (COPY, INSERT), and DuckDB still calls that a SELECT, but only at the top level.
+        # A statement that binds as a subquery only reads. This line binds it and does not run it.
         bound = self.connection.sql(f"FROM (\n{statement}\n)")
         if plan:
             return _lines_of_plan(self.connection.execute(plan + statement).fetchall())
-        wanted = [as_text(kind, casts) for kind in bound.types]
-        if any(wanted):
+        types = [cast_type(kind, casts) for kind in bound.types]
+        if any(types):
             names = self.connection.sql(statement).columns
-            statement = _cast_columns(statement, names, wanted)
+            statement = _cast_columns(statement, names, types)
         return self.connection.sql(statement).to_arrow_reader(_BATCH_ROWS)
 
     def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         while True:
             try:
-                batch = ask(self.connection, reader.read_next_batch)
+                batch = run_in_thread(self.connection, reader.read_next_batch)
             except StopIteration:
                 return
-            except (duckdb.Error, OSError, pa.ArrowException) as error:  # the query failed on a later row
+            except (duckdb.Error, OSError, pa.ArrowException) as error:  # DuckDB fails on a later row
                 _refuse(error)
             yield batch
 
     def _define_views(self, statement: str) -> None:
-        """Create the shipped views that a statement names and that are not there yet."""
+        """Create the shipped views that a statement names, unless they exist."""
         for view in named_views(shipped_views(), statement):
             if view.name in self.views:
                 continue
@@ -111,11 +111,11 @@ class QuerySession:
 
 
 async def sql(dest: str | os.PathLike[str], query: str, *, as_of: str | None = None) -> pa.Table:
-    """Answer one SELECT over a dataset, as an Arrow table.
+    """Run one SELECT over a dataset and return an Arrow table.
 
-    Plain table names are the latest of each account-region, ``snapshot.<table>`` the newest commit, ``history.<table>``
-    all commits. ``as_of``, an id, a date or an instant, shows the dataset as it was then: what was read later is not
-    there. Raises QueryError where the query is no SELECT or DuckDB refuses it.
+    Plain table names show the latest rows of each account-region, ``snapshot.<table>`` the newest commit and
+    ``history.<table>`` all commits. ``as_of``, a snapshot's id, a date or an instant, hides everything that was read
+    later. Raises QueryError if the query is not a SELECT or DuckDB rejects it.
     Cancelled: DuckDB is interrupted.
     """
     return await run_interruptibly(partial(_read_all, dest, query, as_of))
@@ -137,13 +137,14 @@ def open_result(
     running: list[duckdb.DuckDBPyConnection] | None = None,
     casts: dict[str, str] = LOSSY,
 ) -> Iterator[Result]:
-    """Answer one SELECT over a dataset as a stream of Arrow batches, in bounded memory. Blocking.
+    """Run one SELECT over a dataset and stream Arrow batches, in bounded memory. Blocking.
 
-    ``running``, if given, receives the connection, so that another thread can interrupt it. ``casts`` as for ``read``.
+    The connection is appended to ``running``, if given, so that another thread can interrupt it. ``casts`` as for
+    ``QuerySession.read``.
     """
     with _open_connection(running) as connection:
-        _one_select(connection, query)  # a wrong question is answered before the dataset is opened
-        with _open_query_session(connection, dest, as_of) as session:
+        _one_select(connection, query)  # a syntax error is reported before the dataset is opened
+        with _open_dataset(connection, dest, as_of) as session:
             yield Result(
                 reader=session.read(query, casts=casts),
                 catalog=session.catalog,
@@ -159,8 +160,8 @@ def open_query_session(
     as_of: str | None = None,
     running: list[duckdb.DuckDBPyConnection] | None = None,
 ) -> Iterator[QuerySession]:
-    """Open a dataset for many questions. Blocking; options as for ``open_result``."""
-    with _open_connection(running) as connection, _open_query_session(connection, dest, as_of) as session:
+    """Open a dataset for any number of queries. Blocking; parameters as for ``open_result``."""
+    with _open_connection(running) as connection, _open_dataset(connection, dest, as_of) as session:
         yield session
 
 
@@ -172,29 +173,29 @@ def _open_connection(running: list[duckdb.DuckDBPyConnection] | None) -> Iterato
             running.append(connection)
         yield connection
     finally:
-        with suppress(duckdb.Error):  # a question that no interrupt ended keeps it until the process ends
+        with suppress(duckdb.Error):  # a query that no interrupt stops keeps the connection until the process ends
             connection.close()
 
 
 @contextmanager
-def _open_query_session(
+def _open_dataset(
     connection: duckdb.DuckDBPyConnection, dest: str | os.PathLike[str], as_of: str | None
 ) -> Iterator[QuerySession]:
     catalog = open_catalog(dest)
     if as_of is not None:
         catalog = catalog.as_of(as_of, option="--as-of")
-    # DuckDB spills big sorts to disk: into a folder of ours that goes away, never into the working folder.
-    # Made in the other thread: a signal between its making and its name would leave it behind.
-    make = partial(tempfile.TemporaryDirectory, prefix="lexport-sql-", ignore_cleanup_errors=True)
-    with ask(connection, make) as spill:
-        tables = ask(connection, partial(DatasetTables, connection, catalog))
-        ask(connection, partial(_lock, connection, catalog, spill))
+    # DuckDB spills large sorts into this temporary folder instead of the working folder. The folder is created in the
+    # other thread: a signal between its creation and the assignment here would leave it behind.
+    create = partial(tempfile.TemporaryDirectory, prefix="lexport-sql-", ignore_cleanup_errors=True)
+    with run_in_thread(connection, create) as spill:
+        tables = run_in_thread(connection, partial(DatasetTables, connection, catalog))
+        run_in_thread(connection, partial(_lock, connection, catalog, spill))
         yield QuerySession(catalog=catalog, connection=connection, tables=tables)
 
 
 def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> str:
     try:
-        statements = connection.extract_statements(_of_a_name(query))
+        statements = connection.extract_statements(_expand_name(query))
     except duckdb.Error as error:
         if match := _NAME.fullmatch(query):
             near = did_you_mean(match["name"], [*TABLE_NAMES, *(view.name for view in shipped_views())])
@@ -202,16 +203,16 @@ def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> str:
         _refuse(error)
     if len(statements) != 1:
         raise QueryError(f"expected one SELECT statement, got {len(statements)}")
-    text, kind = _without_end(str(statements[0].query)), statements[0].type
+    text, kind = _without_semicolon(str(statements[0].query)), statements[0].type
     is_plan = kind == duckdb.StatementType.EXPLAIN and _EXPLAIN.match(text) is not None
     if kind != duckdb.StatementType.SELECT and not is_plan:
         hint = "; to write a file, use: lexport sql -o FILE" if kind.name in _WRITES_A_FILE else ""
-        raise QueryError(f"only SELECT is allowed, and EXPLAIN before it, this is {kind.name}{hint}")
+        raise QueryError(f"only SELECT is allowed, or EXPLAIN SELECT, not {kind.name}{hint}")
     return text
 
 
-def _of_a_name(query: str) -> str:
-    """Write the query for all rows of a table or view where just its name is given."""
+def _expand_name(query: str) -> str:
+    """Write a SELECT of all rows if the query is just the name of a table or view."""
     match = _NAME.fullmatch(query)
     if match is None:
         return query
@@ -221,22 +222,22 @@ def _of_a_name(query: str) -> str:
 
 
 def _lines_of_plan(rows: list[tuple[str, str]]) -> pa.RecordBatchReader:
-    """Make a table of the lines of a plan."""
+    """Return the lines of a query plan as a table."""
     lines = [line for _, text in rows for line in text.splitlines()]
     return pa.table({"plan": pa.array(lines, pa.string())}).to_reader()
 
 
-def _cast_columns(statement: str, names: Sequence[str], wanted: Sequence[str | None]) -> str:
-    """Select the columns of a statement by their place, some of them as another type."""
+def _cast_columns(statement: str, names: Sequence[str], types: Sequence[str | None]) -> str:
+    """Select the columns of a statement by position, cast where a type is given."""
     shown = [
-        f"{f'#{place}' if kind is None else f'CAST(#{place} AS {kind})'} AS {quote_name(name)}"
-        for place, (name, kind) in enumerate(zip(names, wanted, strict=True), start=1)
+        f"{f'#{position}' if kind is None else f'CAST(#{position} AS {kind})'} AS {quote_name(name)}"
+        for position, (name, kind) in enumerate(zip(names, types, strict=True), start=1)
     ]
     return f"SELECT {', '.join(shown)} FROM (\n{statement}\n)"
 
 
-def _without_end(statement: str) -> str:
-    """Cut the semicolons, and the comments after them, off the end of one statement."""
+def _without_semicolon(statement: str) -> str:
+    """Remove the semicolons, and the comments after them, from the end of one statement."""
     text = statement.encode()
     end = len(text)
     for offset, kind in reversed(duckdb.tokenize(statement)):  # offsets count bytes
@@ -247,8 +248,8 @@ def _without_end(statement: str) -> str:
 
 
 def _lock(connection: duckdb.DuckDBPyConnection, catalog: Catalog, spill: str) -> None:
-    """Take everything away from the query but the dataset: files, network, extensions, settings, Python's variables."""
-    folders = {f"{catalog.root}/", f"{escape_glob(str(catalog.root))}/"}  # paths are checked as they are written
+    """Deny queries everything but the dataset: other files, network, extensions, settings, Python's variables."""
+    folders = {f"{catalog.root}/", f"{escape_glob(str(catalog.root))}/"}  # DuckDB compares paths as they are written
     for statement in (
         f"SET allowed_directories = [{', '.join(map(quote_text, sorted(folders)))}]",
         f"SET temp_directory = {quote_text(spill)}",
@@ -263,21 +264,21 @@ def _lock(connection: duckdb.DuckDBPyConnection, catalog: Catalog, spill: str) -
 
 
 def _refuse(error: Exception) -> NoReturn:
-    """Raise our error for DuckDB's; those of Arrow's stream carry DuckDB's text alone."""
+    """Raise our error for an error of DuckDB, or of Arrow's stream, which has only DuckDB's text."""
     if isinstance(error, LexportError):
         raise error
     line = one_line(error)
     if line.startswith("Out of Memory Error") or isinstance(error, MemoryError):
         most = re.search(r"/([0-9.]+ \w+) used", line)
         raise RunError(
-            f"the query needs more memory than {f'the {most[1]} that ' if most else ''}it may take here;"
-            " ask for less at once, or give the process more memory"
+            f"the query needs more memory than {f'the {most[1]} that ' if most else ''}it may use here;"
+            " select less at once, or give the process more memory"
         ) from error
     damaged = _DATA_FILE.search(line)
-    if damaged is not None and "Failed to read file" in line:  # its end was sound, or it would not have been tried
+    if damaged is not None and "Failed to read file" in line:  # its footer was sound
         raise RunError(damage_text(damaged[1], damaged[2], damaged[0], line)) from error
     if line.startswith(("IO Error", "Internal Error", "FATAL Error")):
-        raise RunError(f"the query broke off: {line}") from error
+        raise RunError(f"the query failed: {line}") from error
     if line.startswith("Permission Error"):
         raise QueryError(f"a query reads the tables of its dataset and nothing else: {line}") from error
     if "Table with name" in line:
@@ -287,5 +288,5 @@ def _refuse(error: Exception) -> NoReturn:
             f"each also as snapshot.<table> and history.<table>. Views: {views}"
         ) from error
     if "must be at the top level" in line:
-        raise QueryError("only SELECT is allowed, and this WITH holds a statement that writes") from error
+        raise QueryError("only SELECT is allowed, and this WITH contains a statement that writes") from error
     raise QueryError(f"{line} (see lexport schema for tables and columns)") from error

@@ -1,33 +1,33 @@
-"""The type of a column -> the type to cast it to, where Arrow or a file format cannot hold its values as they are."""
+"""Which types a query result is cast to, because Arrow or a file format cannot store their values exactly."""
 
 from __future__ import annotations
 
 from typing import Any
 
 LOSSY = {
-    "uhugeint": "VARCHAR",  # becomes a signed number of 128 bits
-    "time with time zone": "VARCHAR",  # loses its zone
-    "bit": "VARCHAR",  # becomes bytes of DuckDB's own making, as do the next two
+    "uhugeint": "VARCHAR",  # would become a signed 128-bit number
+    "time with time zone": "VARCHAR",  # would lose its zone
+    "bit": "VARCHAR",  # would become bytes in DuckDB's own encoding, as would the next two
     "bignum": "VARCHAR",
     "variant": "JSON",
 }
-"""Types that DuckDB hands to Arrow as something else. Source: DuckDB 2.0, tried with each of its types."""
+"""Types that DuckDB exports to Arrow as another type. Source: each type tried with DuckDB 2.0."""
 
 UNPRINTED = LOSSY | {"interval": "VARCHAR", "union": "VARCHAR", "geometry": "VARCHAR"}
-"""Those, and the types that neither a text format nor Parquet has."""
+"""Types that are lossy, and those that neither a text format nor Parquet has."""
 
 
-def as_text(kind: Any, casts: dict[str, str]) -> str | None:
-    """Return the type with the parts in ``casts`` replaced, however deep they are; None where there are none.
+def cast_type(kind: Any, casts: dict[str, str]) -> str | None:
+    """Return the type with every part in ``casts`` replaced, at any depth; None if it has no such part.
 
-    ``kind`` is one of DuckDB's: it has ``id`` and, where it is nested, ``children`` with their names.
+    ``kind`` is a DuckDB type: it has ``id`` and, if it is nested, ``children`` with their names.
     """
     if kind.id in casts:
         return casts[kind.id]
     if kind.id not in {"list", "array", "struct", "tuple", "map"}:
         return None
     children = [(name, child) for name, child in kind.children if not isinstance(child, int)]
-    replaced = [as_text(child, casts) for _, child in children]
+    replaced = [cast_type(child, casts) for _, child in children]
     if not any(replaced):
         return None
     parts = [new or str(child) for new, (_, child) in zip(replaced, children, strict=True)]

@@ -1,6 +1,6 @@
-"""DEST -> a DuckDB file with the same names as ``sql``, for the DuckDB command line and BI tools.
+"""Write a DuckDB file with the same tables and views as ``sql``, for the DuckDB command line and BI tools.
 
-It holds no rows. Its views look at the folders when they are queried, so they stay right as snapshots come and go.
+The file has no rows. Its views list the folders each time they are queried, so they always show the present snapshots.
 """
 
 # ruff: noqa: S608 - names and texts in SQL go through quote_name and quote_text
@@ -20,15 +20,17 @@ from lexport.errors import ReadError, RunError, SettingsError, ViewError, WriteE
 from lexport.model import ULID_PATTERN
 from lexport.query.catalog import Catalog, open_catalog
 from lexport.query.execute import connect, run_interruptibly
-from lexport.query.name_spaces import SPACES, NameSpaces, Space, escape_glob, one_line, quote_name, quote_text
+from lexport.query.name_spaces import SPACES, Space, is_whole
 from lexport.query.shipped_views import shipped_views
+from lexport.query.sql_text import escape_glob, one_line, quote_name, quote_text
+from lexport.query.table_views import TableViews
 from lexport.tables import registry
 from lexport.tables.registry import BY_NAME, PACKAGE_TABLES
 
 _MARK = "lexport: "
-"""Every view of ours has a comment that begins so; a file with anything else in it is not ours to replace."""
+"""The comment of each of our views begins so. A file with anything else in it is not replaced."""
 
-_READABLE_SINCE = "v1.2.0"  # by the DuckDB inside BI tools, which is older than ours
+_READABLE_SINCE = "v1.2.0"  # BI tools contain an older DuckDB than lexport
 
 _OUR_SCHEMAS = ("_lexport", "history", "snapshot")
 
@@ -36,8 +38,8 @@ _OUR_SCHEMAS = ("_lexport", "history", "snapshot")
 async def views(dest: str | os.PathLike[str], *, db: str | os.PathLike[str]) -> None:
     """Write a DuckDB file whose views show a dataset, or replace one that an earlier call wrote.
 
-    Raises SettingsError where ``db`` is something else, ViewError where a shipped view does not fit.
-    Cancelled: DuckDB is interrupted, and the file is whole, old or new.
+    Raises SettingsError if ``db`` is any other file, ViewError if a shipped view does not fit the dataset.
+    Cancelled: DuckDB is interrupted, and the file is either the old one or the new one.
     """
     await run_interruptibly(partial(_write, dest, Path(db)))
 
@@ -51,7 +53,7 @@ def _write(dest: str | os.PathLike[str], db: Path, running: list[duckdb.DuckDBPy
         with connect(str(draft), storage_compatibility_version=_READABLE_SINCE) as connection:
             running.append(connection)
             draft.chmod(0o600)
-            # Each view is bound as it is made, which would read the footers of all files again.
+            # DuckDB binds each view as it creates it, and would read the footers of all files each time.
             connection.execute("SET parquet_metadata_cache = true")
             _define(connection, catalog)
         draft.replace(target)
@@ -61,7 +63,7 @@ def _write(dest: str | os.PathLike[str], db: Path, running: list[duckdb.DuckDBPy
         raise WriteError(f"cannot write {target}: {error.strerror}", path=str(target)) from error
     except duckdb.Error as error:
         reasons = (text for table in registry.tables() for text in _damaged(catalog, table.name).values())
-        reason = next(reasons, one_line(error))  # DuckDB opens every file to learn its columns
+        reason = next(reasons, one_line(error))  # a damaged file fails here: DuckDB opens each to read its columns
         raise RunError(f"cannot make views of {catalog.root}: {reason}") from error
     finally:
         for leftover in (draft, draft.with_name(draft.name + ".wal")):
@@ -70,7 +72,7 @@ def _write(dest: str | os.PathLike[str], db: Path, running: list[duckdb.DuckDBPy
 
 
 def _check_target(target: Path) -> None:
-    """Refuse to write over what is not ours."""
+    """Refuse a file that lexport did not write, and a name that DuckDB cannot use."""
     if target.name.split(".")[0] in {*_OUR_SCHEMAS, "main"}:
         raise SettingsError(f"--db {target}: DuckDB takes the file's name for a schema; choose another", option="--db")
     if not target.parent.is_dir():
@@ -84,16 +86,16 @@ def _check_target(target: Path) -> None:
             foreign = _foreign_names(connection)
     except duckdb.Error as error:
         raise SettingsError(
-            f"--db {target} is no DuckDB file that can be replaced: {one_line(error)}", option="--db"
+            f"--db {target} is not a DuckDB file that can be replaced: {one_line(error)}", option="--db"
         ) from error
     if foreign:
         raise SettingsError(
-            f"--db {target} holds other things, it is left alone: {', '.join(foreign[:3])}", option="--db"
+            f"--db {target} contains other things and is not replaced: {', '.join(foreign[:3])}", option="--db"
         )
 
 
 def _foreign_names(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    found = connection.execute(
+    rows = connection.execute(
         "SELECT schema_name || '.' || table_name FROM duckdb_tables() WHERE NOT internal "
         "UNION ALL SELECT schema_name || '.' || view_name FROM duckdb_views() "
         "WHERE NOT internal AND NOT coalesce(starts_with(comment, ?), false) "
@@ -103,19 +105,22 @@ def _foreign_names(connection: duckdb.DuckDBPyConnection) -> list[str]:
         "UNION ALL SELECT schema_name FROM duckdb_schemas() WHERE NOT internal AND NOT list_contains(?, schema_name)",
         [_MARK, list(_OUR_SCHEMAS)],
     ).fetchall()
-    return [str(name) for (name,) in found]
+    return [str(name) for (name,) in rows]
 
 
 def _define(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None:
-    names = _name_spaces(catalog)
-    for statement in names.schemas():
+    tables = _table_views(catalog)
+    for statement in tables.schemas():
         connection.execute(statement)
     for space in SPACES:
         if space == "main":
-            connection.execute(names.latest())
+            connection.execute(tables.latest())
         for table in registry.tables():
-            connection.execute(names.table(space, table))
-    comments = {"_lexport.committed": "Every committed snapshot.", "_lexport.latest_scopes": "What plain names show."}
+            connection.execute(tables.table(space, table))
+    comments = {
+        "_lexport.committed": "Every committed snapshot.",
+        "_lexport.latest_scopes": "The readings that plain names show.",
+    }
     comments |= {f"{space}.{table.name}": table.meaning for space in SPACES for table in registry.tables()}
     for view in shipped_views():
         name = f"main.{quote_name(view.name)}"
@@ -130,12 +135,11 @@ def _define(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None:
         connection.execute(f"COMMENT ON VIEW {name} IS {quote_text(_MARK + text)}")
 
 
-def _name_spaces(catalog: Catalog) -> NameSpaces:
-    """Define the names over what lies in the folders whenever they are asked.
+def _table_views(catalog: Catalog) -> TableViews:
+    """Define the tables over the files that the folders contain when a query runs.
 
-    Only manifests that lexport can have written count, and of the tables' folders only the files that these name: what
-    a synchronised folder, a file manager or an aborted run leaves there does not show. What they name and is not there
-    is an error of the query that needs it.
+    Only manifests that lexport can have written count, and only the files that they name: leftovers of a synchronised
+    folder, a file manager or an aborted run do not show. If a named file is missing, a query that needs it fails.
     """
     root = escape_glob(str(catalog.root))
     manifests = (
@@ -157,31 +161,31 @@ def _name_spaces(catalog: Catalog) -> NameSpaces:
     def newest(table: str) -> str:
         if BY_NAME[table] not in PACKAGE_TABLES:
             return f"SELECT max(name) FROM ({sound}) WHERE json_array_length(content, '$.scopes') > 0"
-        held = f"list_contains(json_extract_string(content, '$.files[*].table'), {quote_text(table)})"
-        return f"SELECT max(name) FROM ({sound}) WHERE {held}"
+        has_table = f"list_contains(json_extract_string(content, '$.files[*].table'), {quote_text(table)})"
+        return f"SELECT max(name) FROM ({sound}) WHERE {has_table}"
 
     def rows(space: Space, table: str) -> str | None:
         named_files = [(commit, entry) for commit in catalog.manifests for entry in commit.entries(table)]
         if not named_files:
             return None  # a table that no release has written here yet
         if not any((catalog.root / entry.path).is_file() for _, entry in named_files):
-            raise damaged_file(catalog.root, *named_files[0], "it is missing")  # and nothing tells the columns' types
-        shown = "SELECT snapshot_id FROM _lexport.latest_scopes"
+            raise damaged_file(catalog.root, *named_files[0], "it is missing")  # no file has the columns' types
+        commits = "SELECT snapshot_id FROM _lexport.latest_scopes"
         if space == "history" or BY_NAME[table] in PACKAGE_TABLES:
-            shown = "SELECT snapshot_id FROM _lexport.committed"
+            commits = "SELECT snapshot_id FROM _lexport.committed"
         if space == "snapshot":
-            shown = newest(table)
+            commits = newest(table)
         named = f"SELECT name, unnest(json_extract_string(content, '$.files[*].path')) AS path FROM ({sound})"
-        there = f"SELECT {_below_root(catalog, 'file')} AS file FROM glob({of_table(table)})"
-        said = quote_text(damage_text(table, "<id>", "<path>", "it is missing"))
-        lost = f"error(replace(replace({said}, '<id>', name), '<path>', path))"
-        known = "".join(
+        present = f"SELECT {_below_root(catalog, 'file')} AS file FROM glob({of_table(table)})"
+        message = quote_text(damage_text(table, "<id>", "<path>", "it is missing"))
+        lost = f"error(replace(replace({message}, '<id>', name), '<path>', path))"
+        damage = "".join(
             f" WHEN path = {quote_text(path)} THEN error({quote_text(text)})" for path, text in damaged(table).items()
         )
-        # A file that is named and not there would be rows that are lost without a word.
+        # Without the error, the rows of a missing file would be lost silently.
         files = (
-            f"SELECT CASE{known} WHEN file IS NULL THEN {lost} ELSE path END FROM ({named}) LEFT JOIN ({there})"
-            f" ON file = path WHERE starts_with(path, {quote_text(f'{table}/')}) AND name IN ({shown})"
+            f"SELECT CASE{damage} WHEN file IS NULL THEN {lost} ELSE path END FROM ({named}) LEFT JOIN ({present})"
+            f" ON file = path WHERE starts_with(path, {quote_text(f'{table}/')}) AND name IN ({commits})"
         )
         return (
             f"SELECT * EXCLUDE (filename) FROM read_parquet({of_table(table)}, hive_partitioning = false,"
@@ -189,26 +193,27 @@ def _name_spaces(catalog: Catalog) -> NameSpaces:
         )
 
     scopes = f"SELECT name AS snapshot_id, unnest(json_extract(content, '$.scopes[*]')) AS scope FROM ({sound})"
+    whole = is_whole("scope->>'{}'")
     latest_scopes = (
         "SELECT scope->>'account_id' AS account_id, scope->>'region' AS region, max(snapshot_id) AS snapshot_id"
-        f" FROM ({scopes}) WHERE scope->>'coverage' = 'fleet' AND scope->>'status' = 'complete' GROUP BY ALL"
+        f" FROM ({scopes}) WHERE {whole} GROUP BY ALL"
     )
     text = ", ".join(
         f"{_field(name)} AS {name}" for name in ("snapshot_id", "status", "lexport_version", "schema_version")
     )
     times = ", ".join(f"{_field(name)}::TIMESTAMPTZ AS {name}" for name in ("snapshot_at", "committed_at"))
-    return NameSpaces(
+    return TableViews(
         committed=f"SELECT name AS snapshot_id FROM ({sound})",
         newest=newest,
         latest_scopes=latest_scopes,
         rows=rows,
-        # Its own file is written after the commit, or not at all.
+        # The table's own file is written after the commit, or never.
         snapshots=f"SELECT {text}, {times} FROM ({sound})",
     )
 
 
 def _damaged(catalog: Catalog, table: str) -> dict[str, str]:
-    """Return the files of a table that cannot be what was written, each with what to say where a query needs it."""
+    """Return the damaged files of a table, each with the message for a query that needs it."""
     texts: dict[str, str] = {}
     for commit in catalog.manifests:
         entries = commit.entries(table)

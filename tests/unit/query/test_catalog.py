@@ -8,8 +8,8 @@ import pytest
 from lexport.errors import NoSnapshotError, RunError, SettingsError, ViewError
 from lexport.model import Scope
 from lexport.query.catalog import open_catalog
-from lexport.query.name_spaces import escape_glob
 from lexport.query.shipped_views import named_views, read_view, shipped_views, sql_dir
+from lexport.query.sql_text import escape_glob
 
 AT = datetime(2026, 11, 22, 2, tzinfo=UTC)
 DAY = timedelta(days=1)

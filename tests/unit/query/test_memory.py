@@ -25,7 +25,7 @@ MIB = 2**20
 def test_limit(limits_mib, room_mib, query_mib):
     """Four fifths of the smallest limit, all but 128 MiB where that is less, and never below what DuckDB works with."""
     limit = query_limit_bytes(
-        [mib * MIB for mib in limits_mib], room_bytes=None if room_mib is None else room_mib * MIB
+        [mib * MIB for mib in limits_mib], address_space_bytes=None if room_mib is None else room_mib * MIB
     )
 
     assert limit // MIB == query_mib

@@ -94,7 +94,7 @@ def test_lines_leave_out_what_nobody_knows():
 
 
 def test_calendar_marks_the_end_of_support():
-    """A lane goes from supported to deprecated on the day, and today is drawn over all of them."""
+    """A row changes from supported to deprecated on the day, and today is drawn over all rows."""
     life = charts.Life(label="old", text="", note="", ends=(date(2026, 1, 1), None, date(2027, 1, 1)))
     svg = charts.calendar([life], today=date(2026, 7, 2), name="n", about="a")
     tones = [rect.get("class") for rect in svg.iterfind("g/rect")][1:]
@@ -188,7 +188,7 @@ def test_long_tables_are_cut_aloud(write):
     rows = [{"function_name": f"f-{number}", "version": "$LATEST", "code_size": 1} for number in range(120)]
     text = write([{"functions": rows, "scopes": [{"functions": 120}]}])
 
-    assert "The first 100 of 120 rows; the SQL below gives all." in text
+    assert "The first 100 of 120 rows; the SQL below returns all." in text
 
 
 CHANGE = {"table_name": "functions", "previous_snapshot_id": "01K00000000000000000000001"}

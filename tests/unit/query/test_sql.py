@@ -128,9 +128,9 @@ def test_odd_destinations(tmp_path, write_dataset, name):
         ("SET threads = 1", "only SELECT is allowed"),
         (
             "EXPLAIN COPY functions TO 'x'",
-            "only SELECT is allowed, and EXPLAIN before it, this is COPY",
+            "only SELECT is allowed, or EXPLAIN SELECT, not COPY",
         ),
-        ("EXPLAIN ANALYZE WITH x AS (COPY functions TO 'x') SELECT 1", "holds a statement that writes"),
+        ("EXPLAIN ANALYZE WITH x AS (COPY functions TO 'x') SELECT 1", "contains a statement that writes"),
         ("EXPLAIN SELECT * FROM read_text('/etc/passwd')", "a query reads the tables of its dataset and nothing else"),
         ("EXPLAIN SELECT 1; SELECT 2", "expected one SELECT statement, got 2"),
         ("EXPLAIN", "no table or view has the name EXPLAIN"),

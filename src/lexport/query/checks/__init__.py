@@ -1,1 +1,1 @@
-"""Checks: their definition, how they run, how findings are written."""
+"""Checks: their definition, their run over a dataset, and the formats of their findings."""

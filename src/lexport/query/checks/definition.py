@@ -1,4 +1,4 @@
-"""Files of checks -> Check: what each says of itself, which ones run, with which thresholds. No SQL runs here."""
+"""Read checks from their files, choose those to run and set their thresholds. No SQL runs here."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REQUIRED = ("title", "severity", "remediation", "grain")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
-    """A number, or a list of texts, that a check compares with."""
+    """A number, or a list of texts, that a check compares values with."""
 
     name: str
     default: Value
@@ -35,9 +35,9 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One SELECT whose rows are violations, and what the head of its file says.
+    """One SELECT whose rows are violations, and the facts in the head of its file.
 
-    ``query`` begins at line ``query_line`` of the file. ``references`` name the same control elsewhere.
+    ``query`` begins at line ``query_line`` of the file. ``references`` name the same control in other catalogues.
     """
 
     name: str
@@ -55,17 +55,17 @@ class Check:
 
 
 def read_check(path: Path, *, is_shipped: bool = False) -> Check:
-    """Read one check; raises ViewError naming file and line where its head is wrong."""
+    """Read one check. Raises ViewError, which names file and line, if its head is wrong."""
     if _NAME.fullmatch(path.stem) is None:
-        raise head_error(path, 1, "the file's name must be small letters, digits and _, and begin with a letter")
+        raise head_error(path, 1, "the file's name may have small letters, digits and _, and begins with a letter")
     file = read_sql_file(path, facts=(*_REQUIRED, "reference"), named=("column", "threshold"))
     for word in _REQUIRED:
         if word not in file.facts:
             raise head_error(path, 1, f"the head lacks -- {word}:")
     for name in ("account_id", "region"):
         if name not in file.named["column"]:
-            raise head_error(path, 1, f"the head lacks -- column {name}: each row must say where it belongs")
-    severity = next((known for known in SEVERITIES if known == file.facts["severity"]), None)
+            raise head_error(path, 1, f"the head lacks -- column {name}: each row must name its account and Region")
+    severity = next((name for name in SEVERITIES if name == file.facts["severity"]), None)
     if severity is None:
         raise file.error(f"severity must be one of {', '.join(SEVERITIES)}", word="severity")
     if not file.query.strip():
@@ -87,22 +87,22 @@ def read_check(path: Path, *, is_shipped: bool = False) -> Check:
 
 
 def _threshold(file: SqlFile, name: str, text: str) -> Threshold:
-    found = _THRESHOLD.fullmatch(text)
+    match = _THRESHOLD.fullmatch(text)
     try:
-        default = _value(json.loads(found["default"])) if found else None
+        default = _value(json.loads(match["default"])) if match else None
     except ValueError:
         default = None
-    if found is None or default is None:
+    if match is None or default is None:
         raise file.error(
             f'write it like: -- threshold {name}: 90 (days): meaning; or with ["a", "b"] for a list of texts',
             word="threshold",
             name=name,
         )
-    return Threshold(name=name, default=default, unit=found["unit"], meaning=found["meaning"])
+    return Threshold(name=name, default=default, unit=match["unit"], meaning=match["meaning"])
 
 
 def _value(raw: Any) -> Value | None:
-    """Take a number that is 0 or more, or a list of texts; None for anything else."""
+    """Return a number that is 0 or more, or a list of texts; None for any other value."""
     if isinstance(raw, list):
         return tuple(raw) if all(isinstance(item, str) and item for item in raw) else None
     if isinstance(raw, bool) or not isinstance(raw, int | float):
@@ -111,26 +111,27 @@ def _value(raw: Any) -> Value | None:
 
 
 def load_checks(shipped: Path, own: Sequence[Path] = ()) -> tuple[Check, ...]:
-    """Read the shipped checks and those of the user's folders, in the order of their names.
+    """Read the shipped checks and those in the user's folders ``own``, in the order of their names.
 
-    Raises SettingsError where a folder of the user's is wrong, or a file in it, or takes the name of another check.
+    Raises SettingsError if a folder of the user cannot be read, or a file in it is wrong or has the name of another
+    check.
     """
-    found = {path.stem: read_check(path, is_shipped=True) for path in shipped.glob("*.sql")}
+    checks = {path.stem: read_check(path, is_shipped=True) for path in shipped.glob("*.sql")}
     for folder in own:
         for path in _files(folder):
             try:
                 check = read_check(path)
             except ViewError as error:
                 raise SettingsError(f"--checks {folder}: {error}", option="--checks") from error
-            if check.name in found:
-                other = found[check.name]
-                whose = "a shipped check has that name" if other.is_shipped else f"{other.path} has that name too"
+            if check.name in checks:
+                other = checks[check.name]
+                owner = "a shipped check has that name" if other.is_shipped else f"{other.path} has that name too"
                 raise SettingsError(
-                    f"--checks {folder}: {path.name}: {whose}; rename yours, and leave the other out with --skip",
+                    f"--checks {folder}: {path.name}: {owner}; rename yours, and leave the other out with --skip",
                     option="--checks",
                 )
-            found[check.name] = check
-    return tuple(found[name] for name in sorted(found))
+            checks[check.name] = check
+    return tuple(checks[name] for name in sorted(checks))
 
 
 def _files(folder: Path) -> list[Path]:
@@ -139,27 +140,27 @@ def _files(folder: Path) -> list[Path]:
     except OSError as error:
         raise SettingsError(f"--checks {folder}: {error.strerror}", option="--checks") from error
     if not files:
-        raise SettingsError(f"--checks {folder}: no .sql file is in it", option="--checks")
+        raise SettingsError(f"--checks {folder}: the folder has no .sql file", option="--checks")
     return files
 
 
 def choose(
     checks: Sequence[Check], *, only: Iterable[str] = (), skip: Iterable[str] = (), min_severity: Severity = "low"
 ) -> tuple[Check, ...]:
-    """Pick the checks to run; raises SettingsError for a name that no check has, or where none is left."""
+    """Choose the checks to run. Raises SettingsError for an unknown name, or if no check is left."""
     names = {check.name for check in checks}
-    wanted, unwanted = set(only), set(skip)
-    for option, given in (("--check", wanted), ("--skip", unwanted)):
+    chosen_names, skipped_names = set(only), set(skip)
+    for option, given in (("--check", chosen_names), ("--skip", skipped_names)):
         if unknown := sorted(given - names):
             raise SettingsError(
-                f"{option} {unknown[0]}: no check is named so; see: lexport check --list", option=option
+                f"{option} {unknown[0]}: no check has that name; see: lexport check --list", option=option
             )
     least = SEVERITIES.index(min_severity)
     chosen = tuple(
         check
         for check in checks
-        if (not wanted or check.name in wanted)
-        and check.name not in unwanted
+        if (not chosen_names or check.name in chosen_names)
+        and check.name not in skipped_names
         and SEVERITIES.index(check.severity) >= least
     )
     if not chosen:
@@ -168,41 +169,48 @@ def choose(
 
 
 def fill_thresholds(checks: Sequence[Check], given: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, Value]]:
-    """Return every check's thresholds, its defaults where nothing is given; raises SettingsError naming the key."""
-    known = {check.name: check.thresholds for check in checks}
+    """Return the thresholds of every check: the given values, else the defaults.
+
+    Raises SettingsError, which names the key.
+    """
+    declared = {check.name: check.thresholds for check in checks}
     filled = {
         name: {threshold.name: threshold.default for threshold in thresholds.values()}
-        for name, thresholds in known.items()
+        for name, thresholds in declared.items()
     }
     if not isinstance(given, Mapping):
         raise SettingsError("check.thresholds: write it as tables: [check.thresholds.NAME]", option="check.thresholds")
     for name, values in given.items():
         key = f"check.thresholds.{name}"
-        if name not in known:
-            raise SettingsError(f"{key}: no check is named so; see: lexport check --list", option=key)
+        if name not in declared:
+            raise SettingsError(f"{key}: no check has that name; see: lexport check --list", option=key)
         if not isinstance(values, Mapping):
             raise SettingsError(f"{key}: write it as a table: [{key}]", option=key)
         for threshold, raw in values.items():
-            filled[name][threshold] = _given(f"{key}.{threshold}", raw, known[name].get(threshold), known[name])
+            filled[name][threshold] = _check_value(
+                f"{key}.{threshold}", raw, declared[name].get(threshold), declared[name]
+            )
     return filled
 
 
-def _given(key: str, raw: object, threshold: Threshold | None, known: Mapping[str, Threshold]) -> Value:
+def _check_value(key: str, raw: object, threshold: Threshold | None, declared: Mapping[str, Threshold]) -> Value:
     if threshold is None:
-        raise SettingsError(f"{key}: the check has no such threshold; it has: {', '.join(known) or 'none'}", option=key)
+        raise SettingsError(
+            f"{key}: the check has no such threshold; it has: {', '.join(declared) or 'none'}", option=key
+        )
     value = _value(raw)
     default = threshold.default
     if isinstance(default, tuple):
-        wanted = "a list of texts"
+        expected = "a list of texts"
     elif isinstance(default, int):
-        wanted = "a whole number, 0 or more"
+        expected = "a whole number, 0 or more"
     else:
-        wanted = "a number, 0 or more"
+        expected = "a number, 0 or more"
     fits = (
         isinstance(value, tuple)
         if isinstance(default, tuple)
         else isinstance(value, int) or (isinstance(value, float) and isinstance(default, float))
     )
     if value is None or not fits:
-        raise SettingsError(f"{key}: must be {wanted} ({threshold.unit}), not {raw!r}", option=key)
+        raise SettingsError(f"{key}: must be {expected} ({threshold.unit}), not {raw!r}", option=key)
     return value

@@ -1,4 +1,4 @@
-"""What checks find: values that travel from the dataset to a report, a table, SARIF or JUnit. Pure."""
+"""The results of checks, as a report, a table, SARIF and JUnit use them. Pure values."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from lexport.query.checks.definition import SEVERITIES, Check, Severity
 from lexport.query.checks.waivers import Waiver
 
 IDENTITY = ("account_id", "region", "function_name", "version", "subject")
-"""What a finding is about. Columns beside these tell more, and may change without making it another finding."""
+"""The columns that identify a finding. Other columns are details: if they change, it is still the same finding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One row of a check: what breaks the rule, and whether somebody accepted it.
+    """One row of a check: what breaks the rule, and the waiver that accepts it, if there is one.
 
-    ``subject`` is what in the function is meant, where there is one: a variable, an alias, a layer, a tag key.
-    ``arn`` is the function's, of the version where it is a published one.
+    ``subject`` is the part of the function that breaks the rule: a variable, an alias, a layer, a tag key. ``arn`` is
+    that of the function, or of its version if that is a published one.
     """
 
     check: Check
@@ -33,17 +33,18 @@ class Finding:
 
     @property
     def fingerprint(self) -> str:
-        """Return what stays the same from night to night: a hash over check and identity, not over details."""
+        """Return a hash over check and identity, which stays the same from snapshot to snapshot if details change."""
         parts = (self.check.name, *(getattr(self, name) for name in IDENTITY))
-        text = "".join("-" if part is None else f"{len(part)}:{part}" for part in parts)  # no two ways to read it
+        text = "".join("-" if part is None else f"{len(part)}:{part}" for part in parts)  # unambiguous
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unjudged:
-    """Checks that cannot say all of an account-region, and why: that they find nothing there means nothing.
+    """Checks that lack data of an account-region, and the reason: no finding there does not mean no violation.
 
-    ``is_unread`` says that the account-region as a whole was not read, not only a part left out that they look at.
+    ``is_unread`` means that the account-region was not read whole. Otherwise only a part is missing that these
+    checks look at.
     """
 
     account_id: str
@@ -55,7 +56,7 @@ class Unjudged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """What the checks found, worst first. ``notices`` say, one line each, what a reader should know besides."""
+    """The findings, most severe first. ``notices`` are sentences about the data and about waivers."""
 
     checks: tuple[Check, ...]
     findings: tuple[Finding, ...]
@@ -63,7 +64,7 @@ class CheckResult:
     notices: tuple[str, ...]
 
     def at_least(self, severity: Severity) -> tuple[Finding, ...]:
-        """Return the findings of this severity or a worse one that nobody waived."""
+        """Return the unwaived findings that have at least this severity."""
         least = SEVERITIES.index(severity)
         return tuple(
             finding

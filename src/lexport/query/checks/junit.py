@@ -1,7 +1,7 @@
-"""CheckResult -> JUnit XML, for CI: a suite per check, a case per finding, one for a check that found nothing.
+"""Write findings as JUnit XML, for CI: one suite per check, one case per finding, one for a check without findings.
 
-What decides over the exit code decides over red and green here: a finding below ``--fail-on`` or a waived one is
-skipped, an account-region that was not read is an error.
+A case fails exactly if the finding makes the exit code 4. A waived finding, or one below ``--fail-on``, is skipped. An
+account-region that was not read is an error.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _Case = tuple[str, str, str, str]  # name, outcome, its message, its text
 
 
 def write_junit(result: CheckResult, failing: set[str], stream: BinaryIO) -> None:
-    """Write the report; ``failing`` are the fingerprints of the findings that count."""
+    """Write the report. ``failing`` are the fingerprints of the findings that make the exit code 4."""
     findings: dict[str, list[Finding]] = defaultdict(list)
     for finding in result.findings:
         findings[finding.check.name].append(finding)
@@ -71,8 +71,10 @@ def _write_case(check: Check, case: _Case) -> str:
 
 
 def _counts(cases: list[_Case]) -> str:
-    found = Counter(outcome for _, outcome, _, _ in cases)
-    return f' tests="{len(cases)}" failures="{found["failure"]}" errors="{found["error"]}" skipped="{found["skipped"]}"'
+    number = Counter(outcome for _, outcome, _, _ in cases)
+    return (
+        f' tests="{len(cases)}" failures="{number["failure"]}" errors="{number["error"]}" skipped="{number["skipped"]}"'
+    )
 
 
 def _attribute(text: str) -> str:

@@ -1,4 +1,4 @@
-"""DEST, checks, waivers -> findings: which rules the fleet breaks, who accepted it, and what could not be judged."""
+"""Run checks over a dataset: findings, waivers, and the account-regions that could not be judged."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from lexport.query.checks.definition import SEVERITIES, Check, Severity, Value, 
 from lexport.query.checks.finding import IDENTITY, CheckResult, Finding, Unjudged
 from lexport.query.checks.waivers import Waiver
 from lexport.query.execute import run_interruptibly
-from lexport.query.name_spaces import one_line, quote_name
 from lexport.query.shipped_views import sql_dir, tables_read
 from lexport.query.sql import QuerySession, open_query_session
+from lexport.query.sql_text import one_line, quote_name
 from lexport.query.type_casts import UNPRINTED
 from lexport.tables.text import plural
 from lexport.tables.units import format_age
@@ -40,16 +40,16 @@ async def check(
     waivers: Sequence[Waiver] = (),
     today: date | None = None,
 ) -> CheckResult:
-    """Run checks on the latest of each account-region.
+    """Run checks on the latest rows of each account-region.
 
-    ``own`` are folders with checks of the user's, ``only`` and ``skip`` names of checks. ``thresholds`` are values by
-    check and name. Waivers hold until the end of their day; ``today`` is the day of the call in UTC where not given.
-    Raises SettingsError, QueryError or ViewError for a check that is wrong, RunError where nothing was ever read whole.
-    Cancelled: DuckDB is interrupted.
+    ``own`` are folders with the user's checks, ``only`` and ``skip`` names of checks. ``thresholds`` are values by
+    check and name. A waiver is valid until the end of its day; ``today`` defaults to the present day in UTC. Raises
+    SettingsError, QueryError or ViewError for a check that is wrong, RunError if no account-region was ever read
+    completely. Cancelled: DuckDB is interrupted.
     """
-    known = load_checks(sql_dir() / "checks", [Path(folder) for folder in own])
-    values = fill_thresholds(known, thresholds or {})
-    chosen = choose(known, only=only, skip=skip, min_severity=min_severity)
+    every = load_checks(sql_dir() / "checks", [Path(folder) for folder in own])
+    values = fill_thresholds(every, thresholds or {})
+    chosen = choose(every, only=only, skip=skip, min_severity=min_severity)
     work = partial(_run, dest, chosen, values, waivers=waivers, today=today or datetime.now(UTC).date())
     return await run_interruptibly(work)
 
@@ -69,9 +69,9 @@ def _run(
         partitions = _partitions(session)
         valid = tuple(waiver for waiver in waivers if waiver.holds(today))
         findings = []
-        for one in sorted(checks, key=lambda found: (-SEVERITIES.index(found.severity), found.name)):
-            rows = [*_rows(session, one, thresholds[one.name]), *_hidden_rows(session.catalog, one)]
-            findings += sorted((_finding(one, row, partitions, valid) for row in rows), key=_order)
+        for item in sorted(checks, key=lambda check: (-SEVERITIES.index(check.severity), check.name)):
+            rows = [*_rows(session, item, thresholds[item.name]), *_hidden_rows(session.catalog, item)]
+            findings += sorted((_finding(item, row, partitions, valid) for row in rows), key=_order)
         left_out = tuple(_left_out(session, checks))
     return CheckResult(
         checks=checks,
@@ -81,7 +81,7 @@ def _run(
             *session.catalog.notices(),
             *session.tables.notes,
             *_missing_data(left_out),
-            *_waiver_notices(waivers, findings, {found.name for found in checks}, today),
+            *_waiver_notices(waivers, findings, {check.name for check in checks}, today),
         ),
     )
 
@@ -90,7 +90,7 @@ def _run(
 
 
 def _rows(session: QuerySession, check: Check, thresholds: Mapping[str, Value]) -> Iterator[dict[str, Any]]:
-    """Run one check; raises where it is no SELECT, does not fit, or returns other columns than its head says."""
+    """Run one check. Raises if it is not a SELECT, does not fit, or returns other columns than its head names."""
     _set_thresholds(session.connection, thresholds)
     try:
         reader = session.read(check.query, casts=UNPRINTED)
@@ -99,12 +99,12 @@ def _rows(session: QuerySession, check: Check, thresholds: Mapping[str, Value]) 
             _refuse(check, QueryError(f"its head names the columns {', '.join(check.columns)}, it returns {returned}"))
         for batch in reader:
             yield from batch.to_pylist()
-    except (QueryError, ValueError, OverflowError) as error:  # the latter two: values that no Python value can hold
+    except (QueryError, ValueError, OverflowError) as error:  # the last two: values that no Python value can represent
         _refuse(check, error, session.connection)
 
 
 def _set_thresholds(connection: duckdb.DuckDBPyConnection, thresholds: Mapping[str, Value]) -> None:
-    """Make the relations that a check reads its thresholds from: numbers in ``thresholds``, lists in the other."""
+    """Create the tables with a check's thresholds: numbers in ``thresholds``, lists in ``threshold_items``."""
     numbers = {name: value for name, value in thresholds.items() if not isinstance(value, tuple)}
     items = [(name, item) for name, value in thresholds.items() if isinstance(value, tuple) for item in value]
     columns = [
@@ -120,21 +120,21 @@ def _set_thresholds(connection: duckdb.DuckDBPyConnection, thresholds: Mapping[s
 
 
 def _refuse(check: Check, error: Exception, connection: duckdb.DuckDBPyConnection | None = None) -> NoReturn:
-    """Name the file, and the line where DuckDB knows it."""
+    """Raise an error that names the file, and the line if DuckDB reports one."""
     line = _line(check, connection) if connection is not None and isinstance(error.__cause__, duckdb.Error) else None
-    place = check.path.name if line is None else f"{check.path.name}, line {line}"
+    position = check.path.name if line is None else f"{check.path.name}, line {line}"
     if check.is_shipped:
-        raise ViewError(f"{place} does not fit the dataset: {one_line(error)}", sql_file=check.path.name) from error
-    raise SettingsError(f"--checks {check.path.parent}: {place}: {one_line(error)}", option="--checks") from error
+        raise ViewError(f"{position} does not fit the dataset: {one_line(error)}", sql_file=check.path.name) from error
+    raise SettingsError(f"--checks {check.path.parent}: {position}: {one_line(error)}", option="--checks") from error
 
 
 def _line(check: Check, connection: duckdb.DuckDBPyConnection) -> int | None:
-    """Find the line of the file that DuckDB complains of; it tells lines to a statement, not to a relation."""
+    """Return the line of the file with the error. DuckDB reports lines for a statement, not for a relation."""
     try:
         connection.execute(f"EXPLAIN {check.query}")
     except duckdb.Error as error:
-        found = re.search(r"\n\nLINE (\d+):", str(error))
-        return check.query_line + int(found[1]) - 1 if found else None
+        match = re.search(r"\n\nLINE (\d+):", str(error))
+        return check.query_line + int(match[1]) - 1 if match else None
     return None
 
 
@@ -173,7 +173,7 @@ def _text(value: object) -> str | None:
 
 
 def _order(finding: Finding) -> tuple[tuple[bool, int, str], ...]:
-    """Order by identity, nothing first, versions as numbers."""
+    """Order by identity, NULL first, versions as numbers."""
     parts = (getattr(finding, name) for name in IDENTITY)
     return tuple((part is not None, int(part) if part and part.isdecimal() else -1, part or "") for part in parts)
 
@@ -188,17 +188,17 @@ def _partitions(session: QuerySession) -> dict[tuple[str, str], str]:
 
 
 def _hidden_rows(catalog: Catalog, check: Check) -> Iterator[dict[str, Any]]:
-    """Yield rows of ``not_read_whole`` for what a damaged snapshot hides: SQL sees no row of it."""
+    """Yield rows of ``not_read_whole`` for account-regions in a damaged snapshot, which SQL cannot read."""
     if check.name != _NOT_READ or not check.is_shipped:
         return
     shown, unread = catalog.latest(), catalog.unread()
-    for scope, found in catalog.hidden().items():
-        if scope not in unread:  # else the check has found it
+    for scope, damaged in catalog.hidden().items():
+        if scope not in unread:  # otherwise the check itself returns a row
             yield {
                 "account_id": scope.account_id,
                 "region": scope.region,
                 "status": "damaged",
-                "snapshot_id": found.snapshot_id,
+                "snapshot_id": damaged.snapshot_id,
                 "last_whole_at": shown[scope].snapshot_at,
             }
 
@@ -207,25 +207,25 @@ def _hidden_rows(catalog: Catalog, check: Check) -> Iterator[dict[str, Any]]:
 
 
 def _unread(catalog: Catalog, checks: tuple[Check, ...]) -> Iterator[Unjudged]:
-    """Name the account-regions that were not read whole: nothing of them is judged, or an older reading is."""
+    """Yield the account-regions that were not read whole: they are not judged, or an older reading is."""
     names = tuple(check.name for check in checks)
     latest = catalog.latest()
     for scope, (snapshot, entry) in sorted(catalog.unread().items(), key=lambda item: _scope_key(item[0])):
         reason = f"never read whole ({entry.status})"
         if scope in latest:
             older = format_age(snapshot.snapshot_at - latest[scope].snapshot_at)
-            reason = f"its newest reading is {entry.status}, one {older} older is judged"
+            reason = f"its newest reading is {entry.status}; a reading {older} older is judged"
         yield Unjudged(account_id=scope.account_id, region=scope.region, checks=names, reason=reason, is_unread=True)
-    for scope, found in sorted(catalog.hidden().items(), key=lambda item: _scope_key(item[0])):
+    for scope, damaged in sorted(catalog.hidden().items(), key=lambda item: _scope_key(item[0])):
         if scope not in catalog.unread():
-            reason = f"the newer snapshot {found.snapshot_id} is damaged, the one before is judged"
+            reason = f"the newer snapshot {damaged.snapshot_id} is damaged; the one before is judged"
             yield Unjudged(
                 account_id=scope.account_id, region=scope.region, checks=names, reason=reason, is_unread=True
             )
 
 
 def _left_out(session: QuerySession, checks: tuple[Check, ...]) -> Iterator[Unjudged]:
-    """Name the checks that look at what the run left out, so that none passes for want of data."""
+    """Yield the checks that look at data which the run left out, so that no check passes because data is missing."""
     reads = {check.name: tables_read(check.query) for check in checks}
     with_limits = {
         (row["account_id"], row["region"])
@@ -250,24 +250,27 @@ def _scope_key(scope: Scope) -> tuple[str, str]:
 
 
 def _missing_data(unjudged: Sequence[Unjudged]) -> Iterator[str]:
-    """Say of data that was left out or not readable how many account-regions and which checks it concerns."""
+    """Yield a sentence for each kind of missing data: the account-regions and the checks that it concerns."""
     grouped: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for item in unjudged:
         grouped.setdefault((item.reason, item.checks), []).append(f"{item.account_id} {item.region}")
-    for (reason, checks), places in grouped.items():
-        where = ", ".join(places[:3]) + (f" and {len(places) - 3:,} more" if len(places) > 3 else "")  # noqa: PLR2004
-        what = ", ".join(checks[:3]) + (f" and {len(checks) - 3:,} more" if len(checks) > 3 else "")  # noqa: PLR2004
-        yield f"{where}: {reason}; not judged there in full: {what}"
+    for (reason, checks), scopes in grouped.items():
+        yield f"{_first_three(scopes)}: {reason}; not judged there in full: {_first_three(checks)}"
+
+
+def _first_three(names: Sequence[str]) -> str:
+    more = len(names) - 3
+    return ", ".join(names[:3]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _waiver_notices(
     waivers: Sequence[Waiver], findings: Sequence[Finding], ran: Collection[str], today: date
 ) -> Iterator[str]:
-    """Say which waivers no longer hold, and which fit nothing."""
+    """Yield a sentence for each waiver that has expired, and for each that matches no finding."""
     for waiver in waivers:
         if waiver.check not in ran:
             continue
-        fits = sum(
+        matches = sum(
             waiver.covers(
                 check=finding.check.name,
                 account_id=finding.account_id,
@@ -278,6 +281,6 @@ def _waiver_notices(
             if finding.check.name == waiver.check
         )
         if not waiver.holds(today):
-            yield f"a waiver expired on {waiver.expires}, it holds no longer ({plural(fits, 'finding')}): {waiver}"
-        elif not fits:
-            yield f"a waiver fits no finding: {waiver}"
+            yield f"a waiver expired on {waiver.expires} and is not applied ({plural(matches, 'finding')}): {waiver}"
+        elif not matches:
+            yield f"a waiver matches no finding: {waiver}"

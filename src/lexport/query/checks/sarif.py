@@ -1,4 +1,4 @@
-"""CheckResult -> SARIF 2.1.0, for code scanning. Source: OASIS SARIF 2.1.0; GitHub's "SARIF support"."""
+"""Write findings as SARIF 2.1.0, for code scanning. Source: OASIS SARIF 2.1.0; GitHub's "SARIF support"."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _SCORES = {"critical": "9.5", "high": "8.0", "medium": "5.0", "low": "2.0"}  # G
 
 
 def write_sarif(result: CheckResult, out: BinaryIO, *, limit: int | None = None) -> tuple[str, ...]:
-    """Write one run: a rule per check that ran, a result per finding, a notification per thing not judged.
+    """Write one run: a rule per check, a result per finding, a notification per ``Unjudged``.
 
-    With ``limit`` at most so many results, the most severe. Return what is to be said of code scanning's limits.
+    ``limit`` is the maximum of results; the most severe are written. Return sentences about limits that are exceeded.
     """
     findings = most_severe(result.findings, limit)
     cut = left_out(result.findings, findings)
@@ -32,12 +32,12 @@ def write_sarif(result: CheckResult, out: BinaryIO, *, limit: int | None = None)
     for name, value in _describe_run(result, (cut,) if cut else ()).items():
         stream.write(f'"{name}": {_json(value)},\n'.encode())
     stream.write(b'"results": [')
-    for number, finding in enumerate(findings):  # one by one: there may be many
+    for number, finding in enumerate(findings):  # one by one, because there may be many
         line = _json(_result(finding, index[finding.check.name]))
         stream.write((",\n" if number else "\n").encode() + line.encode())
     stream.write(b"\n]}]}\n")
-    said = beyond_limits(result, results=len(findings), gzip_bytes=stream.end())
-    return (*((cut,) if cut else ()), *said)
+    exceeded = beyond_limits(result, results=len(findings), gzip_bytes=stream.end())
+    return (*((cut,) if cut else ()), *exceeded)
 
 
 def _json(value: Any) -> str:
@@ -89,9 +89,9 @@ def _result(finding: Finding, rule_index: int) -> dict[str, Any]:
         "locations": [_location(finding)],
         "partialFingerprints": {
             "lexportFinding/v1": finding.fingerprint,
-            "primaryLocationLineHash": f"{finding.fingerprint}:1",  # the one that GitHub looks at
+            "primaryLocationLineHash": f"{finding.fingerprint}:1",  # GitHub reads this one
         },
-        # On every result or on none: an empty list says that it is not suppressed (SARIF 2.1.0, 3.27.23).
+        # Every result has it: an empty list means that the result is not suppressed (SARIF 2.1.0, 3.27.23).
         "suppressions": []
         if finding.waiver is None
         else [{"kind": "external", "status": "accepted", "justification": visible(waiver_text(finding.waiver))}],
@@ -99,7 +99,7 @@ def _result(finding: Finding, rule_index: int) -> dict[str, Any]:
 
 
 def _location(finding: Finding) -> dict[str, Any]:
-    """Name the function as a resource, and as a path, without which GitHub refuses the file."""
+    """Write the function as a resource, and as a path, without which GitHub rejects the file."""
     parts = ("lambda", finding.account_id, finding.region, finding.function_name)
     uri = "/".join(_segment(part) for part in parts if part is not None)
     name = finding.arn or f"{finding.account_id}:{finding.region}"

@@ -1,4 +1,4 @@
-"""What GitHub code scanning takes of a SARIF file: what is to be said of one that has more, and how it is cut.
+"""The limits of GitHub code scanning on a SARIF file: choose the findings to write, and report exceeded limits.
 
 Source: GitHub Docs, "SARIF results exceed one or more limits" and "SARIF support for code scanning", 2026.
 """
@@ -24,7 +24,7 @@ MOST_GZIP_BYTES = 10_000_000
 
 
 class MeasuredStream:
-    """Hands bytes on, and counts how many they are once they are compressed for the upload."""
+    """A stream that counts how many bytes the file has when it is compressed for the upload."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -37,34 +37,34 @@ class MeasuredStream:
         self._size_bytes += len(self._gzip.compress(data))
 
     def end(self) -> int:
-        """Return the compressed size of all that was written."""
+        """Return the compressed size of everything that was written."""
         return self._size_bytes + len(self._gzip.flush())
 
 
 def most_severe(findings: Sequence[Finding], limit: int | None) -> tuple[Finding, ...]:
-    """Return so many findings, the most severe ones and waived ones last, in the order that they have."""
+    """Return at most ``limit`` findings in their order: the most severe ones, and waived ones only if there is room."""
     if limit is None or len(findings) <= limit:
         return tuple(findings)
 
-    def rank(place: int) -> tuple[bool, int]:
-        return findings[place].waiver is not None, -SEVERITIES.index(findings[place].check.severity)
+    def rank(index: int) -> tuple[bool, int]:
+        return findings[index].waiver is not None, -SEVERITIES.index(findings[index].check.severity)
 
     kept = sorted(range(len(findings)), key=rank)[:limit]
-    return tuple(findings[place] for place in sorted(kept))
+    return tuple(findings[index] for index in sorted(kept))
 
 
 def left_out(findings: Sequence[Finding], written: Sequence[Finding]) -> str | None:
-    """Say what a limit left out; None where it left out nothing."""
+    """Return a sentence about the findings that a limit leaves out; None if it leaves out none."""
     if len(findings) == len(written):
         return None
     counts = Counter[str](finding.check.severity for finding in findings)
     counts.subtract(finding.check.severity for finding in written)
-    told = ", ".join(f"{counts[severity]:,} {severity}" for severity in reversed(SEVERITIES) if counts[severity])
-    return f"--sarif-limit: {len(written):,} of {len(findings):,} findings are in the SARIF file, left out: {told}"
+    omitted = ", ".join(f"{counts[severity]:,} {severity}" for severity in reversed(SEVERITIES) if counts[severity])
+    return f"--sarif-limit: {len(written):,} of {len(findings):,} findings are in the SARIF file, left out: {omitted}"
 
 
 def beyond_limits(result: CheckResult, *, results: int, gzip_bytes: int) -> Iterator[str]:
-    """Say of each limit that a file is beyond what code scanning will do, and what to do about it."""
+    """Yield a sentence for each limit that a file exceeds: what code scanning will do, and what to do about it."""
     cut = f"leave some out with --min-severity, --skip or --sarif-limit {SHOWN_RESULTS}"
     if results > MOST_RESULTS:
         yield f"code scanning refuses more than {MOST_RESULTS:,} results, and there are {results:,}: {cut}"
@@ -77,8 +77,8 @@ def beyond_limits(result: CheckResult, *, results: int, gzip_bytes: int) -> Iter
     for check in result.checks:
         tags = len(tags_of(check.references))
         if tags > SHOWN_TAGS:
-            does = f"refuses a rule of more than {MOST_TAGS}" if tags > MOST_TAGS else f"shows {SHOWN_TAGS}"
-            yield f"code scanning {does} tags, and {check.name} has {tags} with its references"
+            action = f"refuses a rule of more than {MOST_TAGS}" if tags > MOST_TAGS else f"shows {SHOWN_TAGS}"
+            yield f"code scanning {action} tags, and {check.name} has {tags} with its references"
 
 
 def tags_of(references: Sequence[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A finding in words, the same in every format."""
+"""Findings as text, the same in every format."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 
 
 def place(finding: Finding) -> str:
-    """Say where: account, Region, and the function with its version where it is a published one."""
+    """Write account, Region and function, with the version if it is a published one."""
     return " ".join(part for part in (finding.account_id, finding.region, function(finding)) if part)
 
 
 def function(finding: Finding) -> str:
-    """Write the function as users type it: ``name``, or ``name:3``."""
+    """Write the function as AWS commands take it: ``name``, or ``name:3``."""
     name = finding.function_name or ""
     return name if finding.version in {None, "$LATEST"} else f"{name}:{finding.version}"
 
 
 def about(finding: Finding) -> str:
-    """Say what of it: the subject, then the other columns that hold something."""
-    told = [f"{name} {plain(value)}" for name, value in finding.details.items() if value is not None]
-    return ", ".join([*([] if finding.subject is None else [finding.subject]), *told])
+    """Write the subject, then the details that are not NULL."""
+    details = [f"{name} {plain(value)}" for name, value in finding.details.items() if value is not None]
+    return ", ".join([*([] if finding.subject is None else [finding.subject]), *details])
 
 
 def waiver_text(waiver: Waiver) -> str:
-    """Say why it was accepted, and until when."""
+    """Write the day until which the finding is waived, and the reason."""
     return f"waived until {waiver.expires}: {waiver.reason}"

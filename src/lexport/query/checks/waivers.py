@@ -1,4 +1,4 @@
-"""``[[check.waivers]]`` -> Waiver: which findings are accepted, why, and until when. Pure; the day is handed in."""
+"""Waivers from ``[[check.waivers]]`` in ``lexport.toml``: findings that are accepted until a day. Pure."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _PATTERNS = ("account_id", "region", "function_name")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiver:
-    """Findings of one check that somebody accepted.
+    """Findings of one check that are accepted, to the end of the day ``expires`` in UTC.
 
-    ``account_id``, ``region`` and ``function_name`` are patterns with ``*`` and ``?``; a finding that is about no
-    function fits ``*`` alone. It holds to the end of the day ``expires``, in UTC.
+    ``account_id``, ``region`` and ``function_name`` are patterns with ``*`` and ``?``; only ``*`` matches a finding
+    that is not about a function.
     """
 
     check: str
@@ -29,16 +29,16 @@ class Waiver:
     function_name: str = "*"
 
     def covers(self, *, check: str, account_id: str, region: str, function_name: str | None) -> bool:
-        """Tell whether a finding fits; not whether the waiver still holds."""
+        """Return whether the waiver is about a finding, expired or not."""
         return (
             check == self.check
-            and _fits(account_id, self.account_id)
-            and _fits(region, self.region)
-            and _fits(function_name or "", self.function_name)
+            and _matches(account_id, self.account_id)
+            and _matches(region, self.region)
+            and _matches(function_name or "", self.function_name)
         )
 
     def holds(self, today: date) -> bool:
-        """Tell whether it has not expired."""
+        """Return whether the waiver has not expired."""
         return today <= self.expires
 
     def __str__(self) -> str:
@@ -46,12 +46,12 @@ class Waiver:
         return ", ".join([self.check, *parts])
 
 
-def _fits(text: str, pattern: str) -> bool:
+def _matches(text: str, pattern: str) -> bool:
     return fnmatchcase(text, pattern.replace("[", "[[]"))
 
 
 def parse_waivers(raw: object, *, checks: Collection[str]) -> tuple[Waiver, ...]:
-    """Read waivers as ``lexport.toml`` holds them; raises SettingsError naming the key."""
+    """Read the waivers of ``lexport.toml``. Raises SettingsError, which names the key."""
     if not isinstance(raw, list):
         raise _wrong("check.waivers", "write each as a table of its own: [[check.waivers]]")
     return tuple(_parse(item, key=f"check.waivers[{number}]", checks=checks) for number, item in enumerate(raw, 1))
@@ -60,10 +60,10 @@ def parse_waivers(raw: object, *, checks: Collection[str]) -> tuple[Waiver, ...]
 def _parse(item: Any, *, key: str, checks: Collection[str]) -> Waiver:
     if not isinstance(item, dict):
         raise _wrong(key, "write it as a table: [[check.waivers]]")
-    known = ("check", "reason", "expires", *_PATTERNS)
+    keys = ("check", "reason", "expires", *_PATTERNS)
     for name in item:
-        if name not in known:
-            raise _wrong(f"{key}.{name}", f"no such key; known: {', '.join(known)}")
+        if name not in keys:
+            raise _wrong(f"{key}.{name}", f"no such key; known: {', '.join(keys)}")
     texts = {name: _text(item[name], key=f"{key}.{name}") for name in item if name != "expires"}
     for name in ("check", "reason", "expires"):
         if name not in item:

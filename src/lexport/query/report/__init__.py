@@ -1,6 +1,7 @@
-"""DEST -> one HTML file: what the fleet is, what ails it, what changed. Readable without a network, and by anybody.
+"""Write one HTML file about a dataset: the fleet, its problems and its changes. It needs no network to read.
 
-questions (SQL -> answers) -> figures (answers -> charts) -> page (figures -> HTML); ``markup`` alone writes markup.
+``questions`` runs SQL, ``figures`` turns the rows into charts and ``page`` writes the HTML. All markup goes through
+``markup``.
 """
 
 from __future__ import annotations
@@ -18,21 +19,21 @@ from lexport.model import __version__
 from lexport.query.catalog import Catalog
 from lexport.query.checks.finding import CheckResult
 from lexport.query.execute import run_interruptibly
-from lexport.query.report import changes as changed
 from lexport.query.report import figures
-from lexport.query.report import findings as found
+from lexport.query.report.changes import changes, changes_by_night, why_unchanged
 from lexport.query.report.charts import sparkline
 from lexport.query.report.figures import Figure
+from lexport.query.report.findings import findings
 from lexport.query.report.format import count
 from lexport.query.report.page import Page, Section, Tile, write_page
-from lexport.query.report.questions import Answer, ask, questions
+from lexport.query.report.questions import Answer, answer_question, questions
 from lexport.query.sql import open_query_session
 from lexport.tables.text import plural
 from lexport.tables.units import format_age, short_size
 
 
 async def report(dest: str | os.PathLike[str], *, checked: CheckResult | None = None) -> str:
-    """Write a report about a dataset as the text of one HTML file; ``checked`` is what ``check`` found in it.
+    """Write a report about a dataset as the text of one HTML file. ``checked`` is the result of ``check``, if it ran.
 
     Cancelled: DuckDB is interrupted.
     """
@@ -40,20 +41,20 @@ async def report(dest: str | os.PathLike[str], *, checked: CheckResult | None = 
 
 
 def dataset_mark(dest: str | os.PathLike[str]) -> str:
-    """Return what a report says of the dataset that it is about: a hash of where it is, not the path."""
+    """Return the hash that identifies a dataset in a report: of its path, which the report does not contain."""
     return hashlib.sha256(os.fsencode(os.path.realpath(dest))).hexdigest()[:16]
 
 
 def _write(dest: str | os.PathLike[str], checked: CheckResult | None, running: list[duckdb.DuckDBPyConnection]) -> str:
     with open_query_session(dest, running=running) as session:
-        answers = {name: ask(session, question) for name, question in questions().items()}
+        answers = {name: answer_question(session, question) for name, question in questions().items()}
         return write_page(_page(session.catalog, answers, checked, now=datetime.now(UTC)))
 
 
 def _page(catalog: Catalog, answers: dict[str, Answer], checked: CheckResult | None, *, now: datetime) -> Page:
     newest = catalog.newest
     notices = catalog.notices(now=now) if checked is None else checked.notices
-    broken = [row for row in answers["parts"].rows if row["status"] not in {"complete", "unavailable"}]
+    incomplete = [row for row in answers["parts"].rows if row["status"] not in {"complete", "unavailable"}]
     return Page(
         title=f"Lambda fleet · {catalog.root.name}",
         dataset=dataset_mark(catalog.root),
@@ -62,13 +63,13 @@ def _page(catalog: Catalog, answers: dict[str, Answer], checked: CheckResult | N
             f"Written {now:%d %b %Y %H:%M} UTC by lexport {__version__}."
         ),
         notices=notices,
-        is_loud=bool(broken) or newest.status != "complete",
+        is_loud=bool(incomplete) or newest.status != "complete",
         tiles=_tiles(answers, checked, now=now),
         sections=_sections(catalog, answers, checked),
         footer=(
             "Not read: aliases of Lambda@Edge replicas, Lambda Web Functions, $LATEST.PUBLISHED.",
-            "Each SQL above answers the same from the command line: lexport sql DEST '…'.",
-            "A dash is no value. Texts that begin like a formula are copied with an apostrophe before them.",
+            "Each SQL above gives the same rows on the command line: lexport sql DEST '…'.",
+            "A dash is NULL. Texts that begin like a formula are copied with an apostrophe before them.",
         ),
     )
 
@@ -80,9 +81,9 @@ def _sections(catalog: Catalog, answers: dict[str, Answer], checked: CheckResult
         answer = answers[name]
         return draw(answer) if answer.rows else Figure(answer=answer, empty=empty)
 
-    unchanged = changed.why_unchanged(catalog)
+    unchanged = why_unchanged(catalog)
 
-    judged = () if checked is None else (Section(name="findings", title="Findings", figures=found.findings(checked)),)
+    judged = () if checked is None else (Section(name="findings", title="Findings", figures=findings(checked)),)
     return (
         Section(
             name="runtimes",
@@ -94,8 +95,8 @@ def _sections(catalog: Catalog, answers: dict[str, Answer], checked: CheckResult
             name="changes",
             title="Last night",
             figures=(
-                figure("changes", changed.changes, unchanged),
-                figure("changes_by_night", changed.changes_by_night),
+                figure("changes", changes, unchanged),
+                figure("changes_by_night", changes_by_night),
                 figure("change_list", figures.folded, unchanged),
             ),
         ),
@@ -134,7 +135,7 @@ def _tiles(answers: dict[str, Answer], checked: CheckResult | None, *, now: date
         Tile(
             name="Code storage",
             value="not known" if fleet["code_bytes"] is None else short_size(fleet["code_bytes"]),
-            note=f"not told by {plural(fleet['code_unknown_in'], 'account-region')}"
+            note=f"not known for {plural(fleet['code_unknown_in'], 'account-region')}"
             if fleet["code_unknown_in"]
             else "",
             spark=shape("code_bytes"),

@@ -1,4 +1,4 @@
-"""What changed since the snapshot before -> figures."""
+"""Figures of the changes since the snapshot before."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SIGNS = {"added": "+", "removed": "\u2212", "changed": "~"}
 
 
 def changes(answer: Answer) -> Figure:
-    """Show how many things were added, removed and changed, table by table."""
+    """Draw how many rows were added, removed and changed, by table."""
     totals = {kind: answer.total_of(kind) for kind, _ in _KINDS}
     bars = [
         charts.Bar(
@@ -31,12 +31,12 @@ def changes(answer: Answer) -> Figure:
         bars, name="Changes by table", about="Added, removed, changed.", tones=[tone for _, tone in _KINDS]
     )
     legend = tuple((tone, f"{_SIGNS[kind]} {kind}") for kind, tone in _KINDS if totals[kind])
-    said = ", ".join(f"{count(totals[kind])} {kind}" for kind, _ in _KINDS if totals[kind])
-    return Figure(answer=answer, finding=f"{said}.", charts=(chart,), legend=legend)
+    finding = ", ".join(f"{count(totals[kind])} {kind}" for kind, _ in _KINDS if totals[kind])
+    return Figure(answer=answer, finding=f"{finding}.", charts=(chart,), legend=legend)
 
 
 def changes_by_night(answer: Answer) -> Figure:
-    """Show how much each night found other than the night before."""
+    """Draw how many changes each night found."""
     rows = answer.rows[::-1]
     series = [charts.Series(name=kind, values=tuple(row[kind] for row in rows), tone=tone) for kind, tone in _KINDS]
     chart = charts.columns(
@@ -50,14 +50,14 @@ def changes_by_night(answer: Answer) -> Figure:
 
 
 def why_unchanged(catalog: Catalog) -> str:
-    """Say what it means that no change is there: nothing to compare with, not compared, or nothing changed."""
+    """Explain why there are no changes: no earlier snapshot, not compared, or nothing changed."""
     latest = catalog.latest()
     readings = Counter(entry.scope for snapshot in catalog.snapshots for entry in snapshot.scopes if entry.is_whole)
-    again = {scope: snapshot for scope, snapshot in latest.items() if readings[scope] > 1}
+    read_twice = {scope: snapshot for scope, snapshot in latest.items() if readings[scope] > 1}
     if not latest:
         return "No account-region was ever read whole: nothing to compare."
-    if not again:
+    if not read_twice:
         return "First snapshot: nothing to compare with."
-    if any(all(entry.table != CHANGES.name for entry in snapshot.files) for snapshot in again.values()):
-        return "Not compared: the newest snapshot was written by a lexport that did not compare yet."
+    if any(all(entry.table != CHANGES.name for entry in snapshot.files) for snapshot in read_twice.values()):
+        return "Not compared: the newest snapshot was written by an older lexport, which did not compare."
     return "Nothing changed since the snapshot before."

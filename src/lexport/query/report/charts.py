@@ -1,7 +1,7 @@
-"""Numbers -> SVG elements. Pure: no SQL, no page.
+"""Draw numbers as SVG elements. Pure functions: no SQL, no page.
 
-Places are per cent of the width and heights are pixels, so nothing is scaled: texts keep their size on a phone. Colours
-are classes of ``page.css``, in light and dark; what a colour says is also said by a text, a place or a pattern.
+Horizontal positions are per cent of the width, heights are pixels: nothing is scaled, and texts keep their size on a
+phone. Colours are classes of ``page.css``, for light and dark; a text, a position or a pattern repeats their meaning.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ROW_CHARACTERS = 40  # label and number side by side, on a phone
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One labelled bar: parts of it by series, and what stands at its right end."""
+    """One bar: its label, the length of its parts by series, and the text at its right end."""
 
     label: str
     values: tuple[float, ...]
@@ -31,7 +31,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """A name, a value for each day (None where nobody knows), and the class of its colour."""
+    """A name, a value for each day (None if it is not known), and the class of its colour."""
 
     name: str
     values: tuple[float | None, ...]
@@ -40,7 +40,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
-    """One lane of the calendar: what ends when. Dates are in order where they are known."""
+    """One row of the calendar: the ends of its periods, in order, None if a date is not known."""
 
     label: str
     text: str
@@ -49,7 +49,7 @@ class Life:
 
 
 def bars(rows: Sequence[Bar], *, name: str, about: str, tones: Sequence[str] = ("s1",)) -> ET.Element:
-    """Draw horizontal bars with their labels above them; ``limit`` is a fine line behind a bar, up to its share."""
+    """Draw horizontal bars with their labels above them. ``limit`` draws a thin track behind a bar."""
     step, top = 40, 20
     most = max((max(sum(row.values), row.limit or 0) for row in rows), default=0) or 1
     drawn = []
@@ -82,29 +82,29 @@ def bars(rows: Sequence[Bar], *, name: str, about: str, tones: Sequence[str] = (
 def lines(
     days: Sequence[date], series: Sequence[Series], *, name: str, about: str, write: Format, kilo: int = 1000
 ) -> ET.Element:
-    """Draw values over days as lines from zero up; a single one has its area filled."""
-    most = _round_up(max((value for one in series for value in one.values if value is not None), default=0), kilo)
+    """Draw values over days as lines, with the axis from 0. The area under a single line is filled."""
+    most = _round_up(max((value for item in series for value in item.values if value is not None), default=0), kilo)
     drawn = []
-    for one in series:
-        places = [(_place(days, day), 100 - 100 * value / most) for day, value in _known(days, one.values)]
-        path = "M" + "L".join(f"{10 * x:.1f} {y:.2f}" for x, y in places) if places else ""
-        if len(series) == 1 and len(places) > 1:
-            area = f"{path}L{10 * places[-1][0]:.1f} 100L{10 * places[0][0]:.1f} 100Z"
-            drawn.append(element("path", class_=f"area {one.tone}", d=area))
-        drawn.append(element("path", class_=f"line {one.tone}", d=path))
-    dots = [  # a first night, or a lonely one, has no line
-        element("circle", class_=one.tone, cx=_part(_place(days, day)), cy=_TOP + _PLOT * (1 - value / most), r=3)
-        for one in series
-        for day, value in list(_known(days, one.values))[-1:]
+    for item in series:
+        points = [(_center(days, day), 100 - 100 * value / most) for day, value in _known(days, item.values)]
+        path = "M" + "L".join(f"{10 * x:.1f} {y:.2f}" for x, y in points) if points else ""
+        if len(series) == 1 and len(points) > 1:
+            area = f"{path}L{10 * points[-1][0]:.1f} 100L{10 * points[0][0]:.1f} 100Z"
+            drawn.append(element("path", class_=f"area {item.tone}", d=area))
+        drawn.append(element("path", class_=f"line {item.tone}", d=path))
+    dots = [  # a single night has no line
+        element("circle", class_=item.tone, cx=_part(_center(days, day)), cy=_TOP + _PLOT * (1 - value / most), r=3)
+        for item in series
+        for day, value in _known(days, item.values)[-1:]
     ]
-    said = [
+    texts = [
         "\n".join(
-            f"{one.name}: {'not known' if value is None else write(value)}"
-            for one, value in zip(series, row, strict=True)
+            f"{item.name}: {'not known' if value is None else write(value)}"
+            for item, value in zip(series, row, strict=True)
         )
-        for row in zip(*(one.values for one in series), strict=True)
+        for row in zip(*(item.values for item in series), strict=True)
     ]
-    return _over_days(days, said, [_plot(drawn)], dots, most=most, name=name, about=about, write=write)
+    return _over_days(days, texts, [_plot(drawn)], dots, most=most, name=name, about=about, write=write)
 
 
 def columns(days: Sequence[date], series: Sequence[Series], *, name: str, about: str, write: Format) -> ET.Element:
@@ -113,41 +113,41 @@ def columns(days: Sequence[date], series: Sequence[Series], *, name: str, about:
     width = 1000 * _day_width(days) / 100 * 0.8
     below = [0.0] * len(days)
     drawn = []
-    for one in series:
+    for item in series:
         steps = []
-        for number, (day, value) in enumerate(zip(days, one.values, strict=True)):
+        for number, (day, value) in enumerate(zip(days, item.values, strict=True)):
             if value:
                 height = 100 * value / most
-                x, y = 10 * _place(days, day) - width / 2, 100 - below[number] - height
+                x, y = 10 * _center(days, day) - width / 2, 100 - below[number] - height
                 steps.append(f"M{x:.1f} {y:.2f}h{width:.1f}v{height:.2f}h-{width:.1f}z")
                 below[number] += height
-        drawn.append(element("path", class_=one.tone, d="".join(steps)))
-    said = [
-        "\n".join(f"{one.name}: {write(value or 0)}" for one, value in zip(series, row, strict=True))
+        drawn.append(element("path", class_=item.tone, d="".join(steps)))
+    texts = [
+        "\n".join(f"{item.name}: {write(value or 0)}" for item, value in zip(series, row, strict=True))
         for row in _rows(series)
     ]
-    return _over_days(days, said, [_plot(drawn)], [], most=most, name=name, about=about, write=write)
+    return _over_days(days, texts, [_plot(drawn)], [], most=most, name=name, about=about, write=write)
 
 
 def calendar(rows: Sequence[Life], *, today: date, name: str, about: str) -> ET.Element:
-    """Draw a lane for each row: supported, deprecated, no new functions, no updates; and the day of today over all."""
+    """Draw a bar for each row: supported, deprecated, no new functions, no updates. A line marks today."""
     step, top, head = 40, 20, 24
-    known = [end for row in rows for end in row.ends if end]
-    first = max(min([*known, today]), today - timedelta(days=3 * 365)) - timedelta(days=120)
-    last = max([*known, today]) + timedelta(days=120)
+    ends = [end for row in rows for end in row.ends if end]
+    first = max(min([*ends, today]), today - timedelta(days=3 * 365)) - timedelta(days=120)
+    last = max([*ends, today]) + timedelta(days=120)
     span = (last - first).days
 
-    def place(day: date) -> float:
+    def position(day: date) -> float:
         return min(100.0, max(0.0, 100 * (day - first).days / span))
 
     drawn = []
     for year in range(first.year + 1, last.year + 1):
-        x = _part(place(date(year, 1, 1)))
+        x = _part(position(date(year, 1, 1)))
         drawn.append(element("line", class_="grid", x1=x, x2=x, y1=head - 6, y2=head + len(rows) * step))
         drawn.append(element("text", str(year), class_="tick", x=x, y=11))
     for number, row in enumerate(rows):
         y = head + number * step
-        edges = [0.0, *(place(end) if end else None for end in row.ends), 100.0]
+        edges = [0.0, *(position(end) if end else None for end in row.ends), 100.0]
         parts = []
         for index, tone in enumerate(("life", "ended", "closed", "frozen")):
             start = edges[index]
@@ -163,7 +163,7 @@ def calendar(rows: Sequence[Life], *, today: date, name: str, about: str) -> ET.
                 )
         if row.ends[0] and row.ends[0] > first:
             mark = element("path", class_="mark", d="M0 -7L6 0L0 7L-6 0Z")
-            parts.append(element("svg", mark, x=_part(place(row.ends[0])), y=y + top + 5, class_="at"))
+            parts.append(element("svg", mark, x=_part(position(row.ends[0])), y=y + top + 5, class_="at"))
         drawn.append(
             element(
                 "g",
@@ -174,20 +174,20 @@ def calendar(rows: Sequence[Life], *, today: date, name: str, about: str) -> ET.
                 *parts,
             )
         )
-    now = _part(place(today))
+    now = _part(position(today))
     drawn.append(element("line", class_="today", x1=now, x2=now, y1=head - 8, y2=head + len(rows) * step - 6))
     return _svg(drawn, name=name, about=about, height=head + len(rows) * step)
 
 
 def sparkline(values: Sequence[float | None]) -> ET.Element | None:
-    """Draw the shape of a trend, without numbers; None where there is no trend yet."""
+    """Draw the shape of a trend, without numbers; None if there are fewer than two values."""
     known = [(number, value) for number, value in enumerate(values) if value is not None]
     if len(known) < 2:  # noqa: PLR2004 - a line has two ends
         return None
     low, high = min(value for _, value in known), max(value for _, value in known)
     spread = (high - low) or 1
-    places = " ".join(f"{100 * x / (len(values) - 1):.1f},{22 - 20 * (y - low) / spread:.1f}" for x, y in known)
-    line = element("polyline", class_="line s1", points=places)
+    points = " ".join(f"{100 * x / (len(values) - 1):.1f},{22 - 20 * (y - low) / spread:.1f}" for x, y in known)
+    line = element("polyline", class_="line s1", points=points)
     return element("svg", line, class_="spark", viewBox="0 0 100 24", preserveAspectRatio="none", aria_hidden="true")
 
 
@@ -199,7 +199,7 @@ _LEAST_DAYS = 14
 
 def _over_days(
     days: Sequence[date],
-    said: Sequence[str],
+    texts: Sequence[str],
     plot: Sequence[ET.Element],
     over: Sequence[ET.Element],
     *,
@@ -208,7 +208,7 @@ def _over_days(
     about: str,
     write: Format,
 ) -> ET.Element:
-    """Put a plot between its axes, with a field to point at for each day."""
+    """Add the axes to a plot, and for each day an invisible field that shows its text."""
     base = _TOP + _PLOT
     levels = [(share, base - share * _PLOT) for share in (0.0, 0.5, 1.0)]
     grid = [element("line", class_="grid", x1=0, x2="100%", y1=y, y2=y) for _, y in levels]
@@ -223,18 +223,18 @@ def _over_days(
             "rect",
             element("title", f"{day:%a %d %b %Y}\n{text}"),
             class_="hit",
-            x=_part(max(0.0, _place(days, day) - width / 2)),
+            x=_part(max(0.0, _center(days, day) - width / 2)),
             y=_TOP,
             width=_part(width),
             height=_PLOT,
         )
-        for day, text in zip(days, said, strict=True)
+        for day, text in zip(days, texts, strict=True)
     ]
     return _svg([*grid, *plot, *over, *axis, *fields], name=name, about=about, height=base + _FOOT)
 
 
 def _plot(drawn: Sequence[ET.Element]) -> ET.Element:
-    """Stretch what is drawn on 1000 by 100 over the plot; lines keep their width."""
+    """Stretch a drawing of 1000 by 100 units over the plot; lines keep their width."""
     return element(
         "svg", *drawn, x=0, y=_TOP, width="100%", height=_PLOT, viewBox="0 0 1000 100", preserveAspectRatio="none"
     )
@@ -245,11 +245,11 @@ def _known(days: Sequence[date], values: Sequence[float | None]) -> list[tuple[d
 
 
 def _rows(series: Sequence[Series]) -> list[tuple[float | None, ...]]:
-    return list(zip(*(one.values for one in series), strict=True))
+    return list(zip(*(item.values for item in series), strict=True))
 
 
 def _first(days: Sequence[date]) -> date:
-    """Return the left end of the axis: a single day does not fill it."""
+    """Return the day at the left end of the axis, which has at least 14 days."""
     return min(days[0], days[-1] - timedelta(days=_LEAST_DAYS - 1))
 
 
@@ -257,7 +257,7 @@ def _day_width(days: Sequence[date]) -> float:
     return 100 / ((days[-1] - _first(days)).days + 1)
 
 
-def _place(days: Sequence[date], day: date) -> float:
+def _center(days: Sequence[date], day: date) -> float:
     """Return the middle of a day's field, in per cent."""
     return _day_width(days) * ((day - _first(days)).days + 0.5)
 
@@ -266,7 +266,7 @@ def _place(days: Sequence[date], day: date) -> float:
 
 
 def _round_up(value: float, kilo: int) -> float:
-    """Return the end of an axis: a little more than its greatest value, round in its unit, and even to halve."""
+    """Return the end of an axis: a round number above the greatest value, whose half is round too."""
     unit = 1.0
     while value >= unit * kilo:
         unit *= kilo

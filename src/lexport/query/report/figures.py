@@ -1,4 +1,4 @@
-"""Answers -> figures: what is said first, the chart, its legend. The table and the SQL come with every figure."""
+"""Figures: a sentence, a chart and its legend for each question. Every figure also has its table and its SQL."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ SHOWN_BARS = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One question of the report. ``finding`` says what its chart shows; ``legend`` pairs a tone with its meaning.
+    """One question of the report. ``finding`` summarizes the rows; ``legend`` pairs a tone with its meaning.
 
-    ``empty`` says what no row means where the question itself cannot know.
+    ``empty`` explains the lack of rows, instead of the question's own text.
     """
 
     answer: Answer
@@ -36,7 +36,7 @@ class Figure:
 
 
 def runtimes(answer: Answer, *, today: date) -> Figure:
-    """Lay the runtimes in use over the years, by the end of each."""
+    """Draw the runtimes in use over the years, by their deprecation dates."""
     ending = [row for row in answer.rows if row["deprecation_date"]]
     ended = [row for row in ending if row["deprecation_date"] <= today]
     soon = [row for row in ending if row["status"] == "soon"]
@@ -56,7 +56,7 @@ def runtimes(answer: Answer, *, today: date) -> Figure:
         finding += (
             f". Without a date: {plural(others, 'kind')}, {plural(versions(answer.rows) - versions(ending), 'version')}"
         )
-    lanes = [
+    bars = [
         charts.Life(
             label=f"{row['runtime']} · {_ends(row['deprecation_date'], today)}",
             text=plural(row["functions"], "function"),
@@ -66,10 +66,10 @@ def runtimes(answer: Answer, *, today: date) -> Figure:
         for row in ending
     ]
     chart = charts.calendar(
-        lanes,
+        bars,
         today=today,
         name="Runtimes in use and their ends",
-        about="A lane for each runtime over the years: supported, deprecated, closed to new functions, frozen.",
+        about="One row per runtime over the years: supported, deprecated, closed to new functions, frozen.",
     )
     legend = (
         ("life", "supported"),
@@ -78,7 +78,7 @@ def runtimes(answer: Answer, *, today: date) -> Figure:
         ("frozen", "no updates either"),
         ("today", "today"),
     )
-    return Figure(answer=answer, finding=f"{finding}.", charts=(chart,) if lanes else (), legend=legend, is_wide=True)
+    return Figure(answer=answer, finding=f"{finding}.", charts=(chart,) if bars else (), legend=legend, is_wide=True)
 
 
 def _ends(day: date, today: date) -> str:
@@ -92,17 +92,17 @@ def _dates(row: dict[str, Any]) -> str:
         "block_update_date": "no updates",
         "successor": "move to",
     }
-    said = "".join(f"\n{name}: {row[key]}" for key, name in names.items() if row[key])
-    return f"{row['runtime']}: {plural(row['functions'], 'function')}, {plural(row['versions'], 'version')}{said}"
+    dates = "".join(f"\n{name}: {row[key]}" for key, name in names.items() if row[key])
+    return f"{row['runtime']}: {plural(row['functions'], 'function')}, {plural(row['versions'], 'version')}{dates}"
 
 
 def trends(answer: Answer) -> Figure:
-    """Follow functions, versions, code, errors and calls over the days."""
+    """Draw functions, versions, code storage, calls and errors by day."""
     rows = answer.rows[::-1]
     days = [day_of(row["day"]) for row in rows]
 
-    def series(name: str, tone: str, said: str = "") -> charts.Series:
-        return charts.Series(name=said or name, values=tuple(row[name] for row in rows), tone=tone)
+    def series(name: str, tone: str, title: str = "") -> charts.Series:
+        return charts.Series(name=title or name, values=tuple(row[name] for row in rows), tone=tone)
 
     drawn = [
         charts.lines(
@@ -146,7 +146,7 @@ def trends(answer: Answer) -> Figure:
             days,
             errors,
             name="Errors",
-            about="Errors by day: gaps are what is missing, the others cost nothing.",
+            about="Errors by day: a gap is missing data, other errors lost nothing.",
             write=count,
         )
     )
@@ -168,10 +168,14 @@ def _growth(rows: Sequence[dict[str, Any]]) -> str:
         return "One day so far: a trend begins with the second."
     first, last = rows[0], rows[-1]
     lost = sum(row["read_that_day"] < row["account_regions"] for row in rows)
-    said = [f"Since {first['day']:%d %b %Y}: {_delta(first, last, 'functions')}, {_delta(first, last, 'versions')}"]
+    sentences = [
+        f"Since {first['day']:%d %b %Y}: {_delta(first, last, 'functions')}, {_delta(first, last, 'versions')}"
+    ]
     if lost:
-        said.append(f"on {plural(lost, 'day')} of {count(len(rows))} not every known account-region was read whole")
-    return "; ".join(said) + "."
+        sentences.append(
+            f"on {plural(lost, 'day')} of {count(len(rows))} not every known account-region was read whole"
+        )
+    return "; ".join(sentences) + "."
 
 
 def _delta(first: dict[str, Any], last: dict[str, Any], name: str) -> str:
@@ -179,29 +183,31 @@ def _delta(first: dict[str, Any], last: dict[str, Any], name: str) -> str:
 
 
 def parts(answer: Answer) -> Figure:
-    """Count the account-regions by how their newest try ended."""
-    found = Counter(row["status"] for row in answer.rows)
+    """Draw the account-regions by the status of their newest reading."""
+    counts = Counter(row["status"] for row in answer.rows)
     order = ("complete", "partial", "denied", "unavailable")
-    whole = found["complete"]
-    bad = len(answer.rows) - whole - found["unavailable"]
+    whole = counts["complete"]
+    bad = len(answer.rows) - whole - counts["unavailable"]
     finding = (
-        f"The newest try read {plural(whole, 'account-region')} whole."
+        f"The newest attempt read {plural(whole, 'account-region')} whole."
         if not bad
         else f"{plural(bad, 'account-region')} of {count(len(answer.rows))} could not be read whole the last time."
     )
-    legend = tuple((_STATUS[status], f"{status}: {count(found[status])}") for status in order if found[status])
-    return Figure(answer=answer, finding=finding, charts=(_status_bar(found, order),), legend=legend, is_open=bool(bad))
+    legend = tuple((_STATUS[status], f"{status}: {count(counts[status])}") for status in order if counts[status])
+    return Figure(
+        answer=answer, finding=finding, charts=(_status_bar(counts, order),), legend=legend, is_open=bool(bad)
+    )
 
 
 _STATUS = {"complete": "good", "partial": "warnh", "denied": "bad", "unavailable": "none"}
 
 
-def _status_bar(found: Counter[str], order: Sequence[str]) -> ET.Element:
-    present = [status for status in order if found[status]]
+def _status_bar(counts: Counter[str], order: Sequence[str]) -> ET.Element:
+    present = [status for status in order if counts[status]]
     row = charts.Bar(
         label="account-regions",
-        values=tuple(float(found[status]) for status in present),
-        text=", ".join(f"{count(found[status])} {status}" for status in present),
+        values=tuple(float(counts[status]) for status in present),
+        text=", ".join(f"{count(counts[status])} {status}" for status in present),
     )
     return charts.bars(
         [row], name="Account-regions by status", about=row.text, tones=[_STATUS[status] for status in present]
@@ -209,7 +215,7 @@ def _status_bar(found: Counter[str], order: Sequence[str]) -> ET.Element:
 
 
 def storage(answer: Answer) -> Figure:
-    """Show what each account-region uses of its limit, and what could go."""
+    """Draw how much code storage each account-region uses, and how much of it could be freed."""
     rows = [row for row in answer.rows if row["used_bytes"] is not None]
     shown = sorted(rows, key=lambda row: -(row["used_bytes"] or 0))[:SHOWN_BARS]
     freed = answer.total_of("prunable_bytes")
@@ -231,7 +237,7 @@ def storage(answer: Answer) -> Figure:
     finding = (
         f"{short_size(freed)} could be freed: old versions that no alias points to"
         if freed
-        else "No old version could go"
+        else "No old version could be deleted"
     )
     if fullest and fullest["used_share"] is not None:
         finding += f"; the fullest, {fullest['account_id']} {fullest['region']}, is at {percent(fullest['used_share'])}"
@@ -246,7 +252,7 @@ def storage(answer: Answer) -> Figure:
 
 
 def big_functions(answer: Answer) -> Figure:
-    """Show the functions that take most of the code storage."""
+    """Draw the functions that use most code storage."""
     rows = [
         charts.Bar(
             label=row["function_name"],
@@ -270,7 +276,7 @@ def big_functions(answer: Answer) -> Figure:
 
 
 def roles(answer: Answer) -> Figure:
-    """Show the roles that most functions share."""
+    """Draw the roles that most functions share."""
     rows = [
         charts.Bar(
             label=f"{row['account_id']} {str(row['role']).rsplit('/', 1)[-1]}",
@@ -289,27 +295,27 @@ def _first_of(answer: Answer, what: str) -> str:
 
 
 def memory(answer: Answer) -> Figure:
-    """Show functions by memory, and how many of each size are on arm64."""
+    """Draw functions by memory size, split by architecture."""
     by_size: dict[int, Counter[str]] = {}
     for row in answer.rows:
         by_size.setdefault(row["memory_mb"] or 0, Counter())[_instruction_set(row["architecture"])] += row["functions"]
     sets = ("x86_64", "arm64", "other")
     tones = ("s4", "s1", "none")
-    total = sum(sum(found.values()) for found in by_size.values())
-    arm = sum(found["arm64"] for found in by_size.values())
-    shown = sorted(sorted(by_size.items(), key=lambda item: -sum(item[1].values()))[:SHOWN_BARS])
+    total = sum(counts.total() for counts in by_size.values())
+    arm = sum(counts["arm64"] for counts in by_size.values())
+    shown = sorted(sorted(by_size.items(), key=lambda item: -item[1].total())[:SHOWN_BARS])
     rows = [
         charts.Bar(
             label=f"{memory_mb:,} MB" if memory_mb else "not stated",
-            values=tuple(float(found[name]) for name in sets),
-            text=plural(sum(found.values()), "function"),
-            note=", ".join(f"{count(found[name])} {name}" for name in sets if found[name]),
+            values=tuple(float(counts[name]) for name in sets),
+            text=plural(counts.total(), "function"),
+            note=", ".join(f"{count(counts[name])} {name}" for name in sets if counts[name]),
         )
-        for memory_mb, found in shown
+        for memory_mb, counts in shown
     ]
     chart = charts.bars(rows, name="Functions by memory", about="Split by architecture, x86_64 first.", tones=tones)
     used = [
-        (tone, name) for tone, name in zip(tones, sets, strict=True) if any(found[name] for found in by_size.values())
+        (tone, name) for tone, name in zip(tones, sets, strict=True) if any(counts[name] for counts in by_size.values())
     ]
     finding = f"{percent(arm / total)} of the functions are on arm64." if total else ""
     if len(by_size) > len(shown):
@@ -325,13 +331,13 @@ _SHOWN_ACCOUNTS = 40
 
 
 def places(answer: Answer) -> Figure:
-    """Lay functions out by account and Region."""
+    """Draw the number of functions by account and Region."""
     regions = sorted({row["region"] for row in answer.rows})
     functions: dict[str, dict[str, int]] = {}
     for row in answer.rows:
         functions.setdefault(row["account_id"], {})[row["region"]] = row["functions"] or 0
     ordered = sorted(functions.items(), key=lambda item: (-sum(item[1].values()), item[0]))
-    most = max((number for found in functions.values() for number in found.values()), default=0) or 1
+    most = max((number for by_region in functions.values() for number in by_region.values()), default=0) or 1
 
     def field(number: int | None) -> ET.Element:
         if number is None:
@@ -342,8 +348,8 @@ def places(answer: Answer) -> Figure:
         "tr", element("th", "account", scope="col"), *(element("th", region, scope="col") for region in regions)
     )
     body = [
-        element("tr", element("th", account, scope="row"), *(field(found.get(region)) for region in regions))
-        for account, found in ordered[:_SHOWN_ACCOUNTS]
+        element("tr", element("th", account, scope="row"), *(field(by_region.get(region)) for region in regions))
+        for account, by_region in ordered[:_SHOWN_ACCOUNTS]
     ]
     grid = element("table", element("thead", head), element("tbody", *body), class_="matrix")
     wrapped = element(
@@ -356,7 +362,7 @@ def places(answer: Answer) -> Figure:
 
 
 def packages(answer: Answer) -> Figure:
-    """Show which packages are stored, and which are not and why."""
+    """Draw packages by status: which are stored, and why the others are not."""
     rows = [
         charts.Bar(
             label=row["status"],
@@ -372,10 +378,10 @@ def packages(answer: Answer) -> Figure:
 
 
 def folded(answer: Answer) -> Figure:
-    """Show a table that is opened by who wants it."""
+    """Return a figure without a chart; its table is folded."""
     return Figure(answer=answer, is_wide=True)
 
 
 def listing(answer: Answer) -> Figure:
-    """Show a table that needs no chart."""
+    """Return a figure without a chart; its table is open."""
     return Figure(answer=answer, is_open=True, is_wide=True)

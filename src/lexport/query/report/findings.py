@@ -1,4 +1,4 @@
-"""What the checks found -> figures."""
+"""Figures of the findings of checks."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ _WORST_FIRST = SEVERITIES[::-1]
 
 
 def findings(checked: CheckResult) -> tuple[Figure, Figure, Figure]:
-    """Show which rules are broken, by what, and which functions break most of them."""
+    """Draw findings by check, functions with the most findings, and the list of findings."""
     return _by_check(checked), _worst_functions(checked), _one_by_one(checked)
 
 
 def _by_check(checked: CheckResult) -> Figure:
-    found = Counter(finding.check.name for finding in checked.findings if finding.waiver is None)
+    counted = Counter(finding.check.name for finding in checked.findings if finding.waiver is None)
     waived = Counter(finding.check.name for finding in checked.findings if finding.waiver is not None)
     unjudged = Counter(name for item in checked.unjudged for name in item.checks)
     ordered = sorted(
-        checked.checks, key=lambda check: (_WORST_FIRST.index(check.severity), -found[check.name], check.name)
+        checked.checks, key=lambda check: (_WORST_FIRST.index(check.severity), -counted[check.name], check.name)
     )
     rows: tuple[dict[str, Any], ...] = tuple(
         {
             "severity": check.severity,
             "check": check.name,
             "title": check.title,
-            "findings": found[check.name],
+            "findings": counted[check.name],
             "waived": waived[check.name],
             "not_judged_in": unjudged[check.name],
             "remediation": check.remediation,
@@ -46,27 +46,31 @@ def _by_check(checked: CheckResult) -> Figure:
         "findings",
         rows,
         title="Findings by severity",
-        about="One bar for each check that found something, the most severe on top; not_judged_in counts the "
-        "account-regions where a check could not see all it looks at.",
+        about="One bar per check with findings, the most severe first; not_judged_in counts the account-regions where "
+        "a check lacked some of its data.",
         empty="No check ran.",
         query="\n\n".join(f"-- {check.name}\n{check.query.strip()}" for check in ordered),
     )
     broken = [row for row in rows if row["findings"]]
     by_severity = Counter[str]()
     for check in checked.checks:
-        by_severity[check.severity] += found[check.name]
-    said = ", ".join(f"{count(by_severity[severity])} {severity}" for severity in _WORST_FIRST if by_severity[severity])
+        by_severity[check.severity] += counted[check.name]
+    totals = ", ".join(
+        f"{count(by_severity[severity])} {severity}" for severity in _WORST_FIRST if by_severity[severity]
+    )
     severe = by_severity["critical"] + by_severity["high"]
-    finding = said or "No check found anything"
-    if said and not severe:
+    finding = totals or "No check found anything"
+    if totals and not severe:
         finding += "; no findings at or above high"
     if sum(waived.values()):
         finding += f". {plural(sum(waived.values()), 'waived finding')} not counted"
     bars = [
         charts.Bar(
             label=row["title"],
-            values=tuple(float(found[row["check"]]) if row["severity"] == one else 0.0 for one in _WORST_FIRST),
-            text=f"{count(found[str(row['check'])])} {row['severity']}",
+            values=tuple(
+                float(counted[row["check"]]) if row["severity"] == severity else 0.0 for severity in _WORST_FIRST
+            ),
+            text=f"{count(counted[str(row['check'])])} {row['severity']}",
             note=row["check"],
         )
         for row in broken
@@ -82,23 +86,23 @@ def _by_check(checked: CheckResult) -> Figure:
 
 
 def _worst_functions(checked: CheckResult) -> Figure:
-    found: dict[tuple[str, str, str], Counter[str]] = {}
+    by_function: dict[tuple[str, str, str], Counter[str]] = {}
     for finding in checked.findings:
         if finding.waiver is None and finding.function_name is not None:
-            place = (finding.function_name, finding.account_id, finding.region)
-            found.setdefault(place, Counter())[finding.check.severity] += 1
-    ordered = sorted(found.items(), key=lambda item: ([-item[1][severity] for severity in _WORST_FIRST], item[0]))
+            key = (finding.function_name, finding.account_id, finding.region)
+            by_function.setdefault(key, Counter())[finding.check.severity] += 1
+    ordered = sorted(by_function.items(), key=lambda item: ([-item[1][severity] for severity in _WORST_FIRST], item[0]))
     rows: tuple[dict[str, Any], ...] = tuple(
         {"function_name": name, "account_id": account, "region": region}
-        | {severity: of[severity] for severity in _WORST_FIRST}
-        | {"findings": of.total()}
-        for (name, account, region), of in ordered[:_FINDINGS]
+        | {severity: counts[severity] for severity in _WORST_FIRST}
+        | {"findings": counts.total()}
+        for (name, account, region), counts in ordered[:_FINDINGS]
     )
     answer = _answer(
         "worst_functions",
         rows,
         title="Functions by findings",
-        about="Those with the most severe findings first, all versions together.",
+        about="Functions with the most severe findings first; all versions count together.",
         empty="No function breaks a rule.",
         query="-- lexport check DEST --output json, counted by function",
         total=len(ordered),
@@ -106,17 +110,20 @@ def _worst_functions(checked: CheckResult) -> Figure:
     bars = [
         charts.Bar(
             label=name,
-            values=tuple(float(of[severity]) for severity in _WORST_FIRST),
-            text=plural(of.total(), "finding"),
-            note=f"{account} {region}: " + ", ".join(f"{of[one]} {one}" for one in _WORST_FIRST if of[one]),
+            values=tuple(float(counts[severity]) for severity in _WORST_FIRST),
+            text=plural(counts.total(), "finding"),
+            note=f"{account} {region}: "
+            + ", ".join(f"{counts[severity]} {severity}" for severity in _WORST_FIRST if counts[severity]),
         )
-        for (name, account, region), of in ordered[:SHOWN_BARS]
+        for (name, account, region), counts in ordered[:SHOWN_BARS]
     ]
     tones = [_TONES[severity] for severity in _WORST_FIRST]
     chart = charts.bars(bars, name="Functions by findings", about="Split by severity, the worst first.", tones=tones)
-    legend = tuple((_TONES[severity], severity) for severity in _WORST_FIRST if any(of[severity] for _, of in ordered))
-    said = f"{plural(len(ordered), 'function')} with findings." if ordered else ""
-    return Figure(answer=answer, finding=said, charts=(chart,) if bars else (), legend=legend)
+    legend = tuple(
+        (_TONES[severity], severity) for severity in _WORST_FIRST if any(counts[severity] for _, counts in ordered)
+    )
+    finding_text = f"{plural(len(ordered), 'function')} with findings." if ordered else ""
+    return Figure(answer=answer, finding=finding_text, charts=(chart,) if bars else (), legend=legend)
 
 
 def _one_by_one(checked: CheckResult) -> Figure:
@@ -138,7 +145,7 @@ def _one_by_one(checked: CheckResult) -> Figure:
         "finding_list",
         rows,
         title="Findings, one by one",
-        about="The most severe first. Waivers and thresholds stand in lexport.toml.",
+        about="The most severe first. Waivers and thresholds are set in lexport.toml.",
         empty="No check found anything.",
         query="-- lexport check DEST --output json\n-- runs the SELECTs shown under Findings by severity",
         total=len(checked.findings),
@@ -156,7 +163,7 @@ def _answer(
     query: str,
     total: int | None = None,
 ) -> Answer:
-    """Make what the checks said into an answer like those of the report's own questions."""
+    """Return rows about findings in the same form as the rows of a question."""
     question = Question(name=name, title=title, about=about, empty=empty, rows=_FINDINGS, query=query)
     names = tuple(rows[0]) if rows else ()
     return Answer(question=question, names=names, rows=rows, total=len(rows) if total is None else total)

@@ -1,4 +1,4 @@
-"""Values -> what people read, and what sorts and copies."""
+"""Values of a table in the report: as shown, and as sorted and copied."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Any
 
 from lexport.tables.units import short_size
 
-_LONGEST = 300  # characters of one cell: a name may have 10,000
+_LONGEST = 300  # characters of one cell, because a text can have 10,000
 
 
 def count(value: float) -> str:
-    """Write a number with thousands apart; a fraction gets two digits."""
+    """Write a number with thousands separators; a fraction gets two digits."""
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
 
 
 def percent(value: float) -> str:
-    """Write a share; what is more than nothing is not shown as 0 %."""
-    return "<1 %" if 0 < value < 0.005 else f"{value:.0%}".replace("%", " %")  # noqa: PLR2004 - what rounds to 0
+    """Write a share in per cent. A share above 0 is never shown as 0 %."""
+    return "<1 %" if 0 < value < 0.005 else f"{value:.0%}".replace("%", " %")  # noqa: PLR2004 - rounds to 0
 
 
 def cell(name: str, value: Any) -> tuple[str, str | None]:
-    """Write a value of a column as shown, and as sorted and copied where that differs."""
+    """Return the text that a cell shows, and the text to sort by and copy, or None if that is the same."""
     if value is None:
         return "-", ""
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Texts -> elements -> HTML. Nothing else in this folder writes a ``<``: whatever a fleet says becomes a text node."""
+"""Elements and HTML. No other file of this folder writes a ``<``: every text of a dataset becomes a text node."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Child = ET.Element | str | None
 
 
 def element(name: str, /, *children: Child, **attributes: str | float | None) -> ET.Element:
-    """Make an element; texts become text nodes, None is left out.
+    """Create an element. Texts become text nodes; None is left out.
 
-    Attribute names lose a final ``_`` and take ``-`` for the others: ``class_``, ``aria_label``.
+    In the names of attributes a final ``_`` is removed and other ``_`` become ``-``: ``class_``, ``aria_label``.
     """
-    made = ET.Element(
+    created = ET.Element(
         name,
         {
             key.removesuffix("_").replace("_", "-"): visible(value, keep="\n")
@@ -29,24 +29,24 @@ def element(name: str, /, *children: Child, **attributes: str | float | None) ->
         if child is None:
             continue
         if isinstance(child, ET.Element):
-            made.append(child)
+            created.append(child)
             last = child
         elif last is None:
-            made.text = (made.text or "") + _text(child)
+            created.text = (created.text or "") + _text(child)
         else:
             last.tail = (last.tail or "") + _text(child)
-    return made
+    return created
 
 
 def raw_text(name: str, text: str, **attributes: str) -> ET.Element:
-    """Make a ``style`` or ``script`` of ours, whose text HTML takes as it stands."""
-    made = ET.Element(name, attributes)
-    made.text = text
-    return made
+    """Create a ``style`` or ``script`` element, whose text is not escaped in HTML. For our own text only."""
+    created = ET.Element(name, attributes)
+    created.text = text
+    return created
 
 
 def to_html(root: ET.Element) -> str:
-    """Write a document: texts and attributes escaped, void elements closed as HTML does."""
+    """Write a document with escaped texts and attributes; void elements have no end tag."""
     return "<!doctype html>\n" + ET.tostring(root, encoding="unicode", method="html") + "\n"
 
 
@@ -55,7 +55,7 @@ def _text(text: str) -> str:
 
 
 def shorten(text: str, most: int) -> str:
-    """Cut a long text: a sentence at its end, a name in its middle, because names tell apart at both ends."""
+    """Shorten a long text: a sentence at its end, a name in its middle, because names differ at both ends."""
     if len(text) <= most:
         return text
     if " " in text:

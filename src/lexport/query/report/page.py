@@ -1,4 +1,4 @@
-"""Figures -> one HTML file that needs nothing else: no request, no inline handler, style and script by their hashes."""
+"""Write the HTML file. It makes no request; the content security policy allows its style and script by their hashes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lexport.tables.text import plural
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """One number of the first view."""
+    """One number at the top of the page."""
 
     name: str
     value: str
@@ -38,7 +38,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Everything a report says. ``dataset`` tells reports of two datasets apart, see ``dataset_mark``."""
+    """The contents of a report. ``dataset`` identifies the dataset, see ``dataset_mark``."""
 
     title: str
     dataset: str
@@ -51,7 +51,7 @@ class Page:
 
 
 def write_page(page: Page) -> str:
-    """Write the file."""
+    """Write the page as the text of an HTML file."""
     style, script = (files(__package__).joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     policy = (
         f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
@@ -115,27 +115,29 @@ def _section(section: Section) -> ET.Element:
 
 def _figure(figure: Figure) -> ET.Element:
     question = figure.answer.question
-    said: list[ET.Element | None] = [element("h3", question.title)]
+    parts: list[ET.Element | None] = [element("h3", question.title)]
     if figure.answer.rows:
-        said.append(element("p", figure.finding, class_="finding") if figure.finding else None)
-        said.append(element("p", question.about, class_="about"))
+        parts.append(element("p", figure.finding, class_="finding") if figure.finding else None)
+        parts.append(element("p", question.about, class_="about"))
         if figure.charts:
             drawn = map(_captioned, figure.charts) if len(figure.charts) > 1 else figure.charts
-            said.append(element("div", *drawn, class_="charts"))
-            said.append(_legend(figure))
-        said.append(_data(figure))
+            parts.append(element("div", *drawn, class_="charts"))
+            parts.append(_legend(figure))
+        parts.append(_data(figure))
     else:
-        said += [
+        parts += [
             element("p", question.about, class_="about"),
             element("p", figure.empty or question.empty, class_="empty"),
         ]
     source = element("pre", element("code", question.query), tabindex="0")
-    said.append(element("details", element("summary", "SQL"), source, class_="sql"))
-    return element("article", *said, class_="figure wide" if figure.is_wide else "figure", id=f"figure-{question.name}")
+    parts.append(element("details", element("summary", "SQL"), source, class_="sql"))
+    return element(
+        "article", *parts, class_="figure wide" if figure.is_wide else "figure", id=f"figure-{question.name}"
+    )
 
 
 def _captioned(chart: ET.Element) -> ET.Element:
-    """Name one of several drawings by its title."""
+    """Add the title of a chart as its caption."""
     return element("figure", element("figcaption", chart.findtext("title")), chart)
 
 
@@ -177,7 +179,9 @@ def _data(figure: Figure) -> ET.Element:
     more = None
     if answer.total > len(rows):
         more = element(
-            "p", f"The first {count(len(rows))} of {count(answer.total)} rows; the SQL below gives all.", class_="more"
+            "p",
+            f"The first {count(len(rows))} of {count(answer.total)} rows; the SQL below returns all.",
+            class_="more",
         )
     summary = element("summary", f"Table, {plural(answer.total, 'row')}")
     details = element("details", summary, scroll, more, class_="data")
@@ -187,8 +191,8 @@ def _data(figure: Figure) -> ET.Element:
 
 
 def _is_numeric(values: Sequence[Any]) -> bool:
-    known = [value for value in values if value is not None]
-    return bool(known) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in known)
+    present = [value for value in values if value is not None]
+    return bool(present) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in present)
 
 
 _BADGES = {
@@ -210,7 +214,7 @@ _BADGES = {
     "low": "none",
     "info": "none",
 }
-_LONG = 60  # characters; longer texts are broken into lines
+_LONG = 60  # characters; longer texts wrap
 _BADGE_COLUMNS = {"status", "severity", "kind"}
 
 
@@ -230,7 +234,7 @@ def _cell(name: str, value: Any, is_number: bool) -> ET.Element:  # noqa: FBT001
 
 
 def _patterns() -> ET.Element:
-    """Define the hatchings, which tell apart what colour alone must not."""
+    """Define the hatchings, so that colour is never the only difference."""
 
     def hatch(tone: str) -> ET.Element:
         paper = element("rect", class_="hatch-paper", width=6, height=6)

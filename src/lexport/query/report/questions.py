@@ -1,4 +1,4 @@
-"""One file of ``sql/report/`` -> Question -> Answer. The text that is run is the text that the report shows."""
+"""The questions of the report: the files of ``sql/report/`` and the rows of each. The report shows the SQL that ran."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ROWS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One SELECT with its words: ``empty`` is what no row means; ``rows`` is how many of them the report shows."""
+    """One SELECT with its title and text. ``empty`` explains the lack of rows; ``rows`` is the maximum shown."""
 
     name: str
     title: str
@@ -30,7 +30,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The first rows of a question as they came, and how many there were."""
+    """The first rows of a question in their order, and the number of all rows."""
 
     question: Question
     names: tuple[str, ...]
@@ -42,16 +42,16 @@ class Answer:
         return [row[name] for row in self.rows]
 
     def total_of(self, name: str) -> int:
-        """Add up a column of numbers; NULL adds nothing."""
+        """Return the sum of a column; NULL counts as 0."""
         return sum(row[name] or 0 for row in self.rows)
 
 
 def read_question(path: Path) -> Question:
-    """Read one file; raises ViewError where its head is not whole."""
+    """Read one file. Raises ViewError if its head is incomplete."""
     head: dict[str, str] = {}
     lines = path.read_text(encoding="utf-8").splitlines()
-    while lines and (found := _HEAD.fullmatch(lines[0])):
-        head[found[1]] = found[2]
+    while lines and (match := _HEAD.fullmatch(lines[0])):
+        head[match[1]] = match[2]
         lines.pop(0)
     if not {"title", "about", "empty"} <= head.keys():
         raise ViewError(f"report/{path.name}: its head lacks title, about or empty", sql_file=path.name)
@@ -66,12 +66,12 @@ def read_question(path: Path) -> Question:
 
 
 def questions() -> dict[str, Question]:
-    """Read every question of the report, by name."""
+    """Return every question of the report by its name."""
     return {path.stem: read_question(path) for path in sorted((sql_dir() / "report").glob("*.sql"))}
 
 
-def ask(session: QuerySession, question: Question) -> Answer:
-    """Run a question; rows beyond those shown are counted, not kept."""
+def answer_question(session: QuerySession, question: Question) -> Answer:
+    """Run the SQL of a question. Rows beyond the maximum are counted and not kept."""
     reader = session.read(question.query)
     rows: list[dict[str, Any]] = []
     total = 0

@@ -1,1 +1,1 @@
-"""The dataset as warehouses see it."""
+"""SQL that makes a warehouse show a dataset."""

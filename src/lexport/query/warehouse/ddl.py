@@ -1,8 +1,8 @@
-"""A dialect and a location -> the statements that make a warehouse show a dataset as ``sql`` does.
+"""The statements that make a warehouse show a dataset as ``lexport sql`` does.
 
-Schemas, one external table per table, the three name spaces as views over them, then the shipped views. A warehouse
-cannot follow ``_runs``; it sees every file below a folder. So every view joins ``snapshots``, whose one row per commit
-is written after it: a run that never committed stays hidden.
+They create the schemas, one external table per table, the three name spaces as views over those, and the shipped
+views. A warehouse does not read ``_runs``: it sees every file below a folder. So every view joins ``snapshots``, which
+gets one row per commit after the commit. The files of a run that never committed stay hidden.
 """
 
 # ruff: noqa: S608 - the names in SQL are those of declared tables
@@ -13,20 +13,17 @@ import re
 from collections.abc import Iterator
 
 from lexport.errors import SettingsError
-from lexport.query.schema_versions import current_values
+from lexport.query.name_spaces import CONTENT_RULES, SPACES, ContentRule, current_values, is_whole
 from lexport.query.shipped_views import shipped_views
 from lexport.query.warehouse.dialects import SCHEMA, SCHEMAS, Dialect, translate
-from lexport.query.warehouse.external_tables import PARTITION, create_table, look_again, schemas
+from lexport.query.warehouse.external_tables import PARTITION, create_table, refresh_table, schemas
 from lexport.tables import registry
-from lexport.tables.layer_versions import LAYER_VERSIONS
-from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES, PACKAGES
 from lexport.tables.run import SNAPSHOTS
 from lexport.tables.table import Table
 
 PLACEHOLDER = "BUCKET/PREFIX"
 
 _COMMITTED = "snapshot_id IN (SELECT snapshot_id FROM files.snapshots)"
-_WHOLE = "coverage = 'fleet' AND status = 'complete'"
 
 _NEWEST_SNAPSHOT = f"""\
 SELECT DISTINCT snapshot_id, {PARTITION}
@@ -39,44 +36,26 @@ FROM history.scopes AS s
 JOIN (
   SELECT account_id, region, MAX(snapshot_id) AS snapshot_id
   FROM history.scopes
-  WHERE {_WHOLE}
+  WHERE {is_whole()}
   GROUP BY account_id, region
 ) AS n ON n.account_id = s.account_id AND n.region = s.region AND n.snapshot_id = s.snapshot_id
-WHERE s.{_WHOLE.replace(" AND ", " AND s.")}"""
-
-_CODES = "(SELECT code_sha256 FROM functions UNION SELECT code_sha256 FROM layer_versions)"
-_CONTENTS = "(SELECT sha256_hex FROM packages)"
-_OF_PACKAGES = {
-    PACKAGES: ("code_sha256", _CODES),
-    LAYER_VERSIONS: ("layer_arn", "(SELECT layer_arn FROM layers)"),
-    PACKAGE_FILES: ("sha256_hex", _CONTENTS),
-    PACKAGE_DEPENDENCIES: ("sha256_hex", _CONTENTS),
-}
-"""What tells contents apart, and which of them the latest functions refer to; as in ``dataset/names.py``."""
-_INSPECTED = (
-    " LEFT JOIN (SELECT p.code_sha256, p.dependencies_status FROM history.packages AS p JOIN ("
-    "SELECT code_sha256, MAX(snapshot_id) AS snapshot_id FROM history.packages"
-    " WHERE NOT dependencies_status IS NULL GROUP BY code_sha256"
-    ") AS m ON m.code_sha256 = p.code_sha256 AND m.snapshot_id = p.snapshot_id"
-    ") AS i ON i.code_sha256 = t.code_sha256"
-)
-"""What came of the last inspection of each package, whichever commit that was."""
+WHERE {is_whole("s.{}")}"""
 
 
 def ddl(dialect: Dialect, location: str | None = None) -> Iterator[str]:
     """Write every statement, in order, without the semicolon after it.
 
-    Raises SettingsError where the location is none or sqlglot is missing.
+    Raises SettingsError if the location cannot be one, or if sqlglot is not installed.
     """
-    place = _check_location(location or f"{'gs' if dialect.name == 'bigquery' else 's3'}://{PLACEHOLDER}")
-    yield from schemas(dialect, place)
+    root = _check_location(location or f"{'gs' if dialect.name == 'bigquery' else 's3'}://{PLACEHOLDER}")
+    yield from schemas(dialect, root)
     for table in registry.tables():
-        yield create_table(table, dialect, place)
+        yield create_table(table, dialect, root)
     for table in registry.tables():
-        again = look_again(table, dialect, place)
-        if again is not None:
-            yield again
-    for space in ("history", "snapshot", "main"):
+        refresh = refresh_table(table, dialect, root)
+        if refresh is not None:
+            yield refresh
+    for space in SPACES:
         if space == "snapshot":
             yield _create_view(dialect, SCHEMA, "newest_snapshot", _NEWEST_SNAPSHOT, "What lexport_snapshot shows.")
             yield _create_view(dialect, SCHEMA, "latest_scopes", _LATEST_SCOPES, "What lexport shows.")
@@ -90,7 +69,7 @@ def ddl(dialect: Dialect, location: str | None = None) -> Iterator[str]:
 def _check_location(location: str) -> str:
     if re.fullmatch(r"([a-z][a-z0-9]*:/)?/[^\s'\"\\]+", location) is None:
         raise SettingsError(
-            f"--location {location}: expected where DEST is, as the warehouse calls it, such as s3://bucket/prefix",
+            f"--location {location}: expected the location of DEST as the warehouse names it, such as s3://bucket/prefix",
             option="--location",
         )
     return location.rstrip("/")
@@ -109,7 +88,7 @@ def _history(table: Table) -> str:
 
 def _snapshot(table: Table) -> str:
     history = f"history.{table.name}"
-    if table in _OF_PACKAGES:
+    if table in CONTENT_RULES:
         return f"SELECT {_names(table)} FROM {history} WHERE snapshot_id = (SELECT MAX(snapshot_id) FROM {history})"
     return (
         f"SELECT {_names(table, 't.')} FROM {history} AS t JOIN newest_snapshot AS n "
@@ -118,23 +97,36 @@ def _snapshot(table: Table) -> str:
 
 
 def _latest(table: Table) -> str:
-    if table in _OF_PACKAGES:
-        key, wanted = _OF_PACKAGES[table]
-        names, inspected = _names(table, "t."), ""
-        if table is PACKAGES:
-            names, inspected = names.replace("t.dependencies_status", "i.dependencies_status"), _INSPECTED
-        return (
-            f"SELECT {names} FROM history.{table.name} AS t JOIN ("
-            f"SELECT {key}, MAX(snapshot_id) AS snapshot_id FROM history.{table.name} GROUP BY {key}"
-            f") AS n ON n.{key} = t.{key} AND n.snapshot_id = t.snapshot_id{inspected} WHERE t.{key} IN {wanted}"
-        )
+    rule = CONTENT_RULES.get(table)
+    if rule is not None:
+        return _latest_content(table, rule)
     if table is SNAPSHOTS:
-        wanted = "(SELECT snapshot_id FROM latest_scopes)"
-        return f"SELECT {_names(table)} FROM history.snapshots WHERE snapshot_id IN {wanted}"
+        latest = "SELECT snapshot_id FROM latest_scopes"
+        return f"SELECT {_names(table)} FROM history.snapshots WHERE snapshot_id IN ({latest})"
     return (
         f"SELECT {_names(table, 't.')} FROM history.{table.name} AS t JOIN latest_scopes AS l "
         f"ON l.{PARTITION} = t.{PARTITION} AND l.snapshot_id = t.snapshot_id "
         "AND l.account_id = t.account_id AND l.region = t.region"
+    )
+
+
+def _latest_content(table: Table, rule: ContentRule) -> str:
+    """Select with joins and MAX, because not every warehouse has QUALIFY and IGNORE NULLS."""
+    key, lasting = rule.key, rule.lasting
+    names, join = _names(table, "t."), ""
+    if lasting is not None:
+        names = names.replace(f"t.{lasting}", f"i.{lasting}")
+        join = (
+            f" LEFT JOIN (SELECT p.{key}, p.{lasting} FROM history.{table.name} AS p JOIN ("
+            f"SELECT {key}, MAX(snapshot_id) AS snapshot_id FROM history.{table.name}"
+            f" WHERE NOT {lasting} IS NULL GROUP BY {key}"
+            f") AS m ON m.{key} = p.{key} AND m.snapshot_id = p.snapshot_id"
+            f") AS i ON i.{key} = t.{key}"
+        )
+    return (
+        f"SELECT {names} FROM history.{table.name} AS t JOIN ("
+        f"SELECT {key}, MAX(snapshot_id) AS snapshot_id FROM history.{table.name} GROUP BY {key}"
+        f") AS n ON n.{key} = t.{key} AND n.snapshot_id = t.snapshot_id{join} WHERE t.{key} IN ({rule.referenced})"
     )
 
 
@@ -144,7 +136,7 @@ def _create_view(dialect: Dialect, schema: str, name: str, query: str, meaning: 
     before, after = {
         "snowflake": (f"\nCOMMENT = {meaning}", ""),
         "bigquery": (f"\nOPTIONS (description = {meaning})", ""),
-        "redshift": ("", "\nWITH NO SCHEMA BINDING"),  # a view over external tables must be so
+        "redshift": ("", "\nWITH NO SCHEMA BINDING"),  # required of a view over external tables
         "spark": (f"\nCOMMENT {meaning}", ""),
         "trino": (f"\nCOMMENT {meaning}", ""),
         "databricks": (f"\nCOMMENT {meaning}", ""),

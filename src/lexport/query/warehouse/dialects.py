@@ -1,8 +1,8 @@
-"""DuckDB SQL of ours -> the SQL of a warehouse, with its names, through sqlglot (the extra ``lexport[dialects]``).
+"""Translate our DuckDB SQL into the SQL of a warehouse, with sqlglot (the extra ``lexport[dialects]``).
 
-In a warehouse the name spaces are schemas of their own: a plain name is ``lexport.<table>``, ``history.<table>`` and
+In a warehouse each name space is a schema of its own: a plain name is ``lexport.<table>``, ``history.<table>`` and
 ``snapshot.<table>`` are ``lexport_history.<table>`` and ``lexport_snapshot.<table>``. Every name is written with its
-schema and in quotes: some are reserved words somewhere.
+schema and in quotes, because some names are reserved words in one warehouse or another.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 SCHEMA = "lexport"
 FILES = "lexport_files"
 SCHEMAS = {"": SCHEMA, "main": SCHEMA, "history": "lexport_history", "snapshot": "lexport_snapshot", "files": FILES}
-"""The name spaces of ``sql`` and where they are in a warehouse; ``files`` is every file there, committed or not."""
+"""The name spaces of ``sql`` and their schemas in a warehouse; ``files`` shows every file, committed or not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """A warehouse: its name, and its words for our types. ``folds_up`` where unquoted names mean capital letters."""
+    """A warehouse and its names of our types. ``folds_up``: it reads unquoted names as capital letters."""
 
     name: str
     text: str = "VARCHAR"
@@ -36,7 +36,7 @@ class Dialect:
     folds_up: bool = False
 
     def type_name(self, kind: Type) -> str:
-        """Return the warehouse's word for a type."""
+        """Return the warehouse's name of a type."""
         return {
             Type.TEXT: self.text,
             Type.INT32: self.int32,
@@ -47,12 +47,12 @@ class Dialect:
         }[kind]
 
     def quote(self, *names: str) -> str:
-        """Write a name, with its schema before it or not."""
+        """Quote a name and join it with its schema, if that is given before it."""
         mark = "`" if self.name in {"bigquery", "spark", "databricks"} else '"'
         return ".".join(mark + (name.upper() if self.folds_up else name) + mark for name in names)
 
     def literal(self, text: str) -> str:
-        """Write a text."""
+        """Write a text as a literal."""
         if self.name in {"bigquery", "spark", "databricks"}:
             return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
         return "'" + text.replace("'", "''") + "'"
@@ -61,7 +61,7 @@ class Dialect:
 DIALECTS = {
     dialect.name: dialect
     for dialect in (
-        Dialect(name="athena", text="STRING", int32="INT"),  # Hive's words: its tables are made in them
+        Dialect(name="athena", text="STRING", int32="INT"),  # Athena creates tables with the types of Hive
         Dialect(name="snowflake", timestamp="TIMESTAMP_NTZ", folds_up=True),
         Dialect(name="bigquery", text="STRING", int32="INT64", int64="INT64", bool_="BOOL", double="FLOAT64"),
         Dialect(name="redshift", text="VARCHAR(65535)", double="DOUBLE PRECISION"),
@@ -73,22 +73,22 @@ DIALECTS = {
 
 
 def translate(query: str, dialect: Dialect, *, name: str) -> str:
-    """Write one SELECT of ours in the words of a warehouse.
+    """Translate one of our SELECTs. Raises SettingsError if sqlglot is not installed.
 
-    Raises SettingsError where sqlglot is not installed, ViewError, which names ``name``, for what cannot be said there.
+    Raises ViewError, which names ``name``, if the warehouse has no equivalent.
     """
     try:
         import sqlglot
         from sqlglot.errors import SqlglotError
     except ImportError as error:
         raise SettingsError(
-            f"{dialect.name} SQL is written by sqlglot, which is not installed: pip install 'lexport[dialects]'",
+            f"{dialect.name} SQL needs sqlglot, which is not installed: pip install 'lexport[dialects]'",
             option="--dialect",
         ) from error
     try:
         tree = sqlglot.parse_one(query, read="duckdb")
-        _place(tree)
-        tree = _mend(tree, dialect)
+        _add_schemas(tree)
+        tree = _replace_split_part(tree) if dialect.name == "bigquery" else tree
         if dialect.folds_up:
             for identifier in tree.find_all(sqlglot.exp.Identifier):
                 identifier.set("this", identifier.name.upper())
@@ -98,8 +98,8 @@ def translate(query: str, dialect: Dialect, *, name: str) -> str:
         raise ViewError(f"{name} cannot be written in {dialect.name} SQL: {line}", sql_file=name) from error
 
 
-def _place(tree: exp.Expr) -> None:
-    """Give every table its schema; what WITH defines has none."""
+def _add_schemas(tree: exp.Expr) -> None:
+    """Give every table its schema; the relations that WITH defines have none."""
     from sqlglot import exp
     from sqlglot.optimizer.scope import traverse_scope
 
@@ -109,15 +109,15 @@ def _place(tree: exp.Expr) -> None:
                 source.set("db", exp.to_identifier(SCHEMAS[source.db]))
 
 
-def _mend(tree: exp.Expr, dialect: Dialect) -> exp.Expr:
-    """Say what sqlglot 30 says wrongly: BigQuery has no SPLIT_PART, which it hands on."""
+def _replace_split_part(tree: exp.Expr) -> exp.Expr:
+    """Write SPLIT_PART as BigQuery's SPLIT with an index. BigQuery has no SPLIT_PART, and sqlglot 30 keeps it."""
     from sqlglot import exp
 
-    def mend(node: exp.Expr) -> exp.Expr:
+    def replace(node: exp.Expr) -> exp.Expr:
         if not isinstance(node, exp.SplitPart):
             return node
         parts = exp.Split(this=node.this, expression=node.args["delimiter"])
         offset = exp.Literal.number(int(node.args["part_index"].name) - 1)
         return exp.Bracket(this=parts, expressions=[offset], offset=0, safe=True)
 
-    return tree.transform(mend) if dialect.name == "bigquery" else tree
+    return tree.transform(replace)

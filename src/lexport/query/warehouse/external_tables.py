@@ -1,7 +1,7 @@
-"""A table of ``columns`` -> the statement that lets a warehouse read its Parquet files where they lie.
+"""The statements that let a warehouse read a table's Parquet files in place.
 
-Every file below ``<table>/`` shows in such a table, those of a run that never committed too: its rows are for the views
-of ``dataset/ddl.py``, which hide them. The folder's ``snapshot_date`` is the partition.
+An external table shows every file below ``<table>/``, also those of a run that never committed. The views of ``ddl``
+hide these rows. The folder's ``snapshot_date`` is the partition.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from lexport.query.warehouse.dialects import FILES, SCHEMAS, Dialect
 from lexport.tables.table import Column, Table
 
 PARTITION = "snapshot_date"
-FIRST_DATE = "2026-01-01"  # no snapshot is older than lexport; Athena looks at every day since
-DAY = "YYYY-MM-DD"  # Redshift must be told of every day
+FIRST_DATE = "2026-01-01"  # lexport wrote no snapshot before; Athena looks at every day since
+DAY = "YYYY-MM-DD"  # Redshift needs one statement a day
 
 
 def schemas(dialect: Dialect, location: str) -> Iterator[str]:
-    """Make the schemas, and what the tables need besides."""
+    """Write the statements that create the schemas, and the stage that Snowflake needs."""
     for name in dict.fromkeys(SCHEMAS.values()):
         if dialect.name == "redshift" and name == FILES:
             yield (
@@ -41,8 +41,8 @@ def create_table(table: Table, dialect: Dialect, location: str) -> str:
     return _CREATE[dialect.name](table, dialect, f"{location}/{table.name}")
 
 
-def look_again(table: Table, dialect: Dialect, location: str) -> str | None:
-    """Write the statement that shows a warehouse the files of a new snapshot; None where it looks each time."""
+def refresh_table(table: Table, dialect: Dialect, location: str) -> str | None:
+    """Write the statement that makes a warehouse list the files again; None if it lists them for each query."""
     name = dialect.quote(FILES, table.name)
     match dialect.name:
         case "redshift":
@@ -59,7 +59,7 @@ def look_again(table: Table, dialect: Dialect, location: str) -> str | None:
 
 
 _OURS = f"{PARTITION}=[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}/[0-7][0-9A-HJKMNP-TV-Z]{{25}}-[0-9]{{4}}[.]parquet"
-"""The names that lexport gives, as a regular expression: what strangers leave in a folder is no table's."""
+"""The names that lexport gives to files, as a regular expression: other files in a folder belong to no table."""
 _STAGE = '"LEXPORT_FILES"."DATASET"'
 
 
@@ -136,7 +136,7 @@ def _spark(table: Table, dialect: Dialect, folder: str) -> str:
 def _snowflake(table: Table, dialect: Dialect, folder: str) -> str:
     def described(column: Column) -> str:
         value = f'VALUE:"{column.name}"'
-        # An instant comes as a number of microseconds or as text; as text both are read, in UTC.
+        # Snowflake reads an instant as a number of microseconds or as text. The text of both can be cast, in UTC.
         is_instant = dialect.type_name(column.type) == dialect.timestamp
         cast = f"TO_TIMESTAMP_NTZ({value}::VARCHAR)" if is_instant else f"{value}::{dialect.type_name(column.type)}"
         return f"{dialect.quote(column.name)} {dialect.type_name(column.type)} AS ({cast})"

@@ -82,7 +82,7 @@ async def test_fingerprint_stays(dest, own):
     ("today", "waived", "notice"),
     [
         (DAY, 3, None),
-        (date(2026, 11, 23), 0, "a waiver expired on 2026-11-22, it holds no longer (3 findings): function_failed"),
+        (date(2026, 11, 23), 0, "a waiver expired on 2026-11-22 and is not applied (3 findings): function_failed"),
     ],
 )
 async def test_waiver_expires(dest, today, waived, notice):
@@ -105,7 +105,7 @@ async def test_waiver_of_nothing(dest):
 
     result = await lexport.check(dest, only=["function_failed"], waivers=waivers, today=DAY)
 
-    assert result.notices == ("a waiver fits no finding: function_failed, region us-*",)
+    assert result.notices == ("a waiver matches no finding: function_failed, region us-*",)
 
 
 @pytest.mark.parametrize(

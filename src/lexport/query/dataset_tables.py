@@ -1,7 +1,7 @@
-"""DEST, a statement -> the tables that it names, defined over explicit lists of committed files.
+"""The tables that a statement names, defined as DuckDB views over explicit lists of committed files.
 
-What a statement does not name is not looked at: a file that is lost hurts only who needs it. What it names is looked at
-before: an answer that lacks rows, or has them twice, is worse than none.
+Tables that a statement does not name are not checked: a lost file fails only the queries that read it. The files of
+those that it names are checked first, because a result that lacks rows or has them twice is worse than an error.
 """
 
 # ruff: noqa: S608 - names and texts in SQL go through quote_name and quote_text
@@ -21,15 +21,17 @@ from lexport.dataset.data_files import find_files
 from lexport.dataset.manifest import Manifest, format_instant
 from lexport.errors import ReadError, RunError
 from lexport.query.catalog import Catalog
-from lexport.query.name_spaces import SPACES, NameSpaces, Space, escape_glob, one_line, quote_text, tables_below
+from lexport.query.name_spaces import SPACES, Space
 from lexport.query.shipped_views import BY_OTHER_MEANS, named_views, shipped_views
+from lexport.query.sql_text import escape_glob, one_line, quote_text
+from lexport.query.table_views import TableViews, tables_below
 from lexport.tables import registry
 from lexport.tables.registry import BY_NAME, PACKAGE_TABLES
 from lexport.tables.run import SCOPES
 from lexport.tables.table import Table
 
 _RUNS_SQL = {"query", "query_table"}
-"""Table functions that take SQL or a name as a text."""
+"""Table functions that take SQL or a table name as a text."""
 
 Name = tuple[Space, Table]
 
@@ -37,7 +39,10 @@ _EVERY: frozenset[Name] = frozenset((space, table) for space in SPACES for table
 
 
 class DatasetTables:
-    """The tables of a dataset on one connection, each defined when it is first named."""
+    """The tables of a dataset on one connection, each defined when a statement first names it.
+
+    ``notes`` are sentences for the user about rows that come from a manifest instead of a damaged file.
+    """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None:
         self._connection, self._catalog = connection, catalog
@@ -46,10 +51,10 @@ class DatasetTables:
         self._latest_commits = tuple(commit for commit in catalog.manifests if commit.snapshot_id in latest_ids)
         self.notes: list[str] = []
         self._defined: set[Name] = set()
-        self._found: dict[tuple[str, Table], list[Path]] = {}
-        self._named: dict[str, frozenset[Name]] = {}
+        self._files_of: dict[tuple[str, Table], list[Path]] = {}
+        self._tables_in: dict[str, frozenset[Name]] = {}
         self._allows_damage = False
-        self._names = NameSpaces(
+        self._views = TableViews(
             committed=_values(("snapshot_id",), [(commit.snapshot_id,) for commit in catalog.manifests]),
             newest=lambda table: _values(
                 ("snapshot_id",), [(commit.snapshot_id,) for commit in catalog.newest_with(table)]
@@ -62,21 +67,21 @@ class DatasetTables:
             snapshots=_snapshots(catalog.manifests),
         )
         connection.execute("SET TimeZone = 'UTC'")
-        self._execute((*self._names.schemas(), self._names.latest()))
+        self._execute((*self._views.schemas(), self._views.latest()))
 
     def define(self, statement: str) -> None:
-        """Define the tables that a statement names, itself or by shipped views.
+        """Define the tables that a statement names, directly or through shipped views.
 
-        Raises ReadError where a file of one is missing or damaged. A statement that looks at the catalog finds all
-        tables there; damage is none of its business.
+        Raises ReadError if a file of one is missing or damaged. A statement that reads DuckDB's own catalog finds all
+        tables there, whether their files are damaged or not.
         """
         views = named_views(shipped_views(), statement, by_other_means=False)
-        words = BY_OTHER_MEANS & set(re.findall(r"\w+", statement.lower()))
+        catalog_words = BY_OTHER_MEANS & set(re.findall(r"\w+", statement.lower()))
         texts = (statement, *(view.query for view in views))
-        wanted = _EVERY if words & _RUNS_SQL else frozenset().union(*map(self._tables_of, texts))
-        for name in sorted(wanted, key=_place):
+        names = _EVERY if catalog_words & _RUNS_SQL else frozenset().union(*map(self._tables_of, texts))
+        for name in sorted(names, key=_position):
             self._define(name)
-        if words:
+        if catalog_words:
             self._show_all()
 
     def _define(self, name: Name) -> None:
@@ -85,15 +90,15 @@ class DatasetTables:
         space, table = name
         for below in tables_below(space, table):
             self._define((space, below))
-        self._execute([self._names.table(space, table)])
+        self._execute([self._views.table(space, table)])
         self._defined.add(name)
 
     def _show_all(self) -> None:
-        """Define the tables that nobody has named, over those of their files that can be read."""
+        """Define all other tables, over those of their files that can be read."""
         self._allows_damage = True
         try:
-            others = sorted(_EVERY - self._defined, key=_place)
-            self._execute(self._names.table(*name) for name in others)
+            others = sorted(_EVERY - self._defined, key=_position)
+            self._execute(self._views.table(*name) for name in others)
         finally:
             self._allows_damage = False
 
@@ -105,18 +110,18 @@ class DatasetTables:
             raise RunError(f"cannot read the dataset {self._catalog.root}: {one_line(error)}") from error
 
     def _tables_of(self, query: str) -> frozenset[Name]:
-        if query not in self._named:
-            self._named[query] = frozenset(tables_named(self._connection, query))
-        return self._named[query]
+        if query not in self._tables_in:
+            self._tables_in[query] = frozenset(tables_named(self._connection, query))
+        return self._tables_in[query]
 
     # --- files --------------------------------------------------------------------------------------------------------
 
     def _rows(self, space: Space, table: str) -> str | None:
         """Select all rows of a table's files in the commits of a name space.
 
-        Files that one release wrote have the same columns, so DuckDB need open only one of each to know them all.
+        Files that one release wrote have the same columns, so DuckDB has to open only one file of each release.
         """
-        told = self._told_by_manifests(space, table)
+        from_manifest = self._scopes_from_manifests(space, table)
         parts = [
             f"SELECT * FROM read_parquet({_paths(files)}, hive_partitioning = false)"
             for _, group in groupby(sorted(self._members(space, table), key=_release, reverse=True), key=_release)
@@ -124,20 +129,20 @@ class DatasetTables:
                 files := [
                     path
                     for commit in group
-                    if commit.snapshot_id not in told
+                    if commit.snapshot_id not in from_manifest
                     for path in self._files(commit, BY_NAME[table])
                 ]
             )
         ]
-        parts += map(_scopes, told.values())
+        parts += map(_scopes, from_manifest.values())
         return " UNION ALL BY NAME ".join(parts) or None
 
-    def _told_by_manifests(self, space: Space, table: str) -> dict[str, Manifest]:
-        """Return the old commits whose file of ``scopes`` is damaged: their manifests say what was read, and how.
+    def _scopes_from_manifests(self, space: Space, table: str) -> dict[str, Manifest]:
+        """Return the old commits whose file of ``scopes`` is damaged: their manifests have the same rows.
 
-        So one lost night does not keep checks and trends of all others from being asked. ``notes`` hears of it.
+        So checks and trends still work if one old file is lost. A sentence in ``notes`` names each.
         """
-        told: dict[str, Manifest] = {}
+        commits: dict[str, Manifest] = {}
         if (space, table) == ("history", SCOPES.name):
             shown = {commit.snapshot_id for commit in (*self._latest_commits, *self._catalog.newest_with(table))}
             for commit in self._catalog.manifests:
@@ -146,8 +151,8 @@ class DatasetTables:
                 except ReadError as error:
                     if commit.snapshot_id not in shown:
                         self.notes.append(f"{error}; its manifest was read instead")
-                        told[commit.snapshot_id] = commit
-        return told
+                        commits[commit.snapshot_id] = commit
+        return commits
 
     def _members(self, space: Space, table: str) -> tuple[Manifest, ...]:
         if space == "snapshot":
@@ -157,21 +162,21 @@ class DatasetTables:
 
     def _files(self, commit: Manifest, table: Table) -> list[Path]:
         key = (commit.snapshot_id, table)
-        if key not in self._found:
+        if key not in self._files_of:
             try:
-                self._found[key] = find_files(self._catalog.root, commit, table)
+                self._files_of[key] = find_files(self._catalog.root, commit, table)
             except ReadError:
                 if self._allows_damage:
                     return []
                 raise
-        return self._found[key]
+        return self._files_of[key]
 
 
 def tables_named(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[Name]:
-    """Yield the tables that a query names, by its syntax tree; too many rather than too few."""
+    """Yield the tables that a query may name, by its syntax tree. There may be too many, never too few."""
     ((text,),) = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchall()
     tree = json.loads(text)
-    if tree.get("error", True):  # a PIVOT has no tree
+    if tree.get("error", True):  # DuckDB has no tree for a PIVOT
         words = set(re.findall(r"\w+", query.lower()))
         spaces = [space for space in SPACES if space == "main" or space in words]
         yield from ((space, table) for space in spaces for table in registry.tables() if table.name in words)
@@ -188,7 +193,7 @@ def tables_named(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[
             yield from ((space, table) for space in SPACES if table is not None and space == schema)
 
 
-def _place(name: Name) -> tuple[int, int]:
+def _position(name: Name) -> tuple[int, int]:
     return SPACES.index(name[0]), registry.tables().index(name[1])
 
 
@@ -201,7 +206,7 @@ def _paths(paths: Iterable[Path]) -> str:
 
 
 def _snapshots(commits: Iterable[Manifest]) -> str:
-    """Select the rows of ``snapshots`` of the commits themselves: its own file is written after them, or not at all."""
+    """Select the rows of ``snapshots`` from the manifests: the table's own file is written later, or never."""
     rows: list[tuple[str, ...]] = [
         (
             commit.snapshot_id,
@@ -221,7 +226,7 @@ def _snapshots(commits: Iterable[Manifest]) -> str:
 
 
 def _scopes(commit: Manifest) -> str:
-    """Select the rows of ``scopes`` that a manifest makes: all but what only the table has."""
+    """Select the rows of ``scopes`` from a manifest, without the columns that only the table has."""
     texts = ("account_id", "region", "coverage", "status")
     counts = ("functions", "versions", "get_function_calls", "list_calls", "throttles")
     rows: list[tuple[str, ...]] = [
