@@ -162,7 +162,7 @@ def test_a_truncated_file(dest, verify, options):
     body = (dest / path).read_bytes()
     (dest / path).write_bytes(body[:-100])
 
-    expected = ("damage", path, "wrong_size", f"{len(body) - 100:,} bytes, the manifest tells {len(body):,}")
+    expected = ("damage", path, "wrong_size", f"{len(body) - 100:,} bytes, the manifest says {len(body):,}")
     assert verify(*options) == ([expected], 4)
 
 
@@ -231,7 +231,7 @@ def test_references_that_do_not_add_up(dest, verify):
     rows, lost = scope.versions, scope.references - scope.versions
     told = (
         f"{scope.account_id} {scope.region}: {scope.references + 2} versions were listed or named;"
-        f" functions has {rows} rows, errors tells of {lost} gone or failed"
+        f" functions has {rows} rows, errors has {lost} gone or failed"
     )
     assert verify() == ([("damage", path, "references_lost", told)], 4)
 
@@ -243,7 +243,7 @@ def test_wrong_row_count(dest, verify):
     """The manifest's count is compared with the file's."""
     path = rewrite(dest, "tags", lambda rows: rows.slice(0, 7), rows=8)
 
-    assert verify("--data") == ([("damage", path, "wrong_row_count", "7 rows, the manifest tells 8")], 4)
+    assert verify("--data") == ([("damage", path, "wrong_row_count", "7 rows, the manifest says 8")], 4)
 
 
 def test_duplicates_across_batches(dest, verify):
@@ -272,9 +272,9 @@ def test_files_that_no_commit_names(dest, verify):
 
     assert verify() == (
         [
-            ("note", "packages/sha256/aa/notes.txt", "foreign", "no name of a package"),
-            ("note", "_runs/.01.json.77.ab", "foreign", "no commit"),
-            ("note", "functions/snapshot_date=2026-01-01/x.parquet", "foreign", "named by no commit"),
+            ("note", "packages/sha256/aa/notes.txt", "foreign", "not the name of a package"),
+            ("note", "_runs/.01.json.77.ab", "foreign", "not a commit"),
+            ("note", "functions/snapshot_date=2026-01-01/x.parquet", "foreign", "no commit names it"),
         ],
         0,
     )
@@ -363,7 +363,7 @@ def test_a_file_of_a_known_snapshot(dest, verify):
     path = file_of(dest, "tags")
     for other in (path.replace("-0000.", "-0001."), path.replace("-0000.", "-0000 (conflicted copy).")):
         shutil.copy(dest / path, dest / other)
-        assert verify("--data") == ([("note", other, "foreign", "named by no commit")], 0)
+        assert verify("--data") == ([("note", other, "foreign", "no commit names it")], 0)
         (dest / other).unlink()
 
 

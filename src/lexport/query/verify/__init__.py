@@ -1,1 +1,1 @@
-"""Whether everything that a dataset says it holds is there, and as it was written."""
+"""Verify a dataset: every file that it names exists and has the bytes that were written."""

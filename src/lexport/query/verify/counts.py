@@ -1,4 +1,4 @@
-"""One commit -> where its manifest and its rows contradict each other: scopes, counts, gaps. Blocking."""
+"""Compare a commit's manifest with its rows: scopes, counts, gaps. Blocking."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COMPARED = ("coverage", "status", *_COUNTS)
 
 
 def check_scopes(root: Path, commit: Manifest) -> Iterator[Damage]:
-    """Compare the account-regions of a manifest with the table ``scopes``, which was written with it."""
+    """Compare the account-regions of a manifest with the table ``scopes`` of the same commit."""
     rows: dict[Scope, dict[str, Any]] = {}
     for batch in _batches(root, commit, SCOPES, (*SCOPE_KEY, *_COMPARED)):
         for row in batch.to_pylist():
@@ -35,30 +35,30 @@ def check_scopes(root: Path, commit: Manifest) -> Iterator[Damage]:
             yield _wrong(commit, f"{_title(entry)} is not in scopes")
             continue
         for name in _COMPARED:
-            if row[name] is not None and row[name] != getattr(entry, name):  # what was not read has no count
+            if row[name] is not None and row[name] != getattr(entry, name):  # a count is NULL if its data was not read
                 yield _wrong(commit, f"{_title(entry)}: {name} {getattr(entry, name)}, scopes has {row[name]}")
                 break
 
 
 def check_counts(root: Path, commit: Manifest) -> Iterator[Damage]:
-    """Count the rows of each account-region, and the gaps, and compare them with what the manifest says. Reads all."""
+    """Compare rows by account-region and the number of gaps with the manifest. Reads the whole tables."""
     functions, versions = _count(root, commit, FUNCTIONS)
     _, aliases = _count(root, commit, ALIASES)
     for entry in commit.scopes:
-        for what, said, counted in (
+        for what, expected, counted in (
             ("functions", entry.functions, functions[entry.scope]),
             ("versions", entry.versions, versions[entry.scope]),
             ("aliases", entry.aliases, aliases[entry.scope]),
         ):
-            if said != counted:
-                yield _wrong(commit, f"{_title(entry)}: {said:,} {what}, the tables have {counted:,}")
+            if expected != counted:
+                yield _wrong(commit, f"{_title(entry)}: {expected:,} {what}, the tables have {counted:,}")
     gaps = sum(pc.sum(batch.column("is_gap")).as_py() or 0 for batch in _batches(root, commit, ERRORS, ["is_gap"]))
-    if gaps > commit.gaps or bool(gaps) != bool(commit.gaps):  # what went wrong twice alike may be one row
+    if gaps > commit.gaps or bool(gaps) != bool(commit.gaps):  # two equal errors may be one row
         yield _wrong(commit, f"{commit.gaps:,} gaps, errors has {gaps:,}")
 
 
 def _count(root: Path, commit: Manifest, table: Table) -> tuple[Counter[Scope], Counter[Scope]]:
-    """Count functions and rows of each account-region."""
+    """Count the functions and the rows of each account-region."""
     functions: Counter[Scope] = Counter()
     rows: Counter[Scope] = Counter()
     last: tuple[Scope, str] | None = None
@@ -68,7 +68,10 @@ def _count(root: Path, commit: Manifest, table: Table) -> tuple[Counter[Scope], 
         for group in groups.to_pylist():
             scope = Scope(account_id=group["account_id"], region=group["region"])
             rows[scope] += group["count_all"]
-            functions[scope] += (scope, group["function_name"]) != last  # one function may go on in the next batch
+            functions[scope] += (
+                scope,
+                group["function_name"],
+            ) != last  # the rows of a function may continue in the next batch
             last = scope, group["function_name"]
     return functions, rows
 

@@ -1,6 +1,6 @@
-"""DEST -> what is damaged: manifests, the files they name, the store of packages, and what nobody names.
+"""Find damage in a dataset: manifests, the files that they name, stored packages, and files that no commit names.
 
-Hashes are taken in threads; what is held does not grow with the files, nor with the packages.
+Threads compute the hashes. Memory does not grow with the size of files or packages.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ _STORE = f"{manifest.PACKAGES}/sha256"
 _IN_STORE = ("stored", "present")
 
 Job = Callable[[], tuple[int, list[Damage]]]
-"""Checks one file; returns the bytes it read and what is wrong."""
+"""Checks one file; returns the number of bytes it read and the damage it found."""
 
 
 @dataclass(slots=True)
 class VerifyProgress:
-    """How far it is: files that are checked, and of how many, and their bytes."""
+    """Counters: files checked, their bytes, and the number of all files."""
 
     files: int = 0
     size_bytes: int = 0
@@ -56,17 +56,14 @@ class VerifyProgress:
 
 
 async def verify(dest: str | os.PathLike[str], *, data: bool = False) -> tuple[Damage, ...]:
-    """Check a dataset: manifests, sizes and SHA-256 of all their files and of every stored package.
+    """Check a dataset: its manifests, and size and SHA-256 of all their files and of every stored package.
 
     With ``data`` every row is read too: page checksums, counts, columns, order, unique keys, the rows of ``snapshots``.
-    Raises SettingsError where DEST is no dataset. Cancelled: nothing is changed, ever.
+    Raises SettingsError if ``dest`` is not a dataset. Nothing is ever written.
     """
 
     def collect() -> tuple[Damage, ...]:
-        found = []
-        for damage in find_damage(dest, data=data, watch=lambda _: check_cancelled()):
-            found.append(damage)  # noqa: PERF402 - the loop can be cancelled
-        return tuple(found)
+        return tuple(find_damage(dest, data=data, watch=lambda _: check_cancelled()))
 
     return await anyio.to_thread.run_sync(collect)
 
@@ -74,15 +71,15 @@ async def verify(dest: str | os.PathLike[str], *, data: bool = False) -> tuple[D
 def find_damage(
     dest: str | os.PathLike[str], *, data: bool = False, watch: Callable[[VerifyProgress], None] = lambda _: None
 ) -> Iterator[Damage]:
-    """Yield what is wrong, as ``verify`` does, as soon as it is found; ``watch`` called after each file. Blocking."""
+    """Yield damage as it is found; parameters as for ``verify``. ``watch`` is called after each file. Blocking."""
     root, ids = find_commits(dest)
     commits: list[Manifest] = []
     for snapshot_id in ids:
-        found = read_commit(root, snapshot_id)
-        if isinstance(found, Manifest):
-            commits.append(found)
+        commit = read_commit(root, snapshot_id)
+        if isinstance(commit, Manifest):
+            commits.append(commit)
         else:
-            yield Damage(path=found.path, kind=found.kind, detail=found.reason)
+            yield Damage(path=commit.path, kind=commit.kind, detail=commit.reason)
     entries = [(commit, entry) for commit in commits for entry in commit.files]
     last = max((_order(commit) for commit in commits), default=None)
     progress = VerifyProgress(files_total=len(entries) + len(commits) + sum(1 for _ in _files_below(root, _STORE)))
@@ -99,14 +96,14 @@ def find_damage(
         damaged |= {item.path for item in damages}
         yield from damages
     for commit in commits:
-        if damaged.isdisjoint(entry.path for entry in commit.files):  # else what is wrong is told
+        if damaged.isdisjoint(entry.path for entry in commit.files):  # otherwise the damage is reported already
             yield from _check_commit(root, commit, data=data)
     yield from _missing_packages(root, [(commit, entry) for commit, entry in entries if entry.path not in damaged])
     yield from _leftovers(root, ids, entries, commits)
 
 
 def _in_threads(jobs: Iterable[Job]) -> Iterator[tuple[int, list[Damage]]]:
-    """Do the jobs a few at a time; yield what they return in their order."""
+    """Run the jobs, a few at a time, and yield their results in order."""
     waiting: deque[Future[tuple[int, list[Damage]]]] = deque()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="verify") as pool:
         try:
@@ -128,7 +125,7 @@ def _order(commit: Manifest) -> tuple[datetime, str]:
 
 
 def _check_commit(root: Path, commit: Manifest, *, data: bool) -> Iterator[Damage]:
-    """Check what the files of a commit say together, each of which is sound."""
+    """Check that the files of a commit agree with each other and with its manifest. Each file alone is sound."""
     for table in {entry.table for entry in commit.files} & BY_NAME.keys():
         for before, after in pairwise(commit.entries(table)):
             reason = overlap(root, before, after, BY_NAME[table])
@@ -139,38 +136,38 @@ def _check_commit(root: Path, commit: Manifest, *, data: bool) -> Iterator[Damag
         yield from check_references(root, commit)
         if data:
             yield from check_counts(root, commit)
-    except (pa.ArrowException, OSError, KeyError) as error:  # under a hash that fits
+    except (pa.ArrowException, OSError, KeyError) as error:  # in a file whose hash is right
         detail = " ".join(str(error).split())
         yield Damage(path=manifest.run_path(commit.snapshot_id), kind="unreadable_rows", detail=detail)
 
 
 def _check_file(root: Path, commit: Manifest, entry: FileEntry, *, data: bool) -> tuple[int, list[Damage]]:
-    """Check one file of a commit: place, size, hash, and with ``data`` its rows."""
+    """Check path, size and hash of one file of a commit, and with ``data`` its rows."""
     path = entry.path
     try:
         size_bytes = stat_file(root, path).st_size
         if size_bytes != entry.size_bytes:
-            detail = f"{size_bytes:,} bytes, the manifest tells {entry.size_bytes:,}"
+            detail = f"{size_bytes:,} bytes, the manifest says {entry.size_bytes:,}"
             return entry.size_bytes, [Damage(path=path, kind="wrong_size", detail=detail)]
         digest = hash_file(root / path)
     except FileNotFoundError:
         return entry.size_bytes, [Damage(path=path, kind="missing", detail=f"named by {commit.snapshot_id}")]
     except OSError as error:
         return entry.size_bytes, [Damage(path=path, kind="unreadable", detail=_reason(error))]
-    found = []
+    damage = []
     if digest != entry.sha256:
-        found.append(
-            Damage(path=path, kind="wrong_hash", detail=f"SHA-256 {digest}, the manifest tells {entry.sha256}")
+        damage.append(
+            Damage(path=path, kind="wrong_hash", detail=f"SHA-256 {digest}, the manifest says {entry.sha256}")
         )
     if data and entry.table in BY_NAME:  # a later release may have written more tables
-        found += check_rows(root, path, BY_NAME[entry.table], commit, rows=entry.rows)
-    return size_bytes, found
+        damage += check_rows(root, path, BY_NAME[entry.table], commit, rows=entry.rows)
+    return size_bytes, damage
 
 
 def _check_snapshots_row(root: Path, commit: Manifest, *, data: bool, is_last: bool) -> tuple[int, list[Damage]]:
-    """Check the row that tells warehouses of a commit. It is written after the manifest, which does not know it.
+    """Check the row of ``snapshots`` that makes a commit visible to warehouses.
 
-    So the last commit may be without for a moment, or until the next run: that is no damage.
+    It is written after the manifest. So the last commit may lack it for a moment, or until the next run: no damage.
     """
     path = manifest.data_path(SNAPSHOTS.name, commit.snapshot_id, commit.snapshot_at)
     try:
@@ -187,11 +184,11 @@ def _check_snapshots_row(root: Path, commit: Manifest, *, data: bool, is_last: b
 
 
 def _check_stored(root: Path, path: str) -> tuple[int, list[Damage]]:
-    """Compare a stored package with its name, which is its hash."""
+    """Compare the hash of a stored package with its name, which contains the hash."""
     name = PurePosixPath(path).name
     size_bytes = _length(root / path)
     if not _STORED_NAME.fullmatch(name) or path != package_path(name[:64]):
-        return size_bytes, [Damage(path=path, kind="foreign", detail="no name of a package", is_note=True)]
+        return size_bytes, [Damage(path=path, kind="foreign", detail="not the name of a package", is_note=True)]
     try:
         stat_file(root, path)
         digest = hash_file(root / path)
@@ -204,19 +201,19 @@ def _check_stored(root: Path, path: str) -> tuple[int, list[Damage]]:
 
 
 def _missing_packages(root: Path, entries: Iterable[tuple[Manifest, FileEntry]]) -> Iterator[Damage]:
-    """Name the packages and layers that a table says are stored, and that are not there."""
-    told: set[str] = set()
+    """Yield the packages and layers that a table names as stored and that are missing."""
+    reported: set[str] = set()
     for commit, entry in entries:
         for path in _stored_paths(root, entry):
-            if path not in told and not (root / path).exists():
-                told.add(path)
+            if path not in reported and not (root / path).exists():
+                reported.add(path)
                 yield Damage(
                     path=path, kind="missing", detail=f"{entry.table} of {commit.snapshot_id} says it is stored"
                 )
 
 
 def _stored_paths(root: Path, entry: FileEntry) -> Iterator[str]:
-    """Yield where a table says that content is stored; nothing where it cannot be read, which is told elsewhere."""
+    """Yield the paths of stored packages that a table names; none if it cannot be read, which is reported elsewhere."""
     if entry.table != PACKAGES.name:
         return
     with suppress(OSError, pa.ArrowException, ValueError), pq.ParquetFile(root / entry.path) as file:
@@ -226,29 +223,29 @@ def _stored_paths(root: Path, entry: FileEntry) -> Iterator[str]:
                     yield package_path(sha256_hex)
 
 
-# --- what nobody names ------------------------------------------------------------------------------------------------
+# --- files that no commit names ---------------------------------------------------------------------------------------
 
 
 def _leftovers(
     root: Path, ids: Collection[str], entries: Iterable[tuple[Manifest, FileEntry]], commits: Iterable[Manifest]
 ) -> Iterator[Damage]:
-    """Name the files in the tables' folders that belong to no commit: no reader sees them, but warehouses glob them."""
-    known = {entry.path for _, entry in entries}
-    known |= {manifest.data_path(SNAPSHOTS.name, item.snapshot_id, item.snapshot_at) for item in commits}
+    """Yield the files in the tables' folders that belong to no commit. Only warehouses read them."""
+    named = {entry.path for _, entry in entries}
+    named |= {manifest.data_path(SNAPSHOTS.name, item.snapshot_id, item.snapshot_at) for item in commits}
     unread = set(ids) - {item.snapshot_id for item in commits}
     for path in _files_below(root, manifest.RUNS):
         if not is_ulid(PurePosixPath(path).name.removesuffix(".json")):
-            yield Damage(path=path, kind="foreign", detail="no commit", is_note=True)
+            yield Damage(path=path, kind="foreign", detail="not a commit", is_note=True)
     for table in registry.tables():
         for path in _files_below(root, table.name):
             snapshot_id = PurePosixPath(path).name[:ULID_LENGTH]
-            if path in known or path.startswith(f"{_STORE}/") or snapshot_id in unread:
+            if path in named or path.startswith(f"{_STORE}/") or snapshot_id in unread:
                 continue
             if fnmatchcase(path, f"{SNAPSHOTS.name}/{manifest.DATA_FILES}") and snapshot_id not in ids:
-                detail = f"{path} says that it was committed: warehouses show it, and nobody else"
+                detail = f"{path} says that it was committed; warehouses show it, lexport does not"
                 yield Damage(path=manifest.run_path(snapshot_id), kind="missing", detail=detail)
             else:
-                yield Damage(path=path, kind="foreign", detail="named by no commit", is_note=True)
+                yield Damage(path=path, kind="foreign", detail="no commit names it", is_note=True)
 
 
 def _files_below(root: Path, folder: str) -> Iterator[str]:

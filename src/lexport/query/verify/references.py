@@ -1,4 +1,4 @@
-"""One commit -> the account-regions that do not add up: versions listed = rows + deleted since + gaps. Blocking."""
+"""Check that no version is lost: versions listed = rows + versions deleted since + gaps. Blocking."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from lexport.tables.functions import FUNCTIONS
 from lexport.tables.run import ERRORS
 from lexport.tables.table import SCOPE_KEY, Table
 
-_TELLING = ("stage", "operation", "error_code", "is_gap")
+_ERROR_COLUMNS = ("stage", "operation", "error_code", "is_gap")
 
 
 def check_references(root: Path, commit: Manifest) -> Iterator[Damage]:
-    """Count the rows of ``functions`` and ``errors`` of each account-region and compare them with its references.
+    """Compare the rows of ``functions`` and ``errors`` of each account-region with the references in the manifest.
 
-    One that was read whole must have as many. Rows that are there twice are told elsewhere, and so are files that
-    cannot be read. Commits of releases that did not count say nothing.
+    An account-region that was read whole must have at least as many rows as references. Duplicate rows and unreadable
+    files are reported elsewhere. Commits of old releases, which did not count references, are not checked.
     """
     if all(entry.references is None for entry in commit.scopes):
         return
     try:
         rows = _count(root, commit, FUNCTIONS, (), lambda batch: batch)
-        lost = _count(root, commit, ERRORS, _TELLING, _about_versions)
+        lost = _count(root, commit, ERRORS, _ERROR_COLUMNS, _about_versions)
     except (pa.ArrowException, OSError, KeyError):
         return
     for entry in commit.scopes:
@@ -42,13 +42,13 @@ def check_references(root: Path, commit: Manifest) -> Iterator[Damage]:
             continue
         detail = (
             f"{entry.account_id} {entry.region}: {entry.references:,} versions were listed or named; functions has"
-            f" {rows[entry.scope]:,} rows, errors tells of {lost[entry.scope]:,} gone or failed"
+            f" {rows[entry.scope]:,} rows, errors has {lost[entry.scope]:,} gone or failed"
         )
         yield Damage(path=manifest.run_path(commit.snapshot_id), kind=LOST, detail=detail)
 
 
 def _about_versions(errors: pa.Table) -> pa.Table:
-    """Keep the rows that stand for one version each: GetFunction found it gone, or could not read it."""
+    """Keep the errors of single versions: GetFunction could not read the version, or it was deleted."""
     is_lost = pc.or_(errors.column("is_gap"), pc.equal(errors.column("error_code"), "gone"))
     is_fetch = pc.is_in(errors.column("stage"), pa.array(["fetch", "flatten"]))
     is_call = pc.equal(errors.column("operation"), "GetFunction")
@@ -58,11 +58,11 @@ def _about_versions(errors: pa.Table) -> pa.Table:
 def _count(
     root: Path, commit: Manifest, table: Table, more: Sequence[str], keep: Callable[[pa.Table], pa.Table]
 ) -> Counter[Scope]:
-    found: Counter[Scope] = Counter()
+    counts: Counter[Scope] = Counter()
     for entry in commit.entries(table.name):
         with pq.ParquetFile(root / entry.path) as file:
             for batch in file.iter_batches(columns=[*SCOPE_KEY, *more], use_threads=False):
                 groups = keep(pa.Table.from_batches([batch])).group_by(list(SCOPE_KEY), use_threads=False)
                 for group in groups.aggregate([([], "count_all")]).to_pylist():
-                    found[Scope(account_id=group["account_id"], region=group["region"])] += group["count_all"]
-    return found
+                    counts[Scope(account_id=group["account_id"], region=group["region"])] += group["count_all"]
+    return counts

@@ -1,4 +1,4 @@
-"""One Parquet file -> what is wrong with its pages, columns and rows. Reads all of it, a batch at a time. Blocking."""
+"""Check the pages, columns and rows of one Parquet file. Reads all of it, a batch at a time. Blocking."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from lexport.tables.table import Table
 from lexport.tables.text import plural
 
 _BATCH_ROWS = 4096
-_NOT_UNIQUE = {ERRORS}  # the same thing may go wrong twice
+_NOT_UNIQUE = {ERRORS}  # the same error may occur twice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
-    """One thing that is not as it should be. ``is_note``: it is in nobody's way, and nothing is lost by it."""
+    """One damaged or unexpected file. ``is_note``: it is harmless, and nothing is lost."""
 
     path: str
     kind: str
@@ -33,26 +33,26 @@ class Damage:
 
 
 def check_rows(root: Path, path: str, table: Table, commit: Manifest, *, rows: int) -> Iterator[Damage]:
-    """Read a table's file of one commit: page checksums, columns, the count of rows, their order and their keys.
+    """Check a table's file of one commit: page checksums, columns, number of rows, their order and their keys.
 
-    ``rows`` is how many the manifest tells. Each kind of damage comes once, with the first place.
+    ``rows`` is the number of rows in the manifest. Each kind of damage is reported once, at its first occurrence.
     """
-    found: dict[str, str] = {}
+    details: dict[str, str] = {}
     try:
         with pq.ParquetFile(root / path, page_checksum_verification=True) as file:
-            found |= _check_columns(table, file.schema_arrow, commit)
+            details |= _check_columns(table, file.schema_arrow, commit)
             if file.metadata.num_rows != rows:
-                found["wrong_row_count"] = f"{plural(file.metadata.num_rows, 'row')}, the manifest tells {rows:,}"
+                details["wrong_row_count"] = f"{plural(file.metadata.num_rows, 'row')}, the manifest says {rows:,}"
             for kind, detail in _check_batches(file, table, commit):
-                found.setdefault(kind, detail)
-    except (pa.ArrowException, OSError) as error:  # damaged bytes come as either
-        found["unreadable_page"] = " ".join(str(error).split())
-    for kind, detail in found.items():
+                details.setdefault(kind, detail)
+    except (pa.ArrowException, OSError) as error:  # damaged bytes raise either
+        details["unreadable_page"] = " ".join(str(error).split())
+    for kind, detail in details.items():
         yield Damage(path=path, kind=kind, detail=detail)
 
 
 def _check_columns(table: Table, schema: pa.Schema, commit: Manifest) -> dict[str, str]:
-    """Compare with the declared table: types always, the list of columns where this very release wrote the file."""
+    """Compare the types of columns with the declared ones, and their names too if this release wrote the file."""
     expected = table_schema(table)
     renames = table.renames()
     wrong = [
@@ -63,12 +63,12 @@ def _check_columns(table: Table, schema: pa.Schema, commit: Manifest) -> dict[st
     wrong += [f"{name} is there twice" for name in sorted({n for n in schema.names if schema.names.count(n) > 1})]
     if commit.lexport_version == __version__ and commit.schema_version == SCHEMA_VERSION:
         wrong += [f"{name} is missing" for name in expected.names if name not in schema.names]
-        wrong += [f"{name} is none of its columns" for name in schema.names if name not in expected.names]
+        wrong += [f"{name} is not one of its columns" for name in schema.names if name not in expected.names]
     return {"wrong_columns": ", ".join(wrong[:3])} if wrong else {}
 
 
 def _check_batches(file: pq.ParquetFile, table: Table, commit: Manifest) -> Iterator[tuple[str, str]]:
-    """Read every batch: whose rows they are, and how each follows the one before."""
+    """Check every batch: that its rows are of this snapshot, and that keys ascend."""
     names = {table.renames().get(name, name) for name in file.schema_arrow.names}
     has_key = names.issuperset(table.key)
     last: pa.Scalar | None = None
@@ -88,8 +88,8 @@ def _check_batches(file: pq.ParquetFile, table: Table, commit: Manifest) -> Iter
 
 
 def _check_order(table: Table, keys: pa.Array, rows: pa.Table, at: int) -> Iterator[tuple[str, str]]:
-    """Compare each key with the one before it; ``at`` is the number of the first row."""
-    carried = len(keys) - len(rows)  # the last key of the batch before, where there is one
+    """Compare each key with the one before it. ``at`` is the number of the first row."""
+    carried = len(keys) - len(rows)  # 1 if the last key of the batch before comes first
     before, after = keys[:-1], keys[1:]
     if pc.any(pc.greater(before, after)).as_py():
         index = pc.index(pc.greater(before, after), value=True).as_py()
