@@ -18,6 +18,8 @@ ScopeStatus = Literal["complete", "partial", "denied", "unavailable"]
 EnvMode = Literal["keys", "values", "none"]
 Qualifiers = Literal["latest", "published", "all"]
 
+GLOBAL_REGION = "aws-global"
+"""Stands for the Regions of an account where they are not known, or for the account as a whole."""
 LATEST = "$LATEST"
 LATEST_PUBLISHED = "$LATEST.PUBLISHED"
 """What managed instances run: a pointer that moves, which lists name like a version. It is not read."""

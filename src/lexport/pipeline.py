@@ -42,7 +42,7 @@ from lexport.errors import (
     ItemError,
     PackageError,
 )
-from lexport.extract.access import GLOBAL, Account, Selection
+from lexport.extract.access import Account, Selection
 from lexport.extract.accounts import read_accounts
 from lexport.extract.failures import FailureKind, Failures, Item
 from lexport.extract.hash_key import KEY_VARIABLE, HashKey, ValueHasher, load_hash_key
@@ -54,7 +54,18 @@ from lexport.extract.rows import Rows
 from lexport.extract.selection import read_selection
 from lexport.extract.shards import one_error, visit
 from lexport.extract.staging import Staging
-from lexport.model import Failure, FunctionRef, Reply, RunSpec, Scope, Shard, ShardResult, __version__, new_ulid
+from lexport.model import (
+    GLOBAL_REGION,
+    Failure,
+    FunctionRef,
+    Reply,
+    RunSpec,
+    Scope,
+    Shard,
+    ShardResult,
+    __version__,
+    new_ulid,
+)
 from lexport.settings import PackageSettings, SnapshotSettings
 from lexport.tables.functions import FUNCTIONS, LAYERS
 from lexport.tables.staged import Batch
@@ -332,7 +343,7 @@ class _Run:
 
     def lose_account(self, account: Account, shards: Sequence[Shard], error: ItemError) -> None:
         """Note an account that could not be entered, one failure for all its shards."""
-        scope = Scope(account_id=account.account_id or "", region=GLOBAL)
+        scope = Scope(account_id=account.account_id or "", region=GLOBAL_REGION)
         self.failures.record(error, Item(scope=scope, stage="discover", operation="AssumeRole"))
         is_denied = isinstance(error, AccessDeniedError | ExpiredCredentialsError)
         self.outcomes.extend(unread(shard, "denied" if is_denied else "partial", _now()) for shard in shards)

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lexport.dataset.commits import DamagedCommit, newest_first
+from lexport.dataset.commits import DamagedCommit, newest_first, newest_whole
 from lexport.dataset.data_files import find_files
 from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import Manifest
@@ -87,19 +87,11 @@ class Reading:
 
 
 def readings_before(
-    store: LocalStore, scopes: Collection[Scope], snapshot_id: str, passed_over: Callable[[DamagedCommit], object]
+    store: LocalStore, scopes: Collection[Scope], snapshot_id: str, on_damaged: Callable[[DamagedCommit], object]
 ) -> dict[Scope, Manifest]:
-    """Find, for each scope, the newest commit before a snapshot that read all of it and can be read. Blocking."""
-    found: dict[Scope, Manifest] = {}
-    missing = set(scopes)
-    for commit in newest_first(store, passed_over):
-        if not missing:
-            break
-        if commit.snapshot_id < snapshot_id:
-            for scope in commit.whole_scopes() & missing:
-                found[scope] = commit
-            missing -= found.keys()
-    return found
+    """Return, for each scope, the newest commit before a snapshot that read the whole of it. Blocking."""
+    earlier = (commit for commit in newest_first(store, on_damaged) if commit.snapshot_id < snapshot_id)
+    return newest_whole(earlier, scopes)
 
 
 def changes(scopes: Collection[Scope], *, now: Reading, before: Reading) -> Iterator[pa.Table]:

@@ -1,21 +1,21 @@
-"""The commits of a destination, read: what is in them, or why they cannot be used. Blocking."""
+"""The commits of a dataset, newest first: their manifests, or why one of them cannot be used. Blocking."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import MOST_BYTES, RUNS, Manifest, ManifestError, NewerFormatError, run_path
-from lexport.model import is_ulid
+from lexport.model import Scope, is_ulid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DamagedCommit:
-    """A commit whose manifest cannot be used, and why; ``kind`` is that of ``verify``."""
+    """A commit whose manifest cannot be used, and the reason; ``kind`` is the damage that ``verify`` reports."""
 
     snapshot_id: str
     path: str
@@ -24,49 +24,78 @@ class DamagedCommit:
 
     @property
     def is_newer(self) -> bool:
-        """Whether nothing is wrong with it but that a newer lexport wrote it."""
+        """Whether the only reason is that a newer lexport wrote it."""
         return self.kind == NewerFormatError.kind
 
     @property
     def note(self) -> str:
-        """Say what a run does that finds it: nothing with it."""
+        """The line that a run prints about it: the run ignores the commit and leaves it as it is."""
         advice = "" if self.is_newer else "; lexport verify lists all damage"
         return f"{self}; nothing is built on it, and it stays as it is{advice}"
 
     def __str__(self) -> str:
-        """Say which snapshot cannot be read, and why."""
+        """Name the snapshot that cannot be read, and the reason."""
         state = "cannot be read" if self.is_newer else "is damaged"
         return f"snapshot {self.snapshot_id} {state} ({self.path}: {self.reason})"
 
 
-class StrangeFileError(OSError):
-    """What lies there is nothing that lexport can have put there: a pipe, a folder, a link that leads elsewhere."""
+class UnexpectedFileError(OSError):
+    """lexport cannot have written this file: it is a pipe, a folder, or a link that leads out of the dataset."""
 
 
 def newest_first(
-    store: LocalStore, passed_over: Callable[[DamagedCommit], object] = lambda _: None
+    store: LocalStore, on_damaged: Callable[[DamagedCommit], object] = lambda _: None
 ) -> Iterator[Manifest]:
-    """Yield every snapshot of the fleet that can be read, the newest first; ``passed_over`` is called with each other.
+    """Yield every snapshot of the fleet that can be read, newest first; ``on_damaged`` is called with the others.
 
-    A commit without scopes, of packages alone, is no snapshot.
+    A commit without account-regions holds tables of packages alone and is no snapshot.
     """
     for commit in all_commits(store):
         if isinstance(commit, DamagedCommit):
-            passed_over(commit)
+            on_damaged(commit)
         elif commit.is_snapshot:
             yield commit
 
 
+def newest_whole(
+    commits: Iterable[Manifest],
+    scopes: Collection[Scope] | None = None,
+    *,
+    is_eligible: Callable[[Scope, Manifest], bool] = lambda _scope, _commit: True,
+) -> dict[Scope, Manifest]:
+    """Return, for each account-region, the newest eligible commit that read the whole of it.
+
+    ``commits`` come newest first. With ``scopes``, only these are looked up, and no more commits are read once all of
+    them have one.
+    """
+    newest: dict[Scope, Manifest] = {}
+    missing = None if scopes is None else set(scopes)
+    for commit in commits:
+        if missing is not None and not missing:
+            break
+        whole = commit.whole_scopes() if missing is None else commit.whole_scopes() & missing
+        for scope in whole - newest.keys():
+            if is_eligible(scope, commit):
+                newest[scope] = commit
+        if missing is not None:
+            missing -= newest.keys()
+    return newest
+
+
 def all_commits(store: LocalStore) -> Iterator[Manifest | DamagedCommit]:
-    """Yield every commit, the newest first."""
-    for name in reversed(store.names(RUNS)):
-        snapshot_id = name.removesuffix(".json")
-        if name != snapshot_id and is_ulid(snapshot_id):
-            yield read_commit(store.root, snapshot_id)
+    """Yield every commit, newest first."""
+    for snapshot_id in commit_ids(store.names(RUNS)):
+        yield read_commit(store.root, snapshot_id)
+
+
+def commit_ids(names: Iterable[str]) -> list[str]:
+    """Return the snapshot ids of the commits among the names in the folder of commits, newest first."""
+    ids = (name.removesuffix(".json") for name in names if name.endswith(".json"))
+    return sorted(filter(is_ulid, ids), reverse=True)
 
 
 def read_commit(root: Path, snapshot_id: str) -> Manifest | DamagedCommit:
-    """Read the manifest of one commit, whatever lies there under its name."""
+    """Read the manifest of one commit."""
     path = run_path(snapshot_id)
     try:
         return Manifest.from_json(_read(root, path), snapshot_id=snapshot_id)
@@ -78,28 +107,28 @@ def read_commit(root: Path, snapshot_id: str) -> Manifest | DamagedCommit:
 
 
 def stat_file(root: Path, path: str) -> os.stat_result:
-    """Return what is known of a file below the root, which may be a link itself. Raises OSError.
+    """Return the size, mode and times of a file below the root, which may itself be a link. Raises OSError.
 
-    Links are followed, but never out of the root; a pipe would keep its reader waiting: raises StrangeFileError.
+    Raises UnexpectedFileError for a link that leads out of the root and for a pipe, which would block its reader.
     """
     at = os.fspath(root)
     for part in path.split("/"):
         at = f"{at}/{part}"
-        found = os.lstat(at)
-        if stat.S_ISLNK(found.st_mode):
+        status = os.lstat(at)
+        if stat.S_ISLNK(status.st_mode):
             top = os.path.realpath(root)
             if os.path.commonpath([top, os.path.realpath(at)]) != top:
-                raise StrangeFileError(f"{os.path.relpath(at, root)} is a link that leads out of the dataset")
-            found = Path(at).stat()
-    if not stat.S_ISREG(found.st_mode):
-        raise StrangeFileError("it is no file")
-    return found
+                raise UnexpectedFileError(f"{os.path.relpath(at, root)} is a link that leads out of the dataset")
+            status = Path(at).stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise UnexpectedFileError("it is no file")
+    return status
 
 
 def _read(root: Path, path: str) -> bytes:
-    """Read a manifest; raises ManifestError for what no run can have written, OSError."""
-    found = stat_file(root, path)
-    if found.st_size > MOST_BYTES:
-        raise ManifestError(f"it has {found.st_size:,} bytes, more than a manifest can have")
+    """Read a manifest; raises ManifestError where it is too long, OSError."""
+    size_bytes = stat_file(root, path).st_size
+    if size_bytes > MOST_BYTES:
+        raise ManifestError(f"it has {size_bytes:,} bytes, more than a manifest can have")
     with (root / path).open("rb") as file:
         return file.read(MOST_BYTES + 1)

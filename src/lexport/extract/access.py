@@ -33,15 +33,13 @@ from lexport.errors import (
 )
 from lexport.extract.decode import decode_object
 from lexport.extract.selection import NamedFunction, choose_shards
-from lexport.model import Scope, Shard
+from lexport.model import GLOBAL_REGION, Scope, Shard
 from lexport.settings import ALL_REGIONS, SnapshotSettings, role_arn, role_partition
 from lexport.tables.functions import GET_FUNCTION, LIST_FUNCTIONS
 from lexport.tables.registry import resources_read
 
 Selection = tuple[NamedFunction, ...]
 
-GLOBAL = "aws-global"
-"""Stands for the Regions of an account where they are not known, or for the account as a whole."""
 REGION_OFF = {"UnrecognizedClientException", "InvalidClientTokenId", "OptInRequired", "AuthFailure"}
 """Error codes of a Region that is not enabled. An enabled one sends the same codes where it does not know the token."""
 ACCOUNTS_NAMED = 10  # in a note
@@ -109,7 +107,7 @@ class Entrance:
 
     def expected(self, account: Account) -> list[Shard]:
         """Return the shards of an account that cannot be entered."""
-        regions = (GLOBAL,) if self.is_all else tuple(dict.fromkeys(self._asked))
+        regions = (GLOBAL_REGION,) if self.is_all else tuple(dict.fromkeys(self._asked))
         return choose_shards(None, account_id=account.account_id or "", regions=regions)
 
     async def find_accounts(self) -> tuple[Account, ...]:

@@ -21,14 +21,24 @@ from lexport.aws.session import open_session
 from lexport.dataset import manifest
 from lexport.dataset.local import LocalStore, local_folder
 from lexport.errors import CredentialsError, ItemError, SettingsError
-from lexport.extract.access import GLOBAL, REGION_OFF, Account
+from lexport.extract.access import REGION_OFF, Account
 from lexport.extract.accounts import read_accounts
 from lexport.extract.hash_key import load_hash_key
 from lexport.extract.incremental import Held, LastSnapshot, Room, open_last
 from lexport.extract.listing import discover_functions
 from lexport.extract.progress import Progress, Report, ShardProgress, keep_reporting, report_nothing
 from lexport.extract.shards import one_error, visit
-from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, FunctionRef, QuotaClass, Reply, Scope, Shard, new_ulid
+from lexport.model import (
+    GET_FUNCTION_QUOTA,
+    GLOBAL_REGION,
+    LIST_QUOTA,
+    FunctionRef,
+    QuotaClass,
+    Reply,
+    Scope,
+    Shard,
+    new_ulid,
+)
 from lexport.settings import SnapshotSettings
 from lexport.tables.call import Call
 
@@ -214,7 +224,7 @@ class _Planner:
 
     def lose_account(self, account: Account, shards: Sequence[Shard], error: ItemError) -> None:  # noqa: ARG002
         """Note an account that could not be entered."""
-        self._miss(f"{account.account_id} {GLOBAL}", error)
+        self._miss(f"{account.account_id} {GLOBAL_REGION}", error)
 
     def settle(self) -> None:
         """Take a Region that refused the token for one that is off only where another one of its account answers."""

@@ -14,11 +14,11 @@ from itertools import islice
 from pathlib import Path
 
 from lexport.dataset import manifest
-from lexport.dataset.commits import DamagedCommit, read_commit
+from lexport.dataset.commits import DamagedCommit, commit_ids, newest_whole, read_commit
 from lexport.dataset.local import local_folder
 from lexport.dataset.manifest import Manifest, ScopeEntry
 from lexport.errors import NoSnapshotError, RunError, SettingsError
-from lexport.model import Scope, is_ulid
+from lexport.model import GLOBAL_REGION, Scope
 from lexport.query.as_of import parse_moment
 from lexport.tables import registry
 from lexport.tables.registry import BY_NAME, PACKAGE_TABLES
@@ -28,7 +28,6 @@ from lexport.tables.units import format_age
 DEFAULT_MAX_SKEW = timedelta(hours=36)
 
 _MOST_NAMED = 3  # damaged commits of which each has its line
-_ACCOUNT_AS_A_WHOLE = "aws-global"
 
 TABLE_NAMES = tuple(table.name for table in registry.tables())
 _PACKAGE_TABLES = {table.name for table in PACKAGE_TABLES}
@@ -66,21 +65,14 @@ class Catalog:
 
     def latest(self) -> dict[Scope, Manifest]:
         """Return, for each account-region, the newest snapshot that read all of it."""
-        latest: dict[Scope, Manifest] = {}
-        for snapshot in self.manifests:
-            for scope in snapshot.whole_scopes():
-                latest.setdefault(scope, snapshot)
-        return latest
+        return newest_whole(self.manifests)
 
     def latest_before(self) -> dict[Scope, Manifest]:
         """Return, for each account-region, the newest snapshot that read all of it before the one that tried last."""
         tried = self.newest_tried()
-        before: dict[Scope, Manifest] = {}
-        for snapshot in self.manifests:
-            for scope in snapshot.whole_scopes():
-                if snapshot.snapshot_id < tried[scope][0].snapshot_id:
-                    before.setdefault(scope, snapshot)
-        return before
+        return newest_whole(
+            self.manifests, is_eligible=lambda scope, commit: commit.snapshot_id < tried[scope][0].snapshot_id
+        )
 
     def newest_tried(self) -> dict[Scope, tuple[Manifest, ScopeEntry]]:
         """Return, for each account-region, the newest snapshot that set out to read all of it, and how that went.
@@ -98,7 +90,7 @@ class Catalog:
         return {
             scope: (snapshot, entry)
             for scope, (snapshot, entry) in tried.items()
-            if scope.region != _ACCOUNT_AS_A_WHOLE or snapshot.snapshot_id == newest[scope.account_id]
+            if scope.region != GLOBAL_REGION or snapshot.snapshot_id == newest[scope.account_id]
         }
 
     def as_of(self, moment: str, *, option: str) -> Catalog:
@@ -168,16 +160,11 @@ class Catalog:
         A Region that was never switched on holds nothing to miss. ``aws-global`` stood for the Regions of an account
         that nobody could enter; it says nothing any more once somebody could.
         """
-        latest, tried = self.latest(), self.newest_tried()
-        newest: dict[str, str] = {}
-        for scope, (snapshot, _) in tried.items():
-            newest[scope.account_id] = max(snapshot.snapshot_id, newest.get(scope.account_id, ""))
+        latest = self.latest()
         return {
             scope: (snapshot, entry)
-            for scope, (snapshot, entry) in tried.items()
-            if entry.status != "complete"
-            and (entry.status != "unavailable" or scope in latest)
-            and (scope.region != "aws-global" or newest[scope.account_id] == snapshot.snapshot_id)
+            for scope, (snapshot, entry) in self.newest_tried().items()
+            if entry.status != "complete" and (entry.status != "unavailable" or scope in latest)
         }
 
     def hidden(self) -> dict[Scope, DamagedCommit]:
@@ -255,7 +242,7 @@ def find_commits(dest: str | os.PathLike[str]) -> tuple[Path, list[str]]:
         raise SettingsError(f"DEST {what} is a file, not a folder", option="DEST") from error
     except OSError as error:
         raise SettingsError(f"DEST {text} cannot be read: {error.strerror}", option="DEST") from error
-    ids = sorted((name[:-5] for name in runs if name.endswith(".json") and is_ulid(name[:-5])), reverse=True)
+    ids = commit_ids(runs)
     if not ids:
         known = {*TABLE_NAMES, manifest.RUNS, manifest.STAGING, manifest.LATEST_HINT, manifest.PACKAGES}
         if manifest.RUNS in names or all(name in known or name.startswith(".") for name in names):
