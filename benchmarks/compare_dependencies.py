@@ -43,7 +43,7 @@ def inspected(package: Path) -> tuple[list[tuple[str, str, str | None, str]], st
             rows.extend(tuple(row.values())[3:7] for row in batch["package_dependencies"].to_pylist())
 
     done = inspect_package(package, sha256_hex="00" * 32, emit=emit)
-    return rows, done.status, [f"{item.code}: {item.message[76:]}" for item in done.findings]
+    return rows, done.status, [f"{item.code}: {item.message[76:]}" for item in done.problems]
 
 
 def pip_list(folder: Path) -> set[Library]:

@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
-from lexport.artifacts.archive_limits import Budget, Limits
+from lexport.artifacts.archive_limits import ArchiveBudget, ArchiveLimits
 from lexport.artifacts.dependencies.golang import read_executable
 from lexport.artifacts.dependencies.manifests import _PATTERNS
 from lexport.artifacts.inspect_package import inspect_package
@@ -19,7 +19,7 @@ _SPEC = importlib.util.spec_from_file_location("zips", Path(__file__).parents[1]
 zips = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(zips)
 
-LIMITS = Limits(
+LIMITS = ArchiveLimits(
     entries=200, directory_bytes=50_000, manifest_bytes=5_000, nested_bytes=20_000, inflated_bytes=100_000, seconds=30
 )
 POM = zips.Member(name="META-INF/maven/g/a/pom.properties", data=b"groupId=g\nartifactId=a\nversion=1\n")
@@ -56,7 +56,7 @@ class Counting(MemorySource):
 
 def look(body):
     """Read everything there is to read in a zip, as far as it goes."""
-    budget = Budget(LIMITS)
+    budget = ArchiveBudget(LIMITS)
     source = Counting(body)
     inflated = 0
     try:
@@ -83,7 +83,7 @@ def inspect(tmp_path, body):
     path.write_bytes(body)
     batches = []
     done = inspect_package(path, sha256_hex="ab", emit=batches.append, limits=LIMITS)
-    assert done.status == "incomplete" if done.findings else done.status in ("complete", "unknown")
+    assert done.status == "incomplete" if done.problems else done.status in ("complete", "unknown")
     keys = set()
     for batch in batches:
         for name, rows in batch.items():
@@ -91,7 +91,7 @@ def inspect(tmp_path, body):
                 key = (name, *row[2:4]) if name == "package_files" else (name, *row[2:])
                 assert key not in keys
                 keys.add(key)
-    for item in done.findings:
+    for item in done.problems:
         item.message.encode()
         assert len(item.message) < 1_000
 

@@ -1,8 +1,8 @@
-"""stored package -> rows of package_files and package_dependencies, and whether those dependencies are all.
+"""Stored package -> rows of ``package_files`` and ``package_dependencies``, and whether all dependencies are known.
 
-The directory first, a row per file; then the manifests of what is installed, the archives within, the executables, and
-last what the function asks for and does not have. What is wrong with a package, or could not be read of it, is a
-finding beside its rows: hostile bytes lose rows, never the run.
+The directory is read first, one row per file. Then follow the manifests of installed libraries, nested archives,
+executables, and last the dependencies that the function requests but does not contain. Faults of the package become
+problems beside its rows: hostile bytes lose rows, but never end the run.
 """
 
 from __future__ import annotations
@@ -16,53 +16,53 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lexport.artifacts.archive_limits import LIMITS, Budget, Limits
-from lexport.artifacts.dependencies.dotnet import accounted_files
+from lexport.artifacts.archive_limits import DEFAULT_LIMITS, ArchiveBudget, ArchiveLimits
+from lexport.artifacts.dependencies.dotnet import explained_files
 from lexport.artifacts.dependencies.evidence import Evidence
 from lexport.artifacts.dependencies.golang import ELF, read_executable
 from lexport.artifacts.dependencies.manifests import (
-    Manifest,
-    Says,
+    Claim,
+    ManifestParser,
     is_archive,
     is_jar,
-    manifest_at,
     may_be_executable,
-    requirements_file,
+    parser_for,
+    requirements_parser,
 )
 from lexport.artifacts.dependencies.maven import name_of_jar
 from lexport.artifacts.dependencies.purl import dependency
 from lexport.artifacts.dependencies.python import included_files
 from lexport.artifacts.package_rows import PackageRows
-from lexport.artifacts.zip_reader import Archive, Entry, FileSource, MemorySource, Source
+from lexport.artifacts.zip_reader import Archive, ByteSource, Entry, FileSource, MemorySource
 from lexport.errors import ArchiveError
 from lexport.tables.staged import Batch
 
 STAGE = "inspect"
-_HEAD_BYTES = 64 * 1024  # name and version stand at the top of a manifest with headers
-_ACCOUNTS = (".dist-info/RECORD", "-info/top_level.txt", "EGG-INFO/top_level.txt", ".deps.json")
-_MOST_TEXTS = 1_000  # files that a requirements file may include
+_HEAD_BYTES = 64 * 1024  # name and version are among the first headers of a manifest
+_FILE_LISTS = (".dist-info/RECORD", "-info/top_level.txt", "EGG-INFO/top_level.txt", ".deps.json")
+_MAX_TEXTS = 1_000  # files that a requirements file may include
 
 
 DependenciesStatus = Literal["complete", "incomplete", "unknown"]
 
 
-_OF_PARSERS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What a parser raises over a stranger's file, mistakes of ours among it: they cost that file, never the run."""
+_PARSER_ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""Errors of a parser on untrusted input, including our own bugs: each costs one file, never the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What is wrong with one package, for a row of ``errors``: one for each code, with an example."""
+class PackageProblem:
+    """One kind of fault of a package, with an example, for a row of ``errors``."""
 
     code: str
     message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inspected:
-    """What is to be said of one package besides its rows; ``status`` is None where it could not be opened."""
+class InspectionResult:
+    """The result besides the rows; ``status`` is None where the package could not be opened."""
 
-    findings: tuple[Finding, ...]
+    problems: tuple[PackageProblem, ...]
     status: DependenciesStatus | None
 
 
@@ -72,223 +72,234 @@ def inspect_package(
     sha256_hex: str,
     emit: Callable[[Batch], None],
     check: Callable[[], None] = lambda: None,
-    limits: Limits = LIMITS,
-) -> Inspected:
-    """Read what is in one stored package; hand its rows to ``emit`` in batches, and return what is wrong with it.
+    limits: ArchiveLimits = DEFAULT_LIMITS,
+) -> InspectionResult:
+    """Read one stored package, pass its rows to ``emit`` in batches, and return its problems.
 
-    Never unpacks to disk, never raises for what the bytes are. Blocking; ``check`` may end it by raising.
+    Never unpacks to disk, never raises because of the package's bytes. Blocking; ``check`` may end it by raising.
     """
-    budget = Budget(limits, check=check)
+    budget = ArchiveBudget(limits, check=check)
     rows = PackageRows(sha256_hex, emit, budget)
     is_opened = False
     try:
         descriptor = os.open(file, os.O_RDONLY)
         try:
-            _Inspection(FileSource(descriptor), rows, budget).run()
+            _ArchiveInspection(FileSource(descriptor), rows, budget).run()
         finally:
             os.close(descriptor)
         is_opened = True
     except ArchiveError as error:
-        budget.note(error.code, f"{error}; what is not read is not in the tables")
+        budget.report(error.code, f"{error}; what is not read is not in the tables")
         is_opened = True
     except OSError as error:
-        budget.note("unreadable", f"{file.name}: {error.strerror}")
+        budget.report("unreadable", f"{file.name}: {error.strerror}")
     try:
-        rows.add_wanted()
+        rows.add_not_installed()
     except ArchiveError as error:
-        budget.note(error.code, f"{error}; what is not read is not in the tables")
+        budget.report(error.code, f"{error}; what is not read is not in the tables")
     rows.flush()
-    findings = tuple(
-        Finding(
+    problems = tuple(
+        PackageProblem(
             code=code,
             message=f"package {sha256_hex}: {first}" + (f" (and {count - 1:,} more)" if count > 1 else ""),
         )
-        for code, (count, first) in budget.notes.items()
+        for code, (count, first) in budget.problems.items()
     )
-    return Inspected(findings=findings, status=_status(rows, findings) if is_opened else None)
+    return InspectionResult(problems=problems, status=_status(rows, problems) if is_opened else None)
 
 
-def _status(rows: PackageRows, findings: tuple[Finding, ...]) -> DependenciesStatus:
-    """Call dependencies complete only where nothing was left unread and something speaks of all of them."""
-    if findings:
+def _status(rows: PackageRows, problems: tuple[PackageProblem, ...]) -> DependenciesStatus:
+    """Return "complete" only where everything was read and some manifest covers all dependencies."""
+    if problems:
         return "incomplete"
     return "complete" if rows.has_manifest else "unknown"
 
 
-class _Inspection:
-    """One archive: the package, or one in it, whose paths then begin with ``title``, as in ``lib/x.jar!/``."""
+class _ArchiveInspection:
+    """Inspects one archive: the package, or one inside it, whose paths begin with a ``title`` like ``lib/x.jar!/``."""
 
-    def __init__(self, source: Source, rows: PackageRows, budget: Budget, *, title: str = "", depth: int = 1) -> None:
+    def __init__(
+        self, source: ByteSource, rows: PackageRows, budget: ArchiveBudget, *, title: str = "", depth: int = 1
+    ) -> None:
         self._source = source
         self._rows = rows
         self._budget = budget
         self._title = title
         self._depth = depth
         self._evidence = Evidence()
-        self._manifests: list[tuple[Entry, Manifest]] = []
-        self._accounts: dict[str, Entry] = {}
+        self._manifests: list[tuple[Entry, ManifestParser]] = []
+        self._file_lists: dict[str, Entry] = {}
         self._texts: dict[str, Entry] = {}
         self._archives: list[Entry] = []
         self._executables: list[Entry] = []
 
     def run(self) -> bool:
-        """Read the directory, then what it leads to, until the budget is spent; tell whether a library was named."""
-        found = 0
-        with self._noting(self._title or "the package"):
+        """Read the directory and then the members until the budget is spent; return whether a library was named."""
+        count = 0
+        with self._reporting(self._title or "the package"):
             archive = Archive(self._source, self._budget, title=self._title)
-            with self._noting(self._title or "the package"):  # what came before a break is believed
+            with self._reporting(self._title or "the package"):  # entries before the damage are used
                 for entry in archive.entries():
-                    self._sort_in(entry)
-            found = self._read_installed(archive)
+                    self._classify(entry)
+            count = self._read_installed(archive)
             for entry in self._archives:
-                self._enter(archive, entry)
+                self._inspect_nested(archive, entry)
             for entry in self._executables:
-                self._search(archive, entry)
+                self._read_executable(archive, entry)
             if self._depth == 1:
-                self._read_own(archive)
-            for text in self._evidence.unexplained(is_locked=self._rows.has_lock):
-                self._rows.doubt(text)
+                self._read_requested(archive)
+            for message in self._evidence.unexplained(is_locked=self._rows.has_lock):
+                self._rows.add_unexplained(message)
             for path in self._evidence.unread():
-                self._budget.note("not_read", f"{(self._title + path)[:200]!r} may name libraries and is not read")
-        return bool(found)
+                message = f"{(self._title + path)[:200]!r} may name libraries and is not read"
+                self._budget.report("not_read", message)
+        return bool(count)
 
-    def _sort_in(self, entry: Entry) -> None:
+    def _classify(self, entry: Entry) -> None:
         is_package = self._depth == 1
         if is_package:
             self._rows.add_file(entry)
-        manifest = manifest_at(entry.path)
-        if manifest is not None:
-            self._manifests.append((entry, manifest))
+        parser = parser_for(entry.path)
+        if parser is not None:
+            self._manifests.append((entry, parser))
         if is_archive(entry.path):
             self._archives.append(entry)
             return
-        self._evidence.see(entry.path, entry.size_bytes)
-        if is_package and entry.path.endswith((".txt", ".in")) and len(self._texts) < _MOST_TEXTS:
+        self._evidence.add_file(entry.path, entry.size_bytes)
+        if is_package and entry.path.endswith((".txt", ".in")) and len(self._texts) < _MAX_TEXTS:
             self._texts[entry.path] = entry
-        if entry.path.endswith(_ACCOUNTS):
-            self._accounts[entry.path] = entry
-        elif manifest is None and is_package and entry.is_executable and may_be_executable(entry.path):
+        if entry.path.endswith(_FILE_LISTS):
+            self._file_lists[entry.path] = entry
+        elif parser is None and is_package and entry.is_executable and may_be_executable(entry.path):
             self._executables.append(entry)
 
-    # --- what is installed --------------------------------------------------------------------------------------------
+    # --- installed dependencies ---------------------------------------------------------------------------------------
 
     def _read_installed(self, archive: Archive) -> int:
-        """Read manifests of installed libraries in the order they lie, those that are a last resort last."""
-        installed = [item for item in self._manifests if not item[1].is_own]
+        """Read the manifests of installed libraries, fallbacks last; return how many libraries they name."""
+        installed = [item for item in self._manifests if not item[1].is_request]
         installed.sort(key=lambda item: (item[1].is_fallback, item[0].offset))
-        found = 0
-        for entry, manifest in installed:
-            if manifest.is_fallback and found:
+        count = 0
+        for entry, parser in installed:
+            if parser.is_fallback and count:
                 break
-            found += self._read(archive, entry, manifest)
-        for path, entry in self._accounts.items():
-            with self._noting(self._title + path):
+            count += self._read(archive, entry, parser)
+        for path, entry in self._file_lists.items():
+            with self._reporting(self._title + path):
                 if path.endswith(".deps.json"):
-                    self._evidence.account_files(accounted_files(self._body(archive, entry)))
+                    self._evidence.add_explained_files(explained_files(self._body(archive, entry)))
                 elif path.endswith("/RECORD"):
-                    self._evidence.account_record(path, _lines(archive.chunks(entry)))
+                    self._evidence.add_record(path, _lines(archive.chunks(entry)))
                 else:
-                    self._evidence.account_tops(path, _lines(archive.chunks(entry)))
-        return found
+                    self._evidence.add_top_level(path, _lines(archive.chunks(entry)))
+        return count
 
-    def _read(self, archive: Archive, entry: Entry, manifest: Manifest, **more: bytes) -> int:
+    def _read(self, archive: Archive, entry: Entry, parser: ManifestParser, **siblings: bytes) -> int:
         """Read one manifest; return how many libraries it names."""
         path = self._title + entry.path
-        with self._noting(path):
-            is_head_enough = manifest.is_head_enough
-            body = archive.read_head(entry, most=_HEAD_BYTES) if is_head_enough else self._body(archive, entry)
-            return self._rows.add(manifest.parse(path, body, **more), manifest.says, self._evidence)
+        with self._reporting(path):
+            if parser.is_head_enough:
+                body = archive.read_head(entry, max_bytes=_HEAD_BYTES)
+            else:
+                body = self._body(archive, entry)
+            return self._rows.add_manifest(parser.parse(path, body, **siblings), parser.claim, self._evidence)
         return 0
 
     def _body(self, archive: Archive, entry: Entry) -> bytes:
-        return bytes(archive.read(entry, most=self._budget.limits.manifest_bytes))
+        return bytes(archive.read(entry, max_bytes=self._budget.limits.manifest_bytes))
 
-    def _search(self, archive: Archive, entry: Entry) -> None:
-        """Look for the modules of a program; one that says nothing of them is of unknown origin."""
+    def _read_executable(self, archive: Archive, entry: Entry) -> None:
+        """Read the Go modules of an executable; an ELF file without build information is of unknown origin."""
         path = self._title + entry.path
-        with self._noting(path):
-            if self._rows.add(read_executable(path, archive.chunks(entry)), Says.INSTALLED, self._evidence):
+        with self._reporting(path):
+            dependencies = read_executable(path, archive.chunks(entry))
+            if self._rows.add_manifest(dependencies, Claim.INSTALLED, self._evidence):
                 return
-            if archive.read_head(entry, most=len(ELF)) == ELF and not self._evidence.is_of_library(entry.path):
-                self._rows.doubt(f"{path[:200]!r} is a program that does not say what it was built from")
+            is_elf = archive.read_head(entry, max_bytes=len(ELF)) == ELF
+            if is_elf and not self._evidence.is_of_library(entry.path):
+                self._rows.add_unexplained(f"{path[:200]!r} is a program that does not say what it was built from")
 
-    def _enter(self, archive: Archive, entry: Entry) -> None:
-        """Open an archive within this one: in place where it was stored, else in memory."""
+    def _inspect_nested(self, archive: Archive, entry: Entry) -> None:
+        """Inspect a nested archive: in place if it is stored uncompressed, else in memory."""
         path = self._title + entry.path
         if not is_jar(path) and self._evidence.is_of_library(entry.path):
-            return  # the data of a library
+            return  # data files of a library
         if self._depth >= self._budget.limits.depth:
-            self._budget.note("too_deep", f"{path[:200]!r} is an archive within archives and is not opened")
+            message = f"{path[:200]!r} is an archive within archives and is not opened"
+            self._budget.report("too_deep", message)
             return
         is_named = False
-        with self._noting(path):
-            place = archive.window(entry)
-            with nullcontext() if place else self._budget.hold(entry.size_bytes):
-                inner = place or MemorySource(archive.read(entry, most=self._budget.limits.nested_bytes))
-                within = _Inspection(inner, self._rows, self._budget, title=f"{path}!/", depth=self._depth + 1)
-                is_named = within.run()
+        with self._reporting(path):
+            stored = archive.stored_range(entry)
+            with nullcontext() if stored else self._budget.reserve_nested(entry.size_bytes):
+                nested = stored or MemorySource(archive.read(entry, max_bytes=self._budget.limits.nested_bytes))
+                inspection = _ArchiveInspection(
+                    nested, self._rows, self._budget, title=f"{path}!/", depth=self._depth + 1
+                )
+                is_named = inspection.run()
         if is_jar(path) and not is_named:
-            self._name_jar(path)
+            self._add_jar_by_name(path)
 
-    def _name_jar(self, path: str) -> None:
-        """Take the name of a jar's file for that of the artifact, where the jar itself does not tell."""
+    def _add_jar_by_name(self, path: str) -> None:
+        """Add the artifact that the file name of a jar gives, where nothing inside the jar names one."""
         artifact, version = name_of_jar(path) or (None, None)
-        found = dependency("maven", artifact, version, path)
-        if found is None:
-            self._rows.doubt(f"{path[:200]!r} does not say which artifact it is")
+        item = dependency("maven", artifact, version, path)
+        if item is None:
+            self._rows.add_unexplained(f"{path[:200]!r} does not say which artifact it is")
         else:
-            self._rows.add([found], Says.INSTALLED, self._evidence)
+            self._rows.add_manifest([item], Claim.INSTALLED, self._evidence)
 
-    # --- what the function asks for -----------------------------------------------------------------------------------
+    # --- requested dependencies ---------------------------------------------------------------------------------------
 
-    def _read_own(self, archive: Archive) -> None:
-        """Read lock files and the like, but for those that a library brought; then what requirements include."""
-        own = [item for item in self._manifests if item[1].is_own and not self._evidence.is_of_library(item[0].path)]
+    def _read_requested(self, archive: Archive) -> None:
+        """Read the function's own lock files, package.json and requirements, with the files that they include."""
+        own = [
+            item for item in self._manifests if item[1].is_request and not self._evidence.is_of_library(item[0].path)
+        ]
         entries = {entry.path: entry for entry, _ in own}
-        waiting = deque(sorted(own, key=lambda item: (item[1].says.value, item[0].offset)))
-        while waiting:
-            entry, manifest = waiting.popleft()
-            more = {}
-            beside = entries.get(posixpath.join(posixpath.dirname(entry.path), manifest.beside))
-            if manifest.beside and beside:
-                with self._noting(self._title + beside.path):
-                    more["project"] = self._body(archive, beside)
-            self._read(archive, entry, manifest, **more)
+        queue = deque(sorted(own, key=lambda item: (item[1].claim.value, item[0].offset)))
+        while queue:
+            entry, parser = queue.popleft()
+            siblings = {}
+            sibling = entries.get(posixpath.join(posixpath.dirname(entry.path), parser.sibling))
+            if parser.sibling and sibling:
+                with self._reporting(self._title + sibling.path):
+                    siblings["project"] = self._body(archive, sibling)
+            self._read(archive, entry, parser, **siblings)
             for path in self._included(archive, entry) if entry.path in self._texts else ():
                 included = self._texts.get(path)
-                wanted = requirements_file(path)
+                included_parser = requirements_parser(path)
                 if included is None:
-                    self._budget.note(
-                        "not_installed", f"{entry.path[:200]} includes {path[:200]!r}, which is not there"
-                    )
-                elif wanted and path not in entries:
+                    message = f"{entry.path[:200]} includes {path[:200]!r}, which is not there"
+                    self._budget.report("not_installed", message)
+                elif included_parser and path not in entries:
                     entries[path] = included
-                    waiting.append((included, wanted))
+                    queue.append((included, included_parser))
 
     def _included(self, archive: Archive, entry: Entry) -> list[str]:
-        with self._noting(entry.path):
+        with self._reporting(entry.path):
             return list(included_files(entry.path, self._body(archive, entry)))
         return []
 
     @contextmanager
-    def _noting(self, where: str) -> Iterator[None]:
-        """Turn what is wrong with the bytes into a note; let pass that the budget is spent."""
+    def _reporting(self, path: str) -> Iterator[None]:
+        """Report errors of the bytes at ``path`` as problems; raise them if the budget is spent."""
         try:
             yield
         except ArchiveError as error:
             if self._budget.is_spent:
                 raise
-            self._budget.note(error.code, f"{where[:200]}: {error}")
-        except _OF_PARSERS:  # the words of one could quote the file
-            self._budget.note("bad_manifest", f"{where[:200]} is not what its name says")
+            self._budget.report(error.code, f"{path[:200]}: {error}")
+        except _PARSER_ERRORS:  # the error's own message could quote the file
+            self._budget.report("bad_manifest", f"{path[:200]} is not what its name says")
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
-    """Yield the lines of a text that comes in pieces; of one that is too long its beginning."""
-    left = b""
+    """Yield the lines of a text that comes in chunks; lines that are too long are cut."""
+    rest = b""
     for chunk in chunks:
-        *lines, left = (left + chunk).split(b"\n")
-        left = left[:_HEAD_BYTES]
+        *lines, rest = (rest + chunk).split(b"\n")
+        rest = rest[:_HEAD_BYTES]
         yield from (line.decode("utf-8", "replace") for line in lines)
-    if left:
-        yield left.decode("utf-8", "replace")
+    if rest:
+        yield rest.decode("utf-8", "replace")

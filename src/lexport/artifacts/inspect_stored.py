@@ -1,6 +1,6 @@
-"""Stored packages -> rows of what is in them: which ones nobody looked into yet, then a few at a time, in threads.
+"""Stored packages -> rows about their content: list those that were never inspected, then inspect a few at a time.
 
-Content belongs to no account-region, so neither do its rows, nor the errors about it.
+Content belongs to no account-region, so its rows and the errors about it have none either.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from anyio import BrokenResourceError, CapacityLimiter, from_thread, to_thread
 from anyio.streams.memory import MemoryObjectSendStream
 
-from lexport.artifacts.inspect_package import STAGE, inspect_package
+from lexport.artifacts.inspect_package import STAGE, PackageProblem, inspect_package
 from lexport.artifacts.store import PackageStore
 from lexport.dataset.disk_queue import DiskQueue
 from lexport.dataset.manifest import package_path
@@ -32,11 +32,11 @@ from lexport.tables.staged import Batch, staged_names
 from lexport.tables.table import COMMON, Table
 
 INSPECTORS = 2
-"""Packages looked into at once: each takes up to 100 MB at its worst, and more threads wait for one interpreter."""
+"""Packages inspected at once. Each takes up to 100 MB, and more threads would only wait for the interpreter lock."""
 TABLES = (PACKAGE_FILES, PACKAGE_DEPENDENCIES)
 _CONTENTS = Table(
     "contents",
-    "One row per package or layer that is stored.",
+    "Staged only: one row per stored package or layer.",
     (*COMMON, PACKAGE_FILES.columns[len(COMMON)]),
     ("sha256_hex",),
     answer_key=0,
@@ -55,25 +55,25 @@ async def inspect_stored(
     now: Callable[[], datetime],
     count: Callable[[str, str, str], None],
 ) -> None:
-    """Look into every package and layer that ``runs`` call stored and that no commit of the dataset has looked into.
+    """Inspect every package and layer that is stored according to ``runs`` and that no commit has inspected.
 
-    Rows go to ``batches_out``, rows of ``errors`` to ``rows``; ``count`` takes what, how it went, and an example. What
-    came of each is written into the staged rows of ``packages``.
-    Order: by hash, a few side by side. Cancelled: ends after the member at hand.
+    ``batches_out`` receives the rows, ``rows`` those of ``errors``; ``count`` is called with what was counted, its
+    status and an example. The status of each package is written into its staged rows. Order: by hash, a few at once.
+    Cancelled: ends after the current member.
     """
     limiter = CapacityLimiter(INSPECTORS)
-    statuses: dict[bytes, str] = {}  # 150 bytes each: of what is looked into in one run
+    statuses: dict[bytes, str] = {}  # 150 bytes for each package inspected in this run
 
     def emit(batch: Batch) -> None:
         from_thread.check_cancelled()
         try:
             from_thread.run(batches_out.send, batch)
-        except BrokenResourceError:  # who stages the rows was cancelled too, and is gone already
+        except BrokenResourceError:  # the receiver was cancelled too and has closed the stream
             from_thread.check_cancelled()
             raise
 
     async def inspect(sha256_hex: str) -> None:
-        inspected = await to_thread.run_sync(
+        result = await to_thread.run_sync(
             partial(
                 inspect_package,
                 package_store.destination.root / package_path(sha256_hex),
@@ -84,38 +84,45 @@ async def inspect_stored(
             limiter=limiter,
         )
         count("package", "looked into", "")
-        if inspected.status:
-            statuses[bytes.fromhex(sha256_hex)] = inspected.status
-        for item in inspected.findings:
-            count("finding", item.code, item.message)
-            rows.append(ERRORS, *_error(item.code, item.message, now()))
+        if result.status:
+            statuses[bytes.fromhex(sha256_hex)] = result.status
+        for problem in result.problems:
+            count("finding", problem.code, problem.message)
+            rows.append(ERRORS, *_error_row(problem, now()))
 
     def fail(_: str, error: ItemError) -> None:
         raise error
 
     with DiskQueue(folder / "contents.txt") as queue:
-        await to_thread.run_sync(_queue_unknown, runs, package_store, folder, queue)
+        await to_thread.run_sync(_queue_uninspected, runs, package_store, folder, queue)
         await pump(inspect, queue, fail, workers=INSPECTORS)
     await to_thread.run_sync(_write_statuses, runs, statuses, package_store.destination.file_mode)
 
 
-def _error(code: str, message: str, at: datetime) -> tuple[Any, ...]:
-    """Make a staged row of ``errors``: of no account, no gap, since the package is stored as AWS sent it."""
-    facts = {"stage": STAGE, "error_code": code, "message": message, "is_gap": False, "attempts": 1, "occurred_at": at}
-    return (*(facts.get(name) for name in staged_names(ERRORS)[:-1]), "")
+def _error_row(problem: PackageProblem, at: datetime) -> tuple[Any, ...]:
+    """Return a staged row of ``errors`` without an account. It is no gap: the package is stored as AWS sent it."""
+    values = {
+        "stage": STAGE,
+        "error_code": problem.code,
+        "message": problem.message,
+        "is_gap": False,
+        "attempts": 1,
+        "occurred_at": at,
+    }
+    return (*(values.get(name) for name in staged_names(ERRORS)[:-1]), "")
 
 
-# --- which ones -------------------------------------------------------------------------------------------------------
+# --- packages to inspect ----------------------------------------------------------------------------------------------
 
 
-def _queue_unknown(runs: Runs, package_store: PackageStore, folder: Path, queue: DiskQueue) -> None:
-    """Put the hashes of what is to be inspected into the queue, sorted, and end it."""
+def _queue_uninspected(runs: Runs, package_store: PackageStore, folder: Path, queue: DiskQueue) -> None:
+    """Put the hashes of the packages to inspect into the queue, sorted, and end it."""
     stored = _distinct(merge(_stage_contents(runs, folder, package_store.destination.file_mode), folder))
     with open_query_session(package_store.destination.root) as session:
         inspected = session.read(
             "SELECT DISTINCT sha256_hex FROM history.packages WHERE dependencies_status IS NOT NULL ORDER BY sha256_hex"
         )
-        for sha256_hex in _without(stored, _distinct(inspected)):
+        for sha256_hex in _difference(stored, _distinct(inspected)):
             queue.put([sha256_hex])
     queue.end()
 
@@ -138,17 +145,17 @@ def _distinct(batches: Iterable[pa.RecordBatch | pa.Table]) -> Iterator[str]:
     return (sha256_hex for sha256_hex, _ in groupby(hashes))
 
 
-def _without(wanted: Iterator[str], known: Iterator[str]) -> Iterator[str]:
-    """Yield what is in one sorted stream and not in the other."""
-    other = next(known, None)
-    for sha256_hex in wanted:
+def _difference(stored: Iterator[str], inspected: Iterator[str]) -> Iterator[str]:
+    """Yield the hashes of one sorted stream that are not in the other."""
+    other = next(inspected, None)
+    for sha256_hex in stored:
         while other is not None and other < sha256_hex:
-            other = next(known, None)
+            other = next(inspected, None)
         if other != sha256_hex:
             yield sha256_hex
 
 
-# --- what came of it --------------------------------------------------------------------------------------------------
+# --- results ----------------------------------------------------------------------------------------------------------
 
 
 def _write_statuses(runs: Runs, statuses: Mapping[bytes, str], file_mode: int) -> None:
@@ -160,9 +167,9 @@ def _write_statuses(runs: Runs, statuses: Mapping[bytes, str], file_mode: int) -
 
 def _with_statuses(statuses: Mapping[bytes, str], batch: pa.RecordBatch) -> pa.RecordBatch:
     is_stored = pc.is_in(batch.column("status"), value_set=_IN_STORE).to_pylist()
-    found = [
+    values = [
         statuses.get(bytes.fromhex(sha256_hex)) if stored and sha256_hex else None
         for sha256_hex, stored in zip(batch.column("sha256_hex").to_pylist(), is_stored, strict=True)
     ]
-    place = batch.schema.get_field_index(_STATUS)
-    return batch.set_column(place, batch.schema.field(place), pa.array(found, pa.string()))
+    index = batch.schema.get_field_index(_STATUS)
+    return batch.set_column(index, batch.schema.field(index), pa.array(values, pa.string()))

@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from lexport.artifacts.archive_limits import Limits
+from lexport.artifacts.archive_limits import ArchiveLimits
 from lexport.artifacts.inspect_package import inspect_package
 
 
@@ -37,8 +37,8 @@ def look(tmp_path):
         def emit(batch):
             rows.extend(batch["package_dependencies"].to_pylist() if "package_dependencies" in batch else ())
 
-        done = inspect_package(path, sha256_hex="ab" * 32, emit=emit, limits=Limits(**limits))
-        return done.status, {row["name"]: row["version"] for row in rows}, {item.code for item in done.findings}
+        done = inspect_package(path, sha256_hex="ab" * 32, emit=emit, limits=ArchiveLimits(**limits))
+        return done.status, {row["name"]: row["version"] for row in rows}, {item.code for item in done.problems}
 
     return run
 

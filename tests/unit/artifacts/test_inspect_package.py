@@ -7,7 +7,7 @@ import zipfile
 import orjson
 import pytest
 
-from lexport.artifacts.archive_limits import Limits
+from lexport.artifacts.archive_limits import ArchiveLimits
 from lexport.artifacts.inspect_package import inspect_package
 from lexport.artifacts.package_rows import BATCH_ROWS
 
@@ -24,8 +24,8 @@ def inspect(tmp_path):
     def run(body, **limits):
         (tmp_path / "p.zip").write_bytes(body)
         batches = []
-        done = inspect_package(tmp_path / "p.zip", sha256_hex=SHA, emit=batches.append, limits=Limits(**limits))
-        assert done.status in (("incomplete",) if done.findings else ("complete", "unknown"))
+        done = inspect_package(tmp_path / "p.zip", sha256_hex=SHA, emit=batches.append, limits=ArchiveLimits(**limits))
+        assert done.status in (("incomplete",) if done.problems else ("complete", "unknown"))
         rows = {"package_files": [], "package_dependencies": []}
         for batch in batches:
             for name, staged in batch.items():
@@ -33,7 +33,7 @@ def inspect(tmp_path):
                     assert (account, region, sha, answer) == (None, None, SHA, "")
                     rows[name].append(tuple(values))
         assert list(tmp_path.iterdir()) == [tmp_path / "p.zip"]
-        return rows["package_files"], rows["package_dependencies"], {item.code: item.message for item in done.findings}
+        return rows["package_files"], rows["package_dependencies"], {item.code: item.message for item in done.problems}
 
     return run
 
@@ -194,7 +194,7 @@ def test_a_missing_file_is_a_finding(tmp_path):
     done = inspect_package(tmp_path / "no.zip", sha256_hex=SHA, emit=lambda _: None)
 
     assert done.status is None
-    assert [(item.code, item.message) for item in done.findings] == [
+    assert [(item.code, item.message) for item in done.problems] == [
         ("unreadable", f"package {SHA}: no.zip: No such file or directory")
     ]
 
@@ -226,7 +226,7 @@ def emit(batch):
     global rows
     rows += sum(map(len, batch.values()))
 
-findings = inspect_package(Path(sys.argv[1]), sha256_hex="aa", emit=emit).findings
+findings = inspect_package(Path(sys.argv[1]), sha256_hex="aa", emit=emit).problems
 print(rows, ",".join(sorted(item.code for item in findings)) or "-", peak() - before)
 """
 

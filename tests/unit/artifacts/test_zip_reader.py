@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from lexport.artifacts.archive_limits import Budget, Limits
+from lexport.artifacts.archive_limits import ArchiveBudget, ArchiveLimits
 from lexport.artifacts.zip_reader import Archive, FileSource, MemorySource
 from lexport.errors import ArchiveError
 
@@ -18,21 +18,21 @@ def read():
     """Return a function: bytes -> paths, codes of what is wrong, and the archive."""
 
     def run(body, **limits):
-        budget = Budget(Limits(**limits))
+        budget = ArchiveBudget(ArchiveLimits(**limits))
         paths = []
         archive = None
         try:
             archive = Archive(MemorySource(body), budget)
             paths.extend(archive.entries())
         except ArchiveError as error:
-            budget.note(error.code, str(error))
-        return paths, set(budget.notes), archive
+            budget.report(error.code, str(error))
+        return paths, set(budget.problems), archive
 
     return run
 
 
-def members_of(paths, archive, most=2**20):
-    return {entry.path: archive.read(entry, most=most) for entry in paths}
+def members_of(paths, archive, max_bytes=2**20):
+    return {entry.path: archive.read(entry, max_bytes=max_bytes) for entry in paths}
 
 
 @pytest.mark.parametrize("zip64", [False, True])
@@ -133,7 +133,7 @@ def test_encrypted(read, zips):
 
     assert codes == {"encrypted"}
     with pytest.raises(ArchiveError) as raised:
-        archive.read(entries[0], most=100)
+        archive.read(entries[0], max_bytes=100)
     assert raised.value.code == "encrypted"
 
 
@@ -167,7 +167,7 @@ def test_a_directory_that_lies(read, zips, end, code, zip64):
     entries, codes, archive = read(body)
     for entry in entries:
         with pytest.raises(ArchiveError) if code == "damaged_entry" else _nothing() as raised:
-            archive.read(entry, most=100)
+            archive.read(entry, max_bytes=100)
         codes |= {raised.value.code} if raised else set()
 
     assert code in codes
@@ -201,7 +201,7 @@ def test_members_that_lie(read, zips, says, code):
     entries, _, archive = read(zips.zip_bytes(zips.Member(name="m", data=data, says=says)))
 
     with pytest.raises(ArchiveError) as raised:
-        archive.read(entries[0], most=10**9)
+        archive.read(entries[0], max_bytes=10**9)
     assert raised.value.code == code
 
 
@@ -237,7 +237,7 @@ def test_limits_of_members(read, zips, limits, code):
     entries, _, archive = read(zips.zip_bytes(zips.Member(name="m", data=b"x" * 100)), **limits)
 
     with pytest.raises(ArchiveError) as raised:
-        archive.read(entries[0], most=10**6)
+        archive.read(entries[0], max_bytes=10**6)
     assert raised.value.code == code
 
 
@@ -246,9 +246,9 @@ def test_a_member_can_be_too_large(read, zips):
     entries, _, archive = read(zips.zip_bytes(zips.Member(name="m", data=b"ab" * 100)))
 
     with pytest.raises(ArchiveError) as raised:
-        archive.read(entries[0], most=199)
+        archive.read(entries[0], max_bytes=199)
     assert raised.value.code == "too_large"
-    assert archive.read_head(entries[0], most=3) == b"aba"
+    assert archive.read_head(entries[0], max_bytes=3) == b"aba"
 
 
 def test_a_stored_member_is_read_in_place(read, zips):
@@ -257,23 +257,23 @@ def test_a_stored_member_is_read_in_place(read, zips):
     entries, _, archive = read(
         zips.zip_bytes(zips.Member(name="s.jar", data=inner, stored=True), zips.Member(name="d.jar", data=inner))
     )
-    nested = Archive(archive.window(entries[0]), Budget())
+    nested = Archive(archive.stored_range(entries[0]), ArchiveBudget())
 
-    assert [nested.read(entry, most=9) for entry in nested.entries()] == [b"side"]
-    assert archive.window(entries[1]) is None
+    assert [nested.read(entry, max_bytes=9) for entry in nested.entries()] == [b"side"]
+    assert archive.stored_range(entries[1]) is None
 
 
 BIG = """
 import resource, sys
 from lexport.artifacts.zip_reader import Archive, FileSource
-from lexport.artifacts.archive_limits import Budget
+from lexport.artifacts.archive_limits import ArchiveBudget
 import tracemalloc
 
 with open(sys.argv[1], "rb") as file:
     tracemalloc.start()
-    budget = Budget()
+    budget = ArchiveBudget()
     count = sum(1 for _ in Archive(FileSource(file.fileno()), budget).entries())
-    print(count, sorted(budget.notes), tracemalloc.get_traced_memory()[1])
+    print(count, sorted(budget.problems), tracemalloc.get_traced_memory()[1])
 """
 
 
@@ -294,9 +294,9 @@ def test_a_file_is_read_by_position(tmp_path, zips):
     """A file on disk is read like bytes in memory."""
     (tmp_path / "a.zip").write_bytes(zips.zip_bytes(zips.Member(name="m", data=b"x")))
     with (tmp_path / "a.zip").open("rb") as file:
-        archive = Archive(FileSource(file.fileno()), Budget())
+        archive = Archive(FileSource(file.fileno()), ArchiveBudget())
 
-        assert [archive.read(entry, most=1) for entry in archive.entries()] == [b"x"]
+        assert [archive.read(entry, max_bytes=1) for entry in archive.entries()] == [b"x"]
 
 
 def test_a_member_ends_before_the_directory(read, zips):
@@ -307,7 +307,7 @@ def test_a_member_ends_before_the_directory(read, zips):
 
     assert codes == {"truncated"}
     with pytest.raises(ArchiveError) as raised:
-        archive.read(entries[0], most=10**6)
+        archive.read(entries[0], max_bytes=10**6)
     assert raised.value.code == "truncated"
 
 
@@ -318,7 +318,7 @@ def test_every_kind_of_encryption(read, zips, flag):
 
     assert codes == {"encrypted"}
     with pytest.raises(ArchiveError) as raised:
-        archive.read_head(entries[0], most=1)
+        archive.read_head(entries[0], max_bytes=1)
     assert raised.value.code == "encrypted"
 
 
@@ -330,7 +330,7 @@ def test_output_that_waits_without_input(read, zips):
     )
 
     assert codes == set()
-    assert [len(archive.read(entry, most=10**6)) for entry in entries] == list(sizes)
+    assert [len(archive.read(entry, max_bytes=10**6)) for entry in entries] == list(sizes)
 
 
 def test_a_large_zip_behind_other_bytes(read, zips):

@@ -1,1 +1,1 @@
-"""Manifest -> dependencies: one small pure parser per ecosystem, for bytes that nobody vouches for."""
+"""Manifests -> dependencies: one small pure parser per ecosystem, for untrusted bytes."""

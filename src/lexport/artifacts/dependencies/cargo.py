@@ -1,4 +1,4 @@
-"""Cargo.lock -> the crates that a Rust program was built from."""
+"""Cargo.lock -> the crates of a Rust program."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from lexport.model import Dependency
 
 
 def read_lock(path: str, body: bytes) -> Iterator[Dependency]:
-    """Read the crates that come from a registry or a repository; one without a source is the program itself."""
+    """Yield the crates from a registry or a repository. A crate without a source is the program itself."""
     for item in mappings(read_toml(body).get("package")):
         source = item.get("source")
         version = item.get("version") if str(source).startswith(("registry+", "sparse+")) else None
-        found = source and dependency("cargo", item.get("name"), version, path)
-        if found:
-            yield found
+        crate = source and dependency("cargo", item.get("name"), version, path)
+        if crate:
+            yield crate

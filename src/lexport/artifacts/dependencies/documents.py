@@ -1,4 +1,4 @@
-"""Parsed JSON, TOML and the like -> the shapes that a manifest has; what has another shape is a wrong value."""
+"""Checked access to parsed JSON, TOML and similar documents: a value of another shape raises ValueError."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 from lexport.artifacts.dependencies.text import text_of
 
-_MOST_DOTS = 50  # in a line; tomllib takes time by the square of a key's parts
+_MAX_DOTS = 50  # in a line; tomllib takes quadratic time in the parts of a key
 
 
 def read_toml(body: bytes) -> dict[str, Any]:
-    """Read a document; raises ValueError, also for one that was made to take long."""
+    """Parse TOML; raises ValueError, also for a document that would take very long."""
     text = text_of(body)
-    if any(line.count(".") > _MOST_DOTS for line in text.splitlines()):
+    if any(line.count(".") > _MAX_DOTS for line in text.splitlines()):
         raise ValueError("a line with too many dots")
     try:
         return tomllib.loads(text)
@@ -24,26 +24,26 @@ def read_toml(body: bytes) -> dict[str, Any]:
 
 
 def mapping(value: object) -> dict[str, Any]:
-    """Return a mapping, an empty one for nothing; raises ValueError for anything else."""
+    """Return a mapping, an empty one for None; raises ValueError for anything else."""
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise ValueError("not an object")  # noqa: TRY004 - a wrong document is a wrong value
+        raise ValueError("not an object")  # noqa: TRY004 - callers treat a wrong type as a wrong value
     return value
 
 
 def mappings(value: object) -> list[dict[str, Any]]:
-    """Return the mappings of a list; none where there is no list."""
+    """Return the mappings of a list; an empty list for anything but a list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def reachable(roots: Iterable[str], below: Callable[[str], Iterable[str]]) -> set[str]:
-    """Return every key that is reached from some."""
-    seen: set[str] = set()
-    waiting = deque(roots)
-    while waiting:
-        key = waiting.popleft()
-        if key not in seen:
-            seen.add(key)
-            waiting.extend(below(key))
-    return seen
+    """Return every key that can be reached from ``roots``; ``below`` returns the next keys of a key."""
+    reached: set[str] = set()
+    queue = deque(roots)
+    while queue:
+        key = queue.popleft()
+        if key not in reached:
+            reached.add(key)
+            queue.extend(below(key))
+    return reached

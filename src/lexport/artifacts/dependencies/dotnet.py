@@ -1,4 +1,4 @@
-"""``App.deps.json`` -> the NuGet packages that a .NET program was built from, and the files that it accounts for."""
+"""``App.deps.json`` -> the NuGet packages of a .NET program, and the files that belong to them."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from lexport.model import Dependency
 
 
 def read_deps(path: str, body: bytes) -> Iterator[Dependency]:
-    """Read the libraries that are packages; a project of the program itself is none."""
+    """Yield the libraries that are packages; projects of the program itself are left out."""
     for title, item in mapping(mapping(orjson.loads(utf8_of(body))).get("libraries")).items():
         kind = mapping(item).get("type")
         if kind not in ("package", "runtimepack"):
             continue
         name, _, version = title.removeprefix("runtimepack.").rpartition("/")
-        found = dependency("nuget", name, version, path)
-        if found is None:
+        package = dependency("nuget", name, version, path)
+        if package is None:
             raise ValueError("a library without a name")
-        yield found
+        yield package
 
 
-def accounted_files(body: bytes) -> Iterator[str]:
-    """Yield the names of the files that the libraries and projects of a program bring, without their folders."""
+def explained_files(body: bytes) -> Iterator[str]:
+    """Yield the names, without folders, of the files that belong to the libraries and projects of a program."""
     for target in mapping(mapping(orjson.loads(utf8_of(body))).get("targets")).values():
         for item in mapping(target).values():
             for kind in ("runtime", "native", "runtimeTargets", "resources"):

@@ -1,8 +1,8 @@
-"""The files of one archive, and the manifests read in it -> which code no manifest accounts for.
+"""The files of one archive and the manifests in it -> the code that no manifest explains.
 
-A list of dependencies is whole only if every library is on it. So code that lies where libraries lie must belong to
-one: a Python package to a distribution, a folder in ``node_modules`` to its package.json, a native library to either.
-Files at the root of an archive, and JavaScript outside of ``node_modules``, are taken for the function's own.
+A list of dependencies is complete only if every library is on it. So code in a folder of libraries must belong to one
+of them: a Python package to a distribution, a folder in ``node_modules`` to its package.json, a native library to
+either. Files at the root of an archive, and JavaScript outside ``node_modules``, count as the function's own code.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from posixpath import dirname, join, normpath
 from lexport.artifacts.dependencies.manifests import is_not_read
 from lexport.model import Dependency
 
-_MOST = 50_000  # names that are kept of a kind; a package with more is not told whole
-_BUNDLE_BYTES = 100_000  # a script of this size was hardly written by hand
+_MAX_NAMES = 50_000  # kept of each kind; a package with more is never reported as complete
+_BUNDLE_BYTES = 100_000  # larger scripts are probably bundles, not written by hand
 _NPM = re.compile(r"(?:^|/)node_modules/(?:\.pnpm/[^/]+/node_modules/)?(?P<name>(?:@[^/]+/)?[^/@.][^/]*)(?=/)")
-_KINDS = (  # the first that fits; the name is what a manifest has to account for
+_KINDS = (  # the first match applies; its name is what a manifest has to explain
     ("gem", re.compile(r"(?:.*/)?(?:gems|extensions/[^/]+/[^/]+)/(?P<name>[^/]+-\d[^/]*)/.*")),
     ("composer", re.compile(r"(?:.*/)?vendor/(?!composer/|bin/)(?P<name>[^/]+/[^/]+)/.*\.php")),
     ("python", re.compile(r"(?:(?P<name>.*)/)?[^/]+\.(?:py|pyc|pyd)")),
@@ -47,25 +47,25 @@ _LONG_ROOTS = {
 
 
 class Evidence:
-    """What is seen of one archive; ``unexplained`` tells at the end what is not accounted for."""
+    """Collects the files and dependencies of one archive; ``unexplained`` then yields the code of unknown origin."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, dict[str, None]] = {}  # names of a kind, in the order they were seen
+        self._names: dict[str, dict[str, None]] = {}  # kind -> names, in the order of the archive
         self._is_overfull = False
-        self._npm_known: set[int] = set()  # hashes: there may be 100,000
-        self._sites: set[str] = set()  # folders that Python distributions were installed into
-        self._places: set[int] = set()  # hashes of what RECORD files name: folders, and files right in a site
-        self._tops: set[tuple[str, str]] = set()  # a site, and a name in it; of distributions without RECORD
-        self._known: set[tuple[str, str]] = set()  # ecosystem and name
+        self._npm_packages: set[int] = set()  # hashes of folders with a package.json: up to 100,000
+        self._sites: set[str] = set()  # folders that Python distributions are installed into
+        self._recorded: set[int] = set()  # hashes of folders in RECORD files, and of files directly in a site
+        self._top_level: set[tuple[str, str]] = set()  # a site, and a name in it; of distributions without RECORD
+        self._dependencies: set[tuple[str, str]] = set()  # ecosystem and name
         self._gem_files: set[str] = set()
-        self._files: set[str] = set()  # names of files that a .NET program accounts for
+        self._explained_files: set[str] = set()  # names of files that belong to a .NET program
 
-    # --- what is there ------------------------------------------------------------------------------------------------
+    # --- files --------------------------------------------------------------------------------------------------------
 
-    def see(self, path: str, size_bytes: int | None) -> None:
-        """Take note of one file."""
+    def add_file(self, path: str, size_bytes: int | None) -> None:
+        """Add one file of the archive."""
         if "node_modules/" in path:
-            self._see_npm(path)
+            self._add_npm_file(path)
             return
         kind, name = next(
             ((kind, match["name"] or "") for kind, pattern in _KINDS if (match := pattern.fullmatch(path))), ("", "")
@@ -81,132 +81,134 @@ class Evidence:
         if name:
             self._keep(kind, name)
 
-    def _see_npm(self, path: str) -> None:
+    def _add_npm_file(self, path: str) -> None:
         end, match = 0, _NPM.search(path)
         while match:
             end = match.end()
             match = _NPM.match(path, end)
         folder = path[:end]
         if path[end:] == "/package.json":
-            self._npm_known.add(hash(folder))
-            self._seen.get("npm", {}).pop(folder, None)
-        elif folder and hash(folder) not in self._npm_known:
+            self._npm_packages.add(hash(folder))
+            self._names.get("npm", {}).pop(folder, None)
+        elif folder and hash(folder) not in self._npm_packages:
             self._keep("npm", folder)
 
     def _keep(self, kind: str, name: str) -> None:
-        names = self._seen.setdefault(kind, {})
-        if len(names) < _MOST:
+        names = self._names.setdefault(kind, {})
+        if len(names) < _MAX_NAMES:
             names[name] = None
         else:
             self._is_overfull = True
 
-    # --- what accounts for it -----------------------------------------------------------------------------------------
+    # --- manifests ----------------------------------------------------------------------------------------------------
 
-    def account(self, found: Dependency) -> None:
-        """Take note of a library that is there, and of the place its manifest gives it."""
-        self._known.add((found.ecosystem, found.name))
-        path = found.path.rpartition("!/")[2]
-        if found.ecosystem == "pypi":
-            place = dirname(path) if path.endswith(("/PKG-INFO", "/METADATA")) else path
-            self._sites.add(dirname(place))
-            if place.endswith("EGG-INFO"):
-                self._tops.add((dirname(place), "*"))
+    def add_dependency(self, item: Dependency) -> None:
+        """Add an installed library, and the folder that its manifest's path gives."""
+        self._dependencies.add((item.ecosystem, item.name))
+        path = item.path.rpartition("!/")[2]
+        if item.ecosystem == "pypi":
+            info = dirname(path) if path.endswith(("/PKG-INFO", "/METADATA")) else path
+            self._sites.add(dirname(info))
+            if info.endswith("EGG-INFO"):
+                self._top_level.add((dirname(info), "*"))
             else:
-                self._tops.add((dirname(place), found.name))
-        elif found.ecosystem == "gem":
+                self._top_level.add((dirname(info), item.name))
+        elif item.ecosystem == "gem":
             self._gem_files.add(path.rpartition("/")[2].removesuffix(".gemspec"))
 
-    def account_record(self, path: str, lines: Iterable[str]) -> None:
-        """Take note of the folders that the RECORD file at this path names."""
+    def add_record(self, path: str, lines: Iterable[str]) -> None:
+        """Add the folders that the RECORD file at this path names."""
         site = dirname(dirname(path))
         for line in lines:
             name = line.split(",", maxsplit=1)[0].strip('"')
-            is_script = "../bin/" in name  # pip puts them beside with --target
+            is_script = "../bin/" in name  # where pip --target puts scripts
             file = normpath(join(site, "bin/" + name.rpartition("/")[2] if is_script else name))
             folder = _without_cache(dirname(file))
-            self._places.add(hash(file if is_script or folder == site else folder))
+            self._recorded.add(hash(file if is_script or folder == site else folder))
 
-    def account_tops(self, path: str, lines: Iterable[str]) -> None:
-        """Take note of the names in the file ``top_level.txt`` at this path."""
-        self._tops.update((dirname(dirname(path)), line.strip()) for line in lines)
+    def add_top_level(self, path: str, lines: Iterable[str]) -> None:
+        """Add the names in the file ``top_level.txt`` at this path."""
+        self._top_level.update((dirname(dirname(path)), line.strip()) for line in lines)
 
-    def account_files(self, names: Iterable[str]) -> None:
-        """Take note of files, by name, that a .NET program accounts for."""
-        self._files.update(names)
+    def add_explained_files(self, names: Iterable[str]) -> None:
+        """Add the names of files that belong to a .NET program."""
+        self._explained_files.update(names)
 
     def is_of_library(self, path: str) -> bool:
-        """Tell whether a file belongs to an installed Python distribution, or lies in a folder of one."""
-        return hash(path) in self._places or self._is_distributed(dirname(path))
+        """Return whether a file belongs to an installed Python distribution or is in a folder of one."""
+        return hash(path) in self._recorded or self._is_distributed(dirname(path))
 
     def _is_distributed(self, folder: str) -> bool:
-        if folder and hash(folder) in self._places:
+        if folder and hash(folder) in self._recorded:
             return True
         parts = folder.split("/") if folder else []
         for depth, top in enumerate(parts):
             site = "/".join(parts[:depth])
-            if site in self._sites and not {(site, top), (site, _normal(top)), (site, "*")}.isdisjoint(self._tops):
+            if site in self._sites and not {(site, top), (site, _normal(top)), (site, "*")}.isdisjoint(self._top_level):
                 return True
         return False
 
-    # --- what is left -------------------------------------------------------------------------------------------------
+    # --- code of unknown origin ---------------------------------------------------------------------------------------
 
     def unexplained(self, *, is_locked: bool) -> Iterator[str]:
-        """Yield what no manifest accounts for, in words. ``is_locked``: a lock file names what a script may hold."""
+        """Yield a message for each piece of unexplained code. ``is_locked``: a lock file explains bundled scripts."""
         if self._is_overfull:
-            yield f"more than {_MOST:,} folders or files of code"
-        own = self._sites | {join(site, "bin") for site in self._sites}  # scripts, and modules that are no package
+            yield f"more than {_MAX_NAMES:,} folders or files of code"
+        own = self._sites | {
+            join(site, "bin") for site in self._sites
+        }  # scripts and single modules are the function's own
         for folder in self._of("python"):
             if folder not in own and not self._is_distributed(folder):
                 yield f"{folder[:200]!r} holds Python code of no distribution that is named"
-        yield from self._strange_packages()
-        yield from self._strange_files(is_locked=is_locked)
-        yield from self._strange_classes()
+        yield from self._unexplained_packages()
+        yield from self._unexplained_files(is_locked=is_locked)
+        yield from self._unexplained_classes()
 
     def unread(self) -> Iterator[str]:
-        """Yield files that hold dependencies in a form that is not read."""
+        """Yield files that hold dependencies in a format that no parser reads."""
         return (path for path in self._of("unread") if not self.is_of_library(path))
 
     def _of(self, kind: str) -> Iterable[str]:
-        return self._seen.get(kind, ())
+        return self._names.get(kind, ())
 
-    def _strange_packages(self) -> Iterator[str]:
+    def _unexplained_packages(self) -> Iterator[str]:
         yield from (f"{folder[:200]!r} has no package.json" for folder in self._of("npm"))
         for name in self._of("gem"):
             if not self._is_known_gem(name):
                 yield f"the gem {name[:200]!r} has no specification"
         for name in self._of("composer"):
-            if ("composer", name.lower()) not in self._known:
+            if ("composer", name.lower()) not in self._dependencies:
                 yield f"'vendor/{name[:200]}' is not among the packages that Composer installed"
 
-    def _strange_files(self, *, is_locked: bool) -> Iterator[str]:
-        words = {
+    def _unexplained_files(self, *, is_locked: bool) -> Iterator[str]:
+        messages = {
             "native": "is a native library of unknown origin",
             "assembly": "is an assembly that no .deps.json names",
             "script": "is so large that it may be a bundle of libraries",
         }
-        for kind, text in words.items():
+        for kind, text in messages.items():
             for path in self._of(kind) if not (is_locked and kind == "script") else ():
-                if path.rpartition("/")[2].lower() not in self._files and not self.is_of_library(path):
+                if path.rpartition("/")[2].lower() not in self._explained_files and not self.is_of_library(path):
                     yield f"{path[:200]!r} {text}"
 
-    def _strange_classes(self) -> Iterator[str]:
+    def _unexplained_classes(self) -> Iterator[str]:
         groups = self._group_roots()
         roots = [root for root in self._of("class") if root not in groups and root.partition("/")[0] not in groups]
-        if len(roots) > 1:  # one may be the function's own
+        if len(roots) > 1:  # one of them may be the function's own
             yield f"classes below {roots[0]!r} and {roots[1]!r} belong to no artifact that is named"
 
     def _is_known_gem(self, name: str) -> bool:
         return name in self._gem_files or re.sub(r"(-\d[\w.]*)-.+", r"\1", name) in self._gem_files
 
     def _group_roots(self) -> set[str]:
-        """Return the first word and the first two words of every group of Maven's that is named."""
-        groups = {name.partition(":")[0] for ecosystem, name in self._known if ecosystem == "maven"}
-        words = [group.split(".") for group in groups]
-        return {"/".join(each[:2]) for each in words} | {each[0] for each in words if each[0] not in _LONG_ROOTS}
+        """Return the first part, and the first two parts, of the group of every named Maven artifact."""
+        groups = {name.partition(":")[0] for ecosystem, name in self._dependencies if ecosystem == "maven"}
+        parts = [group.split(".") for group in groups]
+        return {"/".join(names[:2]) for names in parts} | {names[0] for names in parts if names[0] not in _LONG_ROOTS}
 
 
 def _class_root(folder: str) -> str:
-    """Return the package that tells whose a class is: ``org/apache``, ``kotlin``."""
+    """Return the package that identifies the owner of a class: ``org/apache``, ``kotlin``."""
     parts = re.sub(r"^(?:WEB-INF/classes|BOOT-INF/classes|META-INF/versions/\d+)/", "", folder).split("/")
     return "/".join(parts[: 2 if parts[0] in _LONG_ROOTS else 1])
 

@@ -1,7 +1,7 @@
-"""The part of YAML that yarn and pnpm write -> mappings within mappings.
+"""The subset of YAML that yarn and pnpm write -> nested mappings.
 
-Not a reader of YAML: keys and values a line each, deeper lines belong to the key above, lists and texts of several
-lines are left out. What is outside of that is a wrong value, so that no other key is passed over.
+This is no YAML reader. Each line holds one key and perhaps its value; deeper lines belong to the key above; lists and
+multi-line texts are skipped. Anything else raises ValueError, so that no key is skipped unnoticed.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from lexport.artifacts.dependencies.text import text_of
 _KEY = r"(?P<key>\"(?:[^\"\\]|\\.)*\"|'(?:[^']|'')*'|@[^\s:]+|[^\s\"'#:?&*!|>%@`{\[-][^\"#]*?)"
 _LINE = re.compile(_KEY + r":(?: +(?P<value>.*))?")
 _SPACED = re.compile(r"(?P<key>[^:]+(?::[^\s:][^:]*)*):|(?P<name>\"[^\"]*\"|[^\s\"]+) (?P<value>\"[^\"]*\"|\S.*)")
-_MOST_DEEP = 16
-_NOTHING = 2**31
+_MAX_DEPTH = 16
+_ANY_DEPTH = 2**31
 
 
 def read_indented(body: bytes, *, is_spaced: bool = False) -> dict[str, Any]:
-    """Read a document. ``is_spaced``: key and value stand a blank apart, as in yarn.lock of version 1.
+    """Return the document as mappings of texts, without quotes; raises ValueError.
 
-    Values are texts as they are written, without their quotes. Raises ValueError.
+    ``is_spaced``: a blank separates key and value, as in yarn.lock of version 1.
     """
     root: dict[str, Any] = {}
     open_at: list[tuple[int, dict[str, Any]]] = [(-1, root)]
-    deepest, is_skipping = _NOTHING, False  # below a value nothing may follow, but for texts and lists, which are left
+    deepest, is_skipping = _ANY_DEPTH, False  # deeper lines are skipped in a list or text, and wrong below a value
     for line in text_of(body).splitlines():
         text = line.strip()
         depth = len(line) - len(line.lstrip(" "))
@@ -48,9 +48,9 @@ def read_indented(body: bytes, *, is_spaced: bool = False) -> dict[str, Any]:
             if value.startswith(("&", "*", "!")) and not is_spaced:
                 raise ValueError("a value that stands for another")
         else:
-            deepest = _NOTHING
+            deepest = _ANY_DEPTH
             open_at.append((depth, below))
-            if len(open_at) > _MOST_DEEP:
+            if len(open_at) > _MAX_DEPTH:
                 raise ValueError("nested too deeply")
     return root
 

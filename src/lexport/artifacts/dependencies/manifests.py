@@ -1,4 +1,4 @@
-"""path -> which parser reads it, if any; and which files hold dependencies that nobody here reads."""
+"""Path of a file -> its parser, if it is a manifest; and which files hold dependencies that no parser reads."""
 
 from __future__ import annotations
 
@@ -11,70 +11,73 @@ from lexport.artifacts.dependencies import cargo, dotnet, maven, npm, php, pnpm,
 from lexport.model import Dependency
 
 
-class Says(Enum):
-    """What a manifest speaks of."""
+class Claim(Enum):
+    """The dependencies that a kind of manifest names."""
 
-    INSTALLED = auto()  # a library that is there
-    LISTED = auto()  # all libraries that are there, be it none
-    LOCKED = auto()  # all that was to be installed
-    WANTED = auto()  # what the function asks for by name; not what that needs in turn
+    INSTALLED = auto()  # one library that is installed
+    LISTED = auto()  # all libraries that are installed, possibly none
+    LOCKED = auto()  # all libraries that should be installed
+    REQUESTED = auto()  # direct dependencies of the function, without theirs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """How a kind of manifest is read: its parser, and whether the head of the file holds all it says.
+class ManifestParser:
+    """The parser of one kind of manifest, and how to use it.
 
-    ``is_fallback``: believed only where the same archive holds nothing better. ``beside``: the file next to it that
-    its parser takes too, if it is there.
+    ``is_head_enough``: the first bytes of the file hold everything. ``is_fallback``: used only where the same archive
+    holds no other manifest. ``sibling``: a file in the same folder that the parser also takes, if it exists.
     """
 
     parse: Callable[..., Iterator[Dependency]]
-    says: Says = Says.INSTALLED
+    claim: Claim = Claim.INSTALLED
     is_head_enough: bool = False
     is_fallback: bool = False
-    beside: str = ""
+    sibling: str = ""
 
     @property
-    def is_own(self) -> bool:
-        """Tell whether it speaks for the function only where no library brought it."""
-        return self.says in (Says.LOCKED, Says.WANTED)
+    def is_request(self) -> bool:
+        """Whether the manifest names dependencies that should be installed; it is skipped inside a library."""
+        return self.claim in (Claim.LOCKED, Claim.REQUESTED)
 
 
-def _locked(parse: Callable[..., Iterator[Dependency]], beside: str = "") -> Manifest:
-    return Manifest(parse=parse, says=Says.LOCKED, beside=beside)
+def _locked(parse: Callable[..., Iterator[Dependency]], sibling: str = "") -> ManifestParser:
+    return ManifestParser(parse=parse, claim=Claim.LOCKED, sibling=sibling)
 
 
 _NPM_NAME = r"(?:@[^/]+/)?[^/@.][^/]*"
 _IN_NODE_MODULES = rf"(?:.*/)?node_modules/(?:\.pnpm/[^/]+/node_modules/)?{_NPM_NAME}"
 _KINDS = (
-    (r"(?:.*/)?[^/]+\.dist-info/METADATA", Manifest(parse=python.read_metadata, is_head_enough=True)),
-    (r"(?:.*/)?[^/]+\.egg-info(?:/PKG-INFO)?", Manifest(parse=python.read_metadata, is_head_enough=True)),
-    (r"(?:.*/)?EGG-INFO/PKG-INFO", Manifest(parse=python.read_metadata, is_head_enough=True)),
+    (r"(?:.*/)?[^/]+\.dist-info/METADATA", ManifestParser(parse=python.read_metadata, is_head_enough=True)),
+    (r"(?:.*/)?[^/]+\.egg-info(?:/PKG-INFO)?", ManifestParser(parse=python.read_metadata, is_head_enough=True)),
+    (r"(?:.*/)?EGG-INFO/PKG-INFO", ManifestParser(parse=python.read_metadata, is_head_enough=True)),
     (
         r"(?:.*/)?(?:[^/]*requirements[^/]*|requirements/[^/]+)\.txt",
-        Manifest(parse=python.read_requirements, says=Says.WANTED),
+        ManifestParser(parse=python.read_requirements, claim=Claim.REQUESTED),
     ),
     (r"(?:.*/)?Pipfile\.lock", _locked(python.read_pipfile_lock)),
     (r"(?:.*/)?(?:(?:poetry|pdm|uv)\.lock|pylock(?:\.[^/]+)?\.toml)", _locked(python.read_toml_lock)),
-    (rf"{_IN_NODE_MODULES}/package\.json", Manifest(parse=npm.read_package)),
+    (rf"{_IN_NODE_MODULES}/package\.json", ManifestParser(parse=npm.read_package)),
     (r"(?:.*/)?(?:package-lock|npm-shrinkwrap)\.json", _locked(npm.read_lock)),
-    (r"(?:.*/)?yarn\.lock", _locked(yarn.read_lock, beside="package.json")),
+    (r"(?:.*/)?yarn\.lock", _locked(yarn.read_lock, sibling="package.json")),
     (r"(?:.*/)?pnpm-lock\.yaml", _locked(pnpm.read_lock)),
-    (r"(?:.*/)?package\.json", Manifest(parse=npm.read_project, says=Says.WANTED)),
-    (r"(?:.*/)?META-INF/maven/.*/pom\.properties", Manifest(parse=maven.read_pom_properties, is_head_enough=True)),
-    (r"META-INF/MANIFEST\.MF", Manifest(parse=maven.read_manifest, is_head_enough=True, is_fallback=True)),
-    (r"(?:.*/)?[^/]+\.deps\.json", Manifest(parse=dotnet.read_deps, says=Says.LISTED)),
+    (r"(?:.*/)?package\.json", ManifestParser(parse=npm.read_project, claim=Claim.REQUESTED)),
+    (
+        r"(?:.*/)?META-INF/maven/.*/pom\.properties",
+        ManifestParser(parse=maven.read_pom_properties, is_head_enough=True),
+    ),
+    (r"META-INF/MANIFEST\.MF", ManifestParser(parse=maven.read_manifest, is_head_enough=True, is_fallback=True)),
+    (r"(?:.*/)?[^/]+\.deps\.json", ManifestParser(parse=dotnet.read_deps, claim=Claim.LISTED)),
     (r"(?:.*/)?(?:Gemfile|gems)\.lock(?:ed)?", _locked(ruby.read_lock)),
     (
         r"(?:.*/)?specifications/(?:default/)?[^/]+\.gemspec",
-        Manifest(parse=ruby.read_specification, is_head_enough=True),
+        ManifestParser(parse=ruby.read_specification, is_head_enough=True),
     ),
-    (r"(?:.*/)?vendor/composer/installed\.json", Manifest(parse=php.read_installed, says=Says.LISTED)),
+    (r"(?:.*/)?vendor/composer/installed\.json", ManifestParser(parse=php.read_installed, claim=Claim.LISTED)),
     (r"(?:.*/)?composer\.lock", _locked(php.read_lock)),
     (r"(?:.*/)?Cargo\.lock", _locked(cargo.read_lock)),
 )
-_PATTERNS = tuple((re.compile(pattern), manifest) for pattern, manifest in _KINDS)
-_LAST_WORDS = re.compile(
+_PATTERNS = tuple((re.compile(pattern), parser) for pattern, parser in _KINDS)
+_SUFFIXES = re.compile(
     r"(?:METADATA|PKG-INFO|\.egg-info|\.txt|package(?:-lock)?\.json|shrinkwrap\.json|pom\.properties|MANIFEST\.MF|\.lock|"
     r"gems\.locked|pnpm-lock\.yaml|\.toml|\.deps\.json|\.gemspec|installed\.json)\Z"
 )
@@ -98,43 +101,43 @@ _NOT_READ = re.compile(
 _ARCHIVES = (".jar", ".war", ".ear", ".aar", ".whl", ".egg", ".pex", ".pyz", ".shiv", ".xar", ".zip", ".nupkg")
 
 
-def manifest_at(path: str) -> Manifest | None:
-    """Tell how the file of this path is read; None for what is no manifest, and for what a library needs for itself."""
-    if _LAST_WORDS.search(path) is None:
+def parser_for(path: str) -> ManifestParser | None:
+    """Return the parser of the file at this path; None for other files, and for a library's own requirements."""
+    if _SUFFIXES.search(path) is None:
         return None
-    found = next((manifest for pattern, manifest in _PATTERNS if pattern.fullmatch(path)), None)
-    if found is None or (found.is_own and (_OF_LIBRARIES.search(path) or _FOR_DEVELOPMENT.fullmatch(path))):
+    parser = next((parser for pattern, parser in _PATTERNS if pattern.fullmatch(path)), None)
+    if parser is None or (parser.is_request and (_OF_LIBRARIES.search(path) or _FOR_DEVELOPMENT.fullmatch(path))):
         return None
-    return None if _is_of_tests(path) else found
+    return None if _is_of_tests(path) else parser
 
 
 def _is_of_tests(path: str) -> bool:
-    """Tell whether a ``node_modules`` lies in a folder of a package's own tests: nothing of it is installed."""
+    """Return whether a ``node_modules`` is inside a package's own tests, where nothing is installed."""
     between = path.split("node_modules/")[1:-1]
     return any(_TESTS_FOLDER.fullmatch(folders) for folders in between)
 
 
-def requirements_file(path: str) -> Manifest | None:
-    """Tell how a file is read that a requirements file includes, whatever it is called; None for development's."""
-    manifest = Manifest(parse=python.read_requirements, says=Says.WANTED)
-    return None if _OF_LIBRARIES.search(path) or _FOR_DEVELOPMENT.fullmatch(path) else manifest
+def requirements_parser(path: str) -> ManifestParser | None:
+    """Return the parser of a file that a requirements file includes; None for development and library files."""
+    parser = ManifestParser(parse=python.read_requirements, claim=Claim.REQUESTED)
+    return None if _OF_LIBRARIES.search(path) or _FOR_DEVELOPMENT.fullmatch(path) else parser
 
 
 def is_not_read(path: str) -> bool:
-    """Tell whether a file holds dependencies in a form that is not read."""
+    """Return whether a file holds dependencies in a format that no parser reads."""
     return _NOT_READ.fullmatch(path) is not None and _OF_LIBRARIES.search(path) is None
 
 
 def is_archive(path: str) -> bool:
-    """Tell whether a member is itself a zip that may hold dependencies."""
+    """Return whether a member is itself a ZIP file that may hold dependencies."""
     return path.lower().endswith(_ARCHIVES)
 
 
 def is_jar(path: str) -> bool:
-    """Tell whether a member is an artifact of Maven's kind."""
+    """Return whether a member is a Maven artifact."""
     return path.lower().endswith((".jar", ".war", ".ear", ".aar"))
 
 
 def may_be_executable(path: str) -> bool:
-    """Tell whether a program may be here: any file without a suffix outside of libraries."""
+    """Return whether a file may be a program: it has no suffix and is not in a library."""
     return "." not in path.rpartition("/")[2] and _OF_LIBRARIES.search(path) is None

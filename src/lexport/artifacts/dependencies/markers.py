@@ -1,6 +1,6 @@
-"""An environment marker of a requirement -> whether it can hold in Lambda. Source: PEP 508.
+"""Environment marker of a requirement -> whether it can be true in Lambda. Source: PEP 508.
 
-Values that a package does not tell (the version of Python, the processor) leave it open.
+Values that the package does not give, such as the Python version and the processor, count as unknown.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ _LAMBDA = {
 _TOKEN = re.compile(
     r"\s*(?:(?P<text>'[^']*'|\"[^\"]*\")|(?P<op>===|==|!=|~=|<=|>=|<|>)|(?P<word>[\w.]+)|(?P<mark>[()]))"
 )
-_MOST = 500  # tokens; a marker has three to ten
+_MAX_TOKENS = 500  # a marker has three to ten
 
 
 def may_hold(marker: str) -> bool:
-    """Tell whether a marker can be true on Linux with CPython; what cannot be read may be."""
-    tokens = list(islice(_TOKEN.finditer(marker), _MOST + 1))
-    if len(tokens) > _MOST or sum(len(match[0]) for match in tokens) != len(marker.rstrip()):
+    """Return whether a marker can be true on Linux with CPython; True for a marker that cannot be parsed."""
+    tokens = list(islice(_TOKEN.finditer(marker), _MAX_TOKENS + 1))
+    if len(tokens) > _MAX_TOKENS or sum(len(match[0]) for match in tokens) != len(marker.rstrip()):
         return True
     words = [match[0].strip() for match in tokens]
     try:
         result = _any(words)
     except (IndexError, RecursionError):
         return True
-    return bool(words) or result is not False  # words that are left over belong to no marker that we know
+    return bool(words) or result is not False  # remaining words: not a marker of PEP 508
 
 
 def _any(words: list[str]) -> bool | None:
@@ -67,8 +67,8 @@ def _one(words: list[str]) -> bool | None:
     left, right = _value(word), _value(words.pop(0))
     if left is None or right is None:
         return None
-    answers = {"==": left == right, "===": left == right, "!=": left != right}
-    return answers.get(op, (left in right) == (op == "in") if op in ("in", "not in") else None)
+    comparisons = {"==": left == right, "===": left == right, "!=": left != right}
+    return comparisons.get(op, (left in right) == (op == "in") if op in ("in", "not in") else None)
 
 
 def _value(word: str) -> str | None:

@@ -1,4 +1,4 @@
-"""pom.properties, MANIFEST.MF and the name of a jar -> the artifact that a jar is, or that was folded into it."""
+"""pom.properties, MANIFEST.MF and the file name of a jar -> the artifacts in the jar."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ _FILE = re.compile(
 
 
 def read_pom_properties(path: str, body: bytes) -> Iterator[Dependency]:
-    """Read group, artifact and version as Maven wrote them; a version that was never filled in is the jar's own."""
+    """Yield the artifact that Maven wrote; a version that is still a placeholder is taken from the jar's name."""
     values = read_properties(body)
     group, artifact = values.get("groupId"), values.get("artifactId")
     version = exact_version(values.get("version")) or _version_in_name(path, artifact)
-    found = group and artifact and dependency("maven", f"{group}:{artifact}", version, path)
-    if not found or "${" in found.name:
+    item = group and artifact and dependency("maven", f"{group}:{artifact}", version, path)
+    if not item or "${" in item.name:
         raise ValueError("no groupId and artifactId")
-    yield found
+    yield item
 
 
 def read_properties(body: bytes) -> dict[str, str]:
-    """Read Java properties: comments, lines that go on, escapes, and ``=``, ``:`` or a blank between key and value."""
+    """Parse Java properties: comments, continued lines, escapes, and ``=``, ``:`` or a blank after the key."""
     lines: list[str] = []
-    goes_on = False
+    is_continued = False
     for line in re.split(r"\r\n|\r|\n", text_of(body)):
         text = line.lstrip(" \t\f")
-        if not goes_on and (not text or text[0] in "#!"):
+        if not is_continued and (not text or text[0] in "#!"):
             continue
-        if goes_on:
+        if is_continued:
             lines[-1] += text
         else:
             lines.append(text)
-        goes_on = (len(text) - len(text.rstrip("\\"))) % 2 == 1
-        if goes_on:
+        is_continued = (len(text) - len(text.rstrip("\\"))) % 2 == 1
+        if is_continued:
             lines[-1] = lines[-1][:-1]
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for line in lines:
         key, value = re.fullmatch(r"((?:\\.|[^\\=: \t\f])*)[ \t\f]*[=:]?[ \t\f]*(.*)", line, re.DOTALL).groups()  # type: ignore[union-attr]
-        found[_unescape(key)] = _unescape(value).strip()
-    return found
+        values[_unescape(key)] = _unescape(value).strip()
+    return values
 
 
 def _unescape(text: str) -> str:
@@ -59,12 +59,12 @@ def _unescape(text: str) -> str:
 
 
 def read_manifest(path: str, body: bytes) -> Iterator[Dependency]:
-    """Read what a jar without pom.properties is: by its file's name, else by its own words; most packages say nothing.
+    """Yield the artifact of a jar without pom.properties, if its file name or else its manifest names one.
 
-    ``commons-io-2.11.0.jar`` tells the artifact as Maven knows it; the manifest then tells the group, if anything does.
+    ``commons-io-2.11.0.jar`` gives artifact and version as Maven knows them; the manifest may then give the group.
     """
     main = text_of(body).replace("\r\n", "\n").replace("\r", "\n").split("\n\n", maxsplit=1)[0]
-    lines = main.replace("\n ", "").split("\n")  # a line of over 72 bytes goes on after a blank
+    lines = main.replace("\n ", "").split("\n")  # lines over 72 bytes are continued after a blank
     values = {key.lower(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
     group = values.get("implementation-vendor-id", "")
     by_name = name_of_jar(path)
@@ -80,13 +80,13 @@ def read_manifest(path: str, body: bytes) -> Iterator[Dependency]:
     else:
         return
     is_group = re.fullmatch(r"[\w-]+(?:\.[\w-]+)*", group) is not None
-    found = dependency("maven", f"{group}:{artifact}" if is_group else artifact, version, path)
-    if found:
-        yield found
+    item = dependency("maven", f"{group}:{artifact}" if is_group else artifact, version, path)
+    if item:
+        yield item
 
 
 def name_of_jar(path: str) -> tuple[str, str] | None:
-    """Return artifact and version of ``lib/artifact-1.2.3.jar`` or of a file in it; None for another name."""
+    """Return artifact and version of ``lib/artifact-1.2.3.jar`` or of a file in it; None for other names."""
     file = re.split(r"[/\\]", _jar_of(path))[-1]
     stem = re.sub(r"\.(?:jar|war|ear|aar)\Z", "", file)
     match = _FILE.fullmatch(stem) if stem != file else None
@@ -99,5 +99,5 @@ def _jar_of(path: str) -> str:
 
 
 def _version_in_name(path: str, artifact: str | None) -> str | None:
-    named = name_of_jar(path)
-    return named[1] if named and named[0] == artifact else None
+    by_name = name_of_jar(path)
+    return by_name[1] if by_name and by_name[0] == artifact else None

@@ -1,4 +1,4 @@
-"""What Composer installed, and what it was to install."""
+"""installed.json and composer.lock -> the packages that Composer installed, or that it should install."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from lexport.model import Dependency
 
 
 def read_installed(path: str, body: bytes) -> Iterator[Dependency]:
-    """Read ``vendor/composer/installed.json``, of Composer 1 or 2."""
+    """Yield the packages of ``vendor/composer/installed.json`` of Composer 1 or 2."""
     document = orjson.loads(utf8_of(body))
     yield from _packages(document if isinstance(document, list) else mapping(document).get("packages"), path)
 
 
 def read_lock(path: str, body: bytes) -> Iterator[Dependency]:
-    """Read ``composer.lock`` without what is for development."""
+    """Yield the packages of ``composer.lock`` without development packages."""
     yield from _packages(mapping(orjson.loads(utf8_of(body))).get("packages"), path)
 
 
 def _packages(items: Any, path: str) -> Iterator[Dependency]:
     for item in mappings(items):
         version = item.get("version")
-        found = dependency(
+        package = dependency(
             "composer", item.get("name"), version.removeprefix("v") if isinstance(version, str) else None, path
         )
-        if found:
-            yield found
+        if package:
+            yield package

@@ -1,6 +1,6 @@
-"""Names and versions as package URLs have them, so that one name means one package.
+"""Dependencies with normalized names, and their package URLs, so that one package has one name.
 
-Source: the package URL specification, written by packageurl-python.
+Source: the package URL specification; packageurl-python writes the URLs.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from packageurl import PackageURL
 from lexport.model import Dependency
 
 Ecosystem = Literal["pypi", "npm", "maven", "golang", "nuget", "gem", "composer", "cargo"]
-_LONGEST = 512  # characters of a name or a version; the longest of Maven Central have about 200
+_MAX_CHARACTERS = 512  # of a name or a version; the longest in Maven Central have about 200
 _VERSION = re.compile(r"(?=[^0-9]*[0-9])[A-Za-z0-9][A-Za-z0-9.+_!~-]*")
 _WILDCARD = re.compile(r"(?:.*\.)?[xX](?:\..*)?")  # `1.x` is a range
 
 
 def dependency(ecosystem: Ecosystem, name: object, version: object, path: str) -> Dependency | None:
-    """Make a dependency of what a manifest says; None where that is no name.
+    """Return a dependency for the values of a manifest; None where ``name`` is no name.
 
-    A version that is a placeholder, a range or a place to fetch from is none.
+    Its version is None where the manifest gives a placeholder, a range, or a URL or folder.
     """
     if not _is_word(name):
         return None
@@ -30,7 +30,7 @@ def dependency(ecosystem: Ecosystem, name: object, version: object, path: str) -
 
 
 def exact_version(text: object) -> str | None:
-    """Return a version; None for what is none: ``${project.version}``, ``@VERSION@``, ``^1.2``, ``file:../x``."""
+    """Return an exact version; None for ``${project.version}``, ``@VERSION@``, ``^1.2``, ``file:../x``."""
     if not _is_word(text):
         return None
     assert isinstance(text, str)
@@ -44,16 +44,16 @@ def _normal(ecosystem: Ecosystem, name: str) -> str:
 
 
 def _is_word(text: object) -> bool:
-    return isinstance(text, str) and 0 < len(text) <= _LONGEST and text.isprintable() and text.strip() == text
+    return isinstance(text, str) and 0 < len(text) <= _MAX_CHARACTERS and text.isprintable() and text.strip() == text
 
 
 def purl(ecosystem: str, name: str, version: str | None) -> str | None:
-    """Write a package URL; None for a jar whose group is unknown, or for a name that no package URL can hold."""
+    """Return a package URL; None for a jar of unknown group, and for a name that no package URL can hold."""
     namespace, separator, last = name.rpartition(":" if ecosystem == "maven" else "/")
     if ecosystem == "maven" and not (separator and namespace):
         return None
     if ecosystem == "golang":
-        namespace, last = namespace.lower(), last.lower()  # as its type demands
+        namespace, last = namespace.lower(), last.lower()  # required by the type golang
     try:
         return PackageURL(ecosystem, namespace or None, last, version or None).to_string()
     except ValueError:

@@ -1,4 +1,4 @@
-"""What pip, Poetry, Pipenv, PDM and uv leave behind -> what is installed, and what was asked for."""
+"""Files of pip, Poetry, Pipenv, PDM and uv -> installed distributions, and requested ones."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ _REQUIREMENT = re.compile(_NAME + r"\s{0,9}(?:\[[^\]\n]{0,200}\])?\s{0,9}(?P<res
 _PIN = re.compile(r"===?\s{0,9}(?P<version>[^\s,;)]{1,200})")
 _EGG = re.compile(r"[#&]egg=" + _NAME)
 _WHEEL = re.compile(r"(?:.*/)?(?P<name>[A-Za-z0-9][\w.-]{0,200}?)-\d[^/]{0,200}\.(?:whl|zip|tar\.gz|tgz)(?:[#?].*)?")
-_LONGEST_LINE = 2_000  # without its hashes
-_OPTION = re.compile(r"\s--?[a-z].*")  # `--hash=…`, `--config-settings …` behind a requirement
+_MAX_LINE = 2_000  # characters of a requirement without its hashes
+_OPTION = re.compile(r"\s--?[a-z].*")  # `--hash=…`, `--config-settings …` after a requirement
 
 
 def read_metadata(path: str, body: bytes) -> Iterator[Dependency]:
-    """Read the name and version of an installed distribution; they stand among the first headers."""
+    """Yield an installed distribution; name and version are among the first headers."""
     head = text_of(body).replace("\r\n", "\n").split("\n\n", maxsplit=1)[0]
     headers = HeaderParser().parsestr(head, headersonly=True)
-    found = dependency("pypi", (headers["Name"] or "").strip(), (headers["Version"] or "").strip(), path)
-    if found is None:
+    distribution = dependency("pypi", (headers["Name"] or "").strip(), (headers["Version"] or "").strip(), path)
+    if distribution is None:
         raise ValueError("no Name")
-    yield found
+    yield distribution
 
 
-# --- what was asked for -----------------------------------------------------------------------------------------------
+# --- requested distributions ------------------------------------------------------------------------------------------
 
 
 def read_requirements(path: str, body: bytes) -> Iterator[Dependency]:
-    """Read a requirements file: an exact pin gives a version, whatever else is asked for a name.
+    """Yield the distributions of a requirements file; only an exact pin gives a version.
 
-    Leaves out what other platforms need. Raises ValueError, after all the rest, for a line without a name.
+    Leaves out requirements of other platforms. Raises ValueError, after everything else, for a line without a name.
     """
-    nameless = False
+    has_nameless_line = False
     for line in _lines(body):
         text = line
         if option := re.match(r"(?:-e|--editable)[\s=]+(.*)", line):
@@ -54,19 +54,19 @@ def read_requirements(path: str, body: bytes) -> Iterator[Dependency]:
         requirement, _, marker = text.partition(" ;") if "://" in text else text.partition(";")
         if marker.strip() and not may_hold(marker.strip()):
             continue
-        found = _required(requirement.strip(), path) if len(requirement) <= _LONGEST_LINE else None
-        nameless = nameless or not found
-        if found:
-            yield found
-    if nameless:
+        item = _requirement(requirement.strip(), path) if len(requirement) <= _MAX_LINE else None
+        has_nameless_line = has_nameless_line or not item
+        if item:
+            yield item
+    if has_nameless_line:
         raise ValueError("a requirement without a name")
 
 
-def _required(text: str, path: str) -> Dependency | None:
+def _requirement(text: str, path: str) -> Dependency | None:
     link = "://" in text or text.startswith(("git+", "file:", ".", "/"))
     if link and not re.match(_NAME + r"\s{0,9}(?:\[[^\]]*\])?\s{0,9}@", text):
-        found = _EGG.search(text) or _WHEEL.fullmatch(text)
-        return dependency("pypi", found["name"], None, path) if found else None
+        match = _EGG.search(text) or _WHEEL.fullmatch(text)
+        return dependency("pypi", match["name"], None, path) if match else None
     requirement = _REQUIREMENT.match(text)
     if requirement is None:
         return None
@@ -83,7 +83,7 @@ def included_files(path: str, body: bytes) -> Iterator[str]:
 
 
 def _lines(body: bytes) -> Iterator[str]:
-    """Yield lines without comments and options, those that go on behind a backslash as one."""
+    """Yield lines without comments and options; lines continued with a backslash are joined."""
     parts: list[str] = []
     for line in (*text_of(body).splitlines(), ""):
         text = line.strip()
@@ -97,31 +97,31 @@ def _lines(body: bytes) -> Iterator[str]:
 
 
 def read_pipfile_lock(path: str, body: bytes) -> Iterator[Dependency]:
-    """Read the packages of a ``Pipfile.lock`` that are no development packages."""
+    """Yield the packages of a ``Pipfile.lock`` without development packages."""
     for name, item in mapping(mapping(orjson.loads(utf8_of(body))).get("default")).items():
-        facts = item if isinstance(item, dict) else {}
-        marker = facts.get("markers")
-        found = dependency("pypi", name, str(facts.get("version", "")).removeprefix("=="), path)
-        if found and (not isinstance(marker, str) or may_hold(marker)):
-            yield found
+        values = item if isinstance(item, dict) else {}
+        marker = values.get("markers")
+        package = dependency("pypi", name, str(values.get("version", "")).removeprefix("=="), path)
+        if package and (not isinstance(marker, str) or may_hold(marker)):
+            yield package
 
 
 def read_toml_lock(path: str, body: bytes) -> Iterator[Dependency]:
-    """Read ``poetry.lock``, ``pdm.lock``, ``uv.lock`` or ``pylock.toml``: what the project itself needs."""
+    """Yield the packages of ``poetry.lock``, ``pdm.lock``, ``uv.lock`` or ``pylock.toml`` that the project needs."""
     document = read_toml(body)
     packages = [*mappings(document.get("package")), *mappings(document.get("packages"))]
     own = [item for item in packages if _is_own(item)]
-    wanted = _needed(packages, own) if own else None
+    needed = _needed(packages, own) if own else None
     for item in packages:
         name = item.get("name")
-        if _is_own(item) or _is_for_development(item) or (wanted is not None and name not in wanted):
+        if _is_own(item) or _is_for_development(item) or (needed is not None and name not in needed):
             continue
         marker = item.get("marker") or item.get("markers")
         if isinstance(marker, str) and not may_hold(marker):
             continue
-        found = dependency("pypi", name, None if _is_elsewhere(item) else item.get("version"), path)
-        if found:
-            yield found
+        package = dependency("pypi", name, None if _is_no_release(item) else item.get("version"), path)
+        if package:
+            yield package
 
 
 def _source(item: dict[str, Any]) -> dict[str, Any]:
@@ -129,16 +129,16 @@ def _source(item: dict[str, Any]) -> dict[str, Any]:
     return source if isinstance(source, dict) else {}
 
 
-def _is_elsewhere(item: dict[str, Any]) -> bool:
-    """Tell what comes from a repository, a link or a folder: its version is not that of a release."""
+def _is_no_release(item: dict[str, Any]) -> bool:
+    """Return whether a package comes from a repository, a URL or a folder: its version is none of a release."""
     source = _source(item)
-    if "type" in source:  # Poetry's word
+    if "type" in source:  # the key that Poetry writes
         return source["type"] in ("git", "url", "directory", "file")
     return bool({"git", "url", "path", "vcs", "directory", "archive"} & (source.keys() | item.keys()))
 
 
 def _is_own(item: dict[str, Any]) -> bool:
-    """Tell the project itself in a ``uv.lock``."""
+    """Return whether an entry of ``uv.lock`` is the project itself."""
     return bool({"editable", "virtual"} & _source(item).keys())
 
 
@@ -150,11 +150,11 @@ def _is_for_development(item: dict[str, Any]) -> bool:
 
 
 def _needed(packages: list[dict[str, Any]], own: list[dict[str, Any]]) -> set[str]:
-    """Return what the project reaches, without its development groups."""
+    """Return the names that the project's dependencies reach, without its development groups."""
 
     def names(item: dict[str, Any]) -> list[str]:
-        below = [each for each in mappings(item.get("dependencies")) if _holds(each)]
-        return [each["name"] for each in below if isinstance(each.get("name"), str)]
+        required = [entry for entry in mappings(item.get("dependencies")) if _may_hold(entry)]
+        return [entry["name"] for entry in required if isinstance(entry.get("name"), str)]
 
     edges: dict[str, list[str]] = {}
     for item in packages:
@@ -162,6 +162,6 @@ def _needed(packages: list[dict[str, Any]], own: list[dict[str, Any]]) -> set[st
     return reachable([name for item in own for name in names(item)], lambda name: edges.get(name, ()))
 
 
-def _holds(item: dict[str, Any]) -> bool:
+def _may_hold(item: dict[str, Any]) -> bool:
     marker = item.get("marker")
     return not isinstance(marker, str) or may_hold(marker)

@@ -14,7 +14,7 @@ _GEM = re.compile(r"(?P<name>.+?)-(?P<version>\d[0-9A-Za-z.]*)(?:-(?P<platform>.
 
 
 def read_lock(path: str, body: bytes) -> Iterator[Dependency]:
-    """Read the gems of a lock file; one from a repository or a folder is no release."""
+    """Yield the gems of a lock file; a gem from a repository or a folder has no version."""
     section = ""
     for line in text_of(body).splitlines():
         if line and not line.startswith(" "):
@@ -25,22 +25,22 @@ def read_lock(path: str, body: bytes) -> Iterator[Dependency]:
         version, _, platform = match["version"].partition("-")
         if not is_for_linux(platform):
             continue
-        found = dependency("gem", match["name"], version if section == "GEM" else None, path)
-        if found:
-            yield found
+        gem = dependency("gem", match["name"], version if section == "GEM" else None, path)
+        if gem:
+            yield gem
     if not section:
         raise ValueError("no section")
 
 
-def read_specification(path: str, body: bytes) -> Iterator[Dependency]:  # noqa: ARG001 - a specification is a program
-    """Read the gem that ``specifications/name-1.2.3.gemspec`` is of, by the name of the file."""
+def read_specification(path: str, body: bytes) -> Iterator[Dependency]:  # noqa: ARG001 - the file is a Ruby program
+    """Yield the gem of ``specifications/name-1.2.3.gemspec``, by the name of the file."""
     match = _GEM.fullmatch(path.rpartition("/")[2].removesuffix(".gemspec"))
-    found = match and dependency("gem", match["name"], match["version"], path)
-    if not found:
+    gem = match and dependency("gem", match["name"], match["version"], path)
+    if not gem:
         raise ValueError("no name and version")
-    yield found
+    yield gem
 
 
 def is_for_linux(platform: str) -> bool:
-    """Tell whether a gem of this platform can be installed in Lambda: ``x86_64-linux``, ``java``, ``arm64-darwin``."""
+    """Return whether a gem of this platform, e.g. ``x86_64-linux`` or ``arm64-darwin``, can run in Lambda."""
     return not re.search(r"darwin|mingw|mswin|java|jruby|freebsd", platform)

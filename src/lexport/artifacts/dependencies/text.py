@@ -1,10 +1,10 @@
-"""Bytes of a manifest -> text, in the encodings that real tools write."""
+"""Bytes of a manifest -> text, in the encodings that tools write."""
 
 from __future__ import annotations
 
 import codecs
 
-_MARKS = (  # the longer one first: UTF-32's begins like UTF-16's
+_MARKS = (  # longer marks first: the mark of UTF-32 begins like the one of UTF-16
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -25,6 +25,6 @@ def text_of(body: bytes) -> str:
 
 
 def utf8_of(body: bytes) -> bytes:
-    """Return the same as UTF-8 without a mark, for parsers of JSON."""
+    """Return the bytes as UTF-8 without a byte order mark, for JSON parsers."""
     is_marked = any(body.startswith(mark) for mark, _ in _MARKS)
     return text_of(body).encode("utf-8", "replace") if is_marked else body

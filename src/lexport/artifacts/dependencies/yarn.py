@@ -1,6 +1,7 @@
-"""yarn.lock, of version 1 and of today's yarn -> what was to be installed.
+"""yarn.lock, of yarn 1 and of current yarn -> the packages that yarn should install.
 
-Neither says what is for development. The ``package.json`` beside it does: the function has what its dependencies reach.
+The file does not mark development packages, so the ``package.json`` in the same folder decides: the function needs the
+packages that its dependencies reach.
 """
 
 from __future__ import annotations
@@ -18,42 +19,45 @@ from lexport.artifacts.dependencies.purl import dependency
 from lexport.artifacts.dependencies.text import utf8_of
 from lexport.model import Dependency
 
-_DESCRIPTOR = re.compile(r"(?P<name>@[^/@]+/[^@]+|[^@/]+)@(?P<wanted>.*)", re.DOTALL)
+_DESCRIPTOR = re.compile(r"(?P<name>@[^/@]+/[^@]+|[^@/]+)@(?P<specifier>.*)", re.DOTALL)
 _LINKS = ("git", "http:", "https:", "file:", "link:", "portal:", "workspace:", "ssh:", "exec:")
 
 
 def read_lock(path: str, body: bytes, project: bytes | None = None) -> Iterator[Dependency]:
-    """Read the entries that ``project`` reaches by way of dependencies; every entry where that cannot be told."""
-    is_first = b"__metadata:" not in body
-    entries = read_indented(body, is_spaced=is_first)
+    """Yield the packages that the dependencies of ``project`` reach; every package where that cannot be determined."""
+    is_version_1 = b"__metadata:" not in body
+    entries = read_indented(body, is_spaced=is_version_1)
     entries.pop("__metadata", None)
     items = {key: mapping(item) for key, item in entries.items()}
-    wanted = _wanted(items, project)
+    needed = _needed(items, project)
     for key, item in items.items():
-        found = _entry(key, item, path) if wanted is None or key in wanted else None
-        if found:
-            yield found
+        package = _entry(key, item, path) if needed is None or key in needed else None
+        if package:
+            yield package
 
 
-def _wanted(items: dict[str, dict[str, Any]], project: bytes | None) -> set[str] | None:
-    """Return the keys of the entries that a ``package.json`` reaches; None where one of its words leads nowhere."""
+def _needed(items: dict[str, dict[str, Any]], project: bytes | None) -> set[str] | None:
+    """Return the keys of the entries that a ``package.json`` reaches; None where an entry is missing."""
     try:
         roots = mapping(mapping(orjson.loads(utf8_of(project or b"{}"))).get("dependencies"))
     except ValueError:
         return None
     if project is None:
         return None
-    places = {descriptor.strip('"'): key for key in items for descriptor in key.split(", ")}
+    by_descriptor = {descriptor.strip('"'): key for key in items for descriptor in key.split(", ")}
 
-    def keys(needed: dict[str, Any]) -> list[str | None]:
-        return [places.get(f"{name}@{text}") or places.get(f"{name}@npm:{text}") for name, text in needed.items()]
+    def keys(dependencies: dict[str, Any]) -> list[str | None]:
+        return [
+            by_descriptor.get(f"{name}@{text}") or by_descriptor.get(f"{name}@npm:{text}")
+            for name, text in dependencies.items()
+        ]
 
-    found = keys(roots)
-    if None in found:
+    root_keys = keys(roots)
+    if None in root_keys:
         return None
     return reachable(
-        [key for key in found if key],
-        lambda key: [each for each in keys(mapping(items[key].get("dependencies"))) if each],
+        [key for key in root_keys if key],
+        lambda key: [below for below in keys(mapping(items[key].get("dependencies"))) if below],
     )
 
 
@@ -62,11 +66,11 @@ def _entry(key: str, item: dict[str, Any], path: str) -> Dependency | None:
     match = _DESCRIPTOR.fullmatch(descriptor) if isinstance(descriptor, str) else None
     if match is None:
         raise ValueError("an entry without a name")
-    name, wanted = match["name"], match["wanted"]
+    name, specifier = match["name"], match["specifier"]
     conditions = str(item.get("conditions", ""))
-    if wanted.startswith("workspace:") or ("os=" in conditions and "os=linux" not in conditions):
+    if specifier.startswith("workspace:") or ("os=" in conditions and "os=linux" not in conditions):
         return None
-    if wanted.startswith("npm:") and (alias := _DESCRIPTOR.fullmatch(wanted[4:])):
+    if specifier.startswith("npm:") and (alias := _DESCRIPTOR.fullmatch(specifier[4:])):
         name = alias["name"]
-    is_release = not wanted.startswith(_LINKS) and not re.match(r"[\w.-]+/[\w.-]+(?:#|\Z)", wanted)
+    is_release = not specifier.startswith(_LINKS) and not re.match(r"[\w.-]+/[\w.-]+(?:#|\Z)", specifier)
     return dependency("npm", name, npm_version(item.get("version")) if is_release else None, path)

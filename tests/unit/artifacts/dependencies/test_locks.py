@@ -347,7 +347,7 @@ def test_dotnet():
         ("nuget", "Newtonsoft.Json", "12.0.1"),
         ("nuget", "Microsoft.NETCore.App.Runtime.linux-x64", "8.0.1"),
     ]
-    assert list(dotnet.accounted_files(body)) == ["n.json.dll"]
+    assert list(dotnet.explained_files(body)) == ["n.json.dll"]
 
 
 def test_ruby():

@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from lexport.artifacts.dependencies.golang import read_executable
-from lexport.artifacts.dependencies.manifests import is_archive, manifest_at, may_be_executable
+from lexport.artifacts.dependencies.manifests import is_archive, may_be_executable, parser_for
 from lexport.artifacts.dependencies.maven import read_manifest, read_pom_properties
 from lexport.artifacts.dependencies.npm import read_lock, read_package, read_project
 from lexport.artifacts.dependencies.purl import purl
@@ -241,7 +241,7 @@ def test_the_same_words_before_the_information():
 )
 def test_paths(path, parse):
     """A manifest is told by where it lies."""
-    manifest = manifest_at(path)
+    manifest = parser_for(path)
 
     assert (manifest and manifest.parse) is parse
 
