@@ -6,7 +6,7 @@ RUNTIME_STAMP := .venv/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint types unit wheel sweep bench bench-toy golden dialects lock clean
+.PHONY: setup demo test lint types unit newest wheel sweep bench bench-toy golden dialects lock clean
 
 setup: $(RUNTIME_STAMP)
 
@@ -31,12 +31,17 @@ test: lint types unit wheel
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache --no-logo
 
 types: $(STAMP)
 	$(BIN)/mypy
 
 unit: $(STAMP)
 	$(BIN)/python -m pytest -n 3 --dist worksteal -q
+
+# Unit and property tests on the newest Python of this machine, where that is another than that of .venv.
+newest: $(STAMP)
+	tests/newest_python.sh
 
 # The package as users get it: built, installed alone, tested without src.
 wheel: $(STAMP)
