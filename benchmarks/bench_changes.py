@@ -21,15 +21,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lexport.dataset.changes import COMPARED, Reading, changes
+from lexport.dataset.changes import Reading, changes
 from lexport.model import Scope
 from lexport.simulator import Fleet, FleetSpec
 from lexport.tables.arrow import table_schema
 from lexport.tables.functions import FUNCTIONS
+from lexport.tables.registry import state_tables
 from lexport.tables.table import Table
 
 SCOPE = Scope(account_id="111122223333", region="us-east-1")
-TABLES = tuple(COMPARED)
+TABLES = state_tables()
 SAMPLE = 2_000  # functions
 PUBLISHED = 4
 

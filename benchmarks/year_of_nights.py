@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lexport.dataset.changes import COMPARED, Reading, changes
+from lexport.dataset.changes import Reading, changes
 from lexport.dataset.commit import commit, open_destination, open_staging, remove_staging
 from lexport.dataset.commits import newest_first
 from lexport.dataset.local import LocalStore
@@ -42,7 +42,7 @@ from lexport.tables.account_settings import ACCOUNT_SETTINGS
 from lexport.tables.aliases import ALIASES
 from lexport.tables.arrow import table_schema
 from lexport.tables.functions import FUNCTIONS
-from lexport.tables.registry import BY_NAME, fleet_tables
+from lexport.tables.registry import BY_NAME, fleet_tables, state_tables
 from lexport.tables.run import CHANGES, ERRORS
 from lexport.tables.table import Table
 
@@ -56,7 +56,7 @@ SCOPES = [
 SPARE = 0.04  # functions that do not live at first: their names are those of new ones
 OPTIONS = {"env": "keys", "qualifiers": "all", "aliases": True}
 PLACE = ["account_id", "region", "function_name"]
-OF_FUNCTIONS = tuple(table for table in COMPARED if "function_name" in table.key)
+OF_FUNCTIONS = tuple(table for table in state_tables() if "function_name" in table.key)
 Place = tuple[str, str, str]
 Night = dict[Table, pa.Table]
 
@@ -247,8 +247,8 @@ class Writer:
         """Compare what was touched, as publishing compares everything: the rest is equal."""
         sides = []
         for name, found in zip((self._last.snapshot_id, "now"), touched, strict=True):
-            files = {table.name: [folder / f"{name}-{table.name}.parquet"] for table in COMPARED}
-            for table in COMPARED:
+            files = {table.name: [folder / f"{name}-{table.name}.parquet"] for table in state_tables()}
+            for table in state_tables():
                 pq.write_table(found.get(table, rows[table]), *files[table.name], compression="none")
             common = {"options": OPTIONS, "hash_key_id": "k", "lexport_version": __version__}
             sides.append(Reading(snapshot_id=name, files=files, **common))

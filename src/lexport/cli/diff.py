@@ -14,6 +14,8 @@ import click
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
 from lexport.cli._output import write_rows
 from lexport.query.value_text import instant, json_text
+from lexport.tables.registry import BY_NAME, state_tables
+from lexport.tables.table import SCOPE_KEY
 from lexport.tables.text import plural, visible
 
 if TYPE_CHECKING:
@@ -22,27 +24,6 @@ if TYPE_CHECKING:
     from lexport.query.diff import ScopeDiff
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
-_WORDS = {
-    "functions": "versions",
-    "env_vars": "variables",
-    "alias_routes": "routes",
-    "security_groups": "security groups",
-    "file_systems": "file systems",
-    "account_settings": "limits",
-}
-_PARTS = {"tags": 2, "aliases": 2, "account_settings": 0}  # parts of a key; the last one may hold a slash
-_TITLES = {
-    "functions": "{}:{}",
-    "aliases": "{} alias {}",
-    "alias_routes": "{} alias {} route to {}",
-    "tags": "{} tag {}",
-    "env_vars": "{}:{} variable {}",
-    "layers": "{}:{} layer {}",
-    "subnets": "{}:{} subnet {}",
-    "security_groups": "{}:{} security group {}",
-    "file_systems": "{}:{} file system {}",
-    "account_settings": "limit",
-}
 _ECHOES = {"revision_id", "last_modified", "last_modified_at", "config_sha256"}
 """Columns that only say that something changed; what did is told."""
 _LONGEST = 120  # characters of a value that are shown
@@ -121,10 +102,13 @@ def _report(scopes: Iterable[ScopeDiff], rows: Iterable[_Change]) -> Iterator[st
     if counts:
         parts = [
             " ".join(
-                [_WORDS.get(table, table), *(f"{_SIGNS[kind]}{of_kind[kind]:,}" for kind in _SIGNS if of_kind[kind])]
+                [
+                    table.plural or table.name.replace("_", " "),
+                    *(f"{_SIGNS[kind]}{of_kind[kind]:,}" for kind in _SIGNS if of_kind[kind]),
+                ]
             )
-            for table in _TITLES
-            if any((of_kind := {kind: counts[table, kind] for kind in _SIGNS}).values())
+            for table in state_tables()
+            if any((of_kind := {kind: counts[table.name, kind] for kind in _SIGNS}).values())
         ]
         yield f"{plural(changed, 'function differs', 'functions differ')}: {', '.join(parts)}"
     elif compared:
@@ -148,10 +132,10 @@ def _lines(name: str, rows: list[_Change]) -> Iterator[str]:
             yield from (
                 f"{_SIGNS[kind]} {name}:{number}" for number in sorted(numbers, key=lambda text: (len(text), text))
             )
-    moved = {
-        (row["key"], version)
+    moved = {  # what a changed value names may be a child row, which came or went with it
+        (row["table_name"], row["key"], version)
         for row in rows
-        if row["table_name"] == "aliases" and row["column_name"] == "function_version"
+        if row["column_name"] is not None and row["column_name"] == BY_NAME[row["table_name"]].main_column
         for version in (row["old_value"], row["new_value"])
     }
     told: set[str] = set()
@@ -160,8 +144,10 @@ def _lines(name: str, rows: list[_Change]) -> Iterator[str]:
         table, text, kind = key
         if table == "functions" and kind != "changed":
             continue
-        parts = text.split("/", _PARTS.get(table, 3) - 1) if text else [""]
-        if table == "alias_routes" and kind != "changed" and ("/".join(parts[:2]), parts[-1]) in moved:
+        declared = BY_NAME[table]
+        parts = text.split("/", len(declared.key) - len(SCOPE_KEY) - 1) if text else [""]
+        parent = declared.parent.name if declared.parent else None
+        if kind != "changed" and (parent, "/".join(parts[:-1]), parts[-1]) in moved:
             continue
         facts = {row["column_name"]: (row["old_value"], row["new_value"]) for row in of_thing}
         what = _what(table, parts)
@@ -178,7 +164,7 @@ def _lines(name: str, rows: list[_Change]) -> Iterator[str]:
 def _what(table: str, parts: list[str]) -> str:
     if table == "layers":
         parts = [*parts[:2], parts[2].partition(":layer:")[2] or parts[2]]
-    return _TITLES[table].format(*parts)
+    return BY_NAME[table].title_of(parts)
 
 
 def _facts(table: str, kind: str, facts: dict[str, tuple[str | None, str | None]]) -> Iterator[str]:
@@ -196,12 +182,9 @@ def _facts(table: str, kind: str, facts: dict[str, tuple[str | None, str | None]
             old, new = ((arn or "").rpartition(":")[2] for arn in facts["layer_arn"])
             yield f" {old} -> {new}"
             facts = {name: pair for name, pair in facts.items() if name == "position"}
-        case "aliases" if "function_version" in facts:
-            yield f" {_shown(facts['function_version'][0])} -> {_shown(facts['function_version'][1])}"
-            facts = {name: pair for name, pair in facts.items() if name != "function_version"}
-        case "tags":
-            yield f" {_shown(facts['value'][0])} -> {_shown(facts['value'][1])}"
-            return
+        case _ if (name := BY_NAME[table].main_column) in facts:
+            yield f" {_shown(facts[name][0])} -> {_shown(facts[name][1])}"
+            facts = {other: pair for other, pair in facts.items() if other != name}
     for name, (old, new) in facts.items():
         if name not in _ECHOES:
             yield f" {name} {_shown(old)} -> {_shown(new)}" if old != new else f" {name} changed"

@@ -16,10 +16,11 @@ def command(dest: str, db: str) -> None:
     The views look at DEST when they are queried: run this once, and again after an upgrade of lexport.
     """
     from lexport.cli._async import run_async
-    from lexport.query.catalog import TABLE_NAMES, open_catalog
+    from lexport.query.catalog import open_catalog
     from lexport.query.views import views
+    from lexport.tables.registry import BY_NAME
 
     run_async(lambda: views(dest, db=db))
-    for line in open_catalog(dest).notices(tables=TABLE_NAMES):
+    for line in open_catalog(dest).notices(tables=BY_NAME):
         click.echo(f"lexport: {line}", err=True)
     click.echo(f"wrote {db}; try: duckdb {db} 'FROM runtimes'", err=True)

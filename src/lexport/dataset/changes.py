@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cache
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,43 +24,19 @@ from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.scan import Scan
 from lexport.model import LATEST, Scope
-from lexport.tables.account_settings import ACCOUNT_SETTINGS
-from lexport.tables.aliases import ALIAS_ROUTES, ALIASES
 from lexport.tables.arrow import BELOW_ALL, differs, staged_schema
-from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS, SECURITY_GROUPS, SUBNETS, TAGS
+from lexport.tables.functions import ENV_VARS, FUNCTIONS, LAYERS, TAGS
+from lexport.tables.registry import resource_of, state_tables
 from lexport.tables.run import CHANGES
-from lexport.tables.staged import ANSWER
+from lexport.tables.staged import ANSWER, CHILD_TABLES
 from lexport.tables.table import SCOPE_KEY, VERSION_KEY, Table
 
 SCHEMA = staged_schema(CHANGES)
 
 _FUNCTION_KEY = VERSION_KEY[:3]
-_ALIAS_KEY = (*_FUNCTION_KEY, "alias")
 _LAYER = "layer"
 """The ARN of a layer without its version: what stays when a layer is updated. A version has each layer once."""
 
-COMPARED: dict[Table, tuple[str, ...]] = {
-    FUNCTIONS: VERSION_KEY,
-    ALIASES: _ALIAS_KEY,
-    ALIAS_ROUTES: ALIAS_ROUTES.key,
-    TAGS: TAGS.key,
-    ENV_VARS: ENV_VARS.key,
-    LAYERS: (*VERSION_KEY, _LAYER),
-    SUBNETS: SUBNETS.key,
-    SECURITY_GROUPS: SECURITY_GROUPS.key,
-    FILE_SYSTEMS: FILE_SYSTEMS.key,
-    ACCOUNT_SETTINGS: SCOPE_KEY,
-}
-"""The tables that are compared, and what makes two rows the same thing; parents stand before their children."""
-
-_OF_VERSIONS = (
-    ENV_VARS,
-    LAYERS,
-    SUBNETS,
-    SECURITY_GROUPS,
-    FILE_SYSTEMS,
-)
-_LIMITS = {"concurrent_executions_limit", "code_size_limit"}  # the rest of account_settings is use: other every night
 _OF_THE_RUN = {"snapshot_id", "snapshot_at", "fetched_at", "carried_forward", "hash_key_id"}
 _OF_THE_RELEASE = {"extra_json", "secret_rule"}  # what lexport knows, not what AWS sent
 
@@ -79,7 +56,7 @@ class Reading:
         """Take what a commit says; raises ReadError where one of its files is missing or damaged. Blocking."""
         return cls(
             snapshot_id=commit.snapshot_id,
-            files={table.name: files for table in COMPARED if (files := find_files(root, commit, table))},
+            files={table.name: files for table in state_tables() if (files := find_files(root, commit, table))},
             options=commit.options,
             hash_key_id=commit.hash_key_id,
             lexport_version=commit.lexport_version,
@@ -136,6 +113,20 @@ def is_comparable(now: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
     return {now.get("qualifiers"), before.get("qualifiers")} != {"latest", "published"}
 
 
+def _identity(table: Table) -> tuple[str, ...]:
+    """Return the columns that make two rows the same thing."""
+    return (*VERSION_KEY, _LAYER) if table is LAYERS else table.key
+
+
+def _parents(table: Table) -> Iterator[tuple[Table, tuple[str, ...]]]:
+    """Yield the tables that a table's rows belong to, each with the columns that lead to its row."""
+    parent = table.parent
+    while parent is not None:
+        shared = takewhile(lambda pair: pair[0] == pair[1], zip(parent.key, table.key, strict=False))
+        yield parent, tuple(name for name, _ in shared)
+        parent = parent.parent
+
+
 def _kept_versions(now: Mapping[str, Any], before: Mapping[str, Any]) -> Literal["latest", "published", "all"]:
     """Return which versions both runs looked at."""
     asked = {now.get("qualifiers", "all"), before.get("qualifiers", "all")}
@@ -147,15 +138,16 @@ def _comparable(now: Reading, before: Reading) -> list[Table]:
     sides = (now, before)
 
     def is_alike(table: Table) -> bool:
-        if table in (ALIASES, ALIAS_ROUTES):
-            return all(side.options.get("aliases", True) for side in sides)
+        resource = resource_of(table)
+        if resource is not None and not all(resource.is_read(side.options) for side in sides):
+            return False
         if table is ENV_VARS:
             return all(side.options.get("env", "keys") != "none" for side in sides)
         if table is TAGS:  # that they were denied stands on the row of $LATEST
             return all(side.options.get("qualifiers", "all") != "published" for side in sides)
         return True
 
-    return [table for table in COMPARED if all(table.name in side.files for side in sides) and is_alike(table)]
+    return [table for table in state_tables() if all(table.name in side.files for side in sides) and is_alike(table)]
 
 
 def _wanted(table: Table) -> list[str]:
@@ -170,14 +162,14 @@ def _wanted(table: Table) -> list[str]:
 def _compared(table: Table, scan: Scan, other: Scan, *, now: Reading, before: Reading) -> list[str]:
     """Return the columns of a table that mean the same in both snapshots, but for those that tell rows apart."""
     names = [name for name in _wanted(table) if scan.types.get(name) == other.types.get(name) is not None]
-    left_out = set(COMPARED[table])
+    left_out = set(_identity(table))
     if now.hash_key_id != before.hash_key_id:
         left_out.add("value_hmac")
     if now.lexport_version != before.lexport_version:
         left_out |= _OF_THE_RELEASE
     if (now.options.get("env") == "values") != (before.options.get("env") == "values"):  # which masks nothing
         left_out.add("extra_json")
-    return [name for name in names if name not in left_out and (table is not ACCOUNT_SETTINGS or name in _LIMITS)]
+    return [name for name in names if name not in left_out and (not table.compared or name in table.compared)]
 
 
 # --- one range of functions ---------------------------------------------------------------------------------------
@@ -206,7 +198,7 @@ class _Found:
             "region": self.rows.column("region"),
             "kind": same(self.kind),
             "table_name": same(self.table.name),
-            "key": _join([_text(self.rows.column(name)) for name in COMPARED[self.table][2:]], "/", count),
+            "key": _join([_text(self.rows.column(name)) for name in _identity(self.table)[2:]], "/", count),
             "column_name": same(self.column),
             "old_value": same(None) if is_hidden else _text(self.old),
             "new_value": same(None) if is_hidden else _text(self.new),
@@ -220,34 +212,34 @@ def _range(
     slabs: dict[Table, list[pa.Table]], compared: Mapping[Table, list[str]], kept: Literal["latest", "published", "all"]
 ) -> Iterator[_Found]:
     """Compare all tables of some functions."""
-    for table in (FUNCTIONS, *_OF_VERSIONS):
+    for table in (FUNCTIONS, *CHILD_TABLES):
         if table in slabs and kept != "all":
             slabs[table] = [_of_versions(rows, kept) for rows in slabs[table]]
-    sides = slabs[FUNCTIONS]
-    versions = _one_sided(sides, VERSION_KEY)
-    functions = _one_sided(sides, _FUNCTION_KEY)
-    aliases = _one_sided(slabs.get(ALIASES, []), _ALIAS_KEY)
-    denied_variables = _where_set(sides, "environment_error_code", VERSION_KEY)
-    denied_tags = _where_set(sides, "tags_error_code", _FUNCTION_KEY)
-    left_out: dict[Table, list[tuple[tuple[str, ...], pa.Array]]] = {
-        **{table: [(VERSION_KEY, versions)] for table in _OF_VERSIONS},
-        ENV_VARS: [(VERSION_KEY, versions), (VERSION_KEY, denied_variables)],
-        TAGS: [(_FUNCTION_KEY, functions), (_FUNCTION_KEY, denied_tags)],
-        ALIASES: [(_FUNCTION_KEY, functions)],
-        ALIAS_ROUTES: [(_FUNCTION_KEY, functions), (_ALIAS_KEY, aliases)],
+
+    @cache
+    def one_sided(parent: Table, key: tuple[str, ...]) -> pa.Array:
+        return _one_sided(slabs.get(parent, []), key)
+
+    denied: dict[Table, list[tuple[tuple[str, ...], pa.Array]]] = {
+        ENV_VARS: [(VERSION_KEY, _where_set(slabs[FUNCTIONS], "environment_error_code", VERSION_KEY))],
+        TAGS: [(_FUNCTION_KEY, _where_set(slabs[FUNCTIONS], "tags_error_code", _FUNCTION_KEY))],
+    }
+    left_out = {
+        table: [(key, one_sided(parent, key)) for parent, key in _parents(table)] + denied.get(table, [])
+        for table in slabs
     }
     for table, pair in slabs.items():
-        new, old = (_without(rows, left_out.get(table, [])) for rows in pair)
+        new, old = (_without(rows, left_out[table]) for rows in pair)
         if table is LAYERS:
             new, old = _with_layer(new), _with_layer(old)
         yield from _compare(table, new, old, compared[table])
 
 
 def _compare(table: Table, new: pa.Table, old: pa.Table, names: Collection[str]) -> Iterator[_Found]:
-    identity = COMPARED[table]
+    identity = _identity(table)
     if not all(new.column(name).equals(old.column(name)) for name in identity):
         places = pc.index_in(_key(new, identity), value_set=_key(old, identity))
-        if table is not ACCOUNT_SETTINGS:  # of which no row means that they were not to be had
+        if table.key != SCOPE_KEY:  # where an account-region has one row, no row means that it could not be read
             added = new.filter(pc.is_null(places))
             removed = old.filter(pc.invert(pc.is_in(_key(old, identity), value_set=_key(new, identity))))
             yield _Found(table=table, kind="added", rows=added)
@@ -306,7 +298,7 @@ def _with_layer(rows: pa.Table) -> pa.Table:
     arn = pc.coalesce(rows.column("layer_arn"), place)
     known_by = pc.replace_substring_regex(arn, pattern=":[0-9]+$", replacement="")
     for other in (arn, place):
-        is_twice = _is_twice(_key(rows.append_column(_LAYER, known_by), COMPARED[LAYERS]))
+        is_twice = _is_twice(_key(rows.append_column(_LAYER, known_by), _identity(LAYERS)))
         known_by = pc.if_else(is_twice, other, known_by)
     return rows.append_column(_LAYER, known_by)
 

@@ -35,7 +35,7 @@ from lexport.tables.registry import BY_NAME, PACKAGE_TABLES
 from lexport.tables.run import SNAPSHOTS
 
 _MAY_PASS = FULL | {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETIMEDOUT, errno.ESTALE, errno.EINTR}
-_OURS = {*BY_NAME, manifest.RUNS, manifest.STAGING, manifest.LATEST_HINT, manifest.PACKAGES}
+_OURS = {manifest.RUNS, manifest.STAGING, manifest.LATEST_HINT, manifest.PACKAGES}
 
 
 def open_destination(dest: Path, *, group_readable: bool, with_packages: bool = False) -> LocalStore:
@@ -47,7 +47,11 @@ def open_destination(dest: Path, *, group_readable: bool, with_packages: bool = 
     try:
         if dest.exists() and not dest.is_dir():
             raise SettingsError(f"DEST {dest} is a file; a folder is wanted", option="DEST")
-        others = [name for name in store.names("") if name not in _OURS and not name.startswith((".", "lost+found"))]
+        others = [
+            name
+            for name in store.names("")
+            if name not in _OURS and name not in BY_NAME and not name.startswith((".", "lost+found"))
+        ]
         if others and manifest.RUNS not in store.names(""):
             raise SettingsError(
                 f"DEST {dest} holds something else ({others[0]}); a new folder or a dataset of lexport is wanted",

@@ -17,10 +17,9 @@ import msgspec
 from msgspec import Meta
 
 from lexport.model import ULID_PATTERN, Coverage, EnvMode, Qualifiers, Scope, ScopeStatus
-from lexport.tables.account_settings import ACCOUNT_SETTINGS
-from lexport.tables.aliases import ALIAS_ROUTES, ALIASES
-from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS, SECURITY_GROUPS, SUBNETS, TAGS
-from lexport.tables.run import ERRORS, SCOPES
+from lexport.tables.functions import FUNCTIONS
+from lexport.tables.registry import fleet_resources, tables_of_every_snapshot
+from lexport.tables.run import SCOPES
 from lexport.tables.text import plural
 
 RUNS = "_runs"
@@ -34,22 +33,9 @@ MOST_BYTES = 64 * 2**20
 MOST_DEPTH = 16
 """Of lists and objects in ``options``; lexport writes two levels."""
 
-OF_EVERY_SNAPSHOT = (
-    FUNCTIONS,
-    ALIASES,
-    ALIAS_ROUTES,
-    TAGS,
-    ENV_VARS,
-    LAYERS,
-    SUBNETS,
-    SECURITY_GROUPS,
-    FILE_SYSTEMS,
-    ACCOUNT_SETTINGS,
-    ERRORS,
-    SCOPES,
-)
-"""The tables that every release has written into every snapshot, with or without rows. Tables that come later are not
-added here: earlier snapshots lack them."""
+OF_EVERY_SNAPSHOT = tables_of_every_snapshot()
+COUNTED = tuple(table for table in OF_EVERY_SNAPSHOT if table is not FUNCTIONS and table.name in SCOPES.names())
+"""Tables whose rows ``scopes`` counts, each in the column of its name. Of ``functions`` it counts the functions."""
 
 _FORMAT = re.compile(r"lexport-manifest/([1-9][0-9]{0,8})")
 _FIRST_YEAR, _LAST_YEAR = 2000, 2199  # of any instant; Arrow's nanoseconds end in 2262
@@ -231,7 +217,7 @@ def _disagreement(found: Manifest) -> str | None:
 _CHOICES: dict[str, tuple[object, ...]] = {
     "env": get_args(EnvMode),
     "qualifiers": get_args(Qualifiers),
-    "aliases": (True, False),
+    **{resource.name: (True, False) for resource in fleet_resources() if resource.left_out_by},
 }
 
 
@@ -264,7 +250,7 @@ def _wrong_sum(found: Manifest) -> str | None:
     for table, count in (
         (SCOPES, len(found.scopes)),
         (FUNCTIONS, sum(entry.versions for entry in found.scopes)),
-        (ALIASES, sum(entry.aliases for entry in found.scopes)),
+        *((table, sum(getattr(entry, table.name) for entry in found.scopes)) for table in COUNTED),
     ):
         if rows[table.name] != count:
             return f"{table.name} has {plural(rows[table.name], 'row')}, the account-regions make {count:,}"

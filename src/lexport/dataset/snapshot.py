@@ -15,15 +15,14 @@ from anyio.from_thread import check_cancelled
 from lexport.dataset import manifest
 from lexport.dataset.changes import Reading, changes, is_comparable, readings_before
 from lexport.dataset.local import LocalStore
-from lexport.dataset.manifest import FileEntry, Manifest, ScopeEntry
+from lexport.dataset.manifest import COUNTED, FileEntry, Manifest, ScopeEntry
 from lexport.dataset.parquet import TableFolder, WrittenFile
 from lexport.dataset.references import count_distinct
 from lexport.dataset.runs import Runs, RunWriter
 from lexport.errors import ReadError
 from lexport.model import Scope, ShardResult, __version__
-from lexport.tables.aliases import ALIASES
 from lexport.tables.functions import FUNCTIONS
-from lexport.tables.registry import SCHEMA_VERSION, fleet_tables
+from lexport.tables.registry import SCHEMA_VERSION, fleet_tables, resources_read
 from lexport.tables.run import CHANGES, ERRORS, SCOPES
 from lexport.tables.table import SCOPE_KEY, Table
 
@@ -96,7 +95,7 @@ def write_snapshot(
     before. What could not be compared is told to ``note``; where that snapshot is damaged, ``errors`` has it too, so
     they come last. Tables of packages are those that the run looked at.
     """
-    counts = {FUNCTIONS: early.functions, ALIASES: _Counts()}
+    counts = {FUNCTIONS: early.functions} | {table: _Counts() for table in COUNTED}
     written = dict(early.files)
 
     def write(table: Table) -> None:
@@ -108,8 +107,7 @@ def write_snapshot(
             write(table)
     scopes = [_scope_entry(result, counts) for result in results]
     if scopes:
-        has_aliases = options.get("aliases", True)
-        rows = [_scope_row(entry, result, has_aliases) for entry, result in zip(scopes, results, strict=True)]
+        rows = [_scope_row(entry, result, options) for entry, result in zip(scopes, results, strict=True)]
         writer = RunWriter(folder.path, file_mode=folder.file_mode, runs=runs)
         writer.add_rows(SCOPES, rows)
         writer.flush()
@@ -233,7 +231,7 @@ def _scope_entry(result: ShardResult, counts: Mapping[Table, _Counts]) -> ScopeE
         status=result.status,
         functions=counts[FUNCTIONS].functions[scope],
         versions=counts[FUNCTIONS].rows[scope],
-        aliases=counts[ALIASES].rows[scope],
+        **{table.name: counts[table].rows[scope] for table in COUNTED},
         get_function_calls=result.get_function_calls,
         list_calls=result.list_calls,
         throttles=result.throttles,
@@ -241,7 +239,9 @@ def _scope_entry(result: ShardResult, counts: Mapping[Table, _Counts]) -> ScopeE
     )
 
 
-def _scope_row(entry: ScopeEntry, result: ShardResult, has_aliases: bool) -> tuple[Any, ...]:  # noqa: FBT001 - a column
+def _scope_row(entry: ScopeEntry, result: ShardResult, options: Mapping[str, Any]) -> tuple[Any, ...]:
+    read = {table for resource in resources_read(options) for table in resource.tables}
+    counts = [getattr(entry, table.name) if table in read else None for table in COUNTED]
     return (
         entry.account_id,
         entry.region,
@@ -249,7 +249,7 @@ def _scope_row(entry: ScopeEntry, result: ShardResult, has_aliases: bool) -> tup
         entry.status,
         entry.functions,
         entry.versions,
-        entry.aliases if has_aliases else None,
+        *counts,
         result.function_count_reported,
         entry.get_function_calls,
         entry.list_calls,

@@ -20,8 +20,7 @@ from lexport.dataset.manifest import Manifest, ScopeEntry
 from lexport.errors import NoSnapshotError, RunError, SettingsError
 from lexport.model import GLOBAL_REGION, Scope
 from lexport.query.as_of import parse_moment
-from lexport.tables import registry
-from lexport.tables.registry import BY_NAME, PACKAGE_TABLES
+from lexport.tables.registry import BY_NAME, PACKAGE_TABLES, fleet_resources
 from lexport.tables.text import plural
 from lexport.tables.units import format_age
 
@@ -29,7 +28,6 @@ DEFAULT_MAX_SKEW = timedelta(hours=36)
 
 _MOST_NAMED = 3  # damaged commits of which each has its line
 
-TABLE_NAMES = tuple(table.name for table in registry.tables())
 _PACKAGE_TABLES = {table.name for table in PACKAGE_TABLES}
 
 # --- the dataset --------------------------------------------------------------------------------------------------
@@ -182,8 +180,11 @@ class Catalog:
             options = snapshot.options
             if options.get("env") == "none":
                 yield scope, ("env_vars",), "variables were left out (--env none)"
-            if options.get("aliases") is False:
-                yield scope, ("aliases", "alias_routes"), "aliases were left out (--no-aliases)"
+            for resource in fleet_resources():
+                if not resource.is_read(options):
+                    names = tuple(table.name for table in resource.tables)
+                    why = resource.left_out_by if resource.default else f"no --with {resource.name}"
+                    yield scope, names, f"{resource.name.replace('_', ' ')} were left out ({why})"
             if options.get("qualifiers") == "published":
                 tables = ("functions", "env_vars", "layers", "subnets")
                 yield scope, tables, "$LATEST was left out (--qualifiers published)"
@@ -244,7 +245,7 @@ def find_commits(dest: str | os.PathLike[str]) -> tuple[Path, list[str]]:
         raise SettingsError(f"DEST {text} cannot be read: {error.strerror}", option="DEST") from error
     ids = commit_ids(runs)
     if not ids:
-        known = {*TABLE_NAMES, manifest.RUNS, manifest.STAGING, manifest.LATEST_HINT, manifest.PACKAGES}
+        known = {*BY_NAME, manifest.RUNS, manifest.STAGING, manifest.LATEST_HINT, manifest.PACKAGES}
         if manifest.RUNS in names or all(name in known or name.startswith(".") for name in names):
             raise NoSnapshotError(f"{text} holds no snapshot yet; run: lexport snapshot {text}", destination=text)
         raise SettingsError(f"DEST {text} is not a lexport dataset: it has no {manifest.RUNS} folder", option="DEST")

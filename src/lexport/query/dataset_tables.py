@@ -35,7 +35,9 @@ _RUNS_SQL = {"query", "query_table"}
 
 Name = tuple[Space, Table]
 
-_EVERY: frozenset[Name] = frozenset((space, table) for space in SPACES for table in registry.tables())
+
+def _every_name() -> frozenset[Name]:
+    return frozenset((space, table) for space in SPACES for table in registry.tables())
 
 
 class DatasetTables:
@@ -78,7 +80,7 @@ class DatasetTables:
         views = named_views(shipped_views(), statement, by_other_means=False)
         catalog_words = BY_OTHER_MEANS & set(re.findall(r"\w+", statement.lower()))
         texts = (statement, *(view.query for view in views))
-        names = _EVERY if catalog_words & _RUNS_SQL else frozenset().union(*map(self._tables_of, texts))
+        names = _every_name() if catalog_words & _RUNS_SQL else frozenset().union(*map(self._tables_of, texts))
         for name in sorted(names, key=_position):
             self._define(name)
         if catalog_words:
@@ -97,7 +99,7 @@ class DatasetTables:
         """Define all other tables, over those of their files that can be read."""
         self._allows_damage = True
         try:
-            others = sorted(_EVERY - self._defined, key=_position)
+            others = sorted(_every_name() - self._defined, key=_position)
             self._execute(self._views.table(*name) for name in others)
         finally:
             self._allows_damage = False

@@ -30,26 +30,12 @@ from lexport.errors import SettingsError, WriteError
 from lexport.model import Scope
 from lexport.query.as_of import parse_moment
 from lexport.query.catalog import Catalog, open_catalog
-from lexport.tables.account_settings import ACCOUNT_SETTINGS
-from lexport.tables.aliases import ALIAS_ROUTES, ALIASES
 from lexport.tables.arrow import BELOW_ALL, differs, table_schema
-from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS, SECURITY_GROUPS, SUBNETS, TAGS
+from lexport.tables.registry import state_tables
 from lexport.tables.run import CHANGES
 from lexport.tables.table import Table
 
 FORMAT = "lexport-feed/1"
-STATE_TABLES = (
-    FUNCTIONS,
-    ALIASES,
-    ALIAS_ROUTES,
-    TAGS,
-    ENV_VARS,
-    LAYERS,
-    SUBNETS,
-    SECURITY_GROUPS,
-    FILE_SYSTEMS,
-    ACCOUNT_SETTINGS,
-)
 OF_THE_READING = ("snapshot_id", "snapshot_at", "fetched_at", "carried_forward")
 """Columns that are new every night: a row in which nothing else differs is not fed again."""
 
@@ -184,7 +170,7 @@ def _parts(dataset: Catalog, scopes: Collection[FeedScope], fresh: Collection[Ma
     ):
         members = [Scope(account_id=scope.account_id, region=scope.region) for scope in group]
         assert now is not None
-        for table in STATE_TABLES:
+        for table in state_tables():
             new = dataset.files(table.name, [commits[now]])
             old = dataset.files(table.name, [commits[then]]) if then is not None else ()
             yield from _compare(table, members, new, old)
@@ -252,11 +238,13 @@ def _key(rows: pa.Table, table: Table) -> pa.Array:
 
 # --- as Parquet ---------------------------------------------------------------------------------------------------
 
-_KEY_TYPES = {
-    field.name: field.type for table in STATE_TABLES for field in table_schema(table) if field.name in table.key
-}
-DELETES = pa.schema([("table_name", pa.string()), *_KEY_TYPES.items()])
-"""The keys of rows to delete, of all tables: a column that is no key of the table is NULL."""
+
+def deletes_schema() -> pa.Schema:
+    """Return the columns of ``deletes.parquet``: the keys of all tables. A column that is no key of a table is NULL."""
+    types = {
+        field.name: field.type for table in state_tables() for field in table_schema(table) if field.name in table.key
+    }
+    return pa.schema([("table_name", pa.string()), *types.items()])
 
 
 def write_feed(dest: str | os.PathLike[str], folder: str | os.PathLike[str], since: str | None = None) -> FeedResult:
@@ -302,22 +290,21 @@ def _write_tables(found: Feed, draft: Path) -> Counter[str]:
         def writer(name: str, schema: pa.Schema) -> pq.ParquetWriter:
             return opened.enter_context(pq.ParquetWriter(draft / f"{name}.parquet", schema, compression="zstd"))
 
-        tables = {table.name: writer(table.name, table_schema(table)) for table in (*STATE_TABLES, CHANGES)}
-        deletes = writer("deletes", DELETES)
+        tables = {table.name: writer(table.name, table_schema(table)) for table in (*state_tables(), CHANGES)}
+        schema = deletes_schema()
+        deletes = writer("deletes", schema)
         for part in found.parts:
             counts[part.action] += len(part.rows)
             if part.action == "delete":
-                deletes.write_table(_as_deletes(part))
+                deletes.write_table(_as_deletes(part, schema))
             else:
                 tables[part.table.name].write_table(part.rows)
     return counts
 
 
-def _as_deletes(part: FeedPart) -> pa.Table:
+def _as_deletes(part: FeedPart, schema: pa.Schema) -> pa.Table:
     count = len(part.rows)
     given = {"table_name": pa.repeat(pa.scalar(part.table.name), count)} | {
         name: part.rows.column(name) for name in part.table.key
     }
-    return pa.Table.from_arrays(
-        [given.get(field.name, pa.nulls(count, field.type)) for field in DELETES], schema=DELETES
-    )
+    return pa.Table.from_arrays([given.get(field.name, pa.nulls(count, field.type)) for field in schema], schema=schema)

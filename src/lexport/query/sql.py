@@ -19,12 +19,13 @@ import pyarrow as pa
 
 from lexport.dataset.data_files import damage_text
 from lexport.errors import LexportError, QueryError, RunError, ViewError
-from lexport.query.catalog import DEFAULT_MAX_SKEW, TABLE_NAMES, Catalog, open_catalog
+from lexport.query.catalog import DEFAULT_MAX_SKEW, Catalog, open_catalog
 from lexport.query.dataset_tables import DatasetTables
 from lexport.query.execute import connect, run_in_thread, run_interruptibly
 from lexport.query.shipped_views import named_views, shipped_views, tables_read
 from lexport.query.sql_text import escape_glob, one_line, quote_name, quote_text
 from lexport.query.type_casts import LOSSY, cast_type
+from lexport.tables.registry import BY_NAME
 from lexport.tables.text import did_you_mean
 
 _NAME = re.compile(r'\s*((?:(?P<space>main|snapshot|history)\.)?"?(?P<name>\w+)"?)\s*;?\s*', re.ASCII | re.IGNORECASE)
@@ -198,7 +199,7 @@ def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> str:
         statements = connection.extract_statements(_expand_name(query))
     except duckdb.Error as error:
         if match := _NAME.fullmatch(query):
-            near = did_you_mean(match["name"], [*TABLE_NAMES, *(view.name for view in shipped_views())])
+            near = did_you_mean(match["name"], [*BY_NAME, *(view.name for view in shipped_views())])
             raise QueryError(f"no table or view has the name {match[1]}{near}") from error
         _refuse(error)
     if len(statements) != 1:
@@ -217,7 +218,7 @@ def _expand_name(query: str) -> str:
     if match is None:
         return query
     has_views = (match["space"] or "main").lower() == "main"
-    names = {*TABLE_NAMES, *(view.name for view in shipped_views() if has_views)}
+    names = {*BY_NAME, *(view.name for view in shipped_views() if has_views)}
     return f"FROM {match[1]}" if match["name"].lower() in names else query
 
 
@@ -284,7 +285,7 @@ def _refuse(error: Exception) -> NoReturn:
     if "Table with name" in line:
         views = ", ".join(view.name for view in shipped_views())
         raise QueryError(
-            f"{line.split(' Did you mean')[0]} Tables: {', '.join(TABLE_NAMES)}; "
+            f"{line.split(' Did you mean')[0]} Tables: {', '.join(BY_NAME)}; "
             f"each also as snapshot.<table> and history.<table>. Views: {views}"
         ) from error
     if "must be at the top level" in line:

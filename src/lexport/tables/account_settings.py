@@ -25,6 +25,10 @@ ACCOUNT_SETTINGS = Table(
     ),
     SCOPE_KEY,
     answer_key=2,
+    # The other columns tell the use of the account: they differ every night.
+    compared=("concurrent_executions_limit", "code_size_limit"),
+    title="limit",
+    plural="limits",
 )
 
 GET_ACCOUNT_SETTINGS = Call(

@@ -21,6 +21,8 @@ ALIASES = Table(
     ),
     (*FUNCTION_KEY, "alias"),
     parent=FUNCTIONS,
+    title="{} alias {}",
+    main_column="function_version",
 )
 
 _WEIGHTS = "Aliases[].RoutingConfig.AdditionalVersionWeights{}"
@@ -37,6 +39,8 @@ ALIAS_ROUTES = Table(
     ),
     (*FUNCTION_KEY, "alias", "version"),
     parent=ALIASES,
+    title="{} alias {} route to {}",
+    plural="routes",
 )
 
 LIST_ALIASES = Call(
@@ -53,4 +57,5 @@ RESOURCE = Resource(
     call=LIST_ALIASES,
     tables=(ALIASES, ALIAS_ROUTES),
     in_every_snapshot=True,
+    left_out_by="--no-aliases",
 )

@@ -205,6 +205,8 @@ FUNCTIONS = Table(
     ),
     VERSION_KEY,
     row_group_rows=8_192,
+    title="{}:{}",
+    plural="versions",
 )
 
 TAGS = Table(
@@ -219,6 +221,8 @@ TAGS = Table(
     (*FUNCTION_KEY, "key"),
     answer_key=3,
     parent=FUNCTIONS,
+    title="{} tag {}",
+    main_column="value",
 )
 
 _VARIABLES = _C + "Environment.Variables{}"
@@ -239,6 +243,8 @@ ENV_VARS = Table(
     ),
     (*VERSION_KEY, "name"),
     parent=FUNCTIONS,
+    title="{}:{} variable {}",
+    plural="variables",
 )
 
 _LAYERS = _C + "Layers[]"
@@ -259,6 +265,7 @@ LAYERS = Table(
     ),
     (*VERSION_KEY, "position"),
     parent=FUNCTIONS,
+    title="{}:{} layer {}",
 )
 
 SUBNETS = Table(
@@ -272,6 +279,7 @@ SUBNETS = Table(
     ),
     (*VERSION_KEY, "subnet_id"),
     parent=FUNCTIONS,
+    title="{}:{} subnet {}",
 )
 
 SECURITY_GROUPS = Table(
@@ -285,6 +293,7 @@ SECURITY_GROUPS = Table(
     ),
     (*VERSION_KEY, "security_group_id"),
     parent=FUNCTIONS,
+    title="{}:{} security group {}",
 )
 
 _FILE_SYSTEMS = _C + "FileSystemConfigs[]"
@@ -309,6 +318,7 @@ FILE_SYSTEMS = Table(
     ),
     (*VERSION_KEY, "position"),
     parent=FUNCTIONS,
+    title="{}:{} file system {}",
 )
 
 GET_FUNCTION = Call(

@@ -76,6 +76,28 @@ def fleet_resources() -> tuple[Resource, ...]:
     return tuple(resource for resource in resources() if resource.per != "layer_version")
 
 
+def optional_resources() -> tuple[Resource, ...]:
+    """Return the resources that a snapshot reads where ``--with`` asks for them."""
+    return tuple(resource for resource in fleet_resources() if not resource.default)
+
+
+def resource_of(table: Table) -> Resource | None:
+    """Return the resource that fills a table; None for a table about the run, or about the content of packages."""
+    return next((resource for resource in resources() if table in resource.tables), None)
+
+
+def state_tables() -> tuple[Table, ...]:
+    """Return the tables that show the state of a fleet. These are compared with those of other snapshots."""
+    filled = {table for resource in fleet_resources() for table in resource.tables}
+    return tuple(table for table in tables() if table in filled)
+
+
+def tables_of_every_snapshot() -> tuple[Table, ...]:
+    """Return the tables that every release has written into every snapshot, with or without rows."""
+    first = {table for resource in resources() if resource.in_every_snapshot for table in resource.tables}
+    return tuple(table for table in tables() if table in first or table in (ERRORS, SCOPES))
+
+
 def resources_read(options: Mapping[str, Any]) -> tuple[Resource, ...]:
     """Return the resources that a run with these options, as a manifest has them, reads."""
     return tuple(resource for resource in fleet_resources() if resource.is_read(options))

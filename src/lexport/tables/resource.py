@@ -22,7 +22,7 @@ class Resource:
     ``call`` reads one answer per account-region, function, version or alias; ``lists`` are the calls that find these.
     ``tables`` are filled by it: the first has one row per answer, or per item where the call is a list, the others have
     what belongs to such a row.
-    ``default``: whether every run reads it; the others are asked for with ``--with``.
+    ``default``: whether every run reads it, unless the option ``left_out_by`` is given; ``--with`` asks for the others.
     ``is_gap``: whether the snapshot has a gap where it could not be read.
     ``in_every_snapshot``: whether every release has written its tables; only for those of the first release.
 
@@ -40,6 +40,7 @@ class Resource:
     default: bool = True
     is_gap: bool = True
     in_every_snapshot: bool = False
+    left_out_by: str = ""
     matches: Callable[[Mapping[str, Any], str], bool] | None = None
     complete: Callable[[Row, dict[str, list[Row]]], None] | None = None
     from_version: Callable[[str, str], Row] | None = None

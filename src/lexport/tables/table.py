@@ -6,7 +6,7 @@ tables of this folder. Nothing here imports pyarrow. Column names keep AWS's wor
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -56,6 +56,10 @@ class Table:
     ``row_key`` tells rows of one snapshot apart: ``key`` and, where that is not enough, ``tie_break``.
     ``row_group_rows`` bounds a Parquet row group: wide tables get small ones, so that writing them takes little memory.
     ``parent`` is the table whose rows these rows belong to: they come and go with them.
+
+    For comparisons: ``compared`` are the columns that are compared, all by default. ``title`` names a row by the parts
+    of its key that follow account and Region, ``plural`` names several rows. Of ``main_column`` old and new value are
+    shown without the name of the column.
     """
 
     name: str
@@ -66,6 +70,10 @@ class Table:
     tie_break: tuple[str, ...] = ()
     row_group_rows: int = 32_768
     parent: Table | None = None
+    compared: tuple[str, ...] = ()
+    title: str = ""
+    plural: str = ""
+    main_column: str = ""
 
     def names(self) -> tuple[str, ...]:
         """Return the column names in order."""
@@ -75,6 +83,11 @@ class Table:
     def row_key(self) -> tuple[str, ...]:
         """The columns that no two rows of a snapshot have the same values in; NULL is a value here."""
         return (*self.key, *self.tie_break)
+
+    def title_of(self, parts: Sequence[str]) -> str:
+        """Name a row by the parts of its key that follow account and Region."""
+        title = self.title or "{} " + self.name.replace("_", " ") + " {}" * (len(self.key) - len(SCOPE_KEY) - 1)
+        return title.format(*parts)
 
     def kind_of(self, column: Column) -> Literal["key", "fact", "secret"]:
         """Return what a column of this table is, as ``lexport schema`` says."""

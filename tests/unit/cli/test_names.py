@@ -5,8 +5,8 @@ import io
 
 import pytest
 
-from lexport.query.catalog import TABLE_NAMES
 from lexport.query.shipped_views import shipped_views
+from lexport.tables.registry import BY_NAME
 from lexport.tables.text import nearest
 
 VIEWS = [view.name for view in shipped_views()]
@@ -102,7 +102,7 @@ def test_a_slip(lexport, arguments, said):
 def test_the_nearest_comes_first():
     """Names are ordered by how alike they are, not by the alphabet; a part of a name finds it, too."""
     assert nearest("--regoin", ["--env", "--origin", "--region"])[0] == "--region"
-    assert nearest("FUNCTIONS", TABLE_NAMES)[0] == "functions"
-    assert nearest("fuctions", TABLE_NAMES)[0] == "functions"
+    assert nearest("FUNCTIONS", BY_NAME)[0] == "functions"
+    assert nearest("fuctions", BY_NAME)[0] == "functions"
     assert nearest("prunable", VIEWS) == ["prunable_versions"]
-    assert nearest("x", TABLE_NAMES) == []
+    assert nearest("x", BY_NAME) == []

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from anyio import to_thread
 
-from lexport.dataset.changes import COMPARED, Reading
+from lexport.dataset.changes import Reading
 from lexport.dataset.local import LocalStore
 from lexport.dataset.snapshot import _stage_changes
 from lexport.errors import ReadError
@@ -15,6 +15,7 @@ from lexport.model import Scope
 from lexport.query.catalog import open_catalog
 from lexport.tables.arrow import table_schema
 from lexport.tables.functions import FUNCTIONS
+from lexport.tables.registry import state_tables
 
 SCOPE = Scope(account_id="111122223333", region="eu-west-1")
 NOW = "7" + "Z" * 25
@@ -26,7 +27,7 @@ def reading(folder):
     """A snapshot that is written and not yet published: one function."""
     folder.mkdir()
     files = {}
-    for table in COMPARED:
+    for table in state_tables():
         files[table.name] = [folder / f"{table.name}.parquet"]
         row = {"snapshot_id": NOW, "account_id": SCOPE.account_id, "region": SCOPE.region}
         rows = [row | {"function_name": "f", "version": "$LATEST"}] if table is FUNCTIONS else []

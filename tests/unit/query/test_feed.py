@@ -11,10 +11,10 @@ import pytest
 import lexport
 from lexport.cli.feed import write_lines
 from lexport.errors import SettingsError
-from lexport.query.feed import OF_THE_READING, STATE_TABLES, open_feed
+from lexport.query.feed import OF_THE_READING, open_feed
 from lexport.query.sql import open_query_session
 from lexport.tables.functions import FUNCTIONS
-from lexport.tables.registry import BY_NAME
+from lexport.tables.registry import BY_NAME, state_tables
 from lexport.tables.run import CHANGES
 
 AT = datetime(2026, 11, 20, 2, tzinfo=UTC)
@@ -29,7 +29,7 @@ class Warehouse:
     """A loader: it keeps rows by key and knows nothing but what feeds say."""
 
     def __init__(self):
-        self.tables = {table: {} for table in STATE_TABLES}
+        self.tables = {table: {} for table in state_tables()}
         self.changes = []
         self.since = None
 
@@ -85,7 +85,7 @@ def latest(session, table):
 
 def a_fleet(dice, region):
     """Some functions with versions, variables, layers and tags, each by chance."""
-    rows = {table.name: [] for table in STATE_TABLES}
+    rows = {table.name: [] for table in state_tables()}
     for name in dice.sample("abcdefgh", dice.randint(0, 8)):
         function = {"function_name": name, "region": region}
         if dice.random() < 0.7:
@@ -122,7 +122,7 @@ def a_night(dice, number):
         night["scopes"].append({"region": region, "status": status})
         for table, rows in a_fleet(dice, region).items():
             night.setdefault(table, []).extend(rows if status != "denied" else [])
-    for table in STATE_TABLES:
+    for table in state_tables():
         night[table.name].sort(key=lambda row, table=table: tuple(str(row.get(name, "")) for name in table.key))
     night["changes"] = [{"kind": "added", "table_name": "functions", "key": f"n{number}", "region": REGIONS[0]}]
     return night
@@ -227,7 +227,7 @@ async def test_as_parquet(tmp_path, write_dataset, run_lexport):
         f"1 row to upsert, 2 to delete, 1 change; next: --since {second.snapshot_id}\n",
     )
     names = {path.name for path in folder.iterdir()}
-    assert names == {f"{table.name}.parquet" for table in (*STATE_TABLES, CHANGES)} | {
+    assert names == {f"{table.name}.parquet" for table in (*state_tables(), CHANGES)} | {
         "deletes.parquet",
         "feed.json",
     }

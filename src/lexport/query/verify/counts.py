@@ -11,15 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lexport.dataset.manifest import Manifest, ScopeEntry, run_path
+from lexport.dataset.manifest import COUNTED, Manifest, ScopeEntry, run_path
 from lexport.model import Scope
 from lexport.query.verify.rows import Damage
-from lexport.tables.aliases import ALIASES
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.run import ERRORS, SCOPES
 from lexport.tables.table import SCOPE_KEY, Table
 
-_COUNTS = ("functions", "versions", "aliases", "get_function_calls", "list_calls", "throttles")
+_COUNTS = ("functions", "versions", *(table.name for table in COUNTED), "get_function_calls", "list_calls", "throttles")
 _COMPARED = ("coverage", "status", *_COUNTS)
 
 
@@ -43,12 +42,12 @@ def check_scopes(root: Path, commit: Manifest) -> Iterator[Damage]:
 def check_counts(root: Path, commit: Manifest) -> Iterator[Damage]:
     """Compare rows by account-region and the number of gaps with the manifest. Reads the whole tables."""
     functions, versions = _count(root, commit, FUNCTIONS)
-    _, aliases = _count(root, commit, ALIASES)
+    others = [(table.name, _count(root, commit, table)[1]) for table in COUNTED]
     for entry in commit.scopes:
         for what, expected, counted in (
             ("functions", entry.functions, functions[entry.scope]),
             ("versions", entry.versions, versions[entry.scope]),
-            ("aliases", entry.aliases, aliases[entry.scope]),
+            *((name, getattr(entry, name), rows[entry.scope]) for name, rows in others),
         ):
             if expected != counted:
                 yield _wrong(commit, f"{_title(entry)}: {expected:,} {what}, the tables have {counted:,}")
