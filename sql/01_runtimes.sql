@@ -1,13 +1,13 @@
--- question: Which runtimes are in use, where, and by how much of the fleet?
+-- question: Which runtimes are in use, where, and by how many functions?
 -- grain: one row per account, region, package type and runtime
 -- column account_id: account
 -- column region: Region
 -- column package_type: `Zip` or `Image`
 -- column runtime: runtime identifier; NULL for images
--- column latest_functions: functions whose `$LATEST` is on it
--- column functions: functions with any version on it
--- column versions: versions on it, `$LATEST` ones included
--- column last_modified_at: newest change of such a version
+-- column latest_functions: functions whose `$LATEST` uses it
+-- column functions: functions with any version that uses it
+-- column versions: versions that use it, including `$LATEST`
+-- column last_modified_at: newest update of these versions
 SELECT
   account_id,
   region,

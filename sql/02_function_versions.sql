@@ -1,5 +1,5 @@
 -- question: Which versions does each function have, and which aliases send traffic to them?
--- grain: one row per function version and alias that sends traffic to it; one row without alias where none does
+-- grain: one row per function version and alias that sends traffic to it; one row without alias if there is none
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
@@ -8,8 +8,8 @@
 -- column package_type: `Zip` or `Image`
 -- column last_modified_at: last update of the version
 -- column code_size: size of its package, bytes
--- column alias: alias that sends traffic to it; NULL where none does
--- column weight: the share of the alias's traffic that it gets
+-- column alias: alias that sends traffic to it; NULL if none does
+-- column weight: share of the alias's traffic that the version gets, 0 to 1
 SELECT
   f.account_id,
   f.region,

@@ -1,13 +1,13 @@
--- question: Which tag keys do how many functions carry, and how many lack them?
--- grain: one row per account, region and tag key; one row without key where no function has a tag
+-- question: Which tag keys are in use, and how many functions have or lack each of them?
+-- grain: one row per account, region and tag key; one row without key if no function has a tag
 -- column account_id: account
 -- column region: Region
 -- column key: tag key
--- column functions: all functions there
--- column unreadable: functions whose tags AWS refused to show
--- column tagged: functions that carry the key
--- column untagged: readable functions that lack it
--- column share: tagged among the readable ones, 0 to 1; NULL where none is readable
+-- column functions: all functions of the account and Region
+-- column unreadable: functions whose tags could not be read
+-- column tagged: functions that have the key
+-- column untagged: functions that lack it, of those whose tags could be read
+-- column share: share of the functions with readable tags that have the key, 0 to 1; NULL if there are none
 WITH each_function AS (
   SELECT
     account_id,

@@ -1,12 +1,12 @@
--- question: How is the fleet spread over instruction sets and memory sizes?
+-- question: How many functions use which architecture and memory size?
 -- grain: one row per account, region, architecture and memory size
 -- column account_id: account
 -- column region: Region
 -- column architecture: `x86_64` or `arm64`
 -- column memory_size: memory at run time, MB
--- column latest_functions: functions whose `$LATEST` is set so
--- column functions: functions with any version set so
--- column versions: versions set so, `$LATEST` ones included
+-- column latest_functions: functions whose `$LATEST` has these settings
+-- column functions: functions with any version that has them
+-- column versions: versions that have them, including `$LATEST`
 SELECT
   account_id,
   region,

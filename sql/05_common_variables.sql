@@ -1,9 +1,9 @@
 -- question: Which environment variables do most functions use, and do they share one value?
--- grain: one row per name of a variable, over all accounts and regions
+-- grain: one row per variable name, over all accounts and Regions
 -- column name: name of the variable
--- column functions: functions with it in any version
--- column versions: versions with it, `$LATEST` ones included
--- column distinct_values: different values, told apart by their HMACs; 0 where nothing was hashed
+-- column functions: functions with any version that has it
+-- column versions: versions that have it, including `$LATEST`
+-- column distinct_values: number of different values, by their HMACs; 0 if no value was hashed
 -- column longest_value: length of the longest value, characters
 WITH each_function AS (
   SELECT name, account_id, region, function_name, COUNT(*) AS versions, MAX(value_length) AS longest_value

@@ -1,18 +1,18 @@
--- question: How whole is the newest reading of each account-region, and what is missing and why?
--- grain: one row per account, region, coverage and kind of error in its newest snapshot; one row without error where none
+-- question: Was each account-region read whole in its newest snapshot, and if not, what is missing and why?
+-- grain: one row per account, region, coverage and kind of error in its newest snapshot; one row without error if there is none
 -- column account_id: account
 -- column region: Region
 -- column coverage: `fleet`, or `selection` for a list of functions
--- column snapshot_id: newest snapshot that tried it
+-- column snapshot_id: newest snapshot that tried to read it
 -- column snapshot_at: start of that snapshot
 -- column status: `complete`, `partial`, `denied` or `unavailable`
 -- column functions: functions read
--- column function_count_reported: AWS's own count; NULL if denied
--- column stage: step that met the error
--- column operation: AWS operation that met it
--- column error_code: AWS's code, or ours
--- column is_gap: whether something is missing for it
--- column errors: how often
+-- column function_count_reported: number of functions that AWS reports; NULL if access was denied
+-- column stage: step in which the error occurred
+-- column operation: AWS operation that failed
+-- column error_code: error code of AWS or of lexport
+-- column is_gap: whether data is missing because of it
+-- column errors: number of errors
 -- column example: one of the messages
 WITH newest AS (
   SELECT account_id, region, coverage, MAX(snapshot_id) AS snapshot_id
@@ -56,8 +56,8 @@ JOIN history.scopes AS s
 LEFT JOIN problems AS p
   ON p.snapshot_id = s.snapshot_id
   AND p.account_id = s.account_id
-  AND p.region IN (s.region, 'aws-global') -- the account as a whole: its role could not be assumed
-WHERE s.region <> 'aws-global' OR NOT EXISTS ( -- it stood for Regions that nobody knew, until somebody did
+  AND p.region IN (s.region, 'aws-global') -- the whole account: its role could not be assumed
+WHERE s.region <> 'aws-global' OR NOT EXISTS ( -- it stands for unknown Regions until the account was read
   SELECT 1 FROM newest AS later WHERE later.account_id = s.account_id AND later.snapshot_id > s.snapshot_id
 )
 ORDER BY s.account_id, s.region, s.coverage, p.stage, p.operation, p.error_code

@@ -1,18 +1,18 @@
--- question: What happened to a function, and between which two nights?
--- grain: one row per change: per version or child added or removed, per column that changed
+-- question: How did each function change, and between which two snapshots?
+-- grain: one row per added or removed row, and per changed column
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
--- column version: version, where the change belongs to one; NULL for tags, aliases and their routes
--- column previous_snapshot_at: start of the snapshot before: the change came after it
--- column snapshot_at: start of the snapshot that found it
+-- column version: version, if the change belongs to one; NULL for tags, aliases and their routes
+-- column previous_snapshot_at: start of the previous snapshot; the change was made after it
+-- column snapshot_at: start of the snapshot that shows the change
 -- column kind: `added`, `removed` or `changed`
--- column table_name: table of what changed
--- column key: its key, parts joined by `/`
--- column column_name: what changed about it
--- column old_value: before
--- column new_value: after
--- column snapshot_id: the snapshot that found it
+-- column table_name: table of the changed row
+-- column key: key of the row, its parts joined by `/`
+-- column column_name: name of the changed column
+-- column old_value: value before the change
+-- column new_value: value after the change
+-- column snapshot_id: snapshot that shows the change
 SELECT
   c.account_id,
   c.region,

@@ -1,15 +1,15 @@
--- question: Since when has each function been seen, until when, and is it deleted?
--- grain: one row per account, region and function that any whole reading saw
+-- question: When was each function first and last seen, and is it deleted?
+-- grain: one row per account, region and function in any whole reading
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
--- column versions: versions it has now, `$LATEST` included; 0 where it is deleted
--- column first_seen_at: start of the first snapshot that saw it
--- column is_older: whether that was the first reading of the account-region, so that it may be older
--- column last_seen_at: start of the last snapshot that saw it
+-- column versions: versions it has now, including `$LATEST`; 0 if it is deleted
+-- column first_seen_at: start of the first snapshot with the function
+-- column is_older: whether that was the first reading of the account-region: the function may be older
+-- column last_seen_at: start of the last snapshot with the function
 -- column is_deleted: whether the latest whole reading lacks it
--- column first_snapshot_id: the first snapshot that saw it
--- column last_snapshot_id: the last one
+-- column first_snapshot_id: first snapshot with the function
+-- column last_snapshot_id: last snapshot with the function
 WITH whole AS (
   SELECT account_id, region, snapshot_id, snapshot_at
   FROM history.scopes
@@ -36,7 +36,7 @@ WITH whole AS (
     COALESCE(f.region, e.region) AS region,
     COALESCE(f.function_name, e.function_name) AS function_name,
     CASE WHEN f.version IS NULL THEN 0 ELSE 1 END AS is_there,
-    CASE WHEN e.added_id < e.removed_id OR e.removed_id IS NULL THEN e.added_id END AS added_id, -- else it was there before
+    CASE WHEN e.added_id < e.removed_id OR e.removed_id IS NULL THEN e.added_id END AS added_id, -- otherwise it existed before
     e.seen_id
   FROM functions AS f
   FULL OUTER JOIN events AS e

@@ -1,15 +1,15 @@
--- question: Which function versions ship which libraries, in their package or in a layer, and which file says so?
+-- question: Which libraries does each function version use, in its package or a layer, and which file names them?
 -- grain: one row per function version and dependency in its package or in one of its layers, and file that names it
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
 -- column version: `$LATEST` or the number of a published version
--- column layer_arn: layer version that brings it; NULL where the function's own package does
+-- column layer_arn: layer version that contains it; NULL if the function's own package does
 -- column ecosystem: pypi, npm, maven, golang, nuget, gem, composer or cargo
 -- column dependency: name of the library
--- column dependency_version: its version; NULL where none is told
--- column sha256_hex: the package or layer that holds it
--- column path: the file in there that names it
+-- column dependency_version: version of the library; NULL if the file does not name one
+-- column sha256_hex: SHA-256 of the package or layer that contains it
+-- column path: file in that package that names it
 WITH contents AS (
   SELECT
     f.account_id,

@@ -1,13 +1,13 @@
--- question: Which functions are gone, since which night, and how many versions went?
--- grain: one row per account, region, function and night in which it went; one that came back shows `is_back`
+-- question: Which functions were deleted, in which snapshot, and with how many versions?
+-- grain: one row per account, region, function and snapshot in which it was first missing; `is_back` if it exists again
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
--- column versions: versions that went that night
--- column last_seen_at: start of the last snapshot before that night
--- column missed_at: start of the snapshot that missed it
--- column is_back: whether a function of this name is there now
--- column snapshot_id: the snapshot that missed it
+-- column versions: versions that were deleted with it
+-- column last_seen_at: start of the last snapshot before
+-- column missed_at: start of the first snapshot without it
+-- column is_back: whether a function of this name exists now
+-- column snapshot_id: first snapshot without it
 WITH gone AS (
   SELECT
     account_id,

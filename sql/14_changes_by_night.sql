@@ -1,15 +1,15 @@
--- question: How much changed from night to night, and of what kind?
+-- question: How much changed from snapshot to snapshot, and in which way?
 -- grain: one row per account, region, snapshot, table and kind of change
 -- column account_id: account
 -- column region: Region
 -- column snapshot_at: start of the snapshot
--- column table_name: table of what changed
+-- column table_name: table of the changed rows
 -- column kind: `added`, `removed` or `changed`
--- column functions: functions concerned
--- column things: rows of that table that were added, removed or changed
--- column changes: changes, one for each column of a changed row
--- column snapshot_id: the snapshot
--- column previous_snapshot_id: the snapshot that it is compared with
+-- column functions: functions that the changes belong to
+-- column things: rows that were added, removed or changed
+-- column changes: number of changes; each column of a changed row counts
+-- column snapshot_id: snapshot
+-- column previous_snapshot_id: snapshot that it is compared with
 SELECT
   account_id,
   region,

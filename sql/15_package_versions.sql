@@ -6,12 +6,12 @@
 -- column version: `$LATEST` or the number of a published version
 -- column runtime: runtime identifier; NULL for images
 -- column package_type: `Zip` or `Image`
--- column code_sha256: SHA-256 of the package as AWS sends it
+-- column code_sha256: SHA-256 of the package, as AWS reports it
 -- column size_bytes: size of the package, bytes
--- column status: what became of the package; NULL where no run has looked at it
+-- column status: status of the package; NULL if no run has processed it
 -- column reason: why it is not stored
--- column path: where it is stored, relative to the dataset; NULL where it is not
--- column sharing_versions: function versions that run the same package, this one included
+-- column path: path in the dataset if it is stored, otherwise NULL
+-- column sharing_versions: function versions with the same package, including this one
 SELECT
   f.account_id,
   f.region,

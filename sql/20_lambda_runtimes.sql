@@ -1,13 +1,13 @@
--- question: Which runtimes has AWS Lambda had, and when does each end?
--- grain: one row per runtime identifier; made from data/runtimes.csv, which names source and date of each line
+-- question: Which runtimes does AWS Lambda know, and when is each deprecated?
+-- grain: one row per runtime identifier; generated from data/runtimes.csv, which has source and date of each line
 -- column runtime: runtime identifier
--- column language: language; `OS only` where the function brings its own
--- column runs_on_arm64: whether functions on it can run on arm64
+-- column language: language; `OS only` if the function contains its own
+-- column runs_on_arm64: whether functions with it can run on arm64
 -- column runs_snap_start: whether SnapStart supports it
--- column deprecation_date: day on which support ends; NULL where AWS has scheduled none
--- column block_create_date: from then on no function can be created on it
--- column block_update_date: from then on no function on it can be updated
--- column successor: newest runtime of the language, where it is another one
+-- column deprecation_date: day on which support ends; NULL if AWS has set none
+-- column block_create_date: day from which no function can be created with it
+-- column block_update_date: day from which no function that uses it can be updated
+-- column successor: newest runtime of the language, if that is another one
 SELECT 'nodejs' AS runtime, 'Node.js' AS language, FALSE AS runs_on_arm64, FALSE AS runs_snap_start, CAST('2016-08-30' AS DATE) AS deprecation_date, CAST('2016-09-30' AS DATE) AS block_create_date, CAST('2016-10-31' AS DATE) AS block_update_date, 'nodejs24.x' AS successor
 UNION ALL SELECT 'nodejs4.3', 'Node.js', FALSE, FALSE, CAST('2020-03-05' AS DATE), CAST('2020-02-03' AS DATE), CAST('2020-03-05' AS DATE), 'nodejs24.x'
 UNION ALL SELECT 'nodejs4.3-edge', 'Node.js', FALSE, FALSE, CAST('2020-03-05' AS DATE), CAST('2019-03-31' AS DATE), CAST('2019-04-30' AS DATE), 'nodejs24.x'

@@ -1,18 +1,18 @@
--- question: Which runtimes does the fleet use, and how long are they supported?
--- grain: one row per account, region, package type and runtime, customer-managed runtimes apart; days are counted from the snapshot
+-- question: Which runtimes are in use, and how long are they supported?
+-- grain: one row per account, region, package type and runtime, customer-managed runtimes separately; days count from the snapshot
 -- column account_id: account
 -- column region: Region
 -- column package_type: `Zip` or `Image`
--- column runtime: runtime identifier; NULL for images, whose base AWS does not tell
+-- column runtime: runtime identifier; NULL for images, because AWS does not report their runtime
 -- column status: `update_blocked`, `create_blocked`, `deprecated`, `soon` (180 days), `supported`, `not_scheduled`, `image`, `customer_managed` or `unknown`
 -- column deprecation_date: day on which support ends
--- column block_create_date: from then on no function can be created on it
--- column block_update_date: from then on no function on it can be updated
+-- column block_create_date: day from which no function can be created with it
+-- column block_update_date: day from which no function that uses it can be updated
 -- column days_left: days from the snapshot to the deprecation; negative after it
 -- column successor: newest runtime of the language
--- column latest_functions: functions whose `$LATEST` is on it
--- column functions: functions with any version on it
--- column versions: versions on it, `$LATEST` ones included
+-- column latest_functions: functions whose `$LATEST` uses it
+-- column functions: functions with any version that uses it
+-- column versions: versions that use it, including `$LATEST`
 WITH used AS (
   SELECT
     account_id,

@@ -1,5 +1,5 @@
--- question: Which functions and published versions are on a deprecated runtime, or on one with at most 180 days left?
--- grain: one row per function version; runtimes that nobody knows, images and customer-managed ones are in runtimes_by_age
+-- question: Which function versions use a runtime that is deprecated, or will be in at most 180 days?
+-- grain: one row per function version; unknown and customer-managed runtimes and images are in runtimes_by_age
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
@@ -9,10 +9,10 @@
 -- column status: `update_blocked`, `create_blocked`, `deprecated` or `soon`
 -- column days_left: days from the snapshot to the deprecation; negative after it
 -- column deprecation_date: day on which support ends
--- column block_create_date: from then on no function can be created on it
--- column block_update_date: from then on no function on it can be updated
+-- column block_create_date: day from which no function can be created with it
+-- column block_update_date: day from which no function that uses it can be updated
 -- column successor: newest runtime of the language
--- column aliases: aliases that send traffic to the version; NULL where aliases were not read
+-- column aliases: aliases that send traffic to the version; NULL if aliases were not read
 -- column last_modified_at: last update of the version
 -- column role: execution role
 WITH traffic AS (

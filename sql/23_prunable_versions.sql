@@ -1,5 +1,5 @@
--- question: Which published versions could be deleted, and what would that free?
--- grain: one row per published version that no alias routes to (not even with weight 0) and that is not among the newest 3 of its function; no rows where aliases were not read
+-- question: Which published versions could be deleted, and how many bytes would that free?
+-- grain: one row per published version that no alias routes to (not even with weight 0) and that is not among the newest 3 of its function; no rows if aliases were not read
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
@@ -9,10 +9,10 @@
 -- column package_type: `Zip` or `Image`
 -- column last_modified_at: when it was published
 -- column newer_versions: published versions of the function that are newer
--- column code_sha256: hash of its package
+-- column code_sha256: SHA-256 of its package
 -- column code_size: size of its package, bytes
--- column is_code_kept: whether a version that stays in this account and region has the same package
--- column bytes_freed: bytes that go when all rows of this view go; each package is counted once, 0 on its other rows
+-- column is_code_kept: whether a version that is not in this view has the same package, in the same account and Region
+-- column bytes_freed: bytes that are freed if all rows of this view are deleted; each package counts once and is 0 in its other rows
 WITH routed AS (
   SELECT DISTINCT account_id, region, function_name, version
   FROM alias_routes

@@ -1,17 +1,17 @@
--- question: How much code storage does each account-region use of its limit, and what could be freed?
+-- question: How much of its code storage limit does each account-region use, and how much could be freed?
 -- grain: one row per account and region
 -- column account_id: account
 -- column region: Region
--- column code_size_limit: AWS's limit, bytes; NULL where GetAccountSettings was denied
--- column code_size_used: what AWS counts as used, layers included, bytes; NULL likewise
--- column share_used: used part of the limit, 0 to 1
--- column bytes_left: what is left of the limit
--- column functions: functions
--- column versions: versions, `$LATEST` ones included
+-- column code_size_limit: limit of the account-region, bytes; NULL if GetAccountSettings was denied
+-- column code_size_used: bytes in use as AWS counts them, including layers; NULL if GetAccountSettings was denied
+-- column share_used: share of the limit that is used, 0 to 1
+-- column bytes_left: bytes left of the limit
+-- column functions: number of functions
+-- column versions: number of versions, including `$LATEST`
 -- column code_size: sizes of all versions' packages, bytes
--- column distinct_code_size: the same with each package counted once
--- column prunable_versions: rows of prunable_versions; NULL where aliases were not read
--- column bytes_freed: bytes that go with them, shared packages counted once
+-- column distinct_code_size: the same, each package counted once
+-- column prunable_versions: rows of prunable_versions; NULL if aliases were not read
+-- column bytes_freed: bytes that deleting them would free, each package counted once
 WITH packages_once AS (
   SELECT account_id, region, MAX(code_size) AS code_size
   FROM functions

@@ -1,15 +1,15 @@
--- question: Which functions take the most code storage, and what of it could be freed?
+-- question: Which functions use most code storage, and how much of it could be freed?
 -- grain: one row per function
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
 -- column function_arn: ARN of the function
--- column versions: versions, `$LATEST` included
+-- column versions: number of versions, including `$LATEST`
 -- column code_size: sizes of all its versions' packages, bytes
--- column distinct_code_size: the same with each package counted once
--- column prunable_versions: its rows in prunable_versions; NULL where aliases were not read
--- column bytes_freed: its part of the bytes that go when all of prunable_versions goes
--- column last_modified_at: newest change of a version
+-- column distinct_code_size: the same, each package counted once
+-- column prunable_versions: its rows in prunable_versions; NULL if aliases were not read
+-- column bytes_freed: its part of the bytes that deleting all prunable_versions would free
+-- column last_modified_at: newest update of a version
 WITH packages_once AS (
   SELECT
     account_id,

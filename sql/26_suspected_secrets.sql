@@ -1,18 +1,18 @@
--- question: Which environment variables look as if they hold a secret, by their name or by the shape of their value?
+-- question: Which environment variables seem to contain a secret, by their name or the format of their value?
 -- grain: one row per suspected variable of a function version
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
 -- column version: `$LATEST` or the number of a published version
 -- column name: name of the variable
--- column secret_rule: rule that matched; `name` is the weakest, the others know the shape of the value
+-- column secret_rule: rule that matched; `name` is the weakest, the others match the format of the value
 -- column value_length: length of the value, characters
--- column value_hmac: keyed hash of the value: the same value has the same one within one hash_key_id
--- column hash_key_id: which key made it
+-- column value_hmac: keyed hash of the value; equal values have equal hashes if hash_key_id is equal
+-- column hash_key_id: id of the key of the hash
 -- column function_arn: ARN of the function
 -- column runtime: runtime identifier; NULL for images
 -- column role: execution role
--- column kms_key_arn: customer key of the environment; NULL for AWS's own
+-- column kms_key_arn: customer-managed key of the environment; NULL for the AWS-owned key
 -- column last_modified_at: last update of the version
 SELECT
   e.account_id,

@@ -1,15 +1,15 @@
--- question: Which values of environment variables of 8 characters or more do several functions share?
--- grain: one row per value, told by its keyed hash, that more than one function has; find its functions in env_vars by value_hmac
--- column hash_key_id: which key made the hash; values are compared within one
+-- question: Which values of environment variables, of at least 8 characters, do several functions share?
+-- grain: one row per value, by its keyed hash, that more than one function has; its functions are in env_vars, by value_hmac
+-- column hash_key_id: id of the key of the hash; only values with the same key are compared
 -- column value_hmac: keyed hash of the value
--- column name: name of the variable; the first one where there are several
--- column names: different names
--- column secret_rule: rule that took it for a secret; NULL where none did
+-- column name: name of the variable; the first one if there are several
+-- column names: number of different names
+-- column secret_rule: rule by which it is suspected to be a secret; NULL if none matched
 -- column value_length: length of the value, characters
 -- column functions: functions that have it
--- column versions: versions that have it, `$LATEST` ones included
--- column accounts: accounts
--- column regions: Regions
+-- column versions: versions that have it, including `$LATEST`
+-- column accounts: number of accounts
+-- column regions: number of Regions
 WITH reused AS (
   SELECT hash_key_id, value_hmac
   FROM env_vars

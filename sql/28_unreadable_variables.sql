@@ -1,13 +1,13 @@
--- question: Of which functions could the environment variables not be read, so that no rows in env_vars does not mean none?
--- grain: one row per function version whose variables AWS did not show
+-- question: Of which functions could the environment variables not be read? They have no rows in env_vars.
+-- grain: one row per function version whose variables could not be read
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
 -- column version: `$LATEST` or the number of a published version
 -- column function_arn: ARN of the function
--- column kms_key_arn: key that could not be used; NULL for AWS's own
--- column environment_error_code: AWS's code
--- column environment_error_message: AWS's words
+-- column kms_key_arn: customer-managed key that could not be used; NULL for the AWS-owned key
+-- column environment_error_code: error code of AWS
+-- column environment_error_message: error message of AWS
 -- column role: execution role
 -- column last_modified_at: last update of the version
 SELECT

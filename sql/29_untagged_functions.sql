@@ -1,14 +1,14 @@
--- question: Which functions have no tags, and of which is that not known?
--- grain: one row per function without tags, or whose tags AWS refused to show
+-- question: Which functions have no tags, and of which could the tags not be read?
+-- grain: one row per function without tags, or whose tags could not be read
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
 -- column function_arn: ARN of the function
--- column tag_status: `untagged`, or `denied` where nobody knows
--- column tags_error_code: AWS's code where it was denied
+-- column tag_status: `untagged`, or `denied` if the tags could not be read
+-- column tags_error_code: error code of AWS, if denied
 -- column runtime: runtime identifier of `$LATEST`; NULL for images
 -- column role: execution role
--- column last_modified_at: newest change of a version
+-- column last_modified_at: newest update of a version
 WITH each_function AS (
   SELECT
     account_id,

@@ -1,14 +1,14 @@
--- question: Which functions run on x86_64 though their runtime is there for arm64 too, which costs less?
--- grain: one row per function whose $LATEST is a Zip on x86_64; Lambda@Edge and Managed Instances left out
+-- question: Which functions run on x86_64 although their runtime supports arm64, which costs less?
+-- grain: one row per function whose $LATEST is a Zip on x86_64; without Lambda@Edge and Managed Instances
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
 -- column function_arn: ARN of the function
 -- column runtime: runtime identifier
 -- column memory_size: memory at run time, MB
--- column timeout: longest run, seconds
+-- column timeout: maximum duration, seconds
 -- column code_size: size of its package, bytes
--- column layers: layers; each must run on arm64 too
+-- column layers: number of layers; each must support arm64 too
 -- column role: execution role
 -- column last_modified_at: last update
 WITH attached AS (

@@ -1,4 +1,4 @@
--- question: Which functions ask for far more memory, time or disk than others?
+-- question: Which functions are configured with far more memory, time or disk than others?
 -- grain: one row per function whose $LATEST has over 4 times the average memory of its account-region, the longest timeout (900 s or more) or over 512 MB of /tmp
 -- column account_id: account
 -- column region: Region
@@ -7,11 +7,11 @@
 -- column runtime: runtime identifier; NULL for images
 -- column memory_size: memory at run time, MB
 -- column average_memory_size: average over the functions of the account and Region, MB
--- column is_memory_high: over 4 times that average
--- column timeout: longest run, seconds
--- column is_timeout_longest: 900 seconds or more
+-- column is_memory_high: whether memory_size is over 4 times that average
+-- column timeout: maximum duration, seconds
+-- column is_timeout_longest: whether timeout is 900 seconds or more
 -- column ephemeral_storage_size: size of /tmp, MB
--- column is_storage_extended: over 512 MB, which is what costs nothing
+-- column is_storage_extended: whether it is over 512 MB, the size that is free of charge
 -- column last_modified_at: last update
 WITH latest AS (
   SELECT

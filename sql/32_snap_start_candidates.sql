@@ -6,7 +6,7 @@
 -- column function_arn: ARN of the function
 -- column runtime: runtime identifier; AWS charges for SnapStart on Python and .NET, not on Java
 -- column memory_size: memory at run time, MB
--- column published_versions: published versions; SnapStart works on those alone
+-- column published_versions: published versions; SnapStart works on those only
 -- column role: execution role
 -- column last_modified_at: last update
 WITH published AS (

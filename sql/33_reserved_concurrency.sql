@@ -1,13 +1,13 @@
--- question: How much of each account-region's concurrency is reserved, and how much is left for the rest?
--- grain: one row per account and region; functions count where $LATEST was read
+-- question: How much of each account-region's concurrency is reserved, and how much is left for functions without reservation?
+-- grain: one row per account and region; only functions whose $LATEST was read count
 -- column account_id: account
 -- column region: Region
--- column concurrent_executions_limit: AWS's limit; NULL where GetAccountSettings was denied
--- column unreserved_concurrent_executions: what AWS says is left for functions without a reservation; NULL likewise
+-- column concurrent_executions_limit: limit of the account-region; NULL if GetAccountSettings was denied
+-- column unreserved_concurrent_executions: concurrency left for functions without reservation, as AWS reports it; NULL if GetAccountSettings was denied
 -- column reserved_concurrent_executions: sum of the functions' reservations
--- column share_reserved: that sum as part of the limit, 0 to 1
--- column reserving_functions: functions with a reservation, 0 included
--- column throttled_functions: functions with a reservation of 0, which nobody can call
+-- column share_reserved: share of the limit that is reserved, 0 to 1
+-- column reserving_functions: functions with a reservation, including those of 0
+-- column throttled_functions: functions with a reservation of 0, which cannot be invoked
 -- column functions: functions whose $LATEST was read
 WITH latest AS (
   SELECT

@@ -1,4 +1,4 @@
--- question: Which functions can nobody call, because their reserved concurrency is 0?
+-- question: Which functions cannot be invoked because their reserved concurrency is 0?
 -- grain: one row per function
 -- column account_id: account
 -- column region: Region
@@ -6,7 +6,7 @@
 -- column function_arn: ARN of the function
 -- column runtime: runtime identifier; NULL for images
 -- column state: state of $LATEST
--- column aliases: its aliases; NULL where aliases were not read
+-- column aliases: number of its aliases; NULL if aliases were not read
 -- column role: execution role
 -- column last_modified_at: last update of $LATEST
 WITH named AS (

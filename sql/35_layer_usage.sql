@@ -1,17 +1,17 @@
--- question: Which layer versions does the fleet use, whose are they, and are there newer ones in use?
+-- question: Which layer versions are in use, which account owns them, and is a newer version in use?
 -- grain: one row per account and region of the functions, and layer version
 -- column account_id: account of the functions
 -- column region: Region
 -- column layer_arn: ARN of the layer version
--- column layer_name: name of the layer; NULL for AWS's own layers without number
--- column layer_version: number of the version; NULL likewise
--- column layer_account_id: account that owns the layer; NULL likewise
+-- column layer_name: name of the layer; NULL for layers of AWS without account
+-- column layer_version: number of the version; NULL for layers of AWS without account
+-- column layer_account_id: account that owns the layer; NULL for layers of AWS without account
 -- column is_foreign: whether another account owns it
--- column newest_version_seen: greatest number of this layer that any function in this dataset uses
--- column versions_behind: how many numbers that is ahead
+-- column newest_version_seen: highest version of this layer that any function in the dataset uses
+-- column versions_behind: difference of both version numbers
 -- column latest_functions: functions whose `$LATEST` uses it
 -- column functions: functions with any version that uses it
--- column versions: versions that use it, `$LATEST` ones included
+-- column versions: versions that use it, including `$LATEST`
 -- column code_size: size of the layer's archive, bytes
 WITH used AS (
   SELECT

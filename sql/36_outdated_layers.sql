@@ -1,5 +1,5 @@
--- question: Which functions use an old version of a layer of which the fleet uses a newer one?
--- grain: one row per function version and such a layer
+-- question: Which functions use an old version of a layer while others use a newer one?
+-- grain: one row per function version and outdated layer
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
@@ -7,8 +7,8 @@
 -- column layer_arn: ARN of the layer version
 -- column layer_name: name of the layer
 -- column layer_version: number of the version in use
--- column newest_version_seen: greatest number of this layer that any function in this dataset uses
--- column versions_behind: how many numbers that is ahead
+-- column newest_version_seen: highest version of this layer that any function in the dataset uses
+-- column versions_behind: difference of both version numbers
 -- column runtime: runtime identifier
 -- column last_modified_at: last update of the function version
 SELECT

@@ -1,15 +1,15 @@
--- question: Which functions run layers of other accounts?
+-- question: Which functions use layers of other accounts?
 -- grain: one row per function version and layer that another account, or AWS, owns
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
 -- column version: `$LATEST` or the number of a published version
 -- column layer_arn: ARN of the layer version
--- column layer_account_id: account that owns it; NULL for AWS's own layers without one
+-- column layer_account_id: account that owns it; NULL for layers of AWS without account
 -- column code_size: size of the layer's archive, bytes
 -- column is_signed: whether the layer is signed
 -- column runtime: runtime identifier
--- column role: execution role, which the layer's code has too
+-- column role: execution role, with which the layer's code runs too
 -- column last_modified_at: last update of the function version
 SELECT
   l.account_id,

@@ -6,7 +6,7 @@
 -- column subnet_id: subnet
 -- column latest_functions: functions whose `$LATEST` uses it
 -- column functions: functions with any version that uses it
--- column versions: versions that use it, `$LATEST` ones included
+-- column versions: versions that use it, including `$LATEST`
 SELECT
   t.account_id,
   t.region,

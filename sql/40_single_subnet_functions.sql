@@ -1,4 +1,4 @@
--- question: Which functions stop when one subnet, and so one Availability Zone, does?
+-- question: Which functions depend on one subnet, and so on one Availability Zone?
 -- grain: one row per function version in a VPC with a single subnet
 -- column account_id: account
 -- column region: Region

@@ -1,14 +1,14 @@
--- question: Which packages run as several functions, in how many accounts and Regions?
--- grain: one row per package, told by its hash, that more than one function has; find its functions in functions by code_sha256
+-- question: Which packages do several functions run, and in how many accounts and Regions?
+-- grain: one row per package, by its hash, that more than one function has; its functions are in functions, by code_sha256
 -- column package_type: `Zip` or `Image`
 -- column code_sha256: hash of the package, base64 for Zip, hex for Image
--- column functions: functions that have it in any version
--- column versions: versions that have it, `$LATEST` ones included
--- column accounts: accounts
--- column regions: Regions
--- column code_size: its size, bytes; 0 for images
--- column example_function_arn: one of the functions
--- column last_modified_at: newest change of such a version
+-- column functions: functions with any version that has it
+-- column versions: versions that have it, including `$LATEST`
+-- column accounts: number of accounts
+-- column regions: number of Regions
+-- column code_size: size of the package, bytes; 0 for images
+-- column example_function_arn: ARN of one of the functions
+-- column last_modified_at: newest update of these versions
 WITH shared AS (
   SELECT package_type, code_sha256
   FROM functions

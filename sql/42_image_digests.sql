@@ -1,14 +1,14 @@
--- question: Which container images run, by digest, and under which tag were they deployed?
--- grain: one row per account, region and image; by its digest, or by its tag where AWS tells no digest
+-- question: Which container images are in use, by digest, and with which tag were they deployed?
+-- grain: one row per account, region and image, by its digest, or by its tag if AWS reports no digest
 -- column account_id: account
 -- column region: Region
--- column image: image by digest, `repository@sha256:...`, or as deployed where AWS tells no digest
--- column image_uri: image as deployed, with its tag; the first one where there are several
--- column image_uris: different tags it was deployed under
+-- column image: image by digest, `repository@sha256:...`, or as deployed if AWS reports no digest
+-- column image_uri: image as deployed, with its tag; the first one if there are several
+-- column image_uris: number of different tags with which it was deployed
 -- column latest_functions: functions whose `$LATEST` runs it
 -- column functions: functions with any version that runs it
--- column versions: versions that run it, `$LATEST` ones included
--- column last_modified_at: newest change of such a version
+-- column versions: versions that run it, including `$LATEST`
+-- column last_modified_at: newest update of these versions
 SELECT
   account_id,
   region,

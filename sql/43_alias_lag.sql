@@ -1,14 +1,14 @@
--- question: Which aliases do not point at the newest version, or at other code than $LATEST holds?
+-- question: Which aliases do not point to the newest version, or point to other code than $LATEST has?
 -- grain: one row per alias
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
 -- column alias: alias
--- column function_version: version that it points to first
--- column newest_version: newest published version; NULL where nothing is published
--- column versions_behind: published versions newer than the alias's; 0 for `$LATEST`, NULL where its version was not read
--- column position: `latest`, `newest`, `behind`, or `unknown` where its version was not read
--- column is_code_latest: whether its version has the code of `$LATEST`; NULL where one was not read
+-- column function_version: version that it points to
+-- column newest_version: newest published version; NULL if there is none
+-- column versions_behind: published versions newer than the alias's; 0 for `$LATEST`, NULL if its version was not read
+-- column position: `latest`, `newest`, `behind`, or `unknown` if its version was not read
+-- column is_code_latest: whether its version has the code of `$LATEST`; NULL if one of them was not read
 -- column runtime: runtime identifier of its version; NULL for images
 -- column version_modified_at: last update of its version
 -- column latest_modified_at: last update of `$LATEST`

@@ -1,13 +1,13 @@
--- question: Which aliases still split their traffic, and how long could that have been so?
--- grain: one row per alias and version beside its first one, with weight 0 too
+-- question: Which aliases split their traffic, and since when at most?
+-- grain: one row per alias and additional version, also with weight 0
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
 -- column alias: alias
--- column function_version: version that it points to first
--- column version: the other version
--- column weight: share of the traffic that the other version gets, 0 to 1
--- column days_since_publish: days from the newer of both versions to the snapshot, the longest that the split can last; aliases have no date of their own
+-- column function_version: version that it points to
+-- column version: additional version
+-- column weight: share of the traffic that the additional version gets, 0 to 1
+-- column days_since_publish: days from the publication of the newer version to the snapshot; the split cannot be older, and aliases have no date
 -- column function_arn: ARN of the function
 SELECT
   a.account_id,

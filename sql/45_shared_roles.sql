@@ -1,13 +1,13 @@
--- question: Which execution roles do several functions share, so that each can do what all of them need?
+-- question: Which execution roles do several functions share?
 -- grain: one row per account and role that more than one function has
 -- column account_id: account of the functions
 -- column role: ARN of the execution role
--- column functions: functions that have it in any version
+-- column functions: functions with any version that has it
 -- column latest_functions: functions whose `$LATEST` has it
--- column versions: versions that have it, `$LATEST` ones included
--- column regions: Regions of these functions
--- column example_function_arn: one of the functions
--- column last_modified_at: newest change of such a version
+-- column versions: versions that have it, including `$LATEST`
+-- column regions: number of Regions of these functions
+-- column example_function_arn: ARN of one of the functions
+-- column last_modified_at: newest update of these versions
 WITH each_function AS (
   SELECT
     account_id,

@@ -1,19 +1,19 @@
--- question: Which functions are traced, have a dead letter target, a key of their own, structured logs, a signature?
--- grain: one row per function, as its $LATEST is set
+-- question: Which functions have tracing, a dead-letter target, customer-managed keys, structured logs or a signature?
+-- grain: one row per function, by the settings of its $LATEST
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
 -- column function_arn: ARN of the function
 -- column runtime: runtime identifier; NULL for images
--- column is_traced: X-Ray tracing is active
--- column has_dead_letter_target: failed asynchronous events go to a queue or topic
--- column has_variables: it has environment variables, readable or not; FALSE for all under `--env none`
--- column has_environment_key: a customer key encrypts them
--- column has_code_key: a customer key encrypts the package
--- column is_signed: the package is signed
+-- column is_traced: whether X-Ray tracing is active
+-- column has_dead_letter_target: whether failed asynchronous events go to a queue or topic
+-- column has_variables: whether it has environment variables, readable or not; FALSE for all with `--env none`
+-- column has_environment_key: whether a customer-managed key encrypts them
+-- column has_code_key: whether a customer-managed key encrypts the package
+-- column is_signed: whether the package is signed
 -- column log_format: `Text` or `JSON`
--- column log_group: CloudWatch log group; its retention is not Lambda's to tell
--- column has_default_log_group: whether that is /aws/lambda/ and the function's name
+-- column log_group: CloudWatch log group; Lambda does not report its retention
+-- column has_default_log_group: whether the log group is /aws/lambda/ and the function's name
 -- column role: execution role
 -- column last_modified_at: last update
 WITH variables AS (

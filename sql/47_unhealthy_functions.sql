@@ -7,12 +7,12 @@
 -- column function_arn: ARN of the function
 -- column state: state at `fetched_at`
 -- column state_reason_code: code of the reason
--- column state_reason: why
+-- column state_reason: reason as text
 -- column last_update_status: outcome of the last update
 -- column last_update_status_reason_code: code of the reason
--- column last_update_status_reason: why
+-- column last_update_status_reason: reason as text
 -- column last_modified_at: last update of the version
--- column days_since_update: days from its last update to that reading; an update in progress for a day is stuck
+-- column days_since_update: days from its last update to `fetched_at`; an update in progress for a day is stuck
 -- column fetched_at: when state and status were read
 -- column runtime: runtime identifier; NULL for images
 SELECT

@@ -1,12 +1,12 @@
--- question: How much of the fleet's code is signed, and with which profiles?
+-- question: How much code is signed, and with which signing profiles?
 -- grain: one row per account, region, package type and signing profile version; one without profile for unsigned code
 -- column account_id: account
 -- column region: Region
 -- column package_type: `Zip` or `Image`; images cannot be signed by Lambda
 -- column signing_profile_version_arn: signing profile version; NULL for unsigned code
--- column latest_functions: functions whose `$LATEST` is so
--- column functions: functions with any version that is so
--- column versions: versions, `$LATEST` ones included
+-- column latest_functions: functions whose `$LATEST` is signed with it, or not signed
+-- column functions: functions with any such version
+-- column versions: such versions, including `$LATEST`
 SELECT
   account_id,
   region,

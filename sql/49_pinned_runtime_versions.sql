@@ -1,5 +1,5 @@
--- question: Which function versions do not run the runtime version that most others of their runtime run?
--- grain: one row per such function version: pinned by hand, updated on function update alone, or not yet rolled to; rows carried forward from an earlier snapshot are left out, since theirs is old
+-- question: Which function versions use another runtime version than most versions of the same runtime?
+-- grain: one row per such function version: pinned, updated with the function only, or not yet updated by AWS; without rows carried over from an earlier snapshot, whose runtime version may be old
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
@@ -7,9 +7,9 @@
 -- column function_arn: ARN of the function
 -- column runtime: runtime identifier
 -- column architecture: `x86_64` or `arm64`
--- column runtime_version_arn: runtime version that it runs
--- column usual_runtime_version_arn: the one that most versions of this runtime, Region and architecture run, over all accounts
--- column usual_share: their share, 0 to 1
+-- column runtime_version_arn: runtime version that it uses
+-- column usual_runtime_version_arn: runtime version that most versions of this runtime, Region and architecture use, over all accounts
+-- column usual_share: share of these versions, 0 to 1
 -- column last_modified_at: last update of the version
 WITH fresh AS (
   SELECT

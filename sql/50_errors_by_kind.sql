@@ -1,14 +1,14 @@
--- question: What went wrong in the newest snapshot, how often, and is something missing for it?
--- grain: one row per step, operation and code of error of the newest snapshot, whatever it covers
--- column stage: step that met the error
--- column operation: AWS operation that met it
--- column error_code: AWS's code, or ours
--- column is_gap: whether something is missing from the snapshot for it
--- column errors: how often
--- column accounts: accounts that met it
--- column regions: Regions that met it
--- column functions: functions it concerns
--- column attempts: calls made in vain
+-- question: Which errors occurred in the newest snapshot, how often, and is data missing because of them?
+-- grain: one row per step, operation and error code of the newest snapshot, whatever its coverage
+-- column stage: step in which the error occurred
+-- column operation: AWS operation that failed
+-- column error_code: error code of AWS or of lexport
+-- column is_gap: whether data is missing because of it
+-- column errors: number of errors
+-- column accounts: number of accounts with the error
+-- column regions: number of Regions with the error
+-- column functions: number of functions with the error
+-- column attempts: number of failed attempts
 -- column example: one of the messages
 SELECT
   stage,

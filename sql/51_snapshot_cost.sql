@@ -1,4 +1,4 @@
--- question: What did each snapshot cost in calls and in time, and what did carrying rows forward spare?
+-- question: How many calls and how much time did each snapshot take, and how many rows were carried over?
 -- grain: one row per snapshot, account and region
 -- column snapshot_id: snapshot
 -- column snapshot_at: start of the run
@@ -7,12 +7,12 @@
 -- column coverage: `fleet`, or `selection` for a list of functions
 -- column status: `complete`, `partial`, `denied` or `unavailable`
 -- column functions: functions read
--- column versions: versions read, `$LATEST` ones included
+-- column versions: versions read, including `$LATEST`
 -- column get_function_calls: GetFunction calls, retries included
 -- column list_calls: all other calls, retries included
 -- column throttles: calls that AWS throttled
--- column carried_rows: rows taken over from an earlier snapshot
--- column calls_per_version: calls for each version read
+-- column carried_rows: rows carried over from an earlier snapshot
+-- column calls_per_version: calls per version read
 -- column started_at: when reading began
 -- column ended_at: when reading ended
 SELECT

@@ -1,6 +1,6 @@
 -- title: Limits of the account-region could not be read
 -- severity: low
--- remediation: Grant lambda:GetAccountSettings; until then nothing is said of code storage, reservations and AWS's own count.
+-- remediation: Grant lambda:GetAccountSettings; without it code storage, reservations and the number of functions cannot be judged.
 -- grain: one row per account-region without its limits
 -- column account_id: account
 -- column region: Region

@@ -1,7 +1,7 @@
--- title: Alias points to a version that is not there
+-- title: Alias points to a version that does not exist
 -- severity: medium
 -- remediation: Point the alias to a version that exists.
--- grain: one row per alias and missing version; only where published versions were read
+-- grain: one row per alias and missing version; only if published versions were read
 -- column account_id: account
 -- column region: Region
 -- column function_name: function

@@ -1,14 +1,14 @@
--- title: Alias has split its traffic for long
+-- title: Alias has split its traffic for a long time
 -- severity: low
 -- remediation: Finish the deployment: give all traffic to one version.
--- grain: one row per alias that sends traffic to two versions, the newest of which is older than so many days
--- threshold days: 7 (days): how long a canary may take
+-- grain: one row per alias that sends traffic to two versions, the newer of which is older than the threshold
+-- threshold days: 7 (days): how long a canary deployment may take
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
 -- column subject: name of the alias
--- column smallest_weight: the smaller share
--- column newest_version_at: when the newest of the versions was published
+-- column smallest_weight: smaller share of the traffic
+-- column newest_version_at: when the newer version was published
 WITH split AS (
   SELECT
     r.account_id,

@@ -1,8 +1,8 @@
 -- title: Code storage is near its limit
 -- severity: medium
--- remediation: Delete versions that no alias points to: at the limit every deployment fails.
--- grain: one row per account-region; where the limits are unknown, account_settings_unreadable says so
--- threshold share: 0.8 (share of the limit): use from which to say so
+-- remediation: Delete versions that no alias points to. At the limit every deployment fails.
+-- grain: one row per account-region; if its limits are unknown, see account_settings_unreadable
+-- threshold share: 0.8 (share of the limit): use from which there is a finding
 -- column account_id: account
 -- column region: Region
 -- column code_size_used: bytes in use

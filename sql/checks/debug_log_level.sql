@@ -1,12 +1,12 @@
 -- title: Application logs are at DEBUG or TRACE
 -- severity: low
--- remediation: Set the application log level to INFO: what debug logs hold is often personal or secret, and each line is paid for.
--- grain: one row per version that runs: `$LATEST`, and those that an alias sends traffic to
+-- remediation: Set the application log level to INFO: debug logs often contain personal or secret data, and each line costs money.
+-- grain: one row per version in use: `$LATEST`, and versions that an alias sends traffic to
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
 -- column version: `$LATEST` or the number of a published version
--- column logging_config_application_log_level: level
+-- column logging_config_application_log_level: log level
 WITH routed AS (
   SELECT DISTINCT account_id, region, function_name, version
   FROM alias_routes

@@ -1,7 +1,7 @@
--- title: Runs on a deprecated runtime
+-- title: Uses a deprecated runtime
 -- severity: high
--- remediation: Move to the successor: AWS patches this runtime no more.
--- grain: one row per version that runs: `$LATEST`, and those that an alias sends traffic to; images and customer-managed runtimes are not judged
+-- remediation: Move to the successor: AWS no longer patches this runtime.
+-- grain: one row per version in use: `$LATEST`, and versions that an alias sends traffic to; images and customer-managed runtimes are not judged
 -- reference: Security Hub Lambda.2, Prowler awslambda_function_using_supported_runtimes
 -- column account_id: account
 -- column region: Region

@@ -1,13 +1,13 @@
 -- title: Environment variables could not be read
 -- severity: medium
--- remediation: Allow kms:Decrypt on the key through Lambda, or repair the key; until then nothing is said of its secrets.
--- grain: one row per version that runs: `$LATEST`, and those that an alias sends traffic to; where AWS refused to show its variables
+-- remediation: Allow kms:Decrypt on the key through Lambda, or repair the key; without it the variables cannot be checked for secrets.
+-- grain: one row per version in use: `$LATEST`, and versions that an alias sends traffic to; only if its variables could not be read
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
 -- column version: `$LATEST` or the number of a published version
--- column error_code: AWS's code
--- column kms_key_arn: customer key of the environment; NULL for AWS's own
+-- column error_code: error code of AWS
+-- column kms_key_arn: customer-managed key of the environment; NULL for the AWS-owned key
 WITH routed AS (
   SELECT DISTINCT account_id, region, function_name, version
   FROM alias_routes

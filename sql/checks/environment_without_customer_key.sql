@@ -1,13 +1,13 @@
--- title: Environment is not encrypted with a customer key
+-- title: Environment is not encrypted with a customer-managed key
 -- severity: low
--- remediation: Set a KMS key of your own, so that who may call GetFunction does not by that read the variables.
--- grain: one row per version that runs: `$LATEST`, and those that an alias sends traffic to; where it has variables
+-- remediation: Set a customer-managed KMS key, so that permission to call GetFunction alone does not show the variables.
+-- grain: one row per version in use: `$LATEST`, and versions that an alias sends traffic to; only if it has variables
 -- reference: Prowler awslambda_function_env_vars_not_encrypted_with_cmk
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
 -- column version: `$LATEST` or the number of a published version
--- column variables: how many
+-- column variables: number of variables
 WITH routed AS (
   SELECT DISTINCT account_id, region, function_name, version
   FROM alias_routes

@@ -1,9 +1,9 @@
 -- title: Uses a layer of another account
 -- severity: medium
--- remediation: Copy the layer into your own account, or name its account in trusted_accounts: its owner's code runs with the function's role.
--- grain: one row per version that runs: `$LATEST`, and those that an alias sends traffic to, and layer; layers that AWS itself attaches have no account and are not judged
+-- remediation: Copy the layer into your own account, or add its account to trusted_accounts. Code of the layer's owner runs with the function's role.
+-- grain: one row per version in use: `$LATEST`, and versions that an alias sends traffic to, and layer; layers of AWS without account are not judged
 -- reference: Prowler awslambda_function_using_cross_account_layers
--- threshold trusted_accounts: [] (account ids): accounts whose layers are fine
+-- threshold trusted_accounts: [] (account ids): accounts whose layers are accepted
 -- column account_id: account
 -- column region: Region
 -- column function_name: function

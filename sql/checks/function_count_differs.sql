@@ -1,11 +1,11 @@
--- title: AWS counts other functions than the listing showed
+-- title: AWS reports another number of functions than were listed
 -- severity: low
--- remediation: Compare with the next snapshot: a deploy during the run explains it once, a hidden function every time.
--- grain: one row per account-region; where AWS did not tell its count, account_settings_unreadable says so
+-- remediation: Compare with the next snapshot: a deployment during the run causes it once, a function that is not listed every time.
+-- grain: one row per account-region; if AWS did not report its number, see account_settings_unreadable
 -- column account_id: account
 -- column region: Region
--- column functions: functions read
--- column reported: functions that AWS counts
+-- column functions: number of functions read
+-- column reported: number of functions that AWS reports
 SELECT s.account_id, s.region, s.functions, s.function_count_reported AS reported
 FROM scopes AS s
 WHERE s.function_count_reported <> s.functions

@@ -1,13 +1,13 @@
 -- title: Function cannot run
 -- severity: high
--- remediation: Read the reason, repair what it names (key, subnet, role, image) and update the function.
--- grain: one row per version that runs: `$LATEST`, and those that an alias sends traffic to; the state is as old as the row's fetched_at
+-- remediation: Repair the key, subnet, role or image that the reason names, and update the function.
+-- grain: one row per version in use: `$LATEST`, and versions that an alias sends traffic to; the state is that at the row's fetched_at
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
 -- column version: `$LATEST` or the number of a published version
--- column state_reason_code: AWS's code
--- column state_reason: the same in words
+-- column state_reason_code: code of the reason
+-- column state_reason: reason as text
 WITH routed AS (
   SELECT DISTINCT account_id, region, function_name, version
   FROM alias_routes

@@ -1,12 +1,12 @@
--- title: Function sleeps: the next call fails or waits
+-- title: Function is inactive: the next invocation fails or waits
 -- severity: low
--- remediation: Delete it if nobody calls it, or call it; AWS took its resources back because it was idle.
--- grain: one row per version that runs: `$LATEST`, and those that an alias sends traffic to; the state is as old as the row's fetched_at
+-- remediation: Delete the function if it is not used, or invoke it; AWS removed its resources because it was idle.
+-- grain: one row per version in use: `$LATEST`, and versions that an alias sends traffic to; the state is that at the row's fetched_at
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
 -- column version: `$LATEST` or the number of a published version
--- column state_reason_code: AWS's code
+-- column state_reason_code: code of the reason
 WITH routed AS (
   SELECT DISTINCT account_id, region, function_name, version
   FROM alias_routes

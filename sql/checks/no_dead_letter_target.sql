@@ -1,6 +1,6 @@
 -- title: Failed asynchronous events are dropped
 -- severity: low
--- remediation: Set a dead letter queue; an on-failure destination does as well, which is not read: waive the function then.
+-- remediation: Set a dead-letter queue or an on-failure destination. Destinations are not read: waive the function if it has one.
 -- grain: one row per function, by its `$LATEST`
 -- reference: Prowler awslambda_function_no_dead_letter_queue
 -- column account_id: account

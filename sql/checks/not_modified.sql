@@ -1,8 +1,8 @@
--- title: Nobody has touched it for long
+-- title: Not updated for a long time
 -- severity: low
--- remediation: Ask its owner whether it is still wanted: its dependencies are as old as it.
+-- remediation: Ask the owner whether the function is still needed. Its dependencies are as old as its last update.
 -- grain: one row per function, by its `$LATEST`
--- threshold days: 730 (days): how old is too old
+-- threshold days: 730 (days): age of the last update from which there is a finding
 -- column account_id: account
 -- column region: Region
 -- column function_name: function

@@ -1,7 +1,7 @@
--- title: Uses an older version of a layer than others do
+-- title: Uses an older version of a layer than other functions
 -- severity: low
 -- remediation: Move to the newest version that is in use.
--- grain: one row per function, by its `$LATEST`, and layer; the newest is that in use in the account-region, not the newest that exists
+-- grain: one row per function, by its `$LATEST`, and layer; compared with the newest version in use in the account-region, not the newest that exists
 -- column account_id: account
 -- column region: Region
 -- column function_name: function

@@ -1,7 +1,7 @@
 -- title: Lacks a required tag
 -- severity: medium
--- remediation: Tag it with the key; keys are told apart by case.
--- grain: one row per function and missing key, by its `$LATEST`; none until keys are set; unreadable ones are tags_unreadable's
+-- remediation: Add a tag with this key. Keys are case-sensitive.
+-- grain: one row per function and missing key, by its `$LATEST`; only if keys are set; for unreadable tags see tags_unreadable
 -- threshold keys: [] (tag keys): keys that every function must have
 -- column account_id: account
 -- column region: Region

@@ -1,8 +1,8 @@
--- title: Runtime is deprecated soon
+-- title: Runtime will be deprecated soon
 -- severity: medium
 -- remediation: Plan the move to the successor.
--- grain: one row per version that runs: `$LATEST`, and those that an alias sends traffic to; those past their date are deprecated_runtime's
--- threshold days: 90 (days): how long before the deprecation to say so
+-- grain: one row per version in use: `$LATEST`, and versions that an alias sends traffic to; for deprecated runtimes see deprecated_runtime
+-- threshold days: 90 (days): how long before the deprecation there is a finding
 -- column account_id: account
 -- column region: Region
 -- column function_name: function

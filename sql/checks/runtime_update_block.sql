@@ -1,14 +1,14 @@
 -- title: Updates are blocked, or will be soon
 -- severity: high
--- remediation: Move to the successor before the date: after it AWS refuses any change of code or configuration on this runtime.
--- grain: one row per version that runs: `$LATEST`, and those that an alias sends traffic to
--- threshold days: 90 (days): how long before the block to say so
+-- remediation: Move to the successor before the date: after it AWS rejects every update of a function with this runtime.
+-- grain: one row per version in use: `$LATEST`, and versions that an alias sends traffic to
+-- threshold days: 90 (days): how long before the block there is a finding
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
 -- column version: `$LATEST` or the number of a published version
 -- column runtime: runtime identifier
--- column block_update_date: from then on it cannot be updated
+-- column block_update_date: day from which it cannot be updated
 -- column successor: newest runtime of the language
 WITH routed AS (
   SELECT DISTINCT account_id, region, function_name, version

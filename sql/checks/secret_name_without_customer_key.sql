@@ -1,7 +1,7 @@
--- title: Variable is named like a secret, and no customer key guards it
+-- title: Variable has the name of a secret, and no customer-managed key encrypts it
 -- severity: medium
--- remediation: Move it to Secrets Manager or Parameter Store; at least encrypt the environment with a key of your own.
--- grain: one row per version that runs: `$LATEST`, and those that an alias sends traffic to, and variable; where only the name speaks for a secret
+-- remediation: Move it to Secrets Manager or Parameter Store; at least encrypt the environment with a customer-managed key.
+-- grain: one row per version in use: `$LATEST`, and versions that an alias sends traffic to, and variable; only if its name, but not its value, looks like a secret
 -- column account_id: account
 -- column region: Region
 -- column function_name: function

@@ -1,8 +1,8 @@
 -- title: Many functions share one role
 -- severity: medium
--- remediation: Give each function a role of its own with what it needs: each of these can do what any of them needs.
--- grain: one row per role that at least so many functions of an account-region have, by their `$LATEST`
--- threshold functions: 10 (functions): how many are too many
+-- remediation: Give each function its own role: each of these functions has the permissions that any of them needs.
+-- grain: one row per role that many functions of an account-region have, by their `$LATEST`
+-- threshold functions: 10 (functions): number of functions from which there is a finding
 -- column account_id: account
 -- column region: Region
 -- column subject: ARN of the role

@@ -1,7 +1,7 @@
--- title: VPC function stands in one subnet, so in one Availability Zone
+-- title: VPC function uses one subnet, so one Availability Zone
 -- severity: medium
 -- remediation: Add a subnet in another Availability Zone.
--- grain: one row per version that runs: `$LATEST`, and those that an alias sends traffic to; zones are not read, so two subnets of one zone pass
+-- grain: one row per version in use: `$LATEST`, and versions that an alias sends traffic to; Availability Zones are not read, so two subnets of one zone pass
 -- reference: Security Hub Lambda.5, Prowler awslambda_function_vpc_multi_az
 -- column account_id: account
 -- column region: Region

@@ -1,7 +1,7 @@
 -- title: Environment variable looks like a secret
 -- severity: critical
--- remediation: Revoke it, move it to Secrets Manager or Parameter Store, and remove the versions that hold it.
--- grain: one row per variable of a function version whose value has the form of a secret; every version, since each shows it
+-- remediation: Revoke it, move it to Secrets Manager or Parameter Store, and delete the versions that contain it.
+-- grain: one row per variable of a function version whose value has the form of a secret; every version counts, because each shows the value
 -- reference: Prowler awslambda_function_no_secrets_in_variables
 -- column account_id: account
 -- column region: Region

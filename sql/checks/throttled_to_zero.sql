@@ -1,6 +1,6 @@
--- title: Reserved concurrency is zero: every call is refused
+-- title: Reserved concurrency is zero: every invocation is throttled
 -- severity: medium
--- remediation: Raise or remove the reservation, or delete the function if it is off for good.
+-- remediation: Raise or remove the reservation, or delete the function if it is no longer needed.
 -- grain: one row per function, by its `$LATEST`
 -- column account_id: account
 -- column region: Region

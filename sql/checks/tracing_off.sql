@@ -7,7 +7,7 @@
 -- column region: Region
 -- column function_name: function
 -- column version: `$LATEST` or the number of a published version
--- column tracing_config_mode: `PassThrough`; NULL where AWS does not say
+-- column tracing_config_mode: `PassThrough`; NULL if AWS does not report it
 SELECT f.account_id, f.region, f.function_name, f.version, f.tracing_config_mode
 FROM functions AS f
 WHERE f.version = '$LATEST'

@@ -1,7 +1,7 @@
--- title: Runtime is not in the list of known ones
+-- title: Runtime is unknown to lexport
 -- severity: low
--- remediation: Update lexport: it knows no dates for this runtime, so the checks of runtimes say nothing of it.
--- grain: one row per version that runs: `$LATEST`, and those that an alias sends traffic to; images and customer-managed runtimes are not judged
+-- remediation: Update lexport. It has no dates for this runtime, so other checks do not judge it.
+-- grain: one row per version in use: `$LATEST`, and versions that an alias sends traffic to; images and customer-managed runtimes are not judged
 -- column account_id: account
 -- column region: Region
 -- column function_name: function

@@ -1,8 +1,8 @@
--- title: Code is not signed where most functions' is
+-- title: Code is not signed, unlike that of most functions
 -- severity: medium
 -- remediation: Sign the package with AWS Signer, and attach a code signing configuration that enforces it.
--- grain: one row per function, by its `$LATEST`; zip packages, in account-regions where at least such a share of them is signed
--- threshold share: 0.5 (share of the functions): signed ones from which to expect it of all
+-- grain: one row per function, by its `$LATEST`; zip packages, in account-regions where most of them are signed
+-- threshold share: 0.5 (share of the functions): signed share from which unsigned code is a finding
 -- column account_id: account
 -- column region: Region
 -- column function_name: function

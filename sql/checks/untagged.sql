@@ -1,7 +1,7 @@
 -- title: Has no tags
 -- severity: low
--- remediation: Tag it with owner and cost centre.
--- grain: one row per function, by its `$LATEST`; AWS's own tags (`aws:`) do not count; unreadable ones are tags_unreadable's
+-- remediation: Add tags for owner and cost centre.
+-- grain: one row per function, by its `$LATEST`; AWS's own tags (`aws:`) do not count; for unreadable tags see tags_unreadable
 -- reference: Security Hub Lambda.6
 -- column account_id: account
 -- column region: Region

@@ -1,15 +1,15 @@
 -- title: Update or creation does not end
 -- severity: medium
--- remediation: Deploy again; where that changes nothing, ask AWS Support.
--- grain: one row per version that runs: `$LATEST`, and those that an alias sends traffic to
--- threshold days: 2 (days): calendar days in UTC after which to say so; 2 are at least 24 hours
+-- remediation: Deploy again; if that does not help, contact AWS Support.
+-- grain: one row per version in use: `$LATEST`, and versions that an alias sends traffic to
+-- threshold days: 2 (days): calendar days in UTC from which there is a finding; 2 days are at least 24 hours
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
 -- column version: `$LATEST` or the number of a published version
--- column state: AWS's state
--- column last_update_status: AWS's status of the update
--- column last_modified_at: when it began
+-- column state: state of the function
+-- column last_update_status: status of the update
+-- column last_modified_at: when the update began
 WITH routed AS (
   SELECT DISTINCT account_id, region, function_name, version
   FROM alias_routes

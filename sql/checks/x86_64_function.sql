@@ -1,7 +1,7 @@
--- title: Runs on x86_64 where arm64 would do
+-- title: Runs on x86_64 although its runtime supports arm64
 -- severity: low
--- remediation: Try arm64, at the same memory a fifth cheaper; first see that its packages and layers have no x86_64 code in them.
--- grain: one row per function, by its `$LATEST`; managed language runtimes that AWS offers on arm64 and still supports, zip packages; no Lambda@Edge, no Managed Instances
+-- remediation: Try arm64, which costs a fifth less for the same memory. First check that packages and layers contain no x86_64 code.
+-- grain: one row per function, by its `$LATEST`; zip packages on supported language runtimes that run on arm64; without Lambda@Edge and Managed Instances
 -- column account_id: account
 -- column region: Region
 -- column function_name: function

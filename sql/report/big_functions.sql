@@ -1,6 +1,6 @@
 -- title: Functions by storage
--- about: The packages of all versions of a function, each counted once.
--- empty: There is no function.
+-- about: The size of the packages of all versions of a function; each package counts once.
+-- empty: There are no functions.
 -- rows: 100
 SELECT
   account_id,

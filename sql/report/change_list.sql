@@ -1,5 +1,5 @@
--- title: What changed, one by one
--- about: Functions first, then what belongs to them. Values that may be secrets are left out: of a variable it shows only that it changed.
+-- title: Changes, one by one
+-- about: Functions first, then their tags, variables and other parts. The values of variables are not shown, because they may be secrets.
 -- empty: Nothing changed.
 -- rows: 300
 SELECT

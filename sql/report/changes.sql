@@ -1,5 +1,5 @@
--- title: What changed, by table
--- about: Each account-region's newest whole reading against the one before. Only what both of them read whole is compared, so that nothing looks deleted that was merely not read.
+-- title: Changes by table
+-- about: The newest whole reading of each account-region, compared with the one before. Incomplete readings are not compared, so a function that was not read does not look deleted.
 -- empty: Nothing changed.
 SELECT
   table_name,

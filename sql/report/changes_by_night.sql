@@ -1,6 +1,6 @@
 -- title: Changes, night by night
--- about: What each night found other than the night before.
--- empty: No snapshot has been compared with one before it.
+-- about: The differences of each snapshot from the one before.
+-- empty: No snapshot has been compared with an earlier one.
 -- rows: 400
 SELECT
   CAST(snapshot_at AS DATE) AS day,

@@ -1,6 +1,6 @@
--- title: What to move first
--- about: Function versions on a runtime that is deprecated or has at most 180 days left; those that aliases send traffic to are on top.
--- empty: No function version is on a deprecated runtime, nor on one with less than 180 days left.
+-- title: Versions to move first
+-- about: Function versions with a runtime that is deprecated or will be in at most 180 days; versions that aliases send traffic to come first.
+-- empty: No function version uses a runtime that is deprecated or will be in 180 days.
 SELECT
   account_id,
   region,

@@ -1,5 +1,5 @@
 -- title: The fleet at a glance
--- about: The latest whole reading of each account-region, added up. Code storage is what AWS counts, layers included.
+-- about: The sum of the latest whole readings of all account-regions. Code storage is as AWS counts it, including layers.
 -- empty: No account-region was ever read whole.
 SELECT
   COUNT(DISTINCT account_id) AS accounts,

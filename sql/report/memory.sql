@@ -1,6 +1,6 @@
 -- title: Memory and architecture
 -- about: Functions by the memory of their $LATEST; arm64 costs a fifth less per millisecond.
--- empty: There is no function.
+-- empty: There are no functions.
 SELECT
   memory_size AS memory_mb,
   COALESCE(architecture, 'not stated') AS architecture,

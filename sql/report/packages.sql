@@ -1,6 +1,6 @@
 -- title: Packages
--- about: The packages that functions refer to, each counted once: which of them are stored beside the dataset.
--- empty: No package was looked at; lexport packages DEST fetches them.
+-- about: The packages that functions refer to, each counted once, and whether they are stored in the dataset.
+-- empty: No package was downloaded yet; lexport packages DEST downloads them.
 SELECT
   status,
   COUNT(*) AS packages,

@@ -1,6 +1,6 @@
--- title: How whole this is
--- about: The newest try at each account-region, and the reading that is shown for it: an older one where the newest is not whole, none where none ever was.
--- empty: No account-region was tried as a whole; the dataset holds lists of functions only.
+-- title: Completeness
+-- about: The newest attempt to read each account-region, and the reading that is shown: an older one if the newest is not whole, none if there was never a whole one.
+-- empty: The dataset has snapshots of lists of functions only.
 -- rows: 500
 SELECT
   c.account_id,

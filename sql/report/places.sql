@@ -1,5 +1,5 @@
 -- title: Accounts and Regions
--- about: Functions by account and Region; the stronger the colour, the more. An empty field was read and holds none, or was never read: see how whole this is.
+-- about: Functions by account and Region; a stronger colour means more functions. An empty field has no functions or was never read: see Completeness.
 -- empty: No account-region was ever read whole.
 -- rows: 2000
 SELECT

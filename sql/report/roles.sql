@@ -1,5 +1,5 @@
 -- title: Roles shared by functions
--- about: A role that many functions share must allow what any of them needs.
+-- about: A role that many functions share has the permissions that any of them needs.
 -- empty: No two functions share a role.
 -- rows: 100
 SELECT

@@ -1,6 +1,6 @@
 -- title: Runtimes by age
--- about: Every runtime in use, the one that ends first on top, with AWS's dates for it. After its deprecation a runtime gets no more security patches.
--- empty: There is no function, so there is no runtime.
+-- about: Every runtime in use with its dates, the earliest first. After its deprecation a runtime gets no security patches.
+-- empty: There are no functions, so there are no runtimes.
 SELECT
   COALESCE(runtime, CASE package_type WHEN 'Image' THEN 'container image' ELSE 'none stated' END) AS runtime,
   status,

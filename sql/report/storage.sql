@@ -1,5 +1,5 @@
 -- title: Code storage
--- about: What AWS counts against the limit of each account-region, and what old versions that no alias points to take of it.
+-- about: How much of its limit each account-region uses, and how much of that belongs to old versions that no alias points to.
 -- empty: No account-region was ever read whole.
 SELECT
   account_id,

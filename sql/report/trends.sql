@@ -1,6 +1,6 @@
 -- title: Night by night
--- about: Each day as it was known that evening: every account-region by its last whole reading until then, so that a night which failed makes no dent. Calls and errors are those of the day.
--- empty: No account-region was ever read whole, so there is nothing to follow.
+-- about: Each day shows the last whole reading of every account-region until then, so a failed night leaves no gap. Calls and errors are those of the day.
+-- empty: No account-region was ever read whole, so there is no trend.
 -- rows: 400
 WITH tries AS (
   SELECT

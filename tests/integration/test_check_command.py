@@ -121,7 +121,7 @@ def test_json_and_csv(dest, tmp_path):
         "subject": None,
         "arn": f"arn:aws:lambda:eu-west-1:111122223333:function:{HOSTILE}",
         "details": {"state_reason_code": None, "state_reason": HOSTILE},
-        "remediation": "Read the reason, repair what it names (key, subnet, role, image) and update the function.",
+        "remediation": "Repair the key, subnet, role or image that the reason names, and update the function.",
         "fingerprint": rows[0]["fingerprint"],
         "waived_until": None,
         "waiver_reason": None,

@@ -1,4 +1,4 @@
-"""``sql/data/runtimes.csv`` -> the view ``lambda_runtimes``: run this file after a change of the CSV."""
+"""Write the view ``lambda_runtimes`` from ``sql/data/runtimes.csv``: run this file after a change of the CSV."""
 
 import csv
 from pathlib import Path
@@ -8,16 +8,16 @@ CSV = SQL / "data" / "runtimes.csv"
 VIEW = SQL / "20_lambda_runtimes.sql"
 
 _HEAD = """\
--- question: Which runtimes has AWS Lambda had, and when does each end?
--- grain: one row per runtime identifier; made from data/runtimes.csv, which names source and date of each line
+-- question: Which runtimes does AWS Lambda know, and when is each deprecated?
+-- grain: one row per runtime identifier; generated from data/runtimes.csv, which has source and date of each line
 -- column runtime: runtime identifier
--- column language: language; `OS only` where the function brings its own
--- column runs_on_arm64: whether functions on it can run on arm64
+-- column language: language; `OS only` if the function contains its own
+-- column runs_on_arm64: whether functions with it can run on arm64
 -- column runs_snap_start: whether SnapStart supports it
--- column deprecation_date: day on which support ends; NULL where AWS has scheduled none
--- column block_create_date: from then on no function can be created on it
--- column block_update_date: from then on no function on it can be updated
--- column successor: newest runtime of the language, where it is another one
+-- column deprecation_date: day on which support ends; NULL if AWS has set none
+-- column block_create_date: day from which no function can be created with it
+-- column block_update_date: day from which no function that uses it can be updated
+-- column successor: newest runtime of the language, if that is another one
 """
 
 

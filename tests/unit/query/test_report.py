@@ -170,7 +170,7 @@ def test_an_empty_fleet_says_so(write):
     """A fleet without functions has sentences where its charts would be."""
     text = write([{"scopes": [{"functions": 0, "versions": 0}]}])
 
-    assert "There is no function, so there is no runtime." in text
+    assert "There are no functions, so there are no runtimes." in text
     assert "No function version is on a deprecated runtime" in text
     assert "This report is not whole." not in text
 

@@ -13,7 +13,7 @@ const valueOf = (cell) => cell.dataset.v ?? cell.textContent;
 const order = new Intl.Collator("en", { numeric: true });
 
 const compare = (one, other, isNumber) => {
-  if (one === "" || other === "") return one === other ? 0 : one === "" ? Infinity : -Infinity; // what is absent stays last
+  if (one === "" || other === "") return one === other ? 0 : one === "" ? Infinity : -Infinity; // absent values stay last
   return isNumber ? Number(one) - Number(other) : order.compare(one, other);
 };
 
@@ -21,8 +21,8 @@ const sort = (table, index, direction) => {
   const isNumber = table.tHead.rows[0].cells[index].classList.contains("number");
   const keyed = [...table.tBodies[0].rows].map((row) => [valueOf(row.cells[index]), row]);
   keyed.sort(([one], [other]) => {
-    const found = compare(one, other, isNumber);
-    return Number.isFinite(found) ? found * direction : found;
+    const result = compare(one, other, isNumber);
+    return Number.isFinite(result) ? result * direction : result;
   });
   table.tBodies[0].append(...keyed.map(([, row]) => row));
   for (const cell of table.tHead.rows[0].cells) cell.removeAttribute("aria-sort");
@@ -30,18 +30,18 @@ const sort = (table, index, direction) => {
 };
 
 const filter = (table, words, output) => {
-  const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
+  const terms = words.toLowerCase().split(/\s+/).filter(Boolean);
   let shown = 0;
   const rows = table.tBodies[0].rows;
   for (const row of rows) {
     const text = [...row.cells].map((cell) => `${cell.textContent}\t${cell.dataset.v ?? ""}`).join("\t").toLowerCase();
-    row.hidden = !wanted.every((word) => text.includes(word));
+    row.hidden = !terms.every((word) => text.includes(word));
     if (!row.hidden) shown += 1;
   }
-  output.textContent = wanted.length ? `${shown} of ${rows.length} rows` : "";
+  output.textContent = terms.length ? `${shown} of ${rows.length} rows` : "";
 };
 
-// A text that begins like a formula would run as one in a spreadsheet, and names are anybody's to choose.
+// A spreadsheet would run a text that begins like a formula, and names in AWS can begin so.
 const tame = (text, isNumber) => (!isNumber && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text);
 const formats = {
   TSV: (cells) => cells.map((text) => text.replace(/[\t\r\n]+/g, " ")).join("\t"),

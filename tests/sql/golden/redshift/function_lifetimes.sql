@@ -43,7 +43,7 @@ WITH "whole" AS (
     CASE
       WHEN "e"."added_id" < "e"."removed_id" OR "e"."removed_id" IS NULL
       THEN "e"."added_id"
-    END AS "added_id", /* else it was there before */
+    END AS "added_id", /* otherwise it existed before */
     "e"."seen_id"
   FROM "lexport"."functions" AS "f"
   FULL OUTER JOIN "events" AS "e"

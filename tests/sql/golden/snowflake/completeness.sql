@@ -54,7 +54,7 @@ JOIN "LEXPORT_HISTORY"."SCOPES" AS "S"
 LEFT JOIN "PROBLEMS" AS "P"
   ON "P"."SNAPSHOT_ID" = "S"."SNAPSHOT_ID"
   AND "P"."ACCOUNT_ID" = "S"."ACCOUNT_ID"
-  AND "P"."REGION" IN ("S"."REGION", 'aws-global') /* the account as a whole: its role could not be assumed */
+  AND "P"."REGION" IN ("S"."REGION", 'aws-global') /* the whole account: its role could not be assumed */
 WHERE
   "S"."REGION" <> 'aws-global'
   OR NOT EXISTS(

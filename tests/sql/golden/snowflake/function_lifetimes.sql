@@ -43,7 +43,7 @@ WITH "WHOLE" AS (
     CASE
       WHEN "E"."ADDED_ID" < "E"."REMOVED_ID" OR "E"."REMOVED_ID" IS NULL
       THEN "E"."ADDED_ID"
-    END AS "ADDED_ID", /* else it was there before */
+    END AS "ADDED_ID", /* otherwise it existed before */
     "E"."SEEN_ID"
   FROM "LEXPORT"."FUNCTIONS" AS "F"
   FULL OUTER JOIN "EVENTS" AS "E"

@@ -54,7 +54,7 @@ JOIN `lexport_history`.`scopes` AS `s`
 LEFT JOIN `problems` AS `p`
   ON `p`.`snapshot_id` = `s`.`snapshot_id`
   AND `p`.`account_id` = `s`.`account_id`
-  AND `p`.`region` IN (`s`.`region`, 'aws-global') /* the account as a whole: its role could not be assumed */
+  AND `p`.`region` IN (`s`.`region`, 'aws-global') /* the whole account: its role could not be assumed */
 WHERE
   `s`.`region` <> 'aws-global'
   OR NOT EXISTS(
