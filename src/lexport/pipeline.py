@@ -298,7 +298,7 @@ class _Run:
                 downloader = Downloader(settings, transfers, self._artifact_rows(batches_out))
                 if message := disk_space_error(self.store.root, plan):  # the tables are worth publishing all the same
                     self.progress.note(message)
-                    error = PackageError("the disk has no room for all packages", code="no_room")
+                    error = PackageError("the disk has no space for all packages", code="no_room")
                     await downloader.record_all_failed(plan, error)
                 else:
                     await execute_plan(

@@ -390,7 +390,7 @@ async def test_no_room(simulator, aws, settings, look, plain, tmp_path, monkeypa
         calls(server)
         full = os.statvfs_result((4096, 4096, 100, 1, 1, 1, 1, 1, 0, 255))
         monkeypatch.setattr(os, "statvfs", lambda _: full)  # the one answer of the system that no test can arrange
-        with pytest.raises(RunError, match=r"bytes .* are to be fetched, but .* has room for 4,096") as caught:
+        with pytest.raises(RunError, match=r"bytes .* are to be fetched, but .* has 4,096 free") as caught:
             await lexport.packages(tmp_path, settings(server.url))
 
         assert calls(server) == {}
@@ -415,7 +415,7 @@ async def test_no_room_for_a_snapshots_packages(simulator, aws, settings, look, 
     assert len(lost) == len(expected)
     assert {row["reason"].partition(":")[0] for row in lost} == {"no_room"}
     assert result.manifest.gaps == len(lost) == len(rows["errors"])
-    assert any("has room for 4,096" in note for note in result.notes)
+    assert any("has 4,096 free" in note for note in result.notes)
 
 
 # --- interrupted, and two at once -------------------------------------------------------------------------------------

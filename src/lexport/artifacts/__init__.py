@@ -1,1 +1,1 @@
-"""Deployment packages and layers: which ones, downloaded, verified, looked into."""
+"""Deployment packages and layers: planned, downloaded, verified, stored and inspected; and the SBOM."""

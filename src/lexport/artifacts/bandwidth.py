@@ -1,7 +1,6 @@
-"""How fast bytes may come: one rate over all downloads together, paid after each batch and before the next.
+"""Bandwidth limit: one byte rate for all downloads together. A download pays after each batch and then waits.
 
-In: how many bytes a download has just read. Out: when it may read on; until then its socket fills up, and the sender
-waits.
+While it waits, its socket buffer fills up and TCP flow control slows the sender down.
 """
 
 from __future__ import annotations
@@ -13,18 +12,18 @@ from collections.abc import Callable
 import anyio
 
 BATCH_BYTES = 1024 * 1024
-"""What is read before it is hashed and written: a hop to a thread costs little beside it."""
-BATCHES_BYTES = 16 * BATCH_BYTES
-"""What the batches of all downloads take together, however many there are: more of them have smaller ones."""
-LEAST_BATCH_BYTES = 16 * 1024
+"""Bytes read before they are hashed and written, so many that the thread hop costs little in comparison."""
+ALL_BATCHES_BYTES = 16 * BATCH_BYTES
+"""Memory for the batches of all downloads together; with more downloads each has smaller batches."""
+MIN_BATCH_BYTES = 16 * 1024
 BURST_S = 0.25
-"""How much unused rate is kept, and how much of a slow rate one batch may be."""
+"""How long an unused rate accumulates, and how long one batch of a low rate may take."""
 
 
 class ByteBucket:
-    """Pure arithmetic: what was read becomes a debt, and time pays it off.
+    """Pure arithmetic: bytes read become a debt that time pays off.
 
-    In any window of ``t`` seconds at most ``rate * (t + BURST_S)`` bytes are let through, plus a batch of each reader.
+    In any window of ``t`` seconds at most ``rate * (t + BURST_S)`` bytes pass, plus one batch of each download.
     """
 
     __slots__ = ("_paid_at_s", "_rate_per_s")
@@ -36,16 +35,16 @@ class ByteBucket:
         self._paid_at_s = -math.inf
 
     def owe(self, count: int, now_s: float) -> float:
-        """Add bytes to the debt; return how long until it is paid."""
+        """Add bytes to the debt; return the seconds until it is paid."""
         self._paid_at_s = max(self._paid_at_s, now_s - BURST_S) + count / self._rate_per_s
         return max(0.0, self._paid_at_s - now_s)
 
 
 class BytePacer:
-    """Let downloads read at ``rate_per_s`` bytes together, or as fast as they come where it is None.
+    """Limits all downloads together to ``rate_per_s`` bytes; None is no limit.
 
-    ``downloads`` is how many there are at the most. ``moved_bytes`` counts what was read by all of them.
-    Cancelled: the bytes were read, so they stay paid for.
+    ``downloads`` is the maximum number of downloads at once. ``moved_bytes`` counts the bytes that all of them read.
+    Cancelled: the bytes were read, so they stay counted.
     """
 
     def __init__(
@@ -54,11 +53,11 @@ class BytePacer:
         self.moved_bytes = 0
         self._bucket = None if rate_per_s is None else ByteBucket(rate_per_s)
         self._clock = clock
-        wanted = BATCH_BYTES if rate_per_s is None else int(rate_per_s * BURST_S)
-        self.batch_bytes = min(BATCH_BYTES, max(LEAST_BATCH_BYTES, min(wanted, BATCHES_BYTES // downloads)))
+        burst_bytes = BATCH_BYTES if rate_per_s is None else int(rate_per_s * BURST_S)
+        self.batch_bytes = min(BATCH_BYTES, max(MIN_BATCH_BYTES, min(burst_bytes, ALL_BATCHES_BYTES // downloads)))
 
     async def pay(self, count: int) -> None:
-        """Pay for bytes that were read; returns when the next may be."""
+        """Count bytes that were read; return when the next batch may be read."""
         self.moved_bytes += count
         if self._bucket is not None:
             wait_s = self._bucket.owe(count, self._clock())

@@ -1,8 +1,8 @@
-"""Rows -> a CycloneDX 1.6 document in pieces, so that a fleet of any size is written in bounded memory. Pure.
+"""Sorted rows -> a CycloneDX 1.6 document in pieces, so that a fleet of any size takes bounded memory. Pure.
 
-A function version depends on the content that it runs (its package, its layers), and content on the libraries in it,
-each of which stands there once. The same rows give the same bytes: the serial number, which comes last, is made of all
-that stands before it. Source: https://cyclonedx.org/docs/1.6/json/
+A function version depends on its content (package and layers), and content depends on the libraries in it; each library
+is listed once. The same rows give the same bytes: the serial number comes last and is a hash of everything before it.
+Source: https://cyclonedx.org/docs/1.6/json/
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from lexport.dataset.manifest import format_instant
 
 Part = Mapping[str, Any]
 Library = tuple[str, str, str | None]
-"""Ecosystem, name and version: what tells libraries apart."""
+"""Ecosystem, name and version, which identify a library."""
 
-_NAMESPACE = uuid.UUID("6c657870-6f72-5474-a000-73626f6d0001")  # any fixed one will do
+_NAMESPACE = uuid.UUID("6c657870-6f72-5474-a000-73626f6d0001")  # an arbitrary constant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionVersion:
-    """One function version; ``sha256_hex`` is None where its package is none that could be stored, as for images."""
+    """One function version; ``sha256_hex`` is None where its package cannot be stored, e.g. for an image."""
 
     function_arn: str
     account_id: str
@@ -43,14 +43,14 @@ class FunctionVersion:
 
     @property
     def ref(self) -> str:
-        """The qualified ARN: what the rest of the document calls it."""
+        """The qualified ARN, used as the reference in the document."""
         return f"{self.function_arn}:{self.version}"
 
 
 def document(
     *, at: datetime, lexport_version: str, about: FunctionVersion | None, lists: Mapping[str, Iterable[Any]]
 ) -> Iterator[bytes]:
-    """Write a document about one function version, or about the fleet, from its head and its lists, in pieces."""
+    """Yield the pieces of a document about one function version, or about the fleet if ``about`` is None."""
     head = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
@@ -90,7 +90,7 @@ def _json(value: object) -> bytes:
 
 
 def function_component(function: FunctionVersion) -> Part:
-    """Describe one function version."""
+    """Return the component of one function version."""
     properties = {
         "aws:account_id": function.account_id,
         "aws:region": function.region,
@@ -109,7 +109,7 @@ def function_component(function: FunctionVersion) -> Part:
 
 
 def content_component(sha256_hex: str, layer_arn: str | None, status: str) -> Part:
-    """Describe one package, or one layer under its ARN, and whether all of its libraries are known."""
+    """Return the component of one package, or of one layer by its ARN, with its dependencies status."""
     return {
         "type": "file",
         "bom-ref": _content_ref(sha256_hex),
@@ -120,36 +120,38 @@ def content_component(sha256_hex: str, layer_arn: str | None, status: str) -> Pa
 
 
 def library_components(rows: Iterable[tuple[str, str, str | None, str, str]]) -> Iterator[Part]:
-    """Describe each library once, and where it was found. Rows: a library, hash and path; sorted."""
-    for (ecosystem, name, version), places in groupby(rows, key=itemgetter(0, 1, 2)):
+    """Yield each library once, with its occurrences. Rows: library, hash and path; sorted."""
+    for (ecosystem, name, version), occurrences in groupby(rows, key=itemgetter(0, 1, 2)):
         group, separator, artifact = name.rpartition(":" if ecosystem == "maven" else "/")
-        found = purl(ecosystem, name, version)
+        package_url = purl(ecosystem, name, version)
         yield {
             "type": "library",
             "bom-ref": _library_ref((ecosystem, name, version)),
             **({"group": group} if separator and group else {}),
             "name": artifact,
             **({"version": version} if version else {}),
-            **({"purl": found} if found else {}),
-            "evidence": {"occurrences": [{"location": f"{sha256_hex}.zip!/{path}"} for *_, sha256_hex, path in places]},
+            **({"purl": package_url} if package_url else {}),
+            "evidence": {
+                "occurrences": [{"location": f"{sha256_hex}.zip!/{path}"} for *_, sha256_hex, path in occurrences]
+            },
         }
 
 
 def function_nodes(rows: Iterable[tuple[str, str]]) -> Iterator[Part]:
-    """Say which content each function version runs. Rows: its ref and a hash; sorted."""
+    """Yield the content of each function version. Rows: reference and hash; sorted."""
     for ref, contents in groupby(rows, key=itemgetter(0)):
         yield {"ref": ref, "dependsOn": [_content_ref(sha256_hex) for _, sha256_hex in contents]}
 
 
 def content_nodes(rows: Iterable[tuple[str, str, str, str | None]]) -> Iterator[Part]:
-    """Say which libraries are in each content. Rows: hash and library; sorted."""
+    """Yield the libraries of each content. Rows: hash and library; sorted."""
     for sha256_hex, libraries in groupby(rows, key=itemgetter(0)):
-        found = [_library_ref((ecosystem, name, version)) for _, ecosystem, name, version in libraries]
-        yield {"ref": _content_ref(sha256_hex), "dependsOn": found}
+        refs = [_library_ref((ecosystem, name, version)) for _, ecosystem, name, version in libraries]
+        yield {"ref": _content_ref(sha256_hex), "dependsOn": refs}
 
 
 def compositions(rows: Iterable[tuple[str, str]]) -> Iterator[Part]:
-    """Say of which function versions the document does not know all that is in them. Rows: a ref and its status."""
+    """Yield the function versions whose libraries are not all listed. Rows: reference and status."""
     for ref, status in rows:
         yield {"aggregate": status, "dependencies": [ref]}
 

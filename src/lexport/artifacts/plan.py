@@ -283,7 +283,7 @@ def disk_space_error(root: Path, plan: DownloadPlan) -> str | None:
     return (
         f"{plural(plan.files, 'package')} of {needed_bytes:,} bytes ({format_bytes(needed_bytes)})"
         f" {agree(plan.files, 'is', 'are')} to be fetched, but"
-        f" {root} has room for {free_bytes:,} ({format_bytes(free_bytes)}): free some, choose fewer with"
+        f" {root} has {free_bytes:,} free ({format_bytes(free_bytes)}): free some, choose fewer with"
         " --packages-for, --package-runtime or --package-name, or give --max-package-size; none of them was fetched"
     )
 

@@ -1,6 +1,6 @@
-"""DEST -> a bill of materials, as CycloneDX: of one function version or of the whole fleet."""
+"""Dataset -> a software bill of materials (CycloneDX) of one function version or of the whole fleet."""
 
-# ruff: noqa: S608 - texts in SQL go through quote_text
+# ruff: noqa: S608 - texts in SQL are quoted by quote_text
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from lexport.query.sql_text import quote_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SbomResult:
-    """What was written; ``incomplete`` counts the function versions of which not all is known to be named.
+    """Counts of a written document. ``incomplete`` counts the function versions whose libraries may not all be listed.
 
-    ``damage`` names the snapshots that cannot be read, which are passed over.
+    ``damage`` names the snapshots that cannot be read and were skipped.
     """
 
     functions: int
@@ -48,10 +48,10 @@ async def sbom(
     function: str | None = None,
     version: str | None = None,
 ) -> SbomResult:
-    """Write what the latest functions are made of as CycloneDX 1.6 JSON: one version of ``function``, or all.
+    """Write the components of the latest functions as CycloneDX 1.6 JSON: of one version of ``function``, or of all.
 
-    ``function`` is a name or an ARN; ``version`` is ``$LATEST`` where it is not given. Raises SettingsError for a
-    function that is not there, RunError where no package was looked into yet. The same dataset gives the same bytes.
+    ``function`` is a name or an ARN; ``version`` defaults to ``$LATEST``. Raises SettingsError for a function that does
+    not exist, RunError if no package has been inspected yet. The same dataset gives the same bytes.
     """
     if function is None and version is not None:
         raise SettingsError("--version needs --function", option="--version")
@@ -66,60 +66,62 @@ def _write(
     running: list[duckdb.DuckDBPyConnection],
 ) -> SbomResult:
     with open_query_session(dest, running=running) as session:
-        bill = _Bill(session)
-        if not bill.ask("SELECT 1 FROM history.packages WHERE dependencies_status IS NOT NULL LIMIT 1"):
+        queries = _SbomQueries(session)
+        if not queries.read("SELECT 1 FROM history.packages WHERE dependencies_status IS NOT NULL LIMIT 1"):
             name = os.fspath(dest)
             raise RunError(
                 f"no published table of {name} says what is in its packages; run: lexport packages {name} --inspect,"
                 " with --allow-partial if some of them cannot be fetched: without it such a run publishes nothing"
             )
-        about = None if function is None else _choose(bill, function, version)
+        about = None if function is None else _choose(queries, function, version)
         if about is not None:
-            bill.condition = (
+            queries.condition = (
                 f"function_arn = {quote_text(about.function_arn)} AND version = {quote_text(about.version)}"
             )
-        return replace(bill.write(stream, about), damage=session.catalog.damage())
+        return replace(queries.write(stream, about), damage=session.catalog.damage())
 
 
-def _choose(bill: _Bill, function: str, version: str) -> FunctionVersion:
-    """Find the one function version that is meant; raises SettingsError."""
-    named = f"{quote_text(function)} IN (function_name, function_arn)"
-    versions = [text for (text,) in bill.ask(f"SELECT DISTINCT version FROM functions WHERE {named} ORDER BY ALL")]
+def _choose(queries: _SbomQueries, function: str, version: str) -> FunctionVersion:
+    """Return the one function version that the arguments name; raises SettingsError."""
+    is_named = f"{quote_text(function)} IN (function_name, function_arn)"
+    versions = [
+        text for (text,) in queries.read(f"SELECT DISTINCT version FROM functions WHERE {is_named} ORDER BY ALL")
+    ]
     if not versions:
-        near = bill.ask(
+        nearest = queries.read(
             "SELECT function_name FROM functions GROUP BY function_name"
             f" ORDER BY jaro_winkler_similarity(function_name, {quote_text(function)}) DESC, function_name LIMIT 3"
         )
-        names = ", ".join(name for (name,) in near)
+        names = ", ".join(name for (name,) in nearest)
         raise SettingsError(
             f"--function {function}: no such function in the latest snapshot"
             + (f"; the nearest names are {names}" if names else ""),
             option="--function",
         )
     if version not in versions:
-        known = ", ".join(versions[:5]) + (f" and {len(versions) - 5} more" if len(versions) > 5 else "")  # noqa: PLR2004
-        raise SettingsError(f"--version {version}: {function} has {known}", option="--version")
-    bill.condition = f"{named} AND version = {quote_text(version)}"
-    found = list(bill.functions())
-    if len(found) > 1:
-        arns = ", ".join(item.function_arn for item in found[:5])
+        existing = ", ".join(versions[:5]) + (f" and {len(versions) - 5} more" if len(versions) > 5 else "")  # noqa: PLR2004
+        raise SettingsError(f"--version {version}: {function} has {existing}", option="--version")
+    queries.condition = f"{is_named} AND version = {quote_text(version)}"
+    functions = list(queries.functions())
+    if len(functions) > 1:
+        arns = ", ".join(item.function_arn for item in functions[:5])
         raise SettingsError(f"--function {function} is in several places; give one of {arns}", option="--function")
-    return found[0]
+    return functions[0]
 
 
 _PARTS = """
-WITH chosen AS (
+WITH selected AS (
   SELECT
     f.*, f.function_arn || ':' || f.version AS ref,
     CASE WHEN p.status <> 'image' THEN p.sha256_hex END AS sha256_hex,
-    CASE WHEN f.package_type = 'Image' THEN 'unknown' ELSE coalesce(p.dependencies_status, 'incomplete') END AS known
+    CASE WHEN f.package_type = 'Image' THEN 'unknown' ELSE coalesce(p.dependencies_status, 'incomplete') END AS status
   FROM functions AS f LEFT JOIN packages AS p ON p.code_sha256 = f.code_sha256
   WHERE {condition}
 ), contents AS (
-  SELECT ref, sha256_hex, NULL AS layer_arn, known FROM chosen
+  SELECT ref, sha256_hex, NULL AS layer_arn, status FROM selected
   UNION
   SELECT c.ref, p.sha256_hex, l.layer_arn, coalesce(p.dependencies_status, 'incomplete')
-  FROM chosen AS c
+  FROM selected AS c
   JOIN layers AS l
     ON l.account_id = c.account_id AND l.region = c.region
     AND l.function_name = c.function_name AND l.version = c.version
@@ -129,10 +131,11 @@ WITH chosen AS (
 """
 _FUNCTIONS = (
     "SELECT function_arn, account_id, region, function_name, version, runtime, architecture, package_type, sha256_hex"
-    " FROM chosen ORDER BY ALL"
+    " FROM selected ORDER BY ALL"
 )
 _CONTENTS = (
-    "SELECT sha256_hex, max(layer_arn), min(known) FROM contents WHERE sha256_hex IS NOT NULL GROUP BY ALL ORDER BY ALL"
+    "SELECT sha256_hex, max(layer_arn), min(status) FROM contents"
+    " WHERE sha256_hex IS NOT NULL GROUP BY ALL ORDER BY ALL"
 )
 _LIBRARIES = (
     "SELECT ecosystem, name, version, sha256_hex, path FROM package_dependencies"
@@ -144,20 +147,20 @@ _OF_CONTENTS = (
     " WHERE sha256_hex IN (SELECT sha256_hex FROM contents) ORDER BY ALL"
 )
 _NOT_WHOLE = (
-    "SELECT ref, CASE WHEN bool_or(known = 'incomplete') THEN 'incomplete' ELSE 'unknown' END FROM contents"
-    " WHERE known <> 'complete' GROUP BY ref ORDER BY ref"
+    "SELECT ref, CASE WHEN bool_or(status = 'incomplete') THEN 'incomplete' ELSE 'unknown' END FROM contents"
+    " WHERE status <> 'complete' GROUP BY ref ORDER BY ref"
 )
 
 
 @dataclass(slots=True)
-class _Bill:
-    """The questions that make one document. ``condition`` chooses function versions."""
+class _SbomQueries:
+    """The queries behind one document. ``condition`` selects function versions in SQL."""
 
     session: QuerySession
     condition: str = field(default="true")
 
-    def ask(self, query: str) -> list[tuple[Any, ...]]:
-        """Answer a question whose answer is small."""
+    def read(self, query: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query with a small result."""
         return list(self._rows(query))
 
     def functions(self) -> Iterator[FunctionVersion]:
@@ -189,7 +192,7 @@ class _Bill:
             "dependencies": dependencies(),
             "compositions": compositions(counted("incomplete", self._parts(_NOT_WHOLE))),
         }
-        (at,) = self.ask("SELECT max(snapshot_at) FROM functions")[0]
+        (at,) = self.read("SELECT max(snapshot_at) FROM functions")[0]
         stream.writelines(document(at=at, lexport_version=__version__, about=about, lists=lists))
         return SbomResult(functions=counts["functions"], incomplete=counts["incomplete"])
 

@@ -180,7 +180,7 @@ def _disk_error(path: Path, error: OSError) -> PackageError | WriteError:
     """Return a PackageError for a full disk, since the next package may be smaller; a WriteError ends the run."""
     if error.errno in FULL:
         return PackageError(
-            f"there is no room for the package at {path.parent} ({error.strerror}{room_left(path)}); free some, or"
+            f"no disk space for the package at {path.parent} ({error.strerror}{room_left(path)}); free some, or"
             " give --max-package-size",
             code="disk_full",
         )

@@ -1,7 +1,7 @@
-"""Where a package link may lead: a pure decision about its URL, and one about each address its name resolves to.
+"""Which hosts a presigned URL may lead to: a pure decision about the URL, and one about each resolved address.
 
-The link comes out of an answer of AWS, or of whoever stands at ``--endpoint-url``. It must not become a way to make
-lexport fetch something else from inside the user's network.
+The URL comes from a response of AWS, or of the server at ``--endpoint-url``. It must not make lexport fetch anything
+else from inside the user's network (server-side request forgery, SSRF).
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ AWS_SUFFIXES = (
     "cloud.adc-e.uk",
     "csp.hci.ic.gov",
 )
-"""The DNS suffix of every partition. Source: botocore's partitions.json; a test compares."""
+"""The DNS suffix of every partition. Source: botocore's partitions.json; a test compares them."""
 
-LONGEST_LINK = 16_384  # AWS's model allows 10,000 characters
-LONGEST_HOST = 253  # of any DNS name
+MAX_LINK_CHARACTERS = 16_384  # AWS's model allows 10,000
+MAX_HOST_CHARACTERS = 253  # of any DNS name
 _PORTS = {"http": 80, "https": 443}
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?")
-_FETCHABLE = re.compile(r"[!-~]+")  # printable ASCII without the blank: nothing that two parsers read in two ways
+_FETCHABLE = re.compile(r"[!-~]+")  # printable ASCII without the blank, which all URL parsers read alike
 _METADATA = ipaddress.ip_network("fd00:ec2::/32")  # AWS's instance metadata, time and DNS over IPv6
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
@@ -49,24 +49,24 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkHosts:
-    """Where links may lead besides AWS's own S3: exactly what the user named."""
+    """The hosts that links may lead to besides AWS's own S3: exactly those that the user named."""
 
     given: frozenset[Origin] = frozenset()
 
     @classmethod
     def named(cls, *, endpoint_url: str | None, package_hosts: tuple[str, ...] = ()) -> LinkHosts:
-        """Take the host of the endpoint and each ``--package-host``; http only where the endpoint is http.
+        """Return the host of the endpoint and each ``--package-host``; http only where the endpoint is http.
 
-        AWS's own endpoints serve no packages. Raises SettingsError for a package host that is no ``HOST`` or
-        ``HOST:PORT``.
+        An endpoint of AWS is left out, since it serves no packages. Raises SettingsError for a package host that is no
+        ``HOST`` or ``HOST:PORT``.
         """
-        found = set[Origin]()
+        origins = set[Origin]()
         schemes = ["https"]
         if endpoint_url is not None:
             endpoint = _origin(endpoint_url)
             if endpoint is not None:
                 if _suffix_of(endpoint.host) is None:
-                    found.add(endpoint)
+                    origins.add(endpoint)
                 if endpoint.scheme == "http":
                     schemes.append("http")
         for text in package_hosts:
@@ -74,14 +74,14 @@ class LinkHosts:
                 origin = None if "/" in text else _origin(f"{scheme}://{text}")
                 if origin is None:
                     raise SettingsError(f"--package-host is a HOST or HOST:PORT, not {text!r}", option="--package-host")
-                found.add(origin)
-        return cls(given=frozenset(found))
+                origins.add(origin)
+        return cls(given=frozenset(origins))
 
 
 def check_link(url: str, hosts: LinkHosts) -> Origin:
-    """Return where a link leads; raise PackageError, which names the host and never the link, where it may not.
+    """Return the origin of a link; raise PackageError, which names the host and never the link, if it is forbidden.
 
-    Allowed are https to S3 below a partition's own suffix, at its usual port, and the origins that the user named.
+    Allowed are https to S3 below the suffix of a partition, at the default port, and the origins that the user named.
     """
     origin = _origin(url)
     if origin is None:
@@ -90,9 +90,9 @@ def check_link(url: str, hosts: LinkHosts) -> Origin:
         )
     if origin in hosts.given:
         return origin
-    reason = _why_not(origin)
+    reason = _refusal(origin)
     if reason is not None:
-        shown = str(origin)[:LONGEST_HOST]
+        shown = str(origin)[:MAX_HOST_CHARACTERS]
         raise PackageError(
             f"the package link leads to {shown}, {reason}; it was not opened. Where that is right, give --package-host"
             f" {shown}",
@@ -102,17 +102,17 @@ def check_link(url: str, hosts: LinkHosts) -> Origin:
 
 
 def check_address(text: str) -> str | None:
-    """Return what kind of address stands behind a name where none may, None where it is fine.
+    """Return the kind of a forbidden address, None for an allowed one.
 
-    Private ranges are: an interface endpoint of S3 has such an address, and its certificate is checked.
+    Private ranges are allowed: an interface endpoint of S3 has such an address, and its certificate is checked.
     """
     address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if inner is None and (address in _NAT64 or (int(address) >> 32 == 0 and int(address) > 1)):
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)  # NAT64, and the old IPv4-compatible form
-        if inner is not None:
-            return check_address(str(inner))
+        embedded = address.ipv4_mapped or address.sixtofour
+        if embedded is None and (address in _NAT64 or (int(address) >> 32 == 0 and int(address) > 1)):
+            embedded = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)  # NAT64 and the old IPv4-compatible form
+        if embedded is not None:
+            return check_address(str(embedded))
         if address in _METADATA:
             return "a metadata address"
     elif address in _THIS_NETWORK:
@@ -124,12 +124,12 @@ def check_address(text: str) -> str | None:
         (address.is_multicast, "a multicast address"),
         (address.is_reserved, "a reserved address"),
     )
-    return next((kind for is_it, kind in kinds if is_it), None)
+    return next((kind for is_of_kind, kind in kinds if is_of_kind), None)
 
 
 def _origin(url: str) -> Origin | None:
-    """Read scheme, host and port of a URL that nobody can read in another way; None for all others."""
-    if not _FETCHABLE.fullmatch(url) or len(url) > LONGEST_LINK or "\\" in url or "#" in url:
+    """Return scheme, host and port of a URL that all parsers read alike; None for other URLs."""
+    if not _FETCHABLE.fullmatch(url) or len(url) > MAX_LINK_CHARACTERS or "\\" in url or "#" in url:
         return None
     try:
         parts = urlsplit(url)
@@ -146,7 +146,7 @@ def _origin(url: str) -> Origin | None:
 def _is_host(host: str) -> bool:
     if ":" in host:  # urlsplit has checked the brackets
         return _is_address(host)
-    return len(host) <= LONGEST_HOST and all(_LABEL.fullmatch(label) for label in host.split("."))
+    return len(host) <= MAX_HOST_CHARACTERS and all(_LABEL.fullmatch(label) for label in host.split("."))
 
 
 def _is_address(host: str) -> bool:
@@ -161,8 +161,8 @@ def _suffix_of(host: str) -> str | None:
     return next((suffix for suffix in AWS_SUFFIXES if host.endswith(f".{suffix}")), None)
 
 
-def _why_not(origin: Origin) -> str | None:
-    """Say why an origin that nobody named is none of S3's."""
+def _refusal(origin: Origin) -> str | None:
+    """Return why an origin that the user did not name is no origin of S3; None if it is one."""
     if _is_address(origin.host):
         return "an address instead of a name"
     suffix = _suffix_of(origin.host)

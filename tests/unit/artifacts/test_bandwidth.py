@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from lexport.artifacts.bandwidth import BATCH_BYTES, BATCHES_BYTES, BURST_S, LEAST_BATCH_BYTES, ByteBucket, BytePacer
+from lexport.artifacts.bandwidth import ALL_BATCHES_BYTES, BATCH_BYTES, BURST_S, MIN_BATCH_BYTES, ByteBucket, BytePacer
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_rate_that_is_none(rate):
 
 
 @pytest.mark.parametrize(
-    ("rate", "batch"), [(None, BATCH_BYTES), (1e9, BATCH_BYTES), (400_000, 100_000), (10, LEAST_BATCH_BYTES)]
+    ("rate", "batch"), [(None, BATCH_BYTES), (1e9, BATCH_BYTES), (400_000, 100_000), (10, MIN_BATCH_BYTES)]
 )
 def test_slow_rates_have_small_batches(rate, batch):
     """A batch is no more than a quarter second of the rate, within bounds."""
@@ -55,8 +55,8 @@ def test_batches_take_the_same_memory_together(downloads):
     """More downloads at once have smaller batches, so that all of them take no more."""
     batch = BytePacer(None, downloads=downloads).batch_bytes
 
-    assert batch * downloads <= BATCHES_BYTES
-    assert batch * max(downloads, 16) == BATCHES_BYTES
+    assert batch * downloads <= ALL_BATCHES_BYTES
+    assert batch * max(downloads, 16) == ALL_BATCHES_BYTES
 
 
 @pytest.mark.anyio

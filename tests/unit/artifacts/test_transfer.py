@@ -665,5 +665,5 @@ async def test_no_space_left_on_device(shop, tmp_path):
     if b"unshare" in done.stderr or b"mount" in done.stderr:
         pytest.skip("this machine lets nobody mount a small file system")
 
-    assert done.stdout.decode().startswith("disk_full 0 False there is no room for the package at ")
+    assert done.stdout.decode().startswith("disk_full 0 False no disk space for the package at ")
     assert b"No space left on device" in done.stdout
