@@ -22,7 +22,7 @@ from lexport.artifacts.presigned import OpenLink, open_links
 from lexport.artifacts.store import PackageStore, PartialDownload
 from lexport.artifacts.url_policy import LinkHosts
 from lexport.aws.endpoints import LambdaEndpoints
-from lexport.aws.quota.retry import Patience
+from lexport.aws.quota.retry import RetryState
 from lexport.aws.session import Session
 from lexport.dataset.manifest import package_path
 from lexport.errors import HashMismatchError, LinkExpiredError, PackageError, TransferError
@@ -60,7 +60,7 @@ class DownloadRetries:
     Failed transfers are counted like the failed calls of the control plane, and start anew with every megabyte.
     """
 
-    transfers: Patience = field(default_factory=Patience)
+    transfers: RetryState = field(default_factory=RetryState)
     mismatches: int = 0
     changes: int = 0
     furthest_bytes: int = 0
@@ -68,7 +68,7 @@ class DownloadRetries:
     def note_progress(self, size_bytes: int) -> None:
         """Reset the failed transfers after ``BATCH_BYTES`` of progress."""
         if size_bytes >= self.furthest_bytes + BATCH_BYTES:
-            self.furthest_bytes, self.transfers = size_bytes, Patience()
+            self.furthest_bytes, self.transfers = size_bytes, RetryState()
 
     def wait_s(self, error: PackageError, unit: float) -> float:
         """Return how long to wait before a fresh link is requested; raise the error if it is the last."""
@@ -77,7 +77,7 @@ class DownloadRetries:
             if self.mismatches < MAX_MISMATCHES:
                 return 0.0
         elif isinstance(error, (TransferError, LinkExpiredError)):
-            wait_s = self.transfers.wait_s(error, 0.0, unit)
+            wait_s = self.transfers.delay_s(error, 0.0, unit)
             if wait_s is not None:
                 is_first_expiry = isinstance(error, LinkExpiredError) and self.transfers.attempts == 1
                 return 0.0 if is_first_expiry else wait_s

@@ -18,7 +18,7 @@ from lexport.aws.client import LambdaClient
 from lexport.aws.http.transport import Send
 from lexport.aws.presign_s3 import presign_object
 from lexport.aws.quota.pacer import Pacer
-from lexport.aws.quota.retry import ask
+from lexport.aws.quota.retry import call_with_retries
 from lexport.aws.session import Session
 from lexport.errors import (
     AccessDeniedError,
@@ -115,7 +115,7 @@ class Doors:
         try:
             api = await self._api(scope)
             attempt = checked(api, methodcaller("call", call, **parameters), decode, check, *expected)
-            reply = await ask(self._pacer, scope, call, attempt, priority=priority)
+            reply = await call_with_retries(self._pacer, scope, call, attempt, priority=priority)
         except ShardError as error:
             self._given_up[scope] = AccessDeniedError(str(error), code=error.code, http_status=error.http_status)
             raise self._given_up[scope] from error

@@ -16,7 +16,7 @@ from anyio import create_memory_object_stream, create_task_group, current_time, 
 from lexport.aws.client import LambdaClient
 from lexport.aws.errors import ends_run
 from lexport.aws.quota.pacer import Pacer
-from lexport.aws.quota.retry import Ask, ask
+from lexport.aws.quota.retry import CallApi, call_with_retries
 from lexport.aws.session import open_session
 from lexport.dataset import manifest
 from lexport.dataset.local import LocalStore, local_folder
@@ -202,7 +202,7 @@ class _Planner:
             with self.room.place(), Held() as held:
                 await discover_functions(
                     api,
-                    _timed(partial(ask, pacer, scope), tally),
+                    _timed(partial(call_with_retries, pacer, scope), tally),
                     scope,
                     qualifiers=self.options.qualifiers,
                     refs_out=refs_out,
@@ -261,7 +261,7 @@ def _count_unknown(last: LastSnapshot, held: Held) -> int:
     return sum(found.older is None for found in last.find(held, None))
 
 
-def _timed(inner: Ask, tally: _Tally) -> Ask:
+def _timed(inner: CallApi, tally: _Tally) -> CallApi:
     """Count the calls of a listing and time each, waiting for the quota not included."""
 
     async def timed(call: Call, attempt: Callable[[], Awaitable[Reply]]) -> Reply:

@@ -16,7 +16,7 @@ import orjson
 from anyio.streams.memory import MemoryObjectSendStream
 
 from lexport.aws.client import LambdaClient
-from lexport.aws.quota.retry import Ask
+from lexport.aws.quota.retry import CallApi
 from lexport.errors import (
     ExpiredCredentialsError,
     FetchError,
@@ -94,7 +94,7 @@ class Chain:
 
 async def discover_functions(
     api: LambdaClient,
-    ask: Ask,
+    call_api: CallApi,
     scope: Scope,
     *,
     qualifiers: Qualifiers,
@@ -114,7 +114,7 @@ async def discover_functions(
     async with refs_out:
         try:
             async for page in _list_pages(
-                api, ask, scope, qualifiers=qualifiers, lose=lose, note=note, keeps_items=keeps_items
+                api, call_api, scope, qualifiers=qualifiers, lose=lose, note=note, keeps_items=keeps_items
             ):
                 chosen = await choose(page)
                 if chosen is not page:  # many account-regions may wait here, and what was listed is large
@@ -131,7 +131,7 @@ async def discover_functions(
 
 async def _list_pages(
     api: LambdaClient,
-    ask: Ask,
+    call_api: CallApi,
     scope: Scope,
     *,
     qualifiers: Qualifiers,
@@ -147,7 +147,7 @@ async def _list_pages(
     while True:
         call = methodcaller("call", LIST_FUNCTIONS, marker=marker, versions="ALL" if wants_versions else None)
         attempt = checked(api, call, partial(decode_page, key=key), check_versions, marker, scope)
-        reply = await ask(LIST_FUNCTIONS, attempt)
+        reply = await call_api(LIST_FUNCTIONS, attempt)
         entries, listings = _entries(reply, key, operation, lose, keeps_items=keeps_items)
         is_new = chain.admit(entries)
         entries, listings = list(compress(entries, is_new)), list(compress(listings, is_new))
@@ -162,7 +162,7 @@ async def _list_pages(
             names = dict.fromkeys(entry.function_name for entry in entries)
             del entries, listings
             for name in names:
-                async for page in _list_versions(api, ask, scope, name, lose, keeps_items=keeps_items):
+                async for page in _list_versions(api, call_api, scope, name, lose, keeps_items=keeps_items):
                     yield _without_pointers(page, note)
         else:
             refs = _without_pointers(list(map(_ref, entries, listings)), note)
@@ -174,7 +174,7 @@ async def _list_pages(
 
 
 async def _list_versions(
-    api: LambdaClient, ask: Ask, scope: Scope, function_name: str, lose: Lose, *, keeps_items: bool
+    api: LambdaClient, call_api: CallApi, scope: Scope, function_name: str, lose: Lose, *, keeps_items: bool
 ) -> AsyncIterator[list[FunctionRef]]:
     """List the versions of one function; ``$LATEST`` is there whatever the listing says."""
     yield [FunctionRef(function_name=function_name)]
@@ -189,7 +189,7 @@ async def _list_versions(
         )
         attempt = checked(api, call, decode, check_versions, marker, scope, function_name, function=function)
         try:
-            reply = await ask(LIST_VERSIONS, attempt)
+            reply = await call_api(LIST_VERSIONS, attempt)
             entries, listings = _entries(reply, key, operation, lose, keeps_items=keeps_items)
             listed = compress(map(_ref, entries, listings), chain.admit(entries))
             refs, sent = [ref for ref in listed if ref.qualifier is not None], next_marker_of(reply)
@@ -208,7 +208,7 @@ async def _list_versions(
 
 
 async def discover_aliases(
-    api: LambdaClient, ask: Ask, scope: Scope, function_name: str
+    api: LambdaClient, call_api: CallApi, scope: Scope, function_name: str
 ) -> AsyncIterator[tuple[Reply, list[Any]]]:
     """List the aliases of one function, a page at a time: the reply and its items.
 
@@ -221,7 +221,7 @@ async def discover_aliases(
         while True:
             call = methodcaller("call", LIST_ALIASES, function_name=function_name, marker=marker)
             attempt = checked(api, call, decode_object, check_aliases, marker, function_name, scope, function=function)
-            reply = await ask(LIST_ALIASES, attempt)
+            reply = await call_api(LIST_ALIASES, attempt)
             items = list_of(reply, "Aliases", "ListAliases")
             yield reply, items
             names = [item.get("Name") for item in items if isinstance(item, dict)]

@@ -19,7 +19,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from lexport.aws.client import LambdaClient
 from lexport.aws.quota.pacer import Pacer
-from lexport.aws.quota.retry import Ask, ask
+from lexport.aws.quota.retry import CallApi, call_with_retries
 from lexport.dataset.disk_queue import DiskQueue
 from lexport.dataset.local import LocalStore
 from lexport.dataset.references import LOST, describe_missing
@@ -94,7 +94,7 @@ async def read_shard(
     reader = _Reader(
         shard=shard,
         api=api,
-        calls=partial(ask, pacer, shard.scope),
+        calls=partial(call_with_retries, pacer, shard.scope),
         settings=settings,
         staging=staging,
         budget=budget,
@@ -153,7 +153,7 @@ class _Reader:
 
     shard: Shard
     api: LambdaClient
-    calls: Ask
+    calls: CallApi
     settings: SnapshotSettings
     staging: Staging
     budget: Room

@@ -1,4 +1,4 @@
-"""A token bucket as pure arithmetic: times and answers go in, permission comes out; no clock, no await."""
+"""A token bucket as pure arithmetic: it gets the times of calls and their outcomes, and has no clock and no await."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ import math
 from lexport.aws.quota.limit import Limit
 
 BURST_S = 0.2
-"""How much unused quota may be spent at once: below a quarter second, the least depth that AWS's bucket is taken to
-have (none is published), by enough that calls which the network bunches together do not empty it."""
+"""Unused quota is kept for this long, to be spent in a burst. AWS does not publish the depth of its own buckets; it is
+assumed to be at least a quarter of a second. The difference is for calls that the network bunches together."""
 PAUSE_S = 0.25
-"""After a throttle nobody sends for so long, Retry-After or not: then AWS's bucket is not empty any more."""
+"""After a throttle no call is sent for this long, with or without Retry-After, so that AWS's bucket refills."""
 LONGEST_RETRY_AFTER_S = 120.0
-"""A server may ask for patience, but not for a run that never ends."""
-STEP_S = 0.1  # how often a changing rate is computed anew
+"""A longer Retry-After is cut to this, so that a server cannot stop a run for good."""
+STEP_S = 0.1  # a changing rate is recomputed this often
 
 
 class Bucket:
-    """``rate_per_s`` tokens come in a second, a fifth of a second's worth is kept, at least one; it starts full.
+    """``rate_per_s`` tokens arrive per second; tokens of BURST_S are kept, at least one. The bucket starts full.
 
-    The rate is ``share`` of the limit, the documented one at first; it changes as the limit found does.
+    The rate is ``share`` of the estimated limit (limit.py), which starts at the documented limit.
 
-    It holds one instant, not a count: ``_full_at_s``, when the bucket would be full again. A token moves it later by
-    1/rate, time catches up with it, and a token is there while it is less than the burst away. So in any window of
-    ``t`` seconds at most ``cap * t + max(1, cap * BURST_S)`` tokens are taken, where cap is share * documented.
+    The state is one time instead of a count: ``_full_at_s``, when the bucket will be full. Taking a token moves it
+    later by 1/rate, and a token is available while it is less than the burst ahead of the clock. So in any window of
+    ``t`` seconds at most ``cap * t + max(1, cap * BURST_S)`` tokens are taken, where cap is share * documented limit.
     """
 
     __slots__ = (
-        "_fell_after",
         "_full_at_s",
         "_interval_s",
         "_limit",
+        "_lowered_after",
         "_opens_at_s",
         "_share",
         "_slack_s",
@@ -49,15 +49,15 @@ class Bucket:
         self._limit = Limit(documented_per_s)
         self._full_at_s = self._opens_at_s = -math.inf
         self._step_at_s = math.inf
-        self._fell_after = 0
-        self._go_at(documented_per_s)
+        self._lowered_after = 0
+        self._set_rate(documented_per_s)
 
     def ready_in_s(self, now_s: float) -> float:
-        """Return how long until a token is there; 0.0 when one is."""
+        """Return the time until a token is available; 0.0 if one is."""
         return max(0.0, self._full_at_s - self._slack_s - now_s, self._opens_at_s - now_s)
 
     def take(self, now_s: float) -> bool:
-        """Take a token if one is there; ``sent`` is then the number of the call."""
+        """Take a token if one is available; ``sent`` is then the number of the call."""
         if now_s >= self._step_at_s:
             self._step(now_s)
         if self._full_at_s - self._slack_s > now_s or self._opens_at_s > now_s:
@@ -67,30 +67,33 @@ class Bucket:
         return True
 
     def accepted(self, number: int, sent_at_s: float) -> None:
-        """Note that AWS let a call through, whatever it answered."""
-        if number > self._fell_after:
+        """Record a call that AWS did not throttle, whatever it returned."""
+        if number > self._lowered_after:
             self._limit.accepted(sent_at_s)
 
     def throttled(self, number: int, sent_at_s: float, now_s: float, retry_after_s: float | None) -> None:
-        """Note that AWS let a call not through: nobody sends for a while, and then more slowly.
+        """Record a throttle: pause the bucket, then continue at a lower rate.
 
-        Calls in flight together come back throttled together: those sent before the fall only prolong the wait.
+        Calls that are in flight together are throttled together. Only the first one lowers the rate; those sent before
+        that only prolong the pause.
         """
-        asked_s = min(retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
-        if number > self._fell_after:
-            self._fell_after = self.sent
-            self._limit.fall(sent_at_s, now_s)
-            asked_s = max(PAUSE_S, asked_s)
-        self._opens_at_s = max(self._opens_at_s, now_s + asked_s)
-        self._limit.hold(self._opens_at_s)
+        pause_s = min(retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
+        if number > self._lowered_after:
+            self._lowered_after = self.sent
+            self._limit.lower(sent_at_s, now_s)
+            pause_s = max(PAUSE_S, pause_s)
+        self._opens_at_s = max(self._opens_at_s, now_s + pause_s)
+        self._limit.pause_probing(self._opens_at_s)
         self._step(now_s)
-        self._full_at_s = max(self._full_at_s, self._opens_at_s + self._slack_s)  # one token then, not a burst
+        self._full_at_s = max(
+            self._full_at_s, self._opens_at_s + self._slack_s
+        )  # then one token is available, not a burst
 
     def _step(self, now_s: float) -> None:
-        self._go_at(self._limit.at(now_s))
-        self._step_at_s = math.inf if self._limit.is_found else now_s + STEP_S
+        self._set_rate(self._limit.at(now_s))
+        self._step_at_s = math.inf if self._limit.is_documented else now_s + STEP_S
 
-    def _go_at(self, limit_per_s: float) -> None:
+    def _set_rate(self, limit_per_s: float) -> None:
         self.rate_per_s = self._share * limit_per_s
         self._interval_s = 1.0 / self.rate_per_s
         self._slack_s = max(0.0, BURST_S - self._interval_s)

@@ -1,7 +1,6 @@
-"""Who may call now: one bucket per account-region and quota class, and the line before each.
+"""Rate limiter: one token bucket and one priority queue per account-region and quota class.
 
-In: an attempt to make. Out: its result, once a token was there for it; what became of it is told to the bucket. No
-background task: whoever stands first in a line sleeps until the token comes, and the others wait to be first.
+There is no background task: the first call in a queue sleeps until a token arrives, and the others wait to be first.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ T = TypeVar("T")
 
 
 class Pacer:
-    """Let calls through at ``share`` of each class's rate, the most urgent first, first come first served within.
+    """Delays calls to ``share`` of each quota class's rate; by priority, and in FIFO order within a priority.
 
-    The rate is the documented one, or less where throttles tell so (bucket.py). Account-regions share nothing.
-    ``clock`` is asyncio's own; ``anyio.current_time`` knows every loop's, and takes longer than all the rest here.
-    Cancelled: a waiter leaves its line at once and takes no token with it.
+    The rate starts at the documented one and is lowered by throttles (bucket.py). Account-regions share nothing.
+    ``clock`` is asyncio's own: ``anyio.current_time`` works on every event loop, but costs more than all the rest here.
+    Cancelling a call removes it from its queue and takes no token.
     """
 
     def __init__(
@@ -37,58 +36,58 @@ class Pacer:
         self._rates_per_s = dict(rates_per_s)
         self._share = share
         self._clock = clock
-        self._lines: dict[Scope, dict[str, _Line]] = {}
+        self._queues: dict[Scope, dict[str, _Queue]] = {}
 
     async def call(
         self, scope: Scope, quota_class: QuotaClass, attempt: Callable[[], Awaitable[T]], priority: Priority
     ) -> T:
-        """Wait for a token, then run the attempt once and return what it returns."""
-        line = self._line(scope, quota_class)
-        bucket = line.bucket
+        """Wait for a token, then run ``attempt`` once and return its result; its outcome adjusts the rate."""
+        queue = self._queue(scope, quota_class)
+        bucket = queue.bucket
         sent_at_s = self._clock()
-        if line.waiting or not bucket.take(sent_at_s):
-            sent_at_s = await line.wait(priority)
+        if queue.waiting or not bucket.take(sent_at_s):
+            sent_at_s = await queue.wait(priority)
         number = bucket.sent
         try:
             result = await attempt()
         except ThrottledError as error:
-            line.throttles += 1
+            queue.throttles += 1
             bucket.throttled(number, sent_at_s, self._clock(), error.retry_after_s)
             raise
         except ItemError as error:
-            if error.http_status is not None:  # refused, but let through: AWS counted it
+            if error.http_status is not None:  # an error response, but not a throttle: AWS counted the call
                 bucket.accepted(number, sent_at_s)
             raise
         bucket.accepted(number, sent_at_s)
         return result
 
     def reading(self, scope: Scope, quota_class: QuotaClass) -> PaceReading:
-        """Return the rate allowed by now and what has been called so far. Needs no event loop."""
-        line = self._line(scope, quota_class)
-        return PaceReading(rate_per_s=line.bucket.rate_per_s, calls=line.bucket.sent, throttles=line.throttles)
+        """Return the current rate and the calls so far. Needs no event loop."""
+        queue = self._queue(scope, quota_class)
+        return PaceReading(rate_per_s=queue.bucket.rate_per_s, calls=queue.bucket.sent, throttles=queue.throttles)
 
     def readings(self, scope: Scope) -> tuple[PaceReading, PaceReading]:
         """Return what GetFunction has spent in a scope, and what all other classes have; the rate is that of List*."""
         get_function, listing = self.reading(scope, GET_FUNCTION_QUOTA), self.reading(scope, LIST_QUOTA)
-        others = [line for name, line in self._lines[scope].items() if name != GET_FUNCTION_QUOTA.name]
+        others = [queue for name, queue in self._queues[scope].items() if name != GET_FUNCTION_QUOTA.name]
         return get_function, PaceReading(
             rate_per_s=listing.rate_per_s,
-            calls=sum(line.bucket.sent for line in others),
-            throttles=sum(line.throttles for line in others),
+            calls=sum(queue.bucket.sent for queue in others),
+            throttles=sum(queue.throttles for queue in others),
         )
 
-    def _line(self, scope: Scope, quota_class: QuotaClass) -> _Line:
+    def _queue(self, scope: Scope, quota_class: QuotaClass) -> _Queue:
         try:
-            return self._lines[scope][quota_class.name]
+            return self._queues[scope][quota_class.name]
         except KeyError:
             rate_per_s = self._rates_per_s.get(quota_class, quota_class.rate_per_s)
-            line = _Line(Bucket(rate_per_s, self._share), self._clock)
-            self._lines.setdefault(scope, {})[quota_class.name] = line
-            return line
+            queue = _Queue(Bucket(rate_per_s, self._share), self._clock)
+            self._queues.setdefault(scope, {})[quota_class.name] = queue
+            return queue
 
 
 class _Waiter:
-    """One call in line. ``turn`` is set when it may have become the first."""
+    """One waiting call. ``turn`` is set when it may have become the first of the queue."""
 
     __slots__ = ("order", "turn")
 
@@ -100,8 +99,8 @@ class _Waiter:
         return self.order < other.order
 
 
-class _Line:
-    """One bucket and the calls that wait for it, the next one on top of the heap."""
+class _Queue:
+    """One bucket and a heap of the calls that wait for it."""
 
     __slots__ = ("_clock", "_numbers", "bucket", "throttles", "waiting")
 
@@ -113,28 +112,28 @@ class _Line:
         self._numbers = count()
 
     async def wait(self, priority: Priority) -> float:
-        """Stand in line until first, sleep until the token comes, take it; return when that was.
+        """Wait until first in the queue, sleep until a token arrives, take it, and return the time.
 
-        A more urgent newcomer becomes first while the former first still sleeps. Both wake for the same token; only
-        the first takes it, the other waits for its turn again.
+        A more urgent call may become the first while the previous first still sleeps. Both wake for the same token;
+        the first takes it, and the other waits for its turn again.
         """
-        me = _Waiter((priority, next(self._numbers)))
-        heapq.heappush(self.waiting, me)
+        waiter = _Waiter((priority, next(self._numbers)))
+        heapq.heappush(self.waiting, waiter)
         try:
             while True:
-                if self.waiting[0] is not me:
-                    await me.turn.wait()
-                    me.turn = anyio.Event()
+                if self.waiting[0] is not waiter:
+                    await waiter.turn.wait()
+                    waiter.turn = anyio.Event()
                     continue
                 now_s = self._clock()
                 if self.bucket.take(now_s):
                     return now_s
                 await anyio.sleep(self.bucket.ready_in_s(now_s))
         finally:
-            if self.waiting[0] is me:
+            if self.waiting[0] is waiter:
                 heapq.heappop(self.waiting)
-            else:  # cancelled in the middle of the line: rare, so the linear search is paid there
-                self.waiting.remove(me)
+            else:  # cancelled while not first: rare, so a linear search is cheap enough
+                self.waiting.remove(waiter)
                 heapq.heapify(self.waiting)
             if self.waiting:
                 self.waiting[0].turn.set()

@@ -1,4 +1,4 @@
-"""The one retry layer: every attempt is paid for, and each kind of trouble has its own patience."""
+"""Retries with backoff. Each attempt takes a token of its quota; each kind of error has its own limits."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from lexport.tables.call import Call
 T = TypeVar("T")
 
 THROTTLE_ATTEMPTS = 8
-"""The bucket slows everybody down after a throttle; this backoff, half a minute in all, is for what is left of it."""
+"""After a throttle the bucket already slows all calls down; this backoff, half a minute in all, is for the rest."""
 OTHER_ATTEMPTS = 6
-"""A server or network that failed six times over some eight seconds is down; other items say so too."""
+"""A server or network that failed six times over some eight seconds is down."""
 WRONG_ATTEMPTS = 4
-"""After the first wrong answer each attempt has a connection of its own: what is still wrong then will stay wrong."""
+"""After the first response to a wrong item every attempt uses a new connection, so more attempts would not help."""
 REFUSED_FOR_S = 10.0
-"""Keys that were just made take some seconds to be known in every Region; a token refused for longer stays refused."""
+"""New keys take some seconds to become valid in every Region; a token that is refused for longer stays refused."""
 FIRST_BACKOFF_S = 0.25
 LONGEST_BACKOFF_S = 20.0
 
 
-class Ask(Protocol):
-    """Paces, retries and makes one call of an operation, within one account-region."""
+class CallApi(Protocol):
+    """Makes calls within one account-region, at the pace of their quota classes and with retries."""
 
     async def __call__(self, call: Call, attempt: Callable[[], Awaitable[Reply]]) -> Reply:
-        """Return the reply; raises ItemError when the attempts are spent."""
+        """Make one call; ``attempt`` makes one attempt. Raises ItemError when all attempts have failed."""
 
 
-async def ask(
+async def call_with_retries(
     pacer: Pacer,
     scope: Scope,
     call: Call,
@@ -46,14 +46,14 @@ async def ask(
     priority: Priority | None = None,
     random_unit: Callable[[], float] = random.random,
 ) -> T:
-    """Make one paced call of an operation, again and again as ``retry`` does. ``priority`` replaces the call's own."""
+    """Make one call at the pace of its quota class, retried as by ``retry``; ``priority`` replaces the call's own."""
     priority = call.priority if priority is None else priority
     try:
-        return await pacer.call(scope, call.quota, attempt, priority)  # nearly always
+        return await pacer.call(scope, call.quota, attempt, priority)  # succeeds nearly always
     except ItemError as error:
-        failure = error
+        first_failure = error
     paced = partial(pacer.call, scope, call.quota, attempt, priority)
-    return await retry(paced, after=failure, random_unit=random_unit)
+    return await retry(paced, after=first_failure, random_unit=random_unit)
 
 
 async def retry(
@@ -70,35 +70,35 @@ async def retry(
     once. No attempt begins later than ``longest_s`` after the first failure. ``random_unit`` returns a number from 0
     to 1.
     """
-    patience, failure = Patience(longest_s), after
+    state, failure = RetryState(longest_s), after
     while True:
         if failure is not None:
-            wait_s = patience.wait_s(failure, anyio.current_time(), random_unit())
-            if wait_s is None:
-                failure.attempts = patience.attempts
+            delay_s = state.delay_s(failure, anyio.current_time(), random_unit())
+            if delay_s is None:
+                failure.attempts = state.attempts
                 raise failure
-            await anyio.sleep(wait_s)
+            await anyio.sleep(delay_s)
         try:
             return await attempt()
         except only as error:
             failure = error
 
 
-class Patience:
-    """The failures of one call so far. Pure: times and errors go in, a delay comes out."""
+class RetryState:
+    """The failures of one call so far. Pure: it gets errors and times, and returns delays."""
 
     def __init__(self, longest_s: float = math.inf) -> None:
         self._longest_s = longest_s
         self._throttled = self._failed = self._refused = 0
-        self._failed_at_s = self._refused_at_s = math.inf  # for the first time
+        self._failed_at_s = self._refused_at_s = math.inf  # of the first failure of each kind
 
     @property
     def attempts(self) -> int:
-        """How many attempts have failed."""
+        """The number of failed attempts."""
         return self._throttled + self._failed + self._refused
 
-    def wait_s(self, error: ItemError, now_s: float, unit: float) -> float | None:
-        """Count a failure; return how long to wait before the next attempt, None where there is to be none."""
+    def delay_s(self, error: ItemError, now_s: float, unit: float) -> float | None:
+        """Count a failure; return the delay before the next attempt, or None if there is to be none."""
         self._failed_at_s = min(self._failed_at_s, now_s)
         ends_at_s = self._failed_at_s + self._longest_s
         if isinstance(error, ThrottledError):
@@ -119,9 +119,9 @@ class Patience:
 
 
 def backoff_s(failures: int, retry_after_s: float | None, unit: float) -> float:
-    """Return how long to wait after the n-th failure: what the server asked for, and full jitter on top.
+    """Return the delay after the n-th failure: Retry-After, plus exponential backoff with full jitter.
 
-    The jitter comes on top of Retry-After, because everybody was told the same second.
+    The jitter is added to Retry-After, because all throttled calls get the same Retry-After.
     """
     floor_s = min(retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
     return floor_s + unit * min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** (failures - 1))

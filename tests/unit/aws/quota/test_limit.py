@@ -13,9 +13,9 @@ def test_a_busy_time_before_a_fall_says_nothing_after_it():
     limit = Limit(100.0)
     for call in range(1000):
         limit.accepted(call / 100)
-    limit.fall(10.0, 10.0)
+    limit.lower(10.0, 10.0)
     held_per_s = limit.at(10.0)
-    limit.fall(10.5, 10.5)  # nothing was accepted in between
+    limit.lower(10.5, 10.5)  # nothing was accepted in between
 
     assert limit.at(10.5) == pytest.approx(JUST_UNDER * held_per_s / 1.5)
 

@@ -135,7 +135,7 @@ async def test_a_cancelled_waiter_loses_no_token(lost):
     left = [name for name in "abcd" if name != lost]
 
     assert seen == [(name, at) for at, name in enumerate(left)]
-    assert not pace._lines[SCOPE][GET.name].waiting
+    assert not pace._queues[SCOPE][GET.name].waiting
 
 
 async def test_cancelled_at_the_moment_of_the_token():
