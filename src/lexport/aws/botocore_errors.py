@@ -1,4 +1,4 @@
-"""The exceptions of botocore and aiobotocore -> our errors, without a secret and with nothing chained to them."""
+"""Turn the exceptions of botocore and aiobotocore into our errors, without secrets and without a chained exception."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TypeVar
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
-from lexport.aws.errors import judged, one_line
+from lexport.aws.errors import classify, one_line
 from lexport.aws.http.message import ADVICE, failure, reason_of
 from lexport.aws.http.proxies import Proxy
 from lexport.errors import (
@@ -29,9 +29,9 @@ BOTOCORE_ERRORS = (
     *(boto.BotoCoreError, boto.ClientError, ResponseParserError),
     *(OSError, ValueError, KeyError, TypeError, RuntimeError),
 )
-"""What its credential chain and its clients raise: helpers that are missing or print nonsense are among it."""
+"""The exceptions of the credential chain and of clients, those of missing and broken credential helpers included."""
 
-# A path may name a credential, and whoever stands before the host has a password.
+# The path may name a credential, and the part before the host may hold a password.
 _URL = re.compile(r"(https?://)(?:[^\s/\"'@]*@)?([^\s/\"'?#]+)[^\s\"']*")
 
 _NETWORK = (boto.HTTPClientError, boto.ConnectionError)
@@ -53,9 +53,9 @@ _SETTINGS: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
 
 
 async def translate_errors(work: Callable[[], Awaitable[T]], *, doing: str, profile: str | None) -> T:
-    """Run what botocore and aiobotocore do and raise their errors as ours; ``doing`` is part of the message.
+    """Run ``work`` and raise its botocore errors as ours; ``doing`` begins the message.
 
-    Nothing is chained: below botocore's errors are aiohttp's, which name the proxy with its password.
+    No exception is chained: botocore's exceptions lead to aiohttp's, which hold the password of the proxy.
     """
     try:
         return await work()
@@ -63,31 +63,27 @@ async def translate_errors(work: Callable[[], Awaitable[T]], *, doing: str, prof
         raise
     except BOTOCORE_ERRORS as error:
         ours = error_from_botocore(error, doing=doing, profile=profile)
-    raise ours  # out here: inside the `except` it would be chained
+    raise ours  # outside the `except`, which would chain the exception
 
 
 def error_from_botocore(error: Exception, *, doing: str, profile: str | None) -> LexportError:
-    """Choose our class and say what to do.
-
-    Settings that do not fit are a SettingsError, the network a NetworkError (it may be tried again); all else that
-    stands between us and usable credentials is a CredentialsError.
-    """
-    named = f" --profile {profile}" if profile else ""
+    """Return our error with advice: SettingsError, NetworkError (retryable), or else CredentialsError."""
+    profile_flag = f" --profile {profile}" if profile else ""
     if isinstance(error, boto.ClientError):
         ours = error_from_refusal(error, f"{doing}: ")
         return ours if ours.retryable or isinstance(ours, ClockError) else CredentialsError(str(ours))
-    if (trouble_below := _network_trouble(error)) is not None:
-        return _network_error(trouble_below, doing)
-    said = _said(error)
+    if (network_error := _find_network_error(error)) is not None:
+        return _network_error(network_error, doing)
+    text = _text_of(error)
     for classes, option, advice in _SETTINGS:
-        is_bad_url = option == "--endpoint-url" and said.startswith("Invalid endpoint:")  # a bare ValueError
+        is_bad_url = option == "--endpoint-url" and text.startswith("Invalid endpoint:")  # a bare ValueError
         if isinstance(error, classes) or is_bad_url:
-            return SettingsError(f"{doing}: {said}; {advice}", option=option)
-    return CredentialsError(f"{doing}: {said}; {_advice(error, named)}")
+            return SettingsError(f"{doing}: {text}; {advice}", option=option)
+    return CredentialsError(f"{doing}: {text}; {_advice(error, profile_flag)}")
 
 
-def _said(error: Exception) -> str:
-    """Return the error's own words; what a credential helper is to blame for names the helper or its output."""
+def _text_of(error: Exception) -> str:
+    """Return the exception's text; for a credential helper it names the program or its output."""
     if isinstance(error, json.JSONDecodeError):
         return f"a credential helper, or a file of cached credentials, holds no JSON ({error.msg}, line {error.lineno})"
     text = one_line(_URL.sub(r"\1\2", str(error))) or type(error).__name__
@@ -101,7 +97,7 @@ def error_from_refusal(error: boto.ClientError, before: str) -> ItemError:
     meta = error.response.get("ResponseMetadata", {})
     code, status = one_line(str(fault.get("Code") or "")) or "unknown", meta.get("HTTPStatusCode")
     message = one_line(str(fault.get("Message") or "")) or "without a message"
-    kind, advice = judged(code, status, message, meta.get("HTTPHeaders", {}).get("date"))
+    kind, advice = classify(code, status, message, meta.get("HTTPHeaders", {}).get("date"))
     ours = kind(
         f"{before}{error.operation_name} was answered with {code}: {message}{advice}", code=code, http_status=status
     )
@@ -109,55 +105,57 @@ def error_from_refusal(error: boto.ClientError, before: str) -> ItemError:
     return ours
 
 
-def _advice(error: Exception, named: str) -> str:
+def _advice(error: Exception, profile_flag: str) -> str:
     match error:
         case boto.NoCredentialsError():
             return (
                 "set AWS_PROFILE or --profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws configure`"
             )
         case boto.LoginError():
-            return f"run `aws login{named}`"
+            return f"run `aws login{profile_flag}`"
         case boto.SSOError() | boto.TokenRetrievalError():
-            return f"run `aws sso login{named}`"
+            return f"run `aws sso login{profile_flag}`"
         case boto.RefreshWithMFAUnsupportedError():
             return "a role with MFA cannot be renewed by itself: get a session that outlasts the run first"
         case boto.InvalidConfigError() | boto.PartialCredentialsError():
             return "complete the profile in ~/.aws/config or ~/.aws/credentials, or the AWS_* variables"
-    return _renew(named)
+    return _renew_advice(profile_flag)
 
 
-def _renew(named: str) -> str:
-    return f"renew the credentials (`aws sso login{named}`, or whatever hands them out) and try again"
+def _renew_advice(profile_flag: str) -> str:
+    return f"renew the credentials (`aws sso login{profile_flag}`, or whatever hands them out) and try again"
 
 
-def _network_trouble(error: BaseException | None) -> BaseException | None:
-    """Find trouble of the network in an error or below it: a provider dresses up what its endpoint did to it."""
+def _find_network_error(error: BaseException | None) -> BaseException | None:
+    """Return the network error that an exception is or was caused by; credential providers wrap theirs."""
     while error is not None and not isinstance(error, _NETWORK):
         error = error.__cause__ or error.__context__
     return error
 
 
 def _network_error(error: BaseException, doing: str) -> NetworkError:
-    """Name host and trouble. botocore's own text holds the whole URL, at times the proxy's with its password."""
-    told = getattr(error, "kwargs", {})
-    host = _host(told.get("endpoint_url")) or "the endpoint"
-    reason = reason_of(told.get("error") or error)
+    """Return a NetworkError that names host and cause. botocore's text holds the whole URL, or the proxy's password."""
+    details = getattr(error, "kwargs", {})
+    host = _host(details.get("endpoint_url")) or "the endpoint"
+    reason = reason_of(details.get("error") or error)
     match error:
         case boto.ProxyConnectionError():
-            what = failure("proxy_down", host=host, proxy=Proxy("", _host(told.get("proxy_url")), None), reason=reason)
+            ours = failure(
+                "proxy_down", host=host, proxy=Proxy("", _host(details.get("proxy_url")), None), reason=reason
+            )
         case boto.ConnectTimeoutError() | boto.ReadTimeoutError():
-            what = NetworkError(f"{host} did not answer in time; {ADVICE}", code="timeout")
+            ours = NetworkError(f"{host} did not answer in time; {ADVICE}", code="timeout")
         case boto.SSLError():
-            what = failure("tls_failed", host=host, proxy=None, reason=reason)
+            ours = failure("tls_failed", host=host, proxy=None, reason=reason)
         case boto.ConnectionClosedError():
-            what = failure("connection_reset", host=host, proxy=None)
-        case _ if isinstance(getattr(told.get("error"), "os_error", None), socket.gaierror):
-            what = failure("dns_failed", host=host, proxy=None, reason=reason)
+            ours = failure("connection_reset", host=host, proxy=None)
+        case _ if isinstance(getattr(details.get("error"), "os_error", None), socket.gaierror):
+            ours = failure("dns_failed", host=host, proxy=None, reason=reason)
         case boto.EndpointConnectionError():
-            what = failure("connect_failed", host=host, proxy=None, reason=reason)
+            ours = failure("connect_failed", host=host, proxy=None, reason=reason)
         case _:
-            what = failure("network_failed", host=host, proxy=None, reason=reason)
-    return NetworkError(f"{what} ({doing})", code=what.code)
+            ours = failure("network_failed", host=host, proxy=None, reason=reason)
+    return NetworkError(f"{ours} ({doing})", code=ours.code)
 
 
 def _host(url: object) -> str:

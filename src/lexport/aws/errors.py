@@ -1,6 +1,6 @@
-"""The answers of AWS -> our errors, by one table of error codes.
+"""Turn AWS's error responses into our errors, by one table of error codes.
 
-A message that leaves here is one line, what AWS said in it at most 500 characters, and it holds no secret.
+Every message is one line without secrets, and AWS's own text in it is cut to 500 characters.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from lexport.errors import (
 
 LONGEST_MESSAGE = 500
 
-ON_REFUSED_TOKENS = (
+REFUSAL_ADVICE = (
     "the keys may be wrong or a few seconds old, or the Region is not enabled for the account. A session token of STS's"
     " global endpoint is not valid in Regions that were opted in to: take one of a regional endpoint"
     " (AWS_STS_REGIONAL_ENDPOINTS=regional), or run"
@@ -92,9 +92,9 @@ CLASS_OF_CODE: dict[str, type[ItemError]] = {
 
 
 def class_of(code: str, status: int | None) -> type[ItemError]:
-    """Choose the class of an AWS error code; the status decides only where the code is unknown."""
-    if (known := CLASS_OF_CODE.get(code)) is not None:
-        return known
+    """Return the error class of an AWS error code; the status decides only if the code is unknown."""
+    if (error_class := CLASS_OF_CODE.get(code)) is not None:
+        return error_class
     if "AccessDenied" in code:
         return AccessDeniedError
     if code.startswith("ExpiredToken"):
@@ -105,32 +105,32 @@ def class_of(code: str, status: int | None) -> type[ItemError]:
 def _class_of_status(status: int) -> type[ItemError]:
     if status == 429:  # noqa: PLR2004 - Too Many Requests
         return ThrottledError
-    return ServiceError if status >= 500 else FetchError  # noqa: PLR2004 - the server's own fault
+    return ServiceError if status >= 500 else FetchError  # noqa: PLR2004 - server errors
 
 
 def error_from_response(
     response: Response, *, operation: str, item: str | None, secrets: Iterable[str | None] = ()
 ) -> ItemError:
-    """Turn an answer other than 200 into our error.
+    """Return our error for a response whose status is not 200.
 
-    A status alone never makes a function gone or denied: proxies and captive portals send 403 and 404 too.
-    ``secrets`` are removed from what AWS says, since it echoes requests whose signature it does not like.
+    A status alone never means that a function is gone or access is denied: proxies and captive portals send 403 and
+    404 too. ``secrets`` are removed from AWS's message, because AWS quotes requests whose signature does not match.
     """
     status = response.status
     document = _object(response.body)
     code = _code(response, document)
-    said, advice = one_line(_said(document), secrets), ""
+    message, advice = one_line(_message(document), secrets), ""
     if code is not None:
-        kind, advice = judged(code, status, said, response.headers.get("date"))
-        text = f"{code}: {said}" if said else f"{code}, without a message"
+        kind, advice = classify(code, status, message, response.headers.get("date"))
+        text = f"{code}: {message}" if message else f"{code}, without a message"
     elif status == 403 and _has_message(document) and "x-amzn-requestid" in response.headers:  # noqa: PLR2004
         kind, code = AccessDeniedError, "http_403"
-        text = f"denied: {said}" if said else "denied, without a message"
+        text = f"denied: {message}" if message else "denied, without a message"
     else:
         kind, code = _class_of_status(status), f"http_{status}"
         is_redirect = 300 <= status < 400  # noqa: PLR2004 - 3xx
         text = f"{'redirected' if is_redirect else 'answered'}, but not by AWS: {describe(response.body)}"
-        text += f": {said}" if said else ""
+        text += f": {message}" if message else ""
         text += "; a proxy, a captive portal or a wrong --endpoint-url may stand in between"
     call = f"{operation} {item}" if item else operation
     return kind(
@@ -142,18 +142,18 @@ def error_from_response(
 
 
 def ends_run(error: ItemError, more: str = "") -> RunError:
-    """Make the error of a call without which nothing can be read: a missing permission, or trouble that has to pass."""
+    """Return the RunError for a failed call that the whole run needs: CredentialsError if AWS refused the caller."""
     is_refusal = isinstance(error, AccessDeniedError | ExpiredCredentialsError)
     return (CredentialsError if is_refusal else RunError)(f"{error}{more}")
 
 
 def is_account(text: str) -> bool:
-    """Tell whether a text is the number of an AWS account."""
-    return len(text) == 12 and text.isascii() and text.isdigit()  # noqa: PLR2004 - digits of an AWS account
+    """Tell whether a text is an AWS account ID."""
+    return len(text) == 12 and text.isascii() and text.isdigit()  # noqa: PLR2004 - digits of an account ID
 
 
 def describe(body: bytes) -> str:
-    """Say in a few words what a body is that is not what it should be."""
+    """Describe an unexpected body in a few words."""
     start = body[:512].lstrip().lower()
     if not start:
         return "an empty body"
@@ -167,7 +167,7 @@ def describe(body: bytes) -> str:
 
 
 def one_line(text: str, secrets: Iterable[str | None] = ()) -> str:
-    """Make foreign text fit for a message: its first line, no control characters, no secret, not too long."""
+    """Return text of a server for use in a message: the first line, without secrets and control characters, cut."""
     text = remove_secrets(text, secrets)
     line = next((line for line in text.splitlines() if line.strip()), "")
     line = "".join(char if char.isprintable() else " " for char in line).strip()
@@ -175,7 +175,7 @@ def one_line(text: str, secrets: Iterable[str | None] = ()) -> str:
 
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
-_TYPES_OF_FAULT = {"User", "Sender", "Service", "Server", "Client", "Receiver"}
+_FAULT_TYPES = {"User", "Sender", "Service", "Server", "Client", "Receiver"}
 
 
 def _is_json(body: bytes) -> bool:
@@ -195,57 +195,56 @@ def _object(body: bytes) -> dict[str, Any] | None:
 
 
 def _code(response: Response, document: dict[str, Any] | None) -> str | None:
-    """Find AWS's code: the header, else the body; `ns#Code:http://…` is `Code`."""
+    """Return the error code from the header, else from the body; `ns#Code:http://…` means `Code`."""
     candidates: list[Any] = [response.headers.get("x-amzn-errortype")]
     if document is not None:
         candidates += [document.get(key) for key in ("__type", "code", "Code", "Type")]
     for candidate in candidates:
         if isinstance(candidate, str):
             code = candidate.partition(":")[0].rpartition("#")[2].strip()
-            if _CODE.fullmatch(code) and code not in _TYPES_OF_FAULT:
+            if _CODE.fullmatch(code) and code not in _FAULT_TYPES:
                 return code
     return None
 
 
-def _said(document: dict[str, Any] | None) -> str:
+def _message(document: dict[str, Any] | None) -> str:
     if document is None:
         return ""
     texts = [document.get(key) for key in ("message", "Message", "errorMessage")]
-    said = next((text for text in texts if isinstance(text, str) and text), "")
+    message = next((text for text in texts if isinstance(text, str) and text), "")
     reason = document.get("Reason")
-    return f"{said} ({reason})" if isinstance(reason, str) and reason else said
+    return f"{message} ({reason})" if isinstance(reason, str) and reason else message
 
 
 def _has_message(document: dict[str, Any] | None) -> bool:
     return document is not None and ("message" in document or "Message" in document)
 
 
-def judged(code: str, status: int | None, said: str, date: str | None) -> tuple[type[ItemError], str]:
-    """Choose the class of a refusal, and what its reader should do."""
+def classify(code: str, status: int | None, message: str, date: str | None) -> tuple[type[ItemError], str]:
+    """Return the class of an error response, and advice to append to its message."""
     kind = class_of(code, status)
     if kind is TokenRefusedError:
-        return kind, f"; {ON_REFUSED_TOKENS}"
+        return kind, f"; {REFUSAL_ADVICE}"
     if kind not in (ExpiredCredentialsError, ClockError):
         return kind, ""
-    text = said.lower()
+    text = message.lower()
     if kind is not ClockError and "signature expired" not in text and "not yet current" not in text:
         return kind, "; renew the credentials, or check that the Region is enabled for the account"
-    return ClockError, f"; check this machine's clock{_skew(said, date)}"
+    return ClockError, f"; check this machine's clock{_skew(message, date)}"
 
 
-def _skew(said: str, date: str | None) -> str:
-    """Say how far off this machine's clock is: AWS names the time of the request and, last, its own."""
+def _skew(message: str, date: str | None) -> str:
+    """Describe how wrong this machine's clock is. AWS's message has the time of the request first and its own last."""
     try:
-        stamps = [datetime.strptime(stamp, "%Y%m%dT%H%M%S%z") for stamp in _STAMP.findall(said)]
+        stamps = [datetime.strptime(stamp, "%Y%m%dT%H%M%S%z") for stamp in _STAMP.findall(message)]
     except ValueError:
         stamps = []
-    now, theirs = datetime.now(UTC), _http_date(date or "")
-    ours, theirs = (stamps[0], stamps[-1]) if len(stamps) > 1 else (now, theirs)
-    return "" if theirs is None else f", which is {describe_skew((ours - theirs).total_seconds())} AWS's"
+    ours, aws = (stamps[0], stamps[-1]) if len(stamps) > 1 else (datetime.now(UTC), _http_date(date or ""))
+    return "" if aws is None else f", which is {describe_skew((ours - aws).total_seconds())} AWS's"
 
 
 def describe_skew(ahead_s: float) -> str:
-    """Write a difference between clocks in its largest unit: ``3 days behind``."""
+    """Format a difference between clocks in its largest unit: ``3 days behind``."""
     amount_s = abs(ahead_s)
     unit_s, unit = next(((s, unit) for s, unit in _UNITS if amount_s >= s), _UNITS[-1])
     amount = round(amount_s / unit_s)
@@ -257,7 +256,7 @@ _STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 
 
 def _retry_after_s(text: str | None, date: str | None) -> float | None:
-    """Read Retry-After, in seconds or as an HTTP date, which the server's own Date turns into seconds."""
+    """Return Retry-After in seconds; an HTTP date is relative to the Date of the same response."""
     if text is None:
         return None
     text = text.strip()
