@@ -44,8 +44,9 @@ from lexport.errors import (
 )
 from lexport.extract.access import Account, Selection
 from lexport.extract.accounts import read_accounts
+from lexport.extract.env_vars import ValueHasher
 from lexport.extract.failures import FailureKind, Failures, Item
-from lexport.extract.hash_key import KEY_VARIABLE, HashKey, ValueHasher, load_hash_key
+from lexport.extract.hash_key import KEY_VARIABLE, HashKey, load_hash_key
 from lexport.extract.incremental import Room
 from lexport.extract.outcomes import account_for_rows, settle, unread
 from lexport.extract.progress import PackageProgress, Progress, Report, keep_reporting, report_nothing

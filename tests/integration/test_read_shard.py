@@ -20,8 +20,9 @@ from lexport.aws.quota.retry import FIRST_BACKOFF_S
 from lexport.aws.session import open_session
 from lexport.dataset.local import LocalStore
 from lexport.dataset.references import describe_missing
+from lexport.extract.env_vars import ValueHasher
 from lexport.extract.failures import Failures
-from lexport.extract.hash_key import HashKey, ValueHasher
+from lexport.extract.hash_key import HashKey
 from lexport.extract.incremental import Room
 from lexport.extract.progress import Progress, ShardProgress
 from lexport.extract.read_shard import read_shard

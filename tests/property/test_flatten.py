@@ -30,8 +30,9 @@ from lexport.extract.decode import (
     join_listed,
     split_listed,
 )
+from lexport.extract.env_vars import ValueHasher
 from lexport.extract.flatten import Rules, flatten_carried, flatten_function
-from lexport.extract.hash_key import HashKey, ValueHasher
+from lexport.extract.hash_key import HashKey
 from lexport.extract.listing import _entries
 from lexport.extract.match_response import next_marker_of
 from lexport.extract.rows import Rows

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexport.extract.env_vars import env_vars
-from lexport.extract.hash_key import HashKey, ValueHasher
+from lexport.extract.env_vars import ValueHasher, env_vars
+from lexport.extract.hash_key import HashKey
 from lexport.extract.secret_formats import VALUE_RULES
 from lexport.extract.secret_rules import RULE_NAMES, secret_rule
 

@@ -14,8 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lexport.extract.env_vars import env_vars
-from lexport.extract.hash_key import ValueHasher
+from lexport.extract.env_vars import ValueHasher, env_vars
 from lexport.tables.arrow import staged_batch, versions_schema
 from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS
 from lexport.tables.registry import BY_NAME, staged_tables

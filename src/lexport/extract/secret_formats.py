@@ -1,28 +1,24 @@
-"""A value -> the name of the rule that knows it for a secret by its format, or None.
+"""The formats of secrets that providers document, as patterns. Declarations only: secret_rules.py applies them.
 
-The formats are those that providers document, as the rule lists of gitleaks, detect-secrets and TruffleHog have them
-too. A placeholder in such a format (a documented example, a row of x, a variable to be filled in) is none.
+The rule lists of gitleaks, detect-secrets and TruffleHog have these formats too.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
-from lexport.extract.placeholders import is_harmless, is_placeholder
-
-LEAST_CHARACTERS = 8  # "pwd=1234" is the shortest value that a rule can match
+SecondLook = Literal["has_digit", "is_user_and_password", "is_not_harmless"]
+"""A test of a match that a pattern cannot express."""
 
 
 @dataclass(frozen=True, slots=True)
 class ValueRule:
-    """A format. ``hints``: one of them is in every such value, and looking for them is cheap. ``source`` names it.
+    """One format. The pattern's group, if it has one, is the secret itself. ``source`` names the documentation.
 
-    ``lead`` is in every such value too, as a pattern that Arrow searches many values for: sharper than the hints, where
-    those are common words. The pattern's group, where it has one, is the secret itself; ``holds`` takes a second look.
+    Every value of the format contains one of ``hints``, which are cheap to search for, and matches ``lead``, with which
+    Arrow searches many values at once; ``lead`` is narrower than hints that are common words.
     """
 
     name: str
@@ -30,40 +26,20 @@ class ValueRule:
     lead: str
     pattern: re.Pattern[str]
     source: str
-    holds: Callable[[str], bool] | None = None
-
-    def matches(self, value: str) -> bool:
-        """Tell whether a value holds a secret of this format."""
-        for found in self.pattern.finditer(value):
-            secret = found[found.lastindex or 0]
-            if not is_placeholder(secret) and (self.holds is None or self.holds(secret)):
-                return True
-        return False
-
-
-def _has_digit(text: str) -> bool:
-    return any(map(str.isdigit, text))
+    second_look: SecondLook | None = None
 
 
 def _rule(
-    name: str, hints: str, pattern: str, source: str, *, lead: str = "", holds: Callable[[str], bool] | None = None
+    name: str, hints: str, pattern: str, source: str, *, lead: str = "", second_look: SecondLook | None = None
 ) -> ValueRule:
-    each = tuple(hints.split())
-    return ValueRule(name, each, lead or "|".join(map(re.escape, each)), re.compile(pattern, re.ASCII), source, holds)
+    words = tuple(hints.split())
+    pattern_of_lead = lead or "|".join(map(re.escape, words))
+    return ValueRule(name, words, pattern_of_lead, re.compile(pattern, re.ASCII), source, second_look)
 
 
 def _token(name: str, hints: str, pattern: str, source: str, *, lead: str = "") -> ValueRule:
-    """Make the rule of a token: no letter, digit or underscore comes before, and it has a digit, as no name must."""
-    return _rule(name, hints, rf"(?<!\w)(?:{pattern})", source, lead=lead, holds=_has_digit)
-
-
-def _is_user_and_password(text: str) -> bool:
-    """Tell whether a text is what HTTP's Basic scheme sends: base64 of a user, a colon and a password."""
-    try:
-        _, colon, password = base64.b64decode(text + "=" * (-len(text) % 4), validate=True).partition(b":")
-    except (binascii.Error, ValueError):
-        return False
-    return bool(colon and password) and password.isascii()
+    """Make the rule of a token: no letter, digit or underscore before it, and a digit in it, unlike most names."""
+    return _rule(name, hints, rf"(?<!\w)(?:{pattern})", source, lead=lead, second_look="has_digit")
 
 
 _URL_SAFE = r"[A-Za-z0-9_-]"
@@ -295,7 +271,7 @@ VALUE_RULES = (
         r'\\?"([^"\\]{4,})',
         "JSON of Secrets Manager, and of configurations",
         lead=r'(?i:ord|asswd|ecret|oken|key)\\?":',
-        holds=lambda text: not is_harmless(text),
+        second_look="is_not_harmless",
     ),
     _rule(
         "query_secret",
@@ -304,7 +280,7 @@ VALUE_RULES = (
         rf"{_PLAIN}([^&;\s]{{12,}})",
         "RFC 6750, section 2.3",
         lead=r"[?&;][\w-]*(?:[Kk]ey|KEY|oken|OKEN|ecret|ECRET)=",
-        holds=_has_digit,
+        second_look="has_digit",
     ),
     _rule(
         "authorization",
@@ -312,7 +288,7 @@ VALUE_RULES = (
         r"(?<![\w-])(?:Basic|basic|BASIC) +([A-Za-z0-9+/]{6,}={0,2})(?![\w+/=-])",
         "RFC 7617",
         lead=r"(?:asic|BASIC) +\w",
-        holds=_is_user_and_password,
+        second_look="is_user_and_password",
     ),
     _rule(
         "authorization",
@@ -321,21 +297,9 @@ VALUE_RULES = (
         r"([A-Za-z0-9._~+/=-]{16,})(?![\w.-])",
         "RFC 6750; GitHub, Elastic, Okta, Opsgenie and Splunk docs",
         lead=r"(?:earer|EARER|oken|pi[Kk]ey|SSWS|ieKey|plunk) +[\w.~+/=-]",
-        holds=_has_digit,
+        second_look="has_digit",
     ),
 )
 
-HINTS = tuple(dict.fromkeys(hint for rule in VALUE_RULES for hint in rule.hints))
-"""One of these is in every value that a rule of values matches."""
-_FINDERS = tuple((hint, rule) for rule in VALUE_RULES for hint in rule.hints)
 LEADS = "|".join(rule.lead for rule in VALUE_RULES)
-"""What Arrow finds the values with that a rule of values may match."""
-
-
-def value_rule(value: str) -> str | None:
-    """Return the name of the rule that knows a value by its format, None where none does."""
-    if len(value) >= LEAST_CHARACTERS:
-        for hint, rule in _FINDERS:
-            if hint in value and rule.matches(value):
-                return rule.name
-    return None
+"""Every value in one of these formats matches this pattern."""

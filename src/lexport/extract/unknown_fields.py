@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from lexport.extract.secret_formats import value_rule
+from lexport.extract.secret_rules import value_rule
 
 CACHED_KEYS = 4096
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lexport.extract.placeholders import is_harmless, is_placeholder
+from lexport.extract.secret_rules import is_harmless, is_placeholder
 
 PLACEHOLDERS = [
     "${A}",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lexport.extract.secret_formats import VALUE_RULES
-from lexport.extract.secret_rules import RULE_NAMES, secret_rule, suspicion
+from lexport.extract.secret_rules import RULE_NAMES, name_means_secret, secret_rule
 
 DATA = Path(__file__).parents[2] / "data"
 SPEC = importlib.util.spec_from_file_location("variables", DATA / "variables.py")
@@ -244,7 +244,7 @@ def test_harmless_values(value, is_found):
 )
 def test_what_a_name_says(name, told):
     """The last word of a name says what it is: a secret, something about one, or perhaps one."""
-    assert suspicion(name) is told
+    assert name_means_secret(name) is told
 
 
 def lines(name):
@@ -260,7 +260,7 @@ def test_many_names(kind, told):
     names = [name for found, text in lines("names.txt") if found == kind for name in text.split()]
 
     assert len(names) > 50
-    assert [name for name in names if suspicion(name) is not told] == []
+    assert [name for name in names if name_means_secret(name) is not told] == []
 
 
 def test_each_kind_of_token():
