@@ -47,7 +47,7 @@ from lexport.extract.accounts import read_accounts
 from lexport.extract.env_vars import ValueHasher
 from lexport.extract.failures import FailureKind, Failures, Item
 from lexport.extract.hash_key import KEY_VARIABLE, HashKey, load_hash_key
-from lexport.extract.incremental import Room
+from lexport.extract.incremental import PendingBudget
 from lexport.extract.outcomes import account_for_rows, settle, unread
 from lexport.extract.progress import PackageProgress, Progress, Report, keep_reporting, report_nothing
 from lexport.extract.read_shard import read_shard
@@ -202,7 +202,7 @@ class _Run:
         self.hash_key_id = key.key_id if key else None
         self.staging: Staging
         self.on_reply: Callable[[FunctionRef, Reply], None] | None = None
-        self.budget = Room()
+        self.budget = PendingBudget()
         self.early: Early
         self.outcomes: list[ShardResult] = []
         self.rows = Rows(ValueHasher(key) if key else None)

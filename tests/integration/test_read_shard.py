@@ -23,7 +23,7 @@ from lexport.dataset.references import describe_missing
 from lexport.extract.env_vars import ValueHasher
 from lexport.extract.failures import Failures
 from lexport.extract.hash_key import HashKey
-from lexport.extract.incremental import Room
+from lexport.extract.incremental import PendingBudget
 from lexport.extract.progress import Progress, ShardProgress
 from lexport.extract.read_shard import read_shard
 from lexport.extract.rows import Rows
@@ -102,7 +102,7 @@ def read(aws, look, tmp_path):
                 store=LocalStore(tmp_path),
                 staging=Staging(tmp_path, rows, failures, batches_out),
                 pacer=Pacer(dict.fromkeys((GET_FUNCTION_QUOTA, LIST_QUOTA), look.fast), 1.0),
-                budget=budget or Room(),
+                budget=budget or PendingBudget(),
                 progress=progress,
             )
         batches_out.close()
@@ -178,19 +178,19 @@ async def test_settings_of_a_wrong_type(read):
 
 
 async def test_each_reader_has_its_share(read):
-    """The memory for held-back versions is shared by the shards that are read, each from its start to its end."""
+    """The memory for pending versions is shared by the shards that are read, each from its start to its end."""
     shares = []
 
-    class Budget(Room):
+    class Budget(PendingBudget):
         @contextmanager
-        def place(self):
-            with super().place(), super().place():
+        def reader(self):
+            with super().reader(), super().reader():
                 shares.append(self.share)
                 yield
 
     budget = Budget()
     await read(fleet=Fleet(FleetSpec(functions=1, versions=0)), budget=budget)
-    with Room.place(budget):
+    with PendingBudget.reader(budget):
         assert [share * 2 for share in shares] == [budget.share]
 
 
@@ -198,7 +198,7 @@ async def test_each_reader_has_its_share(read):
 
 
 async def test_rows_go_on_by_the_batch(read, look):
-    """Answers are handed on as soon as they are a batch: what is held as Python lists does not grow with the fleet."""
+    """Responses are passed on as soon as they are a batch: Python lists do not grow with the fleet."""
     found = await read(fleet=Fleet(FleetSpec(functions=BATCH_ITEMS + 150, versions=0, seed=3)), aliases=False)
 
     assert len(found.versions) == BATCH_ITEMS + 150

@@ -24,7 +24,7 @@ from lexport.errors import CredentialsError, ItemError, SettingsError
 from lexport.extract.access import REGION_OFF, Account
 from lexport.extract.accounts import read_accounts
 from lexport.extract.hash_key import load_hash_key
-from lexport.extract.incremental import Held, LastSnapshot, Room, open_last
+from lexport.extract.incremental import LastSnapshot, PendingBudget, PendingVersions, open_last
 from lexport.extract.listing import discover_functions
 from lexport.extract.progress import Progress, Report, ShardProgress, keep_reporting, report_nothing
 from lexport.extract.shards import one_error, visit
@@ -160,7 +160,7 @@ class _Planner:
         self.missing: list[str] = []
         self.errors: list[ItemError] = []
         self.refused: list[tuple[Scope, ItemError]] = []  # by Regions that may be off
-        self.room = Room()
+        self.budget = PendingBudget()
 
     async def read_shard(self, shard: Shard, api: LambdaClient) -> None:
         """List one shard and plan it; what is lost on the way makes the plan too small, and is said."""
@@ -190,16 +190,16 @@ class _Planner:
                 if last is None or ref.qualifier is None or ref.listed is None:
                     tally.to_fetch += 1
                 else:
-                    held.put((ref,))
-            if last is not None and (page is None or self.room.is_full(held)):
-                tally.to_fetch += await to_thread.run_sync(_count_unknown, last, held)
+                    pending.put((ref,))
+            if last is not None and (page is None or self.budget.is_used_up_by(pending)):
+                tally.to_fetch += await to_thread.run_sync(_count_unknown, last, pending)
             seen.listed = seen.fetched = tally.versions
             return ()  # nothing goes on: nobody fetches
 
         refs_out, refs = create_memory_object_stream[Sequence[FunctionRef]](1)
         refs.close()
         try:
-            with self.room.place(), Held() as held:
+            with self.budget.reader(), PendingVersions() as pending:
                 await discover_functions(
                     api,
                     _timed(partial(call_with_retries, pacer, scope), tally),
@@ -257,8 +257,8 @@ class _Planner:
         )
 
 
-def _count_unknown(last: LastSnapshot, held: Held) -> int:
-    return sum(found.older is None for found in last.find(held, None))
+def _count_unknown(last: LastSnapshot, pending: PendingVersions) -> int:
+    return sum(found.older is None for found in last.find(pending, None))
 
 
 def _timed(inner: CallApi, tally: _Tally) -> CallApi:

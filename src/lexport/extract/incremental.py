@@ -1,10 +1,11 @@
-"""FunctionRef -> what the last snapshot knows of it, where no call is needed (incremental).
+"""Find the listed versions that the last snapshot has already, so that no call is needed for them (``--incremental``).
 
-Published versions are immutable but for a few fields, and a listing tells all but those. So a listed version that the
+A published version is immutable but for a few fields, and a listing has all but those. So a listed version that the
 last snapshot has with the same code and the same last update is not fetched again: its row is made from this listing,
-and only what listings omit is taken over. AWS lists in no promised order and the table is sorted, so listed versions
-are held back until so many are together that one pass over the row groups serves them all. What may be secret in a
-listing waits in memory, the rest in a file.
+and only what listings omit is carried over.
+
+AWS promises no order of a listing, and the table is sorted. So listed versions are kept pending until there are enough
+of them for one pass over the row groups. Parts of a listing that may be secret wait in memory, the rest in a file.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ from lexport.tables.arrow import with_current_names
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.table import SCOPE_KEY, VERSION_KEY
 
-HELD = 32_768
-"""Listed versions that all account-regions together hold back: some 300 bytes each, their listings in files."""
-LEAST_HELD = 256
-HELD_BYTES = 16 << 20
-"""Bytes of their listings that all account-regions together keep in memory, since they may be secret."""
+MAX_PENDING = 32_768
+"""Versions that all account-regions together may keep pending: some 300 bytes each, their listings in files."""
+MIN_PENDING = 256
+MAX_SECRET_BYTES = 16 << 20
+"""Bytes of their listings that all account-regions together may keep in memory, since they may be secret."""
 
 OMITTED_BY_LISTINGS = (
     "Configuration.State",
@@ -48,7 +49,7 @@ OMITTED_BY_LISTINGS = (
     "Configuration.LastUpdateStatusReasonCode",
     "Configuration.RuntimeVersionConfig",
 )
-"""ListFunctions and ListVersionsByFunction leave these out. Source: AWS Lambda API reference, ListFunctions."""
+"""ListFunctions and ListVersionsByFunction omit these. Source: AWS Lambda API reference, ListFunctions."""
 
 CARRIED = tuple(
     column.name
@@ -58,44 +59,44 @@ CARRIED = tuple(
 )
 """The columns of a carried row that are as old as its ``fetched_at``; every other one is from the new listing."""
 
-_TELLING = {"CodeSha256": "code_sha256", "LastModified": "last_modified"}
-_TAKEN = [*_TELLING.values(), "fetched_at", "extra_json", *CARRIED]
-_READ = (*VERSION_KEY, *_TAKEN)
+_COMPARED = {"CodeSha256": "code_sha256", "LastModified": "last_modified"}
+_LOOKED_UP = [*_COMPARED.values(), "fetched_at", "extra_json", *CARRIED]
+_READ = (*VERSION_KEY, *_LOOKED_UP)
 
 
 def open_last(
     store: LocalStore, scope: Scope, *, env: str, hash_key_id: str | None, note: Callable[[str], object]
 ) -> tuple[LastSnapshot | None, str | None]:
-    """Open what the last snapshot has of a scope, or say why there is nothing to build on. Blocking.
+    """Open the last snapshot of a scope, or return the reason why there is none to build on. Blocking.
 
-    That is the newest one which read the whole fleet of it with the same environment mode and hash key, and can be
-    read; ``note`` hears of newer ones that are damaged.
+    It is the newest readable one that read the whole fleet of the scope with the same environment mode and hash key.
+    ``note`` gets a message about each newer one that is damaged.
     """
-    why = None
-    for commit in newest_first(store, lambda found: note(found.note)):
+    problem = None
+    for commit in newest_first(store, lambda damaged: note(damaged.note)):
         is_alike = commit.options.get("env") == env and commit.hash_key_id == hash_key_id
         if not is_alike or scope not in commit.whole_scopes():
             continue
         try:
             last = LastSnapshot(find_files(store.root, commit, FUNCTIONS), scope)
         except (OSError, pa.ArrowException, ReadError) as error:
-            why = why or f"{commit.snapshot_id} cannot be read ({error})"
+            problem = problem or f"{commit.snapshot_id} cannot be read ({error})"
             continue
-        if why is not None:
-            note(f"{scope.account_id} {scope.region}: {why}; {commit.snapshot_id} is built on instead")
+        if problem is not None:
+            note(f"{scope.account_id} {scope.region}: {problem}; {commit.snapshot_id} is built on instead")
         return last, None
-    return None, why or f"no earlier whole snapshot with --env {env} and this hash key to build on"
+    return None, problem or f"no earlier whole snapshot with --env {env} and this hash key to build on"
 
 
-class Room:
-    """What may be held back, shared evenly by the account-regions that are being read."""
+class PendingBudget:
+    """How much may be pending, shared evenly by the account-regions that are being read."""
 
     def __init__(self) -> None:
         self._readers = 0
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Count as a reader."""
+    def reader(self) -> Iterator[None]:
+        """Count one more account-region that is being read."""
         self._readers += 1
         try:
             yield
@@ -104,37 +105,38 @@ class Room:
 
     @property
     def share(self) -> int:
-        """Return how many versions one account-region may hold back."""
-        return max(LEAST_HELD, HELD // max(1, self._readers))
+        """How many versions one account-region may keep pending."""
+        return max(MIN_PENDING, MAX_PENDING // max(1, self._readers))
 
-    def is_full(self, held: Held) -> bool:
-        """Tell whether an account-region holds back all that it may."""
-        return len(held) >= self.share or held.secret_bytes >= HELD_BYTES // max(1, self._readers)
+    def is_used_up_by(self, pending: PendingVersions) -> bool:
+        """Tell whether an account-region has as much pending as it may."""
+        return len(pending) >= self.share or pending.secret_bytes >= MAX_SECRET_BYTES // max(1, self._readers)
 
 
-class Waiting(NamedTuple):
-    """A listed version that is held back; ``number`` leads to its listing."""
+class Pending(NamedTuple):
+    """A pending version; ``number`` is that of its listing."""
 
     ref: FunctionRef
     number: int
 
 
-class Held:
-    """Listed versions that are held back.
+class PendingVersions:
+    """The pending versions of one account-region.
 
-    What may be secret of their listings stays in memory: the variables, and the whole of a listing that has anything
-    unknown. The rest lies in a file without a name, which others can read through /proc or on a share all the same.
+    The parts of their listings that may be secret stay in memory: the variables, and the whole of a listing with an
+    unknown field. The rest is in a file without a name, which other users may still be able to read: through /proc, or
+    on a network share.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._file = TemporaryFile(dir=folder)  # noqa: SIM115 - closed by ``__exit__``
-        self._waiting: list[Waiting] = []
+        self._pending: list[Pending] = []
         self._ends = [0]
         self._secrets: list[bytes] = []
         self.secret_bytes = 0
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._pending)
 
     def __enter__(self) -> Self:
         return self
@@ -143,28 +145,28 @@ class Held:
         self._file.close()
 
     def put(self, refs: Sequence[FunctionRef]) -> None:
-        """Hold back versions whose listing is kept."""
+        """Add versions with their listings."""
         for ref in refs:
             plain, secret = split_listed(ref.listed or b"")
             self._file.write(plain)
-            self._waiting.append(Waiting(ref.without_listing(), len(self._secrets)))
+            self._pending.append(Pending(ref.without_listing(), len(self._secrets)))
             self._ends.append(self._ends[-1] + len(plain))
             self._secrets.append(secret)
             self.secret_bytes += len(secret)
         self._file.flush()
 
-    def take(self) -> list[Waiting]:
-        """Hand over all, sorted by name. Their listings stay until the next ``clear``."""
-        taken, self._waiting = sorted(self._waiting, key=_name), []
+    def take(self) -> list[Pending]:
+        """Remove and return all versions, sorted by name. Their listings stay until the next ``clear``."""
+        taken, self._pending = sorted(self._pending, key=_name), []
         return taken
 
-    def listing(self, waiting: Waiting) -> Reply | None:
-        """Read one listing."""
-        start, end = self._ends[waiting.number : waiting.number + 2]
-        return join_listed(os.pread(self._file.fileno(), end - start, start), self._secrets[waiting.number])
+    def listing(self, version: Pending) -> Reply | None:
+        """Return the listing of one version; None if it cannot be used exactly."""
+        start, end = self._ends[version.number : version.number + 2]
+        return join_listed(os.pread(self._file.fileno(), end - start, start), self._secrets[version.number])
 
     def clear(self) -> None:
-        """Forget the listings of what was taken."""
+        """Delete the listings of all versions that were taken."""
         self._file.seek(0)
         self._file.truncate()
         self._ends = [0]
@@ -172,8 +174,8 @@ class Held:
         self.secret_bytes = 0
 
 
-class Found(NamedTuple):
-    """A listed version: what the listing and the last snapshot have of it, or neither where it must be fetched."""
+class Match(NamedTuple):
+    """A listed version with its listing and its row in the last snapshot; both are None where it must be fetched."""
 
     ref: FunctionRef
     listed: Reply | None = None
@@ -183,7 +185,7 @@ class Found(NamedTuple):
 class LastSnapshot:
     """The versions of one scope in one committed snapshot. Blocking; one caller at a time.
 
-    ``damage`` says why no more can be told of it, once that is so.
+    ``damage`` is the error after which nothing more was read.
     """
 
     def __init__(self, paths: Sequence[Path], scope: Scope) -> None:
@@ -192,87 +194,89 @@ class LastSnapshot:
         files = [pq.ParquetFile(path, page_checksum_verification=True) for path in paths]
         self._groups = [group for file in files for group in self._groups_of_scope(file)]
 
-    def find(self, held: Held, not_before: datetime | None) -> Iterator[Found]:
-        """Take what is held back; yield each version with its listing and what is to be carried into its row.
+    def find(self, pending: PendingVersions, not_before: datetime | None) -> Iterator[Match]:
+        """Take all pending versions, and yield each with its listing and with what its row carries over.
 
-        ``not_before`` refuses rows that were fetched earlier. Order: by name, and those that nobody knows last.
+        A row that was fetched before ``not_before`` is not used. Order: by name; versions that the snapshot does not
+        have come last.
         """
-        waiting = held.take()
+        versions = pending.take()
         for low, high, file, number in self._groups:
-            start, end = bisect_left(waiting, low, key=_name), bisect_right(waiting, high, key=_name)
+            start, end = bisect_left(versions, low, key=_name), bisect_right(versions, high, key=_name)
             if start == end or self.damage is not None:
                 continue
             try:
-                known, is_known = self._look_up(file, number, waiting[start:end])
+                rows, is_in_group = self._look_up(file, number, versions[start:end])
             except (OSError, pa.ArrowException) as error:
                 self.damage = str(error)
                 continue
-            older = _each(known)
-            unknown = []  # a function may go on in the next row group
-            for each, is_here in zip(waiting[start:end], is_known, strict=True):
+            older = _as_dicts(rows)
+            missing = []  # a function may continue in the next row group
+            for version, is_here in zip(versions[start:end], is_in_group, strict=True):
                 if is_here:
-                    yield _judge(each.ref, held.listing(each), next(older), not_before)
+                    yield _match(version.ref, pending.listing(version), next(older), not_before)
                 else:
-                    unknown.append(each)
-            waiting[start:end] = unknown
-        yield from (Found(each.ref) for each in waiting)
-        held.clear()
+                    missing.append(version)
+            versions[start:end] = missing
+        yield from (Match(version.ref) for version in versions)
+        pending.clear()
 
     def _groups_of_scope(self, file: pq.ParquetFile) -> Iterator[tuple[str, str, pq.ParquetFile, int]]:
-        """Yield least name, greatest name and number of each row group of a file that may hold rows of the scope."""
+        """Yield least name, greatest name, file and number of each row group that may have rows of the scope."""
         metadata = file.metadata
-        places = {metadata.schema.column(index).name: index for index in range(metadata.num_columns)}
+        columns = {metadata.schema.column(index).name: index for index in range(metadata.num_columns)}
         for number in range(metadata.num_row_groups):
             group = metadata.row_group(number)
-            bounds = {name: group.column(places[name]).statistics for name in VERSION_KEY[:3]}
+            bounds = {name: group.column(columns[name]).statistics for name in VERSION_KEY[:3]}
             if all(
                 bounds[name].min <= value <= bounds[name].max
                 for name, value in (("account_id", self._scope.account_id), ("region", self._scope.region))
             ):
                 yield bounds["function_name"].min, bounds["function_name"].max, file, number
 
-    def _look_up(self, file: pq.ParquetFile, number: int, waiting: Sequence[Waiting]) -> tuple[pa.Table, list[bool]]:
-        """Look versions up in one row group; return the rows of those that it holds, and which those are."""
+    def _look_up(self, file: pq.ParquetFile, number: int, versions: Sequence[Pending]) -> tuple[pa.Table, list[bool]]:
+        """Look versions up in one row group; return the rows of those that it has, and which those are."""
         rows = file.read_row_group(number, columns=FUNCTIONS.stored_names(_READ))
         rows = with_current_names(rows, FUNCTIONS)
         of_scope = (pc.equal(rows.column(name), getattr(self._scope, name)) for name in SCOPE_KEY)
         rows = rows.filter(pc.and_(*of_scope))
         keys = pc.binary_join_element_wise(rows.column("function_name"), rows.column("version"), "/")
-        wanted = pa.array([f"{each.ref.function_name}/{each.ref.qualifier}" for each in waiting])
-        places = pc.index_in(wanted, value_set=keys.combine_chunks())
-        return rows.select(_TAKEN).take(places.drop_null()), places.is_valid().to_pylist()
+        requested = pa.array([f"{version.ref.function_name}/{version.ref.qualifier}" for version in versions])
+        indexes = pc.index_in(requested, value_set=keys.combine_chunks())
+        return rows.select(_LOOKED_UP).take(indexes.drop_null()), indexes.is_valid().to_pylist()
 
 
-def _each(rows: pa.Table) -> Iterator[dict[str, Any]]:
+def _as_dicts(rows: pa.Table) -> Iterator[dict[str, Any]]:
     for batch in rows.to_batches(max_chunksize=256):
         for values in zip(*map(_values, batch.columns), strict=True):
-            yield dict(zip(_TAKEN, values, strict=True))
+            yield dict(zip(_LOOKED_UP, values, strict=True))
 
 
 def _values(column: pa.Array) -> list[Any]:
     if not pa.types.is_timestamp(column.type):
         values: list[Any] = column.to_pylist()
         return values
-    encoded = column.dictionary_encode()  # an instant takes 3 µs to make, and many rows have the same one
+    encoded = column.dictionary_encode()  # an instant takes 3 µs to make, and many rows share one
     instants = encoded.dictionary.to_pylist()
-    return [None if place is None else instants[place] for place in encoded.indices.to_pylist()]
+    return [None if index is None else instants[index] for index in encoded.indices.to_pylist()]
 
 
-def _name(waiting: Waiting) -> str:
-    return waiting.ref.function_name
+def _name(version: Pending) -> str:
+    return version.ref.function_name
 
 
-def _judge(ref: FunctionRef, listed: Reply | None, older: dict[str, Any], not_before: datetime | None) -> Found:
-    """Decide whether a version is still the one that was fetched, and fetched late enough."""
+def _match(ref: FunctionRef, listed: Reply | None, older: dict[str, Any], not_before: datetime | None) -> Match:
+    """Return the row of a version that has not changed since it was fetched, and was fetched late enough."""
     is_same = listed is not None and all(
-        now is not None and now == older[name] for now, name in zip(_told(listed), _TELLING.values(), strict=True)
+        value is not None and value == older[name]
+        for value, name in zip(_compared_values(listed), _COMPARED.values(), strict=True)
     )
     is_fresh = not_before is None or older["fetched_at"] >= not_before
-    return Found(ref, listed, older) if is_same and is_fresh else Found(ref)
+    return Match(ref, listed, older) if is_same and is_fresh else Match(ref)
 
 
-def _told(listed: Reply) -> Iterable[Any]:
-    """Return what a listing says of the fields that tell versions apart."""
+def _compared_values(listed: Reply) -> Iterable[Any]:
+    """Return the values of a listing that differ wherever a version has changed."""
     if listed.answer is not None:
-        return map(partial(getattr, listed.answer.Configuration), _TELLING)
-    return map(listed.document["Configuration"].get, _TELLING)
+        return map(partial(getattr, listed.answer.Configuration), _COMPARED)
+    return map(listed.document["Configuration"].get, _COMPARED)

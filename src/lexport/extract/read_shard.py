@@ -45,7 +45,7 @@ from lexport.extract.flatten import (
     flatten_carried,
     flatten_function,
 )
-from lexport.extract.incremental import Held, LastSnapshot, Room, open_last
+from lexport.extract.incremental import LastSnapshot, PendingBudget, PendingVersions, open_last
 from lexport.extract.listing import discover_aliases, discover_functions
 from lexport.extract.lossless import Notice
 from lexport.extract.match_response import check_account_settings, checked
@@ -80,7 +80,7 @@ async def read_shard(
     store: LocalStore,
     staging: Staging,
     pacer: Pacer,
-    budget: Room,
+    budget: PendingBudget,
     progress: Progress,
     on_reply: Callable[[FunctionRef, Reply], None] | None = None,
 ) -> ShardResult:
@@ -106,7 +106,7 @@ async def read_shard(
     )
     started_at = datetime.now(UTC)
     try:
-        with budget.place():
+        with budget.reader():
             if settings.incremental:
                 reader.last = await to_thread.run_sync(_open_last, spec, shard, settings, store, progress)
             await reader.read()
@@ -156,7 +156,7 @@ class _Reader:
     calls: CallApi
     settings: SnapshotSettings
     staging: Staging
-    budget: Room
+    budget: PendingBudget
     progress: ShardProgress
     rules: Rules
     not_before: datetime | None
@@ -175,7 +175,7 @@ class _Reader:
     carried_rows: int = 0
     doubts: Doubts = field(init=False)
     last: LastSnapshot | None = None
-    held: Held = field(init=False)
+    pending: PendingVersions = field(init=False)
 
     async def read(self) -> None:
         """List, fetch and flatten side by side until nothing is left."""
@@ -184,7 +184,7 @@ class _Reader:
         self.doubts = Doubts(self.lose_aliases)
         queue = self.staging.folder / f"names-{scope.account_id}-{scope.region}.txt"
         refs_out, refs = create_memory_object_stream[Sequence[FunctionRef]](PAGES_AHEAD)
-        with DiskQueue(queue) as names, Held(self.staging.folder) as self.held:
+        with DiskQueue(queue) as names, PendingVersions(self.staging.folder) as self.pending:
             async with create_task_group() as tasks:
                 if refs_listed is None:
                     tasks.start_soon(self.discover, refs_out, names)
@@ -262,16 +262,16 @@ class _Reader:
         to_hold: list[FunctionRef] = []
         for ref in page or ():
             (to_fetch if ref.listed is None or ref.qualifier is None else to_hold).append(ref)
-        self.held.put(to_hold)
-        if page is None or self.budget.is_full(self.held):
+        self.pending.put(to_hold)
+        if page is None or self.budget.is_used_up_by(self.pending):
             to_fetch += await self.take_over(last)
         return [ref.without_listing() for ref in to_fetch]
 
     async def take_over(self, last: LastSnapshot) -> list[FunctionRef]:
-        """Make the rows of held versions that the last snapshot has; return the others."""
+        """Make the rows of pending versions that the last snapshot has; return the others."""
         is_new_damage = last.damage is None
         unknown: list[FunctionRef] = []
-        found = last.find(self.held, self.not_before)
+        found = last.find(self.pending, self.not_before)
         while some := await to_thread.run_sync(list, islice(found, CARRIED_AT_ONCE)):
             await self.staging.flush()
             unknown += [ref for ref, listed, older in some if not self.is_taken_over(ref, listed, older)]

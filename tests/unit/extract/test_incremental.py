@@ -11,7 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lexport.extract.incremental import HELD, HELD_BYTES, LEAST_HELD, Held, LastSnapshot, Room
+from lexport.extract.incremental import (
+    MAX_PENDING,
+    MAX_SECRET_BYTES,
+    MIN_PENDING,
+    LastSnapshot,
+    PendingBudget,
+    PendingVersions,
+)
 from lexport.model import FunctionRef, Scope
 from lexport.tables.arrow import table_schema
 from lexport.tables.functions import FUNCTIONS
@@ -57,14 +64,14 @@ def listed(name, version, **changed):
 
 def find(path, refs, not_before=None):
     """What is found of versions: the carried state, or None."""
-    with Held() as held:
-        held.put(refs)
+    with PendingVersions() as pending:
+        pending.put(refs)
         last = LastSnapshot([path], SCOPE)
         found = {
             (each.ref.function_name, each.ref.qualifier): each.older and each.older["state"]
-            for each in last.find(held, not_before)
+            for each in last.find(pending, not_before)
         }
-        assert len(held) == 0
+        assert len(pending) == 0
     return found, last.damage
 
 
@@ -117,13 +124,13 @@ def test_a_damaged_row_group_is_said_and_loses_nothing(path):
 
 def test_held_listings_can_be_cleared_and_held_again(path):
     """A second pass reads its own listings."""
-    with Held() as held:
+    with PendingVersions() as pending:
         last = LastSnapshot([path], SCOPE)
         for each in (VERSIONS[:9], VERSIONS[9:]):
-            held.put([listed(*version, Description=version[1]) for version in each])
+            pending.put([listed(*version, Description=version[1]) for version in each])
 
             assert sorted(
-                found.listed.document["Configuration"]["Description"] for found in last.find(held, None)
+                found.listed.document["Configuration"]["Description"] for found in last.find(pending, None)
             ) == sorted(version for _, version in each)
 
 
@@ -131,33 +138,33 @@ def test_what_is_unknown_stays_in_memory_and_both_are_let_go(path, tmp_path):
     """Variables and listings with unknown fields are in no file; after a pass neither file nor memory holds any."""
     told = {"Environment": {"Variables": {"A": "s3cret"}}}
     refs = [listed("fn-03", "1", **told), listed("fn-03", "2", New="s3cret"), listed("fn-03", "3")]
-    with Held(tmp_path) as held:
-        held.put(refs)
+    with PendingVersions(tmp_path) as pending:
+        pending.put(refs)
         file = next(each for each in Path("/proc/self/fd").iterdir() if str(each.readlink()).startswith(str(tmp_path)))
         body = file.read_bytes()
-        found = [each.listed.document["Configuration"] for each in LastSnapshot([path], SCOPE).find(held, None)]
+        found = [each.listed.document["Configuration"] for each in LastSnapshot([path], SCOPE).find(pending, None)]
 
         assert (b"fn-03/1" in body, b"fn-03/2" in body, b"fn-03/3" in body) == (True, False, True)
         assert b"s3cret" not in body
         assert found == [orjson.loads(ref.listed) for ref in refs]
-        assert (file.read_bytes(), held.secret_bytes) == (b"", 0)
+        assert (file.read_bytes(), pending.secret_bytes) == (b"", 0)
 
 
 def test_memory_is_shared(tmp_path):
     """An account-region is full by its share of memory, too, however few versions it holds back."""
-    room, half = Room(), "x" * (HELD_BYTES // 2)
-    with room.place(), Held(tmp_path) as held:
-        held.put([listed("f", "1", Environment={"Variables": {"A": half}})])
-        assert not room.is_full(held)
-        with room.place():
-            assert room.is_full(held)
+    budget, half = PendingBudget(), "x" * (MAX_SECRET_BYTES // 2)
+    with budget.reader(), PendingVersions(tmp_path) as pending:
+        pending.put([listed("f", "1", Environment={"Variables": {"A": half}})])
+        assert not budget.is_used_up_by(pending)
+        with budget.reader():
+            assert budget.is_used_up_by(pending)
 
 
 def test_room_is_shared():
     """All readers together hold back a bounded number, each at least a few."""
-    room = Room()
-    with room.place(), room.place():
-        assert room.share == HELD // 2
-    with room.place():
-        assert room.share == HELD
-    assert LEAST_HELD <= HELD
+    budget = PendingBudget()
+    with budget.reader(), budget.reader():
+        assert budget.share == MAX_PENDING // 2
+    with budget.reader():
+        assert budget.share == MAX_PENDING
+    assert MIN_PENDING <= MAX_PENDING
