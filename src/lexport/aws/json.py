@@ -1,4 +1,4 @@
-"""Bytes -> JSON value, once and fast; slowly and exactly where the fast way would lose something. Pure."""
+"""Parse JSON: fast where that is exact, else slowly, so that nothing is lost. Pure."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _ESCAPED_NUL = b"\\u0000"
 
 
 def parse_document(body: bytes, *, is_exact: bool = False) -> tuple[Any, int]:
-    """Parse a body; return the value and how many characters were replaced by U+FFFD since no table can hold them.
+    """Parse a body. Return the value, and how many characters were replaced by U+FFFD because no table can hold them.
 
-    ``is_exact`` keeps integers beyond 64 bits, which orjson reads as floats. Numbers that are no numbers (NaN, 1e999)
-    become their text. Raises ValueError for what is no JSON, or is nested too deep to read.
+    ``is_exact`` keeps integers beyond 64 bits, which orjson reads as floats. NaN and numbers beyond the range of a
+    double (1e999) become their text. Raises ValueError for bytes that are not JSON, or are nested too deep.
     """
     if not is_exact and _ESCAPED_NUL not in body:
         try:
             return orjson.loads(body), 0
         except orjson.JSONDecodeError:
-            pass  # it may be a lone surrogate or broken UTF-8, which the standard library reads
+            pass  # perhaps a lone surrogate or broken UTF-8, which the standard library accepts
     text = body.decode("utf-8", "replace")
     broken = text.count("\ufffd") - body.count("\ufffd".encode())
     try:

@@ -29,7 +29,7 @@ from lexport.tables.text import plural
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What the user chose: how environment values are kept, and whether ``$LATEST`` rows are.
+    """How to flatten: what to keep of environment values, and whether to keep ``$LATEST`` rows.
 
     ``fetched_at`` is the start of the run.
     """
@@ -316,8 +316,8 @@ def flatten_alias(
 ) -> list[Notice]:
     """Turn one item of ListAliases into a row of ``aliases`` and its ``alias_routes``, and append them.
 
-    Shape: the weights of the additional versions as sent; the first version gets what they leave of 1.
-    Loses: ``AliasArn`` only, which the key columns spell. Raises FlattenError for an item without a name.
+    Shape: the weights of the additional versions as AWS sends them; the first version gets the rest of 1.
+    Loses: ``AliasArn`` only, which repeats the key columns. Raises FlattenError for an item without a name.
     Source: AWS Lambda API reference, ListAliases, AliasConfiguration.
     """
     if item.__class__ is not dict:
@@ -350,7 +350,7 @@ def flatten_alias(
 
 
 def alias_from_call(ref: FunctionRef, version: str, *, scope: Scope, answer: str, rows: Rows) -> None:
-    """Append what a GetFunction call by alias tells of the alias: where it points; the rest is not known."""
+    """Append a row of ``aliases`` for a GetFunction call by alias, which shows only the version that it points to."""
     rows.append(
         ALIASES,
         scope.account_id,
@@ -369,7 +369,7 @@ _SETTINGS_PLAN = make_plan(ACCOUNT_SETTINGS)
 def flatten_account_settings(reply: Reply, *, scope: Scope, rows: Rows) -> tuple[int | None, list[Notice]]:
     """Turn GetAccountSettings into a row of ``account_settings``; return AWS's own function count.
 
-    Loses: what the columns do not name; it is about the account, not about its functions.
+    Loses: fields without a column; they are about the account, not about its functions.
     Source: AWS Lambda API reference, GetAccountSettings.
     """
     reader = LosslessReader(len(staged_names(ACCOUNT_SETTINGS)), masks_values=False, is_exact=True)

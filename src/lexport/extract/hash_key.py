@@ -1,6 +1,6 @@
-"""The key that keeps environment values apart without telling them: HMAC-SHA-256, cut to 16 bytes.
+"""Load the key that hashes environment values, so that they can be compared without being stored.
 
-In: the key's home (variable, file, or the user's state folder). Out: value -> 32 hex digits, and the key's id.
+It comes from a file, from an environment variable, or from the user's state folder, where it is created once.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ _MOST_FILE_BYTES = 2**16
 
 @dataclass(frozen=True, slots=True)
 class HashKey:
-    """A secret key; ``key_id`` names it and tells nothing of it."""
+    """A secret key; ``key_id`` identifies it without revealing it."""
 
     secret: bytes = field(repr=False)
 
     @property
     def key_id(self) -> str:
-        """Return 16 hex digits that only this key gives."""
+        """16 hex digits that only this key results in."""
         return hmac.digest(self.secret, b"lexport hash key id", "sha256")[:8].hex()
 
 
 def load_hash_key(key_file: Path | None) -> HashKey:
-    """Find the key: in ``key_file``, then ``LEXPORT_HASH_KEY`` (base64), then the state folder, where it is made once.
+    """Load the key from ``key_file``, ``LEXPORT_HASH_KEY`` (base64) or the state folder, where it is created once.
 
     Raises SettingsError for a key that is not base64 of 16 bytes or more, or a file that cannot be read.
     """
     if key_file is not None:
         return _decode(_read(key_file), f"--hash-key-file {key_file}")
-    given = os.environ.get(KEY_VARIABLE)
-    if given:
-        return _decode(given, KEY_VARIABLE)
+    from_environment = os.environ.get(KEY_VARIABLE)
+    if from_environment:
+        return _decode(from_environment, KEY_VARIABLE)
     path = _state_folder() / "hash.key"
     if not os.path.lexists(path):
         _make(path)
@@ -63,9 +63,9 @@ def _state_folder() -> Path:
 
 
 def _make(path: Path) -> None:
-    """Create the key file, 0600; when two first runs meet, one of them wins and both read the same."""
+    """Create the key file, 0600; of two first runs at the same time one creates it, and both read the same key."""
     try:
-        with suppress(PublishError):  # the other run's key is as good
+        with suppress(PublishError):  # another run has created it meanwhile
             LocalStore(path.parent).create(path.name, base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
     except RunError as error:
         raise SettingsError(

@@ -1,7 +1,7 @@
-"""Is an answer the answer to the question? Name, version and ARN are compared before any of it is believed.
+"""Check that a response belongs to its request: name, version and ARN are compared before anything of it is used.
 
-A proxy that mixes up its connections, a cache that ignores the query or a server behind a wrong endpoint answers with
-status 200 as well. The checks are pure. ``checked`` puts one between a call and the retry layer.
+A proxy that mixes up its connections, a cache that ignores the query or a server behind a wrong endpoint responds with
+status 200 as well. The checks are pure; ``checked`` puts one between a call and the retry layer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lexport.model import LATEST, LATEST_PUBLISHED, FunctionRef, Reply, Scope, S
 SHOWN = 120  # characters of a name that a server sent, in a message
 
 _HEAD = re.compile(r"arn:aws[a-zA-Z-]*")
-_LAYER_OF_AWS = ":awslayer:"  # their ARNs name no version; what the answer calls them is not documented
+_LAYER_OF_AWS = ":awslayer:"  # their ARNs have no version, and the ARN in the response is not documented
 
 
 def checked(
@@ -69,11 +69,11 @@ _ARN = re.compile(r"arn:aws[a-zA-Z-]*:lambda:([a-z0-9-]+):(\d{12}):function:([a-
 
 
 def _is_gone(error: FunctionGoneError, scope: Scope, function_name: str, qualifier: str | None) -> bool:
-    """Tell whether "not found" is about this function: AWS's message ends with the ARN; where it has none, it is."""
-    found = _ARN.findall(str(error))
-    if not found:
+    """Tell whether "not found" is about this function: AWS's message ends with its ARN, or has none at all."""
+    arns = _ARN.findall(str(error))
+    if not arns:
         return True
-    region, account_id, name, other = found[-1]
+    region, account_id, name, other = arns[-1]
     return (region, account_id, name) == (scope.region, scope.account_id, function_name) and (
         not other or qualifier is None or other == qualifier
     )
@@ -83,42 +83,43 @@ def _is_gone(error: FunctionGoneError, scope: Scope, function_name: str, qualifi
 
 
 def check_function(reply: Reply, ref: FunctionRef, scope: Scope) -> bool:
-    """Compare an answer of GetFunction with the function, version or alias that was asked for.
+    """Compare a response of GetFunction with the function, version or alias that was requested.
 
-    An unqualified call brings ``$LATEST``, a number brings that version, an alias whichever version it points to. AWS
-    qualifies the ARN as the call was qualified; without a qualifier it is accepted too.
+    AWS returns ``$LATEST`` for an unqualified call, for a number that version, and for an alias any version that it
+    points to. The ARN has the qualifier of the call; an ARN without a qualifier is accepted too.
     """
-    if reply.answer is not None:
-        told = reply.answer.Configuration
-        name, version, arn = (None, None, None) if told is None else (told.FunctionName, told.Version, told.FunctionArn)
+    if reply.answer is None:
+        name, version, arn = _names(reply.document.get("Configuration"))
+    elif (typed := reply.answer.Configuration) is not None:
+        name, version, arn = typed.FunctionName, typed.Version, typed.FunctionArn
     else:
-        name, version, arn = _parts(reply.document.get("Configuration"))
-    wanted = ref.qualifier or LATEST
+        name = version = arn = None
+    qualifier = ref.qualifier or LATEST
     if (
         name == ref.function_name
-        and (is_version(version) if ref.is_alias else version == wanted)
-        and _is_arn(arn, f"{scope.region}:{scope.account_id}:function:{name}", wanted, version)
+        and (is_version(version) if ref.is_alias else version == qualifier)
+        and _is_arn(arn, f"{scope.region}:{scope.account_id}:function:{name}", qualifier, version)
     ):
         return True
-    asked = f"{ref.function_name}, {'alias' if ref.is_alias else 'version'} {wanted}, of {_place(scope)}"
-    raise _wrong("GetFunction", asked, _about(name, version, arn))
+    requested = f"{ref.function_name}, {'alias' if ref.is_alias else 'version'} {qualifier}, of {_text_of(scope)}"
+    raise _wrong("GetFunction", requested, _function_text(name, version, arn))
 
 
 def is_version(version: Any) -> bool:
-    """Tell whether this is what AWS calls a version: ``$LATEST``, a number, or that of managed instances."""
+    """Tell whether a value is a version as AWS names them: ``$LATEST``, a number, or that of managed instances."""
     return version.__class__ is str and (
         version in (LATEST, LATEST_PUBLISHED) or (version.isascii() and version.isdigit())
     )
 
 
 def _is_arn(arn: Any, function: str, *qualifiers: str | None) -> bool:
-    """Tell whether an ARN is a function's (``region:account:function:name``), unqualified or with one of these."""
+    """Tell whether this is the ARN of ``region:account:function:name``, unqualified or with one of these qualifiers."""
     if arn.__class__ is not str:
         return False
     head, _, rest = arn.partition(":lambda:")
     if rest != function:
-        named, _, qualifier = rest.rpartition(":")
-        if named != function or qualifier not in qualifiers:
+        unqualified, _, qualifier = rest.rpartition(":")
+        if unqualified != function or qualifier not in qualifiers:
             return False
     return head == "arn:aws" or _HEAD.fullmatch(head) is not None
 
@@ -129,7 +130,7 @@ def _is_arn(arn: Any, function: str, *qualifiers: str | None) -> bool:
 def check_versions(reply: Reply, marker: str | None, scope: Scope, function_name: str | None = None) -> bool:
     """Check a page of ListFunctions or ListVersionsByFunction: every item is of the account-region, or of the function.
 
-    Items whose name, version or ARN is absent or no text pass: they are lost one by one, and the page is not.
+    An item whose name, version or ARN is absent or no text passes: that item is lost later, and the page is not.
     """
     is_fleet = function_name is None
     operation, key = ("ListFunctions", "Functions") if is_fleet else ("ListVersionsByFunction", "Versions")
@@ -138,7 +139,7 @@ def check_versions(reply: Reply, marker: str | None, scope: Scope, function_name
     if reply.answer is not None:
         items = [(item.FunctionName, item.Version, item.FunctionArn) for item in getattr(reply.answer, key)]
     else:
-        items = list(map(_parts, list_of(reply, key, operation)))
+        items = list(map(_names, list_of(reply, key, operation)))
     _check_marker(reply, marker, operation)
     for name, version, arn in items:
         if name.__class__ is not str or version.__class__ is not str or arn.__class__ is not str:
@@ -148,15 +149,15 @@ def check_versions(reply: Reply, marker: str | None, scope: Scope, function_name
             or not is_version(version)
             or not (arn == f"{usual}{name}:{version}" or _is_arn(arn, functions + name, version))
         ):
-            asked = f"{function_name or 'functions'} of {_place(scope)}"
-            raise _wrong(operation, asked, _about(name, version, arn))
+            requested = f"{function_name or 'functions'} of {_text_of(scope)}"
+            raise _wrong(operation, requested, _function_text(name, version, arn))
     return bool(items)
 
 
 def check_aliases(reply: Reply, marker: str | None, function_name: str, scope: Scope) -> bool:
     """Check a page of ListAliases: every alias is the function's and leads to a version.
 
-    Items without a name pass: they are lost one by one. An empty page names nothing that could be compared.
+    An item without a name passes: that item is lost later. An empty page has nothing to compare.
     """
     function = f"{scope.region}:{scope.account_id}:function:{function_name}"
     items = list_of(reply, "Aliases", "ListAliases")
@@ -167,25 +168,25 @@ def check_aliases(reply: Reply, marker: str | None, function_name: str, scope: S
             continue
         arn, version = item.get("AliasArn"), item.get("FunctionVersion")
         if not (is_version(version) and _is_arn(arn, function, name)):
-            asked = f"aliases of {function_name} of {_place(scope)}"
-            raise _wrong("ListAliases", asked, f"alias {_shown(name)} of {_shown(arn)}, version {_shown(version)}")
+            requested = f"aliases of {function_name} of {_text_of(scope)}"
+            raise _wrong("ListAliases", requested, f"alias {_shown(name)} of {_shown(arn)}, version {_shown(version)}")
     return bool(items)
 
 
 def next_marker_of(reply: Reply) -> Any:
-    """Return what a page says of the page after it."""
+    """Return the marker of the next page, as the response has it."""
     return reply.document.get("NextMarker") if reply.answer is None else reply.answer.NextMarker
 
 
 def _check_marker(reply: Reply, marker: str | None, operation: str) -> None:
-    """Refuse the page before the one that was asked for: it names the page that was asked for as the next one."""
+    """Refuse the page before the requested one: its next page is the requested one."""
     if marker is not None and next_marker_of(reply) == marker:
         what = f"{operation}: a page names itself as the next one"
         raise WrongAnswerError(what, code="repeated_marker", http_status=200)
 
 
 def list_of(reply: Reply, key: str, operation: str) -> list[Any]:
-    """Return the items of a page; raises WrongAnswerError where it has no list of them."""
+    """Return the items of a page; raises WrongAnswerError if it has no list of them."""
     items = reply.document.get(key)
     if not isinstance(items, list):
         raise WrongAnswerError(f"{operation}: the page has no list of {key}", code="invalid_page", http_status=200)
@@ -196,51 +197,51 @@ def list_of(reply: Reply, key: str, operation: str) -> list[Any]:
 
 
 def check_account_settings(reply: Reply, scope: Scope) -> bool:
-    """Check an answer of GetAccountSettings, which names no account: both halves of it must be there."""
+    """Check a response of GetAccountSettings, which names no account: both of its objects must be there."""
     missing = [name for name in ("AccountLimit", "AccountUsage") if not _is_filled(reply.document.get(name))]
     if missing:
-        raise _wrong("GetAccountSettings", _place(scope), f"no {' and no '.join(missing)}")
+        raise _wrong("GetAccountSettings", _text_of(scope), f"no {' and no '.join(missing)}")
     return False
 
 
 def check_layer_version(reply: Reply, layer_arn: str) -> bool:
-    """Compare an answer of GetLayerVersionByArn with the ARN that was asked for."""
+    """Compare a response of GetLayerVersionByArn with the requested ARN."""
     arn = reply.document.get("LayerVersionArn")
     if arn == layer_arn or (_LAYER_OF_AWS in layer_arn and isinstance(arn, str) and _LAYER_OF_AWS in arn):
         return True
     raise _wrong("GetLayerVersionByArn", layer_arn, _shown(arn))
 
 
-# --- what a message says ---------------------------------------------------------------------------------------------
+# --- messages -----------------------------------------------------------------------------------------------------
 
 
-def _wrong(operation: str, asked: str, got: str) -> WrongAnswerError:
+def _wrong(operation: str, requested: str, received: str) -> WrongAnswerError:
     return WrongAnswerError(
-        f"{operation}: asked for {asked}, the answer has {got};"
+        f"{operation}: asked for {requested}, the answer has {received};"
         " a proxy or cache between here and AWS may mix up answers",
         code="wrong_answer",
         http_status=200,
     )
 
 
-def _about(name: Any, version: Any, arn: Any) -> str:
+def _function_text(name: Any, version: Any, arn: Any) -> str:
     if name is None and version is None and arn is None:
         return "no function"
     return f"{_shown(name)}, version {_shown(version)}, ARN {_shown(arn)}"
 
 
 def _shown(value: Any) -> str:
-    """Quote a name; of what should have been a text, its type."""
+    """Quote a name; a value of another type is shown by its type alone."""
     if value is None:
         return "none"
     return repr(value[:SHOWN]) if isinstance(value, str) else type(value).__name__
 
 
-def _place(scope: Scope) -> str:
+def _text_of(scope: Scope) -> str:
     return f"{scope.account_id} {scope.region}"
 
 
-def _parts(configuration: Any) -> tuple[Any, Any, Any]:
+def _names(configuration: Any) -> tuple[Any, Any, Any]:
     if not isinstance(configuration, dict):
         return None, None, None
     return configuration.get("FunctionName"), configuration.get("Version"), configuration.get("FunctionArn")

@@ -34,7 +34,7 @@ from lexport.errors import (
 )
 from lexport.extract.access import REGION_OFF
 from lexport.extract.decode import decode_object
-from lexport.extract.doubts import Doubts
+from lexport.extract.empty_alias_lists import EmptyAliasLists
 from lexport.extract.failures import Item, failure_of
 from lexport.extract.fetch import fetch_function
 from lexport.extract.flatten import (
@@ -173,7 +173,7 @@ class _Reader:
     ended_by: Failure | None = None
     function_count_reported: int | None = None
     carried_rows: int = 0
-    doubts: Doubts = field(init=False)
+    empty_alias_lists: EmptyAliasLists = field(init=False)
     last: LastSnapshot | None = None
     pending: PendingVersions = field(init=False)
 
@@ -181,7 +181,7 @@ class _Reader:
         """List, fetch and flatten side by side until nothing is left."""
         get_function, listing = self.progress.pace()
         scope, refs_listed = self.shard.scope, self.shard.refs
-        self.doubts = Doubts(self.lose_aliases)
+        self.empty_alias_lists = EmptyAliasLists(self.lose_aliases)
         queue = self.staging.folder / f"names-{scope.account_id}-{scope.region}.txt"
         refs_out, refs = create_memory_object_stream[Sequence[FunctionRef]](PAGES_AHEAD)
         with DiskQueue(queue) as names, PendingVersions(self.staging.folder) as self.pending:
@@ -343,7 +343,7 @@ class _Reader:
             async for reply, items in discover_aliases(self.api, self.ask, scope, function_name):
                 self.replies += 1
                 if not items:
-                    self.doubts.note_empty(function_name, reply)
+                    self.empty_alias_lists.add(function_name, reply)
                 for item in items:
                     answer = staging.answer_id()  # its own: of an alias that is listed twice, the first row stays
                     try:
@@ -361,7 +361,7 @@ class _Reader:
         if not self.api.has_met_wrong_answers:
             return
         self.api = self.api.on_fresh_connections()
-        for function_name in self.doubts.settle():
+        for function_name in self.empty_alias_lists.doubtful():
             self.progress.aliases_due += 1
             try:
                 await self.read_aliases(function_name)
