@@ -21,7 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lexport.dataset.changes import Reading, changes
+from lexport.dataset.changes import find_changes
+from lexport.dataset.compare import SnapshotFiles
 from lexport.model import Scope
 from lexport.simulator import Fleet, FleetSpec
 from lexport.tables.arrow import table_schema
@@ -93,17 +94,17 @@ def write(folder: Path, versions: int, share: float, *, is_new: bool) -> int:
     return total
 
 
-def reading(folder: Path, name: str) -> Reading:
+def reading(folder: Path, name: str) -> SnapshotFiles:
     """Describe what ``write`` wrote."""
     files = {table.name: folder / f"{table.name}.parquet" for table in TABLES}
-    return Reading(snapshot_id=name, files=files, options={}, hash_key_id="k", lexport_version="0")
+    return SnapshotFiles(snapshot_id=name, files=files, options={}, hash_key_id="k", lexport_version="0")
 
 
 def main() -> None:
     if sys.argv[1:2] == ["--compare"]:
         before, now = (Path(folder) for folder in sys.argv[2:4])
         started_s, idle_mib = time.process_time(), peak_mib()
-        found = sum(map(len, changes([SCOPE], now=reading(now, "B"), before=reading(before, "A"))))
+        found = sum(map(len, find_changes([SCOPE], now=reading(now, "B"), before=reading(before, "A"))))
         print(found, time.process_time() - started_s, idle_mib, peak_mib())
         return
     versions = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000

@@ -27,7 +27,8 @@ from bench_views import view_times
 from simulators import Usage, run
 from year_of_nights import SCOPES
 
-from lexport.dataset.changes import Reading, changes
+from lexport.dataset.changes import find_changes
+from lexport.dataset.compare import SnapshotFiles
 from lexport.dataset.parquet import TableFolder
 from lexport.dataset.runs import write_run
 from lexport.model import LATEST
@@ -122,14 +123,14 @@ def _open_in_browser(report: Path, rounds: int) -> list[float]:
 def publishing(dataset: Catalog, folder: Path, rounds: int) -> None:
     """Print what it takes to compare the newest night with the one before, and to write `changes`."""
     now, before = dataset.snapshots[:2]
-    sides = {"now": Reading.of(now, dataset.root), "before": Reading.of(before, dataset.root)}
+    sides = {"now": SnapshotFiles.of(now, dataset.root), "before": SnapshotFiles.of(before, dataset.root)}
     rows = sum(entry.rows for entry in now.files)
     functions = sum(entry.rows for entry in now.files if entry.table == "functions")
     found = 0
 
     def write() -> None:
         nonlocal found
-        staged = [batch for part in changes(SCOPES, **sides) for batch in part.to_batches()]
+        staged = [batch for part in find_changes(SCOPES, **sides) for batch in part.to_batches()]
         found = sum(map(len, staged))
         write_run(CHANGES, staged, folder / "changes.arrow", 0o600)
         tables = TableFolder(path=folder, snapshot_id=now.snapshot_id, snapshot_at=now.snapshot_at)

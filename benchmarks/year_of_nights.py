@@ -27,9 +27,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lexport.dataset.changes import Reading, changes
+from lexport.dataset.changes import find_changes
 from lexport.dataset.commit import commit, open_destination, open_staging, remove_staging
 from lexport.dataset.commits import newest_first
+from lexport.dataset.compare import SnapshotFiles
 from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import RUNS, Manifest, ScopeEntry
 from lexport.dataset.parquet import TableFolder, TableWriter, WrittenFile
@@ -251,8 +252,8 @@ class Writer:
             for table in state_tables():
                 pq.write_table(found.get(table, rows[table]), *files[table.name], compression="none")
             common = {"options": OPTIONS, "hash_key_id": "k", "lexport_version": __version__}
-            sides.append(Reading(snapshot_id=name, files=files, **common))
-        found = [batch for part in changes(SCOPES, before=sides[0], now=sides[1]) for batch in part.to_batches()]
+            sides.append(SnapshotFiles(snapshot_id=name, files=files, **common))
+        found = [batch for part in find_changes(SCOPES, before=sides[0], now=sides[1]) for batch in part.to_batches()]
         path = folder / "changes-0000.arrow"
         write_run(CHANGES, found, path, 0o600)
         yield path

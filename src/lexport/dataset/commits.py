@@ -44,16 +44,17 @@ class UnexpectedFileError(OSError):
 
 
 def newest_first(
-    store: LocalStore, on_damaged: Callable[[DamagedCommit], object] = lambda _: None
+    store: LocalStore, on_damaged: Callable[[DamagedCommit], object] = lambda _: None, *, before: str | None = None
 ) -> Iterator[Manifest]:
     """Yield every snapshot of the fleet that can be read, newest first; ``on_damaged`` is called with the others.
 
-    A commit without account-regions holds tables of packages alone and is no snapshot.
+    With ``before``, only snapshots of a smaller id. A commit without account-regions holds tables of packages alone and
+    is no snapshot.
     """
     for commit in all_commits(store):
         if isinstance(commit, DamagedCommit):
             on_damaged(commit)
-        elif commit.is_snapshot:
+        elif commit.is_snapshot and (before is None or commit.snapshot_id < before):
             yield commit
 
 

@@ -1,7 +1,7 @@
-"""A table's files -> the rows of some account-regions, handed over whole functions at a time. Blocking.
+"""Read the rows of some account-regions from a table's files, whole functions at a time. Blocking.
 
-Files are sorted by account, region and function. So two files can be read side by side, up to a function that is
-beyond what either has at hand, and no row of a function is ever met without the others.
+Files are sorted by account, Region and function. Two files can therefore be read side by side, up to a function that
+comes after the rows that either has in memory, and no row of a function is read without the others.
 """
 
 from __future__ import annotations
@@ -22,35 +22,31 @@ from lexport.model import Scope
 from lexport.tables.arrow import BELOW_ALL, with_current_names
 from lexport.tables.table import VERSION_KEY, Table
 
-Place = tuple[str, ...]
-"""Account, Region and function, as far as a table has them: where in a sorted file a row stands."""
-
+Position = tuple[str, ...]
+"""Account, Region and function of a row, as far as the table has these columns: where in a sorted file a row is."""
 
 BATCH_ROWS = 2_048  # rows that are decoded at a time: some 2 MB of the widest table
 
 
 class Scan:
-    """One reading of a table's files from begin to end. Holds a batch of rows and what of others is not taken yet.
+    """One pass over a table's files. Keeps the rows in memory that were read and not yet taken.
 
-    ``paths`` are one file or several, each going on where the one before it ends, as ``find_files`` returns them.
-
-    ``names`` are the columns that are wanted, by their names of today; those the file lacks are left out. Page
-    checksums are verified.
-    Raises ReadError.
+    ``paths`` are in the order of their rows, as ``find_files`` returns them. ``names`` are the current names of the
+    columns to read; those that the file lacks are left out. Page checksums are verified. Raises ReadError.
     """
 
     def __init__(self, paths: Sequence[Path], table: Table, scopes: Collection[Scope], names: Sequence[str]) -> None:
         self._path, *self._left = paths
         self._table, self._names, self._has_more = table, names, True
         self._scopes = frozenset(scopes)
-        self._places = [name for name in VERSION_KEY[:3] if name in table.key]
-        self._last_place = ""
+        self._position_columns = [name for name in VERSION_KEY[:3] if name in table.key]
+        self._last_key = ""
         with self._reading():
             self._rows = self._open()
         self.types = {field.name: field.type for field in self._rows.schema}
 
     def __enter__(self) -> Self:
-        """Hand out the scan itself."""
+        """Return the scan itself."""
         return self
 
     def __exit__(
@@ -60,37 +56,37 @@ class Scan:
         self._file.close()
 
     def _open(self) -> pa.Table:
-        """Open the file at hand; return none of its rows."""
+        """Open the current file; return an empty table of its columns."""
         self._file = pq.ParquetFile(self._path, pre_buffer=False, page_checksum_verification=True)
         names = self._table.stored_names(self._names)
         stored = [name for name in self._file.schema_arrow.names if name in names]
         self._batches = self._file.iter_batches(BATCH_ROWS, list(self._groups(self._scopes)), stored, use_threads=False)
         return with_current_names(self._file.schema_arrow.empty_table().select(stored), self._table)
 
-    def whole_until(self) -> Place | None:
-        """Return the first function that may not be at hand whole, others being so before it; None at the end."""
-        while self._has_more and not (len(self._rows) and self._place(0) != self._place(-1)):
+    def whole_until(self) -> Position | None:
+        """Return the first function whose rows may not all be in memory; None at the end of the files."""
+        while self._has_more and not (len(self._rows) and self._position(0) != self._position(-1)):
             self._read_batch()
-        return self._place(-1) if self._has_more else None
+        return self._position(-1) if self._has_more else None
 
-    def take(self, before: Place | None) -> pa.Table:
-        """Hand over the rows before a place; all the rest for None."""
-        while self._has_more and not (before is not None and len(self._rows) and self._place(-1) >= before):
+    def take(self, end: Position | None) -> pa.Table:
+        """Take the rows before a position; all the rest for None."""
+        while self._has_more and not (end is not None and len(self._rows) and self._position(-1) >= end):
             self._read_batch()
-        count = len(self._rows) if before is None else bisect_left(range(len(self._rows)), before, key=self._place)
+        count = len(self._rows) if end is None else bisect_left(range(len(self._rows)), end, key=self._position)
         taken, self._rows = self._rows.slice(0, count), self._rows.slice(count)
         return taken.combine_chunks()
 
     def next_rows(self) -> pa.Table:
-        """Hand over the next rows as they come, some thousands; none at the end."""
+        """Take the next rows, some thousands; none at the end."""
         while self._has_more and not len(self._rows):
             self._read_batch()
         taken, self._rows = self._rows, self._rows.slice(0, 0)
         return taken
 
-    def _place(self, index: int) -> Place:
+    def _position(self, index: int) -> Position:
         row = index % len(self._rows)
-        return tuple(self._rows.column(name)[row].as_py() for name in self._places)
+        return tuple(self._rows.column(name)[row].as_py() for name in self._position_columns)
 
     def _read_batch(self) -> None:
         with self._reading():
@@ -112,22 +108,22 @@ class Scan:
             for at in (0, len(rows) - 1)
         }
         if len(ends) > 1 or not ends <= self._scopes:  # sorted: of one scope alone where both ends are
-            wanted = pa.array(scope.account_id + BELOW_ALL + scope.region for scope in self._scopes)
+            scopes = pa.array(scope.account_id + BELOW_ALL + scope.region for scope in self._scopes)
             scope = pc.binary_join_element_wise(rows.column("account_id"), rows.column("region"), BELOW_ALL)
-            rows = rows.filter(pc.is_in(scope, value_set=wanted))
+            rows = rows.filter(pc.is_in(scope, value_set=scopes))
         self._rows = pa.concat_tables([self._rows, rows]) if len(self._rows) else rows
 
     def _check_order(self, rows: pa.Table) -> None:
-        """Refuse rows that are out of order: reading two files side by side would never come to an end."""
-        places = pc.binary_join_element_wise(*(rows.column(name) for name in self._places), BELOW_ALL)
-        first, last = places[0].as_py(), places[-1].as_py()
-        is_sorted = pc.all(pc.greater_equal(places.slice(1), places.slice(0, len(places) - 1))).as_py() is not False
-        if places.null_count or not is_sorted or first < self._last_place:
+        """Refuse rows that are out of order: reading two files side by side would never end."""
+        keys = pc.binary_join_element_wise(*(rows.column(name) for name in self._position_columns), BELOW_ALL)
+        first, last = keys[0].as_py(), keys[-1].as_py()
+        is_sorted = pc.all(pc.greater_equal(keys.slice(1), keys.slice(0, len(keys) - 1))).as_py() is not False
+        if keys.null_count or not is_sorted or first < self._last_key:
             raise ReadError(
-                f"cannot read {self._path}: its rows are not in the order of {', '.join(self._places)}",
+                f"cannot read {self._path}: its rows are not in the order of {', '.join(self._position_columns)}",
                 path=str(self._path),
             )
-        self._last_place = last
+        self._last_key = last
 
     def _groups(self, scopes: Collection[Scope]) -> Iterator[int]:
         """Yield the numbers of the row groups that may hold rows of the scopes."""
@@ -143,5 +139,5 @@ class Scan:
         try:
             yield
         except (OSError, pa.ArrowException) as error:
-            what = str(error).splitlines()[0]
-            raise ReadError(f"cannot read {self._path}: {what}", path=str(self._path)) from error
+            cause = str(error).splitlines()[0]
+            raise ReadError(f"cannot read {self._path}: {cause}", path=str(self._path)) from error

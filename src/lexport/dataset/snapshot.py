@@ -13,7 +13,9 @@ import pyarrow as pa
 from anyio.from_thread import check_cancelled
 
 from lexport.dataset import manifest
-from lexport.dataset.changes import Reading, changes, is_comparable, readings_before
+from lexport.dataset.changes import find_changes, is_comparable
+from lexport.dataset.commits import newest_first, newest_whole
+from lexport.dataset.compare import SnapshotFiles
 from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import COUNTED, FileEntry, Manifest, ScopeEntry
 from lexport.dataset.parquet import TableFolder, WrittenFile
@@ -112,7 +114,7 @@ def write_snapshot(
         writer.add_rows(SCOPES, rows)
         writer.flush()
     write(SCOPES)
-    reading = Reading(
+    reading = SnapshotFiles(
         snapshot_id=folder.snapshot_id,
         files={table.name: [file.path] for table, file in written.items()},
         options=options,
@@ -172,7 +174,7 @@ def draft_of(
 
 
 def _stage_changes(
-    now: Reading,
+    now: SnapshotFiles,
     scopes: Collection[Scope],
     *,
     folder: Path,
@@ -184,7 +186,8 @@ def _stage_changes(
 
     Return the account-regions whose snapshot before is damaged, with its id.
     """
-    commits = readings_before(store, scopes, now.snapshot_id, lambda found: note(found.note))
+    earlier = newest_first(store, lambda damaged: note(damaged.note), before=now.snapshot_id)
+    commits = newest_whole(earlier, scopes)
     by_commit: dict[str, list[Scope]] = defaultdict(list)
     for scope, commit in commits.items():
         by_commit[commit.snapshot_id].append(scope)
@@ -197,7 +200,7 @@ def _stage_changes(
             continue
         writer = RunWriter(folder, file_mode=store.file_mode, runs=runs)
         try:
-            for rows in changes(compared, now=now, before=Reading.of(commit, store.root)):
+            for rows in find_changes(compared, now=now, before=SnapshotFiles.of(commit, store.root)):
                 check_cancelled()
                 for batch in rows.to_batches():
                     writer.add(CHANGES, batch)

@@ -17,7 +17,8 @@ import anyio.to_thread
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lexport.dataset.changes import SCHEMA, Reading, changes, is_comparable
+from lexport.dataset.changes import SCHEMA, find_changes, is_comparable
+from lexport.dataset.compare import SnapshotFiles
 from lexport.dataset.manifest import Manifest, ScopeEntry
 from lexport.errors import SettingsError
 from lexport.model import Scope
@@ -138,8 +139,8 @@ def _changes(dataset: Catalog, pairs: Mapping[Scope, _Pair]) -> Iterator[pa.Tabl
         members = list(group)
         before, now, _judged = members[0][1]
         assert before is not None
-        sides = Reading.of(before, dataset.root), Reading.of(now, dataset.root)
-        for found in changes([scope for scope, _ in members], before=sides[0], now=sides[1]):
+        sides = SnapshotFiles.of(before, dataset.root), SnapshotFiles.of(now, dataset.root)
+        for found in find_changes([scope for scope, _ in members], before=sides[0], now=sides[1]):
             if len(found):
                 yield _in_order(found, now.snapshot_id)
 

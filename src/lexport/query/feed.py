@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from lexport.dataset.compare import NEW_IN_EVERY_RUN, match_rows, range_ends
 from lexport.dataset.local import sync_file, sync_folder
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.scan import Scan
@@ -30,15 +31,12 @@ from lexport.errors import SettingsError, WriteError
 from lexport.model import Scope
 from lexport.query.as_of import parse_moment
 from lexport.query.catalog import Catalog, open_catalog
-from lexport.tables.arrow import BELOW_ALL, differs, table_schema
+from lexport.tables.arrow import differs, table_schema
 from lexport.tables.registry import state_tables
 from lexport.tables.run import CHANGES
 from lexport.tables.table import Table
 
 FORMAT = "lexport-feed/1"
-OF_THE_READING = ("snapshot_id", "snapshot_at", "fetched_at", "carried_forward")
-"""Columns that are new every night: a row in which nothing else differs is not fed again."""
-
 Action = Literal["delete", "upsert", "change"]
 
 
@@ -183,37 +181,33 @@ def _parts(dataset: Catalog, scopes: Collection[FeedScope], fresh: Collection[Ma
 
 
 def _compare(table: Table, scopes: Collection[Scope], new: Sequence[Path], old: Sequence[Path]) -> Iterator[FeedPart]:
-    """Yield the deletes and upserts that lead from one state of a table to another, a range of functions at a time."""
-    with ExitStack() as opened:
-        sides = [
-            opened.enter_context(Scan(files, table, scopes, table.names())) if files else None for files in (new, old)
+    """Yield the deletes and upserts that lead from one state of a table to another, some functions at a time."""
+    with ExitStack() as stack:
+        scans = [
+            stack.enter_context(Scan(files, table, scopes, table.names())) if files else None for files in (new, old)
         ]
-        while True:
-            ends = [end for side in sides if side is not None and (end := side.whole_until()) is not None]
-            cut = min(ends, default=None)
-            rows, known = (
-                table_schema(table).empty_table() if side is None else _aligned(side.take(cut), table) for side in sides
+        for end in range_ends([scan for scan in scans if scan is not None]):
+            new_rows, old_rows = (
+                table_schema(table).empty_table() if scan is None else _aligned(scan.take(end), table) for scan in scans
             )
-            keys, known_keys = _key(rows, table), _key(known, table)
-            gone = known.filter(pc.invert(pc.is_in(known_keys, value_set=keys))).select(list(table.key))
-            places = pc.index_in(keys, value_set=known_keys)
-            fresh = rows.filter(pc.or_(pc.is_null(places), _is_other(rows, known.take(places), table)))
-            if len(gone):
-                yield FeedPart(action="delete", table=table, rows=gone)
-            if len(fresh):
-                yield FeedPart(action="upsert", table=table, rows=fresh)
-            if cut is None:
-                return
+            match = match_rows(new_rows, old_rows, table.key)
+            is_changed = _is_changed(new_rows, old_rows.take(match.places), table)
+            upserts = new_rows.filter(pc.or_(pc.is_null(match.places), is_changed))
+            deletes = old_rows.filter(match.is_removed).select(list(table.key))
+            if len(deletes):
+                yield FeedPart(action="delete", table=table, rows=deletes)
+            if len(upserts):
+                yield FeedPart(action="upsert", table=table, rows=upserts)
 
 
-def _is_other(rows: pa.Table, known: pa.Table, table: Table) -> pa.ChunkedArray:
-    """Tell of each row whether anything in it differs but what is new every night."""
-    is_other = pa.chunked_array([pa.repeat(pa.scalar(value=False), len(rows))])
+def _is_changed(new: pa.Table, old: pa.Table, table: Table) -> pa.ChunkedArray:
+    """Return, for each row, whether a column differs that is not new in every run."""
+    is_changed = pa.chunked_array([pa.repeat(pa.scalar(value=False), len(new))])
     for name in table.names():
-        ours, theirs = rows.column(name), known.column(name)
-        if name not in OF_THE_READING and not ours.equals(theirs):
-            is_other = pc.or_(is_other, differs(ours, theirs))
-    return is_other
+        new_values, old_values = new.column(name), old.column(name)
+        if name not in NEW_IN_EVERY_RUN and not new_values.equals(old_values):
+            is_changed = pc.or_(is_changed, differs(new_values, old_values))
+    return is_changed
 
 
 def _aligned(rows: pa.Table, table: Table) -> pa.Table:
@@ -228,12 +222,6 @@ def _aligned(rows: pa.Table, table: Table) -> pa.Table:
         ],
         schema=schema,
     )
-
-
-def _key(rows: pa.Table, table: Table) -> pa.Array:
-    parts = [pc.fill_null(pc.cast(rows.column(name), pa.string()), "") for name in table.key]
-    joined = pc.binary_join_element_wise(*parts, BELOW_ALL)
-    return joined.combine_chunks()
 
 
 # --- as Parquet ---------------------------------------------------------------------------------------------------

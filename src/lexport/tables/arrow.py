@@ -111,7 +111,7 @@ def row_keys(rows: pa.Table, names: Sequence[str]) -> pa.ChunkedArray:
 
 def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_integer(column.type):
-        return pc.utf8_lpad(pc.cast(column, pa.string()), width=10, padding="0")
+        column = pc.utf8_lpad(pc.cast(column, pa.string()), width=10, padding="0")
     return pc.fill_null(column, "")
 
 

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from lexport.dataset import scan
-from lexport.dataset.changes import Reading, changes
+from lexport.dataset.changes import find_changes
+from lexport.dataset.compare import SnapshotFiles
 from lexport.errors import ReadError
 from lexport.model import Scope
 from lexport.tables import registry
@@ -42,11 +43,11 @@ def found(tmp_path):
             schema = pa.schema([field for field in table_schema(table) if field.name not in without])
             files[table.name] = [folder / f"{table.name}.parquet"]
             pq.write_table(pa.Table.from_pylist(given, schema), *files[table.name], row_group_size=3 + len(given) // 5)
-        return Reading(snapshot_id=name, files=files, options=options, hash_key_id=key, lexport_version=release)
+        return SnapshotFiles(snapshot_id=name, files=files, options=options, hash_key_id=key, lexport_version=release)
 
     def run(before, now, *, of_before=None, of_now=None, scopes=(HERE,)):
         sides = read("A", before, **(of_before or {})), read("B", now, **(of_now or {}))
-        rows = pa.concat_tables(changes(scopes, before=sides[0], now=sides[1])).to_pylist()
+        rows = pa.concat_tables(find_changes(scopes, before=sides[0], now=sides[1])).to_pylist()
         assert {row["previous_snapshot_id"] for row in rows} <= {"A"}
         return sorted((tuple(row[name] for name in SHOWN) for row in rows), key=str)
 

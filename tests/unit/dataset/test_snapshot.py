@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from anyio import to_thread
 
-from lexport.dataset.changes import Reading
+from lexport.dataset.compare import SnapshotFiles
 from lexport.dataset.local import LocalStore
 from lexport.dataset.snapshot import _stage_changes
 from lexport.errors import ReadError
@@ -32,7 +32,7 @@ def reading(folder):
         row = {"snapshot_id": NOW, "account_id": SCOPE.account_id, "region": SCOPE.region}
         rows = [row | {"function_name": "f", "version": "$LATEST"}] if table is FUNCTIONS else []
         pq.write_table(pa.Table.from_pylist(rows, schema=table_schema(table)), *files[table.name])
-    return Reading(snapshot_id=NOW, files=files, options={}, hash_key_id=None, lexport_version="0.1.0")
+    return SnapshotFiles(snapshot_id=NOW, files=files, options={}, hash_key_id=None, lexport_version="0.1.0")
 
 
 @pytest.fixture

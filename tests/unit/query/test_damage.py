@@ -16,8 +16,7 @@ import pytest
 
 import lexport
 from lexport.cli.main import run
-from lexport.dataset.changes import readings_before
-from lexport.dataset.commits import DamagedCommit, read_commit
+from lexport.dataset.commits import DamagedCommit, newest_first, newest_whole, read_commit
 from lexport.dataset.local import LocalStore
 from lexport.errors import ReadError, RunError
 from lexport.extract.incremental import open_last
@@ -279,7 +278,7 @@ def test_a_damaged_manifest(dest, number, capsys):
         assert connection.sql(HISTORY).fetchall() == [(20,)]
         assert connection.sql("SELECT count(*) FROM history.snapshots").fetchall() == [(2,)]
     notes = []
-    before = readings_before(LocalStore(dest), {SCOPE}, "7" * 26, notes.append)
+    before = newest_whole(newest_first(LocalStore(dest), notes.append), {SCOPE})
     assert before[SCOPE].snapshot_id == IDS[2 if number == 0 else 1]
     assert [found.snapshot_id for found in notes] == ([] if number == 0 else [IDS[2]])
     assert run(["verify", str(dest)]) == 4
@@ -483,7 +482,7 @@ def readers(dest):
     yield lambda: feed_of(dest)
     yield lambda: list(open_diff(dest))
     yield lambda: open_last(LocalStore(dest), SCOPE, env=None, hash_key_id=None, note=lambda _: None)
-    yield lambda: readings_before(LocalStore(dest), {SCOPE}, "7" * 26, lambda _: None)
+    yield lambda: newest_whole(newest_first(LocalStore(dest)), {SCOPE})
     yield lambda: list(find_damage(dest, data=True))
 
 

@@ -10,8 +10,9 @@ import pytest
 
 import lexport
 from lexport.cli.feed import write_lines
+from lexport.dataset.compare import NEW_IN_EVERY_RUN
 from lexport.errors import SettingsError
-from lexport.query.feed import OF_THE_READING, open_feed
+from lexport.query.feed import open_feed
 from lexport.query.sql import open_query_session
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.registry import BY_NAME, state_tables
@@ -66,7 +67,7 @@ async def fed(run_lexport, dest, since=None):
 def without(rows):
     """Rows without what is new every night, in the order of their key."""
     return sorted(
-        ({name: value for name, value in row.items() if name not in OF_THE_READING} for row in rows),
+        ({name: value for name, value in row.items() if name not in NEW_IN_EVERY_RUN} for row in rows),
         key=lambda row: json.dumps(row, default=str, sort_keys=True),
     )
 
