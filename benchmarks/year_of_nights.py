@@ -31,8 +31,9 @@ from lexport.dataset.changes import find_changes
 from lexport.dataset.commit import commit, open_destination, open_staging, remove_staging
 from lexport.dataset.commits import newest_first
 from lexport.dataset.compare import SnapshotFiles
+from lexport.dataset.layout import RUNS
 from lexport.dataset.local import LocalStore
-from lexport.dataset.manifest import RUNS, Manifest, ScopeEntry
+from lexport.dataset.manifest import Manifest, ScopeEntry
 from lexport.dataset.parquet import TableFolder, TableWriter, WrittenFile
 from lexport.dataset.runs import write_run
 from lexport.dataset.snapshot import draft_of

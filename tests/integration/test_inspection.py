@@ -9,8 +9,8 @@ from anyio import create_memory_object_stream, create_task_group
 
 from lexport.artifacts.inspect_stored import inspect_stored
 from lexport.artifacts.store import PackageStore
+from lexport.dataset.layout import package_path
 from lexport.dataset.local import LocalStore
-from lexport.dataset.manifest import package_path
 from lexport.dataset.runs import RunWriter
 from lexport.extract.rows import Rows
 from lexport.tables.packages import PACKAGES

@@ -17,7 +17,7 @@ import pytest
 
 import lexport
 from lexport.cli.main import run
-from lexport.dataset import manifest
+from lexport.dataset import layout, manifest
 from lexport.simulator import Fleet, FleetSpec, open_simulator
 from lexport.tables.arrow import table_schema
 from lexport.tables.packages import PACKAGES
@@ -58,7 +58,7 @@ def whole(tmp_path_factory):
     (dest / STORED).parent.mkdir(parents=True)
     (dest / STORED).write_bytes(PACKAGE)
     row = {"snapshot_id": PACKAGES_ID, "snapshot_at": AT, "sha256_hex": HEX, "status": "stored", "path": STORED}
-    path = manifest.data_path("packages", PACKAGES_ID, AT)
+    path = layout.data_path("packages", PACKAGES_ID, AT)
     (dest / path).parent.mkdir(parents=True)
     pq.write_table(pa.Table.from_pylist([row], schema=table_schema(PACKAGES)), dest / path)
     done = json.loads(next(dest.glob("_runs/*.json")).read_bytes())
@@ -66,7 +66,7 @@ def whole(tmp_path_factory):
     done["files"] = [{"table": "packages", "path": path, "size_bytes": 0, "rows": 1, "sha256": ""}]
     (dest / "_runs" / f"{PACKAGES_ID}.json").write_text(json.dumps(done))
     fix(dest, path)
-    path = manifest.data_path("snapshots", PACKAGES_ID, AT)
+    path = layout.data_path("snapshots", PACKAGES_ID, AT)
     row = {"snapshot_id": PACKAGES_ID, "snapshot_at": AT, "status": "complete", "committed_at": AT}
     (dest / path).parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist([row], schema=table_schema(SNAPSHOTS)), dest / path)
@@ -226,7 +226,7 @@ def test_references_that_do_not_add_up(dest, verify):
     commit = manifest.Manifest.from_json(min((dest / "_runs").glob("*.json")).read_bytes())
     (scope,) = commit.scopes
     claim = replace(commit, scopes=(replace(scope, references=scope.references + 2),))
-    path = manifest.run_path(commit.snapshot_id)
+    path = layout.run_path(commit.snapshot_id)
     (dest / path).write_bytes(claim.to_json())
     rows, lost = scope.versions, scope.references - scope.versions
     told = (
@@ -325,7 +325,7 @@ def test_a_damaged_manifest(dest, verify, change, kind):
 def test_the_row_that_warehouses_see(dest, verify):
     """A commit without its row in snapshots is damage for who globs; a row of another commit is, too."""
     path = file_of(dest, "snapshots")
-    other = manifest.data_path("snapshots", PACKAGES_ID, AT)
+    other = layout.data_path("snapshots", PACKAGES_ID, AT)
     shutil.copy(dest / path, dest / other)
     (dest / path).unlink()
     lines, code = verify("--data")
@@ -336,7 +336,7 @@ def test_the_row_that_warehouses_see(dest, verify):
 
 def test_a_commit_that_is_not_announced_yet(dest, verify):
     """Between a commit and its row in snapshots nothing is damaged; once there is a later commit, it is."""
-    last = manifest.data_path("snapshots", PACKAGES_ID, AT)
+    last = layout.data_path("snapshots", PACKAGES_ID, AT)
     (dest / last).unlink()
     ((*line, detail),), code = verify("--data")
 
@@ -389,7 +389,7 @@ def test_the_same_error_twice(dest, verify):
 
 def test_a_package_that_was_there_already(dest, verify):
     """A package that the run found in the store has to be there as well."""
-    path = manifest.data_path("packages", PACKAGES_ID, AT)
+    path = layout.data_path("packages", PACKAGES_ID, AT)
     rows = pq.ParquetFile(dest / path).read().to_pylist()
     pq.write_table(pa.Table.from_pylist([rows[0] | {"status": "present"}], schema=table_schema(PACKAGES)), dest / path)
     fix(dest, path)

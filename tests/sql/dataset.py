@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lexport.dataset import manifest
+from lexport.dataset import layout, manifest
 from lexport.tables import registry
 from lexport.tables.registry import PACKAGE_TABLES, SCHEMA_VERSION
 from lexport.tables.run import ERRORS, SCOPES, SNAPSHOTS
@@ -106,14 +106,14 @@ def _write_snapshot(dest, number, *, at=datetime(2026, 11, 22, 2, tzinfo=UTC), s
     )
     assert not any(map(dict, counted.values())), f"rows of account-regions that are no scopes: {counted}"
     if given.get("commit", True):
-        path = dest / manifest.run_path(given["id"])
+        path = dest / layout.run_path(given["id"])
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(found.to_json())
     return found
 
 
 def _write_file(dest, table, rows, without, snapshot, at):
-    path = manifest.data_path(table.name, snapshot, at)
+    path = layout.data_path(table.name, snapshot, at)
     (dest / path).parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(rows, schema=schema_of(table, without)), dest / path, compression="zstd")
     body = (dest / path).read_bytes()
@@ -144,12 +144,12 @@ def make_old(dest, commit, **edits):
         body = (dest / entry.path).read_bytes()
         digest = hashlib.sha256(body).hexdigest()
         files.append(dataclasses.replace(entry, size_bytes=len(body), rows=len(rows), sha256=digest))
-    row = dest / manifest.data_path("snapshots", commit.snapshot_id, commit.snapshot_at)
+    row = dest / layout.data_path("snapshots", commit.snapshot_id, commit.snapshot_at)
     told = pq.ParquetFile(row).read()
     place = told.column_names.index("schema_version")
     pq.write_table(told.set_column(place, "schema_version", pa.array(["1"])), row, write_page_checksum=True)
     old = dataclasses.replace(commit, schema_version="1", files=tuple(files))
-    (dest / manifest.run_path(commit.snapshot_id)).write_bytes(old.to_json())
+    (dest / layout.run_path(commit.snapshot_id)).write_bytes(old.to_json())
     return old
 
 

@@ -13,7 +13,7 @@ from lexport.artifacts.package_refs import FunctionVersionRef, ReferencedLayer, 
 from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import sha256_hex_of
 from lexport.aws.redact import remove_presigned_urls
-from lexport.dataset.manifest import package_path
+from lexport.dataset.layout import package_path
 from lexport.errors import AccessDeniedError, ItemError, PackageDeniedError, PackageError
 from lexport.extract.failures import Failures, Item
 from lexport.extract.progress import PackageProgress

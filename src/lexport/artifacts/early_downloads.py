@@ -14,7 +14,7 @@ from lexport.artifacts.artifact_rows import ArtifactRows
 from lexport.artifacts.link_sources import link_of
 from lexport.artifacts.package_refs import PackageFilter
 from lexport.artifacts.transfer import Transfers, sha256_hex_of
-from lexport.dataset.manifest import package_path
+from lexport.dataset.layout import package_path
 from lexport.errors import PackageError
 from lexport.model import LATEST, FunctionRef, Link, Reply
 from lexport.settings import PackageSettings

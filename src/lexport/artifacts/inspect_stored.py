@@ -20,7 +20,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from lexport.artifacts.inspect_package import STAGE, PackageProblem, inspect_package
 from lexport.artifacts.store import PackageStore
 from lexport.dataset.disk_queue import DiskQueue
-from lexport.dataset.manifest import package_path
+from lexport.dataset.layout import package_path
 from lexport.dataset.runs import Runs, RunWriter, merge, read_run, rewrite_run
 from lexport.errors import ItemError
 from lexport.extract.rows import Rows

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lexport.dataset.data_files import hash_file
+from lexport.dataset.layout import PACKAGES, STAGING, package_path
 from lexport.dataset.local import FULL, LocalStore, room_left, sync_folder, write_error
-from lexport.dataset.manifest import PACKAGES, STAGING, package_path
 from lexport.errors import PackageError, WriteError
 
 PARTIAL_DOWNLOADS = f"{STAGING}/{PACKAGES}"

@@ -24,7 +24,7 @@ from lexport.artifacts.url_policy import LinkHosts
 from lexport.aws.endpoints import LambdaEndpoints
 from lexport.aws.quota.retry import RetryState
 from lexport.aws.session import Session
-from lexport.dataset.manifest import package_path
+from lexport.dataset.layout import package_path
 from lexport.errors import HashMismatchError, LinkExpiredError, PackageError, TransferError
 from lexport.extract.progress import PackageProgress
 from lexport.model import Link, PackageRef, StoredPackage

@@ -58,8 +58,8 @@ def command(dest: str) -> None:
 def _check_folder(dest: str) -> Path:
     """Return the folder; raises SettingsError for one that the demo did not make, so that no fleet is mixed with it."""
     from lexport.cli.report import keep_others
+    from lexport.dataset.layout import RUNS
     from lexport.dataset.local import local_folder
-    from lexport.dataset.manifest import RUNS
 
     folder = local_folder(dest)
     try:

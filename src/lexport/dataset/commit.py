@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from anyio import CancelScope, to_thread
 
-from lexport.dataset import manifest
+from lexport.dataset import layout
 from lexport.dataset.commits import DamagedCommit, all_commits, newest_first
 from lexport.dataset.linking import NO_HARD_LINKS, link_new
 from lexport.dataset.local import FULL, LocalStore, local_folder, sync_file, write_error
@@ -35,7 +35,7 @@ from lexport.tables.registry import BY_NAME, PACKAGE_TABLES
 from lexport.tables.run import SNAPSHOTS
 
 _MAY_PASS = FULL | {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETIMEDOUT, errno.ESTALE, errno.EINTR}
-_OURS = {manifest.RUNS, manifest.STAGING, manifest.LATEST_HINT, manifest.PACKAGES}
+_OURS = {layout.RUNS, layout.STAGING, layout.LATEST_HINT, layout.PACKAGES}
 
 
 def open_destination(dest: Path, *, group_readable: bool, with_packages: bool = False) -> LocalStore:
@@ -52,14 +52,14 @@ def open_destination(dest: Path, *, group_readable: bool, with_packages: bool = 
             for name in store.names("")
             if name not in _OURS and name not in BY_NAME and not name.startswith((".", "lost+found"))
         ]
-        if others and manifest.RUNS not in store.names(""):
+        if others and layout.RUNS not in store.names(""):
             raise SettingsError(
                 f"DEST {dest} holds something else ({others[0]}); a new folder or a dataset of lexport is wanted",
                 option="DEST",
             )
-        store.make_folder(manifest.STAGING)
-        store.names(manifest.RUNS)
-        folders = ("", manifest.RUNS, *_folders(with_packages=with_packages))
+        store.make_folder(layout.STAGING)
+        store.names(layout.RUNS)
+        folders = ("", layout.RUNS, *_folders(with_packages=with_packages))
         _try_out(store, [folder for folder in folders if os.path.lexists(store.root / folder)])
     except OSError as error:
         raise _cannot_be_written(Path(error.filename or dest), error, dest) from error
@@ -77,13 +77,13 @@ def _cannot_be_written(path: Path, error: OSError, dest: Path) -> RunError:
 def _folders(*, with_packages: bool) -> list[str]:
     """Return the folders that a run publishes into."""
     tables = [table.name for table in registry.tables() if with_packages or table not in PACKAGE_TABLES]
-    return [*tables, f"{manifest.PACKAGES}/sha256"] if with_packages else tables
+    return [*tables, f"{layout.PACKAGES}/sha256"] if with_packages else tables
 
 
 def _try_out(store: LocalStore, folders: Sequence[str]) -> None:
     """Publish an empty file into each folder and take it back: what cannot be done is found before the reading."""
     name = f".probe-{new_ulid(datetime.now(UTC))}"
-    source = target = store.root / manifest.STAGING / name
+    source = target = store.root / layout.STAGING / name
     try:
         for folder in folders:
             target = store.root / folder / name
@@ -94,7 +94,7 @@ def _try_out(store: LocalStore, folders: Sequence[str]) -> None:
     except OSError as error:
         if error.errno == errno.EXDEV:
             error.strerror = (
-                f"it lies on another file system than {store.root / manifest.STAGING}, from where finished files are"
+                f"it lies on another file system than {store.root / layout.STAGING}, from where finished files are"
                 " moved; keep a dataset on one file system"
             )
         elif error.errno in NO_HARD_LINKS:
@@ -112,8 +112,8 @@ def _try_out(store: LocalStore, folders: Sequence[str]) -> None:
 
 def open_staging(store: LocalStore, snapshot_id: str) -> Path:
     """Make the folder of a run's work; raises PublishError when the snapshot or another run of its id is there."""
-    name = f"{manifest.STAGING}/{snapshot_id}"
-    if f"{snapshot_id}.json" in store.names(manifest.RUNS) or Path(store.root, name).exists():
+    name = f"{layout.STAGING}/{snapshot_id}"
+    if f"{snapshot_id}.json" in store.names(layout.RUNS) or Path(store.root, name).exists():
         raise PublishError(
             f"{store.root} has a snapshot or a run {snapshot_id} already; nothing was changed",
             destination=str(store.root),
@@ -153,7 +153,7 @@ def commit(store: LocalStore, draft: Manifest, files: Mapping[str, Path], *, not
         for folder in sorted({str(PurePosixPath(path).parent) for path in placed}):
             store.sync_folder(folder)
         done = replace(draft, committed_at=datetime.now(UTC))
-        unsure = store.create(manifest.run_path(done.snapshot_id), done.to_json())
+        unsure = store.create(layout.run_path(done.snapshot_id), done.to_json())
     except UnknownCommitError as error:
         raise UnknownCommitError(
             f"{error}; the snapshot {draft.snapshot_id} is published or not, so none of its files was removed; see"
@@ -167,13 +167,13 @@ def commit(store: LocalStore, draft: Manifest, files: Mapping[str, Path], *, not
     if unsure is not None:
         note(
             f"warning: {done.snapshot_id} is published, but it is not known whether it would outlive a loss of power:"
-            f" {unsure.strerror} at {unsure.filename or store.root / manifest.RUNS}; look after the disk, and run"
+            f" {unsure.strerror} at {unsure.filename or store.root / layout.RUNS}; look after the disk, and run"
             f" lexport verify {store.root}"
         )
     with _healed_later("the row in snapshots", note):
         write_snapshot_rows(store, done, note=note)
     if done.is_snapshot:
-        with _healed_later(manifest.LATEST_HINT, note):
+        with _healed_later(layout.LATEST_HINT, note):
             _move_hint(store)
     return done
 
@@ -210,7 +210,7 @@ def write_snapshot_rows(store: LocalStore, own: Manifest, *, note: Callable[[str
 
 
 def _write_snapshot_row(store: LocalStore, done: Manifest) -> None:
-    path = manifest.data_path(SNAPSHOTS.name, done.snapshot_id, done.snapshot_at)
+    path = layout.data_path(SNAPSHOTS.name, done.snapshot_id, done.snapshot_at)
     if (store.root / path).exists():
         return
     row = {
@@ -222,7 +222,7 @@ def _write_snapshot_row(store: LocalStore, done: Manifest) -> None:
         "schema_version": done.schema_version,
     }
     table = pa.Table.from_pylist([row], schema=table_schema(SNAPSHOTS))
-    draft = store.make_folder(manifest.STAGING) / f".snapshots-{new_ulid(datetime.now(UTC))}.parquet"
+    draft = store.make_folder(layout.STAGING) / f".snapshots-{new_ulid(datetime.now(UTC))}.parquet"
     try:
         draft.touch(mode=0o600)
         draft.chmod(store.file_mode)  # a umask may have taken some of it away
@@ -250,12 +250,12 @@ def _move_hint(store: LocalStore) -> None:
             return
         hinted = ""
         with suppress(OSError, ValueError, KeyError, TypeError):
-            hinted = str(json.loads(store.read(manifest.LATEST_HINT))["snapshot_id"])
+            hinted = str(json.loads(store.read(layout.LATEST_HINT))["snapshot_id"])
         if is_ulid(hinted) and hinted >= newest:
             return
-        store.replace(manifest.LATEST_HINT, json.dumps({"snapshot_id": newest}).encode() + b"\n")
+        store.replace(layout.LATEST_HINT, json.dumps({"snapshot_id": newest}).encode() + b"\n")
 
 
 def remove_staging(store: LocalStore, snapshot_id: str) -> None:
     """Remove a run's work."""
-    shutil.rmtree(store.root / manifest.STAGING / snapshot_id, ignore_errors=True)
+    shutil.rmtree(store.root / layout.STAGING / snapshot_id, ignore_errors=True)

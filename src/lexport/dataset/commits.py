@@ -8,8 +8,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lexport.dataset.layout import RUNS, run_path
 from lexport.dataset.local import LocalStore
-from lexport.dataset.manifest import MOST_BYTES, RUNS, Manifest, ManifestError, NewerFormatError, run_path
+from lexport.dataset.manifest import MOST_BYTES, Manifest, ManifestError, NewerFormatError
 from lexport.model import Scope, is_ulid
 
 

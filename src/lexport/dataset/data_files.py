@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lexport.dataset.commits import all_commits, stat_file
+from lexport.dataset.layout import run_path
 from lexport.dataset.local import LocalStore
-from lexport.dataset.manifest import FileEntry, Manifest, run_path
+from lexport.dataset.manifest import FileEntry, Manifest
 from lexport.errors import ReadError
 from lexport.tables.arrow import row_keys
 from lexport.tables.run import SNAPSHOTS

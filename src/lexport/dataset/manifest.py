@@ -16,16 +16,13 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 import msgspec
 from msgspec import Meta
 
+from lexport.dataset.layout import data_prefix, is_data_path
 from lexport.model import ULID_PATTERN, Coverage, EnvMode, Qualifiers, Scope, ScopeStatus
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.registry import fleet_resources, tables_of_every_snapshot
 from lexport.tables.run import SCOPES
 from lexport.tables.text import plural
 
-RUNS = "_runs"
-STAGING = "_staging"
-LATEST_HINT = "_latest.json"
-PACKAGES = "packages"
 FORMAT_NUMBER = 1
 FORMAT = f"lexport-manifest/{FORMAT_NUMBER}"
 MOST_BYTES = 64 * 2**20
@@ -198,9 +195,9 @@ def _disagreement(found: Manifest) -> str | None:
     for name in ("snapshot_at", "committed_at"):
         if not _FIRST_YEAR <= getattr(found, name).year <= _LAST_YEAR:
             return f"{name} is in the year {getattr(found, name).year}"
-    begin = data_path("", found.snapshot_id, found.snapshot_at).removesuffix(_FIRST_FILE)
+    prefix = data_prefix(found.snapshot_id, found.snapshot_at)
     for entry in found.files:
-        if not entry.path.startswith(entry.table + begin) or not _END.fullmatch(entry.path, len(entry.table + begin)):
+        if not is_data_path(entry.path, entry.table, prefix):
             return f"{entry.path!r} is no file of table {entry.table} of this snapshot"
     for kind, counted in (
         ("the file", Counter(entry.path for entry in found.files)),
@@ -260,24 +257,3 @@ def _wrong_sum(found: Manifest) -> str | None:
 def format_instant(at: datetime) -> str:
     """Write an instant in UTC, with microseconds and ``Z``."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def run_path(snapshot_id: str) -> str:
-    """Return the path of a commit."""
-    return f"{RUNS}/{snapshot_id}.json"
-
-
-def data_path(table: str, snapshot_id: str, snapshot_at: datetime) -> str:
-    """Return the path of a table's first file in a snapshot; others have higher numbers."""
-    return f"{table}/snapshot_date={snapshot_at.astimezone(UTC):%Y-%m-%d}/{snapshot_id}-{_FIRST_FILE}"
-
-
-_FIRST_FILE = "0000.parquet"
-_END = re.compile(r"[0-9]{4}\.parquet")
-DATA_FILES = f"snapshot_date=[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]/{ULID_PATTERN}-[0-9][0-9][0-9][0-9].parquet"
-"""What ``data_path`` gives below a table's folder, as a pattern of file names: for readers that list folders."""
-
-
-def package_path(sha256_hex: str) -> str:
-    """Return the place of a package, relative to the destination."""
-    return f"{PACKAGES}/sha256/{sha256_hex[:2]}/{sha256_hex}.zip"

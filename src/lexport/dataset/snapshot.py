@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 from anyio.from_thread import check_cancelled
 
-from lexport.dataset import manifest
+from lexport.dataset import layout
 from lexport.dataset.changes import find_changes, is_comparable
 from lexport.dataset.commits import newest_first, newest_whole
 from lexport.dataset.compare import SnapshotFiles
@@ -150,7 +150,7 @@ def draft_of(
     scopes: Sequence[ScopeEntry],
 ) -> Draft:
     """Make the manifest of what is written."""
-    paths = {table: manifest.data_path(table.name, folder.snapshot_id, folder.snapshot_at) for table in written}
+    paths = {table: layout.data_path(table.name, folder.snapshot_id, folder.snapshot_at) for table in written}
     entries = [
         FileEntry(table=table.name, path=paths[table], size_bytes=file.size_bytes, rows=file.rows, sha256=file.sha256)
         for table, file in written.items()

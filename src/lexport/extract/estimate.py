@@ -18,7 +18,7 @@ from lexport.aws.errors import ends_run
 from lexport.aws.quota.pacer import Pacer
 from lexport.aws.quota.retry import CallApi, call_with_retries
 from lexport.aws.session import open_session
-from lexport.dataset import manifest
+from lexport.dataset import layout
 from lexport.dataset.local import LocalStore, local_folder
 from lexport.errors import CredentialsError, ItemError, SettingsError
 from lexport.extract.access import REGION_OFF, Account
@@ -131,7 +131,7 @@ async def plan(
 
 def _open_store(dest: str | Path) -> LocalStore:
     store = LocalStore(local_folder(dest).absolute())
-    if not store.names(manifest.RUNS):
+    if not store.names(layout.RUNS):
         raise SettingsError(f"DEST {dest} holds no snapshot to build on", option="DEST")
     return store
 

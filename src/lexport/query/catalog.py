@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
-from lexport.dataset import manifest
+from lexport.dataset import layout
 from lexport.dataset.commits import DamagedCommit, commit_ids, newest_whole, read_commit
 from lexport.dataset.local import local_folder
 from lexport.dataset.manifest import Manifest, ScopeEntry
@@ -235,20 +235,20 @@ def find_commits(dest: str | os.PathLike[str]) -> tuple[Path, list[str]]:
     root = local_folder(dest).resolve()
     try:
         names = _names(root)
-        runs = _names(root / manifest.RUNS) if manifest.RUNS in names else []
+        runs = _names(root / layout.RUNS) if layout.RUNS in names else []
     except FileNotFoundError as error:
         raise SettingsError(f"DEST {text} does not exist", option="DEST") from error
     except NotADirectoryError as error:
-        what = f"{text}/{manifest.RUNS}" if root.is_dir() else text
+        what = f"{text}/{layout.RUNS}" if root.is_dir() else text
         raise SettingsError(f"DEST {what} is a file, not a folder", option="DEST") from error
     except OSError as error:
         raise SettingsError(f"DEST {text} cannot be read: {error.strerror}", option="DEST") from error
     ids = commit_ids(runs)
     if not ids:
-        known = {*BY_NAME, manifest.RUNS, manifest.STAGING, manifest.LATEST_HINT, manifest.PACKAGES}
-        if manifest.RUNS in names or all(name in known or name.startswith(".") for name in names):
+        known = {*BY_NAME, layout.RUNS, layout.STAGING, layout.LATEST_HINT, layout.PACKAGES}
+        if layout.RUNS in names or all(name in known or name.startswith(".") for name in names):
             raise NoSnapshotError(f"{text} holds no snapshot yet; run: lexport snapshot {text}", destination=text)
-        raise SettingsError(f"DEST {text} is not a lexport dataset: it has no {manifest.RUNS} folder", option="DEST")
+        raise SettingsError(f"DEST {text} is not a lexport dataset: it has no {layout.RUNS} folder", option="DEST")
     return root, ids
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import duckdb
 
 from lexport.dataset.data_files import damage_text, damaged_file, find_files
-from lexport.dataset.manifest import DATA_FILES, FORMAT, OF_EVERY_SNAPSHOT, RUNS
+from lexport.dataset.layout import DATA_FILES, RUNS
+from lexport.dataset.manifest import FORMAT, OF_EVERY_SNAPSHOT
 from lexport.errors import ReadError, RunError, SettingsError, ViewError, WriteError
 from lexport.model import ULID_PATTERN
 from lexport.query.catalog import Catalog, open_catalog

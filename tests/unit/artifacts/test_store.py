@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from lexport.artifacts.store import MAX_PARTIAL_DOWNLOADS, PackageStore
+from lexport.dataset.layout import package_path
 from lexport.dataset.local import LocalStore
-from lexport.dataset.manifest import package_path
 from lexport.errors import PackageError, WriteError
 
 BODY = b"PK" * 1000

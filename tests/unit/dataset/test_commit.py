@@ -19,7 +19,8 @@ from lexport.dataset.commit import (
     write_snapshot_rows,
 )
 from lexport.dataset.commits import newest_first
-from lexport.dataset.manifest import OF_EVERY_SNAPSHOT, FileEntry, Manifest, ScopeEntry, data_path
+from lexport.dataset.layout import data_path
+from lexport.dataset.manifest import OF_EVERY_SNAPSHOT, FileEntry, Manifest, ScopeEntry
 from lexport.errors import PublishError, SettingsError, UnknownCommitError, WriteError
 from lexport.model import new_ulid
 from lexport.tables.arrow import table_schema

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from lexport.dataset.layout import data_path, run_path
 from lexport.dataset.manifest import (
     MOST_BYTES,
     OF_EVERY_SNAPSHOT,
@@ -17,9 +18,7 @@ from lexport.dataset.manifest import (
     NewerFormatError,
     ScopeEntry,
     WrongManifestError,
-    data_path,
     format_instant,
-    run_path,
 )
 from lexport.model import is_ulid, new_ulid
 from lexport.tables.registry import fleet_tables

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lexport.dataset.manifest import COUNTED, Manifest, ScopeEntry, run_path
+from lexport.dataset.layout import run_path
+from lexport.dataset.manifest import COUNTED, Manifest, ScopeEntry
 from lexport.model import Scope
 from lexport.query.verify.rows import Damage
 from lexport.tables.functions import FUNCTIONS

@@ -23,10 +23,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from anyio.from_thread import check_cancelled
 
-from lexport.dataset import manifest
+from lexport.dataset import layout
 from lexport.dataset.commits import read_commit, stat_file
 from lexport.dataset.data_files import hash_file, overlap
-from lexport.dataset.manifest import FileEntry, Manifest, package_path
+from lexport.dataset.layout import package_path
+from lexport.dataset.manifest import FileEntry, Manifest
 from lexport.model import ULID_LENGTH, is_ulid
 from lexport.query.catalog import find_commits
 from lexport.query.verify.counts import check_counts, check_scopes
@@ -39,7 +40,7 @@ from lexport.tables.run import SNAPSHOTS
 
 THREADS = min(4, os.cpu_count() or 1)
 _STORED_NAME = re.compile(r"[0-9a-f]{64}\.zip")
-_STORE = f"{manifest.PACKAGES}/sha256"
+_STORE = f"{layout.PACKAGES}/sha256"
 _IN_STORE = ("stored", "present")
 
 Job = Callable[[], tuple[int, list[Damage]]]
@@ -138,7 +139,7 @@ def _check_commit(root: Path, commit: Manifest, *, data: bool) -> Iterator[Damag
             yield from check_counts(root, commit)
     except (pa.ArrowException, OSError, KeyError) as error:  # in a file whose hash is right
         detail = " ".join(str(error).split())
-        yield Damage(path=manifest.run_path(commit.snapshot_id), kind="unreadable_rows", detail=detail)
+        yield Damage(path=layout.run_path(commit.snapshot_id), kind="unreadable_rows", detail=detail)
 
 
 def _check_file(root: Path, commit: Manifest, entry: FileEntry, *, data: bool) -> tuple[int, list[Damage]]:
@@ -169,7 +170,7 @@ def _check_snapshots_row(root: Path, commit: Manifest, *, data: bool, is_last: b
 
     It is written after the manifest. So the last commit may lack it for a moment, or until the next run: no damage.
     """
-    path = manifest.data_path(SNAPSHOTS.name, commit.snapshot_id, commit.snapshot_at)
+    path = layout.data_path(SNAPSHOTS.name, commit.snapshot_id, commit.snapshot_at)
     try:
         stat_file(root, path)
     except FileNotFoundError:
@@ -231,9 +232,9 @@ def _leftovers(
 ) -> Iterator[Damage]:
     """Yield the files in the tables' folders that belong to no commit. Only warehouses read them."""
     named = {entry.path for _, entry in entries}
-    named |= {manifest.data_path(SNAPSHOTS.name, item.snapshot_id, item.snapshot_at) for item in commits}
+    named |= {layout.data_path(SNAPSHOTS.name, item.snapshot_id, item.snapshot_at) for item in commits}
     unread = set(ids) - {item.snapshot_id for item in commits}
-    for path in _files_below(root, manifest.RUNS):
+    for path in _files_below(root, layout.RUNS):
         if not is_ulid(PurePosixPath(path).name.removesuffix(".json")):
             yield Damage(path=path, kind="foreign", detail="not a commit", is_note=True)
     for table in registry.tables():
@@ -241,9 +242,9 @@ def _leftovers(
             snapshot_id = PurePosixPath(path).name[:ULID_LENGTH]
             if path in named or path.startswith(f"{_STORE}/") or snapshot_id in unread:
                 continue
-            if fnmatchcase(path, f"{SNAPSHOTS.name}/{manifest.DATA_FILES}") and snapshot_id not in ids:
+            if fnmatchcase(path, f"{SNAPSHOTS.name}/{layout.DATA_FILES}") and snapshot_id not in ids:
                 detail = f"{path} says that it was committed; warehouses show it, lexport does not"
-                yield Damage(path=manifest.run_path(snapshot_id), kind="missing", detail=detail)
+                yield Damage(path=layout.run_path(snapshot_id), kind="missing", detail=detail)
             else:
                 yield Damage(path=path, kind="foreign", detail="no commit names it", is_note=True)
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lexport.dataset import manifest
+from lexport.dataset import layout
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.references import LOST
 from lexport.model import Scope
@@ -44,7 +44,7 @@ def check_references(root: Path, commit: Manifest) -> Iterator[Damage]:
             f"{entry.account_id} {entry.region}: {entry.references:,} versions were listed or named; functions has"
             f" {rows[entry.scope]:,} rows, errors has {lost[entry.scope]:,} gone or failed"
         )
-        yield Damage(path=manifest.run_path(commit.snapshot_id), kind=LOST, detail=detail)
+        yield Damage(path=layout.run_path(commit.snapshot_id), kind=LOST, detail=detail)
 
 
 def _about_versions(errors: pa.Table) -> pa.Table:
