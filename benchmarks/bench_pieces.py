@@ -29,10 +29,9 @@ from lexport.cli._async import GC_THRESHOLDS
 from lexport.dataset.parquet import TableFolder
 from lexport.dataset.runs import RunWriter
 from lexport.extract.decode import decode_function
-from lexport.extract.env_vars import ValueHasher
 from lexport.extract.flatten import Rules, flatten_function
 from lexport.extract.hash_key import HashKey
-from lexport.extract.rows import Rows
+from lexport.extract.rows import Rows, ValueHasher
 from lexport.extract.staging import BATCH_ITEMS
 from lexport.model import LATEST, FunctionRef, Scope
 from lexport.simulator import Fleet, FleetSpec, lambda_documents

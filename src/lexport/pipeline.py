@@ -44,14 +44,13 @@ from lexport.errors import (
 )
 from lexport.extract.access import Account, Selection
 from lexport.extract.accounts import read_accounts
-from lexport.extract.env_vars import ValueHasher
 from lexport.extract.failures import FailureKind, Failures, Item
 from lexport.extract.hash_key import KEY_VARIABLE, HashKey, load_hash_key
 from lexport.extract.incremental import PendingBudget
 from lexport.extract.outcomes import account_for_rows, settle, unread
 from lexport.extract.progress import PackageProgress, Progress, Report, keep_reporting, report_nothing
 from lexport.extract.read_shard import read_shard
-from lexport.extract.rows import Rows
+from lexport.extract.rows import Rows, ValueHasher
 from lexport.extract.selection import read_selection
 from lexport.extract.shards import one_error, visit
 from lexport.extract.staging import Staging

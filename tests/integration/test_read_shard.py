@@ -20,13 +20,12 @@ from lexport.aws.quota.retry import FIRST_BACKOFF_S
 from lexport.aws.session import open_session
 from lexport.dataset.local import LocalStore
 from lexport.dataset.references import describe_missing
-from lexport.extract.env_vars import ValueHasher
 from lexport.extract.failures import Failures
 from lexport.extract.hash_key import HashKey
 from lexport.extract.incremental import PendingBudget
 from lexport.extract.progress import Progress, ShardProgress
 from lexport.extract.read_shard import read_shard
-from lexport.extract.rows import Rows
+from lexport.extract.rows import Rows, ValueHasher
 from lexport.extract.staging import BATCH_ITEMS, Staging
 from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, FunctionRef, RunSpec, Shard, ShardResult
 from lexport.settings import SnapshotSettings

@@ -30,12 +30,11 @@ from lexport.extract.decode import (
     join_listed,
     split_listed,
 )
-from lexport.extract.env_vars import ValueHasher
 from lexport.extract.flatten import Rules, flatten_carried, flatten_function
 from lexport.extract.hash_key import HashKey
 from lexport.extract.listing import _entries
 from lexport.extract.match_response import next_marker_of
-from lexport.extract.rows import Rows
+from lexport.extract.rows import Rows, ValueHasher
 from lexport.model import FunctionRef, Reply, Scope
 from lexport.tables.functions import FUNCTIONS, TAGS
 from lexport.tables.registry import BY_NAME

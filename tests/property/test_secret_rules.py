@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexport.extract.env_vars import ValueHasher, env_vars
 from lexport.extract.hash_key import HashKey
+from lexport.extract.rows import ValueHasher, variable_columns
 from lexport.extract.secret_formats import VALUE_RULES
 from lexport.extract.secret_rules import RULE_NAMES, secret_rule
 
@@ -62,7 +62,7 @@ def judged_together(variables):
     """Every column of each variable is what it is by itself, however often a value is there."""
     names, values = [name for name, _ in variables] * 2, [value for _, value in variables] * 2
     hasher = ValueHasher(HashKey(KEY))
-    name, kept, length, digest, key, rule = env_vars(names, values, (), hasher)
+    name, kept, length, digest, key, rule = variable_columns(names, values, (), hasher)
 
     assert (name.to_pylist(), kept.null_count) == (names, len(names))
     assert length.to_pylist() == list(map(len, values))

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from operator import methodcaller
 from typing import Any
 
 from lexport.aws.client import LambdaClient
 from lexport.aws.http.message import Response
+from lexport.aws.quota.retry import CallApi
 from lexport.errors import FunctionGoneError, WrongAnswerError
+from lexport.extract.decode import decode_function
 from lexport.model import LATEST, LATEST_PUBLISHED, FunctionRef, Reply, Scope, Source
+from lexport.tables.functions import GET_FUNCTION
 
 SHOWN = 120  # characters of a name that a server sent, in a message
 
@@ -122,6 +126,20 @@ def _is_arn(arn: Any, function: str, *qualifiers: str | None) -> bool:
         if unqualified != function or qualifier not in qualifiers:
             return False
     return head == "arn:aws" or _HEAD.fullmatch(head) is not None
+
+
+async def fetch_function(api: LambdaClient, call_api: CallApi, ref: FunctionRef, scope: Scope) -> Reply:
+    """Get one function, version or alias; a response about anything else is retried, and is an error at last."""
+    attempt = checked(
+        api,
+        methodcaller("call", GET_FUNCTION, function_name=ref.called_as or ref.function_name, qualifier=ref.qualifier),
+        decode_function,
+        check_function,
+        ref,
+        scope,
+        function=(scope, ref.function_name, ref.qualifier),
+    )
+    return await call_api(GET_FUNCTION, attempt)
 
 
 # --- pages -----------------------------------------------------------------------------------------------------------

@@ -36,7 +36,6 @@ from lexport.extract.access import REGION_OFF
 from lexport.extract.decode import decode_object
 from lexport.extract.empty_alias_lists import EmptyAliasLists
 from lexport.extract.failures import Item, failure_of
-from lexport.extract.fetch import fetch_function
 from lexport.extract.flatten import (
     Rules,
     alias_from_call,
@@ -48,7 +47,7 @@ from lexport.extract.flatten import (
 from lexport.extract.incremental import LastSnapshot, PendingBudget, PendingVersions, open_last
 from lexport.extract.listing import discover_aliases, discover_functions
 from lexport.extract.lossless import Notice
-from lexport.extract.match_response import check_account_settings, checked
+from lexport.extract.match_response import check_account_settings, checked, fetch_function
 from lexport.extract.progress import Progress, ShardProgress
 from lexport.extract.staging import Staging
 from lexport.extract.workers import pump, workers_for

@@ -10,10 +10,9 @@ import pytest
 
 from lexport.aws.http.message import Response
 from lexport.aws.json import parse_document
-from lexport.extract.env_vars import ValueHasher
 from lexport.extract.flatten import Rules, flatten_account_settings, flatten_alias, flatten_function
 from lexport.extract.hash_key import HashKey
-from lexport.extract.rows import Rows
+from lexport.extract.rows import Rows, ValueHasher
 from lexport.model import FunctionRef, Reply, Scope
 from lexport.tables.arrow import children_of
 from lexport.tables.functions import FUNCTIONS

@@ -12,10 +12,9 @@ import pytest
 
 from lexport.errors import FlattenError
 from lexport.extract.decode import decode_function, decode_listed
-from lexport.extract.env_vars import ValueHasher
 from lexport.extract.flatten import Rules, flatten_carried, flatten_function
 from lexport.extract.hash_key import HashKey
-from lexport.extract.rows import Rows
+from lexport.extract.rows import Rows, ValueHasher
 from lexport.model import FunctionRef, Scope
 
 SEED = json.loads((Path(__file__).parents[2] / "data" / "seed_get_function.json").read_bytes())

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from lexport.extract.env_vars import ValueHasher
 from lexport.extract.hash_key import HashKey
-from lexport.extract.rows import Children, Rows
+from lexport.extract.rows import Children, Rows, ValueHasher
 from lexport.tables import registry
 from lexport.tables.arrow import (
     children_of,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lexport.errors import AccessDeniedError
-from lexport.extract.fetch import fetch_function
+from lexport.extract.match_response import fetch_function
 from lexport.model import FunctionRef, Priority, Scope
 from lexport.tables.functions import GET_FUNCTION
 
