@@ -103,7 +103,7 @@ def steady(page):
         (("nowhere",), 2, "DEST nowhere does not exist"),
         (("fleet", "-o", "missing/fleet.html"), 1, "cannot write missing/fleet.html: No such file or directory"),
         (("fleet", "-o", "fleet"), 2, "-o fleet is not a file"),
-        (("other",), 2, "other.html is there, and no report about other; give another name with -o"),
+        (("other",), 2, "other.html exists and is not a report about other; give another name with -o"),
     ],
 )
 def test_a_report_that_cannot_be_written_says_why(demo, arguments, code, said):
@@ -131,7 +131,7 @@ def test_the_demo_may_be_run_again(demo):
         ("real", "DEST real holds a dataset that the demo did not make; choose a new folder"),
         ("full", "DEST full holds something that the demo did not make; choose a new folder"),
         ("file", "DEST file is a file; a folder is wanted"),
-        ("mine", "mine.html is there, and no report about mine; give another name with -o"),
+        ("mine", "mine.html exists and is not a report about mine; give another name with -o"),
         ("s3://bucket/fleet", "DEST s3://bucket/fleet: only local folders can be read and written"),
     ],
 )

@@ -68,4 +68,4 @@ async def test_partitions_that_aws_does_not_have(run_lexport):
         done = await run_lexport("iam-policy", *arguments)
 
         assert (done.code, done.out) == (2, "")
-        assert "aws-moon is no partition of AWS; there are aws, aws-cn, " in done.last
+        assert "aws-moon is not an AWS partition; the partitions are aws, aws-cn, " in done.last

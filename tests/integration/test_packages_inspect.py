@@ -63,7 +63,7 @@ async def test_what_is_in_the_fleet(simulator, run_lexport, flags, tmp_path):
     assert {part["dependencies"][0] for part in unknown} == {
         item["bom-ref"] for item in components if item["type"] == "application"
     }
-    assert "not all is known" in bill.err
+    assert "not all dependencies are known" in bill.err
     assert stored.keys() <= {item["hashes"][0]["content"] for item in components if item["type"] == "file"}
     assert (await run_lexport("verify", dest, "--data")).code == 0
 

@@ -227,7 +227,9 @@ def test_command(lexport_path, tmp_path):
 
     assert (given.returncode, given.stdout.decode(), given.stderr) == (0, expected, b"")
     assert invented.stdout.decode() == expected.replace("s3://b/p", "s3://BUCKET/PREFIX")
-    assert invented.stderr.decode() == "lexport: no --location: write where DEST is in place of BUCKET/PREFIX\n"
+    assert (
+        invented.stderr.decode() == "lexport: no --location: replace BUCKET/PREFIX with the bucket and prefix of DEST\n"
+    )
 
 
 def test_documentation_is_true(lexport_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The commands of ``lexport``, each from the module of its name, imported when it is needed."""
+"""The commands of ``lexport``. Each command stands in the module of its name, which is imported when it is needed."""
 
 from __future__ import annotations
 
@@ -8,32 +8,48 @@ import os
 import click
 
 from lexport.cli._config import read_config
+from lexport.cli._help import option_groups, write_examples, write_groups
 from lexport.cli._options import check_variables
 from lexport.model import __version__
 from lexport.tables.text import did_you_mean
 
-COMMANDS = (
-    "snapshot",
-    "packages",
-    "plan",
-    "sql",
-    "diff",
-    "feed",
-    "views",
-    "report",
-    "status",
-    "check",
-    "sbom",
-    "verify",
-    "schema",
-    "iam-policy",
-    "simulate",
-    "demo",
-)
+COMMAND_GROUPS = {
+    "Read AWS": {
+        "snapshot": "Read the fleet and publish a snapshot.",
+        "packages": "Download the deployment packages of a snapshot's functions.",
+        "plan": "Estimate the calls and the time of a snapshot.",
+    },
+    "Query": {
+        "sql": "Run one SELECT over a dataset.",
+        "diff": "Show what changed between two snapshots.",
+        "status": "List the snapshots and check the age of the newest complete one.",
+        "schema": "List all tables and columns, or print them as DDL for a warehouse.",
+    },
+    "Check": {
+        "check": "Run the checks on a dataset; exit 4 if there are findings.",
+        "verify": "Check the files of a dataset against their hashes.",
+    },
+    "Deliver": {
+        "views": "Write a DuckDB file with views of a dataset.",
+        "feed": "Write the rows that a warehouse has not loaded yet.",
+        "report": "Write a report about the fleet as one HTML file.",
+        "sbom": "Write a software bill of materials as CycloneDX.",
+    },
+    "Set up and try": {
+        "iam-policy": "Print the least IAM policy that a snapshot needs.",
+        "simulate": "Serve a simulated AWS on this machine.",
+        "demo": "Take a snapshot of a simulated fleet and query it, without an account.",
+    },
+}
+"""The commands with one line of help each: listing them imports no command."""
+
+COMMANDS = tuple(name for group in COMMAND_GROUPS.values() for name in group)
+
+EXAMPLES = ("lexport demo", "lexport snapshot fleet --region eu-west-1", 'lexport sql fleet "FROM runtimes"')
 
 
 class _Commands(click.Group):
-    """The commands, each from the module of its name."""
+    """The command line as a whole."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
@@ -48,17 +64,25 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command of some arguments; an error names the command that may be meant."""
+        """Find the command that the arguments name; the error for an unknown one suggests a command."""
         if args[0] not in COMMANDS and not args[0].startswith("-"):
             raise click.UsageError(f"there is no command {args[0]!r}{did_you_mean(args[0], COMMANDS)}", ctx)
         return super().resolve_command(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands and the options under the titles of their groups."""
+        commands = {title: list(lines.items()) for title, lines in COMMAND_GROUPS.items()}
+        write_groups(formatter, {**commands, **option_groups(self, ctx)})
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        write_examples(formatter, EXAMPLES)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="lexport")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    """Turn an AWS Lambda fleet into a dataset, and ask it questions."""
+    """Turn an AWS Lambda fleet into a dataset of Parquet files, and query it with SQL."""
     for line in check_variables(os.environ, _all_commands):
         click.echo(f"lexport: {line}", err=True)
     ctx.default_map = read_config(_all_commands)
@@ -66,5 +90,5 @@ def cli(ctx: click.Context) -> None:
 
 def _all_commands() -> dict[str, click.Command]:
     with click.Context(cli) as context:
-        found = {name: cli.get_command(context, name) for name in COMMANDS}
-    return {name: command for name, command in found.items() if command is not None}
+        commands = {name: cli.get_command(context, name) for name in COMMANDS}
+    return {name: command for name, command in commands.items() if command is not None}

@@ -35,6 +35,7 @@ _FLAG = _RANKS.index(ParameterSource.COMMANDLINE)
 
 csv_safe_option = option(
     "--csv-safe",
+    group="Output",
     is_flag=True,
     expose_value=False,
     callback=lambda context, _option, value: context.meta.update({_CSV_SAFE: value}),
@@ -44,7 +45,14 @@ csv_safe_option = option(
 
 def output_option(formats: Sequence[str] = FORMATS) -> Decorator:
     """Declare ``--output``, the first of the formats being the default."""
-    return option("--output", type=click.Choice(formats), default=formats[0], show_default=True, help="Format.")
+    return option(
+        "--output",
+        group="Output",
+        type=click.Choice(formats),
+        default=formats[0],
+        show_default=True,
+        help="Write in this format.",
+    )
 
 
 def choose_format(output: str, path: str | None = None, formats: Sequence[str] = FORMATS) -> str:

@@ -1,9 +1,10 @@
-"""How every option is declared: a flag wins over ``LEXPORT_<NAME>``, which wins over ``lexport.toml``."""
+"""Declare options. A flag wins over the variable ``LEXPORT_<NAME>``, which wins over ``lexport.toml``."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import reduce
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from lexport.cli._config import CONFIG_FILE, nearest
+from lexport.cli._help import Group, Option
 from lexport.errors import SettingsError
 
 KEY_VARIABLE = "LEXPORT_HASH_KEY"
@@ -22,20 +24,25 @@ _TEST_VARIABLES = {"LEXPORT_REQUIRE_ALL", "LEXPORT_WRITE_GOLDEN"}
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def option(*declarations: str, **attributes: Any) -> Decorator:
+def option(*declarations: str, group: Group, has_variable: bool = True, **attributes: Any) -> Decorator:
     """Declare an option that ``LEXPORT_<NAME>`` can set too; ``--quota-share`` is ``LEXPORT_QUOTA_SHARE``."""
     long = next(part for part in declarations if part.startswith("--")).split("/")[0]
-    variable = _PREFIX + long.removeprefix("--").replace("-", "_").upper()
-    return click.option(*declarations, envvar=variable, show_envvar=False, **attributes)
+    variable = _PREFIX + long.removeprefix("--").replace("-", "_").upper() if has_variable else None
+    return click.option(*declarations, cls=Option, group=group, envvar=variable, show_envvar=False, **attributes)
+
+
+def declare(command: Callable[..., Any], options: Iterable[Decorator]) -> Callable[..., Any]:
+    """Declare several options on a command, in this order."""
+    return reduce(lambda declared, decorator: decorator(declared), reversed([*options]), command)
 
 
 # --- variables ----------------------------------------------------------------------------------------------------
 
 
 def check_variables(environment: Mapping[str, str], commands: Callable[[], Mapping[str, click.Command]]) -> list[str]:
-    """Return a line for each ``LEXPORT_…`` variable that nothing reads; it is never refused: schedulers set such.
+    """Return a warning for each ``LEXPORT_…`` variable that no option reads.
 
-    Raises SettingsError for one that is no text.
+    Unknown variables are no error, because schedulers set their own. Raises SettingsError for a value that is not text.
     """
     given = {name for name in environment if name.startswith(_PREFIX)}
     for name in sorted(given):
@@ -48,7 +55,7 @@ def check_variables(environment: Mapping[str, str], commands: Callable[[], Mappi
 
 
 def known_variables(commands: Mapping[str, click.Command]) -> set[str]:
-    """Return the variables that an option reads, and those that are read elsewhere."""
+    """Return the variables that options read, and those that are read elsewhere."""
     read = {
         option.envvar
         for command in commands.values()
@@ -66,11 +73,11 @@ def _unknown(given: Collection[str], known: Collection[str]) -> Iterator[str]:
         yield f"the variable {name} is no setting and is not read{hint}"
 
 
-# --- what an option says of where its value is from ---------------------------------------------------------------
+# --- where a value comes from -------------------------------------------------------------------------------------
 
 
-def say_redirection(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-    """Say so where ``lexport.toml`` of the working folder decides where requests go: it may be a stranger's."""
+def print_redirection(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Print a notice if ``lexport.toml`` decides where requests go: the file may come from someone else."""
     assert parameter.name is not None
     if value and context.get_parameter_source(parameter.name) is ParameterSource.DEFAULT_MAP:
         hosts = ", ".join(map(_host, (value,) if isinstance(value, str) else value))
@@ -83,17 +90,17 @@ def say_redirection(context: click.Context, parameter: click.Parameter, value: A
 
 
 def _host(address: str) -> str:
-    """Return the scheme, host and port of an address; never what else it holds, as credentials."""
+    """Return the scheme, host and port of an address without its credentials and path."""
     try:
         parts = urlsplit(address if "//" in address else f"//{address}")
     except ValueError:
-        return "what is no address"
+        return "an invalid address"
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}" if parts.scheme else host
 
 
 def choose_key_file(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-    """Let the key itself, as a variable, win over the path of one, but for the path that a flag gives."""
+    """Ignore a path to a key from a variable or ``lexport.toml`` if ``LEXPORT_HASH_KEY`` holds a key."""
     assert parameter.name is not None
     is_flag = context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
     return value if is_flag or not os.environ.get(KEY_VARIABLE) else None

@@ -1,45 +1,89 @@
-"""The options that say which packages are fetched and how, and what is said of them at the end."""
+"""The options of the commands that download packages, and the lines that summarize what was downloaded."""
 
 from __future__ import annotations
 
-from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from lexport.cli._options import Decorator, option, say_redirection
+from lexport.cli._options import Decorator, declare, option, print_redirection
 from lexport.cli._units import size
+from lexport.errors import SettingsError
+from lexport.model import Qualifiers
+from lexport.settings import PackageSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lexport.extract.progress import PackageProgress
-    from lexport.settings import PackageSettings
+
+_DEFAULTS = PackageSettings()
 
 _OPTIONS: tuple[Decorator, ...] = (
     option(
         "--packages-for",
-        type=click.Choice(["latest", "published", "all"]),
-        default="all",
+        group="Packages",
+        type=click.Choice(get_args(Qualifiers)),
+        default=_DEFAULTS.packages_for,
         show_default=True,
-        help="Packages of these versions.",
+        help="Download the packages of these versions: $LATEST, the published ones, or all.",
     ),
-    option("--package-runtime", multiple=True, metavar="RUNTIME", help="Of functions with this runtime; repeatable."),
-    option("--package-name", multiple=True, metavar="PATTERN", help="Of functions named so, as billing-*; repeatable."),
-    option("--max-package-size", type=size, metavar="SIZE", help="None larger than this, as 100MB."),
-    option("--package-concurrency", type=int, default=16, show_default=True, help="Downloads at once."),
-    option("--package-rate", type=size, metavar="SIZE", help="Bytes a second of all downloads together, as 50MB."),
+    option(
+        "--package-runtime",
+        group="Packages",
+        multiple=True,
+        metavar="RUNTIME",
+        help="Download only packages of functions with this runtime (repeatable).",
+    ),
+    option(
+        "--package-name",
+        group="Packages",
+        multiple=True,
+        metavar="PATTERN",
+        help="Download only packages of functions matching this pattern, e.g. billing-* (repeatable).",
+    ),
+    option(
+        "--max-package-size",
+        group="Packages",
+        type=size,
+        metavar="SIZE",
+        help="Skip packages larger than this, e.g. 100MB.",
+    ),
+    option(
+        "--package-concurrency",
+        group="Packages",
+        type=int,
+        default=_DEFAULTS.concurrency,
+        show_default=True,
+        help="Run this many downloads at once.",
+    ),
+    option(
+        "--package-rate",
+        group="Packages",
+        type=size,
+        metavar="SIZE",
+        help="Limit all downloads together to this many bytes per second, e.g. 50MB.",
+    ),
     option(
         "--package-host",
+        group="Packages",
         multiple=True,
         metavar="HOST",
-        callback=say_redirection,
-        help="Links may lead here too, besides S3; repeatable.",
+        callback=print_redirection,
+        help="Allow downloads from this host besides S3 (repeatable).",
     ),
     option(
-        "--reference-packages", is_flag=True, help="Fetch those in your own buckets too: needs s3:GetObjectVersion."
+        "--reference-packages",
+        group="Packages",
+        is_flag=True,
+        help="Download packages in your own buckets too; needs s3:GetObjectVersion.",
     ),
-    option("--layers", is_flag=True, help="Fetch the layer versions in use too: needs lambda:GetLayerVersion."),
+    option(
+        "--layers",
+        group="Packages",
+        is_flag=True,
+        help="Download the layer versions in use too; needs lambda:GetLayerVersion.",
+    ),
 )
 _NAMES = {
     "packages_for": "packages_for",
@@ -52,30 +96,31 @@ _NAMES = {
     "reference_packages": "reference_packages",
     "layers": "layers",
 }
-_FLAGS = {"packages_for": "--packages-for", "package_concurrency": "--package-concurrency"}
 
 
 def package_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Declare all of them on a command."""
-    return reduce(lambda declared, declare: declare(declared), reversed(_OPTIONS), command)
+    """Declare the options of this module on a command."""
+    return declare(command, _OPTIONS)
 
 
-def package_settings(options: dict[str, Any], *, is_wanted: bool, is_inspected: bool = False) -> PackageSettings | None:
-    """Take these options out of a command's; None where no packages are wanted. Raises SettingsError for wrong ones."""
-    from lexport.errors import SettingsError
-    from lexport.settings import PackageSettings
+def package_settings(
+    options: dict[str, Any], *, is_downloading: bool, is_inspected: bool = False
+) -> PackageSettings | None:
+    """Take these options out of ``options``; return None if no packages are downloaded.
 
+    Raises SettingsError for wrong values, and for options of packages without ``--packages``.
+    """
     chosen = {target: options.pop(name) for name, target in _NAMES.items()}
     settings = PackageSettings(**chosen, inspect=is_inspected)
-    if is_wanted:
+    if is_downloading:
         return settings
-    if settings != PackageSettings():
+    if settings != _DEFAULTS:
         raise SettingsError("options of packages go with --packages", option="--packages")
     return None
 
 
 def package_lines(packages: PackageProgress) -> list[str]:
-    """Say what became of packages and layers, a line for each kind with one example."""
+    """Return one line for each outcome of packages and layers, with one example."""
     lines = []
     for kind, count in sorted(packages.kinds.items(), key=lambda item: (item[0].what, item[0].status, item[0].why)):
         why = f" ({kind.why})" if kind.why else ""

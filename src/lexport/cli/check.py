@@ -1,4 +1,4 @@
-"""``lexport check``: run the checks on a dataset, and exit with 4 when they find something."""
+"""``lexport check``: run the checks on a dataset, and exit 4 if there are findings."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import click
 
 from lexport.cli._config import CONFIG_FILE, read_own_tables
 from lexport.cli._formats import choose_format, csv_safe_option, is_typed, output_option
+from lexport.cli._help import Command
 from lexport.cli._options import option
 from lexport.cli._output import FORMATS, SAFE_CSV, open_output, print_rows, write_rows
 from lexport.errors import SettingsError
@@ -48,35 +49,57 @@ _NAMES = (
 )
 
 
-@click.command("check", short_help="Find what breaks the rules; exit with 4 if something does.")
+@click.command(
+    "check",
+    cls=Command,
+    examples=(
+        "lexport check fleet --fail-on critical",
+        "lexport check fleet --output sarif -o lexport.sarif",
+    ),
+)
 @click.argument("dest", required=False)
 @option(
     "--fail-on",
+    group="Checks",
     type=click.Choice(("none", *SEVERITIES)),
     default="high",
     show_default=True,
-    help="Exit with 4 when a finding that nobody waived is so severe or more.",
+    help="Exit 4 if an unwaived finding has at least this severity.",
 )
-@option("--check", multiple=True, metavar="NAME", help="Run this check alone; repeatable.")
-@option("--skip", multiple=True, metavar="NAME", help="Leave this check out; repeatable.")
+@option("--check", group="Checks", multiple=True, metavar="NAME", help="Run only this check (repeatable).")
+@option("--skip", group="Checks", multiple=True, metavar="NAME", help="Skip this check (repeatable).")
 @option(
     "--min-severity",
+    group="Checks",
     type=click.Choice(SEVERITIES),
     default="low",
     show_default=True,
-    help="Leave out checks that are less severe.",
+    help="Run only checks with at least this severity.",
 )
-@option("--checks", multiple=True, metavar="DIR", help="Folder with checks of your own; repeatable.")
+@option(
+    "--checks",
+    group="Checks",
+    multiple=True,
+    metavar="DIR",
+    help="Also run your own checks from this folder (repeatable).",
+)
+@option("--list", "is_list", group="Checks", has_variable=False, is_flag=True, help="List the checks and run none.")
 @output_option(_FORMATS)
-@option("-o", "--output-file", metavar="FILE", help="Write there instead of stdout; replaced once it is whole.")
+@option(
+    "-o",
+    "--output-file",
+    group="Output",
+    metavar="FILE",
+    help="Write to this file instead of stdout; an old file is replaced when the new one is complete.",
+)
 @csv_safe_option
 @option(
     "--sarif-limit",
+    group="Output",
     type=click.IntRange(min=1),
     metavar="N",
-    help="In SARIF, write the N most severe findings and say what is left out; code scanning keeps 5000.",
+    help="Write only the N most severe findings to SARIF; GitHub code scanning accepts 5000.",
 )
-@click.option("--list", "is_list", is_flag=True, help="List the checks, and run none.")
 def command(
     *,
     dest: str | None,
@@ -90,9 +113,9 @@ def command(
     sarif_limit: int | None,
     is_list: bool,
 ) -> int:
-    """Run the checks on the latest of each account-region in DEST.
+    """Run the checks on the latest rows of each account-region in DEST.
 
-    Thresholds and waivers stand in lexport.toml, as [check.thresholds.NAME] and [[check.waivers]].
+    Thresholds and waivers are read from lexport.toml: [check.thresholds.NAME] and [[check.waivers]].
     """
     output = choose_format(output, output_file, _FORMATS)
     if sarif_limit is not None and output != "sarif" and is_typed("sarif_limit"):
@@ -116,29 +139,29 @@ def command(
         click.echo(f"lexport: {line}", err=True)
     try:
         with open_output(output_file) as stream:
-            said = _write(result, failing, output, stream, sarif_limit)
+            notices = _write(result, failing, output, stream, sarif_limit)
     except BrokenPipeError:
         if failing:
-            sys.exit(_FOUND)  # the reader has gone, as with `| head`; what was found counts all the same
+            sys.exit(_FOUND)  # the reader closed the pipe, as `| head` does; the findings still decide the exit code
         raise
-    for line in said:
+    for line in notices:
         click.echo(f"lexport: {line}", err=True)
     click.echo(f"lexport: {_summary(result)}", err=True)
     return _FOUND if failing else 0
 
 
 def read_check_settings(own: Sequence[str]) -> tuple[dict[str, dict[str, object]], tuple[Waiver, ...]]:
-    """Read thresholds and waivers from ``lexport.toml``; what is wrong there is said with its key."""
+    """Read thresholds and waivers from ``lexport.toml``. Raises SettingsError that names the wrong key."""
     from lexport.query.checks.definition import fill_thresholds, load_checks
     from lexport.query.checks.waivers import parse_waivers
     from lexport.query.shipped_views import sql_dir
 
-    given = read_own_tables("check")
-    thresholds = given.get("thresholds", {})
-    known = load_checks(sql_dir() / "checks", [Path(folder) for folder in own])
+    config = read_own_tables("check")
+    thresholds = config.get("thresholds", {})
+    checks = load_checks(sql_dir() / "checks", [Path(folder) for folder in own])
     try:
-        fill_thresholds(known, thresholds)
-        return thresholds, parse_waivers(given.get("waivers", []), checks={check.name for check in known})
+        fill_thresholds(checks, thresholds)
+        return thresholds, parse_waivers(config.get("waivers", []), checks={check.name for check in checks})
     except SettingsError as error:
         raise SettingsError(f"{CONFIG_FILE}: {error}", option=error.option) from error
 
@@ -150,9 +173,9 @@ def _list(own: Sequence[str], only: Sequence[str], skip: Sequence[str], min_seve
     if output not in (*FORMATS, SAFE_CSV):
         raise click.UsageError(f"--list has no --output {output}; it has: {', '.join(FORMATS)}")
     thresholds, _ = read_check_settings(own)
-    known = load_checks(sql_dir() / "checks", [Path(folder) for folder in own])
-    values = fill_thresholds(known, thresholds)
-    chosen = choose(known, only=only, skip=skip, min_severity=min_severity)
+    checks = load_checks(sql_dir() / "checks", [Path(folder) for folder in own])
+    values = fill_thresholds(checks, thresholds)
+    chosen = choose(checks, only=only, skip=skip, min_severity=min_severity)
     rows = [
         (check.severity, check.name, check.title, _thresholds(check, values[check.name]), ", ".join(check.references))
         for check in sorted(chosen, key=lambda check: (-SEVERITIES.index(check.severity), check.name))
@@ -168,7 +191,7 @@ def _thresholds(check: Check, values: dict[str, Value]) -> str:
 def _write(
     result: CheckResult, failing: Sequence[Finding], output: str, stream: BinaryIO, sarif_limit: int | None
 ) -> tuple[str, ...]:
-    """Write the findings; return what is to be said of the limits of who reads them."""
+    """Write the findings; return notices about limits of the format."""
     if output == "sarif":
         from lexport.query.checks.sarif import write_sarif
 
@@ -222,8 +245,8 @@ def _row(finding: Finding) -> tuple[Any, ...]:
 def _summary(result: CheckResult) -> str:
     open_findings = [finding for finding in result.findings if finding.waiver is None]
     counts = Counter[str](finding.check.severity for finding in open_findings)
-    told = ", ".join(f"{counts[severity]:,} {severity}" for severity in reversed(SEVERITIES))
+    counted = ", ".join(f"{counts[severity]:,} {severity}" for severity in reversed(SEVERITIES))
     waived = len(result.findings) - len(open_findings)
     unread = len({(item.account_id, item.region) for item in result.unjudged if item.is_unread})
-    text = f"{plural(len(result.checks), 'check')}: {told}; {waived:,} waived"
+    text = f"{plural(len(result.checks), 'check')}: {counted}; {waived:,} waived"
     return text + (f"; account-regions not read whole: {unread:,}" if unread else "")

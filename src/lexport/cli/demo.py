@@ -1,4 +1,4 @@
-"""``lexport demo``: a simulated fleet, a snapshot of it, and a few answers, without an AWS account."""
+"""``lexport demo``: take a snapshot of a simulated fleet and query it, without an AWS account."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from lexport.cli._help import Command
 from lexport.errors import SettingsError
 
 REGIONS = ("eu-west-1", "us-east-1")
 FUNCTIONS, VERSIONS = 60, 3
-MARK = ".lexport-demo"  # an empty file: the demo made this folder, and may write into it again
+MARK = ".lexport-demo"  # an empty file that says the demo made this folder
 QUESTIONS = {
     "Which runtimes are in use?": """
 SELECT runtime, SUM(functions) AS functions, SUM(versions) AS versions
@@ -29,17 +30,21 @@ ORDER BY functions DESC, name, value_hmac LIMIT 3""",
 }
 
 
-@click.command("demo", short_help="Simulate, snapshot and ask, without an account.")
+@click.command(
+    "demo",
+    cls=Command,
+    examples=("lexport demo", "lexport demo /tmp/demo-fleet"),
+)
 @click.argument("dest", default="demo-fleet")
 def command(dest: str) -> None:
-    """Simulate a fleet, take a snapshot of two Regions into DEST (default demo-fleet), and ask it a few questions.
+    """Simulate a fleet, publish a snapshot of two Regions in DEST (default demo-fleet), and run a few queries.
 
-    DEST is a new folder, or one that an earlier demo made.
+    DEST is a new folder, or a folder that an earlier demo made.
     """
     from lexport.cli._async import run_async
 
     folder = _check_folder(dest)
-    # Only this process: the simulator's own credentials, nobody's profile, no proxy on the way to ourselves.
+    # For this process only: the simulator's credentials, no profile of the user, and no proxy to the simulator.
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ |= {
@@ -56,8 +61,8 @@ def command(dest: str) -> None:
 
 
 def _check_folder(dest: str) -> Path:
-    """Return the folder; raises SettingsError for one that the demo did not make, so that no fleet is mixed with it."""
-    from lexport.cli.report import keep_others
+    """Return the folder. Raises SettingsError if it holds anything that the demo did not make."""
+    from lexport.cli.report import check_replaceable
     from lexport.dataset.layout import RUNS
     from lexport.dataset.local import local_folder
 
@@ -73,7 +78,7 @@ def _check_folder(dest: str) -> Path:
     if names and MARK not in names:
         what = "a dataset" if RUNS in names else "something"
         raise SettingsError(f"DEST {dest} holds {what} that the demo did not make; choose a new folder", option="DEST")
-    keep_others(_page(folder), folder)
+    check_replaceable(_page(folder), folder)
     return folder
 
 

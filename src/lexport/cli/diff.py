@@ -1,4 +1,4 @@
-"""``lexport diff``: what changed between two moments, as people read it, or as rows for machines."""
+"""``lexport diff``: print what changed between two snapshots, as text for people or as rows for programs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
+from lexport.cli._help import Command
 from lexport.cli._output import write_rows
 from lexport.query.value_text import instant, json_text
 from lexport.tables.registry import BY_NAME, state_tables
@@ -31,7 +32,14 @@ _LONGEST = 120  # characters of a value that are shown
 _Change = dict[str, Any]
 
 
-@click.command("diff", short_help="Show what changed between two moments.")
+@click.command(
+    "diff",
+    cls=Command,
+    examples=(
+        "lexport diff fleet",
+        "lexport diff fleet yesterday today --output json",
+    ),
+)
 @click.argument("dest")
 @click.argument("a", required=False)
 @click.argument("b", required=False)
@@ -40,9 +48,10 @@ _Change = dict[str, Any]
 def command(dest: str, a: str | None, b: str | None, output: str) -> None:
     """Show what changed in DEST from A to B.
 
-    A and B are ids of snapshots, the begin of one, dates (2026-11-20, today, yesterday: the end of the day in UTC) or
-    instants (2026-11-20T06:00:00Z). Without them each account-region's last whole reading is compared with the one
-    before; without B the last one with that at A. What was not read whole is named and not compared.
+    A and B are snapshot ids, prefixes of ids, dates (2026-11-20, today, yesterday: the end of that day in UTC) or
+    instants (2026-11-20T06:00:00Z). Without A and B, the last complete snapshot of each account-region is compared
+    with the one before it; without B, with the one at A. Account-regions that were not read completely are listed, and
+    are not compared.
     """
     from lexport.query.diff import COLUMNS, compare
 

@@ -1,4 +1,4 @@
-"""``lexport feed``: what a warehouse has to load to be where the latest reading is."""
+"""``lexport feed``: write the rows that bring a warehouse up to date with the latest snapshots."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from lexport.cli._formats import choose_format, output_option
+from lexport.cli._help import Command
 from lexport.cli._options import option
 from lexport.cli._output import open_output
 from lexport.cli._values import arrow_rows
@@ -25,17 +26,35 @@ if TYPE_CHECKING:
 _FORMATS = ("jsonl", "parquet")
 
 
-@click.command("feed", short_help="Give a warehouse what is new since the last snapshot it loaded.")
+@click.command(
+    "feed",
+    cls=Command,
+    examples=(
+        "lexport feed fleet -o all.jsonl",
+        "lexport feed fleet --since 01KB5Z6T0Q4W8X2M7R9C1V3N5J --output parquet -o changes",
+    ),
+)
 @click.argument("dest")
-@option("--since", metavar="ID", help="The last snapshot that was loaded, as the last feed named it; none: everything.")
+@option(
+    "--since",
+    group="Queries",
+    metavar="ID",
+    help="Write only what changed since this snapshot: the next_since of the last feed that was loaded.",
+)
 @output_option(_FORMATS)
-@option("-o", "--output-file", metavar="PATH", help="Write there: a file, for parquet a folder that is not there yet.")
+@option(
+    "-o",
+    "--output-file",
+    group="Output",
+    metavar="PATH",
+    help="Write to this file instead of stdout; for parquet, to this new folder.",
+)
 def command(dest: str, since: str | None, output: str, output_file: str | None) -> None:
-    """Give rows to upsert, keys to delete and changes to append: from where --since ended to the latest in DEST.
+    """Write the rows to upsert, the keys to delete and the changes to append, from --since to the latest in DEST.
 
-    JSON lines: first `feed`, then a `scope` for each account-region, then `delete`, `upsert` and `change`, last `end`
-    with next_since; a feed without it is cut off. A scope of mode `whole` replaces all there is of it. See
-    docs/guides/feed.md.
+    The JSON lines are of type `feed`, then `scope` for each account-region, then `delete`, `upsert` and `change`, and
+    last `end` with next_since; a feed without `end` is truncated. A scope of mode `whole` replaces all its rows in the
+    warehouse. See docs/guides/feed.md.
     """
     output = choose_format(output, output_file, _FORMATS)
     if output == "parquet" and output_file is None:
@@ -44,7 +63,7 @@ def command(dest: str, since: str | None, output: str, output_file: str | None) 
         from lexport.query.feed import write_feed
 
         result = write_feed(dest, str(output_file), since)
-        _say(result.damage)
+        _print_notices(result.damage)
         _report(
             result.scopes,
             since,
@@ -56,42 +75,42 @@ def command(dest: str, since: str | None, output: str, output_file: str | None) 
         return
     from lexport.query.feed import open_feed
 
-    found = open_feed(dest, since)
-    _say(found.damage)
+    opened = open_feed(dest, since)
+    _print_notices(opened.damage)
     with open_output(output_file) as stream:
-        counts = write_lines(found, stream)
+        counts = write_lines(opened, stream)
     _report(
-        found.scopes,
+        opened.scopes,
         since,
-        found.next_since,
+        opened.next_since,
         upserts=counts["upsert"],
         deletes=counts["delete"],
         changes=counts["change"],
     )
 
 
-def write_lines(found: Feed, stream: BinaryIO) -> Counter[str]:
-    """Write a feed as JSON lines; return the rows by what is to be done with them."""
+def write_lines(feed: Feed, stream: BinaryIO) -> Counter[str]:
+    """Write a feed as JSON lines; return the number of rows of each action."""
     from lexport.query.feed import FORMAT
 
     def line(**record: object) -> None:
         stream.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
 
     counts: Counter[str] = Counter()
-    line(type="feed", format=FORMAT, since=found.since, next_since=found.next_since)
-    for scope in found.scopes:
+    line(type="feed", format=FORMAT, since=feed.since, next_since=feed.next_since)
+    for scope in feed.scopes:
         line(type="scope", **asdict(scope))
-    for part in found.parts:
+    for part in feed.parts:
         names = [f"{json.dumps(name)}: " for name in part.rows.column_names]
-        what = "key" if part.action == "delete" else "row"
-        head = f'{{"type": "{part.action}", "table": "{part.table.name}", "{what}": {{'
+        member = "key" if part.action == "delete" else "row"
+        head = f'{{"type": "{part.action}", "table": "{part.table.name}", "{member}": {{'
         for row in arrow_rows(part.rows.to_batches()):
             cells = ", ".join(name + json_text(value) for name, value in zip(names, row, strict=True))
             stream.write(f"{head}{cells}}}}}\n".encode())
         counts[part.action] += len(part.rows)
     line(
         type="end",
-        next_since=found.next_since,
+        next_since=feed.next_since,
         upserts=counts["upsert"],
         deletes=counts["delete"],
         changes=counts["change"],
@@ -99,7 +118,7 @@ def write_lines(found: Feed, stream: BinaryIO) -> Counter[str]:
     return counts
 
 
-def _say(lines: Sequence[str]) -> None:
+def _print_notices(lines: Sequence[str]) -> None:
     for line in lines:
         click.echo(f"lexport: {line}", err=True)
 

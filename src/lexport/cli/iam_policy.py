@@ -1,4 +1,4 @@
-"""``lexport iam-policy``: the least IAM policy that a snapshot needs."""
+"""``lexport iam-policy``: print the least IAM policy that a snapshot needs."""
 
 from __future__ import annotations
 
@@ -7,27 +7,61 @@ import re
 
 import click
 
+from lexport.cli._help import Command
 from lexport.cli._options import option
 
 
-@click.command("iam-policy", short_help="Print the permissions a snapshot needs.")
-@option("--partition", default="aws", show_default=True, help="aws, aws-cn, aws-us-gov, aws-eusc, ...")
-@option("--account", default="*", show_default=True, help="12-digit account, or * for the role's own in any account.")
+@click.command(
+    "iam-policy",
+    cls=Command,
+    examples=(
+        "lexport iam-policy --account 111122223333 --packages",
+        "lexport iam-policy --for hub --account-role lexport-reader",
+    ),
+)
+@option(
+    "--partition",
+    group="Policy",
+    default="aws",
+    show_default=True,
+    metavar="NAME",
+    help="Write ARNs of this partition: aws, aws-cn, aws-us-gov, aws-eusc and so on.",
+)
+@option(
+    "--account",
+    group="Policy",
+    default="*",
+    show_default=True,
+    metavar="ID",
+    help="Limit the policy to this 12-digit account; * is any account.",
+)
 @option(
     "--for",
-    "whom",
+    "holder",
+    group="Policy",
     type=click.Choice(["account", "hub"]),
     default="account",
     show_default=True,
-    help="Whoever reads an account, or whoever enters many through --account-role.",
+    help="Write the policy of the role that reads an account, or of the hub that assumes --account-role.",
 )
-@option("--account-role", metavar="NAME|ARN", help="With --for hub: the role to enter, as in lexport snapshot.")
-@option("--packages", is_flag=True, help="What --layers and --reference-packages need besides.")
-def command(partition: str, account: str, whom: str, account_role: str | None, packages: bool) -> None:  # noqa: FBT001 - click's way
-    """Print the least IAM policy for lexport snapshot.
+@option(
+    "--account-role",
+    group="Policy",
+    metavar="NAME|ARN",
+    help="Allow the hub to assume this role, as in lexport snapshot; needs --for hub.",
+)
+@option(
+    "--packages",
+    group="Policy",
+    is_flag=True,
+    help="Also allow what --layers and --reference-packages need.",
+)
+def command(partition: str, account: str, holder: str, account_role: str | None, packages: bool) -> None:  # noqa: FBT001 - click's way
+    """Print the least IAM policy that lexport snapshot needs.
 
-    For an account: the role that reads it; the statement Regions serves --region all only. For the hub: whoever runs
-    lexport over many accounts, besides the policy for its own account; Organization serves --organization only.
+    With --for account, it is the policy of the role that reads one account; the statement Regions is needed only for
+    --region all. With --for hub, it is the additional policy of the identity that reads many accounts; the statement
+    Organization is needed only for --organization.
     """
     from lexport.aws.policy import PARTITIONS, hub_policy, iam_policy
     from lexport.settings import role_arn, role_partition
@@ -35,10 +69,12 @@ def command(partition: str, account: str, whom: str, account_role: str | None, p
     of_role = None if account_role is None else role_partition(account_role)
     for option_name, named in (("--partition", partition), ("--account-role", of_role)):
         if named is not None and named not in PARTITIONS:
-            raise click.UsageError(f"{option_name}: {named} is no partition of AWS; there are {', '.join(PARTITIONS)}")
+            raise click.UsageError(
+                f"{option_name}: {named} is not an AWS partition; the partitions are {', '.join(PARTITIONS)}"
+            )
     if re.fullmatch(r"[0-9]{12}|\*", account, flags=re.ASCII) is None:
         raise click.UsageError(f"--account {account} is not 12 digits")
-    if (whom == "hub") != (account_role is not None):
+    if (holder == "hub") != (account_role is not None):
         raise click.UsageError("--for hub and --account-role go together")
     policy = (
         iam_policy(partition, account, layers=packages, references=packages)

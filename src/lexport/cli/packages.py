@@ -1,4 +1,4 @@
-"""``lexport packages DEST``: the packages of the dataset's functions, into its store."""
+"""``lexport packages DEST``: download the deployment packages of a dataset's functions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from lexport.cli._fleet_options import access_options, fleet_settings
+from lexport.cli._help import Command
 from lexport.cli._options import option
 from lexport.cli._package_options import package_lines, package_options, package_settings
 from lexport.cli.snapshot import failure_lines, note_lines
@@ -18,23 +19,46 @@ if TYPE_CHECKING:
     from lexport.artifacts.run import PackagesResult
 
 
-@click.command("packages", short_help="Fetch the packages of a snapshot's functions, each once.")
+@click.command(
+    "packages",
+    cls=Command,
+    examples=(
+        "lexport packages fleet --inspect",
+        "lexport packages fleet --packages-for latest --layers --max-package-size 100MB",
+    ),
+)
 @click.argument("dest")
 @access_options
 @package_options
-@option("--inspect", is_flag=True, help="Look into what is stored: files and dependencies, as tables.")
-@option("--allow-partial", is_flag=True, help="Publish although something could not be fetched (exit 3).")
-@option("--group-readable", is_flag=True, help="Let the group read what is written: 0640 and 0750.")
+@option(
+    "--inspect",
+    group="Packages",
+    is_flag=True,
+    help="Read the stored packages and write their files and dependencies as tables.",
+)
+@option(
+    "--allow-partial",
+    group="Publication",
+    is_flag=True,
+    help="Publish even if something could not be downloaded, and exit 3.",
+)
+@option(
+    "--group-readable",
+    group="Publication",
+    is_flag=True,
+    help="Let the group read what is written: modes 0640 and 0750 instead of 0600 and 0700.",
+)
 def command(dest: str, **options: Any) -> int:
-    """Fetch each distinct package that the latest functions in DEST refer to, verify it, and store it by its hash.
+    """Download the deployment packages of the latest functions in DEST, each distinct package once.
 
-    What is stored already costs nothing. --region and --accounts choose among the functions of the dataset.
+    Each package is verified and stored under its hash; stored packages are not downloaded again. --region and
+    --accounts choose among the functions of the dataset.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # as in lexport snapshot
     from lexport.artifacts.run import packages
     from lexport.cli._async import allow_many_files, choose_report, run_async
 
-    chosen = package_settings(options, is_wanted=True, is_inspected=options.pop("inspect"))
+    chosen = package_settings(options, is_downloading=True, is_inspected=options.pop("inspect"))
     settings = fleet_settings(options | {"packages": chosen})
     report = choose_report()
     allow_many_files()
@@ -48,7 +72,7 @@ def command(dest: str, **options: Any) -> int:
 
 
 def summarize(result: PackagesResult) -> None:
-    """Say on standard error what was fetched and what is missing and why."""
+    """Print on standard error what was downloaded, and what is missing and why."""
     verdict = f"published, {result.manifest.status}" if result.published else "NOT published"
     lines = [
         *note_lines(result.notes),
@@ -56,6 +80,6 @@ def summarize(result: PackagesResult) -> None:
         *package_lines(result.packages),
         f"packages {result.snapshot_id} {verdict} in {result.duration_s:,.1f} s",
     ]
-    with suppress(OSError):  # nobody reads it; the exit code says it too
+    with suppress(OSError):  # stderr is closed; the exit code tells the outcome
         for line in lines:
             click.echo(line, err=True)

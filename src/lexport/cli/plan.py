@@ -1,4 +1,4 @@
-"""``lexport plan [DEST]``: what a snapshot would cost, before it is taken."""
+"""``lexport plan [DEST]``: estimate the calls and the time of a snapshot before it is taken."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from lexport.cli._fleet_options import fleet_options, fleet_settings
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
+from lexport.cli._help import Command
 from lexport.cli._output import print_rows
 
 if TYPE_CHECKING:
@@ -19,16 +20,23 @@ _COUNTS = ("functions", "versions", "get_function_calls", "list_calls", "increme
 _TIMES = ("minimum_s", "incremental_minimum_s", "page_s")
 
 
-@click.command("plan", short_help="Say what a snapshot would cost.")
+@click.command(
+    "plan",
+    cls=Command,
+    examples=(
+        "lexport plan --region eu-west-1,us-east-1",
+        "lexport plan fleet --region all --output json",
+    ),
+)
 @click.argument("dest", required=False)
 @fleet_options
 @output_option()
 @csv_safe_option
 def command(dest: str | None, output: str, **options: Any) -> int:
-    """List the fleet and print calls and the least time that AWS's quotas allow; nothing is fetched or written.
+    """List the fleet, and print how many calls a snapshot takes and the least time that AWS's quotas allow.
 
-    With DEST, a dataset, also what an incremental snapshot would need. Account-regions run side by side, so the time
-    of all is that of the longest.
+    Nothing is fetched or written. With the dataset DEST, the plan also shows what an incremental snapshot would take.
+    Account-regions are read in parallel, so the total time is that of the slowest one.
     """
     from lexport.cli._async import allow_many_files, choose_report, run_async
     from lexport.extract.estimate import plan
@@ -42,13 +50,13 @@ def command(dest: str | None, output: str, **options: Any) -> int:
         click.echo(f"lexport: {line}", err=True)
     rows = _rows(planned)
     names = [name for name in rows[0] if dest is not None or not name.startswith("incremental_")] if rows else []
-    with suppress(BrokenPipeError):  # the reader has gone, as with `| head`; what is missing counts all the same
+    with suppress(BrokenPipeError):  # the reader closed the pipe, as `| head` does; the exit code stays
         print_rows(names, [[row[name] for name in names] for row in rows], output=output)
     return 1 if planned.missing else 0
 
 
 def _rows(planned: FleetPlan) -> list[dict[str, Any]]:
-    """Put the plan into rows, the total last where there is more than one."""
+    """Return the plan as one row per account-region, and a total if there are several."""
     rows = [asdict(scope) for scope in planned.scopes]
     if len(rows) > 1:
         total: dict[str, Any] = {"account_id": "total", "region": None}

@@ -1,4 +1,4 @@
-"""``lexport report``: one HTML file about the fleet."""
+"""``lexport report``: write a report about the fleet as one HTML file."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lexport.cli._help import Command
 from lexport.cli._options import option
 from lexport.cli._output import open_output
 from lexport.cli.check import read_check_settings
@@ -19,29 +20,38 @@ if TYPE_CHECKING:
     from lexport.query.checks.waivers import Waiver
 
 
-_HEAD_BYTES = 4096  # the mark of the dataset is in them
+_HEAD_BYTES = 4096  # they contain the meta element that names the dataset
 
 
-@click.command("report", short_help="Write a report about the fleet as one HTML file.")
+@click.command(
+    "report",
+    cls=Command,
+    examples=(
+        "lexport report fleet",
+        "lexport report fleet -o /srv/www/fleet.html",
+    ),
+)
 @click.argument("dest")
 @option(
     "-o",
     "--output-file",
+    group="Output",
     metavar="FILE",
-    help="HTML file to write, replaced once it is whole; - is stdout.  [default: the name of DEST, .html]",
+    help="Write this HTML file, or - for stdout; an old file is replaced when the new one is complete."
+    "  [default: the name of DEST, .html]",
 )
 def command(dest: str, output_file: str | None) -> None:
-    """Write a report about the dataset in DEST: one HTML file that needs no network.
+    """Write a report about the dataset in DEST as one HTML file that needs no network.
 
-    The fleet at a glance, runtimes by age, findings, changes, trends, storage; each chart with its table and its SQL.
-    Checks run as in lexport check, with the thresholds and waivers of lexport.toml.
+    It shows figures of the fleet, runtimes by age, findings, changes, trends and storage, each chart with its table and
+    its SQL. The checks run as in lexport check, with the thresholds and waivers of lexport.toml.
     """
     from lexport.cli._async import run_async
 
     thresholds, waivers = read_check_settings(())
     if output_file is None:
         output_file = f"{Path(os.path.realpath(dest)).name or 'fleet'}.html"
-        keep_others(Path(output_file), dest)
+        check_replaceable(Path(output_file), dest)
     text = run_async(lambda: write_report(dest, thresholds, waivers)).encode()
     with open_output(output_file) as stream:
         stream.write(text)
@@ -49,18 +59,18 @@ def command(dest: str, output_file: str | None) -> None:
         click.echo(f"wrote {output_file} ({len(text) // 1024:,} KB); open it in a browser", err=True)
 
 
-def keep_others(page: Path, dest: str | os.PathLike[str]) -> None:
-    """Raise SettingsError where a file that nobody named is there and is no report about this dataset."""
+def check_replaceable(page: Path, dest: str | os.PathLike[str]) -> None:
+    """Raise SettingsError if the file exists and is not a report about this dataset."""
     from lexport.query.report import dataset_mark
 
     try:
         with page.open("rb") as file:
             head = file.read(_HEAD_BYTES)
-    except OSError:  # writing it says why
+    except OSError:  # the file does not exist, or writing it will fail with a message
         return
     mark = f'name="lexport-dataset" content="{dataset_mark(dest)}"'
     if mark.encode() not in head:
-        raise SettingsError(f"{page} is there, and no report about {dest}; give another name with -o", option="-o")
+        raise SettingsError(f"{page} exists and is not a report about {dest}; give another name with -o", option="-o")
 
 
 async def write_report(
@@ -68,7 +78,7 @@ async def write_report(
     thresholds: Mapping[str, Mapping[str, object]] | None = None,
     waivers: Sequence[Waiver] = (),
 ) -> str:
-    """Check what can be checked, and write the report: what was never read whole has no findings."""
+    """Return the report as HTML. Checks run only if an account-region was read completely."""
     from lexport.query.catalog import open_catalog
     from lexport.query.checks.run import check
     from lexport.query.report import report

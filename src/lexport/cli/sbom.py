@@ -1,24 +1,40 @@
-"""``lexport sbom``: what functions are made of, as CycloneDX."""
+"""``lexport sbom``: write a software bill of materials as CycloneDX."""
 
 from __future__ import annotations
 
 import click
 
+from lexport.cli._help import Command
 from lexport.cli._options import option
 from lexport.cli._output import open_output
 from lexport.tables.text import plural
 
 
-@click.command("sbom", short_help="Write what functions are made of, as CycloneDX.")
+@click.command(
+    "sbom",
+    cls=Command,
+    examples=(
+        "lexport sbom fleet -o fleet.cdx.json",
+        "lexport sbom fleet --function billing --version 3 -o billing.cdx.json",
+    ),
+)
 @click.argument("dest")
-@option("--function", metavar="NAME|ARN", help="One function version instead of the fleet.")
-@option("--version", metavar="VERSION", help="Its version.  [default: $LATEST]")
-@option("-o", "--output-file", metavar="FILE", help="Write there instead of stdout; replaced once it is whole.")
+@option(
+    "--function", group="Functions", metavar="NAME|ARN", help="Describe one version of this function, not the fleet."
+)
+@option("--version", group="Functions", metavar="VERSION", help="Describe this version of it.  [default: $LATEST]")
+@option(
+    "-o",
+    "--output-file",
+    group="Output",
+    metavar="FILE",
+    help="Write to this file instead of stdout; an old file is replaced when the new one is complete.",
+)
 def command(dest: str, function: str | None, version: str | None, output_file: str | None) -> None:
-    """Write what the latest functions in DEST are made of, as CycloneDX 1.6 JSON.
+    """Write the dependencies of the latest functions in DEST as a CycloneDX 1.6 JSON document.
 
-    It needs packages that were looked into: lexport packages DEST --inspect. Function versions of which not all is
-    known are named under compositions, as incomplete or unknown.
+    It needs inspected packages: run lexport packages DEST --inspect first. Function versions whose dependencies are not
+    all known are listed under compositions, as incomplete or unknown.
     """
     from lexport.artifacts.sbom import sbom
     from lexport.cli._async import run_async
@@ -29,8 +45,8 @@ def command(dest: str, function: str | None, version: str | None, output_file: s
         click.echo(f"lexport: {line}", err=True)
     if result.incomplete:
         click.echo(
-            f"lexport: of {result.incomplete:,} of {plural(result.functions, 'function version')} not all is known:"
-            " images, packages or layers that were not looked into, that hold no manifest or something unread; packages"
-            " has their dependencies_status, history.errors what was found (stage inspect)",
+            f"lexport: of {result.incomplete:,} of {plural(result.functions, 'function version')}, not all dependencies"
+            " are known: images, packages or layers that are not inspected, have no dependency manifest or could not be"
+            " read; see dependencies_status in packages, and history.errors with stage inspect",
             err=True,
         )

@@ -1,10 +1,11 @@
-"""``lexport schema``: every table and column, from ``lexport.tables`` alone."""
+"""``lexport schema``: list the tables and columns that ``lexport.tables`` declares."""
 
 from __future__ import annotations
 
 import click
 
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
+from lexport.cli._help import Command
 from lexport.cli._options import option
 from lexport.cli._output import print_rows
 from lexport.query.warehouse.dialects import DIALECTS
@@ -14,21 +15,38 @@ from lexport.tables.registry import BY_NAME
 _NAMES = ("table", "column", "type", "unit", "kind", "meaning", "source")
 
 
-@click.command("schema", short_help="List every table and column.")
-@option("--table", type=click.Choice(tuple(BY_NAME)), help="Only this table.")
+@click.command(
+    "schema",
+    cls=Command,
+    examples=(
+        "lexport schema --table functions",
+        "lexport schema --ddl athena --location s3://bucket/fleet",
+    ),
+)
+@option("--table", group="Tables", type=click.Choice(tuple(BY_NAME)), metavar="TABLE", help="Describe only this table.")
 @output_option()
 @csv_safe_option
 @option(
-    "--ddl", "dialect", type=click.Choice(tuple(DIALECTS)), help="Print the statements that show DEST to a warehouse."
+    "--ddl",
+    "dialect",
+    group="Warehouse",
+    type=click.Choice(tuple(DIALECTS)),
+    help="Print the SQL statements that declare the dataset in this warehouse.",
 )
-@option("--location", metavar="URL", help="With --ddl: DEST as the warehouse calls it, such as s3://bucket/prefix.")
+@option(
+    "--location",
+    group="Warehouse",
+    metavar="URL",
+    help="Use this URL of DEST in the statements of --ddl, e.g. s3://bucket/prefix.",
+)
 def command(table: str | None, output: str, dialect: str | None, location: str | None) -> None:
-    """List the tables and their columns: type, unit, kind, meaning, and where AWS sends each.
+    """List the tables and their columns: type, unit, kind, meaning, and the field of AWS's response.
 
-    Of kind: no two rows of one snapshot are the same in all columns that are `key`; NULL counts as a value. A `secret`
-    must not be shared without thought.
+    Columns of kind `key` together identify a row of a snapshot; NULL counts as a value. Columns of kind `secret` may
+    hold confidential values.
 
-    With --ddl: external tables over the files, and views that show what was committed, under the names of lexport sql.
+    With --ddl, print external tables over the files, and views over the committed rows that have the names of lexport
+    sql.
     """
     if dialect is not None:
         if table is not None or output != "table":
@@ -40,9 +58,9 @@ def command(table: str | None, output: str, dialect: str | None, location: str |
     output = choose_format(output)
     tables = registry.tables() if table is None else (BY_NAME[table],)
     rows = (
-        (found.name, column.name, column.type.value, column.unit, found.kind_of(column), column.meaning, column.source)
-        for found in tables
-        for column in found.columns
+        (shown.name, column.name, column.type.value, column.unit, shown.kind_of(column), column.meaning, column.source)
+        for shown in tables
+        for column in shown.columns
     )
     print_rows(_NAMES, rows, output=output)
 
@@ -52,5 +70,5 @@ def _print_ddl(dialect: str, location: str | None) -> None:
 
     statements = list(ddl(DIALECTS[dialect], location))
     if location is None:
-        click.echo(f"lexport: no --location: write where DEST is in place of {PLACEHOLDER}", err=True)
+        click.echo(f"lexport: no --location: replace {PLACEHOLDER} with the bucket and prefix of DEST", err=True)
     click.echo("".join(f"{statement};\n\n" for statement in statements), nl=False)

@@ -1,14 +1,18 @@
-"""``lexport simulate``: a fake AWS on this machine, to try a pipeline without an account."""
+"""``lexport simulate``: serve a simulated AWS on this machine, to try lexport without an account."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
+from lexport.cli._help import Command
+from lexport.cli._options import option
 from lexport.cli._signals import on_signal
+from lexport.settings import GET_FUNCTION_RATE_PER_S, LIST_RATE_PER_S
 
-if TYPE_CHECKING:  # they would cost `--help` its speed
+if TYPE_CHECKING:  # these imports would make `--help` slow
     import asyncio
     import signal
     from collections.abc import Callable
@@ -17,30 +21,88 @@ if TYPE_CHECKING:  # they would cost `--help` its speed
     from lexport.simulator import Simulator
 
 
-RATE = click.FloatRange(min=0, min_open=True)
+_RATE = click.FloatRange(min=0, min_open=True)
+_COUNT = click.IntRange(min=0)
+_option = partial(option, has_variable=False)  # LEXPORT_… variables configure the client, not the simulator
 
 
-@click.command("simulate", short_help="Serve a simulated AWS on this machine.")
-@click.option("--functions", type=click.IntRange(min=0), default=100, show_default=True, help="Functions per Region.")
-@click.option(
-    "--versions", type=click.IntRange(min=0), default=3, show_default=True, help="Published versions of each."
+@click.command(
+    "simulate",
+    cls=Command,
+    examples=(
+        "lexport simulate --functions 500 --port 5000",
+        "lexport simulate --accounts 3 --neighbour 0.5 0 60",
+    ),
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same fleet.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="Port; 0 takes a free one.")
-@click.option("--accounts", type=click.IntRange(1, 10_000), default=1, show_default=True, help="Accounts.")
-@click.option("--large-packages", is_flag=True, help="Packages of 1 KB to 250 MB, instead of 1 to 4 KB.")
-@click.option("--no-quotas", is_flag=True, help="Never throttle.")
-@click.option("--get-function-rate", type=RATE, default=100.0, show_default=True, help="GetFunction quota, calls/s.")
-@click.option("--list-rate", type=RATE, default=15.0, show_default=True, help="Quota of all other calls, calls/s.")
-@click.option(
+@_option(
+    "--functions",
+    group="Fleet",
+    type=_COUNT,
+    default=100,
+    show_default=True,
+    help="Make this many functions per Region.",
+)
+@_option(
+    "--versions",
+    group="Fleet",
+    type=_COUNT,
+    default=3,
+    show_default=True,
+    help="Publish this many versions of each function.",
+)
+@_option(
+    "--seed",
+    group="Fleet",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Make the fleet of this seed; the same seed makes the same fleet.",
+)
+@_option(
+    "--accounts",
+    group="Fleet",
+    type=click.IntRange(1, 10_000),
+    default=1,
+    show_default=True,
+    help="Make this many accounts.",
+)
+@_option("--large-packages", group="Fleet", is_flag=True, help="Make packages of 1 KB to 250 MB instead of 1 to 4 KB.")
+@_option(
+    "--port",
+    group="Server",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default=True,
+    help="Listen on this port; 0 takes a free one.",
+)
+@_option("--no-verify", group="Server", is_flag=True, help="Do not verify signatures, for benchmarks.")
+@_option("--no-quotas", group="Quota", is_flag=True, help="Never throttle.")
+@_option(
+    "--get-function-rate",
+    group="Quota",
+    type=_RATE,
+    default=GET_FUNCTION_RATE_PER_S,
+    show_default=True,
+    help="Set the quota for GetFunction, in calls per second.",
+)
+@_option(
+    "--list-rate",
+    group="Quota",
+    type=_RATE,
+    default=LIST_RATE_PER_S,
+    show_default=True,
+    help="Set the quota for all other calls together, in calls per second.",
+)
+@_option(
     "--neighbour",
     "neighbours",
+    group="Quota",
     type=(click.FloatRange(0, 1), click.FloatRange(0), click.FloatRange(0)),
     multiple=True,
     metavar="SHARE FROM TO",
-    help="Somebody else takes this share of both quotas, between two seconds after the first call; repeatable.",
+    help="Simulate another client that uses this share of both quotas, from FROM to TO seconds after the first call"
+    " (repeatable).",
 )
-@click.option("--no-verify", is_flag=True, help="Do not verify signatures, for benchmarks.")
 def command(
     *,
     functions: int,
@@ -57,10 +119,9 @@ def command(
 ) -> None:
     """Serve a simulated AWS on 127.0.0.1 until interrupted.
 
-    Accounts are 111122223333, 111122223334, and so on; key id and secret are "testing".
+    The accounts are 111122223333, 111122223334, and so on. The access key id and the secret access key are "testing".
     """
     import asyncio
-    from functools import partial
 
     from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA
     from lexport.simulator import Fleet, FleetSpec, Neighbour, open_simulator
@@ -84,7 +145,7 @@ def command(
 
 
 async def _serve(opened: Callable[[], AbstractAsyncContextManager[Simulator]]) -> int:
-    """Serve until a signal comes; return it."""
+    """Serve until a signal is received; return its number."""
     import asyncio
 
     loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""``lexport snapshot DEST``: the fleet into the dataset."""
+"""``lexport snapshot DEST``: read the fleet and publish a snapshot in the dataset."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from lexport.cli._fleet_options import fleet_options, fleet_settings
+from lexport.cli._help import Command
 from lexport.cli._options import option
 from lexport.cli._package_options import package_lines, package_options, package_settings
 from lexport.cli._units import duration
@@ -29,31 +30,65 @@ NOTES_SHOWN = 20
 _URGENCY = ("denied", "partial", "complete", "unavailable")
 
 
-@click.command("snapshot", short_help="Read the fleet and publish a snapshot.")
+@click.command(
+    "snapshot",
+    cls=Command,
+    examples=(
+        "lexport snapshot fleet --region eu-west-1,us-east-1",
+        "lexport snapshot fleet --region all --incremental --refresh-after 7d",
+    ),
+)
 @click.argument("dest")
 @fleet_options
-@option("--function", multiple=True, help="Read this function only: name, name:qualifier or ARN; repeatable.")
+@option(
+    "--function",
+    group="Functions",
+    multiple=True,
+    metavar="NAME|ARN",
+    help="Read only this function: a name, name:qualifier or ARN (repeatable).",
+)
 @option(
     "--functions-from",
+    group="Functions",
     metavar="FILE|-",
-    help="Read the functions listed here: one a line, CSV or a table, perhaps with a head such as function_name.",
+    help="Read only the functions listed in this file: one per line, or CSV or a table with a header such as"
+    " function_name.",
 )
-@option("--incremental", is_flag=True, help="Take unchanged published versions over from the last snapshot.")
 @option(
-    "--refresh-after", type=duration, metavar="AGE", help="Fetch again what was taken over longer than this, as 7d."
+    "--incremental",
+    group="Incremental snapshots",
+    is_flag=True,
+    help="Carry unchanged published versions over from the last snapshot instead of fetching them.",
 )
-@option("--packages", is_flag=True, help="Fetch the packages too, each once.")
+@option(
+    "--refresh-after",
+    group="Incremental snapshots",
+    type=duration,
+    metavar="AGE",
+    help="Refetch carried-over versions older than this, e.g. 7d.",
+)
+@option("--packages", group="Packages", is_flag=True, help="Download the deployment packages too, each once.")
 @package_options
-@option("--allow-partial", is_flag=True, help="Publish although something could not be read (exit 3).")
-@option("--group-readable", is_flag=True, help="Let the group read the dataset: 0640 and 0750.")
+@option(
+    "--allow-partial",
+    group="Publication",
+    is_flag=True,
+    help="Publish even if something could not be read, and exit 3.",
+)
+@option(
+    "--group-readable",
+    group="Publication",
+    is_flag=True,
+    help="Let the group read the dataset: modes 0640 and 0750 instead of 0600 and 0700.",
+)
 def command(dest: str, **options: Any) -> int:
-    """Read every function and version and publish a snapshot in DEST, a folder."""
-    # Arrow's own allocator keeps some 50 MB that it does not use, and is no faster here. Read when pyarrow is imported.
+    """Read every function and version of the fleet, and publish a snapshot in the folder DEST."""
+    # Arrow's default allocator keeps some 50 MB unused and is no faster here. pyarrow reads the variable on import.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     from lexport.cli._async import allow_many_files, choose_report, run_async
     from lexport.pipeline import snapshot
 
-    packages = package_settings(options, is_wanted=options.pop("packages"))
+    packages = package_settings(options, is_downloading=options.pop("packages"))
     settings = fleet_settings(options | {"functions": options.pop("function"), "packages": packages})
     report = choose_report()
     allow_many_files()
@@ -67,10 +102,10 @@ def command(dest: str, **options: Any) -> int:
 
 
 def summarize(result: SnapshotResult) -> None:
-    """Say on standard error what was read, what it cost, and what is missing and why."""
-    done = result.manifest
-    shown = done.scopes
-    if len(shown) > SCOPES_SHOWN:  # what needs a look first
+    """Print on standard error what was read, how many calls it took, and what is missing and why."""
+    manifest = result.manifest
+    shown = manifest.scopes
+    if len(shown) > SCOPES_SHOWN:  # the scopes with gaps first
         shown = tuple(sorted(shown, key=lambda scope: _URGENCY.index(scope.status))[:SCOPES_SHOWN])
     lines = note_lines(result.notes)
     lines += [
@@ -80,39 +115,39 @@ def summarize(result: SnapshotResult) -> None:
         f" {agree(scope.list_calls, 'call')}, {scope.throttles:,} throttled"
         for scope in shown
     ]
-    if len(shown) < len(done.scopes):
-        by_status = Counter(scope.status for scope in done.scopes)
-        counted = ", ".join(f"{count:,} {status}" for status, count in sorted(by_status.items()))
-        lines.append(f"... {len(done.scopes):,} account-regions in all: {counted}; the table scopes has them all")
+    if len(shown) < len(manifest.scopes):
+        by_status = Counter(scope.status for scope in manifest.scopes)
+        counts = ", ".join(f"{count:,} {status}" for status, count in sorted(by_status.items()))
+        lines.append(f"... {len(manifest.scopes):,} account-regions in all: {counts}; the table scopes has them all")
     lines += failure_lines(result.failures)
     if result.packages is not None:
         lines += package_lines(result.packages)
-    functions = sum(scope.functions for scope in done.scopes)
-    versions = sum(scope.versions for scope in done.scopes)
-    verdict = f"published, {done.status}" if result.published else "NOT published"
+    functions = sum(scope.functions for scope in manifest.scopes)
+    versions = sum(scope.versions for scope in manifest.scopes)
+    verdict = f"published, {manifest.status}" if result.published else "NOT published"
     lines.append(
         f"snapshot {result.snapshot_id} {verdict}: {plural(functions, 'function')}, {plural(versions, 'version')}"
         f" in {result.duration_s:,.1f} s"
     )
-    with suppress(OSError):  # nobody reads it; what is published stays published, and the exit code says so
+    with suppress(OSError):  # stderr is closed; the exit code tells the outcome
         for line in lines:
             click.echo(line, err=True)
 
 
 def note_lines(notes: Sequence[str]) -> list[str]:
-    """Write the first notes of a run; a warning, which comes before them, is marked already."""
+    """Return the first notes of a run as lines; warnings come first and have their own prefix."""
     more = [f"note: ... and {len(notes) - NOTES_SHOWN:,} more"] if len(notes) > NOTES_SHOWN else []
     return [note if note.startswith("warning: ") else f"note: {note}" for note in notes[:NOTES_SHOWN]] + more
 
 
 def failure_lines(failures: Sequence[tuple[FailureKind, int, Failure]]) -> list[str]:
-    """Write a line for each of the first kinds of failures, with one example."""
+    """Return one line for each of the first kinds of failures, with one example."""
     lines = []
     for kind, count, example in failures[:FAILURES_SHOWN]:
-        what = "missing" if kind.is_gap else "noted"
+        label = "missing" if kind.is_gap else "noted"
         item = ":".join(part for part in (example.function_name, example.qualifier) if part)
         lines.append(
-            f"{what}: {count:,} x {kind.error_code} in {kind.operation or kind.stage}, {kind.scope.account_id}"
+            f"{label}: {count:,} x {kind.error_code} in {kind.operation or kind.stage}, {kind.scope.account_id}"
             f" {kind.scope.region}, e.g. {item and item + ': '}{example.message}"
         )
     if len(failures) > FAILURES_SHOWN:

@@ -1,4 +1,4 @@
-"""``lexport sql``: one SELECT over a dataset, as a table, JSON, CSV or Parquet."""
+"""``lexport sql``: run one SELECT over a dataset, and write the result as a table, JSON, CSV or Parquet."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
+from lexport.cli._help import Command
 from lexport.cli._options import option
 from lexport.cli._output import FORMATS, distinct, open_output, write_rows
 from lexport.cli._units import duration
@@ -25,27 +26,55 @@ _FORMATS = (*FORMATS, "parquet")
 MOST_QUERY_BYTES = 16 * 2**20
 
 
-@click.command("sql", short_help="Ask the dataset one SELECT.")
+@click.command(
+    "sql",
+    cls=Command,
+    examples=(
+        'lexport sql fleet "SELECT runtime, COUNT(*) FROM functions GROUP BY ALL"',
+        'lexport sql fleet "FROM deprecated_runtimes" -o deprecated.csv',
+        "lexport sql --print runtimes --dialect athena",
+    ),
+)
 @click.argument("dest", required=False)
 @click.argument("query", required=False)
 @output_option(_FORMATS)
 @option(
     "-o",
     "--output-file",
+    group="Output",
     metavar="FILE",
-    help="Write there instead of stdout; replaced once it is whole. .csv, .json, .jsonl or .parquet says the format.",
+    help="Write to this file instead of stdout; an old file is replaced when the new one is complete. The suffix .csv,"
+    " .json, .jsonl or .parquet chooses the format.",
 )
 @csv_safe_option
 @option(
     "--max-skew",
+    group="Queries",
     type=duration,
     default="36h",
     show_default=True,
-    help="Say so when account-regions differ in age by more.",
+    metavar="AGE",
+    help="Warn when the account-regions' snapshots differ in age by more than this.",
 )
-@option("--as-of", metavar="WHEN", help="Show the dataset as it was then: a date, an instant or a snapshot's id.")
-@option("--print", "printed", metavar="VIEW", help="Print the SQL of a shipped view instead; DEST is not needed.")
-@option("--dialect", type=click.Choice(tuple(DIALECTS)), help="Print it as this warehouse wants it.")
+@option(
+    "--as-of",
+    group="Queries",
+    metavar="WHEN",
+    help="Query the dataset as it was at this date, instant or snapshot id.",
+)
+@option(
+    "--print",
+    "printed",
+    group="Shipped views",
+    metavar="VIEW",
+    help="Print the SQL of a shipped view instead of running a query; needs no DEST.",
+)
+@option(
+    "--dialect",
+    group="Shipped views",
+    type=click.Choice(tuple(DIALECTS)),
+    help="Translate the printed SQL for this warehouse.",
+)
 def command(
     *,
     dest: str | None,
@@ -57,11 +86,11 @@ def command(
     dialect: str | None,
     as_of: str | None,
 ) -> None:
-    """Ask the dataset in DEST one SELECT; QUERY "-" reads it from stdin.
+    """Run one SELECT over the dataset in DEST; the QUERY "-" is read from stdin.
 
-    A table by its name is the latest of each account-region, snapshot.<table> the newest commit alone, history.<table>
-    all of them. With --as-of none of them knows what was read later; a date means the end of that day in UTC.
-    lexport schema lists tables and columns.
+    <table> holds the latest rows of each account-region, snapshot.<table> those of the newest commit, and
+    history.<table> those of all commits. With --as-of, later commits do not count; a date means the end of that day in
+    UTC. lexport schema lists tables and columns.
     """
     if printed is not None:
         if query is not None:
@@ -129,6 +158,6 @@ def _write(reader: pa.RecordBatchReader, output: str, stream: BinaryIO) -> int:
                 rows += batch.num_rows
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
         raise QueryError(
-            f"Parquet cannot hold this answer: {' '.join(str(error).split())}; cast it to VARCHAR"
+            f"Parquet cannot hold this result: {' '.join(str(error).split())}; cast it to VARCHAR"
         ) from error
     return rows

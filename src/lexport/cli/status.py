@@ -1,4 +1,4 @@
-"""``lexport status``: the snapshots of a dataset, and whether the newest complete one is fresh enough."""
+"""``lexport status``: list the snapshots of a dataset, and check the age of the newest complete one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
+from lexport.cli._help import Command
 from lexport.cli._options import option
 from lexport.cli._output import print_rows
 from lexport.cli._units import duration
@@ -36,18 +37,31 @@ _NAMES = (
 )
 
 
-@click.command("status", short_help="List the snapshots and how whole they are.")
+@click.command(
+    "status",
+    cls=Command,
+    examples=(
+        "lexport status fleet --max-age 26h",
+        "lexport status fleet --output json",
+    ),
+)
 @click.argument("dest")
 @option(
-    "--max-age", type=duration, default="26h", show_default=True, help="Exit with 1 when no complete one is younger."
+    "--max-age",
+    group="Checks",
+    type=duration,
+    default="26h",
+    show_default=True,
+    metavar="AGE",
+    help="Exit 1 if the newest complete snapshot is older than this.",
 )
 @output_option()
 @csv_safe_option
 def command(dest: str, max_age: timedelta, output: str) -> int:
     """List the snapshots in DEST, newest first: age, completeness, rows, calls, throttles.
 
-    Exit code 1 says that the newest complete one is older than --max-age, or that there is none: alarm on it. To list
-    and nothing else, give --max-age 36500d.
+    The exit code is 1 if the newest complete snapshot is older than --max-age, or if there is none: use it for an
+    alarm. To list without this check, give --max-age 36500d.
     """
     from lexport.query.catalog import open_catalog
     from lexport.query.status import describe
@@ -66,7 +80,7 @@ def command(dest: str, max_age: timedelta, output: str) -> int:
         ]
     else:
         names = _NAMES
-    with suppress(BrokenPipeError):  # the reader has gone, as with `| head`; the age counts all the same
+    with suppress(BrokenPipeError):  # the reader closed the pipe, as `| head` does; the exit code stays
         print_rows(names, rows, output=output)
 
     for line in dataset.damage():
@@ -83,7 +97,7 @@ def command(dest: str, max_age: timedelta, output: str) -> int:
 
 
 def newest_complete(snapshots: Sequence[SnapshotStatus]) -> SnapshotStatus | None:
-    """Find the newest complete snapshot; a list of functions counts only where the fleet was never read."""
+    """Find the newest complete snapshot. Snapshots of selected functions count only if there are no others."""
     fleet = [snapshot for snapshot in snapshots if snapshot.coverage != "selection"]
     return next((snapshot for snapshot in fleet or snapshots if snapshot.status == "complete"), None)
 

@@ -1,4 +1,4 @@
-"""``lexport verify``: find out whether everything is there, and as it was written."""
+"""``lexport verify``: check that the files of a dataset exist and are as they were written."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
+from lexport.cli._help import Command
 from lexport.cli._options import option
 from lexport.cli._output import print_rows
 from lexport.cli._streams import terminal
@@ -21,28 +22,41 @@ if TYPE_CHECKING:
 DAMAGED = 4
 
 
-@click.command("verify", short_help="Check files, hashes, packages; with --data every row.")
+@click.command(
+    "verify",
+    cls=Command,
+    examples=(
+        "lexport verify fleet",
+        "lexport verify fleet --data --output json",
+    ),
+)
 @click.argument("dest")
-@option("--data", is_flag=True, help="Read every row too: page checksums, counts, columns, order, unique keys.")
+@option(
+    "--data",
+    group="Checks",
+    is_flag=True,
+    help="Read every row too, and check page checksums, row counts, columns, order and unique keys.",
+)
 @output_option()
 @csv_safe_option
 def command(dest: str, *, data: bool, output: str) -> int:
-    """Check that what DEST says it holds is there and as it was written: exit code 4 when something is damaged.
+    """Check that the files of DEST exist and are as they were written; exit 4 if something is damaged.
 
-    Every manifest, the size and SHA-256 of every file that it names, and every stored package against its name. One
-    line for each thing that is wrong: file and kind of damage. A note is no damage: a file that no commit names.
+    It checks every manifest, the size and SHA-256 of every file that a manifest names, and every stored package. It
+    prints one line per problem with the file and the kind of damage. A note is no damage: it names a file that belongs
+    to no commit.
     """
     from lexport.query.verify.files import VerifyProgress, find_damage
 
     output = choose_format(output)
     show = _show_live(terminal()) if sys.stderr.isatty() else _show_nothing
-    done = VerifyProgress()
+    progress = VerifyProgress()
     damaged = 0
 
     def watch(now: VerifyProgress) -> None:
-        nonlocal done
-        done = now
-        show(_how_far(now))
+        nonlocal progress
+        progress = now
+        show(_progress_text(now))
 
     def rows() -> Iterator[tuple[str, str, str, str]]:
         nonlocal damaged
@@ -52,19 +66,19 @@ def command(dest: str, *, data: bool, output: str) -> int:
             yield "note" if item.is_note else "damage", item.path, item.kind, item.detail
         show("")
 
-    found = rows()
+    damage = rows()
     try:
-        print_rows(("severity", "path", "kind", "detail"), found, output=output)
-    except BrokenPipeError:  # the reader has gone, as with `| head`; what is damaged counts all the same
-        for _ in found:
+        print_rows(("severity", "path", "kind", "detail"), damage, output=output)
+    except BrokenPipeError:  # the reader closed the pipe, as `| head` does; the exit code needs the rest
+        for _ in damage:
             pass
     outcome = plural(damaged, "thing is damaged", "things are damaged") if damaged else "nothing is damaged"
-    click.echo(f"lexport: {_how_far(done)} checked, {outcome}", err=True)
+    click.echo(f"lexport: {_progress_text(progress)} checked, {outcome}", err=True)
     return DAMAGED if damaged else 0
 
 
 def _show_live(out: TextIO) -> Callable[[str], None]:
-    """Write a line of a terminal over; an empty one makes room for what comes."""
+    """Overwrite the last line of a terminal; an empty text clears it."""
     return lambda text: print(f"\r\x1b[K{text}", end="", file=out, flush=True)
 
 
@@ -72,5 +86,5 @@ def _show_nothing(text: str) -> None:
     """Stay silent."""
 
 
-def _how_far(now: VerifyProgress) -> str:
+def _progress_text(now: VerifyProgress) -> str:
     return f"{now.files:,} of {plural(now.files_total, 'file')}, {now.size_bytes / 2**20:,.1f} MiB"

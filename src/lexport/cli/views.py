@@ -1,19 +1,33 @@
-"""``lexport views``: a DuckDB file whose views show a dataset."""
+"""``lexport views``: write a DuckDB file with views of a dataset."""
 
 from __future__ import annotations
 
 import click
 
+from lexport.cli._help import Command
 from lexport.cli._options import option
 
 
-@click.command("views", short_help="Write a DuckDB file with the same tables.")
+@click.command(
+    "views",
+    cls=Command,
+    examples=(
+        "lexport views fleet --db fleet.duckdb",
+        "lexport views /srv/lexport/fleet --db /srv/bi/fleet.duckdb",
+    ),
+)
 @click.argument("dest")
-@option("--db", required=True, metavar="FILE", help="DuckDB file to write; replaced if an earlier run wrote it.")
+@option(
+    "--db",
+    group="Output",
+    required=True,
+    metavar="FILE",
+    help="Write this DuckDB file; replace it only if lexport wrote it.",
+)
 def command(dest: str, db: str) -> None:
     """Write a DuckDB file with views of the dataset in DEST, for the DuckDB command line and BI tools.
 
-    The views look at DEST when they are queried: run this once, and again after an upgrade of lexport.
+    The views read DEST when they are queried. Run this command once, and again after each upgrade of lexport.
     """
     from lexport.cli._async import run_async
     from lexport.query.catalog import open_catalog

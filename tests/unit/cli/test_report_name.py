@@ -16,7 +16,7 @@ def test_the_name_of_the_dataset(dest, lexport, tmp_path):
 
     other = lexport("report", tmp_path / "elsewhere" / dest.name)
     assert other.code == 2
-    assert f"{page.name} is there, and no report about " in other.err
+    assert f"{page.name} exists and is not a report about " in other.err
     assert page.read_bytes() == written
 
     assert lexport("report", "three").code == 0

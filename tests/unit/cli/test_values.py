@@ -146,7 +146,7 @@ def test_parquet(dest, lexport, tmp_path):
 
     done = lexport("sql", dest, "SELECT {'a': {}} AS c", "-o", "y.parquet")
     assert done.code == 2
-    assert done.err.startswith("lexport: Parquet cannot hold this answer: ")
+    assert done.err.startswith("lexport: Parquet cannot hold this result: ")
     assert done.err.endswith("; cast it to VARCHAR\n")
     assert not (tmp_path / "y.parquet").exists()
 

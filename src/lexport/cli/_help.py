@@ -1,0 +1,87 @@
+"""Help pages: options and commands under the titles of their groups, then examples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import click
+
+Group = Literal[
+    "Target",
+    "Accounts",
+    "Functions",
+    "Environment variables",
+    "Quota",
+    "Incremental snapshots",
+    "Packages",
+    "Publication",
+    "Queries",
+    "Shipped views",
+    "Checks",
+    "Tables",
+    "Warehouse",
+    "Policy",
+    "Fleet",
+    "Server",
+    "Output",
+]
+"""The titles that options stand under. Each command shows them in the order in which it declares its options."""
+
+Record = tuple[str, str]
+
+_WIDEST_TERM = 30
+
+
+class Option(click.Option):
+    """An option that stands under the title of its group."""
+
+    def __init__(self, *args: Any, group: Group, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.group = group
+
+
+class Command(click.Command):
+    """A command whose help shows options in groups, then examples."""
+
+    def __init__(self, *args: Any, examples: Sequence[str], **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.examples = examples
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options under the titles of their groups."""
+        write_groups(formatter, option_groups(self, ctx))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Write the examples."""
+        write_examples(formatter, self.examples)
+
+
+def option_groups(command: click.Command, context: click.Context) -> dict[str, list[Record]]:
+    """Return the help of each option under the title of its group; click's own options come last, under "Help"."""
+    groups: dict[str, list[Record]] = {}
+    others = []
+    for parameter in command.get_params(context):
+        record = parameter.get_help_record(context) if isinstance(parameter, click.Option) else None
+        if record is not None and isinstance(parameter, Option):
+            groups.setdefault(parameter.group, []).append(record)
+        elif record is not None:
+            others.append(record)
+    return {**groups, "Help": others}
+
+
+def write_groups(formatter: click.HelpFormatter, groups: Mapping[str, Iterable[Record]]) -> None:
+    """Write each group as a section; the second columns of all sections begin at the same place."""
+    listed = {title: list(records) for title, records in groups.items()}
+    term_max = min(_WIDEST_TERM, formatter.width // 2)
+    widths = {title: min(term_max, max(len(term) for term, _ in records)) for title, records in listed.items()}
+    for title, records in listed.items():
+        with formatter.section(title):
+            formatter.write_dl(records, col_max=term_max, col_spacing=max(widths.values()) - widths[title] + 2)
+
+
+def write_examples(formatter: click.HelpFormatter, examples: Iterable[str]) -> None:
+    """Write the examples as they are: a line that is wrapped could not be copied."""
+    with formatter.section("Examples"):
+        for example in examples:
+            formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
