@@ -224,7 +224,7 @@ async def test_lambda_alone(simulator, run_lexport, flags, look):
         done = await run_lexport("snapshot", "fleet", *flags(aws.url))
 
     assert done.code == 0, done.err
-    assert "note: STS did not say who we are" in done.err
+    assert "note: STS did not return the caller's account" in done.err
     assert f"note: the account is {look.account} by the first function's ARN" in done.err
 
 
