@@ -20,9 +20,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
-import anyio
 import orjson
-from anyio import create_memory_object_stream
 
 from lexport.aws.signing import Credentials, Signer
 from lexport.cli._async import GC_THRESHOLDS
@@ -35,6 +33,7 @@ from lexport.extract.rows import Rows, ValueHasher
 from lexport.extract.staging import BATCH_ITEMS
 from lexport.model import LATEST, FunctionRef, Scope
 from lexport.simulator import Fleet, FleetSpec, lambda_documents
+from lexport.tables.registry import BY_NAME
 from lexport.tables.staged import Batch
 
 SCOPE = Scope(account_id="111122223333", region="us-east-1")
@@ -92,15 +91,11 @@ def measure(found: list[tuple[FunctionRef, bytes]], folder: Path) -> Counter[str
 
     stage = RunWriter(folder)
 
-    async def drain() -> None:
-        batches_out, into = create_memory_object_stream[Batch](len(batches))
-        async with batches_out:
-            while batches:
-                await batches_out.send(batches.pop(0))
-        await stage.drain(into)
-
     started_s = time.process_time()
-    anyio.run(drain)
+    while batches:
+        for name, staged in batches.pop(0).items():
+            stage.add(BY_NAME[name], staged)
+    stage.flush()
     lap("sort, write runs")
     tables = TableFolder(path=folder, snapshot_id="01KB0000000000000000000000", snapshot_at=at)
     tables.write_versions(stage.runs["functions"])

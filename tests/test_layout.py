@@ -17,9 +17,8 @@ MOST_ENTRIES = 15
 MOST_FLOORS = 10
 MOST_LINES = 480
 TASK_GROUPS = {
-    "pipeline",
     "artifacts.run",
-    "extract.estimate",
+    "artifacts.snapshot_downloads",
     "extract.shards",
     "extract.read_shard",
     "extract.workers",
@@ -160,7 +159,7 @@ def test_dir_shows_public_names_alone():
         ),
         ("import lexport.query.sql", ("aiobotocore", "aiohttp")),
         ("import lexport.pipeline", ("duckdb",)),
-        ("import lexport.artifacts.run", ("duckdb",)),
+        ("import lexport.artifacts.packages", ("duckdb",)),
     ],
 )
 def test_nothing_is_imported_before_it_is_needed(command, unwanted):

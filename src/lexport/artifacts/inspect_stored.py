@@ -6,7 +6,7 @@ Content belongs to no account-region, so its rows and the errors about it have n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -14,8 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from anyio import BrokenResourceError, CapacityLimiter, from_thread, to_thread
-from anyio.streams.memory import MemoryObjectSendStream
+from anyio import CapacityLimiter, from_thread, to_thread
 
 from lexport.artifacts.inspect_package import STAGE, PackageProblem, inspect_package
 from lexport.artifacts.store import PackageStore
@@ -23,7 +22,7 @@ from lexport.dataset.disk_queue import DiskQueue
 from lexport.dataset.layout import package_path
 from lexport.dataset.runs import Runs, RunWriter, merge, read_run, rewrite_run
 from lexport.errors import ItemError
-from lexport.extract.rows import Rows
+from lexport.extract.staging import Staging
 from lexport.extract.workers import pump
 from lexport.query.sql import open_query_session
 from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES, PACKAGES
@@ -46,31 +45,21 @@ _IN_STORE = pa.array(["stored", "present"])
 
 
 async def inspect_stored(
-    runs: Runs,
-    package_store: PackageStore,
-    *,
-    folder: Path,
-    rows: Rows,
-    batches_out: MemoryObjectSendStream[Batch],
-    now: Callable[[], datetime],
-    count: Callable[[str, str, str], None],
+    staging: Staging, package_store: PackageStore, *, count: Callable[[str, str, str], None]
 ) -> None:
-    """Inspect every package and layer that is stored according to ``runs`` and that no commit has inspected.
+    """Inspect every package and layer that is staged as stored and that no commit has inspected.
 
-    ``batches_out`` receives the rows, ``rows`` those of ``errors``; ``count`` is called with what was counted, its
-    status and an example. The status of each package is written into its staged rows. Order: by hash, a few at once.
+    ``count`` is called with what was counted, its status and an example. The status of each package is written into its
+    staged rows, so those must be on disk. Order: by hash, a few at once.
     Cancelled: ends after the current member.
     """
+    folder, runs = staging.folder, staging.runs
     limiter = CapacityLimiter(INSPECTORS)
     statuses: dict[bytes, str] = {}  # 150 bytes for each package inspected in this run
 
     def emit(batch: Batch) -> None:
         from_thread.check_cancelled()
-        try:
-            from_thread.run(batches_out.send, batch)
-        except BrokenResourceError:  # the receiver was cancelled too and has closed the stream
-            from_thread.check_cancelled()
-            raise
+        from_thread.run(staging.add, batch)
 
     async def inspect(sha256_hex: str) -> None:
         result = await to_thread.run_sync(
@@ -88,7 +77,7 @@ async def inspect_stored(
             statuses[bytes.fromhex(sha256_hex)] = result.status
         for problem in result.problems:
             count("finding", problem.code, problem.message)
-            rows.append(ERRORS, *_error_row(problem, now()))
+            staging.rows.append(ERRORS, *_error_row(problem, datetime.now(UTC)))
 
     def fail(_: str, error: ItemError) -> None:
         raise error

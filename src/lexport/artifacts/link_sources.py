@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lexport.artifacts.package_refs import FunctionVersionRef, ReferencedLayer, ReferencedPackage, S3Object
+from lexport.artifacts.scope_calls import ScopeCalls
 from lexport.aws.redact import remove_presigned_urls
 from lexport.errors import AccessDeniedError, FetchError, FunctionGoneError, ItemError
 from lexport.extract.decode import decode_function, decode_object
-from lexport.extract.doors import Doors
 from lexport.extract.match_response import check_function, check_layer_version
 from lexport.model import LATEST, FunctionRef, Link, PackageRef, Priority, Reply
 from lexport.tables.functions import GET_FUNCTION
@@ -18,9 +18,9 @@ from lexport.tables.layer_versions import GET_LAYER_VERSION
 class PackageLinks:
     """Requests fresh links to one package. ``ref`` is the function version that the last request was about."""
 
-    def __init__(self, doors: Doors, item: ReferencedPackage) -> None:
+    def __init__(self, calls: ScopeCalls, item: ReferencedPackage) -> None:
         self.ref = item.refs[0]
-        self._doors = doors
+        self._calls = calls
         self._item = item
         self._refs = list(item.refs)
         self._errors: list[ItemError] = []
@@ -46,11 +46,11 @@ class PackageLinks:
     async def _request(self, ref: FunctionVersionRef) -> Link:
         s3 = self._item.s3_object
         if s3 is not None:
-            url = await self._doors.presign(ref.scope, s3.bucket, s3.key, s3.version)
+            url = await self._calls.presign(ref.scope, s3.bucket, s3.key, s3.version)
             return Link(url=url, package=self._item.package)
         qualifier = None if ref.version == LATEST else ref.version
         function = FunctionRef(function_name=ref.function_name, qualifier=qualifier)
-        reply = await self._doors.call(
+        reply = await self._calls.call(
             ref.scope,
             GET_FUNCTION,
             decode_function,
@@ -73,9 +73,9 @@ class LayerLinks:
     ``s3_object`` is set once the layer version is known to be in the customer's own bucket.
     """
 
-    def __init__(self, doors: Doors, item: ReferencedLayer) -> None:
+    def __init__(self, calls: ScopeCalls, item: ReferencedLayer) -> None:
         self.s3_object: S3Object | None = None
-        self._doors = doors
+        self._calls = calls
         self._item = item
         self._scopes = list(dict.fromkeys(ref.scope for ref in item.refs))
 
@@ -85,7 +85,7 @@ class LayerLinks:
         arn = self._item.layer_arn
         for scope in self._scopes:
             try:
-                reply = await self._doors.call(
+                reply = await self._calls.call(
                     scope,
                     GET_LAYER_VERSION,
                     decode_object,
@@ -108,7 +108,7 @@ class LayerLinks:
         package = PackageRef(code_sha256=str(content.get("CodeSha256", "")), size_bytes=_size(content.get("CodeSize")))
         if self.s3_object is not None:
             s3 = self.s3_object
-            url = await self._doors.presign(self._scopes[0], s3.bucket, s3.key, s3.version)
+            url = await self._calls.presign(self._scopes[0], s3.bucket, s3.key, s3.version)
             return Link(url=url, package=package)
         if reply.location is None:
             raise _missing_link(value)

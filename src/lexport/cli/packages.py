@@ -16,7 +16,7 @@ from lexport.cli.snapshot import failure_lines, note_lines
 from lexport.errors import IncompleteError
 
 if TYPE_CHECKING:
-    from lexport.artifacts.run import PackagesResult
+    from lexport.artifacts.packages import PackagesResult
 
 
 @click.command(
@@ -55,7 +55,7 @@ def command(dest: str, **options: Any) -> int:
     --accounts choose among the functions of the dataset.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # as in lexport snapshot
-    from lexport.artifacts.run import packages
+    from lexport.artifacts.packages import packages
     from lexport.cli._async import allow_many_files, choose_report, run_async
 
     chosen = package_settings(options, is_downloading=True, is_inspected=options.pop("inspect"))

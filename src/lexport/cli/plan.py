@@ -39,7 +39,7 @@ def command(dest: str | None, output: str, **options: Any) -> int:
     Account-regions are read in parallel, so the total time is that of the slowest one.
     """
     from lexport.cli._async import allow_many_files, choose_report, run_async
-    from lexport.extract.estimate import plan
+    from lexport.pipeline import plan
 
     output = choose_format(output)
     settings = fleet_settings(options)

@@ -11,19 +11,16 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from anyio import CapacityLimiter, to_thread
-from anyio.streams.memory import MemoryObjectReceiveStream
 
 from lexport.dataset.local import write_error
 from lexport.tables.arrow import row_keys, staged_batch
-from lexport.tables.registry import BY_NAME
-from lexport.tables.staged import ANSWER, Batch
+from lexport.tables.staged import ANSWER
 from lexport.tables.table import Table
 
 RUN_BYTES = 12 * 2**20  # staged rows in memory; twice that while one run is being sorted
@@ -46,7 +43,7 @@ Runs = dict[str, list[Path]]
 class RunWriter:
     """Writes staged rows into a folder as sorted runs, one per table each time ``RUN_BYTES`` of rows are in memory.
 
-    ``runs`` lists the files; a list that is given is continued. Blocking but for ``drain``; raises WriteError.
+    ``runs`` lists the files; a list that is given is continued. Blocking; raises WriteError.
     """
 
     def __init__(self, folder: Path, *, file_mode: int = 0o600, runs: Runs | None = None) -> None:
@@ -56,20 +53,6 @@ class RunWriter:
         self._batches: dict[Table, list[pa.RecordBatch]] = defaultdict(list)
         self._size_bytes = 0
         self._written: list[tuple[str, Path]] = []
-
-    async def drain(self, batches: MemoryObjectReceiveStream[Batch]) -> None:
-        """Write every batch until the stream ends. Closes the stream; blocking work is done in a thread.
-
-        Cancelled: runs already written stay in the folder.
-        """
-        limiter = CapacityLimiter(1)
-        async with aclosing(batches):
-            async for batch in batches:
-                for name, rows in batch.items():
-                    self._collect(BY_NAME[name], rows)
-                if self._size_bytes >= RUN_BYTES:
-                    await to_thread.run_sync(self.flush, limiter=limiter)
-        await to_thread.run_sync(self.flush, limiter=limiter)
 
     def add(self, table: Table, rows: pa.RecordBatch) -> None:
         """Add staged rows of one table."""

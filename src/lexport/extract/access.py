@@ -1,23 +1,18 @@
-"""settings + session -> the accounts to read; account -> its Regions, each a door that opens onto a Lambda client."""
+"""Access to the account-regions of a run: who the caller is, the role of each account, its Regions and its clients."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from functools import partial
-from typing import Any
 
-from anyio import current_time
+from anyio import CapacityLimiter, Lock
 
 from lexport.aws.client import LambdaClient
 from lexport.aws.endpoints import LambdaEndpoints
-from lexport.aws.errors import ends_run, is_account
-from lexport.aws.http.transport import Send
+from lexport.aws.http.transport import Send, open_transport
 from lexport.aws.identity import Identity, find_identity
-from lexport.aws.organizations import Member, list_members
 from lexport.aws.policy import session_policy
-from lexport.aws.quota.retry import retry
 from lexport.aws.regions import ALWAYS_ENABLED, Regions, check_region, find_regions, partition_of
 from lexport.aws.roles import AssumedRole, Role
 from lexport.aws.session import Session
@@ -26,60 +21,49 @@ from lexport.errors import (
     CredentialsError,
     ExpiredCredentialsError,
     ItemError,
-    NetworkError,
-    RunError,
     SettingsError,
     TokenRefusedError,
 )
-from lexport.extract.decode import decode_object
-from lexport.extract.selection import NamedFunction, choose_shards
-from lexport.model import GLOBAL_REGION, Scope, Shard
+from lexport.model import Scope
 from lexport.settings import ALL_REGIONS, SnapshotSettings, role_arn, role_partition
-from lexport.tables.functions import GET_FUNCTION, LIST_FUNCTIONS
 from lexport.tables.registry import resources_read
-
-Selection = tuple[NamedFunction, ...]
 
 REGION_OFF = {"UnrecognizedClientException", "InvalidClientTokenId", "OptInRequired", "AuthFailure"}
 """Error codes of a Region that is not enabled. An enabled one sends the same codes where it does not know the token."""
-ACCOUNTS_NAMED = 10  # in a note
-LONGEST_S = 30.0
-"""First calls that find out the account are not retried for longer than this."""
+MOST_ENTERING = 64  # accounts whose role is assumed and whose Regions are looked up at once
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """An account to enter; with the caller's own credentials where ``role`` is None.
+@asynccontextmanager
+async def open_access(
+    session: Session,
+    settings: SnapshotSettings,
+    *,
+    regions: Sequence[str],
+    more_regions: Sequence[str] = (),
+    connections: int,
+    session_name: str,
+    note: Callable[[str], None],
+) -> AsyncIterator[Access]:
+    """Open at most ``connections`` connections to Lambda for a run, and the access that uses them."""
+    async with open_transport(ca_bundle=session.ca_bundle, connections=connections) as send:
+        yield Access(
+            session,
+            send,
+            settings,
+            regions=regions,
+            more_regions=more_regions,
+            session_name=session_name,
+            note=note,
+        )
 
-    ``account_id`` is None where STS does not say who the caller is.
+
+class Access:
+    """Enters accounts and makes clients; ``identify`` comes first.
+
+    ``regions`` are those to read, or ``all``; ``more_regions`` are of single functions that the user named. An account
+    is entered with its role, once; the caller's own account needs none. ``entering`` bounds how many are entered at
+    once.
     """
-
-    account_id: str | None
-    role: AssumedRole | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
-    """One account-region that can be read: ``open`` makes the client, given what sends.
-
-    ``credentials`` are those to sign with now.
-    """
-
-    shard: Shard
-    open: Callable[[Send], LambdaClient] = field(repr=False)
-    credentials: Callable[[], Awaitable[Credentials]] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entered:
-    """What was found in an account; ``switched_off`` are Regions that are not enabled."""
-
-    doors: tuple[Door, ...]
-    switched_off: tuple[Shard, ...]
-
-
-class Entrance:
-    """Finds the accounts of a run and enters them, each on its own. Made once; ``find_accounts`` comes first."""
 
     def __init__(
         self,
@@ -87,109 +71,137 @@ class Entrance:
         send: Send,
         settings: SnapshotSettings,
         *,
-        selection: Selection | None,
-        accounts: Sequence[str],
+        regions: Sequence[str],
+        more_regions: Sequence[str],
         session_name: str,
         note: Callable[[str], None],
     ) -> None:
-        self._session, self._send, self._settings, self._note = session, send, settings, note
-        self._selection, self._listed, self._session_name = selection, accounts, session_name
-        self._named = tuple(function.region for function in selection or () if function.region)
-        self._asked = settings.regions or ((session.default_region,) if session.default_region else ())
-        self._home = session.home_region
+        self.session = session
+        self.regions = tuple(dict.fromkeys(regions or filter(None, (session.default_region,))))
+        self.more_regions = tuple(dict.fromkeys(more_regions))
+        self.own_account: str | None = None
+        self.send, self._settings, self._session_name, self._note = send, settings, session_name, note
         self._endpoints = LambdaEndpoints(session)
+        self._home = session.home_region
         self._partition = "aws"
+        self._roles: dict[str, AssumedRole] = {}
+        self._errors: dict[str, ItemError] = {}
+        self._locks: dict[str, Lock] = {}
+        self.entering = CapacityLimiter(MOST_ENTERING)
 
     @property
     def is_all(self) -> bool:
-        """Whether every enabled Region is wanted."""
-        return self._asked == (ALL_REGIONS,)
+        """Whether every enabled Region of an account is read."""
+        return self.regions == (ALL_REGIONS,)
 
-    def expected(self, account: Account) -> list[Shard]:
-        """Return the shards of an account that cannot be entered."""
-        regions = (GLOBAL_REGION,) if self.is_all else tuple(dict.fromkeys(self._asked))
-        return choose_shards(None, account_id=account.account_id or "", regions=regions)
+    @property
+    def uses_roles(self) -> bool:
+        """Whether other accounts than the caller's own are read, with a role in each."""
+        return self._settings.account_role is not None
 
-    async def find_accounts(self) -> tuple[Account, ...]:
-        """Find out who we are and which accounts to read.
+    @property
+    def home_region(self) -> str:
+        """The Region in which STS, Organizations and the account API are called."""
+        return self._home
 
-        Raises SettingsError for Regions, roles and units, CredentialsError for who we are.
+    async def identify(self) -> None:
+        """Find out whose the credentials are.
+
+        ``own_account`` stays None where STS does not say. Raises SettingsError for Regions and roles that do not fit,
+        CredentialsError for credentials that are not good.
         """
-        session, settings = self._session, self._settings
-        if not self._asked and not (self._selection and all(function.region for function in self._selection)):
-            raise SettingsError(
-                "no Region: give --region, set AWS_REGION, or choose a profile that has one", option="--region"
-            )
-        for region in (*self._asked, *self._named):
-            if region != ALL_REGIONS:
-                check_region(session, region)
+        named = [region for region in (*self.regions, *self.more_regions) if region != ALL_REGIONS]
+        for region in named:
+            check_region(self.session, region)
         if not self.is_all:
-            self._home = (*self._asked, *self._named)[0]
-        identity = await self._identify()
-        self._partition = identity.partition
-        for note in identity.notes:
-            self._note(note)
-        if settings.account_role is None:
-            return (Account(account_id=identity.account_id),)
-        self._check_partition()
-        ids: Sequence[str] = self._listed
-        if settings.organization:
-            members = await list_members(session, self._home, settings.organizational_units)
-            ids = self._readable(members)
-        return tuple(self._account(account_id, identity.account_id) for account_id in ids)
+            self._home = named[0]
+        identity = await self._find_identity(named)
+        self.own_account, self._partition = identity.account_id, identity.partition
+        for text in identity.notes:
+            self._note(text)
+        if self._settings.account_role is not None:
+            self._check_partition(self._settings.account_role)
 
-    async def _identify(self) -> Identity:
-        """Ask who we are; a Region that was opted in to may refuse a token that others take, so it is not the judge."""
-        elsewhere = next((name for name in (*self._asked, *self._named, "us-east-1") if name in ALWAYS_ENABLED), "")
+    async def _find_identity(self, named: Sequence[str]) -> Identity:
+        """Ask STS; where a Region that was opted in to refuses the token, ask in one that is always enabled."""
         try:
-            return await find_identity(self._session, self._home)
+            return await find_identity(self.session, self._home)
         except CredentialsError as error:
             is_refused = isinstance(error.__cause__, TokenRefusedError)
-            if not is_refused or self._home in ALWAYS_ENABLED or partition_of(self._session, self._home) != "aws":
+            if not is_refused or self._home in ALWAYS_ENABLED or partition_of(self.session, self._home) != "aws":
                 raise
-        self._home = elsewhere
-        return await find_identity(self._session, self._home)
+        self._home = next(region for region in (*named, "us-east-1") if region in ALWAYS_ENABLED)
+        return await find_identity(self.session, self._home)
 
-    async def enter(self, account: Account) -> Entered:
-        """Assume the account's role, find its Regions and where Lambda is in each.
+    def _check_partition(self, role: str) -> None:
+        """Refuse another partition than that of the credentials, which are not valid there."""
+        named = role_partition(role)
+        if named not in (None, self._partition):
+            raise SettingsError(
+                f"--account-role names the partition {named}, but the credentials belong to {self._partition};"
+                " one run has one root identity: run once for each partition, into the same DEST",
+                option="--account-role",
+            )
+        for region in self.regions:
+            if region != ALL_REGIONS and (other := partition_of(self.session, region)) != self._partition:
+                raise SettingsError(
+                    f"--region {region} is in the partition {other}, but the credentials belong to {self._partition};"
+                    " run once for each partition, into the same DEST",
+                    option="--region",
+                )
 
-        Raises ItemError where a role cannot be assumed; for the caller's own account CredentialsError.
-        """
-        role, access = account.role, account.role or self._session
-        found = Regions(enabled=tuple(dict.fromkeys(self._asked)))
-        if role is not None:
-            await role.assume()
-        if self.is_all:
-            own = None if role is None else await _credentials_of(role)
-            found = await find_regions(self._session, self._partition, self._home, credentials=own)
-            if found.note:
-                self._note(found.note)
-        regions = tuple(sorted((*found.enabled, *found.uncertain))) if found.uncertain else found.enabled
-        opens = {
-            region: partial(_client, region, await self._endpoints.url(region), access)
-            for region in dict.fromkeys((*regions, *self._named))
-        }
-        account_id = account.account_id
-        if account_id is None:
-            apis = {region: open_(self._send) for region, open_ in opens.items()}
-            account_id = await _account_of_first_arn(apis, self._selection)
-            self._note(f"the account is {account_id} by the first function's ARN")
-        shards = choose_shards(self._selection, account_id=account_id, regions=regions, uncertain=found.uncertain)
-        return Entered(
-            doors=tuple(
-                Door(shard=shard, open=opens[shard.scope.region], credentials=access.credentials) for shard in shards
-            ),
-            switched_off=tuple(
-                Shard(scope=Scope(account_id=account_id, region=region), region_status="disabled")
-                for region in found.disabled
-            ),
+    async def enter(self, account_id: str) -> None:
+        """Assume the role of an account, once; raises ItemError where it is not possible, each time without a call."""
+        if not self._needs_role(account_id):
+            return
+        async with self._locks.setdefault(account_id, Lock()):
+            if (error := self._errors.get(account_id)) is not None:
+                raise copy_of(error)
+            if account_id not in self._roles:
+                role = AssumedRole(self.session, self._role(account_id), region=self._home)
+                try:
+                    await role.assume()
+                except ItemError as failure:
+                    self._errors[account_id] = failure
+                    raise
+                self._roles[account_id] = role
+
+    async def find_regions(self, account_id: str | None) -> Regions:
+        """Return the Regions of an account that are read; asks AWS for them where all are."""
+        if not self.is_all:
+            return Regions(enabled=self.regions)
+        role = self._roles.get(account_id or "")
+        own = None if role is None else await _credentials_of(role)
+        regions = await find_regions(self.session, self._partition, self._home, credentials=own)
+        if regions.note:
+            self._note(regions.note)
+        return regions
+
+    async def client(self, scope: Scope, send: Send | None = None) -> LambdaClient:
+        """Make a client for one account-region, whose account is entered; ``send`` sends its requests."""
+        credentials = self._credentials(scope.account_id)
+        return LambdaClient(
+            region=scope.region,
+            endpoint=await self._endpoints.url(scope.region),
+            credentials=credentials.credentials,
+            renew=credentials.renew,
+            send=send or self.send,
+            clock=lambda: datetime.now(UTC),
         )
 
-    def _account(self, account_id: str, own: str | None) -> Account:
-        if account_id == own:  # a role that trusts its own account is rare, and nobody needs it
-            return Account(account_id=account_id)
-        settings = self._settings
-        role = Role(
+    async def credentials(self, account_id: str) -> Credentials:
+        """Return the credentials to sign with in an account that is entered."""
+        return await self._credentials(account_id).credentials()
+
+    def _credentials(self, account_id: str) -> Session | AssumedRole:
+        return self._roles[account_id] if self._needs_role(account_id) else self.session
+
+    def _needs_role(self, account_id: str) -> bool:
+        return self.uses_roles and account_id != self.own_account
+
+    def _role(self, account_id: str) -> Role:
+        settings, packages = self._settings, self._settings.packages
+        return Role(
             account_id=account_id,
             arn=role_arn(settings.account_role or "", account_id, self._partition),
             session_name=self._session_name,
@@ -198,116 +210,20 @@ class Entrance:
                 account_id,
                 resources=resources_read(settings.for_manifest()),
                 all_regions=self.is_all,
-                layers=settings.packages is not None and settings.packages.layers,
-                references=settings.packages is not None and settings.packages.reference_packages,
+                layers=packages is not None and packages.layers,
+                references=packages is not None and packages.reference_packages,
             ),
             external_id=settings.external_id,
         )
-        return Account(account_id=account_id, role=AssumedRole(self._session, role, region=self._home))
-
-    def _check_partition(self) -> None:
-        """Refuse what lies in another partition: credentials never cross their borders."""
-        named = role_partition(self._settings.account_role or "")
-        if named not in (None, self._partition):
-            raise SettingsError(
-                f"--account-role names the partition {named}, but the credentials belong to {self._partition};"
-                " one run has one root identity: run once for each partition, into the same DEST",
-                option="--account-role",
-            )
-        for region in self._asked:
-            if region != ALL_REGIONS and (other := partition_of(self._session, region)) != self._partition:
-                raise SettingsError(
-                    f"--region {region} is in the partition {other}, but the credentials belong to {self._partition};"
-                    " run once for each partition, into the same DEST",
-                    option="--region",
-                )
-
-    def _readable(self, members: Sequence[Member]) -> Sequence[str]:
-        """Choose from an organization's accounts, and say which ones are left out and why."""
-        excluded = set(self._settings.exclude_accounts)
-        wanted = [member for member in members if member.account_id not in excluded]
-        closed = [f"{member.account_id} ({member.state})" for member in wanted if member.state != "ACTIVE"]
-        if closed:
-            self._note(f"accounts that are not active are not read: {_some(closed)}")
-        if unknown := sorted(excluded - {member.account_id for member in members}):
-            self._note(f"--exclude-account names accounts that were not listed: {_some(unknown)}")
-        active = [member.account_id for member in wanted if member.state == "ACTIVE"]
-        if not active:
-            raise SettingsError(
-                f"no account is left to read: {len(members)} listed, {len(closed)} of them not active,"
-                f" {len(members) - len(wanted)} excluded",
-                option="--organization",
-            )
-        return active
-
-
-def _client(region: str, endpoint: str, access: Session | AssumedRole, send: Send) -> LambdaClient:
-    return LambdaClient(
-        region=region,
-        endpoint=endpoint,
-        credentials=access.credentials,
-        renew=access.renew,
-        send=send,
-        clock=lambda: datetime.now(UTC),
-    )
-
-
-def _some(texts: Sequence[str]) -> str:
-    more = f" and {len(texts) - ACCOUNTS_NAMED} more" if len(texts) > ACCOUNTS_NAMED else ""
-    return ", ".join(texts[:ACCOUNTS_NAMED]) + more
 
 
 async def _credentials_of(role: AssumedRole) -> Credentials:
     try:
         return await role.credentials()
-    except CredentialsError as error:  # one account less, and not the end of the run
+    except CredentialsError as error:  # one account is lost, and the run goes on
         raise ExpiredCredentialsError(str(error), code="credentials_lost") from error
 
 
-async def _account_of_first_arn(apis: Mapping[str, LambdaClient], selection: Selection | None) -> str:
-    """Tell the account from the first ARN to be had: the user's, else one call in each Region until one answers.
-
-    Raises CredentialsError where that is refused everywhere, RunError where something else is in the way.
-    """
-    for function in selection or ():
-        if function.account_id:
-            return function.account_id
-    reasons: list[str] = []
-    errors: list[ItemError] = []
-    ends_at_s = current_time() + LONGEST_S
-    for region, api in apis.items():
-        try:
-            arns = await retry(partial(_first_arns, api, selection), longest_s=max(0.0, ends_at_s - current_time()))
-        except ItemError as error:
-            reasons.append(f"{region}: {error}")
-            errors.append(error)
-            if isinstance(error, NetworkError) and current_time() > ends_at_s:
-                break  # each further one might keep us waiting as long as a connection may take
-            continue
-        for arn in arns:
-            parts = arn.split(":")
-            if len(parts) > 6 and is_account(parts[4]):  # noqa: PLR2004 - arn:partition:lambda:region:account:function:…
-                return parts[4]
-        reasons.append(f"{region}: no function")
-    for failed in errors:
-        if not isinstance(ends_run(failed), CredentialsError):  # no permission is missing: AWS is out of reach
-            raise RunError(f"{failed}; the account is not known, and STS did not say it either")
-    raise CredentialsError(
-        f"the account is not known: {'; '.join(reasons[:3])}; and STS did not say either:"
-        " allow sts:GetCallerIdentity or set AWS_ACCOUNT_ID"
-    )
-
-
-async def _first_arns(api: LambdaClient, selection: Selection | None) -> Sequence[str]:
-    if selection is None:
-        page = await api.call(LIST_FUNCTIONS)
-        return _arns(decode_object(page.body).document.get("Functions"))
-    response = await api.call(GET_FUNCTION, function_name=selection[0].text, qualifier=selection[0].qualifier)
-    return _arns([decode_object(response.body).document.get("Configuration")])
-
-
-def _arns(items: Any) -> Sequence[str]:
-    if not isinstance(items, list):
-        return ()
-    found = (item.get("FunctionArn") for item in items if isinstance(item, dict))
-    return [arn for arn in found if isinstance(arn, str)]
+def copy_of(error: ItemError) -> ItemError:
+    """Copy an error of an earlier call to raise it again: the first one belongs to its own traceback."""
+    return type(error)(str(error), code=error.code, http_status=error.http_status)

@@ -1,44 +1,27 @@
-"""settings -> what a snapshot would cost: lists the fleets as a run would, and fetches nothing.
+"""What a snapshot would cost: each shard is listed as a run lists it, and nothing is fetched.
 
-The minimum time is the quotas' own: the two classes run beside each other, and a listing is one chain of pages.
+The minimum time is that of the quotas: the two classes run beside each other, and a listing is one chain of pages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
-from anyio import create_memory_object_stream, create_task_group, current_time, to_thread
+from anyio import create_memory_object_stream, current_time, to_thread
 
 from lexport.aws.client import LambdaClient
 from lexport.aws.errors import ends_run
 from lexport.aws.quota.pacer import Pacer
 from lexport.aws.quota.retry import CallApi, call_with_retries
-from lexport.aws.session import open_session
-from lexport.dataset import layout
-from lexport.dataset.local import LocalStore, local_folder
-from lexport.errors import CredentialsError, ItemError, SettingsError
-from lexport.extract.access import REGION_OFF, Account
-from lexport.extract.accounts import read_accounts
-from lexport.extract.hash_key import load_hash_key
+from lexport.dataset.local import LocalStore
+from lexport.errors import CredentialsError, ItemError
+from lexport.extract.access import REGION_OFF
 from lexport.extract.incremental import LastSnapshot, PendingBudget, PendingVersions, open_last
 from lexport.extract.listing import discover_functions
-from lexport.extract.progress import Progress, Report, ShardProgress, keep_reporting, report_nothing
-from lexport.extract.shards import one_error, visit
-from lexport.model import (
-    GET_FUNCTION_QUOTA,
-    GLOBAL_REGION,
-    LIST_QUOTA,
-    FunctionRef,
-    QuotaClass,
-    Reply,
-    Scope,
-    Shard,
-    new_ulid,
-)
+from lexport.extract.progress import Progress, ShardProgress
+from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, FunctionRef, QuotaClass, Reply, RunSpec, Scope, Shard
 from lexport.settings import SnapshotSettings
 from lexport.tables.call import Call
 
@@ -89,56 +72,118 @@ def minimum_s(
     )
 
 
-async def plan(
-    dest: str | Path | None = None, settings: SnapshotSettings | None = None, *, report: Report = report_nothing
-) -> FleetPlan:
-    """Say what a snapshot with these settings would cost; with ``dest``, what an incremental one would.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardEstimate:
+    """What listing one shard showed. ``plan`` is None where nothing could be listed, and for a Region that is off.
 
-    Costs the listing itself: one List* call per 50 versions. Raises RunError as a snapshot does.
+    ``errors`` are titles of what could not be listed, with the errors. ``is_refused`` says that the Region did not take
+    the token, as one that is switched off does not.
     """
-    options = settings or SnapshotSettings()
-    options.check_reads_a_fleet()
-    if options.is_selection:
-        raise SettingsError("a list of functions needs no plan: each is one GetFunction call", option="--function")
-    planner = _Planner(options, None if dest is None else _open_store(dest), Progress())
-    with one_error():
-        async with create_task_group() as tasks:
-            tasks.start_soon(keep_reporting, report, planner.progress)
-            accounts = await to_thread.run_sync(
-                read_accounts, options.accounts, options.accounts_from, abandon_on_cancel=True
+
+    shard: Shard
+    plan: ScopePlan | None = None
+    errors: tuple[tuple[str, ItemError], ...] = ()
+    is_refused: bool = False
+
+
+async def estimate_shard(
+    spec: RunSpec,
+    shard: Shard,
+    api: LambdaClient,
+    *,
+    settings: SnapshotSettings,
+    store: LocalStore | None,
+    pacer: Pacer,
+    budget: PendingBudget,
+    progress: Progress,
+) -> ShardEstimate:
+    """List one shard and count what a snapshot would call; ``store`` has the dataset that an incremental one builds on.
+
+    Never raises an ItemError: what could not be listed makes the estimate too small, and is in ``errors``.
+    """
+    if shard.region_status == "disabled":
+        return ShardEstimate(shard=shard)
+    scope, tally = shard.scope, _Tally()
+    title = f"{scope.account_id} {scope.region}"
+    shard_progress = ShardProgress(scope=scope, pace=partial(pacer.readings, scope))
+    progress.shards.append(shard_progress)
+    last = None if store is None else await to_thread.run_sync(_open_last, spec, shard, settings, store, progress)
+    errors: list[tuple[str, ItemError]] = []
+
+    async def count(page: Sequence[FunctionRef] | None) -> Sequence[FunctionRef]:
+        for ref in page or ():
+            tally.versions += 1
+            tally.functions += ref.qualifier is None
+            if last is None or ref.qualifier is None or ref.listed is None:
+                tally.to_fetch += 1
+            else:
+                pending.put((ref,))
+        if last is not None and (page is None or budget.is_used_up_by(pending)):
+            tally.to_fetch += await to_thread.run_sync(_count_unknown, last, pending)
+        shard_progress.listed = shard_progress.fetched = tally.versions
+        return ()  # nothing is fetched
+
+    refs_out, refs = create_memory_object_stream[Sequence[FunctionRef]](1)
+    refs.close()
+    plan, is_refused = None, False
+    try:
+        with budget.reader(), PendingVersions() as pending:
+            await discover_functions(
+                api,
+                _timed(partial(call_with_retries, pacer, scope), tally),
+                scope,
+                qualifiers=settings.qualifiers,
+                refs_out=refs_out,
+                choose=count,
+                keeps_items=last is not None,
+                lose=lambda operation, name, error: errors.append((f"{title}: {operation} {name or ''}", error)),
+                note=lambda text: progress.note(f"{title}: {text}"),
             )
-            async with open_session(profile=options.profile, endpoint_url=options.endpoint_url) as session:
-                await visit(
-                    options,
-                    session,
-                    planner,
-                    planner.progress,
-                    selection=None,
-                    accounts=accounts,
-                    session_name=f"lexport-plan-{new_ulid(datetime.now(UTC))}",
-                )
-            tasks.cancel_scope.cancel()
-    planner.settle()
-    if planner.missing and not planner.scopes:
-        passing = (error for error in planner.errors if not isinstance(ends_run(error), CredentialsError))
-        raise ends_run(next(passing, planner.errors[0]), "; nothing could be listed")
+        plan = _scope_plan(scope, tally, settings, is_incremental=store is not None)
+    except ItemError as error:
+        errors.append((title, error))
+        is_refused = shard.region_status == "uncertain" and error.code in REGION_OFF and not tally.versions
+    shard_progress.is_listed = shard_progress.is_done = True
+    return ShardEstimate(shard=shard, plan=plan, errors=tuple(errors), is_refused=is_refused)
+
+
+def fleet_plan(estimates: Sequence[ShardEstimate], notes: Sequence[str]) -> FleetPlan:
+    """Put the estimates together; raises RunError where nothing could be listed.
+
+    A Region that refused the token is off, and costs nothing, only where another Region of its account answers.
+    """
+    answering = {estimate.shard.scope.account_id for estimate in estimates if estimate.plan is not None}
+    errors = [
+        error
+        for estimate in estimates
+        if not (estimate.is_refused and estimate.shard.scope.account_id in answering)
+        for error in estimate.errors
+    ]
+    plans = [estimate.plan for estimate in estimates if estimate.plan is not None]
+    if errors and not plans:
+        transient = (error for _, error in errors if not isinstance(ends_run(error), CredentialsError))
+        raise ends_run(next(transient, errors[0][1]), "; nothing could be listed")
     return FleetPlan(
-        scopes=tuple(sorted(planner.scopes, key=lambda scope: (scope.account_id, scope.region))),
-        missing=tuple(planner.missing),
-        notes=tuple(planner.progress.notes),
+        scopes=tuple(sorted(plans, key=lambda plan: (plan.account_id, plan.region))),
+        missing=tuple(f"{title}: {error}" for title, error in errors),
+        notes=tuple(notes),
     )
 
 
-def _open_store(dest: str | Path) -> LocalStore:
-    store = LocalStore(local_folder(dest).absolute())
-    if not store.names(layout.RUNS):
-        raise SettingsError(f"DEST {dest} holds no snapshot to build on", option="DEST")
-    return store
+def _open_last(
+    spec: RunSpec, shard: Shard, settings: SnapshotSettings, store: LocalStore, progress: Progress
+) -> LastSnapshot | None:
+    """Open the rows of the last snapshot that an incremental run would carry over. Blocking."""
+    last, why = open_last(store, shard.scope, env=settings.env, hash_key_id=spec.hash_key_id, note=progress.note)
+    if why:
+        title = f"{shard.scope.account_id} {shard.scope.region}"
+        progress.note(f"{title}: {why}; an incremental run fetches everything")
+    return last
 
 
 @dataclass(slots=True)
 class _Tally:
-    """What the listing of one shard has shown so far; ``to_fetch`` is what an incremental run would fetch."""
+    """What the listing of one shard has shown so far; ``to_fetch`` counts what an incremental run would fetch."""
 
     functions: int = 0
     versions: int = 0
@@ -147,118 +192,32 @@ class _Tally:
     page_s: list[float] = field(default_factory=list)
 
 
-class _Planner:
-    """Visits account-regions: lists each, and counts."""
-
-    def __init__(self, options: SnapshotSettings, store: LocalStore | None, progress: Progress) -> None:
-        self.options, self.store, self.progress = options, store, progress
-        self.rates_per_s = {name: rate * options.quota_share for name, rate in options.rates_per_s.items()}
-        self.pacer = Pacer(options.rates_per_s, options.quota_share)
-        key = load_hash_key(options.hash_key_file) if store and options.env != "none" else None
-        self.hash_key_id = key.key_id if key else None
-        self.scopes: list[ScopePlan] = []
-        self.missing: list[str] = []
-        self.errors: list[ItemError] = []
-        self.refused: list[tuple[Scope, ItemError]] = []  # by Regions that may be off
-        self.budget = PendingBudget()
-
-    async def read_shard(self, shard: Shard, api: LambdaClient) -> None:
-        """List one shard and plan it; what is lost on the way makes the plan too small, and is said."""
-        scope, pacer, tally = shard.scope, self.pacer, _Tally()
-        seen = ShardProgress(scope=scope, pace=partial(pacer.readings, scope))
-        self.progress.shards.append(seen)
-        last, why = None, None
-        if self.store is not None:
-            last, why = await to_thread.run_sync(
-                partial(
-                    open_last,
-                    self.store,
-                    scope,
-                    env=self.options.env,
-                    hash_key_id=self.hash_key_id,
-                    note=self.progress.note,
-                )
-            )
-            if why:
-                self.progress.note(f"{scope.account_id} {scope.region}: {why}; an incremental run fetches everything")
-        named = f"{scope.account_id} {scope.region}"
-
-        async def choose(page: Sequence[FunctionRef] | None) -> Sequence[FunctionRef]:
-            for ref in page or ():
-                tally.versions += 1
-                tally.functions += ref.qualifier is None
-                if last is None or ref.qualifier is None or ref.listed is None:
-                    tally.to_fetch += 1
-                else:
-                    pending.put((ref,))
-            if last is not None and (page is None or self.budget.is_used_up_by(pending)):
-                tally.to_fetch += await to_thread.run_sync(_count_unknown, last, pending)
-            seen.listed = seen.fetched = tally.versions
-            return ()  # nothing goes on: nobody fetches
-
-        refs_out, refs = create_memory_object_stream[Sequence[FunctionRef]](1)
-        refs.close()
-        try:
-            with self.budget.reader(), PendingVersions() as pending:
-                await discover_functions(
-                    api,
-                    _timed(partial(call_with_retries, pacer, scope), tally),
-                    scope,
-                    qualifiers=self.options.qualifiers,
-                    refs_out=refs_out,
-                    choose=choose,
-                    keeps_items=last is not None,
-                    lose=lambda operation, name, error: self._miss(f"{named}: {operation} {name or ''}", error),
-                    note=lambda text: self.progress.note(f"{named}: {text}"),
-                )
-            self.scopes.append(self._plan(shard, tally, is_incremental=self.store is not None))
-        except ItemError as error:
-            if shard.region_status == "uncertain" and error.code in REGION_OFF and not tally.versions:
-                self.refused.append((scope, error))
-            else:
-                self._miss(named, error)
-        seen.is_listed = seen.is_done = True
-
-    def skip_shards(self, shards: Sequence[Shard]) -> None:
-        """Leave out Regions that are switched off: they cost nothing."""
-
-    def lose_account(self, account: Account, shards: Sequence[Shard], error: ItemError) -> None:  # noqa: ARG002
-        """Note an account that could not be entered."""
-        self._miss(f"{account.account_id} {GLOBAL_REGION}", error)
-
-    def settle(self) -> None:
-        """Take a Region that refused the token for one that is off only where another one of its account answers."""
-        answering = {scope.account_id for scope in self.scopes}
-        for scope, error in self.refused:
-            if scope.account_id not in answering:
-                self._miss(f"{scope.account_id} {scope.region}", error)
-
-    def _miss(self, what: str, error: ItemError) -> None:
-        self.missing.append(f"{what}: {error}")
-        self.errors.append(error)
-
-    def _plan(self, shard: Shard, tally: _Tally, *, is_incremental: bool) -> ScopePlan:
-        list_calls = tally.pages + 1 + (tally.functions if self.options.aliases else 0)  # one GetAccountSettings
-        page_s = sum(tally.page_s) / len(tally.page_s) if tally.page_s else 0.0
-        least = partial(
-            minimum_s, list_calls=list_calls, pages=tally.pages, page_s=page_s, rates_per_s=self.rates_per_s
-        )
-        return ScopePlan(
-            account_id=shard.scope.account_id,
-            region=shard.scope.region,
-            functions=tally.functions,
-            versions=tally.versions,
-            get_function_calls=tally.versions,
-            list_calls=list_calls,
-            minimum_s=round(least(get_function_calls=tally.versions), 1),
-            incremental_get_function_calls=tally.to_fetch if is_incremental else None,
-            incremental_minimum_s=round(least(get_function_calls=tally.to_fetch), 1) if is_incremental else None,
-            page_s=round(page_s, 3),
-        )
+def _scope_plan(scope: Scope, tally: _Tally, settings: SnapshotSettings, *, is_incremental: bool) -> ScopePlan:
+    list_calls = tally.pages + 1 + (tally.functions if settings.aliases else 0)  # one GetAccountSettings
+    page_s = sum(tally.page_s) / len(tally.page_s) if tally.page_s else 0.0
+    least = partial(
+        minimum_s,
+        list_calls=list_calls,
+        pages=tally.pages,
+        page_s=page_s,
+        rates_per_s={name: rate * settings.quota_share for name, rate in settings.rates_per_s.items()},
+    )
+    return ScopePlan(
+        account_id=scope.account_id,
+        region=scope.region,
+        functions=tally.functions,
+        versions=tally.versions,
+        get_function_calls=tally.versions,
+        list_calls=list_calls,
+        minimum_s=round(least(get_function_calls=tally.versions), 1),
+        incremental_get_function_calls=tally.to_fetch if is_incremental else None,
+        incremental_minimum_s=round(least(get_function_calls=tally.to_fetch), 1) if is_incremental else None,
+        page_s=round(page_s, 3),
+    )
 
 
 def _count_unknown(last: LastSnapshot, pending: PendingVersions) -> int:
-    return sum(found.older is None for found in last.find(pending, None))
+    return sum(match.older is None for match in last.find(pending, None))
 
 
 def _timed(inner: CallApi, tally: _Tally) -> CallApi:

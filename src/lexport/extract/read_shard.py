@@ -22,7 +22,6 @@ from lexport.aws.quota.pacer import Pacer
 from lexport.aws.quota.retry import CallApi, call_with_retries
 from lexport.dataset.disk_queue import DiskQueue
 from lexport.dataset.local import LocalStore
-from lexport.dataset.references import LOST, describe_missing
 from lexport.errors import (
     AccessDeniedError,
     ExpiredCredentialsError,
@@ -32,10 +31,8 @@ from lexport.errors import (
     ShardError,
     first_of,
 )
-from lexport.extract.access import REGION_OFF
 from lexport.extract.decode import decode_object
 from lexport.extract.empty_alias_lists import EmptyAliasLists
-from lexport.extract.failures import Item, failure_of
 from lexport.extract.flatten import (
     Rules,
     alias_from_call,
@@ -46,19 +43,16 @@ from lexport.extract.flatten import (
 )
 from lexport.extract.incremental import LastSnapshot, PendingBudget, PendingVersions, open_last
 from lexport.extract.listing import discover_aliases, discover_functions
-from lexport.extract.lossless import Notice
 from lexport.extract.match_response import check_account_settings, checked, fetch_function
 from lexport.extract.progress import Progress, ShardProgress
+from lexport.extract.shard_log import ShardLog
 from lexport.extract.staging import Staging
 from lexport.extract.workers import pump, workers_for
 from lexport.model import (
     LATEST,
-    Failure,
     FunctionRef,
-    References,
     Reply,
     RunSpec,
-    ScopeStatus,
     Shard,
     ShardResult,
 )
@@ -88,8 +82,12 @@ async def read_shard(
     ``on_reply`` gets every response of GetFunction, with its presigned URL. Never raises an ItemError: what is lost is
     in ``staging.failures``, and the status of the result says so.
     """
+    started_at = datetime.now(UTC)
+    if shard.region_status == "disabled":
+        return ShardResult(shard=shard, status="unavailable", started_at=started_at, ended_at=started_at)
     shard_progress = ShardProgress(scope=shard.scope, pace=partial(pacer.readings, shard.scope))
     progress.shards.append(shard_progress)
+    log = ShardLog(shard=shard, failures=staging.failures, note_run=progress.note, started_at=started_at)
     reader = _Reader(
         shard=shard,
         api=api,
@@ -97,40 +95,23 @@ async def read_shard(
         settings=settings,
         staging=staging,
         budget=budget,
+        log=log,
         progress=shard_progress,
         rules=Rules(env=settings.env, fetched_at=spec.snapshot_at, keep_latest=settings.qualifiers != "published"),
         not_before=spec.snapshot_at - settings.refresh_after if settings.refresh_after else None,
         on_reply=on_reply,
-        note_run=progress.note,
     )
-    started_at = datetime.now(UTC)
     try:
         with budget.reader():
             if settings.incremental:
                 reader.last = await to_thread.run_sync(_open_last, spec, shard, settings, store, progress)
             await reader.read()
     except* ExpiredCredentialsError as group:
-        reader.give_up(first_of(group))
+        log.give_up(first_of(group))
     else:
-        reader.account_for_references()
-        reader.compare_with_reported_count()
+        log.account_for_references()
     shard_progress.is_listed = shard_progress.is_done = True
-    get_function, listing = pacer.readings(shard.scope)
-    return ShardResult(
-        shard=shard,
-        status=reader.status(),
-        get_function_calls=get_function.calls,
-        list_calls=listing.calls,
-        throttles=get_function.throttles + listing.throttles,
-        gaps=staging.failures.gaps[shard.scope],
-        carried_rows=reader.carried_rows,
-        function_count_reported=reader.function_count_reported,
-        references=reader.references(),
-        is_answering=reader.is_answering,
-        ended_by=reader.ended_by,
-        started_at=started_at,
-        ended_at=datetime.now(UTC),
-    )
+    return log.result(pacer)
 
 
 def _open_last(
@@ -145,10 +126,7 @@ def _open_last(
 
 @dataclass(slots=True, kw_only=True)
 class _Reader:
-    """The work of one shard: each method takes one kind of item all the way into rows.
-
-    ``replies`` counts successful calls, ``denials`` the gaps that credentials or permissions made.
-    """
+    """The work of one shard: each method takes one kind of item all the way into rows."""
 
     shard: Shard
     api: LambdaClient
@@ -156,22 +134,11 @@ class _Reader:
     settings: SnapshotSettings
     staging: Staging
     budget: PendingBudget
+    log: ShardLog
     progress: ShardProgress
     rules: Rules
     not_before: datetime | None
     on_reply: Callable[[FunctionRef, Reply], None] | None
-    note_run: Callable[[str], None]
-    replies: int = 0
-    denials: int = 0
-    listed: int = 0
-    rows: int = 0
-    lost: int = 0
-    unwanted: int = 0
-    is_off: bool = False
-    is_answering: bool = False
-    ended_by: Failure | None = None
-    function_count_reported: int | None = None
-    carried_rows: int = 0
     empty_alias_lists: EmptyAliasLists = field(init=False)
     last: LastSnapshot | None = None
     pending: PendingVersions = field(init=False)
@@ -196,7 +163,7 @@ class _Reader:
                     partial(pump, workers=workers_for(get_function.rate_per_s)),
                     self.read_function,
                     refs,
-                    self.lose_function,
+                    self.log.lose_function,
                 )
                 tasks.start_soon(
                     partial(pump, workers=workers_for(listing.rate_per_s)), self.read_aliases, names, self.lose_aliases
@@ -204,22 +171,14 @@ class _Reader:
             await self.read_doubtful_aliases()
         queue.unlink()
 
-    def compare_with_reported_count(self) -> None:
-        """Say where a listing came back empty though AWS counts functions: it is complete only if both are right."""
-        if self.shard.refs is None and not self.listed and self.function_count_reported:
-            self.note(
-                f"ListFunctions named no function, GetAccountSettings counts {self.function_count_reported:,}; if it"
-                " stays so, something between here and AWS may cut lists"
-            )
-
     async def ask(self, call: Call, attempt: Callable[[], Awaitable[Reply]]) -> Reply:
         """Make one call of those that are few: its answer shows that the Region is on and takes these credentials."""
         try:
             reply = await self.calls(call, attempt)
         except (AccessDeniedError, FunctionGoneError):
-            self.is_answering = True
+            self.log.is_answering = True
             raise
-        self.is_answering = True
+        self.log.is_answering = True
         return reply
 
     async def discover(self, refs_out: MemoryObjectSendStream[Sequence[FunctionRef]], names: DiskQueue) -> None:
@@ -244,13 +203,13 @@ class _Reader:
                 refs_out=refs_out,
                 choose=choose,
                 keeps_items=self.last is not None,
-                lose=self.lose_listing,
-                note=self.note,
+                lose=self.log.lose_listing,
+                note=self.log.note,
             )
         except ExpiredCredentialsError:
             raise
         except ItemError as error:
-            self.lose_listing("ListFunctions", None, error)
+            self.log.lose_listing("ListFunctions", None, error)
         finally:
             names.end()
             self.progress.is_listed = True
@@ -275,7 +234,7 @@ class _Reader:
             await self.staging.flush()
             unknown += [ref for ref, listed, older in some if not self.is_taken_over(ref, listed, older)]
         if last.damage is not None and is_new_damage:
-            self.note(f"the last snapshot is damaged: {last.damage}; what it cannot tell is fetched")
+            self.log.note(f"the last snapshot is damaged: {last.damage}; what it cannot tell is fetched")
         return unknown
 
     def is_taken_over(self, ref: FunctionRef, listed: Reply | None, older: dict[str, Any] | None) -> bool:
@@ -293,10 +252,10 @@ class _Reader:
         )
         if notices is None:
             return False
-        self.carried_rows += 1
-        self.rows += 1
+        self.log.carried_rows += 1
+        self.log.rows += 1
         self.progress.fetched += 1
-        self.report("ListFunctions", ref.function_name, ref.qualifier, notices)
+        self.log.notice("ListFunctions", ref.function_name, ref.qualifier, notices)
         return True
 
     async def send_refs(
@@ -314,17 +273,17 @@ class _Reader:
             reply = await fetch_function(self.api, self.calls, ref, self.shard.scope)
         finally:
             self.progress.fetched += 1
-        self.replies += 1
-        self.is_answering = True
+        self.log.replies += 1
+        self.log.is_answering = True
         scope, rows = self.shard.scope, self.staging.rows
         if self.on_reply is not None:
             self.on_reply(ref, reply)  # the presigned URL in it is not kept
         answer = self.staging.answer_id(ref)
         version, notices = flatten_function(reply, ref, scope=scope, rules=self.rules, answer=answer, rows=rows)
         is_kept = version != LATEST or self.rules.keep_latest
-        self.rows += is_kept
-        self.unwanted += not is_kept
-        self.report("GetFunction", ref.function_name, ref.qualifier, notices)
+        self.log.rows += is_kept
+        self.log.unwanted += not is_kept
+        self.log.notice("GetFunction", ref.function_name, ref.qualifier, notices)
         if ref.is_alias:
             alias_from_call(ref, version, scope=scope, answer=answer, rows=rows)
             if version == LATEST:
@@ -340,7 +299,7 @@ class _Reader:
         scope, staging = self.shard.scope, self.staging
         try:
             async for reply, items in discover_aliases(self.api, self.ask, scope, function_name):
-                self.replies += 1
+                self.log.replies += 1
                 if not items:
                     self.empty_alias_lists.add(function_name, reply)
                 for item in items:
@@ -349,9 +308,9 @@ class _Reader:
                         notices = flatten_alias(
                             item, function_name, scope=scope, answer=answer, rows=staging.rows, body=reply.body
                         )
-                        self.report("ListAliases", function_name, None, notices)
+                        self.log.notice("ListAliases", function_name, None, notices)
                     except FlattenError as error:
-                        self.record(error, self.item("flatten", "ListAliases", function_name))
+                        self.log.record(error, self.log.item("flatten", "ListAliases", function_name))
         finally:
             self.progress.aliases_due -= 1
 
@@ -383,93 +342,18 @@ class _Reader:
         except ExpiredCredentialsError:
             raise
         except ItemError as error:
-            self.record(error, self.item("discover", "GetAccountSettings"))
+            self.log.record(error, self.log.item("discover", "GetAccountSettings"))
             return
-        self.function_count_reported, notices = flatten_account_settings(
+        self.log.function_count_reported, notices = flatten_account_settings(
             reply, scope=self.shard.scope, rows=self.staging.rows
         )
-        self.report("GetAccountSettings", None, None, notices)
-
-    def count_listed(self, count: int) -> None:
-        """Count references to read."""
-        self.listed += count
-        self.progress.listed += count
-
-    def references(self) -> References:
-        """Return what became of the references so far."""
-        return References(listed=self.listed, rows=self.rows, lost=self.lost, unwanted=self.unwanted)
-
-    # --- failures -----------------------------------------------------------------------------------------------------
-
-    def lose_function(self, ref: FunctionRef, error: ItemError) -> None:
-        """Record that one function, version or alias could not be read."""
-        self.is_answering |= isinstance(error, AccessDeniedError | FunctionGoneError)
-        self.lost += 1
-        stage = "flatten" if isinstance(error, FlattenError) else "fetch"
-        self.record(error, self.item(stage, "GetFunction", ref.function_name, ref.qualifier, is_named=ref.is_named))
+        self.log.notice("GetAccountSettings", None, None, notices)
 
     def lose_aliases(self, function_name: str, error: ItemError) -> None:
         """Record that the aliases of one function could not be listed."""
-        self.record(error, self.item("discover", "ListAliases", function_name))
+        self.log.lose_listing("ListAliases", function_name, error)
 
-    def lose_listing(self, operation: str, function_name: str | None, error: ItemError) -> None:
-        """Record that a page or an item of a listing is lost."""
-        self.record(error, self.item("discover", operation, function_name))
-
-    def account_for_references(self) -> None:
-        """Record it where a listed reference is neither a row, nor deleted meanwhile, nor a gap."""
-        if missing := describe_missing(self.references()):
-            self.record(ItemError(missing, code=LOST), self.item("discover"))
-
-    def give_up(self, error: ItemError) -> None:
-        """Note that the credentials do not allow to read on: the Region is off where that may be, else it is a gap."""
-        item = self.item("discover")
-        is_uncertain = self.shard.region_status == "uncertain"
-        self.is_off = is_uncertain and error.code in REGION_OFF and not self.is_answering
-        self.ended_by = failure_of(error, item, datetime.now(UTC)) if self.is_off else self.record(error, item)
-
-    def record(self, error: ItemError, item: Item) -> Failure:
-        """Make an error a row of ``errors``."""
-        failure = self.staging.failures.record(error, item)
-        self.denials += isinstance(error, AccessDeniedError | ExpiredCredentialsError) and failure.is_gap
-        return failure
-
-    def report(
-        self, operation: str, function_name: str | None, qualifier: str | None, notices: Sequence[Notice]
-    ) -> None:
-        """Make notices, which lose nothing, rows of ``errors``."""
-        for notice in notices:
-            item = self.item("flatten", operation, function_name, qualifier)
-            self.staging.failures.notice(item, notice.code, notice.message)
-
-    def item(
-        self,
-        stage: str,
-        operation: str | None = None,
-        function_name: str | None = None,
-        qualifier: str | None = None,
-        *,
-        is_named: bool = False,
-    ) -> Item:
-        """Name an item of this shard."""
-        return Item(
-            scope=self.shard.scope,
-            stage=stage,
-            operation=operation,
-            function_name=function_name,
-            qualifier=qualifier,
-            is_named=is_named,
-        )
-
-    def note(self, text: str) -> None:
-        """Add a note about this shard."""
-        self.note_run(f"{self.shard.scope.account_id} {self.shard.scope.region}: {text}")
-
-    def status(self) -> ScopeStatus:
-        """Judge the shard: nothing but denials is ``denied``, any other gap is ``partial``."""
-        gaps = self.staging.failures.gaps[self.shard.scope]
-        if self.is_off:
-            return "unavailable"
-        if not gaps:
-            return "complete"
-        return "denied" if not self.replies and self.denials == gaps else "partial"
+    def count_listed(self, count: int) -> None:
+        """Count references to read."""
+        self.log.listed += count
+        self.progress.listed += count

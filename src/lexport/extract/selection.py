@@ -44,6 +44,9 @@ class NamedFunction:
     region: str | None
 
 
+Selection = tuple[NamedFunction, ...]
+
+
 # --- the list ---------------------------------------------------------------------------------------------------------
 
 

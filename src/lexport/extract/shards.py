@@ -1,149 +1,135 @@
-"""settings -> every account-region, visited side by side; what is done there is the visitor's.
+"""The shards of a run: which account-regions there are, and the work on all of them side by side.
 
-Each account is a task of its own (assume its role, find its Regions) and so is each of its Regions; none waits for
-another, and what they share, connections and open files, is shared fairly.
+Each account is a task of its own and so is each of its Regions. None waits for another, and the connections and open
+files that they share are shared fairly.
 """
 
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
 from anyio import CapacityLimiter, create_task_group
-from anyio.abc import TaskGroup
 
 from lexport.aws.client import LambdaClient
 from lexport.aws.http.fair_share import FairShares
-from lexport.aws.http.transport import open_transport
-from lexport.aws.session import Session
-from lexport.dataset.local import write_error
-from lexport.errors import ItemError, RunError, first_of
-from lexport.extract.access import Account, Door, Entrance, Selection
+from lexport.aws.organizations import list_members
+from lexport.aws.regions import Regions
+from lexport.errors import ItemError, SettingsError
+from lexport.extract.access import Access
+from lexport.extract.accounts import active_accounts, find_own_account
 from lexport.extract.progress import Progress
-from lexport.model import Shard
+from lexport.extract.selection import Selection, choose_shards
+from lexport.model import GLOBAL_REGION, Scope, Shard
 from lexport.settings import SnapshotSettings
 
 MOST_CONNECTIONS = 512  # to Lambda: 5,000 calls/s at 0.1 s each, what a core can do; each takes some 70 KB
 MOST_SHARDS = 256  # account-regions read at once; further ones wait until one is done
-MOST_ENTERING = 64  # accounts entered at once
-FILES_OF_A_SHARD = 4  # names that wait, written and read; what is held back; the last snapshot
-
-
-class Visitor(Protocol):
-    """What is done in each account-region. Nothing here raises an ItemError."""
-
-    async def read_shard(self, shard: Shard, api: LambdaClient) -> None:
-        """Read one shard, through connections of its own."""
-
-    def skip_shards(self, shards: Sequence[Shard]) -> None:
-        """Note Regions that are switched off."""
-
-    def lose_account(self, account: Account, shards: Sequence[Shard], error: ItemError) -> None:
-        """Note an account that could not be entered, and with it its shards."""
-
-
-async def visit(
-    options: SnapshotSettings,
-    session: Session,
-    visitor: Visitor,
-    progress: Progress,
-    *,
-    selection: Selection | None,
-    accounts: Sequence[str],
-    session_name: str,
-) -> None:
-    """Find the accounts, enter each, and let ``visitor`` read each of its shards, all side by side."""
-    connections, targets_at_once = _bounds(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    async with open_transport(ca_bundle=session.ca_bundle, connections=connections) as send:
-        entrance = Entrance(
-            session,
-            send,
-            options,
-            selection=selection,
-            accounts=accounts,
-            session_name=session_name,
-            note=progress.note,
-        )
-        found = await entrance.find_accounts()
-        progress.stage = "reading"
-        progress.accounts_left = len(found)
-        async with create_task_group() as tasks:
-            tour = _Tour(
-                visitor=visitor,
-                progress=progress,
-                tasks=tasks,
-                entrance=entrance,
-                entering=CapacityLimiter(MOST_ENTERING),
-                places=CapacityLimiter(targets_at_once),
-                shares=FairShares(send, connections),
-            )
-            for account in found:
-                tasks.start_soon(tour.visit_account, account)
+FILES_OF_A_SHARD = 4  # queue of names, written and read; listings that are held back; the last snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Tour:
-    """What the tasks have in common; ``tasks`` is their group, to which each account adds its Regions."""
+class ProcessLimits:
+    """How much of a process its shards use together."""
 
-    visitor: Visitor
-    progress: Progress
-    tasks: TaskGroup
-    entrance: Entrance
-    entering: CapacityLimiter
-    places: CapacityLimiter
-    shares: FairShares
-
-    async def visit_account(self, account: Account) -> None:
-        """Enter one account and begin with its Regions; an account that stays shut stops nobody."""
-        try:
-            async with self.entering:
-                entered = await self.entrance.enter(account)
-        except ItemError as error:
-            self.visitor.lose_account(account, self.entrance.expected(account), error)
-        else:
-            self.visitor.skip_shards(entered.switched_off)
-            for door in entered.doors:
-                self.tasks.start_soon(self.visit_door, door)
-        finally:
-            self.progress.accounts_left -= 1
-
-    async def visit_door(self, door: Door) -> None:
-        """Read one shard as soon as there is a place for it."""
-        async with self.places:
-            with self.shares.open_share() as send:
-                await self.visitor.read_shard(door.shard, door.open(send))
+    connections: int
+    shards: int
 
 
-def _bounds(open_files: int) -> tuple[int, int]:
-    """Return how many connections and shards at once the limit of open files allows; an eighth is for the rest."""
-    return min(MOST_CONNECTIONS, open_files // 2), min(MOST_SHARDS, open_files * 3 // 8 // FILES_OF_A_SHARD)
+def limits_of_process() -> ProcessLimits:
+    """Return the limits that the number of open files allows; an eighth of it is for everything else."""
+    open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return ProcessLimits(
+        connections=min(MOST_CONNECTIONS, open_files // 2),
+        shards=min(MOST_SHARDS, open_files * 3 // 8 // FILES_OF_A_SHARD),
+    )
 
 
-@contextmanager
-def one_error(folder: Path | None = None) -> Iterator[None]:
-    """Unwrap the one error that ended a run from the groups of the tasks that it passed through.
+async def find_shards(
+    access: Access,
+    settings: SnapshotSettings,
+    *,
+    accounts: Sequence[str],
+    selection: Selection | None,
+    note: Callable[[str], None],
+) -> tuple[Shard, ...]:
+    """Return the shards that the settings name, by account, then by Region.
 
-    ``folder`` holds the run's files; an OSError of them becomes a WriteError.
+    Where roles are assumed and all Regions are read, the Regions of an account are only known once it is entered: it
+    is one shard of ``aws-global`` here. Raises SettingsError and CredentialsError.
     """
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        for kind in (RunError, OSError):
-            if (ours := group.subgroup(kind)) is not None:
-                error = first_of(ours)
-                raise _as_ours(error, folder) from error.__cause__
-        raise
-    except OSError as error:
-        if folder is None:
-            raise
-        raise _as_ours(error, folder) from error
+    if not access.regions and not (selection and all(function.region for function in selection)):
+        raise SettingsError(
+            "no Region: give --region, set AWS_REGION, or choose a profile that has one", option="--region"
+        )
+    await access.identify()
+    if not access.uses_roles:
+        regions = await access.find_regions(access.own_account)
+        names = (*_names(regions), *access.more_regions)
+        account_id = await find_own_account(access, names, selection=selection, note=note)
+        return _shards_in(account_id, regions, selection)
+    if settings.organization:
+        members = await list_members(access.session, access.home_region, settings.organizational_units)
+        accounts = active_accounts(members, excluded=settings.exclude_accounts, note=note)
+    names = (GLOBAL_REGION,) if access.is_all else access.regions
+    return tuple(Shard(scope=Scope(account_id=account, region=name)) for account in accounts for name in names)
 
 
-def _as_ours(error: Exception, folder: Path | None) -> Exception:
-    if not isinstance(error, OSError) or folder is None:
-        return error
-    return write_error(Path(error.filename or folder), error)
+def _names(regions: Regions) -> tuple[str, ...]:
+    return tuple(sorted((*regions.enabled, *regions.uncertain))) if regions.uncertain else regions.enabled
+
+
+def _shards_in(account_id: str, regions: Regions, selection: Selection | None = None) -> tuple[Shard, ...]:
+    """Return the shards of an account: its Regions that are read, then those that are switched off."""
+    read = choose_shards(selection, account_id=account_id, regions=_names(regions), uncertain=regions.uncertain)
+    disabled = (Scope(account_id=account_id, region=name) for name in regions.disabled)
+    return (*read, *(Shard(scope=scope, region_status="disabled") for scope in disabled))
+
+
+async def work_on_shards(
+    shards: Sequence[Shard],
+    access: Access,
+    *,
+    work: Callable[[Shard, LambdaClient], Awaitable[None]],
+    lose_account: Callable[[str, Sequence[Shard], ItemError], None],
+    progress: Progress,
+) -> None:
+    """Enter each account and do the ``work`` on each of its shards, all side by side.
+
+    ``lose_account`` gets an account that cannot be entered, with its shards; the others are worked on all the same.
+    ``work`` raises no ItemError.
+    """
+    by_account: dict[str, list[Shard]] = defaultdict(list)
+    for shard in shards:
+        by_account[shard.scope.account_id].append(shard)
+    limits = limits_of_process()
+    slots = CapacityLimiter(limits.shards)
+    fair_shares = FairShares(access.send, limits.connections)
+    progress.stage = "reading"
+    progress.accounts_left = len(by_account)
+
+    async with create_task_group() as tasks:
+
+        async def enter(account_id: str, shards: Sequence[Shard]) -> None:
+            try:
+                async with access.entering:
+                    await access.enter(account_id)
+                    if shards[0].scope.region == GLOBAL_REGION:
+                        shards = _shards_in(account_id, await access.find_regions(account_id))
+            except ItemError as error:
+                lose_account(account_id, shards, error)
+            else:
+                for shard in shards:
+                    tasks.start_soon(work_on, shard)
+            finally:
+                progress.accounts_left -= 1
+
+        async def work_on(shard: Shard) -> None:
+            async with slots:
+                with fair_shares.open_share() as own_send:
+                    await work(shard, await access.client(shard.scope, own_send))
+
+        for account_id, of_account in by_account.items():
+            tasks.start_soon(enter, account_id, of_account)

@@ -11,9 +11,15 @@ import pytest
 from lexport.dataset.references import count_distinct, describe_missing, describe_missing_rows
 from lexport.errors import ItemError
 from lexport.extract.failures import Failures, Item, failure_of
-from lexport.extract.outcomes import account_for_rows, settle, unread
+from lexport.extract.results import account_for_rows, settle
 from lexport.extract.rows import Rows
-from lexport.model import References, Scope, Shard
+from lexport.model import References, Scope, Shard, ShardResult
+
+AT = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def result_of(scope, status):
+    return ShardResult(shard=Shard(scope=scope), status=status, started_at=AT, ended_at=AT)
 
 
 @pytest.mark.parametrize(
@@ -57,12 +63,9 @@ def test_each_once():
 
 def test_rows_that_were_lost_make_a_gap():
     """An account-region whose rows do not add up is partial, and one failure of it tells the numbers."""
-    at = datetime(2026, 11, 22, tzinfo=UTC)
     scopes = [Scope(account_id="111122223333", region=region) for region in ("eu-west-1", "us-east-1")]
-    failures = Failures(Rows(), lambda: at)
-    outcomes = [
-        replace(unread(Shard(scope=scope), "complete", at), references=References(listed=5, rows=5)) for scope in scopes
-    ]
+    failures = Failures(Rows(), lambda: AT)
+    outcomes = [replace(result_of(scope, "complete"), references=References(listed=5, rows=5)) for scope in scopes]
     judged = account_for_rows(outcomes, Counter({scopes[0]: 3, scopes[1]: 4}), Counter({scopes[0]: 2}), failures)
     ((kind, count, example),) = failures.summary()
 
@@ -73,25 +76,23 @@ def test_rows_that_were_lost_make_a_gap():
 
 def test_the_order_of_outcomes():
     """Whichever was read first, outcomes come by account, then by Region."""
-    at = datetime(2026, 11, 22, tzinfo=UTC)
     scopes = [
         Scope(account_id=account, region=region)
         for account in ("111122223333", "222233334444")
         for region in ("eu-west-1", "us-east-1")
     ]
-    outcomes = [unread(Shard(scope=scopes[place]), "complete", at) for place in (2, 1, 3, 0)]
+    outcomes = [result_of(scopes[place], "complete") for place in (2, 1, 3, 0)]
 
-    assert [done.shard.scope for done in settle(outcomes, Failures(Rows(), lambda: at))] == scopes
+    assert [done.shard.scope for done in settle(outcomes, Failures(Rows(), lambda: AT))] == scopes
 
 
 def test_a_region_that_alone_seemed_off():
     """Where no Region of the account took the credentials, one that seemed switched off is denied, and a gap."""
-    at = datetime(2026, 11, 22, tzinfo=UTC)
     scope = Scope(account_id="111122223333", region="eu-west-1")
-    failures = Failures(Rows(), lambda: at)
+    failures = Failures(Rows(), lambda: AT)
     error = ItemError("the security token is invalid", code="AuthFailure")
-    refused = failure_of(error, Item(scope=scope, stage="discover"), at)
-    (judged,) = settle([replace(unread(Shard(scope=scope), "unavailable", at), ended_by=refused)], failures)
+    refused = failure_of(error, Item(scope=scope, stage="discover"), AT)
+    (judged,) = settle([replace(result_of(scope, "unavailable"), ended_by=refused)], failures)
     ((kind, count, _),) = failures.summary()
 
     assert (judged.status, judged.gaps, kind.error_code, kind.is_gap, count) == ("denied", 1, "AuthFailure", True, 1)

@@ -9,8 +9,9 @@ import pytest
 from aiohttp import web
 
 from lexport.aws.session import open_session
-from lexport.extract import shards as visit
+from lexport.extract.access import open_access
 from lexport.extract.progress import Progress
+from lexport.extract.shards import find_shards, work_on_shards
 from lexport.settings import SnapshotSettings
 
 HUB = "111122223333"
@@ -19,16 +20,6 @@ WHO = f"""<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-0
 <Arn>arn:aws:iam::{HUB}:user/u</Arn><UserId>A</UserId><Account>{HUB}</Account>
 </GetCallerIdentityResult></GetCallerIdentityResponse>"""
 NO = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
-
-
-class Visitor:
-    """Counts the accounts that let nobody in."""
-
-    def __init__(self):
-        self.lost = []
-
-    def lose_account(self, account, shards, error):
-        self.lost.append((account.account_id, error.code, len(shards)))
 
 
 @asynccontextmanager
@@ -60,13 +51,29 @@ async def sts(most):
 @pytest.mark.asyncio
 async def test_only_so_many_accounts_are_entered_at_once(aws, monkeypatch):
     """STS is asked for a bounded number of roles at a time, however many accounts there are, and each is asked for."""
-    monkeypatch.setattr(visit, "MOST_ENTERING", 4)
-    visitor = Visitor()
-    async with sts(4) as (url, peak), open_session(profile=None, endpoint_url=url) as session:
-        options = SnapshotSettings(endpoint_url=url, regions=("us-east-1",), account_role="r", accounts=ACCOUNTS)
-        await visit.visit(
-            options, session, visitor, Progress(), selection=None, accounts=ACCOUNTS, session_name="lexport-1"
+    monkeypatch.setattr("lexport.extract.access.MOST_ENTERING", 4)
+    settings = SnapshotSettings(regions=("us-east-1",), account_role="r", accounts=ACCOUNTS)
+    lost = []
+    async with (
+        sts(4) as (url, peak),
+        open_session(profile=None, endpoint_url=url) as session,
+        open_access(
+            session,
+            settings,
+            regions=settings.regions,
+            connections=4,
+            session_name="lexport-1",
+            note=lambda _: None,
+        ) as access,
+    ):
+        shards = await find_shards(access, settings, accounts=ACCOUNTS, selection=None, note=lambda _: None)
+        await work_on_shards(
+            shards,
+            access,
+            work=None,
+            lose_account=lambda account_id, shards, error: lost.append((account_id, error.code, len(shards))),
+            progress=Progress(),
         )
 
     assert peak == [4]
-    assert sorted(visitor.lost) == [(account, "AccessDenied", 1) for account in ACCOUNTS]
+    assert sorted(lost) == [(account, "AccessDenied", 1) for account in ACCOUNTS]

@@ -1,0 +1,239 @@
+"""The run of ``lexport packages``: download what the functions of a dataset refer to, and publish tables about it.
+
+A snapshot that downloads packages itself uses ``execute_plan`` too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from anyio import to_thread
+from anyio.from_thread import check_cancelled
+
+from lexport.artifacts.artifact_rows import ArtifactRows
+from lexport.artifacts.downloader import Downloader
+from lexport.artifacts.package_refs import package_filter_of
+from lexport.artifacts.plan import DownloadPlan, TableFile, disk_space_error, plan_downloads
+from lexport.artifacts.run import Run, RunResult, open_run
+from lexport.artifacts.scope_calls import ScopeCalls
+from lexport.artifacts.store import PackageStore
+from lexport.artifacts.transfer import open_transfers
+from lexport.aws.session import Session, open_session
+from lexport.dataset.commit import open_destination
+from lexport.dataset.local import local_folder
+from lexport.dataset.snapshot import Draft, draft_of
+from lexport.errors import CredentialsEndedError, IncompleteError, NoSnapshotError, RunError, SettingsError
+from lexport.extract.access import open_access
+from lexport.extract.inputs import read_inputs
+from lexport.extract.progress import PackageProgress, Progress, Report, report_nothing
+from lexport.model import Scope
+from lexport.query.catalog import Catalog, open_catalog
+from lexport.settings import ALL_REGIONS, PackageSettings, SnapshotSettings
+from lexport.tables.functions import FUNCTIONS, LAYERS
+from lexport.tables.layer_versions import LAYER_VERSIONS
+from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES, PACKAGES
+from lexport.tables.run import ERRORS
+from lexport.tables.table import Table
+from lexport.tables.text import plural
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagesResult(RunResult):
+    """What a run over packages came to."""
+
+    packages: PackageProgress = field(repr=False)
+
+
+async def packages(
+    dest: str | os.PathLike[str], settings: SnapshotSettings | None = None, *, report: Report = report_nothing
+) -> PackagesResult:
+    """Download the packages that the latest functions of the dataset at ``dest`` refer to, each once and verified.
+
+    Of the settings, ``packages`` says which ones; ``regions`` and ``accounts`` choose among those of the dataset. No
+    call is made where every package is stored. Raises RunError, as a snapshot does; what was verified stays stored.
+    Cancelled: nothing is published; the next run continues with what is stored.
+    """
+    settings = settings or SnapshotSettings()
+    chosen = settings.packages or PackageSettings()
+    settings = replace(settings, packages=chosen)
+    _check_fits(settings)
+    progress = Progress(stage="looking for packages")
+    inputs = await read_inputs(settings, note=progress.note, needs_hash_key=False)
+    dataset = await to_thread.run_sync(open_catalog, dest)
+    regions = () if settings.regions == (ALL_REGIONS,) else settings.regions
+    _check_is_there(dataset, regions=regions, accounts=inputs.accounts)
+    store = open_destination(local_folder(dest), group_readable=settings.group_readable, with_packages=True)
+    package_store = PackageStore(store)
+    async with open_run(store, settings, progress, report) as run:
+        for line in dataset.damage():
+            progress.note(line)
+        plan = await to_thread.run_sync(
+            partial(
+                plan_downloads,
+                chosen,
+                replace(package_filter_of(chosen), regions=regions, accounts=inputs.accounts),
+                package_store,
+                functions=_latest_files(dataset, FUNCTIONS),
+                layers=_latest_files(dataset, LAYERS),
+                folder=run.staging.folder,
+                runs=run.staging.runs,
+                progress=progress.packages,
+            )
+        )
+        if message := disk_space_error(store.root, plan):
+            raise RunError(message)
+        is_refused = bool(plan.files) and await _download(plan, chosen, package_store, run)
+        if chosen.inspect:
+            await _inspect(package_store, run)
+        progress.stage = "writing Parquet"
+        await run.staging.flush_all()
+        draft = await to_thread.run_sync(_write, chosen, run)
+        result = run.result(PackagesResult, draft, has_packages=True)
+        if result.manifest.gaps and not settings.allow_partial:
+            raise _why_unpublished(result, run, is_refused=is_refused)
+        return await run.publish(draft, result)
+
+
+async def _download(plan: DownloadPlan, chosen: PackageSettings, package_store: PackageStore, run: Run) -> bool:
+    settings, progress = run.settings, run.progress.packages
+    async with (
+        open_session(profile=settings.profile, endpoint_url=settings.endpoint_url) as session,
+        open_transfers(chosen, session, package_store, progress) as transfers,
+    ):
+        downloader = Downloader(chosen, transfers, ArtifactRows(run.staging, progress))
+        is_refused = await execute_plan(plan, downloader, chosen, session, run)
+    await run.staging.flush_all()
+    return is_refused
+
+
+async def _inspect(package_store: PackageStore, run: Run) -> None:
+    """Look into what is stored and was not looked into yet."""
+    from lexport.artifacts.inspect_stored import (
+        inspect_stored,  # it imports DuckDB, which no other run over packages needs
+    )
+
+    run.progress.stage = "looking into packages"
+    await inspect_stored(
+        run.staging,
+        package_store,
+        count=lambda what, how, example: run.progress.packages.count(what, how, example=example),
+    )
+
+
+def _write(chosen: PackageSettings, run: Run) -> Draft:
+    """Write the tables of packages and ``errors``. Blocking."""
+    folder = run.table_folder()
+    written = {
+        table: folder.write(table, run.staging.runs.get(table.name, []), watch=lambda _: check_cancelled())
+        for table in (*tables_of(chosen), ERRORS)
+    }
+    return draft_of(
+        written,
+        folder,
+        gaps=run.staging.failures.gaps.total(),
+        hash_key_id=None,
+        options={"packages": chosen.for_manifest(), "allow_partial": run.settings.allow_partial},
+        scopes=(),
+    )
+
+
+def _why_unpublished(result: PackagesResult, run: Run, *, is_refused: bool) -> IncompleteError:
+    if is_refused:
+        return CredentialsEndedError(
+            f"the credentials ended, so no tables of packages were published: {result.failures[0][2].message}; what was"
+            f" fetched is stored and costs nothing next time; what is missing is in {run.errors_path}",
+            result=result,
+        )
+    return IncompleteError(
+        f"{plural(result.manifest.gaps, 'package')} could not be fetched, so no tables of packages were published; what"
+        " was fetched is stored and costs nothing next time: run again, or publish what there is with --allow-partial;"
+        f" every one is in {run.errors_path}",
+        result=result,
+    )
+
+
+def _latest_files(dataset: Catalog, table: Table) -> list[TableFile]:
+    """Return the files of a table that hold the latest whole reading of each account-region."""
+    scopes_of: dict[str, list[Scope]] = {}
+    latest = dataset.latest()
+    for scope, commit in latest.items():
+        scopes_of.setdefault(commit.snapshot_id, []).append(scope)
+    commits = {commit.snapshot_id: commit for commit in latest.values()}
+    return [
+        TableFile(path=path, scopes=scopes)
+        for snapshot_id, scopes in sorted(scopes_of.items())
+        for path in dataset.files(table.name, [commits[snapshot_id]])
+    ]
+
+
+def _check_fits(settings: SnapshotSettings) -> None:
+    """Refuse what only a run that reads the fleet can do."""
+    for is_given, option in (
+        (settings.is_selection, "--function"),
+        (settings.organization, "--organization"),
+        (settings.incremental, "--incremental"),
+    ):
+        if is_given:
+            raise SettingsError(
+                f"{option} is for a snapshot; packages are those of the functions in the dataset", option=option
+            )
+
+
+def _check_is_there(dataset: Catalog, *, regions: Sequence[str], accounts: Sequence[str]) -> None:
+    """Refuse a dataset without latest functions, and a choice of what it does not have: nothing would be fetched."""
+    latest = dataset.latest()
+    if not latest:
+        raise NoSnapshotError(
+            f"no account-region in {dataset.root} was ever read whole, so it has no latest functions; the packages of"
+            " listed functions come with their snapshot: lexport snapshot DEST --packages",
+            destination=str(dataset.root),
+        )
+    for option, named, known in (
+        ("--region", regions, {scope.region for scope in latest}),
+        ("--accounts", accounts, {scope.account_id for scope in latest}),
+    ):
+        if unknown := sorted(set(named) - known):
+            raise SettingsError(
+                f"{option} {', '.join(unknown)}: the dataset has no latest functions there, only of"
+                f" {', '.join(sorted(known))}",
+                option=option,
+            )
+
+
+# --- shared with a snapshot -------------------------------------------------------------------------------------------
+
+
+async def execute_plan(
+    plan: DownloadPlan, downloader: Downloader, chosen: PackageSettings, session: Session, run: Run
+) -> bool:
+    """Download everything in the plan, with links that are requested in the account-regions of its functions.
+
+    Returns whether expired credentials or missing permissions are why none of them can be called any more.
+    """
+    if not plan.scopes:
+        return False
+    run.progress.stage = "fetching packages"
+    async with open_access(
+        session,
+        run.settings,
+        regions=sorted({scope.region for scope in plan.scopes}),
+        connections=2 * chosen.concurrency,  # an account-region that hangs may hold half of them
+        session_name=run.session_name,
+        note=run.progress.note,
+    ) as access:
+        calls = ScopeCalls(access, run.pacer, sorted(plan.scopes, key=str), note=run.progress.note)
+        await calls.identify()
+        await downloader.fetch_packages(plan.packages, calls)
+        if plan.layers is not None:
+            await downloader.fetch_layers(plan.layers, calls)
+        return calls.are_all_refused
+
+
+def tables_of(settings: PackageSettings) -> tuple[Table, ...]:
+    """Return the tables of packages that a run with these settings fills."""
+    layers = (LAYER_VERSIONS,) if settings.layers else ()
+    contents = (PACKAGE_FILES, PACKAGE_DEPENDENCIES) if settings.inspect else ()
+    return (PACKAGES, *layers, *contents)

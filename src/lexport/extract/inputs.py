@@ -1,0 +1,55 @@
+"""The files that the settings name, read before the first call: functions, accounts and the key of the HMACs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from anyio import to_thread
+
+from lexport.dataset.commits import newest_first
+from lexport.dataset.local import LocalStore
+from lexport.extract.accounts import read_accounts
+from lexport.extract.hash_key import KEY_VARIABLE, HashKey, load_hash_key
+from lexport.extract.selection import Selection, read_selection
+from lexport.settings import SnapshotSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What the user's files hold. ``selection`` is None where whole fleets are read."""
+
+    selection: Selection | None
+    accounts: tuple[str, ...]
+    hash_key: HashKey | None = field(repr=False)
+
+    @property
+    def hash_key_id(self) -> str | None:
+        """The id of the key; None where no variables are read."""
+        return self.hash_key.key_id if self.hash_key else None
+
+
+async def read_inputs(
+    settings: SnapshotSettings, *, note: Callable[[str], None], needs_hash_key: bool = True
+) -> Inputs:
+    """Read every file that the settings name; raises SettingsError for the first that is wrong."""
+    read = partial(to_thread.run_sync, abandon_on_cancel=True)  # reading from a pipe may take for ever
+    select = partial(read_selection, settings.functions, settings.functions_from, note=note)
+    reads_variables = needs_hash_key and settings.env != "none"
+    return Inputs(
+        selection=await read(select) if settings.is_selection else None,
+        accounts=await read(read_accounts, settings.accounts, settings.accounts_from),
+        hash_key=await read(load_hash_key, settings.hash_key_file) if reads_variables else None,
+    )
+
+
+def note_other_key(inputs: Inputs, store: LocalStore, *, note: Callable[[str], None]) -> None:
+    """Note it where hashes of this snapshot cannot be compared with those of the last. Blocking."""
+    last = next(newest_first(store, lambda damaged: note(damaged.note)), None)
+    if inputs.hash_key_id and last and last.hash_key_id not in (None, inputs.hash_key_id):
+        note(
+            f"the hash key {inputs.hash_key_id} is not the {last.hash_key_id} of the last snapshot, so value_hmac"
+            f" cannot be compared with it; carry the key over: set {KEY_VARIABLE} or --hash-key-file to that of the"
+            " earlier runs"
+        )

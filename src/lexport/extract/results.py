@@ -1,0 +1,114 @@
+"""What all shard results of a run together say: which Regions are off, whether rows were lost, what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lexport.aws.errors import class_of
+from lexport.dataset.references import LOST, describe_missing_rows
+from lexport.errors import (
+    AccessDeniedError,
+    CredentialsEndedError,
+    CredentialsError,
+    ExpiredCredentialsError,
+    IncompleteError,
+    ItemError,
+    RunError,
+)
+from lexport.extract.failures import FailureKind, Failures, Item
+from lexport.model import GLOBAL_REGION, Failure, Scope, Shard, ShardResult
+from lexport.tables.text import plural
+
+
+def lose_account(account_id: str, shards: Sequence[Shard], error: ItemError, failures: Failures) -> list[ShardResult]:
+    """Record that an account cannot be entered, one failure for all its shards, and return their results."""
+    item = Item(scope=Scope(account_id=account_id, region=GLOBAL_REGION), stage="discover", operation="AssumeRole")
+    failures.record(error, item)
+    is_denied = isinstance(error, AccessDeniedError | ExpiredCredentialsError)
+    at = datetime.now(UTC)
+    return [
+        ShardResult(shard=shard, status="denied" if is_denied else "partial", started_at=at, ended_at=at)
+        for shard in shards
+    ]
+
+
+def settle(results: Iterable[ShardResult], failures: Failures) -> list[ShardResult]:
+    """Return the results, sorted; a Region counts as switched off only where another Region of its account answers.
+
+    Where none answers, the credentials are what was refused: the Region is then denied, and a gap.
+    """
+    results = sorted(results, key=lambda result: (result.shard.scope.account_id, result.shard.scope.region))
+    answering = {result.shard.scope.account_id for result in results if result.is_answering}
+    settled: list[ShardResult] = []
+    for result in results:
+        failure, account_id = result.ended_by, result.shard.scope.account_id
+        if result.status == "unavailable" and failure is not None and account_id not in answering:
+            failures.add(failure)
+            settled.append(replace(result, status="denied", gaps=result.gaps + 1))
+        else:
+            settled.append(result)
+    return settled
+
+
+def account_for_rows(
+    results: Iterable[ShardResult], written: Mapping[Scope, int], dropped: Mapping[Scope, int], failures: Failures
+) -> list[ShardResult]:
+    """Compare the versions read with the rows ``written`` and ``dropped``; where rows are lost, that is a gap."""
+    judged: list[ShardResult] = []
+    for result in results:
+        scope = result.shard.scope
+        missing = describe_missing_rows(result.references, written=written[scope], dropped=dropped[scope])
+        if missing is not None:
+            failures.record(ItemError(missing, code=LOST), Item(scope=scope, stage="discover"))
+        judged.append(result if missing is None else replace(result, status="partial", gaps=result.gaps + 1))
+    return judged
+
+
+def why_unpublished(
+    results: Sequence[ShardResult],
+    kinds: Sequence[tuple[FailureKind, int, Failure]],
+    *,
+    gaps: int,
+    allow_partial: bool,
+    errors_path: Path,
+    result: object,
+) -> RunError | None:
+    """Return the error of a run that is not published: nothing may be read, or gaps are not allowed.
+
+    ``kinds`` are the failures, gaps first; ``result`` is what an IncompleteError carries.
+    """
+    read = [done for done in results if done.status != "unavailable"]
+    examples = [example for kind, _, example in kinds if kind.is_gap]
+    if read and all(done.status == "denied" for done in read):
+        return CredentialsError(f"nothing may be read: {_describe_refusal(examples[0])}")
+    if not examples or allow_partial:
+        return None
+    if read and all(done.is_refused for done in read):
+        return CredentialsEndedError(
+            f"the credentials ended before anything was read whole, so nothing was published: {examples[0].message};"
+            f" what is missing is in {errors_path}",
+            result=result,
+        )
+    if read and not any(done.is_answering for done in read):
+        return IncompleteError(
+            f"{examples[0].message}; nothing could be read, so nothing was published; every failure is in"
+            f" {errors_path}",
+            result=result,
+        )
+    return IncompleteError(
+        f"{plural(gaps, 'item')} could not be read, so nothing was published;"
+        f" run again, or publish what there is with --allow-partial; every one is in {errors_path}",
+        result=result,
+    )
+
+
+def _describe_refusal(failure: Failure) -> str:
+    """Say which call was refused, where, and with which words; the code is in the message too, and is named once."""
+    words = failure.message.partition(f"{failure.error_code}: ")[2]
+    where = f"{failure.operation or 'AWS'} in {failure.scope.account_id} {failure.scope.region}"
+    text = f"{where} answered {failure.error_code}: {words}" if words else f"{where}: {failure.message}"
+    is_denied = issubclass(class_of(failure.error_code, failure.http_status), AccessDeniedError)
+    return text + ("; `lexport iam-policy` prints the permissions needed" if is_denied else "")

@@ -1,0 +1,141 @@
+"""What reading one shard has come to so far: counts of calls, references and denials, failures, and the status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from lexport.aws.quota.pacer import Pacer
+from lexport.dataset.references import LOST, describe_missing
+from lexport.errors import AccessDeniedError, ExpiredCredentialsError, FlattenError, FunctionGoneError, ItemError
+from lexport.extract.access import REGION_OFF
+from lexport.extract.failures import Failures, Item, failure_of
+from lexport.extract.lossless import Notice
+from lexport.model import Failure, FunctionRef, References, ScopeStatus, Shard, ShardResult
+
+
+@dataclass(slots=True, kw_only=True)
+class ShardLog:
+    """The counts and failures of one shard.
+
+    ``replies`` counts successful calls, ``denials`` the gaps that credentials or permissions made. ``listed`` counts
+    the references to read; each is counted again in ``rows``, ``unwanted`` or ``lost``.
+    """
+
+    shard: Shard
+    failures: Failures
+    note_run: Callable[[str], None]
+    started_at: datetime
+    replies: int = 0
+    denials: int = 0
+    listed: int = 0
+    rows: int = 0
+    unwanted: int = 0
+    lost: int = 0
+    carried_rows: int = 0
+    function_count_reported: int | None = None
+    is_answering: bool = False
+    is_off: bool = False
+    ended_by: Failure | None = None
+
+    # --- failures -----------------------------------------------------------------------------------------------------
+
+    def record(self, error: ItemError, item: Item) -> Failure:
+        """Make an error a row of ``errors``."""
+        failure = self.failures.record(error, item)
+        self.denials += isinstance(error, AccessDeniedError | ExpiredCredentialsError) and failure.is_gap
+        return failure
+
+    def lose_function(self, ref: FunctionRef, error: ItemError) -> None:
+        """Record that one function, version or alias could not be read."""
+        self.is_answering |= isinstance(error, AccessDeniedError | FunctionGoneError)
+        self.lost += 1
+        stage = "flatten" if isinstance(error, FlattenError) else "fetch"
+        self.record(error, self.item(stage, "GetFunction", ref.function_name, ref.qualifier, is_named=ref.is_named))
+
+    def lose_listing(self, operation: str, function_name: str | None, error: ItemError) -> None:
+        """Record that a listing, a page or an item of it could not be read."""
+        self.record(error, self.item("discover", operation, function_name))
+
+    def notice(
+        self, operation: str, function_name: str | None, qualifier: str | None, notices: Sequence[Notice]
+    ) -> None:
+        """Make notices, which lose nothing, rows of ``errors``."""
+        for notice in notices:
+            item = self.item("flatten", operation, function_name, qualifier)
+            self.failures.notice(item, notice.code, notice.message)
+
+    def item(
+        self,
+        stage: str,
+        operation: str | None = None,
+        function_name: str | None = None,
+        qualifier: str | None = None,
+        *,
+        is_named: bool = False,
+    ) -> Item:
+        """Name an item of this shard."""
+        return Item(
+            scope=self.shard.scope,
+            stage=stage,
+            operation=operation,
+            function_name=function_name,
+            qualifier=qualifier,
+            is_named=is_named,
+        )
+
+    def note(self, text: str) -> None:
+        """Add a note about this shard."""
+        self.note_run(f"{self.shard.scope.account_id} {self.shard.scope.region}: {text}")
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def give_up(self, error: ItemError) -> None:
+        """Note that the credentials do not allow to read on: the Region is off where that may be, else it is a gap."""
+        item = self.item("discover")
+        is_uncertain = self.shard.region_status == "uncertain"
+        self.is_off = is_uncertain and error.code in REGION_OFF and not self.is_answering
+        self.ended_by = failure_of(error, item, datetime.now(UTC)) if self.is_off else self.record(error, item)
+
+    def account_for_references(self) -> None:
+        """Record it where references came to nothing, and note an empty listing that AWS's own count contradicts."""
+        if missing := describe_missing(self.references()):
+            self.record(ItemError(missing, code=LOST), self.item("discover"))
+        if self.shard.refs is None and not self.listed and self.function_count_reported:
+            self.note(
+                f"ListFunctions named no function, GetAccountSettings counts {self.function_count_reported:,}; if it"
+                " stays so, something between here and AWS may cut lists"
+            )
+
+    def references(self) -> References:
+        """Return what became of the references so far."""
+        return References(listed=self.listed, rows=self.rows, lost=self.lost, unwanted=self.unwanted)
+
+    def status(self) -> ScopeStatus:
+        """Judge the shard: nothing but denials is ``denied``, any other gap is ``partial``."""
+        gaps = self.failures.gaps[self.shard.scope]
+        if self.is_off:
+            return "unavailable"
+        if not gaps:
+            return "complete"
+        return "denied" if not self.replies and self.denials == gaps else "partial"
+
+    def result(self, pacer: Pacer) -> ShardResult:
+        """Return the result, with the calls that ``pacer`` counted."""
+        get_function, listing = pacer.readings(self.shard.scope)
+        return ShardResult(
+            shard=self.shard,
+            status=self.status(),
+            get_function_calls=get_function.calls,
+            list_calls=listing.calls,
+            throttles=get_function.throttles + listing.throttles,
+            gaps=self.failures.gaps[self.shard.scope],
+            carried_rows=self.carried_rows,
+            function_count_reported=self.function_count_reported,
+            references=self.references(),
+            is_answering=self.is_answering,
+            ended_by=self.ended_by,
+            started_at=self.started_at,
+            ended_at=datetime.now(UTC),
+        )
