@@ -11,9 +11,10 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import RLock
 
 from lexport.dataset.data_files import hash_file
 from lexport.dataset.layout import PACKAGES, STAGING, package_path
@@ -75,7 +76,11 @@ class PackageStore:
 
 @dataclass(slots=True)
 class PartialDownload:
-    """One package that is being downloaded; ``size_bytes`` of it are on disk and hashed."""
+    """One package that is being downloaded; ``size_bytes`` of it are on disk and hashed.
+
+    Only one thread at a time uses the file: a task that is cancelled leaves its thread running, and ``close`` waits for
+    that thread, so that nothing is written to a descriptor that another file may have taken.
+    """
 
     package_store: PackageStore
     path: Path
@@ -83,6 +88,7 @@ class PartialDownload:
     size_bytes: int = 0
     is_kept: bool = False
     _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
+    _in_use: AbstractContextManager[object] = field(default_factory=RLock)
 
     @property
     def sha256_hex(self) -> str:
@@ -91,26 +97,28 @@ class PartialDownload:
 
     def write(self, parts: Iterable[bytes]) -> None:
         """Hash and append. If the disk is full, truncate the file to free its space and raise PackageError."""
-        try:
-            for part in parts:
-                self._hash.update(part)
-                view = memoryview(part)
-                while view:
-                    view = view[os.write(self.descriptor, view) :]
-                self.size_bytes += len(part)
-        except OSError as error:
-            if error.errno in FULL:
-                self.restart()
-            raise _disk_error(self.path, error) from error
+        with self._in_use:
+            try:
+                for part in parts:
+                    self._hash.update(part)
+                    view = memoryview(part)
+                    while view:
+                        view = view[os.write(self.descriptor, view) :]
+                    self.size_bytes += len(part)
+            except OSError as error:
+                if error.errno in FULL:
+                    self.restart()
+                raise _disk_error(self.path, error) from error
 
     def restart(self) -> None:
         """Drop the bytes received so far."""
-        try:
-            os.ftruncate(self.descriptor, 0)
-            os.lseek(self.descriptor, 0, os.SEEK_SET)
-        except OSError as error:
-            raise _disk_error(self.path, error) from error
-        self._hash, self.size_bytes = hashlib.sha256(), 0
+        with self._in_use:
+            try:
+                os.ftruncate(self.descriptor, 0)
+                os.lseek(self.descriptor, 0, os.SEEK_SET)
+            except OSError as error:
+                raise _disk_error(self.path, error) from error
+            self._hash, self.size_bytes = hashlib.sha256(), 0
 
     def keep(self) -> str:
         """Move the file into the store under its own hash, synced to disk; return the path.
@@ -118,33 +126,36 @@ class PartialDownload:
         A stored file of the same size stays as it is. The move is one rename, so a killed run leaves a partial download
         or a package, never both; two runs at once replace a package by the same bytes.
         """
-        path = package_path(self.sha256_hex)
-        target = self.package_store.destination.root / path
-        try:
-            os.fsync(self.descriptor)
-            self.package_store.destination.make_folder(str(Path(path).parent))
+        with self._in_use:
+            path = package_path(self.sha256_hex)
+            target = self.package_store.destination.root / path
             try:
-                is_stored = target.lstat().st_size == self.size_bytes
-            except FileNotFoundError:
-                is_stored = False
-            if is_stored:
-                with suppress(OSError):  # the next run finds the file and removes it
-                    self.path.unlink()
-            else:
-                self.path.replace(target)
-            self.is_kept = True
-            sync_folder(target.parent)
-        except OSError as error:
-            raise _disk_error(target, error) from error
-        return path
+                os.fsync(self.descriptor)
+                self.package_store.destination.make_folder(str(Path(path).parent))
+                try:
+                    is_stored = target.lstat().st_size == self.size_bytes
+                except FileNotFoundError:
+                    is_stored = False
+                if is_stored:
+                    with suppress(OSError):  # the next run finds the file and removes it
+                        self.path.unlink()
+                else:
+                    self.path.replace(target)
+                self.is_kept = True
+                sync_folder(target.parent)
+            except OSError as error:
+                raise _disk_error(target, error) from error
+            return path
 
     def close(self) -> None:
         """Release the lock. The bytes stay for the next run; an empty file is removed."""
-        if not self.size_bytes and not self.is_kept:
-            with suppress(OSError):
-                self.path.unlink(missing_ok=True)
-        with suppress(OSError):  # a kept file was synced before
-            os.close(self.descriptor)
+        with self._in_use:
+            if not self.size_bytes and not self.is_kept:
+                with suppress(OSError):
+                    self.path.unlink(missing_ok=True)
+            with suppress(OSError):  # a kept file was synced before
+                os.close(self.descriptor)
+            self.descriptor = -1
 
 
 def _lock(path: Path, mode: int) -> int | None:
