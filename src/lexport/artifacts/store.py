@@ -18,7 +18,7 @@ from threading import RLock
 
 from lexport.dataset.data_files import hash_file
 from lexport.dataset.layout import PACKAGES, STAGING, package_path
-from lexport.dataset.local import FULL, LocalStore, room_left, sync_folder, write_error
+from lexport.dataset.local import FULL, LocalStore, free_space, sync_folder, write_error
 from lexport.errors import PackageError, WriteError
 
 PARTIAL_DOWNLOADS = f"{STAGING}/{PACKAGES}"
@@ -191,7 +191,7 @@ def _disk_error(path: Path, error: OSError) -> PackageError | WriteError:
     """Return a PackageError for a full disk, since the next package may be smaller; a WriteError ends the run."""
     if error.errno in FULL:
         return PackageError(
-            f"no disk space for the package at {path.parent} ({error.strerror}{room_left(path)}); free some, or"
+            f"no disk space for the package at {path.parent} ({error.strerror}{free_space(path)}); free some, or"
             " give --max-package-size",
             code="disk_full",
         )

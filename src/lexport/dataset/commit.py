@@ -1,7 +1,8 @@
-"""Parquet -> snapshot: whole, or not at all.
+"""Publish a snapshot: all of it or nothing.
 
-Data files are moved to their names first; they mean nothing until the commit names them. The commit is one file that is
-created only if absent. The row in ``snapshots`` and the hint come after it and are healed by the next run.
+The data files get their names first; no reader follows them until a commit names them. The commit is one file that is
+created only if absent. The row in ``snapshots`` and the hint ``_latest.json`` are written after it; where that fails,
+the next run writes them.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ from lexport.tables.arrow import table_schema
 from lexport.tables.registry import BY_NAME, PACKAGE_TABLES
 from lexport.tables.run import SNAPSHOTS
 
-_MAY_PASS = FULL | {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETIMEDOUT, errno.ESTALE, errno.EINTR}
+_TRANSIENT = FULL | {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETIMEDOUT, errno.ESTALE, errno.EINTR}
 _OURS = {layout.RUNS, layout.STAGING, layout.LATEST_HINT, layout.PACKAGES}
 
 
 def open_destination(dest: Path, *, group_readable: bool, with_packages: bool = False) -> LocalStore:
-    """Find out that a folder can take a snapshot, and make it if it is not there.
+    """Check that a snapshot can be published into a folder, and create the folder if it is absent.
 
-    Raises SettingsError for a file, for a folder that cannot be written, and for one that holds other things.
+    Raises SettingsError for a file, for a folder that cannot be written, and for one with other content.
     """
     store = LocalStore(local_folder(dest).absolute(), group_readable)
     try:
@@ -60,35 +61,35 @@ def open_destination(dest: Path, *, group_readable: bool, with_packages: bool = 
         store.make_folder(layout.STAGING)
         store.names(layout.RUNS)
         folders = ("", layout.RUNS, *_folders(with_packages=with_packages))
-        _try_out(store, [folder for folder in folders if os.path.lexists(store.root / folder)])
+        _probe(store, [folder for folder in folders if os.path.lexists(store.root / folder)])
     except OSError as error:
         raise _cannot_be_written(Path(error.filename or dest), error, dest) from error
     return store
 
 
 def _cannot_be_written(path: Path, error: OSError, dest: Path) -> RunError:
-    """Make the error of a destination: a disk that fails may be well tomorrow, anything else is the wrong DEST."""
-    if error.errno in _MAY_PASS:
+    """Make the error of a destination: a disk error may be transient, any other error means a wrong DEST."""
+    if error.errno in _TRANSIENT:
         return write_error(path, error)
     where = f"{path}: " if path != dest and error.strerror else ""
     return SettingsError(f"DEST {dest} cannot be written: {where}{error.strerror or error}", option="DEST")
 
 
 def _folders(*, with_packages: bool) -> list[str]:
-    """Return the folders that a run publishes into."""
+    """Return the folders that a run creates files in."""
     tables = [table.name for table in registry.tables() if with_packages or table not in PACKAGE_TABLES]
     return [*tables, f"{layout.PACKAGES}/sha256"] if with_packages else tables
 
 
-def _try_out(store: LocalStore, folders: Sequence[str]) -> None:
-    """Publish an empty file into each folder and take it back: what cannot be done is found before the reading."""
+def _probe(store: LocalStore, folders: Sequence[str]) -> None:
+    """Publish an empty file into each folder and remove it, so that an error is found before anything is read."""
     name = f".probe-{new_ulid(datetime.now(UTC))}"
     source = target = store.root / layout.STAGING / name
     try:
         for folder in folders:
             target = store.root / folder / name
-            store.make_folder(folder)  # it is there: if it is one, and where it should be
-            source.touch(mode=store.file_mode)  # again where it was renamed
+            store.make_folder(folder)  # it exists; this checks that it is a folder within the destination
+            source.touch(mode=store.file_mode)  # again, where linking renamed it
             link_new(source, target)
             target.unlink()
     except OSError as error:
@@ -111,7 +112,7 @@ def _try_out(store: LocalStore, folders: Sequence[str]) -> None:
 
 
 def open_staging(store: LocalStore, snapshot_id: str) -> Path:
-    """Make the folder of a run's work; raises PublishError when the snapshot or another run of its id is there."""
+    """Create the staging folder of a run; raises PublishError when the snapshot or a run of its id exists."""
     name = f"{layout.STAGING}/{snapshot_id}"
     if f"{snapshot_id}.json" in store.names(layout.RUNS) or Path(store.root, name).exists():
         raise PublishError(
@@ -125,12 +126,12 @@ def open_staging(store: LocalStore, snapshot_id: str) -> Path:
 
 
 async def publish(store: LocalStore, draft: Manifest, files: Mapping[str, Path]) -> tuple[Manifest, list[str]]:
-    """Commit in a thread; return the commit and what there is to tell of it.
+    """Commit in a thread; return the commit and notes for the user.
 
-    What cancels the caller meanwhile comes too late: publishing is short, and goes on to its end.
+    A cancellation of the caller has no effect: publishing is short and always runs to its end.
     """
     notes: list[str] = []
-    with CancelScope(shield=True):  # from anyio, which would cancel again and again; the task shields from asyncio
+    with CancelScope(shield=True):  # anyio would cancel repeatedly; the separate task shields from asyncio
         work = asyncio.ensure_future(to_thread.run_sync(partial(commit, store, draft, files, note=notes.append)))
         while not work.done():
             with suppress(asyncio.CancelledError):
@@ -139,11 +140,11 @@ async def publish(store: LocalStore, draft: Manifest, files: Mapping[str, Path])
 
 
 def commit(store: LocalStore, draft: Manifest, files: Mapping[str, Path], *, note: Callable[[str], None]) -> Manifest:
-    """Publish: place the files, create the commit, then the row in ``snapshots`` and the hint; return the commit.
+    """Publish: name the files, create the commit, then write the row in ``snapshots`` and the hint; return the commit.
 
-    ``files`` are finished and synced, by the path that the manifest gives them. Blocking. Raises PublishError when the
-    snapshot exists and WriteError when the disk refused: what was placed is then removed, and earlier snapshots are
-    untouched in every case. Once the commit exists nothing is removed and nothing raised; ``note`` hears what failed.
+    ``files`` maps the paths of the manifest to finished, synced files. Blocking. Raises PublishError when the snapshot
+    exists and WriteError when a write fails; the files named so far are then removed. Earlier snapshots are never
+    touched. Once the commit exists, nothing is removed or raised, and ``note`` is called with each later failure.
     """
     placed: list[str] = []
     try:
@@ -170,35 +171,35 @@ def commit(store: LocalStore, draft: Manifest, files: Mapping[str, Path], *, not
             f" {unsure.strerror} at {unsure.filename or store.root / layout.RUNS}; look after the disk, and run"
             f" lexport verify {store.root}"
         )
-    with _healed_later("the row in snapshots", note):
+    with _postponed("the row in snapshots", note):
         write_snapshot_rows(store, done, note=note)
     if done.is_snapshot:
-        with _healed_later(layout.LATEST_HINT, note):
+        with _postponed(layout.LATEST_HINT, note):
             _move_hint(store)
     return done
 
 
 def _place(store: LocalStore, source: Path, path: str) -> None:
     try:
-        source.chmod(store.file_mode)  # a umask may have taken some of it away
+        source.chmod(store.file_mode)  # the umask may have removed permissions
     except OSError as error:
         raise write_error(source, error) from error
     store.place(source, path)
 
 
 @contextmanager
-def _healed_later(what: str, note: Callable[[str], None]) -> Iterator[None]:
-    """Note what could not be written beside a commit: it exists, and nothing may make its run look failed."""
+def _postponed(name: str, note: Callable[[str], None]) -> Iterator[None]:
+    """Note a failed write after the commit: the snapshot exists, so the run must not fail."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - whatever it is
-        note(f"{what} will be written by the next run: {error}")
+    except Exception as error:  # noqa: BLE001 - no error may make the run fail
+        note(f"{name} will be written by the next run: {error}")
 
 
 def write_snapshot_rows(store: LocalStore, own: Manifest, *, note: Callable[[str], None]) -> None:
-    """Write the row of ``snapshots`` of this run's commit, and of every other that has none: of a run that crashed.
+    """Write the row in ``snapshots`` of this commit and of every commit that has none, because its run crashed.
 
-    ``note`` hears of commits that are damaged: there may be none left that hides them from this run.
+    ``note`` is called with each damaged commit.
     """
     _write_snapshot_row(store, own)
     for done in all_commits(store):
@@ -225,10 +226,10 @@ def _write_snapshot_row(store: LocalStore, done: Manifest) -> None:
     draft = store.make_folder(layout.STAGING) / f".snapshots-{new_ulid(datetime.now(UTC))}.parquet"
     try:
         draft.touch(mode=0o600)
-        draft.chmod(store.file_mode)  # a umask may have taken some of it away
+        draft.chmod(store.file_mode)  # the umask may have removed permissions
         pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
         sync_file(draft)
-        with suppress(PublishError):  # another run heals too
+        with suppress(PublishError):  # another run may write the same row
             store.place(draft, path)
         store.sync_folder(str(PurePosixPath(path).parent))
     except OSError as error:
@@ -239,14 +240,14 @@ def _write_snapshot_row(store: LocalStore, done: Manifest) -> None:
 
 
 def _move_hint(store: LocalStore) -> None:
-    """Move the hint forward to the newest snapshot, and look again: another run may have moved it meanwhile.
+    """Move the hint forward to the newest snapshot. Check again afterwards, since another run may have moved it.
 
-    Where a newer lexport wrote the newest commit, the hint is that release's to move.
+    Where a newer lexport wrote a newer commit, the hint is left to that release.
     """
     while True:
-        passed_over: list[DamagedCommit] = []
-        newest = next((commit.snapshot_id for commit in newest_first(store, passed_over.append)), "")
-        if any(found.is_newer for found in passed_over):
+        skipped: list[DamagedCommit] = []
+        newest = next((commit.snapshot_id for commit in newest_first(store, skipped.append)), "")
+        if any(damaged.is_newer for damaged in skipped):
             return
         hinted = ""
         with suppress(OSError, ValueError, KeyError, TypeError):
@@ -257,5 +258,5 @@ def _move_hint(store: LocalStore) -> None:
 
 
 def remove_staging(store: LocalStore, snapshot_id: str) -> None:
-    """Remove a run's work."""
+    """Remove the staging folder of a run."""
     shutil.rmtree(store.root / layout.STAGING / snapshot_id, ignore_errors=True)

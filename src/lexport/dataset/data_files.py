@@ -1,4 +1,4 @@
-"""The data files of a commit, looked at before anybody reads rows from them. Blocking."""
+"""The data files of a commit, checked before rows are read from them. Blocking."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,15 +23,15 @@ from lexport.tables.text import plural
 
 
 def find_files(root: Path, commit: Manifest, table: Table, *, footers: bool = True) -> list[Path]:
-    """Return the files of a table in one commit, in the order of their rows; none where the commit lacks the table.
+    """Return the files of a table in one commit, in the order of their rows; empty where the commit lacks the table.
 
-    Of each, place and size are compared with the manifest; with ``footers`` also whose rows they are, how many, and
-    that no file goes over another's. Raises ReadError, which says what to do.
+    Path and size of each file are compared with the manifest; with ``footers`` also the snapshot and the number of its
+    rows, and that the rows of two files do not overlap. Raises ReadError.
     """
     entries = commit.entries(table.name)
-    found = [root / entry.path for entry in entries]
-    for entry, path in zip(entries, found, strict=True):
-        reason = wrong_place(root, entry) or (wrong_footer(path, entry, commit, table) if footers else None)
+    paths = [root / entry.path for entry in entries]
+    for entry, path in zip(entries, paths, strict=True):
+        reason = wrong_size(root, entry) or (wrong_footer(path, entry, commit, table) if footers else None)
         if reason is not None:
             raise damaged_file(root, commit, entry, reason)
     if footers:
@@ -38,11 +39,11 @@ def find_files(root: Path, commit: Manifest, table: Table, *, footers: bool = Tr
             reason = overlap(root, before, after, table)
             if reason is not None:
                 raise damaged_file(root, commit, after, reason)
-    return found
+    return paths
 
 
 def newest_file(store: LocalStore, table: Table) -> Path | None:
-    """Return the file of a table in the newest commit that holds it whole, be it a snapshot or not."""
+    """Return the file of a table in the newest commit, snapshot or not, whose file is undamaged."""
     for commit in all_commits(store):
         if isinstance(commit, Manifest):
             with suppress(ReadError):
@@ -53,12 +54,12 @@ def newest_file(store: LocalStore, table: Table) -> Path | None:
 
 def damaged_file(root: Path, commit: Manifest, entry: FileEntry, reason: str) -> ReadError:
     """Make the error of a file that is needed and cannot be read."""
-    what = damage_text(entry.table, commit.snapshot_id, entry.path, reason)
-    return ReadError(what, path=str(root / entry.path))
+    message = damage_text(entry.table, commit.snapshot_id, entry.path, reason)
+    return ReadError(message, path=str(root / entry.path))
 
 
 def damage_text(table: str, snapshot_id: str, path: str, reason: str) -> str:
-    """Say which file of which snapshot is damaged, and what to do."""
+    """Describe a damaged file and how to continue."""
     return (
         f"{table} of snapshot {snapshot_id} is damaged: {path}: {reason}; lexport verify lists all damage; bring the"
         " file back, or read the fleet again with lexport snapshot; to go on without that night, move"
@@ -66,40 +67,44 @@ def damage_text(table: str, snapshot_id: str, path: str, reason: str) -> str:
     )
 
 
-def wrong_place(root: Path, entry: FileEntry) -> str | None:
-    """Say why an entry's file cannot be what was written, by its place and size alone; None where it can."""
+def wrong_size(root: Path, entry: FileEntry) -> str | None:
+    """Describe how an entry's file differs from the manifest in path or size; None where it does not."""
     try:
-        found = stat_file(root, entry.path)
+        size_bytes = stat_file(root, entry.path).st_size
     except FileNotFoundError:
         return "it is missing"
     except OSError as error:
         return error.strerror or str(error)
-    if found.st_size != entry.size_bytes:
-        return f"it has {found.st_size:,} bytes, the manifest says {entry.size_bytes:,}"
+    if size_bytes != entry.size_bytes:
+        return f"it has {size_bytes:,} bytes, the manifest says {entry.size_bytes:,}"
     return None
 
 
 def wrong_footer(path: Path, entry: FileEntry, commit: Manifest, table: Table) -> str | None:
-    """Say why a file cannot be what was written, by the statistics at its end; None where it can."""
+    """Describe how a file differs from the manifest by its Parquet footer; None where it does not."""
     try:
-        found = pq.read_metadata(path)
+        metadata = pq.read_metadata(path)
     except (OSError, pa.ArrowException) as error:
         return " ".join(str(error).split())
-    if found.num_rows != entry.rows:
-        return f"it has {plural(found.num_rows, 'row')}, the manifest says {entry.rows:,}"
-    places = {found.schema.column(index).name: index for index in range(found.num_columns)}
-    missing = [name for name in ("snapshot_id", *table.key) if name not in places]
+    if metadata.num_rows != entry.rows:
+        return f"it has {plural(metadata.num_rows, 'row')}, the manifest says {entry.rows:,}"
+    indices = {metadata.schema.column(index).name: index for index in range(metadata.num_columns)}
+    missing = [name for name in ("snapshot_id", *table.key) if name not in indices]
     if missing:
         return f"it has no column {missing[0]}"
-    for number in range(found.num_row_groups):
-        known = found.row_group(number).column(places["snapshot_id"]).statistics
-        if known is not None and (not known.has_min_max or {known.min, known.max} != {commit.snapshot_id}):
-            return f"its rows are of snapshot {known.min if known.has_min_max else None}"
+    for number in range(metadata.num_row_groups):
+        statistics = metadata.row_group(number).column(indices["snapshot_id"]).statistics
+        if statistics is not None and _bounds(statistics) != {commit.snapshot_id}:
+            return f"its rows are of snapshot {statistics.min if statistics.has_min_max else None}"
     return None
 
 
+def _bounds(statistics: pq.Statistics) -> set[Any]:
+    return {statistics.min, statistics.max} if statistics.has_min_max else set()
+
+
 def overlap(root: Path, before: FileEntry, after: FileEntry, table: Table) -> str | None:
-    """Say that two files of a table, one after the other, have rows in common or in the wrong order; else None."""
+    """Describe how two consecutive files of a table overlap or are in the wrong order; None where they do not."""
     try:
         if _is_before(root / before.path, root / after.path, table):
             return None
@@ -109,7 +114,7 @@ def overlap(root: Path, before: FileEntry, after: FileEntry, table: Table) -> st
 
 
 def _is_before(one: Path, other: Path, table: Table) -> bool:
-    """Tell whether all rows of one file come before those of another; a file without rows is anywhere."""
+    """Return whether all rows of one file sort before those of another; true where one has no rows."""
     with pq.ParquetFile(one) as first, pq.ParquetFile(other) as second:
         if not first.metadata.num_rows or not second.metadata.num_rows:
             return True

@@ -12,16 +12,16 @@ import sys
 from pathlib import Path
 
 NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
-"""What ``link`` answers on a file system that has no hard links."""
+"""Errors of ``link`` on a file system without hard links."""
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 
 
 def link_new(source: Path, target: Path) -> None:
-    """Give ``source`` the name ``target``; ``source`` stays, or is gone where it had to be renamed.
+    """Give ``source`` the name ``target`` too. Where it had to be renamed, ``source`` is gone afterwards.
 
-    Raises FileExistsError where the name is taken, OSError for everything else. After an error of the device or of the
-    network the name may have been given nevertheless.
+    Raises FileExistsError where the name is taken, OSError otherwise. After an I/O or network error the file may have
+    the name nevertheless.
     """
     try:
         os.link(source, target)
@@ -29,7 +29,7 @@ def link_new(source: Path, target: Path) -> None:
         if error.errno not in NO_HARD_LINKS or not sys.platform.startswith("linux"):
             raise
         refused = _rename_new(source, target)
-        if refused in NO_HARD_LINKS:  # neither is there: the first error is what the reader can look up
+        if refused in NO_HARD_LINKS:  # neither works: the first error is the one that a user can look up
             raise
         if refused:
             raise OSError(refused, os.strerror(refused), str(source), None, str(target)) from error

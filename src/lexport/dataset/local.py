@@ -1,7 +1,6 @@
-"""A destination that is a local folder. Paths are relative and use ``/``; what is written is on disk when it returns.
+"""A destination in a local folder. Paths are relative and use ``/``. Written files are synced to disk.
 
-A file that has its name is never taken away again because of an error that comes after it. Blocking: callers run it in
-a worker thread.
+An error after a file got its name never removes the file. Blocking: callers run it in a worker thread.
 """
 
 from __future__ import annotations
@@ -19,29 +18,29 @@ from lexport.dataset.linking import link_new
 from lexport.errors import PublishError, RunError, SettingsError, UnknownCommitError, WriteError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""Errors of a disk that has no room for this; EFBIG: for no file of this size, or the process may not write one."""
+"""Errors of a full disk or quota. EFBIG: the file system or a limit of the process allows no file of this size."""
 _REFUSALS = FULL | {errno.EACCES, errno.EPERM, errno.EROFS, errno.EXDEV, errno.ENAMETOOLONG, errno.ENOTDIR}
-"""Answers that mean for sure that nothing was done; after any other a file may have its name nevertheless."""
-_NO_SUCH_SYNC = frozenset({errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+"""Errors after which a file surely does not have its name. After any other error it may have it nevertheless."""
+_SYNC_NOT_SUPPORTED = frozenset({errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 _ADDRESS = re.compile("[a-z][a-z0-9+.-]+://|(?:s3a?|gs|az|abfss?|https?):/", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class LocalStore:
-    """A folder. Files get mode 0600 and folders 0700, or 0640 and 0750 with ``group_readable``."""
+    """A local folder. Files get mode 0600 and folders 0700, or 0640 and 0750 with ``group_readable``."""
 
     root: Path
     group_readable: bool = False
 
     @property
     def file_mode(self) -> int:
-        """Mode of new files."""
+        """The mode of new files."""
         return 0o640 if self.group_readable else 0o600
 
     def make_folder(self, path: str) -> Path:
-        """Create a folder and those above it down from the root; return where it is.
+        """Create a folder and its parents below the root; return its path.
 
-        Raises OSError, also for what is no folder and for a link that leads out of the root: no reader would follow it.
+        Raises OSError, also where the path is no folder or a link that leads out of the root, which no reader follows.
         """
         folder = self.root / path
         missing = [part for part in (folder, *folder.parents) if not part.exists()]
@@ -52,14 +51,14 @@ class LocalStore:
                     part.chmod(0o750 if self.group_readable else 0o700)
                     sync_folder(part.parent)
                 except OSError:
-                    with suppress(OSError):  # or the next run takes it for a folder that is on disk
+                    with suppress(OSError):  # the next run would assume that the folder is on disk
                         part.rmdir()
                     raise
         if not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
-        where = folder.resolve()
-        if not where.is_relative_to(self.root.resolve()):
-            raise OSError(f"{folder} is a link to {where}, outside of DEST; make it a folder")
+        resolved = folder.resolve()
+        if not resolved.is_relative_to(self.root.resolve()):
+            raise OSError(f"{folder} is a link to {resolved}, outside of DEST; make it a folder")
         return folder
 
     def names(self, path: str) -> list[str]:
@@ -70,18 +69,18 @@ class LocalStore:
             return []
 
     def read(self, path: str) -> bytes:
-        """Read one whole file; what is none, a pipe that would never end for one, is an OSError."""
+        """Read a whole file; raises OSError for anything but a regular file, since a pipe might never end."""
         file = self.root / path
         if not stat.S_ISREG(file.stat().st_mode):
             raise OSError(errno.EINVAL, "it is no file", str(file))
         return file.read_bytes()
 
     def create(self, path: str, body: bytes) -> OSError | None:
-        """Write a file that must not exist yet: whole or not at all, whoever else writes at the same time.
+        """Create a file that must not exist yet, completely or not at all, also with concurrent writers.
 
-        Return None, or the error that came once the file had its name: it is there, whether it outlives a loss of power
-        is not known. Raises PublishError when the name is taken, WriteError when the file was not written, and
-        UnknownCommitError where even that cannot be found out.
+        Return None, or the error that came after the file got its name: the file exists, but may not survive a loss of
+        power. Raises PublishError when the name is taken, WriteError when the file was not written, and
+        UnknownCommitError where neither can be determined.
         """
         target = self.root / path
         draft = self._write_draft(target, body)
@@ -100,7 +99,7 @@ class LocalStore:
         return after
 
     def replace(self, path: str, body: bytes) -> None:
-        """Write a file over an old one; readers see the old or the new one, whole."""
+        """Replace a file; readers see the complete old or the complete new one."""
         target = self.root / path
         draft = self._write_draft(target, body)
         try:
@@ -111,9 +110,9 @@ class LocalStore:
             raise write_error(target, error) from error
 
     def place(self, source: Path, path: str) -> None:
-        """Give a finished, synced file its name, which must be free; ``sync_folder`` puts the name on disk.
+        """Give a finished, synced file its final name, which must be free; ``sync_folder`` syncs the name.
 
-        The old name may stay: it goes with the folder of the run's work.
+        The staged name may remain; it is removed with the staging folder.
         """
         target, placed = self.root / path, None
         try:
@@ -128,7 +127,7 @@ class LocalStore:
             raise write_error(target, error) from error
 
     def sync_folder(self, path: str) -> None:
-        """Wait until the names in a folder are on disk."""
+        """Sync the names in a folder to disk."""
         folder = self.root / path
         try:
             sync_folder(folder)
@@ -136,21 +135,21 @@ class LocalStore:
             raise write_error(folder, error) from error
 
     def remove(self, path: str) -> None:
-        """Remove a file as far as that is possible; absent is fine."""
+        """Remove a file; errors and an absent file are ignored."""
         _clear(self.root / path)
 
     def _read_back(self, target: Path, body: bytes, error: OSError) -> RunError | None:
-        """Find out if a file that was refused its name has it nevertheless: an answer can get lost on its way.
+        """Check whether the file has its name in spite of an error: on a network, a response can get lost.
 
-        Return None if so, else what there is to tell.
+        Return None if it has, else the error to raise.
         """
         try:
             is_there = stat.S_ISREG(target.lstat().st_mode) and target.read_bytes() == body
-        except OSError as unread:
-            if not isinstance(unread, FileNotFoundError) and error.errno not in _REFUSALS:
+        except OSError as read_failure:
+            if not isinstance(read_failure, FileNotFoundError) and error.errno not in _REFUSALS:
                 return UnknownCommitError(
                     f"it is not known whether {target} was written: {error.strerror}, and it cannot be read back:"
-                    f" {unread.strerror}",
+                    f" {read_failure.strerror}",
                     path=str(target),
                 )
             is_there = False
@@ -177,7 +176,7 @@ class LocalStore:
 
 
 def local_folder(dest: str | os.PathLike[str]) -> Path:
-    """Return the path of a destination; raises SettingsError for an object store's address."""
+    """Return the path of a destination; raises SettingsError for the URL of an object store."""
     text = os.fspath(dest)
     if not text:
         raise SettingsError("DEST is empty; name a folder (`.` is the working folder)", option="DEST")
@@ -187,18 +186,18 @@ def local_folder(dest: str | os.PathLike[str]) -> Path:
 
 
 def write_error(path: Path, error: Exception, *, size_bytes: int | None = None) -> WriteError:
-    """Make the error of a file that could not be written: which one, why, and how much room there is if that is why.
+    """Make the error of a file that could not be written, with the free space where the disk is full.
 
-    ``size_bytes`` is what was to be written, where that is known.
+    ``size_bytes`` is the size of the file, where it is known.
     """
     number = error.errno if isinstance(error, OSError) else None
     reason = os.strerror(number) if number else " ".join(str(error).split())
-    room = room_left(path, size_bytes) if number in FULL else ""
-    return WriteError(f"cannot write {path}: {reason}{room}", path=str(path))
+    space = free_space(path, size_bytes) if number in FULL else ""
+    return WriteError(f"cannot write {path}: {reason}{space}", path=str(path))
 
 
-def room_left(path: Path, size_bytes: int | None = None) -> str:
-    """Say how much room the file system of ``path`` has left, as the end of a sentence about a full disk or quota."""
+def free_space(path: Path, size_bytes: int | None = None) -> str:
+    """Describe the free space of a path's file system, as the end of an error message."""
     try:
         disk = os.statvfs(next(folder for folder in path.absolute().parents if folder.is_dir()))
     except OSError:
@@ -210,7 +209,7 @@ def room_left(path: Path, size_bytes: int | None = None) -> str:
 
 
 def sync_file(path: Path) -> None:
-    """Wait until a file's bytes are on disk."""
+    """Sync a file's bytes to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -219,18 +218,18 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Wait until a folder's names are on disk, where the file system can be asked for that: a network's may not."""
+    """Sync the names in a folder to disk, where the file system supports it; network file systems may not."""
     try:
         sync_file(path)
     except OSError as error:
-        if error.errno not in _NO_SUCH_SYNC:
+        if error.errno not in _SYNC_NOT_SUPPORTED:
             raise
 
 
 def _is_same(source: os.stat_result, target: Path) -> bool:
-    """Find out if a file that was refused its name has it nevertheless.
+    """Check whether a file has its name in spite of an error.
 
-    The same bytes would not do: two runs of one id write the same, and one of them is going to remove its own.
+    Equal bytes are not enough: two runs of the same id write equal files, and one of them will remove its own.
     """
     try:
         return os.path.samestat(source, target.lstat())
@@ -239,6 +238,6 @@ def _is_same(source: os.stat_result, target: Path) -> bool:
 
 
 def _clear(path: Path) -> None:
-    """Remove a file; what fails now must not hide why."""
+    """Remove a file; an error here must not hide the error before it."""
     with suppress(OSError):
         path.unlink(missing_ok=True)

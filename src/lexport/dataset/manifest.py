@@ -1,7 +1,6 @@
-"""The layout of a dataset on disk, its manifest, and snapshot ids. Pure: names and bytes, no I/O.
+"""The manifest of a commit, as JSON. Pure: bytes in, values out.
 
-Design: a snapshot exists exactly when ``_runs/<snapshot_id>.json`` does; readers follow that file alone. Anybody may
-have written it, so ``Manifest.from_json`` is the one decoder of all readers, and strict.
+A manifest is untrusted input, so ``Manifest.from_json`` is strict, and every reader uses it.
 """
 
 from __future__ import annotations
@@ -26,16 +25,16 @@ from lexport.tables.text import plural
 FORMAT_NUMBER = 1
 FORMAT = f"lexport-manifest/{FORMAT_NUMBER}"
 MOST_BYTES = 64 * 2**20
-"""Of a manifest: 150,000 account-regions. What is longer is not read."""
+"""The greatest size of a manifest, about 150,000 account-regions. A longer one is not read."""
 MOST_DEPTH = 16
-"""Of lists and objects in ``options``; lexport writes two levels."""
+"""The deepest nesting of lists and objects in ``options``; lexport writes two levels."""
 
 OF_EVERY_SNAPSHOT = tables_of_every_snapshot()
 COUNTED = tuple(table for table in OF_EVERY_SNAPSHOT if table is not FUNCTIONS and table.name in SCOPES.names())
 """Tables whose rows ``scopes`` counts, each in the column of its name. Of ``functions`` it counts the functions."""
 
 _FORMAT = re.compile(r"lexport-manifest/([1-9][0-9]{0,8})")
-_FIRST_YEAR, _LAST_YEAR = 2000, 2199  # of any instant; Arrow's nanoseconds end in 2262
+_FIRST_YEAR, _LAST_YEAR = 2000, 2199  # of every instant; nanoseconds in Arrow end in 2262
 
 Id = Annotated[str, Meta(pattern=rf"\A{ULID_PATTERN}\Z")]
 Name = Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_]{0,62}\Z")]
@@ -49,28 +48,28 @@ Instant = Annotated[datetime, Meta(tz=True)]
 
 
 class ManifestError(ValueError):
-    """A manifest cannot be used: it is damaged, or contradicts itself."""
+    """A manifest cannot be used, because it is damaged or contradicts itself."""
 
     kind: ClassVar[str] = "damaged_manifest"
 
 
 class WrongManifestError(ManifestError):
-    """A manifest lies under the name of another snapshot."""
+    """A manifest has the file name of another snapshot."""
 
     kind = "wrong_manifest"
 
 
 class NewerFormatError(ManifestError):
-    """A manifest is of a format that this release does not know."""
+    """A manifest has a format that this release does not know."""
 
     kind = "newer_format"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileEntry:
-    """One Parquet file of a snapshot; ``path`` is relative to the destination, ``size_bytes`` its length.
+    """One Parquet file of a snapshot; ``path`` is relative to the destination.
 
-    A table may have several, in the order of their rows: the last row of one comes before the first of the next.
+    A table may have several files: the last row of one sorts before the first row of the next.
     """
 
     table: Name
@@ -84,8 +83,8 @@ class FileEntry:
 class ScopeEntry:
     """One account-region of a snapshot, as in the table ``scopes``.
 
-    ``references`` are the versions that were listed or named, each once: every one is a row of ``functions``, or one of
-    ``errors``. None where the release that wrote it did not count.
+    ``references`` counts the distinct versions that were listed or named; each is a row of ``functions`` or of
+    ``errors``. It is None where the release that wrote the manifest did not count them.
     """
 
     account_id: AccountId
@@ -107,13 +106,13 @@ class ScopeEntry:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the whole fleet of it was read."""
+        """Whether its whole fleet was read."""
         return self.coverage == "fleet" and self.status == "complete"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What one commit says: every file with its hash, every scope, and how the run was asked for.
+    """One commit: every file with its hash, every scope, and the settings of the run as ``options``.
 
     ``gaps`` counts the rows of ``errors`` with ``is_gap``. ``hash_key_id`` is None when nothing was hashed.
     """
@@ -132,7 +131,7 @@ class Manifest:
 
     @property
     def is_snapshot(self) -> bool:
-        """Whether the commit says anything of the fleet; without scopes it holds tables of packages alone."""
+        """Whether the commit is of the fleet; one without scopes holds tables of packages alone."""
         return bool(self.scopes)
 
     def whole_scopes(self) -> set[Scope]:
@@ -152,30 +151,30 @@ class Manifest:
 
     @classmethod
     def from_json(cls, body: bytes, *, snapshot_id: str | None = None) -> Manifest:
-        """Read the manifest of a snapshot, whoever wrote it; fields that this release does not know are ignored.
+        """Decode a manifest; fields that this release does not know are ignored.
 
-        Raises ManifestError where it is damaged or does not agree with itself, NewerFormatError for a higher format.
+        Raises ManifestError where it is damaged or contradicts itself, NewerFormatError for a newer format.
         """
         if len(body) > MOST_BYTES:
             raise ManifestError(f"it has more than {MOST_BYTES:,} bytes")
-        keys = Counter(_ONCE.findall(body))
-        if twice := next((key.decode() for key, count in keys.items() if count > 1), None):
-            raise ManifestError(f"damaged manifest: the key {twice!r} stands in it twice")
+        keys = Counter(_UNIQUE_KEYS.findall(body))
+        if repeated := next((key.decode() for key, count in keys.items() if count > 1), None):
+            raise ManifestError(f"damaged manifest: the key {repeated!r} stands in it twice")
         try:
             _check_format(msgspec.json.decode(body, type=_Head).format)
-            found = msgspec.json.decode(body, type=cls)
+            manifest = msgspec.json.decode(body, type=cls)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise ManifestError(f"damaged manifest: {error}") from error
-        if snapshot_id is not None and found.snapshot_id != snapshot_id:
-            raise WrongManifestError(f"it is the manifest of {found.snapshot_id}")
-        wrong = _disagreement(found)
-        if wrong is not None:
-            raise ManifestError(f"damaged manifest: {wrong}")
-        return found
+        if snapshot_id is not None and manifest.snapshot_id != snapshot_id:
+            raise WrongManifestError(f"it is the manifest of {manifest.snapshot_id}")
+        contradiction = _contradiction(manifest)
+        if contradiction is not None:
+            raise ManifestError(f"damaged manifest: {contradiction}")
+        return manifest
 
 
-_ONCE = re.compile(rb'"(format|snapshot_id|snapshot_at|committed_at|files|scopes)"\s*:')
-"""Keys of the manifest itself, and of nothing in it: of two, DuckDB would believe the first and msgspec the last."""
+_UNIQUE_KEYS = re.compile(rb'"(format|snapshot_id|snapshot_at|committed_at|files|scopes)"\s*:')
+"""Keys of the manifest itself. Where one is there twice, DuckDB would read the first and msgspec the last."""
 
 
 class _Head(msgspec.Struct):
@@ -183,32 +182,32 @@ class _Head(msgspec.Struct):
 
 
 def _check_format(text: str) -> None:
-    known = _FORMAT.fullmatch(text)
-    if known is None or int(known[1]) < FORMAT_NUMBER:
+    match = _FORMAT.fullmatch(text)
+    if match is None or int(match[1]) < FORMAT_NUMBER:
         raise ManifestError(f"not a manifest of format {FORMAT}")
-    if int(known[1]) > FORMAT_NUMBER:
+    if int(match[1]) > FORMAT_NUMBER:
         raise NewerFormatError(f"written by a newer lexport (format {text}); upgrade lexport")
 
 
-def _disagreement(found: Manifest) -> str | None:
-    """Say what in a well-formed manifest cannot be: it names strange files, or its parts contradict each other."""
+def _contradiction(manifest: Manifest) -> str | None:
+    """Describe what is impossible in a well-formed manifest: foreign files or contradicting parts; else None."""
     for name in ("snapshot_at", "committed_at"):
-        if not _FIRST_YEAR <= getattr(found, name).year <= _LAST_YEAR:
-            return f"{name} is in the year {getattr(found, name).year}"
-    prefix = data_prefix(found.snapshot_id, found.snapshot_at)
-    for entry in found.files:
+        if not _FIRST_YEAR <= getattr(manifest, name).year <= _LAST_YEAR:
+            return f"{name} is in the year {getattr(manifest, name).year}"
+    prefix = data_prefix(manifest.snapshot_id, manifest.snapshot_at)
+    for entry in manifest.files:
         if not is_data_path(entry.path, entry.table, prefix):
             return f"{entry.path!r} is no file of table {entry.table} of this snapshot"
     for kind, counted in (
-        ("the file", Counter(entry.path for entry in found.files)),
-        ("the account-region", Counter(f"{entry.account_id} {entry.region}" for entry in found.scopes)),
+        ("the file", Counter(entry.path for entry in manifest.files)),
+        ("the account-region", Counter(f"{entry.account_id} {entry.region}" for entry in manifest.scopes)),
     ):
-        twice = next((text for text, count in counted.items() if count > 1), None)
-        if twice is not None:
-            return f"{kind} {twice} is there twice"
-    if (found.status == "partial") != (found.gaps > 0):
-        return f"status {found.status} with {found.gaps:,} gaps"
-    return _wrong_option(found.options) or _wrong_sum(found)
+        repeated = next((text for text, count in counted.items() if count > 1), None)
+        if repeated is not None:
+            return f"{kind} {repeated} is there twice"
+    if (manifest.status == "partial") != (manifest.gaps > 0):
+        return f"status {manifest.status} with {manifest.gaps:,} gaps"
+    return _wrong_option(manifest.options) or _wrong_sum(manifest)
 
 
 _CHOICES: dict[str, tuple[object, ...]] = {
@@ -219,7 +218,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
 
 
 def _wrong_option(options: dict[str, Any]) -> str | None:
-    """Check the options that readers look at, and the depth of all; others are only written down."""
+    """Check the options that readers use, and the nesting of all of them; else None."""
     for name, choices in _CHOICES.items():
         value = options.get(name, choices[0])
         if not any(value == choice and type(value) is type(choice) for choice in choices):
@@ -235,19 +234,19 @@ def _wrong_option(options: dict[str, Any]) -> str | None:
     return f"options are nested more than {MOST_DEPTH} levels deep" if level else None
 
 
-def _wrong_sum(found: Manifest) -> str | None:
-    """Compare tables and rows with the account-regions; a commit of packages alone has neither."""
+def _wrong_sum(manifest: Manifest) -> str | None:
+    """Compare the tables and their rows with the account-regions; a commit of packages alone has neither."""
     rows: Counter[str] = Counter()
-    for entry in found.files:
+    for entry in manifest.files:
         rows[entry.table] += entry.rows
-    if found.is_snapshot:
+    if manifest.is_snapshot:
         missing = [table.name for table in OF_EVERY_SNAPSHOT if table.name not in rows]
         if missing:
             return f"the table {missing[0]} is missing"
     for table, count in (
-        (SCOPES, len(found.scopes)),
-        (FUNCTIONS, sum(entry.versions for entry in found.scopes)),
-        *((table, sum(getattr(entry, table.name) for entry in found.scopes)) for table in COUNTED),
+        (SCOPES, len(manifest.scopes)),
+        (FUNCTIONS, sum(entry.versions for entry in manifest.scopes)),
+        *((table, sum(getattr(entry, table.name) for entry in manifest.scopes)) for table in COUNTED),
     ):
         if rows[table.name] != count:
             return f"{table.name} has {plural(rows[table.name], 'row')}, the account-regions make {count:,}"

@@ -35,16 +35,16 @@ class WrittenFile:
 Watch = Callable[[pa.Table], None]
 
 
-def _unwatched(_: pa.Table) -> None:
-    """See nothing."""
+def _ignore(_: pa.Table) -> None:
+    """Ignore the rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableFolder:
-    """The folder that a snapshot's Parquet files are written into, and what all of their rows say of it.
+    """The folder of a snapshot's new Parquet files, and the columns that all their rows share.
 
-    ``watch`` sees every group of rows that is written, sorted, before the snapshot columns are added. Order of rows:
-    by the table's key. All of it blocking; raises WriteError.
+    ``watch`` is called with every row group before the snapshot columns are added. Rows are sorted by the table's key.
+    Blocking; raises WriteError.
     """
 
     path: Path
@@ -52,25 +52,25 @@ class TableFolder:
     snapshot_at: datetime
     file_mode: int = 0o600
 
-    def write(self, table: Table, runs: Sequence[Path], *, watch: Watch = _unwatched) -> WrittenFile:
-        """Merge a table's runs into one Parquet file; duplicates fall out, the better answer stays."""
-        with TableWriter(table, self, watch=watch) as writer, _told(writer.path):
+    def write(self, table: Table, runs: Sequence[Path], *, watch: Watch = _ignore) -> WrittenFile:
+        """Merge a table's runs into one Parquet file; of duplicates, the row of the better answer is kept."""
+        with TableWriter(table, self, watch=watch) as writer, _errors_of(writer.path):
             for rows in _unique(table, merge(list(runs), self.path)):
                 writer.write(rows)
             return writer.close()
 
     def write_versions(
-        self, runs: Sequence[Path], *, watch: Watch = _unwatched, drop: Watch = _unwatched
+        self, runs: Sequence[Path], *, watch: Watch = _ignore, drop: Watch = _ignore
     ) -> dict[Table, WrittenFile]:
-        """Merge the runs of ``functions`` into one Parquet file for it and one for each table of its children.
+        """Merge the runs of ``functions`` into one Parquet file for it and one for each of its child tables.
 
-        A version's children go where its row goes, and are sorted within it already. ``watch`` sees ``functions``, and
-        ``drop`` the rows that fall out because a better answer stays.
+        The children of a version are within its row and sorted there. ``watch`` is called with the rows of
+        ``functions``, ``drop`` with the rows that a better answer replaces.
         """
         with ExitStack() as opened:
             functions = opened.enter_context(TableWriter(FUNCTIONS, self, watch=watch))
             children = {table: opened.enter_context(TableWriter(table, self)) for table in CHILD_TABLES}
-            with _told(functions.path):
+            with _errors_of(functions.path):
                 for versions in _unique(FUNCTIONS, merge(list(runs), self.path), drop):
                     functions.write(versions)
                     for table, writer in children.items():
@@ -79,12 +79,12 @@ class TableFolder:
 
 
 class TableWriter:
-    """Writes one table's Parquet file from rows that come sorted; ``close`` makes the last row group of what is left.
+    """Writes the Parquet file of one table from sorted rows; ``close`` writes the last row group.
 
-    Row groups end after ``row_group_rows`` rows, so equal rows give equal bytes, however they came.
+    Row groups end after ``row_group_rows`` rows, so equal rows give equal bytes however they were added.
     """
 
-    def __init__(self, table: Table, folder: TableFolder, *, watch: Watch = _unwatched) -> None:
+    def __init__(self, table: Table, folder: TableFolder, *, watch: Watch = _ignore) -> None:
         self.path = folder.path / f"{table.name}.parquet"
         self._watch = watch
         self._schema = table_schema(table)
@@ -94,7 +94,7 @@ class TableWriter:
         self._waiting: list[pa.Table] = []
         self._waiting_rows = 0
         self._rows = 0
-        with _told(self.path):
+        with _errors_of(self.path):
             self.path.touch()
             self.path.chmod(folder.file_mode)  # whatever the umask
             self._writer = pq.ParquetWriter(
@@ -112,27 +112,27 @@ class TableWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the file; what waits is dropped unless ``close`` was called, which tells what goes wrong."""
+        """Close the file and ignore errors; rows since the last row group are lost unless ``close`` was called."""
         with suppress(OSError, pa.ArrowException):
             self._writer.close()
 
     def write(self, rows: pa.Table) -> None:
-        """Add sorted rows; columns that are not the table's are left out."""
+        """Add sorted rows; columns of other tables are ignored."""
         self._waiting.append(rows.select(self._names))
         self._waiting_rows += len(rows)
         while self._waiting_rows >= self._group_rows:
-            together = pa.concat_tables(self._waiting)
-            self._waiting = [together.slice(self._group_rows)]
+            rows_waiting = pa.concat_tables(self._waiting)
+            self._waiting = [rows_waiting.slice(self._group_rows)]
             self._waiting_rows -= self._group_rows
-            self._write_group(together.slice(0, self._group_rows).combine_chunks())
-            del together
+            self._write_group(rows_waiting.slice(0, self._group_rows).combine_chunks())
+            del rows_waiting
             pa.default_memory_pool().release_unused()
 
     def close(self) -> WrittenFile:
-        """Write what is left, sync the file and return what it is."""
+        """Write the last row group and sync the file."""
         if self._waiting_rows:
             self._write_group(pa.concat_tables(self._waiting).combine_chunks())
-        with _told(self.path):
+        with _errors_of(self.path):
             self._writer.close()
             sync_file(self.path)
             with self.path.open("rb") as file:
@@ -146,41 +146,41 @@ class TableWriter:
             name: pa.repeat(pa.scalar(value, self._schema.field(name).type), len(group))
             for name, value in self._constants.items()
         }
-        whole = [constants[name] if name in constants else group.column(name) for name in self._schema.names]
-        with _told(self.path):
-            self._writer.write_table(pa.Table.from_arrays(whole, schema=self._schema), row_group_size=len(group))
+        arrays = [constants[name] if name in constants else group.column(name) for name in self._schema.names]
+        with _errors_of(self.path):
+            self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema), row_group_size=len(group))
         self._rows += len(group)
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Say which file could not be written, whether that or the reading of its rows failed."""
+def _errors_of(path: Path) -> Iterator[None]:
+    """Raise errors of writing a file, and of reading its rows, as WriteError with the file's path."""
     try:
         yield
     except (OSError, pa.ArrowException) as error:
         raise write_error(path, error) from error
 
 
-def _unique(table: Table, slabs: Iterator[pa.Table], drop: Watch = _unwatched) -> Iterator[pa.Table]:
-    """Keep, of all rows about one thing (the first ``answer_key`` columns), those of the first answer.
+def _unique(table: Table, slabs: Iterator[pa.Table], drop: Watch = _ignore) -> Iterator[pa.Table]:
+    """Keep the rows of the first answer, among all rows with equal values in the first ``answer_key`` columns.
 
-    ``drop`` sees the others.
+    ``drop`` is called with the others.
     """
-    thing = table.key[: table.answer_key]
-    if not thing:
+    key = table.key[: table.answer_key]
+    if not key:
         yield from slabs
         return
-    last: pa.Table | None = None  # the last row that was kept, for things that go on in the next slab
+    last: pa.Table | None = None  # the last kept row, since rows of one key may continue in the next slab
     for slab in slabs:
         rows = slab if last is None else pa.concat_tables([last, slab])
         before, after = rows.slice(0, len(rows) - 1), rows.slice(1)
-        strays = pc.not_equal(before.column(ANSWER), after.column(ANSWER))
-        for name in reversed(thing):
-            if not pc.any(strays).as_py():
+        is_other = pc.not_equal(before.column(ANSWER), after.column(ANSWER))
+        for name in reversed(key):
+            if not pc.any(is_other).as_py():
                 break
-            strays = pc.and_(strays, pc.equal(before.column(name), after.column(name)))
-        if pc.any(strays).as_py():
-            first = _first_answers(rows, thing)
+            is_other = pc.and_(is_other, pc.equal(before.column(name), after.column(name)))
+        if pc.any(is_other).as_py():
+            first = _first_answers(rows, key)
             drop(rows.filter(pc.invert(pc.is_in(pa.array(range(len(rows))), pa.array(first)))))
             rows = rows.take(first)
         kept = rows if last is None else rows.slice(1)
@@ -189,14 +189,14 @@ def _unique(table: Table, slabs: Iterator[pa.Table], drop: Watch = _unwatched) -
             yield kept
 
 
-def _first_answers(rows: pa.Table, thing: Sequence[str]) -> list[int]:
-    keys = zip(*(rows.column(name).to_pylist() for name in thing), strict=True)
+def _first_answers(rows: pa.Table, key: Sequence[str]) -> list[int]:
+    keys = zip(*(rows.column(name).to_pylist() for name in key), strict=True)
     answers = rows.column(ANSWER).to_pylist()
     kept: list[int] = []
     first: tuple[object, str] | None = None
-    for index, (key, answer) in enumerate(zip(keys, answers, strict=True)):
-        if first is None or first[0] != key:
-            first = (key, answer)
+    for index, (values, answer) in enumerate(zip(keys, answers, strict=True)):
+        if first is None or first[0] != values:
+            first = (values, answer)
         if first[1] == answer:
             kept.append(index)
     return kept
