@@ -171,7 +171,7 @@ def test_an_empty_fleet_says_so(write):
     text = write([{"scopes": [{"functions": 0, "versions": 0}]}])
 
     assert "There are no functions, so there are no runtimes." in text
-    assert "No function version is on a deprecated runtime" in text
+    assert "No function version uses a runtime that is deprecated" in text
     assert "This report is not whole." not in text
 
 
