@@ -185,7 +185,7 @@ def _answer_bytes() -> float:
         for version in (LATEST, *map(str, fleet.published(scope, index))):
             spec = fleet.version(scope, index, version, function)
             link = (
-                links.location(scope, fleet.name(index), spec.package_key)
+                links.sign_url(scope, fleet.name(index), spec.package_key)
                 if lambda_documents.has_location(spec)
                 else None
             )

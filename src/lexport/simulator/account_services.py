@@ -1,4 +1,4 @@
-"""ApiCall -> what STS, Organizations, Account and EC2 would answer: callers, accounts and Regions."""
+"""STS, Organizations, Account and EC2: the operations that lead to accounts and Regions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _JSON = {"Content-Type": "application/x-amz-json-1.1"}
 
 
 class AccountServices:
-    """The few operations beside Lambda that lead to account-regions."""
+    """The operations of the services other than Lambda."""
 
     def __init__(self, spec: FleetSpec, keys: KeyRing, credentials_ttl_s: float | None) -> None:
         self._spec = spec
@@ -34,8 +34,8 @@ class AccountServices:
         self._root_id = f"r-{organization[:4]}"
         self._units = {f"ou-{organization[:4]}-{name:0<8}": name for name in ("prod", "dev")}
 
-    def answer(self, call: ApiCall, caller: Caller, request_id: str) -> HttpResponse:
-        """HttpResponse one call; AwsError where AWS would refuse it."""
+    def respond(self, call: ApiCall, caller: Caller, request_id: str) -> HttpResponse:
+        """Respond to one call; raises AwsError if AWS would refuse it."""
         match call.service:
             case "sts":
                 return self._sts(call, caller, request_id)
@@ -124,11 +124,11 @@ class AccountServices:
             raise AwsError(400, "ParentNotFoundException", "You specified parent that doesn't exist.")
         if call.operation == "ListOrganizationalUnitsForParent":
             units = self._units if parent == self._root_id else {}
-            found = [
+            units_page = [
                 {"Id": unit, "Arn": f"{prefix}:ou/{self._organization_id}/{unit}", "Name": name}
                 for unit, name in units.items()
             ]
-            return self._page(call, "OrganizationalUnits", found)
+            return self._page(call, "OrganizationalUnits", units_page)
         if call.operation == "ListAccountsForParent":
             members = [account for account in self._all_accounts() if self._parent(account) == parent]
             return self._page(call, "Accounts", [self._account(prefix, account) for account in members])
@@ -138,7 +138,7 @@ class AccountServices:
         return (*self._spec.accounts, *self._spec.suspended_accounts)
 
     def _parent(self, account: str) -> str:
-        """Return where an account is: the management account in the root, the others by turns in the units."""
+        """Return the parent of an account: the root for the management account, the units in turn for the others."""
         position = self._all_accounts().index(account)
         return (self._root_id, *self._units)[0 if position == 0 else 1 + position % 2]
 
@@ -175,16 +175,16 @@ class AccountServices:
         account = call.parameters.get("AccountId", call.account_id)
         if account != call.account_id and call.account_id != self._spec.accounts[0]:
             raise AwsError(403, "AccessDeniedException", "User is not authorized to perform: account:ListRegions")
-        wanted = call.parameters.get("RegionOptStatusContains")
-        found = [
+        statuses = call.parameters.get("RegionOptStatusContains")
+        entries = [
             {"RegionName": region, "RegionOptStatus": self._region_status(region)}
             for region in sorted((*known_regions.BY_DEFAULT, *known_regions.OPT_IN))
-            if wanted is None or self._region_status(region) in wanted
+            if statuses is None or self._region_status(region) in statuses
         ]
         size = min(50, int(call.parameters.get("MaxResults", 20)))
         start = int(call.parameters.get("NextToken", "0"))
-        page: dict[str, Any] = {"Regions": found[start : start + size]}
-        return page | {"NextToken": str(start + size)} if start + size < len(found) else page
+        page: dict[str, Any] = {"Regions": entries[start : start + size]}
+        return page | {"NextToken": str(start + size)} if start + size < len(entries) else page
 
     def _describe_regions(self, call: ApiCall, request_id: str) -> HttpResponse:
         if call.operation != "DescribeRegions":
@@ -206,21 +206,21 @@ class AccountServices:
 
 
 def _allowed(policy: str | None, account_id: str) -> frozenset[str] | None:
-    """Return the actions that a session policy leaves, None where there is no policy. Knows Allow, and no wildcards."""
+    """Return the actions that a session policy allows, or None without a policy. Knows Allow, but no wildcards."""
     if policy is None:
         return None
     if len(policy) > LONGEST_POLICY:
         raise AwsError(400, "ValidationError", f"'policy' must have length less than or equal to {LONGEST_POLICY}")
     try:
         statements = orjson.loads(policy)["Statement"]
-        found: set[str] = set()
+        allowed: set[str] = set()
         for statement in statements:
             resource = statement["Resource"]
             if statement["Effect"] == "Allow" and (
                 resource == "*" or f":{account_id}:" in resource or resource.endswith(":s3:::*")
             ):
                 actions = statement["Action"]
-                found.update([actions] if isinstance(actions, str) else actions)
+                allowed.update([actions] if isinstance(actions, str) else actions)
     except (ValueError, KeyError, TypeError):
         raise AwsError(400, "MalformedPolicyDocument", "The policy is not in the valid JSON format.") from None
-    return frozenset(found)
+    return frozenset(allowed)

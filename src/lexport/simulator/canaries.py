@@ -1,6 +1,6 @@
-"""Environment variables that hold secrets of many kinds, and what is to be said of each. Written by hand.
+"""Environment variables with secrets of many kinds, and the rule that should detect each. Written by hand.
 
-No value is a real credential. They are put together here, so that no scanner of source code takes them for one.
+No value is a real credential. The values are split in the source, so that secret scanners do not report them.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ CANARIES: dict[str, tuple[str, str | None]] = {
     "TOKEN_URL": ("https://login.example.com/oauth2/token", None),
     "PASSWORD_MIN_LENGTH": ("12", None),
 }
-"""Name -> value, and the rule that should take it for a secret; None where none should."""
+"""Name -> value, and the rule that should detect the secret, or None."""
 
 
 def secret_rule(name: str, value: str) -> str | None:
-    """Return what a right snapshot says of a variable of the fleet."""
+    """Return the rule that a correct snapshot has for a variable of the fleet."""
     if name in CANARIES and value == CANARIES[name][0]:
         return CANARIES[name][1]
     return "secret_name" if name == "API_KEY" or name.startswith("API_KEY_") else None

@@ -1,4 +1,4 @@
-"""The answer to a package link: bytes that are made as they are sent, and what a script lets go wrong with them."""
+"""The response to a presigned URL: a package that is generated while it is sent, and the faults of downloads."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from lexport.simulator.package_files import Package
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """So many bytes of one package; zeros follow where ``stop`` lies behind its end.
+    """A range of a package; if ``stop`` is beyond its end, zeros follow.
 
-    ``ends_after`` bytes nothing more comes: the connection closes, or is reset where ``is_reset`` says so.
-    ``has_length`` tells the length beforehand; ``drips_after`` bytes, only one comes each ``drip_s``.
+    After ``ends_after`` bytes the connection is closed, or reset if ``is_reset``. ``has_length``: send Content-Length.
+    After ``drips_after`` bytes, one byte is sent per ``drip_s``.
     """
 
     package: Package
@@ -36,7 +36,7 @@ class Download:
     drip_s: float = 0.0
 
     def parts(self) -> Iterator[bytes]:
-        """Yield what is sent."""
+        """Yield the bytes of the body."""
         stop = self.stop if self.ends_after is None else min(self.stop, self.start + self.ends_after)
         at = self.start
         for part in self.package.parts(at, min(stop, self.package.code_size)):
@@ -46,24 +46,24 @@ class Download:
             else:
                 yield part
             at += len(part)
-        while at < stop:  # a file that was made longer
+        while at < stop:  # a package that a fault made longer
             part = bytes(min(stop - at, 65_536))
             at += len(part)
             yield part
 
 
-def download(package: Package, asked: tuple[int, int] | None, headers: dict[str, str]) -> Download:
-    """HttpResponse with the whole, or with the part from the first to the last byte that was asked for."""
+def download(package: Package, byte_range: tuple[int, int] | None, headers: dict[str, str]) -> Download:
+    """Return the response with the whole package, or with a range, given by its first and last byte."""
     size = package.code_size
-    start, stop = (0, size) if asked is None else (asked[0], asked[1] + 1)
-    status = 200 if asked is None else 206
-    if asked is not None:
+    start, stop = (0, size) if byte_range is None else (byte_range[0], byte_range[1] + 1)
+    status = 200 if byte_range is None else 206
+    if byte_range is not None:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     return Download(package=package, start=start, stop=stop, status=status, headers=headers)
 
 
-def bend(sent: Download, fault: Fault) -> Download:
-    """Let a fault happen to an answer. ``after_bytes`` counts what this answer has sent, half of it where not said."""
+def apply_fault(sent: Download, fault: Fault) -> Download:
+    """Return the response with a fault. ``after_bytes`` counts from the start of this response; the default is half."""
     after = (sent.stop - sent.start) // 2 if fault.after_bytes is None else fault.after_bytes
     changes: dict[str, Any] = {}
     match fault.kind:
@@ -90,8 +90,8 @@ def bend(sent: Download, fault: Fault) -> Download:
 
 
 async def send_download(request: web.BaseRequest, sent: Download, request_id: str) -> web.StreamResponse:
-    """Send it, a part at a time, as fast as it is read."""
-    kind = web.StreamResponse if sent.has_length else _Unmeasured
+    """Send the response, a part at a time, as fast as the client reads."""
+    kind = web.StreamResponse if sent.has_length else _WithoutLength
     response = kind(status=sent.status, headers={**sent.headers, "x-amzn-requestid": request_id})
     if sent.has_length:
         response.content_length = max(0, sent.stop - sent.start)
@@ -112,8 +112,8 @@ async def send_download(request: web.BaseRequest, sent: Download, request_id: st
     return response
 
 
-class _Unmeasured(web.StreamResponse):
-    """A body that ends where the connection does: no Content-Length and no chunks."""
+class _WithoutLength(web.StreamResponse):
+    """A body that ends with the connection: without Content-Length and without chunks."""
 
     _length_check = False
 
@@ -126,10 +126,10 @@ async def _drip(response: web.StreamResponse, part: bytes, at_once: int, drip_s:
 
 
 def reset(request: web.BaseRequest) -> NoReturn:
-    """Drop the connection with a RST, so that the client sees a reset, not an end."""
+    """Close the connection with a RST, so that the client gets a connection reset."""
     transport = request.transport
     if transport is not None:
         connection = transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
-    raise asyncio.CancelledError  # nobody is left to be answered: end the handler as a disconnection would
+    raise asyncio.CancelledError  # end the handler as if the client had disconnected

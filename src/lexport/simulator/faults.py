@@ -1,6 +1,6 @@
-"""Faults scripted by request: what goes wrong, with which call, how often.
+"""Scripted faults: what goes wrong, with which call, and how often.
 
-``Fault(operation="GetFunction", function_name="f", kind="throttle", times=2)``. Package links are ``GetObject``.
+``Fault(operation="GetFunction", function_name="f", kind="throttle", times=2)``. Downloads are ``GetObject``.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from lexport.simulator.pagination import Position, read_marker
 from lexport.simulator.responses import ApiCall, AwsError, HttpResponse, expired_token, not_found, throttled
 
 FaultKind = Literal[
-    # refused: an error instead of the answer
+    # an error response
     "throttle",
     "error",
     "denied",
     "gone",
     "expired_token",
-    # not AWS: something else instead of the answer
+    # a response that is not AWS's, or damaged
     "html",
     "empty",
     "broken_json",
     "truncate",
     "corrupt",
-    # the wire
+    # the connection
     "reset",
     "slow",
     "hang",
-    # a package, bent
+    # a download
     "expired",
     "redirect",
     "resize",
     "short",
     "drip",
     "ignore_range",
-    # the answer, bent
+    # a changed document
     "repeat_marker",
     "cycle_markers",
     "endless",
@@ -54,23 +54,23 @@ FaultKind = Literal[
 Patch = Mapping[str, Any] | Callable[[dict[str, Any]], Any]
 
 REFUSING = frozenset({"throttle", "error", "denied", "gone", "expired_token", "expired"})
-_BENDING = frozenset(
+_DOCUMENT_FAULTS = frozenset(
     {"repeat_marker", "cycle_markers", "endless", "null_marker", "empty_marker", "duplicate_page", "replace_body"}
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One fault. What is None matches everything; ``times`` None means always; ``after`` lets that many calls pass.
+    """One fault. None matches every call; ``times`` None means always; the first ``after`` calls are not affected.
 
     ``qualifier`` ``$LATEST`` matches the unqualified call too. ``status``, ``code``, ``message``, ``body`` and
     ``headers`` shape ``error`` and ``html``; ``retry_after_s`` goes with ``throttle``, ``delay_s`` with ``slow``;
     ``patch`` with ``replace_body``: a mapping is merged into the document, a callable gets it and may return another.
-    ``repeat_marker``, ``null_marker`` and ``empty_marker`` wait for the page that they can bend.
+    ``repeat_marker``, ``null_marker`` and ``empty_marker`` wait for the first page that they can change.
     ``layer_arn`` matches GetLayerVersionByArn. Of ``GetObject``: ``expired`` is S3's own 403; ``redirect`` leads to the
-    ``Location`` of ``headers``; ``truncate`` and ``reset`` break off after ``after_bytes``; ``short`` ends there and
-    told no length; ``drip`` sends a byte each ``delay_s`` from there; ``corrupt`` changes that byte; ``resize`` sends
-    ``size_bytes`` and says so.
+    ``Location`` of ``headers``; ``truncate`` and ``reset`` end the body after ``after_bytes``; ``short`` does so
+    without Content-Length; ``drip`` sends one byte per ``delay_s`` from there; ``corrupt`` changes that byte;
+    ``resize`` sends ``size_bytes``.
     """
 
     operation: str | None
@@ -94,7 +94,7 @@ class Fault:
     patch: Patch | None = None
 
     def matches(self, call: ApiCall) -> bool:
-        """Tell whether the fault is meant for this call."""
+        """Tell whether the fault applies to a call."""
         return (
             self.operation in (None, call.operation)
             and self.function_name in (None, call.function_name)
@@ -113,7 +113,7 @@ class _Armed:
 
 
 class FaultScript:
-    """The faults of one server that are still to come."""
+    """The faults of one server that have not happened yet."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self._armed: list[_Armed] = []
@@ -121,34 +121,34 @@ class FaultScript:
             self.add(fault)
 
     def add(self, fault: Fault) -> None:
-        """Script one more fault."""
+        """Add a fault."""
         self._armed.append(_Armed(fault, fault.times, fault.after))
 
     def take(self, call: ApiCall) -> list[Fault]:
-        """Return the faults that meet this call, and count those that strike before there is an answer."""
-        met: list[Fault] = []
+        """Return the faults of a call, and count those that happen before the response is made."""
+        faults: list[Fault] = []
         for armed in list(self._armed):
             if not armed.fault.matches(call):
                 continue
             if armed.passes:
                 armed.passes -= 1
                 continue
-            met.append(armed.fault)
-            if armed.fault.kind in _BENDING:
+            faults.append(armed.fault)
+            if armed.fault.kind in _DOCUMENT_FAULTS:
                 continue
             self._count(armed)
-            if armed.fault.kind not in ("slow", "unqualified_all"):  # nothing can come after the others
+            if armed.fault.kind not in ("slow", "unqualified_all"):  # no other fault can follow these
                 break
-        return met
+        return faults
 
-    def bend(self, fault: Fault, call: ApiCall, document: Any) -> Any:
-        """Bend an answer and count the fault, if it fits this page."""
+    def change(self, fault: Fault, call: ApiCall, document: Any) -> Any:
+        """Return the document changed by a fault, and count the fault if it applies to this page."""
         armed = next((armed for armed in self._armed if armed.fault is fault), None)
-        bent = _bend(fault, call, document) if armed is not None else None
-        if armed is None or bent is None:
+        changed = _changed(fault, call, document) if armed is not None else None
+        if armed is None or changed is None:
             return document
         self._count(armed)
-        return bent
+        return changed
 
     def _count(self, armed: _Armed) -> None:
         if armed.left is None:
@@ -159,7 +159,7 @@ class FaultScript:
 
 
 def refusal(fault: Fault, call: ApiCall) -> AwsError:
-    """Return the error that a refusing fault answers with."""
+    """Return the error response of a fault."""
     arn = f"arn:aws:lambda:{call.region}:{call.account_id}:function:{call.function_name}"
     arn += f":{call.qualifier}" if call.qualifier else ""
     match fault.kind:
@@ -187,9 +187,9 @@ def refusal(fault: Fault, call: ApiCall) -> AwsError:
             return AwsError(status, code, message, more=more, headers=dict(fault.headers))
 
 
-def distorted(fault: Fault, answer: HttpResponse) -> HttpResponse:
-    """Return what comes over the wire instead of a sound answer."""
-    headers = {**answer.headers, **fault.headers}
+def distort(fault: Fault, response: HttpResponse) -> HttpResponse:
+    """Return the response that is sent in place of a correct one."""
+    headers = {**response.headers, **fault.headers}
     body = fault.body.encode() if isinstance(fault.body, str) else fault.body
     match fault.kind:
         case "html":
@@ -200,27 +200,27 @@ def distorted(fault: Fault, answer: HttpResponse) -> HttpResponse:
         case "empty" | "redirect":
             return HttpResponse(status=fault.status or (200 if fault.kind == "empty" else 307), headers=headers)
         case "broken_json":
-            return HttpResponse(status=answer.status, body=answer.body[: len(answer.body) // 2], headers=headers)
+            return HttpResponse(status=response.status, body=response.body[: len(response.body) // 2], headers=headers)
         case "truncate":
-            sent = answer.body[: len(answer.body) // 2]
-            return HttpResponse(status=answer.status, body=sent, headers=headers, promised_bytes=len(answer.body))
+            sent = response.body[: len(response.body) // 2]
+            return HttpResponse(status=response.status, body=sent, headers=headers, promised_bytes=len(response.body))
         case "corrupt":
-            middle = len(answer.body) // 2
-            flipped = bytes((answer.body[middle] ^ 0xFF,)) if answer.body else b""
-            bent = answer.body[:middle] + flipped + answer.body[middle + 1 :]
-            return HttpResponse(status=answer.status, body=bent, headers=headers)
+            middle = len(response.body) // 2
+            flipped = bytes((response.body[middle] ^ 0xFF,)) if response.body else b""
+            changed_body = response.body[:middle] + flipped + response.body[middle + 1 :]
+            return HttpResponse(status=response.status, body=changed_body, headers=headers)
         case _:
-            return answer
+            return response
 
 
-def _bend(fault: Fault, call: ApiCall, document: Any) -> Any:
-    """Return the bent document, None where the fault does not fit this page."""
+def _changed(fault: Fault, call: ApiCall, document: Any) -> Any:
+    """Return the changed document, or None if the fault does not apply to this page."""
     if fault.kind == "replace_body":
         return _patched(fault.patch, document)
-    return None if call.listing is None else _with_bent_marker(fault, call, call.listing, document)
+    return None if call.listing is None else _with_changed_marker(fault, call, call.listing, document)
 
 
-def _with_bent_marker(fault: Fault, call: ApiCall, listing: str, document: dict[str, Any]) -> dict[str, Any] | None:
+def _with_changed_marker(fault: Fault, call: ApiCall, listing: str, document: dict[str, Any]) -> dict[str, Any] | None:
     marker = call.query.get("Marker")
     is_last = not document.get("NextMarker")
     here = read_marker(marker, listing)
@@ -249,7 +249,7 @@ def _patched(patch: Patch | None, document: Any) -> Any:
     if patch is None:
         return document
     if callable(patch):
-        document = orjson.loads(orjson.dumps(document))  # parts of it are cached: the callable may change a copy
+        document = orjson.loads(orjson.dumps(document))  # parts of it are cached, so the callable gets a copy
         returned = patch(document)
         return document if returned is None else returned
     return _merged(document, patch)

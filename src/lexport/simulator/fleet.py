@@ -1,6 +1,6 @@
-"""A fleet from a seed, of any size: every function is computed when somebody asks for it, only changes are kept.
+"""A fleet of any size from a seed: functions are computed when they are needed, and only changes are stored.
 
-The fleet is also the oracle: ``expected`` says what a right snapshot of it holds.
+The fleet is also the test oracle: ``expected`` yields the rows of a correct snapshot.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _UNTOUCHED = Overlay()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetSpec:
-    """The size and the place of a fleet.
+    """The size and the account-regions of a fleet.
 
     ``functions`` is per account-region, ``versions`` the mean of published versions per function; over an even number
     of functions it is exact. ``regions`` None: every enabled Region has a fleet. The first account manages the others.
     ``large_packages``: packages and layers of 1 KB to 250 MB, sized as in real fleets, instead of 1 to 4 KB.
-    The roles of ``closed_accounts`` let nobody in, those of the others who says ``external_id``, where there is one.
+    Roles of ``closed_accounts`` cannot be assumed, and those of other accounts only with ``external_id`` if it is set.
     """
 
     functions: int
@@ -48,7 +48,7 @@ class FleetSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """How much one account-region holds; ``versions`` counts ``$LATEST`` too."""
+    """Counts of one account-region; ``versions`` includes ``$LATEST``."""
 
     functions: int
     versions: int
@@ -57,7 +57,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSettings:
-    """What GetAccountSettings says of one account-region."""
+    """The values of GetAccountSettings for one account-region."""
 
     code_size_limit_bytes: int
     code_size_used_bytes: int
@@ -73,14 +73,14 @@ class Fleet:
         self.spec = spec
         self._overlays: dict[tuple[Scope, int], Overlay] = {}
 
-    # --- what there is ------------------------------------------------------------------------------------------
+    # --- reading ------------------------------------------------------------------------------------------------
 
     def is_enabled(self, region: str) -> bool:
-        """Tell whether a Region exists and is switched on."""
+        """Tell whether a Region exists and is enabled."""
         return region in known_regions.REAL and region not in self.spec.disabled_regions
 
     def indexes(self, scope: Scope, start: int = 0) -> Iterator[int]:
-        """Yield the index of every living function, in listing order."""
+        """Yield the index of every existing function, in listing order."""
         for index in range(start, self._size(scope)):
             overlay = self._overlays.get((scope, index))
             if overlay is None or not overlay.is_deleted:
@@ -91,11 +91,11 @@ class Fleet:
         return seeded.function_name(self.spec.seed, index)
 
     def names(self, scope: Scope) -> Iterator[str]:
-        """Yield the names of the living functions, in listing order."""
+        """Yield the names of the existing functions, in listing order."""
         return map(self.name, self.indexes(scope))
 
     def index(self, scope: Scope, name: str) -> int | None:
-        """Return the index of a living function, None where there is none of that name."""
+        """Return the index of an existing function, or None if there is none of that name."""
         index = seeded.function_index(self.spec.seed, name)
         if index is None or index >= self._size(scope) or self._overlay(scope, index).is_deleted:
             return None
@@ -124,7 +124,7 @@ class Fleet:
     def version(
         self, scope: Scope, index: int, version: str, function: FunctionSpec | None = None
     ) -> VersionSpec | None:
-        """Return a version as it is now, None where there is none; ``function`` spares looking it up again."""
+        """Return a version as it is now, or None; ``function`` is passed if it is at hand."""
         if function is None:
             function = self.function(scope, index)
         overlay = self._overlay(scope, index)
@@ -157,13 +157,15 @@ class Fleet:
         overlay = self._overlay(scope, index)
         if overlay.generation:
             return []
-        found = seeded.build_aliases(self.spec.seed, scope, index, self._seeded_numbers(scope, index))
-        return [_moved(alias, *overlay.moved[alias.name]) if alias.name in overlay.moved else alias for alias in found]
+        aliases = seeded.build_aliases(self.spec.seed, scope, index, self._seeded_numbers(scope, index))
+        return [
+            _moved(alias, *overlay.moved[alias.name]) if alias.name in overlay.moved else alias for alias in aliases
+        ]
 
     # --- the oracle ---------------------------------------------------------------------------------------------
 
     def counts(self, scope: Scope) -> Counts:
-        """Count what one account-region holds."""
+        """Count functions, versions and aliases of one account-region."""
         functions = versions = aliases = 0
         for index in self.indexes(scope):
             functions += 1
@@ -174,9 +176,9 @@ class Fleet:
         return Counts(functions=functions, versions=versions, aliases=aliases)
 
     def account_settings(self, scope: Scope) -> AccountSettings:
-        """Return limits and use; what is used is an estimate, the count of functions is true."""
+        """Return limits and usage; the used code size is an estimate, the count of functions is exact."""
         size = self._size(scope)
-        deleted = sum(overlay.is_deleted for (place, _), overlay in self._overlays.items() if place == scope)
+        deleted = sum(overlay.is_deleted for (changed, _), overlay in self._overlays.items() if changed == scope)
         reserved = SeededChoices("account", self.spec.seed, scope.account_id, scope.region).pick(CONCURRENCY_LIMIT // 2)
         return AccountSettings(
             code_size_limit_bytes=CODE_LIMIT_BYTES,
@@ -189,7 +191,7 @@ class Fleet:
     def expected(
         self, scope: Scope, *, env: EnvMode = "keys", value_hmac: Callable[[str], str], hash_key_id: str
     ) -> Iterator[tuple[str, oracle.Row]]:
-        """Yield (table, row) for all that a complete snapshot of an account-region holds.
+        """Yield (table, row) for every row of a complete snapshot of an account-region.
 
         Rows have every column of their table but ``snapshot_id``, ``snapshot_at`` and ``fetched_at``.
         Order: as listed, not sorted by key.
@@ -213,7 +215,7 @@ class Fleet:
     def expected_of(
         self, scope: Scope, index: int, *, env: EnvMode = "keys", value_hmac: Callable[[str], str], hash_key_id: str
     ) -> Iterator[tuple[str, oracle.Row]]:
-        """Yield (table, row) for all that belongs to one living function, as ``expected`` does."""
+        """Yield (table, row) for every row of one existing function, as ``expected`` does."""
         function = self.function(scope, index)
         yield from oracle.tag_rows(function)
         for version in (LATEST, *map(str, self.published(scope, index))):
@@ -223,10 +225,10 @@ class Fleet:
         for alias in self.aliases(scope, index):
             yield from oracle.alias_rows(function, alias)
 
-    # --- what happens to it -------------------------------------------------------------------------------------
+    # --- changes ------------------------------------------------------------------------------------------------
 
     def apply(self, change: Change) -> None:  # noqa: C901 - one case for each kind of change
-        """Let one change happen; ValueError where AWS would refuse it."""
+        """Apply one change; raises ValueError if AWS would refuse it."""
         scope = change.scope
         index = seeded.function_index(self.spec.seed, change.function_name)
         if index is None or index >= self._size(scope):
@@ -324,7 +326,7 @@ class Fleet:
         return spec
 
     def _latest_code(self, function: FunctionSpec, overlay: Overlay) -> str:
-        """Half of the functions have published what ``$LATEST`` holds."""
+        """Return the package of ``$LATEST``; half of the functions have published it as their last version."""
         if overlay.code is not None:
             return overlay.code
         numbers = self._seeded_numbers(function.scope, function.index)
@@ -337,7 +339,7 @@ class Fleet:
 
 
 def _moved(alias: AliasSpec, version: str, moves: int) -> AliasSpec:
-    """Return an alias that was moved: it points at one version alone."""
+    """Return an alias that was moved: it points at one version."""
     revision_id = uuid_text("moved", alias.revision_id, moves)
     return replace(alias, function_version=version, weights=None, revision_id=revision_id)
 

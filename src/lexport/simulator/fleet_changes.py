@@ -1,4 +1,4 @@
-"""What can happen to a fleet between two moments, and the little that has to be kept of it."""
+"""Changes of a fleet between two snapshots, and the state that the fleet keeps of them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ ChangeKind = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One call that somebody else made. Only the fields that the kind needs are read.
+    """One change, as a user of AWS would make it. Only the fields that the kind needs are read.
 
-    ``recreate_function`` makes a deleted (or living) function anew under its name, without versions and aliases.
-    ``reserved_concurrency`` None removes the reservation. ``update_config`` changes ``$LATEST`` where a field is given.
+    ``recreate_function`` creates a function of the same name anew, without versions and aliases.
+    ``reserved_concurrency`` None removes the reservation. ``update_config`` sets the given fields of ``$LATEST``.
     """
 
     kind: ChangeKind
@@ -42,7 +42,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """A version published by a change: what ``$LATEST`` was at that moment."""
+    """A version published by a change: a copy of ``$LATEST`` at that time."""
 
     code: str
     minutes: int
@@ -53,7 +53,7 @@ class Published:
 
 @dataclass(slots=True)
 class Overlay:
-    """How one function differs from what the seed says."""
+    """The differences of one function from the one that the seed gives."""
 
     generation: int = 0
     is_deleted: bool = False

@@ -1,4 +1,4 @@
-"""The Regions that exist, as of 2026; which partition one belongs to, and which ones an account has to opt in to."""
+"""The Regions of AWS as of 2026, their partitions, and the ones that an account must opt in to."""
 
 from __future__ import annotations
 

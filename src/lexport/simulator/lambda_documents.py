@@ -1,4 +1,4 @@
-"""Spec -> the JSON documents AWS would send: FunctionConfiguration, GetFunction's answer, alias items."""
+"""The JSON documents of Lambda's responses: FunctionConfiguration, GetFunction's response, alias items."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NULLED = (
 
 
 def configuration(version: VersionSpec, *, arn_qualifier: str | None, is_listed: bool) -> dict[str, Any]:
-    """Word one version as a FunctionConfiguration; lists leave out exactly seven fields."""
+    """Return the FunctionConfiguration of a version; lists leave out exactly seven fields."""
     function = version.function
     document = _shared(function) | {
         "FunctionArn": f"{function.arn}:{arn_qualifier}" if arn_qualifier is not None else function.arn,
@@ -54,7 +54,7 @@ def configuration(version: VersionSpec, *, arn_qualifier: str | None, is_listed:
 
 
 def get_function(version: VersionSpec, *, arn_qualifier: str | None, location: str | None) -> dict[str, Any]:
-    """Word GetFunction's answer; tags and concurrency come with the unqualified call only."""
+    """Return GetFunction's response; only the unqualified call returns tags and concurrency."""
     function = version.function
     document: dict[str, Any] = {
         "Configuration": configuration(version, arn_qualifier=arn_qualifier, is_listed=False),
@@ -74,7 +74,7 @@ def get_function(version: VersionSpec, *, arn_qualifier: str | None, location: s
 
 
 def alias(function: FunctionSpec, spec: AliasSpec) -> dict[str, Any]:
-    """Word one item of ListAliases."""
+    """Return one item of ListAliases."""
     document: dict[str, Any] = {
         "AliasArn": f"{function.arn}:{spec.name}",
         "Name": spec.name,
@@ -91,7 +91,7 @@ def alias(function: FunctionSpec, spec: AliasSpec) -> dict[str, Any]:
 
 
 def has_location(version: VersionSpec) -> bool:
-    """Tell whether Lambda hands out a link: not for images, self-managed code, or where its key is denied."""
+    """Tell whether GetFunction returns a presigned URL: not for images, self-managed code, or a denied KMS key."""
     function = version.function
     return function.image is None and function.s3_object is None and function.code_error is None
 
@@ -102,7 +102,7 @@ def _error(error: ErrorSpec) -> dict[str, str]:
 
 @lru_cache(maxsize=2048)
 def _shared(function: FunctionSpec) -> dict[str, Any]:
-    """Word what all versions share; callers copy, never change."""
+    """Return the fields that all versions share; callers copy the document and never change it."""
     document: dict[str, Any] = dict.fromkeys(_NULLED) if function.sends_nulls else {}
     document |= {
         "FunctionName": function.name,
@@ -208,7 +208,7 @@ def _image_config(image: ImageSpec) -> dict[str, Any]:
 
 @lru_cache(maxsize=2048)
 def _only_in_get(function: FunctionSpec) -> dict[str, Any]:
-    """Word the seven fields that lists leave out, but for the runtime version, which each version has its own of."""
+    """Return the fields that lists leave out, except the runtime version, which differs between versions."""
     reasons = {
         "StateReason": function.state_reason,
         "StateReasonCode": function.state_reason_code,

@@ -1,4 +1,4 @@
-"""ApiCall -> the document that Lambda would answer, or Lambda's error."""
+"""Lambda: the documents and errors of its operations."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LAYER_VERSION_ARN = re.compile(
 
 
 def name_and_qualifier(raw_name: str) -> tuple[str, str | None]:
-    """Return the name inside any of the forms that a function may be asked for by, and the qualifier behind it."""
+    """Split any form of FunctionName into the name and the qualifier, if it has one."""
     matched = _WITH_DOTS.fullmatch(raw_name)
     return (matched["name"], matched["qualifier"]) if matched else (raw_name, None)
 
@@ -54,7 +54,7 @@ class LambdaService:
         }
 
     def document(self, call: ApiCall) -> dict[str, Any]:
-        """HttpResponse one call; AwsError where AWS would refuse it."""
+        """Return the document of one call; raises AwsError if AWS would refuse it."""
         scope = Scope(account_id=call.account_id, region=call.region)
         return self._operations[call.operation](scope, call)
 
@@ -70,7 +70,7 @@ class LambdaService:
             raise not_found(arn)
         location = None
         if lambda_documents.has_location(version):
-            location = self._presigned.location(scope, name, version.package_key)
+            location = self._presigned.sign_url(scope, name, version.package_key)
         return lambda_documents.get_function(version, arn_qualifier=qualifier, location=location)
 
     def _version(self, scope: Scope, index: int, function: FunctionSpec, qualifier: str | None) -> VersionSpec | None:
@@ -102,7 +102,7 @@ class LambdaService:
     def _versions_from(
         self, scope: Scope, start: Position, *, is_all: bool, master: str | None
     ) -> Iterator[tuple[VersionSpec, Position]]:
-        """Yield versions with the position behind each."""
+        """Yield versions, each with the position after it."""
         for index in self._fleet.indexes(scope, start.index):
             after = start.after if index == start.index else -1
             function = self._fleet.function(scope, index)
@@ -120,13 +120,13 @@ class LambdaService:
         start = _start(call, f"versions/{function.name}")
         numbers = map(str, self._fleet.published(scope, index, max(start.after, 0)))
 
-        def found() -> Iterator[tuple[VersionSpec, Position]]:
+        def versions() -> Iterator[tuple[VersionSpec, Position]]:
             for version in chain((LATEST,) if start.after < 0 else (), numbers):
                 spec = self._fleet.version(scope, index, version, function)
                 assert spec is not None
                 yield spec, replace(start, after=0 if version == LATEST else int(version), nonce="")
 
-        page, following = _page(found(), start, _max_items(call))
+        page, following = _page(versions(), start, _max_items(call))
         items = [
             lambda_documents.configuration(version, arn_qualifier=version.version, is_listed=True) for version in page
         ]
@@ -135,9 +135,9 @@ class LambdaService:
     def _list_aliases(self, scope: Scope, call: ApiCall) -> dict[str, Any]:
         index, function = self._listed_function(scope, call)
         start = _start(call, f"aliases/{function.name}")
-        wanted = call.query.get("FunctionVersion")
-        found = [alias for alias in self._fleet.aliases(scope, index) if wanted in (None, alias.function_version)]
-        rest = ((alias, replace(start, index=n + 1, nonce="")) for n, alias in enumerate(found) if n >= start.index)
+        version = call.query.get("FunctionVersion")
+        aliases = [alias for alias in self._fleet.aliases(scope, index) if version in (None, alias.function_version)]
+        rest = ((alias, replace(start, index=n + 1, nonce="")) for n, alias in enumerate(aliases) if n >= start.index)
         page, following = _page(rest, start, _max_items(call))
         return _with_marker({"Aliases": [lambda_documents.alias(function, alias) for alias in page]}, following)
 
@@ -175,7 +175,7 @@ class LambdaService:
         number = matched["number"]
         return {
             "Content": {
-                "Location": self._presigned.location(scope, matched["name"], key),
+                "Location": self._presigned.sign_url(scope, matched["name"], key),
                 "CodeSha256": content.code_sha256,
                 "CodeSize": content.code_size,
             },
@@ -190,7 +190,7 @@ class LambdaService:
 
 
 def _named(scope: Scope, call: ApiCall, pattern: re.Pattern[str], *, longest: int) -> tuple[str, str | None]:
-    """Return name and qualifier of any form of FunctionName; AwsError where it leads elsewhere."""
+    """Return name and qualifier of any form of FunctionName; raises AwsError for another account or Region."""
     raw = call.raw_name or ""
     matched = pattern.fullmatch(raw)
     if len(raw) > longest:
@@ -229,14 +229,14 @@ def _max_items(call: ApiCall) -> int:
 
 
 def _page(items: Iterator[tuple[Any, Position]], start: Position, size: int) -> tuple[list[Any], Position | None]:
-    """Take one page; the position behind it only if something follows."""
+    """Return one page, and the position after it if more items follow."""
     page: list[Any] = []
-    behind = start
+    after = start
     for item, following in items:
         if len(page) == size:
-            return page, behind
+            return page, after
         page.append(item)
-        behind = following
+        after = following
     return page, None
 
 

@@ -1,6 +1,6 @@
-"""Spec -> the rows a right snapshot holds. Written by hand, so that it shares no mistake with the product.
+"""The rows of a correct snapshot, by specification. Written by hand, so that it shares no mistake with the product.
 
-Left out: ``snapshot_id``, ``snapshot_at``, ``fetched_at``, which only a run can know.
+Left out: ``snapshot_id``, ``snapshot_at``, ``fetched_at``, which only a run knows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Row = dict[str, object]
 def version_rows(
     version: VersionSpec, *, env: EnvMode, value_hmac: Callable[[str], str], hash_key_id: str
 ) -> Iterator[tuple[str, Row]]:
-    """Yield the rows that one version brings, tags excepted."""
+    """Yield the rows of one version, except tags."""
     yield "functions", function_row(version)
     function = version.function
     key: Row = _function_key(function) | {"version": version.version}
@@ -161,7 +161,7 @@ def tag_rows(function: FunctionSpec) -> Iterator[tuple[str, Row]]:
 
 
 def alias_rows(function: FunctionSpec, alias: AliasSpec) -> Iterator[tuple[str, Row]]:
-    """Yield the row of ``aliases`` and its routes; a version with weight 0 keeps its row, as AWS sent it."""
+    """Yield the row of ``aliases`` and its routes; a version with weight 0 has a row too."""
     key: Row = _function_key(function) | {"alias": alias.name}
     yield (
         "aliases",

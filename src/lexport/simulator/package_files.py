@@ -1,8 +1,8 @@
-"""Package key -> a real zip, deterministic: 1 to 4 KB, or of any size and with libraries where the key says so.
+"""Deployment packages: deterministic ZIP files of 1 to 4 KB, or of any size and with libraries if the key says so.
 
-Written by hand and without compression: every answer has to tell the true hash, so a package must cost microseconds.
-A large one begins with a member that is the same in all packages of its size, a pattern repeated, and ends with what is
-its own. So the hash of that beginning is computed once per size, and no package is ever in memory as a whole.
+They are written here and not compressed: every GetFunction response has the true hash of its package, so a package must
+cost microseconds. A large package begins with a member that all packages of its size share, and ends with its own
+members. So the hash of the beginning is computed once per size, and no package is in memory as a whole.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from lexport.simulator.seeded_choices import SeededChoices
 
-_DOS_TIME, _DOS_DATE = 0, 0x0021  # 1980-01-01, the earliest that a zip can say
+_DOS_TIME, _DOS_DATE = 0, 0x0021  # 1980-01-01, the earliest date in a ZIP file
 _FILE_MODE = 0o100644 << 16
 _FILLER_NAME = "assets.bin"
 _PATTERN = hashlib.shake_128(b"lexport simulator").digest(256 * 1024)
@@ -28,7 +28,7 @@ _SIZES = (
     (998, (8_000_000, 16_000_000, 32_000_000, 50_000_000)),
     (1000, (250_000_000,)),
 )
-"""Up to so many of a thousand packages, which filler they have: half are small, two of a thousand at Lambda's limit."""
+"""Sizes of the filler by rank among a thousand packages: half are small, two have the size of Lambda's limit."""
 _LIBRARIES = {
     "python": (
         "{name}-{version}.dist-info/METADATA",
@@ -50,12 +50,12 @@ _LIBRARIES = {
         ),
     ),
 }
-"""By the beginning of a runtime's name: where a library stands in a package, what it says, and which there are."""
+"""Prefix of the runtime -> path of a library's metadata file in the package, its text, and the libraries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """One deployment package, and what Lambda says of it: ``head``, so many bytes of filler, ``tail``."""
+    """One deployment package: ``head``, ``filler_bytes`` of filler, ``tail``; and Lambda's hash and size of it."""
 
     head: bytes = field(repr=False)
     filler_bytes: int
@@ -65,11 +65,11 @@ class Package:
 
     @property
     def body(self) -> bytes:
-        """The whole, for those that are small."""
+        """All bytes of a small package."""
         return b"".join(self.parts(0, self.code_size))
 
     def parts(self, start: int, stop: int) -> Iterator[bytes]:
-        """Yield the bytes from ``start`` up to ``stop``, a quarter of a megabyte at a time."""
+        """Yield the bytes from ``start`` to ``stop``, at most 256 KiB at a time."""
         at = start
         behind = len(self.head) + self.filler_bytes
         while at < stop:
@@ -85,7 +85,7 @@ class Package:
 
 
 def sized_key(seed: int, key: str, runtime: str | None = None) -> str:
-    """Return a key that says a size too, one as real fleets have them, and whose libraries are in it."""
+    """Return a key that includes a realistic size and the kind of libraries in the package."""
     choices = SeededChoices("size", seed, key)
     turn = choices.pick(1000)
     filler = choices.choose(next(sizes for below, sizes in _SIZES if turn < below))
@@ -95,7 +95,7 @@ def sized_key(seed: int, key: str, runtime: str | None = None) -> str:
 
 @lru_cache(maxsize=2048)
 def package(seed: int, key: str) -> Package:
-    """Make the package of a key."""
+    """Build the package of a key."""
     entropy = hashlib.shake_128(f"{seed}/{key}".encode()).hexdigest(1400)
     length = 700 + int(entropy[:3], 16) // 2
     lines = [f"# {key}", "def handler(event, context):", "    return event", ""]
@@ -125,9 +125,9 @@ def _libraries(kind: str, choices: SeededChoices) -> dict[str, bytes]:
     """Return the files by which libraries are known, each library in two of three packages of its kind."""
     if not kind:
         return {}
-    path, text, known = _LIBRARIES[kind]
+    path, text, libraries = _LIBRARIES[kind]
     files = {}
-    for title, versions in known:
+    for title, versions in libraries:
         group, _, name = title.rpartition(":")
         facts = {"group": group, "name": name, "version": choices.choose(versions)}
         if choices.chance(66):
@@ -137,7 +137,7 @@ def _libraries(kind: str, choices: SeededChoices) -> dict[str, bytes]:
 
 @lru_cache
 def _beginning(filler_bytes: int) -> tuple[bytes, int, hashlib._Hash]:
-    """Return the local header of the filler, its CRC, and the hash of both; one second for all sizes together."""
+    """Return the local header of the filler, its CRC, and the hash up to its end. All sizes together take a second."""
     crc, left = 0, filler_bytes
     while left:
         part = _PATTERN[:left]
@@ -152,9 +152,10 @@ def _beginning(filler_bytes: int) -> tuple[bytes, int, hashlib._Hash]:
 
 
 def _zip(files: dict[str, bytes], *, offset: int = 0, central: bytes = b"") -> bytes:
-    """Write the end of a zip: its last files, stored, and the directory. Layout: PKWARE APPNOTE 4.3.7, 4.3.12, 4.3.16.
+    """Build the end of a ZIP file: its last members, uncompressed, and the central directory.
 
-    ``offset`` is the length of what lies before, ``central`` the directory of it.
+    Layout: PKWARE APPNOTE 4.3.7, 4.3.12, 4.3.16.
+    ``offset`` is the length of the part before them, ``central`` its part of the central directory.
     """
     local, directory = bytearray(), bytearray(central)
     for name, data in files.items():
@@ -167,7 +168,7 @@ def _zip(files: dict[str, bytes], *, offset: int = 0, central: bytes = b"") -> b
 
 
 def _entry(name: str, crc: int, size: int) -> bytes:
-    """Return what the local header and the directory say alike."""
+    """Return the fields that the local header and the central directory share."""
     return struct.pack("<HHHHHIIIHH", 20, 0, 0, _DOS_TIME, _DOS_DATE, crc, size, size, len(name.encode()), 0)
 
 

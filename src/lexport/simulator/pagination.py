@@ -1,4 +1,4 @@
-"""Opaque markers: where a listing goes on, and which listing it is."""
+"""Opaque markers of list operations: the position in a listing, and the listing that it belongs to."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ PAGE_SIZE = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """A place in a listing. ``listing`` names it with its parameters.
+    """A position in a listing. ``listing`` names the listing and its parameters.
 
-    ``after``: -1 nothing of the function at ``index`` was listed yet, 0 its ``$LATEST``, n its version n.
-    ``nonce`` makes different markers of one place.
+    ``after`` is the last version of the function at ``index`` that was listed: -1 for none, 0 for ``$LATEST``.
+    ``nonce`` makes different markers for one position.
     """
 
     listing: str
@@ -26,17 +26,17 @@ class Position:
     nonce: str = ""
 
     def marker(self) -> str:
-        """Write the marker."""
+        """Encode the position."""
         return base64.urlsafe_b64encode(orjson.dumps([self.listing, self.index, self.after, self.nonce])).decode()
 
 
 def read_marker(marker: str | None, listing: str) -> Position:
-    """Return where to go on; the marker of another listing is refused."""
+    """Decode a marker; raises AwsError for the marker of another listing."""
     if marker is None:
         return Position(listing=listing)
     try:
-        found, index, after, nonce = orjson.loads(base64.urlsafe_b64decode(marker.encode()))
-        position = Position(listing=str(found), index=int(index), after=int(after), nonce=str(nonce))
+        name, index, after, nonce = orjson.loads(base64.urlsafe_b64decode(marker.encode()))
+        position = Position(listing=str(name), index=int(index), after=int(after), nonce=str(nonce))
     except (ValueError, TypeError):
         raise invalid_parameter("Invalid Marker") from None
     if position.listing != listing:

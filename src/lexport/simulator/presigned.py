@@ -1,4 +1,4 @@
-"""Presigned package links: made, checked, and answered with the bytes, as S3 does."""
+"""Presigned URLs of packages: signed, verified, and answered with the package as S3 does."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RANGE = re.compile(r"bytes=(?:(\d+)-(\d*)|-(\d+))")
 
 
 class PresignedUrls:
-    """The links of one server; ``base_url`` is known once it listens."""
+    """The presigned URLs of one server; ``base_url`` is set when the server listens."""
 
     def __init__(self, seed: int, ttl_s: float) -> None:
         self.base_url = ""
@@ -34,8 +34,8 @@ class PresignedUrls:
         self._secret = secrets.token_bytes(32)
         self._token = secrets.token_urlsafe(500)  # about as long as AWS's
 
-    def location(self, scope: Scope, name: str, package_key: str) -> str:
-        """Make a link. ``versionId`` pins the bytes: it says which package it is."""
+    def sign_url(self, scope: Scope, name: str, package_key: str) -> str:
+        """Return the presigned URL of a package; its ``versionId`` is the key of the package."""
         path = f"{PREFIX}{scope.account_id}/{name}-{uuid_text('link', package_key)}"
         version_id = version_id_of(package_key)
         date = _date_text(int(time.time()))
@@ -47,10 +47,10 @@ class PresignedUrls:
         )
         return f"{self.base_url}{path}?{query}&X-Amz-Signature={self._sign(path, dict(parse_qsl(query)))}"
 
-    def answer(
+    def respond(
         self, method: str, path_and_query: str, headers: Mapping[str, str], request_id: str
     ) -> HttpResponse | Download:
-        """HttpResponse one request for a link: a download, or 400, 403 or 416."""
+        """Respond to a request for a presigned URL: with a download, or 400, 403 or 416."""
         if "Authorization" in headers:
             return s3_error(400, "InvalidArgument", "Only one auth mechanism allowed", request_id, {})
         path, _, query = path_and_query.partition("?")
@@ -73,8 +73,10 @@ class PresignedUrls:
             return s3_error(403, "AccessDenied", "Request has expired", request_id, more)
         return _part(self._package(values["versionId"]), headers.get("Range"), request_id)
 
-    def object(self, path_and_query: str, headers: Mapping[str, str], request_id: str) -> HttpResponse | Download:
-        """HttpResponse for an object in a customer's own bucket, whose version says which package it is."""
+    def respond_for_object(
+        self, path_and_query: str, headers: Mapping[str, str], request_id: str
+    ) -> HttpResponse | Download:
+        """Respond for an object in a customer's own bucket; its version is the key of the package."""
         version_id = dict(parse_qsl(path_and_query.partition("?")[2])).get("versionId", "")
         try:
             content = self._package(version_id)
@@ -83,7 +85,7 @@ class PresignedUrls:
         return _part(content, headers.get("Range"), request_id)
 
     def _sign(self, path: str, values: dict[str, str]) -> str:
-        # As at S3, a client may escape the query in another way: what is signed are the decoded values.
+        # As in S3, the signature covers the decoded values, so that a client may encode the query in another way.
         canonical = "\n".join((path, *(f"{name}={value}" for name, value in sorted(values.items()))))
         return hmac.new(self._secret, canonical.encode(), hashlib.sha256).hexdigest()
 
@@ -93,18 +95,18 @@ class PresignedUrls:
 
 
 def version_id_of(package_key: str) -> str:
-    """Return the version of the object that holds a package."""
+    """Return the version ID of the object that holds a package."""
     return base64.urlsafe_b64encode(package_key.encode()).decode().rstrip("=")
 
 
 def function_of_path(path: str) -> str | None:
-    """Return the function that a link's path names, without the UUID behind it."""
+    """Return the function name in the path of a presigned URL, without the UUID after it."""
     last = unquote(path.partition("?")[0]).rpartition("/")[2]
     return last[:-37] or None
 
 
 def _part(content: Package, range_header: str | None, request_id: str) -> HttpResponse | Download:
-    """Cut the asked part out. A header that S3 does not understand is ignored, as S3 does."""
+    """Return the range that was requested. As in S3, a Range header that cannot be parsed is ignored."""
     etag = f'"{hashlib.md5(content.code_sha256.encode(), usedforsecurity=False).hexdigest()}"'
     headers = {"Content-Type": "application/zip", "Accept-Ranges": "bytes", "ETag": etag}
     matched = _RANGE.fullmatch(range_header or "")

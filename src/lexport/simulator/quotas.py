@@ -1,4 +1,4 @@
-"""The token buckets of each account-region: AWS's request quotas, as strict as AWS's, and who else uses them."""
+"""AWS's request quotas: token buckets per account-region, and other clients that use them too."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ DEPTH_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbour:
-    """Somebody else who takes ``share`` of every bucket for a while; seconds since the bucket's first call."""
+    """Another client that takes ``share`` of every bucket; times are seconds since the bucket's first call."""
 
     share: float
     from_s: float = 0.0
     to_s: float = math.inf
 
     def __post_init__(self) -> None:
-        """Refuse a neighbour who would take more than there is."""
+        """Refuse a share above 1."""
         if not (0.0 <= self.share <= 1.0 and self.from_s <= self.to_s):
             raise ValueError("a neighbour takes a share between 0 and 1, from a moment to a later one")
 
     def taken_s(self, begin_s: float, end_s: float) -> float:
-        """Return how many seconds of quota are taken between two moments."""
+        """Return the seconds of quota that this client takes between two times."""
         return self.share * max(0.0, min(end_s, self.to_s) - max(begin_s, self.from_s))
 
 
 class TokenBucket:
-    """``rate_per_s`` tokens a second less what neighbours take, at most ``depth_s`` seconds' worth of them."""
+    """``rate_per_s`` tokens per second, less those of neighbours; at most ``depth_s`` seconds of tokens are kept."""
 
     __slots__ = ("_at_s", "_began_s", "_depth", "_neighbours", "_rate_per_s", "_tokens")
 
@@ -75,7 +75,7 @@ class Quotas:
         self._buckets: dict[tuple[Scope, QuotaClass], TokenBucket] = {}
 
     def retry_after_s(self, scope: Scope, operation: str) -> int | None:
-        """Spend one call; return the whole seconds to wait where the quota is used up."""
+        """Take a token for one call; return the whole seconds to wait if there is none."""
         call = call_of(operation)
         quota_class = LIST_QUOTA if call is None else call.quota
         now_s = self._clock()

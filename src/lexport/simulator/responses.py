@@ -1,4 +1,4 @@
-"""What passes between the parts of the server: a call that was understood, an answer, and AWS's errors."""
+"""Values that pass between the parts of the server: API calls, HTTP responses, and AWS's errors."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ XML_HEADERS = {"Content-Type": "text/xml"}
 
 @dataclass(slots=True, kw_only=True)
 class ApiCall:
-    """One request, understood as far as its address goes. ``raw_name`` is the function's name as it was sent.
+    """One request, parsed from its URL and body. ``raw_name`` is FunctionName as it was sent.
 
-    ``listing`` is filled in by a listing operation: what its markers belong to.
+    ``listing`` is set by list operations: the listing that their markers belong to.
     """
 
     service: str
@@ -36,7 +36,7 @@ class ApiCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpResponse:
-    """One answer, ready to be sent. ``promised_bytes`` is a Content-Length that is a lie."""
+    """One response. ``promised_bytes`` is a wrong Content-Length, if a fault asks for one."""
 
     status: int = 200
     body: bytes = b""
@@ -45,7 +45,7 @@ class HttpResponse:
 
 
 class AwsError(Exception):
-    """An answer that is no success. ``message`` None is sent as null."""
+    """An error response. A ``message`` of None is sent as null."""
 
     def __init__(
         self,
@@ -63,12 +63,12 @@ class AwsError(Exception):
         self.more = more or {}
         self.headers = headers or {}
 
-    def answer(self, protocol: Protocol, request_id: str) -> HttpResponse:
-        """Word the error as the protocol does."""
+    def response(self, protocol: Protocol, request_id: str) -> HttpResponse:
+        """Return the error in the format of a protocol."""
         match protocol:
             case "rest-json":
                 return self._rest_json()
-            case "json":  # the JSON protocol knows only 400 for what the caller did wrong
+            case "json":  # the JSON protocol uses 400 for every error of the caller
                 status = 400 if self.status < 500 else self.status
                 body = orjson.dumps({"__type": self.code, "message": self.message})
                 return HttpResponse(status=status, body=body, headers={"Content-Type": "application/x-amz-json-1.1"})
@@ -92,7 +92,7 @@ class AwsError(Exception):
                 return s3_error(self.status, self.code, self.message or "", request_id, self.more)
 
     def _rest_json(self) -> HttpResponse:
-        # ResourceNotFound, Service and AccessDenied say `Message`, all others `message`.
+        # ResourceNotFound, Service and AccessDenied use `Message`, all others `message`.
         name = "Message" if self.code in _CAPITAL_MESSAGE else "message"
         body = json.dumps({**self.more, name: self.message}, ensure_ascii=False).encode()
         return HttpResponse(
@@ -117,7 +117,7 @@ _EC2_CODES = {
 
 
 def s3_error(status: int, code: str, message: str, request_id: str, more: dict[str, Any]) -> HttpResponse:
-    """Word an error as S3 does."""
+    """Return an error in the format of S3."""
     fields = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in more.items())
     text = (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -133,7 +133,7 @@ def not_found(arn: str) -> AwsError:
 
 
 def invalid_parameter(message: str) -> AwsError:
-    """Return the 400 of a parameter that is well-formed but wrong."""
+    """Return the 400 of a parameter that is well-formed but invalid."""
     return AwsError(400, "InvalidParameterValueException", message, more={"Type": "User"})
 
 
@@ -154,17 +154,17 @@ def throttled(retry_after_s: float | None) -> AwsError:
 
 
 def unrecognized() -> AwsError:
-    """Return the 403 of unknown keys, and of a Region that is switched off."""
+    """Return the 403 of unknown keys, and of a disabled Region."""
     return AwsError(403, "UnrecognizedClientException", "The security token included in the request is invalid.")
 
 
 def denied_by_session_policy(arn: str, call: ApiCall) -> AwsError:
-    """Return the 403 of a call that the session policy of an assumed role leaves out."""
+    """Return the 403 of a call that the session policy of an assumed role does not allow."""
     action = f"{call.service}:{call.operation}"
     message = f"User: {arn} is not authorized to perform: {action} because no session policy allows the {action} action"
     return AwsError(403, "AccessDeniedException", message)
 
 
 def expired_token() -> AwsError:
-    """Return the 403 of credentials that ran out."""
+    """Return the 403 of expired credentials."""
     return AwsError(403, "ExpiredTokenException", "The security token included in the request is expired")

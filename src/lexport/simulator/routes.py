@@ -1,4 +1,4 @@
-"""Method, path and body -> ApiCall: which operation of which service is meant."""
+"""Parse requests: method, path and body -> the call of an operation of a service."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _PROTOCOLS |= {"sts": "query", "ec2": "ec2"}
 
 
 def protocol_of(service: str | None) -> Protocol:
-    """Return how a service words its answers; the REST one for those the simulator does not know."""
+    """Return the protocol of a service; REST for those that the simulator does not know."""
     return _PROTOCOLS.get(service or "", "rest-json")
 
 
 def route(claim: Claim, method: str, path_and_query: str, target: str | None, body: bytes) -> ApiCall | None:
-    """Understand one request; None where the simulator has no such operation."""
+    """Parse one request; return None if the simulator does not have the operation."""
     path, _, query_text = path_and_query.partition("?")
     protocol = protocol_of(claim.service)
     if claim.service == "lambda":
@@ -70,8 +70,8 @@ def _lambda(claim: Claim, method: str, path: str, query_text: str) -> ApiCall | 
     return call
 
 
-def link_call(path_and_query: str) -> ApiCall:
-    """Return the call that a package link is, for faults and the log."""
+def presigned_call(path_and_query: str) -> ApiCall:
+    """Return the GetObject call of one of Lambda's presigned URLs, for faults and the log."""
     account = path_and_query.split("/")[2:3]
     return ApiCall(
         service="s3",
@@ -83,13 +83,13 @@ def link_call(path_and_query: str) -> ApiCall:
     )
 
 
-def is_signed_link(path_and_query: str) -> bool:
-    """Tell whether a path is a link that a caller has signed: to an object in a customer's own bucket."""
+def is_presigned_by_caller(path_and_query: str) -> bool:
+    """Tell whether a caller has presigned the URL: that of an object in a customer's own bucket."""
     return "X-Amz-Credential=" in path_and_query.partition("?")[2]
 
 
 def object_call(path_and_query: str) -> ApiCall:
-    """Return the call that such a link is, for faults and the log; its function is told by the key."""
+    """Return the GetObject call of an object in a customer's bucket, whose key names the function."""
     name = unquote(path_and_query.partition("?")[0]).rpartition("/")[2].removesuffix(".zip")
     return ApiCall(service="s3", operation="GetObject", protocol="s3", region="", function_name=name)
 

@@ -1,6 +1,6 @@
-"""(seed, account-region, index, generation) -> function, its versions and its aliases. Pure; nothing is kept.
+"""Compute functions, versions and aliases from the seed, the account-region, the index and the generation.
 
-Rare traits come by turns, not by luck: 60 slots in a row hold each of them, so 60 functions show every leaf.
+Rare traits are assigned in turn, not at random: of 60 functions in sequence, each trait has one.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ _NUMBERED = re.compile(r"[a-zA-Z0-9_-]*?(0|[1-9][0-9]*)")
 
 @dataclass(frozen=True, slots=True)
 class VersionNumbers:
-    """The numbers of the published versions: 1 to ``count``, with one hole where ``hole`` is not 0."""
+    """The numbers of ``count`` published versions from 1, without ``hole`` if it is not 0."""
 
     count: int
     hole: int
 
     def at(self, position: int) -> int:
-        """Return the number at a position from 0."""
+        """Return the number at a position, counted from 0."""
         return position + 1 if not self.hole or position + 1 < self.hole else position + 2
 
     def after(self, number: int) -> range:
@@ -57,7 +57,7 @@ class VersionNumbers:
 
     @property
     def greatest(self) -> int:
-        """The greatest number, 0 where nothing is published."""
+        """The greatest number, or 0 if no version is published."""
         return self.at(self.count - 1) if self.count else 0
 
     def __contains__(self, number: int) -> bool:
@@ -78,7 +78,7 @@ def function_name(seed: int, index: int) -> str:
 
 
 def function_index(seed: int, name: str) -> int | None:
-    """Return the index of a name, None where it is not one of ours."""
+    """Return the index of a function name, or None if no function of the fleet can have it."""
     matched = _NUMBERED.fullmatch(name)
     if matched is None:
         return None
@@ -96,7 +96,7 @@ def version_numbers(seed: int, scope: Scope, index: int, mean: int) -> VersionNu
 
 
 def build_function(seed: int, scope: Scope, index: int, generation: int, *, is_large: bool = False) -> FunctionSpec:
-    """Make one function; ``is_large``: its layers are as large as real ones."""
+    """Build one function; ``is_large``: with layers of realistic size."""
     choices = SeededChoices("function", seed, scope.account_id, scope.region, index, generation)
     name = function_name(seed, index)
     partition = known_regions.partition(scope.region)
@@ -171,7 +171,7 @@ def build_version(
     revision: int = 0,
     is_large: bool = False,
 ) -> VersionSpec:
-    """Make one version; ``code`` names the package, ``minutes`` is its age in versions, ``revision`` counts changes."""
+    """Build one version; ``code`` names its package, ``minutes`` sets its LastModified, ``revision`` counts changes."""
     choices = SeededChoices("version", seed, *_identity(function), version)
     key = package_key(seed, function, code, is_large=is_large)
     content = package(seed, key)
@@ -208,7 +208,7 @@ def image_digest(function: FunctionSpec, code: str) -> str:
 
 
 def build_aliases(seed: int, scope: Scope, index: int, numbers: VersionNumbers) -> list[AliasSpec]:
-    """Make the aliases of a function; without published versions they point at ``$LATEST``."""
+    """Build the aliases of a function; without published versions they point at ``$LATEST``."""
     choices = SeededChoices("aliases", seed, scope.account_id, scope.region, index)
     first, count = choices.pick(len(_ALIASES)), choices.choose((0, 1, 1, 2, 3))
     return [_alias(_ALIASES[(first + i) % len(_ALIASES)], numbers, choices) for i in range(count)]

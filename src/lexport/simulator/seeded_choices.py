@@ -1,6 +1,6 @@
-"""A seeded source of choices: the same key always gives the same choices, and nothing has to be kept.
+"""Seeded pseudo-random choices: the same key always gives the same choices, so nothing has to be stored.
 
-Faster than ``random.Random``, whose seeding alone takes longer than everything a version needs.
+Faster than ``random.Random``: seeding that takes longer than computing a whole version here.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ def digest_hex(*key: object, size: int = 16) -> str:
 
 
 def uuid_text(*key: object) -> str:
-    """Return a stable text of the shape of a UUID."""
+    """Return a stable text in the form of a UUID."""
     text = digest_hex(*key)
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
 
 
 class SeededChoices:
-    """Choices drawn one after the other from the digest of a key."""
+    """Choices drawn in sequence from the digest of a key."""
 
     __slots__ = ("_key", "_pool")
 
@@ -33,12 +33,12 @@ class SeededChoices:
         self._key = blake2b("/".join(map(str, key)).encode()).digest()
         self._pool = int.from_bytes(self._key, "big")
 
-    def pick(self, sides: int) -> int:
-        """Return a number from 0 up to, not including, ``sides``."""
+    def pick(self, count: int) -> int:
+        """Return a number from 0 to ``count`` - 1."""
         if self._pool < _REFILL_BELOW:
             self._key = blake2b(self._key).digest()
             self._pool = int.from_bytes(self._key, "big")
-        self._pool, number = divmod(self._pool, sides)
+        self._pool, number = divmod(self._pool, count)
         return number
 
     def choose(self, options: Sequence[_T]) -> _T:
@@ -46,9 +46,9 @@ class SeededChoices:
         return options[self.pick(len(options))]
 
     def chance(self, percent: int) -> bool:
-        """Return True in so many of a hundred cases."""
+        """Return True in ``percent`` of all cases."""
         return self.pick(100) < percent
 
     def hex(self, length: int) -> str:
-        """Return so many hex digits."""
+        """Return ``length`` hex digits."""
         return f"{self.pick(16**length):0{length}x}"

@@ -1,6 +1,6 @@
-"""Who signed a request, and is the signature right? Verified with botocore's own signer.
+"""Verify the signatures of requests with botocore's own signer.
 
-Known are ``testing``/``testing`` of the first account, and what this server's STS handed out.
+The valid keys are ``testing``/``testing`` of the first account, and those that this server's STS has issued.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _AUTHORIZATION = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """The owner of a key. ``expires_at_s`` is Unix time; None for keys that last.
+    """The owner of a key. ``expires_at_s`` is Unix time, or None for keys that do not expire.
 
-    ``allowed`` are the actions that a session policy left; None where there was none.
+    ``allowed`` are the actions that the session policy allows, or None without a session policy.
     """
 
     account_id: str
@@ -47,7 +47,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What the Authorization header says, not yet believed."""
+    """The content of an Authorization header, not verified yet."""
 
     key_id: str
     region: str
@@ -57,7 +57,7 @@ class Claim:
 
 
 def read_claim(authorization: str | None) -> Claim | None:
-    """Read an Authorization header; None where there is none that is of Signature Version 4."""
+    """Parse an Authorization header; return None if it is not of Signature Version 4."""
     matched = _AUTHORIZATION.fullmatch(authorization or "")
     if matched is None:
         return None
@@ -71,7 +71,7 @@ def read_claim(authorization: str | None) -> Claim | None:
 
 
 class KeyRing:
-    """All keys that this server accepts."""
+    """The keys that this server accepts."""
 
     def __init__(self, first_account_id: str) -> None:
         arn = f"arn:aws:iam::{first_account_id}:user/testing"
@@ -80,7 +80,7 @@ class KeyRing:
         self._root = root
 
     def issue(self, account_id: str, arn: str, ttl_s: float, *, allowed: frozenset[str] | None = None) -> Caller:
-        """Hand out temporary credentials."""
+        """Issue temporary credentials."""
         identity = Caller(
             account_id=account_id,
             arn=arn,
@@ -94,20 +94,20 @@ class KeyRing:
         return identity
 
     def believe(self, claim: Claim) -> Caller:
-        """Return the owner of a key without looking at the signature; unknown keys are the first account's."""
+        """Return the owner of a key without verifying the signature; unknown keys belong to the first account."""
         return self._identities.get(claim.key_id, self._root)
 
     def verify(
         self, claim: Claim, *, method: str, path_and_query: str, headers: Mapping[str, str], body: bytes
     ) -> Caller:
-        """Return the owner of a key whose signature is right; AwsError otherwise."""
+        """Return the owner of the key; raises AwsError if the signature is wrong."""
         identity = self._identities.get(claim.key_id)
         token = headers.get("X-Amz-Security-Token")
         if identity is None or identity.token != token:
             raise unrecognized()
         timestamp = headers.get("X-Amz-Date", "")
         _check_clock(timestamp)
-        # What the signature does not cover could be changed on the way: AWS insists on these.
+        # A header that the signature does not cover could be changed on the way: AWS requires that these are covered.
         unsigned = {"host", "x-amz-date"} - claim.signed_headers
         if unsigned or (token is not None and "x-amz-security-token" not in claim.signed_headers):
             raise _mismatch()
@@ -128,8 +128,8 @@ class KeyRing:
             raise expired_token()
         return identity
 
-    def verify_link(self, method: str, path_and_query: str, host: str) -> Caller:
-        """Return the owner of the key that signed a link to S3; AwsError where the signature is not right."""
+    def verify_presigned(self, method: str, path_and_query: str, host: str) -> Caller:
+        """Return the owner of the key that presigned a URL of S3; raises AwsError if the signature is wrong."""
         path, _, query = path_and_query.partition("?")
         values = dict(parse_qsl(query, keep_blank_values=True))
         key_id, _, region, service = (values.get("X-Amz-Credential", "").split("/") + [""] * 3)[:4]
@@ -149,7 +149,7 @@ class KeyRing:
 
 
 class _Verifier(SigV4Auth):  # type: ignore[misc]  # botocore ships no types
-    """botocore's signer, told which headers the client has signed."""
+    """botocore's signer for the headers that the client has signed."""
 
     def __init__(self, identity: Caller, claim: Claim) -> None:
         super().__init__(Credentials(identity.key_id, identity.secret), claim.service, claim.region)
@@ -163,7 +163,7 @@ class _Verifier(SigV4Auth):  # type: ignore[misc]  # botocore ships no types
 
 
 def _normalized(path_and_query: str) -> str:
-    """Write the query the one way that AWS signs it, however it was sent."""
+    """Return the query in the canonical encoding that AWS signs."""
     path, _, query = path_and_query.partition("?")
     pairs = (pair.partition("=")[::2] for pair in query.split("&") if pair)
     encoded = "&".join(

@@ -1,6 +1,6 @@
-"""What a function, a version and an alias of the fleet *are*, before anybody words it as an answer or as a row.
+"""The values of a function, a version and an alias of the fleet, independent of responses and rows.
 
-``answers.py`` and ``oracle.py`` each read these values by hand; neither knows the other. None means absent.
+``lambda_documents.py`` and ``oracle.py`` each read these values by hand and share no code. None means absent.
 """
 
 from __future__ import annotations

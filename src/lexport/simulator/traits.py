@@ -1,6 +1,6 @@
-"""The rare traits: one for each slot of 60, so that a fleet of 60 functions shows every leaf of GetFunction's answer.
+"""Rare traits of functions: with one for each of 60 slots, 60 functions show every field of GetFunction's response.
 
-``with_trait`` adds one to the fields of an ordinary function.
+``with_trait`` adds a trait to the fields of a usual function.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _FUTURE: dict[str, Any] = {"Mode": "New", "Levels": [1, 2.5, None, True], "GrÃ¶Ã
 
 
 def trait_of(seed: int, scope: Scope, index: int) -> str:
-    """Return the rare trait of a function, "" for an ordinary one."""
+    """Return the rare trait of a function, or "" if it has none."""
     shift = SeededChoices("slot", seed, scope.account_id, scope.region).pick(SLOTS)
     slot = (index + shift) % SLOTS
     return _TRAITS[slot] if slot < len(_TRAITS) else ""
@@ -72,8 +72,8 @@ def with_trait(seed: int, fields: dict[str, Any], scope: Scope, index: int, choi
         "efs": _file_system,
         "extra_items": _file_system,
         "signed": _signed,
-        "extra_layer": _odd_layer,
-        "aws_layer": _odd_layer,
+        "extra_layer": _rare_layer,
+        "aws_layer": _rare_layer,
     }.get(trait)
     if make is not None:
         return fields | make(seed, trait, fields, choices)
@@ -125,7 +125,7 @@ def _plain(trait: str, fields: dict[str, Any], choices: SeededChoices) -> dict[s
 
 
 def _simple(trait: str, lambda_arn: str, fields: dict[str, Any], choices: SeededChoices) -> dict[str, Any]:
-    """Return the traits that are constants."""
+    """Return the fields of the traits that need no computation."""
     creating = "The function is being created."
     no_subnet = "The Lambda function could not be placed: the subnet is gone."
     simple: dict[str, dict[str, Any]] = {
@@ -245,8 +245,8 @@ def _signed(seed: int, _trait: str, fields: dict[str, Any], choices: SeededChoic
     return signing | {"layers": (LayerSpec(arn=arn, code_size_bytes=size_bytes, **signing),)}
 
 
-def _odd_layer(seed: int, trait: str, fields: dict[str, Any], _dice: SeededChoices) -> dict[str, Any]:
-    """Return AWS's own kind of layer ARN, and a layer item with a field from the future."""
+def _rare_layer(seed: int, trait: str, fields: dict[str, Any], _dice: SeededChoices) -> dict[str, Any]:
+    """Return a layer with an ARN of AWS's own kind; with ``extra_layer`` it has an unknown field."""
     arn = f"arn:{fields['partition']}:lambda:::awslayer:AmazonLinux2023"
     size_bytes = package(seed, f"layer/{arn}").code_size
     extra = {"FutureField": {"Scanned": True}} if trait == "extra_layer" else {}

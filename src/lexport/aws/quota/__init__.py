@@ -1,1 +1,1 @@
-"""How fast we may go: buckets, who waits for them, and what is tried again."""
+"""Rate limits and retries of API calls."""
