@@ -1,4 +1,4 @@
-"""The frozen values that travel between the steps. Plain data; imports nothing of ours."""
+"""The values that the steps of a run pass on. Plain data that imports nothing of lexport."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LIST_QUOTA = QuotaClass("list", 15.0)
 
 
 class Priority(IntEnum):
-    """Who goes first within one quota class; smaller is sooner."""
+    """The order of calls within one quota class: the smaller value goes first."""
 
     LISTING = 0
     SNAPSHOT = 1
@@ -60,9 +60,9 @@ class Scope:
 class FunctionRef:
     """One GetFunction call to make.
 
-    ``called_as`` is what is sent instead of the bare name, where the user's ARN says more than the name does.
-    ``qualifier`` is None for the unqualified call, the only one that brings tags and concurrency. ``is_named`` says
-    that the user asked for this very function. ``listed`` is the listing's FunctionConfiguration as JSON, where wanted.
+    ``called_as`` is sent instead of the bare name, where the user's ARN has more in it than the name. ``qualifier`` is
+    None for the unqualified call, the only one that returns tags and concurrency. ``is_named`` says that the user named
+    this function. ``listed`` is the FunctionConfiguration of the listing as JSON, where an incremental run keeps it.
     """
 
     function_name: str
@@ -72,7 +72,7 @@ class FunctionRef:
     listed: bytes | None = field(default=None, repr=False, compare=False)
 
     def without_listing(self) -> FunctionRef:
-        """Return the same call to make, by itself."""
+        """Return the same call without the listing."""
         if self.listed is None:
             return self
         return FunctionRef(
@@ -89,18 +89,18 @@ class FunctionRef:
 
 
 class Source(Protocol):
-    """The connection that a reply came over."""
+    """The connection that a response came over."""
 
     has_doubts: bool
 
     def retire(self) -> None:
-        """Never send another request over it; call back whoever doubts."""
+        """Send no further request over it, and call every ``again`` that was registered."""
 
     def doubt(self, again: Callable[[], None]) -> None:
-        """Have ``again`` called if the connection is retired before ``trust``: its answers may be those of others."""
+        """Register ``again``, to be called if the connection is retired before ``trust``: responses may be mixed up."""
 
     def trust(self) -> None:
-        """Note that a reply named what was asked for, so that those before it were right too."""
+        """Note that a response named what was requested, so that the responses before it were right too."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -124,7 +124,7 @@ class Reply:
 
     @property
     def document(self) -> dict[str, Any]:
-        """The JSON object, parsed when it is first asked for where the answer was decoded; without the link."""
+        """The JSON object without the presigned URL; parsed at the first access where the response was decoded."""
         if self.parsed is None:
             assert self.parse is not None
             self.parsed = self.parse(self.body)
@@ -133,7 +133,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """What went wrong with one item: a row of ``errors``. ``message`` never holds a secret."""
+    """One row of ``errors``: an item that was lost or is odd. ``message`` never holds a secret."""
 
     scope: Scope
     stage: str
@@ -152,8 +152,8 @@ class Failure:
 class Shard:
     """One account-region of one run: the unit of reading. JSON-able.
 
-    ``refs`` are the functions that the user listed; None reads the whole fleet. ``region_status`` is what AWS's list of
-    Regions says: a ``disabled`` Region is not read, and an ``uncertain`` one that refuses the token is no failure.
+    ``refs`` are the functions that the user listed; None reads the whole fleet. ``region_status`` comes from AWS's list
+    of Regions: a ``disabled`` Region is not read, and an ``uncertain`` one that refuses the token is no failure.
     """
 
     scope: Scope
@@ -162,7 +162,7 @@ class Shard:
 
     @property
     def coverage(self) -> Coverage:
-        """Tell whether the rows are of the whole fleet or of a selection."""
+        """Return whether the rows cover the whole fleet or a selection."""
         return "fleet" if self.refs is None else "selection"
 
 
@@ -172,7 +172,7 @@ class RunSpec:
 
     ``settings_fingerprint`` is equal for settings that read the same rows. ``hash_key_id`` names the HMAC key; it is
     None where no variables are read. A shard whose Region is ``aws-global`` stands for all Regions of its account,
-    which are only known once the account's role is assumed.
+    which can only be listed once the role of the account is assumed.
     """
 
     snapshot_id: str
@@ -185,7 +185,7 @@ class RunSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class References:
-    """What became of the function versions that a shard had to read, each counted in ``listed``.
+    """The outcome of the function versions that a shard had to read. ``listed`` counts all of them.
 
     ``rows`` were staged for ``functions``, ``lost`` were deleted meanwhile or could not be read, and ``unwanted`` are
     ``$LATEST`` where only published versions are kept.
@@ -221,13 +221,13 @@ class ShardResult:
 
     @property
     def is_refused(self) -> bool:
-        """Tell whether credentials or permissions are the reason that it was not read whole."""
+        """Whether credentials or permissions are the reason that the shard was not read whole."""
         return self.status == "denied" or (self.status == "partial" and self.ended_by is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaceReading:
-    """What one bucket has done so far, for progress and for ``scopes``."""
+    """The rate and the counts of one token bucket, for progress and for ``scopes``."""
 
     rate_per_s: float
     calls: int
@@ -238,7 +238,7 @@ class PaceReading:
 class PackageRef:
     """One distinct package. ``code_sha256`` is as AWS sends it for a zip, in base64.
 
-    ``size_bytes`` is AWS's CodeSize, None where AWS did not say: good for an early no; the hash decides.
+    ``size_bytes`` is AWS's CodeSize, or None; it can rule a package out early, but only the hash proves it.
     """
 
     code_sha256: str
@@ -247,7 +247,7 @@ class PackageRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """The presigned link of one answer, with what the same answer says of the bytes behind it."""
+    """The presigned URL of one response, with the hash and the size that the same response gives."""
 
     url: str = field(repr=False)
     package: PackageRef
@@ -257,8 +257,8 @@ class Link:
 class StoredPackage:
     """One verified package in the store; ``path`` is relative to the destination.
 
-    ``package`` is another than was asked for where the function changed meanwhile. ``was_present``: nothing had to be
-    fetched. ``bytes_moved`` counts what came over the wire for it, failed attempts included.
+    ``package`` differs from the requested one where the function changed meanwhile. ``was_present`` means that nothing
+    had to be fetched. ``bytes_moved`` counts the bytes received for it, failed attempts included.
     """
 
     package: PackageRef
@@ -271,9 +271,9 @@ class StoredPackage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependency:
-    """One library of a package: its name as package URLs of its ecosystem have it, and the file that says so.
+    """One library of a package: its name as in package URLs of its ecosystem, and the file that names it.
 
-    ``version`` is None where none is told, or a range, or a place to fetch it from.
+    ``version`` is None where the file has no version, a range, or a location to fetch it from.
     """
 
     ecosystem: str
@@ -285,7 +285,7 @@ class Dependency:
 ULID_LENGTH = 26
 ULID_TIME_LENGTH = 10  # its first characters: the milliseconds
 ULID_PATTERN = "[0-7]" + "[0-9A-HJKMNP-TV-Z]" * 25
-"""A ULID, as a regular expression and as a pattern of file names alike."""
+"""A ULID, as a regular expression and as a glob pattern alike."""
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ULID = re.compile(ULID_PATTERN)
 
@@ -297,5 +297,5 @@ def new_ulid(at: datetime) -> str:
 
 
 def is_ulid(text: str) -> bool:
-    """Tell whether a text is a ULID."""
+    """Return whether a text is a ULID."""
     return _ULID.fullmatch(text) is not None

@@ -1,4 +1,4 @@
-"""What a snapshot was asked to do: frozen, checked once, the same from the command line and from Python."""
+"""The settings of a run: frozen, checked once, the same from the command line and from Python."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, EnvMode, Qualifiers, Q
 ALL_REGIONS = "all"
 GET_FUNCTION_RATE_PER_S = 100.0  # AWS's quota per account and Region. Source: Lambda quotas page, 2026
 LIST_RATE_PER_S = 15.0  # the rest of the control plane together. Source: the same
-QUOTA_SHARE = 0.8  # deploys use the same quota
+QUOTA_SHARE = 0.8  # deployments use the same quota
 PACKAGE_CONCURRENCY = 16  # downloads at once; each takes a megabyte or two
 MOST_PACKAGES_AT_ONCE = 256
-ACCOUNT_ID = "{account_id}"  # what stands for the account in the ARN of --account-role
+ACCOUNT_ID = "{account_id}"  # stands for the account in the ARN of --account-role
 
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 _ROLE_ARN = re.compile(
@@ -35,11 +35,11 @@ _UNIT = re.compile(r"ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|r-[0-9a-z]{4,32}")
 class PackageSettings:
     """Which packages are fetched, and how.
 
-    ``packages_for``, ``runtimes`` and ``names`` (patterns like ``billing-*``) choose function versions; a package is
-    fetched when one of those that refer to it is chosen, and is no larger than ``max_size_bytes``. ``concurrency`` are
-    downloads at once, ``rate_bytes_per_s`` is for all of them together. ``hosts`` are where links may lead besides
-    AWS's S3. ``reference_packages`` fetches what lies in the customer's own buckets, with the caller's permissions;
-    ``layers`` fetches the layer versions in use, ``inspect`` looks into what is stored.
+    ``packages_for``, ``runtimes`` and ``names`` (patterns like ``billing-*``) choose function versions. A package is
+    fetched when a chosen version refers to it and it is no larger than ``max_size_bytes``. ``concurrency`` bounds the
+    downloads at once, ``rate_bytes_per_s`` all of them together. ``hosts`` are the hosts besides AWS's S3 to which
+    presigned URLs may lead. ``reference_packages`` fetches packages in the customer's own buckets, with the caller's
+    permissions; ``layers`` fetches the layer versions in use, ``inspect`` inspects the stored packages.
     """
 
     packages_for: Qualifiers = "all"
@@ -54,7 +54,7 @@ class PackageSettings:
     inspect: bool = False
 
     def __post_init__(self) -> None:
-        """Check every option."""
+        """Check every setting."""
         _check_types(self)
         kinds = get_args(Qualifiers)
         _check(self.packages_for in kinds, "--packages-for", f"is one of {', '.join(kinds)}")
@@ -66,7 +66,7 @@ class PackageSettings:
             _check(all(texts), option, "is not empty")
 
     def for_manifest(self) -> dict[str, Any]:
-        """Return what a reader of the manifest wants to know of the options."""
+        """Return the settings that the manifest records."""
         return {
             "packages_for": self.packages_for,
             "runtimes": list(self.runtimes),
@@ -80,20 +80,19 @@ class PackageSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotSettings:
-    """Every option of a snapshot.
+    """Every setting of a snapshot.
 
     ``regions`` may be ``("all",)``; a text in it may name several, with commas or blanks between; empty means the
-    default Region of the profile. ``functions`` and ``functions_from``
-    (a path, or ``-`` for standard input) make a selection instead of the whole fleet. Rates are AWS's quotas in calls
-    per second, of which ``quota_share`` is used. ``incremental`` takes unchanged published versions over from the last
-    snapshot, but for those that were fetched more than ``refresh_after`` ago.
-    ``snapshot_id`` and ``snapshot_at`` are made when not given.
+    default Region of the profile. ``functions`` and ``functions_from`` (a path, or ``-`` for standard input) make a
+    selection instead of the whole fleet. Rates are AWS's quotas in calls per second, of which ``quota_share`` is used.
+    ``incremental`` carries unchanged published versions over from the last snapshot, except those that were fetched
+    more than ``refresh_after`` ago. ``snapshot_id`` and ``snapshot_at`` are made where they are not given.
 
-    ``account_role`` reads other accounts through a role of that name in each, or of an ARN in which ``{account_id}``
-    stands for the account. Which ones: ``accounts`` and ``accounts_from`` (a path, or ``-``), or ``organization``,
-    perhaps only what is below ``organizational_units``, but for ``exclude_accounts``.
+    ``account_role`` reads other accounts with a role, which is a name, or an ARN in which ``{account_id}`` stands for
+    the account. The accounts are ``accounts`` and ``accounts_from`` (a path, or ``-``), or those of the
+    ``organization``: all, or only those below ``organizational_units``, without ``exclude_accounts``.
 
-    ``packages`` fetches the packages of what was read, too.
+    ``packages`` also fetches the packages of the functions that are read.
     """
 
     profile: str | None = None
@@ -124,7 +123,7 @@ class SnapshotSettings:
     snapshot_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        """Check every option that can be checked without asking anybody."""
+        """Check every setting that can be checked without a call."""
         _check_types(self)
         object.__setattr__(self, "regions", _split_regions(self.regions))
         _check(self.qualifiers in get_args(Qualifiers), "--qualifiers", f"is one of {', '.join(get_args(Qualifiers))}")
@@ -151,7 +150,7 @@ class SnapshotSettings:
             _check(self.snapshot_at.tzinfo is not None, "snapshot_at", "has a time zone")
 
     def _check_accounts(self) -> None:
-        """Check which accounts are to be read, and how they are to be entered."""
+        """Check the settings about accounts and their roles."""
         role, listed = self.account_role, bool(self.accounts) or self.accounts_from is not None
         for is_given, option in (
             (listed, "--accounts"),
@@ -179,7 +178,7 @@ class SnapshotSettings:
             _check(is_good, "--external-id", "is 2 to 1,224 letters, digits or any of _+=,.@:/-")
 
     def check_reads_a_fleet(self) -> None:
-        """Raise SettingsError where nobody says which accounts are read; for packages the dataset says it."""
+        """Raise SettingsError where no setting says which accounts are read; for packages the dataset does."""
         is_known = self.account_role is None or self.accounts or self.accounts_from is not None or self.organization
         _check(bool(is_known), "--account-role", "needs the accounts: --accounts or --organization")
         is_inspecting = self.packages is not None and self.packages.inspect
@@ -208,7 +207,7 @@ class SnapshotSettings:
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def for_manifest(self) -> dict[str, Any]:
-        """Return what a reader of the manifest wants to know of the options; no path and no secret."""
+        """Return the settings that the manifest records: no path and no secret."""
         return {
             "regions": list(self.regions),
             "account_role": self.account_role,
@@ -246,14 +245,14 @@ def role_arn(role: str, account_id: str, partition: str) -> str:
 
 
 def is_account_id(text: str) -> bool:
-    """Tell whether a text is the id of an AWS account."""
+    """Return whether a text is the id of an AWS account."""
     return len(text) == 12 and text.isascii() and text.isdigit()  # noqa: PLR2004 - digits of an AWS account
 
 
 def _check_types(settings: PackageSettings | SnapshotSettings) -> None:
-    """Refuse a value of a wrong type, a text in place of a tuple above all; lists become tuples.
+    """Refuse a value of a wrong type, for example a text in place of a tuple; lists become tuples.
 
-    What a Literal may be is checked with the other rules. No message holds the value: it may be a secret.
+    The values of a Literal are checked with the other rules. No message holds the value, because it may be a secret.
     """
     for name, kind in get_type_hints(type(settings)).items():
         value = getattr(settings, name)
@@ -286,7 +285,7 @@ def _words(kind: Any) -> str:
 
 
 def _split_regions(regions: Iterable[str]) -> tuple[str, ...]:
-    """Split texts that name several Regions, by commas or blanks as variables have them; each Region once."""
+    """Split texts that name several Regions with commas or blanks between; return each Region once."""
     parts = [(text, [part for part in re.split(r"[,\s]+", text) if part]) for text in regions]
     for text, names in parts:
         _check(bool(names), "--region", f"names no Region: {text!r}")

@@ -110,7 +110,7 @@ async def _download(plan: DownloadPlan, chosen: PackageSettings, package_store: 
 
 
 async def _inspect(package_store: PackageStore, run: Run) -> None:
-    """Look into what is stored and was not looked into yet."""
+    """Inspect the stored packages that no run has inspected."""
     from lexport.artifacts.inspect_stored import (
         inspect_stored,  # it imports DuckDB, which no other run over packages needs
     )
@@ -191,14 +191,14 @@ def _check_is_there(dataset: Catalog, *, regions: Sequence[str], accounts: Seque
             " listed functions come with their snapshot: lexport snapshot DEST --packages",
             destination=str(dataset.root),
         )
-    for option, named, known in (
+    for option, named, present in (
         ("--region", regions, {scope.region for scope in latest}),
         ("--accounts", accounts, {scope.account_id for scope in latest}),
     ):
-        if unknown := sorted(set(named) - known):
+        if unknown := sorted(set(named) - present):
             raise SettingsError(
                 f"{option} {', '.join(unknown)}: the dataset has no latest functions there, only of"
-                f" {', '.join(sorted(known))}",
+                f" {', '.join(sorted(present))}",
                 option=option,
             )
 

@@ -1,6 +1,6 @@
-"""Single calls in the account-regions of packages, each account entered when it is first needed.
+"""Single calls in the account-regions of packages, in which each role is assumed when it is first needed.
 
-An account-region whose calls fail again and again is given up, so that whatever waits for it learns so at once.
+An account-region whose calls fail repeatedly is given up, so that later calls in it fail at once.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ScopeCalls:
         self._access, self._pacer, self._scopes, self._note = access, pacer, tuple(scopes), note
         self._own_account: str | None = None
         self._apis: dict[Scope, LambdaClient] = {}
-        self._closed: dict[str, ItemError] = {}  # accounts that cannot be entered
+        self._closed: dict[str, ItemError] = {}  # accounts whose role cannot be assumed
         self._given_up: dict[Scope, ItemError] = {}
         self._failures: Counter[Scope] = Counter()
 
@@ -97,15 +97,15 @@ class ScopeCalls:
             raise FetchError(f"no link to s3://{bucket}/{key} can be made: {error}", code="no_link") from error
 
     async def _api(self, scope: Scope) -> LambdaClient:
-        """Return the client of an account-region, whose account is entered for it; raises ItemError."""
+        """Return the client of an account-region, with the role of its account; raises ItemError."""
         if scope not in self._apis:
-            await self._enter(scope.account_id)
+            await self._open_account(scope.account_id)
             if (error := self._closed.get(scope.account_id)) is not None:
                 raise copy_of(error)
             self._apis[scope] = await self._access.client(scope)
         return self._apis[scope]
 
-    async def _enter(self, account_id: str) -> None:
+    async def _open_account(self, account_id: str) -> None:
         if account_id in self._closed:
             return
         if not self._access.uses_roles and account_id != self._own_account:
@@ -116,8 +116,8 @@ class ScopeCalls:
             )
             return
         try:
-            async with self._access.entering:
-                await self._access.enter(account_id)
+            async with self._access.account_slots:
+                await self._access.assume_role(account_id)
         except ItemError as error:
             self._closed[account_id] = error
         except CredentialsError as error:

@@ -30,7 +30,7 @@ from lexport.tables.registry import resources_read
 
 REGION_OFF = {"UnrecognizedClientException", "InvalidClientTokenId", "OptInRequired", "AuthFailure"}
 """Error codes of a Region that is not enabled. An enabled one sends the same codes where it does not know the token."""
-MOST_ENTERING = 64  # accounts whose role is assumed and whose Regions are looked up at once
+MOST_ACCOUNTS_AT_ONCE = 64  # accounts whose role is assumed and whose Regions are listed at the same time
 
 
 @asynccontextmanager
@@ -58,11 +58,11 @@ async def open_access(
 
 
 class Access:
-    """Enters accounts and makes clients; ``identify`` comes first.
+    """Assumes roles, finds Regions and makes clients; ``identify`` comes first.
 
-    ``regions`` are those to read, or ``all``; ``more_regions`` are of single functions that the user named. An account
-    is entered with its role, once; the caller's own account needs none. ``entering`` bounds how many are entered at
-    once.
+    ``regions`` are those to read, or ``all``; ``more_regions`` are of single functions that the user named. The role of
+    an account is assumed once; the caller's own account needs none. ``account_slots`` bounds how many accounts are
+    worked on before their shards begin.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Access:
         self._roles: dict[str, AssumedRole] = {}
         self._errors: dict[str, ItemError] = {}
         self._locks: dict[str, Lock] = {}
-        self.entering = CapacityLimiter(MOST_ENTERING)
+        self.account_slots = CapacityLimiter(MOST_ACCOUNTS_AT_ONCE)
 
     @property
     def is_all(self) -> bool:
@@ -150,8 +150,11 @@ class Access:
                     option="--region",
                 )
 
-    async def enter(self, account_id: str) -> None:
-        """Assume the role of an account, once; raises ItemError where it is not possible, each time without a call."""
+    async def assume_role(self, account_id: str) -> None:
+        """Assume the role of an account, where that is not done yet.
+
+        Raises ItemError where the role cannot be assumed; after the first failure without another call.
+        """
         if not self._needs_role(account_id):
             return
         async with self._locks.setdefault(account_id, Lock()):
@@ -167,7 +170,7 @@ class Access:
                 self._roles[account_id] = role
 
     async def find_regions(self, account_id: str | None) -> Regions:
-        """Return the Regions of an account that are read; asks AWS for them where all are."""
+        """Return the Regions of an account to read; where all are read, from AWS's list."""
         if not self.is_all:
             return Regions(enabled=self.regions)
         role = self._roles.get(account_id or "")
@@ -178,7 +181,7 @@ class Access:
         return regions
 
     async def client(self, scope: Scope, send: Send | None = None) -> LambdaClient:
-        """Make a client for one account-region, whose account is entered; ``send`` sends its requests."""
+        """Make a client for one account-region, whose role is assumed; ``send`` sends its requests."""
         credentials = self._credentials(scope.account_id)
         return LambdaClient(
             region=scope.region,
@@ -190,7 +193,7 @@ class Access:
         )
 
     async def credentials(self, account_id: str) -> Credentials:
-        """Return the credentials to sign with in an account that is entered."""
+        """Return the credentials to sign with in an account whose role is assumed."""
         return await self._credentials(account_id).credentials()
 
     def _credentials(self, account_id: str) -> Session | AssumedRole:

@@ -57,7 +57,7 @@ class FleetPlan:
 
     @property
     def minimum_s(self) -> float:
-        """The least time of all together: they run side by side, each on its own quota."""
+        """The minimum time of all together: account-regions run side by side, each with its own quota."""
         return max((scope.minimum_s for scope in self.scopes), default=0.0)
 
 
@@ -221,7 +221,7 @@ def _count_unknown(last: LastSnapshot, pending: PendingVersions) -> int:
 
 
 def _timed(inner: CallApi, tally: _Tally) -> CallApi:
-    """Count the calls of a listing and time each, waiting for the quota not included."""
+    """Count the calls of a listing and time each, without the time spent waiting for the quota."""
 
     async def timed(call: Call, attempt: Callable[[], Awaitable[Reply]]) -> Reply:
         async def once() -> Reply:

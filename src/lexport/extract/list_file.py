@@ -1,4 +1,4 @@
-"""A list that the user gives as a file, or on standard input -> its lines, and the cells of these."""
+"""Read a list that the user gives as a file or on standard input: its lines, and the cells of each line."""
 
 from __future__ import annotations
 
@@ -59,13 +59,15 @@ def read_rows(lines: Sequence[str], *, shown: str, option: str) -> Iterator[List
     Blank lines, comments after ``#`` and borders are no rows; a line of dashes alone is one border at the top, above a
     line that begins with ``|``, or under the first line. Raises SettingsError with file and line for broken CSV.
     """
-    told = [
+    numbered = [
         (number, text)
         for number, line in enumerate(lines, start=1)
         if (text := line.strip()) and not text.startswith("#")
     ]
-    has_title = len(told) > 1 and _is_rule(told[0][1]) and told[1][1].startswith("|")  # as the AWS CLI has it
-    for at, (number, text) in enumerate(told):
+    has_title = (
+        len(numbered) > 1 and _is_rule(numbered[0][1]) and numbered[1][1].startswith("|")
+    )  # as the AWS CLI has it
+    for at, (number, text) in enumerate(numbered):
         is_border = _is_rule(text) and (at == 1 or (at == 0 and has_title))
         if is_border or (at == 1 and has_title) or _is_drawn(text):
             continue
@@ -80,9 +82,9 @@ def _is_rule(text: str) -> bool:
 
 
 def _is_drawn(text: str) -> bool:
-    """Tell whether a line can be nothing but a border: no cell of ours is made of ``|``, ``+`` or ``=``."""
-    found = set(text)
-    return _COUNT.fullmatch(text) is not None or (({"-"} < found or "=" in found) and found <= _DRAWN)
+    """Return whether a line can only be a border: no function name or ARN is made of ``|``, ``+`` or ``=``."""
+    characters = set(text)
+    return _COUNT.fullmatch(text) is not None or (({"-"} < characters or "=" in characters) and characters <= _DRAWN)
 
 
 def _row(number: int, text: str) -> ListRow:

@@ -1,4 +1,4 @@
-"""How far a run is: counters that the run moves, and the two ways to show them, a plain line or live bars."""
+"""The progress of a run: counters, and the two ways to show them, plain lines or live bars."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ShardProgress:
 
 @dataclass(frozen=True, slots=True)
 class PackageKind:
-    """What became of packages or layers: ``what`` is one of both, ``why`` a short reason or an error's code."""
+    """A kind of outcome: ``what`` is "package", "layer" or "finding", ``why`` a short reason or an error code."""
 
     what: str
     status: str
@@ -66,10 +66,10 @@ class PackageKind:
 
 @dataclass(slots=True)
 class PackageProgress:
-    """Counters of packages and layers. ``files`` and ``size_bytes`` are to be fetched, as far as is known by now.
+    """Counters of packages and layers. ``files`` and ``size_bytes`` are those to be fetched, as far as planned.
 
-    ``kinds`` counts what became of them, ``examples`` has one of each kind. ``moved_bytes`` came over the wire.
-    ``stored_before`` were stored by links that came by, before anybody looked what is present.
+    ``kinds`` counts the outcomes, ``examples`` has one of each kind. ``moved_bytes`` counts received bytes.
+    ``stored_before`` counts early downloads, which the plan will find in the store.
     """
 
     files: int = 0
@@ -85,14 +85,14 @@ class PackageProgress:
     def count(self, what: str, status: str, why: str = "", example: str = "") -> None:
         """Count one package or layer."""
         if (what, status) == ("package", "present") and self.stored_before:
-            self.stored_before -= 1  # one that this very run has stored, and counted
+            self.stored_before -= 1  # this run has stored and counted it
             return
         kind = PackageKind(what, status, why)
         self.kinds[kind] += 1
         self.examples.setdefault(kind, example)
 
     def describe(self, bytes_per_s: float) -> str:
-        """Put them into a line."""
+        """Return the counters as one line."""
         left = max(0, self.size_bytes - self.bytes_done)
         left_text = f", about {format_seconds(left / bytes_per_s)} left" if left and bytes_per_s >= 1 else ""
         return (
@@ -103,10 +103,7 @@ class PackageProgress:
 
 @dataclass(slots=True)
 class Progress:
-    """All shards of a run, its packages, and what it has to say besides (``notes``).
-
-    ``accounts_left`` are still to be entered.
-    """
+    """The shards of a run, its packages and its ``notes``. The role of ``accounts_left`` is not assumed yet."""
 
     shards: list[ShardProgress] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -115,7 +112,7 @@ class Progress:
     packages: PackageProgress = field(default_factory=PackageProgress)
 
     def note(self, text: str) -> None:
-        """Say something once."""
+        """Add a note, once."""
         if text not in self.notes:
             self.notes.append(text)
 
@@ -125,18 +122,18 @@ Report = Callable[[Progress], Coroutine[Any, Any, None]]
 
 
 async def report_nothing(progress: Progress) -> None:
-    """Stay silent."""
+    """Show nothing."""
 
 
 @dataclass(slots=True)
 class _Rate:
-    """Items per second between two looks."""
+    """Items per second between two samples, smoothed."""
 
     at_s: float
     count: int = 0
     rate_per_s: float = 0.0
 
-    def look(self, count: int) -> float:
+    def sample(self, count: int) -> float:
         now_s = anyio.current_time()
         if now_s > self.at_s:
             latest = (count - self.count) / (now_s - self.at_s)
@@ -146,7 +143,7 @@ class _Rate:
 
 
 def describe(shard: ShardProgress, rate_per_s: float) -> str:
-    """Put one shard into a line."""
+    """Return one shard as a line."""
     left_s = shard.left_s(rate_per_s)
     left = "listing" if left_s is None else "done" if shard.is_done else f"about {format_seconds(left_s)} left"
     return (
@@ -156,8 +153,8 @@ def describe(shard: ShardProgress, rate_per_s: float) -> str:
 
 
 @dataclass(slots=True)
-class _Look:
-    """One look at all shards; made anew for each, with the rates of the looks before."""
+class _Rates:
+    """The rates of all shards and of the downloads, sampled at each report."""
 
     started_s: float
     rates: dict[Scope, _Rate] = field(default_factory=dict)
@@ -166,20 +163,20 @@ class _Look:
     def __post_init__(self) -> None:
         self.bytes = _Rate(self.started_s)
 
-    def measure(self, progress: Progress) -> dict[Scope, float]:
+    def sample(self, progress: Progress) -> dict[Scope, float]:
         """Return the rate of every shard."""
         return {
-            shard.scope: self.rates.setdefault(shard.scope, _Rate(self.started_s)).look(shard.fetched)
+            shard.scope: self.rates.setdefault(shard.scope, _Rate(self.started_s)).sample(shard.fetched)
             for shard in progress.shards
         }
 
     def bytes_per_s(self, progress: Progress) -> float:
         """Return the rate of the packages."""
-        return self.bytes.look(progress.packages.moved_bytes())
+        return self.bytes.sample(progress.packages.moved_bytes())
 
 
 def slowest(progress: Progress, rates: dict[Scope, float], most: int) -> list[ShardProgress]:
-    """Choose the unfinished shards that will take longest; those that still list come first: nobody knows how long."""
+    """Return the unfinished shards that will take longest; first those that still list, whose time is not known."""
 
     def left_s(shard: ShardProgress) -> float:
         seconds = shard.left_s(rates[shard.scope])
@@ -189,7 +186,7 @@ def slowest(progress: Progress, rates: dict[Scope, float], most: int) -> list[Sh
 
 
 def describe_all(progress: Progress, rates: dict[Scope, float]) -> str:
-    """Put all shards into one line."""
+    """Return all shards as one line."""
     shards = progress.shards
     done = sum(shard.is_done for shard in shards)
     entering = f", {plural(progress.accounts_left, 'account')} to enter" if progress.accounts_left else ""
@@ -201,7 +198,7 @@ def describe_all(progress: Progress, rates: dict[Scope, float]) -> str:
 
 
 async def keep_reporting(report: Report, progress: Progress) -> None:
-    """Report for as long as somebody looks: a closed terminal or pipe must not end the run."""
+    """Report until cancelled; a closed terminal or pipe ends the report and not the run."""
     with suppress(OSError):
         await report(progress)
 
@@ -209,17 +206,17 @@ async def keep_reporting(report: Report, progress: Progress) -> None:
 async def report_plainly(progress: Progress, out: TextIO | None = None) -> None:
     """Print a line per unfinished shard every 10 seconds; with many shards, their total and the slowest ones."""
     stream = sys.stderr if out is None else out
-    look = _Look(anyio.current_time())
+    sampled = _Rates(anyio.current_time())
     while True:
         await anyio.sleep(PLAIN_EVERY_S)
-        rates = look.measure(progress)
+        rates = sampled.sample(progress)
         is_many = len(progress.shards) > MOST_SHARDS_SHOWN
         shown = slowest(progress, rates, MOST_LINES if is_many else MOST_SHARDS_SHOWN)
         if is_many and shown:
             print(describe_all(progress, rates), file=stream, flush=True)
         for shard in shown:
             print(describe(shard, rates[shard.scope]), file=stream, flush=True)
-        bytes_per_s = look.bytes_per_s(progress)
+        bytes_per_s = sampled.bytes_per_s(progress)
         if progress.packages.files:
             print(progress.packages.describe(bytes_per_s), file=stream, flush=True)
         elif not shown:
@@ -229,13 +226,13 @@ async def report_plainly(progress: Progress, out: TextIO | None = None) -> None:
 async def report_live(progress: Progress, out: TextIO | None = None) -> None:
     """Draw a bar per shard on the terminal of standard error; with many, a total and the slowest ones on one screen.
 
-    Cancelled: the bars stay as they stood.
+    Cancelled: the bars stay as they are.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bars
 
-    look = _Look(anyio.current_time())
+    sampled = _Rates(anyio.current_time())
     console = Console(stderr=True, file=out)
     bars = Bars(
         TextColumn("{task.description}", markup=False),
@@ -248,9 +245,9 @@ async def report_live(progress: Progress, out: TextIO | None = None) -> None:
     with bars:
         try:
             while True:
-                rates = look.measure(progress)
+                rates = sampled.sample(progress)
                 most = max(1, min(MOST_SHARDS_SHOWN, console.height - 4))
-                _draw(bars, progress, rates, most=most, bytes_per_s=look.bytes_per_s(progress))
+                _draw(bars, progress, rates, most=most, bytes_per_s=sampled.bytes_per_s(progress))
                 bars.refresh()
                 await anyio.sleep(LIVE_EVERY_S)
         finally:
@@ -258,7 +255,7 @@ async def report_live(progress: Progress, out: TextIO | None = None) -> None:
 
 
 def _draw(bars: Bars, progress: Progress, rates: dict[Scope, float], *, most: int, bytes_per_s: float = 0.0) -> None:
-    """Fill the rows, which are made once and used again: a total where needed, then a shard each, then packages."""
+    """Fill the rows of the bars, which are reused: a total where needed, one row for each shard, then packages."""
     rows: list[tuple[str, int, int | None, str]] = []
     shown = progress.shards
     if len(shown) > most:

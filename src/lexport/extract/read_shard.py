@@ -172,7 +172,7 @@ class _Reader:
         queue.unlink()
 
     async def ask(self, call: Call, attempt: Callable[[], Awaitable[Reply]]) -> Reply:
-        """Make one call of those that are few: its answer shows that the Region is on and takes these credentials."""
+        """Make one call of a listing, and note that its response shows a Region that accepts the credentials."""
         try:
             reply = await self.calls(call, attempt)
         except (AccessDeniedError, FunctionGoneError):
@@ -182,7 +182,7 @@ class _Reader:
         return reply
 
     async def discover(self, refs_out: MemoryObjectSendStream[Sequence[FunctionRef]], names: DiskQueue) -> None:
-        """List the fleet; the names go to those who list aliases."""
+        """List the fleet; the names of functions go into the queue of alias listings."""
 
         async def choose(page: Sequence[FunctionRef] | None) -> Sequence[FunctionRef]:
             self.count_listed(len(page or ()))
@@ -215,30 +215,33 @@ class _Reader:
             self.progress.is_listed = True
 
     async def carry(self, page: Sequence[FunctionRef] | None, last: LastSnapshot) -> list[FunctionRef]:
-        """Hold back what the last snapshot may know; return what must be fetched. None at the end of the listing."""
+        """Keep what the last snapshot may have; return what must be fetched.
+
+        ``page`` is None at the end of the listing.
+        """
         to_fetch: list[FunctionRef] = []
-        to_hold: list[FunctionRef] = []
+        to_keep: list[FunctionRef] = []
         for ref in page or ():
-            (to_fetch if ref.listed is None or ref.qualifier is None else to_hold).append(ref)
-        self.pending.put(to_hold)
+            (to_fetch if ref.listed is None or ref.qualifier is None else to_keep).append(ref)
+        self.pending.put(to_keep)
         if page is None or self.budget.is_used_up_by(self.pending):
-            to_fetch += await self.take_over(last)
+            to_fetch += await self.carry_pending(last)
         return [ref.without_listing() for ref in to_fetch]
 
-    async def take_over(self, last: LastSnapshot) -> list[FunctionRef]:
+    async def carry_pending(self, last: LastSnapshot) -> list[FunctionRef]:
         """Make the rows of pending versions that the last snapshot has; return the others."""
         is_new_damage = last.damage is None
         unknown: list[FunctionRef] = []
-        found = last.find(self.pending, self.not_before)
-        while some := await to_thread.run_sync(list, islice(found, CARRIED_AT_ONCE)):
+        matches = last.find(self.pending, self.not_before)
+        while part := await to_thread.run_sync(list, islice(matches, CARRIED_AT_ONCE)):
             await self.staging.flush()
-            unknown += [ref for ref, listed, older in some if not self.is_taken_over(ref, listed, older)]
+            unknown += [ref for ref, listed, older in part if not self.carry_over(ref, listed, older)]
         if last.damage is not None and is_new_damage:
-            self.log.note(f"the last snapshot is damaged: {last.damage}; what it cannot tell is fetched")
+            self.log.note(f"the last snapshot is damaged: {last.damage}; what it cannot provide is fetched")
         return unknown
 
-    def is_taken_over(self, ref: FunctionRef, listed: Reply | None, older: dict[str, Any] | None) -> bool:
-        """Make the rows of one version without a call, where that can be done exactly."""
+    def carry_over(self, ref: FunctionRef, listed: Reply | None, older: dict[str, Any] | None) -> bool:
+        """Make the row of one version without a call, where that can be done exactly; return whether it was done."""
         if listed is None or older is None:
             return False
         notices = flatten_carried(
@@ -288,7 +291,7 @@ class _Reader:
             alias_from_call(ref, version, scope=scope, answer=answer, rows=rows)
             if version == LATEST:
                 self.count_listed(1)
-                # Tags and concurrency come with the unqualified call only; without them the row would be half true.
+                # Only the unqualified call returns tags and concurrency, which the row of $LATEST needs.
                 await self.read_function(
                     FunctionRef(function_name=ref.function_name, called_as=ref.called_as, is_named=True)
                 )
@@ -315,7 +318,7 @@ class _Reader:
             self.progress.aliases_due -= 1
 
     async def read_doubtful_aliases(self) -> None:
-        """List again what may have been the answer to another question."""
+        """List again what may have been the response to another request."""
         if not self.api.has_met_wrong_answers:
             return
         self.api = self.api.on_fresh_connections()
@@ -329,7 +332,7 @@ class _Reader:
                 self.lose_aliases(function_name, error)
 
     async def read_account_settings(self) -> None:
-        """Read limits and use of the account-region; not being allowed to is no gap."""
+        """Read the limits and the use of the account-region; a failure is no gap."""
         try:
             attempt = checked(
                 self.api,

@@ -24,7 +24,7 @@ from lexport.tables.text import plural
 
 
 def lose_account(account_id: str, shards: Sequence[Shard], error: ItemError, failures: Failures) -> list[ShardResult]:
-    """Record that an account cannot be entered, one failure for all its shards, and return their results."""
+    """Record that the role of an account cannot be assumed, once for all its shards, and return their results."""
     item = Item(scope=Scope(account_id=account_id, region=GLOBAL_REGION), stage="discover", operation="AssumeRole")
     failures.record(error, item)
     is_denied = isinstance(error, AccessDeniedError | ExpiredCredentialsError)

@@ -1,4 +1,4 @@
-"""settings -> Shard: which account-regions, or which listed functions. Pure but for reading the user's list."""
+"""The user's list of functions, and the shards of an account: its Regions, or the listed functions in them."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def read_selection(
 ) -> tuple[NamedFunction, ...]:
     """Read every function that the user named, in order, each once.
 
-    Raises SettingsError with file, line and reason for the first that is not a function. ``note`` hears of a first line
-    that may be meant otherwise than it was taken.
+    Raises SettingsError with file, line and reason for the first that is not a function. ``note`` gets a note
+    about a first line that can be read in two ways.
     """
     named = [_parse(text, "", where="--function", option="--function") for text in functions]
     if functions_from is not None:
@@ -69,7 +69,7 @@ def read_selection(
 
 
 def _parse_rows(rows: Sequence[ListRow], shown: str, note: Callable[[str], None]) -> Iterator[NamedFunction]:
-    """Parse the function and perhaps a qualifier of each row, by the head in the first one or by their place."""
+    """Parse the function and perhaps a qualifier of each row, by the header in the first row or by position."""
     words = [re.sub(r"[\W_]+", "", cell.lower()) for cell in rows[0].cells] if rows else []
     name_at, qualifier_at = 0, 1
     is_headed = not _HEADS.isdisjoint(words) and not any(map(_is_version, rows[0].cells))
@@ -81,8 +81,8 @@ def _parse_rows(rows: Sequence[ListRow], shown: str, note: Callable[[str], None]
                 f" a function of this name is written {rows[0].cells[0]}:{LATEST}"
             )
     if is_headed:
-        name_at = next(place for place, word in enumerate(words) if word in _HEADS)
-        qualifier_at = next((place for place, word in enumerate(words) if word in _QUALIFIER_HEADS), -1)
+        name_at = next(index for index, word in enumerate(words) if word in _HEADS)
+        qualifier_at = next((index for index, word in enumerate(words) if word in _QUALIFIER_HEADS), -1)
     elif len(rows) > 1 and words[0] in _LIKE_HEADS:
         note(f"{shown}:{rows[0].number}: {rows[0].cells[0]!r} is read as a function; {_KNOWN_HEADS}")
     for row in rows[is_headed:]:
@@ -163,7 +163,7 @@ def choose_shards(
     """Return one shard per account-region, in order: the fleets of ``regions``, or the listed functions by scope.
 
     ``uncertain`` are the Regions that no list calls enabled.
-    A listed name without Region is read in each of ``regions``. What says no more than its name is called by name.
+    A listed name without a Region is read in each of ``regions``. Functions of this account are called by name alone.
     """
     if selection is None:
         return [

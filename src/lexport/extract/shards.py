@@ -1,7 +1,7 @@
 """The shards of a run: which account-regions there are, and the work on all of them side by side.
 
-Each account is a task of its own and so is each of its Regions. None waits for another, and the connections and open
-files that they share are shared fairly.
+Each account is a task, and so is each of its Regions. None waits for another, and connections and open files are
+shared fairly.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from lexport.settings import SnapshotSettings
 
 MOST_CONNECTIONS = 512  # to Lambda: 5,000 calls/s at 0.1 s each, what a core can do; each takes some 70 KB
 MOST_SHARDS = 256  # account-regions read at once; further ones wait until one is done
-FILES_OF_A_SHARD = 4  # queue of names, written and read; listings that are held back; the last snapshot
+FILES_OF_A_SHARD = 4  # the queue of names, written and read; pending listings; the last snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +57,8 @@ async def find_shards(
 ) -> tuple[Shard, ...]:
     """Return the shards that the settings name, by account, then by Region.
 
-    Where roles are assumed and all Regions are read, the Regions of an account are only known once it is entered: it
-    is one shard of ``aws-global`` here. Raises SettingsError and CredentialsError.
+    Where roles are assumed and all Regions are read, the Regions of an account can only be listed with its role: here
+    the account is one shard of ``aws-global``. Raises SettingsError and CredentialsError.
     """
     if not access.regions and not (selection and all(function.region for function in selection)):
         raise SettingsError(
@@ -96,10 +96,10 @@ async def work_on_shards(
     lose_account: Callable[[str, Sequence[Shard], ItemError], None],
     progress: Progress,
 ) -> None:
-    """Enter each account and do the ``work`` on each of its shards, all side by side.
+    """Assume the role of each account and do the ``work`` on each of its shards, all side by side.
 
-    ``lose_account`` gets an account that cannot be entered, with its shards; the others are worked on all the same.
-    ``work`` raises no ItemError.
+    ``lose_account`` gets an account whose role cannot be assumed, with its shards; the other accounts go on. ``work``
+    raises no ItemError.
     """
     by_account: dict[str, list[Shard]] = defaultdict(list)
     for shard in shards:
@@ -112,10 +112,10 @@ async def work_on_shards(
 
     async with create_task_group() as tasks:
 
-        async def enter(account_id: str, shards: Sequence[Shard]) -> None:
+        async def open_account(account_id: str, shards: Sequence[Shard]) -> None:
             try:
-                async with access.entering:
-                    await access.enter(account_id)
+                async with access.account_slots:
+                    await access.assume_role(account_id)
                     if shards[0].scope.region == GLOBAL_REGION:
                         shards = _shards_in(account_id, await access.find_regions(account_id))
             except ItemError as error:
@@ -132,4 +132,4 @@ async def work_on_shards(
                     await work(shard, await access.client(shard.scope, own_send))
 
         for account_id, of_account in by_account.items():
-            tasks.start_soon(enter, account_id, of_account)
+            tasks.start_soon(open_account, account_id, of_account)

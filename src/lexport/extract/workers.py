@@ -1,4 +1,4 @@
-"""Up to N workers over pages of work. A page is shared: whoever is free takes its next item."""
+"""A pool of workers over pages of items: the first free worker takes the next item of the page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 
 from lexport.errors import ItemError, ShardError
 
-SLOW_CALL_S = 0.6  # calls in flight are so many that a rate is reached although each takes this long
+SLOW_CALL_S = 0.6  # enough calls are in flight to reach the rate although every call takes this long
 MOST_WORKERS = 64
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Pages(Protocol[T_co]):
-    """Where pages come from: the receiving end of a stream, or a spool."""
+    """The source of pages: the receiving end of a stream, or a queue on disk."""
 
     async def receive(self) -> Sequence[T_co]:
         """Wait for the next page; raises EndOfStream after the last."""
@@ -41,13 +41,13 @@ async def pump(
     *,
     workers: int,
 ) -> None:
-    """Run ``work`` on every item of every page; what is lost goes to ``lose``. Closes ``pages``.
+    """Run ``work`` on every item of every page; a failed item goes to ``lose``. Closes ``pages``.
 
-    The next page is asked for only when the one at hand is used up, so the source is never far ahead. Workers come as
-    there is work for them: most account-regions of an organization are empty, and a waiting task takes 5 KB.
-    A ShardError is not one item's: it ends the pump. Cancelled: items not begun are dropped.
+    The next page is received only when the current one is used up, so the source is never far ahead. A worker starts
+    when there is an item for it: most account-regions of an organization are empty, and a waiting task takes 5 KB.
+    A ShardError ends the pool, because it concerns every item. Cancelled: items that are not begun are dropped.
     """
-    shelf: deque[T] = deque()
+    page: deque[T] = deque()
     fetching = Lock()
     started = waiting = 0
 
@@ -60,14 +60,14 @@ async def pump(
     async def drain(tasks: TaskGroup) -> None:
         nonlocal waiting
         while True:
-            while not shelf:
+            while not page:
                 async with fetching:  # one worker waits for the page; the rest wait for it
-                    if not shelf:
+                    if not page:
                         try:
-                            shelf.extend(await pages.receive())
+                            page.extend(await pages.receive())
                         except EndOfStream:
                             return
-            item = shelf.popleft()
+            item = page.popleft()
             waiting -= 1
             if not waiting and started < workers:
                 start(tasks)

@@ -51,7 +51,7 @@ async def sts(most):
 @pytest.mark.asyncio
 async def test_only_so_many_accounts_are_entered_at_once(aws, monkeypatch):
     """STS is asked for a bounded number of roles at a time, however many accounts there are, and each is asked for."""
-    monkeypatch.setattr("lexport.extract.access.MOST_ENTERING", 4)
+    monkeypatch.setattr("lexport.extract.access.MOST_ACCOUNTS_AT_ONCE", 4)
     settings = SnapshotSettings(regions=("us-east-1",), account_role="r", accounts=ACCOUNTS)
     lost = []
     async with (
