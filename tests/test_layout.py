@@ -99,7 +99,7 @@ def test_concurrency_stands_in_few_files():
 
 
 def test_public_names_are_exact():
-    """``__all__`` is what the package promises, sorted, and every name of it can be had twice as the same thing."""
+    """``__all__`` holds the public names in order, and a name is the same object each time it is used."""
     expected = [
         "CheckResult",
         "Damage",
@@ -139,7 +139,7 @@ def test_public_names_are_exact():
 
 
 def test_dir_shows_public_names_alone():
-    """``dir(lexport)`` shows what the package promises, and not what it is made with."""
+    """``dir(lexport)`` shows the public names and no others."""
     shown = [name for name in dir(lexport) if not name.startswith("__")]
 
     assert shown == sorted(lexport.__all__)

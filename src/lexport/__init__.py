@@ -1,106 +1,70 @@
-"""Turn an AWS Lambda fleet into a dataset. Names are resolved when first used, so that importing costs nothing."""
+"""Turn an AWS Lambda fleet into a dataset.
+
+Type checkers read the imports below. At run time, each name is imported from its module when it is first used, so that
+``import lexport`` is fast; ``__getattr__`` finds the module in the same imports.
+"""
 
 from __future__ import annotations
 
 import importlib
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lexport.artifacts.packages import PackagesResult, packages
-    from lexport.artifacts.sbom import SbomResult, sbom
-    from lexport.errors import ItemError, LexportError, RunError, SettingsError
-    from lexport.extract.estimate import FleetPlan
+    from lexport.artifacts.packages import PackagesResult as PackagesResult
+    from lexport.artifacts.packages import packages as packages
+    from lexport.artifacts.sbom import SbomResult as SbomResult
+    from lexport.artifacts.sbom import sbom as sbom
+    from lexport.errors import ItemError as ItemError
+    from lexport.errors import LexportError as LexportError
+    from lexport.errors import RunError as RunError
+    from lexport.errors import SettingsError as SettingsError
+    from lexport.extract.estimate import FleetPlan as FleetPlan
     from lexport.model import __version__ as __version__
-    from lexport.pipeline import SnapshotResult, plan, snapshot
-    from lexport.query.checks.finding import CheckResult, Finding
-    from lexport.query.checks.run import check
-    from lexport.query.checks.waivers import Waiver
-    from lexport.query.diff import FleetDiff, diff
-    from lexport.query.feed import FeedResult, feed
-    from lexport.query.notebook import Dataset
-    from lexport.query.report import report
-    from lexport.query.sql import sql
-    from lexport.query.status import SnapshotStatus, status
-    from lexport.query.verify.files import verify
-    from lexport.query.verify.rows import Damage
-    from lexport.query.views import views
-    from lexport.settings import PackageSettings, SnapshotSettings
-
-_HOMES = {
-    "CheckResult": "lexport.query.checks.finding",
-    "Damage": "lexport.query.verify.rows",
-    "Dataset": "lexport.query.notebook",
-    "Finding": "lexport.query.checks.finding",
-    "FeedResult": "lexport.query.feed",
-    "FleetDiff": "lexport.query.diff",
-    "FleetPlan": "lexport.extract.estimate",
-    "ItemError": "lexport.errors",
-    "LexportError": "lexport.errors",
-    "PackageSettings": "lexport.settings",
-    "PackagesResult": "lexport.artifacts.packages",
-    "RunError": "lexport.errors",
-    "SbomResult": "lexport.artifacts.sbom",
-    "SettingsError": "lexport.errors",
-    "SnapshotResult": "lexport.pipeline",
-    "SnapshotSettings": "lexport.settings",
-    "SnapshotStatus": "lexport.query.status",
-    "Waiver": "lexport.query.checks.waivers",
-    "__version__": "lexport.model",
-    "check": "lexport.query.checks.run",
-    "diff": "lexport.query.diff",
-    "feed": "lexport.query.feed",
-    "packages": "lexport.artifacts.packages",
-    "plan": "lexport.pipeline",
-    "report": "lexport.query.report",
-    "sbom": "lexport.artifacts.sbom",
-    "snapshot": "lexport.pipeline",
-    "sql": "lexport.query.sql",
-    "status": "lexport.query.status",
-    "verify": "lexport.query.verify.files",
-    "views": "lexport.query.views",
-}
-
-__all__ = [
-    "CheckResult",
-    "Damage",
-    "Dataset",
-    "FeedResult",
-    "Finding",
-    "FleetDiff",
-    "FleetPlan",
-    "ItemError",
-    "LexportError",
-    "PackageSettings",
-    "PackagesResult",
-    "RunError",
-    "SbomResult",
-    "SettingsError",
-    "SnapshotResult",
-    "SnapshotSettings",
-    "SnapshotStatus",
-    "Waiver",
-    "check",
-    "diff",
-    "feed",
-    "packages",
-    "plan",
-    "report",
-    "sbom",
-    "snapshot",
-    "sql",
-    "status",
-    "verify",
-    "views",
-]
+    from lexport.pipeline import SnapshotResult as SnapshotResult
+    from lexport.pipeline import plan as plan
+    from lexport.pipeline import snapshot as snapshot
+    from lexport.query.checks.finding import CheckResult as CheckResult
+    from lexport.query.checks.finding import Finding as Finding
+    from lexport.query.checks.run import check as check
+    from lexport.query.checks.waivers import Waiver as Waiver
+    from lexport.query.diff import FleetDiff as FleetDiff
+    from lexport.query.diff import diff as diff
+    from lexport.query.feed import FeedResult as FeedResult
+    from lexport.query.feed import feed as feed
+    from lexport.query.notebook import Dataset as Dataset
+    from lexport.query.report import report as report
+    from lexport.query.sql import sql as sql
+    from lexport.query.status import SnapshotStatus as SnapshotStatus
+    from lexport.query.status import status as status
+    from lexport.query.verify.files import verify as verify
+    from lexport.query.verify.rows import Damage as Damage
+    from lexport.query.views import views as views
+    from lexport.settings import PackageSettings as PackageSettings
+    from lexport.settings import SnapshotSettings as SnapshotSettings
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name == "__all__":
+        return sorted(public for public in _modules() if not public.startswith("__"))
+    if name not in _modules():
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    value = getattr(importlib.import_module(_modules()[name]), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, "__version__", *(name for name in globals() if name.startswith("__"))})
+    return sorted({*_modules(), *(name for name in globals() if name.startswith("__"))})
+
+
+@cache
+def _modules() -> dict[str, str]:
+    """Return the module of each public name, from the imports of this file that type checkers read."""
+    import ast
+    from pathlib import Path
+
+    source = ast.parse(Path(__file__).read_bytes())
+    block = next(statement for statement in source.body if isinstance(statement, ast.If))
+    imports = [statement for statement in block.body if isinstance(statement, ast.ImportFrom)]
+    return {alias.name: str(statement.module) for statement in imports for alias in statement.names}
