@@ -36,7 +36,7 @@ from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import Manifest, ScopeEntry
 from lexport.dataset.parquet import TableFolder, TableWriter, WrittenFile
 from lexport.dataset.runs import write_run
-from lexport.dataset.snapshot import draft_of
+from lexport.dataset.snapshot import RunFacts, stage_commit
 from lexport.model import Scope, __version__
 from lexport.simulator import Change, Fleet, FleetSpec
 from lexport.tables import run
@@ -241,7 +241,7 @@ class Writer:
         runs = list(self._changes(folder, touched, rows)) if touched else []
         written = {CHANGES: tables.write(CHANGES, runs)}
         written |= {BY_NAME[file.path.stem]: file for file in writing}
-        draft = draft_of(written, tables, gaps=0, hash_key_id="k", options=OPTIONS, scopes=entries)
+        draft = stage_commit(written, tables, RunFacts(gaps=0, hash_key_id="k", options=OPTIONS), entries)
         self._last = commit(self._store, draft.manifest, draft.files, note=print)
         remove_staging(self._store, snapshot["snapshot_id"])
 

@@ -28,7 +28,7 @@ from lexport.aws.session import Session, open_session
 from lexport.dataset import layout
 from lexport.dataset.commit import open_destination
 from lexport.dataset.local import LocalStore, local_folder
-from lexport.dataset.snapshot import Early, write_early, write_snapshot
+from lexport.dataset.snapshot import FunctionTables, RunFacts, write_function_tables, write_snapshot
 from lexport.errors import ItemError, SettingsError
 from lexport.extract.access import Access, open_access
 from lexport.extract.estimate import FleetPlan, ShardEstimate, estimate_shard, fleet_plan
@@ -87,9 +87,9 @@ async def snapshot(
                 results = await read_shards(spec, access, run, on_reply)
             results = settle(results, run.staging.failures)
             await run.staging.flush_all()
-            functions = await to_thread.run_sync(write_early, run.table_folder(), run.staging.runs)
-            rows, dropped = functions.functions.rows, functions.functions.dropped
-            results = account_for_rows(results, rows, dropped, run.staging.failures)
+            functions = await to_thread.run_sync(write_function_tables, run.table_folder(), run.staging.runs)
+            counter = functions.counter
+            results = account_for_rows(results, counter.rows, counter.dropped, run.staging.failures)
             if downloads is not None:
                 await downloads.fetch_rest(functions.files[FUNCTIONS].path, functions.files[LAYERS].path)
         return await commit_run(spec, results, functions, run)
@@ -199,7 +199,9 @@ async def read_shards(
     return results
 
 
-async def commit_run(spec: RunSpec, results: Sequence[ShardResult], functions: Early, run: Run) -> SnapshotResult:
+async def commit_run(
+    spec: RunSpec, results: Sequence[ShardResult], functions: FunctionTables, run: Run
+) -> SnapshotResult:
     """Write the tables that are left, compare them with the snapshot before, and publish; or publish nothing.
 
     ``functions`` are the tables of function versions, which are written by now. Raises CredentialsError where nothing
@@ -208,33 +210,35 @@ async def commit_run(spec: RunSpec, results: Sequence[ShardResult], functions: E
     settings = run.settings
     run.progress.stage = "writing Parquet"
     await run.staging.flush_all()
-    draft = await to_thread.run_sync(
+    staged = await to_thread.run_sync(
         partial(
             write_snapshot,
             run.table_folder(),
             run.staging.runs,
             results,
-            early=functions,
+            functions=functions,
             package_tables=tables_of(settings.packages) if settings.packages else (),
-            gaps=run.staging.failures.gaps.total(),
-            hash_key_id=spec.hash_key_id,
-            options=settings.for_manifest(),
+            facts=RunFacts(
+                gaps=run.staging.failures.gaps.total(),
+                hash_key_id=spec.hash_key_id,
+                options=settings.for_manifest(),
+            ),
             store=run.store,
             note=run.progress.note,
         )
     )
-    result = run.result(SnapshotResult, draft, has_packages=settings.packages is not None)
+    result = run.result(SnapshotResult, staged, has_packages=settings.packages is not None)
     error = why_unpublished(
         results,
         result.failures,
-        gaps=draft.manifest.gaps,
+        gaps=staged.manifest.gaps,
         allow_partial=settings.allow_partial,
         errors_path=run.errors_path,
         result=result,
     )
     if error is not None:
         raise error
-    return await run.publish(draft, result)
+    return await run.publish(staged, result)
 
 
 # --- what comes first -------------------------------------------------------------------------------------------------

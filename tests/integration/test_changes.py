@@ -355,10 +355,12 @@ async def test_a_damaged_snapshot_before_is_no_reason_to_fail(aws, simulator, se
     )
     assert (row["is_gap"], row["message"]) == (
         False,
-        f"no changes are told since {first.snapshot_id}: its files are damaged; see lexport verify",
+        f"changes since {first.snapshot_id} are not recorded: its files are damaged; see lexport verify",
     )
     assert second.manifest.status == "complete"
-    assert note.startswith(f"no changes are told of 111122223333 us-east-1: {first.snapshot_id}, the snapshot before,")
+    assert note.startswith(
+        f"changes of 111122223333 us-east-1 are not recorded: the snapshot before, {first.snapshot_id}, is damaged: "
+    )
     assert str(path.relative_to(tmp_path)) in note
 
 

@@ -24,7 +24,7 @@ from lexport.artifacts.transfer import open_transfers
 from lexport.aws.session import Session, open_session
 from lexport.dataset.commit import open_destination
 from lexport.dataset.local import local_folder
-from lexport.dataset.snapshot import Draft, draft_of
+from lexport.dataset.snapshot import RunFacts, StagedCommit, stage_commit
 from lexport.errors import CredentialsEndedError, IncompleteError, NoSnapshotError, RunError, SettingsError
 from lexport.extract.access import open_access
 from lexport.extract.inputs import read_inputs
@@ -90,11 +90,11 @@ async def packages(
             await _inspect(package_store, run)
         progress.stage = "writing Parquet"
         await run.staging.flush_all()
-        draft = await to_thread.run_sync(_write, chosen, run)
-        result = run.result(PackagesResult, draft, has_packages=True)
+        staged = await to_thread.run_sync(_write, chosen, run)
+        result = run.result(PackagesResult, staged, has_packages=True)
         if result.manifest.gaps and not settings.allow_partial:
             raise _why_unpublished(result, run, is_refused=is_refused)
-        return await run.publish(draft, result)
+        return await run.publish(staged, result)
 
 
 async def _download(plan: DownloadPlan, chosen: PackageSettings, package_store: PackageStore, run: Run) -> bool:
@@ -123,21 +123,16 @@ async def _inspect(package_store: PackageStore, run: Run) -> None:
     )
 
 
-def _write(chosen: PackageSettings, run: Run) -> Draft:
+def _write(chosen: PackageSettings, run: Run) -> StagedCommit:
     """Write the tables of packages and ``errors``. Blocking."""
     folder = run.table_folder()
     written = {
         table: folder.write(table, run.staging.runs.get(table.name, []), watch=lambda _: check_cancelled())
         for table in (*tables_of(chosen), ERRORS)
     }
-    return draft_of(
-        written,
-        folder,
-        gaps=run.staging.failures.gaps.total(),
-        hash_key_id=None,
-        options={"packages": chosen.for_manifest(), "allow_partial": run.settings.allow_partial},
-        scopes=(),
-    )
+    options = {"packages": chosen.for_manifest(), "allow_partial": run.settings.allow_partial}
+    facts = RunFacts(gaps=run.staging.failures.gaps.total(), hash_key_id=None, options=options)
+    return stage_commit(written, folder, facts)
 
 
 def _why_unpublished(result: PackagesResult, run: Run, *, is_refused: bool) -> IncompleteError:

@@ -16,7 +16,7 @@ from lexport.dataset.commit import open_staging, publish, remove_staging
 from lexport.dataset.local import LocalStore, write_error
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.parquet import TableFolder
-from lexport.dataset.snapshot import Draft
+from lexport.dataset.snapshot import StagedCommit
 from lexport.errors import IncompleteError, RunError, first_of
 from lexport.extract.failures import FailureKind
 from lexport.extract.progress import PackageProgress, Progress, Report, keep_reporting
@@ -79,22 +79,22 @@ class Run:
             file_mode=self.store.file_mode,
         )
 
-    def result(self, kind: type[R], draft: Draft, *, has_packages: bool) -> R:
+    def result(self, kind: type[R], staged: StagedCommit, *, has_packages: bool) -> R:
         """Return what the run came to, before anything is published."""
         return kind(
             snapshot_id=self.snapshot_id,
             published=False,
-            manifest=draft.manifest,
+            manifest=staged.manifest,
             packages=self.progress.packages if has_packages else None,
             failures=self.staging.failures.summary(),
             notes=tuple(self.progress.notes),
             duration_s=current_time() - self.started_s,
         )
 
-    async def publish(self, draft: Draft, result: R) -> R:
+    async def publish(self, staged: StagedCommit, result: R) -> R:
         """Commit the tables; a cancellation does not interrupt it."""
         self.reporting.cancel()
-        manifest, notes = await publish(self.store, draft.manifest, draft.files)
+        manifest, notes = await publish(self.store, staged.manifest, staged.files)
         return replace(
             result,
             published=True,

@@ -1,9 +1,9 @@
-"""sorted runs and results of shards -> Parquet files and the manifest that will commit them. Blocking."""
+"""Sorted runs and the results of shards -> Parquet files, and the manifest that will commit them. Blocking."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,15 +30,24 @@ from lexport.tables.table import SCOPE_KEY, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """A snapshot that is all written and not yet published: its manifest, and where each file lies now."""
+class StagedCommit:
+    """A commit that is written and not yet published: its manifest, and the staged file of each path in it."""
 
     manifest: Manifest
     files: Mapping[str, Path]
 
 
-class _Counts:
-    """Counts rows per scope while they pass, sorted, on their way into Parquet."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """What a manifest records of a run beside its files and account-regions."""
+
+    gaps: int
+    hash_key_id: str | None
+    options: dict[str, Any]
+
+
+class RowCounter:
+    """Counts the rows and functions of each account-region while they are written, in the order of their keys."""
 
     def __init__(self) -> None:
         self.rows: Counter[Scope] = Counter()
@@ -47,11 +56,12 @@ class _Counts:
         self._last: tuple[Scope, str] | None = None
 
     def drop(self, rows: pa.Table) -> None:
-        """Count rows that fall out of the merge."""
+        """Count duplicates that the merge drops."""
         for values in zip(*(rows.column(name).to_pylist() for name in SCOPE_KEY), strict=True):
             self.dropped[Scope(account_id=values[0], region=values[1])] += 1
 
     def watch(self, rows: pa.Table) -> None:
+        """Count the rows of one row group."""
         check_cancelled()
         for group in (
             rows.group_by([*SCOPE_KEY, "function_name"], use_threads=False).aggregate([([], "count_all")]).to_pylist()
@@ -59,23 +69,26 @@ class _Counts:
             scope = Scope(account_id=group["account_id"], region=group["region"])
             self.rows[scope] += group["count_all"]
             function = (scope, group["function_name"])
-            self.functions[scope] += function != self._last  # one function may go on in the next row group
+            self.functions[scope] += function != self._last  # a function may continue in the next row group
             self._last = function
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Early:
-    """The tables of function versions: written before the others, because packages are found by them."""
+class FunctionTables:
+    """The files of ``functions`` and its child tables, and the counted rows of ``functions``.
+
+    They are written before the other tables, because packages are found by them.
+    """
 
     files: Mapping[Table, WrittenFile]
-    functions: _Counts
+    counter: RowCounter
 
 
-def write_early(folder: TableFolder, runs: Runs) -> Early:
-    """Write ``functions`` and the tables of its children ahead of ``write_snapshot``."""
-    counts = _Counts()
-    files = folder.write_versions(runs.get(FUNCTIONS.name, []), watch=counts.watch, drop=counts.drop)
-    return Early(files=files, functions=counts)
+def write_function_tables(folder: TableFolder, runs: Runs) -> FunctionTables:
+    """Write ``functions`` and its child tables."""
+    counter = RowCounter()
+    files = folder.write_versions(runs.get(FUNCTIONS.name, []), watch=counter.watch, drop=counter.drop)
+    return FunctionTables(files=files, counter=counter)
 
 
 def write_snapshot(
@@ -83,89 +96,71 @@ def write_snapshot(
     runs: Runs,
     results: Sequence[ShardResult],
     *,
-    early: Early,
+    functions: FunctionTables,
     package_tables: Collection[Table] = (),
-    gaps: int,
-    hash_key_id: str | None,
-    options: dict[str, Any],
+    facts: RunFacts,
     store: LocalStore,
     note: Callable[[str], None],
-) -> Draft:
-    """Write every table of a snapshot into ``folder``, to be committed to ``store``.
+) -> StagedCommit:
+    """Write the remaining tables of a snapshot into ``folder``, to be committed to ``store``.
 
-    ``scopes`` counts the rows of the others, so it comes after them, and ``changes`` compares them with the snapshot
-    before. What could not be compared is told to ``note``; where that snapshot is damaged, ``errors`` has it too, so
-    they come last. Tables of packages are those that the run looked at.
+    ``scopes`` is written after the tables whose rows it counts, ``changes`` after every table that it compares with the
+    snapshot before. ``errors`` is the last, because it has a row where that snapshot is damaged. ``note`` is called
+    with what could not be compared.
     """
-    counts = {FUNCTIONS: early.functions} | {table: _Counts() for table in COUNTED}
-    written = dict(early.files)
+    counters = {FUNCTIONS: functions.counter} | {table: RowCounter() for table in COUNTED}
+    written = dict(functions.files)
 
     def write(table: Table) -> None:
-        watch = counts[table].watch if table in counts else lambda _: check_cancelled()
+        watch = counters[table].watch if table in counters else lambda _: check_cancelled()
         written[table] = folder.write(table, runs.get(table.name, []), watch=watch)
 
-    for table in (*fleet_tables(), *package_tables):
-        if table not in (*early.files, SCOPES, ERRORS):
-            write(table)
-    scopes = [_scope_entry(result, counts) for result in results]
-    if scopes:
-        rows = [_scope_row(entry, result, options) for entry, result in zip(scopes, results, strict=True)]
+    def stage(table: Table, rows: Iterable[Sequence[object]]) -> None:
         writer = RunWriter(folder.path, file_mode=folder.file_mode, runs=runs)
-        writer.add_rows(SCOPES, rows)
+        writer.add_rows(table, rows)
         writer.flush()
+
+    for table in (*fleet_tables(), *package_tables):
+        if table not in (*functions.files, SCOPES, ERRORS):
+            write(table)
+    scopes = [_scope_entry(result, counters) for result in results]
+    stage(SCOPES, (_scope_row(entry, result, facts.options) for entry, result in zip(scopes, results, strict=True)))
     write(SCOPES)
-    reading = SnapshotFiles(
+    now = SnapshotFiles(
         snapshot_id=folder.snapshot_id,
         files={table.name: [file.path] for table, file in written.items()},
-        options=options,
-        hash_key_id=hash_key_id,
+        options=facts.options,
+        hash_key_id=facts.hash_key_id,
         lexport_version=__version__,
     )
     whole = [entry.scope for entry in scopes if entry.is_whole]
-    untold = _stage_changes(reading, whole, folder=folder.path, runs=runs, store=store, note=note)
+    not_compared = _stage_changes(now, whole, folder=folder.path, runs=runs, store=store, note=note)
     write(CHANGES)
-    if untold:
-        writer = RunWriter(folder.path, file_mode=folder.file_mode, runs=runs)
-        writer.add_rows(ERRORS, _error_rows(untold))
-        writer.flush()
+    stage(ERRORS, _error_rows(not_compared))
     write(ERRORS)
-
-    return draft_of(
-        written,
-        folder,
-        gaps=gaps,
-        hash_key_id=hash_key_id,
-        options=options,
-        scopes=scopes,
-    )
+    return stage_commit(written, folder, facts, scopes)
 
 
-def draft_of(
-    written: Mapping[Table, WrittenFile],
-    folder: TableFolder,
-    *,
-    gaps: int,
-    hash_key_id: str | None,
-    options: dict[str, Any],
-    scopes: Sequence[ScopeEntry],
-) -> Draft:
-    """Make the manifest of what is written."""
+def stage_commit(
+    written: Mapping[Table, WrittenFile], folder: TableFolder, facts: RunFacts, scopes: Sequence[ScopeEntry] = ()
+) -> StagedCommit:
+    """Make the manifest of the written files; without scopes, that of a commit of packages alone."""
     paths = {table: layout.data_path(table.name, folder.snapshot_id, folder.snapshot_at) for table in written}
     entries = [
         FileEntry(table=table.name, path=paths[table], size_bytes=file.size_bytes, rows=file.rows, sha256=file.sha256)
         for table, file in written.items()
     ]
-    return Draft(
+    return StagedCommit(
         manifest=Manifest(
             snapshot_id=folder.snapshot_id,
             snapshot_at=folder.snapshot_at,
             committed_at=folder.snapshot_at,
-            status="partial" if gaps else "complete",
-            gaps=gaps,
+            status="partial" if facts.gaps else "complete",
+            gaps=facts.gaps,
             lexport_version=__version__,
             schema_version=SCHEMA_VERSION,
-            hash_key_id=hash_key_id,
-            options=options,
+            hash_key_id=facts.hash_key_id,
+            options=facts.options,
             files=tuple(entries),
             scopes=tuple(scopes),
         ),
@@ -182,21 +177,23 @@ def _stage_changes(
     store: LocalStore,
     note: Callable[[str], None],
 ) -> dict[Scope, str]:
-    """Compare account-regions that were read whole with the last time they were, into sorted runs.
+    """Compare each scope with the newest snapshot before that read it whole, into sorted runs of ``changes``.
 
-    Return the account-regions whose snapshot before is damaged, with its id.
+    Return the scopes whose snapshot before is damaged, with its id.
     """
     earlier = newest_first(store, lambda damaged: note(damaged.note), before=now.snapshot_id)
     commits = newest_whole(earlier, scopes)
-    by_commit: dict[str, list[Scope]] = defaultdict(list)
+    scopes_of: dict[str, list[Scope]] = defaultdict(list)
     for scope, commit in commits.items():
-        by_commit[commit.snapshot_id].append(scope)
-    untold: dict[Scope, str] = {}
-    for snapshot_id in sorted(by_commit):
-        compared = by_commit[snapshot_id]
+        scopes_of[commit.snapshot_id].append(scope)
+    not_compared: dict[Scope, str] = {}
+    for snapshot_id, compared in sorted(scopes_of.items()):
         commit = commits[compared[0]]
         if not is_comparable(now.options, commit.options):
-            note(f"no changes are told since {snapshot_id}: one of both read $LATEST alone, the other all but $LATEST")
+            note(
+                f"changes since {snapshot_id} are not recorded: one of the two snapshots has $LATEST alone, the other"
+                " all but $LATEST"
+            )
             continue
         writer = RunWriter(folder, file_mode=store.file_mode, runs=runs)
         try:
@@ -211,34 +208,47 @@ def _stage_changes(
             writer.discard()
             title = f"{compared[0].account_id} {compared[0].region}"
             more = f" and {len(compared) - 1:,} more" if len(compared) > 1 else ""
-            note(f"no changes are told of {title}{more}: {snapshot_id}, the snapshot before, is damaged: {error}")
-            untold |= dict.fromkeys(compared, snapshot_id)
-    return untold
+            note(f"changes of {title}{more} are not recorded: the snapshot before, {snapshot_id}, is damaged: {error}")
+            not_compared |= dict.fromkeys(compared, snapshot_id)
+    return not_compared
 
 
-def _error_rows(untold: Mapping[Scope, str]) -> Iterator[tuple[object, ...]]:
-    """Say in ``errors`` where ``changes`` has a hole, for who reads the history and never saw the night's log."""
+def _error_rows(not_compared: Mapping[Scope, str]) -> Iterator[tuple[object, ...]]:
+    """Yield a row of ``errors`` for each scope without changes, since readers of the history do not see the notes."""
     now = datetime.now(UTC)
-    for scope, snapshot_id in sorted(untold.items(), key=lambda item: (item[0].account_id, item[0].region)):
-        message = f"no changes are told since {snapshot_id}: its files are damaged; see lexport verify"
-        place = (scope.account_id, scope.region)
-        yield (*place, "changes", None, None, None, "damaged", None, message, False, 0, now, "")
+    for scope, snapshot_id in sorted(not_compared.items(), key=lambda item: (item[0].account_id, item[0].region)):
+        message = f"changes since {snapshot_id} are not recorded: its files are damaged; see lexport verify"
+        yield (
+            scope.account_id,
+            scope.region,
+            "changes",
+            None,
+            None,
+            None,
+            "damaged",
+            None,
+            message,
+            False,
+            0,
+            now,
+            "",
+        )
 
 
-def _scope_entry(result: ShardResult, counts: Mapping[Table, _Counts]) -> ScopeEntry:
+def _scope_entry(result: ShardResult, counters: Mapping[Table, RowCounter]) -> ScopeEntry:
     scope = result.shard.scope
     return ScopeEntry(
         account_id=scope.account_id,
         region=scope.region,
         coverage=result.shard.coverage,
         status=result.status,
-        functions=counts[FUNCTIONS].functions[scope],
-        versions=counts[FUNCTIONS].rows[scope],
-        **{table.name: counts[table].rows[scope] for table in COUNTED},
+        functions=counters[FUNCTIONS].functions[scope],
+        versions=counters[FUNCTIONS].rows[scope],
+        **{table.name: counters[table].rows[scope] for table in COUNTED},
         get_function_calls=result.get_function_calls,
         list_calls=result.list_calls,
         throttles=result.throttles,
-        references=count_distinct(result.references, dropped=counts[FUNCTIONS].dropped[scope]),
+        references=count_distinct(result.references, dropped=counters[FUNCTIONS].dropped[scope]),
     )
 
 

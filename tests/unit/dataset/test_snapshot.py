@@ -1,4 +1,4 @@
-"""The last steps before publishing: what changed since the snapshot before, and whose damage is whose."""
+"""The last steps before publishing: changes since the snapshot before, and which snapshot a damage belongs to."""
 
 from functools import partial
 
@@ -50,7 +50,7 @@ async def compare(now, store, folder):
 
 
 async def test_damage_of_the_snapshot_before(tmp_path, fleet):
-    """Where the snapshot before is damaged, its changes are not told, and its id is; nothing is left in staging."""
+    """Where the snapshot before is damaged, no changes are staged, and its id is returned."""
     now = reading(tmp_path / "now")
     (path,), damaged, notes = await compare(now, fleet, tmp_path / "now")
     assert (damaged, notes, path.exists()) == ({}, [], True)
@@ -60,12 +60,12 @@ async def test_damage_of_the_snapshot_before(tmp_path, fleet):
     (fleet.root / before.entries("tags")[0].path).write_bytes(b"")
     runs, damaged, (note,) = await compare(now, fleet, tmp_path / "now")
     assert (runs, damaged) == ([], {SCOPE: before.snapshot_id})
-    assert f"{before.snapshot_id}, the snapshot before, is damaged" in note
+    assert f"the snapshot before, {before.snapshot_id}, is damaged" in note
     assert list((tmp_path / "now").glob("*.arrow")) == []
 
 
 async def test_damage_of_our_own(tmp_path, fleet):
-    """Damage of what this run has written is an error of the run, and not blamed on the snapshot before."""
+    """Damage in a file of this run is an error of the run, not of the snapshot before."""
     now = reading(tmp_path / "now")
     now.files["functions"][0].write_bytes(b"PAR1")
 
