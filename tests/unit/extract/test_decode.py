@@ -1,4 +1,4 @@
-"""Which answers are decoded at once, and which are left to careful reading."""
+"""Which responses are decoded typed, and which as JSON objects."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def answer(**changed):
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def test_ordinary_answers_are_decoded_at_once():
-    """All that the simulator knows of AWS is ordinary, nulls and rare kinds too, but for fields of the future."""
+def test_common_responses_are_decoded_typed():
+    """Every response of the simulator is decoded typed, nulls and rare kinds too, but for unknown fields."""
     fleet = Fleet(FleetSpec(functions=60, versions=3))
     slow = set()
     for index in fleet.indexes(SCOPE):
@@ -56,7 +56,7 @@ def test_ordinary_answers_are_decoded_at_once():
 
 
 def test_a_typed_reply_has_the_presigned_url_in_location_alone():
-    """The link stands in ``location``, and nowhere else in the reply."""
+    """The presigned URL is in ``location`` and nowhere else in the reply."""
     reply = decode_typed_function(answer())
 
     assert reply.location == LINK
@@ -65,8 +65,8 @@ def test_a_typed_reply_has_the_presigned_url_in_location_alone():
     assert "canary" not in repr((reply, FUNCTION.values(reply.answer), reply.document))
 
 
-def test_nothing_of_an_answer_is_shown():
-    """No variable is in what a reply shows of itself."""
+def test_repr_has_no_values():
+    """The repr of a reply has no value of a variable."""
     reply = decode_typed_function(answer(Environment={"Variables": {"PASSWORD": "canary"}}))
 
     assert reply.document["Configuration"]["Environment"]["Variables"] == {"PASSWORD": "canary"}
@@ -90,8 +90,8 @@ def test_nothing_of_an_answer_is_shown():
         "AWSAccess\u212aeyId=1",
     ],
 )
-def test_a_link_elsewhere_is_read_with_care(text):
-    """Whatever redact.py takes for a presigned URL, in a value or a name, is for careful reading."""
+def test_a_presigned_url_elsewhere_is_not_decoded_typed(text):
+    """A response with a presigned URL in a value or a name is not decoded typed."""
     for variables in ({"A": text}, {text: "a"}, {"A": f"ü {text}"}):
         assert decode_typed_function(answer(Environment={"Variables": variables})) is None
 
@@ -131,14 +131,14 @@ def test_letters_that_are_ascii_without_case():
         b'{"Configuration":{"Description":"\xff"}}',
     ],
 )
-def test_odd_answers_are_not(body):
-    """Fields that nobody knows, other types, numbers beyond their column, odd spelling, broken JSON."""
+def test_other_responses_are_not_decoded_typed(body):
+    """Unknown fields, other types, numbers beyond their column, unusual escapes and broken JSON are refused."""
     assert decode_typed_function(body) is None
 
 
 @pytest.mark.parametrize("changed", [{"LastModified": "yesterday"}, {"Architectures": ["a", "b"]}])
 def test_a_document_can_be_had_of_what_was_decoded(changed):
-    """What no type can say is seen later; then the document is there, without the link."""
+    """A typed reply has the whole document as well, without the presigned URL."""
     reply = decode_function(answer(**changed))
 
     assert reply.answer is not None
@@ -152,8 +152,8 @@ def page(*items, **more):
     return json.dumps({"Versions": list(items)} | more, separators=(",", ":")).encode()
 
 
-def test_ordinary_pages_are_decoded_at_once():
-    """Every listed version that the simulator knows is; what it has besides its name is kept byte by byte."""
+def test_common_pages_are_decoded_typed():
+    """Every page of the simulator is decoded typed, and each item is kept byte by byte."""
     fleet = Fleet(FleetSpec(functions=60, versions=3))
     versions = [fleet.version(SCOPE, index, "$LATEST") for index in fleet.indexes(SCOPE)]
     items = [lambda_documents.configuration(version, arn_qualifier="$LATEST", is_listed=True) for version in versions]
@@ -198,8 +198,8 @@ def test_ordinary_pages_are_decoded_at_once():
         page(NextMarker="\0"),
     ],
 )
-def test_odd_pages_are_read_with_care(body):
-    """Items without a name, other types, texts that no table can hold, broken JSON."""
+def test_other_pages_are_not_decoded_typed(body):
+    """Items without a name, other types, texts that no table can hold and broken JSON are refused."""
     assert decode_typed_page(body, "Versions") is None
 
 
@@ -207,7 +207,7 @@ def test_odd_pages_are_read_with_care(body):
     "item", [b'{"Description":"\\u0000"}', b'{"Description":"\xff"}', b'{"New":' + b"[" * 9000 + b"]" * 9000 + b"}"]
 )
 def test_a_listing_that_no_table_can_hold(item):
-    """Such a version is fetched, not carried forward."""
+    """A listed version whose text would be replaced is fetched, not carried."""
     assert decode_listed(item) is None
 
 
@@ -235,7 +235,7 @@ def test_a_plain_answer():
     ],
 )
 def test_what_no_table_can_hold(body, document, cleaned):
-    """Odd characters and numbers are replaced and counted, not lost."""
+    """Characters that no table can hold are replaced and counted, and numbers beyond a double become text."""
     reply = decode_object(body)
 
     assert (reply.document, reply.cleaned) == (document, cleaned)
@@ -256,7 +256,7 @@ def test_what_no_table_can_hold(body, document, cleaned):
     ],
 )
 def test_what_is_no_json_object(body, words):
-    """A 200 that is no JSON object can be tried again, and is told without its contents."""
+    """A status 200 with another body is retried, and the error does not quote the body."""
     with pytest.raises(ServiceError) as caught:
         decode_object(body)
 
@@ -283,7 +283,7 @@ def test_what_is_no_json_object(body, words):
     ],
 )
 def test_the_link_is_dropped(code):
-    """`Code.Location` is in neither document nor body, whatever its type and spelling; exact numbers stay."""
+    """`Code.Location` is in neither document nor body, whatever its type and escapes; exact numbers stay."""
     body = f'{{"big": 123456789012345678901234567890, "Code": {{{code}}}, "n": 1.5}}'.encode()
     reply = decode_object(body)
 
@@ -296,7 +296,7 @@ def test_the_link_is_dropped(code):
 
 @pytest.mark.parametrize("name", ["Code", "Content"])
 def test_the_link_is_handed_over_alone(name):
-    """The link of a function or of a layer version stands in ``location``, and nowhere else in the reply."""
+    """The presigned URL of a function or of a layer version is in ``location`` and nowhere else in the reply."""
     reply = decode_object(f'{{"{name}": {{"Location": "{LINK}", "CodeSize": 1}}}}'.encode())
 
     assert (reply.location, reply.document) == (LINK, {name: {"CodeSize": 1}})
@@ -306,7 +306,7 @@ def test_the_link_is_handed_over_alone(name):
 
 @pytest.mark.parametrize("code", ["{}", '{"Location": ""}', '{"Location": null}', '{"Location": ["x"]}', "[]"])
 def test_no_link(code):
-    """What is no text is no link."""
+    """A location that is no text is not a URL."""
     assert decode_object(f'{{"Code": {code}}}'.encode()).location is None
 
 
