@@ -1,4 +1,4 @@
-"""Connections shared by shares: who hangs fills its own lane, shares follow the number of shares, nothing leaks."""
+"""Shares of the connections: a server that hangs uses up its own share, and no slot is lost."""
 
 import anyio
 import pytest
@@ -17,7 +17,7 @@ def anyio_backend():
 
 
 class Wire:
-    """A server that answers at once, or never where the URL says so."""
+    """A server that responds at once, or never if the URL says "hang"."""
 
     def __init__(self):
         self.busy = {}
@@ -32,8 +32,8 @@ class Wire:
             self.busy[request.url] -= 1
 
 
-async def test_who_hangs_fills_its_own_lane():
-    """A lane whose server hangs takes its share and no more; another lane's calls pass at once."""
+async def test_a_server_that_hangs_uses_up_its_own_share():
+    """Calls to a server that hangs use one share and no more; calls through another share pass at once."""
     wire = Wire()
     shares = FairShares(wire.send, 12)
     with shares.open_share() as sick, shares.open_share() as healthy:
@@ -50,8 +50,8 @@ async def test_who_hangs_fills_its_own_lane():
         assert wire.busy == {"hang": 0, "fine": 0}
 
 
-async def test_shares_follow_the_number_of_lanes():
-    """The last lane has all connections, many shares a few each, and those who wait learn it when one closes."""
+async def test_shares_follow_their_number():
+    """The last share has all connections, and waiting calls start when another share is closed."""
     wire = Wire()
     shares = FairShares(wire.send, 12)
     with shares.open_share() as last:
@@ -68,21 +68,21 @@ async def test_shares_follow_the_number_of_lanes():
             tasks.cancel_scope.cancel()
 
 
-async def test_many_lanes_have_the_least():
-    """No lane is without connections, however many there are."""
+async def test_the_smallest_share():
+    """No share is without connections, however many shares there are."""
     shares = FairShares(Wire().send, 12)
     opened = [shares.open_share() for _ in range(100)]
-    sends = [lane.__enter__() for lane in opened]
+    sends = [share.__enter__() for share in opened]
 
     assert {limiter.total_tokens for limiter in shares._limiters} == {MIN_SHARE}
     assert [await send(Request("fine", {})) for send in sends] == [OK] * 100
-    for lane in opened:
-        lane.__exit__(None, None, None)
+    for share in opened:
+        share.__exit__(None, None, None)
     assert not shares._limiters
 
 
 async def test_cancelled_while_it_waits():
-    """A call that is cancelled while it waits for its lane takes no place with it."""
+    """A call that is cancelled while it waits takes no slot."""
     shares = FairShares(Wire().send, 2)
     with shares.open_share() as send:
         async with anyio.create_task_group() as tasks:
