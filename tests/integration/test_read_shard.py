@@ -224,7 +224,7 @@ async def test_progress_ends(read):
     """At the end nothing is due any more, and as much was fetched as was listed."""
     found = await read(fleet=Fleet(FleetSpec(functions=5, versions=2)))
 
-    assert (found.progress.aliases_due, found.progress.is_done) == (0, True)
+    assert (found.progress.calls_due, found.progress.is_done) == (0, True)
     assert found.progress.fetched == found.progress.listed == len(found.versions)
 
 
@@ -242,7 +242,7 @@ async def test_empty_lists_among_wrong_answers(read, look):
     expected = [(row["function_name"], row["alias"]) for row in look.expected_rows(fleet)["aliases"]]
     assert expected == sorted((row["function_name"], row["alias"]) for row in found.rows("aliases"))
     assert expected
-    assert found.progress.aliases_due == 0
+    assert found.progress.calls_due == 0
 
 
 async def test_doubtful_lists_that_fail(read):

@@ -21,6 +21,7 @@ class DiskQueue:
 
     def __init__(self, path: Path, *, written: int | None = None) -> None:
         # no other character than the line feed ends a line
+        self.path = path
         self._write = path.open("w" if written is None else "a", encoding="utf-8", newline="\n")
         self._read = path.open("r", encoding="utf-8", newline="\n")
         self._waiting = written or 0

@@ -20,7 +20,10 @@ GONE = "gone"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """What a failure is about. ``is_named`` says that the user asked for this very function."""
+    """What a failure is about. ``is_named`` says that the user asked for this very function.
+
+    ``is_optional`` says that the snapshot is whole without it.
+    """
 
     scope: Scope
     stage: str
@@ -28,6 +31,7 @@ class Item:
     function_name: str | None = None
     qualifier: str | None = None
     is_named: bool = False
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +155,6 @@ def is_gone(error: ItemError, item: Item) -> bool:
 def is_gap_for(error: ItemError, item: Item) -> bool:
     """Decide whether a lost item is missing from the snapshot. This is the one policy about gaps.
 
-    A function that was deleted after it was listed is not in the fleet, and limits of the account are not of the fleet.
+    A function that was deleted after it was listed is not in the fleet, and what is optional is not of the fleet.
     """
-    return not is_gone(error, item) and item.operation != "GetAccountSettings"
+    return not is_gone(error, item) and not item.is_optional

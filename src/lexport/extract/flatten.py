@@ -15,11 +15,9 @@ from typing import Any, cast
 from lexport.aws.json import parse_document
 from lexport.errors import FlattenError
 from lexport.extract.decode import CHILDREN, FUNCTION, ITEMS, Layout
-from lexport.extract.lossless import Inexact, LosslessReader, Notice, index_of, make_plan
+from lexport.extract.lossless import Inexact, LosslessReader, Notice, make_plan
 from lexport.extract.rows import Children, Rows
 from lexport.model import LATEST, EnvMode, FunctionRef, Reply, Scope
-from lexport.tables.account_settings import ACCOUNT_SETTINGS
-from lexport.tables.aliases import ALIAS_ROUTES, ALIASES
 from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS, TAGS
 from lexport.tables.registry import NEVER_STORED
 from lexport.tables.staged import ANSWER, child_names, child_source, staged_names
@@ -294,87 +292,3 @@ def _parse_exactly(body: bytes) -> dict[str, Any]:
     except ValueError:  # it was parsed before, but less exactly
         raise FlattenError("the answer is nested too deep to be read exactly", code="too_deep") from None
     return cast("dict[str, Any]", document)
-
-
-# --- aliases and account settings ------------------------------------------------------------------------------------
-
-_ALIAS = index_of(ALIASES, "alias")
-_ALIAS_TARGET = index_of(ALIASES, "function_version")
-
-
-_ALIAS_PLAN = make_plan(
-    ALIASES,
-    prefix="Aliases[].",
-    children=(ALIAS_ROUTES,),
-    dropped=("Aliases[].AliasArn",),  # account, region, function and alias, which the key has already
-)
-_WEIGHTS_PATH = child_source(ALIAS_ROUTES)[0].removeprefix("Aliases[].")
-
-
-def flatten_alias(
-    item: Any, function_name: str, *, scope: Scope, answer: str, rows: Rows, body: bytes = b""
-) -> list[Notice]:
-    """Turn one item of ListAliases into a row of ``aliases`` and its ``alias_routes``, and append them.
-
-    Shape: the weights of the additional versions as AWS sends them; the first version gets the rest of 1.
-    Loses: ``AliasArn`` only, which repeats the key columns. Raises FlattenError for an item without a name.
-    Source: AWS Lambda API reference, ListAliases, AliasConfiguration.
-    """
-    if item.__class__ is not dict:
-        raise FlattenError("an alias that is no object", code="invalid_item")
-    reader = LosslessReader(len(staged_names(ALIASES)), masks_values=True, is_exact=not body)
-    try:
-        reader.read(_ALIAS_PLAN, item)
-        extra = reader.extra_json()
-    except Inexact:
-        exact = next(
-            other
-            for other in _parse_exactly(body)["Aliases"]
-            if isinstance(other, dict) and other.get("Name") == item.get("Name")
-        )
-        return flatten_alias(exact, function_name, scope=scope, answer=answer, rows=rows)
-    alias, target = reader.row[_ALIAS], reader.row[_ALIAS_TARGET]
-    if not alias:
-        raise FlattenError("an alias without a name", code="invalid_item")
-    key = (scope.account_id, scope.region, function_name)
-    rows.append(ALIASES, *key, *reader.row[3:-2], extra, answer)
-    rows.items += 1
-    sent = reader.children.get(ALIAS_ROUTES.name, {})
-    weights = dict(zip(reader.clean_texts(list(sent), _WEIGHTS_PATH), sent.values(), strict=True))
-    if target is not None:
-        rest = round(1.0 - sum(weights.values()), 12)  # 1 - 0.1 - 0.2 is not 0.7 in binary
-        weights[target] = weights.get(target, 0.0) + rest
-    count = len(weights)
-    rows.extend(ALIAS_ROUTES, *_repeat(count, *key, alias), list(weights), list(weights.values()), [answer] * count)
-    return reader.notices
-
-
-def alias_from_call(ref: FunctionRef, version: str, *, scope: Scope, answer: str, rows: Rows) -> None:
-    """Append a row of ``aliases`` for a GetFunction call by alias, which shows only the version that it points to."""
-    rows.append(
-        ALIASES,
-        scope.account_id,
-        scope.region,
-        ref.function_name,
-        ref.qualifier,
-        version,
-        *[None] * 3,
-        answer,
-    )
-
-
-_SETTINGS_PLAN = make_plan(ACCOUNT_SETTINGS)
-
-
-def flatten_account_settings(reply: Reply, *, scope: Scope, rows: Rows) -> tuple[int | None, list[Notice]]:
-    """Turn GetAccountSettings into a row of ``account_settings``; return AWS's own function count.
-
-    Loses: fields without a column; they are about the account, not about its functions.
-    Source: AWS Lambda API reference, GetAccountSettings.
-    """
-    reader = LosslessReader(len(staged_names(ACCOUNT_SETTINGS)), masks_values=False, is_exact=True)
-    reader.read(_SETTINGS_PLAN, reply.document)
-    row = reader.row
-    row[0], row[1], row[-1] = scope.account_id, scope.region, ""
-    rows.append(ACCOUNT_SETTINGS, *row)
-    return row[index_of(ACCOUNT_SETTINGS, "function_count")], reader.notices

@@ -19,15 +19,13 @@ from lexport.aws.client import LambdaClient
 from lexport.aws.quota.retry import CallApi
 from lexport.errors import (
     ExpiredCredentialsError,
-    FetchError,
     ItemError,
     ListingError,
     ServiceError,
 )
-from lexport.extract.decode import decode_object, decode_page, split_page
-from lexport.extract.match_response import check_aliases, check_versions, checked, list_of, next_marker_of
+from lexport.extract.decode import decode_page, split_page
+from lexport.extract.match_response import check_versions, checked, list_of, next_marker_of
 from lexport.model import LATEST, LATEST_PUBLISHED, FunctionRef, Qualifiers, Reply, Scope
-from lexport.tables.aliases import LIST_ALIASES
 from lexport.tables.functions import LIST_FUNCTIONS, LIST_VERSIONS
 
 SEEN_KEPT = 16_384  # hashes of items since the last checkpoint, some 1.5 MB for an account-region
@@ -205,32 +203,6 @@ async def _list_versions(
             return
         if marker is None:
             return
-
-
-async def discover_aliases(
-    api: LambdaClient, call_api: CallApi, scope: Scope, function_name: str
-) -> AsyncIterator[tuple[Reply, list[Any]]]:
-    """List the aliases of one function, a page at a time: the reply and its items.
-
-    Each item that has a name is an alias of the function; the others are handed on as they are.
-    """
-    function = scope, function_name, None
-    chain = Chain("ListAliases")
-    marker: str | None = None
-    try:
-        while True:
-            call = methodcaller("call", LIST_ALIASES, function_name=function_name, marker=marker)
-            attempt = checked(api, call, decode_object, check_aliases, marker, function_name, scope, function=function)
-            reply = await call_api(LIST_ALIASES, attempt)
-            items = list_of(reply, "Aliases", "ListAliases")
-            yield reply, items
-            names = [item.get("Name") for item in items if isinstance(item, dict)]
-            chain.admit([name for name in names if isinstance(name, str)])
-            marker = chain.next_marker(next_marker_of(reply))
-            if marker is None:
-                return
-    except ListingError as error:  # of one function: the others' aliases can be read
-        raise FetchError(str(error), code=error.code) from error
 
 
 class _Entry(NamedTuple):

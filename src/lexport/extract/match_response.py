@@ -16,12 +16,11 @@ from lexport.aws.http.message import Response
 from lexport.aws.quota.retry import CallApi
 from lexport.errors import FunctionGoneError, WrongAnswerError
 from lexport.extract.decode import decode_function
-from lexport.model import LATEST, LATEST_PUBLISHED, FunctionRef, Reply, Scope, Source
+from lexport.model import LATEST, FunctionRef, Reply, Scope, Source
+from lexport.tables.arn import is_function_arn, is_version, shown
 from lexport.tables.functions import GET_FUNCTION
+from lexport.tables.resource import Resource, Subject
 
-SHOWN = 120  # characters of a name that a server sent, in a message
-
-_HEAD = re.compile(r"arn:aws[a-zA-Z-]*")
 _LAYER_OF_AWS = ":awslayer:"  # their ARNs have no version, and the ARN in the response is not documented
 
 
@@ -102,30 +101,11 @@ def check_function(reply: Reply, ref: FunctionRef, scope: Scope) -> bool:
     if (
         name == ref.function_name
         and (is_version(version) if ref.is_alias else version == qualifier)
-        and _is_arn(arn, f"{scope.region}:{scope.account_id}:function:{name}", qualifier, version)
+        and is_function_arn(arn, f"{scope.region}:{scope.account_id}:function:{name}", qualifier, version)
     ):
         return True
     requested = f"{ref.function_name}, {'alias' if ref.is_alias else 'version'} {qualifier}, of {_text_of(scope)}"
     raise _wrong("GetFunction", requested, _function_text(name, version, arn))
-
-
-def is_version(version: Any) -> bool:
-    """Tell whether a value is a version as AWS names them: ``$LATEST``, a number, or that of managed instances."""
-    return version.__class__ is str and (
-        version in (LATEST, LATEST_PUBLISHED) or (version.isascii() and version.isdigit())
-    )
-
-
-def _is_arn(arn: Any, function: str, *qualifiers: str | None) -> bool:
-    """Tell whether this is the ARN of ``region:account:function:name``, unqualified or with one of these qualifiers."""
-    if arn.__class__ is not str:
-        return False
-    head, _, rest = arn.partition(":lambda:")
-    if rest != function:
-        unqualified, _, qualifier = rest.rpartition(":")
-        if unqualified != function or qualifier not in qualifiers:
-            return False
-    return head == "arn:aws" or _HEAD.fullmatch(head) is not None
 
 
 async def fetch_function(api: LambdaClient, call_api: CallApi, ref: FunctionRef, scope: Scope) -> Reply:
@@ -165,40 +145,43 @@ def check_versions(reply: Reply, marker: str | None, scope: Scope, function_name
         if (
             (name != function_name and not is_fleet)
             or not is_version(version)
-            or not (arn == f"{usual}{name}:{version}" or _is_arn(arn, functions + name, version))
+            or not (arn == f"{usual}{name}:{version}" or is_function_arn(arn, functions + name, version))
         ):
             requested = f"{function_name or 'functions'} of {_text_of(scope)}"
             raise _wrong(operation, requested, _function_text(name, version, arn))
     return bool(items)
 
 
-def check_aliases(reply: Reply, marker: str | None, function_name: str, scope: Scope) -> bool:
-    """Check a page of ListAliases: every alias is the function's and leads to a version.
+def check_resource(reply: Reply, resource: Resource, subject: Subject, marker: str | None) -> bool:
+    """Check a response of a declared resource: every item is about what was requested. An item of a wrong type passes.
 
-    An item without a name passes: that item is lost later. An empty page has nothing to compare.
+    Return whether the response names what was requested: an empty page has nothing to compare.
     """
-    function = f"{scope.region}:{scope.account_id}:function:{function_name}"
-    items = list_of(reply, "Aliases", "ListAliases")
-    _check_marker(reply, marker, "ListAliases")
+    call, scope, name = resource.call, subject.scope, subject.function_name
+    items: list[Any] = [reply.document]
+    if call.page is not None:
+        items = list_of(reply, call.page.items, call.operation)
+        _check_marker(reply, marker, call.operation, call.page.next_marker)
+    if resource.mismatch is None:
+        return False
+    function = f"{scope.region}:{scope.account_id}:function:{name}"
     for item in items:
-        name = item.get("Name") if isinstance(item, dict) else None
-        if not isinstance(name, str) or not name:
-            continue
-        arn, version = item.get("AliasArn"), item.get("FunctionVersion")
-        if not (is_version(version) and _is_arn(arn, function, name)):
-            requested = f"aliases of {function_name} of {_text_of(scope)}"
-            raise _wrong("ListAliases", requested, f"alias {_shown(name)} of {_shown(arn)}, version {_shown(version)}")
-    return bool(items)
+        received = resource.mismatch(item, function) if isinstance(item, dict) else None
+        if received is not None:
+            of_function = "" if name is None else f"{name} of "
+            requested = f"{resource.name.replace('_', ' ')} of {of_function}{_text_of(scope)}"
+            raise _wrong(call.operation, requested, received)
+    return bool(items) and name is not None
 
 
-def next_marker_of(reply: Reply) -> Any:
+def next_marker_of(reply: Reply, key: str = "NextMarker") -> Any:
     """Return the marker of the next page, as the response has it."""
-    return reply.document.get("NextMarker") if reply.answer is None else reply.answer.NextMarker
+    return reply.document.get(key) if reply.answer is None else reply.answer.NextMarker
 
 
-def _check_marker(reply: Reply, marker: str | None, operation: str) -> None:
+def _check_marker(reply: Reply, marker: str | None, operation: str, key: str = "NextMarker") -> None:
     """Refuse the page before the requested one: its next page is the requested one."""
-    if marker is not None and next_marker_of(reply) == marker:
+    if marker is not None and next_marker_of(reply, key) == marker:
         what = f"{operation}: a page names itself as the next one"
         raise WrongAnswerError(what, code="repeated_marker", http_status=200)
 
@@ -214,20 +197,12 @@ def list_of(reply: Reply, key: str, operation: str) -> list[Any]:
 # --- the rest --------------------------------------------------------------------------------------------------------
 
 
-def check_account_settings(reply: Reply, scope: Scope) -> bool:
-    """Check a response of GetAccountSettings, which names no account: both of its objects must be there."""
-    missing = [name for name in ("AccountLimit", "AccountUsage") if not _is_filled(reply.document.get(name))]
-    if missing:
-        raise _wrong("GetAccountSettings", _text_of(scope), f"no {' and no '.join(missing)}")
-    return False
-
-
 def check_layer_version(reply: Reply, layer_arn: str) -> bool:
     """Compare a response of GetLayerVersionByArn with the requested ARN."""
     arn = reply.document.get("LayerVersionArn")
     if arn == layer_arn or (_LAYER_OF_AWS in layer_arn and isinstance(arn, str) and _LAYER_OF_AWS in arn):
         return True
-    raise _wrong("GetLayerVersionByArn", layer_arn, _shown(arn))
+    raise _wrong("GetLayerVersionByArn", layer_arn, shown(arn))
 
 
 # --- messages -----------------------------------------------------------------------------------------------------
@@ -245,14 +220,7 @@ def _wrong(operation: str, requested: str, received: str) -> WrongAnswerError:
 def _function_text(name: Any, version: Any, arn: Any) -> str:
     if name is None and version is None and arn is None:
         return "no function"
-    return f"{_shown(name)}, version {_shown(version)}, ARN {_shown(arn)}"
-
-
-def _shown(value: Any) -> str:
-    """Quote a name; a value of another type is shown by its type alone."""
-    if value is None:
-        return "none"
-    return repr(value[:SHOWN]) if isinstance(value, str) else type(value).__name__
+    return f"{shown(name)}, version {shown(version)}, ARN {shown(arn)}"
 
 
 def _text_of(scope: Scope) -> str:
@@ -263,7 +231,3 @@ def _names(configuration: Any) -> tuple[Any, Any, Any]:
     if not isinstance(configuration, dict):
         return None, None, None
     return configuration.get("FunctionName"), configuration.get("Version"), configuration.get("FunctionArn")
-
-
-def _is_filled(value: Any) -> bool:
-    return isinstance(value, dict) and bool(value)

@@ -30,12 +30,12 @@ _IDLE = PaceReading(rate_per_s=1.0, calls=0, throttles=0)
 
 @dataclass(slots=True)
 class ShardProgress:
-    """Counters of one account-region. ``aliases_due`` are functions whose aliases are still to be listed."""
+    """Counters of one account-region. ``calls_due`` are calls for other resources than functions."""
 
     scope: Scope
     listed: int = 0
     fetched: int = 0
-    aliases_due: int = 0
+    calls_due: int = 0
     is_listed: bool = False
     is_done: bool = False
     pace: Callable[[], tuple[PaceReading, PaceReading]] = lambda: (_IDLE, _IDLE)
@@ -52,7 +52,7 @@ class ShardProgress:
             return None
         get_function, listing = self.pace()
         functions_s = (self.listed - self.fetched) / max(rate_per_s, get_function.rate_per_s * 0.1)
-        return max(functions_s, self.aliases_due / listing.rate_per_s)
+        return max(functions_s, self.calls_due / listing.rate_per_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ while staging writes.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
-from operator import methodcaller
 from typing import Any
 
 from anyio import create_memory_object_stream, create_task_group, to_thread
@@ -20,31 +20,21 @@ from anyio.streams.memory import MemoryObjectSendStream
 from lexport.aws.client import LambdaClient
 from lexport.aws.quota.pacer import Pacer
 from lexport.aws.quota.retry import CallApi, call_with_retries
-from lexport.dataset.disk_queue import DiskQueue
 from lexport.dataset.local import LocalStore
 from lexport.errors import (
     AccessDeniedError,
     ExpiredCredentialsError,
-    FlattenError,
     FunctionGoneError,
     ItemError,
-    ShardError,
     first_of,
 )
-from lexport.extract.decode import decode_object
-from lexport.extract.empty_alias_lists import EmptyAliasLists
-from lexport.extract.flatten import (
-    Rules,
-    alias_from_call,
-    flatten_account_settings,
-    flatten_alias,
-    flatten_carried,
-    flatten_function,
-)
+from lexport.extract.flatten import Rules, flatten_carried, flatten_function
+from lexport.extract.flatten_resource import append_row
 from lexport.extract.incremental import LastSnapshot, PendingBudget, PendingVersions, open_last
-from lexport.extract.listing import discover_aliases, discover_functions
-from lexport.extract.match_response import check_account_settings, checked, fetch_function
+from lexport.extract.listing import discover_functions
+from lexport.extract.match_response import fetch_function
 from lexport.extract.progress import Progress, ShardProgress
+from lexport.extract.resources import ResourceReader
 from lexport.extract.shard_log import ShardLog
 from lexport.extract.staging import Staging
 from lexport.extract.workers import pump, workers_for
@@ -57,8 +47,10 @@ from lexport.model import (
     ShardResult,
 )
 from lexport.settings import SnapshotSettings
-from lexport.tables.account_settings import GET_ACCOUNT_SETTINGS
 from lexport.tables.call import Call
+from lexport.tables.functions import GET_FUNCTION
+from lexport.tables.registry import fleet_resources, resources_read
+from lexport.tables.resource import Subject
 
 CARRIED_AT_ONCE = 256  # versions carried over before other tasks run again: some 15 ms
 PAGES_AHEAD = 3  # pages of references listed ahead of the one being fetched: a second or two when listing must pause
@@ -92,6 +84,7 @@ async def read_shard(
         shard=shard,
         api=api,
         calls=partial(call_with_retries, pacer, shard.scope),
+        rate_per_s=lambda call: pacer.reading(shard.scope, call.quota).rate_per_s,
         settings=settings,
         staging=staging,
         budget=budget,
@@ -131,6 +124,7 @@ class _Reader:
     shard: Shard
     api: LambdaClient
     calls: CallApi
+    rate_per_s: Callable[[Call], float]
     settings: SnapshotSettings
     staging: Staging
     budget: PendingBudget
@@ -139,25 +133,26 @@ class _Reader:
     rules: Rules
     not_before: datetime | None
     on_reply: Callable[[FunctionRef, Reply], None] | None
-    empty_alias_lists: EmptyAliasLists = field(init=False)
+    resources: list[ResourceReader] = field(default_factory=list)
     last: LastSnapshot | None = None
     pending: PendingVersions = field(init=False)
 
     async def read(self) -> None:
         """List, fetch and flatten side by side until nothing is left."""
-        get_function, listing = self.progress.pace()
-        scope, refs_listed = self.shard.scope, self.shard.refs
-        self.empty_alias_lists = EmptyAliasLists(self.lose_aliases)
-        queue = self.staging.folder / f"names-{scope.account_id}-{scope.region}.txt"
+        get_function, _ = self.progress.pace()
+        folder, refs_listed = self.staging.folder, self.shard.refs
         refs_out, refs = create_memory_object_stream[Sequence[FunctionRef]](PAGES_AHEAD)
-        with DiskQueue(queue) as names, PendingVersions(self.staging.folder) as self.pending:
+        self.resources = [] if refs_listed is not None else self.resource_readers()
+        queued = [reader for reader in self.resources if reader.resource.per != "account_region"]
+        with ExitStack() as opened:
+            for reader in queued:
+                opened.enter_context(reader.open_queue(folder))
+            self.pending = opened.enter_context(PendingVersions(folder))
             async with create_task_group() as tasks:
                 if refs_listed is None:
-                    tasks.start_soon(self.discover, refs_out, names)
-                    tasks.start_soon(self.read_account_settings)
+                    tasks.start_soon(self.discover, refs_out)
                 else:
                     self.count_listed(len(refs_listed))
-                    names.end()
                     tasks.start_soon(self.send_refs, refs_listed, refs_out)
                 tasks.start_soon(
                     partial(pump, workers=workers_for(get_function.rate_per_s)),
@@ -165,11 +160,37 @@ class _Reader:
                     refs,
                     self.log.lose_function,
                 )
-                tasks.start_soon(
-                    partial(pump, workers=workers_for(listing.rate_per_s)), self.read_aliases, names, self.lose_aliases
-                )
-            await self.read_doubtful_aliases()
-        queue.unlink()
+                for reader in self.resources:
+                    if reader.resource.per == "account_region":
+                        tasks.start_soon(reader.read_account_region)
+                    else:
+                        tasks.start_soon(reader.read_queue, self.rate_per_s(reader.resource.call))
+            if self.api.has_met_wrong_answers:
+                for reader in queued:
+                    await reader.read_doubtful()
+        for reader in queued:
+            reader.queue.path.unlink()
+
+    def resource_readers(self) -> list[ResourceReader]:
+        """Return a reader for every resource that this run reads besides functions."""
+        make = partial(
+            ResourceReader,
+            scope=self.shard.scope,
+            api=self.api,
+            call_api=self.ask,
+            staging=self.staging,
+            progress=self.progress,
+            log=self.log,
+        )
+        chosen = [
+            resource for resource in resources_read(self.settings.for_manifest()) if resource.call is not GET_FUNCTION
+        ]
+        has_aliases = any(resource.gives == "alias" for resource in chosen)
+        per_alias = [make(resource=resource) for resource in chosen if resource.per == "alias" and has_aliases]
+        others = (resource for resource in chosen if resource.per != "alias")
+        return per_alias + [
+            make(resource=resource, followers=per_alias if resource.gives == "alias" else ()) for resource in others
+        ]
 
     async def ask(self, call: Call, attempt: Callable[[], Awaitable[Reply]]) -> Reply:
         """Make one call of a listing, and note that its response shows a Region that accepts the credentials."""
@@ -181,17 +202,14 @@ class _Reader:
         self.log.is_answering = True
         return reply
 
-    async def discover(self, refs_out: MemoryObjectSendStream[Sequence[FunctionRef]], names: DiskQueue) -> None:
-        """List the fleet; the names of functions go into the queue of alias listings."""
+    async def discover(self, refs_out: MemoryObjectSendStream[Sequence[FunctionRef]]) -> None:
+        """List the fleet; what is listed goes to the queues of the other resources too."""
+        listeners = [reader for reader in self.resources if reader.resource.per in ("function", "version")]
 
         async def choose(page: Sequence[FunctionRef] | None) -> Sequence[FunctionRef]:
             self.count_listed(len(page or ()))
-            if page and self.settings.aliases:  # an edge replica's name has a dot, which ListAliases does not take
-                functions = [
-                    ref.function_name for ref in page if ref.qualifier is None and "." not in ref.function_name
-                ]
-                names.put(functions)
-                self.progress.aliases_due += len(functions)
+            for reader in listeners:
+                reader.put(page or ())
             return page or () if self.last is None else await self.carry(page, self.last)
 
         try:
@@ -211,7 +229,8 @@ class _Reader:
         except ItemError as error:
             self.log.lose_listing("ListFunctions", None, error)
         finally:
-            names.end()
+            for reader in listeners:
+                reader.queue.end()
             self.progress.is_listed = True
 
     async def carry(self, page: Sequence[FunctionRef] | None, last: LastSnapshot) -> list[FunctionRef]:
@@ -288,73 +307,17 @@ class _Reader:
         self.log.unwanted += not is_kept
         self.log.notice("GetFunction", ref.function_name, ref.qualifier, notices)
         if ref.is_alias:
-            alias_from_call(ref, version, scope=scope, answer=answer, rows=rows)
+            assert ref.qualifier is not None
+            for resource in fleet_resources():
+                if resource.from_version is not None:
+                    values = resource.from_version(ref.qualifier, version)
+                    append_row(resource.tables[0], Subject(scope, ref.function_name), values, answer=answer, rows=rows)
             if version == LATEST:
                 self.count_listed(1)
                 # Only the unqualified call returns tags and concurrency, which the row of $LATEST needs.
                 await self.read_function(
                     FunctionRef(function_name=ref.function_name, called_as=ref.called_as, is_named=True)
                 )
-
-    async def read_aliases(self, function_name: str) -> None:
-        """List and flatten the aliases of one function."""
-        await self.staging.flush()
-        scope, staging = self.shard.scope, self.staging
-        try:
-            async for reply, items in discover_aliases(self.api, self.ask, scope, function_name):
-                self.log.replies += 1
-                if not items:
-                    self.empty_alias_lists.add(function_name, reply)
-                for item in items:
-                    answer = staging.answer_id()  # its own: of an alias that is listed twice, the first row stays
-                    try:
-                        notices = flatten_alias(
-                            item, function_name, scope=scope, answer=answer, rows=staging.rows, body=reply.body
-                        )
-                        self.log.notice("ListAliases", function_name, None, notices)
-                    except FlattenError as error:
-                        self.log.record(error, self.log.item("flatten", "ListAliases", function_name))
-        finally:
-            self.progress.aliases_due -= 1
-
-    async def read_doubtful_aliases(self) -> None:
-        """List again what may have been the response to another request."""
-        if not self.api.has_met_wrong_answers:
-            return
-        self.api = self.api.on_fresh_connections()
-        for function_name in self.empty_alias_lists.doubtful():
-            self.progress.aliases_due += 1
-            try:
-                await self.read_aliases(function_name)
-            except ShardError:
-                raise
-            except ItemError as error:
-                self.lose_aliases(function_name, error)
-
-    async def read_account_settings(self) -> None:
-        """Read the limits and the use of the account-region; a failure is no gap."""
-        try:
-            attempt = checked(
-                self.api,
-                methodcaller("call", GET_ACCOUNT_SETTINGS),
-                decode_object,
-                check_account_settings,
-                self.shard.scope,
-            )
-            reply = await self.ask(GET_ACCOUNT_SETTINGS, attempt)
-        except ExpiredCredentialsError:
-            raise
-        except ItemError as error:
-            self.log.record(error, self.log.item("discover", "GetAccountSettings"))
-            return
-        self.log.function_count_reported, notices = flatten_account_settings(
-            reply, scope=self.shard.scope, rows=self.staging.rows
-        )
-        self.log.notice("GetAccountSettings", None, None, notices)
-
-    def lose_aliases(self, function_name: str, error: ItemError) -> None:
-        """Record that the aliases of one function could not be listed."""
-        self.log.lose_listing("ListAliases", function_name, error)
 
     def count_listed(self, count: int) -> None:
         """Count references to read."""

@@ -13,6 +13,10 @@ from lexport.extract.access import REGION_OFF
 from lexport.extract.failures import Failures, Item, failure_of
 from lexport.extract.lossless import Notice
 from lexport.model import Failure, FunctionRef, References, ScopeStatus, Shard, ShardResult
+from lexport.tables.resource import Resource, Row
+from lexport.tables.run import SCOPES
+
+_REPORTED_COUNT = next(column.source for column in SCOPES.columns if column.name == "function_count_reported")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,9 +39,16 @@ class ShardLog:
     lost: int = 0
     carried_rows: int = 0
     function_count_reported: int | None = None
+    reported_by: str = ""
     is_answering: bool = False
     is_off: bool = False
     ended_by: Failure | None = None
+
+    def take_reported_count(self, resource: Resource, row: Row) -> None:
+        """Take AWS's own count of the functions from the row of a resource that has it."""
+        for column in resource.tables[0].columns:
+            if column.source == _REPORTED_COUNT:
+                self.function_count_reported, self.reported_by = row[column.name], resource.call.operation
 
     # --- failures -----------------------------------------------------------------------------------------------------
 
@@ -104,8 +115,8 @@ class ShardLog:
             self.record(ItemError(missing, code=LOST), self.item("discover"))
         if self.shard.refs is None and not self.listed and self.function_count_reported:
             self.note(
-                f"ListFunctions named no function, GetAccountSettings counts {self.function_count_reported:,}; if it"
-                " stays so, something between here and AWS may cut lists"
+                f"ListFunctions named no function, {self.reported_by} counts {self.function_count_reported:,};"
+                " if it stays so, something between here and AWS may cut lists"
             )
 
     def references(self) -> References:

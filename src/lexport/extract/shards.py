@@ -24,10 +24,13 @@ from lexport.extract.progress import Progress
 from lexport.extract.selection import Selection, choose_shards
 from lexport.model import GLOBAL_REGION, Scope, Shard
 from lexport.settings import SnapshotSettings
+from lexport.tables.functions import GET_FUNCTION
+from lexport.tables.registry import fleet_resources
 
 MOST_CONNECTIONS = 512  # to Lambda: 5,000 calls/s at 0.1 s each, what a core can do; each takes some 70 KB
 MOST_SHARDS = 256  # account-regions read at once; further ones wait until one is done
-FILES_OF_A_SHARD = 4  # the queue of names, written and read; pending listings; the last snapshot
+FILES_OF_A_SHARD = 2  # pending listings; the last snapshot
+FILES_OF_A_QUEUE = 2  # it is written and read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +44,11 @@ class ProcessLimits:
 def limits_of_process() -> ProcessLimits:
     """Return the limits that the number of open files allows; an eighth of it is for everything else."""
     open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    queues = sum(read.call is not GET_FUNCTION and read.per != "account_region" for read in fleet_resources())
+    files = FILES_OF_A_SHARD + queues * FILES_OF_A_QUEUE
     return ProcessLimits(
         connections=min(MOST_CONNECTIONS, open_files // 2),
-        shards=min(MOST_SHARDS, open_files * 3 // 8 // FILES_OF_A_SHARD),
+        shards=min(MOST_SHARDS, open_files * 3 // 8 // files),
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from lexport.model import Priority
 from lexport.tables.call import Call
 from lexport.tables.resource import Resource
@@ -31,6 +34,14 @@ ACCOUNT_SETTINGS = Table(
     plural="limits",
 )
 
+
+def _mismatch(document: Mapping[str, Any], _function: str) -> str | None:
+    """Say which half of an answer is missing: it names no account that could be compared."""
+    halves = ("AccountLimit", "AccountUsage")
+    missing = [name for name in halves if not isinstance(document.get(name), dict) or not document[name]]
+    return f"no {' and no '.join(missing)}" if missing else None
+
+
 GET_ACCOUNT_SETTINGS = Call(
     operation="GetAccountSettings",
     path="/2016-08-19/account-settings",
@@ -44,6 +55,7 @@ RESOURCE = Resource(
     per="account_region",
     call=GET_ACCOUNT_SETTINGS,
     tables=(ACCOUNT_SETTINGS,),
+    mismatch=_mismatch,
     is_gap=False,  # the fleet is whole without them
     in_every_snapshot=True,
 )

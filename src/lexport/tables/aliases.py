@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from lexport.tables.arn import is_function_arn, is_version, shown
 from lexport.tables.call import Call, Page
 from lexport.tables.functions import FUNCTIONS
-from lexport.tables.resource import Resource
+from lexport.tables.resource import Resource, Row
 from lexport.tables.table import COMMON, DOUBLE, EXTRA_JSON, FUNCTION_KEY, FUNCTION_NAME, TEXT, Column, Table, key
 
 ALIASES = Table(
@@ -43,6 +47,31 @@ ALIAS_ROUTES = Table(
     plural="routes",
 )
 
+
+def _mismatch(item: Mapping[str, Any], function: str) -> str | None:
+    """Say what an alias is of if it is of another function, or leads to no version.
+
+    One without a name passes: it is lost later.
+    """
+    name, arn, version = item.get("Name"), item.get("AliasArn"), item.get("FunctionVersion")
+    if not isinstance(name, str) or not name or (is_version(version) and is_function_arn(arn, function, name)):
+        return None
+    return f"alias {shown(name)} of {shown(arn)}, version {shown(version)}"
+
+
+def _add_first_route(alias: Row, children: dict[str, list[Row]]) -> None:
+    """Add the route to the version that the alias points to first: it gets what the other weights leave of 1."""
+    version, routes = alias["function_version"], children[ALIAS_ROUTES.name]
+    if version is None:
+        return
+    rest = round(1.0 - sum(route["weight"] for route in routes), 12)  # 1 - 0.1 - 0.2 is not 0.7 in binary
+    same = next((route for route in routes if route["version"] == version), None)
+    if same is None:
+        routes.append({"version": version, "weight": rest})
+    else:
+        same["weight"] += rest
+
+
 LIST_ALIASES = Call(
     operation="ListAliases",
     path="/2015-03-31/functions/{function_name}/aliases",
@@ -58,4 +87,9 @@ RESOURCE = Resource(
     tables=(ALIASES, ALIAS_ROUTES),
     in_every_snapshot=True,
     left_out_by="--no-aliases",
+    dropped=("Aliases[].AliasArn",),  # account, region, function and alias, which the key has already
+    gives="alias",
+    mismatch=_mismatch,
+    complete=_add_first_route,
+    from_version=lambda alias, version: {"alias": alias, "function_version": version},
 )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from lexport.model import LATEST, Scope
 from lexport.tables.call import Call
 from lexport.tables.table import Table
 
@@ -13,6 +14,25 @@ Per = Literal["account_region", "function", "version", "alias", "layer_version"]
 """What one call of a resource is about. Layer versions are read by ``lexport packages`` alone."""
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What one call of a resource is about: an account-region, a function, or a version or alias of it."""
+
+    scope: Scope
+    function_name: str | None = None
+    qualifier: str | None = None
+
+    def columns(self) -> Row:
+        """Return the columns of a row that tell what it is about."""
+        return {
+            "account_id": self.scope.account_id,
+            "region": self.scope.region,
+            "function_name": self.function_name,
+            "version": self.qualifier,
+            "qualifier": self.qualifier or LATEST,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -26,10 +46,13 @@ class Resource:
     ``is_gap``: whether the snapshot has a gap where it could not be read.
     ``in_every_snapshot``: whether every release has written its tables; only for those of the first release.
 
-    Three hooks for what a path cannot say. ``matches`` tells whether an answer or an item is about what was asked for:
-    it gets the item and the function's ``region:account:function:name``. ``complete`` amends the rows made of an item:
-    the row of the first table, and the rows of the others by table name. ``from_version`` makes a row of the first
-    table of what GetFunction tells when it is called with an alias and returns a version.
+    ``dropped`` are paths that are not stored, since another column has the same. ``gives`` says that each row names an
+    alias, by the last column of its key: what is read per alias is read for each of them.
+
+    Three hooks for what a path cannot say. ``mismatch`` says what a response or an item is about if that is not what
+    was requested; it gets the item and the function's ``region:account:function:name``. ``complete`` amends the rows
+    that were made of an item: the row of the first table, and the rows of the others by table name. ``from_version``
+    makes a row of the first table of what GetFunction returns for an alias: the alias and its version.
     """
 
     name: str
@@ -41,7 +64,9 @@ class Resource:
     is_gap: bool = True
     in_every_snapshot: bool = False
     left_out_by: str = ""
-    matches: Callable[[Mapping[str, Any], str], bool] | None = None
+    dropped: tuple[str, ...] = ()
+    gives: Literal["alias"] | None = None
+    mismatch: Callable[[Mapping[str, Any], str], str | None] | None = None
     complete: Callable[[Row, dict[str, list[Row]]], None] | None = None
     from_version: Callable[[str, str], Row] | None = None
 

@@ -10,12 +10,15 @@ import pytest
 
 from lexport.aws.http.message import Response
 from lexport.aws.json import parse_document
-from lexport.extract.flatten import Rules, flatten_account_settings, flatten_alias, flatten_function
+from lexport.extract.flatten import Rules, flatten_function
+from lexport.extract.flatten_resource import flatten_item
 from lexport.extract.hash_key import HashKey
 from lexport.extract.rows import Rows, ValueHasher
 from lexport.model import FunctionRef, Reply, Scope
+from lexport.tables import account_settings, aliases
 from lexport.tables.arrow import children_of
 from lexport.tables.functions import FUNCTIONS
+from lexport.tables.resource import Subject
 from lexport.tables.staged import CHILD_TABLES, staged_names
 
 SCOPE = Scope(account_id="123456789012", region="us-west-2")
@@ -76,8 +79,9 @@ def flatten_page():
     def run(*items, name="my-function"):
         page = reply({"Aliases": list(items)})
         rows, findings = Rows(), []
-        for item in page.document["Aliases"]:
-            findings += flatten_alias(item, name, scope=SCOPE, answer="0", rows=rows, body=page.body)
+        for position, item in enumerate(page.document["Aliases"]):
+            subject = Subject(SCOPE, name)
+            findings += flatten_item(aliases.RESOURCE, page, position, item, subject, answer="0", rows=rows)[1]
         return as_dicts(rows), [f"{finding.code}: {finding.message}" for finding in findings]
 
     return run
@@ -88,9 +92,11 @@ def flatten_settings():
     """Return a function: a GetAccountSettings answer -> its rows by table, AWS's own count, findings."""
 
     def run(document):
-        rows = Rows()
-        count, findings = flatten_account_settings(reply(document), scope=SCOPE, rows=rows)
-        return as_dicts(rows), count, [f"{finding.code}: {finding.message}" for finding in findings]
+        rows, answer = Rows(), reply(document)
+        row, findings = flatten_item(
+            account_settings.RESOURCE, answer, 0, answer.document, Subject(SCOPE), answer="", rows=rows
+        )
+        return as_dicts(rows), row["function_count"], [f"{finding.code}: {finding.message}" for finding in findings]
 
     return run
 

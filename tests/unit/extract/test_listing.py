@@ -21,8 +21,11 @@ from lexport.errors import (
     ShardError,
     WrongAnswerError,
 )
-from lexport.extract.listing import PAGES_WITHOUT_NEWS, SEEN_KEPT, Chain, discover_aliases, discover_functions
+from lexport.extract.listing import PAGES_WITHOUT_NEWS, SEEN_KEPT, Chain, discover_functions
+from lexport.extract.resources import responses
 from lexport.model import FunctionRef, Priority, Scope
+from lexport.tables.aliases import RESOURCE
+from lexport.tables.resource import Subject
 
 pytestmark = pytest.mark.asyncio
 
@@ -537,7 +540,7 @@ async def aliases(api, name="f"):
     """What a listing of aliases gives, and what ends it."""
     listing, items = Listing(), []
     try:
-        async for _, found in discover_aliases(api, listing.ask, SCOPE, name):
+        async for _, found in responses(api, listing.ask, RESOURCE, Subject(SCOPE, name)):
             items += found
     except ItemError as error:
         return items, error, listing.asked

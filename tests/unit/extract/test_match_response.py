@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 
@@ -10,14 +11,15 @@ from lexport.aws.http.message import Response, ResponseSource
 from lexport.errors import FunctionGoneError, WrongAnswerError
 from lexport.extract.decode import decode_function, decode_object, decode_page
 from lexport.extract.match_response import (
-    check_account_settings,
-    check_aliases,
     check_function,
     check_layer_version,
+    check_resource,
     check_versions,
     checked,
 )
 from lexport.model import FunctionRef, Reply, Scope
+from lexport.tables import account_settings, aliases
+from lexport.tables.resource import Subject
 
 SCOPE = Scope(account_id="111122223333", region="us-west-2")
 ARN = "arn:aws:lambda:us-west-2:111122223333:function:f"
@@ -189,10 +191,14 @@ def alias(name="live", version="3", arn=None, **more):
     return {"Name": name, "AliasArn": arn or f"{ARN}:{name}", "FunctionVersion": version, **more}
 
 
+def check_aliases(page, marker=None):
+    return check_resource(page, aliases.RESOURCE, Subject(SCOPE, "f"), marker)
+
+
 @pytest.mark.parametrize("items", [[], [alias()], [alias("a", "$LATEST"), alias("b")], [None, {}, {"Name": ""}]])
 def test_aliases_of_the_function(items):
     """Aliases of the function pass, none at all too; what has no name is judged one by one later."""
-    check_aliases(decode_object(json.dumps({"Aliases": items}).encode()), None, "f", SCOPE)
+    check_aliases(decode_object(json.dumps({"Aliases": items}).encode()))
 
 
 @pytest.mark.parametrize(
@@ -210,18 +216,18 @@ def test_aliases_of_the_function(items):
 def test_aliases_of_another_function(wrong):
     """An alias of another function, or one that leads to no version, is a wrong answer."""
     with pytest.raises(WrongAnswerError, match="asked for aliases of f of 111122223333 us-west-2"):
-        check_aliases(decode_object(json.dumps({"Aliases": [alias("a"), wrong]}).encode()), None, "f", SCOPE)
+        check_aliases(decode_object(json.dumps({"Aliases": [alias("a"), wrong]}).encode()))
 
 
 def test_a_page_that_names_itself():
     """The page before the one that was asked for names it as the next one, and is a wrong answer."""
     page = decode_page(json.dumps({"Functions": [listed()], "NextMarker": "m"}).encode(), "Functions")
-    aliases = decode_object(json.dumps({"Aliases": [alias()], "NextMarker": "m"}).encode())
+    aliases_page = decode_object(json.dumps({"Aliases": [alias()], "NextMarker": "m"}).encode())
     check_versions(page, "l", SCOPE)
-    check_aliases(aliases, "l", "f", SCOPE)
-    for check, *more in ((check_versions, page, "m"), (check_aliases, aliases, "m", "f")):
+    check_aliases(aliases_page, "l")
+    for check in (partial(check_versions, page, "m", SCOPE), partial(check_aliases, aliases_page, "m")):
         with pytest.raises(WrongAnswerError) as caught:
-            check(*more, SCOPE)
+            check()
 
         assert caught.value.code == "repeated_marker"
 
@@ -263,8 +269,11 @@ async def test_not_found_is_about_the_function(message, is_gone):
 )
 def test_settings_of_no_account(document):
     """GetAccountSettings with half of its answer is no answer."""
-    with pytest.raises(WrongAnswerError, match=r"GetAccountSettings: asked for 111122223333 us-west-2, .* no Account"):
-        check_account_settings(Reply(parsed=document, body=b""), SCOPE)
+    with pytest.raises(
+        WrongAnswerError,
+        match=r"asked for account settings of 111122223333 us-west-2, .* no Account",
+    ):
+        check_resource(Reply(parsed=document, body=b""), account_settings.RESOURCE, Subject(SCOPE), None)
 
 
 def test_a_layer_version():

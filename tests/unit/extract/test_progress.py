@@ -37,7 +37,7 @@ def pace(throttles=0, rate=100.0):
     [
         ({"listed": 100, "fetched": 20}, 10.0, None),
         ({"listed": 100, "fetched": 20, "is_listed": True}, 10.0, 8.0),
-        ({"listed": 100, "fetched": 20, "is_listed": True, "aliases_due": 300}, 10.0, 20.0),
+        ({"listed": 100, "fetched": 20, "is_listed": True, "calls_due": 300}, 10.0, 20.0),
         ({"listed": 100, "fetched": 100, "is_listed": True, "is_done": True}, 0.0, 0.0),
         ({"listed": 100, "fetched": 0, "is_listed": True}, 0.0, 10.0),
     ],

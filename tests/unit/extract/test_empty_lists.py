@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lexport.aws.http.message import MAX_DOUBTS, ResponseSource
-from lexport.extract.empty_alias_lists import MAX_DOUBTFUL, MAX_UNCONFIRMED, EmptyAliasLists
+from lexport.extract.empty_lists import MAX_DOUBTFUL, MAX_UNCONFIRMED, EmptyLists
 from lexport.model import Reply
 
 
@@ -14,7 +14,7 @@ def empty(source):
 def test_a_list_before_a_wrong_response_is_doubtful():
     """A list that arrived after its connection's last matching response is doubtful once that connection is retired."""
     one, other, lost = ResponseSource(), ResponseSource(), []
-    lists = EmptyAliasLists(lambda name, _: lost.append(name))
+    lists = EmptyLists("ListAliases", lambda name, _: lost.append(name))
     lists.add("proven", empty(one))
     one.trust()
     lists.add("doubtful", empty(one))
@@ -30,7 +30,7 @@ def test_a_list_before_a_wrong_response_is_doubtful():
 def test_the_last_list_of_a_connection_is_doubtful():
     """A list that no response followed on its connection is doubtful at the end."""
     source = ResponseSource()
-    lists = EmptyAliasLists(lambda *_: None)
+    lists = EmptyLists("ListAliases", lambda *_: None)
     lists.add("last", empty(source))
 
     assert lists.doubtful() == ["last"]
@@ -39,7 +39,7 @@ def test_the_last_list_of_a_connection_is_doubtful():
 def test_memory_is_bounded():
     """A connection and an account-region each keep a limited number of doubtful lists; one beyond the limit is lost."""
     lost = []
-    lists = EmptyAliasLists(lambda name, error: lost.append((name, error.code)))
+    lists = EmptyLists("ListAliases", lambda name, error: lost.append((name, error.code)))
     source = ResponseSource()
     for number in range(MAX_UNCONFIRMED + 10):
         lists.add(f"kept-{number}", empty(source))

@@ -1,0 +1,190 @@
+"""Read a declared resource of one shard: for the account-region, or for each function, version or alias of it.
+
+Every resource has its own queue on disk and its own workers, at the pace of its quota class; so a resource that is slow
+or that fails holds nothing else up.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field
+from operator import methodcaller
+from pathlib import Path
+from typing import Any
+
+from lexport.aws.client import LambdaClient
+from lexport.aws.quota.retry import CallApi
+from lexport.dataset.disk_queue import DiskQueue
+from lexport.errors import FetchError, FlattenError, ItemError, ListingError, ShardError
+from lexport.extract.decode import decode_object
+from lexport.extract.empty_lists import EmptyLists
+from lexport.extract.failures import Item
+from lexport.extract.flatten_resource import flatten_item
+from lexport.extract.listing import Chain
+from lexport.extract.match_response import check_resource, checked, list_of
+from lexport.extract.progress import ShardProgress
+from lexport.extract.shard_log import ShardLog
+from lexport.extract.staging import Staging
+from lexport.extract.workers import pump, workers_for
+from lexport.model import LATEST, FunctionRef, Reply, Scope
+from lexport.tables.resource import Resource, Subject
+
+
+async def responses(
+    api: LambdaClient, call_api: CallApi, resource: Resource, subject: Subject
+) -> AsyncIterator[tuple[Reply, list[Any]]]:
+    """Call a resource: yield each page with its items, or the one answer as its only item.
+
+    Yields nothing where AWS says that there is none. Raises ItemError.
+    """
+    call, page = resource.call, resource.call.page
+    function = (subject.scope, subject.function_name, subject.qualifier) if subject.function_name is not None else None
+    chain = Chain(call.operation)
+    marker: str | None = None
+    try:
+        while True:
+            request = methodcaller(
+                "call", call, function_name=subject.function_name, qualifier=subject.qualifier, marker=marker
+            )
+            attempt = checked(api, request, decode_object, check_resource, resource, subject, marker, function=function)
+            reply = await call_api(call, attempt)
+            if page is None:
+                yield reply, [reply.document]
+                return
+            items = list_of(reply, page.items, call.operation)
+            yield reply, items
+            chain.admit([item[1] for item in _keys(resource, items)])
+            marker = chain.next_marker(reply.document.get(page.next_marker))
+            if marker is None:
+                return
+    except ListingError as error:  # it is lost for this subject alone
+        raise FetchError(str(error), code=error.code) from error
+    except ItemError as error:
+        if error.code not in call.absent:
+            raise
+
+
+def _keys(resource: Resource, items: Iterable[Any]) -> list[tuple[Any, str]]:
+    """Return the items that have a key, each with it."""
+    main = resource.tables[0]
+    names = [column.source.rpartition(".")[2] for column in main.columns if column.name in main.key and column.source]
+    keyed = [(item, [item.get(name) for name in names]) for item in items if isinstance(item, dict)]
+    return [(item, json.dumps(key)) for item, key in keyed if all(isinstance(part, str) for part in key)]
+
+
+@dataclass(slots=True, kw_only=True)
+class ResourceReader:
+    """Reads one resource of one shard into rows. ``followers`` are read for each row of this one."""
+
+    resource: Resource
+    scope: Scope
+    api: LambdaClient
+    call_api: CallApi
+    staging: Staging
+    progress: ShardProgress
+    log: ShardLog
+    followers: Sequence[ResourceReader] = ()
+    queue: DiskQueue = field(init=False)
+    empty_lists: EmptyLists = field(init=False)
+    _accepts: re.Pattern[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Prepare what is derived from the declaration."""
+        self._accepts = re.compile(self.resource.call.function_names)
+        self.empty_lists = EmptyLists(self.resource.call.operation, self.lose)
+
+    def open_queue(self, folder: Path) -> DiskQueue:
+        """Open the queue of what is to be read, in a file of its own. The caller closes it."""
+        name = f"{self.resource.name}-{self.scope.account_id}-{self.scope.region}.txt"
+        self.queue = DiskQueue(folder / name)
+        return self.queue
+
+    def put(self, refs: Iterable[FunctionRef]) -> None:
+        """Queue what is to be read for a page of listed versions."""
+        per = self.resource.per
+        self.put_subjects(
+            (ref.function_name, (ref.qualifier or LATEST) if per == "version" else None)
+            for ref in refs
+            if per == "version" or ref.qualifier is None
+        )
+
+    def put_subjects(self, subjects: Iterable[tuple[str, str | None]]) -> None:
+        """Queue functions, each with a qualifier where that is read."""
+        lines = [json.dumps(subject) for subject in subjects if self._accepts.fullmatch(subject[0])]
+        self.queue.put(lines)
+        self.progress.calls_due += len(lines)
+
+    async def read_queue(self, rate_per_s: float) -> None:
+        """Read everything that is queued, until the queue ends."""
+        try:
+            await pump(self.read_line, self.queue, self.lose, workers=workers_for(rate_per_s))
+        finally:
+            for follower in self.followers:
+                follower.queue.end()
+
+    async def read_account_region(self) -> None:
+        """Read what is of the account-region as a whole."""
+        try:
+            await self.read(Subject(self.scope))
+        except ShardError:
+            raise
+        except ItemError as error:
+            self.lose(json.dumps((None, None)), error)
+
+    async def read_line(self, line: str) -> None:
+        """Read what one line of the queue names."""
+        try:
+            await self.read(Subject(self.scope, *json.loads(line)), line)
+        finally:
+            self.progress.calls_due -= 1
+
+    async def read(self, subject: Subject, line: str = "") -> None:
+        """Call, flatten, and append the rows."""
+        await self.staging.flush()
+        resource, operation = self.resource, self.resource.call.operation
+        async for reply, items in responses(self.api, self.call_api, resource, subject):
+            self.log.replies += resource.is_gap  # of what is optional, no response makes a shard that is denied partial
+            if line and not items:
+                self.empty_lists.add(line, reply)
+            for position, item in enumerate(items):
+                answer = self.staging.answer_id()  # its own: of an item that is listed twice, the first row stays
+                try:
+                    row, notices = flatten_item(
+                        resource, reply, position, item, subject, answer=answer, rows=self.staging.rows
+                    )
+                except FlattenError as error:
+                    self.log.record(error, self.item("flatten", subject))
+                    continue
+                self.log.notice(operation, subject.function_name, subject.qualifier, notices)
+                self.log.take_reported_count(resource, row)
+                for follower in self.followers:
+                    follower.put_subjects([(row["function_name"], row[resource.tables[0].key[-1]])])
+
+    async def read_doubtful(self) -> None:
+        """Read again what may have been the answer to another request, over connections that nothing else uses."""
+        self.api = self.api.on_fresh_connections()
+        for line in self.empty_lists.doubtful():
+            self.progress.calls_due += 1
+            try:
+                await self.read_line(line)
+            except ShardError:
+                raise
+            except ItemError as error:
+                self.lose(line, error)
+
+    def lose(self, line: str, error: ItemError) -> None:
+        """Record that a call failed."""
+        self.log.record(error, self.item("discover", Subject(self.scope, *json.loads(line))))
+
+    def item(self, stage: str, subject: Subject) -> Item:
+        """Name what a failure is about."""
+        return Item(
+            scope=self.scope,
+            stage=stage,
+            operation=self.resource.call.operation,
+            function_name=subject.function_name,
+            qualifier=subject.qualifier,
+            is_optional=not self.resource.is_gap,
+        )
