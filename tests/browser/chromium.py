@@ -1,4 +1,4 @@
-"""One headless Chromium, spoken to over a pipe: commands out, answers and events in. No library, no port."""
+"""A headless Chromium that is controlled over a pipe, without a library or a port."""
 
 import json
 import os
@@ -10,7 +10,7 @@ _PATIENCE_S = 30
 
 
 class Browser:
-    """A browser of our own; ``open`` gives a page with nothing of the others in it."""
+    """A browser of the tests; each page of ``open`` is isolated from the others."""
 
     def __init__(self, program, profile):
         theirs_in, self._out = os.pipe()
@@ -57,7 +57,7 @@ class Browser:
         return page
 
     def call(self, method, session=None, **parameters):
-        """Ask the browser, or one page of it, and wait for the answer."""
+        """Send a command to the browser, or to one page, and wait for the response."""
         self._number += 1
         body = {"id": self._number, "method": method, "params": parameters}
         if session:
@@ -71,7 +71,7 @@ class Browser:
                 return message["result"]
 
     def receive(self):
-        """Return the next message; events are kept besides."""
+        """Return the next message, and keep the events."""
         deadline = time.monotonic() + _PATIENCE_S
         while b"\0" not in self._read:
             ready, _, _ = select.select([self._in], [], [], max(0, deadline - time.monotonic()))
@@ -87,7 +87,7 @@ class Browser:
 
 
 class Page:
-    """One page: what it said, what it asked for, what is in it."""
+    """One page: its console, its requests, its contents."""
 
     def __init__(self, browser, target, session):
         self._browser, self._target, self._session = browser, target, session
@@ -108,11 +108,11 @@ class Page:
             self._browser.receive()
 
     def scheme(self, name):
-        """Say that the reader prefers ``light`` or ``dark``."""
+        """Set the preferred colour scheme, ``light`` or ``dark``."""
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
 
     def run(self, script):
-        """Run a script in the page and return its value; promises are waited for."""
+        """Run a script in the page and return its value, or that of its promise."""
         done = self.call(
             "Runtime.evaluate",
             expression=script,
@@ -131,13 +131,13 @@ class Page:
             self.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **shown)
 
     def write(self, text):
-        """Type a text where the focus is."""
+        """Type a text into the focused element."""
         self.call("Input.insertText", text=text)
 
     def complaints(self):
-        """Return what the console shows, and what was thrown or refused."""
+        """Return the messages of the console, exceptions and policy violations."""
         return self.events("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
 
     def requests(self):
-        """Return every address that was asked for."""
+        """Return every requested URL."""
         return [event["request"]["url"] for event in self.events("Network.requestWillBeSent")]

@@ -29,7 +29,7 @@ def browser(need_program, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def write_report(tmp_path_factory, write_dataset):
-    """Write the report of a tiny hand-written dataset, and return dataset and file."""
+    """Write the report of a small hand-written dataset, and return dataset and file."""
 
     def write(snapshots):
         folder = tmp_path_factory.mktemp("report")

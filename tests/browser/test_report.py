@@ -1,4 +1,4 @@
-"""The report in a real browser: quiet, true, usable by keyboard, on a phone, in the dark; deaf to a hostile fleet."""
+"""The report in a real browser: no requests, right numbers, keyboard, phone, dark mode, and texts that attack it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def written(write_report):
 
 @pytest.fixture(scope="module")
 def hostile(write_report):
-    """Every text of every table is an attack, but for what lexport itself writes there."""
+    """Return a fleet in which every text is an attack, except for those that lexport writes itself."""
     ours = {"account_id", "region", "coverage", "status", "snapshot_id", "kind", "table_name", "previous_snapshot_id"}
     given = {
         "functions": {"version": "$LATEST"},
@@ -95,7 +95,7 @@ def hostile(write_report):
 
 @pytest.fixture
 def show(browser):
-    """Open a report; its page is closed in the end."""
+    """Open a report, and close its page at the end."""
     opened = []
 
     def run(written, **options):
@@ -108,7 +108,7 @@ def show(browser):
 
 
 def cells(page, figure):
-    """The table of a figure as it is copied: names, then rows, as text."""
+    """Return the table of a figure as it is copied: names, then rows, as text."""
     return page.run(
         f"(() => [...document.querySelectorAll('#figure-{figure} details.data tr')].map((row) => "
         "[...row.cells].map((cell) => cell.dataset.v ?? cell.textContent)))()"
@@ -116,7 +116,7 @@ def cells(page, figure):
 
 
 def test_opens_without_a_word_or_a_request(show, written):
-    """Opening the report asks for nothing but the file and says nothing on the console."""
+    """Opening the report requests the file alone and writes nothing to the console."""
     page = show(written)
 
     assert page.complaints() == []
@@ -124,7 +124,7 @@ def test_opens_without_a_word_or_a_request(show, written):
 
 
 def test_tables_are_what_their_sql_says(show, written):
-    """Each figure's table holds what the SQL shown beside it answers."""
+    """The table of each figure has the rows that the SQL beside it returns."""
     dataset, _ = written
     page = show(written)
     shown = page.run(
@@ -153,7 +153,7 @@ def plain(value):
 
 
 def test_bars_are_as_long_as_their_numbers(show, written):
-    """A bar's length is its share of the longest one, and its text its number."""
+    """The length of a bar is its share of the longest one, and its text is its number."""
     page = show(written)
     drawn = page.run(
         "[...document.querySelectorAll('#figure-big_functions .chart > g')].map((bar) => ["
@@ -171,7 +171,7 @@ def test_bars_are_as_long_as_their_numbers(show, written):
 
 
 def test_trends_tell_each_day(show, written):
-    """Each day of a trend says its numbers; what was read on no night is counted from the last one that did."""
+    """Each day of a trend shows its numbers; an account-region that was not read counts by its last reading."""
     page = show(written)
     said = page.run(
         "[...document.querySelectorAll('#figure-trends figure:first-child .hit title')].map((one) => one.textContent)"
@@ -184,7 +184,7 @@ def test_trends_tell_each_day(show, written):
 
 
 def test_sorts_and_filters_by_keyboard(show, written):
-    """Enter on a heading sorts, the second time the other way round; a filter leaves the rows that have all words."""
+    """Enter on a heading sorts, the second time in reverse; a filter keeps the rows that contain all words."""
     page = show(written)
     page.run("document.querySelector('#figure-big_functions details.data').open = true")
     page.run("document.querySelectorAll('#figure-big_functions th button')[2].focus()")
@@ -205,7 +205,7 @@ def test_sorts_and_filters_by_keyboard(show, written):
 
 
 def test_copies_what_is_shown(browser, show, hostile):
-    """Copy TSV gives one line a row with raw numbers, and a text that begins like a formula is tamed."""
+    """Copy TSV gives one line per row with exact numbers, and a text that begins like a formula gets an apostrophe."""
     browser.call("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
     page = show(hostile)
     page.run("document.querySelector('#figure-big_functions details.data').open = true")
@@ -223,7 +223,7 @@ def test_copies_what_is_shown(browser, show, hostile):
 
 
 def test_a_hostile_fleet_runs_nothing(show, hostile):
-    """Whatever a fleet writes into its texts is shown as text: no script, no element, no request, no violation."""
+    """The texts of a fleet are shown as text: no script, no element, no request, no violation."""
     page = show(hostile)
     page.run("for (const one of document.querySelectorAll('details')) one.open = true")
     names = {row[2] for row in cells(page, "big_functions")[1:]}
@@ -240,7 +240,7 @@ def test_a_hostile_fleet_runs_nothing(show, hostile):
 
 
 def test_the_policy_refuses_what_is_not_ours(show, written):
-    """Even markup that got into the page would not run, nor reach anybody."""
+    """Even markup that got into the page would neither run nor send a request."""
     page = show(written)
     tries = {
         "fetch": "await fetch('https://example.invalid/')",
@@ -260,7 +260,7 @@ def test_the_policy_refuses_what_is_not_ours(show, written):
 
 @pytest.mark.parametrize("which", ["written", "hostile"])
 def test_fits_a_phone(show, request, which):
-    """At 360 pixels the page does not scroll sideways, and every text of a chart is on it and large enough to read."""
+    """At 360 pixels the page does not scroll sideways, and every text of a chart is visible and large enough."""
     page = show(request.getfixturevalue(which), width=360, height=740)
     page.run("for (const one of document.querySelectorAll('details')) one.open = true")
     texts = json.loads(
@@ -307,14 +307,14 @@ CONTRAST = """
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_texts_stand_out(show, hostile, dark):
-    """Every text has a contrast of 4.5 or more against what is behind it (WCAG AA), in light and in dark."""
+    """Every text has a contrast of at least 4.5 to its background (WCAG AA), in light and dark mode."""
     page = show(hostile, dark=dark)
 
     assert page.run(CONTRAST) == {}
 
 
 def test_switches_to_dark_and_back(show, written):
-    """The button turns the page dark against the reader's preference and back, and keeps nothing."""
+    """The button switches dark mode against the preference and back, and stores nothing."""
     page = show(written)
     paper = "getComputedStyle(document.body).backgroundColor"
     before = page.run(paper)
@@ -328,7 +328,7 @@ def test_switches_to_dark_and_back(show, written):
 
 
 def test_prints_with_open_tables(show, hostile):
-    """On paper every table is open and as wide as the sheet, no control is there; afterwards the page is as before."""
+    """In print every table is open and as wide as the paper, without controls; afterwards the page is as before."""
     page = show(hostile, width=703)  # A4 between its margins
     counted = "document.querySelectorAll('details.data:not([open])').length"
     before = page.run(counted)
@@ -350,7 +350,7 @@ def test_prints_with_open_tables(show, hostile):
 
 
 def test_reads_the_same_without_the_script(written):
-    """Every table and chart is in the file itself; the script adds sorting, filtering and copying."""
+    """Every table and chart is in the file; the script adds sorting, filtering and copying."""
     text = written[1].read_text(encoding="utf-8")
     plain_text = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
 

@@ -32,7 +32,7 @@ NIGHTS = 3
 
 
 async def snapshots(dest: Path) -> None:
-    """Take a few nights of a fleet in two Regions."""
+    """Write a few snapshots of a fleet in two Regions."""
     for night in range(NIGHTS):
         async with open_simulator(Fleet(FleetSpec(functions=60 + night, versions=3, seed=7)), quotas=False) as aws:
             settings = SnapshotSettings(
@@ -45,7 +45,7 @@ async def snapshots(dest: Path) -> None:
 
 
 def abort(dest: Path) -> None:
-    """Leave the files of a run that never committed: those of the newest one, under another, greater id."""
+    """Write the files of a run that never committed: copies of the newest ones, with a greater id."""
     newest = max(dest.glob("_runs/*.json")).stem
     aborted = "7" + newest[1:]
     for path in list(dest.glob(f"*/*/{newest}-*.parquet")):
@@ -56,7 +56,7 @@ def abort(dest: Path) -> None:
 
 
 def plain(rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
-    """Bring rows of both into one form and order."""
+    """Convert the rows of both into one form and order."""
 
     def one(value: object) -> object:
         if isinstance(value, datetime):
@@ -67,7 +67,7 @@ def plain(rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
 
 
 def main() -> int:
-    """Compare; return 1 where they differ."""
+    """Compare all rows; return 1 if they differ."""
     os.environ |= {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "NO_PROXY": "127.0.0.1"}
     with tempfile.TemporaryDirectory(prefix="lexport-spark-") as folder:
         dest = Path(folder, "fleet")

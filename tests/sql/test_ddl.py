@@ -1,4 +1,4 @@
-"""The DDL for every warehouse: its statements, and that its views show what ``sql`` shows."""
+"""The DDL for every warehouse: its statements are as reviewed, and its views show the same rows as ``sql``."""
 
 import base64
 import re
@@ -45,7 +45,7 @@ def location(dialect):
 
 @ALL
 def test_golden(dialect, compare_golden):
-    """What is written for the schemas, for one table of the fleet and one of packages is what was reviewed."""
+    """The statements for the schemas, a table of the fleet and a table of packages are as reviewed."""
     shown = [
         statement
         for statement in ddl(dialect, location(dialect))
@@ -62,7 +62,7 @@ def test_golden(dialect, compare_golden):
 
 @ALL
 def test_ddl_names_every_table_column_and_view(dialect):
-    """Each table has its files, all its columns, a name in each of the three spaces, and each view is there."""
+    """Each table has its external table, all its columns and a name in each name space; every shipped view exists."""
     statements = list(ddl(dialect, location(dialect)))
     folded = str.upper if dialect.folds_up else str
     for table in registry.tables():
@@ -91,7 +91,7 @@ NAMES = [f"{space}.{table.name}" for space in ("history", "snapshot", "main") fo
 
 
 def abort(dest):
-    """Leave the files of a run that never committed: those of the newest one, under a greater id."""
+    """Write the files of a run that never committed: copies of the newest ones, with a greater id."""
     newest = max(dest.glob("_runs/*.json")).stem
     aborted = "7" + newest[1:]
     for path in list(dest.glob(f"*/*/{newest}-*.parquet")):
@@ -136,7 +136,7 @@ def fleet(tmp_path_factory, make_old):
 
 @pytest.fixture(scope="module")
 def sql_shows(fleet):
-    """What ``sql`` answers, for every name and every view."""
+    """Return the rows of ``sql`` for every name and every view."""
     names = [*NAMES, *(f"main.{view.name}" for view in VIEWS)]
     with open_query_session(fleet) as session:
         return {name: rows_of(session.read(f"SELECT * FROM {name}")) for name in names}
@@ -144,7 +144,7 @@ def sql_shows(fleet):
 
 @pytest.fixture
 def warehouse():
-    """Return a function: a dialect and a dataset -> what the DDL's views answer.
+    """Return a function that returns the rows of the views of a dialect's DDL over a dataset.
 
     sqlglot reads the views as that warehouse's and writes them as DuckDB's; they are made over what a glob finds.
     """
@@ -178,7 +178,7 @@ def rows_of(answer):
 
 
 def files(dest):
-    """The external tables, read once by a glob: every file, committed or not."""
+    """Return the external tables over every file, committed or not."""
     for schema in SCHEMAS.values():
         yield f"CREATE SCHEMA IF NOT EXISTS {schema}"
     for table in registry.tables():
@@ -195,7 +195,7 @@ def files(dest):
 
 @ALL
 def test_ddl_shows_what_sql_shows(dialect, fleet, sql_shows, warehouse):
-    """Over a glob that finds the files of an aborted run too, every name and every view shows the rows of sql."""
+    """With the files of an aborted run in the folders, every name and every view shows the rows of ``sql``."""
     theirs = warehouse(dialect, fleet)
 
     assert [name for name, rows in sql_shows.items() if rows != theirs(name)] == []
@@ -206,7 +206,7 @@ def test_ddl_shows_what_sql_shows(dialect, fleet, sql_shows, warehouse):
 
 @ALL
 def test_ddl_shows_packages_as_sql_does(dialect, tmp_path, write_dataset, package_commits, warehouse):
-    """The names of packages are those that the latest functions refer to; a commit of none of them leaves no trace."""
+    """The tables of packages show what the latest functions refer to; other commits do not show."""
     commits, answers = package_commits
     write_dataset(tmp_path, commits)
     theirs = warehouse(dialect, tmp_path)
@@ -220,7 +220,7 @@ def run(lexport_path, *arguments, cwd):
 
 
 def test_command(lexport_path, tmp_path):
-    """``schema --ddl`` prints every statement with its semicolon, and says so where it had to invent the location."""
+    """``schema --ddl`` prints every statement with its semicolon, and a note if the location is a placeholder."""
     given = run(lexport_path, "schema", "--ddl", "trino", "--location", "s3://b/p/", cwd=tmp_path)
     invented = run(lexport_path, "schema", "--ddl", "trino", cwd=tmp_path)
     expected = "".join(f"{statement};\n\n" for statement in ddl(DIALECTS["trino"], "s3://b/p"))
@@ -233,7 +233,7 @@ def test_command(lexport_path, tmp_path):
 
 
 def test_documentation_is_true(lexport_path, monkeypatch):
-    """Every command of docs/guides/warehouses.md prints what stands below it."""
+    """Every command of docs/guides/warehouses.md prints the output below it."""
     text = DOCUMENT.read_text(encoding="utf-8")
     blocks = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
     shown = [part.split("\n", 1) for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE) if part]

@@ -1,10 +1,10 @@
-"""The views over what is in packages, their rows in full."""
+"""The views over the contents of packages, with all their rows."""
 
 A, R = "111122223333", "eu-west-1"
 
 
 def test_dependencies_in_use(ask):
-    """A library shows for every version that runs it, from package or layer, by the newest inspection."""
+    """A library is shown for every version that uses it, in its package or a layer, by the newest inspection."""
     functions = [
         {"function_name": "f", "version": "$LATEST", "code_sha256": "A="},
         {"function_name": "f", "version": "1", "code_sha256": "A="},

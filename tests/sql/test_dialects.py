@@ -34,7 +34,7 @@ _TYPES = {
 
 
 def known_names():
-    """Every name of a warehouse with its columns, as sqlglot's optimizer wants it."""
+    """Return every name of a warehouse with its columns, as sqlglot's optimizer takes it."""
     tables = {table.name: {column.name: _TYPES[column.type] for column in table.columns} for table in registry.tables()}
     views = {view.name: dict.fromkeys(view.columns, "TEXT") for view in VIEWS}
     return {SCHEMAS["main"]: tables | views, SCHEMAS["history"]: tables, SCHEMAS["snapshot"]: tables}
@@ -46,12 +46,12 @@ def known_names():
 @ALL
 @EACH_VIEW
 def test_golden(view, dialect, compare_golden):
-    """Each view in each dialect is what was reviewed."""
+    """Each view in each dialect is as reviewed."""
     compare_golden(GOLDEN / dialect.name / f"{view.name}.sql", translate(view.query, dialect, name=view.name) + "\n")
 
 
 def test_no_golden_file_is_left_over():
-    """Golden files of views that are gone are gone too."""
+    """There are no golden files of removed views."""
     expected = {f"{dialect}/{name}.sql" for dialect in DIALECTS for name in [*(view.name for view in VIEWS), "_ddl"]}
 
     assert expected == {str(path.relative_to(GOLDEN)) for path in GOLDEN.rglob("*.sql")}
@@ -60,7 +60,7 @@ def test_no_golden_file_is_left_over():
 @ALL
 @EACH_VIEW
 def test_reads_back_in_its_own_dialect(view, dialect):
-    """Each dialect reads its own, every name is quoted, and every column is that of a table there, under its rules."""
+    """Each dialect parses its own SQL, every name is quoted, and every column exists under the dialect's rules."""
     tree = sqlglot.parse_one(translate(view.query, dialect, name=view.name), read=dialect.name)
     unquoted = {name.name for name in tree.find_all(exp.Identifier) if not name.quoted}
     schema = known_names()
@@ -97,7 +97,7 @@ PORTABLE = {
         exp.StartsWith,
     ),
 }
-"""Functions that mean the same in all seven, when used as ``traps`` wants it."""
+"""Functions that mean the same in all seven dialects, if they are used as ``traps`` requires."""
 
 
 def _is_double(node):
@@ -140,7 +140,7 @@ TRAPS = (
 
 
 def traps(tree):
-    """Name what a query says that some warehouse takes otherwise."""
+    """Return the constructs of a query that have another meaning in some warehouse."""
     for node in tree.walk():
         for kind, is_trap, why in TRAPS:
             if isinstance(node, kind) and is_trap(node):
@@ -149,7 +149,7 @@ def traps(tree):
 
 @EACH_VIEW
 def test_shipped_views_hold_no_trap(view):
-    """A shipped view says only what all seven warehouses take in the same way."""
+    """A shipped view has only constructs with the same meaning in all seven warehouses."""
     assert list(traps(sqlglot.parse_one(view.query, read="duckdb"))) == []
 
 
@@ -181,7 +181,7 @@ def test_shipped_views_hold_no_trap(view):
     ],
 )
 def test_traps_are_seen(query):
-    """Each construct that means something else somewhere is found."""
+    """Each construct that has another meaning in some warehouse is found."""
     assert len(list(traps(sqlglot.parse_one(query, read="duckdb")))) >= 1
 
 
@@ -244,7 +244,7 @@ def test_traps_are_seen(query):
     ],
 )
 def test_what_translates_keeps_its_meaning(query, expected):
-    """Order of NULLs, division, NULL in texts, days and name spaces are written out as each warehouse needs it."""
+    """Order of NULLs, division, NULL in texts, days and name spaces are written as each warehouse needs them."""
     written = {name: translate(query, DIALECTS[name], name="test") for name in expected}
 
     assert [
@@ -253,7 +253,7 @@ def test_what_translates_keeps_its_meaning(query, expected):
 
 
 def test_what_cannot_be_said_is_refused():
-    """A construct that a dialect lacks is an error, never something near it."""
+    """A construct that a dialect lacks is an error, never an approximation."""
     with pytest.raises(ViewError, match=r"x\.sql cannot be written in bigquery SQL"):
         translate("SELECT string_agg(a, ', ' ORDER BY b) AS s FROM tags", DIALECTS["bigquery"], name="x.sql")
 
@@ -266,7 +266,7 @@ def run(lexport_path, *arguments, cwd):
 
 
 def test_print(lexport_path, tmp_path):
-    """``sql --print`` gives the file as shipped, with --dialect its head and the warehouse's SQL."""
+    """``sql --print`` prints the shipped file, with --dialect its head and the SQL of the warehouse."""
     view = VIEWS[0]
     shipped = run(lexport_path, "sql", "--print", view.name, cwd=tmp_path)
     spark = run(lexport_path, "sql", "any", "--dialect", "spark", "--print", view.name, cwd=tmp_path)
@@ -293,7 +293,7 @@ def test_print(lexport_path, tmp_path):
     ],
 )
 def test_wrong_use(lexport_path, tmp_path, arguments, error):
-    """What is asked wrongly is said in one line, with exit code 2."""
+    """Wrong arguments are reported in one line, with exit code 2."""
     done = run(lexport_path, *arguments, cwd=tmp_path)
 
     assert (done.returncode, done.stdout) == (2, b"")
@@ -302,7 +302,7 @@ def test_wrong_use(lexport_path, tmp_path, arguments, error):
 
 
 def test_without_the_extra(tmp_path):
-    """Where sqlglot is missing, the command says how to get it, and the DuckDB SQL is printed all the same."""
+    """Without sqlglot, the command names the extra to install, and still prints DuckDB SQL."""
     code = "import sys; sys.modules['sqlglot'] = None; from lexport.cli.main import main; main()"
 
     def bare(*arguments):

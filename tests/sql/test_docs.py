@@ -1,4 +1,4 @@
-"""``docs/reference/views.md`` is true: each view is there, with the answer that its command gives."""
+"""``docs/reference/views.md`` has each view with the output of its command."""
 
 import importlib.util
 import re
@@ -16,7 +16,7 @@ def _pages():
 
 
 def test_answers_are_those_of_the_commands(simulated):
-    """Every command of the page prints what stands below it; `python tests/sql/pages.py` writes it anew."""
+    """Every command of the page prints the output below it; `python tests/sql/pages.py` rewrites the page."""
     dest, _, _ = simulated
     pages = _pages()
     page = pages.PAGE.read_text(encoding="utf-8")
@@ -25,7 +25,7 @@ def test_answers_are_those_of_the_commands(simulated):
 
 
 def test_every_view_is_shown():
-    """The page has a section for each view, in order, with its question and a command that asks it."""
+    """The page has a section for each view, in order, with its question and a command that queries it."""
     page = _pages().PAGE.read_text(encoding="utf-8")
     sections = re.split(r"^## ", page, flags=re.MULTILINE)[1:]
 

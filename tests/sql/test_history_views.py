@@ -1,4 +1,4 @@
-"""The views of what changed, each on a tiny hand-written history, its rows in full."""
+"""The views of changes on a small hand-written history, with all their rows."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +19,7 @@ def versions(*keys, **more):
 
 @pytest.fixture
 def history():
-    """Four nights: one function comes, one goes, one comes back; the third night is not whole in one Region."""
+    """Four nights: a function is added, one deleted, one added again; the third night is not whole in one Region."""
     both = [{}, {"region": OTHER}]
     return [
         {
@@ -60,7 +60,7 @@ def history():
 
 
 def test_function_history(ask, history):
-    """Every change of a function stands under its name and version, between two nights; limits are no function's."""
+    """Every change of a function has its name, its version and the two nights; changes of limits do not show."""
     columns = "function_name, version, previous_snapshot_at, snapshot_at, kind, table_name, column_name, old_value"
     query = f"SELECT {columns}, new_value, snapshot_id FROM function_history WHERE function_name = 'old'"
     then, later = (NIGHTS[0], NIGHTS[1]), (NIGHTS[1], NIGHTS[3])
@@ -78,7 +78,7 @@ def test_function_history(ask, history):
 
 
 def test_function_lifetimes(ask, history):
-    """A function lives from the first to the last snapshot that saw it; a partial night ends no life."""
+    """A function lives from its first to its last snapshot; a partial night does not end its life."""
     first, second, _, fourth = NIGHTS
 
     assert ask(history, "SELECT * FROM function_lifetimes") == [
@@ -91,7 +91,7 @@ def test_function_lifetimes(ask, history):
 
 
 def test_deleted_functions(ask, history):
-    """A function is gone when its $LATEST is; a deleted version is no deleted function, and some come back."""
+    """A function is deleted if its $LATEST is missing; a deleted version does not count, and a function can return."""
     assert ask(history, "SELECT * FROM deleted_functions") == [
         (A, R, "new", 1, NIGHTS[1], NIGHTS[3], False, FOURTH),
         (A, R, "back", 1, NIGHTS[0], NIGHTS[1], True, SECOND),

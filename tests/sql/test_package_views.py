@@ -1,10 +1,10 @@
-"""The views over packages on a tiny hand-written dataset, their rows in full."""
+"""The views of packages on a small hand-written dataset, with all their rows."""
 
 A, R = "111122223333", "eu-west-1"
 
 
 def test_package_versions(ask):
-    """Every version has its package's newest row, images and what nobody looked at too; sharing crosses Regions."""
+    """Every version has the newest row of its package, images and unprocessed ones too; sharing counts all Regions."""
     functions = [
         {"function_name": "f", "version": "$LATEST", "package_type": "Zip", "code_sha256": "a", "code_size": 5},
         {"function_name": "f", "version": "1", "package_type": "Zip", "code_sha256": "b", "code_size": 6},

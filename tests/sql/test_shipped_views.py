@@ -1,4 +1,4 @@
-"""Each shipped view on a tiny hand-written dataset, its rows in full."""
+"""Each shipped view on a small hand-written dataset, with all its rows."""
 
 import csv
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ MAY, JUNE = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
 
 
 def test_runtimes(ask):
-    """Images stand apart without a runtime, and other account-regions keep their own rows."""
+    """Images have rows without a runtime, and each account-region has its own rows."""
     functions = [
         {
             "function_name": "f",
@@ -56,7 +56,7 @@ def test_runtimes(ask):
 
 
 def test_function_versions(ask):
-    """A version shows once per alias that routes to it, once without, and never an alias of another region."""
+    """A version has one row per alias that routes to it, one row without any, and no alias of another Region."""
     functions = [
         {"function_name": "f", "version": "$LATEST", "runtime": "nodejs22.x", "package_type": "Zip", "code_size": 10},
         {"function_name": "f", "version": "1", "runtime": "nodejs22.x", "package_type": "Zip", "last_modified_at": MAY},
@@ -80,7 +80,7 @@ def test_function_versions(ask):
 
 
 def test_tag_coverage(ask):
-    """Functions whose tags were refused count as unreadable, not as untagged."""
+    """Functions whose tags could not be read count as unreadable, not as untagged."""
     functions = [
         {"function_name": "a", "version": "$LATEST"},
         {"function_name": "a", "version": "1"},
@@ -106,7 +106,7 @@ def test_tag_coverage(ask):
 
 
 def test_memory_architecture(ask):
-    """Functions are counted once for a setting that several of their versions share."""
+    """A function counts once for a setting that several of its versions have."""
     functions = [
         {"function_name": "f", "version": "$LATEST", "architecture": "arm64", "memory_size": 512},
         {"function_name": "f", "version": "1", "architecture": "x86_64", "memory_size": 128},
@@ -134,7 +134,7 @@ def test_common_variables(ask):
 
 
 def test_completeness(ask):
-    """The newest reading of an account-region is shown even where it failed, with what is missing and why."""
+    """The newest reading of an account-region is shown even if it failed, with the missing data and the reason."""
     denied = {
         "region": "us-east-1",
         "stage": "discover",
@@ -165,7 +165,7 @@ def test_completeness(ask):
 
 
 def test_completeness_of_many_accounts(ask):
-    """What went wrong in one account or Region is shown for no other one of the night, nor counted there."""
+    """An error of one account or Region is neither shown nor counted for another one."""
     other = "444455556666"
     places = [{"account_id": account, "region": region} for account in (A, other) for region in (R, "us-east-1")]
     errors = [
@@ -185,7 +185,7 @@ def test_completeness_of_many_accounts(ask):
 
 
 def test_completeness_of_an_account_as_a_whole(ask):
-    """That a role could not be assumed is told of its account's Regions alone, and no longer once it was."""
+    """A role that could not be assumed is shown for the Regions of its account, until it can be assumed."""
     other = "444455556666"
     place = {"account_id": other, "region": "aws-global"}
     refused = {**place, "error_code": "AccessDenied", "message": "no", "is_gap": True}
@@ -199,7 +199,7 @@ def test_completeness_of_an_account_as_a_whole(ask):
 
 
 def test_completeness_once_an_account_could_be_entered(ask):
-    """The Regions of a later night stand in place of the account as a whole."""
+    """The Regions of a later night replace the row of the whole account."""
     other = "444455556666"
     night = {"at": AT, "scopes": [{}, {"account_id": other, "region": "aws-global", "status": "denied"}]}
     later = {"at": AT, "scopes": [{}, {"account_id": other}]}
@@ -218,7 +218,7 @@ def last_day_of(runtime):
 
 @pytest.mark.parametrize(("days", "shown"), [(-1, True), (0, True), (179, True), (180, True), (181, False)])
 def test_a_runtime_that_ends_within_180_days(ask, days, shown):
-    """A version is shown from the 180th day before its runtime's end on, that day included."""
+    """A version is shown from the 180th day before its runtime is deprecated."""
     at = last_day_of("python3.12") - timedelta(days=days)
     functions = [{"function_name": "f", "version": "$LATEST", "runtime": "python3.12"}]
     found = ask([{"at": at, "functions": functions}], "SELECT days_left FROM deprecated_runtimes")
@@ -228,7 +228,7 @@ def test_a_runtime_that_ends_within_180_days(ask, days, shown):
 
 @pytest.mark.parametrize(("days", "found"), [(0, 0), (1, 1), (90, 1), (91, 0)])
 def test_a_runtime_that_ends_soon(tmp_path, write_dataset, days, found):
-    """The check says so from the 90th day before the end on, and on the last day it is deprecated_runtime's."""
+    """The check has a finding from the 90th day before the deprecation; on that day deprecated_runtime has it."""
     at = last_day_of("python3.12") - timedelta(days=days)
     functions = [{"function_name": "f", "version": "$LATEST", "runtime": "python3.12"}]
     write_dataset(tmp_path / "fleet", [{"at": at, "functions": functions}])
@@ -253,21 +253,21 @@ def test_heads(tmp_path, write_dataset):
 
 
 def test_a_name_fits_every_warehouse():
-    """No name of a view or of a column of it is longer than PostgreSQL's 63 bytes."""
+    """No name of a view or column is longer than the 63 bytes of PostgreSQL."""
     names = [name for view in shipped_views() for name in (view.name, *view.columns)]
 
     assert [name for name in names if len(name) > 63] == []
 
 
 def test_every_file_is_a_view():
-    """No file but numbered views lies in sql/ itself; what is not a view has a folder."""
+    """The folder sql/ has only numbered views; other files are in its subfolders."""
     names = sorted(path.name for path in sql_dir().iterdir() if path.is_file())
 
     assert names == [view.path.name for view in shipped_views()]
 
 
 def test_nights_before_the_latest_cost_nothing(tmp_path, write_dataset):
-    """A view reads of them which scopes there were, what changed and what went wrong, and not one fleet table."""
+    """A view of the history reads scopes, changes and errors, and no table of the fleet."""
     nights = [{"at": AT + timedelta(days=day), "functions": [{"function_name": "f", "version": "1"}]} for day in (0, 1)]
     old, _ = write_dataset(tmp_path, nights)
     for entry in old.files:

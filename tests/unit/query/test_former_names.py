@@ -1,4 +1,4 @@
-"""Columns that were renamed: every reader shows nights of both schema versions under the names of today."""
+"""Renamed columns: every reader shows snapshots of both schema versions under the names of today."""
 
 import base64
 import json
@@ -81,7 +81,7 @@ def test_the_nights_are_of_two_versions(nights):
 
 
 def totals(ask):
-    """What every name space shows of the three columns, and every column that it shows."""
+    """Return the values of the three columns in every name space, and the names of all columns."""
     each = {space: ask(f"SELECT {ALL_THREE} FROM {space}.functions") for space in SPACES}
     by_night = ask(f"SELECT {ALL_THREE} FROM history.functions GROUP BY snapshot_id ORDER BY snapshot_id")
     return each, by_night
@@ -117,7 +117,7 @@ def test_values_of_all_nights(nights, tmp_path, reader):
 
 
 def test_as_of_an_old_night(nights):
-    """A dataset that has old nights alone shows them under the names of today."""
+    """A dataset of old nights only shows them under the names of today."""
     dest, ids = nights
     shown = lexport.Dataset(dest, as_of=ids[0])
 
@@ -132,7 +132,7 @@ async def changed(dest, *moments):
 
 @pytest.mark.asyncio
 async def test_a_new_name_is_no_change(nights):
-    """Two nights that differ in the schema version alone have no change; what did change has the name of today."""
+    """Two nights that differ only in the schema version have no changes; changed columns have the names of today."""
     dest, ids = nights
     real = {("changed", CONCURRENCY, "8", "16")}
 
@@ -142,7 +142,7 @@ async def test_a_new_name_is_no_change(nights):
 
 
 def test_changes_of_old_nights(nights):
-    """The table ``changes`` names columns as they are called today, in rows that old nights wrote too."""
+    """The table ``changes`` has the names of today, also in rows of old nights."""
     dest, ids = nights
     rows = lexport.Dataset(dest).sql("SELECT DISTINCT snapshot_id, column_name FROM history.changes").to_pylist()
 
@@ -151,7 +151,7 @@ def test_changes_of_old_nights(nights):
 
 @pytest.mark.asyncio
 async def test_feed(nights, tmp_path):
-    """A feed from an old night holds what changed and nothing more, under the names of today."""
+    """A feed from an old night has the changes only, under the names of today."""
     dest, ids = nights
     whole = await lexport.feed(dest, tmp_path / "whole", since=ids[0])
     same = await lexport.feed(dest, tmp_path / "same", since=ids[1])
@@ -166,7 +166,7 @@ async def test_feed(nights, tmp_path):
 
 @pytest.mark.asyncio
 async def test_every_command_reads_both(nights):
-    """verify --data, check, report and every shipped view take old and new nights together."""
+    """verify --data, check, report and every shipped view read old and new nights together."""
     dest, _ = nights
 
     assert await lexport.verify(dest, data=True) == ()
@@ -179,7 +179,7 @@ async def test_every_command_reads_both(nights):
 
 @pytest.fixture
 def spoilt(nights, tmp_path, make_old):
-    """Return a function: a night and edits of its files -> what verify --data tells of the dataset then."""
+    """Return a function that edits the files of a night and returns what verify --data reports."""
     dest = tmp_path / "fleet"
     shutil.copytree(nights[0], dest)
 
@@ -194,7 +194,7 @@ def spoilt(nights, tmp_path, make_old):
 
 @pytest.mark.asyncio
 async def test_verify_holds_an_old_name_to_its_type(spoilt):
-    """verify --data tells of a column that has the wrong type under its former name."""
+    """verify --data reports a column that has the wrong type under its former name."""
     former = "capacity_provider_config_per_execution_environment_max_concurrency"
 
     def widen(rows):
@@ -205,7 +205,7 @@ async def test_verify_holds_an_old_name_to_its_type(spoilt):
 
 @pytest.mark.asyncio
 async def test_verify_takes_no_old_name_in_a_new_file(spoilt):
-    """verify --data tells of a file of today's schema version that has the former names."""
+    """verify --data reports a file of today's schema version that has the former names."""
     ((kind, detail),) = await spoilt(2, schema_version=SCHEMA_VERSION)
 
     assert kind == "wrong_columns"

@@ -1,4 +1,4 @@
-"""What a query may take of the memory that there is."""
+"""The memory limit of a query."""
 
 import pytest
 
@@ -23,7 +23,7 @@ MIB = 2**20
     ],
 )
 def test_limit(limits_mib, room_mib, query_mib):
-    """Four fifths of the smallest limit, all but 128 MiB where that is less, and never below what DuckDB works with."""
+    """A query gets four fifths of the smallest limit, or all but 128 MiB if that is less, but at least 32 MiB."""
     limit = query_limit_bytes(
         [mib * MIB for mib in limits_mib], address_space_bytes=None if room_mib is None else room_mib * MIB
     )
@@ -47,7 +47,7 @@ def test_limit(limits_mib, room_mib, query_mib):
     ],
 )
 def test_cgroups(tmp_path, membership, files, limits):
-    """A cgroup and those above it limit a process, of either version, also where a container sees only the root."""
+    """Cgroups and their parents limit a process, in both versions, also where a container sees only the root."""
     for name, text in files.items():
         path = tmp_path / "root" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,5 +58,5 @@ def test_cgroups(tmp_path, membership, files, limits):
 
 
 def test_no_cgroups(tmp_path):
-    """A system without cgroups has no such limits."""
+    """A system without cgroups has no limits of cgroups."""
     assert list(cgroup_limits(tmp_path, tmp_path / "none")) == []

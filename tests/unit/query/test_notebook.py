@@ -1,4 +1,4 @@
-"""The object for notebooks: what it shows, what it gives, and that it leaves nothing behind."""
+"""``lexport.Dataset``: its description, its results, and that it leaves no files behind."""
 
 import gc
 import tempfile
@@ -25,7 +25,7 @@ def fleet(tmp_path_factory, write_dataset):
 
 
 def test_sql_is_a_table(fleet):
-    """An answer is an Arrow table, of what plain names mean."""
+    """A result is an Arrow table, and plain names mean the same as for ``sql``."""
     answer = lexport.Dataset(fleet).sql("SELECT function_name FROM functions ORDER BY 1")
 
     assert isinstance(answer, pa.Table)
@@ -34,13 +34,13 @@ def test_sql_is_a_table(fleet):
 
 @pytest.mark.asyncio
 async def test_works_in_a_running_loop(fleet):
-    """It needs no event loop of its own, so a running one is no hindrance."""
+    """It works inside a running event loop."""
     assert lexport.Dataset(fleet).sql("SELECT count(*) AS n FROM history.functions").to_pylist() == [{"n": 25_002}]
 
 
 @pytest.mark.parametrize(("space", "rows"), [("latest", 2), ("snapshot", 2), ("history", 25_002)])
 def test_tables_stream(fleet, space, rows):
-    """A table comes in batches through Arrow's C stream, from each of the three name spaces."""
+    """A table streams in batches through Arrow's C interface, from each of the three name spaces."""
     batches = lexport.Dataset(fleet).table("functions", space=space)
     taken = pa.RecordBatchReader.from_stream(batches)
 
@@ -59,7 +59,7 @@ def test_views_are_tables_too(fleet):
 
 
 def test_a_stream_that_nobody_reads_is_closed(fleet, tmp_path, monkeypatch):
-    """A stream that is dropped, read or not, takes its folder for spilled data with it."""
+    """A stream that is dropped, read or not, removes its folder for spilled data."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     unread = lexport.Dataset(fleet).table("functions", space="history")
     begun = lexport.Dataset(fleet).table("functions", space="history")
@@ -86,7 +86,7 @@ def test_a_new_snapshot_shows(tmp_path, write_dataset):
 
 
 def test_it_shows_itself(fleet):
-    """In a notebook: where it is, how many snapshots, how old, and each account-region with its counts."""
+    """The description has the path, the number and age of snapshots, and each account-region with its counts."""
     page = lexport.Dataset(fleet)._repr_html_()
 
     assert f"<code>{fleet}</code>: 2 snapshots, the newest 01K00000000000000000000002 (complete)" in page
@@ -95,7 +95,7 @@ def test_it_shows_itself(fleet):
 
 
 def test_hostile_names_stay_text(tmp_path, write_dataset):
-    """What a stranger may have named is escaped, in cells, in the folder's name and in notices."""
+    """Names are escaped in cells, in the name of the folder and in notices."""
     evil = "<script>alert(1)</script>"
     dest = tmp_path / evil.replace("/", "")
     _, damaged = write_dataset(dest, [{}, {}])
@@ -122,13 +122,13 @@ def test_hostile_names_stay_text(tmp_path, write_dataset):
     ],
 )
 def test_wrong_questions(fleet, ask, error, message):
-    """What there is not, and what is not for reading alone, is refused in one line."""
+    """An unknown name and a statement that writes are rejected in one line."""
     with pytest.raises(error, match=message):
         ask(lexport.Dataset(fleet))
 
 
 def test_no_dataset(tmp_path):
-    """A folder without a snapshot is refused when the object is made."""
+    """A folder without a snapshot is rejected when the object is created."""
     with pytest.raises(NoSnapshotError):
         lexport.Dataset(tmp_path)
     with pytest.raises(SettingsError):

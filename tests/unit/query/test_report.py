@@ -1,4 +1,4 @@
-"""The parts of the report that need no browser: texts, numbers, charts, and what the page says of a fleet."""
+"""The parts of the report that need no browser: texts, numbers, charts and sentences."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ NIGHTS = [datetime(2026, 11, day, 2, tzinfo=UTC) for day in (20, 21, 22)]
     ],
 )
 def test_what_hides_in_a_text_is_shown(text, shown):
-    """Controls, bidi marks and lone surrogates are written as their escapes, letters of any script stay."""
+    """Control characters, bidi marks and lone surrogates are written as escapes; letters of any script stay."""
     assert visible(text, keep="\n") == shown
 
 
 def test_texts_and_attributes_are_escaped():
-    """No text and no attribute can end what it stands in."""
+    """No text and no attribute can end its element."""
     made = element("p", "<b>&", element("i", "x"), "</p>", title="\"'><script>", class_="a", data_v=1.5)
 
     assert to_html(made).splitlines()[1] == (
@@ -50,7 +50,7 @@ def test_texts_and_attributes_are_escaped():
 
 
 def test_cells_keep_the_value_beside_what_is_shown():
-    """What sorts and copies is the value itself."""
+    """The table sorts and copies the exact value."""
     assert cell("code_bytes", 2048) == ("2.0 KB", "2048")
     assert cell("used_share", 0.001) == ("<1 %", "0.001")
     assert cell("functions", 12_345) == ("12,345", "12345")
@@ -72,7 +72,7 @@ def places(svg, path, *names):
 
 
 def test_bars_add_up_and_stay_below_their_limit():
-    """Parts of a bar stand one after the other; the longest bar or limit is the whole width."""
+    """The parts of a bar follow each other; the longest bar or limit has the whole width."""
     rows = [
         charts.Bar(label="a", values=(30, 10), text="40", limit=80),
         charts.Bar(label="b", values=(0, 20), text="20"),
@@ -84,7 +84,7 @@ def test_bars_add_up_and_stay_below_their_limit():
 
 
 def test_lines_leave_out_what_nobody_knows():
-    """A day without a value is no point of the line, and no zero."""
+    """A day without a value is not a point of the line, and not zero."""
     series = charts.Series(name="code", values=(100, None, 100), tone="s3")
     svg = charts.lines([night.date() for night in NIGHTS], [series], name="n", about="a", write=str)
     line = next(path.get("d") for path in svg.iter("path") if path.get("class") == "line s3")
@@ -108,7 +108,7 @@ def test_calendar_marks_the_end_of_support():
 
 
 def test_questions_say_what_they_are():
-    """Every file of sql/report has a title, says how to read it and what no row means."""
+    """Every file of sql/report has a title, an explanation and a sentence for no rows."""
     found = questions()
 
     assert len(found) >= 10
@@ -116,7 +116,7 @@ def test_questions_say_what_they_are():
 
 
 def test_a_question_without_a_head_is_refused(tmp_path):
-    """A file of the report without its head names itself in the error."""
+    """The error for a file without a head names the file."""
     path = tmp_path / "mine.sql"
     path.write_text("-- title: Mine\nSELECT 1")
 
@@ -126,7 +126,7 @@ def test_a_question_without_a_head_is_refused(tmp_path):
 
 @pytest.fixture
 def write(tmp_path, write_dataset):
-    """Return a function: snapshots, what to check -> the text of their report, without style and script."""
+    """Return a function that writes snapshots and returns the text of their report, without style and script."""
 
     def run(snapshots, **checks):
         write_dataset(tmp_path / "fleet", snapshots)
@@ -138,7 +138,7 @@ def write(tmp_path, write_dataset):
 
 
 def test_a_partial_fleet_never_looks_whole(write):
-    """A denied account-region is named before any number, and its gaps stand among the first of them."""
+    """A denied account-region is named above all numbers, and its gaps are among the first of them."""
     scopes = [{"functions": 1}, {"region": "us-east-1", "status": "denied"}]
     errors = [
         {"region": "us-east-1", "error_code": "AccessDeniedException", "operation": "ListFunctions", "is_gap": True}
@@ -167,7 +167,7 @@ def test_a_failed_night_makes_no_dent(write):
 
 
 def test_an_empty_fleet_says_so(write):
-    """A fleet without functions has sentences where its charts would be."""
+    """A fleet without functions has sentences instead of charts."""
     text = write([{"scopes": [{"functions": 0, "versions": 0}]}])
 
     assert "There are no functions, so there are no runtimes." in text
@@ -184,7 +184,7 @@ def test_a_list_of_functions_is_not_the_fleet(write):
 
 
 def test_long_tables_are_cut_aloud(write):
-    """A table longer than the report shows says how many rows there are and where they are."""
+    """A table that is cut states the number of all rows and how to get them."""
     rows = [{"function_name": f"f-{number}", "version": "$LATEST", "code_size": 1} for number in range(120)]
     text = write([{"functions": rows, "scopes": [{"functions": 120}]}])
 
@@ -195,7 +195,7 @@ CHANGE = {"table_name": "functions", "previous_snapshot_id": "01K000000000000000
 
 
 def test_changes_are_counted_and_listed(write):
-    """What was added, removed and changed since the snapshot before is counted by table and listed."""
+    """Rows that were added, removed and changed since the snapshot before are counted by table and listed."""
     changes = [
         {**CHANGE, "kind": "added", "key": "new/$LATEST"},
         {
@@ -227,7 +227,7 @@ def test_changes_are_counted_and_listed(write):
     ],
 )
 def test_no_change_is_explained(write, snapshots, said):
-    """Where no change is shown, the report says whether nothing changed or nothing was compared."""
+    """Without changes the report states whether nothing changed or nothing was compared."""
     text = write([{"at": at, **snapshot} for at, snapshot in zip(NIGHTS, snapshots, strict=False)])
 
     assert text.count(said) == 2
@@ -254,7 +254,7 @@ def test_packages_are_counted_once_they_are_there(write):
 
 
 def test_findings_are_counted_by_check_and_by_function(write):
-    """Findings are counted by severity, the worst function stands first, and what is waived is not counted."""
+    """Findings are counted by severity, the worst function comes first, and waived findings do not count."""
     old = {"version": "$LATEST", "runtime": "python3.8", "package_type": "Zip"}
     functions = [{"function_name": name, **old} for name in ("a", "b")]
     failed = {
@@ -279,7 +279,7 @@ def test_findings_are_counted_by_check_and_by_function(write):
 
 
 def test_no_finding_is_said(write):
-    """Where no check finds anything, and where none is severe, the report says so."""
+    """The report states that no check found anything, or nothing severe."""
     nothing = write([{"at": NIGHTS[0]}], only=("deprecated_runtime",))
     low = write([{"at": NIGHTS[0], "functions": [{"function_name": "f", "version": "$LATEST"}]}], only=("untagged",))
 
@@ -289,5 +289,5 @@ def test_no_finding_is_said(write):
 
 
 def test_without_checks_there_are_no_findings(write):
-    """A report that was given no findings has no section of them."""
+    """A report without check results has no section of findings."""
     assert 'id="findings"' not in write([{"at": NIGHTS[0]}])

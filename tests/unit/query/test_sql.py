@@ -1,4 +1,4 @@
-"""What the names mean, and what a query may do."""
+"""The meaning of names in SQL, and the limits of a query."""
 
 import asyncio
 import threading
@@ -28,7 +28,7 @@ def function(name, **more):
 
 @pytest.fixture
 def fleet(tmp_path, write_dataset):
-    """A whole night, a partial one, a list, and files that were never committed."""
+    """Write a complete snapshot, a partial one, a list of functions, and files that were never committed."""
     write_dataset(
         tmp_path,
         [
@@ -53,12 +53,12 @@ def fleet(tmp_path, write_dataset):
     ],
 )
 def test_name_spaces(fleet, table, names):
-    """Plain is each account-region's newest whole reading, snapshot the newest commit, history every commit."""
+    """A plain name shows the newest whole reading of each account-region, snapshot the newest commit, history all."""
     assert names == [name for (name,) in rows(fleet, f"SELECT function_name FROM {table} ORDER BY 1")]
 
 
 def test_snapshots_never_lag(fleet):
-    """A commit has its row in snapshots even where the run died before it wrote that row's file."""
+    """A commit has its row in snapshots even if the run ended before it wrote the file of that row."""
     expected = [
         ("01K00000000000000000000001", AT, None, "complete"),
         ("01K00000000000000000000002", AT + DAY, None, "partial"),
@@ -73,7 +73,7 @@ def test_snapshots_never_lag(fleet):
 
 
 def test_packages_are_those_of_the_latest_functions(tmp_path, write_dataset, package_commits):
-    """Plain is the newest row of what latest functions refer to, whichever commit has it; no snapshot shifts by it."""
+    """A table of packages shows the newest rows for the latest functions; a commit of packages is not a snapshot."""
     commits, answers = package_commits
     write_dataset(tmp_path, commits)
 
@@ -81,12 +81,12 @@ def test_packages_are_those_of_the_latest_functions(tmp_path, write_dataset, pac
 
 
 def test_partition_is_no_column(fleet):
-    """The folder snapshot_date does not show up as a column."""
+    """The folder snapshot_date is not a column."""
     assert rows(fleet, "SELECT 1 FROM duckdb_columns() WHERE column_name = 'snapshot_date'") == []
 
 
 def test_older_files(tmp_path, write_dataset):
-    """A column that an older release did not write is NULL in its rows."""
+    """A column that an older release did not write is NULL."""
     write_dataset(
         tmp_path,
         [
@@ -100,7 +100,7 @@ def test_older_files(tmp_path, write_dataset):
 
 
 def test_oldest_files_alone(tmp_path, write_dataset):
-    """Every view binds on a dataset whose files all lack a column."""
+    """Every view works on a dataset whose files all lack a column."""
     write_dataset(tmp_path, [{"functions": [function("old")], "without": ["tags_error_code"], "version": "0.0.9"}])
 
     assert rows(tmp_path, "SELECT functions FROM tag_coverage") == [(1,)]
@@ -108,7 +108,7 @@ def test_oldest_files_alone(tmp_path, write_dataset):
 
 @pytest.mark.parametrize("name", ["two words", 'it\'s "q"', "a[x]b", "a*b", "a?b", "k=v", "ü{a,b}"])
 def test_odd_destinations(tmp_path, write_dataset, name):
-    """A destination whose name means something to DuckDB is read, and no neighbour with it."""
+    """A destination with a name that is a glob pattern is read, and no other folder."""
     write_dataset(tmp_path / name, [{"functions": [function("mine")]}])
     write_dataset(tmp_path / "aXb", [{"functions": [function("neighbour")]}])
 
@@ -143,7 +143,7 @@ def test_odd_destinations(tmp_path, write_dataset, name):
     ],
 )
 def test_refused(fleet, query, text):
-    """What is not one good SELECT is refused in one line that says why."""
+    """A query that is not one valid SELECT is rejected, with a reason in one line."""
     with pytest.raises(QueryError, match=text) as caught:
         rows(fleet, query)
 
@@ -163,7 +163,7 @@ def test_refused(fleet, query, text):
     ],
 )
 def test_out_of_reach(fleet, query):
-    """A query reaches the dataset's tables, not files, network, Python's variables, and writes nothing."""
+    """A query can read the tables of the dataset; it cannot read files, network or Python's variables, or write."""
     (fleet.parent / "secret.csv").write_text("a\n1\n")
     before = sorted(fleet.rglob("*"))
 
@@ -178,17 +178,17 @@ def test_out_of_reach(fleet, query):
     ["SELECT 1; -- done", "SELECT 1 -- done; really", "/* a; */ FROM (VALUES (1)) ;;", "WITH a AS (SELECT 1) TABLE a"],
 )
 def test_accepted(fleet, query):
-    """Semicolons at the end, and comments anywhere, do no harm."""
+    """Semicolons at the end and comments anywhere are accepted."""
     assert rows(fleet, query) == [(1,)]
 
 
 def test_utc(fleet):
-    """Times are UTC, whatever the machine thinks."""
+    """Times are UTC, whatever the time zone of the machine is."""
     assert rows(fleet, "SELECT DISTINCT hour(snapshot_at) FROM functions") == [(2,)]
 
 
 def test_late_failure_is_a_query_error(fleet):
-    """An error on a late row, met while streaming, is a QueryError too."""
+    """An error on a late row of the stream is a QueryError too."""
     query = "SELECT CASE WHEN i = 900000 THEN error('late') ELSE i END FROM range(1000000) AS t(i)"
     with open_result(fleet, query) as result, pytest.raises(QueryError, match="late"):
         for _ in result.reader:
@@ -196,7 +196,7 @@ def test_late_failure_is_a_query_error(fleet):
 
 
 def test_missing_file(fleet):
-    """A committed file that is gone is an error of the dataset, not of the query, and is named."""
+    """A missing committed file is an error of the dataset, not of the query, and is named."""
     gone = next((fleet / "functions").rglob("*3-0000.parquet"))
     gone.unlink()
 
@@ -207,14 +207,14 @@ def test_missing_file(fleet):
 
 
 def test_views_are_listed(fleet):
-    """Every shipped view can be asked by its name."""
+    """Every shipped view can be queried by its name."""
     for view in shipped_views():
         rows(fleet, f"SELECT * FROM {view.name}")
 
 
 @pytest.mark.asyncio
 async def test_inside_a_loop(fleet):
-    """The public function answers inside a running event loop, which goes on meanwhile, two queries at once."""
+    """The public function runs two queries at once inside a running event loop, which continues meanwhile."""
     first, second = await asyncio.gather(
         lexport.sql(fleet, "SELECT count(*) AS n FROM functions"), lexport.sql(fleet, "SELECT 2 AS n")
     )
@@ -233,7 +233,7 @@ async def test_cancelled(fleet):
 
 @pytest.mark.asyncio
 async def test_cancelled_before_it_began(fleet):
-    """A question that is cancelled before a thread takes it up is over: nobody waits for its end."""
+    """A query that is cancelled before its thread starts ends at once."""
     limiter, release = anyio.to_thread.current_default_thread_limiter(), threading.Event()
     free, limiter.total_tokens = limiter.total_tokens, 1
     try:
@@ -256,7 +256,7 @@ async def test_cancelled_before_it_began(fleet):
 
 @pytest.mark.asyncio
 async def test_as_of(tmp_path, write_dataset):
-    """As of a moment no name knows what was read later: plain names, snapshot.*, history.* and the views."""
+    """As of a moment, plain names, snapshot.*, history.* and the views show nothing that was read later."""
     nights = [
         {"at": AT + day * timedelta(days=1), "functions": [{"function_name": f"f{day}", "version": "$LATEST"}]}
         for day in range(3)
@@ -279,7 +279,7 @@ async def test_as_of(tmp_path, write_dataset):
 
 
 def test_what_was_left_out_is_said_through_views(tmp_path, write_dataset):
-    """A view over variables that no run asked for does not look like a fleet without secrets."""
+    """A view over variables that were left out does not look like a fleet without secrets."""
     (written,) = write_dataset(tmp_path, [{"at": AT, "functions": [function("f")]}])
     path = tmp_path / "_runs" / f"{written.snapshot_id}.json"
     path.write_text(path.read_text().replace('"options": {}', '"options": {"env": "none"}'))

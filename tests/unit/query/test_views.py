@@ -1,4 +1,4 @@
-"""The DuckDB file: the same names as ``sql``, right whenever it is asked."""
+"""The DuckDB file has the same names as ``sql``, and always shows the present snapshots."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def night(name, days, **more):
 
 
 async def test_right_as_snapshots_come_and_go(tmp_path, write_dataset):
-    """One file, written once, shows each new commit, nothing uncommitted, and forgets a removed one."""
+    """A file that was written once shows each new commit, and neither uncommitted nor removed ones."""
     dest, db = tmp_path / "fleet", tmp_path / "fleet.duckdb"
     write_dataset(dest, [night("first", 0, heal=False)])
     await lexport.views(dest, db=db)
@@ -54,7 +54,7 @@ async def test_right_as_snapshots_come_and_go(tmp_path, write_dataset):
 
 
 async def test_a_list_is_never_the_fleet(tmp_path, write_dataset):
-    """A newer snapshot of listed functions hides nothing of the fleet."""
+    """A newer snapshot of listed functions hides no function of the fleet."""
     write_dataset(tmp_path / "fleet", [night("whole", 0), night("picked", 1, scopes=[{"coverage": "selection"}])])
     await lexport.views(tmp_path / "fleet", db=tmp_path / "x.duckdb")
 
@@ -82,7 +82,7 @@ STRAY = {
 
 
 async def test_strangers_files(tmp_path, write_dataset):
-    """What else lies in the folders, before the views are made or after, changes nothing in any of them."""
+    """Other files in the folders, added before or after the views, change no result."""
     dest, dbs = tmp_path / "fleet", (tmp_path / "before.duckdb", tmp_path / "after.duckdb")
     *_, newest = write_dataset(dest, [night("first", 0), night("second", 1)])
     await lexport.views(dest, db=dbs[0])
@@ -118,7 +118,7 @@ NEEDS_FUNCTIONS = (
 
 
 async def test_a_lost_file_is_no_empty_table(tmp_path, write_dataset):
-    """What needs a file that is not there says which one of which snapshot; no row is lost without a word."""
+    """A query that needs a missing file fails with its name and snapshot; no row is lost silently."""
     dest, db = tmp_path / "fleet", tmp_path / "x.duckdb"
     *_, last = write_dataset(dest, [night("first", 0), night("second", 1)])
     await lexport.views(dest, db=db)
@@ -134,7 +134,7 @@ async def test_a_lost_file_is_no_empty_table(tmp_path, write_dataset):
 
 
 async def test_a_file_of_an_old_night_is_lost(tmp_path, write_dataset):
-    """It hurts the history alone, be it of the table that says which snapshot is the latest."""
+    """An old missing file fails only queries of the history, even in the table that names the latest snapshot."""
     dest, db = tmp_path / "fleet", tmp_path / "x.duckdb"
     first, _ = write_dataset(dest, [night("first", 0), night("second", 1)])
     await lexport.views(dest, db=db)
@@ -148,7 +148,7 @@ async def test_a_file_of_an_old_night_is_lost(tmp_path, write_dataset):
 
 
 async def test_all_files_of_a_table_are_lost(tmp_path, write_dataset):
-    """Then no file can be written, and the error names the dataset's file, not the one to be written."""
+    """If no file can be written, the error names the file of the dataset, not the one to be written."""
     *_, last = write_dataset(tmp_path / "fleet", [night("first", 0), night("second", 1)])
     shutil.rmtree(tmp_path / "fleet" / "layers")
 
@@ -158,7 +158,7 @@ async def test_all_files_of_a_table_are_lost(tmp_path, write_dataset):
 
 
 async def test_a_manifest_that_lacks_a_table(tmp_path, write_dataset):
-    """It is passed over, and the night before is shown: a table that is missing is not an empty one."""
+    """A snapshot without a table is skipped, and the one before is shown: a missing table is not an empty one."""
     dest, db = tmp_path / "fleet", tmp_path / "x.duckdb"
     *_, last = write_dataset(dest, [night("first", 0), night("second", 1)])
     path = dest / "_runs" / f"{last.snapshot_id}.json"
@@ -171,7 +171,7 @@ async def test_a_manifest_that_lacks_a_table(tmp_path, write_dataset):
 
 
 async def test_packages_are_those_of_the_latest_functions(tmp_path, write_dataset, package_commits):
-    """The names of packages mean the same as in ``sql``."""
+    """The tables of packages show the same as in ``sql``."""
     commits, answers = package_commits
     write_dataset(tmp_path / "fleet", commits)
     await lexport.views(tmp_path / "fleet", db=tmp_path / "x.duckdb")
@@ -180,7 +180,7 @@ async def test_packages_are_those_of_the_latest_functions(tmp_path, write_datase
 
 
 async def test_shipped_views(tmp_path, write_dataset):
-    """Every shipped view answers, and no partition folder shows up as a column."""
+    """Every shipped view works, and the partition folder is not a column."""
     write_dataset(tmp_path / "fleet", [night("f", 0)])
     await lexport.views(tmp_path / "fleet", db=tmp_path / "fleet.duckdb")
 
@@ -190,7 +190,7 @@ async def test_shipped_views(tmp_path, write_dataset):
 
 
 async def test_older_files(tmp_path, write_dataset):
-    """A column that an older release did not write is NULL in its rows."""
+    """A column that an older release did not write is NULL."""
     older = night("old", 0, without=["config_sha256"], version="0.0.9")
     write_dataset(tmp_path / "fleet", [older, night("new", 1)])
     await lexport.views(tmp_path / "fleet", db=tmp_path / "x.duckdb")
@@ -200,7 +200,7 @@ async def test_older_files(tmp_path, write_dataset):
 
 @pytest.mark.parametrize("name", ["two words", "it's", "a[x]b", "a*b"])
 async def test_odd_destinations(tmp_path, write_dataset, name):
-    """A destination whose name means something to DuckDB is read, and no neighbour with it."""
+    """A destination with a name that is a glob pattern is read, and no other folder."""
     write_dataset(tmp_path / name, [night("mine", 0)])
     write_dataset(tmp_path / "aXb", [night("neighbour", 0)])
     await lexport.views(tmp_path / name, db=tmp_path / "lexport.duckdb")
@@ -209,7 +209,7 @@ async def test_odd_destinations(tmp_path, write_dataset, name):
 
 
 async def test_replaces_its_own(tmp_path, write_dataset):
-    """A second run replaces the file of the first, and leaves no draft."""
+    """A second run replaces the file of the first and leaves no temporary file."""
     write_dataset(tmp_path / "fleet", [night("f", 0)])
     for _ in range(2):
         await lexport.views(tmp_path / "fleet", db=tmp_path / "v.duckdb")
@@ -238,7 +238,7 @@ def _database(path, statement):
     ],
 )
 async def test_never_clobbers(tmp_path, write_dataset, name, make, text):
-    """What is not a file of ours is left as it is."""
+    """A file that lexport did not write is not changed."""
     write_dataset(tmp_path / "fleet", [night("f", 0)])
     make(tmp_path / name)
     before = (tmp_path / name).read_bytes() if (tmp_path / name).is_file() else None
@@ -250,7 +250,7 @@ async def test_never_clobbers(tmp_path, write_dataset, name, make, text):
 
 
 async def test_no_snapshot(tmp_path):
-    """Without a snapshot there is nothing to view, and no file is made."""
+    """Without a snapshot no file is written."""
     with pytest.raises(NoSnapshotError):
         await lexport.views(tmp_path, db=tmp_path / "x.duckdb")
 

@@ -1,4 +1,4 @@
-"""The head of a check, which checks run, and their thresholds."""
+"""The head of a check, the choice of checks, and their thresholds."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def write(folder, text, name="slow.sql"):
 
 
 def test_head(tmp_path):
-    """A check is what its head says, and its query knows its line in the file."""
+    """A check has the facts of its head, and the line of its query in the file."""
     found = read_check(write(tmp_path, HEAD + QUERY))
 
     assert (found.name, found.title, found.severity) == ("slow", "Too slow", "medium")
@@ -58,7 +58,7 @@ def test_head(tmp_path):
     ],
 )
 def test_bad_head(tmp_path, wrong, right, message):
-    """A wrong head is refused with the file and the line."""
+    """A wrong head is rejected with file and line."""
     path = write(tmp_path, (HEAD + QUERY).replace(right, wrong, 1))
 
     with pytest.raises(ViewError, match=r"^slow\.sql, line \d+: ") as caught:
@@ -69,13 +69,13 @@ def test_bad_head(tmp_path, wrong, right, message):
 
 @pytest.mark.parametrize("name", ["Slow.sql", "1.sql", "a b.sql", "a-b.sql"])
 def test_bad_name(tmp_path, name):
-    """A name that would make a bad key or rule is refused."""
+    """A name that cannot be a key or a rule is rejected."""
     with pytest.raises(ViewError, match="the file's name may have"):
         read_check(write(tmp_path, HEAD + QUERY, name))
 
 
 def test_own_checks(tmp_path):
-    """The user's checks come beside the shipped ones; hidden files and others are left alone."""
+    """The user's checks are added to the shipped ones; hidden and other files are ignored."""
     write(tmp_path, HEAD + QUERY)
     write(tmp_path, "junk", ".slow2.sql")
     write(tmp_path, "junk", "notes.txt")
@@ -88,7 +88,7 @@ def test_own_checks(tmp_path):
 
 
 def test_refused_folders(tmp_path):
-    """A folder that is not there or empty, a broken file, and a name that is taken are errors of --checks."""
+    """A missing or empty folder, a broken file and a name that exists are errors of --checks."""
     empty, broken, taken = tmp_path / "empty", tmp_path / "broken", tmp_path / "taken"
     for folder in (empty, broken, taken):
         folder.mkdir()
@@ -108,7 +108,7 @@ def test_refused_folders(tmp_path):
 
 
 def test_choose(tmp_path):
-    """Names, what to skip and the least severity are taken together; an unknown name or an empty rest is refused."""
+    """Names, skipped names and the minimum severity combine; an unknown name or an empty choice is rejected."""
     write(tmp_path, HEAD + QUERY)
     checks = load_checks(sql_dir() / "checks", [tmp_path])
 
@@ -124,7 +124,7 @@ def test_choose(tmp_path):
 
 
 def test_thresholds(tmp_path):
-    """Given values win over defaults, and only in the type of the default."""
+    """Given values replace defaults, and must have the type of the default."""
     write(tmp_path, HEAD.replace("900 (", "0.5 (") + QUERY)
     checks = [check for check in load_checks(sql_dir() / "checks", [tmp_path]) if check.name == "slow"]
 
@@ -151,7 +151,7 @@ def test_thresholds(tmp_path):
     ],
 )
 def test_bad_thresholds(tmp_path, given, message):
-    """A threshold that cannot be is refused with its key."""
+    """An invalid threshold is rejected with its key."""
     write(tmp_path, HEAD + QUERY)
 
     with pytest.raises(SettingsError) as caught:

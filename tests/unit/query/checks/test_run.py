@@ -1,4 +1,4 @@
-"""Findings as values: identity, waivers, own checks, and what could not be judged."""
+"""Findings: identity, waivers, the user's checks, and missing data."""
 
 import asyncio
 import re
@@ -38,7 +38,7 @@ def dest(tmp_path_factory, write_dataset):
 
 @pytest.fixture
 def own(tmp_path):
-    """Write a check of the user's; return its folder."""
+    """Write a check of the user and return its folder."""
 
     def write(query, columns=COLUMNS, **names):
         folder = tmp_path / "own"
@@ -50,7 +50,7 @@ def own(tmp_path):
 
 
 async def test_findings(dest):
-    """Findings are ordered, versions as numbers, and carry the ARN of the version in the fleet's partition."""
+    """Findings are ordered, versions as numbers, and have the ARN of the version in the fleet's partition."""
     result = await lexport.check(dest, only=["function_failed"])
 
     assert [(finding.version, finding.arn) for finding in result.findings] == [
@@ -64,7 +64,7 @@ async def test_findings(dest):
 
 
 async def test_fingerprint_stays(dest, own):
-    """Details change without making it another finding; NULL and an empty text are two identities."""
+    """Details do not change the identity; NULL and an empty text are two identities."""
     columns = COLUMNS + "-- column function_name: x\n-- column subject: y\n-- column n: z\n"
     query = "SELECT account_id, region, {} AS function_name, {} AS subject, {} AS n FROM scopes"
 
@@ -86,7 +86,7 @@ async def test_fingerprint_stays(dest, own):
     ],
 )
 async def test_waiver_expires(dest, today, waived, notice):
-    """A waiver holds through its day; after it the findings count again and the user is told."""
+    """A waiver is valid until the end of its day; later the findings count again, with a notice."""
     waiver = lexport.Waiver(check="function_failed", reason="known", expires=DAY, function_name="f")
 
     result = await lexport.check(dest, only=["function_failed"], waivers=[waiver], today=today)
@@ -97,7 +97,7 @@ async def test_waiver_expires(dest, today, waived, notice):
 
 
 async def test_waiver_of_nothing(dest):
-    """A waiver that fits nothing is named; one of a check that did not run is not judged."""
+    """A waiver that matches no finding is reported, unless its check did not run."""
     waivers = [
         lexport.Waiver(check="function_failed", reason="x", expires=DAY, region="us-*"),
         lexport.Waiver(check="untagged", reason="x", expires=DAY, region="us-*"),
@@ -137,7 +137,7 @@ async def test_waiver_of_nothing(dest):
     ],
 )
 async def test_bad_own_check(dest, own, query, columns, message):
-    """A check of the user's that does not fit is refused as wrong use, with the file and the line of it."""
+    """A check of the user that fails is rejected as wrong use, with file and line."""
     with pytest.raises(SettingsError, match=message) as caught:
         await lexport.check(dest, own=[own(query, columns)], only=["mine"])
 
@@ -145,7 +145,7 @@ async def test_bad_own_check(dest, own, query, columns, message):
 
 
 async def test_thresholds_are_values(dest, own):
-    """A threshold reaches the query as a value: what looks like SQL in it is text."""
+    """A threshold is a value of the query: SQL in it is only text."""
     columns = (
         "-- threshold names: [] (names): x\n-- threshold least: 0.5 (share): x\n"
         + COLUMNS
@@ -176,7 +176,7 @@ async def test_example_of_the_docs(dest, own):
 
 
 async def test_left_out(tmp_path, write_dataset):
-    """What the run was asked to leave out is said for the checks that look at it, and for no other."""
+    """Data that the run left out is reported for the checks that read it, and for no other."""
     (written,) = write_dataset(tmp_path, [{"at": AT, "account_settings": [{}]}])
     path = tmp_path / "_runs" / f"{written.snapshot_id}.json"
     options = '"options": {"env": "none", "aliases": false, "qualifiers": "all"}'
@@ -224,7 +224,7 @@ async def test_a_waiver_covers_its_places_alone(tmp_path, write_dataset, pattern
 
 
 async def test_limits_that_could_not_be_read(tmp_path, write_dataset):
-    """No check of limits passes where GetAccountSettings was denied: it is named, there and nowhere else."""
+    """Checks of limits are reported as not judged where GetAccountSettings was denied, and nowhere else."""
     near = {"code_size_used": 90, "code_size_limit": 100, "concurrent_executions_limit": 100}
     settings = [{**near, **place} for place in PLACES[:2]]
     write_dataset(tmp_path, [{"at": AT, "scopes": PLACES, "account_settings": settings}])
@@ -246,7 +246,7 @@ async def test_limits_that_could_not_be_read(tmp_path, write_dataset):
 
 
 async def test_details_of_any_type(dest, own):
-    """What a check tells besides is told in words where no format has its type."""
+    """Details of types that no format has are written as text."""
     query = "SELECT account_id, region, INTERVAL 36 HOUR AS age, ['1'::BIT] AS bits FROM scopes"
     folder = own(query, COLUMNS + "-- column age: a\n-- column bits: b\n")
 
@@ -265,7 +265,7 @@ async def test_cancelled(dest, own):
 
 
 async def test_nothing_whole(tmp_path, write_dataset):
-    """Where no account-region was ever read whole there is nothing to pass: it is an error."""
+    """A dataset in which no account-region was ever read whole is an error."""
     write_dataset(
         tmp_path, [{"at": AT, "scopes": [{"status": "denied"}, {"region": "us-east-1", "coverage": "selection"}]}]
     )

@@ -1,4 +1,4 @@
-"""SARIF beyond what code scanning takes: it is said, and cut by severity where that is asked for."""
+"""SARIF beyond the limits of code scanning: they are reported, and the file is cut by severity on request."""
 
 import io
 import json
@@ -52,7 +52,7 @@ def finding(of, number, waiver=None):
 
 
 def written(findings, checks=CHECKS, **options):
-    """Write SARIF; return the names of the functions in it, its notifications and what is said."""
+    """Write SARIF; return the names of its functions, its notifications and the returned sentences."""
     stream = io.BytesIO()
     result = CheckResult(checks=tuple(checks), findings=tuple(findings), unjudged=(), notices=())
     said = write_sarif(result, stream, **options)
@@ -72,7 +72,7 @@ def written(findings, checks=CHECKS, **options):
     ],
 )
 def test_many_results(count, said):
-    """Without a limit everything is written, and it is said what code scanning will not keep or not take at all."""
+    """Without a limit everything is written, and exceeded limits of code scanning are reported."""
     names, told, lines = written([finding(CHECKS[3], number) for number in range(count)])
     what_to_do = "leave some out with --min-severity, --skip or --sarif-limit 5000"
 
@@ -82,7 +82,7 @@ def test_many_results(count, said):
 
 
 def test_a_limit_keeps_the_most_severe():
-    """The most severe stay, waived ones go first, the order stays, and what is left out is said, in the file too."""
+    """The most severe findings stay in their order, waived ones are dropped first; omitted numbers are reported."""
     findings = [finding(CHECKS[3], 1), finding(CHECKS[0], 2, WAIVER), finding(CHECKS[1], 3), finding(CHECKS[2], 4)]
     findings += [finding(CHECKS[0], 5), finding(CHECKS[1], 6, WAIVER), finding(CHECKS[3], 7)]
     line = "--sarif-limit: 3 of 7 findings are in the SARIF file, left out: 1 critical, 1 high, 2 low"
@@ -104,14 +104,14 @@ def test_a_limit_keeps_the_most_severe():
     ],
 )
 def test_many_tags(references, said):
-    """The tags of a rule of one's own have their limits, too."""
+    """The tags of a user's rule have limits too."""
     many = check("many", references=[f"CWE-{number}" for number in range(references)])
 
     assert written([], checks=[many])[2] == said
 
 
 def test_a_large_file():
-    """Ten megabytes count as they are compressed; a file that large is said to be refused, with its size."""
+    """The limit of 10 MB counts compressed bytes; a larger file is reported with its size."""
     dice = random.Random(1)
     noise = [dice.randbytes(50_000).hex() for _ in range(220)]
     large = [finding(check("is_low"), text) for text in noise]
@@ -123,7 +123,7 @@ def test_a_large_file():
 
 
 def test_the_command(dest, lexport, tmp_path):
-    """--sarif-limit cuts the file, not the exit code, and says so; with another format it is wrong use."""
+    """--sarif-limit shortens the file, not the exit code, with a notice; with another format it is wrong use."""
     names = ("--check", "deprecated_runtime", "--check", "untagged", "--fail-on", "low")
     whole = lexport("check", dest, *names, "-o", "whole.sarif")
     cut = lexport("check", dest, *names, "-o", "cut.sarif", "--sarif-limit", "1")

@@ -1,4 +1,4 @@
-"""Waivers: what they cover, until when, and what is refused."""
+"""Waivers: the findings they match, their last day, and invalid ones."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -24,7 +24,7 @@ GOOD = {"check": "untagged", "reason": "legacy", "expires": DAY}
     ],
 )
 def test_covers(patterns, is_covered):
-    """Every pattern must fit, to the letter; ``[`` is no class."""
+    """Every pattern must match, with case; ``[`` is a plain character."""
     waiver = Waiver(check="untagged", reason="x", expires=DAY, **patterns)
     finding = {"account_id": "111122223333", "region": "eu-west-1", "function_name": "app-1"}
 
@@ -33,7 +33,7 @@ def test_covers(patterns, is_covered):
 
 
 def test_findings_without_a_function():
-    """What is about no function is waived by account and Region alone."""
+    """A finding that is not about a function is waived by account and Region only."""
     finding = {"check": "shared_role", "account_id": "1", "region": "r", "function_name": None}
 
     assert Waiver(check="shared_role", reason="x", expires=DAY).covers(**finding)
@@ -41,7 +41,7 @@ def test_findings_without_a_function():
 
 
 def test_expiry():
-    """A waiver holds through its last day."""
+    """A waiver is valid until the end of its last day."""
     waiver = Waiver(check="untagged", reason="x", expires=DAY)
 
     assert waiver.holds(DAY)
@@ -49,7 +49,7 @@ def test_expiry():
 
 
 def test_parse():
-    """A day may be TOML's or text, patterns are optional."""
+    """A day is a TOML date or a text; patterns are optional."""
     raw = [GOOD, {**GOOD, "expires": "2027-01-31", "region": "eu-*"}]
 
     first = Waiver(check="untagged", reason="legacy", expires=DAY)
@@ -76,7 +76,7 @@ def test_parse():
     ],
 )
 def test_refused(raw, message):
-    """What is malformed is refused with the name of its key."""
+    """A malformed waiver is rejected with the name of its key."""
     with pytest.raises(SettingsError) as caught:
         parse_waivers(raw, checks=["untagged"])
 
