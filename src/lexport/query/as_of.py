@@ -1,4 +1,4 @@
-"""Text -> a moment in the life of a dataset: a snapshot's id, the begin of one, a date or an instant."""
+"""Parse a moment of a dataset: a snapshot's id, the beginning of one, a date or an instant."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """Up to a snapshot of this id, or up to an instant, in the order in which runs began."""
+    """A point in the order in which runs began: a snapshot id or an instant, inclusive."""
 
     snapshot_id: str | None = None
     at: datetime | None = None
 
     def covers(self, commit: Manifest) -> bool:
-        """Tell whether a commit was begun by then."""
+        """Return whether a commit began by then."""
         if self.at is not None:
             return commit.snapshot_at <= self.at
         return self.covers_id(commit.snapshot_id)
 
     def covers_id(self, snapshot_id: str) -> bool:
-        """Tell the same of a commit of which only the id is known; it begins with the time."""
+        """Return the same for a commit of which only the id is available; an id begins with the time."""
         if self.at is not None:
             return snapshot_id[:ULID_TIME_LENGTH] <= new_ulid(self.at)[:ULID_TIME_LENGTH]
         return self.snapshot_id is not None and snapshot_id <= self.snapshot_id
 
 
 def parse_moment(text: str, commits: Sequence[Manifest], *, option: str, now: datetime | None = None) -> Moment:
-    """Read a moment; a date is the end of that day in UTC, ``today`` and ``yesterday`` are dates.
+    """Parse a moment. A date is the end of that day in UTC; ``today`` and ``yesterday`` are dates.
 
-    An instant without a zone is in UTC. The begin of a snapshot's id will do where only one begins so. Raises
-    SettingsError, also where no commit is as old as that.
+    An instant without a zone is in UTC. The beginning of an id is enough where it is unique. Raises SettingsError, also
+    where the moment is before the first commit.
     """
-    found = _parse(text.strip(), commits, option, datetime.now(UTC) if now is None else now)
-    if not any(found.covers(commit) for commit in commits):
+    moment = _parse(text.strip(), commits, option, datetime.now(UTC) if now is None else now)
+    if not any(moment.covers(commit) for commit in commits):
         oldest = commits[-1]
         raise SettingsError(
             f"{option} {text}: no snapshot is that old; the first is {oldest.snapshot_id} of"
             f" {format_instant(oldest.snapshot_at)}",
             option=option,
         )
-    return found
+    return moment
 
 
 def _parse(text: str, commits: Sequence[Manifest], option: str, now: datetime) -> Moment:
@@ -68,5 +68,5 @@ def _parse(text: str, commits: Sequence[Manifest], option: str, now: datetime) -
     ids = [commit.snapshot_id for commit in commits if text and commit.snapshot_id.startswith(text.upper())]
     if len(ids) == 1:
         return Moment(snapshot_id=ids[0])
-    what = f"begins the ids of {len(ids)} snapshots" if ids else "is no snapshot of this dataset"
-    raise SettingsError(f"{option} {text} {what}; lexport status lists them", option=option)
+    reason = f"begins the ids of {len(ids)} snapshots" if ids else "is no snapshot of this dataset"
+    raise SettingsError(f"{option} {text} {reason}; lexport status lists them", option=option)

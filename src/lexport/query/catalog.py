@@ -1,7 +1,7 @@
-"""DEST -> Catalog: the committed snapshots and their files.
+"""The committed snapshots of a dataset, and their files.
 
-A snapshot exists exactly when ``_runs/<snapshot_id>.json`` does; nothing else on disk is believed. One that is damaged
-hides no other: it is passed over, and ``Catalog.damaged`` and ``notices`` say so.
+A snapshot exists exactly when ``_runs/<snapshot_id>.json`` does; nothing else on disk is trusted. A damaged
+snapshot hides no other: it is skipped, and listed in ``Catalog.damaged`` and ``notices``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lexport.tables.units import format_age
 
 DEFAULT_MAX_SKEW = timedelta(hours=36)
 
-_MOST_NAMED = 3  # damaged commits of which each has its line
+_MOST_NAMED = 3  # damaged commits that are listed one per line
 
 _PACKAGE_TABLES = {table.name for table in PACKAGE_TABLES}
 
@@ -37,7 +37,7 @@ _PACKAGE_TABLES = {table.name for table in PACKAGE_TABLES}
 class Catalog:
     """A destination with at least one snapshot. ``manifests`` are all its commits, newest first.
 
-    ``damaged`` are those whose manifest cannot be used; nothing is known of what they hold.
+    ``damaged`` are the commits whose manifest cannot be used; their content is unknown.
     """
 
     root: Path
@@ -46,16 +46,16 @@ class Catalog:
 
     @property
     def snapshots(self) -> tuple[Manifest, ...]:
-        """The commits that say something of the fleet, newest first; one of packages alone does not."""
+        """The commits of the fleet, newest first, without those of packages alone."""
         return tuple(commit for commit in self.manifests if commit.is_snapshot)
 
     @property
     def newest(self) -> Manifest:
-        """The newest snapshot, whatever it covers."""
+        """The newest snapshot, whichever account-regions it covers."""
         return self.snapshots[0]
 
     def newest_with(self, table: str) -> tuple[Manifest, ...]:
-        """Return the newest commit that holds a table of packages; for any other table the newest snapshot."""
+        """Return the newest commit that has the table, if it is one of packages; else the newest snapshot."""
         if table not in _PACKAGE_TABLES:
             return (self.newest,)
         holders = (commit for commit in self.manifests if any(entry.table == table for entry in commit.files))
@@ -66,33 +66,34 @@ class Catalog:
         return newest_whole(self.manifests)
 
     def latest_before(self) -> dict[Scope, Manifest]:
-        """Return, for each account-region, the newest snapshot that read all of it before the one that tried last."""
-        tried = self.newest_tried()
+        """Return, for each account-region, the newest snapshot that read all of it before the last attempt."""
+        attempts = self.last_attempts()
         return newest_whole(
-            self.manifests, is_eligible=lambda scope, commit: commit.snapshot_id < tried[scope][0].snapshot_id
+            self.manifests, is_eligible=lambda scope, commit: commit.snapshot_id < attempts[scope][0].snapshot_id
         )
 
-    def newest_tried(self) -> dict[Scope, tuple[Manifest, ScopeEntry]]:
-        """Return, for each account-region, the newest snapshot that set out to read all of it, and how that went.
+    def last_attempts(self) -> dict[Scope, tuple[Manifest, ScopeEntry]]:
+        """Return, for each account-region, the last attempt to read all of it: the snapshot and its entry.
 
-        An account that could not be entered has an entry of its own, which counts until the account is entered.
+        An account whose role could not be assumed has an entry of the Region ``aws-global``. It counts until the role
+        can be assumed.
         """
-        tried: dict[Scope, tuple[Manifest, ScopeEntry]] = {}
+        attempts: dict[Scope, tuple[Manifest, ScopeEntry]] = {}
         for snapshot in self.manifests:
             for entry in snapshot.scopes:
                 if entry.coverage == "fleet":
-                    tried.setdefault(entry.scope, (snapshot, entry))
+                    attempts.setdefault(entry.scope, (snapshot, entry))
         newest: dict[str, str] = {}
-        for scope, (snapshot, _) in tried.items():
+        for scope, (snapshot, _) in attempts.items():
             newest[scope.account_id] = max(newest.get(scope.account_id, ""), snapshot.snapshot_id)
         return {
             scope: (snapshot, entry)
-            for scope, (snapshot, entry) in tried.items()
+            for scope, (snapshot, entry) in attempts.items()
             if scope.region != GLOBAL_REGION or snapshot.snapshot_id == newest[scope.account_id]
         }
 
     def as_of(self, moment: str, *, option: str) -> Catalog:
-        """Return the dataset as it was at a moment, a snapshot that began by then counting; raises SettingsError."""
+        """Return the catalog of the snapshots that began by a moment; raises SettingsError."""
         until = parse_moment(moment, self.snapshots, option=option)
         return replace(
             self,
@@ -101,11 +102,11 @@ class Catalog:
         )
 
     def files(self, table: str, snapshots: Iterable[Manifest] | None = None) -> tuple[Path, ...]:
-        """List the committed files of a table, newest first; of all snapshots, or of some. Each is where it should be.
+        """Return the committed files of a table, newest first; of all commits, or of some.
 
-        Raises ReadError where one is missing, or is not what the manifest says. Blocking.
+        Raises ReadError where a file is missing or differs from the manifest. Blocking.
         """
-        from lexport.dataset.data_files import find_files  # Arrow: `status` needs none of it
+        from lexport.dataset.data_files import find_files  # imports Arrow, which `status` does not need
 
         return tuple(
             path
@@ -114,12 +115,12 @@ class Catalog:
         )
 
     def damage(self) -> tuple[str, ...]:
-        """Say, one line each, which commits are damaged and passed over, and what to do."""
+        """Return one line for each damaged commit, and how to list all damage."""
         newest = self.manifests[0].snapshot_id
         lines = [
-            f"{found}; {'an older one is shown' if found.snapshot_id > newest else 'it is left out'}:"
+            f"{commit}; {'an older one is shown' if commit.snapshot_id > newest else 'it is left out'}:"
             " lexport verify lists all damage"
-            for found in self.damaged[:_MOST_NAMED]
+            for commit in self.damaged[:_MOST_NAMED]
         ]
         more = len(self.damaged) - len(lines)
         return (
@@ -131,7 +132,7 @@ class Catalog:
     def notices(
         self, *, max_skew: timedelta = DEFAULT_MAX_SKEW, now: datetime | None = None, tables: Collection[str] = ()
     ) -> tuple[str, ...]:
-        """Say, one line each, what a reader of the plain table names should know; of ``tables``, what was left out."""
+        """Return one line for each limit of the plain table names; of ``tables``, also what was left out on purpose."""
         now = datetime.now(UTC) if now is None else now
         latest = self.latest()
         lines = list(self.damage())
@@ -153,29 +154,28 @@ class Catalog:
         return tuple(lines)
 
     def unread(self) -> dict[Scope, tuple[Manifest, ScopeEntry]]:
-        """Return the newest reading of each account-region where it was not whole: an older one is shown, or none.
+        """Return the last attempts that did not read all of their account-region; an older reading is shown, or none.
 
-        A Region that was never switched on holds nothing to miss. ``aws-global`` stood for the Regions of an account
-        that nobody could enter; it says nothing any more once somebody could.
+        A Region that was never enabled has no data and is left out.
         """
         latest = self.latest()
         return {
             scope: (snapshot, entry)
-            for scope, (snapshot, entry) in self.newest_tried().items()
+            for scope, (snapshot, entry) in self.last_attempts().items()
             if entry.status != "complete" and (entry.status != "unavailable" or scope in latest)
         }
 
     def hidden(self) -> dict[Scope, DamagedCommit]:
-        """Return the account-regions that a damaged commit may have read since they are shown: nobody knows."""
-        newest = max(self.damaged, key=lambda found: found.snapshot_id, default=None)
+        """Return the account-regions whose latest reading is older than a damaged commit, with that commit."""
+        newest = max(self.damaged, key=lambda commit: commit.snapshot_id, default=None)
         return {
             scope: newest
-            for scope, shown in self.latest().items()
-            if newest is not None and newest.snapshot_id > shown.snapshot_id
+            for scope, latest in self.latest().items()
+            if newest is not None and newest.snapshot_id > latest.snapshot_id
         }
 
     def left_out(self) -> Iterator[tuple[Scope, tuple[str, ...], str]]:
-        """Yield where the latest reading was asked to leave tables empty, or half of them, and why."""
+        """Yield scope, tables and reason where the settings of the latest reading left out rows."""
         for scope, snapshot in sorted(self.latest().items(), key=lambda item: _title(item[0])):
             options = snapshot.options
             if options.get("env") == "none":
@@ -192,7 +192,7 @@ class Catalog:
                 yield scope, ("alias_routes", "env_vars"), "published versions were left out (--qualifiers latest)"
 
     def _incomplete(self, latest: dict[Scope, Manifest]) -> Iterator[str]:
-        """Name the account-regions whose newest reading was not whole, as shown from before or not shown."""
+        """Yield a line for the account-regions that are shown from an older snapshot, and for those not shown."""
         unread = self.unread()
         older = [(scope, entry) for scope, (_, entry) in unread.items() if scope in latest]
         absent = [(scope, entry) for scope, (_, entry) in unread.items() if scope not in latest]
@@ -204,18 +204,18 @@ class Catalog:
 
 
 def open_catalog(dest: str | os.PathLike[str]) -> Catalog:
-    """Read the commits of a destination; those that are damaged are set apart.
+    """Read the commits of a destination.
 
-    Raises SettingsError where DEST is no dataset, NoSnapshotError where it holds no commit, RunError where none can be
-    read, or where one was written by a newer lexport: what it holds must not be missing without a word. Blocking.
+    Raises SettingsError where DEST is no dataset, NoSnapshotError where it has no snapshot, RunError where none can be
+    read or where a newer lexport wrote one, whose rows would be missing without notice. Blocking.
     """
     text = os.fspath(dest)
     root, ids = find_commits(dest)
-    found = [read_commit(root, snapshot_id) for snapshot_id in ids]
+    commits = [read_commit(root, snapshot_id) for snapshot_id in ids]
     dataset = Catalog(
         root=root,
-        manifests=tuple(commit for commit in found if isinstance(commit, Manifest)),
-        damaged=tuple(commit for commit in found if isinstance(commit, DamagedCommit)),
+        manifests=tuple(commit for commit in commits if isinstance(commit, Manifest)),
+        damaged=tuple(commit for commit in commits if isinstance(commit, DamagedCommit)),
     )
     newer = next((commit for commit in dataset.damaged if commit.is_newer), None)
     if newer is not None:
@@ -230,7 +230,7 @@ def open_catalog(dest: str | os.PathLike[str]) -> Catalog:
 
 
 def find_commits(dest: str | os.PathLike[str]) -> tuple[Path, list[str]]:
-    """Find a dataset's folder and the ids of its commits, newest first, whatever is in them; raises as above."""
+    """Return a dataset's folder and the ids of its commits, newest first; raises as ``open_catalog``."""
     text = os.fspath(dest)
     root = local_folder(dest).resolve()
     try:
@@ -239,14 +239,14 @@ def find_commits(dest: str | os.PathLike[str]) -> tuple[Path, list[str]]:
     except FileNotFoundError as error:
         raise SettingsError(f"DEST {text} does not exist", option="DEST") from error
     except NotADirectoryError as error:
-        what = f"{text}/{layout.RUNS}" if root.is_dir() else text
-        raise SettingsError(f"DEST {what} is a file, not a folder", option="DEST") from error
+        path = f"{text}/{layout.RUNS}" if root.is_dir() else text
+        raise SettingsError(f"DEST {path} is a file, not a folder", option="DEST") from error
     except OSError as error:
         raise SettingsError(f"DEST {text} cannot be read: {error.strerror}", option="DEST") from error
     ids = commit_ids(runs)
     if not ids:
-        known = {*BY_NAME, layout.RUNS, layout.STAGING, layout.LATEST_HINT, layout.PACKAGES}
-        if layout.RUNS in names or all(name in known or name.startswith(".") for name in names):
+        expected = {*BY_NAME, layout.RUNS, layout.STAGING, layout.LATEST_HINT, layout.PACKAGES}
+        if layout.RUNS in names or all(name in expected or name.startswith(".") for name in names):
             raise NoSnapshotError(f"{text} holds no snapshot yet; run: lexport snapshot {text}", destination=text)
         raise SettingsError(f"DEST {text} is not a lexport dataset: it has no {layout.RUNS} folder", option="DEST")
     return root, ids

@@ -1,7 +1,7 @@
-"""DEST, two moments -> what changed between them, account-region by account-region.
+"""Compare the fleet at two moments, account-region by account-region.
 
-Any two snapshots are compared file by file, as publishing does it for two that follow each other; so what was not read
-whole is never told as gone, and no night in between needs to have been read.
+The files of both snapshots are compared, as a run compares its snapshot with the one before. The snapshots in between
+are not needed, and an account-region that was not read whole is never reported as removed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ScopeState = Literal["compared", "first_reading", "not_whole", "not_read_again",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeDiff:
-    """Which two readings of an account-region are compared, or why none are."""
+    """The two readings of an account-region that are compared, or the reason why none are."""
 
     account_id: str
     region: str
@@ -45,9 +45,9 @@ class ScopeDiff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetDiff:
-    """What changed: rows as of the table ``changes``, sorted by account, Region and function.
+    """What changed: rows of ``changes``, sorted by account, Region and function.
 
-    ``damage`` names the snapshots that cannot be read, which are passed over.
+    ``damage`` has a line for each snapshot that cannot be read and is skipped.
     """
 
     scopes: tuple[ScopeDiff, ...]
@@ -57,7 +57,7 @@ class FleetDiff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """The same, its changes yet to be read: a stream of tables, all changes of a function in one of them."""
+    """A diff whose changes are read on demand: a stream of tables, with all changes of a function in one of them."""
 
     scopes: tuple[ScopeDiff, ...]
     changes: Iterator[pa.Table]
@@ -69,39 +69,40 @@ _ORDER = ("account_id", "region", "function_name", "table_name", "key", "kind", 
 
 
 async def diff(dest: str | os.PathLike[str], a: str | None = None, b: str | None = None) -> FleetDiff:
-    """Tell what changed in the fleet between two moments.
+    """Return what changed in the fleet between two moments.
 
-    Without ``a`` and ``b`` each account-region's last whole reading is compared with the one before it, with ``a``
-    alone the last one with that at ``a``. A moment is a snapshot's id, the begin of one, a date or an instant.
-    Raises SettingsError where there is no such moment, ReadError where a file is damaged.
+    Without ``a`` and ``b`` the last whole reading of each account-region is compared with the one before it, with ``a``
+    alone the last one with the one at ``a``. A moment is a snapshot's id, the beginning of one, a date or an instant.
+    Raises SettingsError where no snapshot is that old, ReadError where a file is damaged.
     """
 
     def run() -> FleetDiff:
-        found = compare(dest, a, b)
-        return FleetDiff(scopes=found.scopes, changes=pa.concat_tables([_EMPTY, *found.changes]), damage=found.damage)
+        comparison = compare(dest, a, b)
+        rows = pa.concat_tables([_EMPTY, *comparison.changes])
+        return FleetDiff(scopes=comparison.scopes, changes=rows, damage=comparison.damage)
 
     return await anyio.to_thread.run_sync(run)
 
 
 def compare(dest: str | os.PathLike[str], a: str | None = None, b: str | None = None) -> Comparison:
-    """Return which account-regions are compared, and what changed in them as a stream of tables. Blocking."""
-    dataset = open_catalog(dest)
-    then = dataset.as_of(b, option="B") if b is not None else dataset
-    before = then.latest_before() if a is None else _earlier(dataset, then, a, b).latest()
+    """Return the account-regions that are compared, and their changes as a stream of tables. Blocking."""
+    catalog = open_catalog(dest)
+    then = catalog.as_of(b, option="B") if b is not None else catalog
+    before = then.latest_before() if a is None else _earlier(catalog, then, a, b).latest()
     pairs = {
         scope: (before.get(scope), commit, _judge(entry, before.get(scope), commit))
-        for scope, (commit, entry) in sorted(then.newest_tried().items(), key=lambda item: _place(item[0]))
+        for scope, (commit, entry) in sorted(then.last_attempts().items(), key=lambda item: _scope_key(item[0]))
         if scope in before or entry.status != "unavailable"
     }
     scopes = tuple(_describe(scope, *pair) for scope, pair in pairs.items())
-    return Comparison(scopes=scopes, changes=_changes(dataset, pairs), damage=then.damage())
+    return Comparison(scopes=scopes, changes=_changes(catalog, pairs), damage=then.damage())
 
 
 _Pair = tuple[Manifest | None, Manifest, tuple[ScopeState, str]]
 
 
-def _earlier(dataset: Catalog, then: Catalog, a: str, b: str | None) -> Catalog:
-    earlier = dataset.as_of(a, option="A")
+def _earlier(catalog: Catalog, then: Catalog, a: str, b: str | None) -> Catalog:
+    earlier = catalog.as_of(a, option="A")
     if b is not None and len(earlier.snapshots) >= len(then.snapshots):
         raise SettingsError(f"A {a} is not before B {b}: no snapshot lies between them", option="A")
     return earlier
@@ -132,27 +133,27 @@ def _describe(scope: Scope, before: Manifest | None, now: Manifest, judged: tupl
     )
 
 
-def _changes(dataset: Catalog, pairs: Mapping[Scope, _Pair]) -> Iterator[pa.Table]:
-    """Read neighbours that have the same two snapshots in one go."""
+def _changes(catalog: Catalog, pairs: Mapping[Scope, _Pair]) -> Iterator[pa.Table]:
+    """Compare neighbouring account-regions of the same two snapshots together."""
     compared = [(scope, pair) for scope, pair in pairs.items() if pair[2][0] == "compared"]
     for _, group in groupby(compared, key=lambda item: [commit and commit.snapshot_id for commit in item[1][:2]]):
         members = list(group)
         before, now, _judged = members[0][1]
         assert before is not None
-        sides = SnapshotFiles.of(before, dataset.root), SnapshotFiles.of(now, dataset.root)
-        for found in find_changes([scope for scope, _ in members], before=sides[0], now=sides[1]):
-            if len(found):
-                yield _in_order(found, now.snapshot_id)
+        sides = SnapshotFiles.of(before, catalog.root), SnapshotFiles.of(now, catalog.root)
+        for rows in find_changes([scope for scope, _ in members], before=sides[0], now=sides[1]):
+            if len(rows):
+                yield _in_order(rows, now.snapshot_id)
 
 
-def _in_order(found: pa.Table, snapshot_id: str) -> pa.Table:
-    function = pc.list_element(pc.split_pattern(found.column("key"), "/", max_splits=1), 0)
-    found = found.append_column("function_name", function)
-    found = found.append_column("snapshot_id", pa.repeat(pa.scalar(snapshot_id), len(found)))
-    return found.sort_by([(name, "ascending") for name in _ORDER]).select(list(COLUMNS))
+def _in_order(rows: pa.Table, snapshot_id: str) -> pa.Table:
+    function = pc.list_element(pc.split_pattern(rows.column("key"), "/", max_splits=1), 0)
+    rows = rows.append_column("function_name", function)
+    rows = rows.append_column("snapshot_id", pa.repeat(pa.scalar(snapshot_id), len(rows)))
+    return rows.sort_by([(name, "ascending") for name in _ORDER]).select(list(COLUMNS))
 
 
-def _place(scope: Scope) -> tuple[str, str]:
+def _scope_key(scope: Scope) -> tuple[str, str]:
     return scope.account_id, scope.region
 
 

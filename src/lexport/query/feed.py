@@ -1,7 +1,7 @@
-"""DEST, the last snapshot that was loaded -> what a warehouse needs to be where the latest reading is. Blocking.
+"""Rows that bring a copy of the dataset in a warehouse from a loaded snapshot to the latest one. Blocking.
 
-State, not a log: rows to upsert and keys to delete lead from what was latest then to what is latest now, however many
-nights lie between. Both readings are compared file by file, so nothing depends on what earlier feeds said.
+A feed is a difference of two states, not a log: rows to upsert and keys to delete, however many snapshots lie between.
+The files of both states are compared, so a feed does not depend on earlier feeds.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ Action = Literal["delete", "upsert", "change"]
 class FeedScope:
     """What a feed does for one account-region.
 
-    ``whole``: delete all that is there of it, then take the upserts. ``delta``: deletes and upserts lead from
-    ``since_snapshot_id`` to ``snapshot_id``. ``none``: nothing, for the ``reason`` given.
+    ``whole``: delete all its rows, then apply the upserts. ``delta``: deletes and upserts lead from
+    ``since_snapshot_id`` to ``snapshot_id``. ``none``: nothing, for the given ``reason``.
     """
 
     account_id: str
@@ -67,9 +67,9 @@ class FeedPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
-    """A feed that is yet to be read. ``next_since`` is what to ask for the next time, once this one is loaded.
+    """A feed whose parts are read on demand. ``next_since`` is the ``since`` of the next feed, once this is loaded.
 
-    ``damage`` names the snapshots that cannot be read, of which it holds nothing.
+    ``damage`` has a line for each snapshot that cannot be read and is skipped.
     """
 
     since: str | None
@@ -81,9 +81,9 @@ class Feed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedResult:
-    """What a feed that is written holds; ``next_since`` is what to ask for the next time, once it is loaded.
+    """The counts of a written feed. ``next_since`` is the ``since`` of the next feed, once this is loaded.
 
-    ``damage`` names the snapshots that cannot be read, of which it holds nothing.
+    ``damage`` has a line for each snapshot that cannot be read and is skipped.
     """
 
     since: str | None
@@ -96,41 +96,41 @@ class FeedResult:
 
 
 async def feed(dest: str | os.PathLike[str], folder: str | os.PathLike[str], *, since: str | None = None) -> FeedResult:
-    """Write what changed since a snapshot into a new folder of Parquet files, whole or not at all.
+    """Write what changed since a snapshot into a new folder of Parquet files, all of them or none.
 
     A file per table with the rows to upsert, ``deletes.parquet`` with the keys of rows to delete, ``changes.parquet``
-    with the rows to append, ``feed.json`` with the scopes and ``next_since``. Raises SettingsError where the folder is
-    there already or no such snapshot is, ReadError, WriteError.
+    with the rows to append, ``feed.json`` with the scopes and ``next_since``. Raises SettingsError where the folder
+    exists or the snapshot does not, ReadError, WriteError.
     """
     return await anyio.to_thread.run_sync(write_feed, dest, folder, since)
 
 
 def open_feed(dest: str | os.PathLike[str], since: str | None = None) -> Feed:
-    """Find out what to feed; rows are read as ``parts`` is."""
-    dataset = open_catalog(dest)
-    order = sorted(dataset.snapshots, key=_committed)
+    """Prepare a feed; its rows are read while ``parts`` is iterated."""
+    catalog = open_catalog(dest)
+    order = sorted(catalog.snapshots, key=_commit_order)
     loaded: list[Manifest] = []
     if since is not None:
-        moment = parse_moment(since, dataset.snapshots, option="--since")
+        moment = parse_moment(since, catalog.snapshots, option="--since")
         last = next((commit for commit in order if commit.snapshot_id == moment.snapshot_id), None)
         if last is None:
             raise SettingsError(f"--since {since}: the id of a snapshot is wanted", option="--since")
-        # Runs overlap: what began earlier may have been committed later, and was not loaded then.
-        loaded = [commit for commit in order if _committed(commit) <= _committed(last)]
+        # Runs overlap: one that began earlier may have been committed later, and was not loaded then.
+        loaded = [commit for commit in order if _commit_order(commit) <= _commit_order(last)]
         since = last.snapshot_id
-    before = Catalog(root=dataset.root, manifests=tuple(sorted(loaded, key=_id, reverse=True))).latest()
-    scopes = tuple(_scopes(dataset, before))
+    before = Catalog(root=catalog.root, manifests=tuple(sorted(loaded, key=_id, reverse=True))).latest()
+    scopes = tuple(_scopes(catalog, before))
     fresh = order[len(loaded) :]
     return Feed(
         since=since,
         next_since=order[-1].snapshot_id,
         scopes=scopes,
-        parts=_parts(dataset, scopes, fresh),
-        damage=dataset.damage(),
+        parts=_parts(catalog, scopes, fresh),
+        damage=catalog.damage(),
     )
 
 
-def _committed(commit: Manifest) -> tuple[Any, str]:
+def _commit_order(commit: Manifest) -> tuple[Any, str]:
     return commit.committed_at, commit.snapshot_id
 
 
@@ -138,11 +138,11 @@ def _id(commit: Manifest) -> str:
     return commit.snapshot_id
 
 
-def _scopes(dataset: Catalog, before: Mapping[Scope, Manifest]) -> Iterator[FeedScope]:
-    latest, tried = dataset.latest(), dataset.newest_tried()
-    for scope in sorted({*latest, *tried}, key=lambda scope: (scope.account_id, scope.region)):
+def _scopes(catalog: Catalog, before: Mapping[Scope, Manifest]) -> Iterator[FeedScope]:
+    latest, attempts = catalog.latest(), catalog.last_attempts()
+    for scope in sorted({*latest, *attempts}, key=lambda scope: (scope.account_id, scope.region)):
         now, then = latest.get(scope), before.get(scope)
-        last, entry = tried.get(scope, (None, None))
+        last, entry = attempts.get(scope, (None, None))
         is_whole = entry is None or entry.status == "complete" or (now is None and entry.status == "unavailable")
         is_news = now is not None and (then is None or then.snapshot_id != now.snapshot_id)
         if is_news or not is_whole:
@@ -159,9 +159,9 @@ def _scopes(dataset: Catalog, before: Mapping[Scope, Manifest]) -> Iterator[Feed
 # --- rows ---------------------------------------------------------------------------------------------------------
 
 
-def _parts(dataset: Catalog, scopes: Collection[FeedScope], fresh: Collection[Manifest]) -> Iterator[FeedPart]:
-    """Yield what there is to do, table by table, neighbours of the same two snapshots in one go."""
-    commits = {commit.snapshot_id: commit for commit in dataset.snapshots}
+def _parts(catalog: Catalog, scopes: Collection[FeedScope], fresh: Collection[Manifest]) -> Iterator[FeedPart]:
+    """Yield the parts table by table; neighbouring account-regions of the same two snapshots are compared together."""
+    commits = {commit.snapshot_id: commit for commit in catalog.snapshots}
     for (now, then), group in groupby(
         (scope for scope in scopes if scope.mode != "none"),
         key=lambda scope: (scope.snapshot_id, scope.since_snapshot_id),
@@ -169,11 +169,11 @@ def _parts(dataset: Catalog, scopes: Collection[FeedScope], fresh: Collection[Ma
         members = [Scope(account_id=scope.account_id, region=scope.region) for scope in group]
         assert now is not None
         for table in state_tables():
-            new = dataset.files(table.name, [commits[now]])
-            old = dataset.files(table.name, [commits[then]]) if then is not None else ()
+            new = catalog.files(table.name, [commits[now]])
+            old = catalog.files(table.name, [commits[then]]) if then is not None else ()
             yield from _compare(table, members, new, old)
     for commit in fresh:
-        files = dataset.files(CHANGES.name, [commit])
+        files = catalog.files(CHANGES.name, [commit])
         if files:
             with Scan(files, CHANGES, commit.whole_scopes(), CHANGES.names()) as scan:
                 while len(rows := scan.next_rows()):
@@ -211,7 +211,7 @@ def _is_changed(new: pa.Table, old: pa.Table, table: Table) -> pa.ChunkedArray:
 
 
 def _aligned(rows: pa.Table, table: Table) -> pa.Table:
-    """Give rows of an older release the columns of this one."""
+    """Add the columns that an older release did not write, as NULL."""
     schema = table_schema(table)
     return pa.Table.from_arrays(
         [
@@ -236,32 +236,32 @@ def deletes_schema() -> pa.Schema:
 
 
 def write_feed(dest: str | os.PathLike[str], folder: str | os.PathLike[str], since: str | None = None) -> FeedResult:
-    """Do what ``feed`` does, blocking."""
+    """Write a feed as ``feed`` does. Blocking."""
     target = Path(folder).absolute()
     if target.exists():
         raise SettingsError(f"-o {folder} is there already; a new folder is wanted", option="-o")
-    found = open_feed(dest, since)
+    opened = open_feed(dest, since)
     draft = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         draft.mkdir(mode=0o700)
-        counts = _write_tables(found, draft)
+        counts = _write_tables(opened, draft)
         result = FeedResult(
-            since=found.since,
-            next_since=found.next_since,
-            scopes=found.scopes,
+            since=opened.since,
+            next_since=opened.next_since,
+            scopes=opened.scopes,
             upserts=counts["upsert"],
             deletes=counts["delete"],
             changes=counts["change"],
-            damage=found.damage,
+            damage=opened.damage,
         )
-        told = json.dumps({"format": FORMAT, **asdict(result)}, indent=1)
-        (draft / "feed.json").write_text(told + "\n", encoding="utf-8")
+        description = json.dumps({"format": FORMAT, **asdict(result)}, indent=1)
+        (draft / "feed.json").write_text(description + "\n", encoding="utf-8")
         for path in draft.iterdir():
             path.chmod(0o600)
             sync_file(path)
         sync_folder(draft)
-        draft.rename(target)  # refuses a folder that holds something by now
-        with suppress(OSError):  # it is there, whole; who loses its name feeds again
+        draft.rename(target)  # refuses a folder that is not empty by now
+        with suppress(OSError):  # the feed is complete; should a loss of power undo the rename, it is written again
             sync_folder(target.parent)
     except OSError as error:
         raise WriteError(f"cannot write {folder}: {error.strerror or error}", path=str(folder)) from error
@@ -270,7 +270,7 @@ def write_feed(dest: str | os.PathLike[str], folder: str | os.PathLike[str], sin
     return result
 
 
-def _write_tables(found: Feed, draft: Path) -> Counter[str]:
+def _write_tables(feed: Feed, draft: Path) -> Counter[str]:
     """Write a file for every table, empty ones too; return the rows by action."""
     counts: Counter[str] = Counter()
     with ExitStack() as opened:
@@ -281,7 +281,7 @@ def _write_tables(found: Feed, draft: Path) -> Counter[str]:
         tables = {table.name: writer(table.name, table_schema(table)) for table in (*state_tables(), CHANGES)}
         schema = deletes_schema()
         deletes = writer("deletes", schema)
-        for part in found.parts:
+        for part in feed.parts:
             counts[part.action] += len(part.rows)
             if part.action == "delete":
                 deletes.write_table(_as_deletes(part, schema))
@@ -292,7 +292,9 @@ def _write_tables(found: Feed, draft: Path) -> Counter[str]:
 
 def _as_deletes(part: FeedPart, schema: pa.Schema) -> pa.Table:
     count = len(part.rows)
-    given = {"table_name": pa.repeat(pa.scalar(part.table.name), count)} | {
+    values = {"table_name": pa.repeat(pa.scalar(part.table.name), count)} | {
         name: part.rows.column(name) for name in part.table.key
     }
-    return pa.Table.from_arrays([given.get(field.name, pa.nulls(count, field.type)) for field in schema], schema=schema)
+    return pa.Table.from_arrays(
+        [values.get(field.name, pa.nulls(count, field.type)) for field in schema], schema=schema
+    )

@@ -1,4 +1,4 @@
-"""DEST -> one line of facts per snapshot, newest first. From the manifests alone: no DuckDB, no Parquet."""
+"""One row per snapshot, newest first, from the manifests alone: no DuckDB, no Parquet."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from lexport.query.catalog import Catalog, open_catalog
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotStatus:
-    """One committed snapshot: how whole it is, what it holds, what it cost.
+    """One committed snapshot: its completeness, content and calls.
 
-    ``coverage`` is ``mixed`` where some account-regions were read whole and of others a list. ``functions`` and
-    ``versions`` are rows; calls count retries too; ``size_bytes`` is the sum of its files.
+    ``coverage`` is ``mixed`` where the fleet was read in some account-regions and a selection in others. Calls include
+    retries; ``size_bytes`` is the sum of its files.
     """
 
     snapshot_id: str
@@ -38,12 +38,12 @@ class SnapshotStatus:
 
 
 async def status(dest: str | os.PathLike[str]) -> tuple[SnapshotStatus, ...]:
-    """List the snapshots of a dataset that can be read, newest first; commits of packages alone are none."""
+    """List the readable snapshots of a dataset, newest first, without commits of packages alone."""
     return describe(await anyio.to_thread.run_sync(open_catalog, dest))
 
 
 def describe(dataset: Catalog) -> tuple[SnapshotStatus, ...]:
-    """List the snapshots of a dataset that is open."""
+    """List the snapshots of a catalog."""
     return tuple(_describe(snapshot) for snapshot in dataset.snapshots)
 
 
