@@ -1,4 +1,4 @@
-"""Looking into a store: each package and layer once, whatever other commits have looked into already."""
+"""The inspection of a store: each package and layer once, except those that other commits have inspected."""
 
 import hashlib
 
@@ -16,8 +16,8 @@ from lexport.tables.run import ERRORS
 from lexport.tables.staged import staged_names
 
 
-class Bench:
-    """A dataset with stored packages, and the rows that a run has staged about them."""
+class StoredPackages:
+    """A dataset with stored packages, and the rows that a run has staged for them."""
 
     def __init__(self, root, folder):
         self.package_store, self.staging = PackageStore(LocalStore(root)), Staging(folder, file_mode=0o600)
@@ -34,7 +34,7 @@ class Bench:
         writer.add_rows(table, ((*map(row.get, staged_names(table)[:-1]), "") for row in rows))
         writer.flush()
 
-    async def look(self):
+    async def inspect(self):
         counted = []
         await inspect_stored(self.staging, self.package_store, count=lambda *what: counted.append(what))
         await self.staging.flush_all()
@@ -51,15 +51,15 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path, write_dataset):
-    """A dataset whose second commit has looked into one package."""
+def stored_packages(tmp_path, write_dataset):
+    """Return a function: hashes -> a dataset whose second commit has inspected those packages."""
     (tmp_path / "folder").mkdir()
-    made = Bench(tmp_path / "fleet", tmp_path / "folder")
+    dataset = StoredPackages(tmp_path / "fleet", tmp_path / "folder")
 
-    def prepare(*known):
-        rows = [{"code_sha256": "z", "sha256_hex": name, "dependencies_status": "unknown"} for name in known]
-        write_dataset(made.package_store.destination.root, [{}, {"scopes": [], "packages": rows}])
-        return made
+    def prepare(*inspected):
+        rows = [{"code_sha256": "z", "sha256_hex": name, "dependencies_status": "unknown"} for name in inspected]
+        write_dataset(dataset.package_store.destination.root, [{}, {"scopes": [], "packages": rows}])
+        return dataset
 
     return prepare
 
@@ -69,16 +69,16 @@ def package(code, sha256_hex, status="stored"):
 
 
 @pytest.mark.asyncio
-async def test_each_content_once(bench, zips):
-    """What is stored and unknown is looked into, once where two packages are the same; the rest is left."""
-    made = bench(old := "00" * 32)
-    one = made.store(zips.zip_bytes(zips.Member(name="one", data=b"1")))
-    two = made.store(zips.zip_bytes(zips.Member(name="two", data=b"2")))
-    made.stage(PACKAGES, package("a", one), package("b", old, "present"), package("c", "11" * 32, "failed"))
-    made.stage(PACKAGES, package("d", two), package("e", None, "stored"))
-    made.stage(PACKAGES, package("f", two, "present"))
+async def test_each_content_once(stored_packages, zips):
+    """Stored packages that were never inspected are inspected, each content once; all others are skipped."""
+    dataset = stored_packages(old := "00" * 32)
+    one = dataset.store(zips.zip_bytes(zips.Member(name="one", data=b"1")))
+    two = dataset.store(zips.zip_bytes(zips.Member(name="two", data=b"2")))
+    dataset.stage(PACKAGES, package("a", one), package("b", old, "present"), package("c", "11" * 32, "failed"))
+    dataset.stage(PACKAGES, package("d", two), package("e", None, "stored"))
+    dataset.stage(PACKAGES, package("f", two, "present"))
 
-    assert await made.look() == (
+    assert await dataset.inspect() == (
         sorted([(one, "one"), (two, "two")]),
         [("package", "looked into", "")] * 2,
         [],
@@ -86,13 +86,13 @@ async def test_each_content_once(bench, zips):
 
 
 @pytest.mark.asyncio
-async def test_findings_are_rows(bench, zips):
-    """What is wrong with a package is a row of errors of no account, and no gap."""
-    made = bench()
-    name = made.store(b"no zip")
-    made.stage(PACKAGES, package("a", name))
+async def test_problems_are_rows(stored_packages, zips):
+    """A problem of a package is a row of errors without an account, and no gap."""
+    dataset = stored_packages()
+    name = dataset.store(b"no zip")
+    dataset.stage(PACKAGES, package("a", name))
     message = f"package {name}: the package: not a zip"
-    files, counted, errors = await made.look()
+    files, counted, errors = await dataset.inspect()
 
     assert (files, counted) == ([], [("finding", "not_a_zip", message), ("package", "looked into", "")])
     assert errors[0] == {
@@ -108,19 +108,19 @@ async def test_findings_are_rows(bench, zips):
 
 
 @pytest.mark.asyncio
-async def test_nothing_to_look_into(bench):
-    """Without packages nothing happens."""
-    assert await bench().look() == ([], [], [])
+async def test_nothing_to_inspect(stored_packages):
+    """Without packages nothing is inspected."""
+    assert await stored_packages().inspect() == ([], [], [])
 
 
 @pytest.mark.asyncio
 @pytest.mark.slow
-async def test_cancelled(bench, zips):
-    """A cancelled run ends within a member, not after the package."""
-    made = bench()
+async def test_cancelled(stored_packages, zips):
+    """A cancelled inspection ends within a member, not after the package."""
+    dataset = stored_packages()
     many = zips.zip_bytes(*(zips.Member(name=f"{n}/requirements.txt", data=b"x==1") for n in range(60_000)))
-    made.stage(PACKAGES, package("a", made.store(many)))
+    dataset.stage(PACKAGES, package("a", dataset.store(many)))
     with anyio.move_on_after(0.7) as scope:
-        await made.look()
+        await dataset.inspect()
 
     assert scope.cancelled_caught

@@ -1,4 +1,4 @@
-"""``lexport packages --inspect`` and what comes of it: tables, a bill of materials, a dataset that verifies."""
+"""``lexport packages --inspect``: its tables, an SBOM, and a dataset that verifies."""
 
 import io
 import json
@@ -17,14 +17,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio]
 
 
 def rows_of(dest, table):
-    """The rows of a table in the newest commit."""
+    """Return the rows of a table in the newest commit."""
     commit = Manifest.from_json(max(dest.glob("_runs/*.json")).read_bytes())
     (path,) = (entry.path for entry in commit.files if entry.table == table)
     return pq.ParquetFile(dest / path).read().to_pylist()
 
 
 async def test_what_is_in_the_fleet(simulator, run_lexport, flags, tmp_path):
-    """Every stored package and layer is looked into once, its rows are its directory; the next run adds nothing."""
+    """Each stored package and layer is inspected once, its rows are its directory; the next run adds none."""
     dest = tmp_path / "fleet"
     async with simulator(functions=30, versions=3) as aws:
         assert (await run_lexport("snapshot", dest, *flags(aws.url))).code == 0
@@ -72,7 +72,7 @@ LOG4J = "META-INF/maven/org.apache.logging.log4j/log4j-core/pom.properties"
 
 
 async def test_who_ships_log4j(simulator, run_lexport, flags, look, tmp_path):
-    """Which function versions ship log4j 2.14 is one question, and the answer is what the packages hold."""
+    """One query returns the function versions that contain log4j 2.14."""
     fleet, dest = Fleet(FleetSpec(functions=60, versions=0, large_packages=True)), tmp_path / "fleet"
     limit = ("--max-package-size", "300KB")
     async with simulator(fleet=fleet) as aws:
@@ -96,7 +96,7 @@ async def test_who_ships_log4j(simulator, run_lexport, flags, look, tmp_path):
 
 
 async def test_a_run_with_gaps_publishes_nothing(simulator, run_lexport, flags, tmp_path):
-    """Where a package is refused, nothing is published of the others; run and bill name the flag that does."""
+    """If one package is refused, nothing is published; the errors of run and SBOM name the flag that allows it."""
     dest = tmp_path / "fleet"
     async with simulator(functions=10, versions=0) as aws:
         assert (await run_lexport("snapshot", dest, *flags(aws.url))).code == 0

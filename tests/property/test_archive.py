@@ -1,4 +1,4 @@
-"""Hostile bytes lose rows, never the run: nothing is raised but ArchiveError, nothing is read beyond the limits."""
+"""Hostile bytes lose rows, never the run: only ArchiveError is raised, and the limits are kept."""
 
 import functools
 import importlib.util
@@ -42,7 +42,7 @@ def real(zip64):
 
 
 class Counting(MemorySource):
-    """Counts what is read."""
+    """Counts the bytes that are read."""
 
     total = 0
 
@@ -55,7 +55,7 @@ class Counting(MemorySource):
 
 
 def look(body):
-    """Read everything there is to read in a zip, as far as it goes."""
+    """Read every member of a ZIP file, as far as possible."""
     budget = ArchiveBudget(LIMITS)
     source = Counting(body)
     inflated = 0
@@ -78,7 +78,7 @@ def look(body):
 
 
 def inspect(tmp_path, body):
-    """Inspect a package, and see that its rows fit their columns."""
+    """Inspect a package and check that its rows fit their columns."""
     path = tmp_path / "p.zip"
     path.write_bytes(body)
     batches = []
@@ -98,7 +98,7 @@ def inspect(tmp_path, body):
 
 @st.composite
 def mutated(draw):
-    """A true zip with some bytes changed, cut out or put in."""
+    """Generate a valid ZIP file with some bytes changed, removed or inserted."""
     body = bytearray(real(draw(st.booleans())))
     for _ in range(draw(st.integers(1, 6))):
         at = draw(st.integers(0, len(body) - 1))
@@ -125,7 +125,7 @@ many = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCh
 @example(real(zip64=False))
 @example(real(zip64=True))
 def test_random_bytes(tmp_path, body):
-    """Bytes of any kind are read within the limits, or refused as an archive."""
+    """Arbitrary bytes are read within the limits or refused with ArchiveError."""
     look(body)
     inspect(tmp_path, body)
 
@@ -133,7 +133,7 @@ def test_random_bytes(tmp_path, body):
 @many
 @given(mutated())
 def test_mutated_zips(tmp_path, body):
-    """A true zip with any damage is read within the limits, or refused as an archive."""
+    """A damaged ZIP file is read within the limits or refused with ArchiveError."""
     look(body)
     inspect(tmp_path, body)
 
@@ -142,7 +142,7 @@ def test_mutated_zips(tmp_path, body):
 @settings(max_examples=150, deadline=None)
 @given(body=st.data())
 def test_parsers(parse, body):
-    """A parser gives dependencies whose cells a table holds, or says that the value is wrong."""
+    """A parser yields dependencies that fit their table, or raises ValueError."""
     words = st.sampled_from(
         [
             *(b"Name: ", b"Version: ", b"\n", b"\r\n ", b":", b"==", b"="),
@@ -172,7 +172,7 @@ def test_parsers(parse, body):
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.binary(max_size=60) | st.sampled_from([GO, GO[:64], GO[64:80], b"\xff Go buildinf:"]), max_size=8))
 def test_executables(chunks):
-    """Bytes of any kind, cut anywhere, give modules or nothing."""
+    """Arbitrary bytes in arbitrary chunks yield modules or nothing."""
     for item in read_executable("p", [b"\x7fELF", *chunks]):
         assert item.ecosystem == "golang"
         assert item.name.isprintable()

@@ -1,4 +1,4 @@
-"""Bytes are paid for: the rate holds over all downloads together, whoever reads how much."""
+"""The byte rate holds for all downloads together, however they share it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def anyio_backend():
     st.lists(st.tuples(st.floats(0, 5), st.integers(1, BATCH_BYTES)), min_size=1, max_size=60),
 )
 def test_no_window_gets_more(rate, reads):
-    """Of one reader, any window of time gets at most rate * (time + burst) bytes and one batch."""
+    """One download receives at most rate * (time + burst) bytes plus one batch in any window of time."""
     bucket, now_s, seen = ByteBucket(rate), 0.0, []
     for idle_s, count in reads:
         now_s += idle_s
@@ -37,7 +37,7 @@ def test_no_window_gets_more(rate, reads):
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, float("inf"), float("nan")])
 def test_a_rate_that_is_none(rate):
-    """A rate is a positive number."""
+    """A rate has to be a positive number."""
     with pytest.raises(ValueError, match="a rate must be positive and finite"):
         ByteBucket(rate)
 
@@ -52,7 +52,7 @@ def test_slow_rates_have_small_batches(rate, batch):
 
 @pytest.mark.parametrize("downloads", [1, 16, 32, 256])
 def test_batches_take_the_same_memory_together(downloads):
-    """More downloads at once have smaller batches, so that all of them take no more."""
+    """More downloads at once have smaller batches, so that all of them together take no more memory."""
     batch = BytePacer(None, downloads=downloads).batch_bytes
 
     assert batch * downloads <= ALL_BATCHES_BYTES
@@ -62,7 +62,7 @@ def test_batches_take_the_same_memory_together(downloads):
 @pytest.mark.anyio
 @pytest.mark.parametrize("readers", [1, 32])
 async def test_the_rate_holds_over_all_together(readers):
-    """32 downloads get no more than one."""
+    """32 downloads together receive no more than one."""
     pacer = BytePacer(1_000_000, clock=anyio.current_time)
 
     async def read(count):
@@ -80,7 +80,7 @@ async def test_the_rate_holds_over_all_together(readers):
 
 @pytest.mark.anyio
 async def test_without_a_rate_nobody_waits():
-    """Bytes are counted all the same."""
+    """Bytes are counted without a rate too."""
     pacer = BytePacer(None)
     started_s = anyio.current_time()
     await pacer.pay(10**12)

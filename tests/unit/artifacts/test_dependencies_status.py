@@ -1,4 +1,4 @@
-"""Whether the libraries of a package are all named: complete is said only of what was read whole."""
+"""The status of a package's dependencies: complete only if everything was read and explained."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from lexport.artifacts.inspect_package import inspect_package
 
 
 def zipped(files, **more):
-    """Zip a tree: path -> text, bytes, or a tree, which is a zip in its turn."""
+    """Zip a tree: path -> text, bytes, or a tree that becomes a nested ZIP file."""
     body = io.BytesIO()
     with zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED) as writer:
         for path, content in (files | more).items():
@@ -27,7 +27,7 @@ def zipped(files, **more):
 
 @pytest.fixture
 def look(tmp_path):
-    """Return a function: a tree -> status, libraries by name, and codes of findings."""
+    """Return a function: tree -> status, libraries by name, and codes of problems."""
 
     def run(files, **limits):
         path = tmp_path / "package.zip"
@@ -113,7 +113,7 @@ ELF = b"\x7fELF" + bytes(5000)
     ],
 )
 def test_complete(look, files):
-    """Everything that could be a library is one that a manifest names, and nothing was left unread."""
+    """A manifest names every library, and every file was read: complete."""
     status, _, codes = look(files)
 
     assert (status, codes) == ("complete", set())
@@ -134,7 +134,7 @@ def test_complete(look, files):
     ],
 )
 def test_unknown(look, files):
-    """Where no manifest speaks of libraries, nothing is known of them, and that is no finding."""
+    """Without a manifest the libraries are unknown, which is no problem."""
     assert look(files) == ("unknown", {}, set())
 
 
@@ -185,7 +185,7 @@ def test_unknown(look, files):
     ],
 )
 def test_incomplete(look, files, code):
-    """What is left unread, or lies where libraries lie and belongs to none, is a finding."""
+    """An unread file, or code in a folder of libraries that no manifest explains, is a problem."""
     status, _, codes = look(files)
 
     assert (status, codes) == ("incomplete", {code})
@@ -209,12 +209,12 @@ def test_incomplete(look, files, code):
     ],
 )
 def test_archives_within(look, files, expected):
-    """What lies in an archive within the package is read, four deep."""
+    """Nested archives are read, four levels deep."""
     assert look(files)[1] == expected
 
 
 def test_what_is_installed_is_listed_once(look):
-    """An installed library has its installed version, whatever else is said of it; the rest is as it was asked for."""
+    """An installed library has its installed version; other libraries have the requested one."""
     files = REQUESTS | {
         "requirements.txt": "Requests==2.18.0\nfoo--bar__baz==1.0\nunpinned>=2\n-r more/base.txt\n-r dev.txt",
         "more/base.txt": "in.base==3\n",
@@ -240,7 +240,7 @@ def test_what_is_installed_is_listed_once(look):
 
 
 def test_a_lock_file_beside_its_project(look):
-    """yarn.lock names tools too: the package.json beside it says what is the function's."""
+    """yarn.lock names development packages too; the package.json in its folder decides."""
     lock = '# yarn lockfile v1\n\na@^1:\n  version "1.0.0"\n\njest@^29:\n  version "29.0.0"\n'
     project = '{"dependencies": {"a": "^1"}, "devDependencies": {"jest": "^29"}}'
 
@@ -248,7 +248,7 @@ def test_a_lock_file_beside_its_project(look):
 
 
 def test_a_method_that_is_not_read(look):
-    """A manifest packed in a way that is not read is no library, and said."""
+    """A manifest with an unsupported compression method is a problem and no library."""
     body = bytearray(zipped({"a-1.dist-info/METADATA": meta("a", "1")}))
     struct.pack_into("<H", body, body.rfind(b"PK\x01\x02") + 10, 93)
     struct.pack_into("<H", body, 8, 93)
@@ -260,12 +260,12 @@ def test_a_method_that_is_not_read(look):
     "limits", [{"entries": 2}, {"inflated_bytes": 10}, {"seconds": -1}, {"depth": 1}, {"nested_bytes": 9}]
 )
 def test_no_limit_passes_for_the_end(look, limits):
-    """A package in which a limit ended the reading is never complete."""
+    """A package whose inspection a limit ended is never complete."""
     assert look({"x.zip": REQUESTS} | REQUESTS, **limits)[0] == "incomplete"
 
 
 def test_archives_that_are_held_share_a_budget(look):
-    """Archives within archives are held one in another: together they stay below the limit."""
+    """Nested archives in memory together stay below the limit."""
     noise = random.Random(1).randbytes(10_000)
     inner = {"b-1.jar": {"c-1.jar": {"x": noise}, "y": noise}, "z": noise}
     size = len(zipped(inner))

@@ -1,4 +1,4 @@
-"""One stored package -> its rows and what is wrong with it."""
+"""The inspection of one stored package: its rows and its problems."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ POM_PATH = "META-INF/maven/org.apache.logging.log4j/log4j-core/pom.properties"
 
 @pytest.fixture
 def inspect(tmp_path):
-    """Return a function: bytes -> rows of both tables, and findings by code."""
+    """Return a function: bytes -> rows of both tables, and problems by code."""
 
     def run(body, **limits):
         (tmp_path / "p.zip").write_bytes(body)
@@ -43,7 +43,7 @@ def jar(zips, *more, pom=POM):
 
 
 def test_a_package_of_everything(inspect, zips):
-    """Files, and the dependencies of every ecosystem, those in jars under the jar's name."""
+    """Files and dependencies of every ecosystem are rows; those inside a jar have its name in their path."""
     go = (
         b"\x7fELF".ljust(64, b"\1")
         + b"\xff Go buildinf:\x08\x02".ljust(32, b"\0")
@@ -87,7 +87,7 @@ def test_a_package_of_everything(inspect, zips):
 
 
 def test_the_manifest_of_a_jar_is_a_last_resort(inspect, zips):
-    """MANIFEST.MF speaks for a jar where no pom.properties does."""
+    """MANIFEST.MF names the artifact of a jar without pom.properties."""
     words = zips.Member(name="META-INF/MANIFEST.MF", data=b"Implementation-Title: t\nImplementation-Version: 1\n")
     body = zips.zip_bytes(
         zips.Member(name="a.jar", data=jar(zips, words)), zips.Member(name="b.jar", data=zips.zip_bytes(words))
@@ -100,7 +100,7 @@ def test_the_manifest_of_a_jar_is_a_last_resort(inspect, zips):
 
 
 def test_archives_in_archives_end(inspect, zips):
-    """Four archives deep is as deep as it goes, and that is said: a bomb of archives in archives opens no more."""
+    """Archives are opened four levels deep; deeper ones are a problem and are not opened."""
     body = zips.zip_bytes(zips.Member(name="x.jar", data=b"PK"))
     for _ in range(6):
         body = zips.zip_bytes(*(zips.Member(name=f"lib {n}.jar", data=body) for n in range(4)))
@@ -114,7 +114,7 @@ def test_archives_in_archives_end(inspect, zips):
 
 
 def test_what_is_wrong_names_package_and_entry(inspect, zips):
-    """Each code comes once, with the hash, an example and how many more; the other rows are all there."""
+    """Each code is reported once, with the hash, an example and a count; all other rows are written."""
     body = zips.zip_bytes(
         zips.Member(name="../up", data=b"x"),
         zips.Member(name="/abs", data=b"x"),
@@ -150,7 +150,7 @@ def test_what_is_wrong_names_package_and_entry(inspect, zips):
     ],
 )
 def test_no_zip(inspect, body, message):
-    """A package that is no zip gives no rows and one finding."""
+    """A package that is no ZIP file has no rows and one problem."""
     files, dependencies, findings = inspect(body)
     code, text = message.split(": ", 1)
 
@@ -158,7 +158,7 @@ def test_no_zip(inspect, body, message):
 
 
 def test_a_broken_directory_keeps_what_came_before(inspect, zips):
-    """Rows up to the break are there, and the manifests among them are read."""
+    """Entries before the damage are rows, and the manifests among them are read."""
     body = zips.zip_bytes(zips.Member(name="requirements.txt", data=b"x==1"), zips.Member(name="gone", data=b"x"))
     at = body.rindex(b"PK\x01\x02")
     files, dependencies, findings = inspect(body[:at] + b"PKxx" + body[at + 4 :])
@@ -181,7 +181,7 @@ def test_a_broken_directory_keeps_what_came_before(inspect, zips):
     ],
 )
 def test_limits_leave_what_was_read(inspect, zips, limits, code, count):
-    """When a limit ends the reading, what was read is there and the finding says which limit it was."""
+    """When a limit ends the inspection, the rows so far are written and the problem names the limit."""
     members = (zips.Member(name=f"{n}.dist-info/METADATA", data=b"Name: x\nVersion: 1") for n in range(300))
     files, _, findings = inspect(zips.zip_bytes(*members), **limits)
 
@@ -190,7 +190,7 @@ def test_limits_leave_what_was_read(inspect, zips, limits, code, count):
 
 
 def test_a_missing_file_is_a_finding(tmp_path):
-    """A package that is gone from the store is said to be unreadable."""
+    """A package that is missing from the store is reported as unreadable."""
     done = inspect_package(tmp_path / "no.zip", sha256_hex=SHA, emit=lambda _: None)
 
     assert done.status is None
@@ -200,7 +200,7 @@ def test_a_missing_file_is_a_finding(tmp_path):
 
 
 def test_rows_go_out_in_batches(tmp_path):
-    """No more than a batch of rows is held."""
+    """At most one batch of rows is in memory."""
     with zipfile.ZipFile(tmp_path / "many.zip", "w") as writer:
         for number in range(BATCH_ROWS * 2 + 1):
             writer.writestr(zipfile.ZipInfo(f"{number}"), b"")
@@ -234,7 +234,7 @@ print(rows, ",".join(sorted(item.code for item in findings)) or "-", peak() - be
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["many_manifests", "zeros", "overlapping_jars", "nested_lists"])
 def test_memory_stays_bounded(tmp_path, zips, kind):
-    """The worst packages take less than 100 MB: 100,000 manifests, bombs, overlapping jars, a lock file of brackets."""
+    """Hostile packages take less than 100 MB: 100,000 manifests, bombs, overlapping jars, a lock file of brackets."""
     if kind == "many_manifests":
         with zipfile.ZipFile(tmp_path / "p.zip", "w") as writer:
             for number in range(100_000):
@@ -266,7 +266,7 @@ def test_memory_stays_bounded(tmp_path, zips, kind):
 
 
 def test_a_lock_file_is_read_whole(inspect, zips):
-    """A lock file inside the limit gives every package that it places."""
+    """A lock file within the limit yields all of its packages."""
     packages = {f"node_modules/p{n}": {"version": "1"} for n in range(10_000)}
     body = zips.zip_bytes(zips.Member(name="package-lock.json", data=orjson.dumps({"packages": packages})))
 

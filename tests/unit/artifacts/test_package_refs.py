@@ -1,4 +1,4 @@
-"""Which packages are wanted: rows of versions in, one item per content out."""
+"""Function versions grouped by package: rows of versions in, one item per content out."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def version(name, number, code, *, scope=HOME, **more):
 
 @pytest.fixture
 def wanted(tmp_path):
-    """Return a function: versions -> items."""
+    """Return a function: rows of versions -> items."""
 
     def read(rows, *, scopes=None, **choice):
         path = tmp_path / "functions.parquet"
@@ -52,7 +52,7 @@ def wanted(tmp_path):
 
 
 def test_one_item_per_package(wanted):
-    """Versions that share a package are one item, published ones to be asked first; what has no hash is left out."""
+    """Versions that share a package are one item, published ones first; versions without a hash are left out."""
     rows = [
         version("f", "$LATEST", "a"),
         version("f", "1", "a"),
@@ -72,7 +72,7 @@ def test_one_item_per_package(wanted):
 
 
 def test_lambda_is_asked_before_the_customers_bucket(wanted):
-    """A package that Lambda hands out for one version is no reference, wherever another version has it."""
+    """A package that Lambda hands out for one version is not fetched from the customer's bucket of another."""
     bucket = {"code_resolved_s3_object_bucket": "mine", "code_resolved_s3_object_key": "g.zip"}
     (found,) = wanted([version("f", "1", "a", **bucket), version("g", "$LATEST", "a")])
 
@@ -81,14 +81,14 @@ def test_lambda_is_asked_before_the_customers_bucket(wanted):
 
 
 def test_few_refs_are_kept(wanted):
-    """However many versions share a package, a handful is kept."""
+    """However many versions share a package, only a few are kept."""
     (found,) = wanted([version("f", str(number), "a") for number in range(100, 200)])
 
     assert len(found.refs) == MAX_REFS
 
 
 def test_scopes(wanted):
-    """Account-regions that are not wanted of a file are not read."""
+    """Only the requested account-regions of a file are read."""
     rows = [version("f", "1", "a"), version("g", "1", "b", scope=AWAY)]
 
     assert [item.package.code_sha256 for item in wanted(rows, scopes=[AWAY])] == ["b"]
@@ -107,7 +107,7 @@ def test_scopes(wanted):
     ],
 )
 def test_choice(wanted, choice, chosen):
-    """The filters choose versions, names by case; the same for a row of a table and for one answer."""
+    """The filter selects versions, names by case; alike for table rows and for one response."""
     rows = [
         version("f", "$LATEST", "a", runtime="python3.13"),
         version("F1", "$LATEST", "b"),
@@ -125,7 +125,7 @@ def test_choice(wanted, choice, chosen):
 
 
 def test_lines(wanted):
-    """A package goes through a line and back unchanged, whatever its name."""
+    """A package is written to a line and read back unchanged, whatever its name."""
     more = {"code_resolved_s3_object_bucket": "mine", "code_resolved_s3_object_key": "ü\n.zip"}
     for item in wanted([version("f", "1", "a", **more), version("g", "$LATEST", "b", code_size=None)]):
         line = package_to_line(item)

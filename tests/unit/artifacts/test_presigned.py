@@ -1,4 +1,4 @@
-"""Opening links, against real servers on loopback: what is sent, what is trusted, where names may lead."""
+"""Opening links against real servers on loopback: requests, trust, and the addresses of host names."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def no_proxies(monkeypatch):
 
 @asynccontextmanager
 async def serve(*answers, tls=None):
-    """A server that answers each request with the next bytes; yields its URL and the heads it was sent."""
+    """Start a server that answers each request with the next bytes; yield its URL and the heads of the requests."""
     heads, left = [], list(answers)
 
     async def handle(reader, writer):
@@ -47,7 +47,7 @@ async def serve(*answers, tls=None):
 
 
 async def get(url, *, start=0, endpoint_url=None, ca_bundle=None, times=1):
-    """Open a link as often as said, over one pool; return start, total and the bytes of the last."""
+    """Open a link ``times`` times over one pool; return start, total and bytes of the last transfer."""
     hosts = LinkHosts.named(endpoint_url=endpoint_url or url)
     async with open_links(ca_bundle=ca_bundle, hosts=hosts, connections=4) as open_link:
         for _ in range(times):
@@ -59,7 +59,7 @@ async def get(url, *, start=0, endpoint_url=None, ca_bundle=None, times=1):
 
 
 async def test_only_what_a_download_needs_is_sent(tmp_path, monkeypatch):
-    """The link goes out byte for byte, without AWS headers, cookies or anybody's netrc."""
+    """The link is sent byte for byte, without AWS headers, cookies or credentials of a netrc file."""
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login user password secret\n")
     (tmp_path / ".netrc").chmod(0o600)
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
@@ -76,7 +76,7 @@ async def test_only_what_a_download_needs_is_sent(tmp_path, monkeypatch):
 
 
 async def test_a_part_is_asked_for_by_range():
-    """From a byte on, the rest is asked for, and the answer has to be that very part."""
+    """A transfer that starts at a position requests the rest, and the response has to be exactly that part."""
     answer = b"HTTP/1.1 206 Partial Content\r\nContent-Length: 4\r\nContent-Range: bytes 6-9/10\r\n\r\nrest"
     async with serve(answer) as (url, heads):
         found = await get(url, start=6)
@@ -87,7 +87,7 @@ async def test_a_part_is_asked_for_by_range():
 
 @pytest.mark.parametrize("given", ["bytes 5-9/10", "bytes */10", "6-9/10", ""])
 async def test_another_part_is_refused(given):
-    """Bytes from another place are never appended."""
+    """Bytes of another position are never appended."""
     answer = f"HTTP/1.1 206 Partial Content\r\nContent-Length: 4\r\nContent-Range: {given}\r\n\r\nrest".encode()
     async with serve(answer) as (url, _):
         with pytest.raises(TransferError, match="another part of the package"):
@@ -96,7 +96,7 @@ async def test_another_part_is_refused(given):
 
 @pytest.mark.parametrize("code", ["RequestTimeout", "SlowDown", "InternalError"])
 async def test_what_may_pass_is_no_loss(code):
-    """S3 says with 400 too that a transfer should be tried again."""
+    """S3 asks for a retry with status 400 too."""
     body = f"<Error><Code>{code}</Code><Message>try again</Message></Error>"
     answer = f"HTTP/1.1 400 Bad Request\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
     async with serve(answer) as (url, _):
@@ -106,7 +106,7 @@ async def test_what_may_pass_is_no_loss(code):
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "aws-chunked"])
 async def test_encoded_bodies_are_refused(encoding):
-    """Nothing is unpacked: the hash is of the bytes as S3 keeps them."""
+    """No content encoding is decoded: the hash is of the bytes as S3 stores them."""
     answer = f"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Encoding: {encoding}\r\n\r\nbody".encode()
     async with serve(answer) as (url, _):
         with pytest.raises(PackageError) as caught:
@@ -116,7 +116,7 @@ async def test_encoded_bodies_are_refused(encoding):
 
 
 async def test_tls_is_verified(certificate):
-    """A named host is trusted with the CA of AWS_CA_BUNDLE, and only with it."""
+    """A host that the user named is trusted only with the CA of AWS_CA_BUNDLE."""
     tls, ca_file = certificate
     async with serve(BODY, tls=tls) as (url, _):
         assert await get(url, ca_bundle=ca_file) == (0, 4, b"body")
@@ -129,7 +129,7 @@ async def test_tls_is_verified(certificate):
 
 
 async def test_the_proxy_of_the_environment_is_used(monkeypatch):
-    """HTTPS_PROXY gets a CONNECT for S3's name and nothing of the link; its own address may be loopback."""
+    """HTTPS_PROXY receives a CONNECT for S3's host and nothing of the link; its own address may be loopback."""
     refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
     async with serve(refusal) as (url, heads):
         monkeypatch.setenv("HTTPS_PROXY", url.replace("127.0.0.1", "user:secret@localhost"))
@@ -152,7 +152,7 @@ async def test_the_proxy_of_the_environment_is_used(monkeypatch):
     ],
 )
 async def test_names_of_aws_that_lead_inside(monkeypatch, address, kind):
-    """A name of AWS's that resolves to a forbidden address is not connected to, even if another one would do."""
+    """A host of AWS with one forbidden address is not connected to, even if another address is allowed."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     looked_up = []
 
@@ -172,6 +172,6 @@ async def test_names_of_aws_that_lead_inside(monkeypatch, address, kind):
 
 
 async def test_a_named_host_may_be_anywhere():
-    """What the user named may resolve to loopback."""
+    """A host that the user named may resolve to loopback."""
     async with serve(BODY) as (url, _):
         assert await get(url.replace("127.0.0.1", "localhost")) == (0, 4, b"body")

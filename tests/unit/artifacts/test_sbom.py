@@ -1,4 +1,4 @@
-"""The bill of materials: valid CycloneDX, true to the tables, the same bytes each time."""
+"""The SBOM is valid CycloneDX, agrees with the tables, and has the same bytes each time."""
 
 import io
 import json
@@ -69,7 +69,7 @@ INSPECTED = {
 
 @pytest.fixture
 def write(tmp_path, write_dataset):
-    """Return a function that writes the bill of a fleet of four function versions, as a validated document."""
+    """Return a function that writes the SBOM of a fleet of four function versions and validates it."""
 
     async def run(snapshots=(FLEET, INSPECTED), **options):
         if not (tmp_path / "fleet").exists():
@@ -85,7 +85,7 @@ def write(tmp_path, write_dataset):
 
 @pytest.mark.asyncio
 async def test_the_fleet(write):
-    """Every function version, content and library is there once, and every reference leads to one of them."""
+    """Each function version, content and library is listed once, and each reference leads to one of them."""
     _, bill, result = await write()
     components = {item["bom-ref"]: item for item in bill["components"]}
     nodes = {item["ref"]: item["dependsOn"] for item in bill["dependencies"]}
@@ -141,7 +141,7 @@ async def test_the_fleet(write):
 
 @pytest.mark.asyncio
 async def test_what_is_not_known_is_said(write):
-    """A package that nobody looked into is incomplete, an image unknown; a package that was read whole is neither."""
+    """A package that was not inspected is incomplete, an image unknown; a completely read package is neither."""
     _, bill, _ = await write()
     statuses = {item["name"]: item["properties"][0]["value"] for item in bill["components"] if item["type"] == "file"}
 
@@ -165,7 +165,7 @@ async def test_what_is_not_known_is_said(write):
     ],
 )
 async def test_a_function_is_as_whole_as_its_parts(write, package, layer, expected):
-    """What a function version is called is the worst of its package and its layers, by their last inspection."""
+    """The status of a function version is the worst of its package and layers, by their last inspection."""
     codes = ("B=", package), ("zMzM" * 10 + "zMw=", layer)
     inspected = [
         {"code_sha256": code, "sha256_hex": name, "status": "stored", "dependencies_status": status}
@@ -189,7 +189,7 @@ async def test_a_function_is_as_whole_as_its_parts(write, package, layer, expect
 
 @pytest.mark.asyncio
 async def test_one_function_version(write):
-    """One version is what the document is about, with its own content and libraries alone; an ARN names it too."""
+    """A document about one version lists only its content and libraries; an ARN selects it too."""
     text, bill, result = await write(function="f", version="1")
 
     assert bill["metadata"]["component"]["bom-ref"] == f"{ARN}f:1"
@@ -205,7 +205,7 @@ async def test_one_function_version(write):
 
 @pytest.mark.asyncio
 async def test_names_are_as_package_urls_have_them(write):
-    """Groups and scopes stand apart, and each package URL is one that its reference implementation reads back."""
+    """Groups are separate from names, and the reference implementation parses each package URL."""
     _, bill, _ = await write()
     libraries = {item["bom-ref"]: item for item in bill["components"] if item["type"] == "library"}
     found = {ref: PackageURL.from_string(item["purl"]) for ref, item in libraries.items() if "purl" in item}
@@ -224,7 +224,7 @@ async def test_names_are_as_package_urls_have_them(write):
 
 @pytest.mark.asyncio
 async def test_the_same_bytes_each_time(write):
-    """A dataset has one bill; another version has another serial number."""
+    """A dataset has one SBOM; another function version has another serial number."""
     first, again = (await write())[0], (await write())[0]
     numbers = {json.loads((await write(function="f", version=v))[0])["serialNumber"] for v in ("$LATEST", "1")}
 
@@ -243,7 +243,7 @@ async def test_the_same_bytes_each_time(write):
     ],
 )
 async def test_wrong_use(write, options, message):
-    """What is not there is named, with what is."""
+    """The error for a missing function or version names existing ones."""
     with pytest.raises(SettingsError) as raised:
         await write(**options)
 
@@ -252,7 +252,7 @@ async def test_wrong_use(write, options, message):
 
 @pytest.mark.asyncio
 async def test_a_name_in_two_places(write):
-    """A name that two Regions have is asked back about."""
+    """A name that exists in two Regions is an error that lists both ARNs."""
     elsewhere = {"scopes": [{"region": "us-east-1"}], "functions": [function("f", "$LATEST", "A=", region="us-east-1")]}
     elsewhere["functions"][0]["function_arn"] = ARN.replace("eu-west-1", "us-east-1") + "f"
 
@@ -262,6 +262,6 @@ async def test_a_name_in_two_places(write):
 
 @pytest.mark.asyncio
 async def test_nothing_looked_into(write):
-    """Before the first inspection is published, the command is named, and the flag for packages that are refused."""
+    """Before the first inspection, the error names the command and the flag for packages that are refused."""
     with pytest.raises(RunError, match=r"run: lexport packages .*fleet --inspect, with --allow-partial if some"):
         await write((FLEET,))

@@ -1,4 +1,4 @@
-"""The package_store of packages: one name for one content, partials that one run alone writes."""
+"""The package store: one name for one content, and partial downloads that only one run writes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def put(package_store, body=BODY):
 
 
 def test_kept_and_found(package_store):
-    """A kept partial is found by its hash, with or without a size, and no partial is left."""
+    """A stored package is found by its hash, with or without a size, and no partial download is left."""
     path = put(package_store)
 
     assert path == package_store.destination.root / package_path(HEX)
@@ -52,7 +52,7 @@ def test_group_readable(tmp_path):
 
 
 def test_group_readable_under_a_strict_umask(tmp_path):
-    """A umask takes nothing away of what --group-readable grants."""
+    """A umask removes no permission that --group-readable grants."""
     before = os.umask(0o077)
     try:
         path = put(PackageStore(LocalStore(tmp_path / "dest", group_readable=True)))
@@ -63,13 +63,13 @@ def test_group_readable_under_a_strict_umask(tmp_path):
 
 
 def test_not_there(package_store):
-    """What was never stored is not found."""
+    """A package that was never stored is not found."""
     assert package_store.find(HEX, len(BODY)) is None
 
 
 @pytest.mark.parametrize("damaged", [b"", BODY[:-1], BODY + b"x"])
 def test_a_file_of_another_size_is_removed(package_store, damaged):
-    """A stored file whose size is off and whose hash is wrong is damaged: it is removed, to be fetched again."""
+    """A stored file of a wrong size and hash is damaged and is removed."""
     path = put(package_store)
     path.write_bytes(damaged)
 
@@ -78,7 +78,7 @@ def test_a_file_of_another_size_is_removed(package_store, damaged):
 
 
 def test_a_wrong_code_size_is_no_damage(package_store):
-    """Where AWS told another size, the hash decides."""
+    """If AWS sends another size, the hash decides."""
     put(package_store)
 
     assert package_store.find(HEX, 5) == len(BODY)
@@ -86,7 +86,7 @@ def test_a_wrong_code_size_is_no_damage(package_store):
 
 @pytest.mark.parametrize("is_known", [True, False])
 def test_a_link_instead_of_a_file_is_not_followed(package_store, tmp_path, is_known):
-    """What a name in the store leads to elsewhere is no package."""
+    """A symbolic link in the store is no package."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_bytes(BODY)
     path = put(package_store)
@@ -98,7 +98,7 @@ def test_a_link_instead_of_a_file_is_not_followed(package_store, tmp_path, is_kn
 
 
 def test_a_partial_is_no_link(package_store, tmp_path):
-    """A partial that is a link to somewhere is not written to."""
+    """A partial download that is a symbolic link is not written to."""
     victim = tmp_path / "victim"
     victim.write_text("mine")
     folder = package_store.destination.make_folder("_staging/packages")
@@ -110,7 +110,7 @@ def test_a_partial_is_no_link(package_store, tmp_path):
 
 
 def test_who_comes_second_keeps_the_first(package_store):
-    """Two that bring the same content leave one file; the first one's stays, a damaged one is replaced."""
+    """Two downloads of the same content leave one file: the first stays, a damaged one is replaced."""
     first, second, third = (package_store.open_partial(HEX) for _ in range(3))
     for partial in (first, second, third):
         partial.write([BODY])
@@ -129,7 +129,7 @@ def test_who_comes_second_keeps_the_first(package_store):
 
 
 def test_a_partial_is_taken_up(package_store):
-    """What a run left is there for the next, hashed; an empty partial is not left."""
+    """A partial download stays for the next run, which hashes it; an empty one is removed."""
     partial = package_store.open_partial(HEX)
     partial.write([BODY[:500]])
     partial.close()
@@ -143,7 +143,7 @@ def test_a_partial_is_taken_up(package_store):
 
 @pytest.mark.parametrize("is_begun_anew", [False, True])
 def test_a_partial_that_is_stored_while_it_is_opened(package_store, at_event, is_begun_anew):
-    """A partial that its owner stores between our opening and our lock is a package by then, and not written to."""
+    """A partial download that its owner stores between our open and our lock is not written to."""
     first = package_store.open_partial(HEX)
     first.write([BODY])
     others = []
@@ -168,7 +168,7 @@ def test_a_partial_that_is_stored_while_it_is_opened(package_store, at_event, is
 
 
 def test_partials_are_not_shared(package_store):
-    """As many partials as runs, up to a limit that says so."""
+    """Each run has its own partial download, up to a limit."""
     before = open_files()
     partials = [package_store.open_partial(HEX) for _ in range(MAX_PARTIAL_DOWNLOADS)]
 

@@ -1,4 +1,4 @@
-"""Where a package link may lead: the table, and that nothing clever gets past it."""
+"""Which hosts a link may lead to: the rules, and that no trick gets past them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_every_partition_is_known():
     ],
 )
 def test_s3_of_every_partition(host):
-    """S3's own names, in all their spellings, may be opened over TLS."""
+    """All forms of S3's host names may be opened over TLS."""
     assert check_link(f"https://{host}/snapshots/1/f?X-Amz-Signature=x", NOBODY) == Origin(
         "https", host.lower().removesuffix(":443"), 443
     )
@@ -122,7 +122,7 @@ def test_s3_of_every_partition(host):
     ],
 )
 def test_nothing_else(url):
-    """What is no S3 of AWS, or could be read as something else, is not opened; the link stays out of the error."""
+    """A URL that is not of S3, or that parsers read differently, is not opened; the error does not show the link."""
     with pytest.raises(PackageError) as caught:
         check_link(url + ("" if "canary" in url else "?X-Amz-Signature=canary"), NOBODY)
 
@@ -154,7 +154,7 @@ def test_nothing_else(url):
     ],
 )
 def test_what_the_user_named(endpoint, hosts, url, is_allowed):
-    """Exactly the named host and port may be opened too, without TLS only where the endpoint has none."""
+    """Exactly the host and port that the user named may be opened too, without TLS only if the endpoint has none."""
     named = LinkHosts.named(endpoint_url=endpoint, package_hosts=hosts)
     if is_allowed:
         assert check_link(url, named).host in url.lower()
@@ -200,7 +200,7 @@ PIECES = st.sampled_from(
 @given(st.one_of(st.text(max_size=60), st.lists(PIECES, max_size=9).map("".join)))
 @example(f"https://{S3}/x")
 def test_whatever_is_let_through_is_read_alike(url):
-    """A URL that is let through leads, for both parsers in use, over TLS to a name below a suffix of AWS."""
+    """An allowed URL leads over TLS to a host below a suffix of AWS, for both parsers in use."""
     try:
         origin = check_link(url, NOBODY)
     except PackageError:
@@ -254,7 +254,7 @@ def test_addresses(address, kind):
 
 @given(st.ip_addresses(v=4))
 def test_every_spelling_of_an_address_is_judged_alike(address):
-    """IPv4 inside IPv6 is judged as the IPv4 address that it is."""
+    """An IPv4 address inside an IPv6 address is checked as IPv4."""
     mapped = ipaddress.IPv6Address(b"\0" * 10 + b"\xff\xff" + address.packed)
 
     assert check_address(str(mapped)) == check_address(str(address))

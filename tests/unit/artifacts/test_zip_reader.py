@@ -1,4 +1,4 @@
-"""The bounded reader: what true zips hold, and what is said of every lie."""
+"""The ZIP reader: the content of valid files, and the problem of each kind of invalid one."""
 
 import io
 import os
@@ -15,7 +15,7 @@ from lexport.errors import ArchiveError
 
 @pytest.fixture
 def read():
-    """Return a function: bytes -> paths, codes of what is wrong, and the archive."""
+    """Return a function: bytes -> entries, codes of problems, and the archive."""
 
     def run(body, **limits):
         budget = ArchiveBudget(ArchiveLimits(**limits))
@@ -39,7 +39,7 @@ def members_of(paths, archive, max_bytes=2**20):
 @pytest.mark.parametrize("before", [b"", b"#!/bin/sh\n"])
 @pytest.mark.parametrize("comment", [b"", b"PK\x03\x04 a comment"])
 def test_true_zips(read, zips, zip64, before, comment):
-    """Stored and deflated members are read as they are, with 64-bit fields, behind other bytes, before a comment."""
+    """Stored and deflated members are read, also with 64-bit fields, a prefix or a comment."""
     members = zips.Member(name="a.txt", data=b"a" * 1000), zips.Member(name="é/b", data=b"bb", stored=True)
     entries, codes, archive = read(zips.zip_bytes(*members, before=before, comment=comment, zip64=zip64))
 
@@ -52,7 +52,7 @@ def test_true_zips(read, zips, zip64, before, comment):
 
 
 def test_agrees_with_the_standard_library(read):
-    """What zipfile writes is read with the same names, sizes and checksums, members of many chunks included."""
+    """Files of zipfile are read with the same names, sizes and checksums, also members of many chunks."""
     body, noise = io.BytesIO(), os.urandom(300_000)
     with zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED) as writer:
         writer.writestr("noise", noise)
@@ -80,12 +80,12 @@ def test_agrees_with_the_standard_library(read):
     ],
 )
 def test_no_zips(read, body, code):
-    """What is no zip, or the beginning of one, is said to be that."""
+    """A file that is no ZIP file, or only the beginning of one, is an error that says so."""
     assert read(body)[:2] == ([], {code})
 
 
 def test_every_truncation(read, zips):
-    """A zip cut anywhere is never taken for a whole one, and never raises anything else."""
+    """A ZIP file cut anywhere is never read as a complete one, and raises nothing but ArchiveError."""
     body = zips.zip_bytes(*(zips.Member(name=f"{n}", data=b"x" * n) for n in range(9)))
     codes = [read(body[:length])[1] for length in range(len(body))]
 
@@ -94,7 +94,7 @@ def test_every_truncation(read, zips):
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "a/../../b", "..\\x", "C:\\x", "\\\\host\\x"])
 def test_traversal_names(read, zips, name):
-    """A name that leads out of its folder is kept as it is, and said to."""
+    """A name that leads out of its folder is kept and reported."""
     entries, codes, _ = read(zips.zip_bytes(zips.Member(name=name, data=b"x")))
 
     assert ([e.path for e in entries], codes) == ([name], {"traversal_name"})
@@ -102,7 +102,7 @@ def test_traversal_names(read, zips, name):
 
 @pytest.mark.parametrize("name", ["a..b", "..a/b", "a:b"[1:], "x/C:/y"])
 def test_names_that_stay(read, zips, name):
-    """Dots and colons elsewhere are nothing to speak of."""
+    """Other dots and colons in names are no problem."""
     assert read(zips.zip_bytes(zips.Member(name=name)))[1] == set()
 
 
@@ -111,7 +111,7 @@ def test_names_that_stay(read, zips, name):
     [(b"a\0b.py", "a\ufffdb.py"), (b"\xff\xfe", "\u00a0\u25a0"), (b"", ""), (b"n" * 2000, "n" * 1024)],
 )
 def test_names_no_table_holds(read, zips, name, path):
-    """NUL, bytes of no encoding, nothing at all and endless names become text that a table holds."""
+    """Names with NUL or invalid bytes, empty and overlong names become text that a table can hold."""
     entries, codes, _ = read(zips.zip_bytes(zips.Member(name=name, data=b"x")))
 
     assert [e.path for e in entries] == [path]
@@ -119,7 +119,7 @@ def test_names_no_table_holds(read, zips, name, path):
 
 
 def test_symlinks(read, zips):
-    """A symbolic link is said to be one; only Unix has them."""
+    """A symbolic link is reported; only Unix systems write them."""
     link = zips.Member(name="l", data=b"/etc/passwd", mode=0o120777)
     other = zips.Member(name="m", data=b"/etc/passwd", mode=0o120777, made_by=0)
 
@@ -128,7 +128,7 @@ def test_symlinks(read, zips):
 
 
 def test_encrypted(read, zips):
-    """An encrypted member is a row and a finding; reading it fails by that name."""
+    """An encrypted member is an entry and a problem; reading it raises ArchiveError."""
     entries, codes, archive = read(zips.zip_bytes(zips.Member(name="s", data=b"secret", says={"flags": 1})))
 
     assert codes == {"encrypted"}
@@ -138,7 +138,7 @@ def test_encrypted(read, zips):
 
 
 def test_overlapping(read, zips):
-    """Members that share bytes are found: all at one place, and one quoted within another."""
+    """Members that share bytes are reported, whether at one position or one inside another."""
     kernel = zips.Member(name="0", data=b"x" * 5000)
     same_place = [kernel, *(zips.Member(name=f"{n}", stored=True, says={"offset": 0}) for n in range(1, 5))]
     quoting = [zips.Member(name="q", data=b"y" * 50, stored=True, says={"compressed": 80, "size": 80}), kernel]
@@ -162,7 +162,7 @@ def test_overlapping(read, zips):
 )
 @pytest.mark.parametrize("zip64", [False, True])
 def test_a_directory_that_lies(read, zips, end, code, zip64):
-    """Counts, sizes and places of the directory are compared with what is there."""
+    """Counts, sizes and positions of the directory are compared with the file."""
     body = zips.zip_bytes(*(zips.Member(name=f"{n}", data=b"x" * 9) for n in range(3)), zip64=zip64, **end)
     entries, codes, archive = read(body)
     for entry in entries:
@@ -196,7 +196,7 @@ class _nothing:  # noqa: N801 - stands beside pytest.raises
     ],
 )
 def test_members_that_lie(read, zips, says, code):
-    """A member is what its directory entry says, or it is not read."""
+    """A member that differs from its directory entry is not read."""
     data = os.urandom(200) * 5
     entries, _, archive = read(zips.zip_bytes(zips.Member(name="m", data=data, says=says)))
 
@@ -206,7 +206,7 @@ def test_members_that_lie(read, zips, says, code):
 
 
 def test_bombs_are_not_inflated(read, zips):
-    """A member that unpacks a thousandfold is left after a few megabytes; the directory's claim is a finding."""
+    """A member that inflates a thousandfold is abandoned after a few megabytes; its declared size is a problem."""
     entries, codes, archive = read(zips.zip_bytes(zips.Member(name="zeros", data=bytes(50_000_000))))
     produced = []
 
@@ -227,13 +227,13 @@ def test_bombs_are_not_inflated(read, zips):
     ],
 )
 def test_limits(read, zips, limits, code):
-    """Each limit of the directory is kept and named."""
+    """Each limit of the directory is enforced and named."""
     assert read(zips.zip_bytes(*(zips.Member(name=f"{n}", data=b"x") for n in range(300))), **limits)[1] == {code}
 
 
 @pytest.mark.parametrize(("limits", "code"), [({"inflated_bytes": 99}, "bomb"), ({"seconds": -1}, "too_slow")])
 def test_limits_of_members(read, zips, limits, code):
-    """Each limit of what is inflated is kept and named."""
+    """Each limit of inflated bytes is enforced and named."""
     entries, _, archive = read(zips.zip_bytes(zips.Member(name="m", data=b"x" * 100)), **limits)
 
     with pytest.raises(ArchiveError) as raised:
@@ -242,7 +242,7 @@ def test_limits_of_members(read, zips, limits, code):
 
 
 def test_a_member_can_be_too_large(read, zips):
-    """What claims more than is wanted is not begun; its head can be had."""
+    """A member that declares more than the maximum is not read; its first bytes can be."""
     entries, _, archive = read(zips.zip_bytes(zips.Member(name="m", data=b"ab" * 100)))
 
     with pytest.raises(ArchiveError) as raised:
@@ -252,7 +252,7 @@ def test_a_member_can_be_too_large(read, zips):
 
 
 def test_a_stored_member_is_read_in_place(read, zips):
-    """A jar that was stored can be read where it lies; one that was deflated cannot."""
+    """An uncompressed jar can be read in place; a deflated one cannot."""
     inner = zips.zip_bytes(zips.Member(name="in", data=b"side"))
     entries, _, archive = read(
         zips.zip_bytes(zips.Member(name="s.jar", data=inner, stored=True), zips.Member(name="d.jar", data=inner))
@@ -279,7 +279,7 @@ with open(sys.argv[1], "rb") as file:
 
 @pytest.mark.slow
 def test_a_hundred_thousand_entries(tmp_path):
-    """100,000 entries are read one by one: what grows is 16 bytes for each, and a moment to sort them."""
+    """100,000 entries are read one by one: memory grows by 16 bytes for each, plus the final sort."""
     with zipfile.ZipFile(tmp_path / "big.zip", "w") as writer:
         for number in range(100_000):
             writer.writestr(zipfile.ZipInfo(f"node_modules/package-{number}/index.js"), b"")
@@ -300,7 +300,7 @@ def test_a_file_is_read_by_position(tmp_path, zips):
 
 
 def test_a_member_ends_before_the_directory(read, zips):
-    """A member that is said to end within the directory is cut off, even where its bytes would do."""
+    """A member that ends inside the directory is cut off, even if its bytes are valid."""
     data = os.urandom(100)
     says = {"compressed": len(zips.deflate(data)) + 20}
     entries, codes, archive = read(zips.zip_bytes(zips.Member(name="m", data=data, says=says)))
@@ -313,7 +313,7 @@ def test_a_member_ends_before_the_directory(read, zips):
 
 @pytest.mark.parametrize("flag", [0x0001, 0x0040, 0x2000])
 def test_every_kind_of_encryption(read, zips, flag):
-    """Weak, strong and masked: none of them is read as if it were plain."""
+    """Weak, strong and masked encryption are all reported, and no such member is read."""
     entries, codes, archive = read(zips.zip_bytes(zips.Member(name="s", data=b"secret", says={"flags": flag})))
 
     assert codes == {"encrypted"}
@@ -323,7 +323,7 @@ def test_every_kind_of_encryption(read, zips, flag):
 
 
 def test_output_that_waits_without_input(read, zips):
-    """The last bytes of a member come out although all of its input went in before."""
+    """The last bytes of a member are returned although zlib has consumed all input before."""
     sizes = range(256 * 1024 + 1, 256 * 1024 + 300, 6)
     entries, codes, archive = read(
         zips.zip_bytes(*(zips.Member(name=f"{n}", data=bytes(n)) for n in sizes)), ratio=2000
@@ -334,7 +334,7 @@ def test_output_that_waits_without_input(read, zips):
 
 
 def test_a_large_zip_behind_other_bytes(read, zips):
-    """A 64-bit zip that was appended to a program is read, though its own locator knows nothing of that."""
+    """A 64-bit ZIP file appended to a program is read, although its locator gives another position."""
     member = zips.Member(name="m", data=b"x" * 100)
     entries, codes, archive = read(b"#!/bin/sh\n" + zips.zip_bytes(member, zip64=True))
 

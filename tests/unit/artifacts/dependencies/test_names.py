@@ -1,4 +1,4 @@
-"""Names and versions: as each ecosystem compares them, whatever its tools write around them."""
+"""Names and versions are normalized as each ecosystem compares them."""
 
 import codecs
 
@@ -14,7 +14,7 @@ from lexport.artifacts.dependencies.python import included_files, read_metadata,
 
 
 def found(parse, body, path="the/file"):
-    """What a parser finds: name and version."""
+    """Return the name and version of each dependency."""
     return [(item.name, item.version) for item in parse(path, body)]
 
 
@@ -38,7 +38,7 @@ def test_names(ecosystem, name, expected):
 
 @pytest.mark.parametrize("name", ["", " a", "a ", "a\n", "a\0b", "x" * 513, None, 3, ["a"]])
 def test_what_is_no_name(name):
-    """A name with blanks around it, with control characters, without end or of another type is none."""
+    """A name with outer blanks or control characters, an overlong one, or a value of another type is no name."""
     assert dependency("npm", name, "1", "p") is None
 
 
@@ -58,7 +58,7 @@ def test_what_is_no_name(name):
     ],
 )
 def test_what_is_no_version(text):
-    """Placeholders, ranges and places to fetch from are no versions."""
+    """Placeholders, ranges, URLs and folders are no versions."""
     assert exact_version(text) is None
 
 
@@ -77,7 +77,7 @@ def test_what_is_no_version(text):
     ],
 )
 def test_versions(text):
-    """What real releases are called is a version."""
+    """Versions of real releases are accepted."""
     assert exact_version(text) == text
 
 
@@ -93,7 +93,7 @@ def test_versions(text):
     ],
 )
 def test_purls(ecosystem, name, version, expected):
-    """A package URL has no version where none is known."""
+    """A package URL of an unknown version has none."""
     assert purl(ecosystem, name, version) == expected
 
 
@@ -101,7 +101,7 @@ def test_purls(ecosystem, name, version, expected):
 
 
 def test_aliases_of_npm():
-    """An alias is the library that it stands for: by ``npm:``, by ``name``, and by what is installed."""
+    """An alias is resolved to its library: by ``npm:``, by ``name``, and by the installed package."""
     tree = {
         "braces": {"version": "npm:@acme/braces@3.0.2"},
         "bare": {"version": "npm:left-pad"},
@@ -127,19 +127,19 @@ def test_aliases_of_npm():
 
 @pytest.mark.parametrize("place", ["node_modules/work", "packages/a/node_modules/work"])
 def test_links_of_a_workspace_are_no_dependencies(place):
-    """What a lock file links to is the project's own."""
+    """Links in a lock file are the project's own packages."""
     packages = {place: {"resolved": "packages/work", "link": True, "version": "1.0.0"}}
 
     assert found(read_lock, orjson.dumps({"packages": packages})) == []
 
 
 def test_an_installed_package_without_a_name():
-    """A package.json without name and version is of the package that its folder is called after."""
+    """A package.json without name and version is named after its folder."""
     assert found(read_package, b'{"type":"module"}', "a/node_modules/@s/b/package.json") == [("@s/b", None)]
 
 
 def test_what_a_project_asks_for():
-    """Dependencies of the function's own package.json, without tools and optional ones; a range is no version."""
+    """The dependencies of package.json are read without development and optional ones; a range is no version."""
     body = b"""{"dependencies": {"a": "^1", "b": "2.0.0", "c": "npm:d@3.0.0", "e": "github:x/y"},
       "devDependencies": {"typescript": "5"}, "optionalDependencies": {"e": "github:x/y"}}"""
 
@@ -161,7 +161,7 @@ def test_what_a_project_asks_for():
 )
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_encodings(mark, encoding, newline):
-    """What PowerShell, Notepad and old tools write is read as what it is."""
+    """The encodings of PowerShell, Notepad and old tools are decoded."""
 
     def write(*lines):
         return mark + newline.join(lines).encode(encoding)
@@ -173,7 +173,7 @@ def test_encodings(mark, encoding, newline):
 
 
 def test_metadata_in_latin_1():
-    """An author's name in another encoding takes nothing from the name of the distribution."""
+    """An author's name in another encoding does not affect the name of the distribution."""
     assert found(read_metadata, "Name: a\nAuthor: J\xfcrgen\nVersion: 1\n".encode("latin-1")) == [("a", "1")]
 
 
@@ -209,12 +209,12 @@ def test_metadata_in_latin_1():
     ],
 )
 def test_a_requirement(line, expected):
-    """Each form of a line gives the library that pip would take it for."""
+    """Each form of a line yields the library that pip would install."""
     assert found(read_requirements, line.encode()) == expected
 
 
 def test_a_requirement_without_a_name():
-    """A link that names no library is not passed over; the lines before and behind it are read."""
+    """A link without a library name raises ValueError after all other lines are read."""
     items = read_requirements("p", b"a==1\nhttps://example.org/latest\nb==2\n")
 
     assert [next(items).name, next(items).name] == ["a", "b"]
@@ -223,7 +223,7 @@ def test_a_requirement_without_a_name():
 
 
 def test_files_that_requirements_include():
-    """``-r`` leads to other files, from where the file lies."""
+    """``-r`` includes files relative to the folder of the file."""
     body = b"-r base.txt\n--requirement=../x/more.txt\n-c no.txt\n-r https://example.org/far.txt\n"
 
     assert list(included_files("app/requirements.txt", body)) == ["app/base.txt", "x/more.txt"]
@@ -250,7 +250,7 @@ def test_files_that_requirements_include():
     ],
 )
 def test_markers(marker, expected):
-    """What can only be for another platform is left out; what cannot be told stays."""
+    """Requirements of other platforms are left out; unknown conditions keep theirs."""
     assert may_hold(marker) is expected
 
 
@@ -272,7 +272,7 @@ def test_java_properties():
 
 @pytest.mark.parametrize("version", ["${project.version}", "@project.version@", "", "unspecified"])
 def test_a_version_that_was_never_filled_in(version):
-    """A placeholder is no version; the name of the jar may tell it."""
+    """A placeholder is no version; the name of the jar may give one."""
     body = f"version={version}\ngroupId=x\nartifactId=y\n".encode()
 
     assert found(read_pom_properties, body) == [("x:y", None)]
@@ -296,12 +296,12 @@ def test_a_version_that_was_never_filled_in(version):
     ],
 )
 def test_the_name_of_a_jar(path, expected):
-    """``artifact-version.jar`` tells both, however many numbers are in it."""
+    """``artifact-version.jar`` gives both, however many numbers it has."""
     assert name_of_jar(path) == expected
 
 
 def test_the_words_of_a_jar():
-    """A bundle's name and version, else the implementation's; the jar's own name before both."""
+    """The jar's file name comes first, then the bundle's name and version, then the implementation's."""
     bundle = b"Bundle-SymbolicName: com.google.guava;singleton:=true\nBundle-Version: 31.1.0.jre\n"
     titled = b"Implementation-Title: t\nImplementation-Version: 1.0\nImplementation-Vendor-Id: org.x\n"
 
@@ -314,7 +314,7 @@ def test_the_words_of_a_jar():
 
 
 def test_modules_that_a_folder_replaces():
-    """A module in the place of another has its own name; a folder has none, and (devel) is no version."""
+    """A replacement module has its own name, a folder has none, and (devel) is no version."""
     modules = (
         "dep\texample.com/local\tv1.2.3\n=>\t../local\t(devel)\t\n"
         "dep\texample.com/abs\tv1.0.0\n=>\t/src/abs\t\t\n"
