@@ -1,7 +1,6 @@
-"""AWS Signature Version 4 for GETs, byte for byte what botocore's ``SigV4Auth`` makes of them.
+"""AWS Signature Version 4 of GET requests, byte for byte that of botocore's ``SigV4Auth``.
 
-In: host, path and query as they will be sent, credentials, time. Out: the headers to add. No clock of its own.
-Apart from botocore, because its signer costs forty times the CPU (measured: 144 µs against 3).
+It exists beside botocore's signer because that costs forty times the CPU (measured: 144 µs against 3).
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _NO_BODY = sha256(b"").hexdigest()
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a request is signed with; ``repr`` shows nothing secret."""
+    """The keys that a request is signed with; ``repr`` shows no secret."""
 
     access_key: str
     secret_key: str = field(repr=False)
@@ -27,9 +26,9 @@ class Credentials:
 
 
 class Signer:
-    """Signs GETs to one host for one service in one region. ``host`` is the Host header.
+    """Signs GET requests to one host for one service in one Region. ``host`` is the Host header.
 
-    What is the same for all requests of a second is made once in it: time, scope and hash states are kept.
+    Time, scope and hash states are the same for all requests of one second, so they are computed once per second.
     """
 
     def __init__(self, host: str, *, credentials: Credentials, region: str, service: str) -> None:
@@ -47,9 +46,9 @@ class Signer:
         self._after_date = f"\n{token_line}\n{signed}\n{_NO_BODY}"
 
     def sign(self, path: str, query: str, at: datetime) -> dict[str, str]:
-        """Sign one GET and return the headers to send with it.
+        """Sign one GET request and return the headers to add.
 
-        ``path`` and ``query`` are percent-encoded, as on the wire; ``at`` is aware.
+        ``path`` and ``query`` are percent-encoded, as they will be sent; ``at`` has a time zone.
         Source: "Create a signed AWS API request", IAM User Guide: the path is encoded twice, the query sorted.
         """
         second = int(at.timestamp())
@@ -72,7 +71,7 @@ class Signer:
         }
 
     def _begin(self, second: int) -> None:
-        """Make what is good for one second: texts, and the HMAC of the text to sign up to the hash of the request."""
+        """Compute the parts for one second: headers, and the HMAC of the string to sign up to the request's hash."""
         moment = datetime.fromtimestamp(second, UTC).strftime("%Y%m%dT%H%M%SZ")
         day = moment[:8]
         scope = "/".join((day, *self._scope))
@@ -89,7 +88,7 @@ class Signer:
         self._moment, self._second = moment, second
 
 
-@lru_cache(1024)  # the versions of a function have one path, and come together
+@lru_cache(1024)  # all versions of a function have the same path, and are requested in sequence
 def _encode_again(path: str) -> str:
     return quote(path, safe="/~")
 
@@ -100,7 +99,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _normalize(path: str) -> str:
-    """Drop empty and dot segments, as AWS does before it checks the signature."""
+    """Remove empty and dot segments, as AWS does before it verifies the signature."""
     kept: list[str] = []
     for segment in path.split("/"):
         if segment == "..":
@@ -116,9 +115,9 @@ _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
 def hmac_states(key: bytes) -> tuple[Any, Any]:
-    """Return the inner and the outer SHA-256 of HMAC with the key's blocks hashed, to be copied for each message.
+    """Return the inner and outer SHA-256 states of HMAC (RFC 2104) after the key, to copy for each message.
 
-    HMAC as RFC 2104 defines it; a copy of these takes half of what hmac.digest and hmac's own copy take.
+    Copying them takes half the time of ``hmac.digest`` and of ``hmac``'s own copy.
     """
     block = (key if len(key) <= _BLOCK_BYTES else sha256(key).digest()).ljust(_BLOCK_BYTES, b"\0")
     return sha256(block.translate(_INNER)), sha256(block.translate(_OUTER))

@@ -182,7 +182,7 @@ def test_a_skewed_clock_is_named():
     ],
 )
 def test_retry_after(value, seconds):
-    """Seconds and dates are understood, all else is as if nothing was said."""
+    """Seconds and dates are read; everything else counts as absent."""
     error = fault(429, retry_after=value, date="Fri, 06 Mar 2026 12:00:00 GMT")
 
     assert error.retry_after_s == seconds
@@ -313,7 +313,7 @@ async def test_ours_and_bugs_pass_through():
 
 @pytest.mark.asyncio
 async def test_the_network_below_a_provider():
-    """Trouble of the network is told as such, however a credential provider dresses it up; it may pass."""
+    """An error of the network is a retryable NetworkError, whatever exception a credential provider wraps it in."""
 
     below = boto.EndpointConnectionError(endpoint_url="http://169.254.170.2/v2/canary")
 
@@ -332,8 +332,8 @@ async def test_the_network_below_a_provider():
 @pytest.mark.asyncio
 async def test_links_in_what_a_provider_says_are_cut():
     """Of a URL in the words of a helper or of a library no more than the host is repeated."""
-    said = 'no answer of "http://user:canary@vault.example:8200/v1/canary?token=canary", sorry'
-    error = boto.CredentialRetrievalError(provider="custom-process", error_msg=said)
+    text = 'no answer of "http://user:canary@vault.example:8200/v1/canary?token=canary", sorry'
+    error = boto.CredentialRetrievalError(provider="custom-process", error_msg=text)
     with pytest.raises(CredentialsError, match=r'"http://vault\.example:8200", sorry') as caught:
         await translate_errors(raising(error), doing="x", profile=None)
 

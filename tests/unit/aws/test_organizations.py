@@ -31,7 +31,7 @@ def accounts(*ids, token=None, **more):
 
 
 async def test_empty_pages_do_not_end_the_list():
-    """An empty page with a token goes on; at most 20 are asked for at once."""
+    """An empty page with a token is followed by the next one; MaxResults is 20."""
     stub = Stub(list_accounts=[accounts(token="a"), accounts("1", token="b"), accounts(token="c"), accounts("2")])
     found = await list_members(stub, "us-east-1", ())
 
@@ -55,7 +55,7 @@ async def test_state_before_status():
 
 
 async def test_units_within_units():
-    """Every unit below is walked once, each account is listed once, even where the units given overlap."""
+    """Every unit below is listed once, and so is each account, even if the given units overlap."""
     units = "list_organizational_units_for_parent"
     stub = Stub(
         list_accounts_for_parent_a=[accounts("1")],

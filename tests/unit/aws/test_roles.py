@@ -1,4 +1,4 @@
-"""Assumed roles: renewed before their end and when AWS says so, once for all who wait; nothing secret is shown."""
+"""Assumed roles are renewed before they expire and when AWS says so, once for all callers; no secret leaks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def home(aws, fast_retries):
 
 @asynccontextmanager
 async def role_of(*faults, **more):
-    """A role that nobody has assumed yet, and the simulator that it is in."""
+    """A role that was not assumed yet, and the simulator that it is in."""
     fleet = Fleet(FleetSpec(accounts=(HUB, OTHER), functions=1, versions=0))
     arn = f"arn:aws:iam::{OTHER}:role/reader"
     role = Role(account_id=OTHER, arn=arn, session_name="lexport-1", policy=POLICY, external_id="hush-hush")
@@ -50,7 +50,7 @@ def asked(server):
 
 
 async def test_first_entry_and_fresh_credentials():
-    """A role is assumed once; while its credentials are fresh nobody asks STS, however many want them."""
+    """A role is assumed once; STS is not called again while its credentials are fresh, for any number of callers."""
     async with role_of() as (role, server):
         await role.assume()
         found = []
@@ -68,7 +68,7 @@ async def test_first_entry_and_fresh_credentials():
 
 
 async def test_renewed_once_before_the_end():
-    """Credentials that end soon are renewed by one of those who want them; meanwhile the others go on with them."""
+    """One of many callers renews credentials that expire soon; the others use the current ones meanwhile."""
     async with role_of() as (role, server):
         await role.assume()
         old = await role.credentials()
@@ -89,7 +89,7 @@ async def test_renewed_once_before_the_end():
 
 
 async def test_renewed_once_when_aws_says_so():
-    """All who were told that their credentials expired get the same newer ones, for one question to STS."""
+    """All callers with expired credentials get the same newer ones, for one call to STS."""
     async with role_of() as (role, server):
         await role.assume()
         stale = await role.credentials()
@@ -112,7 +112,7 @@ async def test_renewed_once_when_aws_says_so():
 
 
 async def test_margin_before_the_end():
-    """Of an hour ten minutes are left when it is renewed, of a short life a quarter."""
+    """Credentials of an hour are renewed ten minutes before they expire, those of a short life after three quarters."""
     for ttl_s, left_s in ((None, 600), (900, 225)):
         async with role_of(credentials_ttl_s=ttl_s) as (role, _):
             await role.assume()
@@ -121,7 +121,7 @@ async def test_margin_before_the_end():
 
 
 async def test_clock_that_is_wrong():
-    """Where this machine's clock is behind, credentials are not believed to last longer than was asked for."""
+    """If this machine's clock is behind, credentials are not used for longer than their requested life."""
     ends_at = datetime.now(UTC) + timedelta(hours=5)
     session = _Answers({"AccessKeyId": "A", "SecretAccessKey": "s", "SessionToken": "t", "Expiration": ends_at})
     role = AssumedRole(session, Role(account_id=OTHER, arn="a", session_name="n", policy="{}"), region="us-east-1")
@@ -131,7 +131,7 @@ async def test_clock_that_is_wrong():
 
 
 async def test_trouble_before_the_end_costs_nothing():
-    """While STS is in trouble what is still good stays in use, and STS is not asked again at once."""
+    """While STS fails, valid credentials stay in use, and STS is not called again at once."""
     down = Fault(operation="AssumeRole", kind="throttle", times=None, after=1)
     async with role_of(down) as (role, server):
         await role.assume()
@@ -144,7 +144,7 @@ async def test_trouble_before_the_end_costs_nothing():
 
 
 async def test_lost_once_for_all():
-    """After the end a role that cannot be had is lost: everybody learns it, and STS is not asked for each of them."""
+    """A role whose expired credentials cannot be renewed is lost for all callers, without a call to STS for each."""
     denied = Fault(operation="AssumeRole", kind="denied", times=None, after=1)
     async with role_of(denied) as (role, server):
         await role.assume()
@@ -157,7 +157,7 @@ async def test_lost_once_for_all():
 
 
 async def test_denied_and_throttled():
-    """A denial is told at once, a throttle after all attempts, each with AWS's code."""
+    """A denial is raised at once, a throttle after all attempts, each with AWS's code."""
     async with role_of(Fault(operation="AssumeRole", kind="denied", times=None)) as (role, _):
         with pytest.raises(AccessDeniedError) as caught:
             await role.assume()
@@ -170,7 +170,7 @@ async def test_denied_and_throttled():
 
 
 async def test_hub_credentials_that_ran_out(monkeypatch):
-    """Where the caller's own credentials ran out they are renewed first, as a new chain finds them."""
+    """Expired credentials of the caller are renewed first, from a new credential chain."""
     async with role_of(Fault(operation="AssumeRole", kind="expired_token")) as (role, server):
         fresh = server._keys.issue(HUB, f"arn:aws:iam::{HUB}:user/x", 3600)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", fresh.key_id)
@@ -194,14 +194,14 @@ async def test_nothing_secret_is_shown(caplog):
             await role.renew(credentials)
         issued = [identity for identity in server._keys._identities.values() if identity.token]
 
-    said = " ".join((repr(role), repr(role.role), repr(credentials), repr(caught.value), caplog.text))
-    assert [secret for identity in issued for secret in (identity.secret, identity.token) if secret in said] == []
+    shown = " ".join((repr(role), repr(role.role), repr(credentials), repr(caught.value), caplog.text))
+    assert [secret for identity in issued for secret in (identity.secret, identity.token) if secret in shown] == []
     assert len(issued) == 1
-    assert "hush-hush" not in said
+    assert "hush-hush" not in shown
 
 
 async def test_session_policy():
-    """It fits STS's limit, names this account and the calls of the run only, and leaves decryption to the role."""
+    """It fits STS's limit, allows this account and the calls of the run only, and leaves decryption to the role."""
     longest = session_policy("aws-us-gov", OTHER, resources=resources_read({}), all_regions=True)
     narrow = json.loads(
         session_policy("aws-cn", OTHER, resources=resources_read({"aliases": False}), all_regions=False)
@@ -216,7 +216,7 @@ async def test_session_policy():
 
 
 class _Answers:
-    """A session that STS answers with these credentials."""
+    """A session whose calls to STS return these credentials."""
 
     def __init__(self, credentials):
         self._credentials = credentials

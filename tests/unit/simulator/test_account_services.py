@@ -1,4 +1,4 @@
-"""Signatures, assumed roles, accounts and Regions: let in is who signed rightly, and nobody else."""
+"""Signatures, assumed roles, accounts and Regions: only requests with a valid signature are accepted."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -84,7 +84,7 @@ async def test_no_signature_and_an_old_one(fleet, anonymous):
 
 
 async def test_assumed_role_reads_the_other_account(fleet, connect):
-    """What AssumeRole hands out works, carries the account, needs its token, and cannot be had everywhere."""
+    """Credentials of AssumeRole work, belong to the role's account, need their token, and are not issued for all."""
     role = "arn:aws:iam::111122223334:role/reader"
     async with open_simulator(fleet) as simulator:
         async with connect(simulator.url, "sts") as sts:
@@ -117,7 +117,7 @@ async def test_assumed_role_expires(fleet, connect):
 
 
 async def test_disabled_region_is_refused(fleet, connect):
-    """A Region that is switched off, or does not exist, does not know anybody."""
+    """A Region that is disabled, or does not exist, refuses all keys."""
     async with open_simulator(fleet) as simulator:
         for region in ("me-south-1", "mars-east-1"):
             async with connect(simulator.url, region_name=region) as client:

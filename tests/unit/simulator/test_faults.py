@@ -58,7 +58,7 @@ async def test_refusals(fleet, http, fault, status, code):
 
 
 async def test_not_aws(fleet, http):
-    """HTML, an empty body, half a document: what comes is no answer of AWS."""
+    """HTML, an empty body and half a document are sent in place of AWS's response."""
     async with open_simulator(fleet, verify=False) as simulator:
         url = f"{simulator.url}{FUNCTIONS}/{fleet.name(0)}"
         for kind in ("html", "empty", "broken_json"):
@@ -161,7 +161,7 @@ async def test_duplicate_page(fleet, http):
 
 
 async def test_unqualified_all(fleet, http):
-    """ListFunctions(ALL) may be answered as if FunctionVersion had not been sent."""
+    """ListFunctions may ignore FunctionVersion=ALL."""
     fault = Fault(operation="ListFunctions", kind="unqualified_all", times=None)
     async with open_simulator(fleet, verify=False, faults=[fault]) as simulator:
         pages, page = await pages_of(http, simulator.url + FUNCTIONS)
@@ -171,7 +171,7 @@ async def test_unqualified_all(fleet, http):
 
 
 async def test_replace_body(fleet, http):
-    """A patch is merged into the answer, a callable changes a copy of it, and even what orjson refuses is sent."""
+    """A mapping is merged into the document, a callable changes a copy, and values that orjson refuses are sent."""
     shared = {"Configuration": {"Timeout": "thirty", "New": {"Deep": 2**70}}}
 
     def without_arn(document):

@@ -72,7 +72,7 @@ def test_same_seed_same_fleet():
 
 
 def test_every_leaf_occurs():
-    """A hundred functions show every leaf of GetFunction's answer, explicit nulls, and fields nobody knows."""
+    """A hundred functions show every field of GetFunction's response, explicit nulls, and unknown fields."""
     found = set()
     nulls = False
     for document in documents(Fleet(FleetSpec(functions=100, versions=2))):
@@ -94,7 +94,7 @@ def test_every_leaf_occurs():
 
 @pytest.mark.parametrize("mean", [0, 1, 3, 10])
 def test_mean_of_versions_is_exact(mean):
-    """Over an even number of functions the mean of published versions is exactly what was asked for."""
+    """Over an even number of functions the mean of published versions is exactly the requested one."""
     fleet = Fleet(FleetSpec(functions=40, versions=mean))
     counts = Counter(version.version == LATEST for version in versions_of(fleet))
 
@@ -166,7 +166,7 @@ def test_a_million_versions_take_no_memory():
 
 
 def test_regions_and_accounts_have_fleets_of_their_own():
-    """Each account-region has another fleet under the same names; elsewhere there is none."""
+    """Each account-region of the fleet has other functions under the same names; other ones are empty."""
     spec = FleetSpec(functions=4, versions=1, accounts=("111122223333", "111122223334"), regions=("us-east-1",))
     fleet = Fleet(spec)
     other = Scope(account_id="111122223334", region="us-east-1")
@@ -204,7 +204,7 @@ def test_delete_and_recreate(fleet, change):
 
 
 def test_publish_and_delete_versions(fleet, change):
-    """A new version holds what `$LATEST` was; its number is never given again; `$LATEST` gets a new RevisionId."""
+    """A new version is a copy of `$LATEST`, its number is never reused, and `$LATEST` gets a new RevisionId."""
     numbers = list(fleet.published(SCOPE, 0))
     latest = fleet.version(SCOPE, 0, LATEST)
     change("publish_version")
@@ -224,7 +224,7 @@ def test_publish_and_delete_versions(fleet, change):
 
 
 def test_tags_concurrency_and_configuration(fleet, change):
-    """Tags, concurrency and configuration change where they were changed, and nowhere else."""
+    """Tags, concurrency and configuration change for one function, and for no other."""
     number = str(next(fleet.published(SCOPE, 0)))
     old, latest = fleet.version(SCOPE, 0, number), fleet.version(SCOPE, 0, LATEST)
     change("set_tags", tags={"a": "b"})
@@ -242,7 +242,7 @@ def test_tags_concurrency_and_configuration(fleet, change):
 
 
 def test_aliases_move(fleet, change):
-    """A moved alias points elsewhere, alone, and has a new RevisionId; what AWS would refuse is refused."""
+    """A moved alias points at one version and has a new RevisionId; changes that AWS would refuse are refused."""
     index = next(i for i in fleet.indexes(SCOPE) if fleet.aliases(SCOPE, i))
     name, alias = fleet.name(index), fleet.aliases(SCOPE, index)[0]
     change("move_alias", name, alias=alias.name, version=LATEST)

@@ -75,7 +75,7 @@ async def test_lists_omit_exactly_seven_fields(fleet, http):
 
 
 async def test_versions_and_aliases(fleet, connect):
-    """ListVersionsByFunction and ListAliases list what the fleet holds."""
+    """ListVersionsByFunction and ListAliases list the versions and aliases of the fleet."""
     index = max(fleet.indexes(SCOPE), key=lambda i: len(fleet.aliases(SCOPE, i)))
     async with open_simulator(fleet) as simulator, connect(simulator.url) as client:
         versions = (await client.list_versions_by_function(FunctionName=fleet.name(index)))["Versions"]

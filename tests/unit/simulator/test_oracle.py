@@ -1,4 +1,4 @@
-"""The oracle: what it says agrees with the answers, and it says something of every column."""
+"""The oracle agrees with the responses, and has a value in every column."""
 
 import json
 from collections import Counter, defaultdict
@@ -136,7 +136,7 @@ def test_environment_modes(env):
 
 
 def test_oracle_follows_changes():
-    """After a change the oracle says what is now."""
+    """After a change the oracle yields the new state."""
     fleet = Fleet(FleetSpec(functions=2, versions=1))
     fleet.apply(Change(kind="set_tags", scope=SCOPE, function_name=fleet.name(0), tags={"new": ""}))
     fleet.apply(Change(kind="delete_function", scope=SCOPE, function_name=fleet.name(1)))

@@ -1,4 +1,4 @@
-"""Presigned links give true bytes to whoever holds them, for a while, by GET alone."""
+"""A presigned URL returns the bytes of its package, for a limited time and by GET alone."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ async def link_of(fleet, http, simulator):
 
 
 async def test_link_gives_the_package(fleet, http, anonymous):
-    """The bytes behind a link have the size and hash that the same answer told; parts of them can be had."""
+    """A download has the size and the hash of the response that its URL came with; ranges of it can be read."""
     async with open_simulator(fleet, verify=False) as simulator:
         link, configuration = await link_of(fleet, http, simulator)
         async with anonymous.get(link) as response:
@@ -106,7 +106,7 @@ def distinct_packages(fleet, most_bytes):
 
 
 async def test_large_packages_are_true(http, anonymous):
-    """A package of megabytes has the size and hash that were told, and is a sound zip; any part of it can be had."""
+    """A package of megabytes has the size and the hash that Lambda returned, is a valid ZIP file, and has ranges."""
     fleet = Fleet(LARGE)
     size, name, number = distinct_packages(fleet, 8_100_000)[0]
     async with open_simulator(fleet, verify=False) as simulator:

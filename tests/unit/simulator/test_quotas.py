@@ -54,7 +54,7 @@ def test_a_neighbour_takes_a_share_for_a_while():
 
 @pytest.mark.parametrize("wrong", [{"share": 1.1}, {"share": -0.1}, {"share": 0.5, "from_s": 2, "to_s": 1}])
 def test_refuses_a_neighbour_who_cannot_be(wrong):
-    """Nobody takes more than there is, or stops before beginning."""
+    """A share above 1, and an end before the beginning, are refused."""
     with pytest.raises(ValueError, match="neighbour"):
         Neighbour(**wrong)
 

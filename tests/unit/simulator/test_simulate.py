@@ -1,4 +1,4 @@
-"""`lexport simulate` as a process: what it prints, and how it ends."""
+"""`lexport simulate` as a process: its output, and its end."""
 
 import signal
 import socket
@@ -50,7 +50,7 @@ def test_port_in_use():
 
 
 def test_a_neighbour_who_stops_before_beginning():
-    """Seconds in the wrong order are wrong use, told with the option's name."""
+    """Seconds in the wrong order are wrong use, and the error names the option."""
     result = CliRunner().invoke(command, ["--neighbour", "0.4", "120", "60"])
 
     assert result.exit_code == 2

@@ -29,7 +29,7 @@ def anyio_backend():
 
 
 class Run:
-    """Callers who always want more, each call some latency away from a server that throttles; deterministic."""
+    """Simulate callers with unlimited work, and a server with some latency that throttles; deterministic."""
 
     def __init__(self, documented, true, *neighbours, share=1.0, latency_s=0.08, retry_after_s=1.0, depth_s=1.0):
         self.served, self.throttled = Counter(), Counter()
@@ -71,7 +71,7 @@ class Run:
 @pytest.mark.parametrize("depth_s", [1.0, 0.25])
 @pytest.mark.parametrize("latency_s", [0.004, 0.08])
 def test_uses_the_documented_rate_without_a_throttle(documented, depth_s, latency_s):
-    """Where the documented rate is true, all of it is used, even when AWS's bucket is a quarter second deep."""
+    """If the documented rate is the true limit, all of it is used, even if AWS's bucket is a quarter second deep."""
     run = Run(documented, documented, latency_s=latency_s, depth_s=depth_s)
 
     assert run.throttled.total() == 0
@@ -83,7 +83,7 @@ def test_uses_the_documented_rate_without_a_throttle(documented, depth_s, latenc
 @pytest.mark.parametrize("latency_s", [0.004, 0.08, 0.3])
 @pytest.mark.parametrize("part", [0.9, 0.5])
 def test_finds_a_lower_limit(documented, retry_after_s, latency_s, part):
-    """Where the true limit is lower, 95 % of it is used from 20 s on, and throttles are below 2 %."""
+    """If the true limit is lower, 95 % of it is used from 20 s on, with less than 2 % throttles."""
     run = Run(documented, documented * part, latency_s=latency_s, retry_after_s=retry_after_s)
 
     assert run.per_s(20, 180) >= 0.95 * documented * part
@@ -94,7 +94,7 @@ def test_finds_a_lower_limit(documented, retry_after_s, latency_s, part):
 @pytest.mark.parametrize("retry_after_s", [1.0, None])
 @pytest.mark.parametrize("latency_s", [0.004, 0.08, 0.3])
 def test_makes_room_for_a_neighbour_and_takes_it_back(documented, retry_after_s, latency_s):
-    """From 20 s after a neighbour came, and after it went, 95 % of what is left is used; throttles below 2 %."""
+    """From 20 s after a neighbour starts or stops, 95 % of the quota left is used, with less than 2 % throttles."""
     run = Run(documented, documented, FORTY_PERCENT, latency_s=latency_s, retry_after_s=retry_after_s)
 
     assert run.per_s(0, 60) >= 0.99 * documented
@@ -115,7 +115,7 @@ def test_the_share_applies_to_the_limit_found(documented, retry_after_s, depth_s
 
 
 def test_a_share_below_the_limit_is_never_throttled():
-    """Where 0.8 of the documented rate is less than what there is, nothing is lost and nothing probed."""
+    """If 0.8 of the documented rate is below the true limit, the rate is not lowered and not probed."""
     run = Run(100.0, 85.0, share=0.8)
 
     assert run.throttled.total() == 0
@@ -124,7 +124,7 @@ def test_a_share_below_the_limit_is_never_throttled():
 
 @pytest.mark.parametrize("retry_after_s", [1.0, None])
 def test_a_bucket_of_a_quarter_second(retry_after_s):
-    """Where AWS's bucket is that shallow, waiting for Retry-After costs quota for good; the rest is used."""
+    """If AWS's bucket is that shallow, waiting for Retry-After loses quota; the rest is used."""
     run = Run(100.0, 50.0, retry_after_s=retry_after_s, depth_s=0.25)
 
     assert run.per_s(20, 180) >= (0.9 if retry_after_s else 0.95) * 50

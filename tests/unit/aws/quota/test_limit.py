@@ -1,4 +1,4 @@
-"""What counts in the estimate of the limit, and what does not."""
+"""The estimate of the limit uses the right calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lexport.aws.quota.limit import JUST_UNDER, Limit
 
 
 def test_a_busy_time_before_a_fall_says_nothing_after_it():
-    """Two falls in a row: what was accepted before the first one does not hold up the second."""
+    """Calls that were accepted before a throttle do not count after it."""
     limit = Limit(100.0)
     for call in range(1000):
         limit.accepted(call / 100)

@@ -60,7 +60,7 @@ async def test_first_come_first_served():
 
 
 async def test_the_urgent_goes_first():
-    """A more urgent newcomer overtakes everybody, even the first, who sleeps for its token already."""
+    """A more urgent call goes before all others, even the first, which already sleeps until its token arrives."""
     pace, seen = pacer(), []
     async with anyio.create_task_group() as tasks:
         await in_turn(tasks, "now", "alias 1", pace=pace, seen=seen, priority=Priority.RESOURCES)
@@ -71,7 +71,7 @@ async def test_the_urgent_goes_first():
 
 
 async def test_newcomers_do_not_overtake_on_the_fast_path():
-    """A token that comes while somebody waits is not taken by a call that came later."""
+    """A token that arrives while a call waits is not taken by a later call."""
     pace, seen = pacer(), []
     async with anyio.create_task_group() as tasks:
         await in_turn(tasks, "a", "b", pace=pace, seen=seen)
@@ -95,7 +95,7 @@ async def test_a_token_that_is_there_belongs_to_who_waits():
 
 @pytest.mark.parametrize("lost", range(6))
 async def test_the_line_stays_in_order_when_somebody_leaves_it(lost):
-    """Whoever gives up in the middle of a long line of several priorities changes nobody else's turn."""
+    """A call that is cancelled in the middle of a long queue does not change the order of the others."""
     arrivals = [Priority.LAYERS, Priority.PACKAGES, Priority.RESOURCES, Priority.SNAPSHOT]
     arrivals += [Priority.RESOURCES, Priority.RESOURCES]
     pace, seen, scopes = pacer(), [], {}
@@ -117,7 +117,7 @@ async def test_the_line_stays_in_order_when_somebody_leaves_it(lost):
 
 @pytest.mark.parametrize("lost", ["b", "c", "d"])
 async def test_a_cancelled_waiter_loses_no_token(lost):
-    """Whoever gives up waiting, first or not, leaves the line in order and its token to the next."""
+    """A call that is cancelled while it waits, first or not, leaves its token to the next one."""
     pace, seen = pacer(), []
     scopes = {}
 
@@ -223,7 +223,7 @@ async def test_counts_calls_and_throttles():
 
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.01, float("nan")])
 async def test_refuses_a_share_that_is_none(share):
-    """More than the whole quota is nobody's share."""
+    """A share above 1 is refused."""
     with pytest.raises(ValueError, match="share"):
         await call(pacer(share=share), [], "a")
 
@@ -240,7 +240,7 @@ async def throttled_once(pace, scope=SCOPE, retry_after_s=None):
 
 @pytest.mark.parametrize(("asked_s", "waited_s"), [(None, 0.25), (0.1, 0.25), (3.0, 3.0), (900.0, 120.0)])
 async def test_all_wait_for_what_one_was_asked(asked_s, waited_s):
-    """After one throttle nobody sends for as long as Retry-After says, 0.25 s at least and two minutes at most."""
+    """After a throttle no call is sent for Retry-After, at least 0.25 s and at most two minutes."""
     pace, seen = pacer(rate=100.0), []
     await throttled_once(pace, retry_after_s=asked_s)
     async with anyio.create_task_group() as tasks:

@@ -1,4 +1,4 @@
-"""The one retry layer, on trio's virtual clock."""
+"""Retries, on trio's virtual clock."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def broken():
 
 
 async def run(*outcomes, operation="GetFunction", unit=1.0):
-    """Call once against scripted outcomes; return result or error, how often was asked, seconds, calls by class."""
+    """Call once against scripted outcomes; return result or error, attempts, seconds, calls by quota class."""
     pacer = Pacer({GET_FUNCTION_QUOTA: 1000.0, LIST_QUOTA: 1000.0}, 1.0, clock=anyio.current_time)
     left = list(outcomes)
     began = anyio.current_time()
@@ -59,19 +59,19 @@ async def run(*outcomes, operation="GetFunction", unit=1.0):
 
 
 async def test_the_first_answer_is_the_result():
-    """What works is called once and waits for nothing."""
+    """A call that succeeds is made once, without a delay."""
     assert await run("answer") == ("answer", 1, 0.0, {"get_function": 1, "list": 0})
 
 
 async def test_every_attempt_is_paid_for():
-    """Each try takes a token of the operation's own class."""
+    """Each attempt takes a token of the operation's own quota class."""
     result, tries, _, calls = await run(broken(), throttle(), "answer", operation="ListAliases")
 
     assert (result, tries, calls) == ("answer", 3, {"get_function": 0, "list": 3})
 
 
 async def test_throttles_are_tried_eight_times():
-    """The eighth throttle is the last, and it knows how many there were."""
+    """The eighth throttle is raised, with the number of attempts."""
     result, tries, seconds, _ = await run(*[throttle() for _ in range(20)])
 
     assert isinstance(result, ThrottledError)
@@ -80,24 +80,24 @@ async def test_throttles_are_tried_eight_times():
 
 
 @pytest.mark.parametrize("kind", [ServiceError, NetworkError])
-async def test_other_trouble_is_tried_six_times(kind):
-    """A server or network that fails six times is down."""
+async def test_other_errors_are_tried_six_times(kind):
+    """The sixth error of the server or the network is raised."""
     result, tries, _, _ = await run(*[kind("down", code="x") for _ in range(20)])
 
     assert isinstance(result, kind)
     assert (tries, result.attempts) == (OTHER_ATTEMPTS, OTHER_ATTEMPTS)
 
 
-async def test_throttles_do_not_use_up_the_patience_for_failures():
-    """One failure after seven throttles is tried again."""
+async def test_throttles_and_failures_are_counted_apart():
+    """One failure after seven throttles is retried."""
     result, tries, _, _ = await run(*[throttle() for _ in range(7)], broken(), "answer")
 
     assert (result, tries) == ("answer", 9)
 
 
 @pytest.mark.parametrize("kind", [AccessDeniedError, FunctionGoneError])
-async def test_what_a_second_try_does_not_change_is_not_tried_again(kind):
-    """Denied and gone are final at once."""
+async def test_final_errors_are_not_retried(kind):
+    """Denied and gone are raised at once."""
     result, tries, seconds, _ = await run(kind("no", code="x"), "answer")
 
     assert isinstance(result, kind)
@@ -105,8 +105,8 @@ async def test_what_a_second_try_does_not_change_is_not_tried_again(kind):
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError(), KeyboardInterrupt()])
-async def test_a_bug_is_not_tried_again(error):
-    """Whatever is no ItemError passes through as it is."""
+async def test_a_bug_is_not_retried(error):
+    """Exceptions that are no ItemError pass through unchanged."""
     result, tries, _, _ = await run(error, "answer")
 
     assert (result, tries) == (error, 1)
@@ -114,21 +114,21 @@ async def test_a_bug_is_not_tried_again(error):
 
 @pytest.mark.parametrize(("asked", "waited"), [(3.0, 3.0), (0.0, 0.25), (5000.0, 120.0)])
 async def test_retry_after_is_a_floor(asked, waited):
-    """The server's wish is waited for, up to two minutes, even where our own backoff is none."""
+    """Retry-After is waited for, up to two minutes, even if the backoff is zero."""
     _, _, seconds, _ = await run(throttle(retry_after_s=asked), "answer", unit=0.0)
 
     assert seconds == waited
 
 
 async def test_backoff_doubles_up_to_a_cap_and_is_fully_jittered():
-    """The n-th wait is anything from nothing to 0.25 s doubled n-1 times, at most 20 s."""
+    """The n-th delay is between 0 and 0.25 s doubled n-1 times, at most 20 s."""
     assert [backoff_s(n, None, 1.0) for n in (1, 2, 3, 8, 60)] == [0.25, 0.5, 1.0, 20.0, 20.0]
     assert backoff_s(5, None, 0.0) == 0.0
     assert backoff_s(1, 2.0, 0.5) == 2.125
 
 
 async def test_cancelled_in_the_backoff():
-    """A cancelled wait ends at once and makes no further call."""
+    """A call that is cancelled in the backoff ends at once and makes no further attempt."""
     pacer = Pacer({GET_FUNCTION_QUOTA: 1000.0}, 1.0, clock=anyio.current_time)
 
     async def attempt():
@@ -141,8 +141,8 @@ async def test_cancelled_in_the_backoff():
     assert pacer.reading(SCOPE, GET_FUNCTION_QUOTA).calls == 1
 
 
-async def test_a_wrong_answer_is_asked_for_again_a_few_times():
-    """A wrong answer is tried again within the same quota, and given up sooner than a server that fails."""
+async def test_a_response_for_another_item_is_retried_a_few_times():
+    """A response for another item is retried within the same quota, and fewer times than a server error."""
     wrong = WrongAnswerError("another function", code="wrong_answer", http_status=200)
     healed, attempts, _, calls = await run(*[wrong] * (WRONG_ATTEMPTS - 1), "reply")
     error, given_up_after, _, _ = await run(*[wrong] * 10)
