@@ -36,7 +36,7 @@ from lexport.extract.incremental import PendingBudget
 from lexport.extract.inputs import Inputs, note_other_key, read_inputs
 from lexport.extract.progress import Progress, Report, report_nothing
 from lexport.extract.read_shard import read_shard
-from lexport.extract.results import account_for_rows, lose_account, settle, why_unpublished
+from lexport.extract.results import account_for_rows, settle, unread_account, why_unpublished
 from lexport.extract.rows import ValueHasher
 from lexport.extract.shards import find_shards, limits_of_process, work_on_shards
 from lexport.model import GLOBAL_REGION, FunctionRef, Reply, RunSpec, Shard, ShardResult, __version__, new_ulid
@@ -138,11 +138,11 @@ async def plan(
                     )
                 )
 
-            def lose(account_id: str, shards: Sequence[Shard], error: ItemError) -> None:
+            def miss_account(account_id: str, shards: Sequence[Shard], error: ItemError) -> None:
                 title = f"{account_id} {GLOBAL_REGION}"
                 estimates.append(ShardEstimate(shard=shards[0], errors=((title, error),)))
 
-            await work_on_shards(spec.shards, access, work=estimate, lose_account=lose, progress=progress)
+            await work_on_shards(spec.shards, access, work=estimate, on_account_error=miss_account, progress=progress)
     return fleet_plan(estimates, progress.notes)
 
 
@@ -192,10 +192,10 @@ async def read_shards(
             )
         )
 
-    def lose(account_id: str, shards: Sequence[Shard], error: ItemError) -> None:
-        results.extend(lose_account(account_id, shards, error, run.staging.failures))
+    def miss_account(account_id: str, shards: Sequence[Shard], error: ItemError) -> None:
+        results.extend(unread_account(account_id, shards, error, run.staging.failures))
 
-    await work_on_shards(spec.shards, access, work=read, lose_account=lose, progress=run.progress)
+    await work_on_shards(spec.shards, access, work=read, on_account_error=miss_account, progress=run.progress)
     return results
 
 

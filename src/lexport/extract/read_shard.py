@@ -158,7 +158,7 @@ class _Reader:
                     partial(pump, workers=workers_for(get_function.rate_per_s)),
                     self.read_function,
                     refs,
-                    self.log.lose_function,
+                    self.log.record_function_error,
                 )
                 for reader in self.resources:
                     if reader.resource.per == "account_region":
@@ -221,13 +221,13 @@ class _Reader:
                 refs_out=refs_out,
                 choose=choose,
                 keeps_items=self.last is not None,
-                lose=self.log.lose_listing,
+                lose=self.log.record_listing_error,
                 note=self.log.note,
             )
         except ExpiredCredentialsError:
             raise
         except ItemError as error:
-            self.log.lose_listing("ListFunctions", None, error)
+            self.log.record_listing_error("ListFunctions", None, error)
         finally:
             for reader in listeners:
                 reader.queue.end()

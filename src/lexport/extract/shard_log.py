@@ -58,14 +58,14 @@ class ShardLog:
         self.denials += isinstance(error, AccessDeniedError | ExpiredCredentialsError) and failure.is_gap
         return failure
 
-    def lose_function(self, ref: FunctionRef, error: ItemError) -> None:
+    def record_function_error(self, ref: FunctionRef, error: ItemError) -> None:
         """Record that one function, version or alias could not be read."""
         self.is_answering |= isinstance(error, AccessDeniedError | FunctionGoneError)
         self.lost += 1
         stage = "flatten" if isinstance(error, FlattenError) else "fetch"
         self.record(error, self.item(stage, "GetFunction", ref.function_name, ref.qualifier, is_named=ref.is_named))
 
-    def lose_listing(self, operation: str, function_name: str | None, error: ItemError) -> None:
+    def record_listing_error(self, operation: str, function_name: str | None, error: ItemError) -> None:
         """Record that a listing, a page or an item of it could not be read."""
         self.record(error, self.item("discover", operation, function_name))
 

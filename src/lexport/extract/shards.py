@@ -98,13 +98,13 @@ async def work_on_shards(
     access: Access,
     *,
     work: Callable[[Shard, LambdaClient], Awaitable[None]],
-    lose_account: Callable[[str, Sequence[Shard], ItemError], None],
+    on_account_error: Callable[[str, Sequence[Shard], ItemError], None],
     progress: Progress,
 ) -> None:
     """Assume the role of each account and do the ``work`` on each of its shards, all side by side.
 
-    ``lose_account`` gets an account whose role cannot be assumed, with its shards; the other accounts go on. ``work``
-    raises no ItemError.
+    ``on_account_error`` gets an account whose role cannot be assumed, with its shards; the other accounts go on.
+    ``work`` raises no ItemError.
     """
     by_account: dict[str, list[Shard]] = defaultdict(list)
     for shard in shards:
@@ -124,7 +124,7 @@ async def work_on_shards(
                     if shards[0].scope.region == GLOBAL_REGION:
                         shards = _shards_in(account_id, await access.find_regions(account_id))
             except ItemError as error:
-                lose_account(account_id, shards, error)
+                on_account_error(account_id, shards, error)
             else:
                 for shard in shards:
                     tasks.start_soon(work_on, shard)

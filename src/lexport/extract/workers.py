@@ -37,11 +37,11 @@ def workers_for(rate_per_s: float) -> int:
 async def pump(
     work: Callable[[T], Awaitable[None]],
     pages: Pages[T],
-    lose: Callable[[T, ItemError], None],
+    on_error: Callable[[T, ItemError], None],
     *,
     workers: int,
 ) -> None:
-    """Run ``work`` on every item of every page; a failed item goes to ``lose``. Closes ``pages``.
+    """Run ``work`` on every item of every page; a failed item goes to ``on_error``. Closes ``pages``.
 
     The next page is received only when the current one is used up, so the source is never far ahead. A worker starts
     when there is an item for it: most account-regions of an organization are empty, and a waiting task takes 5 KB.
@@ -76,7 +76,7 @@ async def pump(
             except ShardError:
                 raise
             except ItemError as error:
-                lose(item, error)
+                on_error(item, error)
             waiting += 1
 
     try:

@@ -73,7 +73,7 @@ async def test_only_so_many_roles_are_assumed_at_once(aws, monkeypatch):
             shards,
             access,
             work=None,
-            lose_account=lambda account_id, shards, error: lost.append((account_id, error.code, len(shards))),
+            on_account_error=lambda account_id, shards, error: lost.append((account_id, error.code, len(shards))),
             progress=Progress(),
         )
 
