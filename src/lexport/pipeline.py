@@ -42,6 +42,7 @@ from lexport.extract.shards import find_shards, limits_of_process, work_on_shard
 from lexport.model import GLOBAL_REGION, FunctionRef, Reply, RunSpec, Shard, ShardResult, __version__, new_ulid
 from lexport.settings import SnapshotSettings
 from lexport.tables.functions import FUNCTIONS, LAYERS
+from lexport.tables.registry import check_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,7 @@ async def snapshot(
     """
     settings = settings or SnapshotSettings()
     settings.check_reads_a_fleet()
+    check_names(settings.with_resources)
     progress, packages = Progress(), settings.packages
     inputs = await read_inputs(settings, note=progress.note)
     store = open_destination(
@@ -107,6 +109,7 @@ async def plan(
     """
     settings = settings or SnapshotSettings()
     settings.check_reads_a_fleet()
+    check_names(settings.with_resources)
     if settings.is_selection:
         raise SettingsError("a list of functions needs no plan: each is one GetFunction call", option="--function")
     store = None if dest is None else _open_dataset(dest)

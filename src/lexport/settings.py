@@ -92,7 +92,8 @@ class SnapshotSettings:
     the account. The accounts are ``accounts`` and ``accounts_from`` (a path, or ``-``), or those of the
     ``organization``: all, or only those below ``organizational_units``, without ``exclude_accounts``.
 
-    ``packages`` also fetches the packages of the functions that are read.
+    ``packages`` also fetches the packages of the functions that are read. ``with_resources`` names declared resources
+    that are read besides those of every snapshot.
     """
 
     profile: str | None = None
@@ -109,6 +110,7 @@ class SnapshotSettings:
     functions_from: str | None = None
     qualifiers: Qualifiers = "all"
     aliases: bool = True
+    with_resources: tuple[str, ...] = ()
     env: EnvMode = "keys"
     hash_key_file: Path | None = None
     get_function_rate_per_s: float = GET_FUNCTION_RATE_PER_S
@@ -224,6 +226,7 @@ class SnapshotSettings:
             "incremental": self.incremental,
             "allow_partial": self.allow_partial,
             "packages": None if self.packages is None else self.packages.for_manifest(),
+            **({"with": list(self.with_resources)} if self.with_resources else {}),
         }
 
 

@@ -59,7 +59,7 @@ def known_variables(commands: Mapping[str, click.Command]) -> set[str]:
     read = {
         option.envvar
         for command in commands.values()
-        for option in command.params
+        for option in command.get_params(click.Context(command))
         if isinstance(option, click.Option) and isinstance(option.envvar, str)
     }
     return read | {KEY_VARIABLE} | _TEST_VARIABLES

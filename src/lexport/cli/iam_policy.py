@@ -7,13 +7,13 @@ import re
 
 import click
 
-from lexport.cli._help import Command
 from lexport.cli._options import option
+from lexport.cli._resources import PolicyCommand
 
 
 @click.command(
     "iam-policy",
-    cls=Command,
+    cls=PolicyCommand,
     examples=(
         "lexport iam-policy --account 111122223333 --packages",
         "lexport iam-policy --for hub --account-role lexport-reader",
@@ -56,7 +56,15 @@ from lexport.cli._options import option
     is_flag=True,
     help="Also allow what --layers and --reference-packages need.",
 )
-def command(partition: str, account: str, holder: str, account_role: str | None, packages: bool) -> None:  # noqa: FBT001 - click's way
+def command(
+    partition: str,
+    account: str,
+    holder: str,
+    account_role: str | None,
+    *,
+    packages: bool,
+    with_resources: tuple[str, ...] = (),
+) -> None:
     """Print the least IAM policy that lexport snapshot needs.
 
     With --for account, it is the policy of the role that reads one account; the statement Regions is needed only for
@@ -65,6 +73,7 @@ def command(partition: str, account: str, holder: str, account_role: str | None,
     """
     from lexport.aws.policy import PARTITIONS, hub_policy, iam_policy
     from lexport.settings import role_arn, role_partition
+    from lexport.tables.registry import resources_read
 
     of_role = None if account_role is None else role_partition(account_role)
     for option_name, named in (("--partition", partition), ("--account-role", of_role)):
@@ -77,7 +86,13 @@ def command(partition: str, account: str, holder: str, account_role: str | None,
     if (holder == "hub") != (account_role is not None):
         raise click.UsageError("--for hub and --account-role go together")
     policy = (
-        iam_policy(partition, account, layers=packages, references=packages)
+        iam_policy(
+            partition,
+            account,
+            resources=resources_read({"with": with_resources}),
+            layers=packages,
+            references=packages,
+        )
         if account_role is None
         else hub_policy(role_arn(account_role, account, partition))
     )

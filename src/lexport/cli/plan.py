@@ -10,8 +10,8 @@ import click
 
 from lexport.cli._fleet_options import fleet_options, fleet_settings
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
-from lexport.cli._help import Command
 from lexport.cli._output import print_rows
+from lexport.cli._resources import ResourceCommand
 
 if TYPE_CHECKING:
     from lexport.extract.estimate import FleetPlan
@@ -22,7 +22,7 @@ _TIMES = ("minimum_s", "incremental_minimum_s", "page_s")
 
 @click.command(
     "plan",
-    cls=Command,
+    cls=ResourceCommand,
     examples=(
         "lexport plan --region eu-west-1,us-east-1",
         "lexport plan fleet --region all --output json",
@@ -58,10 +58,13 @@ def command(dest: str | None, output: str, **options: Any) -> int:
 def _rows(planned: FleetPlan) -> list[dict[str, Any]]:
     """Return the plan as one row per account-region, and a total if there are several."""
     rows = [asdict(scope) for scope in planned.scopes]
+    for row in rows:
+        row |= {f"{name}_calls": count for name, count in row.pop("resource_calls").items()}
+    counts = [name for name in (rows[0] if rows else ()) if name in _COUNTS or name.endswith("_calls")]
     if len(rows) > 1:
         total: dict[str, Any] = {"account_id": "total", "region": None}
-        for name in (*_COUNTS, *_TIMES):
+        for name in (*counts, *_TIMES):
             values = [row[name] for row in rows if row[name] is not None]
-            total[name] = (sum(values) if name in _COUNTS else max(values)) if values else None
+            total[name] = (sum(values) if name in counts else max(values)) if values else None
         rows.append({name: total[name] for name in rows[0]})
     return rows

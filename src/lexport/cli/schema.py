@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
@@ -15,6 +17,19 @@ from lexport.tables.registry import BY_NAME
 _NAMES = ("table", "column", "type", "unit", "kind", "meaning", "source")
 
 
+class TableChoice(click.Choice):  # type: ignore[type-arg]
+    """The name of any table, also of one that is registered after this module is imported."""
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The names."""
+        return tuple(BY_NAME)
+
+    @choices.setter
+    def choices(self, names: Sequence[str]) -> None:
+        """Take no other names."""
+
+
 @click.command(
     "schema",
     cls=Command,
@@ -23,7 +38,7 @@ _NAMES = ("table", "column", "type", "unit", "kind", "meaning", "source")
         "lexport schema --ddl athena --location s3://bucket/fleet",
     ),
 )
-@option("--table", group="Tables", type=click.Choice(tuple(BY_NAME)), metavar="TABLE", help="Describe only this table.")
+@option("--table", group="Tables", type=TableChoice(()), metavar="TABLE", help="Describe only this table.")
 @output_option()
 @csv_safe_option
 @option(

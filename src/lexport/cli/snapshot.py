@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from lexport.cli._fleet_options import fleet_options, fleet_settings
-from lexport.cli._help import Command
 from lexport.cli._options import option
 from lexport.cli._package_options import package_lines, package_options, package_settings
+from lexport.cli._resources import ResourceCommand
 from lexport.cli._units import duration
 from lexport.errors import IncompleteError
 from lexport.tables.text import agree, plural
@@ -32,7 +32,7 @@ _URGENCY = ("denied", "partial", "complete", "unavailable")
 
 @click.command(
     "snapshot",
-    cls=Command,
+    cls=ResourceCommand,
     examples=(
         "lexport snapshot fleet --region eu-west-1,us-east-1",
         "lexport snapshot fleet --region all --incremental --refresh-after 7d",

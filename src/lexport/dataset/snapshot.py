@@ -17,14 +17,14 @@ from lexport.dataset.changes import find_changes, is_comparable
 from lexport.dataset.commits import newest_first, newest_whole
 from lexport.dataset.compare import SnapshotFiles
 from lexport.dataset.local import LocalStore
-from lexport.dataset.manifest import COUNTED, FileEntry, Manifest, ScopeEntry
+from lexport.dataset.manifest import COUNTED, OF_EVERY_SNAPSHOT, FileEntry, Manifest, ScopeEntry
 from lexport.dataset.parquet import TableFolder, WrittenFile
 from lexport.dataset.references import count_distinct
 from lexport.dataset.runs import Runs, RunWriter
 from lexport.errors import ReadError
 from lexport.model import Scope, ShardResult, __version__
 from lexport.tables.functions import FUNCTIONS
-from lexport.tables.registry import SCHEMA_VERSION, fleet_tables, resources_read
+from lexport.tables.registry import SCHEMA_VERSION, fleet_tables, resources_read, state_tables
 from lexport.tables.run import CHANGES, ERRORS, SCOPES
 from lexport.tables.table import SCOPE_KEY, Table
 
@@ -120,7 +120,10 @@ def write_snapshot(
         writer.add_rows(table, rows)
         writer.flush()
 
+    read = {table for resource in resources_read(facts.options) for table in resource.tables}
     for table in (*fleet_tables(), *package_tables):
+        if table in state_tables() and table not in read and table not in OF_EVERY_SNAPSHOT:
+            continue  # no empty table of what was not requested
         if table not in (*functions.files, SCOPES, ERRORS):
             write(table)
     scopes = [_scope_entry(result, counters) for result in results]

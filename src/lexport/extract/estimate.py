@@ -5,7 +5,7 @@ The minimum time is that of the quotas: the two classes run beside each other, a
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -24,6 +24,8 @@ from lexport.extract.progress import Progress, ShardProgress
 from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, FunctionRef, QuotaClass, Reply, RunSpec, Scope, Shard
 from lexport.settings import SnapshotSettings
 from lexport.tables.call import Call
+from lexport.tables.functions import GET_FUNCTION
+from lexport.tables.registry import resources_read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,8 @@ class ScopePlan:
 
     ``get_function_calls`` and ``list_calls`` are those of a full snapshot, retries not counted; ``minimum_s`` is the
     least time that the quotas and ``quota_share`` allow for them. The ``incremental_`` ones are None without a dataset
-    to build on. ``page_s`` is how long a page of the listing took here.
+    to build on. ``page_s`` is how long a page of the listing took here. ``resource_calls`` are the calls, among
+    ``list_calls``, for each resource that ``with_resources`` names.
     """
 
     account_id: str
@@ -45,6 +48,7 @@ class ScopePlan:
     incremental_get_function_calls: int | None
     incremental_minimum_s: float | None
     page_s: float
+    resource_calls: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,15 +197,29 @@ class _Tally:
 
 
 def _scope_plan(scope: Scope, tally: _Tally, settings: SnapshotSettings, *, is_incremental: bool) -> ScopePlan:
-    list_calls = tally.pages + 1 + (tally.functions if settings.aliases else 0)  # one GetAccountSettings
+    due = {"account_region": 1, "function": tally.functions, "version": tally.versions}  # of aliases none is counted
+    others = [read for read in resources_read(settings.for_manifest()) if read.call is not GET_FUNCTION]
+    calls = {resource: due.get(resource.per, 0) for resource in others}
+    list_calls = tally.pages + sum(calls.values())
+    other_s = [0.0] + [
+        count / (resource.call.quota.rate_per_s * settings.quota_share)
+        for resource, count in calls.items()
+        if resource.call.quota != LIST_QUOTA
+    ]
+    paced = tally.pages + sum(count for resource, count in calls.items() if resource.call.quota == LIST_QUOTA)
     page_s = sum(tally.page_s) / len(tally.page_s) if tally.page_s else 0.0
-    least = partial(
-        minimum_s,
-        list_calls=list_calls,
-        pages=tally.pages,
-        page_s=page_s,
-        rates_per_s={name: rate * settings.quota_share for name, rate in settings.rates_per_s.items()},
-    )
+    rates_per_s = {name: rate * settings.quota_share for name, rate in settings.rates_per_s.items()}
+
+    def least(*, get_function_calls: int) -> float:
+        own_s = minimum_s(
+            get_function_calls=get_function_calls,
+            list_calls=paced,
+            pages=tally.pages,
+            page_s=page_s,
+            rates_per_s=rates_per_s,
+        )
+        return max(own_s, *other_s)
+
     return ScopePlan(
         account_id=scope.account_id,
         region=scope.region,
@@ -213,6 +231,7 @@ def _scope_plan(scope: Scope, tally: _Tally, settings: SnapshotSettings, *, is_i
         incremental_get_function_calls=tally.to_fetch if is_incremental else None,
         incremental_minimum_s=round(least(get_function_calls=tally.to_fetch), 1) if is_incremental else None,
         page_s=round(page_s, 3),
+        resource_calls={resource.name: count for resource, count in calls.items() if not resource.default},
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from lexport.errors import SettingsError
 from lexport.tables import account_settings, aliases, functions, layer_versions
 from lexport.tables.account_settings import ACCOUNT_SETTINGS
 from lexport.tables.aliases import ALIAS_ROUTES, ALIASES
@@ -49,6 +50,25 @@ SCHEMA_VERSION = "2"
 
 NEVER_STORED = ("Code.Location", "Content.Location")
 """Paths that are dropped where the answer is parsed: a live download link is a secret."""
+
+
+def register(resource: Resource) -> None:
+    """Add a resource and its tables, after those that are there. Raises ValueError for a name that is taken."""
+    names = {table.name for table in resource.tables}
+    if taken := (names & BY_NAME.keys()) | ({resource.name} & _RESOURCES.keys()):
+        text = ", ".join(sorted(taken))
+        raise ValueError(f"cannot register the resource {resource.name}: {text} is registered already")
+
+    _RESOURCES[resource.name] = resource
+    BY_NAME.update({table.name: table for table in resource.tables})
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raise SettingsError for a name that no optional resource has."""
+    known = [resource.name for resource in optional_resources()]
+    for name in names:
+        if name not in known:
+            raise SettingsError(f"there is no resource {name!r} to read besides; there are: {known}", option="--with")
 
 
 def tables() -> tuple[Table, ...]:
