@@ -105,18 +105,18 @@ class Source(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Reply:
-    """One answer of AWS: decoded as ``answer``, where it is an ordinary one (see decode.py), or as ``parsed`` JSON.
+    """A decoded response: ``typed`` where it fits the columns (see extract/decode.py), else ``parsed`` as JSON.
 
-    ``body`` are the bytes it came from, kept for reading again: numbers that do not fit 64 bits, and the document.
-    ``parse`` makes the document of the body where the answer was decoded.
+    ``body`` are its bytes, from which ``parse`` makes the document of a typed reply, and which are parsed again where a
+    number does not fit 64 bits.
     ``cleaned`` counts characters that no table can hold (lone surrogates, NUL) and that were replaced.
-    ``location`` is the download link, a secret for ten minutes, which none of the three holds: use it now or drop it.
-    ``source`` is the connection that brought the reply, where the transport knows it; see identity.py.
+    ``location`` is the presigned URL, a credential for ten minutes. No other field has it: use it at once or drop it.
+    ``source`` is the connection that brought the response, where the transport knows it.
     """
 
     body: bytes = field(repr=False)
     parsed: dict[str, Any] | None = field(default=None, repr=False)
-    answer: Any = field(default=None, repr=False, compare=False)
+    typed: Any = field(default=None, repr=False, compare=False)
     parse: Callable[[bytes], dict[str, Any]] | None = field(default=None, repr=False, compare=False)
     cleaned: int = 0
     location: str | None = field(default=None, repr=False, compare=False)

@@ -197,10 +197,10 @@ def decode_typed_function(body: bytes) -> Reply | None:
     The presigned URL is in ``location`` alone.
     """
     try:
-        answer = _decode_function(body)
+        typed = _decode_function(body)
     except _NO_JSON:
         return None
-    code = answer.Code
+    code = typed.Code
     url = None if code is None else code.Location
     if url:
         code.Location = None
@@ -212,7 +212,7 @@ def decode_typed_function(body: bytes) -> Reply | None:
         return None
     if may_have_presigned_url(body):
         return None
-    return Reply(body=body, answer=answer, location=url or None, parse=_parse_without_location)
+    return Reply(body=body, typed=typed, location=url or None, parse=_parse_without_location)
 
 
 def _parse_without_location(body: bytes) -> dict[str, Any]:
@@ -255,7 +255,7 @@ def decode_typed_page(body: bytes, key: str) -> Reply | None:
     texts = "".join([f"{item.FunctionName}{item.Version}{item.FunctionArn}" for item in getattr(page, key)])
     if "\n" in texts or "\0" in texts or "\0" in (page.NextMarker or ""):
         return None
-    return Reply(body=body, answer=page, parse=_parse)
+    return Reply(body=body, typed=page, parse=_parse)
 
 
 def split_page(body: bytes, key: str) -> list[bytes]:
@@ -290,21 +290,21 @@ def split_listed(item: bytes) -> tuple[bytes, bytes]:
     Secret are the variables, and the whole of an item that does not fit the columns.
     """
     reply = decode_typed_function(_CONFIGURATION % item)
-    if reply is None or reply.answer.Configuration is None:
+    if reply is None or reply.typed.Configuration is None:
         return b"", item
-    environment = reply.answer.Configuration.Environment
+    environment = reply.typed.Configuration.Environment
     if environment is None or environment.Variables is None:
-        return _pack(reply.answer), b""
+        return _pack(reply.typed), b""
     secret = _pack(environment.Variables)
     environment.Variables = None
-    return _pack(reply.answer), secret
+    return _pack(reply.typed), secret
 
 
 def join_listed(plain: bytes, secret: bytes) -> Reply | None:
     """Decode what ``split_listed`` made of an item, as ``decode_listed`` decodes the item itself."""
     if not plain:
         return decode_listed(secret)
-    answer = _unpack_function(plain)
+    typed = _unpack_function(plain)
     if secret:
-        answer.Configuration.Environment.Variables = _unpack_variables(secret)
-    return Reply(body=plain, answer=answer, parse=lambda _: cast("dict[str, Any]", to_builtins(answer)))
+        typed.Configuration.Environment.Variables = _unpack_variables(secret)
+    return Reply(body=plain, typed=typed, parse=lambda _: cast("dict[str, Any]", to_builtins(typed)))

@@ -71,7 +71,7 @@ def flatten_function(
     Returns the version that AWS returned, and the notices; raises FlattenError where the response does not name it.
     Source: AWS Lambda API reference, GetFunction, "Response Syntax".
     """
-    version = None if reply.answer is None else _read_typed(reply.answer, rules.env)
+    version = None if reply.typed is None else _read_typed(reply.typed, rules.env)
     if version is None:
         version = _read_lossless(reply, rules.env)
     if reply.cleaned:
@@ -104,8 +104,8 @@ def flatten_carried(
     that this listing does not have are kept. Returns None, having appended nothing, where the listing cannot be kept
     exactly.
     """
-    is_typed = listed.answer is not None and older["extra_json"] is None
-    version = _read_typed(listed.answer, rules.env) if is_typed else None
+    is_typed = listed.typed is not None and older["extra_json"] is None
+    version = _read_typed(listed.typed, rules.env) if is_typed else None
     if version is None:
         try:
             reader = _reader_of(listed.document, rules.env, is_exact=False)
@@ -223,9 +223,9 @@ _layer_values, _file_system_values = ITEMS[LAYERS.name].values, ITEMS[FILE_SYSTE
 _pick_children = itemgetter(*map(FUNCTION.paths.index, _CHILD_PATHS))
 
 
-def _read_typed(answer: Any, env: EnvMode) -> _Version | None:
+def _read_typed(typed: Any, env: EnvMode) -> _Version | None:
     """Read a version from a typed response; None where a column cannot convert its value, which needs a notice."""
-    values = FUNCTION.values(answer)
+    values = FUNCTION.values(typed)
     try:
         row = _function_row([*values, None])
     except ValueError:

@@ -277,6 +277,6 @@ def _match(ref: FunctionRef, listed: Reply | None, older: dict[str, Any], not_be
 
 def _compared_values(listed: Reply) -> Iterable[Any]:
     """Return the values of a listing that differ wherever a version has changed."""
-    if listed.answer is not None:
-        return map(partial(getattr, listed.answer.Configuration), _COMPARED)
+    if listed.typed is not None:
+        return map(partial(getattr, listed.typed.Configuration), _COMPARED)
     return map(listed.document["Configuration"].get, _COMPARED)

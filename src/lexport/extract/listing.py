@@ -232,8 +232,8 @@ def _entries(
 ) -> tuple[list[_Entry], list[bytes | None]]:
     """Read the items of a page and, where wanted, their JSON; one without name, version and ARN is lost."""
     listings: list[bytes | None]
-    if reply.answer is not None:
-        items = getattr(reply.answer, key)
+    if reply.typed is not None:
+        items = getattr(reply.typed, key)
         entries = [_Entry(item.FunctionName, item.Version, _is_qualified(item.FunctionArn)) for item in items]
         return entries, [*split_page(reply.body, key)] if keeps_items else [None] * len(entries)
     entries, listings = [], []
@@ -247,7 +247,7 @@ def _entries(
             lose(operation, name, ServiceError(f"a listed item has no {what} that is text", code="invalid_item"))
         else:
             entries.append(_Entry(name, version, _is_qualified(arn)))
-            is_kept = keeps_items and not reply.cleaned  # what was cleaned is to be read with care
+            is_kept = keeps_items and not reply.cleaned  # what was cleaned needs a notice, which only a fetch adds
             listings.append(_as_json(configuration) if is_kept else None)
     return entries, listings
 

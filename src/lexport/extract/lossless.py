@@ -266,7 +266,7 @@ class LosslessReader:
     def clean_text(self, text: str, path: str) -> str:
         """Return a text as it may be stored."""
         if has_presigned_url(text):
-            self.note("signed_link_removed", path, "held a signed link")
+            self.note("signed_link_removed", path, "contained a presigned URL")
             return remove_presigned_urls(text)
         return text
 

@@ -91,10 +91,10 @@ def check_function(reply: Reply, ref: FunctionRef, scope: Scope) -> bool:
     AWS returns ``$LATEST`` for an unqualified call, for a number that version, and for an alias any version that it
     points to. The ARN has the qualifier of the call; an ARN without a qualifier is accepted too.
     """
-    if reply.answer is None:
+    if reply.typed is None:
         name, version, arn = _names(reply.document.get("Configuration"))
-    elif (typed := reply.answer.Configuration) is not None:
-        name, version, arn = typed.FunctionName, typed.Version, typed.FunctionArn
+    elif (configuration := reply.typed.Configuration) is not None:
+        name, version, arn = configuration.FunctionName, configuration.Version, configuration.FunctionArn
     else:
         name = version = arn = None
     qualifier = ref.qualifier or LATEST
@@ -134,8 +134,8 @@ def check_versions(reply: Reply, marker: str | None, scope: Scope, function_name
     operation, key = ("ListFunctions", "Functions") if is_fleet else ("ListVersionsByFunction", "Versions")
     functions = f"{scope.region}:{scope.account_id}:function:"
     usual = f"arn:aws:lambda:{functions}"
-    if reply.answer is not None:
-        items = [(item.FunctionName, item.Version, item.FunctionArn) for item in getattr(reply.answer, key)]
+    if reply.typed is not None:
+        items = [(item.FunctionName, item.Version, item.FunctionArn) for item in getattr(reply.typed, key)]
     else:
         items = list(map(_names, list_of(reply, key, operation)))
     _check_marker(reply, marker, operation)
@@ -176,7 +176,7 @@ def check_resource(reply: Reply, resource: Resource, subject: Subject, marker: s
 
 def next_marker_of(reply: Reply, key: str = "NextMarker") -> Any:
     """Return the marker of the next page, as the response has it."""
-    return reply.document.get(key) if reply.answer is None else reply.answer.NextMarker
+    return reply.document.get(key) if reply.typed is None else reply.typed.NextMarker
 
 
 def _check_marker(reply: Reply, marker: str | None, operation: str, key: str = "NextMarker") -> None:

@@ -62,7 +62,7 @@ def test_a_typed_reply_has_the_presigned_url_in_location_alone():
     assert reply.location == LINK
     assert reply.document["Code"] == {"RepositoryType": "S3"}
     assert b"canary" not in reply.body
-    assert "canary" not in repr((reply, FUNCTION.values(reply.answer), reply.document))
+    assert "canary" not in repr((reply, FUNCTION.values(reply.typed), reply.document))
 
 
 def test_repr_has_no_values():
@@ -141,7 +141,7 @@ def test_a_document_can_be_had_of_what_was_decoded(changed):
     """A typed reply has the whole document as well, without the presigned URL."""
     reply = decode_function(answer(**changed))
 
-    assert reply.answer is not None
+    assert reply.typed is not None
     assert reply.document == json.loads(answer(**changed).replace(f',"Location":"{LINK}"'.encode(), b""))
 
 
@@ -160,15 +160,15 @@ def test_common_pages_are_decoded_typed():
     body = orjson.dumps({"Functions": items, "NextMarker": "m"})
     reply = decode_typed_page(body, "Functions")
 
-    assert [item.FunctionName for item in reply.answer.Functions] == [item["FunctionName"] for item in items]
-    assert [item.FunctionArn for item in reply.answer.Functions] == [item["FunctionArn"] for item in items]
-    assert {item.Version for item in reply.answer.Functions} == {"$LATEST"}
-    assert reply.answer.NextMarker == "m"
+    assert [item.FunctionName for item in reply.typed.Functions] == [item["FunctionName"] for item in items]
+    assert [item.FunctionArn for item in reply.typed.Functions] == [item["FunctionArn"] for item in items]
+    assert {item.Version for item in reply.typed.Functions} == {"$LATEST"}
+    assert reply.typed.NextMarker == "m"
     assert split_page(body, "Functions") == [orjson.dumps(item) for item in items]
     assert reply.document == {"Functions": items, "NextMarker": "m"}
     listed = [decode_listed(item) for item in split_page(body, "Functions")]
     assert [each.document["Configuration"] for each in listed] == items
-    assert sum(each.answer is None for each in listed) == len(FROM_THE_FUTURE) - 1  # one of them is in no listing
+    assert sum(each.typed is None for each in listed) == len(FROM_THE_FUTURE) - 1  # one of them is in no listing
 
 
 @pytest.mark.parametrize(

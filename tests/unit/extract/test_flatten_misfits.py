@@ -200,7 +200,7 @@ def test_two_architectures_have_a_notice(architectures):
     document = configured(Architectures=architectures)
     document["Configuration"] |= {"FunctionArn": ARN}
     reply, rows = decode_function(json.dumps(document).encode()), Rows(ValueHasher(HashKey(KEY)))
-    assert reply.answer is not None
+    assert reply.typed is not None
     scope = Scope(account_id="123456789012", region="us-west-2")
     rules = Rules(env="keys", fetched_at=datetime(2026, 11, 22, tzinfo=UTC))
     ref = FunctionRef(function_name="my-function", qualifier="1")

@@ -99,7 +99,7 @@ def test_unknown_and_wrong_fields_of_an_alias(flatten_page):
         ("third", "2", 1.0),
     ]
     assert sorted(notices) == [
-        "signed_link_removed: RoutingConfig.New: held a signed link",
+        "signed_link_removed: RoutingConfig.New: contained a presigned URL",
         "wrong_type: Description: wanted text, got number",
         "wrong_type: RoutingConfig.AdditionalVersionWeights.1: wanted double, got string",
         "wrong_type: RoutingConfig.AdditionalVersionWeights.3: wanted double, got boolean",

@@ -94,7 +94,7 @@ def test_env_values(flatten):
         ("x [signed link removed]", len(LINK) + 2, digest(f"x {LINK}")),
     ]
     assert extra(rows) == {"Configuration.Environment.New": "s3cret"}
-    assert notices == ["signed_link_removed: Configuration.Environment.Variables: held a signed link"]
+    assert notices == ["signed_link_removed: Configuration.Environment.Variables: contained a presigned URL"]
 
 
 def test_env_none(flatten):
@@ -209,4 +209,4 @@ def test_a_link_in_a_column_however_it_is_written(flatten, link):
     rows, _, notices = flatten(configured(Description=link))
 
     assert rows["functions"][0]["description"] == "[signed link removed]"
-    assert notices == ["signed_link_removed: Configuration.Description: held a signed link"]
+    assert notices == ["signed_link_removed: Configuration.Description: contained a presigned URL"]
