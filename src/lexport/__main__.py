@@ -1,4 +1,4 @@
-"""``python -m lexport`` is the command line."""
+"""Run the command line as ``python -m lexport``."""
 
 from lexport.cli.main import main
 

@@ -1,4 +1,9 @@
-"""The whole family of errors on one page. ``RunError`` ends a run; ``ItemError`` loses one item and becomes a row."""
+"""All errors of lexport, in two families.
+
+A ``RunError`` ends the run: nothing is published, and the command line prints the message and exits with its code. An
+``ItemError`` loses one item, such as a function version or a package: it becomes a row of ``errors``, and the run goes
+on.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +16,20 @@ E = TypeVar("E", bound=Exception)
 
 
 class LexportError(Exception):
-    """Catch this to catch everything lexport raises on purpose."""
+    """The base of both families: catch it to catch every error that lexport raises on purpose."""
 
 
-# --- the run cannot go on -----------------------------------------------------------------------------------------
+# --- errors that end the run --------------------------------------------------------------------------------------
 
 
 class RunError(LexportError):
-    """The run cannot go on: it is cancelled and nothing is published."""
+    """The run is cancelled, and nothing is published."""
 
     exit_code: ClassVar[int] = 1
 
 
 class SettingsError(RunError, ValueError):
-    """An option or an input file is wrong; ``option`` names it."""
+    """A setting or an input file is wrong. ``option`` is the option, setting or file."""
 
     exit_code = 2
 
@@ -34,37 +39,33 @@ class SettingsError(RunError, ValueError):
 
 
 class CredentialsError(RunError):
-    """No account-region could be entered: no credentials, expired ones, or permission for nothing at all."""
+    """No account-region could be read: there are no credentials, they have expired, or they permit nothing."""
 
     exit_code = 5
 
 
-class WriteError(RunError):
-    """The disk or the Parquet writer refused; ``path`` is where."""
+class FileError(RunError):
+    """A file cannot be used. ``path`` is the file."""
 
     def __init__(self, message: str, *, path: str) -> None:
         super().__init__(message)
         self.path = path
 
 
-class UnknownCommitError(RunError):
-    """It cannot be found out whether the commit exists; ``path`` is where. Nothing of the snapshot was removed."""
-
-    def __init__(self, message: str, *, path: str) -> None:
-        super().__init__(message)
-        self.path = path
+class WriteError(FileError):
+    """The file system or the Parquet writer failed to write a file."""
 
 
-class ReadError(RunError):
-    """A file of the dataset is damaged or gone; ``path`` is where."""
+class UnknownCommitError(FileError):
+    """The file system failed while the commit was written, so the commit may exist. No file of it was removed."""
 
-    def __init__(self, message: str, *, path: str) -> None:
-        super().__init__(message)
-        self.path = path
+
+class ReadError(FileError):
+    """A file of the dataset is damaged or missing."""
 
 
 class PublishError(RunError):
-    """The destination holds this snapshot already, or changed under the run."""
+    """The destination already holds this snapshot, or another run changed it."""
 
     exit_code = 6
 
@@ -74,7 +75,7 @@ class PublishError(RunError):
 
 
 class IncompleteError(RunError):
-    """Something could not be read and gaps were not allowed, so nothing was published; ``result`` says what."""
+    """Something could not be read, and gaps are not allowed. ``result`` lists what is missing."""
 
     def __init__(self, message: str, *, result: object) -> None:
         super().__init__(message)
@@ -82,13 +83,13 @@ class IncompleteError(RunError):
 
 
 class CredentialsEndedError(IncompleteError):
-    """The credentials ended in every account-region while it was read, so nothing was published."""
+    """The credentials expired in every account-region while it was read."""
 
     exit_code = 5
 
 
 class NoSnapshotError(RunError):
-    """The destination is sound but holds no committed snapshot yet."""
+    """The destination is valid, but holds no committed snapshot yet."""
 
     def __init__(self, message: str, *, destination: str) -> None:
         super().__init__(message)
@@ -96,29 +97,28 @@ class NoSnapshotError(RunError):
 
 
 class QueryError(RunError, ValueError):
-    """The SQL is not one SELECT statement, or DuckDB refused it."""
+    """The SQL is not one SELECT statement, or DuckDB rejected it."""
 
     exit_code = 2
 
 
 class ViewError(RunError):
-    """A shipped view does not fit the dataset; ``sql_file`` names it."""
+    """A shipped view does not work on the dataset. ``sql_file`` is the file of the view."""
 
     def __init__(self, message: str, *, sql_file: str) -> None:
         super().__init__(message)
         self.sql_file = sql_file
 
 
-# --- one item is lost ---------------------------------------------------------------------------------------------
+# --- errors that lose one item ------------------------------------------------------------------------------------
 
 
 class ItemError(LexportError):
     """One item is lost; it becomes a row of ``errors``.
 
-    ``code`` is AWS's error code, or ours where AWS sent none. ``retry_after_s`` is what the server asked for.
-    ``attempts`` is filled in by the retry layer. Whether something is missing is decided in extract/failures.py.
-    ``source`` is the connection that brought the error, where AWS sent it and the transport knows it.
-    ``retryable`` is a fact of the class.
+    ``code`` is AWS's error code, or one of ours if AWS sent none. ``retry_after_s`` is the delay that the server asked
+    for. ``attempts`` is set by the retry layer. ``source`` is the connection on which AWS sent the error, if known.
+    ``retryable`` is a property of the class. extract/failures.py decides whether the lost item is a gap.
     """
 
     retryable: ClassVar[bool] = False
@@ -135,72 +135,71 @@ class ItemError(LexportError):
 
 
 class FetchError(ItemError):
-    """AWS refused one call for a reason that a second try does not change."""
+    """A call failed. AWS gave a reason that a retry does not change, unless a subclass is retryable."""
 
 
 class AccessDeniedError(FetchError):
-    """The caller may not read this item."""
+    """The caller has no permission to read this item."""
 
 
 class FunctionGoneError(FetchError):
-    """AWS does not know this function, version or alias (404 ResourceNotFoundException)."""
+    """The function, version or alias does not exist (404 ResourceNotFoundException)."""
 
 
 class ServiceError(FetchError):
-    """AWS failed on its side, or the answer was cut off or not AWS's (5xx, HTML, broken JSON)."""
+    """AWS failed, or the response is truncated or not from AWS (5xx, HTML, invalid JSON)."""
 
     retryable = True
 
 
 class WrongAnswerError(ServiceError):
-    """The answer is well-formed, but it does not answer what was asked."""
+    """The response is well-formed, but it does not match the request."""
 
 
 class NetworkError(FetchError):
-    """The server could not be reached, or did not answer in time."""
+    """The server could not be reached, or did not respond in time."""
 
     retryable = True
 
 
 class ThrottledError(FetchError):
-    """AWS said that calls come too fast."""
+    """AWS throttled the call."""
 
     retryable = True
 
 
 class FlattenError(ItemError):
-    """The answer holds nothing that could be a row."""
+    """The response cannot be turned into a row."""
 
 
 class PackageError(ItemError):
-    """A package could not be had whole and right; ``package`` is its CodeSha256, ``bytes_moved`` what came of it."""
+    """A package could not be downloaded and verified.
 
-    def __init__(
-        self, message: str, *, code: str, http_status: int | None = None, retry_after_s: float | None = None
-    ) -> None:
-        super().__init__(message, code=code, http_status=http_status, retry_after_s=retry_after_s)
-        self.package: str | None = None
-        self.bytes_moved = 0
+    ``package`` is its CodeSha256, ``bytes_moved`` the number of bytes received.
+    """
+
+    package: str | None = None
+    bytes_moved = 0
 
 
 class PackageDeniedError(PackageError):
-    """S3 refused the link for a reason that a fresh one does not change: a KMS key, a bucket policy."""
+    """S3 denied the download for a reason that a fresh URL does not change, e.g. a KMS key or a bucket policy."""
 
 
 class LinkExpiredError(PackageError):
-    """The presigned link is too old; a fresh answer brings another."""
+    """The presigned URL has expired; another call returns a fresh one."""
 
     retryable = True
 
 
 class TransferError(PackageError):
-    """The transfer did not start, broke off or came too slowly."""
+    """The transfer did not start, broke off or was too slow."""
 
     retryable = True
 
 
 class HashMismatchError(PackageError):
-    """What lies behind the link is not what the same answer promised: by hash, or by size already."""
+    """The download differs in hash or size from what the response with the presigned URL announced."""
 
     def __init__(self, message: str, *, code: str = "hash_mismatch", expected: str, actual: str) -> None:
         super().__init__(message, code=code)
@@ -209,32 +208,32 @@ class HashMismatchError(PackageError):
 
 
 class ShardError(ItemError):
-    """The account-region as a whole cannot be read any further."""
+    """The rest of the account-region cannot be read."""
 
 
 class ListingError(ShardError):
-    """The listing repeats itself or does not end."""
+    """The pages of a listing repeat or do not end."""
 
 
 class ExpiredCredentialsError(ShardError):
-    """The credentials ran out or were never valid here; renewing them did not help."""
+    """The credentials have expired or are not valid here, and refreshing them did not help."""
 
 
 class ClockError(ShardError):
-    """AWS refuses the signature because this machine's clock is wrong; no other credentials would help."""
+    """AWS rejects the signature because this machine's clock is wrong; other credentials would not help."""
 
 
 class TokenRefusedError(ExpiredCredentialsError):
-    """The Region does not know the keys or the token: they are too new, of another kind, or the Region is off."""
+    """The Region rejects the keys or the token: they are too new, of another partition, or the Region is disabled."""
 
     retryable = True
 
 
 class ArchiveError(ItemError):
-    """A package, or a member of one, cannot be read: broken, or made to harm. The package itself is as AWS sent it."""
+    """A package, or one of its members, cannot be read because it is damaged or hostile. Its hash is right."""
 
 
 def first_of(group: BaseExceptionGroup[E]) -> E:
-    """Return the first error of a group, out of the groups within it: those of the tasks that it passed through."""
+    """Return the first error of a group. Groups are nested if the error passed through several task groups."""
     error = group.exceptions[0]
     return first_of(error) if isinstance(error, BaseExceptionGroup) else error

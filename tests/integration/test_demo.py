@@ -130,7 +130,7 @@ def test_the_demo_may_be_run_again(demo):
     [
         ("real", "DEST real holds a dataset that the demo did not make; choose a new folder"),
         ("full", "DEST full holds something that the demo did not make; choose a new folder"),
-        ("file", "DEST file is a file; a folder is wanted"),
+        ("file", "DEST file is a file, not a folder"),
         ("mine", "mine.html exists and is not a report about mine; give another name with -o"),
         ("s3://bucket/fleet", "DEST s3://bucket/fleet: only local folders can be read and written"),
     ],

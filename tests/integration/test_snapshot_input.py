@@ -80,7 +80,7 @@ async def test_bad_destination(simulator, run_lexport, flags, tmp_path, what):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("mine")
     dest, text = {
-        "file": (tmp_path / "file", "is a file; a folder is wanted"),
+        "file": (tmp_path / "file", "is a file, not a folder"),
         "other": (tmp_path / "other", "holds something else (thesis.txt)"),
         "proc": ("/proc/fleet", "cannot be written"),
         "below a file": (tmp_path / "file" / "fleet", "cannot be written"),

@@ -1,1 +1,1 @@
-"""The command line: one command a file; each is flags, validation, a call and an exit code."""
+"""The command line. Each command has a file; files whose names begin with ``_`` are shared by commands."""

@@ -1,4 +1,4 @@
-"""Async function -> its result, from a command: a signal cancels it and ends the command."""
+"""Run an async function from a command; a signal cancels it and ends the command."""
 
 from __future__ import annotations
 
@@ -23,37 +23,37 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FILES = 4096  # connections to 256 account-regions, and what each keeps open
+FILES = 4096  # enough for the connections and staging files of 256 account-regions
 
-GC_THRESHOLDS = 50_000, 20, 100  # objects that are waiting take some 5 MB; Python's own are 700, 10, 10
+GC_THRESHOLDS = 50_000, 20, 100  # uncollected objects take some 5 MB; Python's defaults are 700, 10, 10
 
 
 def allow_many_files() -> None:
-    """Raise this process's limit of open files to what it may have, where its default is low (1,024; macOS: 256)."""
+    """Raise this process's limit of open files, because its default can be low (1,024; macOS: 256)."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    limit = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def choose_report() -> Report:
-    """Show progress as bars on a terminal, as lines elsewhere."""
+    """Return the progress report: bars on a terminal, lines elsewhere."""
     from lexport.extract.progress import report_live, report_plainly
 
     return partial(report_live, out=terminal()) if sys.stderr.isatty() else report_plainly
 
 
 class _OneLine(logging.Handler):
-    """What a library logs, in one line without a traceback."""
+    """Print log messages of libraries in one line each, without a traceback."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the first line of the message."""
         text = record.getMessage().partition("\n")[0]
-        print(f"{record.name}: {text}", file=sys.stderr, flush=True)  # noqa: T201 - where a command talks
+        print(f"{record.name}: {text}", file=sys.stderr, flush=True)  # noqa: T201 - standard error is for messages
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Choose uvloop, which comes with ``lexport[fast]``: a call over TLS costs a quarter less CPU on it."""
+    """Return the factory of uvloop if ``lexport[fast]`` is installed; it takes a quarter less CPU per call over TLS."""
     try:
         import uvloop
     except ImportError:
@@ -62,36 +62,36 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def run_async(main: Callable[[], Awaitable[T]], *, left: str = "") -> T:
-    """Run ``main`` to its end, in a process that is ours alone.
+    """Run ``main`` and return its result, in a process that runs nothing else.
 
-    A signal cancels it once, and Interrupted is raised with what is ``left`` by it. What is shielded, as publishing is,
-    goes on; where nothing but that was left to do, its result counts.
+    A signal cancels ``main``, and Interrupted is raised with the text ``left``, which says what became of the work.
+    Shielded work, such as a commit, is completed; if ``main`` then returns a result, the result is returned.
     """
-    caught: list[signal.Signals] = []
-    done: list[T] = []
+    received: list[signal.Signals] = []
+    results: list[T] = []
 
     async def guarded() -> None:
         loop = asyncio.get_running_loop()
         with anyio.CancelScope() as scope:
 
             def cancel(number: signal.Signals) -> None:
-                caught.append(number)
+                received.append(number)
                 loop.call_soon_threadsafe(scope.cancel)
 
             with on_signal(cancel):
-                done.append(await main())
+                results.append(await main())
 
     logging.lastResort = _OneLine(logging.WARNING)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner, _little_collecting():
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner, _rare_collection():
         runner.run(guarded())
-    if not done:
-        raise Interrupted(caught[0], left)
-    return done[0]
+    if not results:
+        raise Interrupted(received[0], left)
+    return results[0]
 
 
 @contextmanager
-def _little_collecting() -> Iterator[None]:
-    """Look for circles among objects rarely: answers are trees, by the million, and it takes a twelfth of the CPU."""
+def _rare_collection() -> Iterator[None]:
+    """Run the garbage collector rarely: responses hold millions of objects and no cycles. It took 8 % of the CPU."""
     before = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

@@ -1,32 +1,32 @@
-"""``lexport.toml`` of the working folder -> defaults of the commands, each as its option takes it."""
+"""Read defaults of options from ``lexport.toml`` in the working folder."""
 
 from __future__ import annotations
 
 import stat
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from lexport.errors import SettingsError
+from lexport.tables.text import did_you_mean
 
 CONFIG_FILE = "lexport.toml"
 MOST_BYTES = 2**20
 
 _OWN_TABLES = {"check": ("thresholds", "waivers")}
-"""What a command reads from its table of ``lexport.toml`` by itself, beside its options."""
+"""The tables of ``lexport.toml`` that a command reads itself, besides its options."""
 
 _ACCOUNTS = ("accounts", "exclude_account")
-"""Options whose values look like numbers, so that people write them as numbers, or as a list."""
+"""Options whose values look like numbers, so that users write them as numbers or as lists of numbers."""
 
 
 def read_config(all_commands: Callable[[], Mapping[str, click.Command]]) -> dict[str, dict[str, Any]]:
-    """Read the file: a table per command, keys as its options, ``-`` or ``_``.
+    """Read the file: one table per command, with the names of options as keys, written with ``-`` or ``_``.
 
-    Raises SettingsError naming file, table and key for what no command knows, and for a value that its option refuses.
+    Raises SettingsError that names file, table and key for an unknown command or option, and for a wrong value.
     """
     if not (tables := _load()):
         return {}
@@ -37,7 +37,7 @@ def read_config(all_commands: Callable[[], Mapping[str, click.Command]]) -> dict
             raise SettingsError(f"{CONFIG_FILE}: {name}: write it as a table: [{name}]", option=CONFIG_FILE)
         if name not in commands:
             raise SettingsError(
-                f"{CONFIG_FILE}: [{name}] is no command; known: {', '.join(commands)}", option=CONFIG_FILE
+                f"{CONFIG_FILE}: [{name}] is no command; the commands are: {', '.join(commands)}", option=CONFIG_FILE
             )
         own = _OWN_TABLES.get(name, ())
         given = {key: value for key, value in table.items() if key not in own}
@@ -46,14 +46,9 @@ def read_config(all_commands: Callable[[], Mapping[str, click.Command]]) -> dict
 
 
 def read_own_tables(command: str) -> dict[str, Any]:
-    """Read what a command reads from ``lexport.toml`` by itself."""
+    """Return the tables of ``lexport.toml`` that the command reads itself."""
     table = _load().get(command, {})
     return {name: table[name] for name in _OWN_TABLES[command] if name in table}
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the name that was perhaps meant."""
-    return next(iter(get_close_matches(name, list(known), n=1, cutoff=0.75)), None)
 
 
 def _load() -> dict[str, Any]:
@@ -81,12 +76,11 @@ def _load() -> dict[str, Any]:
 def _defaults(command: click.Command, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     options = {key: option for option in command.params if isinstance(option, click.Option) for key in _keys(option)}
     context = click.Context(command, info_name=name)
-    found: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
     for key, value in given.items():
         option = options.get(key.replace("-", "_"))
         if option is None:
-            near = nearest(key.replace("_", "-"), (known.replace("_", "-") for known in options))
-            hint = f"; did you mean {near}?" if near else ""
+            hint = did_you_mean(key.replace("_", "-"), (name.replace("_", "-") for name in options))
             raise SettingsError(f"{CONFIG_FILE}: [{name}] has no option {key}{hint}", option=CONFIG_FILE)
         try:
             taken = as_given(option, value)
@@ -96,8 +90,8 @@ def _defaults(command: click.Command, name: str, given: Mapping[str, Any]) -> di
         except (TypeError, ValueError, OverflowError) as error:
             raise SettingsError(f"{CONFIG_FILE}: [{name}] {key}: {error}", option=CONFIG_FILE) from error
         assert option.name is not None
-        found[option.name] = taken
-    return found
+        defaults[option.name] = taken
+    return defaults
 
 
 def _keys(option: click.Option) -> set[str]:
@@ -106,9 +100,9 @@ def _keys(option: click.Option) -> set[str]:
 
 
 def as_given(option: click.Option, value: object) -> Any:
-    """Turn a value of the file into what the option takes from a command line; raises ValueError where it is neither.
+    """Convert a value of the file to the text, number or list that the option takes from a command line.
 
-    Where many may be given, one is a list of one.
+    Raises ValueError for a value of a wrong type. A repeatable option also takes a single value.
     """
     if option.multiple:
         return [_item(option, item) for item in (value if isinstance(value, list) else [value])]
@@ -138,11 +132,11 @@ def _text(value: object, *, is_number_fine: bool) -> str:
         if is_number_fine:
             return str(value)
         raise ValueError(f'{value} is a number; if it is meant as text, write it in quotes: "{value}"')
-    raise ValueError(f"{_shown(value)} is not what is wanted here; write text or a number")
+    raise ValueError(f"{_shown(value)} is neither text nor a number")
 
 
 def _shown(value: object) -> str:
-    """Show a value as the file has it."""
+    """Return a value as the file writes it."""
     match value:
         case bool():
             return "true" if value else "false"

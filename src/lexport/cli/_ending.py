@@ -1,4 +1,4 @@
-"""Exception -> one line and an exit code: how a command ends that did not get to its end. Pure."""
+"""Turn the exception that ended a command into one line of text and an exit code."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _NO_ROOM = (
     "failed to map segment",
     "cannot allocate memory",
     "Cannot allocate memory",
-)  # as a loader of libraries says
+)  # in messages of the dynamic loader
 
 
 def ending(error: BaseException, command: str) -> tuple[list[str], int]:
-    """Return the lines to say, one but for help, and the exit code."""
+    """Return the lines to print and the exit code. Only help has more than one line."""
     leaves = list(_leaves(error))
     error = next((leaf for leaf in leaves if isinstance(leaf, RunError)), leaves[0])
     match error:
@@ -37,19 +37,19 @@ def ending(error: BaseException, command: str) -> tuple[list[str], int]:
             return error.format_message().splitlines(), 2
         case click.NoSuchOption():
             where = error.ctx.command_path if error.ctx else "lexport"
-            known = [name for parameter in error.ctx.command.params for name in parameter.opts] if error.ctx else []
-            said = f"there is no option {error.option_name}{did_you_mean(error.option_name, known)}"
-            return [f"{where}: {said} (see {where} --help)"], 2
+            options = [name for parameter in error.ctx.command.params for name in parameter.opts] if error.ctx else []
+            hint = did_you_mean(error.option_name, options)
+            return [f"{where}: there is no option {error.option_name}{hint} (see {where} --help)"], 2
         case click.UsageError():
             where = error.ctx.command_path if error.ctx else "lexport"
             return [f"{where}: {error.format_message()}{_variable(error)} (see {where} --help)"], 2
         case BrokenPipeError():
-            return [], 0  # the reader has gone, as with `| head`
-    said, code = _describe(error, command)
-    return [f"lexport: {_of_bounded_length(said)}"], code
+            return [], 0  # the reader closed the pipe, as `| head` does
+    message, code = _describe(error, command)
+    return [f"lexport: {_shorten(message)}"], code
 
 
-def _describe(error: BaseException, command: str) -> tuple[str, int]:  # noqa: PLR0911, C901 - one for each way to end
+def _describe(error: BaseException, command: str) -> tuple[str, int]:  # noqa: PLR0911, C901 - one return for each kind of error
     match error:
         case Interrupted():
             left = f"; {error.left}" if error.left else ""
@@ -67,7 +67,7 @@ def _describe(error: BaseException, command: str) -> tuple[str, int]:  # noqa: P
         case MemoryError():
             return "there is not enough memory for this", 1
         case RuntimeError() if "start new thread" in str(error):
-            return "no more threads can be started: there is too little memory, or `ulimit -u` allows no more", 1
+            return "no more threads can be started: there is too little memory, or `ulimit -u` is too low", 1
         case RuntimeError() if "Symlink loop" in str(error):  # of Path.resolve()
             return str(error), 2
         case ImportError() if any(text in str(error) for text in _NO_ROOM):
@@ -75,7 +75,7 @@ def _describe(error: BaseException, command: str) -> tuple[str, int]:  # noqa: P
         case RecursionError():
             return f"what was read is nested too deeply{_place(error)}", 1
     if any(isinstance(earlier, OSError) and earlier.errno in _NO_FILES for earlier in _before(error)):
-        return _TOO_MANY_FILES, 1  # what is closed without it having been opened complains, too
+        return _TOO_MANY_FILES, 1  # closing what could not be opened raised another error
     return (
         f"internal error: {type(error).__name__}: {remove_presigned_urls(str(error))}{_place(error)}; please report it",
         1,
@@ -83,7 +83,7 @@ def _describe(error: BaseException, command: str) -> tuple[str, int]:  # noqa: P
 
 
 def _variable(error: click.UsageError) -> str:
-    """Name the variable that a wrong value is from."""
+    """Name the environment variable that holds the wrong value, if one does."""
     parameter = error.param if isinstance(error, click.BadParameter) else None
     if parameter is None or error.ctx is None or parameter.name is None:
         return ""
@@ -91,12 +91,12 @@ def _variable(error: click.UsageError) -> str:
     return f" (set by {parameter.envvar})" if is_variable else ""
 
 
-def _of_bounded_length(said: str) -> str:
-    """Cut the middle out of what a huge value stands in: its end says what is wrong, and what to do."""
-    if len(said) <= 2 * _HALF_A_LINE:
-        return said
-    left_out = len(said) - 2 * _HALF_A_LINE
-    return f"{said[:_HALF_A_LINE]} [… {left_out:,} characters …] {said[-_HALF_A_LINE:]}"
+def _shorten(message: str) -> str:
+    """Cut the middle out of a message with a huge value: its end says what is wrong and what to do."""
+    left_out = len(message) - 2 * _HALF_A_LINE
+    if left_out <= 0:
+        return message
+    return f"{message[:_HALF_A_LINE]} [… {left_out:,} characters …] {message[-_HALF_A_LINE:]}"
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
@@ -108,7 +108,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _before(error: BaseException) -> Iterator[BaseException]:
-    """Yield the errors during whose handling this one came."""
+    """Yield the errors that were being handled when this one was raised."""
     earlier = error.__context__
     while earlier is not None:
         yield earlier
@@ -124,7 +124,7 @@ def _system(error: OSError) -> str:
 
 
 def _place(error: BaseException) -> str:
-    """Name the line of ours that it came through last."""
+    """Name the innermost line of lexport in the traceback."""
     place, at = "", error.__traceback__
     while at is not None:
         path = Path(at.tb_frame.f_code.co_filename)

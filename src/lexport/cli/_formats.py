@@ -1,4 +1,4 @@
-"""The options that say which format is written, and the choice: what --output says, else the name of the -o file."""
+"""The options --output and --csv-safe, and the choice of the format: by --output, or by the suffix of the -o file."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _SUFFIXES = {
     ".sarif": ("sarif",),
     ".xml": ("junit",),
 }
-"""The formats that a file of this name may have, the usual one first."""
+"""The formats of files with each suffix, the default first."""
 _NOT_WRITTEN = frozenset(".arrow .avro .feather .gz .html .ods .orc .tsv .xls .xlsx .yaml .yml .zip .zst".split())  # noqa: SIM905
-"""What says a format that no command writes; with --output it is only a name."""
+"""Suffixes of formats that no command writes. With --output, they are allowed."""
 
 _RANKS = (
     ParameterSource.DEFAULT,
@@ -44,7 +44,7 @@ csv_safe_option = option(
 
 
 def output_option(formats: Sequence[str] = FORMATS) -> Decorator:
-    """Declare ``--output``, the first of the formats being the default."""
+    """Declare ``--output`` with these formats; the first is the default."""
     return option(
         "--output",
         group="Output",
@@ -58,8 +58,8 @@ def output_option(formats: Sequence[str] = FORMATS) -> Decorator:
 def choose_format(output: str, path: str | None = None, formats: Sequence[str] = FORMATS) -> str:
     """Return the format of the running command, from its options --output, -o and --csv-safe.
 
-    A known suffix decides where --output is not given, or only in a weaker place: a flag is stronger than a variable,
-    which is stronger than ``lexport.toml``. Raises UsageError where both are given in one place and contradict.
+    If --output and the suffix of -o differ, the one from the stronger source decides: a flag, then a variable, then
+    ``lexport.toml``. Raises UsageError if both come from the same source.
     """
     chosen = _by_suffix(output, path, formats)
     if not click.get_current_context().meta.get(_CSV_SAFE):
@@ -74,22 +74,24 @@ def choose_format(output: str, path: str | None = None, formats: Sequence[str] =
 def _by_suffix(output: str, path: str | None, formats: Sequence[str]) -> str:
     suffix = PurePath(path or "").suffix.lower()
     if suffix in _NOT_WRITTEN and not _rank("output"):
-        has = f"it has: {', '.join(formats)}"
-        raise click.UsageError(f"-o {path}: {suffix} is none of its formats; {has}. --output writes one of them there")
+        names = ", ".join(formats)
+        raise click.UsageError(
+            f"-o {path}: {suffix} is not a format of this command: {names}. Choose one with --output"
+        )
     if suffix not in _SUFFIXES or output in _SUFFIXES[suffix]:
         return output
     source, source_of_path = map(_rank, ("output", "output_file"))
     if source > source_of_path:
         return output
     if source == source_of_path:
-        raise click.UsageError(f"--output {output} and -o {path} contradict each other; leave --output out")
+        raise click.UsageError(f"--output {output} and -o {path} contradict each other; omit --output")
     if _SUFFIXES[suffix][0] not in formats:
-        raise click.UsageError(f"-o {path}: {suffix} is none of its formats; it has: {', '.join(formats)}")
+        raise click.UsageError(f"-o {path}: {suffix} is not a format of this command: {', '.join(formats)}")
     return _SUFFIXES[suffix][0]
 
 
 def is_typed(name: str) -> bool:
-    """Tell whether an option of the running command stands on its command line, and not in a variable or a file."""
+    """Tell whether an option of the running command is given on its command line, not by a variable or a file."""
     return _rank(name) == _FLAG
 
 

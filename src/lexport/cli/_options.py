@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 import click
 from click.core import ParameterSource
 
-from lexport.cli._config import CONFIG_FILE, nearest
+from lexport.cli._config import CONFIG_FILE
 from lexport.cli._help import Group, Option
 from lexport.errors import SettingsError
+from lexport.tables.text import nearest
 
 KEY_VARIABLE = "LEXPORT_HASH_KEY"
 
@@ -65,11 +66,11 @@ def known_variables(commands: Mapping[str, click.Command]) -> set[str]:
     return read | {KEY_VARIABLE} | _TEST_VARIABLES
 
 
-def _unknown(given: Collection[str], known: Collection[str]) -> Iterator[str]:
-    endings = {name.removeprefix(_PREFIX) for name in known}
-    for name in sorted(set(given) - set(known)):
-        near = nearest(name.removeprefix(_PREFIX), endings)
-        hint = f"; did you mean {_PREFIX}{near}?" if near else ""
+def _unknown(variables: Collection[str], settings: Collection[str]) -> Iterator[str]:
+    names = {variable.removeprefix(_PREFIX) for variable in settings}
+    for name in sorted(set(variables) - set(settings)):
+        near = nearest(name.removeprefix(_PREFIX), names, most=1)
+        hint = f"; did you mean {_PREFIX}{near[0]}?" if near else ""
         yield f"the variable {name} is no setting and is not read{hint}"
 
 

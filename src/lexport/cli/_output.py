@@ -1,7 +1,7 @@
-"""Rows -> table, JSON, JSON lines or CSV, as bytes on a stream. Row by row, so that any number of them fits.
+"""Write rows to a stream as a table, JSON, JSON lines or CSV, one row at a time, so that memory is bounded.
 
-Cells are plain Python values. None is ``NULL`` in a table, ``null`` in JSON and nothing at all in CSV, where an empty
-text is ``""``. Instants come as text already (see ``values.py``) or as ``datetime``.
+Cells are plain Python values. None is ``NULL`` in a table, ``null`` in JSON and an empty cell in CSV, where an empty
+text is ``""``. Instants are text (see ``_values.py``) or ``datetime``.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from lexport.query.value_text import json_text, plain
 from lexport.tables.text import visible
 
 FORMATS = ("table", "json", "jsonl", "csv")
-SAFE_CSV = "csv-safe"  # no cell is a formula to a spreadsheet
+SAFE_CSV = "csv-safe"  # CSV in which no cell is a formula to a spreadsheet
 
-_MEASURED_ROWS = 1_000  # the widths of a table come from so many rows; later ones that are wider stick out
+_MEASURED_ROWS = 1_000  # rows that decide the widths of columns; later cells may be wider
 
 Row = Sequence[Any]
 
 
 def write_rows(names: Sequence[str], rows: Iterable[Row], *, output: str, stream: BinaryIO) -> int:
-    """Write rows in one of ``FORMATS``, or as ``SAFE_CSV``; return how many there were."""
+    """Write rows in one of ``FORMATS`` or as ``SAFE_CSV``; return the number of rows."""
     write = {
         "table": _write_table,
         "json": _write_json,
@@ -43,7 +43,7 @@ def write_rows(names: Sequence[str], rows: Iterable[Row], *, output: str, stream
 
 
 def print_rows(names: Sequence[str], rows: Iterable[Row], *, output: str) -> int:
-    """Write rows to stdout; return how many there were."""
+    """Write rows to stdout; return the number of rows."""
     written = write_rows(names, rows, output=output, stream=sys.stdout.buffer)
     sys.stdout.buffer.flush()
     return written
@@ -51,10 +51,10 @@ def print_rows(names: Sequence[str], rows: Iterable[Row], *, output: str) -> int
 
 @contextmanager
 def open_output(path: str | None) -> Iterator[BinaryIO]:
-    """Open stdout, or a file that gets its name, and takes the place of an old one, once it is whole.
+    """Open stdout, or a temporary file that replaces the file at ``path`` when it is complete.
 
-    None and ``-`` are stdout, and so is another name of it, such as /dev/stdout.
-    Cancelled: the old file stands, the draft is gone.
+    None, ``-`` and other names of stdout such as /dev/stdout are stdout. If the block raises, the old file is
+    unchanged and the temporary file is removed.
     """
     if path is None or path == "-" or _is_stdout(path):
         yield sys.stdout.buffer
@@ -76,7 +76,7 @@ def open_output(path: str | None) -> Iterator[BinaryIO]:
 
 
 def _is_stdout(path: str) -> bool:
-    """Tell whether a path leads to what stdout leads to: replacing it would lose what a script wrote there before."""
+    """Tell whether a path is the file that stdout writes to: replacing it would lose earlier output of a script."""
     try:
         return os.path.samestat(Path(path).stat(), os.fstat(sys.stdout.fileno()))
     except (OSError, ValueError):
@@ -113,7 +113,7 @@ def _objects(names: Sequence[str], rows: Iterable[Row]) -> Iterator[bytes]:
 
 
 def distinct(names: Sequence[str]) -> list[str]:
-    """Tell columns of the same name apart: ``a``, ``a_2``."""
+    """Make the names of columns distinct: ``a``, ``a_2``."""
     taken: list[str] = []
     for name in names:
         number, fresh = 1, name
@@ -125,7 +125,7 @@ def distinct(names: Sequence[str]) -> list[str]:
 
 
 def _write_csv(names: Sequence[str], rows: Iterable[Row], stream: BinaryIO) -> int:
-    written = -1  # the header is no row
+    written = -1  # the header is not counted
     for row in chain([names], rows):
         stream.write((",".join(map(_csv_cell, row)) + "\r\n").encode())
         written += 1
@@ -137,7 +137,7 @@ def _write_safe_csv(names: Sequence[str], rows: Iterable[Row], stream: BinaryIO)
 
 
 _FORMULA = re.compile(r"[=+\-@\t\r\n\0\uff1d\uff0b\uff0d\uff20]")
-"""How a cell begins that a spreadsheet may run. Source: OWASP, "CSV Injection"; OWASP ASVS 5, 1.2.10."""
+"""The first character of cells that a spreadsheet may run. Source: OWASP, "CSV Injection"; OWASP ASVS 5, 1.2.10."""
 
 
 def _neutralize(value: Any) -> Any:
@@ -191,7 +191,7 @@ def _pad(text: str, width: int, is_right: bool) -> str:  # noqa: FBT001 - one of
 
 
 def _width(text: str) -> int:
-    """Count the terminal cells of a text: wide letters take two, combining marks none."""
+    """Count the terminal cells of a text: wide characters take two, combining marks none."""
     if text.isascii():
         return len(text)
     return sum(

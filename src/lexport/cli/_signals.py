@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP -> the command is interrupted, once; a later one ends the process at once."""
+"""Handle SIGINT, SIGTERM and SIGHUP: the first one interrupts the command, a later one ends the process."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from types import FrameType
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-AGAIN_S = 1.0  # `timeout` and systemd send two signals for one: what comes so soon says nothing new
+AGAIN_S = 1.0  # `timeout` and systemd send two signals at once; the second is ignored
 
 
 class Interrupted(BaseException):
-    """A signal ended the command. ``left`` says what became of its work."""
+    """A signal ended the command. ``left`` is a text about the state of its work."""
 
     def __init__(self, number: signal.Signals, left: str = "") -> None:
         super().__init__(number)
@@ -22,12 +22,12 @@ class Interrupted(BaseException):
 
     @property
     def exit_code(self) -> int:
-        """The exit code that shells give to this signal."""
+        """The exit code that shells use for this signal."""
         return 128 + self.number
 
 
 class _Watch:
-    """What the signals of this process came to; there is one."""
+    """The state of this process's signal handling; there is one instance."""
 
     def __init__(self) -> None:
         self.number: signal.Signals | None = None
@@ -35,7 +35,7 @@ class _Watch:
         self.act: Callable[[signal.Signals], None] = _interrupt
 
     def receive(self, number: int, _: FrameType | None) -> None:
-        """Act on the first signal, and end at once where a later one shows that this did not help."""
+        """Act on the first signal; end the process at a later one, which means that the first had no effect."""
         now_s = time.monotonic()
         if self.number is None:
             self.number, self.first_s = signal.Signals(number), now_s
@@ -52,20 +52,20 @@ _watch = _Watch()
 
 
 def watch_signals() -> None:
-    """Take the three signals from now on; a SIGHUP that is ignored, as below nohup, stays so."""
+    """Handle the three signals from now on. An ignored SIGHUP stays ignored, as under nohup."""
     for number in NUMBERS:
         if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _watch.receive)
 
 
 def received() -> signal.Signals | None:
-    """Return the signal that came, if one came."""
+    """Return the signal that was received, if any."""
     return _watch.number
 
 
 @contextmanager
 def on_signal(act: Callable[[signal.Signals], None]) -> Iterator[None]:
-    """Do this on the first signal within the block, instead of raising Interrupted in the main thread."""
+    """Call ``act`` on the first signal within the block, instead of raising Interrupted in the main thread."""
     before, _watch.act = _watch.act, act
     try:
         yield

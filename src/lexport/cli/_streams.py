@@ -1,7 +1,7 @@
-"""The standard streams of the process, made safe before anything else is opened.
+"""Make the standard streams of the process safe before anything else is opened.
 
-Text for people goes through ``visible()`` here and nowhere else: what a stranger wrote never steers a terminal. Bytes
-for machines go to ``sys.stdout.buffer`` as they are.
+Text for people passes ``visible()`` in these streams, so that text from other systems never controls a terminal. Bytes
+for programs go to ``sys.stdout.buffer`` unchanged.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ STDIN, STDOUT, STDERR = range(3)
 
 
 class _Standard(io.FileIO):
-    """A standard stream; its errors name it, and where another program made it non-blocking, it waits."""
+    """A standard stream whose errors name it, and which waits if another program made it non-blocking."""
 
     def __init__(self, number: int, name: str) -> None:
         super().__init__(number, "wb", closefd=False)
         self._title = name
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """Write some of the bytes; return how many."""
+        """Write some of the bytes; return their number."""
         while True:
             try:
                 written: int | None = super().write(data)
@@ -40,10 +40,10 @@ class _Standard(io.FileIO):
 
 
 class _Forgiving(_Standard):
-    """Standard error: where nobody can read it, the exit code has to do, and the work goes on."""
+    """Standard error. If it cannot be written, the work goes on, and the exit code tells the outcome."""
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """Write some of the bytes, or let them go."""
+        """Write some of the bytes, or discard them all if that fails."""
         try:
             return super().write(data)
         except OSError:
@@ -51,35 +51,35 @@ class _Forgiving(_Standard):
 
 
 class _Text(io.TextIOWrapper):
-    """Text for people, in which lines may end anywhere."""
+    """Text for people that may span several lines."""
 
     def write(self, text: str, /) -> int:
-        """Write a text with its control characters as escapes."""
+        """Write a text with its control characters escaped."""
         super().write(text if text.isprintable() else "\n".join(map(visible, text.split("\n"))))
         return len(text)
 
 
 class _Lines(io.TextIOWrapper):
-    """Text for people, a line at a time: a line within a line would be forged."""
+    """Text for people, one line per write: a line break within it would let another system forge a line."""
 
     def write(self, text: str, /) -> int:
-        """Write one line with its control characters as escapes."""
+        """Write one line with its control characters escaped."""
         line = text.removesuffix("\n")
         super().write(visible(line) + text[len(line) :])
         return len(text)
 
 
 def open_standard_streams() -> None:
-    """Give this process three streams that are open, and make its text visible.
+    """Open the standard streams that are closed, and replace ``sys.stdout`` and ``sys.stderr`` with safe streams.
 
-    A number that is closed would be given to the next file that is opened, and what a library complains of would be
-    written into a table.
+    The next file that is opened would get the number of a closed stream, and messages of libraries would be written to
+    it.
     """
     for number in (STDIN, STDOUT, STDERR):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
     if sys.stdin is None:
         sys.stdin = os.fdopen(STDIN, encoding="utf-8", closefd=False)
     out = _Standard(STDOUT, "stdout")
@@ -90,7 +90,7 @@ def open_standard_streams() -> None:
 
 
 def terminal() -> TextIO:
-    """Return standard error for what draws on it: nothing is escaped, so nothing of a stranger may go there."""
+    """Return standard error for drawing: nothing is escaped, so no text from other systems may be written to it."""
     return io.TextIOWrapper(
         io.BufferedWriter(_Forgiving(STDERR, "stderr")), "utf-8", "backslashreplace", write_through=True
     )

@@ -1,4 +1,4 @@
-"""Types of options: a duration such as ``26h``, a size such as ``50MB``."""
+"""Types of options: durations such as ``26h``, and sizes such as ``50MB``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def duration(text: str) -> timedelta:
-    """Read a duration for click."""
+    """Parse a duration. Raises BadParameter."""
     try:
         return parse_duration(text)
     except ValueError as error:
@@ -21,7 +21,7 @@ def duration(text: str) -> timedelta:
 
 
 def size(text: str) -> int:
-    """Read a size in bytes for click."""
+    """Parse a size in bytes. Raises BadParameter."""
     try:
         return parse_size(text)
     except ValueError as error:

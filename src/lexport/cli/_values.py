@@ -1,7 +1,7 @@
-"""Arrow columns -> plain Python values, rows of them. What no calendar of Python has becomes text, as all instants do.
+"""Convert Arrow batches to rows of plain Python values. Dates and instants become text: Python cannot hold all of them.
 
-A date is written as DuckDB writes it: ``12024-01-01``, ``0044-03-15 (BC)``, ``infinity``; an instant has ``T``, the
-time and, in UTC, ``Z`` behind that. DuckDB reads all of them again.
+A date is written as DuckDB writes it: ``12024-01-01``, ``0044-03-15 (BC)``, ``infinity``. An instant adds ``T``, the
+time and, in UTC, ``Z``. DuckDB can read them all.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from itertools import islice
 from typing import Any
 
 _EPOCH = date(1970, 1, 1)
-_CALENDAR_DAYS = 146_097  # after 400 years the calendar begins anew
+_CALENDAR_DAYS = 146_097  # the calendar repeats after 400 years
 _CALENDAR_YEARS = 400
 _DAY_S = 86_400
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-_LAST_DAY, _LAST_TICK = 2**31 - 1, 2**63 - 1  # SQL's infinity; the other one is its negative
+_LAST_DAY, _LAST_TICK = 2**31 - 1, 2**63 - 1  # DuckDB's infinity; -infinity is the negative
 
 
 def arrow_rows(batches: Iterable[Any]) -> Iterator[Sequence[Any]]:
-    """Turn Arrow batches into rows of plain values."""
+    """Yield the rows of Arrow batches as plain values."""
     for batch in batches:
         yield from zip(*(_values(column) for column in batch.columns), strict=True)
 
@@ -74,9 +74,9 @@ def _nested_values(column: Any) -> list[Any]:
 def _day(days: int) -> str:
     if abs(days) == _LAST_DAY:
         return "infinity" if days > 0 else "-infinity"
-    times, rest = divmod(days, _CALENDAR_DAYS)
+    cycles, rest = divmod(days, _CALENDAR_DAYS)
     on = _EPOCH + timedelta(days=rest)
-    year = on.year + times * _CALENDAR_YEARS
+    year = on.year + cycles * _CALENDAR_YEARS
     return f"{year:04}-{on:%m-%d}" if year > 0 else f"{1 - year:04}-{on:%m-%d} (BC)"
 
 

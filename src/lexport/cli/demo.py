@@ -72,7 +72,7 @@ def _check_folder(dest: str) -> Path:
     except FileNotFoundError:
         names = []
     except NotADirectoryError as error:
-        raise SettingsError(f"DEST {dest} is a file; a folder is wanted", option="DEST") from error
+        raise SettingsError(f"DEST {dest} is a file, not a folder", option="DEST") from error
     except OSError as error:
         raise SettingsError(f"DEST {dest} cannot be read: {error.strerror}", option="DEST") from error
     if names and MARK not in names:

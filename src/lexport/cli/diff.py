@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 _ECHOES = {"revision_id", "last_modified", "last_modified_at", "config_sha256"}
-"""Columns that only say that something changed; what did is told."""
-_LONGEST = 120  # characters of a value that are shown
+"""Columns that change whenever something else changes; the text does not show them."""
+_LONGEST = 120  # characters of a value in the text
 
 _Change = dict[str, Any]
 
@@ -56,9 +56,9 @@ def command(dest: str, a: str | None, b: str | None, output: str) -> None:
     from lexport.query.diff import COLUMNS, compare
 
     output = choose_format(output)
-    found = compare(dest, a, b)
-    scopes, batches = found.scopes, found.changes
-    for line in found.damage:
+    compared = compare(dest, a, b)
+    scopes, batches = compared.scopes, compared.changes
+    for line in compared.damage:
         click.echo(f"lexport: {line}", err=True)
     left_out = [scope for scope in scopes if scope.state != "compared"]
     if not scopes:
@@ -82,7 +82,7 @@ def _rows(batch: pa.Table) -> Iterator[tuple[Any, ...]]:
 
 
 def _write_json(scopes: Iterable[ScopeDiff], rows: Iterable[_Change], stream: BinaryIO) -> None:
-    """Write one object: ``scopes`` with their state, then ``changes``, however many."""
+    """Write one object: ``scopes`` with their state, then ``changes``, one row at a time."""
     described = [asdict(scope) for scope in scopes]
     stream.write(b'{"scopes": [' + b",\n ".join(json_text(scope).encode() for scope in described) + b'],\n"changes": [')
     stream.writelines(
@@ -91,7 +91,7 @@ def _write_json(scopes: Iterable[ScopeDiff], rows: Iterable[_Change], stream: Bi
     stream.write(b"]}\n")
 
 
-# --- as people read it --------------------------------------------------------------------------------------------
+# --- text for people ----------------------------------------------------------------------------------------------
 
 
 def _report(scopes: Iterable[ScopeDiff], rows: Iterable[_Change]) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""Arguments -> exit code. Every exception becomes one line and a code here, and nowhere else.
+"""Run the command line. Every exception becomes one line and an exit code here, and nowhere else.
 
-Little is imported before the streams and signals of the process are in order, so that nothing goes past them.
+Most imports are late: the standard streams and the signal handlers of the process are set up first.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from lexport.tables.text import visible
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    texts = list(sys.argv[1:] if arguments is None else arguments)
     command = "lexport"
     try:
-        _check_text(given)
-        import lexport.cli._ending  # noqa: F401 - an end for want of files could not import it
+        _check_text(texts)
+        import lexport.cli._ending  # noqa: F401 - importing it later fails if no more files can be opened
         from lexport.cli._commands import cli
 
-        # Not cli.main(): it would answer a closed pipe with exit code 1.
-        with cli.make_context("lexport", given) as context:
+        # cli.main() would exit with 1 when stdout is closed.
+        with cli.make_context("lexport", texts) as context:
             try:
                 code = cli.invoke(context)
             finally:
                 command = context.invoked_subcommand or command
-        with suppress(BrokenPipeError):  # the reader has gone; what the command found counts all the same
+        with suppress(BrokenPipeError):  # the reader closed the pipe; the exit code stays
             sys.stdout.flush()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
@@ -43,7 +43,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check_text(arguments: Sequence[str]) -> None:
-    """Refuse an argument that no library below us can take as text or as a path."""
+    """Raise SettingsError for an argument that is not UTF-8: libraries cannot use it as text or as a path."""
     for argument in arguments:
         try:
             argument.encode()
@@ -52,24 +52,24 @@ def _check_text(arguments: Sequence[str]) -> None:
 
 
 def _end(error: BaseException, command: str) -> int:
-    """Say how the command ended, in one line; help is the one thing that has more."""
+    """Print how the command ended, and return its exit code."""
     try:
         from lexport.cli._ending import ending
 
         lines, code = ending(error, command)
-    except (OSError, ImportError, MemoryError):  # there are too few files, or there is too little memory, to import it
+    except (OSError, ImportError, MemoryError):  # importing it failed: too many open files, or too little memory
         lines, code = [f"lexport: {error}"], 1
     number = received()
-    if number is not None and code != 128 + number:  # what a library makes of it, as DuckDB's "Query interrupted"
+    if number is not None and code != 128 + number:  # a library turned the signal into its own error, such as DuckDB's
         lines, code = ending(Interrupted(number), command)
-    with suppress(OSError):  # nobody reads it, and the exit code says it too
+    with suppress(OSError):  # stderr is closed; the exit code tells the outcome
         for line in lines:
             print(visible(line), file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints errors
     return code
 
 
-def _say_stray(stray: sys.UnraisableHookArgs | threading.ExceptHookArgs) -> None:
-    """Say what went wrong where nobody could catch it: in a finalizer or a thread."""
+def _print_uncaught(stray: sys.UnraisableHookArgs | threading.ExceptHookArgs) -> None:
+    """Print an error that cannot be caught because it was raised in a finalizer or a thread."""
     if stray.exc_value is not None:
         _end(stray.exc_value, "lexport")
 
@@ -77,17 +77,16 @@ def _say_stray(stray: sys.UnraisableHookArgs | threading.ExceptHookArgs) -> None
 def main() -> NoReturn:
     """Run the command line of this process, and end the process with its exit code.
 
-    The interpreter is not torn down: all files are closed by then, and duckdb 2.0 may print leak notices after the last
-    line while that happens.
+    The interpreter is not shut down: all files are closed, and duckdb 2.0 may print leak notices during a shutdown.
     """
     open_standard_streams()
     try:
-        sys.unraisablehook = threading.excepthook = _say_stray
+        sys.unraisablehook = threading.excepthook = _print_uncaught
         watch_signals()
         code = run()
-        if received() is None:  # else its reader may stand still
-            with suppress(OSError):  # its reader has gone, or it was said already
+        if received() is None:  # otherwise the reader of stdout may be blocked
+            with suppress(OSError):  # the reader closed the pipe, or the error is printed already
                 sys.stdout.flush()
-    except BaseException as error:  # noqa: BLE001 - a signal between two lines of ours
+    except BaseException as error:  # noqa: BLE001 - a signal can be received anywhere
         code = _end(error, "lexport")
     os._exit(code)

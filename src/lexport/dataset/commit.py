@@ -47,7 +47,7 @@ def open_destination(dest: Path, *, group_readable: bool, with_packages: bool = 
     store = LocalStore(local_folder(dest).absolute(), group_readable)
     try:
         if dest.exists() and not dest.is_dir():
-            raise SettingsError(f"DEST {dest} is a file; a folder is wanted", option="DEST")
+            raise SettingsError(f"DEST {dest} is a file, not a folder", option="DEST")
         others = [
             name
             for name in store.names("")

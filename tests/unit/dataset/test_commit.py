@@ -136,7 +136,7 @@ def test_a_file_is_no_destination(tmp_path):
     """A file in the place of the folder is refused, and stays as it was."""
     path = tmp_path / "dest"
     path.write_text("mine")
-    with pytest.raises(SettingsError, match=f"DEST {path} is a file; a folder is wanted"):
+    with pytest.raises(SettingsError, match=f"DEST {path} is a file, not a folder"):
         open_destination(path, group_readable=False)
 
     assert path.read_text() == "mine"
