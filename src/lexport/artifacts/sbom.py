@@ -27,6 +27,7 @@ from lexport.model import LATEST, __version__
 from lexport.query.execute import run_interruptibly
 from lexport.query.sql import QuerySession, open_query_session
 from lexport.query.sql_text import quote_text
+from lexport.tables.text import first_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +100,7 @@ def _choose(queries: _SbomQueries, function: str, version: str) -> FunctionVersi
             option="--function",
         )
     if version not in versions:
-        existing = ", ".join(versions[:5]) + (f" and {len(versions) - 5} more" if len(versions) > 5 else "")  # noqa: PLR2004
+        existing = first_of(versions, 5)
         raise SettingsError(f"--version {version}: {function} has {existing}", option="--version")
     queries.condition = f"{is_named} AND version = {quote_text(version)}"
     functions = list(queries.functions())

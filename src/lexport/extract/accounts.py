@@ -20,6 +20,7 @@ from lexport.extract.selection import Selection
 from lexport.model import Scope
 from lexport.settings import is_account_id
 from lexport.tables.functions import GET_FUNCTION, LIST_FUNCTIONS
+from lexport.tables.text import first_of
 
 _OPTION = "--accounts"
 ACCOUNTS_NAMED = 10  # in a note
@@ -61,9 +62,9 @@ def active_accounts(
     included = [member for member in members if member.account_id not in excluded]
     closed = [f"{member.account_id} ({member.state})" for member in included if member.state != "ACTIVE"]
     if closed:
-        note(f"accounts that are not active are not read: {_shorten(closed)}")
+        note(f"accounts that are not active are not read: {first_of(closed, ACCOUNTS_NAMED)}")
     if unknown := sorted(set(excluded) - {member.account_id for member in members}):
-        note(f"--exclude-account names accounts that were not listed: {_shorten(unknown)}")
+        note(f"--exclude-account names accounts that were not listed: {first_of(unknown, ACCOUNTS_NAMED)}")
     active = tuple(member.account_id for member in included if member.state == "ACTIVE")
     if not active:
         raise SettingsError(
@@ -72,11 +73,6 @@ def active_accounts(
             option="--organization",
         )
     return active
-
-
-def _shorten(texts: Sequence[str]) -> str:
-    more = f" and {len(texts) - ACCOUNTS_NAMED} more" if len(texts) > ACCOUNTS_NAMED else ""
-    return ", ".join(texts[:ACCOUNTS_NAMED]) + more
 
 
 async def find_own_account(

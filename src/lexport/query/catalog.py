@@ -21,7 +21,7 @@ from lexport.errors import NoSnapshotError, RunError, SettingsError
 from lexport.model import GLOBAL_REGION, Scope
 from lexport.query.as_of import parse_moment
 from lexport.tables.registry import BY_NAME, PACKAGE_TABLES, fleet_resources
-from lexport.tables.text import plural
+from lexport.tables.text import first_of, plural
 from lexport.tables.units import format_age
 
 DEFAULT_MAX_SKEW = timedelta(hours=36)
@@ -150,7 +150,7 @@ class Catalog:
         for scope, of_tables, reason in self.left_out():
             if not set(tables).isdisjoint(of_tables):
                 places.setdefault(reason, []).append(_title(scope))
-        lines += (f"{_first(where)}: {reason}" for reason, where in places.items())
+        lines += (f"{first_of(where)}: {reason}" for reason, where in places.items())
         return tuple(lines)
 
     def unread(self) -> dict[Scope, tuple[Manifest, ScopeEntry]]:
@@ -262,8 +262,4 @@ def _title(scope: Scope) -> str:
 
 def _some(entries: list[tuple[Scope, ScopeEntry]]) -> str:
     ordered = sorted(entries, key=lambda item: _title(item[0]))
-    return _first([f"{_title(scope)} ({entry.status})" for scope, entry in ordered])
-
-
-def _first(names: list[str], most: int = 3) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+    return first_of([f"{_title(scope)} ({entry.status})" for scope, entry in ordered])

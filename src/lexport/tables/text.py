@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -14,6 +14,11 @@ def plural(number: int, one: str, many: str = "") -> str:
 def agree(number: int, one: str, many: str = "") -> str:
     """Return the form of a word, ``one`` or by default that with an s, that goes with a number."""
     return one if number == 1 else many or f"{one}s"
+
+
+def first_of(names: Sequence[str], most: int = 3) -> str:
+    """Join the first names, and write how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def visible(text: str, *, keep: str = "") -> str:

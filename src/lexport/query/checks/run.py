@@ -23,7 +23,7 @@ from lexport.query.shipped_views import sql_dir, tables_read
 from lexport.query.sql import QuerySession, open_query_session
 from lexport.query.sql_text import one_line, quote_name
 from lexport.query.type_casts import UNPRINTED
-from lexport.tables.text import plural
+from lexport.tables.text import first_of, plural
 from lexport.tables.units import format_age
 
 _NOT_READ = "not_read_whole"
@@ -255,12 +255,7 @@ def _missing_data(unjudged: Sequence[Unjudged]) -> Iterator[str]:
     for item in unjudged:
         grouped.setdefault((item.reason, item.checks), []).append(f"{item.account_id} {item.region}")
     for (reason, checks), scopes in grouped.items():
-        yield f"{_first_three(scopes)}: {reason}; not judged there in full: {_first_three(checks)}"
-
-
-def _first_three(names: Sequence[str]) -> str:
-    more = len(names) - 3
-    return ", ".join(names[:3]) + (f" and {more:,} more" if more > 0 else "")
+        yield f"{first_of(scopes)}: {reason}; not judged there in full: {first_of(checks)}"
 
 
 def _waiver_notices(

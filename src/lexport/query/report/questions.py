@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any
 from lexport.errors import ViewError
 from lexport.query.shipped_views import sql_dir
 from lexport.query.sql import QuerySession
+from lexport.query.sql_file import read_sql_file
 
-_HEAD = re.compile(r"-- (title|about|empty|rows): (.+)")
 _ROWS = 200
 
 
@@ -48,20 +47,16 @@ class Answer:
 
 def read_question(path: Path) -> Question:
     """Read one file. Raises ViewError if its head is incomplete."""
-    head: dict[str, str] = {}
-    lines = path.read_text(encoding="utf-8").splitlines()
-    while lines and (match := _HEAD.fullmatch(lines[0])):
-        head[match[1]] = match[2]
-        lines.pop(0)
-    if not {"title", "about", "empty"} <= head.keys():
+    file = read_sql_file(path, facts=("title", "about", "empty", "rows"), named=())
+    if not {"title", "about", "empty"} <= file.facts.keys():
         raise ViewError(f"report/{path.name}: its head lacks title, about or empty", sql_file=path.name)
     return Question(
         name=path.stem,
-        title=head["title"],
-        about=head["about"],
-        empty=head["empty"],
-        rows=int(head.get("rows", _ROWS)),
-        query="\n".join(lines).strip(),
+        title=file.facts["title"],
+        about=file.facts["about"],
+        empty=file.facts["empty"],
+        rows=int(file.facts.get("rows", _ROWS)),
+        query=file.query.strip(),
     )
 
 
