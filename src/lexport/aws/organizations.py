@@ -35,16 +35,16 @@ async def list_members(session: Session, region: str, units: tuple[str, ...]) ->
     Raises CredentialsError where it is not allowed, SettingsError for a unit that is not there, and RunError where
     Organizations cannot be had: part of a list would be mistaken for all of it.
     """
-    found: dict[str, Member] = {}
+    members: dict[str, Member] = {}
     try:
         if not units:
             async for entry in _pages(session, region, "list_accounts", "Accounts"):
-                _add(found, entry)
+                _add(members, entry)
         waiting, seen = deque(dict.fromkeys(units)), set(units)
         while waiting:
             parent = waiting.popleft()
             async for entry in _pages(session, region, "list_accounts_for_parent", "Accounts", parent):
-                _add(found, entry)
+                _add(members, entry)
             below = "list_organizational_units_for_parent"
             async for entry in _pages(session, region, below, "OrganizationalUnits", parent):
                 if entry["Id"] not in seen:
@@ -59,13 +59,13 @@ async def list_members(session: Session, region: str, units: tuple[str, ...]) ->
         if error.code == "ParentNotFoundException":
             raise SettingsError(f"--ou: {error}; the unit is not in this organization", option="--ou") from error
         raise RunError(f"{error}; so the accounts of the organization cannot be listed") from error
-    return tuple(found.values())
+    return tuple(members.values())
 
 
-def _add(found: dict[str, Member], entry: dict[str, Any]) -> None:
+def _add(members: dict[str, Member], entry: dict[str, Any]) -> None:
     # AWS retires Status on 2026-09-09; servers that do not know State yet send it alone.
     state = entry.get("State") or entry.get("Status") or "unknown"
-    found.setdefault(entry["Id"], Member(account_id=entry["Id"], state=str(state)))
+    members.setdefault(entry["Id"], Member(account_id=entry["Id"], state=str(state)))
 
 
 async def _pages(
