@@ -69,18 +69,26 @@ def certificate(tmp_path_factory):
     """A private CA and its certificate for 127.0.0.1: the server's context, and the CA file to trust."""
     now = datetime.now(UTC)
 
-    def make(name, issuer, public, *extensions):
+    def make(name, issuer, public, extensions):
         made = x509.CertificateBuilder(issuer, name, public, x509.random_serial_number())
         made = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-        for extension in extensions:
-            made = made.add_extension(extension, critical=True)
+        for extension, critical in extensions.items():
+            made = made.add_extension(extension, critical=critical)
         return made.sign(ca_key, hashes.SHA256())
 
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name, name = (x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)]) for text in ("test CA", "test"))
-    ca = make(ca_name, ca_name, ca_key.public_key(), x509.BasicConstraints(ca=True, path_length=0))
+    signed_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())  # Python 3.13 insists on it
+    is_ca = x509.BasicConstraints(ca=True, path_length=0)
+    own_id = x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key())
+    names = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+    signs = x509.KeyUsage(
+        **dict.fromkeys((*names, "encipher_only", "decipher_only"), False), key_cert_sign=True, crl_sign=True
+    )
+    ca = make(ca_name, ca_name, ca_key.public_key(), {is_ca: True, own_id: False, signs: True})
     where = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    made = make(name, ca_name, key.public_key(), x509.BasicConstraints(ca=False, path_length=None), where)
+    is_server = x509.BasicConstraints(ca=False, path_length=None)
+    made = make(name, ca_name, key.public_key(), {is_server: True, where: True, signed_by: False})
     folder = tmp_path_factory.mktemp("tls")
     ca_file = folder / "ca.pem"
     ca_file.write_bytes(ca.public_bytes(serialization.Encoding.PEM))

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 from anyio import CapacityLimiter
@@ -25,6 +26,7 @@ from lexport.dataset import local
 from lexport.dataset.local import LocalStore
 from lexport.model import Link, PackageRef
 
+warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)  # no thread of the parent holds a lock then
 WRITES = {"write", "fsync", "link", "unlink", "open", "mkdir", "ftruncate", "replace"}
 FILES = {packages.__file__, local.__file__}
 

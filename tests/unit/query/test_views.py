@@ -226,8 +226,8 @@ def _database(path, statement):
 @pytest.mark.parametrize(
     ("name", "make", "text"),
     [
-        ("x.duckdb", lambda path: path.write_text("my notes"), "no DuckDB file"),
-        ("x.duckdb", lambda path: path.touch(), "no DuckDB file"),
+        ("x.duckdb", lambda path: path.write_text("my notes"), "not a DuckDB file"),
+        ("x.duckdb", lambda path: path.touch(), "not a DuckDB file"),
         ("x.duckdb", lambda path: path.mkdir(), "is not a file"),
         ("x.duckdb", lambda path: _database(path, "CREATE TABLE mine (i INT)"), "main.mine"),
         ("x.duckdb", lambda path: _database(path, "CREATE VIEW runtimes AS SELECT 1"), "main.runtimes"),
