@@ -77,7 +77,7 @@ class ArchiveBudget:
         if size_bytes is None or size_bytes > self._nested_bytes:
             limit = self.limits.nested_bytes
             raise ArchiveError(
-                f"{size_bytes} bytes, more than the {limit:,} of archives that are held", code="too_large"
+                f"{size_bytes} bytes, more than the {limit:,} of nested archives in memory", code="too_large"
             )
         self._nested_bytes -= size_bytes
         try:

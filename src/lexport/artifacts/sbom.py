@@ -106,7 +106,9 @@ def _choose(queries: _SbomQueries, function: str, version: str) -> FunctionVersi
     functions = list(queries.functions())
     if len(functions) > 1:
         arns = ", ".join(item.function_arn for item in functions[:5])
-        raise SettingsError(f"--function {function} is in several places; give one of {arns}", option="--function")
+        raise SettingsError(
+            f"--function {function} is in several account-regions; give one of {arns}", option="--function"
+        )
     return functions[0]
 
 

@@ -256,7 +256,7 @@ async def test_a_name_in_two_places(write):
     elsewhere = {"scopes": [{"region": "us-east-1"}], "functions": [function("f", "$LATEST", "A=", region="us-east-1")]}
     elsewhere["functions"][0]["function_arn"] = ARN.replace("eu-west-1", "us-east-1") + "f"
 
-    with pytest.raises(SettingsError, match="is in several places; give one of arn:aws:lambda:eu-west-1"):
+    with pytest.raises(SettingsError, match="is in several account-regions; give one of arn:aws:lambda:eu-west-1"):
         await write((FLEET, elsewhere, INSPECTED), function="f")
 
 
