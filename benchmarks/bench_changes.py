@@ -96,7 +96,7 @@ def write(folder: Path, versions: int, share: float, *, is_new: bool) -> int:
 
 def reading(folder: Path, name: str) -> SnapshotFiles:
     """Describe what ``write`` wrote."""
-    files = {table.name: folder / f"{table.name}.parquet" for table in TABLES}
+    files = {table.name: [folder / f"{table.name}.parquet"] for table in TABLES}
     return SnapshotFiles(snapshot_id=name, files=files, options={}, hash_key_id="k", lexport_version="0")
 
 
