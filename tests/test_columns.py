@@ -17,7 +17,8 @@ from lexport.tables.registry import BY_NAME, NEVER_STORED, staged_tables
 from lexport.tables.staged import ANSWER, staged_names
 from lexport.tables.table import BOOL, DOUBLE, INT32, INT64, TEXT, TIMESTAMP
 
-READ = ("GetFunction", "ListAliases", "GetAccountSettings", "GetLayerVersionByArn")
+READ = tuple(resource.call.operation for resource in registry.resources())
+CALLS = [call for resource in registry.resources() for call in (resource.call, *resource.lists)]
 LONGEST_NAME = 63  # PostgreSQL: NAMEDATALEN - 1
 SCALAR_TABLES = [FUNCTIONS, LAYERS, FILE_SYSTEMS]
 
@@ -39,7 +40,7 @@ LEFT_OUT = {
     "Content.ResolvedS3Object.S3Key": "where a reference lies, which `reason` tells",
     "Content.ResolvedS3Object.S3ObjectVersion": "where a reference lies, which `reason` tells",
     "NextMarker": "belongs to the page",
-    "Aliases[].AliasArn": "account, region, function and alias spelled once more",
+    **{path: "another column has it" for resource in registry.resources() for path in resource.dropped},
     "AccountLimit.CodeSizeUnzipped": "the same for every account",
     "AccountLimit.CodeSizeZipped": "the same for every account",
 }
@@ -71,6 +72,22 @@ def leaves(model, operation):
         return {path}
 
     return walk(ServiceModel(model, "lambda").operation_model(operation).output_shape, "")
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.operation)
+def test_a_call_is_as_aws_declares_it(model, call):
+    """Path, query and pages of a declared call are those of AWS's model."""
+    operation = ServiceModel(model, "lambda").operation_model(call.operation)
+    path, _, query = operation.http["requestUri"].partition("?")
+    members = operation.input_shape.members.values()
+    names = {shape.serialization["name"] for shape in members if shape.serialization.get("location") == "querystring"}
+    declared = {name.removesuffix("=") for name, _, _ in call.query_parts()}
+
+    assert operation.http["method"] == "GET"
+    assert re.sub(r"{\w+}", "{}", call.path) == re.sub(r"{\w+}", "{}", path).rstrip("/")
+    assert declared - names <= {part.partition("=")[0] for part in query.split("&")}
+    if call.page is not None:
+        assert {call.page.items, call.page.next_marker} <= operation.output_shape.members.keys()
 
 
 def sources():
