@@ -1,11 +1,7 @@
 """Many accounts in one run: entered side by side, each with its quota, gaps and Regions; nobody waits for another."""
 
-import asyncio
-import io
 import json
 import logging
-import zipfile
-from contextlib import asynccontextmanager
 
 import pytest
 from aiobotocore.session import get_session
@@ -14,7 +10,7 @@ import lexport
 from lexport.aws.quota import retry
 from lexport.aws.session import ATTEMPTS
 from lexport.errors import CredentialsError, IncompleteError, SettingsError
-from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, Scope
+from lexport.model import Scope
 from lexport.simulator import Fault, Fleet, FleetSpec
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
@@ -385,166 +381,3 @@ async def test_policies_are_what_a_run_calls(simulator, run_lexport, flags, tmp_
         action.removeprefix("organizations:") for action in organization["Action"]
     }
     assert [done.code for done in wrong] == [2, 2]
-
-
-# --- side by side -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("broken", ["slow", "hang", "throttle", "error"])
-async def test_faults_slow_nobody_else(simulator, aws, settings, tmp_path, broken):
-    """While some account-regions are slow, hang, throttle or fail, every healthy one ends before any of them does.
-
-    How much time it costs them is for the benchmarks to say.
-    """
-    fleet = fleet_of(closed_accounts=(), functions=5, versions=3, regions=None)
-    rates = {"get_function_rate_per_s": 20.0, "list_rate_per_s": 8.0, "quota_share": 1.0}
-    regions = (*REGIONS, "eu-north-1")
-    sick = {(ACCOUNTS[1], REGIONS[0]), (ACCOUNTS[2], REGIONS[1])}
-    healthy = {(account, region) for account in ACCOUNTS for region in regions} - sick
-    faults = [
-        Fault(operation=None, kind=broken, account_id=account, region=region, times=None, after=4, delay_s=2.0)
-        for account, region in sick
-    ]
-    ended: set[tuple[str, str]] = set()
-    all_healthy_ended = asyncio.Event()
-
-    async def watch(progress):
-        while not healthy <= ended:
-            await asyncio.sleep(0.02)
-            ended.update((shard.scope.account_id, shard.scope.region) for shard in progress.shards if shard.is_done)
-        all_healthy_ended.set()
-
-    async with simulator(*faults, fleet=fleet, verify=False) as server:
-        options = settings(
-            server.url, account_role=ROLE, organization=True, regions=regions, allow_partial=True, **rates
-        )
-        run = asyncio.create_task(lexport.snapshot(tmp_path / "all", options, report=watch))
-        await all_healthy_ended.wait()
-        run.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await run
-
-    assert ended == healthy
-
-
-@pytest.mark.parametrize("operation", ["AssumeRole", "ListRegions"])
-async def test_entering_holds_nobody_back(simulator, aws, settings, tmp_path, operation):
-    """While one account hangs as it is entered, the others are read to their end."""
-    fleet = fleet_of(closed_accounts=())
-    hanging = {"account_id": ACCOUNTS[1]} if operation == "ListRegions" else {}
-    async with simulator(Fault(operation=operation, kind="hang", **hanging), fleet=fleet) as server:
-        options = settings(server.url, account_role=ROLE, organization=True, regions=("all",))
-        waiting = asyncio.Event()
-
-        async def watch(progress):
-            # Counters are all there is to see.
-            while progress.accounts_left != 1 or not all(t.is_done for t in progress.shards):  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-            assert len({shard.scope.account_id for shard in progress.shards}) == 4
-            waiting.set()
-
-        run = asyncio.create_task(lexport.snapshot(tmp_path, options, report=watch))
-        async with asyncio.timeout(60):  # one that is held back waits for ever
-            await waiting.wait()
-        run.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await run
-
-
-async def test_each_account_region_has_its_own_quota(simulator, aws, settings, tmp_path):
-    """Twelve account-regions at strict quotas, scaled down, do not share one quota's time, and are hardly throttled."""
-    fleet = fleet_of(closed_accounts=(), functions=16, versions=3, regions=None)
-    rates = {GET_FUNCTION_QUOTA: 25.0, LIST_QUOTA: 10.0}
-    options = {"get_function_rate_per_s": 25.0, "list_rate_per_s": 10.0}
-    async with simulator(fleet=fleet, quotas=True, rates=rates) as server:
-        result = await lexport.snapshot(
-            tmp_path, settings(server.url, account_role=ROLE, accounts=ACCOUNTS[1:], regions=REGIONS, **options)
-        )
-
-    calls, throttles = (
-        sum(getattr(scope, name) for scope in result.manifest.scopes) for name in ("get_function_calls", "throttles")
-    )
-    assert result.published
-    assert {64} == {scope.versions for scope in result.manifest.scopes}
-    assert throttles < 0.1 * calls
-    assert result.duration_s < calls / 20 / 2  # one quota for all could not be faster than calls / 20
-
-
-# --- moto -------------------------------------------------------------------------------------------------------------
-
-
-def package():
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("app.py", "")
-    return packed.getvalue()
-
-
-@asynccontextmanager
-async def client(url, service, keys=None, region="eu-west-1"):
-    given = keys or {"AccessKeyId": "testing", "SecretAccessKey": "testing", "SessionToken": None}
-    async with get_session().create_client(
-        service,
-        region_name=region,
-        endpoint_url=url,
-        aws_access_key_id=given["AccessKeyId"],
-        aws_secret_access_key=given["SecretAccessKey"],
-        aws_session_token=given["SessionToken"],
-    ) as made:
-        yield made
-
-
-async def fill(url):
-    """An organization in moto: a unit within a unit, an account in each and in the root, a function in each account."""
-    accounts = {}
-    async with client(url, "organizations") as organizations:
-        await organizations.create_organization(FeatureSet="ALL")
-        root = (await organizations.list_roots())["Roots"][0]["Id"]
-        outer = (await organizations.create_organizational_unit(ParentId=root, Name="outer"))["OrganizationalUnit"][
-            "Id"
-        ]
-        inner = (await organizations.create_organizational_unit(ParentId=outer, Name="inner"))["OrganizationalUnit"][
-            "Id"
-        ]
-        for name, unit in (("root", root), ("outer", outer), ("inner", inner)):
-            made = await organizations.create_account(Email=f"{name}@example.com", AccountName=name)
-            account = made["CreateAccountStatus"]["AccountId"]
-            if unit != root:
-                await organizations.move_account(AccountId=account, SourceParentId=root, DestinationParentId=unit)
-            accounts[name] = account
-    for name, account in accounts.items():
-        async with client(url, "sts") as sts:
-            keys = (await sts.assume_role(RoleArn=f"arn:aws:iam::{account}:role/x", RoleSessionName="fill"))[
-                "Credentials"
-            ]
-        async with client(url, "iam", keys) as iam:
-            role = (await iam.create_role(RoleName="runner", AssumeRolePolicyDocument="{}"))["Role"]["Arn"]
-        async with client(url, "lambda", keys) as functions:
-            await functions.create_function(
-                FunctionName=f"f-{name}",
-                Runtime="python3.13",
-                Handler="app.handler",
-                Role=role,
-                Code={"ZipFile": package()},
-                Publish=True,
-            )
-    return accounts, outer
-
-
-async def test_moto(moto, aws, settings, look, tmp_path):
-    """Against moto too: an organization is listed, units however deep, and each account's functions are its own."""
-    accounts, outer = await fill(moto)
-    more = {"account_role": ROLE, "regions": ("eu-west-1",)}
-    await lexport.snapshot(tmp_path / "all", settings(moto, organization=True, **more))
-    await lexport.snapshot(tmp_path / "below", settings(moto, organization=True, organizational_units=(outer,), **more))
-    await lexport.snapshot(tmp_path / "listed", settings(moto, accounts=(accounts["root"],), **more))
-
-    def owners(dest):
-        rows = look.read_rows(tmp_path / dest)
-        assert {"complete"} == {row["status"] for row in rows["scopes"]}
-        return {(row["account_id"], row["function_name"]) for row in rows["functions"]}
-
-    expected = {(account, f"f-{name}") for name, account in accounts.items()}
-    assert expected == owners("all")
-    assert {pair for pair in expected if pair[1] != "f-root"} == owners("below")
-    assert {(accounts["root"], "f-root")} == owners("listed")

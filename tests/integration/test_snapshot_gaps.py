@@ -1,14 +1,11 @@
 """What counts as a gap, line by line of the design's table, and what a gap does to a run."""
 
-import json
-
 import pyarrow.parquet as pq
 import pytest
-from aiobotocore.session import get_session
 
 import lexport
 from lexport.aws.quota import retry
-from lexport.errors import CredentialsEndedError, CredentialsError, IncompleteError
+from lexport.errors import CredentialsError, IncompleteError
 from lexport.model import Scope
 from lexport.simulator import Change, Fault, Fleet, FleetSpec
 
@@ -283,127 +280,6 @@ async def test_list_aliases_denied(simulator, run_lexport, flags, fleet, look, t
     }
     assert len(rows["errors"]) == 6
     assert look.expected_rows(fleet)["functions"] == look.facts(rows["functions"])
-
-
-# --- faults that pass -----------------------------------------------------------------------------------------------
-
-PASSING = {
-    "throttled": [
-        Fault(operation="GetFunction", kind="throttle", times=2, retry_after_s=0),
-        Fault(operation="ListFunctions", kind="throttle", times=2),
-        Fault(operation="ListAliases", kind="throttle"),
-    ],
-    "server error": [Fault(operation=None, kind="error", status=500, after=2)],
-    **{
-        what: [Fault(operation="GetFunction", kind=kind), Fault(operation="ListFunctions", kind=kind)]
-        for what, kind in {
-            "gateway page": "html",
-            "broken JSON": "broken_json",
-            "cut off": "truncate",
-            "empty": "empty",
-            "reset": "reset",
-        }.items()
-    },
-    **{
-        what: [Fault(operation=operation, kind=kind) for operation in ("ListFunctions", "ListAliases")]
-        for what, kind in {
-            "null marker": "null_marker",
-            "empty marker": "empty_marker",
-            "page twice": "duplicate_page",
-        }.items()
-    },
-    "unqualified ALL": [Fault(operation="ListFunctions", kind="unqualified_all", times=None)],
-}
-
-
-@pytest.mark.parametrize("what", PASSING)
-async def test_recovers(simulator, aws, settings, look, tmp_path, what):
-    """A fault that passes leaves no trace in the tables."""
-    fleet = Fleet(FleetSpec(functions=30, versions=3))
-    async with simulator(*PASSING[what], fleet=fleet) as server:
-        result = await lexport.snapshot(tmp_path / "fleet", settings(server.url))
-
-    rows = look.read_rows(tmp_path / "fleet")
-    for table, right in look.expected_rows(fleet).items():
-        assert right == look.facts(rows[table]), table
-    assert rows["errors"] == []
-    assert result.manifest.gaps == 0
-    assert ("unqualified" in what) == any("ignored FunctionVersion=ALL" in note for note in result.notes)
-
-
-ENDLESS = {
-    "repeat_marker": ("repeated_marker", None),
-    "cycle_markers": ("repeated_marker", None),
-    "endless": ("endless_listing", None),
-}
-
-
-@pytest.mark.parametrize("kind", ENDLESS)
-async def test_listing_without_end(simulator, aws, settings, tmp_path, kind):
-    """A listing that repeats itself or never ends is given up as a gap, and what was listed before it stays."""
-    fleet = Fleet(FleetSpec(functions=30, versions=3))
-    async with simulator(Fault(operation="ListFunctions", kind=kind, times=None), fleet=fleet) as server:
-        result = await lexport.snapshot(tmp_path / "fleet", settings(server.url, allow_partial=True))
-
-    ((failure, count, _),) = result.failures
-    assert (ENDLESS[kind][0], "ListFunctions", True, 1) == (
-        failure.error_code,
-        failure.operation,
-        failure.is_gap,
-        count,
-    )
-    assert result.manifest.scopes[0].versions >= 50
-
-
-async def test_marker_refused(simulator, aws, settings, tmp_path):
-    """A page that is lost for good is a gap: the functions behind it are missing."""
-    fleet = Fleet(FleetSpec(functions=30, versions=3))
-    fault = Fault(operation="ListFunctions", kind="error", status=400, after=1, times=None)
-    async with simulator(fault, fleet=fleet) as server:
-        with pytest.raises(IncompleteError, match="1 item could not be read"):
-            await lexport.snapshot(tmp_path / "fleet", settings(server.url))
-
-
-async def test_token_expires(simulator, aws, settings, look, fleet, tmp_path):
-    """Credentials that run out in every account-region: nothing is published, exit 5, and what was read is kept."""
-    async with simulator(
-        Fault(operation="GetFunction", kind="expired_token", after=5, times=None), fleet=fleet
-    ) as server:
-        with pytest.raises(CredentialsEndedError, match=r"the credentials ended .* expired") as caught:
-            await lexport.snapshot(tmp_path / "fleet", settings(server.url))
-
-    assert caught.value.exit_code == 5
-    ((kind, _, example),) = caught.value.result.failures
-    assert (kind.error_code, kind.is_gap) == ("ExpiredTokenException", True)
-    assert "expired" in example.message
-
-
-async def test_token_is_renewed(simulator, aws, settings, look, fleet, tmp_path):
-    """Where the chain has newer credentials, a token that AWS calls expired is renewed once and the run is whole."""
-    program = tmp_path / "credentials.sh"
-    program.write_text(f"#!/bin/sh\necho x >> {tmp_path}/asked\ncat {tmp_path}/$(wc -l < {tmp_path}/asked).json\n")
-    program.chmod(0o700)
-    (tmp_path / "config").write_text(f"[default]\ncredential_process = {program}\n")
-    async with simulator(Fault(operation="GetFunction", kind="expired_token", after=5), fleet=fleet) as server:
-        options = {"endpoint_url": server.url, "region_name": look.region}
-        async with get_session().create_client("sts", **options) as sts:
-            for number in (1, 2):
-                role = "arn:aws:iam::111122223333:role/reader"
-                answer = await sts.assume_role(RoleArn=role, RoleSessionName=f"number-{number}")
-                keys = {
-                    name: answer["Credentials"][name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")
-                }
-                (tmp_path / f"{number}.json").write_text(json.dumps({"Version": 1} | keys))
-        aws.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-        aws.delenv("AWS_ACCESS_KEY_ID")
-        aws.delenv("AWS_SECRET_ACCESS_KEY")
-        result = await lexport.snapshot(tmp_path / "fleet", settings(server.url))
-
-    assert result.published
-    assert (tmp_path / "asked").read_text() == "x\nx\n"
-    rows = look.read_rows(tmp_path / "fleet")
-    assert look.expected_rows(fleet)["functions"] == look.facts(rows["functions"])
-    assert rows["errors"] == []
 
 
 async def test_everything_denied_in_library(simulator, aws, settings, fleet, tmp_path):
