@@ -23,7 +23,7 @@ def rows_of(dest, table):
     return pq.ParquetFile(dest / path).read().to_pylist()
 
 
-async def test_what_is_in_the_fleet(simulator, run_lexport, flags, tmp_path):
+async def test_inspect_the_fleet(simulator, run_lexport, flags, tmp_path):
     """Each stored package and layer is inspected once, its rows are its directory; the next run adds none."""
     dest = tmp_path / "fleet"
     async with simulator(functions=30, versions=3) as aws:
@@ -71,7 +71,7 @@ async def test_what_is_in_the_fleet(simulator, run_lexport, flags, tmp_path):
 LOG4J = "META-INF/maven/org.apache.logging.log4j/log4j-core/pom.properties"
 
 
-async def test_who_ships_log4j(simulator, run_lexport, flags, look, tmp_path):
+async def test_functions_that_contain_log4j(simulator, run_lexport, flags, look, tmp_path):
     """One query returns the function versions that contain log4j 2.14."""
     fleet, dest = Fleet(FleetSpec(functions=60, versions=0, large_packages=True)), tmp_path / "fleet"
     limit = ("--max-package-size", "300KB")

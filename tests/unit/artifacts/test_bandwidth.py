@@ -36,7 +36,7 @@ def test_no_window_gets_more(rate, reads):
 
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, float("inf"), float("nan")])
-def test_a_rate_that_is_none(rate):
+def test_an_invalid_rate(rate):
     """A rate has to be a positive number."""
     with pytest.raises(ValueError, match="a rate must be positive and finite"):
         ByteBucket(rate)
@@ -79,7 +79,7 @@ async def test_the_rate_holds_over_all_together(readers):
 
 
 @pytest.mark.anyio
-async def test_without_a_rate_nobody_waits():
+async def test_no_wait_without_a_rate():
     """Bytes are counted without a rate too."""
     pacer = BytePacer(None)
     started_s = anyio.current_time()

@@ -208,12 +208,12 @@ def test_incomplete(look, files, code):
         (LOG4J, {LOG4J_NAME: "2.14.1"}),
     ],
 )
-def test_archives_within(look, files, expected):
+def test_nested_archives(look, files, expected):
     """Nested archives are read, four levels deep."""
     assert look(files)[1] == expected
 
 
-def test_what_is_installed_is_listed_once(look):
+def test_installed_libraries_are_listed_once(look):
     """An installed library has its installed version; other libraries have the requested one."""
     files = REQUESTS | {
         "requirements.txt": "Requests==2.18.0\nfoo--bar__baz==1.0\nunpinned>=2\n-r more/base.txt\n-r dev.txt",
@@ -247,7 +247,7 @@ def test_a_lock_file_beside_its_project(look):
     assert look({"yarn.lock": lock, "package.json": project})[1] == {"a": "1.0.0"}
 
 
-def test_a_method_that_is_not_read(look):
+def test_an_unsupported_compression_method(look):
     """A manifest with an unsupported compression method is a problem and no library."""
     body = bytearray(zipped({"a-1.dist-info/METADATA": meta("a", "1")}))
     struct.pack_into("<H", body, body.rfind(b"PK\x01\x02") + 10, 93)
@@ -259,12 +259,12 @@ def test_a_method_that_is_not_read(look):
 @pytest.mark.parametrize(
     "limits", [{"entries": 2}, {"inflated_bytes": 10}, {"seconds": -1}, {"depth": 1}, {"nested_bytes": 9}]
 )
-def test_no_limit_passes_for_the_end(look, limits):
+def test_a_limit_is_never_complete(look, limits):
     """A package whose inspection a limit ended is never complete."""
     assert look({"x.zip": REQUESTS} | REQUESTS, **limits)[0] == "incomplete"
 
 
-def test_archives_that_are_held_share_a_budget(look):
+def test_nested_archives_share_a_budget(look):
     """Nested archives in memory together stay below the limit."""
     noise = random.Random(1).randbytes(10_000)
     inner = {"b-1.jar": {"c-1.jar": {"x": noise}, "y": noise}, "z": noise}

@@ -86,7 +86,7 @@ def test_a_package_of_everything(inspect, zips):
     ]
 
 
-def test_the_manifest_of_a_jar_is_a_last_resort(inspect, zips):
+def test_the_manifest_of_a_jar_is_a_fallback(inspect, zips):
     """MANIFEST.MF names the artifact of a jar without pom.properties."""
     words = zips.Member(name="META-INF/MANIFEST.MF", data=b"Implementation-Title: t\nImplementation-Version: 1\n")
     body = zips.zip_bytes(
@@ -99,7 +99,7 @@ def test_the_manifest_of_a_jar_is_a_last_resort(inspect, zips):
     ]
 
 
-def test_archives_in_archives_end(inspect, zips):
+def test_nesting_is_limited(inspect, zips):
     """Archives are opened four levels deep; deeper ones are a problem and are not opened."""
     body = zips.zip_bytes(zips.Member(name="x.jar", data=b"PK"))
     for _ in range(6):
@@ -113,7 +113,7 @@ def test_archives_in_archives_end(inspect, zips):
     }
 
 
-def test_what_is_wrong_names_package_and_entry(inspect, zips):
+def test_problems_name_package_and_entry(inspect, zips):
     """Each code is reported once, with the hash, an example and a count; all other rows are written."""
     body = zips.zip_bytes(
         zips.Member(name="../up", data=b"x"),
@@ -149,7 +149,7 @@ def test_what_is_wrong_names_package_and_entry(inspect, zips):
         (b"PK\x03\x04" + bytes(100), "truncated: the package: its end is missing"),
     ],
 )
-def test_no_zip(inspect, body, message):
+def test_not_a_zip(inspect, body, message):
     """A package that is no ZIP file has no rows and one problem."""
     files, dependencies, findings = inspect(body)
     code, text = message.split(": ", 1)
@@ -157,7 +157,7 @@ def test_no_zip(inspect, body, message):
     assert (files, dependencies, findings) == ([], [], {code: f"package {SHA}: {text}"})
 
 
-def test_a_broken_directory_keeps_what_came_before(inspect, zips):
+def test_entries_before_a_damaged_directory(inspect, zips):
     """Entries before the damage are rows, and the manifests among them are read."""
     body = zips.zip_bytes(zips.Member(name="requirements.txt", data=b"x==1"), zips.Member(name="gone", data=b"x"))
     at = body.rindex(b"PK\x01\x02")
@@ -180,7 +180,7 @@ def test_a_broken_directory_keeps_what_came_before(inspect, zips):
         ({"seconds": -1}, "too_slow", 144),
     ],
 )
-def test_limits_leave_what_was_read(inspect, zips, limits, code, count):
+def test_limits_keep_the_rows_so_far(inspect, zips, limits, code, count):
     """When a limit ends the inspection, the rows so far are written and the problem names the limit."""
     members = (zips.Member(name=f"{n}.dist-info/METADATA", data=b"Name: x\nVersion: 1") for n in range(300))
     files, _, findings = inspect(zips.zip_bytes(*members), **limits)
@@ -189,7 +189,7 @@ def test_limits_leave_what_was_read(inspect, zips, limits, code, count):
     assert len(files) == count or code == "too_slow"
 
 
-def test_a_missing_file_is_a_finding(tmp_path):
+def test_a_missing_file_is_a_problem(tmp_path):
     """A package that is missing from the store is reported as unreadable."""
     done = inspect_package(tmp_path / "no.zip", sha256_hex=SHA, emit=lambda _: None)
 
@@ -265,7 +265,7 @@ def test_memory_stays_bounded(tmp_path, zips, kind):
     assert int(grown) < 100 * 2**20
 
 
-def test_a_lock_file_is_read_whole(inspect, zips):
+def test_a_lock_file_is_read_completely(inspect, zips):
     """A lock file within the limit yields all of its packages."""
     packages = {f"node_modules/p{n}": {"version": "1"} for n in range(10_000)}
     body = zips.zip_bytes(zips.Member(name="package-lock.json", data=orjson.dumps({"packages": packages})))

@@ -71,7 +71,7 @@ def test_one_item_per_package(wanted):
     assert second.s3_object == S3Object(bucket="mine", key="g.zip", version=None)
 
 
-def test_lambda_is_asked_before_the_customers_bucket(wanted):
+def test_lambda_comes_before_the_customers_bucket(wanted):
     """A package that Lambda hands out for one version is not fetched from the customer's bucket of another."""
     bucket = {"code_resolved_s3_object_bucket": "mine", "code_resolved_s3_object_key": "g.zip"}
     (found,) = wanted([version("f", "1", "a", **bucket), version("g", "$LATEST", "a")])
@@ -106,7 +106,7 @@ def test_scopes(wanted):
         ({"names": ("f",), "versions": "published"}, "c"),
     ],
 )
-def test_choice(wanted, choice, chosen):
+def test_filter(wanted, choice, chosen):
     """The filter selects versions, names by case; alike for table rows and for one response."""
     rows = [
         version("f", "$LATEST", "a", runtime="python3.13"),

@@ -75,7 +75,7 @@ async def test_only_what_a_download_needs_is_sent(tmp_path, monkeypatch):
     assert len(heads) == 2
 
 
-async def test_a_part_is_asked_for_by_range():
+async def test_a_range_is_requested():
     """A transfer that starts at a position requests the rest, and the response has to be exactly that part."""
     answer = b"HTTP/1.1 206 Partial Content\r\nContent-Length: 4\r\nContent-Range: bytes 6-9/10\r\n\r\nrest"
     async with serve(answer) as (url, heads):
@@ -95,7 +95,7 @@ async def test_another_part_is_refused(given):
 
 
 @pytest.mark.parametrize("code", ["RequestTimeout", "SlowDown", "InternalError"])
-async def test_what_may_pass_is_no_loss(code):
+async def test_retryable_status_400(code):
     """S3 asks for a retry with status 400 too."""
     body = f"<Error><Code>{code}</Code><Message>try again</Message></Error>"
     answer = f"HTTP/1.1 400 Bad Request\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
@@ -151,7 +151,7 @@ async def test_the_proxy_of_the_environment_is_used(monkeypatch):
         ("fd00:ec2::254", "a metadata address"),
     ],
 )
-async def test_names_of_aws_that_lead_inside(monkeypatch, address, kind):
+async def test_hosts_of_aws_with_forbidden_addresses(monkeypatch, address, kind):
     """A host of AWS with one forbidden address is not connected to, even if another address is allowed."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     looked_up = []
@@ -171,7 +171,7 @@ async def test_names_of_aws_that_lead_inside(monkeypatch, address, kind):
     assert str(caught.value).startswith(f"{S3} resolves to {address}, {kind}, so the package link was not opened")
 
 
-async def test_a_named_host_may_be_anywhere():
+async def test_a_named_host_may_have_any_address():
     """A host that the user named may resolve to loopback."""
     async with serve(BODY) as (url, _):
         assert await get(url.replace("127.0.0.1", "localhost")) == (0, 4, b"body")

@@ -140,7 +140,7 @@ async def test_the_fleet(write):
 
 
 @pytest.mark.asyncio
-async def test_what_is_not_known_is_said(write):
+async def test_incomplete_and_unknown_contents(write):
     """A package that was not inspected is incomplete, an image unknown; a completely read package is neither."""
     _, bill, _ = await write()
     statuses = {item["name"]: item["properties"][0]["value"] for item in bill["components"] if item["type"] == "file"}
@@ -164,7 +164,7 @@ async def test_what_is_not_known_is_said(write):
         ("complete", None, "incomplete"),
     ],
 )
-async def test_a_function_is_as_whole_as_its_parts(write, package, layer, expected):
+async def test_status_is_the_worst_of_all_contents(write, package, layer, expected):
     """The status of a function version is the worst of its package and layers, by their last inspection."""
     codes = ("B=", package), ("zMzM" * 10 + "zMw=", layer)
     inspected = [
@@ -251,7 +251,7 @@ async def test_wrong_use(write, options, message):
 
 
 @pytest.mark.asyncio
-async def test_a_name_in_two_places(write):
+async def test_a_name_in_two_regions(write):
     """A name that exists in two Regions is an error that lists both ARNs."""
     elsewhere = {"scopes": [{"region": "us-east-1"}], "functions": [function("f", "$LATEST", "A=", region="us-east-1")]}
     elsewhere["functions"][0]["function_arn"] = ARN.replace("eu-west-1", "us-east-1") + "f"
@@ -261,7 +261,7 @@ async def test_a_name_in_two_places(write):
 
 
 @pytest.mark.asyncio
-async def test_nothing_looked_into(write):
+async def test_nothing_inspected(write):
     """Before the first inspection, the error names the command and the flag for packages that are refused."""
     with pytest.raises(RunError, match=r"run: lexport packages .*fleet --inspect, with --allow-partial if some"):
         await write((FLEET,))

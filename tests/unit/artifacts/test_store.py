@@ -34,7 +34,7 @@ def put(package_store, body=BODY):
     return package_store.destination.root / path
 
 
-def test_kept_and_found(package_store):
+def test_a_stored_package_is_found(package_store):
     """A stored package is found by its hash, with or without a size, and no partial download is left."""
     path = put(package_store)
 
@@ -62,7 +62,7 @@ def test_group_readable_under_a_strict_umask(tmp_path):
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o640, 0o750)
 
 
-def test_not_there(package_store):
+def test_a_missing_package(package_store):
     """A package that was never stored is not found."""
     assert package_store.find(HEX, len(BODY)) is None
 
@@ -85,7 +85,7 @@ def test_a_wrong_code_size_is_no_damage(package_store):
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-def test_a_link_instead_of_a_file_is_not_followed(package_store, tmp_path, is_known):
+def test_a_symlink_is_not_followed(package_store, tmp_path, is_known):
     """A symbolic link in the store is no package."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_bytes(BODY)
@@ -97,7 +97,7 @@ def test_a_link_instead_of_a_file_is_not_followed(package_store, tmp_path, is_kn
     assert elsewhere.read_bytes() == BODY
 
 
-def test_a_partial_is_no_link(package_store, tmp_path):
+def test_a_partial_download_is_no_symlink(package_store, tmp_path):
     """A partial download that is a symbolic link is not written to."""
     victim = tmp_path / "victim"
     victim.write_text("mine")
@@ -109,7 +109,7 @@ def test_a_partial_is_no_link(package_store, tmp_path):
     assert victim.read_text() == "mine"
 
 
-def test_who_comes_second_keeps_the_first(package_store):
+def test_a_second_download_keeps_the_first(package_store):
     """Two downloads of the same content leave one file: the first stays, a damaged one is replaced."""
     first, second, third = (package_store.open_partial(HEX) for _ in range(3))
     for partial in (first, second, third):
@@ -128,7 +128,7 @@ def test_who_comes_second_keeps_the_first(package_store):
     assert package_store.destination.names("_staging/packages") == []
 
 
-def test_a_partial_is_taken_up(package_store):
+def test_a_partial_download_stays_for_the_next_run(package_store):
     """A partial download stays for the next run, which hashes it; an empty one is removed."""
     partial = package_store.open_partial(HEX)
     partial.write([BODY[:500]])
@@ -142,7 +142,7 @@ def test_a_partial_is_taken_up(package_store):
 
 
 @pytest.mark.parametrize("is_begun_anew", [False, True])
-def test_a_partial_that_is_stored_while_it_is_opened(package_store, at_event, is_begun_anew):
+def test_a_partial_download_that_is_stored_while_it_is_opened(package_store, at_event, is_begun_anew):
     """A partial download that its owner stores between our open and our lock is not written to."""
     first = package_store.open_partial(HEX)
     first.write([BODY])
@@ -167,7 +167,7 @@ def test_a_partial_that_is_stored_while_it_is_opened(package_store, at_event, is
     assert open_files() == before - 1  # the first one's
 
 
-def test_partials_are_not_shared(package_store):
+def test_partial_downloads_are_not_shared(package_store):
     """Each run has its own partial download, up to a limit."""
     before = open_files()
     partials = [package_store.open_partial(HEX) for _ in range(MAX_PARTIAL_DOWNLOADS)]

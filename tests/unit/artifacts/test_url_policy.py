@@ -121,7 +121,7 @@ def test_s3_of_every_partition(host):
         "https://[::1/x",
     ],
 )
-def test_nothing_else(url):
+def test_other_urls_are_refused(url):
     """A URL that is not of S3, or that parsers read differently, is not opened; the error does not show the link."""
     with pytest.raises(PackageError) as caught:
         check_link(url + ("" if "canary" in url else "?X-Amz-Signature=canary"), NOBODY)
@@ -153,7 +153,7 @@ def test_nothing_else(url):
         ("https://lambda.us-east-1.amazonaws.com", (), "https://lambda.us-east-1.amazonaws.com/x", False),
     ],
 )
-def test_what_the_user_named(endpoint, hosts, url, is_allowed):
+def test_hosts_that_the_user_named(endpoint, hosts, url, is_allowed):
     """Exactly the host and port that the user named may be opened too, without TLS only if the endpoint has none."""
     named = LinkHosts.named(endpoint_url=endpoint, package_hosts=hosts)
     if is_allowed:
@@ -164,7 +164,7 @@ def test_what_the_user_named(endpoint, hosts, url, is_allowed):
 
 
 @pytest.mark.parametrize("text", ["", "https://host", "host/path", "user@host", "host:port", "a b", "host:0", "h\\x"])
-def test_a_package_host_that_is_none(text):
+def test_an_invalid_package_host(text):
     """--package-host is checked at the start."""
     with pytest.raises(SettingsError, match="--package-host is a HOST or HOST:PORT") as caught:
         LinkHosts.named(endpoint_url=None, package_hosts=(text,))
@@ -199,7 +199,7 @@ PIECES = st.sampled_from(
 
 @given(st.one_of(st.text(max_size=60), st.lists(PIECES, max_size=9).map("".join)))
 @example(f"https://{S3}/x")
-def test_whatever_is_let_through_is_read_alike(url):
+def test_allowed_urls_are_read_alike(url):
     """An allowed URL leads over TLS to a host below a suffix of AWS, for both parsers in use."""
     try:
         origin = check_link(url, NOBODY)
@@ -253,7 +253,7 @@ def test_addresses(address, kind):
 
 
 @given(st.ip_addresses(v=4))
-def test_every_spelling_of_an_address_is_judged_alike(address):
+def test_every_form_of_an_address(address):
     """An IPv4 address inside an IPv6 address is checked as IPv4."""
     mapped = ipaddress.IPv6Address(b"\0" * 10 + b"\xff\xff" + address.packed)
 

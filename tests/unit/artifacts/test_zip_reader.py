@@ -38,7 +38,7 @@ def members_of(paths, archive, max_bytes=2**20):
 @pytest.mark.parametrize("zip64", [False, True])
 @pytest.mark.parametrize("before", [b"", b"#!/bin/sh\n"])
 @pytest.mark.parametrize("comment", [b"", b"PK\x03\x04 a comment"])
-def test_true_zips(read, zips, zip64, before, comment):
+def test_valid_zips(read, zips, zip64, before, comment):
     """Stored and deflated members are read, also with 64-bit fields, a prefix or a comment."""
     members = zips.Member(name="a.txt", data=b"a" * 1000), zips.Member(name="é/b", data=b"bb", stored=True)
     entries, codes, archive = read(zips.zip_bytes(*members, before=before, comment=comment, zip64=zip64))
@@ -79,7 +79,7 @@ def test_agrees_with_the_standard_library(read):
         (b"PK\x05\x06" + b"\0" * 10, "not_a_zip"),
     ],
 )
-def test_no_zips(read, body, code):
+def test_not_a_zip(read, body, code):
     """A file that is no ZIP file, or only the beginning of one, is an error that says so."""
     assert read(body)[:2] == ([], {code})
 
@@ -101,7 +101,7 @@ def test_traversal_names(read, zips, name):
 
 
 @pytest.mark.parametrize("name", ["a..b", "..a/b", "a:b"[1:], "x/C:/y"])
-def test_names_that_stay(read, zips, name):
+def test_harmless_names(read, zips, name):
     """Other dots and colons in names are no problem."""
     assert read(zips.zip_bytes(zips.Member(name=name)))[1] == set()
 
@@ -110,7 +110,7 @@ def test_names_that_stay(read, zips, name):
     ("name", "path"),
     [(b"a\0b.py", "a\ufffdb.py"), (b"\xff\xfe", "\u00a0\u25a0"), (b"", ""), (b"n" * 2000, "n" * 1024)],
 )
-def test_names_no_table_holds(read, zips, name, path):
+def test_names_that_no_table_can_hold(read, zips, name, path):
     """Names with NUL or invalid bytes, empty and overlong names become text that a table can hold."""
     entries, codes, _ = read(zips.zip_bytes(zips.Member(name=name, data=b"x")))
 
@@ -161,7 +161,7 @@ def test_overlapping(read, zips):
     ],
 )
 @pytest.mark.parametrize("zip64", [False, True])
-def test_a_directory_that_lies(read, zips, end, code, zip64):
+def test_false_directory_values(read, zips, end, code, zip64):
     """Counts, sizes and positions of the directory are compared with the file."""
     body = zips.zip_bytes(*(zips.Member(name=f"{n}", data=b"x" * 9) for n in range(3)), zip64=zip64, **end)
     entries, codes, archive = read(body)
@@ -195,7 +195,7 @@ class _nothing:  # noqa: N801 - stands beside pytest.raises
         ({"local_name": b"another"}, "damaged_entry"),
     ],
 )
-def test_members_that_lie(read, zips, says, code):
+def test_members_that_differ_from_the_directory(read, zips, says, code):
     """A member that differs from its directory entry is not read."""
     data = os.urandom(200) * 5
     entries, _, archive = read(zips.zip_bytes(zips.Member(name="m", data=data, says=says)))
@@ -322,7 +322,7 @@ def test_every_kind_of_encryption(read, zips, flag):
     assert raised.value.code == "encrypted"
 
 
-def test_output_that_waits_without_input(read, zips):
+def test_output_after_the_last_input(read, zips):
     """The last bytes of a member are returned although zlib has consumed all input before."""
     sizes = range(256 * 1024 + 1, 256 * 1024 + 300, 6)
     entries, codes, archive = read(
@@ -333,7 +333,7 @@ def test_output_that_waits_without_input(read, zips):
     assert [len(archive.read(entry, max_bytes=10**6)) for entry in entries] == list(sizes)
 
 
-def test_a_large_zip_behind_other_bytes(read, zips):
+def test_zip64_after_a_prefix(read, zips):
     """A 64-bit ZIP file appended to a program is read, although its locator gives another position."""
     member = zips.Member(name="m", data=b"x" * 100)
     entries, codes, archive = read(b"#!/bin/sh\n" + zips.zip_bytes(member, zip64=True))

@@ -116,7 +116,7 @@ def test_a_yarn_lock_with_a_line_without_a_key(body):
 
 
 @pytest.mark.parametrize("project", [b"{", b"[]", b'{"dependencies": {"express": "^99"}}'])
-def test_yarn_beside_another_project(project):
+def test_yarn_with_another_project(project):
     """If package.json does not lead into the lock file, all packages are read."""
     assert ("npm", "eslint", "8.0.0") in dependencies(yarn.read_lock, YARN_1, project)
 
@@ -244,7 +244,7 @@ def test_pnpm(body):
         "".join(f"{'  ' * depth}a:\n" for depth in range(50)),
     ],
 )
-def test_what_is_not_in_the_narrow_form(body):
+def test_unsupported_yaml(body):
     """A line that needs a complete YAML reader raises ValueError and is never skipped."""
     with pytest.raises(ValueError):
         read_indented(body.encode())

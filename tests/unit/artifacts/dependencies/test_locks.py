@@ -190,14 +190,14 @@ source = "git+https://example.org/fork#0123"
     "body",
     [b"a" + b".a" * 1_000_000 + b" = 1", b"a = " + b"[" * 2_000_000, b"a = " + b"{a=" * 600_000],
 )
-def test_toml_that_was_made_to_take_long(body):
+def test_slow_toml(body):
     """Keys of a million parts and deep nesting raise ValueError at once."""
     with pytest.raises(ValueError):
         list(python.read_toml_lock("p", body))
 
 
 @pytest.mark.parametrize("body", [b"a\\\n" * 500_000, b"a/" * 1_000_000, b" " * 2_000_000, b"a; " + b"( " * 1_000_000])
-def test_requirements_that_were_made_to_take_long(body):
+def test_slow_requirements(body):
     """Overlong lines are read quickly, or refused."""
     try:
         assert len(dependencies(python.read_requirements, body)) <= 1

@@ -166,7 +166,7 @@ def test_go(size, after):
     assert [(item.ecosystem, item.name, item.version) for item in items] == EXPECTED
 
 
-def test_go_of_two_megabytes_behind():
+def test_go_before_two_megabytes():
     """Bytes after the build information are neither buffered nor read to the end."""
     taken = 0
 
@@ -193,12 +193,12 @@ def test_go_of_two_megabytes_behind():
         executable()[:4096] + b"\xff Go buildinf:" * 100_000,
     ],
 )
-def test_no_go(body):
+def test_executables_without_build_information(body):
     """Executables without build information yield nothing, quickly."""
     assert list(read_executable("bootstrap", in_chunks(body, 65_536))) == []
 
 
-def test_the_same_words_before_the_information():
+def test_magic_bytes_before_the_build_information():
     """A program that reads build information contains the magic bytes too; the real ones after them are found."""
     body = executable()[:4096] + b"\xff Go buildinf:\x08\x02" + bytes(2**20) + executable(at=0)[4:]
     at = len(body) - len(executable(at=0)[4:])

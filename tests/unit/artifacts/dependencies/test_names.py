@@ -37,7 +37,7 @@ def test_names(ecosystem, name, expected):
 
 
 @pytest.mark.parametrize("name", ["", " a", "a ", "a\n", "a\0b", "x" * 513, None, 3, ["a"]])
-def test_what_is_no_name(name):
+def test_invalid_names(name):
     """A name with outer blanks or control characters, an overlong one, or a value of another type is no name."""
     assert dependency("npm", name, "1", "p") is None
 
@@ -57,7 +57,7 @@ def test_what_is_no_name(name):
         *("user/repo#1.0", "npm:a@1.0", None, 1.0, {"strictly": "1.0"}),
     ],
 )
-def test_what_is_no_version(text):
+def test_invalid_versions(text):
     """Placeholders, ranges, URLs and folders are no versions."""
     assert exact_version(text) is None
 
@@ -138,7 +138,7 @@ def test_an_installed_package_without_a_name():
     assert found(read_package, b'{"type":"module"}', "a/node_modules/@s/b/package.json") == [("@s/b", None)]
 
 
-def test_what_a_project_asks_for():
+def test_dependencies_of_a_project():
     """The dependencies of package.json are read without development and optional ones; a range is no version."""
     body = b"""{"dependencies": {"a": "^1", "b": "2.0.0", "c": "npm:d@3.0.0", "e": "github:x/y"},
       "devDependencies": {"typescript": "5"}, "optionalDependencies": {"e": "github:x/y"}}"""
@@ -271,7 +271,7 @@ def test_java_properties():
 
 
 @pytest.mark.parametrize("version", ["${project.version}", "@project.version@", "", "unspecified"])
-def test_a_version_that_was_never_filled_in(version):
+def test_a_placeholder_version(version):
     """A placeholder is no version; the name of the jar may give one."""
     body = f"version={version}\ngroupId=x\nartifactId=y\n".encode()
 
@@ -300,7 +300,7 @@ def test_the_name_of_a_jar(path, expected):
     assert name_of_jar(path) == expected
 
 
-def test_the_words_of_a_jar():
+def test_the_manifest_of_a_jar():
     """The jar's file name comes first, then the bundle's name and version, then the implementation's."""
     bundle = b"Bundle-SymbolicName: com.google.guava;singleton:=true\nBundle-Version: 31.1.0.jre\n"
     titled = b"Implementation-Title: t\nImplementation-Version: 1.0\nImplementation-Vendor-Id: org.x\n"
