@@ -22,7 +22,7 @@ GLOBAL_REGION = "aws-global"
 """Stands for the Regions of an account where they are not known, or for the account as a whole."""
 LATEST = "$LATEST"
 LATEST_PUBLISHED = "$LATEST.PUBLISHED"
-"""What managed instances run: a pointer that moves, which lists name like a version. It is not read."""
+"""The pointer to the version that managed instances run. Listings name it like a version; it is not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
-    """What one run reads, decided before the first function is read. JSON-able, without any secret.
+    """The plan of one run, made before the first function is read. JSON-able, without any secret.
 
     ``settings_fingerprint`` is equal for settings that read the same rows. ``hash_key_id`` names the HMAC key; it is
     None where no variables are read. A shard whose Region is ``aws-global`` stands for all Regions of its account,
@@ -199,7 +199,7 @@ class References:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardResult:
-    """What reading one shard came to; its rows lie in sorted runs. JSON-able, without any secret.
+    """The result of reading one shard; its rows are in sorted runs. JSON-able, without any secret.
 
     ``gaps`` counts the failures that leave something out. ``is_answering`` says that the Region accepted the
     credentials at least once, ``ended_by`` is the failure that ended the reading early.

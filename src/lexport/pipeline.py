@@ -47,7 +47,7 @@ from lexport.tables.registry import check_names
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotResult(RunResult):
-    """What a snapshot came to."""
+    """The result of ``snapshot``."""
 
 
 async def snapshot(

@@ -42,7 +42,7 @@ from lexport.tables.text import plural
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackagesResult(RunResult):
-    """What a run over packages came to."""
+    """The result of ``packages``."""
 
     packages: PackageProgress = field(repr=False)
 

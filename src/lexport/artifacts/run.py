@@ -28,7 +28,7 @@ from lexport.settings import SnapshotSettings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """What a run came to. ``manifest`` is the commit, or what it would have been where nothing was ``published``.
+    """The result of a run. ``manifest`` is the commit, or what it would have been where nothing was ``published``.
 
     ``packages`` counts what became of packages and layers, None where they were not read. ``failures`` counts lost or
     odd items by kind, with one example each; ``notes`` are things to know.
@@ -80,7 +80,7 @@ class Run:
         )
 
     def result(self, kind: type[R], staged: StagedCommit, *, has_packages: bool) -> R:
-        """Return what the run came to, before anything is published."""
+        """Return the result as it is before anything is published."""
         return kind(
             snapshot_id=self.snapshot_id,
             published=False,

@@ -1,4 +1,4 @@
-"""Access to the account-regions of a run: who the caller is, the role of each account, its Regions and its clients."""
+"""Access to the account-regions of a run: the caller's identity, the role of each account, its Regions, its clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a snapshot would cost: each shard is listed as a run lists it, and nothing is fetched.
+"""Estimate the cost of a snapshot: each shard is listed as a run lists it, and nothing is fetched.
 
 The minimum time is that of the quotas: the two classes run beside each other, and a listing is one chain of pages.
 """
@@ -30,7 +30,7 @@ from lexport.tables.registry import resources_read
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopePlan:
-    """What one account-region needs. ``versions`` counts rows, ``$LATEST`` ones included.
+    """The calls and the time of one account-region. ``versions`` counts rows, ``$LATEST`` ones included.
 
     ``get_function_calls`` and ``list_calls`` are those of a full snapshot, retries not counted; ``minimum_s`` is the
     least time that the quotas and ``quota_share`` allow for them. The ``incremental_`` ones are None without a dataset
@@ -78,7 +78,7 @@ def minimum_s(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardEstimate:
-    """What listing one shard showed. ``plan`` is None where nothing could be listed, and for a Region that is off.
+    """The estimate of one shard. ``plan`` is None where nothing could be listed, and for a Region that is off.
 
     ``errors`` are titles of what could not be listed, with the errors. ``is_refused`` says that the Region did not take
     the token, as one that is switched off does not.
@@ -187,7 +187,7 @@ def _open_last(
 
 @dataclass(slots=True)
 class _Tally:
-    """What the listing of one shard has shown so far; ``to_fetch`` counts what an incremental run would fetch."""
+    """The counts of a listing so far; ``to_fetch`` counts what an incremental run would fetch."""
 
     functions: int = 0
     versions: int = 0

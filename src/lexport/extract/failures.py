@@ -20,7 +20,7 @@ GONE = "gone"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """What a failure is about. ``is_named`` says that the user asked for this very function.
+    """The item that a failure is about. ``is_named`` says that the user named this function.
 
     ``is_optional`` says that the snapshot is whole without it.
     """
@@ -148,7 +148,7 @@ def failure_of(error: ItemError, item: Item, at: datetime, *, is_gap: bool | Non
 
 
 def is_gone(error: ItemError, item: Item) -> bool:
-    """Tell whether a function that was listed was deleted meanwhile; one that the user named has to be there."""
+    """Return whether a listed function was deleted meanwhile. A function that the user named has to exist."""
     return isinstance(error, FunctionGoneError) and item.function_name is not None and not item.is_named
 
 

@@ -18,7 +18,7 @@ from lexport.settings import SnapshotSettings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """What the user's files hold. ``selection`` is None where whole fleets are read."""
+    """The content of the user's files. ``selection`` is None where whole fleets are read."""
 
     selection: Selection | None
     accounts: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What all shard results of a run together say: which Regions are off, whether rows were lost, what is missing."""
+"""Judge the results of all shards together: Regions that are off, rows that were lost, and what is missing."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def why_unpublished(
 
 
 def _describe_refusal(failure: Failure) -> str:
-    """Say which call was refused, where, and with which words; the code is in the message too, and is named once."""
+    """Return a text about the call that was refused. The error code is also in the message, and is named once."""
     words = failure.message.partition(f"{failure.error_code}: ")[2]
     where = f"{failure.operation or 'AWS'} in {failure.scope.account_id} {failure.scope.region}"
     text = f"{where} answered {failure.error_code}: {words}" if words else f"{where}: {failure.message}"

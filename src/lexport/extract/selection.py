@@ -21,7 +21,7 @@ _QUALIFIER = re.compile(r"\$LATEST(?:\.PUBLISHED)?|[a-zA-Z0-9_-]+")
 LONGEST_NAME = 64  # of a bare name; an edge replica's carries its Region before a dot
 LONGEST_ARN = 256
 HEADS = ("function_name", "function_arn", "function", "name", "arn")
-"""What the column of functions may be called, in any case, with blanks or dashes too: ``FunctionName``, ``Name``."""
+"""Headers of the column of functions, in any case, with blanks or dashes too: ``FunctionName``, ``Name``."""
 _HEADS = {head.replace("_", "") for head in HEADS}
 _SURE_HEADS = {"functionname", "functionarn"}  # the others may be functions, too
 _QUALIFIER_HEADS = {"qualifier", "version", "functionversion", "alias"}

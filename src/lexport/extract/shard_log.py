@@ -1,4 +1,4 @@
-"""What reading one shard has come to so far: counts of calls, references and denials, failures, and the status."""
+"""The log of reading one shard: counts of calls, references and denials, its failures, and its status."""
 
 from __future__ import annotations
 
