@@ -1,4 +1,4 @@
-"""AWS without AWS: an environment that leads nowhere, the simulator, moto in its own process, the installed command."""
+"""Shared fixtures: an environment without a real AWS, the simulator, moto in its own process, the installed command."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Ended:
 
 @pytest.fixture
 def fast_retries(monkeypatch) -> None:
-    """Retry after a hundredth of a second, in botocore too, and new keys for a twentieth of the usual time."""
+    """Retry after a hundredth of a second, in botocore too, and new keys for half a second."""
     monkeypatch.setattr("lexport.aws.quota.retry.FIRST_BACKOFF_S", 0.01)
     monkeypatch.setattr("lexport.aws.quota.retry.REFUSED_FOR_S", 0.5)
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda _self, _context: 0.01)
@@ -86,7 +86,7 @@ def fast_retries(monkeypatch) -> None:
 
 @pytest.fixture
 def environment(tmp_path) -> dict[str, str]:
-    """Variables of a subprocess: the simulator's credentials, nobody's files, no way to a real AWS."""
+    """Return variables of a subprocess: the simulator's credentials, no files of the user, no way to a real AWS."""
     return {
         "PATH": "/usr/bin:/bin",
         "LC_ALL": "C.UTF-8",
@@ -104,7 +104,7 @@ def environment(tmp_path) -> dict[str, str]:
 
 @pytest.fixture
 def aws(environment, monkeypatch) -> Iterator[pytest.MonkeyPatch]:
-    """The same environment for this process; the levels of loggers are put back."""
+    """Set the same environment for this process; restore the levels of loggers."""
     for name in list(os.environ):
         if name.startswith(("AWS_", "LEXPORT_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -151,7 +151,7 @@ def package_commits(hand_written: ModuleType) -> tuple[Any, Any]:
 
 @pytest.fixture(scope="session")
 def lexport_path() -> str:
-    """Where the installed command is."""
+    """Return the path of the installed command."""
     return str(LEXPORT)
 
 
@@ -185,9 +185,9 @@ def at_event() -> Iterator[Callable[..., None]]:
 
 @pytest.fixture
 def run_lexport(environment, tmp_path) -> Callable[..., Any]:
-    """Run the installed command to its end; the event loop goes on, so a simulator in this process can serve it.
+    """Run the installed command to its end while the event loop runs, so that a simulator in this process can serve it.
 
-    A keyword is a variable more, or less where it is None.
+    A keyword sets a variable, or unsets it if it is None.
     """
 
     async def run(*arguments: object, stdin: str = "", cwd: Path | None = None, **variables: str | None) -> Ended:
@@ -206,7 +206,7 @@ def run_lexport(environment, tmp_path) -> Callable[..., Any]:
 
 @pytest.fixture
 def start_lexport(environment, tmp_path) -> Callable[..., AbstractAsyncContextManager[Any]]:
-    """Start the installed command and yield the process; it is killed where the test leaves it running."""
+    """Start the installed command and yield the process; it is killed if it still runs at the end of the test."""
 
     @asynccontextmanager
     async def start(*arguments: object) -> AsyncIterator[Any]:
@@ -327,7 +327,7 @@ def read_rows(dest: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def facts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows without what only a run can know."""
+    """Return rows without the columns that differ between runs."""
     made = ("snapshot_id", "snapshot_at", "fetched_at")
     return [{name: value for name, value in row.items() if name not in made} for row in rows]
 
@@ -343,7 +343,7 @@ def hash_key_id() -> str:
 
 
 def expected_rows(fleet: Fleet, *scopes: Scope, env: str = "keys") -> dict[str, list[dict[str, Any]]]:
-    """What a right snapshot of a simulated fleet holds, sorted as the contract says."""
+    """Return the expected rows of a snapshot of a simulated fleet, in the order of the contract."""
     rows: dict[str, list[dict[str, Any]]] = {table: [] for table in SORTED_BY}
     for scope in scopes or (Scope(account_id=ACCOUNT, region=REGION),):
         for table, row in fleet.expected(scope, env=env, value_hmac=hash_of, hash_key_id=hash_key_id()):
@@ -359,7 +359,7 @@ def tree(dest: Path) -> dict[str, bytes]:
 
 
 class Helpers:
-    """The functions above, for tests: with importlib mode they cannot import this page."""
+    """The functions above, for tests: in importlib mode, tests cannot import this file."""
 
     newest = staticmethod(newest)
     read_rows = staticmethod(read_rows)
@@ -374,13 +374,13 @@ class Helpers:
 
 @pytest.fixture(scope="session")
 def look() -> type[Helpers]:
-    """Ways to look at a dataset."""
+    """Return helpers that read a dataset."""
     return Helpers
 
 
 @pytest.fixture(scope="session")
 def zips() -> Any:
-    """Zips written by hand, true ones and lies; see ``tests/zips.py``."""
+    """Return the module ``tests/zips.py``, which writes valid and hostile ZIP files by hand."""
     spec = importlib.util.spec_from_file_location("zips", Path(__file__).with_name("zips.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -391,7 +391,7 @@ def zips() -> Any:
 
 
 class Forks:
-    """Runs of the command in children of a process that has imported it; see ``forks.py``."""
+    """Run commands in children of a process that has imported lexport; see ``forks.py``."""
 
     def __init__(self, server: subprocess.Popen[str], folder: Path, environment: dict[str, str]) -> None:
         self._server, self.folder, self.environment = server, folder, environment
@@ -420,7 +420,7 @@ class Forks:
         return int(self._server.stdout.readline())
 
     def wait(self, pid: int, within_s: float = 20.0) -> Ended:
-        """Wait until it has ended; a child that does not is killed and has the code -9."""
+        """Wait until the command has ended; a child that does not end is killed and has the code -9."""
         killer = threading.Timer(within_s, os.kill, (pid, signal.SIGKILL))
         killer.start()
         code = int(self._server.stdout.readline())
@@ -444,7 +444,7 @@ def forks(fork_server, environment, tmp_path) -> Forks:
 
 @pytest.fixture(scope="session")
 def fork_server() -> Iterator[subprocess.Popen[str]]:
-    """The process that ``forks`` has; it ends with its standard input."""
+    """Start the process behind ``forks``; it ends with its standard input."""
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "ARROW_DEFAULT_MEMORY_POOL": "system"}
     with subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("forks.py"))],

@@ -71,5 +71,5 @@ class Packages:
 
 @pytest.fixture
 def packages(look, settings):
-    """Ways to look at packages."""
+    """Return helpers that read packages."""
     return Packages(look, settings)

@@ -1,4 +1,4 @@
-"""Who may read what: Regions that refuse the token, first calls in trouble, credentials that end, MFA codes."""
+"""Access: Regions that reject the token, failing first calls, credentials that expire, and MFA codes."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_enabled_region_refuses(simulator, aws, settings, look, tmp_path, 
 
 @pytest.mark.parametrize("code", [*REFUSED, "OptInRequired"])
 async def test_a_region_that_no_list_calls_enabled(simulator, aws, settings, look, tmp_path, code):
-    """However a Region says that it is not enabled: it is unavailable where no list calls it enabled, and no gap."""
+    """A Region that is not enabled is unavailable, and no gap, unless a list names it as enabled."""
     async with simulator(
         refusal("ap-east-1", code=code), *NO_LISTS, fleet=fleet_of("us-east-1", "ap-east-1")
     ) as server:
@@ -133,7 +133,7 @@ async def test_refused_half_way(simulator, aws, settings, look, tmp_path, operat
 
 
 async def test_refused_everywhere(simulator, aws, settings, tmp_path):
-    """Where no Region takes the credentials, none is taken for one that is off: exit 5."""
+    """If every Region rejects the credentials, none counts as disabled: exit 5."""
     faults = [refusal(None, operation=name) for name in ("ListFunctions", "GetAccountSettings")]
     async with simulator(*faults, *NO_LISTS, fleet=fleet_of("us-east-1")) as server:
         with pytest.raises(CredentialsError, match="nothing may be read") as caught:
@@ -145,7 +145,7 @@ async def test_refused_everywhere(simulator, aws, settings, tmp_path):
 
 
 async def test_refused_in_one_account(simulator, aws, settings, look, tmp_path):
-    """Each account is judged by its own answers: where all of its Regions refuse, none of them is unavailable."""
+    """Each account is judged by its own responses: if all of its Regions reject calls, none of them is unavailable."""
     faults = [refusal(None, operation=name, account_id=OTHER) for name in ("ListFunctions", "GetAccountSettings")]
     fleet = fleet_of("us-east-1", accounts=(HUB, OTHER), disabled_regions=("me-south-1",))
     chosen = {"regions": ("all",), "account_role": "reader", "accounts": (HUB, OTHER), "allow_partial": True}
@@ -158,7 +158,7 @@ async def test_refused_in_one_account(simulator, aws, settings, look, tmp_path):
 
 
 async def test_plan_of_a_region_that_is_off(simulator, aws, settings):
-    """A plan leaves out Regions that are switched off, found out by themselves too, and counts all others."""
+    """A plan omits disabled Regions, also those that only their responses reveal, and counts all others."""
     fleet = fleet_of("us-east-1", disabled_regions=("me-south-1",))
     async with simulator(*NO_LISTS, fleet=fleet) as server:
         planned = await lexport.plan(settings=settings(server.url, regions=("all",)))
@@ -207,7 +207,7 @@ async def test_the_account_of_the_first_arn(simulator, aws, settings, look, tmp_
 
 @pytest.mark.parametrize("chosen", [{}, {"account_role": "reader", "organization": True}])
 async def test_nothing_can_be_reached(aws, settings, tmp_path, chosen):
-    """A network that is down is exit 1, and the cause is the first thing said; no permission is asked for."""
+    """If the network is down, the exit code is 1, and the error names the cause first and suggests no permission."""
     port = closed_port()
     for run in (lexport.snapshot, lexport.plan):
         arguments = (tmp_path / "fleet",) if run is lexport.snapshot else ()
@@ -342,7 +342,7 @@ def config(tmp_path):
     ],
 )
 async def test_nobody_to_ask(run_lexport, config, tmp_path, profile, said, command):
-    """A code that nobody can type and a session that is not open are one line and exit 5, without a traceback."""
+    """An MFA code that cannot be typed and an expired session end with one line and exit 5, without a traceback."""
     dest = ("fleet",) if command == "snapshot" else ()
     done = await run_lexport(command, *dest, "--profile", profile, cwd=tmp_path, **config)
 
@@ -352,7 +352,7 @@ async def test_nobody_to_ask(run_lexport, config, tmp_path, profile, said, comma
 
 @pytest.mark.parametrize(("typed", "code"), [(b"123456\n", 0), (b"\x04", 5), (b"\x03", 5)])
 async def test_a_code_is_typed(simulator, environment, config, lexport_path, tmp_path, typed, code):
-    """At a terminal the code is asked for once; ^D and ^C there are one line and exit 5."""
+    """At a terminal, the MFA code is prompted for once; ^D and ^C end with one line and exit 5."""
     run = f"pty.spawn([{lexport_path!r}, 'plan', '--profile', 'mfa'])"
     spawn = f"import os, pty; os._exit(os.waitstatus_to_exitcode({run}))"
     async with simulator(Fault(operation="AssumeRole", kind="error", status=503)) as server:
@@ -374,7 +374,7 @@ async def test_a_code_is_typed(simulator, environment, config, lexport_path, tmp
 
 
 async def test_account_that_refuses_is_one_line_without_repeats(simulator, run_lexport, flags):
-    """What AWS said stands once in the last line, with who said it."""
+    """The last line holds the message of AWS once, with the service that sent it."""
     role = ("--account-role", "reader", "--accounts", OTHER)
     fleet = fleet_of("us-east-1", accounts=(HUB, OTHER), closed_accounts=(OTHER,))
     async with simulator(fleet=fleet) as server:

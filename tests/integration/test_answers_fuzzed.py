@@ -41,7 +41,7 @@ def soon(monkeypatch):
 
 
 def bend_parts(dice: random.Random, names: list[str], *, is_call: bool) -> Callable[[dict[str, Any]], Any]:
-    """Return what bends one object that should tell of a function or an alias: parts missing, swapped or strange."""
+    """Return a function that damages an object of a function or an alias: parts are missing, swapped or wrong."""
     chosen = dice.random()
     other, strange = dice.choice(names), dice.choice((*STRANGE, *OTHERS))
     way = dice.choice(["missing", "strange", "another", *(["all"] if is_call else [])])  # of a listing it is sound
@@ -65,7 +65,7 @@ def bend_parts(dice: random.Random, names: list[str], *, is_call: bool) -> Calla
 
 
 def wrong_answer(dice: random.Random, operation: str, names: list[str]) -> Callable[[Any], Any]:
-    """Return what makes a wrong answer of a right one."""
+    """Return a function that turns a right response into a wrong one."""
     nothing = dice.choice([{}, {"Configuration": None}, {"Configuration": {}}, {"Configuration": [1]}, {"Code": {}}])
     bend, place = bend_parts(dice, names, is_call=operation == "GetFunction"), dice.random()
     if dice.random() < 0.2:

@@ -1,4 +1,4 @@
-"""A history of five snapshots: `changes` is what the script did to the fleet, exactly."""
+"""A history of five snapshots: `changes` holds exactly what the script changed in the fleet."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def instants(*days):
 
 
 def as_text(value):
-    """A value as ``changes`` writes it, said once more."""
+    """Return a value as ``changes`` writes it, by an independent rule."""
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     if isinstance(value, bool):
@@ -70,12 +70,12 @@ def by_key(look, fleet, scope):
 
 
 def expected_changes(before, now, scope):
-    """What a comparison of two oracles must say, row by row in plain Python."""
+    """Return the changes between two oracles, row by row in plain Python."""
     there = [{key[:1] for key in side["functions"]} for side in (before, now)]
     found = []
 
     def is_told(table, key):
-        """Whether what the row belongs to is there before and now, and was not denied."""
+        """Return whether the parent of the row exists before and now, and was not denied."""
         if table == "functions":
             return True
         if table in PARENTS:
@@ -129,7 +129,7 @@ def in_order(rows):
 
 @dataclass(frozen=True)
 class Night:
-    """One snapshot: what the oracle says it holds, table -> key -> row, and which changes it must tell."""
+    """One snapshot: its expected rows by table and key, and its expected changes."""
 
     id: str
     at: datetime
@@ -172,7 +172,7 @@ def history_order(row):
 
 
 def expected_history_views(nights):
-    """What the other views of history must show, counted from the oracle's nights."""
+    """Return the expected rows of the other views of history, counted from the oracle."""
     place = {"account_id": SCOPE.account_id, "region": SCOPE.region}
     last = nights[-1].versions()
     lifetimes, deleted, by_night = [], [], []
@@ -265,7 +265,7 @@ def script(fleet, names, night):
 
 
 async def test_changes_are_what_the_script_did(aws, simulator, settings, look, tmp_path):
-    """Over five nights `changes` holds exactly what the oracle says changed, in order; the first night nothing.
+    """Over five nights, `changes` holds exactly the expected changes, in order; the first night has none.
 
     An incremental run tells the same as a full one. `diff` says the same of two nights, and of the first and the last;
     the views of history add up to it, and the views of the latest show the last night and nothing of those before.

@@ -71,7 +71,7 @@ def test_exit_codes(dest, tmp_path, arguments, code):
 
 
 def test_table(dest, tmp_path):
-    """The table cannot steer a terminal; what was not judged and the sums go to stderr."""
+    """The table cannot control a terminal; account-regions that were not checked and the totals go to stderr."""
     done = lexport("check", dest, *ONLY, cwd=tmp_path)
 
     shown = 'f\\x1b]0;owned\\x07\\n"<x>&\\u202e]]>\\ufffe'
@@ -130,7 +130,7 @@ def test_json_and_csv(dest, tmp_path):
 
 
 def test_waivers_and_thresholds(dest, tmp_path):
-    """lexport.toml accepts findings and moves thresholds; what it waives is shown, and no longer decides."""
+    """lexport.toml waives findings and sets thresholds; waived findings are shown, and do not decide the exit code."""
     day = AT.date() + timedelta(days=30)
     (tmp_path / "lexport.toml").write_text(
         f"""
@@ -179,7 +179,7 @@ def test_bad_toml(dest, tmp_path, text, message):
 
 
 def test_sarif(dest, tmp_path):
-    """SARIF has what its standard demands and code scanning needs: rules, places, fingerprints, suppressions."""
+    """SARIF has what its standard and code scanning require: rules, locations, fingerprints and suppressions."""
     day = AT.date() + timedelta(days=30)
     (tmp_path / "lexport.toml").write_text(
         f"[[check.waivers]]\ncheck = 'timeout_at_maximum'\nreason = 'batch'\nexpires = {day}"
@@ -228,7 +228,7 @@ def test_sarif(dest, tmp_path):
 
 
 def test_junit(dest, tmp_path):
-    """JUnit is well formed; red is what decides over the exit code, and what was not read is an error."""
+    """JUnit is well formed: findings that decide the exit code are failures, and unread account-regions are errors."""
     done = lexport("check", dest, *ONLY, "--check", "untagged", "--fail-on", "high", "--output", "junit", cwd=tmp_path)
     root = ET.fromstring(done.stdout)
 

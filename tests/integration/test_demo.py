@@ -1,4 +1,4 @@
-"""What a newcomer does first, with the installed command, and again with the wheel alone."""
+"""The first steps of a new user work with the installed command."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_demo_ends_with_a_committed_dataset_and_printed_answers(demo):
 
 
 def test_sql_answers_over_the_demo(demo):
-    """`lexport sql` counts what the simulated fleet has: 60 functions and 240 versions in each of two Regions."""
+    """`lexport sql` counts the simulated fleet: 60 functions and 240 versions in each of two Regions."""
     folder, _ = demo
     query = (
         "SELECT region, COUNT(DISTINCT function_name) AS functions, COUNT(*) AS versions"
@@ -77,7 +77,7 @@ def test_the_shipped_views_come_with_the_package(demo):
 
 
 def test_the_demo_ends_with_a_report(demo):
-    """`lexport demo` says where its report is, and `lexport report` writes the same page again."""
+    """`lexport demo` prints the path of its report, and `lexport report` writes the same page again."""
     folder, done = demo
 
     again = ask(folder, "report", "fleet", "-o", "again.html")
@@ -93,7 +93,7 @@ def test_the_demo_ends_with_a_report(demo):
 
 
 def steady(page):
-    """A report without what the clock says."""
+    """Return a report without times."""
     return re.sub(r"Written [^<]* by|<dt>Age</dt><dd>[^<]*", "", page)
 
 
@@ -107,7 +107,7 @@ def steady(page):
     ],
 )
 def test_a_report_that_cannot_be_written_says_why(demo, arguments, code, said):
-    """`lexport report` names what is wrong in one line."""
+    """`lexport report` names an error in one line."""
     folder, _ = demo
     (folder / "other.html").write_bytes((folder / "fleet.html").read_bytes())
 

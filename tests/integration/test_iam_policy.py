@@ -1,4 +1,4 @@
-"""The printed policy allows what a snapshot really does, and nothing that it does not."""
+"""The printed policy allows exactly the calls that a snapshot makes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_the_policy_is_what_a_snapshot_calls(aws, simulator, settings, run
 
 @pytest.mark.asyncio
 async def test_the_policy_for_packages(run_lexport):
-    """--packages adds what layers and the customer's own buckets need, and nothing else."""
+    """--packages adds only the permissions for layers and for packages in the customer's buckets."""
     plain, more = [
         json.loads((await run_lexport("iam-policy", *flags)).out)["Statement"] for flags in ((), ("--packages",))
     ]

@@ -111,7 +111,7 @@ async def test_carried_rows_keep_the_time_they_were_fetched(aws, simulator, sett
 @pytest.mark.slow
 @pytest.mark.asyncio
 async def test_what_was_carried_too_long_is_fetched_again(aws, simulator, settings, tmp_path):
-    """``refresh_after`` fetches what is older, and carries the rest."""
+    """``refresh_after`` refetches older versions and carries the others over."""
     start = datetime(2026, 11, 1, tzinfo=UTC)
     async with simulator(functions=4, versions=2) as server:
         await lexport.snapshot(tmp_path, settings(server.url, snapshot_at=start))
@@ -149,7 +149,7 @@ async def test_what_cannot_be_built_on_is_read_anew(aws, simulator, settings, tm
 @pytest.mark.slow
 @pytest.mark.asyncio
 async def test_a_damaged_last_snapshot_is_read_anew(aws, simulator, settings, tmp_path):
-    """What a damaged last snapshot cannot tell is fetched, the run says so, and nothing is lost."""
+    """Versions that a damaged last snapshot cannot provide are fetched, with a note, and no row is missing."""
     async with simulator(functions=4, versions=2) as server:
         first = await lexport.snapshot(tmp_path, settings(server.url))
         (path,) = (tmp_path / "functions").rglob(f"{first.snapshot_id}-*.parquet")

@@ -1,4 +1,4 @@
-"""Many accounts in one run: entered side by side, each with its quota, gaps and Regions; nobody waits for another."""
+"""Many accounts in one run: which accounts are read, how their roles are assumed, and what becomes a gap."""
 
 import json
 import logging
@@ -24,7 +24,7 @@ ROLE = "lexport-reader"
 
 
 def fleet_of(**more):
-    """Five accounts with functions in four Regions, one of which is switched off; one account lets nobody in."""
+    """Make five accounts with functions in four Regions, one of which is disabled; one account denies AssumeRole."""
     spec = {
         "accounts": ACCOUNTS,
         "regions": (*REGIONS, OFF),
@@ -60,7 +60,7 @@ def assumed(server):
 
 
 async def test_organization(simulator, run_lexport, flags, look, fleet, tmp_path):
-    """--organization --region all reads every Region of every account that lets us in, and says what is missing."""
+    """--organization --region all reads every Region of every account whose role can be assumed, and lists the gaps."""
     more = ("--region", "all", "--organization", "--account-role", ROLE)
     async with simulator(fleet=fleet) as aws:
         done = await run_lexport("snapshot", tmp_path / "fleet", *flags(aws.url, *more, "--allow-partial"))
@@ -87,7 +87,7 @@ async def test_organization(simulator, run_lexport, flags, look, fleet, tmp_path
 
 
 async def test_gap_without_allow_partial(simulator, run_lexport, flags, fleet, tmp_path):
-    """One account that lets nobody in means exit 1 and nothing published, and the others were read all the same."""
+    """If one account denies AssumeRole, the others are read, but nothing is published, and the exit code is 1."""
     more = ("--organization", "--account-role", ROLE, "--region", "us-east-1", "--region", "eu-west-1")
     async with simulator(fleet=fleet) as aws:
         done = await run_lexport("snapshot", tmp_path / "fleet", *flags(aws.url, *more))
@@ -98,7 +98,7 @@ async def test_gap_without_allow_partial(simulator, run_lexport, flags, fleet, t
 
 
 async def test_denied_account_says_why_in_completeness(simulator, aws, settings, look, fleet, tmp_path):
-    """Where Regions are named, a denied account has a row for each, and the view says the one reason beside each."""
+    """If Regions are named, a denied account has a row for each Region, and the view shows the reason in each."""
     chosen = {"account_role": ROLE, "accounts": (CLOSED, OPEN[1]), "regions": REGIONS[:2], "allow_partial": True}
     async with simulator(fleet=fleet) as server:
         result = await lexport.snapshot(tmp_path, settings(server.url, **chosen))
@@ -111,7 +111,7 @@ async def test_denied_account_says_why_in_completeness(simulator, aws, settings,
 
 
 async def test_all_accounts_denied(simulator, run_lexport, flags, fleet, tmp_path):
-    """Where no account lets us in, the exit code is 5 and the role is named, with --allow-partial too."""
+    """If every account denies AssumeRole, the exit code is 5 and the error names the role, with --allow-partial too."""
     more = ("--accounts", CLOSED, "--account-role", ROLE, "--allow-partial")
     async with simulator(fleet=fleet) as aws:
         done = await run_lexport("snapshot", tmp_path / "fleet", *flags(aws.url, *more))
@@ -156,7 +156,7 @@ async def test_accounts_of_a_file(simulator, run_lexport, flags, look, fleet, tm
     ],
 )
 async def test_wrong_use(run_lexport, flags, tmp_path, more, said):
-    """What makes no sense together ends with exit 2 before any call."""
+    """Options that contradict each other end with exit 2 before any call."""
     (tmp_path / "accounts.txt").write_text(f"{HUB}\n12345\n")
     given = [text.replace("{file}", str(tmp_path / "accounts.txt")) for text in more if text != "--no-role"]
     role = () if {"--no-role", "--account-role"} & set(more) else ("--account-role", ROLE)
@@ -168,7 +168,7 @@ async def test_wrong_use(run_lexport, flags, tmp_path, more, said):
 
 
 async def test_units_and_exclusions(simulator, aws, settings, look, tmp_path):
-    """--ou reads what is below it however deep, --exclude-account is left out, and what is excluded in vain is said."""
+    """--ou reads accounts at any depth, --exclude-account skips accounts, and an exclusion without effect is noted."""
     fleet = fleet_of(closed_accounts=())
     async with simulator(fleet=fleet) as server:
 
@@ -213,7 +213,7 @@ async def test_more_accounts_than_a_page(simulator, aws, settings, tmp_path):
 
 
 async def test_organization_that_may_not_be_listed(simulator, aws, settings, tmp_path):
-    """Where Organizations denies, the error says what to use, with exit code 5; where it is down, the code is 1."""
+    """If Organizations denies access, the error suggests an option with exit 5; if it is down, the exit code is 1."""
     more = {"account_role": ROLE, "organization": True}
     denied = Fault(operation="ListAccounts", kind="denied", times=1)
     down = Fault(operation="ListAccounts", kind="error", status=500, times=None)
@@ -230,7 +230,7 @@ async def test_organization_that_may_not_be_listed(simulator, aws, settings, tmp
 
 
 async def test_external_id(simulator, aws, settings, tmp_path):
-    """A role that wants an external id lets in who says it, and nobody else."""
+    """A role that requires an external id can be assumed with this id only."""
     fleet = fleet_of(external_id="the-id-we-agreed-on", closed_accounts=())
     chosen = {"account_role": ROLE, "accounts": ACCOUNTS[1:3]}
     async with simulator(fleet=fleet) as server:
@@ -249,7 +249,7 @@ async def test_external_id(simulator, aws, settings, tmp_path):
     [("arn:aws-cn:iam::{account_id}:role/r", "us-east-1", "partition aws-cn"), ("r", "cn-north-1", "partition aws-cn")],
 )
 async def test_another_partition(simulator, aws, settings, tmp_path, role, region, said):
-    """A role or a Region of another partition is refused before any account is entered."""
+    """A role or a Region of another partition is an error before any role is assumed."""
     chosen = {"account_role": role, "accounts": ACCOUNTS[1:3], "regions": ("us-east-1", region)}
     async with simulator(fleet=fleet_of()) as server:
         with pytest.raises(SettingsError, match=said):
@@ -280,7 +280,7 @@ async def test_throttled_sts_is_asked_again(simulator, aws, settings, tmp_path):
 
 
 async def test_regions_where_the_account_api_is_denied(simulator, aws, settings, look, fleet, tmp_path):
-    """Where account:ListRegions is denied EC2 is asked; where that is too, botocore's Regions are tried one by one."""
+    """If account:ListRegions is denied, EC2 lists the Regions; if EC2 denies too, each Region of botocore is tried."""
     chosen = {"account_role": ROLE, "accounts": OPEN[1:3], "regions": ("all",)}
     denied = [Fault(operation="ListRegions", account_id=OPEN[1], kind="denied", times=None)]
     denied += [
@@ -314,7 +314,7 @@ async def test_credentials_are_renewed_in_a_long_run(simulator, aws, settings, l
 
 
 async def test_expired_in_the_middle(simulator, aws, settings, tmp_path):
-    """Credentials that AWS calls expired before their time are renewed once for all who find out together."""
+    """Credentials that AWS rejects as expired before their time are refreshed once for all concurrent calls."""
     chosen = {"account_role": ROLE, "accounts": ACCOUNTS[1:2], "regions": REGIONS}
     early = Fault(operation="GetFunction", kind="expired_token", times=1, after=5)
     async with simulator(early, fleet=fleet_of()) as server:
@@ -360,7 +360,7 @@ async def test_no_secret_is_told(simulator, aws, settings, caplog, tmp_path):
 
 
 async def test_policies_are_what_a_run_calls(simulator, run_lexport, flags, tmp_path):
-    """With sessions narrowed to the policy for accounts every call passes; the hub calls what its policy has."""
+    """The session policy permits every call that a run makes, and the hub makes only the calls of its policy."""
     more = ("--region", "all", "--organization", "--account-role", ROLE)
     async with simulator(fleet=fleet_of(closed_accounts=(), regions=REGIONS)) as aws:
         _, root = await organization_of(aws.url)

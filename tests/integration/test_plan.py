@@ -1,4 +1,4 @@
-"""A plan says what the snapshot after it does."""
+"""A plan predicts the calls of the snapshot that follows it."""
 
 from __future__ import annotations
 

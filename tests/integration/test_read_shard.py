@@ -1,4 +1,4 @@
-"""One account-region read by itself, against the simulator: its status, its batches, what is carried, what is lost."""
+"""read_shard reads one account-region of the simulator: its status, its batches, carried versions and lost items."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def soon(monkeypatch):
 
 @dataclass
 class Read:
-    """What came of one account-region."""
+    """The result of one account-region."""
 
     result: ShardResult
     staging: Watched
@@ -181,7 +181,7 @@ async def test_who_answers_a_listing(read, kind, is_answering):
 
 
 async def test_settings_of_a_wrong_type(read):
-    """What is wrong in the account's settings is told with the call that it came from, and is no gap."""
+    """An error in the account settings is recorded with its call, and is no gap."""
     patch = {"AccountLimit": {"ConcurrentExecutions": "many"}}
     fault = Fault(operation="GetAccountSettings", kind="replace_body", patch=patch, times=None)
     found = await read(fault, fleet=Fleet(FleetSpec(functions=1, versions=0)))
@@ -284,7 +284,7 @@ async def test_an_alias_of_latest(read, look, is_gone):
 
 
 async def test_replicas_at_the_edge(read, look):
-    """A replica at the edge has a dot in its name, which ListAliases does not take: it is not asked about it."""
+    """A Lambda@Edge replica has a dot in its name, which ListAliases rejects: it is not called for replicas."""
     fleet = Fleet(FleetSpec(functions=2, versions=0))
     replica = {"FunctionName": "us-east-1.edge", "FunctionArn": f"{ARN}us-east-1.edge:$LATEST", "Version": "$LATEST"}
 
@@ -352,7 +352,7 @@ async def test_a_listing_that_cannot_be_carried_exactly(aws, settings, look, tmp
 
 
 async def test_what_is_odd_in_a_listing_that_is_carried(aws, settings, look, tmp_path):
-    """A wrong type in the listing of a version that is taken over is told, as it is where the version is fetched."""
+    """A wrong type in the listing of a carried-over version is recorded, as it is for a fetched version."""
     fleet = Fleet(FleetSpec(functions=4, versions=2))
 
     def listed(document):
@@ -372,7 +372,7 @@ async def test_what_is_odd_in_a_listing_that_is_carried(aws, settings, look, tmp
 
 @pytest.mark.parametrize(("operation", "code"), [("GetFunction", "too_deep"), ("ListAliases", "invalid_item")])
 async def test_what_cannot_be_made_a_row(read, operation, code):
-    """An answer that came and cannot be made a row is a gap, told of as such and with its call."""
+    """A response that cannot be turned into a row is a gap, and is recorded with its call."""
     deep = []
     for _ in range(900):
         deep = [deep]

@@ -1,4 +1,4 @@
-"""Versions listed or named = rows + gone + gaps, in whatever way a snapshot was asked for."""
+"""Versions listed or named = rows + gone + gaps, for every kind of snapshot."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def adds_up(dest, look):
 
 
 async def test_several_accounts(simulator, aws, settings, look, tmp_path):
-    """Each account-region has a count of its own: what is gone or denied in one is not in the next."""
+    """Each account-region has its own counts: versions that are gone or denied in one do not count in another."""
     fleet = Fleet(FleetSpec(functions=5, versions=2, accounts=TWO, regions=REGIONS))
     scopes = [Scope(account_id=account, region=region) for account in TWO for region in REGIONS]
     gone, denied = fleet.name(1), fleet.name(3)

@@ -75,7 +75,7 @@ def until(look, within_s=10.0):
 
 
 def takes_signals(pid, number=signal.SIGTERM):
-    """Tell whether a process has its own way to take a signal."""
+    """Return whether a process has a handler for a signal."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("SigCgt:"):
             return bool(int(line.split()[1], 16) >> (number - 1) & 1)
@@ -83,7 +83,7 @@ def takes_signals(pid, number=signal.SIGTERM):
 
 
 def waiting_bytes(reader):
-    """Count what waits in a pipe."""
+    """Count the bytes in a pipe."""
     return struct.unpack("i", fcntl.ioctl(reader, termios.FIONREAD, b"\0" * 4))[0]
 
 
@@ -190,7 +190,7 @@ def test_accounts_from_a_pipe(fleet, number, command):
     "arguments", [("sql", "fleet", "-"), ("snapshot", "fleet", "--functions-from", "-")], ids=" ".join
 )
 def test_waiting_for_input(fleet, number, arguments):
-    """Who waits for a terminal or a pipe can be interrupted."""
+    """A command that waits for a terminal or a pipe can be interrupted."""
     os.mkfifo(fleet.folder / "pipe")
     writer = os.open(fleet.folder / "pipe", os.O_RDWR)
     interrupt(fleet, number, arguments, ready=lambda: True, stdin="pipe", left=None, LEXPORT_REGION="us-east-1")
@@ -219,7 +219,7 @@ def test_nohup(fleet):
 
 
 def test_second_signal(fleet):
-    """Where the first signal does not help, a later one ends the process; one that comes at once is its echo."""
+    """If the first signal has no effect, a later one ends the process; a second one at once is ignored."""
     (fleet.folder / "checks" / "slow.sql").write_text(CHECK.format(query=ONE_VALUE))
     pid = fleet.start("check", "fleet", "--checks", "checks", "--check", "slow")
     until(lambda: takes_signals(pid) and any(fleet.folder.glob("lexport-sql-*")))

@@ -1,4 +1,4 @@
-"""What a snapshot is on disk: names, types, order, modes, and a manifest that is true."""
+"""The files of a snapshot: names, types, order, modes, and a correct manifest."""
 
 import hashlib
 import json
@@ -164,7 +164,7 @@ async def test_modes(simulator, run_lexport, flags, tmp_path, arguments, file_mo
 
 
 async def test_modes_of_staging(simulator, run_lexport, start_lexport, flags, look, tmp_path):
-    """What a failed run leaves in staging is as private as the dataset."""
+    """The staging files of a failed run are as private as the dataset."""
     from lexport.simulator import Fault
 
     before = os.umask(0)
@@ -181,7 +181,7 @@ async def test_modes_of_staging(simulator, run_lexport, start_lexport, flags, lo
 
 
 async def test_hash_key_is_made_once(simulator, run_lexport, flags, look, tmp_path):
-    """Without a key one is made in the state folder, 0600, and used again; another one is told of."""
+    """Without a key, one is made in the state folder with mode 0600 and used again; a different key is noted."""
     dest = tmp_path / "fleet"
     async with simulator() as aws:
         first = await run_lexport("snapshot", dest, *flags(aws.url), LEXPORT_HASH_KEY=None)

@@ -1,4 +1,4 @@
-"""What counts as a gap, line by line of the design's table, and what a gap does to a run."""
+"""Each line of the design's table of gaps, and the effect of a gap on a run."""
 
 import pyarrow.parquet as pq
 import pytest
@@ -29,7 +29,7 @@ def without(rows, name):
 
 
 def told(rows):
-    """What matters of the rows of ``errors``."""
+    """Return the decisive columns of the rows of ``errors``."""
     return [
         (row["operation"], row["function_name"], row["qualifier"], row["error_code"], row["is_gap"])
         for row in rows["errors"]
@@ -117,7 +117,7 @@ async def test_region_off(simulator, aws, settings, look, tmp_path):
 
 
 async def test_region_found_off(simulator, aws, monkeypatch, settings, look, tmp_path):
-    """Where nobody may list Regions, one that answers as a switched-off one does is unavailable, and no gap."""
+    """If Regions cannot be listed, a Region that responds like a disabled one is unavailable, and no gap."""
     monkeypatch.setattr(retry, "REFUSED_FOR_S", retry.REFUSED_FOR_S / 20)
     faults = [Fault(operation=name, kind="denied", times=None) for name in ("ListRegions", "DescribeRegions")]
     fleet = Fleet(FleetSpec(functions=1, versions=0, disabled_regions=("me-south-1",)))
@@ -155,7 +155,7 @@ async def test_other_count(simulator, aws, settings, look, fleet, tmp_path):
 
 
 async def test_an_empty_list_beside_a_count(simulator, aws, settings, tmp_path):
-    """A listing that comes back empty where AWS counts functions is no gap, and a note says both."""
+    """A listing that is empty although AWS counts functions is no gap, and a note names both numbers."""
     empty = Fault(operation="ListFunctions", kind="html", status=200, body='{"Functions":[]}', times=None)
     async with simulator(empty) as server:
         result = await lexport.snapshot(tmp_path / "fleet", settings(server.url))
@@ -230,7 +230,7 @@ async def test_failing_for_ever(simulator, aws, settings, fleet, name, tmp_path)
 
 
 async def test_throttles_of_lists_are_counted(simulator, aws, settings, fleet, tmp_path):
-    """Throttles of List calls are told with those of GetFunction."""
+    """Throttles of List calls are counted together with those of GetFunction."""
     fault = Fault(operation="ListFunctions", kind="throttle", times=3, retry_after_s=0)
     async with simulator(fault, fleet=fleet) as server:
         result = await lexport.snapshot(tmp_path / "fleet", settings(server.url))
@@ -283,7 +283,7 @@ async def test_list_aliases_denied(simulator, run_lexport, flags, fleet, look, t
 
 
 async def test_everything_denied_in_library(simulator, aws, settings, fleet, tmp_path):
-    """The library raises CredentialsError where nothing may be read, and leaves no staging behind."""
+    """The library raises CredentialsError if nothing can be read, and leaves no staging files."""
     faults = [Fault(operation=name, kind="denied", times=None) for name in ("ListFunctions", "GetAccountSettings")]
     async with simulator(*faults, fleet=fleet) as server:
         with pytest.raises(CredentialsError, match="nothing may be read"):

@@ -75,7 +75,7 @@ async def test_bad_list(simulator, run_lexport, flags, tmp_path, content):
 
 @pytest.mark.parametrize("what", ["file", "other", "proc", "below a file", "bucket"])
 async def test_bad_destination(simulator, run_lexport, flags, tmp_path, what):
-    """A destination that cannot take a dataset is found before any call, and is left as it was."""
+    """A destination that cannot hold a dataset is an error before any call, and is unchanged."""
     (tmp_path / "file").write_text("mine")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("mine")
@@ -124,7 +124,7 @@ async def test_config_file(simulator, run_lexport, flags, look, tmp_path):
 
 
 async def test_unknown_command(run_lexport):
-    """An unknown command and a missing argument say where help is."""
+    """The errors for an unknown command and a missing argument name the help."""
     one_line(
         await run_lexport("snapshoot"), 2, "there is no command 'snapshoot'; did you mean snapshot?", "lexport --help"
     )
@@ -148,7 +148,7 @@ async def test_no_region(simulator, run_lexport):
 
 
 async def test_no_credentials(simulator, run_lexport, flags, tmp_path):
-    """No credentials at all: exit 5, and what to set."""
+    """Without credentials, the exit code is 5, and the error names what to set."""
     async with simulator() as aws:
         done = await run_lexport(
             "snapshot", "fleet", *flags(aws.url), AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None
@@ -188,7 +188,7 @@ async def test_wrong_secret(simulator, run_lexport, flags):
 
 
 async def test_refused_connection(run_lexport, flags, tmp_path):
-    """An endpoint where nobody listens ends soon and says so; nothing is left behind."""
+    """An endpoint that refuses connections is an error within seconds; no file remains."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
@@ -201,7 +201,7 @@ async def test_refused_connection(run_lexport, flags, tmp_path):
 
 
 async def test_endpoint_that_is_no_aws(run_lexport, flags):
-    """An endpoint that answers every question with a page of HTML is named as what it is."""
+    """If an endpoint responds with HTML to every request, the error says so."""
 
     async def page(_request):
         return web.Response(text="<html><title>Welcome to nginx!</title></html>", content_type="text/html")
@@ -218,7 +218,7 @@ async def test_endpoint_that_is_no_aws(run_lexport, flags):
 
 
 async def test_lambda_alone(simulator, run_lexport, flags, look):
-    """Where STS does not answer, the account comes from the first ARN, and the run says so."""
+    """If STS returns no account, the account comes from the first ARN, and a note says so."""
     fault = Fault(operation="GetCallerIdentity", kind="error", status=400, code="InvalidAction", times=None)
     async with simulator(fault) as aws:
         done = await run_lexport("snapshot", "fleet", *flags(aws.url))
@@ -229,7 +229,7 @@ async def test_lambda_alone(simulator, run_lexport, flags, look):
 
 
 async def test_no_account(simulator, run_lexport, flags):
-    """Neither STS nor a function to tell the account: exit 5, and what to do; a variable is enough."""
+    """Without STS and without a function, the account is unknown: exit 5; AWS_ACCOUNT_ID can set it."""
     fault = Fault(operation="GetCallerIdentity", kind="error", status=400, code="InvalidAction", times=None)
     async with simulator(fault, functions=0) as aws:
         done = await run_lexport("snapshot", "a", *flags(aws.url))
@@ -240,7 +240,7 @@ async def test_no_account(simulator, run_lexport, flags):
 
 
 async def test_same_id(simulator, aws, settings, look, tmp_path):
-    """A snapshot id that is published already is a conflict, found before any call; nothing is changed."""
+    """A snapshot id that is already published is a conflict before any call; no file changes."""
     import lexport
     from lexport.errors import PublishError
 
@@ -293,7 +293,7 @@ async def test_help_of_every_command(run_lexport):
 
 
 async def test_summary(simulator, run_lexport, flags, tmp_path):
-    """Without a terminal a run prints plain lines to stderr: counts, calls, throttles, what is missing and why."""
+    """Without a terminal, a run prints plain lines to stderr: counts, calls, throttles and gaps with their causes."""
     faults = [
         Fault(operation="GetFunction", kind="throttle", times=3, retry_after_s=0),
         Fault(operation="ListAliases", kind="denied", times=2),

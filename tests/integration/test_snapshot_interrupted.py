@@ -23,7 +23,7 @@ async def reached(simulator, look, calls):
 
 
 def data(look, dest):
-    """Every file of a dataset but what a run is working on."""
+    """Return every file of a dataset except staging files."""
     return {path: body for path, body in look.tree(dest).items() if not path.startswith("_staging/")}
 
 

@@ -1,4 +1,4 @@
-"""The command against moto's server: every row equals what was created, quirks of moto and all."""
+"""The command reads moto's server: every row equals the created function, despite moto's deviations from AWS."""
 
 import base64
 import hashlib
@@ -28,7 +28,7 @@ def package(text):
 
 
 class Made:
-    """What was created: rows by table, built from the arguments of the calls that created it."""
+    """The expected rows by table, built from the arguments of the calls that created the fleet."""
 
     def __init__(self):
         self.rows = {
@@ -46,7 +46,7 @@ class Made:
         }
 
     def version(self, look, number, spec, answer, layer_sizes):
-        """Note one version; times come from the answer of the call that made it, as nobody chose them."""
+        """Note one version; its times come from the response of the call that created it."""
         name, key = spec["FunctionName"], COMMON | {"function_name": spec["FunctionName"], "version": number}
         is_image, vpc = spec.get("PackageType") == "Image", spec.get("VpcConfig")
         code = IMAGE.encode() if is_image else spec["Code"]["ZipFile"]
@@ -127,7 +127,7 @@ def _json(texts):
 
 
 def plan(number, role, layers):
-    """The arguments of CreateFunction; the number decides what there is. ``reserved`` is ours."""
+    """Return arguments of CreateFunction; the number decides which settings there are. ``reserved`` is not sent."""
     spec = {
         "FunctionName": f"shop-{number:02d}",
         "Role": role,
@@ -203,7 +203,7 @@ async def fill(url, look):
 
 
 async def test_every_row(moto, run_lexport, look, tmp_path):
-    """Every row of every table equals what was created in moto, whose quirks stop nothing."""
+    """Every row of every table equals the fleet that was created in moto."""
     made = await fill(moto, look)
 
     done = await run_lexport(

@@ -1,4 +1,4 @@
-"""Canaries: what is secret stands in no file, log, message or repr."""
+"""Canaries: no secret is in a file, log, message or repr."""
 
 import base64
 import logging
@@ -110,7 +110,7 @@ def cells(table):
 
 
 def texts(folder, *, but=()):
-    """Everything that stands in the files below a folder: their bytes, and the cells of what is compressed."""
+    """Return the content of all files below a folder: their bytes, and the cells of compressed files."""
     for path in Path(folder).rglob("*"):
         if path.is_file():
             if not but:  # Parquet's statistics hold plain values of every column
@@ -189,7 +189,7 @@ async def test_values_mode(simulator, aws, settings, fleet, tmp_path):
 
 @pytest.mark.parametrize("env", ["keys", "values", "none"])
 async def test_ordinary_answers(simulator, aws, settings, fleet, caplog, env, tmp_path):
-    """What is decoded at once tells no more, be the run whole, incremental or failed: values only where asked for."""
+    """Values of environment variables are stored only with env=values, in whole, incremental and failed runs."""
     caplog.set_level(logging.DEBUG)
     ordinary = []
 

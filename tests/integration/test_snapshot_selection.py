@@ -1,4 +1,4 @@
-"""A list of functions instead of a fleet: every form of a name, and what comes of it."""
+"""A list of functions instead of a fleet: every form of a name, and the rows it leads to."""
 
 import json
 
@@ -84,7 +84,7 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 async def test_every_form(simulator, aws, settings, fleet, named, look, tmp_path, form):
-    """Every form of a name is read as what it names, by the one call that reads it."""
+    """Every form of a name leads to the named version, with a single call."""
     name, alias, versions = named
     words = {"name": name, "alias": alias.name, "target": alias.function_version, "version": versions[-1]}
 
@@ -98,7 +98,7 @@ async def test_every_form(simulator, aws, settings, fleet, named, look, tmp_path
 
 
 async def test_alias(simulator, run_lexport, flags, fleet, named, look, tmp_path):
-    """An alias is called as written; its row merges with its version's, and what is not known of the alias is NULL."""
+    """An alias is called as written; its row merges with its version's, and unknown columns of the alias are NULL."""
     name, alias, _ = named
     async with simulator(fleet=fleet) as aws:
         done = await run_lexport(

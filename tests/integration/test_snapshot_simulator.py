@@ -1,4 +1,4 @@
-"""The command against the simulator: row for row what the fleet's own oracle says, whatever was asked for."""
+"""The command reads the simulator: the rows equal those of the fleet's oracle for all settings."""
 
 import random
 from datetime import UTC, datetime

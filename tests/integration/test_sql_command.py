@@ -164,7 +164,7 @@ def test_bad_input(dest, arguments, code, text):
 
 
 def test_no_snapshot(tmp_path):
-    """An empty destination says what to run, with exit code 1."""
+    """An empty destination is exit code 1, and the error names the command to run."""
     for command in (["sql", tmp_path, "SELECT 1"], ["status", tmp_path]):
         done = lexport(*command)
 
@@ -188,7 +188,7 @@ def test_status(dest):
 
 
 def test_views(dest, tmp_path):
-    """The DuckDB file can be asked by any DuckDB."""
+    """The DuckDB file can be queried by any DuckDB."""
     assert lexport("views", dest, "--db", "fleet.duckdb", cwd=tmp_path).returncode == 0
 
     with duckdb.connect(str(tmp_path / "fleet.duckdb"), read_only=True) as connection:

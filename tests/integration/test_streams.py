@@ -79,7 +79,7 @@ def ask(forks, aws_url):
     ids=str,
 )
 def test_closed(ask, forks, streams):
-    """Whatever is closed, and where complaints cannot be written, each command ends as it would, and publishes."""
+    """If a standard stream is closed or stderr is full, each command still does its work with the same exit code."""
     for arguments, code in (PRODUCT | SILENT | (SLOW if len(streams) > 1 else {})).items():
         done = ask(*arguments, **streams)
 
@@ -93,7 +93,7 @@ def test_closed(ask, forks, streams):
 
 @pytest.mark.parametrize("stderr", ["err", FULL])
 def test_full(ask, stderr):
-    """A product that cannot be written is one line and exit code 1; what is not written there is not touched by it."""
+    """If stdout is full, the error is one line with exit code 1; commands that write to files succeed."""
     for arguments in PRODUCT:
         done = ask(*arguments, stdout=FULL, stderr=stderr)
 
@@ -104,7 +104,7 @@ def test_full(ask, stderr):
 
 
 def test_reader_gone(ask, forks):
-    """A pipe without a reader is no failure, and hides none: what a command found counts all the same."""
+    """A closed pipe is no error and hides none: the exit code is that of the findings."""
     found = next(forks.folder.glob("fleet/functions/*/*.parquet"))
     found.write_bytes(found.read_bytes()[:-1] + b"?")
     os.mkfifo(forks.folder / "pipe")
@@ -175,7 +175,7 @@ def hostile(forks, write_dataset):
     ids=" ".join,
 )
 def test_nothing_steers_the_terminal(hostile, arguments):
-    """Neither an error nor a table sends what a stranger, or an argument, holds of control characters."""
+    """No error and no table prints control characters from names or arguments."""
     done = hostile.run(*arguments)
     said = done.out + done.err
 
@@ -199,7 +199,7 @@ def test_control_characters_of_the_configuration(hostile):
 
 @pytest.mark.parametrize("output", ["json", "jsonl", "csv"])
 def test_machines_get_what_there_is(hostile, output):
-    """What is for machines is exact."""
+    """Output for programs is exact."""
     done = hostile.run("sql", "fleet", "SELECT description FROM functions", "--output", output)
     text = done.out if output == "csv" else json.dumps(json.loads(done.out), ensure_ascii=False)
 

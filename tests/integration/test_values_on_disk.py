@@ -15,7 +15,7 @@ NAME = "NAME_OF_A_VARIABLE"
 
 
 def planted():
-    """Faults that put a canary into every variable of listings and answers, and where no field is known."""
+    """Faults that put a canary into every variable of listings and responses, and into unknown fields."""
 
     def configuration(document, index):
         document["Environment"] = {"Variables": {NAME: VALUE}}
@@ -40,7 +40,7 @@ def planted():
 
 
 def open_files(pid):
-    """What stands in the files that a process holds open, those without a name too."""
+    """Return the content of the files that a process has open, including deleted ones."""
     found = {}
     for path in Path(f"/proc/{pid}/fd").iterdir():
         try:
@@ -63,7 +63,7 @@ def leaks(found, text=VALUE):
 async def test_a_run_in_its_midst(
     simulator, environment, run_lexport, start_lexport, flags, look, command, env, tmp_path
 ):
-    """While listed versions are held back, no open file, nor any file below DEST, HOME and TMPDIR, holds a value."""
+    """While listed versions wait, no open file and no file below DEST, HOME and TMPDIR holds a value."""
     (tmp_path / "tmp").mkdir()
     environment["TMPDIR"] = str(tmp_path / "tmp")
     dest, more = tmp_path / "fleet", ("--env", env)

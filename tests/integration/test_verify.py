@@ -1,4 +1,4 @@
-"""``lexport verify`` on a true dataset, damaged in every way: the line, and the exit code."""
+"""``lexport verify`` reports each kind of damage of a real dataset with a line and the exit code."""
 
 import asyncio
 import base64
@@ -96,7 +96,7 @@ def file_of(dest, table):
 
 
 def fix(dest, path, rows=None):
-    """Make the manifest tell what the file is now."""
+    """Write the current size and hash of the file into the manifest."""
     for run_file in dest.glob("_runs/*.json"):
         told = json.loads(run_file.read_bytes())
         for entry in told["files"]:
@@ -127,7 +127,7 @@ def flip(path):
 
 
 def test_a_whole_dataset(verify):
-    """Nothing is wrong with what a run has written, rows included."""
+    """A dataset that a run has written has no damage, rows included."""
     assert verify() == ([], 0)
     assert verify("--data") == ([], 0)
 
@@ -144,7 +144,7 @@ def test_a_flipped_bit(dest, verify):
 
 
 def test_a_flipped_bit_under_a_manifest_that_fits(dest, verify):
-    """Where the manifest was made to fit, the page checksum still tells."""
+    """If the manifest was changed to fit, the page checksum still reveals the damage."""
     path = file_of(dest, "functions")
     flip(dest / path)
     fix(dest, path)
@@ -176,7 +176,7 @@ def test_a_missing_file(dest, verify):
 
 
 def test_swapped_files(dest, verify):
-    """Files in each other's place are both named; under a manifest that fits their columns tell."""
+    """Swapped files are both reported; if the manifest was changed to fit, their columns reveal it."""
     one, two = file_of(dest, "subnets"), file_of(dest, "security_groups")
     aside = (dest / one).read_bytes()
     (dest / one).write_bytes((dest / two).read_bytes())
@@ -212,7 +212,7 @@ def test_swapped_files(dest, verify):
     ],
 )
 def test_wrong_rows(dest, verify, change, kind, words):
-    """Rows that are not as lexport writes them are found although hash and checksums fit."""
+    """Rows that lexport would not write are reported although hash and checksums fit."""
     path = rewrite(dest, "tags" if kind == "duplicate_key" else "functions", change)
     ((severity, named, found, detail),), code = verify("--data")
 
@@ -222,7 +222,7 @@ def test_wrong_rows(dest, verify, change, kind, words):
 
 
 def test_references_that_do_not_add_up(dest, verify):
-    """Every version that was listed is a row of functions or of errors; else the numbers are told."""
+    """Every listed version is a row of functions or of errors; otherwise the numbers are reported."""
     commit = manifest.Manifest.from_json(min((dest / "_runs").glob("*.json")).read_bytes())
     (scope,) = commit.scopes
     claim = replace(commit, scopes=(replace(scope, references=scope.references + 2),))
@@ -247,7 +247,7 @@ def test_wrong_row_count(dest, verify):
 
 
 def test_duplicates_across_batches(dest, verify):
-    """Order and keys are compared beyond the batch that is held."""
+    """Order and keys are checked across batches."""
     row = pq.ParquetFile(dest / file_of(dest, "tags")).read().slice(0, 1)
     keys = [f"{number:06d}" for number in range(9000)]
     keys[4096] = keys[4095]
@@ -261,7 +261,7 @@ def test_duplicates_across_batches(dest, verify):
 
 
 def test_files_that_no_commit_names(dest, verify):
-    """What an aborted run or somebody else left is a note, and no damage."""
+    """Files of an aborted run or of other programs are notes, and no damage."""
     for path in (
         "functions/snapshot_date=2026-01-01/x.parquet",
         "_runs/.01.json.77.ab",
@@ -323,7 +323,7 @@ def test_a_damaged_manifest(dest, verify, change, kind):
 
 
 def test_the_row_that_warehouses_see(dest, verify):
-    """A commit without its row in snapshots is damage for who globs; a row of another commit is, too."""
+    """A commit without its row in snapshots is damage, because warehouses read these files; a wrong row is, too."""
     path = file_of(dest, "snapshots")
     other = layout.data_path("snapshots", PACKAGES_ID, AT)
     shutil.copy(dest / path, dest / other)
@@ -348,7 +348,7 @@ def test_a_commit_that_is_not_announced_yet(dest, verify):
 
 
 def test_a_commit_that_is_gone(dest, verify):
-    """Where the row in snapshots says that a run committed, its manifest is missed; its files are notes."""
+    """If snapshots has a row of a commit, its missing manifest is damage; its files are notes."""
     snapshot_id = Path(file_of(dest, "functions")).name[:26]
     (dest / "_runs" / f"{snapshot_id}.json").unlink()
     lines, code = verify()
@@ -359,7 +359,7 @@ def test_a_commit_that_is_gone(dest, verify):
 
 
 def test_a_file_of_a_known_snapshot(dest, verify):
-    """A file with a snapshot's id that its manifest does not name is a note; nobody reads it."""
+    """A file with a snapshot's id that its manifest does not name is a note, because no query reads it."""
     path = file_of(dest, "tags")
     for other in (path.replace("-0000.", "-0001."), path.replace("-0000.", "-0000 (conflicted copy).")):
         shutil.copy(dest / path, dest / other)
@@ -368,7 +368,7 @@ def test_a_file_of_a_known_snapshot(dest, verify):
 
 
 def test_rows_of_two_snapshots(dest, verify):
-    """One row of another snapshot among many is found."""
+    """A single row of another snapshot is reported."""
 
     def mix(rows):
         ids = rows.column("snapshot_id").to_pylist()
@@ -388,7 +388,7 @@ def test_the_same_error_twice(dest, verify):
 
 
 def test_a_package_that_was_there_already(dest, verify):
-    """A package that the run found in the store has to be there as well."""
+    """A package that was already stored before the run must exist, too."""
     path = layout.data_path("packages", PACKAGES_ID, AT)
     rows = pq.ParquetFile(dest / path).read().to_pylist()
     pq.write_table(pa.Table.from_pylist([rows[0] | {"status": "present"}], schema=table_schema(PACKAGES)), dest / path)
@@ -399,7 +399,7 @@ def test_a_package_that_was_there_already(dest, verify):
 
 
 def test_a_package_in_another_place(dest, verify):
-    """A package in the folder of another hash is none: nobody looks for it there."""
+    """A package in the folder of another hash does not count, because it is not read there."""
     other = f"packages/sha256/00/{HEX}.zip"
     (dest / other).parent.mkdir()
     (dest / STORED).rename(dest / other)
@@ -426,7 +426,7 @@ def change_manifest(dest, change):
     ],
 )
 def test_edited_scopes(dest, verify, change, options):
-    """What a manifest says of an account-region is compared with the table written with it, and with the rows."""
+    """The account-regions of a manifest are compared with the table scopes and with the rows."""
     path = change_manifest(dest, lambda told: change(told["scopes"][0]))
     lines, code = verify(*options)
 
@@ -475,7 +475,7 @@ def test_several_files_of_a_table(dest, verify):
 
 @pytest.mark.parametrize("place", ["file", "folder", "table", "manifest", "package"])
 def test_links_that_lead_out(dest, verify, tmp_path, place):
-    """What a link leads to outside of the dataset is not read, nor hashed, wherever the link is."""
+    """The target of a symbolic link outside the dataset is neither read nor hashed."""
     path = {"manifest": f"_runs/{PACKAGES_ID}.json", "package": STORED}.get(place, file_of(dest, "tags"))
     linked = {"folder": dest / path, "table": dest / path}.get(place)
     at = linked.parents[0 if place == "folder" else 1] if linked else dest / path
@@ -501,7 +501,7 @@ def test_links_within(dest, verify, tmp_path):
 
 @pytest.mark.parametrize("place", ["file", "manifest", "package"])
 def test_a_pipe(dest, verify, place):
-    """A pipe in the place of a file keeps nobody waiting."""
+    """A pipe instead of a file does not block verify."""
     path = {"manifest": f"_runs/{PACKAGES_ID}.json", "package": STORED}.get(place, file_of(dest, "tags"))
     (dest / path).unlink()
     os.mkfifo(dest / path)

@@ -1,4 +1,4 @@
-"""Answers with status 200 that are not the answer to the question: asked for again, and a gap at last."""
+"""Responses with status 200 that do not match the request are retried, and finally become gaps."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def gaps(rows):
 
 
 def is_fewer(rows, expected, look):
-    """Whether what is there is right, even where something is missing."""
+    """Return whether the existing rows are right, even if rows are missing."""
     return all(row in expected["functions"] for row in look.facts(rows["functions"]))
 
 
@@ -73,7 +73,7 @@ async def test_nothing_is_published(simulator, aws, settings, fleet, look, tmp_p
 
 @pytest.mark.parametrize("patch", WRONG.values(), ids=WRONG)
 async def test_get_function_once(simulator, aws, settings, fleet, look, tmp_path, patch):
-    """A wrong answer is asked for again, and the right one is taken."""
+    """After a wrong response, the call is retried, and the right response is used."""
     async with simulator(bent("GetFunction", patch, times=2), fleet=fleet) as server:
         await lexport.snapshot(tmp_path / "fleet", settings(server.url))
 
@@ -92,7 +92,7 @@ async def test_get_function_once(simulator, aws, settings, fleet, look, tmp_path
     ],
 )
 async def test_listings(simulator, aws, settings, fleet, look, tmp_path, operation, patch, code):
-    """A listing of something else is asked for again; then it is a gap."""
+    """A listing of something else is retried, and then is a gap."""
     async with simulator(bent(operation, patch, times=2), fleet=fleet) as server:
         await lexport.snapshot(tmp_path / "healed", settings(server.url))
     async with simulator(bent(operation, patch), fleet=fleet) as server:
@@ -109,7 +109,7 @@ async def test_listings(simulator, aws, settings, fleet, look, tmp_path, operati
 
 @pytest.mark.parametrize("patch", [lambda _: {}, lambda _: {"Versions": []}])
 async def test_versions_function_by_function(simulator, aws, settings, fleet, look, tmp_path, patch):
-    """Where versions are listed function by function, a listing without any version is a gap."""
+    """If versions are listed per function, a listing without any version is a gap."""
     faults = Fault(operation="ListFunctions", kind="unqualified_all", times=None), bent("ListVersionsByFunction", patch)
     async with simulator(*faults, fleet=fleet) as server:
         await lexport.snapshot(tmp_path / "fleet", settings(server.url, allow_partial=True))
@@ -121,7 +121,7 @@ async def test_versions_function_by_function(simulator, aws, settings, fleet, lo
 
 
 async def test_account_settings(simulator, aws, settings, fleet, look, tmp_path):
-    """Settings without content are no row that looks read; that they are missing is said, and no gap."""
+    """Account settings without content make no row; a note says that they are missing, and it is no gap."""
     async with simulator(bent("GetAccountSettings", lambda _: {}), fleet=fleet) as server:
         await lexport.snapshot(tmp_path / "fleet", settings(server.url))
 

@@ -1,4 +1,4 @@
-"""``lexport.toml`` and ``LEXPORT_…`` variables: what is taken, what is refused, and what is said of it."""
+"""``lexport.toml`` and ``LEXPORT_…`` variables: accepted values, rejected values, and messages."""
 
 import logging
 import os
@@ -75,7 +75,7 @@ def ask(monkeypatch, tmp_path, capsys):
     ],
 )
 def test_refused(ask, toml, said):
-    """What an option cannot take is one line with file, table and key, exit code 2, whichever command runs."""
+    """A value that the option rejects is one line with file, table and key, and exit code 2, for every command."""
     code, err = ask(toml, *(["check", "x", "--list"] if "check" in str(toml) else ["schema", "--table", "tags"]))
 
     assert (code, len(err.splitlines())) == (2, 1)
@@ -103,13 +103,13 @@ def test_refused(ask, toml, said):
     ],
 )
 def test_taken(key, value, taken):
-    """A value of another type is taken where its meaning is clear."""
+    """A value of another type is accepted if its meaning is clear."""
     assert as_given(OPTIONS["snapshot", key], value) == taken
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "unreadable"])
 def test_no_file(ask, tmp_path, kind):
-    """A lexport.toml that is no file, or cannot be read, is said; nothing waits for it."""
+    """A lexport.toml that is not a file or cannot be read is an error, and never blocks."""
     path = tmp_path / "lexport.toml"
     if kind == "folder":
         path.mkdir()
@@ -130,7 +130,7 @@ def test_byte_order_mark(ask):
 
 
 def test_every_option_and_every_type(ask):
-    """No value of lexport.toml ends in a traceback, hangs, or is said without its table and key."""
+    """No value of lexport.toml leads to a traceback, a hang, or an error without table and key."""
     refused = 0
     for (command, key), option in OPTIONS.items():
         for value in WRONG:
@@ -149,7 +149,7 @@ def test_every_option_and_every_type(ask):
 
 
 def test_unknown_variables(ask, monkeypatch):
-    """A variable that nothing reads is said, with the nearest name and without its value, and never refused."""
+    """An unknown LEXPORT_ variable leads to a warning with the nearest name and without its value, and to no error."""
     monkeypatch.setenv("LEXPORT_REGOIN", "a secret")
     monkeypatch.setenv("LEXPORT_SERVICE_HOST", "10.0.0.1")
     monkeypatch.setenv("LEXPORT_HASH_KEY", "another secret")
@@ -188,7 +188,7 @@ def test_wrong_variable(ask, monkeypatch):
 
 
 def test_endpoint_of_the_folder_is_said(ask, tmp_path):
-    """An endpoint and a package host of lexport.toml are said with file, key and host, and no credentials."""
+    """An endpoint or a package host of lexport.toml leads to a notice with file, key and host, and no secret."""
     toml = (
         '[snapshot]\npackages = true\nendpoint-url = "http://user:secret@127.0.0.1:1/?token=secret"\n'
         'package-host = ["files.example", "user:secret@mirror.example:8443"]\n'
@@ -205,7 +205,7 @@ def test_endpoint_of_the_folder_is_said(ask, tmp_path):
 
 
 def test_own_endpoint_is_not_said(ask):
-    """What a flag says needs no note, whatever lexport.toml has."""
+    """A flag leads to no notice, whatever lexport.toml holds."""
     toml = '[snapshot]\nendpoint-url = "http://127.0.0.1:1"\n'
     _, err = ask(toml, "snapshot", "fleet", "--endpoint-url", "ftp://x", "--region", "us-east-1")
 
@@ -254,7 +254,7 @@ def test_missing_key_file(ask, monkeypatch):
 
 @pytest.mark.parametrize("option", ["--functions-from", "--accounts", "--hash-key-file"])
 def test_endless_file(ask, option):
-    """A list or a key that has no end is refused, with a bound on what is read."""
+    """An endless list or key is rejected after a bounded number of bytes."""
     given = ["--account-role", "reader"] if option == "--accounts" else []
     code, err = ask(None, "snapshot", "fleet", option, "/dev/zero", *given, "--region", "us-east-1")
 
@@ -263,6 +263,6 @@ def test_endless_file(ask, option):
 
 
 def test_wrong_type_is_an_error_of_settings():
-    """Where a value of another type is not clear, the reason says what to write."""
+    """If a value of another type is not clear, the error says what to write."""
     with pytest.raises((ValueError, SettingsError), match="in quotes"):
         as_given(OPTIONS["snapshot", "profile"], 3)

@@ -34,7 +34,7 @@ from lexport.errors import CredentialsError, LexportError
     ids=repr,
 )
 def test_ending(error, line, code):
-    """What a command says of an exception, and its exit code; of a group, the error that ended the run."""
+    """Each exception leads to its message and exit code; a group to those of the error that ended the run."""
     lines, found = ending(error, "sql")
 
     assert found == code
@@ -43,7 +43,7 @@ def test_ending(error, line, code):
 
 
 def test_an_error_in_the_wake_of_another():
-    """What complains because it could not be opened does not hide that there were too few files."""
+    """Errors that follow from too many open files do not hide that cause."""
     later = RuntimeError("cannot close a running event loop")
     later.__context__ = TypeError("odd")
     later.__context__.__context__ = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
@@ -57,7 +57,7 @@ def test_an_error_in_the_wake_of_another():
 @pytest.mark.slow
 @pytest.mark.parametrize("files", [10, 12])
 def test_too_few_files(dest, lexport_path, files):
-    """Where not even an event loop can be had, one line says why."""
+    """If no event loop can be opened, one line names the cause."""
     line = f"ulimit -n {files}; exec {lexport_path} check {dest}"
     done = subprocess.run(["/bin/sh", "-c", line], env={"LC_ALL": "C.UTF-8"}, check=False, capture_output=True)
 
@@ -66,7 +66,7 @@ def test_too_few_files(dest, lexport_path, files):
 
 
 def test_a_huge_value():
-    """Neither what was read nor what is wrong with it is lost in a line of megabytes."""
+    """A message of megabytes is shortened, and keeps its beginning and its end."""
     (line,), _ = ending(LexportError(f"list.txt:1: {'a' * 40_000_000} is no name"), "snapshot")
 
     assert len(line) < 10_000

@@ -1,4 +1,4 @@
-"""Which format a command writes: what --output says, else what the name of the file says. And CSV for spreadsheets."""
+"""The format of a command's output: --output, or the suffix of the file. And CSV that is safe for spreadsheets."""
 
 import json
 

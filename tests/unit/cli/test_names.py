@@ -1,4 +1,4 @@
-"""What a user types almost right: names of views in place of queries, options, commands, views to print."""
+"""Near misses of users: names of views instead of queries, misspelled options, commands and views."""
 
 import csv
 import io
@@ -47,7 +47,7 @@ def test_a_name_is_a_query(dest, lexport, name, query):
     ],
 )
 def test_no_such_name(dest, lexport, name, said):
-    """A name that there is none of is wrong use, told with those that may be meant, and not with all of them."""
+    """An unknown name is wrong use; the error suggests near names, and does not list all."""
     done = lexport("sql", dest, name)
 
     assert (done.code, done.out) == (2, b"")
@@ -92,7 +92,7 @@ def test_explain(dest, lexport, query):
     ],
 )
 def test_a_slip(lexport, arguments, said):
-    """A command, option or view that there is none of is told with the nearest ones, the nearest first."""
+    """The error for an unknown command, option or view suggests the nearest names, nearest first."""
     done = lexport(*arguments)
 
     assert (done.code, done.out) == (2, b"")

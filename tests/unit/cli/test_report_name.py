@@ -1,10 +1,10 @@
-"""Where ``lexport report`` writes when nobody says where: never over the report of another dataset."""
+"""Without -o, ``lexport report`` never overwrites the report of another dataset."""
 
 import shutil
 
 
 def test_the_name_of_the_dataset(dest, lexport, tmp_path):
-    """The page is named for DEST; the next one takes its place, and that of another dataset does not."""
+    """The page is named after DEST; a later page replaces it, and a page of another dataset does not."""
     page = tmp_path / f"{dest.name}.html"
     shutil.copytree(dest, tmp_path / "elsewhere" / dest.name)
     shutil.copytree(dest, tmp_path / "three")

@@ -13,7 +13,7 @@ from lexport.errors import SettingsError
 
 @pytest.mark.parametrize("name", ["/dev/stdout", "log"])
 def test_another_name_of_stdout(lexport_path, environment, tmp_path, name):
-    """What a script wrote before into the file behind stdout stays, and what it writes later follows."""
+    """Earlier output in the file behind stdout is kept, and later output follows."""
     log = tmp_path / "log"
     log.write_text("before\n")
     with log.open("a") as stream:

@@ -1,4 +1,4 @@
-"""Every type that DuckDB has, in every format: the value is told, whole, and can be read again."""
+"""Every type of DuckDB, in every format: the value is written without loss, and can be read again."""
 
 import json
 import re
@@ -84,7 +84,7 @@ def test_json(dest, lexport, output):
 
 
 def test_csv(dest, lexport):
-    """CSV has the same texts; what is nested stands in it as JSON, and NULL is nothing."""
+    """CSV has the same texts; nested values are JSON, and NULL is empty."""
     done = lexport("sql", dest, select([*TEXTS, *NESTED]), "--output", "csv")
     cells = done.cells[1]
 
@@ -123,7 +123,7 @@ NUMBERS = {
 
 @pytest.mark.parametrize("output", FORMATS)
 def test_numbers(dest, lexport, output):
-    """Numbers stay exact, however large; what is no number is null in JSON and a word elsewhere."""
+    """Numbers stay exact, however large; NaN and infinity are null in JSON and words elsewhere."""
     odd = {"'nan'::DOUBLE": "nan", "'inf'::FLOAT": "inf", "'-inf'::DOUBLE": "-inf"}
     done = lexport("sql", dest, select([*NUMBERS, *odd]), "--output", output)
     text = done.out.decode()
@@ -152,7 +152,7 @@ def test_parquet(dest, lexport, tmp_path):
 
 
 def test_the_library_loses_nothing(dest):
-    """What DuckDB hands to Arrow as another value is text in the library too; an interval stays one."""
+    """Values that Arrow cannot hold are text in the library too; an interval stays an interval."""
     answer = library.Dataset(dest).sql(
         "SELECT 340282366920938463463374607431768211455::UHUGEINT AS n, TIMETZ '01:02:03+05:30' AS t, "
         "[{'b': '0101'::BIT}] AS l, INTERVAL 1 DAY AS i, '{\"a\": [1]}'::JSON::VARIANT AS v ORDER BY n"
