@@ -32,18 +32,20 @@ WITH = ("--with", "function_concurrency")
 
 
 @asynccontextmanager
-async def serve(simulator_url, reserved):
-    """A server that answers GetFunctionConcurrency and hands on every other request; yields its URL and the calls."""
+async def serve(simulator_url, path, respond):
+    """A server that answers what begins with a path, None as "not found", and hands on every other request.
+
+    Yields its URL and the calls that it answered: the name of the function and the query.
+    """
     calls = []
 
     async def handle(request):
-        found = re.fullmatch(r"/2019-09-30/functions/([^/]+)/concurrency", request.path)
-        if found:
-            calls.append(found[1])
-            if found[1] not in reserved:
-                body = {"message": "none", "Type": "User"}
-                return web.json_response(body, status=404, headers={"x-amzn-errortype": "ResourceNotFoundException"})
-            return web.json_response({"ReservedConcurrentExecutions": reserved[found[1]], "NewField": "n"})
+        if request.path.startswith(path):
+            calls.append((request.path.removeprefix(path).split("/")[0], dict(request.query)))
+            if (document := respond(*calls[-1])) is not None:
+                return web.json_response(document)
+            body = {"message": "none", "Type": "User"}
+            return web.json_response(body, status=404, headers={"x-amzn-errortype": "ResourceNotFoundException"})
         url = URL(simulator_url + request.raw_path, encoded=True)
         async with session.request(request.method, url, headers=request.headers, data=await request.read()) as response:
             kept = {name: value for name, value in response.headers.items() if name.lower().startswith("x-amz")}
@@ -61,13 +63,12 @@ async def serve(simulator_url, reserved):
 
 @pytest.fixture
 def run(environment, tmp_path):
-    """Return a function that runs a command of lexport in a process that has registered the guide's resource."""
+    """Return a function that runs a command of lexport in a process that has registered the resource of some code."""
     script = tmp_path / "with_resource.py"
     begin, end = COMMAND.split("from lexport.cli.main")
-    future = "from __future__ import annotations\n"
-    script.write_text(f"{future}{begin}\n{DECLARE}\n{REGISTER}\nfrom lexport.cli.main{end}", encoding="utf-8")
 
-    async def run(*arguments):
+    async def run(*arguments, code=DECLARE + REGISTER):
+        script.write_text(f"{begin}\n{code}\nfrom lexport.cli.main{end}", encoding="utf-8")
         command = [sys.executable, str(script), *map(str, arguments)]
         done = await anyio.run_process(command, env=environment, cwd=tmp_path, check=False)
         assert done.returncode == 0, done.stderr.decode()
@@ -79,7 +80,12 @@ def run(environment, tmp_path):
 async def test_the_guide(run, simulator, flags, tmp_path):
     """A declared resource is planned, called, written, queried, compared, fed, and in the schema and the policy."""
     fleet, reserved = tmp_path / "fleet", {}
-    async with simulator(functions=6, versions=1) as server, serve(server.url, reserved) as (url, calls):
+
+    def respond(name, _query):
+        return {"ReservedConcurrentExecutions": reserved[name], "NewField": "n"} if name in reserved else None
+
+    path = "/2019-09-30/functions/"
+    async with simulator(functions=6, versions=1) as server, serve(server.url, path, respond) as (url, calls):
         (plan,) = json.loads(await run("plan", *flags(url), *WITH, "--output", "json"))
         await run("snapshot", fleet, *flags(url))
         assert calls == []  # it is read where --with names it
@@ -87,7 +93,7 @@ async def test_the_guide(run, simulator, flags, tmp_path):
         names = [name for name in names.split()[1:] if "." not in name]
         reserved |= {names[0]: 5, names[1]: 0}
         await run("snapshot", fleet, *flags(url), *WITH)
-        first = sorted(calls)
+        first = sorted(name for name, _ in calls)
         reserved |= {names[0]: 7, names[2]: 1}
         del reserved[names[1]]
         await run("snapshot", fleet, *flags(url), *WITH)
@@ -125,3 +131,76 @@ async def test_a_name_is_registered_once(environment, tmp_path):
     done = await anyio.run_process([sys.executable, "-c", twice], env=environment, cwd=tmp_path, check=False)
 
     assert b"cannot register the resource function_concurrency: function_concurrency is registered" in done.stderr
+
+
+NOTES = """
+from lexport.tables.call import Call, Page
+from lexport.tables.registry import register
+from lexport.tables.resource import Resource
+from lexport.tables.table import COMMON, FUNCTION_KEY, FUNCTION_NAME, Column, INT32, Table, key
+
+_QUALIFIER = key("qualifier", "Alias or version.")
+_NAME = key("name", "Name of the note.", source="Notes[].Name")
+NOTES = Table(
+    "notes",
+    "One row per note.",
+    (*COMMON, FUNCTION_NAME, _QUALIFIER, _NAME),
+    (*FUNCTION_KEY, "qualifier", "name"),
+    answer_key=5,
+)
+_WORD = key("word", "Word.", source="Notes[].Words[]")
+WORDS = Table(
+    "words",
+    "One row per word of a note.",
+    (*COMMON, FUNCTION_NAME, _QUALIFIER, key("name", "Name of the note."), _WORD),
+    (*FUNCTION_KEY, "qualifier", "name", "word"),
+    answer_key=5,
+    parent=NOTES,
+)
+CALL = Call(
+    operation="ListNotes",
+    path="/2099-01-01/notes/{function_name}",
+    query=("Qualifier={qualifier}",),
+    iam=("lambda:ListNotes",),
+    page=Page(items="Notes"),
+)
+register(Resource(name="notes", per="PER", call=CALL, tables=(NOTES, WORDS), default=False))
+"""
+
+
+@pytest.mark.parametrize(("per", "table"), [("alias", "aliases"), ("version", "functions")])
+async def test_lists_of_aliases_and_versions(run, simulator, flags, tmp_path, per, table):
+    """A paged list per alias or version is read to its end for each of them, with child rows of arrays."""
+
+    def respond(_name, query):
+        if "Marker" in query:
+            return {"Notes": [{"Name": "second"}]}
+        return {"Notes": [{"Name": "first", "Words": ["b", "a"]}], "NextMarker": "m"}
+
+    code, fleet = NOTES.replace("PER", per), tmp_path / "fleet"
+    async with (
+        simulator(functions=5, versions=2) as server,
+        serve(server.url, "/2099-01-01/notes/", respond) as (url, calls),
+    ):
+        await run("snapshot", fleet, *flags(url), "--with", "notes", code=code)
+
+    async def rows(query):
+        return [list(row.values()) for row in json.loads(await run("sql", fleet, query, "--output", "json", code=code))]
+
+    subjects = await rows(f"SELECT function_name, {per} FROM {table} ORDER BY ALL")
+    assert len(subjects) > 3
+    assert sorted([name, query["Qualifier"]] for name, query in calls if "Marker" in query) == subjects
+    assert await rows("SELECT function_name, qualifier, name FROM notes ORDER BY ALL") == [
+        [*subject, name] for subject in subjects for name in ("first", "second")
+    ]
+    assert await rows("SELECT function_name, qualifier, name, word FROM words ORDER BY ALL") == [
+        [*subject, "first", word] for subject in subjects for word in ("a", "b")
+    ]
+
+
+async def test_rows_that_would_replace_each_other(environment, tmp_path):
+    """A table whose rows of different items would be taken for one is refused when it is declared."""
+    code = NOTES.replace("    answer_key=5,\n", "")
+    done = await anyio.run_process([sys.executable, "-c", code], env=environment, cwd=tmp_path, check=False)
+
+    assert b"the table notes needs answer_key=5" in done.stderr

@@ -1,4 +1,4 @@
-"""Shard -> pages of FunctionRef; the names whose aliases are wanted beside it.
+"""Shard -> pages of FunctionRef: every function and version of an account-region, in the order of the listing.
 
 ListFunctions(ALL) enumerates functions and versions in one chain of pages. The next page is asked for when there is
 room for it, so a fleet of any size is never held in memory.

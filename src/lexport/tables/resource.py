@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from lexport.model import LATEST, Scope
 from lexport.tables.call import Call
-from lexport.tables.table import Table
+from lexport.tables.table import FUNCTION_KEY, Table
 
 Per = Literal["account_region", "function", "version", "alias", "layer_version"]
 """What one call of a resource is about. Layer versions are read by ``lexport packages`` alone."""
@@ -69,6 +69,15 @@ class Resource:
     mismatch: Callable[[Mapping[str, Any], str], str | None] | None = None
     complete: Callable[[Row, dict[str, list[Row]]], None] | None = None
     from_version: Callable[[str, str], Row] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse tables whose rows of different items would replace each other."""
+        key = self.tables[0].key
+        for table in self.tables:
+            if table.key[: table.answer_key] not in (key, key[: len(FUNCTION_KEY)]):
+                raise ValueError(
+                    f"the table {table.name} needs answer_key={len(key)}: the length of the key of an item"
+                )
 
     def is_read(self, options: Mapping[str, Any]) -> bool:
         """Tell whether a run with these options, as a manifest has them, reads it."""
