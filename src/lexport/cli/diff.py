@@ -147,7 +147,7 @@ def _lines(name: str, rows: list[_Change]) -> Iterator[str]:
         if row["column_name"] is not None and row["column_name"] == BY_NAME[row["table_name"]].main_column
         for version in (row["old_value"], row["new_value"])
     }
-    told: set[str] = set()
+    shown: set[str] = set()
     echoes = []
     for key, of_thing in groupby(rows, key=lambda row: (row["table_name"], row["key"], row["kind"])):
         table, text, kind = key
@@ -162,11 +162,11 @@ def _lines(name: str, rows: list[_Change]) -> Iterator[str]:
         what = _what(table, parts)
         lines = [f"{_SIGNS[kind]} {what}{fact}" for fact in _facts(table, kind, facts)]
         if lines:
-            told.add(parts[0])
+            shown.add(parts[0])
         else:
             echoes.append(f"~ {what}" + "".join(f" {fact}" for fact in sorted(facts)))
         yield from lines
-    if not told and not any(versions.values()):
+    if not shown and not any(versions.values()):
         yield from echoes
 
 
