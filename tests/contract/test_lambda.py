@@ -9,7 +9,7 @@ from aiobotocore.session import get_session
 
 from lexport.aws.client import LambdaClient
 from lexport.aws.endpoints import LambdaEndpoints
-from lexport.aws.http.transport import open_transport
+from lexport.aws.http.pool import open_pool
 from lexport.aws.identity import find_identity
 from lexport.aws.session import open_session
 from lexport.errors import FunctionGoneError
@@ -60,7 +60,7 @@ async def our_client(url):
     """Our own client against a URL, as run.py wires it."""
     async with (
         open_session(profile=None, endpoint_url=url) as session,
-        open_transport(ca_bundle=None, connections=8) as send,
+        open_pool(ca_bundle=None, connections=8) as send,
     ):
         yield LambdaClient(
             region=REGION,

@@ -12,7 +12,7 @@ import pytest
 import lexport
 from lexport.aws.client import LambdaClient
 from lexport.aws.endpoints import LambdaEndpoints
-from lexport.aws.http.transport import open_transport
+from lexport.aws.http.pool import open_pool
 from lexport.aws.quota.pacer import Pacer
 from lexport.aws.quota.retry import FIRST_BACKOFF_S
 from lexport.aws.session import open_session
@@ -82,7 +82,7 @@ class Watched(Staging):
 async def client(url, connections):
     async with (
         open_session(profile=None, endpoint_url=url) as session,
-        open_transport(ca_bundle=None, connections=connections) as send,
+        open_pool(ca_bundle=None, connections=connections) as send,
     ):
         yield LambdaClient(
             region="us-east-1",

@@ -13,7 +13,6 @@ from typing import Any
 from lexport.aws.client import LambdaClient
 from lexport.aws.presign_s3 import presign_object
 from lexport.aws.quota.pacer import Pacer
-from lexport.aws.quota.retry import call_with_retries
 from lexport.errors import (
     AccessDeniedError,
     CredentialsError,
@@ -72,7 +71,7 @@ class ScopeCalls:
         try:
             api = await self._api(scope)
             attempt = checked(api, methodcaller("call", call, **parameters), decode, check, *expected)
-            reply = await call_with_retries(self._pacer, scope, call, attempt, priority=priority)
+            reply = await self._pacer.call(scope, call, attempt, priority=priority)
         except ShardError as failure:
             denied = AccessDeniedError(str(failure), code=failure.code, http_status=failure.http_status)
             self._given_up[scope] = denied

@@ -10,7 +10,8 @@ from anyio import CapacityLimiter, Lock
 
 from lexport.aws.client import LambdaClient
 from lexport.aws.endpoints import LambdaEndpoints
-from lexport.aws.http.transport import Send, open_transport
+from lexport.aws.http.message import Send
+from lexport.aws.http.pool import open_pool
 from lexport.aws.identity import Identity, find_identity
 from lexport.aws.policy import session_policy
 from lexport.aws.regions import ALWAYS_ENABLED, Regions, check_region, find_regions, partition_of
@@ -45,7 +46,7 @@ async def open_access(
     note: Callable[[str], None],
 ) -> AsyncIterator[Access]:
     """Open at most ``connections`` connections to Lambda for a run, and the access that uses them."""
-    async with open_transport(ca_bundle=session.ca_bundle, connections=connections) as send:
+    async with open_pool(ca_bundle=session.ca_bundle, connections=connections) as send:
         yield Access(
             session,
             send,

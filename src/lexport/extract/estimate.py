@@ -13,8 +13,7 @@ from anyio import create_memory_object_stream, current_time, to_thread
 
 from lexport.aws.client import LambdaClient
 from lexport.aws.errors import ends_run
-from lexport.aws.quota.pacer import Pacer
-from lexport.aws.quota.retry import CallApi, call_with_retries
+from lexport.aws.quota.pacer import CallApi, Pacer
 from lexport.dataset.local import LocalStore
 from lexport.errors import CredentialsError, ItemError
 from lexport.extract.access import REGION_OFF
@@ -134,7 +133,7 @@ async def estimate_shard(
         with budget.reader(), PendingVersions() as pending:
             await discover_functions(
                 api,
-                _timed(partial(call_with_retries, pacer, scope), tally),
+                _timed(partial(pacer.call, scope), tally),
                 scope,
                 qualifiers=settings.qualifiers,
                 refs_out=refs_out,

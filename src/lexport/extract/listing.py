@@ -16,7 +16,7 @@ import orjson
 from anyio.streams.memory import MemoryObjectSendStream
 
 from lexport.aws.client import LambdaClient
-from lexport.aws.quota.retry import CallApi
+from lexport.aws.quota.pacer import CallApi
 from lexport.errors import (
     ExpiredCredentialsError,
     ItemError,

@@ -13,7 +13,7 @@ from typing import Any
 
 from lexport.aws.client import LambdaClient
 from lexport.aws.http.message import Response
-from lexport.aws.quota.retry import CallApi
+from lexport.aws.quota.pacer import CallApi
 from lexport.errors import FunctionGoneError, WrongAnswerError
 from lexport.extract.decode import decode_function
 from lexport.model import LATEST, FunctionRef, Reply, Scope, Source

@@ -18,8 +18,7 @@ from anyio import create_memory_object_stream, create_task_group, to_thread
 from anyio.streams.memory import MemoryObjectSendStream
 
 from lexport.aws.client import LambdaClient
-from lexport.aws.quota.pacer import Pacer
-from lexport.aws.quota.retry import CallApi, call_with_retries
+from lexport.aws.quota.pacer import CallApi, Pacer
 from lexport.dataset.local import LocalStore
 from lexport.errors import (
     AccessDeniedError,
@@ -83,7 +82,7 @@ async def read_shard(
     reader = _Reader(
         shard=shard,
         api=api,
-        calls=partial(call_with_retries, pacer, shard.scope),
+        calls=partial(pacer.call, shard.scope),
         rate_per_s=lambda call: pacer.reading(shard.scope, call.quota).rate_per_s,
         settings=settings,
         staging=staging,

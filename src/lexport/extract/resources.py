@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lexport.aws.client import LambdaClient
-from lexport.aws.quota.retry import CallApi
+from lexport.aws.quota.pacer import CallApi
 from lexport.dataset.disk_queue import DiskQueue
 from lexport.errors import FetchError, FlattenError, ItemError, ListingError, ShardError
 from lexport.extract.decode import decode_object

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from anyio import CapacityLimiter, create_task_group
 
 from lexport.aws.client import LambdaClient
-from lexport.aws.http.fair_share import FairShares
+from lexport.aws.http.pool import FairShares
 from lexport.aws.organizations import list_members
 from lexport.aws.regions import Regions
 from lexport.errors import ItemError, SettingsError

@@ -17,7 +17,8 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.session import Session as BotocoreSession
 
 from lexport.aws.client import LambdaClient
-from lexport.aws.http.transport import Response, open_transport
+from lexport.aws.http.message import Response
+from lexport.aws.http.pool import open_pool
 from lexport.aws.signing import Credentials
 from lexport.errors import CredentialsError, ExpiredCredentialsError, FetchError, FunctionGoneError
 from lexport.tables.account_settings import GET_ACCOUNT_SETTINGS
@@ -167,7 +168,7 @@ async def test_the_signature_holds_on_the_wire(endpoint, way):
     async def answer(request):
         return web.json_response({"path": request.raw_path})
 
-    async with strict_server(answer) as port, open_transport(ca_bundle=None, connections=1) as send:
+    async with strict_server(answer) as port, open_pool(ca_bundle=None, connections=1) as send:
         lambda_ = client(send, endpoint.format(port))
         for name in NAMES:
             reply = await lambda_.call(GET_FUNCTION, function_name=name, qualifier="$LATEST")

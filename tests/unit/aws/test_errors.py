@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 
 from lexport.aws.botocore_errors import translate_errors
 from lexport.aws.errors import error_from_response, one_line
-from lexport.aws.http.transport import Response
+from lexport.aws.http.message import Response
 from lexport.errors import (
     AccessDeniedError,
     CredentialsError,

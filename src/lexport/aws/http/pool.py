@@ -1,6 +1,8 @@
-"""Send requests over direct connections: a bounded pool of ``Connection``s, kept alive and reused.
+"""Send GET requests: over a bounded pool of direct ``Connection``s, or through the proxy that the environment names.
 
-This exists beside aiohttp's ``ClientSession`` because a request through that costs three times the CPU (measured:
+Redirects are not followed, cookies are not kept, and nothing is retried: one call is one request.
+
+The pool exists beside aiohttp's ``ClientSession`` because a request through that costs three times the CPU (measured:
 120 µs against 38). asyncio resolves names and does TLS; aiohappyeyeballs races IPv6 against IPv4 (RFC 8305), because
 uvloop's ``create_connection`` has no ``happy_eyeballs_delay`` and both event loops should connect in the same way.
 """
@@ -11,33 +13,112 @@ import asyncio
 import socket
 import ssl
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from aiohappyeyeballs import AddrInfoType, start_connection
+from anyio import CancelScope, CapacityLimiter, WouldBlock
 
 from lexport.aws.http.connection import BrokenResponse, Connection
 from lexport.aws.http.message import (
+    BODY_LIMIT_BYTES,
     CONNECT_TIMEOUT_S,
+    IDLE_TIMEOUT_S,
     PORTS,
     USER_AGENT,
     HttpLimits,
     Request,
     Response,
+    Send,
     failure,
     invalid_url,
     reason_of,
+    split_url,
     too_large,
     unwanted_encoding,
 )
+from lexport.aws.http.proxied import ProxiedSender
+from lexport.aws.http.proxies import Proxies
+from lexport.aws.http.tls import open_trust_store
 from lexport.errors import FetchError
+
+MIN_SHARE = 2
+"""The fewest connections of a share. The pool must have this many for each account-region that is open at once."""
 
 ADDRESSES_KEPT_S = 10.0
 """The addresses of a host are cached for this long. Lambda's DNS records have a TTL of 60 s or less."""
 
 HAPPY_EYEBALLS_DELAY_S = 0.25
 """Connecting to the next address starts this long after the previous one. RFC 8305 recommends this value."""
+
+
+@asynccontextmanager
+async def open_pool(
+    *,
+    ca_bundle: str | None,
+    connections: int,
+    idle_timeout_s: float = IDLE_TIMEOUT_S,
+    body_limit_bytes: int = BODY_LIMIT_BYTES,
+) -> AsyncIterator[Send]:
+    """Yield ``send``, which uses at most ``connections`` direct connections and as many through proxies.
+
+    Cancelling a call closes the connection of its request. Leaving the context closes all connections.
+    """
+    limits = HttpLimits(connections=connections, idle_timeout_s=idle_timeout_s, body_limit_bytes=body_limit_bytes)
+    pool = Pool(limits, open_trust_store(ca_bundle), Proxies())
+    try:
+        yield pool.send
+    finally:
+        with CancelScope(shield=True):
+            await pool.close()
+
+
+class FairShares:
+    """Equal shares of the connections of ``send`` for the account-regions that use it.
+
+    Each account-region sends at most its share of requests at once. If one server is slow or does not respond, its
+    account-region uses up its own share and no more. Shares follow the number of account-regions that are open, so the
+    last ones to finish get more connections each.
+    """
+
+    def __init__(self, send: Send, connections: int) -> None:
+        self._send = send
+        self._connections = connections
+        self._limiters: set[CapacityLimiter] = set()
+        self._share = connections
+
+    @contextmanager
+    def open_share(self) -> Iterator[Send]:
+        """Yield the ``send`` of one account-region. Cancelled calls give their connection slot back at once."""
+        limiter = CapacityLimiter(self._share)
+        self._limiters.add(limiter)
+        self._resize()
+
+        async def send(request: Request) -> Response:
+            borrower = object()  # by default the borrower is the current task, which anyio looks up twice per call
+            try:  # the other form yields to the loop even if a slot is free
+                limiter.acquire_on_behalf_of_nowait(borrower)
+            except WouldBlock:
+                await limiter.acquire_on_behalf_of(borrower)
+            try:
+                return await self._send(request)
+            finally:
+                limiter.release_on_behalf_of(borrower)
+
+        try:
+            yield send
+        finally:
+            self._limiters.remove(limiter)
+            self._resize()
+
+    def _resize(self) -> None:
+        share = max(MIN_SHARE, self._connections // max(1, len(self._limiters)))
+        if share != self._share:
+            self._share = share
+            for limiter in self._limiters:
+                limiter.total_tokens = share
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,9 +150,11 @@ class Pool:
     idle connection in it. Callers wait for slots in FIFO order.
     """
 
-    def __init__(self, limits: HttpLimits, tls: ssl.SSLContext) -> None:
+    def __init__(self, limits: HttpLimits, tls: ssl.SSLContext, proxies: Proxies) -> None:
         self._limits = limits
         self._tls = tls
+        self._proxies = proxies
+        self._proxied = ProxiedSender(limits, tls)
         self._origins: dict[str, _Origin] = {}
         self._open: set[Connection] = set()
         self._connecting: set[asyncio.Task[Connection]] = set()
@@ -79,11 +162,15 @@ class Pool:
         self._slots_taken = 0
         self._waiters: deque[tuple[asyncio.Future[Connection | None], _Origin]] = deque()
 
-    async def send(self, request: Request, origin_url: str, target: str) -> Response:
-        """Send one request for ``target`` to an origin and return the response; raises FetchError.
+    async def send(self, request: Request) -> Response:
+        """Send one request and return the response; raises FetchError.
 
         Cancelling a call closes the connection of its request.
         """
+        origin_url, target = split_url(request.url)
+        proxy = self._proxies.find(*origin_url.split("://", 1))
+        if proxy is not None:
+            return await self._proxied.send(request, target, proxy)
         origin = self._origins.get(origin_url)
         if origin is None:
             origin = self._origins[origin_url] = _origin(origin_url)
@@ -114,6 +201,7 @@ class Pool:
             waiter[0].set_result(None)
         await asyncio.gather(*self._connecting, return_exceptions=True)
         await asyncio.gather(*(connection.closed for connection in self._open))
+        await self._proxied.close()
 
     # --- slots --------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Rate limiter: one token bucket and one priority queue per account-region and quota class.
+"""API calls at the pace of their quotas: one token bucket and one priority queue per account-region and quota class.
 
 There is no background task: the first call in a queue sleeps until a token arrives, and the others wait to be first.
 """
@@ -6,18 +6,29 @@ There is no background task: the first call in a queue sleeps until a token arri
 from __future__ import annotations
 
 import heapq
+import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from itertools import count
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import anyio
 
 from lexport.aws.quota.bucket import Bucket
+from lexport.aws.quota.retry import retry
 from lexport.errors import ItemError, ThrottledError
-from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, PaceReading, Priority, QuotaClass, Scope
+from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, PaceReading, Priority, QuotaClass, Reply, Scope
+from lexport.tables.call import Call
 
 T = TypeVar("T")
+
+
+class CallApi(Protocol):
+    """Makes calls within one account-region, at the pace of their quota classes and with retries."""
+
+    async def __call__(self, call: Call, attempt: Callable[[], Awaitable[Reply]]) -> Reply:
+        """Make one call; ``attempt`` makes one attempt. Raises ItemError when all attempts have failed."""
 
 
 class Pacer:
@@ -39,6 +50,24 @@ class Pacer:
         self._queues: dict[Scope, dict[str, _Queue]] = {}
 
     async def call(
+        self,
+        scope: Scope,
+        call: Call,
+        attempt: Callable[[], Awaitable[T]],
+        *,
+        priority: Priority | None = None,
+        random_unit: Callable[[], float] = random.random,
+    ) -> T:
+        """Make one call, retried as by ``retry``; each attempt takes a token. ``priority`` replaces the call's own."""
+        priority = call.priority if priority is None else priority
+        try:
+            return await self.attempt(scope, call.quota, attempt, priority)  # succeeds nearly always
+        except ItemError as error:
+            first_failure = error
+        paced = partial(self.attempt, scope, call.quota, attempt, priority)
+        return await retry(paced, after=first_failure, random_unit=random_unit)
+
+    async def attempt(
         self, scope: Scope, quota_class: QuotaClass, attempt: Callable[[], Awaitable[T]], priority: Priority
     ) -> T:
         """Wait for a token, then run ``attempt`` once and return its result; its outcome adjusts the rate."""

@@ -1,20 +1,16 @@
-"""Retries with backoff. Each attempt takes a token of its quota; each kind of error has its own limits."""
+"""Retries with backoff. Each kind of error has its own limits."""
 
 from __future__ import annotations
 
 import math
 import random
 from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import anyio
 
 from lexport.aws.quota.bucket import LONGEST_RETRY_AFTER_S
-from lexport.aws.quota.pacer import Pacer
 from lexport.errors import ItemError, ThrottledError, TokenRefusedError, WrongAnswerError
-from lexport.model import Priority, Reply, Scope
-from lexport.tables.call import Call
 
 T = TypeVar("T")
 
@@ -28,32 +24,6 @@ REFUSED_FOR_S = 10.0
 """New keys take some seconds to become valid in every Region; a token that is refused for longer stays refused."""
 FIRST_BACKOFF_S = 0.25
 LONGEST_BACKOFF_S = 20.0
-
-
-class CallApi(Protocol):
-    """Makes calls within one account-region, at the pace of their quota classes and with retries."""
-
-    async def __call__(self, call: Call, attempt: Callable[[], Awaitable[Reply]]) -> Reply:
-        """Make one call; ``attempt`` makes one attempt. Raises ItemError when all attempts have failed."""
-
-
-async def call_with_retries(
-    pacer: Pacer,
-    scope: Scope,
-    call: Call,
-    attempt: Callable[[], Awaitable[T]],
-    *,
-    priority: Priority | None = None,
-    random_unit: Callable[[], float] = random.random,
-) -> T:
-    """Make one call at the pace of its quota class, retried as by ``retry``; ``priority`` replaces the call's own."""
-    priority = call.priority if priority is None else priority
-    try:
-        return await pacer.call(scope, call.quota, attempt, priority)  # succeeds nearly always
-    except ItemError as error:
-        first_failure = error
-    paced = partial(pacer.call, scope, call.quota, attempt, priority)
-    return await retry(paced, after=first_failure, random_unit=random_unit)
 
 
 async def retry(

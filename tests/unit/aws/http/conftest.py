@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lexport.aws.http.transport import Request, open_transport
+from lexport.aws.http.message import Request
+from lexport.aws.http.pool import open_pool
 
 _spec = importlib.util.spec_from_file_location("http_servers", Path(__file__).with_name("servers.py"))
 assert _spec is not None
@@ -27,7 +28,7 @@ def fetch():
     """Send one GET request through a transport of its own, on the way that the environment names."""
 
     async def fetch(url, headers=None, ca_bundle=None, **limits):
-        async with open_transport(ca_bundle=ca_bundle, connections=4, **limits) as send:
+        async with open_pool(ca_bundle=ca_bundle, connections=4, **limits) as send:
             return await send(Request(url, headers or {}))
 
     return fetch

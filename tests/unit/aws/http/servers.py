@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from lexport.aws.http.transport import open_transport
+from lexport.aws.http.pool import open_pool
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 HEAD_END = b"\r\n\r\n"
@@ -88,7 +88,7 @@ def answering(response):
 @asynccontextmanager
 async def opened(**settings):
     """Open a transport with one connection, unless ``settings`` name more."""
-    async with open_transport(**{"ca_bundle": None, "connections": 1, **settings}) as send:
+    async with open_pool(**{"ca_bundle": None, "connections": 1, **settings}) as send:
         yield send
 
 

@@ -3,8 +3,8 @@
 import anyio
 import pytest
 
-from lexport.aws.http.fair_share import MIN_SHARE, FairShares
-from lexport.aws.http.transport import Request, Response
+from lexport.aws.http.message import Request, Response
+from lexport.aws.http.pool import MIN_SHARE, FairShares
 
 pytestmark = pytest.mark.anyio
 OK = Response(200, {}, b"")

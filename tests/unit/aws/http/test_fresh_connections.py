@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 
 from lexport.aws.http.connection import Connection
-from lexport.aws.http.message import HttpLimits
-from lexport.aws.http.transport import Request, open_transport
+from lexport.aws.http.message import HttpLimits, Request
+from lexport.aws.http.pool import open_pool
 
 pytestmark = pytest.mark.asyncio
 
@@ -46,7 +46,7 @@ async def test_bytes_without_a_request(more, at_once, servers):
 
     async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
         url = "http://{}:{}/".format(*server.sockets[0].getsockname()[:2])
-        async with open_transport(ca_bundle=None, connections=1) as send:
+        async with open_pool(ca_bundle=None, connections=1) as send:
             bodies = []
             while connections < 3:
                 bodies.append((await send(Request(url, {}))).body)
@@ -56,7 +56,7 @@ async def test_bytes_without_a_request(more, at_once, servers):
 
 async def test_a_fresh_connection(way, servers):
     """A request that needs a fresh connection is the first one on it, however many connections are idle."""
-    async with servers.serve(by_connection()) as url, open_transport(ca_bundle=None, connections=3) as send:
+    async with servers.serve(by_connection()) as url, open_pool(ca_bundle=None, connections=3) as send:
         await asyncio.gather(*(send(Request(url, {})) for _ in range(3)))
         bodies = [(await send(Request(url, {}, needs_fresh_connection=True))).body for _ in range(3)]
         after = await send(Request(url, {}))
@@ -75,7 +75,7 @@ async def test_a_fresh_connection_where_all_are_busy(servers):
         await go.wait()
         return await answer(request)
 
-    async with servers.serve(handle) as url, open_transport(ca_bundle=None, connections=1) as send:
+    async with servers.serve(handle) as url, open_pool(ca_bundle=None, connections=1) as send:
         first = asyncio.create_task(send(Request(url, {})))
         await arrived.wait()
         second = asyncio.create_task(send(Request(url, {}, needs_fresh_connection=True)))
@@ -97,7 +97,7 @@ async def test_a_retired_connection(servers):
             await go.wait()
         return await answer(request)
 
-    async with servers.serve(handle) as url, open_transport(ca_bundle=None, connections=1) as send:
+    async with servers.serve(handle) as url, open_pool(ca_bundle=None, connections=1) as send:
         wrong = await send(Request(url, {}))
         wrong.source.retire()
         other = await send(Request(url, {}))
@@ -116,7 +116,7 @@ async def test_many_fresh_connections_while_others_wait_for_answers(way, servers
     async def handle(request):
         return web.Response(text=request.path)
 
-    async with servers.serve(handle) as url, open_transport(ca_bundle=None, connections=4) as send:
+    async with servers.serve(handle) as url, open_pool(ca_bundle=None, connections=4) as send:
         paths = [f"/{number}" for number in range(40)]
         answers = await asyncio.gather(
             *(send(Request(url + path, {}, needs_fresh_connection=path.endswith("3"))) for path in paths)

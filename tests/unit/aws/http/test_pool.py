@@ -9,7 +9,8 @@ from contextlib import suppress
 import pytest
 from aiohttp import web
 
-from lexport.aws.http.transport import Request, Response, open_transport
+from lexport.aws.http.message import Request, Response
+from lexport.aws.http.pool import open_pool
 from lexport.errors import FetchError, NetworkError
 
 pytestmark = pytest.mark.asyncio
@@ -33,7 +34,7 @@ async def test_connections_are_kept_and_bounded(way, servers):
         open_now -= 1
         return web.Response()
 
-    async with servers.serve(handle) as url, open_transport(ca_bundle=None, connections=3) as send:
+    async with servers.serve(handle) as url, open_pool(ca_bundle=None, connections=3) as send:
         await asyncio.gather(*(send(Request(url, {})) for _ in range(30)))
 
     assert peak <= 3
@@ -67,7 +68,7 @@ async def test_a_stale_connection_is_not_retried(way, servers):
 
     async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
         url = "http://{}:{}/".format(*server.sockets[0].getsockname()[:2])
-        async with open_transport(ca_bundle=None, connections=1) as send:
+        async with open_pool(ca_bundle=None, connections=1) as send:
             first = await send(Request(url, {}))
             with pytest.raises(NetworkError) as caught:
                 await send(Request(url, {}))
@@ -86,7 +87,7 @@ async def test_an_idle_connection_makes_room_for_another_host(way, servers):
     async with (
         servers.serve(handle) as one,
         servers.serve(handle) as other,
-        open_transport(ca_bundle=None, connections=1) as send,
+        open_pool(ca_bundle=None, connections=1) as send,
     ):
         bodies = [(await send(Request(url, {}))).body.decode() for url in (one, other, one)]
 
@@ -102,7 +103,7 @@ async def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch
         ports.add(request.transport.get_extra_info("peername")[1])
         return web.Response()
 
-    async with servers.serve(handle) as url, open_transport(ca_bundle=None, connections=1) as send:
+    async with servers.serve(handle) as url, open_pool(ca_bundle=None, connections=1) as send:
         for _ in range(3):
             await send(Request(url, {}))
 
@@ -116,7 +117,7 @@ async def test_cancelled_in_flight(way, servers):
     async with (
         servers.raw(b"", wait=forever, arrived=arrived) as slow,
         servers.raw(servers.OK) as quick,
-        open_transport(ca_bundle=None, connections=1, idle_timeout_s=0.3) as send,
+        open_pool(ca_bundle=None, connections=1, idle_timeout_s=0.3) as send,
     ):
         task = asyncio.create_task(send(Request(slow, {})))
         await arrived.wait()
@@ -138,7 +139,7 @@ async def test_cancelled_while_it_waits_for_a_connection(servers):
         await go.wait()
         return web.Response()
 
-    async with servers.serve(handle) as url, open_transport(ca_bundle=None, connections=1) as send:
+    async with servers.serve(handle) as url, open_pool(ca_bundle=None, connections=1) as send:
         first = asyncio.create_task(send(Request(url, {})))
         await arrived.wait()
         waiting = [asyncio.create_task(send(Request(url, {}))) for _ in range(3)]

@@ -8,7 +8,7 @@ import traceback
 
 import pytest
 
-from lexport.aws.http.transport import Request, Response
+from lexport.aws.http.message import Request, Response
 from lexport.errors import NetworkError, SettingsError
 
 

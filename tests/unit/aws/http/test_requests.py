@@ -8,7 +8,8 @@ from importlib.metadata import version
 import pytest
 from aiohttp import web
 
-from lexport.aws.http.transport import Request, open_transport
+from lexport.aws.http.message import Request
+from lexport.aws.http.pool import open_pool
 from lexport.errors import FetchError, NetworkError
 
 pytestmark = pytest.mark.asyncio
@@ -71,7 +72,7 @@ async def test_keeps_no_cookie(way, servers):
         cookies.append(request.headers.get("Cookie"))
         return web.Response(headers={"Set-Cookie": "a=b"})
 
-    async with servers.serve(handle) as url, open_transport(ca_bundle=None, connections=1) as send:
+    async with servers.serve(handle) as url, open_pool(ca_bundle=None, connections=1) as send:
         await send(Request(url, {}))
         await send(Request(url, {}))
 
@@ -101,7 +102,7 @@ async def test_netrc_adds_no_authorization(fetch, tmp_path, monkeypatch, servers
 )
 async def test_what_http_cannot_carry_is_no_bug(way, request_):
     """An impossible host name and a header with a line break are errors of ours."""
-    async with open_transport(ca_bundle=None, connections=1) as send:
+    async with open_pool(ca_bundle=None, connections=1) as send:
         with pytest.raises(FetchError):
             await send(request_)
 

@@ -8,7 +8,7 @@ import ssl
 import pytest
 from aiohttp import web
 
-from lexport.aws.http.transport import Request
+from lexport.aws.http.message import Request
 from lexport.errors import FetchError, NetworkError, ServiceError
 
 pytestmark = pytest.mark.asyncio

@@ -12,7 +12,6 @@ from trio.testing import MockClock
 
 from lexport.aws.quota.bucket import Bucket
 from lexport.aws.quota.pacer import Pacer
-from lexport.aws.quota.retry import call_with_retries
 from lexport.errors import ThrottledError
 from lexport.model import GET_FUNCTION_QUOTA, Scope
 from lexport.simulator.quotas import Neighbour, TokenBucket
@@ -159,7 +158,7 @@ async def test_pacer_and_retry_find_it_together():
 
     async def worker():
         for _ in left:
-            await call_with_retries(pacer, SCOPE, GET_FUNCTION, attempt, random_unit=dice.random)
+            await pacer.call(SCOPE, GET_FUNCTION, attempt, random_unit=dice.random)
 
     async with anyio.create_task_group() as tasks:
         for _ in range(40):

@@ -7,7 +7,7 @@ import pytest
 from trio.testing import MockClock
 
 from lexport.aws.quota.pacer import Pacer
-from lexport.aws.quota.retry import OTHER_ATTEMPTS, THROTTLE_ATTEMPTS, WRONG_ATTEMPTS, backoff_s, call_with_retries
+from lexport.aws.quota.retry import OTHER_ATTEMPTS, THROTTLE_ATTEMPTS, WRONG_ATTEMPTS, backoff_s
 from lexport.errors import (
     AccessDeniedError,
     FunctionGoneError,
@@ -51,7 +51,7 @@ async def run(*outcomes, operation="GetFunction", unit=1.0):
         return outcome
 
     try:
-        result = await call_with_retries(pacer, SCOPE, call_of(operation), attempt, random_unit=lambda: unit)
+        result = await pacer.call(SCOPE, call_of(operation), attempt, random_unit=lambda: unit)
     except (LexportError, ZeroDivisionError, KeyboardInterrupt) as error:
         result = error
     calls = {kind.name: pacer.reading(SCOPE, kind).calls for kind in (GET_FUNCTION_QUOTA, LIST_QUOTA)}
@@ -135,7 +135,7 @@ async def test_cancelled_in_the_backoff():
         raise throttle(retry_after_s=60.0)
 
     with anyio.move_on_after(1) as scope:
-        await call_with_retries(pacer, SCOPE, call_of("GetFunction"), attempt)
+        await pacer.call(SCOPE, call_of("GetFunction"), attempt)
 
     assert scope.cancelled_caught
     assert pacer.reading(SCOPE, GET_FUNCTION_QUOTA).calls == 1
