@@ -23,15 +23,8 @@ from lexport.errors import ServiceError
 from lexport.model import Reply
 from lexport.tables.functions import FUNCTIONS, TAGS
 from lexport.tables.staged import CHILD_TABLES, child_source
-from lexport.tables.table import Table, Type
-
-_TYPES: dict[Type, Any] = {
-    Type.TEXT: str,
-    Type.BOOL: bool,
-    Type.INT32: Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)],
-    Type.INT64: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)],
-    Type.DOUBLE: float,
-}
+from lexport.tables.table import Table
+from lexport.tables.types import JSON_TYPES
 
 # --- types made of the columns' source paths -------------------------------------------------------------------------
 
@@ -90,7 +83,7 @@ def _types(table: Table, prefix: str = "") -> dict[str, Any]:
     """Return path -> JSON type of what the columns of a table read from an object, below ``prefix``."""
     return {
         column.source.removeprefix(prefix).removesuffix("[0]"): (
-            _TYPES[column.type] if column.convert is None else column.convert.takes
+            JSON_TYPES[column.type] if column.convert is None else column.convert.takes
         )
         for column in table.columns
         if column.source and column.source.startswith(prefix)

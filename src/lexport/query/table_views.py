@@ -10,16 +10,8 @@ from dataclasses import dataclass
 from lexport.query.name_spaces import CONTENT_RULES, Space, current_values
 from lexport.query.sql_text import quote_name
 from lexport.tables.run import SNAPSHOTS
-from lexport.tables.table import Table, Type
-
-_SQL_TYPES = {
-    Type.TEXT: "VARCHAR",
-    Type.INT32: "INTEGER",
-    Type.INT64: "BIGINT",
-    Type.BOOL: "BOOLEAN",
-    Type.DOUBLE: "DOUBLE",
-    Type.TIMESTAMP: "TIMESTAMPTZ",
-}
+from lexport.tables.table import Table
+from lexport.tables.types import DUCKDB_TYPES
 
 _COMMITTED = "WHERE snapshot_id IN (SELECT snapshot_id FROM _lexport.committed)"
 
@@ -56,7 +48,7 @@ class TableViews:
     def table(self, space: Space, table: Table) -> str:
         """Write the definition of one table; those of ``tables_below`` have to exist already."""
         declared = ", ".join(
-            f"NULL::{_SQL_TYPES[column.type]} AS {quote_name(name)}"
+            f"NULL::{DUCKDB_TYPES[column.type]} AS {quote_name(name)}"
             for column in table.columns
             for name in (column.name, *column.former_names)
         )
