@@ -76,8 +76,6 @@ class ArtifactRows:
         """Write the rows to staging if they fill a batch."""
         await self._staging.flush()
 
-    # --- packages -----------------------------------------------------------------------------------------------------
-
     def add_package(self, stored: StoredPackage, ref: FunctionVersionRef | str) -> None:
         """Record a package that this run stored; ``ref`` is the function version of the progress report."""
         self.progress.count("package", "stored", example=str(ref))
@@ -126,8 +124,6 @@ class ArtifactRows:
         )
         self._add(PACKAGES, row)
 
-    # --- layers -------------------------------------------------------------------------------------------------------
-
     def add_layer(
         self,
         item: ReferencedLayer,
@@ -161,8 +157,6 @@ class ArtifactRows:
             answer=FAILED,
             code=failure.error_code,
         )
-
-    # --- rows ---------------------------------------------------------------------------------------------------------
 
     def add_notice(self, ref: FunctionVersionRef, operation: str, code: str, message: str) -> None:
         """Record something odd about a package or layer; nothing is missing."""

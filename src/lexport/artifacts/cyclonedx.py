@@ -86,9 +86,6 @@ def _json(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode()
 
 
-# --- parts ------------------------------------------------------------------------------------------------------------
-
-
 def function_component(function: FunctionVersion) -> Part:
     """Return the component of one function version."""
     properties = {

@@ -60,8 +60,6 @@ class Downloader:
         self._rows.progress.files_done += 1
         self._rows.progress.bytes_done += size_bytes or 0
 
-    # --- packages -----------------------------------------------------------------------------------------------------
-
     async def _fetch_package(self, calls: ScopeCalls, line: str) -> None:
         item = package_from_line(line)
         links = PackageLinks(calls, item)
@@ -76,8 +74,6 @@ class Downloader:
 
     def _record_failed_package(self, line: str, error: ItemError) -> None:
         self._rows.add_failed_package(package_from_line(line), error)
-
-    # --- layers -------------------------------------------------------------------------------------------------------
 
     async def _fetch_layer(self, calls: ScopeCalls, line: str) -> None:
         item = layer_from_line(line)

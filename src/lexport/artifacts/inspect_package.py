@@ -100,8 +100,7 @@ def inspect_package(
     rows.flush()
     problems = tuple(
         PackageProblem(
-            code=code,
-            message=f"package {sha256_hex}: {first}" + (f" (and {count - 1:,} more)" if count > 1 else ""),
+            code=code, message=f"package {sha256_hex}: {first}" + (f" (and {count - 1:,} more)" if count > 1 else "")
         )
         for code, (count, first) in budget.problems.items()
     )
@@ -172,8 +171,6 @@ class _ArchiveInspection:
             self._file_lists[entry.path] = entry
         elif parser is None and is_package and entry.is_executable and may_be_executable(entry.path):
             self._executables.append(entry)
-
-    # --- installed dependencies ---------------------------------------------------------------------------------------
 
     def _read_installed(self, archive: Archive) -> int:
         """Read the manifests of installed libraries, fallbacks last; return how many libraries they name."""
@@ -248,8 +245,6 @@ class _ArchiveInspection:
             self._rows.add_unexplained(f"{path[:200]!r} does not say which artifact it is")
         else:
             self._rows.add_manifest([item], Claim.INSTALLED, self._evidence)
-
-    # --- requested dependencies ---------------------------------------------------------------------------------------
 
     def _read_requested(self, archive: Archive) -> None:
         """Read the function's own lock files, package.json and requirements, with the files that they include."""

@@ -101,9 +101,6 @@ def _error_row(problem: PackageProblem, at: datetime) -> tuple[Any, ...]:
     return (*(values.get(name) for name in staged_names(ERRORS)[:-1]), "")
 
 
-# --- packages to inspect ----------------------------------------------------------------------------------------------
-
-
 def _queue_uninspected(runs: Runs, package_store: PackageStore, folder: Path, queue: DiskQueue) -> None:
     """Put the hashes of the packages to inspect into the queue, sorted, and end it."""
     stored = _distinct(merge(_stage_contents(runs, folder, package_store.destination.file_mode), folder))
@@ -142,9 +139,6 @@ def _difference(stored: Iterator[str], inspected: Iterator[str]) -> Iterator[str
             other = next(inspected, None)
         if other != sha256_hex:
             yield sha256_hex
-
-
-# --- results ----------------------------------------------------------------------------------------------------------
 
 
 def _write_statuses(runs: Runs, statuses: Mapping[bytes, str], file_mode: int) -> None:

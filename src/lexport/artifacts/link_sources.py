@@ -86,12 +86,7 @@ class LayerLinks:
         for scope in self._scopes:
             try:
                 reply = await self._calls.call(
-                    scope,
-                    GET_LAYER_VERSION,
-                    decode_object,
-                    check_layer_version,
-                    arn,
-                    arn=arn,
+                    scope, GET_LAYER_VERSION, decode_object, check_layer_version, arn, arn=arn
                 )
             except ItemError as error:
                 errors.append(error)

@@ -133,9 +133,6 @@ class ReferencedLayer:
     refs: tuple[FunctionVersionRef, ...]
 
 
-# --- Parquet -> staged rows ------------------------------------------------------------------------------------------
-
-
 def read_functions(
     path: Path, scopes: Collection[Scope] | None, package_filter: PackageFilter
 ) -> Iterator[pa.RecordBatch]:
@@ -209,9 +206,6 @@ def _match(names: pa.ChunkedArray, patterns: tuple[str, ...]) -> pa.Array:
     return pa.array(hits, pa.bool_()).take(encoded.indices)
 
 
-# --- sorted staged rows -> items -------------------------------------------------------------------------------------
-
-
 def group_packages(slabs: Iterable[pa.Table]) -> Iterator[ReferencedPackage]:
     """Yield one item for all sorted rows of one package."""
     for rows in _groups(slabs, "code_sha256"):
@@ -258,9 +252,6 @@ def _groups(slabs: Iterable[pa.Table], key: str) -> Iterator[list[dict[str, Any]
                 group.append(row)
     if group:
         yield group
-
-
-# --- items as lines of a file, so that a long queue takes disk space instead of memory --------------------------------
 
 
 def package_to_line(item: ReferencedPackage) -> str:

@@ -198,9 +198,6 @@ def _check_is_there(dataset: Catalog, *, regions: Sequence[str], accounts: Seque
             )
 
 
-# --- shared with a snapshot -------------------------------------------------------------------------------------------
-
-
 async def execute_plan(
     plan: DownloadPlan, downloader: Downloader, chosen: PackageSettings, session: Session, run: Run
 ) -> bool:

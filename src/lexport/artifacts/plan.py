@@ -165,11 +165,7 @@ class _Planner:
         contents: list[tuple[Any, ...]] = []
         with DiskQueue(downloads.path) as queue:
             rows = self._layer_rows(
-                items,
-                _published_layers(published) if published else iter(()),
-                downloads,
-                queue,
-                contents,
+                items, _published_layers(published) if published else iter(()), downloads, queue, contents
             )
             self._write(LAYER_VERSIONS, rows)
             self._write(PACKAGES, contents)

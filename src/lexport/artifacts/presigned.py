@@ -191,8 +191,6 @@ def _transfer_error(error: Exception, target: URL, route: _Route) -> PackageErro
     return kind(f"the package could not be fetched: {fault}", code=fault.code)
 
 
-# --- responses --------------------------------------------------------------------------------------------------------
-
 _OK, _PARTIAL, _FORBIDDEN, _TOO_MANY, _OUT_OF_RANGE, _SERVER_ERROR = 200, 206, 403, 429, 416, 500
 _RETRYABLE = frozenset({"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "Busy"})
 _XML = re.compile(r"<Code>([^<]{1,100})</Code>\s*(?:<Message>([^<]*)</Message>)?")

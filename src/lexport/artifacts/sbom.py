@@ -43,11 +43,7 @@ class SbomResult:
 
 
 async def sbom(
-    dest: str | os.PathLike[str],
-    stream: BinaryIO,
-    *,
-    function: str | None = None,
-    version: str | None = None,
+    dest: str | os.PathLike[str], stream: BinaryIO, *, function: str | None = None, version: str | None = None
 ) -> SbomResult:
     """Write the components of the latest functions as CycloneDX 1.6 JSON: of one version of ``function``, or of all.
 

@@ -189,8 +189,6 @@ class Archive:
         if produced != entry.size_bytes or crc != entry.crc32:
             raise ArchiveError("not what the directory says", code="damaged_entry")
 
-    # --- the directory ------------------------------------------------------------------------------------------------
-
     def _find_directory(self) -> tuple[int, int, int, int]:
         """Return start, size and declared count of the directory, and the shift of all offsets."""
         size = self._source.size
@@ -294,8 +292,6 @@ class Archive:
             furthest = max(furthest, ends[index])
         if overlapping:
             self._report("overlapping", f"{overlapping:,} of its entries lie over others")
-
-    # --- members ------------------------------------------------------------------------------------------------------
 
     def _locate(self, entry: Entry) -> tuple[int, int]:
         """Return start and size of a member's bytes; raises ArchiveError."""

@@ -16,15 +16,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lexport.dataset.compare import (
-    LAYER,
-    NEW_IN_EVERY_RUN,
-    SnapshotFiles,
-    identity,
-    key_array,
-    match_rows,
-    range_ends,
-)
+from lexport.dataset.compare import LAYER, NEW_IN_EVERY_RUN, SnapshotFiles, identity, key_array, match_rows, range_ends
 from lexport.dataset.scan import Scan
 from lexport.model import LATEST, Scope
 from lexport.tables.arrow import differs, staged_schema
@@ -70,9 +62,6 @@ def find_changes(scopes: Collection[Scope], *, now: SnapshotFiles, before: Snaps
             ]
             yield pa.concat_tables([SCHEMA.empty_table(), *rows])
             pa.default_memory_pool().release_unused()
-
-
-# --- what can be compared -----------------------------------------------------------------------------------------
 
 
 def is_comparable(now: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
@@ -134,9 +123,6 @@ def _columns_to_compare(
     if (now.options.get("env") == "values") != (before.options.get("env") == "values"):  # there, nothing is masked
         left_out.add("extra_json")
     return [name for name in names if name not in left_out and (not table.compared or name in table.compared)]
-
-
-# --- one range of functions ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,8 +81,7 @@ def match_rows(new: pa.Table, old: pa.Table, key: Sequence[str]) -> RowMatch:
     """Match the rows of two sides by the values of the key columns; NULL equals NULL."""
     new_keys, old_keys = key_array(new, key), key_array(old, key)
     return RowMatch(
-        places=pc.index_in(new_keys, value_set=old_keys),
-        is_removed=pc.invert(pc.is_in(old_keys, value_set=new_keys)),
+        places=pc.index_in(new_keys, value_set=old_keys), is_removed=pc.invert(pc.is_in(old_keys, value_set=new_keys))
     )
 
 

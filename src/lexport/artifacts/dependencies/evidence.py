@@ -60,8 +60,6 @@ class Evidence:
         self._gem_files: set[str] = set()
         self._explained_files: set[str] = set()  # names of files that belong to a .NET program
 
-    # --- files --------------------------------------------------------------------------------------------------------
-
     def add_file(self, path: str, size_bytes: int | None) -> None:
         """Add one file of the archive."""
         if "node_modules/" in path:
@@ -99,8 +97,6 @@ class Evidence:
             names[name] = None
         else:
             self._is_overfull = True
-
-    # --- manifests ----------------------------------------------------------------------------------------------------
 
     def add_dependency(self, item: Dependency) -> None:
         """Add an installed library, and the folder that its manifest's path gives."""
@@ -147,8 +143,6 @@ class Evidence:
             if site in self._sites and not {(site, top), (site, _normal(top)), (site, "*")}.isdisjoint(self._top_level):
                 return True
         return False
-
-    # --- code of unknown origin ---------------------------------------------------------------------------------------
 
     def unexplained(self, *, is_locked: bool) -> Iterator[str]:
         """Yield a message for each piece of unexplained code. ``is_locked``: a lock file explains bundled scripts."""

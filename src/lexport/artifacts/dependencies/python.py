@@ -36,9 +36,6 @@ def read_metadata(path: str, body: bytes) -> Iterator[Dependency]:
     yield distribution
 
 
-# --- requested distributions ------------------------------------------------------------------------------------------
-
-
 def read_requirements(path: str, body: bytes) -> Iterator[Dependency]:
     """Yield the distributions of a requirements file; only an exact pin gives a version.
 
