@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lexport.dataset.parquet import TableFolder
-from lexport.dataset.runs import BLOCK_ROWS, FAN_IN, write_run
+from lexport.dataset.runs import BLOCK_ROWS, FAN_IN, staged_batch, write_run
 from lexport.errors import WriteError
 from lexport.extract.rows import Children, Rows
-from lexport.tables.arrow import staged_batch, table_schema
+from lexport.tables.arrow import table_schema
 from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS, SUBNETS, TAGS
 from lexport.tables.registry import BY_NAME, SCHEMA_VERSION, staged_tables
 from lexport.tables.run import ERRORS

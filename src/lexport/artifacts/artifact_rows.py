@@ -13,7 +13,7 @@ from lexport.dataset.layout import package_path
 from lexport.errors import AccessDeniedError, ItemError, PackageDeniedError, PackageError
 from lexport.extract.failures import Item
 from lexport.extract.progress import PackageProgress
-from lexport.extract.staging import Staging
+from lexport.extract.rows import Staging
 from lexport.model import LATEST, StoredPackage
 from lexport.tables.layer_versions import LAYER_VERSIONS
 from lexport.tables.packages import PACKAGES
@@ -163,8 +163,7 @@ class ArtifactRows:
         self._staging.failures.notice(_item(ref, operation), code, message)
 
     def _add(self, table: Table, row: tuple[Any, ...]) -> None:
-        self._staging.rows.items += 1
-        self._staging.rows.append(table, *row)
+        self._staging.rows.add_item(table, *row)
 
 
 def _item(ref: FunctionVersionRef, operation: str) -> Item:

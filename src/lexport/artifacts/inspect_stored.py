@@ -22,7 +22,7 @@ from lexport.dataset.disk_queue import DiskQueue
 from lexport.dataset.layout import package_path
 from lexport.dataset.runs import Runs, RunWriter, merge, read_run, rewrite_run
 from lexport.errors import ItemError
-from lexport.extract.staging import Staging
+from lexport.extract.rows import Staging
 from lexport.extract.workers import pump
 from lexport.query.sql import open_query_session
 from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES, PACKAGES

@@ -9,9 +9,9 @@ from lexport.artifacts.archive_limits import ArchiveBudget
 from lexport.artifacts.dependencies.evidence import Evidence
 from lexport.artifacts.dependencies.manifests import Claim
 from lexport.artifacts.zip_reader import Entry
+from lexport.dataset.runs import staged_batch
 from lexport.errors import ArchiveError
 from lexport.model import Dependency
-from lexport.tables.arrow import staged_batch
 from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES
 from lexport.tables.registry import BY_NAME
 from lexport.tables.staged import Batch

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from anyio import to_thread
-from anyio.from_thread import check_cancelled
 
 from lexport.artifacts.artifact_rows import ArtifactRows
 from lexport.artifacts.downloader import Downloader
@@ -24,6 +23,7 @@ from lexport.artifacts.transfer import open_transfers
 from lexport.aws.session import Session, open_session
 from lexport.dataset.commit import open_destination
 from lexport.dataset.local import local_folder
+from lexport.dataset.parquet import end_if_cancelled
 from lexport.dataset.snapshot import RunFacts, StagedCommit, stage_commit
 from lexport.errors import CredentialsEndedError, IncompleteError, NoSnapshotError, RunError, SettingsError
 from lexport.extract.access import open_access
@@ -127,7 +127,7 @@ def _write(chosen: PackageSettings, run: Run) -> StagedCommit:
     """Write the tables of packages and ``errors``. Blocking."""
     folder = run.table_folder()
     written = {
-        table: folder.write(table, run.staging.runs.get(table.name, []), watch=lambda _: check_cancelled())
+        table: folder.write(table, run.staging.runs.get(table.name, []), watch=end_if_cancelled)
         for table in (*tables_of(chosen), ERRORS)
     }
     options = {"packages": chosen.for_manifest(), "allow_partial": run.settings.allow_partial}

@@ -20,8 +20,7 @@ from lexport.dataset.snapshot import StagedCommit
 from lexport.errors import IncompleteError, RunError, first_of
 from lexport.extract.failures import FailureKind
 from lexport.extract.progress import PackageProgress, Progress, Report, keep_reporting
-from lexport.extract.rows import ValueHasher
-from lexport.extract.staging import Staging
+from lexport.extract.rows import Staging, ValueHasher
 from lexport.model import Failure, new_ulid
 from lexport.settings import SnapshotSettings
 

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from lexport.dataset.data_files import find_files
 from lexport.dataset.manifest import Manifest
+from lexport.dataset.runs import row_keys
 from lexport.dataset.scan import Position, Scan
-from lexport.tables.arrow import row_keys
 from lexport.tables.functions import LAYERS
 from lexport.tables.registry import state_tables
 from lexport.tables.table import VERSION_KEY, Table

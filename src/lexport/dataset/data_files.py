@@ -15,8 +15,8 @@ from lexport.dataset.commits import all_commits, stat_file
 from lexport.dataset.layout import run_path
 from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import FileEntry, Manifest
+from lexport.dataset.runs import row_keys
 from lexport.errors import ReadError
-from lexport.tables.arrow import row_keys
 from lexport.tables.run import SNAPSHOTS
 from lexport.tables.table import Table
 from lexport.tables.text import plural

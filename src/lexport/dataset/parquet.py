@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -13,13 +14,15 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from anyio.from_thread import check_cancelled
 
 from lexport.dataset.local import sync_file, write_error
 from lexport.dataset.runs import merge
-from lexport.tables.arrow import children_of, table_schema
+from lexport.model import Scope
+from lexport.tables.arrow import table_schema
 from lexport.tables.functions import FUNCTIONS
-from lexport.tables.staged import ANSWER, CHILD_TABLES
-from lexport.tables.table import Table
+from lexport.tables.staged import ANSWER, CHILD_TABLES, child_names
+from lexport.tables.table import SCOPE_KEY, VERSION_KEY, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,38 @@ Watch = Callable[[pa.Table], None]
 
 def _ignore(_: pa.Table) -> None:
     """Ignore the rows."""
+
+
+def end_if_cancelled(_: pa.Table) -> None:
+    """Ignore the rows; raise where the task that waits for this thread was cancelled."""
+    check_cancelled()
+
+
+class RowCounter:
+    """Counts the rows and functions of each account-region while they are written, in the order of their keys."""
+
+    def __init__(self) -> None:
+        self.rows: Counter[Scope] = Counter()
+        self.functions: Counter[Scope] = Counter()
+        self.dropped: Counter[Scope] = Counter()
+        self._last: tuple[Scope, str] | None = None
+
+    def drop(self, rows: pa.Table) -> None:
+        """Count duplicates that the merge drops."""
+        for values in zip(*(rows.column(name).to_pylist() for name in SCOPE_KEY), strict=True):
+            self.dropped[Scope(account_id=values[0], region=values[1])] += 1
+
+    def watch(self, rows: pa.Table) -> None:
+        """Count the rows of one row group."""
+        check_cancelled()
+        for group in (
+            rows.group_by([*SCOPE_KEY, "function_name"], use_threads=False).aggregate([([], "count_all")]).to_pylist()
+        ):
+            scope = Scope(account_id=group["account_id"], region=group["region"])
+            self.rows[scope] += group["count_all"]
+            function = (scope, group["function_name"])
+            self.functions[scope] += function != self._last  # a function may continue in the next row group
+            self._last = function
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,3 +235,13 @@ def _first_answers(rows: pa.Table, key: Sequence[str]) -> list[int]:
         if first[1] == answer:
             kept.append(index)
     return kept
+
+
+def children_of(versions: pa.Table, table: Table) -> pa.Table:
+    """Return the rows of a child table that are within staged versions, in the order of the versions."""
+    lists = versions.column(table.name).combine_chunks()
+    parents = pc.list_parent_indices(lists)
+    structs = pc.list_flatten(lists)
+    keys = [versions.column(name).take(parents) for name in VERSION_KEY]
+    own = child_names(table)
+    return pa.table(dict(zip((*VERSION_KEY, *own), (*keys, *structs.flatten()), strict=True)))

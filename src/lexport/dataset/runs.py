@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lexport.dataset.local import write_error
-from lexport.tables.arrow import row_keys, staged_batch
+from lexport.tables.arrow import staged_schema
 from lexport.tables.staged import ANSWER
 from lexport.tables.table import Table
 
@@ -27,6 +27,7 @@ RUN_BYTES = 12 * 2**20  # staged rows in memory; twice that while one run is bei
 ROWS_AT_ONCE = 10_000  # rows as Python values: some 10 MB
 FAN_IN = 32
 SORT_KEY = "_key"
+BELOW_ALL = "\x00"  # sorts below every character; no stored text holds it
 BLOCK_ROWS = 512
 BLOCK_BYTES = 2**20
 """What the merge reads of a run at a time, 32 MiB of 32 runs. Usual versions take 2 KB each, 512 are less than this.
@@ -36,6 +37,28 @@ Where all 100,000 keep 4 KB of variables, staging and merging peak at 270 MiB; b
 
 Runs = dict[str, list[Path]]
 """Table name -> its sorted runs, in the order they were written."""
+
+# --- rows and their keys ---------------------------------------------------------------------------------------------
+
+
+def staged_batch(table: Table, values: Iterable[Sequence[object]]) -> pa.RecordBatch:
+    """Turn columns of values into one batch of staged rows."""
+    schema = staged_schema(table)
+    return pa.RecordBatch.from_arrays(
+        [pa.array(column, field.type) for column, field in zip(values, schema, strict=True)], schema=schema
+    )
+
+
+def row_keys(rows: pa.Table, names: Sequence[str]) -> pa.ChunkedArray:
+    """Put some columns of each row into one text; texts sort as the rows do, NULL first, numbers by their value."""
+    return pc.binary_join_element_wise(*(_as_text(rows.column(name)) for name in names), BELOW_ALL)
+
+
+def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_integer(column.type):
+        column = pc.utf8_lpad(pc.cast(column, pa.string()), width=10, padding="0")
+    return pc.fill_null(column, "")
+
 
 # --- writing ----------------------------------------------------------------------------------------------------------
 

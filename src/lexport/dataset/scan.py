@@ -17,9 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from lexport.dataset.runs import BELOW_ALL
 from lexport.errors import ReadError
 from lexport.model import Scope
-from lexport.tables.arrow import BELOW_ALL, with_current_names
+from lexport.tables.arrow import with_current_names
 from lexport.tables.table import VERSION_KEY, Table
 
 Position = tuple[str, ...]

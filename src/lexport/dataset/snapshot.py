@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from anyio.from_thread import check_cancelled
 
 from lexport.dataset import layout
@@ -18,7 +17,7 @@ from lexport.dataset.commits import newest_first, newest_whole
 from lexport.dataset.compare import SnapshotFiles
 from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import COUNTED, OF_EVERY_SNAPSHOT, FileEntry, Manifest, ScopeEntry
-from lexport.dataset.parquet import TableFolder, WrittenFile
+from lexport.dataset.parquet import RowCounter, TableFolder, WrittenFile, end_if_cancelled
 from lexport.dataset.references import count_distinct
 from lexport.dataset.runs import Runs, RunWriter
 from lexport.errors import ReadError
@@ -26,7 +25,7 @@ from lexport.model import Scope, ShardResult, __version__
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.registry import SCHEMA_VERSION, fleet_tables, resources_read, state_tables
 from lexport.tables.run import CHANGES, ERRORS, SCOPES
-from lexport.tables.table import SCOPE_KEY, Table
+from lexport.tables.table import Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,33 +43,6 @@ class RunFacts:
     gaps: int
     hash_key_id: str | None
     options: dict[str, Any]
-
-
-class RowCounter:
-    """Counts the rows and functions of each account-region while they are written, in the order of their keys."""
-
-    def __init__(self) -> None:
-        self.rows: Counter[Scope] = Counter()
-        self.functions: Counter[Scope] = Counter()
-        self.dropped: Counter[Scope] = Counter()
-        self._last: tuple[Scope, str] | None = None
-
-    def drop(self, rows: pa.Table) -> None:
-        """Count duplicates that the merge drops."""
-        for values in zip(*(rows.column(name).to_pylist() for name in SCOPE_KEY), strict=True):
-            self.dropped[Scope(account_id=values[0], region=values[1])] += 1
-
-    def watch(self, rows: pa.Table) -> None:
-        """Count the rows of one row group."""
-        check_cancelled()
-        for group in (
-            rows.group_by([*SCOPE_KEY, "function_name"], use_threads=False).aggregate([([], "count_all")]).to_pylist()
-        ):
-            scope = Scope(account_id=group["account_id"], region=group["region"])
-            self.rows[scope] += group["count_all"]
-            function = (scope, group["function_name"])
-            self.functions[scope] += function != self._last  # a function may continue in the next row group
-            self._last = function
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +84,7 @@ def write_snapshot(
     written = dict(functions.files)
 
     def write(table: Table) -> None:
-        watch = counters[table].watch if table in counters else lambda _: check_cancelled()
+        watch = counters[table].watch if table in counters else end_if_cancelled
         written[table] = folder.write(table, runs.get(table.name, []), watch=watch)
 
     def stage(table: Table, rows: Iterable[Sequence[object]]) -> None:

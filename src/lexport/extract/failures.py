@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 
 from lexport.aws.redact import remove_presigned_urls
 from lexport.errors import FunctionGoneError, ItemError
-from lexport.extract.rows import Rows
 from lexport.model import Failure, Scope
 from lexport.tables.run import ERRORS
 
@@ -46,13 +45,13 @@ class FailureKind:
 
 
 class Failures:
-    """The failures of a run. ``examples`` keeps the first one of each kind; the rows go to ``rows``."""
+    """The failures of a run, and an example of each kind; ``add_row`` gets the table and the values of each row."""
 
-    def __init__(self, rows: Rows, now: Callable[[], datetime]) -> None:
+    def __init__(self, add_row: Callable[..., None], now: Callable[[], datetime]) -> None:
         self.counts: Counter[FailureKind] = Counter()
         self.examples: dict[FailureKind, Failure] = {}
         self.gaps: Counter[Scope] = Counter()
-        self._rows = rows
+        self._add_row = add_row
         self._now = now
         self._last: datetime | None = None
 
@@ -103,8 +102,7 @@ class Failures:
             self.examples.setdefault(kind, failure)
         if failure.is_gap:
             self.gaps[failure.scope] += 1
-        self._rows.items += 1
-        self._rows.append(
+        self._add_row(
             ERRORS,
             failure.scope.account_id,
             failure.scope.region,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from functools import cache
 
 import pyarrow as pa
@@ -13,7 +12,7 @@ from lexport.tables.functions import FUNCTIONS
 from lexport.tables.registry import SCHEMA_VERSION
 from lexport.tables.run import CHANGES
 from lexport.tables.staged import CHILD_TABLES, child_names, staged_names
-from lexport.tables.table import VERSION_KEY, Table, Type
+from lexport.tables.table import Table, Type
 
 ARROW_TYPES = {
     Type.TEXT: pa.string(),
@@ -23,7 +22,6 @@ ARROW_TYPES = {
     Type.DOUBLE: pa.float64(),
     Type.TIMESTAMP: pa.timestamp("us", "UTC"),
 }
-BELOW_ALL = "\x00"  # sorts below every character; no stored text holds it
 
 
 def table_schema(table: Table) -> pa.Schema:
@@ -84,35 +82,6 @@ def versions_schema() -> pa.Schema:
             pa.field(table.name, pa.list_(pa.struct([own.field(name) for name in child_names(table)])))
         )
     return schema
-
-
-def children_of(versions: pa.Table, table: Table) -> pa.Table:
-    """Return the rows of a child table that are within staged versions, in the order of the versions."""
-    lists = versions.column(table.name).combine_chunks()
-    parents = pc.list_parent_indices(lists)
-    structs = pc.list_flatten(lists)
-    keys = [versions.column(name).take(parents) for name in VERSION_KEY]
-    own = child_names(table)
-    return pa.table(dict(zip((*VERSION_KEY, *own), (*keys, *structs.flatten()), strict=True)))
-
-
-def staged_batch(table: Table, values: Iterable[Sequence[object]]) -> pa.RecordBatch:
-    """Turn columns of values into one batch of staged rows."""
-    schema = staged_schema(table)
-    return pa.RecordBatch.from_arrays(
-        [pa.array(column, field.type) for column, field in zip(values, schema, strict=True)], schema=schema
-    )
-
-
-def row_keys(rows: pa.Table, names: Sequence[str]) -> pa.ChunkedArray:
-    """Put some columns of each row into one text; texts sort as the rows do, NULL first, numbers by their value."""
-    return pc.binary_join_element_wise(*(_as_text(rows.column(name)) for name in names), BELOW_ALL)
-
-
-def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_integer(column.type):
-        column = pc.utf8_lpad(pc.cast(column, pa.string()), width=10, padding="0")
-    return pc.fill_null(column, "")
 
 
 def differs(ours: pa.ChunkedArray, theirs: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -64,7 +64,7 @@ def test_each_once():
 def test_rows_that_were_lost_make_a_gap():
     """An account-region whose rows do not add up is partial, and one failure of it tells the numbers."""
     scopes = [Scope(account_id="111122223333", region=region) for region in ("eu-west-1", "us-east-1")]
-    failures = Failures(Rows(), lambda: AT)
+    failures = Failures(Rows().add_item, lambda: AT)
     outcomes = [replace(result_of(scope, "complete"), references=References(listed=5, rows=5)) for scope in scopes]
     judged = account_for_rows(outcomes, Counter({scopes[0]: 3, scopes[1]: 4}), Counter({scopes[0]: 2}), failures)
     ((kind, count, example),) = failures.summary()
@@ -83,13 +83,13 @@ def test_the_order_of_outcomes():
     ]
     outcomes = [result_of(scopes[place], "complete") for place in (2, 1, 3, 0)]
 
-    assert [done.shard.scope for done in settle(outcomes, Failures(Rows(), lambda: AT))] == scopes
+    assert [done.shard.scope for done in settle(outcomes, Failures(Rows().add_item, lambda: AT))] == scopes
 
 
 def test_a_region_that_alone_seemed_off():
     """Where no Region of the account took the credentials, one that seemed switched off is denied, and a gap."""
     scope = Scope(account_id="111122223333", region="eu-west-1")
-    failures = Failures(Rows(), lambda: AT)
+    failures = Failures(Rows().add_item, lambda: AT)
     error = ItemError("the security token is invalid", code="AuthFailure")
     refused = failure_of(error, Item(scope=scope, stage="discover"), AT)
     (judged,) = settle([replace(result_of(scope, "unavailable"), ended_by=refused)], failures)

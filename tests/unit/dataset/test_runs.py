@@ -16,10 +16,11 @@ from lexport.dataset.runs import (
     read_run,
     rewrite_run,
     sorted_run,
+    staged_batch,
     write_run,
 )
 from lexport.errors import WriteError
-from lexport.tables.arrow import staged_batch, staged_schema
+from lexport.tables.arrow import staged_schema
 from lexport.tables.functions import LAYERS, TAGS
 from lexport.tables.run import ERRORS
 

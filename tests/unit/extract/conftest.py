@@ -10,13 +10,13 @@ import pytest
 
 from lexport.aws.http.message import Response
 from lexport.aws.json import parse_document
+from lexport.dataset.parquet import children_of
 from lexport.extract.flatten import Rules, flatten_function
 from lexport.extract.flatten_resource import flatten_item
 from lexport.extract.hash_key import HashKey
 from lexport.extract.rows import Rows, ValueHasher
 from lexport.model import FunctionRef, Reply, Scope
 from lexport.tables import account_settings, aliases
-from lexport.tables.arrow import children_of
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.resource import Subject
 from lexport.tables.staged import CHILD_TABLES, staged_names

@@ -24,7 +24,7 @@ def rows():
 
 @pytest.fixture
 def failures(rows):
-    return Failures(rows, lambda: AT)
+    return Failures(rows.add_item, lambda: AT)
 
 
 def add(failures, **fields):

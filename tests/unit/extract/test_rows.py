@@ -5,15 +5,11 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+from lexport.dataset.parquet import children_of
 from lexport.extract.hash_key import HashKey
 from lexport.extract.rows import Children, Rows, ValueHasher
 from lexport.tables import registry
-from lexport.tables.arrow import (
-    children_of,
-    staged_schema,
-    table_schema,
-    versions_schema,
-)
+from lexport.tables.arrow import staged_schema, table_schema, versions_schema
 from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS, SUBNETS, TAGS
 from lexport.tables.registry import SCHEMA_VERSION, staged_tables
 from lexport.tables.staged import staged_names

@@ -9,7 +9,7 @@ from anyio import CancelScope, create_task_group
 
 from lexport.dataset.runs import read_run
 from lexport.extract.failures import Item
-from lexport.extract.staging import BATCH_ITEMS, Staging
+from lexport.extract.rows import BATCH_ITEMS, Staging
 from lexport.model import FunctionRef, Scope
 
 pytestmark = pytest.mark.asyncio

@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lexport.dataset.manifest import Manifest
+from lexport.dataset.runs import row_keys
 from lexport.model import __version__
-from lexport.tables.arrow import row_keys, table_schema, with_current_names
+from lexport.tables.arrow import table_schema, with_current_names
 from lexport.tables.registry import SCHEMA_VERSION
 from lexport.tables.run import ERRORS
 from lexport.tables.table import Table
