@@ -12,7 +12,7 @@ import pytest
 import lexport
 from lexport.model import Scope
 
-MOST_FILES = 15
+MOST_FILES = 12
 SOURCE = Path(lexport.__file__).parent
 SIMULATOR = SOURCE / "simulator"
 MOST_DEPTH = 6

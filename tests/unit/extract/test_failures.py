@@ -140,12 +140,13 @@ def test_a_function_that_was_deleted(failures, operation, function_name, is_name
     assert error.code == "ResourceNotFoundException"
 
 
-@pytest.mark.parametrize(("operation", "is_gap"), [("GetFunction", True), ("GetAccountSettings", False)])
-def test_denied_is_a_gap(failures, operation, is_gap):
-    """What is denied is missing, but for the settings of the account, which are not of the fleet."""
+@pytest.mark.parametrize("is_optional", [False, True])
+def test_denied_is_a_gap(failures, is_optional):
+    """What is denied is missing, unless the snapshot is whole without it."""
     error = AccessDeniedError("no", code="AccessDeniedException", http_status=403)
 
-    assert failures.record(error, Item(scope=SCOPE, stage="fetch", operation=operation)).is_gap is is_gap
+    item = Item(scope=SCOPE, stage="fetch", operation="GetFunction", is_optional=is_optional)
+    assert failures.record(error, item).is_gap is not is_optional
 
 
 def test_what_the_caller_knows(failures):
