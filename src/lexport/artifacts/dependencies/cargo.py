@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lexport.artifacts.dependencies.documents import mappings, read_toml
-from lexport.artifacts.dependencies.purl import dependency
+from lexport.artifacts.dependencies.purl import named
 from lexport.model import Dependency
 
 
@@ -14,6 +14,5 @@ def read_lock(path: str, body: bytes) -> Iterator[Dependency]:
     for item in mappings(read_toml(body).get("package")):
         source = item.get("source")
         version = item.get("version") if str(source).startswith(("registry+", "sparse+")) else None
-        crate = source and dependency("cargo", item.get("name"), version, path)
-        if crate:
-            yield crate
+        if source:
+            yield from named("cargo", item.get("name"), version, path)

@@ -7,9 +7,16 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from lexport.artifacts.dependencies.text import text_of
+import orjson
+
+from lexport.artifacts.dependencies.text import text_of, utf8_of
 
 _MAX_DOTS = 50  # in a line; tomllib takes quadratic time in the parts of a key
+
+
+def read_json(body: bytes) -> Any:
+    """Parse JSON with or without a byte order mark; raises ValueError."""
+    return orjson.loads(utf8_of(body))
 
 
 def read_toml(body: bytes) -> dict[str, Any]:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import orjson
-
-from lexport.artifacts.dependencies.documents import mapping
+from lexport.artifacts.dependencies.documents import mapping, read_json
 from lexport.artifacts.dependencies.purl import dependency
-from lexport.artifacts.dependencies.text import utf8_of
 from lexport.model import Dependency
 
 
 def read_deps(path: str, body: bytes) -> Iterator[Dependency]:
     """Yield the libraries that are packages; projects of the program itself are left out."""
-    for title, item in mapping(mapping(orjson.loads(utf8_of(body))).get("libraries")).items():
+    for title, item in mapping(mapping(read_json(body)).get("libraries")).items():
         kind = mapping(item).get("type")
         if kind not in ("package", "runtimepack"):
             continue
@@ -27,7 +24,7 @@ def read_deps(path: str, body: bytes) -> Iterator[Dependency]:
 
 def explained_files(body: bytes) -> Iterator[str]:
     """Yield the names, without folders, of the files that belong to the libraries and projects of a program."""
-    for target in mapping(mapping(orjson.loads(utf8_of(body))).get("targets")).values():
+    for target in mapping(mapping(read_json(body)).get("targets")).values():
         for item in mapping(target).values():
             for kind in ("runtime", "native", "runtimeTargets", "resources"):
                 for file in mapping(mapping(item).get(kind)):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from posixpath import dirname, join, normpath
 
 from lexport.artifacts.dependencies.manifests import is_not_read
+from lexport.artifacts.dependencies.purl import python_name
 from lexport.model import Dependency
 
 _MAX_NAMES = 50_000  # kept of each kind; a package with more is never reported as complete
@@ -26,24 +27,8 @@ _KINDS = (  # the first match applies; its name is what a manifest has to explai
     ("assembly", re.compile(r"(?P<name>.*\.dll)", re.IGNORECASE)),
     ("script", re.compile(r"(?P<name>.*\.[cm]?js)")),
 )
-_LONG_ROOTS = {
-    "com",
-    "org",
-    "net",
-    "io",
-    "dev",
-    "edu",
-    "gov",
-    "de",
-    "uk",
-    "fr",
-    "me",
-    "co",
-    "eu",
-    "ch",
-    "javax",
-    "jakarta",
-}
+_WIDE = {"com", "org", "net", "io", "dev", "edu", "gov", "de", "uk", "fr", "me", "co", "eu", "ch", "javax", "jakarta"}
+"""First parts of Java packages that many owners share; there, two parts name the owner."""
 
 
 class Evidence:
@@ -105,10 +90,7 @@ class Evidence:
         if item.ecosystem == "pypi":
             info = dirname(path) if path.endswith(("/PKG-INFO", "/METADATA")) else path
             self._sites.add(dirname(info))
-            if info.endswith("EGG-INFO"):
-                self._top_level.add((dirname(info), "*"))
-            else:
-                self._top_level.add((dirname(info), item.name))
+            self._top_level.add((dirname(info), "*" if info.endswith("EGG-INFO") else item.name))
         elif item.ecosystem == "gem":
             self._gem_files.add(path.rpartition("/")[2].removesuffix(".gemspec"))
 
@@ -140,7 +122,9 @@ class Evidence:
         parts = folder.split("/") if folder else []
         for depth, top in enumerate(parts):
             site = "/".join(parts[:depth])
-            if site in self._sites and not {(site, top), (site, _normal(top)), (site, "*")}.isdisjoint(self._top_level):
+            if site in self._sites and not {(site, top), (site, python_name(top)), (site, "*")}.isdisjoint(
+                self._top_level
+            ):
                 return True
         return False
 
@@ -148,9 +132,7 @@ class Evidence:
         """Yield a message for each piece of unexplained code. ``is_locked``: a lock file explains bundled scripts."""
         if self._is_overfull:
             yield f"more than {_MAX_NAMES:,} folders or files of code"
-        own = self._sites | {
-            join(site, "bin") for site in self._sites
-        }  # scripts and single modules are the function's own
+        own = self._sites | {join(site, "bin") for site in self._sites}  # single modules and scripts are not libraries
         for folder in self._of("python"):
             if folder not in own and not self._is_distributed(folder):
                 yield f"{folder[:200]!r} holds Python code of no distribution that is named"
@@ -168,7 +150,7 @@ class Evidence:
     def _unexplained_packages(self) -> Iterator[str]:
         yield from (f"{folder[:200]!r} has no package.json" for folder in self._of("npm"))
         for name in self._of("gem"):
-            if not self._is_known_gem(name):
+            if {name, re.sub(r"(-\d[\w.]*)-.+", r"\1", name)}.isdisjoint(self._gem_files):
                 yield f"the gem {name[:200]!r} has no specification"
         for name in self._of("composer"):
             if ("composer", name.lower()) not in self._dependencies:
@@ -191,25 +173,18 @@ class Evidence:
         if len(roots) > 1:  # one of them may be the function's own
             yield f"classes below {roots[0]!r} and {roots[1]!r} belong to no artifact that is named"
 
-    def _is_known_gem(self, name: str) -> bool:
-        return name in self._gem_files or re.sub(r"(-\d[\w.]*)-.+", r"\1", name) in self._gem_files
-
     def _group_roots(self) -> set[str]:
         """Return the first part, and the first two parts, of the group of every named Maven artifact."""
         groups = {name.partition(":")[0] for ecosystem, name in self._dependencies if ecosystem == "maven"}
         parts = [group.split(".") for group in groups]
-        return {"/".join(names[:2]) for names in parts} | {names[0] for names in parts if names[0] not in _LONG_ROOTS}
+        return {"/".join(names[:2]) for names in parts} | {names[0] for names in parts if names[0] not in _WIDE}
 
 
 def _class_root(folder: str) -> str:
     """Return the package that identifies the owner of a class: ``org/apache``, ``kotlin``."""
     parts = re.sub(r"^(?:WEB-INF/classes|BOOT-INF/classes|META-INF/versions/\d+)/", "", folder).split("/")
-    return "/".join(parts[: 2 if parts[0] in _LONG_ROOTS else 1])
+    return "/".join(parts[: 2 if parts[0] in _WIDE else 1])
 
 
 def _without_cache(folder: str) -> str:
     return folder.removesuffix("__pycache__").rstrip("/")
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

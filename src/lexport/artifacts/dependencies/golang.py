@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from lexport.artifacts.dependencies.purl import dependency
+from lexport.artifacts.dependencies.purl import dependency, named
 from lexport.model import Dependency
 
 ELF = b"\x7fELF"
@@ -84,9 +84,7 @@ def _dependencies(path: str, version: str, modules: str) -> Iterator[Dependency]
 
     A module replaced by a folder keeps its name and has no version. ``(devel)`` is no version either.
     """
-    standard = dependency("golang", "stdlib", version.split(" ", maxsplit=1)[0].removeprefix("go"), path)
-    if standard:
-        yield standard
+    yield from named("golang", "stdlib", version.split(" ", maxsplit=1)[0].removeprefix("go"), path)
     module: Dependency | None = None
     for line in modules.splitlines():
         kind, _, rest = line.partition("\t")

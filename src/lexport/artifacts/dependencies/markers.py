@@ -24,8 +24,10 @@ _TOKEN = re.compile(
 _MAX_TOKENS = 500  # a marker has three to ten
 
 
-def may_hold(marker: str) -> bool:
-    """Return whether a marker can be true on Linux with CPython; True for a marker that cannot be parsed."""
+def may_hold(marker: object) -> bool:
+    """Return whether a marker can be true on Linux with CPython; True for none, and for one that cannot be parsed."""
+    if not isinstance(marker, str):
+        return True
     tokens = list(islice(_TOKEN.finditer(marker), _MAX_TOKENS + 1))
     if len(tokens) > _MAX_TOKENS or sum(len(match[0]) for match in tokens) != len(marker.rstrip()):
         return True

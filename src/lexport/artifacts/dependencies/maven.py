@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lexport.artifacts.dependencies.purl import dependency, exact_version
+from lexport.artifacts.dependencies.purl import dependency, exact_version, named
 from lexport.artifacts.dependencies.text import text_of
 from lexport.model import Dependency
 
@@ -22,7 +22,9 @@ def read_pom_properties(path: str, body: bytes) -> Iterator[Dependency]:
     """Yield the artifact that Maven wrote; a version that is still a placeholder is taken from the jar's name."""
     values = read_properties(body)
     group, artifact = values.get("groupId"), values.get("artifactId")
-    version = exact_version(values.get("version")) or _version_in_name(path, artifact)
+    version, by_name = exact_version(values.get("version")), name_of_jar(path)
+    if version is None and by_name and by_name[0] == artifact:
+        version = by_name[1]
     item = group and artifact and dependency("maven", f"{group}:{artifact}", version, path)
     if not item or "${" in item.name:
         raise ValueError("no groupId and artifactId")
@@ -80,24 +82,12 @@ def read_manifest(path: str, body: bytes) -> Iterator[Dependency]:
     else:
         return
     is_group = re.fullmatch(r"[\w-]+(?:\.[\w-]+)*", group) is not None
-    item = dependency("maven", f"{group}:{artifact}" if is_group else artifact, version, path)
-    if item:
-        yield item
+    yield from named("maven", f"{group}:{artifact}" if is_group else artifact, version, path)
 
 
 def name_of_jar(path: str) -> tuple[str, str] | None:
     """Return artifact and version of ``lib/artifact-1.2.3.jar`` or of a file in it; None for other names."""
-    file = re.split(r"[/\\]", _jar_of(path))[-1]
+    file = re.split(r"[/\\]", path.rpartition("!/")[0] or path)[-1]
     stem = re.sub(r"\.(?:jar|war|ear|aar)\Z", "", file)
     match = _FILE.fullmatch(stem) if stem != file else None
     return (match["artifact"], match["version"]) if match and exact_version(match["version"]) else None
-
-
-def _jar_of(path: str) -> str:
-    jar, separator, _ = path.rpartition("!/")
-    return jar if separator else path
-
-
-def _version_in_name(path: str, artifact: str | None) -> str | None:
-    by_name = name_of_jar(path)
-    return by_name[1] if by_name and by_name[0] == artifact else None

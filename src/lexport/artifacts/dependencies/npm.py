@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
-
-from lexport.artifacts.dependencies.documents import mapping
-from lexport.artifacts.dependencies.purl import dependency
-from lexport.artifacts.dependencies.text import utf8_of
+from lexport.artifacts.dependencies.documents import mapping, read_json
+from lexport.artifacts.dependencies.purl import dependency, named
 from lexport.model import Dependency
 
 _FOLDER = "node_modules/"
@@ -17,7 +14,7 @@ _FOLDER = "node_modules/"
 
 def read_package(path: str, body: bytes) -> Iterator[Dependency]:
     """Yield an installed package; a package without a name has the name of its folder."""
-    document = mapping(orjson.loads(utf8_of(body)))
+    document = mapping(read_json(body))
     version = npm_version(document.get("version"))
     package = dependency("npm", document.get("name"), version, path) or dependency(
         "npm", _folder_name(path), version, path
@@ -29,13 +26,12 @@ def read_package(path: str, body: bytes) -> Iterator[Dependency]:
 
 def read_project(path: str, body: bytes) -> Iterator[Dependency]:
     """Yield the dependencies of the function's own ``package.json``, without development dependencies."""
-    document = mapping(orjson.loads(utf8_of(body)))
+    document = mapping(read_json(body))
     optional = mapping(document.get("optionalDependencies"))
     for alias, specifier in mapping(document.get("dependencies")).items():
         name, version = resolved(alias, specifier)
-        package = alias not in optional and dependency("npm", name, version, path)
-        if package:
-            yield package
+        if alias not in optional:
+            yield from named("npm", name, version, path)
 
 
 def read_lock(path: str, body: bytes) -> Iterator[Dependency]:
@@ -43,7 +39,7 @@ def read_lock(path: str, body: bytes) -> Iterator[Dependency]:
 
     Leaves out development packages and optional ones, which may be for other platforms.
     """
-    document = mapping(orjson.loads(utf8_of(body)))
+    document = mapping(read_json(body))
     packages = document.get("packages")
     if packages is not None:
         locked = (_locked(folder, item, path) for folder, item in mapping(packages).items())

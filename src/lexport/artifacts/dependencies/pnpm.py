@@ -9,7 +9,7 @@ from typing import Any
 from lexport.artifacts.dependencies.documents import mapping, reachable
 from lexport.artifacts.dependencies.indented import read_indented
 from lexport.artifacts.dependencies.npm import npm_version
-from lexport.artifacts.dependencies.purl import dependency
+from lexport.artifacts.dependencies.purl import named
 from lexport.model import Dependency
 
 _PEERS = re.compile(r"\(.*|_.*")  # `1.0.0(react@18.0.0)`, in older versions `1.0.0_react@18.0.0`
@@ -32,9 +32,7 @@ def read_lock(path: str, body: bytes) -> Iterator[Dependency]:
         name = item.get("name") or (match and match["name"])
         version = item.get("version") or (match and _PEERS.sub("", match["version"]))
         is_link = match is None or ":" in match["version"] or "/" in match["version"]
-        package = dependency("npm", name, None if is_link else npm_version(version), path)
-        if package:
-            yield package
+        yield from named("npm", name, None if is_link else npm_version(version), path)
 
 
 def _needed(document: dict[str, Any], snapshots: dict[str, Any]) -> set[str]:

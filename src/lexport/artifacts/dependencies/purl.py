@@ -6,7 +6,8 @@ Source: the package URL specification; packageurl-python writes the URLs.
 from __future__ import annotations
 
 import re
-from typing import Literal
+from collections.abc import Iterator
+from typing import Literal, TypeGuard
 
 from packageurl import PackageURL
 
@@ -25,25 +26,30 @@ def dependency(ecosystem: Ecosystem, name: object, version: object, path: str) -
     """
     if not _is_word(name):
         return None
-    assert isinstance(name, str)
-    return Dependency(ecosystem=ecosystem, name=_normal(ecosystem, name), version=exact_version(version), path=path)
+    if ecosystem == "pypi":
+        name = python_name(name)
+    elif ecosystem in ("npm", "composer"):
+        name = name.lower()
+    return Dependency(ecosystem=ecosystem, name=name, version=exact_version(version), path=path)
+
+
+def named(ecosystem: Ecosystem, name: object, version: object, path: str) -> Iterator[Dependency]:
+    """Yield a dependency as ``dependency`` returns it, or nothing."""
+    if item := dependency(ecosystem, name, version, path):
+        yield item
 
 
 def exact_version(text: object) -> str | None:
     """Return an exact version; None for ``${project.version}``, ``@VERSION@``, ``^1.2``, ``file:../x``."""
-    if not _is_word(text):
-        return None
-    assert isinstance(text, str)
-    return text if _VERSION.fullmatch(text) and not _WILDCARD.fullmatch(text) else None
+    return text if _is_word(text) and _VERSION.fullmatch(text) and not _WILDCARD.fullmatch(text) else None
 
 
-def _normal(ecosystem: Ecosystem, name: str) -> str:
-    if ecosystem == "pypi":
-        return re.sub(r"[-_.]+", "-", name).lower()  # PEP 503
-    return name.lower() if ecosystem in ("npm", "composer") else name
+def python_name(name: str) -> str:
+    """Return the normalized name of a Python distribution. Source: PEP 503."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _is_word(text: object) -> bool:
+def _is_word(text: object) -> TypeGuard[str]:
     return isinstance(text, str) and 0 < len(text) <= _MAX_CHARACTERS and text.isprintable() and text.strip() == text
 
 

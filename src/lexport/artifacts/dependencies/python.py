@@ -8,12 +8,10 @@ from email.parser import HeaderParser
 from posixpath import dirname, join, normpath
 from typing import Any
 
-import orjson
-
-from lexport.artifacts.dependencies.documents import mapping, mappings, reachable, read_toml
+from lexport.artifacts.dependencies.documents import mapping, mappings, reachable, read_json, read_toml
 from lexport.artifacts.dependencies.markers import may_hold
-from lexport.artifacts.dependencies.purl import dependency
-from lexport.artifacts.dependencies.text import text_of, utf8_of
+from lexport.artifacts.dependencies.purl import dependency, named
+from lexport.artifacts.dependencies.text import text_of
 from lexport.model import Dependency
 
 # `name[extra] == 1.2 ; marker  # comment`
@@ -95,12 +93,10 @@ def _lines(body: bytes) -> Iterator[str]:
 
 def read_pipfile_lock(path: str, body: bytes) -> Iterator[Dependency]:
     """Yield the packages of a ``Pipfile.lock`` without development packages."""
-    for name, item in mapping(mapping(orjson.loads(utf8_of(body))).get("default")).items():
+    for name, item in mapping(mapping(read_json(body)).get("default")).items():
         values = item if isinstance(item, dict) else {}
-        marker = values.get("markers")
-        package = dependency("pypi", name, str(values.get("version", "")).removeprefix("=="), path)
-        if package and (not isinstance(marker, str) or may_hold(marker)):
-            yield package
+        if may_hold(values.get("markers")):
+            yield from named("pypi", name, str(values.get("version", "")).removeprefix("=="), path)
 
 
 def read_toml_lock(path: str, body: bytes) -> Iterator[Dependency]:
@@ -113,12 +109,8 @@ def read_toml_lock(path: str, body: bytes) -> Iterator[Dependency]:
         name = item.get("name")
         if _is_own(item) or _is_for_development(item) or (needed is not None and name not in needed):
             continue
-        marker = item.get("marker") or item.get("markers")
-        if isinstance(marker, str) and not may_hold(marker):
-            continue
-        package = dependency("pypi", name, None if _is_no_release(item) else item.get("version"), path)
-        if package:
-            yield package
+        if may_hold(item.get("marker") or item.get("markers")):
+            yield from named("pypi", name, None if _is_no_release(item) else item.get("version"), path)
 
 
 def _source(item: dict[str, Any]) -> dict[str, Any]:
@@ -150,15 +142,10 @@ def _needed(packages: list[dict[str, Any]], own: list[dict[str, Any]]) -> set[st
     """Return the names that the project's dependencies reach, without its development groups."""
 
     def names(item: dict[str, Any]) -> list[str]:
-        required = [entry for entry in mappings(item.get("dependencies")) if _may_hold(entry)]
+        required = [entry for entry in mappings(item.get("dependencies")) if may_hold(entry.get("marker"))]
         return [entry["name"] for entry in required if isinstance(entry.get("name"), str)]
 
     edges: dict[str, list[str]] = {}
     for item in packages:
         edges.setdefault(str(item.get("name")), []).extend(names(item))
     return reachable([name for item in own for name in names(item)], lambda name: edges.get(name, ()))
-
-
-def _may_hold(item: dict[str, Any]) -> bool:
-    marker = item.get("marker")
-    return not isinstance(marker, str) or may_hold(marker)

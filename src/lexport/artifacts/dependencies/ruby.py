@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lexport.artifacts.dependencies.purl import dependency
+from lexport.artifacts.dependencies.purl import dependency, named
 from lexport.artifacts.dependencies.text import text_of
 from lexport.model import Dependency
 
 _SPEC = re.compile(r" {4}(?P<name>\S+) \((?P<version>[^)]+)\)")
+_ELSEWHERE = re.compile(r"darwin|mingw|mswin|java|jruby|freebsd")  # platforms of gems that cannot run in Lambda
 _GEM = re.compile(r"(?P<name>.+?)-(?P<version>\d[0-9A-Za-z.]*)(?:-(?P<platform>.+))?")
 
 
@@ -23,11 +24,8 @@ def read_lock(path: str, body: bytes) -> Iterator[Dependency]:
         if match is None:
             continue
         version, _, platform = match["version"].partition("-")
-        if not is_for_linux(platform):
-            continue
-        gem = dependency("gem", match["name"], version if section == "GEM" else None, path)
-        if gem:
-            yield gem
+        if not _ELSEWHERE.search(platform):
+            yield from named("gem", match["name"], version if section == "GEM" else None, path)
     if not section:
         raise ValueError("no section")
 
@@ -39,8 +37,3 @@ def read_specification(path: str, body: bytes) -> Iterator[Dependency]:  # noqa:
     if not gem:
         raise ValueError("no name and version")
     yield gem
-
-
-def is_for_linux(platform: str) -> bool:
-    """Return whether a gem of this platform, e.g. ``x86_64-linux`` or ``arm64-darwin``, can run in Lambda."""
-    return not re.search(r"darwin|mingw|mswin|java|jruby|freebsd", platform)

@@ -10,13 +10,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
-
-from lexport.artifacts.dependencies.documents import mapping, reachable
+from lexport.artifacts.dependencies.documents import mapping, reachable, read_json
 from lexport.artifacts.dependencies.indented import read_indented
 from lexport.artifacts.dependencies.npm import npm_version
 from lexport.artifacts.dependencies.purl import dependency
-from lexport.artifacts.dependencies.text import utf8_of
 from lexport.model import Dependency
 
 _DESCRIPTOR = re.compile(r"(?P<name>@[^/@]+/[^@]+|[^@/]+)@(?P<specifier>.*)", re.DOTALL)
@@ -39,7 +36,7 @@ def read_lock(path: str, body: bytes, project: bytes | None = None) -> Iterator[
 def _needed(items: dict[str, dict[str, Any]], project: bytes | None) -> set[str] | None:
     """Return the keys of the entries that a ``package.json`` reaches; None where an entry is missing."""
     try:
-        roots = mapping(mapping(orjson.loads(utf8_of(project or b"{}"))).get("dependencies"))
+        roots = mapping(mapping(read_json(project or b"{}")).get("dependencies"))
     except ValueError:
         return None
     if project is None:
