@@ -15,7 +15,7 @@ from lexport.artifacts.bandwidth import BytePacer
 from lexport.artifacts.presigned import open_links
 from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import Transfers
-from lexport.artifacts.url_policy import LinkHosts
+from lexport.artifacts.url_policy import named_hosts
 from lexport.dataset.local import LocalStore
 from lexport.model import Link, PackageRef
 
@@ -27,7 +27,7 @@ async def main() -> None:
     for line in sys.stdin:
         url, code_sha256, size = line.split()[:3]
         links.append(Link(url=url, package=PackageRef(code_sha256=code_sha256, size_bytes=int(size))))
-    hosts = LinkHosts.named(endpoint_url=links[0].url.rpartition("/")[0])
+    hosts = named_hosts(endpoint_url=links[0].url.rpartition("/")[0])
     async with (
         open_links(ca_bundle=os.environ.get("AWS_CA_BUNDLE"), hosts=hosts, connections=AT_ONCE) as open_link,
         asyncio.TaskGroup() as tasks,

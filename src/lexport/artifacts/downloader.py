@@ -7,16 +7,21 @@ from functools import partial
 from typing import Any
 
 from lexport.artifacts.artifact_rows import NOT_FETCHED, STORED, ArtifactRows
-from lexport.artifacts.layers import read_layer_version
 from lexport.artifacts.link_sources import LayerLinks, PackageLinks, s3_object_of
 from lexport.artifacts.package_refs import ReferencedLayer, layer_from_line, package_from_line
 from lexport.artifacts.plan import IN_CUSTOMER_BUCKET, DownloadList, DownloadPlan
 from lexport.artifacts.scope_calls import ScopeCalls
 from lexport.artifacts.transfer import Transfers
 from lexport.errors import ItemError
+from lexport.extract.lossless import LosslessReader, make_plan
 from lexport.extract.workers import pump
 from lexport.model import Link, PackageRef, Reply
 from lexport.settings import PackageSettings
+from lexport.tables.layer_versions import LAYER_VERSIONS
+from lexport.tables.staged import staged_names
+
+_LAYER_COLUMNS = staged_names(LAYER_VERSIONS)
+_LAYER_PLAN = make_plan(LAYER_VERSIONS)
 
 
 class Downloader:
@@ -80,9 +85,11 @@ class Downloader:
         links = LayerLinks(calls, item)
         try:
             reply = await links.request_layer_version()
-            values, mismatches = read_layer_version(reply)
-            for mismatch in mismatches:
-                self._rows.add_notice(item.refs[0], "GetLayerVersionByArn", mismatch.code, mismatch.message)
+            reader = LosslessReader(len(_LAYER_COLUMNS), masks_values=False, is_exact=True)
+            reader.read(_LAYER_PLAN, reply.document)
+            for notice in reader.notices:  # a value of the wrong type, which is NULL
+                self._rows.add_notice(item.refs[0], "GetLayerVersionByArn", notice.code, notice.message)
+            values = dict(zip(_LAYER_COLUMNS[:-1], reader.row, strict=False))
             await self._fetch_content(item, links, reply, values)
         finally:
             self._count_done(item.size_bytes)

@@ -25,14 +25,13 @@ from lexport.errors import ItemError
 from lexport.extract.rows import Staging
 from lexport.extract.workers import pump
 from lexport.query.sql import open_query_session
-from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES, PACKAGES
+from lexport.tables.packages import PACKAGE_FILES, PACKAGES
 from lexport.tables.run import ERRORS
 from lexport.tables.staged import Batch, staged_names
 from lexport.tables.table import COMMON, Table
 
 INSPECTORS = 2
 """Packages inspected at once. Each takes up to 100 MB, and more threads would only wait for the interpreter lock."""
-TABLES = (PACKAGE_FILES, PACKAGE_DEPENDENCIES)
 _CONTENTS = Table(
     "contents",
     "Staged only: one row per stored package or layer.",

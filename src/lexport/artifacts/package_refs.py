@@ -7,13 +7,13 @@ are kept with it, because some of them may be gone or denied by the time their l
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -254,49 +254,16 @@ def _groups(slabs: Iterable[pa.Table], key: str) -> Iterator[list[dict[str, Any]
         yield group
 
 
-def package_to_line(item: ReferencedPackage) -> str:
-    """Write a package as one line."""
-    s3 = item.s3_object
-    return json.dumps(
-        [
-            item.package.code_sha256,
-            item.package.size_bytes,
-            item.package_type,
-            s3 and [s3.bucket, s3.key, s3.version],
-            _refs_to_json(item.refs),
-        ]
-    )
+def item_to_line(item: ReferencedPackage | ReferencedLayer) -> str:
+    """Write an item as one line of JSON, so that a long queue takes disk space instead of memory."""
+    return msgspec.json.encode(item).decode()
 
 
 def package_from_line(line: str) -> ReferencedPackage:
-    """Read a line that ``package_to_line`` wrote."""
-    code_sha256, size_bytes, package_type, s3, refs = json.loads(line)
-    return ReferencedPackage(
-        package=PackageRef(code_sha256=code_sha256, size_bytes=size_bytes),
-        package_type=package_type,
-        is_selected=True,
-        s3_object=S3Object(bucket=s3[0], key=s3[1], version=s3[2]) if s3 else None,
-        refs=_refs_from_json(refs),
-    )
-
-
-def layer_to_line(item: ReferencedLayer) -> str:
-    """Write a layer version as one line."""
-    return json.dumps([item.layer_arn, item.size_bytes, _refs_to_json(item.refs)])
+    """Read a line of a package."""
+    return msgspec.json.decode(line, type=ReferencedPackage)
 
 
 def layer_from_line(line: str) -> ReferencedLayer:
-    """Read a line that ``layer_to_line`` wrote."""
-    layer_arn, size_bytes, refs = json.loads(line)
-    return ReferencedLayer(layer_arn=layer_arn, size_bytes=size_bytes, refs=_refs_from_json(refs))
-
-
-def _refs_to_json(refs: Iterable[FunctionVersionRef]) -> list[list[str]]:
-    return [[ref.scope.account_id, ref.scope.region, ref.function_name, ref.version] for ref in refs]
-
-
-def _refs_from_json(values: list[list[str]]) -> tuple[FunctionVersionRef, ...]:
-    return tuple(
-        FunctionVersionRef(scope=Scope(account_id=account_id, region=region), function_name=name, version=version)
-        for account_id, region, name, version in values
-    )
+    """Read a line of a layer version."""
+    return msgspec.json.decode(line, type=ReferencedLayer)

@@ -26,8 +26,7 @@ from lexport.artifacts.package_refs import (
     ReferencedPackage,
     group_layers,
     group_packages,
-    layer_to_line,
-    package_to_line,
+    item_to_line,
     read_functions,
     read_layers,
 )
@@ -182,7 +181,7 @@ class _Planner:
                 yield row
                 continue
             downloads.add(item, item.package.size_bytes)
-            queue.put([package_to_line(item)])
+            queue.put([item_to_line(item)])
 
     def _decide(self, item: ReferencedPackage) -> tuple[str, str, tuple[Any, ...] | None]:
         """Return status, reason and row of a package; the row is None where the package is to be downloaded.
@@ -244,7 +243,7 @@ class _Planner:
                 yield layer_row(item.layer_arn, values, status="skipped", reason=TOO_LARGE, answer=NOT_FETCHED)
             else:
                 downloads.add(item, item.size_bytes)
-                queue.put([layer_to_line(item)])
+                queue.put([item_to_line(item)])
 
     def _present_content(self, row: dict[str, Any]) -> tuple[Any, ...] | None:
         try:

@@ -10,18 +10,17 @@ import asyncio
 import re
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from html import unescape
 from importlib.metadata import version
-from typing import Protocol
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from lexport.artifacts.url_policy import LinkHosts, Origin, check_address, check_link
+from lexport.artifacts.url_policy import Hosts, Origin, check_address, check_link
 from lexport.aws.errors import describe, one_line
 from lexport.aws.http.proxied import translate_error
 from lexport.aws.http.proxies import Proxies, Proxy
@@ -33,28 +32,6 @@ READ_AHEAD_BYTES = 256 * 1024
 """aiohttp buffers at most twice as much of each transfer. It is the size of asyncio's TLS reads; measured, a smaller
 buffer costs CPU and a larger one costs memory and cache misses."""
 ERROR_BYTES = 64 * 1024  # read of an error response; those of S3 are below 2 KB
-
-
-class Transfer(Protocol):
-    """The response to one GET request of a link. ``receive`` reads its body."""
-
-    @property
-    def starts_at(self) -> int:
-        """The position of the first byte in the package: as requested, or 0 where the server ignored the range."""
-
-    @property
-    def total_bytes(self) -> int | None:
-        """The size of the whole package, None where the server does not send it."""
-
-    async def receive(self, max_bytes: int) -> list[bytes]:
-        """Return the next batch of bytes, empty at the end; raises TransferError."""
-
-
-class OpenLink(Protocol):
-    """Opens a link at a position. Raises PackageError or a subclass, which never hold the link."""
-
-    def __call__(self, url: str, *, start: int = 0) -> AbstractAsyncContextManager[Transfer]:
-        """Return a context manager that closes the connection of an unfinished transfer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +51,7 @@ class LinkLimits:
 
 @asynccontextmanager
 async def open_links(
-    *, ca_bundle: str | None, hosts: LinkHosts, connections: int, limits: LinkLimits | None = None
+    *, ca_bundle: str | None, hosts: Hosts, connections: int, limits: LinkLimits | None = None
 ) -> AsyncIterator[OpenLink]:
     """Open one pool of ``connections`` and yield the function that opens a link.
 
@@ -98,12 +75,12 @@ async def open_links(
     ) as session:
 
         @asynccontextmanager
-        async def open_link(url: str, *, start: int = 0) -> AsyncIterator[_Transfer]:
+        async def open_link(url: str, *, start: int = 0) -> AsyncIterator[Transfer]:
             route = _Route(check_link(url, hosts), proxies)
             response = await _get(session, route, url, start)
             try:
                 await _check_status(response, route, start)
-                yield _Transfer(response, route, start, limits)
+                yield Transfer(response, route, start, limits)
             finally:
                 response.close()  # does nothing if the body was read to the end
 
@@ -128,9 +105,9 @@ class _CheckedResolver(AbstractResolver):
     environment may have any address. A proxy resolves names itself, so nothing can be checked behind one.
     """
 
-    def __init__(self, hosts: LinkHosts, proxies: Proxies) -> None:
+    def __init__(self, hosts: Hosts, proxies: Proxies) -> None:
         self._resolver = aiohttp.ThreadedResolver()
-        self._unchecked = {(origin.host, origin.port) for origin in hosts.given} | proxies.addresses()
+        self._unchecked = {(origin.host, origin.port) for origin in hosts} | proxies.addresses()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -249,8 +226,12 @@ async def _error_body(response: aiohttp.ClientResponse) -> bytes:
         return b""
 
 
-class _Transfer:
-    """A successful response. ``receive`` first returns the bytes that arrived before an error, then raises it."""
+class Transfer:
+    """The successful response to one GET request of a link, and its body.
+
+    ``starts_at`` is the position of its first byte in the package: as requested, or 0 where the server ignored the
+    range. ``total_bytes`` is the size of the whole package, None where the server does not send it.
+    """
 
     def __init__(self, response: aiohttp.ClientResponse, route: _Route, start: int, limits: LinkLimits) -> None:
         self._response = response
@@ -271,7 +252,7 @@ class _Transfer:
             self.total_bytes = None if matched[3] == "*" else int(matched[3])
 
     async def receive(self, max_bytes: int) -> list[bytes]:
-        """Return the next batch of bytes, empty at the end; raises TransferError."""
+        """Return the next batch of bytes, empty at the end; raises TransferError after the bytes before the error."""
         parts: list[bytes] = []
         while max_bytes and self._failure is None:
             part = await self._next(max_bytes)
@@ -303,3 +284,8 @@ class _Transfer:
                 )
             self._window_s = self._window_bytes = 0.0
         return part
+
+
+OpenLink = Callable[..., AbstractAsyncContextManager[Transfer]]
+"""Opens a link at a position: ``(url, *, start=0)``. Raises PackageError, which never holds the link. The end of the
+context closes the connection of an unfinished transfer."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -147,37 +147,22 @@ async def reported(progress: Progress, report: Report, folder: Path | None = Non
 
     One error leaves the block, whatever tasks it passed through; an OSError about ``folder`` becomes a WriteError.
     """
-    with _one_error(folder):
-        async with create_task_group() as tasks:
-            reporting = CancelScope()
+    reporting = CancelScope()
 
-            async def keep() -> None:
-                with reporting:
-                    await keep_reporting(report, progress)
+    async def keep() -> None:
+        with reporting:
+            await keep_reporting(report, progress)
 
+    try:
+        async with create_task_group() as tasks:  # it raises every error in a group
             tasks.start_soon(keep)
             yield reporting
             reporting.cancel()
-
-
-@contextmanager
-def _one_error(folder: Path | None) -> Iterator[None]:
-    """Unwrap the one error that ended a run from the groups of the tasks that it passed through."""
-    try:
-        yield
     except BaseExceptionGroup as group:
         for kind in (RunError, OSError):
             if (errors := group.subgroup(kind)) is not None:
                 error = first_of(errors)
-                raise _as_run_error(error, folder) from error.__cause__
+                if isinstance(error, OSError) and folder is not None:
+                    raise write_error(Path(error.filename or folder), error) from error.__cause__
+                raise error from error.__cause__
         raise
-    except OSError as error:
-        if folder is None:
-            raise
-        raise _as_run_error(error, folder) from error
-
-
-def _as_run_error(error: Exception, folder: Path | None) -> Exception:
-    if not isinstance(error, OSError) or folder is None:
-        return error
-    return write_error(Path(error.filename or folder), error)

@@ -20,7 +20,7 @@ from anyio import CancelScope, CapacityLimiter, to_thread
 from lexport.artifacts.bandwidth import BATCH_BYTES, BytePacer
 from lexport.artifacts.presigned import OpenLink, open_links
 from lexport.artifacts.store import PackageStore, PartialDownload
-from lexport.artifacts.url_policy import LinkHosts
+from lexport.artifacts.url_policy import named_hosts
 from lexport.aws.endpoints import LambdaEndpoints
 from lexport.aws.quota.retry import RetryState
 from lexport.aws.session import Session
@@ -162,7 +162,7 @@ async def open_transfers(
     ``progress`` shows how many bytes have been received.
     """
     endpoint_url = await LambdaEndpoints(session).url(session.home_region)
-    hosts = LinkHosts.named(endpoint_url=endpoint_url, package_hosts=settings.hosts)
+    hosts = named_hosts(endpoint_url=endpoint_url, package_hosts=settings.hosts)
     async with open_links(ca_bundle=session.ca_bundle, hosts=hosts, connections=settings.concurrency) as open_link:
         pacer = BytePacer(settings.rate_bytes_per_s, downloads=settings.concurrency)
         progress.moved_bytes = lambda: pacer.moved_bytes

@@ -47,38 +47,33 @@ class Origin:
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkHosts:
-    """The hosts that links may lead to besides AWS's own S3: exactly those that the user named."""
-
-    given: frozenset[Origin] = frozenset()
-
-    @classmethod
-    def named(cls, *, endpoint_url: str | None, package_hosts: tuple[str, ...] = ()) -> LinkHosts:
-        """Return the host of the endpoint and each ``--package-host``; http only where the endpoint is http.
-
-        An endpoint of AWS is left out, since it serves no packages. Raises SettingsError for a package host that is no
-        ``HOST`` or ``HOST:PORT``.
-        """
-        origins = set[Origin]()
-        schemes = ["https"]
-        if endpoint_url is not None:
-            endpoint = _origin(endpoint_url)
-            if endpoint is not None:
-                if _suffix_of(endpoint.host) is None:
-                    origins.add(endpoint)
-                if endpoint.scheme == "http":
-                    schemes.append("http")
-        for text in package_hosts:
-            for scheme in schemes:
-                origin = None if "/" in text else _origin(f"{scheme}://{text}")
-                if origin is None:
-                    raise SettingsError(f"--package-host is a HOST or HOST:PORT, not {text!r}", option="--package-host")
-                origins.add(origin)
-        return cls(given=frozenset(origins))
+Hosts = frozenset[Origin]
+"""The hosts that links may lead to besides AWS's own S3: exactly those that the user named."""
 
 
-def check_link(url: str, hosts: LinkHosts) -> Origin:
+def named_hosts(*, endpoint_url: str | None, package_hosts: tuple[str, ...] = ()) -> Hosts:
+    """Return the host of the endpoint and each ``--package-host``; http only where the endpoint is http.
+
+    An endpoint of AWS is left out, since it serves no packages. Raises SettingsError for a package host that is no
+    ``HOST`` or ``HOST:PORT``.
+    """
+    origins = set[Origin]()
+    schemes = ["https"]
+    if endpoint_url is not None and (endpoint := _origin(endpoint_url)):
+        if _suffix_of(endpoint.host) is None:
+            origins.add(endpoint)
+        if endpoint.scheme == "http":
+            schemes.append("http")
+    for text in package_hosts:
+        for scheme in schemes:
+            origin = None if "/" in text else _origin(f"{scheme}://{text}")
+            if origin is None:
+                raise SettingsError(f"--package-host is a HOST or HOST:PORT, not {text!r}", option="--package-host")
+            origins.add(origin)
+    return frozenset(origins)
+
+
+def check_link(url: str, hosts: Hosts) -> Origin:
     """Return the origin of a link; raise PackageError, which names the host and never the link, if it is forbidden.
 
     Allowed are https to S3 below the suffix of a partition, at the default port, and the origins that the user named.
@@ -88,7 +83,7 @@ def check_link(url: str, hosts: LinkHosts) -> Origin:
         raise PackageError(
             "the package link that AWS sent is no URL of a web server; it was not opened", code="link_refused"
         )
-    if origin in hosts.given:
+    if origin in hosts:
         return origin
     reason = _refusal(origin)
     if reason is not None:

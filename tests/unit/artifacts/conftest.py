@@ -14,7 +14,7 @@ from lexport.artifacts.bandwidth import BytePacer
 from lexport.artifacts.presigned import LinkLimits, open_links
 from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import Transfers
-from lexport.artifacts.url_policy import LinkHosts
+from lexport.artifacts.url_policy import named_hosts
 from lexport.dataset.local import LocalStore
 from lexport.errors import FunctionGoneError
 from lexport.model import Link, PackageRef
@@ -38,7 +38,7 @@ class Destination:
         self.link_requests = 0
         self.package_store = PackageStore(LocalStore(root))
         self.pacer = BytePacer(None)
-        self.hosts = LinkHosts.named(endpoint_url=aws.url)
+        self.hosts = named_hosts(endpoint_url=aws.url)
 
     def inject(self, *faults: Fault) -> None:
         """Let the server make these faults, one after the other."""

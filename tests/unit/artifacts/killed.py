@@ -21,7 +21,7 @@ from lexport.artifacts.bandwidth import BytePacer
 from lexport.artifacts.presigned import open_links
 from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import Transfers
-from lexport.artifacts.url_policy import LinkHosts
+from lexport.artifacts.url_policy import named_hosts
 from lexport.dataset import local
 from lexport.dataset.local import LocalStore
 from lexport.model import Link, PackageRef
@@ -54,7 +54,7 @@ async def store(dest: Path, link: Link) -> int:
     async def request_link() -> Link:
         return link
 
-    hosts = LinkHosts.named(endpoint_url=link.url.partition("/snapshots")[0])
+    hosts = named_hosts(endpoint_url=link.url.partition("/snapshots")[0])
     async with open_links(ca_bundle=None, hosts=hosts, connections=1) as open_link:
         transfers = Transfers(
             package_store=PackageStore(LocalStore(dest)),

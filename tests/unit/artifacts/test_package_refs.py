@@ -13,8 +13,8 @@ from lexport.artifacts.package_refs import (
     PackageFilter,
     S3Object,
     group_packages,
+    item_to_line,
     package_from_line,
-    package_to_line,
     read_functions,
 )
 from lexport.dataset.runs import sorted_run
@@ -128,7 +128,7 @@ def test_lines(wanted):
     """A package is written to a line and read back unchanged, whatever its name."""
     more = {"code_resolved_s3_object_bucket": "mine", "code_resolved_s3_object_key": "ü\n.zip"}
     for item in wanted([version("f", "1", "a", **more), version("g", "$LATEST", "b", code_size=None)]):
-        line = package_to_line(item)
+        line = item_to_line(item)
 
         assert "\n" not in line
         assert package_from_line(line) == item

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from lexport.artifacts.presigned import open_links
-from lexport.artifacts.url_policy import LinkHosts
+from lexport.artifacts.url_policy import named_hosts
 from lexport.errors import PackageError, TransferError
 
 pytestmark = pytest.mark.asyncio
@@ -48,7 +48,7 @@ async def serve(*answers, tls=None):
 
 async def get(url, *, start=0, endpoint_url=None, ca_bundle=None, times=1):
     """Open a link ``times`` times over one pool; return start, total and bytes of the last transfer."""
-    hosts = LinkHosts.named(endpoint_url=endpoint_url or url)
+    hosts = named_hosts(endpoint_url=endpoint_url or url)
     async with open_links(ca_bundle=ca_bundle, hosts=hosts, connections=4) as open_link:
         for _ in range(times):
             body = b""

@@ -13,10 +13,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from yarl import URL
 
-from lexport.artifacts.url_policy import AWS_SUFFIXES, LinkHosts, Origin, check_address, check_link
+from lexport.artifacts.url_policy import AWS_SUFFIXES, Origin, check_address, check_link, named_hosts
 from lexport.errors import PackageError, SettingsError
 
-NOBODY = LinkHosts()
+NOBODY = frozenset()
 S3 = "awslambda-us-east-1-tasks.s3.us-east-1.amazonaws.com"
 
 
@@ -155,7 +155,7 @@ def test_other_urls_are_refused(url):
 )
 def test_hosts_that_the_user_named(endpoint, hosts, url, is_allowed):
     """Exactly the host and port that the user named may be opened too, without TLS only if the endpoint has none."""
-    named = LinkHosts.named(endpoint_url=endpoint, package_hosts=hosts)
+    named = named_hosts(endpoint_url=endpoint, package_hosts=hosts)
     if is_allowed:
         assert check_link(url, named).host in url.lower()
     else:
@@ -167,7 +167,7 @@ def test_hosts_that_the_user_named(endpoint, hosts, url, is_allowed):
 def test_an_invalid_package_host(text):
     """--package-host is checked at the start."""
     with pytest.raises(SettingsError, match="--package-host is a HOST or HOST:PORT") as caught:
-        LinkHosts.named(endpoint_url=None, package_hosts=(text,))
+        named_hosts(endpoint_url=None, package_hosts=(text,))
 
     assert caught.value.option == "--package-host"
 
