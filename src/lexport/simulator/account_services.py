@@ -11,7 +11,7 @@ import orjson
 
 from lexport.simulator import known_regions
 from lexport.simulator.fleet import FleetSpec
-from lexport.simulator.responses import XML_HEADERS, ApiCall, AwsError, HttpResponse
+from lexport.simulator.responses import JSON_HEADERS, XML_HEADERS, ApiCall, AwsError, HttpResponse
 from lexport.simulator.seeded_choices import digest_hex
 from lexport.simulator.signatures import Caller, KeyRing
 
@@ -42,9 +42,7 @@ class AccountServices:
             case "ec2":
                 return self._describe_regions(call, request_id)
             case "account":
-                return HttpResponse(
-                    body=orjson.dumps(self._list_regions(call)), headers={"Content-Type": "application/json"}
-                )
+                return HttpResponse(body=orjson.dumps(self._list_regions(call)), headers=JSON_HEADERS)
             case _:
                 return HttpResponse(body=orjson.dumps(self._organizations(call)), headers=_JSON)
 
@@ -160,9 +158,7 @@ class AccountServices:
         token = call.parameters.get("NextToken", "0")
         if not isinstance(size, int) or not 1 <= size <= ACCOUNTS_PAGE or not str(token).isdecimal():
             raise AwsError(400, "InvalidInputException", "You provided invalid values for one or more parameters.")
-        end = int(token) + size
-        page: dict[str, Any] = {name: items[int(token) : end]}
-        return page | {"NextToken": str(end)} if end < len(items) else page
+        return _page_of(name, items, int(token), size)
 
     # --- Regions ------------------------------------------------------------------------------------------------
 
@@ -182,9 +178,7 @@ class AccountServices:
             if statuses is None or self._region_status(region) in statuses
         ]
         size = min(50, int(call.parameters.get("MaxResults", 20)))
-        start = int(call.parameters.get("NextToken", "0"))
-        page: dict[str, Any] = {"Regions": entries[start : start + size]}
-        return page | {"NextToken": str(start + size)} if start + size < len(entries) else page
+        return _page_of("Regions", entries, int(call.parameters.get("NextToken", "0")), size)
 
     def _describe_regions(self, call: ApiCall, request_id: str) -> HttpResponse:
         if call.operation != "DescribeRegions":
@@ -203,6 +197,11 @@ class AccountServices:
             f"<requestId>{request_id}</requestId><regionInfo>{items}</regionInfo></DescribeRegionsResponse>"
         )
         return HttpResponse(body=text.encode(), headers=XML_HEADERS)
+
+
+def _page_of(name: str, items: list[dict[str, Any]], start: int, size: int) -> dict[str, Any]:
+    page: dict[str, Any] = {name: items[start : start + size]}
+    return page | {"NextToken": str(start + size)} if start + size < len(items) else page
 
 
 def _allowed(policy: str | None, account_id: str) -> frozenset[str] | None:

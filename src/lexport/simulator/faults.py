@@ -14,7 +14,7 @@ from typing import Any, Literal
 import orjson
 
 from lexport.model import LATEST
-from lexport.simulator.pagination import Position, read_marker
+from lexport.simulator.pagination import read_marker
 from lexport.simulator.responses import ApiCall, AwsError, HttpResponse, expired_token, not_found, throttled
 
 FaultKind = Literal[
@@ -166,11 +166,10 @@ def refusal(fault: Fault, call: ApiCall) -> AwsError:
         case "throttle":
             return throttled(fault.retry_after_s)
         case "denied":
-            actor = f"arn:aws:sts::{call.account_id}:assumed-role/lexport/session"
-            resource = arn if call.function_name else "*"
             message = (
-                f"User: {actor} is not authorized to perform: {call.service}:{call.operation} on resource: {resource} "
-                "because no identity-based policy allows the action"
+                f"User: arn:aws:sts::{call.account_id}:assumed-role/lexport/session is not authorized to perform:"
+                f" {call.service}:{call.operation} on resource: {arn if call.function_name else '*'}"
+                " because no identity-based policy allows the action"
             )
             return AwsError(fault.status or 403, "AccessDeniedException", fault.message or message)
         case "gone":
@@ -191,24 +190,21 @@ def distort(fault: Fault, response: HttpResponse) -> HttpResponse:
     """Return the response that is sent in place of a correct one."""
     headers = {**response.headers, **fault.headers}
     body = fault.body.encode() if isinstance(fault.body, str) else fault.body
+    sent, middle = response.body, len(response.body) // 2
     match fault.kind:
         case "html":
             page = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
-            return HttpResponse(
-                status=fault.status or 502, body=body or page, headers={**headers, "Content-Type": "text/html"}
-            )
+            headers["Content-Type"] = "text/html"
+            return HttpResponse(status=fault.status or 502, body=body or page, headers=headers)
         case "empty" | "redirect":
             return HttpResponse(status=fault.status or (200 if fault.kind == "empty" else 307), headers=headers)
         case "broken_json":
-            return HttpResponse(status=response.status, body=response.body[: len(response.body) // 2], headers=headers)
+            return replace(response, body=sent[:middle], headers=headers)
         case "truncate":
-            sent = response.body[: len(response.body) // 2]
-            return HttpResponse(status=response.status, body=sent, headers=headers, promised_bytes=len(response.body))
+            return replace(response, body=sent[:middle], headers=headers, promised_bytes=len(sent))
         case "corrupt":
-            middle = len(response.body) // 2
-            flipped = bytes((response.body[middle] ^ 0xFF,)) if response.body else b""
-            changed_body = response.body[:middle] + flipped + response.body[middle + 1 :]
-            return HttpResponse(status=response.status, body=changed_body, headers=headers)
+            flipped = bytes((sent[middle] ^ 0xFF,)) if sent else b""
+            return replace(response, body=sent[:middle] + flipped + sent[middle + 1 :], headers=headers)
         case _:
             return response
 
@@ -228,21 +224,15 @@ def _with_changed_marker(fault: Fault, call: ApiCall, listing: str, document: di
         case "repeat_marker":
             return None if marker is None else {**document, "NextMarker": marker}
         case "cycle_markers":
-            flipped = "B" if here.nonce == "A" else "A"
-            return {**document, "NextMarker": _again(here, flipped)}
+            return {**document, "NextMarker": replace(here, nonce="B" if here.nonce == "A" else "A").marker()}
         case "endless" | "duplicate_page":
-            return {**document, "NextMarker": _again(here, next(_NONCES))}
-        case "null_marker":
-            return {**document, "NextMarker": None} if is_last else None
+            return {**document, "NextMarker": replace(here, nonce=next(_NONCES)).marker()}
         case _:
-            return {**document, "NextMarker": ""} if is_last else None
+            empty = None if fault.kind == "null_marker" else ""
+            return {**document, "NextMarker": empty} if is_last else None
 
 
 _NONCES = (f"{number}-{secrets.token_hex(4)}" for number in itertools.count())
-
-
-def _again(here: Position, nonce: str) -> str:
-    return replace(here, nonce=nonce).marker()
 
 
 def _patched(patch: Patch | None, document: Any) -> Any:

@@ -6,16 +6,19 @@ from functools import lru_cache
 from typing import Any
 
 from lexport.simulator.presigned import version_id_of
-from lexport.simulator.spec import AliasSpec, ErrorSpec, FunctionSpec, ImageSpec, VersionSpec
+from lexport.simulator.spec import (
+    AliasSpec,
+    ErrorSpec,
+    FileSystemSpec,
+    FunctionSpec,
+    ImageSpec,
+    LayerSpec,
+    VersionSpec,
+)
 
 _NULLED = (
-    "VpcConfig",
-    "DeadLetterConfig",
-    "Layers",
-    "KMSKeyArn",
-    "FileSystemConfigs",
-    "MasterArn",
-    "ImageConfigResponse",
+    *("VpcConfig", "DeadLetterConfig", "Layers", "KMSKeyArn"),
+    *("FileSystemConfigs", "MasterArn", "ImageConfigResponse"),
 )
 
 
@@ -62,31 +65,22 @@ def get_function(version: VersionSpec, *, arn_qualifier: str | None, location: s
     } | function.extra_top
     if arn_qualifier is not None:
         return document
-    if function.tags:
-        document["Tags"] = function.tags
-    if function.tags_error is not None:
-        document["TagsError"] = _error(function.tags_error)
-    if function.reserved_concurrency is not None:
-        document["Concurrency"] = {"ReservedConcurrentExecutions": function.reserved_concurrency}
-    if function.sends_nulls:
-        document = {"Tags": None, "TagsError": None, "Concurrency": None} | document
-    return document
+    reserved = function.reserved_concurrency
+    concurrency = None if reserved is None else {"ReservedConcurrentExecutions": reserved}
+    fields = {"Tags": function.tags or None, "TagsError": _error(function.tags_error), "Concurrency": concurrency}
+    return document | (fields if function.sends_nulls else _given(**fields))
 
 
 def alias(function: FunctionSpec, spec: AliasSpec) -> dict[str, Any]:
     """Return one item of ListAliases."""
-    document: dict[str, Any] = {
+    document = {
         "AliasArn": f"{function.arn}:{spec.name}",
         "Name": spec.name,
         "FunctionVersion": spec.function_version,
         "RevisionId": spec.revision_id,
-    }
-    if spec.description is not None:
-        document["Description"] = spec.description
-    if spec.weights is not None:
-        document["RoutingConfig"] = {"AdditionalVersionWeights": spec.weights}
-    elif spec.has_null_routing:
-        document["RoutingConfig"] = None
+    } | _given(Description=spec.description)
+    if spec.weights is not None or spec.has_null_routing:
+        document["RoutingConfig"] = None if spec.weights is None else {"AdditionalVersionWeights": spec.weights}
     return document | spec.extra
 
 
@@ -96,114 +90,98 @@ def has_location(version: VersionSpec) -> bool:
     return function.image is None and function.s3_object is None and function.code_error is None
 
 
-def _error(error: ErrorSpec) -> dict[str, str]:
-    return {"ErrorCode": error.code, "Message": error.message}
+def _given(**fields: Any) -> dict[str, Any]:
+    """Return the fields that a function has: AWS does not send the others."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _error(error: ErrorSpec | None) -> dict[str, str] | None:
+    return None if error is None else {"ErrorCode": error.code, "Message": error.message}
 
 
 @lru_cache(maxsize=2048)
 def _shared(function: FunctionSpec) -> dict[str, Any]:
     """Return the fields that all versions share; callers copy the document and never change it."""
-    document: dict[str, Any] = dict.fromkeys(_NULLED) if function.sends_nulls else {}
-    document |= {
-        "FunctionName": function.name,
-        "Role": function.role,
-        "Timeout": function.timeout_s,
-        "Architectures": [function.architecture],
-        "PackageType": "Zip" if function.image is None else "Image",
-        "TracingConfig": {"Mode": function.tracing_mode},
-        "EphemeralStorage": {"Size": function.ephemeral_storage_mb},
-        "LoggingConfig": {"LogFormat": function.log_format, "LogGroup": function.log_group},
-    }
-    texts = {
-        "Runtime": function.runtime,
-        "Handler": function.handler,
-        "KMSKeyArn": function.kms_key_arn,
-        "MasterArn": function.master_arn,
-        "SigningProfileVersionArn": function.signing_profile_version_arn,
-        "SigningJobArn": function.signing_job_arn,
-    }
-    document |= {name: text for name, text in texts.items() if text is not None}
-    if function.application_log_level is not None:
-        document["LoggingConfig"]["ApplicationLogLevel"] = function.application_log_level
-    if function.system_log_level is not None:
-        document["LoggingConfig"]["SystemLogLevel"] = function.system_log_level
-    if function.dead_letter_arn is not None:
-        document["DeadLetterConfig"] = {"TargetArn": function.dead_letter_arn}
-    return document | _network(function) | _lists(function) | _new_kinds(function) | function.extra_configuration
+    image = function.image
+    return (
+        (dict.fromkeys(_NULLED) if function.sends_nulls else {})
+        | {
+            "FunctionName": function.name,
+            "Role": function.role,
+            "Timeout": function.timeout_s,
+            "Architectures": [function.architecture],
+            "PackageType": "Zip" if image is None else "Image",
+            "TracingConfig": {"Mode": function.tracing_mode},
+            "EphemeralStorage": {"Size": function.ephemeral_storage_mb},
+            "LoggingConfig": _given(
+                LogFormat=function.log_format,
+                LogGroup=function.log_group,
+                ApplicationLogLevel=function.application_log_level,
+                SystemLogLevel=function.system_log_level,
+            ),
+        }
+        | _given(
+            Runtime=function.runtime,
+            Handler=function.handler,
+            KMSKeyArn=function.kms_key_arn,
+            MasterArn=function.master_arn,
+            SigningProfileVersionArn=function.signing_profile_version_arn,
+            SigningJobArn=function.signing_job_arn,
+            DeadLetterConfig=_given(TargetArn=function.dead_letter_arn) or None,
+            ImageConfigResponse=None if image is None else _image_config(image) or None,
+            TenancyConfig=_given(TenantIsolationMode=function.tenant_isolation_mode) or None,
+            RuntimeConfig=_given(RuntimeArn=function.runtime_arn, RuntimeAlias=function.runtime_alias) or None,
+            AcceleratorConfig=_given(AcceleratorMemorySize=function.accelerator_memory) or None,
+        )
+        | _parts(function)
+        | function.extra_configuration
+    )
 
 
-def _network(function: FunctionSpec) -> dict[str, Any]:
-    vpc = function.vpc
-    if vpc is None:
-        return {}
-    config: dict[str, Any] = {
-        "VpcId": vpc.vpc_id,
-        "SubnetIds": list(vpc.subnet_ids),
-        "SecurityGroupIds": list(vpc.security_group_ids),
-    }
-    if vpc.ipv6_allowed_for_dual_stack is not None:
-        config["Ipv6AllowedForDualStack"] = vpc.ipv6_allowed_for_dual_stack
-    return {"VpcConfig": config | vpc.extra}
-
-
-def _lists(function: FunctionSpec) -> dict[str, Any]:
+def _parts(function: FunctionSpec) -> dict[str, Any]:
+    """Return the fields that are documents of their own."""
     document: dict[str, Any] = {}
-    for layer in function.layers:
-        item: dict[str, Any] = {"Arn": layer.arn, "CodeSize": layer.code_size_bytes}
-        if layer.signing_profile_version_arn is not None:
-            item["SigningProfileVersionArn"] = layer.signing_profile_version_arn
-        if layer.signing_job_arn is not None:
-            item["SigningJobArn"] = layer.signing_job_arn
-        document.setdefault("Layers", []).append(item | layer.extra)
-    for system in function.file_systems:
-        item = {"Arn": system.arn, "LocalMountPath": system.local_mount_path}
-        if system.direct_s3_read is not None:
-            item["S3FilesConfig"] = {"DirectS3Read": system.direct_s3_read}
-        document.setdefault("FileSystemConfigs", []).append(item | system.extra)
-    return document
-
-
-def _new_kinds(function: FunctionSpec) -> dict[str, Any]:
-    document: dict[str, Any] = {}
-    if function.image is not None and (response := _image_config(function.image)):
-        document["ImageConfigResponse"] = response
-    if function.tenant_isolation_mode is not None:
-        document["TenancyConfig"] = {"TenantIsolationMode": function.tenant_isolation_mode}
-    if function.managed_instances is not None:
+    if (vpc := function.vpc) is not None:
+        document["VpcConfig"] = {
+            "VpcId": vpc.vpc_id,
+            "SubnetIds": list(vpc.subnet_ids),
+            "SecurityGroupIds": list(vpc.security_group_ids),
+        }
+        document["VpcConfig"] |= _given(Ipv6AllowedForDualStack=vpc.ipv6_allowed_for_dual_stack) | vpc.extra
+    if function.layers:
+        document["Layers"] = [_layer(layer) for layer in function.layers]
+    if function.file_systems:
+        document["FileSystemConfigs"] = [_file_system(system) for system in function.file_systems]
+    if (managed := function.managed_instances) is not None:
         document["CapacityProviderConfig"] = {
             "LambdaManagedInstancesCapacityProviderConfig": {
-                "CapacityProviderArn": function.managed_instances.capacity_provider_arn,
-                "PerExecutionEnvironmentMaxConcurrency": function.managed_instances.max_concurrency,
-                "ExecutionEnvironmentMemoryGiBPerVCpu": function.managed_instances.memory_gib_per_vcpu,
+                "CapacityProviderArn": managed.capacity_provider_arn,
+                "PerExecutionEnvironmentMaxConcurrency": managed.max_concurrency,
+                "ExecutionEnvironmentMemoryGiBPerVCpu": managed.memory_gib_per_vcpu,
             }
         }
-    if function.durable is not None:
+    if (durable := function.durable) is not None:
         document["DurableConfig"] = {
-            "KMSKeyArn": function.durable.kms_key_arn,
-            "RetentionPeriodInDays": function.durable.retention_days,
-            "ExecutionTimeout": function.durable.timeout_s,
+            "KMSKeyArn": durable.kms_key_arn,
+            "RetentionPeriodInDays": durable.retention_days,
+            "ExecutionTimeout": durable.timeout_s,
         }
-    if function.runtime_arn is not None:
-        document["RuntimeConfig"] = {"RuntimeArn": function.runtime_arn, "RuntimeAlias": function.runtime_alias}
-    if function.accelerator_memory is not None:
-        document["AcceleratorConfig"] = {"AcceleratorMemorySize": function.accelerator_memory}
     return document
+
+
+def _layer(layer: LayerSpec) -> dict[str, Any]:
+    signing = _given(SigningProfileVersionArn=layer.signing_profile_version_arn, SigningJobArn=layer.signing_job_arn)
+    return {"Arn": layer.arn, "CodeSize": layer.code_size_bytes} | signing | layer.extra
+
+
+def _file_system(system: FileSystemSpec) -> dict[str, Any]:
+    config = _given(S3FilesConfig=_given(DirectS3Read=system.direct_s3_read) or None)
+    return {"Arn": system.arn, "LocalMountPath": system.local_mount_path} | config | system.extra
 
 
 def _image_config(image: ImageSpec) -> dict[str, Any]:
-    response: dict[str, Any] = {}
-    overrides: dict[str, Any] = {}
-    if image.entry_point is not None:
-        overrides["EntryPoint"] = list(image.entry_point)
-    if image.command is not None:
-        overrides["Command"] = list(image.command)
-    if image.working_directory is not None:
-        overrides["WorkingDirectory"] = image.working_directory
-    if overrides:
-        response["ImageConfig"] = overrides
-    if image.error is not None:
-        response["Error"] = _error(image.error)
-    return response
+    overrides = _given(EntryPoint=image.entry_point, Command=image.command, WorkingDirectory=image.working_directory)
+    return _given(ImageConfig=overrides or None, Error=_error(image.error))
 
 
 @lru_cache(maxsize=2048)
@@ -217,31 +195,30 @@ def _only_in_get(function: FunctionSpec) -> dict[str, Any]:
         "LastUpdateStatusReasonCode": function.last_update_status_reason_code,
     }
     document: dict[str, Any] = {"State": function.state}
-    document |= {name: text for name, text in reasons.items() if text is not None or function.sends_nulls}
+    document |= reasons if function.sends_nulls else _given(**reasons)
     if function.runtime_version_error is not None:
         document["RuntimeVersionConfig"] = {"Error": _error(function.runtime_version_error)}
     return document
 
 
 def _code(version: VersionSpec, location: str | None) -> dict[str, Any]:
-    function = version.function
-    if function.image is not None:
+    function, image, s3_object = version.function, version.function.image, version.function.s3_object
+    if image is not None:
         return {
             "RepositoryType": "ECR",
-            "ImageUri": f"{function.image.repository}:{function.image.tag}",
-            "ResolvedImageUri": f"{function.image.repository}@sha256:{version.code_sha256}",
+            "ImageUri": f"{image.repository}:{image.tag}",
+            "ResolvedImageUri": f"{image.repository}@sha256:{version.code_sha256}",
         }
-    code: dict[str, Any] = {"RepositoryType": "S3"}
-    if location is not None:
-        code["Location"] = location
-    if function.s3_object is not None:
+    code = _given(
+        RepositoryType="S3",
+        Location=location,
+        SourceKMSKeyArn=function.code_source_kms_key_arn,
+        Error=_error(function.code_error),
+    )
+    if s3_object is not None:
         code["ResolvedS3Object"] = {
-            "S3Bucket": function.s3_object.bucket,
-            "S3Key": function.s3_object.key,
+            "S3Bucket": s3_object.bucket,
+            "S3Key": s3_object.key,
             "S3ObjectVersion": version_id_of(version.package_key),
         }
-    if function.code_source_kms_key_arn is not None:
-        code["SourceKMSKeyArn"] = function.code_source_kms_key_arn
-    if function.code_error is not None:
-        code["Error"] = _error(function.code_error)
     return code

@@ -12,7 +12,7 @@ from typing import Any
 from lexport.model import LATEST, EnvMode
 from lexport.simulator.canaries import secret_rule
 from lexport.simulator.presigned import version_id_of
-from lexport.simulator.spec import AliasSpec, FunctionSpec, VersionSpec
+from lexport.simulator.spec import AliasSpec, ErrorSpec, FunctionSpec, VersionSpec
 
 Row = dict[str, object]
 
@@ -26,43 +26,34 @@ def version_rows(
     key: Row = _function_key(function) | {"version": version.version}
     variables = version.environment or {}
     for name, value in variables.items() if env != "none" else ():
-        yield (
-            "env_vars",
-            key
-            | {
-                "name": name,
-                "value": value if env == "values" else None,
-                "value_length": len(value),
-                "value_hmac": value_hmac(value),
-                "hash_key_id": hash_key_id,
-                "secret_rule": secret_rule(name, value),
-            },
-        )
+        row: Row = {
+            "name": name,
+            "value": value if env == "values" else None,
+            "value_length": len(value),
+            "value_hmac": value_hmac(value),
+            "hash_key_id": hash_key_id,
+            "secret_rule": secret_rule(name, value),
+        }
+        yield "env_vars", key | row
     for position, layer in enumerate(function.layers):
-        yield (
-            "layers",
-            key
-            | {
-                "position": position,
-                "layer_arn": layer.arn,
-                "code_size": layer.code_size_bytes,
-                "signing_profile_version_arn": layer.signing_profile_version_arn,
-                "signing_job_arn": layer.signing_job_arn,
-                "extra_json": _extra(layer.extra),
-            },
-        )
+        row = {
+            "position": position,
+            "layer_arn": layer.arn,
+            "code_size": layer.code_size_bytes,
+            "signing_profile_version_arn": layer.signing_profile_version_arn,
+            "signing_job_arn": layer.signing_job_arn,
+            "extra_json": _extra(layer.extra),
+        }
+        yield "layers", key | row
     for position, system in enumerate(function.file_systems):
-        yield (
-            "file_systems",
-            key
-            | {
-                "position": position,
-                "arn": system.arn,
-                "local_mount_path": system.local_mount_path,
-                "s3_files_config_direct_s3_read": system.direct_s3_read,
-                "extra_json": _extra(system.extra),
-            },
-        )
+        row = {
+            "position": position,
+            "arn": system.arn,
+            "local_mount_path": system.local_mount_path,
+            "s3_files_config_direct_s3_read": system.direct_s3_read,
+            "extra_json": _extra(system.extra),
+        }
+        yield "file_systems", key | row
     if function.vpc is not None:
         for subnet_id in function.vpc.subnet_ids:
             yield "subnets", key | {"subnet_id": subnet_id}
@@ -75,10 +66,7 @@ def function_row(version: VersionSpec) -> Row:
     function = version.function
     is_latest = version.version == LATEST
     vpc, image, durable, managed = function.vpc, function.image, function.durable, function.managed_instances
-    environment_error, runtime_error = function.environment_error, function.runtime_version_error
-    image_error = image.error if image else None
-    code_error, s3_object = function.code_error, function.s3_object
-    tags_error = function.tags_error if is_latest else None
+    s3_object = function.s3_object
     return _function_key(function) | {
         "version": version.version,
         "function_arn": function.arn,
@@ -104,8 +92,7 @@ def function_row(version: VersionSpec) -> Row:
         "ephemeral_storage_size": function.ephemeral_storage_mb,
         "tracing_config_mode": function.tracing_mode,
         "kms_key_arn": function.kms_key_arn,
-        "environment_error_code": environment_error.code if environment_error else None,
-        "environment_error_message": environment_error.message if environment_error else None,
+        **_error("environment_error", function.environment_error),
         "vpc_config_vpc_id": vpc.vpc_id if vpc else None,
         "vpc_config_ipv6_allowed_for_dual_stack": vpc.ipv6_allowed_for_dual_stack if vpc else None,
         "dead_letter_config_target_arn": function.dead_letter_arn,
@@ -115,13 +102,11 @@ def function_row(version: VersionSpec) -> Row:
         "image_config_entry_point": _json_list(image.entry_point) if image else None,
         "image_config_command": _json_list(image.command) if image else None,
         "image_config_working_directory": image.working_directory if image else None,
-        "image_config_error_code": image_error.code if image_error else None,
-        "image_config_error_message": image_error.message if image_error else None,
+        **_error("image_config_error", image.error if image else None),
         "snap_start_apply_on": function.snap_start_apply_on,
         "snap_start_optimization_status": version.snap_start_optimization_status,
         "runtime_version_config_runtime_version_arn": version.runtime_version_arn,
-        "runtime_version_config_error_code": runtime_error.code if runtime_error else None,
-        "runtime_version_config_error_message": runtime_error.message if runtime_error else None,
+        **_error("runtime_version_config_error", function.runtime_version_error),
         "logging_config_log_format": function.log_format,
         "logging_config_application_log_level": function.application_log_level,
         "logging_config_system_log_level": function.system_log_level,
@@ -144,10 +129,8 @@ def function_row(version: VersionSpec) -> Row:
         "code_resolved_s3_object_key": s3_object.key if s3_object else None,
         "code_resolved_s3_object_version": version_id_of(version.package_key) if s3_object else None,
         "code_source_kms_key_arn": function.code_source_kms_key_arn,
-        "code_error_code": code_error.code if code_error else None,
-        "code_error_message": code_error.message if code_error else None,
-        "tags_error_code": tags_error.code if tags_error else None,
-        "tags_error_message": tags_error.message if tags_error else None,
+        **_error("code_error", function.code_error),
+        **_error("tags_error", function.tags_error if is_latest else None),
         "reserved_concurrent_executions": function.reserved_concurrency if is_latest else None,
         "extra_json": _extra(_extra_of_function(function)),
         "carried_forward": False,
@@ -163,16 +146,13 @@ def tag_rows(function: FunctionSpec) -> Iterator[tuple[str, Row]]:
 def alias_rows(function: FunctionSpec, alias: AliasSpec) -> Iterator[tuple[str, Row]]:
     """Yield the row of ``aliases`` and its routes; a version with weight 0 has a row too."""
     key: Row = _function_key(function) | {"alias": alias.name}
-    yield (
-        "aliases",
-        key
-        | {
-            "function_version": alias.function_version,
-            "description": alias.description,
-            "revision_id": alias.revision_id,
-            "extra_json": _extra(alias.extra),
-        },
-    )
+    row: Row = {
+        "function_version": alias.function_version,
+        "description": alias.description,
+        "revision_id": alias.revision_id,
+        "extra_json": _extra(alias.extra),
+    }
+    yield "aliases", key | row
     additional = alias.weights or {}
     primary = round(1.0 - sum(additional.values()), 12)
     yield "alias_routes", key | {"version": alias.function_version, "weight": primary}
@@ -186,6 +166,10 @@ def _function_key(function: FunctionSpec) -> Row:
         "region": function.scope.region,
         "function_name": function.name,
     }
+
+
+def _error(column: str, error: ErrorSpec | None) -> Row:
+    return {f"{column}_code": error.code if error else None, f"{column}_message": error.message if error else None}
 
 
 def _extra_of_function(function: FunctionSpec) -> dict[str, Any]:

@@ -44,30 +44,25 @@ class HttpResponse:
     promised_bytes: int | None = None
 
 
+@dataclass(eq=False)
 class AwsError(Exception):
     """An error response. A ``message`` of None is sent as null."""
 
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str | None,
-        *,
-        more: dict[str, Any] | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> None:
-        super().__init__(code, message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.more = more or {}
-        self.headers = headers or {}
+    status: int
+    code: str
+    message: str | None
+    more: dict[str, Any] = field(default_factory=dict, kw_only=True)
+    headers: dict[str, str] = field(default_factory=dict, kw_only=True)
 
     def response(self, protocol: Protocol, request_id: str) -> HttpResponse:
         """Return the error in the format of a protocol."""
         match protocol:
             case "rest-json":
-                return self._rest_json()
+                # ResourceNotFound, Service and AccessDenied use `Message`, all others `message`.
+                name = "Message" if self.code in _CAPITAL_MESSAGE else "message"
+                body = json.dumps({**self.more, name: self.message}, ensure_ascii=False).encode()
+                headers = {**JSON_HEADERS, "x-amzn-errortype": self.code, **self.headers}
+                return HttpResponse(status=self.status, body=body, headers=headers)
             case "json":  # the JSON protocol uses 400 for every error of the caller
                 status = 400 if self.status < 500 else self.status
                 body = orjson.dumps({"__type": self.code, "message": self.message})
@@ -90,14 +85,6 @@ class AwsError(Exception):
                 return HttpResponse(status=status, body=body_text.encode(), headers=XML_HEADERS)
             case "s3":
                 return s3_error(self.status, self.code, self.message or "", request_id, self.more)
-
-    def _rest_json(self) -> HttpResponse:
-        # ResourceNotFound, Service and AccessDenied use `Message`, all others `message`.
-        name = "Message" if self.code in _CAPITAL_MESSAGE else "message"
-        body = json.dumps({**self.more, name: self.message}, ensure_ascii=False).encode()
-        return HttpResponse(
-            status=self.status, body=body, headers={**JSON_HEADERS, "x-amzn-errortype": self.code, **self.headers}
-        )
 
 
 _CAPITAL_MESSAGE = frozenset({"ResourceNotFoundException", "ServiceException", "AccessDeniedException"})
@@ -139,11 +126,8 @@ def invalid_parameter(message: str) -> AwsError:
 
 def invalid_shape(member: str, value: str, constraint: str) -> AwsError:
     """Return the 400 of a parameter that breaks the model's constraints."""
-    return AwsError(
-        400,
-        "ValidationException",
-        f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: {constraint}",
-    )
+    message = f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: {constraint}"
+    return AwsError(400, "ValidationException", message)
 
 
 def throttled(retry_after_s: float | None) -> AwsError:

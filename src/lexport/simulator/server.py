@@ -65,24 +65,21 @@ class Simulator:
         self,
         fleet: Fleet,
         *,
-        quotas: bool,
+        quotas: Quotas | None,
         verify: bool,
-        rates: Mapping[QuotaClass, float] | None,
-        neighbours: Iterable[Neighbour],
-        link_ttl_s: float,
+        presigned: PresignedUrls,
         credentials_ttl_s: float | None,
         faults: Iterable[Fault],
     ) -> None:
         self.fleet = fleet
-        self.url = ""
         self.calls: Counter[tuple[str, str, str]] = Counter()
         self.throttles: Counter[tuple[str, str, str]] = Counter()
         self.requests: deque[LoggedCall] = deque(maxlen=_LOG_LENGTH)
         self._is_verifying = verify
-        self._quotas = Quotas(rates, neighbours=neighbours) if quotas else None
-        self._presigned = PresignedUrls(fleet.spec.seed, link_ttl_s)
+        self._quotas = quotas
+        self._presigned = presigned
         self._keys = KeyRing(fleet.spec.accounts[0])
-        self._lambda = LambdaService(fleet, self._presigned)
+        self._lambda = LambdaService(fleet, presigned)
         self._accounts = AccountServices(fleet.spec, self._keys, credentials_ttl_s)
         self._faults = FaultScript(faults)
 
@@ -90,9 +87,10 @@ class Simulator:
         """Add a fault."""
         self._faults.add(fault)
 
-    def set_url(self, url: str) -> None:
-        """Set the simulator's own address, which its presigned URLs begin with."""
-        self.url = self._presigned.base_url = url
+    @property
+    def url(self) -> str:
+        """The simulator's own address, which its presigned URLs begin with."""
+        return self._presigned.base_url
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Handle one HTTP request."""
@@ -124,13 +122,7 @@ class Simulator:
         if claim is None:
             raise AwsError(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
         if self._is_verifying:
-            caller = self._keys.verify(
-                claim,
-                method=request.method,
-                path_and_query=request.raw_path,
-                headers=request.headers,
-                body=body,
-            )
+            caller = self._keys.verify(claim, request.method, request.raw_path, request.headers, body)
         else:
             caller = self._keys.believe(claim)
         if not self.fleet.is_enabled(claim.region):
@@ -217,13 +209,12 @@ async def open_simulator(
     issues, in place of DurationSeconds.
     Leaving the context closes the port and all connections.
     """
+    presigned = PresignedUrls(fleet.spec.seed, link_ttl_s)
     simulator = Simulator(
         fleet,
-        quotas=quotas,
+        quotas=Quotas(rates, neighbours=neighbours) if quotas else None,
         verify=verify,
-        rates=rates,
-        neighbours=neighbours,
-        link_ttl_s=link_ttl_s,
+        presigned=presigned,
         credentials_ttl_s=credentials_ttl_s,
         faults=faults,
     )
@@ -240,7 +231,7 @@ async def open_simulator(
             raise SettingsError(
                 f"port {port} of 127.0.0.1 cannot be used: {os.strerror(error.errno)}", option="--port"
             ) from error
-        simulator.set_url(f"http://127.0.0.1:{runner.addresses[0][1]}")
+        presigned.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         yield simulator
     finally:
         await runner.cleanup()

@@ -24,8 +24,8 @@ from lexport.simulator.responses import AwsError, expired_token, unrecognized
 ROOT_KEY = "testing"
 _MAX_SKEW_S = 15 * 60
 _AUTHORIZATION = re.compile(
-    r"AWS4-HMAC-SHA256 +Credential=(?P<key>[^/,\s]+)/(?P<date>\d{8})/(?P<region>[a-z0-9-]+)/(?P<service>[a-z0-9-]+)"
-    r"/aws4_request, *SignedHeaders=(?P<headers>[a-z0-9;_-]+), *Signature=(?P<signature>[0-9a-f]{64})"
+    r"AWS4-HMAC-SHA256 +Credential=(?P<key_id>[^/,\s]+)/\d{8}/(?P<region>[a-z0-9-]+)/(?P<service>[a-z0-9-]+)"
+    r"/aws4_request, *SignedHeaders=(?P<signed_headers>[a-z0-9;_-]+), *Signature=(?P<signature>[0-9a-f]{64})"
 )
 
 
@@ -52,22 +52,14 @@ class Claim:
     key_id: str
     region: str
     service: str
-    signed_headers: frozenset[str]
+    signed_headers: str
     signature: str
 
 
 def read_claim(authorization: str | None) -> Claim | None:
     """Parse an Authorization header; return None if it is not of Signature Version 4."""
     matched = _AUTHORIZATION.fullmatch(authorization or "")
-    if matched is None:
-        return None
-    return Claim(
-        key_id=matched["key"],
-        region=matched["region"],
-        service=matched["service"],
-        signed_headers=frozenset(matched["headers"].split(";")),
-        signature=matched["signature"],
-    )
+    return None if matched is None else Claim(**matched.groupdict())
 
 
 class KeyRing:
@@ -97,33 +89,27 @@ class KeyRing:
         """Return the owner of a key without verifying the signature; unknown keys belong to the first account."""
         return self._identities.get(claim.key_id, self._root)
 
-    def verify(
-        self, claim: Claim, *, method: str, path_and_query: str, headers: Mapping[str, str], body: bytes
-    ) -> Caller:
+    def verify(self, claim: Claim, method: str, path_and_query: str, headers: Mapping[str, str], body: bytes) -> Caller:
         """Return the owner of the key; raises AwsError if the signature is wrong."""
         identity = self._identities.get(claim.key_id)
         token = headers.get("X-Amz-Security-Token")
         if identity is None or identity.token != token:
             raise unrecognized()
-        timestamp = headers.get("X-Amz-Date", "")
+        timestamp, signed_headers = headers.get("X-Amz-Date", ""), set(claim.signed_headers.split(";"))
         _check_clock(timestamp)
         # A header that the signature does not cover could be changed on the way: AWS requires that these are covered.
-        unsigned = {"host", "x-amz-date"} - claim.signed_headers
-        if unsigned or (token is not None and "x-amz-security-token" not in claim.signed_headers):
+        if not signed_headers.issuperset({"host", "x-amz-date"} | ({"x-amz-security-token"} if token else set())):
             raise _mismatch()
         sent_hash = headers.get("X-Amz-Content-SHA256")
         if sent_hash not in (None, "UNSIGNED-PAYLOAD", hashlib.sha256(body).hexdigest()):
             raise _mismatch()
         url = f"http://{headers.get('Host', '')}{_normalized(path_and_query)}"
-        signed = {name: headers[name] for name in claim.signed_headers if name in headers}
+        signed = {name: headers[name] for name in signed_headers if name in headers}
         request = AWSRequest(method=method, url=url, headers=signed, data=body)
         if sent_hash is not None:
             request.headers["X-Amz-Content-SHA256"] = sent_hash
         request.context["timestamp"] = timestamp
-        auth = _Verifier(identity, claim)
-        expected = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
-        if not hmac.compare_digest(expected, claim.signature):
-            raise _mismatch()
+        _check_signature(_Verifier(identity, claim), request, claim.signature)
         if identity.expires_at_s is not None and time.time() >= identity.expires_at_s:
             raise expired_token()
         return identity
@@ -139,10 +125,8 @@ class KeyRing:
         signature = values.pop("X-Amz-Signature", "")
         request = AWSRequest(method=method, url=f"http://{host}{path}", headers={"host": host}, params=values)
         request.context["timestamp"] = values.get("X-Amz-Date", "")
-        auth = S3SigV4QueryAuth(Credentials(identity.key_id, identity.secret), service, region)
-        expected = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
-        if not hmac.compare_digest(expected, signature):
-            raise _mismatch()
+        credentials = Credentials(identity.key_id, identity.secret)
+        _check_signature(S3SigV4QueryAuth(credentials, service, region), request, signature)
         if identity.allowed is not None and "s3:GetObjectVersion" not in identity.allowed:
             raise AwsError(403, "AccessDenied", "Access Denied")
         return identity
@@ -153,7 +137,7 @@ class _Verifier(SigV4Auth):  # type: ignore[misc]  # botocore ships no types
 
     def __init__(self, identity: Caller, claim: Claim) -> None:
         super().__init__(Credentials(identity.key_id, identity.secret), claim.service, claim.region)
-        self._signed_headers = claim.signed_headers
+        self._signed_headers = set(claim.signed_headers.split(";"))
 
     def headers_to_sign(self, request: AWSRequest) -> object:
         headers = super().headers_to_sign(request)
@@ -170,6 +154,12 @@ def _normalized(path_and_query: str) -> str:
         f"{quote(unquote(name), safe='-_.~')}={quote(unquote(value), safe='-_.~')}" for name, value in pairs
     )
     return urlsplit(path).path + ("?" + encoded if encoded else "")
+
+
+def _check_signature(auth: SigV4Auth, request: AWSRequest, signature: str) -> None:
+    expected = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
+    if not hmac.compare_digest(expected, signature):
+        raise _mismatch()
 
 
 def _check_clock(timestamp: str) -> None:

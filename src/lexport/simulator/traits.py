@@ -62,22 +62,7 @@ def description(trait: str, version: str, choices: SeededChoices) -> str:
 
 def with_trait(seed: int, fields: dict[str, Any], scope: Scope, index: int, choices: SeededChoices) -> dict[str, Any]:
     """Add a function's rare trait to its fields."""
-    trait = trait_of(seed, scope, index)
-    make = {
-        "image_full": _image,
-        "image_entry": _image,
-        "image_plain": _image,
-        "image_error": _image,
-        "s3_files": _file_system,
-        "efs": _file_system,
-        "extra_items": _file_system,
-        "signed": _signed,
-        "extra_layer": _rare_layer,
-        "aws_layer": _rare_layer,
-    }.get(trait)
-    if make is not None:
-        return fields | make(seed, trait, fields, choices)
-    return fields | _plain(trait, fields, choices)
+    return fields | _changes(seed, trait_of(seed, scope, index), fields, choices)
 
 
 def _key_arn(fields: dict[str, Any], choices: SeededChoices) -> str:
@@ -85,41 +70,29 @@ def _key_arn(fields: dict[str, Any], choices: SeededChoices) -> str:
     return f"arn:{fields['partition']}:kms:{scope.region}:{scope.account_id}:key/{choices.hex(8)}-{choices.hex(12)}"
 
 
-def _plain(trait: str, fields: dict[str, Any], choices: SeededChoices) -> dict[str, Any]:  # noqa: PLR0911 - one case for each trait
-    scope, name = fields["scope"], fields["name"]
+def _changes(seed: int, trait: str, fields: dict[str, Any], choices: SeededChoices) -> dict[str, Any]:  # noqa: PLR0911 - one case for each kind of trait
+    scope = fields["scope"]
     lambda_arn = f"arn:{fields['partition']}:lambda:{scope.region}:{scope.account_id}"
     match trait:
+        case "image_full" | "image_entry" | "image_plain" | "image_error":
+            return _image(trait, fields)
+        case "s3_files" | "efs" | "extra_items":
+            return _file_system(trait, fields, choices)
+        case "signed":
+            return _signed(seed, lambda_arn, fields, choices)
+        case "extra_layer" | "aws_layer":
+            return _rare_layer(seed, trait, fields)
         case "custom_runtime":
-            return {
-                "runtime": "custom",
-                "runtime_arn": f"{lambda_arn}:runtime/acme-rust/version/{choices.hex(8)}",
-                "runtime_alias": "stable",
-            }
-        case "managed":
-            provider = f"{lambda_arn}:capacity-provider:main-pool"
-            return {
-                "managed_instances": ManagedInstancesSpec(
-                    capacity_provider_arn=provider, max_concurrency=16, memory_gib_per_vcpu=2.5
-                ),
-                "state": "ActiveNonInvocable",
-            }
+            arn = f"{lambda_arn}:runtime/acme-rust/version/{choices.hex(8)}"
+            return {"runtime": "custom", "runtime_arn": arn, "runtime_alias": "stable"}
         case "durable":
             durable = DurableSpec(kms_key_arn=_key_arn(fields, choices), retention_days=14, timeout_s=31_622_400)
             return {"durable": durable}
-        case "s3_code":
-            s3_object = S3ObjectSpec(bucket="acme-artifacts", key=f"lambda/{name}.zip")
-            return {"s3_object": s3_object}
         case "code_error":
             denied = ErrorSpec(code="AccessDeniedException", message="KMS access was denied: kms:Decrypt")
             return {"code_source_kms_key_arn": _key_arn(fields, choices), "code_error": denied}
-        case "detached":
-            return {"vpc": VpcSpec(vpc_id="", subnet_ids=(), security_group_ids=())}
         case "ipv6" | "extra_nested":
             return {"vpc": _vpc(trait, choices)}
-        case "much":
-            return {"tags": {f"tag-{number:02d}": f"value {number}" for number in range(50)}, "timeout_s": 5400}
-        case "unicode":
-            return {"tags": {"équipe": "Größe 東京", "emoji🚀": "✓", "aws:cloudformation:stack-name": "stäck"}}
         case _:
             return _simple(trait, lambda_arn, fields, choices)
 
@@ -148,11 +121,19 @@ def _simple(trait: str, lambda_arn: str, fields: dict[str, Any], choices: Seeded
             "last_update_status_reason": no_subnet,
             "last_update_status_reason_code": "InvalidSubnet",
         },
-        "inactive": {
-            "state": "Inactive",
-            "state_reason": "The function is idle.",
-            "state_reason_code": "Idle",
+        "inactive": {"state": "Inactive", "state_reason": "The function is idle.", "state_reason_code": "Idle"},
+        "managed": {
+            "managed_instances": ManagedInstancesSpec(
+                capacity_provider_arn=f"{lambda_arn}:capacity-provider:main-pool",
+                max_concurrency=16,
+                memory_gib_per_vcpu=2.5,
+            ),
+            "state": "ActiveNonInvocable",
         },
+        "s3_code": {"s3_object": S3ObjectSpec(bucket="acme-artifacts", key=f"lambda/{fields['name']}.zip")},
+        "detached": {"vpc": VpcSpec(vpc_id="", subnet_ids=(), security_group_ids=())},
+        "much": {"tags": {f"tag-{number:02d}": f"value {number}" for number in range(50)}, "timeout_s": 5400},
+        "unicode": {"tags": {"équipe": "Größe 東京", "emoji🚀": "✓", "aws:cloudformation:stack-name": "stäck"}},
         "accelerator": {"accelerator_memory": 24_576},
         "tenancy": {"tenant_isolation_mode": "PER_TENANT"},
         "kms_code": {"code_source_kms_key_arn": _key_arn(fields, choices)},
@@ -170,13 +151,7 @@ def _simple(trait: str, lambda_arn: str, fields: dict[str, Any], choices: Seeded
         "blocked": {"reserved_concurrency": 0},
         "reserved": {"reserved_concurrency": 25},
         "no_tags": {"tags": {}},
-        "nulls": {
-            "sends_nulls": True,
-            "vpc": None,
-            "layers": (),
-            "tags": {},
-            "dead_letter_arn": None,
-        },
+        "nulls": {"sends_nulls": True, "vpc": None, "layers": (), "tags": {}, "dead_letter_arn": None},
         "extra_configuration": {"extra_configuration": {"FutureField": _FUTURE, "AnotherFutureField": "text"}},
         "extra_top": {"extra_top": {"FutureField": _FUTURE}},
         "config_sha256": {"has_config_sha256": True},
@@ -204,7 +179,7 @@ def _vpc(trait: str, choices: SeededChoices) -> VpcSpec:
     )
 
 
-def _image(_seed: int, trait: str, fields: dict[str, Any], _dice: SeededChoices) -> dict[str, Any]:
+def _image(trait: str, fields: dict[str, Any]) -> dict[str, Any]:
     scope = fields["scope"]
     repository = f"{scope.account_id}.dkr.ecr.{scope.region}.amazonaws.com/{fields['name'].lower()}"
     overrides: dict[str, dict[str, Any]] = {
@@ -220,7 +195,7 @@ def _image(_seed: int, trait: str, fields: dict[str, Any], _dice: SeededChoices)
     return {"image": image, "runtime": None, "handler": None, "layers": ()}
 
 
-def _file_system(_seed: int, trait: str, fields: dict[str, Any], choices: SeededChoices) -> dict[str, Any]:
+def _file_system(trait: str, fields: dict[str, Any], choices: SeededChoices) -> dict[str, Any]:
     scope = fields["scope"]
     service = "s3files" if trait == "s3_files" else "elasticfilesystem"
     arn = f"arn:{fields['partition']}:{service}:{scope.region}:{scope.account_id}:access-point/fsap-{choices.hex(17)}"
@@ -233,19 +208,19 @@ def _file_system(_seed: int, trait: str, fields: dict[str, Any], choices: Seeded
     return {"file_systems": (file_system,)}
 
 
-def _signed(seed: int, _trait: str, fields: dict[str, Any], choices: SeededChoices) -> dict[str, Any]:
+def _signed(seed: int, lambda_arn: str, fields: dict[str, Any], choices: SeededChoices) -> dict[str, Any]:
     scope = fields["scope"]
     signer = f"arn:{fields['partition']}:signer:{scope.region}:{scope.account_id}:"
     signing: dict[str, Any] = {
         "signing_profile_version_arn": f"{signer}/signing-profiles/acme/{choices.hex(10)}",
         "signing_job_arn": f"{signer}/signing-jobs/{choices.hex(12)}",
     }
-    arn = f"arn:{fields['partition']}:lambda:{scope.region}:{scope.account_id}:layer:signed-libs:3"
+    arn = f"{lambda_arn}:layer:signed-libs:3"
     size_bytes = package(seed, f"layer/{arn}").code_size
     return signing | {"layers": (LayerSpec(arn=arn, code_size_bytes=size_bytes, **signing),)}
 
 
-def _rare_layer(seed: int, trait: str, fields: dict[str, Any], _dice: SeededChoices) -> dict[str, Any]:
+def _rare_layer(seed: int, trait: str, fields: dict[str, Any]) -> dict[str, Any]:
     """Return a layer with an ARN of AWS's own kind; with ``extra_layer`` it has an unknown field."""
     arn = f"arn:{fields['partition']}:lambda:::awslayer:AmazonLinux2023"
     size_bytes = package(seed, f"layer/{arn}").code_size
