@@ -14,14 +14,7 @@ from botocore.parsers import ResponseParserError
 from lexport.aws.errors import classify, one_line
 from lexport.aws.http.message import ADVICE, failure, reason_of
 from lexport.aws.http.proxies import Proxy
-from lexport.errors import (
-    ClockError,
-    CredentialsError,
-    ItemError,
-    LexportError,
-    NetworkError,
-    SettingsError,
-)
+from lexport.errors import ClockError, CredentialsError, ItemError, LexportError, NetworkError, SettingsError
 
 T = TypeVar("T")
 
@@ -49,6 +42,15 @@ _SETTINGS: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
         "--endpoint-url",
         "correct --endpoint-url, AWS_ENDPOINT_URL or the profile",
     ),
+)
+
+
+# The first class that matches counts.
+_KINDS: tuple[tuple[type[Exception], str], ...] = (
+    (boto.ProxyConnectionError, "proxy_down"),
+    (boto.SSLError, "tls_failed"),
+    (boto.ConnectionClosedError, "connection_reset"),
+    (boto.EndpointConnectionError, "connect_failed"),
 )
 
 
@@ -119,10 +121,6 @@ def _advice(error: Exception, profile_flag: str) -> str:
             return "a role with MFA cannot be renewed by itself: get a session that outlasts the run first"
         case boto.InvalidConfigError() | boto.PartialCredentialsError():
             return "complete the profile in ~/.aws/config or ~/.aws/credentials, or the AWS_* variables"
-    return _renew_advice(profile_flag)
-
-
-def _renew_advice(profile_flag: str) -> str:
     return f"renew the credentials (`aws sso login{profile_flag}`, or whatever hands them out) and try again"
 
 
@@ -138,23 +136,14 @@ def _network_error(error: BaseException, doing: str) -> NetworkError:
     details = getattr(error, "kwargs", {})
     host = _host(details.get("endpoint_url")) or "the endpoint"
     reason = reason_of(details.get("error") or error)
-    match error:
-        case boto.ProxyConnectionError():
-            ours = failure(
-                "proxy_down", host=host, proxy=Proxy("", _host(details.get("proxy_url")), None), reason=reason
-            )
-        case boto.ConnectTimeoutError() | boto.ReadTimeoutError():
-            ours = NetworkError(f"{host} did not answer in time; {ADVICE}", code="timeout")
-        case boto.SSLError():
-            ours = failure("tls_failed", host=host, proxy=None, reason=reason)
-        case boto.ConnectionClosedError():
-            ours = failure("connection_reset", host=host, proxy=None)
-        case _ if isinstance(getattr(details.get("error"), "os_error", None), socket.gaierror):
-            ours = failure("dns_failed", host=host, proxy=None, reason=reason)
-        case boto.EndpointConnectionError():
-            ours = failure("connect_failed", host=host, proxy=None, reason=reason)
-        case _:
-            ours = failure("network_failed", host=host, proxy=None, reason=reason)
+    if isinstance(error, boto.ConnectTimeoutError | boto.ReadTimeoutError):
+        return NetworkError(f"{host} did not answer in time; {ADVICE} ({doing})", code="timeout")
+    kind = next((kind for error_class, kind in _KINDS if isinstance(error, error_class)), "network_failed")
+    is_of_dns = isinstance(getattr(details.get("error"), "os_error", None), socket.gaierror)
+    if kind in ("connect_failed", "network_failed") and is_of_dns:
+        kind = "dns_failed"
+    proxy_name = _host(details.get("proxy_url"))
+    ours = failure(kind, host=host, proxy=Proxy("", proxy_name, None) if proxy_name else None, reason=reason)
     return NetworkError(f"{ours} ({doing})", code=ours.code)
 
 

@@ -41,17 +41,9 @@ REFUSAL_ADVICE = (
 CLASS_OF_CODE: dict[str, type[ItemError]] = {
     **dict.fromkeys(
         (
-            "BandwidthLimitExceeded",
-            "EC2ThrottledException",
-            "PriorRequestNotComplete",
-            "RequestLimitExceeded",
-            "RequestThrottled",
-            "RequestThrottledException",
-            "SlowDown",
-            "ThrottledException",
-            "Throttling",
-            "ThrottlingException",
-            "TooManyRequestsException",
+            *("BandwidthLimitExceeded", "EC2ThrottledException", "PriorRequestNotComplete", "RequestLimitExceeded"),
+            *("RequestThrottled", "RequestThrottledException", "SlowDown", "ThrottledException", "Throttling"),
+            *("ThrottlingException", "TooManyRequestsException"),
         ),
         ThrottledError,
     ),
@@ -59,25 +51,15 @@ CLASS_OF_CODE: dict[str, type[ItemError]] = {
     "ResourceNotFoundException": FunctionGoneError,
     **dict.fromkeys(
         (
-            "InternalError",
-            "InternalFailure",
-            "RequestTimeout",
-            "RequestTimeoutException",
-            "ServiceException",
-            "ServiceUnavailable",
-            "ServiceUnavailableException",
+            *("InternalError", "InternalFailure", "RequestTimeout", "RequestTimeoutException"),
+            *("ServiceException", "ServiceUnavailable", "ServiceUnavailableException"),
         ),
         ServiceError,
     ),
     **dict.fromkeys(
         (
-            "IncompleteSignature",
-            "IncompleteSignatureException",
-            "InvalidSignatureException",
-            "MissingAuthenticationToken",
-            "MissingAuthenticationTokenException",
-            "OptInRequired",
-            "RequestExpired",
+            *("IncompleteSignature", "IncompleteSignatureException", "InvalidSignatureException", "OptInRequired"),
+            *("MissingAuthenticationToken", "MissingAuthenticationTokenException", "RequestExpired"),
             "SignatureDoesNotMatch",
         ),
         ExpiredCredentialsError,  # and every code that begins with ExpiredToken
@@ -162,7 +144,7 @@ def describe(body: bytes) -> str:
     if start.startswith(b"<"):
         return "an XML document"
     if start.startswith((b"{", b"[")):
-        return "other JSON" if _is_json(body) else "broken JSON"
+        return "broken JSON" if _parsed(body) is None else "other JSON"
     return "plain text" if start.isascii() else "binary data"
 
 
@@ -178,19 +160,15 @@ _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
 _FAULT_TYPES = {"User", "Sender", "Service", "Server", "Client", "Receiver"}
 
 
-def _is_json(body: bytes) -> bool:
+def _parsed(body: bytes) -> Any:
     try:
-        parse_document(body)
+        return parse_document(body)[0]
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _object(body: bytes) -> dict[str, Any] | None:
-    try:
-        document, _ = parse_document(body)
-    except ValueError:
-        return None
+    document = _parsed(body)
     return document if isinstance(document, dict) else None
 
 

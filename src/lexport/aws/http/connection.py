@@ -22,11 +22,11 @@ _FIRST_FINAL_STATUS = 200
 
 
 class BrokenResponse(Exception):  # noqa: N818 - the pool turns it into a FetchError that names the host
-    """No response. ``kind`` is a key of ``message.FAILURES``, or "too_large" or "unwanted_encoding"."""
+    """No response. ``kind`` is a key of ``message.FAILURES``; ``status`` is that of a response that is refused."""
 
-    def __init__(self, kind: str, *, status: int = 0, encoding: str = "") -> None:
+    def __init__(self, kind: str, *, status: int | None = None, reason: str = "") -> None:
         super().__init__(kind)
-        self.kind, self.status, self.encoding = kind, status, encoding
+        self.kind, self.status, self.reason = kind, status, reason
 
 
 class Headers(Mapping[str, str]):
@@ -124,11 +124,13 @@ class Connection(asyncio.Protocol, ResponseSource):
 
     # --- the end of a response ----------------------------------------------------------------------------------------
 
-    def _fail(self, kind: str, *, encoding: str = "") -> None:
+    def _fail(self, kind: str, *, status: int | None = None, reason: str = "") -> None:
         response, self._response = self._response, None
         if response is not None and not response.done():
-            status = self._parser.get_status_code() if self._has_headers else 0
-            response.set_exception(BrokenResponse(kind, status=status, encoding=encoding))
+            response.set_exception(BrokenResponse(kind, status=status, reason=reason))
+
+    def _refuse(self, kind: str, reason: str) -> None:
+        self._fail(kind, status=self._parser.get_status_code(), reason=reason)
 
     def _succeed(self) -> None:
         response, self._response = self._response, None
@@ -206,9 +208,9 @@ class Connection(asyncio.Protocol, ResponseSource):
         self._has_headers = True
         encoding = self._headers.get(b"content-encoding", b"identity")
         if encoding.lower() != b"identity":
-            self._fail("unwanted_encoding", encoding=encoding.decode("latin-1"))
+            self._refuse("unexpected_encoding", encoding.decode("latin-1")[:20])
         elif int(self._headers.get(b"content-length", b"0")) > self._limits.body_limit_bytes:
-            self._fail("too_large")
+            self._refuse("body_too_large", f"{self._limits.body_limit_bytes:,}")
 
     def on_body(self, part: bytes) -> None:
         """Keep a part of the body, up to the limit."""
@@ -216,7 +218,7 @@ class Connection(asyncio.Protocol, ResponseSource):
         self._overhead_bytes -= len(part)
         self._body_left_bytes -= len(part)
         if self._body_left_bytes < 0:
-            self._fail("too_large")
+            self._refuse("body_too_large", f"{self._limits.body_limit_bytes:,}")
 
     def on_message_complete(self) -> None:
         """Complete the response. An interim response such as 100 Continue only precedes it."""

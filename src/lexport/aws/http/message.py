@@ -116,49 +116,36 @@ def split_url(url: str) -> tuple[str, str]:
 
 def invalid_url() -> FetchError:
     """Make the error for an invalid URL. The URL may hold a secret anywhere, so the message repeats none of it."""
-    return failure("invalid_request", host="a URL", proxy=None, reason="HTTP cannot carry it")
+    return failure("invalid_request", host="a URL", reason="HTTP cannot carry it")
 
 
 # --- failures ------------------------------------------------------------------------------------------------------
 
 ADVICE = "check the network, DNS and HTTPS_PROXY / NO_PROXY"
 
-FAILURES: dict[str, tuple[type[FetchError], str, str]] = {
-    "proxy_refused": (
-        NetworkError,
-        "proxy_refused",
-        "the proxy {proxy} refused a tunnel to {host}: {reason}; check HTTPS_PROXY and its credentials",
-    ),
-    "tls_failed": (
-        NetworkError,
-        "tls_failed",
-        "TLS with {host}{via} failed: {reason}; where a proxy re-signs TLS, set AWS_CA_BUNDLE to its CA file",
-    ),
-    "connect_timeout": (
-        NetworkError,
-        "timeout",
-        f"connecting to {{host}}{{via}} took longer than {CONNECT_TIMEOUT_S:g} s; {ADVICE}",
-    ),
-    "timeout": (
-        NetworkError,
-        "timeout",
-        f"{{host}}{{via}} did not answer in time ({IDLE_TIMEOUT_S:g} s idle, {TOTAL_TIMEOUT_S:g} s in all); {ADVICE}",
-    ),
-    "proxy_down": (
-        NetworkError,
-        "connect_failed",
-        "cannot reach the proxy {proxy}: {reason}; check HTTPS_PROXY",
-    ),
-    "dns_failed": (NetworkError, "dns_failed", f"cannot resolve {{host}}: {{reason}}; {ADVICE}"),
-    "connect_failed": (NetworkError, "connect_failed", f"cannot reach {{host}}{{via}}: {{reason}}; {ADVICE}"),
-    "truncated_body": (ServiceError, "truncated_body", "the answer of {host}{via} was cut off"),
-    "connection_reset": (NetworkError, "connection_reset", "{host}{via} closed the connection without an answer"),
-    "invalid_http": (ServiceError, "invalid_http", "{host}{via} answered with something that is not HTTP"),
-    # A URL or header that HTTP cannot carry.
-    "invalid_request": (FetchError, "invalid_request", "no request can be made to {host}: {reason}"),
-    "network_failed": (NetworkError, "network_failed", f"the call to {{host}}{{via}} failed: {{reason}}; {ADVICE}"),
+FAILURES = {
+    "proxy_refused": "the proxy {proxy} refused a tunnel to {host}: {reason}; check HTTPS_PROXY and its credentials",
+    "tls_failed": "TLS with {host}{via} failed: {reason}; where a proxy re-signs TLS, set AWS_CA_BUNDLE to its CA file",
+    "connect_timeout": f"connecting to {{host}}{{via}} took longer than {CONNECT_TIMEOUT_S:g} s; {ADVICE}",
+    "timeout": "{host}{via} did not answer in time"
+    f" ({IDLE_TIMEOUT_S:g} s idle, {TOTAL_TIMEOUT_S:g} s in all); {ADVICE}",
+    "proxy_down": "cannot reach the proxy {proxy}: {reason}; check HTTPS_PROXY",
+    "dns_failed": f"cannot resolve {{host}}: {{reason}}; {ADVICE}",
+    "connect_failed": f"cannot reach {{host}}{{via}}: {{reason}}; {ADVICE}",
+    "truncated_body": "the answer of {host}{via} was cut off",
+    "connection_reset": "{host}{via} closed the connection without an answer",
+    "invalid_http": "{host}{via} answered with something that is not HTTP",
+    "invalid_request": "no request can be made to {host}: {reason}",  # a URL or header that HTTP cannot carry
+    "network_failed": f"the call to {{host}}{{via}} failed: {{reason}}; {ADVICE}",
+    "unexpected_encoding": "{host} sent a {reason!r} body though none was asked for; a proxy may stand in between",
+    "body_too_large": "{host} sent more than {reason} bytes, which no answer of AWS has",
 }
-"""Kind of failure -> class of the error, its code, its message."""
+"""Kind of failure -> message."""
+_CODES = {"connect_timeout": "timeout", "proxy_down": "connect_failed"}  # the others are codes themselves
+_CLASSES: dict[str, type[FetchError]] = {
+    **dict.fromkeys(("truncated_body", "invalid_http", "unexpected_encoding", "body_too_large"), ServiceError),
+    "invalid_request": FetchError,
+}  # the others are NetworkErrors
 
 
 def reason_of(error: BaseException) -> str:
@@ -173,30 +160,14 @@ def reason_of(error: BaseException) -> str:
     return getattr(inner, "strerror", None) or type(inner).__name__
 
 
-def failure(kind: str, *, host: str, proxy: Proxy | None, reason: str = "") -> FetchError:
+def failure(
+    kind: str, *, host: str, proxy: Proxy | None = None, reason: str = "", status: int | None = None
+) -> FetchError:
     """Make the error of a kind of failure. It names hosts, and never a query, a header or a proxy's password.
 
     The caller keeps these out of ``reason`` too.
     """
-    error_class, code, text = FAILURES[kind]
     name = proxy.name if proxy else ""
     via = f" through the proxy {name}" if proxy else ""
-    return error_class(text.format(host=host, via=via, proxy=name, reason=reason), code=code)
-
-
-def unwanted_encoding(host: str, encoding: str, status: int) -> ServiceError:
-    """Make the error for a compressed body: every request accepts ``identity`` only."""
-    return ServiceError(
-        f"{host} sent a {encoding[:20]!r} body though none was asked for; a proxy may stand in between",
-        code="unexpected_encoding",
-        http_status=status,
-    )
-
-
-def too_large(host: str, limit_bytes: int, status: int) -> ServiceError:
-    """Make the error for a body beyond the limit."""
-    return ServiceError(
-        f"{host} sent more than {limit_bytes:,} bytes, which no answer of AWS has",
-        code="body_too_large",
-        http_status=status,
-    )
+    text = FAILURES[kind].format(host=host, via=via, proxy=name, reason=reason)
+    return _CLASSES.get(kind, NetworkError)(text, code=_CODES.get(kind, kind), http_status=status)

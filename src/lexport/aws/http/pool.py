@@ -36,13 +36,10 @@ from lexport.aws.http.message import (
     invalid_url,
     reason_of,
     split_url,
-    too_large,
-    unwanted_encoding,
 )
 from lexport.aws.http.proxied import ProxiedSender
 from lexport.aws.http.proxies import Proxies
 from lexport.aws.http.tls import open_trust_store
-from lexport.errors import FetchError
 
 MIN_SHARE = 2
 """The fewest connections of a share. The pool must have this many for each account-region that is open at once."""
@@ -139,7 +136,6 @@ class _Origin:
 
     @property
     def name(self) -> str:
-        """Host and port, for messages."""
         return f"{self.host}:{self.port}"
 
 
@@ -185,9 +181,9 @@ class Pool:
             finally:
                 self._release(connection, origin)
         except BrokenResponse as broken:
-            failed = self._error(broken, origin)
+            failed = failure(broken.kind, host=origin.name, reason=broken.reason, status=broken.status)
         except (OSError, ValueError) as error:
-            failed = failure(_kind_of(error), host=origin.name, proxy=None, reason=reason_of(error))
+            failed = failure(_kind_of(error), host=origin.name, reason=reason_of(error))
         raise failed  # outside the `except`, so that no `__context__` leads back to the system's error
 
     async def close(self) -> None:
@@ -331,14 +327,6 @@ class Pool:
         if connection in origin.idle:
             origin.idle.remove(connection)
             self._free_slot()
-
-    def _error(self, broken: BrokenResponse, origin: _Origin) -> FetchError:
-        match broken.kind:
-            case "too_large":
-                return too_large(origin.host, self._limits.body_limit_bytes, broken.status)
-            case "unwanted_encoding":
-                return unwanted_encoding(origin.host, broken.encoding, broken.status)
-        return failure(broken.kind, host=origin.name, proxy=None)
 
 
 def _is_cancelling() -> bool:

@@ -19,8 +19,6 @@ from lexport.aws.http.message import (
     failure,
     invalid_url,
     reason_of,
-    too_large,
-    unwanted_encoding,
 )
 from lexport.aws.http.proxies import Proxy
 from lexport.errors import FetchError
@@ -81,14 +79,14 @@ class ProxiedSender:
         """
         try:
             url = URL(request.url, encoded=True)
-            host, port = url.raw_host, url.port
+            name = f"{url.raw_host}:{url.port}"
         except ValueError:
             raise invalid_url() from None
         if url.raw_path_qs != target:  # the signature would not match what aiohttp sends
             raise invalid_url()
         headers = dict(request.headers)
         if not all(text.isascii() and text.isprintable() for text in headers.values()):
-            raise failure("invalid_request", host=f"{host}:{port}", proxy=None, reason="HTTP cannot carry a header")
+            raise failure("invalid_request", host=name, reason="HTTP cannot carry a header")
         # The CONNECT request of a tunnel carries the credentials; without a tunnel the request itself carries them.
         to_proxy = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
         is_tunnel = url.scheme == "https"
@@ -105,14 +103,14 @@ class ProxiedSender:
                 allow_redirects=False,
             ) as response:
                 if response.status < _FIRST_FINAL_STATUS:
-                    raise failure("invalid_http", host=f"{host}:{port}", proxy=proxy)
-                return await self._read(response, host or "", session)
+                    raise failure("invalid_http", host=name, proxy=proxy)
+                return await self._read(response, name, session)
         except FetchError:
             raise
         except _NotRetried as broken:
-            failed = translate_error(broken.error, f"{host}:{port}", proxy)
+            failed = translate_error(broken.error, name, proxy)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            failed = translate_error(error, f"{host}:{port}", proxy)
+            failed = translate_error(error, name, proxy)
         finally:
             session.in_flight -= 1
             if session.is_retired:
@@ -136,15 +134,16 @@ class ProxiedSender:
     async def _read(self, response: aiohttp.ClientResponse, host: str, source: ResponseSource) -> Response:
         encoding = response.headers.get("Content-Encoding", "identity")
         if encoding.lower() != "identity":
-            raise unwanted_encoding(host, encoding, response.status)
+            raise failure("unexpected_encoding", host=host, reason=encoding[:20], status=response.status)
         limit_bytes = self._limits.body_limit_bytes
+        too_large = failure("body_too_large", host=host, reason=f"{limit_bytes:,}", status=response.status)
         if (response.content_length or 0) > limit_bytes:
-            raise too_large(host, limit_bytes, response.status)
+            raise too_large
         parts, size_bytes = [], 0
         async for part in response.content.iter_any():
             size_bytes += len(part)
             if size_bytes > limit_bytes:
-                raise too_large(host, limit_bytes, response.status)
+                raise too_large
             parts.append(part)
         headers: dict[str, str] = {}
         for name, value in response.headers.items():
