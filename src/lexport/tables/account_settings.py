@@ -8,23 +8,23 @@ from typing import Any
 from lexport.model import Priority
 from lexport.tables.call import Call
 from lexport.tables.resource import Resource
-from lexport.tables.table import COMMON, INT64, SCOPE_KEY, Column, Table
+from lexport.tables.table import COMMON, INT64, SCOPE_KEY, Table, sent
 
 ACCOUNT_SETTINGS = Table(
     "account_settings",
     "One row per account-region: limits and use.",
     (
         *COMMON,
-        Column("concurrent_executions_limit", INT64, "AccountLimit.ConcurrentExecutions", "Concurrency limit."),
-        Column(
-            "unreserved_concurrent_executions",
-            INT64,
+        sent("AccountLimit.ConcurrentExecutions", INT64, "Concurrency limit.", name="concurrent_executions_limit"),
+        sent(
             "AccountLimit.UnreservedConcurrentExecutions",
+            INT64,
             "What reservations leave of it.",
+            name="unreserved_concurrent_executions",
         ),
-        Column("code_size_limit", INT64, "AccountLimit.TotalCodeSize", "Code storage limit.", "bytes"),
-        Column("code_size_used", INT64, "AccountUsage.TotalCodeSize", "Code storage in use.", "bytes"),
-        Column("function_count", INT64, "AccountUsage.FunctionCount", "Functions, versions not counted."),
+        sent("AccountLimit.TotalCodeSize", INT64, "Code storage limit.", "bytes", name="code_size_limit"),
+        sent("AccountUsage.TotalCodeSize", INT64, "Code storage in use.", "bytes", name="code_size_used"),
+        sent("AccountUsage.FunctionCount", INT64, "Functions, versions not counted.", name="function_count"),
     ),
     SCOPE_KEY,
     answer_key=2,

@@ -9,7 +9,7 @@ from lexport.tables.arn import is_function_arn, is_version, shown
 from lexport.tables.call import Call, Page
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.resource import Resource, Row
-from lexport.tables.table import COMMON, DOUBLE, EXTRA_JSON, FUNCTION_KEY, FUNCTION_NAME, TEXT, Column, Table, key
+from lexport.tables.table import COMMON, DOUBLE, EXTRA_JSON, FUNCTION_KEY, FUNCTION_NAME, TEXT, Column, Table, key, sent
 
 ALIASES = Table(
     "aliases",
@@ -18,9 +18,9 @@ ALIASES = Table(
         *COMMON,
         FUNCTION_NAME,
         key("alias", "Name of the alias.", source="Aliases[].Name"),
-        Column("function_version", TEXT, "Aliases[].FunctionVersion", "Version that it points to first."),
-        Column("description", TEXT, "Aliases[].Description", "Description."),
-        Column("revision_id", TEXT, "Aliases[].RevisionId", "Changes with the alias."),
+        sent("Aliases[].FunctionVersion", TEXT, "Version that it points to first."),
+        sent("Aliases[].Description", TEXT, "Description."),
+        sent("Aliases[].RevisionId", TEXT, "Changes with the alias."),
         EXTRA_JSON,
     ),
     (*FUNCTION_KEY, "alias"),

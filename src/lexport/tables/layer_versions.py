@@ -6,7 +6,7 @@ from lexport.model import Priority
 from lexport.tables.call import Call
 from lexport.tables.convert import INSTANT, JSON_ARRAY
 from lexport.tables.resource import Resource
-from lexport.tables.table import COMMON, INT64, TEXT, TIMESTAMP, Column, Table, key
+from lexport.tables.table import COMMON, INT64, TEXT, TIMESTAMP, Column, Table, key, sent
 
 LAYER_VERSIONS = Table(
     "layer_versions",
@@ -14,21 +14,13 @@ LAYER_VERSIONS = Table(
     (
         *COMMON,
         key("layer_arn", "ARN of the layer version.", source="LayerVersionArn"),
-        Column("code_sha256", TEXT, "Content.CodeSha256", "SHA-256 of its archive, base64; NULL where unreadable."),
-        Column("size_bytes", INT64, "Content.CodeSize", "Size of its archive.", "bytes"),
-        Column("created_at", TIMESTAMP, "CreatedDate", "When it was published, UTC.", convert=INSTANT),
-        Column("description", TEXT, "Description", "Description."),
-        Column("license_info", TEXT, "LicenseInfo", "Licence, as its publisher gave it."),
-        Column(
-            "compatible_runtimes", TEXT, "CompatibleRuntimes", "JSON array of runtime identifiers.", convert=JSON_ARRAY
-        ),
-        Column(
-            "compatible_architectures",
-            TEXT,
-            "CompatibleArchitectures",
-            "JSON array of instruction sets.",
-            convert=JSON_ARRAY,
-        ),
+        sent("Content.CodeSha256", TEXT, "SHA-256 of its archive, base64; NULL where unreadable.", name="code_sha256"),
+        sent("Content.CodeSize", INT64, "Size of its archive.", "bytes", name="size_bytes"),
+        sent("CreatedDate", TIMESTAMP, "When it was published, UTC.", name="created_at", convert=INSTANT),
+        sent("Description", TEXT, "Description."),
+        sent("LicenseInfo", TEXT, "Licence, as its publisher gave it."),
+        sent("CompatibleRuntimes", TEXT, "JSON array of runtime identifiers.", convert=JSON_ARRAY),
+        sent("CompatibleArchitectures", TEXT, "JSON array of instruction sets.", convert=JSON_ARRAY),
         Column("status", TEXT, "", "`stored`, `present`, `reference`, `denied`, `failed` or `skipped`."),
         Column("reason", TEXT, "", "Why it is not stored."),
     ),

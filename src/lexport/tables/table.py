@@ -6,10 +6,11 @@ tables of this folder. Nothing here imports pyarrow. Column names keep AWS's wor
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from lexport.tables.convert import Convert
 
@@ -101,6 +102,22 @@ class Table:
         """Return the names that some columns may have in a file: those of today, then the former ones."""
         wanted = list(names)
         return [*wanted, *(former for former, name in self.renames().items() if name in wanted)]
+
+
+def sent(
+    path: str, type_: Type, meaning: str, unit: str = "", *, name: str = "", above: str = "", **more: Any
+) -> Column:
+    """Declare a column that AWS sends at ``above`` + ``path``.
+
+    Its name is AWS's, in snake_case: the path behind the last list, a word that follows itself once. ``name`` is for
+    where that is too long or leaves out what matters.
+    """
+    return Column(name or _snake_case(path), type_, above + path, meaning, unit, **more)
+
+
+def _snake_case(path: str) -> str:
+    words = re.findall(r"[A-Z]+[0-9]*(?![a-z])|[A-Z]?[a-z0-9]+", path.rpartition("[].")[2])
+    return "_".join(word.lower() for word, before in zip(words, ("", *words), strict=False) if word != before)
 
 
 def key(name: str, meaning: str, *, source: str = "", type_: Type = TEXT) -> Column:
