@@ -55,6 +55,9 @@ class Scope:
     account_id: str
     region: str
 
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.region}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionRef:

@@ -11,8 +11,8 @@ shard instead of reading it.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -31,8 +31,8 @@ from lexport.dataset.local import LocalStore, local_folder
 from lexport.dataset.snapshot import FunctionTables, RunFacts, write_function_tables, write_snapshot
 from lexport.errors import ItemError, SettingsError
 from lexport.extract.access import Access, open_access
+from lexport.extract.context import RunContext
 from lexport.extract.estimate import FleetPlan, ShardEstimate, estimate_shard, fleet_plan
-from lexport.extract.incremental import PendingBudget
 from lexport.extract.inputs import Inputs, note_other_key, read_inputs
 from lexport.extract.progress import Progress, Report, report_nothing
 from lexport.extract.read_shard import read_shard
@@ -113,7 +113,7 @@ async def plan(
     if settings.is_selection:
         raise SettingsError("a list of functions needs no plan: each is one GetFunction call", option="--function")
     store = None if dest is None else _open_dataset(dest)
-    progress, budget, pacer = Progress(), PendingBudget(), Pacer(settings.rates_per_s, settings.quota_share)
+    progress = Progress()
     estimates: list[ShardEstimate] = []
     snapshot_at = datetime.now(UTC)
     snapshot_id = new_ulid(snapshot_at)
@@ -127,19 +127,11 @@ async def plan(
                 settings, access, inputs, snapshot_id=snapshot_id, snapshot_at=snapshot_at, note=progress.note
             )
 
+            pacer = Pacer(settings.rates_per_s, settings.quota_share)
+            context = RunContext(spec=spec, settings=settings, store=store, pacer=pacer, progress=progress)
+
             async def estimate(shard: Shard, api: LambdaClient) -> None:
-                estimates.append(
-                    await estimate_shard(
-                        spec,
-                        shard,
-                        api,
-                        settings=settings,
-                        store=store,
-                        pacer=pacer,
-                        budget=budget,
-                        progress=progress,
-                    )
-                )
+                estimates.append(await estimate_shard(context, shard, api))
 
             def miss_account(account_id: str, shards: Sequence[Shard], error: ItemError) -> None:
                 title = f"{account_id} {GLOBAL_REGION}"
@@ -177,23 +169,11 @@ async def read_shards(
 ) -> list[ShardResult]:
     """Read every shard in this process, all side by side; ``on_reply`` gets each response of GetFunction."""
     results: list[ShardResult] = []
-    budget = PendingBudget()
+    store = run.store if run.settings.incremental else None
+    context = RunContext(spec=spec, settings=run.settings, store=store, pacer=run.pacer, progress=run.progress)
 
     async def read(shard: Shard, api: LambdaClient) -> None:
-        results.append(
-            await read_shard(
-                spec,
-                shard,
-                api,
-                settings=run.settings,
-                store=run.store,
-                staging=run.staging,
-                pacer=run.pacer,
-                budget=budget,
-                progress=run.progress,
-                on_reply=on_reply,
-            )
-        )
+        results.append(await read_shard(context, shard, api, run.staging, on_reply))
 
     def miss_account(account_id: str, shards: Sequence[Shard], error: ItemError) -> None:
         results.extend(unread_account(account_id, shards, error, run.staging.failures))
@@ -247,11 +227,10 @@ async def commit_run(
 # --- what comes first -------------------------------------------------------------------------------------------------
 
 
-@asynccontextmanager
-async def _open_access(
+def _open_access(
     session: Session, settings: SnapshotSettings, inputs: Inputs, session_name: str, progress: Progress
-) -> AsyncIterator[Access]:
-    async with open_access(
+) -> AbstractAsyncContextManager[Access]:
+    return open_access(
         session,
         settings,
         regions=settings.regions,
@@ -259,8 +238,7 @@ async def _open_access(
         connections=limits_of_process().connections,
         session_name=session_name,
         note=progress.note,
-    ) as access:
-        yield access
+    )
 
 
 def _open_dataset(dest: str | os.PathLike[str]) -> LocalStore:

@@ -16,9 +16,9 @@ from lexport.aws.http.pool import open_pool
 from lexport.aws.quota.pacer import Pacer
 from lexport.aws.quota.retry import FIRST_BACKOFF_S
 from lexport.aws.session import open_session
-from lexport.dataset.local import LocalStore
 from lexport.dataset.references import describe_missing
 from lexport.dataset.runs import read_run
+from lexport.extract.context import RunContext
 from lexport.extract.failures import Failures
 from lexport.extract.hash_key import HashKey
 from lexport.extract.incremental import PendingBudget
@@ -109,17 +109,15 @@ def read(aws, look, tmp_path):
             shards=(shard,),
         )
         async with open_simulator(fleet, quotas=False, faults=faults) as server, client(server.url, connections) as api:
-            result = await read_shard(
-                spec,
-                shard,
-                api,
+            context = RunContext(
+                spec=spec,
                 settings=SnapshotSettings(aliases=aliases),
-                store=LocalStore(tmp_path),
-                staging=staging,
+                store=None,
                 pacer=Pacer(dict.fromkeys((GET_FUNCTION_QUOTA, LIST_QUOTA), look.fast), 1.0),
                 budget=budget or PendingBudget(),
                 progress=progress,
             )
+            result = await read_shard(context, shard, api, staging)
         await staging.flush_all()
         return Read(result, staging, progress.shards[0], server.calls)
 

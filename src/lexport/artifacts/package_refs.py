@@ -167,7 +167,7 @@ def _row_groups(path: Path, table: Table, names: list[str], scopes: Collection[S
             rows = with_current_names(file.read_row_group(number, columns=table.stored_names(names)), table)
             if scopes is not None:
                 keys = pc.binary_join_element_wise(rows.column("account_id"), rows.column("region"), " ")
-                scope_keys = pa.array([f"{scope.account_id} {scope.region}" for scope in scopes], pa.string())
+                scope_keys = pa.array([f"{scope}" for scope in scopes], pa.string())
                 rows = rows.filter(pc.is_in(keys, value_set=scope_keys))
             if len(rows):
                 yield rows

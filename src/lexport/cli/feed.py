@@ -130,7 +130,7 @@ def _report(
         click.echo("lexport: nothing to feed: no account-region was ever read whole", err=True)
     for scope in scopes:
         if scope.reason is not None:
-            click.echo(f"lexport: {scope.account_id} {scope.region} is not up to date: {scope.reason}", err=True)
+            click.echo(f"lexport: {scope} is not up to date: {scope.reason}", err=True)
     click.echo(
         f"{plural(upserts, 'row')} to upsert, {deletes:,} to delete, {plural(changes, 'change')};"
         f" next: --since {next_since}",

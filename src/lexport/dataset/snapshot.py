@@ -181,7 +181,7 @@ def _stage_changes(
             if Path(error.path) not in [store.root / entry.path for entry in commit.files]:
                 raise
             writer.discard()
-            title = f"{compared[0].account_id} {compared[0].region}"
+            title = f"{compared[0]}"
             more = f" and {len(compared) - 1:,} more" if len(compared) > 1 else ""
             note(f"changes of {title}{more} are not recorded: the snapshot before, {snapshot_id}, is damaged: {error}")
             not_compared |= dict.fromkeys(compared, snapshot_id)

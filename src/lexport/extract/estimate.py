@@ -13,14 +13,13 @@ from anyio import create_memory_object_stream, current_time, to_thread
 
 from lexport.aws.client import LambdaClient
 from lexport.aws.errors import ends_run
-from lexport.aws.quota.pacer import CallApi, Pacer
-from lexport.dataset.local import LocalStore
+from lexport.aws.quota.pacer import CallApi
 from lexport.errors import CredentialsError, ItemError
 from lexport.extract.access import REGION_OFF
-from lexport.extract.incremental import LastSnapshot, PendingBudget, PendingVersions, open_last
+from lexport.extract.context import RunContext
+from lexport.extract.incremental import LastSnapshot, PendingVersions
 from lexport.extract.listing import discover_functions
-from lexport.extract.progress import Progress, ShardProgress
-from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, FunctionRef, QuotaClass, Reply, RunSpec, Scope, Shard
+from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, FunctionRef, QuotaClass, Reply, Scope, Shard
 from lexport.settings import SnapshotSettings
 from lexport.tables.call import Call
 from lexport.tables.functions import GET_FUNCTION
@@ -89,28 +88,16 @@ class ShardEstimate:
     is_refused: bool = False
 
 
-async def estimate_shard(
-    spec: RunSpec,
-    shard: Shard,
-    api: LambdaClient,
-    *,
-    settings: SnapshotSettings,
-    store: LocalStore | None,
-    pacer: Pacer,
-    budget: PendingBudget,
-    progress: Progress,
-) -> ShardEstimate:
-    """List one shard and count what a snapshot would call; ``store`` has the dataset that an incremental one builds on.
+async def estimate_shard(run: RunContext, shard: Shard, api: LambdaClient) -> ShardEstimate:
+    """List one shard and count what a snapshot would call, and an incremental one where ``run`` has a dataset for it.
 
     Never raises an ItemError: what could not be listed makes the estimate too small, and is in ``errors``.
     """
     if shard.region_status == "disabled":
         return ShardEstimate(shard=shard)
-    scope, tally = shard.scope, _Tally()
-    title = f"{scope.account_id} {scope.region}"
-    shard_progress = ShardProgress(scope=scope, pace=partial(pacer.readings, scope))
-    progress.shards.append(shard_progress)
-    last = None if store is None else await to_thread.run_sync(_open_last, spec, shard, settings, store, progress)
+    scope, tally, title = shard.scope, _Tally(), str(shard.scope)
+    shard_progress = run.begin(scope)
+    last = await run.open_last(scope, otherwise="an incremental run fetches everything")
     errors: list[tuple[str, ItemError]] = []
 
     async def count(page: Sequence[FunctionRef] | None) -> Sequence[FunctionRef]:
@@ -121,7 +108,7 @@ async def estimate_shard(
                 tally.to_fetch += 1
             else:
                 pending.put((ref,))
-        if last is not None and (page is None or budget.is_used_up_by(pending)):
+        if last is not None and (page is None or run.budget.is_used_up_by(pending)):
             tally.to_fetch += await to_thread.run_sync(_count_unknown, last, pending)
         shard_progress.listed = shard_progress.fetched = tally.versions
         return ()  # nothing is fetched
@@ -130,19 +117,19 @@ async def estimate_shard(
     refs.close()
     plan, is_refused = None, False
     try:
-        with budget.reader(), PendingVersions() as pending:
+        with run.budget.reader(), PendingVersions() as pending:
             await discover_functions(
                 api,
-                _timed(partial(pacer.call, scope), tally),
+                _timed(partial(run.pacer.call, scope), tally),
                 scope,
-                qualifiers=settings.qualifiers,
+                qualifiers=run.settings.qualifiers,
                 refs_out=refs_out,
                 choose=count,
                 keeps_items=last is not None,
                 lose=lambda operation, name, error: errors.append((f"{title}: {operation} {name or ''}", error)),
-                note=lambda text: progress.note(f"{title}: {text}"),
+                note=lambda text: run.progress.note(f"{title}: {text}"),
             )
-        plan = _scope_plan(scope, tally, settings, is_incremental=store is not None)
+        plan = _scope_plan(scope, tally, run.settings, is_incremental=run.store is not None)
     except ItemError as error:
         errors.append((title, error))
         is_refused = shard.region_status == "uncertain" and error.code in REGION_OFF and not tally.versions
@@ -171,17 +158,6 @@ def fleet_plan(estimates: Sequence[ShardEstimate], notes: Sequence[str]) -> Flee
         missing=tuple(f"{title}: {error}" for title, error in errors),
         notes=tuple(notes),
     )
-
-
-def _open_last(
-    spec: RunSpec, shard: Shard, settings: SnapshotSettings, store: LocalStore, progress: Progress
-) -> LastSnapshot | None:
-    """Open the rows of the last snapshot that an incremental run would carry over. Blocking."""
-    last, why = open_last(store, shard.scope, env=settings.env, hash_key_id=spec.hash_key_id, note=progress.note)
-    if why:
-        title = f"{shard.scope.account_id} {shard.scope.region}"
-        progress.note(f"{title}: {why}; an incremental run fetches everything")
-    return last
 
 
 @dataclass(slots=True)

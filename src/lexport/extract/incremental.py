@@ -83,7 +83,7 @@ def open_last(
             problem = problem or f"{commit.snapshot_id} cannot be read ({error})"
             continue
         if problem is not None:
-            note(f"{scope.account_id} {scope.region}: {problem}; {commit.snapshot_id} is built on instead")
+            note(f"{scope}: {problem}; {commit.snapshot_id} is built on instead")
         return last, None
     return None, problem or f"no earlier whole snapshot with --env {env} and this hash key to build on"
 

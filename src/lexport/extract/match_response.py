@@ -104,7 +104,7 @@ def check_function(reply: Reply, ref: FunctionRef, scope: Scope) -> bool:
         and is_function_arn(arn, f"{scope.region}:{scope.account_id}:function:{name}", qualifier, version)
     ):
         return True
-    requested = f"{ref.function_name}, {'alias' if ref.is_alias else 'version'} {qualifier}, of {_text_of(scope)}"
+    requested = f"{ref.function_name}, {'alias' if ref.is_alias else 'version'} {qualifier}, of {scope}"
     raise _wrong("GetFunction", requested, _function_text(name, version, arn))
 
 
@@ -147,7 +147,7 @@ def check_versions(reply: Reply, marker: str | None, scope: Scope, function_name
             or not is_version(version)
             or not (arn == f"{usual}{name}:{version}" or is_function_arn(arn, functions + name, version))
         ):
-            requested = f"{function_name or 'functions'} of {_text_of(scope)}"
+            requested = f"{function_name or 'functions'} of {scope}"
             raise _wrong(operation, requested, _function_text(name, version, arn))
     return bool(items)
 
@@ -169,7 +169,7 @@ def check_resource(reply: Reply, resource: Resource, subject: Subject, marker: s
         received = resource.mismatch(item, function) if isinstance(item, dict) else None
         if received is not None:
             of_function = "" if name is None else f"{name} of "
-            requested = f"{resource.name.replace('_', ' ')} of {of_function}{_text_of(scope)}"
+            requested = f"{resource.name.replace('_', ' ')} of {of_function}{scope}"
             raise _wrong(call.operation, requested, received)
     return bool(items) and name is not None
 
@@ -221,10 +221,6 @@ def _function_text(name: Any, version: Any, arn: Any) -> str:
     if name is None and version is None and arn is None:
         return "no function"
     return f"{shown(name)}, version {shown(version)}, ARN {shown(arn)}"
-
-
-def _text_of(scope: Scope) -> str:
-    return f"{scope.account_id} {scope.region}"
 
 
 def _names(configuration: Any) -> tuple[Any, Any, Any]:

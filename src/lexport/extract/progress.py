@@ -147,7 +147,7 @@ def describe(shard: ShardProgress, rate_per_s: float) -> str:
     left_s = shard.left_s(rate_per_s)
     left = "listing" if left_s is None else "done" if shard.is_done else f"about {format_seconds(left_s)} left"
     return (
-        f"{shard.scope.account_id} {shard.scope.region}: {shard.fetched:,} of {shard.listed:,} listed fetched, "
+        f"{shard.scope}: {shard.fetched:,} of {shard.listed:,} listed fetched, "
         f"{rate_per_s:,.1f}/s, {shard.throttles:,} throttles, {left}"
     )
 
@@ -267,7 +267,7 @@ def _draw(bars: Bars, progress: Progress, rates: dict[Scope, float], *, most: in
     for shard in shown:
         more = describe(shard, rates[shard.scope]).split("fetched, ")[1]
         total = max(shard.listed, 1) if shard.is_listed else None
-        rows.append((f"{shard.scope.account_id} {shard.scope.region}", shard.fetched, total, more))
+        rows.append((f"{shard.scope}", shard.fetched, total, more))
     if progress.packages.files:
         more = progress.packages.describe(bytes_per_s).partition(", ")[2]
         rows.append(("packages", progress.packages.files_done, progress.packages.files, more))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -18,34 +18,20 @@ from anyio import create_memory_object_stream, create_task_group, to_thread
 from anyio.streams.memory import MemoryObjectSendStream
 
 from lexport.aws.client import LambdaClient
-from lexport.aws.quota.pacer import CallApi, Pacer
-from lexport.dataset.local import LocalStore
-from lexport.errors import (
-    AccessDeniedError,
-    ExpiredCredentialsError,
-    FunctionGoneError,
-    ItemError,
-    first_of,
-)
+from lexport.aws.quota.pacer import CallApi
+from lexport.errors import AccessDeniedError, ExpiredCredentialsError, FunctionGoneError, ItemError, first_of
+from lexport.extract.context import RunContext
 from lexport.extract.flatten import Rules, flatten_carried, flatten_function
 from lexport.extract.flatten_resource import append_row
-from lexport.extract.incremental import LastSnapshot, PendingBudget, PendingVersions, open_last
+from lexport.extract.incremental import LastSnapshot, PendingVersions
 from lexport.extract.listing import discover_functions
 from lexport.extract.match_response import fetch_function
-from lexport.extract.progress import Progress, ShardProgress
+from lexport.extract.progress import ShardProgress
 from lexport.extract.resources import ResourceReader
 from lexport.extract.rows import Staging
 from lexport.extract.shard_log import ShardLog
 from lexport.extract.workers import pump, workers_for
-from lexport.model import (
-    LATEST,
-    FunctionRef,
-    Reply,
-    RunSpec,
-    Shard,
-    ShardResult,
-)
-from lexport.settings import SnapshotSettings
+from lexport.model import LATEST, FunctionRef, Reply, Shard, ShardResult
 from lexport.tables.call import Call
 from lexport.tables.functions import GET_FUNCTION
 from lexport.tables.registry import fleet_resources, resources_read
@@ -56,16 +42,10 @@ PAGES_AHEAD = 3  # pages of references listed ahead of the one being fetched: a 
 
 
 async def read_shard(
-    spec: RunSpec,
+    run: RunContext,
     shard: Shard,
     api: LambdaClient,
-    *,
-    settings: SnapshotSettings,
-    store: LocalStore,
     staging: Staging,
-    pacer: Pacer,
-    budget: PendingBudget,
-    progress: Progress,
     on_reply: Callable[[FunctionRef, Reply], None] | None = None,
 ) -> ShardResult:
     """Read every function, version and alias of one shard into ``staging``.
@@ -73,83 +53,63 @@ async def read_shard(
     ``on_reply`` gets every response of GetFunction, with its presigned URL. Never raises an ItemError: what is lost is
     in ``staging.failures``, and the status of the result says so.
     """
-    started_at = datetime.now(UTC)
+    started_at, scope = datetime.now(UTC), shard.scope
     if shard.region_status == "disabled":
         return ShardResult(shard=shard, status="unavailable", started_at=started_at, ended_at=started_at)
-    shard_progress = ShardProgress(scope=shard.scope, pace=partial(pacer.readings, shard.scope))
-    progress.shards.append(shard_progress)
-    log = ShardLog(shard=shard, failures=staging.failures, note_run=progress.note, started_at=started_at)
-    reader = _Reader(
-        shard=shard,
-        api=api,
-        calls=partial(pacer.call, shard.scope),
-        rate_per_s=lambda call: pacer.reading(shard.scope, call.quota).rate_per_s,
-        settings=settings,
-        staging=staging,
-        budget=budget,
-        log=log,
-        progress=shard_progress,
-        rules=Rules(env=settings.env, fetched_at=spec.snapshot_at, keep_latest=settings.qualifiers != "published"),
-        not_before=spec.snapshot_at - settings.refresh_after if settings.refresh_after else None,
-        on_reply=on_reply,
-    )
+    progress, settings, snapshot_at = run.begin(scope), run.settings, run.spec.snapshot_at
+    log = ShardLog(shard=shard, failures=staging.failures, note_run=run.progress.note, started_at=started_at)
     try:
-        with budget.reader():
-            if settings.incremental:
-                reader.last = await to_thread.run_sync(_open_last, spec, shard, settings, store, progress)
+        with run.budget.reader():
+            reader = _Reader(
+                run=run,
+                shard=shard,
+                api=api,
+                call_api=partial(run.pacer.call, scope),
+                staging=staging,
+                log=log,
+                progress=progress,
+                rules=Rules(env=settings.env, fetched_at=snapshot_at, keep_latest=settings.qualifiers != "published"),
+                last=await run.open_last(scope, otherwise="every version is fetched"),
+                on_reply=on_reply,
+            )
             await reader.read()
     except* ExpiredCredentialsError as group:
         log.give_up(first_of(group))
     else:
         log.account_for_references()
-    shard_progress.is_listed = shard_progress.is_done = True
-    return log.result(pacer)
-
-
-def _open_last(
-    spec: RunSpec, shard: Shard, settings: SnapshotSettings, store: LocalStore, progress: Progress
-) -> LastSnapshot | None:
-    """Open the rows of the last snapshot that an incremental run may carry over. Blocking."""
-    last, why = open_last(store, shard.scope, env=settings.env, hash_key_id=spec.hash_key_id, note=progress.note)
-    if last is None:
-        progress.note(f"{shard.scope.account_id} {shard.scope.region}: {why}; every version is fetched")
-    return last
+    progress.is_listed = progress.is_done = True
+    return log.result(run.pacer)
 
 
 @dataclass(slots=True, kw_only=True)
 class _Reader:
     """The work of one shard: each method takes one kind of item all the way into rows."""
 
+    run: RunContext
     shard: Shard
     api: LambdaClient
-    calls: CallApi
-    rate_per_s: Callable[[Call], float]
-    settings: SnapshotSettings
+    call_api: CallApi
     staging: Staging
-    budget: PendingBudget
     log: ShardLog
     progress: ShardProgress
     rules: Rules
-    not_before: datetime | None
+    last: LastSnapshot | None
     on_reply: Callable[[FunctionRef, Reply], None] | None
-    resources: list[ResourceReader] = field(default_factory=list)
-    last: LastSnapshot | None = None
-    pending: PendingVersions = field(init=False)
 
     async def read(self) -> None:
         """List, fetch and flatten side by side until nothing is left."""
         get_function, _ = self.progress.pace()
         folder, refs_listed = self.staging.folder, self.shard.refs
         refs_out, refs = create_memory_object_stream[Sequence[FunctionRef]](PAGES_AHEAD)
-        self.resources = [] if refs_listed is not None else self.resource_readers()
-        queued = [reader for reader in self.resources if reader.resource.per != "account_region"]
+        resources = [] if refs_listed is not None else self.resource_readers()
+        queued = [reader for reader in resources if reader.resource.per != "account_region"]
         with ExitStack() as opened:
             for reader in queued:
                 opened.enter_context(reader.open_queue(folder))
-            self.pending = opened.enter_context(PendingVersions(folder))
+            pending = opened.enter_context(PendingVersions(folder))
             async with create_task_group() as tasks:
                 if refs_listed is None:
-                    tasks.start_soon(self.discover, refs_out)
+                    tasks.start_soon(self.discover, refs_out, pending, resources)
                 else:
                     self.count_listed(len(refs_listed))
                     tasks.start_soon(self.send_refs, refs_listed, refs_out)
@@ -159,11 +119,12 @@ class _Reader:
                     refs,
                     self.log.record_function_error,
                 )
-                for reader in self.resources:
+                for reader in resources:
                     if reader.resource.per == "account_region":
                         tasks.start_soon(reader.read_account_region)
                     else:
-                        tasks.start_soon(reader.read_queue, self.rate_per_s(reader.resource.call))
+                        pace = self.run.pacer.reading(self.shard.scope, reader.resource.call.quota)
+                        tasks.start_soon(reader.read_queue, pace.rate_per_s)
             if self.api.has_met_wrong_answers:
                 for reader in queued:
                     await reader.read_doubtful()
@@ -182,7 +143,9 @@ class _Reader:
             log=self.log,
         )
         chosen = [
-            resource for resource in resources_read(self.settings.for_manifest()) if resource.call is not GET_FUNCTION
+            resource
+            for resource in resources_read(self.run.settings.for_manifest())
+            if resource.call is not GET_FUNCTION
         ]
         has_aliases = any(resource.gives == "alias" for resource in chosen)
         per_alias = [make(resource=resource) for resource in chosen if resource.per == "alias" and has_aliases]
@@ -194,29 +157,34 @@ class _Reader:
     async def ask(self, call: Call, attempt: Callable[[], Awaitable[Reply]]) -> Reply:
         """Make one call of a listing, and note that its response shows a Region that accepts the credentials."""
         try:
-            reply = await self.calls(call, attempt)
+            reply = await self.call_api(call, attempt)
         except (AccessDeniedError, FunctionGoneError):
             self.log.is_answering = True
             raise
         self.log.is_answering = True
         return reply
 
-    async def discover(self, refs_out: MemoryObjectSendStream[Sequence[FunctionRef]]) -> None:
+    async def discover(
+        self,
+        refs_out: MemoryObjectSendStream[Sequence[FunctionRef]],
+        pending: PendingVersions,
+        resources: Sequence[ResourceReader],
+    ) -> None:
         """List the fleet; what is listed goes to the queues of the other resources too."""
-        listeners = [reader for reader in self.resources if reader.resource.per in ("function", "version")]
+        listeners = [reader for reader in resources if reader.resource.per in ("function", "version")]
 
         async def choose(page: Sequence[FunctionRef] | None) -> Sequence[FunctionRef]:
             self.count_listed(len(page or ()))
             for reader in listeners:
                 reader.put(page or ())
-            return page or () if self.last is None else await self.carry(page, self.last)
+            return page or () if self.last is None else await self.carry(page, self.last, pending)
 
         try:
             await discover_functions(
                 self.api,
                 self.ask,
                 self.shard.scope,
-                qualifiers=self.settings.qualifiers,
+                qualifiers=self.run.settings.qualifiers,
                 refs_out=refs_out,
                 choose=choose,
                 keeps_items=self.last is not None,
@@ -232,7 +200,9 @@ class _Reader:
                 reader.queue.end()
             self.progress.is_listed = True
 
-    async def carry(self, page: Sequence[FunctionRef] | None, last: LastSnapshot) -> list[FunctionRef]:
+    async def carry(
+        self, page: Sequence[FunctionRef] | None, last: LastSnapshot, pending: PendingVersions
+    ) -> list[FunctionRef]:
         """Keep what the last snapshot may have; return what must be fetched.
 
         ``page`` is None at the end of the listing.
@@ -241,16 +211,17 @@ class _Reader:
         to_keep: list[FunctionRef] = []
         for ref in page or ():
             (to_fetch if ref.listed is None or ref.qualifier is None else to_keep).append(ref)
-        self.pending.put(to_keep)
-        if page is None or self.budget.is_used_up_by(self.pending):
-            to_fetch += await self.carry_pending(last)
+        pending.put(to_keep)
+        if page is None or self.run.budget.is_used_up_by(pending):
+            to_fetch += await self.carry_pending(last, pending)
         return [ref.without_listing() for ref in to_fetch]
 
-    async def carry_pending(self, last: LastSnapshot) -> list[FunctionRef]:
+    async def carry_pending(self, last: LastSnapshot, pending: PendingVersions) -> list[FunctionRef]:
         """Make the rows of pending versions that the last snapshot has; return the others."""
-        is_new_damage = last.damage is None
+        is_new_damage, refresh_after = last.damage is None, self.run.settings.refresh_after
+        not_before = self.run.spec.snapshot_at - refresh_after if refresh_after else None
         unknown: list[FunctionRef] = []
-        matches = last.find(self.pending, self.not_before)
+        matches = last.find(pending, not_before)
         while part := await to_thread.run_sync(list, islice(matches, CARRIED_AT_ONCE)):
             await self.staging.flush()
             unknown += [ref for ref, listed, older in part if not self.carry_over(ref, listed, older)]
@@ -291,7 +262,7 @@ class _Reader:
         """Fetch and flatten one function, version or alias."""
         await self.staging.flush()
         try:
-            reply = await fetch_function(self.api, self.calls, ref, self.shard.scope)
+            reply = await fetch_function(self.api, self.call_api, ref, self.shard.scope)
         finally:
             self.progress.fetched += 1
         self.log.replies += 1

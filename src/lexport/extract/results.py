@@ -108,7 +108,7 @@ def why_unpublished(
 def _describe_refusal(failure: Failure) -> str:
     """Return a text about the call that was refused. The error code is also in the message, and is named once."""
     words = failure.message.partition(f"{failure.error_code}: ")[2]
-    where = f"{failure.operation or 'AWS'} in {failure.scope.account_id} {failure.scope.region}"
+    where = f"{failure.operation or 'AWS'} in {failure.scope}"
     text = f"{where} answered {failure.error_code}: {words}" if words else f"{where}: {failure.message}"
     is_denied = issubclass(class_of(failure.error_code, failure.http_status), AccessDeniedError)
     return text + ("; `lexport iam-policy` prints the permissions needed" if is_denied else "")

@@ -98,7 +98,7 @@ class ShardLog:
 
     def note(self, text: str) -> None:
         """Add a note about this shard."""
-        self.note_run(f"{self.shard.scope.account_id} {self.shard.scope.region}: {text}")
+        self.note_run(f"{self.shard.scope}: {text}")
 
     # --- the end ------------------------------------------------------------------------------------------------------
 

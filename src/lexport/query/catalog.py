@@ -257,7 +257,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _title(scope: Scope) -> str:
-    return f"{scope.account_id} {scope.region}"
+    return f"{scope}"
 
 
 def _some(entries: list[tuple[Scope, ScopeEntry]]) -> str:
