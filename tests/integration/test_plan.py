@@ -25,9 +25,8 @@ RATES = {GET_FUNCTION_QUOTA: 100.0, LIST_QUOTA: 15.0}
 )
 def test_the_minimum_is_the_formula(functions, versions, pages, expected):
     """max((L + Al) / 15, F(1 + V) / 100, L * t_list), as AWS's two quotas give it."""
-    planned = minimum_s(
-        get_function_calls=versions, list_calls=pages + functions, pages=pages, page_s=0.1, rates_per_s=RATES
-    )
+    calls = {GET_FUNCTION_QUOTA: versions, LIST_QUOTA: pages + functions}
+    planned = minimum_s(calls, RATES, listing_s=pages * 0.1)
 
     assert planned == expected
 

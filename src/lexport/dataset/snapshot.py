@@ -181,9 +181,8 @@ def _stage_changes(
             if Path(error.path) not in [store.root / entry.path for entry in commit.files]:
                 raise
             writer.discard()
-            title = f"{compared[0]}"
-            more = f" and {len(compared) - 1:,} more" if len(compared) > 1 else ""
-            note(f"changes of {title}{more} are not recorded: the snapshot before, {snapshot_id}, is damaged: {error}")
+            what = f"{compared[0]}" + (f" and {len(compared) - 1:,} more" if len(compared) > 1 else "")
+            note(f"changes of {what} are not recorded: the snapshot before, {snapshot_id}, is damaged: {error}")
             not_compared |= dict.fromkeys(compared, snapshot_id)
     return not_compared
 
@@ -193,21 +192,7 @@ def _error_rows(not_compared: Mapping[Scope, str]) -> Iterator[tuple[object, ...
     now = datetime.now(UTC)
     for scope, snapshot_id in sorted(not_compared.items(), key=lambda item: (item[0].account_id, item[0].region)):
         message = f"changes since {snapshot_id} are not recorded: its files are damaged; see lexport verify"
-        yield (
-            scope.account_id,
-            scope.region,
-            "changes",
-            None,
-            None,
-            None,
-            "damaged",
-            None,
-            message,
-            False,
-            0,
-            now,
-            "",
-        )
+        yield scope.account_id, scope.region, "changes", None, None, None, "damaged", None, message, False, 0, now, ""
 
 
 def _scope_entry(result: ShardResult, counters: Mapping[Table, RowCounter]) -> ScopeEntry:

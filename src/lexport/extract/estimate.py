@@ -5,6 +5,7 @@ The minimum time is that of the quotas: the two classes run beside each other, a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -63,15 +64,9 @@ class FleetPlan:
         return max((scope.minimum_s for scope in self.scopes), default=0.0)
 
 
-def minimum_s(
-    *, get_function_calls: int, list_calls: int, pages: int, page_s: float, rates_per_s: dict[QuotaClass, float]
-) -> float:
-    """Return the least time for these calls: the slower quota class, or the chain of pages if that is slower still."""
-    return max(
-        get_function_calls / rates_per_s[GET_FUNCTION_QUOTA],
-        list_calls / rates_per_s[LIST_QUOTA],
-        pages * page_s,
-    )
+def minimum_s(calls: Mapping[QuotaClass, int], rates_per_s: Mapping[QuotaClass, float], *, listing_s: float) -> float:
+    """Return the least time for these calls: the slowest quota class, or the chain of pages if that is slower still."""
+    return max(listing_s, *(count / rates_per_s[quota] for quota, count in calls.items()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,25 +170,16 @@ def _scope_plan(scope: Scope, tally: _Tally, settings: SnapshotSettings, *, is_i
     due = {"account_region": 1, "function": tally.functions, "version": tally.versions}  # of aliases none is counted
     others = [read for read in resources_read(settings.for_manifest()) if read.call is not GET_FUNCTION]
     calls = {resource: due.get(resource.per, 0) for resource in others}
-    list_calls = tally.pages + sum(calls.values())
-    other_s = [0.0] + [
-        count / (resource.call.quota.rate_per_s * settings.quota_share)
-        for resource, count in calls.items()
-        if resource.call.quota != LIST_QUOTA
-    ]
-    paced = tally.pages + sum(count for resource, count in calls.items() if resource.call.quota == LIST_QUOTA)
+    by_quota = Counter({LIST_QUOTA: tally.pages})
+    for resource, count in calls.items():
+        by_quota[resource.call.quota] += count
+    rates_per_s = {quota: quota.rate_per_s for quota in by_quota} | settings.rates_per_s
+    paces_per_s = {quota: rate * settings.quota_share for quota, rate in rates_per_s.items()}
     page_s = sum(tally.page_s) / len(tally.page_s) if tally.page_s else 0.0
-    rates_per_s = {name: rate * settings.quota_share for name, rate in settings.rates_per_s.items()}
 
-    def least(*, get_function_calls: int) -> float:
-        own_s = minimum_s(
-            get_function_calls=get_function_calls,
-            list_calls=paced,
-            pages=tally.pages,
-            page_s=page_s,
-            rates_per_s=rates_per_s,
-        )
-        return max(own_s, *other_s)
+    def least_s(get_function_calls: int) -> float:
+        all_calls = by_quota + Counter({GET_FUNCTION_QUOTA: get_function_calls})
+        return round(minimum_s(all_calls, paces_per_s, listing_s=tally.pages * page_s), 1)
 
     return ScopePlan(
         account_id=scope.account_id,
@@ -201,10 +187,10 @@ def _scope_plan(scope: Scope, tally: _Tally, settings: SnapshotSettings, *, is_i
         functions=tally.functions,
         versions=tally.versions,
         get_function_calls=tally.versions,
-        list_calls=list_calls,
-        minimum_s=round(least(get_function_calls=tally.versions), 1),
+        list_calls=tally.pages + sum(calls.values()),
+        minimum_s=least_s(tally.versions),
         incremental_get_function_calls=tally.to_fetch if is_incremental else None,
-        incremental_minimum_s=round(least(get_function_calls=tally.to_fetch), 1) if is_incremental else None,
+        incremental_minimum_s=least_s(tally.to_fetch) if is_incremental else None,
         page_s=round(page_s, 3),
         resource_calls={resource.name: count for resource, count in calls.items() if not resource.default},
     )

@@ -11,8 +11,11 @@ from lexport.aws.redact import remove_presigned_urls
 from lexport.errors import FunctionGoneError, ItemError
 from lexport.model import Failure, Scope
 from lexport.tables.run import ERRORS
+from lexport.tables.staged import staged_names
+from lexport.tables.table import SCOPE_KEY
 
 KINDS_KEPT = 1000  # distinct (scope, stage, operation, code) with an example each, for people to read
+_OWN_COLUMNS = staged_names(ERRORS)[len(SCOPE_KEY) : -1]  # the last is the answer, which a failure has none of
 GONE = "gone"
 """The error code of a function that was deleted after it was listed."""
 
@@ -69,18 +72,7 @@ class Failures:
 
     def notice(self, item: Item, code: str, message: str) -> Failure:
         """Record something odd about an item that was read: nothing is missing."""
-        failure = Failure(
-            scope=item.scope,
-            stage=item.stage,
-            operation=item.operation,
-            function_name=item.function_name,
-            qualifier=item.qualifier,
-            error_code=code,
-            message=message,
-            is_gap=False,
-            occurred_at=self._now(),
-        )
-        return self.add(failure)
+        return self.record(ItemError(message, code=code), item, is_gap=False)
 
     def add(self, failure: Failure) -> Failure:
         """Add one failure: count it, keep it as an example, and make a row of it. Return it as it was added."""
@@ -102,22 +94,8 @@ class Failures:
             self.examples.setdefault(kind, failure)
         if failure.is_gap:
             self.gaps[failure.scope] += 1
-        self._add_row(
-            ERRORS,
-            failure.scope.account_id,
-            failure.scope.region,
-            failure.stage,
-            failure.operation,
-            failure.function_name,
-            failure.qualifier,
-            failure.error_code,
-            failure.http_status,
-            failure.message,
-            failure.is_gap,
-            failure.attempts,
-            failure.occurred_at,
-            "",
-        )
+        scope, values = failure.scope, (getattr(failure, name) for name in _OWN_COLUMNS)
+        self._add_row(ERRORS, scope.account_id, scope.region, *values, "")
         return failure
 
     def _next_moment(self, at: datetime) -> datetime:

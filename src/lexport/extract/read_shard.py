@@ -142,11 +142,8 @@ class _Reader:
             progress=self.progress,
             log=self.log,
         )
-        chosen = [
-            resource
-            for resource in resources_read(self.run.settings.for_manifest())
-            if resource.call is not GET_FUNCTION
-        ]
+        read = resources_read(self.run.settings.for_manifest())
+        chosen = [resource for resource in read if resource.call is not GET_FUNCTION]
         has_aliases = any(resource.gives == "alias" for resource in chosen)
         per_alias = [make(resource=resource) for resource in chosen if resource.per == "alias" and has_aliases]
         others = (resource for resource in chosen if resource.per != "alias")

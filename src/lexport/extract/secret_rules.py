@@ -22,16 +22,10 @@ NAME_RULES = ("random_secret", "secret_name")
 """``random_secret``: the name means a secret and the value looks random; ``secret_name``: the name alone."""
 
 RULE_NAMES = tuple(dict.fromkeys((*(rule.name for rule in VALUE_RULES), *NAME_RULES)))
-HINTS = tuple(dict.fromkeys(hint for rule in VALUE_RULES for hint in rule.hints))
-"""Every value that a rule of values matches contains one of these."""
 
 
 def secret_rule(name: str, value: str) -> str | None:
-    """Return the name of the rule that takes a variable for a secret, None if there is none.
-
-    A variable that matches a rule has one of ``HINTS`` in its value, or a name that ``name_means_secret``: both are
-    cheap to test first.
-    """
+    """Return the name of the rule that takes a variable for a secret, None if there is none."""
     return value_rule(value) or name_rule(name, value)
 
 

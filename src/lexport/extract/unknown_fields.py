@@ -48,22 +48,7 @@ _SECRET_STEMS = re.compile(
 )
 _ENVIRONMENT_STEMS = re.compile("environment|variable")
 _SECRET_WORDS = frozenset(
-    {
-        "auth",
-        "bearer",
-        "dsn",
-        "jwt",
-        "kubeconfig",
-        "mnemonic",
-        "otp",
-        "pin",
-        "pwd",
-        "pw",
-        "pass",
-        "salt",
-        "creds",
-        "cred",
-    }
+    "auth bearer dsn jwt kubeconfig mnemonic otp pin pwd pw pass salt creds cred".split()  # noqa: SIM905
 )
 _ENVIRONMENT_WORDS = frozenset({"env", "envs", "vars"})
 _NO_CODE_BEFORE = frozenset("error reason status state exit response result failure country currency language".split())  # noqa: SIM905
