@@ -71,16 +71,16 @@ def places(svg, path, *names):
     return [tuple(found.get(name) for name in names) for found in svg.iterfind(path)]
 
 
-def test_bars_add_up_and_stay_below_their_limit():
-    """The parts of a bar follow each other; the longest bar or limit has the whole width."""
+def test_bars_add_up():
+    """The parts of a bar follow each other; the longest bar has the whole width."""
     rows = [
-        charts.Bar(label="a", values=(30, 10), text="40", limit=80),
+        charts.Bar(label="a", values=(30, 10), text="40"),
         charts.Bar(label="b", values=(0, 20), text="20"),
     ]
     svg = charts.bars(rows, name="n", about="a", tones=("s1", "s2"))
 
-    assert places(svg, "g/rect[@class='part s1']", "x", "width") == [("0%", "37.5%")]
-    assert places(svg, "g/rect[@class='part s2']", "x", "width") == [("37.5%", "12.5%"), ("0%", "25%")]
+    assert places(svg, "g/rect[@class='part s1']", "x", "width") == [("0%", "75%")]
+    assert places(svg, "g/rect[@class='part s2']", "x", "width") == [("75%", "25%"), ("0%", "50%")]
 
 
 def test_lines_leave_out_what_nobody_knows():

@@ -53,7 +53,6 @@ def _write(dest: str | os.PathLike[str], checked: CheckResult | None, running: l
 
 def _page(catalog: Catalog, answers: dict[str, Answer], checked: CheckResult | None, *, now: datetime) -> Page:
     newest = catalog.newest
-    notices = catalog.notices(now=now) if checked is None else checked.notices
     incomplete = [row for row in answers["parts"].rows if row["status"] not in {"complete", "unavailable"}]
     return Page(
         title=f"Lambda fleet · {catalog.root.name}",
@@ -62,7 +61,7 @@ def _page(catalog: Catalog, answers: dict[str, Answer], checked: CheckResult | N
             f"Snapshot of {newest.snapshot_at:%d %b %Y %H:%M} UTC, {count(len(catalog.snapshots))} in all. "
             f"Written {now:%d %b %Y %H:%M} UTC by lexport {__version__}."
         ),
-        notices=notices,
+        notices=catalog.notices(now=now) if checked is None else checked.notices,
         is_loud=bool(incomplete) or newest.status != "complete",
         tiles=_tiles(answers, checked, now=now),
         sections=_sections(catalog, answers, checked),
@@ -77,18 +76,20 @@ def _page(catalog: Catalog, answers: dict[str, Answer], checked: CheckResult | N
 def _sections(catalog: Catalog, answers: dict[str, Answer], checked: CheckResult | None) -> tuple[Section, ...]:
     today = catalog.newest.snapshot_at.date()
 
-    def figure(name: str, draw: Callable[[Answer], Figure] = figures.listing, empty: str | None = None) -> Figure:
+    def figure(name: str, draw: Callable[[Answer], Figure], empty: str | None = None) -> Figure:
         answer = answers[name]
         return draw(answer) if answer.rows else Figure(answer=answer, empty=empty)
 
-    unchanged = why_unchanged(catalog)
+    def listing(name: str, *, is_open: bool, empty: str | None = None) -> Figure:
+        return figure(name, lambda answer: Figure(answer=answer, is_open=is_open, is_wide=True), empty)
 
+    unchanged = why_unchanged(catalog)
     judged = () if checked is None else (Section(name="findings", title="Findings", figures=findings(checked)),)
     return (
         Section(
             name="runtimes",
             title="Runtimes",
-            figures=(figure("runtimes", partial(figures.runtimes, today=today)), figure("deprecated")),
+            figures=(figure("runtimes", partial(figures.runtimes, today=today)), listing("deprecated", is_open=True)),
         ),
         *judged,
         Section(
@@ -97,7 +98,7 @@ def _sections(catalog: Catalog, answers: dict[str, Answer], checked: CheckResult
             figures=(
                 figure("changes", changes, unchanged),
                 figure("changes_by_night", changes_by_night),
-                figure("change_list", figures.folded, unchanged),
+                listing("change_list", is_open=False, empty=unchanged),
             ),
         ),
         Section(name="trends", title="Trends", figures=(figure("trends", figures.trends),)),
@@ -124,8 +125,9 @@ def _tiles(answers: dict[str, Answer], checked: CheckResult | None, *, now: date
     def shape(name: str) -> ET.Element | None:
         return sparkline([row[name] for row in nights])
 
-    severe = None if checked is None else len(checked.at_least("high"))
+    severe = 0 if checked is None else len(checked.at_least("high"))
     gaps = answers["parts"].total_of("gaps")
+    unknown_in = fleet["code_unknown_in"]
     ages = [now - fleet[name] for name in ("newest_at", "oldest_at") if fleet[name]]
     return (
         Tile(name="Functions", value=count(fleet["functions"] or 0), spark=shape("functions")),
@@ -135,9 +137,7 @@ def _tiles(answers: dict[str, Answer], checked: CheckResult | None, *, now: date
         Tile(
             name="Code storage",
             value="not known" if fleet["code_bytes"] is None else short_size(fleet["code_bytes"]),
-            note=f"not known for {plural(fleet['code_unknown_in'], 'account-region')}"
-            if fleet["code_unknown_in"]
-            else "",
+            note=f"not known for {plural(unknown_in, 'account-region')}" if unknown_in else "",
             spark=shape("code_bytes"),
         ),
         Tile(
@@ -148,7 +148,7 @@ def _tiles(answers: dict[str, Answer], checked: CheckResult | None, *, now: date
         ),
         *(
             ()
-            if severe is None
+            if checked is None
             else (Tile(name="Findings", value=count(severe), note="high or critical", is_alarm=bool(severe)),)
         ),
         Tile(

@@ -16,6 +16,7 @@ from lexport.query.report.markup import element, shorten
 Format = Callable[[float], str]
 
 _ROW_CHARACTERS = 40  # label and number side by side, on a phone
+_STEP, _BAR = 40, 20  # the height of a row, and where its bar begins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,6 @@ class Bar:
     values: tuple[float, ...]
     text: str
     note: str = ""
-    limit: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,34 +49,33 @@ class Life:
 
 
 def bars(rows: Sequence[Bar], *, name: str, about: str, tones: Sequence[str] = ("s1",)) -> ET.Element:
-    """Draw horizontal bars with their labels above them. ``limit`` draws a thin track behind a bar."""
-    step, top = 40, 20
-    most = max((max(sum(row.values), row.limit or 0) for row in rows), default=0) or 1
+    """Draw horizontal bars with their labels above them."""
+    most = max((sum(row.values) for row in rows), default=0) or 1
     drawn = []
     for number, row in enumerate(rows):
-        y = number * step
-        parts, x = [], 0.0
+        y = number * _STEP
+        parts, x = [element("rect", class_="track", x=0, y=y + _BAR, width="100%", height=10)], 0.0
         for value, tone in zip(row.values, tones, strict=True):
             width = 100 * value / most
             if value:
                 parts.append(
-                    element("rect", class_=f"part {tone}", x=_part(x), y=y + top, width=_part(width), height=10)
+                    element("rect", class_=f"part {tone}", x=_part(x), y=y + _BAR, width=_part(width), height=10)
                 )
             x += width
-        drawn.append(
-            element(
-                "g",
-                element("title", f"{row.label}: {row.text}{f' ({row.note})' if row.note else ''}"),
-                element("rect", class_="hit", x=0, y=y, width="100%", height=step - 4),
-                element("text", shorten(row.label, _ROW_CHARACTERS - len(row.text)), class_="label", x=0, y=y + 13),
-                element("text", row.text, class_="value", x="100%", y=y + 13),
-                element(
-                    "rect", class_="track", x=0, y=y + top, width=_part(100 * (row.limit or most) / most), height=10
-                ),
-                *parts,
-            )
-        )
-    return _svg(drawn, name=name, about=about, height=len(rows) * step)
+        title = f"{row.label}: {row.text}{f' ({row.note})' if row.note else ''}"
+        drawn.append(_row(y, title, shorten(row.label, _ROW_CHARACTERS - len(row.text)), row.text, parts))
+    return _svg(drawn, name=name, about=about, height=len(rows) * _STEP)
+
+
+def _row(y: int, title: str, label: str, text: str, parts: Sequence[ET.Element]) -> ET.Element:
+    return element(
+        "g",
+        element("title", title),
+        element("rect", class_="hit", x=0, y=y, width="100%", height=_STEP - 4),
+        element("text", label, class_="label", x=0, y=y + 13),
+        element("text", text, class_="value", x="100%", y=y + 13),
+        *parts,
+    )
 
 
 def lines(
@@ -97,13 +96,7 @@ def lines(
         for item in series
         for day, value in _known(days, item.values)[-1:]
     ]
-    texts = [
-        "\n".join(
-            f"{item.name}: {'not known' if value is None else write(value)}"
-            for item, value in zip(series, row, strict=True)
-        )
-        for row in zip(*(item.values for item in series), strict=True)
-    ]
+    texts = _texts(series, lambda value: "not known" if value is None else write(value))
     return _over_days(days, texts, [_plot(drawn)], dots, most=most, name=name, about=about, write=write)
 
 
@@ -122,16 +115,13 @@ def columns(days: Sequence[date], series: Sequence[Series], *, name: str, about:
                 steps.append(f"M{x:.1f} {y:.2f}h{width:.1f}v{height:.2f}h-{width:.1f}z")
                 below[number] += height
         drawn.append(element("path", class_=item.tone, d="".join(steps)))
-    texts = [
-        "\n".join(f"{item.name}: {write(value or 0)}" for item, value in zip(series, row, strict=True))
-        for row in _rows(series)
-    ]
+    texts = _texts(series, lambda value: write(value or 0))
     return _over_days(days, texts, [_plot(drawn)], [], most=most, name=name, about=about, write=write)
 
 
 def calendar(rows: Sequence[Life], *, today: date, name: str, about: str) -> ET.Element:
     """Draw a bar for each row: supported, deprecated, no new functions, no updates. A line marks today."""
-    step, top, head = 40, 20, 24
+    head = 24
     ends = [end for row in rows for end in row.ends if end]
     first = max(min([*ends, today]), today - timedelta(days=3 * 365)) - timedelta(days=120)
     last = max([*ends, today]) + timedelta(days=120)
@@ -143,10 +133,10 @@ def calendar(rows: Sequence[Life], *, today: date, name: str, about: str) -> ET.
     drawn = []
     for year in range(first.year + 1, last.year + 1):
         x = _part(position(date(year, 1, 1)))
-        drawn.append(element("line", class_="grid", x1=x, x2=x, y1=head - 6, y2=head + len(rows) * step))
+        drawn.append(element("line", class_="grid", x1=x, x2=x, y1=head - 6, y2=head + len(rows) * _STEP))
         drawn.append(element("text", str(year), class_="tick", x=x, y=11))
     for number, row in enumerate(rows):
-        y = head + number * step
+        y = head + number * _STEP
         edges = [0.0, *(position(end) if end else None for end in row.ends), 100.0]
         parts = []
         for index, tone in enumerate(("life", "ended", "closed", "frozen")):
@@ -156,27 +146,17 @@ def calendar(rows: Sequence[Life], *, today: date, name: str, about: str) -> ET.
             stop = next(edge for edge in edges[index + 1 :] if edge is not None)
             height, lower = ((6, 2), (10, 0), (10, 0), (4, 3))[index]
             if stop > start:
+                width = _part(stop - start)
                 parts.append(
-                    element(
-                        "rect", class_=tone, x=_part(start), y=y + top + lower, width=_part(stop - start), height=height
-                    )
+                    element("rect", class_=tone, x=_part(start), y=y + _BAR + lower, width=width, height=height)
                 )
         if row.ends[0] and row.ends[0] > first:
             mark = element("path", class_="mark", d="M0 -7L6 0L0 7L-6 0Z")
-            parts.append(element("svg", mark, x=_part(position(row.ends[0])), y=y + top + 5, class_="at"))
-        drawn.append(
-            element(
-                "g",
-                element("title", row.note),
-                element("rect", class_="hit", x=0, y=y, width="100%", height=step - 4),
-                element("text", shorten(row.label, _ROW_CHARACTERS), class_="label", x=0, y=y + 13),
-                element("text", row.text, class_="value", x="100%", y=y + 13),
-                *parts,
-            )
-        )
+            parts.append(element("svg", mark, x=_part(position(row.ends[0])), y=y + _BAR + 5, class_="at"))
+        drawn.append(_row(y, row.note, shorten(row.label, _ROW_CHARACTERS), row.text, parts))
     now = _part(position(today))
-    drawn.append(element("line", class_="today", x1=now, x2=now, y1=head - 8, y2=head + len(rows) * step - 6))
-    return _svg(drawn, name=name, about=about, height=head + len(rows) * step)
+    drawn.append(element("line", class_="today", x1=now, x2=now, y1=head - 8, y2=head + len(rows) * _STEP - 6))
+    return _svg(drawn, name=name, about=about, height=head + len(rows) * _STEP)
 
 
 def sparkline(values: Sequence[float | None]) -> ET.Element | None:
@@ -246,6 +226,14 @@ def _known(days: Sequence[date], values: Sequence[float | None]) -> list[tuple[d
 
 def _rows(series: Sequence[Series]) -> list[tuple[float | None, ...]]:
     return list(zip(*(item.values for item in series), strict=True))
+
+
+def _texts(series: Sequence[Series], write: Callable[[float | None], str]) -> list[str]:
+    """Write the values of each day, one series a line."""
+    return [
+        "\n".join(f"{item.name}: {write(value)}" for item, value in zip(series, row, strict=True))
+        for row in _rows(series)
+    ]
 
 
 def _first(days: Sequence[date]) -> date:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -58,31 +58,27 @@ def runtimes(answer: Answer, *, today: date) -> Figure:
         )
     bars = [
         charts.Life(
-            label=f"{row['runtime']} · {_ends(row['deprecation_date'], today)}",
+            label=f"{row['runtime']} · {'ended' if row in ended else 'until'} {row['deprecation_date']:%b %Y}",
             text=plural(row["functions"], "function"),
             note=_dates(row),
             ends=(row["deprecation_date"], row["block_create_date"], row["block_update_date"]),
         )
         for row in ending
     ]
-    chart = charts.calendar(
-        bars,
-        today=today,
-        name="Runtimes in use and their ends",
-        about="One row per runtime over the years: supported, deprecated, closed to new functions, frozen.",
+    about = "One row per runtime over the years: supported, deprecated, closed to new functions, frozen."
+    chart = charts.calendar(bars, today=today, name="Runtimes in use and their ends", about=about)
+    return Figure(
+        answer=answer, finding=f"{finding}.", charts=(chart,) if bars else (), legend=_RUNTIME_LEGEND, is_wide=True
     )
-    legend = (
-        ("life", "supported"),
-        ("ended", "deprecated: no more patches"),
-        ("closed", "no new functions"),
-        ("frozen", "no updates either"),
-        ("today", "today"),
-    )
-    return Figure(answer=answer, finding=f"{finding}.", charts=(chart,) if bars else (), legend=legend, is_wide=True)
 
 
-def _ends(day: date, today: date) -> str:
-    return f"ended {day:%b %Y}" if day <= today else f"until {day:%b %Y}"
+_RUNTIME_LEGEND = (
+    ("life", "supported"),
+    ("ended", "deprecated: no more patches"),
+    ("closed", "no new functions"),
+    ("frozen", "no updates either"),
+    ("today", "today"),
+)
 
 
 def _dates(row: dict[str, Any]) -> str:
@@ -101,55 +97,23 @@ def trends(answer: Answer) -> Figure:
     rows = answer.rows[::-1]
     days = [day_of(row["day"]) for row in rows]
 
-    def series(name: str, tone: str, title: str = "") -> charts.Series:
-        return charts.Series(name=title or name, values=tuple(row[name] for row in rows), tone=tone)
+    def series(title: str, tone: str, name: str, without: str | None = None) -> charts.Series:
+        values = (row[name] - row[without] if without else row[name] for row in rows)
+        return charts.Series(name=title, values=tuple(values), tone=tone)
 
-    drawn = [
-        charts.lines(
-            days,
-            [series("versions", "s2"), series("functions", "s1")],
-            name="Functions and versions",
-            about="Functions, and versions with $LATEST, by day.",
-            write=count,
-        )
-    ]
+    fleet = [series("versions", "s2", "versions"), series("functions", "s1", "functions")]
+    code = [series("code storage", "s3", "code_bytes")]
+    calls = [series("answered", "s4", "calls", without="throttles"), series("throttled", "bad", "throttles")]
+    errors = [series("gaps", "bad", "gaps"), series("other errors", "warn", "errors", without="gaps")]
+    about = "Functions, and versions with $LATEST, by day."
+    drawn = [charts.lines(days, fleet, name="Functions and versions", about=about, write=count)]
     if any(row["code_bytes"] is not None for row in rows):
-        size_line = charts.lines(
-            days,
-            [series("code_bytes", "s3", "code storage")],
-            name="Code storage",
-            about="Code storage by day, as AWS counts it.",
-            write=short_size,
-            kilo=1024,
-        )
-        drawn.append(size_line)
-    drawn.append(
-        charts.columns(
-            days,
-            [
-                charts.Series(
-                    name="answered", values=tuple(row["calls"] - row["throttles"] for row in rows), tone="s4"
-                ),
-                series("throttles", "bad", "throttled"),
-            ],
-            name="Calls to AWS",
-            about="Calls by day, and how many were throttled.",
-            write=count,
-        )
-    )
-    errors = [
-        charts.Series(name="gaps", values=tuple(row["gaps"] for row in rows), tone="bad"),
-        charts.Series(name="other errors", values=tuple(row["errors"] - row["gaps"] for row in rows), tone="warn"),
-    ]
-    drawn.append(
-        charts.columns(
-            days,
-            errors,
-            name="Errors",
-            about="Errors by day: a gap is missing data, other errors lost nothing.",
-            write=count,
-        )
-    )
+        about = "Code storage by day, as AWS counts it."
+        drawn.append(charts.lines(days, code, name="Code storage", about=about, write=short_size, kilo=1024))
+    about = "Calls by day, and how many were throttled."
+    drawn.append(charts.columns(days, calls, name="Calls to AWS", about=about, write=count))
+    about = "Errors by day: a gap is missing data, other errors lost nothing."
+    drawn.append(charts.columns(days, errors, name="Errors", about=about, write=count))
     return Figure(answer=answer, finding=_growth(rows), charts=tuple(drawn), is_wide=True, legend=_TREND_LEGEND)
 
 
@@ -168,24 +132,19 @@ def _growth(rows: Sequence[dict[str, Any]]) -> str:
         return "One day so far: a trend begins with the second."
     first, last = rows[0], rows[-1]
     lost = sum(row["read_that_day"] < row["account_regions"] for row in rows)
-    sentences = [
-        f"Since {first['day']:%d %b %Y}: {_delta(first, last, 'functions')}, {_delta(first, last, 'versions')}"
-    ]
-    if lost:
-        sentences.append(
-            f"on {plural(lost, 'day')} of {count(len(rows))} not every known account-region was read whole"
-        )
-    return "; ".join(sentences) + "."
+    growth = ", ".join(f"{last[name] - first[name]:+,} {name}" for name in ("functions", "versions"))
+    unread = f"; on {plural(lost, 'day')} of {count(len(rows))} not every known account-region was read whole"
+    return f"Since {first['day']:%d %b %Y}: {growth}{unread if lost else ''}."
 
 
-def _delta(first: dict[str, Any], last: dict[str, Any], name: str) -> str:
-    return f"{last[name] - first[name]:+,} {name}"
+def listed(counts: Mapping[str, int], names: Iterable[str]) -> str:
+    """Write the counts that are not 0, as in ``3 complete, 1 denied``."""
+    return ", ".join(f"{count(counts[name])} {name}" for name in names if counts[name])
 
 
 def parts(answer: Answer) -> Figure:
     """Draw the account-regions by the status of their newest reading."""
     counts = Counter(row["status"] for row in answer.rows)
-    order = ("complete", "partial", "denied", "unavailable")
     whole = counts["complete"]
     bad = len(answer.rows) - whole - counts["unavailable"]
     finding = (
@@ -193,39 +152,25 @@ def parts(answer: Answer) -> Figure:
         if not bad
         else f"{plural(bad, 'account-region')} of {count(len(answer.rows))} could not be read whole the last time."
     )
-    legend = tuple((_STATUS[status], f"{status}: {count(counts[status])}") for status in order if counts[status])
-    return Figure(
-        answer=answer, finding=finding, charts=(_status_bar(counts, order),), legend=legend, is_open=bool(bad)
-    )
+    legend = tuple((tone, f"{status}: {count(counts[status])}") for status, tone in _STATUS.items() if counts[status])
+    text = listed(counts, _STATUS)
+    bar = charts.Bar(label="account-regions", values=tuple(counts[status] for status in _STATUS), text=text)
+    chart = charts.bars([bar], name="Account-regions by status", about=text, tones=tuple(_STATUS.values()))
+    return Figure(answer=answer, finding=finding, charts=(chart,), legend=legend, is_open=bool(bad))
 
 
 _STATUS = {"complete": "good", "partial": "warnh", "denied": "bad", "unavailable": "none"}
 
 
-def _status_bar(counts: Counter[str], order: Sequence[str]) -> ET.Element:
-    present = [status for status in order if counts[status]]
-    row = charts.Bar(
-        label="account-regions",
-        values=tuple(float(counts[status]) for status in present),
-        text=", ".join(f"{count(counts[status])} {status}" for status in present),
-    )
-    return charts.bars(
-        [row], name="Account-regions by status", about=row.text, tones=[_STATUS[status] for status in present]
-    )
-
-
 def storage(answer: Answer) -> Figure:
     """Draw how much code storage each account-region uses, and how much of it could be freed."""
     rows = [row for row in answer.rows if row["used_bytes"] is not None]
-    shown = sorted(rows, key=lambda row: -(row["used_bytes"] or 0))[:SHOWN_BARS]
+    shown = sorted(rows, key=lambda row: -row["used_bytes"])[:SHOWN_BARS]
     freed = answer.total_of("prunable_bytes")
     drawn = [
         charts.Bar(
             label=f"{row['account_id']} {row['region']}",
-            values=(
-                max(0, row["used_bytes"] - (row["prunable_bytes"] or 0)),
-                min(row["used_bytes"], row["prunable_bytes"] or 0),
-            ),
+            values=(max(0, row["used_bytes"] - _prunable(row)), min(row["used_bytes"], _prunable(row))),
             text=short_size(row["used_bytes"]),
             note=f"{percent(row['used_share'])} of {short_size(row['limit_bytes'])}"
             if row["limit_bytes"]
@@ -241,14 +186,14 @@ def storage(answer: Answer) -> Figure:
     )
     if fullest and fullest["used_share"] is not None:
         finding += f"; the fullest, {fullest['account_id']} {fullest['region']}, is at {percent(fullest['used_share'])}"
-    chart = charts.bars(
-        drawn,
-        name="Code storage by account-region",
-        about="Used bytes; the hatched end could be freed.",
-        tones=("s3", "s3h"),
-    )
+    about = "Used bytes; the hatched end could be freed."
+    chart = charts.bars(drawn, name="Code storage by account-region", about=about, tones=("s3", "s3h"))
     legend = (("s3", "in use"), ("s3h", "could be freed"))
     return Figure(answer=answer, finding=f"{finding}.", charts=(chart,) if drawn else (), legend=legend)
+
+
+def _prunable(row: dict[str, Any]) -> int:
+    return row["prunable_bytes"] or 0
 
 
 def big_functions(answer: Answer) -> Figure:
@@ -256,21 +201,14 @@ def big_functions(answer: Answer) -> Figure:
     rows = [
         charts.Bar(
             label=row["function_name"],
-            values=(
-                (row["packages_bytes"] or 0) - (row["prunable_bytes"] or 0),
-                row["prunable_bytes"] or 0,
-            ),
+            values=((row["packages_bytes"] or 0) - _prunable(row), _prunable(row)),
             text=short_size(row["packages_bytes"] or 0),
             note=f"{plural(row['versions'], 'version')}, {row['account_id']} {row['region']}",
         )
         for row in answer.rows[:SHOWN_BARS]
     ]
-    chart = charts.bars(
-        rows,
-        name="Functions by storage",
-        about="Bytes of all versions' packages; the hatched end could be freed.",
-        tones=("s3", "s3h"),
-    )
+    about = "Bytes of all versions' packages; the hatched end could be freed."
+    chart = charts.bars(rows, name="Functions by storage", about=about, tones=("s3", "s3h"))
     legend = (("s3", "kept"), ("s3h", "versions that no alias points to"))
     return Figure(answer=answer, finding=_first_of(answer, "functions"), charts=(chart,), legend=legend)
 
@@ -298,35 +236,30 @@ def memory(answer: Answer) -> Figure:
     """Draw functions by memory size, split by architecture."""
     by_size: dict[int, Counter[str]] = {}
     for row in answer.rows:
-        by_size.setdefault(row["memory_mb"] or 0, Counter())[_instruction_set(row["architecture"])] += row["functions"]
-    sets = ("x86_64", "arm64", "other")
-    tones = ("s4", "s1", "none")
-    total = sum(counts.total() for counts in by_size.values())
-    arm = sum(counts["arm64"] for counts in by_size.values())
+        architecture = row["architecture"] if row["architecture"] in _SETS else "other"
+        by_size.setdefault(row["memory_mb"] or 0, Counter())[architecture] += row["functions"]
     shown = sorted(sorted(by_size.items(), key=lambda item: -item[1].total())[:SHOWN_BARS])
     rows = [
         charts.Bar(
             label=f"{memory_mb:,} MB" if memory_mb else "not stated",
-            values=tuple(float(counts[name]) for name in sets),
+            values=tuple(counts[name] for name in _SETS),
             text=plural(counts.total(), "function"),
-            note=", ".join(f"{count(counts[name])} {name}" for name in sets if counts[name]),
+            note=listed(counts, _SETS),
         )
         for memory_mb, counts in shown
     ]
-    chart = charts.bars(rows, name="Functions by memory", about="Split by architecture, x86_64 first.", tones=tones)
-    used = [
-        (tone, name) for tone, name in zip(tones, sets, strict=True) if any(counts[name] for counts in by_size.values())
-    ]
-    finding = f"{percent(arm / total)} of the functions are on arm64." if total else ""
+    about = "Split by architecture, x86_64 first."
+    chart = charts.bars(rows, name="Functions by memory", about=about, tones=tuple(_SETS.values()))
+    totals = sum(by_size.values(), Counter[str]())
+    total = totals.total()
+    legend = tuple((tone, name) for name, tone in _SETS.items() if totals[name])
+    finding = f"{percent(totals['arm64'] / total)} of the functions are on arm64." if total else ""
     if len(by_size) > len(shown):
         finding += f" The {len(shown)} most used of {len(by_size)} sizes are drawn."
-    return Figure(answer=answer, finding=finding, charts=(chart,) if total else (), legend=tuple(used))
+    return Figure(answer=answer, finding=finding, charts=(chart,) if total else (), legend=legend)
 
 
-def _instruction_set(name: str) -> str:
-    return name if name in {"x86_64", "arm64"} else "other"
-
-
+_SETS = {"x86_64": "s4", "arm64": "s1", "other": "none"}
 _SHOWN_ACCOUNTS = 40
 
 
@@ -375,13 +308,3 @@ def packages(answer: Answer) -> Figure:
     chart = charts.bars(rows, name="Packages by status", about="Distinct packages by status.", tones=("s3",))
     total = plural(answer.total_of("packages"), "distinct package")
     return Figure(answer=answer, finding=f"{total}, {short_size(answer.total_of('packages_bytes'))}.", charts=(chart,))
-
-
-def folded(answer: Answer) -> Figure:
-    """Return a figure without a chart; its table is folded."""
-    return Figure(answer=answer, is_wide=True)
-
-
-def listing(answer: Answer) -> Figure:
-    """Return a figure without a chart; its table is open."""
-    return Figure(answer=answer, is_open=True, is_wide=True)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from lexport.query.checks.definition import SEVERITIES
 from lexport.query.checks.finding import CheckResult
 from lexport.query.report import charts
-from lexport.query.report.figures import SHOWN_BARS, Figure
+from lexport.query.report.figures import SHOWN_BARS, Figure, listed
 from lexport.query.report.format import count
 from lexport.query.report.questions import Answer, Question
 from lexport.tables.text import plural
 
-_TONES = {"critical": "bad", "high": "warnh", "medium": "s1", "low": "none"}
+_TONES = {"critical": "bad", "high": "warnh", "medium": "s1", "low": "none"}  # the worst first
 _FINDINGS = 400
-_WORST_FIRST = SEVERITIES[::-1]
 
 
 def findings(checked: CheckResult) -> tuple[Figure, Figure, Figure]:
@@ -28,9 +28,9 @@ def _by_check(checked: CheckResult) -> Figure:
     waived = Counter(finding.check.name for finding in checked.findings if finding.waiver is not None)
     unjudged = Counter(name for item in checked.unjudged for name in item.checks)
     ordered = sorted(
-        checked.checks, key=lambda check: (_WORST_FIRST.index(check.severity), -counted[check.name], check.name)
+        checked.checks, key=lambda check: (-SEVERITIES.index(check.severity), -counted[check.name], check.name)
     )
-    rows: tuple[dict[str, Any], ...] = tuple(
+    rows = [
         {
             "severity": check.severity,
             "check": check.name,
@@ -41,7 +41,7 @@ def _by_check(checked: CheckResult) -> Figure:
             "remediation": check.remediation,
         }
         for check in ordered
-    )
+    ]
     answer = _answer(
         "findings",
         rows,
@@ -51,38 +51,33 @@ def _by_check(checked: CheckResult) -> Figure:
         empty="No check ran.",
         query="\n\n".join(f"-- {check.name}\n{check.query.strip()}" for check in ordered),
     )
-    broken = [row for row in rows if row["findings"]]
-    by_severity = Counter[str]()
-    for check in checked.checks:
-        by_severity[check.severity] += counted[check.name]
-    totals = ", ".join(
-        f"{count(by_severity[severity])} {severity}" for severity in _WORST_FIRST if by_severity[severity]
-    )
-    severe = by_severity["critical"] + by_severity["high"]
-    finding = totals or "No check found anything"
-    if totals and not severe:
+    by_severity = Counter[str](finding.check.severity for finding in checked.findings if finding.waiver is None)
+    finding = listed(by_severity, _TONES) or "No check found anything"
+    if by_severity and not by_severity["critical"] + by_severity["high"]:
         finding += "; no findings at or above high"
     if sum(waived.values()):
         finding += f". {plural(sum(waived.values()), 'waived finding')} not counted"
     bars = [
         charts.Bar(
-            label=row["title"],
-            values=tuple(
-                float(counted[row["check"]]) if row["severity"] == severity else 0.0 for severity in _WORST_FIRST
-            ),
-            text=f"{count(counted[str(row['check'])])} {row['severity']}",
-            note=row["check"],
+            label=check.title,
+            values=tuple(counted[check.name] if severity == check.severity else 0 for severity in _TONES),
+            text=f"{count(counted[check.name])} {check.severity}",
+            note=check.name,
         )
-        for row in broken
+        for check in ordered
+        if counted[check.name]
     ]
-    chart = charts.bars(
-        bars,
-        name="Findings by check",
-        about="The most severe checks first.",
-        tones=[_TONES[severity] for severity in _WORST_FIRST],
-    )
-    legend = tuple((_TONES[severity], severity) for severity in _WORST_FIRST if by_severity[severity])
-    return Figure(answer=answer, finding=f"{finding}.", charts=(chart,) if bars else (), legend=legend)
+    about = "The most severe checks first."
+    return _figure(answer, f"{finding}.", bars, by_severity, name="Findings by check", about=about)
+
+
+def _figure(
+    answer: Answer, finding: str, bars: list[charts.Bar], by_severity: Counter[str], *, name: str, about: str
+) -> Figure:
+    """Draw bars that have one part per severity."""
+    chart = charts.bars(bars, name=name, about=about, tones=tuple(_TONES.values()))
+    legend = tuple((tone, severity) for severity, tone in _TONES.items() if by_severity[severity])
+    return Figure(answer=answer, finding=finding, charts=(chart,) if bars else (), legend=legend)
 
 
 def _worst_functions(checked: CheckResult) -> Figure:
@@ -91,13 +86,13 @@ def _worst_functions(checked: CheckResult) -> Figure:
         if finding.waiver is None and finding.function_name is not None:
             key = (finding.function_name, finding.account_id, finding.region)
             by_function.setdefault(key, Counter())[finding.check.severity] += 1
-    ordered = sorted(by_function.items(), key=lambda item: ([-item[1][severity] for severity in _WORST_FIRST], item[0]))
-    rows: tuple[dict[str, Any], ...] = tuple(
+    ordered = sorted(by_function.items(), key=lambda item: ([-item[1][severity] for severity in _TONES], item[0]))
+    rows = [
         {"function_name": name, "account_id": account, "region": region}
-        | {severity: counts[severity] for severity in _WORST_FIRST}
+        | {severity: counts[severity] for severity in _TONES}
         | {"findings": counts.total()}
         for (name, account, region), counts in ordered[:_FINDINGS]
-    )
+    ]
     answer = _answer(
         "worst_functions",
         rows,
@@ -110,24 +105,21 @@ def _worst_functions(checked: CheckResult) -> Figure:
     bars = [
         charts.Bar(
             label=name,
-            values=tuple(float(counts[severity]) for severity in _WORST_FIRST),
+            values=tuple(counts[severity] for severity in _TONES),
             text=plural(counts.total(), "finding"),
             note=f"{account} {region}: "
-            + ", ".join(f"{counts[severity]} {severity}" for severity in _WORST_FIRST if counts[severity]),
+            + ", ".join(f"{counts[severity]} {severity}" for severity in _TONES if counts[severity]),
         )
         for (name, account, region), counts in ordered[:SHOWN_BARS]
     ]
-    tones = [_TONES[severity] for severity in _WORST_FIRST]
-    chart = charts.bars(bars, name="Functions by findings", about="Split by severity, the worst first.", tones=tones)
-    legend = tuple(
-        (_TONES[severity], severity) for severity in _WORST_FIRST if any(counts[severity] for _, counts in ordered)
-    )
-    finding_text = f"{plural(len(ordered), 'function')} with findings." if ordered else ""
-    return Figure(answer=answer, finding=finding_text, charts=(chart,) if bars else (), legend=legend)
+    totals = sum(by_function.values(), Counter[str]())
+    text = f"{plural(len(ordered), 'function')} with findings." if ordered else ""
+    about = "Split by severity, the worst first."
+    return _figure(answer, text, bars, totals, name="Functions by findings", about=about)
 
 
 def _one_by_one(checked: CheckResult) -> Figure:
-    rows: tuple[dict[str, Any], ...] = tuple(
+    rows = [
         {
             "severity": finding.check.severity,
             "check": finding.check.name,
@@ -140,7 +132,7 @@ def _one_by_one(checked: CheckResult) -> Figure:
             "waived_until": None if finding.waiver is None else finding.waiver.expires,
         }
         for finding in checked.findings[:_FINDINGS]
-    )
+    ]
     answer = _answer(
         "finding_list",
         rows,
@@ -153,17 +145,8 @@ def _one_by_one(checked: CheckResult) -> Figure:
     return Figure(answer=answer, is_wide=True)
 
 
-def _answer(
-    name: str,
-    rows: tuple[dict[str, Any], ...],
-    *,
-    title: str,
-    about: str,
-    empty: str,
-    query: str,
-    total: int | None = None,
-) -> Answer:
-    """Return rows about findings in the same form as the rows of a question."""
-    question = Question(name=name, title=title, about=about, empty=empty, rows=_FINDINGS, query=query)
+def _answer(name: str, rows: Sequence[dict[str, Any]], total: int | None = None, **texts: str) -> Answer:
+    """Return rows about findings in the same form as the rows of a question. ``texts`` are fields of ``Question``."""
+    question = Question(name=name, rows=_FINDINGS, **texts)
     names = tuple(rows[0]) if rows else ()
-    return Answer(question=question, names=names, rows=rows, total=len(rows) if total is None else total)
+    return Answer(question=question, names=names, rows=tuple(rows), total=len(rows) if total is None else total)

@@ -68,13 +68,11 @@ def write_page(page: Page) -> str:
         element("title", page.title),
         raw_text("style", style),
     )
-    first, *rest = page.sections
     main = element(
         "main",
         _notices(page),
         element("dl", *map(_tile, page.tiles), class_="tiles"),
-        _section(first),
-        *map(_section, rest),
+        *map(_section, page.sections),
         class_="wrap",
     )
     heading = element("div", element("h1", page.title), element("p", page.subtitle))
@@ -115,20 +113,16 @@ def _section(section: Section) -> ET.Element:
 
 def _figure(figure: Figure) -> ET.Element:
     question = figure.answer.question
+    about = element("p", question.about, class_="about")
     parts: list[ET.Element | None] = [element("h3", question.title)]
     if figure.answer.rows:
-        parts.append(element("p", figure.finding, class_="finding") if figure.finding else None)
-        parts.append(element("p", question.about, class_="about"))
+        parts += [element("p", figure.finding, class_="finding") if figure.finding else None, about]
         if figure.charts:
             drawn = map(_captioned, figure.charts) if len(figure.charts) > 1 else figure.charts
-            parts.append(element("div", *drawn, class_="charts"))
-            parts.append(_legend(figure))
+            parts += [element("div", *drawn, class_="charts"), _legend(figure)]
         parts.append(_data(figure))
     else:
-        parts += [
-            element("p", question.about, class_="about"),
-            element("p", figure.empty or question.empty, class_="empty"),
-        ]
+        parts += [about, element("p", figure.empty or question.empty, class_="empty")]
     source = element("pre", element("code", question.query), tabindex="0")
     parts.append(element("details", element("summary", "SQL"), source, class_="sql"))
     return element(
@@ -161,7 +155,7 @@ def _legend(figure: Figure) -> ET.Element | None:
 def _data(figure: Figure) -> ET.Element:
     answer = figure.answer
     names = answer.names
-    numeric = [_is_numeric(answer.column(name)) for name in names]
+    numeric = [_is_numeric([row[name] for row in answer.rows]) for name in names]
     head = element(
         "tr",
         *(
@@ -176,13 +170,8 @@ def _data(figure: Figure) -> ET.Element:
     title = answer.question.title
     table = element("table", element("thead", head), element("tbody", *rows), aria_label=title)
     scroll = element("div", table, class_="scroll", tabindex="0", role="region", aria_label=f"Table: {title}")
-    more = None
-    if answer.total > len(rows):
-        more = element(
-            "p",
-            f"The first {count(len(rows))} of {count(answer.total)} rows; the SQL below returns all.",
-            class_="more",
-        )
+    cut = f"The first {count(len(rows))} of {count(answer.total)} rows; the SQL below returns all."
+    more = element("p", cut, class_="more") if answer.total > len(rows) else None
     summary = element("summary", f"Table, {plural(answer.total, 'row')}")
     details = element("details", summary, scroll, more, class_="data")
     if figure.is_open:
@@ -195,25 +184,13 @@ def _is_numeric(values: Sequence[Any]) -> bool:
     return bool(present) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in present)
 
 
-_BADGES = {
-    "complete": "good",
-    "supported": "good",
-    "added": "good",
-    "partial": "warn",
-    "soon": "warn",
-    "medium": "warn",
-    "changed": "warn",
-    "deprecated": "warn",
-    "denied": "bad",
-    "create_blocked": "bad",
-    "update_blocked": "bad",
-    "removed": "bad",
-    "critical": "bad",
-    "high": "bad",
-    "unavailable": "none",
-    "low": "none",
-    "info": "none",
+_TONES = {
+    "good": ("complete", "supported", "added"),
+    "warn": ("partial", "soon", "medium", "changed", "deprecated"),
+    "bad": ("denied", "create_blocked", "update_blocked", "removed", "critical", "high"),
+    "none": ("unavailable", "low", "info"),
 }
+_BADGES = {value: tone for tone, values in _TONES.items() for value in values}
 _LONG = 60  # characters; longer texts wrap
 _BADGE_COLUMNS = {"status", "severity", "kind"}
 
@@ -221,12 +198,8 @@ _BADGE_COLUMNS = {"status", "severity", "kind"}
 def _cell(name: str, value: Any, is_number: bool) -> ET.Element:  # noqa: FBT001 - one of three in step
     shown, raw = cell(name, value)
     if value is None:
-        return element(
-            "td",
-            element("span", shown, title="no value"),
-            class_="absent number" if is_number else "absent",
-            data_v=raw,
-        )
+        absent = "absent number" if is_number else "absent"
+        return element("td", element("span", shown, title="no value"), class_=absent, data_v=raw)
     if name in _BADGE_COLUMNS and value in _BADGES:
         return element("td", element("span", shown, class_=f"badge {_BADGES[value]}"))
     class_ = "number" if is_number else "long" if len(shown) > _LONG else None

@@ -36,10 +36,6 @@ class Answer:
     rows: tuple[dict[str, Any], ...]
     total: int
 
-    def column(self, name: str) -> list[Any]:
-        """Return the values of one column."""
-        return [row[name] for row in self.rows]
-
     def total_of(self, name: str) -> int:
         """Return the sum of a column; NULL counts as 0."""
         return sum(row[name] or 0 for row in self.rows)

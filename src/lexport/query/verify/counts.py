@@ -1,9 +1,10 @@
-"""Compare a commit's manifest with its rows: scopes, counts, gaps. Blocking."""
+"""Compare a commit's manifest with its rows: scopes, counts, gaps, and references to versions. Blocking."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,16 @@ import pyarrow.parquet as pq
 
 from lexport.dataset.layout import run_path
 from lexport.dataset.manifest import COUNTED, Manifest, ScopeEntry
+from lexport.dataset.references import LOST
 from lexport.model import Scope
 from lexport.query.verify.rows import Damage
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.run import ERRORS, SCOPES
-from lexport.tables.table import SCOPE_KEY, Table
+from lexport.tables.table import FUNCTION_KEY, SCOPE_KEY, Table
 
 _COUNTS = ("functions", "versions", *(table.name for table in COUNTED), "get_function_calls", "list_calls", "throttles")
 _COMPARED = ("coverage", "status", *_COUNTS)
+_ERROR_COLUMNS = ("stage", "operation", "error_code", "is_gap")
 
 
 def check_scopes(root: Path, commit: Manifest) -> Iterator[Damage]:
@@ -42,44 +45,74 @@ def check_scopes(root: Path, commit: Manifest) -> Iterator[Damage]:
 
 def check_counts(root: Path, commit: Manifest) -> Iterator[Damage]:
     """Compare rows by account-region and the number of gaps with the manifest. Reads the whole tables."""
-    functions, versions = _count(root, commit, FUNCTIONS)
-    others = [(table.name, _count(root, commit, table)[1]) for table in COUNTED]
+    groups = _groups(_batches(root, commit, FUNCTIONS, FUNCTION_KEY), FUNCTION_KEY)
+    names = groupby((scope, group["function_name"]) for scope, group in groups)
+    counts = {"functions": Counter(scope for (scope, _), _ in names)}
+    for table in (FUNCTIONS, *COUNTED):
+        name = "versions" if table is FUNCTIONS else table.name
+        counts[name] = _count(_batches(root, commit, table, SCOPE_KEY))
     for entry in commit.scopes:
-        for what, expected, counted in (
-            ("functions", entry.functions, functions[entry.scope]),
-            ("versions", entry.versions, versions[entry.scope]),
-            *((name, getattr(entry, name), rows[entry.scope]) for name, rows in others),
-        ):
-            if expected != counted:
-                yield _wrong(commit, f"{_title(entry)}: {expected:,} {what}, the tables have {counted:,}")
+        for name, counted in counts.items():
+            expected, actual = getattr(entry, name), counted[entry.scope]
+            if expected != actual:
+                yield _wrong(commit, f"{_title(entry)}: {expected:,} {name}, the tables have {actual:,}")
     gaps = sum(pc.sum(batch.column("is_gap")).as_py() or 0 for batch in _batches(root, commit, ERRORS, ["is_gap"]))
     if gaps > commit.gaps or bool(gaps) != bool(commit.gaps):  # two equal errors may be one row
         yield _wrong(commit, f"{commit.gaps:,} gaps, errors has {gaps:,}")
 
 
-def _count(root: Path, commit: Manifest, table: Table) -> tuple[Counter[Scope], Counter[Scope]]:
-    """Count the functions and the rows of each account-region."""
-    functions: Counter[Scope] = Counter()
-    rows: Counter[Scope] = Counter()
-    last: tuple[Scope, str] | None = None
-    key = [*SCOPE_KEY, "function_name"]
-    for batch in _batches(root, commit, table, key):
-        groups = pa.Table.from_batches([batch]).group_by(key, use_threads=False).aggregate([([], "count_all")])
-        for group in groups.to_pylist():
-            scope = Scope(account_id=group["account_id"], region=group["region"])
-            rows[scope] += group["count_all"]
-            functions[scope] += (
-                scope,
-                group["function_name"],
-            ) != last  # the rows of a function may continue in the next batch
-            last = scope, group["function_name"]
-    return functions, rows
+def check_references(root: Path, commit: Manifest) -> Iterator[Damage]:
+    """Compare the rows of ``functions`` and ``errors`` of each account-region with the references in the manifest.
+
+    An account-region that was read whole must have at least as many rows as references. Duplicate rows and unreadable
+    files are reported elsewhere. Commits of old releases, which did not count references, are not checked.
+    """
+    if all(entry.references is None for entry in commit.scopes):
+        return
+    try:
+        rows = _count(_batches(root, commit, FUNCTIONS, SCOPE_KEY))
+        lost = _count(map(_about_versions, _batches(root, commit, ERRORS, (*SCOPE_KEY, *_ERROR_COLUMNS))))
+    except (pa.ArrowException, OSError, KeyError):
+        return
+    for entry in commit.scopes:
+        if entry.references is None or entry.status != "complete":
+            continue
+        if rows[entry.scope] + lost[entry.scope] >= entry.references:
+            continue
+        detail = (
+            f"{_title(entry)}: {entry.references:,} versions were listed or named; functions has"
+            f" {rows[entry.scope]:,} rows, errors has {lost[entry.scope]:,} gone or failed"
+        )
+        yield Damage(path=run_path(commit.snapshot_id), kind=LOST, detail=detail)
 
 
-def _batches(root: Path, commit: Manifest, table: Table, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def _about_versions(errors: pa.Table) -> pa.Table:
+    """Keep the errors of single versions: GetFunction could not read the version, or it was deleted."""
+    is_lost = pc.or_(errors.column("is_gap"), pc.equal(errors.column("error_code"), "gone"))
+    is_fetch = pc.is_in(errors.column("stage"), pa.array(["fetch", "flatten"]))
+    is_call = pc.equal(errors.column("operation"), "GetFunction")
+    return errors.filter(pc.and_(pc.and_(is_lost, is_fetch), pc.fill_null(is_call, fill_value=False)))
+
+
+def _count(batches: Iterable[pa.Table]) -> Counter[Scope]:
+    counts: Counter[Scope] = Counter()
+    for scope, group in _groups(batches, SCOPE_KEY):
+        counts[scope] += group["count_all"]
+    return counts
+
+
+def _groups(batches: Iterable[pa.Table], key: Sequence[str]) -> Iterator[tuple[Scope, dict[str, Any]]]:
+    """Yield keys with the number of their rows, ``count_all``. The rows of a key may continue in the next group."""
+    for batch in batches:
+        for group in batch.group_by(list(key), use_threads=False).aggregate([([], "count_all")]).to_pylist():
+            yield Scope(account_id=group["account_id"], region=group["region"]), group
+
+
+def _batches(root: Path, commit: Manifest, table: Table, names: Sequence[str]) -> Iterator[pa.Table]:
     for entry in commit.entries(table.name):
         with pq.ParquetFile(root / entry.path) as file:
-            yield from file.iter_batches(columns=list(names), use_threads=False)
+            for batch in file.iter_batches(columns=list(names), use_threads=False):
+                yield pa.Table.from_batches([batch])
 
 
 def _title(entry: ScopeEntry) -> str:

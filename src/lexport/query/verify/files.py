@@ -30,8 +30,7 @@ from lexport.dataset.layout import package_path
 from lexport.dataset.manifest import FileEntry, Manifest
 from lexport.model import ULID_LENGTH, is_ulid
 from lexport.query.catalog import find_commits
-from lexport.query.verify.counts import check_counts, check_scopes
-from lexport.query.verify.references import check_references
+from lexport.query.verify.counts import check_counts, check_references, check_scopes
 from lexport.query.verify.rows import Damage, check_rows
 from lexport.tables import registry
 from lexport.tables.packages import PACKAGES

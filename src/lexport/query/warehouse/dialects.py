@@ -7,11 +7,13 @@ schema and in quotes, because some names are reserved words in one warehouse or 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lexport.errors import SettingsError, ViewError
-from lexport.tables.table import Type
+from lexport.query.sql_text import quote_text
+from lexport.tables.table import BOOL, DOUBLE, INT32, INT64, TEXT, TIMESTAMP, Type
+from lexport.tables.types import DUCKDB_TYPES
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -21,30 +23,20 @@ FILES = "lexport_files"
 SCHEMAS = {"": SCHEMA, "main": SCHEMA, "history": "lexport_history", "snapshot": "lexport_snapshot", "files": FILES}
 """The name spaces of ``sql`` and their schemas in a warehouse; ``files`` shows every file, committed or not."""
 
+_TYPES = DUCKDB_TYPES | {TIMESTAMP: "TIMESTAMP"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """A warehouse and its names of our types. ``folds_up``: it reads unquoted names as capital letters."""
+    """A warehouse. ``types`` are its own names of types. ``folds_up``: it reads unquoted names as capital letters."""
 
     name: str
-    text: str = "VARCHAR"
-    int32: str = "INTEGER"
-    int64: str = "BIGINT"
-    bool_: str = "BOOLEAN"
-    double: str = "DOUBLE"
-    timestamp: str = "TIMESTAMP"
+    types: dict[Type, str] = field(default_factory=dict)
     folds_up: bool = False
 
     def type_name(self, kind: Type) -> str:
         """Return the warehouse's name of a type."""
-        return {
-            Type.TEXT: self.text,
-            Type.INT32: self.int32,
-            Type.INT64: self.int64,
-            Type.BOOL: self.bool_,
-            Type.DOUBLE: self.double,
-            Type.TIMESTAMP: self.timestamp,
-        }[kind]
+        return self.types.get(kind, _TYPES[kind])
 
     def quote(self, *names: str) -> str:
         """Quote a name and join it with its schema, if that is given before it."""
@@ -55,19 +47,22 @@ class Dialect:
         """Write a text as a literal."""
         if self.name in {"bigquery", "spark", "databricks"}:
             return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-        return "'" + text.replace("'", "''") + "'"
+        return quote_text(text)
 
 
 DIALECTS = {
     dialect.name: dialect
     for dialect in (
-        Dialect(name="athena", text="STRING", int32="INT"),  # Athena creates tables with the types of Hive
-        Dialect(name="snowflake", timestamp="TIMESTAMP_NTZ", folds_up=True),
-        Dialect(name="bigquery", text="STRING", int32="INT64", int64="INT64", bool_="BOOL", double="FLOAT64"),
-        Dialect(name="redshift", text="VARCHAR(65535)", double="DOUBLE PRECISION"),
-        Dialect(name="spark", text="STRING", int32="INT"),
+        Dialect(name="athena"),
+        Dialect(name="snowflake", types={TIMESTAMP: "TIMESTAMP_NTZ"}, folds_up=True),
+        Dialect(
+            name="bigquery",
+            types={TEXT: "STRING", INT32: "INT64", INT64: "INT64", BOOL: "BOOL", DOUBLE: "FLOAT64"},
+        ),
+        Dialect(name="redshift", types={TEXT: "VARCHAR(65535)", DOUBLE: "DOUBLE PRECISION"}),
+        Dialect(name="spark", types={TEXT: "STRING", INT32: "INT"}),
         Dialect(name="trino"),
-        Dialect(name="databricks", text="STRING", int32="INT"),
+        Dialect(name="databricks", types={TEXT: "STRING", INT32: "INT"}),
     )
 }
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from lexport.query.warehouse.dialects import FILES, SCHEMAS, Dialect
-from lexport.tables.table import Column, Table
+from lexport.query.warehouse.dialects import DIALECTS, FILES, SCHEMAS, Dialect
+from lexport.tables.table import TIMESTAMP, Column, Table
 
 PARTITION = "snapshot_date"
 FIRST_DATE = "2026-01-01"  # lexport wrote no snapshot before; Athena looks at every day since
@@ -64,21 +64,25 @@ _STAGE = '"LEXPORT_FILES"."DATASET"'
 
 
 def _columns(table: Table, write: Callable[[Column], str], *more: str) -> str:
-    return ",\n".join(f"  {line}" for line in (*map(write, _stored_columns(table)), *more))
+    """Write the columns of today, then those that only files of older schema versions have, then ``more``."""
+    former = (
+        replace(column, name=name, meaning=f"{column.name} of older files.")
+        for column in table.columns
+        for name in column.former_names
+    )
+    return ",\n".join(f"  {line}" for line in (*map(write, (*table.columns, *former)), *more))
 
 
-def _stored_columns(table: Table) -> Iterator[Column]:
-    """Yield the columns of today, then those that only files of older schema versions have."""
-    yield from table.columns
-    for column in table.columns:
-        for former in column.former_names:
-            yield replace(column, name=former, meaning=f"{column.name} of older files.")
+def _described(dialect: Dialect, comment: str = "") -> Callable[[Column], str]:
+    """Write a column with its type and, where ``comment`` has a place for it, its meaning."""
+    return lambda column: (
+        f"{dialect.quote(column.name)} {dialect.type_name(column.type)}"
+        + comment.format(dialect.literal(column.meaning))
+    )
 
 
-def _athena(table: Table, dialect: Dialect, folder: str) -> str:
-    def text(value: str) -> str:  # Hive's
-        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
+def _athena(table: Table, _: Dialect, folder: str) -> str:
+    hive = DIALECTS["spark"]  # Athena creates tables in the SQL of Hive, as Spark does
     properties = {
         "projection.enabled": "true",
         f"projection.{PARTITION}.type": "date",
@@ -86,30 +90,22 @@ def _athena(table: Table, dialect: Dialect, folder: str) -> str:
         f"projection.{PARTITION}.range": f"{FIRST_DATE},NOW+1DAY",
         "storage.location.template": f"{folder}/{PARTITION}=${{{PARTITION}}}/",
     }
-    listed = ",\n".join(f"  {text(key)} = {text(value)}" for key, value in properties.items())
-    described = _columns(
-        table, lambda column: f"`{column.name}` {dialect.type_name(column.type)} COMMENT {text(column.meaning)}"
-    )
+    listed = ",\n".join(f"  {hive.literal(key)} = {hive.literal(value)}" for key, value in properties.items())
+    columns = _columns(table, _described(hive, " COMMENT {}"))
     return (
-        f"CREATE EXTERNAL TABLE IF NOT EXISTS `{FILES}`.`{table.name}` (\n{described}\n)\n"
-        f"COMMENT {text(table.meaning)}\n"
+        f"CREATE EXTERNAL TABLE IF NOT EXISTS {hive.quote(FILES, table.name)} (\n{columns}\n)\n"
+        f"COMMENT {hive.literal(table.meaning)}\n"
         f"PARTITIONED BY (`{PARTITION}` DATE)\n"
         f"STORED AS PARQUET\n"
-        f"LOCATION {text(folder + '/')}\n"
+        f"LOCATION {hive.literal(folder + '/')}\n"
         f"TBLPROPERTIES (\n{listed}\n)"
     )
 
 
 def _trino(table: Table, dialect: Dialect, folder: str) -> str:
-    described = _columns(
-        table,
-        lambda column: (
-            f"{dialect.quote(column.name)} {dialect.type_name(column.type)} COMMENT {dialect.literal(column.meaning)}"
-        ),
-        f"{dialect.quote(PARTITION)} DATE",
-    )
+    columns = _columns(table, _described(dialect, " COMMENT {}"), f"{dialect.quote(PARTITION)} DATE")
     return (
-        f"CREATE TABLE IF NOT EXISTS {dialect.quote(FILES, table.name)} (\n{described}\n)\n"
+        f"CREATE TABLE IF NOT EXISTS {dialect.quote(FILES, table.name)} (\n{columns}\n)\n"
         f"COMMENT {dialect.literal(table.meaning)}\n"
         f"WITH (\n  external_location = {dialect.literal(folder + '/')},\n  format = 'PARQUET',\n"
         f"  partitioned_by = ARRAY['{PARTITION}']\n)"
@@ -117,15 +113,9 @@ def _trino(table: Table, dialect: Dialect, folder: str) -> str:
 
 
 def _spark(table: Table, dialect: Dialect, folder: str) -> str:
-    described = _columns(
-        table,
-        lambda column: (
-            f"{dialect.quote(column.name)} {dialect.type_name(column.type)} COMMENT {dialect.literal(column.meaning)}"
-        ),
-        f"{dialect.quote(PARTITION)} DATE",
-    )
+    columns = _columns(table, _described(dialect, " COMMENT {}"), f"{dialect.quote(PARTITION)} DATE")
     return (
-        f"CREATE TABLE IF NOT EXISTS {dialect.quote(FILES, table.name)} (\n{described}\n)\n"
+        f"CREATE TABLE IF NOT EXISTS {dialect.quote(FILES, table.name)} (\n{columns}\n)\n"
         f"USING PARQUET\n"
         f"PARTITIONED BY ({dialect.quote(PARTITION)})\n"
         f"COMMENT {dialect.literal(table.meaning)}\n"
@@ -137,9 +127,9 @@ def _snowflake(table: Table, dialect: Dialect, folder: str) -> str:
     def described(column: Column) -> str:
         value = f'VALUE:"{column.name}"'
         # Snowflake reads an instant as a number of microseconds or as text. The text of both can be cast, in UTC.
-        is_instant = dialect.type_name(column.type) == dialect.timestamp
-        cast = f"TO_TIMESTAMP_NTZ({value}::VARCHAR)" if is_instant else f"{value}::{dialect.type_name(column.type)}"
-        return f"{dialect.quote(column.name)} {dialect.type_name(column.type)} AS ({cast})"
+        kind = dialect.type_name(column.type)
+        cast = f"TO_TIMESTAMP_NTZ({value}::VARCHAR)" if column.type is TIMESTAMP else f"{value}::{kind}"
+        return f"{dialect.quote(column.name)} {kind} AS ({cast})"
 
     date = f"TO_DATE(REGEXP_SUBSTR(METADATA$FILENAME, '{PARTITION}=([0-9-]+)', 1, 1, 'e'))"
     columns = _columns(table, described, f"{dialect.quote(PARTITION)} DATE AS ({date})")
@@ -155,15 +145,9 @@ def _snowflake(table: Table, dialect: Dialect, folder: str) -> str:
 
 
 def _bigquery(table: Table, dialect: Dialect, folder: str) -> str:
-    described = _columns(
-        table,
-        lambda column: (
-            f"{dialect.quote(column.name)} {dialect.type_name(column.type)} "
-            f"OPTIONS (description = {dialect.literal(column.meaning)})"
-        ),
-    )
+    columns = _columns(table, _described(dialect, " OPTIONS (description = {})"))
     return (
-        f"CREATE OR REPLACE EXTERNAL TABLE {dialect.quote(FILES, table.name)} (\n{described}\n)\n"
+        f"CREATE OR REPLACE EXTERNAL TABLE {dialect.quote(FILES, table.name)} (\n{columns}\n)\n"
         f"WITH PARTITION COLUMNS ({dialect.quote(PARTITION)} DATE)\n"
         f"OPTIONS (\n  format = 'PARQUET',\n  uris = [{dialect.literal(f'{folder}/{PARTITION}=*')}],\n"
         f"  hive_partition_uri_prefix = {dialect.literal(folder)},\n"
@@ -172,9 +156,9 @@ def _bigquery(table: Table, dialect: Dialect, folder: str) -> str:
 
 
 def _redshift(table: Table, dialect: Dialect, folder: str) -> str:
-    described = _columns(table, lambda column: f"{dialect.quote(column.name)} {dialect.type_name(column.type)}")
+    columns = _columns(table, _described(dialect))
     return (
-        f"CREATE EXTERNAL TABLE {dialect.quote(FILES, table.name)} (\n{described}\n)\n"
+        f"CREATE EXTERNAL TABLE {dialect.quote(FILES, table.name)} (\n{columns}\n)\n"
         f"PARTITIONED BY ({dialect.quote(PARTITION)} DATE)\n"
         "STORED AS PARQUET\n"
         f"LOCATION {dialect.literal(folder + '/')}"
