@@ -164,7 +164,8 @@ def _compare_range(
     """Compare all tables of some functions."""
     for table in (FUNCTIONS, *CHILD_TABLES):
         if table in slabs and kept != "all":
-            slabs[table] = [_select_versions(rows, kept) for rows in slabs[table]]
+            compare = pc.equal if kept == "latest" else pc.not_equal
+            slabs[table] = [rows.filter(compare(rows.column("version"), LATEST)) for rows in slabs[table]]
 
     @cache
     def one_sided(parent: Table, key: tuple[str, ...]) -> pa.Array:
@@ -188,11 +189,11 @@ def _compare_range(
 def _compare_table(table: Table, new: pa.Table, old: pa.Table, names: Collection[str]) -> Iterator[_Difference]:
     key = identity(table)
     if not all(new.column(name).equals(old.column(name)) for name in key):
-        match = match_rows(new, old, key)
+        indices, is_removed = match_rows(new, old, key)
         if table.key != SCOPE_KEY:  # a missing row of an account-region means that the call failed, not a removal
-            yield _Difference(table=table, kind="added", rows=new.filter(pc.is_null(match.places)))
-            yield _Difference(table=table, kind="removed", rows=old.filter(match.is_removed))
-        new, old = new.filter(pc.is_valid(match.places)), old.take(pc.drop_null(match.places))
+            yield _Difference(table=table, kind="added", rows=new.filter(pc.is_null(indices)))
+            yield _Difference(table=table, kind="removed", rows=old.filter(is_removed))
+        new, old = new.filter(pc.is_valid(indices)), old.take(pc.drop_null(indices))
     for name in names:
         new_values, old_values = new.column(name), old.column(name)
         if not new_values.equals(old_values):
@@ -205,11 +206,6 @@ def _compare_table(table: Table, new: pa.Table, old: pa.Table, names: Collection
                 old=old_values.take(where),
                 new=new_values.take(where),
             )
-
-
-def _select_versions(rows: pa.Table, kept: KeptVersions) -> pa.Table:
-    is_latest = pc.equal(rows.column("version"), LATEST)
-    return rows.filter(is_latest if kept == "latest" else pc.invert(is_latest))
 
 
 def _one_sided(sides: list[pa.Table], key: tuple[str, ...]) -> pa.Array:

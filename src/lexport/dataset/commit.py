@@ -26,7 +26,7 @@ from anyio import CancelScope, to_thread
 from lexport.dataset import layout
 from lexport.dataset.commits import DamagedCommit, all_commits, newest_first
 from lexport.dataset.linking import NO_HARD_LINKS, link_new
-from lexport.dataset.local import FULL, LocalStore, local_folder, sync_file, write_error
+from lexport.dataset.local import FULL, LocalStore, clear, local_folder, sync_file, write_error
 from lexport.dataset.manifest import Manifest
 from lexport.errors import PublishError, RunError, SettingsError, UnknownCommitError
 from lexport.model import is_ulid, new_ulid
@@ -60,7 +60,8 @@ def open_destination(dest: Path, *, group_readable: bool, with_packages: bool = 
             )
         store.make_folder(layout.STAGING)
         store.names(layout.RUNS)
-        folders = ("", layout.RUNS, *_folders(with_packages=with_packages))
+        tables = [table.name for table in registry.tables() if with_packages or table not in PACKAGE_TABLES]
+        folders = ("", layout.RUNS, *tables, *([f"{layout.PACKAGES}/sha256"] if with_packages else ()))
         _probe(store, [folder for folder in folders if os.path.lexists(store.root / folder)])
     except OSError as error:
         raise _cannot_be_written(Path(error.filename or dest), error, dest) from error
@@ -73,12 +74,6 @@ def _cannot_be_written(path: Path, error: OSError, dest: Path) -> RunError:
         return write_error(path, error)
     where = f"{path}: " if path != dest and error.strerror else ""
     return SettingsError(f"DEST {dest} cannot be written: {where}{error.strerror or error}", option="DEST")
-
-
-def _folders(*, with_packages: bool) -> list[str]:
-    """Return the folders that a run creates files in."""
-    tables = [table.name for table in registry.tables() if with_packages or table not in PACKAGE_TABLES]
-    return [*tables, f"{layout.PACKAGES}/sha256"] if with_packages else tables
 
 
 def _probe(store: LocalStore, folders: Sequence[str]) -> None:
@@ -103,12 +98,10 @@ def _probe(store: LocalStore, folders: Sequence[str]) -> None:
                 f"{error.strerror}: no file can be given a name there without the risk of replacing another one"
                 " (hard links and renameat2 are refused); choose a folder on another file system"
             )
-        with suppress(OSError):
-            target.unlink(missing_ok=True)
+        clear(target)
         raise _cannot_be_written(target.parent, error, store.root) from error
     finally:
-        with suppress(OSError):
-            source.unlink(missing_ok=True)
+        clear(source)
 
 
 def open_staging(store: LocalStore, snapshot_id: str) -> Path:
@@ -149,7 +142,7 @@ def commit(store: LocalStore, draft: Manifest, files: Mapping[str, Path], *, not
     placed: list[str] = []
     try:
         for path, source in files.items():
-            _place(store, source, path)
+            store.place(source, path)
             placed.append(path)
         for folder in sorted({str(PurePosixPath(path).parent) for path in placed}):
             store.sync_folder(folder)
@@ -177,14 +170,6 @@ def commit(store: LocalStore, draft: Manifest, files: Mapping[str, Path], *, not
         with _postponed(layout.LATEST_HINT, note):
             _move_hint(store)
     return done
-
-
-def _place(store: LocalStore, source: Path, path: str) -> None:
-    try:
-        source.chmod(store.file_mode)  # the umask may have removed permissions
-    except OSError as error:
-        raise write_error(source, error) from error
-    store.place(source, path)
 
 
 @contextmanager
@@ -226,7 +211,6 @@ def _write_snapshot_row(store: LocalStore, done: Manifest) -> None:
     draft = store.make_folder(layout.STAGING) / f".snapshots-{new_ulid(datetime.now(UTC))}.parquet"
     try:
         draft.touch(mode=0o600)
-        draft.chmod(store.file_mode)  # the umask may have removed permissions
         pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
         sync_file(draft)
         with suppress(PublishError):  # another run may write the same row
@@ -235,8 +219,7 @@ def _write_snapshot_row(store: LocalStore, done: Manifest) -> None:
     except OSError as error:
         raise write_error(store.root / path, error) from error
     finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
+        clear(draft)
 
 
 def _move_hint(store: LocalStore) -> None:

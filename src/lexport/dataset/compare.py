@@ -66,23 +66,14 @@ def range_ends(scans: Collection[Scan]) -> Iterator[Position | None]:
         yield end
 
 
-@dataclass(frozen=True, slots=True)
-class RowMatch:
-    """``places`` has the index of the old row for each new row, NULL where the row was added.
+def match_rows(new: pa.Table, old: pa.Table, key: Sequence[str]) -> tuple[pa.Array, pa.Array]:
+    """Match the rows of two sides by the values of the key columns; NULL equals NULL.
 
-    ``is_removed`` is true for each old row that has no new one.
+    Return the index of the old row for each new row, NULL where the row was added, and for each old row whether it was
+    removed.
     """
-
-    places: pa.Array
-    is_removed: pa.Array
-
-
-def match_rows(new: pa.Table, old: pa.Table, key: Sequence[str]) -> RowMatch:
-    """Match the rows of two sides by the values of the key columns; NULL equals NULL."""
     new_keys, old_keys = key_array(new, key), key_array(old, key)
-    return RowMatch(
-        places=pc.index_in(new_keys, value_set=old_keys), is_removed=pc.invert(pc.is_in(old_keys, value_set=new_keys))
-    )
+    return pc.index_in(new_keys, value_set=old_keys), pc.invert(pc.is_in(old_keys, value_set=new_keys))
 
 
 def key_array(rows: pa.Table, names: Sequence[str]) -> pa.Array:

@@ -6,7 +6,6 @@ import hashlib
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -94,13 +93,10 @@ def wrong_footer(path: Path, entry: FileEntry, commit: Manifest, table: Table) -
         return f"it has no column {missing[0]}"
     for number in range(metadata.num_row_groups):
         statistics = metadata.row_group(number).column(indices["snapshot_id"]).statistics
-        if statistics is not None and _bounds(statistics) != {commit.snapshot_id}:
-            return f"its rows are of snapshot {statistics.min if statistics.has_min_max else None}"
+        bounds = (statistics.min, statistics.max) if statistics is not None and statistics.has_min_max else (None, None)
+        if statistics is not None and set(bounds) != {commit.snapshot_id}:
+            return f"its rows are of snapshot {bounds[0]}"
     return None
-
-
-def _bounds(statistics: pq.Statistics) -> set[Any]:
-    return {statistics.min, statistics.max} if statistics.has_min_max else set()
 
 
 def overlap(root: Path, before: FileEntry, after: FileEntry, table: Table) -> str | None:

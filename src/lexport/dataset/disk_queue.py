@@ -15,8 +15,9 @@ PAGE_LINES = 50
 class DiskQueue:
     """One writer puts lines, and one reader at a time receives pages of them, in order.
 
-    The file is small and local, so it is read and written in place, in the event loop. ``with`` closes it.
-    ``written`` is the number of lines of a queue that was written to its end before and is opened again.
+    The file is small and local, so it is read and written in place, in the event loop. ``with`` closes it. ``waiting``
+    counts the lines that are written and not yet received. ``written`` is the number of lines of a queue that was
+    written to its end before and is opened again.
     """
 
     def __init__(self, path: Path, *, written: int | None = None) -> None:
@@ -24,7 +25,7 @@ class DiskQueue:
         self.path = path
         self._write = path.open("w" if written is None else "a", encoding="utf-8", newline="\n")
         self._read = path.open("r", encoding="utf-8", newline="\n")
-        self._waiting = written or 0
+        self.waiting = written or 0
         self._is_ended = written is not None
         self._news: Event | None = None
 
@@ -35,17 +36,12 @@ class DiskQueue:
         self._write.close()
         self._read.close()
 
-    @property
-    def waiting(self) -> int:
-        """How many lines are written and not yet received."""
-        return self._waiting
-
     def put(self, lines: Iterable[str]) -> None:
         """Append lines, which hold no line feed themselves."""
         ended = [f"{line}\n" for line in lines]
         self._write.writelines(ended)
         self._write.flush()
-        self._waiting += len(ended)
+        self.waiting += len(ended)
         self._wake()
 
     def end(self) -> None:
@@ -55,13 +51,13 @@ class DiskQueue:
 
     async def receive(self) -> list[str]:
         """Wait for the next page of lines; raises EndOfStream after the last."""
-        while not self._waiting:
+        while not self.waiting:
             if self._is_ended:
                 raise EndOfStream
             self._news = Event()
             await self._news.wait()
-        lines = [line.removesuffix("\n") for line in islice(self._read, min(self._waiting, PAGE_LINES))]
-        self._waiting -= len(lines)
+        lines = [line.removesuffix("\n") for line in islice(self._read, min(self.waiting, PAGE_LINES))]
+        self.waiting -= len(lines)
         return lines
 
     async def aclose(self) -> None:

@@ -88,7 +88,7 @@ class LocalStore:
             link_new(draft, target)
         except OSError as error:
             if failure := self._read_back(target, body, error):
-                _clear(draft)
+                clear(draft)
                 raise failure from error
         after: OSError | None = None
         for finish in (partial(draft.unlink, missing_ok=True), partial(sync_folder, target.parent)):
@@ -106,7 +106,7 @@ class LocalStore:
             draft.replace(target)
             sync_folder(target.parent)
         except OSError as error:
-            _clear(draft)
+            clear(draft)
             raise write_error(target, error) from error
 
     def place(self, source: Path, path: str) -> None:
@@ -116,6 +116,7 @@ class LocalStore:
         """
         target, placed = self.root / path, None
         try:
+            source.chmod(self.file_mode)  # the umask may have removed permissions
             placed = source.stat()
             self.make_folder(str(Path(path).parent))
             link_new(source, target)
@@ -124,7 +125,7 @@ class LocalStore:
                 return
             if isinstance(error, FileExistsError):
                 raise PublishError(f"{target} exists already", destination=str(self.root)) from error
-            raise write_error(target, error) from error
+            raise write_error(source if placed is None else target, error) from error
 
     def sync_folder(self, path: str) -> None:
         """Sync the names in a folder to disk."""
@@ -136,7 +137,7 @@ class LocalStore:
 
     def remove(self, path: str) -> None:
         """Remove a file; errors and an absent file are ignored."""
-        _clear(self.root / path)
+        clear(self.root / path)
 
     def _read_back(self, target: Path, body: bytes, error: OSError) -> RunError | None:
         """Check whether the file has its name in spite of an error: on a network, a response can get lost.
@@ -170,7 +171,7 @@ class LocalStore:
                 file.flush()
                 os.fsync(descriptor)
         except OSError as error:
-            _clear(draft)
+            clear(draft)
             raise write_error(target, error, size_bytes=len(body)) from error
         return draft
 
@@ -237,7 +238,7 @@ def _is_same(source: os.stat_result, target: Path) -> bool:
         return False
 
 
-def _clear(path: Path) -> None:
+def clear(path: Path) -> None:
     """Remove a file; an error here must not hide the error before it."""
     with suppress(OSError):
         path.unlink(missing_ok=True)

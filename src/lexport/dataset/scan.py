@@ -10,7 +10,6 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import pyarrow as pa
@@ -47,13 +46,9 @@ class Scan:
         self.types = {field.name: field.type for field in self._rows.schema}
 
     def __enter__(self) -> Self:
-        """Return the scan itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the file."""
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
     def _open(self) -> pa.Table:

@@ -190,10 +190,10 @@ def _compare(table: Table, scopes: Collection[Scope], new: Sequence[Path], old: 
             new_rows, old_rows = (
                 table_schema(table).empty_table() if scan is None else _aligned(scan.take(end), table) for scan in scans
             )
-            match = match_rows(new_rows, old_rows, table.key)
-            is_changed = _is_changed(new_rows, old_rows.take(match.places), table)
-            upserts = new_rows.filter(pc.or_(pc.is_null(match.places), is_changed))
-            deletes = old_rows.filter(match.is_removed).select(list(table.key))
+            indices, is_removed = match_rows(new_rows, old_rows, table.key)
+            is_changed = _is_changed(new_rows, old_rows.take(indices), table)
+            upserts = new_rows.filter(pc.or_(pc.is_null(indices), is_changed))
+            deletes = old_rows.filter(is_removed).select(list(table.key))
             if len(deletes):
                 yield FeedPart(action="delete", table=table, rows=deletes)
             if len(upserts):
