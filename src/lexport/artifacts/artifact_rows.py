@@ -24,19 +24,9 @@ STORED, PRESENT, NOT_FETCHED, FAILED = "0", "1", "2", "3"
 """The ``answer`` of a staged row. Of several rows about one content, the row with the lowest answer is published."""
 
 
-def package_row(
-    code_sha256: str,
-    *,
-    status: str,
-    answer: str,
-    sha256_hex: str | None = None,
-    size_bytes: int | None = None,
-    path: str | None = None,
-    reason: str | None = None,
-    verified_at: datetime | None = None,
-) -> tuple[Any, ...]:
-    """Return a staged row of ``packages``. The inspection fills in its ``dependencies_status`` later."""
-    return (None, None, code_sha256, sha256_hex, size_bytes, path, status, reason, verified_at, None, answer)
+def staged_row(table: Table, *, answer: str = "", **values: Any) -> tuple[Any, ...]:
+    """Return a staged row with these values by column; the other columns are NULL."""
+    return (*(values.get(name) for name in staged_names(table)[:-1]), answer)
 
 
 def present_row(package_store: PackageStore, code_sha256: str, size_bytes: int | None) -> tuple[Any, ...] | None:
@@ -46,8 +36,9 @@ def present_row(package_store: PackageStore, code_sha256: str, size_bytes: int |
     if stored_bytes is None:
         return None
     path = package_path(sha256_hex)
-    return package_row(
-        code_sha256,
+    return staged_row(
+        PACKAGES,
+        code_sha256=code_sha256,
         sha256_hex=sha256_hex,
         size_bytes=stored_bytes,
         path=path,
@@ -55,14 +46,6 @@ def present_row(package_store: PackageStore, code_sha256: str, size_bytes: int |
         verified_at=datetime.fromtimestamp((package_store.destination.root / path).stat().st_mtime, UTC),
         answer=PRESENT,
     )
-
-
-def layer_row(
-    layer_arn: str, values: dict[str, Any], *, status: str, reason: str | None, answer: str
-) -> tuple[Any, ...]:
-    """Return a staged row of ``layer_versions``; columns that ``values`` does not name are NULL."""
-    row = values | {"layer_arn": layer_arn, "status": status, "reason": reason}
-    return (*(row.get(name) for name in staged_names(LAYER_VERSIONS)[:-1]), answer)
 
 
 class ArtifactRows:
@@ -84,8 +67,9 @@ class ArtifactRows:
 
     def add_content(self, stored: StoredPackage) -> None:
         """Add the row of ``packages`` for the content of a package or layer."""
-        row = package_row(
-            stored.package.code_sha256,
+        self._add(
+            PACKAGES,
+            code_sha256=stored.package.code_sha256,
             sha256_hex=stored.sha256_hex,
             size_bytes=stored.size_bytes,
             path=stored.path,
@@ -93,7 +77,6 @@ class ArtifactRows:
             verified_at=datetime.now(UTC),
             answer=PRESENT if stored.was_present else STORED,
         )
-        self._add(PACKAGES, row)
 
     def add_replaced_package(self, item: ReferencedPackage, stored: StoredPackage) -> None:
         """Record that the function's code changed during the run: the new code is stored, the old cannot be fetched."""
@@ -114,15 +97,15 @@ class ArtifactRows:
             sha256_hex = sha256_hex_of(item.package.code_sha256)
         except PackageError:
             sha256_hex = None
-        row = package_row(
-            item.package.code_sha256,
+        self._add(
+            PACKAGES,
+            code_sha256=item.package.code_sha256,
             sha256_hex=sha256_hex,
             size_bytes=item.package.size_bytes,
             status=status,
             reason=f"{code}: {remove_presigned_urls(message)}",
             answer=FAILED,
         )
-        self._add(PACKAGES, row)
 
     def add_layer(
         self,
@@ -136,8 +119,8 @@ class ArtifactRows:
     ) -> None:
         """Record a layer version; ``values`` are its columns, ``code`` groups it in the progress report."""
         self.progress.count("layer", status, code, item.layer_arn)
-        row = layer_row(item.layer_arn, values, status=status, reason=reason, answer=answer)
-        self._add(LAYER_VERSIONS, row)
+        row = values | {"layer_arn": item.layer_arn, "status": status, "reason": reason}
+        self._add(LAYER_VERSIONS, answer=answer, **row)
 
     def add_failed_layer(self, item: ReferencedLayer, error: ItemError, values: dict[str, Any]) -> None:
         """Record a layer version that could not be fetched.
@@ -162,8 +145,8 @@ class ArtifactRows:
         """Record something odd about a package or layer; nothing is missing."""
         self._staging.failures.notice(_item(ref, operation), code, message)
 
-    def _add(self, table: Table, row: tuple[Any, ...]) -> None:
-        self._staging.rows.add_item(table, *row)
+    def _add(self, table: Table, *, answer: str, **values: Any) -> None:
+        self._staging.rows.add_item(table, *staged_row(table, answer=answer, **values))
 
 
 def _item(ref: FunctionVersionRef, operation: str) -> Item:

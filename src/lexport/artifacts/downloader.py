@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -30,36 +30,26 @@ class Downloader:
     def __init__(self, settings: PackageSettings, transfers: Transfers, rows: ArtifactRows) -> None:
         self._settings, self._transfers, self._rows = settings, transfers, rows
 
-    async def fetch_packages(self, downloads: DownloadList, calls: ScopeCalls) -> None:
-        """Download every package of the list."""
-        await self._fetch(downloads, partial(self._fetch_package, calls), self._record_failed_package)
-
-    async def fetch_layers(self, downloads: DownloadList, calls: ScopeCalls) -> None:
-        """Request every layer version of the list, and download the content that is not stored yet."""
-        await self._fetch(downloads, partial(self._fetch_layer, calls), self._record_failed_layer)
+    async def fetch_all(self, plan: DownloadPlan, calls: ScopeCalls) -> None:
+        """Download every package in the plan; request every layer version, and download what is not stored yet."""
+        for downloads, record in self._lists(plan):
+            fetch = self._fetch_package if downloads is plan.packages else self._fetch_layer
+            self._rows.progress.files += downloads.files
+            self._rows.progress.size_bytes += downloads.size_bytes
+            with downloads.open_queue() as queue:
+                await pump(partial(fetch, calls), queue, record, workers=self._settings.concurrency)
 
     async def record_all_failed(self, plan: DownloadPlan, error: ItemError) -> None:
         """Record the same error for everything in the plan."""
-        for downloads, record in (
-            (plan.packages, self._record_failed_package),
-            (plan.layers, self._record_failed_layer),
-        ):
-            if downloads is not None:
-                with downloads.open_queue() as queue:
-                    async for line in queue:
-                        record(line, error)
-                        await self._rows.flush_if_full()
+        for downloads, record in self._lists(plan):
+            with downloads.open_queue() as queue:
+                async for line in queue:
+                    record(line, error)
+                    await self._rows.flush_if_full()
 
-    async def _fetch(
-        self,
-        downloads: DownloadList,
-        fetch_line: Callable[[str], Awaitable[None]],
-        record_failed: Callable[[str, ItemError], None],
-    ) -> None:
-        self._rows.progress.files += downloads.files
-        self._rows.progress.size_bytes += downloads.size_bytes
-        with downloads.open_queue() as queue:
-            await pump(fetch_line, queue, record_failed, workers=self._settings.concurrency)
+    def _lists(self, plan: DownloadPlan) -> Iterator[tuple[DownloadList, Callable[[str, ItemError], None]]]:
+        """Return each list of the plan, and what records a failed line of it."""
+        return zip(plan.lists, (self._record_failed_package, self._record_failed_layer), strict=False)
 
     def _count_done(self, size_bytes: int | None) -> None:
         self._rows.progress.files_done += 1

@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from anyio import CapacityLimiter, from_thread, to_thread
 
-from lexport.artifacts.inspect_package import STAGE, PackageProblem, inspect_package
+from lexport.artifacts.artifact_rows import staged_row
+from lexport.artifacts.inspect_package import STAGE, inspect_package
 from lexport.artifacts.store import PackageStore
 from lexport.dataset.disk_queue import DiskQueue
 from lexport.dataset.layout import package_path
@@ -27,7 +27,7 @@ from lexport.extract.workers import pump
 from lexport.query.sql import open_query_session
 from lexport.tables.packages import PACKAGE_FILES, PACKAGES
 from lexport.tables.run import ERRORS
-from lexport.tables.staged import Batch, staged_names
+from lexport.tables.staged import Batch
 from lexport.tables.table import COMMON, Table
 
 INSPECTORS = 2
@@ -76,7 +76,16 @@ async def inspect_stored(
             statuses[bytes.fromhex(sha256_hex)] = result.status
         for problem in result.problems:
             count("finding", problem.code, problem.message)
-            staging.rows.append(ERRORS, *_error_row(problem, datetime.now(UTC)))
+            row = staged_row(
+                ERRORS,
+                stage=STAGE,
+                error_code=problem.code,
+                message=problem.message,
+                is_gap=False,  # the package is stored as AWS sent it
+                attempts=1,
+                occurred_at=datetime.now(UTC),
+            )
+            staging.rows.append(ERRORS, *row)
 
     def fail(_: str, error: ItemError) -> None:
         raise error
@@ -85,19 +94,6 @@ async def inspect_stored(
         await to_thread.run_sync(_queue_uninspected, runs, package_store, folder, queue)
         await pump(inspect, queue, fail, workers=INSPECTORS)
     await to_thread.run_sync(_write_statuses, runs, statuses, package_store.destination.file_mode)
-
-
-def _error_row(problem: PackageProblem, at: datetime) -> tuple[Any, ...]:
-    """Return a staged row of ``errors`` without an account. It is no gap: the package is stored as AWS sent it."""
-    values = {
-        "stage": STAGE,
-        "error_code": problem.code,
-        "message": problem.message,
-        "is_gap": False,
-        "attempts": 1,
-        "occurred_at": at,
-    }
-    return (*(values.get(name) for name in staged_names(ERRORS)[:-1]), "")
 
 
 def _queue_uninspected(runs: Runs, package_store: PackageStore, folder: Path, queue: DiskQueue) -> None:

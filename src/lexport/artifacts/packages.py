@@ -8,14 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from anyio import to_thread
 
 from lexport.artifacts.artifact_rows import ArtifactRows
 from lexport.artifacts.downloader import Downloader
 from lexport.artifacts.package_refs import package_filter_of
-from lexport.artifacts.plan import DownloadPlan, TableFile, disk_space_error, plan_downloads
+from lexport.artifacts.plan import DownloadPlan, DownloadPlanner, TableFiles, disk_space_error
 from lexport.artifacts.run import Run, RunResult, open_run
 from lexport.artifacts.scope_calls import ScopeCalls
 from lexport.artifacts.store import PackageStore
@@ -70,19 +69,10 @@ async def packages(
     async with open_run(store, settings, progress, report) as run:
         for line in dataset.damage():
             progress.note(line)
-        plan = await to_thread.run_sync(
-            partial(
-                plan_downloads,
-                chosen,
-                replace(package_filter_of(chosen), regions=regions, accounts=inputs.accounts),
-                package_store,
-                functions=_latest_files(dataset, FUNCTIONS),
-                layers=_latest_files(dataset, LAYERS),
-                folder=run.staging.folder,
-                runs=run.staging.runs,
-                progress=progress.packages,
-            )
-        )
+        package_filter = replace(package_filter_of(chosen), regions=regions, accounts=inputs.accounts)
+        planner = DownloadPlanner(chosen, package_filter, package_store, run.staging, progress.packages)
+        files = _latest_files(dataset, FUNCTIONS), _latest_files(dataset, LAYERS)
+        plan = await to_thread.run_sync(planner.plan, *files)
         if message := disk_space_error(store.root, plan):
             raise RunError(message)
         is_refused = bool(plan.files) and await _download(plan, chosen, package_store, run)
@@ -111,9 +101,7 @@ async def _download(plan: DownloadPlan, chosen: PackageSettings, package_store: 
 
 async def _inspect(package_store: PackageStore, run: Run) -> None:
     """Inspect the stored packages that no run has inspected."""
-    from lexport.artifacts.inspect_stored import (
-        inspect_stored,  # it imports DuckDB, which no other run over packages needs
-    )
+    from lexport.artifacts.inspect_stored import inspect_stored  # imports DuckDB, which other runs do not need
 
     run.progress.stage = "looking into packages"
     await inspect_stored(
@@ -150,18 +138,18 @@ def _why_unpublished(result: PackagesResult, run: Run, *, is_refused: bool) -> I
     )
 
 
-def _latest_files(dataset: Catalog, table: Table) -> list[TableFile]:
+def _latest_files(dataset: Catalog, table: Table) -> TableFiles:
     """Return the files of a table that hold the latest whole reading of each account-region."""
     scopes_of: dict[str, list[Scope]] = {}
     latest = dataset.latest()
     for scope, commit in latest.items():
         scopes_of.setdefault(commit.snapshot_id, []).append(scope)
     commits = {commit.snapshot_id: commit for commit in latest.values()}
-    return [
-        TableFile(path=path, scopes=scopes)
+    return {
+        path: scopes
         for snapshot_id, scopes in sorted(scopes_of.items())
         for path in dataset.files(table.name, [commits[snapshot_id]])
-    ]
+    }
 
 
 def _check_fits(settings: SnapshotSettings) -> None:
@@ -218,9 +206,7 @@ async def execute_plan(
     ) as access:
         calls = ScopeCalls(access, run.pacer, sorted(plan.scopes, key=str), note=run.progress.note)
         await calls.identify()
-        await downloader.fetch_packages(plan.packages, calls)
-        if plan.layers is not None:
-            await downloader.fetch_layers(plan.layers, calls)
+        await downloader.fetch_all(plan, calls)
         return calls.are_all_refused
 
 

@@ -1,6 +1,6 @@
 """Published ``functions`` and ``layers`` -> rows of packages that need no request, and lists of what to download.
 
-``plan_downloads`` works like a snapshot, with sorted runs and one bounded merge, so its memory does not depend on the
+A plan works like a snapshot, with sorted runs and one bounded merge, so its memory does not depend on the
 size of the fleet. Packages that need no request become staged rows here; the others become lines of a file, one line
 for each package or layer version.
 """
@@ -8,7 +8,7 @@ for each package or layer version.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from anyio.from_thread import check_cancelled
 
-from lexport.artifacts.artifact_rows import NOT_FETCHED, PRESENT, layer_row, package_row, present_row
+from lexport.artifacts.artifact_rows import NOT_FETCHED, PRESENT, present_row, staged_row
 from lexport.artifacts.package_refs import (
     LAYER_REFS,
     PACKAGE_REFS,
@@ -34,14 +34,15 @@ from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import sha256_hex_of
 from lexport.dataset.data_files import newest_file
 from lexport.dataset.disk_queue import DiskQueue
-from lexport.dataset.runs import ROWS_AT_ONCE, Runs, RunWriter, merge
+from lexport.dataset.local import LocalStore
+from lexport.dataset.runs import ROWS_AT_ONCE, RunWriter, merge
 from lexport.errors import PackageError
 from lexport.extract.progress import PackageProgress
+from lexport.extract.rows import Staging
 from lexport.model import Scope
 from lexport.settings import PackageSettings
 from lexport.tables.layer_versions import LAYER_VERSIONS
 from lexport.tables.packages import PACKAGES
-from lexport.tables.staged import staged_names
 from lexport.tables.table import Table
 from lexport.tables.text import agree, plural
 from lexport.tables.units import format_bytes
@@ -51,12 +52,8 @@ TOO_LARGE = "larger than --max-package-size"
 IN_CUSTOMER_BUCKET = "in the customer's own bucket; --reference-packages fetches it"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableFile:
-    """One Parquet file of a table, and the account-regions to read from it; None for all of them."""
-
-    path: Path
-    scopes: Collection[Scope] | None = None
+TableFiles = Mapping[Path, Collection[Scope] | None]
+"""Parquet files of a table, and the account-regions to read from each; None for all of them."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,7 +79,7 @@ class DownloadList:
         return DiskQueue(self.path, written=self.files)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadPlan:
     """What a run has to download. ``layers`` is None where the run does not fetch layers."""
 
@@ -105,66 +102,45 @@ class DownloadPlan:
         return {scope for downloads in self.lists for scope in downloads.scopes}
 
 
-def plan_downloads(
-    settings: PackageSettings,
-    package_filter: PackageFilter,
-    package_store: PackageStore,
-    *,
-    functions: Sequence[TableFile],
-    layers: Sequence[TableFile],
-    folder: Path,
-    runs: Runs,
-    progress: PackageProgress,
-) -> DownloadPlan:
-    """Return what is to be downloaded for these ``functions`` and, if the settings say so, for these ``layers``.
+@dataclass(frozen=True, slots=True)
+class DownloadPlanner:
+    """Plans the downloads of one run. ``staging`` receives the lists, and the rows of packages that need no request."""
 
-    ``folder`` receives sorted runs and the lists, ``runs`` the rows of packages that need no request. Blocking; to be
-    called in a worker thread of anyio.
-    """
-    planner = _Planner(settings, package_filter, package_store, folder=folder, runs=runs, progress=progress)
-    plan = DownloadPlan(packages=planner.plan_packages(functions))
-    if settings.layers:
-        plan.layers = planner.plan_layers(layers)
-    return plan
+    settings: PackageSettings
+    package_filter: PackageFilter
+    package_store: PackageStore
+    staging: Staging
+    progress: PackageProgress
 
+    def plan(self, functions: TableFiles, layers: TableFiles) -> DownloadPlan:
+        """Return what is to be downloaded for these ``functions`` and, if the settings say so, for these ``layers``.
 
-class _Planner:
-    """The two steps of a plan and what they share."""
+        Blocking; to be called in a worker thread of anyio.
+        """
+        packages = self._plan_packages(functions)
+        return DownloadPlan(packages=packages, layers=self._plan_layers(layers) if self.settings.layers else None)
 
-    def __init__(
-        self,
-        settings: PackageSettings,
-        package_filter: PackageFilter,
-        package_store: PackageStore,
-        *,
-        folder: Path,
-        runs: Runs,
-        progress: PackageProgress,
-    ) -> None:
-        self._settings, self._filter, self._package_store = settings, package_filter, package_store
-        self._folder, self._runs, self._progress = folder, runs, progress
-        self._file_mode = package_store.destination.file_mode
-
-    def plan_packages(self, functions: Sequence[TableFile]) -> DownloadList:
+    def _plan_packages(self, functions: TableFiles) -> DownloadList:
         """List the packages to download."""
-        downloads = DownloadList(path=self._folder / "download-packages.txt")
-        batches = (batch for file in functions for batch in read_functions(file.path, file.scopes, self._filter))
-        items = group_packages(merge(self._stage(PACKAGE_REFS, batches), self._folder))
+        downloads = DownloadList(path=self.staging.folder / "download-packages.txt")
+        batches = (
+            batch for path, scopes in functions.items() for batch in read_functions(path, scopes, self.package_filter)
+        )
+        items = group_packages(merge(self._stage(PACKAGE_REFS, batches), self.staging.folder))
         with DiskQueue(downloads.path) as queue:
             rows = self._package_rows(items, downloads, queue)
             self._write(PACKAGES, rows)
         return downloads
 
-    def plan_layers(self, layers: Sequence[TableFile]) -> DownloadList:
+    def _plan_layers(self, layers: TableFiles) -> DownloadList:
         """List the layer versions to request. The published table says which of them are stored already."""
-        downloads = DownloadList(path=self._folder / "download-layers.txt")
-        published = newest_file(self._package_store.destination, LAYER_VERSIONS)
-        batches = (batch for file in layers for batch in read_layers(file.path, file.scopes, self._filter))
-        items = group_layers(merge(self._stage(LAYER_REFS, batches), self._folder))
+        downloads = DownloadList(path=self.staging.folder / "download-layers.txt")
+        batches = (batch for path, scopes in layers.items() for batch in read_layers(path, scopes, self.package_filter))
+        items = group_layers(merge(self._stage(LAYER_REFS, batches), self.staging.folder))
         contents: list[tuple[Any, ...]] = []
         with DiskQueue(downloads.path) as queue:
             rows = self._layer_rows(
-                items, _published_layers(published) if published else iter(()), downloads, queue, contents
+                items, _published_layers(self.package_store.destination), downloads, queue, contents
             )
             self._write(LAYER_VERSIONS, rows)
             self._write(PACKAGES, contents)
@@ -177,7 +153,7 @@ class _Planner:
         for item in items:
             status, reason, row = self._decide(item)
             if row is not None:
-                self._progress.count("package", status, reason, str(item.refs[0]))
+                self.progress.count("package", status, reason, str(item.refs[0]))
                 yield row
                 continue
             downloads.add(item, item.package.size_bytes)
@@ -191,24 +167,31 @@ class _Planner:
         """
         code, size = item.package.code_sha256, item.package.size_bytes
         if item.package_type == "Image":
-            return "image", "", package_row(code, sha256_hex=code, size_bytes=size, status="image", answer=NOT_FETCHED)
+            image = {"code_sha256": code, "sha256_hex": code, "size_bytes": size, "status": "image"}
+            return "image", "", staged_row(PACKAGES, answer=NOT_FETCHED, **image)
         try:
             sha256_hex = sha256_hex_of(code)
         except PackageError:
             return "", "", None
-        present = present_row(self._package_store, code, size)
+        present = present_row(self.package_store, code, size)
         if present is not None:
             return "present", "", present
         if not item.is_selected:
             status, reason = "skipped", FILTERED_OUT
-        elif _exceeds(size, self._settings.max_size_bytes):
+        elif _exceeds(size, self.settings.max_size_bytes):
             status, reason = "skipped", TOO_LARGE
-        elif item.s3_object is not None and not self._settings.reference_packages:
+        elif item.s3_object is not None and not self.settings.reference_packages:
             status, reason = "reference", IN_CUSTOMER_BUCKET
         else:
             return "", "", None
-        row = package_row(
-            code, sha256_hex=sha256_hex, size_bytes=size, status=status, reason=reason, answer=NOT_FETCHED
+        row = staged_row(
+            PACKAGES,
+            answer=NOT_FETCHED,
+            code_sha256=code,
+            sha256_hex=sha256_hex,
+            size_bytes=size,
+            status=status,
+            reason=reason,
         )
         return status, reason, row
 
@@ -234,26 +217,26 @@ class _Planner:
                 if len(contents) >= ROWS_AT_ONCE:
                     self._write(PACKAGES, contents)
                     contents.clear()
-                self._progress.count("layer", "present", example=item.layer_arn)
+                self.progress.count("layer", "present", example=item.layer_arn)
                 present = row | {"account_id": None, "region": None, "status": "present", "reason": None}
-                yield (*(present.get(name) for name in staged_names(LAYER_VERSIONS)[:-1]), PRESENT)
-            elif _exceeds(item.size_bytes, self._settings.max_size_bytes):
-                self._progress.count("layer", "skipped", TOO_LARGE, item.layer_arn)
-                values = {"size_bytes": item.size_bytes}
-                yield layer_row(item.layer_arn, values, status="skipped", reason=TOO_LARGE, answer=NOT_FETCHED)
+                yield staged_row(LAYER_VERSIONS, answer=PRESENT, **present)
+            elif _exceeds(item.size_bytes, self.settings.max_size_bytes):
+                self.progress.count("layer", "skipped", TOO_LARGE, item.layer_arn)
+                values = {"layer_arn": item.layer_arn, "size_bytes": item.size_bytes}
+                yield staged_row(LAYER_VERSIONS, answer=NOT_FETCHED, status="skipped", reason=TOO_LARGE, **values)
             else:
                 downloads.add(item, item.size_bytes)
                 queue.put([item_to_line(item)])
 
     def _present_content(self, row: dict[str, Any]) -> tuple[Any, ...] | None:
         try:
-            return present_row(self._package_store, row["code_sha256"] or "", row["size_bytes"])
+            return present_row(self.package_store, row["code_sha256"] or "", row["size_bytes"])
         except PackageError:
             return None
 
     def _stage(self, table: Table, batches: Iterable[pa.RecordBatch]) -> list[Path]:
         """Write staged rows as sorted runs of their own."""
-        writer = RunWriter(self._folder, file_mode=self._file_mode)
+        writer = RunWriter(self.staging.folder, file_mode=self.package_store.destination.file_mode)
         for batch in batches:
             check_cancelled()
             writer.add(table, batch)
@@ -263,7 +246,9 @@ class _Planner:
     def _write(self, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
         """Add staged rows to the run's own."""
         check_cancelled()
-        writer = RunWriter(self._folder, file_mode=self._file_mode, runs=self._runs)
+        writer = RunWriter(
+            self.staging.folder, file_mode=self.package_store.destination.file_mode, runs=self.staging.runs
+        )
         writer.add_rows(table, rows)
         writer.flush()
 
@@ -283,8 +268,11 @@ def disk_space_error(root: Path, plan: DownloadPlan) -> str | None:
     )
 
 
-def _published_layers(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a published table of layer versions, in the order of their ARN."""
+def _published_layers(store: LocalStore) -> Iterator[dict[str, Any]]:
+    """Yield the rows of the newest published table of layer versions, in the order of their ARN."""
+    path = newest_file(store, LAYER_VERSIONS)
+    if path is None:
+        return
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches():
             yield from batch.to_pylist()

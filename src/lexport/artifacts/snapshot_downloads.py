@@ -20,7 +20,7 @@ from lexport.artifacts.downloader import Downloader
 from lexport.artifacts.link_sources import link_of
 from lexport.artifacts.package_refs import package_filter_of
 from lexport.artifacts.packages import execute_plan
-from lexport.artifacts.plan import TableFile, disk_space_error, plan_downloads
+from lexport.artifacts.plan import DownloadPlanner, disk_space_error
 from lexport.artifacts.run import Run
 from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import Transfers, open_transfers, sha256_hex_of
@@ -53,19 +53,9 @@ class SnapshotDownloads:
         run = self._run
         run.progress.stage = "looking for packages"
         await run.staging.flush_all()
-        plan = await to_thread.run_sync(
-            partial(
-                plan_downloads,
-                self._settings,
-                self._filter,
-                self._transfers.package_store,
-                functions=[TableFile(path=functions)],
-                layers=[TableFile(path=layers)],
-                folder=run.staging.folder,
-                runs=run.staging.runs,
-                progress=run.progress.packages,
-            )
-        )
+        package_store = self._transfers.package_store
+        planner = DownloadPlanner(self._settings, self._filter, package_store, run.staging, run.progress.packages)
+        plan = await to_thread.run_sync(planner.plan, {functions: None}, {layers: None})
         downloader = Downloader(self._settings, self._transfers, self._rows)
         if message := disk_space_error(run.store.root, plan):  # the tables are worth publishing all the same
             run.progress.note(message)
