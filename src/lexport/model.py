@@ -48,7 +48,7 @@ class Priority(IntEnum):
     PACKAGES = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Scope:
     """One account in one region: what a quota, a listing and a row of ``scopes`` belong to."""
 
@@ -79,10 +79,7 @@ class FunctionRef:
         if self.listed is None:
             return self
         return FunctionRef(
-            function_name=self.function_name,
-            qualifier=self.qualifier,
-            called_as=self.called_as,
-            is_named=self.is_named,
+            function_name=self.function_name, qualifier=self.qualifier, called_as=self.called_as, is_named=self.is_named
         )
 
     @property

@@ -202,9 +202,7 @@ async def commit_run(
             functions=functions,
             package_tables=tables_of(settings.packages) if settings.packages else (),
             facts=RunFacts(
-                gaps=run.staging.failures.gaps.total(),
-                hash_key_id=spec.hash_key_id,
-                options=settings.for_manifest(),
+                gaps=run.staging.failures.gaps.total(), hash_key_id=spec.hash_key_id, options=settings.for_manifest()
             ),
             store=run.store,
             note=run.progress.note,

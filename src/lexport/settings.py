@@ -160,11 +160,8 @@ class SnapshotSettings:
             (self.external_id is not None, "--external-id"),
         ):
             _check(role is not None or not is_given, option, "goes with --account-role, which says how to enter them")
-        for is_given, option in (
-            (bool(self.organizational_units), "--ou"),
-            (bool(self.exclude_accounts), "--exclude-account"),
-        ):
-            _check(self.organization or not is_given, option, "goes with --organization")
+        for chosen, option in ((self.organizational_units, "--ou"), (self.exclude_accounts, "--exclude-account")):
+            _check(self.organization or not chosen, option, "goes with --organization")
         _check(not (listed and self.organization), "--organization", "and --accounts exclude each other")
         for option, ids in (("--accounts", self.accounts), ("--exclude-account", self.exclude_accounts)):
             for account_id in ids:

@@ -79,7 +79,8 @@ class RunWriter:
 
     def add(self, table: Table, rows: pa.RecordBatch) -> None:
         """Add staged rows of one table."""
-        self._collect(table, rows)
+        self._batches[table].append(rows)
+        self._size_bytes += rows.nbytes
         if self._size_bytes >= RUN_BYTES:
             self.flush()
 
@@ -109,10 +110,6 @@ class RunWriter:
             if path in self.runs[name]:
                 self.runs[name].remove(path)
         self._written.clear()
-
-    def _collect(self, table: Table, rows: pa.RecordBatch) -> None:
-        self._batches[table].append(rows)
-        self._size_bytes += rows.nbytes
 
 
 def write_run(table: Table, batches: list[pa.RecordBatch], path: Path, file_mode: int) -> None:

@@ -190,7 +190,7 @@ def _stage_changes(
 def _error_rows(not_compared: Mapping[Scope, str]) -> Iterator[tuple[object, ...]]:
     """Yield a row of ``errors`` for each scope without changes, since readers of the history do not see the notes."""
     now = datetime.now(UTC)
-    for scope, snapshot_id in sorted(not_compared.items(), key=lambda item: (item[0].account_id, item[0].region)):
+    for scope, snapshot_id in sorted(not_compared.items()):
         message = f"changes since {snapshot_id} are not recorded: its files are damaged; see lexport verify"
         yield scope.account_id, scope.region, "changes", None, None, None, "damaged", None, message, False, 0, now, ""
 

@@ -18,13 +18,7 @@ from lexport.aws.regions import ALWAYS_ENABLED, Regions, check_region, find_regi
 from lexport.aws.roles import AssumedRole, Role
 from lexport.aws.session import Session
 from lexport.aws.signing import Credentials
-from lexport.errors import (
-    CredentialsError,
-    ExpiredCredentialsError,
-    ItemError,
-    SettingsError,
-    TokenRefusedError,
-)
+from lexport.errors import CredentialsError, ExpiredCredentialsError, ItemError, SettingsError, TokenRefusedError
 from lexport.model import Scope
 from lexport.settings import ALL_REGIONS, SnapshotSettings, role_arn, role_partition
 from lexport.tables.registry import resources_read
@@ -48,13 +42,7 @@ async def open_access(
     """Open at most ``connections`` connections to Lambda for a run, and the access that uses them."""
     async with open_pool(ca_bundle=session.ca_bundle, connections=connections) as send:
         yield Access(
-            session,
-            send,
-            settings,
-            regions=regions,
-            more_regions=more_regions,
-            session_name=session_name,
-            note=note,
+            session, send, settings, regions=regions, more_regions=more_regions, session_name=session_name, note=note
         )
 
 

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any
 
 from lexport.aws.json import parse_document
 from lexport.errors import FlattenError
 from lexport.extract.decode import CHILDREN, FUNCTION, ITEMS, Layout
-from lexport.extract.lossless import Inexact, LosslessReader, Notice, make_plan
+from lexport.extract.lossless import Inexact, LosslessReader, Notice, make_plan, parse_exactly
 from lexport.extract.rows import Children, Rows
 from lexport.model import LATEST, EnvMode, FunctionRef, Reply, Scope
 from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS, TAGS
@@ -89,14 +89,7 @@ def flatten_function(
 
 
 def flatten_carried(
-    ref: FunctionRef,
-    listed: Reply,
-    older: Mapping[str, Any],
-    *,
-    scope: Scope,
-    rules: Rules,
-    answer: str,
-    rows: Rows,
+    ref: FunctionRef, listed: Reply, older: Mapping[str, Any], *, scope: Scope, rules: Rules, answer: str, rows: Rows
 ) -> list[Notice] | None:
     """Turn a listed version into its rows without a call, and append them; ``older`` has what listings omit.
 
@@ -252,7 +245,7 @@ def _read_lossless(reply: Reply, env: EnvMode) -> _Version:
     try:
         reader = _reader_of(reply.document, env, is_exact=False)
     except Inexact:
-        reader = _reader_of(_parse_exactly(reply.body), env, is_exact=True)
+        reader = _reader_of(parse_exactly(reply.body), env, is_exact=True)
     return _version_of(reader, env)
 
 
@@ -278,17 +271,6 @@ def _version_of(reader: LosslessReader, env: EnvMode) -> _Version:
     )
     texts = None
     if tags is not None:
-        texts = (
-            reader.clean_texts(list(tags), _TAGS_PATH),
-            reader.clean_texts(list(tags.values()), _TAGS_PATH),
-        )
+        texts = (reader.clean_texts(list(tags), _TAGS_PATH), reader.clean_texts(list(tags.values()), _TAGS_PATH))
     reader.row[_EXTRA_JSON] = reader.extra_json()
     return _Version(reader.row, children, texts, reader.notices)
-
-
-def _parse_exactly(body: bytes) -> dict[str, Any]:
-    try:
-        document, _ = parse_document(body, is_exact=True)
-    except ValueError:  # it was parsed before, but less exactly
-        raise FlattenError("the answer is nested too deep to be read exactly", code="too_deep") from None
-    return cast("dict[str, Any]", document)

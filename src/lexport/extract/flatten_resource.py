@@ -5,9 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from lexport.aws.json import parse_document
 from lexport.errors import FlattenError
-from lexport.extract.lossless import Inexact, LosslessReader, Notice, Plan, make_plan
+from lexport.extract.lossless import Inexact, LosslessReader, Notice, Plan, make_plan, parse_exactly
 from lexport.extract.rows import Rows
 from lexport.model import Reply
 from lexport.tables.resource import Resource, Row, Subject
@@ -86,11 +85,7 @@ def _read(resource: Resource, item: dict[str, Any], *, is_exact: bool) -> Lossle
 
 def _exact_item(resource: Resource, reply: Reply, position: int) -> dict[str, Any]:
     """Parse a body once more, with all digits of its integers."""
-    try:
-        document, _ = parse_document(reply.body, is_exact=True)
-    except ValueError:  # it was parsed before, but less exactly
-        raise FlattenError("the answer is nested too deep to be read exactly", code="too_deep") from None
-    page = resource.call.page
+    document, page = parse_exactly(reply.body), resource.call.page
     item: dict[str, Any] = document[page.items][position] if page else document
     return item
 

@@ -17,12 +17,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from lexport.aws.client import LambdaClient
 from lexport.aws.quota.pacer import CallApi
-from lexport.errors import (
-    ExpiredCredentialsError,
-    ItemError,
-    ListingError,
-    ServiceError,
-)
+from lexport.errors import ExpiredCredentialsError, ItemError, ListingError, ServiceError
 from lexport.extract.decode import decode_page, split_page
 from lexport.extract.match_response import check_versions, checked, list_of, next_marker_of
 from lexport.model import LATEST, LATEST_PUBLISHED, FunctionRef, Qualifiers, Reply, Scope

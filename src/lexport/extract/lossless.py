@@ -15,11 +15,13 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from math import isfinite
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
+from lexport.aws.json import parse_document
 from lexport.aws.redact import cut_urls, has_presigned_url, remove_presigned_urls
+from lexport.errors import FlattenError
 from lexport.extract.unknown_fields import JSON_TYPES, Guard, guard, guard_at, has_form_of_secret, outline
 from lexport.tables.staged import ChildShape, child_source, staged_names
 from lexport.tables.table import Column, Table, Type
@@ -39,6 +41,14 @@ class Notice:
 
 class Inexact(Exception):  # noqa: N818 - a signal, no error
     """An integer too long for orjson must be kept as AWS sent it: read the body again, exactly."""
+
+
+def parse_exactly(body: bytes) -> dict[str, Any]:
+    """Parse a body that was parsed before, with all digits of its integers. Raises FlattenError."""
+    try:
+        return cast("dict[str, Any]", parse_document(body, is_exact=True)[0])
+    except ValueError:  # this way may not go as deep as the first
+        raise FlattenError("the answer is nested too deep to be read exactly", code="too_deep") from None
 
 
 # --- the plan: the columns' source paths as a tree of keys -----------------------------------------------------------
@@ -134,19 +144,25 @@ def _spec(table: Table, path: str, columns: list[Column]) -> _Scalar | _Handled:
 # --- arrays and maps: rows of child tables ---------------------------------------------------------------------------
 
 
-def _texts(table: Table) -> Handler:
+def _array(table: Table, kind: type, kind_name: str, make: Callable[[LosslessReader, Any, str, int], Any]) -> Handler:
+    """Collect what ``make`` makes of each item of an array, by its path and position; other items are kept."""
+
     def handle(reader: LosslessReader, value: Any, path: str) -> None:
         if value.__class__ is not list:
             reader.keep_wrong_type(path, "array", value)
             return
-        texts = reader.children.setdefault(table.name, [])
+        made = reader.children.setdefault(table.name, [])
         for position, item in enumerate(value):
-            if item.__class__ is str:
-                texts.append(reader.clean_text(item, path))
+            if item.__class__ is kind:
+                made.append(make(reader, item, path, position))
             elif item is not None:
-                reader.keep_wrong_type(f"{path}[{position}]", "text", item)
+                reader.keep_wrong_type(f"{path}[{position}]", kind_name, item)
 
     return handle
+
+
+def _texts(table: Table) -> Handler:
+    return _array(table, str, "text", lambda reader, item, path, _: reader.clean_text(item, path))
 
 
 def _objects(table: Table) -> Handler:
@@ -155,28 +171,15 @@ def _objects(table: Table) -> Handler:
     width = len(staged_names(table))
     position_index, extra_index = index_of(table, "position"), index_of(table, "extra_json")
 
-    def handle(reader: LosslessReader, value: Any, path: str) -> None:
-        if value.__class__ is not list:
-            reader.keep_wrong_type(path, "array", value)
-            return
-        rows = reader.children.setdefault(table.name, [])
-        for position, item in enumerate(value):
-            if item.__class__ is dict:
-                child = LosslessReader(
-                    width,
-                    masks_values=reader.masks_values,
-                    is_exact=reader.is_exact,
-                    where=f"{path}[{position}].",
-                )
-                child.read(plan, item)
-                child.row[position_index] = position
-                child.row[extra_index] = child.extra_json()
-                reader.notices += child.notices
-                rows.append(child.row)
-            elif item is not None:
-                reader.keep_wrong_type(f"{path}[{position}]", "object", item)
+    def make(reader: LosslessReader, item: Any, path: str, position: int) -> list[Any]:
+        where = f"{path}[{position}]."
+        child = LosslessReader(width, masks_values=reader.masks_values, is_exact=reader.is_exact, where=where)
+        child.read(plan, item)
+        child.row[position_index], child.row[extra_index] = position, child.extra_json()
+        reader.notices += child.notices
+        return child.row
 
-    return handle
+    return _array(table, dict, "object", make)
 
 
 def _pairs(table: Table) -> Handler:

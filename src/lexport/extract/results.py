@@ -40,7 +40,7 @@ def settle(results: Iterable[ShardResult], failures: Failures) -> list[ShardResu
 
     Where none answers, the credentials are what was refused: the Region is then denied, and a gap.
     """
-    results = sorted(results, key=lambda result: (result.shard.scope.account_id, result.shard.scope.region))
+    results = sorted(results, key=lambda result: result.shard.scope)
     answering = {result.shard.scope.account_id for result in results if result.is_answering}
     settled: list[ShardResult] = []
     for result in results:

@@ -223,10 +223,7 @@ def _value_hmacs(values: pa.DictionaryArray, hasher: ValueHasher) -> pa.Array:
 
 
 def _secret_rules(
-    names: Sequence[str],
-    values: Sequence[str],
-    distinct_names: pa.DictionaryArray,
-    distinct_values: pa.DictionaryArray,
+    names: Sequence[str], values: Sequence[str], distinct_names: pa.DictionaryArray, distinct_values: pa.DictionaryArray
 ) -> list[str | None]:
     """Return ``secret_rule`` of each variable; the rules judge only variables whose value or name suggests a secret."""
     rules: list[str | None] = [None] * len(names)

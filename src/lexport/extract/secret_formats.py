@@ -123,13 +123,7 @@ VALUE_RULES = (
     _token("sendgrid_key", "SG.", r"SG\.[\w-]{16,32}\.[\w-]{32,64}", "SendGrid docs, API keys"),
     _token("twilio_key", "SK", r"SK[0-9a-f]{32}\b", "Twilio docs, API keys", lead=r"\bSK[0-9a-f]{4}"),
     _token("mailgun_key", "key-", r"key-[0-9a-f]{32}\b", "Mailgun docs, API keys", lead=r"\bkey-[0-9a-f]{4}"),
-    _token(
-        "mailchimp_key",
-        "-us",
-        r"[0-9a-f]{32}-us\d{1,2}\b",
-        "Mailchimp docs, API keys",
-        lead=r"[0-9a-f]{2}-us\d",
-    ),
+    _token("mailchimp_key", "-us", r"[0-9a-f]{32}-us\d{1,2}\b", "Mailchimp docs, API keys", lead=r"[0-9a-f]{2}-us\d"),
     _token("brevo_key", "xkeysib- xsmtpsib-", r"x(?:key|smtp)sib-[0-9a-f]{64}-[A-Za-z0-9]{8}", "Brevo docs, API keys"),
     _token(
         "model_provider_key",

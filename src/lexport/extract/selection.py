@@ -184,7 +184,4 @@ def choose_shards(
                 is_named=True,
             )
             by_scope[Scope(account_id=owner, region=region)][ref] = None
-    return [
-        Shard(scope=scope, refs=tuple(by_scope[scope]))
-        for scope in sorted(by_scope, key=lambda scope: (scope.account_id, scope.region))
-    ]
+    return [Shard(scope=scope, refs=tuple(by_scope[scope])) for scope in sorted(by_scope)]

@@ -47,8 +47,7 @@ def limits_of_process() -> ProcessLimits:
     queues = sum(read.call is not GET_FUNCTION and read.per != "account_region" for read in fleet_resources())
     files = FILES_OF_A_SHARD + queues * FILES_OF_A_QUEUE
     return ProcessLimits(
-        connections=min(MOST_CONNECTIONS, open_files // 2),
-        shards=min(MOST_SHARDS, open_files * 3 // 8 // files),
+        connections=min(MOST_CONNECTIONS, open_files // 2), shards=min(MOST_SHARDS, open_files * 3 // 8 // files)
     )
 
 

@@ -35,11 +35,7 @@ def workers_for(rate_per_s: float) -> int:
 
 
 async def pump(
-    work: Callable[[T], Awaitable[None]],
-    pages: Pages[T],
-    on_error: Callable[[T, ItemError], None],
-    *,
-    workers: int,
+    work: Callable[[T], Awaitable[None]], pages: Pages[T], on_error: Callable[[T, ItemError], None], *, workers: int
 ) -> None:
     """Run ``work`` on every item of every page; a failed item goes to ``on_error``. Closes ``pages``.
 

@@ -157,6 +157,7 @@ def test_common_pages_are_decoded_typed():
     fleet = Fleet(FleetSpec(functions=60, versions=3))
     versions = [fleet.version(SCOPE, index, "$LATEST") for index in fleet.indexes(SCOPE)]
     items = [lambda_documents.configuration(version, arn_qualifier="$LATEST", is_listed=True) for version in versions]
+    items = orjson.loads(orjson.dumps(items))
     body = orjson.dumps({"Functions": items, "NextMarker": "m"})
     reply = decode_typed_page(body, "Functions")
 
