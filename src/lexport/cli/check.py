@@ -17,7 +17,7 @@ from lexport.cli._options import option
 from lexport.cli._output import FORMATS, SAFE_CSV, open_output, print_rows, write_rows
 from lexport.errors import SettingsError
 from lexport.query.checks.definition import SEVERITIES
-from lexport.query.checks.text import about, function
+from lexport.query.checks.finding import about, function
 from lexport.tables.text import plural
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from lexport.errors import LexportError, QueryError, RunError, ViewError
 from lexport.query.catalog import DEFAULT_MAX_SKEW, Catalog, open_catalog
 from lexport.query.dataset_tables import DatasetTables
 from lexport.query.execute import connect, run_in_thread, run_interruptibly
-from lexport.query.shipped_views import named_views, shipped_views, tables_read
+from lexport.query.shipped_views import ShippedView, named_views, shipped_views, tables_read
 from lexport.query.sql_text import escape_glob, one_line, quote_name, quote_text
 from lexport.query.type_casts import LOSSY, cast_type
 from lexport.tables.registry import BY_NAME
@@ -32,6 +32,7 @@ _NAME = re.compile(r'\s*((?:(?P<space>main|snapshot|history)\.)?"?(?P<name>\w+)"
 _EXPLAIN = re.compile(r"\s*EXPLAIN\s+(?:ANALYZE\s+)?(?=\w)", re.IGNORECASE)
 _WRITES_A_FILE = ("COPY", "EXPORT")
 _DATA_FILE = re.compile(r"([a-z_]+)/snapshot_date=[0-9-]{10}/([0-9A-Z]{26})-[0-9]{4}\.parquet")
+_FAILURES = (duckdb.Error, OSError, pa.ArrowException)
 _BATCH_ROWS = 10_000  # about 20 MB of the widest table
 
 
@@ -69,7 +70,7 @@ class QuerySession:
             statement = _one_select(self.connection, statement[plan.end() :])
         try:
             reader = run_in_thread(self.connection, partial(self._open, statement, casts, plan[0] if plan else ""))
-        except (duckdb.Error, OSError, pa.ArrowException) as error:
+        except _FAILURES as error:
             _refuse(error)
         return pa.RecordBatchReader.from_batches(reader.schema, self._batches(reader))
 
@@ -93,22 +94,26 @@ class QuerySession:
                 batch = run_in_thread(self.connection, reader.read_next_batch)
             except StopIteration:
                 return
-            except (duckdb.Error, OSError, pa.ArrowException) as error:  # DuckDB fails on a later row
+            except _FAILURES as error:  # DuckDB fails on a later row
                 _refuse(error)
             yield batch
 
     def _define_views(self, statement: str) -> None:
         """Create the shipped views that a statement names, unless they exist."""
         for view in named_views(shipped_views(), statement):
-            if view.name in self.views:
-                continue
-            try:
-                self.connection.execute(f"CREATE VIEW main.{quote_name(view.name)} AS {view.query}")
-            except duckdb.Error as error:
-                raise ViewError(
-                    f"{view.path.name} does not fit the dataset: {one_line(error)}", sql_file=view.path.name
-                ) from error
-            self.views.add(view.name)
+            if view.name not in self.views:
+                create_view(self.connection, view)
+                self.views.add(view.name)
+
+
+def create_view(connection: duckdb.DuckDBPyConnection, view: ShippedView) -> None:
+    """Create a shipped view. Raises ViewError if it does not fit the dataset."""
+    try:
+        connection.execute(f"CREATE VIEW main.{quote_name(view.name)} AS {view.query}")
+    except duckdb.Error as error:
+        raise ViewError(
+            f"{view.path.name} does not fit the dataset: {one_line(error)}", sql_file=view.path.name
+        ) from error
 
 
 async def sql(dest: str | os.PathLike[str], query: str, *, as_of: str | None = None) -> pa.Table:

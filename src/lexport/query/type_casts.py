@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lexport.query.sql_text import quote_name
+
 LOSSY = {
     "uhugeint": "VARCHAR",  # would become a signed 128-bit number
     "time with time zone": "VARCHAR",  # would lose its zone
@@ -36,6 +38,5 @@ def cast_type(kind: Any, casts: dict[str, str]) -> str | None:
     if kind.id == "array":
         return f"{parts[0]}[{dict(kind.children)['size']}]"
     if kind.id == "struct":
-        quoted = ['"' + name.replace('"', '""') + '"' for name, _ in children]
-        parts = [f"{name} {part}" for name, part in zip(quoted, parts, strict=True)]
+        parts = [f"{quote_name(name)} {part}" for (name, _), part in zip(children, parts, strict=True)]
     return f"{kind.id.upper()}({', '.join(parts)})"

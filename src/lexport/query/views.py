@@ -17,12 +17,13 @@ import duckdb
 from lexport.dataset.data_files import damage_text, damaged_file, find_files
 from lexport.dataset.layout import DATA_FILES, RUNS
 from lexport.dataset.manifest import FORMAT, OF_EVERY_SNAPSHOT
-from lexport.errors import ReadError, RunError, SettingsError, ViewError, WriteError
+from lexport.errors import ReadError, RunError, SettingsError, WriteError
 from lexport.model import ULID_PATTERN
 from lexport.query.catalog import Catalog, open_catalog
 from lexport.query.execute import connect, run_interruptibly
 from lexport.query.name_spaces import SPACES, Space, is_whole
 from lexport.query.shipped_views import shipped_views
+from lexport.query.sql import create_view
 from lexport.query.sql_text import escape_glob, one_line, quote_name, quote_text
 from lexport.query.table_views import TableViews
 from lexport.tables import registry
@@ -124,14 +125,8 @@ def _define(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None:
     }
     comments |= {f"{space}.{table.name}": table.meaning for space in SPACES for table in registry.tables()}
     for view in shipped_views():
-        name = f"main.{quote_name(view.name)}"
-        try:
-            connection.execute(f"CREATE VIEW {name} AS {view.query}")
-        except duckdb.Error as error:
-            raise ViewError(
-                f"{view.path.name} does not fit the dataset: {one_line(error)}", sql_file=view.path.name
-            ) from error
-        comments[name] = view.question
+        create_view(connection, view)
+        comments[f"main.{quote_name(view.name)}"] = view.question
     for name, text in comments.items():
         connection.execute(f"COMMENT ON VIEW {name} IS {quote_text(_MARK + text)}")
 

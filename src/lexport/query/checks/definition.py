@@ -174,10 +174,7 @@ def fill_thresholds(checks: Sequence[Check], given: Mapping[str, Mapping[str, ob
     Raises SettingsError, which names the key.
     """
     declared = {check.name: check.thresholds for check in checks}
-    filled = {
-        name: {threshold.name: threshold.default for threshold in thresholds.values()}
-        for name, thresholds in declared.items()
-    }
+    filled = {check.name: {item.name: item.default for item in check.thresholds.values()} for check in checks}
     if not isinstance(given, Mapping):
         raise SettingsError("check.thresholds: write it as tables: [check.thresholds.NAME]", option="check.thresholds")
     for name, values in given.items():
@@ -187,30 +184,22 @@ def fill_thresholds(checks: Sequence[Check], given: Mapping[str, Mapping[str, ob
         if not isinstance(values, Mapping):
             raise SettingsError(f"{key}: write it as a table: [{key}]", option=key)
         for threshold, raw in values.items():
-            filled[name][threshold] = _check_value(
-                f"{key}.{threshold}", raw, declared[name].get(threshold), declared[name]
-            )
+            filled[name][threshold] = _check_value(f"{key}.{threshold}", raw, threshold, declared[name])
     return filled
 
 
-def _check_value(key: str, raw: object, threshold: Threshold | None, declared: Mapping[str, Threshold]) -> Value:
+def _check_value(key: str, raw: object, name: str, declared: Mapping[str, Threshold]) -> Value:
+    threshold = declared.get(name)
     if threshold is None:
         raise SettingsError(
             f"{key}: the check has no such threshold; it has: {', '.join(declared) or 'none'}", option=key
         )
     value = _value(raw)
-    default = threshold.default
-    if isinstance(default, tuple):
-        expected = "a list of texts"
-    elif isinstance(default, int):
-        expected = "a whole number, 0 or more"
-    else:
-        expected = "a number, 0 or more"
-    fits = (
-        isinstance(value, tuple)
-        if isinstance(default, tuple)
-        else isinstance(value, int) or (isinstance(value, float) and isinstance(default, float))
-    )
-    if value is None or not fits:
+    types, expected = {
+        tuple: (tuple, "a list of texts"),
+        int: (int, "a whole number, 0 or more"),
+        float: (int | float, "a number, 0 or more"),
+    }[type(threshold.default)]
+    if value is None or not isinstance(value, types):
         raise SettingsError(f"{key}: must be {expected} ({threshold.unit}), not {raw!r}", option=key)
     return value

@@ -1,4 +1,4 @@
-"""The results of checks, as a report, a table, SARIF and JUnit use them. Pure values."""
+"""The results of checks, and their texts, which are the same in every format. Pure values."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from lexport.query.checks.definition import SEVERITIES, Check, Severity
 from lexport.query.checks.waivers import Waiver
+from lexport.query.value_text import plain
 
 IDENTITY = ("account_id", "region", "function_name", "version", "subject")
 """The columns that identify a finding. Other columns are details: if they change, it is still the same finding."""
@@ -71,3 +72,20 @@ class CheckResult:
             for finding in self.findings
             if finding.waiver is None and SEVERITIES.index(finding.check.severity) >= least
         )
+
+
+def place(finding: Finding) -> str:
+    """Write account, Region and function, with the version if it is a published one."""
+    return " ".join(part for part in (finding.account_id, finding.region, function(finding)) if part)
+
+
+def function(finding: Finding) -> str:
+    """Write the function as AWS commands take it: ``name``, or ``name:3``."""
+    name = finding.function_name or ""
+    return name if finding.version in {None, "$LATEST"} else f"{name}:{finding.version}"
+
+
+def about(finding: Finding) -> str:
+    """Write the subject, then the details that are not NULL."""
+    details = [f"{name} {plain(value)}" for name, value in finding.details.items() if value is not None]
+    return ", ".join([*([] if finding.subject is None else [finding.subject]), *details])

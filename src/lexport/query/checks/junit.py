@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 from xml.sax.saxutils import escape, quoteattr
 
-from lexport.query.checks.text import about, place, waiver_text
+from lexport.query.checks.finding import about, place
 from lexport.tables.text import visible
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _case(finding: Finding, *, is_failure: bool) -> _Case:
     name = place(finding) + (f" {finding.subject}" if finding.subject is not None else "")
     text = "\n".join(part for part in (about(finding), check.remediation) if part)
     if finding.waiver is not None:
-        return name, "skipped", waiver_text(finding.waiver), text
+        return name, "skipped", finding.waiver.text(), text
     if is_failure:
         return name, "failure", f"{check.severity}: {check.title}", text
     return name, "skipped", f"{check.severity}, below --fail-on: {check.title}", text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
@@ -86,9 +87,6 @@ def _run(
     )
 
 
-# --- one check ----------------------------------------------------------------------------------------------------
-
-
 def _rows(session: QuerySession, check: Check, thresholds: Mapping[str, Value]) -> Iterator[dict[str, Any]]:
     """Run one check. Raises if it is not a SELECT, does not fit, or returns other columns than its head names."""
     _set_thresholds(session.connection, thresholds)
@@ -148,7 +146,7 @@ def _finding(
     if function_name is not None:
         arn = f"arn:{partitions.get((account_id, region), 'aws')}:lambda:{region}:{account_id}:function:{function_name}"
         arn += f":{version}" if version is not None and version.isdecimal() else ""
-    return Finding(
+    finding = Finding(
         check=check,
         account_id=account_id,
         region=region,
@@ -157,14 +155,17 @@ def _finding(
         subject=subject,
         details={name: value for name, value in row.items() if name not in IDENTITY},
         arn=arn,
-        waiver=next(
-            (
-                waiver
-                for waiver in waivers
-                if waiver.covers(check=check.name, account_id=account_id, region=region, function_name=function_name)
-            ),
-            None,
-        ),
+        waiver=None,
+    )
+    return replace(finding, waiver=next((waiver for waiver in waivers if _covers(waiver, finding)), None))
+
+
+def _covers(waiver: Waiver, finding: Finding) -> bool:
+    return waiver.covers(
+        check=finding.check.name,
+        account_id=finding.account_id,
+        region=finding.region,
+        function_name=finding.function_name,
     )
 
 
@@ -195,58 +196,44 @@ def _hidden_rows(catalog: Catalog, check: Check) -> Iterator[dict[str, Any]]:
     for scope, damaged in catalog.hidden().items():
         if scope not in unread:  # otherwise the check itself returns a row
             yield {
-                "account_id": scope.account_id,
-                "region": scope.region,
+                **asdict(scope),
                 "status": "damaged",
                 "snapshot_id": damaged.snapshot_id,
                 "last_whole_at": shown[scope].snapshot_at,
             }
 
 
-# --- what could not be judged -------------------------------------------------------------------------------------
-
-
 def _unread(catalog: Catalog, checks: tuple[Check, ...]) -> Iterator[Unjudged]:
     """Yield the account-regions that were not read whole: they are not judged, or an older reading is."""
     names = tuple(check.name for check in checks)
-    latest = catalog.latest()
-    for scope, (snapshot, entry) in sorted(catalog.unread().items(), key=lambda item: _scope_key(item[0])):
+    latest, unread = catalog.latest(), catalog.unread()
+    for scope, (snapshot, entry) in sorted(unread.items()):
         reason = f"never read whole ({entry.status})"
         if scope in latest:
             older = format_age(snapshot.snapshot_at - latest[scope].snapshot_at)
             reason = f"its newest reading is {entry.status}; a reading {older} older is judged"
-        yield Unjudged(account_id=scope.account_id, region=scope.region, checks=names, reason=reason, is_unread=True)
-    for scope, damaged in sorted(catalog.hidden().items(), key=lambda item: _scope_key(item[0])):
-        if scope not in catalog.unread():
+        yield Unjudged(**asdict(scope), checks=names, reason=reason, is_unread=True)
+    for scope, damaged in sorted(catalog.hidden().items()):
+        if scope not in unread:
             reason = f"the newer snapshot {damaged.snapshot_id} is damaged; the one before is judged"
-            yield Unjudged(
-                account_id=scope.account_id, region=scope.region, checks=names, reason=reason, is_unread=True
-            )
+            yield Unjudged(**asdict(scope), checks=names, reason=reason, is_unread=True)
 
 
 def _left_out(session: QuerySession, checks: tuple[Check, ...]) -> Iterator[Unjudged]:
     """Yield the checks that look at data which the run left out, so that no check passes because data is missing."""
     reads = {check.name: tables_read(check.query) for check in checks}
-    with_limits = {
-        (row["account_id"], row["region"])
-        for row in session.read("SELECT account_id, region FROM account_settings").read_all().to_pylist()
-    }
+    settings = session.read("SELECT account_id, region FROM account_settings").read_all()
+    with_limits = {Scope(**row) for row in settings.to_pylist()}
     without_limits = (
         (scope, ("account_settings",), "the account's limits could not be read")
         for scope in session.catalog.latest()
-        if _scope_key(scope) not in with_limits
+        if scope not in with_limits
     )
-    missing = sorted((*session.catalog.left_out(), *without_limits), key=lambda item: _scope_key(item[0]))
+    missing = sorted((*session.catalog.left_out(), *without_limits), key=lambda item: item[0])
     for scope, tables, reason in missing:
         names = tuple(name for name in reads if reads[name] & set(tables))
         if names:
-            yield Unjudged(
-                account_id=scope.account_id, region=scope.region, checks=names, reason=reason, is_unread=False
-            )
-
-
-def _scope_key(scope: Scope) -> tuple[str, str]:
-    return scope.account_id, scope.region
+            yield Unjudged(**asdict(scope), checks=names, reason=reason, is_unread=False)
 
 
 def _missing_data(unjudged: Sequence[Unjudged]) -> Iterator[str]:
@@ -265,16 +252,7 @@ def _waiver_notices(
     for waiver in waivers:
         if waiver.check not in ran:
             continue
-        matches = sum(
-            waiver.covers(
-                check=finding.check.name,
-                account_id=finding.account_id,
-                region=finding.region,
-                function_name=finding.function_name,
-            )
-            for finding in findings
-            if finding.check.name == waiver.check
-        )
+        matches = sum(_covers(waiver, finding) for finding in findings)
         if not waiver.holds(today):
             yield f"a waiver expired on {waiver.expires} and is not applied ({plural(matches, 'finding')}): {waiver}"
         elif not matches:

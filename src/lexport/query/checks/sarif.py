@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
 
 from lexport.model import __version__
+from lexport.query.checks.finding import about, place
 from lexport.query.checks.sarif_limits import MeasuredStream, beyond_limits, left_out, most_severe, tags_of
-from lexport.query.checks.text import about, place, waiver_text
 from lexport.tables.text import visible
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _result(finding: Finding, rule_index: int) -> dict[str, Any]:
         # Every result has it: an empty list means that the result is not suppressed (SARIF 2.1.0, 3.27.23).
         "suppressions": []
         if finding.waiver is None
-        else [{"kind": "external", "status": "accepted", "justification": visible(waiver_text(finding.waiver))}],
+        else [{"kind": "external", "status": "accepted", "justification": visible(finding.waiver.text())}],
     }
 
 

@@ -30,24 +30,20 @@ class Waiver:
 
     def covers(self, *, check: str, account_id: str, region: str, function_name: str | None) -> bool:
         """Return whether the waiver is about a finding, expired or not."""
-        return (
-            check == self.check
-            and _matches(account_id, self.account_id)
-            and _matches(region, self.region)
-            and _matches(function_name or "", self.function_name)
-        )
+        pairs = (account_id, self.account_id), (region, self.region), (function_name or "", self.function_name)
+        return check == self.check and all(fnmatchcase(text, pattern.replace("[", "[[]")) for text, pattern in pairs)
 
     def holds(self, today: date) -> bool:
         """Return whether the waiver has not expired."""
         return today <= self.expires
 
+    def text(self) -> str:
+        """Write the day until which findings are waived, and the reason."""
+        return f"waived until {self.expires}: {self.reason}"
+
     def __str__(self) -> str:
         parts = [f"{name} {value}" for name in _PATTERNS if (value := getattr(self, name)) != "*"]
         return ", ".join([self.check, *parts])
-
-
-def _matches(text: str, pattern: str) -> bool:
-    return fnmatchcase(text, pattern.replace("[", "[[]"))
 
 
 def parse_waivers(raw: object, *, checks: Collection[str]) -> tuple[Waiver, ...]:
