@@ -20,7 +20,9 @@ from lexport.dataset.manifest import Manifest, ScopeEntry
 from lexport.errors import NoSnapshotError, RunError, SettingsError
 from lexport.model import GLOBAL_REGION, Scope
 from lexport.query.as_of import parse_moment
+from lexport.tables.functions import FUNCTIONS
 from lexport.tables.registry import BY_NAME, PACKAGE_TABLES, fleet_resources
+from lexport.tables.staged import CHILD_TABLES
 from lexport.tables.text import first_of, plural
 from lexport.tables.units import format_age
 
@@ -186,7 +188,7 @@ class Catalog:
                     why = resource.left_out_by if resource.default else f"no --with {resource.name}"
                     yield scope, names, f"{resource.name.replace('_', ' ')} were left out ({why})"
             if options.get("qualifiers") == "published":
-                tables = ("functions", "env_vars", "layers", "subnets")
+                tables = tuple(table.name for table in (FUNCTIONS, *CHILD_TABLES))
                 yield scope, tables, "$LATEST was left out (--qualifiers published)"
             if options.get("qualifiers") == "latest":
                 yield scope, ("alias_routes", "env_vars"), "published versions were left out (--qualifiers latest)"

@@ -149,6 +149,20 @@ def test_published_versions_left_out(tmp_path, write_dataset):
     assert found == {"env_vars": (line,), "alias_routes": (line,), "tags": ()}
 
 
+def test_latest_left_out(tmp_path, write_dataset):
+    """Where $LATEST was not read, its rows are missing from functions and from every table of what belongs to them."""
+    (written,) = write_dataset(tmp_path, [{"at": AT}])
+    path = tmp_path / "_runs" / f"{written.snapshot_id}.json"
+    path.write_text(path.read_text().replace('"options": {}', '"options": {"qualifiers": "published"}'))
+    tables = ("functions", "env_vars", "layers", "subnets", "security_groups", "file_systems")
+
+    for table in tables:
+        assert notices(tmp_path, now=AT, tables={table}) == (
+            "111122223333 eu-west-1: $LATEST was left out (--qualifiers published)",
+        )
+    assert notices(tmp_path, now=AT, tables={"aliases"}) == ()
+
+
 def notices(tmp_path, **options):
     return open_catalog(tmp_path).notices(**options)
 
