@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from copy import copy
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
+from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
 from lexport.aws.errors import error_from_response
@@ -16,6 +17,8 @@ from lexport.aws.http.message import Request, Response, Send
 from lexport.aws.signing import Credentials, Signer
 from lexport.errors import CredentialsError, ExpiredCredentialsError, FetchError
 from lexport.tables.call import PARAMETER, Call
+
+T = TypeVar("T")
 
 SERVICE = "lambda"
 
@@ -64,22 +67,9 @@ class LambdaClient:
 
     async def call(self, call: Call, **parameters: str | None) -> Response:
         """Make one signed request. ``parameters`` are those of the path and the query, and the ``marker`` of a page."""
-        operation = call.operation
         path, query, item = _target(call, parameters)
-        try:
-            credentials = await self._credentials()
-            try:
-                return await self._send_once(operation, item, path, query, credentials)
-            except ExpiredCredentialsError as error:
-                if not error.code.startswith("ExpiredToken"):
-                    raise
-                newer = await self._renew(credentials)
-                if newer == credentials:
-                    raise
-            return await self._send_once(operation, item, path, query, newer)
-        except CredentialsError as error:
-            # Others of the run may still have theirs: this account-region is lost, not the run.
-            raise ExpiredCredentialsError(f"{operation}: {error}", code="credentials_lost") from error
+        attempt = partial(self._send_once, call.operation, item, path, query)
+        return await call_signed(attempt, self._credentials, self._renew, doing=call.operation)
 
     async def _send_once(
         self, operation: str, item: str | None, path: str, query: str, credentials: Credentials
@@ -98,6 +88,30 @@ class LambdaClient:
             error.source = response.source
             raise error
         return response
+
+
+async def call_signed(
+    attempt: Callable[[Credentials], Awaitable[T]],
+    credentials: Callable[[], Awaitable[Credentials]],
+    renew: Callable[[Credentials], Awaitable[Credentials]],
+    *,
+    doing: str,
+) -> T:
+    """Make an attempt with credentials, and one more with newer ones where AWS calls the first ones expired."""
+    try:
+        used = await credentials()
+        try:
+            return await attempt(used)
+        except ExpiredCredentialsError as error:
+            if not error.code.startswith("ExpiredToken"):
+                raise
+            newer = await renew(used)
+            if newer == used:
+                raise
+        return await attempt(newer)
+    except CredentialsError as error:
+        # Other accounts of the run may still have credentials: this account-region is lost, not the run.
+        raise ExpiredCredentialsError(f"{doing}: {error}", code="credentials_lost") from error
 
 
 @cache

@@ -58,14 +58,15 @@ class Loaded:
 class OwnCredentials:
     """The credentials of one profile. ``clock`` returns seconds since 1970.
 
-    ``check`` is called with renewed credentials before they are used, and raises CredentialsError to refuse them.
+    ``botocore`` is the session that loaded them, ``named_account`` the account ID that they themselves name. ``check``
+    is called with renewed credentials before they are used, and raises CredentialsError to refuse them.
     """
 
     def __init__(self, profile: str | None, *, clock: Callable[[], float]) -> None:
         self.check: Callable[[Credentials], Awaitable[None]] | None = None
         self.botocore: AioSession
         self.named_account: str | None = None
-        self._profile = profile
+        self.profile = profile
         self._clock = clock
         self._prompt = CodePrompt(profile)
         self._current = Credentials("", "")
@@ -79,25 +80,22 @@ class OwnCredentials:
     async def open(self) -> None:
         """Load the credentials for the first time, so that missing ones are found before any call."""
         try:
-            load = partial(load_credentials, self._profile, self._prompt)
+            load = partial(load_credentials, self.profile, self._prompt)
             self._use(await retry(load, longest_s=LONGEST_START_S))
         except ItemError as error:
             raise ends_run(error) from None
 
-    async def get(self) -> Credentials:
+    async def credentials(self) -> Credentials:
         """Return credentials to sign with now. Credentials that expire soon are renewed, and used until they expire."""
         if self._clock() < self._renew_at_s:  # the usual case: this is called before every request
             return self._current
-        return await self._renew(None)
+        return await self.renew(None)
 
-    async def renew(self, stale: Credentials) -> Credentials:
-        """Return newer credentials than ``stale``, which AWS called expired, or the same if the chain has no others."""
-        return await self._renew(stale)
+    async def renew(self, stale: Credentials | None) -> Credentials:
+        """Return newer credentials than ``stale``, which AWS called expired, or the same if the chain has no others.
 
-    async def _renew(self, stale: Credentials | None) -> Credentials:
-        """Load the chain again. Callers that arrive together share one load and its result.
-
-        The chain is loaded once a minute at most, but at once when the current credentials have expired.
+        Callers that arrive together share one load of the chain and its result. The chain is loaded once a minute at
+        most, but at once when the current credentials have expired.
         """
         renewals = self._renewals
         if stale is None and self._clock() < self._expires_at_s and self._lock.statistics().locked:
@@ -117,7 +115,7 @@ class OwnCredentials:
                     return stale
                 self._renewals, self._renewed_at_s = self._renewals + 1, now_s
             try:
-                loaded = await load_credentials(self._profile, self._prompt.refuse)
+                loaded = await load_credentials(self.profile, self._prompt.refuse)
                 if self.check is not None and loaded.credentials != self._current:
                     await self.check(loaded.credentials)
             except (RunError, ItemError) as error:

@@ -47,7 +47,8 @@ async def find_identity(session: Session, region: str) -> Identity:
         return _without_sts(session, partition, f"the response is not STS's ({type(error).__name__})")
     if not is_account(account_id):
         return _without_sts(session, partition, "the response names no account")
-    session.check_renewals(partial(_check_same_account, session, account_id, region))
+    if session.check is None:
+        session.check = partial(_check_same_account, session, account_id, region)
     arn_partition = "".join(arn.split(":")[1:2])
     return Identity(
         account_id=account_id,

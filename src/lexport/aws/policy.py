@@ -13,13 +13,6 @@ from lexport.tables.resource import Resource
 PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f")
 """Those that exist. Source: botocore's endpoints, 2026; a test compares them."""
 
-_FOR_ALL_REGIONS = ["account:ListRegions", "ec2:DescribeRegions"]
-
-
-_OF_REFERENCES = ["s3:GetObject", "s3:GetObjectVersion"]
-
-_OF_THE_HUB = ["ListAccounts", "ListAccountsForParent", "ListOrganizationalUnitsForParent"]
-
 LONGEST_SESSION_POLICY = 2048
 """Characters. Source: STS AssumeRole, Policy."""
 
@@ -47,18 +40,13 @@ def iam_policy(
         return [action for call in calls if call.iam_resource == iam_resource for action in call.iam]
 
     functions = f"arn:{partition}:lambda:*:{account_id}:function:*"
-    statements: list[dict[str, Any]] = [
-        {"Sid": "List", "Effect": "Allow", "Action": actions("*"), "Resource": "*"},
-        {"Sid": "Read", "Effect": "Allow", "Action": actions("function"), "Resource": functions},
-    ]
+    statements = [_allow("List", actions("*")), _allow("Read", actions("function"), functions)]
     if all_regions:
-        statements.append({"Sid": "Regions", "Effect": "Allow", "Action": _FOR_ALL_REGIONS, "Resource": "*"})
+        statements.append(_allow("Regions", ["account:ListRegions", "ec2:DescribeRegions"]))
     if layers:
-        granted = list(GET_LAYER_VERSION.iam)
-        statements.append({"Sid": "Layers", "Effect": "Allow", "Action": granted, "Resource": "*"})
+        statements.append(_allow("Layers", list(GET_LAYER_VERSION.iam)))
     if references:
-        objects = f"arn:{partition}:s3:::*"
-        statements.append({"Sid": "References", "Effect": "Allow", "Action": _OF_REFERENCES, "Resource": objects})
+        statements.append(_allow("References", ["s3:GetObject", "s3:GetObjectVersion"], f"arn:{partition}:s3:::*"))
     return {"Version": "2012-10-17", "Statement": statements}
 
 
@@ -79,15 +67,9 @@ def session_policy(
     policy = iam_policy(
         partition, account_id, resources=resources, all_regions=all_regions, layers=layers, references=references
     )
-    policy["Statement"].append(
-        {
-            "Sid": "Values",
-            "Effect": "Allow",
-            "Action": "kms:Decrypt",
-            "Resource": "*",
-            "Condition": {"StringLike": {"kms:ViaService": ["lambda.*", "s3.*"] if references else "lambda.*"}},
-        }
-    )
+    services = ["lambda.*", "s3.*"] if references else "lambda.*"
+    condition = {"StringLike": {"kms:ViaService": services}}
+    policy["Statement"].append(_allow("Values", "kms:Decrypt") | {"Condition": condition})
     text = json.dumps(policy, separators=(",", ":"))
     assert len(text) <= LONGEST_SESSION_POLICY
     return text
@@ -98,11 +80,11 @@ def hub_policy(role_arn: str) -> dict[str, Any]:
 
     The statement ``Organization`` is needed for ``--organization`` only; ``*`` in the ARN stands for any account.
     """
-    listed = [f"organizations:{name}" for name in _OF_THE_HUB]
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Sid": "Enter", "Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role_arn},
-            {"Sid": "Organization", "Effect": "Allow", "Action": listed, "Resource": "*"},
-        ],
-    }
+    names = ("ListAccounts", "ListAccountsForParent", "ListOrganizationalUnitsForParent")
+    listed = [f"organizations:{name}" for name in names]
+    statements = [_allow("Enter", "sts:AssumeRole", role_arn), _allow("Organization", listed)]
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _allow(sid: str, actions: str | list[str], resource: str = "*") -> dict[str, Any]:
+    return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}

@@ -7,34 +7,22 @@ and closes it. Lambda itself is called by ``client.py``, which costs a tenth of 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from aiobotocore.config import AioConfig
-from aiobotocore.session import AioSession
 from botocore import exceptions as boto
 
-from lexport.aws.botocore_errors import (
-    BOTOCORE_ERRORS,
-    error_from_botocore,
-    error_from_refusal,
-    translate_errors,
-)
+from lexport.aws.botocore_errors import BOTOCORE_ERRORS, error_from_botocore, error_from_refusal, translate_errors
+from lexport.aws.client import call_signed
 from lexport.aws.credentials import OwnCredentials, quiet_libraries
 from lexport.aws.errors import one_line
 from lexport.aws.quota.retry import retry
 from lexport.aws.signing import Credentials
-from lexport.errors import (
-    CredentialsError,
-    ExpiredCredentialsError,
-    ItemError,
-    NetworkError,
-    SettingsError,
-    TokenRefusedError,
-)
+from lexport.errors import ItemError, NetworkError, SettingsError, TokenRefusedError
 
 ATTEMPTS = 5
 """Attempts of one call. botocore waits 0.5, 1, 2 and 4 s between them on average: 15 s at most, beside time-outs."""
@@ -55,31 +43,20 @@ async def open_session(
     quiet_libraries()
     if endpoint_url is not None:
         check_endpoint_url(endpoint_url)
-    own = OwnCredentials(profile, clock=clock)
-    await own.open()
-    yield Session(profile, endpoint_url, own)
+    session = Session(profile, endpoint_url, clock)
+    await session.open()
+    yield session
 
 
-class Session:
+class Session(OwnCredentials):
     """The credentials of one profile and calls signed with them. Made by ``open_session``."""
 
-    def __init__(self, profile: str | None, endpoint_url: str | None, own: OwnCredentials) -> None:
-        self.profile = profile
+    def __init__(self, profile: str | None, endpoint_url: str | None, clock: Callable[[], float]) -> None:
+        super().__init__(profile, clock=clock)
         self.endpoint_url = endpoint_url
-        self._own = own
 
     def __repr__(self) -> str:
         return f"Session(profile={self.profile!r}, endpoint_url={self.endpoint_url!r})"
-
-    @property
-    def botocore(self) -> AioSession:
-        """The aiobotocore session that loaded the current credentials."""
-        return self._own.botocore
-
-    @property
-    def named_account(self) -> str | None:
-        """The account ID that the credentials themselves name."""
-        return self._own.named_account
 
     @property
     def ca_bundle(self) -> str | None:
@@ -98,22 +75,6 @@ class Session:
         """The Region for calls that are made once for all Regions."""
         return self.default_region or "us-east-1"
 
-    async def credentials(self) -> Credentials:
-        """Return credentials to sign with now; see ``OwnCredentials.get``."""
-        return await self._own.get()
-
-    async def renew(self, stale: Credentials) -> Credentials:
-        """Return newer credentials than ``stale``; see ``OwnCredentials.renew``."""
-        return await self._own.renew(stale)
-
-    def check_renewals(self, check: Callable[[Credentials], Awaitable[None]]) -> None:
-        """Call ``check`` with renewed credentials before they are used; it raises CredentialsError to refuse them.
-
-        The first check is kept.
-        """
-        if self._own.check is None:
-            self._own.check = check
-
     async def call(
         self, service: str, region: str, operation: str, *, credentials: Credentials | None = None, **arguments: Any
     ) -> Any:
@@ -123,25 +84,11 @@ class Session:
         botocore retries what its mode "standard" retries: throttled calls, failures of the service and of the network.
         Keys that AWS refuses because they are only seconds old are retried here.
         """
-        call = partial(self._call, service, region, operation, **arguments)
-        return await retry(partial(self._call_with_renewal, service, call, credentials), only=TokenRefusedError)
-
-    async def _call_with_renewal(
-        self, service: str, call: Callable[[Credentials], Awaitable[Any]], credentials: Credentials | None
-    ) -> Any:
-        try:
-            used = credentials or await self.credentials()
-            try:
-                return await call(used)
-            except ExpiredCredentialsError as error:
-                if credentials is not None or not error.code.startswith("ExpiredToken"):
-                    raise
-                newer = await self.renew(used)
-                if newer == used:
-                    raise
-            return await call(newer)
-        except CredentialsError as error:
-            raise ExpiredCredentialsError(f"{service}: {error}", code="credentials_lost") from error
+        attempt = partial(self._call, service, region, operation, **arguments)
+        source = self if credentials is None else _Fixed(credentials)
+        return await retry(
+            partial(call_signed, attempt, source.credentials, source.renew, doing=service), only=TokenRefusedError
+        )
 
     async def _call(self, service: str, region: str, operation: str, credentials: Credentials, **arguments: Any) -> Any:
         failure: ItemError
@@ -177,6 +124,19 @@ class Session:
 
             doing = f"cannot set up {service} in {region}"
             yield await translate_errors(open_client, doing=doing, profile=self.profile)
+
+
+class _Fixed:
+    """Credentials that cannot be renewed here."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+
+    async def credentials(self) -> Credentials:
+        return self._credentials
+
+    async def renew(self, stale: Credentials) -> Credentials:
+        return stale
 
 
 def check_endpoint_url(url: str) -> None:
