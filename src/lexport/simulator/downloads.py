@@ -7,7 +7,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from aiohttp import web
 
@@ -65,28 +65,24 @@ def download(package: Package, byte_range: tuple[int, int] | None, headers: dict
 def apply_fault(sent: Download, fault: Fault) -> Download:
     """Return the response with a fault. ``after_bytes`` counts from the start of this response; the default is half."""
     after = (sent.stop - sent.start) // 2 if fault.after_bytes is None else fault.after_bytes
-    changes: dict[str, Any] = {}
+    headers = dict(sent.headers)
     match fault.kind:
         case "corrupt":
-            changes = {"flipped_at": sent.start + after}
-        case "truncate":
-            changes = {"ends_after": after}
-        case "short":
-            changes = {"ends_after": after, "has_length": False}
-        case "reset":
-            changes = {"ends_after": after, "is_reset": True}
+            return replace(sent, flipped_at=sent.start + after)
+        case "truncate" | "short" | "reset":
+            is_reset, has_length = fault.kind == "reset", fault.kind != "short"
+            return replace(sent, ends_after=after, is_reset=is_reset, has_length=has_length)
         case "drip":
-            changes = {"drips_after": after, "drip_s": fault.delay_s}
+            return replace(sent, drips_after=after, drip_s=fault.delay_s)
         case "ignore_range":
-            headers = {name: value for name, value in sent.headers.items() if name != "Content-Range"}
-            changes = {"start": 0, "stop": sent.package.code_size, "status": 200, "headers": headers}
+            headers.pop("Content-Range", None)
+            return replace(sent, start=0, stop=sent.package.code_size, status=200, headers=headers)
         case "resize":
             size = after if fault.size_bytes is None else fault.size_bytes
-            headers = dict(sent.headers)
             if "Content-Range" in headers:
                 headers["Content-Range"] = f"bytes {sent.start}-{size - 1}/{size}"
-            changes = {"stop": size, "headers": headers}
-    return replace(sent, **changes)
+            return replace(sent, stop=size, headers=headers)
+    return sent
 
 
 async def send_download(request: web.BaseRequest, sent: Download, request_id: str) -> web.StreamResponse:

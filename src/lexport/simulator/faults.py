@@ -9,7 +9,7 @@ import itertools
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import orjson
 
@@ -17,46 +17,18 @@ from lexport.model import LATEST
 from lexport.simulator.pagination import read_marker
 from lexport.simulator.responses import ApiCall, AwsError, HttpResponse, expired_token, not_found, throttled
 
-FaultKind = Literal[
-    # an error response
-    "throttle",
-    "error",
-    "denied",
-    "gone",
-    "expired_token",
-    # a response that is not AWS's, or damaged
-    "html",
-    "empty",
-    "broken_json",
-    "truncate",
-    "corrupt",
-    # the connection
-    "reset",
-    "slow",
-    "hang",
-    # a download
-    "expired",
-    "redirect",
-    "resize",
-    "short",
-    "drip",
-    "ignore_range",
-    # a changed document
-    "repeat_marker",
-    "cycle_markers",
-    "endless",
-    "unqualified_all",
-    "null_marker",
-    "empty_marker",
-    "duplicate_page",
-    "replace_body",
+Refusal = Literal["throttle", "error", "denied", "gone", "expired_token", "expired"]
+Damage = Literal["html", "empty", "broken_json", "truncate", "corrupt"]  # a response that is not AWS's, or damaged
+ConnectionFault = Literal["reset", "slow", "hang"]
+DownloadFault = Literal["redirect", "resize", "short", "drip", "ignore_range"]
+DocumentFault = Literal[
+    "repeat_marker", "cycle_markers", "endless", "null_marker", "empty_marker", "duplicate_page", "replace_body"
 ]
+FaultKind = Refusal | Damage | ConnectionFault | DownloadFault | DocumentFault | Literal["unqualified_all"]
 Patch = Mapping[str, Any] | Callable[[dict[str, Any]], Any]
 
-REFUSING = frozenset({"throttle", "error", "denied", "gone", "expired_token", "expired"})
-_DOCUMENT_FAULTS = frozenset(
-    {"repeat_marker", "cycle_markers", "endless", "null_marker", "empty_marker", "duplicate_page", "replace_body"}
-)
+REFUSING = frozenset(get_args(Refusal))
+_DOCUMENT_FAULTS = frozenset(get_args(DocumentFault))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

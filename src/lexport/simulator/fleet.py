@@ -11,8 +11,8 @@ from functools import lru_cache
 
 from lexport.model import LATEST, EnvMode, Scope
 from lexport.simulator import known_regions, oracle, seeded
-from lexport.simulator.fleet_changes import Change, Overlay, Published
-from lexport.simulator.seeded import VersionNumbers
+from lexport.simulator.fleet_changes import Change, Overlay
+from lexport.simulator.seeded import Build, VersionNumbers
 from lexport.simulator.seeded_choices import SeededChoices, uuid_text
 from lexport.simulator.spec import AliasSpec, FunctionSpec, VersionSpec
 
@@ -127,30 +127,10 @@ class Fleet:
         """Return a version as it is now, or None; ``function`` is passed if it is at hand."""
         if function is None:
             function = self.function(scope, index)
-        overlay = self._overlay(scope, index)
-        if version == LATEST:
-            return self._latest(function, overlay)
-        number = int(version)
-        if str(number) != version or number in overlay.removed:
+        build = self._build(function, self._overlay(scope, index), version)
+        if build is None:
             return None
-        seed = self.spec.seed
-        if (made := overlay.published.get(number)) is not None:
-            spec = seeded.build_version(
-                seed,
-                function,
-                version,
-                code=made.code,
-                minutes=made.minutes,
-                description=made.description,
-                memory_mb=made.memory_mb,
-                is_large=self.spec.large_packages,
-            )
-            return replace(spec, environment=made.environment)
-        if number not in self._seeded_numbers(scope, index):
-            return None
-        return seeded.build_version(
-            seed, function, version, code=f"v{number}", minutes=number, is_large=self.spec.large_packages
-        )
+        return seeded.build_version(self.spec.seed, function, version, build, is_large=self.spec.large_packages)
 
     def aliases(self, scope: Scope, index: int) -> list[AliasSpec]:
         """Return the aliases of a function as they are now."""
@@ -227,7 +207,7 @@ class Fleet:
 
     # --- changes ------------------------------------------------------------------------------------------------
 
-    def apply(self, change: Change) -> None:  # noqa: C901 - one case for each kind of change
+    def apply(self, change: Change) -> None:  # noqa: C901, PLR0912 - one case for each kind of change
         """Apply one change; raises ValueError if AWS would refuse it."""
         scope = change.scope
         index = seeded.function_index(self.spec.seed, change.function_name)
@@ -254,7 +234,11 @@ class Fleet:
             case "move_alias":
                 self._move_alias(scope, index, change, overlay)
             case "update_config":
-                _update_config(change, overlay)
+                for name in ("memory_mb", "description", "environment"):
+                    if (value := getattr(change, name)) is not None:
+                        setattr(overlay, name, value)
+                overlay.updates += 1
+                overlay.revision += 1
             case "update_code":
                 overlay.updates += 1
                 overlay.revision += 1
@@ -271,12 +255,13 @@ class Fleet:
             overlay.removed.add(int(version))
 
     def _publish_version(self, scope: Scope, index: int, overlay: Overlay) -> None:
-        latest = self._latest(self.function(scope, index), overlay)
-        numbers = self._seeded_numbers(scope, index)
-        overlay.greatest = max(overlay.greatest, numbers.greatest) + 1
-        overlay.published[overlay.greatest] = Published(
-            code=self._latest_code(latest.function, overlay),
-            minutes=self._latest_minutes(latest.function, overlay) + 1,
+        latest = self.version(scope, index, LATEST)
+        assert latest is not None
+        build = self._build_of_latest(latest.function, overlay)
+        overlay.greatest = max(overlay.greatest, self._seeded_numbers(scope, index).greatest) + 1
+        overlay.published[overlay.greatest] = Build(
+            code=build.code,
+            minutes=build.minutes + 1,
             description=latest.description,
             memory_mb=latest.memory_mb,
             environment=latest.environment,
@@ -309,47 +294,30 @@ class Fleet:
             return VersionNumbers(0, 0)
         return seeded.version_numbers(self.spec.seed, scope, index, self.spec.versions)
 
-    def _latest(self, function: FunctionSpec, overlay: Overlay) -> VersionSpec:
-        spec = seeded.build_version(
-            self.spec.seed,
-            function,
-            LATEST,
-            code=self._latest_code(function, overlay),
-            minutes=self._latest_minutes(function, overlay),
-            description=overlay.description,
-            memory_mb=overlay.memory_mb,
-            revision=overlay.revision,
-            is_large=self.spec.large_packages,
-        )
-        if overlay.environment is not None and spec.environment is not None:
-            spec = replace(spec, environment=overlay.environment)
-        return spec
+    def _build(self, function: FunctionSpec, overlay: Overlay, version: str) -> Build | None:
+        if version == LATEST:
+            return self._build_of_latest(function, overlay)
+        number = int(version)
+        if str(number) != version or number in overlay.removed:
+            return None
+        is_seeded = number in self._seeded_numbers(function.scope, function.index)
+        return overlay.published.get(number) or (Build(code=f"v{number}", minutes=number) if is_seeded else None)
 
-    def _latest_code(self, function: FunctionSpec, overlay: Overlay) -> str:
-        """Return the package of ``$LATEST``; half of the functions have published it as their last version."""
-        if overlay.code is not None:
-            return overlay.code
+    def _build_of_latest(self, function: FunctionSpec, overlay: Overlay) -> Build:
+        """Return what ``$LATEST`` is built from; half of the functions have published it as their last version."""
         numbers = self._seeded_numbers(function.scope, function.index)
         has_published = numbers.count and function.index % 2 == 0
-        return f"v{numbers.at(numbers.count - 1)}" if has_published else "latest"
-
-    def _latest_minutes(self, function: FunctionSpec, overlay: Overlay) -> int:
-        numbers = self._seeded_numbers(function.scope, function.index)
-        return numbers.greatest + 1 + overlay.updates + overlay.generation * _MINUTES_OF_A_GENERATION
+        return Build(
+            code=overlay.code or (f"v{numbers.greatest}" if has_published else "latest"),
+            minutes=numbers.greatest + 1 + overlay.updates + overlay.generation * _MINUTES_OF_A_GENERATION,
+            description=overlay.description,
+            memory_mb=overlay.memory_mb,
+            environment=overlay.environment,
+            revision=overlay.revision,
+        )
 
 
 def _moved(alias: AliasSpec, version: str, moves: int) -> AliasSpec:
     """Return an alias that was moved: it points at one version."""
     revision_id = uuid_text("moved", alias.revision_id, moves)
     return replace(alias, function_version=version, weights=None, revision_id=revision_id)
-
-
-def _update_config(change: Change, overlay: Overlay) -> None:
-    if change.memory_mb is not None:
-        overlay.memory_mb = change.memory_mb
-    if change.description is not None:
-        overlay.description = change.description
-    if change.environment is not None:
-        overlay.environment = dict(change.environment)
-    overlay.updates += 1
-    overlay.revision += 1

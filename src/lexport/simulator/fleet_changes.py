@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lexport.model import Scope
+from lexport.simulator.seeded import Build
 
 ChangeKind = Literal[
     "delete_function",
@@ -40,17 +41,6 @@ class Change:
     environment: dict[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """A version published by a change: a copy of ``$LATEST`` at that time."""
-
-    code: str
-    minutes: int
-    description: str
-    memory_mb: int
-    environment: dict[str, str] | None
-
-
 @dataclass(slots=True)
 class Overlay:
     """The differences of one function from the one that the seed gives."""
@@ -58,7 +48,7 @@ class Overlay:
     generation: int = 0
     is_deleted: bool = False
     removed: set[int] = field(default_factory=set)
-    published: dict[int, Published] = field(default_factory=dict)
+    published: dict[int, Build] = field(default_factory=dict)
     greatest: int = 0
     tags: dict[str, str] | None = None
     has_reserved: bool = False

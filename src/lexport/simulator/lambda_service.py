@@ -108,25 +108,22 @@ class LambdaService:
             function = self._fleet.function(scope, index)
             if master not in (None, "ALL") and f":{master}:" not in (function.master_arn or ""):
                 continue
-            numbers = map(str, self._fleet.published(scope, index, max(after, 0))) if is_all else ()
-            for version in chain((LATEST,) if after < 0 else (), numbers):
-                spec = self._fleet.version(scope, index, version, function)
-                assert spec is not None
-                listed = 0 if version == LATEST else int(version)
-                yield spec, replace(start, index=index, after=listed, nonce="")
+            here = replace(start, index=index, after=after, nonce="")
+            yield from self._versions_of(scope, index, function, here, is_all=is_all)
+
+    def _versions_of(
+        self, scope: Scope, index: int, function: FunctionSpec, start: Position, *, is_all: bool = True
+    ) -> Iterator[tuple[VersionSpec, Position]]:
+        numbers = map(str, self._fleet.published(scope, index, max(start.after, 0))) if is_all else ()
+        for version in chain((LATEST,) if start.after < 0 else (), numbers):
+            spec = self._fleet.version(scope, index, version, function)
+            assert spec is not None
+            yield spec, replace(start, after=0 if version == LATEST else int(version), nonce="")
 
     def _list_versions(self, scope: Scope, call: ApiCall) -> dict[str, Any]:
         index, function = self._listed_function(scope, call)
         start = _start(call, f"versions/{function.name}")
-        numbers = map(str, self._fleet.published(scope, index, max(start.after, 0)))
-
-        def versions() -> Iterator[tuple[VersionSpec, Position]]:
-            for version in chain((LATEST,) if start.after < 0 else (), numbers):
-                spec = self._fleet.version(scope, index, version, function)
-                assert spec is not None
-                yield spec, replace(start, after=0 if version == LATEST else int(version), nonce="")
-
-        page, following = _page(versions(), start, _max_items(call))
+        page, following = _page(self._versions_of(scope, index, function, start), start, _max_items(call))
         items = [
             lambda_documents.configuration(version, arn_qualifier=version.version, is_listed=True) for version in page
         ]

@@ -72,14 +72,9 @@ def _lambda(claim: Claim, method: str, path: str, query_text: str) -> ApiCall | 
 
 def presigned_call(path_and_query: str) -> ApiCall:
     """Return the GetObject call of one of Lambda's presigned URLs, for faults and the log."""
-    account = path_and_query.split("/")[2:3]
+    account, name = "".join(path_and_query.split("/")[2:3]), function_of_path(path_and_query)
     return ApiCall(
-        service="s3",
-        operation="GetObject",
-        protocol="s3",
-        region="",
-        account_id=account[0] if account else "",
-        function_name=function_of_path(path_and_query),
+        service="s3", operation="GetObject", protocol="s3", region="", account_id=account, function_name=name
     )
 
 

@@ -25,7 +25,6 @@ _RUNTIMES = (
     *(("nodejs20.x", "dist/index.handler"), ("java21", "com.example.Handler::handleRequest")),
     *(("provided.al2023", "bootstrap"), ("dotnet8", "App::App.Function::Run"), ("python3.8", "old.handler")),
 )
-_SHARED = "shared/"  # keys of packages that functions share
 _LAYERS = ("common-libs", "otel-collector", "pandas", "secrets-cache", "openssl", "feature-flags")
 _TAGS = ("team", "env", "cost-center", "owner", "aws:cloudformation:stack-name", "data-class")
 _VALUES = ("platform", "prod", "dev", "cc-1042", "alice@example.com", "stack-main", "internal", "")
@@ -37,6 +36,21 @@ _ALIASES = ("live", "beta", "canary", "blue", "prod_2", "rollback-target")
 
 _EPOCH = datetime(2019, 1, 1, tzinfo=UTC)
 _NUMBERED = re.compile(r"[a-zA-Z0-9_-]*?(0|[1-9][0-9]*)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """What a version is built from; None: as the seed gives it.
+
+    ``code`` names its package, ``minutes`` sets its LastModified, ``revision`` counts changes.
+    """
+
+    code: str
+    minutes: int
+    description: str | None = None
+    memory_mb: int | None = None
+    environment: dict[str, str] | None = None
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +144,8 @@ def build_function(seed: int, scope: Scope, index: int, generation: int, *, is_l
     if choices.chance(15):
         queue = f"arn:{partition}:sqs:{scope.region}:{scope.account_id}:{name[:30]}-dlq"
         fields["dead_letter_arn"] = queue
-    return FunctionSpec(**traits.with_trait(seed, fields, scope, index, choices))
+    trait = traits.trait_of(seed, scope, index)
+    return FunctionSpec(**fields | traits.changed_fields(seed, trait, fields, choices))
 
 
 def _layer(seed: int, scope: Scope, partition: str, choices: SeededChoices, *, is_large: bool) -> LayerSpec:
@@ -147,56 +162,43 @@ def layer_package_key(seed: int, arn: str, *, is_large: bool) -> str:
 
 def package_key(seed: int, function: FunctionSpec, code: str, *, is_large: bool = False) -> str:
     """Return the key of a version's package; about one in ten is shared between functions."""
-    key = _package_key(seed, function, code)
-    runtime = None if key.startswith(_SHARED) else function.runtime
+    choices = SeededChoices("code", seed, *_identity(function), code)
+    if choices.chance(10):
+        key, runtime = f"shared/{choices.pick(40)}", None
+    else:
+        key, runtime = "/".join((*map(str, _identity(function)), code)), function.runtime
     return sized_key(seed, key, runtime) if is_large else key
 
 
-def _package_key(seed: int, function: FunctionSpec, code: str) -> str:
-    choices = SeededChoices("code", seed, *_identity(function), code)
-    if choices.chance(10):
-        return f"{_SHARED}{choices.pick(40)}"
-    return "/".join((*map(str, _identity(function)), code))
-
-
 def build_version(
-    seed: int,
-    function: FunctionSpec,
-    version: str,
-    *,
-    code: str,
-    description: str | None = None,
-    memory_mb: int | None = None,
-    minutes: int,
-    revision: int = 0,
-    is_large: bool = False,
+    seed: int, function: FunctionSpec, version: str, build: Build, *, is_large: bool = False
 ) -> VersionSpec:
-    """Build one version; ``code`` names its package, ``minutes`` sets its LastModified, ``revision`` counts changes."""
+    """Build one version."""
     choices = SeededChoices("version", seed, *_identity(function), version)
-    key = package_key(seed, function, code, is_large=is_large)
+    key = package_key(seed, function, build.code, is_large=is_large)
     content = package(seed, key)
-    at, text = _last_modified(seed, function, minutes)
+    at, text = _last_modified(seed, function, build.minutes)
     trait = traits.trait_of(seed, function.scope, function.index)
     snap_start_is_on = function.snap_start_apply_on == "PublishedVersions" and version != LATEST
     has_runtime_version = function.runtime is not None and function.runtime_version_error is None
-    build = digest_hex("runtime", function.runtime, choices.pick(3), size=32)
+    runtime_id = digest_hex("runtime", function.runtime, choices.pick(3), size=32)
     return VersionSpec(
         function=function,
         version=version,
-        description=traits.description(trait, version, choices) if description is None else description,
-        memory_mb=(128, 256, 512, 1024, 1769, 10240)[choices.pick(6)] if memory_mb is None else memory_mb,
-        environment=_environment(trait, choices),
+        description=traits.description(trait, version, choices) if build.description is None else build.description,
+        memory_mb=(128, 256, 512, 1024, 1769, 10240)[choices.pick(6)] if build.memory_mb is None else build.memory_mb,
+        environment=_environment(trait, choices, build.environment),
         package_key=key,
-        code_sha256=content.code_sha256 if function.image is None else image_digest(function, code),
+        code_sha256=content.code_sha256 if function.image is None else image_digest(function, build.code),
         code_size_bytes=content.code_size if function.image is None else 0,
         last_modified=text,
         last_modified_at=at,
-        revision_id=uuid_text("revision", seed, *_identity(function), version, revision),
+        revision_id=uuid_text("revision", seed, *_identity(function), version, build.revision),
         config_sha256=digest_hex("config", *_identity(function), version, size=32)
         if function.has_config_sha256
         else None,
         snap_start_optimization_status="On" if snap_start_is_on else "Off",
-        runtime_version_arn=f"arn:{function.partition}:lambda:{function.scope.region}::runtime:{build}"
+        runtime_version_arn=f"arn:{function.partition}:lambda:{function.scope.region}::runtime:{runtime_id}"
         if has_runtime_version
         else None,
     )
@@ -237,9 +239,11 @@ def _identity(function: FunctionSpec) -> tuple[object, ...]:
     return function.scope.account_id, function.scope.region, function.index, function.generation
 
 
-def _environment(trait: str, choices: SeededChoices) -> dict[str, str] | None:
+def _environment(trait: str, choices: SeededChoices, changed: dict[str, str] | None) -> dict[str, str] | None:
     if trait in ("environment_error", "no_environment"):
         return None
+    if changed is not None:
+        return changed
     if trait == "empty_environment":
         return {}
     start, count = choices.pick(len(_VARIABLES)), 40 if trait == "much" else choices.choose((5, 7, 8, 9, 11))

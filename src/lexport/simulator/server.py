@@ -13,7 +13,6 @@ import secrets
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -45,16 +44,6 @@ _ACTIONS = {"GetLayerVersionByArn": "GetLayerVersion"}  # permissions whose name
 _WITHOUT_DOWNLOAD = frozenset({"html", "empty", "redirect"})  # these faults replace a download
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedCall:
-    """One entry of the simulator's log."""
-
-    operation: str
-    function_name: str | None
-    qualifier: str | None
-    marker: str | None
-
-
 class Simulator:
     """A running simulator. ``calls`` and ``throttles`` count by (account_id, region, operation).
 
@@ -74,7 +63,7 @@ class Simulator:
         self.fleet = fleet
         self.calls: Counter[tuple[str, str, str]] = Counter()
         self.throttles: Counter[tuple[str, str, str]] = Counter()
-        self.requests: deque[LoggedCall] = deque(maxlen=_LOG_LENGTH)
+        self.requests: deque[ApiCall] = deque(maxlen=_LOG_LENGTH)
         self._is_verifying = verify
         self._quotas = quotas
         self._presigned = presigned
@@ -186,8 +175,7 @@ class Simulator:
 
     def _count(self, call: ApiCall) -> None:
         self.calls[call.account_id, call.region, call.operation] += 1
-        marker = call.query.get("Marker")
-        self.requests.append(LoggedCall(call.operation, call.function_name, call.qualifier, marker))
+        self.requests.append(call)
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """Rare traits of functions: with one for each of 60 slots, 60 functions show every field of GetFunction's response.
 
-``with_trait`` adds a trait to the fields of a usual function.
+``changed_fields`` are those in which a function with a trait differs from a usual one.
 """
 
 from __future__ import annotations
@@ -60,17 +60,13 @@ def description(trait: str, version: str, choices: SeededChoices) -> str:
     return choices.choose(("", "", "Handles the daily batch", f"Release {version}", "Managed by Terraform"))
 
 
-def with_trait(seed: int, fields: dict[str, Any], scope: Scope, index: int, choices: SeededChoices) -> dict[str, Any]:
-    """Add a function's rare trait to its fields."""
-    return fields | _changes(seed, trait_of(seed, scope, index), fields, choices)
-
-
 def _key_arn(fields: dict[str, Any], choices: SeededChoices) -> str:
     scope = fields["scope"]
     return f"arn:{fields['partition']}:kms:{scope.region}:{scope.account_id}:key/{choices.hex(8)}-{choices.hex(12)}"
 
 
-def _changes(seed: int, trait: str, fields: dict[str, Any], choices: SeededChoices) -> dict[str, Any]:  # noqa: PLR0911 - one case for each kind of trait
+def changed_fields(seed: int, trait: str, fields: dict[str, Any], choices: SeededChoices) -> dict[str, Any]:  # noqa: PLR0911 - one case for each kind of trait
+    """Return the fields that a rare trait changes in those of a usual function."""
     scope = fields["scope"]
     lambda_arn = f"arn:{fields['partition']}:lambda:{scope.region}:{scope.account_id}"
     match trait:

@@ -9,6 +9,7 @@ import heapq
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from typing import Protocol, TypeVar
@@ -115,17 +116,13 @@ class Pacer:
             return queue
 
 
+@dataclass(slots=True, order=True)
 class _Waiter:
     """One waiting call. ``turn`` is set when it may have become the first of the queue."""
 
-    __slots__ = ("order", "turn")
-
-    def __init__(self, order: tuple[int, int]) -> None:
-        self.order = order
-        self.turn = anyio.Event()
-
-    def __lt__(self, other: _Waiter) -> bool:
-        return self.order < other.order
+    priority: Priority
+    number: int
+    turn: anyio.Event = field(default_factory=anyio.Event, compare=False)
 
 
 class _Queue:
@@ -146,7 +143,7 @@ class _Queue:
         A more urgent call may become the first while the previous first still sleeps. Both wake for the same token;
         the first takes it, and the other waits for its turn again.
         """
-        waiter = _Waiter((priority, next(self._numbers)))
+        waiter = _Waiter(priority, next(self._numbers))
         heapq.heappush(self.waiting, waiter)
         try:
             while True:
