@@ -7,7 +7,7 @@ on.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 if TYPE_CHECKING:
     from lexport.model import Source
@@ -132,6 +132,10 @@ class ItemError(LexportError):
         self.retry_after_s = retry_after_s
         self.attempts = 1
         self.source: Source | None = None
+
+    def copy(self) -> Self:
+        """Return the error of an earlier call anew: the first one belongs to its own traceback and attempts."""
+        return type(self)(str(self), code=self.code, http_status=self.http_status)
 
 
 class FetchError(ItemError):

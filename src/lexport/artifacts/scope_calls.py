@@ -23,7 +23,7 @@ from lexport.errors import (
     SettingsError,
     ShardError,
 )
-from lexport.extract.access import Access, copy_of
+from lexport.extract.access import Access
 from lexport.extract.accounts import find_own_account
 from lexport.extract.match_response import checked
 from lexport.model import Priority, Reply, Scope
@@ -67,7 +67,7 @@ class ScopeCalls:
     ) -> Reply:
         """Make one call, paced, checked and retried; raises ItemError, and never one that ends more than one item."""
         if (error := self._given_up.get(scope)) is not None:
-            raise copy_of(error)
+            raise error.copy()
         try:
             api = await self._api(scope)
             attempt = checked(api, methodcaller("call", call, **parameters), decode, check, *expected)
@@ -100,7 +100,7 @@ class ScopeCalls:
         if scope not in self._apis:
             await self._open_account(scope.account_id)
             if (error := self._closed.get(scope.account_id)) is not None:
-                raise copy_of(error)
+                raise error.copy()
             self._apis[scope] = await self._access.client(scope)
         return self._apis[scope]
 

@@ -29,19 +29,13 @@ _URL = re.compile(r"(https?://)(?:[^\s/\"'@]*@)?([^\s/\"'?#]+)[^\s\"']*")
 
 _NETWORK = (boto.HTTPClientError, boto.ConnectionError)
 
+_REGION = (boto.NoRegionError, boto.InvalidRegionError, boto.UnknownRegionError)
+_ENDPOINT = (boto.InvalidEndpointConfigurationError, boto.EndpointProviderError)
 _SETTINGS: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
     ((boto.ProfileNotFound,), "--profile", "`aws configure list-profiles` shows the profiles there are"),
     ((boto.ConfigNotFound, boto.ConfigParseError), "AWS_CONFIG_FILE", "correct the file"),
-    (
-        (boto.NoRegionError, boto.InvalidRegionError, boto.UnknownRegionError),
-        "--region",
-        "give --region or set AWS_REGION",
-    ),
-    (
-        (boto.InvalidEndpointConfigurationError, boto.EndpointProviderError),
-        "--endpoint-url",
-        "correct --endpoint-url, AWS_ENDPOINT_URL or the profile",
-    ),
+    (_REGION, "--region", "give --region or set AWS_REGION"),
+    (_ENDPOINT, "--endpoint-url", "correct --endpoint-url, AWS_ENDPOINT_URL or the profile"),
 )
 
 

@@ -114,14 +114,8 @@ async def call_signed(
         raise ExpiredCredentialsError(f"{doing}: {error}", code="credentials_lost") from error
 
 
-@cache
-def _query_parts(call: Call) -> list[tuple[str, str | None, str]]:
-    return call.query_parts()
-
-
-@cache
-def _path_parameters(path: str) -> tuple[str, ...]:
-    return tuple(PARAMETER.findall(path))
+_query_parts = cache(Call.query_parts)
+_path_parameters = cache(PARAMETER.findall)
 
 
 def _target(call: Call, parameters: Mapping[str, str | None]) -> tuple[str, str, str | None]:

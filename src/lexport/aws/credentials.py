@@ -110,7 +110,8 @@ class OwnCredentials:
                 if self._failure is not None and (
                     renewals != self._renewals or (is_recent and isinstance(self._failure, CredentialsError))
                 ):
-                    raise _copy_of(self._failure)
+                    failure = self._failure  # each caller counts its own attempts
+                    raise failure.copy() if isinstance(failure, ItemError) else CredentialsError(str(failure))
                 if stale is not None and stale == self._useless and is_recent:
                     return stale
                 self._renewals, self._renewed_at_s = self._renewals + 1, now_s
@@ -239,10 +240,3 @@ def _checked(frozen: Any) -> Credentials:
     if not frozen.access_key or not frozen.secret_key:
         raise CredentialsError("the access key id or the secret access key is empty")
     return Credentials(frozen.access_key, frozen.secret_key, frozen.token or None)
-
-
-def _copy_of(error: CredentialsError | ItemError) -> CredentialsError | ItemError:
-    """Make the error anew for another caller: each caller counts its own attempts."""
-    if isinstance(error, ItemError):
-        return type(error)(str(error), code=error.code, http_status=error.http_status)
-    return CredentialsError(str(error))

@@ -100,12 +100,12 @@ def error_from_response(
     """
     status = response.status
     document = _object(response.body)
-    code = _code(response, document)
+    code, has_message = _code(response, document), bool({"message", "Message"}.intersection(document or ()))
     message, advice = one_line(_message(document), secrets), ""
     if code is not None:
         kind, advice = classify(code, status, message, response.headers.get("date"))
         text = f"{code}: {message}" if message else f"{code}, without a message"
-    elif status == 403 and _has_message(document) and "x-amzn-requestid" in response.headers:  # noqa: PLR2004
+    elif status == 403 and has_message and "x-amzn-requestid" in response.headers:  # noqa: PLR2004
         kind, code = AccessDeniedError, "http_403"
         text = f"denied: {message}" if message else "denied, without a message"
     else:
@@ -192,10 +192,6 @@ def _message(document: dict[str, Any] | None) -> str:
     message = next((text for text in texts if isinstance(text, str) and text), "")
     reason = document.get("Reason")
     return f"{message} ({reason})" if isinstance(reason, str) and reason else message
-
-
-def _has_message(document: dict[str, Any] | None) -> bool:
-    return document is not None and ("message" in document or "Message" in document)
 
 
 def classify(code: str, status: int | None, message: str, date: str | None) -> tuple[type[ItemError], str]:

@@ -97,14 +97,11 @@ async def find_regions(
         try:
             statuses = await list_statuses(session, region, credentials)
             statuses = {name: statuses[name] for name in sorted(statuses) if _NAME.fullmatch(name)}
-        except ExpiredCredentialsError as error:
-            if credentials is None and not isinstance(error, TokenRefusedError):
+        except (ItemError, KeyError, TypeError, AttributeError) as error:  # also a response that is not the service's
+            has_expired = isinstance(error, ExpiredCredentialsError) and not isinstance(error, TokenRefusedError)
+            if has_expired and credentials is None:
                 raise CredentialsError(str(error)) from error
-            logger.info("%s: %s", list_statuses.__name__, error.code)
-        except ItemError as error:
-            logger.info("%s: %s", list_statuses.__name__, error.code)
-        except (KeyError, TypeError, AttributeError) as error:  # the response is not the service's
-            logger.info("%s: %s", list_statuses.__name__, type(error).__name__)
+            logger.info("%s: %s", list_statuses.__name__, getattr(error, "code", type(error).__name__))
         else:
             if any(status in _ENABLED for status in statuses.values()):
                 return _by_status(statuses, lambda_regions(session).get(partition, ()))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -86,9 +87,8 @@ class Session(OwnCredentials):
         """
         attempt = partial(self._call, service, region, operation, **arguments)
         source = self if credentials is None else _Fixed(credentials)
-        return await retry(
-            partial(call_signed, attempt, source.credentials, source.renew, doing=service), only=TokenRefusedError
-        )
+        signed = partial(call_signed, attempt, source.credentials, source.renew, doing=service)
+        return await retry(signed, only=TokenRefusedError)
 
     async def _call(self, service: str, region: str, operation: str, credentials: Credentials, **arguments: Any) -> Any:
         failure: ItemError
@@ -126,14 +126,14 @@ class Session(OwnCredentials):
             yield await translate_errors(open_client, doing=doing, profile=self.profile)
 
 
+@dataclass(frozen=True)
 class _Fixed:
     """Credentials that cannot be renewed here."""
 
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
+    current: Credentials
 
     async def credentials(self) -> Credentials:
-        return self._credentials
+        return self.current
 
     async def renew(self, stale: Credentials) -> Credentials:
         return stale

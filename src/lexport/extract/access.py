@@ -148,7 +148,7 @@ class Access:
             return
         async with self._locks.setdefault(account_id, Lock()):
             if (error := self._errors.get(account_id)) is not None:
-                raise copy_of(error)
+                raise error.copy()
             if account_id not in self._roles:
                 role = AssumedRole(self.session, self._role(account_id), region=self._home)
                 try:
@@ -214,8 +214,3 @@ async def _credentials_of(role: AssumedRole) -> Credentials:
         return await role.credentials()
     except CredentialsError as error:  # one account is lost, and the run goes on
         raise ExpiredCredentialsError(str(error), code="credentials_lost") from error
-
-
-def copy_of(error: ItemError) -> ItemError:
-    """Copy an error of an earlier call to raise it again: the first one belongs to its own traceback."""
-    return type(error)(str(error), code=error.code, http_status=error.http_status)

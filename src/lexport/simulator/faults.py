@@ -88,9 +88,7 @@ class FaultScript:
     """The faults of one server that have not happened yet."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
-        self._armed: list[_Armed] = []
-        for fault in faults:
-            self.add(fault)
+        self._armed = [_Armed(fault, fault.times, fault.after) for fault in faults]
 
     def add(self, fault: Fault) -> None:
         """Add a fault."""

@@ -55,17 +55,6 @@ class Counts:
     aliases: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountSettings:
-    """The values of GetAccountSettings for one account-region."""
-
-    code_size_limit_bytes: int
-    code_size_used_bytes: int
-    concurrency_limit: int
-    unreserved_concurrency: int
-    function_count: int
-
-
 class Fleet:
     """All functions of all account-regions."""
 
@@ -155,18 +144,18 @@ class Fleet:
             versions += 1 + count - len(overlay.removed) + len(overlay.published)
         return Counts(functions=functions, versions=versions, aliases=aliases)
 
-    def account_settings(self, scope: Scope) -> AccountSettings:
-        """Return limits and usage; the used code size is an estimate, the count of functions is exact."""
+    def account_settings(self, scope: Scope) -> dict[str, int]:
+        """Return limits and usage by column; the used code size is an estimate, the count of functions is exact."""
         size = self._size(scope)
         deleted = sum(overlay.is_deleted for (changed, _), overlay in self._overlays.items() if changed == scope)
         reserved = SeededChoices("account", self.spec.seed, scope.account_id, scope.region).pick(CONCURRENCY_LIMIT // 2)
-        return AccountSettings(
-            code_size_limit_bytes=CODE_LIMIT_BYTES,
-            code_size_used_bytes=size * (1 + self.spec.versions) * 2_048,
-            concurrency_limit=CONCURRENCY_LIMIT,
-            unreserved_concurrency=CONCURRENCY_LIMIT - reserved,
-            function_count=size - deleted,
-        )
+        return {
+            "concurrent_executions_limit": CONCURRENCY_LIMIT,
+            "unreserved_concurrent_executions": CONCURRENCY_LIMIT - reserved,
+            "code_size_limit": CODE_LIMIT_BYTES,
+            "code_size_used": size * (1 + self.spec.versions) * 2_048,
+            "function_count": size - deleted,
+        }
 
     def expected(
         self, scope: Scope, *, env: EnvMode = "keys", value_hmac: Callable[[str], str], hash_key_id: str
@@ -176,19 +165,8 @@ class Fleet:
         Rows have every column of their table but ``snapshot_id``, ``snapshot_at`` and ``fetched_at``.
         Order: as listed, not sorted by key.
         """
-        settings = self.account_settings(scope)
-        yield (
-            "account_settings",
-            {
-                "account_id": scope.account_id,
-                "region": scope.region,
-                "concurrent_executions_limit": settings.concurrency_limit,
-                "unreserved_concurrent_executions": settings.unreserved_concurrency,
-                "code_size_limit": settings.code_size_limit_bytes,
-                "code_size_used": settings.code_size_used_bytes,
-                "function_count": settings.function_count,
-            },
-        )
+        key: oracle.Row = {"account_id": scope.account_id, "region": scope.region}
+        yield "account_settings", key | self.account_settings(scope)
         for index in self.indexes(scope):
             yield from self.expected_of(scope, index, env=env, value_hmac=value_hmac, hash_key_id=hash_key_id)
 

@@ -91,13 +91,7 @@ class LambdaService:
         start = _start(call, f"functions/{function_version or ''}/{master or ''}")
         versions = self._versions_from(scope, start, is_all=function_version is not None, master=master)
         page, following = _page(versions, start, _max_items(call))
-        items = [
-            lambda_documents.configuration(
-                version, arn_qualifier=version.version if function_version else None, is_listed=True
-            )
-            for version in page
-        ]
-        return _with_marker({"Functions": items}, following)
+        return _with_marker({"Functions": _listed(page, is_qualified=function_version is not None)}, following)
 
     def _versions_from(
         self, scope: Scope, start: Position, *, is_all: bool, master: str | None
@@ -124,10 +118,7 @@ class LambdaService:
         index, function = self._listed_function(scope, call)
         start = _start(call, f"versions/{function.name}")
         page, following = _page(self._versions_of(scope, index, function, start), start, _max_items(call))
-        items = [
-            lambda_documents.configuration(version, arn_qualifier=version.version, is_listed=True) for version in page
-        ]
-        return _with_marker({"Versions": items}, following)
+        return _with_marker({"Versions": _listed(page, is_qualified=True)}, following)
 
     def _list_aliases(self, scope: Scope, call: ApiCall) -> dict[str, Any]:
         index, function = self._listed_function(scope, call)
@@ -149,15 +140,15 @@ class LambdaService:
         settings = self._fleet.account_settings(scope)
         return {
             "AccountLimit": {
-                "TotalCodeSize": settings.code_size_limit_bytes,
+                "TotalCodeSize": settings["code_size_limit"],
                 "CodeSizeUnzipped": 262_144_000,
                 "CodeSizeZipped": 52_428_800,
-                "ConcurrentExecutions": settings.concurrency_limit,
-                "UnreservedConcurrentExecutions": settings.unreserved_concurrency,
+                "ConcurrentExecutions": settings["concurrent_executions_limit"],
+                "UnreservedConcurrentExecutions": settings["unreserved_concurrent_executions"],
             },
             "AccountUsage": {
-                "TotalCodeSize": settings.code_size_used_bytes,
-                "FunctionCount": settings.function_count,
+                "TotalCodeSize": settings["code_size_used"],
+                "FunctionCount": settings["function_count"],
             },
         }
 
@@ -235,6 +226,13 @@ def _page(items: Iterator[tuple[Any, Position]], start: Position, size: int) -> 
         page.append(item)
         after = following
     return page, None
+
+
+def _listed(page: list[VersionSpec], *, is_qualified: bool) -> list[dict[str, Any]]:
+    return [
+        lambda_documents.configuration(spec, arn_qualifier=spec.version if is_qualified else None, is_listed=True)
+        for spec in page
+    ]
 
 
 def _with_marker(document: dict[str, Any], following: Position | None) -> dict[str, Any]:

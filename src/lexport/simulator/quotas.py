@@ -36,8 +36,6 @@ class Neighbour:
 class TokenBucket:
     """``rate_per_s`` tokens per second, less those of neighbours; at most ``depth_s`` seconds of tokens are kept."""
 
-    __slots__ = ("_at_s", "_began_s", "_depth", "_neighbours", "_rate_per_s", "_tokens")
-
     def __init__(
         self, rate_per_s: float, now_s: float, neighbours: Iterable[Neighbour] = (), *, depth_s: float = DEPTH_S
     ) -> None:

@@ -194,13 +194,13 @@ def test_delete_and_recreate(fleet, change):
     change("delete_function")
 
     assert fleet.index(SCOPE, name) is None
-    assert fleet.counts(SCOPE).functions == fleet.account_settings(SCOPE).function_count == 59
+    assert fleet.counts(SCOPE).functions == fleet.account_settings(SCOPE)["function_count"] == 59
     change("recreate_function")
     after = fleet.function(SCOPE, 0)
 
     assert (after.name, after.role == before.role) == (name, False)
     assert list(fleet.published(SCOPE, 0)) == fleet.aliases(SCOPE, 0) == []
-    assert fleet.account_settings(SCOPE).function_count == 60
+    assert fleet.account_settings(SCOPE)["function_count"] == 60
 
 
 def test_publish_and_delete_versions(fleet, change):

@@ -253,7 +253,9 @@ class Pool:
             self._free_slot()
             if attempt.done() and not attempt.cancelled() and attempt.exception() is None:
                 attempt.result().abort()  # the caller was cancelled just after the connection was made
-            if isinstance(error, asyncio.CancelledError) and self._is_closed and not _is_cancelling():
+            task = asyncio.current_task()
+            is_cancelled = task is not None and task.cancelling() > 0
+            if isinstance(error, asyncio.CancelledError) and self._is_closed and not is_cancelled:
                 raise BrokenResponse("connection_reset") from None
             raise
         finally:
@@ -327,11 +329,6 @@ class Pool:
         if connection in origin.idle:
             origin.idle.remove(connection)
             self._free_slot()
-
-
-def _is_cancelling() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 _PRINTABLE = bytes(range(0x20, 0x7F))

@@ -24,7 +24,9 @@ def open_trust_store(ca_bundle: str | None) -> ssl.SSLContext:
         ) from error
     context = ssl.create_default_context()
     if not _has_certificates(context):
-        context.load_verify_locations(cafile=_botocore_bundle())
+        import botocore
+
+        context.load_verify_locations(cafile=str(Path(botocore.__file__).with_name("cacert.pem")))
     return context
 
 
@@ -32,9 +34,3 @@ def _has_certificates(context: ssl.SSLContext) -> bool:
     """Tell whether there is any CA. The files in OpenSSL's folder count too: they are read only in a handshake."""
     folder = ssl.get_default_verify_paths().capath or "/nonexistent"
     return bool(context.cert_store_stats()["x509_ca"]) or any(Path(folder).glob("*.[0-9]"))
-
-
-def _botocore_bundle() -> str:
-    import botocore
-
-    return str(Path(botocore.__file__).with_name("cacert.pem"))

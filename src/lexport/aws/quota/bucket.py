@@ -26,19 +26,6 @@ class Bucket:
     ``t`` seconds at most ``cap * t + max(1, cap * BURST_S)`` tokens are taken, where cap is share * documented limit.
     """
 
-    __slots__ = (
-        "_full_at_s",
-        "_interval_s",
-        "_limit",
-        "_lowered_after",
-        "_opens_at_s",
-        "_share",
-        "_slack_s",
-        "_step_at_s",
-        "rate_per_s",
-        "sent",
-    )
-
     def __init__(self, documented_per_s: float, share: float = 1.0) -> None:
         if not (documented_per_s > 0 and math.isfinite(documented_per_s)):
             raise ValueError(f"a rate must be positive and finite, not {documented_per_s!r}")

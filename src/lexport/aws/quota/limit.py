@@ -41,16 +41,6 @@ class Limit:
     accepted / (time + depth) is the limit or less.
     """
 
-    __slots__ = (
-        "_accepted",
-        "_lowered_at_s",
-        "_probe_from_s",
-        "_slots",
-        "_stable_per_s",
-        "documented_per_s",
-        "floor_per_s",
-    )
-
     def __init__(self, documented_per_s: float) -> None:
         self.documented_per_s = documented_per_s
         self.floor_per_s = min(documented_per_s, max(FLOOR_SHARE * documented_per_s, FLOOR_PER_S))

@@ -128,8 +128,6 @@ class _Waiter:
 class _Queue:
     """One bucket and a heap of the calls that wait for it."""
 
-    __slots__ = ("_clock", "_numbers", "bucket", "throttles", "waiting")
-
     def __init__(self, bucket: Bucket, clock: Callable[[], float]) -> None:
         self.bucket = bucket
         self._clock = clock
