@@ -66,8 +66,7 @@ CLASS_OF_CODE: dict[str, type[ItemError]] = {
     ),
     **dict.fromkeys(("RequestInTheFuture", "RequestTimeTooSkewed"), ClockError),
     **dict.fromkeys(
-        ("AuthFailure", "InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClientException"),
-        TokenRefusedError,
+        ("AuthFailure", "InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClientException"), TokenRefusedError
     ),
 }
 """Error code -> class. Sources: Lambda API reference, "Common errors"; botocore's own lists of throttling codes."""

@@ -51,9 +51,7 @@ async def find_identity(session: Session, region: str) -> Identity:
         session.check = partial(_check_same_account, session, account_id, region)
     arn_partition = "".join(arn.split(":")[1:2])
     return Identity(
-        account_id=account_id,
-        partition=arn_partition or partition,
-        notes=_clock_notes(response, datetime.now(UTC)),
+        account_id=account_id, partition=arn_partition or partition, notes=_clock_notes(response, datetime.now(UTC))
     )
 
 

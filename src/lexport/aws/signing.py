@@ -64,11 +64,7 @@ class Signer:
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(sha256(canonical.encode()).hexdigest().encode())
         outer.update(inner.digest())
-        return {
-            "X-Amz-Date": self._moment,
-            "Authorization": self._authorization + outer.hexdigest(),
-            **self._fixed,
-        }
+        return {"X-Amz-Date": self._moment, "Authorization": self._authorization + outer.hexdigest(), **self._fixed}
 
     def _begin(self, second: int) -> None:
         """Compute the parts for one second: headers, and the HMAC of the string to sign up to the request's hash."""

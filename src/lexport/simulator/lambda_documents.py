@@ -6,15 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from lexport.simulator.presigned import version_id_of
-from lexport.simulator.spec import (
-    AliasSpec,
-    ErrorSpec,
-    FileSystemSpec,
-    FunctionSpec,
-    ImageSpec,
-    LayerSpec,
-    VersionSpec,
-)
+from lexport.simulator.spec import AliasSpec, ErrorSpec, FileSystemSpec, FunctionSpec, ImageSpec, LayerSpec, VersionSpec
 
 _NULLED = (
     *("VpcConfig", "DeadLetterConfig", "Layers", "KMSKeyArn"),

@@ -146,10 +146,7 @@ class LambdaService:
                 "ConcurrentExecutions": settings["concurrent_executions_limit"],
                 "UnreservedConcurrentExecutions": settings["unreserved_concurrent_executions"],
             },
-            "AccountUsage": {
-                "TotalCodeSize": settings["code_size_used"],
-                "FunctionCount": settings["function_count"],
-            },
+            "AccountUsage": {"TotalCodeSize": settings["code_size_used"], "FunctionCount": settings["function_count"]},
         }
 
     def _get_layer_version(self, scope: Scope, call: ApiCall) -> dict[str, Any]:

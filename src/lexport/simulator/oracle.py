@@ -161,11 +161,7 @@ def alias_rows(function: FunctionSpec, alias: AliasSpec) -> Iterator[tuple[str, 
 
 
 def _function_key(function: FunctionSpec) -> Row:
-    return {
-        "account_id": function.scope.account_id,
-        "region": function.scope.region,
-        "function_name": function.name,
-    }
+    return {"account_id": function.scope.account_id, "region": function.scope.region, "function_name": function.name}
 
 
 def _error(column: str, error: ErrorSpec | None) -> Row:
