@@ -52,12 +52,7 @@ class ArtifactRows:
     """Records the outcome of each download, in rows for ``staging`` and in ``progress``."""
 
     def __init__(self, staging: Staging, progress: PackageProgress) -> None:
-        self.progress = progress
-        self._staging = staging
-
-    async def flush_if_full(self) -> None:
-        """Write the rows to staging if they fill a batch."""
-        await self._staging.flush()
+        self.staging, self.progress = staging, progress
 
     def add_package(self, stored: StoredPackage, ref: FunctionVersionRef | str) -> None:
         """Record a package that this run stored; ``ref`` is the function version of the progress report."""
@@ -88,7 +83,7 @@ class ArtifactRows:
     def add_failed_package(self, item: ReferencedPackage, error: ItemError) -> None:
         """Record a package that could not be fetched."""
         operation = "GetObject" if isinstance(error, PackageError) else "GetFunction"
-        failure = self._staging.failures.record(error, _item(item.refs[0], operation))
+        failure = self.staging.failures.record(error, _item(item.refs[0], operation))
         self._add_failed_content(item, _status_of(error), failure.error_code, str(error))
 
     def _add_failed_content(self, item: ReferencedPackage, status: str, code: str, message: str) -> None:
@@ -131,7 +126,7 @@ class ArtifactRows:
         is_transfer = isinstance(error, PackageError)
         operation, about = ("GetObject", f"{item.layer_arn}: ") if is_transfer else ("GetLayerVersionByArn", "")
         is_gap = False if status == "denied" and not _is_own(item) else None
-        failure = self._staging.failures.record(error, _item(item.refs[0], operation), is_gap=is_gap, about=about)
+        failure = self.staging.failures.record(error, _item(item.refs[0], operation), is_gap=is_gap, about=about)
         self.add_layer(
             item,
             {"size_bytes": item.size_bytes} | values,
@@ -143,10 +138,10 @@ class ArtifactRows:
 
     def add_notice(self, ref: FunctionVersionRef, operation: str, code: str, message: str) -> None:
         """Record something odd about a package or layer; nothing is missing."""
-        self._staging.failures.notice(_item(ref, operation), code, message)
+        self.staging.failures.notice(_item(ref, operation), code, message)
 
     def _add(self, table: Table, *, answer: str, **values: Any) -> None:
-        self._staging.rows.add_item(table, *staged_row(table, answer=answer, **values))
+        self.staging.rows.add_item(table, *staged_row(table, answer=answer, **values))
 
 
 def _item(ref: FunctionVersionRef, operation: str) -> Item:

@@ -21,8 +21,6 @@ from lexport.artifacts.dependencies.purl import purl
 from lexport.dataset.manifest import format_instant
 
 Part = Mapping[str, Any]
-Library = tuple[str, str, str | None]
-"""Ecosystem, name and version, which identify a library."""
 
 _NAMESPACE = uuid.UUID("6c657870-6f72-5474-a000-73626f6d0001")  # an arbitrary constant
 
@@ -123,7 +121,7 @@ def library_components(rows: Iterable[tuple[str, str, str | None, str, str]]) ->
         package_url = purl(ecosystem, name, version)
         yield {
             "type": "library",
-            "bom-ref": _library_ref((ecosystem, name, version)),
+            "bom-ref": _library_ref(ecosystem, name, version),
             **({"group": group} if separator and group else {}),
             "name": artifact,
             **({"version": version} if version else {}),
@@ -143,7 +141,7 @@ def function_nodes(rows: Iterable[tuple[str, str]]) -> Iterator[Part]:
 def content_nodes(rows: Iterable[tuple[str, str, str, str | None]]) -> Iterator[Part]:
     """Yield the libraries of each content. Rows: hash and library; sorted."""
     for sha256_hex, libraries in groupby(rows, key=itemgetter(0)):
-        refs = [_library_ref((ecosystem, name, version)) for _, ecosystem, name, version in libraries]
+        refs = [_library_ref(ecosystem, name, version) for _, ecosystem, name, version in libraries]
         yield {"ref": _content_ref(sha256_hex), "dependsOn": refs}
 
 
@@ -161,6 +159,5 @@ def _content_ref(sha256_hex: str) -> str:
     return f"sha256:{sha256_hex}"
 
 
-def _library_ref(library: Library) -> str:
-    ecosystem, name, version = library
+def _library_ref(ecosystem: str, name: str, version: str | None) -> str:
     return f"{ecosystem}:{name}@{version}" if version else f"{ecosystem}:{name}"

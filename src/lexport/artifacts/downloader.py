@@ -45,7 +45,7 @@ class Downloader:
             with downloads.open_queue() as queue:
                 async for line in queue:
                     record(line, error)
-                    await self._rows.flush_if_full()
+                    await self._rows.staging.flush()
 
     def _lists(self, plan: DownloadPlan) -> Iterator[tuple[DownloadList, Callable[[str, ItemError], None]]]:
         """Return each list of the plan, and what records a failed line of it."""
@@ -65,7 +65,7 @@ class Downloader:
         self._rows.add_package(stored, links.ref)
         if stored.package.code_sha256 != item.package.code_sha256:
             self._rows.add_replaced_package(item, stored)
-        await self._rows.flush_if_full()
+        await self._rows.staging.flush()
 
     def _record_failed_package(self, line: str, error: ItemError) -> None:
         self._rows.add_failed_package(package_from_line(line), error)
@@ -83,7 +83,7 @@ class Downloader:
             await self._fetch_content(item, links, reply, values)
         finally:
             self._count_done(item.size_bytes)
-        await self._rows.flush_if_full()
+        await self._rows.staging.flush()
 
     async def _fetch_content(
         self, item: ReferencedLayer, links: LayerLinks, reply: Reply, values: dict[str, Any]

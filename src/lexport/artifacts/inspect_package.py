@@ -7,7 +7,6 @@ problems beside its rows: hostile bytes lose rows, but never end the run.
 
 from __future__ import annotations
 
-import os
 import posixpath
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -17,18 +16,11 @@ from pathlib import Path
 from typing import Literal
 
 from lexport.artifacts.archive_limits import DEFAULT_LIMITS, ArchiveBudget, ArchiveLimits
+from lexport.artifacts.dependencies import manifests
 from lexport.artifacts.dependencies.dotnet import explained_files
 from lexport.artifacts.dependencies.evidence import Evidence
 from lexport.artifacts.dependencies.golang import ELF, read_executable
-from lexport.artifacts.dependencies.manifests import (
-    Claim,
-    ManifestParser,
-    is_archive,
-    is_jar,
-    may_be_executable,
-    parser_for,
-    requirements_parser,
-)
+from lexport.artifacts.dependencies.manifests import Claim, ManifestParser
 from lexport.artifacts.dependencies.maven import name_of_jar
 from lexport.artifacts.dependencies.purl import dependency
 from lexport.artifacts.dependencies.python import included_files
@@ -80,18 +72,14 @@ def inspect_package(
     """
     budget = ArchiveBudget(limits, check=check)
     rows = PackageRows(sha256_hex, emit, budget)
-    is_opened = False
+    is_opened = True
     try:
-        descriptor = os.open(file, os.O_RDONLY)
-        try:
-            _ArchiveInspection(FileSource(descriptor), rows, budget).run()
-        finally:
-            os.close(descriptor)
-        is_opened = True
+        with file.open("rb", buffering=0) as opened:
+            _ArchiveInspection(FileSource(opened.fileno()), rows, budget).run()
     except ArchiveError as error:
         budget.report(error.code, f"{error}; what is not read is not in the tables")
-        is_opened = True
     except OSError as error:
+        is_opened = False
         budget.report("unreadable", f"{file.name}: {error.strerror}")
     try:
         rows.add_not_installed()
@@ -104,14 +92,10 @@ def inspect_package(
         )
         for code, (count, first) in budget.problems.items()
     )
-    return InspectionResult(problems=problems, status=_status(rows, problems) if is_opened else None)
-
-
-def _status(rows: PackageRows, problems: tuple[PackageProblem, ...]) -> DependenciesStatus:
-    """Return "complete" only where everything was read and some manifest covers all dependencies."""
+    status: DependenciesStatus | None = "complete" if rows.has_manifest else "unknown"
     if problems:
-        return "incomplete"
-    return "complete" if rows.has_manifest else "unknown"
+        status = "incomplete" if is_opened else None
+    return InspectionResult(problems=problems, status=status)
 
 
 class _ArchiveInspection:
@@ -120,11 +104,7 @@ class _ArchiveInspection:
     def __init__(
         self, source: ByteSource, rows: PackageRows, budget: ArchiveBudget, *, title: str = "", depth: int = 1
     ) -> None:
-        self._source = source
-        self._rows = rows
-        self._budget = budget
-        self._title = title
-        self._depth = depth
+        self._source, self._rows, self._budget, self._title, self._depth = source, rows, budget, title, depth
         self._evidence = Evidence()
         self._manifests: list[tuple[Entry, ManifestParser]] = []
         self._file_lists: dict[str, Entry] = {}
@@ -158,10 +138,10 @@ class _ArchiveInspection:
         is_package = self._depth == 1
         if is_package:
             self._rows.add_file(entry)
-        parser = parser_for(entry.path)
+        parser = manifests.parser_for(entry.path)
         if parser is not None:
             self._manifests.append((entry, parser))
-        if is_archive(entry.path):
+        if manifests.is_archive(entry.path):
             self._archives.append(entry)
             return
         self._evidence.add_file(entry.path, entry.size_bytes)
@@ -169,7 +149,7 @@ class _ArchiveInspection:
             self._texts[entry.path] = entry
         if entry.path.endswith(_FILE_LISTS):
             self._file_lists[entry.path] = entry
-        elif parser is None and is_package and entry.is_executable and may_be_executable(entry.path):
+        elif parser is None and is_package and entry.is_executable and manifests.may_be_executable(entry.path):
             self._executables.append(entry)
 
     def _read_installed(self, archive: Archive) -> int:
@@ -219,7 +199,7 @@ class _ArchiveInspection:
     def _inspect_nested(self, archive: Archive, entry: Entry) -> None:
         """Inspect a nested archive: in place if it is stored uncompressed, else in memory."""
         path = self._title + entry.path
-        if not is_jar(path) and self._evidence.is_of_library(entry.path):
+        if not manifests.is_jar(path) and self._evidence.is_of_library(entry.path):
             return  # data files of a library
         if self._depth >= self._budget.limits.depth:
             message = f"{path[:200]!r} is an archive within archives and is not opened"
@@ -234,7 +214,7 @@ class _ArchiveInspection:
                     nested, self._rows, self._budget, title=f"{path}!/", depth=self._depth + 1
                 )
                 is_named = inspection.run()
-        if is_jar(path) and not is_named:
+        if manifests.is_jar(path) and not is_named:
             self._add_jar_by_name(path)
 
     def _add_jar_by_name(self, path: str) -> None:
@@ -263,7 +243,7 @@ class _ArchiveInspection:
             self._read(archive, entry, parser, **siblings)
             for path in self._included(archive, entry) if entry.path in self._texts else ():
                 included = self._texts.get(path)
-                included_parser = requirements_parser(path)
+                included_parser = manifests.requirements_parser(path)
                 if included is None:
                     message = f"{entry.path[:200]} includes {path[:200]!r}, which is not there"
                     self._budget.report("not_installed", message)

@@ -20,8 +20,7 @@ class PackageLinks:
 
     def __init__(self, calls: ScopeCalls, item: ReferencedPackage) -> None:
         self.ref = item.refs[0]
-        self._calls = calls
-        self._item = item
+        self._calls, self._item = calls, item
         self._refs = list(item.refs)
         self._errors: list[ItemError] = []
 
@@ -75,8 +74,7 @@ class LayerLinks:
 
     def __init__(self, calls: ScopeCalls, item: ReferencedLayer) -> None:
         self.s3_object: S3Object | None = None
-        self._calls = calls
-        self._item = item
+        self._calls, self._item = calls, item
         self._scopes = list(dict.fromkeys(ref.scope for ref in item.refs))
 
     async def request_layer_version(self) -> Reply:

@@ -28,11 +28,8 @@ class PackageRows:
     """
 
     def __init__(self, sha256_hex: str, emit: Callable[[Batch], None], budget: ArchiveBudget) -> None:
-        self.has_manifest = False
-        self.has_lock = False
-        self._sha256_hex = sha256_hex
-        self._emit = emit
-        self._budget = budget
+        self.has_manifest = self.has_lock = False
+        self._sha256_hex, self._emit, self._budget = sha256_hex, emit, budget
         self._paths: set[int] = set()
         self._dependencies: set[int] = set()
         self._names: set[int] = set()  # hashes of ecosystem and name of installed or locked dependencies

@@ -17,19 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from anyio.from_thread import check_cancelled
 
+from lexport.artifacts import package_refs
 from lexport.artifacts.artifact_rows import NOT_FETCHED, PRESENT, present_row, staged_row
-from lexport.artifacts.package_refs import (
-    LAYER_REFS,
-    PACKAGE_REFS,
-    PackageFilter,
-    ReferencedLayer,
-    ReferencedPackage,
-    group_layers,
-    group_packages,
-    item_to_line,
-    read_functions,
-    read_layers,
-)
+from lexport.artifacts.package_refs import PackageFilter, ReferencedLayer, ReferencedPackage, item_to_line
 from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import sha256_hex_of
 from lexport.dataset.data_files import newest_file
@@ -121,12 +111,13 @@ class DownloadPlanner:
         return DownloadPlan(packages=packages, layers=self._plan_layers(layers) if self.settings.layers else None)
 
     def _plan_packages(self, functions: TableFiles) -> DownloadList:
-        """List the packages to download."""
         downloads = DownloadList(path=self.staging.folder / "download-packages.txt")
         batches = (
-            batch for path, scopes in functions.items() for batch in read_functions(path, scopes, self.package_filter)
+            batch
+            for path, scopes in functions.items()
+            for batch in package_refs.read_functions(path, scopes, self.package_filter)
         )
-        items = group_packages(merge(self._stage(PACKAGE_REFS, batches), self.staging.folder))
+        items = package_refs.group_packages(merge(self._stage(package_refs.PACKAGE_REFS, batches), self.staging.folder))
         with DiskQueue(downloads.path) as queue:
             rows = self._package_rows(items, downloads, queue)
             self._write(PACKAGES, rows)
@@ -135,8 +126,12 @@ class DownloadPlanner:
     def _plan_layers(self, layers: TableFiles) -> DownloadList:
         """List the layer versions to request. The published table says which of them are stored already."""
         downloads = DownloadList(path=self.staging.folder / "download-layers.txt")
-        batches = (batch for path, scopes in layers.items() for batch in read_layers(path, scopes, self.package_filter))
-        items = group_layers(merge(self._stage(LAYER_REFS, batches), self.staging.folder))
+        batches = (
+            batch
+            for path, scopes in layers.items()
+            for batch in package_refs.read_layers(path, scopes, self.package_filter)
+        )
+        items = package_refs.group_layers(merge(self._stage(package_refs.LAYER_REFS, batches), self.staging.folder))
         contents: list[tuple[Any, ...]] = []
         with DiskQueue(downloads.path) as queue:
             rows = self._layer_rows(

@@ -199,9 +199,9 @@ async def _check_status(response: aiohttp.ClientResponse, route: _Route, start: 
 
 def error_of(status: int, body: bytes, name: str) -> PackageError:
     """Return our error for an error response of S3: expired, denied, retryable, or final."""
+    is_retryable = status >= _SERVER_ERROR or status in (_TOO_MANY, _OUT_OF_RANGE)
     matched = _XML.search(body.decode("utf-8", "replace"))
     if matched is None:
-        is_retryable = status >= _SERVER_ERROR or status in (_TOO_MANY, _OUT_OF_RANGE)
         kind: type[PackageError] = TransferError if is_retryable else PackageError
         text = (
             f"{name} answered the package link with {describe(body)} (HTTP {status}), not as S3 does; a proxy may stand"
@@ -211,7 +211,7 @@ def error_of(status: int, body: bytes, name: str) -> PackageError:
     code, message = matched[1], one_line(remove_presigned_urls(unescape(matched[2] or "")))
     if (code == "AccessDenied" and message == "Request has expired") or code in ("ExpiredToken", "RequestExpired"):
         kind = LinkExpiredError
-    elif status >= _SERVER_ERROR or status in (_TOO_MANY, _OUT_OF_RANGE) or code in _RETRYABLE:
+    elif is_retryable or code in _RETRYABLE:
         kind = TransferError
     else:
         kind = PackageDeniedError if status == _FORBIDDEN or code.startswith("KMS.") else PackageError
@@ -234,9 +234,7 @@ class Transfer:
     """
 
     def __init__(self, response: aiohttp.ClientResponse, route: _Route, start: int, limits: LinkLimits) -> None:
-        self._response = response
-        self._route = route
-        self._limits = limits
+        self._response, self._route, self._limits = response, route, limits
         self._window_s = self._window_bytes = 0.0
         self._failure: PackageError | None = None
         self.starts_at, self.total_bytes = 0, response.content_length

@@ -12,16 +12,8 @@ from typing import Any, BinaryIO
 
 import duckdb
 
-from lexport.artifacts.cyclonedx import (
-    FunctionVersion,
-    compositions,
-    content_component,
-    content_nodes,
-    document,
-    function_component,
-    function_nodes,
-    library_components,
-)
+from lexport.artifacts import cyclonedx
+from lexport.artifacts.cyclonedx import FunctionVersion
 from lexport.errors import RunError, SettingsError
 from lexport.model import LATEST, __version__
 from lexport.query.execute import run_interruptibly
@@ -177,22 +169,22 @@ class _SbomQueries:
         def components() -> Iterator[Any]:
             for item in counted("functions", self.functions()):
                 if about is None:
-                    yield function_component(item)
+                    yield cyclonedx.function_component(item)
             for row in self._parts(_CONTENTS):
-                yield content_component(*row)
-            yield from library_components(self._parts(_LIBRARIES))
+                yield cyclonedx.content_component(*row)
+            yield from cyclonedx.library_components(self._parts(_LIBRARIES))
 
         def dependencies() -> Iterator[Any]:
-            yield from function_nodes(self._parts(_OF_FUNCTIONS))
-            yield from content_nodes(self._parts(_OF_CONTENTS))
+            yield from cyclonedx.function_nodes(self._parts(_OF_FUNCTIONS))
+            yield from cyclonedx.content_nodes(self._parts(_OF_CONTENTS))
 
         lists = {
             "components": components(),
             "dependencies": dependencies(),
-            "compositions": compositions(counted("incomplete", self._parts(_NOT_WHOLE))),
+            "compositions": cyclonedx.compositions(counted("incomplete", self._parts(_NOT_WHOLE))),
         }
         (at,) = self.read("SELECT max(snapshot_at) FROM functions")[0]
-        stream.writelines(document(at=at, lexport_version=__version__, about=about, lists=lists))
+        stream.writelines(cyclonedx.document(at=at, lexport_version=__version__, about=about, lists=lists))
         return SbomResult(functions=counts["functions"], incomplete=counts["incomplete"])
 
     def _parts(self, query: str) -> Iterator[tuple[Any, ...]]:

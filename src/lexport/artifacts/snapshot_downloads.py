@@ -101,7 +101,7 @@ class SnapshotDownloads:
                 self._rows.progress.stored_before += 1
         finally:
             self._in_flight.discard(link.package.code_sha256)
-        await self._rows.flush_if_full()
+        await self._rows.staging.flush()
 
 
 async def _request_later() -> Link:

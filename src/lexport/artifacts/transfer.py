@@ -174,11 +174,8 @@ class _Download:
 
     def __init__(self, transfers: Transfers, package: PackageRef, partial: PartialDownload) -> None:
         self.moved_bytes = 0
-        self._transfers = transfers
-        self._package = package
-        self._sha256_hex = sha256_hex_of(package.code_sha256)
-        self._size_bytes = package.size_bytes
-        self._partial = partial
+        self._transfers, self._package, self._partial = transfers, package, partial
+        self._sha256_hex, self._size_bytes = sha256_hex_of(package.code_sha256), package.size_bytes
 
     async def run(self, link: Link | None, request_link: RequestLink, retries: DownloadRetries) -> Link | None:
         """Bring the package into the store; return a link instead where a response names other code."""

@@ -161,7 +161,6 @@ class _Difference:
 def _compare_range(
     slabs: dict[Table, list[pa.Table]], compared: Mapping[Table, list[str]], kept: KeptVersions
 ) -> Iterator[_Difference]:
-    """Compare all tables of some functions."""
     for table in (FUNCTIONS, *CHILD_TABLES):
         if table in slabs and kept != "all":
             compare = pc.equal if kept == "latest" else pc.not_equal
@@ -241,14 +240,12 @@ def _with_layer(rows: pa.Table) -> pa.Table:
     arn = pc.coalesce(rows.column("layer_arn"), position)
     layer = pc.replace_substring_regex(arn, pattern=":[0-9]+$", replacement="")
     for longer in (arn, position):
-        is_repeated = _is_repeated(key_array(rows.append_column(LAYER, layer), identity(LAYERS)))
+        keys = key_array(rows.append_column(LAYER, layer), identity(LAYERS))
+        counts = pc.value_counts(keys)
+        repeated = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+        is_repeated = pc.is_in(keys, value_set=repeated)
         layer = pc.if_else(is_repeated, longer, layer)
     return rows.append_column(LAYER, layer)
-
-
-def _is_repeated(keys: pa.Array) -> pa.Array:
-    counts = pc.value_counts(keys)
-    return pc.is_in(keys, value_set=counts.field("values").filter(pc.greater(counts.field("counts"), 1)))
 
 
 def _path(rows: pa.Table, names: Sequence[str]) -> pa.ChunkedArray:

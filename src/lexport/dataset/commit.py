@@ -199,14 +199,7 @@ def _write_snapshot_row(store: LocalStore, done: Manifest) -> None:
     path = layout.data_path(SNAPSHOTS.name, done.snapshot_id, done.snapshot_at)
     if (store.root / path).exists():
         return
-    row = {
-        "snapshot_id": done.snapshot_id,
-        "snapshot_at": done.snapshot_at,
-        "status": done.status,
-        "committed_at": done.committed_at,
-        "lexport_version": done.lexport_version,
-        "schema_version": done.schema_version,
-    }
+    row = {name: getattr(done, name, None) for name in SNAPSHOTS.names()}
     table = pa.Table.from_pylist([row], schema=table_schema(SNAPSHOTS))
     draft = store.make_folder(layout.STAGING) / f".snapshots-{new_ulid(datetime.now(UTC))}.parquet"
     try:

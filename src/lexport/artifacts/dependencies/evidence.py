@@ -8,6 +8,7 @@ either. Files at the root of an archive, and JavaScript outside ``node_modules``
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from posixpath import dirname, join, normpath
 
@@ -35,7 +36,7 @@ class Evidence:
     """Collects the files and dependencies of one archive; ``unexplained`` then yields the code of unknown origin."""
 
     def __init__(self) -> None:
-        self._names: dict[str, dict[str, None]] = {}  # kind -> names, in the order of the archive
+        self._names: defaultdict[str, dict[str, None]] = defaultdict(dict)  # kind -> names, in the order of the archive
         self._is_overfull = False
         self._npm_packages: set[int] = set()  # hashes of folders with a package.json: up to 100,000
         self._sites: set[str] = set()  # folders that Python distributions are installed into
@@ -72,14 +73,13 @@ class Evidence:
         folder = path[:end]
         if path[end:] == "/package.json":
             self._npm_packages.add(hash(folder))
-            self._names.get("npm", {}).pop(folder, None)
+            self._names["npm"].pop(folder, None)
         elif folder and hash(folder) not in self._npm_packages:
             self._keep("npm", folder)
 
     def _keep(self, kind: str, name: str) -> None:
-        names = self._names.setdefault(kind, {})
-        if len(names) < _MAX_NAMES:
-            names[name] = None
+        if len(self._names[kind]) < _MAX_NAMES:
+            self._names[kind][name] = None
         else:
             self._is_overfull = True
 
@@ -133,7 +133,7 @@ class Evidence:
         if self._is_overfull:
             yield f"more than {_MAX_NAMES:,} folders or files of code"
         own = self._sites | {join(site, "bin") for site in self._sites}  # single modules and scripts are not libraries
-        for folder in self._of("python"):
+        for folder in self._names["python"]:
             if folder not in own and not self._is_distributed(folder):
                 yield f"{folder[:200]!r} holds Python code of no distribution that is named"
         yield from self._unexplained_packages()
@@ -142,17 +142,14 @@ class Evidence:
 
     def unread(self) -> Iterator[str]:
         """Yield files that hold dependencies in a format that no parser reads."""
-        return (path for path in self._of("unread") if not self.is_of_library(path))
-
-    def _of(self, kind: str) -> Iterable[str]:
-        return self._names.get(kind, ())
+        return (path for path in self._names["unread"] if not self.is_of_library(path))
 
     def _unexplained_packages(self) -> Iterator[str]:
-        yield from (f"{folder[:200]!r} has no package.json" for folder in self._of("npm"))
-        for name in self._of("gem"):
+        yield from (f"{folder[:200]!r} has no package.json" for folder in self._names["npm"])
+        for name in self._names["gem"]:
             if {name, re.sub(r"(-\d[\w.]*)-.+", r"\1", name)}.isdisjoint(self._gem_files):
                 yield f"the gem {name[:200]!r} has no specification"
-        for name in self._of("composer"):
+        for name in self._names["composer"]:
             if ("composer", name.lower()) not in self._dependencies:
                 yield f"'vendor/{name[:200]}' is not among the packages that Composer installed"
 
@@ -163,13 +160,13 @@ class Evidence:
             "script": "is so large that it may be a bundle of libraries",
         }
         for kind, text in messages.items():
-            for path in self._of(kind) if not (is_locked and kind == "script") else ():
+            for path in self._names[kind] if not (is_locked and kind == "script") else ():
                 if path.rpartition("/")[2].lower() not in self._explained_files and not self.is_of_library(path):
                     yield f"{path[:200]!r} {text}"
 
     def _unexplained_classes(self) -> Iterator[str]:
         groups = self._group_roots()
-        roots = [root for root in self._of("class") if root not in groups and root.partition("/")[0] not in groups]
+        roots = [root for root in self._names["class"] if root not in groups and root.partition("/")[0] not in groups]
         if len(roots) > 1:  # one of them may be the function's own
             yield f"classes below {roots[0]!r} and {roots[1]!r} belong to no artifact that is named"
 

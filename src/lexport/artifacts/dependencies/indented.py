@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from lexport.artifacts.dependencies.text import text_of
+from lexport.artifacts.dependencies.documents import text_of
 
 _KEY = r"(?P<key>\"(?:[^\"\\]|\\.)*\"|'(?:[^']|'')*'|@[^\s:]+|[^\s\"'#:?&*!|>%@`{\[-][^\"#]*?)"
 _LINE = re.compile(_KEY + r":(?: +(?P<value>.*))?")

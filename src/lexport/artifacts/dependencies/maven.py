@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from lexport.artifacts.dependencies.documents import text_of
 from lexport.artifacts.dependencies.purl import dependency, exact_version, named
-from lexport.artifacts.dependencies.text import text_of
 from lexport.model import Dependency
 
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)

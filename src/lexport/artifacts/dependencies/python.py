@@ -8,10 +8,9 @@ from email.parser import HeaderParser
 from posixpath import dirname, join, normpath
 from typing import Any
 
-from lexport.artifacts.dependencies.documents import mapping, mappings, reachable, read_json, read_toml
+from lexport.artifacts.dependencies.documents import mapping, mappings, reachable, read_json, read_toml, text_of
 from lexport.artifacts.dependencies.markers import may_hold
 from lexport.artifacts.dependencies.purl import dependency, named
-from lexport.artifacts.dependencies.text import text_of
 from lexport.model import Dependency
 
 # `name[extra] == 1.2 ; marker  # comment`

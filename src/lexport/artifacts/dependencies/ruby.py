@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from lexport.artifacts.dependencies.documents import text_of
 from lexport.artifacts.dependencies.purl import dependency, named
-from lexport.artifacts.dependencies.text import text_of
 from lexport.model import Dependency
 
 _SPEC = re.compile(r" {4}(?P<name>\S+) \((?P<version>[^)]+)\)")
