@@ -128,14 +128,11 @@ def _append(version: _Version, ref: FunctionRef, scope: Scope, *, rules: Rules, 
     row[_ANSWER] = answer
     if version.tags is not None:
         keys, values = version.tags
-        rows.extend(TAGS, *_repeat(len(keys), *row[:2], name), keys, values, [answer] * len(keys))
+        count = len(keys)
+        rows.extend(TAGS, [row[0]] * count, [row[1]] * count, [name] * count, keys, values, [answer] * count)
     if row[_VERSION] != LATEST or rules.keep_latest:
         rows.versions.append((row, version.children))
     rows.items += 1
-
-
-def _repeat(times: int, *values: Any) -> list[list[Any]]:
-    return [[value] * times for value in values]
 
 
 def _children_of(

@@ -19,7 +19,7 @@ def flatten_item(
 ) -> tuple[Row, list[Notice]]:
     """Turn one answer, or the item of a page at ``position``, into a row and its child rows, and append them.
 
-    Shape: a column takes the value at its source. A column of the key without a source says what was asked for. Child
+    Shape: a column takes the value at its source. A column of the key without a source has what was requested. Child
     tables take the items of an array or the pairs of a map. The hook ``complete`` of the resource amends the rows.
     Loses: what the resource drops, and unknown fields of a table without ``extra_json``.
     Returns the row and the notices. Raises FlattenError for an item that has no value for the key of its table.
@@ -47,8 +47,8 @@ def flatten_item(
     rows.items += 1
     for table in child_tables:
         for child in children[table.name]:
-            known = {name: row[name] for name in staged_names(table) if name in main.key or name == ANSWER}
-            rows.append(table, *({**child, **known}.get(name) for name in staged_names(table)))
+            shared = {name: row[name] for name in staged_names(table) if name in main.key or name == ANSWER}
+            rows.append(table, *({**child, **shared}.get(name) for name in staged_names(table)))
     return row, reader.notices
 
 

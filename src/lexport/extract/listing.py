@@ -1,7 +1,7 @@
 """Shard -> pages of FunctionRef: every function and version of an account-region, in the order of the listing.
 
-ListFunctions(ALL) enumerates functions and versions in one chain of pages. The next page is asked for when there is
-room for it, so a fleet of any size is never held in memory.
+ListFunctions(ALL) enumerates functions and versions in one chain of pages. The next page is requested once the
+consumer has taken the last ones, so a fleet of any size is never in memory as a whole.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lexport.aws.client import LambdaClient
 from lexport.aws.quota.pacer import CallApi
 from lexport.errors import ExpiredCredentialsError, ItemError, ListingError, ServiceError
 from lexport.extract.decode import decode_page, split_page
-from lexport.extract.match_response import check_versions, checked, list_of, next_marker_of
+from lexport.extract.match_response import check_versions, checked, list_of, names_of, next_marker_of
 from lexport.model import LATEST, LATEST_PUBLISHED, FunctionRef, Qualifiers, Reply, Scope
 from lexport.tables.functions import LIST_FUNCTIONS, LIST_VERSIONS
 
@@ -32,9 +32,9 @@ Lose = Callable[[str, str | None, ItemError], None]  # operation, function name,
 class Chain:
     """Follows the markers of one listing and raises ListingError when it repeats itself or does not end.
 
-    Markers, pages and items are remembered as hashes; items back to a checkpoint that moves when ``SEEN_KEPT`` are
-    held. A sound listing brings news on every page, and an endless one runs out of it, however often its markers change
-    and however long its circle is.
+    Markers, pages and items are remembered as hashes; items back to a checkpoint that moves after ``SEEN_KEPT`` of
+    them. A sound listing brings new items on every page, and an endless one stops bringing any, however often its
+    markers change and however long its circle is.
     """
 
     def __init__(self, operation: str, note: Callable[[str], None] = lambda _: None) -> None:
@@ -99,8 +99,8 @@ async def discover_functions(
 ) -> None:
     """List every function and version; ``choose`` tells of each page which to fetch now. Closes ``refs_out``.
 
-    A page that is not chosen as it is, is emptied. At the end, that of a broken listing too, ``choose`` is asked for
-    what it held back: its page is None then.
+    A page that is not chosen as it is, is emptied. At the end, that of a broken listing too, ``choose`` is called with
+    None for what it has kept back.
     Order: as AWS lists. What was listed before an error stays listed; single items that are lost go to ``lose``.
     """
     trouble: ItemError | None = None
@@ -148,7 +148,7 @@ async def _list_pages(
             honours_all = any(entry.is_qualified for entry in entries)
             if not honours_all:
                 note("the server ignored FunctionVersion=ALL; versions are listed function by function")
-        # At a yield no more than the references is held, which who takes them may empty: a page is a megabyte.
+        # At a yield only the references are in memory, and the consumer may empty them: a page is a megabyte.
         sent = next_marker_of(reply)
         del reply
         if wants_versions and honours_all is False:
@@ -176,10 +176,8 @@ async def _list_versions(
     chain = Chain(operation)
     marker: str | None = None
     while True:
-        call, decode = (
-            methodcaller("call", LIST_VERSIONS, function_name=function_name, marker=marker),
-            partial(decode_page, key=key),
-        )
+        call = methodcaller("call", LIST_VERSIONS, function_name=function_name, marker=marker)
+        decode = partial(decode_page, key=key)
         attempt = checked(api, call, decode, check_versions, marker, scope, function_name, function=function)
         try:
             reply = await call_api(LIST_VERSIONS, attempt)
@@ -225,7 +223,7 @@ def _without_pointers(refs: list[FunctionRef], note: Callable[[str], None]) -> l
 def _entries(
     reply: Reply, key: str, operation: str, lose: Lose, *, keeps_items: bool
 ) -> tuple[list[_Entry], list[bytes | None]]:
-    """Read the items of a page and, where wanted, their JSON; one without name, version and ARN is lost."""
+    """Read the items of a page and, where ``keeps_items``, their JSON; one without name, version and ARN is lost."""
     listings: list[bytes | None]
     if reply.typed is not None:
         items = getattr(reply.typed, key)
@@ -233,8 +231,7 @@ def _entries(
         return entries, [*split_page(reply.body, key)] if keeps_items else [None] * len(entries)
     entries, listings = [], []
     for item in list_of(reply, key, operation):
-        configuration = item if isinstance(item, dict) else {}
-        name, version, arn = (configuration.get(part) for part in ("FunctionName", "Version", "FunctionArn"))
+        name, version, arn = names_of(item)
         if not (isinstance(name, str) and name) or "\n" in name:
             lose(operation, None, ServiceError("a listed function has no name", code="invalid_item"))
         elif not (isinstance(version, str) and isinstance(arn, str)):
@@ -243,7 +240,7 @@ def _entries(
         else:
             entries.append(_Entry(name, version, _is_qualified(arn)))
             is_kept = keeps_items and not reply.cleaned  # what was cleaned needs a notice, which only a fetch adds
-            listings.append(_as_json(configuration) if is_kept else None)
+            listings.append(_as_json(item) if is_kept else None)
     return entries, listings
 
 
@@ -253,7 +250,7 @@ def _is_qualified(arn: str) -> bool:
 
 
 def _as_json(item: dict[str, Any]) -> bytes | None:
-    """Keep an item in a third of the room; None for one that is nested too deep."""
+    """Return an item as JSON, which takes a third of the memory; None for one that is nested too deep."""
     try:
         return orjson.dumps(item)
     except (orjson.JSONEncodeError, TypeError):

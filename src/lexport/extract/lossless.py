@@ -130,9 +130,9 @@ def _spec(table: Table, path: str, columns: list[Column]) -> _Scalar | _Handled:
                 made = convert.make(value)
             except ValueError:
                 if not scalars:
-                    reader.keep_wrong_type(path, convert.wanted, value)
+                    reader.keep_wrong_type(path, convert.expected, value)
                 else:  # the column beside this one has the value as AWS sent it
-                    reader.note("wrong_type", path, f"wanted {convert.wanted}, got other text")
+                    reader.note("wrong_type", path, f"wanted {convert.expected}, got other text")
                 continue
             if made is not None and not scalars and (cleaned := reader.clean_texts(value, path)) is not value:
                 made = convert.make(cleaned)
@@ -294,9 +294,9 @@ class LosslessReader:
         self.keep_wrong_type(path, type_.value, value)
         return None
 
-    def keep_wrong_type(self, path: str, wanted: str, value: Any) -> None:
+    def keep_wrong_type(self, path: str, expected: str, value: Any) -> None:
         """Keep a value of the wrong type under its path, and add a notice that does not quote it."""
-        self.note("wrong_type", path, f"wanted {wanted}, got {JSON_TYPES[value.__class__]}")
+        self.note("wrong_type", path, f"wanted {expected}, got {JSON_TYPES[value.__class__]}")
         self.keep(path, value)
 
     def keep(self, path: str, value: Any) -> None:

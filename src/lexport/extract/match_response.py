@@ -92,7 +92,7 @@ def check_function(reply: Reply, ref: FunctionRef, scope: Scope) -> bool:
     points to. The ARN has the qualifier of the call; an ARN without a qualifier is accepted too.
     """
     if reply.typed is None:
-        name, version, arn = _names(reply.document.get("Configuration"))
+        name, version, arn = names_of(reply.document.get("Configuration"))
     elif (configuration := reply.typed.Configuration) is not None:
         name, version, arn = configuration.FunctionName, configuration.Version, configuration.FunctionArn
     else:
@@ -137,7 +137,7 @@ def check_versions(reply: Reply, marker: str | None, scope: Scope, function_name
     if reply.typed is not None:
         items = [(item.FunctionName, item.Version, item.FunctionArn) for item in getattr(reply.typed, key)]
     else:
-        items = list(map(_names, list_of(reply, key, operation)))
+        items = list(map(names_of, list_of(reply, key, operation)))
     _check_marker(reply, marker, operation)
     for name, version, arn in items:
         if name.__class__ is not str or version.__class__ is not str or arn.__class__ is not str:
@@ -223,7 +223,8 @@ def _function_text(name: Any, version: Any, arn: Any) -> str:
     return f"{shown(name)}, version {shown(version)}, ARN {shown(arn)}"
 
 
-def _names(configuration: Any) -> tuple[Any, Any, Any]:
+def names_of(configuration: Any) -> tuple[Any, Any, Any]:
+    """Return the name, the version and the ARN of a function as the response has them, None where it has none."""
     if not isinstance(configuration, dict):
         return None, None, None
     return configuration.get("FunctionName"), configuration.get("Version"), configuration.get("FunctionArn")

@@ -112,7 +112,9 @@ class _Reader:
                     tasks.start_soon(self.discover, refs_out, pending, resources)
                 else:
                     self.count_listed(len(refs_listed))
-                    tasks.start_soon(self.send_refs, refs_listed, refs_out)
+                    refs_out.send_nowait(refs_listed)
+                    refs_out.close()
+                    self.progress.is_listed = True
                 tasks.start_soon(
                     partial(pump, workers=workers_for(get_function.rate_per_s)),
                     self.read_function,
@@ -246,14 +248,6 @@ class _Reader:
         self.progress.fetched += 1
         self.log.notice("ListFunctions", ref.function_name, ref.qualifier, notices)
         return True
-
-    async def send_refs(
-        self, refs: Sequence[FunctionRef], refs_out: MemoryObjectSendStream[Sequence[FunctionRef]]
-    ) -> None:
-        """Send the references that the user listed."""
-        async with refs_out:
-            await refs_out.send(refs)
-        self.progress.is_listed = True
 
     async def read_function(self, ref: FunctionRef) -> None:
         """Fetch and flatten one function, version or alias."""

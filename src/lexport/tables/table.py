@@ -100,8 +100,8 @@ class Table:
 
     def stored_names(self, names: Iterable[str]) -> list[str]:
         """Return the names that some columns may have in a file: those of today, then the former ones."""
-        wanted = list(names)
-        return [*wanted, *(former for former, name in self.renames().items() if name in wanted)]
+        chosen = list(names)
+        return [*chosen, *(former for former, name in self.renames().items() if name in chosen)]
 
 
 def sent(
