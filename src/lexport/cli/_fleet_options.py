@@ -3,132 +3,83 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import click
 
-from lexport.cli._options import Decorator, choose_key_file, declare, option, print_redirection
+from lexport.cli._options import Decorator, choose_key_file, declare_options, option, print_redirection
 from lexport.model import EnvMode, Qualifiers
 from lexport.settings import SnapshotSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _DEFAULTS = SnapshotSettings()
 
 _ACCESS: tuple[Decorator, ...] = (
-    option("--profile", group="Target", metavar="NAME", help="Use this profile of ~/.aws/config."),
+    option("Target", "--profile NAME", "Use this profile of ~/.aws/config."),
+    option("Target", "--region REGION,…", "Read these Regions, e.g. eu-west-1,us-east-1, or `all`.", multiple=True),
+    option("Target", "--endpoint-url URL", "Send all AWS requests to this URL.", callback=print_redirection),
     option(
-        "--region",
-        group="Target",
-        multiple=True,
-        metavar="REGION,…",
-        help="Read these Regions, e.g. eu-west-1,us-east-1, or `all` (repeatable).",
+        "Accounts", "--account-role NAME|ARN", "Read other accounts through this role; an ARN contains {account_id}."
     ),
-    option(
-        "--endpoint-url",
-        group="Target",
-        metavar="URL",
-        callback=print_redirection,
-        help="Send all AWS requests to this URL.",
-    ),
-    option(
-        "--account-role",
-        group="Accounts",
-        metavar="NAME|ARN",
-        help="Read other accounts through this role; an ARN contains {account_id}.",
-    ),
-    option(
-        "--accounts",
-        group="Accounts",
-        metavar="ID,…|FILE",
-        help="Read these accounts: a list, or a file with one id per line.",
-    ),
-    option(
-        "--external-id",
-        group="Accounts",
-        metavar="TEXT",
-        help="Send this sts:ExternalId, which the role's trust policy requires.",
-    ),
+    option("Accounts", "--accounts ID,…|FILE", "Read these accounts: a list, or a file with one id per line."),
+    option("Accounts", "--external-id TEXT", "Send this sts:ExternalId, which the role's trust policy requires."),
 )
 _FLEET: tuple[Decorator, ...] = (
-    option("--organization", group="Accounts", is_flag=True, help="Read every active account of the AWS organization."),
+    option("Accounts", "--organization", "Read every active account of the AWS organization."),
+    option("Accounts", "--ou ID", "Read only accounts under this OU, at any depth.", multiple=True),
+    option("Accounts", "--exclude-account ID", "Skip this account.", multiple=True),
     option(
-        "--ou",
-        group="Accounts",
-        multiple=True,
-        metavar="ID",
-        help="Read only accounts under this OU, at any depth (repeatable).",
-    ),
-    option("--exclude-account", group="Accounts", multiple=True, metavar="ID", help="Skip this account (repeatable)."),
-    option(
+        "Functions",
         "--qualifiers",
-        group="Functions",
+        "Read these versions: $LATEST, the published ones, or all.",
         type=click.Choice(get_args(Qualifiers)),
         default=_DEFAULTS.qualifiers,
-        show_default=True,
-        help="Read these versions: $LATEST, the published ones, or all.",
     ),
     option(
+        "Functions",
         "--aliases/--no-aliases",
-        group="Functions",
+        "List aliases, which takes one call per function.",
         default=_DEFAULTS.aliases,
-        show_default=True,
-        help="List aliases, which takes one call per function.",
     ),
     option(
+        "Environment variables",
         "--env",
-        group="Environment variables",
+        "Keep names and HMACs of values (keys), also the values themselves (values), or nothing (none).",
         type=click.Choice(get_args(EnvMode)),
         default=_DEFAULTS.env,
-        show_default=True,
-        help="Keep names and HMACs of values (keys), also the values themselves (values), or nothing (none).",
     ),
     option(
-        "--hash-key-file",
-        group="Environment variables",
+        "Environment variables",
+        "--hash-key-file FILE",
+        "Read the key of the HMACs from this file, in base64 as in LEXPORT_HASH_KEY.",
         type=click.Path(path_type=Path),
-        metavar="FILE",
         callback=choose_key_file,
-        help="Read the key of the HMACs from this file, in base64 as in LEXPORT_HASH_KEY.",
     ),
 )
 _QUOTA: tuple[Decorator, ...] = (
     option(
+        "Quota",
         "--get-function-rate",
-        group="Quota",
+        "Assume this quota for GetFunction, in calls per second.",
         type=float,
         default=_DEFAULTS.get_function_rate_per_s,
-        show_default=True,
-        help="Assume this quota for GetFunction, in calls per second.",
     ),
     option(
+        "Quota",
         "--list-rate",
-        group="Quota",
+        "Assume this quota for all other calls together, in calls per second.",
         type=float,
         default=_DEFAULTS.list_rate_per_s,
-        show_default=True,
-        help="Assume this quota for all other calls together, in calls per second.",
     ),
     option(
-        "--quota-share",
-        group="Quota",
-        type=float,
-        default=_DEFAULTS.quota_share,
-        show_default=True,
-        help="Use at most this share of both quotas.",
+        "Quota", "--quota-share", "Use at most this share of both quotas.", type=float, default=_DEFAULTS.quota_share
     ),
 )
 
+access_options = declare_options((*_ACCESS, *_QUOTA))
+"""Declare on a command the options that choose accounts, Regions and rates."""
 
-def fleet_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Declare all options of this module on a command."""
-    return declare(command, (*_ACCESS, *_FLEET, *_QUOTA))
-
-
-def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Declare on a command the options that choose accounts, Regions and rates."""
-    return declare(command, (*_ACCESS, *_QUOTA))
+fleet_options = declare_options((*_ACCESS, *_FLEET, *_QUOTA))
+"""Declare on a command all options of this module."""
 
 
 def fleet_settings(options: dict[str, Any]) -> SnapshotSettings:

@@ -34,25 +34,23 @@ _CSV_SAFE = "lexport.csv_safe"
 _FLAG = _RANKS.index(ParameterSource.COMMANDLINE)
 
 csv_safe_option = option(
+    "Output",
     "--csv-safe",
-    group="Output",
-    is_flag=True,
+    "In CSV, put ' before text that a spreadsheet would run as a formula.",
     expose_value=False,
     callback=lambda context, _option, value: context.meta.update({_CSV_SAFE: value}),
-    help="In CSV, put ' before text that a spreadsheet would run as a formula.",
 )
 
 
 def output_option(formats: Sequence[str] = FORMATS) -> Decorator:
     """Declare ``--output`` with these formats; the first is the default."""
-    return option(
-        "--output",
-        group="Output",
-        type=click.Choice(formats),
-        default=formats[0],
-        show_default=True,
-        help="Write in this format.",
-    )
+    return option("Output", "--output", "Write in this format.", type=click.Choice(formats), default=formats[0])
+
+
+def output_file_option(more: str = "") -> Decorator:
+    """Declare ``-o``."""
+    text = "Write to this file instead of stdout; an old file is replaced when the new one is complete."
+    return option("Output", "-o, --output-file FILE", f"{text}{more}")
 
 
 def choose_format(output: str, path: str | None = None, formats: Sequence[str] = FORMATS) -> str:

@@ -42,11 +42,35 @@ class Option(click.Option):
 
 
 class Command(click.Command):
-    """A command whose help shows options in groups, then examples."""
+    """A command whose help shows options in groups, then examples.
 
-    def __init__(self, *args: Any, examples: Sequence[str], **attributes: Any) -> None:
+    If resources are registered that are read only on request, the command has the option ``--with`` in the group
+    ``with_group``.
+    """
+
+    def __init__(self, *args: Any, examples: Sequence[str], with_group: Group | None, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
         self.examples = examples
+        self.with_group = with_group
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the declared options and ``--with``: resources may be registered after the command was declared."""
+        declared = super().get_params(ctx)
+        if self.with_group is None:
+            return declared
+        from lexport.tables.registry import optional_resources
+
+        if not (names := [resource.name for resource in optional_resources()]):
+            return declared
+        option = Option(
+            ["--with", "with_resources"],
+            group=self.with_group,
+            type=click.Choice(names),
+            multiple=True,
+            envvar="LEXPORT_WITH",
+            help="Also read this resource (repeatable).",
+        )
+        return [*declared, option]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options under the titles of their groups."""

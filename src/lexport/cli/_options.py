@@ -13,9 +13,10 @@ import click
 from click.core import ParameterSource
 
 from lexport.cli._config import CONFIG_FILE
-from lexport.cli._help import Group, Option
+from lexport.cli._help import Command, Group, Option
 from lexport.errors import SettingsError
 from lexport.tables.text import nearest
+from lexport.tables.units import parse_duration, parse_size
 
 KEY_VARIABLE = "LEXPORT_HASH_KEY"
 
@@ -25,16 +26,57 @@ _TEST_VARIABLES = {"LEXPORT_REQUIRE_ALL", "LEXPORT_WRITE_GOLDEN"}
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def option(*declarations: str, group: Group, has_variable: bool = True, **attributes: Any) -> Decorator:
-    """Declare an option that ``LEXPORT_<NAME>`` can set too; ``--quota-share`` is ``LEXPORT_QUOTA_SHARE``."""
-    long = next(part for part in declarations if part.startswith("--")).split("/")[0]
-    variable = _PREFIX + long.removeprefix("--").replace("-", "_").upper() if has_variable else None
-    return click.option(*declarations, cls=Option, group=group, envvar=variable, show_envvar=False, **attributes)
+def option(
+    group: Group, usage: str, text: str, name: str | None = None, *, has_variable: bool = True, **attributes: Any
+) -> Decorator:
+    """Declare an option. ``usage`` is its first column in the help, e.g. ``-o, --output-file FILE``.
+
+    An option with neither a metavar nor a type is a flag. ``LEXPORT_OUTPUT_FILE`` can set ``--output-file`` too.
+    """
+    words = usage.split()
+    flags = [word.rstrip(",") for word in words if word.startswith("-")]
+    metavar = " ".join(words[len(flags) :]) or None
+    long = flags[-1].split("/")[0].removeprefix("--")
+    return click.option(
+        *flags,
+        *([name] if name else []),
+        cls=Option,
+        group=group,
+        metavar=metavar,
+        is_flag=metavar is None and "type" not in attributes,
+        show_default="default" in attributes,
+        help=f"{text.removesuffix('.')} (repeatable)." if attributes.get("multiple") else text,
+        envvar=f"{_PREFIX}{long.replace('-', '_').upper()}" if has_variable else None,
+        show_envvar=False,
+        **attributes,
+    )
 
 
-def declare(command: Callable[..., Any], options: Iterable[Decorator]) -> Callable[..., Any]:
+def declare_options(options: Iterable[Decorator]) -> Decorator:
     """Declare several options on a command, in this order."""
-    return reduce(lambda declared, decorator: decorator(declared), reversed([*options]), command)
+    decorators = [*options]
+    return lambda command: reduce(lambda declared, decorator: decorator(declared), reversed(decorators), command)
+
+
+def declare_command(name: str, *examples: str, with_group: Group | None = None) -> Callable[..., click.Command]:
+    """Declare a command with examples of its use; in ``with_group``, it has ``--with``."""
+    return click.command(name, cls=Command, examples=examples, with_group=with_group)
+
+
+def parsed_by(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return a type of options that shows the message of the ValueError that ``parse`` raises."""
+
+    def convert(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return convert
+
+
+duration = parsed_by(parse_duration)
+size = parsed_by(parse_size)
 
 
 # --- variables ----------------------------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import click
+
 from lexport.errors import SettingsError, WriteError
 from lexport.query.value_text import json_text, plain
 from lexport.tables.text import visible
@@ -47,6 +49,12 @@ def print_rows(names: Sequence[str], rows: Iterable[Row], *, output: str) -> int
     written = write_rows(names, rows, output=output, stream=sys.stdout.buffer)
     sys.stdout.buffer.flush()
     return written
+
+
+def notify(*lines: str) -> None:
+    """Print notices on standard error."""
+    for line in lines:
+        click.echo(f"lexport: {line}", err=True)
 
 
 @contextmanager

@@ -6,85 +6,68 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from lexport.cli._options import Decorator, declare, option, print_redirection
-from lexport.cli._units import size
+from lexport.cli._options import declare_options, option, print_redirection, size
 from lexport.errors import SettingsError
 from lexport.model import Qualifiers
 from lexport.settings import PackageSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from lexport.extract.progress import PackageProgress
 
 _DEFAULTS = PackageSettings()
 
-_OPTIONS: tuple[Decorator, ...] = (
-    option(
-        "--packages-for",
-        group="Packages",
-        type=click.Choice(get_args(Qualifiers)),
-        default=_DEFAULTS.packages_for,
-        show_default=True,
-        help="Download the packages of these versions: $LATEST, the published ones, or all.",
-    ),
-    option(
-        "--package-runtime",
-        group="Packages",
-        multiple=True,
-        metavar="RUNTIME",
-        help="Download only packages of functions with this runtime (repeatable).",
-    ),
-    option(
-        "--package-name",
-        group="Packages",
-        multiple=True,
-        metavar="PATTERN",
-        help="Download only packages of functions matching this pattern, e.g. billing-* (repeatable).",
-    ),
-    option(
-        "--max-package-size",
-        group="Packages",
-        type=size,
-        metavar="SIZE",
-        help="Skip packages larger than this, e.g. 100MB.",
-    ),
-    option(
-        "--package-concurrency",
-        group="Packages",
-        type=int,
-        default=_DEFAULTS.concurrency,
-        show_default=True,
-        help="Run this many downloads at once.",
-    ),
-    option(
-        "--package-rate",
-        group="Packages",
-        type=size,
-        metavar="SIZE",
-        help="Limit all downloads together to this many bytes per second, e.g. 50MB.",
-    ),
-    option(
-        "--package-host",
-        group="Packages",
-        multiple=True,
-        metavar="HOST",
-        callback=print_redirection,
-        help="Allow downloads from this host besides S3 (repeatable).",
-    ),
-    option(
-        "--reference-packages",
-        group="Packages",
-        is_flag=True,
-        help="Download packages in your own buckets too; needs s3:GetObjectVersion.",
-    ),
-    option(
-        "--layers",
-        group="Packages",
-        is_flag=True,
-        help="Download the layer versions in use too; needs lambda:GetLayerVersion.",
-    ),
+package_options = declare_options(
+    (
+        option(
+            "Packages",
+            "--packages-for",
+            "Download the packages of these versions: $LATEST, the published ones, or all.",
+            type=click.Choice(get_args(Qualifiers)),
+            default=_DEFAULTS.packages_for,
+        ),
+        option(
+            "Packages",
+            "--package-runtime RUNTIME",
+            "Download only packages of functions with this runtime.",
+            multiple=True,
+        ),
+        option(
+            "Packages",
+            "--package-name PATTERN",
+            "Download only packages of functions matching this pattern, e.g. billing-*.",
+            multiple=True,
+        ),
+        option("Packages", "--max-package-size SIZE", "Skip packages larger than this, e.g. 100MB.", type=size),
+        option(
+            "Packages",
+            "--package-concurrency",
+            "Run this many downloads at once.",
+            type=int,
+            default=_DEFAULTS.concurrency,
+        ),
+        option(
+            "Packages",
+            "--package-rate SIZE",
+            "Limit all downloads together to this many bytes per second, e.g. 50MB.",
+            type=size,
+        ),
+        option(
+            "Packages",
+            "--package-host HOST",
+            "Allow downloads from this host besides S3.",
+            multiple=True,
+            callback=print_redirection,
+        ),
+        option(
+            "Packages",
+            "--reference-packages",
+            "Download packages in your own buckets too; needs s3:GetObjectVersion.",
+        ),
+        option("Packages", "--layers", "Download the layer versions in use too; needs lambda:GetLayerVersion."),
+    )
 )
+"""Declare these options on a command."""
+
 _NAMES = {
     "packages_for": "packages_for",
     "package_runtime": "runtimes",
@@ -96,11 +79,6 @@ _NAMES = {
     "reference_packages": "reference_packages",
     "layers": "layers",
 }
-
-
-def package_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Declare the options of this module on a command."""
-    return declare(command, _OPTIONS)
 
 
 def package_settings(

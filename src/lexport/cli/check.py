@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lexport.cli._config import CONFIG_FILE, read_own_tables
-from lexport.cli._formats import choose_format, csv_safe_option, is_typed, output_option
-from lexport.cli._help import Command
-from lexport.cli._options import option
-from lexport.cli._output import FORMATS, SAFE_CSV, open_output, print_rows, write_rows
+from lexport.cli._formats import choose_format, csv_safe_option, is_typed, output_file_option, output_option
+from lexport.cli._options import declare_command, option
+from lexport.cli._output import FORMATS, SAFE_CSV, notify, open_output, print_rows, write_rows
 from lexport.errors import SettingsError
 from lexport.query.checks.definition import SEVERITIES
 from lexport.query.checks.finding import about, function
@@ -31,74 +31,49 @@ if TYPE_CHECKING:
 _FOUND = 4
 
 _FORMATS = (*FORMATS, "sarif", "junit")
-_NAMES = (
-    "check",
-    "severity",
-    "title",
-    "account_id",
-    "region",
-    "function_name",
-    "version",
-    "subject",
-    "arn",
-    "details",
-    "remediation",
-    "fingerprint",
-    "waived_until",
-    "waiver_reason",
-)
+_COLUMNS = {
+    "check": "check.name",
+    "severity": "check.severity",
+    "title": "check.title",
+    **{name: name for name in ("account_id", "region", "function_name", "version", "subject", "arn", "details")},
+    "remediation": "check.remediation",
+    "fingerprint": "fingerprint",
+}
+"""The columns about a finding and the attributes that they show."""
+
+_fields = attrgetter(*_COLUMNS.values())
 
 
-@click.command(
-    "check",
-    cls=Command,
-    examples=(
-        "lexport check fleet --fail-on critical",
-        "lexport check fleet --output sarif -o lexport.sarif",
-    ),
+@declare_command(
+    "check", "lexport check fleet --fail-on critical", "lexport check fleet --output sarif -o lexport.sarif"
 )
 @click.argument("dest", required=False)
 @option(
+    "Checks",
     "--fail-on",
-    group="Checks",
+    "Exit 4 if an unwaived finding has at least this severity.",
     type=click.Choice(("none", *SEVERITIES)),
     default="high",
-    show_default=True,
-    help="Exit 4 if an unwaived finding has at least this severity.",
 )
-@option("--check", group="Checks", multiple=True, metavar="NAME", help="Run only this check (repeatable).")
-@option("--skip", group="Checks", multiple=True, metavar="NAME", help="Skip this check (repeatable).")
+@option("Checks", "--check NAME", "Run only this check.", multiple=True)
+@option("Checks", "--skip NAME", "Skip this check.", multiple=True)
 @option(
+    "Checks",
     "--min-severity",
-    group="Checks",
+    "Run only checks with at least this severity.",
     type=click.Choice(SEVERITIES),
     default="low",
-    show_default=True,
-    help="Run only checks with at least this severity.",
 )
-@option(
-    "--checks",
-    group="Checks",
-    multiple=True,
-    metavar="DIR",
-    help="Also run your own checks from this folder (repeatable).",
-)
-@option("--list", "is_list", group="Checks", has_variable=False, is_flag=True, help="List the checks and run none.")
+@option("Checks", "--checks DIR", "Also run your own checks from this folder.", multiple=True)
+@option("Checks", "--list", "List the checks and run none.", "is_list", has_variable=False)
 @output_option(_FORMATS)
-@option(
-    "-o",
-    "--output-file",
-    group="Output",
-    metavar="FILE",
-    help="Write to this file instead of stdout; an old file is replaced when the new one is complete.",
-)
+@output_file_option()
 @csv_safe_option
 @option(
-    "--sarif-limit",
-    group="Output",
+    "Output",
+    "--sarif-limit N",
+    "Write only the N most severe findings to SARIF; GitHub code scanning accepts 5000.",
     type=click.IntRange(min=1),
-    metavar="N",
-    help="Write only the N most severe findings to SARIF; GitHub code scanning accepts 5000.",
 )
 def command(
     *,
@@ -135,8 +110,7 @@ def command(
         )
     )
     failing = () if fail_on == "none" else result.at_least(fail_on)  # type: ignore[arg-type] # click has chosen
-    for line in result.notices:
-        click.echo(f"lexport: {line}", err=True)
+    notify(*result.notices)
     try:
         with open_output(output_file) as stream:
             notices = _write(result, failing, output, stream, sarif_limit)
@@ -144,9 +118,7 @@ def command(
         if failing:
             sys.exit(_FOUND)  # the reader closed the pipe, as `| head` does; the findings still decide the exit code
         raise
-    for line in notices:
-        click.echo(f"lexport: {line}", err=True)
-    click.echo(f"lexport: {_summary(result)}", err=True)
+    notify(*notices, _summary(result))
     return _FOUND if failing else 0
 
 
@@ -205,7 +177,8 @@ def _write(
         names = ("severity", "check", "account_id", "region", "function", "about", "waived_until")
         write_rows(names, rows, output=output, stream=stream)
     else:
-        write_rows(_NAMES, map(_row, result.findings), output=output, stream=stream)
+        columns = (*_COLUMNS, "waived_until", "waiver_reason")
+        write_rows(columns, map(_row, result.findings), output=output, stream=stream)
     return ()
 
 
@@ -224,22 +197,7 @@ def _short(finding: Finding) -> tuple[str, ...]:
 
 def _row(finding: Finding) -> tuple[Any, ...]:
     waiver = finding.waiver
-    return (
-        finding.check.name,
-        finding.check.severity,
-        finding.check.title,
-        finding.account_id,
-        finding.region,
-        finding.function_name,
-        finding.version,
-        finding.subject,
-        finding.arn,
-        finding.details,
-        finding.check.remediation,
-        finding.fingerprint,
-        None if waiver is None else str(waiver.expires),
-        None if waiver is None else waiver.reason,
-    )
+    return *_fields(finding), waiver and str(waiver.expires), waiver and waiver.reason
 
 
 def _summary(result: CheckResult) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lexport.cli._help import Command
+from lexport.cli._options import declare_command
 from lexport.errors import SettingsError
 
 REGIONS = ("eu-west-1", "us-east-1")
@@ -30,11 +30,7 @@ ORDER BY functions DESC, name, value_hmac LIMIT 3""",
 }
 
 
-@click.command(
-    "demo",
-    cls=Command,
-    examples=("lexport demo", "lexport demo /tmp/demo-fleet"),
-)
+@declare_command("demo", "lexport demo", "lexport demo /tmp/demo-fleet")
 @click.argument("dest", default="demo-fleet")
 def command(dest: str) -> None:
     """Simulate a fleet, publish a snapshot of two Regions in DEST (default demo-fleet), and run a few queries.

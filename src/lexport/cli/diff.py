@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
-from lexport.cli._help import Command
-from lexport.cli._output import write_rows
+from lexport.cli._options import declare_command
+from lexport.cli._output import notify, write_rows
 from lexport.query.value_text import instant, json_text
 from lexport.tables.registry import BY_NAME, state_tables
 from lexport.tables.table import SCOPE_KEY
@@ -32,14 +32,7 @@ _LONGEST = 120  # characters of a value in the text
 _Change = dict[str, Any]
 
 
-@click.command(
-    "diff",
-    cls=Command,
-    examples=(
-        "lexport diff fleet",
-        "lexport diff fleet yesterday today --output json",
-    ),
-)
+@declare_command("diff", "lexport diff fleet", "lexport diff fleet yesterday today --output json")
 @click.argument("dest")
 @click.argument("a", required=False)
 @click.argument("b", required=False)
@@ -58,11 +51,10 @@ def command(dest: str, a: str | None, b: str | None, output: str) -> None:
     output = choose_format(output)
     compared = compare(dest, a, b)
     scopes, batches = compared.scopes, compared.changes
-    for line in compared.damage:
-        click.echo(f"lexport: {line}", err=True)
+    notify(*compared.damage)
     left_out = [scope for scope in scopes if scope.state != "compared"]
     if not scopes:
-        click.echo("lexport: nothing to compare: no snapshot by then set out to read an account-region", err=True)
+        notify("nothing to compare: no snapshot by then set out to read an account-region")
     rows = (dict(zip(COLUMNS, row, strict=True)) for batch in batches for row in _rows(batch))
     stream = sys.stdout.buffer
     if output == "text":
@@ -72,7 +64,7 @@ def command(dest: str, a: str | None, b: str | None, output: str) -> None:
         _write_json(scopes, rows, stream)
     else:
         for scope in left_out:
-            click.echo(f"lexport: {_left_out(scope)}", err=True)
+            notify(f"{_left_out(scope)}")
         write_rows(COLUMNS, (tuple(row.values()) for row in rows), output=output, stream=stream)
     stream.flush()
 

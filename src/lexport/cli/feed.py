@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from lexport.cli._formats import choose_format, output_option
-from lexport.cli._help import Command
-from lexport.cli._options import option
-from lexport.cli._output import open_output
+from lexport.cli._options import declare_command, option
+from lexport.cli._output import notify, open_output
 from lexport.cli._values import arrow_rows
 from lexport.query.value_text import json_text
 from lexport.tables.text import plural
@@ -26,29 +25,19 @@ if TYPE_CHECKING:
 _FORMATS = ("jsonl", "parquet")
 
 
-@click.command(
+@declare_command(
     "feed",
-    cls=Command,
-    examples=(
-        "lexport feed fleet -o all.jsonl",
-        "lexport feed fleet --since 01KB5Z6T0Q4W8X2M7R9C1V3N5J --output parquet -o changes",
-    ),
+    "lexport feed fleet -o all.jsonl",
+    "lexport feed fleet --since 01KB5Z6T0Q4W8X2M7R9C1V3N5J --output parquet -o changes",
 )
 @click.argument("dest")
 @option(
-    "--since",
-    group="Queries",
-    metavar="ID",
-    help="Write only what changed since this snapshot: the next_since of the last feed that was loaded.",
+    "Queries",
+    "--since ID",
+    "Write only what changed since this snapshot: the next_since of the last feed that was loaded.",
 )
 @output_option(_FORMATS)
-@option(
-    "-o",
-    "--output-file",
-    group="Output",
-    metavar="PATH",
-    help="Write to this file instead of stdout; for parquet, to this new folder.",
-)
+@option("Output", "-o, --output-file PATH", "Write to this file instead of stdout; for parquet, to this new folder.")
 def command(dest: str, since: str | None, output: str, output_file: str | None) -> None:
     """Write the rows to upsert, the keys to delete and the changes to append, from --since to the latest in DEST.
 
@@ -119,18 +108,17 @@ def write_lines(feed: Feed, stream: BinaryIO) -> Counter[str]:
 
 
 def _print_notices(lines: Sequence[str]) -> None:
-    for line in lines:
-        click.echo(f"lexport: {line}", err=True)
+    notify(*lines)
 
 
 def _report(
     scopes: Sequence[FeedScope], since: str | None, next_since: str, *, upserts: int, deletes: int, changes: int
 ) -> None:
     if since is None and not scopes:
-        click.echo("lexport: nothing to feed: no account-region was ever read whole", err=True)
+        notify("nothing to feed: no account-region was ever read whole")
     for scope in scopes:
         if scope.reason is not None:
-            click.echo(f"lexport: {scope} is not up to date: {scope.reason}", err=True)
+            notify(f"{scope} is not up to date: {scope.reason}")
     click.echo(
         f"{plural(upserts, 'row')} to upsert, {deletes:,} to delete, {plural(changes, 'change')};"
         f" next: --since {next_since}",

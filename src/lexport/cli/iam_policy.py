@@ -7,55 +7,34 @@ import re
 
 import click
 
-from lexport.cli._options import option
-from lexport.cli._resources import PolicyCommand
+from lexport.cli._options import declare_command, option
 
 
-@click.command(
+@declare_command(
     "iam-policy",
-    cls=PolicyCommand,
-    examples=(
-        "lexport iam-policy --account 111122223333 --packages",
-        "lexport iam-policy --for hub --account-role lexport-reader",
-    ),
+    "lexport iam-policy --account 111122223333 --packages",
+    "lexport iam-policy --for hub --account-role lexport-reader",
+    with_group="Policy",
 )
 @option(
-    "--partition",
-    group="Policy",
+    "Policy",
+    "--partition NAME",
+    "Write ARNs of this partition: aws, aws-cn, aws-us-gov, aws-eusc and so on.",
     default="aws",
-    show_default=True,
-    metavar="NAME",
-    help="Write ARNs of this partition: aws, aws-cn, aws-us-gov, aws-eusc and so on.",
 )
+@option("Policy", "--account ID", "Limit the policy to this 12-digit account; * is any account.", default="*")
 @option(
-    "--account",
-    group="Policy",
-    default="*",
-    show_default=True,
-    metavar="ID",
-    help="Limit the policy to this 12-digit account; * is any account.",
-)
-@option(
+    "Policy",
     "--for",
+    "Write the policy of the role that reads an account, or of the hub that assumes --account-role.",
     "holder",
-    group="Policy",
     type=click.Choice(["account", "hub"]),
     default="account",
-    show_default=True,
-    help="Write the policy of the role that reads an account, or of the hub that assumes --account-role.",
 )
 @option(
-    "--account-role",
-    group="Policy",
-    metavar="NAME|ARN",
-    help="Allow the hub to assume this role, as in lexport snapshot; needs --for hub.",
+    "Policy", "--account-role NAME|ARN", "Allow the hub to assume this role, as in lexport snapshot; needs --for hub."
 )
-@option(
-    "--packages",
-    group="Policy",
-    is_flag=True,
-    help="Also allow what --layers and --reference-packages need.",
-)
+@option("Policy", "--packages", "Also allow what --layers and --reference-packages need.")
 def command(
     partition: str,
     account: str,

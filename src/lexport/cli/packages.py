@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from lexport.cli._fleet_options import access_options, fleet_settings
-from lexport.cli._help import Command
-from lexport.cli._options import option
+from lexport.cli._options import declare_command, option
 from lexport.cli._package_options import package_lines, package_options, package_settings
 from lexport.cli.snapshot import failure_lines, note_lines
 from lexport.errors import IncompleteError
@@ -19,34 +18,20 @@ if TYPE_CHECKING:
     from lexport.artifacts.packages import PackagesResult
 
 
-@click.command(
+@declare_command(
     "packages",
-    cls=Command,
-    examples=(
-        "lexport packages fleet --inspect",
-        "lexport packages fleet --packages-for latest --layers --max-package-size 100MB",
-    ),
+    "lexport packages fleet --inspect",
+    "lexport packages fleet --packages-for latest --layers --max-package-size 100MB",
 )
 @click.argument("dest")
 @access_options
 @package_options
+@option("Packages", "--inspect", "Read the stored packages and write their files and dependencies as tables.")
+@option("Publication", "--allow-partial", "Publish even if something could not be downloaded, and exit 3.")
 @option(
-    "--inspect",
-    group="Packages",
-    is_flag=True,
-    help="Read the stored packages and write their files and dependencies as tables.",
-)
-@option(
-    "--allow-partial",
-    group="Publication",
-    is_flag=True,
-    help="Publish even if something could not be downloaded, and exit 3.",
-)
-@option(
+    "Publication",
     "--group-readable",
-    group="Publication",
-    is_flag=True,
-    help="Let the group read what is written: modes 0640 and 0750 instead of 0600 and 0700.",
+    "Let the group read what is written: modes 0640 and 0750 instead of 0600 and 0700.",
 )
 def command(dest: str, **options: Any) -> int:
     """Download the deployment packages of the latest functions in DEST, each distinct package once.

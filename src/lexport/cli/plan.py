@@ -10,8 +10,8 @@ import click
 
 from lexport.cli._fleet_options import fleet_options, fleet_settings
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
-from lexport.cli._output import print_rows
-from lexport.cli._resources import ResourceCommand
+from lexport.cli._options import declare_command
+from lexport.cli._output import notify, print_rows
 
 if TYPE_CHECKING:
     from lexport.extract.estimate import FleetPlan
@@ -20,13 +20,11 @@ _COUNTS = ("functions", "versions", "get_function_calls", "list_calls", "increme
 _TIMES = ("minimum_s", "incremental_minimum_s", "page_s")
 
 
-@click.command(
+@declare_command(
     "plan",
-    cls=ResourceCommand,
-    examples=(
-        "lexport plan --region eu-west-1,us-east-1",
-        "lexport plan fleet --region all --output json",
-    ),
+    "lexport plan --region eu-west-1,us-east-1",
+    "lexport plan fleet --region all --output json",
+    with_group="Functions",
 )
 @click.argument("dest", required=False)
 @fleet_options
@@ -46,8 +44,7 @@ def command(dest: str | None, output: str, **options: Any) -> int:
     report = choose_report()
     allow_many_files()
     planned = run_async(lambda: plan(dest, settings, report=report))
-    for line in (*planned.notes, *(f"missing from this plan: {line}" for line in planned.missing)):
-        click.echo(f"lexport: {line}", err=True)
+    notify(*(*planned.notes, *(f"missing from this plan: {line}" for line in planned.missing)))
     rows = _rows(planned)
     names = [name for name in rows[0] if dest is not None or not name.startswith("incremental_")] if rows else []
     with suppress(BrokenPipeError):  # the reader closed the pipe, as `| head` does; the exit code stays

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lexport.cli._help import Command
-from lexport.cli._options import option
+from lexport.cli._options import declare_command, option
 from lexport.cli._output import open_output
 from lexport.cli.check import read_check_settings
 from lexport.errors import SettingsError
@@ -23,21 +22,12 @@ if TYPE_CHECKING:
 _HEAD_BYTES = 4096  # they contain the meta element that names the dataset
 
 
-@click.command(
-    "report",
-    cls=Command,
-    examples=(
-        "lexport report fleet",
-        "lexport report fleet -o /srv/www/fleet.html",
-    ),
-)
+@declare_command("report", "lexport report fleet", "lexport report fleet -o /srv/www/fleet.html")
 @click.argument("dest")
 @option(
-    "-o",
-    "--output-file",
-    group="Output",
-    metavar="FILE",
-    help="Write this HTML file, or - for stdout; an old file is replaced when the new one is complete."
+    "Output",
+    "-o, --output-file FILE",
+    "Write this HTML file, or - for stdout; an old file is replaced when the new one is complete."
     "  [default: the name of DEST, .html]",
 )
 def command(dest: str, output_file: str | None) -> None:

@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import click
 
-from lexport.cli._help import Command
-from lexport.cli._options import option
-from lexport.cli._output import open_output
+from lexport.cli._formats import output_file_option
+from lexport.cli._options import declare_command, option
+from lexport.cli._output import notify, open_output
 from lexport.tables.text import plural
 
 
-@click.command(
+@declare_command(
     "sbom",
-    cls=Command,
-    examples=(
-        "lexport sbom fleet -o fleet.cdx.json",
-        "lexport sbom fleet --function billing --version 3 -o billing.cdx.json",
-    ),
+    "lexport sbom fleet -o fleet.cdx.json",
+    "lexport sbom fleet --function billing --version 3 -o billing.cdx.json",
 )
 @click.argument("dest")
-@option(
-    "--function", group="Functions", metavar="NAME|ARN", help="Describe one version of this function, not the fleet."
-)
-@option("--version", group="Functions", metavar="VERSION", help="Describe this version of it.  [default: $LATEST]")
-@option(
-    "-o",
-    "--output-file",
-    group="Output",
-    metavar="FILE",
-    help="Write to this file instead of stdout; an old file is replaced when the new one is complete.",
-)
+@option("Functions", "--function NAME|ARN", "Describe one version of this function, not the fleet.")
+@option("Functions", "--version VERSION", "Describe this version of it.  [default: $LATEST]")
+@output_file_option()
 def command(dest: str, function: str | None, version: str | None, output_file: str | None) -> None:
     """Write the dependencies of the latest functions in DEST as a CycloneDX 1.6 JSON document.
 
@@ -41,8 +30,7 @@ def command(dest: str, function: str | None, version: str | None, output_file: s
 
     with open_output(None if output_file == "-" else output_file) as stream:
         result = run_async(lambda: sbom(dest, stream, function=function, version=version))
-    for line in result.damage:
-        click.echo(f"lexport: {line}", err=True)
+    notify(*result.damage)
     if result.incomplete:
         click.echo(
             f"lexport: of {result.incomplete:,} of {plural(result.functions, 'function version')}, not all dependencies"

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import click
 
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
-from lexport.cli._help import Command
-from lexport.cli._options import option
-from lexport.cli._output import print_rows
+from lexport.cli._options import declare_command, option
+from lexport.cli._output import notify, print_rows
 from lexport.query.warehouse.dialects import DIALECTS
 from lexport.tables import registry
 from lexport.tables.registry import BY_NAME
@@ -30,30 +29,20 @@ class TableChoice(click.Choice):  # type: ignore[type-arg]
         """Take no other names."""
 
 
-@click.command(
-    "schema",
-    cls=Command,
-    examples=(
-        "lexport schema --table functions",
-        "lexport schema --ddl athena --location s3://bucket/fleet",
-    ),
+@declare_command(
+    "schema", "lexport schema --table functions", "lexport schema --ddl athena --location s3://bucket/fleet"
 )
-@option("--table", group="Tables", type=TableChoice(()), metavar="TABLE", help="Describe only this table.")
+@option("Tables", "--table TABLE", "Describe only this table.", type=TableChoice(()))
 @output_option()
 @csv_safe_option
 @option(
+    "Warehouse",
     "--ddl",
+    "Print the SQL statements that declare the dataset in this warehouse.",
     "dialect",
-    group="Warehouse",
     type=click.Choice(tuple(DIALECTS)),
-    help="Print the SQL statements that declare the dataset in this warehouse.",
 )
-@option(
-    "--location",
-    group="Warehouse",
-    metavar="URL",
-    help="Use this URL of DEST in the statements of --ddl, e.g. s3://bucket/prefix.",
-)
+@option("Warehouse", "--location URL", "Use this URL of DEST in the statements of --ddl, e.g. s3://bucket/prefix.")
 def command(table: str | None, output: str, dialect: str | None, location: str | None) -> None:
     """List the tables and their columns: type, unit, kind, meaning, and the field of AWS's response.
 
@@ -85,5 +74,5 @@ def _print_ddl(dialect: str, location: str | None) -> None:
 
     statements = list(ddl(DIALECTS[dialect], location))
     if location is None:
-        click.echo(f"lexport: no --location: replace {PLACEHOLDER} with the bucket and prefix of DEST", err=True)
+        notify(f"no --location: replace {PLACEHOLDER} with the bucket and prefix of DEST")
     click.echo("".join(f"{statement};\n\n" for statement in statements), nl=False)

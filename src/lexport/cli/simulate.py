@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lexport.cli._help import Command
-from lexport.cli._options import option
+from lexport.cli._options import declare_command, option
 from lexport.cli._signals import on_signal
 from lexport.settings import GET_FUNCTION_RATE_PER_S, LIST_RATE_PER_S
 
@@ -26,82 +25,38 @@ _COUNT = click.IntRange(min=0)
 _option = partial(option, has_variable=False)  # LEXPORT_… variables configure the client, not the simulator
 
 
-@click.command(
-    "simulate",
-    cls=Command,
-    examples=(
-        "lexport simulate --functions 500 --port 5000",
-        "lexport simulate --accounts 3 --neighbour 0.5 0 60",
-    ),
+@declare_command(
+    "simulate", "lexport simulate --functions 500 --port 5000", "lexport simulate --accounts 3 --neighbour 0.5 0 60"
 )
+@_option("Fleet", "--functions", "Make this many functions per Region.", type=_COUNT, default=100)
+@_option("Fleet", "--versions", "Publish this many versions of each function.", type=_COUNT, default=3)
+@_option("Fleet", "--seed", "Make the fleet of this seed; the same seed makes the same fleet.", type=int, default=1)
+@_option("Fleet", "--accounts", "Make this many accounts.", type=click.IntRange(1, 10_000), default=1)
+@_option("Fleet", "--large-packages", "Make packages of 1 KB to 250 MB instead of 1 to 4 KB.")
+@_option("Server", "--port", "Listen on this port; 0 takes a free one.", type=click.IntRange(0, 65535), default=0)
+@_option("Server", "--no-verify", "Do not verify signatures, for benchmarks.")
+@_option("Quota", "--no-quotas", "Never throttle.")
 @_option(
-    "--functions",
-    group="Fleet",
-    type=_COUNT,
-    default=100,
-    show_default=True,
-    help="Make this many functions per Region.",
-)
-@_option(
-    "--versions",
-    group="Fleet",
-    type=_COUNT,
-    default=3,
-    show_default=True,
-    help="Publish this many versions of each function.",
-)
-@_option(
-    "--seed",
-    group="Fleet",
-    type=int,
-    default=1,
-    show_default=True,
-    help="Make the fleet of this seed; the same seed makes the same fleet.",
-)
-@_option(
-    "--accounts",
-    group="Fleet",
-    type=click.IntRange(1, 10_000),
-    default=1,
-    show_default=True,
-    help="Make this many accounts.",
-)
-@_option("--large-packages", group="Fleet", is_flag=True, help="Make packages of 1 KB to 250 MB instead of 1 to 4 KB.")
-@_option(
-    "--port",
-    group="Server",
-    type=click.IntRange(0, 65535),
-    default=0,
-    show_default=True,
-    help="Listen on this port; 0 takes a free one.",
-)
-@_option("--no-verify", group="Server", is_flag=True, help="Do not verify signatures, for benchmarks.")
-@_option("--no-quotas", group="Quota", is_flag=True, help="Never throttle.")
-@_option(
+    "Quota",
     "--get-function-rate",
-    group="Quota",
+    "Set the quota for GetFunction, in calls per second.",
     type=_RATE,
     default=GET_FUNCTION_RATE_PER_S,
-    show_default=True,
-    help="Set the quota for GetFunction, in calls per second.",
 )
 @_option(
+    "Quota",
     "--list-rate",
-    group="Quota",
+    "Set the quota for all other calls together, in calls per second.",
     type=_RATE,
     default=LIST_RATE_PER_S,
-    show_default=True,
-    help="Set the quota for all other calls together, in calls per second.",
 )
 @_option(
-    "--neighbour",
+    "Quota",
+    "--neighbour SHARE FROM TO",
+    "Simulate another client that uses this share of both quotas, from FROM to TO seconds after the first call.",
     "neighbours",
-    group="Quota",
     type=(click.FloatRange(0, 1), click.FloatRange(0), click.FloatRange(0)),
     multiple=True,
-    metavar="SHARE FROM TO",
-    help="Simulate another client that uses this share of both quotas, from FROM to TO seconds after the first call"
-    " (repeatable).",
 )
 def command(
     *,

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from lexport.cli._fleet_options import fleet_options, fleet_settings
-from lexport.cli._options import option
+from lexport.cli._options import declare_command, duration, option
 from lexport.cli._package_options import package_lines, package_options, package_settings
-from lexport.cli._resources import ResourceCommand
-from lexport.cli._units import duration
 from lexport.errors import IncompleteError
 from lexport.tables.text import agree, plural
 
@@ -30,56 +28,36 @@ NOTES_SHOWN = 20
 _URGENCY = ("denied", "partial", "complete", "unavailable")
 
 
-@click.command(
+@declare_command(
     "snapshot",
-    cls=ResourceCommand,
-    examples=(
-        "lexport snapshot fleet --region eu-west-1,us-east-1",
-        "lexport snapshot fleet --region all --incremental --refresh-after 7d",
-    ),
+    "lexport snapshot fleet --region eu-west-1,us-east-1",
+    "lexport snapshot fleet --region all --incremental --refresh-after 7d",
+    with_group="Functions",
 )
 @click.argument("dest")
 @fleet_options
+@option("Functions", "--function NAME|ARN", "Read only this function: a name, name:qualifier or ARN.", multiple=True)
 @option(
-    "--function",
-    group="Functions",
-    multiple=True,
-    metavar="NAME|ARN",
-    help="Read only this function: a name, name:qualifier or ARN (repeatable).",
+    "Functions",
+    "--functions-from FILE|-",
+    "Read only the functions listed in this file: one per line, or CSV or a table with a header such as function_name.",
 )
 @option(
-    "--functions-from",
-    group="Functions",
-    metavar="FILE|-",
-    help="Read only the functions listed in this file: one per line, or CSV or a table with a header such as"
-    " function_name.",
-)
-@option(
+    "Incremental snapshots",
     "--incremental",
-    group="Incremental snapshots",
-    is_flag=True,
-    help="Carry unchanged published versions over from the last snapshot instead of fetching them.",
+    "Carry unchanged published versions over from the last snapshot instead of fetching them.",
 )
 @option(
-    "--refresh-after",
-    group="Incremental snapshots",
+    "Incremental snapshots",
+    "--refresh-after AGE",
+    "Refetch carried-over versions older than this, e.g. 7d.",
     type=duration,
-    metavar="AGE",
-    help="Refetch carried-over versions older than this, e.g. 7d.",
 )
-@option("--packages", group="Packages", is_flag=True, help="Download the deployment packages too, each once.")
+@option("Packages", "--packages", "Download the deployment packages too, each once.")
 @package_options
+@option("Publication", "--allow-partial", "Publish even if something could not be read, and exit 3.")
 @option(
-    "--allow-partial",
-    group="Publication",
-    is_flag=True,
-    help="Publish even if something could not be read, and exit 3.",
-)
-@option(
-    "--group-readable",
-    group="Publication",
-    is_flag=True,
-    help="Let the group read the dataset: modes 0640 and 0750 instead of 0600 and 0700.",
+    "Publication", "--group-readable", "Let the group read the dataset: modes 0640 and 0750 instead of 0600 and 0700."
 )
 def command(dest: str, **options: Any) -> int:
     """Read every function and version of the fleet, and publish a snapshot in the folder DEST."""

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from lexport.cli._formats import choose_format, csv_safe_option, output_option
-from lexport.cli._help import Command
-from lexport.cli._options import option
-from lexport.cli._output import FORMATS, distinct, open_output, write_rows
-from lexport.cli._units import duration
+from lexport.cli._formats import choose_format, csv_safe_option, output_file_option, output_option
+from lexport.cli._options import declare_command, duration, option
+from lexport.cli._output import FORMATS, distinct, notify, open_output, write_rows
 from lexport.cli._values import arrow_rows
 from lexport.errors import QueryError
 from lexport.query.warehouse.dialects import DIALECTS
@@ -26,54 +24,33 @@ _FORMATS = (*FORMATS, "parquet")
 MOST_QUERY_BYTES = 16 * 2**20
 
 
-@click.command(
+@declare_command(
     "sql",
-    cls=Command,
-    examples=(
-        'lexport sql fleet "SELECT runtime, COUNT(*) FROM functions GROUP BY ALL"',
-        'lexport sql fleet "FROM deprecated_runtimes" -o deprecated.csv',
-        "lexport sql --print runtimes --dialect athena",
-    ),
+    'lexport sql fleet "SELECT runtime, COUNT(*) FROM functions GROUP BY ALL"',
+    'lexport sql fleet "FROM deprecated_runtimes" -o deprecated.csv',
+    "lexport sql --print runtimes --dialect athena",
 )
 @click.argument("dest", required=False)
 @click.argument("query", required=False)
 @output_option(_FORMATS)
-@option(
-    "-o",
-    "--output-file",
-    group="Output",
-    metavar="FILE",
-    help="Write to this file instead of stdout; an old file is replaced when the new one is complete. The suffix .csv,"
-    " .json, .jsonl or .parquet chooses the format.",
-)
+@output_file_option(" The suffix .csv, .json, .jsonl or .parquet chooses the format.")
 @csv_safe_option
 @option(
-    "--max-skew",
-    group="Queries",
+    "Queries",
+    "--max-skew AGE",
+    "Warn when the account-regions' snapshots differ in age by more than this.",
     type=duration,
     default="36h",
-    show_default=True,
-    metavar="AGE",
-    help="Warn when the account-regions' snapshots differ in age by more than this.",
 )
+@option("Queries", "--as-of WHEN", "Query the dataset as it was at this date, instant or snapshot id.")
 @option(
-    "--as-of",
-    group="Queries",
-    metavar="WHEN",
-    help="Query the dataset as it was at this date, instant or snapshot id.",
-)
-@option(
-    "--print",
+    "Shipped views",
+    "--print VIEW",
+    "Print the SQL of a shipped view instead of running a query; needs no DEST.",
     "printed",
-    group="Shipped views",
-    metavar="VIEW",
-    help="Print the SQL of a shipped view instead of running a query; needs no DEST.",
 )
 @option(
-    "--dialect",
-    group="Shipped views",
-    type=click.Choice(tuple(DIALECTS)),
-    help="Translate the printed SQL for this warehouse.",
+    "Shipped views", "--dialect", "Translate the printed SQL for this warehouse.", type=click.Choice(tuple(DIALECTS))
 )
 def command(
     *,
@@ -110,8 +87,7 @@ def command(
     from lexport.query.type_casts import UNPRINTED
 
     with open_result(dest, text, as_of=as_of, casts=UNPRINTED) as result:
-        for line in result.notices(max_skew=max_skew):
-            click.echo(f"lexport: {line}", err=True)
+        notify(*result.notices(max_skew=max_skew))
         with open_output(output_file) as stream:
             rows = _write(result.reader, output, stream)
     if sys.stderr.isatty():

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
-from lexport.cli._help import Command
-from lexport.cli._options import option
-from lexport.cli._output import print_rows
-from lexport.cli._units import duration
+from lexport.cli._options import declare_command, duration, option
+from lexport.cli._output import notify, print_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,23 +35,14 @@ _NAMES = (
 )
 
 
-@click.command(
-    "status",
-    cls=Command,
-    examples=(
-        "lexport status fleet --max-age 26h",
-        "lexport status fleet --output json",
-    ),
-)
+@declare_command("status", "lexport status fleet --max-age 26h", "lexport status fleet --output json")
 @click.argument("dest")
 @option(
-    "--max-age",
-    group="Checks",
+    "Checks",
+    "--max-age AGE",
+    "Exit 1 if the newest complete snapshot is older than this.",
     type=duration,
     default="26h",
-    show_default=True,
-    metavar="AGE",
-    help="Exit 1 if the newest complete snapshot is older than this.",
 )
 @output_option()
 @csv_safe_option
@@ -83,15 +72,14 @@ def command(dest: str, max_age: timedelta, output: str) -> int:
     with suppress(BrokenPipeError):  # the reader closed the pipe, as `| head` does; the exit code stays
         print_rows(names, rows, output=output)
 
-    for line in dataset.damage():
-        click.echo(f"lexport: {line}", err=True)
+    notify(*dataset.damage())
     newest = newest_complete(snapshots)
     if newest is None:
-        click.echo("lexport: no snapshot in DEST is complete", err=True)
+        notify("no snapshot in DEST is complete")
         return 1
     if now - newest.snapshot_at > max_age:
         age = format_age(now - newest.snapshot_at)
-        click.echo(f"lexport: the newest complete snapshot is {age} old, more than {format_age(max_age)}", err=True)
+        notify(f"the newest complete snapshot is {age} old, more than {format_age(max_age)}")
         return 1
     return 0
 

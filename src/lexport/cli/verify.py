@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
-from lexport.cli._help import Command
-from lexport.cli._options import option
-from lexport.cli._output import print_rows
+from lexport.cli._options import declare_command, option
+from lexport.cli._output import notify, print_rows
 from lexport.cli._streams import terminal
 from lexport.tables.text import plural
 
@@ -22,21 +21,9 @@ if TYPE_CHECKING:
 DAMAGED = 4
 
 
-@click.command(
-    "verify",
-    cls=Command,
-    examples=(
-        "lexport verify fleet",
-        "lexport verify fleet --data --output json",
-    ),
-)
+@declare_command("verify", "lexport verify fleet", "lexport verify fleet --data --output json")
 @click.argument("dest")
-@option(
-    "--data",
-    group="Checks",
-    is_flag=True,
-    help="Read every row too, and check page checksums, row counts, columns, order and unique keys.",
-)
+@option("Checks", "--data", "Read every row too, and check page checksums, row counts, columns, order and unique keys.")
 @output_option()
 @csv_safe_option
 def command(dest: str, *, data: bool, output: str) -> int:
@@ -73,7 +60,7 @@ def command(dest: str, *, data: bool, output: str) -> int:
         for _ in damage:
             pass
     outcome = plural(damaged, "thing is damaged", "things are damaged") if damaged else "nothing is damaged"
-    click.echo(f"lexport: {_progress_text(progress)} checked, {outcome}", err=True)
+    notify(f"{_progress_text(progress)} checked, {outcome}")
     return DAMAGED if damaged else 0
 
 

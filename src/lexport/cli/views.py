@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import click
 
-from lexport.cli._help import Command
-from lexport.cli._options import option
+from lexport.cli._options import declare_command, option
+from lexport.cli._output import notify
 
 
-@click.command(
-    "views",
-    cls=Command,
-    examples=(
-        "lexport views fleet --db fleet.duckdb",
-        "lexport views /srv/lexport/fleet --db /srv/bi/fleet.duckdb",
-    ),
+@declare_command(
+    "views", "lexport views fleet --db fleet.duckdb", "lexport views /srv/lexport/fleet --db /srv/bi/fleet.duckdb"
 )
 @click.argument("dest")
-@option(
-    "--db",
-    group="Output",
-    required=True,
-    metavar="FILE",
-    help="Write this DuckDB file; replace it only if lexport wrote it.",
-)
+@option("Output", "--db FILE", "Write this DuckDB file; replace it only if lexport wrote it.", required=True)
 def command(dest: str, db: str) -> None:
     """Write a DuckDB file with views of the dataset in DEST, for the DuckDB command line and BI tools.
 
@@ -35,6 +24,5 @@ def command(dest: str, db: str) -> None:
     from lexport.tables.registry import BY_NAME
 
     run_async(lambda: views(dest, db=db))
-    for line in open_catalog(dest).notices(tables=BY_NAME):
-        click.echo(f"lexport: {line}", err=True)
+    notify(*open_catalog(dest).notices(tables=BY_NAME))
     click.echo(f"wrote {db}; try: duckdb {db} 'FROM runtimes'", err=True)
