@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -52,40 +51,27 @@ def command(dest: str, since: str | None, output: str, output_file: str | None) 
         from lexport.query.feed import write_feed
 
         result = write_feed(dest, str(output_file), since)
-        _print_notices(result.damage)
-        _report(
-            result.scopes,
-            since,
-            result.next_since,
-            upserts=result.upserts,
-            deletes=result.deletes,
-            changes=result.changes,
-        )
+        notify(*result.damage)
+        totals = {"upserts": result.upserts, "deletes": result.deletes, "changes": result.changes}
+        _report(result.scopes, since, result.next_since, **totals)
         return
     from lexport.query.feed import open_feed
 
     opened = open_feed(dest, since)
-    _print_notices(opened.damage)
+    notify(*opened.damage)
     with open_output(output_file) as stream:
-        counts = write_lines(opened, stream)
-    _report(
-        opened.scopes,
-        since,
-        opened.next_since,
-        upserts=counts["upsert"],
-        deletes=counts["delete"],
-        changes=counts["change"],
-    )
+        totals = write_lines(opened, stream)
+    _report(opened.scopes, since, opened.next_since, **totals)
 
 
-def write_lines(feed: Feed, stream: BinaryIO) -> Counter[str]:
-    """Write a feed as JSON lines; return the number of rows of each action."""
+def write_lines(feed: Feed, stream: BinaryIO) -> dict[str, int]:
+    """Write a feed as JSON lines; return the numbers of ``upserts``, ``deletes`` and ``changes``."""
     from lexport.query.feed import FORMAT
 
     def line(**record: object) -> None:
         stream.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
 
-    counts: Counter[str] = Counter()
+    totals = {"upserts": 0, "deletes": 0, "changes": 0}
     line(type="feed", format=FORMAT, since=feed.since, next_since=feed.next_since)
     for scope in feed.scopes:
         line(type="scope", **asdict(scope))
@@ -96,19 +82,9 @@ def write_lines(feed: Feed, stream: BinaryIO) -> Counter[str]:
         for row in arrow_rows(part.rows.to_batches()):
             cells = ", ".join(name + json_text(value) for name, value in zip(names, row, strict=True))
             stream.write(f"{head}{cells}}}}}\n".encode())
-        counts[part.action] += len(part.rows)
-    line(
-        type="end",
-        next_since=feed.next_since,
-        upserts=counts["upsert"],
-        deletes=counts["delete"],
-        changes=counts["change"],
-    )
-    return counts
-
-
-def _print_notices(lines: Sequence[str]) -> None:
-    notify(*lines)
+        totals[f"{part.action}s"] += len(part.rows)
+    line(type="end", next_since=feed.next_since, **totals)
+    return totals
 
 
 def _report(
@@ -118,7 +94,7 @@ def _report(
         notify("nothing to feed: no account-region was ever read whole")
     for scope in scopes:
         if scope.reason is not None:
-            notify(f"{scope} is not up to date: {scope.reason}")
+            notify(f"{scope.account_id} {scope.region} is not up to date: {scope.reason}")
     click.echo(
         f"{plural(upserts, 'row')} to upsert, {deletes:,} to delete, {plural(changes, 'change')};"
         f" next: --since {next_since}",
