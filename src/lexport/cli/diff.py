@@ -117,7 +117,7 @@ def _report(scopes: Iterable[ScopeDiff], rows: Iterable[_Change]) -> Iterator[st
 
 
 def _left_out(scope: ScopeDiff) -> str:
-    return f"not compared: {scope}, {scope.reason}"
+    return f"not compared: {scope.account_id} {scope.region}, {scope.reason}"
 
 
 def _lines(name: str, rows: list[_Change]) -> Iterator[str]:

@@ -30,10 +30,6 @@ DEFAULT_MAX_SKEW = timedelta(hours=36)
 
 _MOST_NAMED = 3  # damaged commits that are listed one per line
 
-_PACKAGE_TABLES = {table.name for table in PACKAGE_TABLES}
-
-# --- the dataset --------------------------------------------------------------------------------------------------
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
@@ -58,10 +54,9 @@ class Catalog:
 
     def newest_with(self, table: str) -> tuple[Manifest, ...]:
         """Return the newest commit that has the table, if it is one of packages; else the newest snapshot."""
-        if table not in _PACKAGE_TABLES:
+        if BY_NAME[table] not in PACKAGE_TABLES:
             return (self.newest,)
-        holders = (commit for commit in self.manifests if any(entry.table == table for entry in commit.files))
-        return tuple(islice(holders, 1))
+        return tuple(islice((commit for commit in self.manifests if commit.entries(table)), 1))
 
     def latest(self) -> dict[Scope, Manifest]:
         """Return, for each account-region, the newest snapshot that read all of it."""
@@ -125,11 +120,9 @@ class Catalog:
             for commit in self.damaged[:_MOST_NAMED]
         ]
         more = len(self.damaged) - len(lines)
-        return (
-            (*lines, f"{plural(more, 'more snapshot is', 'more snapshots are')} damaged and left out")
-            if more
-            else tuple(lines)
-        )
+        if more:
+            lines.append(f"{plural(more, 'more snapshot is', 'more snapshots are')} damaged and left out")
+        return tuple(lines)
 
     def notices(
         self, *, max_skew: timedelta = DEFAULT_MAX_SKEW, now: datetime | None = None, tables: Collection[str] = ()

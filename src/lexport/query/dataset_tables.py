@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -22,16 +23,13 @@ from lexport.dataset.manifest import Manifest, format_instant
 from lexport.errors import ReadError, RunError
 from lexport.query.catalog import Catalog
 from lexport.query.name_spaces import SPACES, Space
-from lexport.query.shipped_views import BY_OTHER_MEANS, named_views, shipped_views
+from lexport.query.shipped_views import BY_OTHER_MEANS, RUNS_SQL, named_views, shipped_views
 from lexport.query.sql_text import escape_glob, one_line, quote_text
 from lexport.query.table_views import TableViews, tables_below
 from lexport.tables import registry
 from lexport.tables.registry import BY_NAME, PACKAGE_TABLES
 from lexport.tables.run import SCOPES
 from lexport.tables.table import Table
-
-_RUNS_SQL = {"query", "query_table"}
-"""Table functions that take SQL or a table name as a text."""
 
 Name = tuple[Space, Table]
 
@@ -57,10 +55,8 @@ class DatasetTables:
         self._tables_in: dict[str, frozenset[Name]] = {}
         self._allows_damage = False
         self._views = TableViews(
-            committed=_values(("snapshot_id",), [(commit.snapshot_id,) for commit in catalog.manifests]),
-            newest=lambda table: _values(
-                ("snapshot_id",), [(commit.snapshot_id,) for commit in catalog.newest_with(table)]
-            ),
+            committed=_select(("snapshot_id",), catalog.manifests),
+            newest=lambda table: _select(("snapshot_id",), catalog.newest_with(table)),
             latest_scopes=_values(
                 ("account_id", "region", "snapshot_id"),
                 [(scope.account_id, scope.region, snapshot.snapshot_id) for scope, snapshot in latest.items()],
@@ -80,7 +76,9 @@ class DatasetTables:
         views = named_views(shipped_views(), statement, by_other_means=False)
         catalog_words = BY_OTHER_MEANS & set(re.findall(r"\w+", statement.lower()))
         texts = (statement, *(view.query for view in views))
-        names = _every_name() if catalog_words & _RUNS_SQL else frozenset().union(*map(self._tables_of, texts))
+        names = (
+            _every_name() if catalog_words.intersection(RUNS_SQL) else frozenset().union(*map(self._tables_of, texts))
+        )
         for name in sorted(names, key=_position):
             self._define(name)
         if catalog_words:
@@ -115,8 +113,6 @@ class DatasetTables:
         if query not in self._tables_in:
             self._tables_in[query] = frozenset(tables_named(self._connection, query))
         return self._tables_in[query]
-
-    # --- files --------------------------------------------------------------------------------------------------------
 
     def _rows(self, space: Space, table: str) -> str | None:
         """Select all rows of a table's files in the commits of a name space.
@@ -209,43 +205,33 @@ def _paths(paths: Iterable[Path]) -> str:
 
 def _snapshots(commits: Iterable[Manifest]) -> str:
     """Select the rows of ``snapshots`` from the manifests: the table's own file is written later, or never."""
-    rows: list[tuple[str, ...]] = [
-        (
-            commit.snapshot_id,
-            format_instant(commit.snapshot_at),
-            commit.status,
-            format_instant(commit.committed_at),
-            commit.lexport_version,
-            commit.schema_version,
-        )
-        for commit in commits
-    ]
     names = ("snapshot_id", "snapshot_at", "status", "committed_at", "lexport_version", "schema_version")
-    return (
-        "SELECT * REPLACE (snapshot_at::TIMESTAMPTZ AS snapshot_at, committed_at::TIMESTAMPTZ AS committed_at)"
-        f" FROM ({_values(names, rows)})"
-    )
+    return _select(names, commits)
 
 
 def _scopes(commit: Manifest) -> str:
     """Select the rows of ``scopes`` from a manifest, without the columns that only the table has."""
-    texts = ("account_id", "region", "coverage", "status")
-    counts = ("functions", "versions", "get_function_calls", "list_calls", "throttles")
-    rows: list[tuple[str, ...]] = [
-        (
-            commit.snapshot_id,
-            format_instant(commit.snapshot_at),
-            *(str(getattr(entry, name)) for name in (*texts, *counts)),
-        )
-        for entry in commit.scopes
-    ]
-    types = {"snapshot_at": "TIMESTAMPTZ"} | dict.fromkeys(counts, "BIGINT")
-    cast = ", ".join(f"{name}::{kind} AS {name}" for name, kind in types.items())
-    return f"SELECT * REPLACE ({cast}) FROM ({_values(('snapshot_id', 'snapshot_at', *texts, *counts), rows)})"
+    own = ("snapshot_id", "snapshot_at")
+    names = ("account_id", "region", "coverage", "status", *_COUNTS)
+    return f"SELECT * FROM ({_select(own, [commit])}), ({_select(names, commit.scopes)})"
 
 
-def _values(names: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _select(names: Sequence[str], items: Iterable[object]) -> str:
+    """Select one row for each item, from its attributes."""
+    return _values(names, [[getattr(item, name) for name in names] for item in items])
+
+
+_COUNTS = ("functions", "versions", "get_function_calls", "list_calls", "throttles")
+_TYPES = dict.fromkeys(("snapshot_at", "committed_at"), "TIMESTAMPTZ") | dict.fromkeys(_COUNTS, "BIGINT")
+
+
+def _values(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     if not rows:
         return "SELECT " + ", ".join(f"NULL::VARCHAR AS {name}" for name in names) + " WHERE false"
-    body = ", ".join("(" + ", ".join(map(quote_text, row)) + ")" for row in rows)
-    return f"SELECT * FROM (VALUES {body}) AS given({', '.join(names)})"
+    body = ", ".join("(" + ", ".join(map(_literal, row)) + ")" for row in rows)
+    shown = ", ".join(f"{name}::{_TYPES[name]} AS {name}" if name in _TYPES else name for name in names)
+    return f"SELECT {shown} FROM (VALUES {body}) AS given({', '.join(names)})"
+
+
+def _literal(value: object) -> str:
+    return quote_text(format_instant(value) if isinstance(value, datetime) else str(value))

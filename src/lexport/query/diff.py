@@ -7,7 +7,7 @@ are not needed, and an account-region that was not read whole is never reported 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -89,16 +89,12 @@ def compare(dest: str | os.PathLike[str], a: str | None = None, b: str | None = 
     catalog = open_catalog(dest)
     then = catalog.as_of(b, option="B") if b is not None else catalog
     before = then.latest_before() if a is None else _earlier(catalog, then, a, b).latest()
-    pairs = {
-        scope: (before.get(scope), commit, _judge(entry, before.get(scope), commit))
-        for scope, (commit, entry) in sorted(then.last_attempts().items(), key=lambda item: _scope_key(item[0]))
+    scopes = tuple(
+        _describe(scope, entry, before.get(scope), commit)
+        for scope, (commit, entry) in sorted(then.last_attempts().items())
         if scope in before or entry.status != "unavailable"
-    }
-    scopes = tuple(_describe(scope, *pair) for scope, pair in pairs.items())
-    return Comparison(scopes=scopes, changes=_changes(catalog, pairs), damage=then.damage())
-
-
-_Pair = tuple[Manifest | None, Manifest, tuple[ScopeState, str]]
+    )
+    return Comparison(scopes=scopes, changes=_changes(catalog, scopes), damage=then.damage())
 
 
 def _earlier(catalog: Catalog, then: Catalog, a: str, b: str | None) -> Catalog:
@@ -120,12 +116,13 @@ def _judge(entry: ScopeEntry, before: Manifest | None, now: Manifest) -> tuple[S
     return "compared", ""
 
 
-def _describe(scope: Scope, before: Manifest | None, now: Manifest, judged: tuple[ScopeState, str]) -> ScopeDiff:
+def _describe(scope: Scope, entry: ScopeEntry, before: Manifest | None, now: Manifest) -> ScopeDiff:
+    state, reason = _judge(entry, before, now)
     return ScopeDiff(
         account_id=scope.account_id,
         region=scope.region,
-        state=judged[0],
-        reason=judged[1],
+        state=state,
+        reason=reason,
         from_snapshot_id=before.snapshot_id if before else None,
         from_at=before.snapshot_at if before else None,
         to_snapshot_id=now.snapshot_id,
@@ -133,17 +130,17 @@ def _describe(scope: Scope, before: Manifest | None, now: Manifest, judged: tupl
     )
 
 
-def _changes(catalog: Catalog, pairs: Mapping[Scope, _Pair]) -> Iterator[pa.Table]:
+def _changes(catalog: Catalog, scopes: Iterable[ScopeDiff]) -> Iterator[pa.Table]:
     """Compare neighbouring account-regions of the same two snapshots together."""
-    compared = [(scope, pair) for scope, pair in pairs.items() if pair[2][0] == "compared"]
-    for _, group in groupby(compared, key=lambda item: [commit and commit.snapshot_id for commit in item[1][:2]]):
-        members = list(group)
-        before, now, _judged = members[0][1]
-        assert before is not None
-        sides = SnapshotFiles.of(before, catalog.root), SnapshotFiles.of(now, catalog.root)
-        for rows in find_changes([scope for scope, _ in members], before=sides[0], now=sides[1]):
+    commits = {commit.snapshot_id: commit for commit in catalog.manifests}
+    compared = (scope for scope in scopes if scope.state == "compared")
+    for (then, now), group in groupby(compared, key=lambda scope: (scope.from_snapshot_id, scope.to_snapshot_id)):
+        assert then is not None
+        members = [Scope(account_id=scope.account_id, region=scope.region) for scope in group]
+        before, after = (SnapshotFiles.of(commits[snapshot_id], catalog.root) for snapshot_id in (then, now))
+        for rows in find_changes(members, before=before, now=after):
             if len(rows):
-                yield _in_order(rows, now.snapshot_id)
+                yield _in_order(rows, now)
 
 
 def _in_order(rows: pa.Table, snapshot_id: str) -> pa.Table:
@@ -151,10 +148,6 @@ def _in_order(rows: pa.Table, snapshot_id: str) -> pa.Table:
     rows = rows.append_column("function_name", function)
     rows = rows.append_column("snapshot_id", pa.repeat(pa.scalar(snapshot_id), len(rows)))
     return rows.sort_by([(name, "ascending") for name in _ORDER]).select(list(COLUMNS))
-
-
-def _scope_key(scope: Scope) -> tuple[str, str]:
-    return scope.account_id, scope.region
 
 
 _EMPTY = pa.schema([(name, pa.string()) for name in COLUMNS]).empty_table()

@@ -118,7 +118,9 @@ def open_feed(dest: str | os.PathLike[str], since: str | None = None) -> Feed:
         # Runs overlap: one that began earlier may have been committed later, and was not loaded then.
         loaded = [commit for commit in order if _commit_order(commit) <= _commit_order(last)]
         since = last.snapshot_id
-    before = Catalog(root=catalog.root, manifests=tuple(sorted(loaded, key=_id, reverse=True))).latest()
+    before = Catalog(
+        root=catalog.root, manifests=tuple(sorted(loaded, key=lambda commit: commit.snapshot_id, reverse=True))
+    ).latest()
     scopes = tuple(_scopes(catalog, before))
     fresh = order[len(loaded) :]
     return Feed(
@@ -134,29 +136,21 @@ def _commit_order(commit: Manifest) -> tuple[Any, str]:
     return commit.committed_at, commit.snapshot_id
 
 
-def _id(commit: Manifest) -> str:
-    return commit.snapshot_id
-
-
 def _scopes(catalog: Catalog, before: Mapping[Scope, Manifest]) -> Iterator[FeedScope]:
     latest, attempts = catalog.latest(), catalog.last_attempts()
-    for scope in sorted({*latest, *attempts}, key=lambda scope: (scope.account_id, scope.region)):
+    for scope in sorted({*latest, *attempts}):
         now, then = latest.get(scope), before.get(scope)
         last, entry = attempts.get(scope, (None, None))
         is_whole = entry is None or entry.status == "complete" or (now is None and entry.status == "unavailable")
         is_news = now is not None and (then is None or then.snapshot_id != now.snapshot_id)
         if is_news or not is_whole:
             yield FeedScope(
-                account_id=scope.account_id,
-                region=scope.region,
+                **asdict(scope),
                 mode="none" if not is_news else "whole" if then is None else "delta",
                 snapshot_id=now.snapshot_id if now else None,
                 since_snapshot_id=then.snapshot_id if then else None,
                 reason=None if is_whole or last is None or entry is None else f"{entry.status} in {last.snapshot_id}",
             )
-
-
-# --- rows ---------------------------------------------------------------------------------------------------------
 
 
 def _parts(catalog: Catalog, scopes: Collection[FeedScope], fresh: Collection[Manifest]) -> Iterator[FeedPart]:
@@ -177,18 +171,19 @@ def _parts(catalog: Catalog, scopes: Collection[FeedScope], fresh: Collection[Ma
         if files:
             with Scan(files, CHANGES, commit.whole_scopes(), CHANGES.names()) as scan:
                 while len(rows := scan.next_rows()):
-                    yield FeedPart(action="change", table=CHANGES, rows=_aligned(rows, CHANGES))
+                    yield FeedPart(action="change", table=CHANGES, rows=_aligned(rows, table_schema(CHANGES)))
 
 
 def _compare(table: Table, scopes: Collection[Scope], new: Sequence[Path], old: Sequence[Path]) -> Iterator[FeedPart]:
     """Yield the deletes and upserts that lead from one state of a table to another, some functions at a time."""
+    schema = table_schema(table)
     with ExitStack() as stack:
         scans = [
             stack.enter_context(Scan(files, table, scopes, table.names())) if files else None for files in (new, old)
         ]
         for end in range_ends([scan for scan in scans if scan is not None]):
             new_rows, old_rows = (
-                table_schema(table).empty_table() if scan is None else _aligned(scan.take(end), table) for scan in scans
+                schema.empty_table() if scan is None else _aligned(scan.take(end), schema) for scan in scans
             )
             indices, is_removed = match_rows(new_rows, old_rows, table.key)
             is_changed = _is_changed(new_rows, old_rows.take(indices), table)
@@ -210,9 +205,8 @@ def _is_changed(new: pa.Table, old: pa.Table, table: Table) -> pa.ChunkedArray:
     return is_changed
 
 
-def _aligned(rows: pa.Table, table: Table) -> pa.Table:
-    """Add the columns that an older release did not write, as NULL."""
-    schema = table_schema(table)
+def _aligned(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Put the columns in order, and add those that the rows lack, as NULL."""
     return pa.Table.from_arrays(
         [
             rows.column(field.name).cast(field.type)
@@ -222,9 +216,6 @@ def _aligned(rows: pa.Table, table: Table) -> pa.Table:
         ],
         schema=schema,
     )
-
-
-# --- as Parquet ---------------------------------------------------------------------------------------------------
 
 
 def deletes_schema() -> pa.Schema:
@@ -284,17 +275,8 @@ def _write_tables(feed: Feed, draft: Path) -> Counter[str]:
         for part in feed.parts:
             counts[part.action] += len(part.rows)
             if part.action == "delete":
-                deletes.write_table(_as_deletes(part, schema))
+                rows = part.rows.append_column("table_name", pa.repeat(pa.scalar(part.table.name), len(part.rows)))
+                deletes.write_table(_aligned(rows, schema))
             else:
                 tables[part.table.name].write_table(part.rows)
     return counts
-
-
-def _as_deletes(part: FeedPart, schema: pa.Schema) -> pa.Table:
-    count = len(part.rows)
-    values = {"table_name": pa.repeat(pa.scalar(part.table.name), count)} | {
-        name: part.rows.column(name) for name in part.table.key
-    }
-    return pa.Table.from_arrays(
-        [values.get(field.name, pa.nulls(count, field.type)) for field in schema], schema=schema
-    )

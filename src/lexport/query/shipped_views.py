@@ -37,17 +37,10 @@ def shipped_views() -> tuple[ShippedView, ...]:
     return tuple(read_view(path) for path in sorted(sql_dir().glob("[0-9]*_*.sql")))
 
 
+RUNS_SQL = ("query", "query_table")
+"""Table functions that take SQL or a table name as a text."""
 BY_OTHER_MEANS = frozenset(
-    {
-        "information_schema",
-        "pg_catalog",
-        "duckdb_views",
-        "duckdb_columns",
-        "sqlite_master",
-        "show",
-        "query",
-        "query_table",
-    }
+    ("information_schema", "pg_catalog", "duckdb_views", "duckdb_columns", "sqlite_master", "show", *RUNS_SQL)
 )
 
 

@@ -171,8 +171,6 @@ def sparkline(values: Sequence[float | None]) -> ET.Element | None:
     return element("svg", line, class_="spark", viewBox="0 0 100 24", preserveAspectRatio="none", aria_hidden="true")
 
 
-# --- days -----------------------------------------------------------------------------------------------------------
-
 _TOP, _PLOT, _FOOT = 18, 130, 22
 _LEAST_DAYS = 14
 
@@ -248,9 +246,6 @@ def _day_width(days: Sequence[date]) -> float:
 def _center(days: Sequence[date], day: date) -> float:
     """Return the middle of a day's field, in per cent."""
     return _day_width(days) * ((day - _first(days)).days + 0.5)
-
-
-# --- numbers --------------------------------------------------------------------------------------------------------
 
 
 def _round_up(value: float, kilo: int) -> float:

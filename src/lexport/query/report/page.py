@@ -149,9 +149,6 @@ def _legend(figure: Figure) -> ET.Element | None:
     return element("ul", *items, class_="legend")
 
 
-# --- tables ---------------------------------------------------------------------------------------------------------
-
-
 def _data(figure: Figure) -> ET.Element:
     answer = figure.answer
     names = answer.names

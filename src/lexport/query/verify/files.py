@@ -61,11 +61,8 @@ async def verify(dest: str | os.PathLike[str], *, data: bool = False) -> tuple[D
     With ``data`` every row is read too: page checksums, counts, columns, order, unique keys, the rows of ``snapshots``.
     Raises SettingsError if ``dest`` is not a dataset. Nothing is ever written.
     """
-
-    def collect() -> tuple[Damage, ...]:
-        return tuple(find_damage(dest, data=data, watch=lambda _: check_cancelled()))
-
-    return await anyio.to_thread.run_sync(collect)
+    damage = find_damage(dest, data=data, watch=lambda _: check_cancelled())
+    return await anyio.to_thread.run_sync(tuple, damage)
 
 
 def find_damage(
@@ -117,9 +114,6 @@ def _in_threads(jobs: Iterable[Job]) -> Iterator[tuple[int, list[Damage]]]:
             pool.shutdown(cancel_futures=True)
 
 
-# --- commits and their files ------------------------------------------------------------------------------------------
-
-
 def _order(commit: Manifest) -> tuple[datetime, str]:
     return commit.committed_at, commit.snapshot_id
 
@@ -156,9 +150,8 @@ def _check_file(root: Path, commit: Manifest, entry: FileEntry, *, data: bool) -
         return entry.size_bytes, [Damage(path=path, kind="unreadable", detail=_reason(error))]
     damage = []
     if digest != entry.sha256:
-        damage.append(
-            Damage(path=path, kind="wrong_hash", detail=f"SHA-256 {digest}, the manifest says {entry.sha256}")
-        )
+        detail = f"SHA-256 {digest}, the manifest says {entry.sha256}"
+        damage.append(Damage(path=path, kind="wrong_hash", detail=detail))
     if data and entry.table in BY_NAME:  # a later release may have written more tables
         damage += check_rows(root, path, BY_NAME[entry.table], commit, rows=entry.rows)
     return size_bytes, damage
@@ -180,13 +173,12 @@ def _check_snapshots_row(root: Path, commit: Manifest, *, data: bool, is_last: b
     return 0, list(check_rows(root, path, SNAPSHOTS, commit, rows=1)) if data else []
 
 
-# --- packages ---------------------------------------------------------------------------------------------------------
-
-
 def _check_stored(root: Path, path: str) -> tuple[int, list[Damage]]:
     """Compare the hash of a stored package with its name, which contains the hash."""
     name = PurePosixPath(path).name
-    size_bytes = _length(root / path)
+    size_bytes = 0
+    with suppress(OSError):
+        size_bytes = (root / path).lstat().st_size
     if not _STORED_NAME.fullmatch(name) or path != package_path(name[:64]):
         return size_bytes, [Damage(path=path, kind="foreign", detail="not the name of a package", is_note=True)]
     try:
@@ -207,9 +199,8 @@ def _missing_packages(root: Path, entries: Iterable[tuple[Manifest, FileEntry]])
         for path in _stored_paths(root, entry):
             if path not in reported and not (root / path).exists():
                 reported.add(path)
-                yield Damage(
-                    path=path, kind="missing", detail=f"{entry.table} of {commit.snapshot_id} says it is stored"
-                )
+                detail = f"{entry.table} of {commit.snapshot_id} says it is stored"
+                yield Damage(path=path, kind="missing", detail=detail)
 
 
 def _stored_paths(root: Path, entry: FileEntry) -> Iterator[str]:
@@ -221,9 +212,6 @@ def _stored_paths(root: Path, entry: FileEntry) -> Iterator[str]:
             for status, sha256_hex in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 if status in _IN_STORE and _STORED_NAME.fullmatch(f"{sha256_hex}.zip"):
                     yield package_path(sha256_hex)
-
-
-# --- files that no commit names ---------------------------------------------------------------------------------------
 
 
 def _leftovers(
@@ -254,13 +242,6 @@ def _files_below(root: Path, folder: str) -> Iterator[str]:
         folders.sort()
         below = Path(where).relative_to(root).as_posix()
         yield from (f"{below}/{name}" for name in sorted(names))
-
-
-def _length(path: Path) -> int:
-    try:
-        return path.lstat().st_size
-    except OSError:
-        return 0
 
 
 def _reason(error: OSError) -> str:

@@ -83,7 +83,9 @@ def _check_batches(file: pq.ParquetFile, table: Table, commit: Manifest) -> Iter
                 yield "wrong_snapshot", f"a row is of snapshot {other}, not {commit.snapshot_id}"
         if has_key:
             keys = row_keys(rows, table.key).combine_chunks()
-            yield from _check_order(table, keys if last is None else pa.concat_arrays([_one(last), keys]), rows, at)
+            yield from _check_order(
+                table, keys if last is None else pa.concat_arrays([pa.array([last.as_py()], last.type), keys]), rows, at
+            )
             last = keys[-1]
         at += len(rows)
 
@@ -99,7 +101,3 @@ def _check_order(table: Table, keys: pa.Array, rows: pa.Table, at: int) -> Itera
         index = pc.index(pc.equal(before, after), value=True).as_py() + 1 - carried
         key = ", ".join(f"{name} {rows.column(name)[index].as_py()}" for name in table.key)
         yield "duplicate_key", f"row {at + index:,} has the key of the row above it: {key}"
-
-
-def _one(value: pa.Scalar) -> pa.Array:
-    return pa.array([value.as_py()], value.type)
