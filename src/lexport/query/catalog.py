@@ -137,14 +137,14 @@ class Catalog:
         (oldest_scope, oldest), (_, newest) = by_age[0], by_age[-1]
         if newest.snapshot_at - oldest.snapshot_at > max_skew:
             lines.append(
-                f"the latest parts differ in age by more than {format_age(max_skew)}: {_title(oldest_scope)} is "
+                f"the latest parts differ in age by more than {format_age(max_skew)}: {oldest_scope} is "
                 f"{format_age(now - oldest.snapshot_at)} old, the newest {format_age(now - newest.snapshot_at)}"
             )
         lines += self._incomplete(latest)
         places: dict[str, list[str]] = {}
         for scope, of_tables, reason in self.left_out():
             if not set(tables).isdisjoint(of_tables):
-                places.setdefault(reason, []).append(_title(scope))
+                places.setdefault(reason, []).append(str(scope))
         lines += (f"{first_of(where)}: {reason}" for reason, where in places.items())
         return tuple(lines)
 
@@ -171,7 +171,7 @@ class Catalog:
 
     def left_out(self) -> Iterator[tuple[Scope, tuple[str, ...], str]]:
         """Yield scope, tables and reason where the settings of the latest reading left out rows."""
-        for scope, snapshot in sorted(self.latest().items(), key=lambda item: _title(item[0])):
+        for scope, snapshot in sorted(self.latest().items(), key=lambda item: item[0]):
             options = snapshot.options
             if options.get("env") == "none":
                 yield scope, ("env_vars",), "variables were left out (--env none)"
@@ -251,10 +251,6 @@ def _names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
 
-def _title(scope: Scope) -> str:
-    return f"{scope}"
-
-
 def _some(entries: list[tuple[Scope, ScopeEntry]]) -> str:
-    ordered = sorted(entries, key=lambda item: _title(item[0]))
-    return first_of([f"{_title(scope)} ({entry.status})" for scope, entry in ordered])
+    ordered = sorted(entries, key=lambda item: item[0])
+    return first_of([f"{scope} ({entry.status})" for scope, entry in ordered])

@@ -6,9 +6,10 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from functools import partial
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import anyio.to_thread
 import duckdb
@@ -47,16 +48,16 @@ def run_in_thread(connection: duckdb.DuckDBPyConnection, work: Callable[[], T]) 
     """
     if threading.current_thread() is not threading.main_thread():
         return work()
-    job = _Job(work)
-    threading.Thread(target=job.run, daemon=True).start()
+    future: Future[T] = Future()
+    threading.Thread(target=_run, args=(future, work), daemon=True).start()
     try:
-        job.ended.wait()
+        wait([future])
     except BaseException:
         until_s = time.monotonic() + _STOPPED_WITHIN_S
-        while not job.ended.wait(_INTERRUPT_EVERY_S) and time.monotonic() < until_s:
+        while not wait([future], timeout=_INTERRUPT_EVERY_S).done and time.monotonic() < until_s:
             _interrupt([connection])
         raise
-    return job.result()
+    return future.result()
 
 
 async def run_interruptibly(work: Callable[[list[duckdb.DuckDBPyConnection]], T]) -> T:
@@ -65,48 +66,26 @@ async def run_interruptibly(work: Callable[[list[duckdb.DuckDBPyConnection]], T]
     Cancelled: the queries on these connections are interrupted, one after the other, until the work has ended.
     """
     running: list[duckdb.DuckDBPyConnection] = []
-    job = _Job(partial(work, running))
+    future: Future[T] = Future()
     try:
-        await anyio.to_thread.run_sync(job.run, abandon_on_cancel=True)
+        await anyio.to_thread.run_sync(_run, future, partial(work, running), abandon_on_cancel=True)
     except anyio.get_cancelled_exc_class():
-        job.cancel()
+        future.cancel()  # the thread may start later, or never
         with anyio.CancelScope(shield=True):
-            while not job.ended.is_set():  # an interrupt between two queries has no effect
+            while not future.done():  # an interrupt between two queries has no effect
                 _interrupt(running)
                 await anyio.sleep(_INTERRUPT_EVERY_S)
         raise
-    return job.result()
+    return future.result()
 
 
-class _Job(Generic[T]):
-    """Blocking work for a thread, and its result."""
-
-    def __init__(self, work: Callable[[], T]) -> None:
-        self.ended = threading.Event()
-        self._work = work
-        self._started = threading.Lock()  # acquired by ``run`` or by ``cancel``, whichever comes first
-        self._value: list[T] = []
-        self._error: BaseException | None = None
-
-    def cancel(self) -> None:
-        """Keep the work from starting if it has not started: its thread may come late, or never."""
-        if self._started.acquire(blocking=False):
-            self.ended.set()
-
-    def run(self) -> None:
-        if not self._started.acquire(blocking=False):
-            return
+def _run(future: Future[T], work: Callable[[], T]) -> None:
+    """Run the work and put its result, or its exception, into the future, unless that was cancelled."""
+    if future.set_running_or_notify_cancel():
         try:
-            self._value.append(self._work())
+            future.set_result(work())
         except BaseException as error:  # noqa: BLE001 - ``result`` raises it again
-            self._error = error
-        finally:
-            self.ended.set()
-
-    def result(self) -> T:
-        if self._error is not None:
-            raise self._error
-        return self._value[0]
+            future.set_exception(error)
 
 
 def _interrupt(connections: Iterable[duckdb.DuckDBPyConnection]) -> None:

@@ -81,10 +81,7 @@ class Feed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedResult:
-    """The counts of a written feed. ``next_since`` is the ``since`` of the next feed, once this is loaded.
-
-    ``damage`` has a line for each snapshot that cannot be read and is skipped.
-    """
+    """The counts of a written feed, and the facts of ``Feed``."""
 
     since: str | None
     next_since: str

@@ -124,14 +124,12 @@ async def sql(dest: str | os.PathLike[str], query: str, *, as_of: str | None = N
     later. Raises QueryError if the query is not a SELECT or DuckDB rejects it.
     Cancelled: DuckDB is interrupted.
     """
-    return await run_interruptibly(partial(_read_all, dest, query, as_of))
 
+    def read(running: list[duckdb.DuckDBPyConnection]) -> pa.Table:
+        with open_result(dest, query, as_of=as_of, running=running) as result:
+            return result.reader.read_all()
 
-def _read_all(
-    dest: str | os.PathLike[str], query: str, as_of: str | None, running: list[duckdb.DuckDBPyConnection]
-) -> pa.Table:
-    with open_result(dest, query, as_of=as_of, running=running) as result:
-        return result.reader.read_all()
+    return await run_interruptibly(read)
 
 
 @contextmanager

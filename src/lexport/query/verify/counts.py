@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lexport.dataset.layout import run_path
-from lexport.dataset.manifest import COUNTED, Manifest, ScopeEntry
+from lexport.dataset.manifest import COUNTED, Manifest
 from lexport.dataset.references import LOST
 from lexport.model import Scope
 from lexport.query.verify.rows import Damage
@@ -35,11 +35,11 @@ def check_scopes(root: Path, commit: Manifest) -> Iterator[Damage]:
     for entry in commit.scopes:
         row = rows.get(entry.scope)
         if row is None:
-            yield _wrong(commit, f"{_title(entry)} is not in scopes")
+            yield _wrong(commit, f"{entry.scope} is not in scopes")
             continue
         for name in _COMPARED:
             if row[name] is not None and row[name] != getattr(entry, name):  # a count is NULL if its data was not read
-                yield _wrong(commit, f"{_title(entry)}: {name} {getattr(entry, name)}, scopes has {row[name]}")
+                yield _wrong(commit, f"{entry.scope}: {name} {getattr(entry, name)}, scopes has {row[name]}")
                 break
 
 
@@ -55,7 +55,7 @@ def check_counts(root: Path, commit: Manifest) -> Iterator[Damage]:
         for name, counted in counts.items():
             expected, actual = getattr(entry, name), counted[entry.scope]
             if expected != actual:
-                yield _wrong(commit, f"{_title(entry)}: {expected:,} {name}, the tables have {actual:,}")
+                yield _wrong(commit, f"{entry.scope}: {expected:,} {name}, the tables have {actual:,}")
     gaps = sum(pc.sum(batch.column("is_gap")).as_py() or 0 for batch in _batches(root, commit, ERRORS, ["is_gap"]))
     if gaps > commit.gaps or bool(gaps) != bool(commit.gaps):  # two equal errors may be one row
         yield _wrong(commit, f"{commit.gaps:,} gaps, errors has {gaps:,}")
@@ -80,7 +80,7 @@ def check_references(root: Path, commit: Manifest) -> Iterator[Damage]:
         if rows[entry.scope] + lost[entry.scope] >= entry.references:
             continue
         detail = (
-            f"{_title(entry)}: {entry.references:,} versions were listed or named; functions has"
+            f"{entry.scope}: {entry.references:,} versions were listed or named; functions has"
             f" {rows[entry.scope]:,} rows, errors has {lost[entry.scope]:,} gone or failed"
         )
         yield Damage(path=run_path(commit.snapshot_id), kind=LOST, detail=detail)
@@ -113,10 +113,6 @@ def _batches(root: Path, commit: Manifest, table: Table, names: Sequence[str]) -
         with pq.ParquetFile(root / entry.path) as file:
             for batch in file.iter_batches(columns=list(names), use_threads=False):
                 yield pa.Table.from_batches([batch])
-
-
-def _title(entry: ScopeEntry) -> str:
-    return f"{entry.account_id} {entry.region}"
 
 
 def _wrong(commit: Manifest, detail: str) -> Damage:
