@@ -84,7 +84,7 @@ def command(
     text = _read_stdin() if query == "-" else query
 
     from lexport.query.sql import open_result
-    from lexport.query.type_casts import UNPRINTED
+    from lexport.query.sql_text import UNPRINTED
 
     with open_result(dest, text, as_of=as_of, casts=UNPRINTED) as result:
         notify(*result.notices(max_skew=max_skew))

@@ -76,13 +76,12 @@ class Catalog:
         can be assumed.
         """
         attempts: dict[Scope, tuple[Manifest, ScopeEntry]] = {}
+        newest: dict[str, str] = {}
         for snapshot in self.manifests:
             for entry in snapshot.scopes:
                 if entry.coverage == "fleet":
                     attempts.setdefault(entry.scope, (snapshot, entry))
-        newest: dict[str, str] = {}
-        for scope, (snapshot, _) in attempts.items():
-            newest[scope.account_id] = max(newest.get(scope.account_id, ""), snapshot.snapshot_id)
+                    newest.setdefault(entry.account_id, snapshot.snapshot_id)
         return {
             scope: (snapshot, entry)
             for scope, (snapshot, entry) in attempts.items()

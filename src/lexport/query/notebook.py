@@ -90,20 +90,17 @@ class Dataset:
                 *(entry.account_id, entry.region, snapshot.snapshot_id, format_age(now - snapshot.snapshot_at)),
                 *(f"{entry.functions:,}", f"{entry.versions:,}", f"{entry.aliases:,}"),
             )
-            for scope, snapshot in sorted(latest.items(), key=lambda item: (item[0].account_id, item[0].region))
+            for scope, snapshot in sorted(latest.items(), key=lambda item: item[0])
             for entry in snapshot.scopes
-            if (entry.account_id, entry.region) == (scope.account_id, scope.region)
+            if entry.scope == scope
         ]
         head = ("account", "Region", "snapshot", "age", "functions", "versions", "aliases")
         facts = (
             f"{plural(len(catalog.snapshots), 'snapshot')}, the newest {newest.snapshot_id} ({newest.status}), "
             f"{format_age(now - newest.snapshot_at)} old"
         )
-        more = (
-            f"<p>and {plural(len(rows) - _SHOWN_SCOPES, 'account-region')} more</p>"
-            if len(rows) > _SHOWN_SCOPES
-            else ""
-        )
+        hidden = len(rows) - _SHOWN_SCOPES
+        more = f"<p>and {plural(hidden, 'account-region')} more</p>" if hidden > 0 else ""
         return (
             f"<div><p><b>lexport dataset</b> <code>{escape(self._dest)}</code>: {escape(facts)}</p>"
             f"<table><thead>{_row('th', head)}</thead>"

@@ -23,8 +23,7 @@ from lexport.query.catalog import DEFAULT_MAX_SKEW, Catalog, open_catalog
 from lexport.query.dataset_tables import DatasetTables
 from lexport.query.execute import connect, run_in_thread, run_interruptibly
 from lexport.query.shipped_views import ShippedView, named_views, shipped_views, tables_read
-from lexport.query.sql_text import escape_glob, one_line, quote_name, quote_text
-from lexport.query.type_casts import LOSSY, cast_type
+from lexport.query.sql_text import LOSSY, cast_type, escape_glob, one_line, quote_name, quote_text
 from lexport.tables.registry import BY_NAME
 from lexport.tables.text import did_you_mean
 
@@ -159,10 +158,7 @@ def open_result(
 
 @contextmanager
 def open_query_session(
-    dest: str | os.PathLike[str],
-    *,
-    as_of: str | None = None,
-    running: list[duckdb.DuckDBPyConnection] | None = None,
+    dest: str | os.PathLike[str], *, as_of: str | None = None, running: list[duckdb.DuckDBPyConnection] | None = None
 ) -> Iterator[QuerySession]:
     """Open a dataset for any number of queries. Blocking; parameters as for ``open_result``."""
     with _open_connection(running) as connection, _open_dataset(connection, dest, as_of) as session:

@@ -14,7 +14,7 @@ import lexport
 from lexport.errors import ViewError
 from lexport.query.catalog import Catalog
 from lexport.query.report import charts
-from lexport.query.report.changes import why_unchanged
+from lexport.query.report.figures import why_unchanged
 from lexport.query.report.format import cell, percent
 from lexport.query.report.markup import element, shorten, to_html
 from lexport.query.report.questions import questions, read_question

@@ -22,8 +22,7 @@ from lexport.query.checks.waivers import Waiver
 from lexport.query.execute import run_interruptibly
 from lexport.query.shipped_views import sql_dir, tables_read
 from lexport.query.sql import QuerySession, open_query_session
-from lexport.query.sql_text import one_line, quote_name
-from lexport.query.type_casts import UNPRINTED
+from lexport.query.sql_text import UNPRINTED, one_line, quote_name
 from lexport.tables.text import first_of, plural
 from lexport.tables.units import format_age
 

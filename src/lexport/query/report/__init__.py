@@ -20,7 +20,6 @@ from lexport.query.catalog import Catalog
 from lexport.query.checks.finding import CheckResult
 from lexport.query.execute import run_interruptibly
 from lexport.query.report import figures
-from lexport.query.report.changes import changes, changes_by_night, why_unchanged
 from lexport.query.report.charts import sparkline
 from lexport.query.report.figures import Figure
 from lexport.query.report.findings import findings
@@ -83,7 +82,7 @@ def _sections(catalog: Catalog, answers: dict[str, Answer], checked: CheckResult
     def listing(name: str, *, is_open: bool, empty: str | None = None) -> Figure:
         return figure(name, lambda answer: Figure(answer=answer, is_open=is_open, is_wide=True), empty)
 
-    unchanged = why_unchanged(catalog)
+    unchanged = figures.why_unchanged(catalog)
     judged = () if checked is None else (Section(name="findings", title="Findings", figures=findings(checked)),)
     return (
         Section(
@@ -96,8 +95,8 @@ def _sections(catalog: Catalog, answers: dict[str, Answer], checked: CheckResult
             name="changes",
             title="Last night",
             figures=(
-                figure("changes", changes, unchanged),
-                figure("changes_by_night", changes_by_night),
+                figure("changes", figures.changes, unchanged),
+                figure("changes_by_night", figures.changes_by_night),
                 listing("change_list", is_open=False, empty=unchanged),
             ),
         ),

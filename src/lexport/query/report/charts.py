@@ -97,7 +97,7 @@ def lines(
         for day, value in _known(days, item.values)[-1:]
     ]
     texts = _texts(series, lambda value: "not known" if value is None else write(value))
-    return _over_days(days, texts, [_plot(drawn)], dots, most=most, name=name, about=about, write=write)
+    return _over_days(days, texts, drawn, dots, most=most, name=name, about=about, write=write)
 
 
 def columns(days: Sequence[date], series: Sequence[Series], *, name: str, about: str, write: Format) -> ET.Element:
@@ -116,7 +116,7 @@ def columns(days: Sequence[date], series: Sequence[Series], *, name: str, about:
                 below[number] += height
         drawn.append(element("path", class_=item.tone, d="".join(steps)))
     texts = _texts(series, lambda value: write(value or 0))
-    return _over_days(days, texts, [_plot(drawn)], [], most=most, name=name, about=about, write=write)
+    return _over_days(days, texts, drawn, [], most=most, name=name, about=about, write=write)
 
 
 def calendar(rows: Sequence[Life], *, today: date, name: str, about: str) -> ET.Element:
@@ -178,7 +178,7 @@ _LEAST_DAYS = 14
 def _over_days(
     days: Sequence[date],
     texts: Sequence[str],
-    plot: Sequence[ET.Element],
+    drawn: Sequence[ET.Element],
     over: Sequence[ET.Element],
     *,
     most: float,
@@ -186,7 +186,13 @@ def _over_days(
     about: str,
     write: Format,
 ) -> ET.Element:
-    """Add the axes to a plot, and for each day an invisible field that shows its text."""
+    """Add the axes, and for each day an invisible field that shows its text.
+
+    ``drawn`` has 1000 by 100 units and is stretched, while lines keep their width; ``over`` is not stretched.
+    """
+    plot = element(
+        "svg", *drawn, x=0, y=_TOP, width="100%", height=_PLOT, viewBox="0 0 1000 100", preserveAspectRatio="none"
+    )
     base = _TOP + _PLOT
     levels = [(share, base - share * _PLOT) for share in (0.0, 0.5, 1.0)]
     grid = [element("line", class_="grid", x1=0, x2="100%", y1=y, y2=y) for _, y in levels]
@@ -208,14 +214,7 @@ def _over_days(
         )
         for day, text in zip(days, texts, strict=True)
     ]
-    return _svg([*grid, *plot, *over, *axis, *fields], name=name, about=about, height=base + _FOOT)
-
-
-def _plot(drawn: Sequence[ET.Element]) -> ET.Element:
-    """Stretch a drawing of 1000 by 100 units over the plot; lines keep their width."""
-    return element(
-        "svg", *drawn, x=0, y=_TOP, width="100%", height=_PLOT, viewBox="0 0 1000 100", preserveAspectRatio="none"
-    )
+    return _svg([*grid, plot, *over, *axis, *fields], name=name, about=about, height=base + _FOOT)
 
 
 def _known(days: Sequence[date], values: Sequence[float | None]) -> list[tuple[date, float]]:

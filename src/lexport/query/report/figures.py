@@ -9,10 +9,12 @@ from datetime import date
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from lexport.query.catalog import Catalog
 from lexport.query.report import charts
 from lexport.query.report.format import count, percent
 from lexport.query.report.markup import element
 from lexport.query.report.questions import Answer, day_of
+from lexport.tables.run import CHANGES
 from lexport.tables.text import plural
 from lexport.tables.units import short_size
 
@@ -45,11 +47,9 @@ def runtimes(answer: Answer, *, today: date) -> Figure:
     def versions(rows: Sequence[dict[str, Any]]) -> int:
         return sum(row["versions"] for row in rows)
 
-    finding = (
-        f"{plural(versions(ended), 'version')} on {plural(len(ended), 'deprecated runtime')}"
-        if ended
-        else "Nothing runs on a deprecated runtime"
-    )
+    finding = "Nothing runs on a deprecated runtime"
+    if ended:
+        finding = f"{plural(versions(ended), 'version')} on {plural(len(ended), 'deprecated runtime')}"
     if soon:
         finding += f"; {plural(versions(soon), 'more version')} on one that ends within 180 days"
     if others:
@@ -147,11 +147,9 @@ def parts(answer: Answer) -> Figure:
     counts = Counter(row["status"] for row in answer.rows)
     whole = counts["complete"]
     bad = len(answer.rows) - whole - counts["unavailable"]
-    finding = (
-        f"The newest attempt read {plural(whole, 'account-region')} whole."
-        if not bad
-        else f"{plural(bad, 'account-region')} of {count(len(answer.rows))} could not be read whole the last time."
-    )
+    finding = f"The newest attempt read {plural(whole, 'account-region')} whole."
+    if bad:
+        finding = f"{plural(bad, 'account-region')} of {count(len(answer.rows))} could not be read whole the last time."
     legend = tuple((tone, f"{status}: {count(counts[status])}") for status, tone in _STATUS.items() if counts[status])
     text = listed(counts, _STATUS)
     bar = charts.Bar(label="account-regions", values=tuple(counts[status] for status in _STATUS), text=text)
@@ -179,11 +177,9 @@ def storage(answer: Answer) -> Figure:
         for row in shown
     ]
     fullest = max(rows, key=lambda row: row["used_share"] or 0, default=None)
-    finding = (
-        f"{short_size(freed)} could be freed: old versions that no alias points to"
-        if freed
-        else "No old version could be deleted"
-    )
+    finding = "No old version could be deleted"
+    if freed:
+        finding = f"{short_size(freed)} could be freed: old versions that no alias points to"
     if fullest and fullest["used_share"] is not None:
         finding += f"; the fullest, {fullest['account_id']} {fullest['region']}, is at {percent(fullest['used_share'])}"
     about = "Used bytes; the hatched end could be freed."
@@ -308,3 +304,50 @@ def packages(answer: Answer) -> Figure:
     chart = charts.bars(rows, name="Packages by status", about="Distinct packages by status.", tones=("s3",))
     total = plural(answer.total_of("packages"), "distinct package")
     return Figure(answer=answer, finding=f"{total}, {short_size(answer.total_of('packages_bytes'))}.", charts=(chart,))
+
+
+_KINDS = {"added": "s1", "removed": "bad", "changed": "s4"}
+_SIGNS = {"added": "+", "removed": "\u2212", "changed": "~"}
+
+
+def changes(answer: Answer) -> Figure:
+    """Draw how many rows were added, removed and changed, by table."""
+    totals = {kind: answer.total_of(kind) for kind in _KINDS}
+    bars = [
+        charts.Bar(
+            label=row["table_name"],
+            values=tuple(row[kind] for kind in _KINDS),
+            text=" ".join(f"{_SIGNS[kind]}{count(row[kind])}" for kind in _KINDS if row[kind]),
+            note=listed(row, _KINDS),
+        )
+        for row in answer.rows
+    ]
+    chart = charts.bars(bars, name="Changes by table", about="Added, removed, changed.", tones=tuple(_KINDS.values()))
+    legend = tuple((tone, f"{_SIGNS[kind]} {kind}") for kind, tone in _KINDS.items() if totals[kind])
+    return Figure(answer=answer, finding=f"{listed(totals, _KINDS)}.", charts=(chart,), legend=legend)
+
+
+def changes_by_night(answer: Answer) -> Figure:
+    """Draw how many changes each night found."""
+    rows = answer.rows[::-1]
+    days = [day_of(row["day"]) for row in rows]
+    series = [
+        charts.Series(name=kind, values=tuple(row[kind] for row in rows), tone=tone) for kind, tone in _KINDS.items()
+    ]
+    about = "Added at the bottom, then removed, then changed."
+    chart = charts.columns(days, series, name="Changes by night", about=about, write=count)
+    return Figure(answer=answer, charts=(chart,), legend=tuple((tone, kind) for kind, tone in _KINDS.items()))
+
+
+def why_unchanged(catalog: Catalog) -> str:
+    """Explain why there are no changes: no earlier snapshot, not compared, or nothing changed."""
+    latest = catalog.latest()
+    readings = Counter(entry.scope for snapshot in catalog.snapshots for entry in snapshot.scopes if entry.is_whole)
+    read_twice = {scope: snapshot for scope, snapshot in latest.items() if readings[scope] > 1}
+    if not latest:
+        return "No account-region was ever read whole: nothing to compare."
+    if not read_twice:
+        return "First snapshot: nothing to compare with."
+    if any(all(entry.table != CHANGES.name for entry in snapshot.files) for snapshot in read_twice.values()):
+        return "Not compared: the newest snapshot was written by an older lexport, which did not compare."
+    return "Nothing changed since the snapshot before."
