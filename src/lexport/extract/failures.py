@@ -20,7 +20,7 @@ GONE = "gone"
 """The error code of a function that was deleted after it was listed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """The item that a failure is about. ``is_named`` says that the user named this function.
 

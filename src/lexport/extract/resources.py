@@ -180,11 +180,6 @@ class ResourceReader:
 
     def item(self, stage: str, subject: Subject) -> Item:
         """Name what a failure is about."""
-        return Item(
-            scope=self.scope,
-            stage=stage,
-            operation=self.resource.call.operation,
-            function_name=subject.function_name,
-            qualifier=subject.qualifier,
-            is_optional=not self.resource.is_gap,
-        )
+        call, is_optional = self.resource.call, not self.resource.is_gap
+        name, qualifier = subject.function_name, subject.qualifier
+        return Item(self.scope, stage, call.operation, name, qualifier, is_optional=is_optional)

@@ -63,38 +63,20 @@ class ShardLog:
         self.is_answering |= isinstance(error, AccessDeniedError | FunctionGoneError)
         self.lost += 1
         stage = "flatten" if isinstance(error, FlattenError) else "fetch"
-        self.record(error, self.item(stage, "GetFunction", ref.function_name, ref.qualifier, is_named=ref.is_named))
+        item = Item(self.shard.scope, stage, "GetFunction", ref.function_name, ref.qualifier, is_named=ref.is_named)
+        self.record(error, item)
 
     def record_listing_error(self, operation: str, function_name: str | None, error: ItemError) -> None:
         """Record that a listing, a page or an item of it could not be read."""
-        self.record(error, self.item("discover", operation, function_name))
+        self.record(error, Item(self.shard.scope, "discover", operation, function_name))
 
     def notice(
         self, operation: str, function_name: str | None, qualifier: str | None, notices: Sequence[Notice]
     ) -> None:
         """Make notices, which lose nothing, rows of ``errors``."""
         for notice in notices:
-            item = self.item("flatten", operation, function_name, qualifier)
+            item = Item(self.shard.scope, "flatten", operation, function_name, qualifier)
             self.failures.notice(item, notice.code, notice.message)
-
-    def item(
-        self,
-        stage: str,
-        operation: str | None = None,
-        function_name: str | None = None,
-        qualifier: str | None = None,
-        *,
-        is_named: bool = False,
-    ) -> Item:
-        """Name an item of this shard."""
-        return Item(
-            scope=self.shard.scope,
-            stage=stage,
-            operation=operation,
-            function_name=function_name,
-            qualifier=qualifier,
-            is_named=is_named,
-        )
 
     def note(self, text: str) -> None:
         """Add a note about this shard."""
@@ -104,7 +86,7 @@ class ShardLog:
 
     def give_up(self, error: ItemError) -> None:
         """Note that the credentials do not allow to read on: the Region is off where that may be, else it is a gap."""
-        item = self.item("discover")
+        item = Item(self.shard.scope, "discover")
         is_uncertain = self.shard.region_status == "uncertain"
         self.is_off = is_uncertain and error.code in REGION_OFF and not self.is_answering
         self.ended_by = failure_of(error, item, datetime.now(UTC)) if self.is_off else self.record(error, item)
@@ -112,7 +94,7 @@ class ShardLog:
     def account_for_references(self) -> None:
         """Record it where references came to nothing, and note an empty listing that AWS's own count contradicts."""
         if missing := describe_missing(self.references()):
-            self.record(ItemError(missing, code=LOST), self.item("discover"))
+            self.record(ItemError(missing, code=LOST), Item(self.shard.scope, "discover"))
         if self.shard.refs is None and not self.listed and self.function_count_reported:
             self.note(
                 f"ListFunctions named no function, {self.reported_by} counts {self.function_count_reported:,};"
