@@ -10,6 +10,7 @@ from lexport.artifacts.store import PackageStore
 from lexport.dataset.layout import package_path
 from lexport.dataset.local import LocalStore
 from lexport.dataset.runs import RunWriter, read_run
+from lexport.extract.progress import PackageProgress
 from lexport.extract.rows import Staging
 from lexport.tables.packages import PACKAGE_FILES, PACKAGES
 from lexport.tables.run import ERRORS
@@ -35,8 +36,8 @@ class StoredPackages:
         writer.flush()
 
     async def inspect(self):
-        counted = []
-        await inspect_stored(self.staging, self.package_store, count=lambda *what: counted.append(what))
+        progress = PackageProgress()
+        await inspect_stored(self.staging, self.package_store, progress)
         await self.staging.flush_all()
         files, errors = (
             [
@@ -47,7 +48,8 @@ class StoredPackages:
             ]
             for table in (PACKAGE_FILES, ERRORS)
         )
-        return sorted((row["sha256_hex"], row["path"]) for row in files), sorted(counted), errors
+        counted = sorted((kind.what, kind.status, progress.examples[kind]) for kind in progress.kinds.elements())
+        return sorted((row["sha256_hex"], row["path"]) for row in files), counted, errors
 
 
 @pytest.fixture

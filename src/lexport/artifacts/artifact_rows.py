@@ -125,7 +125,8 @@ class ArtifactRows:
         status = _status_of(error)
         is_transfer = isinstance(error, PackageError)
         operation, about = ("GetObject", f"{item.layer_arn}: ") if is_transfer else ("GetLayerVersionByArn", "")
-        is_gap = False if status == "denied" and not _is_own(item) else None
+        is_own = any(item.layer_arn.split(":")[4:5] == [ref.scope.account_id] for ref in item.refs)
+        is_gap = False if status == "denied" and not is_own else None
         failure = self.staging.failures.record(error, _item(item.refs[0], operation), is_gap=is_gap, about=about)
         self.add_layer(
             item,
@@ -156,9 +157,3 @@ def _item(ref: FunctionVersionRef, operation: str) -> Item:
 
 def _status_of(error: ItemError) -> str:
     return "denied" if isinstance(error, AccessDeniedError | PackageDeniedError) else "failed"
-
-
-def _is_own(item: ReferencedLayer) -> bool:
-    """Return whether the layer's account also owns one of the functions in ``refs``."""
-    account_id = item.layer_arn.split(":")[4:5]
-    return account_id[0] in {ref.scope.account_id for ref in item.refs} if account_id else False

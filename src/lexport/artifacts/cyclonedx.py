@@ -145,12 +145,6 @@ def content_nodes(rows: Iterable[tuple[str, str, str, str | None]]) -> Iterator[
         yield {"ref": _content_ref(sha256_hex), "dependsOn": refs}
 
 
-def compositions(rows: Iterable[tuple[str, str]]) -> Iterator[Part]:
-    """Yield the function versions whose libraries are not all listed. Rows: reference and status."""
-    for ref, status in rows:
-        yield {"aggregate": status, "dependencies": [ref]}
-
-
 def _hashes(sha256_hex: str | None) -> Part:
     return {"hashes": [{"alg": "SHA-256", "content": sha256_hex}]} if sha256_hex else {}
 

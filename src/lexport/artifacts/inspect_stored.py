@@ -5,7 +5,7 @@ Content belongs to no account-region, so its rows and the errors about it have n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
@@ -22,6 +22,7 @@ from lexport.dataset.disk_queue import DiskQueue
 from lexport.dataset.layout import package_path
 from lexport.dataset.runs import Runs, RunWriter, merge, read_run, rewrite_run
 from lexport.errors import ItemError
+from lexport.extract.progress import PackageProgress
 from lexport.extract.rows import Staging
 from lexport.extract.workers import pump
 from lexport.query.sql import open_query_session
@@ -43,13 +44,10 @@ _STATUS = "dependencies_status"
 _IN_STORE = pa.array(["stored", "present"])
 
 
-async def inspect_stored(
-    staging: Staging, package_store: PackageStore, *, count: Callable[[str, str, str], None]
-) -> None:
+async def inspect_stored(staging: Staging, package_store: PackageStore, progress: PackageProgress) -> None:
     """Inspect every package and layer that is staged as stored and that no commit has inspected.
 
-    ``count`` is called with what was counted, its status and an example. The status of each package is written into its
-    staged rows, so those must be on disk. Order: by hash, a few at once.
+    The status of each package is written into its staged rows, so those must be on disk. Order: by hash, a few at once.
     Cancelled: ends after the current member.
     """
     folder, runs = staging.folder, staging.runs
@@ -71,11 +69,11 @@ async def inspect_stored(
             ),
             limiter=limiter,
         )
-        count("package", "looked into", "")
+        progress.count("package", "looked into")
         if result.status:
             statuses[bytes.fromhex(sha256_hex)] = result.status
         for problem in result.problems:
-            count("finding", problem.code, problem.message)
+            progress.count("finding", problem.code, example=problem.message)
             row = staged_row(
                 ERRORS,
                 stage=STAGE,

@@ -27,7 +27,7 @@ class PackageLinks:
     async def request_link(self) -> Link:
         """Return a link from the first function version that has one; raises ItemError where none of them has.
 
-        A function version that fails, or that has other code by now, is not asked again, unless it is the last.
+        A function version that fails, or that has other code by now, gets no second request, unless it is the last.
         """
         while self._refs:
             self.ref = self._refs[0]

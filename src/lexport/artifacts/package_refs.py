@@ -27,8 +27,8 @@ from lexport.tables.table import COMMON, INT64, TEXT, Column, Table
 MAX_REFS = 4  # function versions kept for each content; it is unlikely that all of them are gone or denied
 
 RANK_PUBLISHED, RANK_LATEST, RANK_CUSTOMER_BUCKET, RANK_FILTERED_OUT = "0", "1", "2", "3"
-"""Order in which the versions that share a package are asked for a link. Published versions come first because their
-code does not change; versions whose code is in the customer's own bucket come last."""
+"""Order in which the versions that share a package are used to request a link. Published versions come first because
+their code does not change; versions whose code is in the customer's own bucket come last."""
 
 _VERSION_COLUMNS = ("account_id", "region", "function_name", "version")
 _PACKAGE_COLUMNS = {
@@ -47,7 +47,7 @@ PACKAGE_REFS = Table(
     (
         *COMMON,
         *(Column(name, TEXT, "", "Names the function version.") for name in _VERSION_COLUMNS[2:]),
-        Column("rank", TEXT, "", "Order in which the versions are asked for a link."),
+        Column("rank", TEXT, "", "Order in which the versions are used to request a link."),
         *(Column(name, _TYPES.get(name, TEXT), "", "Describes the package.") for name in _PACKAGE_COLUMNS),
     ),
     ("code_sha256", "rank", *_VERSION_COLUMNS),

@@ -52,7 +52,9 @@ class PackageRows:
         for item in dependencies:
             count += 1
             if claim in self._pending:
-                self._add_pending(item, claim)
+                if sum(map(len, self._pending.values())) >= self._budget.limits.dependencies:
+                    raise ArchiveError("more dependencies asked for than are kept", code="too_many_dependencies")
+                self._pending[claim].append(item)
                 continue
             evidence.add_dependency(item)
             self._names.add(hash((item.ecosystem, item.name)))
@@ -85,11 +87,6 @@ class PackageRows:
         """Count code that no manifest explains; the first message is kept."""
         count, first = self._unexplained
         self._unexplained = count + 1, first or message
-
-    def _add_pending(self, item: Dependency, claim: Claim) -> None:
-        if sum(map(len, self._pending.values())) >= self._budget.limits.dependencies:
-            raise ArchiveError("more dependencies asked for than are kept", code="too_many_dependencies")
-        self._pending[claim].append(item)
 
     def _add_dependency(self, item: Dependency) -> None:
         values = item.ecosystem, item.name, item.version, item.path

@@ -77,7 +77,10 @@ async def packages(
             raise RunError(message)
         is_refused = bool(plan.files) and await _download(plan, chosen, package_store, run)
         if chosen.inspect:
-            await _inspect(package_store, run)
+            from lexport.artifacts.inspect_stored import inspect_stored  # imports DuckDB, which other runs do not need
+
+            progress.stage = "looking into packages"
+            await inspect_stored(run.staging, package_store, progress.packages)
         progress.stage = "writing Parquet"
         await run.staging.flush_all()
         staged = await to_thread.run_sync(_write, chosen, run)
@@ -97,18 +100,6 @@ async def _download(plan: DownloadPlan, chosen: PackageSettings, package_store: 
         is_refused = await execute_plan(plan, downloader, chosen, session, run)
     await run.staging.flush_all()
     return is_refused
-
-
-async def _inspect(package_store: PackageStore, run: Run) -> None:
-    """Inspect the stored packages that no run has inspected."""
-    from lexport.artifacts.inspect_stored import inspect_stored  # imports DuckDB, which other runs do not need
-
-    run.progress.stage = "looking into packages"
-    await inspect_stored(
-        run.staging,
-        package_store,
-        count=lambda what, how, example: run.progress.packages.count(what, how, example=example),
-    )
 
 
 def _write(chosen: PackageSettings, run: Run) -> StagedCommit:

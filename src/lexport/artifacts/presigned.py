@@ -11,7 +11,7 @@ import re
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from html import unescape
 from importlib.metadata import version
@@ -194,7 +194,10 @@ async def _check_status(response: aiohttp.ClientResponse, route: _Route, start: 
             code="redirect",
             http_status=status,
         )
-    raise error_of(status, await _error_body(response), route.name)
+    body = b""
+    with suppress(aiohttp.ClientError, OSError):  # without a body, the status decides
+        body = await response.content.read(ERROR_BYTES)
+    raise error_of(status, body, route.name)
 
 
 def error_of(status: int, body: bytes, name: str) -> PackageError:
@@ -216,14 +219,6 @@ def error_of(status: int, body: bytes, name: str) -> PackageError:
     else:
         kind = PackageDeniedError if status == _FORBIDDEN or code.startswith("KMS.") else PackageError
     return kind(f"S3 at {name} answered {code}: {message} (HTTP {status})", code=code, http_status=status)
-
-
-async def _error_body(response: aiohttp.ClientResponse) -> bytes:
-    """Return the body of an error response as far as it arrives; without one, the status decides."""
-    try:
-        return await response.content.read(ERROR_BYTES)
-    except (aiohttp.ClientError, OSError):
-        return b""
 
 
 class Transfer:

@@ -181,7 +181,10 @@ class _SbomQueries:
         lists = {
             "components": components(),
             "dependencies": dependencies(),
-            "compositions": cyclonedx.compositions(counted("incomplete", self._parts(_NOT_WHOLE))),
+            "compositions": (
+                {"aggregate": status, "dependencies": [ref]}
+                for ref, status in counted("incomplete", self._parts(_NOT_WHOLE))
+            ),
         }
         (at,) = self.read("SELECT max(snapshot_at) FROM functions")[0]
         stream.writelines(cyclonedx.document(at=at, lexport_version=__version__, about=about, lists=lists))

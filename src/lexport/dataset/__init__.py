@@ -1,1 +1,1 @@
-"""The reading side, one act a file: open a dataset, then ask it in SQL, make views of it, tell its status."""
+"""A dataset on disk: its layout, manifests and commits, its data files, and the comparison of two snapshots."""

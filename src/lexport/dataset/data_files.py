@@ -102,20 +102,15 @@ def wrong_footer(path: Path, entry: FileEntry, commit: Manifest, table: Table) -
 def overlap(root: Path, before: FileEntry, after: FileEntry, table: Table) -> str | None:
     """Describe how two consecutive files of a table overlap or are in the wrong order; None where they do not."""
     try:
-        if _is_before(root / before.path, root / after.path, table):
-            return None
+        with pq.ParquetFile(root / before.path) as first, pq.ParquetFile(root / after.path) as second:
+            if not first.metadata.num_rows or not second.metadata.num_rows:
+                return None
+            last = _keys(first, first.metadata.num_row_groups - 1, table)[-1].as_py()
+            if last < _keys(second, 0, table)[0].as_py():
+                return None
     except (OSError, pa.ArrowException) as error:
         return " ".join(str(error).split())
     return f"its rows do not come after those of {before.path}"
-
-
-def _is_before(one: Path, other: Path, table: Table) -> bool:
-    """Return whether all rows of one file sort before those of another; true where one has no rows."""
-    with pq.ParquetFile(one) as first, pq.ParquetFile(other) as second:
-        if not first.metadata.num_rows or not second.metadata.num_rows:
-            return True
-        last = _keys(first, first.metadata.num_row_groups - 1, table)[-1].as_py()
-        return bool(last < _keys(second, 0, table)[0].as_py())
 
 
 def _keys(file: pq.ParquetFile, group: int, table: Table) -> pa.ChunkedArray:

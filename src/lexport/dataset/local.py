@@ -121,8 +121,9 @@ class LocalStore:
             self.make_folder(str(Path(path).parent))
             link_new(source, target)
         except OSError as error:
-            if placed is not None and _is_same(placed, target):
-                return
+            with suppress(OSError):  # it may have the name in spite of the error; equal bytes may be another run's
+                if placed is not None and os.path.samestat(placed, target.lstat()):
+                    return
             if isinstance(error, FileExistsError):
                 raise PublishError(f"{target} exists already", destination=str(self.root)) from error
             raise write_error(source if placed is None else target, error) from error
@@ -225,17 +226,6 @@ def sync_folder(path: Path) -> None:
     except OSError as error:
         if error.errno not in _SYNC_NOT_SUPPORTED:
             raise
-
-
-def _is_same(source: os.stat_result, target: Path) -> bool:
-    """Check whether a file has its name in spite of an error.
-
-    Equal bytes are not enough: two runs of the same id write equal files, and one of them will remove its own.
-    """
-    try:
-        return os.path.samestat(source, target.lstat())
-    except OSError:
-        return False
 
 
 def clear(path: Path) -> None:

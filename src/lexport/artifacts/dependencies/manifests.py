@@ -108,13 +108,8 @@ def parser_for(path: str) -> ManifestParser | None:
     parser = next((parser for pattern, parser in _PATTERNS if pattern.fullmatch(path)), None)
     if parser is None or (parser.is_request and (_OF_LIBRARIES.search(path) or _FOR_DEVELOPMENT.fullmatch(path))):
         return None
-    return None if _is_of_tests(path) else parser
-
-
-def _is_of_tests(path: str) -> bool:
-    """Return whether a ``node_modules`` is inside a package's own tests, where nothing is installed."""
-    between = path.split("node_modules/")[1:-1]
-    return any(_TESTS_FOLDER.fullmatch(folders) for folders in between)
+    between = path.split("node_modules/")[1:-1]  # nothing is installed in a package's own tests
+    return None if any(_TESTS_FOLDER.fullmatch(folders) for folders in between) else parser
 
 
 def requirements_parser(path: str) -> ManifestParser | None:

@@ -6,6 +6,7 @@ Values that the package does not give, such as the Python version and the proces
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from itertools import islice
 
 _LAMBDA = {
@@ -40,21 +41,20 @@ def may_hold(marker: object) -> bool:
 
 
 def _any(words: list[str]) -> bool | None:
-    result = _all(words)
-    while words and words[0] == "or":
-        words.pop(0)
-        other = _all(words)
-        result = True if True in (result, other) else None if None in (result, other) else False
-    return result
+    return _join(words, "or", _all, decisive=True)
 
 
 def _all(words: list[str]) -> bool | None:
-    result = _one(words)
-    while words and words[0] == "and":
+    return _join(words, "and", _one, decisive=False)
+
+
+def _join(words: list[str], word: str, part: Callable[[list[str]], bool | None], *, decisive: bool) -> bool | None:
+    """Return ``decisive`` where one of the parts has this value, else None where one is unknown."""
+    values = {part(words)}
+    while words and words[0] == word:
         words.pop(0)
-        other = _one(words)
-        result = False if False in (result, other) else None if None in (result, other) else True
-    return result
+        values.add(part(words))
+    return decisive if decisive in values else None if None in values else not decisive
 
 
 def _one(words: list[str]) -> bool | None:
