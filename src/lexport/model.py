@@ -15,8 +15,6 @@ __version__ = "0.1.0"
 Coverage = Literal["fleet", "selection"]
 RegionStatus = Literal["enabled", "uncertain", "disabled"]
 ScopeStatus = Literal["complete", "partial", "denied", "unavailable"]
-EnvMode = Literal["keys", "values", "none"]
-Qualifiers = Literal["latest", "published", "all"]
 
 GLOBAL_REGION = "aws-global"
 """Stands for the Regions of an account where they are not known, or for the account as a whole."""

@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from lexport.errors import SettingsError
-from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, EnvMode, Qualifiers, QuotaClass, is_ulid
+
+if TYPE_CHECKING:
+    from lexport.model import QuotaClass
+
+EnvMode = Literal["keys", "values", "none"]
+Qualifiers = Literal["latest", "published", "all"]
 
 ALL_REGIONS = "all"
 GET_FUNCTION_RATE_PER_S = 100.0  # AWS's quota per account and Region. Source: Lambda quotas page, 2026
@@ -147,6 +152,8 @@ class SnapshotSettings:
                 f"begins with https:// or http://, not {self.endpoint_url!r}",
             )
         if self.snapshot_id is not None:
+            from lexport.model import is_ulid
+
             _check(is_ulid(self.snapshot_id), "snapshot_id", f"is a ULID, not {self.snapshot_id!r}")
         if self.snapshot_at is not None:
             _check(self.snapshot_at.tzinfo is not None, "snapshot_at", "has a time zone")
@@ -186,6 +193,8 @@ class SnapshotSettings:
     @property
     def rates_per_s(self) -> dict[QuotaClass, float]:
         """AWS's quotas by class, of which ``quota_share`` is used."""
+        from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA
+
         return {GET_FUNCTION_QUOTA: self.get_function_rate_per_s, LIST_QUOTA: self.list_rate_per_s}
 
     @property

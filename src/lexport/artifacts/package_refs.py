@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lexport.model import LATEST, PackageRef, Qualifiers, Scope
-from lexport.settings import PackageSettings
+from lexport.model import LATEST, PackageRef, Scope
+from lexport.settings import PackageSettings, Qualifiers
 from lexport.tables.arrow import staged_schema, with_current_names
 from lexport.tables.functions import FUNCTIONS, LAYERS
 from lexport.tables.table import COMMON, INT64, TEXT, Column, Table

@@ -10,7 +10,6 @@ import click
 from lexport.cli._config import read_config
 from lexport.cli._help import option_groups, write_examples, write_groups
 from lexport.cli._options import check_variables
-from lexport.model import __version__
 from lexport.tables.text import did_you_mean
 
 COMMAND_GROUPS = {
@@ -78,8 +77,23 @@ class _Commands(click.Group):
         write_examples(formatter, EXAMPLES)
 
 
+def _print_version(ctx: click.Context, _option: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
+    if value:
+        from lexport.model import __version__
+
+        click.echo(f"lexport, version {__version__}")
+        ctx.exit()
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="lexport")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Turn an AWS Lambda fleet into a dataset of Parquet files, and query it with SQL."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -60,13 +59,17 @@ def _load() -> dict[str, Any]:
             raw = file.read(MOST_BYTES + 1)
         if len(raw) > MOST_BYTES:
             raise SettingsError(f"{CONFIG_FILE}: is larger than 1 MiB", option=CONFIG_FILE)
-        return tomllib.loads(raw.decode("utf-8-sig"))
+        text = raw.decode("utf-8-sig")
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise SettingsError(f"{CONFIG_FILE}: {error.strerror}", option=CONFIG_FILE) from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{CONFIG_FILE}: is not UTF-8 text", option=CONFIG_FILE) from error
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
     except RecursionError as error:
         raise SettingsError(f"{CONFIG_FILE}: is nested too deeply", option=CONFIG_FILE) from error
     except tomllib.TOMLDecodeError as error:

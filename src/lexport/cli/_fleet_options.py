@@ -8,8 +8,7 @@ from typing import Any, get_args
 import click
 
 from lexport.cli._options import Decorator, choose_key_file, declare_options, option, print_redirection
-from lexport.model import EnvMode, Qualifiers
-from lexport.settings import SnapshotSettings
+from lexport.settings import EnvMode, Qualifiers, SnapshotSettings
 
 _DEFAULTS = SnapshotSettings()
 

@@ -8,8 +8,7 @@ import click
 
 from lexport.cli._options import declare_options, option, print_redirection, size
 from lexport.errors import SettingsError
-from lexport.model import Qualifiers
-from lexport.settings import PackageSettings
+from lexport.settings import PackageSettings, Qualifiers
 
 if TYPE_CHECKING:
     from lexport.extract.progress import PackageProgress

@@ -10,8 +10,6 @@ from lexport.cli._formats import choose_format, csv_safe_option, output_option
 from lexport.cli._options import declare_command, option
 from lexport.cli._output import notify, print_rows
 from lexport.query.warehouse.dialects import DIALECTS
-from lexport.tables import registry
-from lexport.tables.registry import BY_NAME
 
 _NAMES = ("table", "column", "type", "unit", "kind", "meaning", "source")
 
@@ -22,6 +20,8 @@ class TableChoice(click.Choice):  # type: ignore[type-arg]
     @property
     def choices(self) -> tuple[str, ...]:
         """The names."""
+        from lexport.tables.registry import BY_NAME
+
         return tuple(BY_NAME)
 
     @choices.setter
@@ -60,7 +60,9 @@ def command(table: str | None, output: str, dialect: str | None, location: str |
     if location is not None:
         raise click.UsageError("--location needs --ddl")
     output = choose_format(output)
-    tables = registry.tables() if table is None else (BY_NAME[table],)
+    from lexport.tables import registry
+
+    tables = registry.tables() if table is None else (registry.BY_NAME[table],)
     rows = (
         (shown.name, column.name, column.type.value, column.unit, shown.kind_of(column), column.meaning, column.source)
         for shown in tables

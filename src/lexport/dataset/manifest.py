@@ -16,7 +16,8 @@ import msgspec
 from msgspec import Meta
 
 from lexport.dataset.layout import data_prefix, is_data_path
-from lexport.model import ULID_PATTERN, Coverage, EnvMode, Qualifiers, Scope, ScopeStatus
+from lexport.model import ULID_PATTERN, Coverage, Scope, ScopeStatus
+from lexport.settings import EnvMode, Qualifiers
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.registry import fleet_resources, tables_of_every_snapshot
 from lexport.tables.run import SCOPES

@@ -17,7 +17,8 @@ from lexport.errors import FlattenError
 from lexport.extract.decode import CHILDREN, FUNCTION, ITEMS, Layout
 from lexport.extract.lossless import Inexact, LosslessReader, Notice, make_plan, parse_exactly
 from lexport.extract.rows import Children, Rows
-from lexport.model import LATEST, EnvMode, FunctionRef, Reply, Scope
+from lexport.model import LATEST, FunctionRef, Reply, Scope
+from lexport.settings import EnvMode
 from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS, TAGS
 from lexport.tables.registry import NEVER_STORED
 from lexport.tables.staged import ANSWER, child_names, child_source, staged_names

@@ -20,7 +20,8 @@ from lexport.aws.quota.pacer import CallApi
 from lexport.errors import ExpiredCredentialsError, ItemError, ListingError, ServiceError
 from lexport.extract.decode import decode_page, split_page
 from lexport.extract.match_response import check_versions, checked, list_of, names_of, next_marker_of
-from lexport.model import LATEST, LATEST_PUBLISHED, FunctionRef, Qualifiers, Reply, Scope
+from lexport.model import LATEST, LATEST_PUBLISHED, FunctionRef, Reply, Scope
+from lexport.settings import Qualifiers
 from lexport.tables.functions import LIST_FUNCTIONS, LIST_VERSIONS
 
 SEEN_KEPT = 16_384  # hashes of items since the last checkpoint, some 1.5 MB for an account-region

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from lexport.model import LATEST, EnvMode, Scope
+from lexport.model import LATEST, Scope
+from lexport.settings import EnvMode
 from lexport.simulator import known_regions, oracle, seeded
 from lexport.simulator.fleet_changes import Change, Overlay
 from lexport.simulator.seeded import Build, VersionNumbers

@@ -9,7 +9,8 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lexport.model import LATEST, EnvMode
+from lexport.model import LATEST
+from lexport.settings import EnvMode
 from lexport.simulator.canaries import secret_rule
 from lexport.simulator.presigned import version_id_of
 from lexport.simulator.spec import AliasSpec, ErrorSpec, FunctionSpec, VersionSpec

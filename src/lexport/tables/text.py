@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
 
 def plural(number: int, one: str, many: str = "") -> str:
@@ -38,6 +37,8 @@ def visible(text: str, *, keep: str = "") -> str:
 
 def nearest(word: str, names: Iterable[str], *, most: int = 3) -> list[str]:
     """Return the names most like a word, the nearest first; those that hold it, or begin it, where none is alike."""
+    from difflib import get_close_matches
+
     known = {name.lower(): name for name in names}
     asked = word.strip().lower()
     found = get_close_matches(asked, known, n=most, cutoff=0.7)
