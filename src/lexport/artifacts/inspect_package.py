@@ -172,7 +172,6 @@ class _ArchiveInspection:
         return count
 
     def _read(self, archive: Archive, entry: Entry, parser: ManifestParser, **siblings: bytes) -> int:
-        """Read one manifest; return how many libraries it names."""
         path = self._title + entry.path
         with self._reporting(path):
             if parser.is_head_enough:

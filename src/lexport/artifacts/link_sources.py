@@ -69,7 +69,7 @@ class PackageLinks:
 class LayerLinks:
     """Requests one layer version, and fresh links to its content, in the account-regions that use it.
 
-    ``s3_object`` is set once the layer version is known to be in the customer's own bucket.
+    ``s3_object`` is set where the layer version is in the customer's own bucket.
     """
 
     def __init__(self, calls: ScopeCalls, item: ReferencedLayer) -> None:

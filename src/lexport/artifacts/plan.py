@@ -239,7 +239,6 @@ class DownloadPlanner:
         return writer.runs[table.name]
 
     def _write(self, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Add staged rows to the run's own."""
         check_cancelled()
         writer = RunWriter(
             self.staging.folder, file_mode=self.package_store.destination.file_mode, runs=self.staging.runs

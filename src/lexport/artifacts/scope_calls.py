@@ -50,7 +50,7 @@ class ScopeCalls:
         return all(isinstance(reason, AccessDeniedError) for reason in reasons)
 
     async def identify(self) -> None:
-        """Find out whose the credentials are; raises SettingsError and CredentialsError as a snapshot does."""
+        """Find the account of the credentials; raises SettingsError and CredentialsError as a snapshot does."""
         await self._access.identify()
         if not self._access.uses_roles:
             self._own_account = await find_own_account(self._access, self._access.regions, note=self._note)

@@ -79,7 +79,6 @@ def _parents(table: Table) -> Iterator[tuple[Table, tuple[str, ...]]]:
 
 
 def _kept_versions(now: Mapping[str, Any], before: Mapping[str, Any]) -> KeptVersions:
-    """Return the versions that both runs selected."""
     qualifiers = {now.get("qualifiers", "all"), before.get("qualifiers", "all")}
     return "latest" if "latest" in qualifiers else "published" if "published" in qualifiers else "all"
 
@@ -94,7 +93,7 @@ def _comparable(now: SnapshotFiles, before: SnapshotFiles) -> list[Table]:
             return False
         if table is ENV_VARS:
             return all(side.options.get("env", "keys") != "none" for side in sides)
-        if table is TAGS:  # whether tags were denied is known from the row of $LATEST
+        if table is TAGS:  # the row of $LATEST has whether tags were denied
             return all(side.options.get("qualifiers", "all") != "published" for side in sides)
         return True
 
@@ -102,7 +101,6 @@ def _comparable(now: SnapshotFiles, before: SnapshotFiles) -> list[Table]:
 
 
 def _columns_to_read(table: Table) -> list[str]:
-    """Return the columns of the key and all that may be compared."""
     return [
         column.name
         for column in table.columns

@@ -35,7 +35,6 @@ class DamagedCommit:
         return f"{self}; nothing is built on it, and it stays as it is{advice}"
 
     def __str__(self) -> str:
-        """Name the snapshot that cannot be read, and the reason."""
         state = "cannot be read" if self.is_newer else "is damaged"
         return f"snapshot {self.snapshot_id} {state} ({self.path}: {self.reason})"
 

@@ -64,7 +64,6 @@ class DiskQueue:
         """Do nothing: ``with`` closes the file."""
 
     async def __aiter__(self) -> AsyncIterator[str]:
-        """Yield every line to the end."""
         while True:
             try:
                 page = await self.receive()
