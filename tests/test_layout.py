@@ -15,7 +15,7 @@ import lexport
 SOURCE = Path(__file__).parent.parent / "src" / "lexport"
 MOST_ENTRIES = 15
 MOST_FLOORS = 10
-MOST_LINES = 480
+MOST_LINES = 400
 TASK_GROUPS = {
     "artifacts.run",
     "artifacts.snapshot_downloads",
@@ -69,7 +69,7 @@ def ours(name: str) -> set[str]:
 
 
 def test_the_source_can_be_taken_in_at_a_glance():
-    """At most 15 entries stand directly under ``src/lexport``, on at most 10 floors, and no file is too long."""
+    """At most 15 entries stand directly under ``src/lexport``, on at most 10 floors, and no file has over 400 lines."""
     contracts = tomllib.loads((SOURCE.parents[1] / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     entries = [path.name for path in SOURCE.iterdir() if path.name != "__pycache__"]
     long = [path.name for path in SOURCE.rglob("*.py") if len(path.read_text().splitlines()) > MOST_LINES]
