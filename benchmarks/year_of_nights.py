@@ -28,7 +28,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lexport.dataset.changes import find_changes
-from lexport.dataset.commit import commit, open_destination, open_staging, remove_staging
+from lexport.dataset.commit import commit, open_staging, prepare_destination, remove_staging
 from lexport.dataset.commits import newest_first
 from lexport.dataset.compare import SnapshotFiles
 from lexport.dataset.layout import RUNS
@@ -311,7 +311,7 @@ def make_year(dest: Path, *, nights: int, functions: int) -> None:
     if made:
         shutil.rmtree(dest)
     year = Year(functions)
-    store = open_destination(dest, group_readable=False)
+    store = prepare_destination(dest, group_readable=False)
     writer, touched = Writer(store), None
     with ThreadPoolExecutor(1) as publisher:  # a night is written while the next one passes
         writing = []

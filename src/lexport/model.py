@@ -20,7 +20,7 @@ GLOBAL_REGION = "aws-global"
 """Stands for the Regions of an account where they are not known, or for the account as a whole."""
 LATEST = "$LATEST"
 LATEST_PUBLISHED = "$LATEST.PUBLISHED"
-"""The pointer to the version that managed instances run. Listings name it like a version; it is not read."""
+"""The pointer to the version that managed instances run. Listings name it like a version; lexport skips it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Scope:
 class FunctionRef:
     """One GetFunction call to make.
 
-    ``called_as`` is sent instead of the bare name, where the user's ARN has more in it than the name. ``qualifier`` is
+    ``called_as`` is sent instead of the bare name, where the user's ARN contains more than the name. ``qualifier`` is
     None for the unqualified call, the only one that returns tags and concurrency. ``is_named`` says that the user named
     this function. ``listed`` is the FunctionConfiguration of the listing as JSON, where an incremental run keeps it.
     """
@@ -82,22 +82,22 @@ class FunctionRef:
 
     @property
     def is_alias(self) -> bool:
-        """Whether the qualifier can only be an alias: aliases are never all digits."""
+        """Whether the qualifier is an alias: neither ``$LATEST`` nor all digits."""
         return self.qualifier is not None and self.qualifier != LATEST and not self.qualifier.isdecimal()
 
 
 class Source(Protocol):
     """The connection that a response came over."""
 
-    has_doubts: bool
+    is_unconfirmed: bool
 
     def retire(self) -> None:
-        """Send no further request over it, and call every ``again`` that was registered."""
+        """Send no further request over it, and call every callback that was registered since the last ``confirm``."""
 
-    def doubt(self, again: Callable[[], None]) -> None:
-        """Register ``again``, to be called if the connection is retired before ``trust``: responses may be mixed up."""
+    def on_mixup(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` if the connection is retired before ``confirm``, since its responses may be mixed up."""
 
-    def trust(self) -> None:
+    def confirm(self) -> None:
         """Note that a response named what was requested, so that the responses before it were right too."""
 
 
@@ -108,7 +108,8 @@ class Reply:
     ``body`` are its bytes, from which ``parse`` makes the document of a typed reply, and which are parsed again where a
     number does not fit 64 bits.
     ``cleaned`` counts characters that no table can hold (lone surrogates, NUL) and that were replaced.
-    ``location`` is the presigned URL, a credential for ten minutes. No other field has it: use it at once or drop it.
+    ``location`` is the presigned URL, a credential for ten minutes. No other field contains it: use it at once or
+    discard it.
     ``source`` is the connection that brought the response, where the transport knows it.
     """
 
@@ -131,7 +132,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """One row of ``errors``: an item that was lost or is odd. ``message`` never holds a secret."""
+    """One row of ``errors``: an item that was lost or is unexpected. ``message`` never holds a secret."""
 
     scope: Scope
     stage: str
@@ -166,7 +167,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
-    """The plan of one run, made before the first function is read. JSON-able, without any secret.
+    """What one run reads, decided before the first function is read. JSON-able, without any secret.
 
     ``settings_fingerprint`` is equal for settings that read the same rows. ``hash_key_id`` names the HMAC key; it is
     None where no variables are read. A shard whose Region is ``aws-global`` stands for all Regions of its account,
@@ -183,7 +184,7 @@ class RunSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class References:
-    """The outcome of the function versions that a shard had to read. ``listed`` counts all of them.
+    """The outcome of the function versions that a shard was to read. ``listed`` counts all of them.
 
     ``rows`` were staged for ``functions``, ``lost`` were deleted meanwhile or could not be read, and ``unwanted`` are
     ``$LATEST`` where only published versions are kept.
@@ -234,7 +235,7 @@ class PaceReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageRef:
-    """One distinct package. ``code_sha256`` is as AWS sends it for a zip, in base64.
+    """One distinct package. ``code_sha256`` is base64, as AWS sends it for a zip.
 
     ``size_bytes`` is AWS's CodeSize, or None; it can rule a package out early, but only the hash proves it.
     """
@@ -271,7 +272,7 @@ class StoredPackage:
 class Dependency:
     """One library of a package: its name as in package URLs of its ecosystem, and the file that names it.
 
-    ``version`` is None where the file has no version, a range, or a location to fetch it from.
+    ``version`` is None if the file gives no exact version.
     """
 
     ecosystem: str

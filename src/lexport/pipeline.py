@@ -1,11 +1,11 @@
-"""The map: how a fleet becomes a snapshot.
+"""Overview: how a fleet becomes a snapshot.
 
 1. ``plan_run`` decides what is read: the identity, the accounts, and a shard for each account in each Region.
-2. ``read_shard`` reads one shard: list, fetch, flatten. All shards are read side by side, into sorted runs on disk.
-3. ``commit_run`` merges the runs into Parquet, compares them with the snapshot before, and publishes, or nothing.
+2. ``read_shard`` reads one shard: list, fetch, flatten. All shards are read concurrently, into sorted files of rows.
+3. ``commit_run`` merges the runs into Parquet, compares them with the snapshot before, and publishes all or nothing.
 
-``snapshot`` is these three, with the packages between the second and the third. ``plan`` is the first, and lists each
-shard instead of reading it.
+``snapshot`` is these three; package downloads begin during the second step and end before the third. ``plan`` is the
+first, and lists each shard instead of reading it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lexport.aws.client import LambdaClient
 from lexport.aws.quota.pacer import Pacer
 from lexport.aws.session import Session, open_session
 from lexport.dataset import layout
-from lexport.dataset.commit import open_destination
+from lexport.dataset.commit import prepare_destination
 from lexport.dataset.local import LocalStore, local_folder
 from lexport.dataset.snapshot import FunctionTables, RunFacts, write_function_tables, write_snapshot
 from lexport.errors import ItemError, SettingsError
@@ -36,7 +36,7 @@ from lexport.extract.estimate import FleetPlan, ShardEstimate, estimate_shard, f
 from lexport.extract.inputs import Inputs, note_other_key, read_inputs
 from lexport.extract.progress import Progress, Report, report_nothing
 from lexport.extract.read_shard import read_shard
-from lexport.extract.results import account_for_rows, settle, unread_account, why_unpublished
+from lexport.extract.results import finish_results, reason_not_published, reconcile_row_counts, unread_account
 from lexport.extract.rows import ValueHasher
 from lexport.extract.shards import find_shards, limits_of_process, work_on_shards
 from lexport.model import GLOBAL_REGION, FunctionRef, Reply, RunSpec, Shard, ShardResult, __version__, new_ulid
@@ -55,16 +55,16 @@ async def snapshot(
 ) -> SnapshotResult:
     """Read what the settings name and publish it as one snapshot of the dataset at ``dest``.
 
-    Raises RunError: SettingsError before any call, CredentialsError where nothing may be read, IncompleteError where
+    Raises RunError: SettingsError for wrong settings, CredentialsError where nothing may be read, IncompleteError where
     something is missing and ``allow_partial`` is off; then nothing is published and the staging folder is kept.
-    Cancelled: nothing is published and nothing is left behind; publishing itself is not interrupted.
+    If cancelled, it publishes nothing and leaves nothing behind; once publishing has begun, it finishes.
     """
     settings = settings or SnapshotSettings()
     settings.check_reads_a_fleet()
     check_names(settings.with_resources)
     progress, packages = Progress(), settings.packages
     inputs = await read_inputs(settings, note=progress.note)
-    store = open_destination(
+    store = prepare_destination(
         local_folder(dest), group_readable=settings.group_readable, with_packages=packages is not None
     )
     note_other_key(inputs, store, note=progress.note)
@@ -87,11 +87,11 @@ async def snapshot(
                     note=progress.note,
                 )
                 results = await read_shards(spec, access, run, on_reply)
-            results = settle(results, run.staging.failures)
+            results = finish_results(results, run.staging.failures)
             await run.staging.flush_all()
             functions = await to_thread.run_sync(write_function_tables, run.table_folder(), run.staging.runs)
             counter = functions.counter
-            results = account_for_rows(results, counter.rows, counter.dropped, run.staging.failures)
+            results = reconcile_row_counts(results, counter.rows, counter.dropped, run.staging.failures)
             if downloads is not None:
                 await downloads.fetch_rest(functions.files[FUNCTIONS].path, functions.files[LAYERS].path)
         return await commit_run(spec, results, functions, run)
@@ -133,11 +133,13 @@ async def plan(
             async def estimate(shard: Shard, api: LambdaClient) -> None:
                 estimates.append(await estimate_shard(context, shard, api))
 
-            def miss_account(account_id: str, shards: Sequence[Shard], error: ItemError) -> None:
+            def record_unread_account(account_id: str, shards: Sequence[Shard], error: ItemError) -> None:
                 title = f"{account_id} {GLOBAL_REGION}"
                 estimates.append(ShardEstimate(shard=shards[0], errors=((title, error),)))
 
-            await work_on_shards(spec.shards, access, work=estimate, on_account_error=miss_account, progress=progress)
+            await work_on_shards(
+                spec.shards, access, work=estimate, on_account_error=record_unread_account, progress=progress
+            )
     return fleet_plan(estimates, progress.notes)
 
 
@@ -167,7 +169,7 @@ async def plan_run(
 async def read_shards(
     spec: RunSpec, access: Access, run: Run, on_reply: Callable[[FunctionRef, Reply], None] | None
 ) -> list[ShardResult]:
-    """Read every shard in this process, all side by side; ``on_reply`` gets each response of GetFunction."""
+    """Read every shard in this process, all concurrently; ``on_reply`` gets each response of GetFunction."""
     results: list[ShardResult] = []
     store = run.store if run.settings.incremental else None
     context = RunContext(spec=spec, settings=run.settings, store=store, pacer=run.pacer, progress=run.progress)
@@ -175,19 +177,19 @@ async def read_shards(
     async def read(shard: Shard, api: LambdaClient) -> None:
         results.append(await read_shard(context, shard, api, run.staging, on_reply))
 
-    def miss_account(account_id: str, shards: Sequence[Shard], error: ItemError) -> None:
+    def record_unread_account(account_id: str, shards: Sequence[Shard], error: ItemError) -> None:
         results.extend(unread_account(account_id, shards, error, run.staging.failures))
 
-    await work_on_shards(spec.shards, access, work=read, on_account_error=miss_account, progress=run.progress)
+    await work_on_shards(spec.shards, access, work=read, on_account_error=record_unread_account, progress=run.progress)
     return results
 
 
 async def commit_run(
     spec: RunSpec, results: Sequence[ShardResult], functions: FunctionTables, run: Run
 ) -> SnapshotResult:
-    """Write the tables that are left, compare them with the snapshot before, and publish; or publish nothing.
+    """Write the remaining tables, compare them with the snapshot before, and publish; or publish nothing.
 
-    ``functions`` are the tables of function versions, which are written by now. Raises CredentialsError where nothing
+    ``functions`` are the tables of function versions, already written. Raises CredentialsError where nothing
     may be read, IncompleteError for gaps that are not allowed, and the errors of publishing.
     """
     settings = run.settings
@@ -209,7 +211,7 @@ async def commit_run(
         )
     )
     result = run.result(SnapshotResult, staged, has_packages=settings.packages is not None)
-    error = why_unpublished(
+    error = reason_not_published(
         results,
         result.failures,
         gaps=staged.manifest.gaps,
@@ -222,7 +224,7 @@ async def commit_run(
     return await run.publish(staged, result)
 
 
-# --- what comes first -------------------------------------------------------------------------------------------------
+# --- opening access and a dataset -------------------------------------------------------------------------------------
 
 
 def _open_access(

@@ -20,7 +20,7 @@ from lexport.artifacts.scope_calls import ScopeCalls
 from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import open_transfers
 from lexport.aws.session import Session, open_session
-from lexport.dataset.commit import open_destination
+from lexport.dataset.commit import prepare_destination
 from lexport.dataset.local import local_folder
 from lexport.dataset.parquet import end_if_cancelled
 from lexport.dataset.snapshot import RunFacts, StagedCommit, stage_commit
@@ -64,7 +64,7 @@ async def packages(
     dataset = await to_thread.run_sync(open_catalog, dest)
     regions = () if settings.regions == (ALL_REGIONS,) else settings.regions
     _check_is_there(dataset, regions=regions, accounts=inputs.accounts)
-    store = open_destination(local_folder(dest), group_readable=settings.group_readable, with_packages=True)
+    store = prepare_destination(local_folder(dest), group_readable=settings.group_readable, with_packages=True)
     package_store = PackageStore(store)
     async with open_run(store, settings, progress, report) as run:
         for line in dataset.damage():
@@ -86,7 +86,7 @@ async def packages(
         staged = await to_thread.run_sync(_write, chosen, run)
         result = run.result(PackagesResult, staged, has_packages=True)
         if result.manifest.gaps and not settings.allow_partial:
-            raise _why_unpublished(result, run, is_refused=is_refused)
+            raise _reason_not_published(result, run, is_refused=is_refused)
         return await run.publish(staged, result)
 
 
@@ -114,7 +114,7 @@ def _write(chosen: PackageSettings, run: Run) -> StagedCommit:
     return stage_commit(written, folder, facts)
 
 
-def _why_unpublished(result: PackagesResult, run: Run, *, is_refused: bool) -> IncompleteError:
+def _reason_not_published(result: PackagesResult, run: Run, *, is_refused: bool) -> IncompleteError:
     if is_refused:
         return CredentialsEndedError(
             f"the credentials ended, so no tables of packages were published: {result.failures[0][2].message}; what was"

@@ -1,7 +1,8 @@
 """Remove presigned URLs, signatures and secrets from text and from raw JSON. Pure.
 
-A presigned URL downloads a function's code for ten minutes without credentials, so it is a credential itself. It may
-stand in any text that AWS or a user wrote: a description, a tag, the value of a variable, an error message.
+A presigned URL downloads a function's code for ten minutes without credentials, so it is a credential itself. Any text
+may contain one. aws/errors, extract/failures, cli/_ending and artifacts/presigned clean messages, extract/decode and
+extract/lossless clean responses. Environment values are replaced in extract/flatten._children_of and extract/rows.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ _TRANSIENT = FULL | {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.
 _OURS = {layout.RUNS, layout.STAGING, layout.LATEST_HINT, layout.PACKAGES}
 
 
-def open_destination(dest: Path, *, group_readable: bool, with_packages: bool = False) -> LocalStore:
+def prepare_destination(dest: Path, *, group_readable: bool, with_packages: bool = False) -> LocalStore:
     """Check that a snapshot can be published into a folder, and create the folder if it is absent.
 
     Raises SettingsError for a file, for a folder that cannot be written, and for one with other content.

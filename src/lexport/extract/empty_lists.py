@@ -31,13 +31,13 @@ class EmptyLists:
     def add(self, request: str, reply: Reply) -> None:
         """Add a request whose list is empty in this reply."""
         if reply.source is not None:
-            reply.source.doubt(partial(self._add_doubtful, request))
+            reply.source.on_mixup(partial(self._add_doubtful, request))
             self._unconfirmed.append((reply.source, request))
 
     def doubtful(self) -> list[str]:
         """Return the requests that must be repeated, after the last response of the account-region."""
         for source, request in self._unconfirmed:
-            if source.has_doubts:
+            if source.is_unconfirmed:
                 self._add_doubtful(request)
         return list(self._doubtful)
 

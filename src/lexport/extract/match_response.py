@@ -61,8 +61,8 @@ def checked(
             if isinstance(error, FunctionGoneError):
                 raise WrongAnswerError(str(error), code="wrong_answer", http_status=error.http_status) from error
             raise
-        if source is not None and source.has_doubts and names_it:
-            source.trust()
+        if source is not None and source.is_unconfirmed and names_it:
+            source.confirm()
         return reply
 
     return attempt

@@ -35,7 +35,7 @@ def unread_account(account_id: str, shards: Sequence[Shard], error: ItemError, f
     ]
 
 
-def settle(results: Iterable[ShardResult], failures: Failures) -> list[ShardResult]:
+def finish_results(results: Iterable[ShardResult], failures: Failures) -> list[ShardResult]:
     """Return the results, sorted; a Region counts as switched off only where another Region of its account answers.
 
     Where none answers, the credentials are what was refused: the Region is then denied, and a gap.
@@ -53,7 +53,7 @@ def settle(results: Iterable[ShardResult], failures: Failures) -> list[ShardResu
     return settled
 
 
-def account_for_rows(
+def reconcile_row_counts(
     results: Iterable[ShardResult], written: Mapping[Scope, int], dropped: Mapping[Scope, int], failures: Failures
 ) -> list[ShardResult]:
     """Compare the versions read with the rows ``written`` and ``dropped``; where rows are lost, that is a gap."""
@@ -67,7 +67,7 @@ def account_for_rows(
     return judged
 
 
-def why_unpublished(
+def reason_not_published(
     results: Sequence[ShardResult],
     kinds: Sequence[tuple[FailureKind, int, Failure]],
     *,

@@ -1,4 +1,8 @@
-"""One API resource, declared: the call that reads it, what it is read for, and the tables that its answers fill."""
+"""One API resource, declared: the call that reads it, what it is read for, and the tables that its responses fill.
+
+Start from account_settings.py, and register the resource in registry.py; docs/guides/add-a-resource.md says what else
+follows.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ class Subject:
     qualifier: str | None = None
 
     def columns(self) -> Row:
-        """Return the columns of a row that tell what it is about."""
+        """Return the columns of a row that identify what it is about."""
         return {
             "account_id": self.scope.account_id,
             "region": self.scope.region,
@@ -37,11 +41,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Resource:
-    """What one operation of AWS tells, and everything that follows from it.
+    """What one operation of AWS returns, and everything that follows from it.
 
-    ``call`` reads one answer per account-region, function, version or alias; ``lists`` are the calls that find these.
-    ``tables`` are filled by it: the first has one row per answer, or per item where the call is a list, the others have
-    what belongs to such a row.
+    ``call`` reads one response per account-region, function, version or alias; ``lists`` are the calls that find these.
+    ``tables`` are filled by it: the first has one row per response, or per item of a list; the others belong to it.
     ``default``: whether every run reads it, unless the option ``left_out_by`` is given; ``--with`` asks for the others.
     ``is_gap``: whether the snapshot has a gap where it could not be read.
     ``in_every_snapshot``: whether every release has written its tables; only for those of the first release.
@@ -80,7 +83,7 @@ class Resource:
                 )
 
     def is_read(self, options: Mapping[str, Any]) -> bool:
-        """Tell whether a run with these options, as a manifest has them, reads it."""
+        """Return whether a run with these options, as a manifest has them, reads it."""
         if self.default:
             return options.get(self.name, True) is not False
         return self.name in options.get("with", ())

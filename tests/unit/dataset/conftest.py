@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow.parquet as pq
 import pytest
 
-from lexport.dataset.commit import commit, open_destination, open_staging
+from lexport.dataset.commit import commit, open_staging, prepare_destination
 from lexport.dataset.layout import data_path
 from lexport.dataset.manifest import OF_EVERY_SNAPSHOT, FileEntry, Manifest, ScopeEntry
 
@@ -92,7 +92,7 @@ class Commits:
 
 @pytest.fixture
 def store(tmp_path):
-    return open_destination(tmp_path / "dest", group_readable=False)
+    return prepare_destination(tmp_path / "dest", group_readable=False)
 
 
 @pytest.fixture

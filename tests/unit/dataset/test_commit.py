@@ -12,7 +12,7 @@ import pytest
 
 from lexport.dataset.commit import (
     commit,
-    open_destination,
+    prepare_destination,
     remove_staging,
 )
 from lexport.dataset.commits import newest_first
@@ -69,7 +69,7 @@ def test_the_row_of_a_snapshot_is_typed(store, commits):
 @pytest.mark.parametrize(("group_readable", "wanted"), [(False, {0o600, 0o700}), (True, {0o640, 0o750})])
 def test_modes(tmp_path, group_readable, wanted, commits):
     """Everything that is published is for the user alone, or readable for the group."""
-    store = commits.store = open_destination(tmp_path / "other", group_readable=group_readable)
+    store = commits.store = prepare_destination(tmp_path / "other", group_readable=group_readable)
     commits.publish()
     remove_staging(store, "01KB0000000000000000000000")
 

@@ -10,8 +10,8 @@ import pytest
 
 from lexport.dataset.commit import (
     commit,
-    open_destination,
     open_staging,
+    prepare_destination,
     remove_staging,
 )
 from lexport.errors import PublishError, SettingsError, WriteError
@@ -23,7 +23,7 @@ AT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 def test_a_destination(tmp_path, name):
     """A folder that is not there yet is made; one that is there and empty will do."""
     (tmp_path / "there").mkdir()
-    store = open_destination(tmp_path / name, group_readable=False)
+    store = prepare_destination(tmp_path / name, group_readable=False)
 
     assert store.root == tmp_path / name
     assert store.names("") == ["_staging"]
@@ -34,7 +34,7 @@ def test_a_relative_destination(tmp_path, monkeypatch):
     """A relative path means the folder of this moment, wherever the process goes later."""
     monkeypatch.chdir(tmp_path)
 
-    assert open_destination(Path("dest"), group_readable=False).root == tmp_path / "dest"
+    assert prepare_destination(Path("dest"), group_readable=False).root == tmp_path / "dest"
 
 
 def test_a_file_is_no_destination(tmp_path):
@@ -42,7 +42,7 @@ def test_a_file_is_no_destination(tmp_path):
     path = tmp_path / "dest"
     path.write_text("mine")
     with pytest.raises(SettingsError, match=f"DEST {path} is a file, not a folder"):
-        open_destination(path, group_readable=False)
+        prepare_destination(path, group_readable=False)
 
     assert path.read_text() == "mine"
 
@@ -52,7 +52,7 @@ def test_a_folder_with_other_things(tmp_path, name):
     """A folder that holds something else is refused by what it holds, and nothing is added to it."""
     (tmp_path / name).write_text("mine")
     with pytest.raises(SettingsError, match=f"holds something else \\({name}\\); a new folder or a dataset"):
-        open_destination(tmp_path, group_readable=False)
+        prepare_destination(tmp_path, group_readable=False)
 
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
@@ -63,14 +63,14 @@ def test_a_folder_that_will_do(tmp_path, names):
     for name in names:
         (tmp_path / name).mkdir()
 
-    assert open_destination(tmp_path, group_readable=False).root == tmp_path
+    assert prepare_destination(tmp_path, group_readable=False).root == tmp_path
 
 
 @pytest.mark.parametrize("place", ["/proc/lexport", "/proc/self/dest", "/dev/null/dest", "/" + "x" * 300])
 def test_a_destination_that_cannot_be_written(place):
     """Where nothing can be written, one line says so before anything else is done."""
     with pytest.raises(SettingsError, match="cannot be written: ") as refused:
-        open_destination(Path(place), group_readable=False)
+        prepare_destination(Path(place), group_readable=False)
 
     assert refused.value.option == "DEST"
 
@@ -95,7 +95,7 @@ def test_what_lies_in_the_place_of_a_folder(tmp_path, name, make, said):
         (tmp_path / "dest" / "_runs").rmdir()
     make(tmp_path / "dest" / name)
     with pytest.raises(SettingsError, match=rf"DEST .*dest cannot be written: .*{name}.* {said}"):
-        open_destination(tmp_path / "dest", group_readable=False)
+        prepare_destination(tmp_path / "dest", group_readable=False)
 
     assert list((tmp_path / "outside").iterdir()) == []
 

@@ -11,7 +11,7 @@ import pytest
 from lexport.dataset.references import count_distinct, describe_missing, describe_missing_rows
 from lexport.errors import ItemError
 from lexport.extract.failures import Failures, Item, failure_of
-from lexport.extract.results import account_for_rows, settle
+from lexport.extract.results import finish_results, reconcile_row_counts
 from lexport.extract.rows import Rows
 from lexport.model import References, Scope, Shard, ShardResult
 
@@ -66,7 +66,7 @@ def test_rows_that_were_lost_make_a_gap():
     scopes = [Scope(account_id="111122223333", region=region) for region in ("eu-west-1", "us-east-1")]
     failures = Failures(Rows().add_item, lambda: AT)
     outcomes = [replace(result_of(scope, "complete"), references=References(listed=5, rows=5)) for scope in scopes]
-    judged = account_for_rows(outcomes, Counter({scopes[0]: 3, scopes[1]: 4}), Counter({scopes[0]: 2}), failures)
+    judged = reconcile_row_counts(outcomes, Counter({scopes[0]: 3, scopes[1]: 4}), Counter({scopes[0]: 2}), failures)
     ((kind, count, example),) = failures.summary()
 
     assert [done.status for done in judged] == ["complete", "partial"]
@@ -83,7 +83,7 @@ def test_the_order_of_outcomes():
     ]
     outcomes = [result_of(scopes[place], "complete") for place in (2, 1, 3, 0)]
 
-    assert [done.shard.scope for done in settle(outcomes, Failures(Rows().add_item, lambda: AT))] == scopes
+    assert [done.shard.scope for done in finish_results(outcomes, Failures(Rows().add_item, lambda: AT))] == scopes
 
 
 def test_a_region_that_alone_seemed_off():
@@ -92,7 +92,7 @@ def test_a_region_that_alone_seemed_off():
     failures = Failures(Rows().add_item, lambda: AT)
     error = ItemError("the security token is invalid", code="AuthFailure")
     refused = failure_of(error, Item(scope=scope, stage="discover"), AT)
-    (judged,) = settle([replace(result_of(scope, "unavailable"), ended_by=refused)], failures)
+    (judged,) = finish_results([replace(result_of(scope, "unavailable"), ended_by=refused)], failures)
     ((kind, count, _),) = failures.summary()
 
     assert (judged.status, judged.gaps, kind.error_code, kind.is_gap, count) == ("denied", 1, "AuthFailure", True, 1)

@@ -16,10 +16,10 @@ def test_a_list_before_a_wrong_response_is_doubtful():
     one, other, lost = ResponseSource(), ResponseSource(), []
     lists = EmptyLists("ListAliases", lambda name, _: lost.append(name))
     lists.add("proven", empty(one))
-    one.trust()
+    one.confirm()
     lists.add("doubtful", empty(one))
     lists.add("elsewhere", empty(other))
-    other.trust()
+    other.confirm()
     one.retire()
     lists.add("late", empty(one))
     lists.add("unknown", empty(None))

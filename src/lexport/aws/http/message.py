@@ -52,29 +52,29 @@ class ResponseSource:
     """
 
     def __init__(self) -> None:
-        self.is_retired = self.has_doubts = False
+        self.is_retired = self.is_unconfirmed = False
         self._doubts: deque[Callable[[], None]] = deque(maxlen=MAX_DOUBTS)
 
     def retire(self) -> None:
         """Send no further request on the connection, and call the callbacks of all doubts."""
-        self.is_retired, self.has_doubts = True, False
+        self.is_retired, self.is_unconfirmed = True, False
         callbacks = list(self._doubts)
         self._doubts.clear()
         for on_retired in callbacks:
             on_retired()
 
-    def doubt(self, on_retired: Callable[[], None]) -> None:
-        """Call ``on_retired`` when the connection is retired, unless ``trust`` comes first; keep the last few."""
+    def on_mixup(self, on_retired: Callable[[], None]) -> None:
+        """Call ``on_retired`` when the connection is retired, unless ``confirm`` comes first; keep the last few."""
         if self.is_retired:
             on_retired()
         else:
             self._doubts.append(on_retired)
-            self.has_doubts = True
+            self.is_unconfirmed = True
 
-    def trust(self) -> None:
+    def confirm(self) -> None:
         """Drop all doubts: the last response matches its request, so the ones before it matched theirs."""
         self._doubts.clear()
-        self.has_doubts = False
+        self.is_unconfirmed = False
 
 
 @dataclass(frozen=True, slots=True)

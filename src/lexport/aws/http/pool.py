@@ -2,8 +2,8 @@
 
 Redirects are not followed, cookies are not kept, and nothing is retried: one call is one request.
 
-The pool exists beside aiohttp's ``ClientSession`` because a request through that costs three times the CPU (measured:
-120 µs against 38). asyncio resolves names and does TLS; aiohappyeyeballs races IPv6 against IPv4 (RFC 8305), because
+This pool is used instead of aiohttp's ``ClientSession``, which costs three times the CPU per request (measured: 120 µs
+against 38). asyncio resolves names and does TLS; aiohappyeyeballs races IPv6 against IPv4 (RFC 8305), because
 uvloop's ``create_connection`` has no ``happy_eyeballs_delay`` and both event loops should connect in the same way.
 """
 
@@ -42,7 +42,7 @@ from lexport.aws.http.proxies import Proxies
 from lexport.aws.http.tls import open_trust_store
 
 MIN_SHARE = 2
-"""The fewest connections of a share. The pool must have this many for each account-region that is open at once."""
+"""The fewest connections of a share. The pool must have this many for each account-region being read."""
 
 ADDRESSES_KEPT_S = 10.0
 """The addresses of a host are cached for this long. Lambda's DNS records have a TTL of 60 s or less."""
@@ -75,9 +75,8 @@ async def open_pool(
 class FairShares:
     """Equal shares of the connections of ``send`` for the account-regions that use it.
 
-    Each account-region sends at most its share of requests at once. If one server is slow or does not respond, its
-    account-region uses up its own share and no more. Shares follow the number of account-regions that are open, so the
-    last ones to finish get more connections each.
+    Each account-region sends at most its share of requests at once. A slow server can exhaust only its own
+    account-region's share. Shares follow the number of account-regions being read, so the last ones get more each.
     """
 
     def __init__(self, send: Send, connections: int) -> None:
@@ -94,8 +93,8 @@ class FairShares:
         self._resize()
 
         async def send(request: Request) -> Response:
-            borrower = object()  # by default the borrower is the current task, which anyio looks up twice per call
-            try:  # the other form yields to the loop even if a slot is free
+            borrower = object()  # the default, the current task, is looked up twice per call
+            try:  # `acquire_on_behalf_of` yields to the event loop even if a slot is free
                 limiter.acquire_on_behalf_of_nowait(borrower)
             except WouldBlock:
                 await limiter.acquire_on_behalf_of(borrower)
@@ -142,8 +141,8 @@ class _Origin:
 class Pool:
     """At most ``limits.connections`` connections at once, each to one origin, reused while they are intact.
 
-    Every connection occupies one slot. A slot belongs to a caller that connects or waits for a response, or to the
-    idle connection in it. Callers wait for slots in FIFO order.
+    A slot is held by a caller (connecting or waiting for a response) or by an idle connection. Callers wait for slots
+    in FIFO order.
     """
 
     def __init__(self, limits: HttpLimits, tls: ssl.SSLContext, proxies: Proxies) -> None:
@@ -184,10 +183,10 @@ class Pool:
             failed = failure(broken.kind, host=origin.name, reason=broken.reason, status=broken.status)
         except (OSError, ValueError) as error:
             failed = failure(_kind_of(error), host=origin.name, reason=reason_of(error))
-        raise failed  # outside the `except`, so that no `__context__` leads back to the system's error
+        raise failed  # outside the `except`, so that `__context__` does not expose the system's error
 
     async def close(self) -> None:
-        """Close every connection, cancel the attempts to connect, and let the waiters for a slot fail."""
+        """Close every connection, cancel the attempts to connect, and fail all waiters."""
         self._is_closed = True
         for connecting in self._connecting:
             connecting.cancel()
@@ -227,7 +226,7 @@ class Pool:
         return await self._connect(origin)
 
     async def _wait(self, origin: _Origin) -> Connection | None:
-        """Wait until a connection to ``origin`` is handed over, or a slot: then return None."""
+        """Wait for a connection to ``origin`` or a free slot; None means a slot."""
         turn: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
         self._waiters.append((turn, origin))
         try:
@@ -241,7 +240,7 @@ class Pool:
             raise
 
     async def _connect(self, origin: _Origin) -> Connection:
-        """Connect in a slot of the caller; the slot is freed if that fails.
+        """Connect using the caller's slot, which is freed if that fails.
 
         The attempt is a task, so that ``close`` can cancel it. It is always awaited: cancelling the caller cancels it.
         """
@@ -357,7 +356,7 @@ def _head(origin: _Origin, target: str, headers: Mapping[str, str]) -> bytes:
     return b"%b%b\r\n" % (f"GET {target} HTTP/1.1\r\n{origin.fixed_headers}".encode("ascii"), lines)
 
 
-# The first class that matches counts: these classes inherit from each other.
+# First match wins: these classes inherit from each other.
 _KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (ssl.SSLError, "tls_failed"),
     (socket.gaierror, "dns_failed"),

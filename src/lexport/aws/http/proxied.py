@@ -49,7 +49,7 @@ class _Session(ResponseSource):
         self.client = client
         self.in_flight = 0
 
-    def trust(self) -> None:
+    def confirm(self) -> None:
         """Keep the doubts: the matching response may have arrived on another connection of the session."""
 
 

@@ -33,7 +33,7 @@ class CallApi(Protocol):
 
 
 class Pacer:
-    """Delays calls to ``share`` of each quota class's rate; by priority, and in FIFO order within a priority.
+    """Limits calls to ``share`` of each quota class's rate; by priority, and in FIFO order within a priority.
 
     The rate starts at the documented one and is lowered by throttles (bucket.py). Account-regions share nothing.
     ``clock`` is asyncio's own: ``anyio.current_time`` works on every event loop, but costs more than all the rest here.
@@ -62,13 +62,13 @@ class Pacer:
         """Make one call, retried as by ``retry``; each attempt takes a token. ``priority`` replaces the call's own."""
         priority = call.priority if priority is None else priority
         try:
-            return await self.attempt(scope, call.quota, attempt, priority)  # succeeds nearly always
+            return await self.call_once(scope, call.quota, attempt, priority)  # nearly always succeeds
         except ItemError as error:
             first_failure = error
-        paced = partial(self.attempt, scope, call.quota, attempt, priority)
+        paced = partial(self.call_once, scope, call.quota, attempt, priority)
         return await retry(paced, after=first_failure, random_unit=random_unit)
 
-    async def attempt(
+    async def call_once(
         self, scope: Scope, quota_class: QuotaClass, attempt: Callable[[], Awaitable[T]], priority: Priority
     ) -> T:
         """Wait for a token, then run ``attempt`` once and return its result; its outcome adjusts the rate."""
@@ -97,7 +97,7 @@ class Pacer:
         return PaceReading(rate_per_s=queue.bucket.rate_per_s, calls=queue.bucket.sent, throttles=queue.throttles)
 
     def readings(self, scope: Scope) -> tuple[PaceReading, PaceReading]:
-        """Return what GetFunction has spent in a scope, and what all other classes have; the rate is that of List*."""
+        """Return the reading of GetFunction in a scope, and List*'s rate with the counts of all other classes."""
         get_function, listing = self.reading(scope, GET_FUNCTION_QUOTA), self.reading(scope, LIST_QUOTA)
         others = [queue for name, queue in self._queues[scope].items() if name != GET_FUNCTION_QUOTA.name]
         return get_function, PaceReading(
@@ -118,7 +118,7 @@ class Pacer:
 
 @dataclass(slots=True, order=True)
 class _Waiter:
-    """One waiting call. ``turn`` is set when it may have become the first of the queue."""
+    """One waiting call. ``turn`` is set when it may now be first."""
 
     priority: Priority
     number: int
@@ -138,8 +138,8 @@ class _Queue:
     async def wait(self, priority: Priority) -> float:
         """Wait until first in the queue, sleep until a token arrives, take it, and return the time.
 
-        A more urgent call may become the first while the previous first still sleeps. Both wake for the same token;
-        the first takes it, and the other waits for its turn again.
+        A more urgent call may become the first while the previous first still sleeps. Both wake when the token
+        arrives; the more urgent call takes it and the other waits again.
         """
         waiter = _Waiter(priority, next(self._numbers))
         heapq.heappush(self.waiting, waiter)

@@ -15,7 +15,7 @@ from lexport.errors import ItemError, ThrottledError, TokenRefusedError, WrongAn
 T = TypeVar("T")
 
 THROTTLE_ATTEMPTS = 8
-"""After a throttle the bucket already slows all calls down; this backoff, half a minute in all, is for the rest."""
+"""With half a minute of backoff in all. Retry-After pauses the bucket, and is also the least delay of its own call."""
 OTHER_ATTEMPTS = 6
 """A server or network that failed six times over some eight seconds is down."""
 WRONG_ATTEMPTS = 4
@@ -89,9 +89,6 @@ class RetryState:
 
 
 def backoff_s(failures: int, retry_after_s: float | None, unit: float) -> float:
-    """Return the delay after the n-th failure: Retry-After, plus exponential backoff with full jitter.
-
-    The jitter is added to Retry-After, because all throttled calls get the same Retry-After.
-    """
+    """Return the delay after the n-th failure: Retry-After, which many calls share, plus backoff with full jitter."""
     floor_s = min(retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
     return floor_s + unit * min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** (failures - 1))

@@ -32,7 +32,7 @@ async def call(pace, seen, name, priority=Priority.SNAPSHOT, scope=SCOPE):
         seen.append((name, anyio.current_time() - pace_start[0]))
         return name
 
-    return await pace.attempt(scope, GET, attempt, priority)
+    return await pace.call_once(scope, GET, attempt, priority)
 
 
 pace_start = [0.0]
@@ -177,7 +177,7 @@ async def test_scopes_and_classes_do_not_wait_for_each_other():
     async with anyio.create_task_group() as tasks:
         await in_turn(tasks, "a", pace=pace, seen=seen)
         await in_turn(tasks, "b", pace=pace, seen=seen, scope=OTHER)
-    await pace.attempt(SCOPE, LIST, anyio.lowlevel.checkpoint, Priority.LISTING)
+    await pace.call_once(SCOPE, LIST, anyio.lowlevel.checkpoint, Priority.LISTING)
 
     assert seen == [("a", 0), ("b", 0)]
     assert anyio.current_time() == pace_start[0]
@@ -192,7 +192,7 @@ async def test_the_share_bounds_a_long_run():
 
     async def worker():
         for _ in range(50):
-            await pace.attempt(SCOPE, GET, attempt, Priority.SNAPSHOT)
+            await pace.call_once(SCOPE, GET, attempt, Priority.SNAPSHOT)
 
     async with anyio.create_task_group() as tasks:
         for _ in range(64):
@@ -215,7 +215,7 @@ async def test_counts_calls_and_throttles():
 
     for attempt, kind in ((throttled, ThrottledError), (broken, ZeroDivisionError)):
         with pytest.raises(kind):
-            await pace.attempt(SCOPE, GET, attempt, Priority.SNAPSHOT)
+            await pace.call_once(SCOPE, GET, attempt, Priority.SNAPSHOT)
 
     assert pace.reading(SCOPE, GET) == PaceReading(rate_per_s=pytest.approx(49.5), calls=2, throttles=1)
     assert pace.reading(OTHER, GET) == PaceReading(rate_per_s=100.0, calls=0, throttles=0)
@@ -235,7 +235,7 @@ async def throttled_once(pace, scope=SCOPE, retry_after_s=None):
         raise ThrottledError("slow down", code="TooManyRequestsException", retry_after_s=retry_after_s)
 
     with pytest.raises(ThrottledError):
-        await pace.attempt(scope, GET, attempt, Priority.SNAPSHOT)
+        await pace.call_once(scope, GET, attempt, Priority.SNAPSHOT)
 
 
 @pytest.mark.parametrize(("asked_s", "waited_s"), [(None, 0.25), (0.1, 0.25), (3.0, 3.0), (900.0, 120.0)])
@@ -261,7 +261,7 @@ async def test_calls_in_flight_are_one_signal():
 
     async def one():
         with pytest.raises(ThrottledError):
-            await pace.attempt(SCOPE, GET, attempt, Priority.SNAPSHOT)
+            await pace.call_once(SCOPE, GET, attempt, Priority.SNAPSHOT)
 
     async with anyio.create_task_group() as tasks:
         for _ in range(100):
@@ -277,7 +277,7 @@ async def test_one_throttled_scope_holds_no_other_back():
     pace, seen = pacer(rate=100.0), []
     await throttled_once(pace, retry_after_s=60.0)
     await call(pace, seen, "other", scope=OTHER)
-    await pace.attempt(SCOPE, LIST, anyio.lowlevel.checkpoint, Priority.LISTING)
+    await pace.call_once(SCOPE, LIST, anyio.lowlevel.checkpoint, Priority.LISTING)
 
     assert seen == [("other", 0)]
     assert anyio.current_time() == pace_start[0]
@@ -294,7 +294,7 @@ async def test_a_refusal_was_let_through():
 
         for _ in range(100):
             with pytest.raises(ItemError):
-                await pace.attempt(SCOPE, GET, attempt, Priority.SNAPSHOT)
+                await pace.call_once(SCOPE, GET, attempt, Priority.SNAPSHOT)
         await throttled_once(pace)
         return pace.reading(SCOPE, GET).rate_per_s
 
