@@ -15,6 +15,7 @@ setup: $(RUNTIME_STAMP)
 	$(PYTHON) -m venv .venv
 
 $(RUNTIME_STAMP): .venv/bin/python pyproject.toml requirements/runtime.txt requirements/build.txt
+	@echo "Installing the requirements into .venv. This takes about a minute and prints nothing."
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/runtime.txt -r requirements/build.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
