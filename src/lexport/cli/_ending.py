@@ -19,11 +19,8 @@ _PACKAGE = Path(__file__).parents[1]
 _HALF_A_LINE = 4_000
 _NO_FILES = (errno.EMFILE, errno.ENFILE)
 _TOO_MANY_FILES = "too many files are open at once; allow more of them with `ulimit -n`"
-_NO_ROOM = (
-    "failed to map segment",
-    "cannot allocate memory",
-    "Cannot allocate memory",
-)  # in messages of the dynamic loader
+_NO_ROOM = ("failed to map segment", "cannot allocate memory", "Cannot allocate memory")
+"""Parts of the messages of the dynamic loader when it lacks memory."""
 
 
 def ending(error: BaseException, command: str) -> tuple[list[str], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
@@ -15,54 +16,35 @@ if TYPE_CHECKING:
 
 _DEFAULTS = PackageSettings()
 
+_option = partial(option, "Packages")
+
 package_options = declare_options(
     (
-        option(
-            "Packages",
+        _option(
             "--packages-for",
             "Download the packages of these versions: $LATEST, the published ones, or all.",
             type=click.Choice(get_args(Qualifiers)),
             default=_DEFAULTS.packages_for,
         ),
-        option(
-            "Packages",
-            "--package-runtime RUNTIME",
-            "Download only packages of functions with this runtime.",
-            multiple=True,
-        ),
-        option(
-            "Packages",
+        _option("--package-runtime RUNTIME", "Download only packages of functions with this runtime.", multiple=True),
+        _option(
             "--package-name PATTERN",
             "Download only packages of functions matching this pattern, e.g. billing-*.",
             multiple=True,
         ),
-        option("Packages", "--max-package-size SIZE", "Skip packages larger than this, e.g. 100MB.", type=size),
-        option(
-            "Packages",
-            "--package-concurrency",
-            "Run this many downloads at once.",
-            type=int,
-            default=_DEFAULTS.concurrency,
+        _option("--max-package-size SIZE", "Skip packages larger than this, e.g. 100MB.", type=size),
+        _option("--package-concurrency", "Run this many downloads at once.", type=int, default=_DEFAULTS.concurrency),
+        _option(
+            "--package-rate SIZE", "Limit all downloads together to this many bytes per second, e.g. 50MB.", type=size
         ),
-        option(
-            "Packages",
-            "--package-rate SIZE",
-            "Limit all downloads together to this many bytes per second, e.g. 50MB.",
-            type=size,
-        ),
-        option(
-            "Packages",
+        _option(
             "--package-host HOST",
             "Allow downloads from this host besides S3.",
             multiple=True,
             callback=print_redirection,
         ),
-        option(
-            "Packages",
-            "--reference-packages",
-            "Download packages in your own buckets too; needs s3:GetObjectVersion.",
-        ),
-        option("Packages", "--layers", "Download the layer versions in use too; needs lambda:GetLayerVersion."),
+        _option("--reference-packages", "Download packages in your own buckets too; needs s3:GetObjectVersion."),
+        _option("--layers", "Download the layer versions in use too; needs lambda:GetLayerVersion."),
     )
 )
 """Declare these options on a command."""

@@ -183,16 +183,8 @@ def _write(
 
 
 def _short(finding: Finding) -> tuple[str, ...]:
-    waived = "" if finding.waiver is None else str(finding.waiver.expires)
-    return (
-        finding.check.severity,
-        finding.check.name,
-        finding.account_id,
-        finding.region,
-        function(finding),
-        about(finding),
-        waived,
-    )
+    check, waived = finding.check, "" if finding.waiver is None else str(finding.waiver.expires)
+    return check.severity, check.name, finding.account_id, finding.region, function(finding), about(finding), waived
 
 
 def _row(finding: Finding) -> tuple[Any, ...]:

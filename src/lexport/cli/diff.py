@@ -63,8 +63,7 @@ def command(dest: str, a: str | None, b: str | None, output: str) -> None:
     elif output == "json":
         _write_json(scopes, rows, stream)
     else:
-        for scope in left_out:
-            notify(f"{_left_out(scope)}")
+        notify(*map(_left_out, left_out))
         write_rows(COLUMNS, (tuple(row.values()) for row in rows), output=output, stream=stream)
     stream.flush()
 

@@ -66,11 +66,7 @@ def command(
         raise click.UsageError("--for hub and --account-role go together")
     policy = (
         iam_policy(
-            partition,
-            account,
-            resources=resources_read({"with": with_resources}),
-            layers=packages,
-            references=packages,
+            partition, account, resources=resources_read({"with": with_resources}), layers=packages, references=packages
         )
         if account_role is None
         else hub_policy(role_arn(account_role, account, partition))

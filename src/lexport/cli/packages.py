@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lexport.cli._fleet_options import access_options, fleet_settings
 from lexport.cli._options import declare_command, option
 from lexport.cli._package_options import package_lines, package_options, package_settings
-from lexport.cli.snapshot import failure_lines, note_lines
-from lexport.errors import IncompleteError
+from lexport.cli.snapshot import failure_lines, note_lines, print_summary, run_and_summarize
 
 if TYPE_CHECKING:
     from lexport.artifacts.packages import PackagesResult
@@ -41,30 +39,18 @@ def command(dest: str, **options: Any) -> int:
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # as in lexport snapshot
     from lexport.artifacts.packages import packages
-    from lexport.cli._async import allow_many_files, choose_report, run_async
 
     chosen = package_settings(options, is_downloading=True, is_inspected=options.pop("inspect"))
     settings = fleet_settings(options | {"packages": chosen})
-    report = choose_report()
-    allow_many_files()
-    try:
-        result = run_async(lambda: packages(dest, settings, report=report), left="nothing was published")
-    except IncompleteError as error:
-        summarize(cast("PackagesResult", error.result))
-        raise
-    summarize(result)
-    return 3 if result.manifest.status == "partial" else 0
+    return run_and_summarize(lambda report: packages(dest, settings, report=report), summarize)
 
 
 def summarize(result: PackagesResult) -> None:
     """Print on standard error what was downloaded, and what is missing and why."""
     verdict = f"published, {result.manifest.status}" if result.published else "NOT published"
-    lines = [
+    print_summary(
         *note_lines(result.notes),
         *failure_lines(result.failures),
         *package_lines(result.packages),
         f"packages {result.snapshot_id} {verdict} in {result.duration_s:,.1f} s",
-    ]
-    with suppress(OSError):  # stderr is closed; the exit code tells the outcome
-        for line in lines:
-            click.echo(line, err=True)
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -16,11 +16,15 @@ from lexport.errors import IncompleteError
 from lexport.tables.text import agree, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from lexport.artifacts.packages import PackagesResult
     from lexport.extract.failures import FailureKind
+    from lexport.extract.progress import Report
     from lexport.model import Failure
     from lexport.pipeline import SnapshotResult
+
+Result = TypeVar("Result", "SnapshotResult", "PackagesResult")
 
 FAILURES_SHOWN = 10
 SCOPES_SHOWN = 20
@@ -63,20 +67,33 @@ def command(dest: str, **options: Any) -> int:
     """Read every function and version of the fleet, and publish a snapshot in the folder DEST."""
     # Arrow's default allocator keeps some 50 MB unused and is no faster here. pyarrow reads the variable on import.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    from lexport.cli._async import allow_many_files, choose_report, run_async
     from lexport.pipeline import snapshot
 
     packages = package_settings(options, is_downloading=options.pop("packages"))
     settings = fleet_settings(options | {"functions": options.pop("function"), "packages": packages})
+    return run_and_summarize(lambda report: snapshot(dest, settings, report=report), summarize)
+
+
+def run_and_summarize(run: Callable[[Report], Awaitable[Result]], summarize: Callable[[Result], None]) -> int:
+    """Run, print the summary, also that of an incomplete result, and return the exit code."""
+    from lexport.cli._async import allow_many_files, choose_report, run_async
+
     report = choose_report()
     allow_many_files()
     try:
-        result = run_async(lambda: snapshot(dest, settings, report=report), left="nothing was published")
+        result = run_async(lambda: run(report), left="nothing was published")
     except IncompleteError as error:
-        summarize(cast("SnapshotResult", error.result))
+        summarize(cast("Result", error.result))
         raise
     summarize(result)
     return 3 if result.manifest.status == "partial" else 0
+
+
+def print_summary(*lines: str) -> None:
+    """Print lines on standard error."""
+    with suppress(OSError):  # stderr is closed; the exit code tells the outcome
+        for line in lines:
+            click.echo(line, err=True)
 
 
 def summarize(result: SnapshotResult) -> None:
@@ -107,9 +124,7 @@ def summarize(result: SnapshotResult) -> None:
         f"snapshot {result.snapshot_id} {verdict}: {plural(functions, 'function')}, {plural(versions, 'version')}"
         f" in {result.duration_s:,.1f} s"
     )
-    with suppress(OSError):  # stderr is closed; the exit code tells the outcome
-        for line in lines:
-            click.echo(line, err=True)
+    print_summary(*lines)
 
 
 def note_lines(notes: Sequence[str]) -> list[str]:

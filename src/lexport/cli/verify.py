@@ -36,7 +36,7 @@ def command(dest: str, *, data: bool, output: str) -> int:
     from lexport.query.verify.files import VerifyProgress, find_damage
 
     output = choose_format(output)
-    show = _show_live(terminal()) if sys.stderr.isatty() else _show_nothing
+    show = _show_live(terminal()) if sys.stderr.isatty() else lambda _text: None
     progress = VerifyProgress()
     damaged = 0
 
@@ -67,10 +67,6 @@ def command(dest: str, *, data: bool, output: str) -> int:
 def _show_live(out: TextIO) -> Callable[[str], None]:
     """Overwrite the last line of a terminal; an empty text clears it."""
     return lambda text: print(f"\r\x1b[K{text}", end="", file=out, flush=True)
-
-
-def _show_nothing(text: str) -> None:
-    """Stay silent."""
 
 
 def _progress_text(now: VerifyProgress) -> str:
