@@ -1,4 +1,4 @@
-# make demo | make test | make setup: each sets up what it needs. Wanted beforehand: Python 3.11 or newer with venv, make, git.
+# make demo | make test | make setup: each sets up what it needs. They need Python 3.11 or newer with venv, make and git.
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready-dev
@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 setup: $(RUNTIME_STAMP)
 
 .venv/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lexport needs Python 3.11 or newer; say: make PYTHON=python3.12")'
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lexport needs Python 3.11 or newer; run: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 
 $(RUNTIME_STAMP): .venv/bin/python pyproject.toml requirements/runtime.txt requirements/build.txt
