@@ -140,7 +140,7 @@ class SnapshotSettings:
             ("--list-rate", self.list_rate_per_s),
         ):
             _check(math.isfinite(rate) and rate > 0, name, f"is a number of calls per second above 0, not {rate}")
-        _check(0 < self.quota_share <= 1, "--quota-share", f"is above 0 and at most 1, not {self.quota_share}")
+        _check(0 < self.quota_share <= 1, "--quota-share", f"must be above 0 and at most 1, not {self.quota_share}")
         _check(ALL_REGIONS not in self.regions or len(self.regions) == 1, "--region", "is `all` or a list of Regions")
         _check(not (self.incremental and self.is_selection), "--incremental", "reads a fleet, not a list of functions")
         _check(self.incremental or self.refresh_after is None, "--refresh-after", "goes with --incremental")
@@ -159,7 +159,6 @@ class SnapshotSettings:
             _check(self.snapshot_at.tzinfo is not None, "snapshot_at", "has a time zone")
 
     def _check_accounts(self) -> None:
-        """Check the settings about accounts and their roles."""
         role, listed = self.account_role, bool(self.accounts) or self.accounts_from is not None
         for is_given, option in (
             (listed, "--accounts"),

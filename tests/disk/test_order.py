@@ -125,7 +125,7 @@ async def test_lesser_file_systems(simulator, run_lexport, flags, disk, tmp_path
     [
         (errno.EPERM, "Operation not permitted: no file can be given a name there without the risk of replacing"),
         (errno.ENOSYS, "Function not implemented: no file can be given a name there without the risk of replacing"),
-        (errno.EXDEV, "it lies on another file system than"),
+        (errno.EXDEV, "it is on a different file system from"),
         (errno.EROFS, "Read-only file system"),
     ],
 )

@@ -82,7 +82,7 @@ async def test_each_content_once(stored_packages, zips):
 
     assert await dataset.inspect() == (
         sorted([(one, "one"), (two, "two")]),
-        [("package", "looked into", "")] * 2,
+        [("package", "inspected", "")] * 2,
         [],
     )
 
@@ -96,7 +96,7 @@ async def test_problems_are_rows(stored_packages, zips):
     message = f"package {name}: the package: not a zip"
     files, counted, errors = await dataset.inspect()
 
-    assert (files, counted) == ([], [("finding", "not_a_zip", message), ("package", "looked into", "")])
+    assert (files, counted) == ([], [("finding", "not_a_zip", message), ("package", "inspected", "")])
     assert errors[0] == {
         **dict.fromkeys(staged_names(ERRORS)),
         "stage": "inspect",

@@ -40,8 +40,8 @@ async def test_inspect_the_fleet(simulator, run_lexport, flags, tmp_path):
     ]
 
     assert {first.code, second.code} <= {0, 3}
-    assert f"packages: {len(stored):,} looked into" in first.err.splitlines()
-    assert "looked into" not in second.err
+    assert f"packages: {len(stored):,} inspected" in first.err.splitlines()
+    assert "inspected" not in second.err
     assert sorted(expected) == [
         (row["sha256_hex"], row["path"], row["size_bytes"], row["compressed_bytes"], row["crc32"]) for row in files
     ]

@@ -86,8 +86,8 @@ async def test_inspect(simulator, run_lexport, flags, fleet, tmp_path, look):
     contents = {path.stem for path in dest.glob("packages/sha256/*/*.zip")}
     assert {row["sha256_hex"] for row in rows["package_files"]} == contents
     assert {base64.b64decode(row["code_sha256"]).hex() for row in rows["layer_versions"]} <= contents
-    assert f"packages: {len(contents):,} looked into" in first.err
-    assert "looked into" not in second.err
+    assert f"packages: {len(contents):,} inspected" in first.err
+    assert "inspected" not in second.err
     assert look.read_rows(dest)["package_files"] == []
     counts = await lexport.sql(dest, "SELECT count(DISTINCT sha256_hex) AS n FROM package_files")
     assert counts.to_pylist() == [{"n": len(contents)}]

@@ -23,8 +23,8 @@ def one_line(done, code, *texts):
 # --- nothing is asked of AWS ----------------------------------------------------------------------------------------
 
 WRONG_OPTIONS = {
-    "share above 1": (["--quota-share", "1.5"], "--quota-share is above 0 and at most 1, not 1.5"),
-    "share 0": (["--quota-share", "0"], "--quota-share is above 0"),
+    "share above 1": (["--quota-share", "1.5"], "--quota-share must be above 0 and at most 1, not 1.5"),
+    "share 0": (["--quota-share", "0"], "--quota-share must be above 0"),
     "no number": (["--quota-share", "half"], "'half' is not a valid float"),
     "rate 0": (["--list-rate", "0"], "--list-rate is a number of calls per second above 0"),
     "rate nan": (["--get-function-rate", "nan"], "--get-function-rate is a number"),
@@ -140,7 +140,7 @@ async def test_no_region(simulator, run_lexport):
         variable = await run_lexport("snapshot", "c", "--endpoint-url", aws.url, AWS_REGION="us-east-1")
 
     one_line(none, 2, "no Region: give --region, set AWS_REGION, or choose a profile that has one")
-    one_line(unknown, 2, "'us-eest-1' is no Region of AWS Lambda", "us-east-1?")
+    one_line(unknown, 2, "'us-eest-1' is not a Region of AWS Lambda", "us-east-1?")
     assert variable.code == 0, variable.err
 
 

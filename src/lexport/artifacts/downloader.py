@@ -1,4 +1,4 @@
-"""Download lists -> stored packages and layers, with a fixed number of downloads at once, and the rows about them."""
+"""Turn download lists into stored packages and layers, and record rows about them."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ async def inspect_stored(staging: Staging, package_store: PackageStore, progress
             ),
             limiter=limiter,
         )
-        progress.count("package", "looked into")
+        progress.count("package", "inspected")
         if result.status:
             statuses[bytes.fromhex(sha256_hex)] = result.status
         for problem in result.problems:
@@ -119,7 +119,6 @@ def _stage_contents(runs: Runs, folder: Path, file_mode: int) -> list[Path]:
 
 
 def _distinct(batches: Iterable[pa.RecordBatch | pa.Table]) -> Iterator[str]:
-    """Yield each hash of sorted batches once."""
     hashes = (sha256_hex for batch in batches for sha256_hex in batch.column("sha256_hex").to_pylist())
     return (sha256_hex for sha256_hex, _ in groupby(hashes))
 

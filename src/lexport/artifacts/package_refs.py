@@ -200,7 +200,6 @@ def _ranks(rows: pa.Table, package_filter: PackageFilter, buckets: pa.ChunkedArr
 
 
 def _match(names: pa.ChunkedArray, patterns: tuple[str, ...]) -> pa.Array:
-    """Match each distinct name once."""
     encoded = names.combine_chunks().dictionary_encode()
     hits = [any(fnmatchcase(name, pattern) for pattern in patterns) for name in encoded.dictionary.to_pylist()]
     return pa.array(hits, pa.bool_()).take(encoded.indices)

@@ -103,7 +103,6 @@ async def _download(plan: DownloadPlan, chosen: PackageSettings, package_store: 
 
 
 def _write(chosen: PackageSettings, run: Run) -> StagedCommit:
-    """Write the tables of packages and ``errors``. Blocking."""
     folder = run.table_folder()
     written = {
         table: folder.write(table, run.staging.runs.get(table.name, []), watch=end_if_cancelled)

@@ -230,7 +230,6 @@ class DownloadPlanner:
             return None
 
     def _stage(self, table: Table, batches: Iterable[pa.RecordBatch]) -> list[Path]:
-        """Write staged rows as sorted runs of their own."""
         writer = RunWriter(self.staging.folder, file_mode=self.package_store.destination.file_mode)
         for batch in batches:
             check_cancelled()

@@ -130,7 +130,6 @@ class _CheckedResolver(AbstractResolver):
 
 
 async def _get(session: aiohttp.ClientSession, route: _Route, url: str, start: int) -> aiohttp.ClientResponse:
-    """Send one request; raises our error, without a context."""
     target = URL(url, encoded=True)
     if (target.scheme, (target.raw_host or "").lower(), target.port) != (
         route.origin.scheme,

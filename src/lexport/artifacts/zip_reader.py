@@ -215,7 +215,6 @@ class Archive:
         return start, length, count, start - offset
 
     def _find_end64(self, end: int) -> tuple[int, int, int, int, int, int] | None:
-        """Read the 64-bit end of the directory, if there is one."""
         at = end - _END64_LOCATOR.size
         raw = self._source.read_at(at, _END64_LOCATOR.size) if at >= 0 else b""
         if len(raw) < _END64_LOCATOR.size or not raw.startswith(b"PK\x06\x07"):

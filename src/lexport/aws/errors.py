@@ -129,7 +129,7 @@ def ends_run(error: ItemError, more: str = "") -> RunError:
 
 
 def is_account(text: str) -> bool:
-    """Tell whether a text is an AWS account ID."""
+    """Return whether a text is an AWS account ID."""
     return len(text) == 12 and text.isascii() and text.isdigit()  # noqa: PLR2004 - digits of an account ID
 
 

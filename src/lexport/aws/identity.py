@@ -87,7 +87,6 @@ def _without_sts(session: Session, partition: str, why: str) -> Identity:
 
 
 def _clock_notes(response: Any, now: datetime) -> tuple[str, ...]:
-    """Compare this machine's clock with the Date header of AWS's response."""
     try:
         aws_now = parsedate_to_datetime(response["ResponseMetadata"]["HTTPHeaders"]["date"])
         ahead_s = (now - aws_now).total_seconds()

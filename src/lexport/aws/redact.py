@@ -25,7 +25,7 @@ _WORD_BREAK = re.compile(r"([\s\"'<>]+)")
 
 
 def has_presigned_url(text: str) -> bool:
-    """Tell whether a text contains a presigned URL; cheap for a text without ``=``, ``%`` and backslash."""
+    """Return whether a text contains a presigned URL; cheap for a text without ``=``, ``%`` and backslash."""
     return ("=" in text or "%" in text or "\\" in text) and _SIGNED.search(text) is not None
 
 
@@ -62,7 +62,7 @@ _LONGEST_BEFORE_EQUALS = 14
 
 
 def has_location(body: bytes) -> bool:
-    """Tell whether raw JSON has a key ``Location``, or a text that reads so."""
+    """Return whether raw JSON has a key ``Location``, or a text that reads so."""
     return _LOCATION in body
 
 
@@ -81,7 +81,7 @@ def cut_location(body: bytes, url: str) -> bytes | None:
 
 
 def may_have_presigned_url(body: bytes) -> bool:
-    """Tell whether a text in raw JSON may contain a presigned URL, or NUL.
+    """Return whether a text in raw JSON may contain a presigned URL, or NUL.
 
     False only if no text has either. True for every body with a Unicode escape, which may stand for any character.
     """

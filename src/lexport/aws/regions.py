@@ -71,7 +71,7 @@ def check_region(session: Session, name: str) -> None:
         return
     near = difflib.get_close_matches(name.strip().lower(), names, n=2, cutoff=0.8)
     hint = f"did you mean {' or '.join(near)}?" if near else "for example us-east-1; `all` stands for every enabled one"
-    raise SettingsError(f"{name!r} is no Region of AWS Lambda that this botocore knows; {hint}", option="--region")
+    raise SettingsError(f"{name!r} is not a Region of AWS Lambda that this botocore knows; {hint}", option="--region")
 
 
 def partition_of(session: Session, region: str) -> str:

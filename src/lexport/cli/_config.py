@@ -139,7 +139,6 @@ def _text(value: object, *, is_number_fine: bool) -> str:
 
 
 def _shown(value: object) -> str:
-    """Return a value as the file writes it."""
     match value:
         case bool():
             return "true" if value else "false"

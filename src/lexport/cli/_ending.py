@@ -105,7 +105,6 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _before(error: BaseException) -> Iterator[BaseException]:
-    """Yield the errors that were being handled when this one was raised."""
     earlier = error.__context__
     while earlier is not None:
         yield earlier
@@ -121,7 +120,6 @@ def _system(error: OSError) -> str:
 
 
 def _place(error: BaseException) -> str:
-    """Name the innermost line of lexport in the traceback."""
     place, at = "", error.__traceback__
     while at is not None:
         path = Path(at.tb_frame.f_code.co_filename)

@@ -89,7 +89,7 @@ def _by_suffix(output: str, path: str | None, formats: Sequence[str]) -> str:
 
 
 def is_typed(name: str) -> bool:
-    """Tell whether an option of the running command is given on its command line, not by a variable or a file."""
+    """Return whether an option of the running command is given on its command line, not by a variable or a file."""
     return _rank(name) == _FLAG
 
 

@@ -84,7 +84,7 @@ def open_output(path: str | None) -> Iterator[BinaryIO]:
 
 
 def _is_stdout(path: str) -> bool:
-    """Tell whether a path is the file that stdout writes to: replacing it would lose earlier output of a script."""
+    """Return whether a path is the file that stdout writes to: replacing it would lose earlier output of a script."""
     try:
         return os.path.samestat(Path(path).stat(), os.fstat(sys.stdout.fileno()))
     except (OSError, ValueError):

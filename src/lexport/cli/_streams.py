@@ -40,7 +40,7 @@ class _Standard(io.FileIO):
 
 
 class _Forgiving(_Standard):
-    """Standard error. If it cannot be written, the work goes on, and the exit code tells the outcome."""
+    """Standard error. If it cannot be written, the work goes on, and the exit code still reports the outcome."""
 
     def write(self, data: ReadableBuffer, /) -> int:
         """Write some of the bytes, or discard them all if that fails."""

@@ -120,7 +120,6 @@ def _left_out(scope: ScopeDiff) -> str:
 
 
 def _lines(name: str, rows: list[_Change]) -> Iterator[str]:
-    """Say what happened to one function, its versions first."""
     versions: dict[str, list[str]] = {"added": [], "removed": []}
     for row in rows:
         if row["table_name"] == "functions" and row["kind"] in versions:

@@ -52,7 +52,6 @@ def _check_text(arguments: Sequence[str]) -> None:
 
 
 def _end(error: BaseException, command: str) -> int:
-    """Print how the command ended, and return its exit code."""
     try:
         from lexport.cli._ending import ending
 
@@ -62,7 +61,7 @@ def _end(error: BaseException, command: str) -> int:
     number = received()
     if number is not None and code != 128 + number:  # a library turned the signal into its own error, such as DuckDB's
         lines, code = ending(Interrupted(number), command)
-    with suppress(OSError):  # stderr is closed; the exit code tells the outcome
+    with suppress(OSError):  # stderr is closed; the exit code still reports the outcome
         for line in lines:
             print(visible(line), file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints errors
     return code

@@ -100,7 +100,6 @@ def command(
 
 
 async def _serve(opened: Callable[[], AbstractAsyncContextManager[Simulator]]) -> int:
-    """Serve until a signal is received; return its number."""
     import asyncio
 
     loop = asyncio.get_running_loop()

@@ -65,7 +65,7 @@ _URGENCY = ("denied", "partial", "complete", "unavailable")
 )
 def command(dest: str, **options: Any) -> int:
     """Read every function and version of the fleet, and publish a snapshot in the folder DEST."""
-    # Arrow's default allocator keeps some 50 MB unused and is no faster here. pyarrow reads the variable on import.
+    # Arrow's default allocator retains about 50 MB of unused memory. pyarrow reads the variable on import.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     from lexport.pipeline import snapshot
 
@@ -81,7 +81,7 @@ def run_and_summarize(run: Callable[[Report], Awaitable[Result]], summarize: Cal
     report = choose_report()
     allow_many_files()
     try:
-        result = run_async(lambda: run(report), left="nothing was published")
+        result = run_async(lambda: run(report), on_interrupt="nothing was published")
     except IncompleteError as error:
         summarize(cast("Result", error.result))
         raise
@@ -91,7 +91,7 @@ def run_and_summarize(run: Callable[[Report], Awaitable[Result]], summarize: Cal
 
 def print_summary(*lines: str) -> None:
     """Print lines on standard error."""
-    with suppress(OSError):  # stderr is closed; the exit code tells the outcome
+    with suppress(OSError):  # stderr is closed; the exit code still reports the outcome
         for line in lines:
             click.echo(line, err=True)
 
@@ -113,7 +113,7 @@ def summarize(result: SnapshotResult) -> None:
     if len(shown) < len(manifest.scopes):
         by_status = Counter(scope.status for scope in manifest.scopes)
         counts = ", ".join(f"{count:,} {status}" for status, count in sorted(by_status.items()))
-        lines.append(f"... {len(manifest.scopes):,} account-regions in all: {counts}; the table scopes has them all")
+        lines.append(f"... {len(manifest.scopes):,} account-regions in all: {counts}; the table scopes lists them all")
     lines += failure_lines(result.failures)
     if result.packages is not None:
         lines += package_lines(result.packages)
@@ -144,5 +144,5 @@ def failure_lines(failures: Sequence[tuple[FailureKind, int, Failure]]) -> list[
             f" {kind.scope.region}, e.g. {item and item + ': '}{example.message}"
         )
     if len(failures) > FAILURES_SHOWN:
-        lines.append(f"... and {plural(len(failures) - FAILURES_SHOWN, 'more kind')}; the table errors has them all")
+        lines.append(f"... and {plural(len(failures) - FAILURES_SHOWN, 'more kind')}; the table errors lists them all")
     return lines

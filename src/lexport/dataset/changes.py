@@ -65,7 +65,7 @@ def find_changes(scopes: Collection[Scope], *, now: SnapshotFiles, before: Snaps
 
 
 def is_comparable(now: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
-    """Tell whether the settings of two runs select any versions in common."""
+    """Return whether the settings of two runs select any versions in common."""
     return {now.get("qualifiers"), before.get("qualifiers")} != {"latest", "published"}
 
 
@@ -206,7 +206,6 @@ def _compare_table(table: Table, new: pa.Table, old: pa.Table, names: Collection
 
 
 def _one_sided(sides: list[pa.Table], key: tuple[str, ...]) -> pa.Array:
-    """Return the keys that only one side has."""
     if not sides or all(sides[0].column(name).equals(sides[1].column(name)) for name in key):
         return pa.array([], pa.string())
     keys = [key_array(rows, key) for rows in sides]
@@ -216,7 +215,6 @@ def _one_sided(sides: list[pa.Table], key: tuple[str, ...]) -> pa.Array:
 
 
 def _keys_with(sides: list[pa.Table], name: str, key: tuple[str, ...]) -> pa.Array:
-    """Return the keys of the rows in which a column is not NULL."""
     return pa.concat_arrays(
         [key_array(rows.filter(pc.is_valid(rows.column(name))), key) for rows in sides if name in rows.column_names]
     )

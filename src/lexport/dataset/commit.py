@@ -1,7 +1,7 @@
 """Publish a snapshot: all of it or nothing.
 
-The data files get their names first; no reader follows them until a commit names them. The commit is one file that is
-created only if absent. The row in ``snapshots`` and the hint ``_latest.json`` are written after it; where that fails,
+Data files are linked first; readers ignore them until a commit lists them. The commit is one file that is created only
+if absent. The row in ``snapshots`` and the hint ``_latest.json`` are written after it; where that fails,
 the next run writes them.
 """
 
@@ -55,7 +55,7 @@ def prepare_destination(dest: Path, *, group_readable: bool, with_packages: bool
         ]
         if others and layout.RUNS not in store.names(""):
             raise SettingsError(
-                f"DEST {dest} holds something else ({others[0]}); a new folder or a dataset of lexport is wanted",
+                f"DEST {dest} holds something else ({others[0]}); choose an empty folder or a lexport dataset",
                 option="DEST",
             )
         store.make_folder(layout.STAGING)
@@ -84,19 +84,19 @@ def _probe(store: LocalStore, folders: Sequence[str]) -> None:
         for folder in folders:
             target = store.root / folder / name
             store.make_folder(folder)  # it exists; this checks that it is a folder within the destination
-            source.touch(mode=store.file_mode)  # again, where linking renamed it
+            source.touch(mode=store.file_mode)  # recreate it if linking renamed it
             link_new(source, target)
             target.unlink()
     except OSError as error:
         if error.errno == errno.EXDEV:
             error.strerror = (
-                f"it lies on another file system than {store.root / layout.STAGING}, from where finished files are"
-                " moved; keep a dataset on one file system"
+                f"it is on a different file system from {store.root / layout.STAGING}, where files are written; keep a"
+                " dataset on one file system"
             )
         elif error.errno in NO_HARD_LINKS:
             error.strerror = (
-                f"{error.strerror}: no file can be given a name there without the risk of replacing another one"
-                " (hard links and renameat2 are refused); choose a folder on another file system"
+                f"{error.strerror}: files cannot be created there without risking an overwrite (hard links and"
+                " renameat2 are refused); choose a folder on another file system"
             )
         clear(target)
         raise _cannot_be_written(target.parent, error, store.root) from error
@@ -105,7 +105,7 @@ def _probe(store: LocalStore, folders: Sequence[str]) -> None:
 
 
 def open_staging(store: LocalStore, snapshot_id: str) -> Path:
-    """Create the staging folder of a run; raises PublishError when the snapshot or a run of its id exists."""
+    """Create the staging folder of a run; raises PublishError when the snapshot or a run with this id exists."""
     name = f"{layout.STAGING}/{snapshot_id}"
     if f"{snapshot_id}.json" in store.names(layout.RUNS) or Path(store.root, name).exists():
         raise PublishError(
@@ -133,7 +133,7 @@ async def publish(store: LocalStore, draft: Manifest, files: Mapping[str, Path])
 
 
 def commit(store: LocalStore, draft: Manifest, files: Mapping[str, Path], *, note: Callable[[str], None]) -> Manifest:
-    """Publish: name the files, create the commit, then write the row in ``snapshots`` and the hint; return the commit.
+    """Publish: link the files, create the commit, then write the row in ``snapshots`` and the hint; return the commit.
 
     ``files`` maps the paths of the manifest to finished, synced files. Blocking. Raises PublishError when the snapshot
     exists and WriteError when a write fails; the files named so far are then removed. Earlier snapshots are never
@@ -147,10 +147,11 @@ def commit(store: LocalStore, draft: Manifest, files: Mapping[str, Path], *, not
         for folder in sorted({str(PurePosixPath(path).parent) for path in placed}):
             store.sync_folder(folder)
         done = replace(draft, committed_at=datetime.now(UTC))
+        # Creating this file publishes the snapshot.
         unsure = store.create(layout.run_path(done.snapshot_id), done.to_json())
     except UnknownCommitError as error:
         raise UnknownCommitError(
-            f"{error}; the snapshot {draft.snapshot_id} is published or not, so none of its files was removed; see"
+            f"{error}; the snapshot {draft.snapshot_id} may or may not be published, so its files were kept; see"
             f" lexport status {store.root}, and run lexport verify {store.root}",
             path=error.path,
         ) from error
@@ -160,8 +161,8 @@ def commit(store: LocalStore, draft: Manifest, files: Mapping[str, Path], *, not
         raise
     if unsure is not None:
         note(
-            f"warning: {done.snapshot_id} is published, but it is not known whether it would outlive a loss of power:"
-            f" {unsure.strerror} at {unsure.filename or store.root / layout.RUNS}; look after the disk, and run"
+            f"warning: {done.snapshot_id} is published, but may not survive a power loss:"
+            f" {unsure.strerror} at {unsure.filename or store.root / layout.RUNS}; check the disk, and run"
             f" lexport verify {store.root}"
         )
     with _postponed("the row in snapshots", note):
@@ -218,7 +219,7 @@ def _write_snapshot_row(store: LocalStore, done: Manifest) -> None:
 def _move_hint(store: LocalStore) -> None:
     """Move the hint forward to the newest snapshot. Check again afterwards, since another run may have moved it.
 
-    Where a newer lexport wrote a newer commit, the hint is left to that release.
+    Leave the hint alone where a newer lexport wrote a newer commit.
     """
     while True:
         skipped: list[DamagedCommit] = []

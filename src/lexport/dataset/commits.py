@@ -127,7 +127,6 @@ def stat_file(root: Path, path: str) -> os.stat_result:
 
 
 def _read(root: Path, path: str) -> bytes:
-    """Read a manifest; raises ManifestError where it is too long, OSError."""
     size_bytes = stat_file(root, path).st_size
     if size_bytes > MOST_BYTES:
         raise ManifestError(f"it has {size_bytes:,} bytes, more than a manifest can have")

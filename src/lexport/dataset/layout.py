@@ -35,7 +35,7 @@ def data_prefix(snapshot_id: str, snapshot_at: datetime) -> str:
 
 
 def is_data_path(path: str, table: str, prefix: str) -> bool:
-    """Tell whether a path can be that of a file of a table in the snapshot of a ``data_prefix``."""
+    """Return whether a path can be that of a file of a table in the snapshot of a ``data_prefix``."""
     begin = table + prefix
     return path.startswith(begin) and _FILE_NUMBER.fullmatch(path, len(begin)) is not None
 

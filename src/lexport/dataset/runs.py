@@ -150,7 +150,6 @@ def sorted_run(table: Table, batches: list[pa.RecordBatch]) -> pa.Table:
 
 @contextmanager
 def _new_run(path: Path, schema: pa.Schema, file_mode: int) -> Iterator[pa.ipc.RecordBatchFileWriter]:
-    """Open a run for writing: Arrow IPC, lz4."""
     path.touch()
     path.chmod(file_mode)  # whatever the umask
     options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)  # buffers are small: handing over costs more

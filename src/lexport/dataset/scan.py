@@ -52,7 +52,6 @@ class Scan:
         self._file.close()
 
     def _open(self) -> pa.Table:
-        """Open the current file; return an empty table of its columns."""
         self._file = pq.ParquetFile(self._path, pre_buffer=False, page_checksum_verification=True)
         names = self._table.stored_names(self._names)
         stored = [name for name in self._file.schema_arrow.names if name in names]

@@ -1,7 +1,7 @@
 """Turn responses into rows. Pure: no await, no clock, no I/O.
 
-Every leaf of a response ends in exactly one place: a column, a child row, or ``extra_json`` under its path. Only
-``Code.Location`` is dropped. A value that may be secret is replaced by its type and length.
+Every leaf of a response but ``Code.Location`` ends in exactly one place: a column, a child row, or ``extra_json`` under
+its path. There a value that may be secret is replaced by its type and length.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ _VARIABLES_PATH, _TAGS_PATH = child_source(ENV_VARS)[0], child_source(TAGS)[0]
 
 @dataclass(slots=True)
 class _Version:
-    """One function version as it was read: a staged row that is not complete yet, and what belongs to it.
+    """One function version as it was read: an incomplete staged row and its child data.
 
-    ``tags`` are keys and values; ``notices`` is what the rows cannot show.
+    ``tags`` are keys and values; ``notices`` are problems the rows cannot express.
     """
 
     row: list[Any]
@@ -68,7 +68,7 @@ def flatten_function(
 
     Shape: nested dict -> one value per column of ``FUNCTIONS``; absent -> None, never 0 or "".
     Units: as AWS gives them: memory_size in MB, timeout in seconds, code_size in bytes.
-    Loses: nothing; unknown fields go to ``extra_json``, a wrong type becomes None and a notice beside the row.
+    Loses: nothing; unknown fields go to ``extra_json``, a wrong type becomes None plus a notice.
     Returns the version that AWS returned, and the notices; raises FlattenError where the response does not name it.
     Source: AWS Lambda API reference, GetFunction, "Response Syntax".
     """
@@ -81,7 +81,7 @@ def flatten_function(
         )
     name = version.row[_VERSION] or (None if ref.is_alias else ref.qualifier or LATEST)
     if name is None:
-        raise FlattenError("the answer for an alias does not tell its version", code="no_version")
+        raise FlattenError("the response for an alias does not state its version", code="no_version")
     version.row[_VERSION] = name
     version.row[_FETCHED_AT] = rules.fetched_at
     version.row[_CARRIED_FORWARD] = False
@@ -92,7 +92,7 @@ def flatten_function(
 def flatten_carried(
     ref: FunctionRef, listed: Reply, older: Mapping[str, Any], *, scope: Scope, rules: Rules, answer: str, rows: Rows
 ) -> list[Notice] | None:
-    """Turn a listed version into its rows without a call, and append them; ``older`` has what listings omit.
+    """Turn a listed version into its rows without a call, and append them; ``older`` supplies what listings omit.
 
     Shape: as flatten_function; ``fetched_at`` stays that of the older row, ``carried_forward`` is true. Unknown fields
     that this listing does not have are kept. Returns None, having appended nothing, where the listing cannot be kept
@@ -106,7 +106,7 @@ def flatten_carried(
         except Inexact:
             return None
         if older["extra_json"] is not None:
-            # What may be stored is decided anew: today's rules may hide more than those of the older snapshot.
+            # Re-apply the rules: today's may hide more than those of the older snapshot.
             kept = LosslessReader(0, masks_values=reader.masks_values, is_exact=True)
             for path, value in parse_document(older["extra_json"].encode(), is_exact=True)[0].items():
                 kept.keep(path, value)
@@ -121,7 +121,6 @@ def flatten_carried(
 
 
 def _append(version: _Version, ref: FunctionRef, scope: Scope, *, rules: Rules, answer: str, rows: Rows) -> None:
-    """Complete the row of a version and append it with what belongs to it."""
     row = version.row
     name = row[_FUNCTION_NAME] or ref.function_name
     row[0], row[1] = scope.account_id, scope.region
@@ -148,7 +147,7 @@ def _children_of(
 ) -> Children:
     """Make the children of a version, each kind sorted by its key; the arguments are in the order of CHILD_TABLES.
 
-    ``clean`` removes presigned URLs from texts, where these may have any; it returns the same list where none has.
+    ``clean`` removes presigned URLs from texts if they may contain any; returns the list unchanged if none does.
     """
     children = Children()
     if subnets:
@@ -178,9 +177,9 @@ def _children_of(
 def _row_maker(
     table: Table, names: Sequence[str], layout: Layout, prefix: str = ""
 ) -> Callable[[list[Any]], list[Any]]:
-    """Return a function that makes a row of these columns from the values of ``layout`` and None behind them.
+    """Return a function that makes a row of these columns from the values of ``layout`` followed by None.
 
-    Where the rows are of an array, their position stands behind the values as well, before None. The function raises
+    Where the rows are of an array, their position stands between the values and None. The function raises
     ValueError for a value that a column cannot convert.
     """
     indexes = {prefix + path: index for index, path in enumerate(layout.paths)}
@@ -254,7 +253,6 @@ def _reader_of(document: dict[str, Any], env: EnvMode, *, is_exact: bool) -> Los
 
 
 def _version_of(reader: LosslessReader, env: EnvMode) -> _Version:
-    """Return the version that was read."""
     variables, layers, subnets, security_groups, file_systems, tags = (
         reader.children.get(table.name) for table in CHILDREN
     )

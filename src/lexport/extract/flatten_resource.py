@@ -84,7 +84,6 @@ def _read(resource: Resource, item: dict[str, Any], *, is_exact: bool) -> Lossle
 
 
 def _exact_item(resource: Resource, reply: Reply, position: int) -> dict[str, Any]:
-    """Parse a body once more, with all digits of its integers."""
     document, page = parse_exactly(reply.body), resource.call.page
     item: dict[str, Any] = document[page.items][position] if page else document
     return item

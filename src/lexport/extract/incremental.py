@@ -109,7 +109,7 @@ class PendingBudget:
         return max(MIN_PENDING, MAX_PENDING // max(1, self._readers))
 
     def is_used_up_by(self, pending: PendingVersions) -> bool:
-        """Tell whether an account-region has as much pending as it may."""
+        """Return whether an account-region has as much pending as it may."""
         return len(pending) >= self.share or pending.secret_bytes >= MAX_SECRET_BYTES // max(1, self._readers)
 
 

@@ -72,7 +72,7 @@ _ARN = re.compile(r"arn:aws[a-zA-Z-]*:lambda:([a-z0-9-]+):(\d{12}):function:([a-
 
 
 def _is_gone(error: FunctionGoneError, scope: Scope, function_name: str, qualifier: str | None) -> bool:
-    """Tell whether "not found" is about this function: AWS's message ends with its ARN, or has none at all."""
+    """Return whether "not found" is about this function: AWS's message ends with its ARN, or has none at all."""
     arns = _ARN.findall(str(error))
     if not arns:
         return True

@@ -1,7 +1,7 @@
-"""Read one account-region: wires listing, fetching and flattening, and judges what came of it.
+"""Read one account-region: wires listing, fetching and flattening, and determines the shard's status.
 
-All shards of a process add to the same rows: the reader that fills them up hands the full batch to staging, and waits
-while staging writes.
+All shards of a process add to the same rows: the reader that completes a batch hands it to staging and waits for the
+write.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ from lexport.tables.registry import fleet_resources, resources_read
 from lexport.tables.resource import Subject
 
 CARRIED_AT_ONCE = 256  # versions carried over before other tasks run again: some 15 ms
-PAGES_AHEAD = 3  # pages of references listed ahead of the one being fetched: a second or two when listing must pause
+PAGES_AHEAD = (
+    3  # pages of references listed ahead of the one being fetched: enough for a second or two if listing stalls
+)
 
 
 async def read_shard(
@@ -50,8 +52,8 @@ async def read_shard(
 ) -> ShardResult:
     """Read every function, version and alias of one shard into ``staging``.
 
-    ``on_reply`` gets every response of GetFunction, with its presigned URL. Never raises an ItemError: what is lost is
-    in ``staging.failures``, and the status of the result says so.
+    ``on_reply`` gets every response of GetFunction, with its presigned URL. Never raises an ItemError: losses are
+    recorded in ``staging.failures``, and the status of the result says so.
     """
     started_at, scope = datetime.now(UTC), shard.scope
     if shard.region_status == "disabled":
@@ -83,7 +85,7 @@ async def read_shard(
 
 @dataclass(slots=True, kw_only=True)
 class _Reader:
-    """The work of one shard: each method takes one kind of item all the way into rows."""
+    """The work of one shard: each method turns one kind of item into rows."""
 
     run: RunContext
     shard: Shard
@@ -97,7 +99,7 @@ class _Reader:
     on_reply: Callable[[FunctionRef, Reply], None] | None
 
     async def read(self) -> None:
-        """List, fetch and flatten side by side until nothing is left."""
+        """List, fetch and flatten concurrently until nothing is left."""
         get_function, _ = self.progress.pace()
         folder, refs_listed = self.staging.folder, self.shard.refs
         refs_out, refs = create_memory_object_stream[Sequence[FunctionRef]](PAGES_AHEAD)
@@ -202,10 +204,7 @@ class _Reader:
     async def carry(
         self, page: Sequence[FunctionRef] | None, last: LastSnapshot, pending: PendingVersions
     ) -> list[FunctionRef]:
-        """Keep what the last snapshot may have; return what must be fetched.
-
-        ``page`` is None at the end of the listing.
-        """
+        """Set aside versions that the last snapshot may contain; return the others. ``page`` is None at the end."""
         to_fetch: list[FunctionRef] = []
         to_keep: list[FunctionRef] = []
         for ref in page or ():

@@ -67,7 +67,6 @@ async def responses(
 
 
 def _keys(resource: Resource, items: Iterable[Any]) -> list[tuple[Any, str]]:
-    """Return the items that have a key, each with it."""
     main = resource.tables[0]
     names = [column.source.rpartition(".")[2] for column in main.columns if column.name in main.key and column.source]
     keyed = [(item, [item.get(name) for name in names]) for item in items if isinstance(item, dict)]

@@ -44,7 +44,7 @@ def value_rule(value: str) -> str | None:
 
 
 def _matches(rule: ValueRule, value: str) -> bool:
-    """Tell whether a value contains a secret of this format. A placeholder in the same format is none."""
+    """Return whether a value contains a secret of this format. A placeholder in the same format is none."""
     for match in rule.pattern.finditer(value):
         secret = match[match.lastindex or 0]
         if not is_placeholder(secret) and (rule.second_look is None or _SECOND_LOOKS[rule.second_look](secret)):
@@ -57,7 +57,7 @@ def _has_digit(text: str) -> bool:
 
 
 def _is_user_and_password(text: str) -> bool:
-    """Tell whether a text is what HTTP's Basic scheme sends: base64 of a user, a colon and a password."""
+    """Return whether a text is what HTTP's Basic scheme sends: base64 of a user, a colon and a password."""
     try:
         _, colon, password = base64.b64decode(text + "=" * (-len(text) % 4), validate=True).partition(b":")
     except (binascii.Error, ValueError):
@@ -192,7 +192,6 @@ def _weigh(after: list[str]) -> bool | None:
 
 
 def _with_keys_joined(words: list[str]) -> list[str]:
-    """Join the words of API KEY and similar pairs."""
     joined: list[str] = []
     for word in words:
         if joined and word in {"key", "keys"} and joined[-1] in _BEFORE_KEY:
@@ -222,7 +221,7 @@ def _parts(word: str) -> list[str]:
 
 
 def _is_its_own_name(name: str, value: str) -> bool:
-    """Tell whether a value only repeats the name, as in templates."""
+    """Return whether a value only repeats the name, as in templates."""
     if len(value) > 2 * len(name):
         return False
     return _SEPARATORS.sub("", value).lower() == _SEPARATORS.sub("", name).lower()
@@ -256,7 +255,7 @@ _STAND_IN = re.compile(
 
 
 def is_placeholder(text: str) -> bool:
-    """Tell whether a text only marks the place of a secret, or is an example of one."""
+    """Return whether a text only marks the place of a secret, or is an example of one."""
     if _FILLED_IN_LATER.fullmatch(text) or (len(text) <= _LONGEST_WORD and _STAND_IN.fullmatch(text)):
         return True
     if len(text) >= _LEAST_REPETITIVE and len(set(text)) <= _MOST_DISTINCT_OF_PLACEHOLDER:
@@ -297,7 +296,7 @@ _LEAST_DISTINCT = 10  # "aaaa...1A" is no key
 
 
 def is_harmless(value: str) -> bool:
-    """Tell whether a value is empty, a switch, a number, a placeholder, or a reference to a secret."""
+    """Return whether a value is empty, a switch, a number, a placeholder, or a reference to a secret."""
     if len(value) <= _LONGEST_SWITCH and (_SWITCH.fullmatch(value) or len(set(value)) <= 1):
         return True
     if _REFERENCE.match(value) or is_placeholder(value):
@@ -311,7 +310,7 @@ def is_harmless(value: str) -> bool:
 
 
 def looks_random(value: str) -> bool:
-    """Tell whether a value looks generated: long, and mixed of letters and digits."""
+    """Return whether a value looks generated: long, and mixed of letters and digits."""
     if len(value) < _LEAST_RANDOM or _RANDOM.fullmatch(value) is None:
         return False
     is_mixed = value.lower() != value != value.upper() and _DIGIT.search(value) is not None

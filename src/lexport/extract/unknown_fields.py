@@ -91,7 +91,7 @@ def guard_at(path: str, item: Any) -> Guard:
 
 
 def has_form_of_secret(text: str) -> bool:
-    """Tell whether a text is a token, or JSON with a key that suggests a secret."""
+    """Return whether a text is a token, or JSON with a key that suggests a secret."""
     if value_rule(text) is not None:
         return True
     if not text.lstrip().startswith(("{", "[")):

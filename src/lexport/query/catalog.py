@@ -1,7 +1,7 @@
 """The committed snapshots of a dataset, and their files.
 
-A snapshot exists exactly when ``_runs/<snapshot_id>.json`` does; nothing else on disk is trusted. A damaged
-snapshot hides no other: it is skipped, and listed in ``Catalog.damaged`` and ``notices``.
+A snapshot exists exactly when ``_runs/<snapshot_id>.json`` does; no other file is evidence. A damaged
+snapshot does not hide others: it is skipped, and listed in ``Catalog.damaged`` and ``notices``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MOST_NAMED = 3  # damaged commits that are listed one per line
 class Catalog:
     """A destination with at least one snapshot. ``manifests`` are all its commits, newest first.
 
-    ``damaged`` are the commits whose manifest cannot be used; their content is unknown.
+    ``damaged`` are the commits whose manifest is unreadable; their content is unknown.
     """
 
     root: Path
@@ -44,7 +44,7 @@ class Catalog:
 
     @property
     def snapshots(self) -> tuple[Manifest, ...]:
-        """The commits of the fleet, newest first, without those of packages alone."""
+        """The commits of the fleet, newest first, excluding package-only commits."""
         return tuple(commit for commit in self.manifests if commit.is_snapshot)
 
     @property
@@ -53,7 +53,7 @@ class Catalog:
         return self.snapshots[0]
 
     def newest_with(self, table: str) -> tuple[Manifest, ...]:
-        """Return the newest commit that has the table, if it is one of packages; else the newest snapshot."""
+        """Return, for a package table, the newest commit that contains it; otherwise the newest snapshot."""
         if BY_NAME[table] not in PACKAGE_TABLES:
             return (self.newest,)
         return tuple(islice((commit for commit in self.manifests if commit.entries(table)), 1))
@@ -63,7 +63,7 @@ class Catalog:
         return newest_whole(self.manifests)
 
     def latest_before(self) -> dict[Scope, Manifest]:
-        """Return, for each account-region, the newest snapshot that read all of it before the last attempt."""
+        """Return, for each account-region, the newest snapshot that read all of it before its own last attempt."""
         attempts = self.last_attempts()
         return newest_whole(
             self.manifests, is_eligible=lambda scope, commit: commit.snapshot_id < attempts[scope][0].snapshot_id
@@ -89,7 +89,7 @@ class Catalog:
         }
 
     def as_of(self, moment: str, *, option: str) -> Catalog:
-        """Return the catalog of the snapshots that began by a moment; raises SettingsError."""
+        """Return the catalog of the snapshots that began no later than ``moment``; raises SettingsError."""
         until = parse_moment(moment, self.snapshots, option=option)
         return replace(
             self,
@@ -126,7 +126,7 @@ class Catalog:
     def notices(
         self, *, max_skew: timedelta = DEFAULT_MAX_SKEW, now: datetime | None = None, tables: Collection[str] = ()
     ) -> tuple[str, ...]:
-        """Return one line for each limit of the plain table names; of ``tables``, also what was left out on purpose."""
+        """Return one line for each caveat about unqualified table names, and for what was left out of ``tables``."""
         now = datetime.now(UTC) if now is None else now
         latest = self.latest()
         lines = list(self.damage())
@@ -192,7 +192,7 @@ class Catalog:
         absent = [(scope, entry) for scope, (_, entry) in unread.items() if scope not in latest]
         if older:
             since = max(unread[scope][0].snapshot_id for scope, _ in older)
-            yield f"a newer snapshot ({since}) is not whole, an older one is shown for {_some(older)}"
+            yield f"a newer snapshot ({since}) is not whole, so an older one is shown for {_some(older)}"
         if absent:
             yield f"never read whole, so not in plain table names: {_some(absent)}; see snapshot.errors"
 
@@ -201,7 +201,7 @@ def open_catalog(dest: str | os.PathLike[str]) -> Catalog:
     """Read the commits of a destination.
 
     Raises SettingsError where DEST is no dataset, NoSnapshotError where it has no snapshot, RunError where none can be
-    read or where a newer lexport wrote one, whose rows would be missing without notice. Blocking.
+    read or where a newer lexport wrote one, because its rows would be silently missing. Blocking.
     """
     text = os.fspath(dest)
     root, ids = find_commits(dest)

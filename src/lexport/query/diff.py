@@ -131,7 +131,6 @@ def _describe(scope: Scope, entry: ScopeEntry, before: Manifest | None, now: Man
 
 
 def _changes(catalog: Catalog, scopes: Iterable[ScopeDiff]) -> Iterator[pa.Table]:
-    """Compare neighbouring account-regions of the same two snapshots together."""
     commits = {commit.snapshot_id: commit for commit in catalog.manifests}
     compared = (scope for scope in scopes if scope.state == "compared")
     for (then, now), group in groupby(compared, key=lambda scope: (scope.from_snapshot_id, scope.to_snapshot_id)):

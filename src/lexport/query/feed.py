@@ -203,7 +203,6 @@ def _is_changed(new: pa.Table, old: pa.Table, table: Table) -> pa.ChunkedArray:
 
 
 def _aligned(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Put the columns in order, and add those that the rows lack, as NULL."""
     return pa.Table.from_arrays(
         [
             rows.column(field.name).cast(field.type)
@@ -259,7 +258,6 @@ def write_feed(dest: str | os.PathLike[str], folder: str | os.PathLike[str], sin
 
 
 def _write_tables(feed: Feed, draft: Path) -> Counter[str]:
-    """Write a file for every table, empty ones too; return the rows by action."""
     counts: Counter[str] = Counter()
     with ExitStack() as opened:
 

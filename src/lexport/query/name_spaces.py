@@ -1,7 +1,8 @@
-"""The rules of the three name spaces, in SQL that DuckDB and every warehouse understand.
+"""The three name spaces, and the rules of content and of columns in SQL that DuckDB and every warehouse understand.
 
 ``main.<table>`` holds the latest rows of each account-region, ``snapshot.<table>`` the newest commit alone and
-``history.<table>`` every commit. ``table_views`` applies these rules for DuckDB, ``warehouse.ddl`` for warehouses.
+``history.<table>`` every commit. ``table_views`` writes the views of DuckDB, with the main rule (the SEMI JOIN with
+``latest_scopes``); ``warehouse.ddl`` writes those of warehouses.
 """
 
 from __future__ import annotations

@@ -222,7 +222,6 @@ def _expand_name(query: str) -> str:
 
 
 def _lines_of_plan(rows: list[tuple[str, str]]) -> pa.RecordBatchReader:
-    """Return the lines of a query plan as a table."""
     lines = [line for _, text in rows for line in text.splitlines()]
     return pa.table({"plan": pa.array(lines, pa.string())}).to_reader()
 

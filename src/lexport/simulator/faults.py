@@ -66,7 +66,7 @@ class Fault:
     patch: Patch | None = None
 
     def matches(self, call: ApiCall) -> bool:
-        """Tell whether the fault applies to a call."""
+        """Return whether the fault applies to a call."""
         return (
             self.operation in (None, call.operation)
             and self.function_name in (None, call.function_name)

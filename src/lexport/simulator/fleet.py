@@ -66,7 +66,7 @@ class Fleet:
     # --- reading ------------------------------------------------------------------------------------------------
 
     def is_enabled(self, region: str) -> bool:
-        """Tell whether a Region exists and is enabled."""
+        """Return whether a Region exists and is enabled."""
         return region in known_regions.REAL and region not in self.spec.disabled_regions
 
     def indexes(self, scope: Scope, start: int = 0) -> Iterator[int]:

@@ -77,7 +77,7 @@ def alias(function: FunctionSpec, spec: AliasSpec) -> dict[str, Any]:
 
 
 def has_location(version: VersionSpec) -> bool:
-    """Tell whether GetFunction returns a presigned URL: not for images, self-managed code, or a denied KMS key."""
+    """Return whether GetFunction returns a presigned URL: not for images, self-managed code, or a denied KMS key."""
     function = version.function
     return function.image is None and function.s3_object is None and function.code_error is None
 
@@ -131,7 +131,6 @@ def _shared(function: FunctionSpec) -> dict[str, Any]:
 
 
 def _parts(function: FunctionSpec) -> dict[str, Any]:
-    """Return the fields that are documents of their own."""
     document: dict[str, Any] = {}
     if (vpc := function.vpc) is not None:
         document["VpcConfig"] = {

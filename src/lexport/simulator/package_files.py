@@ -168,7 +168,6 @@ def _zip(files: dict[str, bytes], *, offset: int = 0, central: bytes = b"") -> b
 
 
 def _entry(name: str, crc: int, size: int) -> bytes:
-    """Return the fields that the local header and the central directory share."""
     return struct.pack("<HHHHHIIIHH", 20, 0, 0, _DOS_TIME, _DOS_DATE, crc, size, size, len(name.encode()), 0)
 
 

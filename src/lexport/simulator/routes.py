@@ -79,7 +79,7 @@ def presigned_call(path_and_query: str) -> ApiCall:
 
 
 def is_presigned_by_caller(path_and_query: str) -> bool:
-    """Tell whether a caller has presigned the URL: that of an object in a customer's own bucket."""
+    """Return whether a caller has presigned the URL: that of an object in a customer's own bucket."""
     return "X-Amz-Credential=" in path_and_query.partition("?")[2]
 
 

@@ -147,7 +147,6 @@ class _Verifier(SigV4Auth):  # type: ignore[misc]  # botocore ships no types
 
 
 def _normalized(path_and_query: str) -> str:
-    """Return the query in the canonical encoding that AWS signs."""
     path, _, query = path_and_query.partition("?")
     pairs = (pair.partition("=")[::2] for pair in query.split("&") if pair)
     encoded = "&".join(

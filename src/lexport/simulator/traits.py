@@ -94,7 +94,6 @@ def changed_fields(seed: int, trait: str, fields: dict[str, Any], choices: Seede
 
 
 def _simple(trait: str, lambda_arn: str, fields: dict[str, Any], choices: SeededChoices) -> dict[str, Any]:
-    """Return the fields of the traits that need no computation."""
     creating = "The function is being created."
     no_subnet = "The Lambda function could not be placed: the subnet is gone."
     simple: dict[str, dict[str, Any]] = {

@@ -12,14 +12,14 @@ _LONGEST_SHOWN = 120  # characters of a name that a server sent, in a message
 
 
 def is_version(version: Any) -> bool:
-    """Tell whether this is what AWS calls a version: ``$LATEST``, a number, or that of managed instances."""
+    """Return whether this is what AWS calls a version: ``$LATEST``, a number, or that of managed instances."""
     return version.__class__ is str and (
         version in (LATEST, LATEST_PUBLISHED) or (version.isascii() and version.isdigit())
     )
 
 
 def is_function_arn(arn: Any, function: str, *qualifiers: str | None) -> bool:
-    """Tell whether an ARN is a function's (``region:account:function:name``), unqualified or with one of these."""
+    """Return whether an ARN is a function's (``region:account:function:name``), unqualified or with one of these."""
     if arn.__class__ is not str:
         return False
     head, _, rest = arn.partition(":lambda:")

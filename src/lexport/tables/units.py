@@ -69,7 +69,6 @@ def short_size(size_bytes: float) -> str:
 
 
 def _scale(size_bytes: float) -> tuple[float, str]:
-    """Divide a size by the largest unit that leaves at least 1."""
     number = float(size_bytes)
     for unit in _SIZES[:-1]:
         if abs(number) < _STEP:

@@ -51,7 +51,7 @@ def test_a_file_is_no_destination(tmp_path):
 def test_a_folder_with_other_things(tmp_path, name):
     """A folder that holds something else is refused by what it holds, and nothing is added to it."""
     (tmp_path / name).write_text("mine")
-    with pytest.raises(SettingsError, match=f"holds something else \\({name}\\); a new folder or a dataset"):
+    with pytest.raises(SettingsError, match=f"holds something else \\({name}\\); choose an empty folder"):
         prepare_destination(tmp_path, group_readable=False)
 
     assert [path.name for path in tmp_path.iterdir()] == [name]

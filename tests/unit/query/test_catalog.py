@@ -203,7 +203,8 @@ def test_notice_of_partial_night(tmp_path, write_dataset):
     older, absent = notices(tmp_path)
     newest = "01K00000000000000000000002"
     assert (
-        older == f"a newer snapshot ({newest}) is not whole, an older one is shown for 111122223333 eu-west-1 (partial)"
+        older
+        == f"a newer snapshot ({newest}) is not whole, so an older one is shown for 111122223333 eu-west-1 (partial)"
     )
     assert (
         absent == "never read whole, so not in plain table names: 111122223333 us-east-1 (denied); see snapshot.errors"

@@ -84,7 +84,7 @@ class Connection(asyncio.Protocol, ResponseSource):
         return response
 
     def is_fresh(self) -> bool:
-        """Tell whether the connection is idle and was used so lately that the server will not have closed it."""
+        """Return whether the connection is idle and was used so lately that the server will not have closed it."""
         return (
             self.is_idle
             and self._received_at_s + KEEP_ALIVE_S > self._loop.time()
@@ -182,7 +182,7 @@ class Connection(asyncio.Protocol, ResponseSource):
         self.closed.set_result(None)
 
     def _ends_with_connection(self) -> bool:
-        """Tell whether the end of the connection is the only mark of the body's end."""
+        """Return whether the end of the connection is the only mark of the body's end."""
         is_chunked = self._headers.get(b"transfer-encoding", b"").lower().endswith(b"chunked")
         return not is_chunked and b"content-length" not in self._headers
 

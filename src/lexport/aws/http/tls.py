@@ -31,6 +31,6 @@ def open_trust_store(ca_bundle: str | None) -> ssl.SSLContext:
 
 
 def _has_certificates(context: ssl.SSLContext) -> bool:
-    """Tell whether there is any CA. The files in OpenSSL's folder count too: they are read only in a handshake."""
+    """Return whether there is any CA. The files in OpenSSL's folder count too: they are read only in a handshake."""
     folder = ssl.get_default_verify_paths().capath or "/nonexistent"
     return bool(context.cert_store_stats()["x509_ca"]) or any(Path(folder).glob("*.[0-9]"))

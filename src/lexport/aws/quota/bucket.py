@@ -30,7 +30,7 @@ class Bucket:
         if not (documented_per_s > 0 and math.isfinite(documented_per_s)):
             raise ValueError(f"a rate must be positive and finite, not {documented_per_s!r}")
         if not 0.0 < share <= 1.0:
-            raise ValueError(f"the share of a quota is above 0 and at most 1, not {share!r}")
+            raise ValueError(f"the share of a quota must be above 0 and at most 1, not {share!r}")
         self.sent = 0
         self._share = share
         self._limit = Limit(documented_per_s)

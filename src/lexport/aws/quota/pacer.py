@@ -44,7 +44,7 @@ class Pacer:
         self, rates_per_s: Mapping[QuotaClass, float], share: float, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         if not 0.0 < share <= 1.0:
-            raise ValueError(f"the share of a quota is above 0 and at most 1, not {share!r}")
+            raise ValueError(f"the share of a quota must be above 0 and at most 1, not {share!r}")
         self._rates_per_s = dict(rates_per_s)
         self._share = share
         self._clock = clock

@@ -173,7 +173,6 @@ def _text(value: object) -> str | None:
 
 
 def _order(finding: Finding) -> tuple[tuple[bool, int, str], ...]:
-    """Order by identity, NULL first, versions as numbers."""
     parts = (getattr(finding, name) for name in IDENTITY)
     return tuple((part is not None, int(part) if part and part.isdecimal() else -1, part or "") for part in parts)
 

@@ -226,7 +226,6 @@ def _rows(series: Sequence[Series]) -> list[tuple[float | None, ...]]:
 
 
 def _texts(series: Sequence[Series], write: Callable[[float | None], str]) -> list[str]:
-    """Write the values of each day, one series a line."""
     return [
         "\n".join(f"{item.name}: {write(value)}" for item, value in zip(series, row, strict=True))
         for row in _rows(series)
@@ -243,7 +242,6 @@ def _day_width(days: Sequence[date]) -> float:
 
 
 def _center(days: Sequence[date], day: date) -> float:
-    """Return the middle of a day's field, in per cent."""
     return _day_width(days) * ((day - _first(days)).days + 0.5)
 
 

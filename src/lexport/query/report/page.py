@@ -131,7 +131,6 @@ def _figure(figure: Figure) -> ET.Element:
 
 
 def _captioned(chart: ET.Element) -> ET.Element:
-    """Add the title of a chart as its caption."""
     return element("figure", element("figcaption", chart.findtext("title")), chart)
 
 

@@ -100,7 +100,6 @@ def find_damage(
 
 
 def _in_threads(jobs: Iterable[Job]) -> Iterator[tuple[int, list[Damage]]]:
-    """Run the jobs, a few at a time, and yield their results in order."""
     waiting: deque[Future[tuple[int, list[Damage]]]] = deque()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="verify") as pool:
         try:

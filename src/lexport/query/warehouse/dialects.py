@@ -94,7 +94,6 @@ def translate(query: str, dialect: Dialect, *, name: str) -> str:
 
 
 def _add_schemas(tree: exp.Expr) -> None:
-    """Give every table its schema; the relations that WITH defines have none."""
     from sqlglot import exp
     from sqlglot.optimizer.scope import traverse_scope
 
