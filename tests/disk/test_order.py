@@ -123,8 +123,8 @@ async def test_lesser_file_systems(simulator, run_lexport, flags, disk, tmp_path
 @pytest.mark.parametrize(
     ("number", "reason"),
     [
-        (errno.EPERM, "Operation not permitted: no file can be given a name there without the risk of replacing"),
-        (errno.ENOSYS, "Function not implemented: no file can be given a name there without the risk of replacing"),
+        (errno.EPERM, "Operation not permitted: files cannot be created there without risking an overwrite"),
+        (errno.ENOSYS, "Function not implemented: files cannot be created there without risking an overwrite"),
         (errno.EXDEV, "it is on a different file system from"),
         (errno.EROFS, "Read-only file system"),
     ],
