@@ -5,19 +5,15 @@ from __future__ import annotations
 import base64
 import hmac
 import importlib.util
-import json
 import logging
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import sysconfig
-import threading
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +21,7 @@ from typing import Any
 import anyio
 import pyarrow.parquet as pq
 import pytest
+from commands import Ended
 
 from lexport.dataset.manifest import Manifest
 from lexport.model import Scope
@@ -57,23 +54,6 @@ server.start()
 print("http://%s:%s" % server.get_host_and_port(), flush=True)
 sys.stdin.read()
 """
-
-
-@dataclass(frozen=True)
-class Ended:
-    """One run of the command."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def last(self) -> str:
-        """The last line on standard error."""
-        return self.err.splitlines()[-1]
-
-
-# --- the environment ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -385,73 +365,3 @@ def zips() -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-# --- many commands --------------------------------------------------------------------------------------------------
-
-
-class Forks:
-    """Run commands in children of a process that has imported lexport; see ``forks.py``."""
-
-    def __init__(self, server: subprocess.Popen[str], folder: Path, environment: dict[str, str]) -> None:
-        self._server, self.folder, self.environment = server, folder, environment
-
-    def start(
-        self,
-        *arguments: object,
-        stdin: str | None = os.devnull,
-        stdout: str | None = "out",
-        stderr: str | None = "err",
-        ignored: tuple[int, ...] = (),
-        **variables: str,
-    ) -> int:
-        """Start one; a stream is a path in ``folder``, or None where it is closed."""
-        for name in ("out", "err"):
-            (self.folder / name).unlink(missing_ok=True)
-        request = {
-            "arguments": [str(argument) for argument in arguments],
-            "cwd": str(self.folder),
-            "env": self.environment | variables,
-            "streams": [stdin, stdout, stderr],
-            "ignored": ignored,
-        }
-        self._server.stdin.write(json.dumps(request) + "\n")
-        self._server.stdin.flush()
-        return int(self._server.stdout.readline())
-
-    def wait(self, pid: int, within_s: float = 20.0) -> Ended:
-        """Wait until the command has ended; a child that does not end is killed and has the code -9."""
-        killer = threading.Timer(within_s, os.kill, (pid, signal.SIGKILL))
-        killer.start()
-        code = int(self._server.stdout.readline())
-        killer.cancel()
-        out, err = (
-            path.read_text(errors="surrogateescape") if (path := self.folder / name).is_file() else ""
-            for name in ("out", "err")
-        )
-        return Ended(code, out, err)
-
-    def run(self, *arguments: object, **how: Any) -> Ended:
-        """Run one to its end."""
-        return self.wait(self.start(*arguments, **how))
-
-
-@pytest.fixture
-def forks(fork_server, environment, tmp_path) -> Forks:
-    """Run many commands, quickly; their working folder is ``tmp_path``."""
-    return Forks(fork_server, tmp_path, environment | {"TMPDIR": str(tmp_path)})
-
-
-@pytest.fixture(scope="session")
-def fork_server() -> Iterator[subprocess.Popen[str]]:
-    """Start the process behind ``forks``; it ends with its standard input."""
-    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "ARROW_DEFAULT_MEMORY_POOL": "system"}
-    with subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("forks.py"))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=environment,
-        text=True,
-    ) as server:
-        yield server
-        server.stdin.close()

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import subprocess
+import sys
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from commands import Forks
 
 import lexport
 from lexport.simulator import Fleet, FleetSpec
@@ -73,3 +78,24 @@ class Packages:
 def packages(look, settings):
     """Return helpers that read packages."""
     return Packages(look, settings)
+
+
+@pytest.fixture
+def forks(fork_server, environment, tmp_path) -> Forks:
+    """Run many commands, quickly; their working folder is ``tmp_path``."""
+    return Forks(fork_server, tmp_path, environment | {"TMPDIR": str(tmp_path)})
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[subprocess.Popen[str]]:
+    """Start the process behind ``forks``; it ends with its standard input."""
+    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    with subprocess.Popen(
+        [sys.executable, str(Path(__file__).parents[1] / "forks.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+        text=True,
+    ) as server:
+        yield server
+        server.stdin.close()

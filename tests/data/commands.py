@@ -1,0 +1,75 @@
+"""Commands of lexport in processes of their own, and how they ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Ended:
+    """One run of the command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def last(self) -> str:
+        """The last line on standard error."""
+        return self.err.splitlines()[-1]
+
+
+# --- the environment ------------------------------------------------------------------------------------------------
+
+
+class Forks:
+    """Run commands in children of a process that has imported lexport; see ``forks.py``."""
+
+    def __init__(self, server: subprocess.Popen[str], folder: Path, environment: dict[str, str]) -> None:
+        self._server, self.folder, self.environment = server, folder, environment
+
+    def start(
+        self,
+        *arguments: object,
+        stdin: str | None = os.devnull,
+        stdout: str | None = "out",
+        stderr: str | None = "err",
+        ignored: tuple[int, ...] = (),
+        **variables: str,
+    ) -> int:
+        """Start one; a stream is a path in ``folder``, or None where it is closed."""
+        for name in ("out", "err"):
+            (self.folder / name).unlink(missing_ok=True)
+        request = {
+            "arguments": [str(argument) for argument in arguments],
+            "cwd": str(self.folder),
+            "env": self.environment | variables,
+            "streams": [stdin, stdout, stderr],
+            "ignored": ignored,
+        }
+        self._server.stdin.write(json.dumps(request) + "\n")
+        self._server.stdin.flush()
+        return int(self._server.stdout.readline())
+
+    def wait(self, pid: int, within_s: float = 20.0) -> Ended:
+        """Wait until the command has ended; a child that does not end is killed and has the code -9."""
+        killer = threading.Timer(within_s, os.kill, (pid, signal.SIGKILL))
+        killer.start()
+        code = int(self._server.stdout.readline())
+        killer.cancel()
+        out, err = (
+            path.read_text(errors="surrogateescape") if (path := self.folder / name).is_file() else ""
+            for name in ("out", "err")
+        )
+        return Ended(code, out, err)
+
+    def run(self, *arguments: object, **how: Any) -> Ended:
+        """Run one to its end."""
+        return self.wait(self.start(*arguments, **how))
