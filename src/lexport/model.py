@@ -107,9 +107,8 @@ class Reply:
 
     ``body`` are its bytes, from which ``parse`` makes the document of a typed reply, and which are parsed again where a
     number does not fit 64 bits.
-    ``cleaned`` counts characters that no table can hold (lone surrogates, NUL) and that were replaced.
-    ``location`` is the presigned URL, a credential for ten minutes. No other field contains it: use it at once or
-    discard it.
+    ``cleaned`` counts characters that no table can hold (lone surrogates, NUL) and that were replaced. ``location`` is
+    the presigned URL, a credential for ten minutes. No other field contains it: use it at once or discard it.
     ``source`` is the connection that brought the response, where the transport knows it.
     """
 

@@ -214,7 +214,7 @@ async def test_endpoint_that_is_no_aws(run_lexport, flags):
     finally:
         await runner.cleanup()
 
-    one_line(done, 1, "the answer is no JSON object but an HTML page", "a wrong --endpoint-url may")
+    one_line(done, 1, "the response is no JSON object but an HTML page", "a wrong --endpoint-url may")
 
 
 async def test_lambda_alone(simulator, run_lexport, flags, look):

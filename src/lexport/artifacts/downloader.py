@@ -48,7 +48,6 @@ class Downloader:
                     await self._rows.staging.flush()
 
     def _lists(self, plan: DownloadPlan) -> Iterator[tuple[DownloadList, Callable[[str, ItemError], None]]]:
-        """Return each list of the plan, and what records a failed line of it."""
         return zip(plan.lists, (self._record_failed_package, self._record_failed_layer), strict=False)
 
     def _count_done(self, size_bytes: int | None) -> None:

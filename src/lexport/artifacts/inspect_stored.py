@@ -124,7 +124,6 @@ def _distinct(batches: Iterable[pa.RecordBatch | pa.Table]) -> Iterator[str]:
 
 
 def _difference(stored: Iterator[str], inspected: Iterator[str]) -> Iterator[str]:
-    """Yield the hashes of one sorted stream that are not in the other."""
     other = next(inspected, None)
     for sha256_hex in stored:
         while other is not None and other < sha256_hex:

@@ -145,5 +145,4 @@ def _missing_link(code: object) -> FetchError:
 
 
 def _first_gap(errors: Sequence[ItemError]) -> ItemError:
-    """Return the first error that leaves a gap; where the item is gone everywhere, the first error."""
     return next((error for error in errors if not isinstance(error, FunctionGoneError)), errors[0])

@@ -196,7 +196,6 @@ class _Download:
             await anyio.sleep(delay_s)
 
     async def _transfer(self, link: Link) -> None:
-        """Append the bytes behind a link to the partial download, up to the end."""
         partial, size_bytes = self._partial, link.package.size_bytes
         self._size_bytes = size_bytes
         pacer = self._transfers.pacer

@@ -190,7 +190,6 @@ class Archive:
             raise ArchiveError("not what the directory says", code="damaged_entry")
 
     def _find_directory(self) -> tuple[int, int, int, int]:
-        """Return start, size and declared count of the directory, and the shift of all offsets."""
         size = self._source.size
         tail_start = max(0, size - _COMMENT_BYTES - _END.size)
         tail = self._source.read_at(tail_start, _COMMENT_BYTES + _END.size)
@@ -293,7 +292,6 @@ class Archive:
             self._report("overlapping", f"{overlapping:,} of its entries lie over others")
 
     def _locate(self, entry: Entry) -> tuple[int, int]:
-        """Return start and size of a member's bytes; raises ArchiveError."""
         raw = self._source.read_at(entry.offset, _LOCAL.size) if entry.offset < self._source.size else b""
         if len(raw) < _LOCAL.size or not raw.startswith(b"PK\x03\x04"):
             raise ArchiveError("not where the directory says", code="damaged_entry")

@@ -17,7 +17,7 @@ def parse_document(body: bytes, *, is_exact: bool = False) -> tuple[Any, int]:
     """Parse a body. Return the value, and how many characters were replaced by U+FFFD because no table can hold them.
 
     ``is_exact`` keeps integers beyond 64 bits, which orjson reads as floats. NaN and numbers beyond the range of a
-    double (1e999) become their text. Raises ValueError for bytes that are not JSON, or are nested too deep.
+    double (1e999) become their text. Raises ValueError for bytes that are not JSON, or are nested too deeply.
     """
     if not is_exact and _ESCAPED_NUL not in body:
         try:
@@ -29,7 +29,7 @@ def parse_document(body: bytes, *, is_exact: bool = False) -> tuple[Any, int]:
     try:
         value, cleaned = _clean(json.loads(text, parse_constant=str, parse_float=_float))
     except RecursionError:
-        raise ValueError("nested too deep") from None
+        raise ValueError("nested too deeply") from None
     return value, cleaned + broken
 
 

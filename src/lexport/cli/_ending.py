@@ -80,7 +80,6 @@ def _describe(error: BaseException, command: str) -> tuple[str, int]:  # noqa: P
 
 
 def _variable(error: click.UsageError) -> str:
-    """Name the environment variable that holds the wrong value, if one does."""
     parameter = error.param if isinstance(error, click.BadParameter) else None
     if parameter is None or error.ctx is None or parameter.name is None:
         return ""

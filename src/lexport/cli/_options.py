@@ -133,7 +133,6 @@ def print_redirection(context: click.Context, parameter: click.Parameter, value:
 
 
 def _host(address: str) -> str:
-    """Return the scheme, host and port of an address without its credentials and path."""
     try:
         parts = urlsplit(address if "//" in address else f"//{address}")
     except ValueError:

@@ -46,7 +46,6 @@ def _values(column: Any) -> list[Any]:
 
 
 def _nested_values(column: Any) -> list[Any]:
-    """Return dicts for structs, lists for lists, lists of pairs for maps."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

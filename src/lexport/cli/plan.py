@@ -53,7 +53,6 @@ def command(dest: str | None, output: str, **options: Any) -> int:
 
 
 def _rows(planned: FleetPlan) -> list[dict[str, Any]]:
-    """Return the plan as one row per account-region, and a total if there are several."""
     rows = [asdict(scope) for scope in planned.scopes]
     for row in rows:
         row |= {f"{name}_calls": count for name, count in row.pop("resource_calls").items()}

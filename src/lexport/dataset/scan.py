@@ -121,7 +121,6 @@ class Scan:
         self._last_key = last
 
     def _groups(self, scopes: Collection[Scope]) -> Iterator[int]:
-        """Yield the numbers of the row groups that may hold rows of the scopes."""
         metadata = self._file.metadata
         where = {metadata.schema.column(index).name: index for index in range(metadata.num_columns)}
         for number in range(metadata.num_row_groups):

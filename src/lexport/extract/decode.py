@@ -68,7 +68,6 @@ def _layout(name: str, types: dict[str, Any], path: str = "") -> Layout:
 
 
 def _nested(types: dict[str, Any]) -> dict[str, Any]:
-    """Turn path -> type into key -> type, with a dict for each object."""
     root: dict[str, Any] = {}
     for path, type_ in types.items():
         *parents, last = path.split(".")
@@ -162,7 +161,7 @@ def _without_location(body: bytes, location: object) -> bytes:
 
 def _invalid_body(body: bytes) -> ServiceError:
     return ServiceError(
-        f"the answer is no JSON object but {describe(body)} ({len(body)} bytes);"
+        f"the response is no JSON object but {describe(body)} ({len(body)} bytes);"
         " a proxy or a wrong --endpoint-url may stand in between",
         code="invalid_body",
         http_status=200,

@@ -45,5 +45,5 @@ class EmptyLists:
         if len(self._doubtful) < MAX_DOUBTFUL:
             self._doubtful[request] = None
         else:
-            message = f"{self._operation}: so many answers were wrong that an empty one cannot be believed"
+            message = f"{self._operation}: so many responses were wrong that an empty one cannot be believed"
             self._lose(request, WrongAnswerError(message, code="wrong_answer"))

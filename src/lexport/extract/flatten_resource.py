@@ -60,7 +60,6 @@ def append_row(table: Table, subject: Subject, values: Row, *, answer: str, rows
 
 
 def _fill(row: Row, table: Table, values: Row) -> None:
-    """Set the columns that no source fills."""
     for name in (*(column.name for column in table.columns if not column.source), ANSWER):
         if name in row and row[name] is None:
             row[name] = values.get(name)

@@ -235,7 +235,6 @@ class LastSnapshot:
                 yield bounds["function_name"].min, bounds["function_name"].max, file, number
 
     def _look_up(self, file: pq.ParquetFile, number: int, versions: Sequence[Pending]) -> tuple[pa.Table, list[bool]]:
-        """Look versions up in one row group; return the rows of those that it has, and which those are."""
         rows = file.read_row_group(number, columns=FUNCTIONS.stored_names(_READ))
         rows = with_current_names(rows, FUNCTIONS)
         of_scope = (pc.equal(rows.column(name), getattr(self._scope, name)) for name in SCOPE_KEY)
@@ -276,7 +275,6 @@ def _match(ref: FunctionRef, listed: Reply | None, older: dict[str, Any], not_be
 
 
 def _compared_values(listed: Reply) -> Iterable[Any]:
-    """Return the values of a listing that differ wherever a version has changed."""
     if listed.typed is not None:
         return map(partial(getattr, listed.typed.Configuration), _COMPARED)
     return map(listed.document["Configuration"].get, _COMPARED)

@@ -251,7 +251,7 @@ def _is_qualified(arn: str) -> bool:
 
 
 def _as_json(item: dict[str, Any]) -> bytes | None:
-    """Return an item as JSON, which takes a third of the memory; None for one that is nested too deep."""
+    """Return an item as JSON, which takes a third of the memory; None for one that is nested too deeply."""
     try:
         return orjson.dumps(item)
     except (orjson.JSONEncodeError, TypeError):

@@ -48,7 +48,7 @@ def parse_exactly(body: bytes) -> dict[str, Any]:
     try:
         return cast("dict[str, Any]", parse_document(body, is_exact=True)[0])
     except ValueError:  # this way may not go as deep as the first
-        raise FlattenError("the answer is nested too deep to be read exactly", code="too_deep") from None
+        raise FlattenError("the response is too deeply nested to be read exactly", code="too_deep") from None
 
 
 # --- the plan: the columns' source paths as a tree of keys -----------------------------------------------------------
@@ -304,7 +304,7 @@ class LosslessReader:
         try:
             self.extra[path] = self._guarded(guard_at(_without_urls(path), value), value, path)
         except RecursionError:
-            self.note("too_deep", path, "nested too deep to be kept")
+            self.note("too_deep", path, "nested too deeply to be kept")
             self.extra[path] = outline(value)
 
     def _guarded(self, level: Guard, value: Any, path: str) -> Any:
@@ -348,7 +348,7 @@ class LosslessReader:
             extra[_unused(self._clean_key(path, path), extra)] = value
         try:
             return orjson.dumps(extra, option=orjson.OPT_SORT_KEYS).decode()
-        except (orjson.JSONEncodeError, TypeError):  # nested too deep or a number too long for it
+        except (orjson.JSONEncodeError, TypeError):  # nested too deeply or a number too long for it
             return json.dumps(extra, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -357,7 +357,6 @@ def _without_urls(text: str) -> str:
 
 
 def _unused(key: str, taken: Container[str]) -> str:
-    """Keep keys apart that are the same without their URLs."""
     while key in taken:
         key += "'"
     return key

@@ -210,8 +210,8 @@ def check_layer_version(reply: Reply, layer_arn: str) -> bool:
 
 def _wrong(operation: str, requested: str, received: str) -> WrongAnswerError:
     return WrongAnswerError(
-        f"{operation}: asked for {requested}, the answer has {received};"
-        " a proxy or cache between here and AWS may mix up answers",
+        f"{operation}: asked for {requested}, the response has {received};"
+        " a proxy or cache between here and AWS may mix up responses",
         code="wrong_answer",
         http_status=200,
     )

@@ -255,7 +255,6 @@ async def report_live(progress: Progress, out: TextIO | None = None) -> None:
 
 
 def _draw(bars: Bars, progress: Progress, rates: dict[Scope, float], *, most: int, bytes_per_s: float = 0.0) -> None:
-    """Fill the rows of the bars, which are reused: a total where needed, one row for each shard, then packages."""
     rows: list[tuple[str, int, int | None, str]] = []
     shown = progress.shards
     if len(shown) > most:

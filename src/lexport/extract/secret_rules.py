@@ -221,7 +221,6 @@ def _parts(word: str) -> list[str]:
 
 
 def _is_its_own_name(name: str, value: str) -> bool:
-    """Return whether a value only repeats the name, as in templates."""
     if len(value) > 2 * len(name):
         return False
     return _SEPARATORS.sub("", value).lower() == _SEPARATORS.sub("", name).lower()

@@ -193,7 +193,6 @@ def _compare(table: Table, scopes: Collection[Scope], new: Sequence[Path], old: 
 
 
 def _is_changed(new: pa.Table, old: pa.Table, table: Table) -> pa.ChunkedArray:
-    """Return, for each row, whether a column differs that is not new in every run."""
     is_changed = pa.chunked_array([pa.repeat(pa.scalar(value=False), len(new))])
     for name in table.names():
         new_values, old_values = new.column(name), old.column(name)

@@ -98,7 +98,6 @@ class QuerySession:
             yield batch
 
     def _define_views(self, statement: str) -> None:
-        """Create the shipped views that a statement names, unless they exist."""
         for view in named_views(shipped_views(), statement):
             if view.name not in self.views:
                 create_view(self.connection, view)

@@ -209,7 +209,6 @@ def _table_views(catalog: Catalog) -> TableViews:
 
 
 def _damaged(catalog: Catalog, table: str) -> dict[str, str]:
-    """Return the damaged files of a table, each with the message for a query that needs it."""
     texts: dict[str, str] = {}
     for commit in catalog.manifests:
         entries = commit.entries(table)

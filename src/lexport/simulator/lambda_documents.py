@@ -83,7 +83,6 @@ def has_location(version: VersionSpec) -> bool:
 
 
 def _given(**fields: Any) -> dict[str, Any]:
-    """Return the fields that a function has: AWS does not send the others."""
     return {name: value for name, value in fields.items() if value is not None}
 
 

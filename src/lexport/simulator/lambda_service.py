@@ -214,7 +214,6 @@ def _max_items(call: ApiCall) -> int:
 
 
 def _page(items: Iterator[tuple[Any, Position]], start: Position, size: int) -> tuple[list[Any], Position | None]:
-    """Return one page, and the position after it if more items follow."""
     page: list[Any] = []
     after = start
     for item, following in items:

@@ -14,9 +14,8 @@ import orjson
 class Convert:
     """Makes a column's value of a JSON value.
 
-    ``takes`` is the JSON type that AWS sends, as a Python type; typed decoding accepts no other.
-    ``make`` gets any JSON value; it raises ValueError for one that it cannot convert. ``expected`` names, in messages,
-    what it can convert.
+    ``takes`` is the JSON type that AWS sends, as a Python type; typed decoding accepts no other. ``make`` gets any JSON
+    value; it raises ValueError for one that it cannot convert. ``expected`` names, in messages, what it can convert.
     """
 
     takes: Any

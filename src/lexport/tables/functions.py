@@ -284,7 +284,7 @@ GET_FUNCTION = Call(
     query=("Qualifier={qualifier}",),
     quota=GET_FUNCTION_QUOTA,
     priority=Priority.SNAPSHOT,
-    iam=("lambda:GetFunction", "lambda:ListTags"),  # without ListTags the answer has a TagsError
+    iam=("lambda:GetFunction", "lambda:ListTags"),  # without ListTags the response has a TagsError
 )
 """One version. Tags and Concurrency come with ``qualifier=None`` only. The name may be a partial or a full ARN."""
 LIST_FUNCTIONS = Call(

@@ -49,7 +49,7 @@ SCHEMA_VERSION = "2"
 """Raised when a column is renamed. Version 2 shortened the three columns on capacity providers."""
 
 NEVER_STORED = ("Code.Location", "Content.Location")
-"""Paths that are dropped where the answer is parsed: a live download link is a secret."""
+"""Paths that are dropped where the response is parsed: a live download link is a secret."""
 
 
 def register(resource: Resource) -> None:

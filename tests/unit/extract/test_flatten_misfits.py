@@ -167,14 +167,14 @@ def test_replaced_characters_have_a_notice(flatten):
 
 
 def test_nested_too_deep(flatten):
-    """An unknown field that is nested too deep is kept as type and length, with a notice; the row is not lost."""
+    """An unknown field that is nested too deeply is kept as type and length, with a notice; the row is not lost."""
     deep = b"[" * 900 + b"]" * 900
     body = b'{"Configuration":{"FunctionName":"my-function","Version":"1","New":' + deep + b',"Timeout":3}}'
     rows, _, notices = flatten(body)
 
     assert rows["functions"][0]["timeout"] == 3
     assert extra(rows) == {"Configuration.New": {"type": "array", "length": 1}}
-    assert notices == ["too_deep: Configuration.New: nested too deep to be kept"]
+    assert notices == ["too_deep: Configuration.New: nested too deeply to be kept"]
 
 
 def test_nested_deep_is_kept(flatten):

@@ -127,7 +127,7 @@ def test_a_message_tells_names_alone():
     with pytest.raises(WrongAnswerError) as caught:
         judge(FunctionRef(function_name="f", qualifier="3"), {"Configuration": odd})
 
-    assert "asked for f, version 3, of 111122223333 us-west-2, the answer has '\\x1b[31mggg" in str(caught.value)
+    assert "asked for f, version 3, of 111122223333 us-west-2, the response has '\\x1b[31mggg" in str(caught.value)
     assert "version dict, ARN 'arn:aws:lambda:us-west-2:111122223333:function:f'" in str(caught.value)
     assert len(str(caught.value)) < 400
     assert "canary" not in str(caught.value)
@@ -183,7 +183,7 @@ def test_a_listing_of_others(wrong):
 def test_versions_of_another_function():
     """ListVersionsByFunction tells of the function that was asked for."""
     for page in pages(listed("f"), listed("g"), key="Versions"):
-        with pytest.raises(WrongAnswerError, match="asked for f of 111122223333 us-west-2, the answer has 'g'"):
+        with pytest.raises(WrongAnswerError, match="asked for f of 111122223333 us-west-2, the response has 'g'"):
             check_versions(page, None, SCOPE, "f")
 
 

@@ -126,7 +126,6 @@ def _is_no_release(item: dict[str, Any]) -> bool:
 
 
 def _is_own(item: dict[str, Any]) -> bool:
-    """Return whether an entry of ``uv.lock`` is the project itself."""
     return bool({"editable", "virtual"} & _source(item).keys())
 
 

@@ -132,13 +132,13 @@ FAILURES = {
     "proxy_down": "cannot reach the proxy {proxy}: {reason}; check HTTPS_PROXY",
     "dns_failed": f"cannot resolve {{host}}: {{reason}}; {ADVICE}",
     "connect_failed": f"cannot reach {{host}}{{via}}: {{reason}}; {ADVICE}",
-    "truncated_body": "the answer of {host}{via} was cut off",
-    "connection_reset": "{host}{via} closed the connection without an answer",
+    "truncated_body": "the response of {host}{via} was cut off",
+    "connection_reset": "{host}{via} closed the connection without a response",
     "invalid_http": "{host}{via} answered with something that is not HTTP",
     "invalid_request": "no request can be made to {host}: {reason}",  # a URL or header that HTTP cannot carry
     "network_failed": f"the call to {{host}}{{via}} failed: {{reason}}; {ADVICE}",
     "unexpected_encoding": "{host} sent a {reason!r} body though none was asked for; a proxy may stand in between",
-    "body_too_large": "{host} sent more than {reason} bytes, which no answer of AWS has",
+    "body_too_large": "{host} sent more than {reason} bytes, which no response of AWS has",
 }
 """Kind of failure -> message."""
 _CODES = {"connect_timeout": "timeout", "proxy_down": "connect_failed"}  # the others are codes themselves

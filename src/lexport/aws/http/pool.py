@@ -201,7 +201,6 @@ class Pool:
     # --- slots --------------------------------------------------------------------------------------------------------
 
     def _take_idle(self, origin: _Origin) -> Connection | None:
-        """Take the idle connection that was used last; close those that were idle for too long."""
         while origin.idle:
             connection = origin.idle.pop()
             if connection.is_fresh():
@@ -289,7 +288,6 @@ class Pool:
     # --- connecting ---------------------------------------------------------------------------------------------------
 
     async def _open_connection(self, origin: _Origin) -> Connection:
-        """Resolve the name, connect and complete the TLS handshake within CONNECT_TIMEOUT_S."""
         loop = asyncio.get_running_loop()
         if self._is_closed:
             raise BrokenResponse("connection_reset")

@@ -203,8 +203,6 @@ def _cell(name: str, value: Any, is_number: bool) -> ET.Element:  # noqa: FBT001
 
 
 def _patterns() -> ET.Element:
-    """Define the hatchings, so that colour is never the only difference."""
-
     def hatch(tone: str) -> ET.Element:
         paper = element("rect", class_="hatch-paper", width=6, height=6)
         line = element("path", class_=f"hatch-{tone}", d="M-1 1L1 -1M0 6L6 0M5 7L7 5", stroke_width=2)

@@ -173,7 +173,6 @@ def _check_snapshots_row(root: Path, commit: Manifest, *, data: bool, is_last: b
 
 
 def _check_stored(root: Path, path: str) -> tuple[int, list[Damage]]:
-    """Compare the hash of a stored package with its name, which contains the hash."""
     name = PurePosixPath(path).name
     size_bytes = 0
     with suppress(OSError):
@@ -192,7 +191,6 @@ def _check_stored(root: Path, path: str) -> tuple[int, list[Damage]]:
 
 
 def _missing_packages(root: Path, entries: Iterable[tuple[Manifest, FileEntry]]) -> Iterator[Damage]:
-    """Yield the packages and layers that a table names as stored and that are missing."""
     reported: set[str] = set()
     for commit, entry in entries:
         for path in _stored_paths(root, entry):
@@ -236,7 +234,6 @@ def _leftovers(
 
 
 def _files_below(root: Path, folder: str) -> Iterator[str]:
-    """Yield every file below a folder, relative to the root, sorted folder by folder."""
     for where, folders, names in os.walk(root / folder):
         folders.sort()
         below = Path(where).relative_to(root).as_posix()

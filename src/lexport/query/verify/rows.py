@@ -69,7 +69,6 @@ def _check_columns(table: Table, schema: pa.Schema, commit: Manifest) -> dict[st
 
 
 def _check_batches(file: pq.ParquetFile, table: Table, commit: Manifest) -> Iterator[tuple[str, str]]:
-    """Check every batch: that its rows are of this snapshot, and that keys ascend."""
     names = {table.renames().get(name, name) for name in file.schema_arrow.names}
     has_key = names.issuperset(table.key)
     last: pa.Scalar | None = None
