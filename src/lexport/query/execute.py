@@ -6,10 +6,9 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, wait
 from contextlib import suppress
 from functools import partial
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import anyio.to_thread
 import duckdb
@@ -48,16 +47,16 @@ def run_in_thread(connection: duckdb.DuckDBPyConnection, work: Callable[[], T]) 
     """
     if threading.current_thread() is not threading.main_thread():
         return work()
-    future: Future[T] = Future()
-    threading.Thread(target=_run, args=(future, work), daemon=True).start()
+    job = _Job(work)
+    threading.Thread(target=job.run, daemon=True).start()
     try:
-        wait([future])
+        job.ended.wait()
     except BaseException:
         until_s = time.monotonic() + _STOPPED_WITHIN_S
-        while not wait([future], timeout=_INTERRUPT_EVERY_S).done and time.monotonic() < until_s:
+        while not job.ended.wait(_INTERRUPT_EVERY_S) and time.monotonic() < until_s:
             _interrupt([connection])
         raise
-    return future.result()
+    return job.result()
 
 
 async def run_interruptibly(work: Callable[[list[duckdb.DuckDBPyConnection]], T]) -> T:
@@ -66,26 +65,48 @@ async def run_interruptibly(work: Callable[[list[duckdb.DuckDBPyConnection]], T]
     Cancelled: the queries on these connections are interrupted, one after the other, until the work has ended.
     """
     running: list[duckdb.DuckDBPyConnection] = []
-    future: Future[T] = Future()
+    job = _Job(partial(work, running))
     try:
-        await anyio.to_thread.run_sync(_run, future, partial(work, running), abandon_on_cancel=True)
+        await anyio.to_thread.run_sync(job.run, abandon_on_cancel=True)
     except anyio.get_cancelled_exc_class():
-        future.cancel()  # the thread may start later, or never
+        job.cancel()
         with anyio.CancelScope(shield=True):
-            while not future.done():  # an interrupt between two queries has no effect
+            while not job.ended.is_set():  # an interrupt between two queries has no effect
                 _interrupt(running)
                 await anyio.sleep(_INTERRUPT_EVERY_S)
         raise
-    return future.result()
+    return job.result()
 
 
-def _run(future: Future[T], work: Callable[[], T]) -> None:
-    """Run the work and put its result, or its exception, into the future, unless that was cancelled."""
-    if future.set_running_or_notify_cancel():
+class _Job(Generic[T]):
+    """Blocking work for a thread, and its result."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self.ended = threading.Event()
+        self._work = work
+        self._started = threading.Lock()  # acquired by ``run`` or by ``cancel``, whichever comes first
+        self._value: list[T] = []
+        self._error: BaseException | None = None
+
+    def cancel(self) -> None:
+        """Keep the work from starting if it has not started: its thread may come late, or never."""
+        if self._started.acquire(blocking=False):
+            self.ended.set()
+
+    def run(self) -> None:
+        if not self._started.acquire(blocking=False):
+            return
         try:
-            future.set_result(work())
+            self._value.append(self._work())
         except BaseException as error:  # noqa: BLE001 - ``result`` raises it again
-            future.set_exception(error)
+            self._error = error
+        finally:
+            self.ended.set()
+
+    def result(self) -> T:
+        if self._error is not None:
+            raise self._error
+        return self._value[0]
 
 
 def _interrupt(connections: Iterable[duckdb.DuckDBPyConnection]) -> None:
