@@ -10,7 +10,7 @@ from typing import Any
 
 from lexport.aws.errors import describe_skew, ends_run, is_account
 from lexport.aws.regions import partition_of
-from lexport.aws.session import Session
+from lexport.aws.session import FEW_ATTEMPTS, Session
 from lexport.aws.signing import Credentials
 from lexport.errors import ClockError, CredentialsError, ExpiredCredentialsError, ItemError
 
@@ -35,7 +35,7 @@ async def find_identity(session: Session, region: str) -> Identity:
     """
     partition = partition_of(session, region)
     try:
-        response = await session.call("sts", region, "get_caller_identity")
+        response = await session.call("sts", region, "get_caller_identity", config=FEW_ATTEMPTS)
         account_id, arn = str(response["Account"]), str(response["Arn"])
     except (ExpiredCredentialsError, ClockError) as error:
         if "scoped to correct service" not in str(error):  # the reply of a Lambda endpoint that stands in for STS

@@ -29,6 +29,8 @@ ATTEMPTS = 5
 """Attempts of one call. botocore waits 0.5, 1, 2 and 4 s between them on average: 15 s at most, beside time-outs."""
 
 _CONFIG = AioConfig(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": ATTEMPTS})
+FEW_ATTEMPTS = _CONFIG.merge(AioConfig(retries={"mode": "standard", "total_max_attempts": 3}))
+"""For a call that the run can do without: it waits for 3 s at most between its attempts."""
 
 
 @asynccontextmanager
@@ -77,7 +79,14 @@ class Session(OwnCredentials):
         return self.default_region or "us-east-1"
 
     async def call(
-        self, service: str, region: str, operation: str, *, credentials: Credentials | None = None, **arguments: Any
+        self,
+        service: str,
+        region: str,
+        operation: str,
+        *,
+        credentials: Credentials | None = None,
+        config: AioConfig = _CONFIG,
+        **arguments: Any,
     ) -> Any:
         """Call one operation and return botocore's response; raises ItemError, or SettingsError.
 
@@ -85,14 +94,23 @@ class Session(OwnCredentials):
         botocore retries what its mode "standard" retries: throttled calls, failures of the service and of the network.
         Keys that AWS refuses because they are only seconds old are retried here.
         """
-        attempt = partial(self._call, service, region, operation, **arguments)
+        attempt = partial(self._call, service, region, operation, config=config, **arguments)
         source = self if credentials is None else _Fixed(credentials)
         signed = partial(call_signed, attempt, source.credentials, source.renew, doing=service)
         return await retry(signed, only=TokenRefusedError)
 
-    async def _call(self, service: str, region: str, operation: str, credentials: Credentials, **arguments: Any) -> Any:
+    async def _call(
+        self,
+        service: str,
+        region: str,
+        operation: str,
+        credentials: Credentials,
+        *,
+        config: AioConfig,
+        **arguments: Any,
+    ) -> Any:
         failure: ItemError
-        async with self.client(service, region, credentials) as client:
+        async with self.client(service, region, credentials, config) as client:
             try:
                 return await getattr(client, operation)(**arguments)
             except boto.ClientError as error:
@@ -100,7 +118,7 @@ class Session(OwnCredentials):
             except BOTOCORE_ERRORS as error:
                 ours = error_from_botocore(error, doing=f"cannot call {service} in {region}", profile=self.profile)
                 failure = ours if isinstance(ours, ItemError) else ItemError(str(ours), code="invalid_answer")
-                failure.attempts = ATTEMPTS if isinstance(failure, NetworkError) else 1  # botocore does not count them
+                failure.attempts = config.retries["total_max_attempts"] if isinstance(failure, NetworkError) else 1
         raise failure  # outside the `except`, so that botocore's error is not chained to it
 
     @asynccontextmanager

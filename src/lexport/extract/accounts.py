@@ -24,7 +24,7 @@ from lexport.tables.text import first_of
 
 _OPTION = "--accounts"
 ACCOUNTS_NAMED = 10  # in a note
-LONGEST_S = 30.0  # for which the calls that find out the account are retried
+LONGEST_S = 5.0  # for which the calls that find out the account are retried; those to STS were retried before
 
 
 def split_accounts(text: str) -> tuple[tuple[str, ...], str | None]:

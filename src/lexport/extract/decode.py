@@ -23,10 +23,18 @@ from lexport.errors import ServiceError
 from lexport.model import Reply
 from lexport.tables.functions import FUNCTIONS, TAGS
 from lexport.tables.staged import CHILD_TABLES, child_source
-from lexport.tables.table import Table
-from lexport.tables.types import JSON_TYPES
+from lexport.tables.table import Table, Type
 
 # --- types made of the columns' source paths -------------------------------------------------------------------------
+
+JSON_TYPES: dict[Type, Any] = {
+    Type.TEXT: str,
+    Type.BOOL: bool,
+    Type.INT32: Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)],
+    Type.INT64: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)],
+    Type.DOUBLE: float,
+}
+"""The JSON value of a column that has no ``convert``."""
 
 
 @dataclass(frozen=True, slots=True)
