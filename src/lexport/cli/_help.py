@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -28,9 +27,6 @@ Group = Literal[
     "Output",
 ]
 """The titles that options stand under. Each command shows them in the order in which it declares its options."""
-
-SHIPPED_ON_REQUEST: tuple[str, ...] = ()
-"""The names of the registry's optional resources, without those that are registered at run time."""
 
 Record = tuple[str, str]
 
@@ -62,9 +58,9 @@ class Command(click.Command):
         declared = super().get_params(ctx)
         if self.with_group is None:
             return declared
-        # Importing the registry takes 20 ms: nothing but --help would need it here.
-        registry = sys.modules.get("lexport.tables.registry")
-        names = [resource.name for resource in registry.optional_resources()] if registry else SHIPPED_ON_REQUEST
+        from lexport.tables.registry import optional_resources
+
+        names = [resource.name for resource in optional_resources()]
         if not names:
             return declared
         option = Option(

@@ -8,8 +8,7 @@ import click
 import pytest
 
 from lexport.cli._commands import COMMAND_GROUPS, COMMANDS, EXAMPLES, _all_commands
-from lexport.cli._help import SHIPPED_ON_REQUEST, Group, Option, option_groups
-from lexport.tables.registry import optional_resources
+from lexport.cli._help import Group, Option, option_groups
 
 COMMAND_BY_NAME = _all_commands()
 PAGES = ["", *COMMANDS]
@@ -98,8 +97,3 @@ def test_commands_are_listed_in_groups():
         section = page.partition(f"\n{title}:\n")[2].partition("\n\n")[0]
         assert [tuple(line.split(maxsplit=1)) for line in section.splitlines()] == list(lines.items())
     assert len(COMMANDS) == len(set(COMMANDS))
-
-
-def test_shipped_resources_on_request_are_listed():
-    """The command line knows the names of the registry's optional resources without importing the registry."""
-    assert tuple(resource.name for resource in optional_resources()) == SHIPPED_ON_REQUEST
