@@ -80,15 +80,15 @@ def test_the_source_can_be_taken_in_at_a_glance():
 
 
 @pytest.mark.parametrize("library", sorted(FOREIGN))
-def test_each_foreign_library_has_its_rooms(library):
-    """aiobotocore, aiohttp and duckdb are known to their own folders only."""
+def test_each_foreign_library_has_its_folders(library):
+    """Only the folders named in FOREIGN import a large library."""
     users = {name for name in MODULES if any(module.split(".")[0] == library for module in imports(name))}
 
     assert {name for name in users if name.split(".", 1)[0] not in FOREIGN[library]} == set()
 
 
 def test_concurrency_stands_in_few_files():
-    """Task groups are opened on floor 4, in pump and in store/cloud only."""
+    """Only the modules named in TASK_GROUPS open task groups."""
     users = {
         name
         for name, tree in MODULES.items()

@@ -1,1 +1,1 @@
-"""What AWS says: the only folder that knows aiobotocore, httptools and aiohttp's client."""
+"""Everything that talks to AWS: credentials, signing, HTTP, rate limits, errors, redaction of secrets."""

@@ -1,1 +1,1 @@
-"""AWS -> sorted Arrow runs of one account-region."""
+"""Read account-regions from AWS into sorted Arrow runs."""
