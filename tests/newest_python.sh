@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 usual=$(.venv/bin/python -c 'import sys; print(sys.version_info.minor)')
 newest=$usual
-for candidate in $(compgen -c python3. || true) "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.*/bin/python3; do
+for candidate in $(compgen -c python3. | grep -xE "python3\.[0-9]+" || true) "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.*/bin/python3; do
   minor=$("$candidate" -c 'import sys; i = sys.version_info; print(i.minor if i.releaselevel == "final" else 0)' 2> /dev/null || echo 0)
   if [ "$minor" -gt "$newest" ]; then
     newest=$minor
