@@ -53,7 +53,7 @@ PACKAGE_DEPENDENCIES = Table(
         _SHA256_HEX,
         key("ecosystem", "Where the name belongs: pypi, npm, maven, golang, nuget, gem, composer or cargo."),
         key("name", "Name of the dependency, as its ecosystem compares names."),
-        key("version", "Its version; NULL where the file gives no exact version."),
+        key("version", "Its version; NULL where none is told, or only a range or a place to fetch it from."),
         key("path", "The file in the archive that says so."),
     ),
     ("sha256_hex", "ecosystem", "name", "version", "path"),
