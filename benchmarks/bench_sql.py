@@ -123,7 +123,7 @@ def _open_in_browser(report: Path, rounds: int) -> list[float]:
 def publishing(dataset: Catalog, folder: Path, rounds: int) -> None:
     """Print what it takes to compare the newest night with the one before, and to write `changes`."""
     now, before = dataset.snapshots[:2]
-    sides = {"now": SnapshotFiles.of(now, dataset.root), "before": SnapshotFiles.of(before, dataset.root)}
+    sides = {"now": SnapshotFiles.of(now, dataset.store), "before": SnapshotFiles.of(before, dataset.store)}
     rows = sum(entry.rows for entry in now.files)
     functions = sum(entry.rows for entry in now.files if entry.table == "functions")
     found = 0

@@ -36,6 +36,7 @@ from lexport.tables.registry import BY_NAME, PACKAGE_TABLES
 from lexport.tables.run import SNAPSHOTS
 
 _TRANSIENT = FULL | {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETIMEDOUT, errno.ESTALE, errno.EINTR}
+MOST_HINT_BYTES = 1024
 _OURS = {layout.RUNS, layout.STAGING, layout.LATEST_HINT, layout.PACKAGES}
 
 
@@ -157,7 +158,8 @@ def commit(store: LocalStore, draft: Manifest, files: Mapping[str, Path], *, not
         ) from error
     except (OSError, RunError, ValueError):
         for path in placed:
-            store.remove(path)
+            with suppress(OSError):  # an error here must not hide the error before it
+                store.remove(path)
         raise
     if unsure is not None:
         note(
@@ -228,7 +230,7 @@ def _move_hint(store: LocalStore) -> None:
             return
         hinted = ""
         with suppress(OSError, ValueError, KeyError, TypeError):
-            hinted = str(json.loads(store.read(layout.LATEST_HINT))["snapshot_id"])
+            hinted = str(json.loads(store.read(layout.LATEST_HINT, most_bytes=MOST_HINT_BYTES))["snapshot_id"])
         if is_ulid(hinted) and hinted >= newest:
             return
         store.replace(layout.LATEST_HINT, json.dumps({"snapshot_id": newest}).encode() + b"\n")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from lexport.dataset.layout import RUNS, run_path
-from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import MOST_BYTES, Manifest, ManifestError, NewerFormatError
+from lexport.dataset.store import Store
 from lexport.model import Scope, is_ulid
 
 
@@ -39,12 +36,8 @@ class DamagedCommit:
         return f"snapshot {self.snapshot_id} {state} ({self.path}: {self.reason})"
 
 
-class UnexpectedFileError(OSError):
-    """lexport cannot have written this file: it is a pipe, a folder, or a link that leads out of the dataset."""
-
-
 def newest_first(
-    store: LocalStore, on_damaged: Callable[[DamagedCommit], object] = lambda _: None, *, before: str | None = None
+    store: Store, on_damaged: Callable[[DamagedCommit], object] = lambda _: None, *, before: str | None = None
 ) -> Iterator[Manifest]:
     """Yield every snapshot of the fleet that can be read, newest first; ``on_damaged`` is called with the others.
 
@@ -83,10 +76,10 @@ def newest_whole(
     return newest
 
 
-def all_commits(store: LocalStore) -> Iterator[Manifest | DamagedCommit]:
+def all_commits(store: Store) -> Iterator[Manifest | DamagedCommit]:
     """Yield every commit, newest first."""
     for snapshot_id in commit_ids(store.names(RUNS)):
-        yield read_commit(store.root, snapshot_id)
+        yield read_commit(store, snapshot_id)
 
 
 def commit_ids(names: Iterable[str]) -> list[str]:
@@ -95,40 +88,13 @@ def commit_ids(names: Iterable[str]) -> list[str]:
     return sorted(filter(is_ulid, ids), reverse=True)
 
 
-def read_commit(root: Path, snapshot_id: str) -> Manifest | DamagedCommit:
+def read_commit(store: Store, snapshot_id: str) -> Manifest | DamagedCommit:
     """Read the manifest of one commit."""
     path = run_path(snapshot_id)
     try:
-        return Manifest.from_json(_read(root, path), snapshot_id=snapshot_id)
+        return Manifest.from_json(store.read(path, most_bytes=MOST_BYTES), snapshot_id=snapshot_id)
     except OSError as error:
         kind, reason = "unreadable", error.strerror or str(error)
     except ManifestError as error:
         kind, reason = error.kind, str(error)
     return DamagedCommit(snapshot_id=snapshot_id, path=path, kind=kind, reason=reason)
-
-
-def stat_file(root: Path, path: str) -> os.stat_result:
-    """Return the size, mode and times of a file below the root, which may itself be a link. Raises OSError.
-
-    Raises UnexpectedFileError for a link that leads out of the root and for a pipe, which would block its reader.
-    """
-    at = os.fspath(root)
-    for part in path.split("/"):
-        at = f"{at}/{part}"
-        status = os.lstat(at)
-        if stat.S_ISLNK(status.st_mode):
-            top = os.path.realpath(root)
-            if os.path.commonpath([top, os.path.realpath(at)]) != top:
-                raise UnexpectedFileError(f"{os.path.relpath(at, root)} is a link that leads out of the dataset")
-            status = Path(at).stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise UnexpectedFileError("it is no file")
-    return status
-
-
-def _read(root: Path, path: str) -> bytes:
-    size_bytes = stat_file(root, path).st_size
-    if size_bytes > MOST_BYTES:
-        raise ManifestError(f"it has {size_bytes:,} bytes, more than a manifest can have")
-    with (root / path).open("rb") as file:
-        return file.read(MOST_BYTES + 1)

@@ -17,6 +17,7 @@ from lexport.dataset.data_files import find_files
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.runs import row_keys
 from lexport.dataset.scan import Position, Scan
+from lexport.dataset.store import Store
 from lexport.tables.functions import LAYERS
 from lexport.tables.registry import state_tables
 from lexport.tables.table import VERSION_KEY, Table
@@ -39,11 +40,11 @@ class SnapshotFiles:
     lexport_version: str
 
     @classmethod
-    def of(cls, commit: Manifest, root: Path) -> SnapshotFiles:
+    def of(cls, commit: Manifest, store: Store) -> SnapshotFiles:
         """Find the files of a commit; raises ReadError where one is missing or damaged. Blocking."""
         return cls(
             snapshot_id=commit.snapshot_id,
-            files={table.name: files for table in state_tables() if (files := find_files(root, commit, table))},
+            files={table.name: files for table in state_tables() if (files := find_files(store, commit, table))},
             options=commit.options,
             hash_key_id=commit.hash_key_id,
             lexport_version=commit.lexport_version,

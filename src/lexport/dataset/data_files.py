@@ -10,51 +10,53 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lexport.dataset.commits import all_commits, stat_file
+from lexport.dataset.commits import all_commits
 from lexport.dataset.layout import run_path
-from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import FileEntry, Manifest
 from lexport.dataset.runs import row_keys
+from lexport.dataset.store import Store
 from lexport.errors import ReadError
 from lexport.tables.run import SNAPSHOTS
 from lexport.tables.table import Table
 from lexport.tables.text import plural
 
 
-def find_files(root: Path, commit: Manifest, table: Table, *, footers: bool = True) -> list[Path]:
-    """Return the files of a table in one commit, in the order of their rows; empty where the commit lacks the table.
+def find_files(store: Store, commit: Manifest, table: Table, *, footers: bool = True) -> list[Path]:
+    """Return local copies of the files of a table in one commit, in the order of their rows; none where it has no such.
 
     Path and size of each file are compared with the manifest; with ``footers`` also the snapshot and the number of its
     rows, and that the rows of two files do not overlap. Raises ReadError.
     """
     entries = commit.entries(table.name)
-    paths = [root / entry.path for entry in entries]
-    for entry, path in zip(entries, paths, strict=True):
-        reason = wrong_size(root, entry) or (wrong_footer(path, entry, commit, table) if footers else None)
-        if reason is not None:
-            raise damaged_file(root, commit, entry, reason)
+    paths: list[Path] = []
+    for entry in entries:
+        try:
+            paths.append(store.local_copy(entry.path, size_bytes=entry.size_bytes, sha256=entry.sha256))
+        except OSError as error:
+            raise damaged_file(store, commit, entry, missing_or(error)) from error
+        if footers and (reason := wrong_footer(paths[-1], entry, commit, table)):
+            raise damaged_file(store, commit, entry, reason)
     if footers:
-        for before, after in pairwise(entries):
-            reason = overlap(root, before, after, table)
-            if reason is not None:
-                raise damaged_file(root, commit, after, reason)
+        for (before, first), (after, second) in pairwise(zip(entries, paths, strict=True)):
+            if reason := overlap(first, second, before, table):
+                raise damaged_file(store, commit, after, reason)
     return paths
 
 
-def newest_file(store: LocalStore, table: Table) -> Path | None:
+def newest_file(store: Store, table: Table) -> Path | None:
     """Return the file of a table in the newest commit, snapshot or not, whose file is undamaged."""
     for commit in all_commits(store):
         if isinstance(commit, Manifest):
             with suppress(ReadError):
-                for path in find_files(store.root, commit, table):
+                for path in find_files(store, commit, table):
                     return path
     return None
 
 
-def damaged_file(root: Path, commit: Manifest, entry: FileEntry, reason: str) -> ReadError:
+def damaged_file(store: Store, commit: Manifest, entry: FileEntry, reason: str) -> ReadError:
     """Make the error of a file that is needed and cannot be read."""
     message = damage_text(entry.table, commit.snapshot_id, entry.path, reason)
-    return ReadError(message, path=str(root / entry.path))
+    return ReadError(message, path=f"{store.url}/{entry.path}")
 
 
 def damage_text(table: str, snapshot_id: str, path: str, reason: str) -> str:
@@ -66,17 +68,9 @@ def damage_text(table: str, snapshot_id: str, path: str, reason: str) -> str:
     )
 
 
-def wrong_size(root: Path, entry: FileEntry) -> str | None:
-    """Describe how an entry's file differs from the manifest in path or size; None where it does not."""
-    try:
-        size_bytes = stat_file(root, entry.path).st_size
-    except FileNotFoundError:
-        return "it is missing"
-    except OSError as error:
-        return error.strerror or str(error)
-    if size_bytes != entry.size_bytes:
-        return f"it has {size_bytes:,} bytes, the manifest says {entry.size_bytes:,}"
-    return None
+def missing_or(error: OSError) -> str:
+    """Describe why a file of a store cannot be read."""
+    return "it is missing" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
 
 
 def wrong_footer(path: Path, entry: FileEntry, commit: Manifest, table: Table) -> str | None:
@@ -99,10 +93,13 @@ def wrong_footer(path: Path, entry: FileEntry, commit: Manifest, table: Table) -
     return None
 
 
-def overlap(root: Path, before: FileEntry, after: FileEntry, table: Table) -> str | None:
-    """Describe how two consecutive files of a table overlap or are in the wrong order; None where they do not."""
+def overlap(first_path: Path, second_path: Path, before: FileEntry, table: Table) -> str | None:
+    """Describe how two consecutive files of a table overlap or are in the wrong order; None where they do not.
+
+    ``before`` is the entry of the first.
+    """
     try:
-        with pq.ParquetFile(root / before.path) as first, pq.ParquetFile(root / after.path) as second:
+        with pq.ParquetFile(first_path) as first, pq.ParquetFile(second_path) as second:
             if not first.metadata.num_rows or not second.metadata.num_rows:
                 return None
             last = _keys(first, first.metadata.num_row_groups - 1, table)[-1].as_py()

@@ -1,6 +1,6 @@
-"""A destination in a local folder. Paths are relative and use ``/``. Written files are synced to disk.
+"""The store in a local folder; see store.py. Written files are synced to disk.
 
-An error after a file got its name never removes the file. Blocking: callers run it in a worker thread.
+An error after a file got its name never removes the file.
 """
 
 from __future__ import annotations
@@ -8,13 +8,18 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from lexport.dataset import layout
 from lexport.dataset.linking import link_new
+from lexport.dataset.store import MOST_READ_BYTES, StoredFile
 from lexport.errors import PublishError, RunError, SettingsError, UnknownCommitError, WriteError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -31,6 +36,11 @@ class LocalStore:
 
     root: Path
     group_readable: bool = False
+
+    @property
+    def url(self) -> str:
+        """The path of the folder."""
+        return str(self.root)
 
     @property
     def file_mode(self) -> int:
@@ -68,12 +78,51 @@ class LocalStore:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
-    def read(self, path: str) -> bytes:
-        """Read a whole file; raises OSError for anything but a regular file, since a pipe might never end."""
-        file = self.root / path
-        if not stat.S_ISREG(file.stat().st_mode):
-            raise OSError(errno.EINVAL, "it is no file", str(file))
-        return file.read_bytes()
+    def files(self, folder: str) -> Iterator[StoredFile]:
+        """Yield every file below a folder, sorted by path."""
+        for where, folders, names in os.walk(self.root / folder):
+            folders.sort()
+            for name in sorted(names):
+                path = Path(where, name)
+                with suppress(FileNotFoundError):  # it was removed meanwhile
+                    yield self._stored(path.relative_to(self.root).as_posix(), path.lstat())
+
+    def stat(self, path: str) -> StoredFile:
+        """Return size and time of a regular file within the root."""
+        return self._stored(path, stat_file(self.root, path))
+
+    def _stored(self, path: str, status: os.stat_result) -> StoredFile:
+        modified_at = datetime.fromtimestamp(status.st_mtime, UTC)
+        return StoredFile(path=path, size_bytes=status.st_size, modified_at=modified_at)
+
+    def read(self, path: str, *, most_bytes: int = MOST_READ_BYTES) -> bytes:
+        """Read a whole file; never a pipe, which might not end."""
+        size_bytes = stat_file(self.root, path).st_size
+        if size_bytes > most_bytes:
+            raise OSError(errno.EFBIG, f"it has {size_bytes:,} bytes, more than {most_bytes:,}", str(self.root / path))
+        with (self.root / path).open("rb") as file:
+            return file.read(most_bytes)
+
+    def read_range(self, path: str, start: int, length: int) -> bytes:
+        """Read a part of a file."""
+        stat_file(self.root, path)
+        with (self.root / path).open("rb") as file:
+            return os.pread(file.fileno(), length, start)
+
+    def local_copy(self, path: str, *, size_bytes: int, sha256: str) -> Path:  # noqa: ARG002 - verify reads the bytes
+        """Return the path of the file itself, whose size is compared."""
+        found = stat_file(self.root, path).st_size
+        if found != size_bytes:
+            raise OSError(errno.EIO, f"it has {found:,} bytes, the manifest says {size_bytes:,}", str(self.root / path))
+        return self.root / path
+
+    def open_scratch(self, run: str) -> Path:
+        """Create a folder of its own below the staging folder of the run: links do not cross file systems."""
+        folder = f"{layout.STAGING}/{run}/.work-{os.getpid()}-{os.urandom(4).hex()}"
+        try:
+            return self.make_folder(folder)
+        except OSError as error:
+            raise write_error(self.root / folder, error) from error
 
     def create(self, path: str, body: bytes) -> OSError | None:
         """Create a file that must not exist yet, completely or not at all, also with concurrent writers.
@@ -109,11 +158,20 @@ class LocalStore:
             clear(draft)
             raise write_error(target, error) from error
 
-    def place(self, source: Path, path: str) -> None:
-        """Give a finished, synced file its final name, which must be free; ``sync_folder`` syncs the name.
+    def swap(self, path: str, body: bytes, *, expected: bytes | None) -> bool:
+        """Replace a file that has the expected content; a writer in between is possible, so callers look again."""
+        try:
+            before: bytes | None = (self.root / path).read_bytes()
+        except FileNotFoundError:
+            before = None
+        except OSError as error:
+            raise write_error(self.root / path, error) from error
+        if before == expected:
+            self.replace(path, body)
+        return before == expected
 
-        The staged name may remain; it is removed with the staging folder.
-        """
+    def place(self, source: Path, path: str, *, sha256: str | None = None) -> None:  # noqa: ARG002 - no bytes move
+        """Link a finished file to its final name, which must be free."""
         target, placed = self.root / path, None
         try:
             source.chmod(self.file_mode)  # the umask may have removed permissions
@@ -137,8 +195,12 @@ class LocalStore:
             raise write_error(folder, error) from error
 
     def remove(self, path: str) -> None:
-        """Remove a file; errors and an absent file are ignored."""
-        clear(self.root / path)
+        """Remove a file."""
+        (self.root / path).unlink(missing_ok=True)
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove a folder with all that is below it, as far as that is possible."""
+        shutil.rmtree(self.root / folder, ignore_errors=True)
 
     def _read_back(self, target: Path, body: bytes, error: OSError) -> RunError | None:
         """Check whether the file has its name in spite of an error: on a network, a response can get lost.
@@ -175,6 +237,29 @@ class LocalStore:
             clear(draft)
             raise write_error(target, error, size_bytes=len(body)) from error
         return draft
+
+
+class UnexpectedFileError(OSError):
+    """lexport cannot have written this file: it is a pipe, a folder, or a link that leads out of the dataset."""
+
+
+def stat_file(root: Path, path: str) -> os.stat_result:
+    """Return the size, mode and times of a file below the root, which may itself be a link. Raises OSError.
+
+    Raises UnexpectedFileError for a link that leads out of the root and for a pipe, which would block its reader.
+    """
+    at = os.fspath(root)
+    for part in path.split("/"):
+        at = f"{at}/{part}"
+        status = os.lstat(at)
+        if stat.S_ISLNK(status.st_mode):
+            top = os.path.realpath(root)
+            if os.path.commonpath([top, os.path.realpath(at)]) != top:
+                raise UnexpectedFileError(f"{os.path.relpath(at, root)} is a link that leads out of the dataset")
+            status = Path(at).stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise UnexpectedFileError("it is no file")
+    return status
 
 
 def local_folder(dest: str | os.PathLike[str]) -> Path:

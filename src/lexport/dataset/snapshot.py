@@ -15,11 +15,11 @@ from lexport.dataset import layout
 from lexport.dataset.changes import find_changes, is_comparable
 from lexport.dataset.commits import newest_first, newest_whole
 from lexport.dataset.compare import SnapshotFiles
-from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import COUNTED, OF_EVERY_SNAPSHOT, FileEntry, Manifest, ScopeEntry
 from lexport.dataset.parquet import RowCounter, TableFolder, WrittenFile, end_if_cancelled
 from lexport.dataset.references import count_distinct
 from lexport.dataset.runs import Runs, RunWriter
+from lexport.dataset.store import Store
 from lexport.errors import ReadError
 from lexport.model import Scope, ShardResult, __version__
 from lexport.tables.functions import FUNCTIONS
@@ -71,7 +71,7 @@ def write_snapshot(
     functions: FunctionTables,
     package_tables: Collection[Table] = (),
     facts: RunFacts,
-    store: LocalStore,
+    store: Store,
     note: Callable[[str], None],
 ) -> StagedCommit:
     """Write the remaining tables of a snapshot into ``folder``, to be committed to ``store``.
@@ -149,7 +149,7 @@ def _stage_changes(
     *,
     folder: Path,
     runs: Runs,
-    store: LocalStore,
+    store: Store,
     note: Callable[[str], None],
 ) -> dict[Scope, str]:
     """Compare each scope with the newest snapshot before that read it whole, into sorted runs of ``changes``.
@@ -171,14 +171,17 @@ def _stage_changes(
             )
             continue
         writer = RunWriter(folder, file_mode=store.file_mode, runs=runs)
+        damageable = {f"{store.url}/{entry.path}" for entry in commit.files}
         try:
-            for rows in find_changes(compared, now=now, before=SnapshotFiles.of(commit, store.root)):
+            before = SnapshotFiles.of(commit, store)
+            damageable |= {str(path) for files in before.files.values() for path in files}
+            for rows in find_changes(compared, now=now, before=before):
                 check_cancelled()
                 for batch in rows.to_batches():
                     writer.add(CHANGES, batch)
             writer.flush()
         except ReadError as error:
-            if Path(error.path) not in [store.root / entry.path for entry in commit.files]:
+            if error.path not in damageable:
                 raise
             writer.discard()
             what = f"{compared[0]}" + (f" and {len(compared) - 1:,} more" if len(compared) > 1 else "")

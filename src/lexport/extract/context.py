@@ -8,7 +8,7 @@ from functools import partial
 from anyio import to_thread
 
 from lexport.aws.quota.pacer import Pacer
-from lexport.dataset.local import LocalStore
+from lexport.dataset.store import Store
 from lexport.extract.incremental import LastSnapshot, PendingBudget, open_last
 from lexport.extract.progress import Progress, ShardProgress
 from lexport.model import RunSpec, Scope
@@ -21,7 +21,7 @@ class RunContext:
 
     spec: RunSpec
     settings: SnapshotSettings
-    store: LocalStore | None
+    store: Store | None
     pacer: Pacer
     progress: Progress
     budget: PendingBudget = field(default_factory=PendingBudget)

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 from lexport.dataset.commits import newest_first
 from lexport.dataset.data_files import find_files
-from lexport.dataset.local import LocalStore
+from lexport.dataset.store import Store
 from lexport.errors import ReadError
 from lexport.extract.decode import join_listed, split_listed
 from lexport.model import FunctionRef, Reply, Scope
@@ -65,7 +65,7 @@ _READ = (*VERSION_KEY, *_LOOKED_UP)
 
 
 def open_last(
-    store: LocalStore, scope: Scope, *, env: str, hash_key_id: str | None, note: Callable[[str], object]
+    store: Store, scope: Scope, *, env: str, hash_key_id: str | None, note: Callable[[str], object]
 ) -> tuple[LastSnapshot | None, str | None]:
     """Open the last snapshot of a scope, or return the reason why there is none to build on. Blocking.
 
@@ -78,7 +78,7 @@ def open_last(
         if not is_alike or scope not in commit.whole_scopes():
             continue
         try:
-            last = LastSnapshot(find_files(store.root, commit, FUNCTIONS), scope)
+            last = LastSnapshot(find_files(store, commit, FUNCTIONS), scope)
         except (OSError, pa.ArrowException, ReadError) as error:
             problem = problem or f"{commit.snapshot_id} cannot be read ({error})"
             continue

@@ -9,7 +9,7 @@ from functools import partial
 from anyio import to_thread
 
 from lexport.dataset.commits import newest_first
-from lexport.dataset.local import LocalStore
+from lexport.dataset.store import Store
 from lexport.extract.accounts import read_accounts
 from lexport.extract.hash_key import KEY_VARIABLE, HashKey, load_hash_key
 from lexport.extract.selection import Selection, read_selection
@@ -44,7 +44,7 @@ async def read_inputs(
     )
 
 
-def note_other_key(inputs: Inputs, store: LocalStore, *, note: Callable[[str], None]) -> None:
+def note_other_key(inputs: Inputs, store: Store, *, note: Callable[[str], None]) -> None:
     """Note it where hashes of this snapshot cannot be compared with those of the last. Blocking."""
     last = next(newest_first(store, lambda damaged: note(damaged.note)), None)
     if inputs.hash_key_id and last and last.hash_key_id not in (None, inputs.hash_key_id):

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from lexport.dataset import layout
 from lexport.dataset.commits import DamagedCommit, commit_ids, newest_whole, read_commit
-from lexport.dataset.local import local_folder
+from lexport.dataset.local import LocalStore, local_folder
 from lexport.dataset.manifest import Manifest, ScopeEntry
+from lexport.dataset.store import Store
 from lexport.errors import NoSnapshotError, RunError, SettingsError
 from lexport.model import GLOBAL_REGION, Scope
 from lexport.query.as_of import parse_moment
@@ -38,9 +39,14 @@ class Catalog:
     ``damaged`` are the commits whose manifest is unreadable; their content is unknown.
     """
 
-    root: Path
+    store: Store
     manifests: tuple[Manifest, ...]
     damaged: tuple[DamagedCommit, ...] = ()
+
+    @property
+    def root(self) -> Path:
+        """The folder of the dataset."""
+        return Path(self.store.url)
 
     @property
     def snapshots(self) -> tuple[Manifest, ...]:
@@ -107,7 +113,7 @@ class Catalog:
         return tuple(
             path
             for snapshot in (self.manifests if snapshots is None else snapshots)
-            for path in find_files(self.root, snapshot, BY_NAME[table])
+            for path in find_files(self.store, snapshot, BY_NAME[table])
         )
 
     def damage(self) -> tuple[str, ...]:
@@ -204,10 +210,10 @@ def open_catalog(dest: str | os.PathLike[str]) -> Catalog:
     read or where a newer lexport wrote one, because its rows would be silently missing. Blocking.
     """
     text = os.fspath(dest)
-    root, ids = find_commits(dest)
-    commits = [read_commit(root, snapshot_id) for snapshot_id in ids]
+    store, ids = find_commits(dest)
+    commits = [read_commit(store, snapshot_id) for snapshot_id in ids]
     dataset = Catalog(
-        root=root,
+        store=store,
         manifests=tuple(commit for commit in commits if isinstance(commit, Manifest)),
         damaged=tuple(commit for commit in commits if isinstance(commit, DamagedCommit)),
     )
@@ -223,8 +229,8 @@ def open_catalog(dest: str | os.PathLike[str]) -> Catalog:
     return dataset
 
 
-def find_commits(dest: str | os.PathLike[str]) -> tuple[Path, list[str]]:
-    """Return a dataset's folder and the ids of its commits, newest first; raises as ``open_catalog``."""
+def find_commits(dest: str | os.PathLike[str]) -> tuple[Store, list[str]]:
+    """Return the store of a dataset and the ids of its commits, newest first; raises as ``open_catalog``."""
     text = os.fspath(dest)
     root = local_folder(dest).resolve()
     try:
@@ -243,7 +249,7 @@ def find_commits(dest: str | os.PathLike[str]) -> tuple[Path, list[str]]:
         if layout.RUNS in names or all(name in expected or name.startswith(".") for name in names):
             raise NoSnapshotError(f"{text} holds no snapshot yet; run: lexport snapshot {text}", destination=text)
         raise SettingsError(f"DEST {text} is not a lexport dataset: it has no {layout.RUNS} folder", option="DEST")
-    return root, ids
+    return LocalStore(root), ids
 
 
 def _names(folder: Path) -> list[str]:

@@ -162,7 +162,7 @@ class DatasetTables:
         key = (commit.snapshot_id, table)
         if key not in self._files_of:
             try:
-                self._files_of[key] = find_files(self._catalog.root, commit, table)
+                self._files_of[key] = find_files(self._catalog.store, commit, table)
             except ReadError:
                 if self._allows_damage:
                     return []

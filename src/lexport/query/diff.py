@@ -136,7 +136,7 @@ def _changes(catalog: Catalog, scopes: Iterable[ScopeDiff]) -> Iterator[pa.Table
     for (then, now), group in groupby(compared, key=lambda scope: (scope.from_snapshot_id, scope.to_snapshot_id)):
         assert then is not None
         members = [Scope(account_id=scope.account_id, region=scope.region) for scope in group]
-        before, after = (SnapshotFiles.of(commits[snapshot_id], catalog.root) for snapshot_id in (then, now))
+        before, after = (SnapshotFiles.of(commits[snapshot_id], catalog.store) for snapshot_id in (then, now))
         for rows in find_changes(members, before=before, now=after):
             if len(rows):
                 yield _in_order(rows, now)

@@ -116,7 +116,7 @@ def open_feed(dest: str | os.PathLike[str], since: str | None = None) -> Feed:
         loaded = [commit for commit in order if _commit_order(commit) <= _commit_order(last)]
         since = last.snapshot_id
     before = Catalog(
-        root=catalog.root, manifests=tuple(sorted(loaded, key=lambda commit: commit.snapshot_id, reverse=True))
+        store=catalog.store, manifests=tuple(sorted(loaded, key=lambda commit: commit.snapshot_id, reverse=True))
     ).latest()
     scopes = tuple(_scopes(catalog, before))
     fresh = order[len(loaded) :]

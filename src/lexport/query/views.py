@@ -165,7 +165,7 @@ def _table_views(catalog: Catalog) -> TableViews:
         if not named_files:
             return None  # a table that no release has written here yet
         if not any((catalog.root / entry.path).is_file() for _, entry in named_files):
-            raise damaged_file(catalog.root, *named_files[0], "it is missing")  # no file has the columns' types
+            raise damaged_file(catalog.store, *named_files[0], "it is missing")  # no file has the columns' types
         commits = "SELECT snapshot_id FROM _lexport.latest_scopes"
         if space == "history" or BY_NAME[table] in PACKAGE_TABLES:
             commits = "SELECT snapshot_id FROM _lexport.committed"
@@ -213,7 +213,7 @@ def _damaged(catalog: Catalog, table: str) -> dict[str, str]:
     for commit in catalog.manifests:
         entries = commit.entries(table)
         try:
-            find_files(catalog.root, commit, BY_NAME[table], footers=len(entries) > 1)
+            find_files(catalog.store, commit, BY_NAME[table], footers=len(entries) > 1)
         except ReadError as error:
             texts |= dict.fromkeys([entry.path for entry in entries], str(error))
     return texts

@@ -237,21 +237,24 @@ def test_names(store):
 
 
 def test_remove(store):
-    """A file goes; what is not there is fine, and a folder stays."""
+    """A file goes, and what is not there is fine."""
     store.create("a/b", b"")
     store.create("d", b"")
-    for path in ("a", "d", "d", "absent/x"):
+    for path in ("d", "d", "absent/x"):
         store.remove(path)
 
     assert files(store) == ["a/b"]
 
 
-def test_what_cannot_be_removed(store):
-    """Clearing up goes as far as it can, and never raises: it must not hide why it was needed."""
+@pytest.mark.parametrize("path", ["a/b", "d"])
+def test_what_cannot_be_removed(store, path):
+    """What is no file is not removed, and the caller is told."""
     store.create("a", b"")
-    store.remove("a/b")
+    store.create("d/e", b"")
+    with pytest.raises(OSError, match="directory"):
+        store.remove(path)
 
-    assert files(store) == ["a"]
+    assert files(store) == ["a", "d/e"]
 
 
 @pytest.mark.parametrize(

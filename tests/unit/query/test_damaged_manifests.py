@@ -192,7 +192,7 @@ def test_any_value_in_a_manifest(dest):
             node = node[key]
         node[path[-1]] = value
         manifest_of(dest, 2).write_text(json.dumps(manifest))
-        is_damaged = isinstance(read_commit(dest, IDS[2]), DamagedCommit)
+        is_damaged = isinstance(read_commit(LocalStore(dest), IDS[2]), DamagedCommit)
         accepted += not is_damaged
         if (is_damaged and number % 199) or (not is_damaged and accepted % 5):
             continue  # a sample is enough: readers treat all damaged manifests alike

@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 import lexport
+from lexport.dataset.local import LocalStore
 from lexport.errors import ViewError
 from lexport.query.catalog import Catalog
 from lexport.query.report import charts
@@ -238,7 +239,7 @@ def test_a_night_of_an_older_release_was_not_compared(tmp_path, write_dataset):
     first, second = write_dataset(tmp_path, [{"at": NIGHTS[0]}, {"at": NIGHTS[1]}])
     files = tuple(entry for entry in second.files if entry.table != "changes")
     old = dataclasses.replace(second, files=files)
-    dataset = Catalog(root=tmp_path, manifests=(old, first))
+    dataset = Catalog(store=LocalStore(tmp_path), manifests=(old, first))
 
     assert why_unchanged(dataset).startswith("Not compared: ")
 

@@ -24,9 +24,10 @@ import pyarrow.parquet as pq
 from anyio.from_thread import check_cancelled
 
 from lexport.dataset import layout
-from lexport.dataset.commits import read_commit, stat_file
+from lexport.dataset.commits import read_commit
 from lexport.dataset.data_files import hash_file, overlap
 from lexport.dataset.layout import package_path
+from lexport.dataset.local import stat_file
 from lexport.dataset.manifest import FileEntry, Manifest
 from lexport.model import ULID_LENGTH, is_ulid
 from lexport.query.catalog import find_commits
@@ -69,10 +70,11 @@ def find_damage(
     dest: str | os.PathLike[str], *, data: bool = False, watch: Callable[[VerifyProgress], None] = lambda _: None
 ) -> Iterator[Damage]:
     """Yield damage as it is found; parameters as for ``verify``. ``watch`` is called after each file. Blocking."""
-    root, ids = find_commits(dest)
+    store, ids = find_commits(dest)
+    root = Path(store.url)
     commits: list[Manifest] = []
     for snapshot_id in ids:
-        commit = read_commit(root, snapshot_id)
+        commit = read_commit(store, snapshot_id)
         if isinstance(commit, Manifest):
             commits.append(commit)
         else:
@@ -121,7 +123,7 @@ def _check_commit(root: Path, commit: Manifest, *, data: bool) -> Iterator[Damag
     """Check that the files of a commit agree with each other and with its manifest. Each file alone is sound."""
     for table in {entry.table for entry in commit.files} & BY_NAME.keys():
         for before, after in pairwise(commit.entries(table)):
-            reason = overlap(root, before, after, BY_NAME[table])
+            reason = overlap(root / before.path, root / after.path, before, BY_NAME[table])
             if reason is not None:
                 yield Damage(path=after.path, kind="overlapping_rows", detail=reason)
     try:

@@ -1,0 +1,112 @@
+"""A store: what lexport needs of the place where a dataset lies, a folder or a bucket.
+
+Paths are relative to the destination and use ``/``. Every method is blocking, so callers run it in a worker thread.
+A store raises OSError for every failure, also that of a bucket: FileNotFoundError, PermissionError, TimeoutError, or
+another OSError whose ``strerror`` says what came back. No message has a credential or a presigned URL. Methods that
+write raise the RunErrors that are named with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+MOST_READ_BYTES = 64 * 2**20
+"""The longest file that is read whole; a manifest of 150,000 account-regions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """A file of a store; ``modified_at`` is the store's own time in UTC."""
+
+    path: str
+    size_bytes: int
+    modified_at: datetime
+
+
+class Store(Protocol):
+    """One destination. Two objects may stand for the same one, in different processes and on different machines."""
+
+    @property
+    def url(self) -> str:
+        """What messages call the destination: the absolute path of a folder, or ``s3://bucket/prefix``."""
+
+    @property
+    def file_mode(self) -> int:
+        """The mode of files that are written on this machine for it."""
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def names(self, folder: str) -> list[str]:
+        """List the names of files and folders in a folder, sorted; an absent folder is empty.
+
+        A listing shows every file that was created before it began.
+        """
+
+    def files(self, folder: str) -> Iterator[StoredFile]:
+        """Yield every file below a folder, however deep, sorted by path; an absent folder is empty."""
+
+    def stat(self, path: str) -> StoredFile:
+        """Return what is known of a file. Raises FileNotFoundError where it is absent, OSError where it is no file.
+
+        In a folder, a link that leads out of the destination and a pipe are no files of it.
+        """
+
+    def read(self, path: str, *, most_bytes: int = MOST_READ_BYTES) -> bytes:
+        """Read a whole file of at most ``most_bytes``; raises OSError for a longer one, and as ``stat``."""
+
+    def read_range(self, path: str, start: int, length: int) -> bytes:
+        """Read at most ``length`` bytes from ``start``; fewer only at the end of the file."""
+
+    def local_copy(self, path: str, *, size_bytes: int, sha256: str) -> Path:
+        """Return the path of a file on this machine that has these bytes; the caller only reads it.
+
+        A folder returns the file itself and compares its size alone. A bucket downloads it into the cache, where it is
+        not there yet, and compares size and SHA-256. Raises FileNotFoundError where it is absent, and OSError where its
+        size or hash differs.
+        """
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def open_scratch(self, run: str) -> Path:
+        """Create a private folder on this machine for the drafts of a run, from which ``place`` takes files.
+
+        The caller removes it. It is not part of the dataset; in a folder, it is below ``_staging/<run>``.
+        """
+
+    def place(self, source: Path, path: str, *, sha256: str | None = None) -> None:
+        """Give a finished, synced file of this machine its final name, which must be free. ``source`` may remain.
+
+        The file appears whole or not at all. It survives a loss of power after ``sync_folder`` of its folder.
+        Raises PublishError where the name is taken, WriteError where it was not written. A store that sends the file
+        sends its SHA-256 along, where it is given.
+        """
+
+    def sync_folder(self, folder: str) -> None:
+        """Make the names in a folder survive a loss of power. Raises WriteError."""
+
+    def create(self, path: str, body: bytes) -> OSError | None:
+        """Create a file only if it is absent, whole or not at all, whatever other writers do at the same time.
+
+        Return None, or the error that came after the file got its name: it is there, but may not survive a loss of
+        power. Raises PublishError where the name is taken, WriteError where the file was not written, and
+        UnknownCommitError where neither can be determined. After an answer that was lost, the file is read back.
+        """
+
+    def replace(self, path: str, body: bytes) -> None:
+        """Write a file that this process alone writes; readers see the old or the new one, whole. Raises WriteError."""
+
+    def swap(self, path: str, body: bytes, *, expected: bytes | None) -> bool:
+        """Write a file if its content is still ``expected`` (None: absent); return whether it was written.
+
+        In a bucket the comparison and the write are one step. Raises WriteError.
+        """
+
+    def remove(self, path: str) -> None:
+        """Remove a file; an absent file is no error. Raises OSError."""
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove everything below a folder, as far as that is possible; errors are ignored."""
