@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 PACKAGE = b"PK\x05\x06".ljust(22, b"\0")
 HEX = hashlib.sha256(PACKAGE).hexdigest()
-STORED = f"packages/sha256/{HEX[:2]}/{HEX}.zip"
+STORED = f"_packages/sha256/{HEX[:2]}/{HEX}.zip"
 PACKAGES_ID = "7ZZZZZZZZZZZZZZZZZZZZZZZZZ"
 AT = datetime(2026, 11, 22, 3, tzinfo=UTC)
 

@@ -46,7 +46,7 @@ class Packages:
     def stored(self, dest):
         """Return CodeSha256 -> size of every file in the store, after checking its hash, name and mode."""
         sizes = {}
-        for path in dest.glob("packages/sha256/*/*"):
+        for path in dest.glob("_packages/sha256/*/*"):
             body = path.read_bytes()
             digest = hashlib.sha256(body)
             assert path.name == f"{digest.hexdigest()}.zip"

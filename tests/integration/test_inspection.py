@@ -67,7 +67,8 @@ def stored_packages(tmp_path, write_dataset):
 
 
 def package(code, sha256_hex, status="stored"):
-    return {"code_sha256": code, "sha256_hex": sha256_hex, "status": status}
+    path = package_path(sha256_hex) if sha256_hex else None
+    return {"code_sha256": code, "sha256_hex": sha256_hex, "path": path, "status": status}
 
 
 @pytest.mark.asyncio

@@ -46,7 +46,7 @@ async def test_each_once(simulator, run_lexport, flags, fleet, tmp_path, look, p
     }
     for row in rows["packages"]:
         if row["status"] == "stored":
-            assert row["path"] == f"packages/sha256/{row['sha256_hex'][:2]}/{row['sha256_hex']}.zip"
+            assert row["path"] == f"_packages/sha256/{row['sha256_hex'][:2]}/{row['sha256_hex']}.zip"
             assert row["size_bytes"] == (dest / row["path"]).stat().st_size == expected[row["code_sha256"]]
             assert row["verified_at"] is not None
         else:

@@ -32,7 +32,7 @@ async def test_inspect_the_fleet(simulator, run_lexport, flags, tmp_path):
         first = await run_lexport(*look)
         files = rows_of(dest, "package_files")
         second = await run_lexport(*look)
-    stored = {path.stem: path for path in dest.glob("packages/sha256/*/*.zip")}
+    stored = {path.stem: path for path in dest.glob("_packages/sha256/*/*.zip")}
     expected = [
         (name, info.filename, info.file_size, info.compress_size, info.CRC)
         for name, path in stored.items()

@@ -83,7 +83,7 @@ async def test_inspect(simulator, run_lexport, flags, fleet, tmp_path, look):
         rows = look.read_rows(dest)
         second = await run_lexport("packages", dest, *flags(aws.url, *choice))
 
-    contents = {path.stem for path in dest.glob("packages/sha256/*/*.zip")}
+    contents = {path.stem for path in dest.glob("_packages/sha256/*/*.zip")}
     assert {row["sha256_hex"] for row in rows["package_files"]} == contents
     assert {base64.b64decode(row["code_sha256"]).hex() for row in rows["layer_versions"]} <= contents
     assert f"packages: {len(contents):,} inspected" in first.err

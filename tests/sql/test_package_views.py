@@ -30,13 +30,13 @@ def test_package_versions(ask):
         {
             "scopes": [],
             "packages": [
-                {"code_sha256": "a", "status": "stored", "path": "packages/sha256/aa/aa.zip"},
+                {"code_sha256": "a", "status": "stored", "path": "_packages/sha256/aa/aa.zip"},
                 {"code_sha256": "c0", "status": "image"},
             ],
         },
     ]
 
-    path = "packages/sha256/aa/aa.zip"
+    path = "_packages/sha256/aa/aa.zip"
     expected = [
         (A, R, "f", "$LATEST", None, "Zip", "a", 5, "stored", None, path, 2),
         (A, R, "f", "1", None, "Zip", "b", 6, None, None, None, 1),

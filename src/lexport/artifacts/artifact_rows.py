@@ -9,7 +9,6 @@ from lexport.artifacts.package_refs import FunctionVersionRef, ReferencedLayer, 
 from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import sha256_hex_of
 from lexport.aws.redact import remove_presigned_urls
-from lexport.dataset.layout import package_path
 from lexport.errors import AccessDeniedError, ItemError, PackageDeniedError, PackageError
 from lexport.extract.failures import Item
 from lexport.extract.progress import PackageProgress
@@ -32,18 +31,17 @@ def staged_row(table: Table, *, answer: str = "", **values: Any) -> tuple[Any, .
 def present_row(package_store: PackageStore, code_sha256: str, size_bytes: int | None) -> tuple[Any, ...] | None:
     """Return the row of a package that is stored already, None where it is not. Raises PackageError for a bad hash."""
     sha256_hex = sha256_hex_of(code_sha256)
-    stored_bytes = package_store.find(sha256_hex, size_bytes)
-    if stored_bytes is None:
+    found = package_store.find(sha256_hex, size_bytes)
+    if found is None:
         return None
-    path = package_path(sha256_hex)
     return staged_row(
         PACKAGES,
         code_sha256=code_sha256,
         sha256_hex=sha256_hex,
-        size_bytes=stored_bytes,
-        path=path,
+        size_bytes=found.size_bytes,
+        path=found.path,
         status="present",
-        verified_at=datetime.fromtimestamp((package_store.destination.root / path).stat().st_mtime, UTC),
+        verified_at=found.modified_at,
         answer=PRESENT,
     )
 

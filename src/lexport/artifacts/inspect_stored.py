@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
-from pathlib import Path
+from operator import itemgetter
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,7 +21,6 @@ from lexport.artifacts.artifact_rows import staged_row
 from lexport.artifacts.inspect_package import STAGE, inspect_package
 from lexport.artifacts.store import PackageStore
 from lexport.dataset.disk_queue import DiskQueue
-from lexport.dataset.layout import package_path
 from lexport.dataset.runs import Runs, RunWriter, merge, read_run, rewrite_run
 from lexport.errors import ItemError
 from lexport.extract.progress import PackageProgress
@@ -36,7 +37,7 @@ INSPECTORS = 2
 _CONTENTS = Table(
     "contents",
     "Staged only: one row per stored package or layer.",
-    (*COMMON, PACKAGE_FILES.columns[len(COMMON)]),
+    (*COMMON, PACKAGE_FILES.columns[len(COMMON)], PACKAGES.columns[PACKAGES.names().index("path")]),
     ("sha256_hex",),
     answer_key=0,
 )
@@ -58,11 +59,12 @@ async def inspect_stored(staging: Staging, package_store: PackageStore, progress
         from_thread.check_cancelled()
         from_thread.run(staging.add, batch)
 
-    async def inspect(sha256_hex: str) -> None:
+    async def inspect(path: str) -> None:
+        sha256_hex = PurePosixPath(path).stem
         result = await to_thread.run_sync(
             partial(
                 inspect_package,
-                package_store.destination.root / package_path(sha256_hex),
+                package_store.destination.root / path,
                 sha256_hex=sha256_hex,
                 emit=emit,
                 check=from_thread.check_cancelled,
@@ -95,41 +97,44 @@ async def inspect_stored(staging: Staging, package_store: PackageStore, progress
 
 
 def _queue_uninspected(runs: Runs, package_store: PackageStore, folder: Path, queue: DiskQueue) -> None:
-    """Put the hashes of the packages to inspect into the queue, sorted, and end it."""
-    stored = _distinct(merge(_stage_contents(runs, folder, package_store.destination.file_mode), folder))
+    """Put the paths of the packages to inspect into the queue, sorted by hash, and end it."""
+    stored = _rows(merge(_stage_contents(runs, folder, package_store.destination.file_mode), folder))
     with open_query_session(package_store.destination.root) as session:
         inspected = session.read(
             "SELECT DISTINCT sha256_hex FROM history.packages WHERE dependencies_status IS NOT NULL ORDER BY sha256_hex"
         )
-        for sha256_hex in _difference(stored, _distinct(inspected)):
-            queue.put([sha256_hex])
+        for path in _not_inspected(stored, (sha256_hex for (sha256_hex,) in _rows(inspected))):
+            queue.put([path])
     queue.end()
 
 
 def _stage_contents(runs: Runs, folder: Path, file_mode: int) -> list[Path]:
-    """Write the hash of every stored package and layer as sorted runs of their own."""
+    """Write hash and path of every stored package and layer as sorted runs of their own."""
     writer = RunWriter(folder, file_mode=file_mode)
     for path in runs.get(PACKAGES.name, ()):
         for batch in read_run(path):
             is_stored = pc.is_in(batch.column("status"), value_set=_IN_STORE)
-            hashes = batch.column("sha256_hex").filter(is_stored).drop_null().to_pylist()
-            writer.add_rows(_CONTENTS, ((None, None, sha256_hex, "") for sha256_hex in hashes))
+            stored = batch.select(["sha256_hex", "path"]).filter(is_stored).drop_null()
+            writer.add_rows(_CONTENTS, ((None, None, *row, "") for row in _rows([stored])))
     writer.flush()
     return writer.runs[_CONTENTS.name]
 
 
-def _distinct(batches: Iterable[pa.RecordBatch | pa.Table]) -> Iterator[str]:
-    hashes = (sha256_hex for batch in batches for sha256_hex in batch.column("sha256_hex").to_pylist())
-    return (sha256_hex for sha256_hex, _ in groupby(hashes))
+def _rows(batches: Iterable[pa.RecordBatch | pa.Table]) -> Iterator[tuple[Any, ...]]:
+    names = ("sha256_hex", "path")
+    for batch in batches:
+        columns = (batch.column(name).to_pylist() for name in names if name in batch.schema.names)
+        yield from zip(*columns, strict=True)
 
 
-def _difference(stored: Iterator[str], inspected: Iterator[str]) -> Iterator[str]:
+def _not_inspected(stored: Iterable[tuple[str, str]], inspected: Iterator[str]) -> Iterator[str]:
+    """Yield the path of each content that was not inspected; both inputs are sorted by hash."""
     other = next(inspected, None)
-    for sha256_hex in stored:
+    for sha256_hex, same in groupby(stored, key=itemgetter(0)):
         while other is not None and other < sha256_hex:
             other = next(inspected, None)
         if other != sha256_hex:
-            yield sha256_hex
+            yield next(same)[1]
 
 
 def _write_statuses(runs: Runs, statuses: Mapping[bytes, str], file_mode: int) -> None:

@@ -25,7 +25,7 @@ from lexport.artifacts.run import Run
 from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import Transfers, open_transfers, sha256_hex_of
 from lexport.aws.session import Session
-from lexport.dataset.layout import package_path
+from lexport.dataset.layout import package_places
 from lexport.errors import PackageError
 from lexport.model import LATEST, FunctionRef, Link, Reply
 from lexport.settings import PackageSettings
@@ -83,11 +83,12 @@ class SnapshotDownloads:
         if limit is not None and (size is None or size > limit):
             return False
         try:
-            path = package_path(sha256_hex_of(link.package.code_sha256))
+            places = package_places(sha256_hex_of(link.package.code_sha256))
         except PackageError:
             return False
         # Not in a worker thread: stat takes 2 µs, a thread hop 50 µs, and this runs for every response.
-        return not (self._transfers.package_store.destination.root / path).exists()
+        root = self._transfers.package_store.destination.root
+        return not any((root / path).exists() for path in places)
 
     async def _download(self, link: Link, version: str) -> None:
         """Download the package behind a link. On failure, leave it to the download plan."""

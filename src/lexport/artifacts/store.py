@@ -1,6 +1,6 @@
 """The package store of a destination: packages named by their content, and partial downloads. Blocking.
 
-packages/sha256/ab/ab12….zip           complete and verified, never changed
+_packages/sha256/ab/ab12….zip          complete and verified, never changed
 _staging/packages/ab12….part           a partial download; the process that holds its lock writes it
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import stat
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
@@ -17,11 +16,12 @@ from pathlib import Path
 from threading import RLock
 
 from lexport.dataset.data_files import hash_file
-from lexport.dataset.layout import PACKAGES, STAGING, package_path
-from lexport.dataset.local import FULL, LocalStore, free_space, sync_folder, write_error
+from lexport.dataset.layout import STAGING, package_path, package_places
+from lexport.dataset.local import FULL, LocalStore, UnexpectedFileError, free_space, sync_folder, write_error
+from lexport.dataset.store import StoredFile
 from lexport.errors import PackageError, WriteError
 
-PARTIAL_DOWNLOADS = f"{STAGING}/{PACKAGES}"
+PARTIAL_DOWNLOADS = f"{STAGING}/packages"
 MAX_PARTIAL_DOWNLOADS = 16
 """Partial downloads of one package: this many runs at once may fetch it into one destination, each its own copy."""
 READ_BYTES = 1024 * 1024
@@ -33,24 +33,30 @@ class PackageStore:
 
     destination: LocalStore
 
-    def find(self, sha256_hex: str, size_bytes: int | None) -> int | None:
-        """Return the size of a package that is stored complete, None where it has to be downloaded.
+    def find(self, sha256_hex: str, size_bytes: int | None) -> StoredFile | None:
+        """Return a package that is stored complete, None where it has to be downloaded.
 
         The size is always compared. Where it differs or is unknown, the hash decides; a file with a wrong hash is
         damaged and is removed.
         """
-        path = self.destination.root / package_path(sha256_hex)
+        for path in package_places(sha256_hex):
+            try:
+                if found := self._checked(path, sha256_hex, size_bytes):
+                    return found
+            except OSError as error:
+                raise _disk_error(self.destination.root / path, error) from error
+        return None
+
+    def _checked(self, path: str, sha256_hex: str, size_bytes: int | None) -> StoredFile | None:
         try:
-            status = path.lstat()
-            if stat.S_ISREG(status.st_mode) and status.st_size == size_bytes:
-                return size_bytes
-            if stat.S_ISREG(status.st_mode) and hash_file(path) == sha256_hex:
-                return status.st_size
-            path.unlink()
+            found = self.destination.stat(path)
+            if found.size_bytes == size_bytes or hash_file(self.destination.root / path) == sha256_hex:
+                return found
         except FileNotFoundError:
+            return None
+        except UnexpectedFileError:
             pass
-        except OSError as error:
-            raise _disk_error(path, error) from error
+        self.destination.remove(path)
         return None
 
     def open_partial(self, sha256_hex: str) -> PartialDownload:

@@ -115,31 +115,32 @@ class Transfers:
         while True:
             try:
                 sha256_hex = sha256_hex_of(package.code_sha256)
-                size_bytes = await to_thread.run_sync(
+                found = await to_thread.run_sync(
                     self.package_store.find, sha256_hex, package.size_bytes, limiter=self.threads
                 )
-                if (was_present := size_bytes is not None) is False:
+                if found is None:
                     async with self._open_partial(sha256_hex) as partial:
                         download = _Download(self, package, partial)
                         try:
                             link = await download.run(link, request_link, retries)
                         finally:
                             moved_bytes += download.moved_bytes
-                        size_bytes = partial.size_bytes
+                        path, size_bytes = package_path(sha256_hex), partial.size_bytes
                     if link is not None:
                         retries.note_change()
                         package = link.package
                         continue
+                else:
+                    path, size_bytes = found.path, found.size_bytes
             except PackageError as error:
                 error.package, error.bytes_moved = package.code_sha256, moved_bytes
                 raise
-            assert size_bytes is not None
             return StoredPackage(
                 package=package,
                 sha256_hex=sha256_hex,
                 size_bytes=size_bytes,
-                path=package_path(sha256_hex),
-                was_present=was_present,
+                path=path,
+                was_present=found is not None,
                 bytes_moved=moved_bytes,
             )
 

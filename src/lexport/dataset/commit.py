@@ -37,7 +37,7 @@ from lexport.tables.run import SNAPSHOTS
 
 _TRANSIENT = FULL | {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETIMEDOUT, errno.ESTALE, errno.EINTR}
 MOST_HINT_BYTES = 1024
-_OURS = {layout.RUNS, layout.STAGING, layout.LATEST_HINT, layout.PACKAGES}
+_OURS = {layout.RUNS, layout.STAGING, layout.LATEST_HINT, layout.STORED_PACKAGES}
 
 
 def prepare_destination(dest: Path, *, group_readable: bool, with_packages: bool = False) -> LocalStore:
@@ -62,7 +62,7 @@ def prepare_destination(dest: Path, *, group_readable: bool, with_packages: bool
         store.make_folder(layout.STAGING)
         store.names(layout.RUNS)
         tables = [table.name for table in registry.tables() if with_packages or table not in PACKAGE_TABLES]
-        folders = ("", layout.RUNS, *tables, *([f"{layout.PACKAGES}/sha256"] if with_packages else ()))
+        folders = ("", layout.RUNS, *tables, *([f"{layout.STORED_PACKAGES}/sha256"] if with_packages else ()))
         _probe(store, [folder for folder in folders if os.path.lexists(store.root / folder)])
     except OSError as error:
         raise _cannot_be_written(Path(error.filename or dest), error, dest) from error

@@ -10,7 +10,9 @@ from lexport.model import ULID_PATTERN
 RUNS = "_runs"
 STAGING = "_staging"
 LATEST_HINT = "_latest.json"
-PACKAGES = "packages"
+STORED_PACKAGES = "_packages"
+FORMER_STORED_PACKAGES = "packages/sha256"
+"""Where former releases stored packages: in the folder of the table ``packages``."""
 
 _FIRST_FILE = "0000.parquet"
 _FILE_NUMBER = re.compile(r"[0-9]{4}\.parquet")
@@ -41,5 +43,14 @@ def is_data_path(path: str, table: str, prefix: str) -> bool:
 
 
 def package_path(sha256_hex: str) -> str:
-    """Return the path of a stored package."""
-    return f"{PACKAGES}/sha256/{sha256_hex[:2]}/{sha256_hex}.zip"
+    """Return the path under which a package is stored."""
+    return _package_path(f"{STORED_PACKAGES}/sha256", sha256_hex)
+
+
+def package_places(sha256_hex: str) -> tuple[str, str]:
+    """Return the paths under which a package may be stored: that of today, and that of former releases."""
+    return package_path(sha256_hex), _package_path(FORMER_STORED_PACKAGES, sha256_hex)
+
+
+def _package_path(folder: str, sha256_hex: str) -> str:
+    return f"{folder}/{sha256_hex[:2]}/{sha256_hex}.zip"

@@ -152,14 +152,14 @@ def test_files_that_no_commit_names(dest, verify):
     for path in (
         "functions/snapshot_date=2026-01-01/x.parquet",
         "_runs/.01.json.77.ab",
-        "packages/sha256/aa/notes.txt",
+        "_packages/sha256/aa/notes.txt",
     ):
         (dest / path).parent.mkdir(parents=True, exist_ok=True)
         (dest / path).write_bytes(b"x")
 
     assert verify() == (
         [
-            ("note", "packages/sha256/aa/notes.txt", "foreign", "not the name of a package"),
+            ("note", "_packages/sha256/aa/notes.txt", "foreign", "not the name of a package"),
             ("note", "_runs/.01.json.77.ab", "foreign", "not a commit"),
             ("note", "functions/snapshot_date=2026-01-01/x.parquet", "foreign", "no commit names it"),
         ],

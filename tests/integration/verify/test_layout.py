@@ -97,11 +97,22 @@ def test_a_package_that_was_there_already(dest, verify):
 
 def test_a_package_in_another_place(dest, verify):
     """A package in the folder of another hash does not count, because it is not read there."""
-    other = f"packages/sha256/00/{HEX}.zip"
+    other = f"_packages/sha256/00/{HEX}.zip"
     (dest / other).parent.mkdir()
     (dest / STORED).rename(dest / other)
 
     assert [line[:3] for line in verify()[0]] == [("note", other, "foreign"), ("damage", STORED, "missing")]
+
+
+@pytest.mark.parametrize("path", ["../elsewhere.zip", "functions/x.parquet", None])
+def test_a_path_of_a_package_that_is_none(dest, verify, path):
+    """A table that says that a package is stored where none is stored is damaged."""
+    table = layout.data_path("packages", PACKAGES_ID, AT)
+    rows = pq.ParquetFile(dest / table).read().to_pylist()
+    pq.write_table(pa.Table.from_pylist([rows[0] | {"path": path}], schema=table_schema(PACKAGES)), dest / table)
+    fix(dest, table)
+
+    assert [line[:3] for line in verify()[0]] == [("damage", table, "wrong_path")]
 
 
 @pytest.mark.parametrize(

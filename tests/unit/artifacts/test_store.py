@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lexport.artifacts.store import MAX_PARTIAL_DOWNLOADS, PackageStore
-from lexport.dataset.layout import package_path
+from lexport.dataset.layout import package_path, package_places
 from lexport.dataset.local import LocalStore
 from lexport.errors import PackageError, WriteError
 
@@ -39,7 +39,9 @@ def test_a_stored_package_is_found(package_store):
     path = put(package_store)
 
     assert path == package_store.destination.root / package_path(HEX)
-    assert (package_store.find(HEX, len(BODY)), package_store.find(HEX, None)) == (len(BODY), len(BODY))
+    for size_bytes in (len(BODY), None):
+        found = package_store.find(HEX, size_bytes)
+        assert (found.path, found.size_bytes) == (package_path(HEX), len(BODY))
     assert package_store.destination.names("_staging/packages") == []
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
@@ -81,7 +83,21 @@ def test_a_wrong_code_size_is_no_damage(package_store):
     """If AWS sends another size, the hash decides."""
     put(package_store)
 
-    assert package_store.find(HEX, 5) == len(BODY)
+    assert package_store.find(HEX, 5).size_bytes == len(BODY)
+
+
+def test_a_package_that_a_former_release_stored(package_store):
+    """A package in the folder of the table packages is found there, unless it is damaged."""
+    new, old = package_places(HEX)
+    path = package_store.destination.root / old
+    path.parent.mkdir(parents=True)
+    path.write_bytes(BODY)
+
+    assert package_store.find(HEX, len(BODY)).path == old
+    path.write_bytes(BODY[:-1])
+    assert package_store.find(HEX, len(BODY)) is None
+    assert not path.exists()
+    assert put(package_store) == package_store.destination.root / new
 
 
 @pytest.mark.parametrize("is_known", [True, False])

@@ -25,7 +25,7 @@ async def test_a_package_is_stored_under_its_hash(destination):
     stored = await destination.store(link=link)
 
     assert destination.holds_only(stored)
-    assert stored.path == f"packages/sha256/{stored.sha256_hex[:2]}/{stored.sha256_hex}.zip"
+    assert stored.path == f"_packages/sha256/{stored.sha256_hex[:2]}/{stored.sha256_hex}.zip"
     assert (stored.package, stored.bytes_moved, stored.was_present) == (link.package, stored.size_bytes, False)
     assert (destination.link_requests, destination.pacer.moved_bytes) == (1, stored.size_bytes)
     assert (destination.root / stored.path).stat().st_mode & 0o777 == 0o600

@@ -127,7 +127,7 @@ async def test_killed_at_any_write(destination):
     done = await run_process([*script, link.package.code_sha256, str(link.package.size_bytes)], check=False)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     hex_name = base64.b64decode(link.package.code_sha256).hex()
-    right = {f"packages/sha256/{hex_name[:2]}/{hex_name}.zip": link.package.size_bytes}
+    right = {f"_packages/sha256/{hex_name[:2]}/{hex_name}.zip": link.package.size_bytes}
     resumed = {line["moved"] for line in lines}
 
     assert (done.stderr, done.returncode) == (b"", 0)

@@ -26,7 +26,7 @@ from anyio.from_thread import check_cancelled
 from lexport.dataset import layout
 from lexport.dataset.commits import read_commit
 from lexport.dataset.data_files import hash_file, overlap
-from lexport.dataset.layout import package_path
+from lexport.dataset.layout import package_path, package_places
 from lexport.dataset.local import stat_file
 from lexport.dataset.manifest import FileEntry, Manifest
 from lexport.model import ULID_LENGTH, is_ulid
@@ -40,7 +40,7 @@ from lexport.tables.run import SNAPSHOTS
 
 THREADS = min(4, os.cpu_count() or 1)
 _STORED_NAME = re.compile(r"[0-9a-f]{64}\.zip")
-_STORE = f"{layout.PACKAGES}/sha256"
+_STORES = (layout.STORED_PACKAGES, layout.FORMER_STORED_PACKAGES)
 _IN_STORE = ("stored", "present")
 
 Job = Callable[[], tuple[int, list[Damage]]]
@@ -81,11 +81,11 @@ def find_damage(
             yield Damage(path=commit.path, kind=commit.kind, detail=commit.reason)
     entries = [(commit, entry) for commit in commits for entry in commit.files]
     last = max((_order(commit) for commit in commits), default=None)
-    progress = VerifyProgress(files_total=len(entries) + len(commits) + sum(1 for _ in _files_below(root, _STORE)))
+    progress = VerifyProgress(files_total=len(entries) + len(commits) + sum(1 for _ in _files_below(root, *_STORES)))
     jobs = chain(
         (partial(_check_file, root, commit, entry, data=data) for commit, entry in entries),
         (partial(_check_snapshots_row, root, commit, data=data, is_last=_order(commit) == last) for commit in commits),
-        (partial(_check_stored, root, path) for path in _files_below(root, _STORE)),
+        (partial(_check_stored, root, path) for path in _files_below(root, *_STORES)),
     )
     damaged: set[str] = set()
     for size_bytes, damages in _in_threads(jobs):
@@ -179,7 +179,7 @@ def _check_stored(root: Path, path: str) -> tuple[int, list[Damage]]:
     size_bytes = 0
     with suppress(OSError):
         size_bytes = (root / path).lstat().st_size
-    if not _STORED_NAME.fullmatch(name) or path != package_path(name[:64]):
+    if not _STORED_NAME.fullmatch(name) or path not in package_places(name[:64]):
         return size_bytes, [Damage(path=path, kind="foreign", detail="not the name of a package", is_note=True)]
     try:
         stat_file(root, path)
@@ -195,22 +195,29 @@ def _check_stored(root: Path, path: str) -> tuple[int, list[Damage]]:
 def _missing_packages(root: Path, entries: Iterable[tuple[Manifest, FileEntry]]) -> Iterator[Damage]:
     reported: set[str] = set()
     for commit, entry in entries:
-        for path in _stored_paths(root, entry):
-            if path not in reported and not (root / path).exists():
+        for path, sha256_hex in _stored_paths(root, entry):
+            if path in reported:
+                continue
+            if path not in package_places(sha256_hex):
+                reported.add(path)
+                detail = f"it says that package {sha256_hex} is stored as {path[:200]!r}, where no package is stored"
+                yield Damage(path=entry.path, kind="wrong_path", detail=detail)
+            # A package that was fetched again after damage lies where packages are stored by now.
+            elif not any((root / place).exists() for place in (path, package_path(sha256_hex))):
                 reported.add(path)
                 detail = f"{entry.table} of {commit.snapshot_id} says it is stored"
                 yield Damage(path=path, kind="missing", detail=detail)
 
 
-def _stored_paths(root: Path, entry: FileEntry) -> Iterator[str]:
-    """Yield the paths of stored packages that a table names; none if it cannot be read, which is reported elsewhere."""
+def _stored_paths(root: Path, entry: FileEntry) -> Iterator[tuple[str, str]]:
+    """Yield path and hash of the stored packages of a table; none if it cannot be read, which is reported elsewhere."""
     if entry.table != PACKAGES.name:
         return
     with suppress(OSError, pa.ArrowException, ValueError), pq.ParquetFile(root / entry.path) as file:
-        for batch in file.iter_batches(columns=["status", "sha256_hex"], use_threads=False):
-            for status, sha256_hex in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                if status in _IN_STORE and _STORED_NAME.fullmatch(f"{sha256_hex}.zip"):
-                    yield package_path(sha256_hex)
+        for batch in file.iter_batches(columns=["status", "sha256_hex", "path"], use_threads=False):
+            for row in batch.to_pylist():
+                if row["status"] in _IN_STORE and _STORED_NAME.fullmatch(f"{row['sha256_hex']}.zip"):
+                    yield row["path"] or "", row["sha256_hex"]
 
 
 def _leftovers(
@@ -226,7 +233,7 @@ def _leftovers(
     for table in registry.tables():
         for path in _files_below(root, table.name):
             snapshot_id = PurePosixPath(path).name[:ULID_LENGTH]
-            if path in named or path.startswith(f"{_STORE}/") or snapshot_id in unread:
+            if path in named or path.startswith(f"{layout.FORMER_STORED_PACKAGES}/") or snapshot_id in unread:
                 continue
             if fnmatchcase(path, f"{SNAPSHOTS.name}/{layout.DATA_FILES}") and snapshot_id not in ids:
                 detail = f"{path} says that it was committed; warehouses show it, lexport does not"
@@ -235,8 +242,8 @@ def _leftovers(
                 yield Damage(path=path, kind="foreign", detail="no commit names it", is_note=True)
 
 
-def _files_below(root: Path, folder: str) -> Iterator[str]:
-    for where, folders, names in os.walk(root / folder):
+def _files_below(root: Path, *places: str) -> Iterator[str]:
+    for where, folders, names in chain.from_iterable(os.walk(root / place) for place in places):
         folders.sort()
         below = Path(where).relative_to(root).as_posix()
         yield from (f"{below}/{name}" for name in sorted(names))
