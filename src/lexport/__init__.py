@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from lexport.query.checks.waivers import Waiver as Waiver
     from lexport.query.diff import FleetDiff as FleetDiff
     from lexport.query.diff import diff as diff
+    from lexport.query.failures import FailureGroup as FailureGroup
+    from lexport.query.failures import RunFailures as RunFailures
+    from lexport.query.failures import failures as failures
     from lexport.query.feed import FeedResult as FeedResult
     from lexport.query.feed import feed as feed
     from lexport.query.notebook import Dataset as Dataset

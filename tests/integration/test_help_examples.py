@@ -12,7 +12,12 @@ pytestmark = pytest.mark.slow
 
 NOT_RUN = (
     *(" simulate ", " demo", " report ", " views ", "sarif"),  # other tests run these commands
-    *(" billing", " --since ", " yesterday "),  # these examples need a fleet that has this function or older snapshots
+    *(
+        " billing",
+        " --since ",
+        " --run ",
+        " yesterday ",
+    ),  # these examples need a fleet that has this function, snapshot or run
 )
 
 

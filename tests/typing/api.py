@@ -37,6 +37,8 @@ async def read() -> None:
     print(page)
     newest: SnapshotStatus = (await lexport.status("fleet"))[0]
     print(newest)
+    lost: lexport.RunFailures = await lexport.failures("fleet", newest.snapshot_id)
+    print([(group.error_code, group.errors) for group in lost.groups if group.is_gap], lost.state)
 
 
 def look() -> None:

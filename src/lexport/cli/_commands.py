@@ -22,6 +22,7 @@ COMMAND_GROUPS = {
         "sql": "Run one SELECT over a dataset.",
         "diff": "Show what changed between two snapshots.",
         "status": "List the snapshots and check the age of the newest complete one.",
+        "errors": "Show what a run could not read, by kind.",
         "schema": "List all tables and columns, or print them as DDL for a warehouse.",
     },
     "Check": {

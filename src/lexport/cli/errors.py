@@ -1,0 +1,75 @@
+"""``lexport errors``: show what a run could not read, by kind."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import click
+
+from lexport.cli._formats import choose_format, csv_safe_option, output_option
+from lexport.cli._options import declare_command, option
+from lexport.cli._output import notify, print_rows
+from lexport.tables.text import plural
+
+if TYPE_CHECKING:
+    from lexport.query.failures import RunFailures
+
+_NAMES = (
+    "account_id",
+    "region",
+    "stage",
+    "operation",
+    "error_code",
+    "is_gap",
+    "errors",
+    "first_at",
+    "last_at",
+    "function_name",
+    "qualifier",
+    "message",
+)
+_STATES = {
+    "complete": "published, complete",
+    "partial": "published with gaps",
+    "refused": "refused, so nothing was published",
+}
+
+
+@declare_command(
+    "errors", "lexport errors fleet", "lexport errors fleet --run 01KB5Z6T0Q4W8X2M7R9C1V3N5J --output json"
+)
+@click.argument("dest")
+@option("Queries", "--run ID", "Show this run, also one that was not published.  [default: the newest run]")
+@output_option()
+@csv_safe_option
+def command(dest: str, run: str | None, output: str) -> None:
+    """Show what a run in DEST could not read, by kind: account-region, stage, operation and code, with an example.
+
+    The run may be published, or refused because of gaps. Gaps come first, then the most frequent kinds. The rows of
+    published runs are in the table errors: lexport sql DEST "FROM snapshot.errors".
+    """
+    from lexport.cli._async import run_async
+    from lexport.query.failures import failures
+
+    output = choose_format(output)
+    result = run_async(lambda: failures(dest, run))
+    rows = [tuple(getattr(group, name) for name in _NAMES) for group in result.groups]
+    with suppress(BrokenPipeError):  # the reader closed the pipe, as `| head` does
+        print_rows(_NAMES, rows, output=output)
+    notify(*_summary(dest, result))
+
+
+def _summary(dest: str, result: RunFailures) -> Iterator[str]:
+    title = f"run {result.snapshot_id} ({_STATES[result.state]})"
+    if not result.errors:
+        yield f"{title}: no errors"
+        return
+    yield f"{title}: {plural(result.errors, 'error')}, {plural(result.gaps, 'gap')}"
+    if result.other_errors:
+        yield f"{plural(result.other_errors, 'error')} of further kinds are counted and not shown"
+    if result.state != "refused":
+        where = f"snapshot_id = '{result.snapshot_id}'"
+        yield f'every single one: lexport sql {shlex.quote(dest)} "FROM history.errors WHERE {where}"'
