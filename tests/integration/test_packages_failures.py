@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 from collections import Counter
 from dataclasses import replace
 
@@ -106,6 +107,7 @@ async def test_failed(simulator, run_lexport, flags, zip_fleet, tmp_path, fault,
         aws.inject(replace(fault, function_name=name))
         refused = await run_lexport("packages", dest, *flags(aws.url))
         unpublished = set(dest.glob("_runs/*"))
+        shown = await run_lexport(*shlex.split(refused.last.partition("every one by kind: lexport ")[2]))
         allowed = await run_lexport("packages", dest, *flags(aws.url, "--allow-partial"))
 
     lost = {
@@ -115,6 +117,8 @@ async def test_failed(simulator, run_lexport, flags, zip_fleet, tmp_path, fault,
     }
     assert (refused.code, allowed.code) == (1, 3)
     assert "stored and costs nothing next time" in refused.last
+    assert shown.code == 0
+    assert code in shown.out
     assert commits == unpublished
     assert lost
     assert set(packages.expected(zip_fleet)) - lost == set(packages.stored(dest))

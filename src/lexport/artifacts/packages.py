@@ -6,6 +6,7 @@ A snapshot that downloads packages itself uses ``execute_plan`` too.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -114,16 +115,17 @@ def _write(chosen: PackageSettings, run: Run) -> StagedCommit:
 
 
 def _reason_not_published(result: PackagesResult, run: Run, *, is_refused: bool) -> IncompleteError:
+    shown_by = f"lexport errors {shlex.quote(run.store.url)} --run {run.snapshot_id}"
     if is_refused:
         return CredentialsEndedError(
             f"the credentials ended, so no tables of packages were published: {result.failures[0][2].message}; what was"
-            f" fetched is stored and costs nothing next time; what is missing is in {run.errors_path}",
+            f" fetched is stored and costs nothing next time; what is missing: {shown_by}",
             result=result,
         )
     return IncompleteError(
         f"{plural(result.manifest.gaps, 'package')} could not be fetched, so no tables of packages were published; what"
         " was fetched is stored and costs nothing next time: run again, or publish what there is with --allow-partial;"
-        f" every one is in {run.errors_path}",
+        f" every one by kind: {shown_by}",
         result=result,
     )
 
