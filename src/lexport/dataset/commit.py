@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,20 +23,20 @@ import pyarrow.parquet as pq
 from anyio import CancelScope, to_thread
 
 from lexport.dataset import layout
-from lexport.dataset.commits import DamagedCommit, all_commits, newest_first
+from lexport.dataset.commits import DamagedCommit, all_commits, is_committed
+from lexport.dataset.hint import move_hint
 from lexport.dataset.linking import NO_HARD_LINKS, link_new
 from lexport.dataset.local import FULL, LocalStore, clear, local_folder, sync_file, write_error
 from lexport.dataset.manifest import Manifest
 from lexport.errors import PublishError, RunError, SettingsError, UnknownCommitError
-from lexport.model import is_ulid, new_ulid
+from lexport.model import new_ulid
 from lexport.tables import registry
 from lexport.tables.arrow import table_schema
 from lexport.tables.registry import BY_NAME, PACKAGE_TABLES
 from lexport.tables.run import SNAPSHOTS
 
 _TRANSIENT = FULL | {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETIMEDOUT, errno.ESTALE, errno.EINTR}
-MOST_HINT_BYTES = 1024
-_OURS = {layout.RUNS, layout.STAGING, layout.LATEST_HINT, layout.STORED_PACKAGES}
+_OURS = {layout.RUNS, layout.STAGING, layout.LATEST_HINT, layout.PRUNED, layout.STORED_PACKAGES}
 
 
 def prepare_destination(dest: Path, *, group_readable: bool, with_packages: bool = False) -> LocalStore:
@@ -171,7 +170,7 @@ def commit(store: LocalStore, draft: Manifest, files: Mapping[str, Path], *, not
         write_snapshot_rows(store, done, note=note)
     if done.is_snapshot:
         with _postponed(layout.LATEST_HINT, note):
-            _move_hint(store)
+            move_hint(store)
     return done
 
 
@@ -212,28 +211,12 @@ def _write_snapshot_row(store: LocalStore, done: Manifest) -> None:
         with suppress(PublishError):  # another run may write the same row
             store.place(draft, path)
         store.sync_folder(str(PurePosixPath(path).parent))
+        if not is_committed(store, done.snapshot_id):
+            store.remove(path)  # prune removes the commit before its row, so it may not have seen this row
     except OSError as error:
         raise write_error(store.root / path, error) from error
     finally:
         clear(draft)
-
-
-def _move_hint(store: LocalStore) -> None:
-    """Move the hint forward to the newest snapshot. Check again afterwards, since another run may have moved it.
-
-    Leave the hint alone where a newer lexport wrote a newer commit.
-    """
-    while True:
-        skipped: list[DamagedCommit] = []
-        newest = next((commit.snapshot_id for commit in newest_first(store, skipped.append)), "")
-        if any(damaged.is_newer for damaged in skipped):
-            return
-        hinted = ""
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            hinted = str(json.loads(store.read(layout.LATEST_HINT, most_bytes=MOST_HINT_BYTES))["snapshot_id"])
-        if is_ulid(hinted) and hinted >= newest:
-            return
-        store.replace(layout.LATEST_HINT, json.dumps({"snapshot_id": newest}).encode() + b"\n")
 
 
 def remove_staging(store: LocalStore, snapshot_id: str) -> None:

@@ -88,6 +88,15 @@ def commit_ids(names: Iterable[str]) -> list[str]:
     return sorted(filter(is_ulid, ids), reverse=True)
 
 
+def is_committed(store: Store, snapshot_id: str) -> bool:
+    """Return whether the commit exists now, damaged or not."""
+    try:
+        store.stat(run_path(snapshot_id))
+    except OSError as error:
+        return not isinstance(error, FileNotFoundError)
+    return True
+
+
 def read_commit(store: Store, snapshot_id: str) -> Manifest | DamagedCommit:
     """Read the manifest of one commit."""
     path = run_path(snapshot_id)

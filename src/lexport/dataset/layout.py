@@ -10,6 +10,7 @@ from lexport.model import ULID_PATTERN
 RUNS = "_runs"
 STAGING = "_staging"
 LATEST_HINT = "_latest.json"
+PRUNED = "_pruned"
 STORED_PACKAGES = "_packages"
 FORMER_STORED_PACKAGES = "packages/sha256"
 """Where former releases stored packages: in the folder of the table ``packages``."""
@@ -24,6 +25,11 @@ folders."""
 def run_path(snapshot_id: str) -> str:
     """Return the path of a commit. A snapshot exists exactly when this file does."""
     return f"{RUNS}/{snapshot_id}.json"
+
+
+def pruned_path(snapshot_id: str) -> str:
+    """Return the path of the mark that ``prune`` makes before it removes a commit."""
+    return f"{PRUNED}/{snapshot_id}.json"
 
 
 def data_path(table: str, snapshot_id: str, snapshot_at: datetime) -> str:

@@ -245,7 +245,7 @@ def find_commits(dest: str | os.PathLike[str]) -> tuple[Store, list[str]]:
         raise SettingsError(f"DEST {text} cannot be read: {error.strerror}", option="DEST") from error
     ids = commit_ids(runs)
     if not ids:
-        expected = {*BY_NAME, layout.RUNS, layout.STAGING, layout.LATEST_HINT, layout.STORED_PACKAGES}
+        expected = {*BY_NAME, layout.RUNS, layout.STAGING, layout.LATEST_HINT, layout.PRUNED, layout.STORED_PACKAGES}
         if layout.RUNS in names or all(name in expected or name.startswith(".") for name in names):
             raise NoSnapshotError(f"{text} holds no snapshot yet; run: lexport snapshot {text}", destination=text)
         raise SettingsError(f"DEST {text} is not a lexport dataset: it has no {layout.RUNS} folder", option="DEST")

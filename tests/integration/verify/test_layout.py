@@ -55,6 +55,20 @@ def test_a_commit_that_is_gone(dest, verify):
     assert code == 4
 
 
+def test_a_pruned_commit(dest, verify):
+    """What is left of a commit that was pruned is neither damaged nor foreign, with and without its row."""
+    row = dest / file_of(dest, "snapshots")
+    manifest = dest / "_runs" / f"{row.name[:26]}.json"
+    manifest.unlink()
+    mark = dest / "_pruned" / manifest.name
+    mark.parent.mkdir()
+    mark.write_text("{}")
+
+    assert verify("--data") == ([], 0)
+    row.unlink()
+    assert verify("--data") == ([], 0)
+
+
 def test_a_file_of_a_known_snapshot(dest, verify):
     """A file with a snapshot's id that its manifest does not name is a note, because no query reads it."""
     path = file_of(dest, "tags")

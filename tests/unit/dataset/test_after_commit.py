@@ -12,6 +12,7 @@ from lexport.dataset.commit import (
     write_snapshot_rows,
 )
 from lexport.dataset.commits import newest_first
+from lexport.dataset.hint import move_hint
 from lexport.dataset.layout import data_path
 from lexport.model import new_ulid
 
@@ -144,6 +145,42 @@ def test_a_hint_that_is_a_pipe(store, commits):
     done = commits.publish()
 
     assert commits.hinted() == done.snapshot_id
+
+
+def test_the_hint_never_names_a_snapshot_that_is_gone(store, commits):
+    """Where the snapshot that the hint names is no longer there, or is about to go, the newest other one is named."""
+    for number in range(3):
+        commits.publish(number)
+
+    move_hint(store, leaving_out="01KB0000000000000000000002")
+    assert commits.hinted() == "01KB0000000000000000000001"
+    move_hint(store)
+    assert commits.hinted() == "01KB0000000000000000000002"
+    store.remove("_runs/01KB0000000000000000000002.json")
+    move_hint(store)
+    assert commits.hinted() == "01KB0000000000000000000001"
+    store.replace("_runs/01KB0000000000000000000001.json", b"damaged")
+    move_hint(store)
+    assert commits.hinted() == "01KB0000000000000000000001"
+
+
+def test_no_hint_without_a_snapshot(store, commits):
+    """The hint goes with the last snapshot."""
+    done = commits.publish()
+    move_hint(store, leaving_out=done.snapshot_id)
+
+    assert "_latest.json" not in store.names("")
+
+
+def test_the_row_of_a_commit_that_is_removed_meanwhile(store, commits, at_event):
+    """A run that writes the missing row of an earlier commit leaves none of one that is pruned at that moment."""
+    first = commits.publish()
+    row = data_path("snapshots", first.snapshot_id, first.snapshot_at)
+    store.remove(row)
+    at_event("os.link", lambda: store.remove(f"_runs/{first.snapshot_id}.json"), on=row)
+    second = commits.publish(1)
+
+    assert [found["snapshot_id"] for found in commits.snapshot_rows()] == [second.snapshot_id]
 
 
 def test_ids_of_real_runs_sort():

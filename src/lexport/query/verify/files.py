@@ -223,17 +223,21 @@ def _stored_paths(root: Path, entry: FileEntry) -> Iterator[tuple[str, str]]:
 def _leftovers(
     root: Path, ids: Collection[str], entries: Iterable[tuple[Manifest, FileEntry]], commits: Iterable[Manifest]
 ) -> Iterator[Damage]:
-    """Yield the files in the tables' folders that belong to no commit. Only warehouses read them."""
+    """Yield the files in the tables' folders that belong to no commit. Only warehouses read them.
+
+    The files of a pruned commit are in order: the next ``prune`` removes them.
+    """
     named = {entry.path for _, entry in entries}
     named |= {layout.data_path(SNAPSHOTS.name, item.snapshot_id, item.snapshot_at) for item in commits}
     unread = set(ids) - {item.snapshot_id for item in commits}
+    pruned = {path.name.removesuffix(".json") for path in (root / layout.PRUNED).glob("*.json")}
     for path in _files_below(root, layout.RUNS):
         if not is_ulid(PurePosixPath(path).name.removesuffix(".json")):
             yield Damage(path=path, kind="foreign", detail="not a commit", is_note=True)
     for table in registry.tables():
         for path in _files_below(root, table.name):
             snapshot_id = PurePosixPath(path).name[:ULID_LENGTH]
-            if path in named or path.startswith(f"{layout.FORMER_STORED_PACKAGES}/") or snapshot_id in unread:
+            if path in named or path.startswith(f"{layout.FORMER_STORED_PACKAGES}/") or snapshot_id in unread | pruned:
                 continue
             if fnmatchcase(path, f"{SNAPSHOTS.name}/{layout.DATA_FILES}") and snapshot_id not in ids:
                 detail = f"{path} says that it was committed; warehouses show it, lexport does not"
