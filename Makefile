@@ -6,7 +6,7 @@ RUNTIME_STAMP := .venv/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint types unit newest wheel sweep bench bench-toy golden dialects lock clean
+.PHONY: setup demo test lint types unit newest wheel sweep faults bench bench-toy golden dialects lock clean
 
 setup: $(RUNTIME_STAMP)
 
@@ -53,6 +53,11 @@ wheel: $(STAMP)
 sweep: $(STAMP)
 	LEXPORT_SWEEP=whole $(BIN)/python -m pytest -n 2 --dist worksteal -q tests/disk/test_publish_sweep.py
 	LEXPORT_FUZZ_RUNS=500 $(BIN)/python -m pytest -n 2 --dist worksteal -q tests/integration/test_answers_fuzzed.py
+
+# Every fault between lexport and a server, with the time-outs that users have: half an hour. `make test` waits for a
+# twentieth of them.
+faults: $(STAMP)
+	LEXPORT_FAULTS=whole $(BIN)/python -m pytest -n 4 --dist worksteal -q tests/faults
 
 # An hour and more: it measures real seconds of quota. bench-toy: everything once, in a minute; its figures mean nothing.
 bench: $(STAMP)

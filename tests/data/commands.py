@@ -6,7 +6,10 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +29,19 @@ class Ended:
         return self.err.splitlines()[-1]
 
 
-# --- the environment ------------------------------------------------------------------------------------------------
+@contextmanager
+def fork_server(**variables: str) -> Iterator[subprocess.Popen[str]]:
+    """Start the process behind ``Forks``; it ends with its standard input."""
+    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "ARROW_DEFAULT_MEMORY_POOL": "system"} | variables
+    with subprocess.Popen(
+        [sys.executable, str(Path(__file__).parents[1] / "forks.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+        text=True,
+    ) as server:
+        yield server
+        server.stdin.close()
 
 
 class Forks:
@@ -42,9 +57,15 @@ class Forks:
         stdout: str | None = "out",
         stderr: str | None = "err",
         ignored: tuple[int, ...] = (),
+        leftovers: str | None = None,
+        files: int | None = None,
         **variables: str,
     ) -> int:
-        """Start one; a stream is a path in ``folder``, or None where it is closed."""
+        """Start one; a stream is a path in ``folder``, or None where it is closed.
+
+        ``leftovers`` is a path in ``folder`` to which the child writes what still is open at its end, and ``files`` the
+        most files that it may open.
+        """
         for name in ("out", "err"):
             (self.folder / name).unlink(missing_ok=True)
         request = {
@@ -53,6 +74,8 @@ class Forks:
             "env": self.environment | variables,
             "streams": [stdin, stdout, stderr],
             "ignored": ignored,
+            "leftovers": leftovers,
+            "files": files,
         }
         self._server.stdin.write(json.dumps(request) + "\n")
         self._server.stdin.flush()

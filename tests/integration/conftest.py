@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
+import commands
 import pytest
 from commands import Forks
 
@@ -88,14 +87,6 @@ def forks(fork_server, environment, tmp_path) -> Forks:
 
 @pytest.fixture(scope="session")
 def fork_server() -> Iterator[subprocess.Popen[str]]:
-    """Start the process behind ``forks``; it ends with its standard input."""
-    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "ARROW_DEFAULT_MEMORY_POOL": "system"}
-    with subprocess.Popen(
-        [sys.executable, str(Path(__file__).parents[1] / "forks.py")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=environment,
-        text=True,
-    ) as server:
+    """Start the process behind ``forks``."""
+    with commands.fork_server() as server:
         yield server
-        server.stdin.close()

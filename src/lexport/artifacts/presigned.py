@@ -26,6 +26,7 @@ from lexport.aws.http.proxied import translate_error
 from lexport.aws.http.proxies import Proxies, Proxy
 from lexport.aws.http.tls import open_trust_store
 from lexport.aws.redact import remove_presigned_urls
+from lexport.aws.waits import scaled
 from lexport.errors import ItemError, LinkExpiredError, PackageDeniedError, PackageError, TransferError
 
 READ_AHEAD_BYTES = 256 * 1024
@@ -38,11 +39,11 @@ ERROR_BYTES = 64 * 1024  # read of an error response; those of S3 are below 2 KB
 class LinkLimits:
     """Time limits of a transfer. Only time spent waiting for the server counts, not pacing or writing."""
 
-    connect_timeout_s: float = 10.0
+    connect_timeout_s: float = scaled(10.0)
     """For one TCP connection, without DNS and TLS; S3 takes milliseconds."""
-    idle_timeout_s: float = 30.0
+    idle_timeout_s: float = scaled(30.0)
     """Without a single byte. S3 itself closes such a connection after about 20 s."""
-    slow_after_s: float = 60.0
+    slow_after_s: float = scaled(60.0)
     slow_bytes_per_s: float = 8 * 1024
     """A transfer below this rate over ``slow_after_s`` is ended. A usable network is faster even if 32 transfers share
     it, and a server that sends one byte a second cannot hold a slot. A package of ``n`` bytes takes at most

@@ -27,16 +27,19 @@ from lexport.aws.botocore_errors import translate_errors
 from lexport.aws.errors import ends_run
 from lexport.aws.quota.retry import retry
 from lexport.aws.signing import Credentials
+from lexport.aws.waits import scaled
 from lexport.errors import CredentialsError, ItemError, RunError
 
 RENEW_EARLY_S = 600.0
 """Renew this long before the expiration, to leave time for retries while the source of credentials is down."""
 RENEW_AGAIN_S = 60.0
 """Credentials that are about to expire are renewed no more often than this: a helper may be slow, or ask a person."""
-LONGEST_START_S = 30.0
+LONGEST_START_S = scaled(30.0)
 """Loading the credentials at the start of a run is not retried for longer than this."""
 
-_CHAIN = AioConfig(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1})
+_CHAIN = AioConfig(
+    connect_timeout=scaled(5), read_timeout=scaled(10), retries={"mode": "standard", "total_max_attempts": 1}
+)
 """For the calls that the chain makes to STS or SSO. Loading the chain is retried as a whole, so these calls are not."""
 
 _LOGGERS = ("botocore", "aiobotocore", "aiohttp", "urllib3")

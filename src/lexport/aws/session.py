@@ -23,12 +23,15 @@ from lexport.aws.credentials import OwnCredentials, quiet_libraries
 from lexport.aws.errors import one_line
 from lexport.aws.quota.retry import retry
 from lexport.aws.signing import Credentials
+from lexport.aws.waits import scaled
 from lexport.errors import ItemError, NetworkError, SettingsError, TokenRefusedError
 
 ATTEMPTS = 5
 """Attempts of one call. botocore waits 0.5, 1, 2 and 4 s between them on average: 15 s at most, beside time-outs."""
 
-_CONFIG = AioConfig(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": ATTEMPTS})
+_CONFIG = AioConfig(
+    connect_timeout=scaled(5), read_timeout=scaled(10), retries={"mode": "standard", "total_max_attempts": ATTEMPTS}
+)
 FEW_ATTEMPTS = _CONFIG.merge(AioConfig(retries={"mode": "standard", "total_max_attempts": 3}))
 """For a call that the run can do without: it waits for 3 s at most between its attempts."""
 

@@ -12,6 +12,7 @@ from lexport.aws.client import LambdaClient
 from lexport.aws.errors import ends_run, is_account
 from lexport.aws.organizations import Member
 from lexport.aws.quota.retry import retry
+from lexport.aws.waits import scaled
 from lexport.errors import CredentialsError, ItemError, NetworkError, RunError, SettingsError
 from lexport.extract.access import Access
 from lexport.extract.decode import decode_object
@@ -24,7 +25,7 @@ from lexport.tables.text import first_of
 
 _OPTION = "--accounts"
 ACCOUNTS_NAMED = 10  # in a note
-LONGEST_S = 5.0  # for which the calls that find out the account are retried; those to STS were retried before
+LONGEST_S = scaled(5.0)  # for which the calls that find out the account are retried; those to STS were retried before
 
 
 def split_accounts(text: str) -> tuple[tuple[str, ...], str | None]:

@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 
 from lexport.aws.http.proxies import Proxy
+from lexport.aws.waits import scaled
 from lexport.errors import FetchError, NetworkError, ServiceError
 
 USER_AGENT = f"lexport/{version('lexport')}"
 PORTS = {"http": 80, "https": 443}
 
-CONNECT_TIMEOUT_S = 10.0
-IDLE_TIMEOUT_S = 30.0
-TOTAL_TIMEOUT_S = 60.0
+CONNECT_TIMEOUT_S = scaled(10.0)
+IDLE_TIMEOUT_S = scaled(30.0)
+TOTAL_TIMEOUT_S = scaled(60.0)
 """Lambda responds in well under a second; a list page of 50 functions with full environments may take a few."""
 
 MAX_DOUBTS = 8  # enough to detect a connection whose responses lag behind its requests by up to eight

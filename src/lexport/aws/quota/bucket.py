@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 
 from lexport.aws.quota.limit import Limit
+from lexport.aws.waits import scaled
 
 BURST_S = 0.2
 """Unused quota is kept for this long, to be spent in a burst. AWS does not publish the depth of its own buckets; it is
 assumed to be at least a quarter of a second. The difference is for calls that the network bunches together."""
-PAUSE_S = 0.25
+PAUSE_S = scaled(0.25)
 """After a throttle no call is sent for this long, with or without Retry-After, so that AWS's bucket refills."""
-LONGEST_RETRY_AFTER_S = 120.0
+LONGEST_RETRY_AFTER_S = scaled(120.0)
 """A longer Retry-After is cut to this, so that a server cannot stop a run for good."""
 STEP_S = 0.1  # a changing rate is recomputed this often
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 import anyio
 
 from lexport.aws.quota.bucket import LONGEST_RETRY_AFTER_S
+from lexport.aws.waits import scaled
 from lexport.errors import ItemError, ThrottledError, TokenRefusedError, WrongAnswerError
 
 T = TypeVar("T")
@@ -20,10 +21,10 @@ OTHER_ATTEMPTS = 6
 """A server or network that failed six times over some eight seconds is down."""
 WRONG_ATTEMPTS = 4
 """After the first response to a wrong item every attempt uses a new connection, so more attempts would not help."""
-REFUSED_FOR_S = 10.0
+REFUSED_FOR_S = scaled(10.0)
 """New keys take some seconds to become valid in every Region; a token that is refused for longer stays refused."""
-FIRST_BACKOFF_S = 0.25
-LONGEST_BACKOFF_S = 20.0
+FIRST_BACKOFF_S = scaled(0.25)
+LONGEST_BACKOFF_S = scaled(20.0)
 
 
 async def retry(
