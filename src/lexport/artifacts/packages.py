@@ -162,9 +162,9 @@ def _check_is_there(dataset: Catalog, *, regions: Sequence[str], accounts: Seque
     latest = dataset.latest()
     if not latest:
         raise NoSnapshotError(
-            f"no account-region in {dataset.root} was ever read whole, so it has no latest functions; the packages of"
-            " listed functions come with their snapshot: lexport snapshot DEST --packages",
-            destination=str(dataset.root),
+            f"no account-region in {dataset.store.url} was ever read whole, so it has no latest functions; the packages"
+            " of listed functions come with their snapshot: lexport snapshot DEST --packages",
+            destination=dataset.store.url,
         )
     for option, named, present in (
         ("--region", regions, {scope.region for scope in latest}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import click
@@ -40,7 +40,7 @@ def command(dest: str, output_file: str | None) -> None:
 
     thresholds, waivers = read_check_settings(())
     if output_file is None:
-        output_file = f"{Path(os.path.realpath(dest)).name or 'fleet'}.html"
+        output_file = f"{_name_of(dest)}.html"
         check_replaceable(Path(output_file), dest)
     text = run_async(lambda: write_report(dest, thresholds, waivers)).encode()
     with open_output(output_file) as stream:
@@ -49,8 +49,15 @@ def command(dest: str, output_file: str | None) -> None:
         click.echo(f"wrote {output_file} ({len(text) // 1024:,} KB); open it in a browser", err=True)
 
 
+def _name_of(dest: str) -> str:
+    from lexport.query.catalog import location, open_store
+
+    return PurePosixPath(location(open_store(dest))).name or "fleet"
+
+
 def check_replaceable(page: Path, dest: str | os.PathLike[str]) -> None:
     """Raise SettingsError if the file exists and is not a report about this dataset."""
+    from lexport.query.catalog import location, open_store
     from lexport.query.report import dataset_mark
 
     try:
@@ -58,7 +65,7 @@ def check_replaceable(page: Path, dest: str | os.PathLike[str]) -> None:
             head = file.read(_HEAD_BYTES)
     except OSError:  # the file does not exist, or writing it will fail with a message
         return
-    mark = f'name="lexport-dataset" content="{dataset_mark(dest)}"'
+    mark = f'name="lexport-dataset" content="{dataset_mark(location(open_store(dest)))}"'
     if mark.encode() not in head:
         raise SettingsError(f"{page} exists and is not a report about {dest}; give another name with -o", option="-o")
 

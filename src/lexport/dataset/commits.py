@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from shlex import quote
 
 from lexport.dataset.layout import RUNS, run_path
 from lexport.dataset.manifest import MOST_BYTES, Manifest, ManifestError, NewerFormatError
@@ -28,7 +29,7 @@ class DamagedCommit:
     @property
     def note(self) -> str:
         """The line that a run prints about it: the run ignores the commit and leaves it as it is."""
-        advice = "" if self.is_newer else "; lexport verify lists all damage"
+        advice = "" if self.is_newer else "; lexport verify says how to go on"
         return f"{self}; nothing is built on it, and it stays as it is{advice}"
 
     def __str__(self) -> str:
@@ -107,3 +108,8 @@ def read_commit(store: Store, snapshot_id: str) -> Manifest | DamagedCommit:
     except ManifestError as error:
         kind, reason = error.kind, str(error)
     return DamagedCommit(snapshot_id=snapshot_id, path=path, kind=kind, reason=reason)
+
+
+def prune_command(store: Store, snapshot_id: str) -> str:
+    """Return the command that removes one commit, for messages about damage."""
+    return f"lexport prune {quote(store.url)} --snapshot {snapshot_id}"

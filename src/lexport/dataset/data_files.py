@@ -6,17 +6,16 @@ import hashlib
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from shlex import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lexport.dataset.commits import all_commits
-from lexport.dataset.layout import run_path
+from lexport.dataset.commits import all_commits, prune_command
 from lexport.dataset.manifest import FileEntry, Manifest
 from lexport.dataset.runs import row_keys
 from lexport.dataset.store import Store
 from lexport.errors import ReadError
-from lexport.tables.run import SNAPSHOTS
 from lexport.tables.table import Table
 from lexport.tables.text import plural
 
@@ -55,16 +54,16 @@ def newest_file(store: Store, table: Table) -> Path | None:
 
 def damaged_file(store: Store, commit: Manifest, entry: FileEntry, reason: str) -> ReadError:
     """Make the error of a file that is needed and cannot be read."""
-    message = damage_text(entry.table, commit.snapshot_id, entry.path, reason)
+    message = damage_text(store, entry.table, commit.snapshot_id, entry.path, reason)
     return ReadError(message, path=f"{store.url}/{entry.path}")
 
 
-def damage_text(table: str, snapshot_id: str, path: str, reason: str) -> str:
+def damage_text(store: Store, table: str, snapshot_id: str, path: str, reason: str) -> str:
     """Describe a damaged file and how to continue."""
     return (
-        f"{table} of snapshot {snapshot_id} is damaged: {path}: {reason}; lexport verify lists all damage; bring the"
-        " file back, or read the fleet again with lexport snapshot; to go on without that night, move"
-        f" {run_path(snapshot_id)} and its file in {SNAPSHOTS.name} away"
+        f"{table} of snapshot {snapshot_id} is damaged: {path}: {reason}; bring the file back, or read the fleet again:"
+        f" lexport snapshot {quote(store.url)}; to go on without that night: {prune_command(store, snapshot_id)};"
+        f" lexport verify {quote(store.url)} lists all damage"
     )
 
 

@@ -7,18 +7,19 @@ snapshot does not hide others: it is skipped, and listed in ``Catalog.damaged`` 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from lexport.dataset import layout
 from lexport.dataset.commits import DamagedCommit, commit_ids, newest_whole, read_commit
 from lexport.dataset.local import LocalStore, local_folder
 from lexport.dataset.manifest import Manifest, ScopeEntry
 from lexport.dataset.store import Store
-from lexport.errors import NoSnapshotError, RunError, SettingsError
+from lexport.errors import NoSnapshotError, ReadError, RunError, SettingsError
 from lexport.model import GLOBAL_REGION, Scope
 from lexport.query.as_of import parse_moment
 from lexport.tables.functions import FUNCTIONS
@@ -28,6 +29,8 @@ from lexport.tables.text import first_of, plural
 from lexport.tables.units import format_age
 
 DEFAULT_MAX_SKEW = timedelta(hours=36)
+
+T = TypeVar("T")
 
 _MOST_NAMED = 3  # damaged commits that are listed one per line
 
@@ -42,11 +45,6 @@ class Catalog:
     store: Store
     manifests: tuple[Manifest, ...]
     damaged: tuple[DamagedCommit, ...] = ()
-
-    @property
-    def root(self) -> Path:
-        """The folder of the dataset."""
-        return Path(self.store.url)
 
     @property
     def snapshots(self) -> tuple[Manifest, ...]:
@@ -116,12 +114,23 @@ class Catalog:
             for path in find_files(self.store, snapshot, BY_NAME[table])
         )
 
+    def without_removed(self) -> Catalog | None:
+        """Return the catalog without the commits that were removed since it was opened; None where none was. Blocking.
+
+        A reader that misses a file calls it: ``lexport prune`` removes a commit before its files.
+        """
+        ids = {*commit_ids(self.store.names(layout.RUNS))}
+        left = tuple(commit for commit in self.manifests if commit.snapshot_id in ids)
+        if len(left) == len(self.manifests) or not any(commit.is_snapshot for commit in left):
+            return None
+        return replace(self, manifests=left)
+
     def damage(self) -> tuple[str, ...]:
-        """Return one line for each damaged commit, and how to list all damage."""
+        """Return one line for each damaged commit, and where to read on."""
         newest = self.manifests[0].snapshot_id
         lines = [
             f"{commit}; {'an older one is shown' if commit.snapshot_id > newest else 'it is left out'}:"
-            " lexport verify lists all damage"
+            " lexport verify says how to go on"
             for commit in self.damaged[:_MOST_NAMED]
         ]
         more = len(self.damaged) - len(lines)
@@ -229,31 +238,63 @@ def open_catalog(dest: str | os.PathLike[str]) -> Catalog:
     return dataset
 
 
+def open_store(dest: str | os.PathLike[str]) -> Store:
+    """Open the store of a destination; raises SettingsError."""
+    return LocalStore(local_folder(dest).absolute())
+
+
+def location(store: Store) -> str:
+    """Return the URL of a store, or the path of its folder, the same whichever links lead to it."""
+    return os.path.realpath(store.url) if isinstance(store, LocalStore) else store.url
+
+
+def read_dataset(dest: str | os.PathLike[str], read: Callable[[Catalog], T]) -> T:
+    """Open a dataset and read it; once more where a file is missing because its commit was removed meanwhile.
+
+    ``read`` must open all files before it returns, and must not write anything before. Blocking; raises as
+    ``open_catalog``.
+    """
+    catalog = open_catalog(dest)
+    try:
+        return read(catalog)
+    except ReadError:
+        left = catalog.without_removed()
+        if left is None:
+            raise
+        return read(left)
+
+
 def find_commits(dest: str | os.PathLike[str]) -> tuple[Store, list[str]]:
     """Return the store of a dataset and the ids of its commits, newest first; raises as ``open_catalog``."""
-    text = os.fspath(dest)
-    root = local_folder(dest).resolve()
+    text, store = os.fspath(dest), open_store(dest)
     try:
-        names = _names(root)
-        runs = _names(root / layout.RUNS) if layout.RUNS in names else []
-    except FileNotFoundError as error:
-        raise SettingsError(f"DEST {text} does not exist", option="DEST") from error
-    except NotADirectoryError as error:
-        path = f"{text}/{layout.RUNS}" if root.is_dir() else text
-        raise SettingsError(f"DEST {path} is a file, not a folder", option="DEST") from error
+        if isinstance(store, LocalStore):
+            _check_folder(text, store)
+        names = store.names("")
+        runs = store.names(layout.RUNS) if layout.RUNS in names else []
     except OSError as error:
-        raise SettingsError(f"DEST {text} cannot be read: {error.strerror}", option="DEST") from error
+        raise _cannot_be_read(text, error) from error
     ids = commit_ids(runs)
     if not ids:
         expected = {*BY_NAME, layout.RUNS, layout.STAGING, layout.LATEST_HINT, layout.PRUNED, layout.STORED_PACKAGES}
         if layout.RUNS in names or all(name in expected or name.startswith(".") for name in names):
             raise NoSnapshotError(f"{text} holds no snapshot yet; run: lexport snapshot {text}", destination=text)
         raise SettingsError(f"DEST {text} is not a lexport dataset: it has no {layout.RUNS} folder", option="DEST")
-    return LocalStore(root), ids
+    return store, ids
 
 
-def _names(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir()]
+def _check_folder(text: str, store: LocalStore) -> None:
+    """Raise SettingsError where DEST, or its folder of commits, is no folder; only absent folders are empty."""
+    if not store.root.exists():
+        raise SettingsError(f"DEST {text} does not exist", option="DEST")
+    for path, name in (store.root, text), (store.root / layout.RUNS, f"{text}/{layout.RUNS}"):
+        if path.exists() and not path.is_dir():
+            raise SettingsError(f"DEST {name} is a file, not a folder", option="DEST")
+
+
+def _cannot_be_read(text: str, error: OSError) -> RunError:
+    """Make the error of a destination whose commits cannot be listed."""
+    return SettingsError(f"DEST {text} cannot be read: {error.strerror or error}", option="DEST")
 
 
 def _some(entries: list[tuple[Scope, ScopeEntry]]) -> str:

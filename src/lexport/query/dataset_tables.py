@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -45,15 +46,21 @@ class DatasetTables:
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None:
-        self._connection, self._catalog = connection, catalog
+        self._connection = connection
+        self._tables_in: dict[str, frozenset[Name]] = {}
+        self._shows_all = False
+        connection.execute("SET TimeZone = 'UTC'")
+        self._begin(catalog)
+
+    def _begin(self, catalog: Catalog) -> None:
+        """Define the schemas and what all tables are defined with; tables that exist already are to be replaced."""
+        self.catalog = catalog
         latest = catalog.latest()
         latest_ids = {snapshot.snapshot_id for snapshot in latest.values()}
         self._latest_commits = tuple(commit for commit in catalog.manifests if commit.snapshot_id in latest_ids)
         self.notes: list[str] = []
         self._defined: set[Name] = set()
         self._files_of: dict[tuple[str, Table], list[Path]] = {}
-        self._tables_in: dict[str, frozenset[Name]] = {}
-        self._allows_damage = False
         self._views = TableViews(
             committed=_select(("snapshot_id",), catalog.manifests),
             newest=lambda table: _select(("snapshot_id",), catalog.newest_with(table)),
@@ -64,15 +71,28 @@ class DatasetTables:
             rows=self._rows,
             snapshots=_snapshots(catalog.manifests),
         )
-        connection.execute("SET TimeZone = 'UTC'")
         self._execute((*self._views.schemas(), self._views.latest()))
 
-    def define(self, statement: str) -> None:
+    def define(self, statement: str) -> bool:
         """Define the tables that a statement names, directly or through shipped views.
 
         Raises ReadError if a file of one is missing or damaged. A statement that reads DuckDB's own catalog finds all
-        tables there, whether their files are damaged or not.
+        tables there, whether their files are damaged or not. Return whether a file was missing because its commit was
+        removed meanwhile: then tables that were defined earlier are defined anew, without that commit, when they are
+        named again.
         """
+        try:
+            self._define_named(statement)
+        except RunError:  # ReadError, or DuckDB's error of a file that was there when an earlier statement named it
+            left = self.catalog.without_removed()
+            if left is None:
+                raise
+            self._begin(left)
+            self._define_named(statement)
+            return True
+        return False
+
+    def _define_named(self, statement: str) -> None:
         views = named_views(shipped_views(), statement, by_other_means=False)
         catalog_words = BY_OTHER_MEANS & set(re.findall(r"\w+", statement.lower()))
         texts = (statement, *(view.query for view in views))
@@ -94,20 +114,20 @@ class DatasetTables:
         self._defined.add(name)
 
     def _show_all(self) -> None:
-        """Define all other tables, over those of their files that can be read."""
-        self._allows_damage = True
+        """Define all other tables, whose rows the statement does not read: over one file of each release."""
+        self._shows_all = True
         try:
             others = sorted(_every_name() - self._defined, key=_position)
             self._execute(self._views.table(*name) for name in others)
         finally:
-            self._allows_damage = False
+            self._shows_all = False
 
     def _execute(self, statements: Iterable[str]) -> None:
         try:
             for statement in statements:
                 self._connection.execute(statement)
         except duckdb.Error as error:
-            raise RunError(f"cannot read the dataset {self._catalog.root}: {one_line(error)}") from error
+            raise RunError(f"cannot read the dataset {self.catalog.store.url}: {one_line(error)}") from error
 
     def _tables_of(self, query: str) -> frozenset[Name]:
         if query not in self._tables_in:
@@ -119,21 +139,25 @@ class DatasetTables:
 
         Files that one release wrote have the same columns, so DuckDB has to open only one file of each release.
         """
-        from_manifest = self._scopes_from_manifests(space, table)
+        from_manifest = {} if self._shows_all else self._scopes_from_manifests(space, table)
+        commits = (commit for commit in self._members(space, table) if commit.snapshot_id not in from_manifest)
         parts = [
             f"SELECT * FROM read_parquet({_paths(files)}, hive_partitioning = false)"
-            for _, group in groupby(sorted(self._members(space, table), key=_release, reverse=True), key=_release)
-            if (
-                files := [
-                    path
-                    for commit in group
-                    if commit.snapshot_id not in from_manifest
-                    for path in self._files(commit, BY_NAME[table])
-                ]
-            )
+            for _, group in groupby(sorted(commits, key=_release, reverse=True), key=_release)
+            if (files := self._shown(group, BY_NAME[table]))
         ]
         parts += map(_scopes, from_manifest.values())
         return " UNION ALL BY NAME ".join(parts) or None
+
+    def _shown(self, commits: Iterable[Manifest], table: Table) -> list[Path]:
+        """Return the files of a table in commits of one release; of tables that are only listed, one that is sound."""
+        if not self._shows_all:
+            return [path for commit in commits for path in self._files(commit, table)]
+        for commit in commits:
+            with suppress(ReadError):
+                if files := self._files(commit, table):
+                    return files[:1]
+        return []
 
     def _scopes_from_manifests(self, space: Space, table: str) -> dict[str, Manifest]:
         """Return the old commits whose file of ``scopes`` is damaged: their manifests have the same rows.
@@ -142,8 +166,8 @@ class DatasetTables:
         """
         commits: dict[str, Manifest] = {}
         if (space, table) == ("history", SCOPES.name):
-            shown = {commit.snapshot_id for commit in (*self._latest_commits, *self._catalog.newest_with(table))}
-            for commit in self._catalog.manifests:
+            shown = {commit.snapshot_id for commit in (*self._latest_commits, *self.catalog.newest_with(table))}
+            for commit in self.catalog.manifests:
                 try:
                     self._files(commit, SCOPES)
                 except ReadError as error:
@@ -154,19 +178,14 @@ class DatasetTables:
 
     def _members(self, space: Space, table: str) -> tuple[Manifest, ...]:
         if space == "snapshot":
-            return self._catalog.newest_with(table)
+            return self.catalog.newest_with(table)
         is_of_packages = BY_NAME[table] in PACKAGE_TABLES
-        return self._catalog.manifests if space == "history" or is_of_packages else self._latest_commits
+        return self.catalog.manifests if space == "history" or is_of_packages else self._latest_commits
 
     def _files(self, commit: Manifest, table: Table) -> list[Path]:
         key = (commit.snapshot_id, table)
         if key not in self._files_of:
-            try:
-                self._files_of[key] = find_files(self._catalog.store, commit, table)
-            except ReadError:
-                if self._allows_damage:
-                    return []
-                raise
+            self._files_of[key] = find_files(self.catalog.store, commit, table)
         return self._files_of[key]
 
 

@@ -22,7 +22,7 @@ from lexport.dataset.compare import SnapshotFiles
 from lexport.dataset.manifest import Manifest, ScopeEntry
 from lexport.errors import SettingsError
 from lexport.model import Scope
-from lexport.query.catalog import Catalog, open_catalog
+from lexport.query.catalog import Catalog, read_dataset
 from lexport.tables.staged import ANSWER
 from lexport.tables.text import plural
 
@@ -85,8 +85,14 @@ async def diff(dest: str | os.PathLike[str], a: str | None = None, b: str | None
 
 
 def compare(dest: str | os.PathLike[str], a: str | None = None, b: str | None = None) -> Comparison:
-    """Return the account-regions that are compared, and their changes as a stream of tables. Blocking."""
-    catalog = open_catalog(dest)
+    """Return the account-regions that are compared, and their changes as a stream of tables. Blocking.
+
+    Raises ReadError where a file that is needed is missing or damaged.
+    """
+    return read_dataset(dest, lambda catalog: _compare(catalog, a, b))
+
+
+def _compare(catalog: Catalog, a: str | None, b: str | None) -> Comparison:
     then = catalog.as_of(b, option="B") if b is not None else catalog
     before = then.latest_before() if a is None else _earlier(catalog, then, a, b).latest()
     scopes = tuple(
@@ -94,7 +100,8 @@ def compare(dest: str | os.PathLike[str], a: str | None = None, b: str | None = 
         for scope, (commit, entry) in sorted(then.last_attempts().items())
         if scope in before or entry.status != "unavailable"
     )
-    return Comparison(scopes=scopes, changes=_changes(catalog, scopes), damage=then.damage())
+    pairs = tuple(_pairs(catalog, scopes))
+    return Comparison(scopes=scopes, changes=_changes(pairs), damage=then.damage())
 
 
 def _earlier(catalog: Catalog, then: Catalog, a: str, b: str | None) -> Catalog:
@@ -130,16 +137,22 @@ def _describe(scope: Scope, entry: ScopeEntry, before: Manifest | None, now: Man
     )
 
 
-def _changes(catalog: Catalog, scopes: Iterable[ScopeDiff]) -> Iterator[pa.Table]:
+def _pairs(catalog: Catalog, scopes: Iterable[ScopeDiff]) -> Iterator[tuple[list[Scope], SnapshotFiles, SnapshotFiles]]:
+    """Yield account-regions with the files of the two snapshots between which they are compared."""
     commits = {commit.snapshot_id: commit for commit in catalog.manifests}
     compared = (scope for scope in scopes if scope.state == "compared")
     for (then, now), group in groupby(compared, key=lambda scope: (scope.from_snapshot_id, scope.to_snapshot_id)):
         assert then is not None
         members = [Scope(account_id=scope.account_id, region=scope.region) for scope in group]
         before, after = (SnapshotFiles.of(commits[snapshot_id], catalog.store) for snapshot_id in (then, now))
+        yield members, before, after
+
+
+def _changes(pairs: Iterable[tuple[list[Scope], SnapshotFiles, SnapshotFiles]]) -> Iterator[pa.Table]:
+    for members, before, after in pairs:
         for rows in find_changes(members, before=before, now=after):
             if len(rows):
-                yield _in_order(rows, now)
+                yield _in_order(rows, after.snapshot_id)
 
 
 def _in_order(rows: pa.Table, snapshot_id: str) -> pa.Table:

@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -30,7 +30,7 @@ from lexport.dataset.scan import Scan
 from lexport.errors import SettingsError, WriteError
 from lexport.model import Scope
 from lexport.query.as_of import parse_moment
-from lexport.query.catalog import Catalog, open_catalog
+from lexport.query.catalog import Catalog, read_dataset
 from lexport.tables.arrow import differs, table_schema
 from lexport.tables.registry import state_tables
 from lexport.tables.run import CHANGES
@@ -103,8 +103,11 @@ async def feed(dest: str | os.PathLike[str], folder: str | os.PathLike[str], *, 
 
 
 def open_feed(dest: str | os.PathLike[str], since: str | None = None) -> Feed:
-    """Prepare a feed; its rows are read while ``parts`` is iterated."""
-    catalog = open_catalog(dest)
+    """Prepare a feed; its rows are read while ``parts`` is iterated. Raises ReadError."""
+    return read_dataset(dest, lambda catalog: _prepare(catalog, since))
+
+
+def _prepare(catalog: Catalog, since: str | None) -> Feed:
     order = sorted(catalog.snapshots, key=_commit_order)
     loaded: list[Manifest] = []
     if since is not None:
@@ -124,7 +127,7 @@ def open_feed(dest: str | os.PathLike[str], since: str | None = None) -> Feed:
         since=since,
         next_since=order[-1].snapshot_id,
         scopes=scopes,
-        parts=_parts(catalog, scopes, fresh),
+        parts=_parts(tuple(_sides(catalog, scopes)), tuple(_change_files(catalog, fresh))),
         damage=catalog.damage(),
     )
 
@@ -150,8 +153,12 @@ def _scopes(catalog: Catalog, before: Mapping[Scope, Manifest]) -> Iterator[Feed
             )
 
 
-def _parts(catalog: Catalog, scopes: Collection[FeedScope], fresh: Collection[Manifest]) -> Iterator[FeedPart]:
-    """Yield the parts table by table; neighbouring account-regions of the same two snapshots are compared together."""
+Side = tuple[Table, list[Scope], tuple[Path, ...], tuple[Path, ...]]
+"""A table, the account-regions to compare, and its files in the new and in the old snapshot."""
+
+
+def _sides(catalog: Catalog, scopes: Collection[FeedScope]) -> Iterator[Side]:
+    """Yield what is to be compared; neighbouring account-regions of the same two snapshots are compared together."""
     commits = {commit.snapshot_id: commit for commit in catalog.snapshots}
     for (now, then), group in groupby(
         (scope for scope in scopes if scope.mode != "none"),
@@ -161,14 +168,23 @@ def _parts(catalog: Catalog, scopes: Collection[FeedScope], fresh: Collection[Ma
         assert now is not None
         for table in state_tables():
             new = catalog.files(table.name, [commits[now]])
-            old = catalog.files(table.name, [commits[then]]) if then is not None else ()
-            yield from _compare(table, members, new, old)
+            yield table, members, new, catalog.files(table.name, [commits[then]]) if then is not None else ()
+
+
+def _change_files(catalog: Catalog, fresh: Collection[Manifest]) -> Iterator[tuple[set[Scope], tuple[Path, ...]]]:
     for commit in fresh:
-        files = catalog.files(CHANGES.name, [commit])
-        if files:
-            with Scan(files, CHANGES, commit.whole_scopes(), CHANGES.names()) as scan:
-                while len(rows := scan.next_rows()):
-                    yield FeedPart(action="change", table=CHANGES, rows=_aligned(rows, table_schema(CHANGES)))
+        if files := catalog.files(CHANGES.name, [commit]):
+            yield commit.whole_scopes(), files
+
+
+def _parts(sides: Iterable[Side], changes: Iterable[tuple[set[Scope], tuple[Path, ...]]]) -> Iterator[FeedPart]:
+    """Yield the parts table by table, then the rows of ``changes``."""
+    for table, members, new, old in sides:
+        yield from _compare(table, members, new, old)
+    for scopes, files in changes:
+        with Scan(files, CHANGES, scopes, CHANGES.names()) as scan:
+            while len(rows := scan.next_rows()):
+                yield FeedPart(action="change", table=CHANGES, rows=_aligned(rows, table_schema(CHANGES)))
 
 
 def _compare(table: Table, scopes: Collection[Scope], new: Sequence[Path], old: Sequence[Path]) -> Iterator[FeedPart]:

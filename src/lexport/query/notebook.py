@@ -38,7 +38,7 @@ class Dataset:
     """
 
     def __init__(self, dest: str | os.PathLike[str], *, as_of: str | None = None) -> None:
-        self._dest = os.fspath(dest)
+        self._dest = dest
         self._as_of = as_of
         self._open()
 
@@ -77,7 +77,7 @@ class Dataset:
         return pa.RecordBatchReader.from_batches(reader.schema, _until_end(reader, open_reader))
 
     def __repr__(self) -> str:
-        return f"lexport.Dataset({self._dest!r}{'' if self._as_of is None else f', as_of={self._as_of!r}'})"
+        return f"lexport.Dataset({os.fspath(self._dest)!r}{'' if self._as_of is None else f', as_of={self._as_of!r}'})"
 
     def _repr_html_(self) -> str:
         """Describe the dataset in a notebook: snapshots, age, latest reading of each account-region, and notices."""
@@ -102,7 +102,7 @@ class Dataset:
         hidden = len(rows) - _SHOWN_SCOPES
         more = f"<p>and {plural(hidden, 'account-region')} more</p>" if hidden > 0 else ""
         return (
-            f"<div><p><b>lexport dataset</b> <code>{escape(self._dest)}</code>: {escape(facts)}</p>"
+            f"<div><p><b>lexport dataset</b> <code>{escape(os.fspath(self._dest))}</code>: {escape(facts)}</p>"
             f"<table><thead>{_row('th', head)}</thead>"
             f"<tbody>{''.join(_row('td', row) for row in rows[:_SHOWN_SCOPES])}</tbody></table>{more}"
             + "".join(f"<p>{escape(line)}</p>" for line in catalog.notices(now=now, tables=BY_NAME))

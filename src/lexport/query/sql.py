@@ -18,8 +18,9 @@ import duckdb
 import pyarrow as pa
 
 from lexport.dataset.data_files import damage_text
+from lexport.dataset.store import Store
 from lexport.errors import LexportError, QueryError, RunError, ViewError
-from lexport.query.catalog import DEFAULT_MAX_SKEW, Catalog, open_catalog
+from lexport.query.catalog import DEFAULT_MAX_SKEW, Catalog, location, open_catalog
 from lexport.query.dataset_tables import DatasetTables
 from lexport.query.execute import connect, run_in_thread, run_interruptibly
 from lexport.query.shipped_views import ShippedView, named_views, shipped_views, tables_read
@@ -53,10 +54,14 @@ class Result:
 class QuerySession:
     """A DuckDB connection that has the tables and views of one dataset and cannot read anything else."""
 
-    catalog: Catalog
     connection: duckdb.DuckDBPyConnection
     tables: DatasetTables
     views: set[str] = field(default_factory=set)
+
+    @property
+    def catalog(self) -> Catalog:
+        """The commits that queries read."""
+        return self.tables.catalog
 
     def read(self, query: str, *, casts: dict[str, str] = LOSSY) -> pa.RecordBatchReader:
         """Run one SELECT and stream its rows; the next query ends the stream. Raises QueryError. Blocking.
@@ -70,11 +75,12 @@ class QuerySession:
         try:
             reader = run_in_thread(self.connection, partial(self._open, statement, casts, plan[0] if plan else ""))
         except _FAILURES as error:
-            _refuse(error)
+            _refuse(error, self.catalog.store)
         return pa.RecordBatchReader.from_batches(reader.schema, self._batches(reader))
 
     def _open(self, statement: str, casts: dict[str, str], plan: str) -> pa.RecordBatchReader:
-        self.tables.define(statement)
+        if self.tables.define(statement):
+            self.views.clear()  # the tables below them were defined anew
         self._define_views(statement)
         # In DuckDB 2 a WITH can write (COPY, INSERT), and DuckDB still calls that a SELECT, but only at the top level.
         # A statement that binds as a subquery only reads. This line binds it and does not run it.
@@ -94,7 +100,7 @@ class QuerySession:
             except StopIteration:
                 return
             except _FAILURES as error:  # DuckDB fails on a later row
-                _refuse(error)
+                _refuse(error, self.catalog.store)
             yield batch
 
     def _define_views(self, statement: str) -> None:
@@ -107,7 +113,7 @@ class QuerySession:
 def create_view(connection: duckdb.DuckDBPyConnection, view: ShippedView) -> None:
     """Create a shipped view. Raises ViewError if it does not fit the dataset."""
     try:
-        connection.execute(f"CREATE VIEW main.{quote_name(view.name)} AS {view.query}")
+        connection.execute(f"CREATE OR REPLACE VIEW main.{quote_name(view.name)} AS {view.query}")
     except duckdb.Error as error:
         raise ViewError(
             f"{view.path.name} does not fit the dataset: {one_line(error)}", sql_file=view.path.name
@@ -189,7 +195,7 @@ def _open_dataset(
     with run_in_thread(connection, create) as spill:
         tables = run_in_thread(connection, partial(DatasetTables, connection, catalog))
         run_in_thread(connection, partial(_lock, connection, catalog, spill))
-        yield QuerySession(catalog=catalog, connection=connection, tables=tables)
+        yield QuerySession(connection=connection, tables=tables)
 
 
 def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> str:
@@ -247,7 +253,8 @@ def _without_semicolon(statement: str) -> str:
 
 def _lock(connection: duckdb.DuckDBPyConnection, catalog: Catalog, spill: str) -> None:
     """Deny queries everything but the dataset: other files, network, extensions, settings, Python's variables."""
-    folders = {f"{catalog.root}/", f"{escape_glob(str(catalog.root))}/"}  # DuckDB compares paths as they are written
+    root = location(catalog.store)  # DuckDB follows links before it compares
+    folders = {f"{root}/", f"{escape_glob(root)}/"}
     for statement in (
         f"SET allowed_directories = [{', '.join(map(quote_text, sorted(folders)))}]",
         f"SET temp_directory = {quote_text(spill)}",
@@ -261,7 +268,7 @@ def _lock(connection: duckdb.DuckDBPyConnection, catalog: Catalog, spill: str) -
         connection.execute(statement)
 
 
-def _refuse(error: Exception) -> NoReturn:
+def _refuse(error: Exception, store: Store | None = None) -> NoReturn:
     """Raise our error for an error of DuckDB, or of Arrow's stream, which has only DuckDB's text."""
     if isinstance(error, LexportError):
         raise error
@@ -273,8 +280,8 @@ def _refuse(error: Exception) -> NoReturn:
             " select less at once, or give the process more memory"
         ) from error
     damaged = _DATA_FILE.search(line)
-    if damaged is not None and "Failed to read file" in line:  # its footer was sound
-        raise RunError(damage_text(damaged[1], damaged[2], damaged[0], line)) from error
+    if store is not None and damaged is not None and "Failed to read file" in line:  # its footer was sound
+        raise RunError(damage_text(store, damaged[1], damaged[2], damaged[0], line)) from error
     if line.startswith(("IO Error", "Internal Error", "FATAL Error")):
         raise RunError(f"the query failed: {line}") from error
     if line.startswith("Permission Error"):

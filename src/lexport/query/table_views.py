@@ -38,12 +38,12 @@ class TableViews:
     def schemas(self) -> Iterator[str]:
         """Write the statements that come before every table."""
         for schema in ("_lexport", "history", "snapshot"):
-            yield f"CREATE SCHEMA {schema}"
-        yield f"CREATE VIEW _lexport.committed AS {self.committed}"
+            yield f"CREATE SCHEMA IF NOT EXISTS {schema}"
+        yield f"CREATE OR REPLACE VIEW _lexport.committed AS {self.committed}"
 
     def latest(self) -> str:
         """Write the statement that comes before the tables of ``main``."""
-        return f"CREATE VIEW _lexport.latest_scopes AS {self.latest_scopes}"
+        return f"CREATE OR REPLACE VIEW _lexport.latest_scopes AS {self.latest_scopes}"
 
     def table(self, space: Space, table: Table) -> str:
         """Write the definition of one table; those of ``tables_below`` have to exist already."""

@@ -19,7 +19,7 @@ from lexport.dataset.layout import DATA_FILES, RUNS
 from lexport.dataset.manifest import FORMAT, OF_EVERY_SNAPSHOT
 from lexport.errors import ReadError, RunError, SettingsError, WriteError
 from lexport.model import ULID_PATTERN
-from lexport.query.catalog import Catalog, open_catalog
+from lexport.query.catalog import Catalog, location, open_catalog
 from lexport.query.execute import connect, run_interruptibly
 from lexport.query.name_spaces import SPACES, Space, is_whole
 from lexport.query.shipped_views import shipped_views
@@ -66,7 +66,7 @@ def _write(dest: str | os.PathLike[str], db: Path, running: list[duckdb.DuckDBPy
     except duckdb.Error as error:
         reasons = (text for table in registry.tables() for text in _damaged(catalog, table.name).values())
         reason = next(reasons, one_line(error))  # a damaged file fails here: DuckDB opens each to read its columns
-        raise RunError(f"cannot make views of {catalog.root}: {reason}") from error
+        raise RunError(f"cannot make views of {catalog.store.url}: {reason}") from error
     finally:
         for leftover in (draft, draft.with_name(draft.name + ".wal")):
             with suppress(FileNotFoundError):
@@ -137,7 +137,8 @@ def _table_views(catalog: Catalog) -> TableViews:
     Only manifests that lexport can have written count, and only the files that they name: leftovers of a synchronised
     folder, a file manager or an aborted run do not show. If a named file is missing, a query that needs it fails.
     """
-    root = escape_glob(str(catalog.root))
+    folder = location(catalog.store)
+    root = escape_glob(folder)
     manifests = (
         f"SELECT parse_filename(filename, true) AS name, content FROM read_text({quote_text(f'{root}/{RUNS}/*.json')})"
         f" WHERE regexp_matches(parse_filename(filename), '^{ULID_PATTERN}[.]json$')"
@@ -164,7 +165,7 @@ def _table_views(catalog: Catalog) -> TableViews:
         named_files = [(commit, entry) for commit in catalog.manifests for entry in commit.entries(table)]
         if not named_files:
             return None  # a table that no release has written here yet
-        if not any((catalog.root / entry.path).is_file() for _, entry in named_files):
+        if not any(Path(folder, entry.path).is_file() for _, entry in named_files):
             raise damaged_file(catalog.store, *named_files[0], "it is missing")  # no file has the columns' types
         commits = "SELECT snapshot_id FROM _lexport.latest_scopes"
         if space == "history" or BY_NAME[table] in PACKAGE_TABLES:
@@ -173,7 +174,7 @@ def _table_views(catalog: Catalog) -> TableViews:
             commits = newest(table)
         named = f"SELECT name, unnest(json_extract_string(content, '$.files[*].path')) AS path FROM ({sound})"
         present = f"SELECT {_below_root(catalog, 'file')} AS file FROM glob({of_table(table)})"
-        message = quote_text(damage_text(table, "<id>", "<path>", "it is missing"))
+        message = quote_text(damage_text(catalog.store, table, "<id>", "<path>", "it is missing"))
         lost = f"error(replace(replace({message}, '<id>', name), '<path>', path))"
         damage = "".join(
             f" WHEN path = {quote_text(path)} THEN error({quote_text(text)})" for path, text in damaged(table).items()
@@ -224,4 +225,4 @@ def _field(name: str) -> str:
 
 
 def _below_root(catalog: Catalog, path: str) -> str:
-    return f"substr({path}, {len(str(catalog.root)) + 2})"
+    return f"substr({path}, {len(location(catalog.store)) + 2})"

@@ -15,6 +15,7 @@ from lexport.cli.main import run
 from lexport.dataset.local import LocalStore
 from lexport.errors import ReadError
 from lexport.extract.incremental import open_last
+from lexport.query.catalog import read_dataset
 from lexport.query.sql import open_query_session
 
 nights = SimpleNamespace(**run_path(str(Path(__file__).with_name("three_nights.py"))))
@@ -106,7 +107,9 @@ def test_a_file_of_an_old_night(dest, kind, capsys):
     assert ask(dest, "SELECT 1") == [(1,)]
     assert ask(dest, "SELECT count(*) FROM history.tags") == [(30,)]
     assert ask(dest, "SELECT count(*) FROM snapshot.functions") == [(10,)]
-    with pytest.raises(ReadError, match=f"{IDS[0]} is damaged: {path}: .*; lexport verify") as caught:
+    with pytest.raises(
+        ReadError, match=f"{IDS[0]} is damaged: {path}: .*; lexport verify .* lists all damage"
+    ) as caught:
         ask(dest, HISTORY)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 1
@@ -309,3 +312,45 @@ def test_three_files_of_a_table(dest):
     fit(dest, 2, third)
     with pytest.raises(ReadError, match=r"-0002\.parquet: its rows do not come after those of"):
         ask(dest, PLAIN)
+
+
+# --- a commit that is removed while it is read ------------------------------------------------------------------------
+
+
+def remove(dest, number):
+    """Remove a commit and its files, as ``lexport prune`` does in two runs."""
+    nights.manifest_of(dest, number).unlink()
+    for path in dest.glob(f"*/*/{IDS[number]}-0000.parquet"):
+        path.unlink()
+
+
+def test_a_commit_that_is_removed_meanwhile(dest):
+    """A reader that misses a file reads the commits again, and answers without the one that is gone."""
+    with open_query_session(dest) as session:
+
+        def count(query):
+            return session.read(query).read_all().to_pylist()
+
+        assert count("SELECT count(*) AS n FROM history.tags") == [{"n": 30}]
+        remove(dest, 0)
+        assert count("SELECT count(*) AS n FROM history.functions") == [{"n": 20}]
+        assert count("SELECT count(*) AS n FROM history.tags") == [{"n": 20}]
+        assert count("SELECT min(description) AS d FROM functions") == [{"d": "night 2"}]
+        file_of(dest, 2, "scopes").unlink()
+        with pytest.raises(ReadError, match=IDS[2]):
+            count("FROM scopes")
+
+
+def test_a_comparison_whose_commit_is_removed_meanwhile(dest):
+    """What is compared is chosen again where a commit is gone."""
+
+    def read(catalog):
+        ids = [commit.snapshot_id for commit in catalog.manifests]
+        if len(ids) == 3:
+            remove(dest, 1)
+        return ids, len(catalog.files("functions"))
+
+    assert read_dataset(dest, read) == ([IDS[2], IDS[0]], 2)
+    file_of(dest, 0).unlink()
+    with pytest.raises(ReadError, match=IDS[0]):
+        read_dataset(dest, read)

@@ -11,12 +11,13 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import PurePosixPath
 from xml.etree import ElementTree as ET
 
 import duckdb
 
 from lexport.model import __version__
-from lexport.query.catalog import Catalog
+from lexport.query.catalog import Catalog, location
 from lexport.query.checks.finding import CheckResult
 from lexport.query.execute import run_interruptibly
 from lexport.query.report import figures
@@ -39,9 +40,9 @@ async def report(dest: str | os.PathLike[str], *, checked: CheckResult | None = 
     return await run_interruptibly(partial(_write, dest, checked))
 
 
-def dataset_mark(dest: str | os.PathLike[str]) -> str:
-    """Return the hash that identifies a dataset in a report: of its path, which the report does not contain."""
-    return hashlib.sha256(os.fsencode(os.path.realpath(dest))).hexdigest()[:16]
+def dataset_mark(url: str) -> str:
+    """Return the hash that identifies a dataset in a report: of its ``location``, which the report does not contain."""
+    return hashlib.sha256(os.fsencode(url)).hexdigest()[:16]
 
 
 def _write(dest: str | os.PathLike[str], checked: CheckResult | None, running: list[duckdb.DuckDBPyConnection]) -> str:
@@ -51,11 +52,11 @@ def _write(dest: str | os.PathLike[str], checked: CheckResult | None, running: l
 
 
 def _page(catalog: Catalog, answers: dict[str, Answer], checked: CheckResult | None, *, now: datetime) -> Page:
-    newest = catalog.newest
+    newest, url = catalog.newest, location(catalog.store)
     incomplete = [row for row in answers["parts"].rows if row["status"] not in {"complete", "unavailable"}]
     return Page(
-        title=f"Lambda fleet · {catalog.root.name}",
-        dataset=dataset_mark(catalog.root),
+        title=f"Lambda fleet · {PurePosixPath(url).name}",
+        dataset=dataset_mark(url),
         subtitle=(
             f"Snapshot of {newest.snapshot_at:%d %b %Y %H:%M} UTC, {count(len(catalog.snapshots))} in all. "
             f"Written {now:%d %b %Y %H:%M} UTC by lexport {__version__}."
