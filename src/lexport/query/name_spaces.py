@@ -5,15 +5,14 @@
 ``latest_scopes``); ``warehouse.ddl`` writes those of warehouses.
 """
 
+# ruff: noqa: S608 - the names in SQL are those of declared tables
+
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from lexport.tables import registry
-from lexport.tables.functions import FUNCTIONS, LAYERS
-from lexport.tables.layer_versions import LAYER_VERSIONS
-from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES, PACKAGES
+from lexport.tables.content import ContentRule
 from lexport.tables.run import CHANGES
 from lexport.tables.table import Table
 
@@ -21,33 +20,9 @@ Space = Literal["history", "snapshot", "main"]
 SPACES: tuple[Space, ...] = ("history", "snapshot", "main")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContentRule:
-    """Which rows of a table about content are the latest ones. Content belongs to no account-region.
-
-    They are, for each value of the column ``key`` that ``referenced`` selects, the rows of the newest commit.
-    ``referenced`` reads the tables in ``reads``, of the same name space. A column named in ``lasting`` shows its newest
-    value that is not NULL: a package is inspected once, and later commits do not repeat the result.
-    """
-
-    key: str
-    referenced: str
-    reads: tuple[Table, ...]
-    lasting: str | None = None
-
-
-_OF_PACKAGES = ContentRule(key="sha256_hex", referenced="SELECT sha256_hex FROM main.packages", reads=(PACKAGES,))
-CONTENT_RULES: dict[Table, ContentRule] = {
-    PACKAGES: ContentRule(
-        key="code_sha256",
-        referenced="SELECT code_sha256 FROM main.functions UNION SELECT code_sha256 FROM main.layer_versions",
-        reads=(FUNCTIONS, LAYER_VERSIONS),
-        lasting="dependencies_status",
-    ),
-    LAYER_VERSIONS: ContentRule(key="layer_arn", referenced="SELECT layer_arn FROM main.layers", reads=(LAYERS,)),
-    PACKAGE_FILES: _OF_PACKAGES,
-    PACKAGE_DEPENDENCIES: _OF_PACKAGES,
-}
+def named_values(rule: ContentRule) -> str:
+    """Write the query of the values of a rule's key that the latest rows name."""
+    return " UNION ".join(f"SELECT {column} FROM main.{table.name}" for table, column in rule.named_by)
 
 
 def is_whole(field: str = "{}") -> str:

@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from lexport.query.name_spaces import CONTENT_RULES, Space, current_values
+from lexport.query.name_spaces import Space, current_values, named_values
 from lexport.query.sql_text import quote_name
+from lexport.tables.content import CONTENT_RULES
 from lexport.tables.run import SNAPSHOTS
 from lexport.tables.table import Table
 from lexport.tables.types import DUCKDB_TYPES
@@ -77,7 +78,7 @@ def _latest_only(table: Table) -> str:
     rule = CONTENT_RULES.get(table)
     if rule is not None:
         newest = f"QUALIFY snapshot_id = max(snapshot_id) OVER (PARTITION BY {rule.key})"
-        return f"{_COMMITTED} AND {rule.key} IN ({rule.referenced}) {newest}"
+        return f"{_COMMITTED} AND {rule.key} IN ({named_values(rule)}) {newest}"
     key = "snapshot_id" if table is SNAPSHOTS else "snapshot_id, account_id, region"
     return f"SEMI JOIN _lexport.latest_scopes USING ({key})"
 

@@ -13,11 +13,12 @@ import re
 from collections.abc import Iterator
 
 from lexport.errors import SettingsError
-from lexport.query.name_spaces import CONTENT_RULES, SPACES, ContentRule, current_values, is_whole
+from lexport.query.name_spaces import SPACES, current_values, is_whole, named_values
 from lexport.query.shipped_views import shipped_views
 from lexport.query.warehouse.dialects import SCHEMA, SCHEMAS, Dialect, translate
 from lexport.query.warehouse.external_tables import PARTITION, create_table, refresh_table, schemas
 from lexport.tables import registry
+from lexport.tables.content import CONTENT_RULES, ContentRule
 from lexport.tables.run import SNAPSHOTS
 from lexport.tables.table import Table
 
@@ -126,7 +127,7 @@ def _latest_content(table: Table, rule: ContentRule) -> str:
     return (
         f"SELECT {names} FROM history.{table.name} AS t JOIN ("
         f"SELECT {key}, MAX(snapshot_id) AS snapshot_id FROM history.{table.name} GROUP BY {key}"
-        f") AS n ON n.{key} = t.{key} AND n.snapshot_id = t.snapshot_id{join} WHERE t.{key} IN ({rule.referenced})"
+        f") AS n ON n.{key} = t.{key} AND n.snapshot_id = t.snapshot_id{join} WHERE t.{key} IN ({named_values(rule)})"
     )
 
 
