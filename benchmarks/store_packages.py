@@ -33,7 +33,7 @@ async def main() -> None:
         asyncio.TaskGroup() as tasks,
     ):
         transfers = Transfers(
-            package_store=PackageStore(LocalStore(Path(sys.argv[1]))),
+            package_store=PackageStore(LocalStore(Path(sys.argv[1])), Path(sys.argv[1])),
             open_link=open_link,
             pacer=BytePacer(None, downloads=AT_ONCE),
         )

@@ -21,7 +21,7 @@ class StoredPackages:
     """A dataset with stored packages, and the rows that a run has staged for them."""
 
     def __init__(self, root, folder):
-        self.package_store, self.staging = PackageStore(LocalStore(root)), Staging(folder, file_mode=0o600)
+        self.package_store, self.staging = PackageStore(LocalStore(root), folder), Staging(folder, file_mode=0o600)
 
     def store(self, body):
         name = hashlib.sha256(body).hexdigest()
@@ -37,7 +37,7 @@ class StoredPackages:
 
     async def inspect(self):
         progress = PackageProgress()
-        await inspect_stored(self.staging, self.package_store, progress)
+        await inspect_stored(self.package_store.destination.root, self.staging, self.package_store, progress)
         await self.staging.flush_all()
         files, errors = (
             [

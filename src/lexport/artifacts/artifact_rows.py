@@ -29,9 +29,12 @@ def staged_row(table: Table, *, answer: str = "", **values: Any) -> tuple[Any, .
 
 
 def present_row(package_store: PackageStore, code_sha256: str, size_bytes: int | None) -> tuple[Any, ...] | None:
-    """Return the row of a package that is stored already, None where it is not. Raises PackageError for a bad hash."""
+    """Return the row of a package that is stored already, None where it is not. Raises PackageError.
+
+    To be called in the order of the hashes, because a bucket is asked for many packages at once.
+    """
     sha256_hex = sha256_hex_of(code_sha256)
-    found = package_store.find(sha256_hex, size_bytes)
+    found = package_store.find(sha256_hex, size_bytes, is_listed=True)
     if found is None:
         return None
     return staged_row(

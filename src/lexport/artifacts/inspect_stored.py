@@ -5,7 +5,9 @@ Content belongs to no account-region, so its rows and the errors about it have n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
@@ -18,7 +20,7 @@ import pyarrow.compute as pc
 from anyio import CapacityLimiter, from_thread, to_thread
 
 from lexport.artifacts.artifact_rows import staged_row
-from lexport.artifacts.inspect_package import STAGE, inspect_package
+from lexport.artifacts.inspect_package import STAGE, InspectionResult, PackageProblem, inspect_package
 from lexport.artifacts.store import PackageStore
 from lexport.dataset.disk_queue import DiskQueue
 from lexport.dataset.runs import Runs, RunWriter, merge, read_run, rewrite_run
@@ -45,8 +47,10 @@ _STATUS = "dependencies_status"
 _IN_STORE = pa.array(["stored", "present"])
 
 
-async def inspect_stored(staging: Staging, package_store: PackageStore, progress: PackageProgress) -> None:
-    """Inspect every package and layer that is staged as stored and that no commit has inspected.
+async def inspect_stored(
+    dest: str | os.PathLike[str], staging: Staging, package_store: PackageStore, progress: PackageProgress
+) -> None:
+    """Inspect every package and layer that is staged as stored and that no commit of the dataset has inspected.
 
     The status of each package is written into its staged rows, so those must be on disk. Order: by hash, a few at once.
     Cancelled: ends after the current member.
@@ -61,16 +65,7 @@ async def inspect_stored(staging: Staging, package_store: PackageStore, progress
 
     async def inspect(path: str) -> None:
         sha256_hex = PurePosixPath(path).stem
-        result = await to_thread.run_sync(
-            partial(
-                inspect_package,
-                package_store.destination.root / path,
-                sha256_hex=sha256_hex,
-                emit=emit,
-                check=from_thread.check_cancelled,
-            ),
-            limiter=limiter,
-        )
+        result = await to_thread.run_sync(partial(_inspect, package_store, path, emit), limiter=limiter)
         progress.count("package", "inspected")
         if result.status:
             statuses[bytes.fromhex(sha256_hex)] = result.status
@@ -91,15 +86,26 @@ async def inspect_stored(staging: Staging, package_store: PackageStore, progress
         raise error
 
     with DiskQueue(folder / "contents.txt") as queue:
-        await to_thread.run_sync(_queue_uninspected, runs, package_store, folder, queue)
+        await to_thread.run_sync(_queue_uninspected, dest, staging, package_store.destination.file_mode, queue)
         await pump(inspect, queue, fail, workers=INSPECTORS)
     await to_thread.run_sync(_write_statuses, runs, statuses, package_store.destination.file_mode)
 
 
-def _queue_uninspected(runs: Runs, package_store: PackageStore, folder: Path, queue: DiskQueue) -> None:
+def _inspect(package_store: PackageStore, path: str, emit: Callable[[Batch], None]) -> InspectionResult:
+    sha256_hex, check = PurePosixPath(path).stem, from_thread.check_cancelled
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(package_store.local_file(path, check=check))
+        except OSError as error:
+            message = f"package {sha256_hex}: {error.strerror or error}"
+            return InspectionResult(problems=(PackageProblem(code="unreadable", message=message),), status=None)
+        return inspect_package(file, sha256_hex=sha256_hex, emit=emit, check=check)
+
+
+def _queue_uninspected(dest: str | os.PathLike[str], staging: Staging, file_mode: int, queue: DiskQueue) -> None:
     """Put the paths of the packages to inspect into the queue, sorted by hash, and end it."""
-    stored = _rows(merge(_stage_contents(runs, folder, package_store.destination.file_mode), folder))
-    with open_query_session(package_store.destination.root) as session:
+    stored = _rows(merge(_stage_contents(staging, file_mode), staging.folder))
+    with open_query_session(dest) as session:
         inspected = session.read(
             "SELECT DISTINCT sha256_hex FROM history.packages WHERE dependencies_status IS NOT NULL ORDER BY sha256_hex"
         )
@@ -108,10 +114,10 @@ def _queue_uninspected(runs: Runs, package_store: PackageStore, folder: Path, qu
     queue.end()
 
 
-def _stage_contents(runs: Runs, folder: Path, file_mode: int) -> list[Path]:
+def _stage_contents(staging: Staging, file_mode: int) -> list[Path]:
     """Write hash and path of every stored package and layer as sorted runs of their own."""
-    writer = RunWriter(folder, file_mode=file_mode)
-    for path in runs.get(PACKAGES.name, ()):
+    writer = RunWriter(staging.folder, file_mode=file_mode)
+    for path in staging.runs.get(PACKAGES.name, ()):
         for batch in read_run(path):
             is_stored = pc.is_in(batch.column("status"), value_set=_IN_STORE)
             stored = batch.select(["sha256_hex", "path"]).filter(is_stored).drop_null()

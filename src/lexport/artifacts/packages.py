@@ -66,22 +66,22 @@ async def packages(
     regions = () if settings.regions == (ALL_REGIONS,) else settings.regions
     _check_is_there(dataset, regions=regions, accounts=inputs.accounts)
     store = prepare_destination(local_folder(dest), group_readable=settings.group_readable, with_packages=True)
-    package_store = PackageStore(store)
     async with open_run(store, settings, progress, report) as run:
+        package_store = PackageStore(store, run.staging.folder)
         for line in dataset.damage():
             progress.note(line)
         package_filter = replace(package_filter_of(chosen), regions=regions, accounts=inputs.accounts)
         planner = DownloadPlanner(chosen, package_filter, package_store, run.staging, progress.packages)
         files = _latest_files(dataset, FUNCTIONS), _latest_files(dataset, LAYERS)
         plan = await to_thread.run_sync(planner.plan, *files)
-        if message := disk_space_error(store.root, plan):
+        if message := await to_thread.run_sync(disk_space_error, package_store, plan):
             raise RunError(message)
         is_refused = bool(plan.files) and await _download(plan, chosen, package_store, run)
         if chosen.inspect:
             from lexport.artifacts.inspect_stored import inspect_stored  # imports DuckDB, which other runs do not need
 
             progress.stage = "looking into packages"
-            await inspect_stored(run.staging, package_store, progress.packages)
+            await inspect_stored(dest, run.staging, package_store, progress.packages)
         progress.stage = "writing Parquet"
         await run.staging.flush_all()
         staged = await to_thread.run_sync(_write, chosen, run)

@@ -7,7 +7,8 @@ for each package or layer version.
 
 from __future__ import annotations
 
-import os
+import heapq
+import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +25,8 @@ from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import sha256_hex_of
 from lexport.dataset.data_files import newest_file
 from lexport.dataset.disk_queue import DiskQueue
-from lexport.dataset.local import LocalStore
 from lexport.dataset.runs import ROWS_AT_ONCE, RunWriter, merge
+from lexport.dataset.store import Store
 from lexport.errors import PackageError
 from lexport.extract.progress import PackageProgress
 from lexport.extract.rows import Staging
@@ -48,20 +49,25 @@ TableFiles = Mapping[Path, Collection[Scope] | None]
 
 @dataclass(slots=True, kw_only=True)
 class DownloadList:
-    """Packages or layer versions to download. ``path`` is a queue on disk with one line for each of them.
+    """Packages or layer versions to download, ``at_once`` of them. ``path`` is a queue on disk with a line for each.
 
-    ``scopes`` are the account-regions whose functions refer to them.
+    ``scopes`` are the account-regions whose functions refer to them; ``largest`` are the greatest sizes.
     """
 
     path: Path
+    at_once: int
     files: int = 0
     size_bytes: int = 0
+    largest: list[int] = field(default_factory=list)
     scopes: set[Scope] = field(default_factory=set)
 
     def add(self, item: ReferencedPackage | ReferencedLayer, size_bytes: int | None) -> None:
         """Count one item."""
         self.files += 1
         self.size_bytes += size_bytes or 0
+        heapq.heappush(self.largest, size_bytes or 0)
+        if len(self.largest) > self.at_once:
+            heapq.heappop(self.largest)
         self.scopes.update(ref.scope for ref in item.refs)
 
     def open_queue(self) -> DiskQueue:
@@ -111,7 +117,7 @@ class DownloadPlanner:
         return DownloadPlan(packages=packages, layers=self._plan_layers(layers) if self.settings.layers else None)
 
     def _plan_packages(self, functions: TableFiles) -> DownloadList:
-        downloads = DownloadList(path=self.staging.folder / "download-packages.txt")
+        downloads = self._new_list("download-packages.txt")
         batches = (
             batch
             for path, scopes in functions.items()
@@ -125,7 +131,7 @@ class DownloadPlanner:
 
     def _plan_layers(self, layers: TableFiles) -> DownloadList:
         """List the layer versions to request. The published table says which of them are stored already."""
-        downloads = DownloadList(path=self.staging.folder / "download-layers.txt")
+        downloads = self._new_list("download-layers.txt")
         batches = (
             batch
             for path, scopes in layers.items()
@@ -140,6 +146,9 @@ class DownloadPlanner:
             self._write(LAYER_VERSIONS, rows)
             self._write(PACKAGES, contents)
         return downloads
+
+    def _new_list(self, name: str) -> DownloadList:
+        return DownloadList(path=self.staging.folder / name, at_once=self.settings.concurrency)
 
     def _package_rows(
         self, items: Iterable[ReferencedPackage], downloads: DownloadList, queue: DiskQueue
@@ -157,8 +166,8 @@ class DownloadPlanner:
     def _decide(self, item: ReferencedPackage) -> tuple[str, str, tuple[Any, ...] | None]:
         """Return status, reason and row of a package; the row is None where the package is to be downloaded.
 
-        The first case that applies: an image; a hash that is none (the download reports it); stored already; filtered
-        out; too large; in the customer's own bucket.
+        The first case that applies: an image; a hash that is none, or a damaged package that cannot be removed (the
+        download reports both); stored already; filtered out; too large; in the customer's own bucket.
         """
         code, size = item.package.code_sha256, item.package.size_bytes
         if item.package_type == "Image":
@@ -166,9 +175,9 @@ class DownloadPlanner:
             return "image", "", staged_row(PACKAGES, answer=NOT_FETCHED, **image)
         try:
             sha256_hex = sha256_hex_of(code)
+            present = present_row(self.package_store, code, size)
         except PackageError:
             return "", "", None
-        present = present_row(self.package_store, code, size)
         if present is not None:
             return "present", "", present
         if not item.is_selected:
@@ -246,22 +255,29 @@ class DownloadPlanner:
         writer.flush()
 
 
-def disk_space_error(root: Path, plan: DownloadPlan) -> str | None:
-    """Return a message where the disk has no space for everything that is to be downloaded, else None."""
-    needed_bytes = sum(downloads.size_bytes for downloads in plan.lists)
-    disk = os.statvfs(root)
-    free_bytes = disk.f_bavail * disk.f_frsize
+def disk_space_error(package_store: PackageStore, plan: DownloadPlan) -> str | None:
+    """Return a message where this machine's disk has no space for what is to be downloaded, else None. Blocking.
+
+    A folder receives all of it. Of what a bucket receives, only the packages that are moved at once are on the disk.
+    """
+    if package_store.is_local:
+        needed_bytes, files = sum(downloads.size_bytes for downloads in plan.lists), plan.files
+    else:
+        files, needed_bytes = max((len(downloads.largest), sum(downloads.largest)) for downloads in plan.lists)
+    folder = package_store.disk
+    free_bytes = shutil.disk_usage(folder).free
     if needed_bytes <= free_bytes:
         return None
+    at_once, fewer = ("", "") if package_store.is_local else (" at once", ", give a lower --package-concurrency")
     return (
-        f"{plural(plan.files, 'package')} of {needed_bytes:,} bytes ({format_bytes(needed_bytes)})"
-        f" {agree(plan.files, 'is', 'are')} to be fetched, but"
-        f" {root} has {free_bytes:,} free ({format_bytes(free_bytes)}): free some, choose fewer with"
-        " --packages-for, --package-runtime or --package-name, or give --max-package-size; none of them was fetched"
+        f"{plural(files, 'package')} of {needed_bytes:,} bytes ({format_bytes(needed_bytes)})"
+        f" {agree(files, 'is', 'are')} to be fetched{at_once}, but {folder} has {free_bytes:,} free"
+        f" ({format_bytes(free_bytes)}): free some{fewer}, choose fewer with --packages-for, --package-runtime or"
+        " --package-name, or give --max-package-size; none of them was fetched"
     )
 
 
-def _published_layers(store: LocalStore) -> Iterator[dict[str, Any]]:
+def _published_layers(store: Store) -> Iterator[dict[str, Any]]:
     """Yield the rows of the newest published table of layer versions, in the order of their ARN."""
     path = newest_file(store, LAYER_VERSIONS)
     if path is None:

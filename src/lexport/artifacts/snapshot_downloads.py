@@ -25,7 +25,6 @@ from lexport.artifacts.run import Run
 from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import Transfers, open_transfers, sha256_hex_of
 from lexport.aws.session import Session
-from lexport.dataset.layout import package_places
 from lexport.errors import PackageError
 from lexport.model import LATEST, FunctionRef, Link, Reply
 from lexport.settings import PackageSettings
@@ -57,7 +56,9 @@ class SnapshotDownloads:
         planner = DownloadPlanner(self._settings, self._filter, package_store, run.staging, run.progress.packages)
         plan = await to_thread.run_sync(planner.plan, {functions: None}, {layers: None})
         downloader = Downloader(self._settings, self._transfers, self._rows)
-        if message := disk_space_error(run.store.root, plan):  # the tables are worth publishing all the same
+        if message := await to_thread.run_sync(
+            disk_space_error, package_store, plan
+        ):  # the tables are worth publishing all the same
             run.progress.note(message)
             error = PackageError("the disk has no space for all packages", code="no_room")
             await downloader.record_all_failed(plan, error)
@@ -83,12 +84,11 @@ class SnapshotDownloads:
         if limit is not None and (size is None or size > limit):
             return False
         try:
-            places = package_places(sha256_hex_of(link.package.code_sha256))
+            sha256_hex = sha256_hex_of(link.package.code_sha256)
         except PackageError:
             return False
         # Not in a worker thread: stat takes 2 µs, a thread hop 50 µs, and this runs for every response.
-        root = self._transfers.package_store.destination.root
-        return not any((root / path).exists() for path in places)
+        return not self._transfers.package_store.is_known(sha256_hex)
 
     async def _download(self, link: Link, version: str) -> None:
         """Download the package behind a link. On failure, leave it to the download plan."""
@@ -117,5 +117,7 @@ async def open_downloads(
     if settings is None:
         yield None
         return
-    async with open_transfers(settings, session, PackageStore(run.store), run.progress.packages) as transfers:
+    async with open_transfers(
+        settings, session, PackageStore(run.store, run.staging.folder), run.progress.packages
+    ) as transfers:
         yield SnapshotDownloads(settings, transfers, session, run)

@@ -1,204 +1,199 @@
-"""The package store of a destination: packages named by their content, and partial downloads. Blocking.
+"""The package store of a destination: packages named by their content. Blocking.
 
 _packages/sha256/ab/ab12….zip          complete and verified, never changed
-_staging/packages/ab12….part           a partial download; the process that holds its lock writes it
+_staging/packages/ab12….part           a partial download into a folder; the next run continues it
+
+Partial downloads into a bucket, and copies of its packages, are in the scratch folder of the run, on this machine.
 """
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import hashlib
-import os
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from threading import RLock
+from pathlib import Path, PurePosixPath
 
-from lexport.dataset.data_files import hash_file
-from lexport.dataset.layout import STAGING, package_path, package_places
-from lexport.dataset.local import FULL, LocalStore, UnexpectedFileError, free_space, sync_folder, write_error
-from lexport.dataset.store import StoredFile
-from lexport.errors import PackageError, WriteError
+from lexport.artifacts.partial_download import PartialDownload, disk_error, open_partial, remove_linked
+from lexport.dataset.layout import FORMER_STORED_PACKAGES, STAGING, package_path, package_places
+from lexport.dataset.local import FULL, LocalStore, UnexpectedFileError, clear
+from lexport.dataset.store import Store, StoredFile
+from lexport.errors import PackageError, PublishError, WriteError
 
 PARTIAL_DOWNLOADS = f"{STAGING}/packages"
-MAX_PARTIAL_DOWNLOADS = 16
-"""Partial downloads of one package: this many runs at once may fetch it into one destination, each its own copy."""
-READ_BYTES = 1024 * 1024
+_RANGE_BYTES = 8 * 2**20
+_MOST_LISTED = 4
+"""Listed folders that are kept. Packages are planned in the order of AWS's base64, in which the folders of four
+consecutive hex prefixes take turns."""
+_ATTEMPTS = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PackageStore:
-    """The packages of one destination."""
+    """The packages of one destination. ``scratch`` is a folder of the run on this machine."""
 
-    destination: LocalStore
+    destination: Store
+    scratch: Path
+    _has_former: bool | None = None
+    _listed: dict[str, dict[str, StoredFile]] = field(default_factory=dict)
 
-    def find(self, sha256_hex: str, size_bytes: int | None) -> StoredFile | None:
+    @property
+    def is_local(self) -> bool:
+        """Whether packages are files of this machine."""
+        return isinstance(self.destination, LocalStore)
+
+    @property
+    def disk(self) -> Path:
+        """A folder on the disk that receives the downloads."""
+        return self.destination.root if isinstance(self.destination, LocalStore) else self.scratch
+
+    def open_partial(self, sha256_hex: str) -> PartialDownload:
+        """Open and lock the partial download of an earlier run, or an empty one; the caller closes it."""
+        try:
+            folder = self._make_spool()
+        except OSError as error:
+            raise disk_error(Path(error.filename or self.scratch), error) from error
+        return open_partial(folder, sha256_hex, file_mode=self.destination.file_mode)
+
+    def is_known(self, sha256_hex: str) -> bool:
+        """Return whether a package has a file of its name, as far as this is known without a request."""
+        if not isinstance(self.destination, LocalStore):
+            return False
+        root = self.destination.root
+        return any((root / path).exists() for path in package_places(sha256_hex))
+
+    def find(self, sha256_hex: str, size_bytes: int | None, *, is_listed: bool = False) -> StoredFile | None:
         """Return a package that is stored complete, None where it has to be downloaded.
 
         The size is always compared. Where it differs or is unknown, the hash decides; a file with a wrong hash is
-        damaged and is removed.
+        damaged and is removed. With ``is_listed``, a bucket is asked for the packages of a folder at once, and what was
+        stored since then is not found. Raises PackageError where a damaged file cannot be removed, else WriteError.
         """
-        for path in package_places(sha256_hex):
+        for path in self._places(sha256_hex):
             try:
-                if found := self._checked(path, sha256_hex, size_bytes):
-                    return found
+                found = self._checked(path, sha256_hex, size_bytes, is_listed=is_listed)
             except OSError as error:
-                raise _disk_error(self.destination.root / path, error) from error
+                raise self._error(path, error) from error
+            if found is not None:
+                if isinstance(self.destination, LocalStore):
+                    remove_linked(self.destination.root / PARTIAL_DOWNLOADS, self.destination.root / path)
+                return found
         return None
 
-    def _checked(self, path: str, sha256_hex: str, size_bytes: int | None) -> StoredFile | None:
+    def keep(self, partial: PartialDownload) -> str:
+        """Store a complete download under its own hash, and remove the partial one; return the path.
+
+        A stored file of the same size stays as it is.
+        """
+        with partial.in_use:
+            partial.sync()
+            path = self._place(partial)
+            partial.remove()
+        return path
+
+    @contextmanager
+    def local_file(self, path: str, *, check: Callable[[], None]) -> Iterator[Path]:
+        """Yield a stored package as a file of this machine; that of a bucket is a copy, which is removed afterwards.
+
+        ``check`` is called often and may end it by raising. Raises OSError.
+        """
+        if isinstance(self.destination, LocalStore):
+            yield self.destination.root / path
+            return
+        copy, digest = self._make_spool() / PurePosixPath(path).name, hashlib.sha256()
         try:
-            found = self.destination.stat(path)
-            if found.size_bytes == size_bytes or hash_file(self.destination.root / path) == sha256_hex:
+            with copy.open("xb", buffering=0) as file:
+                for part in self._parts(self.destination.stat(path)):
+                    check()
+                    digest.update(part)
+                    file.write(part)
+            if digest.hexdigest() != copy.stem:
+                raise OSError(errno.EIO, f"its bytes have the SHA-256 {digest.hexdigest()}", path)
+            yield copy
+        finally:
+            clear(copy)
+
+    def _make_spool(self) -> Path:
+        if isinstance(self.destination, LocalStore):
+            return self.destination.make_folder(PARTIAL_DOWNLOADS)
+        folder = self.scratch / "packages"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
+
+    def _places(self, sha256_hex: str) -> tuple[str, ...]:
+        """Return the paths under which a package may be stored. Most datasets have none of a former release."""
+        if self._has_former is None:
+            try:
+                self._has_former = bool(self.destination.names(FORMER_STORED_PACKAGES))
+            except OSError as error:
+                raise self._error(FORMER_STORED_PACKAGES, error) from error
+        return package_places(sha256_hex) if self._has_former else (package_path(sha256_hex),)
+
+    def _checked(self, path: str, sha256_hex: str, size_bytes: int | None, *, is_listed: bool) -> StoredFile | None:
+        try:
+            found = self._listed_file(path) if is_listed and not self.is_local else self.destination.stat(path)
+            if found is None or found.size_bytes == size_bytes or self._hash(found) == sha256_hex:
                 return found
         except FileNotFoundError:
             return None
         except UnexpectedFileError:
             pass
-        self.destination.remove(path)
+        try:
+            self.destination.remove(path)
+        except PermissionError as error:
+            message = f"the stored package {self._name(path)} is damaged and cannot be removed: {_reason(error)}"
+            raise PackageError(message, code="damaged") from error
         return None
 
-    def open_partial(self, sha256_hex: str) -> PartialDownload:
-        """Open and lock the partial download of an earlier run, or an empty one; the caller closes it.
+    def _listed_file(self, path: str) -> StoredFile | None:
+        folder = str(PurePosixPath(path).parent)
+        if folder not in self._listed:
+            while len(self._listed) >= _MOST_LISTED:
+                del self._listed[next(iter(self._listed))]
+            self._listed[folder] = {file.path: file for file in self.destination.files(folder)}
+        return self._listed[folder].get(path)
 
-        If another run holds the lock, the next file name is taken.
-        """
-        folder = self.destination.root / PARTIAL_DOWNLOADS
-        try:
-            self.destination.make_folder(PARTIAL_DOWNLOADS)
-            for number in range(MAX_PARTIAL_DOWNLOADS):
-                path = folder / (f"{sha256_hex}.{number}.part" if number else f"{sha256_hex}.part")
-                descriptor = _lock(path, self.destination.file_mode)
-                if descriptor is not None:
-                    return _reread(PartialDownload(self, path, descriptor))
-        except OSError as error:
-            raise _disk_error(folder, error) from error
-        raise PackageError(
-            f"{MAX_PARTIAL_DOWNLOADS} runs fetch this package into {self.destination.root} already; wait for them",
-            code="busy",
-        )
+    def _hash(self, found: StoredFile) -> str:
+        digest = hashlib.sha256()
+        for part in self._parts(found):
+            digest.update(part)
+        return digest.hexdigest()
 
+    def _parts(self, found: StoredFile) -> Iterator[bytes]:
+        for start in range(0, found.size_bytes, _RANGE_BYTES):
+            yield self.destination.read_range(found.path, start, min(_RANGE_BYTES, found.size_bytes - start))
 
-@dataclass(slots=True)
-class PartialDownload:
-    """One package that is being downloaded; ``size_bytes`` of it are on disk and hashed.
-
-    Only one thread at a time uses the file: a task that is cancelled leaves its thread running, and ``close`` waits for
-    that thread, so that nothing is written to a descriptor that another file may have taken.
-    """
-
-    package_store: PackageStore
-    path: Path
-    descriptor: int
-    size_bytes: int = 0
-    is_kept: bool = False
-    _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
-    _in_use: AbstractContextManager[object] = field(default_factory=RLock)
-
-    @property
-    def sha256_hex(self) -> str:
-        """The hash of the bytes on disk."""
-        return self._hash.hexdigest()
-
-    def write(self, parts: Iterable[bytes]) -> None:
-        """Hash and append. If the disk is full, truncate the file to free its space and raise PackageError."""
-        with self._in_use:
+    def _place(self, partial: PartialDownload) -> str:
+        sha256_hex, path = partial.sha256_hex, package_path(partial.sha256_hex)
+        for _ in range(_ATTEMPTS):
             try:
-                for part in parts:
-                    self._hash.update(part)
-                    view = memoryview(part)
-                    while view:
-                        view = view[os.write(self.descriptor, view) :]
-                    self.size_bytes += len(part)
-            except OSError as error:
-                if error.errno in FULL:
-                    self.restart()
-                raise _disk_error(self.path, error) from error
+                self.destination.place(partial.path, path, sha256=sha256_hex)
+                self.destination.sync_folder(str(PurePosixPath(path).parent))
+            except PublishError:  # another run was faster, or the file there is damaged
+                if found := self.find(sha256_hex, partial.size_bytes):
+                    return found.path
+            except WriteError as error:
+                raise self._write_error(path, error) from error.__cause__
+            else:
+                return path
+        raise PackageError(f"others change {self._name(path)} at the same time", code="busy")
 
-    def restart(self) -> None:
-        """Drop the bytes received so far."""
-        with self._in_use:
-            try:
-                os.ftruncate(self.descriptor, 0)
-                os.lseek(self.descriptor, 0, os.SEEK_SET)
-            except OSError as error:
-                raise _disk_error(self.path, error) from error
-            self._hash, self.size_bytes = hashlib.sha256(), 0
+    def _write_error(self, path: str, error: WriteError) -> PackageError | WriteError:
+        """Return a PackageError where the next package may be stored all the same."""
+        cause = error.__cause__
+        if self.is_local:
+            return self._error(path, cause) if isinstance(cause, OSError) and cause.errno in FULL else error
+        return error if isinstance(cause, PermissionError) else PackageError(str(error), code="not_written")
 
-    def keep(self) -> str:
-        """Move the file into the store under its own hash, synced to disk; return the path.
+    def _error(self, path: str, error: OSError) -> PackageError | WriteError:
+        if isinstance(self.destination, LocalStore):
+            return disk_error(self.destination.root / path, error)
+        return WriteError(f"cannot read {self._name(path)}: {_reason(error)}", path=self._name(path))
 
-        A stored file of the same size stays as it is. The move is one rename, so a killed run leaves a partial download
-        or a package, never both; two runs at once replace a package by the same bytes.
-        """
-        with self._in_use:
-            path = package_path(self.sha256_hex)
-            target = self.package_store.destination.root / path
-            try:
-                os.fsync(self.descriptor)
-                self.package_store.destination.make_folder(str(Path(path).parent))
-                try:
-                    is_stored = target.lstat().st_size == self.size_bytes
-                except FileNotFoundError:
-                    is_stored = False
-                if is_stored:
-                    with suppress(OSError):  # the next run finds the file and removes it
-                        self.path.unlink()
-                else:
-                    self.path.replace(target)
-                self.is_kept = True
-                sync_folder(target.parent)
-            except OSError as error:
-                raise _disk_error(target, error) from error
-            return path
-
-    def close(self) -> None:
-        """Release the lock. The bytes stay for the next run; an empty file is removed."""
-        with self._in_use:
-            if not self.size_bytes and not self.is_kept:
-                with suppress(OSError):
-                    self.path.unlink(missing_ok=True)
-            with suppress(OSError):  # a kept file was synced before
-                os.close(self.descriptor)
-            self.descriptor = -1
+    def _name(self, path: str) -> str:
+        return f"{self.destination.url}/{path}"
 
 
-def _lock(path: Path, mode: int) -> int | None:
-    """Open and lock a partial download; return None if another process or another download holds the lock."""
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            opened, on_disk = os.fstat(descriptor), path.stat()
-            if (opened.st_dev, opened.st_ino) == (on_disk.st_dev, on_disk.st_ino):
-                os.fchmod(descriptor, mode)
-                return descriptor
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        except FileNotFoundError:
-            pass
-        except OSError:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)  # the previous holder moved this file into the store, so the name is free: try again
-
-
-def _reread(partial: PartialDownload) -> PartialDownload:
-    """Hash the bytes of an earlier run: they count only as far as they can be read back."""
-    while part := os.read(partial.descriptor, READ_BYTES):
-        partial._hash.update(part)  # noqa: SLF001 - of this file
-        partial.size_bytes += len(part)
-    return partial
-
-
-def _disk_error(path: Path, error: OSError) -> PackageError | WriteError:
-    """Return a PackageError for a full disk, since the next package may be smaller; a WriteError ends the run."""
-    if error.errno in FULL:
-        return PackageError(
-            f"no disk space for the package at {path.parent} ({error.strerror}{free_space(path)}); free some, or"
-            " give --max-package-size",
-            code="disk_full",
-        )
-    return write_error(path, error)
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

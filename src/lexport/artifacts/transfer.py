@@ -18,13 +18,13 @@ import anyio
 from anyio import CancelScope, CapacityLimiter, to_thread
 
 from lexport.artifacts.bandwidth import BATCH_BYTES, BytePacer
+from lexport.artifacts.partial_download import PartialDownload
 from lexport.artifacts.presigned import OpenLink, open_links
-from lexport.artifacts.store import PackageStore, PartialDownload
+from lexport.artifacts.store import PackageStore
 from lexport.artifacts.url_policy import named_hosts
 from lexport.aws.endpoints import LambdaEndpoints
 from lexport.aws.quota.retry import RetryState
 from lexport.aws.session import Session
-from lexport.dataset.layout import package_path
 from lexport.errors import HashMismatchError, LinkExpiredError, PackageError, TransferError
 from lexport.extract.progress import PackageProgress
 from lexport.model import Link, PackageRef, StoredPackage
@@ -33,6 +33,8 @@ from lexport.settings import PackageSettings
 WRITING_THREADS = min(4, 1 + (os.cpu_count() or 1))
 """Threads that hash and write. Two keep up with what one event loop receives (measured with 1 GB over TLS); the others
 are for threads that wait for the disk."""
+STORING_THREADS = 8
+"""Threads that sync complete packages to disk, or send them to a bucket."""
 MAX_MISMATCHES = 2
 """Wrong hashes in a row. The function may have changed between response and download once; twice is another fault."""
 MAX_CHANGES = 5
@@ -99,6 +101,7 @@ class Transfers:
     open_link: OpenLink
     pacer: BytePacer
     threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(WRITING_THREADS))
+    storing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(STORING_THREADS))
     random_unit: Callable[[], float] = random.random
 
     async def store_package(
@@ -125,7 +128,7 @@ class Transfers:
                             link = await download.run(link, request_link, retries)
                         finally:
                             moved_bytes += download.moved_bytes
-                        path, size_bytes = package_path(sha256_hex), partial.size_bytes
+                        path, size_bytes = download.path, partial.size_bytes
                     if link is not None:
                         retries.note_change()
                         package = link.package
@@ -174,7 +177,7 @@ class _Download:
     """One package and its partial download, over as many transfers as it takes."""
 
     def __init__(self, transfers: Transfers, package: PackageRef, partial: PartialDownload) -> None:
-        self.moved_bytes = 0
+        self.moved_bytes, self.path = 0, ""
         self._transfers, self._package, self._partial = transfers, package, partial
         self._sha256_hex, self._size_bytes = sha256_hex_of(package.code_sha256), package.size_bytes
 
@@ -187,7 +190,7 @@ class _Download:
                     if link.package.code_sha256 != self._package.code_sha256:
                         return link
                     await self._transfer(link)
-                await self._in_thread(self._keep)
+                self.path = await to_thread.run_sync(self._keep, limiter=self._transfers.storing)
             except PackageError as error:
                 retries.note_progress(self._partial.size_bytes)
                 delay_s = retries.wait_s(error, self._transfers.random_unit())
@@ -226,8 +229,8 @@ class _Download:
                 f"the package was cut off after {partial.size_bytes:,} of {size_bytes:,} bytes", code="truncated_body"
             )
 
-    def _keep(self) -> None:
-        """Move the complete download into the store, or drop it if its hash is wrong. Blocking."""
+    def _keep(self) -> str:
+        """Move the complete download into the store, or drop it if its hash is wrong; return its path. Blocking."""
         actual = self._partial.sha256_hex
         if actual != self._sha256_hex:
             self._partial.restart()
@@ -237,7 +240,7 @@ class _Download:
                 expected=self._sha256_hex,
                 actual=actual,
             )
-        self._partial.keep()
+        return self._transfers.package_store.keep(self._partial)
 
     async def _in_thread(self, function: Callable[..., None], *arguments: object) -> None:
         await to_thread.run_sync(function, *arguments, limiter=self._transfers.threads)

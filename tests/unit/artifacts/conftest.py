@@ -36,7 +36,7 @@ class Destination:
         self.session = session
         self.function_name = function_name
         self.link_requests = 0
-        self.package_store = PackageStore(LocalStore(root))
+        self.package_store = PackageStore(LocalStore(root), root)
         self.pacer = BytePacer(None)
         self.hosts = named_hosts(endpoint_url=aws.url)
 

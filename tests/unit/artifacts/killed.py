@@ -16,19 +16,19 @@ from pathlib import Path
 
 from anyio import CapacityLimiter
 
-from lexport.artifacts import store as packages
+from lexport.artifacts import partial_download
 from lexport.artifacts.bandwidth import BytePacer
 from lexport.artifacts.presigned import open_links
 from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import Transfers
 from lexport.artifacts.url_policy import named_hosts
-from lexport.dataset import local
+from lexport.dataset import linking, local
 from lexport.dataset.local import LocalStore
 from lexport.model import Link, PackageRef
 
 warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)  # no thread of the parent holds a lock then
 WRITES = {"write", "fsync", "link", "unlink", "open", "mkdir", "ftruncate", "replace"}
-FILES = {packages.__file__, local.__file__}
+FILES = {partial_download.__file__, linking.__file__, local.__file__}
 
 
 def kill_at(number: int) -> None:
@@ -57,7 +57,7 @@ async def store(dest: Path, link: Link) -> int:
     hosts = named_hosts(endpoint_url=link.url.partition("/snapshots")[0])
     async with open_links(ca_bundle=None, hosts=hosts, connections=1) as open_link:
         transfers = Transfers(
-            package_store=PackageStore(LocalStore(dest)),
+            package_store=PackageStore(LocalStore(dest), dest),
             open_link=open_link,
             pacer=BytePacer(None),
             threads=CapacityLimiter(1),

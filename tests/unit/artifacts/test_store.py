@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lexport.artifacts.store import MAX_PARTIAL_DOWNLOADS, PackageStore
+from lexport.artifacts.partial_download import MAX_PARTIAL_DOWNLOADS
+from lexport.artifacts.store import PackageStore
 from lexport.dataset.layout import package_path, package_places
 from lexport.dataset.local import LocalStore
 from lexport.errors import PackageError, WriteError
@@ -19,7 +20,7 @@ HEX = hashlib.sha256(BODY).hexdigest()
 
 @pytest.fixture
 def package_store(tmp_path):
-    return PackageStore(LocalStore(tmp_path / "dest"))
+    return PackageStore(LocalStore(tmp_path / "dest"), tmp_path)
 
 
 def open_files():
@@ -29,7 +30,7 @@ def open_files():
 def put(package_store, body=BODY):
     partial = package_store.open_partial(HEX)
     partial.write([body[:7], body[7:]])
-    path = partial.keep()
+    path = package_store.keep(partial)
     partial.close()
     return package_store.destination.root / path
 
@@ -48,7 +49,7 @@ def test_a_stored_package_is_found(package_store):
 
 def test_group_readable(tmp_path):
     """Packages follow --group-readable."""
-    path = put(PackageStore(LocalStore(tmp_path / "dest", group_readable=True)))
+    path = put(PackageStore(LocalStore(tmp_path / "dest", group_readable=True), tmp_path))
 
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o640, 0o750)
 
@@ -57,7 +58,7 @@ def test_group_readable_under_a_strict_umask(tmp_path):
     """A umask removes no permission that --group-readable grants."""
     before = os.umask(0o077)
     try:
-        path = put(PackageStore(LocalStore(tmp_path / "dest", group_readable=True)))
+        path = put(PackageStore(LocalStore(tmp_path / "dest", group_readable=True), tmp_path))
     finally:
         os.umask(before)
 
@@ -130,18 +131,33 @@ def test_a_second_download_keeps_the_first(package_store):
     first, second, third = (package_store.open_partial(HEX) for _ in range(3))
     for partial in (first, second, third):
         partial.write([BODY])
-    path = package_store.destination.root / first.keep()
+    path = package_store.destination.root / package_store.keep(first)
     inode = path.stat().st_ino
-    second.keep()
+    package_store.keep(second)
     kept = path.stat().st_ino
     path.write_bytes(b"damaged")
-    third.keep()
+    package_store.keep(third)
     for partial in (first, second, third):
         partial.close()
 
     assert kept == inode
     assert path.read_bytes() == BODY
     assert package_store.destination.names("_staging/packages") == []
+
+
+def test_a_run_that_was_killed_after_it_stored_a_package(package_store):
+    """A partial download that is the stored package too is never written to again."""
+    partial = package_store.open_partial(HEX)
+    partial.write([BODY])
+    stored = package_store.destination.root / package_path(HEX)
+    stored.parent.mkdir(parents=True)
+    os.link(partial.path, stored)
+    partial.close()
+    again = package_store.open_partial(HEX)
+    again.write([b"x"])
+    again.close()
+
+    assert (stored.read_bytes(), stored.stat().st_nlink) == (BODY, 1)
 
 
 def test_a_partial_download_stays_for_the_next_run(package_store):
@@ -166,7 +182,7 @@ def test_a_partial_download_that_is_stored_while_it_is_opened(package_store, at_
     before = open_files()
 
     def store():
-        first.keep()
+        package_store.keep(first)
         first.close()
         if is_begun_anew:
             others.append(package_store.open_partial(HEX))

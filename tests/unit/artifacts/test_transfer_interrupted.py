@@ -148,7 +148,7 @@ async def test_no_space_left_on_device(destination, tmp_path):
     code = (
         "import sys; from pathlib import Path; from lexport.dataset.local import LocalStore\n"
         "from lexport.artifacts.store import PackageStore; from lexport.errors import PackageError\n"
-        "partial = PackageStore(LocalStore(Path(sys.argv[1]))).open_partial('ab' * 32)\n"
+        "partial = PackageStore(LocalStore(Path(sys.argv[1])), Path(sys.argv[1])).open_partial('ab' * 32)\n"
         "try: partial.write([bytes(500_000)] * 10)\n"
         "except PackageError as error:\n"
         " partial.close(); print(error.code, partial.size_bytes, partial.path.exists(), error)"
