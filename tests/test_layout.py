@@ -104,6 +104,7 @@ def test_public_names_are_exact():
         "CheckResult",
         "Damage",
         "Dataset",
+        "Destination",
         "FailureGroup",
         "FeedResult",
         "Finding",

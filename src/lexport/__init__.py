@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from lexport.query.verify.files import verify as verify
     from lexport.query.verify.rows import Damage as Damage
     from lexport.query.views import views as views
+    from lexport.settings import Destination as Destination
     from lexport.settings import PackageSettings as PackageSettings
     from lexport.settings import SnapshotSettings as SnapshotSettings
 

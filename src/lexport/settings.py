@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 EnvMode = Literal["keys", "values", "none"]
 Qualifiers = Literal["latest", "published", "all"]
+Encryption = Literal["AES256", "aws:kms", "aws:kms:dsse"]
 
 ALL_REGIONS = "all"
 GET_FUNCTION_RATE_PER_S = 100.0  # AWS's quota per account and Region. Source: Lambda quotas page, 2026
@@ -34,6 +35,41 @@ _ROLE_ARN = re.compile(
 )
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 _UNIT = re.compile(r"ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|r-[0-9a-z]{4,32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A destination with the settings of its object store; it may stand wherever a path or a URL does.
+
+    ``dest_profile`` has the credentials for ``s3://``, where they are others than those of the Lambda calls. ``sse``
+    and ``kms_key`` encrypt what is written to ``s3://``. Files of a bucket that are read lie in a cache of
+    ``cache_size_bytes``; those with environment values only with ``cache_values``. A request to the bucket without an
+    answer fails after ``timeout_s``, and later for a large file; it is repeated.
+    """
+
+    url: str
+    dest_profile: str | None = None
+    sse: Encryption | None = None
+    kms_key: str | None = None
+    cache_size_bytes: int = 10 * 10**9
+    cache_values: bool = False
+    timeout_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Check every setting."""
+        _check_types(self)
+        kinds = get_args(Encryption)
+        _check(self.sse is None or self.sse in kinds, "--dest-sse", f"is one of {', '.join(kinds)}")
+        _check(self.kms_key is None or self.sse != "AES256", "--dest-kms-key", "goes with --dest-sse aws:kms")
+        _check(self.cache_size_bytes > 0, "--cache-size", f"is a number of bytes, not {self.cache_size_bytes}")
+        is_good = math.isfinite(self.timeout_s) and self.timeout_s > 0
+        _check(is_good, "--dest-timeout", f"is a number of seconds, not {self.timeout_s}")
+
+    def __fspath__(self) -> str:
+        return self.url
+
+    def __str__(self) -> str:
+        return self.url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,7 +293,7 @@ def is_account_id(text: str) -> bool:
     return len(text) == 12 and text.isascii() and text.isdigit()  # noqa: PLR2004 - digits of an AWS account
 
 
-def _check_types(settings: PackageSettings | SnapshotSettings) -> None:
+def _check_types(settings: Destination | PackageSettings | SnapshotSettings) -> None:
     """Refuse a value of a wrong type, for example a text in place of a tuple; lists become tuples.
 
     The values of a Literal are checked with the other rules. No message holds the value, because it may be a secret.

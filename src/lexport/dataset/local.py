@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,8 +17,9 @@ from functools import partial
 from pathlib import Path
 
 from lexport.dataset import layout
+from lexport.dataset.address import parse_address
 from lexport.dataset.linking import link_new
-from lexport.dataset.store import MOST_READ_BYTES, StoredFile
+from lexport.dataset.store import MOST_READ_BYTES, NamedFile, StoredFile
 from lexport.errors import PublishError, RunError, SettingsError, UnknownCommitError, WriteError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -27,7 +27,6 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _REFUSALS = FULL | {errno.EACCES, errno.EPERM, errno.EROFS, errno.EXDEV, errno.ENAMETOOLONG, errno.ENOTDIR}
 """Errors after which a file surely does not have its name. After any other error it may have it nevertheless."""
 _SYNC_NOT_SUPPORTED = frozenset({errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
-_ADDRESS = re.compile("[a-z][a-z0-9+.-]+://|(?:s3a?|gs|az|abfss?|https?):/", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,11 @@ class LocalStore:
     def file_mode(self) -> int:
         """The mode of new files."""
         return 0o640 if self.group_readable else 0o600
+
+    @property
+    def moved(self) -> None:
+        """Nothing is moved."""
+        return
 
     def make_folder(self, path: str) -> Path:
         """Create a folder and its parents below the root; return its path.
@@ -115,6 +119,10 @@ class LocalStore:
         if found != size_bytes:
             raise OSError(errno.EIO, f"it has {found:,} bytes, the manifest says {size_bytes:,}", str(self.root / path))
         return self.root / path
+
+    def local_copies(self, files: Iterable[NamedFile], *, has_values: bool = False) -> list[Path]:  # noqa: ARG002
+        """Return the paths of the files themselves."""
+        return [self.local_copy(file.path, size_bytes=file.size_bytes, sha256=file.sha256) for file in files]
 
     def open_scratch(self, run: str) -> Path:
         """Create a folder of its own below the staging folder of the run: links do not cross file systems."""
@@ -264,12 +272,9 @@ def stat_file(root: Path, path: str) -> os.stat_result:
 
 def local_folder(dest: str | os.PathLike[str]) -> Path:
     """Return the path of a destination; raises SettingsError for the URL of an object store."""
-    text = os.fspath(dest)
-    if not text:
-        raise SettingsError("DEST is empty; name a folder (`.` is the working folder)", option="DEST")
-    if _ADDRESS.match(text):
-        raise SettingsError(f"DEST {text}: only local folders can be read and written", option="DEST")
-    return Path(text)
+    if (address := parse_address(dest)) is not None:
+        raise SettingsError(f"DEST {address.url}: only local folders can be read and written here", option="DEST")
+    return Path(dest)
 
 
 def write_error(path: Path, error: Exception, *, size_bytes: int | None = None) -> WriteError:

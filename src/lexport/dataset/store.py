@@ -8,7 +8,8 @@ write raise the RunErrors that are named with them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +28,37 @@ class StoredFile:
     modified_at: datetime
 
 
+class NamedFile(Protocol):
+    """A file as a manifest names it."""
+
+    @property
+    def path(self) -> str:
+        """The path, relative to the destination."""
+
+    @property
+    def size_bytes(self) -> int:
+        """The size."""
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 in hexadecimal."""
+
+
+class Moved:
+    """What a bucket cost: bytes of objects received and sent, and files that the cache had already."""
+
+    def __init__(self) -> None:
+        self.received_bytes = self.sent_bytes = self.cached_files = 0
+        self._lock = threading.Lock()
+
+    def add(self, *, received_bytes: int = 0, sent_bytes: int = 0, cached_files: int = 0) -> None:
+        """Count."""
+        with self._lock:
+            self.received_bytes += received_bytes
+            self.sent_bytes += sent_bytes
+            self.cached_files += cached_files
+
+
 class Store(Protocol):
     """One destination. Two objects may stand for the same one, in different processes and on different machines."""
 
@@ -37,6 +69,10 @@ class Store(Protocol):
     @property
     def file_mode(self) -> int:
         """The mode of files that are written on this machine for it."""
+
+    @property
+    def moved(self) -> Moved | None:
+        """What was moved to and from a bucket; None for a folder."""
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -69,6 +105,12 @@ class Store(Protocol):
         size or hash differs.
         """
 
+    def local_copies(self, files: Iterable[NamedFile], *, has_values: bool = False) -> list[Path]:
+        """Return the paths of ``local_copy`` of several files, which a bucket downloads several at once.
+
+        ``has_values`` says that they have environment values in the clear, which are not cached by default.
+        """
+
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def open_scratch(self, run: str) -> Path:
@@ -93,7 +135,8 @@ class Store(Protocol):
 
         Return None, or the error that came after the file got its name: it is there, but may not survive a loss of
         power. Raises PublishError where the name is taken, WriteError where the file was not written, and
-        UnknownCommitError where neither can be determined. After an answer that was lost, the file is read back.
+        UnknownCommitError where neither can be determined. After an answer that was lost, the file is read back: equal
+        bytes are taken for this writer's own, so what two writers may create must differ by a name or a random text.
         """
 
     def replace(self, path: str, body: bytes) -> None:

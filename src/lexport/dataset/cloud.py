@@ -1,0 +1,366 @@
+"""The store in a bucket, on obstore; see store.py.
+
+An object is written with one PUT, also a large one: it comes from a file that is mapped into memory, has its length and
+a checksum with it, and can be made conditional. So there are no parts of uploads that could be left behind.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import mmap
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import obstore
+import obstore.exceptions
+
+from lexport.dataset.answers import Answer, Outcome, read_answer
+from lexport.dataset.copies import Copies
+from lexport.dataset.requests import Requests, StillFailingError
+from lexport.dataset.store import MOST_READ_BYTES, Moved, NamedFile, StoredFile
+from lexport.errors import PublishError, UnknownCommitError, WriteError
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta, PutMode
+    from obstore.store import ObjectStore
+
+CHUNK_BYTES = 8 * 2**20
+MOST_OBJECT_BYTES = 5 * 10**9
+"""The longest object of one PUT. Source: S3, GCS and Azure allow 5 GB and more."""
+
+
+class CloudStore:
+    """A prefix of a bucket. Made by ``open_store``."""
+
+    def __init__(
+        self, url: str, prefix: str, requests: Requests, *, cache_size_bytes: int, caches_values: bool = False
+    ) -> None:
+        self._url = url
+        self._prefix = prefix
+        self._requests = requests
+        self._caches_values = caches_values
+        self._moved = Moved()
+        self._copies = Copies(cache_size_bytes, self._moved)
+
+    def __repr__(self) -> str:
+        return f"CloudStore({self._url!r})"
+
+    @property
+    def url(self) -> str:
+        """The URL of the prefix."""
+        return self._url
+
+    @property
+    def file_mode(self) -> int:
+        """The mode of files that are written on this machine for it."""
+        return 0o600
+
+    @property
+    def moved(self) -> Moved:
+        """The bytes of objects that were received and sent."""
+        return self._moved
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def names(self, folder: str) -> list[str]:
+        """List the names in a folder with one listing by delimiter."""
+        key = self._key(folder)
+        listed = self._requests.repeat(
+            self._target(folder), lambda client: obstore.list_with_delimiter(client, key or None)
+        )
+        found = {path.rstrip("/") for path in listed["common_prefixes"]} | {meta["path"] for meta in listed["objects"]}
+        skipped = len(key) + 1 if key else 0
+        return sorted(name for path in found if (name := path[skipped:]))
+
+    def files(self, folder: str) -> Iterator[StoredFile]:
+        """Yield every object below a folder; a listing that breaks off goes on after the last object it named."""
+        key, target = self._key(folder), self._target(folder)
+        pages = _Pages(key)
+        while (page := self._requests.repeat(target, pages.next_page)) is not None:
+            yield from map(self._stored, page)
+
+    def first_names(self, most: int) -> set[str]:
+        """Return the first names at the root, of at most so many objects: a foreign bucket may have millions."""
+        key = self._key("")
+
+        def first_page(client: ObjectStore) -> list[ObjectMeta]:
+            return list(next(iter(obstore.list(client, key or None, chunk_size=most)), ()))
+
+        page = self._requests.repeat(self.url, first_page)
+        return {self._stored(meta).path.partition("/")[0] for meta in page}
+
+    def stat(self, path: str) -> StoredFile:
+        """Return what a HEAD request says."""
+        target = self._target(path)
+        return self._stored(self._requests.repeat(target, lambda client: obstore.head(client, self._key(path))))
+
+    def read(self, path: str, *, most_bytes: int = MOST_READ_BYTES) -> bytes:
+        """Read an object."""
+        target = self._target(path)
+
+        def get(client: ObjectStore) -> bytes:
+            result = obstore.get(client, self._key(path))
+            if (size_bytes := result.meta["size"]) > most_bytes:
+                raise OSError(errno.EFBIG, f"it has {size_bytes:,} bytes, more than {most_bytes:,}", target)
+            return bytes(result.bytes())
+
+        body = self._requests.repeat(target, get, size_bytes=min(most_bytes, MOST_READ_BYTES))
+        self._moved.add(received_bytes=len(body))
+        return body
+
+    def read_range(self, path: str, start: int, length: int) -> bytes:
+        """Read a part of an object."""
+        if length <= 0:
+            return b""
+        target = self._target(path)
+
+        def get(client: ObjectStore) -> bytes:
+            try:
+                return bytes(obstore.get_range(client, self._key(path), start=start, length=length))
+            except obstore.exceptions.GenericError as error:
+                if read_answer(error).status == _NO_SUCH_RANGE:
+                    return b""
+                raise
+
+        body = self._requests.repeat(target, get, size_bytes=length)
+        self._moved.add(received_bytes=len(body))
+        return body
+
+    def local_copy(self, path: str, *, size_bytes: int, sha256: str) -> Path:
+        """Return the path of the file in the cache."""
+        return self.local_copies([_Named(path, size_bytes, sha256)])[0]
+
+    def local_copies(self, files: Iterable[NamedFile], *, has_values: bool = False) -> list[Path]:
+        """Download what the cache does not have, and return the paths of all."""
+        return self._copies.paths([*files], self._chunks, is_private=has_values and not self._caches_values)
+
+    def _chunks(self, path: str, size_bytes: int) -> Iterator[bytes]:
+        """Yield the bytes of an object that should have this size. Raises OSError where it has another."""
+        target = self._target(path)
+        found = self.stat(path).size_bytes
+        if found != size_bytes:
+            raise OSError(errno.EIO, f"it has {found:,} bytes, the manifest says {size_bytes:,}", target)
+        for start in range(0, size_bytes, CHUNK_BYTES):
+            length = min(CHUNK_BYTES, size_bytes - start)
+            chunk = self.read_range(path, start, length)
+            if len(chunk) != length:
+                raise OSError(errno.EIO, f"it ended after {start + len(chunk):,} of {size_bytes:,} bytes", target)
+            yield chunk
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def open_scratch(self, run: str) -> Path:
+        """Create a temporary folder for the drafts of a run."""
+        try:
+            return Path(tempfile.mkdtemp(prefix=f"lexport-{run}-"))
+        except OSError as error:
+            folder = error.filename or tempfile.gettempdir()
+            raise WriteError(f"cannot write {folder}: {error.strerror}", path=str(folder)) from error
+
+    def place(self, source: Path, path: str, *, sha256: str | None = None) -> None:
+        """Send a file with one PUT that is refused where the name is taken."""
+        try:
+            with _mapped(source) as body:
+                found = hashlib.sha256(body).hexdigest()
+                if sha256 is not None and found != sha256:
+                    raise WriteError(
+                        f"{source} was changed before it was sent: its SHA-256 is {found}, not {sha256}",
+                        path=str(source),
+                    )
+                self._create(path, body, found)
+        except UnknownCommitError as error:
+            raise WriteError(str(error), path=error.path) from error
+        except OSError as error:
+            raise WriteError(f"cannot read {source}: {error.strerror}", path=str(source)) from error
+
+    def sync_folder(self, folder: str) -> None:
+        """Do nothing: an object is there when the answer to its PUT has come."""
+
+    def create(self, path: str, body: bytes) -> OSError | None:
+        """Create an object with If-None-Match."""
+        self._create(path, body, hashlib.sha256(body).hexdigest())
+        return None
+
+    def _create(self, path: str, body: Any, sha256: str) -> None:
+        """Create an object. After a lost answer the object is read back before anything is called a conflict."""
+        target, size_bytes = self._target(path), len(body)
+        if size_bytes > MOST_OBJECT_BYTES:
+            raise WriteError(f"cannot write {target}: it has {size_bytes:,} bytes, more than 5 GB", path=target)
+        was_lost = may_come_later = False
+        try:
+            for answer in self._requests.failures(lambda: self._put(path, body, "create")):
+                was_lost |= answer.outcome in _LOST
+                may_come_later |= answer.outcome is Outcome.LOST
+                if answer.outcome is Outcome.TAKEN and not was_lost:
+                    raise self._taken(target)
+                if answer.outcome in _READ_BACK and self._is_there(path, size_bytes, sha256, answer):
+                    if was_lost:
+                        return
+                    raise self._taken(target)
+        except StillFailingError as failing:
+            answer = failing.answer
+        else:
+            return
+        if may_come_later:
+            raise _unknown(target, answer, "it is not there yet, and a request that was lost may still be carried out")
+        raise WriteError(f"cannot write {target}: {answer.text}", path=target)
+
+    def _is_there(self, path: str, size_bytes: int, sha256: str, answer: Answer) -> bool:
+        """Return whether the object has these bytes; False where it is absent. Raises PublishError for other bytes."""
+        target = self._target(path)
+        try:
+            hasher = hashlib.sha256()
+            is_equal = self.stat(path).size_bytes == size_bytes
+            for chunk in self._chunks(path, size_bytes) if is_equal else ():
+                hasher.update(chunk)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise _unknown(target, answer, error.strerror or str(error)) from error
+        if is_equal and hasher.hexdigest() == sha256:
+            return True
+        raise self._taken(target)
+
+    def _put(self, path: str, body: Any, mode: PutMode) -> None:
+        client = self._requests.client(len(body))
+        obstore.put(client, self._key(path), body, mode=mode, use_multipart=False)
+        self._moved.add(sent_bytes=len(body))
+
+    def _taken(self, target: str) -> PublishError:
+        return PublishError(f"{target} exists already", destination=self.url)
+
+    def replace(self, path: str, body: bytes) -> None:
+        """Write an object over the one before."""
+        target = self._target(path)
+        try:
+            self._requests.repeat(target, lambda _: self._put(path, body, "overwrite"))
+        except OSError as error:
+            raise WriteError(f"cannot write {target}: {error.strerror}", path=target) from error
+
+    def swap(self, path: str, body: bytes, *, expected: bytes | None) -> bool:
+        """Write an object with If-Match of the ETag that the expected content has."""
+        target = self._target(path)
+        if expected is None:
+            try:
+                self.create(path, body)
+            except PublishError:
+                return False
+            return True
+        was_lost = False
+
+        def send() -> None:
+            result = obstore.get(self._requests.client(), self._key(path))
+            found = b"" if result.meta["size"] > most_bytes else bytes(result.bytes())
+            if found != expected:
+                raise _ChangedError(is_ours=was_lost and found == body)
+            held = {"e_tag": result.meta["e_tag"], "version": result.meta["version"]}
+            mode: Any = {name: value for name, value in held.items() if value is not None}
+            self._put(path, body, mode)
+
+        most_bytes = max(len(expected), len(body))
+        try:
+            for answer in self._requests.failures(send):
+                was_lost |= answer.outcome in _LOST
+                if answer.outcome is Outcome.ABSENT or (answer.outcome is Outcome.TAKEN and not was_lost):
+                    return False
+        except _ChangedError as changed:
+            return changed.is_ours
+        except StillFailingError as failing:
+            raise WriteError(f"cannot write {target}: {failing.answer.text}", path=target) from None
+        return True
+
+    def remove(self, path: str) -> None:
+        """Delete an object."""
+        with suppress(FileNotFoundError):
+            self._requests.repeat(self._target(path), lambda client: obstore.delete(client, self._key(path)))
+
+    def remove_folder(self, folder: str) -> None:
+        """Delete every object below a folder."""
+        with suppress(OSError):
+            for file in self.files(folder):
+                with suppress(OSError):
+                    self.remove(file.path)
+
+    # --- names --------------------------------------------------------------------------------------------------------
+
+    def _key(self, path: str) -> str:
+        """Return the key of a path; a path that could leave the prefix is refused."""
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        if ".." in parts or path.startswith("/"):
+            raise OSError(errno.EINVAL, "the path leads out of the destination", path)
+        return "/".join([*([self._prefix] if self._prefix else []), *parts])
+
+    def _target(self, path: str) -> str:
+        return f"{self._url}/{path}" if path else self._url
+
+    def _stored(self, meta: ObjectMeta) -> StoredFile:
+        skipped = len(self._prefix) + 1 if self._prefix else 0
+        return StoredFile(
+            path=meta["path"][skipped:], size_bytes=meta["size"], modified_at=meta["last_modified"].astimezone(UTC)
+        )
+
+
+_NO_SUCH_RANGE = 416
+_LOST = {Outcome.BROKEN, Outcome.LOST}
+_READ_BACK = {Outcome.TAKEN, Outcome.CONFLICT, *_LOST}
+
+
+class _Pages:
+    """The pages of a listing. A stream that failed has ended, so the next attempt begins anew, after the last key."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._last = ""
+        self._stream: Iterator[Sequence[ObjectMeta]] | None = None
+
+    def next_page(self, client: ObjectStore) -> list[ObjectMeta] | None:
+        """Return the next page, or None at the end."""
+        if self._stream is None:
+            self._stream = iter(obstore.list(client, self._key or None, offset=self._last or None, chunk_size=1000))
+        try:
+            page = next(self._stream, None)
+        except obstore.exceptions.BaseError:
+            self._stream = None
+            raise
+        if page is None:
+            return None
+        new = [meta for meta in page if meta["path"] > self._last]
+        self._last = max([self._last, *(meta["path"] for meta in new)])
+        return new
+
+
+class _ChangedError(Exception):
+    def __init__(self, *, is_ours: bool) -> None:
+        super().__init__()
+        self.is_ours = is_ours
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    path: str
+    size_bytes: int
+    sha256: str
+
+
+def _unknown(target: str, answer: Answer, why: str) -> UnknownCommitError:
+    return UnknownCommitError(
+        f"it is not known whether {target} was written: {answer.text}, and it cannot be read back: {why}", path=target
+    )
+
+
+@contextmanager
+def _mapped(source: Path) -> Iterator[Any]:
+    """Map a file into memory, so that a large one is sent without a copy of it. An empty one is ``b""``."""
+    with source.open("rb") as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            yield b""
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            yield mapped
