@@ -24,6 +24,7 @@ Group = Literal[
     "Policy",
     "Fleet",
     "Server",
+    "Object stores",
     "Output",
 ]
 """The titles that options stand under. Each command shows them in the order in which it declares its options."""

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lexport.cli._config import CONFIG_FILE, read_own_tables
+from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, csv_safe_option, is_typed, output_file_option, output_option
 from lexport.cli._options import declare_command, option
 from lexport.cli._output import FORMATS, SAFE_CSV, notify, open_output, print_rows, write_rows
 from lexport.errors import SettingsError
 from lexport.query.checks.definition import SEVERITIES
 from lexport.query.checks.finding import about, function
+from lexport.settings import Destination
 from lexport.tables.text import plural
 
 if TYPE_CHECKING:
@@ -75,9 +77,10 @@ _fields = attrgetter(*_COLUMNS.values())
     "Write only the N most severe findings to SARIF; GitHub code scanning accepts 5000.",
     type=click.IntRange(min=1),
 )
+@dest_options()
 def command(
     *,
-    dest: str | None,
+    dest: Destination | None,
     fail_on: str,
     check: tuple[str, ...],
     skip: tuple[str, ...],

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
 from lexport.cli._options import declare_command
 from lexport.cli._output import notify, write_rows
 from lexport.query.value_text import instant, json_text
+from lexport.settings import Destination
 from lexport.tables.registry import BY_NAME, state_tables
 from lexport.tables.table import SCOPE_KEY
 from lexport.tables.text import plural, visible
@@ -38,7 +40,8 @@ _Change = dict[str, Any]
 @click.argument("b", required=False)
 @output_option(("text", "json", "jsonl", "csv"))
 @csv_safe_option
-def command(dest: str, a: str | None, b: str | None, output: str) -> None:
+@dest_options()
+def command(dest: Destination, a: str | None, b: str | None, output: str) -> None:
     """Show what changed in DEST from A to B.
 
     A and B are snapshot ids, prefixes of ids, dates (2026-11-20, today, yesterday: the end of that day in UTC) or

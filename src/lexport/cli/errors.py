@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
 from lexport.cli._options import declare_command, option
 from lexport.cli._output import notify, print_rows
+from lexport.settings import Destination
 from lexport.tables.text import plural
 
 if TYPE_CHECKING:
@@ -45,7 +47,8 @@ _STATES = {
 @option("Queries", "--run ID", "Show this run, also one that was not published.  [default: the newest run]")
 @output_option()
 @csv_safe_option
-def command(dest: str, run: str | None, output: str) -> None:
+@dest_options()
+def command(dest: Destination, run: str | None, output: str) -> None:
     """Show what a run in DEST could not read, by kind: account-region, stage, operation and code, with an example.
 
     The run may be published, or refused because of gaps. Gaps come first, then the most frequent kinds. The rows of
@@ -62,7 +65,7 @@ def command(dest: str, run: str | None, output: str) -> None:
     notify(*_summary(dest, result))
 
 
-def _summary(dest: str, result: RunFailures) -> Iterator[str]:
+def _summary(dest: Destination, result: RunFailures) -> Iterator[str]:
     title = f"run {result.snapshot_id} ({_STATES[result.state]})"
     if not result.errors:
         yield f"{title}: no errors"
@@ -72,4 +75,4 @@ def _summary(dest: str, result: RunFailures) -> Iterator[str]:
         yield f"{plural(result.other_errors, 'error')} of further kinds are counted and not shown"
     if result.state != "refused":
         where = f"snapshot_id = '{result.snapshot_id}'"
-        yield f'every single one: lexport sql {shlex.quote(dest)} "FROM history.errors WHERE {where}"'
+        yield f'every single one: lexport sql {shlex.quote(str(dest))} "FROM history.errors WHERE {where}"'

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, output_option
 from lexport.cli._options import declare_command, option
 from lexport.cli._output import notify, open_output
 from lexport.cli._values import arrow_rows
 from lexport.query.value_text import json_text
+from lexport.settings import Destination
 from lexport.tables.text import plural
 
 if TYPE_CHECKING:
@@ -37,7 +39,8 @@ _FORMATS = ("jsonl", "parquet")
 )
 @output_option(_FORMATS)
 @option("Output", "-o, --output-file PATH", "Write to this file instead of stdout; for parquet, to this new folder.")
-def command(dest: str, since: str | None, output: str, output_file: str | None) -> None:
+@dest_options()
+def command(dest: Destination, since: str | None, output: str, output_file: str | None) -> None:
     """Write the rows to upsert, the keys to delete and the changes to append, from --since to the latest in DEST.
 
     The JSON lines are of type `feed`, then `scope` for each account-region, then `delete`, `upsert` and `change`, and

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lexport.cli._dest_options import dest_options
 from lexport.cli._fleet_options import access_options, fleet_settings
 from lexport.cli._options import declare_command, option
 from lexport.cli._package_options import package_lines, package_options, package_settings
 from lexport.cli.snapshot import failure_lines, note_lines, print_summary, run_and_summarize
+from lexport.settings import Destination
 
 if TYPE_CHECKING:
     from lexport.artifacts.packages import PackagesResult
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
     "--group-readable",
     "Let the group read what is written: modes 0640 and 0750 instead of 0600 and 0700.",
 )
-def command(dest: str, **options: Any) -> int:
+@dest_options(writes=True)
+def command(dest: Destination, **options: Any) -> int:
     """Download the deployment packages of the latest functions in DEST, each distinct package once.
 
     Each package is verified and stored under its hash; stored packages are not downloaded again. --region and

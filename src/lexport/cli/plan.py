@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lexport.cli._dest_options import dest_options
 from lexport.cli._fleet_options import fleet_options, fleet_settings
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
 from lexport.cli._options import declare_command
 from lexport.cli._output import notify, print_rows
+from lexport.settings import Destination
 
 if TYPE_CHECKING:
     from lexport.extract.estimate import FleetPlan
@@ -30,7 +32,8 @@ _TIMES = ("minimum_s", "incremental_minimum_s", "page_s")
 @fleet_options
 @output_option()
 @csv_safe_option
-def command(dest: str | None, output: str, **options: Any) -> int:
+@dest_options()
+def command(dest: Destination | None, output: str, **options: Any) -> int:
     """List the fleet, and print how many calls a snapshot takes and the least time that AWS's quotas allow.
 
     Nothing is fetched or written. With the dataset DEST, the plan also shows what an incremental snapshot would take.

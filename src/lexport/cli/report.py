@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lexport.cli._dest_options import dest_options
 from lexport.cli._options import declare_command, option
 from lexport.cli._output import open_output
 from lexport.cli.check import read_check_settings
 from lexport.errors import SettingsError
+from lexport.settings import Destination
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +32,8 @@ _HEAD_BYTES = 4096  # they contain the meta element that names the dataset
     "Write this HTML file, or - for stdout; an old file is replaced when the new one is complete."
     "  [default: the name of DEST, .html]",
 )
-def command(dest: str, output_file: str | None) -> None:
+@dest_options()
+def command(dest: Destination, output_file: str | None) -> None:
     """Write a report about the dataset in DEST as one HTML file that needs no network.
 
     It shows figures of the fleet, runtimes by age, findings, changes, trends and storage, each chart with its table and
@@ -49,7 +52,7 @@ def command(dest: str, output_file: str | None) -> None:
         click.echo(f"wrote {output_file} ({len(text) // 1024:,} KB); open it in a browser", err=True)
 
 
-def _name_of(dest: str) -> str:
+def _name_of(dest: Destination) -> str:
     from lexport.query.catalog import location, open_store
 
     return PurePosixPath(location(open_store(dest))).name or "fleet"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import output_file_option
 from lexport.cli._options import declare_command, option
 from lexport.cli._output import notify, open_output
+from lexport.settings import Destination
 from lexport.tables.text import plural
 
 
@@ -19,7 +21,8 @@ from lexport.tables.text import plural
 @option("Functions", "--function NAME|ARN", "Describe one version of this function, not the fleet.")
 @option("Functions", "--version VERSION", "Describe this version of it.  [default: $LATEST]")
 @output_file_option()
-def command(dest: str, function: str | None, version: str | None, output_file: str | None) -> None:
+@dest_options()
+def command(dest: Destination, function: str | None, version: str | None, output_file: str | None) -> None:
     """Write the dependencies of the latest functions in DEST as a CycloneDX 1.6 JSON document.
 
     It needs inspected packages: run lexport packages DEST --inspect first. Function versions whose dependencies are not

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from lexport.cli._dest_options import dest_options
 from lexport.cli._fleet_options import fleet_options, fleet_settings
 from lexport.cli._options import declare_command, duration, option
 from lexport.cli._package_options import package_lines, package_options, package_settings
 from lexport.errors import IncompleteError
+from lexport.settings import Destination
 from lexport.tables.text import agree, plural
 
 if TYPE_CHECKING:
@@ -63,7 +65,8 @@ _URGENCY = ("denied", "partial", "complete", "unavailable")
 @option(
     "Publication", "--group-readable", "Let the group read the dataset: modes 0640 and 0750 instead of 0600 and 0700."
 )
-def command(dest: str, **options: Any) -> int:
+@dest_options(writes=True)
+def command(dest: Destination, **options: Any) -> int:
     """Read every function and version of the fleet, and publish a snapshot in the folder DEST."""
     # Arrow's default allocator retains about 50 MB of unused memory. pyarrow reads the variable on import.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")

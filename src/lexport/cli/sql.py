@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, csv_safe_option, output_file_option, output_option
 from lexport.cli._options import declare_command, duration, option
 from lexport.cli._output import FORMATS, distinct, notify, open_output, write_rows
 from lexport.cli._values import arrow_rows
 from lexport.errors import QueryError
 from lexport.query.warehouse.dialects import DIALECTS
+from lexport.settings import Destination
 from lexport.tables.text import plural
 
 if TYPE_CHECKING:
@@ -52,9 +54,10 @@ MOST_QUERY_BYTES = 16 * 2**20
 @option(
     "Shipped views", "--dialect", "Translate the printed SQL for this warehouse.", type=click.Choice(tuple(DIALECTS))
 )
+@dest_options()
 def command(
     *,
-    dest: str | None,
+    dest: Destination | None,
     query: str | None,
     output: str,
     output_file: str | None,

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
 from lexport.cli._options import declare_command, duration, option
 from lexport.cli._output import notify, print_rows
+from lexport.settings import Destination
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +48,8 @@ _NAMES = (
 )
 @output_option()
 @csv_safe_option
-def command(dest: str, max_age: timedelta, output: str) -> int:
+@dest_options()
+def command(dest: Destination, max_age: timedelta, output: str) -> int:
     """List the snapshots in DEST, newest first: age, completeness, rows, calls, throttles.
 
     The exit code is 1 if the newest complete snapshot is older than --max-age, or if there is none: use it for an

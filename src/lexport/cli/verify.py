@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
 from lexport.cli._options import declare_command, option
 from lexport.cli._output import notify, print_rows
 from lexport.cli._streams import terminal
+from lexport.settings import Destination
 from lexport.tables.text import plural
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ DAMAGED = 4
 @option("Checks", "--data", "Read every row too, and check page checksums, row counts, columns, order and unique keys.")
 @output_option()
 @csv_safe_option
-def command(dest: str, *, data: bool, output: str) -> int:
+@dest_options()
+def command(dest: Destination, *, data: bool, output: str) -> int:
     """Check that the files of DEST exist and are as they were written; exit 4 if something is damaged.
 
     It checks every manifest, the size and SHA-256 of every file that a manifest names, and every stored package. It

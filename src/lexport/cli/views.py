@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from lexport.cli._dest_options import dest_options
 from lexport.cli._options import declare_command, option
 from lexport.cli._output import notify
+from lexport.settings import Destination
 
 
 @declare_command(
@@ -13,7 +15,8 @@ from lexport.cli._output import notify
 )
 @click.argument("dest")
 @option("Output", "--db FILE", "Write this DuckDB file; replace it only if lexport wrote it.", required=True)
-def command(dest: str, db: str) -> None:
+@dest_options()
+def command(dest: Destination, db: str) -> None:
     """Write a DuckDB file with views of the dataset in DEST, for the DuckDB command line and BI tools.
 
     The views read DEST when they are queried. Run this command once, and again after each upgrade of lexport.

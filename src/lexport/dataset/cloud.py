@@ -86,16 +86,6 @@ class CloudStore:
         while (page := self._requests.repeat(target, pages.next_page)) is not None:
             yield from map(self._stored, page)
 
-    def first_names(self, most: int) -> set[str]:
-        """Return the first names at the root, of at most so many objects: a foreign bucket may have millions."""
-        key = self._key("")
-
-        def first_page(client: ObjectStore) -> list[ObjectMeta]:
-            return list(next(iter(obstore.list(client, key or None, chunk_size=most)), ()))
-
-        page = self._requests.repeat(self.url, first_page)
-        return {self._stored(meta).path.partition("/")[0] for meta in page}
-
     def stat(self, path: str) -> StoredFile:
         """Return what a HEAD request says."""
         target = self._target(path)
