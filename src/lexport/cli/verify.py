@@ -33,8 +33,8 @@ def command(dest: Destination, *, data: bool, output: str) -> int:
     """Check that the files of DEST exist and are as they were written; exit 4 if something is damaged.
 
     It checks every manifest, the size and SHA-256 of every file that a manifest names, and every stored package. It
-    prints one line per problem with the file and the kind of damage. A note is no damage: it names a file that belongs
-    to no commit.
+    prints one line per problem with the file, the kind of damage and how to go on. A note is no damage: it names a file
+    that belongs to no commit.
     """
     from lexport.query.verify.files import VerifyProgress, find_damage
 
@@ -48,17 +48,17 @@ def command(dest: Destination, *, data: bool, output: str) -> int:
         progress = now
         show(_progress_text(now))
 
-    def rows() -> Iterator[tuple[str, str, str, str]]:
+    def rows() -> Iterator[tuple[str, str, str, str, str]]:
         nonlocal damaged
         for item in find_damage(dest, data=data, watch=watch):
             damaged += not item.is_note
             show("")
-            yield "note" if item.is_note else "damage", item.path, item.kind, item.detail
+            yield "note" if item.is_note else "damage", item.path, item.kind, item.detail, item.remedy
         show("")
 
     damage = rows()
     try:
-        print_rows(("severity", "path", "kind", "detail"), damage, output=output)
+        print_rows(("severity", "path", "kind", "detail", "remedy"), damage, output=output)
     except BrokenPipeError:  # the reader closed the pipe, as `| head` does; the exit code needs the rest
         for _ in damage:
             pass

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lexport.dataset import layout
-from lexport.dataset.commits import DamagedCommit, commit_ids, newest_whole, read_commit
+from lexport.dataset.commits import DamagedCommit, commit_ids, newest_whole, read_commits
 from lexport.dataset.local import LocalStore, local_folder
 from lexport.dataset.manifest import Manifest, ScopeEntry
 from lexport.dataset.store import Store
@@ -220,7 +220,10 @@ def open_catalog(dest: str | os.PathLike[str]) -> Catalog:
     """
     text = os.fspath(dest)
     store, ids = find_commits(dest)
-    commits = [read_commit(store, snapshot_id) for snapshot_id in ids]
+    commits = list(read_commits(store, ids))
+    if any(isinstance(commit, DamagedCommit) for commit in commits):  # or was it removed since it was listed?
+        listed = {*commit_ids(store.names(layout.RUNS))}
+        commits = [commit for commit in commits if isinstance(commit, Manifest) or commit.snapshot_id in listed]
     dataset = Catalog(
         store=store,
         manifests=tuple(commit for commit in commits if isinstance(commit, Manifest)),

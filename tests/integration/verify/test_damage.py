@@ -170,10 +170,9 @@ def test_files_that_no_commit_names(dest, verify):
 def test_a_package_with_wrong_bytes(dest, verify):
     """A stored package is hashed, whatever its size."""
     (dest / STORED).write_bytes(PACKAGE[:-1] + b"x")
-    ((*line, detail),), code = verify()
+    (line,), code = verify()
 
-    assert (line, code) == (["damage", STORED, "wrong_hash"], 4)
-    assert "the next run fetches it again" in detail
+    assert (line[:3], code) == (("damage", STORED, "wrong_hash"), 4)
 
 
 def test_a_package_that_is_gone(dest, verify):

@@ -115,7 +115,7 @@ def test_a_package_in_another_place(dest, verify):
     (dest / other).parent.mkdir()
     (dest / STORED).rename(dest / other)
 
-    assert [line[:3] for line in verify()[0]] == [("note", other, "foreign"), ("damage", STORED, "missing")]
+    assert [line[:3] for line in verify()[0]] == [("damage", STORED, "missing"), ("note", other, "foreign")]
 
 
 @pytest.mark.parametrize("path", ["../elsewhere.zip", "functions/x.parquet", None])
@@ -212,7 +212,12 @@ async def test_as_a_library(dest):
     (dest / STORED).unlink()
 
     assert await lexport.verify(dest) == (
-        lexport.Damage(path=STORED, kind="missing", detail=f"packages of {PACKAGES_ID} says it is stored"),
+        lexport.Damage(
+            path=STORED,
+            kind="missing",
+            detail=f"packages of {PACKAGES_ID} says it is stored",
+            remedy=f"lexport packages {dest} fetches it again",
+        ),
     )
 
 
@@ -227,7 +232,11 @@ def test_the_command(dest, lexport_path):
         return done.returncode, done.stdout, done.stderr
 
     code, out, err = lexport_verify(str(dest))
-    assert (code, out.splitlines()[0].split(), len(out.splitlines())) == (0, ["severity", "path", "kind", "detail"], 2)
+    assert (code, out.splitlines()[0].split(), len(out.splitlines())) == (
+        0,
+        ["severity", "path", "kind", "detail", "remedy"],
+        2,
+    )
     assert err.endswith(" MiB checked, nothing is damaged\n")
     (dest / STORED).unlink()
     code, out, err = lexport_verify(str(dest), "--output", "csv")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +15,7 @@ from lexport.dataset.layout import run_path
 from lexport.dataset.manifest import COUNTED, Manifest
 from lexport.dataset.references import LOST
 from lexport.model import Scope
+from lexport.query.verify.local_files import LocalFiles
 from lexport.query.verify.rows import Damage
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.run import ERRORS, SCOPES
@@ -26,10 +26,10 @@ _COMPARED = ("coverage", "status", *_COUNTS)
 _ERROR_COLUMNS = ("stage", "operation", "error_code", "is_gap")
 
 
-def check_scopes(root: Path, commit: Manifest) -> Iterator[Damage]:
+def check_scopes(files: LocalFiles, commit: Manifest) -> Iterator[Damage]:
     """Compare the account-regions of a manifest with the table ``scopes`` of the same commit."""
     rows: dict[Scope, dict[str, Any]] = {}
-    for batch in _batches(root, commit, SCOPES, (*SCOPE_KEY, *_COMPARED)):
+    for batch in _batches(files, commit, SCOPES, (*SCOPE_KEY, *_COMPARED)):
         for row in batch.to_pylist():
             rows[Scope(account_id=row["account_id"], region=row["region"])] = row
     for entry in commit.scopes:
@@ -43,25 +43,25 @@ def check_scopes(root: Path, commit: Manifest) -> Iterator[Damage]:
                 break
 
 
-def check_counts(root: Path, commit: Manifest) -> Iterator[Damage]:
+def check_counts(files: LocalFiles, commit: Manifest) -> Iterator[Damage]:
     """Compare rows by account-region and the number of gaps with the manifest. Reads the whole tables."""
-    groups = _groups(_batches(root, commit, FUNCTIONS, FUNCTION_KEY), FUNCTION_KEY)
+    groups = _groups(_batches(files, commit, FUNCTIONS, FUNCTION_KEY), FUNCTION_KEY)
     names = groupby((scope, group["function_name"]) for scope, group in groups)
     counts = {"functions": Counter(scope for (scope, _), _ in names)}
     for table in (FUNCTIONS, *COUNTED):
         name = "versions" if table is FUNCTIONS else table.name
-        counts[name] = _count(_batches(root, commit, table, SCOPE_KEY))
+        counts[name] = _count(_batches(files, commit, table, SCOPE_KEY))
     for entry in commit.scopes:
         for name, counted in counts.items():
             expected, actual = getattr(entry, name), counted[entry.scope]
             if expected != actual:
                 yield _wrong(commit, f"{entry.scope}: {expected:,} {name}, the tables have {actual:,}")
-    gaps = sum(pc.sum(batch.column("is_gap")).as_py() or 0 for batch in _batches(root, commit, ERRORS, ["is_gap"]))
+    gaps = sum(pc.sum(batch.column("is_gap")).as_py() or 0 for batch in _batches(files, commit, ERRORS, ["is_gap"]))
     if gaps > commit.gaps or bool(gaps) != bool(commit.gaps):  # two equal errors may be one row
         yield _wrong(commit, f"{commit.gaps:,} gaps, errors has {gaps:,}")
 
 
-def check_references(root: Path, commit: Manifest) -> Iterator[Damage]:
+def check_references(files: LocalFiles, commit: Manifest) -> Iterator[Damage]:
     """Compare the rows of ``functions`` and ``errors`` of each account-region with the references in the manifest.
 
     An account-region that was read whole must have at least as many rows as references. Duplicate rows and unreadable
@@ -70,8 +70,8 @@ def check_references(root: Path, commit: Manifest) -> Iterator[Damage]:
     if all(entry.references is None for entry in commit.scopes):
         return
     try:
-        rows = _count(_batches(root, commit, FUNCTIONS, SCOPE_KEY))
-        lost = _count(map(_about_versions, _batches(root, commit, ERRORS, (*SCOPE_KEY, *_ERROR_COLUMNS))))
+        rows = _count(_batches(files, commit, FUNCTIONS, SCOPE_KEY))
+        lost = _count(map(_about_versions, _batches(files, commit, ERRORS, (*SCOPE_KEY, *_ERROR_COLUMNS))))
     except (pa.ArrowException, OSError, KeyError):
         return
     for entry in commit.scopes:
@@ -108,9 +108,9 @@ def _groups(batches: Iterable[pa.Table], key: Sequence[str]) -> Iterator[tuple[S
             yield Scope(account_id=group["account_id"], region=group["region"]), group
 
 
-def _batches(root: Path, commit: Manifest, table: Table, names: Sequence[str]) -> Iterator[pa.Table]:
+def _batches(files: LocalFiles, commit: Manifest, table: Table, names: Sequence[str]) -> Iterator[pa.Table]:
     for entry in commit.entries(table.name):
-        with pq.ParquetFile(root / entry.path) as file:
+        with pq.ParquetFile(files.path_of(entry.path)) as file:
             for batch in file.iter_batches(columns=list(names), use_threads=False):
                 yield pa.Table.from_batches([batch])
 

@@ -6,42 +6,42 @@ Threads compute the hashes. Memory does not grow with the size of files or packa
 from __future__ import annotations
 
 import os
-import re
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import partial
-from itertools import chain, pairwise
-from pathlib import Path, PurePosixPath
+from itertools import chain, groupby, pairwise
+from operator import itemgetter
+from pathlib import PurePosixPath
 
 import anyio.to_thread
 import pyarrow as pa
-import pyarrow.parquet as pq
 from anyio.from_thread import check_cancelled
 
 from lexport.dataset import layout
-from lexport.dataset.commits import read_commit
-from lexport.dataset.data_files import hash_file, overlap
-from lexport.dataset.layout import package_path, package_places
-from lexport.dataset.local import stat_file
+from lexport.dataset.commits import read_commits
+from lexport.dataset.data_files import overlap
 from lexport.dataset.manifest import FileEntry, Manifest
+from lexport.dataset.store import Store
 from lexport.model import ULID_LENGTH, is_ulid
-from lexport.query.catalog import find_commits
+from lexport.query.catalog import find_commits, location
+from lexport.query.verify import stored_packages
 from lexport.query.verify.counts import check_counts, check_references, check_scopes
+from lexport.query.verify.local_files import LocalFiles
+from lexport.query.verify.remedies import remedy
 from lexport.query.verify.rows import Damage, check_rows
 from lexport.tables import registry
+from lexport.tables.functions import FUNCTIONS
 from lexport.tables.packages import PACKAGES
 from lexport.tables.registry import BY_NAME
-from lexport.tables.run import SNAPSHOTS
+from lexport.tables.run import ERRORS, SCOPES, SNAPSHOTS
 
 THREADS = min(4, os.cpu_count() or 1)
-_STORED_NAME = re.compile(r"[0-9a-f]{64}\.zip")
-_STORES = (layout.STORED_PACKAGES, layout.FORMER_STORED_PACKAGES)
-_IN_STORE = ("stored", "present")
+_READ_TABLES = frozenset(table.name for table in (FUNCTIONS, SCOPES, ERRORS, PACKAGES))
+"""Tables whose rows are read without ``data`` too."""
 
 Job = Callable[[], tuple[int, list[Damage]]]
 """Checks one file; returns the number of bytes it read and the damage it found."""
@@ -71,46 +71,77 @@ def find_damage(
 ) -> Iterator[Damage]:
     """Yield damage as it is found; parameters as for ``verify``. ``watch`` is called after each file. Blocking."""
     store, ids = find_commits(dest)
-    root = Path(store.url)
+    url = location(store)
+    for damage in _find(store, ids, data=data, watch=watch):
+        yield replace(damage, remedy=remedy(damage, url))
+
+
+def _find(store: Store, ids: Sequence[str], *, data: bool, watch: Callable[[VerifyProgress], None]) -> Iterator[Damage]:
     commits: list[Manifest] = []
-    for snapshot_id in ids:
-        commit = read_commit(store, snapshot_id)
+    for commit in read_commits(store, ids):
         if isinstance(commit, Manifest):
             commits.append(commit)
-        else:
+        elif not _is_removed(store, commit.snapshot_id):
             yield Damage(path=commit.path, kind=commit.kind, detail=commit.reason)
-    entries = [(commit, entry) for commit in commits for entry in commit.files]
     last = max((_order(commit) for commit in commits), default=None)
-    progress = VerifyProgress(files_total=len(entries) + len(commits) + sum(1 for _ in _files_below(root, *_STORES)))
-    jobs = chain(
-        (partial(_check_file, root, commit, entry, data=data) for commit, entry in entries),
-        (partial(_check_snapshots_row, root, commit, data=data, is_last=_order(commit) == last) for commit in commits),
-        (partial(_check_stored, root, path) for path in _files_below(root, *_STORES)),
-    )
-    damaged: set[str] = set()
-    for size_bytes, damages in _in_threads(jobs):
-        progress.files += 1
-        progress.size_bytes += size_bytes
-        watch(progress)
-        damaged |= {item.path for item in damages}
-        yield from damages
-    for commit in commits:
-        if damaged.isdisjoint(entry.path for entry in commit.files):  # otherwise the damage is reported already
-            yield from _check_commit(root, commit, data=data)
-    yield from _missing_packages(root, [(commit, entry) for commit, entry in entries if entry.path not in damaged])
-    yield from _leftovers(root, ids, entries, commits)
+    tables = [table.name for table in registry.tables()]
+    with LocalFiles(store, (layout.RUNS, layout.STORED_PACKAGES, *tables)) as files:
+        in_commits = sum(len(commit.files) + 1 for commit in commits)
+        progress = VerifyProgress(files_total=in_commits + sum(1 for _ in files.below(*stored_packages.FOLDERS)))
+        jobs: Iterator[tuple[Manifest | None, Job]] = chain(
+            ((commit, job) for commit in commits for job in _jobs(files, commit, last, data=data)),
+            (
+                (None, partial(stored_packages.check_stored, files, path))
+                for path in files.below(*stored_packages.FOLDERS)
+            ),
+        )
+        reported: set[str] = set()
+        for checked, results in groupby(_in_threads(jobs), key=itemgetter(0)):
+            damages: list[Damage] = []
+            for _, (size_bytes, found) in results:
+                progress.files += 1
+                progress.size_bytes += size_bytes
+                watch(progress)
+                damages += found
+                if checked is None:
+                    yield from found
+            if checked is not None and not (_is_lacking(damages) and _is_removed(store, checked.snapshot_id)):
+                yield from damages
+                yield from _check_commit(files, checked, {item.path for item in damages}, reported, data=data)
+            if checked is not None:
+                files.drop(entry.path for entry in checked.files)
+        yield from _leftovers(files, ids, commits)
 
 
-def _in_threads(jobs: Iterable[Job]) -> Iterator[tuple[int, list[Damage]]]:
-    waiting: deque[Future[tuple[int, list[Damage]]]] = deque()
+def _is_lacking(damages: Iterable[Damage]) -> bool:
+    return any(item.kind == "missing" for item in damages)
+
+
+def _is_removed(store: Store, snapshot_id: str) -> bool:
+    """Return whether a commit was removed since its name was listed, as ``lexport prune`` does before its files."""
+    return f"{snapshot_id}.json" not in store.names(layout.RUNS)
+
+
+def _jobs(files: LocalFiles, commit: Manifest, last: object, *, data: bool) -> Iterator[Job]:
+    for entry in commit.files:
+        yield partial(_check_file, files, commit, entry, data=data)
+    yield partial(_check_snapshots_row, files, commit, data=data, is_last=_order(commit) == last)
+
+
+def _in_threads(
+    jobs: Iterable[tuple[Manifest | None, Job]],
+) -> Iterator[tuple[Manifest | None, tuple[int, list[Damage]]]]:
+    """Yield the results in the order of the jobs, of which some are done at once."""
+    waiting: deque[tuple[Manifest | None, Future[tuple[int, list[Damage]]]]] = deque()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="verify") as pool:
         try:
-            for job in jobs:
-                waiting.append(pool.submit(job))
+            for commit, job in jobs:
+                waiting.append((commit, pool.submit(job)))
                 if len(waiting) > 2 * THREADS:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+                    first, result = waiting.popleft()
+                    yield first, result.result()
+            for first, result in waiting:
+                yield first, result.result()
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -119,32 +150,44 @@ def _order(commit: Manifest) -> tuple[datetime, str]:
     return commit.committed_at, commit.snapshot_id
 
 
-def _check_commit(root: Path, commit: Manifest, *, data: bool) -> Iterator[Damage]:
-    """Check that the files of a commit agree with each other and with its manifest. Each file alone is sound."""
+def _check_commit(
+    files: LocalFiles, commit: Manifest, damaged: set[str], reported: set[str], *, data: bool
+) -> Iterator[Damage]:
+    """Check that the sound files of a commit agree with each other, with its manifest and with the stored packages.
+
+    Where a file is damaged, that is all that is reported of the commit. ``reported`` are paths of missing packages.
+    """
+    for entry in commit.files:
+        if entry.path not in damaged:
+            yield from stored_packages.missing_packages(files, commit, entry, reported)
+    if not damaged.isdisjoint(entry.path for entry in commit.files):
+        return
     for table in {entry.table for entry in commit.files} & BY_NAME.keys():
         for before, after in pairwise(commit.entries(table)):
-            reason = overlap(root / before.path, root / after.path, before, BY_NAME[table])
+            paths = files.path_of(before.path), files.path_of(after.path)
+            reason = overlap(*paths, before, BY_NAME[table])
             if reason is not None:
                 yield Damage(path=after.path, kind="overlapping_rows", detail=reason)
     try:
-        yield from check_scopes(root, commit)
-        yield from check_references(root, commit)
+        yield from check_scopes(files, commit)
+        yield from check_references(files, commit)
         if data:
-            yield from check_counts(root, commit)
+            yield from check_counts(files, commit)
     except (pa.ArrowException, OSError, KeyError) as error:  # in a file whose hash is right
         detail = " ".join(str(error).split())
         yield Damage(path=layout.run_path(commit.snapshot_id), kind="unreadable_rows", detail=detail)
 
 
-def _check_file(root: Path, commit: Manifest, entry: FileEntry, *, data: bool) -> tuple[int, list[Damage]]:
+def _check_file(files: LocalFiles, commit: Manifest, entry: FileEntry, *, data: bool) -> tuple[int, list[Damage]]:
     """Check path, size and hash of one file of a commit, and with ``data`` its rows."""
     path = entry.path
+    is_kept = data or entry.table in _READ_TABLES or len(commit.entries(entry.table)) > 1
     try:
-        size_bytes = stat_file(root, path).st_size
+        size_bytes = files.size_of(path)
         if size_bytes != entry.size_bytes:
             detail = f"{size_bytes:,} bytes, the manifest says {entry.size_bytes:,}"
             return entry.size_bytes, [Damage(path=path, kind="wrong_size", detail=detail)]
-        digest = hash_file(root / path)
+        digest = files.hash(path, is_kept=is_kept)
     except FileNotFoundError:
         return entry.size_bytes, [Damage(path=path, kind="missing", detail=f"named by {commit.snapshot_id}")]
     except OSError as error:
@@ -154,103 +197,53 @@ def _check_file(root: Path, commit: Manifest, entry: FileEntry, *, data: bool) -
         detail = f"SHA-256 {digest}, the manifest says {entry.sha256}"
         damage.append(Damage(path=path, kind="wrong_hash", detail=detail))
     if data and entry.table in BY_NAME:  # a later release may have written more tables
-        damage += check_rows(root, path, BY_NAME[entry.table], commit, rows=entry.rows)
+        damage += check_rows(files.path_of(path), path, BY_NAME[entry.table], commit, rows=entry.rows)
     return size_bytes, damage
 
 
-def _check_snapshots_row(root: Path, commit: Manifest, *, data: bool, is_last: bool) -> tuple[int, list[Damage]]:
+def _check_snapshots_row(files: LocalFiles, commit: Manifest, *, data: bool, is_last: bool) -> tuple[int, list[Damage]]:
     """Check the row of ``snapshots`` that makes a commit visible to warehouses.
 
     It is written after the manifest. So the last commit may lack it for a moment, or until the next run: no damage.
     """
     path = layout.data_path(SNAPSHOTS.name, commit.snapshot_id, commit.snapshot_at)
     try:
-        stat_file(root, path)
+        files.size_of(path)
+        if not data:
+            return 0, []
+        files.hash(path, is_kept=True)
+        damage = list(check_rows(files.path_of(path), path, SNAPSHOTS, commit, rows=1))
     except FileNotFoundError:
         detail = "warehouses do not see this commit yet; the next run writes the row"
         return 0, [Damage(path=path, kind="missing", detail=detail, is_note=is_last)]
     except OSError as error:
         return 0, [Damage(path=path, kind="unreadable", detail=_reason(error))]
-    return 0, list(check_rows(root, path, SNAPSHOTS, commit, rows=1)) if data else []
+    files.drop([path])
+    return 0, damage
 
 
-def _check_stored(root: Path, path: str) -> tuple[int, list[Damage]]:
-    name = PurePosixPath(path).name
-    size_bytes = 0
-    with suppress(OSError):
-        size_bytes = (root / path).lstat().st_size
-    if not _STORED_NAME.fullmatch(name) or path not in package_places(name[:64]):
-        return size_bytes, [Damage(path=path, kind="foreign", detail="not the name of a package", is_note=True)]
-    try:
-        stat_file(root, path)
-        digest = hash_file(root / path)
-    except OSError as error:
-        return size_bytes, [Damage(path=path, kind="unreadable", detail=_reason(error))]
-    if digest == name[:64]:
-        return size_bytes, []
-    detail = f"its bytes have the SHA-256 {digest}; remove it, and the next run fetches it again"
-    return size_bytes, [Damage(path=path, kind="wrong_hash", detail=detail)]
-
-
-def _missing_packages(root: Path, entries: Iterable[tuple[Manifest, FileEntry]]) -> Iterator[Damage]:
-    reported: set[str] = set()
-    for commit, entry in entries:
-        for path, sha256_hex in _stored_paths(root, entry):
-            if path in reported:
-                continue
-            if path not in package_places(sha256_hex):
-                reported.add(path)
-                detail = f"it says that package {sha256_hex} is stored as {path[:200]!r}, where no package is stored"
-                yield Damage(path=entry.path, kind="wrong_path", detail=detail)
-            # A package that was fetched again after damage lies where packages are stored by now.
-            elif not any((root / place).exists() for place in (path, package_path(sha256_hex))):
-                reported.add(path)
-                detail = f"{entry.table} of {commit.snapshot_id} says it is stored"
-                yield Damage(path=path, kind="missing", detail=detail)
-
-
-def _stored_paths(root: Path, entry: FileEntry) -> Iterator[tuple[str, str]]:
-    """Yield path and hash of the stored packages of a table; none if it cannot be read, which is reported elsewhere."""
-    if entry.table != PACKAGES.name:
-        return
-    with suppress(OSError, pa.ArrowException, ValueError), pq.ParquetFile(root / entry.path) as file:
-        for batch in file.iter_batches(columns=["status", "sha256_hex", "path"], use_threads=False):
-            for row in batch.to_pylist():
-                if row["status"] in _IN_STORE and _STORED_NAME.fullmatch(f"{row['sha256_hex']}.zip"):
-                    yield row["path"] or "", row["sha256_hex"]
-
-
-def _leftovers(
-    root: Path, ids: Collection[str], entries: Iterable[tuple[Manifest, FileEntry]], commits: Iterable[Manifest]
-) -> Iterator[Damage]:
+def _leftovers(files: LocalFiles, ids: Collection[str], commits: Iterable[Manifest]) -> Iterator[Damage]:
     """Yield the files in the tables' folders that belong to no commit. Only warehouses read them.
 
     The files of a pruned commit are in order: the next ``prune`` removes them.
     """
-    named = {entry.path for _, entry in entries}
+    named = {entry.path for commit in commits for entry in commit.files}
     named |= {layout.data_path(SNAPSHOTS.name, item.snapshot_id, item.snapshot_at) for item in commits}
-    unread = set(ids) - {item.snapshot_id for item in commits}
-    pruned = {path.name.removesuffix(".json") for path in (root / layout.PRUNED).glob("*.json")}
-    for path in _files_below(root, layout.RUNS):
+    pruned = {name.removesuffix(".json") for name in files.store.names(layout.PRUNED)}
+    unread = set(ids) - {item.snapshot_id for item in commits} | pruned
+    for path in files.below(layout.RUNS):
         if not is_ulid(PurePosixPath(path).name.removesuffix(".json")):
             yield Damage(path=path, kind="foreign", detail="not a commit", is_note=True)
     for table in registry.tables():
-        for path in _files_below(root, table.name):
+        for path in files.below(table.name):
             snapshot_id = PurePosixPath(path).name[:ULID_LENGTH]
-            if path in named or path.startswith(f"{layout.FORMER_STORED_PACKAGES}/") or snapshot_id in unread | pruned:
+            if path in named or path.startswith(f"{layout.FORMER_STORED_PACKAGES}/") or snapshot_id in unread:
                 continue
             if fnmatchcase(path, f"{SNAPSHOTS.name}/{layout.DATA_FILES}") and snapshot_id not in ids:
                 detail = f"{path} says that it was committed; warehouses show it, lexport does not"
                 yield Damage(path=layout.run_path(snapshot_id), kind="missing", detail=detail)
             else:
                 yield Damage(path=path, kind="foreign", detail="no commit names it", is_note=True)
-
-
-def _files_below(root: Path, *places: str) -> Iterator[str]:
-    for where, folders, names in chain.from_iterable(os.walk(root / place) for place in places):
-        folders.sort()
-        below = Path(where).relative_to(root).as_posix()
-        yield from (f"{below}/{name}" for name in sorted(names))
 
 
 def _reason(error: OSError) -> str:

@@ -25,22 +25,24 @@ _NOT_UNIQUE = {ERRORS}  # the same error may occur twice
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
-    """One damaged or unexpected file. ``is_note``: it is harmless, and nothing is lost."""
+    """One damaged or unexpected file, and what to do about it. ``is_note``: it is harmless, and nothing is lost."""
 
     path: str
     kind: str
     detail: str
     is_note: bool = False
+    remedy: str = ""
 
 
-def check_rows(root: Path, path: str, table: Table, commit: Manifest, *, rows: int) -> Iterator[Damage]:
+def check_rows(file_path: Path, path: str, table: Table, commit: Manifest, *, rows: int) -> Iterator[Damage]:
     """Check a table's file of one commit: page checksums, columns, number of rows, their order and their keys.
 
-    ``rows`` is the number of rows in the manifest. Each kind of damage is reported once, at its first occurrence.
+    ``file_path`` is where the file that the dataset has at ``path`` is on this machine. ``rows`` is the number of rows
+    in the manifest. Each kind of damage is reported once, at its first occurrence.
     """
     details: dict[str, str] = {}
     try:
-        with pq.ParquetFile(root / path, page_checksum_verification=True) as file:
+        with pq.ParquetFile(file_path, page_checksum_verification=True) as file:
             details |= _check_columns(table, file.schema_arrow, commit)
             if file.metadata.num_rows != rows:
                 details["wrong_row_count"] = f"{plural(file.metadata.num_rows, 'row')}, the manifest says {rows:,}"
