@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 from yarl import URL
@@ -34,6 +34,7 @@ OPERATIONS = {
     "GetCallerIdentity": r"POST / .*Action=GetCallerIdentity",
     "AssumeRole": r"POST / .*Action=AssumeRole",
     "Lambda": r"GET .*/lambda ",
+    "GetObject of a package": r"GET /snapshots/",
     "any": r"",
 }
 """Name of an operation -> the requests that it is: a pattern for ``Incoming.line``."""
@@ -95,9 +96,9 @@ class Exchange:
         if self.request.size_bytes:
             await self._reader.read(min(1000, self.request.size_bytes))
 
-    async def forward(self) -> Answer:
-        """Pass the request on; return the server's response."""
-        return await self._proxy.forward(self.request, await self.body())
+    async def forward(self, changed: Incoming | None = None) -> Answer:
+        """Pass the request on, or a changed one; return the server's response."""
+        return await self._proxy.forward(changed or self.request, await self.body())
 
     async def send(self, answer: Answer) -> None:
         """Send a whole response. One to HEAD has no body."""
@@ -150,7 +151,7 @@ class FaultProxy:
         self.open: set[asyncio.StreamWriter] = set()
         self.lines: list[str] = []
         self.happened = 0
-        self._upstream, self._client = upstream, client
+        self.upstream, self._client = upstream, client
         self._armed = [
             [re.compile(OPERATIONS.get(each.on, each.on)), each.does, each.after, each.times] for each in faults
         ]
@@ -174,7 +175,7 @@ class FaultProxy:
     async def forward(self, request: Incoming, body: bytes) -> Answer:
         """Send a request to the server as it came."""
         headers = {name: value for name, value in request.headers.items() if name not in _UNFORWARDED}
-        url = URL(f"{self._upstream}{request.target}", encoded=True)
+        url = URL(f"{self.upstream}{request.target}", encoded=True)
         async with self._client.request(
             request.method, url, headers=headers, data=body or None, allow_redirects=False
         ) as found:
@@ -438,11 +439,38 @@ def changed_bytes(change: Callable[[bytes], bytes], **headers: str) -> Act:
     return act
 
 
-def first(act: Callable[[], object]) -> Act:
-    """Do something before the request is passed on."""
+def looped(markers: Iterable[str]) -> Act:
+    """Answer every request of a listing with its first page, and with the next of these markers."""
+    first: list[Answer] = []
+    left = iter(markers)
+
+    async def act(exchange: Exchange) -> None:
+        if not first:
+            first.append(await exchange.forward())
+        page = json.loads(first[0].body) | {"NextMarker": next(left)}
+        await exchange.send(replace(first[0], body=json.dumps(page).encode()))
+
+    return act
+
+
+def followed_by(act: Callable[[], object]) -> Act:
+    """Pass the response back, and do something before it is sent."""
 
     async def both(exchange: Exchange) -> None:
+        answer = await exchange.forward()
         act()
-        await passed(exchange)
+        await exchange.send(answer)
 
     return both
+
+
+def renamed(old: str, new: str) -> Act:
+    """Write a name in every response as another, and turn it back in the paths of requests."""
+    encoded = quote(new, safe="-._~", errors="surrogatepass")
+
+    async def act(exchange: Exchange) -> None:
+        request = exchange.request
+        answer = await exchange.forward(replace(request, target=request.target.replace(encoded, old)))
+        await exchange.send(replace(answer, body=answer.body.replace(old.encode(), json.dumps(new)[1:-1].encode())))
+
+    return act

@@ -234,7 +234,7 @@ def _entries(
     for item in list_of(reply, key, operation):
         name, version, arn = names_of(item)
         if not (isinstance(name, str) and name) or "\n" in name:
-            lose(operation, None, ServiceError("a listed function has no name", code="invalid_item"))
+            lose(operation, None, ServiceError("a listed function has no name of one line", code="invalid_item"))
         elif not (isinstance(version, str) and isinstance(arn, str)):
             what = "version" if not isinstance(version, str) else "ARN"
             lose(operation, name, ServiceError(f"a listed item has no {what} that is text", code="invalid_item"))
