@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -84,9 +84,10 @@ class PackageStore:
     def keep(self, partial: PartialDownload) -> str:
         """Store a complete download under its own hash, and remove the partial one; return the path.
 
-        A stored file of the same size stays as it is.
+        A stored file of the same size stays as it is. In a bucket, the caller need not wait for the end: what is sent
+        then is the file of this name, and ``partial`` may be closed and removed meanwhile.
         """
-        with partial.in_use:
+        with partial.in_use if self.is_local else nullcontext():
             partial.sync()
             path = self._place(partial)
             partial.remove()

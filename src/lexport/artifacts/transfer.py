@@ -33,8 +33,8 @@ from lexport.settings import PackageSettings
 WRITING_THREADS = min(4, 1 + (os.cpu_count() or 1))
 """Threads that hash and write. Two keep up with what one event loop receives (measured with 1 GB over TLS); the others
 are for threads that wait for the disk."""
-STORING_THREADS = 8
-"""Threads that sync complete packages to disk, or send them to a bucket."""
+STORING_THREADS = 16
+"""Threads that look for stored packages, and that sync complete ones to disk or send them to a bucket."""
 MAX_MISMATCHES = 2
 """Wrong hashes in a row. The function may have changed between response and download once; twice is another fault."""
 MAX_CHANGES = 5
@@ -104,6 +104,11 @@ class Transfers:
     storing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(STORING_THREADS))
     random_unit: Callable[[], float] = random.random
 
+    @property
+    def may_abandon(self) -> bool:
+        """Whether a cancelled task leaves its thread behind: a request to a bucket may take minutes."""
+        return not self.package_store.is_local
+
     async def store_package(
         self, package: PackageRef, request_link: RequestLink, *, link: Link | None = None
     ) -> StoredPackage:
@@ -119,7 +124,11 @@ class Transfers:
             try:
                 sha256_hex = sha256_hex_of(package.code_sha256)
                 found = await to_thread.run_sync(
-                    self.package_store.find, sha256_hex, package.size_bytes, limiter=self.threads
+                    self.package_store.find,
+                    sha256_hex,
+                    package.size_bytes,
+                    abandon_on_cancel=self.may_abandon,
+                    limiter=self.storing,
                 )
                 if found is None:
                     async with self._open_partial(sha256_hex) as partial:
@@ -190,7 +199,9 @@ class _Download:
                     if link.package.code_sha256 != self._package.code_sha256:
                         return link
                     await self._transfer(link)
-                self.path = await to_thread.run_sync(self._keep, limiter=self._transfers.storing)
+                self.path = await to_thread.run_sync(
+                    self._keep, abandon_on_cancel=self._transfers.may_abandon, limiter=self._transfers.storing
+                )
             except PackageError as error:
                 retries.note_progress(self._partial.size_bytes)
                 delay_s = retries.wait_s(error, self._transfers.random_unit())

@@ -200,7 +200,7 @@ class CloudStore:
             return
         if may_come_later:
             raise _unknown(target, answer, "it is not there yet, and a request that was lost may still be carried out")
-        raise WriteError(f"cannot write {target}: {answer.text}", path=target)
+        raise WriteError(f"cannot write {target}: {answer.text}", path=target) from answer.error(target)
 
     def _is_there(self, path: str, size_bytes: int, sha256: str, answer: Answer) -> bool:
         """Return whether the object has these bytes; False where it is absent. Raises PublishError for other bytes."""
