@@ -6,7 +6,7 @@ RUNTIME_STAMP := .venv/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint types unit newest wheel sweep faults bench bench-toy golden dialects lock clean
+.PHONY: setup demo test lint types unit newest wheel azurite sweep faults bench bench-toy golden dialects lock clean
 
 setup: $(RUNTIME_STAMP)
 
@@ -47,6 +47,12 @@ newest: $(STAMP)
 # The package as users get it: built, installed alone, tested without src.
 wheel: $(STAMP)
 	tests/wheel.sh
+
+# An emulator of Azure's blob service, for the tests of az://; needs npm.
+azurite: build/azurite/node_modules/.bin/azurite-blob
+
+build/azurite/node_modules/.bin/azurite-blob:
+	npm install --silent --no-audit --no-fund --prefix build/azurite azurite@3.35.0
 
 # Every call to the disk of one snapshot fails once: EIO, ENOSPC, EROFS from then on, kill -9, and an answer that is lost.
 # Then wrong answers of AWS in many ways. Hours; `make test` takes a sample.

@@ -22,6 +22,7 @@ import anyio
 import pyarrow.parquet as pq
 import pytest
 from commands import Ended
+from object_servers import Bucket, make_bucket, run_seaweed
 
 from lexport.dataset.manifest import Manifest
 from lexport.model import Scope
@@ -260,6 +261,21 @@ def moto(moto_server) -> str:
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as answer:
         assert answer.status == 200
     return moto_server
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory) -> Iterator[str]:
+    """The URL of the S3 of SeaweedFS, in its own process."""
+    with run_seaweed(tmp_path_factory.mktemp("seaweed")) as url:
+        yield url
+
+
+@pytest.fixture
+def bucket(seaweed, aws, environment) -> Bucket:
+    """An empty bucket on SeaweedFS, which this process and the command find."""
+    environment["AWS_ENDPOINT_URL_S3"] = seaweed
+    aws.setenv("AWS_ENDPOINT_URL_S3", seaweed)
+    return make_bucket(seaweed)
 
 
 # --- what a run is asked for, and what it left ----------------------------------------------------------------------

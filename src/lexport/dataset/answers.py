@@ -97,7 +97,7 @@ def read_answer(error: Exception) -> Answer:
 
 
 def _outcome(name: str, status: int, code: str) -> Outcome:
-    if name == "PreconditionError":  # obstore's own for 404 after If-Match
+    if name == "PreconditionError" or code == "BlobAlreadyExists":  # 404 of S3 after If-Match; 409 of Azure
         return Outcome.TAKEN
     if code in _EXPIRED:
         return Outcome.EXPIRED
