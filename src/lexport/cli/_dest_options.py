@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, get_args
 
 import click
 
 from lexport.cli._options import Decorator, declare_options, duration, option, size
+from lexport.cli._output import notify
+from lexport.dataset.store import Bucket, close_buckets
 from lexport.settings import Destination, Encryption
+from lexport.tables.text import plural
 
 _option = partial(option, "Object stores")
 
@@ -38,11 +41,25 @@ def dest_options(*, writes: bool = False) -> Decorator:
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
         def run(*, dest: str | None, **options: Any) -> Any:
-            return command(dest=_destination(dest, options), **options)
+            with close_buckets() as buckets:
+                try:
+                    return command(dest=_destination(dest, options), **options)
+                finally:
+                    _note_moved(dest, buckets)
 
         return declare_options(declared)(run)
 
     return decorate
+
+
+def _note_moved(dest: str | None, buckets: Sequence[Bucket]) -> None:
+    """Print how many bytes of data files were moved from and to a bucket, where a command needed any."""
+    moved = [bucket.moved for bucket in buckets]
+    copied, cached = sum(item.copied_bytes for item in moved), sum(item.cached_files for item in moved)
+    if copied or cached:
+        notify(
+            f"{copied:,} bytes of data files were moved from {dest}, {plural(cached, 'file')} of it came from the cache"
+        )
 
 
 def _destination(dest: str | None, options: dict[str, Any]) -> Destination | None:

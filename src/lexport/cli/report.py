@@ -53,14 +53,16 @@ def command(dest: Destination, output_file: str | None) -> None:
 
 
 def _name_of(dest: Destination) -> str:
-    from lexport.query.catalog import location, open_store
+    from lexport.dataset.open_store import open_store
+    from lexport.query.catalog import location
 
     return PurePosixPath(location(open_store(dest))).name or "fleet"
 
 
 def check_replaceable(page: Path, dest: str | os.PathLike[str]) -> None:
     """Raise SettingsError if the file exists and is not a report about this dataset."""
-    from lexport.query.catalog import location, open_store
+    from lexport.dataset.open_store import open_store
+    from lexport.query.catalog import location
     from lexport.query.report import dataset_mark
 
     try:

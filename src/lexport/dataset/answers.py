@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from lexport.aws.errors import one_line
+from lexport.dataset.store import UnavailableError
 
 LONGEST_BODY = 16_384  # characters of an error's text that are looked at
 
@@ -70,14 +71,16 @@ class Answer:
 
     def error(self, target: str) -> OSError:
         """Return the OSError that a store raises for it."""
-        number = {
-            Outcome.ABSENT: errno.ENOENT,
-            Outcome.TAKEN: errno.EEXIST,
-            Outcome.DENIED: errno.EACCES,
-            Outcome.EXPIRED: errno.EACCES,
-            Outcome.LOST: errno.ETIMEDOUT if "in time" in self.text else errno.EIO,
-        }.get(self.outcome, errno.EDQUOT if self.code in _FULL else errno.EIO)
-        return OSError(number, self.text, target)  # Python makes it FileNotFoundError, PermissionError, TimeoutError
+        number = {Outcome.ABSENT: errno.ENOENT, Outcome.TAKEN: errno.EEXIST, Outcome.DENIED: errno.EACCES}.get(
+            self.outcome
+        )
+        if number is not None:
+            return OSError(number, self.text, target)  # Python makes it FileNotFoundError or PermissionError
+        if self.outcome is Outcome.EXPIRED:
+            return PermissionError(errno.EACCES, self.text, target)
+        late = self.outcome is Outcome.LOST and "in time" in self.text
+        number = errno.ETIMEDOUT if late else errno.EDQUOT if self.code in _FULL else errno.EIO
+        return UnavailableError(number, self.text, target)
 
 
 def read_answer(error: Exception) -> Answer:

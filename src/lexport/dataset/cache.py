@@ -1,25 +1,29 @@
 """The cache of files of a bucket: a folder of this user, bounded in size.
 
-Files are named by their SHA-256, which is checked when they come in. Each reader has a file in ``in-use`` that it keeps
-locked and that lists what it uses; such files are not evicted. The system drops the lock when the process ends, however
-it ends. What is decided and listed is decided under the lock of the folder; downloads run without it.
+Files are named by their SHA-256, which is checked when they come in. A reader has hard links to those that it uses in a
+folder of its own, with the paths that they have in the dataset, so that it reads no others. Each reader has a file in
+``in-use`` that it keeps locked and that lists what it uses; such files are not evicted. The system drops the lock when
+the process ends, however it ends. What is decided and listed is decided under the lock of the folder; downloads run
+without it.
 """
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shutil
 import stat
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from lexport.errors import RunError
+
 IN_USE = "in-use"
+LINKS = "links"
 LOCK = "lock"
 _PART = ".part-"
 
@@ -54,12 +58,16 @@ class Cache:
             self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self.folder = folder
         (folder / IN_USE).mkdir(mode=0o700, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=folder / IN_USE)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with self._locked():  # another reader takes a list without a lock for that of a dead one
+            descriptor, name = tempfile.mkstemp(dir=folder / IN_USE)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         self._list = Path(name)
         self._descriptor = descriptor
         self._mine: dict[str, int] = {}
-        self._end = weakref.finalize(self, _release, descriptor, self._list)
+        self.links = folder / LINKS / self._list.name
+        """The folder of this reader, where its files have the paths that the dataset has for them."""
+        self.links.mkdir(mode=0o700, parents=True)
+        self._end = weakref.finalize(self, _release, descriptor, self._list, self.links)
 
     def close(self) -> None:
         """Let the files be evicted, and remove a temporary folder."""
@@ -70,17 +78,15 @@ class Cache:
     def hold(self, files: Iterable[CachedFile]) -> list[CachedFile]:
         """Keep these files from being evicted, make room for those that are missing, and return the missing ones.
 
-        Raises OSError where they, together with what this reader holds already, are larger than the cache, or where
+        Raises RunError where they, together with what this reader holds already, are larger than the cache, or where
         other readers hold so much that there is no room.
         """
         asked = {file.sha256: file for file in files}
         needed = sum({**self._mine, **{file.sha256: file.size_bytes for file in asked.values()}}.values())
         if needed > self.size_bytes:
-            raise OSError(
-                errno.EFBIG,
+            raise RunError(
                 f"the files that are needed have {needed:,} bytes, and the cache may have {self.size_bytes:,}; give a"
-                " larger --cache-size",
-                str(self.folder),
+                " larger --cache-size, or ask for less"
             )
         with self._locked():
             present = self._present()
@@ -90,7 +96,7 @@ class Cache:
             self._write_list()
             try:
                 self._evict(present, {**held, **self._mine})
-            except OSError:
+            except (OSError, RunError):
                 for file in new:
                     del self._mine[file.sha256]
                 self._write_list()
@@ -103,9 +109,29 @@ class Cache:
                     missing.append(file)
         return missing
 
+    def holds(self, sha256: str) -> bool:
+        """Return whether this reader has asked for a file before."""
+        return sha256 in self._mine
+
     def path(self, sha256: str) -> Path:
         """Return the path that a file has in the cache."""
         return self.folder / sha256
+
+    def link(self, sha256: str, path: str) -> Path:
+        """Give a file that is held and present its path in ``links``, which no other reader uses.
+
+        Raises FileNotFoundError where it is not present.
+        """
+        link = self.links / path
+        if not link.exists():
+            link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                link.hardlink_to(self.path(sha256))
+            except FileNotFoundError:
+                raise
+            except OSError:  # the file system has no hard links
+                shutil.copyfile(self.path(sha256), link)
+        return link
 
     def draft(self, sha256: str) -> Path:
         """Return the path of a draft; the name says which reader writes it, so that it is removed with it."""
@@ -163,10 +189,17 @@ class Cache:
                 path.unlink(missing_ok=True)
             finally:
                 os.close(descriptor)
+        self._remove_others(alive)
+        return held
+
+    def _remove_others(self, alive: Collection[str]) -> None:
+        """Remove drafts and links of readers that are dead."""
         for part in self.folder.glob(f"{_PART}*"):
             if part.name.removeprefix(_PART).rpartition("-")[0] not in alive:
                 part.unlink(missing_ok=True)
-        return held
+        for links in (self.folder / LINKS).iterdir():
+            if links.name not in alive:
+                shutil.rmtree(links, ignore_errors=True)
 
     def _evict(self, present: dict[str, tuple[int, float]], held: Mapping[str, int]) -> None:
         """Remove the files that were used least recently, until all that is held and the rest have room."""
@@ -178,11 +211,9 @@ class Cache:
             self.path(name).unlink(missing_ok=True)
             total -= present.pop(name)[0]
         if total > self.size_bytes:
-            raise OSError(
-                errno.ENOSPC,
-                f"the cache may have {self.size_bytes:,} bytes, and {total:,} are needed together with what other"
-                " commands are reading; wait for them, or give a larger --cache-size",
-                str(self.folder),
+            raise RunError(
+                f"the cache {self.folder} may have {self.size_bytes:,} bytes, and {total:,} are needed together with"
+                " what other commands are reading; wait for them, or give a larger --cache-size"
             )
 
     def _write_list(self) -> None:
@@ -191,7 +222,8 @@ class Cache:
         os.pwrite(self._descriptor, text, 0)
 
 
-def _release(descriptor: int, path: Path) -> None:
+def _release(descriptor: int, path: Path, links: Path) -> None:
+    shutil.rmtree(links, ignore_errors=True)
     with suppress(OSError):
         path.unlink(missing_ok=True)
     with suppress(OSError):

@@ -24,7 +24,7 @@ import obstore.exceptions
 from lexport.dataset.answers import Answer, Outcome, read_answer
 from lexport.dataset.copies import Copies
 from lexport.dataset.requests import Requests, StillFailingError
-from lexport.dataset.store import MOST_READ_BYTES, Moved, NamedFile, StoredFile
+from lexport.dataset.store import MOST_READ_BYTES, Moved, NamedFile, StoredFile, announce
 from lexport.errors import PublishError, UnknownCommitError, WriteError
 
 if TYPE_CHECKING:
@@ -48,9 +48,14 @@ class CloudStore:
         self._caches_values = caches_values
         self._moved = Moved()
         self._copies = Copies(cache_size_bytes, self._moved)
+        announce(self)
 
     def __repr__(self) -> str:
         return f"CloudStore({self._url!r})"
+
+    def close(self) -> None:
+        """Let files in the cache be evicted, and remove private copies."""
+        self._copies.close()
 
     @property
     def url(self) -> str:
@@ -130,6 +135,10 @@ class CloudStore:
     def local_copies(self, files: Iterable[NamedFile], *, has_values: bool = False) -> list[Path]:
         """Download what the cache does not have, and return the paths of all."""
         return self._copies.paths([*files], self._chunks, is_private=has_values and not self._caches_values)
+
+    def local_root(self, *, has_values: bool = False) -> Path:
+        """Return the folder of what this store holds of the cache."""
+        return self._copies.root(is_private=has_values and not self._caches_values)
 
     def _chunks(self, path: str, size_bytes: int) -> Iterator[bytes]:
         """Yield the bytes of an object that should have this size. Raises OSError where it has another."""

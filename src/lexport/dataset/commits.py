@@ -11,7 +11,8 @@ from shlex import quote
 from lexport.dataset.layout import RUNS, run_path
 from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import MOST_BYTES, Manifest, ManifestError, NewerFormatError
-from lexport.dataset.store import Store
+from lexport.dataset.store import Store, UnavailableError
+from lexport.errors import RunError
 from lexport.model import Scope, is_ulid
 
 READ_AT_ONCE = 16
@@ -26,6 +27,7 @@ class DamagedCommit:
     path: str
     kind: str
     reason: str
+    is_denied: bool = False
 
     @property
     def is_newer(self) -> bool:
@@ -39,7 +41,7 @@ class DamagedCommit:
         return f"{self}; nothing is built on it, and it stays as it is{advice}"
 
     def __str__(self) -> str:
-        state = "cannot be read" if self.is_newer else "is damaged"
+        state = "cannot be read" if self.is_newer or self.is_denied else "is damaged"
         return f"snapshot {self.snapshot_id} {state} ({self.path}: {self.reason})"
 
 
@@ -122,15 +124,17 @@ def is_committed(store: Store, snapshot_id: str) -> bool:
 
 
 def read_commit(store: Store, snapshot_id: str) -> Manifest | DamagedCommit:
-    """Read the manifest of one commit."""
-    path = run_path(snapshot_id)
+    """Read the manifest of one commit. Raises RunError where a bucket does not answer."""
+    path, is_denied = run_path(snapshot_id), False
     try:
         return Manifest.from_json(store.read(path, most_bytes=MOST_BYTES), snapshot_id=snapshot_id)
+    except UnavailableError as error:
+        raise RunError(f"{store.url} cannot be read: {path}: {error.strerror}") from error
     except OSError as error:
-        kind, reason = "unreadable", error.strerror or str(error)
+        kind, reason, is_denied = "unreadable", error.strerror or str(error), isinstance(error, PermissionError)
     except ManifestError as error:
         kind, reason = error.kind, str(error)
-    return DamagedCommit(snapshot_id=snapshot_id, path=path, kind=kind, reason=reason)
+    return DamagedCommit(snapshot_id=snapshot_id, path=path, kind=kind, reason=reason, is_denied=is_denied)
 
 
 def prune_command(store: Store, snapshot_id: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lexport.dataset.data_files import find_files
+from lexport.dataset.data_files import fetch_files, find_files
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.runs import row_keys
 from lexport.dataset.scan import Position, Scan
@@ -42,6 +42,7 @@ class SnapshotFiles:
     @classmethod
     def of(cls, commit: Manifest, store: Store) -> SnapshotFiles:
         """Find the files of a commit; raises ReadError where one is missing or damaged. Blocking."""
+        fetch_files(store, [(commit, table) for table in state_tables()])
         return cls(
             snapshot_id=commit.snapshot_id,
             files={table.name: files for table in state_tables() if (files := find_files(store, commit, table))},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -14,8 +15,8 @@ import pyarrow.parquet as pq
 from lexport.dataset.commits import all_commits, prune_command
 from lexport.dataset.manifest import FileEntry, Manifest
 from lexport.dataset.runs import row_keys
-from lexport.dataset.store import Store
-from lexport.errors import ReadError
+from lexport.dataset.store import Store, UnavailableError
+from lexport.errors import ReadError, RunError
 from lexport.tables.table import Table
 from lexport.tables.text import plural
 
@@ -30,7 +31,12 @@ def find_files(store: Store, commit: Manifest, table: Table, *, footers: bool = 
     paths: list[Path] = []
     for entry in entries:
         try:
-            paths.append(store.local_copy(entry.path, size_bytes=entry.size_bytes, sha256=entry.sha256))
+            paths += store.local_copies([entry], has_values=has_values(commit))
+        except UnavailableError as error:
+            raise RunError(f"{store.url} cannot be read: {entry.path}: {error.strerror}") from error
+        except PermissionError as error:
+            message = f"{table.name} of snapshot {commit.snapshot_id} cannot be read: {entry.path}: {error.strerror}"
+            raise ReadError(message, path=f"{store.url}/{entry.path}") from error
         except OSError as error:
             raise damaged_file(store, commit, entry, missing_or(error)) from error
         if footers and (reason := wrong_footer(paths[-1], entry, commit, table)):
@@ -40,6 +46,30 @@ def find_files(store: Store, commit: Manifest, table: Table, *, footers: bool = 
             if reason := overlap(first, second, before, table):
                 raise damaged_file(store, commit, after, reason)
     return paths
+
+
+def fetch_files(store: Store, needed: Iterable[tuple[Manifest, Table]]) -> None:
+    """Download files of commits together where they are in a bucket; damage is left to ``find_files``.
+
+    Raises RunError where the bucket does not answer, or this machine has no room for them.
+    """
+    if store.moved is None:
+        return
+    files: dict[bool, list[FileEntry]] = {}
+    for commit, table in needed:
+        files.setdefault(has_values(commit), []).extend(commit.entries(table.name))
+    for is_private, entries in files.items():
+        try:
+            store.local_copies(entries, has_values=is_private)
+        except UnavailableError as error:
+            raise RunError(f"{store.url} cannot be read: {error.strerror}") from error
+        except OSError:
+            continue
+
+
+def has_values(commit: Manifest) -> bool:
+    """Return whether a commit has environment values in the clear."""
+    return commit.options.get("env") == "values"
 
 
 def newest_file(store: Store, table: Table) -> Path | None:

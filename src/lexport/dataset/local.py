@@ -124,6 +124,10 @@ class LocalStore:
         """Return the paths of the files themselves."""
         return [self.local_copy(file.path, size_bytes=file.size_bytes, sha256=file.sha256) for file in files]
 
+    def local_root(self, *, has_values: bool = False) -> Path:  # noqa: ARG002
+        """Return the folder itself."""
+        return self.root
+
     def open_scratch(self, run: str) -> Path:
         """Create a folder of its own below the staging folder of the run: links do not cross file systems."""
         folder = f"{layout.STAGING}/{run}/.work-{os.getpid()}-{os.urandom(4).hex()}"

@@ -1,15 +1,16 @@
 """A store: what lexport needs of the place where a dataset lies, a folder or a bucket.
 
 Paths are relative to the destination and use ``/``. Every method is blocking, so callers run it in a worker thread.
-A store raises OSError for every failure, also that of a bucket: FileNotFoundError, PermissionError, TimeoutError, or
-another OSError whose ``strerror`` says what came back. No message has a credential or a presigned URL. Methods that
+A store raises OSError for every failure, also that of a bucket: FileNotFoundError, PermissionError, UnavailableError,
+or another OSError whose ``strerror`` says what came back. No message has a credential or a presigned URL. Methods that
 write raise the RunErrors that are named with them.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -45,18 +46,61 @@ class NamedFile(Protocol):
 
 
 class Moved:
-    """What a bucket cost: bytes of objects received and sent, and files that the cache had already."""
+    """What a bucket cost: bytes received and sent, those of data files among them, and files that were cached."""
 
     def __init__(self) -> None:
-        self.received_bytes = self.sent_bytes = self.cached_files = 0
+        self.received_bytes = self.sent_bytes = self.copied_bytes = self.cached_files = 0
         self._lock = threading.Lock()
 
-    def add(self, *, received_bytes: int = 0, sent_bytes: int = 0, cached_files: int = 0) -> None:
+    def add(
+        self, *, received_bytes: int = 0, sent_bytes: int = 0, copied_bytes: int = 0, cached_files: int = 0
+    ) -> None:
         """Count."""
         with self._lock:
             self.received_bytes += received_bytes
             self.sent_bytes += sent_bytes
+            self.copied_bytes += copied_bytes
             self.cached_files += cached_files
+
+
+class Bucket(Protocol):
+    """The part of a bucket's store that its process ends it by."""
+
+    @property
+    def moved(self) -> Moved:
+        """What was moved so far."""
+
+    def close(self) -> None:
+        """Let its files in the cache be evicted, and remove private copies."""
+
+
+_LISTENERS: list[Callable[[Bucket], object]] = []
+
+
+def announce(bucket: Bucket) -> None:
+    """Name a store of a bucket that was opened to the blocks of ``close_buckets`` that are running."""
+    for listener in _LISTENERS:
+        listener(bucket)
+
+
+@contextmanager
+def close_buckets() -> Iterator[list[Bucket]]:
+    """Collect the stores of buckets that are opened within the block, in any thread, and close them at its end."""
+    buckets: list[Bucket] = []
+    _LISTENERS.append(buckets.append)
+    try:
+        yield buckets
+    finally:
+        _LISTENERS.remove(buckets.append)
+        for bucket in buckets:
+            bucket.close()
+
+
+class UnavailableError(OSError):
+    """A bucket did not answer a request, after all attempts, or refused it for a reason that is not the file's.
+
+    It says nothing about a file: it is neither absent nor damaged.
+    """
 
 
 class Store(Protocol):
@@ -108,8 +152,12 @@ class Store(Protocol):
     def local_copies(self, files: Iterable[NamedFile], *, has_values: bool = False) -> list[Path]:
         """Return the paths of ``local_copy`` of several files, which a bucket downloads several at once.
 
-        ``has_values`` says that they have environment values in the clear, which are not cached by default.
+        ``has_values`` says that they have environment values in the clear, which are not cached by default. Raises
+        OSError after all that can be downloaded were, and RunError where this machine has no room for them.
         """
+
+    def local_root(self, *, has_values: bool = False) -> Path:
+        """Return the folder of this machine in which local copies have the paths of their files."""
 
     # --- writing ------------------------------------------------------------------------------------------------------
 

@@ -16,10 +16,11 @@ from typing import TypeVar
 
 from lexport.dataset import layout
 from lexport.dataset.commits import DamagedCommit, commit_ids, newest_whole, read_commits
-from lexport.dataset.local import LocalStore, local_folder
+from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import Manifest, ScopeEntry
+from lexport.dataset.open_store import open_store
 from lexport.dataset.store import Store
-from lexport.errors import NoSnapshotError, ReadError, RunError, SettingsError
+from lexport.errors import CredentialsError, NoSnapshotError, ReadError, RunError, SettingsError
 from lexport.model import GLOBAL_REGION, Scope
 from lexport.query.as_of import parse_moment
 from lexport.tables.functions import FUNCTIONS
@@ -233,17 +234,14 @@ def open_catalog(dest: str | os.PathLike[str]) -> Catalog:
     if newer is not None:
         raise RunError(f"{text}: {newer}")
     if not dataset.snapshots:
+        if store.moved is not None and dataset.damaged and all(commit.is_denied for commit in dataset.damaged):
+            raise CredentialsError(f"DEST {text} cannot be read: {dataset.damaged[0]}")
         if dataset.damaged:
             raise RunError(
                 f"{text} holds no snapshot that can be read: {dataset.damaged[0]}; see: lexport verify {text}"
             )
         raise NoSnapshotError(f"{text} holds packages, but no snapshot; run: lexport snapshot {text}", destination=text)
     return dataset
-
-
-def open_store(dest: str | os.PathLike[str]) -> Store:
-    """Open the store of a destination; raises SettingsError."""
-    return LocalStore(local_folder(dest).absolute())
 
 
 def location(store: Store) -> str:
@@ -276,7 +274,7 @@ def find_commits(dest: str | os.PathLike[str]) -> tuple[Store, list[str]]:
         names = store.names("")
         runs = store.names(layout.RUNS) if layout.RUNS in names else []
     except OSError as error:
-        raise _cannot_be_read(text, error) from error
+        raise _cannot_be_read(text, store, error) from error
     ids = commit_ids(runs)
     if not ids:
         expected = {*BY_NAME, layout.RUNS, layout.STAGING, layout.LATEST_HINT, layout.PRUNED, layout.STORED_PACKAGES}
@@ -295,9 +293,12 @@ def _check_folder(text: str, store: LocalStore) -> None:
             raise SettingsError(f"DEST {name} is a file, not a folder", option="DEST")
 
 
-def _cannot_be_read(text: str, error: OSError) -> RunError:
+def _cannot_be_read(text: str, store: Store, error: OSError) -> RunError:
     """Make the error of a destination whose commits cannot be listed."""
-    return SettingsError(f"DEST {text} cannot be read: {error.strerror or error}", option="DEST")
+    message = f"DEST {text} cannot be read: {error.strerror or error}"
+    if store.moved is None:
+        return SettingsError(message, option="DEST")
+    return CredentialsError(message) if isinstance(error, PermissionError) else RunError(message)
 
 
 def _some(entries: list[tuple[Scope, ScopeEntry]]) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 import duckdb
 
-from lexport.dataset.data_files import find_files
+from lexport.dataset.data_files import fetch_files, find_files
 from lexport.dataset.manifest import Manifest, format_instant
 from lexport.errors import ReadError, RunError
 from lexport.query.catalog import Catalog
@@ -99,10 +99,25 @@ class DatasetTables:
         names = (
             _every_name() if catalog_words.intersection(RUNS_SQL) else frozenset().union(*map(self._tables_of, texts))
         )
+        self._fetch(names)
         for name in sorted(names, key=_position):
             self._define(name)
         if catalog_words:
             self._show_all()
+
+    def _fetch(self, names: Iterable[Name]) -> None:
+        """Download together what the tables of these names read from a bucket."""
+        new: set[Name] = set()
+        waiting = [*names]
+        while waiting:
+            space, table = waiting.pop()
+            new.add((space, table))
+            waiting += ((space, below) for below in tables_below(space, table))
+        new -= self._defined
+        fetch_files(
+            self.catalog.store,
+            [(commit, table) for space, table in new for commit in self._members(space, table.name)],
+        )
 
     def _define(self, name: Name) -> None:
         if name in self._defined:

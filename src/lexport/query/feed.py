@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lexport.dataset.compare import NEW_IN_EVERY_RUN, match_rows, range_ends
+from lexport.dataset.data_files import fetch_files
 from lexport.dataset.local import sync_file, sync_folder
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.scan import Scan
@@ -123,6 +124,7 @@ def _prepare(catalog: Catalog, since: str | None) -> Feed:
     ).latest()
     scopes = tuple(_scopes(catalog, before))
     fresh = order[len(loaded) :]
+    _fetch(catalog, scopes, fresh)
     return Feed(
         since=since,
         next_since=order[-1].snapshot_id,
@@ -155,6 +157,13 @@ def _scopes(catalog: Catalog, before: Mapping[Scope, Manifest]) -> Iterator[Feed
 
 Side = tuple[Table, list[Scope], tuple[Path, ...], tuple[Path, ...]]
 """A table, the account-regions to compare, and its files in the new and in the old snapshot."""
+
+
+def _fetch(catalog: Catalog, scopes: Iterable[FeedScope], fresh: Iterable[Manifest]) -> None:
+    """Download together what a feed reads from a bucket."""
+    ids = {name for item in scopes if item.mode != "none" for name in (item.snapshot_id, item.since_snapshot_id)}
+    needed = [(commit, table) for commit in catalog.snapshots if commit.snapshot_id in ids for table in state_tables()]
+    fetch_files(catalog.store, [*needed, *((commit, CHANGES) for commit in fresh)])
 
 
 def _sides(catalog: Catalog, scopes: Collection[FeedScope]) -> Iterator[Side]:

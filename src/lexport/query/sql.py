@@ -17,10 +17,10 @@ from typing import NoReturn
 import duckdb
 import pyarrow as pa
 
-from lexport.dataset.data_files import damage_text
+from lexport.dataset.data_files import damage_text, has_values
 from lexport.dataset.store import Store
 from lexport.errors import LexportError, QueryError, RunError, ViewError
-from lexport.query.catalog import DEFAULT_MAX_SKEW, Catalog, location, open_catalog
+from lexport.query.catalog import DEFAULT_MAX_SKEW, Catalog, open_catalog
 from lexport.query.dataset_tables import DatasetTables
 from lexport.query.execute import connect, run_in_thread, run_interruptibly
 from lexport.query.shipped_views import ShippedView, named_views, shipped_views, tables_read
@@ -253,8 +253,10 @@ def _without_semicolon(statement: str) -> str:
 
 def _lock(connection: duckdb.DuckDBPyConnection, catalog: Catalog, spill: str) -> None:
     """Deny queries everything but the dataset: other files, network, extensions, settings, Python's variables."""
-    root = location(catalog.store)  # DuckDB follows links before it compares
-    folders = {f"{root}/", f"{escape_glob(root)}/"}
+    roots = {  # DuckDB follows links before it compares
+        os.path.realpath(catalog.store.local_root(has_values=kind)) for kind in map(has_values, catalog.manifests)
+    }
+    folders = {f"{text}/" for root in roots for text in (root, escape_glob(root))}
     for statement in (
         f"SET allowed_directories = [{', '.join(map(quote_text, sorted(folders)))}]",
         f"SET temp_directory = {quote_text(spill)}",

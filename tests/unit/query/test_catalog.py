@@ -50,9 +50,9 @@ def test_no_dataset(tmp_path, make, error, text):
 
 
 def test_url():
-    """A destination that is no folder is refused by name."""
-    with pytest.raises(SettingsError, match="s3://bucket/fleet"):
-        open_catalog("s3://bucket/fleet")
+    """A destination that is neither a folder nor an object store is refused by name."""
+    with pytest.raises(SettingsError, match="http://bucket/fleet"):
+        open_catalog("http://bucket/fleet")
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"format": "lexport-manifest/1"}', b"\xff"])

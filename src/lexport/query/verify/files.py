@@ -25,7 +25,8 @@ from lexport.dataset import layout
 from lexport.dataset.commits import read_commits
 from lexport.dataset.data_files import overlap
 from lexport.dataset.manifest import FileEntry, Manifest
-from lexport.dataset.store import Store
+from lexport.dataset.store import Store, UnavailableError
+from lexport.errors import RunError
 from lexport.model import ULID_LENGTH, is_ulid
 from lexport.query.catalog import find_commits, location
 from lexport.query.verify import stored_packages
@@ -72,8 +73,11 @@ def find_damage(
     """Yield damage as it is found; parameters as for ``verify``. ``watch`` is called after each file. Blocking."""
     store, ids = find_commits(dest)
     url = location(store)
-    for damage in _find(store, ids, data=data, watch=watch):
-        yield replace(damage, remedy=remedy(damage, url))
+    try:
+        for damage in _find(store, ids, data=data, watch=watch):
+            yield replace(damage, remedy=remedy(damage, url))
+    except UnavailableError as error:
+        raise RunError(f"{url} cannot be read: {error.filename}: {error.strerror}") from error
 
 
 def _find(store: Store, ids: Sequence[str], *, data: bool, watch: Callable[[VerifyProgress], None]) -> Iterator[Damage]:
@@ -188,6 +192,8 @@ def _check_file(files: LocalFiles, commit: Manifest, entry: FileEntry, *, data: 
             detail = f"{size_bytes:,} bytes, the manifest says {entry.size_bytes:,}"
             return entry.size_bytes, [Damage(path=path, kind="wrong_size", detail=detail)]
         digest = files.hash(path, is_kept=is_kept)
+    except UnavailableError:
+        raise
     except FileNotFoundError:
         return entry.size_bytes, [Damage(path=path, kind="missing", detail=f"named by {commit.snapshot_id}")]
     except OSError as error:
@@ -213,6 +219,8 @@ def _check_snapshots_row(files: LocalFiles, commit: Manifest, *, data: bool, is_
             return 0, []
         files.hash(path, is_kept=True)
         damage = list(check_rows(files.path_of(path), path, SNAPSHOTS, commit, rows=1))
+    except UnavailableError:
+        raise
     except FileNotFoundError:
         detail = "warehouses do not see this commit yet; the next run writes the row"
         return 0, [Damage(path=path, kind="missing", detail=detail, is_note=is_last)]

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from lexport.dataset import layout
 from lexport.dataset.layout import package_path, package_places
 from lexport.dataset.manifest import FileEntry, Manifest
+from lexport.dataset.store import UnavailableError
 from lexport.query.verify.local_files import LocalFiles
 from lexport.query.verify.rows import Damage
 from lexport.tables.packages import PACKAGES
@@ -31,6 +32,8 @@ def check_stored(files: LocalFiles, path: str) -> tuple[int, list[Damage]]:
     try:
         size_bytes = files.size_of(path)
         digest = files.hash(path, is_kept=False)
+    except UnavailableError:
+        raise
     except OSError as error:
         return size_bytes, [Damage(path=path, kind="unreadable", detail=error.strerror or str(error))]
     if digest == name[:64]:
