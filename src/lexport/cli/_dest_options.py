@@ -57,9 +57,7 @@ def _note_moved(dest: str | None, buckets: Sequence[Bucket]) -> None:
     moved = [bucket.moved for bucket in buckets]
     copied, cached = sum(item.copied_bytes for item in moved), sum(item.cached_files for item in moved)
     if copied or cached:
-        notify(
-            f"{copied:,} bytes of data files were moved from {dest}, {plural(cached, 'file')} of it came from the cache"
-        )
+        notify(f"{copied:,} bytes of data files were moved from {dest}; {plural(cached, 'file')} came from the cache")
 
 
 def _destination(dest: str | None, options: dict[str, Any]) -> Destination | None:
