@@ -57,7 +57,8 @@ class Cache:
             folder = Path(tempfile.mkdtemp(prefix="lexport-"))
             self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self.folder = folder
-        (folder / IN_USE).mkdir(mode=0o700, exist_ok=True)
+        for name in (IN_USE, LINKS):
+            (folder / name).mkdir(mode=0o700, exist_ok=True)
         with self._locked():  # another reader takes a list without a lock for that of a dead one
             descriptor, name = tempfile.mkstemp(dir=folder / IN_USE)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -66,7 +67,7 @@ class Cache:
         self._mine: dict[str, int] = {}
         self.links = folder / LINKS / self._list.name
         """The folder of this reader, where its files have the paths that the dataset has for them."""
-        self.links.mkdir(mode=0o700, parents=True)
+        self.links.mkdir(mode=0o700)
         self._end = weakref.finalize(self, _release, descriptor, self._list, self.links)
 
     def close(self) -> None:

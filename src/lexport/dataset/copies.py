@@ -117,8 +117,10 @@ def _written(draft: Path) -> Iterator[Callable[[bytes], None]]:
         return WriteError(f"cannot write {draft}: {error.strerror}", path=str(draft))
 
     def write(chunk: bytes) -> None:
+        view = memoryview(chunk)
         try:
-            file.write(chunk)
+            while view:  # a write may be short
+                view = view[file.write(view) :]
         except OSError as error:
             raise refuse(error) from error
 

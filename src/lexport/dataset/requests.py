@@ -22,7 +22,7 @@ ATTEMPTS = 7
 FIRST_PAUSE = 1 / 60
 """The longest first pause between attempts, as a share of the time-out: 0.5 s of 30 s. It doubles: 32 s in all."""
 SLOWEST_BYTES_PER_S = 256 * 1024
-"""A body that moves slower than this, beside the time-out, is given up."""
+"""A body that moves slower than this is given up, once the time-out is over."""
 
 _REPEATED = frozenset({Outcome.TAKEN, Outcome.CONFLICT, Outcome.UNSENT, Outcome.BROKEN, Outcome.LOST})
 
@@ -48,7 +48,7 @@ class Requests:
         """Return a client for a body of this size. Time-outs are powers of two, so that there are few clients."""
         ratio = size_bytes / (SLOWEST_BYTES_PER_S * self._timeout_s)
         doubled = 0
-        while 2**doubled < 1 + ratio:
+        while 2**doubled < ratio:
             doubled += 1
         with self._lock:
             if doubled not in self._clients:
