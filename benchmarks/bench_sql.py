@@ -30,7 +30,7 @@ from year_of_nights import SCOPES
 from lexport.dataset.changes import find_changes
 from lexport.dataset.compare import SnapshotFiles
 from lexport.dataset.parquet import TableFolder
-from lexport.dataset.runs import write_run
+from lexport.dataset.runs import RunWriter
 from lexport.model import LATEST
 from lexport.query.catalog import Catalog, open_catalog
 from lexport.query.shipped_views import named_views, shipped_views
@@ -132,9 +132,12 @@ def publishing(dataset: Catalog, folder: Path, rounds: int) -> None:
         nonlocal found
         staged = [batch for part in find_changes(SCOPES, **sides) for batch in part.to_batches()]
         found = sum(map(len, staged))
-        write_run(CHANGES, staged, folder / "changes.arrow", 0o600)
+        writer = RunWriter(folder)
+        for batch in staged:
+            writer.collect(CHANGES, batch)
+        writer.flush()
         tables = TableFolder(path=folder, snapshot_id=now.snapshot_id, snapshot_at=now.snapshot_at)
-        tables.write(CHANGES, [folder / "changes.arrow"])
+        tables.write(CHANGES, writer.runs[CHANGES.name])
 
     cpu_s = min(_cpu_s(write) for _ in range(rounds))
     told = sum(entry.rows for entry in now.files if entry.table == "changes")

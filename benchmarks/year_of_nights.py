@@ -28,14 +28,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lexport.dataset.changes import find_changes
-from lexport.dataset.commit import commit, open_staging, prepare_destination, remove_staging
+from lexport.dataset.commit import commit, prepare_destination
 from lexport.dataset.commits import newest_first
 from lexport.dataset.compare import SnapshotFiles
 from lexport.dataset.layout import RUNS
 from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import Manifest, ScopeEntry
-from lexport.dataset.parquet import TableFolder, TableWriter, WrittenFile
-from lexport.dataset.runs import write_run
+from lexport.dataset.parquet import Files, TableFolder, TableWriter
+from lexport.dataset.run_file import Section
+from lexport.dataset.runs import RunWriter
 from lexport.dataset.snapshot import RunFacts, stage_commit
 from lexport.model import Scope, __version__
 from lexport.simulator import Change, Fleet, FleetSpec
@@ -44,7 +45,7 @@ from lexport.tables.account_settings import ACCOUNT_SETTINGS
 from lexport.tables.aliases import ALIASES
 from lexport.tables.arrow import table_schema
 from lexport.tables.functions import FUNCTIONS
-from lexport.tables.registry import BY_NAME, fleet_tables, state_tables
+from lexport.tables.registry import fleet_tables, state_tables
 from lexport.tables.run import CHANGES, ERRORS
 from lexport.tables.table import Table
 
@@ -218,7 +219,7 @@ class Writer:
     def publish(self, number: int, at: datetime, rows: Night, touched: tuple[Night, Night] | None) -> None:
         """Write and commit one night; ``touched`` are the rows, before and now, of all that may have changed."""
         snapshot = {"snapshot_id": f"01K0{number:022d}", "snapshot_at": at}
-        folder = open_staging(self._store, snapshot["snapshot_id"])
+        folder = self._store.open_scratch(snapshot["snapshot_id"])
         functions = rows[FUNCTIONS]
         position = functions.schema.get_field_index("fetched_at")
         field = functions.schema.field(position)
@@ -232,20 +233,20 @@ class Writer:
 
         tables = TableFolder(path=folder, **snapshot)
 
-        def write(table: Table) -> WrittenFile:
+        def write(table: Table) -> tuple[Table, Files]:
             with TableWriter(table, tables) as writer:
                 writer.write(rows[table])
-                return writer.close()
+                return table, writer.close()
 
         writing = self._threads.map(write, sorted(fleet_tables(), key=lambda table: -len(rows[table])))
         runs = list(self._changes(folder, touched, rows)) if touched else []
         written = {CHANGES: tables.write(CHANGES, runs)}
-        written |= {BY_NAME[file.path.stem]: file for file in writing}
-        draft = stage_commit(written, tables, RunFacts(gaps=0, hash_key_id="k", options=OPTIONS), entries)
+        written |= dict(writing)
+        draft = stage_commit(written, tables, RunFacts(hash_key_id="k", options=OPTIONS), entries, gaps=0)
         self._last = commit(self._store, draft.manifest, draft.files, note=print)
-        remove_staging(self._store, snapshot["snapshot_id"])
+        self._store.remove_folder(f"_staging/{snapshot['snapshot_id']}")
 
-    def _changes(self, folder: Path, touched: tuple[Night, Night], rows: Night) -> Iterator[Path]:
+    def _changes(self, folder: Path, touched: tuple[Night, Night], rows: Night) -> Iterator[Section]:
         """Compare what was touched, as publishing compares everything: the rest is equal."""
         sides = []
         for name, found in zip((self._last.snapshot_id, "now"), touched, strict=True):
@@ -255,9 +256,11 @@ class Writer:
             common = {"options": OPTIONS, "hash_key_id": "k", "lexport_version": __version__}
             sides.append(SnapshotFiles(snapshot_id=name, files=files, **common))
         found = [batch for part in find_changes(SCOPES, before=sides[0], now=sides[1]) for batch in part.to_batches()]
-        path = folder / "changes-0000.arrow"
-        write_run(CHANGES, found, path, 0o600)
-        yield path
+        writer = RunWriter(folder)
+        for batch in found:
+            writer.collect(CHANGES, batch)
+        writer.flush()
+        yield from writer.runs[CHANGES.name]
 
 
 def _entry(scope: Scope, rows: Night) -> ScopeEntry:

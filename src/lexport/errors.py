@@ -82,6 +82,10 @@ class IncompleteError(RunError):
         self.result = result
 
 
+class DeadlineError(RunError):
+    """The time that the run was given is over; what it read is kept."""
+
+
 class CredentialsEndedError(IncompleteError):
     """The credentials expired in every account-region while it was read."""
 

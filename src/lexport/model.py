@@ -168,17 +168,30 @@ class Shard:
 class RunSpec:
     """What one run reads, decided before the first function is read. JSON-able, without any secret.
 
-    ``settings_fingerprint`` is equal for settings that read the same rows. ``hash_key_id`` names the HMAC key; it is
-    None where no variables are read. A shard whose Region is ``aws-global`` stands for all Regions of its account,
-    which can only be listed once the role of the account is assumed.
+    ``settings_fingerprint`` is equal for settings that read the same rows, which ``options`` names one by one.
+    ``hash_key_id`` names the HMAC key; it is None where no variables are read. ``identity`` is the ARN of the caller
+    without the session name; None where STS does not say. A shard whose Region is ``aws-global`` stands for all Regions
+    of its account, which can only be listed once the role of the account is assumed.
     """
 
     snapshot_id: str
     snapshot_at: datetime
     settings_fingerprint: str
+    options: dict[str, Any] = field(default_factory=dict)
+    identity: str | None = None
     hash_key_id: str | None
     lexport_version: str
+    schema_version: str = ""
     shards: tuple[Shard, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagedRun:
+    """One file of sorted rows of a shard; ``path`` is relative to the destination."""
+
+    path: str
+    size_bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,10 +210,11 @@ class References:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardResult:
-    """The result of reading one shard; its rows are in sorted runs. JSON-able, without any secret.
+    """The result of reading one shard; its rows are in ``runs``, all of one ``attempt``. JSON-able, without any secret.
 
     ``gaps`` counts the failures that leave something out. ``is_answering`` says that the Region accepted the
-    credentials at least once, ``ended_by`` is the failure that ended the reading early.
+    credentials at least once, ``ended_by`` is the failure that ended the reading early. ``is_final`` is False where
+    another attempt may read what is missing.
     """
 
     shard: Shard
@@ -214,8 +228,11 @@ class ShardResult:
     references: References = field(default_factory=References)
     is_answering: bool = False
     ended_by: Failure | None = None
+    is_final: bool = True
     started_at: datetime
     ended_at: datetime
+    attempt: int = 1
+    runs: tuple[StagedRun, ...] = ()
 
     @property
     def is_refused(self) -> bool:

@@ -11,38 +11,46 @@ first, and lists each shard instead of reading it.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
-from anyio import to_thread
+from anyio import CancelScope, move_on_after, to_thread
 
 from lexport.artifacts.packages import tables_of
 from lexport.artifacts.run import Run, RunResult, open_run, reported
-from lexport.artifacts.snapshot_downloads import open_downloads
+from lexport.artifacts.snapshot_downloads import SnapshotDownloads, open_downloads
 from lexport.aws.client import LambdaClient
 from lexport.aws.quota.pacer import Pacer
 from lexport.aws.session import Session, open_session
 from lexport.dataset import layout
-from lexport.dataset.commit import prepare_destination
-from lexport.dataset.local import LocalStore, local_folder
-from lexport.dataset.snapshot import FunctionTables, RunFacts, write_function_tables, write_snapshot
-from lexport.errors import ItemError, SettingsError
+from lexport.dataset.destination import prepare_store
+from lexport.dataset.open_store import open_store
+from lexport.dataset.runs import RunWriter
+from lexport.dataset.snapshot import FleetTables, RunFacts, write_fleet_tables, write_snapshot
+from lexport.dataset.staging import begin_run, write_result
+from lexport.dataset.store import Store
+from lexport.errors import DeadlineError, ItemError, SettingsError
 from lexport.extract.access import Access, open_access
 from lexport.extract.context import RunContext
 from lexport.extract.estimate import FleetPlan, ShardEstimate, estimate_shard, fleet_plan
+from lexport.extract.failures import FailureSummary
 from lexport.extract.inputs import Inputs, note_other_key, read_inputs
 from lexport.extract.progress import Progress, Report, report_nothing
 from lexport.extract.read_shard import read_shard
 from lexport.extract.results import finish_results, reason_not_published, reconcile_row_counts, unread_account
+from lexport.extract.resume import resume_run
 from lexport.extract.rows import ValueHasher
 from lexport.extract.shards import find_shards, limits_of_process, work_on_shards
 from lexport.model import GLOBAL_REGION, FunctionRef, Reply, RunSpec, Shard, ShardResult, __version__, new_ulid
-from lexport.settings import SnapshotSettings
+from lexport.settings import SnapshotSettings, fingerprint_of
 from lexport.tables.functions import FUNCTIONS, LAYERS
-from lexport.tables.registry import check_names
+from lexport.tables.registry import SCHEMA_VERSION, check_names
+from lexport.tables.units import format_age
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,45 +64,61 @@ async def snapshot(
     """Read what the settings name and publish it as one snapshot of the dataset at ``dest``.
 
     Raises RunError: SettingsError for wrong settings, CredentialsError where nothing may be read, IncompleteError where
-    something is missing and ``allow_partial`` is off; then nothing is published and the staging folder is kept.
-    If cancelled, it publishes nothing and leaves nothing behind; once publishing has begun, it finishes.
+    something is missing and ``allow_partial`` is off, DeadlineError, PublishError where another process works on the
+    run. Then nothing is published; what was read is kept, and a run with ``resume`` goes on with it.
+    If cancelled, it publishes nothing and keeps what was read; once publishing has begun, it finishes.
     """
     settings = settings or SnapshotSettings()
     settings.check_reads_a_fleet()
     check_names(settings.with_resources)
-    progress, packages = Progress(), settings.packages
+    progress = Progress()
     inputs = await read_inputs(settings, note=progress.note)
-    store = prepare_destination(
-        local_folder(dest), group_readable=settings.group_readable, with_packages=packages is not None
+    store = await to_thread.run_sync(
+        partial(
+            prepare_store,
+            dest,
+            group_readable=settings.group_readable,
+            with_packages=settings.packages is not None,
+            profile=settings.profile,
+        )
     )
     note_other_key(inputs, store, note=progress.note)
+    limit = settings.deadline or timedelta.max
+    with move_on_after(limit.total_seconds()):
+        async with reported(progress, report, folder=Path(store.url)) as reporting:
+            return await _snapshot(store, settings, inputs, progress, reporting)
+    raise DeadlineError(f"--deadline {format_age(limit)} is over, so nothing was published")
+
+
+async def _snapshot(
+    store: Store, settings: SnapshotSettings, inputs: Inputs, progress: Progress, reporting: CancelScope
+) -> SnapshotResult:
     hasher = ValueHasher(inputs.hash_key) if inputs.hash_key else None
-    async with open_run(store, settings, progress, report, hasher=hasher) as run:
-        async with (
-            open_session(profile=settings.profile, endpoint_url=settings.endpoint_url) as session,
-            open_downloads(packages, session, run) as downloads,
-        ):
-            async with (
-                _open_access(session, settings, inputs, run.session_name, progress) as access,
-                downloads.while_reading() if downloads else nullcontext() as on_reply,
-            ):
-                spec = await plan_run(
-                    settings,
-                    access,
-                    inputs,
-                    snapshot_id=run.snapshot_id,
-                    snapshot_at=run.snapshot_at,
-                    note=progress.note,
-                )
+    async with AsyncExitStack() as connected:
+        session = await connected.enter_async_context(
+            open_session(profile=settings.profile, endpoint_url=settings.endpoint_url)
+        )
+        reading = await connected.enter_async_context(AsyncExitStack())
+        access = await reading.enter_async_context(_open_access(session, settings, inputs, progress))
+        spec, attempt = await plan_run(settings, access, inputs, store=store, note=progress.note)
+        access.session_name = f"lexport-{spec.snapshot_id}"
+        async with open_run(
+            store,
+            settings,
+            progress,
+            reporting,
+            snapshot_id=spec.snapshot_id,
+            snapshot_at=spec.snapshot_at,
+            attempt=attempt,
+            hasher=hasher,
+        ) as run:
+            downloads = await connected.enter_async_context(open_downloads(settings.packages, session, run))
+            async with downloads.while_reading() if downloads else nullcontext() as on_reply:
                 results = await read_shards(spec, access, run, on_reply)
-            results = finish_results(results, run.staging.failures)
-            await run.staging.flush_all()
-            functions = await to_thread.run_sync(write_function_tables, run.table_folder(), run.staging.runs)
-            counter = functions.counter
-            results = reconcile_row_counts(results, counter.rows, counter.dropped, run.staging.failures)
-            if downloads is not None:
-                await downloads.fetch_rest(functions.files[FUNCTIONS].path, functions.files[LAYERS].path)
-        return await commit_run(spec, results, functions, run)
+            await reading.aclose()  # its connections take memory that the merge needs
+            results, fleet = await write_fleet(results, run, downloads)
+            await connected.aclose()  # once the snapshot is published, nothing may wait any more
+            return await commit_run(spec, results, fleet, run)
 
 
 async def plan(
@@ -115,18 +139,14 @@ async def plan(
     store = None if dest is None else _open_dataset(dest)
     progress = Progress()
     estimates: list[ShardEstimate] = []
-    snapshot_at = datetime.now(UTC)
-    snapshot_id = new_ulid(snapshot_at)
     async with reported(progress, report):
         inputs = await read_inputs(settings, note=progress.note, needs_hash_key=store is not None)
         async with (
             open_session(profile=settings.profile, endpoint_url=settings.endpoint_url) as session,
-            _open_access(session, settings, inputs, f"lexport-plan-{snapshot_id}", progress) as access,
+            _open_access(session, settings, inputs, progress) as access,
         ):
-            spec = await plan_run(
-                settings, access, inputs, snapshot_id=snapshot_id, snapshot_at=snapshot_at, note=progress.note
-            )
-
+            spec, _ = await plan_run(settings, access, inputs, note=progress.note)
+            access.session_name = f"lexport-plan-{spec.snapshot_id}"
             pacer = Pacer(settings.rates_per_s, settings.quota_share)
             context = RunContext(spec=spec, settings=settings, store=store, pacer=pacer, progress=progress)
 
@@ -151,75 +171,123 @@ async def plan_run(
     access: Access,
     inputs: Inputs,
     *,
-    snapshot_id: str,
-    snapshot_at: datetime,
+    store: Store | None = None,
     note: Callable[[str], None],
-) -> RunSpec:
-    """Decide what a run reads. Raises SettingsError, CredentialsError, and RunError where AWS cannot be reached."""
-    return RunSpec(
-        snapshot_id=snapshot_id,
+) -> tuple[RunSpec, int]:
+    """Decide what a run reads, and claim it in ``store`` for this process; return it with the number of this attempt.
+
+    With ``resume``, it is an unfinished run that reads the same. Without a store, nothing is claimed.
+    Raises SettingsError, CredentialsError, PublishError where another process works on the run, and RunError where AWS
+    cannot be reached.
+    """
+    await access.identify()
+    snapshot_at = settings.snapshot_at or datetime.now(UTC)
+    options = {**settings.decisive(), "endpoint_url": settings.endpoint_url, "inputs": inputs.fingerprint}
+    wanted = RunSpec(
+        snapshot_id=settings.snapshot_id or new_ulid(snapshot_at),
         snapshot_at=snapshot_at,
-        settings_fingerprint=settings.fingerprint,
+        settings_fingerprint=fingerprint_of(options),
+        options=options,
+        identity=access.identity,
         hash_key_id=inputs.hash_key_id,
         lexport_version=__version__,
-        shards=await find_shards(access, settings, accounts=inputs.accounts, selection=inputs.selection, note=note),
+        schema_version=SCHEMA_VERSION,
+        shards=(),
     )
+    if store is not None and settings.resume is not None:
+        resumed = await resume_run(store, wanted, resume=settings.resume, max_age=settings.resume_max_age, note=note)
+        if resumed is not None:
+            return resumed
+    shards = await find_shards(access, settings, accounts=inputs.accounts, selection=inputs.selection, note=note)
+    spec = replace(wanted, shards=shards)
+    if store is not None:
+        await to_thread.run_sync(begin_run, store, spec)
+    return spec, 1
 
 
 async def read_shards(
     spec: RunSpec, access: Access, run: Run, on_reply: Callable[[FunctionRef, Reply], None] | None
 ) -> list[ShardResult]:
-    """Read every shard in this process, all concurrently; ``on_reply`` gets each response of GetFunction."""
-    results: list[ShardResult] = []
+    """Read every shard in this process, all concurrently; ``on_reply`` gets each response of GetFunction.
+
+    A shard that an earlier attempt has finished is not read again. The results have those shards too.
+    """
+    results = list(run.finished.values())
     store = run.store if run.settings.incremental else None
     context = RunContext(spec=spec, settings=run.settings, store=store, pacer=run.pacer, progress=run.progress)
+    run.progress.kept.begin(run.snapshot_id, shards=len(spec.shards), finished=len(results))
 
     async def read(shard: Shard, api: LambdaClient) -> None:
-        results.append(await read_shard(context, shard, api, run.staging, on_reply))
+        if shard.scope in run.finished:  # of an account whose Regions were not known
+            return
+        async with run.stage_shard(shard.scope) as staging, run.earlier_versions(shard.scope) as staged:
+            result = await read_shard(context, shard, api, staging, on_reply, staged=staged)
+            result = replace(result, attempt=run.attempt, runs=await staging.finish())
+            results.append(await to_thread.run_sync(write_result, run.store, run.snapshot_id, result))
+        run.progress.kept.shards_done += 1
 
     def record_unread_account(account_id: str, shards: Sequence[Shard], error: ItemError) -> None:
         results.extend(unread_account(account_id, shards, error, run.staging.failures))
 
-    await work_on_shards(spec.shards, access, work=read, on_account_error=record_unread_account, progress=run.progress)
+    left = [shard for shard in spec.shards if shard.scope not in run.finished]
+    await work_on_shards(left, access, work=read, on_account_error=record_unread_account, progress=run.progress)
     return results
 
 
-async def commit_run(
-    spec: RunSpec, results: Sequence[ShardResult], functions: FunctionTables, run: Run
-) -> SnapshotResult:
+async def write_fleet(
+    results: Sequence[ShardResult], run: Run, downloads: SnapshotDownloads | None
+) -> tuple[list[ShardResult], FleetTables]:
+    """Write the tables that the shards fill, and download the packages that they name and that are not stored yet.
+
+    Return the results as all of them together show them, too.
+    """
+    failures = run.staging.failures
+    run.progress.stage = "writing Parquet"
+    settled = finish_results(results, failures)
+    errors = RunWriter(run.folder, file_mode=run.store.file_mode, runs=run.staging.runs)
+    write = partial(write_fleet_tables, run.table_folder(), settled, store=run.store, errors=errors)
+    fleet = await to_thread.run_sync(partial(write, options=run.settings.for_manifest()))
+    counter = fleet.counters[FUNCTIONS]
+    settled = reconcile_row_counts(settled, counter.rows, counter.dropped, failures)
+    if downloads is not None:
+        await downloads.fetch_rest(fleet.paths(FUNCTIONS), fleet.paths(LAYERS))
+    await run.staging.flush_all()
+    return settled, fleet
+
+
+async def commit_run(spec: RunSpec, results: Sequence[ShardResult], fleet: FleetTables, run: Run) -> SnapshotResult:
     """Write the remaining tables, compare them with the snapshot before, and publish; or publish nothing.
 
-    ``functions`` are the tables of function versions, already written. Raises CredentialsError where nothing
-    may be read, IncompleteError for gaps that are not allowed, and the errors of publishing.
+    Raises CredentialsError where nothing may be read, IncompleteError for gaps that are not allowed, and the errors of
+    publishing.
     """
-    settings = run.settings
+    settings, summary = run.settings, FailureSummary()
     run.progress.stage = "writing Parquet"
-    await run.staging.flush_all()
     staged = await to_thread.run_sync(
         partial(
             write_snapshot,
             run.table_folder(),
             run.staging.runs,
             results,
-            functions=functions,
+            fleet=fleet,
             package_tables=tables_of(settings.packages) if settings.packages else (),
-            facts=RunFacts(
-                gaps=run.staging.failures.gaps.total(), hash_key_id=spec.hash_key_id, options=settings.for_manifest()
-            ),
+            facts=RunFacts(hash_key_id=spec.hash_key_id, options=settings.for_manifest()),
             store=run.store,
             note=run.progress.note,
+            watch_errors=summary.watch,
         )
     )
-    result = run.result(SnapshotResult, staged, has_packages=settings.packages is not None)
+    result = run.result(SnapshotResult, staged, summary.summary(), has_packages=settings.packages is not None)
     error = reason_not_published(
         results,
         result.failures,
         gaps=staged.manifest.gaps,
         allow_partial=settings.allow_partial,
-        errors_path=run.errors_path,
+        shown_by=f"lexport errors {shlex.quote(run.store.url)} --run {run.snapshot_id}",
         result=result,
     )
     if error is not None:
+        await to_thread.run_sync(run.keep_errors, staged)
         raise error
     return await run.publish(staged, result)
 
@@ -228,7 +296,7 @@ async def commit_run(
 
 
 def _open_access(
-    session: Session, settings: SnapshotSettings, inputs: Inputs, session_name: str, progress: Progress
+    session: Session, settings: SnapshotSettings, inputs: Inputs, progress: Progress
 ) -> AbstractAsyncContextManager[Access]:
     return open_access(
         session,
@@ -236,13 +304,12 @@ def _open_access(
         regions=settings.regions,
         more_regions=[function.region for function in inputs.selection or () if function.region],
         connections=limits_of_process().connections,
-        session_name=session_name,
         note=progress.note,
     )
 
 
-def _open_dataset(dest: str | os.PathLike[str]) -> LocalStore:
-    store = LocalStore(local_folder(dest).absolute())
+def _open_dataset(dest: str | os.PathLike[str]) -> Store:
+    store = open_store(dest)
     if not store.names(layout.RUNS):
         raise SettingsError(f"DEST {dest} holds no snapshot to build on", option="DEST")
     return store

@@ -24,6 +24,9 @@ ALL_REGIONS = "all"
 GET_FUNCTION_RATE_PER_S = 100.0  # AWS's quota per account and Region. Source: Lambda quotas page, 2026
 LIST_RATE_PER_S = 15.0  # the rest of the control plane together. Source: the same
 QUOTA_SHARE = 0.8  # deployments use the same quota
+NEWEST = "newest"
+RESUME_MAX_AGE = timedelta(hours=24)
+FLUSH_AFTER_S = 60.0  # a kill costs what was read since
 PACKAGE_CONCURRENCY = 16  # downloads at once; each takes a megabyte or two
 MOST_PACKAGES_AT_ONCE = 256
 ACCOUNT_ID = "{account_id}"  # stands for the account in the ARN of --account-role
@@ -133,6 +136,10 @@ class SnapshotSettings:
     the account. The accounts are ``accounts`` and ``accounts_from`` (a path, or ``-``), or those of the
     ``organization``: all, or only those below ``organizational_units``, without ``exclude_accounts``.
 
+    ``resume`` goes on with an unfinished run that read the same: one of an id, or the ``newest`` that is no older than
+    ``resume_max_age``, where there is one. ``deadline`` ends the run before it is published. The rows of each shard go
+    to the destination at least every ``flush_after_s``.
+
     ``packages`` also fetches the packages of the functions that are read. ``with_resources`` names declared resources
     that are read besides those of every snapshot.
     """
@@ -162,6 +169,10 @@ class SnapshotSettings:
     allow_partial: bool = False
     group_readable: bool = False
     packages: PackageSettings | None = None
+    resume: str | None = None
+    resume_max_age: timedelta = RESUME_MAX_AGE
+    deadline: timedelta | None = None
+    flush_after_s: float = FLUSH_AFTER_S
     snapshot_id: str | None = None
     snapshot_at: datetime | None = None
 
@@ -181,6 +192,9 @@ class SnapshotSettings:
         _check(not (self.incremental and self.is_selection), "--incremental", "reads a fleet, not a list of functions")
         _check(self.incremental or self.refresh_after is None, "--refresh-after", "goes with --incremental")
         self._check_accounts()
+        for option, duration in (("--deadline", self.deadline), ("--resume-max-age", self.resume_max_age)):
+            _check(duration is None or duration > timedelta(0), option, f"is a duration above 0, not {duration}")
+        _check(math.isfinite(self.flush_after_s) and self.flush_after_s > 0, "flush_after_s", "is above 0")
         if self.endpoint_url is not None:
             _check(
                 self.endpoint_url.startswith(("http://", "https://")),
@@ -191,6 +205,11 @@ class SnapshotSettings:
             from lexport.model import is_ulid
 
             _check(is_ulid(self.snapshot_id), "snapshot_id", f"is a ULID, not {self.snapshot_id!r}")
+        if self.resume not in (None, NEWEST):
+            from lexport.model import is_ulid
+
+            is_good = is_ulid(self.resume or "")
+            _check(is_good, "--resume", f"takes the id of a run, not {self.resume!r}; DEST comes before it")
         if self.snapshot_at is not None:
             _check(self.snapshot_at.tzinfo is not None, "snapshot_at", "has a time zone")
 
@@ -239,15 +258,16 @@ class SnapshotSettings:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of every setting that decides which rows are read: not of paths, credentials, quotas and packages."""
-        import hashlib
-        import json
+        """A hash of every setting that decides which rows are read."""
+        return fingerprint_of(self.decisive())
 
+    def decisive(self) -> dict[str, Any]:
+        """Return every setting that decides which rows are read: not paths, credentials, quotas and packages."""
         names = ("functions", "accounts", "refresh_after")
         decisive = {name: str(getattr(self, name)) for name in names} | self.for_manifest()
         for name in ("get_function_rate_per_s", "list_rate_per_s", "quota_share", "allow_partial", "packages"):
             del decisive[name]
-        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+        return decisive
 
     def for_manifest(self) -> dict[str, Any]:
         """Return the settings that the manifest records: no path and no secret."""
@@ -269,6 +289,14 @@ class SnapshotSettings:
             "packages": None if self.packages is None else self.packages.for_manifest(),
             **({"with": list(self.with_resources)} if self.with_resources else {}),
         }
+
+
+def fingerprint_of(decisive: dict[str, Any]) -> str:
+    """Return a hash of settings."""
+    import hashlib
+    import json
+
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
 def role_partition(role: str) -> str | None:

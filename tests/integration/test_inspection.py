@@ -9,9 +9,9 @@ from lexport.artifacts.inspect_stored import inspect_stored
 from lexport.artifacts.store import PackageStore
 from lexport.dataset.layout import package_path
 from lexport.dataset.local import LocalStore
-from lexport.dataset.runs import RunWriter, read_run
+from lexport.dataset.runs import RunWriter
 from lexport.extract.progress import PackageProgress
-from lexport.extract.rows import Staging
+from lexport.extract.staging import Staging
 from lexport.tables.packages import PACKAGE_FILES, PACKAGES
 from lexport.tables.run import ERRORS
 from lexport.tables.staged import staged_names
@@ -42,8 +42,8 @@ class StoredPackages:
         files, errors = (
             [
                 row
-                for path in self.staging.runs.get(table.name, ())
-                for batch in read_run(path)
+                for run in self.staging.runs.get(table.name, ())
+                for batch in run.blocks()
                 for row in batch.select(staged_names(table)).to_pylist()
             ]
             for table in (PACKAGE_FILES, ERRORS)

@@ -17,14 +17,14 @@ from lexport.aws.quota.pacer import Pacer
 from lexport.aws.quota.retry import FIRST_BACKOFF_S
 from lexport.aws.session import open_session
 from lexport.dataset.references import describe_missing
-from lexport.dataset.runs import read_run
 from lexport.extract.context import RunContext
 from lexport.extract.failures import Failures
 from lexport.extract.hash_key import HashKey
 from lexport.extract.incremental import PendingBudget
 from lexport.extract.progress import Progress, ShardProgress
 from lexport.extract.read_shard import read_shard
-from lexport.extract.rows import BATCH_ITEMS, Staging, ValueHasher
+from lexport.extract.rows import ValueHasher
+from lexport.extract.staging import BATCH_ITEMS, Staging
 from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, FunctionRef, RunSpec, Shard, ShardResult
 from lexport.settings import SnapshotSettings
 from lexport.simulator import Fault, Fleet, FleetSpec, open_simulator
@@ -56,8 +56,8 @@ class Read:
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """The staged rows of a table."""
-        paths = self.staging.runs.get(table, ())
-        return [row for path in paths for batch in read_run(path) for row in batch.to_pylist()]
+        runs = self.staging.runs.get(table, ())
+        return [row for run in runs for batch in run.blocks() for row in batch.to_pylist()]
 
     @property
     def versions(self) -> list[dict[str, Any]]:

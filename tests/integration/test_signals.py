@@ -106,7 +106,9 @@ def interrupt(forks, number, arguments, *, ready, left="", **streams):
         assert done.err.splitlines()[-1].startswith("lexport: ")
         assert f" was interrupted by {number.name}" in done.err.splitlines()[-1]
     else:
-        assert done.err.splitlines()[-1] == f"lexport: {arguments[0]} was interrupted by {number.name}{left}"
+        line, _, kept = done.err.splitlines()[-1].partition("; what was read is kept")
+        assert line == f"lexport: {arguments[0]} was interrupted by {number.name}{left}"
+        assert not kept or " go on with: lexport snapshot " in kept
     assert "Traceback" not in done.err
     assert {path.name for path in forks.folder.iterdir()} <= before
     return time.monotonic() - sent_s

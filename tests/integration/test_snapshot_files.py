@@ -176,7 +176,7 @@ async def test_modes_of_staging(simulator, run_lexport, start_lexport, flags, lo
 
     assert done.code == 1
     left = list((tmp_path / "fleet" / "_staging").rglob("*"))
-    assert len(left) > 10
+    assert len(left) > 7
     assert {(True, 0o700), (False, 0o600)} == {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in left}
 
 

@@ -167,7 +167,7 @@ async def test_an_empty_list_beside_a_count(simulator, aws, settings, tmp_path):
 
 
 async def test_denied_function(simulator, run_lexport, flags, fleet, name, look, tmp_path):
-    """One function denied: exit 1, nothing published, and staging keeps errors.parquet, which the error names."""
+    """One function denied: exit 1, nothing published, staging keeps the errors, and a command shows them."""
     fault = Fault(operation="GetFunction", function_name=name, qualifier="$LATEST", kind="denied", times=None)
     dest = tmp_path / "fleet"
     async with simulator(fault, fleet=fleet) as aws:
@@ -176,13 +176,13 @@ async def test_denied_function(simulator, run_lexport, flags, fleet, name, look,
     assert done.code == 1
     assert None is look.newest(dest)
     assert [path.name for path in dest.iterdir()] == ["_staging"]
-    (errors,) = dest.glob("_staging/*/errors.parquet")
+    (errors,) = dest.glob("_staging/*/errors-0001.parquet")
     (row,) = pq.ParquetFile(errors).read().to_pylist()
     assert (name, None, "AccessDeniedException", 403, True, 1) == tuple(
         row[key] for key in ("function_name", "qualifier", "error_code", "http_status", "is_gap", "attempts")
     )
     assert "is not authorized to perform: lambda:GetFunction" in row["message"]
-    assert str(errors) in done.last
+    assert f"lexport errors {dest} --run {errors.parent.name}" in done.last
     assert f"missing: 1 x AccessDeniedException in GetFunction, {look.account} {look.region}, e.g. {name}: " in done.err
     assert "NOT published" in done.err
 

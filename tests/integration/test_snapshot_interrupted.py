@@ -1,6 +1,7 @@
-"""A run that is interrupted publishes nothing, leaves earlier snapshots as they were, and clears up behind it."""
+"""A run that is interrupted publishes nothing, leaves earlier snapshots as they were, and keeps what it read."""
 
 import asyncio
+import shlex
 import signal
 import threading
 
@@ -29,12 +30,12 @@ def data(look, dest):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 async def test_signal(simulator, run_lexport, start_lexport, flags, look, tmp_path, number, code):
-    """A signal in the middle ends the run with its code and one line; the earlier snapshot keeps its bytes."""
+    """A signal ends the run with its code and one line, whose command goes on; the earlier snapshot keeps its bytes."""
     dest = tmp_path / "fleet"
     async with simulator(functions=30, versions=3) as aws:
         assert (await run_lexport("snapshot", dest, *flags(aws.url))).code == 0
-        before = look.tree(dest)
-        aws.inject(STUCK)
+        before = data(look, dest)
+        aws.inject(Fault(operation="GetFunction", kind="hang", after=40, times=40))
         aws.calls.clear()
         async with start_lexport("snapshot", dest, *flags(aws.url)) as process:
             await reached(aws, look, 41)
@@ -43,9 +44,19 @@ async def test_signal(simulator, run_lexport, start_lexport, flags, look, tmp_pa
                 said = b"".join([part async for part in process.stderr])
                 assert code == await process.wait()
 
-    assert before == look.tree(dest)
+        assert before == data(look, dest)
+        (line,) = said.decode().splitlines()
+        begin, _, rest = line.partition("; what was read is kept, with 0 of 1 account-region finished; go on with: ")
+        assert begin == f"lexport: snapshot was interrupted by {number.name}; nothing was published"
+        program, *command = shlex.split(rest)
+        assert program == "lexport"
+        aws.calls.clear()
+        done = await run_lexport(*command)
+
+    assert done.code == 0, done.err
+    assert (aws.calls[look.account, look.region, "GetFunction"]) <= 120 - 40
     assert list((dest / "_staging").iterdir()) == []
-    assert f"lexport: snapshot was interrupted by {number.name}; nothing was published\n".encode() == said
+    assert look.newest(dest).snapshot_id == command[-1]
 
 
 async def test_killed(simulator, run_lexport, start_lexport, flags, look, tmp_path):
@@ -76,11 +87,11 @@ async def test_killed(simulator, run_lexport, start_lexport, flags, look, tmp_pa
 
 
 async def test_cancelled_call(simulator, aws, settings, look, tmp_path):
-    """A library call that is cancelled inside a running loop leaves nothing behind, and the next call works."""
+    """A library call that is cancelled inside a running loop leaves what it read, and the next call works."""
     dest = tmp_path / "fleet"
     async with simulator(functions=30, versions=3) as server:
         await lexport.snapshot(dest, settings(server.url))
-        before = look.tree(dest)
+        before = data(look, dest)
         server.calls.clear()
         server.inject(STUCK)
         task = asyncio.create_task(lexport.snapshot(dest, settings(server.url)))
@@ -88,8 +99,9 @@ async def test_cancelled_call(simulator, aws, settings, look, tmp_path):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert before == look.tree(dest)
-        assert list((dest / "_staging").iterdir()) == []
+        assert before == data(look, dest)
+        (left,) = (dest / "_staging").iterdir()
+        assert not list(left.glob(".work-*"))
 
     async with simulator(functions=30, versions=3) as server:
         result = await lexport.snapshot(dest, settings(server.url))
@@ -141,7 +153,7 @@ async def test_timeout(simulator, aws, settings, tmp_path):
 
     assert scope.cancelled_caught
     assert [path.name for path in (tmp_path / "fleet").iterdir()] == ["_staging"]
-    assert list((tmp_path / "fleet" / "_staging").iterdir()) == []
+    assert not list((tmp_path / "fleet").rglob(".work-*"))
 
 
 async def test_two_at_once(simulator, aws, settings, look, tmp_path):

@@ -15,6 +15,7 @@ from aiobotocore.session import get_session
 
 import lexport
 from lexport.aws.session import open_session
+from lexport.dataset.run_file import read_sections
 from lexport.errors import IncompleteError
 from lexport.extract.decode import decode_typed_function
 from lexport.simulator import Fault, Fleet, FleetSpec
@@ -115,15 +116,14 @@ def texts(folder, *, but=()):
         if path.is_file():
             if not but:  # Parquet's statistics hold plain values of every column
                 yield path.name, path.read_bytes().decode(errors="replace")
-            table = None
+            tables = []
             if path.suffix == ".parquet":
-                table = pq.ParquetFile(path).read()
-            elif path.suffix == ".arrow":
-                with pa.ipc.open_file(path) as reader:
-                    table = reader.read_all()
-            if table is not None:
-                table = table.drop_columns([name for name in but if name in table.schema.names])
-                yield from ((path.name, cell) for cell in cells(table))
+                tables = [pq.ParquetFile(path).read()]
+            elif path.suffix == ".run":
+                tables = [pa.Table.from_batches(section.blocks()) for section in read_sections(path)]
+            for table in tables:
+                shown = table.drop_columns([name for name in but if name in table.schema.names])
+                yield from ((path.name, cell) for cell in cells(shown))
 
 
 def found(canaries, folder, *, but=()):
@@ -173,7 +173,8 @@ async def test_command(simulator, environment, flags, assumed, fleet, tmp_path):
     for dest in ("whole", "failed"):
         assert set() == found(canaries, tmp_path / dest)
     names = {name for name, _ in texts(tmp_path / "failed")}
-    assert {"errors.parquet", "functions.parquet"} <= names
+    assert {"errors-0001.parquet", "run.json", "shard.json"} <= names
+    assert any(name.endswith(".run") for name in names)
     assert any("[signed link removed]" in text for _, text in texts(tmp_path / "whole"))
 
 

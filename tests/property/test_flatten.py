@@ -17,10 +17,10 @@ from expected_rows import KEY, Expected, as_sent, canonical, read_extra
 from function_responses import FULL, NUMBERS, REMOVED, SECRET, VALUES, at, paths_in, responses
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from staged_runs import write_run
 
 from lexport.aws.json import parse_document
 from lexport.dataset.parquet import TableFolder
-from lexport.dataset.runs import write_run
 from lexport.extract.decode import decode_typed_function
 from lexport.extract.flatten import Rules, flatten_function
 from lexport.extract.hash_key import HashKey
@@ -67,14 +67,13 @@ def flatten_reply(reply, env):
 def through_parquet(batch, folder):
     """Write every table and read it back with pyarrow and with DuckDB; return both."""
     seen = ({}, {})
-    for name, rows in batch.items():
-        write_run(BY_NAME[name], [rows], folder / f"{name}.arrow", 0o600)
+    runs = {name: write_run(BY_NAME[name], [rows], folder) for name, rows in batch.items()}
     tables = TableFolder(path=folder, snapshot_id=SNAPSHOT, snapshot_at=AT)
-    tables.write_versions([folder / "functions.arrow"])
+    tables.write_versions([runs["functions"]])
     if "tags" in batch:
-        tables.write(TAGS, [folder / "tags.arrow"])
+        tables.write(TAGS, [runs["tags"]])
     for path in folder.glob("*.parquet"):
-        name = path.stem
+        name = path.stem.removesuffix("-0000")
         seen[0][name] = pq.read_table(path, page_checksum_verification=True).to_pylist()
         seen[1][name] = (
             DUCKDB.sql("SELECT * FROM read_parquet($path)", params={"path": str(path)}).to_arrow_table().to_pylist()

@@ -14,9 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from staged_runs import write_run
 
 from lexport.dataset.parquet import TableFolder
-from lexport.dataset.runs import BLOCK_ROWS, FAN_IN, staged_batch, write_run
+from lexport.dataset.run_file import Section
+from lexport.dataset.runs import BLOCK_ROWS, FAN_IN, staged_batch
 from lexport.errors import WriteError
 from lexport.extract.rows import Children, Rows
 from lexport.tables.arrow import table_schema
@@ -74,15 +76,13 @@ def winners(table, rows):
 
 def write_runs(table, runs, folder):
     """Write each list of rows as a run; empty ones are none."""
-    paths = []
+    written = []
     for rows in runs:
         if rows:
-            path = folder / f"{table}-{len(paths):04d}.arrow"
             names = staged_names(BY_NAME[table])
             batch = staged_batch(BY_NAME[table], [[row.get(name) for row in rows] for name in names])
-            write_run(BY_NAME[table], [batch], path, 0o600)
-            paths.append(path)
-    return paths
+            written.append(write_run(BY_NAME[table], [batch], folder))
+    return written
 
 
 def tables(folder, **more):
@@ -90,7 +90,8 @@ def tables(folder, **more):
 
 
 def merged(table, runs, folder):
-    return tables(folder).write(TABLES.get(table) or BY_NAME[table], write_runs(table, runs, folder))
+    (file,) = tables(folder).write(TABLES.get(table) or BY_NAME[table], write_runs(table, runs, folder))
+    return file
 
 
 def dealt(rows, splits, count):
@@ -113,12 +114,9 @@ def write_whole(found, places, count, folder):
         row = dict.fromkeys(staged_names(FUNCTIONS)) | told | {"fetched_at": AT, ANSWER: answer}
         children = Children(layers=[(position, answer, None, None, None, None) for position in range(layers)])
         dealt_out[place % count].versions.append((list(row.values()), children))
-    paths = []
-    for rows in dealt_out:
-        if batch := rows.take():
-            paths.append(folder / f"functions-{len(paths):04d}.arrow")
-            write_run(FUNCTIONS, [batch["functions"]], paths[-1], 0o600)
-    return tables(folder).write_versions(paths)
+    batches = [batch for rows in dealt_out if (batch := rows.take())]
+    runs = [write_run(FUNCTIONS, [batch["functions"]], folder) for batch in batches]
+    return {table: file for table, (file,) in tables(folder).write_versions(runs).items()}
 
 
 @pytest.mark.slow
@@ -192,9 +190,8 @@ def test_every_level_of_the_merge(tmp_path, count):
         row["key"] for row in sorted(rows, key=lambda row: (row["function_name"], row["key"]))
     ]
     assert written.sha256 == alone.sha256
-    runs = list(folder.glob("*.arrow"))
-    assert len(runs) <= FAN_IN
-    assert {path.stat().st_mode & 0o777 for path in runs} == {0o600}  # runs that were merged are as private
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    assert len(list(folder.glob("*.run"))) == count  # what the merge made on its way is removed
 
 
 @pytest.mark.slow
@@ -227,7 +224,7 @@ def test_things_that_go_on_over_many_blocks(tmp_path):
 @pytest.mark.parametrize("table", staged_tables(), ids=lambda table: table.name)
 def test_an_empty_table(tmp_path, table):
     """A table without rows is a file with every column and its type, which pyarrow and DuckDB read."""
-    written = tables(tmp_path).write(table, [])
+    (written,) = tables(tmp_path).write(table, [])
     found = read(written.path)
     types = duckdb.sql("SELECT * FROM read_parquet($path)", params={"path": str(written.path)})
 
@@ -282,7 +279,7 @@ def test_a_broken_page_is_noticed(tmp_path):
 def test_mode_of_the_file(tmp_path):
     """The file has the mode that was asked for."""
     for mode in (0o600, 0o640):
-        written = tables(tmp_path, file_mode=mode).write(TAGS, [])
+        (written,) = tables(tmp_path, file_mode=mode).write(TAGS, [])
 
         assert written.path.stat().st_mode & 0o777 == mode
 
@@ -301,13 +298,14 @@ def test_every_written_row_is_watched(tmp_path):
 
 def test_where_nothing_can_be_written(tmp_path):
     """A path that cannot be, and a run that is none, raise WriteError with the path."""
-    broken = tmp_path / "run.arrow"
-    broken.write_bytes(b"no arrow")
+    path = tmp_path / "000000.run"
+    path.write_bytes(b"no arrow")
+    broken = Section(path, "tags", 0, 1, 1)
     for folder, runs in ((tmp_path / "absent", []), (tmp_path, [broken])):
         with pytest.raises(WriteError) as refused:
             tables(folder).write(TAGS, runs)
 
-        assert refused.value.path == str(folder / "tags.parquet")
+        assert refused.value.path == str(folder / "tags-0000.parquet")
 
 
 def test_errors_lose_no_row(tmp_path):

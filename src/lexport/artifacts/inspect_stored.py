@@ -23,10 +23,11 @@ from lexport.artifacts.artifact_rows import staged_row
 from lexport.artifacts.inspect_package import STAGE, InspectionResult, PackageProblem, inspect_package
 from lexport.artifacts.store import PackageStore
 from lexport.dataset.disk_queue import DiskQueue
-from lexport.dataset.runs import Runs, RunWriter, merge, read_run, rewrite_run
+from lexport.dataset.run_file import Section
+from lexport.dataset.runs import Runs, RunWriter, merge, rewrite_run
 from lexport.errors import ItemError
 from lexport.extract.progress import PackageProgress
-from lexport.extract.rows import Staging
+from lexport.extract.staging import Staging
 from lexport.extract.workers import pump
 from lexport.query.sql import open_query_session
 from lexport.tables.packages import PACKAGE_FILES, PACKAGES
@@ -88,7 +89,7 @@ async def inspect_stored(
     with DiskQueue(folder / "contents.txt") as queue:
         await to_thread.run_sync(_queue_uninspected, dest, staging, package_store.destination.file_mode, queue)
         await pump(inspect, queue, fail, workers=INSPECTORS)
-    await to_thread.run_sync(_write_statuses, runs, statuses, package_store.destination.file_mode)
+    await to_thread.run_sync(_write_statuses, runs, statuses, folder, package_store.destination.file_mode)
 
 
 def _inspect(package_store: PackageStore, path: str, emit: Callable[[Batch], None]) -> InspectionResult:
@@ -114,11 +115,11 @@ def _queue_uninspected(dest: str | os.PathLike[str], staging: Staging, file_mode
     queue.end()
 
 
-def _stage_contents(staging: Staging, file_mode: int) -> list[Path]:
+def _stage_contents(staging: Staging, file_mode: int) -> list[Section]:
     """Write hash and path of every stored package and layer as sorted runs of their own."""
     writer = RunWriter(staging.folder, file_mode=file_mode)
-    for path in staging.runs.get(PACKAGES.name, ()):
-        for batch in read_run(path):
+    for run in staging.runs.get(PACKAGES.name, ()):
+        for batch in run.blocks():
             is_stored = pc.is_in(batch.column("status"), value_set=_IN_STORE)
             stored = batch.select(["sha256_hex", "path"]).filter(is_stored).drop_null()
             writer.add_rows(_CONTENTS, ((None, None, *row, "") for row in _rows([stored])))
@@ -143,11 +144,11 @@ def _not_inspected(stored: Iterable[tuple[str, str]], inspected: Iterator[str]) 
             yield next(same)[1]
 
 
-def _write_statuses(runs: Runs, statuses: Mapping[bytes, str], file_mode: int) -> None:
+def _write_statuses(runs: Runs, statuses: Mapping[bytes, str], folder: Path, file_mode: int) -> None:
     """Write the status of each inspected package into its staged rows, whose order stays."""
     if statuses:
-        for path in runs.get(PACKAGES.name, ()):
-            rewrite_run(path, partial(_with_statuses, statuses), file_mode)
+        change = partial(_with_statuses, statuses)
+        runs[PACKAGES.name] = [rewrite_run(run, change, folder, file_mode) for run in runs.get(PACKAGES.name, ())]
 
 
 def _with_statuses(statuses: Mapping[bytes, str], batch: pa.RecordBatch) -> pa.RecordBatch:

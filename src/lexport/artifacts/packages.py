@@ -9,6 +9,9 @@ import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 
 from anyio import to_thread
 
@@ -16,20 +19,20 @@ from lexport.artifacts.artifact_rows import ArtifactRows
 from lexport.artifacts.downloader import Downloader
 from lexport.artifacts.package_refs import package_filter_of
 from lexport.artifacts.plan import DownloadPlan, DownloadPlanner, TableFiles, disk_space_error
-from lexport.artifacts.run import Run, RunResult, open_run
+from lexport.artifacts.run import Run, RunResult, open_run, reported
 from lexport.artifacts.scope_calls import ScopeCalls
 from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import open_transfers
 from lexport.aws.session import Session, open_session
-from lexport.dataset.commit import prepare_destination
-from lexport.dataset.local import local_folder
+from lexport.dataset.destination import prepare_store
 from lexport.dataset.parquet import end_if_cancelled
 from lexport.dataset.snapshot import RunFacts, StagedCommit, stage_commit
+from lexport.dataset.staging import check_is_new
 from lexport.errors import CredentialsEndedError, IncompleteError, NoSnapshotError, RunError, SettingsError
 from lexport.extract.access import open_access
 from lexport.extract.inputs import read_inputs
 from lexport.extract.progress import PackageProgress, Progress, Report, report_nothing
-from lexport.model import Scope
+from lexport.model import Scope, new_ulid
 from lexport.query.catalog import Catalog, open_catalog
 from lexport.settings import ALL_REGIONS, PackageSettings, SnapshotSettings
 from lexport.tables.functions import FUNCTIONS, LAYERS
@@ -65,9 +68,23 @@ async def packages(
     dataset = await to_thread.run_sync(open_catalog, dest)
     regions = () if settings.regions == (ALL_REGIONS,) else settings.regions
     _check_is_there(dataset, regions=regions, accounts=inputs.accounts)
-    store = prepare_destination(local_folder(dest), group_readable=settings.group_readable, with_packages=True)
-    async with open_run(store, settings, progress, report) as run:
-        package_store = PackageStore(store, run.staging.folder)
+    store = await to_thread.run_sync(
+        partial(
+            prepare_store,
+            dest,
+            group_readable=settings.group_readable,
+            with_packages=True,
+            profile=settings.profile,
+        )
+    )
+    snapshot_at = settings.snapshot_at or datetime.now(UTC)
+    snapshot_id = settings.snapshot_id or new_ulid(snapshot_at)
+    check_is_new(store, snapshot_id)
+    async with (
+        reported(progress, report, folder=Path(store.url)) as reporting,
+        open_run(store, settings, progress, reporting, snapshot_id=snapshot_id, snapshot_at=snapshot_at) as run,
+    ):
+        package_store = PackageStore(store, run.folder)
         for line in dataset.damage():
             progress.note(line)
         package_filter = replace(package_filter_of(chosen), regions=regions, accounts=inputs.accounts)
@@ -85,8 +102,9 @@ async def packages(
         progress.stage = "writing Parquet"
         await run.staging.flush_all()
         staged = await to_thread.run_sync(_write, chosen, run)
-        result = run.result(PackagesResult, staged, has_packages=True)
+        result = run.result(PackagesResult, staged, run.staging.failures.summary(), has_packages=True)
         if result.manifest.gaps and not settings.allow_partial:
+            await to_thread.run_sync(run.keep_errors, staged)
             raise _reason_not_published(result, run, is_refused=is_refused)
         return await run.publish(staged, result)
 
@@ -110,8 +128,8 @@ def _write(chosen: PackageSettings, run: Run) -> StagedCommit:
         for table in (*tables_of(chosen), ERRORS)
     }
     options = {"packages": chosen.for_manifest(), "allow_partial": run.settings.allow_partial}
-    facts = RunFacts(gaps=run.staging.failures.gaps.total(), hash_key_id=None, options=options)
-    return stage_commit(written, folder, facts)
+    facts = RunFacts(hash_key_id=None, options=options)
+    return stage_commit(written, folder, facts, gaps=run.staging.failures.gaps.total())
 
 
 def _reason_not_published(result: PackagesResult, run: Run, *, is_refused: bool) -> IncompleteError:
@@ -193,9 +211,9 @@ async def execute_plan(
         run.settings,
         regions=sorted({scope.region for scope in plan.scopes}),
         connections=2 * chosen.concurrency,  # an account-region that hangs may hold half of them
-        session_name=run.session_name,
         note=run.progress.note,
     ) as access:
+        access.session_name = run.session_name
         calls = ScopeCalls(access, run.pacer, sorted(plan.scopes, key=str), note=run.progress.note)
         await calls.identify()
         await downloader.fetch_all(plan, calls)

@@ -25,11 +25,12 @@ from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import sha256_hex_of
 from lexport.dataset.data_files import newest_file
 from lexport.dataset.disk_queue import DiskQueue
+from lexport.dataset.run_file import Section
 from lexport.dataset.runs import ROWS_AT_ONCE, RunWriter, merge
 from lexport.dataset.store import Store
 from lexport.errors import PackageError
 from lexport.extract.progress import PackageProgress
-from lexport.extract.rows import Staging
+from lexport.extract.staging import Staging
 from lexport.model import Scope
 from lexport.settings import PackageSettings
 from lexport.tables.layer_versions import LAYER_VERSIONS
@@ -238,7 +239,7 @@ class DownloadPlanner:
         except PackageError:
             return None
 
-    def _stage(self, table: Table, batches: Iterable[pa.RecordBatch]) -> list[Path]:
+    def _stage(self, table: Table, batches: Iterable[pa.RecordBatch]) -> list[Section]:
         writer = RunWriter(self.staging.folder, file_mode=self.package_store.destination.file_mode)
         for batch in batches:
             check_cancelled()

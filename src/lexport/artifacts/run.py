@@ -1,28 +1,45 @@
-"""The frame of a run, the same for ``snapshot`` and ``packages``: staging folder, progress report, commit, result."""
+"""The frame of a run, the same for ``snapshot`` and ``packages``: staging, progress report, commit, result.
+
+A run that reads a fleet is claimed by its process, and can be resumed: the rows of each shard go to the destination
+while it is read. What is beside the shards stays in a private folder on this machine.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import partial
+from itertools import count
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from anyio import CancelScope, create_task_group, current_time
+from anyio import CancelScope, create_task_group, current_time, move_on_after, sleep, to_thread
 
 from lexport.aws.quota.pacer import Pacer
-from lexport.dataset.commit import open_staging, publish, remove_staging
-from lexport.dataset.local import LocalStore, write_error
+from lexport.dataset import layout
+from lexport.dataset.claims import RENEW_EVERY_S, release_claim, renew_claim
+from lexport.dataset.commit import publish
+from lexport.dataset.local import clear, write_error
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.parquet import TableFolder
+from lexport.dataset.run_file import hash_run_file
 from lexport.dataset.snapshot import StagedCommit
-from lexport.errors import IncompleteError, RunError, first_of
+from lexport.dataset.staging import finished_shards, open_staged, staged_runs
+from lexport.dataset.store import Store
+from lexport.errors import CredentialsEndedError, CredentialsError, RunError, SettingsError, first_of
 from lexport.extract.failures import FailureKind
 from lexport.extract.progress import PackageProgress, Progress, Report, keep_reporting
-from lexport.extract.rows import Staging, ValueHasher
-from lexport.model import Failure, new_ulid
+from lexport.extract.rows import ValueHasher
+from lexport.extract.staged_versions import StagedVersions
+from lexport.extract.staging import Staging, StagingMemory
+from lexport.model import Failure, Scope, ShardResult, StagedRun
 from lexport.settings import SnapshotSettings
+from lexport.tables.run import ERRORS
+
+FLUSH_WITHIN_S = 10.0
+"""How long an interrupted run may take to write the rows that are in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,53 +64,135 @@ R = TypeVar("R", bound=RunResult)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run that has begun: its settings and ids, the dataset that it is for, its quotas, its rows, its progress."""
+    """One run that has begun: its settings and ids, the dataset that it is for, its quotas, its rows, its progress.
+
+    ``attempt`` counts the processes that have worked on it. ``staging`` has the rows beside those of its shards, in
+    ``folder``. ``finished`` are the shards that earlier attempts have finished.
+    """
 
     settings: SnapshotSettings
     snapshot_id: str
     snapshot_at: datetime
+    attempt: int
+    finished: dict[Scope, ShardResult]
     pacer: Pacer
-    store: LocalStore
+    store: Store
+    folder: Path
+    memory: StagingMemory
+    hasher: ValueHasher | None
     staging: Staging
     progress: Progress
     started_s: float
     reporting: CancelScope = field(repr=False)
+    background: CancelScope = field(repr=False)
+
+    def table_folder(self) -> TableFolder:
+        """Return the folder in which the tables are written before they are published."""
+        return TableFolder(
+            path=self.folder,
+            snapshot_id=self.snapshot_id,
+            snapshot_at=self.snapshot_at,
+            file_mode=self.store.file_mode,
+        )
 
     @property
     def session_name(self) -> str:
         """The session name of assumed roles, as CloudTrail shows it."""
         return f"lexport-{self.snapshot_id}"
 
-    @property
-    def errors_path(self) -> Path:
-        """The table of failures that stays where nothing is published."""
-        return self.staging.folder / "errors.parquet"
+    @asynccontextmanager
+    async def stage_shard(self, scope: Scope) -> AsyncIterator[Staging]:
+        """Open the staging of one shard; an error or a cancellation still writes the rows that are in memory."""
+        numbers = count()
 
-    def table_folder(self) -> TableFolder:
-        """Return the folder in which the tables are written before they are published."""
-        return TableFolder(
-            path=self.staging.folder,
-            snapshot_id=self.snapshot_id,
-            snapshot_at=self.snapshot_at,
+        def keep(path: Path) -> StagedRun:
+            sha256, size_bytes = hash_run_file(path), path.stat().st_size
+            target = layout.run_file_path(self.snapshot_id, scope, self.attempt, next(numbers), sha256)
+            self.store.place(path, target, sha256=sha256)
+            self.store.sync_folder(target.rpartition("/")[0])
+            clear(path)
+            return StagedRun(path=target, size_bytes=size_bytes, sha256=sha256)
+
+        staging = Staging(
+            self.folder,
             file_mode=self.store.file_mode,
+            hasher=self.hasher,
+            memory=self.memory,
+            keep=keep,
+            attempt=self.attempt,
         )
+        try:
+            yield staging
+        except BaseException:
+            with move_on_after(FLUSH_WITHIN_S, shield=True):
+                await staging.finish()
+            raise
+        finally:
+            staging.close()
 
-    def result(self, kind: type[R], staged: StagedCommit, *, has_packages: bool) -> R:
+    @asynccontextmanager
+    async def earlier_versions(self, scope: Scope) -> AsyncIterator[StagedVersions | None]:
+        """Open the rows that earlier attempts have staged of a shard; None where there are none."""
+        if self.attempt == 1:
+            yield None
+            return
+        runs = await to_thread.run_sync(self._staged_before, scope)
+        if not runs:
+            yield None
+            return
+        folder = self.folder / f".earlier-{scope.account_id}-{scope.region}"
+        staged = await to_thread.run_sync(self._open_earlier, runs, folder, scope)
+        try:
+            yield staged
+        finally:
+            with CancelScope(shield=True):
+                await to_thread.run_sync(staged.close)
+
+    def _staged_before(self, scope: Scope) -> list[StagedRun]:
+        return staged_runs(self.store, self.snapshot_id, scope, before=self.attempt)
+
+    def _open_earlier(self, runs: Sequence[StagedRun], folder: Path, scope: Scope) -> StagedVersions:
+        folder.mkdir(mode=0o700)
+        sections = []
+        for run in runs:
+            try:
+                sections += open_staged(self.store, [run], folder)
+            except RunError as error:  # what it held is read again
+                self.progress.note(f"{scope}: {error}; it is read again")
+        return StagedVersions(sections, folder, scope)
+
+    def result(
+        self,
+        kind: type[R],
+        staged: StagedCommit,
+        failures: tuple[tuple[FailureKind, int, Failure], ...],
+        *,
+        has_packages: bool,
+    ) -> R:
         """Return the result as it is before anything is published."""
         return kind(
             snapshot_id=self.snapshot_id,
             published=False,
             manifest=staged.manifest,
             packages=self.progress.packages if has_packages else None,
-            failures=self.staging.failures.summary(),
+            failures=failures,
             notes=tuple(self.progress.notes),
             duration_s=current_time() - self.started_s,
         )
 
+    def keep_errors(self, staged: StagedCommit) -> None:
+        """Keep the table of what could not be read, where nothing is published. Blocking."""
+        entries = staged.manifest.entries(ERRORS.name)
+        for number, entry in enumerate(entries):
+            path = layout.errors_path(self.snapshot_id, self.attempt, number)
+            self.store.place(staged.files[entry.path].path, path, sha256=entry.sha256)
+
     async def publish(self, staged: StagedCommit, result: R) -> R:
         """Commit the tables; a cancellation does not interrupt it."""
         self.reporting.cancel()
-        manifest, notes = await publish(self.store, staged.manifest, staged.files)
+        self.background.cancel()
+        manifest, notes = await publish(self.store, staged, is_retry=self.attempt > 1)
+        self.progress.kept.is_published = True
         return replace(
             result,
             published=True,
@@ -105,40 +204,86 @@ class Run:
 
 @asynccontextmanager
 async def open_run(
-    store: LocalStore,
+    store: Store,
     settings: SnapshotSettings,
     progress: Progress,
-    report: Report,
+    reporting: CancelScope,
     *,
+    snapshot_id: str,
+    snapshot_at: datetime,
+    attempt: int | None = None,
     hasher: ValueHasher | None = None,
 ) -> AsyncIterator[Run]:
-    """Begin a run: make its staging folder and report its progress until it is published or ends.
+    """Begin a run, or an ``attempt`` at one that is claimed, and work on it until it is published or ends.
 
-    The staging folder stays where an IncompleteError ends the run, because ``errors.parquet`` says what is missing. It
-    is removed in every other case, cancellation included.
+    The staging folder is removed where the run is published, and where nothing was read that a later attempt could use;
+    so it is kept where an IncompleteError ends the run, because it says what is missing.
     """
-    started_s, snapshot_at = current_time(), settings.snapshot_at or datetime.now(UTC)
-    snapshot_id = settings.snapshot_id or new_ulid(snapshot_at)
-    folder = open_staging(store, snapshot_id)
+    finished = await to_thread.run_sync(finished_shards, store, snapshot_id) if (attempt or 1) > 1 else {}
+    folder = await to_thread.run_sync(store.open_scratch, snapshot_id)
+    memory = StagingMemory(flush_after_s=settings.flush_after_s)
+    run = Run(
+        settings=settings,
+        pacer=Pacer(settings.rates_per_s, settings.quota_share),
+        snapshot_id=snapshot_id,
+        snapshot_at=snapshot_at,
+        attempt=attempt or 1,
+        finished=finished,
+        store=store,
+        folder=folder,
+        memory=memory,
+        hasher=hasher,
+        staging=Staging(folder, file_mode=store.file_mode, hasher=hasher, memory=memory),
+        progress=progress,
+        started_s=current_time(),
+        reporting=reporting,
+        background=CancelScope(),
+    )
+    is_kept = False
     try:
-        async with reported(progress, report, folder) as reporting:
-            yield Run(
-                settings=settings,
-                pacer=Pacer(settings.rates_per_s, settings.quota_share),
-                snapshot_id=snapshot_id,
-                snapshot_at=snapshot_at,
-                store=store,
-                staging=Staging(folder, file_mode=store.file_mode, hasher=hasher),
-                progress=progress,
-                started_s=started_s,
-                reporting=reporting,
-            )
-    except IncompleteError:
+        background: list[Callable[[], Coroutine[Any, Any, None]]] = [memory.keep_flushing]
+        if attempt is not None:
+            background.append(lambda: _keep_claim(store, snapshot_id, attempt))
+        async with in_background(*background, until=run.background):
+            yield run
+    except BaseException as error:
+        is_kept = _is_worth_keeping(run, error)
         raise
-    except BaseException:
-        remove_staging(store, snapshot_id)
-        raise
-    remove_staging(store, snapshot_id)
+    finally:
+        if not is_kept or attempt is None:
+            progress.kept.snapshot_id = ""
+        with CancelScope(shield=True):
+            await to_thread.run_sync(_clear_up, run, is_kept, attempt)
+
+
+def _is_worth_keeping(run: Run, error: BaseException) -> bool:
+    """Return whether a later attempt could use what is staged, or a person read what went wrong."""
+    if run.progress.kept.is_published:
+        return False
+    if isinstance(error, SettingsError) or (
+        isinstance(error, CredentialsError) and not isinstance(error, CredentialsEndedError)
+    ):
+        return bool(run.finished)
+    names = run.store.names(layout.staging_folder(run.snapshot_id))
+    return any(name.startswith("errors-") or layout.is_shard_folder(name) for name in names)
+
+
+def _clear_up(run: Run, is_kept: bool, attempt: int | None) -> None:  # noqa: FBT001 - for run_sync
+    folder = layout.staging_folder(run.snapshot_id)
+    with suppress(OSError, RunError):
+        remove_tree(run.folder)
+        if not is_kept:
+            run.store.remove_folder(folder)
+        elif attempt is not None:
+            release_claim(run.store, run.snapshot_id, attempt)
+
+
+async def _keep_claim(store: Store, run: str, attempt: int) -> None:
+    """Renew the claim of this process until it is cancelled. Raises PublishError where another has taken over."""
+    while True:
+        await sleep(RENEW_EVERY_S)
+        with suppress(OSError):  # the next renewal comes long before the claim is given up
+            await to_thread.run_sync(renew_claim, store, run, attempt)
 
 
 @asynccontextmanager
@@ -148,16 +293,27 @@ async def reported(progress: Progress, report: Report, folder: Path | None = Non
     One error leaves the block, whatever tasks it passed through; an OSError about ``folder`` becomes a WriteError.
     """
     reporting = CancelScope()
+    async with in_background(partial(keep_reporting, report, progress), until=reporting, folder=folder):
+        yield reporting
 
-    async def keep() -> None:
-        with reporting:
-            await keep_reporting(report, progress)
+
+@asynccontextmanager
+async def in_background(
+    *functions: Callable[[], Coroutine[Any, Any, None]], until: CancelScope, folder: Path | None = None
+) -> AsyncIterator[None]:
+    """Run functions until the block ends or ``until`` is cancelled. One error leaves the block, not a group."""
+
+    async def run_all() -> None:
+        with until:
+            async with create_task_group() as tasks:
+                for function in functions:
+                    tasks.start_soon(function)
 
     try:
         async with create_task_group() as tasks:  # it raises every error in a group
-            tasks.start_soon(keep)
-            yield reporting
-            reporting.cancel()
+            tasks.start_soon(run_all)
+            yield
+            until.cancel()
     except BaseExceptionGroup as group:
         for kind in (RunError, OSError):
             if (errors := group.subgroup(kind)) is not None:
@@ -166,3 +322,10 @@ async def reported(progress: Progress, report: Report, folder: Path | None = Non
                     raise write_error(Path(error.filename or folder), error) from error.__cause__
                 raise error from error.__cause__
         raise
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder of this machine, as far as that is possible."""
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)

@@ -7,7 +7,7 @@ expires after ten minutes. The download plan that follows requests a fresh link 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -47,14 +47,14 @@ class SnapshotDownloads:
         async with create_task_group() as tasks:
             yield partial(self._start, tasks)
 
-    async def fetch_rest(self, functions: Path, layers: Path) -> None:
+    async def fetch_rest(self, functions: Sequence[Path], layers: Sequence[Path]) -> None:
         """Download what the tables of functions and layers refer to and is not stored yet."""
         run = self._run
         run.progress.stage = "looking for packages"
         await run.staging.flush_all()
         package_store = self._transfers.package_store
         planner = DownloadPlanner(self._settings, self._filter, package_store, run.staging, run.progress.packages)
-        plan = await to_thread.run_sync(planner.plan, {functions: None}, {layers: None})
+        plan = await to_thread.run_sync(planner.plan, dict.fromkeys(functions), dict.fromkeys(layers))
         downloader = Downloader(self._settings, self._transfers, self._rows)
         if message := await to_thread.run_sync(
             disk_space_error, package_store, plan

@@ -20,10 +20,14 @@ SKEW_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """The owner of the credentials. ``account_id`` is None if it is unknown; ``notes`` are for the user."""
+    """The owner of the credentials. ``account_id`` is None if it is unknown; ``notes`` are for the user.
+
+    ``arn`` is that of the user or the assumed role, without the session name; None if it is unknown.
+    """
 
     account_id: str | None
     partition: str
+    arn: str | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -51,8 +55,17 @@ async def find_identity(session: Session, region: str) -> Identity:
         session.check = partial(_check_same_account, session, account_id, region)
     arn_partition = "".join(arn.split(":")[1:2])
     return Identity(
-        account_id=account_id, partition=arn_partition or partition, notes=_clock_notes(response, datetime.now(UTC))
+        account_id=account_id,
+        partition=arn_partition or partition,
+        arn=_without_session(arn),
+        notes=_clock_notes(response, datetime.now(UTC)),
     )
+
+
+def _without_session(arn: str) -> str:
+    """Return ``arn:aws:sts::111122223333:assumed-role/NAME`` of the ARN of any session of that role."""
+    owner, _, rest = arn.partition(":assumed-role/")
+    return f"{owner}:assumed-role/{rest.partition('/')[0]}" if rest else arn
 
 
 async def _check_same_account(session: Session, account_id: str, region: str, renewed: Credentials) -> None:

@@ -61,10 +61,10 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-def run_async(main: Callable[[], Awaitable[T]], *, on_interrupt: str = "") -> T:
+def run_async(main: Callable[[], Awaitable[T]], *, on_interrupt: Callable[[], str] = str) -> T:
     """Run ``main`` and return its result, in a process that runs nothing else.
 
-    A signal cancels ``main``; Interrupted is then raised with ``on_interrupt``, which says what became of the work.
+    A signal cancels ``main``; Interrupted is then raised with what ``on_interrupt`` says of the work.
     Shielded work, such as a commit, is completed; if ``main`` then returns a result, the result is returned.
     """
     received: list[signal.Signals] = []
@@ -85,7 +85,7 @@ def run_async(main: Callable[[], Awaitable[T]], *, on_interrupt: str = "") -> T:
     with asyncio.Runner(loop_factory=_loop_factory()) as runner, _rare_collection():
         runner.run(guarded())
     if not results:
-        raise Interrupted(received[0], on_interrupt)
+        raise Interrupted(received[0], on_interrupt())
     return results[0]
 
 

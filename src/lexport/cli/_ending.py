@@ -56,7 +56,7 @@ def _describe(error: BaseException, command: str) -> tuple[str, int]:  # noqa: P
         case click.ClickException():
             return error.format_message(), 2
         case RunError():
-            return str(error), error.exit_code
+            return "".join((str(error), *getattr(error, "__notes__", ()))), error.exit_code
         case LexportError():
             return str(error), 1
         case OSError():

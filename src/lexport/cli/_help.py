@@ -15,6 +15,7 @@ Group = Literal[
     "Quota",
     "Incremental snapshots",
     "Packages",
+    "Interrupted runs",
     "Publication",
     "Queries",
     "Shipped views",

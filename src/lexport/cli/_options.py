@@ -43,12 +43,11 @@ def option(
         cls=Option,
         group=group,
         metavar=metavar,
-        is_flag=metavar is None and "type" not in attributes,
         show_default="default" in attributes,
         help=f"{text.removesuffix('.')} (repeatable)." if attributes.get("multiple") else text,
         envvar=f"{_PREFIX}{long.replace('-', '_').upper()}" if has_variable else None,
         show_envvar=False,
-        **attributes,
+        **{"is_flag": metavar is None and "type" not in attributes, **attributes},
     )
 
 

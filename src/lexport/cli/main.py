@@ -28,7 +28,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         from lexport.cli._commands import cli
 
         # cli.main() would exit with 1 when stdout is closed.
-        with cli.make_context("lexport", texts) as context:
+        with cli.make_context("lexport", [*texts], obj=tuple(texts)) as context:
             try:
                 code = cli.invoke(context)
             finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -13,16 +14,17 @@ from lexport.cli._dest_options import dest_options
 from lexport.cli._fleet_options import fleet_options, fleet_settings
 from lexport.cli._options import declare_command, duration, option
 from lexport.cli._package_options import package_lines, package_options, package_settings
-from lexport.errors import IncompleteError
-from lexport.settings import Destination
+from lexport.errors import IncompleteError, RunError
+from lexport.model import is_ulid
+from lexport.settings import NEWEST, Destination
 from lexport.tables.text import agree, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from lexport.artifacts.packages import PackagesResult
     from lexport.extract.failures import FailureKind
-    from lexport.extract.progress import Report
+    from lexport.extract.progress import KeptRun, Progress, Report
     from lexport.model import Failure
     from lexport.pipeline import SnapshotResult
 
@@ -61,6 +63,26 @@ _URGENCY = ("denied", "partial", "complete", "unavailable")
 )
 @option("Packages", "--packages", "Download the deployment packages too, each once.")
 @package_options
+@option(
+    "Interrupted runs",
+    "--resume [RUN]",
+    "Go on with this unfinished run; without RUN, with the newest that read the same, if there is one.",
+    is_flag=False,
+    flag_value=NEWEST,
+)
+@option(
+    "Interrupted runs",
+    "--resume-max-age AGE",
+    "Begin a new run if the unfinished one is older than this.",
+    type=duration,
+    default="24h",
+)
+@option(
+    "Interrupted runs",
+    "--deadline AGE",
+    "End the run after this time, e.g. 5h: exit 1, and --resume goes on with it.",
+    type=duration,
+)
 @option("Publication", "--allow-partial", "Publish even if something could not be read, and exit 3.")
 @option(
     "Publication", "--group-readable", "Let the group read the dataset: modes 0640 and 0750 instead of 0600 and 0700."
@@ -82,14 +104,40 @@ def run_and_summarize(run: Callable[[Report], Awaitable[Result]], summarize: Cal
     from lexport.cli._async import allow_many_files, choose_report, run_async
 
     report = choose_report()
+    kept: list[KeptRun] = []
+
+    def watched(progress: Progress) -> Coroutine[Any, Any, None]:
+        kept.append(progress.kept)
+        return report(progress)
+
     allow_many_files()
     try:
-        result = run_async(lambda: run(report), on_interrupt="nothing was published")
-    except IncompleteError as error:
-        summarize(cast("Result", error.result))
+        result = run_async(lambda: run(watched), on_interrupt=lambda: f"nothing was published{_how_to_go_on(kept)}")
+    except RunError as error:
+        if isinstance(error, IncompleteError):
+            summarize(cast("Result", error.result))
+        error.add_note(_how_to_go_on(kept))
         raise
     summarize(result)
     return 3 if result.manifest.status == "partial" else 0
+
+
+def _how_to_go_on(kept: Sequence[KeptRun]) -> str:
+    """Return what is kept of a run that was not published, and the command that goes on with it; "" for nothing."""
+    run = kept[-1] if kept else None
+    if run is None or not run.snapshot_id:
+        return ""
+    given: list[str] = []
+    for argument in click.get_current_context().find_root().obj:
+        if given and given[-1] == "--resume" and is_ulid(argument):
+            continue
+        given.append(argument)
+    given = [argument for argument in given if argument.partition("=")[0] != "--resume"]
+    command = shlex.join(["lexport", *given, "--resume", run.snapshot_id])
+    return (
+        f"; what was read is kept, with {run.shards_done:,} of {plural(run.shards, 'account-region')} finished; go on"
+        f" with: {command}"
+    )
 
 
 def print_summary(*lines: str) -> None:

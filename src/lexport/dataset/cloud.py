@@ -72,11 +72,6 @@ class CloudStore:
         """The bytes of objects that were received and sent."""
         return self._moved
 
-    @property
-    def caches_values(self) -> bool:
-        """Whether copies of files with environment values may stay on this machine."""
-        return self._caches_values
-
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def names(self, folder: str) -> list[str]:
@@ -159,6 +154,14 @@ class CloudStore:
             yield chunk
 
     # --- writing ------------------------------------------------------------------------------------------------------
+
+    def fetch(self, path: str, folder: Path, *, size_bytes: int) -> Path:
+        """Download a file into a folder."""
+        target = folder / f"{os.urandom(8).hex()}-{path.rpartition('/')[2]}"
+        with target.open("xb") as file:
+            for chunk in self._chunks(path, size_bytes):
+                file.write(chunk)
+        return target
 
     def open_scratch(self, run: str) -> Path:
         """Create a temporary folder for the drafts of a run."""

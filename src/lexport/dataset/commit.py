@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -26,8 +25,11 @@ from lexport.dataset import layout
 from lexport.dataset.commits import DamagedCommit, all_commits, is_committed
 from lexport.dataset.hint import move_hint
 from lexport.dataset.linking import NO_HARD_LINKS, link_new
-from lexport.dataset.local import FULL, LocalStore, clear, local_folder, sync_file, write_error
+from lexport.dataset.local import FULL, LocalStore, clear, local_folder, write_error
 from lexport.dataset.manifest import Manifest
+from lexport.dataset.parquet import WrittenFile
+from lexport.dataset.snapshot import StagedCommit
+from lexport.dataset.store import Store
 from lexport.errors import PublishError, RunError, SettingsError, UnknownCommitError
 from lexport.model import new_ulid
 from lexport.tables import registry
@@ -104,45 +106,44 @@ def _probe(store: LocalStore, folders: Sequence[str]) -> None:
         clear(source)
 
 
-def open_staging(store: LocalStore, snapshot_id: str) -> Path:
-    """Create the staging folder of a run; raises PublishError when the snapshot or a run with this id exists."""
-    name = f"{layout.STAGING}/{snapshot_id}"
-    if f"{snapshot_id}.json" in store.names(layout.RUNS) or Path(store.root, name).exists():
-        raise PublishError(
-            f"{store.root} has a snapshot or a run {snapshot_id} already; nothing was changed",
-            destination=str(store.root),
-        )
-    try:
-        return store.make_folder(name)
-    except OSError as error:
-        raise write_error(store.root / name, error) from error
-
-
-async def publish(store: LocalStore, draft: Manifest, files: Mapping[str, Path]) -> tuple[Manifest, list[str]]:
+async def publish(store: Store, staged: StagedCommit, *, is_retry: bool) -> tuple[Manifest, list[str]]:
     """Commit in a thread; return the commit and notes for the user.
 
     A cancellation of the caller has no effect: publishing is short and always runs to its end.
     """
     notes: list[str] = []
     with CancelScope(shield=True):  # anyio would cancel repeatedly; the separate task shields from asyncio
-        work = asyncio.ensure_future(to_thread.run_sync(partial(commit, store, draft, files, note=notes.append)))
+        call = partial(commit, store, staged.manifest, staged.files, note=notes.append, is_retry=is_retry)
+        work = asyncio.ensure_future(to_thread.run_sync(call))
         while not work.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([work])
     return work.result(), notes
 
 
-def commit(store: LocalStore, draft: Manifest, files: Mapping[str, Path], *, note: Callable[[str], None]) -> Manifest:
-    """Publish: link the files, create the commit, then write the row in ``snapshots`` and the hint; return the commit.
+def commit(
+    store: Store,
+    draft: Manifest,
+    files: Mapping[str, WrittenFile],
+    *,
+    note: Callable[[str], None],
+    is_retry: bool = False,
+) -> Manifest:
+    """Publish: place the files, create the commit, then write the row in ``snapshots`` and the hint; return the commit.
 
-    ``files`` maps the paths of the manifest to finished, synced files. Blocking. Raises PublishError when the snapshot
-    exists and WriteError when a write fails; the files named so far are then removed. Earlier snapshots are never
-    touched. Once the commit exists, nothing is removed or raised, and ``note`` is called with each later failure.
+    ``files`` maps the paths of the manifest to finished, synced files. With ``is_retry``, an earlier attempt may have
+    left files of this snapshot: the new ones get other names, and the old ones are removed once the commit exists.
+    Blocking. Raises PublishError when the snapshot exists and WriteError when a write fails; the files named so far are
+    then removed. Earlier snapshots are never touched. Once the commit exists, nothing is removed or raised, and
+    ``note`` is called with each later failure.
     """
+    left_behind = _left_behind(store, draft) if is_retry else []
+    if left_behind:
+        draft, files = _renumbered(draft, files, left_behind)
     placed: list[str] = []
     try:
         for path, source in files.items():
-            store.place(source, path)
+            store.place(source.path, path, sha256=source.sha256)
             placed.append(path)
         for folder in sorted({str(PurePosixPath(path).parent) for path in placed}):
             store.sync_folder(folder)
@@ -152,7 +153,7 @@ def commit(store: LocalStore, draft: Manifest, files: Mapping[str, Path], *, not
     except UnknownCommitError as error:
         raise UnknownCommitError(
             f"{error}; the snapshot {draft.snapshot_id} may or may not be published, so its files were kept; see"
-            f" lexport status {store.root}, and run lexport verify {store.root}",
+            f" lexport status {store.url}, and run lexport verify {store.url}",
             path=error.path,
         ) from error
     except (OSError, RunError, ValueError):
@@ -163,15 +164,45 @@ def commit(store: LocalStore, draft: Manifest, files: Mapping[str, Path], *, not
     if unsure is not None:
         note(
             f"warning: {done.snapshot_id} is published, but may not survive a power loss:"
-            f" {unsure.strerror} at {unsure.filename or store.root / layout.RUNS}; check the disk, and run"
-            f" lexport verify {store.root}"
+            f" {unsure.strerror} at {unsure.filename or f'{store.url}/{layout.RUNS}'}; check the disk, and run"
+            f" lexport verify {store.url}"
         )
+    with _postponed("the removal of files of an earlier attempt", note):
+        for path in left_behind:
+            store.remove(path)
     with _postponed("the row in snapshots", note):
         write_snapshot_rows(store, done, note=note)
     if done.is_snapshot:
         with _postponed(layout.LATEST_HINT, note):
             move_hint(store)
     return done
+
+
+def _left_behind(store: Store, draft: Manifest) -> list[str]:
+    """Return the data files of this snapshot that an earlier attempt placed before it ended."""
+    folders = sorted({(entry.table, str(PurePosixPath(entry.path).parent)) for entry in draft.files})
+    prefix = layout.data_prefix(draft.snapshot_id, draft.snapshot_at)
+    return [
+        path
+        for table, folder in folders
+        for name in store.names(folder)
+        if layout.is_data_path(path := f"{folder}/{name}", table, prefix)
+    ]
+
+
+def _renumbered(
+    draft: Manifest, files: Mapping[str, WrittenFile], taken: Sequence[str]
+) -> tuple[Manifest, dict[str, WrittenFile]]:
+    """Give the files numbers above all that are taken."""
+    first = 1 + max(map(layout.number_of_data_path, taken))
+    paths = {
+        path: layout.data_path(
+            path.partition("/")[0], draft.snapshot_id, draft.snapshot_at, first + layout.number_of_data_path(path)
+        )
+        for path in files
+    }
+    entries = tuple(replace(entry, path=paths[entry.path]) for entry in draft.files)
+    return replace(draft, files=entries), {paths[path]: file for path, file in files.items()}
 
 
 @contextmanager
@@ -183,7 +214,7 @@ def _postponed(name: str, note: Callable[[str], None]) -> Iterator[None]:
         note(f"{name} will be written by the next run: {error}")
 
 
-def write_snapshot_rows(store: LocalStore, own: Manifest, *, note: Callable[[str], None]) -> None:
+def write_snapshot_rows(store: Store, own: Manifest, *, note: Callable[[str], None]) -> None:
     """Write the row in ``snapshots`` of this commit and of every commit that has none, because its run crashed.
 
     ``note`` is called with each damaged commit.
@@ -197,28 +228,22 @@ def write_snapshot_rows(store: LocalStore, own: Manifest, *, note: Callable[[str
                 _write_snapshot_row(store, done)
 
 
-def _write_snapshot_row(store: LocalStore, done: Manifest) -> None:
+def _write_snapshot_row(store: Store, done: Manifest) -> None:
     path = layout.data_path(SNAPSHOTS.name, done.snapshot_id, done.snapshot_at)
-    if (store.root / path).exists():
+    try:
+        store.stat(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise write_error(Path(f"{store.url}/{path}"), error) from error
+    else:
         return
     row = {name: getattr(done, name, None) for name in SNAPSHOTS.names()}
     table = pa.Table.from_pylist([row], schema=table_schema(SNAPSHOTS))
-    draft = store.make_folder(layout.STAGING) / f".snapshots-{new_ulid(datetime.now(UTC))}.parquet"
-    try:
-        draft.touch(mode=0o600)
-        pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
-        sync_file(draft)
-        with suppress(PublishError):  # another run may write the same row
-            store.place(draft, path)
-        store.sync_folder(str(PurePosixPath(path).parent))
-        if not is_committed(store, done.snapshot_id):
-            store.remove(path)  # prune removes the commit before its row, so it may not have seen this row
-    except OSError as error:
-        raise write_error(store.root / path, error) from error
-    finally:
-        clear(draft)
-
-
-def remove_staging(store: LocalStore, snapshot_id: str) -> None:
-    """Remove the staging folder of a run."""
-    shutil.rmtree(store.root / layout.STAGING / snapshot_id, ignore_errors=True)
+    body = pa.BufferOutputStream()
+    pq.write_table(table, body, compression="zstd", write_page_checksum=True)
+    with suppress(PublishError):  # another run may write the same row
+        store.create(path, body.getvalue().to_pybytes())
+    store.sync_folder(str(PurePosixPath(path).parent))
+    if not is_committed(store, done.snapshot_id):
+        store.remove(path)  # prune removes the commit before its row, so it may not have seen this row

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from lexport.model import ULID_PATTERN
+from lexport.model import ULID_PATTERN, Scope
 
 RUNS = "_runs"
 STAGING = "_staging"
@@ -15,7 +15,6 @@ STORED_PACKAGES = "_packages"
 FORMER_STORED_PACKAGES = "packages/sha256"
 """Where former releases stored packages: in the folder of the table ``packages``."""
 
-_FIRST_FILE = "0000.parquet"
 _FILE_NUMBER = re.compile(r"[0-9]{4}\.parquet")
 DATA_FILES = f"snapshot_date=[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]/{ULID_PATTERN}-[0-9][0-9][0-9][0-9].parquet"
 """The paths that ``data_path`` returns, below a table's folder, as a pattern of file names for readers that list
@@ -32,9 +31,14 @@ def pruned_path(snapshot_id: str) -> str:
     return f"{PRUNED}/{snapshot_id}.json"
 
 
-def data_path(table: str, snapshot_id: str, snapshot_at: datetime) -> str:
-    """Return the path of a table's first file in a snapshot; further files have higher numbers."""
-    return f"{table}{data_prefix(snapshot_id, snapshot_at)}{_FIRST_FILE}"
+def data_path(table: str, snapshot_id: str, snapshot_at: datetime, number: int = 0) -> str:
+    """Return the path of a file of a table in a snapshot; the files of a table have rising numbers."""
+    return f"{table}{data_prefix(snapshot_id, snapshot_at)}{number:04d}.parquet"
+
+
+def number_of_data_path(path: str) -> int:
+    """Return the number of a file of a table in its snapshot."""
+    return int(path[-len("0000.parquet") :].partition(".")[0])
 
 
 def data_prefix(snapshot_id: str, snapshot_at: datetime) -> str:
@@ -60,3 +64,68 @@ def package_places(sha256_hex: str) -> tuple[str, str]:
 
 def _package_path(folder: str, sha256_hex: str) -> str:
     return f"{folder}/{sha256_hex[:2]}/{sha256_hex}.zip"
+
+
+# --- what a run has read and not yet published ------------------------------------------------------------------------
+
+_RUN_FILE = re.compile(r"[0-9]{4,}-([0-9a-f]{64})\.run")
+_SHARD = re.compile(r"[0-9]{12}-[a-z0-9-]{1,64}")
+_CLAIM = re.compile(r"claim-([0-9]{4})\.json")
+
+
+def staging_folder(run: str) -> str:
+    """Return the folder of a run that is not published yet."""
+    return f"{STAGING}/{run}"
+
+
+def spec_path(run: str) -> str:
+    """Return the path of what a run reads; its shards are in ``shards_path``."""
+    return f"{STAGING}/{run}/run.json"
+
+
+def shards_path(run: str) -> str:
+    """Return the path of the shards of a run, one JSON object a line."""
+    return f"{STAGING}/{run}/shards.jsonl"
+
+
+def claim_path(run: str, attempt: int) -> str:
+    """Return the path of the claim of one attempt at a run."""
+    return f"{STAGING}/{run}/claim-{attempt:04d}.json"
+
+
+def attempt_of_claim(name: str) -> int | None:
+    """Return the attempt that a file name in the folder of a run claims; None for another file."""
+    match = _CLAIM.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def errors_path(run: str, attempt: int, number: int = 0) -> str:
+    """Return the path of the table ``errors`` of an attempt that was refused; a second file has a number above 0."""
+    more = f"-{number:04d}" if number else ""
+    return f"{STAGING}/{run}/errors-{attempt:04d}{more}.parquet"
+
+
+def is_shard_folder(name: str) -> bool:
+    """Return whether a name in the folder of a run is that of a shard."""
+    return _SHARD.fullmatch(name) is not None
+
+
+def shard_folder(run: str, scope: Scope) -> str:
+    """Return the folder of one shard of a run."""
+    return f"{STAGING}/{run}/{scope.account_id}-{scope.region}"
+
+
+def result_path(run: str, scope: Scope) -> str:
+    """Return the path of the result of a shard, which is created last."""
+    return f"{shard_folder(run, scope)}/shard.json"
+
+
+def run_file_path(run: str, scope: Scope, attempt: int, number: int, sha256: str) -> str:
+    """Return the path of one file of sorted rows of a shard."""
+    return f"{shard_folder(run, scope)}/{attempt:04d}/{number:04d}-{sha256}.run"
+
+
+def hash_in_name(path: str) -> str | None:
+    """Return the SHA-256 in the path of a file of sorted rows; None for another file."""
+    match = _RUN_FILE.fullmatch(path.rpartition("/")[2])
+    return match[1] if match else None

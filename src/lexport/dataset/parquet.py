@@ -1,4 +1,4 @@
-"""Sorted runs -> one Parquet file per table, by a merge whose memory does not depend on the size of the fleet."""
+"""Sorted runs -> the Parquet files of each table, by a merge whose memory does not depend on the size of the fleet."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 from anyio.from_thread import check_cancelled
 
 from lexport.dataset.local import sync_file, write_error
+from lexport.dataset.run_file import Section
 from lexport.dataset.runs import merge
 from lexport.model import Scope
-from lexport.tables.arrow import table_schema
+from lexport.tables.arrow import differs, table_schema
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.staged import ANSWER, CHILD_TABLES, child_names
 from lexport.tables.table import SCOPE_KEY, VERSION_KEY, Table
@@ -35,6 +36,9 @@ class WrittenFile:
     sha256: str
 
 
+Files = tuple[WrittenFile, ...]
+"""The files of one table, in the order of their rows."""
+TableFiles = dict[Table, Files]
 Watch = Callable[[pa.Table], None]
 
 
@@ -74,6 +78,10 @@ class RowCounter:
             self._last = function
 
 
+ROWS_PER_FILE = 1_000_000
+"""A file of a table ends at the first border between two account-regions after so many rows."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableFolder:
     """The folder of a snapshot's new Parquet files, and the columns that all their rows share.
@@ -86,62 +94,40 @@ class TableFolder:
     snapshot_id: str
     snapshot_at: datetime
     file_mode: int = 0o600
+    rows_per_file: int = ROWS_PER_FILE
 
-    def write(self, table: Table, runs: Sequence[Path], *, watch: Watch = _ignore) -> WrittenFile:
-        """Merge a table's runs into one Parquet file; of duplicates, the row of the better answer is kept."""
-        with TableWriter(table, self, watch=watch) as writer, _errors_of(writer.path):
-            for rows in _unique(table, merge(list(runs), self.path)):
-                writer.write(rows)
+    def write(self, table: Table, runs: Sequence[Section], *, watch: Watch = _ignore) -> Files:
+        """Merge a table's runs into Parquet files; of duplicates, the row of the better answer is kept."""
+        with TableWriter(table, self, watch=watch) as writer:
+            writer.add_runs(runs)
             return writer.close()
 
-    def write_versions(
-        self, runs: Sequence[Path], *, watch: Watch = _ignore, drop: Watch = _ignore
-    ) -> dict[Table, WrittenFile]:
-        """Merge the runs of ``functions`` into one Parquet file for it and one for each of its child tables.
-
-        The children of a version are within its row and sorted there. ``watch`` is called with the rows of
-        ``functions``, ``drop`` with the rows that a better answer replaces.
-        """
-        with ExitStack() as opened:
-            functions = opened.enter_context(TableWriter(FUNCTIONS, self, watch=watch))
-            children = {table: opened.enter_context(TableWriter(table, self)) for table in CHILD_TABLES}
-            with _errors_of(functions.path):
-                for versions in _unique(FUNCTIONS, merge(list(runs), self.path), drop):
-                    functions.write(versions)
-                    for table, writer in children.items():
-                        writer.write(children_of(versions, table))
-            return {FUNCTIONS: functions.close()} | {table: writer.close() for table, writer in children.items()}
+    def write_versions(self, runs: Sequence[Section], *, watch: Watch = _ignore, drop: Watch = _ignore) -> TableFiles:
+        """Merge the runs of ``functions`` into Parquet files for it and for each of its child tables."""
+        with VersionsWriter(self, watch=watch, drop=drop) as writer:
+            writer.add_runs(runs)
+            return writer.close()
 
 
 class TableWriter:
-    """Writes the Parquet file of one table from sorted rows; ``close`` writes the last row group.
+    """Writes the Parquet files of one table from sorted rows; ``close`` writes the last row group.
 
-    Row groups end after ``row_group_rows`` rows, so equal rows give equal bytes however they were added.
+    Row groups end after ``row_group_rows`` rows, and files as ``ROWS_PER_FILE`` says. So equal rows give equal bytes
+    however they were added. There is at least one file.
     """
 
     def __init__(self, table: Table, folder: TableFolder, *, watch: Watch = _ignore) -> None:
-        self.path = folder.path / f"{table.name}.parquet"
-        self._watch = watch
+        self.table = table
+        self._folder, self._watch = folder, watch
         self._schema = table_schema(table)
         self._group_rows = table.row_group_rows
         self._constants = {"snapshot_id": folder.snapshot_id, "snapshot_at": folder.snapshot_at}
         self._names = [field.name for field in self._schema if field.name not in self._constants]
         self._waiting: list[pa.Table] = []
-        self._waiting_rows = 0
-        self._rows = 0
-        with _errors_of(self.path):
-            self.path.touch()
-            self.path.chmod(folder.file_mode)  # whatever the umask
-            self._writer = pq.ParquetWriter(
-                self.path,
-                self._schema,
-                compression="zstd",
-                write_page_checksum=True,
-                write_page_index=True,
-                sorting_columns=pq.SortingColumn.from_ordering(
-                    self._schema, [(name, "ascending") for name in table.key], null_placement="at_start"
-                ),
-            )
+        self._waiting_rows = self._rows = 0
+        self._last_scope: tuple[object, ...] | None = None
+        self._files: list[WrittenFile] = []
+        self._open_file()
 
     def __enter__(self) -> Self:
         return self
@@ -151,9 +137,58 @@ class TableWriter:
         with suppress(OSError, pa.ArrowException):
             self._writer.close()
 
+    def _open_file(self) -> None:
+        self.path = self._folder.path / f"{self.table.name}-{len(self._files):04d}.parquet"
+        with _errors_of(self.path):
+            self.path.touch()
+            self.path.chmod(self._folder.file_mode)  # whatever the umask
+            self._writer = pq.ParquetWriter(
+                self.path,
+                self._schema,
+                compression="zstd",
+                write_page_checksum=True,
+                write_page_index=True,
+                sorting_columns=pq.SortingColumn.from_ordering(
+                    self._schema, [(name, "ascending") for name in self.table.key], null_placement="at_start"
+                ),
+            )
+
+    def add_runs(self, runs: Sequence[Section]) -> None:
+        """Merge runs and add their rows, which sort after those added before."""
+        with _errors_of(self.path):
+            for rows in unique_rows(self.table, merge(runs, self._folder.path)):
+                self.write(rows)
+
     def write(self, rows: pa.Table) -> None:
         """Add sorted rows; columns of other tables are ignored."""
-        self._waiting.append(rows.select(self._names))
+        rows = rows.select(self._names)
+        while (border := self._border(rows)) is not None:
+            self._add(rows.slice(0, border))
+            self._finish_file()
+            self._open_file()
+            rows = rows.slice(border)
+        self._add(rows)
+
+    def _border(self, rows: pa.Table) -> int | None:
+        """Return the first row of the next file; None where the file goes on."""
+        at = max(0, self._folder.rows_per_file - self._rows - self._waiting_rows)
+        if at >= len(rows):
+            return None
+        columns = [rows.column(name) for name in SCOPE_KEY]
+        if at == 0:
+            if self._last_scope not in (None, tuple(column[0].as_py() for column in columns)):
+                return 0
+            at = 1
+        here, before = ([column.slice(start, len(rows) - at) for column in columns] for start in (at, at - 1))
+        is_other = pc.or_(*(differs(one, other) for one, other in zip(here, before, strict=True)))
+        index = pc.index(is_other, True).as_py()
+        return None if index < 0 else at + index
+
+    def _add(self, rows: pa.Table) -> None:
+        if not len(rows):
+            return
+        self._last_scope = tuple(rows.column(name)[len(rows) - 1].as_py() for name in SCOPE_KEY)
+        self._waiting.append(rows)
         self._waiting_rows += len(rows)
         while self._waiting_rows >= self._group_rows:
             rows_waiting = pa.concat_tables(self._waiting)
@@ -163,8 +198,12 @@ class TableWriter:
             del rows_waiting
             pa.default_memory_pool().release_unused()
 
-    def close(self) -> WrittenFile:
-        """Write the last row group and sync the file."""
+    def close(self) -> Files:
+        """Write the last row group and sync the file; return all files, in the order of their rows."""
+        self._finish_file()
+        return tuple(self._files)
+
+    def _finish_file(self) -> None:
         if self._waiting_rows:
             self._write_group(pa.concat_tables(self._waiting).combine_chunks())
         with _errors_of(self.path):
@@ -173,7 +212,8 @@ class TableWriter:
             with self.path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             size_bytes = self.path.stat().st_size
-        return WrittenFile(path=self.path, rows=self._rows, size_bytes=size_bytes, sha256=digest)
+        self._files.append(WrittenFile(path=self.path, rows=self._rows, size_bytes=size_bytes, sha256=digest))
+        self._waiting, self._waiting_rows, self._rows, self._last_scope = [], 0, 0, None
 
     def _write_group(self, group: pa.Table) -> None:
         self._watch(group)
@@ -187,6 +227,39 @@ class TableWriter:
         self._rows += len(group)
 
 
+class VersionsWriter:
+    """Writes ``functions`` and its child tables from the runs of ``functions``, in one merge.
+
+    The children of a version are within its row and sorted there. ``watch`` is called with the rows of ``functions``,
+    ``drop`` with the rows that a better answer replaces.
+    """
+
+    def __init__(self, folder: TableFolder, *, watch: Watch = _ignore, drop: Watch = _ignore) -> None:
+        self._folder, self._drop = folder, drop
+        with ExitStack() as opened:
+            self._functions = opened.enter_context(TableWriter(FUNCTIONS, folder, watch=watch))
+            self._children = [opened.enter_context(TableWriter(table, folder)) for table in CHILD_TABLES]
+            self._opened = opened.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def add_runs(self, runs: Sequence[Section]) -> None:
+        """Merge runs and add their rows, which sort after those added before."""
+        with _errors_of(self._functions.path):
+            for versions in unique_rows(FUNCTIONS, merge(runs, self._folder.path), self._drop):
+                self._functions.write(versions)
+                for writer in self._children:
+                    writer.write(children_of(versions, writer.table))
+
+    def close(self) -> TableFiles:
+        """Write the last row groups; return the files of each table."""
+        return {writer.table: writer.close() for writer in (self._functions, *self._children)}
+
+
 @contextmanager
 def _errors_of(path: Path) -> Iterator[None]:
     """Raise errors of writing a file, and of reading its rows, as WriteError with the file's path."""
@@ -196,7 +269,7 @@ def _errors_of(path: Path) -> Iterator[None]:
         raise write_error(path, error) from error
 
 
-def _unique(table: Table, slabs: Iterator[pa.Table], drop: Watch = _ignore) -> Iterator[pa.Table]:
+def unique_rows(table: Table, slabs: Iterator[pa.Table], drop: Watch = _ignore) -> Iterator[pa.Table]:
     """Keep the rows of the first answer, among all rows with equal values in the first ``answer_key`` columns.
 
     ``drop`` is called with the others.

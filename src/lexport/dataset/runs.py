@@ -1,4 +1,4 @@
-"""Sorted runs: staged rows on disk, one Arrow IPC file per table and flush, and the merge that reads them in order.
+"""Sorted runs: staged rows on disk, one run file per flush, and the merge that reads the rows of a table in order.
 
 Rows are sorted and written when enough of them are in memory. The merge opens at most ``FAN_IN`` runs, a block of each
 at a time, and merges more runs in levels. The rows of a block can go out up to the smallest last key of all open
@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lexport.dataset.local import write_error
+from lexport.dataset.run_file import RunFileWriter, Section
 from lexport.tables.arrow import staged_schema
 from lexport.tables.staged import ANSWER
 from lexport.tables.table import Table
@@ -35,7 +36,7 @@ BLOCK_BYTES = 2**20
 Where all 100,000 keep 4 KB of variables, staging and merging peak at 270 MiB; by rows alone it was 540.
 """
 
-Runs = dict[str, list[Path]]
+Runs = dict[str, list[Section]]
 """Table name -> its sorted runs, in the order they were written."""
 
 # --- rows and their keys ---------------------------------------------------------------------------------------------
@@ -64,25 +65,29 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 class RunWriter:
-    """Writes staged rows into a folder as sorted runs, one per table each time ``RUN_BYTES`` of rows are in memory.
+    """Writes staged rows into run files in a folder, one each time ``RUN_BYTES`` of rows are in memory.
 
-    ``runs`` lists the files; a list that is given is continued. Blocking; raises WriteError.
+    ``runs`` lists the sorted runs by table; a mapping that is given is continued. Blocking; raises WriteError.
     """
 
     def __init__(self, folder: Path, *, file_mode: int = 0o600, runs: Runs | None = None) -> None:
         self.runs: Runs = defaultdict(list) if runs is None else runs
+        self.size_bytes = 0
         self._folder = folder
         self._file_mode = file_mode
         self._batches: dict[Table, list[pa.RecordBatch]] = defaultdict(list)
-        self._size_bytes = 0
-        self._written: list[tuple[str, Path]] = []
+        self._written: list[Section] = []
 
     def add(self, table: Table, rows: pa.RecordBatch) -> None:
         """Add staged rows of one table."""
-        self._batches[table].append(rows)
-        self._size_bytes += rows.nbytes
-        if self._size_bytes >= RUN_BYTES:
+        self.collect(table, rows)
+        if self.size_bytes >= RUN_BYTES:
             self.flush()
+
+    def collect(self, table: Table, rows: pa.RecordBatch) -> None:
+        """Add staged rows of one table that stay in memory until ``flush``."""
+        self._batches[table].append(rows)
+        self.size_bytes += rows.nbytes
 
     def add_rows(self, table: Table, rows: Iterable[Sequence[object]]) -> None:
         """Add staged rows of one table that are made one by one."""
@@ -90,51 +95,63 @@ class RunWriter:
         while values := list(islice(remaining, ROWS_AT_ONCE)):
             self.add(table, staged_batch(table, zip(*values, strict=True)))
 
-    def flush(self) -> None:
-        """Write the rows in memory, one run per table."""
-        batches, self._batches, self._size_bytes = self._batches, defaultdict(list), 0
-        for table in list(batches):
-            paths = self.runs.setdefault(table.name, [])
-            path = self._folder / f"{table.name}-{len(paths):04d}.arrow"
-            self._written.append((table.name, path))
-            write_run(table, batches.pop(table), path, self._file_mode)  # frees a table as soon as it is written
-            paths.append(path)
+    def flush(self) -> Path | None:
+        """Write the rows in memory as one run file; return its path, None where there are no rows."""
+        batches, self._batches, self.size_bytes = self._batches, defaultdict(list), 0
+        if not batches:
+            return None
+        with new_run_file(self._folder, self._file_mode) as writer:
+            for table in sorted(batches, key=lambda table: table.name):
+                rows = sorted_run(table, batches.pop(table))  # frees a table as soon as it is written
+                writer.begin(table.name, rows.schema)
+                write_blocks(writer, rows)
+            sections = writer.close()
+        for section in sections:
+            self.runs.setdefault(section.table, []).append(section)
+        self._written += sections
         pa.default_memory_pool().release_unused()  # the memory that sorting took would look like a leak
+        return writer.path
 
     def discard(self) -> None:
-        """Remove every run that this writer wrote, and drop what is in memory."""
+        """Remove every run file that this writer wrote, and drop what is in memory."""
         self._batches.clear()
-        self._size_bytes = 0
-        for name, path in self._written:
-            path.unlink(missing_ok=True)
-            if path in self.runs[name]:
-                self.runs[name].remove(path)
+        self.size_bytes = 0
+        for section in self._written:
+            section.path.unlink(missing_ok=True)
+            if section in self.runs[section.table]:
+                self.runs[section.table].remove(section)
         self._written.clear()
 
 
-def write_run(table: Table, batches: list[pa.RecordBatch], path: Path, file_mode: int) -> None:
-    """Sort staged rows and write them as one run; raises WriteError. Blocking."""
-    rows = sorted_run(table, batches)
+@contextmanager
+def new_run_file(folder: Path, file_mode: int) -> Iterator[RunFileWriter]:
+    """Write one run file in the block, which closes it; raises WriteError. Blocking."""
+    path = folder
     try:
-        with _new_run(path, rows.schema, file_mode) as writer:
-            write_blocks(writer, rows)
+        writer = RunFileWriter(folder, file_mode)
+        path = writer.path
+        try:
+            yield writer
+        finally:
+            writer.abandon()
     except (OSError, pa.ArrowException) as error:
         raise write_error(path, error) from error
 
 
-def rewrite_run(path: Path, change: Callable[[pa.RecordBatch], pa.RecordBatch], file_mode: int) -> None:
-    """Change the blocks of a run one by one; the key and the order of its rows stay. Raises WriteError. Blocking."""
-    draft = path.with_suffix(".draft")
-    try:
-        blocks = read_run(path)
-        first = change(next(blocks))
-        with _new_run(draft, first.schema, file_mode) as writer:
-            writer.write_batch(first)
-            for block in blocks:
-                writer.write_batch(change(block))
-        draft.replace(path)
-    except (OSError, pa.ArrowException) as error:
-        raise write_error(draft, error) from error
+def rewrite_run(
+    run: Section, change: Callable[[pa.RecordBatch], pa.RecordBatch], folder: Path, file_mode: int
+) -> Section:
+    """Change the blocks of a run one by one, in a new file; the key and the order of its rows stay.
+
+    Raises WriteError. Blocking.
+    """
+    with new_run_file(folder, file_mode) as writer:
+        for number, block in enumerate(map(change, run.blocks())):
+            if number == 0:
+                writer.begin(run.table, block.schema)
+            writer.write(block)
+        (section,) = writer.close()
+    return section
 
 
 def sorted_run(table: Table, batches: list[pa.RecordBatch]) -> pa.Table:
@@ -148,51 +165,39 @@ def sorted_run(table: Table, batches: list[pa.RecordBatch]) -> pa.Table:
     return keyed.take(pc.sort_indices(keyed.column(SORT_KEY)))
 
 
-@contextmanager
-def _new_run(path: Path, schema: pa.Schema, file_mode: int) -> Iterator[pa.ipc.RecordBatchFileWriter]:
-    path.touch()
-    path.chmod(file_mode)  # whatever the umask
-    options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)  # buffers are small: handing over costs more
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema, options=options) as writer:
-        yield writer
+def write_blocks(writer: RunFileWriter, rows: pa.Table) -> None:
+    """Append sorted rows to a run."""
+    for batch in blocks_of(rows):
+        writer.write(batch)
 
 
-def write_blocks(writer: pa.ipc.RecordBatchFileWriter, rows: pa.Table) -> None:
-    """Append sorted rows to a run, to be read back in blocks of ``BLOCK_ROWS``, or fewer where those are large."""
+def blocks_of(rows: pa.Table) -> list[pa.RecordBatch]:
+    """Cut sorted rows into the blocks that are read back at a time: ``BLOCK_ROWS``, or fewer where those are large."""
     within_bytes = BLOCK_BYTES * len(rows) // (rows.nbytes or 1)
-    writer.write_table(rows.combine_chunks(), max_chunksize=max(1, min(BLOCK_ROWS, within_bytes)))
+    blocks: list[pa.RecordBatch] = rows.combine_chunks().to_batches(max_chunksize=max(1, min(BLOCK_ROWS, within_bytes)))
+    return blocks
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def read_run(path: Path) -> Iterator[pa.RecordBatch]:
-    """Yield the blocks of one run in order. Blocking."""
-    with pa.OSFile(str(path)) as file, pa.ipc.open_file(file) as reader:
-        for number in range(reader.num_record_batches):
-            yield reader.get_batch(number)
-
-
 class _OpenRun:
     """One open run, and the rows of its current block that are not merged yet."""
 
-    def __init__(self, path: Path) -> None:
-        # mapped pages would count as ours; threads cost more than these small buffers take
-        self._reader = pa.ipc.open_file(pa.OSFile(str(path)), options=pa.ipc.IpcReadOptions(use_threads=False))
-        self._next = 0
+    def __init__(self, run: Section) -> None:
+        self._reader = run.open()
         self.block: pa.Table = self._reader.schema.empty_table()
 
     @property
     def has_more(self) -> bool:
-        return self._next < int(self._reader.num_record_batches)
+        return self._reader.batches_left > 0
 
     def fill(self) -> bool:
         """Read the next block if the current one is used up; False at the end."""
         while not len(self.block):
             if not self.has_more:
                 return False
-            self.block = pa.Table.from_batches([self._reader.get_batch(self._next)])
-            self._next += 1
+            self.block = pa.Table.from_batches([self._reader.read()])
         return True
 
     def last_key(self) -> str:
@@ -206,38 +211,44 @@ class _OpenRun:
         taken, self.block = self.block.slice(0, count), self.block.slice(count)
         return taken
 
+    def close(self) -> None:
+        self._reader.close()
 
-def merge(paths: list[Path], scratch: Path) -> Iterator[pa.Table]:
+
+def merge(runs: Sequence[Section], scratch: Path) -> Iterator[pa.Table]:
     """Yield the rows of all runs in order, as slabs of some hundreds to thousands of rows.
 
-    Runs beyond ``FAN_IN`` are merged into longer ones in ``scratch`` first, and removed.
+    Runs beyond ``FAN_IN`` are merged into longer ones in ``scratch`` first, which are removed at the end.
     """
-    level = 0
-    while len(paths) > FAN_IN:
-        level += 1
-        paths = [
-            _merge_to_run(paths[start : start + FAN_IN], scratch / f"{paths[0].stem}-{level}-{start:04d}.arrow")
-            for start in range(0, len(paths), FAN_IN)
-        ]
-    yield from _merge_open([_OpenRun(path) for path in paths])
+    with ExitStack() as stack:
+        while len(runs) > FAN_IN:
+            parts = (runs[start : start + FAN_IN] for start in range(0, len(runs), FAN_IN))
+            runs = [_merge_to_run(part, scratch, stack) for part in parts]
+        yield from _merge_open(runs)
 
 
-def _merge_open(runs: list[_OpenRun]) -> Iterator[pa.Table]:
-    while runs := [run for run in runs if run.fill()]:
-        cut = min((run.last_key() for run in runs if run.has_more), default=None)
-        parts = [part for run in runs if len(part := run.take_up_to(cut))]
-        slab = parts[0] if len(parts) == 1 else pa.concat_tables(parts)
-        yield slab if len(parts) == 1 else slab.take(pc.sort_indices(slab.column(SORT_KEY)))
+def _merge_open(runs: Sequence[Section]) -> Iterator[pa.Table]:
+    with ExitStack() as stack:
+        open_runs = [stack.enter_context(closing(_OpenRun(run))) for run in runs]
+        while open_runs := [run for run in open_runs if run.fill()]:
+            cut = min((run.last_key() for run in open_runs if run.has_more), default=None)
+            parts = [part for run in open_runs if len(part := run.take_up_to(cut))]
+            slab = parts[0] if len(parts) == 1 else pa.concat_tables(parts)
+            yield slab if len(parts) == 1 else slab.take(pc.sort_indices(slab.column(SORT_KEY)))
 
 
-def _merge_to_run(paths: list[Path], target: Path) -> Path:
-    slabs = _merge_open([_OpenRun(path) for path in paths])
-    first = next(slabs)
-    with _new_run(target, first.schema, paths[0].stat().st_mode & 0o777) as writer:
-        write_blocks(writer, first)
-        for slab in slabs:
+def _merge_to_run(runs: Sequence[Section], scratch: Path, stack: ExitStack) -> Section:
+    file_mode = runs[0].path.stat().st_mode & 0o777
+    with new_run_file(scratch, file_mode) as writer:
+        stack.callback(_remove, writer.path)
+        for number, slab in enumerate(_merge_open(runs)):
+            if number == 0:
+                writer.begin(runs[0].table, slab.schema)
             write_blocks(writer, slab)
-    with suppress(OSError):  # they are removed with the folder of the run at the latest
-        for path in paths:
-            path.unlink()
-    return target
+        (section,) = writer.close()
+    return section
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # it is removed with the folder of the run at the latest
+        path.unlink()

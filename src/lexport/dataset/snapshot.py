@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from anyio.from_thread import check_cancelled
 
 from lexport.dataset import layout
@@ -16,51 +20,104 @@ from lexport.dataset.changes import find_changes, is_comparable
 from lexport.dataset.commits import newest_first, newest_whole
 from lexport.dataset.compare import SnapshotFiles
 from lexport.dataset.manifest import COUNTED, OF_EVERY_SNAPSHOT, FileEntry, Manifest, ScopeEntry
-from lexport.dataset.parquet import RowCounter, TableFolder, WrittenFile, end_if_cancelled
+from lexport.dataset.parquet import (
+    RowCounter,
+    TableFiles,
+    TableFolder,
+    TableWriter,
+    VersionsWriter,
+    Watch,
+    WrittenFile,
+    end_if_cancelled,
+)
 from lexport.dataset.references import count_distinct
-from lexport.dataset.runs import Runs, RunWriter
+from lexport.dataset.runs import SORT_KEY, Runs, RunWriter
+from lexport.dataset.staging import open_staged
 from lexport.dataset.store import Store
 from lexport.errors import ReadError
 from lexport.model import Scope, ShardResult, __version__
 from lexport.tables.functions import FUNCTIONS
-from lexport.tables.registry import SCHEMA_VERSION, fleet_tables, resources_read, state_tables
+from lexport.tables.registry import SCHEMA_VERSION, resources_read, state_tables
 from lexport.tables.run import CHANGES, ERRORS, SCOPES
+from lexport.tables.staged import CHILD_TABLES
 from lexport.tables.table import Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagedCommit:
-    """A commit that is written and not yet published: its manifest, and the staged file of each path in it."""
+    """A commit that is written and not yet published: its manifest, and the files of each table on this machine."""
 
     manifest: Manifest
-    files: Mapping[str, Path]
+    files: Mapping[str, WrittenFile]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """What a manifest records of a run beside its files and account-regions."""
+    """What a manifest records of a run beside its files, gaps and account-regions."""
 
-    gaps: int
     hash_key_id: str | None
     options: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionTables:
-    """The files of ``functions`` and its child tables, and the counted rows of ``functions``.
+class FleetTables:
+    """The files of the tables that shards fill, and the counted rows of ``functions`` and of ``COUNTED``.
 
     They are written before the other tables, because packages are found by them.
     """
 
-    files: Mapping[Table, WrittenFile]
-    counter: RowCounter
+    files: TableFiles
+    counters: Mapping[Table, RowCounter]
+
+    def paths(self, table: Table) -> list[Path]:
+        """Return the files of a table, in the order of their rows."""
+        return [file.path for file in self.files[table]]
 
 
-def write_function_tables(folder: TableFolder, runs: Runs) -> FunctionTables:
-    """Write ``functions`` and its child tables."""
-    counter = RowCounter()
-    files = folder.write_versions(runs.get(FUNCTIONS.name, []), watch=counter.watch, drop=counter.drop)
-    return FunctionTables(files=files, counter=counter)
+def write_fleet_tables(
+    folder: TableFolder,
+    results: Sequence[ShardResult],
+    *,
+    options: Mapping[str, Any],
+    store: Store,
+    errors: RunWriter,
+) -> FleetTables:
+    """Write every table that shards fill, one shard after the other in the order of their keys.
+
+    Only the runs of one shard are merged: the keys of all these tables begin with account and Region. The rows of
+    ``errors`` go to ``errors``, since later steps add to that table. Raises ReadError for damaged runs.
+    """
+    counters = {FUNCTIONS: RowCounter()} | {table: RowCounter() for table in COUNTED}
+    read = {table for resource in resources_read(options) for table in resource.tables}
+    others = [
+        table
+        for table in state_tables()
+        if table is not FUNCTIONS and table not in CHILD_TABLES and (table in read or table in OF_EVERY_SNAPSHOT)
+    ]  # no empty table of what was not requested
+    with ExitStack() as stack:
+        watch, drop = counters[FUNCTIONS].watch, counters[FUNCTIONS].drop
+        versions = stack.enter_context(VersionsWriter(folder, watch=watch, drop=drop))
+        writers = [
+            stack.enter_context(
+                TableWriter(table, folder, watch=counters[table].watch if table in counters else end_if_cancelled)
+            )
+            for table in others
+        ]
+        for result in results:
+            check_cancelled()
+            with TemporaryDirectory(dir=folder.path, prefix=".fetched-") as fetched:
+                runs: Runs = defaultdict(list)
+                for section in open_staged(store, result.runs, Path(fetched)):
+                    runs[section.table].append(section)
+                versions.add_runs(runs[FUNCTIONS.name])
+                for writer in writers:
+                    writer.add_runs(runs[writer.table.name])
+                for section in runs[ERRORS.name]:
+                    for block in section.blocks():
+                        errors.add(ERRORS, block.drop_columns([SORT_KEY]))
+        files = versions.close() | {writer.table: writer.close() for writer in writers}
+    errors.flush()
+    return FleetTables(files=files, counters=counters)
 
 
 def write_snapshot(
@@ -68,42 +125,43 @@ def write_snapshot(
     runs: Runs,
     results: Sequence[ShardResult],
     *,
-    functions: FunctionTables,
+    fleet: FleetTables,
     package_tables: Collection[Table] = (),
     facts: RunFacts,
     store: Store,
     note: Callable[[str], None],
+    watch_errors: Watch,
 ) -> StagedCommit:
     """Write the remaining tables of a snapshot into ``folder``, to be committed to ``store``.
 
     ``scopes`` is written after the tables whose rows it counts, ``changes`` after every table that it compares with the
     snapshot before. ``errors`` is the last, because it has a row where that snapshot is damaged. ``note`` is called
-    with what could not be compared.
+    with what could not be compared, ``watch_errors`` with the rows of ``errors``.
     """
-    counters = {FUNCTIONS: functions.counter} | {table: RowCounter() for table in COUNTED}
-    written = dict(functions.files)
+    written, gaps = dict(fleet.files), 0
 
-    def write(table: Table) -> None:
-        watch = counters[table].watch if table in counters else end_if_cancelled
+    def write(table: Table, watch: Watch = end_if_cancelled) -> None:
         written[table] = folder.write(table, runs.get(table.name, []), watch=watch)
+
+    def count_gaps(rows: pa.Table) -> None:
+        nonlocal gaps
+        check_cancelled()
+        gaps += pc.sum(rows.column("is_gap")).as_py() or 0
+        watch_errors(rows)
 
     def stage(table: Table, rows: Iterable[Sequence[object]]) -> None:
         writer = RunWriter(folder.path, file_mode=folder.file_mode, runs=runs)
         writer.add_rows(table, rows)
         writer.flush()
 
-    read = {table for resource in resources_read(facts.options) for table in resource.tables}
-    for table in (*fleet_tables(), *package_tables):
-        if table in state_tables() and table not in read and table not in OF_EVERY_SNAPSHOT:
-            continue  # no empty table of what was not requested
-        if table not in (*functions.files, SCOPES, ERRORS):
-            write(table)
-    scopes = [_scope_entry(result, counters) for result in results]
+    for table in package_tables:
+        write(table)
+    scopes = [_scope_entry(result, fleet.counters) for result in results]
     stage(SCOPES, (_scope_row(entry, result, facts.options) for entry, result in zip(scopes, results, strict=True)))
     write(SCOPES)
     now = SnapshotFiles(
         snapshot_id=folder.snapshot_id,
-        files={table.name: [file.path] for table, file in written.items()},
+        files={table.name: [file.path for file in files] for table, files in written.items()},
         options=facts.options,
         hash_key_id=facts.hash_key_id,
         lexport_version=__version__,
@@ -112,26 +170,30 @@ def write_snapshot(
     not_compared = _stage_changes(now, whole, folder=folder.path, runs=runs, store=store, note=note)
     write(CHANGES)
     stage(ERRORS, _error_rows(not_compared))
-    write(ERRORS)
-    return stage_commit(written, folder, facts, scopes)
+    write(ERRORS, count_gaps)
+    return stage_commit(written, folder, facts, scopes, gaps=gaps)
 
 
 def stage_commit(
-    written: Mapping[Table, WrittenFile], folder: TableFolder, facts: RunFacts, scopes: Sequence[ScopeEntry] = ()
+    written: TableFiles, folder: TableFolder, facts: RunFacts, scopes: Sequence[ScopeEntry] = (), *, gaps: int
 ) -> StagedCommit:
     """Make the manifest of the written files; without scopes, that of a commit of packages alone."""
-    paths = {table: layout.data_path(table.name, folder.snapshot_id, folder.snapshot_at) for table in written}
+    files = {
+        layout.data_path(table.name, folder.snapshot_id, folder.snapshot_at, number): (table, file)
+        for table, files_of_table in written.items()
+        for number, file in enumerate(files_of_table)
+    }
     entries = [
-        FileEntry(table=table.name, path=paths[table], size_bytes=file.size_bytes, rows=file.rows, sha256=file.sha256)
-        for table, file in written.items()
+        FileEntry(table=table.name, path=path, size_bytes=file.size_bytes, rows=file.rows, sha256=file.sha256)
+        for path, (table, file) in files.items()
     ]
     return StagedCommit(
         manifest=Manifest(
             snapshot_id=folder.snapshot_id,
             snapshot_at=folder.snapshot_at,
             committed_at=folder.snapshot_at,
-            status="partial" if facts.gaps else "complete",
-            gaps=facts.gaps,
+            status="partial" if gaps else "complete",
+            gaps=gaps,
             lexport_version=__version__,
             schema_version=SCHEMA_VERSION,
             hash_key_id=facts.hash_key_id,
@@ -139,7 +201,7 @@ def stage_commit(
             files=tuple(entries),
             scopes=tuple(scopes),
         ),
-        files={paths[table]: file.path for table, file in written.items()},
+        files={path: file for path, (_, file) in files.items()},
     )
 
 

@@ -118,10 +118,6 @@ class Store(Protocol):
     def moved(self) -> Moved | None:
         """What was moved to and from a bucket; None for a folder."""
 
-    @property
-    def caches_values(self) -> bool:
-        """Whether copies of files with environment values may stay on this machine."""
-
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def names(self, folder: str) -> list[str]:
@@ -162,6 +158,13 @@ class Store(Protocol):
 
     def local_root(self, *, has_values: bool = False) -> Path:
         """Return the folder of this machine in which local copies have the paths of their files."""
+
+    def fetch(self, path: str, folder: Path, *, size_bytes: int) -> Path:
+        """Return the path of a file on this machine that has the bytes of a file of this size, to be read at once.
+
+        A folder returns the file itself, a bucket downloads it into ``folder``, which the caller removes. Raises as
+        ``local_copy``; the caller compares the hash.
+        """
 
     # --- writing ------------------------------------------------------------------------------------------------------
 

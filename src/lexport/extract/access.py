@@ -36,14 +36,11 @@ async def open_access(
     regions: Sequence[str],
     more_regions: Sequence[str] = (),
     connections: int,
-    session_name: str,
     note: Callable[[str], None],
 ) -> AsyncIterator[Access]:
     """Open at most ``connections`` connections to Lambda for a run, and the access that uses them."""
     async with open_pool(ca_bundle=session.ca_bundle, connections=connections) as send:
-        yield Access(
-            session, send, settings, regions=regions, more_regions=more_regions, session_name=session_name, note=note
-        )
+        yield Access(session, send, settings, regions=regions, more_regions=more_regions, note=note)
 
 
 class Access:
@@ -51,7 +48,7 @@ class Access:
 
     ``regions`` are those to read, or ``all``; ``more_regions`` are of single functions that the user named. The role of
     an account is assumed once; the caller's own account needs none. ``account_slots`` bounds how many accounts are
-    worked on before their shards begin.
+    worked on before their shards begin. ``session_name`` is that of the assumed roles, as CloudTrail shows it.
     """
 
     def __init__(
@@ -62,14 +59,15 @@ class Access:
         *,
         regions: Sequence[str],
         more_regions: Sequence[str],
-        session_name: str,
         note: Callable[[str], None],
     ) -> None:
         self.session = session
         self.regions = tuple(dict.fromkeys(regions or filter(None, (session.default_region,))))
         self.more_regions = tuple(dict.fromkeys(more_regions))
         self.own_account: str | None = None
-        self.send, self._settings, self._session_name, self._note = send, settings, session_name, note
+        self.identity: str | None = None
+        self.session_name = "lexport"
+        self.send, self._settings, self._note = send, settings, note
         self._endpoints = LambdaEndpoints(session)
         self._home = session.home_region
         self._partition = "aws"
@@ -105,7 +103,7 @@ class Access:
         if not self.is_all:
             self._home = named[0]
         identity = await self._find_identity(named)
-        self.own_account, self._partition = identity.account_id, identity.partition
+        self.own_account, self.identity, self._partition = identity.account_id, identity.arn, identity.partition
         for text in identity.notes:
             self._note(text)
         if self._settings.account_role is not None:
@@ -196,7 +194,7 @@ class Access:
         return Role(
             account_id=account_id,
             arn=role_arn(settings.account_role or "", account_id, self._partition),
-            session_name=self._session_name,
+            session_name=self.session_name,
             policy=session_policy(
                 self._partition,
                 account_id,

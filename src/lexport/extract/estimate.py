@@ -197,7 +197,9 @@ def _scope_plan(scope: Scope, tally: _Tally, settings: SnapshotSettings, *, is_i
 
 
 def _count_unknown(last: LastSnapshot, pending: PendingVersions) -> int:
-    return sum(match.older is None for match in last.find(pending, None))
+    unknown = sum(match.older is None for match in last.find(pending.take(), pending, None))
+    pending.clear()
+    return unknown
 
 
 def _timed(inner: CallApi, tally: _Tally) -> CallApi:

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from lexport.aws.redact import remove_presigned_urls
 from lexport.errors import FunctionGoneError, ItemError
 from lexport.model import Failure, Scope
@@ -16,6 +19,7 @@ from lexport.tables.table import SCOPE_KEY
 
 KINDS_KEPT = 1000  # distinct (scope, stage, operation, code) with an example each, for people to read
 _OWN_COLUMNS = staged_names(ERRORS)[len(SCOPE_KEY) : -1]  # the last is the answer, which a failure has none of
+_KIND_COLUMNS = [*SCOPE_KEY, "stage", "operation", "error_code", "is_gap"]
 GONE = "gone"
 """The error code of a function that was deleted after it was listed."""
 
@@ -47,41 +51,15 @@ class FailureKind:
     is_gap: bool
 
 
-class Failures:
-    """The failures of a run, and an example of each kind; ``add_row`` gets the table and the values of each row."""
+class FailureSummary:
+    """Counts failures by kind and keeps an example of each, from single failures or from rows of ``errors``."""
 
-    def __init__(self, add_row: Callable[..., None], now: Callable[[], datetime]) -> None:
+    def __init__(self) -> None:
         self.counts: Counter[FailureKind] = Counter()
         self.examples: dict[FailureKind, Failure] = {}
-        self.gaps: Counter[Scope] = Counter()
-        self._add_row = add_row
-        self._now = now
-        self._last: datetime | None = None
 
-    def summary(self) -> tuple[tuple[FailureKind, int, Failure], ...]:
-        """Return kinds, counts and examples, gaps first, the most frequent before the rest."""
-        kinds = sorted(self.counts, key=lambda kind: (not kind.is_gap, -self.counts[kind]))
-        return tuple((kind, self.counts[kind], self.examples[kind]) for kind in kinds)
-
-    def record(self, error: ItemError, item: Item, *, is_gap: bool | None = None, about: str = "") -> Failure:
-        """Record an error that lost an item; ``about`` is put before its message.
-
-        ``is_gap_for`` decides whether something is missing where the caller does not.
-        """
-        return self.add(failure_of(error, item, self._now(), is_gap=is_gap, about=about))
-
-    def notice(self, item: Item, code: str, message: str) -> Failure:
-        """Record something odd about an item that was read: nothing is missing."""
-        return self.record(ItemError(message, code=code), item, is_gap=False)
-
-    def add(self, failure: Failure) -> Failure:
-        """Add one failure: count it, keep it as an example, and make a row of it. Return it as it was added."""
-        failure = replace(
-            failure,
-            function_name=failure.function_name and remove_presigned_urls(failure.function_name),
-            message=remove_presigned_urls(failure.message),
-            occurred_at=self._next_moment(failure.occurred_at),
-        )
+    def add(self, failure: Failure, count: int = 1) -> None:
+        """Count failures of the kind of this one."""
         kind = FailureKind(
             scope=failure.scope,
             stage=failure.stage,
@@ -90,8 +68,55 @@ class Failures:
             is_gap=failure.is_gap,
         )
         if kind in self.counts or len(self.counts) < KINDS_KEPT:
-            self.counts[kind] += 1
+            self.counts[kind] += count
             self.examples.setdefault(kind, failure)
+
+    def watch(self, rows: pa.Table) -> None:
+        """Count rows of ``errors``; those about the content of packages belong to no account-region."""
+        rows = rows.filter(pc.is_valid(rows.column("account_id")))
+        numbered = rows.append_column("number", pa.array(range(len(rows)), pa.int64()))
+        groups = numbered.group_by(_KIND_COLUMNS, use_threads=False).aggregate([([], "count_all"), ("number", "min")])
+        for group in groups.sort_by("number_min").to_pylist():
+            row = rows.slice(group["number_min"], 1).to_pylist()[0]
+            scope = Scope(account_id=row["account_id"], region=row["region"])
+            self.add(Failure(scope=scope, **{name: row[name] for name in _OWN_COLUMNS}), group["count_all"])
+
+    def summary(self) -> tuple[tuple[FailureKind, int, Failure], ...]:
+        """Return kinds, counts and examples, gaps first, the most frequent before the rest."""
+        kinds = sorted(self.counts, key=lambda kind: (not kind.is_gap, -self.counts[kind]))
+        return tuple((kind, self.counts[kind], self.examples[kind]) for kind in kinds)
+
+
+class Failures(FailureSummary):
+    """The failures of a shard or a run; ``add_row`` gets the table and the values of each row."""
+
+    def __init__(self, add_row: Callable[..., None], now: Callable[[], datetime]) -> None:
+        super().__init__()
+        self.gaps: Counter[Scope] = Counter()
+        self._add_row = add_row
+        self._now = now
+        self._last: datetime | None = None
+
+    def record(self, error: ItemError, item: Item, *, is_gap: bool | None = None, about: str = "") -> Failure:
+        """Record an error that lost an item; ``about`` is put before its message.
+
+        ``is_gap_for`` decides whether something is missing where the caller does not.
+        """
+        return self.append(failure_of(error, item, self._now(), is_gap=is_gap, about=about))
+
+    def notice(self, item: Item, code: str, message: str) -> Failure:
+        """Record something odd about an item that was read: nothing is missing."""
+        return self.record(ItemError(message, code=code), item, is_gap=False)
+
+    def append(self, failure: Failure) -> Failure:
+        """Add one failure: count it, keep it as an example, and make a row of it. Return it as it was added."""
+        failure = replace(
+            failure,
+            function_name=failure.function_name and remove_presigned_urls(failure.function_name),
+            message=remove_presigned_urls(failure.message),
+            occurred_at=self._next_moment(failure.occurred_at),
+        )
+        self.add(failure)
         if failure.is_gap:
             self.gaps[failure.scope] += 1
         scope, values = failure.scope, (getattr(failure, name) for name in _OWN_COLUMNS)

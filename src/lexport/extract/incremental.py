@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -60,6 +60,7 @@ CARRIED = tuple(
 """The columns of a carried row that are as old as its ``fetched_at``; every other one is from the new listing."""
 
 _COMPARED = {"CodeSha256": "code_sha256", "LastModified": "last_modified"}
+_COMPARED_OF_LATEST = {**_COMPARED, "RevisionId": "revision_id"}
 _LOOKED_UP = [*_COMPARED.values(), "fetched_at", "extra_json", *CARRIED]
 _READ = (*VERSION_KEY, *_LOOKED_UP)
 
@@ -194,13 +195,12 @@ class LastSnapshot:
         files = [pq.ParquetFile(path, page_checksum_verification=True) for path in paths]
         self._groups = [group for file in files for group in self._groups_of_scope(file)]
 
-    def find(self, pending: PendingVersions, not_before: datetime | None) -> Iterator[Match]:
-        """Take all pending versions, and yield each with its listing and with what its row carries over.
+    def find(self, versions: list[Pending], pending: PendingVersions, not_before: datetime | None) -> Iterator[Match]:
+        """Yield each of the taken versions with its listing in ``pending`` and with what its row carries over.
 
         A row that was fetched before ``not_before`` is not used. Order: by name; versions that the snapshot does not
         have come last.
         """
-        versions = pending.take()
         for low, high, file, number in self._groups:
             start, end = bisect_left(versions, low, key=_name), bisect_right(versions, high, key=_name)
             if start == end or self.damage is not None:
@@ -219,7 +219,6 @@ class LastSnapshot:
                     missing.append(version)
             versions[start:end] = missing
         yield from (Match(version.ref) for version in versions)
-        pending.clear()
 
     def _groups_of_scope(self, file: pq.ParquetFile) -> Iterator[tuple[str, str, pq.ParquetFile, int]]:
         """Yield least name, greatest name, file and number of each row group that may have rows of the scope."""
@@ -266,15 +265,23 @@ def _name(version: Pending) -> str:
 
 def _match(ref: FunctionRef, listed: Reply | None, older: dict[str, Any], not_before: datetime | None) -> Match:
     """Return the row of a version that has not changed since it was fetched, and was fetched late enough."""
-    is_same = listed is not None and all(
-        value is not None and value == older[name]
-        for value, name in zip(_compared_values(listed), _COMPARED.values(), strict=True)
-    )
     is_fresh = not_before is None or older["fetched_at"] >= not_before
-    return Match(ref, listed, older) if is_same and is_fresh else Match(ref)
+    return Match(ref, listed, older) if is_unchanged(listed, older) and is_fresh else Match(ref)
 
 
-def _compared_values(listed: Reply) -> Iterable[Any]:
+def is_unchanged(listed: Reply | None, older: Mapping[str, Any], *, is_latest: bool = False) -> bool:
+    """Return whether a listing shows the code and the last update of an older row; of ``$LATEST`` the revision too.
+
+    The revision of a published version also changes where its row does not, for example with its policy.
+    """
+    compared = _COMPARED_OF_LATEST if is_latest else _COMPARED
+    return listed is not None and all(
+        value is not None and value == older[name]
+        for value, name in zip(_values_of(listed, compared), compared.values(), strict=True)
+    )
+
+
+def _values_of(listed: Reply, names: Iterable[str]) -> Iterable[Any]:
     if listed.typed is not None:
-        return map(partial(getattr, listed.typed.Configuration), _COMPARED)
-    return map(listed.document["Configuration"].get, _COMPARED)
+        return map(partial(getattr, listed.typed.Configuration), names)
+    return map(listed.document["Configuration"].get, names)

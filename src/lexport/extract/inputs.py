@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +24,12 @@ class Inputs:
     selection: Selection | None
     accounts: tuple[str, ...]
     hash_key: HashKey | None = field(repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the functions and accounts that were read from files and options."""
+        content = repr((self.accounts, self.selection)).encode("utf-8", "backslashreplace")
+        return hashlib.sha256(content).hexdigest()[:16]
 
     @property
     def hash_key_id(self) -> str | None:

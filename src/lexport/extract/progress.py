@@ -102,6 +102,20 @@ class PackageProgress:
 
 
 @dataclass(slots=True)
+class KeptRun:
+    """What is kept of a run that is not published; ``snapshot_id`` is "" before there is anything to go on with."""
+
+    snapshot_id: str = ""
+    shards: int = 0
+    shards_done: int = 0
+    is_published: bool = False
+
+    def begin(self, snapshot_id: str, *, shards: int, finished: int) -> None:
+        """Note that shards are being read."""
+        self.snapshot_id, self.shards, self.shards_done = snapshot_id, max(shards, finished), finished
+
+
+@dataclass(slots=True)
 class Progress:
     """The shards of a run, its packages and its ``notes``. The role of ``accounts_left`` is not assumed yet."""
 
@@ -110,6 +124,7 @@ class Progress:
     stage: str = "choosing targets"
     accounts_left: int = 0
     packages: PackageProgress = field(default_factory=PackageProgress)
+    kept: KeptRun = field(default_factory=KeptRun)
 
     def note(self, text: str) -> None:
         """Add a note, once."""

@@ -1,7 +1,6 @@
 """Read one account-region: wires listing, fetching and flattening, and determines the shard's status.
 
-All shards of a process add to the same rows: the reader that completes a batch hands it to staging and waits for the
-write.
+The reader that completes a batch hands it to staging and waits for the write.
 """
 
 from __future__ import annotations
@@ -21,15 +20,17 @@ from lexport.aws.client import LambdaClient
 from lexport.aws.quota.pacer import CallApi
 from lexport.errors import AccessDeniedError, ExpiredCredentialsError, FunctionGoneError, ItemError, first_of
 from lexport.extract.context import RunContext
+from lexport.extract.failures import GONE
 from lexport.extract.flatten import Rules, flatten_carried, flatten_function
 from lexport.extract.flatten_resource import append_row
-from lexport.extract.incremental import LastSnapshot, PendingVersions
+from lexport.extract.incremental import LastSnapshot, Pending, PendingVersions
 from lexport.extract.listing import discover_functions
 from lexport.extract.match_response import fetch_function
 from lexport.extract.progress import ShardProgress
 from lexport.extract.resources import ResourceReader
-from lexport.extract.rows import Staging
 from lexport.extract.shard_log import ShardLog
+from lexport.extract.staged_versions import StagedPart, StagedVersions
+from lexport.extract.staging import Staging
 from lexport.extract.workers import pump, workers_for
 from lexport.model import LATEST, FunctionRef, Reply, Shard, ShardResult
 from lexport.tables.call import Call
@@ -49,11 +50,14 @@ async def read_shard(
     api: LambdaClient,
     staging: Staging,
     on_reply: Callable[[FunctionRef, Reply], None] | None = None,
+    *,
+    staged: StagedVersions | None = None,
 ) -> ShardResult:
     """Read every function, version and alias of one shard into ``staging``.
 
-    ``on_reply`` gets every response of GetFunction, with its presigned URL. Never raises an ItemError: losses are
-    recorded in ``staging.failures``, and the status of the result says so.
+    ``on_reply`` gets every response of GetFunction, with its presigned URL. ``staged`` are the versions that earlier
+    attempts at this run have staged. Never raises an ItemError: losses are recorded in ``staging.failures``, and the
+    status of the result says so.
     """
     started_at, scope = datetime.now(UTC), shard.scope
     if shard.region_status == "disabled":
@@ -72,6 +76,7 @@ async def read_shard(
                 progress=progress,
                 rules=Rules(env=settings.env, fetched_at=snapshot_at, keep_latest=settings.qualifiers != "published"),
                 last=await run.open_last(scope, otherwise="every version is fetched"),
+                staged=staged,
                 on_reply=on_reply,
             )
             await reader.read()
@@ -96,6 +101,7 @@ class _Reader:
     progress: ShardProgress
     rules: Rules
     last: LastSnapshot | None
+    staged: StagedVersions | None
     on_reply: Callable[[FunctionRef, Reply], None] | None
 
     async def read(self) -> None:
@@ -178,7 +184,9 @@ class _Reader:
             self.count_listed(len(page or ()))
             for reader in listeners:
                 reader.put(page or ())
-            return page or () if self.last is None else await self.carry(page, self.last, pending)
+            if self.last is None and self.staged is None:
+                return page or ()
+            return await self.carry(page, pending)
 
         try:
             await discover_functions(
@@ -188,38 +196,79 @@ class _Reader:
                 qualifiers=self.run.settings.qualifiers,
                 refs_out=refs_out,
                 choose=choose,
-                keeps_items=self.last is not None,
+                keeps_items=self.last is not None or self.staged is not None,
                 lose=self.log.record_listing_error,
                 note=self.log.note,
             )
         except ExpiredCredentialsError:
+            self.log.has_lost_listings = True
             raise
         except ItemError as error:
             self.log.record_listing_error("ListFunctions", None, error)
         finally:
+            if self.staged is not None:
+                await self.settle_unlisted(self.staged)
             for reader in listeners:
                 reader.queue.end()
             self.progress.is_listed = True
 
-    async def carry(
-        self, page: Sequence[FunctionRef] | None, last: LastSnapshot, pending: PendingVersions
-    ) -> list[FunctionRef]:
-        """Set aside versions that the last snapshot may contain; return the others. ``page`` is None at the end."""
+    async def carry(self, page: Sequence[FunctionRef] | None, pending: PendingVersions) -> list[FunctionRef]:
+        """Set aside versions whose rows may be there already; return the others. ``page`` is None at the end."""
         to_fetch: list[FunctionRef] = []
         to_keep: list[FunctionRef] = []
         for ref in page or ():
-            (to_fetch if ref.listed is None or ref.qualifier is None else to_keep).append(ref)
+            may_be_known = self.staged is not None or (ref.listed is not None and ref.qualifier is not None)
+            (to_keep if may_be_known else to_fetch).append(ref)
         pending.put(to_keep)
         if page is None or self.run.budget.is_used_up_by(pending):
-            to_fetch += await self.carry_pending(last, pending)
+            versions = pending.take()
+            if self.staged is not None:
+                await self.keep_staged(versions, self.staged, pending)
+            to_fetch += [version.ref for version in versions if version.ref.qualifier is None or self.last is None]
+            if self.last is not None:
+                published = [version for version in versions if version.ref.qualifier is not None]
+                to_fetch += await self.carry_pending(published, self.last, pending)
+            pending.clear()
         return [ref.without_listing() for ref in to_fetch]
 
-    async def carry_pending(self, last: LastSnapshot, pending: PendingVersions) -> list[FunctionRef]:
+    async def keep_staged(self, versions: list[Pending], staged: StagedVersions, pending: PendingVersions) -> None:
+        """Stage again the rows of versions that have not changed since, and remove those versions from the list."""
+        parts = staged.find(versions, pending.listing, datetime.now(UTC))
+        while (part := await to_thread.run_sync(next, parts, None)) is not None:
+            await self.stage_again(part)
+        for failure in staged.denials(versions):
+            self.log.keep_denial(failure)
+            self.progress.fetched += 1
+
+    async def stage_again(self, part: StagedPart) -> None:
+        """Stage rows of an earlier attempt."""
+        await self.staging.add(part.batch)
+        self.log.rows += part.versions
+        self.log.replies += part.versions
+        self.progress.fetched += part.versions
+
+    async def settle_unlisted(self, staged: StagedVersions) -> None:
+        """Drop staged versions that the listing does not name any more; keep them where a part of it is lost."""
+        if not self.log.has_lost_listings:
+            for ref in await to_thread.run_sync(list, staged.unlisted_refs()):
+                self.count_listed(1)
+                self.log.record_function_error(
+                    ref, FunctionGoneError("it was read, and the next listing does not name it", code=GONE)
+                )
+                self.progress.fetched += 1
+            return
+        for part in await to_thread.run_sync(list, staged.unlisted()):
+            self.count_listed(part.versions)
+            await self.stage_again(part)
+
+    async def carry_pending(
+        self, versions: list[Pending], last: LastSnapshot, pending: PendingVersions
+    ) -> list[FunctionRef]:
         """Make the rows of pending versions that the last snapshot has; return the others."""
         is_new_damage, refresh_after = last.damage is None, self.run.settings.refresh_after
         not_before = self.run.spec.snapshot_at - refresh_after if refresh_after else None
         unknown: list[FunctionRef] = []
-        matches = last.find(pending, not_before)
+        matches = last.find(versions, pending, not_before)
         while part := await to_thread.run_sync(list, islice(matches, CARRIED_AT_ONCE)):
             await self.staging.flush()
             unknown += [ref for ref, listed, older in part if not self.carry_over(ref, listed, older)]

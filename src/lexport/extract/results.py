@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from lexport.aws.errors import class_of
 from lexport.dataset.references import LOST, describe_missing_rows
@@ -46,7 +45,7 @@ def finish_results(results: Iterable[ShardResult], failures: Failures) -> list[S
     for result in results:
         failure, account_id = result.ended_by, result.shard.scope.account_id
         if result.status == "unavailable" and failure is not None and account_id not in answering:
-            failures.add(failure)
+            failures.append(failure)
             settled.append(replace(result, status="denied", gaps=result.gaps + 1))
         else:
             settled.append(result)
@@ -73,7 +72,7 @@ def reason_not_published(
     *,
     gaps: int,
     allow_partial: bool,
-    errors_path: Path,
+    shown_by: str,
     result: object,
 ) -> RunError | None:
     """Return the error of a run that is not published: nothing may be read, or gaps are not allowed.
@@ -89,18 +88,18 @@ def reason_not_published(
     if read and all(done.is_refused for done in read):
         return CredentialsEndedError(
             f"the credentials ended before anything was read whole, so nothing was published: {examples[0].message};"
-            f" what is missing is in {errors_path}",
+            f" what is missing: {shown_by}",
             result=result,
         )
     if read and not any(done.is_answering for done in read):
         return IncompleteError(
-            f"{examples[0].message}; nothing could be read, so nothing was published; every failure is in"
-            f" {errors_path}",
+            f"{examples[0].message}; nothing could be read, so nothing was published; every failure by kind:"
+            f" {shown_by}",
             result=result,
         )
     return IncompleteError(
-        f"{plural(gaps, 'item')} could not be read, so nothing was published;"
-        f" run again, or publish what there is with --allow-partial; every one is in {errors_path}",
+        f"{plural(gaps, 'item')} could not be read, so nothing was published; run again, or publish what there is with"
+        f" --allow-partial; every one by kind: {shown_by}",
         result=result,
     )
 

@@ -1,4 +1,4 @@
-"""Collect the rows of all tables as plain Python values, turn them into batches of Arrow, and stage those on disk.
+"""Collect the rows of all tables as plain Python values, and turn them into batches of Arrow.
 
 A function version is one row with everything that belongs to it: its variables, layers, subnets, security groups and
 file systems are lists in that row. So it is sorted, merged and compared once, and not once for each of its children.
@@ -11,23 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import accumulate, chain, count
+from itertools import accumulate, chain
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from anyio import CancelScope, Lock, to_thread
 
 from lexport.aws.signing import hmac_states
-from lexport.dataset.runs import Runs, RunWriter, staged_batch
-from lexport.extract.failures import Failures
+from lexport.dataset.runs import staged_batch
 from lexport.extract.hash_key import HashKey
 from lexport.extract.secret_formats import LEADS
 from lexport.extract.secret_rules import name_means_secret, name_rule, value_rule
-from lexport.model import FunctionRef
 from lexport.tables.arrow import versions_schema
 from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS
 from lexport.tables.registry import BY_NAME, staged_tables
@@ -35,7 +30,6 @@ from lexport.tables.staged import CHILD_TABLES, Batch, staged_names
 from lexport.tables.table import Table
 
 HMAC_BYTES = 16
-BATCH_ITEMS = 512  # items flattened into lists before they go into Arrow: some 4 MB
 
 
 class ValueHasher:
@@ -143,52 +137,6 @@ def _structs(table: Table, rows: list[Any], children: Sequence[Children], hasher
     own = zip(*rows, strict=True) if table in (LAYERS, FILE_SYSTEMS) else [rows]
     arrays = [pa.array(column, field.type) for column, field in zip(own, type_, strict=True)]
     return pa.StructArray.from_arrays(arrays, fields=list(type_))
-
-
-# --- staging ----------------------------------------------------------------------------------------------------------
-
-
-class Staging:
-    """Collects the rows of a run and writes them into ``folder``, a full batch at a time."""
-
-    def __init__(self, folder: Path, *, file_mode: int, hasher: ValueHasher | None = None) -> None:
-        self.folder, self.file_mode = folder, file_mode
-        self.rows = Rows(hasher)
-        self.failures = Failures(self.rows.add_item, lambda: datetime.now(UTC))
-        self._writer = RunWriter(folder, file_mode=file_mode)
-        self._is_writing = Lock()
-        self._serials = count()
-
-    @property
-    def runs(self) -> Runs:
-        """The sorted runs that are written by now; the other steps of a run add theirs."""
-        return self._writer.runs
-
-    def answer_id(self, ref: FunctionRef | None = None) -> str:
-        """Name one response. The unqualified call knows most, a call by alias least; see tables/staged.py."""
-        rank = 0 if ref is None or ref.qualifier is None else 2 if ref.is_alias else 1
-        return f"{rank}{next(self._serials):012x}"
-
-    async def flush(self) -> None:
-        """Stage the rows if they are a full batch. Waits while other rows are written: so memory is bounded."""
-        if self.rows.items >= BATCH_ITEMS:
-            await self.add(self.rows.take())
-
-    async def flush_all(self) -> None:
-        """Write every row that is left; ``runs`` then has all of them."""
-        await self.add(self.rows.take(), is_last=True)
-
-    async def add(self, batch: Batch, *, is_last: bool = False) -> None:
-        """Stage a batch of rows. It is not cancelled with the shard that hands it over: its rows are of many shards."""
-        with CancelScope(shield=True):
-            async with self._is_writing:
-                await to_thread.run_sync(self._add, batch, is_last)
-
-    def _add(self, batch: Batch, is_last: bool) -> None:  # noqa: FBT001 - for run_sync
-        for name, rows in batch.items():
-            self._writer.add(BY_NAME[name], rows)
-        if is_last:
-            self._writer.flush()
 
 
 # --- variables -------------------------------------------------------------------------------------------------------

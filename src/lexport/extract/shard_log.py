@@ -23,7 +23,8 @@ _REPORTED_COUNT = next(column.source for column in SCOPES.columns if column.name
 class ShardLog:
     """The counts and failures of one shard.
 
-    ``replies`` counts successful calls, ``denials`` the gaps that credentials or permissions made. ``listed`` counts
+    ``replies`` counts successful calls, ``denials`` the gaps that credentials or permissions made, ``refusals`` those
+    that permissions alone made, which another attempt would not fill. ``listed`` counts
     the references to read; each is counted again in ``rows``, ``unwanted`` or ``lost``.
     """
 
@@ -33,6 +34,8 @@ class ShardLog:
     started_at: datetime
     replies: int = 0
     denials: int = 0
+    refusals: int = 0
+    has_lost_listings: bool = False
     listed: int = 0
     rows: int = 0
     unwanted: int = 0
@@ -56,7 +59,15 @@ class ShardLog:
         """Make an error a row of ``errors``."""
         failure = self.failures.record(error, item)
         self.denials += isinstance(error, AccessDeniedError | ExpiredCredentialsError) and failure.is_gap
+        self.refusals += isinstance(error, AccessDeniedError) and failure.is_gap
         return failure
+
+    def keep_denial(self, failure: Failure) -> None:
+        """Record the denial of one version that an earlier attempt met; it is not asked for again."""
+        self.failures.append(failure)
+        self.denials += 1
+        self.refusals += 1
+        self.lost += 1
 
     def record_function_error(self, ref: FunctionRef, error: ItemError) -> None:
         """Record that one function, version or alias could not be read."""
@@ -68,6 +79,7 @@ class ShardLog:
 
     def record_listing_error(self, operation: str, function_name: str | None, error: ItemError) -> None:
         """Record that a listing, a page or an item of it could not be read."""
+        self.has_lost_listings = True
         self.record(error, Item(self.shard.scope, "discover", operation, function_name))
 
     def notice(
@@ -114,6 +126,10 @@ class ShardLog:
             return "complete"
         return "denied" if not self.replies and self.denials == gaps else "partial"
 
+    def is_final(self) -> bool:
+        """Return whether another attempt would find nothing more: what is missing was denied."""
+        return self.ended_by is None and self.failures.gaps[self.shard.scope] == self.refusals
+
     def result(self, pacer: Pacer) -> ShardResult:
         """Return the result, with the calls that ``pacer`` counted."""
         get_function, listing = pacer.readings(self.shard.scope)
@@ -129,6 +145,7 @@ class ShardLog:
             references=self.references(),
             is_answering=self.is_answering,
             ended_by=self.ended_by,
+            is_final=self.is_final(),
             started_at=self.started_at,
             ended_at=datetime.now(UTC),
         )

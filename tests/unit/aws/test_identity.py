@@ -24,7 +24,8 @@ async def test_identity_of_sts(session, service):
     service.respond(service.identity())
     identity = await find_identity(session, "eu-west-1")
 
-    assert identity == Identity(account_id=ACCOUNT, partition="aws")
+    role = f"arn:aws:sts::{ACCOUNT}:assumed-role/r"
+    assert identity == Identity(account_id=ACCOUNT, partition="aws", arn=role)
     ((_, body, authorization),) = service.requests
     assert "Action=GetCallerIdentity" in body
     assert "/eu-west-1/sts/aws4_request" in authorization

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pyarrow.parquet as pq
 import pytest
 
-from lexport.dataset.commit import commit, open_staging, prepare_destination
+from lexport.dataset.commit import commit, prepare_destination
 from lexport.dataset.layout import data_path
 from lexport.dataset.manifest import OF_EVERY_SNAPSHOT, FileEntry, Manifest, ScopeEntry
+from lexport.dataset.parquet import WrittenFile
 
 AT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 TABLES = tuple(table.name for table in OF_EVERY_SNAPSHOT)
@@ -67,12 +68,13 @@ class Commits:
 
     def staged(self, done):
         """Write the files of a draft into its staging folder."""
-        folder = open_staging(self.store, done.snapshot_id)
-        paths = {}
+        folder = self.store.open_scratch(done.snapshot_id)
+        files = {}
         for entry in done.files:
-            paths[entry.path] = folder / f"{entry.table}.parquet"
-            paths[entry.path].write_bytes(entry.table.encode())
-        return paths
+            path = folder / f"{entry.table}.parquet"
+            path.write_bytes(entry.table.encode())
+            files[entry.path] = WrittenFile(path=path, rows=entry.rows, size_bytes=1, sha256=entry.sha256)
+        return files
 
     def everything(self):
         """Read every file outside of staging."""

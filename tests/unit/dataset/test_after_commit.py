@@ -55,15 +55,15 @@ def test_another_run_heals_at_the_same_time(store, at_event, commits):
     files = commits.staged(done)
 
     def come_first():
-        (body,) = store.root.glob("_staging/.snapshots-*")
         row = store.root / data_path("snapshots", done.snapshot_id, done.snapshot_at)
+        (body,) = row.parent.glob(".*")
         row.write_bytes(body.read_bytes())
 
     at_event("os.link", come_first, on="/snapshots/")
     commit(store, done, files, note=pytest.fail)
 
     assert [row["snapshot_id"] for row in commits.snapshot_rows()] == [done.snapshot_id]
-    assert not list(store.root.glob("_staging/.snapshots-*"))
+    assert not list(store.root.rglob("snapshots/**/.*"))
 
 
 def test_healing_changes_nothing_that_is_there(store, commits):

@@ -13,7 +13,6 @@ import pytest
 from lexport.dataset.commit import (
     commit,
     prepare_destination,
-    remove_staging,
 )
 from lexport.dataset.commits import newest_first
 from lexport.dataset.manifest import OF_EVERY_SNAPSHOT, Manifest
@@ -71,7 +70,7 @@ def test_modes(tmp_path, group_readable, wanted, commits):
     """Everything that is published is for the user alone, or readable for the group."""
     store = commits.store = prepare_destination(tmp_path / "other", group_readable=group_readable)
     commits.publish()
-    remove_staging(store, "01KB0000000000000000000000")
+    store.remove_folder("_staging/01KB0000000000000000000000")
 
     assert {stat.S_IMODE(path.stat().st_mode) for path in [store.root, *store.root.rglob("*")]} == wanted
 
@@ -81,9 +80,9 @@ def test_a_taken_id(store, commits):
     commits.publish()
     before = commits.everything()
     again = commits.draft(0, tables=("layers", "functions"))
-    files = {entry.path: store.root / "_staging" / f"{entry.table}.again" for entry in again.files}
-    for path in files.values():
-        path.write_bytes(b"again")
+    files = commits.staged(again)
+    for file in files.values():
+        file.path.write_bytes(b"again")
     with pytest.raises(PublishError):
         commit(store, again, files, note=pytest.fail)
 
@@ -95,10 +94,7 @@ def test_a_taken_commit(store, commits):
     store.create("_runs/01KB0000000000000000000000.json", b"another run's")
     before = commits.everything()
     done = commits.draft()
-    folder = store.make_folder("_staging/work")
-    files = {entry.path: folder / entry.table for entry in done.files}
-    for path in files.values():
-        path.write_bytes(b"x")
+    files = commits.staged(done)
     with pytest.raises(PublishError):
         commit(store, done, files, note=pytest.fail)
 
@@ -109,7 +105,7 @@ def test_a_file_that_is_missing(store, commits):
     """A file that is not there when it is to be placed undoes the rest."""
     done = commits.draft()
     files = commits.staged(done)
-    files[done.files[-1].path].unlink()
+    files[done.files[-1].path].path.unlink()
     with pytest.raises(WriteError, match=r"scopes\.parquet: No such file"):
         commit(store, done, files, note=pytest.fail)
 

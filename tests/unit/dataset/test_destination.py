@@ -10,10 +10,9 @@ import pytest
 
 from lexport.dataset.commit import (
     commit,
-    open_staging,
     prepare_destination,
-    remove_staging,
 )
+from lexport.dataset.staging import check_is_new
 from lexport.errors import PublishError, SettingsError, WriteError
 
 AT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
@@ -117,11 +116,11 @@ def test_a_day_that_leads_out_of_the_destination(store, tmp_path, commits):
 
 def test_staging_is_ones_own(store, commits):
     """A run has a folder for its work; another run of the same id, and a committed id, are refused."""
-    open_staging(store, "01KB0000000000000000000000")
+    store.open_scratch("01KB0000000000000000000000")
     with pytest.raises(PublishError, match="nothing was changed"):
-        open_staging(store, "01KB0000000000000000000000")
-    remove_staging(store, "01KB0000000000000000000000")
+        check_is_new(store, "01KB0000000000000000000000")
+    store.remove_folder("_staging/01KB0000000000000000000000")
     commits.publish()
-    remove_staging(store, "01KB0000000000000000000000")
+    store.remove_folder("_staging/01KB0000000000000000000000")
     with pytest.raises(PublishError, match="has a snapshot or a run 01KB0000000000000000000000 already"):
-        open_staging(store, "01KB0000000000000000000000")
+        check_is_new(store, "01KB0000000000000000000000")

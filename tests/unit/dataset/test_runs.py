@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
+from staged_runs import write_run
 
 from lexport.dataset import runs
 from lexport.dataset.runs import (
@@ -13,11 +14,9 @@ from lexport.dataset.runs import (
     SORT_KEY,
     RunWriter,
     merge,
-    read_run,
     rewrite_run,
     sorted_run,
     staged_batch,
-    write_run,
 )
 from lexport.errors import WriteError
 from lexport.tables.arrow import staged_schema
@@ -81,19 +80,18 @@ def test_null_keys_come_first():
 def test_a_run_on_disk(tmp_path):
     """A run is Arrow IPC in blocks, readable by the user alone."""
     rows = layers(*(("f", str(number), 0, "0") for number in range(2 * BLOCK_ROWS)))
-    write_run(LAYERS, [rows], tmp_path / "run.arrow", 0o600)
-    blocks = list(read_run(tmp_path / "run.arrow"))
+    run = write_run(LAYERS, [rows], tmp_path)
+    blocks = list(run.blocks())
 
     assert [len(block) for block in blocks] == [BLOCK_ROWS, BLOCK_ROWS]
     assert pa.Table.from_batches(blocks) == sorted_run(LAYERS, [rows])
-    assert (tmp_path / "run.arrow").stat().st_mode & 0o777 == 0o600
+    assert run.path.stat().st_mode & 0o777 == 0o600
 
 
 def test_large_rows_are_few_in_a_block(tmp_path):
     """The bytes that the merge keeps of a run are bounded, so kept variables do not fill the memory."""
     rows = staged_batch(TAGS, zip(*tags(64, size_bytes=2**16), strict=True))
-    write_run(TAGS, [rows], tmp_path / "run.arrow", 0o600)
-    blocks = list(read_run(tmp_path / "run.arrow"))
+    blocks = list(write_run(TAGS, [rows], tmp_path).blocks())
 
     assert sum(map(len, blocks)) == 64
     assert max(block.nbytes for block in blocks) <= BLOCK_BYTES
@@ -113,12 +111,12 @@ def test_a_writer_writes_a_run_when_enough_rows_are_in_memory(tmp_path):
         writer.add_rows(TAGS, [row])
         sizes.append(len(writer.runs["tags"]))
     writer.flush()
-    paths = writer.runs["tags"]
+    written = writer.runs["tags"]
 
     assert sizes[0] == 0
     assert sizes[-1] == 3
-    assert [path.name for path in paths] == [f"tags-{number:04d}.arrow" for number in range(4)]
-    keys = [row["key"] for rows in merge(paths, tmp_path) for row in rows.select(["key"]).to_pylist()]
+    assert len({run.path for run in written}) == 4
+    keys = [row["key"] for rows in merge(written, tmp_path) for row in rows.select(["key"]).to_pylist()]
     assert keys == [f"{number:06d}" for number in range(1, len(keys) + 1)]
 
 
@@ -130,7 +128,7 @@ def test_rows_made_one_by_one(tmp_path, monkeypatch):
     writer.add_rows(LAYERS, iter(()))
     writer.flush()
 
-    assert [len(block) for path in writer.runs["tags"] for block in read_run(path)] == [7]
+    assert [len(block) for run in writer.runs["tags"] for block in run.blocks()] == [7]
     assert writer.runs.keys() == {"tags"}
 
 
@@ -142,13 +140,14 @@ def test_a_writer_continues_a_list(tmp_path):
     second = RunWriter(tmp_path, runs=first.runs)
     second.add_rows(TAGS, tags(2, size_bytes=1))
     second.flush()
-    assert [path.name for path in first.runs["tags"]] == ["tags-0000.arrow", "tags-0001.arrow"]
+    own = first.runs["tags"][0]
+    assert len({run.path for run in first.runs["tags"]}) == 2
 
     second.add_rows(TAGS, tags(2, size_bytes=1))
     second.discard()
     second.flush()
-    assert first.runs == {"tags": [tmp_path / "tags-0000.arrow"]}
-    assert list(tmp_path.iterdir()) == first.runs["tags"]
+    assert first.runs == {"tags": [own]}
+    assert list(tmp_path.iterdir()) == [own.path]
 
 
 def test_a_run_that_cannot_be_written(tmp_path):
@@ -156,22 +155,23 @@ def test_a_run_that_cannot_be_written(tmp_path):
     writer = RunWriter(tmp_path / "absent")
     writer.add_rows(TAGS, tags(1, size_bytes=1))
 
-    with pytest.raises(WriteError, match=r"absent/tags-0000\.arrow: No such file"):
+    with pytest.raises(WriteError, match=r"absent: No such file"):
         writer.flush()
-    assert writer.runs["tags"] == []
+    assert writer.runs == {}
 
 
-def test_a_run_is_rewritten_in_place(tmp_path):
-    """Every block is changed, the order and the mode of the file stay."""
-    path = tmp_path / "run.arrow"
-    write_run(TAGS, [staged_batch(TAGS, zip(*tags(1000, size_bytes=1), strict=True))], path, 0o640)
-    before = pa.Table.from_batches(read_run(path))
+def test_a_run_is_rewritten(tmp_path):
+    """Every block is changed in a new file, and the order stays."""
+    run = write_run(TAGS, [staged_batch(TAGS, zip(*tags(1000, size_bytes=1), strict=True))], tmp_path)
+    before = pa.Table.from_batches(run.blocks())
     place = before.schema.get_field_index("value")
-    rewrite_run(
-        path, lambda block: block.set_column(place, "value", pa.array(["changed"] * len(block), pa.string())), 0o640
-    )
-    after = pa.Table.from_batches(read_run(path))
+
+    def change(block):
+        return block.set_column(place, "value", pa.array(["changed"] * len(block), pa.string()))
+
+    rewritten = rewrite_run(run, change, tmp_path, 0o640)
+    after = pa.Table.from_batches(rewritten.blocks())
 
     assert set(after.column("value").to_pylist()) == {"changed"}
     assert after.drop_columns("value") == before.drop_columns("value")
-    assert (path.stat().st_mode & 0o777, list(tmp_path.iterdir())) == (0o640, [path])
+    assert rewritten.path.stat().st_mode & 0o777 == 0o640

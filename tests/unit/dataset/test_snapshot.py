@@ -52,9 +52,9 @@ async def compare(now, store, folder):
 async def test_damage_of_the_snapshot_before(tmp_path, fleet):
     """Where the snapshot before is damaged, no changes are staged, and its id is returned."""
     now = reading(tmp_path / "now")
-    (path,), damaged, notes = await compare(now, fleet, tmp_path / "now")
-    assert (damaged, notes, path.exists()) == ({}, [], True)
-    path.unlink()
+    (run,), damaged, notes = await compare(now, fleet, tmp_path / "now")
+    assert (damaged, notes, run.path.exists()) == ({}, [], True)
+    run.path.unlink()
 
     (before,) = open_catalog(fleet.root).manifests
     (fleet.root / before.entries("tags")[0].path).write_bytes(b"")

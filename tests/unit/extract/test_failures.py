@@ -38,7 +38,7 @@ def add(failures, **fields):
         "is_gap": True,
         "occurred_at": AT,
     }
-    failures.add(Failure(**(usual | fields)))
+    failures.append(Failure(**(usual | fields)))
 
 
 def test_a_failure_is_a_row(failures, rows):

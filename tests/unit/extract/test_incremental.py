@@ -69,9 +69,10 @@ def find(path, refs, not_before=None):
         last = LastSnapshot([path], SCOPE)
         found = {
             (each.ref.function_name, each.ref.qualifier): each.older and each.older["state"]
-            for each in last.find(pending, not_before)
+            for each in last.find(pending.take(), pending, not_before)
         }
         assert len(pending) == 0
+        pending.clear()
     return found, last.damage
 
 
@@ -130,7 +131,8 @@ def test_held_listings_can_be_cleared_and_held_again(path):
             pending.put([listed(*version, Description=version[1]) for version in each])
 
             assert sorted(
-                found.listed.document["Configuration"]["Description"] for found in last.find(pending, None)
+                found.listed.document["Configuration"]["Description"]
+                for found in last.find(pending.take(), pending, None)
             ) == sorted(version for _, version in each)
 
 
@@ -142,11 +144,13 @@ def test_what_is_unknown_stays_in_memory_and_both_are_let_go(path, tmp_path):
         pending.put(refs)
         file = next(each for each in Path("/proc/self/fd").iterdir() if str(each.readlink()).startswith(str(tmp_path)))
         body = file.read_bytes()
-        found = [each.listed.document["Configuration"] for each in LastSnapshot([path], SCOPE).find(pending, None)]
+        last = LastSnapshot([path], SCOPE)
+        found = [each.listed.document["Configuration"] for each in last.find(pending.take(), pending, None)]
 
         assert (b"fn-03/1" in body, b"fn-03/2" in body, b"fn-03/3" in body) == (True, False, True)
         assert b"s3cret" not in body
         assert found == [orjson.loads(ref.listed) for ref in refs]
+        pending.clear()
         assert (file.read_bytes(), pending.secret_bytes) == (b"", 0)
 
 

@@ -64,7 +64,6 @@ async def test_only_so_many_roles_are_assumed_at_once(aws, monkeypatch):
             settings,
             regions=settings.regions,
             connections=4,
-            session_name="lexport-1",
             note=lambda _: None,
         ) as access,
     ):
@@ -89,9 +88,7 @@ async def test_a_role_is_assumed_once(aws):
     async with (
         sts(1) as (url, _, calls),
         open_session(profile=None, endpoint_url=url) as session,
-        open_access(
-            session, settings, regions=settings.regions, connections=4, session_name="lexport-1", note=lambda _: None
-        ) as access,
+        open_access(session, settings, regions=settings.regions, connections=4, note=lambda _: None) as access,
     ):
         await access.identify()
 

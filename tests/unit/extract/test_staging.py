@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 import pytest
 from anyio import CancelScope, create_task_group
 
-from lexport.dataset.runs import read_run
 from lexport.extract.failures import Item
-from lexport.extract.rows import BATCH_ITEMS, Staging
+from lexport.extract.staging import BATCH_ITEMS, Staging
 from lexport.model import FunctionRef, Scope
 
 pytestmark = pytest.mark.asyncio
@@ -30,7 +29,7 @@ def fill(staging, count):
 
 
 def staged(staging):
-    return [row for path in staging.runs["errors"] for batch in read_run(path) for row in batch.to_pylist()]
+    return [row for run in staging.runs["errors"] for batch in run.blocks() for row in batch.to_pylist()]
 
 
 async def test_a_full_batch_is_handed_on(staging):

@@ -1,0 +1,129 @@
+"""Claims: which process works on a run. The greatest claim of a run holds; each one is a new attempt. Blocking.
+
+A claim is a file that is created only if it is absent, so that of two processes one gets it. Its owner renews it; one
+that was not renewed for ``STALE_AFTER`` is given up. Where the owner ran on this machine, the process itself tells at
+once whether it is still there.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from lexport.dataset.layout import attempt_of_claim, claim_path, staging_folder
+from lexport.dataset.store import Store
+from lexport.errors import PublishError
+
+RENEW_EVERY_S = 30.0
+STALE_AFTER = timedelta(minutes=10)
+_MOST_BYTES = 4_096
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """A process. ``machine`` and ``namespace`` say where its ``pid`` means anything, ``started`` tells it from others.
+
+    Each is "" where the system does not say.
+    """
+
+    host: str
+    machine: str
+    namespace: str
+    pid: int
+    started: str
+
+
+class _Claim(msgspec.Struct, frozen=True):
+    attempt: int
+    owner: Owner
+    is_released: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The greatest claim of a run, and when it was renewed."""
+
+    attempt: int
+    owner: Owner | None
+    is_released: bool
+    renewed_at: datetime
+
+    def state(self, now: datetime) -> Literal["alive", "dead", "unknown"]:
+        """Judge whether its owner is still at work; ``unknown`` is one of another machine that renewed it lately."""
+        if self.is_released or self.renewed_at < now - STALE_AFTER:
+            return "dead"
+        own = this_process()
+        if self.owner is None or not own.machine or _place(self.owner) != _place(own):
+            return "unknown"
+        return "alive" if _started(self.owner.pid) == self.owner.started else "dead"
+
+
+def _place(owner: Owner) -> tuple[str, str, str]:
+    return owner.host, owner.machine, owner.namespace
+
+
+def this_process() -> Owner:
+    """Describe this process."""
+    machine = namespace = ""
+    with suppress(OSError):
+        machine = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    pid = os.getpid()
+    return Owner(socket.gethostname(), machine, namespace, pid, _started(pid) or "")
+
+
+def _started(pid: int) -> str | None:
+    """Return when a process of this machine started, in clock ticks since boot; None where it is gone or a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def read_claim(store: Store, run: str) -> Claim | None:
+    """Return the greatest claim of a run; None where it has none. Raises OSError."""
+    attempts = [attempt for name in store.names(staging_folder(run)) if (attempt := attempt_of_claim(name)) is not None]
+    if not attempts:
+        return None
+    path = claim_path(run, max(attempts))
+    try:
+        renewed_at = store.stat(path).modified_at
+        claim = msgspec.json.decode(store.read(path, most_bytes=_MOST_BYTES), type=_Claim)
+    except FileNotFoundError:  # the run was published or removed meanwhile
+        return None
+    except msgspec.MsgspecError:
+        return Claim(attempt=max(attempts), owner=None, is_released=False, renewed_at=renewed_at)
+    return Claim(attempt=max(attempts), owner=claim.owner, is_released=claim.is_released, renewed_at=renewed_at)
+
+
+def take_claim(store: Store, run: str, attempt: int) -> None:
+    """Claim a run for this process; raises PublishError where another process has this attempt."""
+    store.create(claim_path(run, attempt), _body(attempt))
+
+
+def renew_claim(store: Store, run: str, attempt: int) -> None:
+    """Renew the claim of this process; raises PublishError where another process has taken the run over."""
+    names = store.names(staging_folder(run))
+    if any((other := attempt_of_claim(name)) is not None and other > attempt for name in names):
+        raise PublishError(
+            f"another process has taken over the run {run}, because this one did not renew its claim for"
+            f" {STALE_AFTER.seconds // 60} minutes; nothing was published here, see: lexport status {store.url}",
+            destination=store.url,
+        )
+    store.replace(claim_path(run, attempt), _body(attempt))
+
+
+def release_claim(store: Store, run: str, attempt: int) -> None:
+    """Give the claim of this process up, so that the next one need not wait."""
+    store.replace(claim_path(run, attempt), _body(attempt, is_released=True))
+
+
+def _body(attempt: int, *, is_released: bool = False) -> bytes:
+    return msgspec.json.encode(_Claim(attempt, this_process(), is_released)) + b"\n"

@@ -1,0 +1,248 @@
+"""Runs that are not published: what they read, their shards, and the rows that are staged by now. Blocking.
+
+``run.json`` and ``shards.jsonl`` say what a run reads, ``shard.json`` that a shard is finished. Whatever stands in
+these files is checked before it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from lexport.dataset import layout
+from lexport.dataset.claims import Claim, read_claim, take_claim
+from lexport.dataset.manifest import format_instant
+from lexport.dataset.run_file import Section, read_sections
+from lexport.dataset.store import Store
+from lexport.errors import PublishError, ReadError, RunError
+from lexport.model import RunSpec, Scope, Shard, ShardResult, StagedRun, is_ulid
+from lexport.tables.run import ERRORS
+
+FORMAT = "lexport-run/1"
+
+
+class StagingError(RunError):
+    """The files of an unpublished run are damaged, or of another release."""
+
+
+# --- what a run reads -------------------------------------------------------------------------------------------------
+
+
+def begin_run(store: Store, spec: RunSpec) -> None:
+    """Write what a new run reads, and claim it.
+
+    Raises PublishError where the run exists, and RunError where the store cannot refuse to overwrite.
+
+    The file is created twice: a store that does not refuse the second time would let two runs publish over each other.
+    """
+    check_is_new(store, spec.snapshot_id)
+    lines = b"".join(msgspec.json.encode(shard) + b"\n" for shard in spec.shards)
+    document = {"format": FORMAT, **msgspec.to_builtins(replace(spec, shards=())), "shards": len(spec.shards)}
+    document["snapshot_at"] = format_instant(spec.snapshot_at)
+    body = msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
+    store.create(layout.shards_path(spec.snapshot_id), lines)
+    store.create(layout.spec_path(spec.snapshot_id), body)
+    try:
+        store.create(layout.spec_path(spec.snapshot_id), body + b"\n")
+    except PublishError:
+        take_claim(store, spec.snapshot_id, 1)
+        return
+    store.remove_folder(layout.staging_folder(spec.snapshot_id))
+    raise RunError(
+        f"{store.url} does not refuse to create a file that exists already (a conditional write with If-None-Match),"
+        " so two runs could overwrite each other's snapshot; choose a store that does; nothing was read"
+    )
+
+
+def read_spec(store: Store, run: str) -> RunSpec:
+    """Return what a run reads. Raises StagingError where that is damaged, OSError where it cannot be read."""
+    path = f"{store.url}/{layout.spec_path(run)}"
+    try:
+        document = msgspec.json.decode(store.read(layout.spec_path(run)), type=dict[str, Any])
+        if document.pop("format", None) != FORMAT:
+            raise StagingError(f"{path} is of another release of lexport")
+        shards = msgspec.json.Decoder(Shard).decode_lines(store.read(layout.shards_path(run)))
+        if document.pop("shards", None) != len(shards):
+            raise StagingError(f"{path}: {layout.shards_path(run)} has {len(shards):,} shards, which is another number")
+        spec = msgspec.convert({**document, "shards": []}, RunSpec)
+    except msgspec.MsgspecError as error:
+        raise StagingError(f"{path} is damaged: {error}") from error
+    if spec.snapshot_id != run or not all(_is_scope(shard.scope) for shard in shards):
+        raise StagingError(f"{path} is damaged: it is not of this run, or names what is no account-region")
+    return replace(spec, shards=tuple(shards))
+
+
+def _is_scope(scope: Scope) -> bool:
+    return len(scope.account_id) == 12 and layout.is_shard_folder(f"{scope.account_id}-{scope.region}")  # noqa: PLR2004
+
+
+# --- shards -----------------------------------------------------------------------------------------------------------
+
+
+def check_is_new(store: Store, run: str) -> None:
+    """Raise PublishError when a snapshot or a run of this id exists."""
+    if f"{run}.json" in store.names(layout.RUNS) or store.names(layout.staging_folder(run)):
+        raise PublishError(
+            f"{store.url} has a snapshot or a run {run} already; nothing was changed", destination=store.url
+        )
+
+
+def write_result(store: Store, run: str, result: ShardResult) -> ShardResult:
+    """Write the result of a finished shard; return that of the first attempt which finished it. Raises RunError."""
+    path = layout.result_path(run, result.shard.scope)
+    try:
+        store.create(path, msgspec.json.encode(result) + b"\n")
+    except PublishError:
+        first = _read_result(store, run, result.shard.scope)
+        if first is None:
+            raise StagingError(f"{store.url}/{path} is damaged; remove it and resume the run") from None
+        return first
+    return result
+
+
+def read_results(store: Store, run: str) -> dict[Scope, ShardResult]:
+    """Return the results of all finished shards of a run; a damaged one counts as unfinished. Raises OSError."""
+    results: dict[Scope, ShardResult] = {}
+    for name in store.names(layout.staging_folder(run)):
+        if not layout.is_shard_folder(name):
+            continue
+        scope = Scope(account_id=name[:12], region=name[13:])
+        if (result := _read_result(store, run, scope)) is not None:
+            results[scope] = result
+    return results
+
+
+def _read_result(store: Store, run: str, scope: Scope) -> ShardResult | None:
+    """Return the result of a shard; None where there is none, or where it is damaged."""
+    try:
+        result = msgspec.json.decode(store.read(layout.result_path(run, scope)), type=ShardResult)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+    folder = layout.shard_folder(run, scope)
+    is_own = all(
+        staged.path.startswith(f"{folder}/") and layout.hash_in_name(staged.path) == staged.sha256
+        for staged in result.runs
+    )
+    return result if result.shard.scope == scope and is_own else None
+
+
+def finished_shards(store: Store, run: str) -> dict[Scope, ShardResult]:
+    """Return the results of the shards that need not be read again.
+
+    The results of the others are removed: what they lack was not denied, so another attempt may read it.
+    Raises OSError.
+    """
+    finished = {scope: result for scope, result in read_results(store, run).items() if result.is_final}
+    for name in store.names(layout.staging_folder(run)):
+        scope = Scope(account_id=name[:12], region=name[13:])
+        if layout.is_shard_folder(name) and scope not in finished:
+            store.remove(layout.result_path(run, scope))
+    return finished
+
+
+def staged_runs(store: Store, run: str, scope: Scope, *, before: int) -> list[StagedRun]:
+    """Return the files of sorted rows that the attempts before ``before`` left of a shard, the latest attempt first."""
+    folder = layout.shard_folder(run, scope)
+    found: list[tuple[int, StagedRun]] = []
+    for file in store.files(folder):
+        attempt, sha256 = file.path.removeprefix(f"{folder}/").partition("/")[0], layout.hash_in_name(file.path)
+        if sha256 is not None and attempt.isdecimal() and int(attempt) < before:
+            found.append((-int(attempt), StagedRun(path=file.path, size_bytes=file.size_bytes, sha256=sha256)))
+    return [staged for _, staged in sorted(found, key=lambda item: (item[0], item[1].path))]
+
+
+def open_staged(store: Store, runs: Sequence[StagedRun], scratch: Path) -> list[Section]:
+    """Return the sections of files of sorted rows, on this machine; ``scratch`` gets what has to be fetched.
+
+    Raises ReadError where one is missing or has other bytes than were written.
+    """
+    sections: list[Section] = []
+    for staged in runs:
+        where = f"{store.url}/{staged.path}"
+        try:
+            path = store.fetch(staged.path, scratch, size_bytes=staged.size_bytes)
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise ReadError(f"cannot read the staged rows {where}: {error.strerror or error}", path=where) from error
+        if digest != staged.sha256:
+            raise ReadError(f"the staged rows {where} are damaged: they have the SHA-256 {digest}", path=where)
+        sections += read_sections(path)
+    return sections
+
+
+# --- all unpublished runs ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnfinishedRun:
+    """A run that has staged something and is not published. ``spec`` is None where its files are damaged.
+
+    ``last_write_at`` is the time of its newest file, ``size_bytes`` the sum of all.
+    """
+
+    snapshot_id: str
+    spec: RunSpec | None
+    claim: Claim | None
+    shards_done: int
+    last_write_at: datetime
+    size_bytes: int
+
+    @property
+    def shards_total(self) -> int:
+        """The number of its shards; an account whose Regions are not known yet counts as one."""
+        return len(self.spec.shards) if self.spec else 0
+
+    def is_alive(self, now: datetime) -> bool:
+        """Return whether a process works on it, as far as can be known."""
+        return self.claim is not None and self.claim.state(now) != "dead"
+
+
+def unfinished_ids(store: Store) -> list[str]:
+    """Return the ids of the runs that are staged and not published, newest first. Raises OSError."""
+    published = set(store.names(layout.RUNS))
+    return sorted(
+        (name for name in store.names(layout.STAGING) if is_ulid(name) and f"{name}.json" not in published),
+        reverse=True,
+    )
+
+
+def unfinished_runs(store: Store) -> list[UnfinishedRun]:
+    """Return the runs that are staged and not published, newest first. Raises OSError."""
+    found = []
+    for run in unfinished_ids(store):
+        spec = None
+        with suppress(StagingError, FileNotFoundError):
+            spec = read_spec(store, run)
+        files = list(store.files(layout.staging_folder(run)))
+        found.append(
+            UnfinishedRun(
+                snapshot_id=run,
+                spec=spec,
+                claim=read_claim(store, run),
+                shards_done=sum(file.path.endswith("/shard.json") for file in files),
+                last_write_at=max((file.modified_at for file in files), default=datetime.fromtimestamp(0, UTC)),
+                size_bytes=sum(file.size_bytes for file in files),
+            )
+        )
+    return found
+
+
+def staged_errors(store: Store, run: str, scratch: Path) -> Iterator[pa.Table]:
+    """Yield the rows of ``errors`` that the shards of a run have staged, in no order. Raises ReadError, OSError."""
+    for file in store.files(layout.staging_folder(run)):
+        sha256 = layout.hash_in_name(file.path)
+        if sha256 is None:
+            continue
+        staged = StagedRun(path=file.path, size_bytes=file.size_bytes, sha256=sha256)
+        for section in open_staged(store, [staged], scratch):
+            if section.table == ERRORS.name:
+                yield from (pa.Table.from_batches([block]) for block in section.blocks())
