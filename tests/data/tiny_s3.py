@@ -24,17 +24,19 @@ class TinyS3:
     url: str = ""
     region: str = "eu-west-1"
     objects: dict[str, bytes] = field(default_factory=dict)
-    requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    requests: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     ignores_conditions: bool = False
+    hides_absent: bool = False
+    denies: str = "\0"
     lock: Any = field(default_factory=threading.RLock)
 
     def methods(self) -> list[str]:
         """The methods of all requests to objects."""
         return [method for method, _, _ in self.requests]
 
-    def headers(self, method: str) -> dict[str, str]:
-        """The headers of the last request with this method."""
+    def headers(self, method: str) -> dict[str, Any]:
+        """The headers and the query of the last request with this method."""
         return next(headers for done, _, headers in reversed(self.requests) if done == method)
 
 
@@ -120,7 +122,9 @@ class Handler(BaseHTTPRequestHandler):
         query = parse_qs(parts.query, keep_blank_values=True)
         state = self.state
         if key or query:
-            state.requests.append((self.command, key, dict(self.headers.items())))
+            details = dict(self.headers.items()) | {name: values[0] for name, values in query.items()}
+            details["deleted"] = re.findall(r"<Key>([^<]*)</Key>", body.decode()) if "delete" in query else []
+            state.requests.append((self.command, key, details))
         faults = state.faults.get(self.command, []) if key or query else []
         with state.lock:
             fault = faults.pop(0) if faults else None
@@ -145,6 +149,8 @@ class Handler(BaseHTTPRequestHandler):
         elif self.command == "DELETE":
             objects.pop(key, None)
             self.answer(204)
+        elif key.endswith(self.state.denies) or (key not in objects and self.state.hides_absent):
+            self.error(403, "AccessDenied", {})
         elif key not in objects:
             self.error(404, "NoSuchKey", {})
         else:

@@ -40,13 +40,13 @@ def iam_policy(
         return [action for call in calls if call.iam_resource == iam_resource for action in call.iam]
 
     functions = f"arn:{partition}:lambda:*:{account_id}:function:*"
-    statements = [_allow("List", actions("*")), _allow("Read", actions("function"), functions)]
+    statements = [allow("List", actions("*")), allow("Read", actions("function"), functions)]
     if all_regions:
-        statements.append(_allow("Regions", ["account:ListRegions", "ec2:DescribeRegions"]))
+        statements.append(allow("Regions", ["account:ListRegions", "ec2:DescribeRegions"]))
     if layers:
-        statements.append(_allow("Layers", list(GET_LAYER_VERSION.iam)))
+        statements.append(allow("Layers", list(GET_LAYER_VERSION.iam)))
     if references:
-        statements.append(_allow("References", ["s3:GetObject", "s3:GetObjectVersion"], f"arn:{partition}:s3:::*"))
+        statements.append(allow("References", ["s3:GetObject", "s3:GetObjectVersion"], f"arn:{partition}:s3:::*"))
     return {"Version": "2012-10-17", "Statement": statements}
 
 
@@ -69,7 +69,7 @@ def session_policy(
     )
     services = ["lambda.*", "s3.*"] if references else "lambda.*"
     condition = {"StringLike": {"kms:ViaService": services}}
-    policy["Statement"].append(_allow("Values", "kms:Decrypt") | {"Condition": condition})
+    policy["Statement"].append(allow("Values", "kms:Decrypt") | {"Condition": condition})
     text = json.dumps(policy, separators=(",", ":"))
     assert len(text) <= LONGEST_SESSION_POLICY
     return text
@@ -82,9 +82,10 @@ def hub_policy(role_arn: str) -> dict[str, Any]:
     """
     names = ("ListAccounts", "ListAccountsForParent", "ListOrganizationalUnitsForParent")
     listed = [f"organizations:{name}" for name in names]
-    statements = [_allow("Enter", "sts:AssumeRole", role_arn), _allow("Organization", listed)]
+    statements = [allow("Enter", "sts:AssumeRole", role_arn), allow("Organization", listed)]
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-def _allow(sid: str, actions: str | list[str], resource: str = "*") -> dict[str, Any]:
+def allow(sid: str, actions: str | list[str], resource: str | list[str] = "*") -> dict[str, Any]:
+    """Write one statement."""
     return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any, Literal, cast, get_args
 
 import click
 
 from lexport.cli._options import declare_command, option
+
+Role = Literal["reader", "writer", "pruner"]
 
 
 @declare_command(
     "iam-policy",
     "lexport iam-policy --account 111122223333 --packages",
     "lexport iam-policy --for hub --account-role lexport-reader",
+    "lexport iam-policy --dest s3://bucket/fleet --for reader",
     with_group="Policy",
 )
 @option(
@@ -26,21 +30,25 @@ from lexport.cli._options import declare_command, option
 @option(
     "Policy",
     "--for",
-    "Write the policy of the role that reads an account, or of the hub that assumes --account-role.",
+    "Write the policy of the role that reads an account, or of the hub that assumes --account-role; with --dest, of who"
+    " reads, writes or prunes the dataset.  [default: account; with --dest: writer]",
     "holder",
-    type=click.Choice(["account", "hub"]),
-    default="account",
+    type=click.Choice(["account", "hub", *get_args(Role)]),
 )
 @option(
     "Policy", "--account-role NAME|ARN", "Allow the hub to assume this role, as in lexport snapshot; needs --for hub."
 )
+@option("Policy", "--dest URL", "Write the policy for a dataset at s3://bucket/prefix instead.")
+@option("Policy", "--dest-kms-key ARN", "Also allow the use of this KMS key for the objects of --dest.")
 @option("Policy", "--packages", "Also allow what --layers and --reference-packages need.")
 def command(
     partition: str,
     account: str,
-    holder: str,
+    holder: str | None,
     account_role: str | None,
     *,
+    dest: str | None,
+    dest_kms_key: str | None,
     packages: bool,
     with_resources: tuple[str, ...] = (),
 ) -> None:
@@ -48,7 +56,8 @@ def command(
 
     With --for account, it is the policy of the role that reads one account; the statement Regions is needed only for
     --region all. With --for hub, it is the additional policy of the identity that reads many accounts; the statement
-    Organization is needed only for --organization.
+    Organization is needed only for --organization. With --dest, it is the additional policy for a dataset in a bucket:
+    a reader runs sql, check, report and the like, a writer snapshot and packages, a pruner prune.
     """
     from lexport.aws.policy import PARTITIONS, hub_policy, iam_policy
     from lexport.settings import role_arn, role_partition
@@ -60,6 +69,13 @@ def command(
             raise click.UsageError(
                 f"{option_name}: {named} is not an AWS partition; the partitions are {', '.join(PARTITIONS)}"
             )
+    if dest is not None:
+        if account_role is not None or packages or with_resources or account != "*":
+            raise click.UsageError("--dest goes with --for, --partition and --dest-kms-key alone")
+        click.echo(json.dumps(_for_dest(dest, holder or "writer", partition, dest_kms_key), indent=2))
+        return
+    if holder in get_args(Role):
+        raise click.UsageError(f"--for {holder} goes with --dest")
     if re.fullmatch(r"[0-9]{12}|\*", account, flags=re.ASCII) is None:
         raise click.UsageError(f"--account {account} is not 12 digits")
     if (holder == "hub") != (account_role is not None):
@@ -72,3 +88,17 @@ def command(
         else hub_policy(role_arn(account_role, account, partition))
     )
     click.echo(json.dumps(policy, indent=2))
+
+
+def _for_dest(dest: str, role: str, partition: str, kms_key: str | None) -> dict[str, Any]:
+    from lexport.aws.dest_policy import dest_policy
+    from lexport.dataset.address import parse_address
+
+    if role not in get_args(Role):
+        raise click.UsageError(f"--for {role} does not go with --dest; name {', '.join(get_args(Role))}")
+    address = parse_address(dest)
+    if address is None or address.scheme != "s3":
+        raise click.UsageError(f"--dest {dest}: a policy can be written for s3://bucket/prefix alone")
+    if kms_key is not None and not kms_key.startswith(f"arn:{partition}:kms:"):
+        raise click.UsageError(f"--dest-kms-key is an ARN like arn:{partition}:kms:REGION:ACCOUNT:key/ID")
+    return dest_policy(address.bucket, address.prefix, role=cast("Role", role), partition=partition, kms_key=kms_key)

@@ -15,7 +15,7 @@ from lexport.dataset.store import UnavailableError
 
 LONGEST_BODY = 16_384  # characters of an error's text that are looked at
 
-_STATUS = re.compile(r"(?:status: |status code: )(\d{3})")
+_STATUS = re.compile(r"(?:status: |status code: |code: \")(\d{3})\b")  # the last one: of one object of Azure's batches
 _CODE = re.compile(r"<Code>([A-Za-z0-9._-]{1,99})</Code>|\\?\"(?:code|reason)\\?\": ?\\?\"([A-Za-z0-9._-]{1,99})\\?\"")
 _MESSAGE = re.compile(r"<Message>([^<]{1,500})</Message>|\\?\"message\\?\": ?\\?\"([^\"\\]{1,500})")
 _KIND = re.compile(r"kind: (Connect|Timeout|Interrupted|Request|Decode|Unknown)\b")

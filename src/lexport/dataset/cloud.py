@@ -11,12 +11,12 @@ import hashlib
 import mmap
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import obstore
 import obstore.exceptions
@@ -30,6 +30,8 @@ from lexport.errors import PublishError, UnknownCommitError, WriteError
 if TYPE_CHECKING:
     from obstore import ObjectMeta, PutMode
     from obstore.store import ObjectStore
+
+T = TypeVar("T")
 
 CHUNK_BYTES = 8 * 2**20
 MOST_OBJECT_BYTES = 5 * 10**9
@@ -93,8 +95,25 @@ class CloudStore:
 
     def stat(self, path: str) -> StoredFile:
         """Return what a HEAD request says."""
-        target = self._target(path)
-        return self._stored(self._requests.repeat(target, lambda client: obstore.head(client, self._key(path))))
+        return self._stored(self._of_object(path, lambda client: obstore.head(client, self._key(path))))
+
+    def _of_object(self, path: str, request: Callable[[ObjectStore], T], *, size_bytes: int = 0) -> T:
+        """Make a request about an object.
+
+        S3 answers 403 for an absent object to who may not list the bucket, or only below the prefix; a listing of its
+        folder tells.
+        """
+        try:
+            return self._requests.repeat(self._target(path), request, size_bytes=size_bytes)
+        except PermissionError:
+            folder, _, name = path.rpartition("/")
+            try:
+                is_absent = name not in self.names(folder)
+            except OSError:
+                is_absent = False
+            if not is_absent:
+                raise
+        raise FileNotFoundError(errno.ENOENT, "it does not exist", self._target(path))
 
     def read(self, path: str, *, most_bytes: int = MOST_READ_BYTES) -> bytes:
         """Read an object."""
@@ -106,7 +125,7 @@ class CloudStore:
                 raise OSError(errno.EFBIG, f"it has {size_bytes:,} bytes, more than {most_bytes:,}", target)
             return bytes(result.bytes())
 
-        body = self._requests.repeat(target, get, size_bytes=min(most_bytes, MOST_READ_BYTES))
+        body = self._of_object(path, get, size_bytes=min(most_bytes, MOST_READ_BYTES))
         self._moved.add(received_bytes=len(body))
         return body
 
@@ -114,7 +133,6 @@ class CloudStore:
         """Read a part of an object."""
         if length <= 0:
             return b""
-        target = self._target(path)
 
         def get(client: ObjectStore) -> bytes:
             try:
@@ -124,7 +142,7 @@ class CloudStore:
                     return b""
                 raise
 
-        body = self._requests.repeat(target, get, size_bytes=length)
+        body = self._of_object(path, get, size_bytes=length)
         self._moved.add(received_bytes=len(body))
         return body
 

@@ -89,6 +89,7 @@ def _s3(address: Address, destination: Destination, profile: str | None) -> Obje
         "unsigned_payload": False,
         "skip_signature": False,
         "s3_express": False,
+        "disable_bulk_delete": True,  # its answer to one object is 200, whatever became of it
     }
     if destination.sse is not None or destination.kms_key is not None:
         config["server_side_encryption"] = destination.sse or "aws:kms"

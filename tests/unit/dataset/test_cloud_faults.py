@@ -36,6 +36,7 @@ def make_store(s3, monkeypatch, tmp_path):
             "access_key_id": "testing",
             "secret_access_key": SECRET,
             "checksum_algorithm": "sha256",
+            "disable_bulk_delete": True,
         }
         stores = ObjectStores(
             lambda timeout_s: S3Store(
@@ -263,6 +264,26 @@ def test_expired_credentials_are_renewed_once(s3, make_store):
     s3.faults["GET"] = [refuse(400, "ExpiredToken")] * 9
     with pytest.raises(PermissionError, match="400 ExpiredToken"):
         make_store().read("a")
+
+
+@pytest.mark.parametrize("fault", [drop, do_and_drop, refuse(500, "InternalError"), refuse(503, "SlowDown")])
+def test_a_deletion_is_repeated(s3, store, fault):
+    """An object is gone after a deletion that failed at first, also where the answer was lost."""
+    s3.objects = {"pre/a": b"one", "pre/b": b"two"}
+    s3.faults["DELETE"] = [fault]
+    store.remove("a")
+
+    assert s3.objects == {"pre/b": b"two"}
+
+
+def test_a_deletion_that_is_denied(s3, store):
+    """A deletion that is refused is an error, and the object stays."""
+    s3.objects["pre/a"] = b"one"
+    s3.faults["DELETE"] = [refuse(403, "AccessDenied")]
+    with pytest.raises(PermissionError, match="403 AccessDenied"):
+        store.remove("a")
+
+    assert s3.methods() == ["DELETE"]
 
 
 def test_what_is_sent_has_its_length_and_hash(s3, store, tmp_path):

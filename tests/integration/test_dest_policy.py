@@ -1,0 +1,183 @@
+"""The printed policy of a bucket allows what each role does there, and not what the others do."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+from datetime import UTC, datetime
+
+import pytest
+from tiny_s3 import open_tiny_s3
+
+from lexport.cli.main import run
+from lexport.dataset.open_store import open_store
+from lexport.errors import CredentialsError
+
+RUN = "01KB5Z6T0Q4W8X2M7R9C1V3N5J"
+KEY_ARN = "arn:aws:kms:eu-west-1:111122223333:key/11111111-2222-3333-4444-555555555555"
+ACTIONS = {"GET": "s3:GetObject", "HEAD": "s3:GetObject", "PUT": "s3:PutObject", "DELETE": "s3:DeleteObject"}
+
+
+@pytest.fixture
+def policy(capsys):
+    def printed(*arguments):
+        assert run(["iam-policy", *arguments]) == 0
+        return json.loads(capsys.readouterr().out)["Statement"]
+
+    return printed
+
+
+def literal(pattern):
+    """Return IAM's pattern as one of fnmatch."""
+    return re.sub(r"\$\{([*?$])\}", r"[\1]", pattern)
+
+
+def allows(statements, action, arn, prefix=None):
+    """Whether a policy of allowing statements allows an action, as IAM would."""
+
+    def patterns(value):
+        return [literal(item) for item in ([value] if isinstance(value, str) else value)]
+
+    return any(
+        action in statement["Action"]
+        and any(fnmatch.fnmatchcase(arn, pattern) for pattern in patterns(statement["Resource"]))
+        and all(
+            prefix is not None and any(fnmatch.fnmatchcase(prefix, pattern) for pattern in patterns(condition))
+            for condition in [statement.get("Condition", {}).get("StringLike", {}).get("s3:prefix", ())]
+            if condition
+        )
+        for statement in statements
+        if not statement["Sid"].startswith("Key")
+    )
+
+
+@pytest.fixture
+def served(aws, tmp_path):
+    """A tiny S3 that this process finds."""
+    with open_tiny_s3() as server:
+        aws.setenv("AWS_ENDPOINT_URL_S3", server.url)
+        aws.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        yield server
+
+
+def asked(server):
+    """Return the actions that the requests to a bucket need, with their ARN and the prefix of a listing."""
+    for method, key, query in server.requests:
+        if method == "POST":
+            yield from (("s3:DeleteObject", f"arn:aws:s3:::bucket/{name}", None) for name in query["deleted"])
+        elif key:
+            yield ACTIONS[method], f"arn:aws:s3:::bucket/{key}", None
+        else:
+            yield "s3:ListBucket", "arn:aws:s3:::bucket", query["prefix"]
+
+
+def test_what_a_reader_asks_for(served, policy, write_dataset, tmp_path, capsys):
+    """Every request of the reading commands is allowed to a reader, and a reader may not write or delete."""
+    write_dataset(tmp_path / "fleet", [{"at": datetime.now(UTC), "functions": [{"function_name": "f"}]}])
+    for path in (tmp_path / "fleet").rglob("*"):
+        if path.is_file():
+            served.objects[f"my/fleet/{path.relative_to(tmp_path / 'fleet')}"] = path.read_bytes()
+    for command in (["sql", "FROM functions"], ["status"], ["verify", "--data"]):
+        assert run([command[0], "s3://bucket/my/fleet", *command[1:]]) in (0, 4), capsys.readouterr().err
+    capsys.readouterr()
+    statements = policy("--dest", "s3://bucket/my/fleet", "--for", "reader")
+
+    needed = set(asked(served))
+    assert {action for action, _, _ in needed} == {"s3:GetObject", "s3:ListBucket"}
+    assert [item for item in needed if not allows(statements, *item)] == []
+    for action in ("s3:PutObject", "s3:DeleteObject"):
+        assert not allows(statements, action, "arn:aws:s3:::bucket/my/fleet/_runs/a.json")
+
+
+def test_what_a_writer_asks_for(served, policy):
+    """A writer creates everywhere below the prefix, and deletes only staging and data files."""
+    store = open_store("s3://bucket/my/fleet")
+    store.create(f"_staging/{RUN}/run.json", b"1")
+    store.create(f"functions/snapshot_date=2026-11-30/{RUN}-0000.parquet", b"2")
+    store.create(f"_runs/{RUN}.json", b"3")
+    store.swap("_latest.json", b"4", expected=None)
+    store.remove(f"functions/snapshot_date=2026-11-30/{RUN}-0000.parquet")
+    store.remove_folder("_staging")
+    statements = policy("--dest", "s3://bucket/my/fleet")
+
+    assert [item for item in asked(served) if not allows(statements, *item)] == []
+    for path in (f"_runs/{RUN}.json", "_packages/sha256/ab/cd.zip", "_pruned/a.json"):
+        assert not allows(statements, "s3:DeleteObject", f"arn:aws:s3:::bucket/my/fleet/{path}")
+
+
+def test_what_a_pruner_asks_for(served, policy):
+    """A pruner deletes everywhere below the prefix, and creates only its marks."""
+    served.objects = {f"my/fleet/_runs/{RUN}.json": b"1", "my/fleet/_packages/a.zip": b"2"}
+    store = open_store("s3://bucket/my/fleet")
+    store.create(f"_pruned/{RUN}.json", b"1")
+    store.remove(f"_runs/{RUN}.json")
+    store.remove("_packages/a.zip")
+    store.swap("_latest.json", b"4", expected=None)
+    statements = policy("--dest", "s3://bucket/my/fleet", "--for", "pruner")
+
+    assert [item for item in asked(served) if not allows(statements, *item)] == []
+    assert not allows(statements, "s3:PutObject", f"arn:aws:s3:::bucket/my/fleet/_runs/{RUN}.json")
+
+
+@pytest.mark.parametrize("role", ["reader", "writer", "pruner"])
+def test_nothing_beside_the_prefix(policy, role):
+    """Nothing is allowed outside of the prefix, also where its name has characters that are wildcards in IAM."""
+    statements = policy("--dest", "s3://bucket/a*c/fl$et", "--for", role, "--partition", "aws-cn")
+
+    assert allows(statements, "s3:GetObject", "arn:aws-cn:s3:::bucket/a*c/fl$et/x")
+    for key in ("abc/fleet/x", "a*c/fl$etx", "a*c/x", "x"):
+        for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
+            assert not allows(statements, action, f"arn:aws-cn:s3:::bucket/{key}")
+    assert not allows(statements, "s3:ListBucket", "arn:aws-cn:s3:::bucket", "")
+    assert not allows(statements, "s3:ListBucket", "arn:aws-cn:s3:::bucket", "a*c/")
+
+
+@pytest.mark.parametrize(
+    ("role", "actions"),
+    [("reader", ["kms:Decrypt"]), *((role, ["kms:Decrypt", "kms:GenerateDataKey"]) for role in ("writer", "pruner"))],
+)
+def test_the_key(policy, role, actions):
+    """A KMS key may be used by way of S3 alone, and written with only by who writes."""
+    (statement,) = [
+        item
+        for item in policy("--dest", "s3://bucket/fleet", "--for", role, "--dest-kms-key", KEY_ARN)
+        if item["Sid"] == "Key"
+    ]
+
+    assert (statement["Action"], statement["Resource"]) == (actions, KEY_ARN)
+    assert statement["Condition"] == {"StringLike": {"kms:ViaService": "s3.*"}}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--dest", "gs://bucket/fleet"),
+        ("--dest", "fleet"),
+        ("--dest", "s3://bucket/fleet", "--for", "hub"),
+        ("--dest", "s3://bucket/fleet", "--packages"),
+        ("--dest", "s3://bucket/fleet", "--dest-kms-key", "alias/mine"),
+        ("--dest", "s3://user:canary@bucket/fleet"),
+        ("--for", "reader"),
+    ],
+)
+def test_wrong_use(arguments, capsys):
+    """What a policy cannot be written for is wrong use."""
+    assert run(["iam-policy", *arguments]) == 2
+    assert "canary" not in capsys.readouterr().err
+
+
+def test_denied_lists_are_told_apart_from_absent_objects(served):
+    """Without s3:ListBucket S3 answers 403 for an absent object; where a listing shows that, it is absent."""
+    store = open_store("s3://bucket/my/fleet")
+    served.objects["my/fleet/_runs/there.json"] = b"1"
+    served.hides_absent = True
+    with pytest.raises(FileNotFoundError):
+        store.read("_runs/absent.json")
+    with pytest.raises(FileNotFoundError):
+        store.stat("_runs/absent.json")
+    served.denies = "there.json"
+    for read in (store.read, store.stat):
+        with pytest.raises(PermissionError):
+            read("_runs/there.json")
+    assert CredentialsError.exit_code == 5
