@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from lexport.artifacts.packages import packages as packages
     from lexport.artifacts.sbom import SbomResult as SbomResult
     from lexport.artifacts.sbom import sbom as sbom
+    from lexport.dataset.prune import prune as prune
+    from lexport.dataset.prune_order import PruneItem as PruneItem
+    from lexport.dataset.prune_order import PruneResult as PruneResult
     from lexport.errors import ItemError as ItemError
     from lexport.errors import LexportError as LexportError
     from lexport.errors import RunError as RunError

@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any, Literal, Protocol
 
@@ -309,6 +309,17 @@ def new_ulid(at: datetime) -> str:
     """Make a ULID: 48 bits of milliseconds, 80 random bits, Crockford's base 32."""
     number = (int(at.timestamp() * 1000) << 80) | secrets.randbits(80)
     return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def ulid_time(ulid: str) -> datetime:
+    """Return the time in a ULID; the last one that Python can hold where it is later."""
+    milliseconds = 0
+    for character in ulid[:ULID_TIME_LENGTH]:
+        milliseconds = milliseconds * 32 + _CROCKFORD.index(character)
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError):
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def is_ulid(text: str) -> bool:

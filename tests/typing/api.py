@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import lexport
@@ -39,6 +39,14 @@ async def read() -> None:
     print(newest)
     lost: lexport.RunFailures = await lexport.failures("fleet", newest.snapshot_id)
     print([(group.error_code, group.errors) for group in lost.groups if group.is_gap], lost.state)
+
+
+async def remove() -> None:
+    planned: lexport.PruneResult = await lexport.prune(
+        "fleet", keep_within=timedelta(days=30), keep_last=7, dry_run=True
+    )
+    gone: tuple[lexport.PruneItem, ...] = planned.having("remove", "snapshot")
+    print([(item.name, item.at, item.reason) for item in gone], planned.notes)
 
 
 def look() -> None:

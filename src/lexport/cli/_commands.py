@@ -35,6 +35,9 @@ COMMAND_GROUPS = {
         "report": "Write a report about the fleet as one HTML file.",
         "sbom": "Write a software bill of materials as CycloneDX.",
     },
+    "Remove": {
+        "prune": "Remove old snapshots by rules, and what dead runs left.",
+    },
     "Set up and try": {
         "iam-policy": "Print the least IAM policy that a snapshot needs.",
         "simulate": "Serve a simulated AWS on this machine.",

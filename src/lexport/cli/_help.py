@@ -18,6 +18,8 @@ Group = Literal[
     "Interrupted runs",
     "Publication",
     "Queries",
+    "Rules",
+    "Removal",
     "Shipped views",
     "Checks",
     "Tables",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +17,7 @@ from lexport.dataset.manifest import FileEntry, Manifest
 from lexport.dataset.runs import row_keys
 from lexport.dataset.store import Store, UnavailableError
 from lexport.errors import ReadError, RunError
+from lexport.tables.registry import BY_NAME
 from lexport.tables.table import Table
 from lexport.tables.text import plural
 
@@ -70,6 +71,27 @@ def fetch_files(store: Store, needed: Iterable[tuple[Manifest, Table]]) -> None:
 def has_values(commit: Manifest) -> bool:
     """Return whether a commit has environment values in the clear."""
     return commit.options.get("env") == "values"
+
+
+def damage_of(store: Store, commit: Manifest, watch: Callable[[], object] = lambda: None) -> str | None:
+    """Read all files of a commit and describe the first damage, or return None. ``watch`` is called for each table.
+
+    Raises OSError where the store does not answer, or refuses: that says nothing about the files.
+    """
+    try:
+        for name in dict.fromkeys(entry.table for entry in commit.files):
+            watch()
+            for entry in commit.entries(name):
+                path = store.local_copy(entry.path, size_bytes=entry.size_bytes, sha256=entry.sha256)
+                if hash_file(path) != entry.sha256:
+                    return f"{entry.path} has another SHA-256 than the manifest says"
+            if name in BY_NAME:  # a later release may have written more tables
+                find_files(store, commit, BY_NAME[name])
+    except (UnavailableError, PermissionError):
+        raise
+    except (OSError, ReadError) as error:
+        return str(error)
+    return None
 
 
 def newest_file(store: Store, table: Table) -> Path | None:

@@ -84,7 +84,7 @@ class LocalStore:
 
     def files(self, folder: str) -> Iterator[StoredFile]:
         """Yield every file below a folder, sorted by path."""
-        for where, folders, names in os.walk(self.root / folder):
+        for where, folders, names in os.walk(self.root / folder, onerror=_raise_unless_absent):
             folders.sort()
             for name in sorted(names):
                 path = Path(where, name)
@@ -253,6 +253,12 @@ class LocalStore:
             clear(draft)
             raise write_error(target, error, size_bytes=len(body)) from error
         return draft
+
+
+def _raise_unless_absent(error: OSError) -> None:
+    """Pass on that a folder may not be listed: it is not empty."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 class UnexpectedFileError(OSError):
