@@ -30,6 +30,8 @@ def find_files(store: Store, commit: Manifest, table: Table, *, footers: bool = 
     """
     entries = commit.entries(table.name)
     paths: list[Path] = []
+    if len(entries) > 1:
+        fetch_files(store, [(commit, table)])
     for entry in entries:
         try:
             paths += store.local_copies([entry], has_values=has_values(commit))

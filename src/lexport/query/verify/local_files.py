@@ -97,6 +97,8 @@ class LocalFiles:
             chunk = self.store.read_range(path, start, min(_CHUNK_BYTES, size_bytes - start))
             if not chunk:
                 return  # it became shorter since it was listed, which shows in its hash
+            if self.store.moved is not None:
+                self.store.moved.add(copied_bytes=len(chunk))
             yield chunk
             start += len(chunk)
 
