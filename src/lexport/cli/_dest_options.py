@@ -43,9 +43,13 @@ def dest_options(*, writes: bool = False) -> Decorator:
         def run(*, dest: str | None, **options: Any) -> Any:
             with close_buckets() as buckets:
                 try:
-                    return command(dest=_destination(dest, options), **options)
-                finally:
-                    _note_moved(dest, buckets)
+                    result = command(dest=_destination(dest, options), **options)
+                except BaseException:
+                    if any(bucket.moved.copied_bytes for bucket in buckets):
+                        _note_moved(dest, buckets)
+                    raise
+                _note_moved(dest, buckets)
+            return result
 
         return declare_options(declared)(run)
 
@@ -53,11 +57,15 @@ def dest_options(*, writes: bool = False) -> Decorator:
 
 
 def _note_moved(dest: str | None, buckets: Sequence[Bucket]) -> None:
-    """Print how many bytes of data files were moved from and to a bucket, where a command needed any."""
+    """Print how much was moved from and to a bucket."""
     moved = [bucket.moved for bucket in buckets]
-    copied, cached = sum(item.copied_bytes for item in moved), sum(item.cached_files for item in moved)
-    if copied or cached:
-        notify(f"{copied:,} bytes of data files were moved from {dest}; {plural(cached, 'file')} came from the cache")
+    copied, cached, sent = (
+        sum(getattr(item, name) for item in moved) for name in ("copied_bytes", "cached_files", "sent_bytes")
+    )
+    if moved:
+        more = f", and {sent:,} bytes to it" if sent else ""
+        more += f"; {plural(cached, 'file')} came from the cache" if cached else ""
+        notify(f"{copied:,} bytes of data files were moved from {dest}{more}")
 
 
 def _destination(dest: str | None, options: dict[str, Any]) -> Destination | None:

@@ -15,17 +15,27 @@ from lexport.settings import Destination
 )
 @click.argument("dest")
 @option("Output", "--db FILE", "Write this DuckDB file; replace it only if lexport wrote it.", required=True)
+@option(
+    "Output",
+    "--copy-to FOLDER",
+    "Keep the copies of an object store's files in this folder.  [default: FILE.files]",
+)
 @dest_options()
-def command(dest: Destination, db: str) -> None:
+def command(dest: Destination, db: str, copy_to: str | None) -> None:
     """Write a DuckDB file with views of the dataset in DEST, for the DuckDB command line and BI tools.
 
-    The views read DEST when they are queried. Run this command once, and again after each upgrade of lexport.
+    The views read DEST when they are queried. Run this command once, and again after each upgrade of lexport. Of a DEST
+    in an object store they read copies: each run of this command downloads what is new.
     """
     from lexport.cli._async import run_async
     from lexport.query.catalog import open_catalog
-    from lexport.query.views import views
+    from lexport.query.views import copy_folder, views
     from lexport.tables.registry import BY_NAME
 
-    run_async(lambda: views(dest, db=db))
-    notify(*open_catalog(dest).notices(tables=BY_NAME))
+    run_async(lambda: views(dest, db=db, copy_to=copy_to))
+    catalog = open_catalog(dest)
+    notify(*catalog.notices(tables=BY_NAME))
+    if catalog.store.moved is not None:
+        folder = copy_folder(db) if copy_to is None else copy_to
+        notify(f"the views read the copies in {folder}, up to snapshot {catalog.newest.snapshot_id}")
     click.echo(f"wrote {db}; try: duckdb {db} 'FROM runtimes'", err=True)

@@ -74,6 +74,11 @@ class CloudStore:
         """The bytes of objects that were received and sent."""
         return self._moved
 
+    @property
+    def caches_values(self) -> bool:
+        """Whether copies of files with environment values may stay on this machine."""
+        return self._caches_values
+
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def names(self, folder: str) -> list[str]:

@@ -51,6 +51,11 @@ class LocalStore:
         """Nothing is moved."""
         return
 
+    @property
+    def caches_values(self) -> bool:
+        """Nothing is copied."""
+        return True
+
     def make_folder(self, path: str) -> Path:
         """Create a folder and its parents below the root; return its path.
 

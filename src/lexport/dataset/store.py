@@ -118,6 +118,10 @@ class Store(Protocol):
     def moved(self) -> Moved | None:
         """What was moved to and from a bucket; None for a folder."""
 
+    @property
+    def caches_values(self) -> bool:
+        """Whether copies of files with environment values may stay on this machine."""
+
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def names(self, folder: str) -> list[str]:

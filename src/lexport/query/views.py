@@ -1,6 +1,7 @@
 """Write a DuckDB file with the same tables and views as ``sql``, for the DuckDB command line and BI tools.
 
 The file has no rows. Its views list the folders each time they are queried, so they always show the present snapshots.
+A bucket is copied into a folder first.
 """
 
 # ruff: noqa: S608 - names and texts in SQL go through quote_name and quote_text
@@ -19,7 +20,8 @@ from lexport.dataset.layout import DATA_FILES, RUNS
 from lexport.dataset.manifest import FORMAT, OF_EVERY_SNAPSHOT
 from lexport.errors import ReadError, RunError, SettingsError, WriteError
 from lexport.model import ULID_PATTERN
-from lexport.query.catalog import Catalog, location, open_catalog
+from lexport.query.catalog import Catalog, open_catalog
+from lexport.query.copied_dataset import copy_dataset
 from lexport.query.execute import connect, run_interruptibly
 from lexport.query.name_spaces import SPACES, Space, is_whole
 from lexport.query.shipped_views import shipped_views
@@ -37,19 +39,40 @@ _READABLE_SINCE = "v1.2.0"  # BI tools contain an older DuckDB than lexport
 _OUR_SCHEMAS = ("_lexport", "history", "snapshot")
 
 
-async def views(dest: str | os.PathLike[str], *, db: str | os.PathLike[str]) -> None:
+async def views(
+    dest: str | os.PathLike[str], *, db: str | os.PathLike[str], copy_to: str | os.PathLike[str] | None = None
+) -> None:
     """Write a DuckDB file whose views show a dataset, or replace one that an earlier call wrote.
 
-    Raises SettingsError if ``db`` is any other file, ViewError if a shipped view does not fit the dataset.
-    Cancelled: DuckDB is interrupted, and the file is either the old one or the new one.
+    The views of a dataset in a bucket read copies of its files in the folder ``copy_to``, by default the path of ``db``
+    with ``.files`` after it. Each call brings them up to date. Raises SettingsError if ``db`` is any other file,
+    ViewError if a shipped view does not fit the dataset. Cancelled: DuckDB is interrupted, and the file is either the
+    old one or the new one.
     """
-    await run_interruptibly(partial(_write, dest, Path(db)))
+    await run_interruptibly(partial(_write, dest, Path(db), copy_to))
 
 
-def _write(dest: str | os.PathLike[str], db: Path, running: list[duckdb.DuckDBPyConnection]) -> None:
+def copy_folder(db: str | os.PathLike[str]) -> Path:
+    """Return the folder that has the copies of a bucket's files by default."""
+    return Path(f"{os.fspath(db)}.files")
+
+
+def _write(
+    dest: str | os.PathLike[str],
+    db: Path,
+    copy_to: str | os.PathLike[str] | None,
+    running: list[duckdb.DuckDBPyConnection],
+) -> None:
     target = db.resolve()
     catalog = open_catalog(dest)
     _check_target(target)
+    if catalog.store.moved is not None:
+        catalog = copy_dataset(catalog, copy_folder(db) if copy_to is None else Path(copy_to))
+    elif copy_to is not None:
+        raise SettingsError(
+            f"--copy-to is for object stores alone, and views read the folder {catalog.store.url} itself",
+            option="--copy-to",
+        )
     draft = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
         with connect(str(draft), storage_compatibility_version=_READABLE_SINCE) as connection:
@@ -137,7 +160,7 @@ def _table_views(catalog: Catalog) -> TableViews:
     Only manifests that lexport can have written count, and only the files that they name: leftovers of a synchronised
     folder, a file manager or an aborted run do not show. If a named file is missing, a query that needs it fails.
     """
-    folder = location(catalog.store)
+    folder = _folder(catalog)
     root = escape_glob(folder)
     manifests = (
         f"SELECT parse_filename(filename, true) AS name, content FROM read_text({quote_text(f'{root}/{RUNS}/*.json')})"
@@ -220,9 +243,13 @@ def _damaged(catalog: Catalog, table: str) -> dict[str, str]:
     return texts
 
 
+def _folder(catalog: Catalog) -> str:
+    return os.path.realpath(catalog.store.local_root())
+
+
 def _field(name: str) -> str:
     return f"json_extract_string(content, '$.{name}')"
 
 
 def _below_root(catalog: Catalog, path: str) -> str:
-    return f"substr({path}, {len(location(catalog.store)) + 2})"
+    return f"substr({path}, {len(_folder(catalog)) + 2})"
