@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ class TinyS3:
     objects: dict[str, bytes] = field(default_factory=dict)
     requests: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     faults: dict[str, list[Fault]] = field(default_factory=dict)
+    head_status: int = 200
     ignores_conditions: bool = False
     hides_absent: bool = False
     denies: str = "\0"
@@ -104,7 +106,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)
-        self.send_header("x-amz-bucket-region", self.state.region)
+        if self.state.region:
+            self.send_header("x-amz-bucket-region", self.state.region)
         if not (headers or {}).get("Content-Length"):
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -190,7 +193,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, b"<DeleteResult></DeleteResult>")
             return
         if self.command == "HEAD":
-            self.answer(200)
+            self.answer(self.state.head_status)
             return
         prefix, after = query.get("prefix", [""])[0], query.get("start-after", [""])[0]
         keys = sorted(key for key in self.state.objects if key.startswith(prefix) and key > after)
@@ -214,14 +217,16 @@ def etag(body: bytes) -> str:
 
 
 @contextmanager
-def open_tiny_s3() -> Iterator[TinyS3]:
-    """Serve it on loopback."""
+def open_tiny_s3(context: ssl.SSLContext | None = None) -> Iterator[TinyS3]:
+    """Serve it on loopback, with TLS where a context is given."""
     state = TinyS3()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"state": state}))
     server.daemon_threads = True
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
-    state.url = f"http://127.0.0.1:{server.server_port}"
+    state.url = f"{'http' if context is None else 'https'}://127.0.0.1:{server.server_port}"
     try:
         yield state
     finally:

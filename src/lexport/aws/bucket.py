@@ -40,6 +40,7 @@ T = TypeVar("T")
 
 _REGION_HEADER = "x-amz-bucket-region"
 _ABSENT = 404
+_REFUSED = (301, 400, 403)
 
 
 class S3Credentials(TypedDict):
@@ -140,43 +141,42 @@ async def _find(profile: str | None, name: str, timeout_s: float) -> Bucket:
     )
     try:
         async with open_session(profile=profile, endpoint_url=None) as session:
-            region = await _region_of(session, name, patience) or session.home_region
-            url = await _url_of(session, name, region)
-            return Bucket(name, region, url, _roots(session.ca_bundle))
+            region, url = await _ask(session, name, session.home_region, patience)
+            if region not in (None, session.home_region):
+                url = await _url_in(session, name, str(region))
+            return Bucket(name, region or session.home_region, url.rstrip("/"), _roots(session.ca_bundle))
     except ItemError as error:
         raise ends_run(error) from None
 
 
-async def _region_of(session: Session, name: str, patience: AioConfig) -> str | None:
-    """Return the bucket's Region, which S3 says in every answer to HeadBucket, also where it refuses the caller."""
-    credentials = await session.credentials()
-    async with session.client("s3", session.home_region, credentials, patience) as client:
-        failure: Exception
+async def _ask(session: Session, name: str, region: str, patience: AioConfig) -> tuple[str | None, str]:
+    """Return the bucket's Region, where the server says it, and the bucket's URL in ``region``.
+
+    S3 names the Region in every answer to HeadBucket, also where it refuses the caller.
+    """
+    urls: list[str] = []
+    failure: Exception
+    async with session.client("s3", region, await session.credentials(), patience) as client:
+        client.meta.events.register("before-call.s3.HeadBucket", lambda params, **_: urls.append(params["url"]))
         try:
-            answer = await client.head_bucket(Bucket=name)
-            return _header(answer)
+            return _header(await client.head_bucket(Bucket=name)), urls[0]
         except boto.ClientError as error:
-            region, status = _header(error.response), error.response["ResponseMetadata"].get("HTTPStatusCode")
+            found, status = _header(error.response), error.response["ResponseMetadata"].get("HTTPStatusCode")
             if status == _ABSENT:
                 failure = SettingsError(f"DEST: there is no bucket {name}; create it first", option="DEST")
-            elif region is not None or status in (301, 400, 403):
-                return region
+            elif found is not None or status in _REFUSED:
+                return found, urls[0]
             else:
                 failure = RunError(f"cannot find the bucket {name}: HeadBucket was answered with status {status}")
         except BOTOCORE_ERRORS as error:
             failure = error_from_botocore(error, doing=f"cannot find the bucket {name}", profile=session.profile)
-    raise failure
+    raise failure  # outside the `except`, so that botocore's error is not chained to it
 
 
-def _header(answer: Any) -> str | None:
-    found = answer["ResponseMetadata"].get("HTTPHeaders", {}).get(_REGION_HEADER)
-    return str(found) if found else None
+async def _url_in(session: Session, name: str, region: str) -> str:
+    """Return the bucket's URL in a Region, by botocore's rules for partitions and AWS_ENDPOINT_URL_S3.
 
-
-async def _url_of(session: Session, name: str, region: str) -> str:
-    """Return the URL of the bucket as botocore resolves it, for example for another partition or AWS_ENDPOINT_URL_S3.
-
-    A call is begun and stopped before it is sent.
+    A call is begun, and stopped before it is sent.
     """
     urls: list[str] = []
 
@@ -190,7 +190,12 @@ async def _url_of(session: Session, name: str, region: str) -> str:
             await client.head_bucket(Bucket=name)
 
     await translate_errors(begin_call, doing=f"cannot find the URL of the bucket {name}", profile=session.profile)
-    return urls[0].rstrip("/")
+    return urls[0]
+
+
+def _header(answer: Any) -> str | None:
+    found = answer["ResponseMetadata"].get("HTTPHeaders", {}).get(_REGION_HEADER)
+    return str(found) if found else None
 
 
 def _roots(ca_bundle: str | None) -> bytes | None:
