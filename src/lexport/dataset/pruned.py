@@ -19,6 +19,7 @@ from lexport.dataset.layout import pruned_path
 from lexport.dataset.manifest import AccountId, Count, Id, Instant, Manifest, Region, Sha256, format_instant
 from lexport.dataset.store import Store, StoredFile
 from lexport.errors import PublishError, WriteError
+from lexport.model import Scope
 
 FORMAT = "lexport-pruned/1"
 
@@ -56,6 +57,13 @@ class PrunedCommit:
     reason: _Text = ""
     whole_scopes: tuple[PrunedScope, ...] | None = None
     files: tuple[PrunedFile, ...] = ()
+
+    @property
+    def scopes(self) -> frozenset[Scope] | None:
+        """The account-regions that it had read whole, None where they are unknown."""
+        if self.whole_scopes is None:
+            return None
+        return frozenset(Scope(account_id=scope.account_id, region=scope.region) for scope in self.whole_scopes)
 
     def to_json(self) -> bytes:
         """Write the mark as readable JSON."""

@@ -32,6 +32,7 @@ from lexport.errors import SettingsError, WriteError
 from lexport.model import Scope
 from lexport.query.as_of import parse_moment
 from lexport.query.catalog import Catalog, read_dataset
+from lexport.query.lost_snapshots import LostSnapshots, check_not_pruned, find_lost
 from lexport.tables.arrow import differs, table_schema
 from lexport.tables.registry import state_tables
 from lexport.tables.run import CHANGES
@@ -45,8 +46,8 @@ Action = Literal["delete", "upsert", "change"]
 class FeedScope:
     """What a feed does for one account-region.
 
-    ``whole``: delete all its rows, then apply the upserts. ``delta``: deletes and upserts lead from
-    ``since_snapshot_id`` to ``snapshot_id``. ``none``: nothing, for the given ``reason``.
+    ``whole``: delete all its rows, then apply the upserts; also where the loaded snapshot is gone. ``delta``: deletes
+    and upserts lead from ``since_snapshot_id`` to ``snapshot_id``. ``none``: nothing, for the given ``reason``.
     """
 
     account_id: str
@@ -70,7 +71,7 @@ class FeedPart:
 class Feed:
     """A feed whose parts are read on demand. ``next_since`` is the ``since`` of the next feed, once this is loaded.
 
-    ``damage`` has a line for each snapshot that cannot be read and is skipped.
+    ``damage`` has a line for each snapshot that cannot be read and is skipped, and one where some are pruned.
     """
 
     since: str | None
@@ -112,6 +113,7 @@ def _prepare(catalog: Catalog, since: str | None) -> Feed:
     order = sorted(catalog.snapshots, key=_commit_order)
     loaded: list[Manifest] = []
     if since is not None:
+        check_not_pruned(catalog, since, order, option="--since")
         moment = parse_moment(since, catalog.snapshots, option="--since")
         last = next((commit for commit in order if commit.snapshot_id == moment.snapshot_id), None)
         if last is None:
@@ -122,7 +124,8 @@ def _prepare(catalog: Catalog, since: str | None) -> Feed:
     before = Catalog(
         store=catalog.store, manifests=tuple(sorted(loaded, key=lambda commit: commit.snapshot_id, reverse=True))
     ).latest()
-    scopes = tuple(_scopes(catalog, before))
+    lost = find_lost(catalog, loaded[-1], before.values()) if loaded else LostSnapshots()
+    scopes = tuple(_scopes(catalog, before, lost))
     fresh = order[len(loaded) :]
     _fetch(catalog, scopes, fresh)
     return Feed(
@@ -130,7 +133,7 @@ def _prepare(catalog: Catalog, since: str | None) -> Feed:
         next_since=order[-1].snapshot_id,
         scopes=scopes,
         parts=_parts(tuple(_sides(catalog, scopes)), tuple(_change_files(catalog, fresh))),
-        damage=catalog.damage(),
+        damage=(*catalog.damage(), *lost.notices()),
     )
 
 
@@ -138,10 +141,12 @@ def _commit_order(commit: Manifest) -> tuple[Any, str]:
     return commit.committed_at, commit.snapshot_id
 
 
-def _scopes(catalog: Catalog, before: Mapping[Scope, Manifest]) -> Iterator[FeedScope]:
+def _scopes(catalog: Catalog, before: Mapping[Scope, Manifest], lost: LostSnapshots) -> Iterator[FeedScope]:
     latest, attempts = catalog.latest(), catalog.last_attempts()
     for scope in sorted({*latest, *attempts}):
         now, then = latest.get(scope), before.get(scope)
+        if then is not None and lost.replaced(scope, then):
+            then = None  # a reading that is gone was loaded instead
         last, entry = attempts.get(scope, (None, None))
         is_whole = entry is None or entry.status == "complete" or (now is None and entry.status == "unavailable")
         is_news = now is not None and (then is None or then.snapshot_id != now.snapshot_id)

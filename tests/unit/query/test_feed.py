@@ -211,6 +211,48 @@ async def test_runs_that_overlap(tmp_path, write_dataset, run_lexport):
     assert store.since == "01K00000000000000000000001"
 
 
+@pytest.mark.parametrize("loss", ["pruned", "damaged", "damaged and pruned"])
+async def test_a_loaded_snapshot_that_is_gone(tmp_path, write_dataset, run_lexport, loss):
+    """Where the loaded reading of an account-region is gone, all of it is fed: a change may have been undone since."""
+    other = {"account_id": "444455556666", "region": "eu-west-1"}
+    nights = [
+        {"at": AT - 30 * DAY, "functions": [F]},
+        {"at": AT, "changes": [{"kind": "removed", "table_name": "functions", "key": "f/$LATEST"}]},
+        {"at": AT + DAY, "scopes": [other], "functions": [{**F, **other}]},
+        {"at": AT + 2 * DAY, "changes": [{"kind": "added", "table_name": "functions", "key": "g/$LATEST"}]},
+        {"at": AT + 3 * DAY, "functions": [F]},
+    ]
+    store = Warehouse()
+    ids = [done.snapshot_id for done in write_dataset(tmp_path / "fleet", nights[:3])]
+    store.load((await fed(run_lexport, "fleet"))[0])
+    assert len(store.tables[FUNCTIONS]) == 1
+    ids += [done.snapshot_id for done in write_dataset(tmp_path / "fleet", nights)[3:]]
+    if loss != "pruned":
+        (tmp_path / "fleet" / "_runs" / f"{ids[1]}.json").write_text("{")
+    if loss == "damaged and pruned":
+        await lexport.prune(tmp_path / "fleet", snapshot=ids[1])
+    await lexport.prune(tmp_path / "fleet", keep_last=1, keep_monthly=2)
+    records, said = await fed(run_lexport, "fleet", store.since)
+    store.load(records)
+
+    assert [(record["mode"], record["account_id"]) for record in records if record["type"] == "scope"] == [
+        ("whole", "111122223333")
+    ]
+    assert len(store.tables[FUNCTIONS]) == 2
+    assert "1 snapshot since then was pruned: its rows of changes are not fed" in said
+
+
+async def test_a_pruned_since(tmp_path, write_dataset, run_lexport):
+    """The id of a pruned snapshot is refused, with when it was pruned and what to do."""
+    ids = [done.snapshot_id for done in write_dataset(tmp_path / "fleet", [{"at": AT}, {"at": AT + DAY}])]
+    await lexport.prune(tmp_path / "fleet", keep_last=1)
+    done = await run_lexport("feed", "fleet", "--since", ids[0])
+
+    assert done.code == 2
+    assert f"--since {ids[0]}: this snapshot was pruned at 20" in done.last
+    assert "run the feed without --since, and load it into empty tables" in done.last
+
+
 async def test_as_parquet(tmp_path, write_dataset, run_lexport):
     """A folder with a typed file per table, the deletes and the changes; private, never written over another."""
     before = {"functions": [F, {**F, "version": "1"}], "tags": [{"function_name": "f", "key": "team", "value": "x"}]}
