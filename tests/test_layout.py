@@ -123,6 +123,7 @@ def test_public_names_are_exact():
         "SnapshotResult",
         "SnapshotSettings",
         "SnapshotStatus",
+        "UnfinishedStatus",
         "Waiver",
         "check",
         "diff",
@@ -136,6 +137,7 @@ def test_public_names_are_exact():
         "snapshot",
         "sql",
         "status",
+        "unfinished",
         "verify",
         "views",
     ]

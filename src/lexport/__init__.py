@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from lexport.query.sql import sql as sql
     from lexport.query.status import SnapshotStatus as SnapshotStatus
     from lexport.query.status import status as status
+    from lexport.query.unfinished import UnfinishedStatus as UnfinishedStatus
+    from lexport.query.unfinished import unfinished as unfinished
     from lexport.query.verify.files import verify as verify
     from lexport.query.verify.rows import Damage as Damage
     from lexport.query.views import views as views

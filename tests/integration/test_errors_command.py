@@ -41,7 +41,7 @@ async def test_refused_and_published_run(simulator, run_lexport, flags, fleet, l
     assert (row["errors"], row["function_name"]) == (2, min(fleet.name(0), fleet.name(1)))
     assert "is not authorized to perform: lambda:GetFunction" in row["message"]
     assert "AccessDeniedException" in table.out
-    assert f"lexport: run {staged.name} (refused, so nothing was published): 2 errors, 2 gaps" in table.err
+    assert f"lexport: run {staged.name} (refused because of gaps, not published): 2 errors, 2 gaps" in table.err
     assert json.loads(earlier.out) == [row]
     (from_table,) = csv.DictReader(published.out.splitlines())
     assert (from_table["errors"], from_table["message"]) == ("2", row["message"])

@@ -37,6 +37,8 @@ async def read() -> None:
     print(page)
     newest: SnapshotStatus = (await lexport.status("fleet"))[0]
     print(newest)
+    left: list[str] = [run.state for run in await lexport.unfinished("fleet") if run.shards_done == run.shards_total]
+    print(left)
     lost: lexport.RunFailures = await lexport.failures("fleet", newest.snapshot_id)
     print([(group.error_code, group.errors) for group in lost.groups if group.is_gap], lost.state)
 

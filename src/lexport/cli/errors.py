@@ -36,7 +36,9 @@ _NAMES = (
 _STATES = {
     "complete": "published, complete",
     "partial": "published with gaps",
-    "refused": "refused, so nothing was published",
+    "refused": "refused because of gaps, not published",
+    "interrupted": "interrupted, not published",
+    "running": "still running, not published yet",
 }
 
 
@@ -51,8 +53,8 @@ _STATES = {
 def command(dest: Destination, run: str | None, output: str) -> None:
     """Show what a run in DEST could not read, by kind: account-region, stage, operation and code, with an example.
 
-    The run may be published, or refused because of gaps. Gaps come first, then the most frequent kinds. The rows of
-    published runs are in the table errors: lexport sql DEST "FROM snapshot.errors".
+    The run may be published, refused because of gaps, interrupted or still running. Gaps come first, then the most
+    frequent kinds. Single rows of a published run are in the table errors: lexport sql DEST "FROM snapshot.errors".
     """
     from lexport.cli._async import run_async
     from lexport.query.failures import failures
@@ -73,6 +75,6 @@ def _summary(dest: Destination, result: RunFailures) -> Iterator[str]:
     yield f"{title}: {plural(result.errors, 'error')}, {plural(result.gaps, 'gap')}"
     if result.other_errors:
         yield f"{plural(result.other_errors, 'error')} of further kinds are counted and not shown"
-    if result.state != "refused":
+    if result.state in ("complete", "partial"):
         where = f"snapshot_id = '{result.snapshot_id}'"
         yield f'every single one: lexport sql {shlex.quote(str(dest))} "FROM history.errors WHERE {where}"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -12,11 +13,15 @@ from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
 from lexport.cli._options import declare_command, duration, option
 from lexport.cli._output import notify, print_rows
+from lexport.errors import NoSnapshotError
 from lexport.settings import Destination
+from lexport.tables.text import plural
+from lexport.tables.units import format_age
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from lexport.dataset.store import Store
     from lexport.query.status import SnapshotStatus
 
 _NAMES = (
@@ -36,6 +41,9 @@ _NAMES = (
     "size_bytes",
 )
 
+_STATES = {"running": "is running", "refused": "was refused because of gaps", "interrupted": "was interrupted"}
+_MOST_NAMED = 3  # runs that are not published
+
 
 @declare_command("status", "lexport status fleet --max-age 26h", "lexport status fleet --output json")
 @click.argument("dest")
@@ -52,17 +60,23 @@ _NAMES = (
 def command(dest: Destination, max_age: timedelta, output: str) -> int:
     """List the snapshots in DEST, newest first: age, completeness, rows, calls, throttles.
 
+    Runs that are not published are lines on stderr: how far they came, and how to resume or to remove them.
+
     The exit code is 1 if the newest complete snapshot is older than --max-age, or if there is none: use it for an
     alarm. To list without this check, give --max-age 36500d.
     """
+    from lexport.dataset.open_store import open_store
     from lexport.query.catalog import open_catalog
     from lexport.query.status import describe
-    from lexport.tables.units import format_age
 
     output = choose_format(output)
-    dataset = open_catalog(dest)
-    snapshots = describe(dataset)
     now = datetime.now(UTC)
+    try:
+        dataset = open_catalog(dest)
+    except NoSnapshotError:
+        notify(*_unfinished(dest, open_store(dest), now))
+        raise
+    snapshots = describe(dataset)
     rows = [_row(snapshot, now) for snapshot in snapshots]
     if output == "table":
         names: tuple[str, ...] = ("age", *(name for name in _NAMES if name != "age_s"))
@@ -75,7 +89,7 @@ def command(dest: Destination, max_age: timedelta, output: str) -> int:
     with suppress(BrokenPipeError):  # the reader closed the pipe, as `| head` does; the exit code stays
         print_rows(names, rows, output=output)
 
-    notify(*dataset.damage())
+    notify(*dataset.damage(), *_unfinished(dest, dataset.store, now))
     newest = newest_complete(snapshots)
     if newest is None:
         notify("no snapshot in DEST is complete")
@@ -96,3 +110,30 @@ def newest_complete(snapshots: Sequence[SnapshotStatus]) -> SnapshotStatus | Non
 def _row(snapshot: SnapshotStatus, now: datetime) -> tuple[object, ...]:
     age_s = int((now - snapshot.snapshot_at).total_seconds())
     return tuple(age_s if name == "age_s" else getattr(snapshot, name) for name in _NAMES)
+
+
+def _unfinished(dest: Destination, store: Store, now: datetime) -> Iterator[str]:
+    """Yield a line for each of the newest runs that are not published, and how to go on."""
+    from lexport.query.unfinished import describe_unfinished
+
+    try:
+        runs = describe_unfinished(store)
+    except OSError as error:  # the snapshots are what an alarm is about
+        yield f"the runs that are not published cannot be listed: {error.strerror or error}"
+        return
+    for run in runs[:_MOST_NAMED]:
+        read = ""
+        if run.shards_total is not None:
+            read = f": {run.shards_done:,} of {plural(run.shards_total, 'account-region')} read"
+        begun = "" if run.snapshot_at is None else f", begun {format_age(now - run.snapshot_at)} ago"
+        written = f", written {format_age(now - run.last_write_at)} ago"
+        yield f"run {run.snapshot_id} {_STATES[run.state]}{read}{begun}{written}"
+    if len(runs) > _MOST_NAMED:
+        yield f"{plural(len(runs) - _MOST_NAMED, 'older run is', 'older runs are')} not published either"
+    ended = next((run for run in runs if run.state != "running"), None)
+    if ended is not None:
+        where, one = shlex.quote(str(dest)), ended.snapshot_id
+        yield f"to see what such a run could not read: lexport errors {where} --run {one}"
+        if ended.snapshot_at is not None:
+            yield f"to go on with it, with the options that it began with: lexport snapshot {where} --resume {one} …"
+        yield f"to remove it: lexport prune {where} --snapshot {one}"

@@ -217,32 +217,41 @@ def unfinished_ids(store: Store) -> list[str]:
 
 def unfinished_runs(store: Store) -> list[UnfinishedRun]:
     """Return the runs that are staged and not published, newest first. Raises OSError."""
-    found = []
-    for run in unfinished_ids(store):
-        spec = None
-        with suppress(StagingError, FileNotFoundError):
-            spec = read_spec(store, run)
-        files = list(store.files(layout.staging_folder(run)))
-        found.append(
-            UnfinishedRun(
-                snapshot_id=run,
-                spec=spec,
-                claim=read_claim(store, run),
-                shards_done=sum(file.path.endswith("/shard.json") for file in files),
-                last_write_at=max((file.modified_at for file in files), default=datetime.fromtimestamp(0, UTC)),
-                size_bytes=sum(file.size_bytes for file in files),
-            )
-        )
-    return found
+    return [read_unfinished(store, run) for run in unfinished_ids(store)]
+
+
+def read_unfinished(store: Store, run: str) -> UnfinishedRun:
+    """Return what is known of one run that is staged. Raises OSError."""
+    spec = None
+    with suppress(StagingError, FileNotFoundError):
+        spec = read_spec(store, run)
+    files = list(store.files(layout.staging_folder(run)))
+    return UnfinishedRun(
+        snapshot_id=run,
+        spec=spec,
+        claim=read_claim(store, run),
+        shards_done=sum(file.path.endswith("/shard.json") for file in files),
+        last_write_at=max((file.modified_at for file in files), default=datetime.fromtimestamp(0, UTC)),
+        size_bytes=sum(file.size_bytes for file in files),
+    )
 
 
 def staged_errors(store: Store, run: str, scratch: Path) -> Iterator[pa.Table]:
-    """Yield the rows of ``errors`` that the shards of a run have staged, in no order. Raises ReadError, OSError."""
+    """Yield the rows of ``errors`` that the shards of a run have staged, in no order. Raises ReadError, OSError.
+
+    Of a finished shard these are the rows of the attempt that finished it, of another one those of all its attempts.
+    """
+    results = read_results(store, run)
+    superseded = {layout.shard_folder(run, scope) for scope in results}
+    counted = {staged.path for result in results.values() for staged in result.runs}
     for file in store.files(layout.staging_folder(run)):
         sha256 = layout.hash_in_name(file.path)
-        if sha256 is None:
+        folder = "/".join(file.path.split("/")[:3])
+        if sha256 is None or (folder in superseded and file.path not in counted):
             continue
         staged = StagedRun(path=file.path, size_bytes=file.size_bytes, sha256=sha256)
         for section in open_staged(store, [staged], scratch):
             if section.table == ERRORS.name:
                 yield from (pa.Table.from_batches([block]) for block in section.blocks())
+        for copy in scratch.iterdir():  # copies of all files of a large run would fill the disk
+            copy.unlink()

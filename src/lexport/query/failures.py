@@ -6,9 +6,8 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -18,20 +17,23 @@ import pyarrow.parquet as pq
 from anyio import to_thread
 from anyio.from_thread import check_cancelled
 
-from lexport.dataset.commits import DamagedCommit, read_commit
+from lexport.dataset.commits import DamagedCommit, commit_ids, read_commit
 from lexport.dataset.data_files import find_files, missing_or
-from lexport.dataset.layout import STAGING
-from lexport.dataset.local import LocalStore, local_folder
+from lexport.dataset.layout import RUNS, STAGING, run_path, staging_folder
+from lexport.dataset.open_store import open_store
+from lexport.dataset.staging import read_unfinished, staged_errors
 from lexport.dataset.store import Store
-from lexport.errors import NoSnapshotError, ReadError, RunError, SettingsError
+from lexport.errors import NoSnapshotError, ReadError, SettingsError
 from lexport.model import is_ulid
 from lexport.query.catalog import find_commits
+from lexport.query.sql_text import one_line
+from lexport.query.unfinished import UnfinishedState, refused_errors, state_of
 from lexport.tables.arrow import ARROW_TYPES
 from lexport.tables.run import ERRORS
 from lexport.tables.text import did_you_mean, first_of
 
-RunState = Literal["complete", "partial", "refused"]
-"""``complete`` and ``partial`` runs are published; a ``refused`` one has gaps that were not allowed."""
+RunState = Literal["complete", "partial"] | UnfinishedState
+"""``complete`` and ``partial`` runs are published."""
 
 MOST_GROUPS = 20_000
 """The kinds that are told apart, some 10 MB of them; 5,000 account-regions have four each."""
@@ -43,8 +45,6 @@ _EXAMPLE = ("function_name", "qualifier", "message")
 _COLUMNS = (*_KIND, *_EXAMPLE, "occurred_at")
 _SCHEMA = pa.schema([(column.name, ARROW_TYPES[column.type]) for column in ERRORS.columns if column.name in _COLUMNS])
 _BATCH_ROWS = 32_768
-_COPIED_BYTES = 8 * 2**20  # of a file at a time
-_REFUSED = re.compile(r"errors(-[0-9]{4})?\.parquet")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ class FailureGroup:
 class RunFailures:
     """What a run could not read, in groups: gaps first, then by number. ``errors`` and ``gaps`` count all rows.
 
-    ``snapshot_at`` is None where the run was not published.
+    Those of a run that is not published are what it met by now; its ``snapshot_at`` is None where that is damaged.
     """
 
     snapshot_id: str
@@ -92,41 +92,82 @@ async def failures(dest: str | os.PathLike[str], run: str | None = None) -> RunF
     """Group what a run could not read; without ``run``, an id or its beginning, the newest run, published or not.
 
     Runs of ``packages`` count too. Raises SettingsError where there is no such run, NoSnapshotError where there is
-    none at all, and RunError where its errors cannot be read.
+    none at all, and ReadError where its errors cannot be read.
     """
     return await to_thread.run_sync(_read_failures, dest, run)
 
 
 def _read_failures(dest: str | os.PathLike[str], run: str | None) -> RunFailures:
-    store, published, staged = _find_runs(dest)
-    snapshot_id = _choose_run(run, sorted({*published, *staged}, reverse=True))
-    if snapshot_id not in published:
-        with _refused_errors(store, snapshot_id) as path:
-            return _grouped(_batches([path]), snapshot_id=snapshot_id, snapshot_at=None, state="refused")
-    commit = read_commit(store, snapshot_id)
+    runs = _find_runs(dest)
+    try:
+        return _read(runs, run)
+    except ReadError:
+        now = _find_runs(dest)
+        if (now.published, now.staged) == (runs.published, runs.staged):
+            raise
+        return _read(now, run)  # the run was published, resumed or removed meanwhile
+
+
+def _read(runs: _Runs, run: str | None) -> RunFailures:
+    snapshot_id = _choose_run(run, sorted({*runs.published, *runs.staged}, reverse=True))
+    if snapshot_id not in runs.published:
+        with tempfile.TemporaryDirectory(prefix="lexport-errors-") as scratch:
+            return _read_staged(runs.store, snapshot_id, Path(scratch))
+    commit = read_commit(runs.store, snapshot_id)
     if isinstance(commit, DamagedCommit):
-        raise RunError(f"{commit}; lexport verify lists all damage; --run names another run")
-    batches = _batches(find_files(store, commit, ERRORS))
+        raise ReadError(
+            f"{commit}; lexport verify says how to go on; --run names another run", path=run_path(snapshot_id)
+        )
+    batches = _batches(find_files(runs.store, commit, ERRORS))
     return _grouped(batches, snapshot_id=snapshot_id, snapshot_at=commit.snapshot_at, state=commit.status)
+
+
+def _read_staged(store: Store, snapshot_id: str, scratch: Path) -> RunFailures:
+    """Read a run that is not published. Raises ReadError."""
+    where = f"{store.url}/{staging_folder(snapshot_id)}"
+    try:
+        run = read_unfinished(store, snapshot_id)
+        refused = refused_errors(store, run)
+        if refused:
+            batches = _batches(store.fetch(path, scratch, size_bytes=store.stat(path).size_bytes) for path in refused)
+        elif run.spec is not None:
+            batches = map(_selected, staged_errors(store, snapshot_id, scratch))
+        else:
+            raise ReadError(f"{where} does not say what the run read, or is damaged", path=where)
+        return _grouped(
+            batches,
+            snapshot_id=snapshot_id,
+            snapshot_at=run.spec.snapshot_at if run.spec else None,
+            state=state_of(run, refused, datetime.now(UTC)),
+        )
+    except OSError as error:
+        raise ReadError(f"cannot read the errors in {where}: {missing_or(error)}", path=where) from error
+    except pa.ArrowException as error:
+        raise ReadError(f"cannot read the errors in {where}: {one_line(error)}", path=where) from error
 
 
 # --- which run --------------------------------------------------------------------------------------------------------
 
 
-def _find_runs(dest: str | os.PathLike[str]) -> tuple[Store, list[str], list[str]]:
-    """Return the store, and the ids of published and of staged runs; raises NoSnapshotError where there are none."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Runs:
+    """The store of a destination, and the ids of its runs."""
+
+    store: Store
+    published: frozenset[str]
+    staged: frozenset[str]
+
+
+def _find_runs(dest: str | os.PathLike[str]) -> _Runs:
+    """List the runs of a destination; raises NoSnapshotError where there are none."""
     try:
-        store, published = find_commits(dest)
+        store, _ = find_commits(dest)
     except NoSnapshotError:
-        store, published = LocalStore(local_folder(dest).resolve()), []
-        if not (staged := _staged_ids(store)):
+        store = open_store(dest)
+        if not any(map(is_ulid, store.names(STAGING))):
             raise
-        return store, published, staged
-    return store, published, _staged_ids(store)
-
-
-def _staged_ids(store: Store) -> list[str]:
-    return list(filter(is_ulid, store.names(STAGING)))
+    staged = frozenset(filter(is_ulid, store.names(STAGING)))  # first: a run moves from here to the published ones
+    return _Runs(store=store, published=frozenset(commit_ids(store.names(RUNS))), staged=staged)
 
 
 def _choose_run(run: str | None, ids: list[str]) -> str:
@@ -147,37 +188,20 @@ def _choose_run(run: str | None, ids: list[str]) -> str:
 # --- rows -------------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _refused_errors(store: Store, snapshot_id: str) -> Iterator[Path]:
-    """Copy the table of errors that a run left when it was not published to this machine."""
-    folder = f"{STAGING}/{snapshot_id}"
-    names = [name for name in store.names(folder) if _REFUSED.fullmatch(name)]
-    if not names:
-        raise RunError(f"run {snapshot_id} in {store.url} is not published, and has not written its errors")
-    path = f"{folder}/{names[-1]}"
-    with tempfile.TemporaryDirectory(prefix="lexport-errors-") as scratch:
-        copy = Path(scratch, "errors.parquet")
-        try:
-            size_bytes = store.stat(path).size_bytes
-            with copy.open("wb") as file:
-                for start in range(0, size_bytes, _COPIED_BYTES):
-                    check_cancelled()
-                    file.write(store.read_range(path, start, _COPIED_BYTES))
-        except OSError as error:
-            raise ReadError(f"cannot read {store.url}/{path}: {missing_or(error)}", path=path) from error
-        yield copy
-
-
 def _batches(paths: Iterable[Path]) -> Iterator[pa.Table]:
     """Yield the columns of ``errors`` that are grouped, some thousand rows at a time. Raises ReadError."""
     for path in paths:
         try:
             with pq.ParquetFile(path) as file:
                 for batch in file.iter_batches(_BATCH_ROWS, columns=_SCHEMA.names, use_threads=False):
-                    yield pa.Table.from_batches([batch]).select(_SCHEMA.names).cast(_SCHEMA)
+                    yield _selected(pa.Table.from_batches([batch]))
         except (OSError, KeyError, pa.ArrowException) as error:
-            reason = " ".join(str(error).split())
-            raise ReadError(f"cannot read the errors in {path}: {reason}", path=str(path)) from error
+            raise ReadError(f"cannot read the errors in {path}: {one_line(error)}", path=str(path)) from error
+
+
+def _selected(rows: pa.Table) -> pa.Table:
+    """Select the columns that are grouped, of published or of staged rows."""
+    return rows.select(_SCHEMA.names).cast(_SCHEMA)
 
 
 # --- grouping ---------------------------------------------------------------------------------------------------------
@@ -189,7 +213,7 @@ def _grouped(
     """Group the rows of a run. Where there are more than ``MOST_GROUPS`` kinds, gaps and frequent ones are kept."""
     groups: pa.Table | None = None
     errors = gaps = 0
-    for batch in batches:
+    for batch in _larger(batches):
         check_cancelled()
         errors += len(batch)
         gaps += pc.sum(batch.column("is_gap")).as_py() or 0
@@ -204,6 +228,18 @@ def _grouped(
         gaps=gaps,
         groups=tuple(FailureGroup(**row) for row in (groups.to_pylist() if groups is not None else ())),
     )
+
+
+def _larger(batches: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Join batches to some thousand rows: folding them into many kinds costs the same for few rows."""
+    waiting: list[pa.Table] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(map(len, waiting)) >= _BATCH_ROWS:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def _counted(rows: pa.Table) -> pa.Table:

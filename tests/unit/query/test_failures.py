@@ -25,6 +25,8 @@ def row(name, second=0, **other):
         "stage": "fetch",
         "operation": "GetFunction",
         "function_name": name,
+        "qualifier": None,
+        "http_status": 403,
         "error_code": "AccessDeniedException",
         "message": f"denied {name}",
         "is_gap": True,
@@ -100,12 +102,48 @@ async def test_a_destination_with_a_refused_run_alone(tmp_path):
     assert (await lexport.failures(tmp_path)).gaps == 1
 
 
-async def test_the_last_attempt_of_a_refused_run(tmp_path):
-    """A run that was refused twice shows the errors of its second attempt."""
-    refuse(tmp_path, row("a"), row("b"), name="errors-0001.parquet")
-    refuse(tmp_path, row("b"), name="errors-0002.parquet")
+async def test_attempts(tmp_path, staged_run):
+    """A run shows the errors of its last attempt: its table where it was refused, else what is staged by now."""
+    run = staged_run(tmp_path, REFUSED)
+    run.stage(gone("a"), row("b"), row("b", second=2))
+    begun = await lexport.failures(tmp_path)
+    refuse(tmp_path, row("b"), row("c"), name="errors-0001.parquet")
+    refused = await lexport.failures(tmp_path)
+    run.claim(2)
+    resumed = await lexport.failures(tmp_path)
+    run.release(2)
+    interrupted = await lexport.failures(tmp_path)
 
-    assert (await lexport.failures(tmp_path)).errors == 1
+    assert (begun.state, begun.errors, begun.gaps, begun.snapshot_at) == ("running", 3, 2, run.spec.snapshot_at)
+    assert (refused.state, refused.errors) == ("refused", 2)
+    assert (resumed.state, resumed.errors) == ("running", 3)
+    assert (interrupted.state, interrupted.groups) == ("interrupted", begun.groups)
+
+
+async def test_a_shard_that_a_later_attempt_finished(tmp_path, staged_run):
+    """Of a finished shard, the errors of the attempt that finished it count: what it read at last is no error."""
+    run = staged_run(tmp_path, REFUSED)
+    run.stage(row("a"), row("b"))
+    run.claim(2)
+    half = await lexport.failures(tmp_path)
+    run.finish(run.stage(row("b"), attempt=2), attempt=2)
+    finished = await lexport.failures(tmp_path)
+
+    assert (half.errors, finished.errors) == (2, 1)
+    assert [group.function_name for group in finished.groups] == ["b"]
+    assert [run.shards_done for run in await lexport.unfinished(tmp_path)] == [1]
+
+
+async def test_damaged_staging(tmp_path, staged_run):
+    """Staged rows with another byte, and a run whose spec is lost, are errors; they are never shown as no errors."""
+    run = staged_run(tmp_path, REFUSED)
+    path = run.stage(row("b"))
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(ReadError, match="damaged"):
+        await lexport.failures(tmp_path)
+    (tmp_path / "_staging" / REFUSED / "run.json").unlink()
+    with pytest.raises(ReadError, match="does not say what the run read"):
+        await lexport.failures(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -128,14 +166,14 @@ async def test_no_such_run(tmp_path, write_dataset, run, text):
 
 
 async def test_nothing_to_show(tmp_path, write_dataset):
-    """A destination without runs, one that is absent, and a run without its errors end with an error."""
+    """A destination without runs, one that is absent, and a run that left nothing end with an error."""
     with pytest.raises(NoSnapshotError):
         await lexport.failures(tmp_path)
     with pytest.raises(lexport.SettingsError, match="does not exist"):
         await lexport.failures(tmp_path / "absent")
     write_dataset(tmp_path, [{}])
     (tmp_path / "_staging" / REFUSED).mkdir(parents=True)
-    with pytest.raises(RunError, match="has not written its errors"):
+    with pytest.raises(ReadError, match="does not say what the run read"):
         await lexport.failures(tmp_path)
 
 
@@ -166,7 +204,7 @@ async def test_damage_of_a_published_run(tmp_path, write_dataset):
     with pytest.raises(ReadError, match="missing"):
         await lexport.failures(tmp_path)
     (tmp_path / "_runs" / f"{second.snapshot_id}.json").write_text("{}")
-    with pytest.raises(RunError, match=r"is damaged .*; lexport verify lists all damage; --run names another run"):
+    with pytest.raises(RunError, match=r"is damaged .*; lexport verify says how to go on; --run names another run"):
         await lexport.failures(tmp_path)
 
     assert (await lexport.failures(tmp_path, first.snapshot_id)).errors == 1
