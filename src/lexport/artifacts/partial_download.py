@@ -140,7 +140,9 @@ def _lock(path: Path, mode: int) -> int | None:
 
 def _reread(partial: PartialDownload) -> PartialDownload:
     """Hash the bytes of an earlier run: they count only as far as they can be read back."""
-    while part := os.read(partial.descriptor, READ_BYTES):
+    while os.fstat(partial.descriptor).st_size > partial.size_bytes and (
+        part := os.read(partial.descriptor, READ_BYTES)
+    ):
         partial._hash.update(part)  # noqa: SLF001 - of this file
         partial.size_bytes += len(part)
     return partial

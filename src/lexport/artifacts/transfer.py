@@ -33,8 +33,8 @@ from lexport.settings import PackageSettings
 WRITING_THREADS = min(4, 1 + (os.cpu_count() or 1))
 """Threads that hash and write. Two keep up with what one event loop receives (measured with 1 GB over TLS); the others
 are for threads that wait for the disk."""
-STORING_THREADS = 16
-"""Threads that look for stored packages, and that sync complete ones to disk or send them to a bucket."""
+UPLOAD_THREADS = 16
+"""Threads that look for packages in a bucket and send them there; they wait most of the time."""
 MAX_MISMATCHES = 2
 """Wrong hashes in a row. The function may have changed between response and download once; twice is another fault."""
 MAX_CHANGES = 5
@@ -101,8 +101,13 @@ class Transfers:
     open_link: OpenLink
     pacer: BytePacer
     threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(WRITING_THREADS))
-    storing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(STORING_THREADS))
+    uploads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(UPLOAD_THREADS))
     random_unit: Callable[[], float] = random.random
+
+    @property
+    def storing(self) -> CapacityLimiter:
+        """The threads that look for stored packages and store complete ones."""
+        return self.threads if self.package_store.is_local else self.uploads
 
     @property
     def may_abandon(self) -> bool:
