@@ -28,6 +28,7 @@ from lexport.aws.client import LambdaClient
 from lexport.aws.quota.pacer import Pacer
 from lexport.aws.session import Session, open_session
 from lexport.dataset import layout
+from lexport.dataset.commits import unreadable
 from lexport.dataset.destination import prepare_store
 from lexport.dataset.open_store import open_store
 from lexport.dataset.runs import RunWriter
@@ -310,6 +311,10 @@ def _open_access(
 
 def _open_dataset(dest: str | os.PathLike[str]) -> Store:
     store = open_store(dest)
-    if not store.names(layout.RUNS):
+    try:
+        names = store.names(layout.RUNS)
+    except OSError as error:
+        raise unreadable(store, error, dest=os.fspath(dest)) from error
+    if not names:
         raise SettingsError(f"DEST {dest} holds no snapshot to build on", option="DEST")
     return store

@@ -12,7 +12,7 @@ from lexport.dataset.layout import RUNS, run_path
 from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import MOST_BYTES, Manifest, ManifestError, NewerFormatError
 from lexport.dataset.store import Store, UnavailableError
-from lexport.errors import RunError
+from lexport.errors import CredentialsError, RunError, SettingsError
 from lexport.model import Scope, is_ulid
 
 READ_AT_ONCE = 16
@@ -140,3 +140,11 @@ def read_commit(store: Store, snapshot_id: str) -> Manifest | DamagedCommit:
 def prune_command(store: Store, snapshot_id: str) -> str:
     """Return the command that removes one commit, for messages about damage."""
     return f"lexport prune {quote(store.url)} --snapshot {snapshot_id}"
+
+
+def unreadable(store: Store, error: OSError, *, dest: str) -> RunError:
+    """Make the error of a destination whose commits cannot be listed; one that is denied is never an empty one."""
+    message = f"DEST {dest} cannot be read: {error.strerror or error}"
+    if store.moved is None:
+        return SettingsError(message, option="DEST")
+    return CredentialsError(message) if isinstance(error, PermissionError) else RunError(message)

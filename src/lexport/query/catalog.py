@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lexport.dataset import layout
-from lexport.dataset.commits import DamagedCommit, commit_ids, newest_whole, read_commits
+from lexport.dataset.commits import DamagedCommit, commit_ids, newest_whole, read_commits, unreadable
 from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import Manifest, ScopeEntry
 from lexport.dataset.open_store import open_store
@@ -274,7 +274,7 @@ def find_commits(dest: str | os.PathLike[str]) -> tuple[Store, list[str]]:
         names = store.names("")
         runs = store.names(layout.RUNS) if layout.RUNS in names else []
     except OSError as error:
-        raise _cannot_be_read(text, store, error) from error
+        raise unreadable(store, error, dest=text) from error
     ids = commit_ids(runs)
     if not ids:
         expected = {*BY_NAME, layout.RUNS, layout.STAGING, layout.LATEST_HINT, layout.PRUNED, layout.STORED_PACKAGES}
@@ -291,14 +291,6 @@ def _check_folder(text: str, store: LocalStore) -> None:
     for path, name in (store.root, text), (store.root / layout.RUNS, f"{text}/{layout.RUNS}"):
         if path.exists() and not path.is_dir():
             raise SettingsError(f"DEST {name} is a file, not a folder", option="DEST")
-
-
-def _cannot_be_read(text: str, store: Store, error: OSError) -> RunError:
-    """Make the error of a destination whose commits cannot be listed."""
-    message = f"DEST {text} cannot be read: {error.strerror or error}"
-    if store.moved is None:
-        return SettingsError(message, option="DEST")
-    return CredentialsError(message) if isinstance(error, PermissionError) else RunError(message)
 
 
 def _some(entries: list[tuple[Scope, ScopeEntry]]) -> str:
