@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import ssl
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,10 +20,13 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
+from urllib.parse import quote, urlencode
 
 from aiobotocore.config import AioConfig
 from botocore import exceptions as boto
-from botocore.awsrequest import AWSResponse
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest, AWSResponse
+from botocore.credentials import Credentials as BotoCredentials
 
 from lexport.aws.botocore_errors import BOTOCORE_ERRORS, error_from_botocore, translate_errors
 from lexport.aws.credentials import (
@@ -32,6 +38,7 @@ from lexport.aws.credentials import (
     load_credentials,
 )
 from lexport.aws.errors import ends_run
+from lexport.aws.http.tls import open_trust_store
 from lexport.aws.quota.retry import retry
 from lexport.aws.session import Session, open_session
 from lexport.errors import ItemError, RunError, SettingsError
@@ -41,6 +48,7 @@ T = TypeVar("T")
 _REGION_HEADER = "x-amz-bucket-region"
 _ABSENT = 404
 _REFUSED = (301, 400, 403)
+_LONGEST_PAGE_BYTES = 64 * 1024  # of one object
 
 
 class S3Credentials(TypedDict):
@@ -96,6 +104,24 @@ class BucketAccess:
             "token": signing.token,
             "expires_at": None if expires_at_s is None else datetime.fromtimestamp(expires_at_s, UTC),
         }
+
+    def list_after(self, bucket: Bucket, prefix: str, after: str, timeout_s: float) -> tuple[int, bytes]:
+        """List one object with this prefix after this key; return status and body. Raises OSError."""
+        query = urlencode({"list-type": "2", "max-keys": "1", "prefix": prefix, "start-after": after}, quote_via=quote)
+        held = self()
+        keys = BotoCredentials(held["access_key_id"], held["secret_access_key"], held["token"])
+        signed = AWSRequest("GET", f"{bucket.url.rstrip('/')}/?{query}")
+        S3SigV4Auth(keys, "s3", bucket.region).add_auth(signed)
+        roots = None if bucket.roots is None else bucket.roots.decode("ascii", errors="ignore")
+        tls = open_trust_store(None) if roots is None else ssl.create_default_context(cadata=roots)
+        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=tls))
+        request = urllib.request.Request(signed.url, headers=dict(signed.headers))  # noqa: S310 - the bucket's own URL
+        try:
+            with opener.open(request, timeout=timeout_s) as response:
+                return response.status, response.read(_LONGEST_PAGE_BYTES)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read(_LONGEST_PAGE_BYTES)
 
     def renew(self) -> bool:
         """Load the chain once more, after the credentials were refused as expired; return whether it has others."""

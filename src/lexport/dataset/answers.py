@@ -8,9 +8,10 @@ from __future__ import annotations
 import errno
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
-from lexport.aws.errors import one_line
+from lexport.aws.errors import describe_skew, one_line
 from lexport.dataset.store import UnavailableError
 
 LONGEST_BODY = 16_384  # characters of an error's text that are looked at
@@ -18,6 +19,9 @@ LONGEST_BODY = 16_384  # characters of an error's text that are looked at
 _STATUS = re.compile(r"(?:status: |status code: |code: \")(\d{3})\b")  # the last one: of one object of Azure's batches
 _CODE = re.compile(r"<Code>([A-Za-z0-9._-]{1,99})</Code>|\\?\"(?:code|reason)\\?\": ?\\?\"([A-Za-z0-9._-]{1,99})\\?\"")
 _MESSAGE = re.compile(r"<Message>([^<]{1,500})</Message>|\\?\"message\\?\": ?\\?\"([^\"\\]{1,500})")
+_REQUEST_TIME, _SERVER_TIME = (
+    re.compile(rf"<{name}>([0-9TZ:.-]{{15,30}})</{name}>") for name in ("RequestTime", "ServerTime")
+)
 _KIND = re.compile(r"kind: (Connect|Timeout|Interrupted|Request|Decode|Unknown)\b")
 _CAUSE = re.compile(
     r"message: \"([^\"]{1,200})\"|Custom \{\s*kind: \w+,\s*error: ([^\n]{1,200})|error: \"([^\"]{1,200})\""
@@ -48,6 +52,7 @@ _BY_CLASS = {
     "UnauthenticatedError": (Outcome.DENIED, "no credentials could be loaded"),
 }
 _SERVER_ERROR = 500
+_NO_SUCH_RANGE = 416
 _BY_STATUS = {
     401: Outcome.DENIED,
     403: Outcome.DENIED,
@@ -96,7 +101,28 @@ def read_answer(error: Exception) -> Answer:
         return _without_status(name, text)
     said = next((found for match in _MESSAGE.finditer(text) for found in match.groups() if found), "")
     shown = f"{status} {code}".strip() + (f": {one_line(said)}" if said else "")
+    if code == "RequestTimeTooSkewed":
+        shown += f"; check this machine's clock{_skew(text)}"
     return Answer(_outcome(name, status, code), f"the server answered {shown}", status, code)
+
+
+def _skew(text: str) -> str:
+    """Say how wrong this machine's clock is: S3 repeats the time of the request and adds its own."""
+    found = [_moment(match[1]) if (match := stamp.search(text)) else None for stamp in (_REQUEST_TIME, _SERVER_TIME)]
+    ours, theirs = found
+    return "" if ours is None or theirs is None else f", which is {describe_skew((ours - theirs).total_seconds())} S3's"
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def is_out_of_range(error: Exception) -> bool:
+    """Return whether a range begins after the end of its object."""
+    return read_answer(error).status == _NO_SUCH_RANGE or "Wanted range starting" in str(error)
 
 
 def _outcome(name: str, status: int, code: str) -> Outcome:

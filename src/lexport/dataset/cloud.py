@@ -11,7 +11,7 @@ import hashlib
 import mmap
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
@@ -21,19 +21,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import obstore
 import obstore.exceptions
 
-from lexport.dataset.answers import Answer, Outcome, read_answer
+from lexport.dataset.answers import Answer, Outcome, is_out_of_range
 from lexport.dataset.copies import Copies
+from lexport.dataset.pages import Pages, list_folder
 from lexport.dataset.requests import Requests, StillFailingError
 from lexport.dataset.store import MOST_READ_BYTES, Moved, NamedFile, StoredFile, announce
 from lexport.errors import PublishError, UnknownCommitError, WriteError
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta, PutMode
+    from obstore import GetOptions, GetResult, ObjectMeta, PutMode
     from obstore.store import ObjectStore
 
 T = TypeVar("T")
 
 CHUNK_BYTES = 8 * 2**20
+FIRST_BYTES = 2**20
 MOST_OBJECT_BYTES = 5 * 10**9
 """The longest object of one PUT. Source: S3, GCS and Azure allow 5 GB and more."""
 
@@ -84,17 +86,14 @@ class CloudStore:
     def names(self, folder: str) -> list[str]:
         """List the names in a folder with one listing by delimiter."""
         key = self._key(folder)
-        listed = self._requests.repeat(
-            self._target(folder), lambda client: obstore.list_with_delimiter(client, key or None)
-        )
-        found = {path.rstrip("/") for path in listed["common_prefixes"]} | {meta["path"] for meta in listed["objects"]}
+        found = self._requests.repeat(self._target(folder), lambda client: list_folder(client, key, self._requests))
         skipped = len(key) + 1 if key else 0
         return sorted(name for path in found if (name := path[skipped:]))
 
     def files(self, folder: str) -> Iterator[StoredFile]:
         """Yield every object below a folder; a listing that breaks off goes on after the last object it named."""
         key, target = self._key(folder), self._target(folder)
-        pages = _Pages(key)
+        pages = Pages(key, self._requests)
         while (page := self._requests.repeat(target, pages.next_page)) is not None:
             yield from map(self._stored, page)
 
@@ -121,16 +120,30 @@ class CloudStore:
         raise FileNotFoundError(errno.ENOENT, "it does not exist", self._target(path))
 
     def read(self, path: str, *, most_bytes: int = MOST_READ_BYTES) -> bytes:
-        """Read an object."""
+        """Read an object. Its length comes with its first bytes: they are all there is of nearly every one."""
         target = self._target(path)
 
-        def get(client: ObjectStore) -> bytes:
-            result = obstore.get(client, self._key(path))
-            if (size_bytes := result.meta["size"]) > most_bytes:
+        def get_first(client: ObjectStore) -> tuple[bytes, int, str | None]:
+            try:
+                result = obstore.get(client, self._key(path), options={"range": (0, FIRST_BYTES)})
+            except obstore.exceptions.GenericError as error:
+                if is_out_of_range(error):  # an empty object has no range
+                    return b"", 0, None
+                raise
+            size_bytes = result.meta["size"]
+            if size_bytes > most_bytes:
                 raise OSError(errno.EFBIG, f"it has {size_bytes:,} bytes, more than {most_bytes:,}", target)
-            return bytes(result.bytes())
+            return _whole(result, min(size_bytes, FIRST_BYTES)), size_bytes, result.meta["e_tag"]
 
-        body = self._of_object(path, get, size_bytes=min(most_bytes, MOST_READ_BYTES))
+        def get_rest(client: ObjectStore) -> bytes:
+            options: GetOptions = {"range": (len(body), size_bytes)}
+            if e_tag is not None:
+                options["if_match"] = e_tag
+            return _whole(obstore.get(client, self._key(path), options=options), size_bytes - len(body))
+
+        body, size_bytes, e_tag = self._of_object(path, get_first)
+        if len(body) < size_bytes:
+            body += self._of_object(path, get_rest, size_bytes=size_bytes)
         self._moved.add(received_bytes=len(body))
         return body
 
@@ -143,7 +156,7 @@ class CloudStore:
             try:
                 return bytes(obstore.get_range(client, self._key(path), start=start, length=length))
             except obstore.exceptions.GenericError as error:
-                if read_answer(error).status == _NO_SUCH_RANGE or "Wanted range starting" in str(error):
+                if is_out_of_range(error):
                     return b""
                 raise
 
@@ -172,6 +185,8 @@ class CloudStore:
         for start in range(0, size_bytes, CHUNK_BYTES):
             length = min(CHUNK_BYTES, size_bytes - start)
             chunk = self.read_range(path, start, length)
+            if len(chunk) != length:  # a proxy may have cut an answer and its Content-Length
+                chunk = self.read_range(path, start, length)
             if len(chunk) != length:
                 raise OSError(errno.EIO, f"it ended after {start + len(chunk):,} of {size_bytes:,} bytes", target)
             yield chunk
@@ -337,33 +352,16 @@ class CloudStore:
         )
 
 
-_NO_SUCH_RANGE = 416
 _LOST = {Outcome.BROKEN, Outcome.LOST}
 _READ_BACK = {Outcome.TAKEN, Outcome.CONFLICT, *_LOST}
 
 
-class _Pages:
-    """The pages of a listing. A stream that failed has ended, so the next attempt begins anew, after the last key."""
-
-    def __init__(self, key: str) -> None:
-        self._key = key
-        self._last = ""
-        self._stream: Iterator[Sequence[ObjectMeta]] | None = None
-
-    def next_page(self, client: ObjectStore) -> list[ObjectMeta] | None:
-        """Return the next page, or None at the end."""
-        if self._stream is None:
-            self._stream = iter(obstore.list(client, self._key or None, offset=self._last or None, chunk_size=1000))
-        try:
-            page = next(self._stream, None)
-        except obstore.exceptions.BaseError:
-            self._stream = None
-            raise
-        if page is None:
-            return None
-        new = [meta for meta in page if meta["path"] > self._last]
-        self._last = max([self._last, *(meta["path"] for meta in new)])
-        return new
+def _whole(result: GetResult, length: int) -> bytes:
+    """Return the body of an answer, which must have this length whatever its Content-Length said."""
+    body = bytes(result.bytes())
+    if len(body) != length:
+        raise obstore.exceptions.GenericError(f"it has {len(body):,} bytes in place of {length:,}")
+    return body
 
 
 class _ChangedError(Exception):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 5.0
 USER_AGENT = "lexport"
+_OK = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,14 @@ class ObjectStores:
     """How requests to one bucket are made.
 
     ``open`` makes a client whose requests end after so many seconds, body included. ``renew`` loads newer credentials
-    and returns whether there are any. Keys of the bucket are given whole, with the prefix.
+    and returns whether there are any. ``check_end`` gets a prefix and the last key that was listed, and raises where a
+    listing did not end there. Keys of the bucket are given whole, with the prefix.
     """
 
     open: Callable[[float], ObjectStore]
     renew: Callable[[], bool] = lambda: False
     failure: Callable[[], Exception | None] = lambda: None
+    check_end: Callable[[str, str], None] = lambda _prefix, _after: None
 
 
 def need_obstore(url: str) -> None:
@@ -71,9 +74,11 @@ def _client(timeout_s: float, *, allow_http: bool, **more: Any) -> Any:
 
 
 def _s3(address: Address, destination: Destination, profile: str | None) -> ObjectStores:
+    from obstore.exceptions import GenericError
     from obstore.store import S3Store
 
     from lexport.aws.bucket import BucketAccess  # imports botocore, late
+    from lexport.aws.errors import describe
 
     access = BucketAccess(profile)
     bucket = access.find(address.bucket, destination.timeout_s)
@@ -106,7 +111,19 @@ def _s3(address: Address, destination: Destination, profile: str | None) -> Obje
             credential_provider=cast("Any", access),
         )
 
-    return ObjectStores(open_client, access.renew, lambda: access.failure)
+    def check_end(prefix: str, after: str) -> None:
+        try:
+            status, page = access.list_after(bucket, prefix, after, destination.timeout_s)
+        except OSError as error:
+            raise GenericError(f'kind: Request, error: "{error}"') from None
+        if status != _OK:
+            raise GenericError(f"status: {status} {page.decode(errors='replace')}")
+        if b"<ListBucketResult" not in page:
+            raise GenericError(f"a listing was answered with {describe(page)}")
+        if b"<Contents>" in page:
+            raise GenericError("a listing ended early")
+
+    return ObjectStores(open_client, access.renew, lambda: access.failure, check_end)
 
 
 def _gs(address: Address) -> ObjectStores:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 import obstore.exceptions
@@ -21,6 +21,8 @@ T = TypeVar("T")
 ATTEMPTS = 7
 FIRST_PAUSE = 1 / 60
 """The longest first pause between attempts, as a share of the time-out: 0.5 s of 30 s. It doubles: 32 s in all."""
+PAGE_NAMES = 1000
+"""The names of a full page of a listing, in every object store."""
 SLOWEST_BYTES_PER_S = 256 * 1024
 """A body that moves slower than this is given up, once the time-out is over."""
 
@@ -54,6 +56,15 @@ class Requests:
             if doubled not in self._clients:
                 self._clients[doubled] = self._stores.open(self._timeout_s * 2**doubled)
             return self._clients[doubled]
+
+    def check_end(self, prefix: str, keys: Iterable[str], count: int) -> None:
+        """Check with another request that a listing has ended, where the number of its names does not show that.
+
+        obstore takes every document for a listing, for example the HTML page of a proxy for an empty one. A page that
+        is not full is the last, so only after a full page, or none, may such a document have ended the listing.
+        """
+        if count % PAGE_NAMES == 0:
+            self._stores.check_end(prefix, max(keys, default=""))
 
     def failures(self, send: Callable[[], object]) -> Iterator[Answer]:
         """Send a request until it succeeds; yield what every failed attempt got, also the last one.
