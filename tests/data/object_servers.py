@@ -26,6 +26,11 @@ _IDENTITY = {
     "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
     "actions": ["Admin", "Read", "Write", "List", "Tagging"],
 }
+_READER = {
+    "name": "reader",
+    "credentials": [{"accessKey": "reading", "secretKey": "reading"}],
+    "actions": ["Read", "List"],
+}
 STARTS_WITHIN_S = 60
 
 
@@ -93,7 +98,7 @@ def free_ports(count: int, *, also_above: int = 0) -> int:
 def run_seaweed(folder: Path) -> Iterator[str]:
     """Run SeaweedFS with its data in a folder, and yield the URL of its S3."""
     config = folder / "s3.json"
-    config.write_text(json.dumps({"identities": [_IDENTITY]}))
+    config.write_text(json.dumps({"identities": [_IDENTITY, _READER]}))
     port = free_ports(SEAWEED_PORTS, also_above=GRPC_ABOVE)
     command = [
         str(Path(sysconfig.get_path("scripts")) / "weed"),

@@ -354,8 +354,8 @@ class _Prune:
             self.notes.append(f"the run {run} goes on at this moment, so it stays")
             return
         self.store.remove_folder(name)
-        if run in self.store.names(layout.STAGING):
-            raise WriteError(f"cannot remove {self.store.url}/{name}", path=name)
+        if left := next(self.store.files(name), None):
+            raise WriteError(f"cannot remove {self.store.url}/{left.path}", path=left.path)
 
     def _remove_temporary(self) -> None:
         for file in self.listing.temporary:

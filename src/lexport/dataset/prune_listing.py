@@ -48,6 +48,8 @@ class Listing:
     data: dict[str, list[StoredFile]] = field(default_factory=dict)
     """The data files by run."""
     staging: dict[str, StagedFolder] = field(default_factory=dict)
+    staged_names: set[str] = field(default_factory=set)
+    """The names in the folder of staging; a new one is that of a run that began later."""
     temporary: list[StoredFile] = field(default_factory=list)
     """Partial downloads and files under temporary names."""
     commits: tuple[Manifest | DamagedCommit, ...] = ()
@@ -114,9 +116,10 @@ def list_dataset(store: Store, watch: Callable[[], object]) -> Listing:
 
 
 def _list_staging(store: Store, listing: Listing) -> None:
-    names = store.names(layout.STAGING)
-    for run in filter(is_ulid, names):
-        listing.staging[run] = StagedFolder(ulid_time(run))
+    listing.staged_names = set(store.names(layout.STAGING))
+    if store.moved is None:  # a bucket has no empty folders; what some servers show as such goes by itself
+        for run in filter(is_ulid, listing.staged_names):
+            listing.staging[run] = StagedFolder(ulid_time(run))
     for file in store.files(layout.STAGING):
         run, _, rest = file.path.removeprefix(f"{layout.STAGING}/").partition("/")
         if is_ulid(run) and rest:

@@ -76,10 +76,13 @@ def prune_stored_packages(
         return result
     old, young = _listed(store, listing, now, grace)
     going = sorted(unnamed.keys() & old)
+    if not is_dry_run and (started := _remove(store, going, listing, watch)):
+        result.notes.append(f"stored packages stay: the run {started} has begun, and may use them")
+        return result
     staying = sorted(unnamed.keys() - old)
     result.items += [_item(unnamed[path], "remove", f"no snapshot named it for {format_age(grace)}") for path in going]
     result.items += [_item(unnamed[path], "wait", "no snapshot names it") for path in staying]
-    if not is_dry_run and _remove(store, going, listing, result, watch):
+    if not is_dry_run:
         if fresh := [path for path in staying if path not in young]:
             _write_mark(store, fresh, now)
         for mark in listing.package_marks:
@@ -88,17 +91,15 @@ def prune_stored_packages(
     return result
 
 
-def _remove(
-    store: Store, paths: Iterable[str], listing: Listing, result: StoredPackages, watch: Callable[[], object]
-) -> bool:
-    """Remove packages, unless a run begins meanwhile: it may have found one of them stored; return whether all went."""
+def _remove(store: Store, paths: Iterable[str], listing: Listing, watch: Callable[[], object]) -> str | None:
+    """Remove packages until a run begins, which may have found one of them stored; return that run."""
     for path in paths:
         watch()
-        if started := [run for run in store.names(layout.STAGING) if is_ulid(run) and run not in listing.staging]:
-            result.notes.append(f"stored packages stay from {path} on: the run {first_of(started)} has begun")
-            return False
+        for name in store.names(layout.STAGING):
+            if is_ulid(name) and name not in listing.staged_names:
+                return name
         store.remove(path)
-    return True
+    return None
 
 
 def _reason_to_wait(listing: Listing, now: datetime, grace: timedelta) -> str | None:
