@@ -10,27 +10,47 @@ import msgspec
 import pytest
 import pytest_asyncio
 from jsonschema import Draft202012Validator
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
 
 import lexport
 from lexport.dataset.manifest import Manifest, ManifestError
+from lexport.model import RunSpec, ShardResult
 from lexport.simulator import Fault, Fleet, FleetSpec
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "reference" / "schemas"
 
 
-def validator(name):
-    schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
-    Draft202012Validator.check_schema(schema)
-    return Draft202012Validator(schema)
+def load(name):
+    return json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
+
+
+def validator(name, part=""):
+    """Return the validator of a schema, or of one of its definitions; the schemas name each other by their files."""
+    Draft202012Validator.check_schema(load(name))
+    schemas = {f"{each}.schema.json": DRAFT202012.create_resource(load(each)) for each in ("manifest", "run", "shard")}
+    return Draft202012Validator(
+        {"$ref": f"{name}.schema.json{part}"}, registry=Registry().with_resources(schemas.items())
+    )
 
 
 def shape(schema, root):
-    """Return the names of the properties of a schema, of those in its arrays too, and whether each is required."""
-    schema = root["$defs"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
-    if "items" in schema:
-        return shape(schema["items"], root)
+    """Return the names of the properties of a schema, of those below them too, and whether each is required."""
+    if "$ref" in schema:
+        file, _, path = schema["$ref"].partition("#/$defs/")
+        root = load(file.removesuffix(".schema.json")) if file else root
+        schema = root["$defs"][path]
+    for part in [*schema.get("anyOf", ()), *schema.get("oneOf", ())]:
+        schema = part if part.get("type") != "null" else schema
+    if "$ref" in schema or "items" in schema:
+        return shape(schema.get("items", schema), root)
     names = schema.get("properties", {})
     return {(name, name in schema.get("required", ())): shape(part, root) for name, part in names.items()}
+
+
+def names(shape):
+    """Return the names in a shape alone."""
+    return {name: names(below) for (name, _), below in shape.items()}
 
 
 @pytest_asyncio.fixture
@@ -93,6 +113,65 @@ async def test_damaged_manifests(manifests):
 
 def test_the_schema_of_the_manifest_names_what_is_read():
     """The schema has the properties that lexport reads, in the same places, and requires the same."""
-    declared, read = validator("manifest").schema, msgspec.json.schema(Manifest)
+    declared, read = load("manifest"), msgspec.json.schema(Manifest)
 
     assert shape(declared, declared) == {("format", True): {}} | shape(read, read)
+
+
+# --- runs that are not published --------------------------------------------------------------------------------------
+
+
+@pytest_asyncio.fixture
+async def unpublished(simulator, aws, fast_retries, settings, tmp_path):
+    """The folders of a refused run over a fleet and of one over a list of functions; one Region refuses the token."""
+    fleet = Fleet(FleetSpec(functions=2, versions=1))
+    name = fleet.name(0)
+    faults = (
+        Fault(operation="GetFunction", function_name=name, qualifier="$LATEST", kind="denied", times=None),
+        Fault(operation=None, region="eu-west-1", kind="expired_token", times=None),
+    )
+    regions = ("us-east-1", "eu-west-1")
+    async with simulator(*faults, fleet=fleet) as server:
+        for chosen in ({"regions": regions}, {"functions": (name, fleet.name(1))}):
+            with pytest.raises(lexport.RunError):
+                await lexport.snapshot(tmp_path / "fleet", settings(server.url, **chosen))
+    return sorted(tmp_path.glob("fleet/_staging/*"))
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio
+async def test_files_of_unpublished_runs(unpublished):
+    """The spec, the shards and their results that runs write are valid, and a damaged one is not."""
+    of_run, of_shard, of_result = validator("run"), validator("run", "#/$defs/shard"), validator("shard")
+    specs = [json.loads((folder / "run.json").read_bytes()) for folder in unpublished]
+    shards = [
+        json.loads(line) for folder in unpublished for line in (folder / "shards.jsonl").read_bytes().splitlines()
+    ]
+    results = [json.loads(path.read_bytes()) for folder in unpublished for path in sorted(folder.glob("*/shard.json"))]
+
+    assert (len(specs), len(shards), len(results)) == (2, 3, 3)
+    assert {result["ended_by"] is None for result in results} == {True, False}
+    assert {shard["refs"] is None for shard in shards} == {True, False}
+    for schema, documents in ((of_run, specs), (of_shard, shards), (of_result, results)):
+        assert [error.message for document in documents for error in schema.iter_errors(document)] == []
+    for schema, whole, edit in (
+        (of_run, specs[0], {"format": "lexport-run/2"}),
+        (of_run, specs[0], {"snapshot_id": "../.."}),
+        (of_run, specs[0], {"shards": None}),
+        (of_shard, shards[0], {"scope": {"account_id": "me", "region": "eu-west-1"}}),
+        (of_result, results[0], {"runs": [{"path": "../x", "size_bytes": 1, "sha256": "0" * 64}]}),
+        (of_result, results[0], {"shard": {}}),
+        (of_result, results[0], {"attempt": 0}),
+    ):
+        assert not schema.is_valid(whole | edit), edit
+
+
+def test_the_schemas_of_runs_name_what_is_read():
+    """The schemas of an unpublished run have the properties that lexport writes, in the same places."""
+    spec, result = msgspec.json.schema(RunSpec), msgspec.json.schema(ShardResult)
+    of_spec, of_result = load("run"), load("shard")
+    written = names(shape(spec, spec))
+
+    assert names(shape(of_spec, of_spec)) == {"format": {}} | written | {"shards": {}}
+    assert names(shape({"$ref": "#/$defs/shard"}, of_spec)) == written["shards"]
+    assert names(shape(of_result, of_result)) == names(shape(result, result))

@@ -14,7 +14,7 @@ from lexport.cli._formats import choose_format, csv_safe_option, output_option
 from lexport.cli._options import declare_command, duration, option
 from lexport.cli._output import notify, print_rows
 from lexport.errors import NoSnapshotError
-from lexport.settings import Destination
+from lexport.settings import RESUME_MAX_AGE, Destination
 from lexport.tables.text import plural
 from lexport.tables.units import format_age
 
@@ -135,5 +135,10 @@ def _unfinished(dest: Destination, store: Store, now: datetime) -> Iterator[str]
         where, one = shlex.quote(str(dest)), ended.snapshot_id
         yield f"to see what such a run could not read: lexport errors {where} --run {one}"
         if ended.snapshot_at is not None:
-            yield f"to go on with it, with the options that it began with: lexport snapshot {where} --resume {one} …"
+            age = now - ended.snapshot_at
+            max_age = f" --resume-max-age {age.days + 2}d" if age > RESUME_MAX_AGE - timedelta(hours=1) else ""
+            yield (
+                "to go on with it, with the options that it began with:"
+                f" lexport snapshot {where} --resume {one}{max_age}"
+            )
         yield f"to remove it: lexport prune {where} --snapshot {one}"

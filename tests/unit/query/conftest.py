@@ -28,13 +28,15 @@ def three_nights(tmp_path_factory, write_dataset):
 
 
 class StagedTestRun:
-    """A run of one account-region that is begun and not published."""
+    """A run of one account that is begun and not published; its first account-region gets rows."""
+
+    begun_at = datetime(2026, 11, 22, 2, tzinfo=UTC)
 
     def __init__(self, dest: Path, snapshot_id: str, *, shards: int = 2) -> None:
         self._store, self._files = LocalStore(dest), 0
         self.spec = RunSpec(
             snapshot_id=snapshot_id,
-            snapshot_at=datetime(2026, 11, 22, 2, tzinfo=UTC),
+            snapshot_at=self.begun_at,
             settings_fingerprint="0" * 64,
             hash_key_id=None,
             lexport_version=__version__,

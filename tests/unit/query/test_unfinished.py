@@ -100,8 +100,9 @@ def test_command(tmp_path, write_dataset, staged_run):
     assert f"{ID}2" in lines[2]
     assert lines[3] == "lexport: 2 older runs are not published either"
     assert f"lexport errors {tmp_path} --run {ID}4" in now.stderr
-    assert f"lexport snapshot {tmp_path} --resume {ID}4" in now.stderr
-    assert f"lexport prune {tmp_path}" in now.stderr
+    days = (datetime.now(UTC) - staged_run.begun_at).days
+    assert f"lexport snapshot {tmp_path} --resume {ID}4 --resume-max-age {days + 2}d" in now.stderr
+    assert f"lexport prune {tmp_path} --snapshot {ID}4" in now.stderr
 
 
 def test_command_before_the_first_snapshot(tmp_path, staged_run):
