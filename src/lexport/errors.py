@@ -56,6 +56,12 @@ class WriteError(FileError):
     """The file system or the Parquet writer failed to write a file."""
 
 
+class WriteDeniedError(WriteError):
+    """A bucket refused to write an object, for want of a permission or of valid credentials."""
+
+    exit_code = 5
+
+
 class UnknownCommitError(FileError):
     """The file system failed while the commit was written, so the commit may exist. No file of it was removed."""
 

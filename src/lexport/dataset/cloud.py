@@ -26,7 +26,7 @@ from lexport.dataset.copies import Copies
 from lexport.dataset.pages import Pages, list_folder
 from lexport.dataset.requests import Requests, StillFailingError
 from lexport.dataset.store import MOST_READ_BYTES, Moved, NamedFile, StoredFile, announce
-from lexport.errors import PublishError, UnknownCommitError, WriteError
+from lexport.errors import PublishError, UnknownCommitError, WriteDeniedError, WriteError
 
 if TYPE_CHECKING:
     from obstore import GetOptions, GetResult, ObjectMeta, PutMode
@@ -255,7 +255,7 @@ class CloudStore:
             return
         if may_come_later:
             raise _unknown(target, answer, "it is not there yet, and a request that was lost may still be carried out")
-        raise WriteError(f"cannot write {target}: {answer.text}", path=target) from answer.error(target)
+        raise _write_error(target, answer) from answer.error(target)
 
     def _is_there(self, path: str, size_bytes: int, sha256: str, answer: Answer) -> bool:
         """Return whether the object has these bytes; False where it is absent. Raises PublishError for other bytes."""
@@ -283,11 +283,12 @@ class CloudStore:
 
     def replace(self, path: str, body: bytes) -> None:
         """Write an object over the one before."""
-        target = self._target(path)
         try:
-            self._requests.repeat(target, lambda _: self._put(path, body, "overwrite"))
-        except OSError as error:
-            raise WriteError(f"cannot write {target}: {error.strerror}", path=target) from error
+            for _ in self._requests.failures(lambda: self._put(path, body, "overwrite")):
+                pass
+        except StillFailingError as failing:
+            target = self._target(path)
+            raise _write_error(target, failing.answer) from failing.answer.error(target)
 
     def swap(self, path: str, body: bytes, *, expected: bytes | None) -> bool:
         """Write an object with If-Match of the ETag that the expected content has."""
@@ -318,7 +319,7 @@ class CloudStore:
         except _ChangedError as changed:
             return changed.is_ours
         except StillFailingError as failing:
-            raise WriteError(f"cannot write {target}: {failing.answer.text}", path=target) from None
+            raise _write_error(target, failing.answer) from failing.answer.error(target)
         return True
 
     def remove(self, path: str) -> None:
@@ -375,6 +376,11 @@ class _Named:
     path: str
     size_bytes: int
     sha256: str
+
+
+def _write_error(target: str, answer: Answer) -> WriteError:
+    is_denied = answer.outcome in (Outcome.DENIED, Outcome.EXPIRED)
+    return (WriteDeniedError if is_denied else WriteError)(f"cannot write {target}: {answer.text}", path=target)
 
 
 def _unknown(target: str, answer: Answer, why: str) -> UnknownCommitError:

@@ -12,7 +12,7 @@ from tiny_s3 import cut, do_and_drop, do_and_refuse, drop, open_tiny_s3, refuse,
 from lexport.dataset.cloud import CloudStore
 from lexport.dataset.object_stores import ObjectStores
 from lexport.dataset.requests import ATTEMPTS, Requests
-from lexport.errors import PublishError, UnknownCommitError, WriteError
+from lexport.errors import PublishError, UnknownCommitError, WriteDeniedError, WriteError
 
 TIMEOUT_S = 0.3
 SECRET = "secret-canary-0123456789"
@@ -131,7 +131,7 @@ def test_an_own_request_that_was_late_is_no_conflict(s3, store):
         (refuse(503, "SlowDown"), WriteError, "503 SlowDown: scripted"),
         (refuse(500, "InternalError"), WriteError, "500 InternalError"),
         (refuse(409, "ConditionalRequestConflict"), WriteError, "409 ConditionalRequestConflict"),
-        (refuse(403, "AccessDenied"), WriteError, "403 AccessDenied"),
+        (refuse(403, "AccessDenied"), WriteDeniedError, "403 AccessDenied"),
         (refuse(400, "InvalidRequest"), WriteError, "400 InvalidRequest"),
         (refuse(501, "NotImplemented"), WriteError, "501 NotImplemented"),
         (drop, UnknownCommitError, "may still be carried out"),
