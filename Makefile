@@ -6,7 +6,7 @@ RUNTIME_STAMP := .venv/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint types unit newest wheel azurite sweep faults bench bench-toy golden dialects lock clean
+.PHONY: setup demo test lint types unit newest wheel azurite torture fuzz faults bench bench-toy golden dialects lock clean
 
 setup: $(RUNTIME_STAMP)
 
@@ -54,10 +54,14 @@ azurite: build/azurite/node_modules/.bin/azurite-blob
 build/azurite/node_modules/.bin/azurite-blob:
 	npm install --silent --no-audit --no-fund --prefix build/azurite azurite@3.35.0
 
-# Every call to the disk of one snapshot fails once: EIO, ENOSPC, EROFS from then on, kill -9, and an answer that is lost.
-# Then wrong answers of AWS in many ways. Hours; `make test` takes a sample.
-sweep: $(STAMP)
-	LEXPORT_SWEEP=whole $(BIN)/python -m pytest -n 2 --dist worksteal -q tests/disk/test_publish_sweep.py
+# Runs are killed, and their disk fails, at every call that changes a file; then they are resumed. An hour at most on two
+# cores; a second call goes on where the first was stopped. `make test` takes a sample. It prints a table of what was lost.
+torture: $(STAMP)
+	LEXPORT_TORTURE=whole $(BIN)/python -m pytest -n 2 --dist worksteal -q tests/torture; \
+		status=$$?; $(BIN)/python tests/torture/progress.py && exit $$status
+
+# Wrong answers of AWS in many ways: an hour. `make test` takes a sample.
+fuzz: $(STAMP)
 	LEXPORT_FUZZ_RUNS=500 $(BIN)/python -m pytest -n 2 --dist worksteal -q tests/integration/test_answers_fuzzed.py
 
 # Every fault between lexport and a server, with the time-outs that users have: half an hour. `make test` waits for a

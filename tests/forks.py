@@ -1,7 +1,9 @@
 """A process that has imported lexport, and forks a child for each command line it reads: 50 ms each instead of 600.
 
 Standard input: one JSON object a line. ``streams`` are three paths, or null where the number is closed; ``leftovers``
-is a path, or null, for a JSON object of what the command has left open in its process.
+is a path, or null, for a JSON object of what the command has left open in its process. With the argument
+``fixed-clock``, the wall clock of a child stands at ``at`` and ids have no random part, so that two runs can be
+compared byte by byte. ``script`` is Python to run in place of the command, or null.
 Standard output: the child's process id, then how it ended.
 """
 
@@ -15,7 +17,21 @@ import resource
 import signal
 import sys
 import threading
+import traceback
 from pathlib import Path
+
+HAS_FIXED_CLOCK = "fixed-clock" in sys.argv[1:]
+if HAS_FIXED_CLOCK:  # before anything takes the real one
+    import secrets
+
+    sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+    import fixed_clock
+
+    del sys.path[0]
+    real_random = os.urandom
+    fixed_clock.replace_clock_and_random()
+    os.urandom = real_random
+    secrets.randbits = lambda _: 0  # the random part of ids
 
 HEAVY = (
     "anyio.to_thread",
@@ -70,6 +86,8 @@ def become(request):
     """Be what a shell would have started."""
     from lexport.cli.main import main
 
+    if HAS_FIXED_CLOCK:
+        fixed_clock.set_clock(request["at"])
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
@@ -91,6 +109,9 @@ def become(request):
         write_leftovers_at_end(request["leftovers"])
     if request["files"] is not None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (request["files"], request["files"]))
+    if request["script"] is not None:
+        exec(request["script"], {"__name__": "__main__"})  # a test wrote it
+        os._exit(0)
     sys.argv = ["lexport", *request["arguments"]]
     main()
 
@@ -109,6 +130,8 @@ def serve():
         if pid == 0:
             try:
                 become(json.loads(line))
+            except BaseException:  # noqa: BLE001 - it must not go on as a second parent
+                traceback.print_exc()
             finally:
                 os._exit(99)
         os.write(replies, f"{pid}\n".encode())

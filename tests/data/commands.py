@@ -30,11 +30,14 @@ class Ended:
 
 
 @contextmanager
-def fork_server(**variables: str) -> Iterator[subprocess.Popen[str]]:
-    """Start the process behind ``Forks``; it ends with its standard input."""
+def fork_server(*, has_fixed_clock: bool = False, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """Start the process behind ``Forks``; it ends with its standard input.
+
+    With ``has_fixed_clock``, commands run at a time that they are given; see ``forks.py``.
+    """
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "ARROW_DEFAULT_MEMORY_POOL": "system"} | variables
     with subprocess.Popen(
-        [sys.executable, str(Path(__file__).parents[1] / "forks.py")],
+        [sys.executable, str(Path(__file__).parents[1] / "forks.py"), *(["fixed-clock"] if has_fixed_clock else [])],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,
@@ -59,12 +62,15 @@ class Forks:
         ignored: tuple[int, ...] = (),
         leftovers: str | None = None,
         files: int | None = None,
+        at: str | None = None,
+        script: str | None = None,
         **variables: str,
     ) -> int:
         """Start one; a stream is a path in ``folder``, or None where it is closed.
 
         ``leftovers`` is a path in ``folder`` to which the child writes what still is open at its end, and ``files`` the
-        most files that it may open.
+        most files that it may open. ``at`` is its time, where the server has no real clock; ``script`` is run in place
+        of the command.
         """
         for name in ("out", "err"):
             (self.folder / name).unlink(missing_ok=True)
@@ -76,6 +82,8 @@ class Forks:
             "ignored": ignored,
             "leftovers": leftovers,
             "files": files,
+            "at": at,
+            "script": script,
         }
         self._server.stdin.write(json.dumps(request) + "\n")
         self._server.stdin.flush()

@@ -1,6 +1,6 @@
 """Whatever is wrong with answers: a snapshot that calls itself complete has exactly the rows of the oracle.
 
-Sampled; LEXPORT_FUZZ_RUNS sets how many snapshots each test takes (`make sweep` takes many).
+Sampled; LEXPORT_FUZZ_RUNS sets how many snapshots each test takes (`make fuzz` takes many).
 """
 
 from __future__ import annotations

@@ -21,7 +21,13 @@ from lexport.tables.units import parse_duration, parse_size
 KEY_VARIABLE = "LEXPORT_HASH_KEY"
 
 _PREFIX = "LEXPORT_"
-_TEST_VARIABLES = {"LEXPORT_FAULTS", "LEXPORT_REQUIRE_ALL", "LEXPORT_TEST_WAITS", "LEXPORT_WRITE_GOLDEN"}
+_TEST_VARIABLES = {
+    "LEXPORT_FAULTS",
+    "LEXPORT_REQUIRE_ALL",
+    "LEXPORT_TEST_WAITS",
+    "LEXPORT_TORTURE",
+    "LEXPORT_WRITE_GOLDEN",
+}
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

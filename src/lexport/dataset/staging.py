@@ -48,14 +48,24 @@ def begin_run(store: Store, spec: RunSpec) -> None:
     document = {"format": FORMAT, **msgspec.to_builtins(replace(spec, shards=())), "shards": len(spec.shards)}
     document["snapshot_at"] = format_instant(spec.snapshot_at)
     body = msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
-    store.create(layout.shards_path(spec.snapshot_id), lines)
-    store.create(layout.spec_path(spec.snapshot_id), body)
     try:
-        store.create(layout.spec_path(spec.snapshot_id), body + b"\n")
-    except PublishError:
+        store.create(layout.shards_path(spec.snapshot_id), lines)
+        store.create(layout.spec_path(spec.snapshot_id), body)
+        _check_is_refused(store, layout.spec_path(spec.snapshot_id), body + b"\n")
         take_claim(store, spec.snapshot_id, 1)
+    except PublishError:  # another process has begun this run, or goes on with it
+        raise
+    except (OSError, RunError):
+        store.remove_folder(layout.staging_folder(spec.snapshot_id))
+        raise
+
+
+def _check_is_refused(store: Store, path: str, body: bytes) -> None:
+    """Check that a file cannot be created a second time."""
+    try:
+        store.create(path, body)
+    except PublishError:
         return
-    store.remove_folder(layout.staging_folder(spec.snapshot_id))
     raise RunError(
         f"{store.url} does not refuse to create a file that exists already (a conditional write with If-None-Match),"
         " so two runs could overwrite each other's snapshot; choose a store that does; nothing was read"
