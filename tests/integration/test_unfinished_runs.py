@@ -85,3 +85,27 @@ async def test_refused_run(simulator, run_lexport, flags, fleet, tmp_path):
     assert (row["is_gap"], row["function_name"], row["errors"]) == (True, fleet.name(0), 1)
     assert run in after.out
     assert run not in after.err
+
+
+async def test_a_refused_run_in_a_bucket(simulator, bucket, run_lexport, flags, fleet):
+    """A refused run in a bucket is shown as in a folder, from its table of errors and from its staged rows alike."""
+    dest = f"{bucket.url}/fleet"
+    fault = Fault(operation="GetFunction", function_name=fleet.name(0), qualifier="$LATEST", kind="denied", times=None)
+    async with simulator(fault, fleet=fleet) as aws:
+        refused = await run_lexport("snapshot", dest, *flags(aws.url))
+    run = re.search(r" --run (\w+)", refused.last)[1]
+    listed = await run_lexport("status", dest)
+    shown = await run_lexport("errors", dest, "--output", "jsonl")
+    bucket.client.delete_object(Bucket=bucket.name, Key=f"fleet/_staging/{run}/errors-0001.parquet")
+    staged = await run_lexport("errors", dest, "--output", "jsonl")
+    pruned = await run_lexport("prune", dest, "--snapshot", run)
+    after = await run_lexport("status", dest)
+
+    assert (refused.code, listed.code, shown.code, staged.code, pruned.code) == (1, 1, 0, 0, 0), refused.err
+    assert f"lexport errors {dest} --run {run}" in refused.last
+    assert f"run {run} was refused because of gaps: 1 of 1 account-region read, begun " in listed.err
+    assert json.loads(shown.out)["function_name"] == fleet.name(0)
+    assert shown.out == staged.out
+    assert "(refused because of gaps, not published): 1 error, 1 gap" in shown.err
+    assert "(interrupted, not published): 1 error, 1 gap" in staged.err
+    assert run not in after.err

@@ -125,6 +125,8 @@ def _unfinished(dest: Destination, store: Store, now: datetime) -> Iterator[str]
         read = ""
         if run.shards_total is not None:
             read = f": {run.shards_done:,} of {plural(run.shards_total, 'account-region')} read"
+        elif run.shards_done or run.snapshot_at is not None:
+            read = f": {plural(run.shards_done, 'account-region')} read"
         begun = "" if run.snapshot_at is None else f", begun {format_age(now - run.snapshot_at)} ago"
         written = f", written {format_age(now - run.last_write_at)} ago"
         yield f"run {run.snapshot_id} {_STATES[run.state]}{read}{begun}{written}"

@@ -206,23 +206,19 @@ class UnfinishedRun:
     last_write_at: datetime
     size_bytes: int
 
-    @property
-    def shards_total(self) -> int:
-        """The number of its shards; an account whose Regions are not known yet counts as one."""
-        return len(self.spec.shards) if self.spec else 0
-
     def is_alive(self, now: datetime) -> bool:
         """Return whether a process works on it, as far as can be known."""
         return self.claim is not None and self.claim.state(now) != "dead"
 
 
 def unfinished_ids(store: Store) -> list[str]:
-    """Return the ids of the runs that are staged and not published, newest first. Raises OSError."""
+    """Return the ids of the runs that are staged and not published, newest first. Raises OSError.
+
+    A folder without any file is no run: some servers list the folders of objects that were removed.
+    """
     published = set(store.names(layout.RUNS))
-    return sorted(
-        (name for name in store.names(layout.STAGING) if is_ulid(name) and f"{name}.json" not in published),
-        reverse=True,
-    )
+    staged = (name for name in store.names(layout.STAGING) if is_ulid(name) and f"{name}.json" not in published)
+    return sorted((run for run in staged if any(store.files(layout.staging_folder(run)))), reverse=True)
 
 
 def unfinished_runs(store: Store) -> list[UnfinishedRun]:

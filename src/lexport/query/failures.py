@@ -19,12 +19,11 @@ from anyio.from_thread import check_cancelled
 
 from lexport.dataset.commits import DamagedCommit, commit_ids, read_commit
 from lexport.dataset.data_files import find_files, missing_or
-from lexport.dataset.layout import RUNS, STAGING, run_path, staging_folder
+from lexport.dataset.layout import RUNS, run_path, staging_folder
 from lexport.dataset.open_store import open_store
-from lexport.dataset.staging import read_unfinished, staged_errors
+from lexport.dataset.staging import read_unfinished, staged_errors, unfinished_ids
 from lexport.dataset.store import Store
 from lexport.errors import NoSnapshotError, ReadError, SettingsError
-from lexport.model import is_ulid
 from lexport.query.catalog import find_commits
 from lexport.query.sql_text import one_line
 from lexport.query.unfinished import UnfinishedState, refused_errors, state_of
@@ -160,14 +159,16 @@ class _Runs:
 
 def _find_runs(dest: str | os.PathLike[str]) -> _Runs:
     """List the runs of a destination; raises NoSnapshotError where there are none."""
+    absent: NoSnapshotError | None = None
     try:
         store, _ = find_commits(dest)
-    except NoSnapshotError:
-        store = open_store(dest)
-        if not any(map(is_ulid, store.names(STAGING))):
-            raise
-    staged = frozenset(filter(is_ulid, store.names(STAGING)))  # first: a run moves from here to the published ones
-    return _Runs(store=store, published=frozenset(commit_ids(store.names(RUNS))), staged=staged)
+    except NoSnapshotError as error:
+        store, absent = open_store(dest), error
+    staged = frozenset(unfinished_ids(store))  # first: a run moves from here to the published ones
+    runs = _Runs(store=store, published=frozenset(commit_ids(store.names(RUNS))), staged=staged)
+    if absent is not None and not runs.staged | runs.published:
+        raise absent
+    return runs
 
 
 def _choose_run(run: str | None, ids: list[str]) -> str:

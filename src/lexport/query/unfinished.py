@@ -15,6 +15,7 @@ from lexport.dataset.layout import errors_path, staging_folder
 from lexport.dataset.open_store import open_store
 from lexport.dataset.store import Store
 from lexport.errors import NoSnapshotError
+from lexport.model import GLOBAL_REGION
 from lexport.query.catalog import find_commits
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ UnfinishedState = Literal["running", "refused", "interrupted"]
 class UnfinishedStatus:
     """One run that is not published; ``attempts`` counts how often it was begun. Its shards are account-regions.
 
-    ``snapshot_at`` and ``shards_total`` are None where the files that say so are damaged.
+    ``snapshot_at`` and ``shards_total`` are None where the files that say so are damaged, and for a run over packages;
+    ``shards_total`` also where the Regions of an account are only known once its role is assumed.
     """
 
     snapshot_id: str
@@ -69,10 +71,16 @@ def _describe(store: Store, run: UnfinishedRun, now: datetime) -> UnfinishedStat
         state=state_of(run, refused_errors(store, run), now),
         attempts=_attempt(run),
         shards_done=run.shards_done,
-        shards_total=run.shards_total if run.spec else None,
+        shards_total=_shards_total(run),
         last_write_at=run.last_write_at,
         size_bytes=run.size_bytes,
     )
+
+
+def _shards_total(run: UnfinishedRun) -> int | None:
+    if run.spec is None or any(shard.scope.region == GLOBAL_REGION for shard in run.spec.shards):
+        return None
+    return len(run.spec.shards)
 
 
 def state_of(run: UnfinishedRun, refused: Sequence[str], now: datetime) -> UnfinishedState:

@@ -32,7 +32,7 @@ class StagedTestRun:
 
     begun_at = datetime(2026, 11, 22, 2, tzinfo=UTC)
 
-    def __init__(self, dest: Path, snapshot_id: str, *, shards: int = 2) -> None:
+    def __init__(self, dest: Path, snapshot_id: str, *, shards: int = 2, region: str | None = None) -> None:
         self._store, self._files = LocalStore(dest), 0
         self.spec = RunSpec(
             snapshot_id=snapshot_id,
@@ -41,7 +41,7 @@ class StagedTestRun:
             hash_key_id=None,
             lexport_version=__version__,
             shards=tuple(
-                Shard(scope=Scope(account_id="111122223333", region=f"eu-west-{number + 1}"))
+                Shard(scope=Scope(account_id=str(111122223333 + number), region=region or f"eu-west-{number + 1}"))
                 for number in range(shards)
             ),
         )

@@ -165,14 +165,16 @@ async def test_no_such_run(tmp_path, write_dataset, run, text):
     assert caught.value.option == "--run"
 
 
-async def test_nothing_to_show(tmp_path, write_dataset):
+async def test_nothing_to_show(tmp_path):
     """A destination without runs, one that is absent, and a run that left nothing end with an error."""
     with pytest.raises(NoSnapshotError):
         await lexport.failures(tmp_path)
     with pytest.raises(lexport.SettingsError, match="does not exist"):
         await lexport.failures(tmp_path / "absent")
-    write_dataset(tmp_path, [{}])
-    (tmp_path / "_staging" / REFUSED).mkdir(parents=True)
+    (tmp_path / "_staging" / REFUSED / "empty").mkdir(parents=True)
+    with pytest.raises(NoSnapshotError):
+        await lexport.failures(tmp_path)
+    (tmp_path / "_staging" / REFUSED / "file").touch()
     with pytest.raises(ReadError, match="does not say what the run read"):
         await lexport.failures(tmp_path)
 

@@ -74,6 +74,17 @@ async def test_damaged_files_of_a_run(tmp_path, staged_run, body):
 
 
 @pytest.mark.asyncio
+async def test_accounts_whose_regions_are_not_known(tmp_path, staged_run):
+    """Where an account stands for all its Regions, their number is not known, and no total is shown."""
+    staged_run(tmp_path, f"{ID}1", region="aws-global")
+
+    (found,) = await lexport.unfinished(tmp_path)
+
+    assert found.shards_total is None
+    assert f"run {ID}1 is running: 0 account-regions read, begun " in asked(tmp_path).stderr
+
+
+@pytest.mark.asyncio
 async def test_no_unfinished_run(tmp_path, write_dataset):
     """A dataset with published runs alone has no unfinished one, and a folder that is absent is an error."""
     write_dataset(tmp_path, [{}])
