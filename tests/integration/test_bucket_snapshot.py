@@ -51,3 +51,19 @@ async def test_objects_are_encrypted_as_asked(simulator, flags, run_lexport):
     assert all(headers.get("x-amz-server-side-encryption") == "AES256" for headers in sent)
     assert "POST" not in s3.methods()
     assert not [key for key in s3.objects if "_staging" in key]
+
+
+@pytest.mark.asyncio
+async def test_a_key_that_may_be_lost_is_warned_about(simulator, flags, run_lexport, tmp_path):
+    """Without a hash key and with an empty HOME, one warning says what is lost; with the key set there is none."""
+    with open_tiny_s3() as s3:
+        async with simulator(functions=2) as aws:
+            run = ("snapshot", "s3://bucket/fleet", *flags(aws.url))
+            where = {"AWS_ENDPOINT_URL_S3": s3.url, "XDG_STATE_HOME": None}
+            warned = await run_lexport(*run, LEXPORT_HASH_KEY=None, HOME=str(tmp_path / "empty"), **where)
+            quiet = await run_lexport(*run, HOME=str(tmp_path / "empty too"), **where)
+
+    assert (warned.code, quiet.code) == (0, 0)
+    assert warned.err.count("warning: the hash key was made in") == 1
+    assert "LEXPORT_HASH_KEY" in warned.err
+    assert "warning" not in quiet.err

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
+from lexport.aws.errors import one_line
 from lexport.dataset.address import Address
 from lexport.errors import SettingsError
 from lexport.settings import Destination
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 5.0
 USER_AGENT = "lexport"
+_VARIABLES = {
+    "gs": "GOOGLE_SERVICE_ACCOUNT, GOOGLE_APPLICATION_CREDENTIALS",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or a managed or workload identity",
+}
 _OK = 200
 
 
@@ -51,6 +56,8 @@ def object_stores(address: Address, destination: Destination, profile: str | Non
     Raises SettingsError where obstore is not installed, or the bucket does not exist; CredentialsError; RunError.
     """
     need_obstore(address.url)
+    import obstore.exceptions
+
     if address.scheme == "s3":
         return _s3(address, destination, destination.dest_profile or profile)
     for option, value in (
@@ -60,7 +67,17 @@ def object_stores(address: Address, destination: Destination, profile: str | Non
     ):
         if value is not None:
             raise SettingsError(f"{option} is for s3:// alone, and DEST is {address.url}", option=option)
-    return _gs(address) if address.scheme == "gs" else _az(address)
+    stores = _gs(address) if address.scheme == "gs" else _az(address)
+    try:
+        stores.open(destination.timeout_s)  # so that a missing setting is found here
+    except obstore.exceptions.BaseError as error:
+        missing = one_line(str(error)).rpartition("error: ")[2]
+        raise SettingsError(
+            f"DEST {address.url} cannot be opened: {missing}; set the variables of its account:"
+            f" {_VARIABLES[address.scheme]}",
+            option="DEST",
+        ) from None
+    return stores
 
 
 def _client(timeout_s: float, *, allow_http: bool, **more: Any) -> Any:

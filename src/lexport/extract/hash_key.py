@@ -11,7 +11,7 @@ import hmac
 import os
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lexport.dataset.local import LocalStore
@@ -28,6 +28,8 @@ class HashKey:
     """A secret key; ``key_id`` identifies it without revealing it."""
 
     secret: bytes = field(repr=False)
+    made_in: Path | None = field(default=None, compare=False, repr=False)
+    """The file in which this run made the key; None where the key was there before."""
 
     @property
     def key_id(self) -> str:
@@ -46,9 +48,10 @@ def load_hash_key(key_file: Path | None) -> HashKey:
     if from_environment:
         return _decode(from_environment, KEY_VARIABLE)
     path = _state_folder() / "hash.key"
-    if not os.path.lexists(path):
+    is_new = not os.path.lexists(path)
+    if is_new:
         _make(path)
-    return _decode(_read(path), str(path))
+    return replace(_decode(_read(path), str(path)), made_in=path if is_new else None)
 
 
 def _state_folder() -> Path:

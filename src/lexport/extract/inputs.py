@@ -52,7 +52,16 @@ async def read_inputs(
 
 
 def note_other_key(inputs: Inputs, store: Store, *, note: Callable[[str], None]) -> None:
-    """Note it where hashes of this snapshot cannot be compared with those of the last. Blocking."""
+    """Note it where hashes of this snapshot cannot be compared with those of the last, or of the next. Blocking.
+
+    Who writes to a bucket may have no disk that lasts, so a key that was just made there is likely to be lost.
+    """
+    if store.moved is not None and inputs.hash_key and inputs.hash_key.made_in:
+        note(
+            f"warning: the hash key was made in {inputs.hash_key.made_in}; if this disk does not last, the next run"
+            " makes another one, value_hmac cannot be compared, changed values of variables are not seen, and"
+            f" --incremental reads everything again; keep the key, and set {KEY_VARIABLE} or --hash-key-file"
+        )
     last = next(newest_first(store, lambda damaged: note(damaged.note)), None)
     if inputs.hash_key_id and last and last.hash_key_id not in (None, inputs.hash_key_id):
         note(

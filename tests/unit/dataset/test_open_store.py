@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -108,6 +109,14 @@ def test_a_folder_needs_no_extra(environment, tmp_path):
     done = subprocess.run([sys.executable, "-c", code, tmp_path], env=environment, check=False)
 
     assert done.returncode == 0
+
+
+def test_azure_without_an_account(aws):
+    """A setting that is missing is said at once, with the variables that have it."""
+    for name in [name for name in os.environ if name.startswith("AZURE")]:
+        aws.delenv(name)
+    with pytest.raises(SettingsError, match="Account must be specified; set the variables of its account: AZURE_"):
+        open_store("az://container/fleet")
 
 
 def test_a_bucket_that_does_not_exist(bucket):
