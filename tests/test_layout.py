@@ -166,13 +166,14 @@ def test_dir_shows_public_names_alone():
             "import lexport.cli.main as m; m.run(['--version'])",
             ("aiobotocore", "pyarrow", "duckdb", "aiohttp", "msgspec"),
         ),
+        ("import lexport.query.status, lexport.query.unfinished", ("aiobotocore", "pyarrow", "duckdb", "obstore")),
         ("import lexport.query.sql", ("aiobotocore", "aiohttp")),
         ("import lexport.pipeline", ("duckdb",)),
         ("import lexport.artifacts.packages", ("duckdb",)),
     ],
 )
 def test_nothing_is_imported_before_it_is_needed(command, unwanted):
-    """Help needs no heavy library, SQL no AWS library, a snapshot no DuckDB."""
+    """Help needs no heavy library, the list of snapshots no Arrow, SQL no AWS library, a snapshot no DuckDB."""
     check = f"import sys; {command}; sys.exit(', '.join(n for n in {unwanted!r} if n in sys.modules) or 0)"
     done = subprocess.run([sys.executable, "-c", check], check=False, capture_output=True, text=True)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import anyio.to_thread
 
-from lexport.dataset.layout import errors_path, staging_folder
+from lexport.dataset.layout import STAGING, errors_path, staging_folder
 from lexport.dataset.open_store import open_store
 from lexport.dataset.store import Store
 from lexport.errors import NoSnapshotError
@@ -58,6 +58,8 @@ async def unfinished(dest: str | os.PathLike[str]) -> tuple[UnfinishedStatus, ..
 
 def describe_unfinished(store: Store) -> tuple[UnfinishedStatus, ...]:
     """List the runs of a store that are not published, newest first. Blocking."""
+    if not store.names(STAGING):
+        return ()
     from lexport.dataset.staging import unfinished_runs  # imports Arrow, which `status` mostly does not need
 
     now = datetime.now(UTC)

@@ -6,19 +6,20 @@ sort by how much an answer knows: when two answers tell of the same function ver
 
 from __future__ import annotations
 
-from typing import Literal
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, LAYERS, SECURITY_GROUPS, SUBNETS
 from lexport.tables.table import VERSION_KEY, Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 ANSWER = "_answer"
 
 CHILD_TABLES = (ENV_VARS, LAYERS, SUBNETS, SECURITY_GROUPS, FILE_SYSTEMS)
 """What belongs to a function version. Their rows are staged as lists within its row, and share its fate."""
 
-Batch = dict[str, pa.RecordBatch]
+Batch: TypeAlias = "dict[str, pa.RecordBatch]"
 """Table name -> its staged rows; those of ``CHILD_TABLES`` are within ``functions``."""
 
 
