@@ -132,7 +132,11 @@ def _read_staged(store: Store, snapshot_id: str, scratch: Path) -> RunFailures:
         elif run.spec is not None:
             batches = map(_selected, staged_errors(store, snapshot_id, scratch))
         else:
-            raise ReadError(f"{where} does not say what the run read, or is damaged", path=where)
+            raise ReadError(
+                f"{where} does not say what the run read: it was a run over packages that did not end, or its run.json"
+                " is damaged; --run names another run",
+                path=where,
+            )
         return _grouped(
             batches,
             snapshot_id=snapshot_id,

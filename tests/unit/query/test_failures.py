@@ -1,7 +1,9 @@
 """What a run could not read, by kind."""
 
+import tempfile
 from datetime import UTC, datetime, timedelta
 
+import anyio
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -226,6 +228,20 @@ async def test_more_kinds_than_are_told_apart(tmp_path):
     assert (found.errors, found.gaps, len(found.groups)) == (40_000, 1, 20_000)
     assert [(group.error_code, group.errors) for group in found.groups[:2]] == [("code 34999", 1), ("usual", 5_000)]
     assert found.other_errors == 40_000 - 5_000 - 19_999
+
+
+async def test_cancelled(tmp_path, at_event, monkeypatch):
+    """Cancelled: it ends at the next batch of rows, and its temporary folder is gone."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    refuse(tmp_path / "fleet", row("b"))
+    with anyio.CancelScope() as scope:
+        at_event("tempfile.mkdtemp", lambda: anyio.from_thread.run_sync(scope.cancel), on="lexport-errors-")
+        await lexport.failures(tmp_path / "fleet")
+
+    assert scope.cancelled_caught
+    assert list(scratch.iterdir()) == []
 
 
 async def test_long_texts_are_cut(tmp_path):
