@@ -64,7 +64,7 @@ async def test_a_loss_of_power_finds_a_whole_dataset(simulator, run_lexport, fla
         assert order.check(path) < made, path
     folders: dict[str, int] = {}
     for number, (call, path, _) in enumerate(order.calls):
-        if call == "mkdir":
+        if call == "mkdir" and "/.work-" not in str(PurePosixPath(path).parent):  # where nothing has to last
             folders.setdefault(path, number)  # two downloads may try at once
     assert {"fleet", "fleet/_staging", f"fleet/_staging/{commit.snapshot_id}", "fleet/_runs", "fleet/tags"} <= {
         *folders

@@ -42,7 +42,7 @@ def five_regions():
 def recovery(forks, torture_disk):
     """Break runs into a place, and resume them."""
 
-    def make(aws, place):
-        return Recovery(forks, aws, place, began_at=datetime.now(UTC))
+    def make(aws, place, **variables):
+        return Recovery(forks, aws, place, began_at=datetime.now(UTC), variables=variables)
 
     return make

@@ -6,6 +6,7 @@ nobody broke off, of the same id and time: each file by its SHA-256, each table 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from dataclasses import dataclass, field
@@ -20,7 +21,8 @@ REGIONS = ("us-east-1", "us-west-2", "eu-west-1", "eu-central-1", "ap-southeast-
 FAST = "1000000"
 VARYING = {"errors", "scopes", "snapshots", "packages", "scope_resources"}
 """Tables with times of the clock, or with what a run did: their bytes may differ."""
-EARLIER, FIRST, SECOND = timedelta(days=-2), timedelta(0), timedelta(minutes=1)
+EARLIER, FIRST, SECOND = timedelta(minutes=-6), timedelta(0), timedelta(minutes=1)
+"""Times of runs, from the start of a test: S3 refuses signatures of a clock that is wrong by 15 minutes."""
 QUESTION = """
     SELECT 'plain' AS name, snapshot_id, count(*) AS n FROM functions GROUP BY ALL
     UNION ALL SELECT 'history', snapshot_id, count(*) FROM history.functions GROUP BY ALL ORDER BY 1, 2
@@ -88,16 +90,61 @@ class Folder:
         return (self.path / path).read_bytes()
 
 
+class Prefix:
+    """A destination in a bucket."""
+
+    def __init__(self, bucket) -> None:
+        self._bucket = bucket
+        self.url = f"{bucket.url}/fleet"
+        self._kept: dict[str, bytes] = {}
+
+    def _tags(self) -> dict[str, str]:
+        pages = self._bucket.client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket.name)
+        return {item["Key"].removeprefix("fleet/"): item["ETag"] for page in pages for item in page.get("Contents", ())}
+
+    def keep(self) -> None:
+        """Remember what is there for ``reset``."""
+        self._kept = {path: self.read(path) for path in self.paths()}
+
+    def reset(self) -> None:
+        """Restore what was kept."""
+        tags = self._tags()
+        for path in tags:
+            if path not in self._kept:
+                self._bucket.client.delete_object(Bucket=self._bucket.name, Key=f"fleet/{path}")
+        for path, body in self._kept.items():
+            if tags.get(path) != _tag(body):
+                self._bucket.client.put_object(Bucket=self._bucket.name, Key=f"fleet/{path}", Body=body)
+
+    def changed(self) -> list[str]:
+        """Files of the earlier snapshot that have other bytes, or none."""
+        tags = self._tags()
+        return [path for path, body in self._kept.items() if path != "_latest.json" and tags.get(path) != _tag(body)]
+
+    def paths(self) -> list[str]:
+        """Every file that is there."""
+        return sorted(self._tags())
+
+    def read(self, path: str) -> bytes:
+        """Read a file."""
+        return self._bucket.client.get_object(Bucket=self._bucket.name, Key=f"fleet/{path}")["Body"].read()
+
+
+def _tag(body: bytes) -> str:
+    return f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
+
+
 def look(place) -> Found:
     """Read what lies at a destination."""
     commits, staged = {}, {}
-    for path in place.paths():
+    paths = place.paths()
+    for path in paths:
         folder, _, name = path.partition("/")
         if folder == "_runs" and name.endswith(".json") and not name.startswith("."):
             commits[name.removesuffix(".json")] = tables_of(Manifest.from_json(place.read(path)))
         if folder == "_staging" and name.endswith("/run.json"):
             staged.setdefault(name.partition("/")[0], set())
-    for path in place.paths():
+    for path in paths:
         parts = path.split("/")
         if parts[0] == "_staging" and parts[-1] == "shard.json" and parts[1] in staged:
             staged[parts[1]].add(parts[2][13:])
@@ -115,8 +162,8 @@ def tables_of(manifest: Manifest) -> Tables:
 class Recovery:
     """One destination, and the runs into it."""
 
-    def __init__(self, forks, aws, place, *, began_at: datetime) -> None:
-        self.forks, self.aws, self.place, self._began_at = forks, aws, place, began_at
+    def __init__(self, forks, aws, place, *, began_at: datetime, variables: dict[str, str]) -> None:
+        self.forks, self.aws, self.place, self._began_at, self._variables = forks, aws, place, began_at, variables
         self.references: dict[tuple[str, ...], Tables] = {}
         self.earlier = self.first = self.second = ""
 
@@ -138,10 +185,17 @@ class Recovery:
         """A time of the clock of a command."""
         return (self._began_at + when).isoformat()
 
-    async def run(self, *arguments: str, when: timedelta = FIRST, **how):
-        """Run a command to its end while the simulator serves it."""
-        pid = self.forks.start(*arguments, at=self.at(when), **how)
+    def start(self, *arguments: str, when: timedelta = FIRST) -> int:
+        """Start a command; return the id of its process."""
+        return self.forks.start(*arguments, at=self.at(when), **self._variables)
+
+    async def wait(self, pid: int):
+        """Wait for the end of a command while the servers of this process serve it."""
         return await to_thread.run_sync(self.forks.wait, pid, 60.0)
+
+    async def run(self, *arguments: str, when: timedelta = FIRST):
+        """Run a command to its end."""
+        return await self.wait(self.start(*arguments, when=when))
 
     async def prepare(self) -> None:
         """Publish the earlier snapshot, and the runs that others are compared with."""

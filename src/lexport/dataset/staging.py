@@ -99,7 +99,7 @@ def _is_scope(scope: Scope) -> bool:
 
 def check_is_new(store: Store, run: str) -> None:
     """Raise PublishError when a snapshot or a run of this id exists."""
-    if f"{run}.json" in store.names(layout.RUNS) or store.names(layout.staging_folder(run)):
+    if f"{run}.json" in store.names(layout.RUNS) or any(store.files(layout.staging_folder(run))):
         raise PublishError(
             f"{store.url} has a snapshot or a run {run} already; nothing was changed", destination=store.url
         )
