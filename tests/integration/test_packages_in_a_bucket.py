@@ -11,7 +11,7 @@ from fault_proxy import answered, fault, open_fault_proxy, refused_by_s3, reset_
 from lexport.artifacts.store import PackageStore
 from lexport.dataset.layout import package_places
 from lexport.dataset.open_store import open_store
-from lexport.errors import PackageError, WriteError
+from lexport.errors import PackageError, WriteDeniedError
 from lexport.settings import Destination
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
@@ -60,7 +60,7 @@ async def test_a_package(open_packages, bucket, tmp_path):
         for is_listed in (False, True):
             found = open_packages().find(HEX, size_bytes, is_listed=is_listed)
             assert (found.path, found.size_bytes, found.modified_at) == (PATH, len(BODY), modified_at)
-    with package_store.local_file(PATH, check=lambda: None) as copy:
+    with package_store.local_file(PATH) as copy:
         assert copy.read_bytes() == BODY
     assert bucket.keys() == {PATH: len(BODY)}
     assert list((tmp_path / "scratch/packages").iterdir()) == []
@@ -78,7 +78,7 @@ async def test_damage(open_packages, bucket, tmp_path):
     store(bucket, BODY[:-1] + b"\0")
 
     with pytest.raises(OSError, match="its bytes have the SHA-256"):
-        package_store.local_file(PATH, check=lambda: None).__enter__()
+        package_store.local_file(PATH).__enter__()
     assert list((tmp_path / "scratch/packages").iterdir()) == []
 
 
@@ -134,5 +134,5 @@ async def test_an_upload_without_permission(open_packages, bucket):
     denied = refused_by_s3(403, "AccessDenied")
     async with open_fault_proxy(bucket.endpoint, fault("PUT ", denied, times=None)) as proxy:
         package_store = await to_thread.run_sync(open_packages, proxy.url)
-        with pytest.raises(WriteError, match=PATH):
+        with pytest.raises(WriteDeniedError, match=PATH):
             await to_thread.run_sync(put, package_store)

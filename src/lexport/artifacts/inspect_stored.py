@@ -96,7 +96,7 @@ def _inspect(package_store: PackageStore, path: str, emit: Callable[[Batch], Non
     sha256_hex, check = PurePosixPath(path).stem, from_thread.check_cancelled
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(package_store.local_file(path, check=check))
+            file = stack.enter_context(package_store.local_file(path))
         except OSError as error:
             message = f"package {sha256_hex}: {error.strerror or error}"
             return InspectionResult(problems=(PackageProblem(code="unreadable", message=message),), status=None)

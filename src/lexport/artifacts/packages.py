@@ -25,9 +25,10 @@ from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import open_transfers
 from lexport.aws.session import Session, open_session
 from lexport.dataset.destination import prepare_store
+from lexport.dataset.open_store import with_profile
 from lexport.dataset.parquet import end_if_cancelled
 from lexport.dataset.snapshot import RunFacts, StagedCommit, stage_commit
-from lexport.dataset.staging import check_is_new
+from lexport.dataset.staging import begin_package_run
 from lexport.errors import CredentialsEndedError, IncompleteError, NoSnapshotError, RunError, SettingsError
 from lexport.extract.access import open_access
 from lexport.extract.inputs import read_inputs
@@ -65,24 +66,21 @@ async def packages(
     _check_fits(settings)
     progress = Progress(stage="looking for packages")
     inputs = await read_inputs(settings, note=progress.note, needs_hash_key=False)
+    dest = with_profile(dest, settings.profile)
     dataset = await to_thread.run_sync(open_catalog, dest)
     regions = () if settings.regions == (ALL_REGIONS,) else settings.regions
     _check_is_there(dataset, regions=regions, accounts=inputs.accounts)
     store = await to_thread.run_sync(
-        partial(
-            prepare_store,
-            dest,
-            group_readable=settings.group_readable,
-            with_packages=True,
-            profile=settings.profile,
-        )
+        partial(prepare_store, dest, group_readable=settings.group_readable, with_packages=True)
     )
     snapshot_at = settings.snapshot_at or datetime.now(UTC)
     snapshot_id = settings.snapshot_id or new_ulid(snapshot_at)
-    check_is_new(store, snapshot_id)
+    await to_thread.run_sync(begin_package_run, store, snapshot_id)
     async with (
         reported(progress, report, folder=Path(store.url)) as reporting,
-        open_run(store, settings, progress, reporting, snapshot_id=snapshot_id, snapshot_at=snapshot_at) as run,
+        open_run(
+            store, settings, progress, reporting, snapshot_id=snapshot_id, snapshot_at=snapshot_at, attempt=1
+        ) as run,
     ):
         package_store = PackageStore(store, run.folder)
         for line in dataset.damage():

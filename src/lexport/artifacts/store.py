@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 from lexport.artifacts.partial_download import PartialDownload, disk_error, open_partial, remove_linked
+from lexport.dataset.data_files import hash_file
 from lexport.dataset.layout import FORMER_STORED_PACKAGES, STAGING, package_path, package_places
-from lexport.dataset.local import FULL, LocalStore, UnexpectedFileError, clear
+from lexport.dataset.local import FULL, LocalStore, UnexpectedFileError
 from lexport.dataset.store import Store, StoredFile
-from lexport.errors import PackageError, PublishError, WriteError
+from lexport.errors import PackageError, PublishError, WriteDeniedError, WriteError
 
 PARTIAL_DOWNLOADS = f"{STAGING}/packages"
 _RANGE_BYTES = 8 * 2**20
@@ -94,26 +96,20 @@ class PackageStore:
         return path
 
     @contextmanager
-    def local_file(self, path: str, *, check: Callable[[], None]) -> Iterator[Path]:
+    def local_file(self, path: str) -> Iterator[Path]:
         """Yield a stored package as a file of this machine; that of a bucket is a copy, which is removed afterwards.
 
-        ``check`` is called often and may end it by raising. Raises OSError.
+        Raises OSError.
         """
         if isinstance(self.destination, LocalStore):
             yield self.destination.root / path
             return
-        copy, digest = self._make_spool() / PurePosixPath(path).name, hashlib.sha256()
-        try:
-            with copy.open("xb", buffering=0) as file:
-                for part in self._parts(self.destination.stat(path)):
-                    check()
-                    digest.update(part)
-                    file.write(part)
-            if digest.hexdigest() != copy.stem:
-                raise OSError(errno.EIO, f"its bytes have the SHA-256 {digest.hexdigest()}", path)
+        with TemporaryDirectory(dir=self._make_spool(), prefix=".copy-") as folder:
+            size_bytes = self.destination.stat(path).size_bytes
+            copy = self.destination.fetch(path, Path(folder), size_bytes=size_bytes)
+            if (digest := hash_file(copy)) != PurePosixPath(path).stem:
+                raise OSError(errno.EIO, f"its bytes have the SHA-256 {digest}", path)
             yield copy
-        finally:
-            clear(copy)
 
     def _make_spool(self) -> Path:
         if isinstance(self.destination, LocalStore):
@@ -185,7 +181,7 @@ class PackageStore:
         cause = error.__cause__
         if self.is_local:
             return self._error(path, cause) if isinstance(cause, OSError) and cause.errno in FULL else error
-        return error if isinstance(cause, PermissionError) else PackageError(str(error), code="not_written")
+        return error if isinstance(error, WriteDeniedError) else PackageError(str(error), code="not_written")
 
     def _error(self, path: str, error: OSError) -> PackageError | WriteError:
         if isinstance(self.destination, LocalStore):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from lexport.dataset.address import Address, parse_address
@@ -26,6 +27,12 @@ def open_store(dest: str | os.PathLike[str], *, group_readable: bool = False, pr
         if value is not None:
             raise SettingsError(f"{option} is for s3:// alone, and DEST {destination} is a folder", option=option)
     return LocalStore(Path(destination).absolute(), group_readable)
+
+
+def with_profile(dest: str | os.PathLike[str], profile: str | None) -> Destination:
+    """Return the destination whose bucket is reached with an AWS profile, unless it names its own."""
+    destination = dest if isinstance(dest, Destination) else Destination(os.fspath(dest))
+    return replace(destination, dest_profile=destination.dest_profile or profile)
 
 
 def _open_cloud(address: Address, destination: Destination, profile: str | None) -> Store:

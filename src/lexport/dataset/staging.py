@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,15 +48,33 @@ def begin_run(store: Store, spec: RunSpec) -> None:
     document = {"format": FORMAT, **msgspec.to_builtins(replace(spec, shards=())), "shards": len(spec.shards)}
     document["snapshot_at"] = format_instant(spec.snapshot_at)
     body = msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
-    try:
+    with _begun_or_gone(store, spec.snapshot_id):
         store.create(layout.shards_path(spec.snapshot_id), lines)
         store.create(layout.spec_path(spec.snapshot_id), body)
         _check_is_refused(store, layout.spec_path(spec.snapshot_id), body + b"\n")
         take_claim(store, spec.snapshot_id, 1)
+
+
+def begin_package_run(store: Store, run: str) -> None:
+    """Claim a run that reads packages alone, which has no shards; raises as ``begin_run``.
+
+    While it is at work, ``prune`` leaves the stored packages alone, which it may have found and not named yet.
+    """
+    check_is_new(store, run)
+    with _begun_or_gone(store, run):
+        take_claim(store, run, 1)
+        _check_is_refused(store, layout.claim_path(run, 1), b"{}\n")
+
+
+@contextmanager
+def _begun_or_gone(store: Store, run: str) -> Iterator[None]:
+    """Remove what was written of a run that cannot begin."""
+    try:
+        yield
     except PublishError:  # another process has begun this run, or goes on with it
         raise
     except (OSError, RunError):
-        store.remove_folder(layout.staging_folder(spec.snapshot_id))
+        store.remove_folder(layout.staging_folder(run))
         raise
 
 
