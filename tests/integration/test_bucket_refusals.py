@@ -1,10 +1,13 @@
 """A reader tells what a bucket refuses from what is absent or damaged, and asks for no object twice."""
 
 import shutil
+import signal
+import threading
 from pathlib import Path
 from runpy import run_path
 from types import SimpleNamespace
 
+import anyio
 import pytest
 from folder_as_bucket import serve_folder
 
@@ -132,3 +135,35 @@ def test_a_commit_that_is_pruned_while_it_is_read(served, ask, nights):
 
     assert (done.code, "20" in done.out) == (0, True)
     assert "damaged" not in done.err
+
+
+@pytest.mark.parametrize("command", ["sql", "check", "verify"])
+@pytest.mark.asyncio
+async def test_a_signal_while_objects_are_read(served, nights, start_lexport, environment, command, tmp_path):
+    """A signal ends a command that waits for objects within seconds, with no copy left behind."""
+    asked, release = threading.Event(), threading.Event()
+
+    def hold(key):
+        if key.endswith(".parquet"):
+            asked.set()
+            release.wait(60)
+
+    served.refuse = hold
+    environment |= {
+        "AWS_ENDPOINT_URL_S3": served.endpoint,
+        "XDG_CACHE_HOME": str(tmp_path / "own"),
+        "TMPDIR": str(tmp_path),
+    }
+    query = [nights.history] if command == "sql" else []
+    try:
+        async with start_lexport(command, served.url, *query) as process:
+            assert await anyio.to_thread.run_sync(asked.wait, 30)
+            process.send_signal(signal.SIGINT)
+            with anyio.fail_after(15):
+                code = await process.wait()
+    finally:
+        release.set()
+
+    assert code == 130
+    assert [path for path in (tmp_path / "own").rglob("*") if path.is_file() and path.name != "lock"] == []
+    assert list(tmp_path.glob("lexport-*")) == []

@@ -10,13 +10,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, BinaryIO
 
-import duckdb
-
 from lexport.artifacts import cyclonedx
 from lexport.artifacts.cyclonedx import FunctionVersion
 from lexport.errors import RunError, SettingsError
 from lexport.model import LATEST, __version__
-from lexport.query.execute import run_interruptibly
+from lexport.query.execute import Interruptible, run_interruptibly
 from lexport.query.sql import QuerySession, open_query_session
 from lexport.query.sql_text import quote_text
 from lexport.tables.text import first_of
@@ -52,7 +50,7 @@ def _write(
     stream: BinaryIO,
     function: str | None,
     version: str,
-    running: list[duckdb.DuckDBPyConnection],
+    running: list[Interruptible],
 ) -> SbomResult:
     with open_query_session(dest, running=running) as session:
         queries = _SbomQueries(session)

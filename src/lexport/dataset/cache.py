@@ -225,6 +225,8 @@ class Cache:
 
 def _release(descriptor: int, path: Path, links: Path) -> None:
     shutil.rmtree(links, ignore_errors=True)
+    for part in path.parent.parent.glob(f"{_PART}{path.name}-*"):  # of downloads that were interrupted
+        part.unlink(missing_ok=True)
     with suppress(OSError):
         path.unlink(missing_ok=True)
     with suppress(OSError):

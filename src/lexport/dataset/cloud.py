@@ -57,6 +57,10 @@ class CloudStore:
     def __repr__(self) -> str:
         return f"CloudStore({self._url!r})"
 
+    def interrupt(self) -> None:
+        """End downloads after the chunk that each waits for."""
+        self._copies.interrupt()
+
     def close(self) -> None:
         """Let files in the cache be evicted, and remove private copies."""
         self._copies.close()

@@ -96,16 +96,16 @@ def read_commits(store: Store, snapshot_ids: Iterable[str]) -> Iterator[Manifest
         yield from (read_commit(store, snapshot_id) for snapshot_id in snapshot_ids)
         return
     waiting: deque[Future[Manifest | DamagedCommit]] = deque()
-    with ThreadPoolExecutor(READ_AT_ONCE, thread_name_prefix="lexport-commits") as pool:
-        try:
-            for snapshot_id in snapshot_ids:
-                waiting.append(pool.submit(read_commit, store, snapshot_id))
-                if len(waiting) == READ_AT_ONCE:
-                    yield waiting.popleft().result()
-            while waiting:
+    pool = ThreadPoolExecutor(READ_AT_ONCE, thread_name_prefix="lexport-commits")
+    try:
+        for snapshot_id in snapshot_ids:
+            waiting.append(pool.submit(read_commit, store, snapshot_id))
+            if len(waiting) == READ_AT_ONCE:
                 yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # after an interrupt, no request is waited for
 
 
 def commit_ids(names: Iterable[str]) -> list[str]:

@@ -56,6 +56,9 @@ class LocalStore:
         """Nothing is copied."""
         return True
 
+    def interrupt(self) -> None:
+        """Do nothing."""
+
     def make_folder(self, path: str) -> Path:
         """Create a folder and its parents below the root; return its path.
 

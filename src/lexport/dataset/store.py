@@ -122,6 +122,9 @@ class Store(Protocol):
     def caches_values(self) -> bool:
         """Whether copies of files with environment values may stay on this machine."""
 
+    def interrupt(self) -> None:
+        """End downloads of other threads soon; nothing is read with this store any more."""
+
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def names(self, folder: str) -> list[str]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import anyio.to_thread
 import duckdb
@@ -20,6 +20,13 @@ T = TypeVar("T")
 
 _INTERRUPT_EVERY_S = 0.02
 _STOPPED_WITHIN_S = 0.3  # an interrupt does not stop the making of one huge value, as repeat() does
+
+
+class Interruptible(Protocol):
+    """A connection, or a store that is being read."""
+
+    def interrupt(self) -> None:
+        """End soon what other threads do with it."""
 
 
 def connect(database: str, **config: str) -> duckdb.DuckDBPyConnection:
@@ -59,12 +66,12 @@ def run_in_thread(connection: duckdb.DuckDBPyConnection, work: Callable[[], T]) 
     return job.result()
 
 
-async def run_interruptibly(work: Callable[[list[duckdb.DuckDBPyConnection]], T]) -> T:
-    """Run blocking work in a thread. The work appends every connection that it opens to the list that it receives.
+async def run_interruptibly(work: Callable[[list[Interruptible]], T]) -> T:
+    """Run blocking work in a thread. The work appends every connection and store that it opens to the list it receives.
 
-    Cancelled: the queries on these connections are interrupted, one after the other, until the work has ended.
+    Cancelled: what is done with them is interrupted, one after the other, until the work has ended.
     """
-    running: list[duckdb.DuckDBPyConnection] = []
+    running: list[Interruptible] = []
     job = _Job(partial(work, running))
     try:
         await anyio.to_thread.run_sync(job.run, abandon_on_cancel=True)
@@ -109,7 +116,7 @@ class _Job(Generic[T]):
         return self._value[0]
 
 
-def _interrupt(connections: Iterable[duckdb.DuckDBPyConnection]) -> None:
-    for connection in connections:
+def _interrupt(running: Iterable[Interruptible]) -> None:
+    for item in running:
         with suppress(duckdb.Error):  # the connection was closed meanwhile
-            connection.interrupt()
+            item.interrupt()

@@ -22,7 +22,7 @@ from lexport.dataset.store import Store
 from lexport.errors import LexportError, QueryError, RunError, ViewError
 from lexport.query.catalog import DEFAULT_MAX_SKEW, Catalog, open_catalog
 from lexport.query.dataset_tables import DatasetTables
-from lexport.query.execute import connect, run_in_thread, run_interruptibly
+from lexport.query.execute import Interruptible, connect, run_in_thread, run_interruptibly
 from lexport.query.shipped_views import ShippedView, named_views, shipped_views, tables_read
 from lexport.query.sql_text import LOSSY, cast_type, escape_glob, one_line, quote_name, quote_text
 from lexport.tables.registry import BY_NAME
@@ -129,7 +129,7 @@ async def sql(dest: str | os.PathLike[str], query: str, *, as_of: str | None = N
     Cancelled: DuckDB is interrupted.
     """
 
-    def read(running: list[duckdb.DuckDBPyConnection]) -> pa.Table:
+    def read(running: list[Interruptible]) -> pa.Table:
         with open_result(dest, query, as_of=as_of, running=running) as result:
             return result.reader.read_all()
 
@@ -142,17 +142,17 @@ def open_result(
     query: str,
     *,
     as_of: str | None = None,
-    running: list[duckdb.DuckDBPyConnection] | None = None,
+    running: list[Interruptible] | None = None,
     casts: dict[str, str] = LOSSY,
 ) -> Iterator[Result]:
     """Run one SELECT over a dataset and stream Arrow batches, in bounded memory. Blocking.
 
-    The connection is appended to ``running``, if given, so that another thread can interrupt it. ``casts`` as for
-    ``QuerySession.read``.
+    The connection and the store are appended to ``running``, if given, so that another thread can interrupt them.
+    ``casts`` as for ``QuerySession.read``.
     """
     with _open_connection(running) as connection:
         _one_select(connection, query)  # a syntax error is reported before the dataset is opened
-        with _open_dataset(connection, dest, as_of) as session:
+        with _open_dataset(connection, dest, as_of, running) as session:
             yield Result(
                 reader=session.read(query, casts=casts),
                 catalog=session.catalog,
@@ -163,15 +163,15 @@ def open_result(
 
 @contextmanager
 def open_query_session(
-    dest: str | os.PathLike[str], *, as_of: str | None = None, running: list[duckdb.DuckDBPyConnection] | None = None
+    dest: str | os.PathLike[str], *, as_of: str | None = None, running: list[Interruptible] | None = None
 ) -> Iterator[QuerySession]:
     """Open a dataset for any number of queries. Blocking; parameters as for ``open_result``."""
-    with _open_connection(running) as connection, _open_dataset(connection, dest, as_of) as session:
+    with _open_connection(running) as connection, _open_dataset(connection, dest, as_of, running) as session:
         yield session
 
 
 @contextmanager
-def _open_connection(running: list[duckdb.DuckDBPyConnection] | None) -> Iterator[duckdb.DuckDBPyConnection]:
+def _open_connection(running: list[Interruptible] | None) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = connect(":memory:")
     try:
         if running is not None:
@@ -184,9 +184,14 @@ def _open_connection(running: list[duckdb.DuckDBPyConnection] | None) -> Iterato
 
 @contextmanager
 def _open_dataset(
-    connection: duckdb.DuckDBPyConnection, dest: str | os.PathLike[str], as_of: str | None
+    connection: duckdb.DuckDBPyConnection,
+    dest: str | os.PathLike[str],
+    as_of: str | None,
+    running: list[Interruptible] | None,
 ) -> Iterator[QuerySession]:
     catalog = open_catalog(dest)
+    if running is not None:
+        running.append(catalog.store)
     if as_of is not None:
         catalog = catalog.as_of(as_of, option="--as-of")
     # DuckDB spills large sorts into this temporary folder instead of the working folder. The folder is created in the

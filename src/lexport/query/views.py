@@ -22,7 +22,7 @@ from lexport.errors import ReadError, RunError, SettingsError, WriteError
 from lexport.model import ULID_PATTERN
 from lexport.query.catalog import Catalog, open_catalog
 from lexport.query.copied_dataset import copy_dataset
-from lexport.query.execute import connect, run_interruptibly
+from lexport.query.execute import Interruptible, connect, run_interruptibly
 from lexport.query.name_spaces import SPACES, Space, is_whole
 from lexport.query.shipped_views import shipped_views
 from lexport.query.sql import create_view
@@ -61,10 +61,11 @@ def _write(
     dest: str | os.PathLike[str],
     db: Path,
     copy_to: str | os.PathLike[str] | None,
-    running: list[duckdb.DuckDBPyConnection],
+    running: list[Interruptible],
 ) -> None:
     target = db.resolve()
     catalog = open_catalog(dest)
+    running.append(catalog.store)
     _check_target(target)
     if catalog.store.moved is not None:
         catalog = copy_dataset(catalog, copy_folder(db) if copy_to is None else Path(copy_to))

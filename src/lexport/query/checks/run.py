@@ -19,7 +19,7 @@ from lexport.query.catalog import Catalog
 from lexport.query.checks.definition import SEVERITIES, Check, Severity, Value, choose, fill_thresholds, load_checks
 from lexport.query.checks.finding import IDENTITY, CheckResult, Finding, Unjudged
 from lexport.query.checks.waivers import Waiver
-from lexport.query.execute import run_interruptibly
+from lexport.query.execute import Interruptible, run_interruptibly
 from lexport.query.shipped_views import sql_dir, tables_read
 from lexport.query.sql import QuerySession, open_query_session
 from lexport.query.sql_text import UNPRINTED, one_line, quote_name
@@ -58,7 +58,7 @@ def _run(
     dest: str | os.PathLike[str],
     checks: tuple[Check, ...],
     thresholds: Mapping[str, Mapping[str, Value]],
-    running: list[duckdb.DuckDBPyConnection],
+    running: list[Interruptible],
     *,
     waivers: Sequence[Waiver],
     today: date,

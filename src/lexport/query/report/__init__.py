@@ -14,12 +14,10 @@ from functools import partial
 from pathlib import PurePosixPath
 from xml.etree import ElementTree as ET
 
-import duckdb
-
 from lexport.model import __version__
 from lexport.query.catalog import Catalog, location
 from lexport.query.checks.finding import CheckResult
-from lexport.query.execute import run_interruptibly
+from lexport.query.execute import Interruptible, run_interruptibly
 from lexport.query.report import figures
 from lexport.query.report.charts import sparkline
 from lexport.query.report.figures import Figure
@@ -45,7 +43,7 @@ def dataset_mark(url: str) -> str:
     return hashlib.sha256(os.fsencode(url)).hexdigest()[:16]
 
 
-def _write(dest: str | os.PathLike[str], checked: CheckResult | None, running: list[duckdb.DuckDBPyConnection]) -> str:
+def _write(dest: str | os.PathLike[str], checked: CheckResult | None, running: list[Interruptible]) -> str:
     with open_query_session(dest, running=running) as session:
         answers = {name: answer_question(session, question) for name, question in questions().items()}
         return write_page(_page(session.catalog, answers, checked, now=datetime.now(UTC)))

@@ -100,7 +100,7 @@ def _find(store: Store, ids: Sequence[str], *, data: bool, watch: Callable[[Veri
             ),
         )
         reported: set[str] = set()
-        for checked, results in groupby(_in_threads(jobs), key=itemgetter(0)):
+        for checked, results in groupby(_in_threads(files, jobs), key=itemgetter(0)):
             damages: list[Damage] = []
             for _, (size_bytes, found) in results:
                 progress.files += 1
@@ -133,21 +133,24 @@ def _jobs(files: LocalFiles, commit: Manifest, last: object, *, data: bool) -> I
 
 
 def _in_threads(
-    jobs: Iterable[tuple[Manifest | None, Job]],
+    files: LocalFiles, jobs: Iterable[tuple[Manifest | None, Job]]
 ) -> Iterator[tuple[Manifest | None, tuple[int, list[Damage]]]]:
     """Yield the results in the order of the jobs, of which some are done at once."""
     waiting: deque[tuple[Manifest | None, Future[tuple[int, list[Damage]]]]] = deque()
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="verify") as pool:
-        try:
-            for commit, job in jobs:
-                waiting.append((commit, pool.submit(job)))
-                if len(waiting) > 2 * THREADS:
-                    first, result = waiting.popleft()
-                    yield first, result.result()
-            for first, result in waiting:
+    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="verify")
+    try:
+        for commit, job in jobs:
+            waiting.append((commit, pool.submit(job)))
+            if len(waiting) > 2 * THREADS:
+                first, result = waiting.popleft()
                 yield first, result.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        for first, result in waiting:
+            yield first, result.result()
+    except BaseException:  # also GeneratorExit and KeyboardInterrupt: no request and no hash is waited for
+        files.interrupt()
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _order(commit: Manifest) -> tuple[datetime, str]:

@@ -6,7 +6,9 @@ cache: into a private temporary folder where its rows are checked, and through m
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, nullcontext, suppress
@@ -15,7 +17,7 @@ from typing import BinaryIO, Self
 
 from lexport.dataset.data_files import hash_file
 from lexport.dataset.local import LocalStore
-from lexport.dataset.store import Store
+from lexport.dataset.store import Store, UnavailableError
 
 _CHUNK_BYTES = 8 * 2**20
 
@@ -27,6 +29,7 @@ class LocalFiles:
         self.store = store
         self._resources = ExitStack()
         self._copies: Path | None = None
+        self._has_ended = False
         self._sizes: dict[str, int] = {}
         if not isinstance(store, LocalStore):
             self._sizes = {file.path: file.size_bytes for folder in folders for file in store.files(folder)}
@@ -72,7 +75,7 @@ class LocalFiles:
             return hash_file(self.path_of(path))
         hasher = hashlib.sha256()
         copy = self.path_of(path)
-        if is_kept:
+        if is_kept and not self._has_ended:
             copy.parent.mkdir(parents=True, exist_ok=True)
         with copy.open("wb") if is_kept else nullcontext() as out:
             for chunk in self._chunks(path):
@@ -91,10 +94,16 @@ class LocalFiles:
                 with suppress(OSError):
                     self.path_of(path).unlink()
 
+    def interrupt(self) -> None:
+        """End what other threads read of a bucket after the chunk that each waits for."""
+        self._has_ended = True
+
     def _chunks(self, path: str) -> Iterator[bytes]:
         size_bytes, start = self.size_of(path), 0
         while start < size_bytes:
             chunk = self.store.read_range(path, start, min(_CHUNK_BYTES, size_bytes - start))
+            if self._has_ended:
+                raise UnavailableError(errno.EINTR, os.strerror(errno.EINTR), path)
             if not chunk:
                 return  # it became shorter since it was listed, which shows in its hash
             if self.store.moved is not None:
