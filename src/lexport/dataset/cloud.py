@@ -13,7 +13,6 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,7 +21,7 @@ import obstore
 import obstore.exceptions
 
 from lexport.dataset.answers import Answer, Outcome, is_out_of_range
-from lexport.dataset.copies import Copies
+from lexport.dataset.copies import AskedFile, Copies
 from lexport.dataset.pages import Pages, list_folder
 from lexport.dataset.requests import Requests, StillFailingError
 from lexport.dataset.store import MOST_READ_BYTES, Moved, NamedFile, StoredFile, announce
@@ -170,7 +169,7 @@ class CloudStore:
 
     def local_copy(self, path: str, *, size_bytes: int, sha256: str) -> Path:
         """Return the path of the file in the cache."""
-        return self.local_copies([_Named(path, size_bytes, sha256)])[0]
+        return self.local_copies([AskedFile(path, size_bytes, sha256)])[0]
 
     def local_copies(self, files: Iterable[NamedFile], *, has_values: bool = False) -> list[Path]:
         """Download what the cache does not have, and return the paths of all."""
@@ -373,13 +372,6 @@ class _ChangedError(Exception):
     def __init__(self, *, is_ours: bool) -> None:
         super().__init__()
         self.is_ours = is_ours
-
-
-@dataclass(frozen=True, slots=True)
-class _Named:
-    path: str
-    size_bytes: int
-    sha256: str
 
 
 def _write_error(target: str, answer: Answer) -> WriteError:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from lexport.dataset.cache import Cache, CachedFile, cache_folder
@@ -21,6 +22,15 @@ _LOOKS_EVERY_S = 0.1
 
 Chunks = Callable[[str, int], Iterable[bytes]]
 """Yields the bytes of a file, given its path and its size. Raises OSError where it has another size."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedFile:
+    """One file that is to be copied; see ``NamedFile``."""
+
+    path: str
+    size_bytes: int
+    sha256: str
 
 
 class Copies:
