@@ -58,7 +58,8 @@ build/azurite/node_modules/.bin/azurite-blob:
 # then they are resumed. An hour at most on two cores; a second call goes on where the first was stopped. `make test`
 # takes a sample. It prints a table of what was lost.
 torture: $(STAMP)
-	LEXPORT_TORTURE=whole $(BIN)/python -m pytest -n 2 --dist worksteal -q tests/torture; \
+	LEXPORT_TORTURE=whole $(BIN)/python -m pytest -n 2 --dist worksteal -q tests/torture \
+		tests/disk/test_prune_killed.py tests/integration/test_prune_interrupted.py; \
 		status=$$?; $(BIN)/python tests/torture/progress.py && exit $$status
 
 # Wrong answers of AWS in many ways: an hour. `make test` takes a sample.

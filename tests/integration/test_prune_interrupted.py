@@ -109,7 +109,7 @@ def shape(dest):
     return found
 
 
-STEP = 1 if os.environ.get("LEXPORT_SWEEP") == "whole" else 5
+STEP = 1 if os.environ.get("LEXPORT_TORTURE") == "whole" else 5
 
 
 def states(dest, tmp_path) -> Iterator[tuple[int, object]]:

@@ -94,6 +94,7 @@ def prune_store(store: Store, order: PruneOrder, *, watch: Watch = lambda: None)
         else:
             work.apply_rules()
         if not order.is_dry_run:
+            work.sync()
             move_hint(store)  # another run may have moved it to a snapshot that was about to be removed
     return PruneResult(is_dry_run=order.is_dry_run, items=tuple(work.items), notes=tuple(work.notes))
 
@@ -159,6 +160,7 @@ class _Prune:
     watch: Watch
     items: list[PruneItem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    _changed: set[str] = field(default_factory=set)
 
     # --- by rules -----------------------------------------------------------------------------------------------------
 
@@ -286,13 +288,13 @@ class _Prune:
         if isinstance(commit, DamagedCommit) or commit is self._newest():
             move_hint(store, leaving_out=run)
         store.remove(layout.run_path(run))
-        self._sync(layout.RUNS)
+        self._changed.add(layout.RUNS)
         rows = {file.path for file in self.listing.data.get(run, ()) if file.path.startswith(f"{SNAPSHOTS.name}/")}
         if isinstance(commit, Manifest):
             rows.add(layout.data_path(SNAPSHOTS.name, run, commit.snapshot_at))
         for path in sorted(rows):
             store.remove(path)
-            self._sync(str(PurePosixPath(path).parent))
+            self._changed.add(str(PurePosixPath(path).parent))
 
     def _finish(self, run: str) -> bool:
         """Remove the data files of a run that has no commit, once nobody can need them; return whether they went."""
@@ -324,7 +326,7 @@ class _Prune:
         row = self.listing.row_of(run)
         if row is not None:
             self.store.remove(row.path)
-            self._sync(str(PurePosixPath(row.path).parent))
+            self._changed.add(str(PurePosixPath(row.path).parent))
 
     def _remove_files(self, files: Iterable[StoredFile]) -> None:
         for file in files:
@@ -366,9 +368,11 @@ class _Prune:
                 if not self.order.is_dry_run:
                     self._remove_files([file])
 
-    def _sync(self, folder: str) -> None:
-        with suppress(WriteError):  # after a loss of power the file may be back; the next prune removes it again
-            self.store.sync_folder(folder)
+    def sync(self) -> None:
+        """Sync the folders from which commits were removed; what a loss of power brings back goes again later."""
+        for folder in sorted(self._changed):
+            with suppress(WriteError):
+                self.store.sync_folder(folder)
 
     def _note_commit(self, action: Action, commit: Manifest, reason: str) -> None:
         kind: Kind = "snapshot" if commit.is_snapshot else "packages"
