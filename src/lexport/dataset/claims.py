@@ -45,6 +45,9 @@ class _Claim(msgspec.Struct, frozen=True):
     is_released: bool = False
 
 
+_CLAIM = msgspec.json.Decoder(_Claim)  # made once: see dataset/manifest.py
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """The greatest claim of a run, and when it was renewed."""
@@ -95,7 +98,7 @@ def read_claim(store: Store, run: str) -> Claim | None:
     path = claim_path(run, max(attempts))
     try:
         renewed_at = store.stat(path).modified_at
-        claim = msgspec.json.decode(store.read(path, most_bytes=_MOST_BYTES), type=_Claim)
+        claim = _CLAIM.decode(store.read(path, most_bytes=_MOST_BYTES))
     except FileNotFoundError:  # the run was published or removed meanwhile
         return None
     except msgspec.MsgspecError:

@@ -162,8 +162,8 @@ class Manifest:
         if repeated := next((key.decode() for key, count in keys.items() if count > 1), None):
             raise ManifestError(f"damaged manifest: the key {repeated!r} stands in it twice")
         try:
-            _check_format(msgspec.json.decode(body, type=_Head).format)
-            manifest = msgspec.json.decode(body, type=cls)
+            _check_format(_HEAD.decode(body).format)
+            manifest = _MANIFEST.decode(body)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise ManifestError(f"damaged manifest: {error}") from error
         if snapshot_id is not None and manifest.snapshot_id != snapshot_id:
@@ -180,6 +180,10 @@ _UNIQUE_KEYS = re.compile(rb'"(format|snapshot_id|snapshot_at|committed_at|files
 
 class _Head(msgspec.Struct):
     format: str
+
+
+_HEAD, _MANIFEST = msgspec.json.Decoder(_Head), msgspec.json.Decoder(Manifest)
+"""Made once, in one thread: msgspec crashes where several threads prepare the same type at the same time."""
 
 
 def _check_format(text: str) -> None:

@@ -38,6 +38,9 @@ class _Place(msgspec.Struct, frozen=True):
     rows: int
 
 
+_PLACES = msgspec.json.Decoder(list[_Place])  # made once: see dataset/manifest.py
+
+
 @dataclass(frozen=True, slots=True)
 class Section:
     """The sorted rows of one table in one run file on this machine."""
@@ -141,7 +144,7 @@ def read_sections(path: Path) -> list[Section]:
             if tail[8:] != MAGIC or not 0 < length <= min(_MOST_FOOTER_BYTES, size_bytes - _TAIL_BYTES):
                 raise ReadError(f"{path} is no run file of this release", path=str(path))
             file.seek(size_bytes - _TAIL_BYTES - length)
-            places = msgspec.json.decode(file.read(length), type=list[_Place])
+            places = _PLACES.decode(file.read(length))
     except OSError as error:
         raise ReadError(f"cannot read {path}: {error.strerror or error}", path=str(path)) from error
     except msgspec.MsgspecError as error:

@@ -27,6 +27,7 @@ from lexport.model import RunSpec, Scope, Shard, ShardResult, StagedRun, is_ulid
 from lexport.tables.run import ERRORS
 
 FORMAT = "lexport-run/1"
+_RESULT = msgspec.json.Decoder(ShardResult)  # made once: see dataset/manifest.py
 
 
 class StagingError(RunError):
@@ -151,7 +152,7 @@ def read_results(store: Store, run: str) -> dict[Scope, ShardResult]:
 def _read_result(store: Store, run: str, scope: Scope) -> ShardResult | None:
     """Return the result of a shard; None where there is none, or where it is damaged."""
     try:
-        result = msgspec.json.decode(store.read(layout.result_path(run, scope)), type=ShardResult)
+        result = _RESULT.decode(store.read(layout.result_path(run, scope)))
     except (FileNotFoundError, msgspec.MsgspecError):
         return None
     folder = layout.shard_folder(run, scope)
