@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+
+import anyio
 import pytest
 from tiny_s3 import open_tiny_s3, refuse
 
@@ -67,3 +71,24 @@ async def test_a_key_that_may_be_lost_is_warned_about(simulator, flags, run_lexp
     assert warned.err.count("warning: the hash key was made in") == 1
     assert "LEXPORT_HASH_KEY" in warned.err
     assert "warning" not in quiet.err
+
+
+@pytest.mark.parametrize("command", [("sql", "FROM functions"), ("verify",)])
+@pytest.mark.asyncio
+async def test_a_signal_ends_the_wait_for_a_bucket(start_lexport, environment, command):
+    """A command that waits for an answer of a bucket ends at once with 130, not after the time-out of 30 s."""
+
+    is_asked = threading.Event()
+
+    def hang(handler, _carry_out):
+        is_asked.set()
+        handler.rfile.read(1)
+
+    with open_tiny_s3() as s3:
+        s3.faults["GET"] = [hang] * 99
+        environment["AWS_ENDPOINT_URL_S3"] = s3.url
+        async with start_lexport(command[0], "s3://bucket/fleet", *command[1:]) as process:
+            assert await anyio.to_thread.run_sync(is_asked.wait, 30)
+            process.send_signal(signal.SIGINT)
+            with anyio.fail_after(5):
+                assert await process.wait() == 130

@@ -14,7 +14,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -39,6 +38,7 @@ from lexport.aws.credentials import (
 )
 from lexport.aws.errors import ends_run
 from lexport.aws.http.tls import open_trust_store
+from lexport.aws.interruptible import run_in_thread
 from lexport.aws.quota.retry import retry
 from lexport.aws.session import Session, open_session
 from lexport.errors import ItemError, RunError, SettingsError
@@ -157,8 +157,7 @@ class BucketAccess:
 
 
 def _run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    with ThreadPoolExecutor(1, thread_name_prefix="lexport-bucket") as pool:
-        return pool.submit(lambda: asyncio.run(work())).result()
+    return run_in_thread(lambda: asyncio.run(work()))
 
 
 async def _find(profile: str | None, name: str, timeout_s: float) -> Bucket:

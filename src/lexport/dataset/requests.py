@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import obstore.exceptions
 
+from lexport.aws.interruptible import run_interruptibly
 from lexport.dataset.answers import Answer, Outcome, read_answer
 from lexport.dataset.object_stores import ObjectStores
 
@@ -74,7 +75,7 @@ class Requests:
         renewed = False
         for is_last in self._attempts():
             try:
-                send()
+                run_interruptibly(send)
             except (obstore.exceptions.BaseError, FileNotFoundError) as error:
                 answer = self._read(error)
             else:
