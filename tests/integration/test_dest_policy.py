@@ -106,18 +106,27 @@ def test_what_a_writer_asks_for(served, policy):
         assert not allows(statements, "s3:DeleteObject", f"arn:aws:s3:::bucket/my/fleet/{path}")
 
 
-def test_what_a_pruner_asks_for(served, policy):
-    """A pruner deletes everywhere below the prefix, and creates only its marks."""
-    served.objects = {f"my/fleet/_runs/{RUN}.json": b"1", "my/fleet/_packages/a.zip": b"2"}
-    store = open_store("s3://bucket/my/fleet")
-    store.create(f"_pruned/{RUN}.json", b"1")
-    store.remove(f"_runs/{RUN}.json")
-    store.remove("_packages/a.zip")
-    store.swap("_latest.json", b"4", expected=None)
+def test_what_a_pruner_asks_for(served, policy, write_dataset, tmp_path, capsys):
+    """A pruner deletes everywhere below the prefix, and creates only its marks, the hint and claims."""
+    nights = [{"at": datetime(2026, 11, day, tzinfo=UTC)} for day in (1, 2)]
+    ids = [done.snapshot_id for done in write_dataset(tmp_path / "fleet", nights)]
+    for path in (tmp_path / "fleet").rglob("*"):
+        if path.is_file():
+            served.objects[f"my/fleet/{path.relative_to(tmp_path / 'fleet')}"] = path.read_bytes()
+    served.objects["my/fleet/_packages/sha256/ab/" + "ab" * 32 + ".zip"] = b"zip"
+    process = {"host": "", "machine": "", "namespace": "", "pid": 1, "started": ""}
+    claim = {"attempt": 1, "owner": process, "is_released": True}
+    served.objects[f"my/fleet/_staging/{RUN}/claim-0001.json"] = json.dumps(claim).encode()
+    for options in (["--snapshot", RUN], *[["--keep-last", "1", "--grace", "0s", "--packages"]] * 3):
+        assert run(["prune", "s3://bucket/my/fleet", *options]) == 0, capsys.readouterr().err
+    capsys.readouterr()
     statements = policy("--dest", "s3://bucket/my/fleet", "--for", "pruner")
 
+    assert f"my/fleet/_runs/{ids[0]}.json" not in served.objects
+    assert not [key for key in served.objects if "_staging/" in key]
     assert [item for item in asked(served) if not allows(statements, *item)] == []
-    assert not allows(statements, "s3:PutObject", f"arn:aws:s3:::bucket/my/fleet/_runs/{RUN}.json")
+    for path in (f"_runs/{RUN}.json", f"_staging/{RUN}/run.json"):
+        assert not allows(statements, "s3:PutObject", f"arn:aws:s3:::bucket/my/fleet/{path}")
 
 
 @pytest.mark.parametrize("role", ["reader", "writer", "pruner"])

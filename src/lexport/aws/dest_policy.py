@@ -34,7 +34,7 @@ def dest_policy(
         statements.append(allow("Put", ["s3:PutObject"], objects("*")))
         statements.append(allow("Delete", ["s3:DeleteObject"], objects("_staging/*", "*/snapshot_date=*")))
     elif role == "pruner":
-        statements.append(allow("Put", ["s3:PutObject"], objects("_pruned/*", "_latest.json")))
+        statements.append(allow("Put", ["s3:PutObject"], objects("_pruned/*", "_latest.json", "_staging/*/claim-*")))
         statements.append(allow("Delete", ["s3:DeleteObject"], objects("*")))
     if kms_key is not None:
         actions = ["kms:Decrypt"] if role == "reader" else ["kms:Decrypt", "kms:GenerateDataKey"]
