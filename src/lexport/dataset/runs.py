@@ -25,6 +25,7 @@ from lexport.tables.staged import ANSWER
 from lexport.tables.table import Table
 
 RUN_BYTES = 12 * 2**20  # staged rows in memory; twice that while one run is being sorted
+RELEASED_BYTES = 2**20  # looking for less unused memory takes longer than a small shard takes to write
 ROWS_AT_ONCE = 10_000  # rows as Python values: some 10 MB
 FAN_IN = 32
 SORT_KEY = "_key"
@@ -97,6 +98,7 @@ class RunWriter:
 
     def flush(self) -> Path | None:
         """Write the rows in memory as one run file; return its path, None where there are no rows."""
+        size_bytes = self.size_bytes
         batches, self._batches, self.size_bytes = self._batches, defaultdict(list), 0
         if not batches:
             return None
@@ -109,7 +111,8 @@ class RunWriter:
         for section in sections:
             self.runs.setdefault(section.table, []).append(section)
         self._written += sections
-        pa.default_memory_pool().release_unused()  # the memory that sorting took would look like a leak
+        if size_bytes >= RELEASED_BYTES:  # the memory that sorting took would look like a leak
+            pa.default_memory_pool().release_unused()
         return writer.path
 
     def discard(self) -> None:
