@@ -1,7 +1,8 @@
 """One AWS profile: its configuration, its credentials, and calls to AWS services other than Lambda.
 
-The calls are made by aiobotocore, which resolves endpoints, signs and retries. They are few, so each one opens a client
-and closes it. Lambda itself is called by ``client.py``, which costs a tenth of the CPU.
+The calls are made by aiobotocore, which resolves endpoints, signs and retries. Calls with the caller's own credentials
+share a client, because making one takes 10 ms and a role is assumed in each of thousands of accounts. Lambda itself is
+called by ``client.py``, which costs a tenth of the CPU.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from aiobotocore.config import AioConfig
+from anyio import Lock
 from botocore import exceptions as boto
 
 from lexport.aws.botocore_errors import BOTOCORE_ERRORS, error_from_botocore, error_from_refusal, translate_errors
@@ -29,8 +31,13 @@ from lexport.errors import ItemError, NetworkError, SettingsError, TokenRefusedE
 ATTEMPTS = 5
 """Attempts of one call. botocore waits 0.5, 1, 2 and 4 s between them on average: 15 s at most, beside time-outs."""
 
+MOST_CALLS = 64  # connections of one shared client: the accounts whose role is assumed at the same time
+
 _CONFIG = AioConfig(
-    connect_timeout=scaled(5), read_timeout=scaled(10), retries={"mode": "standard", "total_max_attempts": ATTEMPTS}
+    connect_timeout=scaled(5),
+    read_timeout=scaled(10),
+    retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+    max_pool_connections=MOST_CALLS,
 )
 FEW_ATTEMPTS = _CONFIG.merge(AioConfig(retries={"mode": "standard", "total_max_attempts": 3}))
 """For a call that the run can do without: it waits for 3 s at most between its attempts."""
@@ -49,17 +56,23 @@ async def open_session(
     quiet_libraries()
     if endpoint_url is not None:
         check_endpoint_url(endpoint_url)
-    session = Session(profile, endpoint_url, clock)
-    await session.open()
-    yield session
+    async with AsyncExitStack() as clients:
+        session = Session(profile, endpoint_url, clock, clients)
+        await session.open()
+        yield session
 
 
 class Session(OwnCredentials):
     """The credentials of one profile and calls signed with them. Made by ``open_session``."""
 
-    def __init__(self, profile: str | None, endpoint_url: str | None, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, profile: str | None, endpoint_url: str | None, clock: Callable[[], float], clients: AsyncExitStack
+    ) -> None:
         super().__init__(profile, clock=clock)
         self.endpoint_url = endpoint_url
+        self._clients = clients
+        self._shared: dict[tuple[str, str, int], tuple[Credentials, Any]] = {}
+        self._sharing = Lock()
 
     def __repr__(self) -> str:
         return f"Session(profile={self.profile!r}, endpoint_url={self.endpoint_url!r})"
@@ -97,7 +110,8 @@ class Session(OwnCredentials):
         botocore retries what its mode "standard" retries: throttled calls, failures of the service and of the network.
         Keys that AWS refuses because they are only seconds old are retried here.
         """
-        attempt = partial(self._call, service, region, operation, config=config, **arguments)
+        is_own = credentials is None
+        attempt = partial(self._call, service, region, operation, config=config, is_own=is_own, **arguments)
         source = self if credentials is None else _Fixed(credentials)
         signed = partial(call_signed, attempt, source.credentials, source.renew, doing=service)
         return await retry(signed, only=TokenRefusedError)
@@ -110,10 +124,12 @@ class Session(OwnCredentials):
         credentials: Credentials,
         *,
         config: AioConfig,
+        is_own: bool,
         **arguments: Any,
     ) -> Any:
         failure: ItemError
-        async with self.client(service, region, credentials, config) as client:
+        open_client = self._shared_client if is_own else self.client
+        async with open_client(service, region, credentials, config) as client:
             try:
                 return await getattr(client, operation)(**arguments)
             except boto.ClientError as error:
@@ -123,6 +139,19 @@ class Session(OwnCredentials):
                 failure = ours if isinstance(ours, ItemError) else ItemError(str(ours), code="invalid_answer")
                 failure.attempts = config.retries["total_max_attempts"] if isinstance(failure, NetworkError) else 1
         raise failure  # outside the `except`, so that botocore's error is not chained to it
+
+    @asynccontextmanager
+    async def _shared_client(
+        self, service: str, region: str, credentials: Credentials, config: AioConfig
+    ) -> AsyncIterator[Any]:
+        """Yield a client that calls with the same credentials share; it is closed with the session."""
+        key = (service, region, id(config))
+        async with self._sharing:
+            own, client = self._shared.get(key, (None, None))
+            if own != credentials:  # the first call, or they were renewed; calls with the former ones may go on
+                client = await self._clients.enter_async_context(self.client(service, region, credentials, config))
+                self._shared[key] = credentials, client
+        yield client
 
     @asynccontextmanager
     async def client(
