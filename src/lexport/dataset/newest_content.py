@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from lexport.dataset.data_files import has_values
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.store import Store, UnavailableError
 from lexport.errors import RunError
@@ -185,7 +186,7 @@ class _Search:
         for entry in commit.entries(table.name):
             self.watch()
             try:
-                path = self.store.local_copy(entry.path, size_bytes=entry.size_bytes, sha256=entry.sha256)
+                (path,) = self.store.local_copies([entry], has_values=has_values(commit))
             except UnavailableError as error:
                 raise RunError(f"{self.store.url} cannot be read: {entry.path}: {error.strerror}") from error
             with pq.ParquetFile(path) as file:
