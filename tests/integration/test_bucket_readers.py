@@ -13,6 +13,7 @@ from whole_dataset import write_whole
 
 from lexport.cli.main import run
 from lexport.dataset.commits import read_commits
+from lexport.simulator import Fleet, FleetSpec, open_simulator
 
 pytestmark = pytest.mark.slow
 
@@ -96,6 +97,21 @@ async def test_every_reader(cloud, folder, run_lexport, tmp_path):
     for name in COMMANDS:
         assert answers[name, "bucket"] == answers[name, "folder"], name
         assert answers[name, "folder"][0] == 0, name
+
+
+@pytest.mark.asyncio
+async def test_plan(cloud, folder, run_lexport):
+    """What an incremental run would take is the same from a bucket."""
+    plans = []
+    async with open_simulator(Fleet(FleetSpec(functions=21, versions=3)), quotas=False) as simulated:
+        for dest in folder, cloud.url:
+            done = await run_lexport(
+                "plan", dest, "--region", "us-east-1", "--endpoint-url", simulated.url, "--output", "json"
+            )
+            plans.append([{name: row[name] for name in row if not name.endswith("_s")} for row in json.loads(done.out)])
+
+    assert plans[0] == plans[1]
+    assert plans[0][0]["versions"] == 84
 
 
 def test_a_second_question_moves_nothing(cloud, lexport):
