@@ -216,12 +216,20 @@ def etag(body: bytes) -> str:
     return f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
 
 
+class _QuietServer(ThreadingHTTPServer):
+    """Prints nothing where a client has gone away."""
+
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Do nothing."""
+
+
 @contextmanager
 def open_tiny_s3(context: ssl.SSLContext | None = None) -> Iterator[TinyS3]:
     """Serve it on loopback, with TLS where a context is given."""
     state = TinyS3()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"state": state}))
-    server.daemon_threads = True
+    server = _QuietServer(("127.0.0.1", 0), type("Bound", (Handler,), {"state": state}))
     if context is not None:
         server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)

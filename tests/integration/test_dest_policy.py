@@ -90,18 +90,17 @@ def test_what_a_reader_asks_for(served, policy, write_dataset, tmp_path, capsys)
         assert not allows(statements, action, "arn:aws:s3:::bucket/my/fleet/_runs/a.json")
 
 
-def test_what_a_writer_asks_for(served, policy):
-    """A writer creates everywhere below the prefix, and deletes only staging and data files."""
-    store = open_store("s3://bucket/my/fleet")
-    store.create(f"_staging/{RUN}/run.json", b"1")
-    store.create(f"functions/snapshot_date=2026-11-30/{RUN}-0000.parquet", b"2")
-    store.create(f"_runs/{RUN}.json", b"3")
-    store.swap("_latest.json", b"4", expected=None)
-    store.remove(f"functions/snapshot_date=2026-11-30/{RUN}-0000.parquet")
-    store.remove_folder("_staging")
-    statements = policy("--dest", "s3://bucket/my/fleet")
-
-    assert [item for item in asked(served) if not allows(statements, *item)] == []
+@pytest.mark.slow
+@pytest.mark.asyncio
+async def test_what_a_writer_asks_for(served, policy, simulator, flags, run_lexport):
+    """Every request of snapshots is allowed to a writer, who may not delete commits, marks and stored packages."""
+    dest, where = "s3://bucket/my/fleet", {"AWS_ENDPOINT_URL_S3": served.url}
+    async with simulator(functions=2, versions=1) as aws:
+        for more in ((), ("--incremental", "--packages")):
+            done = await run_lexport("snapshot", dest, *flags(aws.url), *more, **where)
+            assert done.code == 0, done.err
+    asked_by_writer, statements = [*asked(served)], policy("--dest", dest)
+    assert [item for item in asked_by_writer if not allows(statements, *item)] == []
     for path in (f"_runs/{RUN}.json", "_packages/sha256/ab/cd.zip", "_pruned/a.json"):
         assert not allows(statements, "s3:DeleteObject", f"arn:aws:s3:::bucket/my/fleet/{path}")
 
