@@ -16,6 +16,8 @@ from lexport.tables.arrow import table_schema
 from lexport.tables.packages import PACKAGES
 from lexport.tables.run import SNAPSHOTS
 
+HASH_KEY = base64.b64encode(b"k" * 32).decode()
+
 
 def write_whole(dest, *, functions=(40,), env="keys"):
     """Write a snapshot of the simulator for each number of functions, and a commit of packages with one stored."""
@@ -25,7 +27,7 @@ def write_whole(dest, *, functions=(40,), env="keys"):
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_CONFIG_FILE": "/dev/null",
             "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-            "LEXPORT_HASH_KEY": base64.b64encode(b"k" * 32).decode(),
+            "LEXPORT_HASH_KEY": HASH_KEY,
             "NO_PROXY": "127.0.0.1",
         }.items():
             patch.setenv(name, value)
