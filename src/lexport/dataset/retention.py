@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from lexport.dataset.commits import DamagedCommit, newest_whole
+from lexport.dataset.commits import newest_whole
 from lexport.dataset.manifest import Manifest
 from lexport.model import Coverage, Scope
 from lexport.tables.text import first_of
@@ -120,22 +120,3 @@ def _by_commit(newest: Mapping[Scope, Manifest]) -> dict[str, list[str]]:
     for scope, commit in sorted(newest.items(), key=lambda item: item[0]):
         named.setdefault(commit.snapshot_id, []).append(str(scope))
     return named
-
-
-def kept_because_unreadable(damaged: Iterable[DamagedCommit]) -> Reasons:
-    """Return the commits whose content is unknown: no rule can be applied to them."""
-    return {
-        commit.snapshot_id: [
-            "written by a newer lexport" if commit.is_newer else "damaged: --snapshot removes it",
-        ]
-        for commit in damaged
-    }
-
-
-def together(*parts: Reasons) -> Reasons:
-    """Join the reasons to keep each commit."""
-    joined: Reasons = {}
-    for part in parts:
-        for snapshot_id, reasons in part.items():
-            joined.setdefault(snapshot_id, []).extend(reasons)
-    return joined
