@@ -42,7 +42,12 @@ def forks(server, environment, tmp_path):
     """Run commands in folders of their own: ``home`` and ``tmp``, which they have to leave empty."""
     for name in ("home", "tmp"):
         (tmp_path / name).mkdir()
-    folders = {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "tmp"), "XDG_STATE_HOME": ""}
+    folders = {
+        "HOME": str(tmp_path / "home"),
+        "TMPDIR": str(tmp_path / "tmp"),
+        "XDG_STATE_HOME": "",
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
     return Forks(server, tmp_path, environment | folders)
 
 

@@ -35,6 +35,13 @@ OPERATIONS = {
     "AssumeRole": r"POST / .*Action=AssumeRole",
     "Lambda": r"GET .*/lambda ",
     "GetObject of a package": r"GET /snapshots/",
+    "PutObject": r"PUT /[^?/]+/[^?]+ ",
+    "PutObject of the commit": r"PUT /[^?]+/_runs/[^?]+ ",
+    "PutObject of a table": r"PUT /[^?]+\.parquet ",
+    "GetObject": r"GET /[^?/]+/[^?]+ [^ ]*/s3 ",
+    "ListObjects": r"GET /[^?]+\?.*list-type=2",
+    "HeadBucket": r"HEAD /[^?/]+/? ",
+    "S3": r"/s3 ",
     "any": r"",
 }
 """Name of an operation -> the requests that it is: a pattern for ``Incoming.line``."""
@@ -90,6 +97,12 @@ class Exchange:
         if self._body is None:
             self._body = await self._reader.readexactly(self.request.size_bytes)
         return self._body
+
+    async def until_closed(self) -> None:
+        """Wait until the client closes the connection."""
+        while await self._reader.read(1000):
+            pass
+        self.is_over = True
 
     async def part_of_body(self) -> None:
         """Read some of the body of the request, and no more."""
@@ -203,6 +216,10 @@ class FaultProxy:
         finally:
             self.open.discard(writer)
             writer.close()
+
+    def end_faults(self) -> None:
+        """Let nothing fail from now on."""
+        self._armed.clear()
 
     def drop_connections(self) -> None:
         """Close every connection of a client at once."""
@@ -392,6 +409,16 @@ async def reset_after(exchange: Exchange) -> None:
     exchange.reset()
 
 
+def failed_after(status: int, code: str) -> Act:
+    """The request is done, and answered with an error of S3."""
+
+    async def act(exchange: Exchange) -> None:
+        await exchange.forward()
+        await refused_by_s3(status, code)(exchange)
+
+    return act
+
+
 async def reset_in_upload(exchange: Exchange) -> None:
     """RST after a part of the body of the request."""
     await exchange.part_of_body()
@@ -399,9 +426,9 @@ async def reset_in_upload(exchange: Exchange) -> None:
 
 
 async def hung(exchange: Exchange) -> None:
-    """No answer, ever."""
+    """No answer, until the client has gone."""
     await exchange.body()
-    await asyncio.Event().wait()
+    await exchange.until_closed()
 
 
 def dripped(delay_s: float) -> Act:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable
@@ -18,9 +19,8 @@ from datetime import timedelta
 from itertools import count, cycle, repeat
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
-import pyarrow as pa
-import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 from anyio.from_thread import start_blocking_portal
@@ -32,6 +32,7 @@ from fault_proxy import (
     closed_after,
     cut_off,
     dripped,
+    failed_after,
     fault,
     followed_by,
     hung,
@@ -43,12 +44,15 @@ from fault_proxy import (
     reset_after,
     reset_before_headers,
     reset_in_body,
+    reset_in_upload,
     skewed,
     throttled,
     too_long,
     too_short_length,
 )
 
+from lexport.dataset.run_file import read_sections
+from lexport.errors import ReadError
 from lexport.model import Scope
 from lexport.simulator import Change, Fleet, FleetSpec, open_simulator
 from lexport.simulator.canaries import CANARIES
@@ -59,6 +63,8 @@ IS_WHOLE = os.environ.get("LEXPORT_FAULTS") == "whole"
 WAITS = 1.0 if IS_WHOLE else 0.05
 WITHIN_S = 3600.0 if IS_WHOLE else 60.0
 SECRETS = [value.encode() for value, rule in CANARIES.values() if rule is not None and len(value) > 8]
+OURS = ("out", "err", "leftovers", "cache/")
+"""What may be in the folder of a test beside the dataset."""
 SIGNED = (b"X-Amz-Signature=", b"X-Amz-Credential=", b"AWS4-HMAC-SHA256")
 ACCOUNT, REGIONS = "111122223333", ("us-east-1", "eu-west-1")
 HTML = b"<html><head><title>502 Bad Gateway</title></head><body>no</body></html>"
@@ -70,6 +76,10 @@ class Row:
 
     ``faults`` may be a function of the fleet. The dataset equals the rows of the oracle that ``keeps`` keeps, as
     ``change`` changes them, in all tables but those ``besides``. ``way`` "forward" has the proxy in HTTP_PROXY.
+    With ``store_faults``, DEST is in a bucket, behind a proxy of its own; ``leaves_files``: the
+    commit may exist, so its files stay.
+    ``again`` are the options with which a failed run is whole once nothing fails: what was denied stays so in --resume.
+    None: it would fail again.
     ``is_slow`` rows run only in ``make faults``.
     """
 
@@ -88,6 +98,9 @@ class Row:
     endpoint: str | None = None
     files: int | None = None
     is_signed: bool = True
+    store_faults: tuple[Fault, ...] | None = None
+    leaves_files: bool = False
+    again: tuple[str, ...] | None = ("--resume",)
     way: str = "direct"
     is_slow: bool = False
 
@@ -225,7 +238,10 @@ FINAL = {
         says=("AccessDeniedException in ListAliases",),
     ),
     "aliases are denied, and nothing may be missing": Row(
-        faults=(fault("ListAliases", DENIED, times=None),), code=1, says=("AccessDeniedException in ListAliases",)
+        faults=(fault("ListAliases", DENIED, times=None),),
+        code=1,
+        says=("AccessDeniedException in ListAliases",),
+        again=(),
     ),
     "a Region is denied": Row(
         faults=(region_denied("eu-west-1"),),
@@ -238,7 +254,9 @@ FINAL = {
     "a Region is denied, and nothing may be missing": Row(
         faults=(region_denied("eu-west-1"),),
         code=1,
+        again=(),
         flags=("--region", ",".join(REGIONS)),
+        scopes=tuple((ACCOUNT, region) for region in sorted(REGIONS)),
         says=("AccessDeniedException", "eu-west-1"),
     ),
     "an account is denied": Row(
@@ -268,7 +286,7 @@ FINAL = {
         faults=(fault("GetAccountSettings", DENIED, times=None),), besides=("account_settings",)
     ),
     "an answer of 40 MB": Row(
-        faults=(fault("ListFunctions", changed(lambda page: page | {"Padding": "x" * 40_000_000}), times=None),),
+        faults=(fault("ListFunctions", answered(200, bytes(40_000_000)), times=None),),
         code=1,
         says=("more than 33,554,432 bytes",),
     ),
@@ -280,7 +298,7 @@ FINAL = {
     "a port that nobody listens on": Row(endpoint="http://127.0.0.1:9", code=1, says=("cannot reach 127.0.0.1:9",)),
     "TLS": Row(tls="good"),
     **{
-        f"TLS: {kind}": Row(tls=kind, code=1, says=("TLS with 127.0.0.1", reason, "AWS_CA_BUNDLE"))
+        f"TLS: {kind}": Row(tls=kind, code=1, again=None, says=("TLS with 127.0.0.1", reason, "AWS_CA_BUNDLE"))
         for kind, reason in {
             "unknown CA": "unable to get local issuer certificate",
             "wrong name": "IP address mismatch",
@@ -425,7 +443,101 @@ FORWARD = {
     )
     if IS_WHOLE or name in ("HTTP 503", "reset in the body", "cut off")
 }
+# --- between lexport and an object store ------------------------------------------------------------------------------
+
+STORE = {
+    **{
+        f"bucket, {name}": Row(
+            store_faults=(fault("PutObject", act, after=2, times=2), fault("PutObject of the commit", act))
+        )
+        for name, act in {
+            "503 SlowDown": refused_by_s3(503, "SlowDown"),
+            "500": refused_by_s3(500, "InternalError"),
+            "409": refused_by_s3(409, "ConditionalRequestConflict"),
+            "reset in the upload": reset_in_upload,
+            "reset before headers": reset_before_headers,
+            "answer lost after success": reset_after,
+            "500 after success": failed_after(500, "InternalError"),
+            "answer cut off": cut_off,
+            "keep-alive closed": closed_after,
+            "HTML with 200": answered(200, HTML, content_type="text/html"),
+            "empty with 200": answered(200),
+            "hangs": hung,
+        }.items()
+    },
+    **{
+        f"bucket, listings: {name}": Row(store_faults=(fault("ListObjects", act, times=2),))
+        for name, act in {
+            "503 SlowDown": refused_by_s3(503, "SlowDown"),
+            "HTML with 200": answered(200, HTML, content_type="text/html"),
+            "cut off": cut_off,
+            "one byte a second": dripped(WAITS),
+        }.items()
+    },
+    "bucket, reads: reset in the body": Row(store_faults=(fault("GetObject", reset_in_body, times=2),)),
+    "bucket, reads: longer than its Content-Length": Row(store_faults=(fault("GetObject", too_long, times=2),)),
+    "bucket, one of each": Row(
+        store_faults=(
+            fault("PutObject", refused_by_s3(503, "SlowDown"), after=2),
+            fault("PutObject", refused_by_s3(409, "ConditionalRequestConflict"), after=3),
+            fault("PutObject", reset_after, after=4),
+            fault("PutObject", reset_in_upload, after=5),
+            fault("PutObject", failed_after(500, "InternalError"), after=6),
+            fault("PutObject", answered(200, HTML, content_type="text/html"), after=7),
+            fault("PutObject of the commit", reset_after),
+            fault("ListObjects", answered(200, HTML, content_type="text/html"), after=1),
+            fault("GetObject", reset_in_body),
+            fault("GetObject", too_long),
+        )
+    ),
+    "bucket, 503 without end": Row(
+        store_faults=(fault("PutObject", refused_by_s3(503, "SlowDown"), after=8, times=None),),
+        code=1,
+        says=("SlowDown",),
+    ),
+    "bucket, a table cannot be written": Row(
+        store_faults=(fault("PutObject of a table", refused_by_s3(500, "InternalError"), after=3, times=None),),
+        code=1,
+        says=("InternalError",),
+    ),
+    "bucket, the commit exists": Row(
+        store_faults=(fault("PutObject of the commit", refused_by_s3(412, "PreconditionFailed"), times=None),),
+        code=6,
+        says=("exists",),
+    ),
+    "bucket, the commit is refused": Row(
+        store_faults=(fault("PutObject of the commit", refused_by_s3(403, "AccessDenied"), times=None),),
+        code=5,
+        says=("AccessDenied",),
+    ),
+    "bucket, the answer to the commit is never known": Row(
+        store_faults=(fault("PutObject of the commit", reset_before_headers, times=None),),
+        leaves_files=True,
+        code=1,
+        says=("it is not known whether",),
+    ),
+    "bucket, the clock is two hours behind": Row(
+        store_faults=(fault("PutObject", skewed(timedelta(hours=2), is_s3=True), after=3, times=None),),
+        code=1,
+        says=("2 hours behind S3's",),
+    ),
+    "bucket, credentials that expire": Row(
+        store_faults=(fault("PutObject", refused_by_s3(400, "ExpiredToken"), after=8, times=None),),
+        code=5,
+        says=("ExpiredToken",),
+    ),
+    "bucket, listings: HTML without end": Row(
+        store_faults=(fault("ListObjects", answered(200, HTML, content_type="text/html"), times=None),),
+        code=1,
+        says=("an HTML page",),
+    ),
+}
+IN_SAMPLE = {
+    *("bucket, one of each", "bucket, 503 without end", "bucket, the commit exists"),
+    *("bucket, the answer to the commit is never known", "bucket, listings: HTML without end"),
+}
 LEFT_OUT = {
+    *(STORE.keys() - IN_SAMPLE),
     *("HTTP 502", "HTTP 504", "HTTP 500 without end", "answer lost", "throttled with a wrong Retry-After"),
     *("longer than its Content-Length, then closed", "packages: hangs", "packages: reset before headers"),
     *("a hostile name: two lines", "a hostile name: NUL", "its code is updated", "STS is denied"),
@@ -438,6 +550,7 @@ ROWS = {
     **HOSTILE,
     **PACKAGES,
     **FORWARD,
+    **STORE,
 }
 
 
@@ -451,7 +564,13 @@ def test_fault(bench, name):
     fleet = row.fleet()
     with bench.between(fleet, row) as proxy:
         done = bench.snapshot(row, proxy)
-    bench.judge(done, row, fleet, proxy)
+        bench.judge(done, row, fleet, proxy)
+        if (
+            row.code not in (0, 3)
+            and row.again is not None
+            and (IS_WHOLE or name in STORE or crc32(name.encode()) % 3 == 0)
+        ):
+            bench.judge_resume(row, fleet, proxy)
 
 
 # --- credentials ------------------------------------------------------------------------------------------------------
@@ -524,25 +643,30 @@ def test_signal(bench, number):
             os.kill(pid, number)
 
         done = bench.snapshot(row, proxy, interrupt)
-    bench.judge(done, row, fleet, proxy)
+        bench.judge(done, row, fleet, proxy)
+        (run,) = (path.name for path in bench.dest.glob("_staging/0*"))
+        assert "what was read is kept" in done.last
+        assert f"--resume {run}" in done.last
+        bench.judge_resume(row, fleet, proxy)
 
 
 # --- how a case is run and judged ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def bench(forks, certificates, disk, look, flags):
+def bench(forks, certificates, disk, look, flags, request):
     """What a case needs."""
-    return Bench(forks, certificates, disk, look, flags)
+    return Bench(forks, certificates, disk, look, flags, lambda: request.getfixturevalue("bucket"))
 
 
 class Bench:
     """Runs cases, and judges them."""
 
-    def __init__(self, forks, certificates, disk, look, flags) -> None:
+    def __init__(self, forks, certificates, disk, look, flags, make_bucket) -> None:
         self.forks, self.disk, self.look, self.flags = forks, disk, look, flags
         self.certificates, self.ca_file = certificates
         self.dest = forks.folder / "fleet"
+        self.make_bucket, self.bucket, self.store_proxy = make_bucket, None, None
 
     @contextmanager
     def between(self, fleet, row):
@@ -557,9 +681,26 @@ class Bench:
             opening = open_fault_proxy(self.simulator.url, *faults, tls=self.certificates.get(row.tls))
             with self.portal.wrap_async_context_manager(opening) as proxy:
                 self.simulator._presigned.base_url = proxy.url
-                yield proxy
+                with self.before_bucket(row):
+                    yield proxy
 
-    def snapshot(self, row, proxy, meanwhile=None):
+    @contextmanager
+    def before_bucket(self, row):
+        """Serve a proxy before the server of an empty bucket, where the row has one."""
+        if row.store_faults is None:
+            yield
+            return
+        self.bucket = self.make_bucket()
+        opening = open_fault_proxy(self.bucket.endpoint, *row.store_faults)
+        with self.portal.wrap_async_context_manager(opening) as self.store_proxy:
+            yield
+
+    @property
+    def where(self) -> str:
+        """DEST as the commands get it."""
+        return "fleet" if self.bucket is None else f"{self.bucket.url}/fleet"
+
+    def snapshot(self, row, proxy, meanwhile=None, more=()):
         """Run one snapshot to its end; ``meanwhile`` gets its process id."""
         variables = dict(row.variables)
         if row.tls:
@@ -567,9 +708,13 @@ class Bench:
         if row.way == "forward":
             variables |= {"HTTP_PROXY": proxy.url, "NO_PROXY": ""}
         url = row.endpoint or (proxy.upstream if row.way == "forward" else proxy.url)
-        arguments = self.flags(url, *row.flags)
+        arguments = self.flags(url, *row.flags, *more)
+        if self.bucket is not None:
+            variables |= {"AWS_ENDPOINT_URL_S3": self.store_proxy.url, "LEXPORT_DEST_TIMEOUT": f"{30 * WAITS}s"}
         with self.failing(row):
-            pid = self.forks.start("snapshot", "fleet", *arguments, leftovers="leftovers", files=row.files, **variables)
+            pid = self.forks.start(
+                "snapshot", self.where, *arguments, leftovers="leftovers", files=row.files, **variables
+            )
             if meanwhile is not None:
                 meanwhile(pid)
             return self.forks.wait(pid, WITHIN_S)
@@ -589,11 +734,42 @@ class Bench:
             assert text in done.err, done.err
         assert not any(char in done.err for char in "\x00\x1b\u202e"), done.err
         assert not row.faults or proxy.happened, proxy.lines
+        if self.bucket is not None:
+            assert self.store_proxy.happened or not row.store_faults, self.store_proxy.lines
+            assert self.bucket.uploads() == []
+            self.fetch()
         self.judge_dataset(done, row, fleet)
-        self.judge_files(done, secrets)
+        self.judge_files(done, row, secrets)
         left = json.loads((self.forks.folder / "leftovers").read_text())
+        if self.bucket is not None:  # its client keeps connections until the process ends
+            left["sockets"] = []
         assert left == {"sockets": [], "threads": [], "tasks": [], "children": []}
-        assert proxy.open == set()
+        until(lambda: not proxy.open and not (self.store_proxy and self.store_proxy.open))
+
+    def judge_resume(self, row, fleet, proxy) -> None:
+        """Once nothing fails any more, the next run publishes the oracle, whatever the one before had come to."""
+        proxy.end_faults()
+        if self.store_proxy is not None:
+            self.store_proxy.end_faults()
+        flags = tuple(flag for flag in row.flags if flag != "--allow-partial")
+        again = Row(
+            flags=flags,
+            fleet=row.fleet,
+            scopes=row.scopes,
+            is_signed=row.is_signed,
+            variables=row.variables,
+            leaves_files=row.again == (),  # those of the run before
+            store_faults=None if self.bucket is None else (),
+        )
+        self.judge(self.snapshot(again, proxy, more=row.again), again, fleet, proxy)
+
+    def fetch(self) -> None:
+        """Copy the bucket into the folder, to look into its objects."""
+        shutil.rmtree(self.dest, ignore_errors=True)
+        for key in sorted(self.bucket.keys()):
+            path = self.forks.folder / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.bucket.client.download_file(self.bucket.name, key, str(path))
 
     def judge_dataset(self, done, row, fleet) -> None:
         """Compare the dataset with the oracle; without a commit there is none."""
@@ -614,10 +790,11 @@ class Bench:
                 assert got == wanted, table
         assert (done.code == 0) == (found["errors"] == [] or not any(each["is_gap"] for each in found["errors"]))
         assert {each["status"] for each in found.get("packages", ())} <= {"stored"}
-        verified = self.forks.run("verify", "fleet", "--data")
+        store = {} if self.bucket is None else {"AWS_ENDPOINT_URL_S3": self.bucket.endpoint}
+        verified = self.forks.run("verify", self.where, "--data", **store)
         assert verified.code == 0, verified.err
 
-    def judge_files(self, done, secrets) -> None:
+    def judge_files(self, done, row, secrets) -> None:
         """Assert that there is no secret in any file, and no file beside the dataset."""
         folder = self.forks.folder
         named = {f"fleet/{path}" for path in named_files(self.dest)}
@@ -625,10 +802,12 @@ class Bench:
             relative = str(path.relative_to(folder))
             for secret in (*SECRETS, *SIGNED, *secrets):
                 assert secret not in readable(path), (relative, secret)
-            is_kept = relative.startswith("fleet/_staging/") and done.code not in (0, 3)
-            assert relative in named or is_kept or relative in ("out", "err", "leftovers"), relative
+            is_kept = row.leaves_files or (done.code not in (0, 3) and relative.startswith("fleet/_staging/"))
+            assert relative in named or is_kept or relative.startswith(OURS), relative
         left = {path.name for path in (self.dest / "_staging").glob("*")}
-        assert done.code not in (0, 3) or left <= {"packages"}  # the folder of unfinished downloads, which is empty
+        assert (
+            done.code not in (0, 3) or row.leaves_files or left <= {"packages"}
+        )  # the folder of unfinished downloads, which is empty
 
 
 def in_any_order(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -651,7 +830,8 @@ def readable(path: Path) -> bytes:
     data = path.read_bytes()
     if path.suffix == ".parquet":
         return data + repr(pq.ParquetFile(path).read().to_pydict()).encode()
-    if data.startswith(b"ARROW1"):
-        with suppress(pa.ArrowInvalid):  # the disk failed before its end
-            return data + repr(pa.ipc.open_file(data).read_all().to_pydict()).encode()
+    if path.suffix == ".run":
+        with suppress(ReadError):  # the disk failed before its end
+            blocks = [block.to_pydict() for section in read_sections(path) for block in section.blocks()]
+            return data + repr(blocks).encode()
     return data

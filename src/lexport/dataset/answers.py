@@ -28,6 +28,7 @@ _CAUSE = re.compile(
 )
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
+_SKEWED = "RequestTimeTooSkewed"
 _FULL = {"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "InsufficientAccountResources"}
 _THROTTLED = {"SlowDown", "ServerBusy", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests"}
 
@@ -101,7 +102,7 @@ def read_answer(error: Exception) -> Answer:
         return _without_status(name, text)
     said = next((found for match in _MESSAGE.finditer(text) for found in match.groups() if found), "")
     shown = f"{status} {code}".strip() + (f": {one_line(said)}" if said else "")
-    if code == "RequestTimeTooSkewed":
+    if code == _SKEWED:
         shown += f"; check this machine's clock{_skew(text)}"
     return Answer(_outcome(name, status, code), f"the server answered {shown}", status, code)
 
@@ -130,6 +131,8 @@ def _outcome(name: str, status: int, code: str) -> Outcome:
         return Outcome.TAKEN
     if code in _EXPIRED:
         return Outcome.EXPIRED
+    if code == _SKEWED:  # no other credentials would help
+        return Outcome.REFUSED
     if code in _THROTTLED:
         return Outcome.UNSENT
     return _BY_STATUS.get(status, Outcome.BROKEN if status >= _SERVER_ERROR else Outcome.REFUSED)

@@ -22,13 +22,13 @@ import obstore.exceptions
 
 from lexport.dataset.answers import Answer, Outcome, is_out_of_range
 from lexport.dataset.copies import AskedFile, Copies
-from lexport.dataset.pages import Pages, list_folder
+from lexport.dataset.pages import Pages, list_folder, whole
 from lexport.dataset.requests import Requests, StillFailingError
 from lexport.dataset.store import MOST_READ_BYTES, Moved, NamedFile, StoredFile, announce
 from lexport.errors import PublishError, UnknownCommitError, WriteDeniedError, WriteError
 
 if TYPE_CHECKING:
-    from obstore import GetOptions, GetResult, ObjectMeta, PutMode
+    from obstore import GetOptions, ObjectMeta, PutMode
     from obstore.store import ObjectStore
 
 T = TypeVar("T")
@@ -136,13 +136,14 @@ class CloudStore:
             size_bytes = result.meta["size"]
             if size_bytes > most_bytes:
                 raise OSError(errno.EFBIG, f"it has {size_bytes:,} bytes, more than {most_bytes:,}", target)
-            return _whole(result, min(size_bytes, FIRST_BYTES)), size_bytes, result.meta["e_tag"]
+            return whole(bytes(result.bytes()), min(size_bytes, FIRST_BYTES)), size_bytes, result.meta["e_tag"]
 
         def get_rest(client: ObjectStore) -> bytes:
             options: GetOptions = {"range": (len(body), size_bytes)}
             if e_tag is not None:
                 options["if_match"] = e_tag
-            return _whole(obstore.get(client, self._key(path), options=options), size_bytes - len(body))
+            part = bytes(obstore.get(client, self._key(path), options=options).bytes())
+            return whole(part, size_bytes - len(body))
 
         body, size_bytes, e_tag = self._of_object(path, get_first)
         if len(body) < size_bytes:
@@ -152,16 +153,19 @@ class CloudStore:
 
     def read_range(self, path: str, start: int, length: int) -> bytes:
         """Read a part of an object."""
-        if length <= 0:
-            return b""
+        return self._range(path, start, length) if length > 0 else b""
+
+    def _range(self, path: str, start: int, length: int, *, is_exact: bool = False) -> bytes:
+        """Read a part; where it has to be ``is_exact``, an answer that is shorter is another failed attempt."""
 
         def get(client: ObjectStore) -> bytes:
             try:
-                return bytes(obstore.get_range(client, self._key(path), start=start, length=length))
+                part = bytes(obstore.get_range(client, self._key(path), start=start, length=length))
             except obstore.exceptions.GenericError as error:
-                if is_out_of_range(error):
+                if is_out_of_range(error) and not is_exact:
                     return b""
                 raise
+            return whole(part, length) if is_exact else part
 
         body = self._of_object(path, get, size_bytes=length)
         self._moved.add(received_bytes=len(body))
@@ -187,12 +191,7 @@ class CloudStore:
             raise OSError(errno.EIO, f"it has {found:,} bytes, the manifest says {size_bytes:,}", target)
         for start in range(0, size_bytes, CHUNK_BYTES):
             length = min(CHUNK_BYTES, size_bytes - start)
-            chunk = self.read_range(path, start, length)
-            if len(chunk) != length:  # a proxy may have cut an answer and its Content-Length
-                chunk = self.read_range(path, start, length)
-            if len(chunk) != length:
-                raise OSError(errno.EIO, f"it ended after {start + len(chunk):,} of {size_bytes:,} bytes", target)
-            yield chunk
+            yield self._range(path, start, length, is_exact=True)
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -358,14 +357,6 @@ class CloudStore:
 
 _LOST = {Outcome.BROKEN, Outcome.LOST}
 _READ_BACK = {Outcome.TAKEN, Outcome.CONFLICT, *_LOST}
-
-
-def _whole(result: GetResult, length: int) -> bytes:
-    """Return the body of an answer, which must have this length whatever its Content-Length said."""
-    body = bytes(result.bytes())
-    if len(body) != length:
-        raise obstore.exceptions.GenericError(f"it has {len(body):,} bytes in place of {length:,}")
-    return body
 
 
 class _ChangedError(Exception):

@@ -1,4 +1,4 @@
-"""Listings of a bucket, page by page, whose end is checked."""
+"""Answers of a bucket that are checked for being whole: listings, page by page, and bodies."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ from lexport.dataset.requests import Requests
 if TYPE_CHECKING:
     from obstore import ObjectMeta
     from obstore.store import ObjectStore
+
+
+def whole(body: bytes, length: int) -> bytes:
+    """Return a body that has this length, whatever its Content-Length said; another attempt is made otherwise."""
+    if len(body) != length:
+        raise obstore.exceptions.GenericError(f"it has {len(body):,} bytes in place of {length:,}")
+    return body
 
 
 def list_folder(client: ObjectStore, key: str, requests: Requests) -> set[str]:
