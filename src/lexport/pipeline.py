@@ -137,7 +137,7 @@ async def plan(
     check_names(settings.with_resources)
     if settings.is_selection:
         raise SettingsError("a list of functions needs no plan: each is one GetFunction call", option="--function")
-    store = None if dest is None else _open_dataset(dest)
+    store = None if dest is None else _open_dataset(dest, settings.profile)
     progress = Progress()
     estimates: list[ShardEstimate] = []
     async with reported(progress, report):
@@ -309,8 +309,8 @@ def _open_access(
     )
 
 
-def _open_dataset(dest: str | os.PathLike[str]) -> Store:
-    store = open_store(dest)
+def _open_dataset(dest: str | os.PathLike[str], profile: str | None) -> Store:
+    store = open_store(dest, profile=profile)
     try:
         names = store.names(layout.RUNS)
     except OSError as error:

@@ -194,6 +194,12 @@ def test_credentials(s3, profiles):
     assert signed_for(s3)[0].startswith("STORE")
 
 
+def test_credentials_of_plan(s3, profiles):
+    """The profile of a plan is that of its dataset, too."""
+    assert run(["plan", "s3://bucket/fleet", "--profile", "lambda", "--region", "us-east-1"]) == 2
+    assert signed_for(s3, "GET")[0] == "LAMBDA"
+
+
 def test_credentials_that_expire_are_renewed(s3, profiles, tmp_path):
     """Credentials that S3 calls expired are loaded again, once, and the request is sent again."""
     store = open_store("s3://bucket/fleet", profile="store")
