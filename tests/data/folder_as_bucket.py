@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -37,6 +37,10 @@ def serve_folder(folder: Path) -> Iterator[ServedFolder]:
             self.do_GET()
 
         def do_GET(self) -> None:
+            with suppress(ConnectionError):  # the client has ended
+                self._get()
+
+        def _get(self) -> None:
             parts = urlsplit(self.path)
             key = unquote(parts.path).removeprefix(f"/{BUCKET}").strip("/")
             query = {name: values[0] for name, values in parse_qs(parts.query).items()}
