@@ -125,7 +125,9 @@ class Handler(BaseHTTPRequestHandler):
         query = parse_qs(parts.query, keep_blank_values=True)
         state = self.state
         if key or query:
-            details = dict(self.headers.items()) | {name: values[0] for name, values in query.items()}
+            details: dict[str, Any] = {name.lower(): value for name, value in self.headers.items()} | {
+                name: values[0] for name, values in query.items()
+            }
             details["deleted"] = re.findall(r"<Key>([^<]*)</Key>", body.decode()) if "delete" in query else []
             state.requests.append((self.command, key, details))
         faults = state.faults.get(self.command, []) if key or query else []
