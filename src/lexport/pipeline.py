@@ -196,7 +196,14 @@ async def plan_run(
         shards=(),
     )
     if store is not None and settings.resume is not None:
-        resumed = await resume_run(store, wanted, resume=settings.resume, max_age=settings.resume_max_age, note=note)
+        resumed = await resume_run(
+            store,
+            wanted,
+            resume=settings.resume,
+            max_age=settings.resume_max_age,
+            publishes_gaps=settings.allow_partial,
+            note=note,
+        )
         if resumed is not None:
             return resumed
     shards = await find_shards(access, settings, accounts=inputs.accounts, selection=inputs.selection, note=note)
@@ -225,7 +232,7 @@ async def read_shards(
             result = await read_shard(context, shard, api, staging, on_reply, staged=staged)
             result = replace(result, attempt=run.attempt, runs=await staging.finish())
             results.append(await to_thread.run_sync(write_result, run.store, run.snapshot_id, result))
-        run.progress.kept.shards_done += 1
+        run.progress.kept.finish_shard()
 
     def record_unread_account(account_id: str, shards: Sequence[Shard], error: ItemError) -> None:
         results.extend(unread_account(account_id, shards, error, run.staging.failures))

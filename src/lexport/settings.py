@@ -263,8 +263,9 @@ class SnapshotSettings:
 
     def decisive(self) -> dict[str, Any]:
         """Return every setting that decides which rows are read: not paths, credentials, quotas and packages."""
-        names = ("functions", "accounts", "refresh_after")
-        decisive = {name: str(getattr(self, name)) for name in names} | self.for_manifest()
+        refresh_after_s = self.refresh_after.total_seconds() if self.refresh_after else None
+        named = {"functions": list(self.functions), "accounts": list(self.accounts)}
+        decisive = {**named, "refresh_after_s": refresh_after_s, **self.for_manifest()}
         for name in ("get_function_rate_per_s", "list_rate_per_s", "quota_share", "allow_partial", "packages"):
             del decisive[name]
         return decisive

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from staged_runs import write_run
 
-from lexport.dataset.parquet import TableFolder
+from lexport.dataset.parquet import TableFolder, TableWriter
 from lexport.dataset.run_file import Section
 from lexport.dataset.runs import BLOCK_ROWS, FAN_IN, staged_batch
 from lexport.errors import WriteError
@@ -316,3 +316,31 @@ def test_errors_lose_no_row(tmp_path):
     assert written.rows == 4
     assert read(written.path).column("function_name").to_pylist() == [None, None, None, "f"]
     assert isinstance(read(written.path), pa.Table)
+
+
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 12), max_size=6), st.integers(1, 9), st.integers(1, 20))
+def test_a_file_ends_at_the_first_border_after_so_many_rows(sizes, rows_per_file, slab_rows):
+    """A file ends between two account-regions, the first time that it has enough rows, however the rows arrive."""
+    rows = [
+        {"account_id": "1", "region": f"r{scope}", "function_name": "f", "key": f"k{number:03d}", ANSWER: "0"}
+        for scope, size in enumerate(sizes)
+        for number in range(size)
+    ]
+    expected = [[]]
+    for scope, size in enumerate(sizes):
+        if size and len(expected[-1]) >= rows_per_file:
+            expected.append([])
+        expected[-1] += [f"r{scope}"] * size
+    with TemporaryDirectory() as folder:
+        names = staged_names(TAGS)
+        table = pa.Table.from_batches([staged_batch(TAGS, [[row.get(name) for row in rows] for name in names])])
+        with TableWriter(TAGS, tables(Path(folder), rows_per_file=rows_per_file)) as writer:
+            for start in range(0, len(rows), slab_rows):
+                writer.write(table.slice(start, slab_rows))
+            files = writer.close()
+        found = [read(file.path).column("region").to_pylist() for file in files]
+
+    assert found == expected
+    assert [file.rows for file in files] == list(map(len, expected))

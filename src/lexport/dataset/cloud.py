@@ -24,6 +24,7 @@ from lexport.dataset.answers import Answer, Outcome, is_out_of_range
 from lexport.dataset.copies import AskedFile, Copies
 from lexport.dataset.pages import Pages, list_folder, whole
 from lexport.dataset.requests import Requests, StillFailingError
+from lexport.dataset.scratch import open_temporary
 from lexport.dataset.store import MOST_READ_BYTES, Moved, NamedFile, StoredFile, announce
 from lexport.errors import PublishError, UnknownCommitError, WriteDeniedError, WriteError
 
@@ -206,7 +207,7 @@ class CloudStore:
     def open_scratch(self, run: str) -> Path:
         """Create a temporary folder for the drafts of a run."""
         try:
-            return Path(tempfile.mkdtemp(prefix=f"lexport-{run}-"))
+            return open_temporary(run)
         except OSError as error:
             folder = error.filename or tempfile.gettempdir()
             raise WriteError(f"cannot write {folder}: {error.strerror}", path=str(folder)) from error

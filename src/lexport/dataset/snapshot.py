@@ -107,7 +107,15 @@ def write_fleet_tables(
             check_cancelled()
             with TemporaryDirectory(dir=folder.path, prefix=".fetched-") as fetched:
                 runs: Runs = defaultdict(list)
-                for section in open_staged(store, result.runs, Path(fetched)):
+                try:
+                    sections = open_staged(store, result.runs, Path(fetched))
+                except ReadError as error:
+                    store.remove(layout.result_path(folder.snapshot_id, result.shard.scope))
+                    raise ReadError(
+                        f"{error}; nothing was published; the next attempt reads {result.shard.scope} again",
+                        path=error.path,
+                    ) from error
+                for section in sections:
                     runs[section.table].append(section)
                 versions.add_runs(runs[FUNCTIONS.name])
                 for writer in writers:

@@ -177,6 +177,15 @@ def finished_shards(store: Store, run: str) -> dict[Scope, ShardResult]:
     return finished
 
 
+def is_read_whole(store: Store, spec: RunSpec) -> bool:
+    """Return whether a run was refused although another attempt would read nothing more. Raises OSError."""
+    names = store.names(layout.staging_folder(spec.snapshot_id))
+    if not any(name.startswith("errors-") for name in names):
+        return False
+    results = read_results(store, spec.snapshot_id)
+    return all(shard.scope in results and results[shard.scope].is_final for shard in spec.shards)
+
+
 def staged_runs(store: Store, run: str, scope: Scope, *, before: int) -> list[StagedRun]:
     """Return the files of sorted rows that the attempts before ``before`` left of a shard, the latest attempt first."""
     folder = layout.shard_folder(run, scope)

@@ -114,6 +114,11 @@ class KeptRun:
         """Note that shards are being read."""
         self.snapshot_id, self.shards, self.shards_done = snapshot_id, max(shards, finished), finished
 
+    def finish_shard(self) -> None:
+        """Count a shard; an account whose Regions were not known counted as one before."""
+        self.shards_done += 1
+        self.shards = max(self.shards, self.shards_done)
+
 
 @dataclass(slots=True)
 class Progress:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from anyio import sleep, to_thread
 
 from lexport.dataset.claims import Claim, read_claim, take_claim
-from lexport.dataset.staging import StagingError, read_spec, unfinished_ids
+from lexport.dataset.staging import StagingError, is_read_whole, read_spec, unfinished_ids
 from lexport.dataset.store import Store
 from lexport.errors import PublishError, SettingsError
 from lexport.model import RunSpec
@@ -19,14 +20,23 @@ LOOK_EVERY_S = 5.0
 
 
 async def resume_run(
-    store: Store, wanted: RunSpec, *, resume: str, max_age: timedelta, note: Callable[[str], None]
+    store: Store,
+    wanted: RunSpec,
+    *,
+    resume: str,
+    max_age: timedelta,
+    publishes_gaps: bool,
+    note: Callable[[str], None],
 ) -> tuple[RunSpec, int] | None:
     """Claim an unfinished run that read what ``wanted`` reads; return it with the number of this attempt.
 
-    ``resume`` is its id, or ``newest``: then None is returned where there is none that fits, and ``note`` says why.
+    ``resume`` is its id, or ``newest``: then None is returned where there is none that fits, and ``note`` says why. A
+    run that lacks only what was denied is not the newest, unless the new one ``publishes_gaps``: it would be refused
+    again without a call.
     Raises SettingsError where the run of that id does not fit, and PublishError where another process works on it.
     """
-    spec = await to_thread.run_sync(_find, store, wanted, resume, max_age, note)
+    find = partial(_find, store, wanted, resume, max_age=max_age, publishes_gaps=publishes_gaps, note=note)
+    spec = await to_thread.run_sync(find)
     if spec is None:
         return None
     run = spec.snapshot_id
@@ -67,7 +77,13 @@ async def _wait_for_news(store: Store, run: str, claim: Claim | None, note: Call
 
 
 def _find(
-    store: Store, wanted: RunSpec, resume: str, max_age: timedelta, note: Callable[[str], None]
+    store: Store,
+    wanted: RunSpec,
+    resume: str,
+    *,
+    max_age: timedelta,
+    publishes_gaps: bool,
+    note: Callable[[str], None],
 ) -> RunSpec | None:
     """Return the run to resume, None where the newest does not fit. Blocking."""
     runs = unfinished_ids(store)
@@ -84,6 +100,8 @@ def _find(
     reasons = []
     for run in runs:
         spec, why = _judge(store, run, wanted, max_age)
+        if spec is not None and not publishes_gaps and is_read_whole(store, spec):
+            spec, why = None, "what it lacks was denied; a new run asks again"
         if spec is not None:
             return spec
         reasons.append(f"{run}: {why}")

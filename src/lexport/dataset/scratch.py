@@ -1,0 +1,43 @@
+"""Temporary folders of runs into a bucket, which the next run removes where a run was killed. Blocking.
+
+A run locks its folder for as long as its process lives, so a folder without a lock belongs to no one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from lexport.model import ULID_PATTERN
+
+_LOCK = ".lock"
+_HELD: list[int] = []
+"""Descriptors that hold the locks until this process ends."""
+
+
+def open_temporary(run: str) -> Path:
+    """Create a private temporary folder for a run, and remove those that killed runs left. Raises OSError."""
+    _remove_abandoned(Path(tempfile.gettempdir()))
+    folder = Path(tempfile.mkdtemp(prefix=f"lexport-{run}-"))
+    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with suppress(OSError):  # a file system without locks; nothing is removed there either
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    _HELD.append(descriptor)
+    return folder
+
+
+def _remove_abandoned(parent: Path) -> None:
+    for folder in parent.glob(f"lexport-{ULID_PATTERN}-*"):
+        with suppress(OSError):
+            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+                continue
+            descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its run is at work
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(descriptor)

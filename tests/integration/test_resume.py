@@ -1,0 +1,304 @@
+"""A run that was interrupted, refused or killed goes on: nothing that is staged is fetched again, nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import anyio
+import msgspec
+import pytest
+
+import lexport
+from lexport.dataset import claims, staging
+from lexport.dataset.layout import claim_path, result_path
+from lexport.dataset.local import LocalStore
+from lexport.errors import DeadlineError, IncompleteError, PublishError, ReadError, SettingsError
+from lexport.model import Scope
+from lexport.simulator import Change, Fault, Fleet, FleetSpec
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
+
+REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
+CHANGING = ("errors", "scopes", "snapshots")
+ID = "01K00000000000000000000000"
+
+
+@pytest.fixture
+def fleet():
+    return Fleet(FleetSpec(functions=12, versions=3, regions=REGIONS))
+
+
+@pytest.fixture
+def options(settings, aws):
+    """Settings of one run, always of the same id and instant."""
+
+    def make(url, **more):
+        at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
+        return settings(url, **{"regions": REGIONS, "snapshot_id": ID, "snapshot_at": at, **more})
+
+    return make
+
+
+def data(dest, look):
+    """The bytes of every table that does not tell of the run itself."""
+    return {
+        path: body
+        for path, body in look.tree(dest).items()
+        if path.endswith(".parquet") and path.split("/")[0] not in CHANGING
+    }
+
+
+def calls(server, operation=None):
+    """Count the calls by Region since the last time."""
+    counted = {}
+    for (_, region, name), count in server.calls.items():
+        if name != "GetCallerIdentity" and operation in (None, name):
+            counted[region] = counted.get(region, 0) + count
+    server.calls.clear()
+    return counted
+
+
+async def interrupt(server, dest, settings, *, after):
+    """Run until so many GetFunction calls were answered in ``ap-south-1``, then cancel."""
+    server.inject(Fault(operation="GetFunction", kind="hang", region="ap-south-1", after=after, times=200))
+    task = asyncio.create_task(lexport.snapshot(dest, settings))
+    others = [Scope(account_id="111122223333", region=region) for region in REGIONS[:2]]
+
+    def is_there():
+        finished = all((dest / result_path(settings.snapshot_id, scope)).exists() for scope in others)
+        return finished and server.calls["111122223333", "ap-south-1", "GetFunction"] > after
+
+    with anyio.fail_after(20):
+        while not is_there():  # noqa: ASYNC110 - the simulator has no event
+            await anyio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def whole(simulator, fleet, dest, settings, look):
+    """Run without an interruption; return the bytes of its tables."""
+    async with simulator(fleet=fleet) as server:
+        await lexport.snapshot(dest, replace(settings, endpoint_url=server.url))
+    return data(dest, look)
+
+
+async def test_only_what_is_missing_is_fetched(simulator, fleet, options, look, tmp_path):
+    """A finished shard makes no call, a half-read one fetches what is not staged; every table has the same bytes."""
+    dest = tmp_path / "fleet"
+    async with simulator(fleet=fleet) as server:
+        settings = options(server.url)
+        expected = await whole(simulator, fleet, tmp_path / "whole", settings, look)
+        await interrupt(server, dest, settings, after=30)
+    async with simulator(fleet=fleet, port=int(settings.endpoint_url.rpartition(":")[2])) as server:
+        result = await lexport.snapshot(dest, replace(settings, snapshot_id=None, snapshot_at=None, resume="newest"))
+        made = calls(server)
+
+    assert (result.snapshot_id, result.published) == (ID, True)
+    assert set(made) == {"ap-south-1"}
+    assert data(dest, look) == expected
+    assert await lexport.verify(dest, data=True) == ()
+    assert list((dest / "_staging").iterdir()) == []
+
+
+async def test_what_changed_meanwhile(simulator, fleet, options, tmp_path):
+    """What changed since it was staged is fetched again; what is not listed any more is dropped, and is gone."""
+    dest, scope = tmp_path / "fleet", Scope(account_id="111122223333", region="ap-south-1")
+    async with simulator(fleet=fleet) as server:
+        settings = options(server.url)
+        await interrupt(server, dest, settings, after=48 - 1)
+        port = int(settings.endpoint_url.rpartition(":")[2])
+    rows = await staged_rows(dest, scope, tmp_path)
+    kept = sorted({row["function_name"] for row in rows if row["version"] == "$LATEST"})
+    gone, changed = kept[0], kept[1]
+    async with simulator(fleet=fleet, port=port) as server:
+        fleet.apply(Change(kind="delete_function", scope=scope, function_name=gone))
+        fleet.apply(Change(kind="update_config", scope=scope, function_name=changed, memory_mb=3008))
+        result = await lexport.snapshot(dest, replace(settings, snapshot_id=None, snapshot_at=None, resume=ID))
+
+    assert result.published
+    read = await lexport.sql(
+        dest,
+        f"SELECT function_name, memory_size FROM functions WHERE region = '{scope.region}' AND version = '$LATEST'",
+    )
+    memory = {row["function_name"]: row["memory_size"] for row in read.to_pylist()}
+    assert gone not in memory
+    assert memory[changed] == 3008
+    errors = await lexport.sql(dest, "SELECT function_name, error_code, is_gap FROM errors WHERE error_code = 'gone'")
+    assert {(row["function_name"], row["is_gap"]) for row in errors.to_pylist()} == {(gone, False)}
+    assert await lexport.verify(dest, data=True) == ()
+
+
+async def staged_rows(dest, scope, tmp_path):
+    """The rows of ``functions`` that the first attempt has staged of a shard."""
+    store = LocalStore(dest)
+    runs = staging.staged_runs(store, ID, scope, before=2)
+    sections = staging.open_staged(store, runs, tmp_path)
+    return [
+        row
+        for section in sections
+        if section.table == "functions"
+        for block in section.blocks()
+        for row in block.select(["function_name", "version"]).to_pylist()
+    ]
+
+
+async def test_denials_stay_and_failures_are_tried_again(simulator, fleet, options, tmp_path):
+    """Of a refused run, what was denied is not asked for again, and what failed is; --allow-partial publishes."""
+    dest = tmp_path / "fleet"
+    faults = (
+        Fault(operation="GetFunction", kind="denied", region="us-east-1", qualifier="1", times=1),
+        Fault(operation="GetFunction", kind="error", status=400, code="Odd", region="eu-west-1", times=1),
+    )
+    async with simulator(*faults, fleet=fleet) as server:
+        settings = options(server.url)
+        with pytest.raises(IncompleteError):
+            await lexport.snapshot(dest, settings)
+        calls(server)
+        again = replace(settings, snapshot_id=None, snapshot_at=None, resume="newest")
+        with pytest.raises(IncompleteError) as refused:
+            await lexport.snapshot(dest, again)
+        made = calls(server, "GetFunction")
+        assert made == {"eu-west-1": 1}
+        assert refused.value.result.manifest.gaps == 1
+
+        other = await lexport.snapshot(tmp_path / "other", replace(again, allow_partial=True))
+        assert [note for note in other.notes if "a new run begins: no run is unfinished here" in note]
+        calls(server)
+        result = await lexport.snapshot(dest, replace(again, allow_partial=True))
+        made = calls(server)
+
+    assert (result.published, result.manifest.gaps, result.snapshot_id) == (True, 1, ID)
+    assert made == {}
+
+
+async def test_a_run_that_lacks_only_what_was_denied(simulator, fleet, options, tmp_path):
+    """Without its id, such a run is left alone, since it would be refused again without a call; a new one begins."""
+    denied = Fault(operation="GetFunction", kind="denied", region="us-east-1", qualifier="1", times=1)
+    async with simulator(denied, fleet=fleet) as server:
+        settings = options(server.url)
+        with pytest.raises(IncompleteError):
+            await lexport.snapshot(tmp_path, settings)
+        result = await lexport.snapshot(
+            tmp_path, replace(settings, snapshot_id=None, snapshot_at=None, resume="newest")
+        )
+
+    assert result.published
+    assert result.snapshot_id != ID
+    assert [note for note in result.notes if f"{ID}: what it lacks was denied; a new run asks again" in note]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"env": "none"}, "other settings .*env"),
+        ({"regions": ("us-east-1",)}, "other settings .regions"),
+        ({"resume_max_age": timedelta(seconds=1)}, "old, more than 1s"),
+        ({"resume": "01K00000000000000000000009"}, f"no unfinished run of this id; unfinished are: {ID}"),
+    ],
+)
+async def test_a_run_that_does_not_fit(simulator, fleet, options, tmp_path, change, why):
+    """A named run that was begun otherwise, or is too old, is refused; the newest that does not fit is passed over."""
+    async with simulator(fleet=fleet) as server:
+        settings = options(server.url)
+        await interrupt(server, tmp_path, settings, after=5)
+    async with simulator(fleet=fleet, port=int(settings.endpoint_url.rpartition(":")[2])) as server:
+        again = replace(settings, snapshot_id=None, snapshot_at=None, **{"resume": ID, **change})
+        calls(server)
+        with pytest.raises(SettingsError, match=why):
+            await lexport.snapshot(tmp_path, again)
+        assert calls(server) == {}
+        result = await lexport.snapshot(tmp_path, replace(again, resume="newest"))
+
+    assert result.published
+    assert (result.snapshot_id == ID) is ("resume" in change)
+
+
+async def test_two_at_one_run(simulator, fleet, options, tmp_path):
+    """Of two processes that resume one run at once, one goes on, and the other is refused with exit code 6."""
+    async with simulator(fleet=fleet) as server:
+        settings = options(server.url)
+        await interrupt(server, tmp_path, settings, after=5)
+    async with simulator(fleet=fleet, port=int(settings.endpoint_url.rpartition(":")[2])) as server:
+        again = replace(settings, snapshot_id=None, snapshot_at=None, resume=ID)
+        both = await asyncio.gather(*(lexport.snapshot(tmp_path, again) for _ in range(2)), return_exceptions=True)
+
+    assert [each.exit_code for each in both if isinstance(each, PublishError)] == [6]
+    assert [each.published for each in both if not isinstance(each, Exception)] == [True]
+    assert await lexport.verify(tmp_path, data=True) == ()
+
+
+async def test_the_deadline(simulator, fleet, options, tmp_path):
+    """A run that takes longer than --deadline ends with exit code 1, and goes on later."""
+    async with simulator(Fault(operation="GetFunction", kind="hang", after=60, times=200), fleet=fleet) as server:
+        settings = options(server.url, deadline=timedelta(seconds=2))
+        with pytest.raises(DeadlineError, match="--deadline 2s is over, so nothing was published") as ended:
+            await lexport.snapshot(tmp_path, settings)
+        assert ended.value.exit_code == 1
+    async with simulator(fleet=fleet, port=int(settings.endpoint_url.rpartition(":")[2])) as server:
+        result = await lexport.snapshot(
+            tmp_path, replace(settings, snapshot_id=None, snapshot_at=None, deadline=None, resume=ID)
+        )
+        made = sum(calls(server, "GetFunction").values())
+
+    assert result.published
+    assert made <= 12 * 4 * len(REGIONS) - 60 + 1
+
+
+async def test_staged_rows_that_are_damaged(simulator, fleet, options, look, tmp_path):
+    """A staged file whose bytes changed is never published: its shard is read again."""
+    dest = tmp_path / "fleet"
+    async with simulator(fleet=fleet) as server:
+        settings = options(server.url)
+        expected = await whole(simulator, fleet, tmp_path / "whole", settings, look)
+        await interrupt(server, dest, settings, after=30)
+    for path in dest.glob("_staging/*/*/0001/*.run"):
+        body = bytearray(path.read_bytes())
+        body[len(body) // 2] ^= 1
+        path.write_bytes(body)
+    async with simulator(fleet=fleet, port=int(settings.endpoint_url.rpartition(":")[2])) as server:
+        again = replace(settings, snapshot_id=None, snapshot_at=None, resume=ID)
+        for _ in REGIONS[:2]:
+            with pytest.raises(ReadError, match=r"are damaged: .*; nothing was published; the next attempt reads"):
+                await lexport.snapshot(dest, again)
+        result = await lexport.snapshot(dest, again)
+
+    assert result.published
+    assert data(dest, look) == expected
+
+
+async def test_no_value_and_no_secret_in_the_files_of_a_run(simulator, fleet, options, tmp_path):
+    """What stands in run.json is plain JSON that names the settings; the files hold no value of a variable."""
+    async with simulator(fleet=fleet) as server:
+        settings = options(server.url)
+        await interrupt(server, tmp_path, settings, after=30)
+
+    (run,) = tmp_path.glob("_staging/*/run.json")
+    document = json.loads(run.read_bytes())
+    assert document["options"]["regions"] == list(REGIONS)
+    assert document["options"]["functions"] == []
+    assert document["identity"].startswith("arn:aws:")
+
+
+async def test_a_claim_of_another_machine(simulator, fleet, options, tmp_path, monkeypatch):
+    """A run that another machine claimed lately is waited for; once its claim is stale, it is taken over."""
+    monkeypatch.setattr(claims, "STALE_AFTER", timedelta(seconds=1))
+    monkeypatch.setattr("lexport.extract.resume.LOOK_EVERY_S", 0.05)
+    async with simulator(fleet=fleet) as server:
+        settings = options(server.url)
+        await interrupt(server, tmp_path, settings, after=5)
+    path = tmp_path / claim_path(ID, 1)
+    claim = json.loads(path.read_bytes())
+    assert claim["is_released"]
+    path.write_bytes(
+        msgspec.json.encode(claim | {"is_released": False, "owner": claim["owner"] | {"machine": "another"}})
+    )
+    async with simulator(fleet=fleet, port=int(settings.endpoint_url.rpartition(":")[2])) as server:
+        again = replace(settings, snapshot_id=None, snapshot_at=None, resume=ID)
+        result = await lexport.snapshot(tmp_path, again)
+
+    assert result.published
+    assert [note for note in result.notes if "was claimed by another machine" in note]
