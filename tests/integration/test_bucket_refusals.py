@@ -11,6 +11,7 @@ import anyio
 import pytest
 from folder_as_bucket import serve_folder
 
+import lexport
 from lexport.cli.main import run
 
 DENIED, BUSY = (403, "AccessDenied"), (503, "SlowDown")
@@ -104,6 +105,22 @@ def test_each_object_once(served, ask, nights):
     assert len(asked) - len(data) == 3
     assert [key for key in served.keys if key.endswith(".parquet")] == []
     assert "lexport: 0 bytes of data files were moved" in second.err
+
+
+@pytest.mark.asyncio
+async def test_as_a_library(served, nights, tmp_path):
+    """The functions answer for a bucket too; the copies that they read stay until they have read them."""
+    assert (await lexport.sql(served.url, nights.history)).to_pylist() == [{"count_star()": 30}]
+    for dest, into in (served.url, "bucket"), (served.folder, "folder"):
+        await lexport.feed(dest, tmp_path / into, since=nights.ids[1])
+    compared, expected = await lexport.diff(served.url), await lexport.diff(served.folder)
+
+    assert compared == expected
+    assert len(compared.changes) > 0
+    read = [(tmp_path / into / "functions.parquet").read_bytes() for into in ("bucket", "folder")]
+    assert read[0] == read[1]
+    table = lexport.Dataset(served.url).table("functions", space="history")
+    assert sum(batch.num_rows for batch in table) == 30
 
 
 def test_verify_reads_the_bucket_and_not_the_cache(served, ask, nights):

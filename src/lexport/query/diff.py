@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from lexport.dataset.changes import SCHEMA, find_changes, is_comparable
 from lexport.dataset.compare import SnapshotFiles
 from lexport.dataset.manifest import Manifest, ScopeEntry
+from lexport.dataset.store import Store
 from lexport.errors import SettingsError
 from lexport.model import Scope
 from lexport.query.catalog import Catalog, read_dataset
@@ -101,7 +102,7 @@ def _compare(catalog: Catalog, a: str | None, b: str | None) -> Comparison:
         if scope in before or entry.status != "unavailable"
     )
     pairs = tuple(_pairs(catalog, scopes))
-    return Comparison(scopes=scopes, changes=_changes(pairs), damage=then.damage())
+    return Comparison(scopes=scopes, changes=_changes(pairs, catalog.store), damage=then.damage())
 
 
 def _earlier(catalog: Catalog, then: Catalog, a: str, b: str | None) -> Catalog:
@@ -148,7 +149,10 @@ def _pairs(catalog: Catalog, scopes: Iterable[ScopeDiff]) -> Iterator[tuple[list
         yield members, before, after
 
 
-def _changes(pairs: Iterable[tuple[list[Scope], SnapshotFiles, SnapshotFiles]]) -> Iterator[pa.Table]:
+def _changes(
+    pairs: Iterable[tuple[list[Scope], SnapshotFiles, SnapshotFiles]],
+    _store: Store,  # which keeps the copies of a bucket's files as long as it is referenced
+) -> Iterator[pa.Table]:
     for members, before, after in pairs:
         for rows in find_changes(members, before=before, now=after):
             if len(rows):

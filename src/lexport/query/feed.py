@@ -28,6 +28,7 @@ from lexport.dataset.data_files import fetch_files
 from lexport.dataset.local import sync_file, sync_folder
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.scan import Scan
+from lexport.dataset.store import Store
 from lexport.errors import SettingsError, WriteError
 from lexport.model import Scope
 from lexport.query.as_of import parse_moment
@@ -132,7 +133,7 @@ def _prepare(catalog: Catalog, since: str | None) -> Feed:
         since=since,
         next_since=order[-1].snapshot_id,
         scopes=scopes,
-        parts=_parts(tuple(_sides(catalog, scopes)), tuple(_change_files(catalog, fresh))),
+        parts=_parts(tuple(_sides(catalog, scopes)), tuple(_change_files(catalog, fresh)), catalog.store),
         damage=(*catalog.damage(), *lost.notices()),
     )
 
@@ -191,7 +192,11 @@ def _change_files(catalog: Catalog, fresh: Collection[Manifest]) -> Iterator[tup
             yield commit.whole_scopes(), files
 
 
-def _parts(sides: Iterable[Side], changes: Iterable[tuple[set[Scope], tuple[Path, ...]]]) -> Iterator[FeedPart]:
+def _parts(
+    sides: Iterable[Side],
+    changes: Iterable[tuple[set[Scope], tuple[Path, ...]]],
+    _store: Store,  # which keeps the copies of a bucket's files as long as it is referenced
+) -> Iterator[FeedPart]:
     """Yield the parts table by table, then the rows of ``changes``."""
     for table, members, new, old in sides:
         yield from _compare(table, members, new, old)
