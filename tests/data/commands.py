@@ -101,9 +101,9 @@ class Forks:
         )
         return Ended(code, out, err)
 
-    def run(self, *arguments: object, **how: Any) -> Ended:
+    def run(self, *arguments: object, within_s: float = 20.0, **how: Any) -> Ended:
         """Run one to its end."""
-        return self.wait(self.start(*arguments, **how))
+        return self.wait(self.start(*arguments, **how), within_s)
 
 
 def age(dest: Path, *, hours: float) -> None:

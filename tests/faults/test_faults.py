@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import count, cycle, repeat
+from itertools import count, cycle, product, repeat
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -526,6 +526,25 @@ STORE = {
         code=5,
         says=("ExpiredToken",),
     ),
+    **{
+        f"bucket, TLS: {kind}": Row(store_faults=(), tls=kind, code=1, again=None, says=("TLS with 127.0.0.1", reason))
+        for kind, reason in {
+            "unknown CA": "unable to get local issuer certificate",
+            "wrong name": "IP address mismatch",
+            "expired": "certificate has expired",
+        }.items()
+    },
+    "bucket, TLS": Row(store_faults=(), tls="good"),
+    "bucket, a name that DNS does not know": Row(
+        store_faults=(),
+        variables={"AWS_ENDPOINT_URL_S3": "http://s3.region.invalid"},
+        code=1,
+        again=None,
+        says=("cannot resolve s3.region.invalid",),
+    ),
+    "bucket, nobody may list it": Row(
+        store_faults=(fault("S3", refused_by_s3(403, "AccessDenied"), times=None),), code=5, says=("AccessDenied",)
+    ),
     "bucket, listings: HTML without end": Row(
         store_faults=(fault("ListObjects", answered(200, HTML, content_type="text/html"), times=None),),
         code=1,
@@ -535,11 +554,13 @@ STORE = {
 IN_SAMPLE = {
     *("bucket, one of each", "bucket, 503 without end", "bucket, the commit exists"),
     *("bucket, the answer to the commit is never known", "bucket, listings: HTML without end"),
+    *("bucket, TLS: expired", "bucket, a name that DNS does not know"),
 }
 LEFT_OUT = {
     *(STORE.keys() - IN_SAMPLE),
     *("HTTP 502", "HTTP 504", "HTTP 500 without end", "answer lost", "throttled with a wrong Retry-After"),
     *("longer than its Content-Length, then closed", "packages: hangs", "packages: reset before headers"),
+    *("empty without end", "HTTP 503 without end", "a hostile name: a query", "a hostile name: ..", "TLS: wrong name"),
     *("a hostile name: two lines", "a hostile name: NUL", "its code is updated", "STS is denied"),
 }
 """Rows that differ little from others: ``make faults`` runs them."""
@@ -571,6 +592,51 @@ def test_fault(bench, name):
             and (IS_WHOLE or name in STORE or crc32(name.encode()) % 3 == 0)
         ):
             bench.judge_resume(row, fleet, proxy)
+
+
+# --- readers of a bucket ----------------------------------------------------------------------------------------------
+
+READS = {
+    "503 SlowDown": (refused_by_s3(503, "SlowDown"), "SlowDown"),
+    "reset in the body": (reset_in_body, "the connection broke"),
+    "longer than its Content-Length": (too_long, "bytes in place of"),
+    "HTML with 200": (answered(200, HTML, content_type="text/html"), ""),
+    "empty with 200": (answered(200), ""),
+    "other bytes": (changed_bytes(lambda body: bytes((body[0] ^ 1,)) + body[1:]), ""),
+}
+
+
+READS_IN_SAMPLE = {
+    ("HTML with 200", "ListObjects", 1),
+    ("HTML with 200", "ListObjects", None),
+    ("longer than its Content-Length", "GetObject", 1),
+    ("other bytes", "GetObject", None),
+}
+
+
+def test_readers(bench):
+    """What fails once between a reader and a bucket changes no answer; what fails without end is exit 1, never less."""
+    row = Row(store_faults=())
+    fleet = row.fleet()
+    ask = ("sql", "SELECT count(*) FROM functions")
+    with bench.between(fleet, row) as proxy:
+        assert bench.snapshot(row, proxy).code == 0
+        for (name, (act, says)), on, times in product(READS.items(), ("ListObjects", "GetObject"), (1, None)):
+            if not IS_WHOLE and (name, on, times) not in READS_IN_SAMPLE:
+                continue
+            shutil.rmtree(bench.forks.folder / "cache", ignore_errors=True)
+            opening = open_fault_proxy(bench.bucket.endpoint, fault(on, act, times=times))
+            with bench.portal.wrap_async_context_manager(opening) as store:
+                variables = {"AWS_ENDPOINT_URL_S3": store.url, "LEXPORT_DEST_TIMEOUT": f"{30 * WAITS}s"}
+                done = bench.forks.run(ask[0], bench.where, ask[1], "--output", "csv", **variables, within_s=WITHIN_S)
+            assert store.happened, (name, on)
+            if name == "other bytes" and times == 1:
+                assert (done.code, "72" in done.out) in ((0, True), (1, False)), (name, on, done)
+            elif times == 1:
+                assert (done.code, done.out.split()[-1:]) == (0, ["72"]), (name, on, done)
+            else:
+                assert (done.code, done.out) == (1, ""), (name, on, done)
+                assert says in done.err, done.err
 
 
 # --- credentials ------------------------------------------------------------------------------------------------------
@@ -678,7 +744,8 @@ class Bench:
             ) as self.simulator,
         ):
             faults = row.faults(fleet) if callable(row.faults) else row.faults
-            opening = open_fault_proxy(self.simulator.url, *faults, tls=self.certificates.get(row.tls))
+            tls = self.certificates.get(row.tls) if row.store_faults is None else None
+            opening = open_fault_proxy(self.simulator.url, *faults, tls=tls)
             with self.portal.wrap_async_context_manager(opening) as proxy:
                 self.simulator._presigned.base_url = proxy.url
                 with self.before_bucket(row):
@@ -691,7 +758,7 @@ class Bench:
             yield
             return
         self.bucket = self.make_bucket()
-        opening = open_fault_proxy(self.bucket.endpoint, *row.store_faults)
+        opening = open_fault_proxy(self.bucket.endpoint, *row.store_faults, tls=self.certificates.get(row.tls))
         with self.portal.wrap_async_context_manager(opening) as self.store_proxy:
             yield
 
@@ -702,15 +769,14 @@ class Bench:
 
     def snapshot(self, row, proxy, meanwhile=None, more=()):
         """Run one snapshot to its end; ``meanwhile`` gets its process id."""
-        variables = dict(row.variables)
-        if row.tls:
-            variables["AWS_CA_BUNDLE"] = self.ca_file
+        variables = {"AWS_CA_BUNDLE": self.ca_file} if row.tls else {}
         if row.way == "forward":
             variables |= {"HTTP_PROXY": proxy.url, "NO_PROXY": ""}
         url = row.endpoint or (proxy.upstream if row.way == "forward" else proxy.url)
         arguments = self.flags(url, *row.flags, *more)
         if self.bucket is not None:
             variables |= {"AWS_ENDPOINT_URL_S3": self.store_proxy.url, "LEXPORT_DEST_TIMEOUT": f"{30 * WAITS}s"}
+        variables |= row.variables
         with self.failing(row):
             pid = self.forks.start(
                 "snapshot", self.where, *arguments, leftovers="leftovers", files=row.files, **variables
