@@ -25,6 +25,7 @@ from lexport.dataset.local import clear, write_error
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.parquet import TableFolder
 from lexport.dataset.run_file import hash_run_file
+from lexport.dataset.scratch import remove_folder
 from lexport.dataset.snapshot import StagedCommit
 from lexport.dataset.staging import finished_shards, open_staged, staged_runs
 from lexport.dataset.store import Store
@@ -271,7 +272,7 @@ def _is_worth_keeping(run: Run, error: BaseException) -> bool:
 def _clear_up(run: Run, is_kept: bool, attempt: int | None) -> None:  # noqa: FBT001 - for run_sync
     folder = layout.staging_folder(run.snapshot_id)
     with suppress(OSError, RunError):
-        remove_tree(run.folder)
+        remove_folder(run.folder)
         if not is_kept:
             run.store.remove_folder(folder)
         elif attempt is not None:
@@ -322,10 +323,3 @@ async def in_background(
                     raise write_error(Path(error.filename or folder), error) from error.__cause__
                 raise error from error.__cause__
         raise
-
-
-def remove_tree(folder: Path) -> None:
-    """Remove a folder of this machine, as far as that is possible."""
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)

@@ -15,8 +15,8 @@ from pathlib import Path
 from lexport.model import ULID_PATTERN
 
 _LOCK = ".lock"
-_HELD: list[int] = []
-"""Descriptors that hold the locks until this process ends."""
+_LOCKED: dict[Path, int] = {}
+"""The folders of this process, with the descriptors that hold their locks."""
 
 
 def open_temporary(run: str) -> Path:
@@ -26,8 +26,15 @@ def open_temporary(run: str) -> Path:
     descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with suppress(OSError):  # a file system without locks; nothing is removed there either
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    _HELD.append(descriptor)
+    _LOCKED[folder] = descriptor
     return folder
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder of a run, temporary or not, and its lock, as far as that is possible."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if (descriptor := _LOCKED.pop(folder, None)) is not None:
+        os.close(descriptor)
 
 
 def _remove_abandoned(parent: Path) -> None:

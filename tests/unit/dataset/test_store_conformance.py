@@ -362,7 +362,8 @@ def test_scratch_is_private(store):
     assert {stat.S_IMODE(path.stat().st_mode) for path in (one, two)} == {0o700}
     assert store.file_mode == 0o600
     for path in (one, two):
-        path.rmdir()
+        remove_folder(path)
+        assert not path.exists()
 
 
 def test_paths_stay_within_the_destination(store, kind):
