@@ -24,6 +24,7 @@ from lexport.dataset.local import LocalStore
 from lexport.dataset.object_stores import ObjectStores, object_stores
 from lexport.dataset.open_store import open_store
 from lexport.dataset.requests import Requests
+from lexport.dataset.scratch import remove_folder
 from lexport.errors import PublishError, WriteError
 from lexport.settings import Destination
 
