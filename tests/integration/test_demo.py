@@ -132,7 +132,7 @@ def test_the_demo_may_be_run_again(demo):
         ("full", "DEST full holds something that the demo did not make; choose a new folder"),
         ("file", "DEST file is a file, not a folder"),
         ("mine", "mine.html exists and is not a report about mine; give another name with -o"),
-        ("s3://bucket/fleet", "DEST s3://bucket/fleet: only local folders can be read and written"),
+        ("s3://bucket/fleet", "DEST s3://bucket/fleet: only local folders can be read and written here"),
     ],
 )
 def test_the_demo_writes_into_nothing_of_somebody_elses(tmp_path, dest, said):
@@ -152,8 +152,8 @@ def test_the_demo_writes_into_nothing_of_somebody_elses(tmp_path, dest, said):
     "command", [("snapshot",), ("plan",), ("packages",), ("sql", "SELECT 1"), ("status",), ("verify",)]
 )
 def test_dest_is_said_as_it_was_typed(tmp_path, command):
-    """An object store's address is repeated as it is, by every command."""
-    done = ask(tmp_path, command[0], "s3://bucket/fleet", *command[1:])
+    """A wrong address of an object store is repeated as it is, by every command."""
+    done = ask(tmp_path, command[0], "s3://bucket//fleet", *command[1:])
 
     assert done.returncode == 2
-    assert "DEST s3://bucket/fleet: only local folders" in done.stderr
+    assert "DEST s3://bucket//fleet: two slashes follow one another in it" in done.stderr
