@@ -15,7 +15,9 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "build" / "torture" / "progress.jsonl"
-IS_WHOLE = os.environ.get("LEXPORT_TORTURE") == "whole"
+IS_WHOLE = "LEXPORT_TORTURE" in os.environ
+STRIDE = int(os.environ.get("LEXPORT_TORTURE", "1").replace("whole", "1"))
+"""Every so many points are tried; each for ``LEXPORT_TORTURE=whole``."""
 
 
 def source() -> str:

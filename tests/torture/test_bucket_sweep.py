@@ -14,7 +14,7 @@ from collections import Counter
 import pytest
 from anyio import to_thread
 from fault_proxy import fault, open_fault_proxy
-from progress import IS_WHOLE, Progress
+from progress import IS_WHOLE, STRIDE, Progress
 from recovery import Loss, Prefix, look
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
@@ -58,7 +58,7 @@ def requests(lines):
 def points(lines, shard):
     """Choose the requests at which a run is killed: all, or some of each kind."""
     if IS_WHOLE:
-        return [(kind, at) for kind in KINDS for at in range(1 + shard, len(lines) + 1, SHARDS)]
+        return [(kind, at) for kind in KINDS for at in range(1, len(lines) + 1, STRIDE)[shard::SHARDS]]
 
     def first(pattern):
         return next(number for number, line in enumerate(lines, 1) if re.search(pattern, line))

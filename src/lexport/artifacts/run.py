@@ -19,7 +19,7 @@ from anyio import CancelScope, create_task_group, current_time, move_on_after, s
 
 from lexport.aws.quota.pacer import Pacer
 from lexport.dataset import layout
-from lexport.dataset.claims import RENEW_EVERY_S, release_claim, renew_claim
+from lexport.dataset.claims import RENEW_EVERY_S, holds_claim, release_claim, renew_claim, taken_over
 from lexport.dataset.commit import publish
 from lexport.dataset.local import clear, write_error
 from lexport.dataset.manifest import Manifest
@@ -192,7 +192,7 @@ class Run:
         """Commit the tables; a cancellation does not interrupt it."""
         self.reporting.cancel()
         self.background.cancel()
-        manifest, notes = await publish(self.store, staged, is_retry=self.attempt > 1)
+        manifest, notes = await publish(self.store, staged, attempt=self.attempt)
         self.progress.kept.is_published = True
         return replace(
             result,
@@ -240,7 +240,7 @@ async def open_run(
         reporting=reporting,
         background=CancelScope(),
     )
-    is_kept = False
+    is_kept, is_own = False, True
     try:
         background: list[Callable[[], Coroutine[Any, Any, None]]] = [memory.keep_flushing]
         if attempt is not None:
@@ -248,13 +248,17 @@ async def open_run(
         async with in_background(*background, until=run.background):
             yield run
     except BaseException as error:
-        is_kept = _is_worth_keeping(run, error)
+        with CancelScope(shield=True):
+            is_own = attempt is None or await to_thread.run_sync(_is_own, run, attempt)
+        if not is_own and isinstance(error, Exception) and not progress.kept.is_published:
+            raise taken_over(store, snapshot_id) from error
+        is_kept = is_own and _is_worth_keeping(run, error)
         raise
     finally:
         if not is_kept or attempt is None:
             progress.kept.snapshot_id = ""
         with CancelScope(shield=True):
-            await to_thread.run_sync(_clear_up, run, is_kept, attempt)
+            await to_thread.run_sync(_clear_up, run, is_kept, attempt, is_own)
 
 
 def _is_worth_keeping(run: Run, error: BaseException) -> bool:
@@ -269,10 +273,20 @@ def _is_worth_keeping(run: Run, error: BaseException) -> bool:
     return any(name.startswith("errors-") or layout.is_shard_folder(name) for name in names)
 
 
-def _clear_up(run: Run, is_kept: bool, attempt: int | None) -> None:  # noqa: FBT001 - for run_sync
+def _is_own(run: Run, attempt: int) -> bool:
+    """Return whether this process still has the claim, as far as that can be known."""
+    try:
+        return holds_claim(run.store, run.snapshot_id, attempt)
+    except OSError:
+        return True
+
+
+def _clear_up(run: Run, is_kept: bool, attempt: int | None, is_own: bool) -> None:  # noqa: FBT001 - for run_sync
     folder = layout.staging_folder(run.snapshot_id)
     with suppress(OSError, RunError):
         remove_folder(run.folder)
+        if not is_own:  # what is staged is another process's
+            return
         if not is_kept:
             run.store.remove_folder(folder)
         elif attempt is not None:

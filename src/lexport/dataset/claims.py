@@ -17,12 +17,14 @@ from typing import Literal
 
 import msgspec
 
+from lexport.aws.waits import scaled
 from lexport.dataset.layout import attempt_of_claim, claim_path, staging_folder
 from lexport.dataset.store import Store
 from lexport.errors import PublishError
+from lexport.tables.units import format_age
 
-RENEW_EVERY_S = 30.0
-STALE_AFTER = timedelta(minutes=10)
+RENEW_EVERY_S = scaled(30.0)
+STALE_AFTER = timedelta(seconds=scaled(600.0))
 _MOST_BYTES = 4_096
 
 
@@ -92,7 +94,7 @@ def _started(pid: int) -> str | None:
 
 def read_claim(store: Store, run: str) -> Claim | None:
     """Return the greatest claim of a run; None where it has none. Raises OSError."""
-    attempts = [attempt for name in store.names(staging_folder(run)) if (attempt := attempt_of_claim(name)) is not None]
+    attempts = _attempts(store, run)
     if not attempts:
         return None
     path = claim_path(run, max(attempts))
@@ -106,20 +108,34 @@ def read_claim(store: Store, run: str) -> Claim | None:
     return Claim(attempt=max(attempts), owner=claim.owner, is_released=claim.is_released, renewed_at=renewed_at)
 
 
+def _attempts(store: Store, run: str) -> list[int]:
+    names = store.names(staging_folder(run))
+    return [attempt for name in names if (attempt := attempt_of_claim(name)) is not None]
+
+
 def take_claim(store: Store, run: str, attempt: int) -> None:
     """Claim a run for this process; raises PublishError where another process has this attempt."""
     store.create(claim_path(run, attempt), _body(attempt))
 
 
+def holds_claim(store: Store, run: str, attempt: int) -> bool:
+    """Return whether no other process has taken the run over, published it or removed it. Raises OSError."""
+    return max(_attempts(store, run), default=None) == attempt
+
+
+def taken_over(store: Store, run: str) -> PublishError:
+    """Make the error of a process whose claim is not the greatest any more."""
+    return PublishError(
+        f"another process has taken over the run {run}, or removed it, because this one did not renew its claim for"
+        f" {format_age(STALE_AFTER)}; nothing was published here, see: lexport status {store.url}",
+        destination=store.url,
+    )
+
+
 def renew_claim(store: Store, run: str, attempt: int) -> None:
     """Renew the claim of this process; raises PublishError where another process has taken the run over."""
-    names = store.names(staging_folder(run))
-    if any((other := attempt_of_claim(name)) is not None and other > attempt for name in names):
-        raise PublishError(
-            f"another process has taken over the run {run}, because this one did not renew its claim for"
-            f" {STALE_AFTER.seconds // 60} minutes; nothing was published here, see: lexport status {store.url}",
-            destination=store.url,
-        )
+    if not holds_claim(store, run, attempt):
+        raise taken_over(store, run)
     store.replace(claim_path(run, attempt), _body(attempt))
 
 

@@ -37,6 +37,9 @@ from lexport.tables.arrow import table_schema
 from lexport.tables.registry import BY_NAME, PACKAGE_TABLES
 from lexport.tables.run import SNAPSHOTS
 
+NUMBERS_OF_ATTEMPT = 64
+"""An attempt has so many numbers of files before those of the next begin: 64 million rows of a table."""
+
 _TRANSIENT = FULL | {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETIMEDOUT, errno.ESTALE, errno.EINTR}
 _OURS = {layout.RUNS, layout.STAGING, layout.LATEST_HINT, layout.PRUNED, layout.STORED_PACKAGES}
 
@@ -106,14 +109,14 @@ def _probe(store: LocalStore, folders: Sequence[str]) -> None:
         clear(source)
 
 
-async def publish(store: Store, staged: StagedCommit, *, is_retry: bool) -> tuple[Manifest, list[str]]:
+async def publish(store: Store, staged: StagedCommit, *, attempt: int) -> tuple[Manifest, list[str]]:
     """Commit in a thread; return the commit and notes for the user.
 
     A cancellation of the caller has no effect: publishing is short and always runs to its end.
     """
     notes: list[str] = []
     with CancelScope(shield=True):  # anyio would cancel repeatedly; the separate task shields from asyncio
-        call = partial(commit, store, staged.manifest, staged.files, note=notes.append, is_retry=is_retry)
+        call = partial(commit, store, staged.manifest, staged.files, note=notes.append, attempt=attempt)
         work = asyncio.ensure_future(to_thread.run_sync(call))
         while not work.done():
             with suppress(asyncio.CancelledError):
@@ -127,19 +130,20 @@ def commit(
     files: Mapping[str, WrittenFile],
     *,
     note: Callable[[str], None],
-    is_retry: bool = False,
+    attempt: int = 1,
 ) -> Manifest:
     """Publish: place the files, create the commit, then write the row in ``snapshots`` and the hint; return the commit.
 
-    ``files`` maps the paths of the manifest to finished, synced files. With ``is_retry``, an earlier attempt may have
-    left files of this snapshot: the new ones get other names, and the old ones are removed once the commit exists.
+    ``files`` maps the paths of the manifest to finished, synced files. Each ``attempt`` at a snapshot gives its files
+    other names, so that one that was stopped and goes on cannot remove or name a file of another. What earlier ones
+    left is removed once the commit exists.
     Blocking. Raises PublishError when the snapshot exists and WriteError when a write fails; the files named so far are
     then removed. Earlier snapshots are never touched. Once the commit exists, nothing is removed or raised, and
     ``note`` is called with each later failure.
     """
-    left_behind = _left_behind(store, draft) if is_retry else []
-    if left_behind:
-        draft, files = _renumbered(draft, files, left_behind)
+    left_behind = _left_behind(store, draft) if attempt > 1 else []
+    if attempt > 1:
+        draft, files = _renumbered(draft, files, attempt, left_behind)
     placed: list[str] = []
     try:
         for path, source in files.items():
@@ -191,10 +195,10 @@ def _left_behind(store: Store, draft: Manifest) -> list[str]:
 
 
 def _renumbered(
-    draft: Manifest, files: Mapping[str, WrittenFile], taken: Sequence[str]
+    draft: Manifest, files: Mapping[str, WrittenFile], attempt: int, taken: Sequence[str]
 ) -> tuple[Manifest, dict[str, WrittenFile]]:
-    """Give the files numbers above all that are taken."""
-    first = 1 + max(map(layout.number_of_data_path, taken))
+    """Give the files the numbers of an attempt, and above all that are taken."""
+    first = max([NUMBERS_OF_ATTEMPT * (attempt - 1), *(1 + layout.number_of_data_path(path) for path in taken)])
     paths = {
         path: layout.data_path(
             path.partition("/")[0], draft.snapshot_id, draft.snapshot_at, first + layout.number_of_data_path(path)

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from lexport.dataset import layout
+from lexport.dataset.claims import STALE_AFTER
 from lexport.dataset.commits import DamagedCommit, all_commits, is_committed
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.store import Store, StoredFile
 from lexport.model import ULID_PATTERN, is_ulid, ulid_time
 from lexport.tables.run import SNAPSHOTS
 
-LIVING_FOR = timedelta(minutes=10)
+LIVING_FOR = STALE_AFTER
 """A run that wrote something in this time may be at work, however short the grace period is."""
 
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,62}")

@@ -32,7 +32,7 @@ from lexport.dataset.parquet import (
 )
 from lexport.dataset.references import count_distinct
 from lexport.dataset.runs import SORT_KEY, Runs, RunWriter
-from lexport.dataset.staging import open_staged
+from lexport.dataset.staging import open_result
 from lexport.dataset.store import Store
 from lexport.errors import ReadError
 from lexport.model import Scope, ShardResult, __version__
@@ -107,15 +107,7 @@ def write_fleet_tables(
             check_cancelled()
             with TemporaryDirectory(dir=folder.path, prefix=".fetched-") as fetched:
                 runs: Runs = defaultdict(list)
-                try:
-                    sections = open_staged(store, result.runs, Path(fetched))
-                except ReadError as error:
-                    store.remove(layout.result_path(folder.snapshot_id, result.shard.scope))
-                    raise ReadError(
-                        f"{error}; nothing was published; the next attempt reads {result.shard.scope} again",
-                        path=error.path,
-                    ) from error
-                for section in sections:
+                for section in open_result(store, folder.snapshot_id, result, Path(fetched)):
                     runs[section.table].append(section)
                 versions.add_runs(runs[FUNCTIONS.name])
                 for writer in writers:

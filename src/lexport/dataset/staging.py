@@ -166,10 +166,15 @@ def _read_result(store: Store, run: str, scope: Scope) -> ShardResult | None:
 def finished_shards(store: Store, run: str) -> dict[Scope, ShardResult]:
     """Return the results of the shards that need not be read again.
 
-    The results of the others are removed: what they lack was not denied, so another attempt may read it.
-    Raises OSError.
+    The results of the others are removed: their rows are not there any more, or what they lack was not denied, so
+    another attempt may read it. Raises OSError.
     """
-    finished = {scope: result for scope, result in read_results(store, run).items() if result.is_final}
+    sizes = {file.path: file.size_bytes for file in store.files(layout.staging_folder(run))}
+    finished = {
+        scope: result
+        for scope, result in read_results(store, run).items()
+        if result.is_final and all(sizes.get(staged.path) == staged.size_bytes for staged in result.runs)
+    }
     for name in store.names(layout.staging_folder(run)):
         scope = Scope(account_id=name[:12], region=name[13:])
         if layout.is_shard_folder(name) and scope not in finished:
@@ -195,6 +200,20 @@ def staged_runs(store: Store, run: str, scope: Scope, *, before: int) -> list[St
         if sha256 is not None and attempt.isdecimal() and int(attempt) < before:
             found.append((-int(attempt), StagedRun(path=file.path, size_bytes=file.size_bytes, sha256=sha256)))
     return [staged for _, staged in sorted(found, key=lambda item: (item[0], item[1].path))]
+
+
+def open_result(store: Store, run: str, result: ShardResult, scratch: Path) -> list[Section]:
+    """Return what ``open_staged`` does of the rows of a finished shard; one with damaged rows is finished no more."""
+    try:
+        return open_staged(store, result.runs, scratch)
+    except ReadError as error:
+        if error.__cause__ is not None and not isinstance(error.__cause__, FileNotFoundError):
+            raise
+        with suppress(OSError):
+            store.remove(layout.result_path(run, result.shard.scope))
+        raise ReadError(
+            f"{error}; nothing was published; the next attempt reads {result.shard.scope} again", path=error.path
+        ) from error
 
 
 def open_staged(store: Store, runs: Sequence[StagedRun], scratch: Path) -> list[Section]:

@@ -8,6 +8,7 @@ from functools import partial
 
 from anyio import sleep, to_thread
 
+from lexport.aws.waits import scaled
 from lexport.dataset.claims import Claim, read_claim, take_claim
 from lexport.dataset.staging import StagingError, is_read_whole, read_spec, unfinished_ids
 from lexport.dataset.store import Store
@@ -16,7 +17,7 @@ from lexport.model import RunSpec
 from lexport.settings import NEWEST
 from lexport.tables.units import format_age
 
-LOOK_EVERY_S = 5.0
+LOOK_EVERY_S = scaled(5.0)
 
 
 async def resume_run(
