@@ -55,7 +55,7 @@ build/azurite/node_modules/.bin/azurite-blob:
 	npm install --silent --no-audit --no-fund --prefix build/azurite azurite@3.35.0
 
 # Runs are killed, and their disk fails, at every call that changes a file; they are killed at every request to a bucket;
-# then they are resumed. An hour at most on two cores; a second call goes on where the first was stopped. `make test`
+# then they are resumed; 200 rounds of two runs at once. An hour at most on two cores; a second call goes on where the first was stopped. `make test`
 # takes a sample. It prints a table of what was lost.
 torture: $(STAMP)
 	LEXPORT_TORTURE=whole $(BIN)/python -m pytest -n 2 --dist worksteal -q tests/torture \

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LINES, LINE = 8192, 512
-KILL = -1
+KILL, STOP = -1, -2
 NO_HARD_LINKS = "link linkat renameat2"
 """A file system that has neither hard links nor a rename that refuses to replace."""
 

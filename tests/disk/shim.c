@@ -24,7 +24,7 @@ struct disk {
     int armed;         /* nothing is counted while it is 0 */
     atomic_int calls;  /* counted so far */
     int fail_at;       /* the call that fails, from 1; 0: none */
-    int error;         /* its errno; -1: SIGKILL */
+    int error;         /* its errno; -1: SIGKILL, -2: SIGSTOP before it is done */
     int sticky;        /* all calls from fail_at on fail */
     int lost;          /* the call is done, and then said to have failed */
     int denied_error;  /* errno of the calls named in denied, always; they count too */
@@ -71,8 +71,8 @@ static int counted(const char *call, const char *path, const char *other) {
     if (number <= LINES) snprintf(disk->log[number - 1], LINE, "%s\t%.200s\t%.200s", call, path, other ? other : "");
     if (strstr(disk->denied, call)) return disk->denied_error;
     fails = disk->fail_at && (disk->sticky ? number >= disk->fail_at : number == disk->fail_at);
-    if (fails && disk->error < 0) kill(getpid(), SIGKILL);
-    return fails ? disk->error : 0;
+    if (fails && disk->error < 0) kill(getpid(), disk->error == -1 ? SIGKILL : SIGSTOP);
+    return fails && disk->error > 0 ? disk->error : 0;
 }
 
 /* A folder's sync has a name of its own: there are file systems that refuse it alone. */

@@ -43,12 +43,12 @@ def options(settings, aws):
 
 
 def data(dest, look):
-    """The bytes of every table that does not tell of the run itself."""
-    return {
-        path: body
+    """The bytes of every table that does not tell of the run itself; the names of files have the attempt's numbers."""
+    return [
+        (path.rpartition("-")[0], body)
         for path, body in look.tree(dest).items()
         if path.endswith(".parquet") and path.split("/")[0] not in CHANGING
-    }
+    ]
 
 
 def calls(server, operation=None):

@@ -32,6 +32,20 @@ def forks(torture_server, environment, tmp_path):
     return Forks(torture_server, tmp_path, environment)
 
 
+@pytest.fixture(scope="session")
+def second_server():
+    """A process that other commands are forked from at the same time; their disk is sound."""
+    with fork_server(has_fixed_clock=True) as started:
+        yield started
+
+
+@pytest.fixture
+def second_forks(second_server, environment, tmp_path):
+    """Run commands at the same time as ``forks`` does."""
+    (tmp_path / "second").mkdir()
+    return Forks(second_server, tmp_path / "second", environment)
+
+
 @pytest.fixture
 def five_regions():
     """A fleet of five account-regions with some twenty versions."""

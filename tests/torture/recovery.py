@@ -185,17 +185,17 @@ class Recovery:
         """A time of the clock of a command."""
         return (self._began_at + when).isoformat()
 
-    def start(self, *arguments: str, when: timedelta = FIRST) -> int:
+    def start(self, *arguments: str, when: timedelta = FIRST, forks=None) -> int:
         """Start a command; return the id of its process."""
-        return self.forks.start(*arguments, at=self.at(when), **self._variables)
+        return (forks or self.forks).start(*arguments, at=self.at(when), **self._variables)
 
-    async def wait(self, pid: int):
+    async def wait(self, pid: int, forks=None):
         """Wait for the end of a command while the servers of this process serve it."""
-        return await to_thread.run_sync(self.forks.wait, pid, 60.0)
+        return await to_thread.run_sync((forks or self.forks).wait, pid, 60.0)
 
-    async def run(self, *arguments: str, when: timedelta = FIRST):
+    async def run(self, *arguments: str, when: timedelta = FIRST, forks=None):
         """Run a command to its end."""
-        return await self.wait(self.start(*arguments, when=when))
+        return await self.wait(self.start(*arguments, when=when, forks=forks), forks)
 
     async def prepare(self) -> None:
         """Publish the earlier snapshot, and the runs that others are compared with."""

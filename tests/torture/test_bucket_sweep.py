@@ -6,13 +6,12 @@ It is killed before the server gets the request, and when the server has carried
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 from collections import Counter
 
 import pytest
 from anyio import to_thread
+from breakers import AtRequests, first
 from fault_proxy import fault, open_fault_proxy
 from progress import IS_WHOLE, STRIDE, Progress
 from recovery import Loss, Prefix, look
@@ -21,33 +20,6 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
 SHARDS = 8
 KINDS = ("killed before the request", "killed after the request")
-
-
-class Killer:
-    """Kills a process at its n-th request to the bucket. ``lines`` are the requests so far."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.pid, self._at, self._is_after = 0, 0, False
-
-    def arm(self, at: int = 0, *, is_after: bool = False) -> None:
-        """Count from now on; with an ``at``, kill."""
-        self.lines, self._at, self._is_after = [], at, is_after
-
-    async def act(self, exchange) -> None:
-        """What the proxy does with each request."""
-        self.lines.append(f"{exchange.request.method} {exchange.request.target}")
-        is_hit = len(self.lines) == self._at
-        if is_hit and not self._is_after:
-            os.kill(self.pid, signal.SIGKILL)
-            exchange.reset()
-            return
-        answer = await exchange.forward()
-        if is_hit:
-            os.kill(self.pid, signal.SIGKILL)
-            exchange.reset()
-            return
-        await exchange.send(answer)
 
 
 def requests(lines):
@@ -60,13 +32,10 @@ def points(lines, shard):
     if IS_WHOLE:
         return [(kind, at) for kind in KINDS for at in range(1, len(lines) + 1, STRIDE)[shard::SHARDS]]
 
-    def first(pattern):
-        return next(number for number, line in enumerate(lines, 1) if re.search(pattern, line))
-
     return [
-        (KINDS[0], first(r"PUT .*/shard\.json")),
-        (KINDS[1], first(r"PUT .*/functions/")),
-        (KINDS[1], first(r"PUT .*/_runs/0")),
+        (KINDS[0], first(lines, r"PUT .*/shard\.json")),
+        (KINDS[1], first(lines, r"PUT .*/functions/")),
+        (KINDS[1], first(lines, r"PUT .*/_runs/0")),
     ]
 
 
@@ -74,7 +43,7 @@ def points(lines, shard):
 @pytest.mark.parametrize("shard", range(SHARDS if IS_WHOLE else 1))
 async def test_every_request_to_a_bucket(simulator, five_regions, recovery, bucket, shard):
     """Wherever a run is killed, the snapshot is there whole or not at all, and the resumed run publishes the same."""
-    killer = Killer()
+    killer = AtRequests()
     async with (
         simulator(fleet=five_regions, verify=False) as aws,
         open_fault_proxy(bucket.endpoint, fault("any", killer.act, times=None)) as proxy,
@@ -89,11 +58,11 @@ async def test_every_request_to_a_bucket(simulator, five_regions, recovery, buck
                 continue
             loss = Loss()
             await to_thread.run_sync(runs.place.reset)
-            killer.arm(at, is_after=kind == KINDS[1])
+            killer.arm(at, "kill after" if kind == KINDS[1] else "kill")
             killer.pid = runs.start(*runs.arguments())
             done = await runs.wait(killer.pid)
             own = killer.lines
-            killer.arm()
+            killer.disarm()
             await judge(runs, done, own, at, kind, loss)
             await runs.resume(loss)
             progress.record(kind, at, lost=loss.lost, doubled=loss.doubled, wrong=loss.wrong)
