@@ -30,7 +30,7 @@ PLACES = [
     "/dev/null",
     "a\nb",
     "x" * 5000,
-    "s3://bucket/x",
+    "s3://bucket//x",
 ]
 VALUES = [
     "",
