@@ -51,9 +51,11 @@ from fault_proxy import (
     too_short_length,
 )
 
+from lexport.dataset.open_store import open_store
 from lexport.dataset.run_file import read_sections
 from lexport.errors import ReadError
 from lexport.model import Scope
+from lexport.settings import Destination
 from lexport.simulator import Change, Fleet, FleetSpec, open_simulator
 from lexport.simulator.canaries import CANARIES
 
@@ -637,6 +639,28 @@ def test_readers(bench):
             else:
                 assert (done.code, done.out) == (1, ""), (name, on, done)
                 assert says in done.err, done.err
+
+
+@pytest.mark.parametrize("look_into", ["names", "files"])
+def test_listing_cut_after_a_full_page(bucket, aws, look_into):
+    """A listing that ends after a full page, as one whose next page was lost does, is made again."""
+    bucket.client.put_object(Bucket=bucket.name, Key="_runs/last", Body=b"1")
+    items = "".join(
+        f"<Contents><Key>_runs/{number:04}</Key><LastModified>2026-01-01T00:00:00Z</LastModified><Size>1</Size></Contents>"
+        for number in range(1000)
+    )
+    page = f"<ListBucketResult><Name>{bucket.name}</Name><IsTruncated>false</IsTruncated>{items}</ListBucketResult>"
+    cut = fault("ListObjects", answered(200, page.encode(), content_type="application/xml"))
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(open_fault_proxy(bucket.endpoint, cut)) as proxy,
+    ):
+        aws.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
+        store = open_store(Destination(bucket.url, timeout_s=5))
+        found = store.names("_runs") if look_into == "names" else [file.path for file in store.files("_runs")]
+
+    assert proxy.happened == 1
+    assert [path.rpartition("/")[2] for path in found][-1:] == ["last"]
 
 
 # --- credentials ------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Temporary faults of AWS leave no trace in the tables; permanent ones end as gaps."""
+"""Odd listings of AWS leave no trace in the tables, or end as gaps; other faults are rows of tests/faults."""
 
 import json
 
@@ -18,22 +18,6 @@ def fleet():
 
 
 TEMPORARY = {
-    "throttled": [
-        Fault(operation="GetFunction", kind="throttle", times=2, retry_after_s=0),
-        Fault(operation="ListFunctions", kind="throttle", times=2),
-        Fault(operation="ListAliases", kind="throttle"),
-    ],
-    "server error": [Fault(operation=None, kind="error", status=500, after=2)],
-    **{
-        what: [Fault(operation="GetFunction", kind=kind), Fault(operation="ListFunctions", kind=kind)]
-        for what, kind in {
-            "gateway page": "html",
-            "broken JSON": "broken_json",
-            "cut off": "truncate",
-            "empty": "empty",
-            "reset": "reset",
-        }.items()
-    },
     **{
         what: [Fault(operation=operation, kind=kind) for operation in ("ListFunctions", "ListAliases")]
         for what, kind in {
