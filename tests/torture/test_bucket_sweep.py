@@ -18,7 +18,7 @@ from recovery import Loss, Prefix, look
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
-SHARDS = 8
+SHARDS = max(1, 8 // STRIDE)
 KINDS = ("killed before the request", "killed after the request")
 
 
