@@ -75,6 +75,21 @@ def test_named_files_exist(page):
     assert [path for path in sorted(named) if not any((folder / path).exists() for folder in folders)] == []
 
 
+def test_each_promise_has_a_test():
+    """Every line of the page of promises names a test that exists."""
+    page = ROOT / "docs" / "reference" / "promises.md"
+    lines = [line for line in page.read_text(encoding="utf-8").splitlines() if re.match(r"\| (?!promise )", line)]
+    missing = []
+    for line in lines:
+        matched = re.fullmatch(r"\| [A-Z`].*\. \| `(tests/[\w/]+\.py)::(test_\w+)` \|", line)
+        path = ROOT / matched[1] if matched else None
+        if path is None or not path.is_file() or f"def {matched[2]}(" not in path.read_text(encoding="utf-8"):
+            missing.append(line)
+
+    assert len(lines) > 50
+    assert missing == []
+
+
 @pytest.mark.parametrize("page", [page for page in DOCS if page != GENERATED], ids=name_of)
 def test_lines_are_short(page):
     """No line of prose is longer than 120 characters; tables and code may be."""

@@ -166,6 +166,7 @@ class Recovery:
         self.forks, self.aws, self.place, self._began_at, self._variables = forks, aws, place, began_at, variables
         self.references: dict[tuple[str, ...], Tables] = {}
         self.earlier = self.first = self.second = ""
+        self.endpoint_url = aws.url
 
     def arguments(self, *more: str) -> tuple[str, ...]:
         """The command of a run."""
@@ -174,7 +175,7 @@ class Recovery:
             "snapshot",
             self.place.url,
             "--endpoint-url",
-            self.aws.url,
+            self.endpoint_url,
             "--region",
             ",".join(REGIONS),
             *rates,
