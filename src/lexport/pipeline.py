@@ -33,7 +33,7 @@ from lexport.dataset.destination import prepare_store
 from lexport.dataset.open_store import open_store
 from lexport.dataset.runs import RunWriter
 from lexport.dataset.snapshot import FleetTables, RunFacts, write_fleet_tables, write_snapshot
-from lexport.dataset.staging import begin_run, write_result
+from lexport.dataset.staging import begin_run, check_is_new, write_result
 from lexport.dataset.store import Store
 from lexport.errors import DeadlineError, ItemError, SettingsError
 from lexport.extract.access import Access, open_access
@@ -46,7 +46,7 @@ from lexport.extract.read_shard import read_shard
 from lexport.extract.results import finish_results, reason_not_published, reconcile_row_counts, unread_account
 from lexport.extract.resume import resume_run
 from lexport.extract.rows import ValueHasher
-from lexport.extract.shards import find_shards, limits_of_process, work_on_shards
+from lexport.extract.shards import find_shards, identify, limits_of_process, work_on_shards
 from lexport.model import GLOBAL_REGION, FunctionRef, Reply, RunSpec, Shard, ShardResult, __version__, new_ulid
 from lexport.settings import SnapshotSettings, fingerprint_of
 from lexport.tables.functions import FUNCTIONS, LAYERS
@@ -84,6 +84,8 @@ async def snapshot(
         )
     )
     note_other_key(inputs, store, note=progress.note)
+    if settings.snapshot_id is not None and settings.resume is None:
+        await to_thread.run_sync(check_is_new, store, settings.snapshot_id)
     limit = settings.deadline or timedelta.max
     with move_on_after(limit.total_seconds()):
         async with reported(progress, report, folder=Path(store.url)) as reporting:
@@ -181,7 +183,7 @@ async def plan_run(
     Raises SettingsError, CredentialsError, PublishError where another process works on the run, and RunError where AWS
     cannot be reached.
     """
-    await access.identify()
+    await identify(access, inputs.selection)
     snapshot_at = settings.snapshot_at or datetime.now(UTC)
     options = {**settings.decisive(), "endpoint_url": settings.endpoint_url, "inputs": inputs.fingerprint}
     wanted = RunSpec(

@@ -302,3 +302,31 @@ async def test_a_claim_of_another_machine(simulator, fleet, options, tmp_path, m
 
     assert result.published
     assert [note for note in result.notes if "was claimed by another machine" in note]
+
+
+async def test_a_selection(simulator, fleet, options, tmp_path):
+    """Of functions that the user named, those that are staged are not fetched again either."""
+    scope = Scope(account_id="111122223333", region="us-east-1")
+    async with simulator(fleet=fleet) as server:
+        await lexport.snapshot(tmp_path / "whole", options(server.url, regions=("us-east-1",)))
+    read = await lexport.sql(tmp_path / "whole", "SELECT function_name, version FROM functions ORDER BY ALL")
+    named = tuple(f"{row['function_name']}:{row['version']}" for row in read.to_pylist())
+    async with simulator(Fault(operation="GetFunction", kind="hang", after=20, times=100), fleet=fleet) as server:
+        settings = options(server.url, regions=("us-east-1",), functions=named)
+        task = asyncio.create_task(lexport.snapshot(tmp_path / "fleet", settings))
+        with anyio.fail_after(20):
+            while server.calls[scope.account_id, scope.region, "GetFunction"] <= 20:  # noqa: ASYNC110 - it has no event
+                await anyio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    async with simulator(fleet=fleet, port=int(settings.endpoint_url.rpartition(":")[2])) as server:
+        again = replace(settings, snapshot_id=None, snapshot_at=None, resume="newest")
+        result = await lexport.snapshot(tmp_path / "fleet", again)
+        made = calls(server, "GetFunction")
+
+    assert (result.published, result.snapshot_id) == (True, ID)
+    assert sum(made.values()) == len(named) - 20
+    read = await lexport.sql(tmp_path / "fleet", "SELECT function_name, version FROM snapshot.functions ORDER BY ALL")
+    assert tuple(f"{row['function_name']}:{row['version']}" for row in read.to_pylist()) == named
+    assert await lexport.verify(tmp_path / "fleet", data=True) == ()

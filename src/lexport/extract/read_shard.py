@@ -5,7 +5,7 @@ The reader that completes a batch hands it to staging and waits for the write.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -120,7 +120,7 @@ class _Reader:
                     tasks.start_soon(self.discover, refs_out, pending, resources)
                 else:
                     self.count_listed(len(refs_listed))
-                    refs_out.send_nowait(refs_listed)
+                    refs_out.send_nowait(await self.choose_named(refs_listed))
                     refs_out.close()
                     self.progress.is_listed = True
                 tasks.start_soon(
@@ -233,12 +233,23 @@ class _Reader:
 
     async def keep_staged(self, versions: list[Pending], staged: StagedVersions, pending: PendingVersions) -> None:
         """Stage again the rows of versions that have not changed since, and remove those versions from the list."""
-        parts = staged.find(versions, pending.listing, datetime.now(UTC))
-        while (part := await to_thread.run_sync(next, parts, None)) is not None:
-            await self.stage_again(part)
+        await self.keep_found(staged.find(versions, pending.listing, datetime.now(UTC)))
         for failure in staged.denials(versions):
             self.log.keep_denial(failure)
             self.progress.fetched += 1
+
+    async def choose_named(self, refs: Sequence[FunctionRef]) -> Sequence[FunctionRef]:
+        """Stage again the rows of named functions that an earlier attempt has staged; return the others."""
+        if self.staged is None:
+            return refs
+        versions = sorted(map(Pending, refs, range(len(refs))), key=lambda version: version.ref.function_name)
+        await self.keep_found(self.staged.find(versions, None, datetime.now(UTC)))
+        return [version.ref for version in sorted(versions, key=lambda version: version.number)]
+
+    async def keep_found(self, parts: Iterator[StagedPart]) -> None:
+        """Stage again what was found."""
+        while (part := await to_thread.run_sync(next, parts, None)) is not None:
+            await self.stage_again(part)
 
     async def stage_again(self, part: StagedPart) -> None:
         """Stage rows of an earlier attempt."""

@@ -51,6 +51,15 @@ def limits_of_process() -> ProcessLimits:
     )
 
 
+async def identify(access: Access, selection: Selection | None) -> None:
+    """Find out whose the credentials are, in a Region that is read; raises SettingsError where none is named."""
+    if not access.regions and not (selection and all(function.region for function in selection)):
+        raise SettingsError(
+            "no Region: give --region, set AWS_REGION, or choose a profile that has one", option="--region"
+        )
+    await access.identify()
+
+
 async def find_shards(
     access: Access,
     settings: SnapshotSettings,
@@ -59,16 +68,11 @@ async def find_shards(
     selection: Selection | None,
     note: Callable[[str], None],
 ) -> tuple[Shard, ...]:
-    """Return the shards that the settings name, by account, then by Region.
+    """Return the shards that the settings name, by account, then by Region; ``identify`` comes first.
 
     Where roles are assumed and all Regions are read, the Regions of an account can only be listed with its role: here
     the account is one shard of ``aws-global``. Raises SettingsError and CredentialsError.
     """
-    if not access.regions and not (selection and all(function.region for function in selection)):
-        raise SettingsError(
-            "no Region: give --region, set AWS_REGION, or choose a profile that has one", option="--region"
-        )
-    await access.identify()
     if not access.uses_roles:
         regions = await access.find_regions(access.own_account)
         names = (*_names(regions), *access.more_regions)

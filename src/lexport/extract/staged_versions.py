@@ -99,11 +99,12 @@ class StagedVersions:
         return sum(self._versions.sizes)
 
     def find(
-        self, versions: list[Pending], listing: Callable[[Pending], Reply | None], now: datetime
+        self, versions: list[Pending], listing: Callable[[Pending], Reply | None] | None, now: datetime
     ) -> Iterator[StagedPart]:
         """Yield the staged rows of versions that have not changed; remove those versions from the list.
 
-        ``versions`` are sorted by name, ``listing`` returns the listing of one.
+        ``versions`` are sorted by name, ``listing`` returns the listing of one. It is None where the user named the
+        functions: then there is no listing to compare with.
         """
         oldest = f"{int((now - LATEST_FOR).timestamp()) // 60:010d}"
         for number, (low, high) in enumerate(self._versions.ranges):
@@ -125,7 +126,8 @@ class StagedVersions:
                 self._seen[number][index] = 1
                 row = rows[index]
                 is_old = row["version"] == LATEST and row[ANSWER][MINUTE_OF_ANSWER] < oldest
-                if not is_old and is_unchanged(listing(version), row, is_latest=row["version"] == LATEST):
+                is_latest = row["version"] == LATEST
+                if not is_old and (listing is None or is_unchanged(listing(version), row, is_latest=is_latest)):
                     kept.append(index)
                 else:
                     missing.append(version)
