@@ -66,7 +66,7 @@ torture: $(STAMP)
 fuzz: $(STAMP)
 	LEXPORT_FUZZ_RUNS=500 $(BIN)/python -m pytest -n 2 --dist worksteal -q tests/integration/test_answers_fuzzed.py
 
-# Every fault between lexport and a server, with the time-outs that users have: half an hour. `make test` waits for a
+# Every fault between lexport and a server, with the time-outs that users have: twenty minutes. `make test` waits for a
 # twentieth of them.
 faults: $(STAMP)
 	LEXPORT_FAULTS=whole $(BIN)/python -m pytest -n 4 --dist worksteal -q tests/faults

@@ -601,7 +601,7 @@ def test_fault(bench, name):
 READS = {
     "503 SlowDown": (refused_by_s3(503, "SlowDown"), "SlowDown"),
     "reset in the body": (reset_in_body, "the connection broke"),
-    "longer than its Content-Length": (too_long, "bytes in place of"),
+    "longer than its Content-Length": (too_long, "the answer cannot be used"),
     "HTML with 200": (answered(200, HTML, content_type="text/html"), ""),
     "empty with 200": (answered(200), ""),
     "other bytes": (changed_bytes(lambda body: bytes((body[0] ^ 1,)) + body[1:]), ""),
