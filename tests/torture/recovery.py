@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from anyio import to_thread
@@ -186,6 +186,10 @@ class Recovery:
         """A time of the clock of a command."""
         return (self._began_at + when).isoformat()
 
+    def in_eleven_minutes(self) -> timedelta:
+        """A time by which a claim that was renewed just now is stale."""
+        return datetime.now(UTC) - self._began_at + timedelta(minutes=11)
+
     def start(self, *arguments: str, when: timedelta = FIRST, forks=None) -> int:
         """Start a command; return the id of its process."""
         return (forks or self.forks).start(*arguments, at=self.at(when), **self._variables)
@@ -198,25 +202,28 @@ class Recovery:
         """Run a command to its end."""
         return await self.wait(self.start(*arguments, when=when, forks=forks), forks)
 
-    async def prepare(self) -> None:
-        """Publish the earlier snapshot, and the runs that others are compared with."""
+    async def prepare(self, *, has_other_runs: bool = True) -> None:
+        """Publish the earlier snapshot, and the runs that others are compared with.
+
+        Without ``has_other_runs``, every run goes on with the first one.
+        """
         await self._publish(EARLIER)
         (self.earlier,) = look(self.place).commits
         self.place.keep()
-        await self._publish(FIRST)
-        self.first = max(look(self.place).commits)
-        self.references[self.earlier, self.first] = look(self.place).commits[self.first]
-        await self._publish(SECOND)
-        self.second = max(look(self.place).commits)
-        self.references[self.earlier, self.first, self.second] = look(self.place).commits[self.second]
-        self.place.reset()
-        await self._publish(SECOND)
-        self.references[self.earlier, self.second] = look(self.place).commits[self.second]
+        self.first = await self._publish(FIRST, self.earlier)
+        if has_other_runs:
+            self.second = await self._publish(SECOND, self.earlier, self.first)
+            self.place.reset()
+            await self._publish(SECOND, self.earlier)
         self.place.reset()
 
-    async def _publish(self, when: timedelta) -> None:
+    async def _publish(self, when: timedelta, *others: str) -> str:
         done = await self.run(*self.arguments(), when=when)
         assert done.code == 0, done
+        commits = look(self.place).commits
+        newest = max(commits)
+        self.references[(*others, newest)] = commits[newest]
+        return newest
 
     @property
     def versions(self) -> int:

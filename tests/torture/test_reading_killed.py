@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 
+import anyio
 import pytest
 from breakers import AtRequests
 from fault_proxy import fault, open_fault_proxy
@@ -37,13 +38,15 @@ def script(runs, flush_after_s, rate_per_s=1e6):
     return SCRIPT.format(dest=runs.place.url, settings=settings)
 
 
-async def read_and_die(runs, breaker, at, text):
-    """Run until the request ``at``; return the process's end."""
+async def read_and_die(runs, breaker, proxy, at, text):
+    """Run until the request ``at``; return the process's end, once none of its requests is under way."""
     runs.place.reset()
     breaker.arm(at)
     breaker.pid = runs.forks.start(at=runs.at(FIRST), script=text)
     done = await runs.wait(breaker.pid)
     breaker.disarm()
+    while proxy.open:  # noqa: ASYNC110 - it has no event
+        await anyio.sleep(0.01)
     return done
 
 
@@ -82,8 +85,8 @@ async def test_killed_while_reading(simulator, five_regions, recovery, tmp_path,
     ):
         runs = recovery(aws, Folder(tmp_path / "fleet"))
         runs.endpoint_url = proxy.url
-        await runs.prepare()
-        await read_and_die(runs, breaker, 0, script(runs, FLUSH_AFTER_S))
+        await runs.prepare(has_other_runs=IS_WHOLE)
+        await read_and_die(runs, breaker, proxy, 0, script(runs, FLUSH_AFTER_S))
         lines = breaker.lines
         progress = Progress("reading", len(lines))
         points = (
@@ -94,7 +97,7 @@ async def test_killed_while_reading(simulator, five_regions, recovery, tmp_path,
             if progress.is_done("kill", at):
                 continue
             loss = Loss()
-            done = await read_and_die(runs, breaker, at, script(runs, FLUSH_AFTER_S))
+            done = await read_and_die(runs, breaker, proxy, at, script(runs, FLUSH_AFTER_S))
             loss.check(done.code == -9, f"exit code {done.code}")
             await go_on(runs, loss)
             progress.record("kill", at, lost=loss.lost, doubled=loss.doubled, wrong=loss.wrong)
@@ -120,12 +123,12 @@ async def test_killed_at_nine_tenths(simulator, five_regions, recovery, tmp_path
     ):
         runs = recovery(aws, Folder(tmp_path / "fleet"))
         runs.endpoint_url = proxy.url
-        await runs.prepare()
-        await read_and_die(runs, breaker, 0, script(runs, flush_after_s))
+        await runs.prepare(has_other_runs=False)
+        await read_and_die(runs, breaker, proxy, 0, script(runs, flush_after_s))
         at = len(breaker.lines) * 9 // 10
         times.clear()
         loss = Loss()
-        await read_and_die(runs, breaker, at, script(runs, flush_after_s, rate_per_s=8.0))
+        await read_and_die(runs, breaker, proxy, at, script(runs, flush_after_s, rate_per_s=8.0))
         killed = time.monotonic()
         asked = len(times)
         late = sum(moment > killed - flush_after_s - 2.0 for moment in times)

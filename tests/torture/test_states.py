@@ -46,6 +46,7 @@ def test_any_order_of_events(simulator, recovery, torture_disk, second_forks, tm
             self.minutes = count()
             self.damaged: set[str] = set()
             self.known: set[str] = set()
+            self.is_staging_damaged = False
             self.command("snapshot")
 
         def teardown(self) -> None:
@@ -57,8 +58,10 @@ def test_any_order_of_events(simulator, recovery, torture_disk, second_forks, tm
             self.breaker.pid = pid
             done = (forks or self.runs.forks).wait(pid, 60.0)
             self.breaker.disarm()
+            if self.is_staging_damaged and "the staged rows" in done.err and name == "resume":
+                assert done.code == 1, done.err  # and then it reads those again
+                return
             assert done.code == 0 or (may_be_killed and done.code == -9), done.err
-            return done
 
         def start(self, name, forks=None):
             prune = ("prune", self.runs.place.url, "--keep-last", "2")
@@ -99,6 +102,7 @@ def test_any_order_of_events(simulator, recovery, torture_disk, second_forks, tm
             paths = sorted((self.runs.place.path / "_staging").rglob("*.run"))
             if paths:
                 flip(paths[which % len(paths)], place)
+                self.is_staging_damaged = True
 
         @rule()
         def lose_the_hint(self):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import asynccontextmanager
-from datetime import timedelta
 
 import anyio
 import pytest
@@ -20,8 +19,6 @@ from recovery import FIRST, SECOND, Folder, Loss, Prefix, look
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.timeout(3600 if IS_WHOLE else 120)]
 
 ROUNDS = 200 // STRIDE if IS_WHOLE else 6
-LATER = timedelta(minutes=11)
-"""A claim that was last renewed at the start is stale by then."""
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -30,21 +27,21 @@ def opened(request, simulator, five_regions, recovery, torture_disk, tmp_path):
     bucket = request.getfixturevalue("bucket") if request.param == "bucket" else None
 
     @asynccontextmanager
-    async def start():
+    async def start(**how):
         async with simulator(fleet=five_regions, verify=False) as aws:
             if bucket is None:
                 breaker = AtCalls(torture_disk, tmp_path / "fleet")
                 runs = recovery(aws, Folder(tmp_path / "fleet"))
-                await runs.prepare()
+                await runs.prepare(**how)
                 yield runs, breaker
                 return
             breaker = AtRequests()
             async with open_fault_proxy(bucket.endpoint, fault("any", breaker.act, times=None)) as proxy:
                 runs = recovery(aws, Prefix(bucket), AWS_ENDPOINT_URL_S3=proxy.url)
-                await runs.prepare()
+                await runs.prepare(**how)
                 yield runs, breaker
 
-    return request.param, start()
+    return request.param, start
 
 
 async def log(runs, breaker):
@@ -73,7 +70,7 @@ async def both(runs, second_forks, first, second):
 async def test_two_at_once(opened, second_forks):
     """Of two new runs both publish; of two of one id or two resumes of one run, one does and the other exits with 6."""
     name, start = opened
-    async with start as (runs, breaker):
+    async with start() as (runs, breaker):
         lines = await log(runs, breaker)
         read = first(lines, r"(PUT|link) .*/shard\.json") + 1
         new, resume = runs.arguments(), runs.arguments("--resume", runs.first)
@@ -112,7 +109,7 @@ async def test_two_at_once(opened, second_forks):
 async def test_stopped_and_taken_over(opened, second_forks):
     """A run that stood still while another took it over ends with 6 when it goes on, and the snapshot stays whole."""
     name, start = opened
-    async with start as (runs, breaker):
+    async with start(has_other_runs=False) as (runs, breaker):
         lines = await log(runs, breaker)
         progress = Progress(f"stopped and taken over, {name}", len(lines))
         failed = []
@@ -143,7 +140,9 @@ async def take_over(runs, second_forks, breaker, at):
     if await stopped(pid):
         before = await anyio.to_thread.run_sync(look, runs.place)
         is_begun, is_published = runs.first in before.staged, runs.first in before.commits
-        second = await runs.run(*runs.arguments("--resume", runs.first), when=LATER, forks=second_forks)
+        second = await runs.run(
+            *runs.arguments("--resume", runs.first), when=runs.in_eleven_minutes(), forks=second_forks
+        )
         loss.check(second.code == (0 if is_begun else 2), f"the second ended with {second.code}: {second.err}")
         breaker.disarm()
         os.kill(pid, signal.SIGCONT)
