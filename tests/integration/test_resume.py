@@ -104,6 +104,27 @@ async def test_only_what_is_missing_is_fetched(simulator, fleet, options, look, 
     assert list((dest / "_staging").iterdir()) == []
 
 
+async def test_two_interruptions(simulator, fleet, options, look, tmp_path):
+    """A row that an attempt has staged again is one row, however often the run is interrupted, and nothing is gone."""
+    dest = tmp_path / "fleet"
+    async with simulator(fleet=fleet) as server:
+        settings = options(server.url)
+        expected = await whole(simulator, fleet, tmp_path / "whole", settings, look)
+        await interrupt(server, dest, settings, after=20)
+    again = replace(settings, snapshot_id=None, snapshot_at=None, resume=ID)
+    for more in (8, 8):
+        async with simulator(fleet=fleet, port=int(settings.endpoint_url.rpartition(":")[2])) as server:
+            await interrupt(server, dest, replace(again, snapshot_id=ID), after=more)
+    async with simulator(fleet=fleet, port=int(settings.endpoint_url.rpartition(":")[2])) as server:
+        result = await lexport.snapshot(dest, again)
+        fetched = calls(server, "GetFunction")
+
+    assert result.published
+    assert fetched["ap-south-1"] <= 12 * 4 - 20 - 8 - 8
+    assert data(dest, look) == expected
+    assert not [kind for kind, _, _ in result.failures if kind.error_code == "gone"]
+
+
 async def test_what_changed_meanwhile(simulator, fleet, options, tmp_path):
     """What changed since it was staged is fetched again; what is not listed any more is dropped, and is gone."""
     dest, scope = tmp_path / "fleet", Scope(account_id="111122223333", region="ap-south-1")

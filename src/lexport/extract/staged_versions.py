@@ -83,7 +83,7 @@ class StagedVersions:
     def __init__(self, sections: Sequence[Section], scratch: Path, scope: Scope) -> None:
         def slabs(table_name: str) -> Iterator[pa.Table]:
             runs = [section for section in sections if section.table == table_name]
-            return merge(runs, scratch) if runs else iter(())
+            return _each_once(merge(runs, scratch)) if runs else iter(())
 
         self._scope, self._folder = scope, scratch
         self._versions = _Blocks(unique_rows(FUNCTIONS, slabs(FUNCTIONS.name)), scratch / "versions.arrow")
@@ -192,6 +192,17 @@ class StagedVersions:
                 merged = pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
                 batch[table.name] = merged.drop_columns([SORT_KEY])
         return StagedPart(batch, len(rows))
+
+
+def _each_once(slabs: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Drop rows that an attempt has staged again as an earlier one had staged them: the key has the answer's id."""
+    last: str | None = None
+    for slab in slabs:
+        keys = slab.column(SORT_KEY).combine_chunks()
+        before = pa.concat_arrays([pa.array([last], keys.type), keys.slice(0, len(keys) - 1)])
+        last = keys[len(keys) - 1].as_py()
+        is_new = pc.fill_null(pc.not_equal(keys, before), True)
+        yield slab if pc.all(is_new).as_py() else slab.filter(is_new)
 
 
 def _kept_errors(rows: pa.Table) -> pa.Table:
