@@ -103,7 +103,7 @@ async def _snapshot(
         )
         reading = await connected.enter_async_context(AsyncExitStack())
         access = await reading.enter_async_context(_open_access(session, settings, inputs, progress))
-        spec, attempt = await plan_run(settings, access, inputs, store=store, note=progress.note)
+        spec, attempt = await plan_run(settings, access, inputs, store=store, progress=progress)
         access.session_name = f"lexport-{spec.snapshot_id}"
         async with open_run(
             store,
@@ -148,7 +148,7 @@ async def plan(
             open_session(profile=settings.profile, endpoint_url=settings.endpoint_url) as session,
             _open_access(session, settings, inputs, progress) as access,
         ):
-            spec, _ = await plan_run(settings, access, inputs, note=progress.note)
+            spec, _ = await plan_run(settings, access, inputs, progress=progress)
             access.session_name = f"lexport-plan-{spec.snapshot_id}"
             pacer = Pacer(settings.rates_per_s, settings.quota_share)
             context = RunContext(spec=spec, settings=settings, store=store, pacer=pacer, progress=progress)
@@ -175,7 +175,7 @@ async def plan_run(
     inputs: Inputs,
     *,
     store: Store | None = None,
-    note: Callable[[str], None],
+    progress: Progress,
 ) -> tuple[RunSpec, int]:
     """Decide what a run reads, and claim it in ``store`` for this process; return it with the number of this attempt.
 
@@ -204,11 +204,13 @@ async def plan_run(
             resume=settings.resume,
             max_age=settings.resume_max_age,
             publishes_gaps=settings.allow_partial,
-            note=note,
+            progress=progress,
         )
         if resumed is not None:
             return resumed
-    shards = await find_shards(access, settings, accounts=inputs.accounts, selection=inputs.selection, note=note)
+    shards = await find_shards(
+        access, settings, accounts=inputs.accounts, selection=inputs.selection, note=progress.note
+    )
     spec = replace(wanted, shards=shards)
     if store is not None:
         await to_thread.run_sync(begin_run, store, spec)

@@ -209,7 +209,7 @@ class SnapshotSettings:
             from lexport.model import is_ulid
 
             is_good = is_ulid(self.resume or "")
-            _check(is_good, "--resume", f"takes the id of a run, not {self.resume!r}; DEST comes before it")
+            _check(is_good, "--resume", f"takes the whole id of a run, not {self.resume!r}")
         if self.snapshot_at is not None:
             _check(self.snapshot_at.tzinfo is not None, "snapshot_at", "has a time zone")
 

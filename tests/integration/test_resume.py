@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +14,7 @@ import msgspec
 import pytest
 
 import lexport
-from lexport.dataset import claims, staging
+from lexport.dataset import staging
 from lexport.dataset.layout import claim_path, result_path
 from lexport.dataset.local import LocalStore
 from lexport.errors import DeadlineError, IncompleteError, PublishError, ReadError, SettingsError
@@ -304,9 +306,9 @@ async def test_no_value_and_no_secret_in_the_files_of_a_run(simulator, fleet, op
     assert document["identity"].startswith("arn:aws:")
 
 
-async def test_a_claim_of_another_machine(simulator, fleet, options, tmp_path, monkeypatch):
-    """A run that another machine claimed lately is waited for; once its claim is stale, it is taken over."""
-    monkeypatch.setattr(claims, "STALE_AFTER", timedelta(seconds=1))
+@pytest.mark.parametrize("meanwhile", ["goes stale", "removed"])
+async def test_a_claim_of_another_machine(simulator, fleet, options, tmp_path, monkeypatch, meanwhile):
+    """A claim of another machine is waited for, as the progress says; a stale one is taken over, a lost one ends it."""
     monkeypatch.setattr("lexport.extract.resume.LOOK_EVERY_S", 0.05)
     async with simulator(fleet=fleet) as server:
         settings = options(server.url)
@@ -317,9 +319,23 @@ async def test_a_claim_of_another_machine(simulator, fleet, options, tmp_path, m
     path.write_bytes(
         msgspec.json.encode(claim | {"is_released": False, "owner": claim["owner"] | {"machine": "another"}})
     )
-    async with simulator(fleet=fleet, port=int(settings.endpoint_url.rpartition(":")[2])) as server:
-        again = replace(settings, snapshot_id=None, snapshot_at=None, resume=ID)
-        result = await lexport.snapshot(tmp_path, again)
+
+    async def change_when_waiting(progress):
+        while not progress.stage.startswith(f"waiting up to 10 minutes for the run {ID}"):  # noqa: ASYNC110 - no event
+            await anyio.sleep(0.01)
+        if meanwhile == "removed":
+            shutil.rmtree(path.parent)
+        else:
+            os.utime(path, (0, 0))
+
+    again = replace(settings, snapshot_id=None, snapshot_at=None, resume=ID)
+    async with simulator(fleet=fleet, port=int(settings.endpoint_url.rpartition(":")[2])):
+        if meanwhile == "removed":
+            with pytest.raises(PublishError, match=f"{ID} was published or removed meanwhile"):
+                await lexport.snapshot(tmp_path, again, report=change_when_waiting)
+            assert not path.parent.exists()
+            return
+        result = await lexport.snapshot(tmp_path, again, report=change_when_waiting)
 
     assert result.published
     assert [note for note in result.notes if "was claimed by another machine" in note]

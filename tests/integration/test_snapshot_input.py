@@ -31,6 +31,7 @@ WRONG_OPTIONS = {
     "region and all": (["--region", "all", "--region", "us-east-1"], "--region is `all` or a list"),
     "endpoint": (["--endpoint-url", "localhost:4566"], "--endpoint-url begins with https:// or http://"),
     "unknown option": (["--regoin", "us-east-1"], "there is no option --regoin; did you mean --region?"),
+    "part of an id": (["--resume", "01K0"], "01K0 is not the whole id of a run"),
     "qualifiers": (["--qualifiers", "none"], "'none' is not one of"),
     "function": (["--function", "a b"], "--function: 'a b' is no function name"),
     "no file": (["--functions-from", "nope.txt"], "--functions-from nope.txt: No such file or directory"),
@@ -51,6 +52,13 @@ async def test_wrong_option(simulator, run_lexport, what):
 
     one_line(done, 2, text)
     assert aws.calls == {}
+
+
+async def test_dest_behind_resume(run_lexport):
+    """A DEST that is taken for the run to resume is named, with what to do."""
+    one_line(
+        await run_lexport("snapshot", "--resume", "s3://b/fleet"), 2, "s3://b/fleet is", "write DEST before --resume"
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import click
 
 from lexport.cli._dest_options import dest_options
 from lexport.cli._fleet_options import fleet_options, fleet_settings
-from lexport.cli._options import declare_command, duration, option
+from lexport.cli._options import declare_command, duration, option, parsed_by
 from lexport.cli._package_options import package_lines, package_options, package_settings
 from lexport.errors import IncompleteError, RunError
 from lexport.model import is_ulid
@@ -34,6 +34,12 @@ FAILURES_SHOWN = 10
 SCOPES_SHOWN = 20
 NOTES_SHOWN = 20
 _URGENCY = ("denied", "partial", "complete", "unavailable")
+
+
+def _parse_run(text: str) -> str:
+    if text == NEWEST or is_ulid(text):
+        return text
+    raise ValueError(f"{text} is not the whole id of a run, which lexport status shows; write DEST before --resume")
 
 
 @declare_command(
@@ -66,7 +72,9 @@ _URGENCY = ("denied", "partial", "complete", "unavailable")
 @option(
     "Interrupted runs",
     "--resume [RUN]",
-    "Go on with this unfinished run; without RUN, with the newest that read the same, if there is one.",
+    "Go on with this unfinished run; without RUN, with the newest that read the same, if there is one. DEST goes before"
+    " it.",
+    type=parsed_by(_parse_run),
     is_flag=False,
     flag_value=NEWEST,
 )
@@ -89,7 +97,10 @@ _URGENCY = ("denied", "partial", "complete", "unavailable")
 )
 @dest_options(writes=True)
 def command(dest: Destination, **options: Any) -> int:
-    """Read every function and version of the fleet, and publish a snapshot in the folder DEST."""
+    """Read every function and version of the fleet, and publish a snapshot in DEST.
+
+    DEST is a folder, or with lexport[cloud] s3://bucket/prefix, gs://bucket/prefix or az://container/prefix.
+    """
     # Arrow's default allocator retains about 50 MB of unused memory. pyarrow reads the variable on import.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     from lexport.pipeline import snapshot

@@ -44,7 +44,8 @@ def parse_address(dest: str | os.PathLike[str]) -> Address | None:
     scheme = (match[1] or match[2]).lower()
     rest = text[match.end() :]
     authority, _, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
-    shown = f"{scheme}://{authority.rpartition('@')[2]}" + (f"/{path}" if path else "")
+    slashes = "//" if match[1] else "/"
+    shown = f"{scheme}:{slashes}{authority.rpartition('@')[2]}" + (f"/{path}" if path else "")
     shown = "".join(char if char.isprintable() else "?" for char in shown)
     if scheme not in SCHEMES or match[1] is None:
         raise SettingsError(f"DEST {shown}: only these can be read and written: {_EXAMPLES}", option="DEST")

@@ -290,6 +290,8 @@ def _draw(bars: Bars, progress: Progress, rates: dict[Scope, float], *, most: in
     if progress.packages.files:
         more = progress.packages.describe(bytes_per_s).partition(", ")[2]
         rows.append(("packages", progress.packages.files_done, progress.packages.files, more))
+    if not rows:
+        rows.append((progress.stage, 0, None, ""))
     while len(bars.tasks) < len(rows):
         bars.add_task("", total=None, more="")
     for number, task in enumerate(bars.tasks):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 from anyio import sleep, to_thread
 
@@ -13,11 +14,14 @@ from lexport.dataset.claims import Claim, read_claim, take_claim
 from lexport.dataset.staging import StagingError, is_read_whole, read_spec, unfinished_ids
 from lexport.dataset.store import Store
 from lexport.errors import PublishError, SettingsError
+from lexport.extract.progress import Progress
 from lexport.model import RunSpec
 from lexport.settings import NEWEST
 from lexport.tables.units import format_age
 
 LOOK_EVERY_S = scaled(5.0)
+SHOWN = ("regions", "env", "qualifiers", "aliases", "incremental")
+"""Settings whose values are short enough for a message."""
 
 
 async def resume_run(
@@ -27,22 +31,22 @@ async def resume_run(
     resume: str,
     max_age: timedelta,
     publishes_gaps: bool,
-    note: Callable[[str], None],
+    progress: Progress,
 ) -> tuple[RunSpec, int] | None:
     """Claim an unfinished run that read what ``wanted`` reads; return it with the number of this attempt.
 
-    ``resume`` is its id, or ``newest``: then None is returned where there is none that fits, and ``note`` says why. A
+    ``resume`` is its id, or ``newest``: then None is returned where there is none that fits, and a note says why. A
     run that lacks only what was denied is not the newest, unless the new one ``publishes_gaps``: it would be refused
     again without a call.
     Raises SettingsError where the run of that id does not fit, and PublishError where another process works on it.
     """
-    find = partial(_find, store, wanted, resume, max_age=max_age, publishes_gaps=publishes_gaps, note=note)
+    find = partial(_find, store, wanted, resume, max_age=max_age, publishes_gaps=publishes_gaps, note=progress.note)
     spec = await to_thread.run_sync(find)
     if spec is None:
         return None
     run = spec.snapshot_id
     claim = await to_thread.run_sync(read_claim, store, run)
-    claim = await _wait_for_news(store, run, claim, note)
+    claim = await _wait_for_news(store, run, claim, progress)
     if claim is not None and claim.state(datetime.now(UTC)) == "alive":
         raise _is_taken(store, run)
     attempt = 1 if claim is None else claim.attempt + 1
@@ -59,21 +63,29 @@ def _is_taken(store: Store, run: str) -> PublishError:
     )
 
 
-async def _wait_for_news(store: Store, run: str, claim: Claim | None, note: Callable[[str], None]) -> Claim | None:
+async def _wait_for_news(store: Store, run: str, claim: Claim | None, progress: Progress) -> Claim | None:
     """Wait until it is known whether a process of another machine is still at work: its claim is renewed or goes stale.
 
-    Raises PublishError where it is.
+    Raises PublishError where it is, and where the run was published or removed meanwhile.
     """
+    stage = progress.stage
     while claim is not None and claim.state(datetime.now(UTC)) == "unknown":
-        note(
+        progress.note(
             f"the run {run} was claimed by another machine until {claim.renewed_at:%H:%M:%S} UTC; it is resumed if that"
             " one does not go on within 10 minutes"
         )
+        progress.stage = f"waiting up to 10 minutes for the run {run}, which another machine has claimed"
         await sleep(LOOK_EVERY_S)
         news = await to_thread.run_sync(read_claim, store, run)
-        if news is not None and news.renewed_at > claim.renewed_at and news.state(datetime.now(UTC)) != "dead":
+        if news is None:
+            raise PublishError(
+                f"the run {run} was published or removed meanwhile, see: lexport status {store.url}",
+                destination=store.url,
+            )
+        if news.renewed_at > claim.renewed_at and news.state(datetime.now(UTC)) != "dead":
             raise _is_taken(store, run)
         claim = news
+    progress.stage = stage
     return claim
 
 
@@ -125,7 +137,8 @@ def why_not(spec: RunSpec, wanted: RunSpec, max_age: timedelta) -> str | None:
     if spec.settings_fingerprint != wanted.settings_fingerprint:
         names = spec.options.keys() | wanted.options.keys()
         differing = sorted(name for name in names if spec.options.get(name) != wanted.options.get(name))
-        return f"it was begun with other settings ({', '.join(differing) or 'of another release'})"
+        shown = [_difference(name, spec.options.get(name), wanted.options.get(name)) for name in differing]
+        return f"it was begun with other settings ({'; '.join(shown) or 'of another release'})"
     for name, theirs, ours in (
         ("schema", spec.schema_version, wanted.schema_version),
         ("release of lexport", spec.lexport_version, wanted.lexport_version),
@@ -137,3 +150,10 @@ def why_not(spec: RunSpec, wanted: RunSpec, max_age: timedelta) -> str | None:
     if age > max_age:
         return f"it is {format_age(age)} old, more than {format_age(max_age)} (--resume-max-age)"
     return None
+
+
+def _difference(name: str, theirs: Any, ours: Any) -> str:
+    if name not in SHOWN:
+        return name
+    before, now = (",".join(value) if isinstance(value, list) else str(value) for value in (theirs, ours))
+    return f"{name}: {before or 'none'}, now {now or 'none'}"

@@ -54,7 +54,7 @@ def signed_for(server, method="PUT"):
         ("s3://bucket/x#canary", "`?` or `#`"),
         ("s3://user:canary@bucket/x", "a user name or a password"),
         ("s3://canary@bucket/x?y", "a user name or a password"),
-        ("s3:/bucket/x", "only these can be read and written"),
+        ("s3:/bucket/x", "DEST s3:/bucket/x: only these can be read and written"),
         ("s3a://bucket/x", "only these"),
         ("https://user:canary@bucket.s3.amazonaws.com/x?sig=canary", "only these"),
         ("file:///tmp/x", "only these"),
