@@ -24,7 +24,7 @@ from lexport.simulator import Fleet, FleetSpec
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600 if IS_WHOLE else 120)]
 
-EXAMPLES, STEPS = (max(1, 40 // STRIDE), 20) if IS_WHOLE else (2, 8)
+EXAMPLES, STEPS = (max(1, 30 // STRIDE), 20) if IS_WHOLE else (2, 8)
 VERSIONS = 2 * 2 * len(REGIONS)
 CALLS = 1500
 """Calls to the disk of a run and some more, so that some runs are not killed."""
