@@ -1,6 +1,6 @@
 """The frame of a run, the same for ``snapshot`` and ``packages``: staging, progress report, commit, result.
 
-A run that reads a fleet is claimed by its process, and can be resumed: the rows of each shard go to the destination
+A run is claimed by its process. One that reads a fleet can be resumed: the rows of each shard go to the destination
 while it is read. What is beside the shards stays in a private folder on this machine.
 """
 
@@ -189,7 +189,12 @@ class Run:
             self.store.place(staged.files[entry.path].path, path, sha256=entry.sha256)
 
     async def publish(self, staged: StagedCommit, result: R) -> R:
-        """Commit the tables; a cancellation does not interrupt it."""
+        """Commit the tables; a cancellation does not interrupt it.
+
+        Raises PublishError where another process has taken the run over: warehouses would see the files of both.
+        """
+        if not await to_thread.run_sync(_is_own, self):
+            raise taken_over(self.store, self.snapshot_id)
         self.reporting.cancel()
         self.background.cancel()
         manifest, notes = await publish(self.store, staged, attempt=self.attempt)
@@ -212,7 +217,7 @@ async def open_run(
     *,
     snapshot_id: str,
     snapshot_at: datetime,
-    attempt: int | None = None,
+    attempt: int,
     hasher: ValueHasher | None = None,
 ) -> AsyncIterator[Run]:
     """Begin a run, or an ``attempt`` at one that is claimed, and work on it until it is published or ends.
@@ -220,7 +225,7 @@ async def open_run(
     The staging folder is removed where the run is published, and where nothing was read that a later attempt could use;
     so it is kept where an IncompleteError ends the run, because it says what is missing.
     """
-    finished = await to_thread.run_sync(finished_shards, store, snapshot_id) if (attempt or 1) > 1 else {}
+    finished = await to_thread.run_sync(finished_shards, store, snapshot_id) if attempt > 1 else {}
     folder = await to_thread.run_sync(store.open_scratch, snapshot_id)
     memory = StagingMemory(flush_after_s=settings.flush_after_s)
     run = Run(
@@ -228,7 +233,7 @@ async def open_run(
         pacer=Pacer(settings.rates_per_s, settings.quota_share),
         snapshot_id=snapshot_id,
         snapshot_at=snapshot_at,
-        attempt=attempt or 1,
+        attempt=attempt,
         finished=finished,
         store=store,
         folder=folder,
@@ -242,23 +247,21 @@ async def open_run(
     )
     is_kept, is_own = False, True
     try:
-        background: list[Callable[[], Coroutine[Any, Any, None]]] = [memory.keep_flushing]
-        if attempt is not None:
-            background.append(lambda: _keep_claim(store, snapshot_id, attempt))
-        async with in_background(*background, until=run.background):
+        keep_claim = partial(_keep_claim, store, snapshot_id, attempt)
+        async with in_background(memory.keep_flushing, keep_claim, until=run.background):
             yield run
     except BaseException as error:
         with CancelScope(shield=True):
-            is_own = attempt is None or await to_thread.run_sync(_is_own, run, attempt)
+            is_own = await to_thread.run_sync(_is_own, run)
         if not is_own and isinstance(error, Exception) and not progress.kept.is_published:
             raise taken_over(store, snapshot_id) from error
         is_kept = is_own and _is_worth_keeping(run, error)
         raise
     finally:
-        if not is_kept or attempt is None:
+        if not is_kept:
             progress.kept.snapshot_id = ""
         with CancelScope(shield=True):
-            await to_thread.run_sync(_clear_up, run, is_kept, attempt, is_own)
+            await to_thread.run_sync(_clear_up, run, is_kept, is_own)
 
 
 def _is_worth_keeping(run: Run, error: BaseException) -> bool:
@@ -273,15 +276,15 @@ def _is_worth_keeping(run: Run, error: BaseException) -> bool:
     return any(name.startswith("errors-") or layout.is_shard_folder(name) for name in names)
 
 
-def _is_own(run: Run, attempt: int) -> bool:
+def _is_own(run: Run) -> bool:
     """Return whether this process still has the claim, as far as that can be known."""
     try:
-        return holds_claim(run.store, run.snapshot_id, attempt)
+        return holds_claim(run.store, run.snapshot_id, run.attempt)
     except OSError:
         return True
 
 
-def _clear_up(run: Run, is_kept: bool, attempt: int | None, is_own: bool) -> None:  # noqa: FBT001 - for run_sync
+def _clear_up(run: Run, is_kept: bool, is_own: bool) -> None:  # noqa: FBT001 - for run_sync
     folder = layout.staging_folder(run.snapshot_id)
     with suppress(OSError, RunError):
         remove_folder(run.folder)
@@ -289,8 +292,8 @@ def _clear_up(run: Run, is_kept: bool, attempt: int | None, is_own: bool) -> Non
             return
         if not is_kept:
             run.store.remove_folder(folder)
-        elif attempt is not None:
-            release_claim(run.store, run.snapshot_id, attempt)
+        else:
+            release_claim(run.store, run.snapshot_id, run.attempt)
 
 
 async def _keep_claim(store: Store, run: str, attempt: int) -> None:
