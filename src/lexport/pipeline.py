@@ -299,6 +299,7 @@ async def commit_run(spec: RunSpec, results: Sequence[ShardResult], fleet: Fleet
         result=result,
     )
     if error is not None:
+        run.progress.kept.is_read_whole = all(done.is_final for done in results)
         await to_thread.run_sync(run.keep_errors, staged)
         raise error
     return await run.publish(staged, result)

@@ -183,6 +183,7 @@ async def test_denied_function(simulator, run_lexport, flags, fleet, name, look,
     )
     assert "is not authorized to perform: lambda:GetFunction" in row["message"]
     assert f"lexport errors {dest} --run {errors.parent.name}" in done.last
+    assert done.last.endswith(f" --resume {errors.parent.name} --allow-partial")
     assert f"missing: 1 x AccessDeniedException in GetFunction, {look.account} {look.region}, e.g. {name}: " in done.err
     assert "NOT published" in done.err
 

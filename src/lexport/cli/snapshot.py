@@ -144,6 +144,9 @@ def _how_to_go_on(kept: Sequence[KeptRun]) -> str:
             continue
         given.append(argument)
     given = [argument for argument in given if argument.partition("=")[0] != "--resume"]
+    if run.is_read_whole:
+        command = shlex.join(["lexport", *given, "--resume", run.snapshot_id, "--allow-partial"])
+        return f"; what was read is kept, and nothing more may be read; publish it with: {command}"
     command = shlex.join(["lexport", *given, "--resume", run.snapshot_id])
     return (
         f"; what was read is kept, with {run.shards_done:,} of {plural(run.shards, 'account-region')} finished; go on"

@@ -103,12 +103,16 @@ class PackageProgress:
 
 @dataclass(slots=True)
 class KeptRun:
-    """What is kept of a run that is not published; ``snapshot_id`` is "" before there is anything to go on with."""
+    """What is kept of a run that is not published; ``snapshot_id`` is "" before there is anything to go on with.
+
+    ``is_read_whole`` says that another attempt would read nothing more: what is missing was denied.
+    """
 
     snapshot_id: str = ""
     shards: int = 0
     shards_done: int = 0
     is_published: bool = False
+    is_read_whole: bool = False
 
     def begin(self, snapshot_id: str, *, shards: int, finished: int) -> None:
         """Note that shards are being read."""

@@ -29,7 +29,9 @@ def unread_account(account_id: str, shards: Sequence[Shard], error: ItemError, f
     is_denied = isinstance(error, AccessDeniedError | ExpiredCredentialsError)
     at = datetime.now(UTC)
     return [
-        ShardResult(shard=shard, status="denied" if is_denied else "partial", started_at=at, ended_at=at)
+        ShardResult(
+            shard=shard, status="denied" if is_denied else "partial", is_final=False, started_at=at, ended_at=at
+        )
         for shard in shards
     ]
 
