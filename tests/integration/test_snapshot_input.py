@@ -25,7 +25,7 @@ def one_line(done, code, *texts):
 WRONG_OPTIONS = {
     "share above 1": (["--quota-share", "1.5"], "--quota-share must be above 0 and at most 1, not 1.5"),
     "share 0": (["--quota-share", "0"], "--quota-share must be above 0"),
-    "no number": (["--quota-share", "half"], "'half' is not a valid float"),
+    "no number": (["--quota-share", "half"], "'half' is not a number"),
     "rate 0": (["--list-rate", "0"], "--list-rate is a number of calls per second above 0"),
     "rate nan": (["--get-function-rate", "nan"], "--get-function-rate is a number"),
     "region and all": (["--region", "all", "--region", "us-east-1"], "--region is `all` or a list"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from lexport.cli._help import in_plain_words
 from lexport.errors import SettingsError
 from lexport.tables.text import did_you_mean
 
@@ -89,7 +90,9 @@ def _defaults(command: click.Command, name: str, given: Mapping[str, Any]) -> di
             taken = as_given(option, value)
             option.type_cast_value(context, taken)
         except click.BadParameter as error:
-            raise SettingsError(f"{CONFIG_FILE}: [{name}] {key}: {error.message}", option=CONFIG_FILE) from error
+            raise SettingsError(
+                f"{CONFIG_FILE}: [{name}] {key}: {in_plain_words(error.message)}", option=CONFIG_FILE
+            ) from error
         except (TypeError, ValueError, OverflowError) as error:
             raise SettingsError(f"{CONFIG_FILE}: [{name}] {key}: {error}", option=CONFIG_FILE) from error
         assert option.name is not None

@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from lexport.aws.redact import remove_presigned_urls
+from lexport.cli._help import in_plain_words
 from lexport.cli._signals import Interrupted
 from lexport.errors import LexportError, RunError
 from lexport.tables.text import did_you_mean
@@ -39,7 +40,7 @@ def ending(error: BaseException, command: str) -> tuple[list[str], int]:
             return [f"{where}: there is no option {error.option_name}{hint} (see {where} --help)"], 2
         case click.UsageError():
             where = error.ctx.command_path if error.ctx else "lexport"
-            return [f"{where}: {error.format_message()}{_variable(error)} (see {where} --help)"], 2
+            return [f"{where}: {in_plain_words(error.format_message())}{_variable(error)} (see {where} --help)"], 2
         case BrokenPipeError():
             return [], 0  # the reader closed the pipe, as `| head` does
     message, code = _describe(error, command)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import click
+
+_TYPE = re.compile(r"(?<=is not )a valid (integer|float)(?: range)?\.$")
 
 Group = Literal[
     "Target",
@@ -114,3 +117,8 @@ def write_examples(formatter: click.HelpFormatter, examples: Iterable[str]) -> N
     with formatter.section("Examples"):
         for example in examples:
             formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
+
+
+def in_plain_words(message: str) -> str:
+    """Return a message of click without its names of types."""
+    return _TYPE.sub(lambda found: "a whole number." if found[1] == "integer" else "a number.", message)

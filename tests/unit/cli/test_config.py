@@ -49,7 +49,7 @@ def ask(monkeypatch, tmp_path, capsys):
         ('[snapshot]\nprofile = ["a"]', "[snapshot] profile: a list is neither text nor a number"),
         ("[snapshot]\nregion = [1]", "[snapshot] region: 1 is a number"),
         ("[snapshot]\nquota-share = true", "[snapshot] quota-share: true is neither text nor a number"),
-        ('[snapshot]\nlist-rate = "fast"', "[snapshot] list-rate: 'fast' is not a valid float"),
+        ('[snapshot]\nlist-rate = "fast"', "[snapshot] list-rate: 'fast' is not a number"),
         ("[snapshot]\nincremental = 1", "[snapshot] incremental: 1 is neither true nor false"),
         ('[snapshot]\nincremental = "yes"', '[snapshot] incremental: "yes" is neither true nor false'),
         (

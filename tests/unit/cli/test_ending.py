@@ -19,6 +19,7 @@ from lexport.errors import CredentialsError, LexportError
         (KeyboardInterrupt(), "lexport: sql was interrupted by SIGINT", 130),
         (Interrupted(signal.SIGHUP, "nothing was published"), "interrupted by SIGHUP; nothing was published", 129),
         (click.UsageError("no"), "lexport: no (see lexport --help)", 2),
+        (click.UsageError("'1.5' is not a valid integer range."), "lexport: '1.5' is not a whole number. (see", 2),
         (CredentialsError("denied"), "lexport: denied", 5),
         (LexportError("odd"), "lexport: odd", 1),
         (OSError(errno.EIO, os.strerror(errno.EIO), "x/y"), "lexport: x/y: Input/output error", 1),
