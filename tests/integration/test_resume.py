@@ -155,10 +155,49 @@ async def test_what_changed_meanwhile(simulator, fleet, options, tmp_path):
     assert await lexport.verify(dest, data=True) == ()
 
 
-async def staged_rows(dest, scope, tmp_path):
-    """The rows of ``functions`` that the first attempt has staged of a shard."""
+async def test_tags_that_were_removed_between_two_interruptions(simulator, fleet, options, tmp_path):
+    """The tags of a staged version are those of the same response, not those of an earlier attempt."""
+    dest, scope = tmp_path / "fleet", Scope(account_id="111122223333", region="ap-south-1")
+    async with simulator(fleet=fleet) as server:
+        settings = options(server.url)
+        await lexport.snapshot(tmp_path / "before", settings)
+        await interrupt(server, dest, settings, after=48 - 1)
+        port = int(settings.endpoint_url.rpartition(":")[2])
+    tagged = await lexport.sql(tmp_path / "before", f"SELECT function_name FROM tags WHERE region = '{scope.region}'")
+    rows = await staged_rows(dest, scope, tmp_path)
+    changed = next(row["function_name"] for row in tagged.to_pylist() if staged_latest(row["function_name"]) in rows)
+    again = replace(settings, snapshot_id=None, snapshot_at=None, resume=ID)
+    async with simulator(fleet=fleet, port=port) as server:
+        fleet.apply(Change(kind="set_tags", scope=scope, function_name=changed, tags={}))
+        fleet.apply(Change(kind="update_config", scope=scope, function_name=changed, memory_mb=3008))
+        for name in {row["function_name"] for row in rows} - {changed}:
+            server.inject(Fault(operation="GetFunction", kind="hang", function_name=name, times=None))
+        task = asyncio.create_task(lexport.snapshot(dest, replace(again, flush_after_s=0.1)))
+        with anyio.fail_after(20):
+            while staged_latest(changed) not in await staged_rows(dest, scope, tmp_path, attempt=2):  # noqa: ASYNC110 - the run has no event
+                await anyio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    async with simulator(fleet=fleet, port=port):
+        result = await lexport.snapshot(dest, again)
+
+    assert result.published
+    read = await lexport.sql(
+        dest, f"SELECT * FROM tags WHERE region = '{scope.region}' AND function_name = '{changed}'"
+    )
+    assert read.to_pylist() == []
+
+
+def staged_latest(name):
+    """The row of ``staged_rows`` that an unpublished version has."""
+    return {"function_name": name, "version": "$LATEST"}
+
+
+async def staged_rows(dest, scope, tmp_path, *, attempt=1):
+    """The rows of ``functions`` that an attempt has staged of a shard."""
     store = LocalStore(dest)
-    runs = staging.staged_runs(store, ID, scope, before=2)
+    runs = [run for run in staging.staged_runs(store, ID, scope, before=attempt + 1) if f"/{attempt:04d}/" in run.path]
     sections = staging.open_staged(store, runs, tmp_path)
     return [
         row

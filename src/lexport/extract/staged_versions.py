@@ -62,12 +62,11 @@ class _Blocks:
         assert self._file is not None
         return self._file.get_batch(number)
 
-    def near(self, names: Sequence[str]) -> Iterator[tuple[int, int, int]]:
-        """Yield the number of each block that may have rows of sorted names, and where those names begin and end."""
+    def near(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield each block that may have rows of sorted names."""
         for number, (low, high) in enumerate(self.ranges):
-            start, end = bisect_left(names, low), bisect_right(names, high)
-            if start < end:
-                yield number, start, end
+            if bisect_left(names, low) < bisect_right(names, high):
+                yield self.block(number)
 
 
 class StagedPart(NamedTuple):
@@ -173,16 +172,18 @@ class StagedVersions:
     def _part(self, rows: pa.RecordBatch) -> StagedPart:
         """Add the tags of ``$LATEST`` and the notices about the versions to their rows."""
         names = rows.column("function_name").to_pylist()
-        latest = rows.filter(pc.equal(rows.column("version"), LATEST)).column("function_name").to_pylist()
+        latest = rows.filter(pc.equal(rows.column("version"), LATEST))
         batch = {FUNCTIONS.name: rows.drop_columns([SORT_KEY])}
         qualifiers = pc.if_else(pc.equal(rows.column("version"), LATEST), "", rows.column("version"))
         wanted = pc.binary_join_element_wise(rows.column("function_name"), qualifiers, "/")
-        for table, blocks, kept_names in ((TAGS, self._tags, latest), (ERRORS, self._errors, names)):
+        for table, blocks, kept_names in (
+            (TAGS, self._tags, latest.column("function_name").to_pylist()),
+            (ERRORS, self._errors, names),
+        ):
             parts = []
-            for number, start, end in blocks.near(kept_names):
-                block = blocks.block(number)
-                if table is TAGS:
-                    is_kept = pc.is_in(block.column("function_name"), value_set=pa.array(kept_names[start:end]))
+            for block in blocks.near(kept_names):
+                if table is TAGS:  # of the kept answer alone: an earlier one may have had tags that were removed
+                    is_kept = pc.is_in(block.column(ANSWER), value_set=latest.column(ANSWER))
                 else:
                     qualifier = pc.fill_null(block.column("qualifier"), "")
                     about = pc.binary_join_element_wise(pc.fill_null(block.column("function_name"), ""), qualifier, "/")
