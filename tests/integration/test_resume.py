@@ -17,8 +17,9 @@ import lexport
 from lexport.dataset import staging
 from lexport.dataset.layout import claim_path, result_path
 from lexport.dataset.local import LocalStore
+from lexport.dataset.store import MOST_READ_BYTES
 from lexport.errors import DeadlineError, IncompleteError, PublishError, ReadError, SettingsError
-from lexport.model import Scope
+from lexport.model import RunSpec, Scope, Shard
 from lexport.simulator import Change, Fault, Fleet, FleetSpec
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
@@ -26,6 +27,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
 CHANGING = ("errors", "scopes", "snapshots")
 ID = "01K00000000000000000000000"
+OTHER = "01J00000000000000000000000"
 
 
 @pytest.fixture
@@ -332,6 +334,49 @@ async def test_staged_rows_that_are_damaged(simulator, fleet, options, look, tmp
 
     assert result.published
     assert data(dest, look) == expected
+
+
+DAMAGE = {
+    "bytes that are no text": b'{"format": "\xff"}',
+    "nested too deeply": b'{"format":' * 100_000,
+    "far too long": b" " * (MOST_READ_BYTES + 1),
+    "no time zone": None,
+}
+
+
+@pytest.mark.parametrize("body", DAMAGE.values(), ids=DAMAGE)
+@pytest.mark.parametrize("name", ["run.json", "shards.jsonl", "claim-0001.json"])
+async def test_files_of_a_run_that_hold_anything(store_of_a_run, body, name):
+    """A run whose files hold anything is listed as one that cannot be resumed, and the other runs with it."""
+    path = store_of_a_run.root / "_staging" / ID / name
+    if body is None:
+        document = json.loads((path.parent / "run.json").read_bytes())
+        path = path.parent / "run.json"
+        body = json.dumps(document | {"snapshot_at": "2026-11-30T02:00:00"}).encode()
+    path.write_bytes(body)
+    damaged, other = await lexport.unfinished(store_of_a_run.root)
+
+    assert (damaged.snapshot_id, other.snapshot_id) == (ID, OTHER)
+    assert other.shards_total == 1
+    assert (damaged.snapshot_at is None) == (name != "claim-0001.json" or path.name == "run.json")
+
+
+@pytest.fixture
+def store_of_a_run(tmp_path):
+    """A folder with two runs that began, each with one shard."""
+    store = LocalStore(tmp_path)
+    shard = Shard(scope=Scope(account_id="111122223333", region="us-east-1"))
+    for run in (ID, OTHER):
+        spec = RunSpec(
+            snapshot_id=run,
+            snapshot_at=datetime.now(UTC),
+            settings_fingerprint="",
+            hash_key_id=None,
+            lexport_version="",
+            shards=(shard,),
+        )
+        staging.begin_run(store, spec)
+    return store
 
 
 async def test_no_value_and_no_secret_in_the_files_of_a_run(simulator, fleet, options, tmp_path):

@@ -19,7 +19,8 @@ import msgspec
 
 from lexport.aws.waits import scaled
 from lexport.dataset.layout import attempt_of_claim, claim_path, staging_folder
-from lexport.dataset.store import Store
+from lexport.dataset.manifest import NO_JSON
+from lexport.dataset.store import Store, UnexpectedFileError
 from lexport.errors import PublishError
 from lexport.tables.units import format_age
 
@@ -103,7 +104,7 @@ def read_claim(store: Store, run: str) -> Claim | None:
         claim = _CLAIM.decode(store.read(path, most_bytes=_MOST_BYTES))
     except FileNotFoundError:  # the run was published or removed meanwhile
         return None
-    except msgspec.MsgspecError:
+    except (UnexpectedFileError, *NO_JSON):
         return Claim(attempt=max(attempts), owner=None, is_released=False, renewed_at=renewed_at)
     return Claim(attempt=max(attempts), owner=claim.owner, is_released=claim.is_released, renewed_at=renewed_at)
 

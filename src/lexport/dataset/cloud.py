@@ -25,7 +25,7 @@ from lexport.dataset.copies import AskedFile, Copies
 from lexport.dataset.pages import Pages, list_folder, whole
 from lexport.dataset.requests import Requests, StillFailingError
 from lexport.dataset.scratch import open_temporary
-from lexport.dataset.store import MOST_READ_BYTES, Moved, NamedFile, StoredFile, announce
+from lexport.dataset.store import MOST_READ_BYTES, Moved, NamedFile, StoredFile, UnexpectedFileError, announce
 from lexport.errors import PublishError, UnknownCommitError, WriteDeniedError, WriteError
 
 if TYPE_CHECKING:
@@ -125,7 +125,6 @@ class CloudStore:
 
     def read(self, path: str, *, most_bytes: int = MOST_READ_BYTES) -> bytes:
         """Read an object. Its length comes with its first bytes: they are all there is of nearly every one."""
-        target = self._target(path)
 
         def get_first(client: ObjectStore) -> tuple[bytes, int, str | None]:
             try:
@@ -136,7 +135,7 @@ class CloudStore:
                 raise
             size_bytes = result.meta["size"]
             if size_bytes > most_bytes:
-                raise OSError(errno.EFBIG, f"it has {size_bytes:,} bytes, more than {most_bytes:,}", target)
+                raise UnexpectedFileError(f"it has {size_bytes:,} bytes, more than {most_bytes:,}")
             return whole(bytes(result.bytes()), min(size_bytes, FIRST_BYTES)), size_bytes, result.meta["e_tag"]
 
         def get_rest(client: ObjectStore) -> bytes:

@@ -19,7 +19,7 @@ from pathlib import Path
 from lexport.dataset import layout
 from lexport.dataset.address import parse_address
 from lexport.dataset.linking import link_new
-from lexport.dataset.store import MOST_READ_BYTES, NamedFile, StoredFile
+from lexport.dataset.store import MOST_READ_BYTES, NamedFile, StoredFile, UnexpectedFileError
 from lexport.errors import PublishError, RunError, SettingsError, UnknownCommitError, WriteError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -111,7 +111,7 @@ class LocalStore:
         """Read a whole file; never a pipe, which might not end."""
         size_bytes = stat_file(self.root, path).st_size
         if size_bytes > most_bytes:
-            raise OSError(errno.EFBIG, f"it has {size_bytes:,} bytes, more than {most_bytes:,}", str(self.root / path))
+            raise UnexpectedFileError(f"it has {size_bytes:,} bytes, more than {most_bytes:,}")
         with (self.root / path).open("rb") as file:
             return file.read(most_bytes)
 
@@ -267,10 +267,6 @@ def _raise_unless_absent(error: OSError) -> None:
     """Pass on that a folder may not be listed: it is not empty."""
     if not isinstance(error, FileNotFoundError | NotADirectoryError):
         raise error
-
-
-class UnexpectedFileError(OSError):
-    """lexport cannot have written this file: it is a pipe, a folder, or a link that leads out of the dataset."""
 
 
 def stat_file(root: Path, path: str) -> os.stat_result:

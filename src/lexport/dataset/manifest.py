@@ -47,6 +47,9 @@ KeyId = Annotated[str, Meta(pattern=r"\A[^\x00-\x1f\x7f-\x9f]{1,128}\Z")]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Instant = Annotated[datetime, Meta(tz=True)]
 
+NO_JSON = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+"""What msgspec raises for bytes that are no JSON of the right form."""
+
 
 class ManifestError(ValueError):
     """A manifest cannot be used, because it is damaged or contradicts itself."""
@@ -164,7 +167,7 @@ class Manifest:
         try:
             _check_format(_HEAD.decode(body).format)
             manifest = _MANIFEST.decode(body)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        except NO_JSON as error:
             raise ManifestError(f"damaged manifest: {error}") from error
         if snapshot_id is not None and manifest.snapshot_id != snapshot_id:
             raise WrongManifestError(f"it is the manifest of {manifest.snapshot_id}")

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lexport.dataset import layout
-from lexport.dataset.manifest import Manifest, format_instant
+from lexport.dataset.manifest import NO_JSON, Manifest, format_instant
 from lexport.dataset.prune_listing import Listing
 from lexport.dataset.prune_order import Action, PruneItem
 from lexport.dataset.pruned import PrunedFile, read_mark
@@ -155,7 +155,7 @@ def _listed(store: Store, listing: Listing, now: datetime, grace: timedelta) -> 
     for mark in listing.package_marks:
         try:
             known = msgspec.json.decode(store.read(mark.path), type=_Mark)
-        except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except (FileNotFoundError, *NO_JSON):
             continue  # what it lists is listed again
         (old if now - mark.modified_at > grace else young).update(known.files)
     return old, young

@@ -16,7 +16,7 @@ import msgspec
 
 from lexport.dataset.commits import DamagedCommit
 from lexport.dataset.layout import pruned_path
-from lexport.dataset.manifest import AccountId, Count, Id, Instant, Manifest, Region, Sha256, format_instant
+from lexport.dataset.manifest import NO_JSON, AccountId, Count, Id, Instant, Manifest, Region, Sha256, format_instant
 from lexport.dataset.store import Store, StoredFile
 from lexport.errors import PublishError, WriteError
 from lexport.model import Scope
@@ -119,7 +119,7 @@ def read_mark(store: Store, snapshot_id: str) -> PrunedCommit | None:
         return None
     try:
         known = msgspec.json.decode(body, type=PrunedCommit)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except NO_JSON:
         return PrunedCommit(snapshot_id=snapshot_id)
     return known if known.snapshot_id == snapshot_id else PrunedCommit(snapshot_id=snapshot_id)
 

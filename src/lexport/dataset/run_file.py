@@ -17,6 +17,7 @@ import msgspec
 import pyarrow as pa
 
 from lexport.dataset.local import sync_file, write_error
+from lexport.dataset.manifest import NO_JSON
 from lexport.errors import ReadError
 from lexport.tables.registry import BY_NAME
 
@@ -147,7 +148,7 @@ def read_sections(path: Path) -> list[Section]:
             places = _PLACES.decode(file.read(length))
     except OSError as error:
         raise ReadError(f"cannot read {path}: {error.strerror or error}", path=str(path)) from error
-    except msgspec.MsgspecError as error:
+    except NO_JSON as error:
         raise ReadError(f"{path} has a damaged footer: {error}", path=str(path)) from error
     if any(place.table not in BY_NAME or not 0 <= place.offset < size_bytes for place in places):
         raise ReadError(f"{path} has rows of a table that this release does not know", path=str(path))

@@ -19,9 +19,9 @@ import pyarrow as pa
 
 from lexport.dataset import layout
 from lexport.dataset.claims import Claim, read_claim, take_claim
-from lexport.dataset.manifest import format_instant
+from lexport.dataset.manifest import NO_JSON, format_instant
 from lexport.dataset.run_file import Section, read_sections
-from lexport.dataset.store import Store
+from lexport.dataset.store import Store, UnexpectedFileError
 from lexport.errors import PublishError, ReadError, RunError
 from lexport.model import RunSpec, Scope, Shard, ShardResult, StagedRun, is_ulid
 from lexport.tables.run import ERRORS
@@ -102,10 +102,13 @@ def read_spec(store: Store, run: str) -> RunSpec:
         if document.pop("shards", None) != len(shards):
             raise StagingError(f"{path}: {layout.shards_path(run)} has {len(shards):,} shards, which is another number")
         spec = msgspec.convert({**document, "shards": []}, RunSpec)
-    except msgspec.MsgspecError as error:
+    except (UnexpectedFileError, *NO_JSON) as error:
         raise StagingError(f"{path} is damaged: {error}") from error
-    if spec.snapshot_id != run or not all(_is_scope(shard.scope) for shard in shards):
-        raise StagingError(f"{path} is damaged: it is not of this run, or names what is no account-region")
+    scopes = {shard.scope for shard in shards}
+    if spec.snapshot_id != run or len(scopes) < len(shards) or not all(map(_is_scope, scopes)):
+        raise StagingError(f"{path} is damaged: it is not of this run, or its account-regions are wrong")
+    if spec.snapshot_at.tzinfo is None:
+        raise StagingError(f"{path} is damaged: snapshot_at has no time zone")
     return replace(spec, shards=tuple(shards))
 
 
@@ -153,7 +156,7 @@ def _read_result(store: Store, run: str, scope: Scope) -> ShardResult | None:
     """Return the result of a shard; None where there is none, or where it is damaged."""
     try:
         result = _RESULT.decode(store.read(layout.result_path(run, scope)))
-    except (FileNotFoundError, msgspec.MsgspecError):
+    except (FileNotFoundError, UnexpectedFileError, *NO_JSON):
         return None
     folder = layout.shard_folder(run, scope)
     is_own = all(

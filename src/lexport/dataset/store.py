@@ -103,6 +103,10 @@ class UnavailableError(OSError):
     """
 
 
+class UnexpectedFileError(OSError):
+    """lexport cannot have written this file: a pipe, a folder, a link that leads out, or far too long."""
+
+
 class Store(Protocol):
     """One destination. Two objects may stand for the same one, in different processes and on different machines."""
 
@@ -143,7 +147,7 @@ class Store(Protocol):
         """
 
     def read(self, path: str, *, most_bytes: int = MOST_READ_BYTES) -> bytes:
-        """Read a whole file of at most ``most_bytes``; raises OSError for a longer one, and as ``stat``."""
+        """Read a whole file of at most ``most_bytes``; raises UnexpectedFileError for a longer one, and as ``stat``."""
 
     def read_range(self, path: str, start: int, length: int) -> bytes:
         """Read at most ``length`` bytes from ``start``; fewer only at the end of the file."""

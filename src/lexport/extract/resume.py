@@ -125,8 +125,10 @@ def _find(
 def _judge(store: Store, run: str, wanted: RunSpec, max_age: timedelta) -> tuple[RunSpec | None, str]:
     try:
         spec = read_spec(store, run)
-    except (StagingError, OSError) as error:
+    except StagingError as error:
         return None, f"it cannot be resumed: {error}"
+    except OSError as error:
+        return None, f"it cannot be resumed: {error.filename or run}: {error.strerror or error}"
     why = why_not(spec, wanted, max_age)
     return (spec, "") if why is None else (None, why)
 
