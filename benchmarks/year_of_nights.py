@@ -35,8 +35,7 @@ from lexport.dataset.layout import RUNS
 from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import Manifest, ScopeEntry
 from lexport.dataset.parquet import Files, TableFolder, TableWriter
-from lexport.dataset.run_file import Section
-from lexport.dataset.runs import RunWriter
+from lexport.dataset.runs import RunWriter, Section
 from lexport.dataset.snapshot import RunFacts, stage_commit
 from lexport.model import Scope, __version__
 from lexport.simulator import Change, Fleet, FleetSpec

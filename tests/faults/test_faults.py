@@ -52,7 +52,7 @@ from fault_proxy import (
 )
 
 from lexport.dataset.open_store import open_store
-from lexport.dataset.run_file import read_sections
+from lexport.dataset.runs import read_sections
 from lexport.errors import ReadError
 from lexport.model import Scope
 from lexport.settings import Destination

@@ -11,7 +11,7 @@ from lexport.dataset.layout import package_path
 from lexport.dataset.local import LocalStore
 from lexport.dataset.runs import RunWriter
 from lexport.extract.progress import PackageProgress
-from lexport.extract.staging import Staging
+from lexport.extract.rows import Staging
 from lexport.tables.packages import PACKAGE_FILES, PACKAGES
 from lexport.tables.run import ERRORS
 from lexport.tables.staged import staged_names

@@ -23,8 +23,7 @@ from lexport.extract.hash_key import HashKey
 from lexport.extract.incremental import PendingBudget
 from lexport.extract.progress import Progress, ShardProgress
 from lexport.extract.read_shard import read_shard
-from lexport.extract.rows import ValueHasher
-from lexport.extract.staging import BATCH_ITEMS, Staging
+from lexport.extract.rows import BATCH_ITEMS, Staging, ValueHasher
 from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, FunctionRef, RunSpec, Shard, ShardResult
 from lexport.settings import SnapshotSettings
 from lexport.simulator import Fault, Fleet, FleetSpec, open_simulator

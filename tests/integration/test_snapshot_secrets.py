@@ -15,7 +15,7 @@ from aiobotocore.session import get_session
 
 import lexport
 from lexport.aws.session import open_session
-from lexport.dataset.run_file import read_sections
+from lexport.dataset.runs import read_sections
 from lexport.errors import IncompleteError
 from lexport.extract.decode import decode_typed_function
 from lexport.simulator import Fault, Fleet, FleetSpec

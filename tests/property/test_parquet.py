@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from staged_runs import write_run
 
 from lexport.dataset.parquet import TableFolder, TableWriter
-from lexport.dataset.run_file import Section
-from lexport.dataset.runs import BLOCK_ROWS, FAN_IN, staged_batch
+from lexport.dataset.runs import BLOCK_ROWS, FAN_IN, Section, staged_batch
 from lexport.errors import WriteError
 from lexport.extract.rows import Children, Rows
 from lexport.tables.arrow import table_schema

@@ -14,7 +14,7 @@ from fault_proxy import fault, open_fault_proxy
 from progress import IS_WHOLE, STRIDE, Progress
 from recovery import FIRST, REGIONS, Folder, Loss, look
 
-from lexport.dataset.run_file import read_sections
+from lexport.dataset.runs import read_sections
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.timeout(3600 if IS_WHOLE else 120)]
 

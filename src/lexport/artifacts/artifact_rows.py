@@ -12,7 +12,7 @@ from lexport.aws.redact import remove_presigned_urls
 from lexport.errors import AccessDeniedError, ItemError, PackageDeniedError, PackageError
 from lexport.extract.failures import Item
 from lexport.extract.progress import PackageProgress
-from lexport.extract.staging import Staging
+from lexport.extract.rows import Staging
 from lexport.model import LATEST, StoredPackage
 from lexport.tables.layer_versions import LAYER_VERSIONS
 from lexport.tables.packages import PACKAGES

@@ -23,11 +23,10 @@ from lexport.artifacts.artifact_rows import staged_row
 from lexport.artifacts.inspect_package import STAGE, InspectionResult, PackageProblem, inspect_package
 from lexport.artifacts.store import PackageStore
 from lexport.dataset.disk_queue import DiskQueue
-from lexport.dataset.run_file import Section
-from lexport.dataset.runs import Runs, RunWriter, merge, rewrite_run
+from lexport.dataset.runs import Runs, RunWriter, Section, merge, rewrite_run
 from lexport.errors import ItemError
 from lexport.extract.progress import PackageProgress
-from lexport.extract.staging import Staging
+from lexport.extract.rows import Staging
 from lexport.extract.workers import pump
 from lexport.query.sql import open_query_session
 from lexport.tables.packages import PACKAGE_FILES, PACKAGES

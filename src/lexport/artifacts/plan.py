@@ -25,12 +25,11 @@ from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import sha256_hex_of
 from lexport.dataset.data_files import newest_file
 from lexport.dataset.disk_queue import DiskQueue
-from lexport.dataset.run_file import Section
-from lexport.dataset.runs import ROWS_AT_ONCE, RunWriter, merge
+from lexport.dataset.runs import ROWS_AT_ONCE, RunWriter, Section, merge
 from lexport.dataset.store import Store
 from lexport.errors import PackageError
 from lexport.extract.progress import PackageProgress
-from lexport.extract.staging import Staging
+from lexport.extract.rows import Staging
 from lexport.model import Scope
 from lexport.settings import PackageSettings
 from lexport.tables.layer_versions import LAYER_VERSIONS

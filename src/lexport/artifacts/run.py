@@ -32,9 +32,8 @@ from lexport.dataset.store import Store
 from lexport.errors import CredentialsEndedError, CredentialsError, RunError, SettingsError, first_of
 from lexport.extract.failures import FailureKind
 from lexport.extract.progress import PackageProgress, Progress, Report, keep_reporting
-from lexport.extract.rows import ValueHasher
+from lexport.extract.rows import Staging, StagingMemory, ValueHasher
 from lexport.extract.staged_versions import StagedVersions
-from lexport.extract.staging import Staging, StagingMemory
 from lexport.model import Failure, Scope, ShardResult, StagedRun
 from lexport.settings import SnapshotSettings
 from lexport.tables.run import ERRORS

@@ -17,8 +17,7 @@ import pyarrow.parquet as pq
 from anyio.from_thread import check_cancelled
 
 from lexport.dataset.local import sync_file, write_error
-from lexport.dataset.run_file import Section
-from lexport.dataset.runs import merge
+from lexport.dataset.runs import Section, merge
 from lexport.model import Scope
 from lexport.tables.arrow import differs, table_schema
 from lexport.tables.functions import FUNCTIONS

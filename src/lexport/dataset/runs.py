@@ -12,14 +12,16 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from itertools import islice
+from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lexport.dataset.local import write_error
-from lexport.dataset.run_file import RunFileWriter, Section
+from lexport.dataset.local import sync_file, write_error
+from lexport.dataset.run_file import MAGIC, Place, read_places
 from lexport.tables.arrow import staged_schema
 from lexport.tables.staged import ANSWER
 from lexport.tables.table import Table
@@ -28,6 +30,10 @@ RUN_BYTES = 12 * 2**20  # staged rows in memory; twice that while one run is bei
 RELEASED_BYTES = 2**20  # looking for less unused memory takes longer than a small shard takes to write
 ROWS_AT_ONCE = 10_000  # rows as Python values: some 10 MB
 FAN_IN = 32
+_BUFFER_BYTES = 2**20  # a file of some kilobytes is one write
+_WRITE = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)  # buffers are small: handing over costs more
+_READ = pa.ipc.IpcReadOptions(use_threads=False)
+_NUMBERS = count()
 SORT_KEY = "_key"
 BELOW_ALL = "\x00"  # sorts below every character; no stored text holds it
 BLOCK_ROWS = 512
@@ -36,6 +42,58 @@ BLOCK_BYTES = 2**20
 
 Where all 100,000 keep 4 KB of variables, staging and merging peak at 270 MiB; by rows alone it was 540.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The sorted rows of one table in one run file on this machine."""
+
+    path: Path
+    table: str
+    offset: int
+    batches: int
+    rows: int
+
+    def open(self) -> SectionReader:
+        """Open it for reading, block by block; the caller closes the reader."""
+        return SectionReader(self)
+
+    def blocks(self) -> Iterator[pa.RecordBatch]:
+        """Yield the blocks in order."""
+        with closing(self.open()) as reader:
+            while reader.batches_left:
+                yield reader.read()
+
+
+class SectionReader:
+    """Reads the blocks of a section in order; memory-mapped pages would count as this process's."""
+
+    def __init__(self, section: Section) -> None:
+        self.batches_left = section.batches
+        self._file = pa.OSFile(str(section.path))
+        self._file.seek(section.offset)
+        self._stream = pa.ipc.open_stream(self._file, options=_READ)
+        self.schema: pa.Schema = self._stream.schema
+
+    def read(self) -> pa.RecordBatch:
+        """Read the next block."""
+        self.batches_left -= 1
+        return self._stream.read_next_batch()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _section(path: Path, place: Place) -> Section:
+    """Return the section of a run file that a place in its footer describes."""
+    return Section(path, place.table, place.offset, place.batches, place.rows)
+
+
+def read_sections(path: Path) -> list[Section]:
+    """Return the sections of a finished run file. Raises ReadError where it is none. Blocking."""
+    return [_section(path, place) for place in read_places(path)]
+
 
 Runs = dict[str, list[Section]]
 """Table name -> its sorted runs, in the order they were written."""
@@ -124,6 +182,53 @@ class RunWriter:
             if section in self.runs[section.table]:
                 self.runs[section.table].remove(section)
         self._written.clear()
+
+
+class RunFileWriter:
+    """Writes one run file: ``begin`` a table, ``write`` its rows in blocks, and so on; ``close`` adds the footer.
+
+    Blocking. The errors of Arrow and of the disk leave it as they are; see ``writing``.
+    """
+
+    def __init__(self, folder: Path, file_mode: int) -> None:
+        self.path = folder / f"{next(_NUMBERS):06d}.run"
+        self.path.touch()
+        self.path.chmod(file_mode)  # whatever the umask
+        self._file = pa.BufferedOutputStream(pa.OSFile(str(self.path), "wb"), _BUFFER_BYTES)
+        self._places: list[Place] = []
+        self._stream: pa.ipc.RecordBatchStreamWriter | None = None
+
+    def begin(self, table: str, schema: pa.Schema) -> None:
+        """Begin the rows of one table."""
+        self._end()
+        self._places.append(Place(table=table, offset=self._file.tell(), batches=0, rows=0))
+        self._stream = pa.ipc.new_stream(self._file, schema, options=_WRITE)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Write one block of the table that was begun last."""
+        assert self._stream is not None
+        self._stream.write_batch(batch)
+        last = self._places[-1]
+        self._places[-1] = Place(last.table, last.offset, last.batches + 1, last.rows + len(batch))
+
+    def _end(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def close(self) -> list[Section]:
+        """Write the footer and sync the file; return what is in it."""
+        self._end()
+        footer = msgspec.json.encode(self._places)
+        self._file.write(footer + len(footer).to_bytes(8, "big") + MAGIC)
+        self._file.close()
+        sync_file(self.path)
+        return [_section(self.path, place) for place in self._places]
+
+    def abandon(self) -> None:
+        """Close the file after an error; it stays incomplete."""
+        if not self._file.closed:
+            self._file.close()
 
 
 @contextmanager

@@ -20,7 +20,7 @@ import pyarrow as pa
 from lexport.dataset import layout
 from lexport.dataset.claims import Claim, read_claim, take_claim
 from lexport.dataset.manifest import NO_JSON, format_instant
-from lexport.dataset.run_file import Section, read_sections
+from lexport.dataset.runs import Section, read_sections
 from lexport.dataset.store import Store, UnexpectedFileError
 from lexport.errors import PublishError, ReadError, RunError
 from lexport.model import RunSpec, Scope, Shard, ShardResult, StagedRun, is_ulid

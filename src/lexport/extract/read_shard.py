@@ -28,9 +28,9 @@ from lexport.extract.listing import discover_functions
 from lexport.extract.match_response import fetch_function
 from lexport.extract.progress import ShardProgress
 from lexport.extract.resources import ResourceReader
+from lexport.extract.rows import Staging
 from lexport.extract.shard_log import ShardLog
 from lexport.extract.staged_versions import StagedPart, StagedVersions
-from lexport.extract.staging import Staging
 from lexport.extract.workers import pump, workers_for
 from lexport.model import LATEST, FunctionRef, Reply, Shard, ShardResult
 from lexport.tables.call import Call

@@ -25,8 +25,8 @@ from lexport.extract.flatten_resource import flatten_item
 from lexport.extract.listing import Chain
 from lexport.extract.match_response import check_resource, checked, list_of
 from lexport.extract.progress import ShardProgress
+from lexport.extract.rows import Staging
 from lexport.extract.shard_log import ShardLog
-from lexport.extract.staging import Staging
 from lexport.extract.workers import pump, workers_for
 from lexport.model import LATEST, FunctionRef, Reply, Scope
 from lexport.tables.resource import Resource, Subject

@@ -18,10 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lexport.dataset.parquet import unique_rows
-from lexport.dataset.run_file import Section
-from lexport.dataset.runs import SORT_KEY, blocks_of, merge
+from lexport.dataset.runs import SORT_KEY, Section, blocks_of, merge
 from lexport.extract.incremental import Pending, is_unchanged
-from lexport.extract.staging import MINUTE_OF_ANSWER
+from lexport.extract.rows import MINUTE_OF_ANSWER
 from lexport.model import LATEST, Failure, FunctionRef, Reply, Scope
 from lexport.tables.functions import FUNCTIONS, TAGS
 from lexport.tables.run import ERRORS

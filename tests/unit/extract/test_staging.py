@@ -8,7 +8,7 @@ import pytest
 from anyio import CancelScope, create_task_group
 
 from lexport.extract.failures import Item
-from lexport.extract.staging import BATCH_ITEMS, Staging
+from lexport.extract.rows import BATCH_ITEMS, Staging
 from lexport.model import FunctionRef, Scope
 
 pytestmark = pytest.mark.asyncio

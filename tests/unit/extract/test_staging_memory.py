@@ -6,9 +6,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from lexport.dataset.run_file import hash_run_file, read_sections
-from lexport.dataset.runs import RUN_BYTES, staged_batch
-from lexport.extract.staging import BATCH_ITEMS, LEAST_ITEMS, MOST_BYTES, MOST_ITEMS, Staging, StagingMemory
+from lexport.dataset.run_file import hash_run_file
+from lexport.dataset.runs import RUN_BYTES, read_sections, staged_batch
+from lexport.extract.rows import BATCH_ITEMS, LEAST_ITEMS, MOST_BYTES, MOST_ITEMS, Staging, StagingMemory
 from lexport.model import StagedRun
 from lexport.tables.functions import TAGS
 
