@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import shutil
@@ -452,3 +453,21 @@ async def test_a_selection(simulator, fleet, options, tmp_path):
     read = await lexport.sql(tmp_path / "fleet", "SELECT function_name, version FROM snapshot.functions ORDER BY ALL")
     assert tuple(f"{row['function_name']}:{row['version']}" for row in read.to_pylist()) == named
     assert await lexport.verify(tmp_path / "fleet", data=True) == ()
+
+
+async def test_staged_rows_that_nobody_wrote(simulator, fleet, options, tmp_path):
+    """A staged file of strange bytes under their own hash is passed over, and what it should hold is read again."""
+    async with simulator(fleet=fleet) as server:
+        settings = options(server.url)
+        await interrupt(server, tmp_path, settings, after=30)
+    (path,) = tmp_path.glob("_staging/*/*ap-south-1/0001/*.run")
+    path.unlink()
+    footer = b'[{"table":"functions","offset":3,"batches":2,"rows":5}]'
+    body = bytes(200) + footer + len(footer).to_bytes(8, "big") + b"LXRUN1"
+    path.with_name(f"0000-{hashlib.sha256(body).hexdigest()}.run").write_bytes(body)
+    async with simulator(fleet=fleet, port=int(settings.endpoint_url.rpartition(":")[2])):
+        result = await lexport.snapshot(tmp_path, replace(settings, snapshot_id=None, snapshot_at=None, resume=ID))
+
+    assert result.published
+    assert [note for note in result.notes if "cannot be used" in note]
+    assert await lexport.verify(tmp_path, data=True) == ()

@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pyarrow as pa
 from anyio import CancelScope, create_task_group, current_time, move_on_after, sleep, to_thread
 
 from lexport.aws.quota.pacer import Pacer
@@ -152,14 +153,20 @@ class Run:
         return staged_runs(self.store, self.snapshot_id, scope, before=self.attempt)
 
     def _open_earlier(self, runs: Sequence[StagedRun], folder: Path, scope: Scope) -> StagedVersions:
+        """Open what earlier attempts have staged of a shard; what is damaged is read again."""
         folder.mkdir(mode=0o700)
         sections = []
         for run in runs:
             try:
                 sections += open_staged(self.store, [run], folder)
-            except RunError as error:  # what it held is read again
+            except RunError as error:
                 self.progress.note(f"{scope}: {error}; it is read again")
-        return StagedVersions(sections, folder, scope)
+        try:
+            return StagedVersions(sections, folder, scope)
+        except (KeyError, pa.ArrowException) as error:  # bytes that no run of lexport wrote, under their own hash
+            reason = " ".join(str(error).split())[:200]
+            self.progress.note(f"{scope}: what is staged of it cannot be used: {reason}; it is read again")
+            return StagedVersions((), folder, scope)
 
     def result(
         self,
@@ -224,8 +231,13 @@ async def open_run(
     The staging folder is removed where the run is published, and where nothing was read that a later attempt could use;
     so it is kept where an IncompleteError ends the run, because it says what is missing.
     """
-    finished = await to_thread.run_sync(finished_shards, store, snapshot_id) if attempt > 1 else {}
-    folder = await to_thread.run_sync(store.open_scratch, snapshot_id)
+    try:
+        finished = await to_thread.run_sync(finished_shards, store, snapshot_id) if attempt > 1 else {}
+        folder = await to_thread.run_sync(store.open_scratch, snapshot_id)
+    except (OSError, RunError) as error:
+        if not await to_thread.run_sync(holds_claim, store, snapshot_id, attempt):
+            raise taken_over(store, snapshot_id) from error
+        raise
     memory = StagingMemory(flush_after_s=settings.flush_after_s)
     run = Run(
         settings=settings,

@@ -62,7 +62,7 @@ class Claim:
 
     def state(self, now: datetime) -> Literal["alive", "dead", "unknown"]:
         """Judge whether its owner is still at work; ``unknown`` is one of another machine that renewed it lately."""
-        if self.is_released or self.renewed_at < now - STALE_AFTER:
+        if self.is_released or abs(now - self.renewed_at) > STALE_AFTER:  # or a clock was wrong when it was renewed
             return "dead"
         own = this_process()
         if self.owner is None or not own.machine or _place(self.owner) != _place(own):

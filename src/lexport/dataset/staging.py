@@ -18,7 +18,7 @@ import msgspec
 import pyarrow as pa
 
 from lexport.dataset import layout
-from lexport.dataset.claims import Claim, read_claim, take_claim
+from lexport.dataset.claims import Claim, read_claim, take_claim, taken_over
 from lexport.dataset.manifest import NO_JSON, format_instant
 from lexport.dataset.runs import Section, read_sections
 from lexport.dataset.store import Store, UnexpectedFileError
@@ -52,7 +52,7 @@ def begin_run(store: Store, spec: RunSpec) -> None:
     with _begun_or_gone(store, spec.snapshot_id):
         store.create(layout.shards_path(spec.snapshot_id), lines)
         store.create(layout.spec_path(spec.snapshot_id), body)
-        _check_is_refused(store, layout.spec_path(spec.snapshot_id), body + b"\n")
+        _check_is_refused(store, spec.snapshot_id, layout.spec_path(spec.snapshot_id), body + b"\n")
         take_claim(store, spec.snapshot_id, 1)
 
 
@@ -64,7 +64,7 @@ def begin_package_run(store: Store, run: str) -> None:
     check_is_new(store, run)
     with _begun_or_gone(store, run):
         take_claim(store, run, 1)
-        _check_is_refused(store, layout.claim_path(run, 1), b"{}\n")
+        _check_is_refused(store, run, layout.claim_path(run, 1), b"{}\n")
 
 
 @contextmanager
@@ -79,12 +79,15 @@ def _begun_or_gone(store: Store, run: str) -> Iterator[None]:
         raise
 
 
-def _check_is_refused(store: Store, path: str, body: bytes) -> None:
+def _check_is_refused(store: Store, run: str, path: str, body: bytes) -> None:
     """Check that a file cannot be created a second time."""
     try:
         store.create(path, body)
     except PublishError:
         return
+    if f"{run}.json" in store.names(layout.RUNS):  # this process stood still meanwhile, and another one published it
+        store.remove_folder(layout.staging_folder(run))
+        raise taken_over(store, run)
     raise RunError(
         f"{store.url} does not refuse to create a file that exists already (a conditional write with If-None-Match),"
         " so two runs could overwrite each other's snapshot; choose a store that does; nothing was read"

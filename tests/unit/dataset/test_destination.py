@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lexport.dataset.claims import take_claim
 from lexport.dataset.commit import (
     commit,
     prepare_destination,
@@ -116,7 +117,7 @@ def test_a_day_that_leads_out_of_the_destination(store, tmp_path, commits):
 
 def test_staging_is_ones_own(store, commits):
     """A run has a folder for its work; another run of the same id, and a committed id, are refused."""
-    store.open_scratch("01KB0000000000000000000000")
+    take_claim(store, "01KB0000000000000000000000", 1)
     with pytest.raises(PublishError, match="nothing was changed"):
         check_is_new(store, "01KB0000000000000000000000")
     store.remove_folder("_staging/01KB0000000000000000000000")
