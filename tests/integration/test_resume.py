@@ -443,13 +443,14 @@ async def test_a_selection(simulator, fleet, options, tmp_path):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+    staged = await staged_rows(tmp_path / "fleet", scope, tmp_path)
     async with simulator(fleet=fleet, port=int(settings.endpoint_url.rpartition(":")[2])) as server:
         again = replace(settings, snapshot_id=None, snapshot_at=None, resume="newest")
         result = await lexport.snapshot(tmp_path / "fleet", again)
         made = calls(server, "GetFunction")
 
     assert (result.published, result.snapshot_id) == (True, ID)
-    assert sum(made.values()) == len(named) - 20
+    assert sum(made.values()) == len(named) - len(staged) < len(named)
     read = await lexport.sql(tmp_path / "fleet", "SELECT function_name, version FROM snapshot.functions ORDER BY ALL")
     assert tuple(f"{row['function_name']}:{row['version']}" for row in read.to_pylist()) == named
     assert await lexport.verify(tmp_path / "fleet", data=True) == ()
