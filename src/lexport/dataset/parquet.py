@@ -77,6 +77,7 @@ class RowCounter:
             self._last = function
 
 
+MOST_SLABS = 64  # a slab of a few rows takes 100 KB for its columns alone, and a row group waits for many small shards
 ROWS_PER_FILE = 1_000_000
 """A file of a table ends at the first border between two account-regions after so many rows."""
 
@@ -189,6 +190,8 @@ class TableWriter:
         self._last_scope = tuple(rows.column(name)[len(rows) - 1].as_py() for name in SCOPE_KEY)
         self._waiting.append(rows)
         self._waiting_rows += len(rows)
+        if len(self._waiting) >= MOST_SLABS:
+            self._waiting = [pa.concat_tables(self._waiting).combine_chunks()]
         while self._waiting_rows >= self._group_rows:
             rows_waiting = pa.concat_tables(self._waiting)
             self._waiting = [rows_waiting.slice(self._group_rows)]
