@@ -39,6 +39,8 @@ from lexport.tables.run import SNAPSHOTS
 
 NUMBERS_OF_ATTEMPT = 64
 """An attempt has so many numbers of files before those of the next begin: 64 million rows of a table."""
+ATTEMPTS_APART = 150
+"""So many attempts have numbers of their own; the number in the name of a file has four digits."""
 
 _TRANSIENT = FULL | {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETIMEDOUT, errno.ESTALE, errno.EINTR}
 _OURS = {layout.RUNS, layout.STAGING, layout.LATEST_HINT, layout.PRUNED, layout.STORED_PACKAGES}
@@ -198,7 +200,8 @@ def _renumbered(
     draft: Manifest, files: Mapping[str, WrittenFile], attempt: int, taken: Sequence[str]
 ) -> tuple[Manifest, dict[str, WrittenFile]]:
     """Give the files the numbers of an attempt, and above all that are taken."""
-    first = max([NUMBERS_OF_ATTEMPT * (attempt - 1), *(1 + layout.number_of_data_path(path) for path in taken)])
+    begin = NUMBERS_OF_ATTEMPT * ((attempt - 1) % ATTEMPTS_APART)
+    first = max([begin, *(1 + layout.number_of_data_path(path) for path in taken)])
     paths = {
         path: layout.data_path(
             path.partition("/")[0], draft.snapshot_id, draft.snapshot_at, first + layout.number_of_data_path(path)

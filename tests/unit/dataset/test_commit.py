@@ -196,3 +196,13 @@ def test_a_damaged_commit_hinders_nobody(store, make, commits):
 
     assert [row["snapshot_id"] for row in commits.snapshot_rows()] == [done.snapshot_id]
     assert commits.hinted() == done.snapshot_id
+
+
+@pytest.mark.parametrize("attempt", [1, 2, 150, 151, 9999])
+def test_any_attempt_can_publish(store, commits, attempt):
+    """However often a run was resumed, its files have names that every reader accepts."""
+    draft = commits.draft()
+    done = commit(store, draft, commits.staged(draft), note=pytest.fail, attempt=attempt)
+
+    assert next(newest_first(store)) == done
+    assert all((store.root / entry.path).exists() for entry in done.files)
