@@ -17,9 +17,8 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from lexport.artifacts.partial_download import PartialDownload, disk_error, open_partial, remove_linked
-from lexport.dataset.data_files import hash_file
 from lexport.dataset.layout import FORMER_STORED_PACKAGES, STAGING, package_path, package_places
-from lexport.dataset.local import FULL, LocalStore
+from lexport.dataset.local import FULL, LocalStore, hash_file
 from lexport.dataset.store import Store, StoredFile, UnexpectedFileError
 from lexport.errors import PackageError, PublishError, WriteDeniedError, WriteError
 

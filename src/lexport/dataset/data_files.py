@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import pairwise
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lexport.dataset.commits import all_commits, prune_command
+from lexport.dataset.local import hash_file
 from lexport.dataset.manifest import FileEntry, Manifest
 from lexport.dataset.runs import row_keys
 from lexport.dataset.store import Store, UnavailableError
@@ -165,9 +165,3 @@ def overlap(first_path: Path, second_path: Path, before: FileEntry, table: Table
 
 def _keys(file: pq.ParquetFile, group: int, table: Table) -> pa.ChunkedArray:
     return row_keys(file.read_row_group(group, columns=list(table.key), use_threads=False), table.key)
-
-
-def hash_file(path: Path) -> str:
-    """Return the SHA-256 of a file in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

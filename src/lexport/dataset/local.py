@@ -6,6 +6,7 @@ An error after a file got its name never removes the file.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 import stat
@@ -316,6 +317,12 @@ def free_space(path: Path, size_bytes: int | None = None) -> str:
         return "; no inode is free there, so no file can be added"
     needed = f", {size_bytes:,} are needed" if size_bytes else ""
     return f"; {disk.f_bavail * disk.f_frsize:,} bytes are free there{needed}"
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync_file(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -16,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from anyio.from_thread import check_cancelled
 
-from lexport.dataset.local import sync_file, write_error
+from lexport.dataset.local import hash_file, sync_file, write_error
 from lexport.dataset.runs import Section, merge
 from lexport.model import Scope
 from lexport.tables.arrow import differs, table_schema
@@ -211,8 +210,7 @@ class TableWriter:
         with _errors_of(self.path):
             self._writer.close()
             sync_file(self.path)
-            with self.path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hash_file(self.path)
             size_bytes = self.path.stat().st_size
         self._files.append(WrittenFile(path=self.path, rows=self._rows, size_bytes=size_bytes, sha256=digest))
         self._waiting, self._waiting_rows, self._rows, self._last_scope = [], 0, 0, None

@@ -6,12 +6,11 @@ its length and ``MAGIC``. A file is written once and synced; its SHA-256 is in i
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import msgspec
 
-from lexport.dataset.local import write_error
+from lexport.dataset.local import hash_file, write_error
 from lexport.dataset.manifest import NO_JSON
 from lexport.errors import ReadError
 from lexport.tables.registry import BY_NAME
@@ -57,7 +56,6 @@ def read_places(path: Path) -> list[Place]:
 def hash_run_file(path: Path) -> str:
     """Return the SHA-256 of a run file in hex; raises WriteError where it cannot be read back. Blocking."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hash_file(path)
     except OSError as error:
         raise write_error(path, error) from error

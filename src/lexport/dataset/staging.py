@@ -6,7 +6,6 @@ these files is checked before it is used.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ import pyarrow as pa
 
 from lexport.dataset import layout
 from lexport.dataset.claims import Claim, read_claim, take_claim, taken_over
+from lexport.dataset.local import hash_file
 from lexport.dataset.manifest import NO_JSON, format_instant
 from lexport.dataset.runs import Section, read_sections
 from lexport.dataset.store import Store, UnexpectedFileError
@@ -232,8 +232,7 @@ def open_staged(store: Store, runs: Sequence[StagedRun], scratch: Path) -> list[
         where = f"{store.url}/{staged.path}"
         try:
             path = store.fetch(staged.path, scratch, size_bytes=staged.size_bytes)
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hash_file(path)
         except OSError as error:
             raise ReadError(f"cannot read the staged rows {where}: {error.strerror or error}", path=where) from error
         if digest != staged.sha256:

@@ -8,9 +8,8 @@ from runpy import run_path
 import pytest
 
 from lexport.dataset.claims import release_claim, take_claim
-from lexport.dataset.data_files import hash_file
 from lexport.dataset.layout import run_file_path
-from lexport.dataset.local import LocalStore
+from lexport.dataset.local import LocalStore, hash_file
 from lexport.dataset.runs import RunWriter
 from lexport.dataset.staging import begin_run, write_result
 from lexport.model import RunSpec, Scope, Shard, ShardResult, StagedRun, __version__

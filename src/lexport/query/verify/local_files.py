@@ -15,8 +15,7 @@ from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from lexport.dataset.data_files import hash_file
-from lexport.dataset.local import LocalStore
+from lexport.dataset.local import LocalStore, hash_file
 from lexport.dataset.store import Store, UnavailableError
 
 _CHUNK_BYTES = 8 * 2**20
