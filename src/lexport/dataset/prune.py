@@ -119,7 +119,9 @@ def _time_of_store(store: Store) -> datetime:
     try:
         if (unsure := store.create(path, b"")) is not None:
             raise unsure
-        at = store.stat(path).modified_at
+        # Listings date all that is compared with it; a header of the same server may be cut to whole seconds.
+        at = next((file.modified_at for file in store.files(layout.PRUNED) if file.path == path), None)
+        at = at or store.stat(path).modified_at
         store.remove(path)
     except (OSError, WriteError) as error:
         cause = error if isinstance(error, OSError) else error.__cause__
@@ -309,7 +311,7 @@ class _Prune:
         since = max(file.modified_at for file in files) if marked is None else marked.modified_at
         what = "no commit names them" if marked is None else "of a pruned snapshot"
         age = self.now - since
-        if age <= self.order.grace:
+        if age < self.order.grace:
             self._note_run("wait", "files", run, f"{what}; {format_age(age)} of {format_age(self.order.grace)}")
             return False
         self._note_run("remove", "files", run, what)

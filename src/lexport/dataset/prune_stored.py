@@ -86,7 +86,7 @@ def prune_stored_packages(
         if fresh := [path for path in staying if path not in young]:
             _write_mark(store, fresh, now)
         for mark in listing.package_marks:
-            if now - mark.modified_at > grace:
+            if now - mark.modified_at >= grace:
                 store.remove(mark.path)
     return result
 
@@ -157,7 +157,7 @@ def _listed(store: Store, listing: Listing, now: datetime, grace: timedelta) -> 
             known = msgspec.json.decode(store.read(mark.path), type=_Mark)
         except (FileNotFoundError, *NO_JSON):
             continue  # what it lists is listed again
-        (old if now - mark.modified_at > grace else young).update(known.files)
+        (old if now - mark.modified_at >= grace else young).update(known.files)
     return old, young
 
 
