@@ -13,6 +13,7 @@ With --against, lexport as it was at that revision of git runs in the same round
 from __future__ import annotations
 
 import argparse
+import compileall
 import importlib.metadata
 import os
 import platform
@@ -75,6 +76,8 @@ def contenders(scratch: Path, against: str | None) -> list[Contender]:
 
 
 def _lexport(source: Path | None = None, suffix: str = "") -> tuple[Contender, Contender]:
+    # As pip leaves it: some environments forbid Python to write bytecode, and every start would compile the source.
+    compileall.compile_dir(source or RIVALS.parents[1] / "src", quiet=1)
     return (
         Contender(
             name=f"lexport[fast]{suffix}",
