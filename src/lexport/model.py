@@ -212,9 +212,10 @@ class References:
 class ShardResult:
     """The result of reading one shard; its rows are in ``runs``, all of one ``attempt``. JSON-able, without any secret.
 
-    ``gaps`` counts the failures that leave something out. ``is_answering`` says that the Region accepted the
-    credentials at least once, ``ended_by`` is the failure that ended the reading early. ``is_final`` is False where
-    another attempt may read what is missing.
+    ``rows`` counts the staged rows by table, where there are any; duplicates are dropped later. ``gaps`` counts the
+    failures that leave something out. ``is_answering`` says that the Region accepted the credentials at least once,
+    ``ended_by`` is the failure that ended the reading early. ``is_final`` is False where another attempt may read what
+    is missing.
     """
 
     shard: Shard
@@ -233,6 +234,7 @@ class ShardResult:
     ended_at: datetime
     attempt: int = 1
     runs: tuple[StagedRun, ...] = ()
+    rows: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_refused(self) -> bool:

@@ -234,7 +234,8 @@ async def read_shards(
             return
         async with run.stage_shard(shard.scope) as staging, run.earlier_versions(shard.scope) as staged:
             result = await read_shard(context, shard, api, staging, on_reply, staged=staged)
-            result = replace(result, attempt=run.attempt, runs=await staging.finish())
+            runs = await staging.finish()
+            result = replace(result, attempt=run.attempt, runs=runs, rows={**+staging.row_counts})
             results.append(await to_thread.run_sync(write_result, run.store, run.snapshot_id, result))
         run.progress.kept.finish_shard()
 

@@ -27,6 +27,7 @@ from lexport.extract.rows import BATCH_ITEMS, Staging, ValueHasher
 from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, FunctionRef, RunSpec, Shard, ShardResult
 from lexport.settings import SnapshotSettings
 from lexport.simulator import Fault, Fleet, FleetSpec, open_simulator
+from lexport.tables.staged import CHILD_TABLES
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
@@ -380,3 +381,19 @@ async def test_what_cannot_be_made_a_row(read, operation, code):
     ((kind, count, example),) = found.failures.summary()
     assert (kind.operation, kind.error_code, kind.is_gap, count) == (operation, code, True, 1)
     assert (example.stage, found.result.status) == ("flatten", "partial")
+
+
+async def test_staged_rows_are_counted(read):
+    """The staged rows are counted by table, those within the rows of function versions too."""
+    found = await read(
+        Fault(operation="GetFunction", kind="denied", times=1, after=3),
+        fleet=Fleet(FleetSpec(functions=5, versions=2)),
+    )
+    counts = found.staging.row_counts
+
+    children = {table.name for table in CHILD_TABLES}
+    of_versions = {name: sum(len(row[name] or ()) for row in found.versions) for name in children}
+    assert {name: counts[name] for name in children} == of_versions
+    assert sum(of_versions.values()) > len(found.versions)
+    staged = {name: len(found.rows(name)) for name in found.staging.runs}
+    assert {name: count for name, count in counts.items() if name not in children} == staged

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -34,7 +35,7 @@ from lexport.extract.secret_formats import LEADS
 from lexport.extract.secret_rules import name_means_secret, name_rule, value_rule
 from lexport.model import FunctionRef, StagedRun
 from lexport.settings import FLUSH_AFTER_S
-from lexport.tables.arrow import versions_schema
+from lexport.tables.arrow import row_counts, versions_schema
 from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS
 from lexport.tables.registry import BY_NAME, staged_tables
 from lexport.tables.staged import CHILD_TABLES, Batch, staged_names
@@ -204,7 +205,8 @@ class Staging:
     """The rows of one shard, or of a run beside its shards.
 
     ``keep`` takes each finished run file to the destination; without it, the files stay in ``folder`` as ``runs``.
-    ``attempt`` is that of the run: of two answers of one kind, that of the later attempt wins.
+    ``attempt`` is that of the run: of two answers of one kind, that of the later attempt wins. ``row_counts`` has the
+    rows so far by table.
     """
 
     def __init__(
@@ -221,6 +223,7 @@ class Staging:
         self.rows = Rows(hasher)
         self.failures = Failures(self.rows.add_item, lambda: datetime.now(UTC))
         self.kept: list[StagedRun] = []
+        self.row_counts: Counter[str] = Counter()
         self.oldest_s = NEVER
         self._memory = memory or StagingMemory()
         self._memory.open.add(self)
@@ -285,6 +288,7 @@ class Staging:
     def _add(self, batch: Batch, is_last: bool) -> tuple[Staging, Path | None]:  # noqa: FBT001 - for run_sync
         """Collect a batch; where memory is full, write a run file. Return whose it is."""
         for name, rows in batch.items():
+            self.row_counts.update(row_counts(BY_NAME[name], rows))
             self._writer.collect(BY_NAME[name], rows)
         fullest = self if is_last else self._memory.fullest()
         if fullest is None:
