@@ -170,14 +170,16 @@ class RunSpec:
 
     ``settings_fingerprint`` is equal for settings that read the same rows, which ``options`` names one by one.
     ``hash_key_id`` names the HMAC key; it is None where no variables are read. ``identity`` is the ARN of the caller
-    without the session name; None where STS does not say. A shard whose Region is ``aws-global`` stands for all Regions
-    of its account, which can only be listed once the role of the account is assumed.
+    without the session name; None where STS does not say. ``settings`` are all that another process needs to read a
+    shard or to commit the run. A shard whose Region is ``aws-global`` stands for all Regions of an account whose
+    Regions could not be listed.
     """
 
     snapshot_id: str
     snapshot_at: datetime
     settings_fingerprint: str
     options: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
     identity: str | None = None
     hash_key_id: str | None
     lexport_version: str

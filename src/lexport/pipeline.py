@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -33,7 +33,7 @@ from lexport.dataset.destination import prepare_store
 from lexport.dataset.open_store import open_store
 from lexport.dataset.runs import RunWriter
 from lexport.dataset.snapshot import FleetTables, RunFacts, write_fleet_tables, write_snapshot
-from lexport.dataset.staging import begin_run, check_is_new, write_result
+from lexport.dataset.staging import begin_run, check_is_new, finished_shards
 from lexport.dataset.store import Store
 from lexport.errors import DeadlineError, ItemError, SettingsError
 from lexport.extract.access import Access, open_access
@@ -42,12 +42,13 @@ from lexport.extract.estimate import FleetPlan, ShardEstimate, estimate_shard, f
 from lexport.extract.failures import FailureSummary
 from lexport.extract.inputs import Inputs, note_other_key, read_inputs
 from lexport.extract.progress import Progress, Report, report_nothing
-from lexport.extract.read_shard import read_shard
-from lexport.extract.results import finish_results, reason_not_published, reconcile_row_counts, unread_account
+from lexport.extract.reading import OnReply, Reading
+from lexport.extract.results import finish_results, reason_not_published, reconcile_row_counts
 from lexport.extract.resume import resume_run
 from lexport.extract.rows import ValueHasher
-from lexport.extract.shards import find_shards, identify, limits_of_process, work_on_shards
-from lexport.model import GLOBAL_REGION, FunctionRef, Reply, RunSpec, Shard, ShardResult, __version__, new_ulid
+from lexport.extract.shards import ShardVisits, find_shards, identify, limits_of_process
+from lexport.extract.spec_settings import settings_for_plan
+from lexport.model import GLOBAL_REGION, RunSpec, Shard, ShardResult, __version__, new_ulid
 from lexport.settings import SnapshotSettings, fingerprint_of
 from lexport.tables.functions import FUNCTIONS, LAYERS
 from lexport.tables.registry import SCHEMA_VERSION, check_names
@@ -104,7 +105,6 @@ async def _snapshot(
         reading = await connected.enter_async_context(AsyncExitStack())
         access = await reading.enter_async_context(_open_access(session, settings, inputs, progress))
         spec, attempt = await plan_run(settings, access, inputs, store=store, progress=progress)
-        access.session_name = f"lexport-{spec.snapshot_id}"
         async with open_run(
             store,
             settings,
@@ -148,21 +148,19 @@ async def plan(
             open_session(profile=settings.profile, endpoint_url=settings.endpoint_url) as session,
             _open_access(session, settings, inputs, progress) as access,
         ):
-            spec, _ = await plan_run(settings, access, inputs, progress=progress)
-            access.session_name = f"lexport-plan-{spec.snapshot_id}"
+            spec, _ = await plan_run(settings, access, inputs, progress=progress, session="lexport-plan")
             pacer = Pacer(settings.rates_per_s, settings.quota_share)
             context = RunContext(spec=spec, settings=settings, store=store, pacer=pacer, progress=progress)
 
             async def estimate(shard: Shard, api: LambdaClient) -> None:
                 estimates.append(await estimate_shard(context, shard, api))
 
-            def record_unread_account(account_id: str, shards: Sequence[Shard], error: ItemError) -> None:
-                title = f"{account_id} {GLOBAL_REGION}"
+            async def record_unread_account(shards: Sequence[Shard], error: ItemError) -> None:
+                title = f"{shards[0].scope.account_id} {GLOBAL_REGION}"
                 estimates.append(ShardEstimate(shard=shards[0], errors=((title, error),)))
 
-            await work_on_shards(
-                spec.shards, access, work=estimate, on_account_error=record_unread_account, progress=progress
-            )
+            progress.stage = "reading"
+            await ShardVisits(access, progress).visit_all(spec.shards, estimate, record_unread_account)
     return fleet_plan(estimates, progress.notes)
 
 
@@ -176,10 +174,12 @@ async def plan_run(
     *,
     store: Store | None = None,
     progress: Progress,
+    session: str = "lexport",
 ) -> tuple[RunSpec, int]:
     """Decide what a run reads, and claim it in ``store`` for this process; return it with the number of this attempt.
 
-    With ``resume``, it is an unfinished run that reads the same. Without a store, nothing is claimed.
+    With ``resume``, it is an unfinished run that reads the same. Without a store, nothing is claimed. ``session`` is
+    what the session names of assumed roles begin with, as CloudTrail shows them.
     Raises SettingsError, CredentialsError, PublishError where another process works on the run, and RunError where AWS
     cannot be reached.
     """
@@ -191,6 +191,7 @@ async def plan_run(
         snapshot_at=snapshot_at,
         settings_fingerprint=fingerprint_of(options),
         options=options,
+        settings=settings_for_plan(settings),
         identity=access.identity,
         hash_key_id=inputs.hash_key_id,
         lexport_version=__version__,
@@ -207,44 +208,41 @@ async def plan_run(
             progress=progress,
         )
         if resumed is not None:
+            access.session_name = f"{session}-{resumed[0].snapshot_id}"
             return resumed
-    shards = await find_shards(
-        access, settings, accounts=inputs.accounts, selection=inputs.selection, note=progress.note
+    access.session_name = f"{session}-{wanted.snapshot_id}"
+    spec = replace(
+        wanted,
+        shards=await find_shards(
+            access, settings, accounts=inputs.accounts, selection=inputs.selection, progress=progress
+        ),
     )
-    spec = replace(wanted, shards=shards)
     if store is not None:
         await to_thread.run_sync(begin_run, store, spec)
     return spec, 1
 
 
-async def read_shards(
-    spec: RunSpec, access: Access, run: Run, on_reply: Callable[[FunctionRef, Reply], None] | None
-) -> list[ShardResult]:
+async def read_shards(spec: RunSpec, access: Access, run: Run, on_reply: OnReply | None) -> list[ShardResult]:
     """Read every shard in this process, all concurrently; ``on_reply`` gets each response of GetFunction.
 
     A shard that an earlier attempt has finished is not read again. The results have those shards too.
     """
-    results = list(run.finished.values())
+    finished = await to_thread.run_sync(finished_shards, run.store, run.snapshot_id) if run.attempt > 1 else {}
     store = run.store if run.settings.incremental else None
-    context = RunContext(spec=spec, settings=run.settings, store=store, pacer=run.pacer, progress=run.progress)
-    run.progress.kept.begin(run.snapshot_id, shards=len(spec.shards), finished=len(results))
-
-    async def read(shard: Shard, api: LambdaClient) -> None:
-        if shard.scope in run.finished:  # of an account whose Regions were not known
-            return
-        async with run.stage_shard(shard.scope) as staging, run.earlier_versions(shard.scope) as staged:
-            result = await read_shard(context, shard, api, staging, on_reply, staged=staged)
-            runs = await staging.finish()
-            result = replace(result, attempt=run.attempt, runs=runs, rows={**+staging.row_counts})
-            results.append(await to_thread.run_sync(write_result, run.store, run.snapshot_id, result))
-        run.progress.kept.finish_shard()
-
-    def record_unread_account(account_id: str, shards: Sequence[Shard], error: ItemError) -> None:
-        results.extend(unread_account(account_id, shards, error, run.staging.failures))
-
-    left = [shard for shard in spec.shards if shard.scope not in run.finished]
-    await work_on_shards(left, access, work=read, on_account_error=record_unread_account, progress=run.progress)
-    return results
+    reading = Reading(
+        context=RunContext(spec=spec, settings=run.settings, store=store, pacer=run.pacer, progress=run.progress),
+        visits=ShardVisits(access, run.progress),
+        store=run.store,
+        folder=run.folder,
+        memory=run.memory,
+        hasher=run.hasher,
+        attempt=run.attempt,
+        on_reply=on_reply,
+    )
+    run.progress.kept.begin(run.snapshot_id, shards=len(spec.shards), finished=len(finished))
+    run.progress.stage = "reading"
+    await reading.read_all(spec.shards, finished)
+    return [*finished.values(), *reading.results]
 
 
 async def write_fleet(

@@ -6,41 +6,33 @@ while it is read. What is beside the shards stays in a private folder on this ma
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pyarrow as pa
-from anyio import CancelScope, create_task_group, current_time, move_on_after, sleep, to_thread
+from anyio import CancelScope, create_task_group, current_time, sleep, to_thread
 
 from lexport.aws.quota.pacer import Pacer
 from lexport.dataset import layout
 from lexport.dataset.claims import RENEW_EVERY_S, holds_claim, release_claim, renew_claim, taken_over
 from lexport.dataset.commit import publish
-from lexport.dataset.local import clear, write_error
+from lexport.dataset.local import write_error
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.parquet import TableFolder
-from lexport.dataset.run_file import hash_run_file
 from lexport.dataset.scratch import remove_folder
 from lexport.dataset.snapshot import StagedCommit
-from lexport.dataset.staging import finished_shards, open_staged, staged_runs
 from lexport.dataset.store import Store
 from lexport.errors import CredentialsEndedError, CredentialsError, RunError, SettingsError, first_of
 from lexport.extract.failures import FailureKind
 from lexport.extract.progress import PackageProgress, Progress, Report, keep_reporting
 from lexport.extract.rows import Staging, StagingMemory, ValueHasher
-from lexport.extract.staged_versions import StagedVersions
-from lexport.model import Failure, Scope, ShardResult, StagedRun
+from lexport.model import Failure
 from lexport.settings import SnapshotSettings
 from lexport.tables.run import ERRORS
-
-FLUSH_WITHIN_S = 10.0
-"""How long an interrupted run may take to write the rows that are in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,14 +60,13 @@ class Run:
     """One run that has begun: its settings and ids, the dataset that it is for, its quotas, its rows, its progress.
 
     ``attempt`` counts the processes that have worked on it. ``staging`` has the rows beside those of its shards, in
-    ``folder``. ``finished`` are the shards that earlier attempts have finished.
+    ``folder``.
     """
 
     settings: SnapshotSettings
     snapshot_id: str
     snapshot_at: datetime
     attempt: int
-    finished: dict[Scope, ShardResult]
     pacer: Pacer
     store: Store
     folder: Path
@@ -100,73 +91,6 @@ class Run:
     def session_name(self) -> str:
         """The session name of assumed roles, as CloudTrail shows it."""
         return f"lexport-{self.snapshot_id}"
-
-    @asynccontextmanager
-    async def stage_shard(self, scope: Scope) -> AsyncIterator[Staging]:
-        """Open the staging of one shard; an error or a cancellation still writes the rows that are in memory."""
-        numbers = count()
-
-        def keep(path: Path) -> StagedRun:
-            sha256, size_bytes = hash_run_file(path), path.stat().st_size
-            target = layout.run_file_path(self.snapshot_id, scope, self.attempt, next(numbers), sha256)
-            self.store.place(path, target, sha256=sha256)
-            self.store.sync_folder(target.rpartition("/")[0])
-            clear(path)
-            return StagedRun(path=target, size_bytes=size_bytes, sha256=sha256)
-
-        staging = Staging(
-            self.folder,
-            file_mode=self.store.file_mode,
-            hasher=self.hasher,
-            memory=self.memory,
-            keep=keep,
-            attempt=self.attempt,
-        )
-        try:
-            yield staging
-        except BaseException:
-            with move_on_after(FLUSH_WITHIN_S, shield=True):
-                await staging.finish()
-            raise
-        finally:
-            staging.close()
-
-    @asynccontextmanager
-    async def earlier_versions(self, scope: Scope) -> AsyncIterator[StagedVersions | None]:
-        """Open the rows that earlier attempts have staged of a shard; None where there are none."""
-        if self.attempt == 1:
-            yield None
-            return
-        runs = await to_thread.run_sync(self._staged_before, scope)
-        if not runs:
-            yield None
-            return
-        folder = self.folder / f".earlier-{scope.account_id}-{scope.region}"
-        staged = await to_thread.run_sync(self._open_earlier, runs, folder, scope)
-        try:
-            yield staged
-        finally:
-            with CancelScope(shield=True):
-                await to_thread.run_sync(staged.close)
-
-    def _staged_before(self, scope: Scope) -> list[StagedRun]:
-        return staged_runs(self.store, self.snapshot_id, scope, before=self.attempt)
-
-    def _open_earlier(self, runs: Sequence[StagedRun], folder: Path, scope: Scope) -> StagedVersions:
-        """Open what earlier attempts have staged of a shard; what is damaged is read again."""
-        folder.mkdir(mode=0o700)
-        sections = []
-        for run in runs:
-            try:
-                sections += open_staged(self.store, [run], folder)
-            except RunError as error:
-                self.progress.note(f"{scope}: {error}; it is read again")
-        try:
-            return StagedVersions(sections, folder, scope)
-        except (KeyError, pa.ArrowException) as error:  # bytes that no run of lexport wrote, under their own hash
-            reason = " ".join(str(error).split())[:200]
-            self.progress.note(f"{scope}: what is staged of it cannot be used: {reason}; it is read again")
-            return StagedVersions((), folder, scope)
 
     def result(
         self,
@@ -232,7 +156,6 @@ async def open_run(
     so it is kept where an IncompleteError ends the run, because it says what is missing.
     """
     try:
-        finished = await to_thread.run_sync(finished_shards, store, snapshot_id) if attempt > 1 else {}
         folder = await to_thread.run_sync(store.open_scratch, snapshot_id)
     except (OSError, RunError) as error:
         if not await to_thread.run_sync(holds_claim, store, snapshot_id, attempt):
@@ -245,7 +168,6 @@ async def open_run(
         snapshot_id=snapshot_id,
         snapshot_at=snapshot_at,
         attempt=attempt,
-        finished=finished,
         store=store,
         folder=folder,
         memory=memory,
@@ -282,7 +204,7 @@ def _is_worth_keeping(run: Run, error: BaseException) -> bool:
     if isinstance(error, SettingsError) or (
         isinstance(error, CredentialsError) and not isinstance(error, CredentialsEndedError)
     ):
-        return bool(run.finished)
+        return bool(run.progress.kept.shards_done)
     names = run.store.names(layout.staging_folder(run.snapshot_id))
     return any(name.startswith("errors-") or layout.is_shard_folder(name) for name in names)
 

@@ -72,6 +72,7 @@ def _package_path(folder: str, sha256_hex: str) -> str:
 
 _RUN_FILE = re.compile(r"[0-9]{4,}-([0-9a-f]{64})\.run")
 _SHARD = re.compile(r"[0-9]{12}-[a-z0-9-]{1,64}")
+_ATTEMPT = re.compile(r"[0-9]{4,9}")
 _CLAIM = re.compile(r"claim-([0-9]{4})\.json")
 
 
@@ -120,6 +121,16 @@ def shard_folder(run: str, scope: Scope) -> str:
 def result_path(run: str, scope: Scope) -> str:
     """Return the path of the result of a shard, which is created last."""
     return f"{shard_folder(run, scope)}/shard.json"
+
+
+def attempt_of_folder(name: str) -> int | None:
+    """Return the attempt whose folder a name in the folder of a shard is; None for another name."""
+    return int(name) if _ATTEMPT.fullmatch(name) else None
+
+
+def begun_path(run: str, scope: Scope, attempt: int) -> str:
+    """Return the path of the file with which a process of its own begins an attempt at a shard."""
+    return f"{shard_folder(run, scope)}/{attempt:04d}/begun.json"
 
 
 def run_file_path(run: str, scope: Scope, attempt: int, number: int, sha256: str) -> str:

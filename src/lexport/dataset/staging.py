@@ -96,23 +96,41 @@ def _check_is_refused(store: Store, run: str, path: str, body: bytes) -> None:
 
 def read_spec(store: Store, run: str) -> RunSpec:
     """Return what a run reads. Raises StagingError where that is damaged, OSError where it cannot be read."""
+    spec, count = _read_head(store, run)
+    path = f"{store.url}/{layout.shards_path(run)}"
+    try:
+        shards = msgspec.json.Decoder(Shard).decode_lines(store.read(layout.shards_path(run)))
+    except (UnexpectedFileError, *NO_JSON) as error:
+        raise StagingError(f"{path} is damaged: {error}") from error
+    if count != len(shards):
+        raise StagingError(f"{path} is damaged: it has {len(shards):,} shards, which is another number")
+    scopes = {shard.scope for shard in shards}
+    if len(scopes) < len(shards) or not all(map(_is_scope, scopes)):
+        raise StagingError(f"{path} is damaged: its account-regions are wrong")
+    return replace(spec, shards=tuple(shards))
+
+
+def read_spec_alone(store: Store, run: str) -> RunSpec:
+    """Return what a run reads without its shards, which may be many; raises as ``read_spec``."""
+    return _read_head(store, run)[0]
+
+
+def _read_head(store: Store, run: str) -> tuple[RunSpec, object]:
+    """Return what a run reads without its shards, and how many there are."""
     path = f"{store.url}/{layout.spec_path(run)}"
     try:
         document = msgspec.json.decode(store.read(layout.spec_path(run)), type=dict[str, Any])
         if document.pop("format", None) != FORMAT:
             raise StagingError(f"{path} is of another release of lexport")
-        shards = msgspec.json.Decoder(Shard).decode_lines(store.read(layout.shards_path(run)))
-        if document.pop("shards", None) != len(shards):
-            raise StagingError(f"{path}: {layout.shards_path(run)} has {len(shards):,} shards, which is another number")
+        count = document.pop("shards", None)
         spec = msgspec.convert({**document, "shards": []}, RunSpec)
     except (UnexpectedFileError, *NO_JSON) as error:
         raise StagingError(f"{path} is damaged: {error}") from error
-    scopes = {shard.scope for shard in shards}
-    if spec.snapshot_id != run or len(scopes) < len(shards) or not all(map(_is_scope, scopes)):
-        raise StagingError(f"{path} is damaged: it is not of this run, or its account-regions are wrong")
+    if spec.snapshot_id != run:
+        raise StagingError(f"{path} is damaged: it is not of this run")
     if spec.snapshot_at.tzinfo is None:
         raise StagingError(f"{path} is damaged: snapshot_at has no time zone")
-    return replace(spec, shards=tuple(shards))
+    return spec, count
 
 
 def _is_scope(scope: Scope) -> bool:
@@ -131,15 +149,20 @@ def check_is_new(store: Store, run: str) -> None:
 
 
 def write_result(store: Store, run: str, result: ShardResult) -> ShardResult:
-    """Write the result of a finished shard; return that of the first attempt which finished it. Raises RunError."""
-    path = layout.result_path(run, result.shard.scope)
+    """Write the result of a finished shard; return that of the first attempt which finished it. Raises RunError.
+
+    A result that another attempt can better gives way to a final one: a worker without a network must not win.
+    """
+    path, body = layout.result_path(run, result.shard.scope), msgspec.json.encode(result) + b"\n"
     try:
-        store.create(path, msgspec.json.encode(result) + b"\n")
+        store.create(path, body)
     except PublishError:
-        first = _read_result(store, run, result.shard.scope)
+        first = read_result(store, run, result.shard.scope)
         if first is None:
             raise StagingError(f"{store.url}/{path} is damaged; remove it and resume the run") from None
-        return first
+        if first.is_final or not result.is_final:
+            return first
+        store.replace(path, body)
     return result
 
 
@@ -150,12 +173,12 @@ def read_results(store: Store, run: str) -> dict[Scope, ShardResult]:
         if not layout.is_shard_folder(name):
             continue
         scope = Scope(account_id=name[:12], region=name[13:])
-        if (result := _read_result(store, run, scope)) is not None:
+        if (result := read_result(store, run, scope)) is not None:
             results[scope] = result
     return results
 
 
-def _read_result(store: Store, run: str, scope: Scope) -> ShardResult | None:
+def read_result(store: Store, run: str, scope: Scope) -> ShardResult | None:
     """Return the result of a shard; None where there is none, or where it is damaged."""
     try:
         result = _RESULT.decode(store.read(layout.result_path(run, scope)))
@@ -186,6 +209,19 @@ def finished_shards(store: Store, run: str) -> dict[Scope, ShardResult]:
         if layout.is_shard_folder(name) and scope not in finished:
             store.remove(layout.result_path(run, scope))
     return finished
+
+
+def finished_shard(store: Store, run: str, scope: Scope) -> ShardResult | None:
+    """Return the result of one shard where it need not be read again, as ``finished_shards`` does of all."""
+    result = read_result(store, run, scope)
+    if result is None:
+        return None
+    folder = layout.shard_folder(run, scope)
+    sizes = {file.path: file.size_bytes for file in store.files(folder)} if result.runs else {}
+    if result.is_final and all(sizes.get(staged.path) == staged.size_bytes for staged in result.runs):
+        return result
+    store.remove(layout.result_path(run, scope))
+    return None
 
 
 def is_read_whole(store: Store, spec: RunSpec) -> bool:

@@ -22,10 +22,10 @@ from lexport.model import GLOBAL_REGION, Failure, Scope, Shard, ShardResult
 from lexport.tables.text import plural
 
 
-def unread_account(account_id: str, shards: Sequence[Shard], error: ItemError, failures: Failures) -> list[ShardResult]:
+def unread_account(shards: Sequence[Shard], error: ItemError, failures: Failures) -> list[ShardResult]:
     """Record that the role of an account cannot be assumed, once for all its shards, and return their results."""
-    item = Item(scope=Scope(account_id=account_id, region=GLOBAL_REGION), stage="discover", operation="AssumeRole")
-    failures.record(error, item)
+    scope = Scope(account_id=shards[0].scope.account_id, region=GLOBAL_REGION)
+    failures.record(error, Item(scope=scope, stage="discover", operation="AssumeRole"))
     is_denied = isinstance(error, AccessDeniedError | ExpiredCredentialsError)
     at = datetime.now(UTC)
     return [

@@ -205,7 +205,7 @@ class Staging:
     """The rows of one shard, or of a run beside its shards.
 
     ``keep`` takes each finished run file to the destination; without it, the files stay in ``folder`` as ``runs``.
-    ``attempt`` is that of the run: of two answers of one kind, that of the later attempt wins. ``row_counts`` has the
+    ``attempt`` is that of the shard: of two answers of one kind, that of the later attempt wins. ``row_counts`` has the
     rows so far by table.
     """
 
@@ -219,7 +219,7 @@ class Staging:
         keep: Keep | None = None,
         attempt: int = 1,
     ) -> None:
-        self.folder, self.file_mode = folder, file_mode
+        self.folder, self.file_mode, self.attempt = folder, file_mode, attempt
         self.rows = Rows(hasher)
         self.failures = Failures(self.rows.add_item, lambda: datetime.now(UTC))
         self.kept: list[StagedRun] = []

@@ -66,23 +66,53 @@ async def find_shards(
     *,
     accounts: Sequence[str],
     selection: Selection | None,
-    note: Callable[[str], None],
+    progress: Progress,
 ) -> tuple[Shard, ...]:
     """Return the shards that the settings name, by account, then by Region; ``identify`` comes first.
 
-    Where roles are assumed and all Regions are read, the Regions of an account can only be listed with its role: here
-    the account is one shard of ``aws-global``. Raises SettingsError and CredentialsError.
+    Where all Regions are read with roles, the role of each account is assumed to list its Regions. An account whose
+    Regions cannot be listed is one shard of ``aws-global``. Raises SettingsError and CredentialsError.
     """
     if not access.uses_roles:
         regions = await access.find_regions(access.own_account)
         names = (*_names(regions), *access.more_regions)
-        account_id = await find_own_account(access, names, selection=selection, note=note)
+        account_id = await find_own_account(access, names, selection=selection, note=progress.note)
         return _shards_in(account_id, regions, selection)
     if settings.organization:
         members = await list_members(access.session, access.home_region, settings.organizational_units)
-        accounts = active_accounts(members, excluded=settings.exclude_accounts, note=note)
-    names = (GLOBAL_REGION,) if access.is_all else access.regions
-    return tuple(Shard(scope=Scope(account_id=account, region=name)) for account in accounts for name in names)
+        accounts = active_accounts(members, excluded=settings.exclude_accounts, note=progress.note)
+    if access.is_all:
+        return await _shards_in_all(access, accounts, progress)
+    return tuple(Shard(scope=Scope(account_id=account, region=name)) for account in accounts for name in access.regions)
+
+
+async def _shards_in_all(access: Access, accounts: Sequence[str], progress: Progress) -> tuple[Shard, ...]:
+    """Return the shards of all accounts in all their Regions."""
+    found: dict[str, Sequence[Shard]] = {}
+    progress.accounts_left = len(accounts)
+
+    async def find(account_id: str) -> None:
+        shard = Shard(scope=Scope(account_id=account_id, region=GLOBAL_REGION))
+        try:
+            found[account_id] = await _enter(access, [shard])
+        except ItemError:  # it is tried again, and recorded, when the shard is read
+            found[account_id] = [shard]
+        progress.accounts_left -= 1
+
+    async with create_task_group() as tasks:
+        for account_id in accounts:
+            tasks.start_soon(find, account_id)
+    return tuple(shard for account_id in accounts for shard in found[account_id])
+
+
+async def _enter(access: Access, shards: Sequence[Shard]) -> Sequence[Shard]:
+    """Assume the role of the account of some shards; return them, or those of its Regions for ``aws-global``."""
+    account_id = shards[0].scope.account_id
+    async with access.account_slots:
+        await access.assume_role(account_id)
+        if shards[0].scope.region != GLOBAL_REGION:
+            return shards
+        return _shards_in(account_id, await access.find_regions(account_id))
 
 
 def _names(regions: Regions) -> tuple[str, ...]:
@@ -96,48 +126,47 @@ def _shards_in(account_id: str, regions: Regions, selection: Selection | None = 
     return (*read, *(Shard(scope=scope, region_status="disabled") for scope in disabled))
 
 
-async def work_on_shards(
-    shards: Sequence[Shard],
-    access: Access,
-    *,
-    work: Callable[[Shard, LambdaClient], Awaitable[None]],
-    on_account_error: Callable[[str, Sequence[Shard], ItemError], None],
-    progress: Progress,
-) -> None:
-    """Assume the role of each account and do the ``work`` on each of its shards, all side by side.
+OnShard = Callable[[Shard, LambdaClient], Awaitable[None]]
+OnAccountError = Callable[[Sequence[Shard], ItemError], Awaitable[None]]
 
-    ``on_account_error`` gets an account whose role cannot be assumed, with its shards; the other accounts go on.
-    ``work`` raises no ItemError.
-    """
-    by_account: dict[str, list[Shard]] = defaultdict(list)
-    for shard in shards:
-        by_account[shard.scope.account_id].append(shard)
-    limits = limits_of_process()
-    slots = CapacityLimiter(limits.shards)
-    fair_shares = FairShares(access.send, limits.connections)
-    progress.stage = "reading"
-    progress.accounts_left = len(by_account)
 
-    async with create_task_group() as tasks:
+class ShardVisits:
+    """Visits to shards, side by side, within the limits of this process, which all visits share."""
 
-        async def open_account(account_id: str, shards: Sequence[Shard]) -> None:
-            try:
-                async with access.account_slots:
-                    await access.assume_role(account_id)
-                    if shards[0].scope.region == GLOBAL_REGION:
-                        shards = _shards_in(account_id, await access.find_regions(account_id))
-            except ItemError as error:
-                on_account_error(account_id, shards, error)
-            else:
-                for shard in shards:
-                    tasks.start_soon(work_on, shard)
-            finally:
-                progress.accounts_left -= 1
+    def __init__(self, access: Access, progress: Progress) -> None:
+        limits = limits_of_process()
+        self._access, self._progress = access, progress
+        self._slots = CapacityLimiter(limits.shards)
+        self._fair_shares = FairShares(access.send, limits.connections)
 
-        async def work_on(shard: Shard) -> None:
-            async with slots:
-                with fair_shares.open_share() as own_send:
-                    await work(shard, await access.client(shard.scope, own_send))
+    async def visit_all(self, shards: Sequence[Shard], work: OnShard, on_account_error: OnAccountError) -> None:
+        """Assume the role of each account and do the ``work`` on each of its shards, all side by side.
 
-        for account_id, of_account in by_account.items():
-            tasks.start_soon(open_account, account_id, of_account)
+        ``on_account_error`` gets the shards of an account whose role cannot be assumed; the other accounts go on.
+        ``work`` raises no ItemError.
+        """
+        by_account: dict[str, list[Shard]] = defaultdict(list)
+        for shard in shards:
+            by_account[shard.scope.account_id].append(shard)
+        self._progress.accounts_left += len(by_account)
+
+        async with create_task_group() as tasks:
+
+            async def open_account(of_account: Sequence[Shard]) -> None:
+                try:
+                    entered = await _enter(self._access, of_account)
+                except ItemError as error:
+                    await on_account_error(of_account, error)
+                else:
+                    for shard in entered:
+                        tasks.start_soon(self._visit, shard, work)
+                finally:
+                    self._progress.accounts_left -= 1
+
+            for of_account in by_account.values():
+                tasks.start_soon(open_account, of_account)
+
+    async def _visit(self, shard: Shard, work: OnShard) -> None:
+        async with self._slots:
+            with self._fair_shares.open_share() as own_send:
+                await work(shard, await self._access.client(shard.scope, own_send))

@@ -12,7 +12,7 @@ from lexport.aws.session import open_session
 from lexport.errors import AccessDeniedError
 from lexport.extract.access import open_access
 from lexport.extract.progress import Progress
-from lexport.extract.shards import find_shards, work_on_shards
+from lexport.extract.shards import ShardVisits, find_shards
 from lexport.settings import SnapshotSettings
 
 HUB = "111122223333"
@@ -67,14 +67,12 @@ async def test_only_so_many_roles_are_assumed_at_once(aws, monkeypatch):
             note=lambda _: None,
         ) as access,
     ):
-        shards = await find_shards(access, settings, accounts=ACCOUNTS, selection=None, note=lambda _: None)
-        await work_on_shards(
-            shards,
-            access,
-            work=None,
-            on_account_error=lambda account_id, shards, error: lost.append((account_id, error.code, len(shards))),
-            progress=Progress(),
-        )
+        shards = await find_shards(access, settings, accounts=ACCOUNTS, selection=None, progress=Progress())
+
+        async def lose(shards, error):
+            lost.append((shards[0].scope.account_id, error.code, len(shards)))
+
+        await ShardVisits(access, Progress()).visit_all(shards, None, lose)
 
     assert peak == [4]
     assert sorted(lost) == [(account, "AccessDenied", 1) for account in ACCOUNTS]

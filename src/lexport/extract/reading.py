@@ -1,0 +1,178 @@
+"""Read shards in this process: each one's rows are staged at the destination, and its result is written last.
+
+The process may be the one that planned the run, or any other that has the plan: see ``attempts.py`` for how two of
+them that read the same shard are kept apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+
+import pyarrow as pa
+from anyio import CancelScope, move_on_after, to_thread
+
+from lexport.aws.client import LambdaClient
+from lexport.dataset import layout
+from lexport.dataset.attempts import begin_attempt, next_attempt
+from lexport.dataset.local import clear
+from lexport.dataset.run_file import hash_run_file
+from lexport.dataset.staging import open_staged, staged_runs, write_result
+from lexport.dataset.store import Store
+from lexport.errors import ItemError, RunError
+from lexport.extract.context import RunContext
+from lexport.extract.read_shard import read_shard
+from lexport.extract.results import unread_account
+from lexport.extract.rows import Staging, StagingMemory, ValueHasher
+from lexport.extract.shards import ShardVisits
+from lexport.extract.staged_versions import StagedVersions
+from lexport.model import FunctionRef, Reply, Scope, Shard, ShardResult, StagedRun
+
+FLUSH_WITHIN_S = 10.0
+"""How long an interrupted run may take to write the rows that are in memory."""
+
+OnReply = Callable[[FunctionRef, Reply], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnTry:
+    """One of at most ``most_tries`` attempts at a shard by processes of their own; ``worker`` names this one."""
+
+    worker: str
+    most_tries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """Reads the shards of one run in this process, within the limits of ``visits``.
+
+    ``store`` is the destination, ``folder`` a private folder on this machine, ``attempt`` that of the run. ``own_try``
+    is given where this process does not hold the claim of the run. ``on_reply`` gets each response of GetFunction.
+    ``results`` has those of all shards that were read.
+    """
+
+    context: RunContext
+    visits: ShardVisits
+    store: Store
+    folder: Path
+    memory: StagingMemory
+    hasher: ValueHasher | None
+    attempt: int
+    own_try: OwnTry | None = None
+    on_reply: OnReply | None = None
+    results: list[ShardResult] = field(default_factory=list)
+
+    @property
+    def snapshot_id(self) -> str:
+        """The id of the run."""
+        return self.context.spec.snapshot_id
+
+    async def read_all(self, shards: Sequence[Shard], finished: Mapping[Scope, ShardResult]) -> None:
+        """Read shards, all concurrently, but those that are ``finished``; add their results."""
+
+        async def read(shard: Shard, api: LambdaClient) -> None:
+            if shard.scope in finished:  # of an account whose Regions were not known
+                return
+            async with self.stage(shard.scope) as staging, self._earlier(shard.scope, staging.attempt) as staged:
+                result = await read_shard(self.context, shard, api, staging, self.on_reply, staged=staged)
+                await self._finish(staging, result)
+            self.context.progress.kept.finish_shard()
+
+        await self.visits.visit_all(
+            [shard for shard in shards if shard.scope not in finished], read, self._record_unread_account
+        )
+
+    async def _record_unread_account(self, shards: Sequence[Shard], error: ItemError) -> None:
+        async with self.stage(shards[0].scope) as staging:
+            first, *others = unread_account(shards, error, staging.failures)
+            await self._finish(staging, first)
+        for result in others:
+            self.results.append(await to_thread.run_sync(write_result, self.store, self.snapshot_id, result))
+
+    async def _finish(self, staging: Staging, result: ShardResult) -> None:
+        runs = await staging.finish()
+        done = replace(result, attempt=staging.attempt, runs=runs, rows={**staging.row_counts})
+        self.results.append(await to_thread.run_sync(write_result, self.store, self.snapshot_id, done))
+
+    @asynccontextmanager
+    async def stage(self, scope: Scope) -> AsyncIterator[Staging]:
+        """Open the staging of one shard; an error or a cancellation still writes the rows that are in memory."""
+        attempt = await to_thread.run_sync(self._begin, scope)
+        numbers = count()
+
+        def keep(path: Path) -> StagedRun:
+            sha256, size_bytes = hash_run_file(path), path.stat().st_size
+            target = layout.run_file_path(self.snapshot_id, scope, attempt, next(numbers), sha256)
+            self.store.place(path, target, sha256=sha256)
+            self.store.sync_folder(target.rpartition("/")[0])
+            clear(path)
+            return StagedRun(path=target, size_bytes=size_bytes, sha256=sha256)
+
+        staging = Staging(
+            self.folder,
+            file_mode=self.store.file_mode,
+            hasher=self.hasher,
+            memory=self.memory,
+            keep=keep,
+            attempt=attempt,
+        )
+        try:
+            yield staging
+        except BaseException:
+            with move_on_after(FLUSH_WITHIN_S, shield=True):
+                await staging.finish()
+            raise
+        finally:
+            staging.close()
+
+    def _begin(self, scope: Scope) -> int:
+        if self.own_try is None:
+            return next_attempt(self.store, self.snapshot_id, scope, self.attempt)
+        return begin_attempt(
+            self.store,
+            self.snapshot_id,
+            scope,
+            run_attempt=self.attempt,
+            worker=self.own_try.worker,
+            most_tries=self.own_try.most_tries,
+        )
+
+    @asynccontextmanager
+    async def _earlier(self, scope: Scope, attempt: int) -> AsyncIterator[StagedVersions | None]:
+        """Open the rows that earlier attempts have staged of a shard; None where there are none."""
+        if attempt == 1:
+            yield None
+            return
+        runs = await to_thread.run_sync(self._staged_before, scope, attempt)
+        if not runs:
+            yield None
+            return
+        folder = self.folder / f".earlier-{scope.account_id}-{scope.region}"
+        staged = await to_thread.run_sync(self._open_earlier, runs, folder, scope)
+        try:
+            yield staged
+        finally:
+            with CancelScope(shield=True):
+                await to_thread.run_sync(staged.close)
+
+    def _staged_before(self, scope: Scope, attempt: int) -> list[StagedRun]:
+        return staged_runs(self.store, self.snapshot_id, scope, before=attempt)
+
+    def _open_earlier(self, runs: Sequence[StagedRun], folder: Path, scope: Scope) -> StagedVersions:
+        """Open what earlier attempts have staged of a shard; what is damaged is read again."""
+        folder.mkdir(mode=0o700)
+        note, sections = self.context.progress.note, []
+        for run in runs:
+            try:
+                sections += open_staged(self.store, [run], folder)
+            except RunError as error:
+                note(f"{scope}: {error}; it is read again")
+        try:
+            return StagedVersions(sections, folder, scope)
+        except (KeyError, pa.ArrowException) as error:  # bytes that no run of lexport wrote, under their own hash
+            reason = " ".join(str(error).split())[:200]
+            note(f"{scope}: what is staged of it cannot be used: {reason}; it is read again")
+            return StagedVersions((), folder, scope)
