@@ -69,13 +69,12 @@ async def test_a_hanging_account_delays_no_other(simulator, aws, settings, tmp_p
 
         async def watch(progress):
             # The progress has counters and no events.
-            while progress.accounts_left != 1 or not all(t.is_done for t in progress.shards):  # noqa: ASYNC110
+            while len({shard.scope.account_id for shard in progress.shards if shard.is_done}) < 4:
                 await asyncio.sleep(0.02)
-            assert len({shard.scope.account_id for shard in progress.shards}) == 4
             waiting.set()
 
         run = asyncio.create_task(lexport.snapshot(tmp_path, options, report=watch))
-        async with asyncio.timeout(60):  # an account that is delayed would wait for ever
+        async with asyncio.timeout(40):  # an account that hangs is given up after a minute
             await waiting.wait()
         run.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -10,13 +10,15 @@ import resource
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
-from anyio import CapacityLimiter, create_task_group
+from anyio import CapacityLimiter, create_task_group, sleep
 
 from lexport.aws.client import LambdaClient
 from lexport.aws.http.pool import FairShares
 from lexport.aws.organizations import list_members
 from lexport.aws.regions import Regions
+from lexport.aws.waits import scaled
 from lexport.errors import ItemError, SettingsError
 from lexport.extract.access import Access
 from lexport.extract.accounts import active_accounts, find_own_account
@@ -29,6 +31,7 @@ from lexport.tables.registry import fleet_resources
 
 MOST_CONNECTIONS = 512  # to Lambda: 5,000 calls/s at 0.1 s each, what a core can do; each takes some 70 KB
 MOST_SHARDS = 256  # account-regions read at once; further ones wait until one is done
+STUCK_AFTER_S = scaled(5.0)  # no account was entered for so long: those that are left hang
 FILES_OF_A_SHARD = 2  # pending listings; the last snapshot
 FILES_OF_A_QUEUE = 2  # it is written and read
 
@@ -87,22 +90,37 @@ async def find_shards(
 
 
 async def _shards_in_all(access: Access, accounts: Sequence[str], progress: Progress) -> tuple[Shard, ...]:
-    """Return the shards of all accounts in all their Regions."""
+    """Return the shards of all accounts in all their Regions.
+
+    One whose Regions cannot be listed now is one shard of ``aws-global``: it is tried again when that shard is read,
+    and so is one that hangs, which must not delay the others.
+    """
     found: dict[str, Sequence[Shard]] = {}
     progress.accounts_left = len(accounts)
 
-    async def find(account_id: str) -> None:
-        shard = Shard(scope=Scope(account_id=account_id, region=GLOBAL_REGION))
+    async def find(shard: Shard) -> None:
         try:
-            found[account_id] = await _enter(access, [shard])
-        except ItemError:  # it is tried again, and recorded, when the shard is read
-            found[account_id] = [shard]
+            found[shard.scope.account_id] = await _enter(access, [shard])
+        except ItemError:
+            found[shard.scope.account_id] = [shard]
         progress.accounts_left -= 1
+        if len(found) == len(accounts):
+            tasks.cancel_scope.cancel()
 
+    async def end_if_stuck() -> None:
+        before = -1
+        while len(found) > before:
+            before = len(found)
+            await sleep(STUCK_AFTER_S)
+        tasks.cancel_scope.cancel()
+
+    of_accounts = [Shard(scope=Scope(account_id=account_id, region=GLOBAL_REGION)) for account_id in accounts]
     async with create_task_group() as tasks:
-        for account_id in accounts:
-            tasks.start_soon(find, account_id)
-    return tuple(shard for account_id in accounts for shard in found[account_id])
+        for shard in of_accounts:
+            tasks.start_soon(find, shard)
+        tasks.start_soon(end_if_stuck)
+    progress.accounts_left = 0
+    return tuple(chain.from_iterable(found.get(shard.scope.account_id, [shard]) for shard in of_accounts))
 
 
 async def _enter(access: Access, shards: Sequence[Shard]) -> Sequence[Shard]:
