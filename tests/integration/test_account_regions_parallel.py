@@ -69,7 +69,7 @@ async def test_a_hanging_account_delays_no_other(simulator, aws, settings, tmp_p
 
         async def watch(progress):
             # The progress has counters and no events.
-            while len({shard.scope.account_id for shard in progress.shards if shard.is_done}) < 4:
+            while len({shard.scope.account_id for shard in progress.shards if shard.is_done}) < 4:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
             waiting.set()
 
