@@ -17,7 +17,7 @@ MOST_ENTRIES = 15
 MOST_FLOORS = 10
 MOST_LINES = 400
 TASK_GROUPS = {
-    "artifacts.run",
+    "extract.background",
     "artifacts.snapshot_downloads",
     "extract.shards",
     "extract.read_shard",

@@ -14,8 +14,8 @@ import os
 import shlex
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -28,30 +28,34 @@ from lexport.aws.client import LambdaClient
 from lexport.aws.quota.pacer import Pacer
 from lexport.aws.session import Session, open_session
 from lexport.dataset import layout
-from lexport.dataset.commits import unreadable
+from lexport.dataset.claims import release_claim
+from lexport.dataset.commits import DamagedCommit, is_committed, read_commit, unreadable
 from lexport.dataset.destination import prepare_store
+from lexport.dataset.manifest import Manifest
 from lexport.dataset.open_store import open_store
 from lexport.dataset.runs import RunWriter
 from lexport.dataset.snapshot import FleetTables, RunFacts, write_fleet_tables, write_snapshot
-from lexport.dataset.staging import begin_run, check_is_new, finished_shards
+from lexport.dataset.staging import check_is_new, finished_shards, read_results, read_spec
 from lexport.dataset.store import Store
-from lexport.errors import DeadlineError, ItemError, SettingsError
+from lexport.errors import DeadlineError, ItemError, RunError, SettingsError
 from lexport.extract.access import Access, open_access
 from lexport.extract.context import RunContext
 from lexport.extract.estimate import FleetPlan, ShardEstimate, estimate_shard, fleet_plan
 from lexport.extract.failures import FailureSummary
 from lexport.extract.inputs import Inputs, note_other_key, read_inputs
+from lexport.extract.plan_run import plan_run
 from lexport.extract.progress import Progress, Report, report_nothing
 from lexport.extract.reading import OnReply, Reading
-from lexport.extract.results import finish_results, reason_not_published, reconcile_row_counts
-from lexport.extract.resume import resume_run
+from lexport.extract.results import finish_results, reason_not_published, reconcile_row_counts, unread_shards
+from lexport.extract.resume import claim_run
 from lexport.extract.rows import ValueHasher
-from lexport.extract.shards import ShardVisits, find_shards, identify, limits_of_process
-from lexport.extract.spec_settings import settings_for_plan
-from lexport.model import GLOBAL_REGION, RunSpec, Shard, ShardResult, __version__, new_ulid
-from lexport.settings import SnapshotSettings, fingerprint_of
+from lexport.extract.shard_process import find_plan, read_plan
+from lexport.extract.shards import ShardVisits, limits_of_process
+from lexport.extract.spec_settings import settings_from_plan
+from lexport.model import GLOBAL_REGION, RunSpec, Shard, ShardResult
+from lexport.settings import SnapshotSettings
 from lexport.tables.functions import FUNCTIONS, LAYERS
-from lexport.tables.registry import SCHEMA_VERSION, check_names
+from lexport.tables.registry import check_names
 from lexport.tables.units import format_age
 
 
@@ -164,62 +168,7 @@ async def plan(
     return fleet_plan(estimates, progress.notes)
 
 
-# --- the three steps; read_shard is in extract/read_shard.py ----------------------------------------------------------
-
-
-async def plan_run(
-    settings: SnapshotSettings,
-    access: Access,
-    inputs: Inputs,
-    *,
-    store: Store | None = None,
-    progress: Progress,
-    session: str = "lexport",
-) -> tuple[RunSpec, int]:
-    """Decide what a run reads, and claim it in ``store`` for this process; return it with the number of this attempt.
-
-    With ``resume``, it is an unfinished run that reads the same. Without a store, nothing is claimed. ``session`` is
-    what the session names of assumed roles begin with, as CloudTrail shows them.
-    Raises SettingsError, CredentialsError, PublishError where another process works on the run, and RunError where AWS
-    cannot be reached.
-    """
-    await identify(access, inputs.selection)
-    snapshot_at = settings.snapshot_at or datetime.now(UTC)
-    options = {**settings.decisive(), "endpoint_url": settings.endpoint_url, "inputs": inputs.fingerprint}
-    wanted = RunSpec(
-        snapshot_id=settings.snapshot_id or new_ulid(snapshot_at),
-        snapshot_at=snapshot_at,
-        settings_fingerprint=fingerprint_of(options),
-        options=options,
-        settings=settings_for_plan(settings),
-        identity=access.identity,
-        hash_key_id=inputs.hash_key_id,
-        lexport_version=__version__,
-        schema_version=SCHEMA_VERSION,
-        shards=(),
-    )
-    if store is not None and settings.resume is not None:
-        resumed = await resume_run(
-            store,
-            wanted,
-            resume=settings.resume,
-            max_age=settings.resume_max_age,
-            publishes_gaps=settings.allow_partial,
-            progress=progress,
-        )
-        if resumed is not None:
-            access.session_name = f"{session}-{resumed[0].snapshot_id}"
-            return resumed
-    access.session_name = f"{session}-{wanted.snapshot_id}"
-    spec = replace(
-        wanted,
-        shards=await find_shards(
-            access, settings, accounts=inputs.accounts, selection=inputs.selection, progress=progress
-        ),
-    )
-    if store is not None:
-        await to_thread.run_sync(begin_run, store, spec)
-    return spec, 1
+# --- the steps of one process; plan_run is in extract/plan_run.py -----------------------------------------------------
 
 
 async def read_shards(spec: RunSpec, access: Access, run: Run, on_reply: OnReply | None) -> list[ShardResult]:
@@ -302,6 +251,81 @@ async def commit_run(spec: RunSpec, results: Sequence[ShardResult], fleet: Fleet
         await to_thread.run_sync(run.keep_errors, staged)
         raise error
     return await run.publish(staged, result)
+
+
+# --- the same steps in processes of their own; shards are read by extract/shard_process.py --------------------------
+
+
+async def plan_shards(
+    dest: str | os.PathLike[str], settings: SnapshotSettings, *, report: Report = report_nothing
+) -> RunSpec:
+    """Plan a run whose shards other processes read, and leave the plan at ``dest``; return it.
+
+    A plan of ``snapshot_id`` that is there by now is returned as it is. Raises RunError as a snapshot does.
+    """
+    settings.check_reads_a_fleet()
+    check_names(settings.with_resources)
+    progress = Progress()
+    inputs = await read_inputs(settings, note=progress.note)
+    prepare = partial(prepare_store, dest, group_readable=settings.group_readable, profile=settings.profile)
+    store = await to_thread.run_sync(prepare)
+    if settings.snapshot_id is not None:
+        if (spec := await to_thread.run_sync(find_plan, store, settings.snapshot_id)) is not None:
+            return spec
+        await to_thread.run_sync(check_is_new, store, settings.snapshot_id)
+    note_other_key(inputs, store, note=progress.note)
+    async with (
+        reported(progress, report, folder=Path(store.url)),
+        open_session(profile=settings.profile, endpoint_url=settings.endpoint_url) as session,
+        _open_access(session, settings, inputs, progress) as access,
+    ):
+        spec, attempt = await plan_run(settings, access, inputs, store=store, progress=progress)
+    await to_thread.run_sync(release_claim, store, spec.snapshot_id, attempt)
+    return spec
+
+
+async def commit_shards(
+    dest: str | os.PathLike[str],
+    run_id: str,
+    *,
+    profile: str | None = None,
+    allow_partial: bool = False,
+    group_readable: bool = False,
+    report: Report = report_nothing,
+) -> Manifest:
+    """Publish what the shards of a planned run have left at ``dest``; return the commit.
+
+    A run that is published by now is returned as it is. A shard without a result is a gap. Raises RunError as a
+    snapshot does.
+    """
+    prepare = partial(prepare_store, dest, group_readable=group_readable, profile=profile)
+    store = await to_thread.run_sync(prepare)
+    if await to_thread.run_sync(is_committed, store, run_id):
+        published = await to_thread.run_sync(read_commit, store, run_id)
+        if isinstance(published, DamagedCommit):
+            raise RunError(published.note)
+        return published
+    progress = Progress(stage="writing Parquet")
+    await to_thread.run_sync(read_plan, store, run_id)
+    spec = await to_thread.run_sync(read_spec, store, run_id)
+    settings = settings_from_plan(spec, profile=profile, allow_partial=allow_partial, group_readable=group_readable)
+    async with reported(progress, report, folder=Path(store.url)) as reporting:
+        attempt = await claim_run(store, run_id, progress)
+        opened = open_run(
+            store,
+            settings,
+            progress,
+            reporting,
+            snapshot_id=run_id,
+            snapshot_at=spec.snapshot_at,
+            attempt=attempt,
+        )
+        async with opened as run:
+            found = await to_thread.run_sync(read_results, store, run_id)
+            results = [*found.values(), *unread_shards(spec.shards, found, run.staging.failures)]
+            progress.kept.begin(run_id, shards=len(spec.shards), finished=len(found))
+            settled, fleet = await write_fleet(results, run, None)
+            return (await commit_run(spec, settled, fleet, run)).manifest
 
 
 # --- opening access and a dataset -------------------------------------------------------------------------------------

@@ -6,27 +6,27 @@ while it is read. What is beside the shards stays in a private folder on this ma
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from anyio import CancelScope, create_task_group, current_time, sleep, to_thread
+from anyio import CancelScope, current_time, sleep, to_thread
 
 from lexport.aws.quota.pacer import Pacer
 from lexport.dataset import layout
 from lexport.dataset.claims import RENEW_EVERY_S, holds_claim, release_claim, renew_claim, taken_over
 from lexport.dataset.commit import publish
-from lexport.dataset.local import write_error
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.parquet import TableFolder
 from lexport.dataset.scratch import remove_folder
 from lexport.dataset.snapshot import StagedCommit
 from lexport.dataset.store import Store
-from lexport.errors import CredentialsEndedError, CredentialsError, RunError, SettingsError, first_of
+from lexport.errors import CredentialsEndedError, CredentialsError, RunError, SettingsError
+from lexport.extract.background import in_background
 from lexport.extract.failures import FailureKind
 from lexport.extract.progress import PackageProgress, Progress, Report, keep_reporting
 from lexport.extract.rows import Staging, StagingMemory, ValueHasher
@@ -246,30 +246,3 @@ async def reported(progress: Progress, report: Report, folder: Path | None = Non
     reporting = CancelScope()
     async with in_background(partial(keep_reporting, report, progress), until=reporting, folder=folder):
         yield reporting
-
-
-@asynccontextmanager
-async def in_background(
-    *functions: Callable[[], Coroutine[Any, Any, None]], until: CancelScope, folder: Path | None = None
-) -> AsyncIterator[None]:
-    """Run functions until the block ends or ``until`` is cancelled. One error leaves the block, not a group."""
-
-    async def run_all() -> None:
-        with until:
-            async with create_task_group() as tasks:
-                for function in functions:
-                    tasks.start_soon(function)
-
-    try:
-        async with create_task_group() as tasks:  # it raises every error in a group
-            tasks.start_soon(run_all)
-            yield
-            until.cancel()
-    except BaseExceptionGroup as group:
-        for kind in (RunError, OSError):
-            if (errors := group.subgroup(kind)) is not None:
-                error = first_of(errors)
-                if isinstance(error, OSError) and folder is not None:
-                    raise write_error(Path(error.filename or folder), error) from error.__cause__
-                raise error from error.__cause__
-        raise

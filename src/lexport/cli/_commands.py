@@ -17,6 +17,7 @@ COMMAND_GROUPS = {
         "snapshot": "Read the fleet and publish a snapshot.",
         "packages": "Download the deployment packages of a snapshot's functions.",
         "plan": "Estimate the calls and the time of a snapshot.",
+        "shard": "Take a snapshot in steps that any scheduler runs: plan, read, commit.",
     },
     "Query": {
         "sql": "Run one SELECT over a dataset.",

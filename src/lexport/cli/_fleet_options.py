@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import click
 
-from lexport.cli._options import Decorator, choose_key_file, declare_options, option, print_redirection
+from lexport.cli._options import Decorator, choose_key_file, declare_options, duration, option, print_redirection
 from lexport.settings import EnvMode, Qualifiers, SnapshotSettings
 
 _DEFAULTS = SnapshotSettings()
@@ -74,11 +74,46 @@ _QUOTA: tuple[Decorator, ...] = (
     ),
 )
 
+_READING: tuple[Decorator, ...] = (
+    option(
+        "Functions", "--function NAME|ARN", "Read only this function: a name, name:qualifier or ARN.", multiple=True
+    ),
+    option(
+        "Functions",
+        "--functions-from FILE|-",
+        "Read only the functions listed in this file: one per line, or CSV or a table with a header such as"
+        " function_name.",
+    ),
+    option(
+        "Incremental snapshots",
+        "--incremental",
+        "Carry unchanged published versions over from the last snapshot instead of fetching them.",
+    ),
+    option(
+        "Incremental snapshots",
+        "--refresh-after AGE",
+        "Refetch carried-over versions older than this, e.g. 7d.",
+        type=duration,
+    ),
+)
+allow_partial_option = option(
+    "Publication", "--allow-partial", "Publish even if something could not be read, and exit 3."
+)
+group_readable_option = option(
+    "Publication", "--group-readable", "Let the group read the dataset: modes 0640 and 0750 instead of 0600 and 0700."
+)
+
 access_options = declare_options((*_ACCESS, *_QUOTA))
 """Declare on a command the options that choose accounts, Regions and rates."""
 
 fleet_options = declare_options((*_ACCESS, *_FLEET, *_QUOTA))
-"""Declare on a command all options of this module."""
+"""Declare on a command all options that choose what is read of a fleet, and at what rate."""
+
+reading_options = declare_options(_READING)
+"""Declare on a command the options that read less than the whole fleet."""
+
+publication_options = declare_options((allow_partial_option, group_readable_option))
+"""Declare on a command the options of publishing."""
 
 
 def fleet_settings(options: dict[str, Any]) -> SnapshotSettings:
@@ -92,6 +127,7 @@ def fleet_settings(options: dict[str, Any]) -> SnapshotSettings:
         accounts_from=accounts_from or None,
         organizational_units=options.pop("ou", ()),
         exclude_accounts=options.pop("exclude_account", ()),
+        functions=options.pop("function", ()),
         get_function_rate_per_s=options.pop("get_function_rate"),
         list_rate_per_s=options.pop("list_rate"),
         **options,

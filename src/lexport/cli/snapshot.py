@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from lexport.cli._dest_options import dest_options
-from lexport.cli._fleet_options import fleet_options, fleet_settings
+from lexport.cli._fleet_options import fleet_options, fleet_settings, publication_options, reading_options
 from lexport.cli._options import declare_command, duration, option, parsed_by
 from lexport.cli._package_options import package_lines, package_options, package_settings
 from lexport.errors import IncompleteError, RunError
@@ -50,23 +50,7 @@ def _parse_run(text: str) -> str:
 )
 @click.argument("dest")
 @fleet_options
-@option("Functions", "--function NAME|ARN", "Read only this function: a name, name:qualifier or ARN.", multiple=True)
-@option(
-    "Functions",
-    "--functions-from FILE|-",
-    "Read only the functions listed in this file: one per line, or CSV or a table with a header such as function_name.",
-)
-@option(
-    "Incremental snapshots",
-    "--incremental",
-    "Carry unchanged published versions over from the last snapshot instead of fetching them.",
-)
-@option(
-    "Incremental snapshots",
-    "--refresh-after AGE",
-    "Refetch carried-over versions older than this, e.g. 7d.",
-    type=duration,
-)
+@reading_options
 @option("Packages", "--packages", "Download the deployment packages too, each once.")
 @package_options
 @option(
@@ -91,10 +75,7 @@ def _parse_run(text: str) -> str:
     "End the run after this time, e.g. 5h: exit 1, and --resume goes on with it.",
     type=duration,
 )
-@option("Publication", "--allow-partial", "Publish even if something could not be read, and exit 3.")
-@option(
-    "Publication", "--group-readable", "Let the group read the dataset: modes 0640 and 0750 instead of 0600 and 0700."
-)
+@publication_options
 @dest_options(writes=True)
 def command(dest: Destination, **options: Any) -> int:
     """Read every function and version of the fleet, and publish a snapshot in DEST.
@@ -106,7 +87,7 @@ def command(dest: Destination, **options: Any) -> int:
     from lexport.pipeline import snapshot
 
     packages = package_settings(options, is_downloading=options.pop("packages"))
-    settings = fleet_settings(options | {"functions": options.pop("function"), "packages": packages})
+    settings = fleet_settings(options | {"packages": packages})
     return run_and_summarize(lambda report: snapshot(dest, settings, report=report), summarize)
 
 

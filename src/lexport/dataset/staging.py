@@ -22,7 +22,7 @@ from lexport.dataset.local import hash_file
 from lexport.dataset.manifest import NO_JSON, format_instant
 from lexport.dataset.runs import Section, read_sections
 from lexport.dataset.store import Store, UnexpectedFileError
-from lexport.errors import PublishError, ReadError, RunError
+from lexport.errors import PublishError, ReadError, RunError, SettingsError
 from lexport.model import RunSpec, Scope, Shard, ShardResult, StagedRun, is_ulid
 from lexport.tables.run import ERRORS
 
@@ -113,6 +113,28 @@ def read_spec(store: Store, run: str) -> RunSpec:
 def read_spec_alone(store: Store, run: str) -> RunSpec:
     """Return what a run reads without its shards, which may be many; raises as ``read_spec``."""
     return _read_head(store, run)[0]
+
+
+def is_planned(store: Store, run: str) -> bool:
+    """Return whether a run is there and not published. Raises OSError."""
+    try:
+        store.stat(layout.spec_path(run))
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def find_shard(store: Store, run: str, scope: Scope) -> Shard:
+    """Return one shard of a run. Raises SettingsError where the plan has none of this account and Region."""
+    path, decoder = f"{store.url}/{layout.shards_path(run)}", msgspec.json.Decoder(Shard)
+    mark = scope.account_id.encode()
+    try:
+        for line in store.read(layout.shards_path(run)).splitlines():
+            if mark in line and (shard := decoder.decode(line)).scope == scope:
+                return shard
+    except (FileNotFoundError, UnexpectedFileError, *NO_JSON) as error:
+        raise StagingError(f"{path} is damaged: {error}") from error
+    raise SettingsError(f"the run {run} has no account-region {scope}; {path} lists them", option="REGION")
 
 
 def _read_head(store: Store, run: str) -> tuple[RunSpec, object]:

@@ -42,16 +42,39 @@ def load_hash_key(key_file: Path | None) -> HashKey:
 
     Raises SettingsError for a key that is not base64 of 16 bytes or more, or a file that cannot be read.
     """
-    if key_file is not None:
-        return _decode(_read(key_file), f"--hash-key-file {key_file}")
-    from_environment = os.environ.get(KEY_VARIABLE)
-    if from_environment:
-        return _decode(from_environment, KEY_VARIABLE)
+    key = _given_key(key_file)
+    if key is not None:
+        return key
     path = _state_folder() / "hash.key"
     is_new = not os.path.lexists(path)
     if is_new:
         _make(path)
     return replace(_decode(_read(path), str(path)), made_in=path if is_new else None)
+
+
+def find_hash_key(key_id: str, key_file: Path | None) -> HashKey:
+    """Return the key of this id, from where ``load_hash_key`` looks; none is made.
+
+    Raises SettingsError where there is none, or another one: hashes of two keys in one snapshot cannot be compared.
+    """
+    key = _given_key(key_file)
+    if key is None and (path := _state_folder() / "hash.key").exists():
+        key = _decode(_read(path), str(path))
+    if key is not None and key.key_id == key_id:
+        return key
+    found = "none is here" if key is None else f"the one here is {key.key_id}"
+    raise SettingsError(
+        f"the run was planned with the hash key {key_id}, and {found}; set {KEY_VARIABLE} or --hash-key-file to the key"
+        " of the process that planned it",
+        option="--hash-key-file",
+    )
+
+
+def _given_key(key_file: Path | None) -> HashKey | None:
+    if key_file is not None:
+        return _decode(_read(key_file), f"--hash-key-file {key_file}")
+    from_environment = os.environ.get(KEY_VARIABLE)
+    return _decode(from_environment, KEY_VARIABLE) if from_environment else None
 
 
 def _state_folder() -> Path:

@@ -21,6 +21,8 @@ from lexport.extract.failures import FailureKind, Failures, Item
 from lexport.model import GLOBAL_REGION, Failure, Scope, Shard, ShardResult
 from lexport.tables.text import plural
 
+NOT_READ = "not_read"
+
 
 def unread_account(shards: Sequence[Shard], error: ItemError, failures: Failures) -> list[ShardResult]:
     """Record that the role of an account cannot be assumed, once for all its shards, and return their results."""
@@ -34,6 +36,23 @@ def unread_account(shards: Sequence[Shard], error: ItemError, failures: Failures
         )
         for shard in shards
     ]
+
+
+def unread_shards(shards: Iterable[Shard], found: Mapping[Scope, ShardResult], failures: Failures) -> list[ShardResult]:
+    """Record the planned shards that no process has finished, and return their results.
+
+    One of ``aws-global`` is not missing where the Regions of its account were read.
+    """
+    accounts = {scope.account_id for scope in found}
+    at, unread = datetime.now(UTC), []
+    for shard in shards:
+        scope = shard.scope
+        if scope in found or (scope.region == GLOBAL_REGION and scope.account_id in accounts):
+            continue
+        error = ItemError("no process has finished reading this account-region", code=NOT_READ)
+        failures.record(error, Item(scope=scope, stage="discover"))
+        unread.append(ShardResult(shard=shard, status="partial", gaps=1, is_final=False, started_at=at, ended_at=at))
+    return unread
 
 
 def finish_results(results: Iterable[ShardResult], failures: Failures) -> list[ShardResult]:

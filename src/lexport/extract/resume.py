@@ -44,7 +44,14 @@ async def resume_run(
     spec = await to_thread.run_sync(find)
     if spec is None:
         return None
-    run = spec.snapshot_id
+    return spec, await claim_run(store, spec.snapshot_id, progress)
+
+
+async def claim_run(store: Store, run: str, progress: Progress) -> int:
+    """Claim an unfinished run for this process; return the number of this attempt at it.
+
+    Raises PublishError where another process works on it.
+    """
     claim = await to_thread.run_sync(read_claim, store, run)
     claim = await _wait_for_news(store, run, claim, progress)
     if claim is not None and claim.state(datetime.now(UTC)) == "alive":
@@ -54,7 +61,7 @@ async def resume_run(
         await to_thread.run_sync(take_claim, store, run, attempt)
     except PublishError as error:
         raise _is_taken(store, run) from error
-    return spec, attempt
+    return attempt
 
 
 def _is_taken(store: Store, run: str) -> PublishError:

@@ -1,0 +1,193 @@
+"""Read shards of a planned run in a process that did not plan it: a worker of dask, or ``lexport shard read``.
+
+The plan at the destination says all but the credentials and the key of the HMACs, which are this process's own.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from anyio import CancelScope, to_thread
+
+from lexport.aws.quota.pacer import Pacer
+from lexport.aws.session import open_session
+from lexport.dataset import layout
+from lexport.dataset.claims import read_claim
+from lexport.dataset.commits import is_committed
+from lexport.dataset.open_store import open_store
+from lexport.dataset.scratch import remove_folder
+from lexport.dataset.staging import find_shard, finished_shard, is_planned, read_spec, read_spec_alone
+from lexport.dataset.store import Store
+from lexport.errors import CredentialsError, PublishError, RunError, SettingsError
+from lexport.extract.access import Access, open_access
+from lexport.extract.background import in_background
+from lexport.extract.context import RunContext
+from lexport.extract.hash_key import HashKey, find_hash_key
+from lexport.extract.progress import Progress, Report, keep_reporting
+from lexport.extract.reading import OwnTry, Reading
+from lexport.extract.rows import StagingMemory, ValueHasher
+from lexport.extract.shards import ShardVisits, limits_of_process
+from lexport.extract.spec_settings import settings_from_plan
+from lexport.model import RunSpec, Scope, Shard, ShardResult, __version__
+
+MOST_TRIES = 1_000
+"""Where another scheduler counts the attempts at a shard, they are not counted here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnAccess:
+    """What each process has of its own: its AWS profile, and where its key of the HMACs is."""
+
+    profile: str | None = None
+    hash_key_file: Path | None = None
+    hash_key: HashKey | None = field(default=None, repr=False)
+    """The key itself, where another process of this machine has handed it over."""
+
+
+async def read_planned_shard(
+    dest: str | os.PathLike[str], run: str, scope: Scope, own: OwnAccess, *, report: Report
+) -> ShardResult:
+    """Read one shard of a planned run, and stage its rows and its result; return the result.
+
+    A shard that is finished by now is not read again. Raises SettingsError where the run, the shard or the key is
+    another one than planned, CredentialsError, PublishError where the run is published, and RunError.
+    """
+    store = await to_thread.run_sync(partial(open_store, dest, profile=own.profile))
+    spec = await to_thread.run_sync(read_plan, store, run)
+    shard = await to_thread.run_sync(find_shard, store, run, scope)
+    finished = await to_thread.run_sync(finished_shard, store, run, scope)
+    if finished is not None:
+        return finished
+    progress = Progress(stage="reading")
+    reporting = CancelScope()
+    own_try = OwnTry(worker=f"{socket.gethostname()} {os.getpid()}", most_tries=MOST_TRIES)
+    async with (
+        in_background(partial(keep_reporting, report, progress), until=reporting, folder=Path(store.url)),
+        open_reading(store, spec, own, own_try, progress=progress) as (reading, access),
+    ):
+        await read_own_shard(reading, access, shard)
+    return reading.results[0]
+
+
+def find_plan(store: Store, run: str) -> RunSpec | None:
+    """Return the whole plan of a run; None where there is none. What a killed planner left of it is removed. Blocking.
+
+    Raises as ``read_plan``.
+    """
+    if is_planned(store, run):
+        read_plan(store, run)
+        return read_spec(store, run)
+    if is_committed(store, run):
+        raise _is_published(store, run)
+    if read_claim(store, run) is None:
+        store.remove_folder(layout.staging_folder(run))
+    return None
+
+
+def read_plan(store: Store, run: str) -> RunSpec:
+    """Return the plan of a run without its shards. Blocking.
+
+    Raises PublishError where the run is published, SettingsError where there is none, and where another release of
+    lexport planned it.
+    """
+    try:
+        spec = read_spec_alone(store, run)
+    except FileNotFoundError:
+        if is_committed(store, run):
+            raise _is_published(store, run) from None
+        raise SettingsError(
+            f"{store.url} has no planned run {run}; lexport status lists the unfinished ones", option="RUN"
+        ) from None
+    except OSError as error:
+        raise RunError(f"cannot read the run {run} in {store.url}: {error.strerror or error}") from error
+    if spec.lexport_version != __version__:
+        raise SettingsError(
+            f"the run {run} was planned by lexport {spec.lexport_version}, and this is {__version__}; all processes of"
+            " a run are of one release",
+            option="RUN",
+        )
+    return spec
+
+
+def _is_published(store: Store, run: str) -> PublishError:
+    return PublishError(f"the run {run} is published by now, or was removed: {store.url}", destination=store.url)
+
+
+@asynccontextmanager
+async def open_reading(
+    store: Store,
+    spec: RunSpec,
+    own: OwnAccess,
+    own_try: OwnTry,
+    *,
+    run_attempt: int = 1,
+    progress: Progress,
+) -> AsyncIterator[tuple[Reading, Access]]:
+    """Open what reads shards of a planned run in this process. Raises SettingsError, CredentialsError, RunError."""
+    settings = settings_from_plan(spec, profile=own.profile, hash_key_file=own.hash_key_file)
+    hash_key = own.hash_key
+    if spec.hash_key_id is not None and hash_key is None:
+        hash_key = await to_thread.run_sync(find_hash_key, spec.hash_key_id, own.hash_key_file)
+    memory = StagingMemory(flush_after_s=settings.flush_after_s)
+    async with (
+        open_session(profile=own.profile, endpoint_url=settings.endpoint_url) as session,
+        open_access(
+            session,
+            settings,
+            regions=settings.regions,
+            connections=limits_of_process().connections,
+            note=progress.note,
+        ) as access,
+        _scratch(store, spec.snapshot_id) as folder,
+    ):
+        await access.identify()
+        access.session_name = f"lexport-{spec.snapshot_id}"
+        incremental_store = store if settings.incremental else None
+        pacer = Pacer(settings.rates_per_s, settings.quota_share)
+        reading = Reading(
+            context=RunContext(spec=spec, settings=settings, store=incremental_store, pacer=pacer, progress=progress),
+            visits=ShardVisits(access, progress),
+            store=store,
+            folder=folder,
+            memory=memory,
+            hasher=ValueHasher(hash_key) if hash_key else None,
+            attempt=run_attempt,
+            own_try=own_try,
+        )
+        async with in_background(memory.keep_flushing, until=CancelScope()):
+            yield reading, access
+
+
+@asynccontextmanager
+async def _scratch(store: Store, run: str) -> AsyncIterator[Path]:
+    folder = await to_thread.run_sync(store.open_scratch, run)
+    try:
+        yield folder
+    finally:
+        with CancelScope(shield=True), suppress(OSError, RunError):
+            await to_thread.run_sync(remove_folder, folder)
+
+
+async def read_own_shard(reading: Reading, access: Access, shard: Shard) -> None:
+    """Read a shard in this process, which needs credentials for its account, unless it assumes a role in it.
+
+    Raises CredentialsError where it has those of another account, and PublishError where the run has ended meanwhile:
+    what was staged since is removed.
+    """
+    account_id = shard.scope.account_id
+    if not access.uses_roles and access.own_account not in (None, account_id):
+        raise CredentialsError(
+            f"the credentials of this process are of the account {access.own_account}, but the run was planned with"
+            f" those of {account_id}"
+        )
+    await reading.read_all([shard], {})
+    store, run = reading.store, reading.snapshot_id
+    if not await to_thread.run_sync(is_planned, store, run):
+        await to_thread.run_sync(store.remove_folder, layout.shard_folder(run, shard.scope))
+        raise _is_published(store, run)
