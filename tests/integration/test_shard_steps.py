@@ -31,13 +31,17 @@ def data(dest, look):
     ]
 
 
-async def test_three_steps_make_the_snapshot_of_one(simulator, aws, fleet, settings, flags, look, run_lexport, tmp_path):
+async def test_three_steps_make_the_snapshot_of_one(
+    simulator, aws, fleet, settings, flags, look, run_lexport, tmp_path
+):
     """A run in a process for each account-region has the bytes of one process, and no step makes a call twice."""
     async with simulator(fleet=fleet) as server:
         planned = await run_lexport(
             "shard", "plan", "fleet", *flags(server.url, "--region", ",".join(REGIONS)), "--run", ID
         )
-        again = await run_lexport("shard", "plan", "fleet", *flags(server.url, "--region", ",".join(REGIONS)), "--run", ID)
+        again = await run_lexport(
+            "shard", "plan", "fleet", *flags(server.url, "--region", ",".join(REGIONS)), "--run", ID
+        )
         plan = json.loads(planned.out)
         assert (planned.code, planned.out) == (0, again.out)
         assert (plan["run"], plan["shards"]) == (ID, 3)
@@ -56,7 +60,9 @@ async def test_three_steps_make_the_snapshot_of_one(simulator, aws, fleet, setti
         done = json.loads(committed.out)
         alone = await lexport.snapshot(
             tmp_path / "alone",
-            settings(server.url, regions=REGIONS, snapshot_id=ID, snapshot_at=datetime.fromisoformat(done["snapshot_at"])),
+            settings(
+                server.url, regions=REGIONS, snapshot_id=ID, snapshot_at=datetime.fromisoformat(done["snapshot_at"])
+            ),
         )
 
     assert (done["versions"], done["gaps"]) == (sum(scope.versions for scope in alone.manifest.scopes), 0)
