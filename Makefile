@@ -6,7 +6,7 @@ RUNTIME_STAMP := .venv/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint types unit newest wheel azurite torture fuzz faults bench bench-toy golden dialects lock clean
+.PHONY: setup demo test lint types unit newest wheel azurite torture fuzz faults bench bench-toy golden dialects states lock clean
 
 setup: $(RUNTIME_STAMP)
 
@@ -104,6 +104,14 @@ golden: $(STAMP)
 dialects: $(STAMP)
 	$(BIN)/python -m pip install --quiet --target build/pyspark pyspark==4.3.0
 	PYTHONPATH=build/pyspark $(BIN)/python tests/engines/judge_spark.py
+
+# The state machine of deploy/aws-step-functions by a validator of the Amazon States Language; needs npm.
+states: $(STAMP) build/asl-validator/node_modules/.bin/asl-validator
+	$(BIN)/python tests/deploy/cloudformation.py build/asl-validator/definition.json
+	build/asl-validator/node_modules/.bin/asl-validator --json-path build/asl-validator/definition.json
+
+build/asl-validator/node_modules/.bin/asl-validator:
+	npm install --silent --no-audit --no-fund --prefix build/asl-validator asl-validator@4.0.0
 
 lock:
 	uv pip compile $(LOCK) pyproject.toml -o requirements/runtime.txt
