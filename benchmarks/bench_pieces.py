@@ -23,10 +23,10 @@ from pathlib import Path
 import orjson
 
 from lexport.aws.signing import Credentials, Signer
-from lexport.cli._async import GC_THRESHOLDS
 from lexport.dataset.parquet import TableFolder
 from lexport.dataset.runs import RunWriter
 from lexport.extract.decode import decode_function
+from lexport.extract.event_loop import GC_THRESHOLDS
 from lexport.extract.flatten import Rules, flatten_function
 from lexport.extract.hash_key import HashKey
 from lexport.extract.rows import BATCH_ITEMS, Rows, ValueHasher

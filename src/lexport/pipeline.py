@@ -190,8 +190,7 @@ async def read_shards(spec: RunSpec, access: Access, run: Run, on_reply: OnReply
     )
     run.progress.kept.begin(run.snapshot_id, shards=len(spec.shards), finished=len(finished))
     run.progress.stage = "reading"
-    await reading.read_all(spec.shards, finished)
-    return [*finished.values(), *reading.results]
+    return [*finished.values(), *await reading.read_all(spec.shards, finished)]
 
 
 async def write_fleet(

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
-import resource
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,23 +14,12 @@ import anyio
 
 from lexport.cli._signals import Interrupted, on_signal
 from lexport.cli._streams import terminal
+from lexport.extract.event_loop import loop_factory, rare_collection
 
 if TYPE_CHECKING:
     from lexport.extract.progress import Report
 
 T = TypeVar("T")
-
-FILES = 4096  # enough for the connections and staging files of 256 account-regions
-
-GC_THRESHOLDS = 50_000, 20, 100  # uncollected objects take some 5 MB; Python's defaults are 700, 10, 10
-
-
-def allow_many_files() -> None:
-    """Raise this process's limit of open files, because its default can be low (1,024; macOS: 256)."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limit = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < limit:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def choose_report() -> Report:
@@ -50,15 +36,6 @@ class _OneLine(logging.Handler):
         """Print the first line of the message."""
         text = record.getMessage().partition("\n")[0]
         print(f"{record.name}: {text}", file=sys.stderr, flush=True)  # noqa: T201 - standard error is for messages
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return the factory of uvloop if ``lexport[fast]`` is installed; it takes a quarter less CPU per call over TLS."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
 
 
 def run_async(main: Callable[[], Awaitable[T]], *, on_interrupt: Callable[[], str] = str) -> T:
@@ -82,21 +59,8 @@ def run_async(main: Callable[[], Awaitable[T]], *, on_interrupt: Callable[[], st
                 results.append(await main())
 
     logging.lastResort = _OneLine(logging.WARNING)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner, _rare_collection():
+    with asyncio.Runner(loop_factory=loop_factory()) as runner, rare_collection():
         runner.run(guarded())
     if not results:
         raise Interrupted(received[0], on_interrupt())
     return results[0]
-
-
-@contextmanager
-def _rare_collection() -> Iterator[None]:
-    """Run the garbage collector rarely: responses hold millions of objects and no cycles. It took 8 % of the CPU."""
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()

@@ -39,7 +39,8 @@ def command(dest: Destination | None, output: str, **options: Any) -> int:
     Nothing is fetched or written. With the dataset DEST, the plan also shows what an incremental snapshot would take.
     Account-regions are read in parallel, so the total time is that of the slowest one.
     """
-    from lexport.cli._async import allow_many_files, choose_report, run_async
+    from lexport.cli._async import choose_report, run_async
+    from lexport.extract.event_loop import allow_many_files
     from lexport.pipeline import plan
 
     output = choose_format(output)

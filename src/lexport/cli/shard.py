@@ -184,7 +184,8 @@ for step in (plan_command, read_command, commit_command):
 
 
 def _run(work: Callable[[Report], Awaitable[T]], *, left: str) -> T:
-    from lexport.cli._async import allow_many_files, choose_report, run_async
+    from lexport.cli._async import choose_report, run_async
+    from lexport.extract.event_loop import allow_many_files
 
     report = choose_report()
     shown: list[Progress] = []

@@ -93,7 +93,8 @@ def command(dest: Destination, **options: Any) -> int:
 
 def run_and_summarize(run: Callable[[Report], Awaitable[Result]], summarize: Callable[[Result], None]) -> int:
     """Run, print the summary, also that of an incomplete result, and return the exit code."""
-    from lexport.cli._async import allow_many_files, choose_report, run_async
+    from lexport.cli._async import choose_report, run_async
+    from lexport.extract.event_loop import allow_many_files
 
     report = choose_report()
     kept: list[KeptRun] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -51,7 +51,6 @@ class Reading:
 
     ``store`` is the destination, ``folder`` a private folder on this machine, ``attempt`` that of the run. ``own_try``
     is given where this process does not hold the claim of the run. ``on_reply`` gets each response of GetFunction.
-    ``results`` has those of all shards that were read.
     """
 
     context: RunContext
@@ -63,39 +62,43 @@ class Reading:
     attempt: int
     own_try: OwnTry | None = None
     on_reply: OnReply | None = None
-    results: list[ShardResult] = field(default_factory=list)
 
     @property
     def snapshot_id(self) -> str:
         """The id of the run."""
         return self.context.spec.snapshot_id
 
-    async def read_all(self, shards: Sequence[Shard], finished: Mapping[Scope, ShardResult]) -> None:
-        """Read shards, all concurrently, but those that are ``finished``; add their results."""
+    async def read_all(self, shards: Sequence[Shard], finished: Mapping[Scope, ShardResult]) -> list[ShardResult]:
+        """Read shards, all concurrently, but those that are ``finished``; return the results of those that were read.
+
+        The account of a shard of ``aws-global`` may have several.
+        """
+        results: list[ShardResult] = []
 
         async def read(shard: Shard, api: LambdaClient) -> None:
             if shard.scope in finished:  # of an account whose Regions were not known
                 return
             async with self.stage(shard.scope) as staging, self._earlier(shard.scope, staging.attempt) as staged:
                 result = await read_shard(self.context, shard, api, staging, self.on_reply, staged=staged)
-                await self._finish(staging, result)
+                results.append(await self._finish(staging, result))
             self.context.progress.kept.finish_shard()
 
-        await self.visits.visit_all(
-            [shard for shard in shards if shard.scope not in finished], read, self._record_unread_account
-        )
+        async def record_unread_account(unread: Sequence[Shard], error: ItemError) -> None:
+            async with self.stage(unread[0].scope) as staging:
+                first, *others = unread_account(unread, error, staging.failures)
+                results.append(await self._finish(staging, first))
+            results.extend([await self._write(result) for result in others])
 
-    async def _record_unread_account(self, shards: Sequence[Shard], error: ItemError) -> None:
-        async with self.stage(shards[0].scope) as staging:
-            first, *others = unread_account(shards, error, staging.failures)
-            await self._finish(staging, first)
-        for result in others:
-            self.results.append(await to_thread.run_sync(write_result, self.store, self.snapshot_id, result))
+        left = [shard for shard in shards if shard.scope not in finished]
+        await self.visits.visit_all(left, read, record_unread_account)
+        return results
 
-    async def _finish(self, staging: Staging, result: ShardResult) -> None:
+    async def _finish(self, staging: Staging, result: ShardResult) -> ShardResult:
         runs = await staging.finish()
-        done = replace(result, attempt=staging.attempt, runs=runs, rows={**staging.row_counts})
-        self.results.append(await to_thread.run_sync(write_result, self.store, self.snapshot_id, done))
+        return await self._write(replace(result, attempt=staging.attempt, runs=runs, rows={**staging.row_counts}))
+
+    async def _write(self, result: ShardResult) -> ShardResult:
+        return await to_thread.run_sync(write_result, self.store, self.snapshot_id, result)
 
     @asynccontextmanager
     async def stage(self, scope: Scope) -> AsyncIterator[Staging]:

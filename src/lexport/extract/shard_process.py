@@ -71,8 +71,7 @@ async def read_planned_shard(
         in_background(partial(keep_reporting, report, progress), until=reporting, folder=Path(store.url)),
         open_reading(store, spec, own, own_try, progress=progress) as (reading, access),
     ):
-        await read_own_shard(reading, access, shard)
-    return reading.results[0]
+        return await read_own_shard(reading, access, shard)
 
 
 def find_plan(store: Store, run: str) -> RunSpec | None:
@@ -174,8 +173,10 @@ async def _scratch(store: Store, run: str) -> AsyncIterator[Path]:
             await to_thread.run_sync(remove_folder, folder)
 
 
-async def read_own_shard(reading: Reading, access: Access, shard: Shard) -> None:
+async def read_own_shard(reading: Reading, access: Access, shard: Shard) -> ShardResult:
     """Read a shard in this process, which needs credentials for its account, unless it assumes a role in it.
+
+    Of a shard of ``aws-global``, return the result of one of its Regions.
 
     Raises CredentialsError where it has those of another account, and PublishError where the run has ended meanwhile:
     what was staged since is removed.
@@ -186,8 +187,9 @@ async def read_own_shard(reading: Reading, access: Access, shard: Shard) -> None
             f"the credentials of this process are of the account {access.own_account}, but the run was planned with"
             f" those of {account_id}"
         )
-    await reading.read_all([shard], {})
+    results = await reading.read_all([shard], {})
     store, run = reading.store, reading.snapshot_id
     if not await to_thread.run_sync(is_planned, store, run):
         await to_thread.run_sync(store.remove_folder, layout.shard_folder(run, shard.scope))
         raise _is_published(store, run)
+    return results[0]
