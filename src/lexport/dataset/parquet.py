@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from anyio.from_thread import check_cancelled
 
 from lexport.dataset.local import hash_file, sync_file, write_error
-from lexport.dataset.runs import Section, merge
+from lexport.dataset.runs import BELOW_ALL, Section, merge, row_keys
 from lexport.model import Scope
 from lexport.tables.arrow import differs, table_schema
 from lexport.tables.functions import FUNCTIONS
@@ -56,7 +56,7 @@ class RowCounter:
         self.rows: Counter[Scope] = Counter()
         self.functions: Counter[Scope] = Counter()
         self.dropped: Counter[Scope] = Counter()
-        self._last: tuple[Scope, str] | None = None
+        self._last: str | None = None
 
     def drop(self, rows: pa.Table) -> None:
         """Count duplicates that the merge drops."""
@@ -66,14 +66,15 @@ class RowCounter:
     def watch(self, rows: pa.Table) -> None:
         """Count the rows of one row group."""
         check_cancelled()
-        for group in (
-            rows.group_by([*SCOPE_KEY, "function_name"], use_threads=False).aggregate([([], "count_all")]).to_pylist()
-        ):
-            scope = Scope(account_id=group["account_id"], region=group["region"])
-            self.rows[scope] += group["count_all"]
-            function = (scope, group["function_name"])
+        functions = row_keys(rows, (*SCOPE_KEY, "function_name")).combine_chunks()
+        runs = pc.run_end_encode(functions)  # sorted, so the rows of a function are one run
+        start = 0
+        for function, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+            account_id, region, _ = function.split(BELOW_ALL)
+            scope = Scope(account_id=account_id, region=region)
+            self.rows[scope] += end - start
             self.functions[scope] += function != self._last  # a function may continue in the next row group
-            self._last = function
+            start, self._last = end, function
 
 
 MOST_SLABS = 64  # a slab of a few rows takes 100 KB for its columns alone, and a row group waits for many small shards
