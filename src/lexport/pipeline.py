@@ -14,7 +14,7 @@ import os
 import shlex
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -32,13 +32,16 @@ from lexport.dataset.claims import release_claim
 from lexport.dataset.commits import DamagedCommit, is_committed, read_commit, unreadable
 from lexport.dataset.destination import prepare_store
 from lexport.dataset.manifest import Manifest
-from lexport.dataset.open_store import open_store
+from lexport.dataset.open_store import open_store, with_profile
 from lexport.dataset.runs import RunWriter
 from lexport.dataset.snapshot import FleetTables, RunFacts, write_fleet_tables, write_snapshot
 from lexport.dataset.staging import check_is_new, finished_shards, read_results, read_spec
 from lexport.dataset.store import Store
 from lexport.errors import DeadlineError, ItemError, RunError, SettingsError
 from lexport.extract.access import Access, open_access
+from lexport.extract.cluster.coordinate import Cluster, WorkerCounts
+from lexport.extract.cluster.open_cluster import open_cluster
+from lexport.extract.cluster.sizes import shard_sizes
 from lexport.extract.context import RunContext
 from lexport.extract.estimate import FleetPlan, ShardEstimate, estimate_shard, fleet_plan
 from lexport.extract.failures import FailureSummary
@@ -46,14 +49,20 @@ from lexport.extract.inputs import Inputs, note_other_key, read_inputs
 from lexport.extract.plan_run import plan_run
 from lexport.extract.progress import Progress, Report, report_nothing
 from lexport.extract.reading import OnReply, Reading
-from lexport.extract.results import finish_results, reason_not_published, reconcile_row_counts, unread_shards
+from lexport.extract.results import (
+    failed_shards,
+    finish_results,
+    reason_not_published,
+    reconcile_row_counts,
+    unread_shards,
+)
 from lexport.extract.resume import claim_run
 from lexport.extract.rows import ValueHasher
 from lexport.extract.shard_process import find_plan, read_plan
 from lexport.extract.shards import ShardVisits, limits_of_process
 from lexport.extract.spec_settings import settings_from_plan
 from lexport.model import GLOBAL_REGION, RunSpec, Shard, ShardResult
-from lexport.settings import SnapshotSettings
+from lexport.settings import Destination, SnapshotSettings
 from lexport.tables.functions import FUNCTIONS, LAYERS
 from lexport.tables.registry import check_names
 from lexport.tables.units import format_age
@@ -61,7 +70,9 @@ from lexport.tables.units import format_age
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotResult(RunResult):
-    """The result of ``snapshot``."""
+    """The result of ``snapshot``. ``workers`` says what each worker read, where there are several."""
+
+    workers: tuple[WorkerCounts, ...] = ()
 
 
 async def snapshot(
@@ -94,12 +105,19 @@ async def snapshot(
     limit = settings.deadline or timedelta.max
     with move_on_after(limit.total_seconds()):
         async with reported(progress, report, folder=Path(store.url)) as reporting:
-            return await _snapshot(store, settings, inputs, progress, reporting)
+            destination = replace(with_profile(dest, settings.profile), url=store.url)
+            return await _snapshot(store, destination, settings, inputs, progress=progress, reporting=reporting)
     raise DeadlineError(f"--deadline {format_age(limit)} is over, so nothing was published")
 
 
 async def _snapshot(
-    store: Store, settings: SnapshotSettings, inputs: Inputs, progress: Progress, reporting: CancelScope
+    store: Store,
+    destination: Destination,
+    settings: SnapshotSettings,
+    inputs: Inputs,
+    *,
+    progress: Progress,
+    reporting: CancelScope,
 ) -> SnapshotResult:
     hasher = ValueHasher(inputs.hash_key) if inputs.hash_key else None
     async with AsyncExitStack() as connected:
@@ -120,12 +138,23 @@ async def _snapshot(
             hasher=hasher,
         ) as run:
             downloads = await connected.enter_async_context(open_downloads(settings.packages, session, run))
+            cluster = await connected.enter_async_context(
+                open_cluster(
+                    settings,
+                    destination=destination,
+                    run=spec.snapshot_id,
+                    attempt=attempt,
+                    session=session,
+                    hash_key=inputs.hash_key,
+                    progress=progress,
+                )
+            )
             async with downloads.while_reading() if downloads else nullcontext() as on_reply:
-                results = await read_shards(spec, access, run, on_reply)
+                results = await read_shards(spec, access, run, cluster or on_reply)
             await reading.aclose()  # its connections take memory that the merge needs
             results, fleet = await write_fleet(results, run, downloads)
             await connected.aclose()  # once the snapshot is published, nothing may wait any more
-            return await commit_run(spec, results, fleet, run)
+            return await commit_run(spec, results, fleet, run, workers=cluster.workers() if cluster else ())
 
 
 async def plan(
@@ -171,26 +200,34 @@ async def plan(
 # --- the steps of one process; plan_run is in extract/plan_run.py -----------------------------------------------------
 
 
-async def read_shards(spec: RunSpec, access: Access, run: Run, on_reply: OnReply | None) -> list[ShardResult]:
-    """Read every shard in this process, all concurrently; ``on_reply`` gets each response of GetFunction.
+async def read_shards(spec: RunSpec, access: Access, run: Run, by: Cluster | OnReply | None) -> list[ShardResult]:
+    """Read every shard, all concurrently: on the workers of a cluster, or in this process.
 
-    A shard that an earlier attempt has finished is not read again. The results have those shards too.
+    Here, ``by`` may take each response of GetFunction. A shard that an earlier attempt has finished is not read again;
+    the results have those shards too. A shard that no worker could read is a gap.
     """
     finished = await to_thread.run_sync(finished_shards, run.store, run.snapshot_id) if run.attempt > 1 else {}
+    left = [shard for shard in spec.shards if shard.scope not in finished]
+    visits = ShardVisits(access, run.progress)
+    run.progress.kept.begin(run.snapshot_id, shards=len(spec.shards), finished=len(finished))
+    if isinstance(by, Cluster):
+        sizes = await shard_sizes(run.store, left, visits, run.pacer)
+        run.progress.stage = "reading"
+        results, failed = await by.read_shards(left, sizes, run.progress)
+        return [*finished.values(), *results, *failed_shards(failed, run.staging.failures)]
     store = run.store if run.settings.incremental else None
     reading = Reading(
         context=RunContext(spec=spec, settings=run.settings, store=store, pacer=run.pacer, progress=run.progress),
-        visits=ShardVisits(access, run.progress),
+        visits=visits,
         store=run.store,
         folder=run.folder,
         memory=run.memory,
         hasher=run.hasher,
         attempt=run.attempt,
-        on_reply=on_reply,
+        on_reply=by,
     )
-    run.progress.kept.begin(run.snapshot_id, shards=len(spec.shards), finished=len(finished))
     run.progress.stage = "reading"
-    return [*finished.values(), *await reading.read_all(spec.shards, finished)]
+    return [*finished.values(), *await reading.read_all(left, finished)]
 
 
 async def write_fleet(
@@ -214,7 +251,14 @@ async def write_fleet(
     return settled, fleet
 
 
-async def commit_run(spec: RunSpec, results: Sequence[ShardResult], fleet: FleetTables, run: Run) -> SnapshotResult:
+async def commit_run(
+    spec: RunSpec,
+    results: Sequence[ShardResult],
+    fleet: FleetTables,
+    run: Run,
+    *,
+    workers: tuple[WorkerCounts, ...] = (),
+) -> SnapshotResult:
     """Write the remaining tables, compare them with the snapshot before, and publish; or publish nothing.
 
     Raises CredentialsError where nothing may be read, IncompleteError for gaps that are not allowed, and the errors of
@@ -237,6 +281,7 @@ async def commit_run(spec: RunSpec, results: Sequence[ShardResult], fleet: Fleet
         )
     )
     result = run.result(SnapshotResult, staged, summary.summary(), has_packages=settings.packages is not None)
+    result = replace(result, workers=workers)
     error = reason_not_published(
         results,
         result.failures,

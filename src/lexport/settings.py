@@ -29,6 +29,8 @@ RESUME_MAX_AGE = timedelta(hours=24)
 FLUSH_AFTER_S = 60.0  # a kill costs what was read since
 PACKAGE_CONCURRENCY = 16  # downloads at once; each takes a megabyte or two
 MOST_PACKAGES_AT_ONCE = 256
+MOST_PROCESSES = 64
+SHARD_RETRIES = 2
 ACCOUNT_ID = "{account_id}"  # stands for the account in the ARN of --account-role
 
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
@@ -140,6 +142,9 @@ class SnapshotSettings:
     ``resume_max_age``, where there is one. ``deadline`` ends the run before it is published. The rows of each shard go
     to the destination at least every ``flush_after_s``.
 
+    ``dask`` reads shards on the workers of the scheduler at this address, ``processes`` on so many of this machine; a
+    shard whose worker fails is tried again ``shard_retries`` times.
+
     ``packages`` also fetches the packages of the functions that are read. ``with_resources`` names declared resources
     that are read besides those of every snapshot.
     """
@@ -173,6 +178,9 @@ class SnapshotSettings:
     resume_max_age: timedelta = RESUME_MAX_AGE
     deadline: timedelta | None = None
     flush_after_s: float = FLUSH_AFTER_S
+    dask: str | None = None
+    processes: int | None = None
+    shard_retries: int = SHARD_RETRIES
     snapshot_id: str | None = None
     snapshot_at: datetime | None = None
 
@@ -195,6 +203,10 @@ class SnapshotSettings:
         for option, duration in (("--deadline", self.deadline), ("--resume-max-age", self.resume_max_age)):
             _check(duration is None or duration > timedelta(0), option, f"is a duration above 0, not {duration}")
         _check(math.isfinite(self.flush_after_s) and self.flush_after_s > 0, "flush_after_s", "is above 0")
+        _check(self.dask is None or self.processes is None, "--dask", "and --processes exclude each other")
+        is_good = self.processes is None or 1 <= self.processes <= MOST_PROCESSES
+        _check(is_good, "--processes", f"is from 1 to {MOST_PROCESSES}, not {self.processes}")
+        _check(self.shard_retries >= 0, "--shard-retries", f"is 0 or more, not {self.shard_retries}")
         if self.endpoint_url is not None:
             _check(
                 self.endpoint_url.startswith(("http://", "https://")),
@@ -255,6 +267,11 @@ class SnapshotSettings:
     def is_selection(self) -> bool:
         """Whether the user named functions."""
         return bool(self.functions) or self.functions_from is not None
+
+    @property
+    def is_distributed(self) -> bool:
+        """Whether other processes read the shards."""
+        return self.dask is not None or self.processes is not None
 
     @property
     def fingerprint(self) -> str:

@@ -58,20 +58,25 @@ class Loaded:
     expires_at_s: float | None
 
 
+Source = Callable[[], Awaitable[Loaded]]
+
+
 class OwnCredentials:
     """The credentials of one profile. ``clock`` returns seconds since 1970.
 
     ``botocore`` is the session that loaded them, ``named_account`` the account ID that they themselves name. ``check``
-    is called with renewed credentials before they are used, and raises CredentialsError to refuse them.
+    is called with renewed credentials before they are used, and raises CredentialsError to refuse them. ``source``
+    loads them where the credential chain of this process does not.
     """
 
-    def __init__(self, profile: str | None, *, clock: Callable[[], float]) -> None:
+    def __init__(self, profile: str | None, *, clock: Callable[[], float], source: Source | None = None) -> None:
         self.check: Callable[[Credentials], Awaitable[None]] | None = None
         self.botocore: AioSession
         self.named_account: str | None = None
         self.profile = profile
         self._clock = clock
         self._prompt = CodePrompt(profile)
+        self._source = source
         self._current = Credentials("", "")
         self._renew_at_s = self._expires_at_s = -math.inf
         self._renewals = 0  # of credentials that had expired
@@ -83,8 +88,7 @@ class OwnCredentials:
     async def open(self) -> None:
         """Load the credentials for the first time, so that missing ones are found before any call."""
         try:
-            load = partial(load_credentials, self.profile, self._prompt)
-            self._use(await retry(load, longest_s=LONGEST_START_S))
+            self._use(await retry(partial(self._load, self._prompt), longest_s=LONGEST_START_S))
         except ItemError as error:
             raise ends_run(error) from None
 
@@ -119,7 +123,7 @@ class OwnCredentials:
                     return stale
                 self._renewals, self._renewed_at_s = self._renewals + 1, now_s
             try:
-                loaded = await load_credentials(self.profile, self._prompt.refuse)
+                loaded = await self._load(self._prompt.refuse)
                 if self.check is not None and loaded.credentials != self._current:
                     await self.check(loaded.credentials)
             except (RunError, ItemError) as error:
@@ -132,6 +136,16 @@ class OwnCredentials:
             self._use(loaded)
             self._useless = stale if stale == self._current else None
             return self._current
+
+    async def _load(self, prompt: Callable[[str], str]) -> Loaded:
+        if self._source is not None:
+            return await self._source()
+        return await load_credentials(self.profile, prompt)
+
+    @property
+    def expires_at_s(self) -> float | None:
+        """When the current credentials expire, in seconds since 1970; None for never."""
+        return None if math.isinf(self._expires_at_s) else self._expires_at_s
 
     def _use(self, loaded: Loaded) -> None:
         now_s = self._clock()
@@ -151,12 +165,7 @@ async def load_credentials(profile: str | None, prompt: Callable[[str], str]) ->
     """
 
     async def load() -> tuple[AioSession, Any, Any]:
-        session = AioSession(profile=profile)
-        # botocore itself reads AWS_DEFAULT_REGION only; in the AWS CLI and the other SDKs AWS_REGION wins.
-        if region := os.environ.get("AWS_REGION"):
-            session.set_config_variable("region", region)
-        # Tokens of the old global endpoint are not valid in Regions that must be opted in to.
-        session.set_config_variable("sts_regional_endpoints", "regional")
+        session = configured_session(profile)
         session.set_default_client_config(_CHAIN)
         # botocore takes a prompter only in the constructor of a provider that botocore itself makes.
         session.get_component("credential_provider").get_provider("assume-role")._prompter = prompt  # noqa: SLF001
@@ -175,6 +184,17 @@ async def load_credentials(profile: str | None, prompt: Callable[[str], str]) ->
         account_id=str(getattr(frozen, "account_id", None) or "") or None,
         expires_at_s=None if expires_at is None else expires_at.timestamp(),
     )
+
+
+def configured_session(profile: str | None) -> AioSession:
+    """Return a session of botocore with the configuration of a profile; no credentials are loaded."""
+    session = AioSession(profile=profile)
+    # botocore itself reads AWS_DEFAULT_REGION only; in the AWS CLI and the other SDKs AWS_REGION wins.
+    if region := os.environ.get("AWS_REGION"):
+        session.set_config_variable("region", region)
+    # Tokens of the old global endpoint are not valid in Regions that must be opted in to.
+    session.set_config_variable("sts_regional_endpoints", "regional")
+    return session
 
 
 class CodePrompt:

@@ -21,7 +21,7 @@ from botocore import exceptions as boto
 
 from lexport.aws.botocore_errors import BOTOCORE_ERRORS, error_from_botocore, error_from_refusal, translate_errors
 from lexport.aws.client import call_signed
-from lexport.aws.credentials import OwnCredentials, quiet_libraries
+from lexport.aws.credentials import OwnCredentials, Source, quiet_libraries
 from lexport.aws.errors import one_line
 from lexport.aws.quota.retry import retry
 from lexport.aws.signing import Credentials
@@ -45,11 +45,15 @@ FEW_ATTEMPTS = _CONFIG.merge(AioConfig(retries={"mode": "standard", "total_max_a
 
 @asynccontextmanager
 async def open_session(
-    *, profile: str | None, endpoint_url: str | None, clock: Callable[[], float] = time.time
+    *,
+    profile: str | None,
+    endpoint_url: str | None,
+    clock: Callable[[], float] = time.time,
+    source: Source | None = None,
 ) -> AsyncIterator[Session]:
     """Load the credentials of a profile; raises CredentialsError where there are none, RunError on network errors.
 
-    ``clock`` returns seconds since 1970.
+    ``clock`` returns seconds since 1970. ``source`` loads credentials in place of the chain of this process.
     Side effect: the loggers of botocore, aiobotocore and HTTP libraries are set to INFO or above for the process,
     because at DEBUG they print credentials, signed headers and responses.
     """
@@ -57,7 +61,7 @@ async def open_session(
     if endpoint_url is not None:
         check_endpoint_url(endpoint_url)
     async with AsyncExitStack() as clients:
-        session = Session(profile, endpoint_url, clock, clients)
+        session = Session(profile, endpoint_url, clock, clients, source)
         await session.open()
         yield session
 
@@ -66,9 +70,14 @@ class Session(OwnCredentials):
     """The credentials of one profile and calls signed with them. Made by ``open_session``."""
 
     def __init__(
-        self, profile: str | None, endpoint_url: str | None, clock: Callable[[], float], clients: AsyncExitStack
+        self,
+        profile: str | None,
+        endpoint_url: str | None,
+        clock: Callable[[], float],
+        clients: AsyncExitStack,
+        source: Source | None = None,
     ) -> None:
-        super().__init__(profile, clock=clock)
+        super().__init__(profile, clock=clock, source=source)
         self.endpoint_url = endpoint_url
         self._clients = clients
         self._shared: dict[tuple[str, str, int], tuple[Credentials, Any]] = {}

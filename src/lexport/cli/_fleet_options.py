@@ -96,6 +96,19 @@ _READING: tuple[Decorator, ...] = (
         type=duration,
     ),
 )
+_CLUSTER: tuple[Decorator, ...] = (
+    option(
+        "Several processes", "--dask URL", "Use the workers of the dask scheduler at this address, tls://host:port."
+    ),
+    option("Several processes", "--processes N", "Use so many processes of this machine.", type=int),
+    option(
+        "Several processes",
+        "--shard-retries",
+        "Try an account-region again this often if its worker fails.",
+        type=int,
+        default=_DEFAULTS.shard_retries,
+    ),
+)
 allow_partial_option = option(
     "Publication", "--allow-partial", "Publish even if something could not be read, and exit 3."
 )
@@ -111,6 +124,9 @@ fleet_options = declare_options((*_ACCESS, *_FLEET, *_QUOTA))
 
 reading_options = declare_options(_READING)
 """Declare on a command the options that read less than the whole fleet."""
+
+cluster_options = declare_options(_CLUSTER)
+"""Declare on a command the options that read on several processes."""
 
 publication_options = declare_options((allow_partial_option, group_readable_option))
 """Declare on a command the options of publishing."""

@@ -19,6 +19,7 @@ Group = Literal[
     "Incremental snapshots",
     "Packages",
     "Interrupted runs",
+    "Several processes",
     "Publication",
     "Queries",
     "Rules",

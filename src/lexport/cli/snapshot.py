@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from lexport.cli._dest_options import dest_options
-from lexport.cli._fleet_options import fleet_options, fleet_settings, publication_options, reading_options
+from lexport.cli._fleet_options import (
+    cluster_options,
+    fleet_options,
+    fleet_settings,
+    publication_options,
+    reading_options,
+)
 from lexport.cli._options import declare_command, duration, option, parsed_by
 from lexport.cli._package_options import package_lines, package_options, package_settings
 from lexport.errors import IncompleteError, RunError
@@ -75,6 +81,7 @@ def _parse_run(text: str) -> str:
     "End the run after this time, e.g. 5h: exit 1, and --resume goes on with it.",
     type=duration,
 )
+@cluster_options
 @publication_options
 @dest_options(writes=True)
 def command(dest: Destination, **options: Any) -> int:
@@ -164,6 +171,11 @@ def summarize(result: SnapshotResult) -> None:
     lines += failure_lines(result.failures)
     if result.packages is not None:
         lines += package_lines(result.packages)
+    lines += [
+        f"{worker.worker}: {plural(worker.shards, 'account-region')}, {plural(worker.calls, 'call')},"
+        f" {plural(worker.versions, 'version')}"
+        for worker in result.workers
+    ]
     functions = sum(scope.functions for scope in manifest.scopes)
     versions = sum(scope.versions for scope in manifest.scopes)
     verdict = f"published, {manifest.status}" if result.published else "NOT published"

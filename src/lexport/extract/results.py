@@ -44,15 +44,22 @@ def unread_shards(shards: Iterable[Shard], found: Mapping[Scope, ShardResult], f
     One of ``aws-global`` is not missing where the Regions of its account were read.
     """
     accounts = {scope.account_id for scope in found}
-    at, unread = datetime.now(UTC), []
-    for shard in shards:
-        scope = shard.scope
-        if scope in found or (scope.region == GLOBAL_REGION and scope.account_id in accounts):
-            continue
-        error = ItemError("no process has finished reading this account-region", code=NOT_READ)
-        failures.record(error, Item(scope=scope, stage="discover"))
-        unread.append(ShardResult(shard=shard, status="partial", gaps=1, is_final=False, started_at=at, ended_at=at))
-    return unread
+    unread = [
+        shard
+        for shard in shards
+        if shard.scope not in found and not (shard.scope.region == GLOBAL_REGION and shard.scope.account_id in accounts)
+    ]
+    reason = "no process has finished reading this account-region"
+    return failed_shards([(shard, reason) for shard in unread], failures)
+
+
+def failed_shards(failed: Iterable[tuple[Shard, str]], failures: Failures) -> list[ShardResult]:
+    """Record shards that no process could read, each with the reason, and return their results."""
+    at, results = datetime.now(UTC), []
+    for shard, reason in failed:
+        failures.record(ItemError(reason, code=NOT_READ), Item(scope=shard.scope, stage="discover"))
+        results.append(ShardResult(shard=shard, status="partial", gaps=1, is_final=False, started_at=at, ended_at=at))
+    return results
 
 
 def finish_results(results: Iterable[ShardResult], failures: Failures) -> list[ShardResult]:

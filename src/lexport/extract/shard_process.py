@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from anyio import CancelScope, to_thread
 
+from lexport.aws.credentials import Source
 from lexport.aws.quota.pacer import Pacer
 from lexport.aws.session import open_session
 from lexport.dataset import layout
@@ -42,12 +43,15 @@ MOST_TRIES = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnAccess:
-    """What each process has of its own: its AWS profile, and where its key of the HMACs is."""
+    """What each process has of its own: its AWS profile, and where its key of the HMACs is.
+
+    ``source`` and ``find_key`` get the credentials and the key from elsewhere; ``find_key`` takes the id of the key.
+    """
 
     profile: str | None = None
     hash_key_file: Path | None = None
-    hash_key: HashKey | None = field(default=None, repr=False)
-    """The key itself, where another process of this machine has handed it over."""
+    source: Source | None = field(default=None, repr=False)
+    find_key: Callable[[str], HashKey] | None = field(default=None, repr=False)
 
 
 async def read_planned_shard(
@@ -130,12 +134,13 @@ async def open_reading(
 ) -> AsyncIterator[tuple[Reading, Access]]:
     """Open what reads shards of a planned run in this process. Raises SettingsError, CredentialsError, RunError."""
     settings = settings_from_plan(spec, profile=own.profile, hash_key_file=own.hash_key_file)
-    hash_key = own.hash_key
-    if spec.hash_key_id is not None and hash_key is None:
-        hash_key = await to_thread.run_sync(find_hash_key, spec.hash_key_id, own.hash_key_file)
+    hash_key = None
+    if spec.hash_key_id is not None:
+        find_key = own.find_key or partial(find_hash_key, key_file=own.hash_key_file)
+        hash_key = await to_thread.run_sync(find_key, spec.hash_key_id)
     memory = StagingMemory(flush_after_s=settings.flush_after_s)
     async with (
-        open_session(profile=own.profile, endpoint_url=settings.endpoint_url) as session,
+        open_session(profile=own.profile, endpoint_url=settings.endpoint_url, source=own.source) as session,
         open_access(
             session,
             settings,

@@ -1,0 +1,186 @@
+"""Connect to a scheduler of dask, or start one with workers on this machine. dask is imported when it is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from lexport.aws.waits import scaled
+from lexport.errors import RunError, SettingsError
+from lexport.extract.cluster.worker import prepare
+from lexport.model import __version__
+
+if TYPE_CHECKING:
+    from distributed import Client, LocalCluster
+
+CONNECT_WITHIN_S = scaled(30.0)
+WORKERS_WITHIN_S = scaled(60.0)
+SILENT_WORKER_S = scaled(60.0)
+"""A worker of ``--processes`` whose heartbeat is missing for so long is given up."""
+
+
+@asynccontextmanager
+async def connect(
+    dask: str | None, processes: int | None, *, retries: int, note: Callable[[str], None]
+) -> AsyncIterator[Client]:
+    """Yield a client of the scheduler at ``dask``, or of ``processes`` workers that end with the block.
+
+    ``retries`` bounds how often a task is run again after its worker died. Raises SettingsError for a wrong address and
+    without the extra, RunError where no scheduler or no worker answers.
+    """
+    try:
+        import distributed  # noqa: F401 - only whether it is there
+    except ImportError as error:
+        option = "--dask" if dask else "--processes"
+        raise SettingsError(
+            f"{option} needs dask; install it with: pip install 'lexport[distributed]'", option=option
+        ) from error
+    async with _at_scheduler(dask, note) if dask else _on_this_machine(processes or 1, retries) as client:
+        await _check_workers(client, note)
+        yield client
+
+
+async def _check_workers(client: Client, note: Callable[[str], None]) -> None:
+    """Check that a worker has this release of lexport; raises SettingsError where none has."""
+    try:
+        answers = await asyncio.wait_for(client.run(prepare, on_error="return"), WORKERS_WITHIN_S)
+    except TimeoutError:  # one worker hangs; its shards are tried elsewhere
+        return
+    others = {
+        worker: "has no lexport" if isinstance(answer, BaseException) else f"has lexport {answer}"
+        for worker, answer in answers.items()
+        if answer != __version__
+    }
+    for worker, what in sorted(others.items()):
+        note(f"warning: the worker {worker} {what}, and this is lexport {__version__}; it reads nothing")
+    if others and len(others) == len(answers):
+        worker, what = min(others.items())
+        raise SettingsError(
+            f"no worker has lexport {__version__}: {worker} {what}; install the same release on all machines",
+            option="--dask",
+        )
+
+
+@asynccontextmanager
+async def _at_scheduler(address: str, note: Callable[[str], None]) -> AsyncIterator[Client]:
+    from distributed import Client
+
+    check_address(address, note)
+    try:
+        client = await Client(address, asynchronous=True, timeout=CONNECT_WITHIN_S, set_as_default=False)
+    except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:
+        raise RunError(
+            f"--dask {address}: no scheduler answers there: {_first_line(error)}; nothing was read"
+        ) from None
+    try:
+        try:
+            await asyncio.wait_for(client.wait_for_workers(1), WORKERS_WITHIN_S)
+        except TimeoutError:
+            raise RunError(
+                f"--dask {address}: the scheduler has no worker, and none came within {WORKERS_WITHIN_S:.0f} s; start"
+                f" one with: dask worker {address}; nothing was read"
+            ) from None
+        yield client
+    finally:
+        await _close(client)
+
+
+@asynccontextmanager
+async def _on_this_machine(processes: int, retries: int) -> AsyncIterator[Client]:
+    """Start workers that end with this process. Their certificates are made for this run and are in memory alone."""
+    import dask.config
+    from distributed import Client, LocalCluster
+    from distributed.security import Security
+
+    own = {
+        "distributed.scheduler.worker-ttl": f"{SILENT_WORKER_S} s",
+        "distributed.scheduler.allowed-failures": retries,
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.system-monitor.disk": False,
+        "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": 65536},
+    }
+    with tempfile.TemporaryDirectory(prefix="lexport-workers-") as folder, dask.config.set(own):
+        try:
+            security = Security.temporary()
+        except ImportError as error:
+            raise SettingsError(
+                "--processes needs cryptography; install it with: pip install 'lexport[distributed]'",
+                option="--processes",
+            ) from error
+        cluster = LocalCluster(
+            n_workers=processes,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            protocol="tls://",
+            security=security,
+            dashboard_address=None,
+            memory_limit=0,
+            local_directory=folder,
+            silence_logs="CRITICAL",
+            asynchronous=True,
+            env={"ARROW_DEFAULT_MEMORY_POOL": os.environ.get("ARROW_DEFAULT_MEMORY_POOL", "system")},
+        )
+        try:
+            await cluster
+            client = await Client(cluster, asynchronous=True, set_as_default=False)
+            try:
+                await asyncio.wait_for(client.wait_for_workers(processes), WORKERS_WITHIN_S)
+                yield client
+            finally:
+                await _close(client)
+        except (OSError, TimeoutError) as error:
+            what = f"--processes {processes}: cannot start the workers"
+            raise RunError(f"{what}: {_first_line(error)}") from None
+        finally:
+            await asyncio.shield(asyncio.ensure_future(_end(cluster)))
+
+
+async def _end(cluster: LocalCluster) -> None:
+    closing = cluster.close()
+    if closing is not None:
+        await closing
+
+
+async def _close(client: Client) -> None:
+    async def close() -> None:
+        with suppress(OSError, TimeoutError, asyncio.CancelledError):  # the scheduler may be gone
+            await asyncio.wait_for(client.close(), CONNECT_WITHIN_S)
+
+    await asyncio.shield(asyncio.ensure_future(close()))
+
+
+def check_address(address: str, note: Callable[[str], None]) -> None:
+    """Raise SettingsError for what is no address of a scheduler; note one that anybody in the network can use."""
+    try:
+        parts = urlsplit(address)
+        is_good = parts.scheme in ("tcp", "tls") and bool(parts.hostname) and bool(parts.port)
+    except ValueError:
+        is_good = False
+    if not is_good or parts.username is not None or parts.path not in ("", "/") or parts.query:
+        raise SettingsError(
+            "--dask takes the address of a scheduler, like tls://scheduler:8786 or tcp://127.0.0.1:8786",
+            option="--dask",
+        )
+    if parts.scheme == "tcp" and not _is_loopback(parts.hostname or ""):
+        note(
+            f"warning: --dask {address} is not encrypted, and whoever reaches the scheduler can run code on its"
+            " workers; use tls:// with certificates"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

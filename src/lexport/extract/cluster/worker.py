@@ -1,0 +1,125 @@
+"""The worker's side: one event loop for all tasks of a process, and one open reading for each run.
+
+dask calls a task in a thread. All tasks of a process share the loop, so that all shards that it reads share its
+connections, its quotas and its memory, as they do without dask.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import traceback
+from collections.abc import Awaitable, Callable
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from lexport.aws.redact import remove_presigned_urls
+from lexport.aws.waits import scaled
+from lexport.errors import CredentialsError, LexportError, PublishError, SettingsError
+from lexport.extract.event_loop import allow_many_files, loop_factory, rare_collection
+from lexport.model import __version__
+
+MOST_CHARACTERS = 2_000
+STOP_WITHIN_S = scaled(11.0)  # the rows in memory are written within ten
+Outcome = dict[str, Any]
+"""What a task returns: ``done``, or ``error`` with its kind and message. An exception would be logged with its task."""
+
+
+class Kept(Protocol):
+    """What stays open between the tasks of a run."""
+
+    async def close(self) -> None:
+        """Close it now."""
+
+
+class Engine:
+    """The event loop of this process, in a thread of its own, and what its tasks keep open between them."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Kept] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_ready = threading.Event()
+        self._tasks: dict[str, set[asyncio.Task[Any]]] = {}
+        allow_many_files()
+        threading.Thread(target=self._serve, name="lexport", daemon=True).start()
+        self._is_ready.wait()
+
+    def _serve(self) -> None:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner, rare_collection():
+            self._loop = runner.get_loop()
+            self._loop.call_soon(self._is_ready.set)
+            runner.run(asyncio.Event().wait())
+
+    def start(self, run: str, work: Callable[[], Awaitable[Any]]) -> Future[Any]:
+        """Start a coroutine that belongs to a run."""
+        assert self._loop is not None
+
+        async def watched() -> Any:
+            task = asyncio.current_task()
+            assert task is not None
+            tasks = self._tasks.setdefault(run, set())
+            tasks.add(task)
+            try:
+                return await work()
+            finally:
+                tasks.discard(task)
+
+        return asyncio.run_coroutine_threadsafe(watched(), self._loop)
+
+    def stop(self, run: str) -> None:
+        """Cancel all that belongs to a run, and wait until each shard has written what it has in memory. Blocking."""
+        assert self._loop is not None
+        with suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(self._stop(run), self._loop).result(STOP_WITHIN_S)
+
+    async def _stop(self, run: str) -> None:
+        tasks = [task for task in self._tasks.pop(run, ()) if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        if (kept := self.kept.pop(run, None)) is not None:
+            await kept.close()
+
+
+@cache
+def engine() -> Engine:
+    """Return the engine of this process."""
+    return Engine()
+
+
+def prepare() -> str:
+    """Start the engine of a worker, which imports what its tasks need; return the release of lexport there."""
+    from lexport.extract.cluster import shard_task  # noqa: F401 - the first task would wait for it
+
+    engine()
+    return __version__
+
+
+def outcome_of(future: Future[Any]) -> Outcome:
+    """Wait for a coroutine of the engine; return its outcome."""
+    try:
+        return {"done": future.result()}
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the coordinator has to know
+        return {"error": describe(error)}
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """Return the kind and the message of an error: without a traceback, and of ours alone the text."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, asyncio.CancelledError | CancelledError):
+        return {"kind": "cancelled", "message": "it was cancelled"}
+    if isinstance(error, LexportError):
+        kinds = ((CredentialsError, "credentials"), (SettingsError, "settings"), (PublishError, "published"))
+        kind = next((name for family, name in kinds if isinstance(error, family)), "run")
+        return {"kind": kind, "message": " ".join(str(error).split())[:MOST_CHARACTERS]}
+    if isinstance(error, OSError):
+        text = f"{error.filename or type(error).__name__}: {error.strerror or type(error).__name__}"
+        return {"kind": "run", "message": remove_presigned_urls(text)[:MOST_CHARACTERS]}
+    at = traceback.extract_tb(error.__traceback__)
+    place = f" at line {at[-1].lineno} of {Path(at[-1].filename).name}" if at else ""
+    return {"kind": "run", "message": f"internal error: {type(error).__name__}{place}; please report it"}
