@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from lexport.aws.waits import scaled
 from lexport.errors import RunError, SettingsError
-from lexport.extract.cluster.worker import prepare
+from lexport.extract.cluster.shard_task import prepare
 from lexport.model import __version__
 
 if TYPE_CHECKING:

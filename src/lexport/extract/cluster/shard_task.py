@@ -22,7 +22,7 @@ from lexport.extract.cluster.worker import Engine, Outcome, engine, outcome_of
 from lexport.extract.progress import Progress, ShardProgress
 from lexport.extract.reading import OwnTry, Reading
 from lexport.extract.shard_process import OwnAccess, open_reading, read_own_shard, read_plan
-from lexport.model import Shard, ShardResult
+from lexport.model import Shard, ShardResult, __version__
 from lexport.settings import Destination
 
 PROGRESS_EVERY_S = 1.0
@@ -48,6 +48,12 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     at_once: int
     parent: str | None
     topic: str
+
+
+def prepare() -> str:
+    """Start the engine of a worker, whose first task would wait for it; return the release of lexport there."""
+    engine()
+    return __version__
 
 
 def read_shard_task(body: bytes) -> Outcome:

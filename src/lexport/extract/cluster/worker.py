@@ -20,7 +20,6 @@ from lexport.aws.redact import remove_presigned_urls
 from lexport.aws.waits import scaled
 from lexport.errors import CredentialsError, LexportError, PublishError, SettingsError
 from lexport.extract.event_loop import allow_many_files, loop_factory, rare_collection
-from lexport.model import __version__
 
 MOST_CHARACTERS = 2_000
 STOP_WITHIN_S = scaled(11.0)  # the rows in memory are written within ten
@@ -89,14 +88,6 @@ class Engine:
 def engine() -> Engine:
     """Return the engine of this process."""
     return Engine()
-
-
-def prepare() -> str:
-    """Start the engine of a worker, which imports what its tasks need; return the release of lexport there."""
-    from lexport.extract.cluster import shard_task  # noqa: F401 - the first task would wait for it
-
-    engine()
-    return __version__
 
 
 def outcome_of(future: Future[Any]) -> Outcome:
