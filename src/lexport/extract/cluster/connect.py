@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from anyio import CancelScope
+
 from lexport.aws.waits import scaled
 from lexport.errors import RunError, SettingsError
 from lexport.extract.cluster.shard_task import prepare
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from distributed import Client, LocalCluster
 
 CONNECT_WITHIN_S = scaled(30.0)
+CLOSE_WITHIN_S = scaled(30.0)
 WORKERS_WITHIN_S = scaled(60.0)
 SILENT_WORKER_S = scaled(60.0)
 """A worker of ``--processes`` whose heartbeat is missing for so long is given up."""
@@ -88,7 +91,7 @@ async def _at_scheduler(address: str, note: Callable[[str], None]) -> AsyncItera
             ) from None
         yield client
     finally:
-        await _close(client)
+        await _end(client)
 
 
 @asynccontextmanager
@@ -134,26 +137,20 @@ async def _on_this_machine(processes: int, retries: int) -> AsyncIterator[Client
                 await asyncio.wait_for(client.wait_for_workers(processes), WORKERS_WITHIN_S)
                 yield client
             finally:
-                await _close(client)
+                await _end(client)
         except (OSError, TimeoutError) as error:
             what = f"--processes {processes}: cannot start the workers"
             raise RunError(f"{what}: {_first_line(error)}") from None
         finally:
-            await asyncio.shield(asyncio.ensure_future(_end(cluster)))
+            await _end(cluster)
 
 
-async def _end(cluster: LocalCluster) -> None:
-    closing = cluster.close()
-    if closing is not None:
-        await closing
-
-
-async def _close(client: Client) -> None:
-    async def close() -> None:
-        with suppress(OSError, TimeoutError, asyncio.CancelledError):  # the scheduler may be gone
-            await asyncio.wait_for(client.close(), CONNECT_WITHIN_S)
-
-    await asyncio.shield(asyncio.ensure_future(close()))
+async def _end(opened: Client | LocalCluster) -> None:
+    """Close a client or a cluster, whose scheduler may be gone; a cancellation does not interrupt it."""
+    with CancelScope(shield=True), suppress(OSError, TimeoutError, asyncio.CancelledError):
+        closing = opened.close()
+        if closing is not None:
+            await asyncio.wait_for(closing, CLOSE_WITHIN_S)
 
 
 def check_address(address: str, note: Callable[[str], None]) -> None:

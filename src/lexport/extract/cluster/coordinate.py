@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from anyio import CancelScope
 
 from lexport.aws.waits import scaled
 from lexport.errors import CredentialsError, RunError, SettingsError
@@ -194,9 +195,8 @@ class Cluster:
 
     async def _stop(self) -> None:
         """Let every worker write what it has in memory, and stop."""
-        with suppress(Exception):
-            async with asyncio.timeout(STOP_WITHIN_S):
-                await asyncio.shield(self._client.run(stop_run, self._run_id, on_error="ignore"))
+        with CancelScope(shield=True), suppress(Exception):
+            await asyncio.wait_for(self._client.run(stop_run, self._run_id, on_error="ignore"), STOP_WITHIN_S)
 
 
 def destination_for_workers(dest: Destination, *, is_own_machine: bool) -> dict[str, Any]:
