@@ -169,18 +169,30 @@ MINUTE_OF_ANSWER = slice(5, 15)
 
 
 class StagingMemory:
-    """The rows of all shards in memory, and the one lock under which they become Arrow and files."""
+    """The rows of all shards in memory, and the one lock under which they become Arrow and files.
+
+    ``items_each`` is how many items one shard collects before they go into Arrow.
+    """
 
     def __init__(self, *, flush_after_s: float = FLUSH_AFTER_S) -> None:
         self.open: set[Staging] = set()
+        self.items_each = BATCH_ITEMS
         self.converting = Lock()
         self.keeping = CapacityLimiter(WRITES_AT_ONCE)
         self._flush_after_s = flush_after_s
 
-    @property
-    def items_each(self) -> int:
-        """How many items one shard collects before they go into Arrow."""
-        return max(LEAST_ITEMS, min(BATCH_ITEMS, MOST_ITEMS // (len(self.open) or 1)))
+    def join(self, staging: Staging) -> None:
+        """Let one more staging share the memory."""
+        self.open.add(staging)
+        self._divide()
+
+    def leave(self, staging: Staging) -> None:
+        """Leave its share to the others."""
+        self.open.discard(staging)
+        self._divide()
+
+    def _divide(self) -> None:
+        self.items_each = max(LEAST_ITEMS, min(BATCH_ITEMS, MOST_ITEMS // (len(self.open) or 1)))
 
     def fullest(self) -> Staging | None:
         """Return the staging that has to write its rows; None while there is room."""
@@ -226,10 +238,11 @@ class Staging:
         self.row_counts: Counter[str] = Counter()
         self.oldest_s = NEVER
         self._memory = memory or StagingMemory()
-        self._memory.open.add(self)
+        self._memory.join(self)
         self._writer = RunWriter(folder, file_mode=file_mode)
         self._keep = keep
         self._newness = f"{9999 - attempt:04d}"  # the answer of a later attempt sorts first
+        self._minute, self._time = -1, ""  # the last minute, and how answer ids write it
         self._serials = count()
         self._files_under_way = 0
         self._is_idle = Event()
@@ -250,7 +263,10 @@ class Staging:
         Of one rank, the latest attempt sorts first. ``MINUTE_OF_ANSWER`` is the minute of the response.
         """
         rank = 0 if ref is None or ref.qualifier is None else 2 if ref.is_alias else 1
-        return f"{rank}{self._newness}{int(time.time()) // 60:010d}{next(self._serials):012x}"
+        minute = int(time.time()) // 60
+        if minute != self._minute:
+            self._minute, self._time = minute, f"{self._newness}{minute:010d}"
+        return f"{rank}{self._time}{next(self._serials):012x}"
 
     async def flush(self) -> None:
         """Stage the rows if they are a full batch. Waits while other rows are written: so memory is bounded."""
@@ -283,7 +299,7 @@ class Staging:
 
     def close(self) -> None:
         """Take no part in the limit of memory any more."""
-        self._memory.open.discard(self)
+        self._memory.leave(self)
 
     def _add(self, batch: Batch, is_last: bool) -> tuple[Staging, Path | None]:  # noqa: FBT001 - for run_sync
         """Collect a batch; where memory is full, write a run file. Return whose it is."""
