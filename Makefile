@@ -6,7 +6,7 @@ RUNTIME_STAMP := .venv/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint types unit newest wheel azurite torture fuzz faults bench bench-toy golden dialects states lock clean
+.PHONY: setup demo test lint types unit newest wheel azurite torture fuzz faults bench bench-toy golden dialects states schedulers lock clean
 
 setup: $(RUNTIME_STAMP)
 
@@ -112,6 +112,10 @@ states: $(STAMP) build/asl-validator/node_modules/.bin/asl-validator
 
 build/asl-validator/node_modules/.bin/asl-validator:
 	npm install --silent --no-audit --no-fund --prefix build/asl-validator asl-validator@4.0.0
+
+# The examples for Airflow and Dagster, run by them: 450 MB of packages, two minutes.
+schedulers: $(STAMP)
+	tests/schedulers.sh
 
 lock:
 	uv pip compile $(LOCK) pyproject.toml -o requirements/runtime.txt

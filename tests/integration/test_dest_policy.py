@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import fnmatch
 import json
-import re
 from datetime import UTC, datetime
 
 import pytest
+from bucket_policies import allows, asked
 from tiny_s3 import open_tiny_s3
 
 from lexport.cli.main import run
@@ -16,7 +15,6 @@ from lexport.errors import CredentialsError
 
 RUN = "01KB5Z6T0Q4W8X2M7R9C1V3N5J"
 KEY_ARN = "arn:aws:kms:eu-west-1:111122223333:key/11111111-2222-3333-4444-555555555555"
-ACTIONS = {"GET": "s3:GetObject", "HEAD": "s3:GetObject", "PUT": "s3:PutObject", "DELETE": "s3:DeleteObject"}
 
 
 @pytest.fixture
@@ -28,30 +26,6 @@ def policy(capsys):
     return printed
 
 
-def literal(pattern):
-    """Return IAM's pattern as one of fnmatch."""
-    return re.sub(r"\$\{([*?$])\}", r"[\1]", pattern)
-
-
-def allows(statements, action, arn, prefix=None):
-    """Whether a policy of allowing statements allows an action, as IAM would."""
-
-    def patterns(value):
-        return [literal(item) for item in ([value] if isinstance(value, str) else value)]
-
-    return any(
-        action in statement["Action"]
-        and any(fnmatch.fnmatchcase(arn, pattern) for pattern in patterns(statement["Resource"]))
-        and all(
-            prefix is not None and any(fnmatch.fnmatchcase(prefix, pattern) for pattern in patterns(condition))
-            for condition in [statement.get("Condition", {}).get("StringLike", {}).get("s3:prefix", ())]
-            if condition
-        )
-        for statement in statements
-        if not statement["Sid"].startswith("Key")
-    )
-
-
 @pytest.fixture
 def served(aws, tmp_path):
     """A tiny S3 that this process finds."""
@@ -59,17 +33,6 @@ def served(aws, tmp_path):
         aws.setenv("AWS_ENDPOINT_URL_S3", server.url)
         aws.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         yield server
-
-
-def asked(server):
-    """Return the actions that the requests to a bucket need, with their ARN and the prefix of a listing."""
-    for method, key, query in server.requests:
-        if method == "POST":
-            yield from (("s3:DeleteObject", f"arn:aws:s3:::bucket/{name}", None) for name in query["deleted"])
-        elif key:
-            yield ACTIONS[method], f"arn:aws:s3:::bucket/{key}", None
-        else:
-            yield "s3:ListBucket", "arn:aws:s3:::bucket", query["prefix"]
 
 
 def test_what_a_reader_asks_for(served, policy, write_dataset, tmp_path, capsys):
@@ -83,7 +46,7 @@ def test_what_a_reader_asks_for(served, policy, write_dataset, tmp_path, capsys)
     capsys.readouterr()
     statements = policy("--dest", "s3://bucket/my/fleet", "--for", "reader")
 
-    needed = set(asked(served))
+    needed = set(asked(served.requests))
     assert {action for action, _, _ in needed} == {"s3:GetObject", "s3:ListBucket"}
     assert [item for item in needed if not allows(statements, *item)] == []
     for action in ("s3:PutObject", "s3:DeleteObject"):
@@ -99,7 +62,7 @@ async def test_what_a_writer_asks_for(served, policy, simulator, flags, run_lexp
         for more in ((), ("--incremental", "--packages")):
             done = await run_lexport("snapshot", dest, *flags(aws.url), *more, **where)
             assert done.code == 0, done.err
-    asked_by_writer, statements = [*asked(served)], policy("--dest", dest)
+    asked_by_writer, statements = [*asked(served.requests)], policy("--dest", dest)
     assert [item for item in asked_by_writer if not allows(statements, *item)] == []
     for path in (f"_runs/{RUN}.json", "_packages/sha256/ab/cd.zip", "_pruned/a.json"):
         assert not allows(statements, "s3:DeleteObject", f"arn:aws:s3:::bucket/my/fleet/{path}")
@@ -123,7 +86,7 @@ def test_what_a_pruner_asks_for(served, policy, write_dataset, tmp_path, capsys)
 
     assert f"my/fleet/_runs/{ids[0]}.json" not in served.objects
     assert not [key for key in served.objects if "_staging/" in key]
-    assert [item for item in asked(served) if not allows(statements, *item)] == []
+    assert [item for item in asked(served.requests) if not allows(statements, *item)] == []
     for path in (f"_runs/{RUN}.json", f"_staging/{RUN}/run.json"):
         assert not allows(statements, "s3:PutObject", f"arn:aws:s3:::bucket/my/fleet/{path}")
 
