@@ -13,13 +13,13 @@ from lexport.cli._commands import cli
 
 ROOT = Path(__file__).parent.parent
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
-PAGES = [*DOCS, *sorted(ROOT.glob("*.md")), ROOT / "benchmarks" / "README.md"]
+PAGES = [*DOCS, *sorted(ROOT.glob("*.md")), ROOT / "benchmarks" / "README.md", *sorted(ROOT.glob("deploy/*/*.md"))]
 GENERATED = ROOT / "docs" / "reference" / "views.md"  # its sentences are the heads of the views
 _CODE_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _PATH = re.compile(
-    r"`((?:src|docs|sql|tests|benchmarks|requirements|\.ci)/[\w./-]*|[\w./-]+\.(?:py|md|toml)|[a-z]\w*(?:/\w+)*/)`"
+    r"`((?:src|docs|sql|tests|benchmarks|deploy|requirements|\.ci)/[\w./-]*|[\w./-]+\.(?:py|md|toml)|[a-z]\w*(?:/\w+)*/)`"
 )
 _NOT_OURS = {"lexport.toml", "pylock.toml"}
 _COMMAND = re.compile(r"(?<![\w/])lexport ([a-z][a-z-]+)([^`\n|&]*)")
@@ -28,11 +28,16 @@ _OPTION_ALONE = re.compile(r"`(--[a-z][a-z-]+)[^`]*`")
 _CONTEXT = click.Context(cli)
 ADDED = {"add-a-resource.md": {"--with"}, "design.md": {"--with"}, "CHANGELOG.md": {"--with", "--transport"}}
 """Options that no command has by default: the page adds them, or states that they were removed."""
-OPTIONS = {
-    name: {"--help"}
-    | {flag for option in cli.get_command(_CONTEXT, name).params for flag in option.opts + option.secondary_opts}
-    for name in cli.list_commands(_CONTEXT)
-}
+
+
+def flags(command: click.Command) -> set[str]:
+    """The options of a command and of those below it."""
+    below = command.commands.values() if isinstance(command, click.Group) else ()
+    own = {flag for option in command.params for flag in option.opts + option.secondary_opts}
+    return own.union(*map(flags, below))
+
+
+OPTIONS = {name: {"--help"} | flags(cli.get_command(_CONTEXT, name)) for name in cli.list_commands(_CONTEXT)}
 
 
 def name_of(path: Path) -> str:
