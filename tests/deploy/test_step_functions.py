@@ -79,6 +79,19 @@ def test_each_parameter_is_used():
         assert len(re.findall(rf"\b{name}\b", text)) > 1, name
 
 
+def test_no_parameter_can_end_an_expression():
+    """Options of the plan may have what lists and ARNs have, and no character that ends a text of an expression."""
+    pattern = load_template()["Parameters"]["PlanOptions"]["AllowedPattern"]
+    for options in (
+        "--region all --incremental --refresh-after 7d",
+        "--region eu-west-1,us-east-1 --exclude-account 111122223333",
+        "--account-role arn:aws:iam::{account_id}:role/x --function billing-*",
+    ):
+        assert re.fullmatch(pattern, options)
+    for options in ("", "all", "--region 'all'", '--region "all"', "--x \\", "--x $y", "--x %} {%"):
+        assert not re.fullmatch(pattern, options)
+
+
 # --- how it runs ------------------------------------------------------------------------------------------------------
 
 
