@@ -48,8 +48,9 @@ def _function(loader, suffix, node):
 _Loader.add_multi_constructor("!", _function)
 
 
+@cache
 def load_template():
-    """Return the template, with its short functions as ``_Function``."""
+    """Return the template, with its short functions as ``_Function``; not to be changed."""
     return yaml.load(TEMPLATE.read_text(encoding="utf-8"), _Loader)
 
 

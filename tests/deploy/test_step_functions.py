@@ -42,7 +42,7 @@ def test_the_template_is_valid():
 
 
 def test_the_definition_is_valid():
-    """The state machine has no finding of cfn-lint: every Next names a state, every state is reached."""
+    """The state machine has no finding of cfn-lint."""
     definition = copy.deepcopy(default_stack().definition())
     shards = definition["States"]["ReadShards"]
     for state, field in (
@@ -57,6 +57,27 @@ def test_the_definition_is_valid():
     }
 
     assert lint_text(json.dumps({"Resources": {"StateMachine": machine}})) == []
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_each_state_is_reached(inner):
+    """Every transition leads to a state, and every state is led to; the last ones end the execution."""
+    machine = default_stack().definition()
+    machine = machine["States"]["ReadShards"]["ItemProcessor"] if inner else machine
+    states, reached, waiting = machine["States"], set(), [machine["StartAt"]]
+    while waiting:
+        name = waiting.pop()
+        if name in reached:
+            continue
+        reached.add(name)
+        state = states[name]
+        leaving = [state, *state.get("Choices", ()), *state.get("Catch", ())]
+        targets = [each[field] for each in leaving for field in ("Next", "Default") if field in each]
+        assert bool(targets) is (state["Type"] not in ("Succeed", "Fail"))
+        assert ("Next" in state) + state.get("End", False) == (state["Type"] not in ("Choice", "Succeed", "Fail"))
+        waiting += targets
+
+    assert reached == set(states)
 
 
 def test_cloudformation_takes_the_template_as_it_is():
