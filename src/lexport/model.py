@@ -171,8 +171,8 @@ class RunSpec:
     ``settings_fingerprint`` is equal for settings that read the same rows, which ``options`` names one by one.
     ``hash_key_id`` names the HMAC key; it is None where no variables are read. ``identity`` is the ARN of the caller
     without the session name; None where STS does not say. ``settings`` are all that another process needs to read a
-    shard or to commit the run. A shard whose Region is ``aws-global`` stands for all Regions of an account whose
-    Regions could not be listed.
+    shard or to commit the run; where it ``is_stepwise``, other processes than the planning one do that. A shard whose
+    Region is ``aws-global`` stands for all Regions of an account whose Regions could not be listed.
     """
 
     snapshot_id: str
@@ -184,6 +184,7 @@ class RunSpec:
     hash_key_id: str | None
     lexport_version: str
     schema_version: str = ""
+    is_stepwise: bool = False
     shards: tuple[Shard, ...]
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -26,19 +26,20 @@ from lexport.artifacts.run import Run, RunResult, open_run, reported
 from lexport.artifacts.snapshot_downloads import SnapshotDownloads, open_downloads
 from lexport.aws.client import LambdaClient
 from lexport.aws.quota.pacer import Pacer
-from lexport.aws.session import Session, open_session
+from lexport.aws.session import open_session
 from lexport.dataset import layout
-from lexport.dataset.claims import release_claim
-from lexport.dataset.commits import DamagedCommit, is_committed, read_commit, unreadable
+from lexport.dataset.account_regions import results_of, results_of_accounts
+from lexport.dataset.commit import published_run
+from lexport.dataset.commits import unreadable
 from lexport.dataset.destination import prepare_store
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.open_store import open_store, with_profile
 from lexport.dataset.runs import RunWriter
 from lexport.dataset.snapshot import FleetTables, RunFacts, write_fleet_tables, write_snapshot
-from lexport.dataset.staging import check_is_new, finished_shards, read_results, read_spec
+from lexport.dataset.staging import check_is_new, finished_shards
 from lexport.dataset.store import Store
 from lexport.errors import DeadlineError, ItemError, RunError, SettingsError
-from lexport.extract.access import Access, open_access
+from lexport.extract.access import Access
 from lexport.extract.cluster.coordinate import Cluster, WorkerCounts
 from lexport.extract.cluster.open_cluster import open_cluster
 from lexport.extract.cluster.sizes import shard_sizes
@@ -46,10 +47,11 @@ from lexport.extract.context import RunContext
 from lexport.extract.estimate import FleetPlan, ShardEstimate, estimate_shard, fleet_plan
 from lexport.extract.failures import FailureSummary
 from lexport.extract.inputs import Inputs, note_other_key, read_inputs
-from lexport.extract.plan_run import plan_run
+from lexport.extract.plan_run import open_planned_access, plan_run
 from lexport.extract.progress import Progress, Report, report_nothing
 from lexport.extract.reading import OnReply, Reading
 from lexport.extract.results import (
+    check_is_read,
     failed_shards,
     finish_results,
     reason_not_published,
@@ -58,8 +60,8 @@ from lexport.extract.results import (
 )
 from lexport.extract.resume import claim_run
 from lexport.extract.rows import ValueHasher
-from lexport.extract.shard_process import find_plan, read_plan
-from lexport.extract.shards import ShardVisits, limits_of_process
+from lexport.extract.shard_process import read_whole_plan
+from lexport.extract.shards import ShardVisits
 from lexport.extract.spec_settings import settings_from_plan
 from lexport.model import GLOBAL_REGION, RunSpec, Shard, ShardResult
 from lexport.settings import Destination, SnapshotSettings
@@ -125,7 +127,7 @@ async def _snapshot(
             open_session(profile=settings.profile, endpoint_url=settings.endpoint_url)
         )
         reading = await connected.enter_async_context(AsyncExitStack())
-        access = await reading.enter_async_context(_open_access(session, settings, inputs, progress))
+        access = await reading.enter_async_context(open_planned_access(session, settings, inputs, progress))
         spec, attempt = await plan_run(settings, access, inputs, store=store, progress=progress)
         async with open_run(
             store,
@@ -179,7 +181,7 @@ async def plan(
         inputs = await read_inputs(settings, note=progress.note, needs_hash_key=store is not None)
         async with (
             open_session(profile=settings.profile, endpoint_url=settings.endpoint_url) as session,
-            _open_access(session, settings, inputs, progress) as access,
+            open_planned_access(session, settings, inputs, progress) as access,
         ):
             spec, _ = await plan_run(settings, access, inputs, progress=progress, session="lexport-plan")
             pacer = Pacer(settings.rates_per_s, settings.quota_share)
@@ -214,7 +216,9 @@ async def read_shards(spec: RunSpec, access: Access, run: Run, by: Cluster | OnR
         sizes = await shard_sizes(run.store, left, visits, run.pacer)
         run.progress.stage = "reading"
         results, failed = await by.read_shards(left, sizes, run.progress)
-        return [*finished.values(), *results, *failed_shards(failed, run.staging.failures)]
+        of_accounts, unread = await to_thread.run_sync(results_of_accounts, run.store, run.snapshot_id, left, results)
+        lost = [*failed_shards(failed, run.staging.failures), *unread_shards(unread, run.staging.failures)]
+        return [*finished.values(), *of_accounts, *lost]
     store = run.store if run.settings.incremental else None
     reading = Reading(
         context=RunContext(spec=spec, settings=run.settings, store=store, pacer=run.pacer, progress=run.progress),
@@ -300,34 +304,6 @@ async def commit_run(
 # --- the same steps in processes of their own; shards are read by extract/shard_process.py --------------------------
 
 
-async def plan_shards(
-    dest: str | os.PathLike[str], settings: SnapshotSettings, *, report: Report = report_nothing
-) -> RunSpec:
-    """Plan a run whose shards other processes read, and leave the plan at ``dest``; return it.
-
-    A plan of ``snapshot_id`` that is there by now is returned as it is. Raises RunError as a snapshot does.
-    """
-    settings.check_reads_a_fleet()
-    check_names(settings.with_resources)
-    progress = Progress()
-    inputs = await read_inputs(settings, note=progress.note)
-    prepare = partial(prepare_store, dest, group_readable=settings.group_readable, profile=settings.profile)
-    store = await to_thread.run_sync(prepare)
-    if settings.snapshot_id is not None:
-        if (spec := await to_thread.run_sync(find_plan, store, settings.snapshot_id)) is not None:
-            return spec
-        await to_thread.run_sync(check_is_new, store, settings.snapshot_id)
-    note_other_key(inputs, store, note=progress.note)
-    async with (
-        reported(progress, report, folder=Path(store.url)),
-        open_session(profile=settings.profile, endpoint_url=settings.endpoint_url) as session,
-        _open_access(session, settings, inputs, progress) as access,
-    ):
-        spec, attempt = await plan_run(settings, access, inputs, store=store, progress=progress)
-    await to_thread.run_sync(release_claim, store, spec.snapshot_id, attempt)
-    return spec
-
-
 async def commit_shards(
     dest: str | os.PathLike[str],
     run_id: str,
@@ -342,50 +318,40 @@ async def commit_shards(
     A run that is published by now is returned as it is. A shard without a result is a gap. Raises RunError as a
     snapshot does.
     """
-    prepare = partial(prepare_store, dest, group_readable=group_readable, profile=profile)
-    store = await to_thread.run_sync(prepare)
-    if await to_thread.run_sync(is_committed, store, run_id):
-        published = await to_thread.run_sync(read_commit, store, run_id)
-        if isinstance(published, DamagedCommit):
-            raise RunError(published.note)
-        return published
+    store = await to_thread.run_sync(partial(open_store, dest, group_readable=group_readable, profile=profile))
     progress = Progress(stage="writing Parquet")
-    await to_thread.run_sync(read_plan, store, run_id)
-    spec = await to_thread.run_sync(read_spec, store, run_id)
-    settings = settings_from_plan(spec, profile=profile, allow_partial=allow_partial, group_readable=group_readable)
-    async with reported(progress, report, folder=Path(store.url)) as reporting:
-        attempt = await claim_run(store, run_id, progress)
-        opened = open_run(
-            store,
-            settings,
-            progress,
-            reporting,
-            snapshot_id=run_id,
-            snapshot_at=spec.snapshot_at,
-            attempt=attempt,
-        )
-        async with opened as run:
-            found = await to_thread.run_sync(read_results, store, run_id)
-            results = [*found.values(), *unread_shards(spec.shards, found, run.staging.failures)]
-            progress.kept.begin(run_id, shards=len(spec.shards), finished=len(found))
-            settled, fleet = await write_fleet(results, run, None)
-            return (await commit_run(spec, settled, fleet, run)).manifest
+    find = partial(published_run, store, run_id, note=progress.note)
+    if (published := await to_thread.run_sync(find)) is not None:
+        return published
+    try:
+        spec = await to_thread.run_sync(read_whole_plan, store, run_id)
+        await to_thread.run_sync(partial(prepare_store, dest, group_readable=group_readable, profile=profile))
+        settings = settings_from_plan(spec, profile=profile, allow_partial=allow_partial, group_readable=group_readable)
+        async with reported(progress, report, folder=Path(store.url)) as reporting:
+            return (await _commit_shards(store, spec, settings, progress, reporting)).manifest
+    except (OSError, RunError):
+        if (published := await to_thread.run_sync(find)) is None:
+            raise
+        return published  # another process was faster
 
 
-# --- opening access and a dataset -------------------------------------------------------------------------------------
-
-
-def _open_access(
-    session: Session, settings: SnapshotSettings, inputs: Inputs, progress: Progress
-) -> AbstractAsyncContextManager[Access]:
-    return open_access(
-        session,
-        settings,
-        regions=settings.regions,
-        more_regions=[function.region for function in inputs.selection or () if function.region],
-        connections=limits_of_process().connections,
-        note=progress.note,
+async def _commit_shards(
+    store: Store, spec: RunSpec, settings: SnapshotSettings, progress: Progress, reporting: CancelScope
+) -> SnapshotResult:
+    run_id = spec.snapshot_id
+    found, missing = await to_thread.run_sync(results_of, store, run_id, spec.shards)
+    check_is_read(spec, found, missing, allow_partial=settings.allow_partial)
+    attempt = await claim_run(store, run_id, progress)
+    opened = open_run(
+        store, settings, progress, reporting, snapshot_id=run_id, snapshot_at=spec.snapshot_at, attempt=attempt
     )
+    async with opened as run:
+        progress.kept.begin(run_id, shards=len(found) + len(missing), finished=len(found))
+        settled, fleet = await write_fleet([*found, *unread_shards(missing, run.staging.failures)], run, None)
+        return await commit_run(spec, settled, fleet, run)
+
+
+# --- opening a dataset ------------------------------------------------------------------------------------------------
 
 
 def _open_dataset(dest: str | os.PathLike[str], profile: str | None) -> Store:

@@ -38,6 +38,7 @@ _STATES = {
     "partial": "published with gaps",
     "refused": "refused because of gaps, not published",
     "interrupted": "interrupted, not published",
+    "planned": "planned, not published yet",
     "running": "still running, not published yet",
 }
 

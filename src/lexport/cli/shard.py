@@ -5,6 +5,7 @@ Each command prints one JSON object on standard output.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -88,7 +89,7 @@ def plan_command(dest: Destination, run: str | None, **options: Any) -> int:
     Prints the id of the run, and the path of the plan: a JSON object for each account-region, one a line.
     """
     from lexport.dataset.layout import shards_path
-    from lexport.pipeline import plan_shards
+    from lexport.extract.plan_shards import plan_shards
 
     settings = fleet_settings(options | {"snapshot_id": run})
     spec = _run(lambda report: plan_shards(dest, settings, report=report), left="nothing was planned")
@@ -96,7 +97,7 @@ def plan_command(dest: Destination, run: str | None, **options: Any) -> int:
         {
             "run": spec.snapshot_id,
             "snapshot_at": spec.snapshot_at,
-            "destination": dest.url,
+            "destination": dest.url if "://" in dest.url else str(Path(dest.url).absolute()),
             "shards": len(spec.shards),
             "shards_path": shards_path(spec.snapshot_id),
             "hash_key_id": spec.hash_key_id,
@@ -153,7 +154,8 @@ def _exit_code(result: ShardResult) -> int:
 def commit_command(dest: Destination, run: str, **options: Any) -> int:
     """Publish what the account-regions of a planned run have left in DEST, as one snapshot, and print what it has.
 
-    An account-region that nobody has read is a gap. A run that is published by now is printed again.
+    An account-region that nobody has read is a gap; without --allow-partial, the exit code is then 1. A run that is
+    published by now is printed again.
     """
     from lexport.pipeline import commit_shards
 
@@ -184,6 +186,7 @@ for step in (plan_command, read_command, commit_command):
 
 
 def _run(work: Callable[[Report], Awaitable[T]], *, left: str) -> T:
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # see lexport snapshot
     from lexport.cli._async import choose_report, run_async
     from lexport.extract.event_loop import allow_many_files
 

@@ -41,7 +41,12 @@ _NAMES = (
     "size_bytes",
 )
 
-_STATES = {"running": "is running", "refused": "was refused because of gaps", "interrupted": "was interrupted"}
+_STATES = {
+    "running": "is running",
+    "refused": "was refused because of gaps",
+    "interrupted": "was interrupted",
+    "planned": "is planned",
+}
 _MOST_NAMED = 3  # runs that are not published
 
 
@@ -114,6 +119,7 @@ def _row(snapshot: SnapshotStatus, now: datetime) -> tuple[object, ...]:
 
 def _unfinished(dest: Destination, store: Store, now: datetime) -> Iterator[str]:
     """Yield a line for each of the newest runs that are not published, and how to go on."""
+    from lexport.dataset.layout import shards_path
     from lexport.query.unfinished import describe_unfinished
 
     try:
@@ -136,7 +142,12 @@ def _unfinished(dest: Destination, store: Store, now: datetime) -> Iterator[str]
     if ended is not None:
         where, one = shlex.quote(str(dest)), ended.snapshot_id
         yield f"to see what such a run could not read: lexport errors {where} --run {one}"
-        if ended.snapshot_at is not None:
+        if ended.is_stepwise:
+            yield (
+                f"to go on with it: lexport shard read {where} {one} ACCOUNT REGION for each line of"
+                f" {where}/{shards_path(one)} that is not read, then lexport shard commit {where} {one}"
+            )
+        elif ended.snapshot_at is not None:
             age = now - ended.snapshot_at
             max_age = f" --resume-max-age {age.days + 2}d" if age > RESUME_MAX_AGE - timedelta(hours=1) else ""
             yield (

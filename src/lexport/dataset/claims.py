@@ -98,15 +98,19 @@ def read_claim(store: Store, run: str) -> Claim | None:
     attempts = _attempts(store, run)
     if not attempts:
         return None
-    path = claim_path(run, max(attempts))
+    return _read(store, run, max(attempts))
+
+
+def _read(store: Store, run: str, attempt: int) -> Claim | None:
+    path = claim_path(run, attempt)
     try:
         renewed_at = store.stat(path).modified_at
         claim = _CLAIM.decode(store.read(path, most_bytes=_MOST_BYTES))
     except FileNotFoundError:  # the run was published or removed meanwhile
         return None
     except (UnexpectedFileError, *NO_JSON):
-        return Claim(attempt=max(attempts), owner=None, is_released=False, renewed_at=renewed_at)
-    return Claim(attempt=max(attempts), owner=claim.owner, is_released=claim.is_released, renewed_at=renewed_at)
+        return Claim(attempt=attempt, owner=None, is_released=False, renewed_at=renewed_at)
+    return Claim(attempt=attempt, owner=claim.owner, is_released=claim.is_released, renewed_at=renewed_at)
 
 
 def _attempts(store: Store, run: str) -> list[int]:
@@ -114,9 +118,17 @@ def _attempts(store: Store, run: str) -> list[int]:
     return [attempt for name in names if (attempt := attempt_of_claim(name)) is not None]
 
 
-def take_claim(store: Store, run: str, attempt: int) -> None:
+def find_claim(store: Store, run: str) -> Claim | None:
+    """Return the greatest claim as ``read_claim`` does, without a listing of the run, which may have many shards."""
+    claim, attempt = None, 1
+    while (found := _read(store, run, attempt)) is not None:
+        claim, attempt = found, attempt + 1
+    return claim
+
+
+def take_claim(store: Store, run: str, attempt: int, *, is_released: bool = False) -> None:
     """Claim a run for this process; raises PublishError where another process has this attempt."""
-    store.create(claim_path(run, attempt), _body(attempt))
+    store.create(claim_path(run, attempt), _body(attempt, is_released=is_released))
 
 
 def holds_claim(store: Store, run: str, attempt: int) -> bool:

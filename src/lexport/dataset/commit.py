@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from anyio import CancelScope, to_thread
 
 from lexport.dataset import layout
-from lexport.dataset.commits import DamagedCommit, all_commits, is_committed
+from lexport.dataset.commits import DamagedCommit, all_commits, is_committed, read_commit, unreadable
 from lexport.dataset.hint import move_hint
 from lexport.dataset.linking import NO_HARD_LINKS, link_new
 from lexport.dataset.local import FULL, LocalStore, clear, local_folder, write_error
@@ -30,7 +30,7 @@ from lexport.dataset.manifest import Manifest
 from lexport.dataset.parquet import WrittenFile
 from lexport.dataset.snapshot import StagedCommit
 from lexport.dataset.store import Store
-from lexport.errors import PublishError, RunError, SettingsError, UnknownCommitError
+from lexport.errors import CredentialsError, PublishError, RunError, SettingsError, UnknownCommitError
 from lexport.model import new_ulid
 from lexport.tables import registry
 from lexport.tables.arrow import table_schema
@@ -176,12 +176,36 @@ def commit(
     with _postponed("the removal of files of an earlier attempt", note):
         for path in left_behind:
             store.remove(path)
+    finish_commit(store, done, note=note)
+    return done
+
+
+def published_run(store: Store, snapshot_id: str, *, note: Callable[[str], None]) -> Manifest | None:
+    """Return a run that is published, and do what its process left to do if it was killed; None where it is not.
+
+    Blocking. Raises CredentialsError, SettingsError and RunError where the commit cannot be read.
+    """
+    try:
+        if f"{snapshot_id}.json" not in store.names(layout.RUNS):
+            return None
+    except OSError as error:
+        raise unreadable(store, error, dest=store.url) from error
+    published = read_commit(store, snapshot_id)
+    if isinstance(published, DamagedCommit):
+        raise CredentialsError(str(published)) if published.is_denied else RunError(published.note)
+    if any(store.files(layout.staging_folder(snapshot_id))):
+        finish_commit(store, published, note=note)
+        store.remove_folder(layout.staging_folder(snapshot_id))
+    return published
+
+
+def finish_commit(store: Store, done: Manifest, *, note: Callable[[str], None]) -> None:
+    """Write what follows a commit; ``note`` is called with each failure."""
     with _postponed("the row in snapshots", note):
         write_snapshot_rows(store, done, note=note)
     if done.is_snapshot:
         with _postponed(layout.LATEST_HINT, note):
             move_hint(store)
-    return done
 
 
 def _left_behind(store: Store, draft: Manifest) -> list[str]:

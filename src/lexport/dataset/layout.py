@@ -91,6 +91,11 @@ def shards_path(run: str) -> str:
     return f"{STAGING}/{run}/shards.jsonl"
 
 
+def regions_path(run: str, scope: Scope) -> str:
+    """Return the path of the shards that a shard of ``aws-global`` stands for, as in ``shards_path``."""
+    return f"{shard_folder(run, scope)}/shards.jsonl"
+
+
 def claim_path(run: str, attempt: int) -> str:
     """Return the path of the claim of one attempt at a run."""
     return f"{STAGING}/{run}/claim-{attempt:04d}.json"

@@ -44,16 +44,23 @@ def begin_run(store: Store, spec: RunSpec) -> None:
 
     The file is created twice: a store that does not refuse the second time would let two runs publish over each other.
     """
-    check_is_new(store, spec.snapshot_id)
+    run = spec.snapshot_id
+    check_is_new(store, run)
     lines = b"".join(msgspec.json.encode(shard) + b"\n" for shard in spec.shards)
     document = {"format": FORMAT, **msgspec.to_builtins(replace(spec, shards=())), "shards": len(spec.shards)}
     document["snapshot_at"] = format_instant(spec.snapshot_at)
     body = msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
-    with _begun_or_gone(store, spec.snapshot_id):
-        store.create(layout.shards_path(spec.snapshot_id), lines)
-        store.create(layout.spec_path(spec.snapshot_id), body)
-        _check_is_refused(store, spec.snapshot_id, layout.spec_path(spec.snapshot_id), body + b"\n")
-        take_claim(store, spec.snapshot_id, 1)
+    if spec.is_stepwise:  # a killed planner may have left the shards; the plan is there once its run.json is
+        store.replace(layout.shards_path(run), lines)
+        store.create(layout.spec_path(run), body)
+        _check_is_refused(store, run, layout.spec_path(run), body + b"\n")
+        take_claim(store, run, 1, is_released=True)
+        return
+    with _begun_or_gone(store, run):
+        store.create(layout.shards_path(run), lines)
+        store.create(layout.spec_path(run), body)
+        _check_is_refused(store, run, layout.spec_path(run), body + b"\n")
+        take_claim(store, run, 1)
 
 
 def begin_package_run(store: Store, run: str) -> None:
@@ -88,6 +95,7 @@ def _check_is_refused(store: Store, run: str, path: str, body: bytes) -> None:
     if f"{run}.json" in store.names(layout.RUNS):  # this process stood still meanwhile, and another one published it
         store.remove_folder(layout.staging_folder(run))
         raise taken_over(store, run)
+    store.remove_folder(layout.staging_folder(run))
     raise RunError(
         f"{store.url} does not refuse to create a file that exists already (a conditional write with If-None-Match),"
         " so two runs could overwrite each other's snapshot; choose a store that does; nothing was read"
@@ -105,7 +113,7 @@ def read_spec(store: Store, run: str) -> RunSpec:
     if count != len(shards):
         raise StagingError(f"{path} is damaged: it has {len(shards):,} shards, which is another number")
     scopes = {shard.scope for shard in shards}
-    if len(scopes) < len(shards) or not all(map(_is_scope, scopes)):
+    if len(scopes) < len(shards) or not all(map(is_scope, scopes)):
         raise StagingError(f"{path} is damaged: its account-regions are wrong")
     return replace(spec, shards=tuple(shards))
 
@@ -155,7 +163,8 @@ def _read_head(store: Store, run: str) -> tuple[RunSpec, object]:
     return spec, count
 
 
-def _is_scope(scope: Scope) -> bool:
+def is_scope(scope: Scope) -> bool:
+    """Return whether a scope that was read from a file can be one."""
     return len(scope.account_id) == 12 and layout.is_shard_folder(f"{scope.account_id}-{scope.region}")  # noqa: PLR2004
 
 
@@ -163,8 +172,14 @@ def _is_scope(scope: Scope) -> bool:
 
 
 def check_is_new(store: Store, run: str) -> None:
-    """Raise PublishError when a snapshot or a run of this id exists."""
-    if f"{run}.json" in store.names(layout.RUNS) or any(store.files(layout.staging_folder(run))):
+    """Raise PublishError when a snapshot or a run of this id exists, or existed.
+
+    The shards alone are no run: a planner was killed before it wrote the rest.
+    """
+    staged = (file.path for file in store.files(layout.staging_folder(run)))
+    if any(f"{run}.json" in store.names(folder) for folder in (layout.RUNS, layout.PRUNED)) or any(
+        path != layout.shards_path(run) and "/." not in path for path in staged
+    ):
         raise PublishError(
             f"{store.url} has a snapshot or a run {run} already; nothing was changed", destination=store.url
         )
@@ -180,12 +195,14 @@ def write_result(store: Store, run: str, result: ShardResult) -> ShardResult:
         store.create(path, body)
     except PublishError:
         first = read_result(store, run, result.shard.scope)
-        if first is None:
-            raise StagingError(f"{store.url}/{path} is damaged; remove it and resume the run") from None
-        if first.is_final or not result.is_final:
+        if first is not None and (first.is_final or (not result.is_final and _has_more(first, result))):
             return first
-        store.replace(path, body)
+        store.replace(path, body)  # also a damaged one
     return result
+
+
+def _has_more(first: ShardResult, second: ShardResult) -> bool:
+    return first.references.rows > second.references.rows
 
 
 def read_results(store: Store, run: str) -> dict[Scope, ShardResult]:
@@ -234,16 +251,19 @@ def finished_shards(store: Store, run: str) -> dict[Scope, ShardResult]:
 
 
 def finished_shard(store: Store, run: str, scope: Scope) -> ShardResult | None:
-    """Return the result of one shard where it need not be read again, as ``finished_shards`` does of all."""
+    """Return the result of one shard where it need not be read again, as ``finished_shards`` does of all.
+
+    One that another attempt can better stays until that attempt has ended: the run may be committed with it.
+    """
     result = read_result(store, run, scope)
     if result is None:
         return None
     folder = layout.shard_folder(run, scope)
     sizes = {file.path: file.size_bytes for file in store.files(folder)} if result.runs else {}
-    if result.is_final and all(sizes.get(staged.path) == staged.size_bytes for staged in result.runs):
-        return result
-    store.remove(layout.result_path(run, scope))
-    return None
+    if any(sizes.get(staged.path) != staged.size_bytes for staged in result.runs):
+        store.remove(layout.result_path(run, scope))
+        return None
+    return result if result.is_final else None
 
 
 def is_read_whole(store: Store, spec: RunSpec) -> bool:

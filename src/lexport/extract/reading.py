@@ -17,6 +17,7 @@ from anyio import CancelScope, move_on_after, to_thread
 
 from lexport.aws.client import LambdaClient
 from lexport.dataset import layout
+from lexport.dataset.account_regions import record_regions
 from lexport.dataset.attempts import begin_attempt, next_attempt
 from lexport.dataset.local import clear
 from lexport.dataset.run_file import hash_run_file
@@ -71,7 +72,7 @@ class Reading:
     async def read_all(self, shards: Sequence[Shard], finished: Mapping[Scope, ShardResult]) -> list[ShardResult]:
         """Read shards, all concurrently, but those that are ``finished``; return the results of those that were read.
 
-        The account of a shard of ``aws-global`` may have several.
+        The account of a shard of ``aws-global`` may have several; which ones is written before they are read.
         """
         results: list[ShardResult] = []
 
@@ -89,8 +90,11 @@ class Reading:
                 results.append(await self._finish(staging, first))
             results.extend([await self._write(result) for result in others])
 
+        async def keep_regions(shard: Shard, found: Sequence[Shard]) -> Sequence[Shard]:
+            return await to_thread.run_sync(record_regions, self.store, self.snapshot_id, shard, found)
+
         left = [shard for shard in shards if shard.scope not in finished]
-        await self.visits.visit_all(left, read, record_unread_account)
+        await self.visits.visit_all(left, read, record_unread_account, keep_regions)
         return results
 
     async def _finish(self, staging: Staging, result: ShardResult) -> ShardResult:

@@ -18,10 +18,11 @@ from lexport.errors import (
     RunError,
 )
 from lexport.extract.failures import FailureKind, Failures, Item
-from lexport.model import GLOBAL_REGION, Failure, Scope, Shard, ShardResult
-from lexport.tables.text import plural
+from lexport.model import GLOBAL_REGION, Failure, RunSpec, Scope, Shard, ShardResult
+from lexport.tables.text import first_of, plural
 
 NOT_READ = "not_read"
+UNREAD_NAMED = 10  # in an error
 
 
 def unread_account(shards: Sequence[Shard], error: ItemError, failures: Failures) -> list[ShardResult]:
@@ -38,19 +39,23 @@ def unread_account(shards: Sequence[Shard], error: ItemError, failures: Failures
     ]
 
 
-def unread_shards(shards: Iterable[Shard], found: Mapping[Scope, ShardResult], failures: Failures) -> list[ShardResult]:
-    """Record the planned shards that no process has finished, and return their results.
-
-    One of ``aws-global`` is not missing where the Regions of its account were read.
-    """
-    accounts = {scope.account_id for scope in found}
-    unread = [
-        shard
-        for shard in shards
-        if shard.scope not in found and not (shard.scope.region == GLOBAL_REGION and shard.scope.account_id in accounts)
-    ]
+def unread_shards(unread: Iterable[Shard], failures: Failures) -> list[ShardResult]:
+    """Record shards that no process has finished, and return their results."""
     reason = "no process has finished reading this account-region"
     return failed_shards([(shard, reason) for shard in unread], failures)
+
+
+def check_is_read(spec: RunSpec, found: Sequence[ShardResult], unread: Sequence[Shard], *, allow_partial: bool) -> None:
+    """Raise RunError where shards of a run were not read, unless gaps are allowed and anything was read."""
+    if not unread or (found and allow_partial):
+        return
+    run = spec.snapshot_id
+    which = first_of([str(shard.scope) for shard in unread], UNREAD_NAMED)
+    advice = ", or publish the others with --allow-partial" if found else ""
+    raise RunError(
+        f"{len(unread):,} of {plural(len(found) + len(unread), 'account-region')} of the run {run} are not read, so"
+        f" nothing was published: {which}; read them with lexport shard read{advice}"
+    )
 
 
 def failed_shards(failed: Iterable[tuple[Shard, str]], failures: Failures) -> list[ShardResult]:

@@ -37,7 +37,7 @@ async def resume_run(
 
     ``resume`` is its id, or ``newest``: then None is returned where there is none that fits, and a note says why. A
     run that lacks only what was denied is not the newest, unless the new one ``publishes_gaps``: it would be refused
-    again without a call.
+    again without a call. Nor is one that other processes read in steps, which may be at work.
     Raises SettingsError where the run of that id does not fit, and PublishError where another process works on it.
     """
     find = partial(_find, store, wanted, resume, max_age=max_age, publishes_gaps=publishes_gaps, note=progress.note)
@@ -120,6 +120,8 @@ def _find(
     reasons = []
     for run in runs:
         spec, why = _judge(store, run, wanted, max_age)
+        if spec is not None and spec.is_stepwise:
+            spec, why = None, "lexport shard goes on with it; --resume with its id does so too"
         if spec is not None and not publishes_gaps and is_read_whole(store, spec):
             spec, why = None, "what it lacks was denied; a new run asks again"
         if spec is not None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from anyio import CancelScope, to_thread
 
@@ -19,11 +21,12 @@ from lexport.aws.credentials import Source
 from lexport.aws.quota.pacer import Pacer
 from lexport.aws.session import open_session
 from lexport.dataset import layout
-from lexport.dataset.claims import read_claim
-from lexport.dataset.commits import is_committed
+from lexport.dataset.account_regions import read_regions
+from lexport.dataset.claims import find_claim
+from lexport.dataset.commits import unreadable
 from lexport.dataset.open_store import open_store
 from lexport.dataset.scratch import remove_folder
-from lexport.dataset.staging import find_shard, finished_shard, is_planned, read_spec, read_spec_alone
+from lexport.dataset.staging import StagingError, find_shard, finished_shard, is_planned, read_spec, read_spec_alone
 from lexport.dataset.store import Store
 from lexport.errors import CredentialsError, PublishError, RunError, SettingsError
 from lexport.extract.access import Access, open_access
@@ -35,7 +38,7 @@ from lexport.extract.reading import OwnTry, Reading
 from lexport.extract.rows import StagingMemory, ValueHasher
 from lexport.extract.shards import ShardVisits, limits_of_process
 from lexport.extract.spec_settings import settings_from_plan
-from lexport.model import RunSpec, Scope, Shard, ShardResult, __version__
+from lexport.model import GLOBAL_REGION, RunSpec, Scope, Shard, ShardResult, __version__
 
 MOST_TRIES = 1_000
 """Where another scheduler counts the attempts at a shard, they are not counted here."""
@@ -60,12 +63,11 @@ async def read_planned_shard(
     """Read one shard of a planned run, and stage its rows and its result; return the result.
 
     A shard that is finished by now is not read again. Raises SettingsError where the run, the shard or the key is
-    another one than planned, CredentialsError, PublishError where the run is published, and RunError.
+    another one than planned, CredentialsError, PublishError where the run is published or a process works on the whole
+    of it, and RunError.
     """
     store = await to_thread.run_sync(partial(open_store, dest, profile=own.profile))
-    spec = await to_thread.run_sync(read_plan, store, run)
-    shard = await to_thread.run_sync(find_shard, store, run, scope)
-    finished = await to_thread.run_sync(finished_shard, store, run, scope)
+    spec, shard, finished = await to_thread.run_sync(_look_up, store, run, scope)
     if finished is not None:
         return finished
     progress = Progress(stage="reading")
@@ -75,22 +77,56 @@ async def read_planned_shard(
         in_background(partial(keep_reporting, report, progress), until=reporting, folder=Path(store.url)),
         open_reading(store, spec, own, own_try, progress=progress) as (reading, access),
     ):
+        if (url := reading.context.settings.endpoint_url) is not None:
+            progress.note(f"the plan sends all requests to AWS to {urlsplit(url).hostname!r}")
         return await read_own_shard(reading, access, shard)
 
 
-def find_plan(store: Store, run: str) -> RunSpec | None:
-    """Return the whole plan of a run; None where there is none. What a killed planner left of it is removed. Blocking.
+def _look_up(store: Store, run: str, scope: Scope) -> tuple[RunSpec, Shard, ShardResult | None]:
+    """Return the plan of a run, one of its shards, and the result of this where it is finished. Blocking."""
+    spec = read_plan(store, run)
+    with asking(store):
+        shard = find_shard(store, run, scope)
+        finished = finished_regions(store, run, shard)
+        if finished is not None:
+            return spec, shard, worst_of(finished.values())
+        claim = find_claim(store, run)
+    if claim is not None and claim.state(datetime.now(UTC)) != "dead":
+        raise PublishError(
+            f"another process works on the whole of the run {run}, or did so within the last 10 minutes; try again when"
+            " it has ended",
+            destination=store.url,
+        )
+    return spec, shard, None
 
-    Raises as ``read_plan``.
+
+def finished_regions(store: Store, run: str, shard: Shard) -> dict[Scope, ShardResult] | None:
+    """Return the results of a shard, of ``aws-global`` those of its Regions; None where one is not finished. Blocking.
+
+    Raises StagingError and OSError.
     """
-    if is_planned(store, run):
-        read_plan(store, run)
-        return read_spec(store, run)
-    if is_committed(store, run):
-        raise _is_published(store, run)
-    if read_claim(store, run) is None:
-        store.remove_folder(layout.staging_folder(run))
-    return None
+    known = read_regions(store, run, shard.scope) if shard.scope.region == GLOBAL_REGION else None
+    results = _finished_among(store, run, known or [shard])
+    return results if len(results) == len(known or [shard]) else None
+
+
+def _finished_among(store: Store, run: str, shards: Sequence[Shard]) -> dict[Scope, ShardResult]:
+    found = {each.scope: finished_shard(store, run, each.scope) for each in shards}
+    return {scope: result for scope, result in found.items() if result is not None}
+
+
+def worst_of(results: Iterable[ShardResult]) -> ShardResult:
+    """Return the result that says most about what is missing."""
+    return max(results, key=lambda result: (not result.is_final, result.status == "denied", result.gaps))
+
+
+@contextmanager
+def asking(store: Store) -> Iterator[None]:
+    """Turn an OSError of a destination into the error that ends the command: denied, wrong or out of reach."""
+    try:
+        yield
+    except OSError as error:
+        raise unreadable(store, error, dest=store.url) from error
 
 
 def read_plan(store: Store, run: str) -> RunSpec:
@@ -99,16 +135,15 @@ def read_plan(store: Store, run: str) -> RunSpec:
     Raises PublishError where the run is published, SettingsError where there is none, and where another release of
     lexport planned it.
     """
-    try:
-        spec = read_spec_alone(store, run)
-    except FileNotFoundError:
-        if is_committed(store, run):
-            raise _is_published(store, run) from None
-        raise SettingsError(
-            f"{store.url} has no planned run {run}; lexport status lists the unfinished ones", option="RUN"
-        ) from None
-    except OSError as error:
-        raise RunError(f"cannot read the run {run} in {store.url}: {error.strerror or error}") from error
+    with asking(store):
+        try:
+            spec = read_spec_alone(store, run)
+        except FileNotFoundError:
+            if was_published(store, run):
+                raise _is_published(store, run) from None
+            raise SettingsError(
+                f"{store.url} has no planned run {run}; lexport status lists the unfinished ones", option="RUN"
+            ) from None
     if spec.lexport_version != __version__:
         raise SettingsError(
             f"the run {run} was planned by lexport {spec.lexport_version}, and this is {__version__}; all processes of"
@@ -116,6 +151,22 @@ def read_plan(store: Store, run: str) -> RunSpec:
             option="RUN",
         )
     return spec
+
+
+def read_whole_plan(store: Store, run: str) -> RunSpec:
+    """Return the plan of a run with its shards. Blocking; raises as ``read_plan``."""
+    read_plan(store, run)
+    with asking(store):
+        try:
+            return read_spec(store, run)
+        except FileNotFoundError as error:
+            path = error.filename or layout.shards_path(run)
+            raise StagingError(f"{store.url} lacks a part of the plan of the run {run}: {path}") from error
+
+
+def was_published(store: Store, run: str) -> bool:
+    """Return whether a run is a snapshot, or was one before it was pruned. Raises OSError. Blocking."""
+    return any(f"{run}.json" in store.names(folder) for folder in (layout.RUNS, layout.PRUNED))
 
 
 def _is_published(store: Store, run: str) -> PublishError:
@@ -181,7 +232,8 @@ async def _scratch(store: Store, run: str) -> AsyncIterator[Path]:
 async def read_own_shard(reading: Reading, access: Access, shard: Shard) -> ShardResult:
     """Read a shard in this process, which needs credentials for its account, unless it assumes a role in it.
 
-    Of a shard of ``aws-global``, return the result of one of its Regions.
+    Of a shard of ``aws-global``, those of its Regions that are finished are not read again; return the result of the
+    worst of them.
 
     Raises CredentialsError where it has those of another account, and PublishError where the run has ended meanwhile:
     what was staged since is removed.
@@ -192,9 +244,39 @@ async def read_own_shard(reading: Reading, access: Access, shard: Shard) -> Shar
             f"the credentials of this process are of the account {access.own_account}, but the run was planned with"
             f" those of {account_id}"
         )
-    results = await reading.read_all([shard], {})
     store, run = reading.store, reading.snapshot_id
-    if not await to_thread.run_sync(is_planned, store, run):
-        await to_thread.run_sync(store.remove_folder, layout.shard_folder(run, shard.scope))
+    try:
+        finished = await to_thread.run_sync(_finished_of_account, store, run, shard)
+        results = await reading.read_all([shard], finished)
+    except BaseException as error:
+        with CancelScope(shield=True):
+            has_ended = await to_thread.run_sync(_has_ended, store, run, shard)
+        if has_ended and isinstance(error, Exception):
+            raise _is_published(store, run) from error
+        raise
+    if await to_thread.run_sync(_has_ended, store, run, shard):
         raise _is_published(store, run)
-    return results[0]
+    return worst_of([*results, *finished.values()])
+
+
+def _finished_of_account(store: Store, run: str, shard: Shard) -> Mapping[Scope, ShardResult]:
+    if shard.scope.region != GLOBAL_REGION:
+        return {}
+    return _finished_among(store, run, read_regions(store, run, shard.scope) or ())
+
+
+def _has_ended(store: Store, run: str, shard: Shard) -> bool:
+    """Return whether a run was published or removed; what was staged of a shard since is removed then. Blocking."""
+    try:
+        if is_planned(store, run):
+            return False
+    except OSError:  # a store that does not answer says nothing
+        return False
+    folders = [layout.shard_folder(run, shard.scope)]
+    if shard.scope.region == GLOBAL_REGION:
+        with suppress(OSError):
+            names = store.names(layout.staging_folder(run))
+            folders = [f"{layout.staging_folder(run)}/{name}" for name in names if name[:12] == shard.scope.account_id]
+    for folder in folders:
+        store.remove_folder(folder)
+    return True

@@ -146,6 +146,7 @@ def _shards_in(account_id: str, regions: Regions, selection: Selection | None = 
 
 OnShard = Callable[[Shard, LambdaClient], Awaitable[None]]
 OnAccountError = Callable[[Sequence[Shard], ItemError], Awaitable[None]]
+OnRegions = Callable[[Shard, Sequence[Shard]], Awaitable[Sequence[Shard]]]
 
 
 class ShardVisits:
@@ -157,11 +158,18 @@ class ShardVisits:
         self._slots = CapacityLimiter(limits.shards)
         self._fair_shares = FairShares(access.send, limits.connections)
 
-    async def visit_all(self, shards: Sequence[Shard], work: OnShard, on_account_error: OnAccountError) -> None:
+    async def visit_all(
+        self,
+        shards: Sequence[Shard],
+        work: OnShard,
+        on_account_error: OnAccountError,
+        on_regions: OnRegions | None = None,
+    ) -> None:
         """Assume the role of each account and do the ``work`` on each of its shards, all side by side.
 
         ``on_account_error`` gets the shards of an account whose role cannot be assumed; the other accounts go on.
-        ``work`` raises no ItemError.
+        ``on_regions`` gets a shard of ``aws-global`` and those that it stands for, and returns those to visit. ``work``
+        raises no ItemError.
         """
         by_account: dict[str, list[Shard]] = defaultdict(list)
         for shard in shards:
@@ -176,6 +184,8 @@ class ShardVisits:
                 except ItemError as error:
                     await on_account_error(of_account, error)
                 else:
+                    if on_regions is not None and of_account[0].scope.region == GLOBAL_REGION:
+                        entered = await on_regions(of_account[0], entered)
                     for shard in entered:
                         tasks.start_soon(self._visit, shard, work)
                 finally:

@@ -15,6 +15,7 @@ from lexport.dataset.staging import StagingError
 from lexport.errors import SettingsError
 from lexport.model import RunSpec
 from lexport.settings import SnapshotSettings
+from lexport.tables.registry import check_names
 
 _OF_THE_PLANNER = frozenset({
     "profile", "accounts", "accounts_from", "functions", "functions_from", "hash_key_file", "group_readable",
@@ -44,6 +45,7 @@ def settings_from_plan(
     try:
         values = {name: value for name, value in spec.settings.items() if name not in _OF_THE_PLANNER}
         planned = msgspec.convert(values, SnapshotSettings)
+        check_names(planned.with_resources)
         return replace(
             planned,
             profile=profile,

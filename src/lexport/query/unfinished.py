@@ -21,14 +21,18 @@ from lexport.query.catalog import find_commits
 if TYPE_CHECKING:
     from lexport.dataset.staging import UnfinishedRun
 
-UnfinishedState = Literal["running", "refused", "interrupted"]
-"""A ``refused`` run had gaps that were not allowed; an ``interrupted`` one was ended by a signal or an error."""
+UnfinishedState = Literal["running", "refused", "interrupted", "planned"]
+"""A ``refused`` run had gaps that were not allowed; an ``interrupted`` one was ended by a signal or an error.
+
+The account-regions of a ``planned`` one are read by other processes, which are not known here.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnfinishedStatus:
     """One run that is not published; ``attempts`` counts how often it was begun. Its shards are account-regions.
 
+    Where it ``is_stepwise``, ``lexport shard`` goes on with it, else ``lexport snapshot --resume``.
     ``snapshot_at`` and ``shards_total`` are None where the files that say so are damaged, and for a run over packages;
     ``shards_total`` also where the Regions of an account are only known once its role is assumed.
     """
@@ -41,6 +45,7 @@ class UnfinishedStatus:
     shards_total: int | None
     last_write_at: datetime
     size_bytes: int
+    is_stepwise: bool = False
 
 
 async def unfinished(dest: str | os.PathLike[str]) -> tuple[UnfinishedStatus, ...]:
@@ -76,6 +81,7 @@ def _describe(store: Store, run: UnfinishedRun, now: datetime) -> UnfinishedStat
         shards_total=_shards_total(run),
         last_write_at=run.last_write_at,
         size_bytes=run.size_bytes,
+        is_stepwise=run.spec is not None and run.spec.is_stepwise,
     )
 
 
@@ -89,7 +95,9 @@ def state_of(run: UnfinishedRun, refused: Sequence[str], now: datetime) -> Unfin
     """Judge a run; ``refused`` is what ``refused_errors`` returns for it."""
     if refused:
         return "refused"
-    return "running" if run.is_alive(now) else "interrupted"
+    if run.is_alive(now):
+        return "running"
+    return "planned" if run.spec is not None and run.spec.is_stepwise else "interrupted"
 
 
 def refused_errors(store: Store, run: UnfinishedRun) -> list[str]:
