@@ -78,6 +78,7 @@ class RowCounter:
 
 
 MOST_SLABS = 64  # a slab of a few rows takes 100 KB for its columns alone, and a row group waits for many small shards
+RELEASED_GROUPS = 4  # unused memory is given back after so many row groups, some 25 MB: looking for it takes 10 ms
 ROWS_PER_FILE = 1_000_000
 """A file of a table ends at the first border between two account-regions after so many rows."""
 
@@ -124,7 +125,7 @@ class TableWriter:
         self._constants = {"snapshot_id": folder.snapshot_id, "snapshot_at": folder.snapshot_at}
         self._names = [field.name for field in self._schema if field.name not in self._constants]
         self._waiting: list[pa.Table] = []
-        self._waiting_rows = self._rows = 0
+        self._waiting_rows = self._rows = self._groups = 0
         self._last_scope: tuple[object, ...] | None = None
         self._files: list[WrittenFile] = []
         self._open_file()
@@ -198,7 +199,9 @@ class TableWriter:
             self._waiting_rows -= self._group_rows
             self._write_group(rows_waiting.slice(0, self._group_rows).combine_chunks())
             del rows_waiting
-            pa.default_memory_pool().release_unused()
+            self._groups += 1
+            if self._groups % RELEASED_GROUPS == 0:
+                pa.default_memory_pool().release_unused()
 
     def close(self) -> Files:
         """Write the last row group and sync the file; return all files, in the order of their rows."""

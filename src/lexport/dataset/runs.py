@@ -27,7 +27,6 @@ from lexport.tables.staged import ANSWER
 from lexport.tables.table import Table
 
 RUN_BYTES = 12 * 2**20  # staged rows in memory; twice that while one run is being sorted
-RELEASED_BYTES = 2**20  # looking for less unused memory takes longer than a small shard takes to write
 ROWS_AT_ONCE = 10_000  # rows as Python values: some 10 MB
 FAN_IN = 32
 _BUFFER_BYTES = 2**20  # a file of some kilobytes is one write
@@ -156,7 +155,6 @@ class RunWriter:
 
     def flush(self) -> Path | None:
         """Write the rows in memory as one run file; return its path, None where there are no rows."""
-        size_bytes = self.size_bytes
         batches, self._batches, self.size_bytes = self._batches, defaultdict(list), 0
         if not batches:
             return None
@@ -169,8 +167,6 @@ class RunWriter:
         for section in sections:
             self.runs.setdefault(section.table, []).append(section)
         self._written += sections
-        if size_bytes >= RELEASED_BYTES:  # the memory that sorting took would look like a leak
-            pa.default_memory_pool().release_unused()
         return writer.path
 
     def discard(self) -> None:
