@@ -117,7 +117,8 @@ def _finished_among(store: Store, run: str, shards: Sequence[Shard]) -> dict[Sco
 
 def worst_of(results: Iterable[ShardResult]) -> ShardResult:
     """Return the result that says most about what is missing."""
-    return max(results, key=lambda result: (not result.is_final, result.status == "denied", result.gaps))
+    ordered = sorted(results, key=lambda result: result.shard.scope)
+    return max(ordered, key=lambda result: (not result.is_final, result.status == "denied", result.gaps))
 
 
 @contextmanager
