@@ -11,7 +11,7 @@ from lexport.simulator import Fleet, FleetSpec, open_simulator
 pytestmark = pytest.mark.slow
 
 NOT_RUN = (
-    *(" simulate ", " demo", " report ", " views ", "sarif"),  # other tests run these commands
+    *(" simulate ", " demo", " report ", " views ", "sarif", " shard "),  # other tests run these commands
     *(
         " billing",
         " --since ",

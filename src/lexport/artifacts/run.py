@@ -204,7 +204,7 @@ def _is_worth_keeping(run: Run, error: BaseException) -> bool:
     if isinstance(error, SettingsError) or (
         isinstance(error, CredentialsError) and not isinstance(error, CredentialsEndedError)
     ):
-        return bool(run.progress.kept.shards_done)
+        return bool(run.progress.kept.shards_before)
     names = run.store.names(layout.staging_folder(run.snapshot_id))
     return any(name.startswith("errors-") or layout.is_shard_folder(name) for name in names)
 

@@ -108,6 +108,13 @@ def cli(ctx: click.Context) -> None:
 
 
 def _all_commands() -> dict[str, click.Command]:
+    """Return every command that does something; those of a group have its name before their own."""
+    found: dict[str, click.Command] = {}
     with click.Context(cli) as context:
-        commands = {name: cli.get_command(context, name) for name in COMMANDS}
-    return {name: command for name, command in commands.items() if command is not None}
+        for name in COMMANDS:
+            command = cli.get_command(context, name)
+            if isinstance(command, click.Group):
+                found |= {f"{name} {step}": each for step, each in command.commands.items()}
+            elif command is not None:
+                found[name] = command
+    return found

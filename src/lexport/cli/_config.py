@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def read_config(all_commands: Callable[[], Mapping[str, click.Command]]) -> dict
         return {}
     commands = all_commands()
     defaults: dict[str, dict[str, Any]] = {}
-    for name, table in tables.items():
+    for name, table in _of_commands(tables, commands):
         if name in commands and not isinstance(table, dict):
             raise SettingsError(f"{CONFIG_FILE}: {name}: write it as a table: [{name}]", option=CONFIG_FILE)
         if name not in commands:
@@ -41,8 +41,20 @@ def read_config(all_commands: Callable[[], Mapping[str, click.Command]]) -> dict
             )
         own = _OWN_TABLES.get(name, ())
         given = {key: value for key, value in table.items() if key not in own}
-        defaults[name] = _defaults(commands[name], name, given)
+        place = defaults
+        for part in name.split(" "):
+            place = place.setdefault(part, {})
+        place |= _defaults(commands[name], name, given)
     return defaults
+
+
+def _of_commands(tables: Mapping[str, Any], commands: Collection[str]) -> Iterator[tuple[str, Any]]:
+    """Yield each table with the name of its command; ``[shard.plan]`` is that of ``lexport shard plan``."""
+    for name, table in tables.items():
+        if isinstance(table, dict) and any(command.startswith(f"{name} ") for command in commands):
+            yield from ((f"{name} {step}", inner) for step, inner in table.items())
+        else:
+            yield name, table
 
 
 def read_own_tables(command: str) -> dict[str, Any]:

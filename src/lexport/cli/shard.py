@@ -70,7 +70,12 @@ def command() -> None:
     """Take a snapshot in steps that any scheduler runs: plan once, read each account-region, commit once."""
 
 
-@declare_command("plan", "lexport shard plan s3://bucket/fleet --region eu-west-1", with_group="Functions")
+@declare_command(
+    "plan",
+    "lexport shard plan s3://bucket/fleet --region eu-west-1,us-east-1",
+    "lexport shard plan s3://bucket/fleet --region all --organization --account-role lexport-reader",
+    with_group="Functions",
+)
 @click.argument("dest")
 @fleet_options
 @reading_options
@@ -107,7 +112,9 @@ def plan_command(dest: Destination, run: str | None, **options: Any) -> int:
 
 
 @declare_command(
-    "read", "lexport shard read s3://bucket/fleet 01KB0000000000000000000002 111122223333 eu-west-1", with_group=None
+    "read",
+    "lexport shard read s3://bucket/fleet 01KB0000000000000000000002 111122223333 eu-west-1",
+    "lexport shard read fleet 01KB0000000000000000000002 111122223333 us-east-1 --hash-key-file hash.key",
 )
 @click.argument("dest")
 @_RUN
@@ -145,7 +152,11 @@ def _exit_code(result: ShardResult) -> int:
     return 3 if result.is_final or result.status == "denied" else 1
 
 
-@declare_command("commit", "lexport shard commit s3://bucket/fleet 01KB0000000000000000000002", with_group=None)
+@declare_command(
+    "commit",
+    "lexport shard commit s3://bucket/fleet 01KB0000000000000000000002",
+    "lexport shard commit s3://bucket/fleet 01KB0000000000000000000002 --allow-partial",
+)
 @click.argument("dest")
 @_RUN
 @_PROFILE

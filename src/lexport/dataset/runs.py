@@ -23,7 +23,8 @@ import pyarrow.compute as pc
 from lexport.dataset.local import sync_file, write_error
 from lexport.dataset.run_file import MAGIC, Place, read_places
 from lexport.tables.arrow import staged_schema
-from lexport.tables.staged import ANSWER
+from lexport.tables.functions import FUNCTIONS
+from lexport.tables.staged import ANSWER, CHILD_TABLES
 from lexport.tables.table import Table
 
 RUN_BYTES = 12 * 2**20  # staged rows in memory; twice that while one run is being sorted
@@ -106,6 +107,14 @@ def staged_batch(table: Table, values: Iterable[Sequence[object]]) -> pa.RecordB
     return pa.RecordBatch.from_arrays(
         [pa.array(column, field.type) for column, field in zip(values, schema, strict=True)], schema=schema
     )
+
+
+def row_counts(table: Table, rows: pa.Table | pa.RecordBatch) -> dict[str, int]:
+    """Count staged rows by table: those of a function version have the rows of its children as lists."""
+    counts = {table.name: len(rows)}
+    for child in CHILD_TABLES if table is FUNCTIONS else ():
+        counts[child.name] = pc.sum(pc.list_value_length(rows.column(child.name))).as_py() or 0
+    return counts
 
 
 def row_keys(rows: pa.Table, names: Sequence[str]) -> pa.ChunkedArray:

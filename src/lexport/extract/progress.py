@@ -105,18 +105,21 @@ class PackageProgress:
 class KeptRun:
     """What is kept of a run that is not published; ``snapshot_id`` is "" before there is anything to go on with.
 
-    ``is_read_whole`` says that another attempt would read nothing more: what is missing was denied.
+    ``shards_before`` counts the shards that earlier attempts have finished. ``is_read_whole`` says that another attempt
+    would read nothing more: what is missing was denied.
     """
 
     snapshot_id: str = ""
     shards: int = 0
     shards_done: int = 0
+    shards_before: int = 0
     is_published: bool = False
     is_read_whole: bool = False
 
     def begin(self, snapshot_id: str, *, shards: int, finished: int) -> None:
         """Note that shards are being read."""
-        self.snapshot_id, self.shards, self.shards_done = snapshot_id, max(shards, finished), finished
+        self.snapshot_id, self.shards = snapshot_id, max(shards, finished)
+        self.shards_done = self.shards_before = finished
 
     def finish_shard(self) -> None:
         """Count a shard; an account whose Regions were not known counted as one before."""

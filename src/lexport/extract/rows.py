@@ -28,14 +28,14 @@ import pyarrow.compute as pc
 from anyio import CancelScope, CapacityLimiter, Event, Lock, current_time, sleep, to_thread
 
 from lexport.aws.signing import hmac_states
-from lexport.dataset.runs import RUN_BYTES, Runs, RunWriter, staged_batch
+from lexport.dataset.runs import RUN_BYTES, Runs, RunWriter, row_counts, staged_batch
 from lexport.extract.failures import Failures
 from lexport.extract.hash_key import HashKey
 from lexport.extract.secret_formats import LEADS
 from lexport.extract.secret_rules import name_means_secret, name_rule, value_rule
 from lexport.model import FunctionRef, StagedRun
 from lexport.settings import FLUSH_AFTER_S
-from lexport.tables.arrow import row_counts, versions_schema
+from lexport.tables.arrow import versions_schema
 from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS
 from lexport.tables.registry import BY_NAME, staged_tables
 from lexport.tables.staged import CHILD_TABLES, Batch, staged_names

@@ -84,14 +84,6 @@ def versions_schema() -> pa.Schema:
     return schema
 
 
-def row_counts(table: Table, rows: pa.Table | pa.RecordBatch) -> dict[str, int]:
-    """Count staged rows by table: those of a function version have the rows of its children as lists."""
-    counts = {table.name: len(rows)}
-    for child in CHILD_TABLES if table is FUNCTIONS else ():
-        counts[child.name] = pc.sum(pc.list_value_length(rows.column(child.name))).as_py() or 0
-    return counts
-
-
 def differs(ours: pa.ChunkedArray, theirs: pa.ChunkedArray) -> pa.ChunkedArray:
     """Tell row by row whether two columns differ; NULL is a value here."""
     return pc.or_(pc.fill_null(pc.not_equal(ours, theirs), False), pc.xor(pc.is_null(ours), pc.is_null(theirs)))

@@ -11,19 +11,19 @@ from lexport.cli._commands import COMMAND_GROUPS, COMMANDS, EXAMPLES, _all_comma
 from lexport.cli._help import Group, Option, option_groups
 
 COMMAND_BY_NAME = _all_commands()
-PAGES = ["", *COMMANDS]
+PAGES = ["", "shard", *COMMAND_BY_NAME]
 
 
 def help_of(name, width):
     """Return the help of a command as a terminal of this width shows it; "" is the command line as a whole."""
     from lexport.cli._commands import cli
 
-    command = COMMAND_BY_NAME[name] if name else cli
+    command = COMMAND_BY_NAME.get(name) or cli.get_command(click.Context(cli), name) or cli
     context = click.Context(command, info_name=f"lexport {name}".strip(), terminal_width=width, max_content_width=width)
     return command.get_help(context)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", COMMAND_BY_NAME)
 def test_each_option_has_a_group(name):
     """Every option of every command stands under the title of a declared group, and its help is a sentence."""
     options = [parameter for parameter in COMMAND_BY_NAME[name].params if not isinstance(parameter, click.Argument)]
@@ -42,7 +42,7 @@ def test_each_group_has_options():
     assert groups == set(get_args(Group))
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", COMMAND_BY_NAME)
 def test_help_shows_all_options_and_examples(name):
     """The help of a command shows each option once, under its title, and then the examples as they are typed."""
     command = COMMAND_BY_NAME[name]
@@ -59,15 +59,16 @@ def test_help_shows_all_options_and_examples(name):
     assert [line.removeprefix("  ") for line in examples.splitlines()] == list(command.examples)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", COMMAND_BY_NAME)
 def test_examples_are_accepted(name):
     """Every command has at least two examples; the command line accepts their options and values."""
     command = COMMAND_BY_NAME[name]
 
     assert len(command.examples) >= 2
     for example in command.examples:
-        program, called, *arguments = shlex.split(example)
-        assert (program, called) == ("lexport", name)
+        program, *arguments = shlex.split(example)
+        called, arguments = arguments[: len(name.split())], arguments[len(name.split()) :]
+        assert (program, called) == ("lexport", name.split())
         command.make_context(name, arguments).close()
 
 
@@ -83,7 +84,7 @@ def test_examples_of_the_command_line_are_accepted():
 def test_help_fits_the_terminal(name, width):
     """No line is wider than the terminal but a term or an example; descriptions begin in one column on each page."""
     page = help_of(name, width).partition("\nExamples:\n")[0]
-    columns = {len(line) - len(line.lstrip()) for line in page.splitlines() if line.startswith(" " * 12)}
+    columns = {len(line) - len(line.lstrip()) for line in page.partition("\n\n")[2].splitlines() if line[:12].isspace()}
 
     assert [line for line in page.splitlines() if len(line) > width and not line.startswith("  -")] == []
     assert len(columns) <= 1
