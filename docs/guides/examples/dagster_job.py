@@ -12,11 +12,12 @@ RETRIES = RetryPolicy(max_retries=3, delay=30, backoff=Backoff.EXPONENTIAL)
 
 
 def lexport(step, *arguments):
-    """Run one step; exit code 3 is a result with gaps, and 2, 5 and 6 would be the same at the next try."""
+    """Run one step; exit code 3 is a result with gaps. After 2, 5, 6 or a refused commit another try ends likewise."""
     done = subprocess.run(["lexport", "shard", step, DEST, *arguments], stdout=subprocess.PIPE, check=False)
     code = done.returncode
     if code not in (0, 3):
-        raise Failure(f"lexport shard {step} ended with exit code {code}", allow_retries=code not in (2, 5, 6))
+        is_final = code in (2, 5, 6) or (step, code) == ("commit", 1)
+        raise Failure(f"lexport shard {step} ended with exit code {code}", allow_retries=not is_final)
     return json.loads(done.stdout)
 
 
@@ -39,7 +40,7 @@ def read(context, shard):
     return shard[0]
 
 
-@op
+@op(retry_policy=RETRIES)
 def commit(context, runs: list):
     context.log.info(lexport("commit", runs[0])["status"])
 
