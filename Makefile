@@ -6,7 +6,7 @@ RUNTIME_STAMP := .venv/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint types unit newest wheel azurite torture fuzz faults bench bench-toy golden dialects states schedulers lock clean
+.PHONY: setup demo test lint types unit newest wheel azurite torture fuzz faults workers bench bench-toy golden dialects states schedulers lock clean
 
 setup: $(RUNTIME_STAMP)
 
@@ -70,6 +70,11 @@ fuzz: $(STAMP)
 # twentieth of them.
 faults: $(STAMP)
 	LEXPORT_FAULTS=whole $(BIN)/python -m pytest -n 4 --dist worksteal -q tests/faults
+
+# Runs on several processes at their whole size, and each of them killed, stopped or cut off: half an hour. `make test`
+# takes a sample.
+workers: $(STAMP)
+	LEXPORT_WORKERS=whole $(BIN)/python -m pytest -q tests/workers
 
 # An hour and more: it measures real seconds of quota. bench-toy: everything once, in a minute; its figures mean nothing.
 bench: $(STAMP)

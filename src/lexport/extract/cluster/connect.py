@@ -7,7 +7,7 @@ import ipaddress
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -106,6 +106,8 @@ async def _on_this_machine(processes: int, retries: int) -> AsyncIterator[Client
         "distributed.scheduler.allowed-failures": retries,
         "distributed.worker.profile.enabled": False,
         "distributed.admin.system-monitor.disk": False,
+        "distributed.scheduler.http.routes": [],  # they show tasks, logs and tracebacks to every user of this machine
+        "distributed.worker.http.routes": [],
         "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": 65536},
     }
     with tempfile.TemporaryDirectory(prefix="lexport-workers-") as folder, dask.config.set(own):
@@ -123,26 +125,25 @@ async def _on_this_machine(processes: int, retries: int) -> AsyncIterator[Client
             host="127.0.0.1",
             protocol="tls://",
             security=security,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # None would be 8787, which another run may have
+            scheduler_kwargs={"dashboard": False},
             memory_limit=0,
             local_directory=folder,
             silence_logs="CRITICAL",
             asynchronous=True,
             env={"ARROW_DEFAULT_MEMORY_POOL": os.environ.get("ARROW_DEFAULT_MEMORY_POOL", "system")},
         )
-        try:
-            await cluster
-            client = await Client(cluster, asynchronous=True, set_as_default=False)
+        async with AsyncExitStack() as opened:
+            opened.push_async_callback(_end, cluster)
             try:
+                await cluster
+                client = await Client(cluster, asynchronous=True, set_as_default=False)
+                opened.push_async_callback(_end, client)
                 await asyncio.wait_for(client.wait_for_workers(processes), WORKERS_WITHIN_S)
-                yield client
-            finally:
-                await _end(client)
-        except (OSError, TimeoutError) as error:
-            what = f"--processes {processes}: cannot start the workers"
-            raise RunError(f"{what}: {_first_line(error)}") from None
-        finally:
-            await _end(cluster)
+            except (OSError, TimeoutError, RuntimeError) as error:
+                what = f"--processes {processes}: cannot start the workers"
+                raise RunError(f"{what}: {_first_line(error)}") from None
+            yield client
 
 
 async def _end(opened: Client | LocalCluster) -> None:
