@@ -18,6 +18,7 @@ from lexport.dataset.manifest import Manifest, ManifestError
 from lexport.model import RunSpec, ShardResult
 from lexport.simulator import Fault, Fleet, FleetSpec
 
+NAMES = ("manifest", "run", "shard", "begun", "shard-plan", "shard-commit")
 SCHEMAS = Path(__file__).parents[2] / "docs" / "reference" / "schemas"
 
 
@@ -28,7 +29,7 @@ def load(name):
 def validator(name, part=""):
     """Return the validator of a schema, or of one of its definitions; the schemas name each other by their files."""
     Draft202012Validator.check_schema(load(name))
-    schemas = {f"{each}.schema.json": DRAFT202012.create_resource(load(each)) for each in ("manifest", "run", "shard")}
+    schemas = {f"{each}.schema.json": DRAFT202012.create_resource(load(each)) for each in NAMES}
     return Draft202012Validator(
         {"$ref": f"{name}.schema.json{part}"}, registry=Registry().with_resources(schemas.items())
     )
@@ -175,3 +176,22 @@ def test_the_schemas_of_runs_name_what_is_read():
     assert names(shape(of_spec, of_spec)) == {"format": {}} | written | {"shards": {}}
     assert names(shape({"$ref": "#/$defs/shard"}, of_spec)) == written["shards"]
     assert names(shape(of_result, of_result)) == names(shape(result, result))
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio
+async def test_what_the_steps_print(simulator, run_lexport, flags, tmp_path):
+    """What ``lexport shard`` prints, and the beginning of an attempt, are as their schemas say."""
+    async with simulator(functions=2, versions=1) as server:
+        planned = await run_lexport("shard", "plan", "fleet", *flags(server.url))
+        plan = json.loads(planned.out)
+        scope = json.loads((tmp_path / "fleet" / plan["shards_path"]).read_text())["scope"]
+        read = await run_lexport("shard", "read", "fleet", plan["run"], scope["account_id"], scope["region"])
+        (begun,) = tmp_path.glob("fleet/_staging/*/*/0001/begun.json")
+        documents = {"begun": json.loads(begun.read_text()), "shard-plan": plan, "shard": json.loads(read.out)}
+        committed = await run_lexport("shard", "commit", "fleet", plan["run"])
+
+    documents["shard-commit"] = json.loads(committed.out)
+    for name, document in documents.items():
+        assert [error.message for error in validator(name).iter_errors(document)] == []
+        assert set(document) == set(load(name)["properties"])
