@@ -250,7 +250,8 @@ async def write_fleet(
     counter = fleet.counters[FUNCTIONS]
     settled = reconcile_row_counts(settled, counter.rows, counter.dropped, failures)
     if downloads is not None:
-        await downloads.fetch_rest(fleet.paths(FUNCTIONS), fleet.paths(LAYERS))
+        functions, layers = [await to_thread.run_sync(fleet.paths, table, run.store) for table in (FUNCTIONS, LAYERS)]
+        await downloads.fetch_rest(functions, layers)
     await run.staging.flush_all()
     return settled, fleet
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -36,11 +36,6 @@ from lexport.tables import registry
 from lexport.tables.arrow import table_schema
 from lexport.tables.registry import BY_NAME, PACKAGE_TABLES
 from lexport.tables.run import SNAPSHOTS
-
-NUMBERS_OF_ATTEMPT = 64
-"""An attempt has so many numbers of files before those of the next begin: 64 million rows of a table."""
-ATTEMPTS_APART = 150
-"""So many attempts have numbers of their own; the number in the name of a file has four digits."""
 
 _TRANSIENT = FULL | {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETIMEDOUT, errno.ESTALE, errno.EINTR}
 _OURS = {layout.RUNS, layout.STAGING, layout.LATEST_HINT, layout.PRUNED, layout.STORED_PACKAGES}
@@ -136,17 +131,17 @@ def commit(
 ) -> Manifest:
     """Publish: place the files, create the commit, then write the row in ``snapshots`` and the hint; return the commit.
 
-    ``files`` maps the paths of the manifest to finished, synced files. Each ``attempt`` at a snapshot gives its files
-    other names, so that one that was stopped and goes on cannot remove or name a file of another. What earlier ones
-    left is removed once the commit exists.
-    Blocking. Raises PublishError when the snapshot exists and WriteError when a write fails; the files named so far are
-    then removed. Earlier snapshots are never touched. Once the commit exists, nothing is removed or raised, and
+    ``files`` maps paths of the manifest to finished, synced files; the other files are in the store already. Each
+    ``attempt`` at a snapshot gives its files other names, so that one that was stopped and goes on cannot remove or
+    name a file of another. What earlier ones left is removed once the commit exists.
+    Blocking. Raises PublishError when the snapshot exists and WriteError when a write fails; all its files are then
+    removed. Earlier snapshots are never touched. Once the commit exists, nothing is removed or raised, and
     ``note`` is called with each later failure.
     """
-    left_behind = _left_behind(store, draft) if attempt > 1 else []
+    placed = [entry.path for entry in draft.files if entry.path not in files]
+    left_behind = _left_behind(store, draft, placed) if attempt > 1 or placed else []
     if attempt > 1:
         draft, files = _renumbered(draft, files, attempt, left_behind)
-    placed: list[str] = []
     try:
         for path, source in files.items():
             store.place(source.path, path, sha256=source.sha256)
@@ -208,15 +203,19 @@ def finish_commit(store: Store, done: Manifest, *, note: Callable[[str], None]) 
             move_hint(store)
 
 
-def _left_behind(store: Store, draft: Manifest) -> list[str]:
-    """Return the data files of this snapshot that an earlier attempt placed before it ended."""
+def _left_behind(store: Store, draft: Manifest, placed: Collection[str]) -> list[str]:
+    """Return the data files of this snapshot that an earlier attempt placed, or a try of a task that came late.
+
+    ``placed`` are the files in the store that the manifest names.
+    """
     folders = sorted({(entry.table, str(PurePosixPath(entry.path).parent)) for entry in draft.files})
     prefix = layout.data_prefix(draft.snapshot_id, draft.snapshot_at)
+    kept = set(placed)
     return [
         path
         for table, folder in folders
         for name in store.names(folder)
-        if layout.is_data_path(path := f"{folder}/{name}", table, prefix)
+        if layout.is_data_path(path := f"{folder}/{name}", table, prefix) and path not in kept
     ]
 
 
@@ -224,15 +223,15 @@ def _renumbered(
     draft: Manifest, files: Mapping[str, WrittenFile], attempt: int, taken: Sequence[str]
 ) -> tuple[Manifest, dict[str, WrittenFile]]:
     """Give the files the numbers of an attempt, and above all that are taken."""
-    begin = NUMBERS_OF_ATTEMPT * ((attempt - 1) % ATTEMPTS_APART)
-    first = max([begin, *(1 + layout.number_of_data_path(path) for path in taken)])
+    most = max((layout.number_of_data_path(path) for path in files), default=0) + 1
+    first = layout.first_number(attempt, map(layout.number_of_data_path, taken), files=most)
     paths = {
         path: layout.data_path(
             path.partition("/")[0], draft.snapshot_id, draft.snapshot_at, first + layout.number_of_data_path(path)
         )
         for path in files
     }
-    entries = tuple(replace(entry, path=paths[entry.path]) for entry in draft.files)
+    entries = tuple(replace(entry, path=paths.get(entry.path, entry.path)) for entry in draft.files)
     return replace(draft, files=entries), {paths[path]: file for path, file in files.items()}
 
 

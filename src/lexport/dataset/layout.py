@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from lexport.model import ULID_PATTERN, Scope
@@ -17,6 +18,10 @@ STORED_PACKAGES = "_packages"
 FORMER_STORED_PACKAGES = "packages/sha256"
 """Where former releases stored packages: in the folder of the table ``packages``."""
 
+NUMBERS_OF_ATTEMPT = 64
+"""An attempt at a run has so many numbers of files before those of the next begin: 64 million rows of a table."""
+_NUMBERS = 9_600
+"""So many numbers are dealt out to attempts, 150 of 64 each; the number in the name of a file has four digits."""
 _FILE_NUMBER = re.compile(r"[0-9]{4}\.parquet")
 DATA_FILES = f"snapshot_date=[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]/{ULID_PATTERN}-[0-9][0-9][0-9][0-9].parquet"
 """The paths that ``data_path`` returns, below a table's folder, as a pattern of file names for readers that list
@@ -41,6 +46,18 @@ def data_path(table: str, snapshot_id: str, snapshot_at: datetime, number: int =
 def number_of_data_path(path: str) -> int:
     """Return the number of a file of a table in its snapshot."""
     return int(path[-len("0000.parquet") :].partition(".")[0])
+
+
+def first_number(attempt: int, taken: Iterable[int], *, files: int) -> int:
+    """Return the first number for ``files`` files of an attempt at a run: above all that are taken.
+
+    Where a table has more files than an attempt has numbers, each attempt has more of them, so fewer are apart.
+    """
+    each = NUMBERS_OF_ATTEMPT
+    while each < files and each < _NUMBERS:
+        each *= 2
+    begin = each * ((attempt - 1) % (_NUMBERS // each or 1))
+    return max([begin, *(number + 1 for number in taken)])
 
 
 def data_prefix(snapshot_id: str, snapshot_at: datetime) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 from anyio.from_thread import check_cancelled
 
 from lexport.dataset.local import hash_file, sync_file, write_error
-from lexport.dataset.runs import BELOW_ALL, Section, merge, row_keys
+from lexport.dataset.runs import BELOW_ALL, SORT_KEY, Section, merge, row_keys
 from lexport.model import Scope
 from lexport.tables.arrow import differs, table_schema
 from lexport.tables.functions import FUNCTIONS
-from lexport.tables.staged import ANSWER, CHILD_TABLES, child_names
+from lexport.tables.staged import ANSWER, CHILD_TABLES, child_names, staged_names
 from lexport.tables.table import SCOPE_KEY, VERSION_KEY, Table
 
 
@@ -34,9 +34,8 @@ class WrittenFile:
     sha256: str
 
 
-Files = tuple[WrittenFile, ...]
-"""The files of one table, in the order of their rows."""
-TableFiles = dict[Table, Files]
+TableFiles = dict[Table, tuple[WrittenFile, ...]]
+"""The files of each table, in the order of their rows."""
 Watch = Callable[[pa.Table], None]
 
 
@@ -65,7 +64,6 @@ class RowCounter:
 
     def watch(self, rows: pa.Table) -> None:
         """Count the rows of one row group."""
-        check_cancelled()
         functions = row_keys(rows, (*SCOPE_KEY, "function_name")).combine_chunks()
         runs = pc.run_end_encode(functions)  # sorted, so the rows of a function are one run
         start = 0
@@ -79,6 +77,7 @@ class RowCounter:
 
 MOST_SLABS = 64  # a slab of a few rows takes 100 KB for its columns alone, and a row group waits for many small shards
 RELEASED_GROUPS = 4  # unused memory is given back after so many row groups, some 25 MB: looking for it takes 10 ms
+VERSION_TABLES = (FUNCTIONS, *CHILD_TABLES)
 ROWS_PER_FILE = 1_000_000
 """A file of a table ends at the first border between two account-regions after so many rows."""
 
@@ -97,7 +96,7 @@ class TableFolder:
     file_mode: int = 0o600
     rows_per_file: int = ROWS_PER_FILE
 
-    def write(self, table: Table, runs: Sequence[Section], *, watch: Watch = _ignore) -> Files:
+    def write(self, table: Table, runs: Sequence[Section], *, watch: Watch = _ignore) -> tuple[WrittenFile, ...]:
         """Merge a table's runs into Parquet files; of duplicates, the row of the better answer is kept."""
         with TableWriter(table, self, watch=watch) as writer:
             writer.add_runs(runs)
@@ -154,10 +153,15 @@ class TableWriter:
                 ),
             )
 
-    def add_runs(self, runs: Sequence[Section]) -> None:
+    @property
+    def rows(self) -> int:
+        """The rows of the file that is written now."""
+        return self._rows + self._waiting_rows
+
+    def add_runs(self, runs: Sequence[Section], *, drop: Watch = _ignore) -> None:
         """Merge runs and add their rows, which sort after those added before."""
         with _errors_of(self.path):
-            for rows in unique_rows(self.table, merge(runs, self._folder.path)):
+            for rows in unique_rows(self.table, merge(runs, self._folder.path), drop):
                 self.write(rows)
 
     def write(self, rows: pa.Table) -> None:
@@ -203,7 +207,7 @@ class TableWriter:
             if self._groups % RELEASED_GROUPS == 0:
                 pa.default_memory_pool().release_unused()
 
-    def close(self) -> Files:
+    def close(self) -> tuple[WrittenFile, ...]:
         """Write the last row group and sync the file; return all files, in the order of their rows."""
         self._finish_file()
         return tuple(self._files)
@@ -232,17 +236,27 @@ class TableWriter:
 
 
 class VersionsWriter:
-    """Writes ``functions`` and its child tables from the runs of ``functions``, in one merge.
+    """Writes ``functions`` and its child tables from the runs of ``functions``, in one merge; or some of these tables.
 
     The children of a version are within its row and sorted there. ``watch`` is called with the rows of ``functions``,
-    ``drop`` with the rows that a better answer replaces.
+    ``drop`` with the rows that a better answer replaces. Only the columns that are needed are read.
     """
 
-    def __init__(self, folder: TableFolder, *, watch: Watch = _ignore, drop: Watch = _ignore) -> None:
+    def __init__(
+        self,
+        folder: TableFolder,
+        tables: Sequence[Table] = VERSION_TABLES,
+        *,
+        watch: Watch = _ignore,
+        drop: Watch = _ignore,
+    ) -> None:
         self._folder, self._drop = folder, drop
+        self._columns = None if set(tables) == set(VERSION_TABLES) else _columns_of_versions(tables)
         with ExitStack() as opened:
-            self._functions = opened.enter_context(TableWriter(FUNCTIONS, folder, watch=watch))
-            self._children = [opened.enter_context(TableWriter(table, folder)) for table in CHILD_TABLES]
+            self.writers = [
+                opened.enter_context(TableWriter(table, folder, watch=watch if table is FUNCTIONS else _ignore))
+                for table in tables
+            ]
             self._opened = opened.pop_all()
 
     def __enter__(self) -> Self:
@@ -253,15 +267,23 @@ class VersionsWriter:
 
     def add_runs(self, runs: Sequence[Section]) -> None:
         """Merge runs and add their rows, which sort after those added before."""
-        with _errors_of(self._functions.path):
+        if self._columns is not None:
+            runs = [replace(run, columns=self._columns) for run in runs]
+        with _errors_of(self.writers[0].path):
             for versions in unique_rows(FUNCTIONS, merge(runs, self._folder.path), self._drop):
-                self._functions.write(versions)
-                for writer in self._children:
-                    writer.write(children_of(versions, writer.table))
+                for writer in self.writers:
+                    is_own = writer.table is FUNCTIONS
+                    writer.write(versions if is_own else children_of(versions, writer.table))
 
     def close(self) -> TableFiles:
         """Write the last row groups; return the files of each table."""
-        return {writer.table: writer.close() for writer in (self._functions, *self._children)}
+        return {writer.table: writer.close() for writer in self.writers}
+
+
+def _columns_of_versions(tables: Sequence[Table]) -> frozenset[str]:
+    """Return the columns of staged function versions that some of their tables are written from."""
+    own = staged_names(FUNCTIONS) if FUNCTIONS in tables else (*VERSION_KEY, ANSWER)
+    return frozenset((*own, SORT_KEY, *(table.name for table in tables if table is not FUNCTIONS)))
 
 
 @contextmanager

@@ -46,13 +46,14 @@ Where all 100,000 keep 4 KB of variables, staging and merging peak at 270 MiB; b
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The sorted rows of one table in one run file on this machine."""
+    """The sorted rows of one table in one run file on this machine; ``columns`` are those to read, None for all."""
 
     path: Path
     table: str
     offset: int
     batches: int
     rows: int
+    columns: frozenset[str] | None = None
 
     def open(self) -> SectionReader:
         """Open it for reading, block by block; the caller closes the reader."""
@@ -73,6 +74,11 @@ class SectionReader:
         self._file = pa.OSFile(str(section.path))
         self._file.seek(section.offset)
         self._stream = pa.ipc.open_stream(self._file, options=_READ)
+        if section.columns is not None:
+            included = [index for index, name in enumerate(self._stream.schema.names) if name in section.columns]
+            options = pa.ipc.IpcReadOptions(use_threads=False, included_fields=included)
+            self._file.seek(section.offset)
+            self._stream = pa.ipc.open_stream(self._file, options=options)
         self.schema: pa.Schema = self._stream.schema
 
     def read(self) -> pa.RecordBatch:
@@ -112,7 +118,8 @@ def staged_batch(table: Table, values: Iterable[Sequence[object]]) -> pa.RecordB
 def row_counts(table: Table, rows: pa.Table | pa.RecordBatch) -> dict[str, int]:
     """Count staged rows by table: those of a function version have the rows of its children as lists."""
     counts = {table.name: len(rows)}
-    for child in CHILD_TABLES if table is FUNCTIONS else ():
+    names = {*rows.schema.names} if table is FUNCTIONS else ()
+    for child in (child for child in CHILD_TABLES if child.name in names):
         counts[child.name] = pc.sum(pc.list_value_length(rows.column(child.name))).as_py() or 0
     return counts
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,8 +21,8 @@ from lexport.dataset.commits import newest_first, newest_whole
 from lexport.dataset.compare import SnapshotFiles
 from lexport.dataset.manifest import COUNTED, OF_EVERY_SNAPSHOT, FileEntry, Manifest, ScopeEntry
 from lexport.dataset.parquet import (
+    VERSION_TABLES,
     RowCounter,
-    TableFiles,
     TableFolder,
     TableWriter,
     VersionsWriter,
@@ -31,7 +31,7 @@ from lexport.dataset.parquet import (
     end_if_cancelled,
 )
 from lexport.dataset.references import count_distinct
-from lexport.dataset.runs import SORT_KEY, Runs, RunWriter
+from lexport.dataset.runs import SORT_KEY, Runs, RunWriter, Section
 from lexport.dataset.staging import open_result
 from lexport.dataset.store import Store
 from lexport.errors import ReadError
@@ -39,13 +39,18 @@ from lexport.model import Scope, ShardResult, __version__
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.registry import SCHEMA_VERSION, resources_read, state_tables
 from lexport.tables.run import CHANGES, ERRORS, SCOPES
-from lexport.tables.staged import CHILD_TABLES
 from lexport.tables.table import Table
+
+Files: TypeAlias = Sequence[WrittenFile | FileEntry]
+"""The files of one table, in the order of their rows: on this machine, or in the store already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagedCommit:
-    """A commit that is written and not yet published: its manifest, and the files of each table on this machine."""
+    """A commit that is written and not yet published: its manifest, and its files that are on this machine alone.
+
+    The other ones that the manifest names are in the store already.
+    """
 
     manifest: Manifest
     files: Mapping[str, WrittenFile]
@@ -63,15 +68,44 @@ class RunFacts:
 class FleetTables:
     """The files of the tables that shards fill, and the counted rows of ``functions`` and of ``COUNTED``.
 
-    They are written before the other tables, because packages are found by them.
+    They are written before the other tables, because packages are found by them. ``has_values`` says that they have
+    environment values in the clear.
     """
 
-    files: TableFiles
+    files: Mapping[Table, Files]
     counters: Mapping[Table, RowCounter]
+    has_values: bool = False
 
-    def paths(self, table: Table) -> list[Path]:
-        """Return the files of a table, in the order of their rows."""
-        return [file.path for file in self.files[table]]
+    def paths(self, table: Table, store: Store) -> list[Path]:
+        """Return local copies of the files of a table, in the order of their rows. Blocking; raises ReadError."""
+        return local_paths(self.files[table], store, has_values=self.has_values)
+
+
+def local_paths(files: Files, store: Store, *, has_values: bool) -> list[Path]:
+    """Return files that were written here, and copies of those that are in the store. Blocking; raises ReadError."""
+    placed = [file for file in files if isinstance(file, FileEntry)]
+    try:
+        copies = dict(zip(placed, store.local_copies(placed, has_values=has_values), strict=True))
+    except OSError as error:
+        raise ReadError(
+            f"cannot read the new files of {placed[0].table}: {error.strerror or error}", path=placed[0].path
+        ) from error
+    return [copies[file] if isinstance(file, FileEntry) else file.path for file in files]
+
+
+def tables_of_shards(options: Mapping[str, Any]) -> tuple[Table, ...]:
+    """Return the tables that shards fill in a run with these options; there is no empty table of what is not read."""
+    read = {table for resource in resources_read(options) for table in resource.tables}
+    others = (table for table in state_tables() if table in read or table in OF_EVERY_SNAPSHOT)
+    return (*VERSION_TABLES, *(table for table in others if table not in VERSION_TABLES))
+
+
+def stage_errors(sections: Iterable[Section], errors: RunWriter) -> None:
+    """Add the rows of ``errors`` among the sections of a shard to those of the run."""
+    for section in sections:
+        if section.table == ERRORS.name:
+            for block in section.blocks():
+                errors.add(ERRORS, block.drop_columns([SORT_KEY]))
 
 
 def write_fleet_tables(
@@ -88,36 +122,40 @@ def write_fleet_tables(
     ``errors`` go to ``errors``, since later steps add to that table. Raises ReadError for damaged runs.
     """
     counters = {FUNCTIONS: RowCounter()} | {table: RowCounter() for table in COUNTED}
-    read = {table for resource in resources_read(options) for table in resource.tables}
-    others = [
-        table
-        for table in state_tables()
-        if table is not FUNCTIONS and table not in CHILD_TABLES and (table in read or table in OF_EVERY_SNAPSHOT)
-    ]  # no empty table of what was not requested
+
+    def watched(table: Table) -> Watch:
+        counter = counters.get(table)
+        if counter is None:
+            return end_if_cancelled
+
+        def watch(rows: pa.Table) -> None:
+            check_cancelled()
+            counter.watch(rows)
+
+        return watch
+
     with ExitStack() as stack:
-        watch, drop = counters[FUNCTIONS].watch, counters[FUNCTIONS].drop
-        versions = stack.enter_context(VersionsWriter(folder, watch=watch, drop=drop))
+        versions = VersionsWriter(folder, watch=watched(FUNCTIONS), drop=counters[FUNCTIONS].drop)
+        stack.enter_context(versions)
         writers = [
-            stack.enter_context(
-                TableWriter(table, folder, watch=counters[table].watch if table in counters else end_if_cancelled)
-            )
-            for table in others
+            stack.enter_context(TableWriter(table, folder, watch=watched(table)))
+            for table in tables_of_shards(options)
+            if table not in VERSION_TABLES
         ]
         for result in results:
             check_cancelled()
+            scope = result.shard.scope
             with TemporaryDirectory(dir=folder.path, prefix=".fetched-") as fetched:
                 runs: Runs = defaultdict(list)
-                for section in open_result(store, folder.snapshot_id, result, Path(fetched)):
+                for section in open_result(store, folder.snapshot_id, scope, result.runs, Path(fetched)):
                     runs[section.table].append(section)
                 versions.add_runs(runs[FUNCTIONS.name])
                 for writer in writers:
                     writer.add_runs(runs[writer.table.name])
-                for section in runs[ERRORS.name]:
-                    for block in section.blocks():
-                        errors.add(ERRORS, block.drop_columns([SORT_KEY]))
+                stage_errors(runs[ERRORS.name], errors)
         files = versions.close() | {writer.table: writer.close() for writer in writers}
     errors.flush()
-    return FleetTables(files=files, counters=counters)
+    return FleetTables(files=files, counters=counters, has_values=options.get("env") == "values")
 
 
 def write_snapshot(
@@ -138,7 +176,8 @@ def write_snapshot(
     snapshot before. ``errors`` is the last, because it has a row where that snapshot is damaged. ``note`` is called
     with what could not be compared, ``watch_errors`` with the rows of ``errors``.
     """
-    written, gaps = dict(fleet.files), 0
+    written: dict[Table, Files] = dict(fleet.files)
+    gaps = 0
 
     def write(table: Table, watch: Watch = end_if_cancelled) -> None:
         written[table] = folder.write(table, runs.get(table.name, []), watch=watch)
@@ -161,7 +200,7 @@ def write_snapshot(
     write(SCOPES)
     now = SnapshotFiles(
         snapshot_id=folder.snapshot_id,
-        files={table.name: [file.path for file in files] for table, files in written.items()},
+        files={table.name: local_paths(files, store, has_values=fleet.has_values) for table, files in written.items()},
         options=facts.options,
         hash_key_id=facts.hash_key_id,
         lexport_version=__version__,
@@ -175,18 +214,26 @@ def write_snapshot(
 
 
 def stage_commit(
-    written: TableFiles, folder: TableFolder, facts: RunFacts, scopes: Sequence[ScopeEntry] = (), *, gaps: int
+    written: Mapping[Table, Files],
+    folder: TableFolder,
+    facts: RunFacts,
+    scopes: Sequence[ScopeEntry] = (),
+    *,
+    gaps: int,
 ) -> StagedCommit:
     """Make the manifest of the written files; without scopes, that of a commit of packages alone."""
-    files = {
-        layout.data_path(table.name, folder.snapshot_id, folder.snapshot_at, number): (table, file)
-        for table, files_of_table in written.items()
-        for number, file in enumerate(files_of_table)
-    }
-    entries = [
-        FileEntry(table=table.name, path=path, size_bytes=file.size_bytes, rows=file.rows, sha256=file.sha256)
-        for path, (table, file) in files.items()
-    ]
+    here: dict[str, WrittenFile] = {}
+    entries: list[FileEntry] = []
+    for table, files in written.items():
+        for number, file in enumerate(files):
+            if isinstance(file, FileEntry):
+                entries.append(file)
+                continue
+            path = layout.data_path(table.name, folder.snapshot_id, folder.snapshot_at, number)
+            here[path] = file
+            entries.append(
+                FileEntry(table=table.name, path=path, size_bytes=file.size_bytes, rows=file.rows, sha256=file.sha256)
+            )
     return StagedCommit(
         manifest=Manifest(
             snapshot_id=folder.snapshot_id,
@@ -201,7 +248,7 @@ def stage_commit(
             files=tuple(entries),
             scopes=tuple(scopes),
         ),
-        files={path: file for path, (_, file) in files.items()},
+        files=here,
     )
 
 

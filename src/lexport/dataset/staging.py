@@ -286,17 +286,17 @@ def staged_runs(store: Store, run: str, scope: Scope, *, before: int) -> list[St
     return [staged for _, staged in sorted(found, key=lambda item: (item[0], item[1].path))]
 
 
-def open_result(store: Store, run: str, result: ShardResult, scratch: Path) -> list[Section]:
+def open_result(store: Store, run: str, scope: Scope, runs: Sequence[StagedRun], scratch: Path) -> list[Section]:
     """Return what ``open_staged`` does of the rows of a finished shard; one with damaged rows is finished no more."""
     try:
-        return open_staged(store, result.runs, scratch)
+        return open_staged(store, runs, scratch)
     except ReadError as error:
         if error.__cause__ is not None and not isinstance(error.__cause__, FileNotFoundError):
             raise
         with suppress(OSError):
-            store.remove(layout.result_path(run, result.shard.scope))
+            store.remove(layout.result_path(run, scope))
         raise ReadError(
-            f"{error}; nothing was published; the next attempt reads {result.shard.scope} again", path=error.path
+            f"{error}; nothing was published; the next attempt reads {scope} again", path=error.path
         ) from error
 
 
