@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from functools import partial
 
@@ -380,3 +381,65 @@ async def test_in_a_bucket(simulator, bucket, plan, shard, forks, fleet, environ
     )
     assert not [key for key in bucket.keys().copy() if "/_staging/" in key]
     assert not bucket.uploads()
+
+
+# --- killed at each change to the disk --------------------------------------------------------------------------------
+
+DIE = """
+import os, sys
+from lexport.cli.main import run
+left, counts = {at}, os.open("changes", os.O_CREAT | os.O_WRONLY)
+def count(event, arguments):
+    global left
+    if event in ("os.link", "os.rename", "os.remove", "os.rmdir", "os.mkdir"):
+        left -= 1
+        os.pwrite(counts, b"%6d" % -left, 0)
+        if not left:
+            os._exit(9)
+sys.addaudithook(count)
+sys.exit(run({line!r}))
+"""
+
+
+@pytest.mark.parametrize("step", ["plan", "commit"])
+async def test_a_step_that_is_killed(simulator, plan, shard, run, fleet, flags, look, tmp_path, step):
+    """Wherever ``plan`` or ``commit`` is killed, the same command ends the work, and nothing is left behind."""
+    async with simulator(fleet=fleet) as server:
+        line = ["shard", "plan", "fleet", *flags(server.url, "--region", ",".join(REGIONS)), "--run", ID]
+        folder, before = tmp_path / "fleet", tmp_path / "before"
+        if step == "commit":
+            line = ["shard", "commit", "fleet", ID]
+            await plan(server)
+            for scope in (HERE, THERE):
+                await shard("read", *scope)
+        else:
+            folder.mkdir()
+        shutil.copytree(folder, before)
+        whole = await run(script=DIE.format(at=0, line=line))
+        changes = int((tmp_path / "changes").read_text())
+        expected = data_of(look.tree(folder))
+        for at in range(1, changes + 1, max(1, changes // 12)):
+            shutil.rmtree(folder)
+            shutil.copytree(before, folder)
+            killed = await run(script=DIE.format(at=at, line=line))
+            assert killed.code == 9, (at, killed)
+            again = await run(*line)
+            assert again.code == 0, (at, again)
+            if step == "plan":
+                assert json.loads(again.out)["shards"] == 2
+                assert (await shard("read", *HERE)).code == 0
+            else:
+                assert (again.out, data_of(look.tree(folder))) == (whole.out, expected), at
+
+    assert changes > 8
+
+
+def data_of(files):
+    """The bytes of the tables that do not tell of the run itself, and every file that is none of the snapshot's."""
+    tables = sorted(
+        (path.split("/")[0], body)
+        for path, body in files.items()
+        if path.endswith(".parquet") and not path.startswith(("errors", "scopes", "snapshots", "_"))
+    )
+    others = [path for path in files if path.startswith("_staging") and "/.probe-" not in path]
+    return tables, others, sum(path.startswith("snapshots") for path in files)
