@@ -7,7 +7,7 @@ on.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 if TYPE_CHECKING:
     from lexport.model import Source
@@ -16,7 +16,20 @@ E = TypeVar("E", bound=Exception)
 
 
 class LexportError(Exception):
-    """The base of both families: catch it to catch every error that lexport raises on purpose."""
+    """The base of both families: catch it to catch every error that lexport raises on purpose.
+
+    Errors can be pickled, so that other processes can pass them on.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[E], arguments: tuple[Any, ...], values: dict[str, Any]) -> E:
+    error = kind.__new__(kind)
+    error.args = arguments
+    error.__dict__.update(values)
+    return error
 
 
 # --- errors that end the run --------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import random
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -308,3 +309,15 @@ async def test_the_next_attempt(fleet, tmp_path):
     for table, files in many.files.items():
         assert done.entries(table.name) == list(files)
     assert damage_of(store, done) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ReadError("lost", path="a/b"), PublishError("taken", destination="s3://fleet")],
+    ids=["a file", "a destination"],
+)
+async def test_errors_pass_processes(error):
+    """The error of a task comes out of another process as it is, with its exit code."""
+    passed = pickle.loads(pickle.dumps(error))
+    assert (type(passed), str(passed), passed.exit_code) == (type(error), str(error), error.exit_code)
+    assert vars(passed) == vars(error)
