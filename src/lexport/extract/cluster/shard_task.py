@@ -70,6 +70,7 @@ def read_shard_task(body: bytes) -> Outcome:
     try:
         send = partial(worker.log_event, order.topic)
         future = engine().start(order.run, partial(_read, engine(), order, str(worker.name), send))
+        future.add_done_callback(_notify)
         with _STARTING:
             _STARTING.wait_for(lambda: future.done() or order.at_once > _READING)
         secede()
@@ -78,6 +79,11 @@ def read_shard_task(body: bytes) -> Outcome:
         with _STARTING:
             _READING -= 1
             _STARTING.notify_all()
+
+
+def _notify(_: object) -> None:
+    with _STARTING:
+        _STARTING.notify_all()
 
 
 async def _read(kept: Engine, order: Order, worker: str, send: Callable[[Any], None]) -> dict[str, Any]:
