@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from anyio import CancelScope
@@ -44,9 +45,13 @@ async def connect(
         raise SettingsError(
             f"{option} needs dask; install it with: pip install 'lexport[distributed]'", option=option
         ) from error
-    async with _at_scheduler(dask, note) if dask else _on_this_machine(processes or 1, retries) as client:
-        await _check_workers(client, note)
-        yield client
+    from distributed.utils import silence_logging_cmgr
+
+    opening = _at_scheduler(dask, note) if dask else _on_this_machine(processes or 1, retries)
+    with silence_logging_cmgr(logging.CRITICAL + 1):  # what goes wrong is an error or a note of the run
+        async with opening as client:
+            await _check_workers(client, note)
+            yield client
 
 
 async def _check_workers(client: Client, note: Callable[[str], None]) -> None:
@@ -101,16 +106,7 @@ async def _on_this_machine(processes: int, retries: int) -> AsyncIterator[Client
     from distributed import Client, LocalCluster
     from distributed.security import Security
 
-    own = {
-        "distributed.scheduler.worker-ttl": f"{SILENT_WORKER_S} s",
-        "distributed.scheduler.allowed-failures": retries,
-        "distributed.worker.profile.enabled": False,
-        "distributed.admin.system-monitor.disk": False,
-        "distributed.scheduler.http.routes": [],  # they show tasks, logs and tracebacks to every user of this machine
-        "distributed.worker.http.routes": [],
-        "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": 65536},
-    }
-    with tempfile.TemporaryDirectory(prefix="lexport-workers-") as folder, dask.config.set(own):
+    with tempfile.TemporaryDirectory(prefix="lexport-workers-") as folder, dask.config.set(_own(folder, retries)):
         try:
             security = Security.temporary()
         except ImportError as error:
@@ -144,6 +140,20 @@ async def _on_this_machine(processes: int, retries: int) -> AsyncIterator[Client
                 what = f"--processes {processes}: cannot start the workers"
                 raise RunError(f"{what}: {_first_line(error)}") from None
             yield client
+
+
+def _own(folder: str, retries: int) -> dict[str, Any]:
+    """Return the configuration of dask for workers that end with this process."""
+    return {
+        "distributed.scheduler.worker-ttl": f"{SILENT_WORKER_S} s",
+        "distributed.scheduler.allowed-failures": retries,
+        "distributed.worker.profile.enabled": False,
+        "temporary-directory": folder,
+        "distributed.admin.system-monitor.disk": False,
+        "distributed.scheduler.http.routes": [],  # they show tasks, logs and tracebacks to every user of this machine
+        "distributed.worker.http.routes": [],
+        "distributed.nanny.pre-spawn-environ": {"MALLOC_TRIM_THRESHOLD_": 65536},
+    }
 
 
 async def _end(opened: Client | LocalCluster) -> None:

@@ -10,11 +10,14 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from anyio import CancelScope, sleep, to_thread
+from anyio import CancelScope, current_time, sleep, to_thread
 
 from lexport.aws.waits import scaled
+from lexport.dataset.claims import RENEW_EVERY_S, read_claim
 from lexport.dataset.open_store import open_store
 from lexport.dataset.staging import finished_shard
+from lexport.dataset.store import Store
+from lexport.errors import RunError
 from lexport.extract.access import Access
 from lexport.extract.background import in_background
 from lexport.extract.cluster.parent import parent_access
@@ -28,6 +31,9 @@ from lexport.settings import Destination
 PROGRESS_EVERY_S = 1.0
 IDLE_S = scaled(20.0)
 """A run without a shard for so long is closed in this process; the next shard opens it again."""
+
+GONE_AFTER_S = 4 * RENEW_EVERY_S
+"""A run whose claim was not renewed for so long is not read any more: its rows are written, and it can be resumed."""
 
 _STARTING = threading.Condition()
 _READING = 0  # shards that are read in this process
@@ -89,7 +95,7 @@ def _notify(_: object) -> None:
 async def _read(kept: Engine, order: Order, worker: str, send: Callable[[Any], None]) -> dict[str, Any]:
     run = kept.kept.get(order.run)
     if not isinstance(run, _OpenRun) or run.is_closed:
-        run = kept.kept[order.run] = _OpenRun(order, worker, send)
+        run = kept.kept[order.run] = _OpenRun(order, worker, send, stop=partial(kept.stop_soon, order.run))
     result: ShardResult = await run.read(order.shard)
     notes = run.progress.notes
     return {"result": msgspec.to_builtins(result), "notes": tuple(notes)}
@@ -98,10 +104,10 @@ async def _read(kept: Engine, order: Order, worker: str, send: Callable[[Any], N
 class _OpenRun:
     """A run that is open in this process, until no shard of it was read for a while."""
 
-    def __init__(self, order: Order, worker: str, send: Callable[[Any], None]) -> None:
+    def __init__(self, order: Order, worker: str, send: Callable[[Any], None], *, stop: Callable[[], None]) -> None:
         self.progress = Progress()
         self.is_closed = False
-        self._order, self._worker, self._send = order, worker, send
+        self._order, self._worker, self._send, self._stop = order, worker, send, stop
         self._opened: asyncio.Future[tuple[Reading, Access]] = asyncio.get_running_loop().create_future()
         self._idle = asyncio.Event()
         self._users = 0
@@ -136,7 +142,8 @@ class _OpenRun:
             store = await to_thread.run_sync(partial(open_store, destination, group_readable=mode))
             spec = await to_thread.run_sync(read_plan, store, order.run)
             opening = open_reading(store, spec, own, own_try, run_attempt=order.run_attempt, progress=self.progress)
-            async with opening as opened, in_background(self._report, until=CancelScope()):
+            watch = partial(self._watch_claim, store)
+            async with opening as opened, in_background(self._report, watch, until=CancelScope()):
                 self._opened.set_result(opened)
                 await self._until_idle()
         except BaseException as error:
@@ -152,6 +159,25 @@ class _OpenRun:
             await sleep(IDLE_S)
             if self._idle.is_set():
                 self.is_closed = True
+                return
+
+    async def _watch_claim(self, store: Store) -> None:
+        """Stop reading when the process that planned the run is gone, or another one has taken the run over.
+
+        Nothing else tells a worker of it: the shard that it reads is nobody's any more.
+        """
+        seen, changed_at_s = None, current_time()
+        while True:
+            await sleep(RENEW_EVERY_S)
+            try:
+                claim = await to_thread.run_sync(read_claim, store, self._order.run)
+            except (OSError, RunError):
+                continue
+            if claim != seen:
+                seen, changed_at_s = claim, current_time()
+            is_over = claim is None or claim.is_released or claim.attempt != self._order.run_attempt
+            if is_over or current_time() - changed_at_s > GONE_AFTER_S:
+                self._stop()
                 return
 
     async def _report(self) -> None:

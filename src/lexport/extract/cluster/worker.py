@@ -42,6 +42,7 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_ready = threading.Event()
         self._tasks: dict[str, set[asyncio.Task[Any]]] = {}
+        self._stopping: set[asyncio.Task[None]] = set()
         allow_many_files()
         threading.Thread(target=self._serve, name="lexport", daemon=True).start()
         self._is_ready.wait()
@@ -73,6 +74,12 @@ class Engine:
         assert self._loop is not None
         with suppress(TimeoutError):
             asyncio.run_coroutine_threadsafe(self._stop(run), self._loop).result(STOP_WITHIN_S)
+
+    def stop_soon(self, run: str) -> None:
+        """Do what ``stop`` does, without waiting for it; called within the event loop."""
+        stopping = asyncio.ensure_future(self._stop(run))
+        self._stopping.add(stopping)
+        stopping.add_done_callback(self._stopping.discard)
 
     async def _stop(self, run: str) -> None:
         tasks = [task for task in self._tasks.pop(run, ()) if task is not asyncio.current_task()]
