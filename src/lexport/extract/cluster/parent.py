@@ -27,6 +27,7 @@ from lexport.extract.shard_process import OwnAccess
 
 _MOST_BYTES = 64 * 1024
 _ANSWER_WITHIN_S = 60.0
+_LONGEST_FOLDER = 70  # the path of a socket has at most 103 bytes on every system
 
 
 class _Credentials(msgspec.Struct, frozen=True):
@@ -56,13 +57,18 @@ async def serve_access(session: Session, hash_key: HashKey | None) -> AsyncItera
                 await writer.drain()
         writer.close()
 
-    with tempfile.TemporaryDirectory(prefix="lexport-") as folder:  # mode 0700
+    with tempfile.TemporaryDirectory(prefix="lexport-", dir=_folder_for_socket()) as folder:  # mode 0700
         path = str(Path(folder) / "access")
         server = await asyncio.start_unix_server(answer, path, limit=_MOST_BYTES)
         try:
             yield path
         finally:
             server.close()
+
+
+def _folder_for_socket() -> str | None:
+    """Return where the private folder is made: the usual place, unless the path of a socket there would be too long."""
+    return "/tmp" if len(os.fsencode(tempfile.gettempdir())) > _LONGEST_FOLDER else None  # noqa: S108 - of mode 0700
 
 
 async def _answer(asked: str, session: Session, hash_key: HashKey | None) -> _Answer:
