@@ -1,7 +1,7 @@
-"""Hand the shards of a run to workers, and collect their results.
+"""Hand the tasks of a run to workers, and collect what they leave: shards, and whatever else is split into tasks.
 
-Each try of a shard is a task with a key of its own. A worker that dies makes dask run its tasks elsewhere; the store
-keeps the tries apart, and each goes on from what the ones before have staged.
+Each try of a task has a key of its own. A worker that dies makes dask run its tasks elsewhere; the store keeps the
+tries apart, and each goes on from what the ones before have staged.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,6 +21,7 @@ from lexport.aws.waits import scaled
 from lexport.errors import CredentialsError, RunError, SettingsError
 from lexport.extract.cluster.shard_task import Order, read_shard_task
 from lexport.extract.cluster.stop import stop_run
+from lexport.extract.cluster.worker import Outcome
 from lexport.extract.progress import Progress, ShardProgress
 from lexport.model import PaceReading, Scope, Shard, ShardResult
 from lexport.settings import Destination
@@ -32,6 +33,10 @@ AT_ONCE = 64  # shards of one process: more than a core can read at AWS's quota
 MOST_SUBMITTED = 4_096  # tasks that the scheduler knows of at the same time
 STOP_WITHIN_S = scaled(12.0)
 
+Task = Callable[[bytes], Outcome]
+Take = Callable[[str, str, Any], str | None]
+"""Takes the name of a task, its worker and what it left; returns why it has to be tried again, or None."""
+
 
 class ClusterLostError(RunError):
     """The scheduler is gone; what was read is kept."""
@@ -39,7 +44,7 @@ class ClusterLostError(RunError):
 
 @dataclass(slots=True, kw_only=True)
 class WorkerCounts:
-    """What one worker did."""
+    """What one worker read."""
 
     worker: str
     shards: int = 0
@@ -47,11 +52,12 @@ class WorkerCounts:
     versions: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Try:
-    shard: Shard
-    number: int
-    priority: int
+    name: str
+    body: bytes
+    rank: int
+    number: int = 0
     failed_on: str | None = None
 
 
@@ -69,13 +75,17 @@ class Cluster:
         retries: int,
         parent: str | None,
     ) -> None:
-        self._client, self._run_id, self._attempt = client, run, attempt
-        self._destination, self._group_readable = destination, group_readable
-        self._retries, self._parent = retries, parent
-        self._topic = f"lexport-{run}"
+        self.run, self.parent, self.group_readable = run, parent, group_readable
+        self.destination = destination_for_workers(destination, is_own_machine=parent is not None)
+        self.topic = f"lexport-{run}"
+        self._client, self._attempt, self._retries = client, attempt, retries
         self._counts: dict[str, WorkerCounts] = {}
-        self._results: list[ShardResult] = []
-        self._failed: list[tuple[Shard, str]] = []
+        self._has_done = False
+
+    @property
+    def size(self) -> int:
+        """How many workers there are at this moment; at least one."""
+        return max(1, len(self._client.scheduler_info()["workers"]))
 
     def workers(self) -> tuple[WorkerCounts, ...]:
         """Return what each worker read."""
@@ -86,69 +96,105 @@ class Cluster:
     ) -> tuple[list[ShardResult], list[tuple[Shard, str]]]:
         """Read shards, the largest first; each is tried again elsewhere where its worker fails.
 
-        Raises ClusterLostError where the scheduler is gone, SettingsError and CredentialsError where no worker can read
-        anything for a reason that is not a shard's. Cancelled: the workers write what they have and stop.
+        Return the results, and the shards that no worker could read, each with the reason. Raises as ``run_tasks``.
         """
         ordered = sorted(shards, key=lambda shard: -sizes.get(shard.scope, 0))
-        waiting = deque(_Try(shard, 0, -rank) for rank, shard in enumerate(ordered))
-        shown = _Shown(progress)
-        self._client.subscribe_topic(self._topic, shown.take)
-        running: dict[asyncio.Task[dict[str, Any]], _Try] = {}
+        by_name = {f"{shard.scope.account_id}-{shard.scope.region}": shard for shard in ordered}
+        results: list[ShardResult] = []
+        shown, tries = _Shown(progress), dict.fromkeys(by_name, 0)
+        self._client.subscribe_topic(self.topic, shown.take)
+
+        def take(name: str, worker: str, done: Any) -> str | None:
+            result = msgspec.convert(done["result"], ShardResult)
+            for note in done["notes"]:
+                progress.note(note)
+            tries[name] += 1
+            is_silent = not (result.is_answering or result.is_final or result.status == "denied")
+            if is_silent and tries[name] <= self._retries:
+                return "the Region did not answer there"
+            counts = self._counts.setdefault(worker, WorkerCounts(worker=worker))
+            counts.shards += 1
+            counts.calls += result.get_function_calls + result.list_calls
+            counts.versions += result.references.rows
+            results.append(result)
+            shown.finish(result)
+            return None
+
+        at_once = max(1, min(AT_ONCE, math.ceil(len(ordered) / self.size)))
+        bodies = {name: self._order(shard, at_once) for name, shard in by_name.items()}
+        try:
+            failed = await self.run_tasks(read_shard_task, bodies, take, progress)
+        finally:
+            with suppress(Exception):
+                self._client.unsubscribe_topic(self.topic)
+        return results, [(by_name[name], reason) for name, reason in failed.items()]
+
+    def _order(self, shard: Shard, at_once: int) -> bytes:
+        return msgspec.json.encode(
+            Order(
+                destination=self.destination,
+                group_readable=self.group_readable,
+                run=self.run,
+                run_attempt=self._attempt,
+                shard=shard,
+                most_tries=self._retries + 1,
+                at_once=at_once,
+                parent=self.parent,
+                topic=self.topic,
+            )
+        )
+
+    async def run_tasks(
+        self, task: Task, bodies: Mapping[str, bytes], take: Take, progress: Progress
+    ) -> dict[str, str]:
+        """Run a task for each body, in this order; return the names of those that failed everywhere, with the reason.
+
+        A task that fails is tried again on another worker. Raises ClusterLostError where the scheduler is gone,
+        SettingsError and CredentialsError where no worker can do anything for a reason that is not a task's.
+        Cancelled: the workers write what they have and stop.
+        """
+        waiting = deque(_Try(name=name, body=body, rank=rank) for rank, (name, body) in enumerate(bodies.items()))
+        running: dict[asyncio.Task[Outcome], _Try] = {}
+        failed: dict[str, str] = {}
         try:
             while waiting or running:
                 while waiting and len(running) < MOST_SUBMITTED:
                     one = waiting.popleft()
-                    running[asyncio.ensure_future(self._run(one, len(ordered)))] = one
+                    running[asyncio.ensure_future(self._submit(task, one))] = one
                 done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    again = self._settle(running.pop(task), task.result(), shown)
+                for each in done:
+                    again = self._settle(running.pop(each), each.result(), take, progress, failed)
                     if again is not None:
                         waiting.appendleft(again)
         except BaseException:
-            for task in running:
-                task.cancel()
+            for each in running:
+                each.cancel()
             await self._stop()
             raise
-        finally:
-            with suppress(Exception):
-                self._client.unsubscribe_topic(self._topic)
-        return self._results, self._failed
+        return failed
 
-    async def _run(self, one: _Try, shards: int) -> dict[str, Any]:
+    async def _submit(self, task: Task, one: _Try) -> Outcome:
         """Submit one try, and return its outcome."""
         from distributed.client import FutureCancelledError
         from distributed.scheduler import KilledWorker
 
-        client, scope = self._client, one.shard.scope
         workers = self._others(one.failed_on)
-        order = Order(
-            destination=destination_for_workers(self._destination, is_own_machine=self._parent is not None),
-            group_readable=self._group_readable,
-            run=self._run_id,
-            run_attempt=self._attempt,
-            shard=one.shard,
-            most_tries=self._retries + 1,
-            at_once=max(1, min(AT_ONCE, math.ceil(shards / max(1, len(client.scheduler_info()["workers"]))))),
-            parent=self._parent,
-            topic=self._topic,
-        )
-        future: Future[Any] = client.submit(
-            read_shard_task,
-            msgspec.json.encode(order),
-            key=f"lexport-{self._run_id}-{self._attempt}-{scope.account_id}-{scope.region}-{one.number}",
-            priority=one.priority,
+        future: Future[Any] = self._client.submit(
+            task,
+            one.body,
+            key=f"lexport-{self.run}-{self._attempt}-{task.__name__}-{one.name}-{one.number}",
+            priority=-one.rank,
             workers=workers,
             allow_other_workers=bool(workers),
             pure=False,
         )
         try:
-            outcome: dict[str, Any] = await future
+            outcome: Outcome = await future
         except FutureCancelledError:
-            raise self._lost() from None
+            raise ClusterLostError("the scheduler of dask is gone, so nothing was published") from None
         except KilledWorker as error:
-            return {"error": {"kind": "run", "message": f"its worker {error.last_worker} died, more than once"}}
-        except asyncio.CancelledError:
-            raise
+            address = getattr(error.last_worker, "address", error.last_worker)
+            return {"error": {"kind": "run", "message": f"its worker {address} died, more than once"}}
         except Exception as error:  # noqa: BLE001 - the task itself raises nothing: it could not be run
             return {"error": {"kind": "run", "message": f"it could not be run: {type(error).__name__}: {error}"[:500]}}
         finally:
@@ -161,42 +207,34 @@ class Cluster:
             return None
         return [name for name in self._client.scheduler_info()["workers"] if name != failed_on] or None
 
-    def _lost(self) -> ClusterLostError:
-        return ClusterLostError("the scheduler of dask is gone, so nothing was published")
-
-    def _settle(self, one: _Try, outcome: dict[str, Any], shown: _Shown) -> _Try | None:
-        """Take the outcome of a try; return the next try of its shard, where there is one."""
+    def _settle(
+        self, one: _Try, outcome: Outcome, take: Take, progress: Progress, failed: dict[str, str]
+    ) -> _Try | None:
+        """Take the outcome of a try; return the next try of the task, where there is one."""
         worker = str(outcome.get("worker", ""))
-        if "done" in outcome:
-            result = msgspec.convert(outcome["done"]["result"], ShardResult)
-            for note in outcome["done"]["notes"]:
-                shown.progress.note(note)
-            if result.is_answering or result.is_final or result.status == "denied" or one.number >= self._retries:
-                counts = self._counts.setdefault(worker, WorkerCounts(worker=worker))
-                counts.shards += 1
-                counts.calls += result.get_function_calls + result.list_calls
-                counts.versions += result.references.rows
-                self._results.append(result)
-                shown.finish(result)
+        error = outcome.get("error")
+        reason: str | None
+        if error is None:
+            self._has_done = True
+            reason = take(one.name, worker, outcome["done"])
+            if reason is None:
                 return None
-            reason = "the Region did not answer there"
         else:
-            error = outcome["error"]
-            reason = error["message"]
-            if error["kind"] in ("credentials", "settings") and not self._results and one.number >= self._retries:
+            reason = str(error["message"])
+            if error["kind"] in ("credentials", "settings") and not self._has_done and one.number >= self._retries:
                 family = CredentialsError if error["kind"] == "credentials" else SettingsError
-                raise family(f"no worker can read: {reason}; nothing was read")
-            if one.number >= self._retries:
-                self._failed.append((one.shard, reason))
-                shown.progress.note(f"{one.shard.scope}: not read after {one.number + 1} tries: {reason}")
-                return None
-        shown.progress.note(f"{one.shard.scope}: a try on {worker or 'a worker'} failed and is repeated: {reason}")
-        return _Try(one.shard, one.number + 1, one.priority, worker or None)
+                raise family(f"no worker can work: {reason}")
+        if one.number >= self._retries:
+            failed[one.name] = reason
+            progress.note(f"{one.name}: failed {one.number + 1} times, the last time: {reason}")
+            return None
+        progress.note(f"{one.name}: a try on {worker or 'a worker'} failed and is repeated: {reason}")
+        return replace(one, number=one.number + 1, failed_on=worker or None)
 
     async def _stop(self) -> None:
         """Let every worker write what it has in memory, and stop."""
         with CancelScope(shield=True), suppress(Exception):
-            await asyncio.wait_for(self._client.run(stop_run, self._run_id, on_error="ignore"), STOP_WITHIN_S)
+            await asyncio.wait_for(self._client.run(stop_run, self.run, on_error="ignore"), STOP_WITHIN_S)
 
 
 def destination_for_workers(dest: Destination, *, is_own_machine: bool) -> dict[str, Any]:
@@ -209,7 +247,7 @@ class _Shown:
     """The progress of the shards that the workers read, as they report it."""
 
     def __init__(self, progress: Progress) -> None:
-        self.progress = progress
+        self._progress = progress
         self._shards: dict[Scope, ShardProgress] = {}
 
     def take(self, event: tuple[float, Any]) -> None:
@@ -224,12 +262,12 @@ class _Shown:
         shard = self._shard(result.shard.scope)
         shard.is_listed = shard.is_done = True
         shard.listed = shard.fetched = result.references.listed
-        self.progress.kept.finish_shard()
+        self._progress.kept.finish_shard()
 
     def _shard(self, scope: Scope) -> ShardProgress:
         if scope not in self._shards:
             self._shards[scope] = ShardProgress(scope=scope)
-            self.progress.shards.append(self._shards[scope])
+            self._progress.shards.append(self._shards[scope])
         return self._shards[scope]
 
 

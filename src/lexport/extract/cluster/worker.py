@@ -9,36 +9,32 @@ from __future__ import annotations
 import asyncio
 import threading
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import CancelledError, Future
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, TypeVar
 
 from lexport.aws.redact import remove_presigned_urls
 from lexport.aws.waits import scaled
 from lexport.errors import CredentialsError, LexportError, PublishError, SettingsError
 from lexport.extract.event_loop import allow_many_files, loop_factory, rare_collection
 
+T = TypeVar("T")
+
 MOST_CHARACTERS = 2_000
+IDLE_S = scaled(20.0)  # what no task has used for so long is closed; the next task opens it again
 STOP_WITHIN_S = scaled(11.0)  # the rows in memory are written within ten
 Outcome = dict[str, Any]
 """What a task returns: ``done``, or ``error`` with its kind and message. An exception would be logged with its task."""
-
-
-class Kept(Protocol):
-    """What stays open between the tasks of a run."""
-
-    async def close(self) -> None:
-        """Close it now."""
 
 
 class Engine:
     """The event loop of this process, in a thread of its own, and what its tasks keep open between them."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, Kept] = {}
+        self.kept: dict[tuple[str, str], KeptOpen[Any]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_ready = threading.Event()
         self._tasks: dict[str, set[asyncio.Task[Any]]] = {}
@@ -87,8 +83,62 @@ class Engine:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-        if (kept := self.kept.pop(run, None)) is not None:
-            await kept.close()
+        for key in [key for key in self.kept if key[0] == run]:
+            await self.kept.pop(key).close()
+
+    def keep_open(self, run: str, name: str, opening: Callable[[], AbstractAsyncContextManager[T]]) -> KeptOpen[T]:
+        """Return what is open of this name for a run, or open it. To be called in the loop."""
+        kept = self.kept.get((run, name))
+        if kept is None or kept.is_closed:
+            kept = self.kept[run, name] = KeptOpen(opening)
+        return kept
+
+
+class KeptOpen(Generic[T]):
+    """A context that stays open between tasks, until none has used it for a while."""
+
+    def __init__(self, opening: Callable[[], AbstractAsyncContextManager[T]]) -> None:
+        self.is_closed = False
+        self._opening = opening
+        self._opened: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._idle = asyncio.Event()
+        self._users = 0
+        self._host = asyncio.ensure_future(self._serve())
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[T]:
+        """Use it in the block. Raises what opening it raised."""
+        self._users += 1
+        self._idle.clear()
+        try:
+            yield await asyncio.shield(self._opened)
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._idle.set()
+
+    async def close(self) -> None:
+        """Close it now; its users have ended."""
+        self.is_closed = True
+        self._host.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await self._host
+
+    async def _serve(self) -> None:
+        """Open it, and close it when it is idle: a context of anyio is left by the task that entered it."""
+        try:
+            async with self._opening() as opened:
+                self._opened.set_result(opened)
+                while not self.is_closed:
+                    await self._idle.wait()
+                    await asyncio.sleep(IDLE_S)
+                    self.is_closed = self._idle.is_set()
+        except BaseException as error:
+            if self._opened.done():
+                raise
+            self._opened.set_exception(error)
+        finally:
+            self.is_closed = True
 
 
 @cache
