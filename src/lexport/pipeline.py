@@ -154,7 +154,7 @@ async def _snapshot(
             async with downloads.while_reading() if downloads else nullcontext() as on_reply:
                 results = await read_shards(spec, access, run, cluster or on_reply)
             await reading.aclose()  # its connections take memory that the merge needs
-            results, fleet = await write_fleet(results, run, downloads)
+            results, fleet = await write_fleet(results, run, downloads, cluster)
             await connected.aclose()  # once the snapshot is published, nothing may wait any more
             return await commit_run(spec, results, fleet, run, workers=cluster.workers() if cluster else ())
 
@@ -235,7 +235,10 @@ async def read_shards(spec: RunSpec, access: Access, run: Run, by: Cluster | OnR
 
 
 async def write_fleet(
-    results: Sequence[ShardResult], run: Run, downloads: SnapshotDownloads | None
+    results: Sequence[ShardResult],
+    run: Run,
+    downloads: SnapshotDownloads | None = None,
+    cluster: Cluster | None = None,
 ) -> tuple[list[ShardResult], FleetTables]:
     """Write the tables that the shards fill, and download the packages that they name and that are not stored yet.
 
@@ -251,7 +254,7 @@ async def write_fleet(
     settled = reconcile_row_counts(settled, counter.rows, counter.dropped, failures)
     if downloads is not None:
         functions, layers = [await to_thread.run_sync(fleet.paths, table, run.store) for table in (FUNCTIONS, LAYERS)]
-        await downloads.fetch_rest(functions, layers)
+        await downloads.fetch_rest(functions, layers, cluster)
     await run.staging.flush_all()
     return settled, fleet
 

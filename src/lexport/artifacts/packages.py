@@ -21,6 +21,7 @@ from lexport.artifacts.package_refs import package_filter_of
 from lexport.artifacts.plan import DownloadPlan, DownloadPlanner, TableFiles, disk_space_error
 from lexport.artifacts.run import Run, RunResult, open_run, reported
 from lexport.artifacts.scope_calls import ScopeCalls
+from lexport.artifacts.split_downloads import download_on_workers
 from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import open_transfers
 from lexport.aws.session import Session, open_session
@@ -31,11 +32,12 @@ from lexport.dataset.snapshot import RunFacts, StagedCommit, stage_commit
 from lexport.dataset.staging import begin_package_run
 from lexport.errors import CredentialsEndedError, IncompleteError, NoSnapshotError, RunError, SettingsError
 from lexport.extract.access import open_access
+from lexport.extract.cluster.open_cluster import open_cluster
 from lexport.extract.inputs import read_inputs
 from lexport.extract.progress import PackageProgress, Progress, Report, report_nothing
 from lexport.model import Scope, new_ulid
 from lexport.query.catalog import Catalog, open_catalog
-from lexport.settings import ALL_REGIONS, PackageSettings, SnapshotSettings
+from lexport.settings import ALL_REGIONS, Destination, PackageSettings, SnapshotSettings
 from lexport.tables.functions import FUNCTIONS, LAYERS
 from lexport.tables.layer_versions import LAYER_VERSIONS
 from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES, PACKAGES
@@ -91,7 +93,7 @@ async def packages(
         plan = await to_thread.run_sync(planner.plan, *files)
         if message := await to_thread.run_sync(disk_space_error, package_store, plan):
             raise RunError(message)
-        is_refused = bool(plan.files) and await _download(plan, chosen, package_store, run)
+        is_refused = bool(plan.files) and await _download(plan, chosen, package_store, dest, run)
         if chosen.inspect:
             from lexport.artifacts.inspect_stored import inspect_stored  # imports DuckDB, which other runs do not need
 
@@ -107,14 +109,28 @@ async def packages(
         return await run.publish(staged, result)
 
 
-async def _download(plan: DownloadPlan, chosen: PackageSettings, package_store: PackageStore, run: Run) -> bool:
+async def _download(
+    plan: DownloadPlan, chosen: PackageSettings, package_store: PackageStore, dest: Destination, run: Run
+) -> bool:
     settings, progress = run.settings, run.progress.packages
     async with (
         open_session(profile=settings.profile, endpoint_url=settings.endpoint_url) as session,
-        open_transfers(chosen, session, package_store, progress) as transfers,
+        open_cluster(
+            settings,
+            destination=replace(dest, url=run.store.url),
+            run=run.snapshot_id,
+            attempt=run.attempt,
+            session=session,
+            hash_key=None,
+            progress=run.progress,
+        ) as cluster,
     ):
-        downloader = Downloader(chosen, transfers, ArtifactRows(run.staging, progress))
-        is_refused = await execute_plan(plan, downloader, chosen, session, run)
+        if cluster is not None:
+            is_refused = await download_on_workers(plan, chosen, cluster, run)
+        else:
+            async with open_transfers(chosen, session, package_store, progress) as transfers:
+                downloader = Downloader(chosen, transfers, ArtifactRows(run.staging, progress))
+                is_refused = await execute_plan(plan, downloader, chosen, session, run)
     await run.staging.flush_all()
     return is_refused
 
@@ -212,10 +228,10 @@ async def execute_plan(
         note=run.progress.note,
     ) as access:
         access.session_name = run.session_name
-        calls = ScopeCalls(access, run.pacer, sorted(plan.scopes, key=str), note=run.progress.note)
+        calls = ScopeCalls(access, run.pacer, note=run.progress.note)
         await calls.identify()
         await downloader.fetch_all(plan, calls)
-        return calls.are_all_refused
+        return calls.are_refused(plan.scopes)
 
 
 def tables_of(settings: PackageSettings) -> tuple[Table, ...]:

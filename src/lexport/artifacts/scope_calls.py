@@ -33,20 +33,19 @@ MOST_FAILURES = 3  # calls in a row, each tried six times: the Region is out of 
 
 
 class ScopeCalls:
-    """Makes calls in the account-regions ``scopes``; ``identify`` comes first."""
+    """Makes calls in account-regions; ``identify`` comes first."""
 
-    def __init__(self, access: Access, pacer: Pacer, scopes: Collection[Scope], *, note: Callable[[str], None]) -> None:
-        self._access, self._pacer, self._scopes, self._note = access, pacer, tuple(scopes), note
+    def __init__(self, access: Access, pacer: Pacer, *, note: Callable[[str], None]) -> None:
+        self._access, self._pacer, self._note = access, pacer, note
         self._own_account: str | None = None
         self._apis: dict[Scope, LambdaClient] = {}
         self._closed: dict[str, ItemError] = {}  # accounts whose role cannot be assumed
         self._given_up: dict[Scope, ItemError] = {}
         self._failures: Counter[Scope] = Counter()
 
-    @property
-    def are_all_refused(self) -> bool:
-        """Whether credentials or permissions are the reason that no account-region can be called any more."""
-        reasons = (self._given_up.get(scope) or self._closed.get(scope.account_id) for scope in self._scopes)
+    def are_refused(self, scopes: Collection[Scope]) -> bool:
+        """Return whether credentials or permissions are the reason that none of these can be called any more."""
+        reasons = (self._given_up.get(scope) or self._closed.get(scope.account_id) for scope in scopes)
         return all(isinstance(reason, AccessDeniedError) for reason in reasons)
 
     async def identify(self) -> None:

@@ -22,10 +22,12 @@ from lexport.artifacts.package_refs import package_filter_of
 from lexport.artifacts.packages import execute_plan
 from lexport.artifacts.plan import DownloadPlanner, disk_space_error
 from lexport.artifacts.run import Run
+from lexport.artifacts.split_downloads import download_on_workers
 from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import Transfers, open_transfers, sha256_hex_of
 from lexport.aws.session import Session
 from lexport.errors import PackageError
+from lexport.extract.cluster.coordinate import Cluster
 from lexport.model import LATEST, FunctionRef, Link, Reply
 from lexport.settings import PackageSettings
 
@@ -47,8 +49,8 @@ class SnapshotDownloads:
         async with create_task_group() as tasks:
             yield partial(self._start, tasks)
 
-    async def fetch_rest(self, functions: Sequence[Path], layers: Sequence[Path]) -> None:
-        """Download what the tables of functions and layers refer to and is not stored yet."""
+    async def fetch_rest(self, functions: Sequence[Path], layers: Sequence[Path], cluster: Cluster | None) -> None:
+        """Download what the tables of functions and layers refer to and is not stored yet, with ``cluster`` there."""
         run = self._run
         run.progress.stage = "looking for packages"
         await run.staging.flush_all()
@@ -62,6 +64,8 @@ class SnapshotDownloads:
             run.progress.note(message)
             error = PackageError("the disk has no space for all packages", code="no_room")
             await downloader.record_all_failed(plan, error)
+        elif cluster is not None:
+            await download_on_workers(plan, self._settings, cluster, run)
         else:
             await execute_plan(plan, downloader, self._settings, self._session, run)
 

@@ -104,7 +104,7 @@ _CLUSTER: tuple[Decorator, ...] = (
     option(
         "Several processes",
         "--shard-retries",
-        "Try an account-region again this often if its worker fails.",
+        "Try an account-region, or some packages, again this often if their worker fails.",
         type=int,
         default=_DEFAULTS.shard_retries,
     ),

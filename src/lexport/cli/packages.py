@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lexport.cli._dest_options import dest_options
-from lexport.cli._fleet_options import access_options, fleet_settings
+from lexport.cli._fleet_options import access_options, cluster_options, fleet_settings
 from lexport.cli._options import declare_command, option
 from lexport.cli._package_options import package_lines, package_options, package_settings
 from lexport.cli.snapshot import failure_lines, note_lines, print_summary, run_and_summarize
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @access_options
 @package_options
 @option("Packages", "--inspect", "Read the stored packages and write their files and dependencies as tables.")
+@cluster_options
 @option("Publication", "--allow-partial", "Publish even if something could not be downloaded, and exit 3.")
 @option(
     "Publication",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -77,9 +77,7 @@ class FailureSummary:
         numbered = rows.append_column("number", pa.array(range(len(rows)), pa.int64()))
         groups = numbered.group_by(_KIND_COLUMNS, use_threads=False).aggregate([([], "count_all"), ("number", "min")])
         for group in groups.sort_by("number_min").to_pylist():
-            row = rows.slice(group["number_min"], 1).to_pylist()[0]
-            scope = Scope(account_id=row["account_id"], region=row["region"])
-            self.add(Failure(scope=scope, **{name: row[name] for name in _OWN_COLUMNS}), group["count_all"])
+            self.add(next(failures_of_rows(rows.slice(group["number_min"], 1))), group["count_all"])
 
     def summary(self) -> tuple[tuple[FailureKind, int, Failure], ...]:
         """Return kinds, counts and examples, gaps first, the most frequent before the rest."""
@@ -129,6 +127,13 @@ class Failures(FailureSummary):
             at = self._last + timedelta(microseconds=1)
         self._last = at
         return at
+
+
+def failures_of_rows(rows: pa.Table | pa.RecordBatch) -> Iterator[Failure]:
+    """Yield what rows of ``errors`` say; their account and Region are there."""
+    for row in rows.to_pylist():
+        scope = Scope(account_id=row["account_id"], region=row["region"])
+        yield Failure(scope=scope, **{name: row[name] for name in _OWN_COLUMNS})
 
 
 def failure_of(error: ItemError, item: Item, at: datetime, *, is_gap: bool | None = None, about: str = "") -> Failure:

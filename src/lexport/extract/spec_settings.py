@@ -33,6 +33,13 @@ def settings_for_plan(settings: SnapshotSettings) -> dict[str, Any]:
     return {**values, "is_selection": settings.is_selection}
 
 
+def settings_from_values(values: dict[str, Any]) -> SnapshotSettings:
+    """Return the settings that ``settings_for_plan`` returned. Raises SettingsError and msgspec.ValidationError."""
+    return msgspec.convert(
+        {name: value for name, value in values.items() if name not in _OF_THE_PLANNER}, SnapshotSettings
+    )
+
+
 def settings_from_plan(
     spec: RunSpec,
     *,
@@ -43,8 +50,7 @@ def settings_from_plan(
 ) -> SnapshotSettings:
     """Return the settings of a planned run, with those that each process has of its own. Raises StagingError."""
     try:
-        values = {name: value for name, value in spec.settings.items() if name not in _OF_THE_PLANNER}
-        planned = msgspec.convert(values, SnapshotSettings)
+        planned = settings_from_values(spec.settings)
         check_names(planned.with_resources)
         return replace(
             planned,

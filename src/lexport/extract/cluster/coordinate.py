@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -121,7 +121,7 @@ class Cluster:
             return None
 
         at_once = max(1, min(AT_ONCE, math.ceil(len(ordered) / self.size)))
-        bodies = {name: self._order(shard, at_once) for name, shard in by_name.items()}
+        bodies = ((name, self._order(shard, at_once)) for name, shard in by_name.items())
         try:
             failed = await self.run_tasks(read_shard_task, bodies, take, progress)
         finally:
@@ -145,27 +145,28 @@ class Cluster:
         )
 
     async def run_tasks(
-        self, task: Task, bodies: Mapping[str, bytes], take: Take, progress: Progress
+        self, task: Task, bodies: Iterable[tuple[str, bytes]], take: Take, progress: Progress
     ) -> dict[str, str]:
-        """Run a task for each body, in this order; return the names of those that failed everywhere, with the reason.
+        """Run a task for each named body, in this order; return the names of those that failed everywhere, and why.
 
         A task that fails is tried again on another worker. Raises ClusterLostError where the scheduler is gone,
         SettingsError and CredentialsError where no worker can do anything for a reason that is not a task's.
         Cancelled: the workers write what they have and stop.
         """
-        waiting = deque(_Try(name=name, body=body, rank=rank) for rank, (name, body) in enumerate(bodies.items()))
+        first = (_Try(name=name, body=body, rank=rank) for rank, (name, body) in enumerate(bodies))
+        again: deque[_Try] = deque()
         running: dict[asyncio.Task[Outcome], _Try] = {}
         failed: dict[str, str] = {}
         try:
-            while waiting or running:
-                while waiting and len(running) < MOST_SUBMITTED:
-                    one = waiting.popleft()
+            while True:
+                while len(running) < MOST_SUBMITTED and (one := again.popleft() if again else next(first, None)):
                     running[asyncio.ensure_future(self._submit(task, one))] = one
+                if not running:
+                    break
                 done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 for each in done:
-                    again = self._settle(running.pop(each), each.result(), take, progress, failed)
-                    if again is not None:
-                        waiting.appendleft(again)
+                    if (repeated := self._settle(running.pop(each), each.result(), take, progress, failed)) is not None:
+                        again.append(repeated)
         except BaseException:
             for each in running:
                 each.cancel()
