@@ -32,6 +32,8 @@ from lexport.dataset.account_regions import results_of, results_of_accounts
 from lexport.dataset.commit import published_run
 from lexport.dataset.commits import unreadable
 from lexport.dataset.destination import prepare_store
+from lexport.dataset.file_plan import is_large
+from lexport.dataset.fleet_files import PlacedFiles, placed_files, write_fleet_by_files
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.open_store import open_store, with_profile
 from lexport.dataset.runs import RunWriter
@@ -43,6 +45,7 @@ from lexport.extract.access import Access
 from lexport.extract.cluster.coordinate import Cluster, WorkerCounts
 from lexport.extract.cluster.open_cluster import open_cluster
 from lexport.extract.cluster.sizes import shard_sizes
+from lexport.extract.cluster.table_task import run_on_workers
 from lexport.extract.context import RunContext
 from lexport.extract.estimate import FleetPlan, ShardEstimate, estimate_shard, fleet_plan
 from lexport.extract.failures import FailureSummary
@@ -154,9 +157,10 @@ async def _snapshot(
             async with downloads.while_reading() if downloads else nullcontext() as on_reply:
                 results = await read_shards(spec, access, run, cluster or on_reply)
             await reading.aclose()  # its connections take memory that the merge needs
-            results, fleet = await write_fleet(results, run, downloads, cluster)
-            await connected.aclose()  # once the snapshot is published, nothing may wait any more
-            return await commit_run(spec, results, fleet, run, workers=cluster.workers() if cluster else ())
+            async with placed_files(store, run.snapshot_id) as placed:
+                results, fleet = await write_fleet(results, run, downloads, cluster, placed)
+                await connected.aclose()  # once the snapshot is published, nothing may wait any more
+                return await commit_run(spec, results, fleet, run, workers=cluster.workers() if cluster else ())
 
 
 async def plan(
@@ -239,17 +243,31 @@ async def write_fleet(
     run: Run,
     downloads: SnapshotDownloads | None = None,
     cluster: Cluster | None = None,
+    placed: PlacedFiles | None = None,
 ) -> tuple[list[ShardResult], FleetTables]:
     """Write the tables that the shards fill, and download the packages that they name and that are not stored yet.
 
-    Return the results as all of them together show them, too.
+    Large tables are written by the workers of a ``cluster``, which place the files at once, one file each. Return the
+    results as all of them together show them, too.
     """
     failures = run.staging.failures
     run.progress.stage = "writing Parquet"
     settled = finish_results(results, failures)
     errors = RunWriter(run.folder, file_mode=run.store.file_mode, runs=run.staging.runs)
-    write = partial(write_fleet_tables, run.table_folder(), settled, store=run.store, errors=errors)
-    fleet = await to_thread.run_sync(partial(write, options=run.settings.for_manifest()))
+    options = run.settings.for_manifest()
+    if cluster is not None and placed is not None and is_large(settled):
+        fleet = await write_fleet_by_files(
+            run.table_folder(),
+            settled,
+            options=options,
+            placed=placed,
+            attempt=run.attempt,
+            run_tasks=partial(run_on_workers, cluster, run.progress),
+            errors=errors,
+        )
+    else:
+        write = partial(write_fleet_tables, run.table_folder(), settled, store=run.store, errors=errors)
+        fleet = await to_thread.run_sync(partial(write, options=options))
     counter = fleet.counters[FUNCTIONS]
     settled = reconcile_row_counts(settled, counter.rows, counter.dropped, failures)
     if downloads is not None:

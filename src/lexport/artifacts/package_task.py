@@ -32,7 +32,7 @@ from lexport.dataset.runs import Runs
 from lexport.errors import RunError
 from lexport.extract.access import open_access
 from lexport.extract.cluster.parent import parent_access
-from lexport.extract.cluster.worker import Engine, Outcome, engine, outcome_of
+from lexport.extract.cluster.worker import Engine, Outcome, engine, run_in_engine
 from lexport.extract.failures import failures_of_rows
 from lexport.extract.progress import PackageKind, PackageProgress
 from lexport.extract.rows import Staging
@@ -80,10 +80,8 @@ class PackagesDone(msgspec.Struct, frozen=True, kw_only=True):
 
 def fetch_packages_task(body: bytes) -> Outcome:
     """Download some packages; return PackagesDone as JSON, or the error. ``body`` is a PackageOrder as JSON."""
-    from distributed import get_worker
-
     order = msgspec.json.decode(body, type=PackageOrder)
-    return {"worker": get_worker().address, **outcome_of(engine().start(order.run, partial(_fetch, engine(), order)))}
+    return run_in_engine(order.run, partial(_fetch, engine(), order))
 
 
 @dataclass(slots=True)

@@ -147,6 +147,13 @@ def engine() -> Engine:
     return Engine()
 
 
+def run_in_engine(run: str, work: Callable[[], Awaitable[Any]]) -> Outcome:
+    """Run a coroutine that belongs to a run, in the thread that dask calls a task in; return its outcome."""
+    from distributed import get_worker
+
+    return {"worker": get_worker().address, **outcome_of(engine().start(run, work))}
+
+
 def outcome_of(future: Future[Any]) -> Outcome:
     """Wait for a coroutine of the engine; return its outcome."""
     try:

@@ -1,0 +1,69 @@
+"""The task that writes files of large tables on a worker of dask, and the executor that the commit gets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+from anyio import to_thread
+from anyio.from_thread import check_cancelled
+
+from lexport.dataset.open_store import open_store
+from lexport.dataset.task_work import run_task
+from lexport.dataset.tasks import Done, Task
+from lexport.errors import RunError
+from lexport.extract.cluster.coordinate import Cluster
+from lexport.extract.cluster.worker import Outcome, run_in_engine
+from lexport.extract.progress import Progress
+from lexport.settings import Destination
+
+
+class _TableOrder(msgspec.Struct, frozen=True, kw_only=True):
+    destination: dict[str, Any]
+    group_readable: bool
+    task: Task
+
+
+class _TableDone(msgspec.Struct, frozen=True):
+    done: Done
+
+
+def write_tables_task(body: bytes) -> Outcome:
+    """Write files of tables; return what was written, as JSON, or the error."""
+    order = msgspec.json.decode(body, type=_TableOrder)
+    return run_in_engine(order.task.run, partial(_write, order))
+
+
+async def _write(order: _TableOrder) -> bytes:
+    destination = Destination(**order.destination)
+    store = await to_thread.run_sync(partial(open_store, destination, group_readable=order.group_readable))
+    done = await to_thread.run_sync(partial(run_task, order.task, store, check=check_cancelled))
+    return msgspec.json.encode(_TableDone(done))
+
+
+async def run_on_workers(cluster: Cluster, progress: Progress, tasks: Sequence[Task]) -> list[Done]:
+    """Run tasks of a commit on workers; return what each wrote, in order. Raises RunError where one failed everywhere.
+
+    The parameters before ``tasks`` are bound, so that it is the executor of dataset/tasks.py.
+    """
+    found: dict[str, Done] = {}
+
+    def take(name: str, _worker: str, left: Any) -> None:
+        found[name] = msgspec.json.decode(left, type=_TableDone).done
+
+    names = [f"tables-{number:06d}" for number in range(len(tasks))]
+    bodies = (
+        (
+            name,
+            msgspec.json.encode(
+                _TableOrder(destination=cluster.destination, group_readable=cluster.group_readable, task=task)
+            ),
+        )
+        for name, task in zip(names, tasks, strict=True)
+    )
+    failed = await cluster.run_tasks(write_tables_task, bodies, take, progress)
+    if failed:
+        raise RunError(f"tables could not be written on the workers: {next(iter(failed.values()))}")
+    return [found[name] for name in names]
