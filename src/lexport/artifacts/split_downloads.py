@@ -35,7 +35,8 @@ async def download_on_workers(plan: DownloadPlan, chosen: PackageSettings, clust
     if not plan.scopes:
         return False
     run.progress.stage = "fetching packages"
-    collected, orders = _Collected(plan, run), _Orders(plan, chosen, cluster, run)
+    collected = _Collected(plan, run)
+    orders = _Orders(plan, chosen, cluster, run, workers=await cluster.count_workers())
     bodies = ((name, msgspec.json.encode(order)) for name, order in orders)
     failed = await cluster.run_tasks(fetch_packages_task, bodies, collected.take, run.progress)
     if failed:
@@ -100,15 +101,17 @@ class _Collected:
 class _Orders:
     """The tasks of a plan, each with its name; it has some packages, or some layer versions."""
 
-    def __init__(self, plan: DownloadPlan, chosen: PackageSettings, cluster: Cluster, run: Run) -> None:
+    def __init__(
+        self, plan: DownloadPlan, chosen: PackageSettings, cluster: Cluster, run: Run, *, workers: int
+    ) -> None:
         self._plan = plan
-        self._most = max(1, min(MOST_ITEMS, -(-plan.files // (cluster.size * TASKS_OF_A_WORKER))))
+        self._most = max(1, min(MOST_ITEMS, -(-plan.files // (workers * TASKS_OF_A_WORKER))))
         self._order = PackageOrder(
             destination=cluster.destination,
             group_readable=cluster.group_readable,
             run=cluster.run,
             lexport_version=__version__,
-            settings=settings_for_plan(share_of(run.settings, chosen, cluster.size)),
+            settings=settings_for_plan(share_of(run.settings, chosen, workers)),
             regions=tuple(sorted({scope.region for scope in plan.scopes})),
             parent=cluster.parent,
         )

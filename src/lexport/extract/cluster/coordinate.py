@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 AT_ONCE = 64  # shards of one process: more than a core can read at AWS's quota
 MOST_SUBMITTED = 4_096  # tasks that the scheduler knows of at the same time
 STOP_WITHIN_S = scaled(12.0)
+LOOK_EVERY_S = scaled(10.0)
 
 Task = Callable[[bytes], Outcome]
 Take = Callable[[str, str, Any], str | None]
@@ -58,7 +59,7 @@ class _Try:
     body: bytes
     rank: int
     number: int = 0
-    failed_on: str | None = None
+    failed_on: frozenset[str] = frozenset()
 
 
 class Cluster:
@@ -82,10 +83,9 @@ class Cluster:
         self._counts: dict[str, WorkerCounts] = {}
         self._has_done = False
 
-    @property
-    def size(self) -> int:
-        """How many workers there are at this moment; at least one."""
-        return max(1, len(self._client.scheduler_info()["workers"]))
+    async def count_workers(self) -> int:
+        """Return how many workers there are at this moment; at least one."""
+        return max(1, len(await self._worker_names()))
 
     def workers(self) -> tuple[WorkerCounts, ...]:
         """Return what each worker read."""
@@ -120,7 +120,7 @@ class Cluster:
             shown.finish(result)
             return None
 
-        at_once = max(1, min(AT_ONCE, math.ceil(len(ordered) / self.size)))
+        at_once = max(1, min(AT_ONCE, math.ceil(len(ordered) / await self.count_workers())))
         bodies = ((name, self._order(shard, at_once)) for name, shard in by_name.items())
         try:
             failed = await self.run_tasks(read_shard_task, bodies, take, progress)
@@ -179,18 +179,18 @@ class Cluster:
         from distributed.client import FutureCancelledError
         from distributed.scheduler import KilledWorker
 
-        workers = self._others(one.failed_on)
+        workers = await self._others(one.failed_on)
         future: Future[Any] = self._client.submit(
             task,
             one.body,
             key=f"lexport-{self.run}-{self._attempt}-{task.__name__}-{one.name}-{one.number}",
             priority=-one.rank,
             workers=workers,
-            allow_other_workers=bool(workers),
+            allow_other_workers=False,  # a worker that fails at once is idle, and would steal it back
             pure=False,
         )
         try:
-            outcome: Outcome = await future
+            outcome = await self._outcome(future, workers)
         except FutureCancelledError:
             raise ClusterLostError("the scheduler of dask is gone, so nothing was published") from None
         except KilledWorker as error:
@@ -202,11 +202,30 @@ class Cluster:
             future.release()
         return outcome
 
-    def _others(self, failed_on: str | None) -> list[str] | None:
-        """Return the workers for a try after one failed: all but that one, where there are others."""
-        if failed_on is None:
-            return None
-        return [name for name in self._client.scheduler_info()["workers"] if name != failed_on] or None
+    async def _outcome(self, future: Future[Any], workers: list[str] | None) -> Outcome:
+        """Wait for the outcome of a task; one whose ``workers`` are all gone would wait for ever."""
+        waiting = asyncio.ensure_future(_result(future))
+        try:
+            while not (await asyncio.wait({waiting}, timeout=LOOK_EVERY_S))[0]:
+                if workers and (names := await self._worker_names()) and not set(workers) & names:
+                    return {"error": {"kind": "run", "message": "the workers that it was left for are gone"}}
+            return await waiting
+        finally:
+            waiting.cancel()
+
+    async def _worker_names(self) -> set[str]:
+        """Ask the scheduler for its workers: what an asynchronous client has kept of them may name none."""
+        scheduler = self._client.scheduler
+        if scheduler is None:
+            return set()
+        try:
+            return set((await scheduler.identity(n_workers=-1))["workers"])
+        except (OSError, TimeoutError, RuntimeError):
+            return set()
+
+    async def _others(self, failed_on: frozenset[str]) -> list[str] | None:
+        """Return the workers for a try after others failed: those that did not fail, where there are any."""
+        return (sorted(await self._worker_names() - failed_on) or None) if failed_on else None
 
     def _settle(
         self, one: _Try, outcome: Outcome, take: Take, progress: Progress, failed: dict[str, str]
@@ -224,13 +243,13 @@ class Cluster:
             reason = str(error["message"])
             if error["kind"] in ("credentials", "settings") and not self._has_done and one.number >= self._retries:
                 family = CredentialsError if error["kind"] == "credentials" else SettingsError
-                raise family(f"no worker can work: {reason}")
+                raise family(f"no worker can read: {reason}; nothing was read")
         if one.number >= self._retries:
             failed[one.name] = reason
             progress.note(f"{one.name}: failed {one.number + 1} times, the last time: {reason}")
             return None
         progress.note(f"{one.name}: a try on {worker or 'a worker'} failed and is repeated: {reason}")
-        return replace(one, number=one.number + 1, failed_on=worker or None)
+        return replace(one, number=one.number + 1, failed_on=one.failed_on | ({worker} if worker else set()))
 
     async def _stop(self) -> None:
         """Let every worker write what it has in memory, and stop."""
@@ -270,6 +289,11 @@ class _Shown:
             self._shards[scope] = ShardProgress(scope=scope)
             self._progress.shards.append(self._shards[scope])
         return self._shards[scope]
+
+
+async def _result(future: Future[Any]) -> Outcome:
+    outcome: Outcome = await future
+    return outcome
 
 
 def _constant(readings: tuple[PaceReading, ...]) -> Callable[[], Any]:
