@@ -36,16 +36,15 @@ from pathlib import Path
 
 import orjson
 import simulators
-from nginx_fleet import PAGE, REGION, nginx, serve_fleet
+from nginx_fleet import PAGE, REGION, SCOPE, nginx, scope_folder, serve_fleet
 from simulators import LEXPORT, NO_LIMITS
 
-from lexport.model import LATEST, Scope
+from lexport.model import LATEST
 from lexport.simulator import Fleet, FleetSpec, lambda_documents
 from lexport.simulator.package_files import package
 from lexport.simulator.spec import VersionSpec
 
 HERE = Path(__file__).parent
-SCOPE = Scope(account_id="111122223333", region=REGION)
 AT_ONCE = 32
 LARGEST = 250_000_000
 CURL_O = (
@@ -123,8 +122,8 @@ def render(folder: Path, functions: int) -> list[Found]:
 
 def render_answers(folder: Path, found: list[Found], url: str) -> None:
     """Write a fleet of one function for each package, whose links lead to a URL."""
-    www = folder / "www"
-    (www / "pages").mkdir(exist_ok=True)
+    www = scope_folder(folder, SCOPE)
+    (www / "pages").mkdir(parents=True, exist_ok=True)
     for each in found:
         home = www / "functions" / each.name
         home.mkdir(parents=True, exist_ok=True)

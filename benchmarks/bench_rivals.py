@@ -65,7 +65,7 @@ def contenders(scratch: Path, against: str | None) -> list[Contender]:
     return [
         *_lexport(),
         *(_lexport(_checkout(scratch, against), f" at {against}") if against else ()),
-        _go(scratch),
+        go_rival(scratch),
         Contender(name="aiobotocore, 64 tasks", command=(python, str(RIVALS / "aiobotocore_tasks.py"))),
         Contender(
             name="boto3, 32 threads",
@@ -104,7 +104,8 @@ def _checkout(scratch: Path, revision: str) -> Path:
     return scratch / "former" / "src"
 
 
-def _go(scratch: Path) -> Contender:
+def go_rival(scratch: Path) -> Contender:
+    """Build the Go program, or say what it misses."""
     name = "AWS SDK for Go v2, 64 goroutines"
     if not shutil.which("go") or not (GOCODE / "src/github.com/aws/aws-sdk-go-v2/service/lambda").is_dir():
         return Contender(name=name, missing="apt-get install golang-go golang-github-aws-aws-sdk-go-v2-dev")
@@ -128,7 +129,7 @@ def measure(contender: Contender, versions: int, environment: dict[str, str], sc
         said.seek(0)
         if process.returncode:
             sys.exit(f"{contender.name} ended with {process.returncode}: {said.read()[-2_000:]}")
-    done = _versions_in(out)
+    done = versions_in(out)
     if done != versions:
         sys.exit(f"{contender.name} wrote {done:,} versions instead of {versions:,}")
     shutil.rmtree(out) if out.is_dir() else out.unlink()
@@ -136,7 +137,8 @@ def measure(contender: Contender, versions: int, environment: dict[str, str], sc
     figures.wall_us.append(wall_s / versions * 1e6)
 
 
-def _versions_in(out: Path) -> int:
+def versions_in(out: Path) -> int:
+    """Count the versions in a dataset, or in a file of lines."""
     if out.is_dir():
         import pyarrow.parquet as pq
 
