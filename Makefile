@@ -86,6 +86,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/bench_packages.py
 	$(BIN)/python benchmarks/bench_scopes.py
 	$(BIN)/python benchmarks/bench_machines.py
+	$(BIN)/python benchmarks/bench_cluster.py --whole
 	$(BIN)/python benchmarks/bench_views.py
 	$(BIN)/python benchmarks/bench_changes.py
 	$(BIN)/python benchmarks/bench_sql.py
@@ -99,6 +100,7 @@ bench-toy: $(STAMP)
 	$(BIN)/python benchmarks/bench_packages.py --functions 40 --rounds 1 --no-memory
 	$(BIN)/python benchmarks/bench_scopes.py --seconds 2 1 3
 	$(BIN)/python benchmarks/bench_machines.py --versions 400 --scopes 4 --rounds 1
+	$(BIN)/python benchmarks/bench_cluster.py --scopes 10 --versions 50
 	$(BIN)/python benchmarks/bench_views.py 200
 	$(BIN)/python benchmarks/bench_changes.py 10000
 	$(BIN)/python benchmarks/bench_sql.py --nights 4 --functions 40 --rounds 1

@@ -95,8 +95,8 @@ def free_ports(count: int, *, also_above: int = 0) -> int:
 
 
 @contextmanager
-def run_seaweed(folder: Path) -> Iterator[str]:
-    """Run SeaweedFS with its data in a folder, and yield the URL of its S3."""
+def run_seaweed(folder: Path, *arguments: str) -> Iterator[str]:
+    """Run SeaweedFS with its data in a folder and more arguments of its own, and yield the URL of its S3."""
     config = folder / "s3.json"
     config.write_text(json.dumps({"identities": [_IDENTITY, _READER]}))
     port = free_ports(SEAWEED_PORTS, also_above=GRPC_ABOVE)
@@ -118,6 +118,7 @@ def run_seaweed(folder: Path) -> Iterator[str]:
         "-s3.autoCreateBucket=false",
         "-master.volumeSizeLimitMB=1024",
         "-volume.max=5000",  # each bucket takes some of its own
+        *arguments,
     ]
     with _running(command, folder, port + 3) as url:
         make_bucket(url)  # S3 answers before the volume server has joined
