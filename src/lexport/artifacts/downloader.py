@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any
+
+from anyio import CapacityLimiter
 
 from lexport.artifacts.artifact_rows import NOT_FETCHED, STORED, ArtifactRows
 from lexport.artifacts.link_sources import LayerLinks, PackageLinks, s3_object_of
@@ -25,10 +27,21 @@ _LAYER_PLAN = make_plan(LAYER_VERSIONS)
 
 
 class Downloader:
-    """Downloads what a plan lists. Each worker requests a fresh link when it begins a download."""
+    """Downloads what a plan lists. Each worker requests a fresh link when it begins a download.
 
-    def __init__(self, settings: PackageSettings, transfers: Transfers, rows: ArtifactRows) -> None:
+    ``slots`` bound the downloads at once of several plans together.
+    """
+
+    def __init__(
+        self,
+        settings: PackageSettings,
+        transfers: Transfers,
+        rows: ArtifactRows,
+        *,
+        slots: CapacityLimiter | None = None,
+    ) -> None:
         self._settings, self._transfers, self._rows = settings, transfers, rows
+        self._slots = slots or CapacityLimiter(settings.concurrency)
 
     async def fetch_all(self, plan: DownloadPlan, calls: ScopeCalls) -> None:
         """Download every package in the plan; request every layer version, and download what is not stored yet."""
@@ -37,7 +50,11 @@ class Downloader:
             self._rows.progress.files += downloads.files
             self._rows.progress.size_bytes += downloads.size_bytes
             with downloads.open_queue() as queue:
-                await pump(partial(fetch, calls), queue, record, workers=self._settings.concurrency)
+                await pump(partial(self._in_slot, fetch, calls), queue, record, workers=self._settings.concurrency)
+
+    async def _in_slot(self, fetch: Callable[[ScopeCalls, str], Awaitable[None]], calls: ScopeCalls, line: str) -> None:
+        async with self._slots:
+            await fetch(calls, line)
 
     async def record_all_failed(self, plan: DownloadPlan, error: ItemError) -> None:
         """Record the same error for everything in the plan."""

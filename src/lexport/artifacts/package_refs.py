@@ -123,6 +123,11 @@ class ReferencedPackage:
     s3_object: S3Object | None
     refs: tuple[FunctionVersionRef, ...]
 
+    @property
+    def size_bytes(self) -> int | None:
+        """The size of the package, where it is known."""
+        return self.package.size_bytes
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferencedLayer:

@@ -32,6 +32,7 @@ from lexport.dataset.snapshot import RunFacts, StagedCommit, stage_commit
 from lexport.dataset.staging import begin_package_run
 from lexport.errors import CredentialsEndedError, IncompleteError, NoSnapshotError, RunError, SettingsError
 from lexport.extract.access import open_access
+from lexport.extract.cluster.coordinate import WorkerCounts
 from lexport.extract.cluster.open_cluster import open_cluster
 from lexport.extract.inputs import read_inputs
 from lexport.extract.progress import PackageProgress, Progress, Report, report_nothing
@@ -48,9 +49,10 @@ from lexport.tables.text import plural
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackagesResult(RunResult):
-    """The result of ``packages``."""
+    """The result of ``packages``. ``workers`` says what each worker downloaded, where there are several."""
 
     packages: PackageProgress = field(repr=False)
+    workers: tuple[WorkerCounts, ...] = ()
 
 
 async def packages(
@@ -93,7 +95,9 @@ async def packages(
         plan = await to_thread.run_sync(planner.plan, *files)
         if message := await to_thread.run_sync(disk_space_error, package_store, plan):
             raise RunError(message)
-        is_refused = bool(plan.files) and await _download(plan, chosen, package_store, dest, run)
+        is_refused, workers = False, tuple[WorkerCounts, ...]()
+        if plan.files:
+            is_refused, workers = await _download(plan, chosen, package_store, dest, run)
         if chosen.inspect:
             from lexport.artifacts.inspect_stored import inspect_stored  # imports DuckDB, which other runs do not need
 
@@ -103,6 +107,7 @@ async def packages(
         await run.staging.flush_all()
         staged = await to_thread.run_sync(_write, chosen, run)
         result = run.result(PackagesResult, staged, run.staging.failures.summary(), has_packages=True)
+        result = replace(result, workers=workers)
         if result.manifest.gaps and not settings.allow_partial:
             await to_thread.run_sync(run.keep_errors, staged)
             raise _reason_not_published(result, run, is_refused=is_refused)
@@ -111,7 +116,7 @@ async def packages(
 
 async def _download(
     plan: DownloadPlan, chosen: PackageSettings, package_store: PackageStore, dest: Destination, run: Run
-) -> bool:
+) -> tuple[bool, tuple[WorkerCounts, ...]]:
     settings, progress = run.settings, run.progress.packages
     async with (
         open_session(profile=settings.profile, endpoint_url=settings.endpoint_url) as session,
@@ -132,7 +137,7 @@ async def _download(
                 downloader = Downloader(chosen, transfers, ArtifactRows(run.staging, progress))
                 is_refused = await execute_plan(plan, downloader, chosen, session, run)
     await run.staging.flush_all()
-    return is_refused
+    return is_refused, cluster.workers() if cluster is not None else ()
 
 
 def _write(chosen: PackageSettings, run: Run) -> StagedCommit:

@@ -61,11 +61,11 @@ class DownloadList:
     largest: list[int] = field(default_factory=list)
     scopes: set[Scope] = field(default_factory=set)
 
-    def add(self, item: ReferencedPackage | ReferencedLayer, size_bytes: int | None) -> None:
+    def add(self, item: ReferencedPackage | ReferencedLayer) -> None:
         """Count one item."""
         self.files += 1
-        self.size_bytes += size_bytes or 0
-        heapq.heappush(self.largest, size_bytes or 0)
+        self.size_bytes += item.size_bytes or 0
+        heapq.heappush(self.largest, item.size_bytes or 0)
         if len(self.largest) > self.at_once:
             heapq.heappop(self.largest)
         self.scopes.update(ref.scope for ref in item.refs)
@@ -160,7 +160,7 @@ class DownloadPlanner:
                 self.progress.count("package", status, reason, str(item.refs[0]))
                 yield row
                 continue
-            downloads.add(item, item.package.size_bytes)
+            downloads.add(item)
             queue.put([item_to_line(item)])
 
     def _decide(self, item: ReferencedPackage) -> tuple[str, str, tuple[Any, ...] | None]:
@@ -229,7 +229,7 @@ class DownloadPlanner:
                 values = {"layer_arn": item.layer_arn, "size_bytes": item.size_bytes}
                 yield staged_row(LAYER_VERSIONS, answer=NOT_FETCHED, status="skipped", reason=TOO_LARGE, **values)
             else:
-                downloads.add(item, item.size_bytes)
+                downloads.add(item)
                 queue.put([item_to_line(item)])
 
     def _present_content(self, row: dict[str, Any]) -> tuple[Any, ...] | None:

@@ -11,7 +11,7 @@ from lexport.cli._dest_options import dest_options
 from lexport.cli._fleet_options import access_options, cluster_options, fleet_settings
 from lexport.cli._options import declare_command, option
 from lexport.cli._package_options import package_lines, package_options, package_settings
-from lexport.cli.snapshot import failure_lines, note_lines, print_summary, run_and_summarize
+from lexport.cli.snapshot import failure_lines, note_lines, print_summary, run_and_summarize, worker_lines
 from lexport.settings import Destination
 
 if TYPE_CHECKING:
@@ -56,5 +56,6 @@ def summarize(result: PackagesResult) -> None:
         *note_lines(result.notes),
         *failure_lines(result.failures),
         *package_lines(result.packages),
+        *worker_lines(result.workers),
         f"packages {result.snapshot_id} {verdict} in {result.duration_s:,.1f} s",
     )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from lexport.artifacts.packages import PackagesResult
+    from lexport.extract.cluster.coordinate import WorkerCounts
     from lexport.extract.failures import FailureKind
     from lexport.extract.progress import KeptRun, Progress, Report
     from lexport.model import Failure
@@ -171,11 +172,7 @@ def summarize(result: SnapshotResult) -> None:
     lines += failure_lines(result.failures)
     if result.packages is not None:
         lines += package_lines(result.packages)
-    lines += [
-        f"{worker.worker}: {plural(worker.shards, 'account-region')}, {plural(worker.calls, 'call')},"
-        f" {plural(worker.versions, 'version')}"
-        for worker in result.workers
-    ]
+    lines += worker_lines(result.workers)
     functions = sum(scope.functions for scope in manifest.scopes)
     versions = sum(scope.versions for scope in manifest.scopes)
     verdict = f"published, {manifest.status}" if result.published else "NOT published"
@@ -184,6 +181,20 @@ def summarize(result: SnapshotResult) -> None:
         f" in {result.duration_s:,.1f} s"
     )
     print_summary(*lines)
+
+
+def worker_lines(workers: Sequence[WorkerCounts]) -> list[str]:
+    """Return one line for each worker: what it read, and what it downloaded."""
+    lines = []
+    for worker in workers:
+        read = (
+            f"{plural(worker.shards, 'account-region')}, {plural(worker.calls, 'call')},"
+            f" {plural(worker.versions, 'version')}"
+        )
+        downloaded = f"{plural(worker.packages, 'package')} of {worker.bytes:,} bytes"
+        parts = [text for text, count in ((read, worker.shards), (downloaded, worker.packages)) if count]
+        lines.append(f"{worker.worker}: {', '.join(parts)}")
+    return lines
 
 
 def note_lines(notes: Sequence[str]) -> list[str]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -45,12 +45,14 @@ class ClusterLostError(RunError):
 
 @dataclass(slots=True, kw_only=True)
 class WorkerCounts:
-    """What one worker read."""
+    """What one worker read. ``calls`` are those of shards; ``packages`` and ``bytes`` are what it downloaded."""
 
     worker: str
     shards: int = 0
     calls: int = 0
     versions: int = 0
+    packages: int = 0
+    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +80,29 @@ class Cluster:
     ) -> None:
         self.run, self.parent, self.group_readable = run, parent, group_readable
         self.destination = destination_for_workers(destination, is_own_machine=parent is not None)
-        self.topic = f"lexport-{run}"
-        self._client, self._attempt, self._retries = client, attempt, retries
+        self.attempt = attempt
+        self._client, self._retries = client, retries
         self._counts: dict[str, WorkerCounts] = {}
         self._has_done = False
 
     async def count_workers(self) -> int:
         """Return how many workers there are at this moment; at least one."""
         return max(1, len(await self._worker_names()))
+
+    def counts(self, worker: str) -> WorkerCounts:
+        """Return the counts of a worker, to be added to."""
+        return self._counts.setdefault(worker, WorkerCounts(worker=worker))
+
+    @contextmanager
+    def hearing(self, what: str, take: Callable[[Any], None]) -> Iterator[str]:
+        """Give ``take`` all that workers send to a topic in the block; yield the topic."""
+        topic = f"lexport-{self.run}-{self.attempt}-{what}"
+        self._client.subscribe_topic(topic, lambda event: take(event[1]))
+        try:
+            yield topic
+        finally:
+            with suppress(Exception):
+                self._client.unsubscribe_topic(topic)
 
     def workers(self) -> tuple[WorkerCounts, ...]:
         """Return what each worker read."""
@@ -102,7 +119,6 @@ class Cluster:
         by_name = {f"{shard.scope.account_id}-{shard.scope.region}": shard for shard in ordered}
         results: list[ShardResult] = []
         shown, tries = _Shown(progress), dict.fromkeys(by_name, 0)
-        self._client.subscribe_topic(self.topic, shown.take)
 
         def take(name: str, worker: str, done: Any) -> str | None:
             result = msgspec.convert(done["result"], ShardResult)
@@ -112,7 +128,7 @@ class Cluster:
             is_silent = not (result.is_answering or result.is_final or result.status == "denied")
             if is_silent and tries[name] <= self._retries:
                 return "the Region did not answer there"
-            counts = self._counts.setdefault(worker, WorkerCounts(worker=worker))
+            counts = self.counts(worker)
             counts.shards += 1
             counts.calls += result.get_function_calls + result.list_calls
             counts.versions += result.references.rows
@@ -121,26 +137,23 @@ class Cluster:
             return None
 
         at_once = max(1, min(AT_ONCE, math.ceil(len(ordered) / await self.count_workers())))
-        bodies = ((name, self._order(shard, at_once)) for name, shard in by_name.items())
-        try:
+        with self.hearing("shards", shown.take) as topic:
+            bodies = ((name, self._order(shard, at_once, topic)) for name, shard in by_name.items())
             failed = await self.run_tasks(read_shard_task, bodies, take, progress)
-        finally:
-            with suppress(Exception):
-                self._client.unsubscribe_topic(self.topic)
         return results, [(by_name[name], reason) for name, reason in failed.items()]
 
-    def _order(self, shard: Shard, at_once: int) -> bytes:
+    def _order(self, shard: Shard, at_once: int, topic: str) -> bytes:
         return msgspec.json.encode(
             Order(
                 destination=self.destination,
                 group_readable=self.group_readable,
                 run=self.run,
-                run_attempt=self._attempt,
+                run_attempt=self.attempt,
                 shard=shard,
                 most_tries=self._retries + 1,
                 at_once=at_once,
                 parent=self.parent,
-                topic=self.topic,
+                topic=topic,
             )
         )
 
@@ -183,7 +196,7 @@ class Cluster:
         future: Future[Any] = self._client.submit(
             task,
             one.body,
-            key=f"lexport-{self.run}-{self._attempt}-{task.__name__}-{one.name}-{one.number}",
+            key=f"lexport-{self.run}-{self.attempt}-{task.__name__}-{one.name}-{one.number}",
             priority=-one.rank,
             workers=workers,
             allow_other_workers=False,  # a worker that fails at once is idle, and would steal it back
@@ -270,8 +283,8 @@ class _Shown:
         self._progress = progress
         self._shards: dict[Scope, ShardProgress] = {}
 
-    def take(self, event: tuple[float, Any]) -> None:
-        for account_id, region, listed, fetched, calls_due, is_listed, is_done, paces in event[1]:
+    def take(self, sent: Any) -> None:
+        for account_id, region, listed, fetched, calls_due, is_listed, is_done, paces in sent:
             shard = self._shard(Scope(account_id=account_id, region=region))
             shard.listed, shard.fetched, shard.calls_due = listed, fetched, calls_due
             shard.is_listed, shard.is_done = is_listed, is_done or shard.is_done

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 import msgspec
-from anyio import CancelScope, current_time, sleep, to_thread
+from anyio import CancelScope, sleep, to_thread
 
-from lexport.dataset.claims import RENEW_EVERY_S, read_claim
 from lexport.dataset.open_store import open_store
 from lexport.dataset.staging import finished_shard
-from lexport.dataset.store import Store
-from lexport.errors import RunError
 from lexport.extract.access import Access
 from lexport.extract.background import in_background
 from lexport.extract.cluster.parent import parent_access
-from lexport.extract.cluster.worker import Engine, Outcome, engine, outcome_of
+from lexport.extract.cluster.stop import watch_claim
+from lexport.extract.cluster.worker import Engine, Outcome, engine, run_in_engine, this_worker
 from lexport.extract.progress import Progress, ShardProgress
 from lexport.extract.reading import OwnTry, Reading
 from lexport.extract.shard_process import OwnAccess, open_reading, read_own_shard, read_plan
@@ -27,12 +24,6 @@ from lexport.model import Shard, __version__
 from lexport.settings import Destination
 
 PROGRESS_EVERY_S = 1.0
-
-GONE_AFTER_S = 4 * RENEW_EVERY_S
-"""A run whose claim was not renewed for so long is not read any more: its rows are written, and it can be resumed."""
-
-_STARTING = threading.Condition()
-_READING = 0  # shards that are read in this process
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,33 +50,10 @@ def prepare() -> str:
 
 
 def read_shard_task(body: bytes) -> Outcome:
-    """Read one shard; return its result, or the error. ``body`` is an Order as JSON.
-
-    The task leaves dask's threads, so that the process takes the next one, as soon as it may read one shard more.
-    """
-    from distributed import get_worker, secede
-
-    order, worker = msgspec.json.decode(body, type=Order), get_worker()
-    global _READING  # noqa: PLW0603 - counts what this process reads
-    with _STARTING:
-        _READING += 1
-    try:
-        send = partial(worker.log_event, order.topic)
-        future = engine().start(order.run, partial(_read, engine(), order, str(worker.name), send))
-        future.add_done_callback(_notify)
-        with _STARTING:
-            _STARTING.wait_for(lambda: future.done() or order.at_once > _READING)
-        secede()
-        return {"worker": worker.address, **outcome_of(future)}
-    finally:
-        with _STARTING:
-            _READING -= 1
-            _STARTING.notify_all()
-
-
-def _notify(_: object) -> None:
-    with _STARTING:
-        _STARTING.notify_all()
+    """Read one shard; return its result, or the error. ``body`` is an Order as JSON."""
+    order, worker = msgspec.json.decode(body, type=Order), this_worker()
+    read = partial(_read, engine(), order, worker.name, partial(worker.send, order.topic))
+    return run_in_engine(order.run, read, at_once=order.at_once)
 
 
 async def _read(kept: Engine, order: Order, worker: str, send: Callable[[Any], None]) -> dict[str, Any]:
@@ -107,29 +75,9 @@ async def _open_run(order: Order, worker: str, send: Callable[[Any], None]) -> A
     store = await to_thread.run_sync(partial(open_store, destination, group_readable=order.group_readable))
     spec = await to_thread.run_sync(read_plan, store, order.run)
     opening = open_reading(store, spec, own, own_try, run_attempt=order.run_attempt, progress=progress)
-    report, watch = partial(_report, progress, send), partial(_watch_claim, order, store)
+    report, watch = partial(_report, progress, send), partial(watch_claim, order.run, order.run_attempt, store)
     async with opening as opened, in_background(report, watch, until=CancelScope()):
         yield opened
-
-
-async def _watch_claim(order: Order, store: Store) -> None:
-    """Stop reading when the process that planned the run is gone, or another one has taken the run over.
-
-    Nothing else tells a worker of it: the shard that it reads is nobody's any more.
-    """
-    seen, changed_at_s = None, current_time()
-    while True:
-        await sleep(RENEW_EVERY_S)
-        try:
-            claim = await to_thread.run_sync(read_claim, store, order.run)
-        except (OSError, RunError):
-            continue
-        if claim != seen:
-            seen, changed_at_s = claim, current_time()
-        is_over = claim is None or claim.is_released or claim.attempt != order.run_attempt
-        if is_over or current_time() - changed_at_s > GONE_AFTER_S:
-            engine().stop_soon(order.run)
-            return
 
 
 async def _report(progress: Progress, send: Callable[[Any], None]) -> None:

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import CancelledError, Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -26,6 +27,10 @@ T = TypeVar("T")
 MOST_CHARACTERS = 2_000
 IDLE_S = scaled(20.0)  # what no task has used for so long is closed; the next task opens it again
 STOP_WITHIN_S = scaled(11.0)  # the rows in memory are written within ten
+
+_CHANGED = threading.Condition()
+_RUNNING = 0  # tasks of this process
+
 Outcome = dict[str, Any]
 """What a task returns: ``done``, or ``error`` with its kind and message. An exception would be logged with its task."""
 
@@ -147,11 +152,50 @@ def engine() -> Engine:
     return Engine()
 
 
-def run_in_engine(run: str, work: Callable[[], Awaitable[Any]]) -> Outcome:
-    """Run a coroutine that belongs to a run, in the thread that dask calls a task in; return its outcome."""
+@dataclass(frozen=True, slots=True)
+class ThisWorker:
+    """The worker of dask that runs a task: its name, its folder for files, and what sends a value to a topic."""
+
+    name: str
+    folder: Path
+    send: Callable[[str, Any], None]
+
+
+def this_worker() -> ThisWorker:
+    """Return the worker that runs this task; to be called in its thread."""
     from distributed import get_worker
 
-    return {"worker": get_worker().address, **outcome_of(engine().start(run, work))}
+    worker = get_worker()
+    return ThisWorker(str(worker.name), Path(worker.local_directory), worker.log_event)
+
+
+def run_in_engine(run: str, work: Callable[[], Awaitable[Any]], *, at_once: int = 1) -> Outcome:
+    """Run a coroutine that belongs to a run, in the thread that dask calls a task in; return its outcome.
+
+    The task leaves dask's threads, so that the process takes the next one, while fewer than ``at_once`` run in it.
+    """
+    from distributed import get_worker, secede
+
+    worker = get_worker().address
+    global _RUNNING  # noqa: PLW0603 - counts what this process does
+    with _CHANGED:
+        _RUNNING += 1
+    try:
+        future = engine().start(run, work)
+        future.add_done_callback(_notify)
+        with _CHANGED:
+            _CHANGED.wait_for(lambda: future.done() or at_once > _RUNNING)
+        secede()
+        return {"worker": worker, **outcome_of(future)}
+    finally:
+        with _CHANGED:
+            _RUNNING -= 1
+            _CHANGED.notify_all()
+
+
+def _notify(_: object) -> None:
+    with _CHANGED:
+        _CHANGED.notify_all()
 
 
 def outcome_of(future: Future[Any]) -> Outcome:
