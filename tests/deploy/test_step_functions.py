@@ -7,6 +7,7 @@ import copy
 import json
 import re
 import string
+import sys
 from collections import Counter
 from datetime import UTC, datetime
 
@@ -33,7 +34,12 @@ SHARDS = [
 
 
 def lint_text(text):
-    return [str(match) for match in lint(text, config=ManualArgs(regions=["eu-west-1", "us-east-1"]))]
+    """Return the findings of cfn-lint, which raises Python's limit of recursion for every test that comes after."""
+    limit = sys.getrecursionlimit()
+    try:
+        return [str(match) for match in lint(text, config=ManualArgs(regions=["eu-west-1", "us-east-1"]))]
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def test_the_template_is_valid():

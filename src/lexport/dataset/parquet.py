@@ -75,6 +75,18 @@ class RowCounter:
             start, self._last = end, function
 
 
+def counting(counter: RowCounter | None) -> Watch:
+    """Return what counts rows, if anything does, and raises where the task that waits for this thread was cancelled."""
+    if counter is None:
+        return end_if_cancelled
+
+    def watch(rows: pa.Table) -> None:
+        check_cancelled()
+        counter.watch(rows)
+
+    return watch
+
+
 MOST_SLABS = 64  # a slab of a few rows takes 100 KB for its columns alone, and a row group waits for many small shards
 RELEASED_GROUPS = 4  # unused memory is given back after so many row groups, some 25 MB: looking for it takes 10 ms
 VERSION_TABLES = (FUNCTIONS, *CHILD_TABLES)

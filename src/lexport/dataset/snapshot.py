@@ -28,6 +28,7 @@ from lexport.dataset.parquet import (
     VersionsWriter,
     Watch,
     WrittenFile,
+    counting,
     end_if_cancelled,
 )
 from lexport.dataset.references import count_distinct
@@ -123,22 +124,11 @@ def write_fleet_tables(
     """
     counters = {FUNCTIONS: RowCounter()} | {table: RowCounter() for table in COUNTED}
 
-    def watched(table: Table) -> Watch:
-        counter = counters.get(table)
-        if counter is None:
-            return end_if_cancelled
-
-        def watch(rows: pa.Table) -> None:
-            check_cancelled()
-            counter.watch(rows)
-
-        return watch
-
     with ExitStack() as stack:
-        versions = VersionsWriter(folder, watch=watched(FUNCTIONS), drop=counters[FUNCTIONS].drop)
+        versions = VersionsWriter(folder, watch=counting(counters[FUNCTIONS]), drop=counters[FUNCTIONS].drop)
         stack.enter_context(versions)
         writers = [
-            stack.enter_context(TableWriter(table, folder, watch=watched(table)))
+            stack.enter_context(TableWriter(table, folder, watch=counting(counters.get(table))))
             for table in tables_of_shards(options)
             if table not in VERSION_TABLES
         ]
