@@ -7,11 +7,16 @@ know it refuses, so that a state of another kind cannot pass unnoticed.
 from __future__ import annotations
 
 import json
+import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from jsonata import Jsonata
+RECURSION_LIMIT = sys.getrecursionlimit()
+from jsonata import Jsonata  # noqa: E402 - it raises the limit, which other tests of the same process rely on
+
+sys.setrecursionlimit(RECURSION_LIMIT)
+
 
 _FIELDS = {
     "Choice": {"Choices", "Default"},
