@@ -95,7 +95,7 @@ class _Collected:
         self._end(name, done.files_done, done.bytes_done)
         progress.stored_bytes += done.stored_bytes
         counts = self._cluster.counts(worker)
-        counts.packages += done.files_done
+        counts.packages += sum(times for kind, times, _ in done.kinds if kind.status == "stored")
         counts.bytes += done.stored_bytes
         self._note_moved(done.moved)
         for note in done.notes:
@@ -156,12 +156,12 @@ class _Orders:
         for kind, downloads in zip(READERS, self._plan.lists, strict=False):
             with downloads.path.open(encoding="utf-8", newline="\n") as file:
                 lines = (line.removesuffix("\n") for line in file)
-                for number, (some, size_bytes) in enumerate(_batches(kind, lines, self._most)):
+                for number, (some, size_bytes) in enumerate(batches(kind, lines, self._most)):
                     name = f"{kind}-{number:06d}"
                     yield structs.replace(self._order, name=name, size_bytes=size_bytes, **{kind: some})
 
 
-def _batches(kind: str, lines: Iterator[str], most: int) -> Iterator[tuple[tuple[str, ...], int]]:
+def batches(kind: str, lines: Iterator[str], most: int) -> Iterator[tuple[tuple[str, ...], int]]:
     """Split lines into those of one task each; yield them with the size of all together."""
     some: list[str] = []
     size_bytes = 0

@@ -45,7 +45,7 @@ class ClusterLostError(RunError):
 
 @dataclass(slots=True, kw_only=True)
 class WorkerCounts:
-    """What one worker read. ``calls`` are those of shards; ``packages`` and ``bytes`` are what it downloaded."""
+    """What one worker read. ``calls`` are those of shards; ``packages`` and ``bytes`` are what it stored."""
 
     worker: str
     shards: int = 0

@@ -1,0 +1,155 @@
+"""``packages`` and ``snapshot --packages`` on workers: they die, keep the quota, and let no link out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+
+import anyio
+import pytest
+
+from lexport.simulator import Fault, Fleet, FleetSpec
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
+
+PACKAGES = "_packages/sha256"
+STALE = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "2 s"}
+
+
+def fleet_of(functions):
+    return Fleet(FleetSpec(functions=functions, versions=1))
+
+
+def made(server):
+    return sum(count for (_, _, call), count in server.calls.items() if call == "GetFunction")
+
+
+def stored(dest):
+    """The stored packages; the name of each is the hash of its bytes."""
+    files = sorted((dest / PACKAGES).rglob("*.zip"))
+    for path in files:
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == path.stem
+    return [path.name for path in files]
+
+
+async def until(is_so, within_s=60):
+    with anyio.fail_after(within_s):
+        while not is_so():  # noqa: ASYNC110 - the simulator has counters and no events
+            await anyio.sleep(0.01)
+
+
+def without_run(rows):
+    """The rows of packages without what tells of the run, and of a try before this one."""
+    own = ("snapshot_id", "snapshot_at", "verified_at", "status")
+    return [{name: value for name, value in row.items() if name not in own} for row in rows]
+
+
+@pytest.mark.timeout(300)
+async def test_workers_that_die_and_a_command_that_is_killed(
+    simulator, environment, run_lexport, start_lexport, dask, flags, look, tmp_path
+):
+    """What a dead worker had to fetch is fetched elsewhere, and what it stored is kept.
+
+    Workers started by hand stop soon after their command was killed.
+    """
+    environment |= {"LEXPORT_TEST_WAITS": "0.02"} | STALE
+    fleet, dests = fleet_of(50), [tmp_path / name for name in ("one", "several", "killed")]
+    async with simulator(fleet=fleet) as server:
+        done = await run_lexport("snapshot", dests[0], *flags(server.url))
+        assert done.code == 0, done.err
+        for dest in dests[1:]:
+            shutil.copytree(dests[0], dest)
+        one = await run_lexport("packages", dests[0], *flags(server.url), "--allow-partial")
+        assert one.code == 3, one.err  # of each fleet, AWS hands some packages out to nobody
+        with dask(2) as running:
+            slow = [*flags(server.url), "--get-function-rate", "60", "--dask", running.url, "--allow-partial"]
+            before = made(server)
+            async with start_lexport("packages", dests[1], *slow) as run:
+                await until(lambda: made(server) >= before + 20)
+                running.workers[0].kill()
+                with anyio.fail_after(60):
+                    said = b"".join([part async for part in run.stderr]).decode()
+                    assert await run.wait() == 3, said
+            assert made(server) - before <= len(stored(dests[0])) + 16
+
+            before = made(server)
+            async with start_lexport("packages", dests[2], *slow, "--get-function-rate", "5") as run:
+                await until(lambda: made(server) >= before + 3)
+                os.kill(run.pid, signal.SIGKILL)
+                await run.wait()
+            calls = [made(server)]
+            with anyio.fail_after(30):
+                while len(calls) < 4 or calls[-1] != calls[-4]:
+                    await anyio.sleep(0.4)
+                    calls.append(made(server))
+            assert calls[-1] - before < 30  # the tasks that they had begun need 40
+    assert stored(dests[1]) == stored(dests[0])
+    tables = [without_run(look.read_rows(dest)["packages"]) for dest in dests[:2]]
+    assert tables[1] == tables[0]
+    assert {row["status"] for row in look.read_rows(dests[1])["packages"]} > {"stored", "denied"}
+
+
+async def test_processes_keep_the_quota_together(simulator, run_lexport, look, flags, tmp_path):
+    """Two processes that request links in one account-region are not throttled there; each is in the summary."""
+    fleet, dest = fleet_of(150), tmp_path / "fleet"
+    async with simulator(fleet=fleet) as server:
+        done = await run_lexport("snapshot", dest, *flags(server.url))
+        assert done.code == 0, done.err
+    async with simulator(fleet=fleet, quotas=True) as server:
+        url = ("--endpoint-url", server.url, "--region", "us-east-1", "--allow-partial")
+        done = await run_lexport("packages", dest, *url, "--processes", "2")
+        assert done.code == 3, done.err
+        assert made(server) >= 200  # AWS gives out 100 links a second
+        assert not server.throttles
+    lines = [line for line in done.err.splitlines() if line.startswith("tls://")]
+    assert len(lines) == 2
+    count = sum(int(line.split(" package")[0].split()[-1]) for line in lines)
+    assert count == sum(row["status"] == "stored" for row in look.read_rows(dest)["packages"])
+
+
+async def test_no_link_leaves_a_worker(simulator, environment, run_lexport, dask, flags, look, tmp_path):
+    """A snapshot fetches packages on its workers; the scheduler and the tables see no link, of failures neither."""
+    from distributed import Client
+
+    environment["LEXPORT_TEST_WAITS"] = "0.01"
+    fleet, dests = fleet_of(8), [tmp_path / "one", tmp_path / "several"]
+    faults = [
+        Fault(operation="GetFunction", kind="denied", function_name=fleet.name(1), times=None),
+        Fault(operation="GetObject", kind="reset", function_name=fleet.name(2), times=None),
+        Fault(operation="GetObject", kind="expired", function_name=fleet.name(3), times=None),
+        Fault(operation="GetObject", kind="corrupt", function_name=fleet.name(4), times=None),
+    ]
+    async with simulator(*faults, fleet=fleet, verify=False) as server:
+        options = [*flags(server.url), "--packages", "--layers", "--allow-partial"]
+        with dask(2, AWS_SECRET_ACCESS_KEY="canary/secret/of/the/worker") as running:
+            done = [await run_lexport("snapshot", dests[0], *options)]
+            async with Client(running.url, asynchronous=True, set_as_default=False) as client:
+                done.append(await run_lexport("snapshot", dests[1], *options, "--dask", running.url))
+                await client.dump_cluster_state(str(tmp_path / "dump"), format="yaml")
+                kept = [await client.get_events(), await client.get_scheduler_logs(), await client.get_worker_logs()]
+            printed = [running.said(name) for name in ("scheduler", "worker-0", "worker-1")]
+    assert [ended.code for ended in done] == [3, 3], done[1].err
+    assert stored(dests[1]) == stored(dests[0])
+    assert len(stored(dests[0])) > 4
+    rows = [look.read_rows(dest) for dest in dests]
+    for table in ("packages", "layer_versions"):
+        assert without_run(rows[1][table]) == without_run(rows[0][table])
+    assert {row["status"] for row in rows[1]["packages"]} >= {"stored", "failed"}
+    seen = "".join((str(kept), *printed, done[1].err, (tmp_path / "dump.yaml").read_text(errors="replace")))
+    seen += "".join(str(body) for path, body in look.tree(dests[1]).items() if not path.endswith(".zip"))
+    assert "packages-000000" in seen
+    for secret in ("X-Amz-Signature", "canary/secret", environment["LEXPORT_HASH_KEY"]):
+        assert secret not in seen
+
+
+async def test_no_scheduler(simulator, environment, run_lexport, flags, tmp_path):
+    """One line says what is wrong, and nothing was fetched."""
+    environment["LEXPORT_TEST_WAITS"] = "0.02"
+    dest = tmp_path / "fleet"
+    async with simulator(functions=2) as server:
+        assert (await run_lexport("snapshot", dest, *flags(server.url))).code == 0
+        done = await run_lexport("packages", dest, *flags(server.url), "--dask", "tcp://127.0.0.1:1")
+    assert (done.code, "no scheduler answers there" in done.last) == (1, True), done.err
+    assert not (dest / "_packages").exists() or not stored(dest)
