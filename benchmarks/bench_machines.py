@@ -12,18 +12,14 @@ from __future__ import annotations
 
 import argparse
 import compileall
-import os
-import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench_rivals import Contender, describe, go_rival, versions_in
+from bench_rivals import Contender, describe, go_rival, run_checked
 from nginx_fleet import nginx, render_fleet, serve_fleet
 from processes import cpu_s, watch_peaks
 from simulators import LEXPORT
@@ -85,27 +81,14 @@ def contenders(scratch: Path, scopes: list[Scope]) -> list[Contender]:
 
 def measure(contender: Contender, versions: int, environment: dict[str, str], server: int, scratch: Path) -> Run:
     """Run one contender once, and check that it did the work."""
-    out = scratch / "out"
-    before_s, started_s = cpu_s(server), time.perf_counter()
-    with (scratch / "stderr").open("w+") as said:
-        process = subprocess.Popen(
-            [*contender.command, str(out), *contender.options], env=environment, stdout=subprocess.DEVNULL, stderr=said
-        )
-        with watch_peaks(process.pid) as peaks:
-            _, status, usage = os.wait4(process.pid, 0)
-            wall_s = time.perf_counter() - started_s
-        process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        if process.returncode:
-            sys.exit(f"{contender.name} ended with {process.returncode}: {said.read()[-2_000:]}")
-    if (done := versions_in(out)) != versions:
-        sys.exit(f"{contender.name} wrote {done:,} versions instead of {versions:,}")
-    shutil.rmtree(out) if out.is_dir() else out.unlink()
+    before_s = cpu_s(server)
+    ended = run_checked(contender, versions, environment, scratch, watch_peaks)
+    peaks = (peak for pid, peak in ended.peaks_mib.items() if peak > SMALL_MIB or pid == ended.pid)
     return Run(
-        wall_s=wall_s,
-        client_s=usage.ru_utime + usage.ru_stime,
+        wall_s=ended.wall_s,
+        client_s=ended.cpu_s,
         server_s=cpu_s(server) - before_s,
-        peaks_mib=sorted((peak for pid, peak in peaks.items() if peak > SMALL_MIB or pid == process.pid), reverse=True),
+        peaks_mib=sorted(peaks, reverse=True),
     )
 
 

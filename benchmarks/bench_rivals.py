@@ -25,6 +25,8 @@ import tarfile
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -115,26 +117,50 @@ def go_rival(scratch: Path) -> Contender:
     return Contender(name=name, command=(str(built),))
 
 
-def measure(contender: Contender, versions: int, environment: dict[str, str], scratch: Path, figures: Figures) -> None:
-    """Run one contender once, check that it did the work, and note what it took."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A run of a contender that did its work. ``peaks_mib`` are those of the processes that were watched."""
+
+    pid: int
+    wall_s: float
+    cpu_s: float
+    peaks_mib: dict[int, float]
+
+
+def run_checked(
+    contender: Contender,
+    versions: int,
+    environment: dict[str, str],
+    scratch: Path,
+    watching: Callable[[int], AbstractContextManager[dict[int, float]]] = lambda _: nullcontext({}),
+) -> Ended:
+    """Run one contender once, and check that it did the work; ``watching`` sees its process."""
     out = scratch / "out"
-    if contender.source is not None:
-        environment = environment | {"PYTHONPATH": str(contender.source)}
     started_s = time.perf_counter()
     with (scratch / "stderr").open("w+") as said:
-        process = subprocess.Popen([*contender.command, str(out), *contender.options], env=environment, stderr=said)
-        _, status, usage = os.wait4(process.pid, 0)
-        wall_s = time.perf_counter() - started_s
+        process = subprocess.Popen(
+            [*contender.command, str(out), *contender.options], env=environment, stdout=subprocess.DEVNULL, stderr=said
+        )
+        with watching(process.pid) as peaks_mib:
+            _, status, usage = os.wait4(process.pid, 0)
+            wall_s = time.perf_counter() - started_s
         process.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)
         if process.returncode:
             sys.exit(f"{contender.name} ended with {process.returncode}: {said.read()[-2_000:]}")
-    done = versions_in(out)
-    if done != versions:
+    if (done := versions_in(out)) != versions:
         sys.exit(f"{contender.name} wrote {done:,} versions instead of {versions:,}")
     shutil.rmtree(out) if out.is_dir() else out.unlink()
-    figures.cpu_us.append((usage.ru_utime + usage.ru_stime) / versions * 1e6)
-    figures.wall_us.append(wall_s / versions * 1e6)
+    return Ended(pid=process.pid, wall_s=wall_s, cpu_s=usage.ru_utime + usage.ru_stime, peaks_mib=peaks_mib)
+
+
+def measure(contender: Contender, versions: int, environment: dict[str, str], scratch: Path, figures: Figures) -> None:
+    """Run one contender once, and note what it took."""
+    if contender.source is not None:
+        environment = environment | {"PYTHONPATH": str(contender.source)}
+    ended = run_checked(contender, versions, environment, scratch)
+    figures.cpu_us.append(ended.cpu_s / versions * 1e6)
+    figures.wall_us.append(ended.wall_s / versions * 1e6)
 
 
 def versions_in(out: Path) -> int:

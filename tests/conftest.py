@@ -12,7 +12,7 @@ import subprocess
 import sys
 import sysconfig
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from types import ModuleType
@@ -354,6 +354,22 @@ def tree(dest: Path) -> dict[str, bytes]:
     return {str(path.relative_to(dest)): path.read_bytes() for path in sorted(dest.rglob("*")) if path.is_file()}
 
 
+OF_THE_RUN = ("errors", "scopes", "snapshots")
+"""Tables that tell of the run itself."""
+
+
+def table_bytes(dest: Path | None, files: Mapping[str, bytes] = {}) -> list[tuple[str, bytes]]:
+    """The bytes of every table that does not tell of the run itself; the names of files have the attempt's numbers.
+
+    Without ``dest``, ``files`` are those of a bucket.
+    """
+    return [
+        (path.rpartition("-")[0], body)
+        for path, body in (files if dest is None else tree(dest)).items()
+        if path.endswith(".parquet") and path.split("/")[0] not in (*OF_THE_RUN, "_staging")
+    ]
+
+
 class Helpers:
     """The functions above, for tests: in importlib mode, tests cannot import this file."""
 
@@ -364,6 +380,7 @@ class Helpers:
     hash_key_id = staticmethod(hash_key_id)
     expected_rows = staticmethod(expected_rows)
     tree = staticmethod(tree)
+    table_bytes = staticmethod(table_bytes)
     account, region, sorted_by, fast = ACCOUNT, REGION, SORTED_BY, FAST
     scope = Scope(account_id=ACCOUNT, region=REGION)
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from anyio import CancelScope, move_on_after, to_thread
 
 from lexport.artifacts.packages import tables_of
-from lexport.artifacts.run import Run, RunResult, open_run, reported
+from lexport.artifacts.run import Run, RunResult, open_run
 from lexport.artifacts.snapshot_downloads import SnapshotDownloads, open_downloads
 from lexport.aws.client import LambdaClient
 from lexport.aws.quota.pacer import Pacer
@@ -42,6 +42,7 @@ from lexport.dataset.staging import check_is_new, finished_shards
 from lexport.dataset.store import Store
 from lexport.errors import DeadlineError, ItemError, RunError, SettingsError
 from lexport.extract.access import Access
+from lexport.extract.background import reported
 from lexport.extract.cluster.coordinate import Cluster, WorkerCounts
 from lexport.extract.cluster.open_cluster import open_cluster
 from lexport.extract.cluster.sizes import shard_sizes
@@ -369,7 +370,7 @@ async def _commit_shards(
     )
     async with opened as run:
         progress.kept.begin(run_id, shards=len(found) + len(missing), finished=len(found))
-        settled, fleet = await write_fleet([*found, *unread_shards(missing, run.staging.failures)], run, None)
+        settled, fleet = await write_fleet([*found, *unread_shards(missing, run.staging.failures)], run)
         return await commit_run(spec, settled, fleet, run)
 
 

@@ -26,7 +26,6 @@ from lexport.simulator import Change, Fault, Fleet, FleetSpec
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
 REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
-CHANGING = ("errors", "scopes", "snapshots")
 ID = "01K00000000000000000000000"
 OTHER = "01J00000000000000000000000"
 
@@ -45,15 +44,6 @@ def options(settings, aws):
         return settings(url, **{"regions": REGIONS, "snapshot_id": ID, "snapshot_at": at, **more})
 
     return make
-
-
-def data(dest, look):
-    """The bytes of every table that does not tell of the run itself; the names of files have the attempt's numbers."""
-    return [
-        (path.rpartition("-")[0], body)
-        for path, body in look.tree(dest).items()
-        if path.endswith(".parquet") and path.split("/")[0] not in CHANGING
-    ]
 
 
 def calls(server, operation=None):
@@ -88,7 +78,7 @@ async def whole(simulator, fleet, dest, settings, look):
     """Run without an interruption; return the bytes of its tables."""
     async with simulator(fleet=fleet) as server:
         await lexport.snapshot(dest, replace(settings, endpoint_url=server.url))
-    return data(dest, look)
+    return look.table_bytes(dest)
 
 
 async def test_only_what_is_missing_is_fetched(simulator, fleet, options, look, tmp_path):
@@ -104,7 +94,7 @@ async def test_only_what_is_missing_is_fetched(simulator, fleet, options, look, 
 
     assert (result.snapshot_id, result.published) == (ID, True)
     assert set(made) == {"ap-south-1"}
-    assert data(dest, look) == expected
+    assert look.table_bytes(dest) == expected
     assert await lexport.verify(dest, data=True) == ()
     assert list((dest / "_staging").iterdir()) == []
 
@@ -127,7 +117,7 @@ async def test_two_interruptions(simulator, fleet, options, look, tmp_path):
     assert result.published
     on_its_way = 3  # a response that is received after the interruption is requested again
     assert fetched["ap-south-1"] <= 12 * 4 - 20 - 8 - 8 + on_its_way
-    assert data(dest, look) == expected
+    assert look.table_bytes(dest) == expected
     assert not [kind for kind, _, _ in result.failures if kind.error_code == "gone"]
 
 
@@ -335,7 +325,7 @@ async def test_staged_rows_that_are_damaged(simulator, fleet, options, look, tmp
         result = await lexport.snapshot(dest, again)
 
     assert result.published
-    assert data(dest, look) == expected
+    assert look.table_bytes(dest) == expected
 
 
 DAMAGE = {

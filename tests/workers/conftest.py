@@ -11,7 +11,6 @@ import pytest
 from dask_processes import run_dask
 
 IS_WHOLE = os.environ.get("LEXPORT_WORKERS") == "whole"
-CHANGING = ("errors", "scopes", "snapshots")
 """The tables that tell of the run itself."""
 
 
@@ -39,18 +38,10 @@ def table_bytes(look) -> Callable[[Any], list[tuple[str, bytes]]]:
     """
 
     def read(dest: Any) -> list[tuple[str, bytes]]:
-        if hasattr(dest, "client"):
-            files = {
-                key: dest.client.get_object(Bucket=dest.name, Key=key)["Body"].read()
-                for key in sorted(dest.keys())
-                if key.endswith(".parquet")
-            }
-        else:
-            files = look.tree(dest)
-        return [
-            (path.rpartition("-")[0], body)
-            for path, body in files.items()
-            if path.endswith(".parquet") and path.split("/")[0] not in CHANGING and not path.startswith("_staging/")
-        ]
+        if not hasattr(dest, "client"):
+            return look.table_bytes(dest)
+        keys = (key for key in sorted(dest.keys()) if key.endswith(".parquet"))
+        files = {key: dest.client.get_object(Bucket=dest.name, Key=key)["Body"].read() for key in keys}
+        return look.table_bytes(None, files)
 
     return read

@@ -16,34 +16,31 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
-from anyio import CancelScope, CapacityLimiter, sleep, to_thread
+from anyio import CancelScope, CapacityLimiter, sleep
 
 from lexport.artifacts.artifact_rows import ArtifactRows
 from lexport.artifacts.downloader import Downloader
 from lexport.artifacts.package_refs import ReferencedLayer, ReferencedPackage, layer_from_line, package_from_line
 from lexport.artifacts.plan import DownloadList, DownloadPlan
-from lexport.artifacts.scope_calls import ScopeCalls
+from lexport.artifacts.scope_calls import ScopeCalls, open_scope_calls
 from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import Transfers, open_transfers
 from lexport.aws.quota.pacer import Pacer
 from lexport.aws.session import open_session
 from lexport.dataset.disk_queue import DiskQueue
-from lexport.dataset.open_store import open_store
 from lexport.dataset.runs import Runs
 from lexport.errors import RunError
-from lexport.extract.access import open_access
 from lexport.extract.background import in_background
-from lexport.extract.cluster.parent import parent_access
+from lexport.extract.cluster.parent import access_of_worker
 from lexport.extract.cluster.shard_task import PROGRESS_EVERY_S
 from lexport.extract.cluster.stop import watch_claim
-from lexport.extract.cluster.worker import Engine, Outcome, engine, run_in_engine, this_worker
+from lexport.extract.cluster.worker import Engine, Outcome, StoreAddress, engine, run_in_engine, this_worker
 from lexport.extract.failures import failures_of_rows
 from lexport.extract.progress import PackageKind, PackageProgress
 from lexport.extract.rows import Staging
-from lexport.extract.shard_process import OwnAccess
 from lexport.extract.spec_settings import settings_from_values
 from lexport.model import Failure, __version__
-from lexport.settings import Destination, PackageSettings
+from lexport.settings import PackageSettings
 from lexport.tables.run import ERRORS
 
 AT_ONCE = 4
@@ -64,9 +61,7 @@ class PackageOrder(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-
-    destination: dict[str, Any]
-    group_readable: bool
+    address: StoreAddress
     run: str
     run_attempt: int
     lexport_version: str
@@ -191,27 +186,20 @@ async def _open(order: PackageOrder, local: Path, send: Callable[[Any], None]) -
     What is not stored yet is in a folder of its own in ``local``, the worker's.
     """
     settings = settings_from_values(order.settings)
-    own, notes = OwnAccess() if order.parent is None else parent_access(order.parent), list[str]()
+    own, notes = access_of_worker(order.parent), list[str]()
     chosen, progress = settings.packages or PackageSettings(), PackageProgress()
-    destination = Destination(**order.destination)
-    store = await to_thread.run_sync(partial(open_store, destination, group_readable=order.group_readable))
+    pacer = Pacer(settings.rates_per_s, settings.quota_share)
+    store = await order.address.open()
     with TemporaryDirectory(dir=local, prefix="lexport-packages-") as name:
         folder = Path(name)
         package_store = PackageStore(store, folder)
         async with (
             open_session(profile=own.profile, endpoint_url=settings.endpoint_url, source=own.source) as session,
             open_transfers(chosen, session, package_store, progress) as transfers,
-            open_access(
-                session,
-                settings,
-                regions=order.regions,
-                connections=2 * chosen.concurrency,  # an account-region that hangs may hold half of them
-                note=notes.append,
-            ) as access,
+            open_scope_calls(
+                session, settings, pacer, run=order.run, regions=order.regions, note=notes.append
+            ) as calls,
         ):
-            access.session_name = f"lexport-{order.run}"
-            calls = ScopeCalls(access, Pacer(settings.rates_per_s, settings.quota_share), note=notes.append)
-            await calls.identify()
             slots = CapacityLimiter(chosen.concurrency)
             shared = _Shared(chosen, transfers, calls, slots, folder, progress.moved_bytes, notes)
             report, watch = partial(shared.report, send), partial(watch_claim, order.run, order.run_attempt, store)

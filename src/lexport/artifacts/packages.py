@@ -19,8 +19,8 @@ from lexport.artifacts.artifact_rows import ArtifactRows
 from lexport.artifacts.downloader import Downloader
 from lexport.artifacts.package_refs import package_filter_of
 from lexport.artifacts.plan import DownloadPlan, DownloadPlanner, TableFiles, disk_space_error
-from lexport.artifacts.run import Run, RunResult, open_run, reported
-from lexport.artifacts.scope_calls import ScopeCalls
+from lexport.artifacts.run import Run, RunResult, open_run
+from lexport.artifacts.scope_calls import open_scope_calls
 from lexport.artifacts.split_downloads import download_on_workers
 from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import open_transfers
@@ -31,7 +31,7 @@ from lexport.dataset.parquet import end_if_cancelled
 from lexport.dataset.snapshot import RunFacts, StagedCommit, stage_commit
 from lexport.dataset.staging import begin_package_run
 from lexport.errors import CredentialsEndedError, IncompleteError, NoSnapshotError, RunError, SettingsError
-from lexport.extract.access import open_access
+from lexport.extract.background import reported
 from lexport.extract.cluster.coordinate import WorkerCounts
 from lexport.extract.cluster.open_cluster import open_cluster
 from lexport.extract.inputs import read_inputs
@@ -131,11 +131,11 @@ async def _download(
         ) as cluster,
     ):
         if cluster is not None:
-            is_refused = await download_on_workers(plan, chosen, cluster, run)
+            is_refused = await download_on_workers(plan, cluster, run)
         else:
             async with open_transfers(chosen, session, package_store, progress) as transfers:
                 downloader = Downloader(chosen, transfers, ArtifactRows(run.staging, progress))
-                is_refused = await execute_plan(plan, downloader, chosen, session, run)
+                is_refused = await execute_plan(plan, downloader, session, run)
     await run.staging.flush_all()
     return is_refused, cluster.workers() if cluster is not None else ()
 
@@ -215,9 +215,7 @@ def _check_is_there(dataset: Catalog, *, regions: Sequence[str], accounts: Seque
             )
 
 
-async def execute_plan(
-    plan: DownloadPlan, downloader: Downloader, chosen: PackageSettings, session: Session, run: Run
-) -> bool:
+async def execute_plan(plan: DownloadPlan, downloader: Downloader, session: Session, run: Run) -> bool:
     """Download everything in the plan, with links that are requested in the account-regions of its functions.
 
     Returns whether expired credentials or missing permissions are why none of them can be called any more.
@@ -225,16 +223,10 @@ async def execute_plan(
     if not plan.scopes:
         return False
     run.progress.stage = "fetching packages"
-    async with open_access(
-        session,
-        run.settings,
-        regions=sorted({scope.region for scope in plan.scopes}),
-        connections=2 * chosen.concurrency,  # an account-region that hangs may hold half of them
-        note=run.progress.note,
-    ) as access:
-        access.session_name = run.session_name
-        calls = ScopeCalls(access, run.pacer, note=run.progress.note)
-        await calls.identify()
+    opening = open_scope_calls(
+        session, run.settings, run.pacer, run=run.snapshot_id, regions=plan.regions, note=run.progress.note
+    )
+    async with opening as calls:
         await downloader.fetch_all(plan, calls)
         return calls.are_refused(plan.scopes)
 

@@ -97,6 +97,11 @@ class DownloadPlan:
         """The account-regions whose functions refer to them."""
         return {scope for downloads in self.lists for scope in downloads.scopes}
 
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The Regions of these, sorted."""
+        return tuple(sorted({scope.region for scope in self.scopes}))
+
 
 @dataclass(frozen=True, slots=True)
 class DownloadPlanner:

@@ -28,7 +28,7 @@ from lexport.dataset.store import Store
 from lexport.errors import CredentialsEndedError, CredentialsError, RunError, SettingsError
 from lexport.extract.background import in_background
 from lexport.extract.failures import FailureKind
-from lexport.extract.progress import PackageProgress, Progress, Report, keep_reporting
+from lexport.extract.progress import PackageProgress, Progress
 from lexport.extract.rows import Staging, StagingMemory, ValueHasher
 from lexport.model import Failure
 from lexport.settings import SnapshotSettings
@@ -86,11 +86,6 @@ class Run:
             snapshot_at=self.snapshot_at,
             file_mode=self.store.file_mode,
         )
-
-    @property
-    def session_name(self) -> str:
-        """The session name of assumed roles, as CloudTrail shows it."""
-        return f"lexport-{self.snapshot_id}"
 
     def result(
         self,
@@ -235,14 +230,3 @@ async def _keep_claim(store: Store, run: str, attempt: int) -> None:
         await sleep(RENEW_EVERY_S)
         with suppress(OSError):  # the next renewal comes long before the claim is given up
             await to_thread.run_sync(renew_claim, store, run, attempt)
-
-
-@asynccontextmanager
-async def reported(progress: Progress, report: Report, folder: Path | None = None) -> AsyncIterator[CancelScope]:
-    """Report the progress while the block runs; yield the scope that ends the report earlier.
-
-    One error leaves the block, whatever tasks it passed through; an OSError about ``folder`` becomes a WriteError.
-    """
-    reporting = CancelScope()
-    async with in_background(partial(keep_reporting, report, progress), until=reporting, folder=folder):
-        yield reporting

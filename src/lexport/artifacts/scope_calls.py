@@ -6,13 +6,15 @@ An account-region whose calls fail repeatedly is given up, so that later calls i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 from operator import methodcaller
 from typing import Any
 
 from lexport.aws.client import LambdaClient
 from lexport.aws.presign_s3 import presign_object
 from lexport.aws.quota.pacer import Pacer
+from lexport.aws.session import Session
 from lexport.errors import (
     AccessDeniedError,
     CredentialsError,
@@ -23,10 +25,11 @@ from lexport.errors import (
     SettingsError,
     ShardError,
 )
-from lexport.extract.access import Access
+from lexport.extract.access import Access, open_access
 from lexport.extract.accounts import find_own_account
 from lexport.extract.match_response import checked
 from lexport.model import Priority, Reply, Scope
+from lexport.settings import PackageSettings, SnapshotSettings
 from lexport.tables.call import Call
 
 MOST_FAILURES = 3  # calls in a row, each tried six times: the Region is out of reach
@@ -120,3 +123,23 @@ class ScopeCalls:
             self._closed[account_id] = error
         except CredentialsError as error:
             self._closed[account_id] = AccessDeniedError(str(error), code="credentials_lost")
+
+
+@asynccontextmanager
+async def open_scope_calls(
+    session: Session,
+    settings: SnapshotSettings,
+    pacer: Pacer,
+    *,
+    run: str,
+    regions: Sequence[str],
+    note: Callable[[str], None],
+) -> AsyncIterator[ScopeCalls]:
+    """Open the connections for the calls that packages need, and find whose the credentials are."""
+    chosen = settings.packages or PackageSettings()
+    connections = 2 * chosen.concurrency  # an account-region that hangs may hold half of them
+    async with open_access(session, settings, regions=regions, connections=connections, note=note) as access:
+        access.name_session(run)
+        calls = ScopeCalls(access, pacer, note=note)
+        await calls.identify()
+        yield calls

@@ -65,9 +65,9 @@ class SnapshotDownloads:
             error = PackageError("the disk has no space for all packages", code="no_room")
             await downloader.record_all_failed(plan, error)
         elif cluster is not None:
-            await download_on_workers(plan, self._settings, cluster, run)
+            await download_on_workers(plan, cluster, run)
         else:
-            await execute_plan(plan, downloader, self._settings, self._session, run)
+            await execute_plan(plan, downloader, self._session, run)
 
     def _start(self, tasks: TaskGroup, ref: FunctionRef, reply: Reply) -> None:
         """Start a download if a slot is free, the filter selects the package and it is not stored yet."""

@@ -27,7 +27,7 @@ MOST_BYTES = 2**30  # of their sizes together, as far as these are known
 TASKS_OF_A_WORKER = 8  # so that one slow package does not keep the other workers waiting
 
 
-async def download_on_workers(plan: DownloadPlan, chosen: PackageSettings, cluster: Cluster, run: Run) -> bool:
+async def download_on_workers(plan: DownloadPlan, cluster: Cluster, run: Run) -> bool:
     """Download everything in the plan on workers; the rows and failures of each task come into ``run``.
 
     The lists of a plan are sorted by hash, so a task has the packages of a range of hashes. Returns whether expired
@@ -39,7 +39,7 @@ async def download_on_workers(plan: DownloadPlan, chosen: PackageSettings, clust
     collected = _Collected(plan, cluster, run)
     workers = await cluster.count_workers()
     with cluster.hearing("packages", collected.show) as topic:
-        orders = _Orders(plan, chosen, cluster, run, topic, workers=workers)
+        orders = _Orders(plan, cluster, run, topic, workers=workers)
         bodies = ((order.name, msgspec.json.encode(order)) for order in orders)
         failed = await cluster.run_tasks(fetch_packages_task, bodies, collected.take, run.progress)
     if failed:
@@ -134,20 +134,18 @@ class _Collected:
 class _Orders:
     """The tasks of a plan; each has some packages, or some layer versions."""
 
-    def __init__(
-        self, plan: DownloadPlan, chosen: PackageSettings, cluster: Cluster, run: Run, topic: str, *, workers: int
-    ) -> None:
+    def __init__(self, plan: DownloadPlan, cluster: Cluster, run: Run, topic: str, *, workers: int) -> None:
+        chosen = run.settings.packages or PackageSettings()
         self._plan = plan
         self._most = max(1, min(MOST_ITEMS, -(-plan.files // (workers * TASKS_OF_A_WORKER))))
         self._order = PackageOrder(
             name="",
-            destination=cluster.destination,
-            group_readable=cluster.group_readable,
+            address=cluster.address,
             run=cluster.run,
             run_attempt=cluster.attempt,
             lexport_version=__version__,
             settings=settings_for_plan(share_of(run.settings, chosen, workers)),
-            regions=tuple(sorted({scope.region for scope in plan.scopes})),
+            regions=plan.regions,
             parent=cluster.parent,
             topic=topic,
         )

@@ -110,8 +110,7 @@ class _Writers:
         self._others: list[TableWriter] = []
         with ExitStack() as opened:
             if of_versions:
-                drop_versions = self._drop_versions
-                self._versions = VersionsWriter(folder, of_versions, watch=watch, drop=drop_versions)
+                self._versions = VersionsWriter(folder, of_versions, watch=watch, drop=self._drop_versions)
                 opened.enter_context(self._versions)
             for table in tables:
                 if table not in of_versions:

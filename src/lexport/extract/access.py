@@ -91,6 +91,10 @@ class Access:
         """The Region in which STS, Organizations and the account API are called."""
         return self._home
 
+    def name_session(self, run: str, command: str = "lexport") -> None:
+        """Name the sessions of roles that are assumed from now on after a run."""
+        self.session_name = f"{command}-{run}"
+
     async def identify(self) -> None:
         """Find out whose the credentials are.
 

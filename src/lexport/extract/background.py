@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from anyio import CancelScope, create_task_group
 
 from lexport.dataset.local import write_error
 from lexport.errors import RunError, first_of
+from lexport.extract.progress import Progress, Report, keep_reporting
 
 
 @asynccontextmanager
@@ -38,3 +40,14 @@ async def in_background(
                     raise write_error(Path(error.filename or folder), error) from error.__cause__
                 raise error from error.__cause__
         raise
+
+
+@asynccontextmanager
+async def reported(progress: Progress, report: Report, folder: Path | None = None) -> AsyncIterator[CancelScope]:
+    """Report the progress while the block runs; yield the scope that ends the report earlier.
+
+    One error leaves the block, whatever tasks it passed through; an OSError about ``folder`` becomes a WriteError.
+    """
+    reporting = CancelScope()
+    async with in_background(partial(keep_reporting, report, progress), until=reporting, folder=folder):
+        yield reporting

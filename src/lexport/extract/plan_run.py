@@ -67,9 +67,9 @@ async def plan_run(
             progress=progress,
         )
         if resumed is not None:
-            access.session_name = f"{session}-{resumed[0].snapshot_id}"
+            access.name_session(resumed[0].snapshot_id, session)
             return resumed
-    access.session_name = f"{session}-{wanted.snapshot_id}"
+    access.name_session(wanted.snapshot_id, session)
     spec = replace(
         wanted,
         shards=await find_shards(

@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from anyio import CancelScope, to_thread
+from anyio import to_thread
 
 from lexport.aws.session import open_session
 from lexport.dataset.claims import find_claim, take_claim
@@ -17,10 +17,10 @@ from lexport.dataset.destination import prepare_store
 from lexport.dataset.staging import check_is_new, is_planned
 from lexport.dataset.store import Store
 from lexport.errors import PublishError, SettingsError
-from lexport.extract.background import in_background
+from lexport.extract.background import reported
 from lexport.extract.inputs import Inputs, note_other_key, read_inputs
 from lexport.extract.plan_run import decisive_options, open_planned_access, plan_run
-from lexport.extract.progress import Progress, Report, keep_reporting, report_nothing
+from lexport.extract.progress import Progress, Report, report_nothing
 from lexport.extract.resume import why_not
 from lexport.extract.shard_process import asking, read_whole_plan
 from lexport.model import RunSpec
@@ -46,9 +46,8 @@ async def plan_shards(
     if (spec := await to_thread.run_sync(find)) is not None:
         return spec
     note_other_key(inputs, store, note=progress.note)
-    reporting = CancelScope()
     async with (
-        in_background(partial(keep_reporting, report, progress), until=reporting, folder=Path(store.url)),
+        reported(progress, report, folder=Path(store.url)),
         open_session(profile=settings.profile, endpoint_url=settings.endpoint_url) as session,
         open_planned_access(session, settings, inputs, progress) as access,
     ):

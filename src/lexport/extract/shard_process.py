@@ -30,10 +30,10 @@ from lexport.dataset.staging import StagingError, find_shard, finished_shard, is
 from lexport.dataset.store import Store
 from lexport.errors import CredentialsError, PublishError, RunError, SettingsError
 from lexport.extract.access import Access, open_access
-from lexport.extract.background import in_background
+from lexport.extract.background import in_background, reported
 from lexport.extract.context import RunContext
 from lexport.extract.hash_key import HashKey, find_hash_key
-from lexport.extract.progress import Progress, Report, keep_reporting
+from lexport.extract.progress import Progress, Report
 from lexport.extract.reading import OwnTry, Reading
 from lexport.extract.rows import StagingMemory, ValueHasher
 from lexport.extract.shards import ShardVisits, limits_of_process
@@ -71,10 +71,9 @@ async def read_planned_shard(
     if finished is not None:
         return finished
     progress = Progress(stage="reading")
-    reporting = CancelScope()
     own_try = OwnTry(worker=f"{socket.gethostname()} {os.getpid()}", most_tries=MOST_TRIES)
     async with (
-        in_background(partial(keep_reporting, report, progress), until=reporting, folder=Path(store.url)),
+        reported(progress, report, folder=Path(store.url)),
         open_reading(store, spec, own, own_try, progress=progress) as (reading, access),
     ):
         if (url := reading.context.settings.endpoint_url) is not None:
@@ -203,7 +202,7 @@ async def open_reading(
         _scratch(store, spec.snapshot_id) as folder,
     ):
         await access.identify()
-        access.session_name = f"lexport-{spec.snapshot_id}"
+        access.name_session(spec.snapshot_id)
         incremental_store = store if settings.incremental else None
         pacer = Pacer(settings.rates_per_s, settings.quota_share)
         reading = Reading(

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,11 +20,11 @@ from anyio import CancelScope
 
 from lexport.aws.waits import scaled
 from lexport.errors import CredentialsError, RunError, SettingsError
-from lexport.extract.cluster.shard_task import Order, read_shard_task
+from lexport.extract.cluster.shard_task import Order, ShardCounts, read_shard_task
 from lexport.extract.cluster.stop import stop_run
-from lexport.extract.cluster.worker import Outcome
+from lexport.extract.cluster.worker import Outcome, StoreAddress
 from lexport.extract.progress import Progress, ShardProgress
-from lexport.model import PaceReading, Scope, Shard, ShardResult
+from lexport.model import Scope, Shard, ShardResult
 from lexport.settings import Destination
 
 if TYPE_CHECKING:
@@ -78,9 +79,8 @@ class Cluster:
         retries: int,
         parent: str | None,
     ) -> None:
-        self.run, self.parent, self.group_readable = run, parent, group_readable
-        self.destination = destination_for_workers(destination, is_own_machine=parent is not None)
-        self.attempt = attempt
+        self.run, self.attempt, self.parent = run, attempt, parent
+        self.address = address_for_workers(destination, group_readable, is_own_machine=parent is not None)
         self._client, self._retries = client, retries
         self._counts: dict[str, WorkerCounts] = {}
         self._has_done = False
@@ -145,8 +145,7 @@ class Cluster:
     def _order(self, shard: Shard, at_once: int, topic: str) -> bytes:
         return msgspec.json.encode(
             Order(
-                destination=self.destination,
-                group_readable=self.group_readable,
+                address=self.address,
                 run=self.run,
                 run_attempt=self.attempt,
                 shard=shard,
@@ -270,10 +269,10 @@ class Cluster:
             await asyncio.wait_for(self._client.run(stop_run, self.run, on_error="ignore"), STOP_WITHIN_S)
 
 
-def destination_for_workers(dest: Destination, *, is_own_machine: bool) -> dict[str, Any]:
+def address_for_workers(dest: Destination, group_readable: bool, *, is_own_machine: bool) -> StoreAddress:  # noqa: FBT001 - a setting
     """Return the destination as workers open it: with their own credentials, unless they are of this machine."""
-    values: dict[str, Any] = msgspec.to_builtins(dest)
-    return values if is_own_machine else values | {"dest_profile": None}
+    own = dest if is_own_machine else replace(dest, dest_profile=None)
+    return StoreAddress(msgspec.to_builtins(own), group_readable)
 
 
 class _Shown:
@@ -284,12 +283,11 @@ class _Shown:
         self._shards: dict[Scope, ShardProgress] = {}
 
     def take(self, sent: Any) -> None:
-        for account_id, region, listed, fetched, calls_due, is_listed, is_done, paces in sent:
-            shard = self._shard(Scope(account_id=account_id, region=region))
-            shard.listed, shard.fetched, shard.calls_due = listed, fetched, calls_due
-            shard.is_listed, shard.is_done = is_listed, is_done or shard.is_done
-            readings = tuple(PaceReading(rate_per_s=rate, calls=calls, throttles=no) for rate, calls, no in paces)
-            shard.pace = _constant(readings)
+        for counts in msgspec.convert(sent, list[ShardCounts]):
+            shard = self._shard(counts.scope)
+            shard.listed, shard.fetched, shard.calls_due = counts.listed, counts.fetched, counts.calls_due
+            shard.is_listed, shard.is_done = counts.is_listed, counts.is_done or shard.is_done
+            shard.pace = partial(getattr, counts, "pace")
 
     def finish(self, result: ShardResult) -> None:
         shard = self._shard(result.shard.scope)
@@ -307,7 +305,3 @@ class _Shown:
 async def _result(future: Future[Any]) -> Outcome:
     outcome: Outcome = await future
     return outcome
-
-
-def _constant(readings: tuple[PaceReading, ...]) -> Callable[[], Any]:
-    return lambda: readings

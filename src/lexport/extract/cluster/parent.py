@@ -93,8 +93,10 @@ def _is_own(connection: socket.socket) -> bool:
     return bool(struct.unpack("3i", peer)[1] == os.geteuid())
 
 
-def parent_access(path: str) -> OwnAccess:
-    """Return what a worker has of its own: the credentials and the key of its parent."""
+def access_of_worker(path: str | None) -> OwnAccess:
+    """Return what a worker has of its own: the credentials and the key of its parent, or without one its own chain."""
+    if path is None:
+        return OwnAccess()
     return OwnAccess(source=partial(_load, path), find_key=partial(_find_key, path))
 
 

@@ -10,18 +10,16 @@ from typing import Any
 import msgspec
 from anyio import CancelScope, sleep, to_thread
 
-from lexport.dataset.open_store import open_store
 from lexport.dataset.staging import finished_shard
 from lexport.extract.access import Access
 from lexport.extract.background import in_background
-from lexport.extract.cluster.parent import parent_access
+from lexport.extract.cluster.parent import access_of_worker
 from lexport.extract.cluster.stop import watch_claim
-from lexport.extract.cluster.worker import Engine, Outcome, engine, run_in_engine, this_worker
+from lexport.extract.cluster.worker import Engine, Outcome, StoreAddress, engine, run_in_engine, this_worker
 from lexport.extract.progress import Progress, ShardProgress
 from lexport.extract.reading import OwnTry, Reading
-from lexport.extract.shard_process import OwnAccess, open_reading, read_own_shard, read_plan
-from lexport.model import Shard, __version__
-from lexport.settings import Destination
+from lexport.extract.shard_process import open_reading, read_own_shard, read_plan
+from lexport.model import PaceReading, Scope, Shard, __version__
 
 PROGRESS_EVERY_S = 1.0
 
@@ -32,8 +30,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     ``parent`` is the path of the socket of the process that hands out its credentials, ``topic`` where progress goes.
     """
 
-    destination: dict[str, Any]
-    group_readable: bool
+    address: StoreAddress
     run: str
     run_attempt: int
     shard: Shard
@@ -70,9 +67,8 @@ async def _read(kept: Engine, order: Order, worker: str, send: Callable[[Any], N
 async def _open_run(order: Order, worker: str, send: Callable[[Any], None]) -> AsyncIterator[tuple[Reading, Access]]:
     """Open what reads the shards of a run in this process, and report their progress."""
     own_try = OwnTry(worker=worker, most_tries=order.most_tries)
-    own = OwnAccess() if order.parent is None else parent_access(order.parent)
-    destination, progress = Destination(**order.destination), Progress()
-    store = await to_thread.run_sync(partial(open_store, destination, group_readable=order.group_readable))
+    own, progress = access_of_worker(order.parent), Progress()
+    store = await order.address.open()
     spec = await to_thread.run_sync(read_plan, store, order.run)
     opening = open_reading(store, spec, own, own_try, run_attempt=order.run_attempt, progress=progress)
     report, watch = partial(_report, progress, send), partial(watch_claim, order.run, order.run_attempt, store)
@@ -87,11 +83,22 @@ async def _report(progress: Progress, send: Callable[[Any], None]) -> None:
         shards = progress.shards
         progress.shards = [shard for shard in shards if not shard.is_done]
         if shards:
-            send([counts_of(shard) for shard in shards])
+            send([msgspec.to_builtins(ShardCounts.of(shard)) for shard in shards])
 
 
-def counts_of(shard: ShardProgress) -> list[Any]:
-    """Return the counters of a shard as plain values; ``add_counts`` reads them."""
-    paces = [[pace.rate_per_s, pace.calls, pace.throttles] for pace in shard.pace()]
-    flags = [shard.is_listed, shard.is_done]
-    return [shard.scope.account_id, shard.scope.region, shard.listed, shard.fetched, shard.calls_due, *flags, paces]
+class ShardCounts(msgspec.Struct, frozen=True, array_like=True):
+    """The counters of a shard, as a worker sends them."""
+
+    scope: Scope
+    listed: int
+    fetched: int
+    calls_due: int
+    is_listed: bool
+    is_done: bool
+    pace: tuple[PaceReading, PaceReading]
+
+    @classmethod
+    def of(cls, shard: ShardProgress) -> ShardCounts:
+        """Take them at this moment."""
+        flags = shard.is_listed, shard.is_done
+        return cls(shard.scope, shard.listed, shard.fetched, shard.calls_due, *flags, shard.pace())

@@ -10,19 +10,16 @@ import msgspec
 from anyio import to_thread
 from anyio.from_thread import check_cancelled
 
-from lexport.dataset.open_store import open_store
 from lexport.dataset.task_work import run_task
 from lexport.dataset.tasks import Done, Task
 from lexport.errors import RunError
 from lexport.extract.cluster.coordinate import Cluster
-from lexport.extract.cluster.worker import Outcome, run_in_engine
+from lexport.extract.cluster.worker import Outcome, StoreAddress, run_in_engine
 from lexport.extract.progress import Progress
-from lexport.settings import Destination
 
 
 class _TableOrder(msgspec.Struct, frozen=True, kw_only=True):
-    destination: dict[str, Any]
-    group_readable: bool
+    address: StoreAddress
     task: Task
 
 
@@ -37,8 +34,7 @@ def write_tables_task(body: bytes) -> Outcome:
 
 
 async def _write(order: _TableOrder) -> bytes:
-    destination = Destination(**order.destination)
-    store = await to_thread.run_sync(partial(open_store, destination, group_readable=order.group_readable))
+    store = await order.address.open()
     done = await to_thread.run_sync(partial(run_task, order.task, store, check=check_cancelled))
     return msgspec.json.encode(_TableDone(done))
 
@@ -54,15 +50,8 @@ async def run_on_workers(cluster: Cluster, progress: Progress, tasks: Sequence[T
         found[name] = msgspec.json.decode(left, type=_TableDone).done
 
     names = [f"tables-{number:06d}" for number in range(len(tasks))]
-    bodies = (
-        (
-            name,
-            msgspec.json.encode(
-                _TableOrder(destination=cluster.destination, group_readable=cluster.group_readable, task=task)
-            ),
-        )
-        for name, task in zip(names, tasks, strict=True)
-    )
+    orders = (_TableOrder(address=cluster.address, task=task) for task in tasks)
+    bodies = zip(names, map(msgspec.json.encode, orders), strict=True)
     failed = await cluster.run_tasks(write_tables_task, bodies, take, progress)
     if failed:
         raise RunError(f"tables could not be written on the workers: {next(iter(failed.values()))}")

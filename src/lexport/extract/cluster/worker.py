@@ -13,14 +13,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import CancelledError, Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import msgspec
+from anyio import to_thread
+
 from lexport.aws.redact import remove_presigned_urls
 from lexport.aws.waits import scaled
+from lexport.dataset.open_store import open_store
+from lexport.dataset.store import Store
 from lexport.errors import CredentialsError, LexportError, PublishError, SettingsError
 from lexport.extract.event_loop import allow_many_files, loop_factory, rare_collection
+from lexport.settings import Destination
 
 T = TypeVar("T")
 
@@ -33,6 +39,18 @@ _RUNNING = 0  # tasks of this process
 
 Outcome = dict[str, Any]
 """What a task returns: ``done``, or ``error`` with its kind and message. An exception would be logged with its task."""
+
+
+class StoreAddress(msgspec.Struct, frozen=True):
+    """The destination as a worker opens it; it is part of every order."""
+
+    destination: dict[str, Any]
+    group_readable: bool
+
+    async def open(self) -> Store:
+        """Open it; raises as ``open_store``."""
+        destination = Destination(**self.destination)
+        return await to_thread.run_sync(partial(open_store, destination, group_readable=self.group_readable))
 
 
 class Engine:
