@@ -246,6 +246,7 @@ class Staging:
         self._serials = count()
         self._files_under_way = 0
         self._is_idle = Event()
+        self._taken: Event | None = None  # while a task waits to take the rows
 
     @property
     def runs(self) -> Runs:
@@ -269,11 +270,24 @@ class Staging:
         return f"{rank}{self._time}{next(self._serials):012x}"
 
     async def flush(self) -> None:
-        """Stage the rows if they are a full batch. Waits while other rows are written: so memory is bounded."""
-        if self.rows.items >= self._memory.items_each:
-            await self.add(self.rows.take())
-        elif self.oldest_s == NEVER and self.rows.items:
-            self.oldest_s = current_time()
+        """Stage the rows if they are a full batch. Waits while other rows are written: so memory is bounded.
+
+        One task waits for its turn and takes all rows that are there by then; so the others hold none while they wait.
+        """
+        if self.rows.items < self._memory.items_each:
+            if self.oldest_s == NEVER and self.rows.items:
+                self.oldest_s = current_time()
+        elif self._taken is None:
+            self._taken = Event()
+            await self._stage(self._take)
+        elif self.rows.items >= 2 * self._memory.items_each:
+            await self._taken.wait()
+
+    def _take(self) -> Batch:
+        assert self._taken is not None
+        self._taken.set()
+        self._taken = None
+        return self.rows.take()
 
     async def flush_all(self) -> None:
         """Write every row that is left, to where it survives this process."""
@@ -281,12 +295,18 @@ class Staging:
 
     async def add(self, batch: Batch, *, is_last: bool = False) -> None:
         """Stage a batch of rows. It is not cancelled with the task that hands it over, whose rows it has taken."""
+        await self._stage(lambda: batch, is_last=is_last)
+
+    async def _stage(self, take: Callable[[], Batch], *, is_last: bool = False) -> None:
+        """Collect a batch; where memory is full, write a run file in a thread."""
         if self.oldest_s == NEVER:
             self.oldest_s = current_time()
         with CancelScope(shield=True):
             async with self._memory.converting:
-                fullest, path = await to_thread.run_sync(self._add, batch, is_last)
-            if path is not None:
+                self._collect(take())
+                fullest = self if is_last else self._memory.fullest()
+                path = None if fullest is None else await to_thread.run_sync(fullest._write)  # noqa: SLF001
+            if fullest is not None and path is not None:
                 await fullest._take_away(path)  # noqa: SLF001 - of this class
 
     async def finish(self) -> tuple[StagedRun, ...]:
@@ -301,15 +321,10 @@ class Staging:
         """Take no part in the limit of memory any more."""
         self._memory.leave(self)
 
-    def _add(self, batch: Batch, is_last: bool) -> tuple[Staging, Path | None]:  # noqa: FBT001 - for run_sync
-        """Collect a batch; where memory is full, write a run file. Return whose it is."""
+    def _collect(self, batch: Batch) -> None:
         for name, rows in batch.items():
             self.row_counts.update(row_counts(BY_NAME[name], rows))
             self._writer.collect(BY_NAME[name], rows)
-        fullest = self if is_last else self._memory.fullest()
-        if fullest is None:
-            return self, None
-        return fullest, fullest._write()  # noqa: SLF001 - of this class
 
     def _write(self) -> Path | None:
         self.oldest_s = NEVER

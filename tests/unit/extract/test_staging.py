@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from anyio import CancelScope, create_task_group
+from anyio import CancelScope, create_task_group, wait_all_tasks_blocked
 
 from lexport.extract.failures import Item
 from lexport.extract.rows import BATCH_ITEMS, Staging
@@ -76,3 +76,25 @@ async def test_the_ids_of_responses(staging):
 
     assert sorted(ids) == ids[::-1]
     assert len({*ids, staging.answer_id()}) == 4
+
+
+async def test_tasks_that_wait_hold_no_rows(staging):
+    """However many tasks bring rows while others are written, twice a batch is in memory, and a row of each task."""
+    brought = 0
+
+    async def bring():
+        nonlocal brought
+        while brought < 6 * BATCH_ITEMS:
+            brought += 1
+            fill(staging, 1)
+            await staging.flush()
+
+    async with create_task_group() as tasks, staging._memory.converting:  # as a write holds it
+        for _ in range(40):
+            tasks.start_soon(bring)
+        await wait_all_tasks_blocked()
+        assert brought == staging.rows.items
+        assert 2 * BATCH_ITEMS <= brought <= 2 * BATCH_ITEMS + 40
+    await staging.flush_all()
+
+    assert len(staged(staging)) == brought
