@@ -129,7 +129,7 @@ schedulers: $(STAMP)
 lock:
 	uv pip compile $(LOCK) pyproject.toml -o requirements/runtime.txt
 	echo hatchling | uv pip compile $(LOCK) - -o requirements/build.txt
-	uv pip compile $(LOCK) --extra cloud --extra fast --extra dialects --extra distributed pyproject.toml requirements/dev.in -o requirements/dev.txt
+	uv pip compile $(LOCK) --extra cloud --extra fast --extra dialects --extra distributed --extra otel pyproject.toml requirements/dev.in -o requirements/dev.txt
 
 clean:
 	rm -rf .venv dist build
