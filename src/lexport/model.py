@@ -152,11 +152,13 @@ class Shard:
 
     ``refs`` are the functions that the user listed; None reads the whole fleet. ``region_status`` comes from AWS's list
     of Regions: a ``disabled`` Region is not read, and an ``uncertain`` one that refuses the token is no failure.
+    ``account_name`` is known where the accounts of the organization were listed.
     """
 
     scope: Scope
     refs: tuple[FunctionRef, ...] | None = None
     region_status: RegionStatus = "enabled"
+    account_name: str | None = None
 
     @property
     def coverage(self) -> Coverage:

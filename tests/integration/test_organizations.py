@@ -75,6 +75,7 @@ async def test_organization(simulator, run_lexport, flags, look, fleet, tmp_path
     assert expected["functions"] == look.facts(rows["functions"])
     assert expected["aliases"] == look.facts(rows["aliases"])
     found = scopes(rows)
+    assert all(row["account_name"] == f"account-{row['account_id'][-4:]}" for row in rows["scopes"])
     assert {"complete"} == {found[account, region] for account in OPEN for region in REGIONS}
     assert {"unavailable"} == {found[account, OFF] for account in OPEN}
     assert {key: status for key, status in found.items() if key[0] == CLOSED} == {(CLOSED, "aws-global"): "denied"}

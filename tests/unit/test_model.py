@@ -18,6 +18,7 @@ SHARD = Shard(
     scope=SCOPE,
     refs=(FunctionRef(function_name="f", qualifier="live", called_as="arn:x", is_named=True),),
     region_status="uncertain",
+    account_name="payments",
 )
 FAILURE = Failure(
     scope=SCOPE,

@@ -33,6 +33,11 @@ def parse_document(body: bytes, *, is_exact: bool = False) -> tuple[Any, int]:
     return value, cleaned + broken
 
 
+def clean_text(text: str) -> tuple[str, int]:
+    """Replace the characters that no table can hold by U+FFFD, and count them."""
+    return _UNSTORABLE.subn("\ufffd", text)
+
+
 def _float(text: str) -> float | str:
     value = float(text)
     return value if isfinite(value) else text
@@ -41,7 +46,7 @@ def _float(text: str) -> float | str:
 def _clean(value: Any) -> tuple[Any, int]:
     kind = value.__class__
     if kind is str:
-        return _UNSTORABLE.subn("\ufffd", value)
+        return clean_text(value)
     if kind is list:
         parts = [_clean(item) for item in value]
         return [item for item, _ in parts], sum(count for _, count in parts)

@@ -1,4 +1,4 @@
-"""An AWS organization, or some units of it -> its accounts and the state of each."""
+"""An AWS organization, or some units of it -> its accounts, the name and the state of each."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+from lexport.aws.json import clean_text
 from lexport.aws.session import Session
 from lexport.errors import (
     AccessDeniedError,
@@ -23,10 +24,11 @@ PAGE = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One account of an organization. ``state`` is ACTIVE where it can be read."""
+    """One account of an organization. ``state`` is ACTIVE where it can be read; ``name`` is what people call it."""
 
     account_id: str
     state: str
+    name: str | None = None
 
 
 async def list_members(session: Session, region: str, units: tuple[str, ...]) -> tuple[Member, ...]:
@@ -65,7 +67,9 @@ async def list_members(session: Session, region: str, units: tuple[str, ...]) ->
 def _add(members: dict[str, Member], entry: dict[str, Any]) -> None:
     # AWS retires Status on 2026-09-09; servers that do not know State yet send it alone.
     state = entry.get("State") or entry.get("Status") or "unknown"
-    members.setdefault(entry["Id"], Member(account_id=entry["Id"], state=str(state)))
+    name = entry.get("Name")
+    shown = clean_text(name)[0].strip() if isinstance(name, str) else ""
+    members.setdefault(entry["Id"], Member(account_id=entry["Id"], state=str(state), name=shown or None))
 
 
 async def _pages(

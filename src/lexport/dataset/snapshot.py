@@ -332,5 +332,6 @@ def _scope_row(entry: ScopeEntry, result: ShardResult, options: Mapping[str, Any
         result.carried_rows,
         result.started_at,
         result.ended_at,
+        result.shard.account_name,
         "",
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import resource
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from anyio import CapacityLimiter, create_task_group, sleep
@@ -81,22 +81,30 @@ async def find_shards(
         names = (*_names(regions), *access.more_regions)
         account_id = await find_own_account(access, names, selection=selection, note=progress.note)
         return _shards_in(account_id, regions, selection)
+    account_names: dict[str, str | None] = {}
     if settings.organization:
         members = await list_members(access.session, access.home_region, settings.organizational_units)
         accounts = active_accounts(members, excluded=settings.exclude_accounts, note=progress.note)
+        account_names = {member.account_id: member.name for member in members}
+    of_accounts = [
+        Shard(scope=Scope(account_id=account_id, region=GLOBAL_REGION), account_name=account_names.get(account_id))
+        for account_id in accounts
+    ]
     if access.is_all:
-        return await _shards_in_all(access, accounts, progress)
-    return tuple(Shard(scope=Scope(account_id=account, region=name)) for account in accounts for name in access.regions)
+        return await _shards_in_all(access, of_accounts, progress)
+    return tuple(
+        replace(shard, scope=replace(shard.scope, region=name)) for shard in of_accounts for name in access.regions
+    )
 
 
-async def _shards_in_all(access: Access, accounts: Sequence[str], progress: Progress) -> tuple[Shard, ...]:
-    """Return the shards of all accounts in all their Regions.
+async def _shards_in_all(access: Access, of_accounts: Sequence[Shard], progress: Progress) -> tuple[Shard, ...]:
+    """Return the shards of all accounts in all their Regions, given one shard of ``aws-global`` for each.
 
     One whose Regions cannot be listed now is one shard of ``aws-global``: it is tried again when that shard is read,
     and so is one that hangs, which must not delay the others.
     """
     found: dict[str, Sequence[Shard]] = {}
-    progress.accounts_left = len(accounts)
+    progress.accounts_left = len(of_accounts)
 
     async def find(shard: Shard) -> None:
         try:
@@ -104,7 +112,7 @@ async def _shards_in_all(access: Access, accounts: Sequence[str], progress: Prog
         except ItemError:
             found[shard.scope.account_id] = [shard]
         progress.accounts_left -= 1
-        if len(found) == len(accounts):
+        if len(found) == len(of_accounts):
             tasks.cancel_scope.cancel()
 
     async def end_if_stuck() -> None:
@@ -114,7 +122,6 @@ async def _shards_in_all(access: Access, accounts: Sequence[str], progress: Prog
             await sleep(STUCK_AFTER_S)
         tasks.cancel_scope.cancel()
 
-    of_accounts = [Shard(scope=Scope(account_id=account_id, region=GLOBAL_REGION)) for account_id in accounts]
     async with create_task_group() as tasks:
         for shard in of_accounts:
             tasks.start_soon(find, shard)
@@ -130,7 +137,8 @@ async def _enter(access: Access, shards: Sequence[Shard]) -> Sequence[Shard]:
         await access.assume_role(account_id)
         if shards[0].scope.region != GLOBAL_REGION:
             return shards
-        return _shards_in(account_id, await access.find_regions(account_id))
+        found = _shards_in(account_id, await access.find_regions(account_id))
+        return tuple(replace(shard, account_name=shards[0].account_name) for shard in found)
 
 
 def _names(regions: Regions) -> tuple[str, ...]:

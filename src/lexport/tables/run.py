@@ -42,6 +42,7 @@ SCOPES = Table(
         Column("carried_rows", INT64, "", "Rows taken over from an earlier snapshot."),
         Column("started_at", TIMESTAMP, "", "When reading began, UTC."),
         Column("ended_at", TIMESTAMP, "", "When reading ended, UTC."),
+        Column("account_name", TEXT, "", "Name of the account; NULL where the run did not list the organization."),
     ),
     SCOPE_KEY,
     answer_key=0,

@@ -54,6 +54,14 @@ async def test_state_before_status():
     assert [member.state for member in found] == ["PENDING_CLOSURE", "SUSPENDED", "unknown"]
 
 
+async def test_names_are_made_storable():
+    """The name of an account is kept without what no table can hold; an account without a name has none."""
+    page = {"Accounts": [{"Id": "1", "Name": " pay\ud800\x00ments "}, {"Id": "2", "Name": 3}, {"Id": "3", "Name": " "}]}
+    found = await list_members(Stub(list_accounts=[page]), "us-east-1", ())
+
+    assert [member.name for member in found] == ["pay\ufffd\ufffdments", None, None]
+
+
 async def test_units_within_units():
     """Every unit below is listed once, and so is each account, even if the given units overlap."""
     units = "list_organizational_units_for_parent"
