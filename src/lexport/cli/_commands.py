@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from lexport.cli._config import read_config
 from lexport.cli._help import option_groups, write_examples, write_groups
 from lexport.cli._options import check_variables
 from lexport.tables.text import did_you_mean
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMAND_GROUPS = {
     "Read AWS": {
@@ -69,9 +73,17 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that the arguments name; the error for an unknown one suggests a command."""
-        if args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
             raise click.UsageError(f"there is no command {args[0]!r}{did_you_mean(args[0], COMMANDS)}", ctx)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that begin so; no command is imported."""
+        from click.shell_completion import CompletionItem
+
+        lines = [each for group in COMMAND_GROUPS.values() for each in group.items() if each[0].startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(name, help=line) for name, line in lines), *options]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands and the options under the titles of their groups."""
@@ -84,9 +96,9 @@ class _Commands(click.Group):
 
 def _print_version(ctx: click.Context, _option: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
     if value:
-        from lexport.model import __version__
+        from lexport.cli._version import version_text
 
-        click.echo(f"lexport, version {__version__}")
+        click.echo(version_text())
         ctx.exit()
 
 
@@ -97,7 +109,7 @@ def _print_version(ctx: click.Context, _option: click.Parameter, value: bool) ->
     is_eager=True,
     expose_value=False,
     callback=_print_version,
-    help="Show the version and exit.",
+    help="Show the versions of lexport, Python and the libraries, and exit.",
 )
 @click.pass_context
 def cli(ctx: click.Context) -> None:

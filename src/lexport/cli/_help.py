@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 _TYPE = re.compile(r"(?<=is not )a valid (integer|float)(?: range)?\.$")
 
@@ -41,7 +44,22 @@ Record = tuple[str, str]
 _WIDEST_TERM = 30
 
 
-class Option(click.Option):
+class _Completed(click.Parameter):
+    """An option or argument whose values the shell completes."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return what can continue a value."""
+        from lexport.cli._completion import complete_value
+
+        known = complete_value(ctx, self, incomplete)
+        return super().shell_complete(ctx, incomplete) if known is None else known
+
+
+class Argument(_Completed, click.Argument):
+    """An argument whose values the shell completes."""
+
+
+class Option(_Completed, click.Option):
     """An option that stands under the title of its group."""
 
     def __init__(self, *args: Any, group: Group, **attributes: Any) -> None:

@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from lexport.cli._config import CONFIG_FILE
-from lexport.cli._help import Command, Group, Option
+from lexport.cli._help import Argument, Command, Group, Option
 from lexport.errors import SettingsError
 from lexport.tables.text import nearest
 from lexport.tables.units import parse_duration, parse_size
@@ -55,6 +55,11 @@ def option(
         show_envvar=False,
         **{"is_flag": metavar is None and "type" not in attributes, **attributes},
     )
+
+
+def argument(name: str, **attributes: Any) -> Decorator:
+    """Declare an argument, which the shell completes as it does options."""
+    return click.argument(name, cls=Argument, **attributes)
 
 
 def declare_options(options: Iterable[Decorator]) -> Decorator:

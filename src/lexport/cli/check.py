@@ -14,7 +14,7 @@ import click
 from lexport.cli._config import CONFIG_FILE, read_own_tables
 from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, csv_safe_option, is_typed, output_file_option, output_option
-from lexport.cli._options import declare_command, option
+from lexport.cli._options import argument, declare_command, option
 from lexport.cli._output import FORMATS, SAFE_CSV, notify, open_output, print_rows, write_rows
 from lexport.errors import SettingsError
 from lexport.query.checks.definition import SEVERITIES
@@ -49,7 +49,7 @@ _fields = attrgetter(*_COLUMNS.values())
 @declare_command(
     "check", "lexport check fleet --fail-on critical", "lexport check fleet --output sarif -o lexport.sarif"
 )
-@click.argument("dest", required=False)
+@argument("dest", required=False)
 @option(
     "Checks",
     "--fail-on",
@@ -57,8 +57,8 @@ _fields = attrgetter(*_COLUMNS.values())
     type=click.Choice(("none", *SEVERITIES)),
     default="high",
 )
-@option("Checks", "--check NAME", "Run only this check.", multiple=True)
-@option("Checks", "--skip NAME", "Skip this check.", multiple=True)
+@option("Checks", "--check CHECK", "Run only this check.", multiple=True)
+@option("Checks", "--skip CHECK", "Skip this check.", multiple=True)
 @option(
     "Checks",
     "--min-severity",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lexport.cli._options import declare_command
+from lexport.cli._options import argument, declare_command
 from lexport.errors import SettingsError
 
 REGIONS = ("eu-west-1", "us-east-1")
@@ -31,7 +31,7 @@ ORDER BY functions DESC, name, value_hmac LIMIT 3""",
 
 
 @declare_command("demo", "lexport demo", "lexport demo /tmp/demo-fleet")
-@click.argument("dest", default="demo-fleet")
+@argument("dest", default="demo-fleet")
 def command(dest: str) -> None:
     """Simulate a fleet, publish a snapshot of two Regions in DEST (default demo-fleet), and run a few queries.
 

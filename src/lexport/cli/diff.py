@@ -9,11 +9,9 @@ from dataclasses import asdict
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-import click
-
 from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
-from lexport.cli._options import declare_command
+from lexport.cli._options import argument, declare_command
 from lexport.cli._output import notify, write_rows
 from lexport.query.value_text import instant, json_text
 from lexport.settings import Destination
@@ -35,9 +33,9 @@ _Change = dict[str, Any]
 
 
 @declare_command("diff", "lexport diff fleet", "lexport diff fleet yesterday today --output json")
-@click.argument("dest")
-@click.argument("a", required=False)
-@click.argument("b", required=False)
+@argument("dest")
+@argument("a", required=False)
+@argument("b", required=False)
 @output_option(("text", "json", "jsonl", "csv"))
 @csv_safe_option
 @dest_options()

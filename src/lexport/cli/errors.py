@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import click
-
 from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
-from lexport.cli._options import declare_command, option
+from lexport.cli._options import argument, declare_command, option
 from lexport.cli._output import notify, print_rows
 from lexport.settings import Destination
 from lexport.tables.text import plural
@@ -46,7 +44,7 @@ _STATES = {
 @declare_command(
     "errors", "lexport errors fleet", "lexport errors fleet --run 01KB5Z6T0Q4W8X2M7R9C1V3N5J --output json"
 )
-@click.argument("dest")
+@argument("dest")
 @option("Queries", "--run ID", "Show this run, also one that was not published.  [default: the newest run]")
 @output_option()
 @csv_safe_option

@@ -10,7 +10,7 @@ import click
 
 from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, output_option
-from lexport.cli._options import declare_command, option
+from lexport.cli._options import argument, declare_command, option
 from lexport.cli._output import notify, open_output
 from lexport.cli._values import arrow_rows
 from lexport.query.value_text import json_text
@@ -31,7 +31,7 @@ _FORMATS = ("jsonl", "parquet")
     "lexport feed fleet -o all.jsonl",
     "lexport feed fleet --since 01KB5Z6T0Q4W8X2M7R9C1V3N5J --output parquet -o changes",
 )
-@click.argument("dest")
+@argument("dest")
 @option(
     "Queries",
     "--since ID",

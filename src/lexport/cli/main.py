@@ -32,6 +32,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         import lexport.cli._ending  # noqa: F401 - importing it later fails if no more files can be opened
         from lexport.cli._commands import cli
 
+        if instruction := os.environ.get("_LEXPORT_COMPLETE"):
+            from lexport.cli._completion import complete
+
+            return complete(cli, instruction)
         # cli.main() would exit with 1 when stdout is closed.
         with cli.make_context("lexport", [*texts], obj=tuple(texts)) as context:
             try:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from lexport.cli._dest_options import dest_options
 from lexport.cli._fleet_options import access_options, cluster_options, fleet_settings
-from lexport.cli._options import declare_command, option
+from lexport.cli._options import argument, declare_command, option
 from lexport.cli._package_options import package_lines, package_options, package_settings
 from lexport.cli.snapshot import failure_lines, note_lines, print_summary, run_and_summarize, worker_lines
 from lexport.settings import Destination
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     "lexport packages fleet --inspect",
     "lexport packages fleet --packages-for latest --layers --max-package-size 100MB",
 )
-@click.argument("dest")
+@argument("dest")
 @access_options
 @package_options
 @option("Packages", "--inspect", "Read the stored packages and write their files and dependencies as tables.")

@@ -6,12 +6,10 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from lexport.cli._dest_options import dest_options
 from lexport.cli._fleet_options import fleet_options, fleet_settings
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
-from lexport.cli._options import declare_command
+from lexport.cli._options import argument, declare_command
 from lexport.cli._output import notify, print_rows
 from lexport.settings import Destination
 
@@ -28,7 +26,7 @@ _TIMES = ("minimum_s", "incremental_minimum_s", "page_s")
     "lexport plan fleet --region all --output json",
     with_group="Functions",
 )
-@click.argument("dest", required=False)
+@argument("dest", required=False)
 @fleet_options
 @output_option()
 @csv_safe_option

@@ -9,7 +9,7 @@ import click
 
 from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
-from lexport.cli._options import declare_command, duration, option
+from lexport.cli._options import argument, declare_command, duration, option
 from lexport.cli._output import notify, print_rows
 from lexport.settings import Destination
 from lexport.tables.text import plural
@@ -27,7 +27,7 @@ _COUNT = click.IntRange(min=0)
     "lexport prune fleet --keep-within 30d --keep-weekly 8 --keep-monthly 12 --dry-run",
     "lexport prune fleet --keep-daily 30 --keep-monthly 12 --packages",
 )
-@click.argument("dest")
+@argument("dest")
 @option(
     "Rules", "--keep-within AGE", "Keep what is at most this much older than the newest of its group.", type=duration
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lexport.cli._dest_options import dest_options
-from lexport.cli._options import declare_command, option
+from lexport.cli._options import argument, declare_command, option
 from lexport.cli._output import open_output
 from lexport.cli.check import read_check_settings
 from lexport.errors import SettingsError
@@ -25,7 +25,7 @@ _HEAD_BYTES = 4096  # they contain the meta element that names the dataset
 
 
 @declare_command("report", "lexport report fleet", "lexport report fleet -o /srv/www/fleet.html")
-@click.argument("dest")
+@argument("dest")
 @option(
     "Output",
     "-o, --output-file FILE",

@@ -6,7 +6,7 @@ import click
 
 from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import output_file_option
-from lexport.cli._options import declare_command, option
+from lexport.cli._options import argument, declare_command, option
 from lexport.cli._output import notify, open_output
 from lexport.settings import Destination
 from lexport.tables.text import plural
@@ -17,7 +17,7 @@ from lexport.tables.text import plural
     "lexport sbom fleet -o fleet.cdx.json",
     "lexport sbom fleet --function billing --version 3 -o billing.cdx.json",
 )
-@click.argument("dest")
+@argument("dest")
 @option("Functions", "--function NAME|ARN", "Describe one version of this function, not the fleet.")
 @option("Functions", "--version VERSION", "Describe this version of it.  [default: $LATEST]")
 @output_file_option()

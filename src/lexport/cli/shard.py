@@ -20,7 +20,7 @@ from lexport.cli._fleet_options import (
     publication_options,
     reading_options,
 )
-from lexport.cli._options import Decorator, choose_key_file, declare_command, option, parsed_by
+from lexport.cli._options import Decorator, argument, choose_key_file, declare_command, option, parsed_by
 from lexport.cli.snapshot import note_lines, print_summary
 from lexport.model import Scope, is_ulid
 from lexport.settings import Destination, is_account_id
@@ -55,7 +55,7 @@ def _parse_region(text: str) -> str:
 
 
 _PROFILE = option("Target", "--profile NAME", "Use this profile of ~/.aws/config.")
-_RUN: Decorator = click.argument("run", type=parsed_by(_parse_run))
+_RUN: Decorator = argument("run", type=parsed_by(_parse_run))
 
 
 class _Steps(click.Group):
@@ -76,7 +76,7 @@ def command() -> None:
     "lexport shard plan s3://bucket/fleet --region all --organization --account-role lexport-reader",
     with_group="Functions",
 )
-@click.argument("dest")
+@argument("dest")
 @fleet_options
 @reading_options
 @group_readable_option
@@ -116,10 +116,10 @@ def plan_command(dest: Destination, run: str | None, **options: Any) -> int:
     "lexport shard read s3://bucket/fleet 01KB0000000000000000000002 111122223333 eu-west-1",
     "lexport shard read fleet 01KB0000000000000000000002 111122223333 us-east-1 --hash-key-file hash.key",
 )
-@click.argument("dest")
+@argument("dest")
 @_RUN
-@click.argument("account", type=parsed_by(_parse_account))
-@click.argument("region", type=parsed_by(_parse_region))
+@argument("account", type=parsed_by(_parse_account))
+@argument("region", type=parsed_by(_parse_region))
 @_PROFILE
 @option(
     "Environment variables",
@@ -157,7 +157,7 @@ def _exit_code(result: ShardResult) -> int:
     "lexport shard commit s3://bucket/fleet 01KB0000000000000000000002",
     "lexport shard commit s3://bucket/fleet 01KB0000000000000000000002 --allow-partial",
 )
-@click.argument("dest")
+@argument("dest")
 @_RUN
 @_PROFILE
 @publication_options

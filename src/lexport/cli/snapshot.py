@@ -18,7 +18,7 @@ from lexport.cli._fleet_options import (
     publication_options,
     reading_options,
 )
-from lexport.cli._options import declare_command, duration, option, parsed_by
+from lexport.cli._options import argument, declare_command, duration, option, parsed_by
 from lexport.cli._package_options import package_lines, package_options, package_settings
 from lexport.errors import IncompleteError, RunError
 from lexport.model import is_ulid
@@ -55,7 +55,7 @@ def _parse_run(text: str) -> str:
     "lexport snapshot fleet --region all --incremental --refresh-after 7d",
     with_group="Functions",
 )
-@click.argument("dest")
+@argument("dest")
 @fleet_options
 @reading_options
 @option("Packages", "--packages", "Download the deployment packages too, each once.")
@@ -129,11 +129,11 @@ def _how_to_go_on(kept: Sequence[KeptRun]) -> str:
     if run is None or not run.snapshot_id:
         return ""
     given: list[str] = []
-    for argument in click.get_current_context().find_root().obj:
-        if given and given[-1] == "--resume" and is_ulid(argument):
+    for word in click.get_current_context().find_root().obj:
+        if given and given[-1] == "--resume" and is_ulid(word):
             continue
-        given.append(argument)
-    given = [argument for argument in given if argument.partition("=")[0] != "--resume"]
+        given.append(word)
+    given = [word for word in given if word.partition("=")[0] != "--resume"]
     if run.is_read_whole:
         command = shlex.join(["lexport", *given, "--resume", run.snapshot_id, "--allow-partial"])
         return f"; what was read is kept, and nothing more may be read; publish it with: {command}"

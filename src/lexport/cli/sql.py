@@ -10,7 +10,7 @@ import click
 
 from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, csv_safe_option, output_file_option, output_option
-from lexport.cli._options import declare_command, duration, option
+from lexport.cli._options import argument, declare_command, duration, option
 from lexport.cli._output import FORMATS, distinct, notify, open_output, write_rows
 from lexport.cli._values import arrow_rows
 from lexport.errors import QueryError
@@ -32,8 +32,8 @@ MOST_QUERY_BYTES = 16 * 2**20
     'lexport sql fleet "FROM deprecated_runtimes" -o deprecated.csv',
     "lexport sql --print runtimes --dialect athena",
 )
-@click.argument("dest", required=False)
-@click.argument("query", required=False)
+@argument("dest", required=False)
+@argument("query", required=False)
 @output_option(_FORMATS)
 @output_file_option(" The suffix .csv, .json, .jsonl or .parquet chooses the format.")
 @csv_safe_option

@@ -7,11 +7,9 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import click
-
 from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
-from lexport.cli._options import declare_command, duration, option
+from lexport.cli._options import argument, declare_command, duration, option
 from lexport.cli._output import notify, print_rows
 from lexport.errors import NoSnapshotError
 from lexport.settings import RESUME_MAX_AGE, Destination
@@ -51,7 +49,7 @@ _MOST_NAMED = 3  # runs that are not published
 
 
 @declare_command("status", "lexport status fleet --max-age 26h", "lexport status fleet --output json")
-@click.argument("dest")
+@argument("dest")
 @option(
     "Checks",
     "--max-age AGE",

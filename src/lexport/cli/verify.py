@@ -5,11 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-import click
-
 from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
-from lexport.cli._options import declare_command, option
+from lexport.cli._options import argument, declare_command, option
 from lexport.cli._output import notify, print_rows
 from lexport.cli._streams import terminal
 from lexport.settings import Destination
@@ -24,7 +22,7 @@ DAMAGED = 4
 
 
 @declare_command("verify", "lexport verify fleet", "lexport verify fleet --data --output json")
-@click.argument("dest")
+@argument("dest")
 @option("Checks", "--data", "Read every row too, and check page checksums, row counts, columns, order and unique keys.")
 @output_option()
 @csv_safe_option

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from lexport.cli._dest_options import dest_options
-from lexport.cli._options import declare_command, option
+from lexport.cli._options import argument, declare_command, option
 from lexport.cli._output import notify
 from lexport.settings import Destination
 
@@ -13,7 +13,7 @@ from lexport.settings import Destination
 @declare_command(
     "views", "lexport views fleet --db fleet.duckdb", "lexport views /srv/lexport/fleet --db /srv/bi/fleet.duckdb"
 )
-@click.argument("dest")
+@argument("dest")
 @option("Output", "--db FILE", "Write this DuckDB file; replace it only if lexport wrote it.", required=True)
 @option(
     "Output",
