@@ -51,23 +51,3 @@ async def test_a_long_temporary_folder(simulator, environment, run_lexport, flag
         )
     assert done.code == 0, done.err
     assert not list(folder.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "says"),
-    [
-        (["--dask", "http://127.0.0.1:8786"], 2, "takes the address of a scheduler"),
-        (["--dask", "tcp://127.0.0.1:1"], 1, "no scheduler answers there"),
-        (["--processes", "0"], 2, "is from 1 to"),
-        (["--processes", "65"], 2, "is from 1 to"),
-        (["--processes", "2", "--dask", "tcp://127.0.0.1:1"], 2, "exclude each other"),
-        (["--processes", "2", "--shard-retries", "-1"], 2, "is 0 or more"),
-    ],
-)
-async def test_wrong_options(simulator, environment, run_lexport, flags, tmp_path, arguments, code, says):
-    """One line says what is wrong, and nothing is left at the destination."""
-    environment["LEXPORT_TEST_WAITS"] = "0.05"
-    async with simulator(functions=1) as server:
-        done = await run_lexport("snapshot", tmp_path / "fleet", *flags(server.url), *arguments)
-    assert (done.code, says in done.last) == (code, True), done.err
-    assert not list((tmp_path / "fleet").rglob("*.parquet"))

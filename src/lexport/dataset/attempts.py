@@ -65,6 +65,11 @@ def begin_attempt(store: Store, run: str, scope: Scope, *, run_attempt: int, wor
         return number
 
 
+def has_later_attempt(store: Store, run: str, scope: Scope, attempt: int) -> bool:
+    """Return whether an attempt at a shard has begun after this one. Raises OSError."""
+    return max(_attempts(store, run, scope), default=0) > attempt
+
+
 def _attempts(store: Store, run: str, scope: Scope) -> list[int]:
     numbers = map(layout.attempt_of_folder, store.names(layout.shard_folder(run, scope)))
     return sorted(number for number in numbers if number is not None)

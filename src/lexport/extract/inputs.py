@@ -12,6 +12,7 @@ from anyio import to_thread
 from lexport.dataset.commits import newest_first
 from lexport.dataset.store import Store
 from lexport.extract.accounts import read_accounts
+from lexport.extract.cluster_options import check_cluster_options
 from lexport.extract.hash_key import KEY_VARIABLE, HashKey, load_hash_key
 from lexport.extract.selection import Selection, read_selection
 from lexport.settings import SnapshotSettings
@@ -40,7 +41,11 @@ class Inputs:
 async def read_inputs(
     settings: SnapshotSettings, *, note: Callable[[str], None], needs_hash_key: bool = True
 ) -> Inputs:
-    """Read every file that the settings name; raises SettingsError for the first that is wrong."""
+    """Read every file that the settings name; raises SettingsError for the first that is wrong.
+
+    The options that name workers are checked too, because it is the first step of each run that has them.
+    """
+    check_cluster_options(settings, note)
     read = partial(to_thread.run_sync, abandon_on_cancel=True)  # reading from a pipe may take for ever
     select = partial(read_selection, settings.functions, settings.functions_from, note=note)
     reads_variables = needs_hash_key and settings.env != "none"

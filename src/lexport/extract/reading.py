@@ -7,23 +7,26 @@ them that read the same shard are kept apart.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 import pyarrow as pa
-from anyio import CancelScope, move_on_after, to_thread
+from anyio import CancelScope, move_on_after, sleep, to_thread
 
 from lexport.aws.client import LambdaClient
+from lexport.aws.waits import scaled
 from lexport.dataset import layout
 from lexport.dataset.account_regions import record_regions
-from lexport.dataset.attempts import begin_attempt, next_attempt
+from lexport.dataset.attempts import begin_attempt, has_later_attempt, next_attempt
 from lexport.dataset.local import clear
 from lexport.dataset.run_file import hash_run_file
 from lexport.dataset.staging import open_staged, staged_runs, write_result
 from lexport.dataset.store import Store
 from lexport.errors import ItemError, RunError
+from lexport.extract.background import in_background
 from lexport.extract.context import RunContext
 from lexport.extract.read_shard import read_shard
 from lexport.extract.results import unread_account
@@ -40,10 +43,15 @@ OnReply = Callable[[FunctionRef, Reply], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnTry:
-    """One of at most ``most_tries`` attempts at a shard by processes of their own; ``worker`` names this one."""
+    """One of at most ``most_tries`` attempts at a shard by processes of their own; ``worker`` names this one.
+
+    With ``gives_way`` it ends when a later attempt has begun, which goes on from what this one has staged: somebody
+    believed this process dead.
+    """
 
     worker: str
     most_tries: int
+    gives_way: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +114,10 @@ class Reading:
 
     @asynccontextmanager
     async def stage(self, scope: Scope) -> AsyncIterator[Staging]:
-        """Open the staging of one shard; an error or a cancellation still writes the rows that are in memory."""
+        """Open the staging of one shard; an error or a cancellation still writes the rows that are in memory.
+
+        Raises RunError where this attempt gives way to a later one.
+        """
         attempt = await to_thread.run_sync(self._begin, scope)
         numbers = count()
 
@@ -126,8 +137,11 @@ class Reading:
             keep=keep,
             attempt=attempt,
         )
+        gives_way = self.own_try is not None and self.own_try.gives_way
+        watch = partial(self._watch, scope, attempt)
         try:
-            yield staging
+            async with in_background(watch, until=CancelScope()) if gives_way else nullcontext():
+                yield staging
         except BaseException:
             with move_on_after(FLUSH_WITHIN_S, shield=True):
                 await staging.finish()
@@ -146,6 +160,14 @@ class Reading:
             worker=self.own_try.worker,
             most_tries=self.own_try.most_tries,
         )
+
+    async def _watch(self, scope: Scope, attempt: int) -> None:
+        """Raise RunError when a later attempt at a shard has begun. It looks as often as rows are written."""
+        while True:
+            await sleep(scaled(self.context.settings.flush_after_s))
+            with suppress(OSError):  # a store that does not answer says nothing
+                if await to_thread.run_sync(has_later_attempt, self.store, self.snapshot_id, scope, attempt):
+                    raise RunError(f"{scope} is read elsewhere by now, in a later attempt")
 
     @asynccontextmanager
     async def _earlier(self, scope: Scope, attempt: int) -> AsyncIterator[StagedVersions | None]:

@@ -28,6 +28,7 @@ import pyarrow.compute as pc
 from anyio import CancelScope, CapacityLimiter, Event, Lock, current_time, sleep, to_thread
 
 from lexport.aws.signing import hmac_states
+from lexport.aws.waits import scaled
 from lexport.dataset.runs import RUN_BYTES, Runs, RunWriter, row_counts, staged_batch
 from lexport.extract.failures import Failures
 from lexport.extract.hash_key import HashKey
@@ -179,7 +180,7 @@ class StagingMemory:
         self.items_each = BATCH_ITEMS
         self.converting = Lock()
         self.keeping = CapacityLimiter(WRITES_AT_ONCE)
-        self._flush_after_s = flush_after_s
+        self._flush_after_s = scaled(flush_after_s)
 
     def join(self, staging: Staging) -> None:
         """Let one more staging share the memory."""

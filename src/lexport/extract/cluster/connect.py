@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from anyio import CancelScope
 
@@ -35,19 +33,12 @@ async def connect(
 ) -> AsyncIterator[Client]:
     """Yield a client of the scheduler at ``dask``, or of ``processes`` workers that end with the block.
 
-    ``retries`` bounds how often a task is run again after its worker died. Raises SettingsError for a wrong address and
-    without the extra, RunError where no scheduler or no worker answers.
+    ``retries`` bounds how often a task is run again after its worker died. Raises RunError where no scheduler or no
+    worker answers, SettingsError where no worker has this release of lexport.
     """
-    try:
-        import distributed  # noqa: F401 - only whether it is there
-    except ImportError as error:
-        option = "--dask" if dask else "--processes"
-        raise SettingsError(
-            f"{option} needs dask; install it with: pip install 'lexport[distributed]'", option=option
-        ) from error
     from distributed.utils import silence_logging_cmgr
 
-    opening = _at_scheduler(dask, note) if dask else _on_this_machine(processes or 1, retries)
+    opening = _at_scheduler(dask) if dask else _on_this_machine(processes or 1, retries)
     with silence_logging_cmgr(logging.CRITICAL + 1):  # what goes wrong is an error or a note of the run
         async with opening as client:
             await _check_workers(client, note)
@@ -76,10 +67,9 @@ async def _check_workers(client: Client, note: Callable[[str], None]) -> None:
 
 
 @asynccontextmanager
-async def _at_scheduler(address: str, note: Callable[[str], None]) -> AsyncIterator[Client]:
+async def _at_scheduler(address: str) -> AsyncIterator[Client]:
     from distributed import Client
 
-    check_address(address, note)
     try:
         client = await Client(address, asynchronous=True, timeout=CONNECT_WITHIN_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:
@@ -107,20 +97,13 @@ async def _on_this_machine(processes: int, retries: int) -> AsyncIterator[Client
     from distributed.security import Security
 
     with tempfile.TemporaryDirectory(prefix="lexport-workers-") as folder, dask.config.set(_own(folder, retries)):
-        try:
-            security = Security.temporary()
-        except ImportError as error:
-            raise SettingsError(
-                "--processes needs cryptography; install it with: pip install 'lexport[distributed]'",
-                option="--processes",
-            ) from error
         cluster = LocalCluster(
             n_workers=processes,
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
             protocol="tls://",
-            security=security,
+            security=Security.temporary(),
             dashboard_address="127.0.0.1:0",  # None would be 8787, which another run may have
             scheduler_kwargs={"dashboard": False},
             memory_limit=0,
@@ -162,32 +145,6 @@ async def _end(opened: Client | LocalCluster) -> None:
         closing = opened.close()
         if closing is not None:
             await asyncio.wait_for(closing, CLOSE_WITHIN_S)
-
-
-def check_address(address: str, note: Callable[[str], None]) -> None:
-    """Raise SettingsError for what is no address of a scheduler; note one that anybody in the network can use."""
-    try:
-        parts = urlsplit(address)
-        is_good = parts.scheme in ("tcp", "tls") and bool(parts.hostname) and bool(parts.port)
-    except ValueError:
-        is_good = False
-    if not is_good or parts.username is not None or parts.path not in ("", "/") or parts.query:
-        raise SettingsError(
-            "--dask takes the address of a scheduler, like tls://scheduler:8786 or tcp://127.0.0.1:8786",
-            option="--dask",
-        )
-    if parts.scheme == "tcp" and not _is_loopback(parts.hostname or ""):
-        note(
-            f"warning: --dask {address} is not encrypted, and whoever reaches the scheduler can run code on its"
-            " workers; use tls:// with certificates"
-        )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _first_line(error: BaseException) -> str:

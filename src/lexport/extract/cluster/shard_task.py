@@ -66,7 +66,7 @@ async def _read(kept: Engine, order: Order, worker: str, send: Callable[[Any], N
 @asynccontextmanager
 async def _open_run(order: Order, worker: str, send: Callable[[Any], None]) -> AsyncIterator[tuple[Reading, Access]]:
     """Open what reads the shards of a run in this process, and report their progress."""
-    own_try = OwnTry(worker=worker, most_tries=order.most_tries)
+    own_try = OwnTry(worker=worker, most_tries=order.most_tries, gives_way=True)
     own, progress = access_of_worker(order.parent), Progress()
     store = await order.address.open()
     spec = await to_thread.run_sync(read_plan, store, order.run)
