@@ -1,11 +1,19 @@
 #!/usr/bin/env bash
-# Build the wheel, install it alone into a fresh environment, and run tests that need the command against it, without src.
+# Build the source distribution and the wheel, check what an index shows of them, install the wheel alone into a fresh
+# environment, and run tests that need the command against it, without src.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python=$root/.venv/bin/python
-"$python" -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$work/dist" "$root"
+cd "$root"
+"$python" -m hatchling build --directory "$work/dist" > /dev/null
+"$python" -m twine check --strict "$work"/dist/*
+# The wheel that an index serves is built from the source distribution.
+rm "$work"/dist/*.whl
+"$python" -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$work/dist" "$work"/dist/*.tar.gz
+"$python" -m twine check --strict "$work"/dist/*.whl
+cd "$work"
 # The environment borrows the locked packages of .venv, which is in the path after its own: src is not.
 "$python" -m venv "$work/venv"
 "$work/venv/bin/python" -m pip install --quiet --no-deps --no-index "$work"/dist/lexport-*.whl
