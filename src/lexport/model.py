@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -217,6 +218,7 @@ class References:
 class ShardResult:
     """The result of reading one shard; its rows are in ``runs``, all of one ``attempt``. JSON-able, without any secret.
 
+    ``calls`` counts the calls by operation, retries included.
     ``rows`` counts the staged rows by table, where there are any; duplicates are dropped later. ``gaps`` counts the
     failures that leave something out. ``is_answering`` says that the Region accepted the credentials at least once,
     ``ended_by`` is the failure that ended the reading early. ``is_final`` is False where another attempt may read what
@@ -228,6 +230,8 @@ class ShardResult:
     get_function_calls: int = 0
     list_calls: int = 0
     throttles: int = 0
+    calls: dict[str, int] = field(default_factory=dict)
+    retries: int = 0
     gaps: int = 0
     carried_rows: int = 0
     function_count_reported: int | None = None
@@ -254,6 +258,22 @@ class PaceReading:
     rate_per_s: float
     calls: int
     throttles: int
+
+
+@dataclass(slots=True, kw_only=True)
+class CallCounts:
+    """Calls to Lambda by operation; ``retries`` are those of them that repeat a failed one."""
+
+    by_operation: Counter[str] = field(default_factory=Counter)
+    retries: int = 0
+    throttles: int = 0
+
+    def __add__(self, other: CallCounts) -> CallCounts:
+        return CallCounts(
+            by_operation=self.by_operation + other.by_operation,
+            retries=self.retries + other.retries,
+            throttles=self.throttles + other.throttles,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

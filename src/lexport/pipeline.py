@@ -52,7 +52,7 @@ from lexport.extract.estimate import FleetPlan, ShardEstimate, estimate_shard, f
 from lexport.extract.failures import FailureSummary
 from lexport.extract.inputs import Inputs, note_other_key, read_inputs
 from lexport.extract.plan_run import open_planned_access, plan_run
-from lexport.extract.progress import Progress, Report, report_nothing
+from lexport.extract.progress import Progress, Report, Stage, report_nothing
 from lexport.extract.reading import OnReply, Reading
 from lexport.extract.results import (
     check_is_read,
@@ -342,7 +342,7 @@ async def commit_shards(
     snapshot does.
     """
     store = await to_thread.run_sync(partial(open_store, dest, group_readable=group_readable, profile=profile))
-    progress = Progress(stage="writing Parquet")
+    progress = Progress(stages=[Stage("writing Parquet")])
     find = partial(published_run, store, run_id, note=progress.note)
     if (published := await to_thread.run_sync(find)) is not None:
         return published

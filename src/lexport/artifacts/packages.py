@@ -35,7 +35,7 @@ from lexport.extract.background import reported
 from lexport.extract.cluster.coordinate import WorkerCounts
 from lexport.extract.cluster.open_cluster import open_cluster
 from lexport.extract.inputs import read_inputs
-from lexport.extract.progress import PackageProgress, Progress, Report, report_nothing
+from lexport.extract.progress import PackageProgress, Progress, Report, Stage, report_nothing
 from lexport.model import Scope, new_ulid
 from lexport.query.catalog import Catalog, open_catalog
 from lexport.settings import ALL_REGIONS, Destination, PackageSettings, SnapshotSettings
@@ -68,7 +68,7 @@ async def packages(
     chosen = settings.packages or PackageSettings()
     settings = replace(settings, packages=chosen)
     _check_fits(settings)
-    progress = Progress(stage="looking for packages")
+    progress = Progress(stages=[Stage("looking for packages")])
     inputs = await read_inputs(settings, note=progress.note, needs_hash_key=False)
     dest = with_profile(dest, settings.profile)
     dataset = await to_thread.run_sync(open_catalog, dest)

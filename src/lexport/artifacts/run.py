@@ -96,7 +96,7 @@ class Run:
         has_packages: bool,
     ) -> R:
         """Return the result as it is before anything is published."""
-        return kind(
+        self.progress.outcome = result = kind(
             snapshot_id=self.snapshot_id,
             published=False,
             manifest=staged.manifest,
@@ -105,6 +105,7 @@ class Run:
             notes=tuple(self.progress.notes),
             duration_s=current_time() - self.started_s,
         )
+        return result
 
     def keep_errors(self, staged: StagedCommit) -> None:
         """Keep the table of what could not be read, where nothing is published. Blocking."""
@@ -173,6 +174,7 @@ async def open_run(
         reporting=reporting,
         background=CancelScope(),
     )
+    progress.snapshot_id, progress.calls = snapshot_id, run.pacer.all_counts
     is_kept, is_own = False, True
     try:
         keep_claim = partial(_keep_claim, store, snapshot_id, attempt)

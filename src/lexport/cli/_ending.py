@@ -47,6 +47,19 @@ def ending(error: BaseException, command: str) -> tuple[list[str], int]:
     return [f"lexport: {_shorten(message)}"], code
 
 
+def without_advice(error: BaseException, command: str) -> str:
+    """Return what went wrong as one line, without what is kept of the run and the command that goes on with it."""
+    leaves = list(_leaves(error))
+    error = next((leaf for leaf in leaves if isinstance(leaf, RunError)), leaves[0])
+    match error:
+        case Interrupted():
+            error = Interrupted(error.number)
+        case RunError():
+            return _shorten(str(error))
+    lines, _ = ending(error, command)
+    return lines[0].removeprefix("lexport: ") if lines else ""
+
+
 def _describe(error: BaseException, command: str) -> tuple[str, int]:  # noqa: PLR0911, C901 - one return for each kind of error
     match error:
         case Interrupted():

@@ -11,12 +11,15 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from lexport.cli._signals import Interrupted, received, watch_signals
 from lexport.cli._streams import open_standard_streams
 from lexport.errors import SettingsError
 from lexport.tables.text import visible
+
+if TYPE_CHECKING:
+    from lexport.cli._outputs.record import RunRecord
 
 YOUNG_OBJECTS = 10_000
 """Containers that are made before Python looks for cycles among them. The default, 700, costs 3 % of the CPU of a run:
@@ -27,6 +30,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     texts = list(sys.argv[1:] if arguments is None else arguments)
     command = "lexport"
+    record: RunRecord | None = None
+    code: object
     try:
         _check_text(texts)
         import lexport.cli._ending  # noqa: F401 - importing it later fails if no more files can be opened
@@ -36,8 +41,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
             from lexport.cli._completion import complete
 
             return complete(cli, instruction)
+        from lexport.cli._outputs.record import open_record
+
         # cli.main() would exit with 1 when stdout is closed.
         with cli.make_context("lexport", [*texts], obj=tuple(texts)) as context:
+            record = open_record(context, texts)
             try:
                 code = cli.invoke(context)
             finally:
@@ -47,8 +55,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     except BaseException as error:  # noqa: BLE001 - no traceback reaches a user
-        return _end(error, command)
-    return code if isinstance(code, int) else 0
+        code, text = _end(error, command)
+        if record is not None:
+            record.finish(code, error, text)
+        return code
+    code = code if isinstance(code, int) else 0
+    record.finish(code, None)
+    return code
 
 
 def _check_text(arguments: Sequence[str]) -> None:
@@ -60,20 +73,24 @@ def _check_text(arguments: Sequence[str]) -> None:
             raise SettingsError(f"the argument {argument!r} is not UTF-8 text") from None
 
 
-def _end(error: BaseException, command: str) -> int:
+def _end(error: BaseException, command: str) -> tuple[int, str]:
+    """Print how the command ended; return the exit code, and the error without advice."""
+    text = str(error)
     try:
-        from lexport.cli._ending import ending
+        from lexport.cli._ending import ending, without_advice
 
         lines, code = ending(error, command)
+        text = without_advice(error, command)
     except (OSError, ImportError, MemoryError):  # importing it failed: too many open files, or too little memory
         lines, code = [f"lexport: {error}"], 1
     number = received()
     if number is not None and code != 128 + number:  # a library turned the signal into its own error, such as DuckDB's
         lines, code = ending(Interrupted(number), command)
+        text = without_advice(Interrupted(number), command)
     with suppress(OSError):  # stderr is closed; the exit code still reports the outcome
         for line in lines:
             print(visible(line), file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints errors
-    return code
+    return code, text
 
 
 def _print_uncaught(stray: sys.UnraisableHookArgs | threading.ExceptHookArgs) -> None:
@@ -97,5 +114,5 @@ def main() -> NoReturn:
             with suppress(OSError):  # the reader closed the pipe, or the error is printed already
                 sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001 - a signal can be received anywhere
-        code = _end(error, "lexport")
+        code, _ = _end(error, "lexport")
     os._exit(code)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lexport.cli._dest_options import dest_options
 from lexport.cli._fleet_options import access_options, cluster_options, fleet_settings
 from lexport.cli._options import argument, declare_command, option
+from lexport.cli._outputs.options import output_options
 from lexport.cli._package_options import package_lines, package_options, package_settings
 from lexport.cli.snapshot import failure_lines, note_lines, print_summary, run_and_summarize, worker_lines
 from lexport.settings import Destination
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     "Let the group read what is written: modes 0640 and 0750 instead of 0600 and 0700.",
 )
 @dest_options(writes=True)
+@output_options
 def command(dest: Destination, **options: Any) -> int:
     """Download the deployment packages of the latest functions in DEST, each distinct package once.
 

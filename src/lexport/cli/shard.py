@@ -21,14 +21,16 @@ from lexport.cli._fleet_options import (
     reading_options,
 )
 from lexport.cli._options import Decorator, argument, choose_key_file, declare_command, option, parsed_by
+from lexport.cli._outputs.options import output_options
+from lexport.cli._outputs.record import current_record
 from lexport.cli.snapshot import note_lines, print_summary
 from lexport.model import Scope, is_ulid
 from lexport.settings import Destination, is_account_id
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable
 
-    from lexport.extract.progress import Progress, Report
+    from lexport.extract.progress import Report
     from lexport.model import ShardResult
 
 T = TypeVar("T")
@@ -162,6 +164,7 @@ def _exit_code(result: ShardResult) -> int:
 @_PROFILE
 @publication_options
 @dest_options(writes=True)
+@output_options
 def commit_command(dest: Destination, run: str, **options: Any) -> int:
     """Publish what the account-regions of a planned run have left in DEST, as one snapshot, and print what it has.
 
@@ -174,6 +177,7 @@ def commit_command(dest: Destination, run: str, **options: Any) -> int:
         lambda report: commit_shards(dest, run, report=report, **options),
         left="nothing was published, and what was read is kept; the same command goes on with it",
     )
+    current_record().manifest = manifest
     scopes = manifest.scopes
     _print(
         {
@@ -201,18 +205,14 @@ def _run(work: Callable[[Report], Awaitable[T]], *, left: str) -> T:
     from lexport.cli._async import choose_report, run_async
     from lexport.extract.event_loop import allow_many_files
 
-    report = choose_report()
-    shown: list[Progress] = []
-
-    def watched(progress: Progress) -> Coroutine[Any, Any, None]:
-        shown.append(progress)
-        return report(progress)
-
+    record = current_record()
+    report = record.watch(choose_report())
     allow_many_files()
     try:
-        return run_async(lambda: work(watched), on_interrupt=lambda: left)
+        return run_async(lambda: work(report), on_interrupt=lambda: left)
     finally:
-        print_summary(*(line for progress in shown for line in note_lines(progress.notes)))
+        if record.progress is not None:
+            print_summary(*note_lines(record.progress.notes))
 
 
 def _print(value: object) -> None:

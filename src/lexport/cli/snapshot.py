@@ -19,6 +19,8 @@ from lexport.cli._fleet_options import (
     reading_options,
 )
 from lexport.cli._options import argument, declare_command, duration, option, parsed_by
+from lexport.cli._outputs.options import output_options
+from lexport.cli._outputs.record import current_record
 from lexport.cli._package_options import package_lines, package_options, package_settings
 from lexport.errors import IncompleteError, RunError
 from lexport.model import is_ulid
@@ -26,12 +28,12 @@ from lexport.settings import NEWEST, Destination
 from lexport.tables.text import agree, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from lexport.artifacts.packages import PackagesResult
     from lexport.extract.cluster.coordinate import WorkerCounts
     from lexport.extract.failures import FailureKind
-    from lexport.extract.progress import KeptRun, Progress, Report
+    from lexport.extract.progress import Progress, Report
     from lexport.model import Failure
     from lexport.pipeline import SnapshotResult
 
@@ -85,6 +87,7 @@ def _parse_run(text: str) -> str:
 @cluster_options
 @publication_options
 @dest_options(writes=True)
+@output_options
 def command(dest: Destination, **options: Any) -> int:
     """Read every function and version of the fleet, and publish a snapshot in DEST.
 
@@ -104,28 +107,26 @@ def run_and_summarize(run: Callable[[Report], Awaitable[Result]], summarize: Cal
     from lexport.cli._async import choose_report, run_async
     from lexport.extract.event_loop import allow_many_files
 
-    report = choose_report()
-    kept: list[KeptRun] = []
-
-    def watched(progress: Progress) -> Coroutine[Any, Any, None]:
-        kept.append(progress.kept)
-        return report(progress)
-
+    record = current_record()
+    report = record.watch(choose_report())
     allow_many_files()
     try:
-        result = run_async(lambda: run(watched), on_interrupt=lambda: f"nothing was published{_how_to_go_on(kept)}")
+        result = run_async(
+            lambda: run(report), on_interrupt=lambda: f"nothing was published{_how_to_go_on(record.progress)}"
+        )
     except RunError as error:
         if isinstance(error, IncompleteError):
             summarize(cast("Result", error.result))
-        error.add_note(_how_to_go_on(kept))
+        error.add_note(_how_to_go_on(record.progress))
         raise
+    record.result = result
     summarize(result)
     return 3 if result.manifest.status == "partial" else 0
 
 
-def _how_to_go_on(kept: Sequence[KeptRun]) -> str:
+def _how_to_go_on(progress: Progress | None) -> str:
     """Return what is kept of a run that was not published, and the command that goes on with it; "" for nothing."""
-    run = kept[-1] if kept else None
+    run = progress.kept if progress is not None else None
     if run is None or not run.snapshot_id:
         return ""
     given: list[str] = []

@@ -128,7 +128,7 @@ async def estimate_shard(run: RunContext, shard: Shard, api: LambdaClient) -> Sh
     except ItemError as error:
         errors.append((title, error))
         is_refused = shard.region_status == "uncertain" and error.code in REGION_OFF and not tally.versions
-    shard_progress.is_listed = shard_progress.is_done = True
+    shard_progress.finish()
     return ShardEstimate(shard=shard, plan=plan, errors=tuple(errors), is_refused=is_refused)
 
 

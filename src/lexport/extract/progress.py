@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
 import anyio
 
-from lexport.model import PaceReading, Scope
+from lexport.model import CallCounts, PaceReading, Scope
 from lexport.tables.text import plural, visible
 from lexport.tables.units import format_bytes, format_seconds
 
@@ -28,6 +29,10 @@ MOST_LINES = 10
 _IDLE = PaceReading(rate_per_s=1.0, calls=0, throttles=0)
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass(slots=True)
 class ShardProgress:
     """Counters of one account-region. ``calls_due`` are calls for other resources than functions."""
@@ -38,6 +43,8 @@ class ShardProgress:
     calls_due: int = 0
     is_listed: bool = False
     is_done: bool = False
+    started_at: datetime = field(default_factory=_now)
+    ended_at: datetime | None = None
     pace: Callable[[], tuple[PaceReading, PaceReading]] = lambda: (_IDLE, _IDLE)
 
     @property
@@ -45,6 +52,11 @@ class ShardProgress:
         """Calls that AWS throttled so far."""
         get_function, listing = self.pace()
         return get_function.throttles + listing.throttles
+
+    def finish(self) -> None:
+        """Note that the account-region was read."""
+        self.is_listed = self.is_done = True
+        self.ended_at = self.ended_at or _now()
 
     def left_s(self, rate_per_s: float) -> float | None:
         """Estimate the time left; None while the listing still goes on."""
@@ -127,16 +139,41 @@ class KeptRun:
         self.shards = max(self.shards, self.shards_done)
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A part of a run, and when it began."""
+
+    name: str
+    started_at: datetime = field(default_factory=_now)
+
+
 @dataclass(slots=True)
 class Progress:
-    """The shards of a run, its packages and its ``notes``. The role of ``accounts_left`` is not assumed yet."""
+    """The shards of a run, its packages and its ``notes``. The role of ``accounts_left`` is not assumed yet.
+
+    ``stages`` are those that have begun. ``outcome`` is the result as it was before anything was published, ``calls``
+    counts the calls to Lambda.
+    """
 
     shards: list[ShardProgress] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    stage: str = "choosing targets"
+    stages: list[Stage] = field(default_factory=lambda: [Stage("choosing targets")])
+    snapshot_id: str = ""
+    outcome: object = None
+    calls: Callable[[], CallCounts] = CallCounts
     accounts_left: int = 0
     packages: PackageProgress = field(default_factory=PackageProgress)
     kept: KeptRun = field(default_factory=KeptRun)
+
+    @property
+    def stage(self) -> str:
+        """The part of the run that goes on."""
+        return self.stages[-1].name
+
+    @stage.setter
+    def stage(self, name: str) -> None:
+        if name != self.stage:
+            self.stages.append(Stage(name))
 
     def note(self, text: str) -> None:
         """Add a note, once."""

@@ -84,7 +84,7 @@ async def read_shard(
         log.give_up(first_of(group))
     else:
         log.account_for_references()
-    progress.is_listed = progress.is_done = True
+    progress.finish()
     return log.result(run.pacer)
 
 

@@ -133,12 +133,15 @@ class ShardLog:
     def result(self, pacer: Pacer) -> ShardResult:
         """Return the result, with the calls that ``pacer`` counted."""
         get_function, listing = pacer.readings(self.shard.scope)
+        counts = pacer.counts(self.shard.scope)
         return ShardResult(
             shard=self.shard,
             status=self.status(),
             get_function_calls=get_function.calls,
             list_calls=listing.calls,
-            throttles=get_function.throttles + listing.throttles,
+            throttles=counts.throttles,
+            calls=dict(counts.by_operation),
+            retries=counts.retries,
             gaps=self.failures.gaps[self.shard.scope],
             carried_rows=self.carried_rows,
             function_count_reported=self.function_count_reported,

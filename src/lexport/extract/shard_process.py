@@ -33,7 +33,7 @@ from lexport.extract.access import Access, open_access
 from lexport.extract.background import in_background, reported
 from lexport.extract.context import RunContext
 from lexport.extract.hash_key import HashKey, find_hash_key
-from lexport.extract.progress import Progress, Report
+from lexport.extract.progress import Progress, Report, Stage
 from lexport.extract.reading import OwnTry, Reading
 from lexport.extract.rows import StagingMemory, ValueHasher
 from lexport.extract.shards import ShardVisits, limits_of_process
@@ -70,7 +70,7 @@ async def read_planned_shard(
     spec, shard, finished = await to_thread.run_sync(_look_up, store, run, scope)
     if finished is not None:
         return finished
-    progress = Progress(stage="reading")
+    progress = Progress(stages=[Stage("reading")])
     own_try = OwnTry(worker=f"{socket.gethostname()} {os.getpid()}", most_tries=MOST_TRIES)
     async with (
         reported(progress, report, folder=Path(store.url)),

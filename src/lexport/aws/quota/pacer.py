@@ -10,7 +10,6 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import count
 from typing import Protocol, TypeVar
 
@@ -19,7 +18,16 @@ import anyio
 from lexport.aws.quota.bucket import Bucket
 from lexport.aws.quota.retry import retry
 from lexport.errors import ItemError, ThrottledError
-from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, PaceReading, Priority, QuotaClass, Reply, Scope
+from lexport.model import (
+    GET_FUNCTION_QUOTA,
+    LIST_QUOTA,
+    CallCounts,
+    PaceReading,
+    Priority,
+    QuotaClass,
+    Reply,
+    Scope,
+)
 from lexport.tables.call import Call
 
 T = TypeVar("T")
@@ -49,6 +57,7 @@ class Pacer:
         self._share = share
         self._clock = clock
         self._queues: dict[Scope, dict[str, _Queue]] = {}
+        self._counts: dict[Scope, CallCounts] = {}
 
     async def call(
         self,
@@ -61,12 +70,22 @@ class Pacer:
     ) -> T:
         """Make one call, retried as by ``retry``; each attempt takes a token. ``priority`` replaces the call's own."""
         priority = call.priority if priority is None else priority
+        counts, operation = self._counts.get(scope) or self._begin_counts(scope), call.operation
         try:
-            return await self.call_once(scope, call.quota, attempt, priority)  # nearly always succeeds
+            result = await self.call_once(scope, call.quota, attempt, priority)  # nearly always succeeds
         except ItemError as error:
             first_failure = error
-        paced = partial(self.call_once, scope, call.quota, attempt, priority)
-        return await retry(paced, after=first_failure, random_unit=random_unit)
+        else:
+            counts.by_operation[operation] += 1
+            return result
+        counts.by_operation[operation] += 1
+
+        async def repeat() -> T:
+            counts.by_operation[operation] += 1
+            counts.retries += 1
+            return await self.call_once(scope, call.quota, attempt, priority)
+
+        return await retry(repeat, after=first_failure, random_unit=random_unit)
 
     async def call_once(
         self, scope: Scope, quota_class: QuotaClass, attempt: Callable[[], Awaitable[T]], priority: Priority
@@ -105,6 +124,19 @@ class Pacer:
             calls=sum(queue.bucket.sent for queue in others),
             throttles=sum(queue.throttles for queue in others),
         )
+
+    def counts(self, scope: Scope) -> CallCounts:
+        """Return the calls so far in a scope. Needs no event loop."""
+        counts = self._counts.get(scope, CallCounts())
+        throttles = sum(queue.throttles for queue in self._queues.get(scope, {}).values())
+        return CallCounts(by_operation=counts.by_operation, retries=counts.retries, throttles=throttles)
+
+    def all_counts(self) -> CallCounts:
+        """Return the calls so far in all scopes. Needs no event loop."""
+        return sum(map(self.counts, self._queues), CallCounts())
+
+    def _begin_counts(self, scope: Scope) -> CallCounts:
+        return self._counts.setdefault(scope, CallCounts())
 
     def _queue(self, scope: Scope, quota_class: QuotaClass) -> _Queue:
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ from lexport.extract.cluster.shard_task import Order, ShardCounts, read_shard_ta
 from lexport.extract.cluster.stop import stop_run
 from lexport.extract.cluster.worker import Outcome, StoreAddress
 from lexport.extract.progress import Progress, ShardProgress
-from lexport.model import Scope, Shard, ShardResult
+from lexport.model import CallCounts, Scope, Shard, ShardResult
 from lexport.settings import Destination
 
 if TYPE_CHECKING:
@@ -281,18 +281,25 @@ class _Shown:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._shards: dict[Scope, ShardProgress] = {}
+        self._calls, own = CallCounts(), progress.calls
+        progress.calls = lambda: own() + self._calls
 
     def take(self, sent: Any) -> None:
         for counts in msgspec.convert(sent, list[ShardCounts]):
             shard = self._shard(counts.scope)
             shard.listed, shard.fetched, shard.calls_due = counts.listed, counts.fetched, counts.calls_due
-            shard.is_listed, shard.is_done = counts.is_listed, counts.is_done or shard.is_done
+            shard.is_listed = counts.is_listed or shard.is_listed
+            if counts.is_done:
+                shard.finish()
             shard.pace = partial(getattr, counts, "pace")
 
     def finish(self, result: ShardResult) -> None:
         shard = self._shard(result.shard.scope)
-        shard.is_listed = shard.is_done = True
+        shard.finish()
         shard.listed = shard.fetched = result.references.listed
+        self._calls += CallCounts(
+            by_operation=Counter(result.calls), retries=result.retries, throttles=result.throttles
+        )
         self._progress.kept.finish_shard()
 
     def _shard(self, scope: Scope) -> ShardProgress:
