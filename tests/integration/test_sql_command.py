@@ -110,6 +110,30 @@ def test_json_lines_and_csv(dest):
     )  # fmt: skip
 
 
+def test_parameters(dest):
+    """--param gives values to the query; a message shows none of them."""
+    query = "SELECT function_name FROM functions WHERE memory_size > $least AND function_name = $name"
+    done = lexport("sql", dest, query, "--param", "least=200", "--param", "name=g", "--output", "csv")
+    wrong = lexport("sql", dest, query, "--param", "least=secret", "--param", "name=g")
+
+    assert done.stdout == b"function_name\r\ng\r\n"
+    assert (wrong.returncode, wrong.stdout) == (2, b"")
+    assert b"secret" not in wrong.stderr
+
+
+def test_lines(dest):
+    """--output line writes one value a line, and an empty line between rows."""
+    done = lexport("sql", dest, "SELECT version, description FROM functions ORDER BY description", "--output", "line")
+
+    assert done.stdout.decode().splitlines() == [
+        "    version = $LATEST",
+        "description = ",
+        "",
+        "    version = $LATEST",
+        "description = NULL",
+    ]
+
+
 def test_no_rows(dest):
     """No rows is still a table with a header, and an empty JSON array."""
     empty = "SELECT function_name FROM functions WHERE false"
@@ -145,6 +169,9 @@ def test_failed_file(dest, tmp_path):
         (["sql", "{}", "SELECT * FROM nope"], 2, "Tables: functions"),
         (["sql", "{}", "SELECT * FROM read_text('/etc/passwd')"], 2, "nothing else"),
         (["sql", "{}", "SELECT 1", "--output", "parquet"], 2, "needs -o FILE"),
+        (["sql", "{}", "SELECT $x"], 2, "give --param x=VALUE"),
+        (["sql", "{}", "SELECT 1", "--param", "x=1"], 2, "no parameter $x"),
+        (["sql", "{}", "SELECT $x", "--param", "x"], 2, "write NAME=VALUE: there is no ="),
         (["sql", "{}", "SELECT 1", "--max-skew", "soon"], 2, "not a duration"),
         (["sql", "{}", "SELECT 1", "-o", "/dev/null"], 2, "is not a file"),
         (["sql", "{}/nope", "SELECT 1"], 2, "does not exist"),

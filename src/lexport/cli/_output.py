@@ -1,7 +1,8 @@
 """Write rows to a stream as a table, JSON, JSON lines or CSV, one row at a time, so that memory is bounded.
 
 Cells are plain Python values. None is ``NULL`` in a table, ``null`` in JSON and an empty cell in CSV, where an empty
-text is ``""``. Instants are text (see ``_values.py``) or ``datetime``.
+text is ``""``. Instants are text (see ``_values.py``) or ``datetime``. Formats for programs are exact, except on a
+terminal, where control characters are escaped.
 """
 
 from __future__ import annotations
@@ -10,38 +11,36 @@ import json
 import os
 import re
 import sys
-import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from decimal import Decimal
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
 
+from lexport.cli._table import Row, write_lines, write_table
 from lexport.errors import SettingsError, WriteError
 from lexport.query.value_text import json_text, plain
 from lexport.tables.text import visible
 
-FORMATS = ("table", "json", "jsonl", "csv")
+FORMATS = ("table", "line", "json", "jsonl", "csv")
 SAFE_CSV = "csv-safe"  # CSV in which no cell is a formula to a spreadsheet
 
-_MEASURED_ROWS = 1_000  # rows that decide the widths of columns; later cells may be wider
-
-Row = Sequence[Any]
+Write = Callable[[bytes], object]
 
 
 def write_rows(names: Sequence[str], rows: Iterable[Row], *, output: str, stream: BinaryIO) -> int:
     """Write rows in one of ``FORMATS`` or as ``SAFE_CSV``; return the number of rows."""
-    write = {
-        "table": _write_table,
-        "json": _write_json,
-        "jsonl": _write_json_lines,
-        "csv": _write_csv,
-        SAFE_CSV: _write_safe_csv,
-    }[output]
-    return write(names, rows, stream)
+    if output in ("table", "line"):
+        return (write_table if output == "table" else write_lines)(names, rows, stream)
+    write = {"json": _write_json, "jsonl": _write_json_lines, "csv": _write_csv, SAFE_CSV: _write_safe_csv}[output]
+    return write(names, rows, (lambda line: stream.write(_harmless(line))) if stream.isatty() else stream.write)
+
+
+def _harmless(line: bytes) -> bytes:
+    """Return text for a program with the characters escaped that would control a terminal."""
+    return visible(line.decode().replace("\r\n", "\n"), keep="\n\t").encode()
 
 
 def print_rows(names: Sequence[str], rows: Iterable[Row], *, output: str) -> int:
@@ -94,21 +93,21 @@ def _is_stdout(path: str) -> bool:
 # --- formats ------------------------------------------------------------------------------------------------------
 
 
-def _write_json(names: Sequence[str], rows: Iterable[Row], stream: BinaryIO) -> int:
-    stream.write(b"[")
+def _write_json(names: Sequence[str], rows: Iterable[Row], write: Write) -> int:
+    write(b"[")
     written = 0
     for line in _objects(names, rows):
-        stream.write(b",\n " if written else b"\n ")
-        stream.write(line)
+        write(b",\n " if written else b"\n ")
+        write(line)
         written += 1
-    stream.write(b"\n]\n" if written else b"]\n")
+    write(b"\n]\n" if written else b"]\n")
     return written
 
 
-def _write_json_lines(names: Sequence[str], rows: Iterable[Row], stream: BinaryIO) -> int:
+def _write_json_lines(names: Sequence[str], rows: Iterable[Row], write: Write) -> int:
     written = 0
     for line in _objects(names, rows):
-        stream.write(line + b"\n")
+        write(line + b"\n")
         written += 1
     return written
 
@@ -132,16 +131,16 @@ def distinct(names: Sequence[str]) -> list[str]:
     return taken
 
 
-def _write_csv(names: Sequence[str], rows: Iterable[Row], stream: BinaryIO) -> int:
+def _write_csv(names: Sequence[str], rows: Iterable[Row], write: Write) -> int:
     written = -1  # the header is not counted
     for row in chain([names], rows):
-        stream.write((",".join(map(_csv_cell, row)) + "\r\n").encode())
+        write((",".join(map(_csv_cell, row)) + "\r\n").encode())
         written += 1
     return written
 
 
-def _write_safe_csv(names: Sequence[str], rows: Iterable[Row], stream: BinaryIO) -> int:
-    return _write_csv([*map(_neutralize, names)], ([*map(_neutralize, row)] for row in rows), stream)
+def _write_safe_csv(names: Sequence[str], rows: Iterable[Row], write: Write) -> int:
+    return _write_csv([*map(_neutralize, names)], ([*map(_neutralize, row)] for row in rows), write)
 
 
 _FORMULA = re.compile(r"[=+\-@\t\r\n\0\uff1d\uff0b\uff0d\uff20]")
@@ -160,49 +159,3 @@ def _csv_cell(value: Any) -> str:
         return ""
     text = plain(value)
     return text if _QUOTED.search(text) is None else '"' + text.replace('"', '""') + '"'
-
-
-def _write_table(names: Sequence[str], rows: Iterable[Row], stream: BinaryIO) -> int:
-    source = iter(rows)
-    measured = list(islice(source, _MEASURED_ROWS))
-    head = [visible(name) for name in names]
-    texts = [[visible(plain(value)) for value in row] for row in measured]
-    widths = [max(map(_width, column)) for column in zip(head, *texts, strict=True)]
-    is_right = [_is_numeric(column) for column in zip(*measured, strict=True)] or [False] * len(head)
-    bold, normal = ("\x1b[1m", "\x1b[0m") if _is_coloured(stream) else ("", "")
-
-    def line(cells: Sequence[str]) -> str:
-        return "  ".join(map(_pad, cells, widths, is_right)).rstrip()
-
-    stream.write(f"{bold}{line(head)}{normal}\n{'  '.join('-' * width for width in widths)}\n".encode())
-    written = 0
-    for cells in chain(texts, ([visible(plain(value)) for value in row] for row in source)):
-        stream.write((line(cells) + "\n").encode())
-        written += 1
-    return written
-
-
-def _is_numeric(values: Iterable[Any]) -> bool:
-    present = [value for value in values if value is not None]
-    return bool(present) and all(
-        isinstance(value, int | float | Decimal) and not isinstance(value, bool) for value in present
-    )
-
-
-def _is_coloured(stream: BinaryIO) -> bool:
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def _pad(text: str, width: int, is_right: bool) -> str:  # noqa: FBT001 - one of three columns in a map
-    space = " " * (width - _width(text))
-    return space + text if is_right else text + space
-
-
-def _width(text: str) -> int:
-    """Count the terminal cells of a text: wide characters take two, combining marks none."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in "WF")
-        for character in text
-    )

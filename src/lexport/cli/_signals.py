@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -33,6 +33,7 @@ class _Watch:
         self.number: signal.Signals | None = None
         self.first_s = 0.0
         self.act: Callable[[signal.Signals], None] = _interrupt
+        self.last_acts: list[Callable[[], None]] = []
 
     def receive(self, number: int, _: FrameType | None) -> None:
         """Act on the first signal; end the process at a later one, which means that the first had no effect."""
@@ -41,6 +42,9 @@ class _Watch:
             self.number, self.first_s = signal.Signals(number), now_s
             self.act(self.number)
         elif now_s - self.first_s >= AGAIN_S:
+            for act in reversed(self.last_acts):
+                with suppress(Exception):
+                    act()
             os._exit(128 + number)
 
 
@@ -71,3 +75,23 @@ def on_signal(act: Callable[[signal.Signals], None]) -> Iterator[None]:
         yield
     finally:
         _watch.act = before
+
+
+@contextmanager
+def at_forced_end(act: Callable[[], None]) -> Iterator[None]:
+    """Call ``act`` if a second signal ends the process within the block. It must not wait."""
+    _watch.last_acts.append(act)
+    try:
+        yield
+    finally:
+        _watch.last_acts.remove(act)
+
+
+@contextmanager
+def each_interrupt(act: Callable[[], None]) -> Iterator[None]:
+    """Call ``act`` at each SIGINT within the block: the process goes on, unless ``act`` raises."""
+    before = signal.signal(signal.SIGINT, lambda _number, _frame: act())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

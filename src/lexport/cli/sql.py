@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import sys
 from datetime import timedelta
-from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, csv_safe_option, output_file_option, output_option
 from lexport.cli._options import argument, declare_command, duration, option
-from lexport.cli._output import FORMATS, distinct, notify, open_output, write_rows
-from lexport.cli._values import arrow_rows
-from lexport.errors import QueryError
+from lexport.cli._output import FORMATS, notify, open_output
+from lexport.cli._parameters import parameters_option
+from lexport.cli._result import View, write_result
 from lexport.query.warehouse.dialects import DIALECTS
 from lexport.settings import Destination
 from lexport.tables.text import plural
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 
 _FORMATS = (*FORMATS, "parquet")
 MOST_QUERY_BYTES = 16 * 2**20
@@ -30,6 +25,7 @@ MOST_QUERY_BYTES = 16 * 2**20
     "sql",
     'lexport sql fleet "SELECT runtime, COUNT(*) FROM functions GROUP BY ALL"',
     'lexport sql fleet "FROM deprecated_runtimes" -o deprecated.csv',
+    "lexport sql fleet 'FROM functions WHERE memory_size >= $least' --param least=1024 --output line",
     "lexport sql --print runtimes --dialect athena",
 )
 @argument("dest", required=False)
@@ -45,6 +41,9 @@ MOST_QUERY_BYTES = 16 * 2**20
     default="36h",
 )
 @option("Queries", "--as-of WHEN", "Query the dataset as it was at this date, instant or snapshot id.")
+@parameters_option
+@option("Output", "--no-trim", "On a terminal, cut no long values and leave out no columns of a table.")
+@option("Output", "--no-pager", "On a terminal, use no pager ($PAGER, or less) for a long result.")
 @option(
     "Shipped views",
     "--print VIEW",
@@ -65,6 +64,9 @@ def command(
     printed: str | None,
     dialect: str | None,
     as_of: str | None,
+    parameters: dict[str, str],
+    no_trim: bool,
+    no_pager: bool,
 ) -> None:
     """Run one SELECT over the dataset in DEST; the QUERY "-" is read from stdin.
 
@@ -89,10 +91,11 @@ def command(
     from lexport.query.sql import open_result
     from lexport.query.sql_text import UNPRINTED
 
-    with open_result(dest, text, as_of=as_of, casts=UNPRINTED) as result:
+    with open_result(dest, text, as_of=as_of, casts=UNPRINTED, parameters=parameters) as result:
         notify(*result.notices(max_skew=max_skew))
         with open_output(output_file) as stream:
-            rows = _write(result.reader, output, stream)
+            view = View(pager=not no_pager, trim=not no_trim, hint="--output line or --no-trim shows all")
+            rows = write_result(result.reader, output=output, stream=stream, view=view)
     if sys.stderr.isatty():
         click.echo(f"({plural(rows, 'row')})", err=True)
 
@@ -118,25 +121,3 @@ def _read_stdin() -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise click.UsageError(f"the query on stdin is not UTF-8: {error}") from error
-
-
-def _write(reader: pa.RecordBatchReader, output: str, stream: BinaryIO) -> int:
-    if output != "parquet":
-        return write_rows(reader.schema.names, arrow_rows(reader), output=output, stream=stream)
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    schema = pa.schema(
-        [field.with_name(name) for field, name in zip(reader.schema, distinct(reader.schema.names), strict=True)]
-    )
-    rows = 0
-    try:
-        with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
-            for batch in reader:
-                writer.write_batch(batch.rename_columns(schema.names))
-                rows += batch.num_rows
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
-        raise QueryError(
-            f"Parquet cannot hold this result: {' '.join(str(error).split())}; cast it to VARCHAR"
-        ) from error
-    return rows

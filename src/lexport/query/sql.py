@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,6 +23,7 @@ from lexport.errors import LexportError, QueryError, RunError, ViewError
 from lexport.query.catalog import DEFAULT_MAX_SKEW, Catalog, open_catalog
 from lexport.query.dataset_tables import DatasetTables
 from lexport.query.execute import Interruptible, connect, run_in_thread, run_interruptibly
+from lexport.query.parameters import fill_parameters, hide_values
 from lexport.query.shipped_views import ShippedView, named_views, shipped_views, tables_read
 from lexport.query.sql_text import LOSSY, cast_type, escape_glob, one_line, quote_name, quote_text
 from lexport.tables.registry import BY_NAME
@@ -63,20 +64,24 @@ class QuerySession:
         """The commits that queries read."""
         return self.tables.catalog
 
-    def read(self, query: str, *, casts: dict[str, str] = LOSSY) -> pa.RecordBatchReader:
+    def read(
+        self, query: str, *, casts: dict[str, str] = LOSSY, parameters: Mapping[str, str] | None = None
+    ) -> pa.RecordBatchReader:
         """Run one SELECT and stream its rows; the next query ends the stream. Raises QueryError. Blocking.
 
-        ``casts`` maps types to the types that replace them, as for ``cast_type``.
+        ``casts`` maps types to the types that replace them, as for ``cast_type``. ``parameters`` are the values of the
+        query's ``$NAME``, which no error shows.
         """
-        statement = _one_select(self.connection, query)
+        values = parameters or {}
+        statement = _one_select(self.connection, query, values)
         plan = _EXPLAIN.match(statement)
         if plan:
-            statement = _one_select(self.connection, statement[plan.end() :])
+            statement = _one_select(self.connection, statement[plan.end() :], {})
         try:
             reader = run_in_thread(self.connection, partial(self._open, statement, casts, plan[0] if plan else ""))
         except _FAILURES as error:
-            _refuse(error, self.catalog.store)
-        return pa.RecordBatchReader.from_batches(reader.schema, self._batches(reader))
+            _refuse(error, self.catalog.store, values)
+        return pa.RecordBatchReader.from_batches(reader.schema, self._batches(reader, values))
 
     def _open(self, statement: str, casts: dict[str, str], plan: str) -> pa.RecordBatchReader:
         if self.tables.define(statement):
@@ -93,14 +98,14 @@ class QuerySession:
             statement = _cast_columns(statement, names, types)
         return self.connection.sql(statement).to_arrow_reader(_BATCH_ROWS)
 
-    def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    def _batches(self, reader: pa.RecordBatchReader, values: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
         while True:
             try:
                 batch = run_in_thread(self.connection, reader.read_next_batch)
             except StopIteration:
                 return
             except _FAILURES as error:  # DuckDB fails on a later row
-                _refuse(error, self.catalog.store)
+                _refuse(error, self.catalog.store, values)
             yield batch
 
     def _define_views(self, statement: str) -> None:
@@ -144,17 +149,18 @@ def open_result(
     as_of: str | None = None,
     running: list[Interruptible] | None = None,
     casts: dict[str, str] = LOSSY,
+    parameters: Mapping[str, str] | None = None,
 ) -> Iterator[Result]:
     """Run one SELECT over a dataset and stream Arrow batches, in bounded memory. Blocking.
 
     The connection and the store are appended to ``running``, if given, so that another thread can interrupt them.
-    ``casts`` as for ``QuerySession.read``.
+    ``casts`` and ``parameters`` as for ``QuerySession.read``.
     """
     with _open_connection(running) as connection:
-        _one_select(connection, query)  # a syntax error is reported before the dataset is opened
+        _one_select(connection, query, parameters or {})  # a syntax error is reported before the dataset is opened
         with _open_dataset(connection, dest, as_of, running) as session:
             yield Result(
-                reader=session.read(query, casts=casts),
+                reader=session.read(query, casts=casts, parameters=parameters),
                 catalog=session.catalog,
                 tables=frozenset(tables_read(query)),
                 notes=tuple(session.tables.notes),
@@ -203,17 +209,17 @@ def _open_dataset(
         yield QuerySession(connection=connection, tables=tables)
 
 
-def _one_select(connection: duckdb.DuckDBPyConnection, query: str) -> str:
+def _one_select(connection: duckdb.DuckDBPyConnection, query: str, values: Mapping[str, str]) -> str:
     try:
         statements = connection.extract_statements(_expand_name(query))
     except duckdb.Error as error:
         if match := _NAME.fullmatch(query):
             near = did_you_mean(match["name"], [*BY_NAME, *(view.name for view in shipped_views())])
             raise QueryError(f"no table or view has the name {match[1]}{near}") from error
-        _refuse(error)
+        _refuse(error, None, values)
     if len(statements) != 1:
         raise QueryError(f"expected one SELECT statement, got {len(statements)}")
-    text, kind = _without_semicolon(str(statements[0].query)), statements[0].type
+    text, kind = _without_semicolon(fill_parameters(statements[0], values)), statements[0].type
     is_plan = kind == duckdb.StatementType.EXPLAIN and _EXPLAIN.match(text) is not None
     if kind != duckdb.StatementType.SELECT and not is_plan:
         hint = "; to write a file, use: lexport sql -o FILE" if kind.name in _WRITES_A_FILE else ""
@@ -275,11 +281,11 @@ def _lock(connection: duckdb.DuckDBPyConnection, catalog: Catalog, spill: str) -
         connection.execute(statement)
 
 
-def _refuse(error: Exception, store: Store | None = None) -> NoReturn:
+def _refuse(error: Exception, store: Store | None, values: Mapping[str, str]) -> NoReturn:
     """Raise our error for an error of DuckDB, or of Arrow's stream, which has only DuckDB's text."""
     if isinstance(error, LexportError):
         raise error
-    line = one_line(error)
+    line = hide_values(one_line(error), values)
     if line.startswith("Out of Memory Error") or isinstance(error, MemoryError):
         most = re.search(r"/([0-9.]+ \w+) used", line)
         raise RunError(

@@ -7,6 +7,8 @@ from typing import Any
 
 from lexport.errors import SettingsError
 
+PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
 LOSSY = {
     "uhugeint": "VARCHAR",  # would become a signed 128-bit number
     "time with time zone": "VARCHAR",  # would lose its zone

@@ -55,7 +55,9 @@ def test_a_format_that_is_not_written(dest, lexport, tmp_path, name):
     done = lexport("sql", dest, QUERY, "-o", name)
 
     assert (done.code, done.out) == (2, b"")
-    assert "is not a format of this command: table, json, jsonl, csv, parquet. Choose one with --output" in done.err
+    assert (
+        "is not a format of this command: table, line, json, jsonl, csv, parquet. Choose one with --output" in done.err
+    )
     assert not (tmp_path / name).exists()
 
 
@@ -91,7 +93,10 @@ def test_feed(dest, lexport, tmp_path):
         (("sql", "DEST", QUERY, "-o", "x.json", "--output", "jsonl"), "--output jsonl and -o x.json contradict"),
         (("sql", "DEST", QUERY, "-o", "x.json", "--output", "table"), "--output table and -o x.json contradict"),
         (("check", "DEST", "-o", "x.sarif", "--output", "csv"), "--output csv and -o x.sarif contradict"),
-        (("check", "DEST", "-o", "x.parquet"), ".parquet is not a format of this command: table, json, jsonl, csv"),
+        (
+            ("check", "DEST", "-o", "x.parquet"),
+            ".parquet is not a format of this command: table, line, json, jsonl, csv",
+        ),
         (("sql", "DEST", QUERY, "-o", "x.sarif"), ".sarif is not a format of this command"),
         (("feed", "DEST", "-o", "x.csv"), ".csv is not a format of this command: jsonl, parquet"),
         (("sql", "DEST", QUERY, "--output", "parquet"), "--output parquet needs -o FILE"),
