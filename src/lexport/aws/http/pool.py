@@ -22,6 +22,7 @@ from aiohappyeyeballs import AddrInfoType, start_connection
 from anyio import CancelScope, CapacityLimiter, WouldBlock
 
 from lexport.aws.http.connection import BrokenResponse, Connection
+from lexport.aws.http.growth import FIRST_CONNECTIONS, LOOK_AFTER_S, busy_s, connections_allowed
 from lexport.aws.http.message import (
     BODY_LIMIT_BYTES,
     CONNECT_TIMEOUT_S,
@@ -142,7 +143,7 @@ class Pool:
     """At most ``limits.connections`` connections at once, each to one origin, reused while they are intact.
 
     A slot is held by a caller (connecting or waiting for a response) or by an idle connection. Callers wait for slots
-    in FIFO order.
+    in FIFO order. There are few slots first, and more while callers wait; see ``growth.py``.
     """
 
     def __init__(self, limits: HttpLimits, tls: ssl.SSLContext, proxies: Proxies) -> None:
@@ -154,7 +155,9 @@ class Pool:
         self._open: set[Connection] = set()
         self._connecting: set[asyncio.Task[Connection]] = set()
         self._is_closed = False
+        self._slots = min(FIRST_CONNECTIONS, limits.connections)
         self._slots_taken = 0
+        self._look: asyncio.TimerHandle | None = None  # whether callers still wait a moment later
         self._waiters: deque[tuple[asyncio.Future[Connection | None], _Origin]] = deque()
 
     async def send(self, request: Request) -> Response:
@@ -188,6 +191,8 @@ class Pool:
     async def close(self) -> None:
         """Close every connection, cancel the attempts to connect, and fail all waiters."""
         self._is_closed = True
+        if self._look is not None:
+            self._look.cancel()
         for connecting in self._connecting:
             connecting.cancel()
         for connection in list(self._open):
@@ -214,7 +219,7 @@ class Pool:
 
         ``needs_fresh``: do not take over a connection that served a request before.
         """
-        if self._slots_taken < self._limits.connections:
+        if self._slots_taken < self._slots:
             self._slots_taken += 1
         elif idle := next((other.idle for other in self._origins.values() if other.idle), None):
             idle.pop(0).abort()
@@ -228,6 +233,7 @@ class Pool:
         """Wait for a connection to ``origin`` or a free slot; None means a slot."""
         turn: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
         self._waiters.append((turn, origin))
+        self._look_later()
         try:
             return await turn
         except asyncio.CancelledError:
@@ -237,6 +243,24 @@ class Pool:
                 else:
                     self._free_slot()
             raise
+
+    def _look_later(self) -> None:
+        """See in a moment whether callers still wait, where more connections are possible at all."""
+        if self._look is None and self._slots < self._limits.connections and not self._is_closed:
+            loop = asyncio.get_running_loop()
+            self._look = loop.call_later(LOOK_AFTER_S, self._grow, loop.time(), busy_s())
+
+    def _grow(self, since_s: float, busy_before_s: float) -> None:
+        """Add slots if callers wait for them and the event loop has time for their responses."""
+        self._look = None
+        if all(turn.done() for turn, _ in self._waiters):
+            return
+        busy = (busy_s() - busy_before_s) / (asyncio.get_running_loop().time() - since_s)
+        self._slots = connections_allowed(self._slots, self._limits.connections, busy=busy)
+        while self._slots_taken < self._slots and (waiter := self._next_waiter()):
+            self._slots_taken += 1
+            waiter[0].set_result(None)
+        self._look_later()
 
     async def _connect(self, origin: _Origin) -> Connection:
         """Connect using the caller's slot, which is freed if that fails.
