@@ -26,7 +26,8 @@ TASK_GROUPS = {
 FOREIGN = {
     "aiobotocore": ("aws", "simulator"),
     "botocore": ("aws", "simulator"),
-    "aiohttp": ("aws", "artifacts", "simulator"),
+    "aiohttp": ("aws", "artifacts", "cli._outputs.webhook", "simulator"),
+    "opentelemetry": ("cli._outputs.telemetry",),
     "httptools": ("aws",),
     "duckdb": ("query", "artifacts"),
     "sqlglot": ("query",),

@@ -29,7 +29,19 @@ MAX_HOST_CHARACTERS = 253  # of any DNS name
 _PORTS = {"http": 80, "https": 443}
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?")
 _FETCHABLE = re.compile(r"[!-~]+")  # printable ASCII without the blank, which all URL parsers read alike
-_METADATA = ipaddress.ip_network("fd00:ec2::/32")  # AWS's instance metadata, time and DNS over IPv6
+_METADATA = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "fd00:ec2::/32",  # AWS's instance metadata, time and DNS over IPv6
+            "fd20:ce::254/128",  # Google Cloud's
+            "168.63.129.16/32",  # Azure's
+            "100.100.100.200/32",  # Alibaba Cloud's
+            "192.0.0.192/32",  # Oracle Cloud's
+        ),
+    )
+)
+"""Addresses of services that know secrets of a machine and that are not link-local, as 169.254.169.254 is."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
 
@@ -59,14 +71,14 @@ def named_hosts(*, endpoint_url: str | None, package_hosts: tuple[str, ...] = ()
     """
     origins = set[Origin]()
     schemes = ["https"]
-    if endpoint_url is not None and (endpoint := _origin(endpoint_url)):
+    if endpoint_url is not None and (endpoint := origin_of(endpoint_url)):
         if _suffix_of(endpoint.host) is None:
             origins.add(endpoint)
         if endpoint.scheme == "http":
             schemes.append("http")
     for text in package_hosts:
         for scheme in schemes:
-            origin = None if "/" in text else _origin(f"{scheme}://{text}")
+            origin = None if "/" in text else origin_of(f"{scheme}://{text}")
             if origin is None:
                 raise SettingsError(f"--package-host is a HOST or HOST:PORT, not {text!r}", option="--package-host")
             origins.add(origin)
@@ -78,7 +90,7 @@ def check_link(url: str, hosts: Hosts) -> Origin:
 
     Allowed are https to S3 below the suffix of a partition, at the default port, and the origins that the user named.
     """
-    origin = _origin(url)
+    origin = origin_of(url)
     if origin is None:
         raise PackageError(
             "the package link that AWS sent is no URL of a web server; it was not opened", code="link_refused"
@@ -108,10 +120,10 @@ def check_address(text: str) -> str | None:
             embedded = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)  # NAT64 and the old IPv4-compatible form
         if embedded is not None:
             return check_address(str(embedded))
-        if address in _METADATA:
-            return "a metadata address"
     elif address in _THIS_NETWORK:
         return "an unspecified address"
+    if any(address in network for network in _METADATA):
+        return "a metadata address"
     kinds = (
         (address.is_loopback, "a loopback address"),
         (address.is_link_local, "a link-local address"),
@@ -122,8 +134,8 @@ def check_address(text: str) -> str | None:
     return next((kind for is_of_kind, kind in kinds if is_of_kind), None)
 
 
-def _origin(url: str) -> Origin | None:
-    """Return scheme, host and port of a URL that all parsers read alike; None for other URLs."""
+def origin_of(url: str) -> Origin | None:
+    """Return scheme, host and port of a URL that all parsers read alike and that names no user; None for others."""
     if not _FETCHABLE.fullmatch(url) or len(url) > MAX_LINK_CHARACTERS or "\\" in url or "#" in url:
         return None
     try:

@@ -19,6 +19,9 @@ MOST_BYTES = 2**20
 _OWN_TABLES = {"check": ("thresholds", "waivers")}
 """The tables of ``lexport.toml`` that a command reads itself, besides its options."""
 
+_REFUSED = ("notify_url", "notify_url_file")
+"""Where a run reports to. The file may come from someone else, who would then get the summaries."""
+
 _ACCOUNTS = ("accounts", "exclude_account")
 """Options whose values look like numbers, so that users write them as numbers or as lists of numbers."""
 
@@ -95,6 +98,12 @@ def _defaults(command: click.Command, name: str, given: Mapping[str, Any]) -> di
     defaults: dict[str, Any] = {}
     for key, value in given.items():
         option = options.get(key.replace("-", "_"))
+        if key.replace("-", "_") in _REFUSED:
+            raise SettingsError(
+                f"{CONFIG_FILE}: [{name}] {key} is not read from this file, which may come from someone else; set"
+                " LEXPORT_NOTIFY_URL or --notify-url-file",
+                option=CONFIG_FILE,
+            )
         if option is None:
             hint = did_you_mean(key.replace("_", "-"), (name.replace("_", "-") for name in options))
             raise SettingsError(f"{CONFIG_FILE}: [{name}] has no option {key}{hint}", option=CONFIG_FILE)

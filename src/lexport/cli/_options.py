@@ -19,6 +19,7 @@ from lexport.tables.text import nearest
 from lexport.tables.units import parse_duration, parse_size
 
 KEY_VARIABLE = "LEXPORT_HASH_KEY"
+NOTIFY_VARIABLE = "LEXPORT_NOTIFY_URL"
 
 _PREFIX = "LEXPORT_"
 _TEST_VARIABLES = {
@@ -103,7 +104,7 @@ def check_variables(environment: Mapping[str, str], commands: Callable[[], Mappi
             environment[name].encode()
         except UnicodeEncodeError:
             raise SettingsError(f"the variable {name} is not UTF-8 text", option=name) from None
-    given -= {KEY_VARIABLE, *_TEST_VARIABLES}
+    given -= {KEY_VARIABLE, NOTIFY_VARIABLE, *_TEST_VARIABLES}
     return list(_unknown(given, known_variables(commands()))) if given else []
 
 
@@ -115,7 +116,7 @@ def known_variables(commands: Mapping[str, click.Command]) -> set[str]:
         for option in command.get_params(click.Context(command))
         if isinstance(option, click.Option) and isinstance(option.envvar, str)
     }
-    return read | {KEY_VARIABLE} | _TEST_VARIABLES
+    return read | {KEY_VARIABLE, NOTIFY_VARIABLE} | _TEST_VARIABLES
 
 
 def _unknown(variables: Collection[str], settings: Collection[str]) -> Iterator[str]:

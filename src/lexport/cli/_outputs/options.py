@@ -16,6 +16,7 @@ from lexport.settings import Destination
 _TEXTS = {
     "summary_file": "Write a summary of the run to this file as JSON, at its end, however it ends.",
     "metrics_file": "Write the same as metrics to this file, a Prometheus textfile.",
+    "notify_url_file": "Send the summary to the webhook whose URL is in this file, or in LEXPORT_NOTIFY_URL.",
 }
 
 

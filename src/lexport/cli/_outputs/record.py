@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lexport.cli._options import NOTIFY_VARIABLE
 from lexport.errors import CredentialsError, IncompleteError, SettingsError
 from lexport.tables.text import visible
 
 if TYPE_CHECKING:
     from lexport.cli._outputs.prometheus import LastRuns
     from lexport.cli._outputs.summary import RunSummary
+    from lexport.cli._outputs.webhook import Webhook
     from lexport.dataset.manifest import Manifest
     from lexport.extract.progress import Progress, Report
 
@@ -37,13 +39,11 @@ class Outputs:
 
     summary_file: Path | None = None
     metrics_file: Path | None = None
-
-    def __bool__(self) -> bool:
-        return any(True for _ in self.files())
+    notify_url_file: Path | None = None
 
     def files(self) -> Iterator[tuple[str, str, Path]]:
-        """Yield the files: the option that names it, the name of the option as a parameter, and the path."""
-        for name in OPTIONS:
+        """Yield the files to write: the option that names it, the name of the option as a parameter, and the path."""
+        for name in ("summary_file", "metrics_file"):
             path = getattr(self, name)
             if path is not None:
                 yield f"--{name.replace('_', '-')}", name, path
@@ -53,7 +53,7 @@ OPTIONS = tuple(field.name for field in fields(Outputs))
 
 
 class RunRecord:
-    """What is known of one run of the command line ``arguments``. Where they ask for no outputs, nothing is written."""
+    """What is known of one run of the command line ``arguments``. Commands that leave nothing have no ``_outputs``."""
 
     def __init__(self, arguments: Sequence[str] = (), context: click.Context | None = None) -> None:
         self._arguments, self._context = arguments, context
@@ -65,21 +65,23 @@ class RunRecord:
         self._started_at = datetime.now(UTC)
         self._started_s = time.monotonic()
         self._last: LastRuns | None = None
+        self._webhook: Webhook | None = None
 
     def begin(self, outputs: Outputs, *, command: str, dest: str) -> None:
-        """Check the files and write that the run goes on. Raises SettingsError for a file that cannot be written."""
+        """Check the files and the webhook, and write that the run goes on. Raises SettingsError for a wrong one."""
         self._command, self._dest = command.removeprefix("lexport "), dest
-        self._outputs = outputs
-        if not outputs:
-            return
-        summary, refusals = self._summary(), []
+        self._outputs, refusals = outputs, []
+        try:
+            self._webhook = _webhook(outputs)
+        except SettingsError as error:
+            refusals.append(error)
         if (both := outputs.metrics_file) and outputs.summary_file and _is_same(both, outputs.summary_file):
             refusals.append(SettingsError(f"--metrics-file {both} is the --summary-file too", option="--metrics-file"))
             self._outputs = outputs = replace(outputs, metrics_file=None)
         for option, name, path in outputs.files():
             try:
                 check_target(path, option)
-                self._write(name, path, summary)
+                self._write(name, path, self._summary())
             except (OSError, SettingsError) as error:
                 refusals.append(_cannot_write(option, path, error) if isinstance(error, OSError) else error)
                 self._outputs = replace(self._outputs, **{name: None})
@@ -102,7 +104,8 @@ class RunRecord:
         if self._outputs is None and error is not None and self._context is not None:
             with suppress(Exception):  # the command line could not be parsed, or lexport.toml not be read
                 self._outputs, self._command, self._dest = find_outputs(self._arguments, self._context)
-        if not self._outputs:
+                self._webhook = _webhook(self._outputs) if self._outputs else None
+        if self._outputs is None or not (any(self._outputs.files()) or self._webhook):
             return
         try:
             summary = self._summary(code, error, text)
@@ -117,6 +120,19 @@ class RunRecord:
                 _warn(str(failure))
             except OSError as failure:
                 _warn(str(_cannot_write(option, path, failure)))
+        self._send(summary)
+
+    def _send(self, summary: RunSummary) -> None:
+        if self._webhook is None:
+            return
+        from lexport.cli._outputs.send import send_all
+        from lexport.cli._outputs.webhook import sender
+
+        sends = {}
+        if self._webhook is not None:
+            sends[f"the notification of {self._webhook.origin}"] = sender(self._webhook, summary)
+        for what, why in send_all(sends).items():
+            _warn(f"{what} failed: {why}")
 
     def _write(self, name: str, path: Path, summary: RunSummary) -> None:
         from lexport.cli._outputs.prometheus import last_runs, to_prometheus
@@ -174,9 +190,10 @@ def current_record() -> RunRecord:
     return record
 
 
-def find_outputs(arguments: Sequence[str], context: click.Context) -> tuple[Outputs, str, str]:
+def find_outputs(arguments: Sequence[str], context: click.Context) -> tuple[Outputs | None, str, str]:
     """Return what a command line asks for that could not be parsed, its command, and DEST or "".
 
+    None is a command that leaves nothing.
     Flags, variables and ``lexport.toml`` count as far as they can be read.
     """
     command: click.Command = context.command
@@ -188,7 +205,7 @@ def find_outputs(arguments: Sequence[str], context: click.Context) -> tuple[Outp
         command, path = below, [*path, left.pop(0)]
     options = {option.name: option for option in command.params if option.name in OPTIONS}
     if not options:
-        return Outputs(), " ".join(path), ""
+        return None, " ".join(path), ""
     lenient = click.Context(command, resilient_parsing=True, ignore_unknown_options=True, allow_extra_args=True)
     lenient.default_map = defaults if isinstance(defaults, dict) else None
     given, others, _ = command.make_parser(lenient).parse_args(left)
@@ -198,6 +215,15 @@ def find_outputs(arguments: Sequence[str], context: click.Context) -> tuple[Outp
         found[str(name)] = Path(value) if isinstance(value, str) and value else None
     words = [word for word in (given.get("dest"), *others) if isinstance(word, str) and not word.startswith("-")]
     return Outputs(**found), " ".join(path), words[0] if words else ""
+
+
+def _webhook(outputs: Outputs) -> Webhook | None:
+    """Return the webhook that the run reports to; raises SettingsError for a wrong URL."""
+    if outputs.notify_url_file is None and not os.environ.get(NOTIFY_VARIABLE):
+        return None
+    from lexport.cli._outputs.webhook import read_webhook
+
+    return read_webhook(outputs.notify_url_file)
 
 
 def check_target(path: Path, option: str) -> None:
