@@ -31,6 +31,7 @@ class _Disk(ctypes.Structure):
         ("lost", ctypes.c_int),
         ("denied_error", ctypes.c_int),
         ("denied", ctypes.c_char * 64),
+        ("only", ctypes.c_char * 64),
         ("root", ctypes.c_char * 1024),
         ("log", (ctypes.c_char * LINE) * LINES),
     )
@@ -62,11 +63,16 @@ class Disk:
         lost: bool = False,
         denied: str = "",
         denied_error: int = errno.EPERM,
+        only: str = "",
     ) -> Iterator[None]:
-        """Count the calls below ``root`` from now on; the ``at``-th fails. ``denied`` names calls that always do."""
+        """Count the calls below ``root`` from now on; the ``at``-th fails. ``denied`` names calls that always do.
+
+        With ``only``, calls that have it in none of their paths are not counted.
+        """
         disk = self._disk
         disk.calls, disk.fail_at, disk.error, disk.sticky, disk.lost = 0, at, error, sticky, lost
         disk.denied, disk.denied_error, disk.root = denied.encode(), denied_error, str(root).encode()
+        disk.only = only.encode()
         disk.armed = 1
         try:
             yield

@@ -29,6 +29,7 @@ struct disk {
     int lost;          /* the call is done, and then said to have failed */
     int denied_error;  /* errno of the calls named in denied, always; they count too */
     char denied[64];
+    char only[64];     /* only calls with this in a path are counted; "": all */
     char root[1024];
     char log[LINES][LINE];
 };
@@ -67,6 +68,7 @@ static int is_below(const char *path) {
 static int counted(const char *call, const char *path, const char *other) {
     int number, fails;
     if (!is_below(path) && !(other && is_below(other))) return 0;
+    if (!strstr(path, disk->only) && !(other && strstr(other, disk->only))) return 0;
     number = atomic_fetch_add(&disk->calls, 1) + 1;
     if (number <= LINES) snprintf(disk->log[number - 1], LINE, "%s\t%.200s\t%.200s", call, path, other ? other : "");
     if (strstr(disk->denied, call)) return disk->denied_error;
