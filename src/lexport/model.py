@@ -246,6 +246,11 @@ class ShardResult:
     rows: dict[str, int] = field(default_factory=dict)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the whole fleet of the account-region was read."""
+        return self.shard.coverage == "fleet" and self.status == "complete"
+
+    @property
     def is_refused(self) -> bool:
         """Whether credentials or permissions are the reason that the shard was not read whole."""
         return self.status == "denied" or (self.status == "partial" and self.ended_by is not None)

@@ -33,7 +33,8 @@ from lexport.dataset.commit import published_run
 from lexport.dataset.commits import unreadable
 from lexport.dataset.destination import prepare_store
 from lexport.dataset.file_plan import is_large
-from lexport.dataset.fleet_files import PlacedFiles, placed_files, write_fleet_by_files
+from lexport.dataset.fleet_changes import find_fleet_changes
+from lexport.dataset.fleet_files import CommitTasks, commit_tasks, write_fleet_by_files
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.open_store import open_store, with_profile
 from lexport.dataset.runs import RunWriter
@@ -158,8 +159,9 @@ async def _snapshot(
             async with downloads.while_reading() if downloads else nullcontext() as on_reply:
                 results = await read_shards(spec, access, run, cluster or on_reply)
             await reading.aclose()  # its connections take memory that the merge needs
-            async with placed_files(store, run.snapshot_id) as placed:
-                results, fleet = await write_fleet(results, run, downloads, cluster, placed)
+            by_workers = partial(run_on_workers, cluster, progress) if cluster else None
+            async with commit_tasks(store, run.snapshot_id, run.attempt, by_workers) as tasks:
+                results, fleet = await write_fleet(results, run, downloads, cluster, tasks)
                 await connected.aclose()  # once the snapshot is published, nothing may wait any more
                 return await commit_run(spec, results, fleet, run, workers=cluster.workers() if cluster else ())
 
@@ -244,33 +246,31 @@ async def write_fleet(
     run: Run,
     downloads: SnapshotDownloads | None = None,
     cluster: Cluster | None = None,
-    placed: PlacedFiles | None = None,
+    tasks: CommitTasks | None = None,
 ) -> tuple[list[ShardResult], FleetTables]:
     """Write the tables that the shards fill, and download the packages that they name and that are not stored yet.
 
-    Large tables are written by the workers of a ``cluster``, which place the files at once, one file each. Return the
-    results as all of them together show them, too.
+    Large tables are written by the ``tasks`` of workers, which place the files at once, one file each; then these find
+    the changes, too. Return the results as all of them together show them, too.
     """
     failures = run.staging.failures
     run.progress.stage = "writing Parquet"
     settled = finish_results(results, failures)
     errors = RunWriter(run.folder, file_mode=run.store.file_mode, runs=run.staging.runs)
     options = run.settings.for_manifest()
-    if cluster is not None and placed is not None and is_large(settled):
-        fleet = await write_fleet_by_files(
-            run.table_folder(),
-            settled,
-            options=options,
-            placed=placed,
-            attempt=run.attempt,
-            run_tasks=partial(run_on_workers, cluster, run.progress),
-            errors=errors,
-        )
+    folder = run.table_folder()
+    tasks = tasks if is_large(settled) else None
+    if tasks is not None:
+        fleet = await write_fleet_by_files(folder, settled, options=options, tasks=tasks, errors=errors)
     else:
-        write = partial(write_fleet_tables, run.table_folder(), settled, store=run.store, errors=errors)
+        write = partial(write_fleet_tables, folder, settled, store=run.store, errors=errors)
         fleet = await to_thread.run_sync(partial(write, options=options))
     counter = fleet.counters[FUNCTIONS]
     settled = reconcile_row_counts(settled, counter.rows, counter.dropped, failures)
+    if tasks is not None:
+        facts = RunFacts(hash_key_id=run.hasher.key_id if run.hasher else None, options=options)
+        found = find_fleet_changes(folder, settled, fleet, facts=facts, tasks=tasks, note=run.progress.note)
+        fleet = replace(fleet, changes=await found)
     if downloads is not None:
         functions, layers = [await to_thread.run_sync(fleet.paths, table, run.store) for table in (FUNCTIONS, LAYERS)]
         await downloads.fetch_rest(functions, layers, cluster)

@@ -40,7 +40,7 @@ def _row(table, scope, **values):
     return [told.get(name) for name in staged_names(table)]
 
 
-def stage_shard(store, folder, number, parts, *, run=RUN):
+def stage_shard(store, folder, number, parts, *, run=RUN, status="complete"):
     """Stage one shard: for each run file its versions, as (name, version, rank, layers). Return its result.
 
     The first version of a file has an alias too, and each file a row of ``errors``.
@@ -73,7 +73,7 @@ def stage_shard(store, folder, number, parts, *, run=RUN):
             staged.append(StagedRun(path=target, size_bytes=path.stat().st_size, sha256=sha256))
     result = ShardResult(
         shard=Shard(scope=scope),
-        status="complete",
+        status=status,
         references=References(listed=counts["functions"], rows=counts["functions"]),
         started_at=AT,
         ended_at=AT,

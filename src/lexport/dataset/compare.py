@@ -6,18 +6,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lexport.dataset.data_files import fetch_files, find_files
-from lexport.dataset.manifest import Manifest
+from lexport.dataset.data_files import fetch_files, find_files, read_footer
+from lexport.dataset.manifest import FileEntry, Manifest
 from lexport.dataset.runs import row_keys
-from lexport.dataset.scan import Position, Scan
+from lexport.dataset.scan import Position, Scan, group_bounds, may_have
 from lexport.dataset.store import Store
+from lexport.model import Scope
 from lexport.tables.functions import LAYERS
 from lexport.tables.registry import state_tables
 from lexport.tables.table import VERSION_KEY, Table
@@ -27,6 +30,8 @@ LAYER = "layer"
 
 NEW_IN_EVERY_RUN = ("snapshot_id", "snapshot_at", "fetched_at", "carried_forward")
 """Columns that each run writes anew. They are never compared."""
+
+_FOOTERS_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +55,33 @@ class SnapshotFiles:
             hash_key_id=commit.hash_key_id,
             lexport_version=commit.lexport_version,
         )
+
+
+class Parts:
+    """The files of a commit by account-region, so that only those that may have rows of some of them are read.
+
+    Where a table has several files, their footers are read at the beginning. Blocking; raises ReadError for one that is
+    damaged, RunError where the store does not answer.
+    """
+
+    def __init__(self, commit: Manifest, store: Store) -> None:
+        self._commit = commit
+        self._entries = [commit.entries(table.name) for table in state_tables()]
+        several = [entry for entries in self._entries if len(entries) > 1 for entry in entries]
+        with ThreadPoolExecutor(_FOOTERS_AT_ONCE, thread_name_prefix="lexport-footers") as pool:
+            footers = pool.map(lambda entry: group_bounds(read_footer(store, commit, entry)), several)
+            self._bounds = {entry.path: bounds for entry, bounds in zip(several, footers, strict=True)}
+
+    def of(self, scopes: Collection[Scope]) -> Manifest:
+        """Return the commit with the files to compare account-regions by; each table has at least one."""
+        ordered = sorted(scopes)
+
+        def is_needed(entry: FileEntry) -> bool:
+            bounds = self._bounds.get(entry.path)
+            return bounds is None or any(may_have(each, ordered) for each in bounds)
+
+        files = [[entry for entry in entries if is_needed(entry)] or entries[:1] for entries in self._entries]
+        return replace(self._commit, files=tuple(chain.from_iterable(files)), scopes=())
 
 
 def identity(table: Table) -> tuple[str, ...]:

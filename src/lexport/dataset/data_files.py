@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from shlex import quote
@@ -21,6 +21,9 @@ from lexport.tables.registry import BY_NAME
 from lexport.tables.table import Table
 from lexport.tables.text import plural
 
+_TAIL_BYTES = 64 * 2**10
+"""What is read for a Parquet footer first: that of most files, which have a few row groups."""
+
 
 def find_files(store: Store, commit: Manifest, table: Table, *, footers: bool = True) -> list[Path]:
     """Return local copies of the files of a table in one commit, in the order of their rows; none where it has no such.
@@ -33,15 +36,8 @@ def find_files(store: Store, commit: Manifest, table: Table, *, footers: bool = 
     if len(entries) > 1:
         fetch_files(store, [(commit, table)])
     for entry in entries:
-        try:
+        with _errors_of(store, commit, entry):
             paths += store.local_copies([entry], has_values=has_values(commit))
-        except UnavailableError as error:
-            raise RunError(f"{store.url} cannot be read: {entry.path}: {error.strerror}") from error
-        except PermissionError as error:
-            message = f"{table.name} of snapshot {commit.snapshot_id} cannot be read: {entry.path}: {error.strerror}"
-            raise ReadError(message, path=f"{store.url}/{entry.path}") from error
-        except OSError as error:
-            raise damaged_file(store, commit, entry, missing_or(error)) from error
         if footers and (reason := wrong_footer(paths[-1], entry, commit, table)):
             raise damaged_file(store, commit, entry, reason)
     if footers:
@@ -49,6 +45,33 @@ def find_files(store: Store, commit: Manifest, table: Table, *, footers: bool = 
             if reason := overlap(first, second, before, table):
                 raise damaged_file(store, commit, after, reason)
     return paths
+
+
+@contextmanager
+def _errors_of(store: Store, commit: Manifest, entry: FileEntry) -> Iterator[None]:
+    """Raise the errors of a store as RunError where it does not answer, else as ReadError."""
+    try:
+        yield
+    except UnavailableError as error:
+        raise RunError(f"{store.url} cannot be read: {entry.path}: {error.strerror}") from error
+    except PermissionError as error:
+        message = f"{entry.table} of snapshot {commit.snapshot_id} cannot be read: {entry.path}: {error.strerror}"
+        raise ReadError(message, path=f"{store.url}/{entry.path}") from error
+    except OSError as error:
+        raise damaged_file(store, commit, entry, missing_or(error)) from error
+
+
+def read_footer(store: Store, commit: Manifest, entry: FileEntry) -> pq.FileMetaData:
+    """Read the Parquet footer of a file and nothing else of it. Raises ReadError, and RunError as ``fetch_files``."""
+    with _errors_of(store, commit, entry):
+        tail = store.read_range(entry.path, max(0, entry.size_bytes - _TAIL_BYTES), _TAIL_BYTES)
+        length = int.from_bytes(tail[-8:-4], "little") + 8
+        if len(tail) < length <= entry.size_bytes:
+            tail = store.read_range(entry.path, entry.size_bytes - length, length)
+    try:
+        return pq.read_metadata(pa.BufferReader(tail))
+    except (OSError, pa.ArrowException) as error:
+        raise damaged_file(store, commit, entry, " ".join(str(error).split())) from error
 
 
 def fetch_files(store: Store, needed: Iterable[tuple[Manifest, Table]]) -> None:

@@ -29,7 +29,7 @@ from lexport.dataset.staging import open_result
 from lexport.dataset.store import Store
 from lexport.dataset.tasks import FileDone, FileTask, RunTasks, TableFile, TaskShard
 from lexport.dataset.write_files import fetched_ahead
-from lexport.errors import UnknownCommitError
+from lexport.errors import RunError, UnknownCommitError
 from lexport.model import ShardResult
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.registry import BY_NAME
@@ -41,11 +41,13 @@ _ALONE = {FUNCTIONS.name}
 
 
 @dataclass(slots=True)
-class PlacedFiles:
-    """The paths of data files that tasks may have placed before the commit."""
+class CommitTasks:
+    """What does the tasks of one attempt at a commit, and the paths of data files that they may have placed."""
 
     store: Store
     run: str
+    attempt: int
+    run_tasks: RunTasks
     paths: set[str] = field(default_factory=set)
 
     def remove(self, paths: Iterable[str]) -> None:
@@ -62,16 +64,24 @@ class PlacedFiles:
 
 
 @asynccontextmanager
-async def placed_files(store: Store, run: str) -> AsyncIterator[PlacedFiles]:
-    """Let tasks place files within the block; where an error ends it and nothing is published, they are removed."""
-    placed = PlacedFiles(store, run)
+async def commit_tasks(
+    store: Store, run: str, attempt: int, run_tasks: RunTasks | None
+) -> AsyncIterator[CommitTasks | None]:
+    """Let tasks place files within the block; where an error ends it and nothing is published, they are removed.
+
+    Yield None where nothing does tasks.
+    """
+    if run_tasks is None:
+        yield None
+        return
+    tasks = CommitTasks(store, run, attempt, run_tasks)
     try:
-        yield placed
+        yield tasks
     except UnknownCommitError:
         raise
     except BaseException:
         with CancelScope(shield=True):
-            await to_thread.run_sync(placed.remove_all)
+            await to_thread.run_sync(tasks.remove_all)
         raise
 
 
@@ -80,9 +90,7 @@ async def write_fleet_by_files(
     results: Sequence[ShardResult],
     *,
     options: Mapping[str, Any],
-    placed: PlacedFiles,
-    attempt: int,
-    run_tasks: RunTasks,
+    tasks: CommitTasks,
     errors: RunWriter,
 ) -> FleetTables:
     """Write every table that shards fill, as ``write_fleet_tables`` does, by tasks.
@@ -90,21 +98,23 @@ async def write_fleet_by_files(
     ``results`` are sorted by account and Region. Only the staged rows of ``errors`` are fetched here. Raises what the
     tasks raise, ReadError and WriteError.
     """
-    work = _Work(folder, results, placed, attempt)
+    work = _Work(folder, results, tasks)
     await to_thread.run_sync(work.plan, tables_of_shards(options))
     for is_last in (False, True):
-        tasks = work.tasks()
-        placed.paths.update(
+        waiting = work.tasks()
+        tasks.paths.update(
             layout.data_path(file.table, task.run, task.snapshot_at, file.number)
-            for task in tasks
+            for task in waiting
             for file in task.files
         )
-        for task, done in zip(tasks, await run_tasks(tasks), strict=True):
+        for task, done in zip(waiting, await tasks.run_tasks(waiting), strict=True):
+            if not isinstance(done, FileDone):
+                raise RunError(f"{task.name}: a worker returned something else than files; nothing was published")
             work.note(task, done)
         if is_last or not work.plan_again():
             break
-    await to_thread.run_sync(placed.remove, work.superseded)
-    await to_thread.run_sync(partial(_stage_errors, folder, results, placed.store, errors))
+    await to_thread.run_sync(tasks.remove, work.superseded)
+    await to_thread.run_sync(partial(_stage_errors, folder, results, tasks.store, errors))
     return FleetTables(
         files={BY_NAME[name]: tuple(table.files) for name, table in work.tables.items()},
         counters=work.counters,
@@ -126,8 +136,8 @@ class _PlannedTable:
 class _Work:
     """The files to write, and those that are written."""
 
-    def __init__(self, folder: TableFolder, results: Sequence[ShardResult], placed: PlacedFiles, attempt: int) -> None:
-        self._folder, self._results, self._placed, self._attempt = folder, results, placed, attempt
+    def __init__(self, folder: TableFolder, results: Sequence[ShardResult], tasks: CommitTasks) -> None:
+        self._folder, self._results, self._store, self._attempt = folder, results, tasks.store, tasks.attempt
         self._places = {result.shard.scope: place for place, result in enumerate(results)}
         self.tables: dict[str, _PlannedTable] = {}
         self.counters = {FUNCTIONS: RowCounter()} | {table: RowCounter() for table in COUNTED}
@@ -139,7 +149,7 @@ class _Work:
         for table in tables:
             staged = [result.rows.get(table.name, 0) for result in self._results]
             plan = plan_files(staged, self._folder.rows_per_file)
-            taken = taken_numbers(self._placed.store, table.name, self._folder)
+            taken = taken_numbers(self._store, table.name, self._folder)
             first = layout.first_number(self._attempt, taken, files=2 * len(plan))
             self.tables[table.name] = _PlannedTable(plan, first, staged, [0] * len(staged))
         self._groups = tables_by_task({name: table.plan for name, table in self.tables.items()}, _ALONE)

@@ -160,6 +160,11 @@ def run_file_path(run: str, scope: Scope, attempt: int, number: int, sha256: str
     return f"{shard_folder(run, scope)}/{attempt:04d}/{number:04d}-{sha256}.run"
 
 
+def changes_path(run: str, attempt: int, number: int, sha256: str) -> str:
+    """Return the path of one file of sorted rows that a task of an attempt at a commit left for ``changes``."""
+    return f"{STAGING}/{run}/changes/{attempt:04d}/{number:04d}-{sha256}.run"
+
+
 def hash_in_name(path: str) -> str | None:
     """Return the SHA-256 in the path of a file of sorted rows; None for another file."""
     match = _RUN_FILE.fullmatch(path.rpartition("/")[2])

@@ -170,10 +170,11 @@ class TableWriter:
         """The rows of the file that is written now."""
         return self._rows + self._waiting_rows
 
-    def add_runs(self, runs: Sequence[Section], *, drop: Watch = _ignore) -> None:
-        """Merge runs and add their rows, which sort after those added before."""
+    def add_runs(self, runs: Sequence[Section], *, drop: Watch = _ignore, watch: Watch = _ignore) -> None:
+        """Merge runs and add their rows, which sort after those added before; ``watch`` is called with these."""
         with _errors_of(self.path):
             for rows in unique_rows(self.table, merge(runs, self._folder.path), drop):
+                watch(rows)
                 self.write(rows)
 
     def write(self, rows: pa.Table) -> None:

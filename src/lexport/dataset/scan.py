@@ -7,7 +7,7 @@ comes after the rows that either has in memory, and no row of a function is read
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -20,12 +20,41 @@ from lexport.dataset.runs import BELOW_ALL
 from lexport.errors import ReadError
 from lexport.model import Scope
 from lexport.tables.arrow import with_current_names
-from lexport.tables.table import VERSION_KEY, Table
+from lexport.tables.table import SCOPE_KEY, VERSION_KEY, Table
 
 Position = tuple[str, ...]
 """Account, Region and function of a row, as far as the table has these columns: where in a sorted file a row is."""
 
+Bounds = tuple[Scope, Scope]
+"""The least and the greatest account-region that a row group may have rows of."""
+
 BATCH_ROWS = 2_048  # rows that are decoded at a time: some 2 MB of the widest table
+
+
+_LOWEST, _HIGHEST = Scope(account_id="", region=""), Scope(account_id="\U0010ffff", region="")
+
+
+def group_bounds(metadata: pq.FileMetaData) -> list[Bounds]:
+    """Return the bounds of the row groups of a file; where they are not known, those of all account-regions."""
+    where = {metadata.schema.column(index).name: index for index in range(metadata.num_columns)}
+    return [_bounds(metadata.row_group(number), where) for number in range(metadata.num_row_groups)]
+
+
+def _bounds(group: pq.RowGroupMetaData, where: Mapping[str, int]) -> Bounds:
+    accounts, regions = (group.column(where[name]).statistics if name in where else None for name in SCOPE_KEY)
+    if accounts is None or not accounts.has_min_max or regions is None or not regions.has_min_max:
+        return _LOWEST, _HIGHEST
+    is_one = accounts.min == accounts.max
+    return (
+        Scope(account_id=accounts.min, region=regions.min if is_one else ""),
+        Scope(account_id=accounts.max, region=regions.max if is_one else "\U0010ffff"),
+    )
+
+
+def may_have(bounds: Bounds, ordered: Sequence[Scope]) -> bool:
+    """Return whether a row group may have rows of one of the account-regions, which are sorted."""
+    at = bisect_left(ordered, bounds[0])
+    return at < len(ordered) and ordered[at] <= bounds[1]
 
 
 class Scan:
@@ -38,7 +67,7 @@ class Scan:
     def __init__(self, paths: Sequence[Path], table: Table, scopes: Collection[Scope], names: Sequence[str]) -> None:
         self._path, *self._left = paths
         self._table, self._names, self._has_more = table, names, True
-        self._scopes = frozenset(scopes)
+        self._scopes, self._ordered = frozenset(scopes), sorted(scopes)
         self._position_columns = [name for name in VERSION_KEY[:3] if name in table.key]
         self._last_key = ""
         with self._reading():
@@ -55,7 +84,7 @@ class Scan:
         self._file = pq.ParquetFile(self._path, pre_buffer=False, page_checksum_verification=True)
         names = self._table.stored_names(self._names)
         stored = [name for name in self._file.schema_arrow.names if name in names]
-        self._batches = self._file.iter_batches(BATCH_ROWS, list(self._groups(self._scopes)), stored, use_threads=False)
+        self._batches = self._file.iter_batches(BATCH_ROWS, self._groups(), stored, use_threads=False)
         return with_current_names(self._file.schema_arrow.empty_table().select(stored), self._table)
 
     def whole_until(self) -> Position | None:
@@ -120,13 +149,9 @@ class Scan:
             )
         self._last_key = last
 
-    def _groups(self, scopes: Collection[Scope]) -> Iterator[int]:
-        metadata = self._file.metadata
-        where = {metadata.schema.column(index).name: index for index in range(metadata.num_columns)}
-        for number in range(metadata.num_row_groups):
-            bounds = metadata.row_group(number).column(where["account_id"]).statistics
-            if bounds is None or any(bounds.min <= scope.account_id <= bounds.max for scope in scopes):
-                yield number
+    def _groups(self) -> list[int]:
+        bounds = group_bounds(self._file.metadata)
+        return [number for number, each in enumerate(bounds) if may_have(each, self._ordered)]
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

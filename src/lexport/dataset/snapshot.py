@@ -16,8 +16,6 @@ import pyarrow.compute as pc
 from anyio.from_thread import check_cancelled
 
 from lexport.dataset import layout
-from lexport.dataset.changes import find_changes, is_comparable
-from lexport.dataset.commits import newest_first, newest_whole
 from lexport.dataset.compare import SnapshotFiles
 from lexport.dataset.manifest import COUNTED, OF_EVERY_SNAPSHOT, FileEntry, Manifest, ScopeEntry
 from lexport.dataset.parquet import (
@@ -33,6 +31,7 @@ from lexport.dataset.parquet import (
 )
 from lexport.dataset.references import count_distinct
 from lexport.dataset.runs import SORT_KEY, Runs, RunWriter, Section
+from lexport.dataset.stage_changes import snapshots_before, stage_changes
 from lexport.dataset.staging import open_result
 from lexport.dataset.store import Store
 from lexport.errors import ReadError
@@ -66,16 +65,25 @@ class RunFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """The files of ``changes``, and the account-regions without changes: the snapshot before, by its id, is damaged."""
+
+    files: tuple[WrittenFile, ...]
+    not_compared: Mapping[Scope, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FleetTables:
     """The files of the tables that shards fill, and the counted rows of ``functions`` and of ``COUNTED``.
 
     They are written before the other tables, because packages are found by them. ``has_values`` says that they have
-    environment values in the clear.
+    environment values in the clear. ``changes`` is None where they are found when the other tables are written.
     """
 
     files: Mapping[Table, Files]
     counters: Mapping[Table, RowCounter]
     has_values: bool = False
+    changes: Changes | None = None
 
     def paths(self, table: Table, store: Store) -> list[Path]:
         """Return local copies of the files of a table, in the order of their rows. Blocking; raises ReadError."""
@@ -188,17 +196,18 @@ def write_snapshot(
     scopes = [_scope_entry(result, fleet.counters) for result in results]
     stage(SCOPES, (_scope_row(entry, result, facts.options) for entry, result in zip(scopes, results, strict=True)))
     write(SCOPES)
-    now = SnapshotFiles(
-        snapshot_id=folder.snapshot_id,
-        files={table.name: local_paths(files, store, has_values=fleet.has_values) for table, files in written.items()},
-        options=facts.options,
-        hash_key_id=facts.hash_key_id,
-        lexport_version=__version__,
-    )
-    whole = [entry.scope for entry in scopes if entry.is_whole]
-    not_compared = _stage_changes(now, whole, folder=folder.path, runs=runs, store=store, note=note)
-    write(CHANGES)
-    stage(ERRORS, _error_rows(not_compared))
+    if (changes := fleet.changes) is None:
+        now = SnapshotFiles(
+            snapshot_id=folder.snapshot_id,
+            files={table.name: fleet.paths(table, store) for table in fleet.files},
+            options=facts.options,
+            hash_key_id=facts.hash_key_id,
+            lexport_version=__version__,
+        )
+        whole = [result.shard.scope for result in results if result.is_whole]
+        changes = _find_changes(now, whole, folder, store=store, note=note)
+    written[CHANGES] = changes.files
+    stage(ERRORS, _error_rows(changes.not_compared))
     write(ERRORS, count_gaps)
     return stage_commit(written, folder, facts, scopes, gaps=gaps)
 
@@ -242,51 +251,26 @@ def stage_commit(
     )
 
 
-def _stage_changes(
+def _find_changes(
     now: SnapshotFiles,
     scopes: Collection[Scope],
+    folder: TableFolder,
     *,
-    folder: Path,
-    runs: Runs,
     store: Store,
     note: Callable[[str], None],
-) -> dict[Scope, str]:
-    """Compare each scope with the newest snapshot before that read it whole, into sorted runs of ``changes``.
-
-    Return the scopes whose snapshot before is damaged, with its id.
-    """
-    earlier = newest_first(store, lambda damaged: note(damaged.note), before=now.snapshot_id)
-    commits = newest_whole(earlier, scopes)
-    scopes_of: dict[str, list[Scope]] = defaultdict(list)
-    for scope, commit in commits.items():
-        scopes_of[commit.snapshot_id].append(scope)
+) -> Changes:
+    """Compare each scope with the newest snapshot before that read it whole, and write ``changes``."""
     not_compared: dict[Scope, str] = {}
-    for snapshot_id, compared in sorted(scopes_of.items()):
-        commit = commits[compared[0]]
-        if not is_comparable(now.options, commit.options):
-            note(
-                f"changes since {snapshot_id} are not recorded: one of the two snapshots has $LATEST alone, the other"
-                " all but $LATEST"
-            )
-            continue
-        writer = RunWriter(folder, file_mode=store.file_mode, runs=runs)
-        damageable = {f"{store.url}/{entry.path}" for entry in commit.files}
-        try:
-            before = SnapshotFiles.of(commit, store)
-            damageable |= {str(path) for files in before.files.values() for path in files}
-            for rows in find_changes(compared, now=now, before=before):
-                check_cancelled()
-                for batch in rows.to_batches():
-                    writer.add(CHANGES, batch)
-            writer.flush()
-        except ReadError as error:
-            if error.path not in damageable:
-                raise
-            writer.discard()
-            what = f"{compared[0]}" + (f" and {len(compared) - 1:,} more" if len(compared) > 1 else "")
-            note(f"changes of {what} are not recorded: the snapshot before, {snapshot_id}, is damaged: {error}")
-            not_compared |= dict.fromkeys(compared, snapshot_id)
-    return not_compared
+    runs: Runs = defaultdict(list)
+    for before in snapshots_before(now.snapshot_id, scopes, now.options, store=store, note=note):
+        writer = RunWriter(folder.path, file_mode=store.file_mode, runs=runs)
+        damage = stage_changes(
+            now, before.commit, before.scopes, writer, store=store, watch=lambda _: check_cancelled()
+        )
+        if damage is not None:
+            note(before.note_of(damage))
+            not_compared |= dict.fromkeys(before.scopes, before.commit.snapshot_id)
+    return Changes(files=folder.write(CHANGES, runs[CHANGES.name], watch=end_if_cancelled), not_compared=not_compared)
 
 
 def _error_rows(not_compared: Mapping[Scope, str]) -> Iterator[tuple[object, ...]]:

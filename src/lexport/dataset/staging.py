@@ -383,7 +383,8 @@ def staged_errors(store: Store, run: str, scratch: Path) -> Iterator[pa.Table]:
     for file in store.files(layout.staging_folder(run)):
         sha256 = layout.hash_in_name(file.path)
         folder = "/".join(file.path.split("/")[:3])
-        if sha256 is None or (folder in superseded and file.path not in counted):
+        is_of_shard = layout.is_shard_folder(folder.rpartition("/")[2])
+        if sha256 is None or not is_of_shard or (folder in superseded and file.path not in counted):
             continue
         staged = StagedRun(path=file.path, size_bytes=file.size_bytes, sha256=sha256)
         for section in open_staged(store, [staged], scratch):

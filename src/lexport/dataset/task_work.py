@@ -7,12 +7,14 @@ the run is still this attempt's before it writes anything.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from lexport.dataset.claims import taken_over
 from lexport.dataset.layout import claim_path
 from lexport.dataset.scratch import remove_folder
 from lexport.dataset.store import Store
-from lexport.dataset.tasks import Done, Task
+from lexport.dataset.tasks import ChangesTask, Done, Task
+from lexport.dataset.write_changes import write_changes
 from lexport.dataset.write_files import write_files
 from lexport.errors import RunError
 
@@ -20,13 +22,16 @@ from lexport.errors import RunError
 def run_task(task: Task, store: Store, *, check: Callable[[], object] = lambda: None) -> Done:
     """Do a task; ``check`` is called now and then, and may raise to end it.
 
-    Raises ReadError where staged rows are missing or damaged, WriteError, and PublishError where the run is not this
-    attempt's any more.
+    Raises ReadError where staged rows or new files are missing or damaged, WriteError, and PublishError where the run
+    is not this attempt's any more.
     """
     _check_is_wanted(task, store)
     scratch = store.open_scratch(task.run)
     try:
-        return write_files(task, store, scratch, check=check, confirm=lambda: _check_is_wanted(task, store))
+        confirm = partial(_check_is_wanted, task, store)
+        if isinstance(task, ChangesTask):
+            return write_changes(task, store, scratch, check=check, confirm=confirm)
+        return write_files(task, store, scratch, check=check, confirm=confirm)
     finally:
         remove_folder(scratch)
 

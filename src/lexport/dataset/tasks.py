@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from lexport.dataset.manifest import FileEntry
+from lexport.dataset.manifest import FileEntry, Manifest
 from lexport.model import Scope, StagedRun
 
 
@@ -43,6 +43,11 @@ class FileTask(Struct, frozen=True, tag="files"):
     files: tuple[TableFile, ...]
     shards: tuple[TaskShard, ...]
 
+    @property
+    def name(self) -> str:
+        """What messages call the task; another one of the run has another."""
+        return f"{self.files[0].table}-{self.files[0].number:04d}"
+
 
 class FileDone(Struct, frozen=True, tag="files"):
     """The files that a task wrote, in its order, each with its rows by shard.
@@ -57,7 +62,42 @@ class FileDone(Struct, frozen=True, tag="files"):
     dropped: tuple[int, ...] = ()
 
 
-Task: TypeAlias = FileTask
-Done: TypeAlias = FileDone
+class ChangesTask(Struct, frozen=True, tag="changes"):
+    """Find what changed in ``scopes`` between two snapshots, which both read whole.
+
+    ``now`` is the run, not published yet, and ``before`` a snapshot. Both name the files alone that may have rows of
+    ``scopes``, and no account-regions. ``number`` is that of the task; ``attempt`` is that of the run.
+    """
+
+    number: int
+    attempt: int
+    now: Manifest
+    before: Manifest
+    scopes: tuple[Scope, ...]
+
+    @property
+    def run(self) -> str:
+        """The run."""
+        return self.now.snapshot_id
+
+    @property
+    def name(self) -> str:
+        """What messages call the task; another one of the run has another."""
+        return f"changes-{self.number:04d}"
+
+
+class ChangesDone(Struct, frozen=True, tag="changes"):
+    """The sorted rows of ``changes`` that a task placed, and how many there are of each of its account-regions.
+
+    Where ``before`` is damaged, there are none, and ``damage`` says what is wrong.
+    """
+
+    runs: tuple[StagedRun, ...]
+    rows: tuple[int, ...]
+    damage: str | None = None
+
+
+Task: TypeAlias = FileTask | ChangesTask
+Done: TypeAlias = FileDone | ChangesDone
 RunTasks: TypeAlias = Callable[[Sequence[Task]], Awaitable[Sequence[Done]]]
 """Runs tasks anywhere, in any order; returns what each answered, in their order."""

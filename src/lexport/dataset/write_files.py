@@ -33,10 +33,11 @@ from lexport.dataset.staging import open_result
 from lexport.dataset.store import Store
 from lexport.dataset.tasks import FileDone, FileTask, TaskShard
 from lexport.errors import PublishError, ReadError
+from lexport.model import Scope
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.registry import BY_NAME
 from lexport.tables.staged import CHILD_TABLES
-from lexport.tables.table import Table
+from lexport.tables.table import SCOPE_KEY, Table
 
 FETCHED_AHEAD_BYTES = 128 * 2**20
 """Run files that are fetched while those before them are merged; more where one shard has more."""
@@ -80,9 +81,13 @@ def write_files(
         written = writers.close()
     entries = []
     for file, table in zip(task.files, tables, strict=True):
+        new = written[table]
         path = layout.data_path(table.name, task.run, task.snapshot_at, file.number)
         confirm()
-        entries.append(_place_once(store, table, written[table], path, scratch))
+        place_once(store, new.path, path, size_bytes=new.size_bytes, sha256=new.sha256)
+        entries.append(
+            FileEntry(table=table.name, path=path, size_bytes=new.size_bytes, rows=new.rows, sha256=new.sha256)
+        )
     scopes = [shard.scope for shard in task.shards] if FUNCTIONS in tables else []
     return FileDone(
         files=tuple(entries),
@@ -195,25 +200,33 @@ def _size_bytes(shard: TaskShard) -> int:
     return sum(run.size_bytes for run in shard.runs) + FETCHED_AHEAD_BYTES // 64
 
 
+def count_scopes(rows: pa.Table | pa.RecordBatch) -> Counter[Scope]:
+    """Count rows by account-region."""
+    groups = pa.table({name: rows.column(name) for name in SCOPE_KEY}).group_by(list(SCOPE_KEY), use_threads=False)
+    counts = groups.aggregate([([], "count_all")])
+    columns = [counts.column(name).to_pylist() for name in (*SCOPE_KEY, "count_all")]
+    return Counter(
+        {Scope(account_id=account, region=region): count for account, region, count in zip(*columns, strict=True)}
+    )
+
+
 # --- what is placed ---------------------------------------------------------------------------------------------------
 
 
-def _place_once(store: Store, table: Table, file: WrittenFile, path: str, scratch: Path) -> FileEntry:
-    """Give a file its name in the store; another try of this task may have done so with the same bytes."""
-    entry = FileEntry(table=table.name, path=path, size_bytes=file.size_bytes, rows=file.rows, sha256=file.sha256)
+def place_once(store: Store, source: Path, path: str, *, size_bytes: int, sha256: str) -> None:
+    """Give a file its name in the store, and remove ``source``; another try may have placed the same bytes before."""
     try:
-        store.place(file.path, path, sha256=file.sha256)
+        store.place(source, path, sha256=sha256)
     except PublishError:
-        if not _has_bytes(store, entry, scratch):
+        if not _has_bytes(store, path, source.parent, size_bytes=size_bytes, sha256=sha256):
             raise
     store.sync_folder(path.rpartition("/")[0])
     with suppress(OSError):  # its folder goes anyway
-        file.path.unlink()
-    return entry
+        source.unlink()
 
 
-def _has_bytes(store: Store, entry: FileEntry, scratch: Path) -> bool:
+def _has_bytes(store: Store, path: str, scratch: Path, *, size_bytes: int, sha256: str) -> bool:
     try:
-        return hash_file(store.fetch(entry.path, scratch, size_bytes=entry.size_bytes)) == entry.sha256
+        return hash_file(store.fetch(path, scratch, size_bytes=size_bytes)) == sha256
     except OSError:
         return False

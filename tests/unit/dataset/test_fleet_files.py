@@ -21,7 +21,7 @@ from lexport.dataset.claims import take_claim
 from lexport.dataset.commit import commit
 from lexport.dataset.data_files import damage_of
 from lexport.dataset.file_plan import is_large
-from lexport.dataset.fleet_files import placed_files, write_fleet_by_files
+from lexport.dataset.fleet_files import commit_tasks, write_fleet_by_files
 from lexport.dataset.local import LocalStore, hash_file
 from lexport.dataset.open_store import open_store
 from lexport.dataset.parquet import TableFolder
@@ -83,16 +83,8 @@ async def in_one_pass(store, results, path):
 
 async def by_tasks(store, results, path, run_tasks, *, attempt=1):
     errors = RunWriter(tables_in(path).path)
-    async with placed_files(store, RUN) as placed:
-        fleet = await write_fleet_by_files(
-            tables_in(path),
-            results,
-            options=OPTIONS,
-            placed=placed,
-            attempt=attempt,
-            run_tasks=run_tasks,
-            errors=errors,
-        )
+    async with commit_tasks(store, RUN, attempt, run_tasks) as tasks:
+        fleet = await write_fleet_by_files(tables_in(path), results, options=OPTIONS, tasks=tasks, errors=errors)
     return fleet, errors
 
 
@@ -279,16 +271,9 @@ async def test_the_next_attempt(fleet, tmp_path):
     store, results = fleet
     executor = Here(store)
     errors = RunWriter(tables_in(tmp_path / "first").path)
-    async with placed_files(store, RUN) as placed:  # an attempt that is killed leaves its files
-        await write_fleet_by_files(
-            tables_in(tmp_path / "first"),
-            results,
-            options=OPTIONS,
-            placed=placed,
-            attempt=1,
-            run_tasks=executor,
-            errors=errors,
-        )
+    async with commit_tasks(store, RUN, 1, executor) as tasks:  # an attempt that is killed leaves its files
+        first = tables_in(tmp_path / "first")
+        await write_fleet_by_files(first, results, options=OPTIONS, tasks=tasks, errors=errors)
     left = data_files(store)
     take_claim(store, RUN, 2)
     many, _ = await by_tasks(store, results, tmp_path / "many", Here(store), attempt=2)

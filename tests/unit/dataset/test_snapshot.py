@@ -1,5 +1,6 @@
 """The last steps before publishing: changes since the snapshot before, and which snapshot a damage belongs to."""
 
+from datetime import UTC, datetime
 from functools import partial
 
 import pyarrow as pa
@@ -9,7 +10,8 @@ from anyio import to_thread
 
 from lexport.dataset.compare import SnapshotFiles
 from lexport.dataset.local import LocalStore
-from lexport.dataset.snapshot import _stage_changes
+from lexport.dataset.parquet import TableFolder
+from lexport.dataset.snapshot import _find_changes
 from lexport.errors import ReadError
 from lexport.model import Scope
 from lexport.query.catalog import open_catalog
@@ -43,25 +45,26 @@ def fleet(tmp_path, write_dataset):
 
 
 async def compare(now, store, folder):
-    notes, runs = [], {}
-    stage = partial(_stage_changes, folder=folder, runs=runs, store=store, note=notes.append)
-    damaged = await to_thread.run_sync(stage, now, [SCOPE])
-    return runs.get("changes", []), damaged, notes
+    notes = []
+    tables = TableFolder(path=folder, snapshot_id=NOW, snapshot_at=datetime.now(UTC))
+    find = partial(_find_changes, folder=tables, store=store, note=notes.append)
+    changes = await to_thread.run_sync(find, now, [SCOPE])
+    return changes.files[0].rows, changes.not_compared, notes
 
 
 async def test_damage_of_the_snapshot_before(tmp_path, fleet):
     """Where the snapshot before is damaged, no changes are staged, and its id is returned."""
     now = reading(tmp_path / "now")
-    (run,), damaged, notes = await compare(now, fleet, tmp_path / "now")
-    assert (damaged, notes, run.path.exists()) == ({}, [], True)
-    run.path.unlink()
+    assert await compare(now, fleet, tmp_path / "now") == (2, {}, [])
+    for run in (tmp_path / "now").glob("*.run"):
+        run.unlink()
 
     (before,) = open_catalog(fleet.root).manifests
     (fleet.root / before.entries("tags")[0].path).write_bytes(b"")
-    runs, damaged, (note,) = await compare(now, fleet, tmp_path / "now")
-    assert (runs, damaged) == ([], {SCOPE: before.snapshot_id})
+    rows, damaged, (note,) = await compare(now, fleet, tmp_path / "now")
+    assert (rows, damaged) == (0, {SCOPE: before.snapshot_id})
     assert f"the snapshot before, {before.snapshot_id}, is damaged" in note
-    assert list((tmp_path / "now").glob("*.arrow")) == []
+    assert list((tmp_path / "now").glob("*.run")) == []
 
 
 async def test_damage_of_our_own(tmp_path, fleet):

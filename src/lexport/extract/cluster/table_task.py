@@ -1,4 +1,4 @@
-"""The task that writes files of large tables on a worker of dask, and the executor that the commit gets."""
+"""The task that does a part of a commit on a worker of dask, and the executor that the commit gets."""
 
 from __future__ import annotations
 
@@ -27,9 +27,13 @@ class _TableDone(msgspec.Struct, frozen=True):
     done: Done
 
 
+_ORDER, _DONE = msgspec.json.Decoder(_TableOrder), msgspec.json.Decoder(_TableDone)
+"""Made once, in one thread: see dataset/manifest.py."""
+
+
 def write_tables_task(body: bytes) -> Outcome:
-    """Write files of tables; return what was written, as JSON, or the error."""
-    order = msgspec.json.decode(body, type=_TableOrder)
+    """Do a part of a commit; return what was written, as JSON, or the error."""
+    order = _ORDER.decode(body)
     return run_in_engine(order.task.run, partial(_write, order))
 
 
@@ -47,9 +51,9 @@ async def run_on_workers(cluster: Cluster, progress: Progress, tasks: Sequence[T
     found: dict[str, Done] = {}
 
     def take(name: str, _worker: str, left: Any) -> None:
-        found[name] = msgspec.json.decode(left, type=_TableDone).done
+        found[name] = _DONE.decode(left).done
 
-    names = [f"tables-{number:06d}" for number in range(len(tasks))]
+    names = [task.name for task in tasks]
     orders = (_TableOrder(address=cluster.address, task=task) for task in tasks)
     bodies = zip(names, map(msgspec.json.encode, orders), strict=True)
     failed = await cluster.run_tasks(write_tables_task, bodies, take, progress)
