@@ -21,7 +21,7 @@ from typing import Any
 import anyio
 import pyarrow.parquet as pq
 import pytest
-from commands import Ended
+from commands import Ended, own_logging, watched_log
 from object_servers import Bucket, make_bucket, run_seaweed
 
 from lexport.dataset.manifest import Manifest
@@ -63,6 +63,13 @@ def fast_retries(monkeypatch) -> None:
     monkeypatch.setattr("lexport.aws.quota.retry.FIRST_BACKOFF_S", 0.01)
     monkeypatch.setattr("lexport.aws.quota.retry.REFUSED_FOR_S", 0.5)
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda _self, _context: 0.01)
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """Leave the logging of this process as it was: some tests run a command in it."""
+    with own_logging():
+        yield
 
 
 @pytest.fixture
@@ -173,13 +180,15 @@ def run_lexport(environment, tmp_path) -> Callable[..., Any]:
 
     async def run(*arguments: object, stdin: str = "", cwd: Path | None = None, **variables: str | None) -> Ended:
         merged = {name: value for name, value in (environment | variables).items() if value is not None}
-        done = await anyio.run_process(
-            [str(LEXPORT), *map(str, arguments)],
-            input=stdin.encode(),
-            env=merged,
-            cwd=cwd or tmp_path,
-            check=False,
-        )
+        with watched_log(merged) as (variables_of_log, check):
+            done = await anyio.run_process(
+                [str(LEXPORT), *map(str, arguments)],
+                input=stdin.encode(),
+                env=variables_of_log,
+                cwd=cwd or tmp_path,
+                check=False,
+            )
+            check(done.returncode)
         return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run

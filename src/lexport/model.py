@@ -258,11 +258,17 @@ class ShardResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaceReading:
-    """The rate and the counts of one token bucket, for progress and for ``scopes``."""
+    """The rate and the counts of one token bucket, for progress and for ``scopes``.
+
+    ``failing`` counts the calls that failed, not by a throttle, and are tried again now; ``failing_why`` is the most
+    frequent reason.
+    """
 
     rate_per_s: float
     calls: int
     throttles: int
+    failing: int = 0
+    failing_why: str = ""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,47 @@ class Ended:
     def last(self) -> str:
         """The last line on standard error."""
         return self.err.splitlines()[-1]
+
+
+@contextmanager
+def own_logging() -> Iterator[None]:
+    """Let a command that runs in this process set up logging until the block ends."""
+    root = logging.getLogger()
+    level = root.level
+    levels = [(name, logging.getLogger(name).level) for name in ("lexport", "lexport.command", "lexport.progress")]
+    yield
+    if added := [handler for handler in root.handlers if type(handler).__module__ == "lexport.aws.logs"]:
+        for handler in added:
+            root.removeHandler(handler)
+            handler.close()
+        root.setLevel(level)
+        for name, before in levels:
+            logging.getLogger(name).setLevel(before)
+        logging.captureWarnings(capture=False)
+
+
+ERROR_CODES = (1, 2, 5, 6)
+"""Exit codes of a command that failed. Gaps (3), findings (4) and signals are no errors."""
+
+
+@contextmanager
+def watched_log(environment: dict[str, str]) -> Iterator[tuple[dict[str, str], Callable[[int], None]]]:
+    """Let a command log to a file; yield its variables, and what checks the log once the exit code is known.
+
+    An ERROR line means that the command fails, and a command that fails has an ERROR line.
+    """
+    with tempfile.TemporaryDirectory(prefix="log-of-a-command-") as folder:
+        path = Path(folder) / "log"
+
+        def check(code: int) -> None:
+            if not path.is_file() or code < 0:
+                return
+            lines = path.read_text(errors="replace").splitlines()
+            errors = [line for line in lines if " ERROR " in line[:40] or '"level": "ERROR"' in line[:80]]
+            assert code != 0 or not errors, errors
+            assert code not in ERROR_CODES or errors, (code, lines)
+
+        yield {"LEXPORT_LOG_FILE": str(path)} | environment, check
 
 
 @contextmanager

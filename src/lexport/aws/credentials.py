@@ -25,6 +25,7 @@ from botocore import exceptions as boto
 
 from lexport.aws.botocore_errors import translate_errors
 from lexport.aws.errors import ends_run
+from lexport.aws.logs import is_redacted
 from lexport.aws.quota.retry import retry
 from lexport.aws.signing import Credentials
 from lexport.aws.waits import scaled
@@ -36,6 +37,8 @@ RENEW_AGAIN_S = 60.0
 """Credentials that are about to expire are renewed no more often than this: a helper may be slow, or ask a person."""
 LONGEST_START_S = scaled(30.0)
 """Loading the credentials at the start of a run is not retried for longer than this."""
+
+logger = logging.getLogger(__name__)
 
 _CHAIN = AioConfig(
     connect_timeout=scaled(5), read_timeout=scaled(10), retries={"mode": "standard", "total_max_attempts": 1}
@@ -155,6 +158,7 @@ class OwnCredentials:
         self._expires_at_s = expires_at_s
         if loaded.credentials != self._current:  # equal ones stay the same object: the signer is kept per object
             self._current = loaded.credentials
+            logger.info("loaded credentials%s", f" of the profile {self.profile}" if self.profile else "")
         self.botocore, self.named_account = loaded.session, loaded.account_id
 
 
@@ -244,7 +248,10 @@ def quiet_libraries() -> None:
     """Set the loggers that print secrets at DEBUG to INFO or above, including children with a level of their own.
 
     If logging is not set up, these loggers print nothing: lexport's own errors hold what they would print.
+    Where the process redacts every line, as the command does, they stay as they are.
     """
+    if is_redacted():
+        return
     children = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in _LOGGERS]
     for name in {*_LOGGERS, *children}:
         logger = logging.getLogger(name)

@@ -2,7 +2,8 @@
 
 A presigned URL downloads a function's code for ten minutes without credentials, so it is a credential itself. Any text
 may contain one. aws/errors, extract/failures, cli/_ending and artifacts/presigned clean messages, extract/decode and
-extract/lossless clean responses. Environment values are replaced in extract/flatten._children_of and extract/rows.
+extract/lossless clean responses, aws/logs cleans every line that a command prints or logs. Environment values are
+replaced in extract/flatten._children_of and extract/rows.
 """
 
 from __future__ import annotations
@@ -48,6 +49,52 @@ def remove_secrets(text: str, secrets: Iterable[str | None] = ()) -> str:
         if secret and len(secret) >= _LEAST_SECRET_CHARACTERS:
             text = text.replace(secret, "[removed]").replace(quote(secret, safe=""), "[removed]")
     return _SIGNED_PARAMETER.sub(r"\1=[removed]", text)
+
+
+# --- secrets in lines of logs -----------------------------------------------------------------------------------------
+
+MOST_REMEMBERED = 4_096
+"""Secrets that are remembered at once; credentials of roles are renewed every hour."""
+
+_remembered: dict[str, None] = {}
+_FIELD_OF_SECRET = re.compile(
+    r"""((?:secret|token|passw|authorization|signature|credential|api.?key|access.?key|private.?key|cookie)[\w.-]*)"""
+    r"""(["'\]]*\s*[:=>]+\s*)(?:b?(?P<quote>["']).*?(?P=quote)|[^\s"',;&<>]+(?:\s+[\w+/=.-]{16,})*)""",
+    re.IGNORECASE,
+)
+_LETTERS = re.compile(r"[A-Za-z][A-Za-z.-]{0,63}")
+
+
+def remember_secret(*secrets: str | None) -> None:
+    """Remove these texts from every line that is logged from now on."""
+    for secret in secrets:
+        if secret and len(secret) >= _LEAST_SECRET_CHARACTERS:
+            _remembered[secret] = None
+    while len(_remembered) > MOST_REMEMBERED:
+        del _remembered[next(iter(_remembered))]
+
+
+def clean_line(text: str) -> str:
+    """Remove remembered secrets, signed parameters and presigned URLs from a line of lexport's own."""
+    text = remove_presigned_urls(text) if has_presigned_url(text) else text
+    return remove_secrets(text, tuple(_remembered))
+
+
+def clean_foreign_line(text: str) -> str:
+    """Clean a line that a library wrote; also remove the value after each word that names a secret."""
+    return _FIELD_OF_SECRET.sub(r"\1\2[removed]", clean_line(text))
+
+
+def clean_argument(value: object) -> object:
+    """Replace an argument of a library's debug line by its type, unless it is a number or one word without digits.
+
+    Libraries log requests, signatures, responses and credentials as arguments. Their texts have no rules.
+    """
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str) and _LETTERS.fullmatch(value) and value not in _remembered:
+        return value
+    return f"[{type(value).__name__}]"
 
 
 # --- presigned URLs in raw JSON ---------------------------------------------------------------------------------------

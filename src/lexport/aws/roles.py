@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from lexport.aws.credentials import RENEW_AGAIN_S, RENEW_EARLY_S
 from lexport.aws.session import Session
 from lexport.aws.signing import Credentials
 from lexport.errors import CredentialsError, ItemError
+
+logger = logging.getLogger(__name__)
 
 LIFE_S = 3600
 """Role chaining caps a session at one hour, and every role allows an hour. Source: STS AssumeRole, 2026."""
@@ -114,3 +117,4 @@ class AssumedRole:
         now_s, life_s = current_time(), min(life_s, float(LIFE_S)) if life_s > 0 else RENEW_AGAIN_S
         self._expires_at_s = now_s + life_s
         self._renew_at_s = self._expires_at_s - min(RENEW_EARLY_S, life_s / 4)  # a short life keeps a quarter of it
+        logger.info("assumed %s for %.0f s", role.arn, life_s, extra={"account_id": role.account_id})

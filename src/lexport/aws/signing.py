@@ -13,6 +13,8 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
+from lexport.aws.redact import remember_secret
+
 _NO_BODY = sha256(b"").hexdigest()
 
 
@@ -23,6 +25,9 @@ class Credentials:
     access_key: str
     secret_key: str = field(repr=False)
     token: str | None = field(repr=False, default=None)
+
+    def __post_init__(self) -> None:
+        remember_secret(self.secret_key, self.token)
 
 
 class Signer:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,19 +23,23 @@ T = TypeVar("T")
 
 
 def choose_report() -> Report:
-    """Return the progress report: bars on a terminal, lines elsewhere."""
+    """Return the progress report: bars on a terminal that can draw them, lines of the log elsewhere."""
+    from lexport.aws.logs import PROGRESS, settings
     from lexport.extract.progress import report_live, report_plainly
 
-    return partial(report_live, out=terminal()) if sys.stderr.isatty() else report_plainly
+    log = settings()
+    if can_draw() and log.format == "text" and log.shows_progress:
+        return partial(report_live, out=terminal())
+
+    def write(line: str, fields: Mapping[str, object]) -> None:
+        PROGRESS.info("%s", line, extra=fields)
+
+    return partial(report_plainly, write=write)
 
 
-class _OneLine(logging.Handler):
-    """Print log messages of libraries in one line each, without a traceback."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print the first line of the message."""
-        text = record.getMessage().partition("\n")[0]
-        print(f"{record.name}: {text}", file=sys.stderr, flush=True)  # noqa: T201 - standard error is for messages
+def can_draw() -> bool:
+    """Return whether standard error is a terminal on which lines can be drawn again."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
 
 
 def run_async(main: Callable[[], Awaitable[T]], *, on_interrupt: Callable[[], str] = str) -> T:
@@ -58,7 +62,6 @@ def run_async(main: Callable[[], Awaitable[T]], *, on_interrupt: Callable[[], st
             with on_signal(cancel):
                 results.append(await main())
 
-    logging.lastResort = _OneLine(logging.WARNING)
     with asyncio.Runner(loop_factory=loop_factory()) as runner, rare_collection():
         runner.run(guarded())
     if not results:

@@ -10,6 +10,7 @@ import click
 
 from lexport.cli._config import read_config
 from lexport.cli._help import option_groups, write_examples, write_groups
+from lexport.cli._log_options import LOG_OPTIONS, say_early
 from lexport.cli._options import check_variables
 from lexport.tables.text import did_you_mean
 
@@ -115,8 +116,11 @@ def _print_version(ctx: click.Context, _option: click.Parameter, value: bool) ->
 def cli(ctx: click.Context) -> None:
     """Turn an AWS Lambda fleet into a dataset of Parquet files, and query it with SQL."""
     for line in check_variables(os.environ, _all_commands):
-        click.echo(f"lexport: {line}", err=True)
+        say_early(f"lexport: {line}", "warning")
     ctx.default_map = read_config(_all_commands)
+
+
+cli.params.extend(LOG_OPTIONS)
 
 
 def _all_commands() -> dict[str, click.Command]:

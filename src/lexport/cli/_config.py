@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from lexport.cli._help import in_plain_words
+from lexport.cli._log_options import LOG_OPTIONS
 from lexport.errors import SettingsError
 from lexport.tables.text import did_you_mean
 
@@ -29,12 +30,17 @@ _ACCOUNTS = ("accounts", "exclude_account")
 def read_config(all_commands: Callable[[], Mapping[str, click.Command]]) -> dict[str, dict[str, Any]]:
     """Read the file: one table per command, with the names of options as keys, written with ``-`` or ``_``.
 
+    Options of logging may stand above all tables, for every command.
     Raises SettingsError that names file, table and key for an unknown command or option, and for a wrong value.
     """
     if not (tables := _load()):
         return {}
     commands = all_commands()
+    names = {key for option in LOG_OPTIONS for key in _keys(option)}
+    for_all = {key: tables.pop(key) for key in [*tables] if key.replace("-", "_") in names}
     defaults: dict[str, dict[str, Any]] = {}
+    for name in commands if for_all else ():
+        _table_of(name, defaults).update(_defaults(commands[name], name, for_all))
     for name, table in _of_commands(tables, commands):
         if name in commands and not isinstance(table, dict):
             raise SettingsError(f"{CONFIG_FILE}: {name}: write it as a table: [{name}]", option=CONFIG_FILE)
@@ -44,11 +50,16 @@ def read_config(all_commands: Callable[[], Mapping[str, click.Command]]) -> dict
             )
         own = _OWN_TABLES.get(name, ())
         given = {key: value for key, value in table.items() if key not in own}
-        place = defaults
-        for part in name.split(" "):
-            place = place.setdefault(part, {})
-        place |= _defaults(commands[name], name, given)
+        _table_of(name, defaults).update(_defaults(commands[name], name, given))
     return defaults
+
+
+def _table_of(name: str, defaults: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the table of a command; "shard plan" is within that of "shard"."""
+    place = defaults
+    for part in name.split(" "):
+        place = place.setdefault(part, {})
+    return place
 
 
 def _of_commands(tables: Mapping[str, Any], commands: Collection[str]) -> Iterator[tuple[str, Any]]:

@@ -36,6 +36,7 @@ Group = Literal[
     "Server",
     "Object stores",
     "Output",
+    "Messages",
 ]
 """The titles that options stand under. Each command shows them in the order in which it declares its options."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from functools import reduce
+from functools import reduce, wraps
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from click.core import ParameterSource
 
 from lexport.cli._config import CONFIG_FILE
 from lexport.cli._help import Argument, Command, Group, Option
+from lexport.cli._log_options import LOG_OPTIONS, say_early, set_up_logging
 from lexport.errors import SettingsError
 from lexport.tables.text import nearest
 from lexport.tables.units import parse_duration, parse_size
@@ -71,7 +72,19 @@ def declare_options(options: Iterable[Decorator]) -> Decorator:
 
 def declare_command(name: str, *examples: str, with_group: Group | None = None) -> Callable[..., click.Command]:
     """Declare a command with examples of its use; in ``with_group``, it has ``--with``."""
-    return click.command(name, cls=Command, examples=examples, with_group=with_group)
+    declared = click.command(name, cls=Command, examples=examples, with_group=with_group)
+
+    def with_log_options(function: Callable[..., Any]) -> click.Command:
+        @wraps(function)
+        def logged(*arguments: Any, **options: Any) -> Any:
+            set_up_logging(click.get_current_context())
+            return function(*arguments, **options)
+
+        command: click.Command = declared(logged)
+        command.params.extend(LOG_OPTIONS)
+        return command
+
+    return with_log_options
 
 
 def parsed_by(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -136,9 +149,9 @@ def print_redirection(context: click.Context, parameter: click.Parameter, value:
     if value and context.get_parameter_source(parameter.name) is ParameterSource.DEFAULT_MAP:
         hosts = ", ".join(map(_host, (value,) if isinstance(value, str) else value))
         key = parameter.name.replace("_", "-")
-        click.echo(
+        say_early(
             f"lexport: {Path(CONFIG_FILE).absolute()} says where requests go: [{context.info_name}] {key} = {hosts}",
-            err=True,
+            "info",
         )
     return value
 

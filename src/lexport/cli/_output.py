@@ -8,6 +8,7 @@ terminal, where control characters are escaped.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import sys
@@ -17,8 +18,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import click
-
+from lexport.aws.logs import say
 from lexport.cli._table import Row, write_lines, write_table
 from lexport.errors import SettingsError, WriteError
 from lexport.query.value_text import json_text, plain
@@ -50,10 +50,10 @@ def print_rows(names: Sequence[str], rows: Iterable[Row], *, output: str) -> int
     return written
 
 
-def notify(*lines: str) -> None:
-    """Print notices on standard error."""
+def notify(*lines: str, level: int = logging.INFO) -> None:
+    """Print notices on standard error, each with the name of the program before it."""
     for line in lines:
-        click.echo(f"lexport: {line}", err=True)
+        say(f"lexport: {line}", level)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from lexport.aws.logs import say
 from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, output_option
 from lexport.cli._options import argument, declare_command, option
@@ -98,8 +99,7 @@ def _report(
     for scope in scopes:
         if scope.reason is not None:
             notify(f"{scope.account_id} {scope.region} is not up to date: {scope.reason}")
-    click.echo(
+    say(
         f"{plural(upserts, 'row')} to upsert, {deletes:,} to delete, {plural(changes, 'change')};"
-        f" next: --since {next_since}",
-        err=True,
+        f" next: --since {next_since}"
     )

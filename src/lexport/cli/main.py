@@ -55,7 +55,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     except BaseException as error:  # noqa: BLE001 - no traceback reaches a user
-        code, text = _end(error, command)
+        code, text = _end(error, command, texts)
         if record is not None:
             record.finish(code, error, text)
         return code
@@ -73,7 +73,7 @@ def _check_text(arguments: Sequence[str]) -> None:
             raise SettingsError(f"the argument {argument!r} is not UTF-8 text") from None
 
 
-def _end(error: BaseException, command: str) -> tuple[int, str]:
+def _end(error: BaseException, command: str, texts: Sequence[str] | None = None) -> tuple[int, str]:
     """Print how the command ended; return the exit code, and the error without advice."""
     text = str(error)
     try:
@@ -89,8 +89,17 @@ def _end(error: BaseException, command: str) -> tuple[int, str]:
         text = without_advice(Interrupted(number), command)
     with suppress(OSError):  # stderr is closed; the exit code still reports the outcome
         for line in lines:
-            print(visible(line), file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints errors
+            _print_error(line, code, texts)
     return code, text
+
+
+def _print_error(line: str, code: int, texts: Sequence[str] | None) -> None:
+    try:
+        from lexport.cli._log_options import say_early
+
+        say_early(line, "error", arguments=texts, exit_code=code)
+    except (OSError, ImportError, MemoryError):
+        print(visible(line), file=sys.stderr, flush=True)  # noqa: T201 - standard error is for messages
 
 
 def _print_uncaught(stray: sys.UnraisableHookArgs | threading.ExceptHookArgs) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,8 @@ def command(dest: Destination | None, output: str, **options: Any) -> int:
     report = choose_report()
     allow_many_files()
     planned = run_async(lambda: plan(dest, settings, report=report))
-    notify(*(*planned.notes, *(f"missing from this plan: {line}" for line in planned.missing)))
+    notify(*planned.notes)
+    notify(*(f"missing from this plan: {line}" for line in planned.missing), level=logging.ERROR)
     rows = _rows(planned)
     names = [name for name in rows[0] if dest is not None or not name.startswith("incremental_")] if rows else []
     with suppress(BrokenPipeError):  # the reader closed the pipe, as `| head` does; the exit code stays

@@ -6,8 +6,7 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-import click
-
+from lexport.aws.logs import say
 from lexport.cli._dest_options import dest_options
 from lexport.cli._options import argument, declare_command, option
 from lexport.cli._output import open_output
@@ -49,7 +48,7 @@ def command(dest: Destination, output_file: str | None) -> None:
     with open_output(output_file) as stream:
         stream.write(text)
     if output_file != "-":
-        click.echo(f"wrote {output_file} ({len(text) // 1024:,} KB); open it in a browser", err=True)
+        say(f"wrote {output_file} ({len(text) // 1024:,} KB); open it in a browser")
 
 
 def _name_of(dest: Destination) -> str:

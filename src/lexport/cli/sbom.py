@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import click
-
 from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import output_file_option
 from lexport.cli._options import argument, declare_command, option
@@ -35,9 +33,8 @@ def command(dest: Destination, function: str | None, version: str | None, output
         result = run_async(lambda: sbom(dest, stream, function=function, version=version))
     notify(*result.damage)
     if result.incomplete:
-        click.echo(
-            f"lexport: of {result.incomplete:,} of {plural(result.functions, 'function version')}, not all dependencies"
+        notify(
+            f"of {result.incomplete:,} of {plural(result.functions, 'function version')}, not all dependencies"
             " are known: images, packages or layers that are not inspected, have no dependency manifest or could not be"
-            " read; see dependencies_status in packages, and history.errors with stage inspect",
-            err=True,
+            " read; see dependencies_status in packages, and history.errors with stage inspect"
         )

@@ -5,6 +5,7 @@ Each command prints one JSON object on standard output.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from pathlib import Path
@@ -21,11 +22,13 @@ from lexport.cli._fleet_options import (
     reading_options,
 )
 from lexport.cli._options import Decorator, argument, choose_key_file, declare_command, option, parsed_by
+from lexport.cli._output import notify
 from lexport.cli._outputs.options import output_options
 from lexport.cli._outputs.record import current_record
 from lexport.cli.snapshot import note_lines, print_summary
 from lexport.model import Scope, is_ulid
 from lexport.settings import Destination, is_account_id
+from lexport.tables.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -145,7 +148,13 @@ def read_command(dest: Destination, run: str, account: str, region: str, **own: 
         left="what was read is kept; the same command goes on with it",
     )
     _print(result)
-    return _exit_code(result)
+    code = _exit_code(result)
+    if code == 1:
+        notify(
+            f"{scope} is not read whole: {plural(result.gaps, 'gap')}; the same command tries them again",
+            level=logging.ERROR,
+        )
+    return code
 
 
 def _exit_code(result: ShardResult) -> int:

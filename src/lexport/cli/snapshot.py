@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 from collections import Counter
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from lexport.aws.logs import say
 from lexport.cli._dest_options import dest_options
 from lexport.cli._fleet_options import (
     cluster_options,
@@ -147,9 +147,8 @@ def _how_to_go_on(progress: Progress | None) -> str:
 
 def print_summary(*lines: str) -> None:
     """Print lines on standard error."""
-    with suppress(OSError):  # stderr is closed; the exit code still reports the outcome
-        for line in lines:
-            click.echo(line, err=True)
+    for line in lines:
+        say(line)
 
 
 def summarize(result: SnapshotResult) -> None:

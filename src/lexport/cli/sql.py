@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import click
 
+from lexport.aws.logs import say
 from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, csv_safe_option, output_file_option, output_option
 from lexport.cli._options import argument, declare_command, duration, option
@@ -97,7 +98,7 @@ def command(
             view = View(pager=not no_pager, trim=not no_trim, hint="--output line or --no-trim shows all")
             rows = write_result(result.reader, output=output, stream=stream, view=view)
     if sys.stderr.isatty():
-        click.echo(f"({plural(rows, 'row')})", err=True)
+        say(f"({plural(rows, 'row')})")
 
 
 def _print_view(name: str, dialect: str | None, output_file: str | None) -> None:

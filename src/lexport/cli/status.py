@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -95,11 +96,11 @@ def command(dest: Destination, max_age: timedelta, output: str) -> int:
     notify(*dataset.damage(), *_unfinished(dest, dataset.store, now))
     newest = newest_complete(snapshots)
     if newest is None:
-        notify("no snapshot in DEST is complete")
+        notify("no snapshot in DEST is complete", level=logging.ERROR)
         return 1
     if now - newest.snapshot_at > max_age:
         age = format_age(now - newest.snapshot_at)
-        notify(f"the newest complete snapshot is {age} old, more than {format_age(max_age)}")
+        notify(f"the newest complete snapshot is {age} old, more than {format_age(max_age)}", level=logging.ERROR)
         return 1
     return 0
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, TextIO
 
+from lexport.aws.logs import settings
+from lexport.cli._async import can_draw
 from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
 from lexport.cli._options import argument, declare_command, option
@@ -37,7 +38,7 @@ def command(dest: Destination, *, data: bool, output: str) -> int:
     from lexport.query.verify.files import VerifyProgress, find_damage
 
     output = choose_format(output)
-    show = _show_live(terminal()) if sys.stderr.isatty() else lambda _text: None
+    show = _show_live(terminal()) if can_draw() and settings().shows_progress else lambda _text: None
     progress = VerifyProgress()
     damaged = 0
 

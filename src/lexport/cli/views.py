@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
+from lexport.aws.logs import say
 from lexport.cli._dest_options import dest_options
 from lexport.cli._options import argument, declare_command, option
 from lexport.cli._output import notify
@@ -38,4 +37,4 @@ def command(dest: Destination, db: str, copy_to: str | None) -> None:
     if catalog.store.moved is not None:
         folder = copy_folder(db) if copy_to is None else copy_to
         notify(f"the views read the copies in {folder}, up to snapshot {catalog.newest.snapshot_id}")
-    click.echo(f"wrote {db}; try: duckdb {db} 'FROM runtimes'", err=True)
+    say(f"wrote {db}; try: duckdb {db} 'FROM runtimes'")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -36,6 +37,8 @@ from lexport.tables import registry
 from lexport.tables.arrow import table_schema
 from lexport.tables.registry import BY_NAME, PACKAGE_TABLES
 from lexport.tables.run import SNAPSHOTS
+
+logger = logging.getLogger(__name__)
 
 _TRANSIENT = FULL | {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETIMEDOUT, errno.ESTALE, errno.EINTR}
 _OURS = {layout.RUNS, layout.STAGING, layout.LATEST_HINT, layout.PRUNED, layout.STORED_PACKAGES}
@@ -146,6 +149,7 @@ def commit(
         for path, source in files.items():
             store.place(source.path, path, sha256=source.sha256)
             placed.append(path)
+            logger.debug("placed %s", path, extra={"snapshot_id": draft.snapshot_id})
         for folder in sorted({str(PurePosixPath(path).parent) for path in placed}):
             store.sync_folder(folder)
         done = replace(draft, committed_at=datetime.now(UTC))
@@ -162,6 +166,8 @@ def commit(
             with suppress(OSError):  # an error here must not hide the error before it
                 store.remove(path)
         raise
+    published = done.snapshot_id, len(done.files), sum(entry.size_bytes for entry in done.files), store.url
+    logger.info("published %s: %d files, %d bytes, in %s", *published, extra={"snapshot_id": done.snapshot_id})
     if unsure is not None:
         note(
             f"warning: {done.snapshot_id} is published, but may not survive a power loss:"

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lexport.aws.redact import remember_secret
 from lexport.dataset.local import LocalStore
 from lexport.errors import PublishError, RunError, SettingsError
 
@@ -30,6 +31,9 @@ class HashKey:
     secret: bytes = field(repr=False)
     made_in: Path | None = field(default=None, compare=False, repr=False)
     """The file in which this run made the key; None where the key was there before."""
+
+    def __post_init__(self) -> None:
+        remember_secret(base64.b64encode(self.secret).decode(), self.secret.hex())
 
     @property
     def key_id(self) -> str:

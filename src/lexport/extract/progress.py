@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -267,9 +267,17 @@ async def keep_reporting(report: Report, progress: Progress) -> None:
         await report(progress)
 
 
-async def report_plainly(progress: Progress, out: TextIO | None = None) -> None:
-    """Print a line per unfinished shard every 10 seconds; with many shards, their total and the slowest ones."""
-    stream = sys.stderr if out is None else out
+Write = Callable[[str, Mapping[str, object]], None]
+"""Takes one line, and the facts in it as fields."""
+
+
+def print_line(line: str, _fields: Mapping[str, object]) -> None:
+    """Print a line on standard error."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - a program that asks for lines gets them there
+
+
+async def report_plainly(progress: Progress, write: Write = print_line) -> None:
+    """Write a line per unfinished shard every 10 seconds; with many shards, their total and the slowest ones."""
     sampled = _Rates(anyio.current_time())
     while True:
         await anyio.sleep(PLAIN_EVERY_S)
@@ -277,14 +285,14 @@ async def report_plainly(progress: Progress, out: TextIO | None = None) -> None:
         is_many = len(progress.shards) > MOST_SHARDS_SHOWN
         shown = slowest(progress, rates, MOST_LINES if is_many else MOST_SHARDS_SHOWN)
         if is_many and shown:
-            print(describe_all(progress, rates), file=stream, flush=True)
+            write(describe_all(progress, rates), {})
         for shard in shown:
-            print(describe(shard, rates[shard.scope]), file=stream, flush=True)
+            write(describe(shard, rates[shard.scope]), {})
         bytes_per_s = sampled.bytes_per_s(progress)
         if progress.packages.files:
-            print(progress.packages.describe(bytes_per_s), file=stream, flush=True)
+            write(progress.packages.describe(bytes_per_s), {})
         elif not shown:
-            print(f"{progress.stage} ...", file=stream, flush=True)
+            write(f"{progress.stage} ...", {})
 
 
 async def report_live(progress: Progress, out: TextIO | None = None) -> None:

@@ -5,6 +5,7 @@ The reader that completes a batch hands it to staging and waits for the write.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ from lexport.tables.functions import GET_FUNCTION
 from lexport.tables.registry import fleet_resources, resources_read
 from lexport.tables.resource import Subject
 
+logger = logging.getLogger(__name__)
+
 CARRIED_AT_ONCE = 256  # versions carried over before other tasks run again: some 15 ms
 PAGES_AHEAD = (
     3  # pages of references listed ahead of the one being fetched: enough for a second or two if listing stalls
@@ -63,6 +66,8 @@ async def read_shard(
     if shard.region_status == "disabled":
         return ShardResult(shard=shard, status="unavailable", started_at=started_at, ended_at=started_at)
     progress, settings, snapshot_at = run.begin(scope), run.settings, run.spec.snapshot_at
+    place = {"account_id": scope.account_id, "region": scope.region}
+    logger.info("%s: reading", scope, extra=place)
     log = ShardLog(shard=shard, failures=staging.failures, note_run=run.progress.note, started_at=started_at)
     try:
         with run.budget.reader():
@@ -85,7 +90,13 @@ async def read_shard(
     else:
         log.account_for_references()
     progress.finish()
-    return log.result(run.pacer)
+    result = log.result(run.pacer)
+    if logger.isEnabledFor(logging.INFO):
+        text = "%s: read, %s: %d versions, %d of them carried over, %d gaps; %d calls, %d throttled"
+        calls = result.get_function_calls + result.list_calls
+        counts = result.references.rows, result.carried_rows, result.gaps, calls, result.throttles
+        logger.info(text, scope, result.status, *counts, extra=place)
+    return result
 
 
 @dataclass(slots=True, kw_only=True)

@@ -6,6 +6,7 @@ them that read the same shard are kept apart.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
@@ -37,6 +38,8 @@ from lexport.model import FunctionRef, Reply, Scope, Shard, ShardResult, StagedR
 
 FLUSH_WITHIN_S = 10.0
 """How long an interrupted run may take to write the rows that are in memory."""
+
+logger = logging.getLogger(__name__)
 
 OnReply = Callable[[FunctionRef, Reply], None]
 
@@ -120,6 +123,7 @@ class Reading:
         """
         attempt = await to_thread.run_sync(self._begin, scope)
         numbers = count()
+        place = {"account_id": scope.account_id, "region": scope.region}
 
         def keep(path: Path) -> StagedRun:
             sha256, size_bytes = hash_run_file(path), path.stat().st_size
@@ -127,6 +131,7 @@ class Reading:
             self.store.place(path, target, sha256=sha256)
             self.store.sync_folder(target.rpartition("/")[0])
             clear(path)
+            logger.debug("%s: staged %s, %d bytes", scope, target, size_bytes, extra=place)
             return StagedRun(path=target, size_bytes=size_bytes, sha256=sha256)
 
         staging = Staging(

@@ -80,7 +80,7 @@ async def test_plain_lines():
     progress, out = Progress(), io.StringIO()
     shard = ShardProgress(scope=SCOPE, pace=pace())
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(report_plainly, progress, out)
+        tasks.start_soon(report_plainly, progress, lambda line, _fields: print(line, file=out))
         await anyio.sleep(11)
         progress.shards.append(shard)
         shard.listed, shard.fetched = 1000, 200

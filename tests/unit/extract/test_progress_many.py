@@ -47,7 +47,7 @@ async def test_plain_lines_are_few():
     """Of two hundred account-regions there is a total line and ten others every ten seconds."""
     out = io.StringIO()
     with anyio.move_on_after(15):
-        await report_plainly(many(200), out)
+        await report_plainly(many(200), lambda line, _fields: print(line, file=out))
     lines = out.getvalue().splitlines()
 
     assert len(lines) == 1 + MOST_LINES

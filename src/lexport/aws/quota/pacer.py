@@ -6,12 +6,14 @@ There is no background task: the first call in a queue sleeps until a token arri
 from __future__ import annotations
 
 import heapq
+import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Protocol, TypeVar
+from typing import Protocol, Self, TypeVar
 
 import anyio
 
@@ -31,6 +33,8 @@ from lexport.model import (
 from lexport.tables.call import Call
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 
 class CallApi(Protocol):
@@ -85,7 +89,8 @@ class Pacer:
             counts.retries += 1
             return await self.call_once(scope, call.quota, attempt, priority)
 
-        return await retry(repeat, after=first_failure, random_unit=random_unit)
+        with _Trouble(self._queue(scope, call.quota).failing, scope, operation) as trouble:
+            return await retry(repeat, after=first_failure, random_unit=random_unit, on_retry=trouble.note)
 
     async def call_once(
         self, scope: Scope, quota_class: QuotaClass, attempt: Callable[[], Awaitable[T]], priority: Priority
@@ -113,17 +118,13 @@ class Pacer:
     def reading(self, scope: Scope, quota_class: QuotaClass) -> PaceReading:
         """Return the current rate and the calls so far. Needs no event loop."""
         queue = self._queue(scope, quota_class)
-        return PaceReading(rate_per_s=queue.bucket.rate_per_s, calls=queue.bucket.sent, throttles=queue.throttles)
+        return _reading(queue.bucket.rate_per_s, [queue])
 
     def readings(self, scope: Scope) -> tuple[PaceReading, PaceReading]:
         """Return the reading of GetFunction in a scope, and List*'s rate with the counts of all other classes."""
         get_function, listing = self.reading(scope, GET_FUNCTION_QUOTA), self.reading(scope, LIST_QUOTA)
         others = [queue for name, queue in self._queues[scope].items() if name != GET_FUNCTION_QUOTA.name]
-        return get_function, PaceReading(
-            rate_per_s=listing.rate_per_s,
-            calls=sum(queue.bucket.sent for queue in others),
-            throttles=sum(queue.throttles for queue in others),
-        )
+        return get_function, _reading(listing.rate_per_s, others)
 
     def counts(self, scope: Scope) -> CallCounts:
         """Return the calls so far in a scope. Needs no event loop."""
@@ -148,6 +149,61 @@ class Pacer:
             return queue
 
 
+def _reading(rate_per_s: float, queues: Sequence[_Queue]) -> PaceReading:
+    failing: Counter[str] = sum((queue.failing for queue in queues), Counter())
+    return PaceReading(
+        rate_per_s=rate_per_s,
+        calls=sum(queue.bucket.sent for queue in queues),
+        throttles=sum(queue.throttles for queue in queues),
+        failing=failing.total(),
+        failing_why=max(failing, key=lambda why: failing[why], default=""),
+    )
+
+
+_WORDS = {
+    "connect_failed": "cannot connect",
+    "connection_reset": "the connection was closed",
+    "dns_failed": "the host name cannot be resolved",
+    "network_failed": "the network failed",
+    "proxy_refused": "the proxy refused",
+    "timeout": "no answer in time",
+    "tls_failed": "TLS failed",
+}
+"""Error code of ours -> the reason in a few words; an error code of AWS is its own reason."""
+_MOST_CHARACTERS = 40
+
+
+class _Trouble:
+    """What goes wrong with one call that is tried again: it is counted and logged as long as it goes on."""
+
+    def __init__(self, failing: Counter[str], scope: Scope, operation: str) -> None:
+        self._failing, self._scope, self._operation = failing, scope, operation
+        self._why: str | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._count(None)
+
+    def note(self, error: ItemError, delay_s: float) -> None:
+        """Take the error of an attempt, and the delay before the next one."""
+        is_throttle = isinstance(error, ThrottledError)
+        self._count(None if is_throttle else _WORDS.get(error.code, error.code[:_MOST_CHARACTERS]))
+        level = logging.DEBUG if is_throttle else logging.INFO
+        if logger.isEnabledFor(level):
+            place = {"account_id": self._scope.account_id, "region": self._scope.region, "operation": self._operation}
+            text = "%s: %s; tried again in %.1f s"
+            logger.log(level, text, self._scope, error, delay_s, extra={**place, "error_code": error.code})
+
+    def _count(self, why: str | None) -> None:
+        if self._why is not None:
+            self._failing[self._why] -= 1
+        if why is not None:
+            self._failing[why] += 1
+        self._why = why
+
+
 @dataclass(slots=True, order=True)
 class _Waiter:
     """One waiting call. ``turn`` is set when it may now be first."""
@@ -165,6 +221,7 @@ class _Queue:
         self._clock = clock
         self.waiting: list[_Waiter] = []
         self.throttles = 0
+        self.failing: Counter[str] = Counter()
         self._numbers = count()
 
     async def wait(self, priority: Priority) -> float:

@@ -34,12 +34,13 @@ async def retry(
     only: type[ItemError] = ItemError,
     longest_s: float = math.inf,
     random_unit: Callable[[], float] = random.random,
+    on_retry: Callable[[ItemError, float], None] = lambda _error, _delay_s: None,
 ) -> T:
     """Repeat ``attempt`` while its error is retryable; raise the last error with its number of ``attempts``.
 
     ``after`` is the error of an attempt that was made already. Errors that are not of the class ``only`` are raised at
     once. No attempt begins later than ``longest_s`` after the first failure. ``random_unit`` returns a number from 0
-    to 1.
+    to 1. ``on_retry`` gets each error after which there is another attempt, and the delay before it.
     """
     state, failure = RetryState(longest_s), after
     while True:
@@ -48,6 +49,7 @@ async def retry(
             if delay_s is None:
                 failure.attempts = state.attempts
                 raise failure
+            on_retry(failure, delay_s)
             await anyio.sleep(delay_s)
         try:
             return await attempt()

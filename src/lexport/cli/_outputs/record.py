@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +18,6 @@ import click
 
 from lexport.cli._options import NOTIFY_VARIABLE
 from lexport.errors import CredentialsError, IncompleteError, SettingsError
-from lexport.tables.text import visible
 
 if TYPE_CHECKING:
     from lexport.cli._outputs.prometheus import LastRuns
@@ -267,5 +265,6 @@ def _cannot_write(option: str, path: Path, error: OSError) -> SettingsError:
 
 
 def _warn(text: str) -> None:
-    with suppress(OSError):
-        print(visible(f"lexport: warning: {text}"), file=sys.stderr, flush=True)  # noqa: T201 - standard error is for messages
+    from lexport.cli._log_options import say_early
+
+    say_early(f"lexport: warning: {text}", "warning")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import CancelScope
 
+from lexport.aws.logs import adopt
 from lexport.aws.waits import scaled
 from lexport.errors import RunError, SettingsError
 from lexport.extract.cluster.shard_task import prepare
@@ -38,6 +39,7 @@ async def connect(
     """
     from distributed.utils import silence_logging_cmgr
 
+    adopt("distributed", "tornado")
     opening = _at_scheduler(dask) if dask else _on_this_machine(processes or 1, retries)
     with silence_logging_cmgr(logging.CRITICAL + 1):  # what goes wrong is an error or a note of the run
         async with opening as client:
