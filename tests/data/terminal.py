@@ -1,5 +1,6 @@
 """The installed command on a terminal of its own, with what a person would see on its screen."""
 
+import os
 import sysconfig
 import termios
 import time
@@ -53,9 +54,29 @@ class Terminal:
             assert self._read(), (text, self.lines(), "the command has ended")
         return self.lines()
 
+    def until_last(self, text):
+        """Read until a text is the last line of the screen; return the lines."""
+        end_s = time.monotonic() + PATIENCE_S
+        while self.lines()[-1:] != [text]:
+            assert time.monotonic() < end_s, (text, self.lines())
+            assert self._read(), (text, self.lines(), "the command has ended")
+        return self.lines()
+
     def type(self, text):
         """Press keys."""
         self.process.send(text)
+
+    def wait_for_query(self):
+        """Wait until the command computes: it has used a tenth of a second of CPU time more than now."""
+        start = self._cpu_s()
+        end_s = time.monotonic() + PATIENCE_S
+        while self._cpu_s() < start + 0.1:
+            assert time.monotonic() < end_s
+            self._read()
+
+    def _cpu_s(self):
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def end(self):
         """Read until the command has ended; return its exit code."""
@@ -67,7 +88,7 @@ class Terminal:
 
     def _read(self):
         try:
-            data = self.process.read_nonblocking(65536, 0.2)
+            data = self.process.read_nonblocking(65536, 0.05)
         except pexpect.TIMEOUT:
             return True
         except pexpect.EOF:

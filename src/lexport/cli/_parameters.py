@@ -11,20 +11,23 @@ from lexport.query.sql_text import PARAMETER_NAME
 
 
 def parse_parameter(text: str) -> tuple[str, str]:
-    """Return the name and the value of ``NAME=VALUE``. The error does not show the value."""
+    """Return the name and the value of ``NAME=VALUE``. Raises ValueError, which does not show the value."""
     name, equals, value = text.partition("=")
     if not equals or PARAMETER_NAME.fullmatch(name) is None:
         what = f"{name!r} is no name" if equals else "there is no ="
-        raise click.BadParameter(f"write NAME=VALUE: {what}", param_hint="'--param'")
+        raise ValueError(f"write NAME=VALUE: {what}")
     return name, value
 
 
 def _parse_parameters(texts: Sequence[str]) -> dict[str, str]:
     values: dict[str, str] = {}
     for text in texts:
-        name, value = parse_parameter(text)
+        try:
+            name, value = parse_parameter(text)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
         if name.lower() in map(str.lower, values):
-            raise click.BadParameter(f"${name} is given twice", param_hint="'--param'")
+            raise click.BadParameter(f"${name} is given twice")
         values[name] = value
     return values
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from lexport.cli._output import distinct, write_rows
-from lexport.cli._table import Room, write_table
+from lexport.cli._table import Room, Row, write_table
 from lexport.cli._values import arrow_rows
 from lexport.errors import QueryError
 
@@ -27,15 +28,20 @@ def write_result(reader: pa.RecordBatchReader, *, output: str, stream: BinaryIO,
     """Write a query's rows in a format and return their number. Raises BrokenPipeError if a pager is left early."""
     if output == "parquet":
         return _write_parquet(reader, stream)
+    names, rows = reader.schema.names, arrow_rows(reader)
     if not stream.isatty():
-        return write_rows(reader.schema.names, arrow_rows(reader), output=output, stream=stream)
+        return write_rows(names, rows, output=output, stream=stream)
+    return show_rows(names, rows, output=output, stream=stream, view=view)
+
+
+def show_rows(names: Sequence[str], rows: Iterable[Row], *, output: str, stream: BinaryIO, view: View) -> int:
+    """Write rows on a terminal and return their number. Raises BrokenPipeError if a pager is left early."""
     from lexport.cli._screen import open_screen, screen_size
 
     with open_screen(stream, pager=view.pager, is_wide=output == "table") as screen:
         if output == "table" and view.trim:
-            room = Room(screen_size().columns, view.hint)
-            return write_table(reader.schema.names, arrow_rows(reader), screen, room)
-        return write_rows(reader.schema.names, arrow_rows(reader), output=output, stream=screen)
+            return write_table(names, rows, screen, Room(screen_size().columns, view.hint))
+        return write_rows(names, rows, output=output, stream=screen)
 
 
 def _write_parquet(reader: pa.RecordBatchReader, stream: BinaryIO) -> int:

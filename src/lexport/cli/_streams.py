@@ -89,8 +89,7 @@ def open_standard_streams() -> None:
     )
 
 
-def terminal() -> TextIO:
-    """Return standard error for drawing: nothing is escaped, so no text from other systems may be written to it."""
-    return io.TextIOWrapper(
-        io.BufferedWriter(_Forgiving(STDERR, "stderr")), "utf-8", "backslashreplace", write_through=True
-    )
+def terminal(number: int = STDERR) -> TextIO:
+    """Return stderr, or stdout, for drawing: nothing is escaped, so no text from other systems may be written to it."""
+    stream = _Forgiving(STDERR, "stderr") if number == STDERR else _Standard(STDOUT, "stdout")
+    return io.TextIOWrapper(io.BufferedWriter(stream), "utf-8", "backslashreplace", write_through=True)

@@ -69,7 +69,9 @@ def command(
     no_trim: bool,
     no_pager: bool,
 ) -> None:
-    """Run one SELECT over the dataset in DEST; the QUERY "-" is read from stdin.
+    """Run one SELECT over the dataset in DEST, or open a shell on a terminal if there is no QUERY.
+
+    The QUERY "-" is read from stdin.
 
     <table> holds the latest rows of each account-region, snapshot.<table> those of the newest commit, and
     history.<table> those of all commits. With --as-of, later commits do not count; a date means the end of that day in
@@ -82,8 +84,16 @@ def command(
         return
     if dialect is not None:
         raise click.UsageError("--dialect needs --print VIEW")
-    if dest is None or query is None:
-        raise click.UsageError(f"Missing argument '{'DEST' if dest is None else 'QUERY'}'.")
+    if dest is None:
+        raise click.UsageError("Missing argument 'DEST'.")
+    if query is None:
+        _check_shell(output, output_file)
+        from lexport.cli._shell import run_shell
+        from lexport.cli._shell_commands import Settings
+
+        settings = Settings(mode=output, trim=not no_trim, pager=not no_pager, parameters=parameters)
+        run_shell(dest, as_of=as_of, max_skew=max_skew, settings=settings)
+        return
     output = choose_format(output, output_file, _FORMATS)
     if output == "parquet" and output_file is None:
         raise click.UsageError("--output parquet needs -o FILE")
@@ -112,6 +122,19 @@ def _print_view(name: str, dialect: str | None, output_file: str | None) -> None
         text = f"{head}\n{translate(view.query, DIALECTS[dialect], name=view.path.name)}"
     with open_output(output_file) as stream:
         stream.write(f"{text}\n".encode())
+
+
+def _check_shell(output: str, output_file: str | None) -> None:
+    """Raise UsageError if there can be no shell, so that the QUERY is missing."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        reason = 'without a terminal there is no shell; the QUERY "-" is read from stdin'
+    elif output_file is not None:
+        reason = "-o writes the result of one query"
+    elif output not in FORMATS:
+        reason = f"the shell shows {', '.join(FORMATS)}, not {output}"
+    else:
+        return
+    raise click.UsageError(f"Missing argument 'QUERY': {reason}")
 
 
 def _read_stdin() -> str:

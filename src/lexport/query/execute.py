@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import anyio.to_thread
 import duckdb
@@ -46,24 +46,41 @@ def connect(database: str, **config: str) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def run_in_thread(connection: duckdb.DuckDBPyConnection, work: Callable[[], T]) -> T:
-    """Run blocking work on a connection in a thread of its own if this is the main thread, and return its result.
+class Worker:
+    """Runs blocking work on a connection, in a thread of its own where this is the main thread."""
 
-    The main thread handles signals only while it waits. Any exception that ends the wait, such as KeyboardInterrupt,
-    interrupts DuckDB first.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return work()
-    job = _Job(work)
-    threading.Thread(target=job.run, daemon=True).start()
-    try:
-        job.ended.wait()
-    except BaseException:
-        until_s = time.monotonic() + _STOPPED_WITHIN_S
-        while not job.ended.wait(_INTERRUPT_EVERY_S) and time.monotonic() < until_s:
-            _interrupt([connection])
-        raise
-    return job.result()
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._job: _Job[Any] | None = None
+
+    def run(self, work: Callable[[], T]) -> T:
+        """Run the work and return its result.
+
+        The main thread handles signals only while it waits. Any exception that ends the wait, such as
+        KeyboardInterrupt, interrupts DuckDB first.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return work()
+        self._job = job = _Job(work)
+        threading.Thread(target=job.run, daemon=True).start()
+        try:
+            job.ended.wait()
+        except BaseException:
+            self.has_stopped(_STOPPED_WITHIN_S)
+            raise
+        return job.result()
+
+    def has_stopped(self, within_s: float) -> bool:
+        """Interrupt what is still running, and return whether it ends in time: an interrupt does not stop every query.
+
+        Until it has ended, the connection takes no other work.
+        """
+        until_s = time.monotonic() + within_s
+        while self._job is not None and not self._job.ended.wait(_INTERRUPT_EVERY_S):
+            if time.monotonic() > until_s:
+                return False
+            _interrupt([self._connection])
+        return True
 
 
 async def run_interruptibly(work: Callable[[list[Interruptible]], T]) -> T:

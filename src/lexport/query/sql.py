@@ -22,7 +22,7 @@ from lexport.dataset.store import Store
 from lexport.errors import LexportError, QueryError, RunError, ViewError
 from lexport.query.catalog import DEFAULT_MAX_SKEW, Catalog, open_catalog
 from lexport.query.dataset_tables import DatasetTables
-from lexport.query.execute import Interruptible, connect, run_in_thread, run_interruptibly
+from lexport.query.execute import Interruptible, Worker, connect, run_interruptibly
 from lexport.query.parameters import fill_parameters, hide_values
 from lexport.query.shipped_views import ShippedView, named_views, shipped_views, tables_read
 from lexport.query.sql_text import LOSSY, cast_type, escape_glob, one_line, quote_name, quote_text
@@ -56,6 +56,7 @@ class QuerySession:
     """A DuckDB connection that has the tables and views of one dataset and cannot read anything else."""
 
     connection: duckdb.DuckDBPyConnection
+    worker: Worker
     tables: DatasetTables
     views: set[str] = field(default_factory=set)
 
@@ -78,10 +79,18 @@ class QuerySession:
         if plan:
             statement = _one_select(self.connection, statement[plan.end() :], {})
         try:
-            reader = run_in_thread(self.connection, partial(self._open, statement, casts, plan[0] if plan else ""))
+            reader = self.worker.run(partial(self._open, statement, casts, plan[0] if plan else ""))
         except _FAILURES as error:
             _refuse(error, self.catalog.store, values)
         return pa.RecordBatchReader.from_batches(reader.schema, self._batches(reader, values))
+
+    def parameters_of(self, query: str) -> set[str]:
+        """Return the names of the parameters in a query; none if it has an error, which ``read`` reports."""
+        try:
+            statements = self.connection.extract_statements(query)
+        except duckdb.Error:
+            return set()
+        return {str(name).lower() for statement in statements for name in statement.named_parameters}
 
     def _open(self, statement: str, casts: dict[str, str], plan: str) -> pa.RecordBatchReader:
         if self.tables.define(statement):
@@ -101,7 +110,7 @@ class QuerySession:
     def _batches(self, reader: pa.RecordBatchReader, values: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
         while True:
             try:
-                batch = run_in_thread(self.connection, reader.read_next_batch)
+                batch = self.worker.run(reader.read_next_batch)
             except StopIteration:
                 return
             except _FAILURES as error:  # DuckDB fails on a later row
@@ -203,10 +212,16 @@ def _open_dataset(
     # DuckDB spills large sorts into this temporary folder instead of the working folder. The folder is created in the
     # other thread: a signal between its creation and the assignment here would leave it behind.
     create = partial(tempfile.TemporaryDirectory, prefix="lexport-sql-", ignore_cleanup_errors=True)
-    with run_in_thread(connection, create) as spill:
-        tables = run_in_thread(connection, partial(DatasetTables, connection, catalog))
-        run_in_thread(connection, partial(_lock, connection, catalog, spill))
-        yield QuerySession(connection=connection, tables=tables)
+    worker = Worker(connection)
+    with worker.run(create) as spill:
+        tables = worker.run(partial(DatasetTables, connection, catalog))
+        worker.run(partial(_lock, connection, catalog, spill))
+        yield QuerySession(connection=connection, worker=worker, tables=tables)
+
+
+def is_name(text: str) -> bool:
+    """Return whether a query is just the name of a table or view."""
+    return _expand_name(text) != text
 
 
 def _one_select(connection: duckdb.DuckDBPyConnection, query: str, values: Mapping[str, str]) -> str:
