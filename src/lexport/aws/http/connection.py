@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from typing import cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from lexport.aws.http.message import TOTAL_TIMEOUT_S, HttpLimits, Response, ResponseSource
+from lexport.aws.http.stream import Stream
 
 KEEP_ALIVE_S = 15.0  # as in aiohttp: a server may close a connection that was idle for longer at any moment
 OVERHEAD_BYTES = 256 * 1024
@@ -47,20 +47,20 @@ class Headers(Mapping[str, str]):
         return len(self._raw)
 
 
-class Connection(asyncio.Protocol, ResponseSource):
-    """A connected transport of the event loop. ``on_closed`` is called once, when either side has closed it.
+class Connection(ResponseSource):
+    """Requests and responses over a stream. ``on_closed`` is called once, when either side has closed it.
 
     ``is_idle``: the last response is complete and another request may be sent. ``spoke_first``: the server sent bytes
     before the first request. If you stop waiting for a response, call ``abort()`` unless ``is_idle``.
     """
 
-    def __init__(self, limits: HttpLimits, on_closed: Callable[[Connection], None]) -> None:
+    def __init__(self, stream: Stream, limits: HttpLimits, on_closed: Callable[[Connection], None]) -> None:
         super().__init__()
-        self.is_idle = False
+        self.is_idle = True
         self.spoke_first = False
         self._loop = asyncio.get_running_loop()
         self.closed: asyncio.Future[None] = self._loop.create_future()
-        self._transport: asyncio.Transport
+        self._stream = stream
         self._limits = limits
         self._on_closed = on_closed
         self._parser = HttpResponseParser(self)
@@ -71,6 +71,7 @@ class Connection(asyncio.Protocol, ResponseSource):
         self._has_headers = False  # all headers of the response that is being parsed
         self._body: list[bytes] = []
         self._body_left_bytes = self._overhead_bytes = 0
+        stream.start(self)
 
     def send(self, request: bytes) -> asyncio.Future[Response]:
         """Write a request and return the future of its response. Call this only if ``is_fresh()``."""
@@ -80,7 +81,7 @@ class Connection(asyncio.Protocol, ResponseSource):
         self._overhead_bytes = 0
         if self._timer is None:  # one timer serves many responses: setting one costs more than all the rest here
             self._timer = self._loop.call_at(now_s + self._limits.idle_timeout_s, self._check_timeouts)
-        self._transport.write(request)
+        self._stream.write(request)
         return response
 
     def is_fresh(self) -> bool:
@@ -88,7 +89,7 @@ class Connection(asyncio.Protocol, ResponseSource):
         return (
             self.is_idle
             and self._received_at_s + KEEP_ALIVE_S > self._loop.time()
-            and not self._transport.is_closing()  # closed, but ``connection_lost`` was not called yet
+            and not self._stream.is_closing  # closed, but ``connection_lost`` was not called yet
         )
 
     def retire(self) -> None:
@@ -100,7 +101,7 @@ class Connection(asyncio.Protocol, ResponseSource):
     def abort(self) -> None:
         """Close the connection at once."""
         self.is_idle = False
-        self._transport.abort()
+        self._stream.abort()
 
     # --- timeouts -----------------------------------------------------------------------------------------------------
 
@@ -138,14 +139,7 @@ class Connection(asyncio.Protocol, ResponseSource):
             body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
             response.set_result(Response(self._parser.get_status_code(), Headers(self._headers), body, self))
 
-    # --- callbacks of the event loop ----------------------------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connected transport; its TLS handshake is complete."""
-        self._transport = cast(
-            "asyncio.Transport", transport
-        )  # uvloop's transport is one, but does not inherit from it
-        self.is_idle = True
+    # --- callbacks of the stream --------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser. Bytes that arrive while no request is pending close the connection."""
@@ -163,18 +157,14 @@ class Connection(asyncio.Protocol, ResponseSource):
         if self._overhead_bytes > OVERHEAD_BYTES:
             self._fail("invalid_http")
 
-    def eof_received(self) -> None:
-        """Do not reuse a connection that the server has half-closed; the event loop closes it."""
-        self.is_idle = False
-
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
         """Complete a response that ends with the connection, and fail every other one."""
         if self._timer is not None:
             self._timer.cancel()
         self.is_idle = False
         if not self._has_headers:
             self._fail("connection_reset")
-        elif exc is None and self._ends_with_connection():
+        elif error is None and self._ends_with_connection():
             self._succeed()
         else:
             self._fail("truncated_body")

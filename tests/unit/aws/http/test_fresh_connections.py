@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 from aiohttp import web
@@ -10,6 +11,7 @@ from aiohttp import web
 from lexport.aws.http.connection import Connection
 from lexport.aws.http.message import HttpLimits, Request
 from lexport.aws.http.pool import open_pool
+from lexport.aws.http.stream import open_stream
 
 pytestmark = pytest.mark.asyncio
 
@@ -136,12 +138,13 @@ async def test_a_lost_connection_is_not_used_again(servers):
         host, _, port = url.removeprefix("http://").partition(":")
         limits = HttpLimits(connections=1, idle_timeout_s=1, body_limit_bytes=100)
         ended = []
-        transport, connection = await asyncio.get_running_loop().create_connection(
-            lambda: Connection(limits, ended.append), host, int(port)
-        )
+        connected = socket.create_connection((host, int(port)))
+        connected.setblocking(False)
+        stream = await open_stream(connected, None, host)
+        connection = Connection(stream, limits, ended.append)
         await connection.send(b"GET / HTTP/1.1\r\n\r\n")
         was_fresh = connection.is_fresh()
-        await servers.until(transport.is_closing)
+        await servers.until(lambda: stream.is_closing)
         is_fresh = connection.is_fresh()
         await servers.until(lambda: ended)
 

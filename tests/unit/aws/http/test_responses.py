@@ -228,7 +228,6 @@ async def test_a_response_whose_end_is_ambiguous(way, lengths, code, servers):
     assert response.body == b"{}"
 
 
-@pytest.mark.asyncio(loop_factories=["asyncio"])  # uvloop hands over what came first when we have asked already
 async def test_a_response_before_the_request(certificate, monkeypatch, servers):
     """A server that sends bytes before the first request does not speak HTTP."""
     tls, ca_file = certificate
