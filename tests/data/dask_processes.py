@@ -32,7 +32,7 @@ class Dask:
         self.scheduler = self._start(
             "scheduler",
             [
-                *("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--dashboard-address", "127.0.0.1:0"),
+                *("--port", "0", "--no-dashboard", "--dashboard-address", "127.0.0.1:0"),
                 *("--scheduler-file", str(file), "--protocol", protocol, *arguments),
             ],
         )
@@ -59,6 +59,10 @@ class Dask:
             )
             self.workers.append(started[-1])
         return started
+
+    def are_registered(self) -> bool:
+        """Return whether the scheduler has heard of every worker."""
+        return self.said("scheduler").count("Register worker") >= len(self.workers)
 
     def said(self, name: str) -> str:
         """Return what a process has printed."""
@@ -94,12 +98,12 @@ class Dask:
 
 
 @contextmanager
-def run_dask(folder: Path, environment: dict[str, str], *, workers: int) -> Iterator[Dask]:
+def run_dask(folder: Path, environment: dict[str, str], *, workers: int, host: str = "127.0.0.1") -> Iterator[Dask]:
     """Run a scheduler and so many workers until the block ends."""
     folder.mkdir(exist_ok=True)
     dask = Dask(folder, environment)
     try:
-        dask.start_scheduler()
+        dask.start_scheduler("--host", host)
         dask.start_workers(workers)
         yield dask
     finally:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from dask_processes import run_dask
 
+from disk import Disk, build
+
 IS_WHOLE = os.environ.get("LEXPORT_WORKERS") == "whole"
 """The tables that tell of the run itself."""
 
@@ -18,10 +20,16 @@ IS_WHOLE = os.environ.get("LEXPORT_WORKERS") == "whole"
 def dask(environment, tmp_path) -> Callable[..., AbstractContextManager[Any]]:
     """Start a scheduler and workers: ``with dask(3) as running:``. A keyword sets a variable of theirs."""
 
-    def start(workers: int, **variables: str) -> AbstractContextManager[Any]:
-        return run_dask(tmp_path / "scheduler", environment | variables, workers=workers)
+    def start(workers: int, *, host: str = "127.0.0.1", **variables: str) -> AbstractContextManager[Any]:
+        return run_dask(tmp_path / "scheduler", environment | variables, workers=workers, host=host)
 
     return start
+
+
+@pytest.fixture
+def disk(need_program, tmp_path) -> Disk:
+    """A disk that can fail, for the workers that are started with its variables."""
+    return Disk(build(need_program("cc", "gcc", "clang", package="gcc"), tmp_path), tmp_path / "disk")
 
 
 @pytest.fixture

@@ -48,37 +48,6 @@ def check_rows(look, dest, fleet):
     assert len(set(keys)) == len(keys) == VERSIONS
 
 
-def moments():
-    return [VERSIONS * tenth // 11 for tenth in range(1, 11)] if IS_WHOLE else [VERSIONS // 2]
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP][0 if IS_WHOLE else 1 :])
-@pytest.mark.timeout(1800)
-async def test_a_worker_that_dies_or_stands_still(
-    simulator, environment, start_lexport, dask, flags, look, tmp_path, number
-):
-    """Its shards are read elsewhere, from what it staged; awake again, it mixes nothing."""
-    environment |= WAITS | {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "2 s"}
-    fleet = fleet_of()
-    for turn, moment in enumerate(moments()):
-        dest = tmp_path / f"fleet-{turn}"
-        async with simulator(fleet=fleet) as server:
-            with dask(2) as running:
-                async with start_lexport("snapshot", dest, *options(flags, server.url), "--dask", running.url) as run:
-                    await until(lambda at=moment: made(server) >= at)
-                    victim = running.workers[0]
-                    os.kill(victim.pid, number)
-                    if number == signal.SIGSTOP:
-                        await until(lambda: "worker-0" in running.said("scheduler").partition("Remove worker")[2])
-                        os.kill(victim.pid, signal.SIGCONT)
-                    with anyio.fail_after(60):
-                        said = b"".join([part async for part in run.stderr])
-                        assert await run.wait() == 0, said.decode()
-        check_rows(look, dest, fleet)
-        assert made(server) <= VERSIONS + VERSIONS // 2 + 64
-        assert not list((dest / "_staging").iterdir())
-
-
 async def test_the_scheduler_dies(simulator, environment, start_lexport, run_lexport, dask, flags, look, tmp_path):
     """The run ends with one line, which says how to go on; its command goes on without dask."""
     environment |= WAITS | {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "2 s"}

@@ -5,12 +5,11 @@ from __future__ import annotations
 import shutil
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 
 import pytest
 from worker_runs import VARIABLES, ended, fleet_of, last_minutes, made, started_run, until, versions_of
 
-from disk import KILL, Disk, build
+from disk import KILL
 from lexport.simulator import Fault
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
@@ -48,25 +47,18 @@ MOMENTS = {
 SAMPLE = 1  # the first ones; all of them by ``make workers``
 
 
-@pytest.fixture(scope="session")
-def shim(need_program, tmp_path_factory):
-    """The library that kills a process at a call to the disk."""
-    return build(need_program("cc", "gcc", "clang", package="gcc"), tmp_path_factory.mktemp("shim"))
-
-
 @pytest.mark.timeout(1800)
-async def test_a_worker_is_killed_at(simulator, environment, dask, shim, look, is_whole, tmp_path):
+async def test_a_worker_is_killed_at(simulator, environment, dask, disk, look, is_whole, tmp_path):
     """Another worker reads the rest, no row comes twice, and at most the calls of the last minute are repeated."""
     environment |= VARIABLES
     fleet, one = fleet_of(50 if is_whole else 15), tmp_path / "one"
     async with simulator(fleet=fleet) as server, started_run(one, server.url, environment) as run:
         await ended(run)
-    disk = Disk(shim, tmp_path / "disk")
     with dask(1) as running:
         for number, name in enumerate(list(MOMENTS)[: None if is_whole else SAMPLE]):
             dest = tmp_path / f"fleet-{number}"
             (victim,) = running.start_workers(1, **disk.variables())
-            await until(partial(all_are_registered, running))
+            await until(running.are_registered)
             async with (
                 simulator(*MOMENTS[name].faults, fleet=fleet) as server,
                 started_run(dest, server.url, environment, dask=running.url) as run,
@@ -77,11 +69,6 @@ async def test_a_worker_is_killed_at(simulator, environment, dask, shim, look, i
             assert 0 <= made(server) - versions_of(fleet) <= last_minutes(2), name
             assert not list((dest / "_staging").iterdir())
             shutil.rmtree(dest)
-
-
-def all_are_registered(running):
-    """The scheduler has heard of every worker."""
-    return running.said("scheduler").count("Register worker") == len(running.workers)
 
 
 async def kill_at(moment, victim, disk, dest, server):
