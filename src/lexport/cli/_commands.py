@@ -25,7 +25,8 @@ COMMAND_GROUPS = {
         "shard": "Take a snapshot in steps that any scheduler runs: plan, read, commit.",
     },
     "Query": {
-        "sql": "Run one SELECT over a dataset.",
+        "sql": "Run one SELECT over a dataset, or open a SQL shell.",
+        "open": "Open DuckDB's own shell with views of a dataset.",
         "diff": "Show what changed between two snapshots.",
         "status": "List the snapshots and check the age of the newest complete one.",
         "errors": "Show what a run could not read, by kind.",

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import termios
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -32,6 +32,12 @@ def terminal_kept() -> Iterator[None]:
             yield
         finally:
             restore()
+
+
+def run_on_terminal(words: Sequence[str]) -> int:
+    """Run a program that has the terminal, and return its exit code."""
+    with terminal_kept(), each_interrupt(lambda: None):
+        return wait_for(subprocess.Popen(words))  # noqa: S603 - a program that the user asked for
 
 
 def wait_for(process: subprocess.Popen[bytes]) -> int:
