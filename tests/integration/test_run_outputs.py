@@ -195,7 +195,7 @@ def test_no_credentials(night, aws):
     message = f"no {SECRET} AWSAccessKeyId=x&Signature=y"
     for operation in ("ListFunctions", "GetAccountSettings"):
         aws.inject(Fault(operation=operation, kind="denied", message=message, times=None))
-    denied = night("fleet", LEXPORT_NOTIFY_URL=SECRET)
+    denied = night("fleet", SOME_TOKEN=SECRET)
 
     for (ended, left, _), status in ((without, "failed"), (denied, "refused")):
         assert (ended.code, left["status"], left["exit_code"], left["published"]) == (5, status, 5, False)

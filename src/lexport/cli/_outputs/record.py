@@ -64,6 +64,7 @@ class RunRecord:
         self._started_s = time.monotonic()
         self._last: LastRuns | None = None
         self._webhook: Webhook | None = None
+        self._signals: tuple[str, ...] = ()
 
     def begin(self, outputs: Outputs, *, command: str, dest: str) -> None:
         """Check the files and the webhook, and write that the run goes on. Raises SettingsError for a wrong one."""
@@ -85,6 +86,7 @@ class RunRecord:
                 self._outputs = replace(self._outputs, **{name: None})
         if refusals:
             raise refusals[0]
+        self._signals = _signals()
 
     def watch(self, report: Report) -> Report:
         """Return a report that does the same, and keeps the progress of the run here."""
@@ -102,8 +104,10 @@ class RunRecord:
         if self._outputs is None and error is not None and self._context is not None:
             with suppress(Exception):  # the command line could not be parsed, or lexport.toml not be read
                 self._outputs, self._command, self._dest = find_outputs(self._arguments, self._context)
-                self._webhook = _webhook(self._outputs) if self._outputs else None
-        if self._outputs is None or not (any(self._outputs.files()) or self._webhook):
+                if self._outputs is not None:
+                    self._signals = _signals()
+                    self._webhook = _webhook(self._outputs)
+        if self._outputs is None or not (any(self._outputs.files()) or self._webhook or self._signals):
             return
         try:
             summary = self._summary(code, error, text)
@@ -121,14 +125,18 @@ class RunRecord:
         self._send(summary)
 
     def _send(self, summary: RunSummary) -> None:
-        if self._webhook is None:
-            return
         from lexport.cli._outputs.send import send_all
-        from lexport.cli._outputs.webhook import sender
 
         sends = {}
         if self._webhook is not None:
+            from lexport.cli._outputs.webhook import sender
+
             sends[f"the notification of {self._webhook.origin}"] = sender(self._webhook, summary)
+        if self._signals:
+            from lexport.cli._outputs.summary import shard_times
+            from lexport.cli._outputs.telemetry import senders
+
+            sends |= senders(self._signals, summary, shard_times(self.progress))
         for what, why in send_all(sends).items():
             _warn(f"{what} failed: {why}")
 
@@ -224,6 +232,19 @@ def _webhook(outputs: Outputs) -> Webhook | None:
     return read_webhook(outputs.notify_url_file)
 
 
+def _signals() -> tuple[str, ...]:
+    """Return what to send to OpenTelemetry; note what to install where that is not there."""
+    if not any(name.startswith("OTEL_") for name in os.environ):
+        return ()
+    from lexport.cli._outputs.telemetry import is_installed, signals
+
+    asked = signals(os.environ)
+    if asked and not is_installed():
+        _say("note: the OTEL_ variables ask for spans or metrics; to send them: pip install 'lexport[otel]'", "info")
+        return ()
+    return asked
+
+
 def check_target(path: Path, option: str) -> None:
     """Raise SettingsError for a path at which no file can be placed."""
     target = Path(os.path.realpath(path))
@@ -265,6 +286,10 @@ def _cannot_write(option: str, path: Path, error: OSError) -> SettingsError:
 
 
 def _warn(text: str) -> None:
+    _say(f"warning: {text}", "warning")
+
+
+def _say(text: str, level: str) -> None:
     from lexport.cli._log_options import say_early
 
-    say_early(f"lexport: warning: {text}", "warning")
+    say_early(f"lexport: {text}", level)

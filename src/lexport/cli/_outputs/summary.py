@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from lexport.aws.redact import cut_urls, remove_presigned_urls, remove_secrets
+from lexport.aws.redact import clean_line, cut_urls
 from lexport.model import __version__
 
 if TYPE_CHECKING:
@@ -21,7 +19,6 @@ KINDS_KEPT = 100
 NOTES_KEPT = 20
 MOST_CHARACTERS = 2_000  # of a text
 PUBLISHED_CODES = (0, 3)
-_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "LEXPORT_HASH_KEY", "LEXPORT_NOTIFY_URL")
 
 Status = Literal["running", "complete", "partial", "refused", "failed", "interrupted"]
 
@@ -57,6 +54,19 @@ class StageTime:
     stage: str
     started_at: datetime
     duration_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardTime:
+    """When one account-region was read; ``ended_at`` is None where the run ended before. It is in no file."""
+
+    account_id: str
+    region: str
+    started_at: datetime
+    ended_at: datetime | None
+    listed: int
+    fetched: int
+    throttles: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,10 +120,9 @@ def to_json(summary: RunSummary) -> bytes:
     return msgspec.json.format(msgspec.json.encode(summary), indent=1) + b"\n"
 
 
-def redact(text: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Remove what may be a secret from a text: signed links, queries and users of URLs, credentials of this process."""
-    secrets = [environment.get(name) for name in _SECRETS]
-    text = cut_urls(remove_presigned_urls(remove_secrets(text, secrets)))
+def redact(text: str) -> str:
+    """Remove what may be a secret from a text: signed links, queries and users of URLs, secrets of this process."""
+    text = cut_urls(clean_line(text))
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]} [...]"
 
 
@@ -153,6 +162,22 @@ def facts_of(progress: Progress | None, result: Any, manifest: Manifest | None, 
     if manifest is not None:
         facts |= _manifest_facts(manifest, packages=facts["counts"].packages if "counts" in facts else None)
     return facts
+
+
+def shard_times(progress: Progress | None) -> list[ShardTime]:
+    """Return when each account-region was read that this run read."""
+    return [
+        ShardTime(
+            account_id=shard.scope.account_id,
+            region=shard.scope.region,
+            started_at=shard.started_at,
+            ended_at=shard.ended_at,
+            listed=shard.listed,
+            fetched=shard.fetched,
+            throttles=shard.throttles,
+        )
+        for shard in (progress.shards if progress is not None else ())
+    ]
 
 
 def _progress_facts(progress: Progress, ended_at: datetime) -> dict[str, Any]:

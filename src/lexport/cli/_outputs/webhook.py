@@ -20,6 +20,7 @@ from lexport.artifacts.url_policy import Origin, check_address, origin_of
 from lexport.aws.http.proxied import translate_error
 from lexport.aws.http.proxies import Proxies
 from lexport.aws.http.tls import open_trust_store
+from lexport.aws.redact import remember_secret
 from lexport.cli._options import NOTIFY_VARIABLE
 from lexport.cli._outputs.send import LIMIT_S, Send
 from lexport.cli._outputs.summary import RunSummary, to_json
@@ -62,8 +63,8 @@ def read_webhook(file: Path | None, environment: Mapping[str, str] = os.environ)
 
 def parse_webhook(url: str, source: str) -> Webhook:
     """Check a URL; ``source`` says where it comes from. Raises SettingsError, which names no part of a wrong URL."""
-    option = source.partition(" ")[0]
-    origin = origin_of(url)
+    remember_secret(url)
+    option, origin = source.partition(" ")[0], origin_of(url)
     if origin is None:
         raise SettingsError(f"{source} is not the URL of a webhook: https://host/path, without a user", option=option)
     webhook, kind = Webhook(url, origin), _kind_of(origin.host)
