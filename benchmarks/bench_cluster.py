@@ -5,7 +5,11 @@ its own process serves the fleet over plain HTTP without quotas. The bucket is o
 requests and bytes. Peaks are VmHWM of /proc. The commit is what follows the last call to the simulator. The aim is that
 no process takes more than 400 MiB.
 
-    python benchmarks/bench_cluster.py [--scopes 40] [--versions 100] [--workers 3]
+It prints how far it is every 30 s, and ends after ``--minutes``: the run then publishes nothing, and the benchmark says
+how much was read and how long the whole would take at that rate. It ends all that it has started, also where it is
+interrupted or terminated.
+
+    python benchmarks/bench_cluster.py [--scopes 40] [--versions 100] [--workers 3] [--minutes 24]
     python benchmarks/bench_cluster.py --whole      # 2,000 account-regions of 500 versions
 """
 
@@ -16,6 +20,7 @@ import contextlib
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -45,14 +50,17 @@ PUBLISHED = 4  # versions of each function besides $LATEST
 FIRST_ACCOUNT = 111122223333
 AIM_MIB = 400
 LOOK_S = 0.5
+SAY_S = 30.0
+STOP_S = 20.0  # lexport ends within ten after a signal
 REQUESTS = re.compile(r'SeaweedFS_s3_request_total\{bucket="([^"]*)",code="[^"]*",type="([^"]*)"\} (\S+)')
 RECEIVED = re.compile(r'SeaweedFS_s3_bucket_traffic_received_bytes_total\{bucket="([^"]*)"\} (\S+)')
 
 
 class Calls:
-    """The calls that a simulator has served, and when the last of them was seen."""
+    """The calls that a simulator has served, of a ``total`` of GetFunction, and when the last of them was seen."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, total: int) -> None:
+        self.total, self.started_s = total, time.perf_counter()
         self.by_operation: Counter[str] = Counter()
         self.last_at_s = time.perf_counter()
         self.cpu_s = 0.0
@@ -65,14 +73,23 @@ class Calls:
             self.by_operation.update(calls)
             self.last_at_s = time.perf_counter()
 
+    def say(self) -> None:
+        """Print how far the run is."""
+        done, taken_s = self.by_operation["GetFunction"], time.perf_counter() - self.started_s
+        print(f"after {taken_s:.0f} s: {done:,} of {self.total:,} versions", flush=True)
+
     @contextlib.contextmanager
     def watch(self) -> Iterator[None]:
         """Ask it time and again until the block ends."""
         is_over = threading.Event()
 
         def look() -> None:
+            said_s = self.started_s
             while not is_over.wait(LOOK_S):
                 self.look()
+                if time.perf_counter() - said_s >= SAY_S:
+                    said_s = time.perf_counter()
+                    self.say()
 
         watcher = threading.Thread(target=look, daemon=True)
         watcher.start()
@@ -95,8 +112,30 @@ def store_counts(metrics_url: str, bucket: str) -> tuple[Counter[str], int]:
     return requests, sum(int(float(size)) for name, size in RECEIVED.findall(text) if name == bucket)
 
 
-def measure(scopes: int, versions: int, *, dask: Dask, bucket: Bucket, metrics_url: str, server: Server) -> None:
-    """Run the command once, and print what it, the workers and the store did."""
+@contextlib.contextmanager
+def ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """End a process that still runs where an error or a signal ends the block."""
+    try:
+        yield
+    except BaseException:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_S)
+        process.kill()
+        raise
+
+
+def measure(
+    scopes: int,
+    versions: int,
+    *,
+    minutes: float,
+    dask: Dask,
+    bucket: Bucket,
+    metrics_url: str,
+    server: Server,
+) -> None:
+    """Run the command once, for so many minutes at most, and print what it, the workers and the store did."""
     accounts = [str(FIRST_ACCOUNT + number) for number in range(scopes // len(REGIONS))]
     options = ["--region", ",".join(REGIONS), "--accounts", ",".join(accounts), "--account-role", "lexport"]
     before, _ = store_counts(metrics_url, bucket.name)
@@ -104,25 +143,42 @@ def measure(scopes: int, versions: int, *, dask: Dask, bucket: Bucket, metrics_u
     others = {"scheduler": dask.scheduler.pid}
     others |= {f"worker {number}": worker.pid for number, worker in enumerate(dask.workers)}
     others_before_s = {name: cpu_s(pid) for name, pid in others.items()}
-    calls, started_s = Calls(server), time.perf_counter()
+    calls, started_s = Calls(server, scopes * versions), time.perf_counter()
     with (dask.folder / "stderr").open("w+") as said, calls.watch():
         process = subprocess.Popen(
-            [LEXPORT, "snapshot", bucket.url, *options, *NO_LIMITS, "--dask", dask.url],
+            [
+                LEXPORT,
+                "snapshot",
+                bucket.url,
+                *options,
+                *NO_LIMITS,
+                "--dask",
+                dask.url,
+                "--deadline",
+                f"{minutes * 60:.0f}s",
+            ],
             env=dask.environment,
             stdout=subprocess.DEVNULL,
             stderr=said,
         )
-        with watch_peaks(process.pid) as peaks:
+        with ended(process), watch_peaks(process.pid) as peaks:
             _, status, usage = os.wait4(process.pid, 0)
         ended_s = time.perf_counter()
         process.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)
-        if process.returncode:
-            sys.exit(f"lexport snapshot ended with {process.returncode}: {said.read()[-2_000:]}")
+        said_text = said.read()
     requests, received = store_counts(metrics_url, bucket.name)
     taken = {name: (cpu_s(pid) - others_before_s[name], peak_mib(pid)) for name, pid in others.items()}
     taken["lexport snapshot"] = usage.ru_utime + usage.ru_stime, peaks[process.pid]
     total, wall_s, commit_s = scopes * versions, ended_s - started_s, ended_s - calls.last_at_s
+    if process.returncode:
+        done = max(1, calls.by_operation["GetFunction"])
+        show_processes(done, taken, calls)
+        print(
+            f"\nread {done:,} of {total:,} versions in {wall_s:.1f} s and published nothing; at this rate reading all"
+            f" takes {wall_s * total / done / 60:.0f} minutes, the commit besides"
+        )
+        sys.exit(f"lexport snapshot ended with {process.returncode}: {said_text[-2_000:]}")
     print(f"\nwall time {wall_s:.1f} s, of which the commit {commit_s:.1f} s: {commit_s / total * 1e6:.0f} s a million")
     show_processes(total, taken, calls)
     print("\n| requests to the store | in all | an account-region |\n|---|---|---|")
@@ -161,12 +217,18 @@ def check_versions(bucket: Bucket, total: int) -> dict[str, int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--scopes", type=int, default=40, help=f"account-regions, a multiple of {len(REGIONS)}")
-    parser.add_argument("--versions", type=int, default=100, help="in each account-region, a multiple of 10")
+    parser.add_argument(
+        "--versions", type=int, default=100, help="in each account-region, a multiple of {1 + PUBLISHED}"
+    )
     parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--minutes", type=float, default=24, help="of the run, at most")
     parser.add_argument(
         "--whole", action="store_true", help=f"{WHOLE_SCOPES} account-regions, {WHOLE_VERSIONS} in each"
     )
     asked = parser.parse_args()
+    if asked.scopes % len(REGIONS) or asked.versions % (1 + PUBLISHED) or min(asked.scopes, asked.versions) < 1:
+        parser.error(f"--scopes is a multiple of {len(REGIONS)}, --versions one of {1 + PUBLISHED}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that all blocks are left
     scopes, versions = (WHOLE_SCOPES, WHOLE_VERSIONS) if asked.whole else (asked.scopes, asked.versions)
     accounts = tuple(str(FIRST_ACCOUNT + number) for number in range(scopes // len(REGIONS)))
     spec = FleetSpec(functions=versions // (1 + PUBLISHED), versions=PUBLISHED, accounts=accounts, regions=REGIONS)
@@ -195,7 +257,15 @@ def main() -> None:
             }
             with run_dask(folder / "dask", environment, workers=asked.workers) as dask:
                 metrics_url = f"http://127.0.0.1:{port}/metrics"
-                measure(scopes, versions, dask=dask, bucket=bucket, metrics_url=metrics_url, server=server)
+                measure(
+                    scopes,
+                    versions,
+                    minutes=asked.minutes,
+                    dask=dask,
+                    bucket=bucket,
+                    metrics_url=metrics_url,
+                    server=server,
+                )
 
 
 if __name__ == "__main__":

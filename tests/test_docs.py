@@ -101,6 +101,26 @@ def test_lines_are_short(page):
     assert [line for line in prose(page).splitlines() if len(line) > 120 and not line.startswith("|")] == []
 
 
+def test_sums_of_the_plan():
+    """Each sum of the plan on paper, computed from the values that the page gives, has the result beside it."""
+    page = (ROOT / "docs" / "guides" / "many-machines.md").read_text(encoding="utf-8")
+    (given,) = re.findall(r"\((V = [^)]*)\)", page)
+    values = {name: int(number.replace(",", "")) for name, number in re.findall(r"([A-Z]) = ([\d,]+\d|\d)", given)}
+    sums = re.findall(r"^\|[^|]+\| `([^`|]+)` \| ([\d,.]+) \|$", page, re.MULTILINE)
+    wrong = []
+    for text, result in sums:
+        plain = re.sub(r"(?<=\d),(?=\d{3})", "", text).replace("\N{MULTIPLICATION SIGN}", "*")
+        assert re.fullmatch(r"(max|[VFNC]|[\d.]+|[-+*/(), ])+", plain), text
+        computed = eval(plain, {"__builtins__": {}, "max": max}, values)
+        decimals = len(result.partition(".")[2])
+        if f"{computed:,.{decimals}f}" != result:
+            wrong.append((text, computed, result))
+
+    assert set(values) == set("VFNC")
+    assert len(sums) >= 15
+    assert wrong == []
+
+
 def test_the_index_names_every_page():
     """docs/README.md links every page of the documentation, each on one line of its own."""
     index = ROOT / "docs" / "README.md"
