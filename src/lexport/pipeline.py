@@ -163,7 +163,8 @@ async def _snapshot(
             async with commit_tasks(store, run.snapshot_id, run.attempt, by_workers) as tasks:
                 results, fleet = await write_fleet(results, run, downloads, cluster, tasks)
                 await connected.aclose()  # once the snapshot is published, nothing may wait any more
-                return await commit_run(spec, results, fleet, run, workers=cluster.workers() if cluster else ())
+                workers = cluster.workers() if cluster else ()
+                return await commit_run(spec, results, fleet, run, workers=workers, downloads=downloads)
 
 
 async def plan(
@@ -285,6 +286,7 @@ async def commit_run(
     run: Run,
     *,
     workers: tuple[WorkerCounts, ...] = (),
+    downloads: SnapshotDownloads | None = None,
 ) -> SnapshotResult:
     """Write the remaining tables, compare them with the snapshot before, and publish; or publish nothing.
 
@@ -301,6 +303,7 @@ async def commit_run(
             results,
             fleet=fleet,
             package_tables=tables_of(settings.packages) if settings.packages else (),
+            count_packages=downloads.count if downloads else None,
             facts=RunFacts(hash_key_id=spec.hash_key_id, options=settings.for_manifest()),
             store=run.store,
             note=run.progress.note,

@@ -124,6 +124,10 @@ class PackageSettings:
         }
 
 
+REQUIRABLE = ("packages",)
+"""What ``--require`` can name: parts of a snapshot that it is published without."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotSettings:
     """Every setting of a snapshot.
@@ -145,8 +149,9 @@ class SnapshotSettings:
     ``dask`` reads shards on the workers of the scheduler at this address, ``processes`` on so many of this machine; a
     shard whose worker fails is tried again ``shard_retries`` times.
 
-    ``packages`` also fetches the packages of the functions that are read. ``with_resources`` names declared resources
-    that are read besides those of every snapshot.
+    ``packages`` also fetches the packages of the functions that are read; one that cannot be fetched is a gap only if
+    ``require`` has ``packages``. ``with_resources`` names declared resources that are read besides those of every
+    snapshot.
     """
 
     profile: str | None = None
@@ -174,6 +179,7 @@ class SnapshotSettings:
     allow_partial: bool = False
     group_readable: bool = False
     packages: PackageSettings | None = None
+    require: tuple[str, ...] = ()
     resume: str | None = None
     resume_max_age: timedelta = RESUME_MAX_AGE
     deadline: timedelta | None = None
@@ -187,7 +193,10 @@ class SnapshotSettings:
     def __post_init__(self) -> None:
         """Check every setting that can be checked without a call."""
         _check_types(self)
-        object.__setattr__(self, "regions", _split_regions(self.regions))
+        object.__setattr__(self, "regions", _split(self.regions, "--region", "Region"))
+        object.__setattr__(self, "require", _split(self.require, "--require", "part of a snapshot"))
+        unknown = next((name for name in self.require if name not in REQUIRABLE), None)
+        _check(unknown is None, "--require", f"takes {', '.join(REQUIRABLE)}, not {unknown!r}")
         _check(self.qualifiers in get_args(Qualifiers), "--qualifiers", f"is one of {', '.join(get_args(Qualifiers))}")
         _check(self.env in get_args(EnvMode), "--env", f"is one of {', '.join(get_args(EnvMode))}")
         for name, rate in (
@@ -213,15 +222,11 @@ class SnapshotSettings:
                 "--endpoint-url",
                 f"begins with https:// or http://, not {self.endpoint_url!r}",
             )
-        if self.snapshot_id is not None:
-            from lexport.model import is_ulid
+        for option, text in (("snapshot_id", self.snapshot_id), ("--resume", self.resume)):
+            if text is not None and (option, text) != ("--resume", NEWEST):
+                from lexport.model import is_ulid
 
-            _check(is_ulid(self.snapshot_id), "snapshot_id", f"is a ULID, not {self.snapshot_id!r}")
-        if self.resume not in (None, NEWEST):
-            from lexport.model import is_ulid
-
-            is_good = is_ulid(self.resume or "")
-            _check(is_good, "--resume", f"takes the whole id of a run, not {self.resume!r}")
+                _check(is_ulid(text), option, f"is the whole id of a run, a ULID, not {text!r}")
         if self.snapshot_at is not None:
             _check(self.snapshot_at.tzinfo is not None, "snapshot_at", "has a time zone")
 
@@ -255,6 +260,12 @@ class SnapshotSettings:
         _check(bool(is_known), "--account-role", "needs the accounts: --accounts or --organization")
         is_inspecting = self.packages is not None and self.packages.inspect
         _check(not is_inspecting, "--inspect", "looks into the store of a dataset: it is for lexport packages")
+        _check(self.packages is not None or not self.requires_packages, "--require", "packages goes with --packages")
+
+    @property
+    def requires_packages(self) -> bool:
+        """Whether a package that cannot be fetched is a gap."""
+        return "packages" in self.require
 
     @property
     def rates_per_s(self) -> dict[QuotaClass, float]:
@@ -283,9 +294,8 @@ class SnapshotSettings:
         refresh_after_s = self.refresh_after.total_seconds() if self.refresh_after else None
         named = {"functions": list(self.functions), "accounts": list(self.accounts)}
         decisive = {**named, "refresh_after_s": refresh_after_s, **self.for_manifest()}
-        for name in ("get_function_rate_per_s", "list_rate_per_s", "quota_share", "allow_partial", "packages"):
-            del decisive[name]
-        return decisive
+        others = ["get_function_rate_per_s", "list_rate_per_s", "quota_share", "allow_partial", "packages", "require"]
+        return {name: value for name, value in decisive.items() if name not in others}
 
     def for_manifest(self) -> dict[str, Any]:
         """Return the settings that the manifest records: no path and no secret."""
@@ -305,6 +315,7 @@ class SnapshotSettings:
             "incremental": self.incremental,
             "allow_partial": self.allow_partial,
             "packages": None if self.packages is None else self.packages.for_manifest(),
+            **({"require": list(self.require)} if self.require else {}),
             **({"with": list(self.with_resources)} if self.with_resources else {}),
         }
 
@@ -374,11 +385,11 @@ def _words(kind: Any) -> str:
     return " or ".join(named.get(part, f"a {part.__name__}") for part in parts)
 
 
-def _split_regions(regions: Iterable[str]) -> tuple[str, ...]:
-    """Split texts that name several Regions with commas or blanks between; return each Region once."""
-    parts = [(text, [part for part in re.split(r"[,\s]+", text) if part]) for text in regions]
+def _split(texts: Iterable[str], option: str, what: str) -> tuple[str, ...]:
+    """Split texts that have several names with commas or blanks between; return each name once."""
+    parts = [(text, [part for part in re.split(r"[,\s]+", text) if part]) for text in texts]
     for text, names in parts:
-        _check(bool(names), "--region", f"names no Region: {text!r}")
+        _check(bool(names), option, f"names no {what}: {text!r}")
     return tuple(dict.fromkeys(name for _, names in parts for name in names))
 
 

@@ -21,15 +21,15 @@ async def test_each_once(simulator, run_lexport, flags, fleet, tmp_path, look, p
     async with simulator(fleet=fleet) as aws:
         await run_lexport("snapshot", dest, *flags(aws.url))
         packages.calls(aws)
-        done = await run_lexport("packages", dest, *flags(aws.url, "--allow-partial"))
+        done = await run_lexport("packages", dest, *flags(aws.url))
         first, rows = packages.calls(aws), look.read_rows(dest)
         expected = packages.expected(fleet)
-        chosen = flags(aws.url, "--package-name", "[!%]*", "--allow-partial")
+        chosen = flags(aws.url, "--package-name", "[!%]*")
         denied = {row["code_sha256"] for row in rows["packages"] if row["status"] == "denied"}
         again = await run_lexport("packages", dest, *chosen)
         second = packages.calls(aws)
 
-    assert (done.code, again.code) == (3, 3)
+    assert (done.code, again.code) == (0, 0)
     assert expected == packages.stored(dest)
     assert first["GetObject"] == len(expected)
     assert first["GetFunction"] <= len(expected) + 4 * len(denied)
@@ -52,7 +52,8 @@ async def test_each_once(simulator, run_lexport, flags, fleet, tmp_path, look, p
         else:
             assert row["path"] is None
             assert row["reason"] or row["status"] == "image"
-    assert {(row["stage"], row["is_gap"]) for row in rows["errors"]} == {("packages", True)}
+    assert {(row["stage"], row["is_gap"]) for row in rows["errors"]} == {("packages", False)}
+    assert f"warning: {len(expected):,} of {len(expected) + len(denied):,} packages are stored" in done.err
     assert packages.statuses(look.read_rows(dest))["present"] == len(expected)
     assert f"packages: {len(expected):,} stored" in done.err
     assert f"packages: {len(expected):,} present" in again.err
@@ -94,19 +95,22 @@ async def test_with_a_snapshot(simulator, run_lexport, flags, fleet, tmp_path, l
     """snapshot --packages downloads each package once too, with links of its own responses, into one commit."""
     dest = tmp_path / "fleet"
     async with simulator(fleet=fleet) as aws:
-        done = await run_lexport("snapshot", dest, *flags(aws.url, "--packages", "--layers", "--allow-partial"))
+        done = await run_lexport("snapshot", dest, *flags(aws.url, "--packages", "--layers"))
         counts = packages.calls(aws)
 
     rows, expected = look.read_rows(dest), packages.expected(fleet)
     layers = {row["layer_arn"] for row in rows["layers"]}
-    assert done.code == 3, done.err
+    assert done.code == 0, done.err
     assert set(expected) <= set(packages.stored(dest))
     assert packages.statuses(rows)["stored"] == counts["GetObject"] == len(packages.stored(dest))
     assert {row["code_sha256"] for row in rows["layer_versions"]} <= {row["code_sha256"] for row in rows["packages"]}
     assert counts["GetLayerVersionByArn"] == len(layers) == len(rows["layer_versions"])
     assert look.expected_rows(fleet)["functions"] == look.facts(rows["functions"])
     assert len(list(dest.glob("_runs/*.json"))) == 1
-    assert rows["scopes"][0]["status"] == "complete"
+    (scope,) = rows["scopes"]
+    missing = sum(row["status"] in ("denied", "failed") for row in rows["packages"])
+    assert (scope["status"], scope["packages"]) == ("complete", scope["packages_stored"] + missing)
+    assert scope["packages_stored"] == len(expected)
 
 
 async def test_without_packages(simulator, aws, zip_fleet, tmp_path, look, settings, packages):
@@ -138,17 +142,18 @@ async def test_across_accounts(simulator, aws, tmp_path, look, settings, package
 
 
 async def test_accounts_without_access(simulator, aws, tmp_path, look, settings, packages):
-    """Accounts that the credentials cannot read are gaps whose reason names the missing option."""
+    """Packages in accounts that the credentials cannot read are not stored, and the reason names the missing option."""
     fleet = Fleet(FleetSpec(functions=4, versions=2, accounts=MEMBERS, seed=3))
     async with simulator(fleet=fleet) as server:
         await lexport.snapshot(tmp_path, settings(server.url, account_role="lexport-reader", accounts=MEMBERS))
         with pytest.raises(IncompleteError, match="stored and costs nothing next time"):
-            await lexport.packages(tmp_path, settings(server.url))
-        result = await lexport.packages(tmp_path, settings(server.url, allow_partial=True))
+            await lexport.packages(tmp_path, settings(server.url, require=("packages",)))
+        result = await lexport.packages(tmp_path, settings(server.url))
 
     own = packages.expected(fleet)
     assert set(own) <= set(packages.stored(tmp_path))
     denied = [row for row in look.read_rows(tmp_path)["packages"] if row["status"] == "denied"]
     assert denied
     assert all("give --account-role" in row["reason"] for row in denied)
-    assert result.manifest.gaps == len(denied)
+    assert result.manifest.gaps == 0
+    assert result.manifest.packages == result.manifest.packages_stored + len(denied)

@@ -99,23 +99,29 @@ async def test_changed(simulator, aws, fleet, tmp_path, look, settings, packages
     ids=["denied by Lambda", "denied by S3", "not what it should be"],
 )
 async def test_failed(simulator, run_lexport, flags, zip_fleet, tmp_path, fault, status, code, look, packages):
-    """A failed package is a row and a gap: exit 1 and nothing published, or exit 3 with --allow-partial."""
+    """A package that cannot be had is a row, and no gap; with --require packages it is one: exit 1, or published, 3."""
     name, dest = zip_fleet.name(0), tmp_path / "fleet"
     async with simulator(fleet=zip_fleet) as aws:
         await run_lexport("snapshot", dest, *flags(aws.url))
         commits = set(dest.glob("_runs/*"))
         aws.inject(replace(fault, function_name=name))
-        refused = await run_lexport("packages", dest, *flags(aws.url))
+        refused = await run_lexport("packages", dest, *flags(aws.url, "--require", "packages"))
         unpublished = set(dest.glob("_runs/*"))
         shown = await run_lexport(*shlex.split(refused.last.partition("every one by kind: lexport ")[2]))
-        allowed = await run_lexport("packages", dest, *flags(aws.url, "--allow-partial"))
+        allowed = await run_lexport("packages", dest, *flags(aws.url, "--require", "packages", "--allow-partial"))
+        gaps = look.read_rows(dest)["errors"]
+        optional = await run_lexport("packages", dest, *flags(aws.url))
+        status_line = await run_lexport("status", dest)
 
     lost = {
         row["code_sha256"]
         for row in look.expected_rows(zip_fleet)["functions"]
         if row["function_name"] == name and row["code_sha256"] not in packages.stored(dest)
     }
-    assert (refused.code, allowed.code) == (1, 3)
+    assert (refused.code, allowed.code, optional.code) == (1, 3, 0)
+    total = len(packages.expected(zip_fleet))
+    assert f"warning: {total - len(lost):,} of {total:,} packages" in optional.err
+    assert f"{total - len(lost)} of {total}" in status_line.out
     assert "stored and costs nothing next time" in refused.last
     assert shown.code == 0
     assert code in shown.out
@@ -124,7 +130,8 @@ async def test_failed(simulator, run_lexport, flags, zip_fleet, tmp_path, fault,
     assert set(packages.expected(zip_fleet)) - lost == set(packages.stored(dest))
     rows = look.read_rows(dest)
     assert {row["code_sha256"] for row in rows["packages"] if row["status"] == status} == lost
-    assert {(row["error_code"], row["is_gap"]) for row in rows["errors"]} == {(code, True)}
+    assert {(row["error_code"], row["is_gap"]) for row in gaps} == {(code, True)}
+    assert {(row["error_code"], row["is_gap"]) for row in rows["errors"]} == {(code, False)}
     assert "X-Amz-" not in refused.err + allowed.err + str(rows)
 
 
@@ -150,16 +157,15 @@ async def test_no_disk_space_in_a_snapshot(simulator, aws, zip_fleet, tmp_path, 
     monkeypatch.setattr(os, "statvfs", lambda _: full)  # a test cannot fill the disk
     no_early_download = Fault(operation="GetObject", kind="denied", times=None)
     async with simulator(no_early_download, fleet=zip_fleet) as server:
-        result = await lexport.snapshot(
-            tmp_path, settings(server.url, packages=lexport.PackageSettings(), allow_partial=True)
-        )
+        result = await lexport.snapshot(tmp_path, settings(server.url, packages=lexport.PackageSettings()))
 
     rows, expected = look.read_rows(tmp_path), packages.expected(zip_fleet)
     lost = [row for row in rows["packages"] if row["status"] == "failed"]
     assert look.expected_rows(zip_fleet)["functions"] == look.facts(rows["functions"])
     assert len(lost) == len(expected)
     assert {row["reason"].partition(":")[0] for row in lost} == {"no_room"}
-    assert result.manifest.gaps == len(lost) == len(rows["errors"])
+    assert (result.manifest.gaps, result.manifest.packages_stored) == (0, 0)
+    assert result.manifest.packages == len(lost) == len(rows["errors"])
     assert any("has 4,096 free" in note for note in result.notes)
 
 

@@ -95,18 +95,21 @@ async def test_functions_that_contain_log4j(simulator, run_lexport, flags, look,
     assert found.to_pylist() == [{"function_name": name, "path": LOG4J} for name in sorted(expected)]
 
 
-async def test_a_run_with_gaps_publishes_nothing(simulator, run_lexport, flags, tmp_path):
-    """If one package is refused, nothing is published; the errors of run and SBOM name the flag that allows it."""
+async def test_a_package_that_is_refused(simulator, run_lexport, flags, tmp_path):
+    """If one package is refused, what was looked into is published; with --require packages nothing is.
+
+    The error of an SBOM before names a command that makes it possible.
+    """
     dest = tmp_path / "fleet"
     async with simulator(functions=10, versions=0) as aws:
         assert (await run_lexport("snapshot", dest, *flags(aws.url))).code == 0
         aws.inject(Fault(operation="GetObject", kind="error", status=403, code="AccessDenied", times=1))
-        refused = await run_lexport("packages", dest, *flags(aws.url), "--inspect")
+        refused = await run_lexport("packages", dest, *flags(aws.url), "--inspect", "--require", "packages")
         bill = await run_lexport("sbom", dest)
         aws.inject(Fault(operation="GetObject", kind="error", status=403, code="AccessDenied", times=1))
-        published = await run_lexport("packages", dest, *flags(aws.url), "--inspect", "--allow-partial")
+        published = await run_lexport("packages", dest, *flags(aws.url), "--inspect")
 
-    assert (refused.code, bill.code, published.code) == (1, 1, 3)
+    assert (refused.code, bill.code, published.code) == (1, 1, 0)
     assert "--allow-partial" in refused.err
-    assert "--inspect, with --allow-partial if some of them cannot be fetched" in bill.err
+    assert f"run: lexport packages {dest} --inspect\n" in bill.err
     assert (await run_lexport("sbom", dest)).code == 0

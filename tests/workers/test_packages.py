@@ -62,7 +62,7 @@ async def test_workers_that_die_and_a_command_that_is_killed(
         for dest in dests[1:]:
             shutil.copytree(dests[0], dest)
         one = await run_lexport("packages", dests[0], *flags(server.url), "--allow-partial")
-        assert one.code == 3, one.err  # of each fleet, AWS hands some packages out to nobody
+        assert one.code == 0, one.err
         with dask(2) as running:
             slow = [*flags(server.url), "--get-function-rate", "60", "--dask", running.url, "--allow-partial"]
             before = made(server)
@@ -71,7 +71,7 @@ async def test_workers_that_die_and_a_command_that_is_killed(
                 running.workers[0].kill()
                 with anyio.fail_after(60):
                     said = b"".join([part async for part in run.stderr]).decode()
-                    assert await run.wait() == 3, said
+                    assert await run.wait() == 0, said
             assert made(server) - before <= len(stored(dests[0])) + 16
 
             before = made(server)
@@ -100,7 +100,7 @@ async def test_processes_keep_the_quota_together(simulator, run_lexport, look, f
     async with simulator(fleet=fleet, quotas=True) as server:
         url = ("--endpoint-url", server.url, "--region", "us-east-1", "--allow-partial")
         done = await run_lexport("packages", dest, *url, "--processes", "2")
-        assert done.code == 3, done.err
+        assert done.code == 0, done.err
         assert made(server) >= 200  # AWS gives out 100 links a second
         assert not server.throttles
     lines = [line for line in done.err.splitlines() if line.startswith("tls://")]

@@ -50,10 +50,13 @@ def present_row(package_store: PackageStore, code_sha256: str, size_bytes: int |
 
 
 class ArtifactRows:
-    """Records the outcome of each download, in rows for ``staging`` and in ``progress``."""
+    """Records the outcome of each download, in rows for ``staging`` and in ``progress``.
 
-    def __init__(self, staging: Staging, progress: PackageProgress) -> None:
-        self.staging, self.progress = staging, progress
+    What could not be fetched is a gap if packages are ``required``.
+    """
+
+    def __init__(self, staging: Staging, progress: PackageProgress, *, required: bool) -> None:
+        self.staging, self.progress, self._required = staging, progress, required
 
     def add_package(self, stored: StoredPackage, ref: FunctionVersionRef | str) -> None:
         """Record a package that this run stored; ``ref`` is the function version of the progress report."""
@@ -84,7 +87,7 @@ class ArtifactRows:
     def add_failed_package(self, item: ReferencedPackage, error: ItemError) -> None:
         """Record a package that could not be fetched."""
         operation = "GetObject" if isinstance(error, PackageError) else "GetFunction"
-        failure = self.staging.failures.record(error, _item(item.refs[0], operation))
+        failure = self.staging.failures.record(error, self._item(item.refs[0], operation))
         self._add_failed_content(item, _status_of(error), failure.error_code, str(error))
 
     def _add_failed_content(self, item: ReferencedPackage, status: str, code: str, message: str) -> None:
@@ -128,7 +131,7 @@ class ArtifactRows:
         operation, about = ("GetObject", f"{item.layer_arn}: ") if is_transfer else ("GetLayerVersionByArn", "")
         is_own = any(item.layer_arn.split(":")[4:5] == [ref.scope.account_id] for ref in item.refs)
         is_gap = False if status == "denied" and not is_own else None
-        failure = self.staging.failures.record(error, _item(item.refs[0], operation), is_gap=is_gap, about=about)
+        failure = self.staging.failures.record(error, self._item(item.refs[0], operation), is_gap=is_gap, about=about)
         self.add_layer(
             item,
             {"size_bytes": item.size_bytes} | values,
@@ -140,20 +143,20 @@ class ArtifactRows:
 
     def add_notice(self, ref: FunctionVersionRef, operation: str, code: str, message: str) -> None:
         """Record something odd about a package or layer; nothing is missing."""
-        self.staging.failures.notice(_item(ref, operation), code, message)
+        self.staging.failures.notice(self._item(ref, operation), code, message)
 
     def _add(self, table: Table, *, answer: str, **values: Any) -> None:
         self.staging.rows.add_item(table, *staged_row(table, answer=answer, **values))
 
-
-def _item(ref: FunctionVersionRef, operation: str) -> Item:
-    return Item(
-        scope=ref.scope,
-        stage="packages",
-        operation=operation,
-        function_name=ref.function_name,
-        qualifier=None if ref.version == LATEST else ref.version,
-    )
+    def _item(self, ref: FunctionVersionRef, operation: str) -> Item:
+        return Item(
+            scope=ref.scope,
+            stage="packages",
+            operation=operation,
+            function_name=ref.function_name,
+            qualifier=None if ref.version == LATEST else ref.version,
+            is_optional=not self._required,
+        )
 
 
 def _status_of(error: ItemError) -> str:

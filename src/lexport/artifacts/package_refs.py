@@ -115,13 +115,17 @@ class FunctionVersionRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferencedPackage:
-    """One distinct package and up to ``MAX_REFS`` function versions that refer to it, by rank."""
+    """One distinct package and up to ``MAX_REFS`` function versions that refer to it, by rank.
+
+    ``scopes`` are the account-regions of all that refer to it, where the package is not read from a line.
+    """
 
     package: PackageRef
     package_type: str | None
     is_selected: bool
     s3_object: S3Object | None
     refs: tuple[FunctionVersionRef, ...]
+    scopes: frozenset[Scope] = frozenset()
 
     @property
     def size_bytes(self) -> int | None:
@@ -212,7 +216,7 @@ def _match(names: pa.ChunkedArray, patterns: tuple[str, ...]) -> pa.Array:
 
 def group_packages(slabs: Iterable[pa.Table]) -> Iterator[ReferencedPackage]:
     """Yield one item for all sorted rows of one package."""
-    for rows in _groups(slabs, "code_sha256"):
+    for rows, scopes in _groups(slabs, "code_sha256"):
         first = rows[0]
         bucket, key = first["s3_bucket"], first["s3_key"]
         yield ReferencedPackage(
@@ -221,12 +225,13 @@ def group_packages(slabs: Iterable[pa.Table]) -> Iterator[ReferencedPackage]:
             is_selected=first["rank"] != RANK_FILTERED_OUT,
             s3_object=S3Object(bucket=bucket, key=key, version=first["s3_version"]) if bucket and key else None,
             refs=_refs(rows),
+            scopes=frozenset(Scope(account_id=account, region=region) for account, region in scopes),
         )
 
 
 def group_layers(slabs: Iterable[pa.Table]) -> Iterator[ReferencedLayer]:
     """Yield one item for all sorted rows of one layer version."""
-    for rows in _groups(slabs, "layer_arn"):
+    for rows, _ in _groups(slabs, "layer_arn"):
         first = rows[0]
         yield ReferencedLayer(layer_arn=first["layer_arn"], size_bytes=first["size_bytes"], refs=_refs(rows))
 
@@ -242,25 +247,29 @@ def _refs(rows: list[dict[str, Any]]) -> tuple[FunctionVersionRef, ...]:
     )
 
 
-def _groups(slabs: Iterable[pa.Table], key: str) -> Iterator[list[dict[str, Any]]]:
-    """Yield the first ``MAX_REFS`` rows of each key."""
+def _groups(slabs: Iterable[pa.Table], key: str) -> Iterator[tuple[list[dict[str, Any]], set[tuple[str, str]]]]:
+    """Yield the first ``MAX_REFS`` rows of each key, and the accounts and Regions of all its rows."""
     group: list[dict[str, Any]] = []
+    scopes: set[tuple[str, str]] = set()
     for slab in slabs:
         names = slab.column_names
         for values in zip(*(column.to_pylist() for column in slab.columns), strict=True):
             row = dict(zip(names, values, strict=True))
             if group and group[0][key] != row[key]:
-                yield group
-                group = []
+                yield group, scopes
+                group, scopes = [], set()
+            scopes.add((row["account_id"], row["region"]))
             if len(group) < MAX_REFS:
                 group.append(row)
     if group:
-        yield group
+        yield group, scopes
 
 
 def item_to_line(item: ReferencedPackage | ReferencedLayer) -> str:
     """Write an item as one line of JSON, so that a long queue takes disk space instead of memory."""
-    return msgspec.json.encode(item).decode()
+    return msgspec.json.encode(
+        replace(item, scopes=frozenset()) if isinstance(item, ReferencedPackage) else item
+    ).decode()
 
 
 def package_from_line(line: str) -> ReferencedPackage:

@@ -118,6 +118,7 @@ class _Shared:
     """What the tasks of one run share in a worker; ``running`` has the progress of each by its name."""
 
     settings: PackageSettings
+    required: bool
     transfers: Transfers
     calls: ScopeCalls
     slots: CapacityLimiter
@@ -162,7 +163,7 @@ async def _fetch(kept: Engine, order: PackageOrder, opening: Opening) -> dict[st
             folder = Path(name)
             staging = Staging(folder, file_mode=0o600)
             plan = _plan(order, folder, shared.settings.concurrency)
-            rows = ArtifactRows(staging, progress)
+            rows = ArtifactRows(staging, progress, required=shared.required)
             await Downloader(shared.settings, shared.transfers, rows, slots=shared.slots).fetch_all(plan, shared.calls)
             await staging.flush_all()
             done = PackagesDone(
@@ -201,7 +202,9 @@ async def _open(order: PackageOrder, local: Path, send: Callable[[Any], None]) -
             ) as calls,
         ):
             slots = CapacityLimiter(chosen.concurrency)
-            shared = _Shared(chosen, transfers, calls, slots, folder, progress.moved_bytes, notes)
+            shared = _Shared(
+                chosen, settings.requires_packages, transfers, calls, slots, folder, progress.moved_bytes, notes
+            )
             report, watch = partial(shared.report, send), partial(watch_claim, order.run, order.run_attempt, store)
             async with in_background(report, watch, until=CancelScope()):
                 yield shared

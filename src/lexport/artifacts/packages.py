@@ -105,10 +105,10 @@ async def packages(
             await inspect_stored(dest, run.staging, package_store, progress.packages)
         progress.stage = "writing Parquet"
         await run.staging.flush_all()
-        staged = await to_thread.run_sync(_write, chosen, run)
+        staged = await to_thread.run_sync(_write, chosen, run, plan)
         result = run.result(PackagesResult, staged, run.staging.failures.summary(), has_packages=True)
         result = replace(result, workers=workers)
-        if result.manifest.gaps and not settings.allow_partial:
+        if (is_refused or result.manifest.gaps) and not settings.allow_partial:
             await to_thread.run_sync(run.keep_errors, staged)
             raise _reason_not_published(result, run, is_refused=is_refused)
         return await run.publish(staged, result)
@@ -134,13 +134,15 @@ async def _download(
             is_refused = await download_on_workers(plan, cluster, run)
         else:
             async with open_transfers(chosen, session, package_store, progress) as transfers:
-                downloader = Downloader(chosen, transfers, ArtifactRows(run.staging, progress))
+                downloader = Downloader(
+                    chosen, transfers, ArtifactRows(run.staging, progress, required=settings.requires_packages)
+                )
                 is_refused = await execute_plan(plan, downloader, session, run)
     await run.staging.flush_all()
     return is_refused, cluster.workers() if cluster is not None else ()
 
 
-def _write(chosen: PackageSettings, run: Run) -> StagedCommit:
+def _write(chosen: PackageSettings, run: Run, plan: DownloadPlan) -> StagedCommit:
     folder = run.table_folder()
     written = {
         table: folder.write(table, run.staging.runs.get(table.name, []), watch=end_if_cancelled)
@@ -148,7 +150,8 @@ def _write(chosen: PackageSettings, run: Run) -> StagedCommit:
     }
     options = {"packages": chosen.for_manifest(), "allow_partial": run.settings.allow_partial}
     facts = RunFacts(hash_key_id=None, options=options)
-    return stage_commit(written, folder, facts, gaps=run.staging.failures.gaps.total())
+    counts = plan.needed.count(file.path for file in written[PACKAGES]) if plan.needed else None
+    return stage_commit(written, folder, facts, gaps=run.staging.failures.gaps.total(), packages=counts)
 
 
 def _reason_not_published(result: PackagesResult, run: Run, *, is_refused: bool) -> IncompleteError:

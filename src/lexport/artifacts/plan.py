@@ -20,6 +20,7 @@ from anyio.from_thread import check_cancelled
 
 from lexport.artifacts import package_refs
 from lexport.artifacts.artifact_rows import NOT_FETCHED, PRESENT, present_row, staged_row
+from lexport.artifacts.package_counts import NeededPackages
 from lexport.artifacts.package_refs import PackageFilter, ReferencedLayer, ReferencedPackage, item_to_line
 from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import sha256_hex_of
@@ -77,10 +78,14 @@ class DownloadList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadPlan:
-    """What a run has to download. ``layers`` is None where the run does not fetch layers."""
+    """What a run has to download. ``layers`` is None where the run does not fetch layers.
+
+    ``needed`` are the packages that the run should have, also those that are stored already.
+    """
 
     packages: DownloadList
     layers: DownloadList | None = None
+    needed: NeededPackages | None = None
 
     @property
     def lists(self) -> tuple[DownloadList, ...]:
@@ -118,10 +123,12 @@ class DownloadPlanner:
 
         Blocking; to be called in a worker thread of anyio.
         """
-        packages = self._plan_packages(functions)
-        return DownloadPlan(packages=packages, layers=self._plan_layers(layers) if self.settings.layers else None)
+        needed = NeededPackages(self.staging.folder / "needed-packages.txt")
+        packages = self._plan_packages(functions, needed)
+        planned = self._plan_layers(layers) if self.settings.layers else None
+        return DownloadPlan(packages=packages, layers=planned, needed=needed)
 
-    def _plan_packages(self, functions: TableFiles) -> DownloadList:
+    def _plan_packages(self, functions: TableFiles, needed: NeededPackages) -> DownloadList:
         downloads = self._new_list("download-packages.txt")
         batches = (
             batch
@@ -130,8 +137,9 @@ class DownloadPlanner:
         )
         items = package_refs.group_packages(merge(self._stage(package_refs.PACKAGE_REFS, batches), self.staging.folder))
         with DiskQueue(downloads.path) as queue:
-            rows = self._package_rows(items, downloads, queue)
+            rows = self._package_rows(items, downloads, queue, needed)
             self._write(PACKAGES, rows)
+        needed.flush()
         return downloads
 
     def _plan_layers(self, layers: TableFiles) -> DownloadList:
@@ -156,11 +164,13 @@ class DownloadPlanner:
         return DownloadList(path=self.staging.folder / name, at_once=self.settings.concurrency)
 
     def _package_rows(
-        self, items: Iterable[ReferencedPackage], downloads: DownloadList, queue: DiskQueue
+        self, items: Iterable[ReferencedPackage], downloads: DownloadList, queue: DiskQueue, needed: NeededPackages
     ) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of packages that need no request; put the others into the queue."""
         for item in items:
             status, reason, row = self._decide(item)
+            if row is None or status == "present":
+                needed.add(item.package.code_sha256, item.scopes)
             if row is not None:
                 self.progress.count("package", status, reason, str(item.refs[0]))
                 yield row

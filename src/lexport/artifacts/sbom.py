@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -57,8 +58,8 @@ def _write(
         if not queries.read("SELECT 1 FROM history.packages WHERE dependencies_status IS NOT NULL LIMIT 1"):
             name = os.fspath(dest)
             raise RunError(
-                f"no published table of {name} says what is in its packages; run: lexport packages {name} --inspect,"
-                " with --allow-partial if some of them cannot be fetched: without it such a run publishes nothing"
+                f"no published table of {name} says what is in its packages; run: lexport packages"
+                f" {shlex.quote(name)} --inspect"
             )
         about = None if function is None else _choose(queries, function, version)
         if about is not None:

@@ -47,9 +47,11 @@ class ScopeCalls:
         self._failures: Counter[Scope] = Counter()
 
     def are_refused(self, scopes: Collection[Scope]) -> bool:
-        """Return whether credentials or permissions are the reason that none of these can be called any more."""
-        reasons = (self._given_up.get(scope) or self._closed.get(scope.account_id) for scope in scopes)
-        return all(isinstance(reason, AccessDeniedError) for reason in reasons)
+        """Return whether the credentials were refused in all of these account-regions.
+
+        An account whose role cannot be assumed is not among them: other credentials may not open it either.
+        """
+        return all(isinstance(self._given_up.get(scope), AccessDeniedError) for scope in scopes)
 
     async def identify(self) -> None:
         """Find the account of the credentials; raises SettingsError and CredentialsError as a snapshot does."""

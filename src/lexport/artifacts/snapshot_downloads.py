@@ -18,6 +18,7 @@ from anyio.abc import TaskGroup
 from lexport.artifacts.artifact_rows import ArtifactRows
 from lexport.artifacts.downloader import Downloader
 from lexport.artifacts.link_sources import link_of
+from lexport.artifacts.package_counts import NeededPackages
 from lexport.artifacts.package_refs import package_filter_of
 from lexport.artifacts.packages import execute_plan
 from lexport.artifacts.plan import DownloadPlanner, disk_space_error
@@ -26,6 +27,7 @@ from lexport.artifacts.split_downloads import download_on_workers
 from lexport.artifacts.store import PackageStore
 from lexport.artifacts.transfer import Transfers, open_transfers, sha256_hex_of
 from lexport.aws.session import Session
+from lexport.dataset.snapshot import PackageCounts
 from lexport.errors import PackageError
 from lexport.extract.cluster.coordinate import Cluster
 from lexport.model import LATEST, FunctionRef, Link, Reply
@@ -39,9 +41,10 @@ class SnapshotDownloads:
 
     def __init__(self, settings: PackageSettings, transfers: Transfers, session: Session, run: Run) -> None:
         self._settings, self._transfers, self._session, self._run = settings, transfers, session, run
-        self._rows = ArtifactRows(run.staging, run.progress.packages)
+        self._rows = ArtifactRows(run.staging, run.progress.packages, required=run.settings.requires_packages)
         self._filter = package_filter_of(settings)
         self._in_flight: set[str] = set()
+        self._needed: NeededPackages | None = None
 
     @asynccontextmanager
     async def while_reading(self) -> AsyncIterator[Callable[[FunctionRef, Reply], None]]:
@@ -57,6 +60,7 @@ class SnapshotDownloads:
         package_store = self._transfers.package_store
         planner = DownloadPlanner(self._settings, self._filter, package_store, run.staging, run.progress.packages)
         plan = await to_thread.run_sync(planner.plan, dict.fromkeys(functions), dict.fromkeys(layers))
+        self._needed = plan.needed
         downloader = Downloader(self._settings, self._transfers, self._rows)
         if message := await to_thread.run_sync(
             disk_space_error, package_store, plan
@@ -68,6 +72,10 @@ class SnapshotDownloads:
             await download_on_workers(plan, cluster, run)
         else:
             await execute_plan(plan, downloader, self._session, run)
+
+    def count(self, packages: Sequence[Path]) -> PackageCounts | None:
+        """Count the packages by the files of their table; None if none were looked for. Blocking."""
+        return None if self._needed is None else self._needed.count(packages)
 
     def _start(self, tasks: TaskGroup, ref: FunctionRef, reply: Reply) -> None:
         """Start a download if a slot is free, the filter selects the package and it is not stored yet."""

@@ -118,7 +118,7 @@ class _Collected:
 
     async def record_failed(self, orders: _Orders, failed: Mapping[str, str]) -> None:
         """Record what no worker could download, with the reason."""
-        rows = ArtifactRows(self._run.staging, self._progress)
+        rows = ArtifactRows(self._run.staging, self._progress, required=self._run.settings.requires_packages)
         for order in orders:
             if order.name not in failed:
                 continue

@@ -116,6 +116,13 @@ group_readable_option = option(
     "Publication", "--group-readable", "Let the group read the dataset: modes 0640 and 0750 instead of 0600 and 0700."
 )
 
+require_option = option(
+    "Publication",
+    "--require NAME,…",
+    "Make what is missing of this a gap: packages. Without it, a snapshot is complete without them.",
+    multiple=True,
+)
+
 access_options = declare_options((*_ACCESS, *_QUOTA))
 """Declare on a command the options that choose accounts, Regions and rates."""
 

@@ -10,8 +10,10 @@ import click
 from lexport.cli._options import declare_options, option, print_redirection, size
 from lexport.errors import SettingsError
 from lexport.settings import PackageSettings, Qualifiers
+from lexport.tables.text import agree, plural
 
 if TYPE_CHECKING:
+    from lexport.dataset.manifest import Manifest
     from lexport.extract.progress import PackageProgress
 
 _DEFAULTS = PackageSettings()
@@ -78,12 +80,18 @@ def package_settings(
     return None
 
 
-def package_lines(packages: PackageProgress) -> list[str]:
-    """Return one line for each outcome of packages and layers, with one example."""
+def package_lines(packages: PackageProgress, manifest: Manifest) -> list[str]:
+    """Return one line for each outcome of packages and layers, with one example, and a warning of what is missing."""
     lines = []
     for kind, count in sorted(packages.kinds.items(), key=lambda item: (item[0].what, item[0].status, item[0].why)):
         why = f" ({kind.why})" if kind.why else ""
         example = packages.examples[kind]
         lines.append(f"{kind.what}s: {count:,} {kind.status}{why}{example and f', e.g. {example}'}")
     lines.append(f"packages: {packages.stored_bytes:,} bytes stored, {packages.moved_bytes():,} moved")
+    total, stored = manifest.packages or 0, manifest.packages_stored or 0
+    if stored < total:
+        lines.append(
+            f"warning: {stored:,} of {plural(total, 'package')} {agree(stored, 'is', 'are')} stored; the table packages"
+            " says why the others are not; --require packages makes this an error"
+        )
     return lines

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from lexport.cli._dest_options import dest_options
-from lexport.cli._fleet_options import access_options, cluster_options, fleet_settings
+from lexport.cli._fleet_options import access_options, cluster_options, fleet_settings, require_option
 from lexport.cli._options import argument, declare_command, option
 from lexport.cli._outputs.options import output_options
 from lexport.cli._package_options import package_lines, package_options, package_settings
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 @package_options
 @option("Packages", "--inspect", "Read the stored packages and write their files and dependencies as tables.")
 @cluster_options
-@option("Publication", "--allow-partial", "Publish even if something could not be downloaded, and exit 3.")
+@require_option
+@option("Publication", "--allow-partial", "Publish even if something required could not be downloaded, and exit 3.")
 @option(
     "Publication",
     "--group-readable",
@@ -55,7 +56,7 @@ def summarize(result: PackagesResult) -> None:
     print_summary(
         *note_lines(result.notes),
         *failure_lines(result.failures),
-        *package_lines(result.packages),
+        *package_lines(result.packages, result.manifest),
         *worker_lines(result.workers),
         f"packages {result.snapshot_id} {verdict} in {result.duration_s:,.1f} s",
     )

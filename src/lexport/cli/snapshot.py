@@ -17,6 +17,7 @@ from lexport.cli._fleet_options import (
     fleet_settings,
     publication_options,
     reading_options,
+    require_option,
 )
 from lexport.cli._options import argument, declare_command, duration, option, parsed_by
 from lexport.cli._outputs.options import output_options
@@ -85,6 +86,7 @@ def _parse_run(text: str) -> str:
     type=duration,
 )
 @cluster_options
+@require_option
 @publication_options
 @dest_options(writes=True)
 @output_options
@@ -171,7 +173,7 @@ def summarize(result: SnapshotResult) -> None:
         lines.append(f"... {len(manifest.scopes):,} account-regions in all: {counts}; the table scopes lists them all")
     lines += failure_lines(result.failures)
     if result.packages is not None:
-        lines += package_lines(result.packages)
+        lines += package_lines(result.packages, manifest)
     lines += worker_lines(result.workers)
     functions = sum(scope.functions for scope in manifest.scopes)
     versions = sum(scope.versions for scope in manifest.scopes)

@@ -37,6 +37,8 @@ _NAMES = (
     "get_function_calls",
     "list_calls",
     "throttles",
+    "packages",
+    "packages_stored",
     "size_bytes",
 )
 
@@ -83,11 +85,8 @@ def command(dest: Destination, max_age: timedelta, output: str) -> int:
     snapshots = describe(dataset)
     rows = [_row(snapshot, now) for snapshot in snapshots]
     if output == "table":
-        names: tuple[str, ...] = ("age", *(name for name in _NAMES if name != "age_s"))
-        rows = [
-            (format_age(now - snapshot.snapshot_at), *row[:2], *row[3:])
-            for snapshot, row in zip(snapshots, rows, strict=True)
-        ]
+        names: tuple[str, ...] = ("age", *(name for name in _NAMES if name not in ("age_s", "packages_stored")))
+        rows = [_shown(snapshot, row, now) for snapshot, row in zip(snapshots, rows, strict=True)]
     else:
         names = _NAMES
     with suppress(BrokenPipeError):  # the reader closed the pipe, as `| head` does; the exit code stays
@@ -114,6 +113,14 @@ def newest_complete(snapshots: Sequence[SnapshotStatus]) -> SnapshotStatus | Non
 def _row(snapshot: SnapshotStatus, now: datetime) -> tuple[object, ...]:
     age_s = int((now - snapshot.snapshot_at).total_seconds())
     return tuple(age_s if name == "age_s" else getattr(snapshot, name) for name in _NAMES)
+
+
+def _shown(snapshot: SnapshotStatus, row: tuple[object, ...], now: datetime) -> tuple[object, ...]:
+    """Return a row for people: the age in words, and the packages as "129 of 134"."""
+    values = dict(zip(_NAMES, row, strict=True)) | {"age": format_age(now - snapshot.snapshot_at)}
+    if snapshot.packages is not None:
+        values["packages"] = f"{snapshot.packages_stored:,} of {snapshot.packages:,}"
+    return tuple(values[name] for name in ("age", *_NAMES) if name not in ("age_s", "packages_stored"))
 
 
 def _unfinished(dest: Destination, store: Store, now: datetime) -> Iterator[str]:

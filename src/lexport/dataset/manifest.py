@@ -119,6 +119,8 @@ class Manifest:
     """One commit: every file with its hash, every scope, and the settings of the run as ``options``.
 
     ``gaps`` counts the rows of ``errors`` with ``is_gap``. ``hash_key_id`` is None when nothing was hashed.
+    ``packages`` counts the distinct packages that the run should have, ``packages_stored`` those of them that are
+    stored; both are None where it fetched none.
     """
 
     snapshot_id: Id
@@ -132,6 +134,8 @@ class Manifest:
     options: dict[str, Any]
     files: tuple[FileEntry, ...]
     scopes: tuple[ScopeEntry, ...]
+    packages: Count | None = None
+    packages_stored: Count | None = None
 
     @property
     def is_snapshot(self) -> bool:
@@ -147,6 +151,9 @@ class Manifest:
         body = asdict(self)
         body["snapshot_at"] = format_instant(self.snapshot_at)
         body["committed_at"] = format_instant(self.committed_at)
+        for name in ("packages", "packages_stored"):
+            if body[name] is None:
+                del body[name]
         return json.dumps({"format": FORMAT, **body}, indent=1, ensure_ascii=False).encode() + b"\n"
 
     def entries(self, table: str) -> list[FileEntry]:
@@ -215,6 +222,9 @@ def _contradiction(manifest: Manifest) -> str | None:
             return f"{kind} {repeated} is there twice"
     if (manifest.status == "partial") != (manifest.gaps > 0):
         return f"status {manifest.status} with {manifest.gaps:,} gaps"
+    packages, stored = manifest.packages, manifest.packages_stored
+    if (packages is None) != (stored is None) or (stored or 0) > (packages or 0):
+        return f"{stored} stored packages of {packages}"
     return _wrong_option(manifest.options) or _wrong_sum(manifest)
 
 

@@ -37,6 +37,7 @@ from lexport.dataset.store import Store
 from lexport.errors import ReadError
 from lexport.model import Scope, ShardResult, __version__
 from lexport.tables.functions import FUNCTIONS
+from lexport.tables.packages import PACKAGES
 from lexport.tables.registry import SCHEMA_VERSION, resources_read, state_tables
 from lexport.tables.run import CHANGES, ERRORS, SCOPES
 from lexport.tables.table import Table
@@ -70,6 +71,19 @@ class Changes:
 
     files: tuple[WrittenFile, ...]
     not_compared: Mapping[Scope, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageCounts:
+    """The distinct packages that a run should have and those of them that are stored: in all, and by account-region."""
+
+    total: int
+    stored: int
+    by_scope: Mapping[Scope, tuple[int, int]]
+
+
+CountPackages = Callable[[Sequence[Path]], PackageCounts | None]
+"""Counts the packages by the files of the table ``packages``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +177,7 @@ def write_snapshot(
     *,
     fleet: FleetTables,
     package_tables: Collection[Table] = (),
+    count_packages: CountPackages | None = None,
     facts: RunFacts,
     store: Store,
     note: Callable[[str], None],
@@ -171,8 +186,9 @@ def write_snapshot(
     """Write the remaining tables of a snapshot into ``folder``, to be committed to ``store``.
 
     ``scopes`` is written after the tables whose rows it counts, ``changes`` after every table that it compares with the
-    snapshot before. ``errors`` is the last, because it has a row where that snapshot is damaged. ``note`` is called
-    with what could not be compared, ``watch_errors`` with the rows of ``errors``.
+    snapshot before. ``errors`` is the last, because it has a row where that snapshot is damaged. ``count_packages`` is
+    called with the files of ``packages``, where they are among the ``package_tables``, ``note`` with what could not be
+    compared, ``watch_errors`` with the rows of ``errors``.
     """
     written: dict[Table, Files] = dict(fleet.files)
     gaps = 0
@@ -193,8 +209,12 @@ def write_snapshot(
 
     for table in package_tables:
         write(table)
+    packages = None
+    if count_packages is not None:
+        packages = count_packages(local_paths(written[PACKAGES], store, has_values=False))
     scopes = [_scope_entry(result, fleet.counters) for result in results]
-    stage(SCOPES, (_scope_row(entry, result, facts.options) for entry, result in zip(scopes, results, strict=True)))
+    of_results = zip(scopes, results, strict=True)
+    stage(SCOPES, (_scope_row(entry, result, facts.options, packages) for entry, result in of_results))
     write(SCOPES)
     if (changes := fleet.changes) is None:
         now = SnapshotFiles(
@@ -209,7 +229,7 @@ def write_snapshot(
     written[CHANGES] = changes.files
     stage(ERRORS, _error_rows(changes.not_compared))
     write(ERRORS, count_gaps)
-    return stage_commit(written, folder, facts, scopes, gaps=gaps)
+    return stage_commit(written, folder, facts, scopes, gaps=gaps, packages=packages)
 
 
 def stage_commit(
@@ -219,6 +239,7 @@ def stage_commit(
     scopes: Sequence[ScopeEntry] = (),
     *,
     gaps: int,
+    packages: PackageCounts | None = None,
 ) -> StagedCommit:
     """Make the manifest of the written files; without scopes, that of a commit of packages alone."""
     here: dict[str, WrittenFile] = {}
@@ -240,6 +261,8 @@ def stage_commit(
             committed_at=folder.snapshot_at,
             status="partial" if gaps else "complete",
             gaps=gaps,
+            packages=None if packages is None else packages.total,
+            packages_stored=None if packages is None else packages.stored,
             lexport_version=__version__,
             schema_version=SCHEMA_VERSION,
             hash_key_id=facts.hash_key_id,
@@ -298,7 +321,9 @@ def _scope_entry(result: ShardResult, counters: Mapping[Table, RowCounter]) -> S
     )
 
 
-def _scope_row(entry: ScopeEntry, result: ShardResult, options: Mapping[str, Any]) -> tuple[Any, ...]:
+def _scope_row(
+    entry: ScopeEntry, result: ShardResult, options: Mapping[str, Any], packages: PackageCounts | None
+) -> tuple[Any, ...]:
     read = {table for resource in resources_read(options) for table in resource.tables}
     counts = [getattr(entry, table.name) if table in read else None for table in COUNTED]
     return (
@@ -317,5 +342,6 @@ def _scope_row(entry: ScopeEntry, result: ShardResult, options: Mapping[str, Any
         result.started_at,
         result.ended_at,
         result.shard.account_name,
+        *((None, None) if packages is None else packages.by_scope.get(entry.scope, (0, 0))),
         "",
     )

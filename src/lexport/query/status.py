@@ -18,7 +18,9 @@ class SnapshotStatus:
     """One committed snapshot: its completeness, content and calls.
 
     ``coverage`` is ``mixed`` where the fleet was read in some account-regions and a selection in others. Calls include
-    retries; ``size_bytes`` is the sum of its files.
+    retries; ``size_bytes`` is the sum of its files. ``packages`` counts the distinct packages to be fetched by it or by
+    the last run of packages before the next snapshot, ``packages_stored`` those of them that are stored; None where
+    there is no such run.
     """
 
     snapshot_id: str
@@ -34,6 +36,8 @@ class SnapshotStatus:
     get_function_calls: int
     list_calls: int
     throttles: int
+    packages: int | None
+    packages_stored: int | None
     size_bytes: int
 
 
@@ -44,10 +48,18 @@ async def status(dest: str | os.PathLike[str]) -> tuple[SnapshotStatus, ...]:
 
 def describe(dataset: Catalog) -> tuple[SnapshotStatus, ...]:
     """List the snapshots of a catalog."""
-    return tuple(_describe(snapshot) for snapshot in dataset.snapshots)
+    described: list[SnapshotStatus] = []
+    counted: Manifest | None = None
+    for commit in dataset.manifests:  # the newest first
+        if counted is None and commit.packages is not None:
+            counted = commit
+        if commit.is_snapshot:
+            described.append(_describe(commit, counted))
+            counted = None
+    return tuple(described)
 
 
-def _describe(snapshot: Manifest) -> SnapshotStatus:
+def _describe(snapshot: Manifest, packages: Manifest | None) -> SnapshotStatus:
     scopes = snapshot.scopes
     kinds = {scope.coverage for scope in scopes}
     return SnapshotStatus(
@@ -64,5 +76,7 @@ def _describe(snapshot: Manifest) -> SnapshotStatus:
         get_function_calls=sum(scope.get_function_calls for scope in scopes),
         list_calls=sum(scope.list_calls for scope in scopes),
         throttles=sum(scope.throttles for scope in scopes),
+        packages=None if packages is None else packages.packages,
+        packages_stored=None if packages is None else packages.packages_stored,
         size_bytes=sum(file.size_bytes for file in snapshot.files),
     )

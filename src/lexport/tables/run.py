@@ -43,6 +43,8 @@ SCOPES = Table(
         Column("started_at", TIMESTAMP, "", "When reading began, UTC."),
         Column("ended_at", TIMESTAMP, "", "When reading ended, UTC."),
         Column("account_name", TEXT, "", "Name of the account; NULL where the run did not list the organization."),
+        Column("packages", INT64, "", "Distinct packages of its functions to fetch; NULL where the run fetched none."),
+        Column("packages_stored", INT64, "", "How many of these are stored; NULL where the run fetched none."),
     ),
     SCOPE_KEY,
     answer_key=0,

@@ -45,5 +45,7 @@ async def test_status(tmp_path, write_dataset):
         get_function_calls=12,
         list_calls=6,
         throttles=2,
+        packages=None,
+        packages_stored=None,
         size_bytes=sum(file.size_bytes for file in newest.files),
     )
