@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import threading
 import time
@@ -149,6 +151,20 @@ async def test_a_slow_webhook(run_lexport):
         f"lexport: warning: the notification of {host} failed: {why}"
         for why in ("no answer within 0.45 s", "not done within 0.5 s")
     }
+
+
+def test_a_signal_while_a_webhook_is_waited_for(forks, tmp_path):
+    """Ctrl-C while the webhook is waited for ends the wait, and the exit code is still that of the run."""
+    with receiver(b"HTTP/1.1 200 OK\r\nX: ", endlessly=b"x", every_s=0.01) as hook:
+        pid = forks.start("snapshot", "fleet", "--nope", LEXPORT_NOTIFY_URL=hook.url)
+        until_s = time.monotonic() + 20
+        while not hook.requests and time.monotonic() < until_s:
+            time.sleep(0.005)
+        os.kill(pid, signal.SIGINT)
+        ended = forks.wait(pid)
+
+    assert ended.code == 2
+    assert ended.last.endswith(" failed: interrupted")
 
 
 def test_a_closed_port(forks, tmp_path):

@@ -9,12 +9,16 @@ import re
 import signal
 import stat
 import time
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from anyio.from_thread import start_blocking_portal
 from jsonschema import Draft202012Validator
 
+from lexport.cli._outputs.prometheus import LastRuns, last_runs, to_prometheus
+from lexport.cli._outputs.summary import RunSummary, Worker
 from lexport.simulator import Fault, Fleet, FleetSpec, open_simulator
 
 pytestmark = pytest.mark.slow
@@ -123,6 +127,28 @@ def test_a_complete_run(night, look, tmp_path):
     assert value(parsed, "lexport_run_status", status="complete") == 1
     assert value(parsed, "lexport_run_last_success_timestamp_seconds") == pytest.approx(time.time(), abs=60)
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+
+
+def test_labels(tmp_path):
+    """Whatever a dataset and a worker are called, the metrics can be read, and each worker is a series of its own."""
+    dest = 'a "quoted" \\ path\nof two lines'
+    workers = tuple(
+        Worker(worker=name, account_regions=1, calls=2, versions=3, packages=0, stored_bytes=0)
+        for name in ("tls://127.0.0.1:1", "tls://127.0.0.1:2")
+    )
+    at = datetime(2026, 11, 30, tzinfo=UTC)
+    done = RunSummary(command="snapshot", dest=dest, status="complete", started_at=at, ended_at=at, workers=workers)
+    first = to_prometheus(done, LastRuns())
+    failed = replace(done, status="failed", exit_code=1)
+    second = to_prometheus(failed, last_runs(first.decode(), failed))
+    other = replace(failed, dest="another")
+
+    for text in (first, second):
+        (tmp_path / "run.prom").write_bytes(text)
+        parsed = metrics(tmp_path / "run.prom")
+        assert value(parsed, "lexport_run_last_success_timestamp_seconds") == at.timestamp()
+        assert len(parsed["lexport_worker_calls"]) == 2
+    assert last_runs(first.decode(), other) == LastRuns()
 
 
 def umask():

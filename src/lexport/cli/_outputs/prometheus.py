@@ -107,8 +107,9 @@ def to_prometheus(summary: RunSummary, last: LastRuns) -> bytes:
     took = (({"stage": stage}, seconds) for stage, seconds in stages.items())
     add("lexport_run_stage_duration_seconds", "How long a part of the run took.", took)
     for name in ("account_regions", "calls", "versions", "packages", "stored_bytes"):
-        by_worker = (({"worker": worker.worker}, getattr(worker, name)) for worker in summary.workers)
-        add(f"lexport_worker_{name}", f"The {name.replace('_', ' ')} of one worker.", by_worker)
+        # Workers are numbered: their addresses are others every night, and each would be a new series.
+        by_worker = (({"worker": str(number)}, getattr(each, name)) for number, each in enumerate(summary.workers))
+        add(f"lexport_worker_{name}", f"The {name.replace('_', '-')} of one worker.", by_worker)
     return ("\n".join(lines) + "\n").encode()
 
 
