@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lexport.extract.hash_key import HashKey
 from lexport.extract.rows import ValueHasher, variable_columns
 from lexport.extract.secret_formats import VALUE_RULES
-from lexport.extract.secret_rules import RULE_NAMES, secret_rule
+from lexport.extract.secret_rules import RULE_NAMES, secret_rule, with_lead
 
 PIECES = st.sampled_from(
     [hint for rule in VALUE_RULES for hint in rule.hints] + ["a", "/", ":", "@", "-", ".", "=", " "]
@@ -62,7 +62,8 @@ def judged_together(variables):
     """Every column of each variable is what it is by itself, however often a value is there."""
     names, values = [name for name, _ in variables] * 2, [value for _, value in variables] * 2
     hasher = ValueHasher(HashKey(KEY))
-    name, kept, length, digest, key, rule = variable_columns(names, values, (), hasher)
+    leads = with_lead([[value] for value in values])
+    name, kept, length, digest, key, rule = variable_columns(names, values, (), hasher, leads)
 
     assert (name.to_pylist(), kept.null_count) == (names, len(names))
     assert length.to_pylist() == list(map(len, values))

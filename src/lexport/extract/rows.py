@@ -3,8 +3,7 @@
 A function version is one row with everything that belongs to it: its variables, layers, subnets, security groups and
 file systems are lists in that row. So it is sorted, merged and compared once, and not once for each of its children.
 
-Of the value of a variable only its length stays readable, unless the user wants values. Each distinct value is hashed
-once, and Arrow finds the few variables that the rules of secret_rules.py have to judge.
+Of the value of a variable only its length stays readable, unless the user wants values. Each is hashed once in a batch.
 
 One limit of memory holds for all shards of a process. Where it is reached, the shard with the most rows in memory
 writes them. Every shard also writes what it has at least every minute, so a killed run loses no more.
@@ -32,8 +31,7 @@ from lexport.aws.waits import scaled
 from lexport.dataset.runs import RUN_BYTES, Runs, RunWriter, row_counts, staged_batch
 from lexport.extract.failures import Failures
 from lexport.extract.hash_key import HashKey
-from lexport.extract.secret_formats import LEADS
-from lexport.extract.secret_rules import name_means_secret, name_rule, value_rule
+from lexport.extract.secret_rules import secret_rules, with_lead
 from lexport.model import FunctionRef, StagedRun
 from lexport.settings import FLUSH_AFTER_S
 from lexport.tables.arrow import versions_schema
@@ -111,6 +109,7 @@ class Children:
 
     ``env_vars`` are the names, ``env_values`` the values until they are hashed, ``env_kept`` the values as they are to
     be stored; it is empty where no value is stored. ``layers`` and ``file_systems`` have the tables' own columns.
+    ``has_lead`` is whether a value may be a secret, None before ``find_leads``.
     """
 
     env_vars: Sequence[str] = ()
@@ -120,6 +119,14 @@ class Children:
     subnets: Sequence[str] = ()
     security_groups: Sequence[str] = ()
     file_systems: Sequence[Sequence[Any]] = ()
+    has_lead: bool | None = None
+
+
+def find_leads(children: Iterable[Children]) -> None:
+    """Find out which versions have a value that may be a secret; a search takes a millisecond to begin."""
+    new = [each for each in children if each.has_lead is None]
+    for each, has_lead in zip(new, with_lead([each.env_values for each in new]), strict=True):
+        each.has_lead = has_lead
 
 
 def in_arrow(rows: Sequence[Sequence[Any]], children: Sequence[Children], hasher: ValueHasher | None) -> pa.RecordBatch:
@@ -146,7 +153,9 @@ def _structs(table: Table, rows: list[Any], children: Sequence[Children], hasher
         assert hasher is not None, "variables are only read where they are hashed"
         values = list(chain.from_iterable(map(attrgetter("env_values"), children)))
         kept = list(chain.from_iterable(map(attrgetter("env_kept"), children)))
-        return pa.StructArray.from_arrays(variable_columns(rows, values, kept, hasher), fields=list(type_))
+        find_leads(children)
+        leads = list(chain.from_iterable([each.has_lead] * len(each.env_values) for each in children))
+        return pa.StructArray.from_arrays(variable_columns(rows, values, kept, hasher, leads), fields=list(type_))
     own = zip(*rows, strict=True) if table in (LAYERS, FILE_SYSTEMS) else [rows]
     arrays = [pa.array(column, field.type) for column, field in zip(own, type_, strict=True)]
     return pa.StructArray.from_arrays(arrays, fields=list(type_))
@@ -194,6 +203,15 @@ class StagingMemory:
 
     def _divide(self) -> None:
         self.items_each = max(LEAST_ITEMS, min(BATCH_ITEMS, MOST_ITEMS // (len(self.open) or 1)))
+
+    def together(self, first: Staging) -> list[Staging]:
+        """Return the shards that have half of their items, ``first`` first, as long as all are no more than a batch."""
+        chosen, items = [], 0
+        for each in (first, *(self.open - {first})):
+            if 2 * each.rows.items >= self.items_each and (each is first or items + each.rows.items <= BATCH_ITEMS):
+                chosen.append(each)
+                items += each.rows.items
+        return chosen
 
     def fullest(self) -> Staging | None:
         """Return the staging that has to write its rows; None while there is room."""
@@ -280,15 +298,20 @@ class Staging:
                 self.oldest_s = current_time()
         elif self._taken is None:
             self._taken = Event()
-            await self._stage(self._take)
+            await self._stage(self._take_together)
         elif self.rows.items >= 2 * self._memory.items_each:
             await self._taken.wait()
 
-    def _take(self) -> Batch:
+    def _take_together(self) -> Batch:
+        """Collect the rows, if another shard has not just done so, and those of others: secrets are searched once."""
         assert self._taken is not None
         self._taken.set()
         self._taken = None
-        return self.rows.take()
+        together = self._memory.together(self)
+        find_leads(children for each in together for _, children in each.rows.versions)
+        for each in together:
+            each._collect(each.rows.take())  # noqa: SLF001 - of this class
+        return {}
 
     async def flush_all(self) -> None:
         """Write every row that is left, to where it survives this process."""
@@ -300,8 +323,6 @@ class Staging:
 
     async def _stage(self, take: Callable[[], Batch], *, is_last: bool = False) -> None:
         """Collect a batch; where memory is full, write a run file in a thread."""
-        if self.oldest_s == NEVER:
-            self.oldest_s = current_time()
         with CancelScope(shield=True):
             async with self._memory.converting:
                 self._collect(take())
@@ -323,6 +344,8 @@ class Staging:
         self._memory.leave(self)
 
     def _collect(self, batch: Batch) -> None:
+        if self.oldest_s == NEVER and batch:
+            self.oldest_s = current_time()
         for name, rows in batch.items():
             self.row_counts.update(row_counts(BY_NAME[name], rows))
             self._writer.collect(BY_NAME[name], rows)
@@ -350,11 +373,12 @@ class Staging:
 
 
 def variable_columns(
-    names: Sequence[str], values: Sequence[str], kept: Sequence[str], hasher: ValueHasher
+    names: Sequence[str], values: Sequence[str], kept: Sequence[str], hasher: ValueHasher, leads: Iterable[bool | None]
 ) -> list[pa.Array]:
     """Return the columns of ``env_vars`` after its key: name, value, value_length, value_hmac, key id, secret_rule.
 
-    ``kept`` are the values as they are to be stored; it is empty where no value is stored.
+    ``kept`` are the values as they are to be stored; it is empty where no value is stored. ``leads`` are false for
+    values that ``with_lead`` has ruled out.
     """
     name_column, value_column = pa.array(names, pa.string()), pa.array(values, pa.string())
     distinct = value_column.dictionary_encode()
@@ -364,7 +388,7 @@ def variable_columns(
         pc.utf8_length(value_column),
         _value_hmacs(distinct, hasher),
         pa.repeat(pa.scalar(hasher.key_id), len(names)),
-        pa.array(_secret_rules(names, values, name_column.dictionary_encode(), distinct), pa.string()),
+        pa.array(secret_rules(names, values, name_column.dictionary_encode(), leads), pa.string()),
     ]
 
 
@@ -373,18 +397,3 @@ def _value_hmacs(values: pa.DictionaryArray, hasher: ValueHasher) -> pa.Array:
     text = hasher.value_hmacs(values.dictionary.cast(pa.binary()).to_pylist()).hex().encode()
     hex_ = pa.Array.from_buffers(pa.binary(2 * HMAC_BYTES), len(values.dictionary), [None, pa.py_buffer(text)])
     return hex_.cast(pa.string()).take(values.indices)
-
-
-def _secret_rules(
-    names: Sequence[str], values: Sequence[str], distinct_names: pa.DictionaryArray, distinct_values: pa.DictionaryArray
-) -> list[str | None]:
-    """Return ``secret_rule`` of each variable; the rules judge only variables whose value or name suggests a secret."""
-    rules: list[str | None] = [None] * len(names)
-    has_lead = pc.match_substring_regex(distinct_values.dictionary, LEADS).take(distinct_values.indices)
-    for index in pc.indices_nonzero(has_lead).to_pylist():
-        rules[index] = value_rule(values[index])
-    suggests_secret = [name_means_secret(name) is not None for name in distinct_names.dictionary.to_pylist()]
-    is_suspect = pa.array(suggests_secret, pa.bool_()).take(distinct_names.indices)
-    for index in pc.indices_nonzero(is_suspect).to_pylist():
-        rules[index] = rules[index] or name_rule(names[index], values[index])
-    return rules

@@ -10,10 +10,14 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from itertools import accumulate, chain, pairwise
 
-from lexport.extract.secret_formats import VALUE_RULES, SecondLook, ValueRule
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lexport.extract.secret_formats import LEADS, VALUE_RULES, SecondLook, ValueRule
 
 CACHED_NAMES = 4096
 LEAST_CHARACTERS = 8  # "pwd=1234" is the shortest value that a rule can match
@@ -27,6 +31,37 @@ RULE_NAMES = tuple(dict.fromkeys((*(rule.name for rule in VALUE_RULES), *NAME_RU
 def secret_rule(name: str, value: str) -> str | None:
     """Return the name of the rule that takes a variable for a secret, None if there is none."""
     return value_rule(value) or name_rule(name, value)
+
+
+# --- many variables at once -------------------------------------------------------------------------------------------
+
+
+def with_lead(many: Sequence[Sequence[str]]) -> list[bool]:
+    """Return, for each list of values, whether a rule of values may match one of them."""
+    values = list(chain.from_iterable(many))
+    if not values:
+        return [False] * len(many)
+    distinct = pa.array(values, pa.string()).dictionary_encode()
+    found = pc.match_substring_regex(distinct.dictionary, LEADS).take(distinct.indices)
+    before = pc.cumulative_sum(found.cast(pa.int32())).to_pylist()  # how many were found up to each value
+    counts = [0, *before]
+    ends = list(accumulate(map(len, many), initial=0))
+    return [counts[end] > counts[start] for start, end in pairwise(ends)]
+
+
+def secret_rules(
+    names: Sequence[str], values: Sequence[str], distinct_names: pa.DictionaryArray, leads: Iterable[bool | None]
+) -> list[str | None]:
+    """Return ``secret_rule`` of each variable; the rules judge only variables whose value or name suggests a secret."""
+    rules: list[str | None] = [None] * len(names)
+    for index, has_lead in enumerate(leads):
+        if has_lead:
+            rules[index] = value_rule(values[index])
+    suggests_secret = [name_means_secret(name) is not None for name in distinct_names.dictionary.to_pylist()]
+    is_suspect = pa.array(suggests_secret, pa.bool_()).take(distinct_names.indices)
+    for index in pc.indices_nonzero(is_suspect).to_pylist():
+        rules[index] = rules[index] or name_rule(names[index], values[index])
+    return rules
 
 
 # --- rules of values -------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 from anyio import CancelScope, create_task_group, wait_all_tasks_blocked
 
 from lexport.extract.failures import Item
-from lexport.extract.rows import BATCH_ITEMS, Staging
+from lexport.extract.rows import BATCH_ITEMS, Staging, StagingMemory
 from lexport.model import FunctionRef, Scope
 
 pytestmark = pytest.mark.asyncio
@@ -98,3 +98,22 @@ async def test_tasks_that_wait_hold_no_rows(staging):
     await staging.flush_all()
 
     assert len(staged(staging)) == brought
+
+
+async def test_shards_that_have_half_a_batch_go_along(tmp_path):
+    """A shard whose batch is full takes along others that have half of theirs, as many as make one batch together."""
+    memory = StagingMemory()
+    shards = [Staging(tmp_path, file_mode=0o600, memory=memory) for _ in range(16)]
+    each = memory.items_each
+    assert each == BATCH_ITEMS // 2
+    for shard, items in zip(shards, (each, each // 2, each // 2, each // 2, each // 2 - 1), strict=False):
+        fill(shard, items)
+
+    await shards[0].flush()
+    left = sorted(shard.rows.items for shard in shards if shard.rows.items)
+    assert shards[0].rows.items == 0
+    assert left == [each // 2 - 1, each // 2]
+    for shard in shards:
+        await shard.flush_all()
+
+    assert sum(len(staged(shard)) for shard in shards) == each + 3 * (each // 2) + each // 2 - 1
