@@ -2,6 +2,8 @@
 
 import signal
 import stat
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -143,6 +145,25 @@ def test_completion_and_history(shell, folder):
     terminal.type("\x1b[A")
     terminal.until("SELECT function_name FROM functions;")
     assert ask(terminal, "")[2] == "function-0"
+
+
+def test_one_query_starts_fast(folder, environment):
+    """One query over a small dataset takes less than 500 ms, measured as CPU time, and loads nothing of the shell."""
+    program = (
+        "import resource, sys\n"
+        "from lexport.cli.main import run\n"
+        "code = run(['sql', 'fleet', 'SELECT 1 AS a', '--max-skew', '9999d'])\n"
+        "used = resource.getrusage(resource.RUSAGE_SELF)\n"
+        "print(code, used.ru_utime + used.ru_stime, 'prompt_toolkit' in sys.modules)\n"
+    )
+    command = [sys.executable, "-c", program]
+    used_s = []
+    while not used_s or (min(used_s) >= 0.5 and len(used_s) < 6):  # other tests slow each other down
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+        code, cpu_s, has_shell = done.stdout.splitlines()[-1].split()
+        assert (code, has_shell) == ("0", "False")
+        used_s.append(float(cpu_s))
+    assert min(used_s) < 0.5
 
 
 def test_no_terminal(forks, write_dataset):

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 
 import click
+import pyarrow as pa
 from prompt_toolkit import PromptSession
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import has_focus
@@ -100,14 +101,32 @@ def _run(statement: str, dataset: _Dataset, settings: Settings, interrupts: _Int
 
 def _query(statement: str, dataset: _Dataset, settings: Settings) -> None:
     session = dataset.session()
-    began_s = time.monotonic()
     named = session.parameters_of(statement)
     parameters = {name: value for name, value in settings.parameters.items() if name in named}
+    began_s = time.monotonic()
     reader = session.read(statement, casts=UNPRINTED, parameters=parameters)
+    timer = _Timer(time.monotonic() - began_s)
     dataset.note(statement)
-    rows = write_result(reader, output=settings.mode, stream=sys.stdout.buffer, view=settings.view)
-    took = f" in {time.monotonic() - began_s:.3f} s" if settings.timer else ""
+    timed = pa.RecordBatchReader.from_batches(reader.schema, timer.watch(reader))
+    rows = write_result(timed, output=settings.mode, stream=sys.stdout.buffer, view=settings.view)
+    took = f" in {timer.spent_s:.3f} s" if settings.timer else ""
     click.echo(f"({plural(rows, 'row')}{took})", err=True)
+
+
+class _Timer:
+    """Adds up the time that the query takes, without that of a person who reads its result in a pager."""
+
+    def __init__(self, spent_s: float) -> None:
+        self.spent_s = spent_s
+
+    def watch(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        while True:
+            began_s = time.monotonic()
+            batch = next(batches, None)
+            self.spent_s += time.monotonic() - began_s
+            if batch is None:
+                return
+            yield batch
 
 
 class _Interrupts:
