@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from lexport.aws.http.message import TOTAL_TIMEOUT_S, HttpLimits, Response, ResponseSource
-from lexport.aws.http.stream import Stream
+from lexport.aws.http.stream import Outbox, Stream
 
 KEEP_ALIVE_S = 15.0  # as in aiohttp: a server may close a connection that was idle for longer at any moment
 OVERHEAD_BYTES = 256 * 1024
@@ -54,13 +54,16 @@ class Connection(ResponseSource):
     before the first request. If you stop waiting for a response, call ``abort()`` unless ``is_idle``.
     """
 
-    def __init__(self, stream: Stream, limits: HttpLimits, on_closed: Callable[[Connection], None]) -> None:
+    def __init__(
+        self, stream: Stream, outbox: Outbox, limits: HttpLimits, on_closed: Callable[[Connection], None]
+    ) -> None:
         super().__init__()
         self.is_idle = True
         self.spoke_first = False
         self._loop = asyncio.get_running_loop()
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self._stream = stream
+        self._outbox = outbox
         self._limits = limits
         self._on_closed = on_closed
         self._parser = HttpResponseParser(self)
@@ -74,14 +77,14 @@ class Connection(ResponseSource):
         stream.start(self)
 
     def send(self, request: bytes) -> asyncio.Future[Response]:
-        """Write a request and return the future of its response. Call this only if ``is_fresh()``."""
+        """Send a request and return the future of its response. Call this only if ``is_fresh()``."""
         self._response = response = self._loop.create_future()
         self.is_idle = False
         self._sent_at_s = self._received_at_s = now_s = self._loop.time()
         self._overhead_bytes = 0
         if self._timer is None:  # one timer serves many responses: setting one costs more than all the rest here
             self._timer = self._loop.call_at(now_s + self._limits.idle_timeout_s, self._check_timeouts)
-        self._stream.write(request)
+        self._outbox.put(self._stream, request)
         return response
 
     def is_fresh(self) -> bool:

@@ -39,7 +39,7 @@ from lexport.aws.http.message import (
 )
 from lexport.aws.http.proxied import ProxiedSender
 from lexport.aws.http.proxies import Proxies
-from lexport.aws.http.stream import open_stream
+from lexport.aws.http.stream import Outbox, open_stream
 from lexport.aws.http.tls import open_trust_store
 
 MIN_SHARE = 2
@@ -152,6 +152,7 @@ class Pool:
         self._proxies = proxies
         self._proxied = ProxiedSender(limits, tls)
         self._origins: dict[str, _Origin] = {}
+        self._outbox = Outbox()
         self._open: set[Connection] = set()
         self._connecting: set[asyncio.Task[Connection]] = set()
         self._is_closed = False
@@ -321,7 +322,7 @@ class Pool:
                 stream = await open_stream(connected_socket, self._tls if origin.is_tls else None, origin.host)
         except TimeoutError:
             raise BrokenResponse("connect_timeout") from None
-        connection = Connection(stream, self._limits, lambda closed: self._on_closed(closed, origin))
+        connection = Connection(stream, self._outbox, self._limits, lambda closed: self._on_closed(closed, origin))
         self._open.add(connection)
         if not connection.is_idle:
             raise BrokenResponse("invalid_http" if connection.spoke_first else "connection_reset")

@@ -11,7 +11,7 @@ from aiohttp import web
 from lexport.aws.http.connection import Connection
 from lexport.aws.http.message import HttpLimits, Request
 from lexport.aws.http.pool import open_pool
-from lexport.aws.http.stream import open_stream
+from lexport.aws.http.stream import Outbox, open_stream
 
 pytestmark = pytest.mark.asyncio
 
@@ -141,7 +141,7 @@ async def test_a_lost_connection_is_not_used_again(servers):
         connected = socket.create_connection((host, int(port)))
         connected.setblocking(False)
         stream = await open_stream(connected, None, host)
-        connection = Connection(stream, limits, ended.append)
+        connection = Connection(stream, Outbox(), limits, ended.append)
         await connection.send(b"GET / HTTP/1.1\r\n\r\n")
         was_fresh = connection.is_fresh()
         await servers.until(lambda: stream.is_closing)
