@@ -172,13 +172,14 @@ def measure(
     taken["lexport snapshot"] = usage.ru_utime + usage.ru_stime, peaks[process.pid]
     total, wall_s, commit_s = scopes * versions, ended_s - started_s, ended_s - calls.last_at_s
     if process.returncode:
-        done = max(1, calls.by_operation["GetFunction"])
-        show_processes(done, taken, calls)
-        print(
-            f"\nread {done:,} of {total:,} versions in {wall_s:.1f} s and published nothing; at this rate reading all"
-            f" takes {wall_s * total / done / 60:.0f} minutes, the commit besides"
-        )
-        sys.exit(f"lexport snapshot ended with {process.returncode}: {said_text[-2_000:]}")
+        done = calls.by_operation["GetFunction"]
+        if done:
+            show_processes(done, taken, calls)
+            print(
+                f"\nread {done:,} of {total:,} versions in {wall_s:.1f} s and published nothing; at this rate reading"
+                f" all takes {wall_s * total / done / 60:.0f} minutes, the commit besides"
+            )
+        sys.exit(f"lexport snapshot ended with {process.returncode}: {said_text.rpartition('lexport: ')[2]}")
     print(f"\nwall time {wall_s:.1f} s, of which the commit {commit_s:.1f} s: {commit_s / total * 1e6:.0f} s a million")
     show_processes(total, taken, calls)
     print("\n| requests to the store | in all | an account-region |\n|---|---|---|")
