@@ -34,9 +34,9 @@ from lexport.dataset.compare import SnapshotFiles
 from lexport.dataset.layout import RUNS
 from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import Manifest, ScopeEntry
-from lexport.dataset.parquet import Files, TableFolder, TableWriter
+from lexport.dataset.parquet import TableFolder, TableWriter
 from lexport.dataset.runs import RunWriter, Section
-from lexport.dataset.snapshot import RunFacts, stage_commit
+from lexport.dataset.snapshot import Files, RunFacts, stage_commit
 from lexport.model import Scope, __version__
 from lexport.simulator import Change, Fleet, FleetSpec
 from lexport.tables import run
@@ -103,20 +103,10 @@ class Year:
 
     def settings(self) -> pa.Table:
         """Return the limits and the use of each account-region."""
-        rows = []
-        for scope in SCOPES:
-            found = self.fleet.account_settings(scope)
-            rows.append(
-                {
-                    "account_id": scope.account_id,
-                    "region": scope.region,
-                    "concurrent_executions_limit": found.concurrency_limit,
-                    "unreserved_concurrent_executions": found.unreserved_concurrency,
-                    "code_size_limit": found.code_size_limit_bytes,
-                    "code_size_used": found.code_size_used_bytes,
-                    "function_count": found.function_count,
-                }
-            )
+        rows = [
+            {"account_id": scope.account_id, "region": scope.region, **self.fleet.account_settings(scope)}
+            for scope in SCOPES
+        ]
         return _sorted(ACCOUNT_SETTINGS, rows)
 
     def sleep(self) -> tuple[Night, Night]:
@@ -286,7 +276,7 @@ def _entry(scope: Scope, rows: Night) -> ScopeEntry:
 
 def _scope_row(entry: ScopeEntry, at: datetime) -> dict[str, object]:
     counted = {"function_count_reported": entry.functions, "carried_rows": 0, "started_at": at, "ended_at": at}
-    return asdict(entry) | counted
+    return asdict(entry) | counted | {"account_name": f"account-{entry.account_id[-4:]}"}
 
 
 def _error_row(scope: Scope, at: datetime) -> dict[str, object]:
