@@ -1,4 +1,4 @@
--- title: Changes by table
+-- title: Changes by part
 -- about: The newest whole reading of each account-region, compared with the one before. Incomplete readings are not compared, so a function that was not read does not look deleted.
 -- empty: Nothing changed.
 SELECT

@@ -7,8 +7,7 @@ SELECT
   function_name,
   version,
   runtime,
-  status,
-  days_left,
+  deprecation_date,
   aliases AS aliases_to_it,
   successor,
   last_modified_at

@@ -4,7 +4,6 @@
 SELECT
   COALESCE(runtime, CASE package_type WHEN 'Image' THEN 'container image' ELSE 'none stated' END) AS runtime,
   status,
-  MIN(days_left) AS days_left,
   deprecation_date,
   block_create_date,
   block_update_date,

@@ -1,12 +1,13 @@
 """A browser for the session, and datasets to report on."""
 
 import importlib.util
+from functools import partial
 from pathlib import Path
 
 import anyio
 import pytest
 
-from lexport.cli.report import write_report as write_text
+import lexport
 
 
 def _load(name, path):
@@ -31,11 +32,11 @@ def browser(need_program, tmp_path_factory):
 def write_report(tmp_path_factory, write_dataset):
     """Write the report of a small hand-written dataset, and return dataset and file."""
 
-    def write(snapshots):
+    def write(snapshots, **options):
         folder = tmp_path_factory.mktemp("report")
         write_dataset(folder / "fleet", snapshots)
-        text = anyio.run(write_text, folder / "fleet")
-        (folder / "fleet.html").write_text(text, encoding="utf-8")
+        written = anyio.run(partial(lexport.report, folder / "fleet", **options))
+        (folder / "fleet.html").write_text(written.html, encoding="utf-8")
         return folder / "fleet", folder / "fleet.html"
 
     return write

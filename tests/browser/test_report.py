@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import base64
+import os
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
+import anyio
 import pytest
 
+import lexport
 from lexport.query.report.questions import questions
 from lexport.query.sql import open_query_session
 from lexport.tables import registry, run
@@ -61,7 +65,9 @@ SETTINGS = [{"code_size_used": 14_500_000, "code_size_limit": 80_000_000}, {"cod
 @pytest.fixture(scope="module")
 def written(write_report):
     before = {"at": FIRST, "functions": FLEET[:3], "scopes": [{"functions": 3, "versions": 3}]}
-    return write_report([before, {"at": SECOND, "functions": FLEET, "scopes": SCOPES, "account_settings": SETTINGS}])
+    tags = [{"function_name": "alpha", "key": "team", "value": "payments"}]
+    now = {"at": SECOND, "functions": FLEET, "scopes": SCOPES, "account_settings": SETTINGS, "tags": tags}
+    return write_report([before, now], owner_tag="team", title="Lambda at Example")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +96,35 @@ def hostile(write_report):
     gap = {"is_gap": True}
     tables["errors"] = [row | gap for row in tables["errors"]]
     scopes = [{"functions": len(ATTACKS), "versions": len(ATTACKS)}, {"status": "denied", **EAST}]
-    return write_report([{"at": FIRST}, {"at": SECOND, "scopes": scopes, "status": "partial", "gaps": 9, **tables}])
+    night = {"at": SECOND, "scopes": scopes, "status": "partial", "gaps": 9, **tables}
+    names = {"111122223333": ATTACKS[1]}
+    return write_report([{"at": FIRST}, night], owner_tag=ATTACKS[0], title=ATTACKS[2], account_names=names)
+
+
+@pytest.fixture(scope="module")
+def one(write_report):
+    """Return a fleet of one function without a tag, over one night."""
+    return write_report([{"functions": [version("only")], "scopes": [{"functions": 1}]}], owner_tag="team")
+
+
+@pytest.fixture(scope="module")
+def none(write_report):
+    """Return a fleet without a function."""
+    return write_report([{"scopes": [{"functions": 0}]}])
+
+
+@pytest.fixture(scope="module")
+def unread(write_report):
+    """Return a dataset in which no account-region was ever read whole."""
+    return write_report([{"scopes": [{"status": "denied"}, {**EAST, "status": "partial"}], "status": "partial"}])
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory):
+    """Return the folder of the pictures: LEXPORT_PICTURES, or a temporary one."""
+    folder = Path(os.environ.get("LEXPORT_PICTURES") or tmp_path_factory.mktemp("pictures"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 @pytest.fixture
@@ -111,7 +145,7 @@ def cells(page, figure):
     """Return the table of a figure as it is copied: names, then rows, as text."""
     return page.run(
         f"(() => [...document.querySelectorAll('#figure-{figure} details.data tr')].map((row) => "
-        "[...row.cells].map((cell) => cell.dataset.v ?? cell.textContent)))()"
+        "[...row.cells].map((cell) => cell.dataset.name ?? cell.dataset.v ?? cell.textContent)))()"
     )
 
 
@@ -156,7 +190,7 @@ def test_bars_are_as_long_as_their_numbers(show, written):
     """The length of a bar is its share of the longest one, and its text is its number."""
     page = show(written)
     drawn = page.run(
-        "[...document.querySelectorAll('#figure-big_functions .chart > g')].map((bar) => ["
+        "[...document.querySelectorAll('#figure-big_functions .bars > li')].map((bar) => ["
         "bar.querySelector('.label').textContent, bar.querySelector('.value').textContent, "
         "[...bar.querySelectorAll('.s3, .s3h')]"
         ".reduce((sum, part) => sum + parseFloat(part.getAttribute('width')), 0)])"
@@ -216,7 +250,7 @@ def test_copies_what_is_shown(browser, show, hostile):
     page.run("new Promise((done) => setTimeout(done))")
     head, *rows = page.run("navigator.clipboard.readText()").rstrip("\n").split("\n")
 
-    assert head.split("\t")[:5] == ["account_id", "region", "function_name", "versions", "packages_bytes"]
+    assert head.split("\t")[:5] == ["Account", "Region", "Function", "Versions", "Size of packages"]
     assert {len(row.split("\t")) for row in rows} == {8}
     assert sorted(int(row.split("\t")[4]) for row in rows) == [5_000 + number for number in range(len(ATTACKS))]
     assert sum("\t'=HYPERLINK" in row for row in rows) == 1
@@ -237,6 +271,9 @@ def test_a_hostile_fleet_runs_nothing(show, hostile):
     assert "invoice\\u202efdp.exe5" in names
     assert "a\\x00b\\tc\nd7" in names
     assert f"{'x' * 300}… (10,001 characters)" in names
+    assert page.run("document.querySelector('h1').textContent") == ATTACKS[2]
+    assert ATTACKS[1] in page.run("document.querySelector('.matrix').textContent")
+    assert page.run("[...document.links].every((one) => /^(#|https:)/.test(one.getAttribute('href')))")
 
 
 def test_the_policy_refuses_what_is_not_ours(show, written):
@@ -258,21 +295,51 @@ def test_the_policy_refuses_what_is_not_ours(show, written):
     assert page.run("window.pwned ?? null") is None
 
 
-@pytest.mark.parametrize("which", ["written", "hostile"])
-def test_fits_a_phone(show, request, which):
-    """At 360 pixels the page does not scroll sideways, and every text of a chart is visible and large enough."""
-    page = show(request.getfixturevalue(which), width=360, height=740)
-    page.run("for (const one of document.querySelectorAll('details')) one.open = true")
-    texts = json.loads(
-        page.run(
-            "JSON.stringify([...document.querySelectorAll('.chart text')].map((one) => {"
-            " const box = one.getBoundingClientRect();"
-            " return [one.textContent, box.left, box.right, parseFloat(getComputedStyle(one).fontSize)]; }))"
-        )
-    )
+FITS = """
+(() => {
+  const page = document.documentElement.clientWidth;
+  const wrong = [];
+  const told = (node) => `${node.tagName}.${node.getAttribute("class") ?? ""}: ${node.textContent.slice(0, 40)}`;
+  for (const node of document.querySelectorAll("body *")) {
+    if (!node.checkVisibility() || ["SCRIPT", "TITLE", "DESC"].includes(node.tagName.toUpperCase())) continue;
+    const scrolls = node.parentElement.closest(".scroll, pre");
+    const box = node.getBoundingClientRect();
+    const isWide = box.right > page + 1 || box.left < -1;
+    if (isWide && !scrolls && !node.closest(".patterns")) wrong.push(`wide ${told(node)}`);
+    const isBox = !node.closest("svg") && getComputedStyle(node).display !== "inline";
+    const isCut = isBox && !node.matches(".scroll, pre, input") && node.scrollWidth > node.clientWidth + 1;
+    if (isCut) wrong.push(`cut ${told(node)}`);
+    if (parseFloat(getComputedStyle(node).fontSize) < 11) wrong.push(`small ${told(node)}`);
+  }
+  return wrong;
+})()
+"""
+HOLES = """
+(() => {
+  const wrong = [];
+  for (const grid of document.querySelectorAll(".tiles, .figures")) {
+    const boxes = [...grid.children].map((one) => one.getBoundingClientRect());
+    const whole = grid.getBoundingClientRect();
+    for (const top of new Set(boxes.map((box) => Math.round(box.top)))) {
+      const row = boxes.filter((box) => Math.round(box.top) === top);
+      if (Math.max(...row.map((box) => box.right)) < whole.right - 2) wrong.push(`${grid.className} at ${top}`);
+    }
+  }
+  return wrong;
+})()
+"""
 
-    assert page.run("document.documentElement.scrollWidth") <= 360
-    assert [text for text, left, right, pixels in texts if left < 0 or right > 360 or pixels < 11] == []
+
+@pytest.mark.parametrize("width", [360, 390, 768, 1280])
+@pytest.mark.parametrize("which", ["written", "hostile", "one", "none", "unread"])
+def test_nothing_is_cut_or_wider_than_the_page(show, request, which, width):
+    """On a phone, a tablet and a desktop no text is cut, no element is wider than the page, and no row has a hole."""
+    page = show(request.getfixturevalue(which), width=width, height=900)
+    page.run("for (const one of document.querySelectorAll('details')) one.open = true")
+
+    assert page.run("document.documentElement.scrollWidth") <= width
+    assert page.run(FITS) == []
+    assert page.run(HOLES) == []
 
 
 CONTRAST = """
@@ -327,26 +394,129 @@ def test_switches_to_dark_and_back(show, written):
     assert page.run("document.cookie + document.documentElement.dataset.theme") == "light"
 
 
-def test_prints_with_open_tables(show, hostile):
-    """In print every table is open and as wide as the paper, without controls; afterwards the page is as before."""
-    page = show(hostile, width=703)  # A4 between its margins
-    counted = "document.querySelectorAll('details.data:not([open])').length"
-    before = page.run(counted)
-    page.run(f"addEventListener('beforeprint', () => {{ window.closed_on_paper = {counted}; }})")
-    page.call("Page.printToPDF")
-    after = page.run(counted)
+BROKEN_WORDS = """
+(() => {
+  const broken = [];
+  const range = document.createRange();
+  for (const cell of document.querySelectorAll("th, td, .label, .value, .row-note, p, li, dt, dd, h1, h2, h3")) {
+    if (!cell.checkVisibility()) continue;
+    for (const text of cell.childNodes) {
+      if (text.nodeType !== 3) continue;
+      for (const word of text.data.matchAll(/[A-Za-z0-9]{2,24}/g)) {
+        if (/[A-Za-z0-9]/.test(text.data[word.index + word[0].length] ?? "")) continue;
+        range.setStart(text, word.index);
+        range.setEnd(text, word.index + word[0].length);
+        const tops = new Set([...range.getClientRects()].map((box) => Math.round(box.top)));
+        if (tops.size > 1) broken.push(`${cell.tagName} ${word[0]}`);
+      }
+    }
+  }
+  return broken;
+})()
+"""
+
+
+def pages_of(page, path):
+    """Print a page to a PDF file, and return the number of its pages."""
+    body = base64.b64decode(page.call("Page.printToPDF", preferCSSPageSize=True)["data"])
+    path.write_bytes(body)
+    return len(re.findall(rb"/Type\s*/Page\b", body))
+
+
+@pytest.mark.parametrize("which", ["written", "hostile", "one", "none", "unread"])
+def test_prints_on_few_pages(show, request, which, tmp_path):
+    """At most 12 pages of A4 are printed, with whole words, without controls, and as wide as the paper."""
+    page = show(request.getfixturevalue(which), width=703)  # A4 between its margins
+    pages = pages_of(page, tmp_path / "report.pdf")
     page.call("Emulation.setEmulatedMedia", media="print")
     visible = page.run(
-        "[...document.querySelectorAll('nav, .tools, .theme')].filter((one) => one.checkVisibility()).length"
+        "[...document.querySelectorAll('nav, .tools, .theme, details.sql, summary')]"
+        ".filter((one) => one.checkVisibility()).length"
+    )
+    widest = page.run(
+        "Math.max(0, ...[...document.querySelectorAll('body *')].filter((one) => one.checkVisibility())"
+        ".map((one) => one.getBoundingClientRect().right))"
+    )
+    rows = page.run(
+        "Math.max(0, ...[...document.querySelectorAll('details.data tbody')]"
+        ".map((body) => [...body.rows].filter((row) => row.checkVisibility()).length))"
     )
 
-    page.run("for (const one of document.querySelectorAll('details.data')) one.open = true")
-    widest = page.run("Math.max(...[...document.querySelectorAll('table')].map((one) => one.offsetWidth))")
+    assert 1 <= pages <= 12
+    assert visible == 0
+    assert widest <= 704
+    assert rows <= 20
+    if which != "hostile":
+        assert page.run(BROKEN_WORDS) == []
 
-    assert page.run("window.closed_on_paper") == 0
-    assert 0 < widest <= 703
-    assert (before, visible) == (after, 0)
-    assert before > 0
+
+@pytest.mark.parametrize("look", ["desktop", "phone", "dark", "print"])
+def test_pictures(show, written, pictures, look):
+    """Pictures of the report are made as files: desktop, phone, dark, print."""
+    width = 390 if look == "phone" else 1280
+    page = show(written, width=width, height=900, dark=look == "dark")
+    if look == "print":
+        assert pages_of(page, pictures / "report-print.pdf") <= 12
+        return
+    height = page.run("document.documentElement.scrollHeight")
+    clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+    shot = base64.b64decode(page.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)["data"])
+    (pictures / f"report-{look}.png").write_bytes(shot)
+
+    assert shot.startswith(b"\x89PNG")
+    assert int.from_bytes(shot[16:20]) == width
+    assert int.from_bytes(shot[20:24]) == height > 1500
+
+
+def test_the_age_is_told_when_the_page_is_opened(show, written):
+    """The file holds the time of the snapshot; its age is computed when it is opened, with the clock of that moment."""
+    page = show(written)
+    shown = page.run("document.querySelector('.read').textContent")
+
+    ages = r"\d+ \w+ ago|in the future by this computer's clock"
+    assert re.fullmatch(rf"Snapshot of 22 Nov 2026 02:00 UTC({ages})", shown)
+    assert " ago" not in re.sub(r"<script>.*?</script>", "", written[1].read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def test_numbers_are_those_of_the_checks(show, written):
+    """The first numbers of the page are those that SQL and `check` give."""
+    dataset, _ = written
+    page = show(written)
+    tiles = dict(
+        page.run(
+            "[...document.querySelectorAll('.tile')]"
+            ".map((one) => [...one.children].slice(0, 2).map((two) => two.textContent))"
+        )
+    )
+    checked = anyio.run(lexport.check, dataset)
+    worst = {}
+    for finding in checked.findings:
+        if finding.function_key is not None:
+            worst.setdefault(finding.function_key, finding.check.severity)
+    with open_query_session(dataset) as session:
+        query = "SELECT count(*) AS n FROM functions WHERE runtime = 'python3.8'"
+        deprecated = session.read(query).read_all().to_pylist()[0]["n"]
+
+    assert tiles["Functions with critical findings"] == str(sum(one == "critical" for one in worst.values()))
+    assert tiles["Functions with high findings"] == str(sum(one == "high" for one in worst.values())) == "3"
+    assert tiles["Functions on deprecated runtimes"] == str(deprecated) == "3"
+    assert page.run("document.querySelector('h1').textContent") == "Lambda at Example"
+    assert cells(page, "owners")[1:] == [["no owner", "3", "0", "2", "0"], ["payments", "1", "0", "1", "0"]]
+
+
+def test_links_lead_to_the_console(show, written):
+    """Each function is a link to its page in the AWS console, opened without saying where it comes from."""
+    page = show(written)
+    links = page.run(
+        "[...document.querySelectorAll('#figure-big_functions .bars a')].map((one) => [one.href, one.rel, one.target])"
+    )
+
+    assert links[0] == [
+        "https://eu-west-1.console.aws.amazon.com/lambda/home?region=eu-west-1#/functions/beta",
+        "noopener noreferrer",
+        "_blank",
+    ]
+    assert len(links) == 4
 
 
 def test_reads_the_same_without_the_script(written):

@@ -33,7 +33,7 @@ async def read() -> None:
     answer = await lexport.sql("fleet", "SELECT 1 AS one")
     print(answer.num_rows)
     await lexport.views("fleet", db="fleet.duckdb")
-    page: str = await lexport.report("fleet")
+    page: str = (await lexport.report("fleet", title="Our fleet", owner_tag="team")).html
     print(page)
     newest: SnapshotStatus = (await lexport.status("fleet"))[0]
     print(newest)

@@ -17,7 +17,7 @@ from lexport.tables.text import did_you_mean
 CONFIG_FILE = "lexport.toml"
 MOST_BYTES = 2**20
 
-_OWN_TABLES = {"check": ("thresholds", "waivers")}
+_OWN_TABLES = {"check": ("thresholds", "waivers"), "report": ("account_names",)}
 """The tables of ``lexport.toml`` that a command reads itself, besides its options."""
 
 _REFUSED = ("notify_url", "notify_url_file")

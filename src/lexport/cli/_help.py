@@ -29,6 +29,7 @@ Group = Literal[
     "Removal",
     "Shipped views",
     "Checks",
+    "Contents",
     "Tables",
     "Warehouse",
     "Policy",

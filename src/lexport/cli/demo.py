@@ -86,9 +86,9 @@ async def _demonstrate(dest: Path) -> None:
     from lexport.cli._async import choose_report
     from lexport.cli._output import open_output, print_rows
     from lexport.cli._values import arrow_rows
-    from lexport.cli.report import write_report
     from lexport.cli.snapshot import summarize
     from lexport.pipeline import snapshot
+    from lexport.query.report import report
     from lexport.query.sql import sql
     from lexport.settings import SnapshotSettings
     from lexport.simulator import Fleet, FleetSpec, open_simulator
@@ -105,9 +105,9 @@ async def _demonstrate(dest: Path) -> None:
         answer = await sql(dest, query)
         print_rows(answer.schema.names, arrow_rows(answer.to_batches()), output="table")
     page = _page(dest)
-    text = await write_report(dest)
+    written = await report(dest)
     with open_output(str(page)) as stream:
-        stream.write(text.encode())
+        stream.write(written.html.encode())
     click.echo(f"\nWhat does all of it look like?\n$ lexport report {dest} -o {page}\nOpen {page} in a browser.")
     steps = {
         f'lexport sql {dest} "FROM completeness"': "how whole the snapshot is",

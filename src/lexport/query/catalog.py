@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -139,11 +139,8 @@ class Catalog:
             lines.append(f"{plural(more, 'more snapshot is', 'more snapshots are')} damaged and left out")
         return tuple(lines)
 
-    def notices(
-        self, *, max_skew: timedelta = DEFAULT_MAX_SKEW, now: datetime | None = None, tables: Collection[str] = ()
-    ) -> tuple[str, ...]:
+    def notices(self, *, max_skew: timedelta = DEFAULT_MAX_SKEW, tables: Collection[str] = ()) -> tuple[str, ...]:
         """Return one line for each caveat about unqualified table names, and for what was left out of ``tables``."""
-        now = datetime.now(UTC) if now is None else now
         latest = self.latest()
         lines = list(self.damage())
         if not latest:
@@ -152,8 +149,8 @@ class Catalog:
         (oldest_scope, oldest), (_, newest) = by_age[0], by_age[-1]
         if newest.snapshot_at - oldest.snapshot_at > max_skew:
             lines.append(
-                f"the latest parts differ in age by more than {format_age(max_skew)}: {oldest_scope} is "
-                f"{format_age(now - oldest.snapshot_at)} old, the newest {format_age(now - newest.snapshot_at)}"
+                f"the latest parts differ in age by more than {format_age(max_skew)}: {oldest_scope} was"
+                f" read {oldest.snapshot_at:%Y-%m-%d %H:%M} UTC, the newest {newest.snapshot_at:%Y-%m-%d %H:%M} UTC"
             )
         lines += self._incomplete(latest)
         places: dict[str, list[str]] = {}

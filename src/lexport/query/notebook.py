@@ -105,7 +105,7 @@ class Dataset:
             f"<div><p><b>lexport dataset</b> <code>{escape(os.fspath(self._dest))}</code>: {escape(facts)}</p>"
             f"<table><thead>{_row('th', head)}</thead>"
             f"<tbody>{''.join(_row('td', row) for row in rows[:_SHOWN_SCOPES])}</tbody></table>{more}"
-            + "".join(f"<p>{escape(line)}</p>" for line in catalog.notices(now=now, tables=BY_NAME))
+            + "".join(f"<p>{escape(line)}</p>" for line in catalog.notices(tables=BY_NAME))
             + "</div>"
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from lexport.errors import SettingsError, ViewError
@@ -32,6 +33,7 @@ def sql_dir() -> Path:
     return installed if installed.is_dir() else package.parents[1] / "sql"
 
 
+@cache
 def shipped_views() -> tuple[ShippedView, ...]:
     """Read every shipped view, in the order of the file names."""
     return tuple(read_view(path) for path in sorted(sql_dir().glob("[0-9]*_*.sql")))

@@ -186,6 +186,13 @@ def open_query_session(
 
 
 @contextmanager
+def open_catalog_session(catalog: Catalog, *, running: list[Interruptible] | None = None) -> Iterator[QuerySession]:
+    """Open those commits of a dataset that the catalog has, for any number of queries. Blocking."""
+    with _open_connection(running) as connection, _open_tables(connection, catalog) as session:
+        yield session
+
+
+@contextmanager
 def _open_connection(running: list[Interruptible] | None) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = connect(":memory:")
     try:
@@ -209,6 +216,12 @@ def _open_dataset(
         running.append(catalog.store)
     if as_of is not None:
         catalog = catalog.as_of(as_of, option="--as-of")
+    with _open_tables(connection, catalog) as session:
+        yield session
+
+
+@contextmanager
+def _open_tables(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> Iterator[QuerySession]:
     # DuckDB spills large sorts into this temporary folder instead of the working folder. The folder is created in the
     # other thread: a signal between its creation and the assignment here would leave it behind.
     create = partial(tempfile.TemporaryDirectory, prefix="lexport-sql-", ignore_cleanup_errors=True)

@@ -33,3 +33,40 @@ def test_what_is_no_report_stays(dest, lexport, tmp_path):
     done = lexport("report", dest)
     assert (done.code, page.read_text()) == (2, "mine")
     assert str(dest).encode() not in lexport("report", dest, "-o", "-").out
+
+
+def test_options_of_the_report(dest, lexport, tmp_path):
+    """lexport.toml gives the tag of owners, a title and names of accounts; a flag wins, and a wrong name is refused."""
+    config = tmp_path / "lexport.toml"
+    config.write_text(
+        '[report]\ntitle = "<ours>"\nowner-tag = "team"\n[report.account_names]\n111122223333 = "pay & go"\n'
+    )
+
+    done = lexport("report", dest, "-o", "-")
+    assert done.code == 0, done.err
+    assert b"<title>&lt;ours&gt;</title>" in done.out
+    assert b"pay &amp; go" in done.out
+    assert b'id="figure-owners"' in done.out
+    assert b"<h1>typed</h1>" in lexport("report", dest, "-o", "-", "--title", "typed").out
+
+    for wrong, said in (
+        ('[report.account_names]\n1 = "x"', "[report.account_names]: 1 is no account: 12 digits"),
+        ("[report.account_names]\n111122223333 = 7", 'write the name in quotes: "payments"'),
+        ("[report]\naccount_names = 7", "write it as a table of ids and names"),
+    ):
+        config.write_text(wrong)
+        refused = lexport("report", dest, "-o", "-")
+        assert (refused.code, refused.out) == (2, b"")
+        assert said in refused.err
+    config.unlink()
+    assert lexport("report", dest, "--owner-tag", " ").code == 2
+
+
+def test_a_dataset_without_a_whole_reading(lexport, tmp_path, write_dataset):
+    """Where nothing was ever read whole, the page is written, says so, and the exit code is 1."""
+    write_dataset(tmp_path / "denied", [{"scopes": [{"status": "denied"}], "status": "partial"}])
+    done = lexport("report", tmp_path / "denied")
+
+    assert done.code == 1
+    assert "no account-region of" in done.err
+    assert "Nothing was read whole yet" in (tmp_path / "denied.html").read_text(encoding="utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
 import anyio
@@ -14,11 +14,15 @@ import lexport
 from lexport.dataset.local import LocalStore
 from lexport.errors import ViewError
 from lexport.query.catalog import Catalog
+from lexport.query.checks.finding import FunctionKey
 from lexport.query.report import charts
-from lexport.query.report.figures import why_unchanged
-from lexport.query.report.format import cell, percent
-from lexport.query.report.markup import element, shorten, to_html
+from lexport.query.report.format import cell, percent, signed
+from lexport.query.report.history import why_unchanged
+from lexport.query.report.labels import Labels, console_url
+from lexport.query.report.markup import element, to_html
+from lexport.query.report.nights import choose_days
 from lexport.query.report.questions import questions, read_question
+from lexport.query.report.words import column_words
 from lexport.tables.text import visible
 
 NIGHTS = [datetime(2026, 11, day, 2, tzinfo=UTC) for day in (20, 21, 22)]
@@ -52,36 +56,106 @@ def test_texts_and_attributes_are_escaped():
 
 def test_cells_keep_the_value_beside_what_is_shown():
     """The table sorts and copies the exact value."""
-    assert cell("code_bytes", 2048) == ("2.0 KB", "2048")
-    assert cell("used_share", 0.001) == ("<1 %", "0.001")
-    assert cell("functions", 12_345) == ("12,345", "12345")
-    assert cell("read_at", NIGHTS[0]) == ("2026-11-20 02:00", "2026-11-20T02:00:00Z")
-    assert cell("description", None) == ("-", "")
-    assert cell("is_gap", True) == ("yes", "true")
-    assert cell("role", "x" * 301) == ("x" * 300 + "… (301 characters)", None)
+    labels = Labels(accounts={"111122223333": "payments"}, checks={"untagged": "Has no tags"})
+
+    def shown(name, value):
+        return cell(name, value, labels)
+
+    assert shown("code_bytes", 2048) == ("2.0 KB", "2048")
+    assert shown("used_share", 0.001) == ("<1 %", "0.001")
+    assert shown("functions", 12_345) == ("12,345", "12345")
+    assert shown("read_at", NIGHTS[0]) == ("2026-11-20 02:00", "2026-11-20T02:00:00Z")
+    assert shown("description", None) == ("-", "")
+    assert shown("is_gap", True) == ("yes", "true")
+    assert shown("role", "x" * 301) == ("x" * 300 + "… (301 characters)", None)
+    assert shown("account_id", "111122223333") == ("payments", "111122223333")
+    assert shown("account_id", "111122223334") == ("111122223334", None)
+    assert shown("check", "untagged") == ("Has no tags", "untagged")
+    assert shown("table_name", "alias_routes") == ("alias routes", "alias_routes")
     assert percent(0) == "0 %"
+    assert (signed(0), signed(-1200), signed(3)) == ("\u00b10", "\u22121,200", "+3")
 
 
-def test_long_labels_keep_both_ends():
-    """A name that is too long loses its middle, a sentence its end."""
-    assert shorten("prefix-of-a-function-eu-1", 11) == "prefi…-eu-1"
-    assert shorten("Runs on a deprecated runtime", 11) == "Runs on a…"
+def test_an_account_name_that_two_accounts_have_is_told_apart():
+    """Two accounts with one name are shown with their ids; an account without a name is its id."""
+    labels = Labels(accounts={"1": "dev", "2": "dev", "3": "prod"})
+
+    assert [labels.account(account) for account in "1234"] == ["dev (1)", "dev (2)", "prod", "4"]
 
 
-def places(svg, path, *names):
-    return [tuple(found.get(name) for name in names) for found in svg.iterfind(path)]
+def test_headings_are_words():
+    """No column of a question is headed by its name with underscores."""
+    names = {name for one in questions().values() for name in re.findall(r"\b[a-z]+(?:_[a-z0-9]+)+\b", one.query)}
+
+    assert not [name for name in names if "_" in column_words(name)]
+    assert [column_words(name) for name in ("account_id", "last_modified_at", "code_bytes", "version")] == [
+        "Account",
+        "Last modified",
+        "Code storage",
+        "Version",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("region", "name", "version", "url"),
+    [
+        ("eu-west-1", "f", None, "https://eu-west-1.console.aws.amazon.com/lambda/home?region=eu-west-1#/functions/f"),
+        (
+            "cn-north-1",
+            "f",
+            "7",
+            "https://cn-north-1.console.amazonaws.cn/lambda/home?region=cn-north-1#/functions/f/versions/7",
+        ),
+        (
+            "us-gov-west-1",
+            "f",
+            "$LATEST",
+            "https://console.amazonaws-us-gov.com/lambda/home?region=us-gov-west-1#/functions/f",
+        ),
+        (
+            "us-east-1",
+            'a/b"?#<\ud800',
+            None,
+            "https://us-east-1.console.aws.amazon.com/lambda/home?region=us-east-1#/functions/a%2Fb%22%3F%23%3C%3F",
+        ),
+        ("us-iso-east-1", "f", None, None),
+        ("evil.example/#us-east-1", "f", None, None),
+        ("javascript:x", "f", None, None),
+    ],
+)
+def test_links_to_the_console(region, name, version, url):
+    """A link leads to the console of the partition, with the name encoded; a strange Region has no link."""
+    assert console_url(region, name, version) == url
+
+
+def test_nights_to_judge():
+    """Of many nights at most twelve are judged: the last, the one before, those a week and more before; of few, all."""
+    year = [date(2025, 12, 1) + timedelta(days=number) for number in range(365)]
+    chosen = choose_days(year)
+
+    assert (chosen[0], chosen[1], chosen[2]) == (year[-1], year[-2], year[-8])
+    assert 9 <= len(chosen) <= 12
+    assert chosen == sorted(set(chosen), reverse=True)
+    assert choose_days(year[:12]) == year[:12][::-1]
+    assert choose_days([year[0], *year[100:112]])[-1] == year[0]
+    assert choose_days([]) == []
+
+
+def places(drawn, path, *names):
+    return [tuple(found.get(name) for name in names) for found in drawn.iterfind(path)]
 
 
 def test_bars_add_up():
-    """The parts of a bar follow each other; the longest bar has the whole width."""
+    """The parts of a bar follow each other; the longest bar has the whole width, and a small part can be seen."""
     rows = [
         charts.Bar(label="a", values=(30, 10), text="40"),
         charts.Bar(label="b", values=(0, 20), text="20"),
+        charts.Bar(label="c", values=(0.01, 0), text="0"),
     ]
-    svg = charts.bars(rows, name="n", about="a", tones=("s1", "s2"))
+    drawn = charts.bars(rows, name="n", tones=("s1", "s2"))
 
-    assert places(svg, "g/rect[@class='part s1']", "x", "width") == [("0%", "75%")]
-    assert places(svg, "g/rect[@class='part s2']", "x", "width") == [("75%", "25%"), ("0%", "50%")]
+    assert places(drawn, "li/svg/rect[@class='part s1']", "x", "width") == [("0%", "75%"), ("0%", "0.4%")]
+    assert places(drawn, "li/svg/rect[@class='part s2']", "x", "width") == [("75%", "25%"), ("0%", "50%")]
 
 
 def test_lines_leave_out_what_nobody_knows():
@@ -94,14 +168,24 @@ def test_lines_leave_out_what_nobody_knows():
     assert [title.text for title in svg.iter("title")][2] == "Sat 21 Nov 2026\ncode: not known"
 
 
+def test_trends_begin_with_the_first_night():
+    """The axis begins with the first day and ends with the last, however few there are."""
+    series = charts.Series(name="code", values=(1, 2, 3), tone="s3")
+    svg = charts.lines([night.date() for night in NIGHTS], [series], name="n", about="a", write=str)
+    line = next(path.get("d") for path in svg.iter("path") if path.get("class") == "line s3")
+
+    assert [point.split()[0] for point in line[1:].split("L")] == ["0.0", "500.0", "1000.0"]
+    assert {"20 Nov 2026", "22 Nov 2026"} <= {text.text for text in svg.iter("text")}
+
+
 def test_calendar_marks_the_end_of_support():
     """A row changes from supported to deprecated on the day, and today is drawn over all rows."""
     life = charts.Life(label="old", text="", note="", ends=(date(2026, 1, 1), None, date(2027, 1, 1)))
-    svg = charts.calendar([life], today=date(2026, 7, 2), name="n", about="a")
-    tones = [rect.get("class") for rect in svg.iterfind("g/rect")][1:]
-    today = float(svg.find("line[@class='today']").get("x1").rstrip("%"))
+    drawn = charts.calendar([life], today=date(2026, 7, 2), name="n")
+    tones = [rect.get("class") for rect in drawn.iterfind("ul/li/svg/rect")]
+    today = float(drawn.find("svg/line[@class='today']").get("x1").rstrip("%"))
     (ended_x, ended_width) = (
-        float(text.rstrip("%")) for text in places(svg, "g/rect[@class='ended']", "x", "width")[0]
+        float(text.rstrip("%")) for text in places(drawn, "ul/li/svg/rect[@class='ended']", "x", "width")[0]
     )
 
     assert tones == ["life", "ended", "frozen"]
@@ -129,11 +213,10 @@ def test_a_question_without_a_head_is_refused(tmp_path):
 def write(tmp_path, write_dataset):
     """Return a function that writes snapshots and returns the text of their report, without style and script."""
 
-    def run(snapshots, **checks):
+    def run(snapshots, **options):
         write_dataset(tmp_path / "fleet", snapshots)
-        checked = anyio.run(partial(lexport.check, tmp_path / "fleet", **checks)) if checks else None
-        text = anyio.run(partial(lexport.report, tmp_path / "fleet", checked=checked))
-        return re.sub(r"<(style|script)>.*?</\1>", "", text, flags=re.DOTALL)
+        written = anyio.run(partial(lexport.report, tmp_path / "fleet", **options))
+        return re.sub(r"<(style|script)>.*?</\1>", "", written.html, flags=re.DOTALL)
 
     return run
 
@@ -148,7 +231,7 @@ def test_a_partial_fleet_never_looks_whole(write):
 
     assert "This report is not whole." in text
     assert "never read whole, so not in plain table names: 111122223333 us-east-1 (denied)" in text
-    assert "<dt>Gaps</dt><dd>1</dd>" in text
+    assert "<dt>Missing data</dt><dd>1</dd>" in text
     assert "1 account-region of 2 could not be read whole the last time." in text
 
 
@@ -176,12 +259,19 @@ def test_an_empty_fleet_says_so(write):
     assert "This report is not whole." not in text
 
 
-def test_a_list_of_functions_is_not_the_fleet(write):
-    """A dataset that holds a selection alone reports that nothing was read whole."""
-    text = write([{"scopes": [{"coverage": "selection", "functions": 1}]}])
+@pytest.mark.parametrize(
+    "scope", [{"coverage": "selection", "functions": 1}, {"status": "denied"}, {"status": "partial", "functions": 3}]
+)
+def test_a_dataset_without_a_whole_reading_says_only_that(tmp_path, write_dataset, scope):
+    """Where no account-region was ever read whole, the page says so and shows no number of a fleet."""
+    write_dataset(tmp_path / "fleet", [{"scopes": [scope], "status": "partial", "gaps": 1}])
+    written = anyio.run(lexport.report, tmp_path / "fleet")
 
-    assert "no account-region was ever read whole" in text
-    assert "never read" in text
+    assert not written.is_about_a_fleet
+    assert "no account-region was ever read whole" in written.html
+    assert "Nothing was read whole yet" in written.html
+    assert 'class="tiles"' not in written.html
+    assert 'id="figure-trends"' not in written.html
 
 
 def test_long_tables_are_cut_aloud(write):
@@ -210,12 +300,14 @@ def test_changes_are_counted_and_listed(write):
         {**CHANGE, "kind": "changed", "key": "old/$LATEST", "column_name": "runtime"},
         {**CHANGE, "kind": "removed", "key": "old", "table_name": "tags"},
     ]
-    text = write([{"at": NIGHTS[0]}, {"at": NIGHTS[1], "changes": changes}])
+    removed = [{**CHANGE, "kind": "removed", "key": "old", "table_name": "tags"}]
+    text = write([{"at": NIGHTS[0]}, {"at": NIGHTS[1], "changes": removed}, {"at": NIGHTS[2], "changes": changes}])
 
     assert ">1 added, 1 removed, 2 changed.<" in text
-    assert "functions: +1 ~2 (1 added, 2 changed)" in text
-    assert "Sat 21 Nov 2026\nadded: 1\nremoved: 1\nchanged: 2" in text
-    assert all(f">{value}</td>" in text for value in ("new/$LATEST", "timeout", "9"))
+    assert ">Functions</span>" in text
+    assert ">1 added, 2 changed</span>" in text
+    assert "Sun 22 Nov 2026\nadded: 1\nremoved: 1\nchanged: 2" in text
+    assert all(f">{value}</td>" in text for value in ("new/$LATEST", "Timeout", "9"))
 
 
 @pytest.mark.parametrize(
@@ -224,7 +316,6 @@ def test_changes_are_counted_and_listed(write):
         ([{}], "First snapshot: nothing to compare with."),
         ([{}, {}], "Nothing changed since the snapshot before."),
         ([{}, {"scopes": [{"status": "partial"}]}], "First snapshot: nothing to compare with."),
-        ([{"scopes": [{"status": "partial"}]}], "No account-region was ever read whole: nothing to compare."),
     ],
 )
 def test_no_change_is_explained(write, snapshots, said):
@@ -254,41 +345,134 @@ def test_packages_are_counted_once_they_are_there(write):
     assert ">1 distinct package, 2.0 KB.<" in text
 
 
-def test_findings_are_counted_by_check_and_by_function(write):
-    """Findings are counted by severity, the worst function comes first, and waived findings do not count."""
-    old = {"version": "$LATEST", "runtime": "python3.8", "package_type": "Zip"}
-    functions = [{"function_name": name, **old} for name in ("a", "b")]
-    failed = {
-        "function_name": "c",
-        "version": "$LATEST",
-        "state": "Failed",
-        "runtime": "python3.8",
-        "package_type": "Zip",
-    }
+OLD = {"version": "$LATEST", "runtime": "python3.8", "package_type": "Zip"}
+SECRET = {"name": "TOKEN", "version": "$LATEST", "secret_rule": "aws_access_key"}
+
+
+def test_functions_are_counted_before_findings(write):
+    """A function with many findings counts once, by its worst one; waived findings do not count."""
+    functions = [{"function_name": name, **OLD} for name in ("a", "b")]
+    functions += [{"function_name": "b", **OLD, "version": str(number)} for number in range(1, 9)]
+    functions.append({"function_name": "c", **OLD, "state": "Failed"})
+    secrets = [{"function_name": "b", **SECRET, "version": str(number)} for number in range(1, 9)]
     waiver = lexport.Waiver(check="deprecated_runtime", function_name="a", reason="known", expires=date(2999, 1, 1))
+    text = write([{"at": NIGHTS[0], "functions": functions, "env_vars": secrets}], waivers=(waiver,))
+
+    assert "<dt>Functions with critical findings</dt><dd>1</dd>" in text
+    assert "<dt>Functions with high findings</dt><dd>1</dd>" in text
+    assert "Functions by their worst finding: 1 critical, 1 high" in text
+    assert "critical · 8 findings" in text
+    assert "1 waived finding not counted" in text
+    assert "2999-01-01" in text
+    assert "-- deprecated_runtime" in text
+    low = re.findall(r'class="row-note"><span>(\w+) · \d+ findings?', text)
+    assert low == sorted(low, key=("critical", "high", "medium").index)
+
+
+def test_what_to_do_first(write):
+    """The most severe rules come first, with what to do, the functions in the console, and their owners."""
+    functions = [{"function_name": name, **OLD} for name in ("a", "b", "c")]
+    tags = [
+        {"function_name": "a", "key": "team", "value": "payments"},
+        {"function_name": "b", "key": "team", "value": " "},
+        {"function_name": "c", "key": "Team", "value": "other case"},
+    ]
+    night = {"at": NIGHTS[0], "functions": functions, "tags": tags, "env_vars": [{"function_name": "a", **SECRET}]}
+    text = write([night], owner_tag="team")
+    steps = re.search(r'<ol class="steps">.*?</ol>', text)[0]
+    first, second = steps.split("<li>")[1:3]
+
+    assert "<strong>1 function</strong>" in first
+    assert "Revoke it, move it to Secrets Manager" in first
+    assert 'href="https://eu-west-1.console.aws.amazon.com/lambda/home?region=eu-west-1#/functions/a"' in first
+    assert "Owners: payments 1<" in first
+    assert "Uses a deprecated runtime" in second
+    assert "Owners: payments 1, no owner 2<" in second
+    assert "1 owner; 2 functions have no tag team." in text
+
+
+def test_a_tag_that_nothing_has_is_said(tmp_path, write_dataset):
+    """An owner tag that no function has is a note, with the keys that are like it."""
+    tags = [{"function_name": "a", "key": "team", "value": "payments"}]
+    write_dataset(tmp_path / "fleet", [{"functions": [{"function_name": "a", **OLD}], "tags": tags}])
+    written = anyio.run(partial(lexport.report, tmp_path / "fleet", owner_tag="Teams'"))
+
+    assert written.notes[0] == ("no function has the tag Teams', so every one is without an owner; did you mean team?")
+
+
+def test_names_of_accounts(write):
+    """The name of an account is that of the newest run that listed the organization, or the user's own."""
+    both = [{"functions": 1}, {"account_id": "111122223334", "functions": 1}]
+    named = [scope | {"account_name": f"listed-{number}"} for number, scope in enumerate(both)]
     text = write(
-        [{"at": NIGHTS[0], "functions": [*functions, failed]}],
-        only=("deprecated_runtime", "function_failed", "untagged"),
-        waivers=(waiver,),
+        [{"at": NIGHTS[0], "scopes": named}, {"at": NIGHTS[1], "scopes": both}],
+        account_names={"111122223334": "<mine>"},
     )
 
-    assert ">3 high, 3 low. 1 waived finding not counted.<" in text
-    assert "<dt>Findings</dt><dd>3</dd>" in text
-    assert re.findall(r"<title>(\w): (\d) findings? \(", text) == [("c", "3"), ("b", "2"), ("a", "1")]
-    assert "-- deprecated_runtime" in text
-    assert "2999-01-01" in text
+    assert '<th scope="row" title="111122223333">listed-0</th>' in text
+    assert '<th scope="row" title="111122223334">&lt;mine&gt;</th>' in text
+    assert "listed-1" not in text
+
+
+def test_what_got_better(write):
+    """A function that no longer breaks a rule got better since last night; it is said if it was deleted."""
+
+    def night(number, *names):
+        return {"at": NIGHTS[-1] - timedelta(days=number), "functions": [{"function_name": n, **OLD} for n in names]}
+
+    text = write([night(9, "a", "b", "c"), night(7, "a", "b", "c"), night(1, "a", "b"), night(0, "a", "d")])
+
+    assert "Since last night (21 Nov): 1 function got better, 1 function worse." in text
+    assert "Since last week (15 Nov): 2 functions got better, 1 function worse." in text
+    rows = re.search(r'id="figure-better".*?</tbody>', text)[0]
+    cells = [re.findall(r"<td[^>]*>(?:<span[^>]*>)?([^<]*)", row) for row in rows.split("<tr>")[2:]]
+    assert ["last week", "high", "Uses a deprecated runtime", "3", "2", "2", "1", "2"] in cells
+    nights = re.search(r'id="figure-findings_by_night".*?</article>', text)[0]
+    assert re.findall(r'class="value short">([^<]*)', nights) == ["2 high", "2 high", "3 high", "3 high"]
+
+
+def test_only_what_both_nights_read_is_compared(write):
+    """An account-region that one night did not read whole makes nothing better or worse."""
+    east = {"region": "us-east-1"}
+    functions = [{"function_name": "a", **OLD}, {"function_name": "b", **OLD, **east}]
+    text = write(
+        [
+            {"at": NIGHTS[0], "scopes": [{}, east], "functions": functions},
+            {"at": NIGHTS[1], "scopes": [{}, {**east, "status": "denied"}], "functions": functions[:1]},
+        ]
+    )
+
+    assert "Since last night (20 Nov): 0 functions got better, 0 functions worse." in text
+    assert "1 of 2 account-regions read whole" in text
+
+
+def test_a_damaged_night_is_left_out_aloud(tmp_path, write_dataset):
+    """A night whose files are lost is not judged, and the page and the note say so; the others are."""
+    dest = tmp_path / "fleet"
+    nights = [{"at": at, "functions": [{"function_name": "a", **OLD}]} for at in NIGHTS]
+    written = write_dataset(dest, nights)
+    lost = next(entry for entry in written[0].files if entry.table == "functions")
+    (dest / lost.path).unlink()
+    report = anyio.run(lexport.report, dest)
+
+    assert any("the night of 2026-11-20 is not judged" in note for note in report.notes)
+    assert "the night of 2026-11-20 is not judged" in report.html
+    assert "2 nights judged" in report.notes[-1]
 
 
 def test_no_finding_is_said(write):
-    """The report states that no check found anything, or nothing severe."""
-    nothing = write([{"at": NIGHTS[0]}], only=("deprecated_runtime",))
-    low = write([{"at": NIGHTS[0], "functions": [{"function_name": "f", "version": "$LATEST"}]}], only=("untagged",))
+    """The report states that no check found anything severe, and that low rules are in the table."""
+    nothing = write([{"at": NIGHTS[0], "account_settings": [{"code_size_limit": 1}]}])
+    low = write([{"at": NIGHTS[0], "functions": [{"function_name": "f", "version": "$LATEST"}]}])
 
-    assert "No check found anything." in nothing
-    assert "No function breaks a rule." in nothing
-    assert "1 low; no findings at or above high." in low
+    assert "No check found anything above low." in nothing
+    assert "No function has a finding above low." in nothing
+    assert "No finding above low. " in low
 
 
-def test_without_checks_there_are_no_findings(write):
-    """A report without check results has no section of findings."""
-    assert 'id="findings"' not in write([{"at": NIGHTS[0]}])
+def test_an_owner_is_one_of_the_functions_key():
+    """An unknown function has no owner."""
+    key = FunctionKey("1", "eu-west-1", "f")
+
+    assert Labels(owners={key: "payments"}).owner(key) == "payments"
+    assert Labels().owner(key) == "no owner"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lexport.query.checks.definition import SEVERITIES, Check, Severity
 from lexport.query.checks.waivers import Waiver
@@ -12,6 +12,14 @@ from lexport.query.value_text import plain
 
 IDENTITY = ("account_id", "region", "function_name", "version", "subject")
 """The columns that identify a finding. Other columns are details: if they change, it is still the same finding."""
+
+
+class FunctionKey(NamedTuple):
+    """A function of the fleet."""
+
+    account_id: str
+    region: str
+    function_name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +39,11 @@ class Finding:
     details: dict[str, Any]
     arn: str | None
     waiver: Waiver | None
+
+    @property
+    def function_key(self) -> FunctionKey | None:
+        """The function that breaks the rule; None where the finding is about an account-region."""
+        return None if self.function_name is None else FunctionKey(self.account_id, self.region, self.function_name)
 
     @property
     def fingerprint(self) -> str:

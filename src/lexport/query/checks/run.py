@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import duckdb
+import pyarrow as pa
 
 from lexport.errors import QueryError, RunError, SettingsError, ViewError
 from lexport.model import Scope
 from lexport.query.catalog import Catalog
 from lexport.query.checks.definition import SEVERITIES, Check, Severity, Value, choose, fill_thresholds, load_checks
-from lexport.query.checks.finding import IDENTITY, CheckResult, Finding, Unjudged
+from lexport.query.checks.finding import IDENTITY, CheckResult, Finding, FunctionKey, Unjudged
 from lexport.query.checks.waivers import Waiver
 from lexport.query.execute import Interruptible, run_interruptibly
 from lexport.query.shipped_views import sql_dir, tables_read
@@ -66,13 +67,25 @@ def _run(
     with open_query_session(dest, running=running) as session:
         if not session.catalog.latest():
             raise RunError(f"{os.fspath(dest)}: no account-region was ever read whole, so there is nothing to check")
-        partitions = _partitions(session)
-        valid = tuple(waiver for waiver in waivers if waiver.holds(today))
-        findings = []
-        for item in sorted(checks, key=lambda check: (-SEVERITIES.index(check.severity), check.name)):
-            rows = [*_rows(session, item, thresholds[item.name]), *_hidden_rows(session.catalog, item)]
-            findings += sorted((_finding(item, row, partitions, valid) for row in rows), key=_order)
-        left_out = tuple(_left_out(session, checks))
+        return judge(session, checks, thresholds, waivers=waivers, today=today)
+
+
+def judge(
+    session: QuerySession,
+    checks: tuple[Check, ...],
+    thresholds: Mapping[str, Mapping[str, Value]],
+    *,
+    waivers: Sequence[Waiver],
+    today: date,
+) -> CheckResult:
+    """Run checks over an open dataset. Blocking; raises as ``check`` for a check that is wrong."""
+    partitions = _partitions(session)
+    valid = tuple(waiver for waiver in waivers if waiver.holds(today))
+    findings = []
+    for item in sorted(checks, key=lambda check: (-SEVERITIES.index(check.severity), check.name)):
+        rows = [*_rows(session, item, thresholds[item.name]), *_hidden_rows(session.catalog, item)]
+        findings += sorted((_finding(item, row, partitions, valid) for row in rows), key=_order)
+    left_out = tuple(_left_out(session, checks))
     return CheckResult(
         checks=checks,
         findings=tuple(findings),
@@ -84,6 +97,32 @@ def _run(
             *_waiver_notices(waivers, findings, {check.name for check in checks}, today),
         ),
     )
+
+
+def find_functions(
+    session: QuerySession, check: Check, thresholds: Mapping[str, Value], waivers: Sequence[Waiver]
+) -> frozenset[FunctionKey]:
+    """Return the functions that break a rule, without those that the waivers accept. Blocking."""
+    if "function_name" not in check.columns:
+        return frozenset()
+    _set_thresholds(session.connection, thresholds)
+    names = "account_id, region, function_name"
+    query = f"SELECT DISTINCT {names} FROM ({check.query}) WHERE function_name IS NOT NULL"  # noqa: S608 - our own text
+    try:
+        found = session.read(query).read_all()
+    except QueryError as error:
+        _refuse(check, error, session.connection)
+    own = [waiver for waiver in waivers if waiver.check == check.name]
+    return frozenset(
+        key
+        for key in function_keys(found)
+        if not any(waiver.covers(check=check.name, **key._asdict()) for waiver in own)
+    )
+
+
+def function_keys(rows: pa.Table) -> frozenset[FunctionKey]:
+    """Return rows of account, Region and function name as keys."""
+    return frozenset(FunctionKey(*key) for key in zip(*(column.to_pylist() for column in rows.columns), strict=True))
 
 
 def _rows(session: QuerySession, check: Check, thresholds: Mapping[str, Value]) -> Iterator[dict[str, Any]]:

@@ -1,157 +1,144 @@
 """Write one HTML file about a dataset: the fleet, its problems and its changes. It needs no network to read.
 
-``questions`` runs SQL, ``figures`` turns the rows into charts and ``page`` writes the HTML. All markup goes through
-``markup``.
+``questions`` runs SQL, ``nights`` judges earlier nights, ``figures``, ``history``, ``findings`` and ``progress`` turn
+the rows into charts, ``contents`` puts them in order, and ``page`` writes the HTML. All markup goes through ``markup``.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import PurePosixPath
-from xml.etree import ElementTree as ET
 
-from lexport.model import __version__
-from lexport.query.catalog import Catalog, location
-from lexport.query.checks.finding import CheckResult
+from lexport.query.checks.definition import SEVERITIES, Check, Value, fill_thresholds, load_checks
+from lexport.query.checks.finding import FunctionKey
+from lexport.query.checks.run import judge
+from lexport.query.checks.waivers import Waiver
 from lexport.query.execute import Interruptible, run_interruptibly
-from lexport.query.report import figures
-from lexport.query.report.charts import sparkline
-from lexport.query.report.figures import Figure
-from lexport.query.report.findings import findings
-from lexport.query.report.format import count
-from lexport.query.report.page import Page, Section, Tile, write_page
+from lexport.query.report.contents import Contents, make_page
+from lexport.query.report.labels import NO_OWNER, UNREAD_OWNER, Labels
+from lexport.query.report.nights import judge_nights, night_of
+from lexport.query.report.page import write_page
 from lexport.query.report.questions import Answer, answer_question, questions
+from lexport.query.shipped_views import sql_dir
 from lexport.query.sql import open_query_session
-from lexport.tables.text import plural
-from lexport.tables.units import format_age, short_size
+from lexport.tables.text import did_you_mean, plural
+
+_OF_ACCOUNTS, _OF_OWNERS = "account_names", "function_owners"
 
 
-async def report(dest: str | os.PathLike[str], *, checked: CheckResult | None = None) -> str:
-    """Write a report about a dataset as the text of one HTML file. ``checked`` is the result of ``check``, if it ran.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The text of an HTML file. ``notes`` are sentences for the user who wrote it.
 
+    ``is_about_a_fleet`` is False where no account-region was ever read whole: the page then says only that.
+    """
+
+    html: str = field(repr=False)
+    is_about_a_fleet: bool
+    notes: tuple[str, ...] = ()
+
+
+async def report(
+    dest: str | os.PathLike[str],
+    *,
+    title: str | None = None,
+    owner_tag: str | None = None,
+    account_names: Mapping[str, str] | None = None,
+    thresholds: Mapping[str, Mapping[str, object]] | None = None,
+    waivers: Sequence[Waiver] = (),
+) -> Report:
+    """Write a report about a dataset, to be kept as one HTML file.
+
+    ``owner_tag`` is the key of the tag that names the owner of a function. ``account_names`` has names by account id;
+    they win over those that a run found in the organization. ``thresholds`` and ``waivers`` are those of ``check``.
     Cancelled: DuckDB is interrupted.
     """
-    return await run_interruptibly(partial(_write, dest, checked))
+    checks = load_checks(sql_dir() / "checks")
+    settings = _Settings(
+        title=title,
+        owner_tag=owner_tag,
+        account_names=account_names or {},
+        checks=checks,
+        thresholds=fill_thresholds(checks, thresholds or {}),
+        waivers=tuple(waivers),
+    )
+    return await run_interruptibly(partial(_write, dest, settings))
 
 
-def dataset_mark(url: str) -> str:
-    """Return the hash that identifies a dataset in a report: of its ``location``, which the report does not contain."""
-    return hashlib.sha256(os.fsencode(url)).hexdigest()[:16]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settings:
+    title: str | None
+    owner_tag: str | None
+    account_names: Mapping[str, str]
+    checks: tuple[Check, ...]
+    thresholds: Mapping[str, Mapping[str, Value]]
+    waivers: tuple[Waiver, ...]
 
 
-def _write(dest: str | os.PathLike[str], checked: CheckResult | None, running: list[Interruptible]) -> str:
+def _write(dest: str | os.PathLike[str], settings: _Settings, running: list[Interruptible]) -> Report:
+    now = datetime.now(UTC)
+    waivers = tuple(waiver for waiver in settings.waivers if waiver.holds(now.date()))
+    notes: list[str] = []
     with open_query_session(dest, running=running) as session:
-        answers = {name: answer_question(session, question) for name, question in questions().items()}
-        return write_page(_page(session.catalog, answers, checked, now=datetime.now(UTC)))
-
-
-def _page(catalog: Catalog, answers: dict[str, Answer], checked: CheckResult | None, *, now: datetime) -> Page:
-    newest, url = catalog.newest, location(catalog.store)
-    incomplete = [row for row in answers["parts"].rows if row["status"] not in {"complete", "unavailable"}]
-    return Page(
-        title=f"Lambda fleet · {PurePosixPath(url).name}",
-        dataset=dataset_mark(url),
-        subtitle=(
-            f"Snapshot of {newest.snapshot_at:%d %b %Y %H:%M} UTC, {count(len(catalog.snapshots))} in all. "
-            f"Written {now:%d %b %Y %H:%M} UTC by lexport {__version__}."
-        ),
-        notices=catalog.notices(now=now) if checked is None else checked.notices,
-        is_loud=bool(incomplete) or newest.status != "complete",
-        tiles=_tiles(answers, checked, now=now),
-        sections=_sections(catalog, answers, checked),
-        footer=(
-            "Not read: aliases of Lambda@Edge replicas, Lambda Web Functions, $LATEST.PUBLISHED.",
-            "Each SQL above gives the same rows on the command line: lexport sql DEST '…'.",
-            "A dash is NULL. Texts that begin like a formula are copied with an apostrophe before them.",
-        ),
+        wanted = questions()
+        of_accounts, of_owners = wanted.pop(_OF_ACCOUNTS), wanted.pop(_OF_OWNERS)
+        answers = {name: answer_question(session, question) for name, question in wanted.items()}
+        names = answer_question(session, of_accounts)
+        owners = None
+        if settings.owner_tag is not None:
+            of_owners = of_owners.with_values(owner_tag=settings.owner_tag)
+            owners = _owners(answer_question(session, of_owners))
+            notes += _tag_notes(owners, settings.owner_tag, answers["tag_keys"])
+        catalog = session.catalog
+        checked = known = None
+        if catalog.latest():
+            began_s = time.monotonic()
+            checked = judge(session, settings.checks, settings.thresholds, waivers=settings.waivers, today=now.date())
+            known = night_of(session, checked, took_s=time.monotonic() - began_s)
+    labels = Labels(
+        accounts={row["account_id"]: row["account_name"] for row in names.rows} | dict(settings.account_names),
+        checks={check.name: check.title for check in settings.checks},
+        owners=owners,
     )
-
-
-def _sections(catalog: Catalog, answers: dict[str, Answer], checked: CheckResult | None) -> tuple[Section, ...]:
-    today = catalog.newest.snapshot_at.date()
-
-    def figure(name: str, draw: Callable[[Answer], Figure], empty: str | None = None) -> Figure:
-        answer = answers[name]
-        return draw(answer) if answer.rows else Figure(answer=answer, empty=empty)
-
-    def listing(name: str, *, is_open: bool, empty: str | None = None) -> Figure:
-        return figure(name, lambda answer: Figure(answer=answer, is_open=is_open, is_wide=True), empty)
-
-    unchanged = figures.why_unchanged(catalog)
-    judged = () if checked is None else (Section(name="findings", title="Findings", figures=findings(checked)),)
-    return (
-        Section(
-            name="runtimes",
-            title="Runtimes",
-            figures=(figure("runtimes", partial(figures.runtimes, today=today)), listing("deprecated", is_open=True)),
-        ),
-        *judged,
-        Section(
-            name="changes",
-            title="Last night",
-            figures=(
-                figure("changes", figures.changes, unchanged),
-                figure("changes_by_night", figures.changes_by_night),
-                listing("change_list", is_open=False, empty=unchanged),
-            ),
-        ),
-        Section(name="trends", title="Trends", figures=(figure("trends", figures.trends),)),
-        Section(
-            name="fleet",
-            title="Fleet",
-            figures=(
-                figure("places", figures.places),
-                figure("memory", figures.memory),
-                figure("storage", figures.storage),
-                figure("big_functions", figures.big_functions),
-                figure("roles", figures.roles),
-                figure("packages", figures.packages),
-                figure("parts", figures.parts),
-            ),
-        ),
+    severe = tuple(check for check in settings.checks if SEVERITIES.index(check.severity) > 0)
+    nights, damaged = judge_nights(catalog, severe, settings.thresholds, waivers, running, known=known)
+    notes += damaged
+    if nights:
+        took_s = sum(night.took_s for night in nights)
+        notes.append(f"{plural(len(nights), 'night')} judged from their own files in {took_s:.1f} s")
+    contents = Contents(
+        catalog=catalog,
+        answers=answers,
+        checked=checked,
+        nights=nights,
+        checks=severe,
+        labels=labels,
+        title=settings.title,
+        owner_tag=settings.owner_tag,
+        owners_query=of_owners.query,
+        written_at=now,
+        damaged=damaged,
     )
+    return Report(html=write_page(make_page(contents)), is_about_a_fleet=checked is not None, notes=tuple(notes))
 
 
-def _tiles(answers: dict[str, Answer], checked: CheckResult | None, *, now: datetime) -> tuple[Tile, ...]:
-    fleet = answers["glance"].rows[0]
-    nights = answers["trends"].rows[::-1]
+def _owners(answer: Answer) -> dict[FunctionKey, str]:
+    owners = {}
+    for row in answer.rows:
+        key = FunctionKey(row["account_id"], row["region"], row["function_name"])
+        unknown = UNREAD_OWNER if row["tags_error_code"] else NO_OWNER
+        owners[key] = (row["owner"] or "").strip() or unknown
+    return owners
 
-    def shape(name: str) -> ET.Element | None:
-        return sparkline([row[name] for row in nights])
 
-    severe = 0 if checked is None else len(checked.at_least("high"))
-    gaps = answers["parts"].total_of("gaps")
-    unknown_in = fleet["code_unknown_in"]
-    ages = [now - fleet[name] for name in ("newest_at", "oldest_at") if fleet[name]]
-    return (
-        Tile(name="Functions", value=count(fleet["functions"] or 0), spark=shape("functions")),
-        Tile(name="Versions", value=count(fleet["versions"] or 0), note="with $LATEST", spark=shape("versions")),
-        Tile(name="Accounts", value=count(fleet["accounts"]), note=plural(fleet["account_regions"], "account-region")),
-        Tile(name="Regions", value=count(fleet["regions"])),
-        Tile(
-            name="Code storage",
-            value="not known" if fleet["code_bytes"] is None else short_size(fleet["code_bytes"]),
-            note=f"not known for {plural(unknown_in, 'account-region')}" if unknown_in else "",
-            spark=shape("code_bytes"),
-        ),
-        Tile(
-            name="Gaps",
-            value=count(gaps),
-            note="something is missing" if gaps else plural(fleet["errors"], "other error"),
-            is_alarm=bool(gaps),
-        ),
-        *(
-            ()
-            if checked is None
-            else (Tile(name="Findings", value=count(severe), note="high or critical", is_alarm=bool(severe)),)
-        ),
-        Tile(
-            name="Age",
-            value=format_age(ages[0]) if ages else "never read",
-            note=f"oldest part {format_age(ages[-1])}" if ages and ages[-1] != ages[0] else "",
-        ),
-    )
+def _tag_notes(owners: Mapping[FunctionKey, str], tag: str, keys: Answer) -> list[str]:
+    """Say where no function has the tag, with the keys that are like it."""
+    if not owners or any(owner not in {NO_OWNER, UNREAD_OWNER} for owner in owners.values()):
+        return []
+    known = [row["tag_key"] for row in keys.rows]
+    near = did_you_mean(tag, known) or (f"; the most frequent are {', '.join(known[:3])}" if known else "")
+    return [f"no function has the tag {tag}, so every one is without an owner{near}"]

@@ -1,7 +1,8 @@
-"""Draw numbers as SVG elements. Pure functions: no SQL, no page.
+"""Draw numbers as elements: bars as lists with SVG, lines and columns as SVG. Pure functions: no SQL, no page.
 
 Horizontal positions are per cent of the width, heights are pixels: nothing is scaled, and texts keep their size on a
-phone. Colours are classes of ``page.css``, for light and dark; a text, a position or a pattern repeats their meaning.
+phone. Labels of bars are HTML, which wraps: no label is cut. Colours are classes of ``page.css``, for light and dark; a
+text, a position or a pattern repeats their meaning.
 """
 
 from __future__ import annotations
@@ -11,22 +12,27 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from xml.etree import ElementTree as ET
 
-from lexport.query.report.markup import element, shorten
+from lexport.query.report.format import cut
+from lexport.query.report.markup import element
 
 Format = Callable[[float], str]
 
-_ROW_CHARACTERS = 40  # label and number side by side, on a phone
-_STEP, _BAR = 40, 20  # the height of a row, and where its bar begins
+_BAR = 10  # the height of a bar
+_TOP, _PLOT, _FOOT = 18, 130, 22
+_WIDEST_COLUMN = 6.0  # per cent of the plot
+_NARROWEST = 0.4  # per cent of a bar: what is there can be seen
+_SHORT = 20  # characters of a text that does not wrap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One bar: its label, the length of its parts by series, and the text at its right end."""
+    """One bar: its label, the length of its parts by series, the text at its right end, and a note below its label."""
 
     label: str
     values: tuple[float, ...]
     text: str
     note: str = ""
+    href: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,34 +54,40 @@ class Life:
     ends: tuple[date | None, date | None, date | None]
 
 
-def bars(rows: Sequence[Bar], *, name: str, about: str, tones: Sequence[str] = ("s1",)) -> ET.Element:
+def bars(rows: Sequence[Bar], *, name: str, tones: Sequence[str] = ("s1",)) -> ET.Element:
     """Draw horizontal bars with their labels above them."""
     most = max((sum(row.values) for row in rows), default=0) or 1
     drawn = []
-    for number, row in enumerate(rows):
-        y = number * _STEP
-        parts, x = [element("rect", class_="track", x=0, y=y + _BAR, width="100%", height=10)], 0.0
+    for row in rows:
+        parts, x = [element("rect", class_="track", x=0, y=0, width="100%", height=_BAR)], 0.0
         for value, tone in zip(row.values, tones, strict=True):
-            width = 100 * value / most
+            width = max(_NARROWEST, 100 * value / most)
             if value:
-                parts.append(
-                    element("rect", class_=f"part {tone}", x=_part(x), y=y + _BAR, width=_part(width), height=10)
-                )
-            x += width
-        title = f"{row.label}: {row.text}{f' ({row.note})' if row.note else ''}"
-        drawn.append(_row(y, title, shorten(row.label, _ROW_CHARACTERS - len(row.text)), row.text, parts))
-    return _svg(drawn, name=name, about=about, height=len(rows) * _STEP)
+                parts.append(element("rect", class_=f"part {tone}", x=_part(x), y=0, width=_part(width), height=_BAR))
+                x += width
+        drawn.append(_row(row.label, row.text, row.note, parts, height=_BAR, href=row.href))
+    return element("ul", *drawn, class_="bars", aria_label=name)
 
 
-def _row(y: int, title: str, label: str, text: str, parts: Sequence[ET.Element]) -> ET.Element:
-    return element(
-        "g",
-        element("title", title),
-        element("rect", class_="hit", x=0, y=y, width="100%", height=_STEP - 4),
-        element("text", label, class_="label", x=0, y=y + 13),
-        element("text", text, class_="value", x="100%", y=y + 13),
-        *parts,
+def _row(
+    label: str, text: str, note: str, parts: Sequence[ET.Element], *, height: int, href: str | None = None
+) -> ET.Element:
+    shown = cut(label)
+    name = shown if href is None else link(shown, href)
+    head = element(
+        "div",
+        element("span", name, class_="label"),
+        element("span", text, class_="value short" if len(text) <= _SHORT else "value"),
+        class_="row-head",
     )
+    small = element("div", element("span", cut(note)), class_="row-note") if note else None
+    bar = element("svg", *parts, class_="bar", width="100%", height=height, aria_hidden="true")
+    return element("li", head, small, bar)
+
+
+def link(text: str, href: str) -> ET.Element:
+    """Return a link that opens in another tab and does not say where it comes from."""
+    return element("a", text, href=href, target="_blank", rel="noopener noreferrer", title="Open in the AWS console")
 
 
 def lines(
@@ -85,25 +97,25 @@ def lines(
     most = _round_up(max((value for item in series for value in item.values if value is not None), default=0), kilo)
     drawn = []
     for item in series:
-        points = [(_center(days, day), 100 - 100 * value / most) for day, value in _known(days, item.values)]
+        points = [(_spread(days, day), 100 - 100 * value / most) for day, value in _known(days, item.values)]
         path = "M" + "L".join(f"{10 * x:.1f} {y:.2f}" for x, y in points) if points else ""
         if len(series) == 1 and len(points) > 1:
             area = f"{path}L{10 * points[-1][0]:.1f} 100L{10 * points[0][0]:.1f} 100Z"
             drawn.append(element("path", class_=f"area {item.tone}", d=area))
         drawn.append(element("path", class_=f"line {item.tone}", d=path))
-    dots = [  # a single night has no line
-        element("circle", class_=item.tone, cx=_part(_center(days, day)), cy=_TOP + _PLOT * (1 - value / most), r=3)
+    dots = [
+        element("circle", class_=item.tone, cx=_part(_spread(days, day)), cy=_TOP + _PLOT * (1 - value / most), r=3)
         for item in series
         for day, value in _known(days, item.values)[-1:]
     ]
     texts = _texts(series, lambda value: "not known" if value is None else write(value))
-    return _over_days(days, texts, drawn, dots, most=most, name=name, about=about, write=write)
+    return _over_days(days, texts, drawn, dots, most=most, name=name, about=about, write=write, place=_spread)
 
 
 def columns(days: Sequence[date], series: Sequence[Series], *, name: str, about: str, write: Format) -> ET.Element:
     """Draw one stacked column a day."""
     most = _round_up(max((sum(value or 0 for value in row) for row in _rows(series)), default=0), 1000)
-    width = 1000 * _day_width(days) / 100 * 0.8
+    width = 10 * min(_WIDEST_COLUMN, _day_width(days) * 0.8)
     below = [0.0] * len(days)
     drawn = []
     for item in series:
@@ -116,12 +128,11 @@ def columns(days: Sequence[date], series: Sequence[Series], *, name: str, about:
                 below[number] += height
         drawn.append(element("path", class_=item.tone, d="".join(steps)))
     texts = _texts(series, lambda value: write(value or 0))
-    return _over_days(days, texts, drawn, [], most=most, name=name, about=about, write=write)
+    return _over_days(days, texts, drawn, [], most=most, name=name, about=about, write=write, place=_center)
 
 
-def calendar(rows: Sequence[Life], *, today: date, name: str, about: str) -> ET.Element:
+def calendar(rows: Sequence[Life], *, today: date, name: str) -> ET.Element:
     """Draw a bar for each row: supported, deprecated, no new functions, no updates. A line marks today."""
-    head = 24
     ends = [end for row in rows for end in row.ends if end]
     first = max(min([*ends, today]), today - timedelta(days=3 * 365)) - timedelta(days=120)
     last = max([*ends, today]) + timedelta(days=120)
@@ -130,13 +141,15 @@ def calendar(rows: Sequence[Life], *, today: date, name: str, about: str) -> ET.
     def position(day: date) -> float:
         return min(100.0, max(0.0, 100 * (day - first).days / span))
 
-    drawn = []
+    behind = []
     for year in range(first.year + 1, last.year + 1):
         x = _part(position(date(year, 1, 1)))
-        drawn.append(element("line", class_="grid", x1=x, x2=x, y1=head - 6, y2=head + len(rows) * _STEP))
-        drawn.append(element("text", str(year), class_="tick", x=x, y=11))
-    for number, row in enumerate(rows):
-        y = head + number * _STEP
+        behind.append(element("line", class_="grid", x1=x, x2=x, y1=18, y2="100%"))
+        behind.append(element("text", str(year), class_="tick", x=x, y=11))
+    now = _part(position(today))
+    behind.append(element("line", class_="today", x1=now, x2=now, y1=16, y2="100%"))
+    drawn = []
+    for row in rows:
         edges = [0.0, *(position(end) if end else None for end in row.ends), 100.0]
         parts = []
         for index, tone in enumerate(("life", "ended", "closed", "frozen")):
@@ -144,19 +157,16 @@ def calendar(rows: Sequence[Life], *, today: date, name: str, about: str) -> ET.
             if start is None:
                 continue
             stop = next(edge for edge in edges[index + 1 :] if edge is not None)
-            height, lower = ((6, 2), (10, 0), (10, 0), (4, 3))[index]
+            height, lower = ((6, 4), (10, 2), (10, 2), (4, 5))[index]
             if stop > start:
                 width = _part(stop - start)
-                parts.append(
-                    element("rect", class_=tone, x=_part(start), y=y + _BAR + lower, width=width, height=height)
-                )
+                parts.append(element("rect", class_=tone, x=_part(start), y=lower, width=width, height=height))
         if row.ends[0] and row.ends[0] > first:
             mark = element("path", class_="mark", d="M0 -7L6 0L0 7L-6 0Z")
-            parts.append(element("svg", mark, x=_part(position(row.ends[0])), y=y + _BAR + 5, class_="at"))
-        drawn.append(_row(y, row.note, shorten(row.label, _ROW_CHARACTERS), row.text, parts))
-    now = _part(position(today))
-    drawn.append(element("line", class_="today", x1=now, x2=now, y1=head - 8, y2=head + len(rows) * _STEP - 6))
-    return _svg(drawn, name=name, about=about, height=head + len(rows) * _STEP)
+            parts.append(element("svg", mark, x=_part(position(row.ends[0])), y=7, class_="at"))
+        drawn.append(_row(row.label, row.text, row.note, parts, height=14))
+    axis = element("svg", *behind, class_="chart behind", width="100%", height="100%", aria_hidden="true")
+    return element("div", axis, element("ul", *drawn, class_="bars lives", aria_label=name), class_="calendar")
 
 
 def sparkline(values: Sequence[float | None]) -> ET.Element | None:
@@ -171,10 +181,6 @@ def sparkline(values: Sequence[float | None]) -> ET.Element | None:
     return element("svg", line, class_="spark", viewBox="0 0 100 24", preserveAspectRatio="none", aria_hidden="true")
 
 
-_TOP, _PLOT, _FOOT = 18, 130, 22
-_LEAST_DAYS = 14
-
-
 def _over_days(
     days: Sequence[date],
     texts: Sequence[str],
@@ -185,6 +191,7 @@ def _over_days(
     name: str,
     about: str,
     write: Format,
+    place: Callable[[Sequence[date], date], float],
 ) -> ET.Element:
     """Add the axes, and for each day an invisible field that shows its text.
 
@@ -196,9 +203,14 @@ def _over_days(
     base = _TOP + _PLOT
     levels = [(share, base - share * _PLOT) for share in (0.0, 0.5, 1.0)]
     grid = [element("line", class_="grid", x1=0, x2="100%", y1=y, y2=y) for _, y in levels]
-    axis = [element("text", write(_whole(most * share)), class_="axis", x=0, y=y - 4) for share, y in levels if share]
+    named = (1.0,) if place is _center else (0.5, 1.0)  # columns would cover the one in the middle
+    axis = [
+        element("text", write(_whole(most * share)), class_="axis", x=0, y=y - 4)
+        for share, y in levels
+        if share in named
+    ]
     axis += [
-        element("text", f"{_first(days):%d %b %Y}", class_="axis", x=0, y=base + 16),
+        element("text", f"{days[0]:%d %b %Y}", class_="axis", x=0, y=base + 16),
         element("text", f"{days[-1]:%d %b %Y}", class_="axis end", x="100%", y=base + 16),
     ]
     width = _day_width(days)
@@ -207,12 +219,13 @@ def _over_days(
             "rect",
             element("title", f"{day:%a %d %b %Y}\n{text}"),
             class_="hit",
-            x=_part(max(0.0, _center(days, day) - width / 2)),
+            x=_part(start),
             y=_TOP,
-            width=_part(width),
+            width=_part(min(100.0, place(days, day) + width / 2) - start),
             height=_PLOT,
         )
         for day, text in zip(days, texts, strict=True)
+        for start in (max(0.0, place(days, day) - width / 2),)
     ]
     return _svg([*grid, plot, *over, *axis, *fields], name=name, about=about, height=base + _FOOT)
 
@@ -232,17 +245,17 @@ def _texts(series: Sequence[Series], write: Callable[[float | None], str]) -> li
     ]
 
 
-def _first(days: Sequence[date]) -> date:
-    """Return the day at the left end of the axis, which has at least 14 days."""
-    return min(days[0], days[-1] - timedelta(days=_LEAST_DAYS - 1))
-
-
 def _day_width(days: Sequence[date]) -> float:
-    return 100 / ((days[-1] - _first(days)).days + 1)
+    return 100 / ((days[-1] - days[0]).days + 1)
 
 
 def _center(days: Sequence[date], day: date) -> float:
-    return _day_width(days) * ((day - _first(days)).days + 0.5)
+    return _day_width(days) * ((day - days[0]).days + 0.5)
+
+
+def _spread(days: Sequence[date], day: date) -> float:
+    """Return the position of a day on an axis from the first day to the last."""
+    return 100 * (day - days[0]).days / max(1, (days[-1] - days[0]).days)
 
 
 def _round_up(value: float, kilo: int) -> float:
@@ -251,8 +264,8 @@ def _round_up(value: float, kilo: int) -> float:
     while value >= unit * kilo:
         unit *= kilo
     scaled = value / unit
-    if unit == 1.0 and scaled < 4:  # noqa: PLR2004 - few things are counted one by one
-        return 2 if scaled < 2 else 4  # noqa: PLR2004
+    if unit == 1.0 and scaled < 10:  # noqa: PLR2004 - few things are counted one by one
+        return 2 * (int(scaled) // 2 + 1)
     step = float(10 ** (len(str(int(scaled))) - 1)) / 5
     return unit * step * (int(scaled / step) + 1)
 

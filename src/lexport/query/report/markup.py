@@ -52,13 +52,3 @@ def to_html(root: ET.Element) -> str:
 
 def _text(text: str) -> str:
     return visible(text, keep="\n")
-
-
-def shorten(text: str, most: int) -> str:
-    """Shorten a long text: a sentence at its end, a name in its middle, because names differ at both ends."""
-    if len(text) <= most:
-        return text
-    if " " in text:
-        return text[: most - 1].rstrip() + "…"
-    tail = (most - 1) // 2
-    return f"{text[: most - 1 - tail]}…{text[-tail:]}"

@@ -1,4 +1,4 @@
-// Sorts, filters and copies the tables that are there, and switches light and dark. Without it the page reads the same.
+// Tells the age of the data, sorts, filters and copies the tables that are there, and switches light and dark. Without it the page reads the same.
 // It makes nodes and texts only: no markup from strings, no storage, no network.
 "use strict";
 
@@ -110,14 +110,15 @@ dark.addEventListener("change", name);
 name();
 document.querySelector(".top .wrap").append(theme);
 
-const closed = new Set(); // paper cannot open a table
-addEventListener("beforeprint", () => {
-  for (const details of document.querySelectorAll("details.data:not([open])")) {
-    closed.add(details);
-    details.open = true;
-  }
-});
-addEventListener("afterprint", () => {
-  for (const details of closed) details.open = false;
-  closed.clear();
-});
+// How old the data is, told when the page is opened: an age in the file would be wrong tomorrow.
+const units = [["year", 31_557_600], ["month", 2_629_800], ["week", 604_800], ["day", 86_400], ["hour", 3_600], ["minute", 60]];
+const age = (seconds) => {
+  const [unit, length] = units.find(([, least]) => seconds >= 2 * least) ?? ["minute", 60];
+  const number = Math.floor(seconds / length);
+  return seconds < 0 ? "in the future by this computer's clock" : `${number} ${unit}${number === 1 ? "" : "s"} ago`;
+};
+for (const time of document.querySelectorAll(".read time")) {
+  const shown = make("span", age((Date.now() - Date.parse(time.dateTime)) / 1000));
+  shown.className = "age";
+  time.after(shown);
+}

@@ -5,15 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from importlib.resources import files
-from typing import Any
+from itertools import groupby
 from xml.etree import ElementTree as ET
 
+from lexport.query.report.charts import link
 from lexport.query.report.figures import Figure
-from lexport.query.report.format import cell, count
+from lexport.query.report.findings import Step
+from lexport.query.report.format import cut
+from lexport.query.report.labels import Labels
 from lexport.query.report.markup import element, raw_text, to_html
-from lexport.tables.text import plural
+from lexport.query.report.tables import badge, write_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,16 +42,24 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """The contents of a report. ``dataset`` identifies the dataset, see ``dataset_mark``."""
+    """The contents of a report. ``dataset`` identifies the dataset, see ``dataset_mark``.
+
+    ``read_at`` is the time of the snapshot: its age is computed when the page is opened. ``oldest_at`` is that of the
+    oldest part, where it differs. ``steps`` say what to do first; None where nothing was judged.
+    """
 
     title: str
     dataset: str
+    read_at: datetime
+    oldest_at: datetime | None
     subtitle: str
     notices: tuple[str, ...]
     is_loud: bool
     tiles: tuple[Tile, ...]
+    steps: tuple[Step, ...] | None
     sections: tuple[Section, ...]
     footer: tuple[str, ...]
+    labels: Labels = field(default_factory=Labels)
 
 
 def write_page(page: Page) -> str:
@@ -71,12 +83,17 @@ def write_page(page: Page) -> str:
     main = element(
         "main",
         _notices(page),
-        element("dl", *map(_tile, page.tiles), class_="tiles"),
-        *map(_section, page.sections),
+        element("dl", *map(_tile, page.tiles), class_="tiles") if page.tiles else None,
+        None if page.steps is None else _steps(page.steps),
+        *(_section(section, page.labels) for section in page.sections),
         class_="wrap",
     )
-    heading = element("div", element("h1", page.title), element("p", page.subtitle))
-    links = [element("a", section.title, href=f"#{section.name}") for section in page.sections]
+    heading = element("div", element("h1", page.title), *_dates(page))
+    names = [(section.name, section.title) for section in page.sections]
+    links = [
+        element("a", title, href=f"#{name}")
+        for name, title in [*([] if page.steps is None else [("first", _FIRST)]), *names]
+    ]
     body = element(
         "body",
         _patterns(),
@@ -87,6 +104,46 @@ def write_page(page: Page) -> str:
         raw_text("script", script),
     )
     return to_html(element("html", head, body, lang="en"))
+
+
+_FIRST = "What to do first"
+
+
+def _dates(page: Page) -> tuple[ET.Element, ET.Element | None, ET.Element]:
+    """Write when the data was read. The script adds the age: one that is written here would be wrong tomorrow."""
+    read = element("p", "Snapshot of ", _time(page.read_at), class_="read")
+    oldest = None
+    if page.oldest_at is not None:
+        oldest = element("p", "The oldest part was read on ", _time(page.oldest_at), class_="read")
+    return read, oldest, element("p", page.subtitle)
+
+
+def _time(at: datetime) -> ET.Element:
+    return element("time", f"{at:%d %b %Y %H:%M} UTC", datetime=f"{at:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def _steps(steps: Sequence[Step]) -> ET.Element:
+    if steps:
+        shown = element("ol", *map(_step, steps), class_="steps")
+    else:
+        shown = element("p", "No check found anything above low.", class_="empty")
+    return element("section", element("h2", _FIRST), element("div", shown, class_="card"), id="first")
+
+
+def _step(step: Step) -> ET.Element:
+    where: list[ET.Element | str] = ["For example "] if len(step.examples) > 1 else ["It is "]
+    for number, (name, href) in enumerate(step.examples):
+        where += [", "] if number else []
+        where.append(cut(name) if href is None else link(cut(name), href))
+    head = element(
+        "p", element("strong", step.amount), " ", badge(step.severity, step.severity), element("br"), step.title
+    )
+    owners = element("p", f"Owners: {step.owners}", class_="note") if step.owners else None
+    return element(
+        "li",
+        head,
+        element("div", element("p", step.remediation), element("p", *where, class_="note"), owners),
+    )
 
 
 def _hash(text: str) -> str:
@@ -102,16 +159,53 @@ def _notices(page: Page) -> ET.Element | None:
 
 
 def _tile(tile: Tile) -> ET.Element:
-    note = element("span", tile.note, class_="note alarm" if tile.is_alarm else "note") if tile.note else None
-    return element("div", element("dt", tile.name), element("dd", tile.value), note, tile.spark, class_="tile")
+    note = element("dd", tile.note, class_="note") if tile.note else None
+    spark = None if tile.spark is None else element("dd", tile.spark, class_="shape")
+    class_ = "tile alarm" if tile.is_alarm else "tile"
+    return element("div", element("dt", tile.name), element("dd", tile.value), note, spark, class_=class_)
 
 
-def _section(section: Section) -> ET.Element:
-    figures = element("div", *map(_figure, section.figures), class_="figures")
-    return element("section", element("h2", section.title), figures, id=section.name)
+def _section(section: Section, labels: Labels) -> ET.Element:
+    rows = [
+        _figure(replace(row, is_wide=True), labels) if isinstance(row, Figure) else _columns(row, labels)
+        for row in arrange(section.figures)
+    ]
+    return element("section", element("h2", section.title), *rows, id=section.name)
 
 
-def _figure(figure: Figure) -> ET.Element:
+Columns = tuple[list[Figure], list[Figure]]
+
+
+def arrange(figures: Sequence[Figure]) -> list[Figure | Columns]:
+    """Put the figures of half a page into two columns that are about as high; one alone becomes wide."""
+    arranged: list[Figure | Columns] = []
+    for is_wide, run in groupby(figures, key=lambda figure: figure.is_wide):
+        found = [*run]
+        if is_wide or len(found) == 1:
+            arranged += found
+            continue
+        columns: Columns = ([], [])
+        for figure in sorted(found, key=_height, reverse=True):
+            min(columns, key=lambda column: sum(map(_height, column))).append(figure)
+        arranged.append(columns)
+    return arranged
+
+
+def _height(figure: Figure) -> int:
+    """Estimate the height of a figure in pixels."""
+    bars = sum(
+        34 + 14 * (bar.find("div[@class='row-note']") is not None) for c in figure.charts for bar in c.iter("li")
+    )
+    svg = sum(200 for chart in figure.charts if chart.tag == "svg")
+    return 190 + bars + svg
+
+
+def _columns(columns: Columns, labels: Labels) -> ET.Element:
+    drawn = (element("div", *(_figure(figure, labels) for figure in column), class_="column") for column in columns)
+    return element("div", *drawn, class_="figures")
+
+
+def _figure(figure: Figure, labels: Labels) -> ET.Element:
     question = figure.answer.question
     about = element("p", question.about, class_="about")
     parts: list[ET.Element | None] = [element("h3", question.title)]
@@ -120,7 +214,7 @@ def _figure(figure: Figure) -> ET.Element:
         if figure.charts:
             drawn = map(_captioned, figure.charts) if len(figure.charts) > 1 else figure.charts
             parts += [element("div", *drawn, class_="charts"), _legend(figure)]
-        parts.append(_data(figure))
+        parts.append(write_table(figure.answer, labels, is_open=figure.is_open))
     else:
         parts += [about, element("p", figure.empty or question.empty, class_="empty")]
     source = element("pre", element("code", question.query), tabindex="0")
@@ -146,60 +240,6 @@ def _legend(figure: Figure) -> ET.Element | None:
         )
         items.append(element("li", element("svg", mark, aria_hidden="true"), meaning))
     return element("ul", *items, class_="legend")
-
-
-def _data(figure: Figure) -> ET.Element:
-    answer = figure.answer
-    names = answer.names
-    numeric = [_is_numeric([row[name] for row in answer.rows]) for name in names]
-    head = element(
-        "tr",
-        *(
-            element("th", name, scope="col", class_="number" if is_number else None)
-            for name, is_number in zip(names, numeric, strict=True)
-        ),
-    )
-    rows = [
-        element("tr", *(_cell(name, row[name], is_number) for name, is_number in zip(names, numeric, strict=True)))
-        for row in answer.rows
-    ]
-    title = answer.question.title
-    table = element("table", element("thead", head), element("tbody", *rows), aria_label=title)
-    scroll = element("div", table, class_="scroll", tabindex="0", role="region", aria_label=f"Table: {title}")
-    cut = f"The first {count(len(rows))} of {count(answer.total)} rows; the SQL below returns all."
-    more = element("p", cut, class_="more") if answer.total > len(rows) else None
-    summary = element("summary", f"Table, {plural(answer.total, 'row')}")
-    details = element("details", summary, scroll, more, class_="data")
-    if figure.is_open:
-        details.set("open", "")
-    return details
-
-
-def _is_numeric(values: Sequence[Any]) -> bool:
-    present = [value for value in values if value is not None]
-    return bool(present) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in present)
-
-
-_TONES = {
-    "good": ("complete", "supported", "added"),
-    "warn": ("partial", "soon", "medium", "changed", "deprecated"),
-    "bad": ("denied", "create_blocked", "update_blocked", "removed", "critical", "high"),
-    "none": ("unavailable", "low", "info"),
-}
-_BADGES = {value: tone for tone, values in _TONES.items() for value in values}
-_LONG = 60  # characters; longer texts wrap
-_BADGE_COLUMNS = {"status", "severity", "kind"}
-
-
-def _cell(name: str, value: Any, is_number: bool) -> ET.Element:  # noqa: FBT001 - one of three in step
-    shown, raw = cell(name, value)
-    if value is None:
-        absent = "absent number" if is_number else "absent"
-        return element("td", element("span", shown, title="no value"), class_=absent, data_v=raw)
-    if name in _BADGE_COLUMNS and value in _BADGES:
-        return element("td", element("span", shown, class_=f"badge {_BADGES[value]}"))
-    class_ = "number" if is_number else "long" if len(shown) > _LONG else None
-    return element("td", shown, class_=class_, data_v=raw)
 
 
 def _patterns() -> ET.Element:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from lexport.errors import ViewError
 from lexport.query.shipped_views import sql_dir
 from lexport.query.sql import QuerySession
 from lexport.query.sql_file import read_sql_file
+from lexport.query.sql_text import quote_text
 
 _ROWS = 200
 
@@ -25,6 +26,13 @@ class Question:
     empty: str
     rows: int
     query: str
+
+    def with_values(self, **values: str) -> Question:
+        """Return the question with texts for its parameters, as ``$owner_tag``."""
+        query = self.query
+        for name, value in values.items():
+            query = query.replace(f"${name}", quote_text(value))
+        return replace(self, query=query)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
