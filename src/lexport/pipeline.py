@@ -53,7 +53,7 @@ from lexport.extract.estimate import FleetPlan, ShardEstimate, estimate_shard, f
 from lexport.extract.failures import FailureSummary
 from lexport.extract.inputs import Inputs, note_other_key, read_inputs
 from lexport.extract.plan_run import open_planned_access, plan_run
-from lexport.extract.progress import Progress, Report, Stage, report_nothing
+from lexport.extract.progress import Progress, Report, Stage
 from lexport.extract.reading import OnReply, Reading
 from lexport.extract.results import (
     check_is_read,
@@ -67,6 +67,7 @@ from lexport.extract.resume import claim_run
 from lexport.extract.rows import ValueHasher
 from lexport.extract.shard_process import read_whole_plan
 from lexport.extract.shards import ShardVisits
+from lexport.extract.show_progress import report_in_notebook
 from lexport.extract.spec_settings import settings_from_plan
 from lexport.model import GLOBAL_REGION, RunSpec, Shard, ShardResult
 from lexport.settings import Destination, SnapshotSettings
@@ -83,7 +84,7 @@ class SnapshotResult(RunResult):
 
 
 async def snapshot(
-    dest: str | os.PathLike[str], settings: SnapshotSettings | None = None, *, report: Report = report_nothing
+    dest: str | os.PathLike[str], settings: SnapshotSettings | None = None, *, report: Report = report_in_notebook
 ) -> SnapshotResult:
     """Read what the settings name and publish it as one snapshot of the dataset at ``dest``.
 
@@ -171,7 +172,7 @@ async def plan(
     dest: str | os.PathLike[str] | None = None,
     settings: SnapshotSettings | None = None,
     *,
-    report: Report = report_nothing,
+    report: Report = report_in_notebook,
 ) -> FleetPlan:
     """Estimate what a snapshot with these settings would cost; with ``dest``, what an incremental one would.
 
@@ -220,9 +221,9 @@ async def read_shards(spec: RunSpec, access: Access, run: Run, by: Cluster | OnR
     left = [shard for shard in spec.shards if shard.scope not in finished]
     visits = ShardVisits(access, run.progress)
     run.progress.kept.begin(run.snapshot_id, shards=len(spec.shards), finished=len(finished))
+    run.progress.stage = "reading"
     if isinstance(by, Cluster):
-        sizes = await shard_sizes(run.store, left, visits, run.pacer)
-        run.progress.stage = "reading"
+        sizes = await shard_sizes(run.store, left, visits, run.pacer, run.progress)
         results, failed = await by.read_shards(left, sizes, run.progress)
         of_accounts, unread = await to_thread.run_sync(results_of_accounts, run.store, run.snapshot_id, left, results)
         lost = [*failed_shards(failed, run.staging.failures), *unread_shards(unread, run.staging.failures)]
@@ -238,7 +239,6 @@ async def read_shards(spec: RunSpec, access: Access, run: Run, by: Cluster | OnR
         attempt=run.attempt,
         on_reply=by,
     )
-    run.progress.stage = "reading"
     return [*finished.values(), *await reading.read_all(left, finished)]
 
 
@@ -337,7 +337,7 @@ async def commit_shards(
     profile: str | None = None,
     allow_partial: bool = False,
     group_readable: bool = False,
-    report: Report = report_nothing,
+    report: Report = report_in_notebook,
 ) -> Manifest:
     """Publish what the shards of a planned run have left at ``dest``; return the commit.
 

@@ -118,7 +118,12 @@ def test_a_complete_run(night, look, tmp_path):
     assert left["calls_by_operation"]["GetFunction"] == scope.get_function_calls
     assert left["calls"] == sum(left["calls_by_operation"].values()) == scope.get_function_calls + scope.list_calls
     assert left["published_bytes"] == sum(entry.size_bytes for entry in manifest.files)
-    assert [stage["stage"] for stage in left["stages"]] == ["choosing targets", "reading", "writing Parquet"]
+    assert [stage["stage"] for stage in left["stages"]] == [
+        "choosing targets",
+        "reading",
+        "writing Parquet",
+        "publishing",
+    ]
     assert 0 < sum(stage["duration_s"] for stage in left["stages"]) <= left["duration_s"]
     for name in ("run.json", "run.prom"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o644 & ~umask()

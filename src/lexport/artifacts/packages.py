@@ -35,7 +35,8 @@ from lexport.extract.background import reported
 from lexport.extract.cluster.coordinate import WorkerCounts
 from lexport.extract.cluster.open_cluster import open_cluster
 from lexport.extract.inputs import read_inputs
-from lexport.extract.progress import PackageProgress, Progress, Report, Stage, report_nothing
+from lexport.extract.progress import PackageProgress, Progress, Report, Stage
+from lexport.extract.show_progress import report_in_notebook
 from lexport.model import Scope, new_ulid
 from lexport.query.catalog import Catalog, open_catalog
 from lexport.settings import ALL_REGIONS, Destination, PackageSettings, SnapshotSettings
@@ -56,7 +57,7 @@ class PackagesResult(RunResult):
 
 
 async def packages(
-    dest: str | os.PathLike[str], settings: SnapshotSettings | None = None, *, report: Report = report_nothing
+    dest: str | os.PathLike[str], settings: SnapshotSettings | None = None, *, report: Report = report_in_notebook
 ) -> PackagesResult:
     """Download the packages that the latest functions of the dataset at ``dest`` refer to, each once and verified.
 

@@ -121,9 +121,12 @@ class Run:
         """
         if not await to_thread.run_sync(_is_own, self):
             raise taken_over(self.store, self.snapshot_id)
-        self.reporting.cancel()
         self.background.cancel()
-        manifest, notes = await publish(self.store, staged, attempt=self.attempt)
+        self.progress.stage = "uploading" if "://" in self.store.url else "publishing"
+        try:
+            manifest, notes = await publish(self.store, staged, attempt=self.attempt)
+        finally:
+            self.reporting.cancel()
         self.progress.kept.is_published = True
         return replace(
             result,

@@ -25,7 +25,7 @@ T = TypeVar("T")
 def choose_report() -> Report:
     """Return the progress report: bars on a terminal that can draw them, lines of the log elsewhere."""
     from lexport.aws.logs import PROGRESS, settings
-    from lexport.extract.progress import report_live, report_plainly
+    from lexport.extract.show_progress import report_live, report_plainly
 
     log = settings()
     if can_draw() and log.format == "text" and log.shows_progress:

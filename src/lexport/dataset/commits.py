@@ -148,3 +148,10 @@ def unreadable(store: Store, error: OSError, *, dest: str) -> RunError:
     if store.moved is None:
         return SettingsError(message, option="DEST")
     return CredentialsError(message) if isinstance(error, PermissionError) else RunError(message)
+
+
+def last_sizes(store: Store, scopes: Iterable[Scope]) -> dict[Scope, int]:
+    """Return the versions of these account-regions in the last snapshot, of those that it has. Blocking."""
+    last = next(newest_first(store), None)
+    sizes = {entry.scope: entry.versions for entry in last.scopes} if last else {}
+    return {scope: sizes[scope] for scope in scopes if scope in sizes}

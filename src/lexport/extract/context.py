@@ -28,7 +28,8 @@ class RunContext:
 
     def begin(self, scope: Scope) -> ShardProgress:
         """Add the progress of one more shard."""
-        progress = ShardProgress(scope=scope, pace=partial(self.pacer.readings, scope))
+        before = self.progress.versions_before.get(scope)
+        progress = ShardProgress(scope=scope, versions_before=before, pace=partial(self.pacer.readings, scope))
         self.progress.shards.append(progress)
         return progress
 

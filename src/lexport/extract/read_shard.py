@@ -193,6 +193,7 @@ class _Reader:
 
         async def choose(page: Sequence[FunctionRef] | None) -> Sequence[FunctionRef]:
             self.count_listed(len(page or ()))
+            self.progress.functions_listed += sum(ref.qualifier is None for ref in page or ())
             for reader in listeners:
                 reader.put(page or ())
             if self.last is None and self.staged is None:

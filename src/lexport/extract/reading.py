@@ -22,6 +22,7 @@ from lexport.aws.waits import scaled
 from lexport.dataset import layout
 from lexport.dataset.account_regions import record_regions
 from lexport.dataset.attempts import begin_attempt, has_later_attempt, next_attempt
+from lexport.dataset.commits import last_sizes
 from lexport.dataset.local import clear
 from lexport.dataset.run_file import hash_run_file
 from lexport.dataset.staging import open_staged, staged_runs, write_result
@@ -105,6 +106,8 @@ class Reading:
             return await to_thread.run_sync(record_regions, self.store, self.snapshot_id, shard, found)
 
         left = [shard for shard in shards if shard.scope not in finished]
+        scopes = [shard.scope for shard in left]
+        self.context.progress.versions_before = await to_thread.run_sync(last_sizes, self.store, scopes)
         await self.visits.visit_all(left, read, record_unread_account, keep_regions)
         return results
 

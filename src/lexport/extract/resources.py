@@ -113,7 +113,7 @@ class ResourceReader:
         """Queue functions, each with a qualifier where that is read."""
         lines = [json.dumps(subject) for subject in subjects if self._accepts.fullmatch(subject[0])]
         self.queue.put(lines)
-        self.progress.calls_due += len(lines)
+        self.progress.asked[self.resource.name] += len(lines)
 
     async def read_queue(self, rate_per_s: float) -> None:
         """Read everything that is queued, until the queue ends."""
@@ -137,7 +137,7 @@ class ResourceReader:
         try:
             await self.read(Subject(self.scope, *json.loads(line)), line)
         finally:
-            self.progress.calls_due -= 1
+            self.progress.answered[self.resource.name] += 1
 
     async def read(self, subject: Subject, line: str = "") -> None:
         """Call, flatten, and append the rows."""
@@ -158,6 +158,7 @@ class ResourceReader:
                     continue
                 self.log.notice(operation, subject.function_name, subject.qualifier, notices)
                 self.log.take_reported_count(resource, row)
+                self.progress.functions_counted = self.log.function_count_reported
                 for follower in self.followers:
                     follower.put_subjects([(row["function_name"], row[resource.tables[0].key[-1]])])
 
@@ -165,7 +166,7 @@ class ResourceReader:
         """Read again what may have been the answer to another request, over connections that nothing else uses."""
         self.api = self.api.on_fresh_connections()
         for line in self.empty_lists.doubtful():
-            self.progress.calls_due += 1
+            self.progress.asked[self.resource.name] += 1
             try:
                 await self.read_line(line)
             except ShardError:

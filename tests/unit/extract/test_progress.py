@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import io
 import sys
+from collections import Counter
 
 import anyio
 import pytest
 from trio.testing import MockClock
 
-from lexport.extract.progress import (
-    Progress,
-    ShardProgress,
-    describe,
-    report_live,
-    report_nothing,
-    report_plainly,
-)
+from lexport.extract.progress import Progress, ShardProgress, report_nothing
+from lexport.extract.show_progress import Sampled, describe, report_live, report_plainly
+from lexport.extract.time_left import run_totals
 from lexport.model import PaceReading, Scope
 
 SCOPE = Scope(account_id="111122223333", region="eu-west-1")
@@ -27,37 +23,42 @@ def anyio_backend():
     return "trio", {"clock": MockClock(autojump_threshold=0)}
 
 
-def pace(throttles=0, rate=100.0):
-    reading = PaceReading(rate_per_s=rate, calls=0, throttles=throttles)
+def pace(throttles=0, rate=100.0, failing=0):
+    why = "cannot connect" if failing else ""
+    reading = PaceReading(rate_per_s=rate, calls=0, throttles=throttles, failing=failing, failing_why=why)
     return lambda: (reading, PaceReading(rate_per_s=15.0, calls=0, throttles=1))
 
 
-@pytest.mark.parametrize(
-    ("fields", "rate", "left_s"),
-    [
-        ({"listed": 100, "fetched": 20}, 10.0, None),
-        ({"listed": 100, "fetched": 20, "is_listed": True}, 10.0, 8.0),
-        ({"listed": 100, "fetched": 20, "is_listed": True, "calls_due": 300}, 10.0, 20.0),
-        ({"listed": 100, "fetched": 100, "is_listed": True, "is_done": True}, 0.0, 0.0),
-        ({"listed": 100, "fetched": 0, "is_listed": True}, 0.0, 10.0),
-    ],
-)
-def test_time_left(fields, rate, left_s):
-    """Time left is that of the longer of the two works, unknown while listing, and never divided by a standstill."""
-    assert ShardProgress(scope=SCOPE, pace=pace(), **fields).left_s(rate) == left_s
+def sampled_of(progress, rate=80.04):
+    sampled = Sampled(0.0)
+    sampled.rates = {shard.scope: rate for shard in progress.shards}
+    sampled.totals = run_totals(progress, [sampled.left_s(shard) for shard in progress.shards])
+    return sampled
+
+
+def line_of(shard):
+    return describe(shard, sampled_of(Progress(shards=[shard])))
 
 
 def test_a_line():
-    """A line says who, how far, how fast, how often throttled, and how long still."""
+    """A line says where, how far, in which phase, how fast, how often throttled, what fails, and how long still."""
     shard = ShardProgress(scope=SCOPE, listed=12345, fetched=345, is_listed=True, pace=pace(throttles=1233))
 
-    assert describe(shard, 80.04) == (
-        "111122223333 eu-west-1: 345 of 12,345 listed fetched, 80.0/s, 1,234 throttles, about 2 min 30 s left"
+    assert line_of(shard) == (
+        "111122223333 eu-west-1: 345 of 12,345 versions, 80.0/s, 1,234 throttles, about 2 min 30 s left"
     )
     shard.is_listed = False
-    assert describe(shard, 0.0).endswith(", listing")
-    shard.is_listed = shard.is_done = True
-    assert describe(shard, 0.0).endswith(", done")
+    assert line_of(shard) == "111122223333 eu-west-1: 345 versions, listing, 80.0/s, 1,234 throttles"
+    shard.versions_before = 20_000
+    assert line_of(shard).startswith("111122223333 eu-west-1: 345 of about 20,000 versions, listing, 80.0/s")
+    shard.is_listed, shard.fetched, shard.pace = True, 12345, pace(failing=262)
+    shard.asked, shard.answered = Counter(aliases=400, policies=3), Counter(aliases=310, policies=2)
+    assert line_of(shard) == (
+        "111122223333 eu-west-1: 12,345 of 12,345 versions, aliases 310 of 400, 1 throttle,"
+        " 262 failing: cannot connect; retrying, about 6 s left"
+    )
+    shard.finish()
+    assert ", done" in line_of(shard)
 
 
 def test_notes_are_said_once():
@@ -96,8 +97,8 @@ async def test_plain_lines():
 
     assert out.getvalue().splitlines() == [
         "choosing targets ...",
-        f"{name}: 200 of 1,000 listed fetched, 10.0/s, 1 throttles, listing",
-        f"{name}: 300 of 1,000 listed fetched, 10.0/s, 1 throttles, about 1 min 10 s left",
+        f"{name}: 200 versions, listing, 10.0/s, 1 throttle",
+        f"{name}: 300 of 1,000 versions, 10.0/s, 1 throttle, about 1 min 10 s left",
         "writing Parquet ...",
     ]
 
@@ -145,5 +146,5 @@ async def test_bars(monkeypatch):
     assert "listing" in shown
     last = next(line for line in reversed(shown.splitlines()) if "eu-west-1" in line)
 
-    assert "1000/1000" in last
+    assert "1,000/1,000" in last
     assert "done" in last

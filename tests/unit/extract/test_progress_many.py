@@ -7,12 +7,12 @@ import io
 import anyio
 import pytest
 from rich.console import Console
-from rich.progress import Progress as Bars
-from rich.progress import TextColumn
 from trio.testing import MockClock
 
-from lexport.extract import progress as module
-from lexport.extract.progress import MOST_LINES, Progress, ShardProgress, report_plainly, slowest
+from lexport.extract import show_progress as module
+from lexport.extract.progress import KeptRun, Progress, ShardProgress
+from lexport.extract.show_progress import MOST_LINES, Sampled, report_plainly, slowest
+from lexport.extract.time_left import run_totals
 from lexport.model import Scope
 
 
@@ -29,17 +29,25 @@ def many(count):
         scope = Scope(account_id=f"{number:012}", region="us-east-1")
         shards.append(ShardProgress(scope=scope, listed=1000, fetched=1000 - number, is_listed=number != 1))
     shards[0].is_done = True
-    return Progress(shards=shards, accounts_left=3)
+    return Progress(shards=shards, accounts_left=3, kept=KeptRun(shards=count))
+
+
+def sampled_of(progress):
+    """Every account-region reads one version a second."""
+    sampled = Sampled(0.0)
+    sampled.rates = {shard.scope: 1.0 for shard in progress.shards}
+    sampled.totals = run_totals(progress, [sampled.left_s(shard) for shard in progress.shards])
+    return sampled
 
 
 def test_slowest_first():
     """Those that still list come first, then those with the most left; what is done is not shown."""
     progress = many(50)
-    rates = {shard.scope: 1.0 for shard in progress.shards}
-    shown = [int(shard.scope.account_id) for shard in slowest(progress, rates, 4)]
+    sampled = sampled_of(progress)
+    shown = [int(shard.scope.account_id) for shard in slowest(progress, sampled, 4)]
 
     assert shown == [1, 49, 48, 47]
-    assert len(slowest(progress, rates, 100)) == 49
+    assert len(slowest(progress, sampled, 100)) == 49
 
 
 @pytest.mark.anyio
@@ -51,24 +59,23 @@ async def test_plain_lines_are_few():
     lines = out.getvalue().splitlines()
 
     assert len(lines) == 1 + MOST_LINES
-    assert lines[0].startswith("1 of 200 account-regions done, 3 accounts to enter: 180,100 of 200,000 listed fetched")
+    assert lines[0].startswith("1 of 200 account-regions done: 180,100 versions, 3 accounts to enter, ")
 
 
-@pytest.mark.parametrize(("count", "rows"), [(3, 3), (20, 20), (200, 6)])
+@pytest.mark.parametrize(("count", "rows"), [(3, 4), (20, 21), (200, 6)])
 def test_bars_fit_the_screen(count, rows):
     """With room for all, each account-region has its bar; without, the rows are as many as fit, the total first."""
     progress = many(count)
-    rates = {shard.scope: 1.0 for shard in progress.shards}
-    bars = Bars(TextColumn("{task.description}"), console=Console(file=io.StringIO()), auto_refresh=False)
+    bars = module._bars(Console(file=io.StringIO()))
     most = 5 if count > 20 else 20
     for _ in range(2):  # rows are made once
-        module._draw(bars, progress, rates, most=most)
+        module.draw(bars, progress, sampled_of(progress), most=most)
     shown = [task for task in bars.tasks if task.visible]
 
     assert len(shown) == rows
-    assert (shown[0].description == "total") == (count > most)
+    assert shown[0].description == "total"
     for shard in progress.shards:
         shard.is_done = True
-    module._draw(bars, progress, rates, most=most)
+    module.draw(bars, progress, sampled_of(progress), most=most)
 
     assert len([task for task in bars.tasks if task.visible]) == (1 if count > most else rows)

@@ -287,7 +287,9 @@ class _Shown:
     def take(self, sent: Any) -> None:
         for counts in msgspec.convert(sent, list[ShardCounts]):
             shard = self._shard(counts.scope)
-            shard.listed, shard.fetched, shard.calls_due = counts.listed, counts.fetched, counts.calls_due
+            shard.listed, shard.fetched = counts.listed, counts.fetched
+            shard.functions_listed, shard.functions_counted = counts.functions_listed, counts.functions_counted
+            shard.asked, shard.answered = Counter(counts.asked), Counter(counts.answered)
             shard.is_listed = counts.is_listed or shard.is_listed
             if counts.is_done:
                 shard.finish()
@@ -304,7 +306,7 @@ class _Shown:
 
     def _shard(self, scope: Scope) -> ShardProgress:
         if scope not in self._shards:
-            self._shards[scope] = ShardProgress(scope=scope)
+            self._shards[scope] = ShardProgress(scope=scope, versions_before=self._progress.versions_before.get(scope))
             self._progress.shards.append(self._shards[scope])
         return self._shards[scope]
 

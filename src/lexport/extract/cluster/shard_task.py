@@ -92,7 +92,10 @@ class ShardCounts(msgspec.Struct, frozen=True, array_like=True):
     scope: Scope
     listed: int
     fetched: int
-    calls_due: int
+    functions_listed: int
+    functions_counted: int | None
+    asked: dict[str, int]
+    answered: dict[str, int]
     is_listed: bool
     is_done: bool
     pace: tuple[PaceReading, PaceReading]
@@ -101,4 +104,6 @@ class ShardCounts(msgspec.Struct, frozen=True, array_like=True):
     def of(cls, shard: ShardProgress) -> ShardCounts:
         """Take them at this moment."""
         flags = shard.is_listed, shard.is_done
-        return cls(shard.scope, shard.listed, shard.fetched, shard.calls_due, *flags, shard.pace())
+        functions = shard.functions_listed, shard.functions_counted
+        calls = dict(shard.asked), dict(shard.answered)
+        return cls(shard.scope, shard.listed, shard.fetched, *functions, *calls, *flags, shard.pace())

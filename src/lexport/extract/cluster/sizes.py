@@ -10,9 +10,10 @@ from anyio import to_thread
 
 from lexport.aws.client import LambdaClient
 from lexport.aws.quota.pacer import Pacer
-from lexport.dataset.commits import newest_first
+from lexport.dataset.commits import last_sizes
 from lexport.dataset.store import Store
 from lexport.errors import ItemError
+from lexport.extract.progress import Progress
 from lexport.extract.shards import ShardVisits
 from lexport.model import Scope, Shard
 from lexport.tables.account_settings import GET_ACCOUNT_SETTINGS
@@ -26,13 +27,15 @@ class _Settings(msgspec.Struct):
     AccountUsage: _Usage = msgspec.field(default_factory=_Usage)
 
 
-async def shard_sizes(store: Store, shards: Sequence[Shard], visits: ShardVisits, pacer: Pacer) -> dict[Scope, int]:
+async def shard_sizes(
+    store: Store, shards: Sequence[Shard], visits: ShardVisits, pacer: Pacer, progress: Progress
+) -> dict[Scope, int]:
     """Return the versions of shards in the last snapshot; where it has none of them, their functions as AWS counts.
 
     A shard whose size nobody says is left out.
     """
-    last = await to_thread.run_sync(_last_sizes, store)
-    sizes = {shard.scope: last[shard.scope] for shard in shards if shard.scope in last}
+    sizes = await to_thread.run_sync(last_sizes, store, [shard.scope for shard in shards])
+    progress.versions_before = dict(sizes)
     if sizes:
         return sizes
 
@@ -50,8 +53,3 @@ async def shard_sizes(store: Store, shards: Sequence[Shard], visits: ShardVisits
 
     await visits.visit_all([shard for shard in shards if shard.refs is None], ask, pass_over)
     return sizes
-
-
-def _last_sizes(store: Store) -> dict[Scope, int]:
-    last = next(newest_first(store), None)
-    return {entry.scope: entry.versions for entry in last.scopes} if last else {}
