@@ -31,6 +31,7 @@ from lexport.extract.failures import FailureKind
 from lexport.extract.progress import PackageProgress, Progress
 from lexport.extract.rows import Staging, StagingMemory, ValueHasher
 from lexport.model import Failure
+from lexport.query.html import paragraph, table_html
 from lexport.settings import SnapshotSettings
 from lexport.tables.run import ERRORS
 
@@ -45,11 +46,27 @@ class RunResult:
 
     snapshot_id: str
     published: bool
-    manifest: Manifest
+    manifest: Manifest = field(repr=False)
     packages: PackageProgress | None = field(repr=False)
     failures: tuple[tuple[FailureKind, int, Failure], ...] = field(repr=False)
     notes: tuple[str, ...]
     duration_s: float
+
+    def _repr_html_(self) -> str:
+        """Show the result in a notebook: the account-regions, what is missing, and the notes."""
+        scopes = [
+            (scope.account_id, scope.region, scope.status, scope.functions, scope.versions, scope.throttles)
+            for scope in self.manifest.scopes
+        ]
+        lost = [(str(kind.scope), kind.error_code, count, example.message) for kind, count, example in self.failures]
+        outcome = f"published, {self.manifest.status}" if self.published else "not published"
+        head = ("account", "Region", "status", "functions", "versions", "throttles")
+        parts = [paragraph(f"{self.snapshot_id}: {outcome}, in {self.duration_s:,.1f} s")]
+        parts += [table_html(head, scopes, total=len(scopes), what="account-region")] if scopes else []
+        if lost:
+            head_of_lost = ("where", "error", "times", "example")
+            parts.append(table_html(head_of_lost, lost, total=len(lost), what="kind of error", whats="kinds of errors"))
+        return "".join([*parts, *map(paragraph, self.notes)])
 
 
 R = TypeVar("R", bound=RunResult)

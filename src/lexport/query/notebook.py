@@ -11,23 +11,25 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from html import escape
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 
 from lexport.errors import SettingsError
 from lexport.query.catalog import Catalog, open_catalog
+from lexport.query.html import paragraph, table_html
+from lexport.query.query_result import QueryResult
 from lexport.query.shipped_views import ShippedView, shipped_views
 from lexport.query.sql import open_result
 from lexport.query.sql_text import quote_name
 from lexport.tables.registry import BY_NAME
+from lexport.tables.table import Table
 from lexport.tables.text import did_you_mean, plural
 from lexport.tables.units import format_age
 
 Space = Literal["latest", "snapshot", "history"]
 
 _SCHEMAS: dict[str, str] = {"latest": "main", "snapshot": "snapshot", "history": "history"}
-_SHOWN_SCOPES = 20
 
 
 class Dataset:
@@ -51,13 +53,25 @@ class Dataset:
         """The shipped views by name. ``columns`` of each maps its columns to their meanings."""
         return {view.name: view for view in shipped_views()}
 
-    def sql(self, query: str) -> pa.Table:
-        """Run one SELECT and return its rows. Names mean the same as for ``lexport.sql``.
+    @property
+    def tables(self) -> dict[str, Table]:
+        """The tables by name. Each has its ``meaning``, and ``columns`` with theirs."""
+        return dict(BY_NAME)
+
+    def df(self, query: str) -> Any:
+        """Run one SELECT, or read a table or view by its name, and return a ``pandas.DataFrame``. Blocking.
+
+        Raises QueryError as ``sql`` does, SettingsError where pandas is not installed.
+        """
+        return self.sql(query).df()
+
+    def sql(self, query: str) -> QueryResult:
+        """Run one SELECT and return its rows, an Arrow table that notebooks show. Names mean the same as for SQL.
 
         Raises QueryError if the query is not a SELECT or DuckDB rejects it. Blocking.
         """
         with open_result(self._dest, query, as_of=self._as_of) as result:
-            return result.reader.read_all()
+            return QueryResult(result.reader.read_all())
 
     def table(self, name: str, *, space: Space = "latest") -> pa.RecordBatchReader:
         """Stream a table or a shipped view in bounded memory, for polars, pandas or DuckDB.
@@ -99,19 +113,12 @@ class Dataset:
             f"{plural(len(catalog.snapshots), 'snapshot')}, the newest {newest.snapshot_id} ({newest.status}), "
             f"{format_age(now - newest.snapshot_at)} old"
         )
-        hidden = len(rows) - _SHOWN_SCOPES
-        more = f"<p>and {plural(hidden, 'account-region')} more</p>" if hidden > 0 else ""
         return (
             f"<div><p><b>lexport dataset</b> <code>{escape(os.fspath(self._dest))}</code>: {escape(facts)}</p>"
-            f"<table><thead>{_row('th', head)}</thead>"
-            f"<tbody>{''.join(_row('td', row) for row in rows[:_SHOWN_SCOPES])}</tbody></table>{more}"
-            + "".join(f"<p>{escape(line)}</p>" for line in catalog.notices(tables=BY_NAME))
+            + table_html(head, rows, total=len(rows), what="account-region")
+            + "".join(map(paragraph, catalog.notices(tables=BY_NAME)))
             + "</div>"
         )
-
-
-def _row(tag: str, cells: tuple[str, ...]) -> str:
-    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
 def _until_end(reader: pa.RecordBatchReader, open_reader: ExitStack) -> Iterator[pa.RecordBatch]:

@@ -24,6 +24,7 @@ from lexport.query.catalog import DEFAULT_MAX_SKEW, Catalog, open_catalog
 from lexport.query.dataset_tables import DatasetTables
 from lexport.query.execute import Interruptible, Worker, connect, run_interruptibly
 from lexport.query.parameters import fill_parameters, hide_values
+from lexport.query.query_result import QueryResult
 from lexport.query.shipped_views import ShippedView, named_views, shipped_views, tables_read
 from lexport.query.sql_text import LOSSY, cast_type, escape_glob, one_line, quote_name, quote_text
 from lexport.tables.registry import BY_NAME
@@ -134,8 +135,8 @@ def create_view(connection: duckdb.DuckDBPyConnection, view: ShippedView) -> Non
         ) from error
 
 
-async def sql(dest: str | os.PathLike[str], query: str, *, as_of: str | None = None) -> pa.Table:
-    """Run one SELECT over a dataset and return an Arrow table.
+async def sql(dest: str | os.PathLike[str], query: str, *, as_of: str | None = None) -> QueryResult:
+    """Run one SELECT over a dataset and return its rows, as an Arrow table that notebooks show.
 
     Plain table names show the latest rows of each account-region, ``snapshot.<table>`` the newest commit and
     ``history.<table>`` all commits. ``as_of``, a snapshot's id, a date or an instant, hides everything that was read
@@ -143,9 +144,9 @@ async def sql(dest: str | os.PathLike[str], query: str, *, as_of: str | None = N
     Cancelled: DuckDB is interrupted.
     """
 
-    def read(running: list[Interruptible]) -> pa.Table:
+    def read(running: list[Interruptible]) -> QueryResult:
         with open_result(dest, query, as_of=as_of, running=running) as result:
-            return result.reader.read_all()
+            return QueryResult(result.reader.read_all())
 
     return await run_interruptibly(read)
 

@@ -1,16 +1,21 @@
 """``lexport.Dataset``: its description, its results, and that it leaves no files behind."""
 
 import gc
+import pickle
+import re
 import tempfile
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 
 import lexport
 from lexport.errors import NoSnapshotError, QueryError, SettingsError
 from lexport.query.shipped_views import shipped_views
+from lexport.tables.registry import BY_NAME
 
 AT = datetime(2026, 11, 22, 2, tzinfo=UTC)
 NAMES = [f"f{number:05d}" for number in range(25_000)]  # more than one batch
@@ -25,11 +30,57 @@ def fleet(tmp_path_factory, write_dataset):
 
 
 def test_sql_is_a_table(fleet):
-    """A result is an Arrow table, and plain names mean the same as for ``sql``."""
+    """A result is used as the Arrow table that it has, and plain names mean the same as for ``sql``."""
     answer = lexport.Dataset(fleet).sql("SELECT function_name FROM functions ORDER BY 1")
+    rows = [{"function_name": "f00000"}, {"function_name": "f00001"}]
 
-    assert isinstance(answer, pa.Table)
-    assert answer.to_pylist() == [{"function_name": "f00000"}, {"function_name": "f00001"}]
+    assert isinstance(answer.table, pa.Table)
+    assert answer.to_pylist() == [*answer] == rows
+    assert pa.table(answer) == answer.table
+    assert answer == lexport.Dataset(fleet).sql("FROM functions SELECT function_name ORDER BY 1")
+    assert (answer.num_rows, len(answer), answer["function_name"][1].as_py()) == (2, 2, "f00001")
+    assert duckdb.sql("SELECT max(function_name) FROM answer").fetchall() == [("f00001",)]
+    assert pickle.loads(pickle.dumps(answer)) == answer
+    assert repr(answer) == "<2 rows of function_name>"
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = answer.nothing
+
+
+def test_a_result_shows_itself(fleet):
+    """A notebook shows the first rows and columns of a result, says how many there are, and runs nothing in them."""
+    dataset = lexport.Dataset(fleet)
+    short = dataset.sql(
+        "SELECT '<b>' AS \"<i>\", NULL AS n, repeat('x', 1000) AS long, 'a' || chr(27) AS control"
+    )._repr_html_()
+    long = dataset.sql("SELECT function_name FROM history.functions")._repr_html_()
+    wide = dataset.sql("FROM functions")._repr_html_()
+
+    assert "<th>&lt;i&gt;</th><th>n</th>" in short
+    assert "<td>&lt;b&gt;</td><td><i>NULL</i></td><td>xxx" in short
+    assert "x" * 200 not in short
+    assert "\x1b" not in short
+    assert long.count("<tr>") == 21
+    assert "<p>20 of 25,002 rows shown</p>" in long
+    assert re.search(r"<p>30 of \d+ columns shown</p>", wide)
+
+
+def test_tables_by_name(fleet):
+    """The tables, their meanings and their columns can be read by name."""
+    tables = lexport.Dataset(fleet).tables
+
+    assert tables["functions"].meaning.startswith("One row per function version")
+    assert {column.name for column in tables["aliases"].columns} >= {"function_version", "revision_id"}
+    assert list(tables) == [*BY_NAME]
+
+
+def test_a_data_frame(fleet):
+    """With pandas a query gives a DataFrame; without it, the error says what to install."""
+    dataset = lexport.Dataset(fleet)
+    if find_spec("pandas") is None:
+        with pytest.raises(SettingsError, match="pip install pandas"):
+            dataset.df("functions")
+    else:
+        assert list(dataset.df("functions")["function_name"]) == ["f00000", "f00001"]
 
 
 @pytest.mark.asyncio

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from lexport.query.checks.definition import SEVERITIES, Check, Severity
 from lexport.query.checks.waivers import Waiver
+from lexport.query.html import paragraph, table_html
 from lexport.query.value_text import plain
+from lexport.tables.text import plural
 
 IDENTITY = ("account_id", "region", "function_name", "version", "subject")
 """The columns that identify a finding. Other columns are details: if they change, it is still the same finding."""
@@ -76,6 +79,22 @@ class CheckResult:
     findings: tuple[Finding, ...]
     unjudged: tuple[Unjudged, ...]
     notices: tuple[str, ...]
+
+    def _repr_html_(self) -> str:
+        """Show the findings in a notebook: how many of each severity, then the most severe."""
+        waived = sum(finding.waiver is not None for finding in self.findings)
+        counts = Counter(finding.check.severity for finding in self.findings if finding.waiver is None)
+        counted = ", ".join(f"{counts[severity]:,} {severity}" for severity in reversed(SEVERITIES) if counts[severity])
+        rows = (
+            (finding.check.severity, finding.check.name, place(finding), about(finding))
+            for finding in self.findings
+            if finding.waiver is None
+        )
+        return (
+            paragraph(f"{plural(len(self.checks), 'check')}: {counted or 'no findings'}; {waived:,} waived")
+            + table_html(("severity", "check", "where", "about"), rows, total=counts.total(), what="finding")
+            + "".join(map(paragraph, self.notices))
+        )
 
     def at_least(self, severity: Severity) -> tuple[Finding, ...]:
         """Return the unwaived findings that have at least this severity."""
