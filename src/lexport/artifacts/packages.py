@@ -165,7 +165,8 @@ def _reason_not_published(result: PackagesResult, run: Run, *, is_refused: bool)
         )
     return IncompleteError(
         f"{plural(result.manifest.gaps, 'package')} could not be fetched, so no tables of packages were published; what"
-        " was fetched is stored and costs nothing next time: run again, or publish what there is with --allow-partial;"
+        " was fetched is stored and costs nothing next time: run again, or publish what there is without --require"
+        " packages or with --allow-partial;"
         f" every one by kind: {shown_by}",
         result=result,
     )

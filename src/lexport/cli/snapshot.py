@@ -195,7 +195,7 @@ def worker_lines(workers: Sequence[WorkerCounts]) -> list[str]:
         )
         downloaded = f"{plural(worker.packages, 'package')} of {worker.bytes:,} bytes"
         parts = [text for text, count in ((read, worker.shards), (downloaded, worker.packages)) if count]
-        lines.append(f"{worker.worker}: {', '.join(parts)}")
+        lines.append(f"{worker.worker}: {', '.join(parts) or 'nothing'}")
     return lines
 
 
