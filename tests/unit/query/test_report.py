@@ -17,11 +17,11 @@ from lexport.query.catalog import Catalog
 from lexport.query.checks.finding import FunctionKey
 from lexport.query.report import charts
 from lexport.query.report.format import cell, percent, signed
-from lexport.query.report.history import why_unchanged
+from lexport.query.report.history import trends, why_unchanged
 from lexport.query.report.labels import Labels, console_url
 from lexport.query.report.markup import element, to_html
 from lexport.query.report.nights import choose_days
-from lexport.query.report.questions import questions, read_question
+from lexport.query.report.questions import Answer, questions, read_question
 from lexport.query.report.words import column_words
 from lexport.tables.text import visible
 
@@ -178,6 +178,23 @@ def test_trends_begin_with_the_first_night():
     assert {"20 Nov 2026", "22 Nov 2026"} <= {text.text for text in svg.iter("text")}
 
 
+def test_a_year_of_nights_stays_small():
+    """The charts of 365 nights take less than a quarter of a megabyte."""
+    days = [date(2025, 12, 1) + timedelta(days=number) for number in range(365)]
+    row = {"functions": 10_000, "versions": 50_000, "code_bytes": 2**37, "calls": 60_000, "throttles": 9, "gaps": 1}
+    row |= {"errors": 3, "account_regions": 40, "read_that_day": 40}
+    answer = Answer(
+        question=questions()["trends"],
+        names=("day", *row),
+        rows=tuple({"day": day, **row} for day in days[::-1]),
+        total=365,
+    )
+    figure = trends(answer)
+
+    assert len(figure.charts) == 4
+    assert sum(len(to_html(chart)) for chart in figure.charts) < 250_000
+
+
 def test_calendar_marks_the_end_of_support():
     """A row changes from supported to deprecated on the day, and today is drawn over all rows."""
     life = charts.Life(label="old", text="", note="", ends=(date(2026, 1, 1), None, date(2027, 1, 1)))
@@ -231,7 +248,7 @@ def test_a_partial_fleet_never_looks_whole(write):
 
     assert "This report is not whole." in text
     assert "never read whole, so not in plain table names: 111122223333 us-east-1 (denied)" in text
-    assert "<dt>Missing data</dt><dd>1</dd>" in text
+    assert "<dt>Missing data</dt><dd>1 gap</dd>" in text
     assert "1 account-region of 2 could not be read whole the last time." in text
 
 
@@ -268,7 +285,7 @@ def test_a_dataset_without_a_whole_reading_says_only_that(tmp_path, write_datase
     written = anyio.run(lexport.report, tmp_path / "fleet")
 
     assert not written.is_about_a_fleet
-    assert "no account-region was ever read whole" in written.html
+    assert "No account-region was ever read whole, so there is no fleet to report about" in written.html
     assert "Nothing was read whole yet" in written.html
     assert 'class="tiles"' not in written.html
     assert 'id="figure-trends"' not in written.html

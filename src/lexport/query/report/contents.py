@@ -62,7 +62,7 @@ def make_page(contents: Contents) -> Page:
         read_at=read_at,
         oldest_at=oldest_at if oldest_at and oldest_at.date() != read_at.date() else None,
         subtitle=f"{written} from {plural(len(catalog.snapshots), 'snapshot')}.",
-        notices=(*(catalog.notices() if checked is None else checked.notices), *contents.damaged),
+        notices=(*(_why_unread(catalog) if checked is None else checked.notices), *contents.damaged),
         is_loud=bool(incomplete) or newest.status != "complete" or checked is None,
         tiles=() if checked is None else _tiles(contents.answers, checked),
         steps=None if checked is None else findings.first_steps(checked, contents.labels),
@@ -74,6 +74,13 @@ def make_page(contents: Contents) -> Page:
             "Each SQL above gives the same rows on the command line: lexport sql DEST '…'.",
             "A dash is NULL. Texts that begin like a formula are copied with an apostrophe before them.",
         ),
+    )
+
+
+def _why_unread(catalog: Catalog) -> tuple[str, ...]:
+    return (
+        *catalog.damage(),
+        "No account-region was ever read whole, so there is no fleet to report about; lexport errors says what failed.",
     )
 
 
@@ -178,8 +185,8 @@ def _tiles(answers: Mapping[str, Answer], checked: CheckResult) -> tuple[Tile, .
         Tile(name="Functions on deprecated runtimes", value=count(ended), note=of_all, is_alarm=bool(ended)),
         Tile(
             name="Missing data",
-            value=count(gaps) if gaps else "none",
-            note=plural(gaps, "gap") if gaps else plural(fleet["errors"], "other error"),
+            value=plural(gaps, "gap") if gaps else "none",
+            note="could not be read" if gaps else plural(fleet["errors"], "other error"),
             is_alarm=bool(gaps),
         ),
         Tile(name="Functions", value=count(fleet["functions"] or 0), spark=shape("functions")),

@@ -119,7 +119,7 @@ def _step(one: Broken, labels: Labels) -> Step:
         severity=one.check.severity,
         amount=one.amount,
         title=one.check.title,
-        remediation=one.check.remediation,
+        remediation=one.check.remediation.replace("`", ""),
         owners=owners,
         examples=tuple(examples[:_EXAMPLES]),
     )

@@ -36,7 +36,8 @@ def trends(answer: Answer) -> Figure:
         about = "Code storage by day, as AWS counts it."
         drawn.append(charts.lines(days, code, name="Code storage", about=about, write=short_size, kilo=1024))
     about = "Calls by day, and how many were throttled."
-    drawn.append(charts.columns(days, calls, name="Calls to AWS", about=about, write=count))
+    if any(row["calls"] for row in rows):
+        drawn.append(charts.columns(days, calls, name="Calls to AWS", about=about, write=count))
     about = "Errors by day: a gap is missing data, other errors lost nothing."
     has_errors = any(row["errors"] for row in rows)
     if has_errors:

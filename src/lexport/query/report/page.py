@@ -98,7 +98,9 @@ def write_page(page: Page) -> str:
         "body",
         _patterns(),
         element("header", element("div", heading, class_="wrap"), class_="top"),
-        element("nav", element("div", *links, class_="wrap"), aria_label="Parts of the report"),
+        element("nav", element("div", *links, class_="wrap"), aria_label="Parts of the report")
+        if len(links) > 1
+        else None,
         main,
         element("footer", *(element("p", line) for line in page.footer), class_="wrap"),
         raw_text("script", script),
@@ -173,6 +175,8 @@ def _section(section: Section, labels: Labels) -> ET.Element:
     return element("section", element("h2", section.title), *rows, id=section.name)
 
 
+_HOLE = 150  # pixels that one column may be higher than the other
+
 Columns = tuple[list[Figure], list[Figure]]
 
 
@@ -187,7 +191,10 @@ def arrange(figures: Sequence[Figure]) -> list[Figure | Columns]:
         columns: Columns = ([], [])
         for figure in sorted(found, key=_height, reverse=True):
             min(columns, key=lambda column: sum(map(_height, column))).append(figure)
-        arranged.append(columns)
+        heights = [sum(map(_height, column)) for column in columns]
+        tallest = columns[heights.index(max(heights))]
+        alone = [tallest.pop()] if max(heights) - min(heights) > _HOLE and len(found) > 2 else []  # noqa: PLR2004 - a pair stays
+        arranged += [columns, *alone]
     return arranged
 
 
