@@ -31,7 +31,9 @@ async def take() -> None:
 
 async def read() -> None:
     answer = await lexport.sql("fleet", "SELECT 1 AS one")
-    print(answer.num_rows)
+    values: dict[str, int] = {"least": 1024}
+    wide = await lexport.sql("fleet", "FROM functions WHERE memory_size >= $least", parameters=values)
+    print(answer.num_rows, len(wide))
     await lexport.views("fleet", db="fleet.duckdb")
     page: str = (await lexport.report("fleet", title="Our fleet", owner_tag="team")).html
     print(page)
@@ -54,6 +56,13 @@ async def remove() -> None:
 def look() -> None:
     dataset = lexport.Dataset(Path("fleet"), as_of="2026-11-20")
     print(dataset.sql("SELECT 1 AS one").num_rows, dataset.table("tags", space="history").schema)
+    changed = dataset.sql(
+        "FROM functions WHERE fetched_at > $since AND runtime IN $runtimes",
+        parameters={"since": datetime.now(UTC), "runtimes": ["python3.9", None]},
+    )
+    print(
+        [row["function_name"] for row in changed], dataset.df("FROM tags WHERE key = $key", parameters={"key": "team"})
+    )
     questions: list[str] = [view.question for view in dataset.views.values()]
     print(questions)
 

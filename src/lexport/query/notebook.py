@@ -7,7 +7,7 @@ each call reads the commits again and sees new snapshots.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from html import escape
@@ -18,6 +18,7 @@ import pyarrow as pa
 from lexport.errors import SettingsError
 from lexport.query.catalog import Catalog, open_catalog
 from lexport.query.html import paragraph, table_html
+from lexport.query.parameters import ParameterValue
 from lexport.query.query_result import QueryResult
 from lexport.query.shipped_views import ShippedView, shipped_views
 from lexport.query.sql import open_result
@@ -58,19 +59,20 @@ class Dataset:
         """The tables by name. Each has its ``meaning``, and ``columns`` with theirs."""
         return dict(BY_NAME)
 
-    def df(self, query: str) -> Any:
+    def df(self, query: str, *, parameters: Mapping[str, ParameterValue] | None = None) -> Any:
         """Run one SELECT, or read a table or view by its name, and return a ``pandas.DataFrame``. Blocking.
 
         Raises QueryError as ``sql`` does, SettingsError where pandas is not installed.
         """
-        return self.sql(query).df()
+        return self.sql(query, parameters=parameters).df()
 
-    def sql(self, query: str) -> QueryResult:
-        """Run one SELECT and return its rows, an Arrow table that notebooks show. Names mean the same as for SQL.
+    def sql(self, query: str, *, parameters: Mapping[str, ParameterValue] | None = None) -> QueryResult:
+        """Run one SELECT, or read a table or view by its name, and return its rows. Blocking.
 
-        Raises QueryError if the query is not a SELECT or DuckDB rejects it. Blocking.
+        Table names and ``parameters`` mean the same as for ``lexport.sql``. Raises QueryError if the query is not a
+        SELECT, DuckDB rejects it, or a parameter has no value.
         """
-        with open_result(self._dest, query, as_of=self._as_of) as result:
+        with open_result(self._dest, query, as_of=self._as_of, parameters=parameters) as result:
             return QueryResult(result.reader.read_all())
 
     def table(self, name: str, *, space: Space = "latest") -> pa.RecordBatchReader:

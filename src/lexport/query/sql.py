@@ -23,7 +23,7 @@ from lexport.errors import LexportError, QueryError, RunError, ViewError
 from lexport.query.catalog import DEFAULT_MAX_SKEW, Catalog, open_catalog
 from lexport.query.dataset_tables import DatasetTables
 from lexport.query.execute import Interruptible, Worker, connect, run_interruptibly
-from lexport.query.parameters import fill_parameters, hide_values
+from lexport.query.parameters import ParameterValue, fill_parameters, hide_values
 from lexport.query.query_result import QueryResult
 from lexport.query.shipped_views import ShippedView, named_views, shipped_views, tables_read
 from lexport.query.sql_text import LOSSY, cast_type, escape_glob, one_line, quote_name, quote_text
@@ -67,7 +67,7 @@ class QuerySession:
         return self.tables.catalog
 
     def read(
-        self, query: str, *, casts: dict[str, str] = LOSSY, parameters: Mapping[str, str] | None = None
+        self, query: str, *, casts: dict[str, str] = LOSSY, parameters: Mapping[str, ParameterValue] | None = None
     ) -> pa.RecordBatchReader:
         """Run one SELECT and stream its rows; the next query ends the stream. Raises QueryError. Blocking.
 
@@ -108,7 +108,7 @@ class QuerySession:
             statement = _cast_columns(statement, names, types)
         return self.connection.sql(statement).to_arrow_reader(_BATCH_ROWS)
 
-    def _batches(self, reader: pa.RecordBatchReader, values: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
+    def _batches(self, reader: pa.RecordBatchReader, values: Mapping[str, ParameterValue]) -> Iterator[pa.RecordBatch]:
         while True:
             try:
                 batch = self.worker.run(reader.read_next_batch)
@@ -135,17 +135,24 @@ def create_view(connection: duckdb.DuckDBPyConnection, view: ShippedView) -> Non
         ) from error
 
 
-async def sql(dest: str | os.PathLike[str], query: str, *, as_of: str | None = None) -> QueryResult:
+async def sql(
+    dest: str | os.PathLike[str],
+    query: str,
+    *,
+    as_of: str | None = None,
+    parameters: Mapping[str, ParameterValue] | None = None,
+) -> QueryResult:
     """Run one SELECT over a dataset and return its rows, as an Arrow table that notebooks show.
 
     Plain table names show the latest rows of each account-region, ``snapshot.<table>`` the newest commit and
     ``history.<table>`` all commits. ``as_of``, a snapshot's id, a date or an instant, hides everything that was read
-    later. Raises QueryError if the query is not a SELECT or DuckDB rejects it.
+    later. ``parameters`` are the values of the query's ``$NAME``: texts, numbers, dates, times with a time zone, None,
+    or lists of these. Raises QueryError if the query is not a SELECT, DuckDB rejects it, or a parameter has no value.
     Cancelled: DuckDB is interrupted.
     """
 
     def read(running: list[Interruptible]) -> QueryResult:
-        with open_result(dest, query, as_of=as_of, running=running) as result:
+        with open_result(dest, query, as_of=as_of, running=running, parameters=parameters) as result:
             return QueryResult(result.reader.read_all())
 
     return await run_interruptibly(read)
@@ -159,7 +166,7 @@ def open_result(
     as_of: str | None = None,
     running: list[Interruptible] | None = None,
     casts: dict[str, str] = LOSSY,
-    parameters: Mapping[str, str] | None = None,
+    parameters: Mapping[str, ParameterValue] | None = None,
 ) -> Iterator[Result]:
     """Run one SELECT over a dataset and stream Arrow batches, in bounded memory. Blocking.
 
@@ -238,7 +245,7 @@ def is_name(text: str) -> bool:
     return _expand_name(text) != text
 
 
-def _one_select(connection: duckdb.DuckDBPyConnection, query: str, values: Mapping[str, str]) -> str:
+def _one_select(connection: duckdb.DuckDBPyConnection, query: str, values: Mapping[str, ParameterValue]) -> str:
     try:
         statements = connection.extract_statements(_expand_name(query))
     except duckdb.Error as error:
@@ -310,7 +317,7 @@ def _lock(connection: duckdb.DuckDBPyConnection, catalog: Catalog, spill: str) -
         connection.execute(statement)
 
 
-def _refuse(error: Exception, store: Store | None, values: Mapping[str, str]) -> NoReturn:
+def _refuse(error: Exception, store: Store | None, values: Mapping[str, ParameterValue]) -> NoReturn:
     """Raise our error for an error of DuckDB, or of Arrow's stream, which has only DuckDB's text."""
     if isinstance(error, LexportError):
         raise error

@@ -64,6 +64,22 @@ def test_a_result_shows_itself(fleet):
     assert re.search(r"<p>30 of \d+ columns shown</p>", wide)
 
 
+@pytest.mark.asyncio
+async def test_parameters(fleet):
+    """Values for ``$NAME`` are given as Python has them, to a dataset and to ``sql``; a message shows none of them."""
+    query = "SELECT function_name FROM functions WHERE function_name IN $names AND last_modified_at IS NULL OR $all"
+    values = {"names": ["f00001", "it's"], "all": False}
+    answer = lexport.Dataset(fleet).sql(query, parameters=values)
+
+    assert answer.to_pylist() == [{"function_name": "f00001"}]
+    assert await lexport.sql(fleet, query, parameters=values) == answer
+    with pytest.raises(QueryError, match=r"without a value: give --param all=VALUE, or in Python parameters="):
+        lexport.Dataset(fleet).sql(query, parameters={"names": []})
+    with pytest.raises(QueryError, match=r"[$]x") as caught:
+        await lexport.sql(fleet, "SELECT $x::INT", parameters={"x": "hidden"})
+    assert "hidden" not in str(caught.value)
+
+
 def test_tables_by_name(fleet):
     """The tables, their meanings and their columns can be read by name."""
     tables = lexport.Dataset(fleet).tables

@@ -1,5 +1,7 @@
 """Parameters of a query: values are data, never SQL, and stand in no message."""
 
+from datetime import UTC, date, datetime, timedelta, timezone
+
 import duckdb
 import pytest
 
@@ -32,6 +34,38 @@ def test_cast():
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "kind", "text"),
+    [
+        (-5, "INTEGER", "-5"),
+        (2**127 - 1, "HUGEINT", str(2**127 - 1)),
+        (1.5, "DOUBLE", "1.5"),
+        (float("-inf"), "DOUBLE", "-inf"),
+        (True, "BOOLEAN", "true"),
+        (None, '"NULL"', None),
+        (date(2026, 1, 2), "DATE", "2026-01-02"),
+        (datetime(2026, 1, 2, 3, tzinfo=UTC), "TIMESTAMP WITH TIME ZONE", "2026-01-02 03:00:00+00"),
+        (
+            datetime(2026, 1, 2, 3, tzinfo=timezone(timedelta(hours=9))),
+            "TIMESTAMP WITH TIME ZONE",
+            "2026-01-01 18:00:00+00",
+        ),
+        ([["it is"], None], "VARCHAR[][]", "[[it is], NULL]"),
+        ((), '"NULL"[]', "[]"),
+    ],
+)
+def test_types(value, kind, text):
+    """A value of Python has the type in SQL that it has in Python."""
+    duckdb.sql("SET TimeZone = 'UTC'")
+
+    assert rows("SELECT typeof($x), $x::VARCHAR", x=value) == [(kind, text)]
+
+
+def test_minus_of_a_negative_number():
+    """A negative number is one value: no operator before it turns it into something else."""
+    assert rows("SELECT -$x, 2-$x", x=-1) == [(1, 3)]
+
+
 def test_places():
     """Only parameters are replaced: not the same letters in texts, names, comments and dollar quotes."""
     query = "SELECT '$x' AS \"$x\", $$ $x $$, a$x, $x, /* $x */ ü$x -- $x\nFROM (SELECT 1 AS a$x, 2 AS ü$x)"
@@ -42,11 +76,24 @@ def test_places():
 @pytest.mark.parametrize(
     ("query", "values", "text"),
     [
-        ("SELECT $x, $y", {"y": "1"}, "the query has the parameter [$]x without a value: give --param x=VALUE"),
-        ("SELECT $region", {"region": "1", "regoin": "secret"}, "no parameter [$]regoin, .*; did you mean region"),
+        (
+            "SELECT $x, $y",
+            {"y": "1"},
+            "the query has the parameter [$]x without a value: give --param x=VALUE, or in Python parameters=",
+        ),
+        (
+            "SELECT $region",
+            {"region": "1", "regoin": "secret"},
+            "no parameter [$]regoin, for which .*; did you mean region",
+        ),
         ("SELECT 1", {"x": "secret"}, "the query has no parameter [$]x"),
         ("SELECT ?", {}, "such as [$]region; [?] and [$]1 have none"),
         ("SELECT $1", {}, "such as [$]region"),
+        ("SELECT $x", {"x": "secret", "X": "secret"}, "the parameter [$]x has two values"),
+        ("SELECT $x", {"x": {"secret"}}, "the value of [$]x is a set: expected a text, a number"),
+        ("SELECT $x", {"x": ["secret", b"secret"]}, "the value of [$]x is a bytes"),
+        ("SELECT $x", {"x": datetime.fromisoformat("2026-01-01")}, "the value of [$]x is a time without a time zone"),
+        ("SELECT $x", {"x": 2**127}, "the value of [$]x is a number of more than 128 bits"),
     ],
 )
 def test_wrong_names(query, values, text):
@@ -65,3 +112,4 @@ def test_hidden_values():
     assert hide_values(" ".join(str(caught.value).split("\n\n")[0].split()), {"x": "my  secret"}).endswith(
         "Could not convert string $x to INT32"
     )
+    assert hide_values("Could not convert string 'secret' to INT32", {"x": [["secret"]]}).endswith("string $x to INT32")
