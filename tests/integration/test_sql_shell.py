@@ -1,5 +1,6 @@
 """``lexport sql DEST`` on a real terminal: the shell."""
 
+import json
 import signal
 import stat
 import subprocess
@@ -92,6 +93,18 @@ def test_commands(shell):
     ask(terminal, ".timer on")
     assert ask(terminal, "SELECT 1 AS a;")[1].startswith("(1 row in 0.")
     terminal.type(".quit\r")
+    assert terminal.end() == 0
+
+
+def test_log_options(shell):
+    """With -q the shell prints results and errors alone, and with --log-format json errors are JSON objects."""
+    terminal = shell("-q", "--log-format", "json", columns=200)
+
+    assert ask(terminal, "SELECT 1 AS a;") == ["a", "-", "1"]
+    (line,) = ask(terminal, ".tabels")
+    error = json.loads(line)
+    assert (error["level"], error["message"]) == ("ERROR", "there is no command .tabels; did you mean .tables?")
+    terminal.type("\x04")
     assert terminal.end() == 0
 
 

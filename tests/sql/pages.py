@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from lexport.cli._output import write_rows
-from lexport.cli._values import arrow_rows
+from lexport.cli._rows.formats import write_rows
+from lexport.cli._rows.values import arrow_rows
 from lexport.model import Scope
 from lexport.query.shipped_views import shipped_views
 from lexport.query.sql import open_query_session

@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from lexport.cli._options import Decorator, option
-from lexport.cli._output import FORMATS, SAFE_CSV
+from lexport.cli._rows.formats import FORMATS, SAFE_CSV
 
 _SUFFIXES = {
     ".csv": ("csv",),

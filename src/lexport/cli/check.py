@@ -15,7 +15,8 @@ from lexport.cli._config import CONFIG_FILE, read_own_tables
 from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, csv_safe_option, is_typed, output_file_option, output_option
 from lexport.cli._options import argument, declare_command, option
-from lexport.cli._output import FORMATS, SAFE_CSV, notify, open_output, print_rows, write_rows
+from lexport.cli._output import notify, open_output
+from lexport.cli._rows.formats import FORMATS, SAFE_CSV, print_rows, write_rows
 from lexport.errors import SettingsError
 from lexport.query.checks.definition import SEVERITIES
 from lexport.query.checks.finding import about, function

@@ -84,8 +84,9 @@ def _page(folder: Path) -> Path:
 
 async def _demonstrate(dest: Path) -> None:
     from lexport.cli._async import choose_report
-    from lexport.cli._output import open_output, print_rows
-    from lexport.cli._values import arrow_rows
+    from lexport.cli._output import open_output
+    from lexport.cli._rows.formats import print_rows
+    from lexport.cli._rows.values import arrow_rows
     from lexport.cli.snapshot import summarize
     from lexport.pipeline import snapshot
     from lexport.query.report import report

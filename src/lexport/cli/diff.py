@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
 from lexport.cli._options import argument, declare_command
-from lexport.cli._output import notify, write_rows
+from lexport.cli._output import notify
+from lexport.cli._rows.formats import write_rows
 from lexport.query.value_text import instant, json_text
 from lexport.settings import Destination
 from lexport.tables.registry import BY_NAME, state_tables

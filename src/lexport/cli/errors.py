@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
 from lexport.cli._options import argument, declare_command, option
-from lexport.cli._output import notify, print_rows
+from lexport.cli._output import notify
+from lexport.cli._rows.formats import print_rows
 from lexport.settings import Destination
 from lexport.tables.text import plural
 

@@ -13,7 +13,7 @@ from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, output_option
 from lexport.cli._options import argument, declare_command, option
 from lexport.cli._output import notify, open_output
-from lexport.cli._values import arrow_rows
+from lexport.cli._rows.values import arrow_rows
 from lexport.query.value_text import json_text
 from lexport.settings import Destination
 from lexport.tables.text import plural

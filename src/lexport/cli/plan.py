@@ -11,7 +11,8 @@ from lexport.cli._dest_options import dest_options
 from lexport.cli._fleet_options import fleet_options, fleet_settings
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
 from lexport.cli._options import argument, declare_command
-from lexport.cli._output import notify, print_rows
+from lexport.cli._output import notify
+from lexport.cli._rows.formats import print_rows
 from lexport.settings import Destination
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import click
 
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
 from lexport.cli._options import declare_command, option
-from lexport.cli._output import notify, print_rows
+from lexport.cli._output import notify
+from lexport.cli._rows.formats import print_rows
 from lexport.query.warehouse.dialects import DIALECTS
 
 _NAMES = ("table", "column", "type", "unit", "kind", "meaning", "source")

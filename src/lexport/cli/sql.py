@@ -11,9 +11,10 @@ from lexport.aws.logs import say
 from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, csv_safe_option, output_file_option, output_option
 from lexport.cli._options import argument, declare_command, duration, option
-from lexport.cli._output import FORMATS, notify, open_output
+from lexport.cli._output import notify, open_output
 from lexport.cli._parameters import parameters_option
-from lexport.cli._result import View, write_result
+from lexport.cli._rows.formats import FORMATS
+from lexport.cli._rows.result import View, write_result
 from lexport.query.warehouse.dialects import DIALECTS
 from lexport.settings import Destination
 from lexport.tables.text import plural
@@ -88,8 +89,8 @@ def command(
         raise click.UsageError("Missing argument 'DEST'.")
     if query is None:
         _check_shell(output, output_file)
-        from lexport.cli._shell import run_shell
-        from lexport.cli._shell_commands import Settings
+        from lexport.cli._shell.commands import Settings
+        from lexport.cli._shell.run import run_shell
 
         settings = Settings(mode=output, trim=not no_trim, pager=not no_pager, parameters=parameters)
         run_shell(dest, as_of=as_of, max_skew=max_skew, settings=settings)

@@ -9,7 +9,8 @@ from lexport.cli._async import can_draw
 from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
 from lexport.cli._options import argument, declare_command, option
-from lexport.cli._output import notify, print_rows
+from lexport.cli._output import notify
+from lexport.cli._rows.formats import print_rows
 from lexport.cli._streams import terminal
 from lexport.settings import Destination
 from lexport.tables.text import plural

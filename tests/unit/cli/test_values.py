@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import lexport as library
-from lexport.cli._output import FORMATS
+from lexport.cli._rows.formats import FORMATS
 
 DATES = {
     "DATE '2026-01-02'": "2026-01-02",
@@ -130,6 +130,9 @@ def test_numbers(dest, lexport, output):
     if output in ("json", "jsonl"):
         found = json.loads(text.strip("[]\n"), parse_float=Decimal)
         assert [str(value) for value in found.values()] == [*NUMBERS.values(), "None", "None", "None"]
+    elif output == "line":
+        values = [line.partition(" = ")[2] for line in text.splitlines()]
+        assert values == [*NUMBERS.values(), *odd.values()]
     else:
         assert text.replace(",", " ").split()[-8:] == [*NUMBERS.values(), *odd.values()]
 

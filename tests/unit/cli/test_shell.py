@@ -4,9 +4,9 @@ import stat
 
 import pytest
 
-from lexport.cli._shell_commands import all_names
-from lexport.cli._shell_completion import candidates
-from lexport.cli._shell_history import PrivateHistory, open_history
+from lexport.cli._shell.commands import all_names
+from lexport.cli._shell.completion import candidates
+from lexport.cli._shell.history import PrivateHistory, open_history
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from lexport.cli._output import FORMATS
 from lexport.cli._parameters import parse_parameter
-from lexport.cli._result import View, show_rows
-from lexport.cli._shell_completion import Names
+from lexport.cli._rows.formats import FORMATS
+from lexport.cli._rows.result import View, show_rows
+from lexport.cli._shell.completion import Names
 from lexport.errors import QueryError
 from lexport.query.shipped_views import shipped_views
 from lexport.tables import registry

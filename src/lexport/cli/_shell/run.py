@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
@@ -19,13 +20,14 @@ from prompt_toolkit.lexers import PygmentsLexer
 from prompt_toolkit.output import create_output
 from pygments.lexers.sql import PostgresLexer  # type: ignore[import-untyped]
 
+from lexport.aws.logs import say
 from lexport.cli._ending import ending
 from lexport.cli._foreground import terminal_kept
 from lexport.cli._output import notify
-from lexport.cli._result import write_result
-from lexport.cli._shell_commands import Settings, all_names, run_command
-from lexport.cli._shell_completion import NamesCompleter
-from lexport.cli._shell_history import open_history
+from lexport.cli._rows.result import write_result
+from lexport.cli._shell.commands import Settings, all_names, run_command
+from lexport.cli._shell.completion import NamesCompleter
+from lexport.cli._shell.history import open_history
 from lexport.cli._signals import Interrupted, each_interrupt, on_signal, received
 from lexport.cli._streams import STDOUT, terminal
 from lexport.errors import RunError
@@ -86,14 +88,14 @@ def _run(statement: str, dataset: _Dataset, settings: Settings, interrupts: _Int
         pass  # the pager was left early
     except KeyboardInterrupt:
         interrupts.has_target = False
-        click.echo("interrupted", err=True)
+        say("interrupted")
         dataset.settle()
     except Exception as error:  # noqa: BLE001 - the shell goes on
         interrupts.has_target = False
         if isinstance(error, RunError):
             dataset.close()  # the next query opens it anew
         for line in ending(error, "sql")[0]:
-            click.echo(line, err=True)
+            say(line, logging.ERROR)
     finally:
         interrupts.has_target = False
     return True
@@ -110,7 +112,7 @@ def _query(statement: str, dataset: _Dataset, settings: Settings) -> None:
     timed = pa.RecordBatchReader.from_batches(reader.schema, timer.watch(reader))
     rows = write_result(timed, output=settings.mode, stream=sys.stdout.buffer, view=settings.view)
     took = f" in {timer.spent_s:.3f} s" if settings.timer else ""
-    click.echo(f"({plural(rows, 'row')}{took})", err=True)
+    say(f"({plural(rows, 'row')}{took})", rows=rows)
 
 
 class _Timer:
@@ -172,7 +174,7 @@ class _Dataset:
     def settle(self) -> None:
         """Give up the connection after an interrupt if the query does not end."""
         if self._session is not None and not self._session.worker.has_stopped(_STOPS_WITHIN_S):
-            click.echo("it does not stop at once and goes on in the background; the next one can begin", err=True)
+            say("it does not stop at once and goes on in the background; the next one can begin")
             self.close()
 
     def close(self) -> None:

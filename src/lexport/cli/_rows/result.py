@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from lexport.cli._output import distinct, write_rows
-from lexport.cli._table import Room, Row, write_table
-from lexport.cli._values import arrow_rows
+from lexport.cli._rows.formats import distinct, write_rows
+from lexport.cli._rows.table import Room, Row, write_table
+from lexport.cli._rows.values import arrow_rows
 from lexport.errors import QueryError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def write_result(reader: pa.RecordBatchReader, *, output: str, stream: BinaryIO,
 
 def show_rows(names: Sequence[str], rows: Iterable[Row], *, output: str, stream: BinaryIO, view: View) -> int:
     """Write rows on a terminal and return their number. Raises BrokenPipeError if a pager is left early."""
-    from lexport.cli._screen import open_screen, screen_size
+    from lexport.cli._rows.screen import open_screen, screen_size
 
     with open_screen(stream, pager=view.pager, is_wide=output == "table") as screen:
         if output == "table" and view.trim:
