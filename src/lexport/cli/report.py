@@ -67,9 +67,9 @@ def command(*, dest: Destination, title: str | None, owner_tag: str | None, outp
     page = written.html.encode()
     with open_output(output_file) as stream:
         stream.write(page)
-    notify(*written.notes)
     if output_file != "-":
         say(f"wrote {output_file} ({len(page) // 1024:,} KB); open it in a browser")
+    notify(*written.notes)
     if not written.is_about_a_fleet:
         raise RunError(
             f"no account-region of {dest} was ever read whole, and the report says only that;"

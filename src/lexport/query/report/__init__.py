@@ -109,7 +109,7 @@ def _write(dest: str | os.PathLike[str], settings: _Settings, running: list[Inte
     notes += damaged
     if nights:
         took_s = sum(night.took_s for night in nights)
-        notes.append(f"{plural(len(nights), 'night')} judged from their own files in {took_s:.1f} s")
+        notes.append(f"judged {plural(len(nights), 'night')} in {took_s:.1f} s, each from its own files")
     contents = Contents(
         catalog=catalog,
         answers=answers,

@@ -30,7 +30,6 @@ def findings_by_night(nights: Sequence[Night], checks: Sequence[Check]) -> Figur
                 **{name: counts[name] for name in SHOWN},
                 "functions": len(night.functions),
                 "account_regions": read,
-                "took_s": night.took_s,
             }
         )
         text, others = counted(counts)

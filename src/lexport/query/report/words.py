@@ -32,11 +32,10 @@ _COLUMNS = {
     "subject": "Where",
     "successor": "Move to",
     "table_name": "Part",
-    "took_s": "Judged in, seconds",
     "used_bytes": "Used",
     "used_share": "Of the limit",
 }
-_ENDS = ("_bytes", "_share", "_at", "_s")
+_ENDS = ("_bytes", "_share", "_at")
 _VALUES = {
     "create_blocked": "closed to new functions",
     "update_blocked": "closed to updates",
