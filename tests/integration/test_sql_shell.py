@@ -88,7 +88,7 @@ def test_commands(shell):
     ask(terminal, ".param least=a b")
     assert ask(terminal, "SELECT $least AS a;") == ["a = a b", "(1 row)"]
     assert ask(terminal, "SELECT $most;") == [
-        "lexport: the query has the parameter $most without a value: give --param most=VALUE"
+        "lexport: the query has the parameter $most without a value: give --param most=VALUE (parameters= in Python)"
     ]
     ask(terminal, ".timer on")
     assert ask(terminal, "SELECT 1 AS a;")[1].startswith("(1 row in 0.")

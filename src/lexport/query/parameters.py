@@ -49,8 +49,8 @@ def fill_parameters(statement: duckdb.Statement, values: Mapping[str, ParameterV
     missing = [name for key, name in named.items() if key not in by_name]
     if missing:
         raise QueryError(
-            f"the query has the parameter ${missing[0]} without a value: give --param {missing[0]}=VALUE, or in Python"
-            f" parameters={{{missing[0]!r}: VALUE}}"
+            f"the query has the parameter ${missing[0]} without a value: give --param {missing[0]}=VALUE"
+            " (parameters= in Python)"
         )
     unknown = [name for name in values if name.lower() not in named]
     if unknown:

@@ -73,7 +73,7 @@ async def test_parameters(fleet):
 
     assert answer.to_pylist() == [{"function_name": "f00001"}]
     assert await lexport.sql(fleet, query, parameters=values) == answer
-    with pytest.raises(QueryError, match=r"without a value: give --param all=VALUE, or in Python parameters="):
+    with pytest.raises(QueryError, match=r"without a value: give --param all=VALUE [(]parameters= in Python"):
         lexport.Dataset(fleet).sql(query, parameters={"names": []})
     with pytest.raises(QueryError, match=r"[$]x") as caught:
         await lexport.sql(fleet, "SELECT $x::INT", parameters={"x": "hidden"})

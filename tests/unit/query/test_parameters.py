@@ -79,7 +79,7 @@ def test_places():
         (
             "SELECT $x, $y",
             {"y": "1"},
-            "the query has the parameter [$]x without a value: give --param x=VALUE, or in Python parameters=",
+            "the query has the parameter [$]x without a value: give --param x=VALUE [(]parameters= in Python",
         ),
         (
             "SELECT $region",
