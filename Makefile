@@ -6,7 +6,7 @@ RUNTIME_STAMP := .venv/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint types unit newest wheel azurite torture fuzz faults workers bench bench-toy golden dialects states schedulers lock clean
+.PHONY: setup demo test lint types unit newest wheel azurite torture fuzz faults workers bench bench-toy golden dialects states schedulers image-steps lock clean
 
 setup: $(RUNTIME_STAMP)
 
@@ -122,6 +122,10 @@ states: $(STAMP) build/asl-validator/node_modules/.bin/asl-validator
 build/asl-validator/node_modules/.bin/asl-validator:
 	npm install --silent --no-audit --no-fund --prefix build/asl-validator asl-validator@4.0.0
 
+# The commands of deploy/docker/Dockerfile, run in empty folders on this machine instead of an image.
+image-steps: $(STAMP)
+	$(BIN)/python tests/deploy/image_steps.py
+
 # The examples for Airflow and Dagster, run by them: 450 MB of packages, two minutes.
 schedulers: $(STAMP)
 	tests/schedulers.sh
@@ -130,6 +134,7 @@ lock:
 	uv pip compile $(LOCK) pyproject.toml -o requirements/runtime.txt
 	echo hatchling | uv pip compile $(LOCK) - -o requirements/build.txt
 	uv pip compile $(LOCK) --extra cloud --extra fast --extra dialects --extra distributed --extra otel pyproject.toml requirements/dev.in -o requirements/dev.txt
+	uv pip compile $(LOCK) --extra cloud --extra fast --extra otel -c requirements/dev.txt pyproject.toml -o requirements/nightly.txt
 
 clean:
 	rm -rf .venv dist build
