@@ -26,11 +26,22 @@ _option = partial(option, has_variable=False)  # LEXPORT_… variables configure
 
 
 @declare_command(
-    "simulate", "lexport simulate --functions 500 --port 5000", "lexport simulate --accounts 3 --neighbour 0.5 0 60"
+    "simulate",
+    "lexport simulate --functions 500 --port 5000",
+    "lexport simulate --night 1 --drift 0.01",
+    "lexport simulate --accounts 3 --neighbour 0.5 0 60",
 )
 @_option("Fleet", "--functions", "Make this many functions per Region.", type=_COUNT, default=100)
 @_option("Fleet", "--versions", "Publish this many versions of each function.", type=_COUNT, default=3)
 @_option("Fleet", "--seed", "Make the fleet of this seed; the same seed makes the same fleet.", type=int, default=1)
+@_option("Fleet", "--night", "Make the fleet as it is this many nights later.", type=_COUNT, default=0)
+@_option(
+    "Fleet",
+    "--drift",
+    "Create, change or delete this share of the functions each night; at least one, if it is not 0.",
+    type=click.FloatRange(0, 1),
+    default=0.05,
+)
 @_option("Fleet", "--accounts", "Make this many accounts.", type=click.IntRange(1, 10_000), default=1)
 @_option("Fleet", "--large-packages", "Make packages of 1 KB to 250 MB instead of 1 to 4 KB.")
 @_option("Server", "--port", "Listen on this port; 0 takes a free one.", type=click.IntRange(0, 65535), default=0)
@@ -63,6 +74,8 @@ def command(
     functions: int,
     versions: int,
     seed: int,
+    night: int,
+    drift: float,
     port: int,
     accounts: int,
     large_packages: bool,
@@ -77,13 +90,25 @@ def command(
     The accounts are 111122223333, 111122223334, and so on. The access key id and the secret access key are "testing".
     """
     import asyncio
+    import math
 
     from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA
     from lexport.simulator import Fleet, FleetSpec, Neighbour, open_simulator
 
+    if math.isnan(drift):
+        raise click.BadParameter("it is not a number", param_hint="--drift")
     numbers = tuple(str(111122223333 + position) for position in range(accounts))
-    spec = FleetSpec(functions=functions, versions=versions, seed=seed, accounts=numbers, large_packages=large_packages)
-    fleet = Fleet(spec)
+    fleet = Fleet(
+        FleetSpec(
+            functions=functions,
+            versions=versions,
+            seed=seed,
+            night=night,
+            drift=drift,
+            accounts=numbers,
+            large_packages=large_packages,
+        )
+    )
     if any(from_s > to_s for _, from_s, to_s in neighbours):
         raise click.BadParameter("TO is not before FROM", param_hint="--neighbour")
     opened = partial(

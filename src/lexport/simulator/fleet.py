@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from lexport.model import LATEST, Scope
 from lexport.settings import EnvMode
-from lexport.simulator import known_regions, oracle, seeded
+from lexport.simulator import known_regions, nights, oracle, seeded
 from lexport.simulator.fleet_changes import Change, Overlay
 from lexport.simulator.seeded import Build, VersionNumbers
 from lexport.simulator.seeded_choices import SeededChoices, uuid_text
@@ -21,6 +22,7 @@ CONCURRENCY_LIMIT = 1_000
 CODE_LIMIT_BYTES = 322_122_547_200
 
 _MINUTES_OF_A_GENERATION = 1_400_000
+_FIRST_NIGHT_AT = datetime(2026, 6, 1, 2, tzinfo=UTC)
 _build_function = lru_cache(maxsize=2048)(seeded.build_function)
 _UNTOUCHED = Overlay()
 
@@ -33,6 +35,8 @@ class FleetSpec:
     of functions it is exact. ``regions`` None: every enabled Region has a fleet. The first account manages the others.
     ``large_packages``: packages and layers of 1 KB to 250 MB, sized as in real fleets, instead of 1 to 4 KB.
     Roles of ``closed_accounts`` cannot be assumed, and those of other accounts only with ``external_id`` if it is set.
+    ``night``: the fleet as it is so many nights after ``first_night_at``; each night, the share ``drift`` of the
+    functions, but at least one, is created, changed or deleted.
     """
 
     functions: int
@@ -45,6 +49,9 @@ class FleetSpec:
     closed_accounts: tuple[str, ...] = ()
     external_id: str | None = None
     large_packages: bool = False
+    night: int = 0
+    drift: float = nights.DRIFT
+    first_night_at: datetime = _FIRST_NIGHT_AT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +69,8 @@ class Fleet:
     def __init__(self, spec: FleetSpec) -> None:
         self.spec = spec
         self._overlays: dict[tuple[Scope, int], Overlay] = {}
+        self._created: dict[Scope, int] = {}
+        """How many functions were created; has a key for each account-region that was brought to its night."""
 
     # --- reading ------------------------------------------------------------------------------------------------
 
@@ -69,9 +78,24 @@ class Fleet:
         """Return whether a Region exists and is enabled."""
         return region in known_regions.REAL and region not in self.spec.disabled_regions
 
+    def size(self, scope: Scope) -> int:
+        """Return how many functions there ever were; their indexes are below it."""
+        if not self._has_functions(scope):
+            return 0
+        self._reach_night(scope)
+        return self.spec.functions + self._created.get(scope, 0)
+
+    def exists(self, scope: Scope, index: int) -> bool:
+        """Return whether the function with this index, which is below ``size``, is not deleted."""
+        return not self._overlay(scope, index).is_deleted
+
+    def greatest_version(self, scope: Scope, index: int) -> int:
+        """Return the greatest number that a version of a function has or had, or 0."""
+        return max(self._overlay(scope, index).greatest, self._seeded_numbers(scope, index).greatest)
+
     def indexes(self, scope: Scope, start: int = 0) -> Iterator[int]:
         """Yield the index of every existing function, in listing order."""
-        for index in range(start, self._size(scope)):
+        for index in range(start, self.size(scope)):
             overlay = self._overlays.get((scope, index))
             if overlay is None or not overlay.is_deleted:
                 yield index
@@ -87,7 +111,7 @@ class Fleet:
     def index(self, scope: Scope, name: str) -> int | None:
         """Return the index of an existing function, or None if there is none of that name."""
         index = seeded.function_index(self.spec.seed, name)
-        if index is None or index >= self._size(scope) or self._overlay(scope, index).is_deleted:
+        if index is None or index >= self.size(scope) or self._overlay(scope, index).is_deleted:
             return None
         return index
 
@@ -125,12 +149,11 @@ class Fleet:
     def aliases(self, scope: Scope, index: int) -> list[AliasSpec]:
         """Return the aliases of a function as they are now."""
         overlay = self._overlay(scope, index)
-        if overlay.generation:
-            return []
-        aliases = seeded.build_aliases(self.spec.seed, scope, index, self._seeded_numbers(scope, index))
-        return [
-            _moved(alias, *overlay.moved[alias.name]) if alias.name in overlay.moved else alias for alias in aliases
-        ]
+        aliases: dict[str, AliasSpec | None] = {}
+        if not overlay.generation:
+            numbers = self._seeded_numbers(scope, index)
+            aliases |= {alias.name: alias for alias in seeded.build_aliases(self.spec.seed, scope, index, numbers)}
+        return [alias for alias in (aliases | overlay.aliases).values() if alias is not None]
 
     # --- the oracle ---------------------------------------------------------------------------------------------
 
@@ -147,7 +170,7 @@ class Fleet:
 
     def account_settings(self, scope: Scope) -> dict[str, int]:
         """Return limits and usage by column; the used code size is an estimate, the count of functions is exact."""
-        size = self._size(scope)
+        size = self.size(scope)
         deleted = sum(overlay.is_deleted for (changed, _), overlay in self._overlays.items() if changed == scope)
         reserved = SeededChoices("account", self.spec.seed, scope.account_id, scope.region).pick(CONCURRENCY_LIMIT // 2)
         return {
@@ -189,12 +212,16 @@ class Fleet:
     def apply(self, change: Change) -> None:  # noqa: C901, PLR0912 - one case for each kind of change
         """Apply one change; raises ValueError if AWS would refuse it."""
         scope = change.scope
+        size = self.size(scope)
+        if change.kind == "create_function":
+            self._create_function(scope, size, change)
+            return
         index = seeded.function_index(self.spec.seed, change.function_name)
-        if index is None or index >= self._size(scope):
+        if index is None or index >= size:
             raise ValueError(f"{change.function_name} was never a function of {scope}")
         overlay = self._overlays.setdefault((scope, index), Overlay())
         if change.kind == "recreate_function":
-            self._overlays[scope, index] = Overlay(generation=overlay.generation + 1)
+            self._overlays[scope, index] = Overlay(generation=overlay.generation + 1, changed_at=change.at)
             return
         if overlay.is_deleted:
             raise ValueError(f"{change.function_name} is deleted")
@@ -204,24 +231,28 @@ class Fleet:
             case "delete_version":
                 self._delete_version(scope, index, change, overlay)
             case "publish_version":
-                self._publish_version(scope, index, overlay)
+                self._publish_version(scope, index, change, overlay)
             case "set_tags":
                 overlay.tags = dict(change.tags)
                 overlay.revision += 1
             case "set_reserved_concurrency":
                 overlay.has_reserved, overlay.reserved_concurrency = True, change.reserved_concurrency
-            case "move_alias":
-                self._move_alias(scope, index, change, overlay)
+            case "create_alias" | "move_alias" | "delete_alias":
+                self._change_alias(scope, index, change, overlay)
             case "update_config":
-                for name in ("memory_mb", "description", "environment"):
+                for name in ("memory_mb", "timeout_s", "runtime", "description", "environment"):
                     if (value := getattr(change, name)) is not None:
                         setattr(overlay, name, value)
-                overlay.updates += 1
-                overlay.revision += 1
+                overlay.update(change.at)
             case "update_code":
-                overlay.updates += 1
-                overlay.revision += 1
+                overlay.update(change.at)
                 overlay.code = f"update{overlay.updates}"
+
+    def _create_function(self, scope: Scope, size: int, change: Change) -> None:
+        if not self._has_functions(scope) or change.function_name != self.name(size):
+            raise ValueError(f"the next function of {scope} cannot be {change.function_name}")
+        self._created[scope] = self._created.get(scope, 0) + 1
+        self._overlays[scope, size] = Overlay(generation=1, changed_at=change.at)
 
     def _delete_version(self, scope: Scope, index: int, change: Change, overlay: Overlay) -> None:
         version = change.version or ""
@@ -233,39 +264,59 @@ class Fleet:
         if overlay.published.pop(int(version), None) is None:
             overlay.removed.add(int(version))
 
-    def _publish_version(self, scope: Scope, index: int, overlay: Overlay) -> None:
+    def _publish_version(self, scope: Scope, index: int, change: Change, overlay: Overlay) -> None:
         latest = self.version(scope, index, LATEST)
         assert latest is not None
         build = self._build_of_latest(latest.function, overlay)
-        overlay.greatest = max(overlay.greatest, self._seeded_numbers(scope, index).greatest) + 1
-        overlay.published[overlay.greatest] = Build(
-            code=build.code,
+        overlay.greatest = self.greatest_version(scope, index) + 1
+        overlay.published[overlay.greatest] = replace(
+            build,
             minutes=build.minutes + 1,
+            at=change.at or build.at,
             description=latest.description,
             memory_mb=latest.memory_mb,
             environment=latest.environment,
+            revision=0,
         )
         overlay.revision += 1
 
-    def _move_alias(self, scope: Scope, index: int, change: Change, overlay: Overlay) -> None:
-        version = change.version or ""
-        if change.alias not in {alias.name for alias in self.aliases(scope, index)}:
-            raise ValueError(f"{change.function_name} has no alias {change.alias!r}")
-        if version != LATEST and (not version.isdecimal() or self.version(scope, index, version) is None):
-            raise ValueError(f"{change.function_name} has no version {version!r}")
-        _, moves = overlay.moved.get(change.alias, ("", 0))
-        overlay.moved[change.alias] = (version, moves + 1)
+    def _change_alias(self, scope: Scope, index: int, change: Change, overlay: Overlay) -> None:
+        name, version, weights = change.alias or "", change.version or "", change.weights
+        alias = {alias.name: alias for alias in self.aliases(scope, index)}.get(name)
+        if (alias is None) != (change.kind == "create_alias"):
+            raise ValueError(f"{change.function_name} has {'no' if alias is None else 'an'} alias {name!r}")
+        if change.kind == "delete_alias":
+            overlay.aliases[name] = None
+            return
+        for each in (version, *(weights or ())):
+            is_latest = each == LATEST and not weights
+            if not is_latest and (not each.isdecimal() or self.version(scope, index, each) is None):
+                raise ValueError(f"{change.function_name} has no version {each!r}")
+        revision_id = uuid_text(
+            "moved", alias.revision_id if alias else (scope, index, name), overlay.revision, version
+        )
+        if alias is None:
+            alias = AliasSpec(name=name, function_version=version, description="", weights=None, revision_id="")
+        overlay.aliases[name] = replace(alias, function_version=version, weights=weights, revision_id=revision_id)
 
     # --- from seed and overlay ----------------------------------------------------------------------------------
 
-    def _size(self, scope: Scope) -> int:
+    def _has_functions(self, scope: Scope) -> bool:
         spec = self.spec
         is_elsewhere = spec.regions is not None and scope.region not in spec.regions
-        if is_elsewhere or scope.account_id not in spec.accounts or not self.is_enabled(scope.region):
-            return 0
-        return spec.functions
+        return not is_elsewhere and scope.account_id in spec.accounts and self.is_enabled(scope.region)
+
+    def _reach_night(self, scope: Scope) -> None:
+        """Make the changes of all nights up to the fleet's, when an account-region is first read."""
+        if not self.spec.night or scope in self._created:
+            return
+        self._created[scope] = 0
+        for night in range(1, self.spec.night + 1):
+            for change in nights.changes(self, scope, night):
+                self.apply(change)
 
     def _overlay(self, scope: Scope, index: int) -> Overlay:
+        self._reach_night(scope)
         return self._overlays.get((scope, index), _UNTOUCHED)
 
     def _seeded_numbers(self, scope: Scope, index: int) -> VersionNumbers:
@@ -289,14 +340,11 @@ class Fleet:
         return Build(
             code=overlay.code or (f"v{numbers.greatest}" if has_published else "latest"),
             minutes=numbers.greatest + 1 + overlay.updates + overlay.generation * _MINUTES_OF_A_GENERATION,
+            at=overlay.changed_at,
             description=overlay.description,
             memory_mb=overlay.memory_mb,
+            timeout_s=overlay.timeout_s,
+            runtime=overlay.runtime,
             environment=overlay.environment,
             revision=overlay.revision,
         )
-
-
-def _moved(alias: AliasSpec, version: str, moves: int) -> AliasSpec:
-    """Return an alias that was moved: it points at one version."""
-    revision_id = uuid_text("moved", alias.revision_id, moves)
-    return replace(alias, function_version=version, weights=None, revision_id=revision_id)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Literal
 
 from lexport.model import Scope
 from lexport.simulator.seeded import Build
+from lexport.simulator.spec import AliasSpec
 
 ChangeKind = Literal[
+    "create_function",
     "delete_function",
     "recreate_function",
     "delete_version",
     "publish_version",
     "set_tags",
     "set_reserved_concurrency",
+    "create_alias",
     "move_alias",
+    "delete_alias",
     "update_config",
     "update_code",
 ]
@@ -25,8 +30,11 @@ ChangeKind = Literal[
 class Change:
     """One change, as a user of AWS would make it. Only the fields that the kind needs are read.
 
-    ``recreate_function`` creates a function of the same name anew, without versions and aliases.
-    ``reserved_concurrency`` None removes the reservation. ``update_config`` sets the given fields of ``$LATEST``.
+    ``create_function`` creates the function that the seed gives next, ``recreate_function`` one of the same name anew;
+    both begin without versions and aliases. ``reserved_concurrency`` None removes the reservation. ``update_config``
+    sets the given fields of ``$LATEST``. ``weights`` are those of an alias's additional versions.
+
+    ``at`` is the time of the change, and so LastModified of what it changes; by default a minute after the last one.
     """
 
     kind: ChangeKind
@@ -34,16 +42,20 @@ class Change:
     function_name: str
     version: str | None = None
     alias: str | None = None
+    weights: dict[str, float] | None = None
     tags: dict[str, str] = field(default_factory=dict)
     reserved_concurrency: int | None = None
     memory_mb: int | None = None
+    timeout_s: int | None = None
+    runtime: str | None = None
     description: str | None = None
     environment: dict[str, str] | None = None
+    at: datetime | None = None
 
 
 @dataclass(slots=True)
 class Overlay:
-    """The differences of one function from the one that the seed gives."""
+    """The differences of one function from the one that the seed gives; an alias that is None is deleted."""
 
     generation: int = 0
     is_deleted: bool = False
@@ -53,10 +65,19 @@ class Overlay:
     tags: dict[str, str] | None = None
     has_reserved: bool = False
     reserved_concurrency: int | None = None
-    moved: dict[str, tuple[str, int]] = field(default_factory=dict)
+    aliases: dict[str, AliasSpec | None] = field(default_factory=dict)
     memory_mb: int | None = None
+    timeout_s: int | None = None
+    runtime: str | None = None
     description: str | None = None
     environment: dict[str, str] | None = None
     code: str | None = None
     updates: int = 0
     revision: int = 0
+    changed_at: datetime | None = None
+
+    def update(self, at: datetime | None) -> None:
+        """Count an update of ``$LATEST`` at this time."""
+        self.updates += 1
+        self.revision += 1
+        self.changed_at = at or (self.changed_at and self.changed_at + timedelta(minutes=1))

@@ -6,7 +6,7 @@ Rare traits are assigned in turn, not at random: of 60 functions in sequence, ea
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -42,13 +42,17 @@ _NUMBERED = re.compile(r"[a-zA-Z0-9_-]*?(0|[1-9][0-9]*)")
 class Build:
     """What a version is built from; None: as the seed gives it.
 
-    ``code`` names its package, ``minutes`` sets its LastModified, ``revision`` counts changes.
+    ``code`` names its package, ``at`` is its LastModified, or ``minutes`` after the function's creation,
+    ``revision`` counts changes.
     """
 
     code: str
     minutes: int
+    at: datetime | None = None
     description: str | None = None
     memory_mb: int | None = None
+    timeout_s: int | None = None
+    runtime: str | None = None
     environment: dict[str, str] | None = None
     revision: int = 0
 
@@ -177,7 +181,10 @@ def build_version(
     choices = SeededChoices("version", seed, *_identity(function), version)
     key = package_key(seed, function, build.code, is_large=is_large)
     content = package(seed, key)
-    at, text = _last_modified(seed, function, build.minutes)
+    at, text = _last_modified(seed, function, build)
+    if build.runtime is not None or build.timeout_s is not None:  # of this version alone
+        runtime, timeout_s = build.runtime or function.runtime, build.timeout_s or function.timeout_s
+        function = replace(function, runtime=runtime, timeout_s=timeout_s)
     trait = traits.trait_of(seed, function.scope, function.index)
     snap_start_is_on = function.snap_start_apply_on == "PublishedVersions" and version != LATEST
     has_runtime_version = function.runtime is not None and function.runtime_version_error is None
@@ -194,7 +201,7 @@ def build_version(
         last_modified=text,
         last_modified_at=at,
         revision_id=uuid_text("revision", seed, *_identity(function), version, build.revision),
-        config_sha256=digest_hex("config", *_identity(function), version, size=32)
+        config_sha256=digest_hex("config", *_identity(function), version, build.minutes, size=32)
         if function.has_config_sha256
         else None,
         snap_start_optimization_status="On" if snap_start_is_on else "Off",
@@ -261,9 +268,10 @@ def _environment(trait: str, choices: SeededChoices, changed: dict[str, str] | N
     return values
 
 
-def _last_modified(seed: int, function: FunctionSpec, minutes: int) -> tuple[datetime, str]:
+def _last_modified(seed: int, function: FunctionSpec, build: Build) -> tuple[datetime, str]:
     choices = SeededChoices("modified", seed, *_identity(function))
-    at = _EPOCH + timedelta(milliseconds=choices.pick(1000), seconds=choices.pick(150_000_000), minutes=minutes)
+    at = _EPOCH + timedelta(milliseconds=choices.pick(1000), seconds=choices.pick(150_000_000), minutes=build.minutes)
+    at = build.at or at
     if choices.chance(3):  # other spellings of ISO 8601 that AWS documents
         at = at.replace(microsecond=0)
         return at, at.strftime("%Y-%m-%dT%H:%M:%SZ")

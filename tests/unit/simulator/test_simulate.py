@@ -49,6 +49,15 @@ def test_port_in_use():
     assert str(port) in str(result.exception)
 
 
+@pytest.mark.parametrize("given", [("--drift", "1.5"), ("--drift", "nan"), ("--night", "-1"), ("--night", "soon")])
+def test_a_night_that_cannot_be(given):
+    """A share beyond 1 and a night before the first are wrong use, and the error names the option."""
+    result = CliRunner().invoke(command, given)
+
+    assert result.exit_code == 2
+    assert given[0] in result.output
+
+
 def test_a_neighbour_who_stops_before_beginning():
     """Seconds in the wrong order are wrong use, and the error names the option."""
     result = CliRunner().invoke(command, ["--neighbour", "0.4", "120", "60"])
