@@ -48,6 +48,21 @@ async def test_large_fleet(simulator, run_lexport, flags, look, tmp_path):
     )
 
 
+async def test_nights(simulator, run_lexport, flags, look, tmp_path):
+    """A snapshot of a later night equals the oracle's rows of that night, an incremental one too."""
+    for night in (1, 2):
+        later = Fleet(FleetSpec(functions=40, versions=1, night=night, drift=0.3))
+        async with simulator(fleet=later) as aws:
+            done = await run_lexport("snapshot", tmp_path / "fleet", *flags(aws.url), *["--incremental"][: night - 1])
+
+        assert done.code == 0, done.err
+        rows, expected = look.read_rows(tmp_path / "fleet"), look.expected_rows(later)
+        for row in (*rows["functions"], *expected["functions"]):
+            row.pop("carried_forward")
+        for table, right in expected.items():
+            assert right == look.facts(rows[table]), (night, table)
+
+
 @pytest.mark.parametrize("env", ["keys", "values", "none"])
 async def test_env(simulator, run_lexport, flags, fleet, look, tmp_path, env):
     """A fleet with every leaf of GetFunction's answer comes out whole, its variables as --env says."""
