@@ -171,7 +171,7 @@ async def test_every_command_reads_both(nights):
 
     assert await lexport.verify(dest, data=True) == ()
     assert (await lexport.check(dest)).unjudged == ()
-    assert (await lexport.report(dest)).startswith("<!doctype html>")
+    assert (await lexport.report(dest)).html.startswith("<!doctype html>")
     with open_query_session(dest) as session:
         for view in shipped_views():
             session.read(f"FROM {view.name}").read_all()
