@@ -97,6 +97,7 @@ async def test_a_run(run_lexport, flags, look, tmp_path):
         "plan",
         "read",
         "commit",
+        "publish",
     ]
     assert {values(span)["cloud.region"] for span in shards} == {"us-east-1", "eu-west-1"}
     assert all(span.parent_span_id == reading.span_id for span in shards)

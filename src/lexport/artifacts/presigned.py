@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -17,9 +16,9 @@ from html import unescape
 from importlib.metadata import version
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from lexport.artifacts.checked_resolver import CheckedResolver
 from lexport.artifacts.url_policy import Hosts, Origin, check_address, check_link
 from lexport.aws.errors import describe, one_line
 from lexport.aws.http.proxied import translate_error
@@ -61,7 +60,9 @@ async def open_links(
     limits = limits or LinkLimits()
     proxies = Proxies()
     tls = open_trust_store(ca_bundle)
-    connector = aiohttp.TCPConnector(limit=connections, ssl=tls, resolver=_CheckedResolver(hosts, proxies))
+    named = {(origin.host, origin.port) for origin in hosts}  # the user answers for their addresses
+    resolver = CheckedResolver(_check_address, unchecked=named | proxies.addresses())
+    connector = aiohttp.TCPConnector(limit=connections, ssl=tls, resolver=resolver)
     async with aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -99,35 +100,15 @@ class _Route:
         self.name = str(origin) + (f" through the proxy {self.proxy.name}" if self.proxy else "")
 
 
-class _CheckedResolver(AbstractResolver):
-    """Resolves host names, and refuses names of AWS with addresses that S3 cannot have (SSRF).
-
-    aiohttp connects to exactly the addresses returned here. Hosts that the user named and the proxies of the
-    environment may have any address. A proxy resolves names itself, so nothing can be checked behind one.
-    """
-
-    def __init__(self, hosts: Hosts, proxies: Proxies) -> None:
-        self._resolver = aiohttp.ThreadedResolver()
-        self._unchecked = {(origin.host, origin.port) for origin in hosts} | proxies.addresses()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """Return the addresses of a host; raises PackageError where one of them is forbidden."""
-        addresses = await self._resolver.resolve(host, port, family)
-        if (host.lower(), port) not in self._unchecked:
-            for address in addresses:
-                kind = check_address(address["host"])
-                if kind is not None:
-                    raise PackageError(
-                        f"{host} resolves to {address['host']}, {kind}, so the package link was not opened; check DNS,"
-                        f" or give --package-host {host} where that is right",
-                        code="link_refused",
-                    )
-        return addresses
-
-    async def close(self) -> None:
-        """Do nothing: the resolver owns no resources."""
+def _check_address(host: str, address: str) -> None:
+    """Raise PackageError for an address that S3 cannot have."""
+    kind = check_address(address)
+    if kind is not None:
+        raise PackageError(
+            f"{host} resolves to {address}, {kind}, so the package link was not opened; check DNS, or give"
+            f" --package-host {host} where that is right",
+            code="link_refused",
+        )
 
 
 async def _get(session: aiohttp.ClientSession, route: _Route, url: str, start: int) -> aiohttp.ClientResponse:

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,16 +34,24 @@ def open_output(path: str | None) -> Iterator[BinaryIO]:
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         raise SettingsError(f"-o {path} is not a file", option="-o")
-    draft = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
-        # 0600: a result can hold what the dataset holds.
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with open_replacement(target) as file:  # readable by the user alone: a result can hold what the dataset holds
             yield file
-        draft.replace(target)
     except OSError as error:
         raise WriteError(f"cannot write {path}: {error.strerror or error}", path=path) from error
+
+
+@contextmanager
+def open_replacement(path: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """Open a temporary file that replaces the file at ``path`` at the end of the block, unless the block raises."""
+    draft = path.with_name(f".{path.name[:50]}.{os.getpid()}.{os.urandom(4).hex()}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            yield file
+        draft.replace(path)
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
 
 
 def _is_stdout(path: str) -> bool:

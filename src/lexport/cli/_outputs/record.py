@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lexport.cli._options import NOTIFY_VARIABLE
+from lexport.cli._output import open_replacement
 from lexport.errors import CredentialsError, IncompleteError, SettingsError
 
 if TYPE_CHECKING:
@@ -133,10 +134,10 @@ class RunRecord:
 
             sends[f"the notification of {self._webhook.origin}"] = sender(self._webhook, summary)
         if self._signals:
-            from lexport.cli._outputs.summary import shard_times
             from lexport.cli._outputs.telemetry import senders
 
-            sends |= senders(self._signals, summary, shard_times(self.progress))
+            shards = tuple(self.progress.shards) if self.progress is not None else ()
+            sends |= senders(self._signals, summary, shards)
         for what, why in send_all(sends).items():
             _warn(f"{what} failed: {why}")
 
@@ -256,17 +257,10 @@ def check_target(path: Path, option: str) -> None:
 
 def replace_file(path: Path, body: bytes) -> None:
     """Replace a file at once by its new content, with the mode 0644 as far as the umask allows it."""
-    target = Path(os.path.realpath(path))
-    draft = target.with_name(f".{target.name[:100]}.{os.getpid()}.{os.urandom(4).hex()}")
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(target)
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
+    with open_replacement(Path(os.path.realpath(path)), mode=0o644) as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _read(path: Path) -> str:

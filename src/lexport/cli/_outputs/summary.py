@@ -57,19 +57,6 @@ class StageTime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShardTime:
-    """When one account-region was read; ``ended_at`` is None where the run ended before. It is in no file."""
-
-    account_id: str
-    region: str
-    started_at: datetime
-    ended_at: datetime | None
-    listed: int
-    fetched: int
-    throttles: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
     """What one worker did."""
 
@@ -162,22 +149,6 @@ def facts_of(progress: Progress | None, result: Any, manifest: Manifest | None, 
     if manifest is not None:
         facts |= _manifest_facts(manifest, packages=facts["counts"].packages if "counts" in facts else None)
     return facts
-
-
-def shard_times(progress: Progress | None) -> list[ShardTime]:
-    """Return when each account-region was read that this run read."""
-    return [
-        ShardTime(
-            account_id=shard.scope.account_id,
-            region=shard.scope.region,
-            started_at=shard.started_at,
-            ended_at=shard.ended_at,
-            listed=shard.listed,
-            fetched=shard.fetched,
-            throttles=shard.throttles,
-        )
-        for shard in (progress.shards if progress is not None else ())
-    ]
 
 
 def _progress_facts(progress: Progress, ended_at: datetime) -> dict[str, Any]:

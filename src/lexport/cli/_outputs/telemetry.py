@@ -14,13 +14,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from lexport.cli._outputs.send import LIMIT_S, Send
-from lexport.cli._outputs.summary import RunSummary, ShardTime
+from lexport.cli._outputs.summary import RunSummary
 from lexport.model import __version__
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricsData
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan
+
+    from lexport.extract.progress import ShardProgress
 
     Attributes = dict[str, str | int | float | bool]
 
@@ -31,6 +33,8 @@ STAGES = {
     "waiting for workers": "plan",
     "reading": "read",
     "writing Parquet": "commit",
+    "publishing": "publish",
+    "uploading": "publish",
     "looking for packages": "packages",
     "fetching packages": "packages",
     "looking into packages": "packages",
@@ -59,13 +63,13 @@ def is_installed() -> bool:
         return False
 
 
-def senders(asked: Sequence[str], summary: RunSummary, shards: Sequence[ShardTime]) -> dict[str, Send]:
+def senders(asked: Sequence[str], summary: RunSummary, shards: Sequence[ShardProgress]) -> dict[str, Send]:
     """Return what sends the signals that are asked for."""
     all_senders = {"traces": lambda: _send_spans(summary, shards), "metrics": lambda: _send_metrics(summary)}
     return {f"sending {signal} to OpenTelemetry": all_senders[signal] for signal in asked}
 
 
-def _send_spans(summary: RunSummary, shards: Sequence[ShardTime]) -> str:
+def _send_spans(summary: RunSummary, shards: Sequence[ShardProgress]) -> str:
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # what fails is returned, in one line
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace.export import SpanExportResult
@@ -86,7 +90,7 @@ def _send_metrics(summary: RunSummary) -> str:
     return "" if is_sent else "the collector did not take the counters"
 
 
-def spans_of(summary: RunSummary, shards: Sequence[ShardTime]) -> list[ReadableSpan]:
+def spans_of(summary: RunSummary, shards: Sequence[ShardProgress]) -> list[ReadableSpan]:
     """Make the span of the run, of its stages below it, and of its account-regions below the stage that read them."""
     from opentelemetry import trace
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
@@ -182,11 +186,11 @@ def _run_attributes(summary: RunSummary) -> Attributes:
     return {name: value for name, value in attributes.items() if value is not None}
 
 
-def _shard_attributes(shard: ShardTime) -> Attributes:
+def _shard_attributes(shard: ShardProgress) -> Attributes:
     return {
         "cloud.provider": "aws",
-        "cloud.account.id": shard.account_id,
-        "cloud.region": shard.region,
+        "cloud.account.id": shard.scope.account_id,
+        "cloud.region": shard.scope.region,
         "lexport.versions_listed": shard.listed,
         "lexport.versions_read": shard.fetched,
         "lexport.throttles": shard.throttles,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import os
-import socket
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
+import msgspec
 from yarl import URL
 
+from lexport.artifacts.checked_resolver import CheckedResolver
 from lexport.artifacts.url_policy import Origin, check_address, origin_of
 from lexport.aws.http.proxied import translate_error
 from lexport.aws.http.proxies import Proxies
@@ -30,6 +31,7 @@ from lexport.tables.text import plural
 
 _MOST_FILE_BYTES = 2**16
 _FIRST_FAILURE, _FIRST_REDIRECT = 400, 300
+_LOOPBACK = "a loopback address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,6 @@ class Webhook:
     def is_local(self) -> bool:
         """Whether its host is named as one of this machine."""
         return self.origin.host == "localhost" or _kind_of(self.origin.host) == _LOOPBACK
-
-
-_LOOPBACK = "a loopback address"
 
 
 def read_webhook(file: Path | None, environment: Mapping[str, str] = os.environ) -> Webhook | None:
@@ -92,8 +91,6 @@ def body_of(summary: RunSummary) -> bytes:
     text = (
         f"lexport {summary.command} {summary.dest or ''}".rstrip() + f": {summary.status} ({', '.join(parts)}){error}"
     )
-    import msgspec
-
     return msgspec.json.encode({"text": text, **msgspec.json.decode(to_json(summary))})
 
 
@@ -119,7 +116,8 @@ async def post(webhook: Webhook, body: bytes, *, timeout_s: float) -> str:
 async def _post(webhook: Webhook, body: bytes, timeout_s: float) -> str:
     proxies = Proxies()
     proxy = None if webhook.is_local else proxies.find(webhook.origin.scheme, str(webhook.origin))
-    resolver = _CheckedResolver(webhook, proxies.addresses() if proxy else set())
+    check = functools.partial(_check_address, webhook)
+    resolver = CheckedResolver(check, unchecked=proxies.addresses() if proxy else ())
     headers = {
         "User-Agent": f"lexport/{__version__}",
         "Content-Type": "application/json",
@@ -149,33 +147,13 @@ async def _post(webhook: Webhook, body: bytes, timeout_s: float) -> str:
     return f"it answered HTTP {status}" if status >= _FIRST_FAILURE else ""
 
 
-class _CheckedResolver(AbstractResolver):
-    """Resolves the host of the webhook; aiohttp connects to exactly the addresses that are returned and checked here.
-
-    A proxy resolves names itself, so nothing can be checked behind one.
-    """
-
-    def __init__(self, webhook: Webhook, unchecked: set[tuple[str, int]]) -> None:
-        self._resolver = aiohttp.ThreadedResolver()
-        self._webhook, self._unchecked = webhook, unchecked
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """Return the addresses of a host; raises FetchError where one of them is forbidden."""
-        addresses = await self._resolver.resolve(host, port, family)
-        if (host.lower(), port) not in self._unchecked:
-            for address in addresses:
-                kind = check_address(address["host"])
-                if kind != (_LOOPBACK if self._webhook.is_local else None):
-                    raise FetchError(
-                        f"{host} resolves to {address['host']}, {kind or 'an address of another machine'}",
-                        code="link_refused",
-                    )
-        return addresses
-
-    async def close(self) -> None:
-        """Do nothing: the resolver owns no resources."""
+def _check_address(webhook: Webhook, host: str, address: str) -> None:
+    """Raise FetchError for a forbidden address; a host of this machine has no other than loopback addresses."""
+    kind = check_address(address)
+    if kind != (_LOOPBACK if webhook.is_local else None):
+        raise FetchError(
+            f"{host} resolves to {address}, {kind or 'an address of another machine'}", code="link_refused"
+        )
 
 
 def _kind_of(host: str) -> str | None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
+from lexport.cli._output import open_replacement
+
 _KEPT = 1_000
 _MOST_BYTES = 2**20
 _MOST_ENTRY_BYTES = 2**16
@@ -52,7 +54,8 @@ class PrivateHistory(FileHistory):
         strings = [*self.load_history_strings()]  # the newest first
         if len(strings) <= 2 * _KEPT and self._path.stat().st_size <= _MOST_BYTES:
             return
-        self._replace(reversed([*self._newest(strings[:_KEPT])]))
+        with open_replacement(self._path) as file:
+            file.writelines(reversed([*self._newest(strings[:_KEPT])]))
 
     def _newest(self, strings: Iterable[str]) -> Iterable[bytes]:
         left = _MOST_BYTES // 2
@@ -62,15 +65,6 @@ class PrivateHistory(FileHistory):
             if left < 0:
                 return
             yield entry
-
-    def _replace(self, entries: Iterable[bytes]) -> None:
-        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        try:
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.writelines(entries)
-            draft.replace(self._path)
-        finally:
-            draft.unlink(missing_ok=True)
 
     def _open(self, flags: int) -> int:
         number = os.open(self._path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
