@@ -55,7 +55,8 @@ def option(
         help=f"{text.removesuffix('.')} (repeatable)." if attributes.get("multiple") else text,
         envvar=f"{_PREFIX}{long.replace('-', '_').upper()}" if has_variable else None,
         show_envvar=False,
-        **{"is_flag": metavar is None and "type" not in attributes, **attributes},
+        # Not False for the others: an option that is told so may stand without its value.
+        **({"is_flag": True} if metavar is None and "type" not in attributes else {}) | attributes,
     )
 
 

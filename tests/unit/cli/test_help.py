@@ -33,6 +33,17 @@ def test_each_option_has_a_group(name):
         assert re.match(r"[A-Z][a-z]+ .*[^.]\.(  \[default: .*\])?\Z", option.help), option.help
 
 
+@pytest.mark.parametrize("name", COMMAND_BY_NAME)
+def test_an_option_does_not_stand_without_its_value(name):
+    """Every option that takes a value is refused without one, unless its help shows the value in brackets."""
+    command = COMMAND_BY_NAME[name]
+    for option in command.params:
+        takes_value = isinstance(option, click.Option) and not option.is_flag and not option.count
+        if takes_value and not (option.metavar or "").startswith("["):
+            with pytest.raises(click.BadOptionUsage, match="requires"):
+                command.make_context(name, [option.opts[-1]])
+
+
 def test_each_group_has_options():
     """Every declared group is the group of some option."""
     groups = {
