@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CONNECT_WITHIN_S = scaled(30.0)
 CLOSE_WITHIN_S = scaled(30.0)
 WORKERS_WITHIN_S = scaled(60.0)
+STARTED_WITHIN_S = scaled(300.0)
 SILENT_WORKER_S = scaled(60.0)
 """A worker of ``--processes`` whose heartbeat is missing for so long is given up."""
 
@@ -95,7 +96,7 @@ async def _at_scheduler(address: str) -> AsyncIterator[Client]:
 async def _on_this_machine(processes: int, retries: int) -> AsyncIterator[Client]:
     """Start workers that end with this process. Their certificates are made for this run and are in memory alone."""
     import dask.config
-    from distributed import Client, LocalCluster
+    from distributed import LocalCluster
     from distributed.security import Security
 
     with tempfile.TemporaryDirectory(prefix="lexport-workers-") as folder, dask.config.set(_own(folder, retries)):
@@ -117,14 +118,35 @@ async def _on_this_machine(processes: int, retries: int) -> AsyncIterator[Client
         async with AsyncExitStack() as opened:
             opened.push_async_callback(_end, cluster)
             try:
-                await cluster
-                client = await Client(cluster, asynchronous=True, set_as_default=False)
-                opened.push_async_callback(_end, client)
+                client = await _start(cluster, opened)
                 await asyncio.wait_for(client.wait_for_workers(processes), WORKERS_WITHIN_S)
             except (OSError, TimeoutError, RuntimeError) as error:
                 what = f"--processes {processes}: cannot start the workers"
                 raise RunError(f"{what}: {_first_line(error)}") from None
             yield client
+
+
+async def _start(cluster: LocalCluster, opened: AsyncExitStack) -> Any:  # a Client, whose types of dask are wrong
+    """Start the workers of a cluster, and return a client, which ``opened`` closes; a cancellation waits for both.
+
+    Interrupted in between, dask cannot close what it has begun: processes and their files would be left.
+    """
+    from distributed import Client
+
+    async def start() -> Any:
+        await cluster
+        client = await Client(cluster, asynchronous=True, set_as_default=False)
+        opened.push_async_callback(_end, client)
+        return client
+
+    starting = asyncio.ensure_future(asyncio.wait_for(start(), STARTED_WITHIN_S))
+    try:
+        with CancelScope(shield=True):
+            return await asyncio.shield(starting)
+    except asyncio.CancelledError:  # of the task itself, which no scope keeps off
+        with CancelScope(shield=True), suppress(Exception):
+            await starting
+        raise
 
 
 def _own(folder: str, retries: int) -> dict[str, Any]:
@@ -142,8 +164,11 @@ def _own(folder: str, retries: int) -> dict[str, Any]:
 
 
 async def _end(opened: Client | LocalCluster) -> None:
-    """Close a client or a cluster, whose scheduler may be gone; a cancellation does not interrupt it."""
-    with CancelScope(shield=True), suppress(OSError, TimeoutError, asyncio.CancelledError):
+    """Close a client or a cluster, whose scheduler may be gone; a cancellation does not interrupt it.
+
+    What fails here changes nothing of the run: its rows are in the store by now.
+    """
+    with CancelScope(shield=True), suppress(Exception, asyncio.CancelledError):
         closing = opened.close()
         if closing is not None:
             await asyncio.wait_for(closing, CLOSE_WITHIN_S)

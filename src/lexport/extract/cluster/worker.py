@@ -127,6 +127,8 @@ class KeptOpen(Generic[T]):
         self._idle = asyncio.Event()
         self._users = 0
         self._host = asyncio.ensure_future(self._serve())
+        for future in (self._opened, self._host):
+            future.add_done_callback(_retrieve)
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[T]:
@@ -159,9 +161,18 @@ class KeptOpen(Generic[T]):
         except BaseException as error:
             if self._opened.done():
                 raise
-            self._opened.set_exception(error)
+            if isinstance(error, asyncio.CancelledError):
+                self._opened.cancel()
+            else:
+                self._opened.set_exception(error)
         finally:
             self.is_closed = True
+
+
+def _retrieve(future: asyncio.Future[Any]) -> None:
+    """Take the error of a future, which asyncio would print as one that nobody has seen."""
+    if not future.cancelled():
+        future.exception()
 
 
 @cache
