@@ -22,7 +22,7 @@ _LINES_AT_ONCE = 1000
 class NeededPackages:
     """The packages that a run should have, in the order of their hashes, with the account-regions that use each.
 
-    They are lines of a file, so that many of them take no memory; ``flush`` writes the last ones.
+    They are lines of a file, so that memory does not grow with their number.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,32 +36,32 @@ class NeededPackages:
         numbers = [self._numbers.setdefault(scope, len(self._numbers)) for scope in scopes]
         self._lines.append(msgspec.json.encode((code_sha256, numbers)))
         if len(self._lines) >= _LINES_AT_ONCE:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what was added."""
-        with self._path.open("ab") as file:
-            file.writelines(line + b"\n" for line in self._lines)
-        self._lines.clear()
+            self._flush()
 
     def count(self, packages: Iterable[Path]) -> PackageCounts:
         """Count them by the files of the table ``packages`` that the run has written. Blocking."""
+        self._flush()
         scopes = [*self._numbers]
         of_scopes, stored_of_scopes = Counter[Scope](), Counter[Scope]()
         total = stored = 0
-        rows = _stored(packages)
-        row = next(rows, None)
+        stored_hashes = _stored(packages)
+        at = next(stored_hashes, None)
         for code_sha256, numbers in self._read():
-            while row is not None and row < code_sha256:
-                row = next(rows, None)
+            while at is not None and at < code_sha256:
+                at = next(stored_hashes, None)
             used_by = [scopes[number] for number in numbers]
             total += 1
             of_scopes.update(used_by)
-            if row == code_sha256:
+            if at == code_sha256:
                 stored += 1
                 stored_of_scopes.update(used_by)
         by_scope = {scope: (count, stored_of_scopes[scope]) for scope, count in of_scopes.items()}
         return PackageCounts(total=total, stored=stored, by_scope=by_scope)
+
+    def _flush(self) -> None:
+        with self._path.open("ab") as file:
+            file.writelines(line + b"\n" for line in self._lines)
+        self._lines.clear()
 
     def _read(self) -> Iterator[tuple[str, list[int]]]:
         decoder = msgspec.json.Decoder(tuple[str, list[int]])

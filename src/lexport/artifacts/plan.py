@@ -139,7 +139,6 @@ class DownloadPlanner:
         with DiskQueue(downloads.path) as queue:
             rows = self._package_rows(items, downloads, queue, needed)
             self._write(PACKAGES, rows)
-        needed.flush()
         return downloads
 
     def _plan_layers(self, layers: TableFiles) -> DownloadList:

@@ -62,10 +62,12 @@ class RunResult:
         outcome = f"published, {self.manifest.status}" if self.published else "not published"
         head = ("account", "Region", "status", "functions", "versions", "throttles")
         parts = [paragraph(f"{self.snapshot_id}: {outcome}, in {self.duration_s:,.1f} s")]
-        parts += [table_html(head, scopes, total=len(scopes), what="account-region")] if scopes else []
+        parts += [table_html(head, scopes, total=len(scopes), noun="account-region")] if scopes else []
         if lost:
             head_of_lost = ("where", "error", "times", "example")
-            parts.append(table_html(head_of_lost, lost, total=len(lost), what="kind of error", whats="kinds of errors"))
+            parts.append(
+                table_html(head_of_lost, lost, total=len(lost), noun="kind of error", plural_noun="kinds of errors")
+            )
         return "".join([*parts, *map(paragraph, self.notes)])
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from lexport.model import __version__
+
+_NAME = re.compile(r"[\w.-]+")  # of a library, at the beginning of a requirement
 
 
 def version_text() -> str:
@@ -19,7 +22,7 @@ def version_text() -> str:
 def _libraries() -> Iterator[tuple[str, str]]:
     """Yield the names of the required libraries, in order, and their releases."""
     declared = ("botocore", *(requires("lexport") or ()))
-    names = {text.partition(";")[0].rstrip("<>=!~.,0123456789 ") for text in declared}
+    names = {found[0] for text in declared if (found := _NAME.match(text))}
     for name in sorted(names):
         try:
             yield name, version(name)

@@ -16,7 +16,7 @@ MOST_CHARACTERS = 200
 
 
 def table_html(
-    head: Sequence[str], rows: Iterable[Sequence[Any]], *, total: int, what: str = "row", whats: str = ""
+    head: Sequence[str], rows: Iterable[Sequence[Any]], *, total: int, noun: str = "row", plural_noun: str = ""
 ) -> str:
     """Return a table of the first rows and columns; where there are more of them, a line says how many."""
     shown = list(islice(rows, MOST_ROWS))
@@ -25,9 +25,9 @@ def table_html(
     table = (
         f"<table><thead>{_row('th', [escape(visible(name)) for name in names])}</thead><tbody>{body}</tbody></table>"
     )
-    left = [f"{len(shown):,} of {plural(total, what, whats)}"] if total > len(shown) else []
-    left += [f"{len(names):,} of {plural(len(head), 'column')}"] if len(head) > len(names) else []
-    return table + (paragraph(f"{' and '.join(left)} shown") if left else "")
+    cut = [f"{len(shown):,} of {plural(total, noun, plural_noun)}"] if total > len(shown) else []
+    cut += [f"{len(names):,} of {plural(len(head), 'column')}"] if len(head) > len(names) else []
+    return table + (paragraph(f"{' and '.join(cut)} shown") if cut else "")
 
 
 def paragraph(text: str) -> str:

@@ -117,7 +117,7 @@ class Dataset:
         )
         return (
             f"<div><p><b>lexport dataset</b> <code>{escape(os.fspath(self._dest))}</code>: {escape(facts)}</p>"
-            + table_html(head, rows, total=len(rows), what="account-region")
+            + table_html(head, rows, total=len(rows), noun="account-region")
             + "".join(map(paragraph, catalog.notices(tables=BY_NAME)))
             + "</div>"
         )

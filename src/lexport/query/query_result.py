@@ -49,7 +49,8 @@ class QueryResult:
         return self.table[column]
 
     def __eq__(self, other: object) -> bool:
-        return bool(self.table == (other.table if isinstance(other, QueryResult) else other))
+        table = other.table if isinstance(other, QueryResult) else other
+        return self.table.equals(table) if isinstance(table, pa.Table) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -184,6 +184,20 @@ def test_wrong_variable(ask, monkeypatch):
     assert (code, err) == (2, "lexport: the variable LEXPORT_OUTPUT is not UTF-8 text\n")
 
 
+@pytest.mark.parametrize("command", ["snapshot", "packages"])
+@pytest.mark.parametrize("source", ["text", "list", "variable"])
+def test_require(ask, monkeypatch, command, source):
+    """``require`` of lexport.toml, as text or as a list, and LEXPORT_REQUIRE say what ``--require`` says."""
+    toml = {"text": f"[{command}]\nrequire = 'layers'", "list": f"[{command}]\nrequire = ['packages', 'layers']"}
+    if source == "variable":
+        monkeypatch.setenv("LEXPORT_REQUIRE", "packages,layers")
+
+    code, err = ask(toml.get(source), command, "fleet")
+
+    assert code == 2
+    assert "--require takes packages, not 'layers'" in err
+
+
 # --- where requests and keys come from ----------------------------------------------------------------------------
 
 

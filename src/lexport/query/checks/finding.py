@@ -92,7 +92,7 @@ class CheckResult:
         )
         return (
             paragraph(f"{plural(len(self.checks), 'check')}: {counted or 'no findings'}; {waived:,} waived")
-            + table_html(("severity", "check", "where", "about"), rows, total=counts.total(), what="finding")
+            + table_html(("severity", "check", "where", "about"), rows, total=counts.total(), noun="finding")
             + "".join(map(paragraph, self.notices))
         )
 
