@@ -52,13 +52,15 @@ _LOGGERS = ("botocore", "aiobotocore", "aiohttp", "urllib3")
 class Loaded:
     """What the credential chain returned. ``account_id`` is the account that the credentials themselves name.
 
-    ``expires_at_s`` is in seconds since 1970, or None for credentials that do not expire.
+    ``expires_at_s`` is in seconds since 1970, or None for credentials that do not expire. ``method`` is botocore's name
+    of the source, such as ``env`` or ``sso``.
     """
 
     session: AioSession
     credentials: Credentials
     account_id: str | None
     expires_at_s: float | None
+    method: str | None = None
 
 
 Source = Callable[[], Awaitable[Loaded]]
@@ -67,15 +69,16 @@ Source = Callable[[], Awaitable[Loaded]]
 class OwnCredentials:
     """The credentials of one profile. ``clock`` returns seconds since 1970.
 
-    ``botocore`` is the session that loaded them, ``named_account`` the account ID that they themselves name. ``check``
-    is called with renewed credentials before they are used, and raises CredentialsError to refuse them. ``source``
-    loads them where the credential chain of this process does not.
+    ``botocore`` is the session that loaded them, ``named_account`` the account ID that they themselves name, ``method``
+    botocore's name of where they came from. ``check`` is called with renewed credentials before they are used, and
+    raises CredentialsError to refuse them. ``source`` loads them where the credential chain of this process does not.
     """
 
     def __init__(self, profile: str | None, *, clock: Callable[[], float], source: Source | None = None) -> None:
         self.check: Callable[[Credentials], Awaitable[None]] | None = None
         self.botocore: AioSession
         self.named_account: str | None = None
+        self.method: str | None = None
         self.profile = profile
         self._clock = clock
         self._prompt = CodePrompt(profile)
@@ -159,7 +162,7 @@ class OwnCredentials:
         if loaded.credentials != self._current:  # equal ones stay the same object: the signer is kept per object
             self._current = loaded.credentials
             logger.info("loaded credentials%s", f" of the profile {self.profile}" if self.profile else "")
-        self.botocore, self.named_account = loaded.session, loaded.account_id
+        self.botocore, self.named_account, self.method = loaded.session, loaded.account_id, loaded.method
 
 
 async def load_credentials(profile: str | None, prompt: Callable[[str], str]) -> Loaded:
@@ -168,7 +171,7 @@ async def load_credentials(profile: str | None, prompt: Callable[[str], str]) ->
     ``prompt`` returns the code of an MFA device. Raises SettingsError, CredentialsError, or a retryable ItemError.
     """
 
-    async def load() -> tuple[AioSession, Any, Any]:
+    async def load() -> tuple[AioSession, Any, Any, Any]:
         session = configured_session(profile)
         session.set_default_client_config(_CHAIN)
         # botocore takes a prompter only in the constructor of a provider that botocore itself makes.
@@ -179,14 +182,17 @@ async def load_credentials(profile: str | None, prompt: Callable[[str], str]) ->
         # Valid credentials are taken as they are: ``OwnCredentials`` decides when to renew them.
         source._advisory_refresh_timeout = source._mandatory_refresh_timeout = 0  # noqa: SLF001
         frozen = await source.get_frozen_credentials()
-        return session, frozen, getattr(source, "_expiry_time", None)
+        return session, frozen, getattr(source, "_expiry_time", None), getattr(source, "method", None)
 
-    session, frozen, expires_at = await translate_errors(load, doing="cannot load AWS credentials", profile=profile)
+    session, frozen, expires_at, method = await translate_errors(
+        load, doing="cannot load AWS credentials", profile=profile
+    )
     return Loaded(
         session=session,
         credentials=_checked(frozen),
         account_id=str(getattr(frozen, "account_id", None) or "") or None,
         expires_at_s=None if expires_at is None else expires_at.timestamp(),
+        method=method,
     )
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import difflib
 import logging
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from botocore import exceptions as boto
@@ -44,12 +44,14 @@ class Regions:
 
     ``enabled`` Regions are enabled according to a list. ``uncertain`` ones may be disabled and are tried: AWS is just
     enabling or disabling them, or there is no list. ``note`` names the source of a list that is not AWS's own.
+    ``failed`` has the errors of the calls that returned no list, by permission.
     """
 
     enabled: tuple[str, ...]
     uncertain: tuple[str, ...] = ()
     disabled: tuple[str, ...] = ()
     note: str | None = None
+    failed: Mapping[str, Exception] = field(default_factory=dict, compare=False, repr=False)
 
 
 def lambda_regions(session: Session) -> dict[str, tuple[str, ...]]:
@@ -93,7 +95,8 @@ async def find_regions(
     Calls account:ListRegions, else ec2:DescribeRegions; if neither returns a list, botocore's list is used.
     ``credentials`` are those of another account. Raises CredentialsError if the caller's own have expired.
     """
-    for list_statuses in (_list_by_account, _list_by_ec2):
+    failed: dict[str, Exception] = {}
+    for permission, list_statuses in _LISTS.items():
         try:
             statuses = await list_statuses(session, region, credentials)
             statuses = {name: statuses[name] for name in sorted(statuses) if _NAME.fullmatch(name)}
@@ -101,16 +104,19 @@ async def find_regions(
             has_expired = isinstance(error, ExpiredCredentialsError) and not isinstance(error, TokenRefusedError)
             if has_expired and credentials is None:
                 raise CredentialsError(str(error)) from error
-            logger.info("%s: %s", list_statuses.__name__, getattr(error, "code", type(error).__name__))
+            failed[permission] = error
+            logger.info("%s: %s", permission, getattr(error, "code", type(error).__name__))
         else:
             if any(status in _ENABLED for status in statuses.values()):
-                return _by_status(statuses, lambda_regions(session).get(partition, ()))
+                by_status = _by_status(statuses, lambda_regions(session).get(partition, ()))
+                return replace(by_status, failed=failed)
     names = lambda_regions(session).get(partition, ())
     return Regions(
         enabled=tuple(name for name in names if partition != "aws" or name in ALWAYS_ENABLED),
         uncertain=tuple(name for name in names if partition == "aws" and name not in ALWAYS_ENABLED),
         note="neither account:ListRegions nor ec2:DescribeRegions is allowed or reachable: every Region that"
         " botocore knows is tried, and one that must be opted in to and refuses the credentials counts as switched off",
+        failed=failed,
     )
 
 
@@ -141,3 +147,7 @@ async def _list_by_account(session: Session, region: str, credentials: Credentia
 async def _list_by_ec2(session: Session, region: str, credentials: Credentials | None) -> dict[str, str]:
     page = await session.call("ec2", region, "describe_regions", credentials=credentials, AllRegions=True)
     return {str(entry["RegionName"]): str(entry["OptInStatus"]) for entry in page["Regions"]}
+
+
+_LISTS = {"account:ListRegions": _list_by_account, "ec2:DescribeRegions": _list_by_ec2}
+"""Permission -> what lists Regions with it, in the order in which they are tried."""

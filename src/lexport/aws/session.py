@@ -41,6 +41,8 @@ _CONFIG = AioConfig(
 )
 FEW_ATTEMPTS = _CONFIG.merge(AioConfig(retries={"mode": "standard", "total_max_attempts": 3}))
 """For a call that the run can do without: it waits for 3 s at most between its attempts."""
+ONE_ATTEMPT = _CONFIG.merge(AioConfig(retries={"mode": "standard", "total_max_attempts": 1}))
+"""For a call whose failure is what somebody wants to know."""
 
 
 @asynccontextmanager
@@ -111,19 +113,20 @@ class Session(OwnCredentials):
         *,
         credentials: Credentials | None = None,
         config: AioConfig = _CONFIG,
+        is_patient: bool = True,
         **arguments: Any,
     ) -> Any:
         """Call one operation and return botocore's response; raises ItemError, or SettingsError.
 
         The call is signed with ``credentials``, or with the caller's own, which are renewed once if they have expired.
         botocore retries what its mode "standard" retries: throttled calls, failures of the service and of the network.
-        Keys that AWS refuses because they are only seconds old are retried here.
+        Keys that AWS refuses because they are only seconds old are retried here, if ``is_patient``.
         """
         is_own = credentials is None
         attempt = partial(self._call, service, region, operation, config=config, is_own=is_own, **arguments)
         source = self if credentials is None else _Fixed(credentials)
         signed = partial(call_signed, attempt, source.credentials, source.renew, doing=service)
-        return await retry(signed, only=TokenRefusedError)
+        return await (retry(signed, only=TokenRefusedError) if is_patient else signed())
 
     async def _call(
         self,

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lexport.cli._config import read_config
+from lexport.cli._config import keep_error, read_config
 from lexport.cli._help import option_groups, write_examples, write_groups
 from lexport.cli._log_options import LOG_OPTIONS, say_early
 from lexport.cli._options import check_variables
+from lexport.errors import SettingsError
 from lexport.tables.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ COMMAND_GROUPS = {
         "prune": "Remove old snapshots by rules, and what dead runs left.",
     },
     "Set up and try": {
+        "doctor": "Check credentials, permissions, network, DEST and key.",
         "iam-policy": "Print the least IAM policy that a snapshot needs.",
         "simulate": "Serve a simulated AWS on this machine.",
         "demo": "Take a snapshot of a simulated fleet and query it, without an account.",
@@ -54,6 +56,9 @@ COMMAND_GROUPS = {
 """The commands with one line of help each: listing them imports no command."""
 
 COMMANDS = tuple(name for group in COMMAND_GROUPS.values() for name in group)
+
+_WITH_ANY_CONFIG = ("doctor",)
+"""Commands that run although ``lexport.toml`` is wrong."""
 
 EXAMPLES = ("lexport demo", "lexport snapshot fleet --region eu-west-1", 'lexport sql fleet "FROM runtimes"')
 
@@ -118,7 +123,12 @@ def cli(ctx: click.Context) -> None:
     """Turn an AWS Lambda fleet into a dataset of Parquet files, and query it with SQL."""
     for line in check_variables(os.environ, _all_commands):
         say_early(f"lexport: {line}", "warning")
-    ctx.default_map = read_config(_all_commands)
+    try:
+        ctx.default_map = read_config(_all_commands)
+    except SettingsError as error:
+        if ctx.invoked_subcommand not in _WITH_ANY_CONFIG:
+            raise
+        keep_error(ctx, error)
 
 
 cli.params.extend(LOG_OPTIONS)

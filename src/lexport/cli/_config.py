@@ -23,6 +23,11 @@ _OWN_TABLES = {"check": ("thresholds", "waivers"), "report": ("account_names",)}
 _REFUSED = ("notify_url", "notify_url_file")
 """Where a run reports to. The file may come from someone else, who would then get the summaries."""
 
+_SHARED = {"doctor": "snapshot"}
+"""Commands that have the defaults of another one, besides their own."""
+
+_ERROR = "lexport.config_error"
+
 _ACCOUNTS = ("accounts", "exclude_account")
 """Options whose values look like numbers, so that users write them as numbers or as lists of numbers."""
 
@@ -51,7 +56,23 @@ def read_config(all_commands: Callable[[], Mapping[str, click.Command]]) -> dict
         own = _OWN_TABLES.get(name, ())
         given = {key: value for key, value in table.items() if key not in own}
         _table_of(name, defaults).update(_defaults(commands[name], name, given))
+    for name, other in _SHARED.items():
+        known = {parameter.name for parameter in commands[name].params}
+        shared = {key: value for key, value in defaults.get(other, {}).items() if key in known}
+        if shared:
+            defaults[name] = shared | defaults.get(name, {})
     return defaults
+
+
+def keep_error(context: click.Context, error: SettingsError) -> None:
+    """Keep the error of the file for the command, which shows it among other things that are wrong."""
+    context.meta[_ERROR] = error
+
+
+def config_error() -> SettingsError | None:
+    """Return the error of the file that was kept for the running command."""
+    error: SettingsError | None = click.get_current_context().meta.get(_ERROR)
+    return error
 
 
 def _table_of(name: str, defaults: dict[str, dict[str, Any]]) -> dict[str, Any]:

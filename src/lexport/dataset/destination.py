@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
 from lexport.dataset import layout
 from lexport.dataset.commit import prepare_destination
+from lexport.dataset.local import LocalStore
 from lexport.dataset.open_store import open_store
 from lexport.dataset.store import Store
 from lexport.errors import CredentialsError, RunError, SettingsError
@@ -39,20 +41,25 @@ def prepare_store(
     if store.moved is None:
         return prepare_destination(Path(dest), group_readable=group_readable, with_packages=with_packages)
     try:
-        others = [] if store.names(layout.RUNS) else _foreign(store)
+        other = other_content(store)
     except PermissionError as error:
         raise CredentialsError(f"DEST {store.url} may not be listed: {error.strerror}") from None
     except OSError as error:
         raise RunError(f"DEST {store.url} cannot be listed: {error.strerror or error}") from None
-    if others:
+    if other is not None:
         raise SettingsError(
-            f"DEST {store.url} holds something else ({others[0]}); choose a prefix without objects, or a lexport"
-            " dataset",
+            f"DEST {store.url} holds something else ({other}); choose a prefix without objects, or a lexport dataset",
             option="DEST",
         )
     return store
 
 
-def _foreign(store: Store) -> list[str]:
-    names = dict.fromkeys(file.path.partition("/")[0] for file in islice(store.files(""), _LOOKED_AT))
-    return [name for name in names if name not in _OURS and not name.startswith(".")]
+def other_content(store: Store) -> str | None:
+    """Return the name of something in a destination that is not a dataset; None where there is nothing else."""
+    if store.names(layout.RUNS):
+        return None
+    if isinstance(store, LocalStore):
+        names: Iterable[str] = store.names("")
+    else:
+        names = dict.fromkeys(file.path.partition("/")[0] for file in islice(store.files(""), _LOOKED_AT))
+    return next((name for name in names if name not in _OURS and not name.startswith((".", "lost+found"))), None)

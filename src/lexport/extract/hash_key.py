@@ -61,9 +61,7 @@ def find_hash_key(key_id: str, key_file: Path | None) -> HashKey:
 
     Raises SettingsError where there is none, or another one: hashes of two keys in one snapshot cannot be compared.
     """
-    key = _given_key(key_file)
-    if key is None and (path := _state_folder() / "hash.key").exists():
-        key = _decode(_read(path), str(path))
+    key = existing_key(key_file)
     if key is not None and key.key_id == key_id:
         return key
     found = "none is here" if key is None else f"the one here is {key.key_id}"
@@ -72,6 +70,14 @@ def find_hash_key(key_id: str, key_file: Path | None) -> HashKey:
         " of the process that planned it",
         option="--hash-key-file",
     )
+
+
+def existing_key(key_file: Path | None) -> HashKey | None:
+    """Return the key from where ``load_hash_key`` looks, or None; none is made."""
+    key = _given_key(key_file)
+    if key is None and (path := _state_folder() / "hash.key").exists():
+        return _decode(_read(path), str(path))
+    return key
 
 
 def _given_key(key_file: Path | None) -> HashKey | None:
