@@ -9,7 +9,6 @@ SELECT
   runtime,
   deprecation_date,
   aliases AS aliases_to_it,
-  successor,
-  last_modified_at
+  successor
 FROM deprecated_runtimes
 ORDER BY aliases_to_it DESC NULLS LAST, days_left, account_id, region, function_name, version
