@@ -18,10 +18,19 @@ if TYPE_CHECKING:
     from lexport.dataset.prune import prune as prune
     from lexport.dataset.prune_order import PruneItem as PruneItem
     from lexport.dataset.prune_order import PruneResult as PruneResult
+    from lexport.errors import CredentialsError as CredentialsError
+    from lexport.errors import DeadlineError as DeadlineError
+    from lexport.errors import IncompleteError as IncompleteError
     from lexport.errors import ItemError as ItemError
     from lexport.errors import LexportError as LexportError
+    from lexport.errors import NoSnapshotError as NoSnapshotError
+    from lexport.errors import PublishError as PublishError
+    from lexport.errors import QueryError as QueryError
+    from lexport.errors import ReadError as ReadError
     from lexport.errors import RunError as RunError
     from lexport.errors import SettingsError as SettingsError
+    from lexport.errors import ViewError as ViewError
+    from lexport.errors import WriteError as WriteError
     from lexport.extract.estimate import FleetPlan as FleetPlan
     from lexport.model import __version__ as __version__
     from lexport.pipeline import SnapshotResult as SnapshotResult
@@ -39,6 +48,8 @@ if TYPE_CHECKING:
     from lexport.query.feed import FeedResult as FeedResult
     from lexport.query.feed import feed as feed
     from lexport.query.notebook import Dataset as Dataset
+    from lexport.query.query_result import QueryResult as QueryResult
+    from lexport.query.report import FleetReport as FleetReport
     from lexport.query.report import report as report
     from lexport.query.sql import sql as sql
     from lexport.query.status import SnapshotStatus as SnapshotStatus

@@ -36,7 +36,7 @@ def _restored(kind: type[E], arguments: tuple[Any, ...], values: dict[str, Any])
 
 
 class RunError(LexportError):
-    """The run is cancelled, and nothing is published."""
+    """The call is ended, and nothing is published. ``exit_code`` is that of the command line."""
 
     exit_code: ClassVar[int] = 1
 
@@ -66,7 +66,7 @@ class FileError(RunError):
 
 
 class WriteError(FileError):
-    """The file system or the Parquet writer failed to write a file."""
+    """The file system or the Parquet writer failed to write a file. ``path`` is the file."""
 
 
 class WriteDeniedError(WriteError):
@@ -80,11 +80,14 @@ class UnknownCommitError(FileError):
 
 
 class ReadError(FileError):
-    """A file of the dataset is damaged or missing."""
+    """A file of the dataset is damaged or missing. ``path`` is the file."""
 
 
 class PublishError(RunError):
-    """The destination already holds this snapshot, or another run changed it."""
+    """The destination already holds this snapshot, or another run changed it or works on it.
+
+    ``destination`` is its path or URL.
+    """
 
     exit_code = 6
 
@@ -94,7 +97,10 @@ class PublishError(RunError):
 
 
 class IncompleteError(RunError):
-    """Something could not be read, and gaps are not allowed. ``result`` lists what is missing."""
+    """Something could not be read, and gaps are not allowed.
+
+    ``result`` is the SnapshotResult or PackagesResult of the run; its ``failures`` say what is missing.
+    """
 
     def __init__(self, message: str, *, result: object) -> None:
         super().__init__(message)
@@ -112,7 +118,7 @@ class CredentialsEndedError(IncompleteError):
 
 
 class NoSnapshotError(RunError):
-    """The destination is valid, but holds no committed snapshot yet."""
+    """The destination is valid, but holds no committed snapshot yet. ``destination`` is its path or URL."""
 
     def __init__(self, message: str, *, destination: str) -> None:
         super().__init__(message)
@@ -137,11 +143,11 @@ class ViewError(RunError):
 
 
 class ItemError(LexportError):
-    """One item is lost; it becomes a row of ``errors``.
+    """One item, such as a function version, is lost. It becomes a row of ``errors``, and the run goes on.
 
-    ``code`` is AWS's error code, or one of ours if AWS sent none. ``retry_after_s`` is the delay that the server asked
-    for. ``attempts`` is set by the retry layer. ``source`` is the connection on which AWS sent the error, if known.
-    ``retryable`` is a property of the class. extract/failures.py decides whether the lost item is a gap.
+    ``code`` is AWS's error code, or one of lexport's if AWS sent none; ``http_status`` that of the response.
+    ``retry_after_s`` is the delay that the server asked for, ``attempts`` the number of calls that were made.
+    ``source`` is the connection on which AWS sent the error, if known. ``retryable`` is a property of the class.
     """
 
     retryable: ClassVar[bool] = False

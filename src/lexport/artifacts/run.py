@@ -38,10 +38,11 @@ from lexport.tables.run import ERRORS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """The result of a run. ``manifest`` is the commit, or what it would have been where nothing was ``published``.
+    """The result of a run.
 
-    ``packages`` counts what became of packages and layers, None where they were not read. ``failures`` counts lost or
-    odd items by kind, with one example each; ``notes`` are things to know.
+    ``manifest`` is the commit, or what it would have been where nothing was ``published``. ``packages`` counts what
+    became of packages and layers, None where they were not read. ``failures`` has the kind, the count and an example
+    of lost or odd items; ``notes`` are sentences for the user. ``duration_s`` is the time of the whole run.
     """
 
     snapshot_id: str

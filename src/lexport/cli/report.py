@@ -18,7 +18,7 @@ from lexport.errors import RunError, SettingsError
 from lexport.settings import Destination, is_account_id
 
 if TYPE_CHECKING:
-    from lexport.query.report import Report
+    from lexport.query.report import FleetReport
 
 _HEAD_BYTES = 4096  # they contain the meta element that names the dataset
 
@@ -56,7 +56,7 @@ def command(*, dest: Destination, title: str | None, owner_tag: str | None, outp
         output_file = f"{_name_of(dest)}.html"
         check_replaceable(Path(output_file), dest)
 
-    async def write() -> Report:
+    async def write() -> FleetReport:
         from lexport.query.report import report
 
         return await report(

@@ -84,7 +84,11 @@ class Feed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedResult:
-    """The counts of a written feed, and the facts of ``Feed``."""
+    """What a written feed holds: the account-regions, and the rows to upsert, to delete and of ``changes``.
+
+    ``next_since`` is the ``since`` of the next feed, once this one is loaded. ``damage`` has a line for each snapshot
+    that cannot be read and is skipped, and one where some are pruned.
+    """
 
     since: str | None
     next_since: str

@@ -16,8 +16,8 @@ from lexport.tables.text import plural
 class QueryResult:
     """The rows of a query. It has all methods and attributes of its ``table``, a ``pyarrow.Table``.
 
-    Libraries that take Arrow data take it as it is: ``polars.from_arrow(result)``, ``duckdb.sql("FROM result")``,
-    ``pyarrow.table(result)``.
+    Iterating gives the rows as dicts, ``len`` their number, ``result["name"]`` a column. Libraries that take Arrow data
+    take it as it is: ``polars.from_arrow(result)``, ``duckdb.sql("FROM result")``, ``pyarrow.table(result)``.
     """
 
     def __init__(self, table: pa.Table) -> None:

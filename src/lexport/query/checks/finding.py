@@ -73,7 +73,11 @@ class Unjudged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """The findings, most severe first. ``notices`` are sentences about the data and about waivers."""
+    """The findings, most severe first, waived ones included.
+
+    ``checks`` are those that ran. ``unjudged`` says which of them lack data of an account-region. ``notices`` are
+    sentences about the age of the data and about waivers.
+    """
 
     checks: tuple[Check, ...]
     findings: tuple[Finding, ...]

@@ -31,7 +31,7 @@ _OF_ACCOUNTS, _OF_OWNERS = "account_names", "function_owners"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class FleetReport:
     """The text of an HTML file. ``notes`` are sentences for the user who wrote it.
 
     ``is_about_a_fleet`` is False where no account-region was ever read whole: the page then says only that.
@@ -50,7 +50,7 @@ async def report(
     account_names: Mapping[str, str] | None = None,
     thresholds: Mapping[str, Mapping[str, object]] | None = None,
     waivers: Sequence[Waiver] = (),
-) -> Report:
+) -> FleetReport:
     """Write a report about a dataset, to be kept as one HTML file.
 
     ``owner_tag`` is the key of the tag that names the owner of a function. ``account_names`` has names by account id;
@@ -79,7 +79,7 @@ class _Settings:
     waivers: tuple[Waiver, ...]
 
 
-def _write(dest: str | os.PathLike[str], settings: _Settings, running: list[Interruptible]) -> Report:
+def _write(dest: str | os.PathLike[str], settings: _Settings, running: list[Interruptible]) -> FleetReport:
     now = datetime.now(UTC)
     waivers = tuple(waiver for waiver in settings.waivers if waiver.holds(now.date()))
     notes: list[str] = []
@@ -123,7 +123,7 @@ def _write(dest: str | os.PathLike[str], settings: _Settings, running: list[Inte
         written_at=now,
         damaged=damaged,
     )
-    return Report(html=write_page(make_page(contents)), is_about_a_fleet=checked is not None, notes=tuple(notes))
+    return FleetReport(html=write_page(make_page(contents)), is_about_a_fleet=checked is not None, notes=tuple(notes))
 
 
 def _owners(answer: Answer) -> dict[FunctionKey, str]:

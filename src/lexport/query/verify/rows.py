@@ -25,7 +25,10 @@ _NOT_UNIQUE = {ERRORS}  # the same error may occur twice
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
-    """One damaged or unexpected file, and what to do about it. ``is_note``: it is harmless, and nothing is lost."""
+    """One damaged or unexpected file. ``remedy`` says what to do about it.
+
+    ``is_note`` means that it is harmless, and nothing is lost.
+    """
 
     path: str
     kind: str
