@@ -1,4 +1,4 @@
-"""Deployment packages: deterministic ZIP files of 1 to 4 KB, or of any size and with libraries if the key says so.
+"""Deployment packages, which hold manifests of libraries: deterministic ZIP files of 1 to 4 KB, or if wanted larger.
 
 They are written here and not compressed: every GetFunction response has the true hash of its package, so a package must
 cost microseconds. A large package begins with a member that all packages of its size share, and ends with its own
@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from lexport.simulator.package_manifests import MAIN_FILES, PROGRAM, SETS, kind_of, manifests
 from lexport.simulator.seeded_choices import SeededChoices
 
 _DOS_TIME, _DOS_DATE = 0, 0x0021  # 1980-01-01, the earliest date in a ZIP file
-_FILE_MODE = 0o100644 << 16
+_FILE_MODE, _PROGRAM_MODE = 0o100644 << 16, 0o100755 << 16
 _FILLER_NAME = "assets.bin"
 _PATTERN = hashlib.shake_128(b"lexport simulator").digest(256 * 1024)
 _SIZES = (
@@ -29,28 +30,6 @@ _SIZES = (
     (1000, (250_000_000,)),
 )
 """Sizes of the filler by rank among a thousand packages: half are small, two have the size of Lambda's limit."""
-_LIBRARIES = {
-    "python": (
-        "{name}-{version}.dist-info/METADATA",
-        "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        (("requests", ("2.31.0", "2.32.3")), ("urllib3", ("1.26.5", "2.2.3")), ("pyyaml", ("5.3.1", "6.0.2"))),
-    ),
-    "nodejs": (
-        "node_modules/{name}/package.json",
-        '{{"name": "{name}", "version": "{version}"}}\n',
-        (("lodash", ("4.17.15", "4.17.21")), ("axios", ("0.21.1", "1.7.7")), ("@aws-sdk/client-s3", ("3.609.0",))),
-    ),
-    "java": (
-        "META-INF/maven/{group}/{name}/pom.properties",
-        "groupId={group}\nartifactId={name}\nversion={version}\n",
-        (
-            ("org.apache.logging.log4j:log4j-core", ("2.14.1", "2.17.1", "2.23.1")),
-            ("com.amazonaws:aws-lambda-java-core", ("1.2.3",)),
-            ("com.fasterxml.jackson.core:jackson-databind", ("2.9.10", "2.17.2")),
-        ),
-    ),
-}
-"""Prefix of the runtime -> path of a library's metadata file in the package, its text, and the libraries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,25 +63,28 @@ class Package:
             yield part
 
 
-def sized_key(seed: int, key: str, runtime: str | None = None) -> str:
-    """Return a key that includes a realistic size and the kind of libraries in the package."""
+def full_key(seed: int, key: str, runtime: str | None = None, *, is_large: bool = False) -> str:
+    """Return a key that includes the kind of libraries in the package, and if ``is_large`` a realistic size."""
+    filler, kind = _filler_bytes(seed, key) if is_large else 0, kind_of(runtime)
+    return f"{key}#{filler}#{kind}" if filler or kind else key
+
+
+def _filler_bytes(seed: int, key: str) -> int:
     choices = SeededChoices("size", seed, key)
     turn = choices.pick(1000)
-    filler = choices.choose(next(sizes for below, sizes in _SIZES if turn < below))
-    kind = next((kind for kind in _LIBRARIES if runtime and runtime.startswith(kind)), "")
-    return f"{key}#{filler}#{kind}" if filler or kind else key
+    return choices.choose(next(sizes for below, sizes in _SIZES if turn < below))
 
 
 @lru_cache(maxsize=2048)
 def package(seed: int, key: str) -> Package:
     """Build the package of a key."""
     entropy = hashlib.shake_128(f"{seed}/{key}".encode()).hexdigest(1400)
-    length = 700 + int(entropy[:3], 16) // 2
-    lines = [f"# {key}", "def handler(event, context):", "    return event", ""]
-    lines += [f"# {entropy[start : start + 100]}" for start in range(0, length, 100)]
-    files = {"handler.py": "\n".join(lines).encode(), "VERSION": entropy[:16].encode()}
     _, filler, kind, *_ = f"{key}##".split("#")
-    files |= _libraries(kind, SeededChoices("libraries", seed, key))
+    length = 600 + int(entropy[:3], 16) // 4 if kind else 700 + int(entropy[:3], 16) // 2
+    main, mark, code = MAIN_FILES.get(kind, MAIN_FILES["python"])
+    lines = [f"{mark} {key}", code, *(f"{mark} {entropy[start : start + 100]}" for start in range(0, length, 100))]
+    files = {main: "\n".join(lines).encode(), "VERSION": entropy[:16].encode()}
+    files |= manifests(kind, int(entropy[3:5], 16) % SETS)
     filler_bytes = int(filler or 0)
     if filler_bytes:
         head, crc, digest = _beginning(filler_bytes)
@@ -119,20 +101,6 @@ def package(seed: int, key: str) -> Package:
         code_sha256=base64.b64encode(digest.digest()).decode(),
         code_size=len(head) + filler_bytes + len(tail),
     )
-
-
-def _libraries(kind: str, choices: SeededChoices) -> dict[str, bytes]:
-    """Return the files by which libraries are known, each library in two of three packages of its kind."""
-    if not kind:
-        return {}
-    path, text, libraries = _LIBRARIES[kind]
-    files = {}
-    for title, versions in libraries:
-        group, _, name = title.rpartition(":")
-        facts = {"group": group, "name": name, "version": choices.choose(versions)}
-        if choices.chance(66):
-            files[path.format(**facts)] = text.format(**facts).encode()
-    return files
 
 
 @lru_cache
@@ -173,4 +141,5 @@ def _entry(name: str, crc: int, size: int) -> bytes:
 
 def _central(entry: bytes, name: str, offset: int) -> bytes:
     head = b"PK\x01\x02" + struct.pack("<H", 0x0314) + entry
-    return head + struct.pack("<HHHII", 0, 0, 0, _FILE_MODE, offset) + name.encode()
+    mode = _PROGRAM_MODE if name == PROGRAM else _FILE_MODE
+    return head + struct.pack("<HHHII", 0, 0, 0, mode, offset) + name.encode()

@@ -13,7 +13,7 @@ from typing import Any
 from lexport.model import LATEST, Scope
 from lexport.simulator import known_regions, traits
 from lexport.simulator.canaries import CANARIES
-from lexport.simulator.package_files import package, sized_key
+from lexport.simulator.package_files import full_key, package
 from lexport.simulator.seeded_choices import SeededChoices, digest_hex, uuid_text
 from lexport.simulator.spec import AliasSpec, FunctionSpec, LayerSpec, VersionSpec, VpcSpec
 
@@ -161,17 +161,15 @@ def _layer(seed: int, scope: Scope, partition: str, choices: SeededChoices, *, i
 def layer_package_key(seed: int, arn: str, *, is_large: bool) -> str:
     """Return the key of a layer's package; the rare kinds of ``traits`` stay small."""
     key = f"layer/{arn}"
-    return sized_key(seed, key) if is_large and arn.rpartition(":")[0].rpartition(":")[2] in _LAYERS else key
+    return full_key(seed, key, is_large=is_large and arn.rpartition(":")[0].rpartition(":")[2] in _LAYERS)
 
 
 def package_key(seed: int, function: FunctionSpec, code: str, *, is_large: bool = False) -> str:
-    """Return the key of a version's package; about one in ten is shared between functions."""
+    """Return the key of a version's package; about one in ten is shared between functions of a runtime."""
     choices = SeededChoices("code", seed, *_identity(function), code)
-    if choices.chance(10):
-        key, runtime = f"shared/{choices.pick(40)}", None
-    else:
-        key, runtime = "/".join((*map(str, _identity(function)), code)), function.runtime
-    return sized_key(seed, key, runtime) if is_large else key
+    own = "/".join((*map(str, _identity(function)), code))
+    key = f"shared/{choices.pick(10)}" if choices.chance(10) else own
+    return full_key(seed, key, function.runtime, is_large=is_large)
 
 
 def build_version(

@@ -124,7 +124,8 @@ async def test_large_packages_are_true(http, anonymous):
     assert rest == body[1_000_000:]
     with zipfile.ZipFile(io.BytesIO(body)) as opened:
         assert opened.testzip() is None
-        assert opened.namelist()[:3] == ["assets.bin", "handler.py", "VERSION"]
+        assert opened.namelist()[0] == "assets.bin"
+        assert "VERSION" in opened.namelist()
 
 
 async def test_large_fleets_are_as_real_ones():
