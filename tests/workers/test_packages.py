@@ -8,6 +8,7 @@ import shutil
 import signal
 
 import anyio
+import psutil
 import pytest
 
 from lexport.simulator import Fault, Fleet, FleetSpec
@@ -89,6 +90,49 @@ async def test_workers_that_die_and_a_command_that_is_killed(
     tables = [without_run(look.read_rows(dest)["packages"]) for dest in dests[:2]]
     assert tables[1] == tables[0]
     assert {row["status"] for row in look.read_rows(dests[1])["packages"]} > {"stored", "denied"}
+
+
+async def test_a_command_that_is_interrupted(simulator, run_lexport, start_lexport, flags, tmp_path):
+    """SIGINT is exit 130; its workers end with it, and what they had stored stays and is not fetched again."""
+    fleet, dest = fleet_of(60), tmp_path / "fleet"
+    async with simulator(fleet=fleet) as server:
+        assert (await run_lexport("snapshot", dest, *flags(server.url))).code == 0
+        before = made(server)
+        arguments = ["packages", dest, *flags(server.url), "--allow-partial", "--processes", "2"]
+        async with start_lexport(*arguments, "--get-function-rate", "5") as run:
+            await until(lambda: made(server) >= before + 8 and (dest / PACKAGES).exists() and stored(dest))
+            children = psutil.Process(run.pid).children(recursive=True)
+            os.kill(run.pid, signal.SIGINT)
+            with anyio.fail_after(60):
+                said = b"".join([part async for part in run.stderr]).decode().splitlines()
+                assert await run.wait() == 130, said
+        _, alive = await anyio.to_thread.run_sync(lambda: psutil.wait_procs(children, timeout=15))
+        assert (len(children) >= 2, alive) == (True, [])
+        assert "packages was interrupted by SIGINT" in said[-1]
+        kept, before = stored(dest), made(server)
+        assert kept
+        assert not list(dest.rglob("*.part*"))
+        done = await run_lexport(*arguments)
+        assert done.code in (0, 3), done.err
+        assert made(server) - before <= 2 * 60 - len(kept)
+    assert set(kept) < set(stored(dest))
+
+
+async def test_a_bucket(simulator, run_lexport, flags, bucket, tmp_path):
+    """Workers store packages in a bucket under the names, and with the bytes, that they have in a folder."""
+    fleet, folder = fleet_of(12), tmp_path / "fleet"
+    async with simulator(fleet=fleet) as server:
+        for dest, more in ((folder, []), (bucket.url, ["--processes", "2"])):
+            assert (await run_lexport("snapshot", dest, *flags(server.url))).code == 0
+            done = await run_lexport("packages", dest, *flags(server.url), "--allow-partial", *more)
+            assert done.code in (0, 3), done.err
+    found = sorted(bucket.keys())
+    keys = [key for key in found if key.endswith(".zip")]
+    assert [key.rpartition("/")[2] for key in keys] == stored(folder)
+    for key in keys:
+        body = bucket.client.get_object(Bucket=bucket.name, Key=key)["Body"].read()
+        assert hashlib.sha256(body).hexdigest() in key
+    assert not [key for key in found if "_staging/" in key]
 
 
 async def test_processes_keep_the_quota_together(simulator, run_lexport, look, flags, tmp_path):
