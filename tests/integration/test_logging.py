@@ -64,6 +64,25 @@ async def test_every_detail_and_no_secret(simulator, environment, run_lexport, f
     assert not re.search(r"Signature=(?!\[removed)|SecretAccessKey>\w|SessionToken>\w", done.err)
 
 
+async def test_workers(simulator, environment, run_lexport, flags, tmp_path):
+    """Workers log into the file of the run, each line with the worker's name and without a secret."""
+    environment |= {"AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": TOKEN}
+    fleet = Fleet(FleetSpec(functions=3, versions=1))
+    denied = Fault(operation="GetFunction", kind="throttle", function_name=fleet.name(1), times=1)
+    log = ("-vv", "--log-format", "json", "--log-file", "run.log")
+    async with simulator(denied, fleet=fleet, verify=False) as server:
+        done = await run_lexport("snapshot", "fleet", *flags(server.url, "--processes", "1"), *log)
+    text = (tmp_path / "run.log").read_text()
+    of_worker = [line for line in read_json(text) if "worker" in line]
+
+    assert done.code == 0, done.err
+    assert {line["worker"] for line in of_worker} == {"0"}
+    assert any(line["logger"].startswith("lexport.") and line.get("operation") == "GetFunction" for line in of_worker)
+    assert any(line["logger"].startswith("botocore") for line in of_worker)
+    for secret in (SECRET, TOKEN, environment["LEXPORT_HASH_KEY"]):
+        assert secret not in text + done.err
+
+
 async def test_json_lines(simulator, run_lexport, flags):
     """With --log-format json each line on standard error is one object: notes, retries, the summary and the error."""
     down = Fault(operation="GetFunction", kind="html", status=503, times=2)

@@ -14,7 +14,7 @@ import sys
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -32,6 +32,7 @@ PROGRESS = logging.getLogger("lexport.progress")
 """How far a run is, as lines."""
 
 _OWN = "lexport"
+_WORKER_VARIABLE = "_LEXPORT_WORKER_LOG"
 _SILENT = ("distributed", "tornado", "bokeh")
 """Libraries whose warnings are shown on request alone: what goes wrong there is an error or a note of the run."""
 _PREFIX = "lexport: "
@@ -110,6 +111,28 @@ def adopt(*names: str) -> None:
         logger.handlers.clear()
         logger.setLevel(logging.NOTSET)
         logger.propagate = True
+
+
+def worker_variables() -> dict[str, str]:
+    """Return the variables that let worker processes of this machine log what was asked for by this process.
+
+    Workers write into the log file, or without one on the same standard error, unless that shows bars. Without a level
+    they write nothing: what goes wrong in them is an error or a note of the run.
+    """
+    own = settings()
+    if own.level is None or (own.file is None and (own.quiet or (own.format == "text" and sys.stderr.isatty()))):
+        return {}
+    return {_WORKER_VARIABLE: json.dumps({"level": own.level, "format": own.format, "file": own.file})}
+
+
+def set_up_worker(name: str) -> None:
+    """Log as the process asks for that started this worker, once, with the worker's name on each line."""
+    text = os.environ.get(_WORKER_VARIABLE)
+    if text is None or is_set_up():
+        return
+    asked = LogSettings(**json.loads(text), worker=name)
+    with suppress(SettingsError):  # the file could be opened before; its loss stops no run
+        set_up(replace(asked, quiet=asked.file is not None))
 
 
 def say(line: str, level: int = logging.INFO, **fields: object) -> None:

@@ -30,7 +30,7 @@ def test_each_option_has_a_group(name):
 
     assert all(isinstance(option, Option) and option.group in get_args(Group) for option in options)
     for option in options:
-        assert re.match(r"[A-Z][a-z]+ .*[^.]\.(  \[default: .*\])?\Z", option.help), option.help
+        assert re.match(r"[A-Z][a-z]+,? .*[^.]\.(  \[default: .*\])?\Z", option.help), option.help
 
 
 @pytest.mark.parametrize("name", COMMAND_BY_NAME)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import CancelScope
 
-from lexport.aws.logs import adopt
+from lexport.aws.logs import adopt, worker_variables
 from lexport.aws.waits import scaled
 from lexport.errors import RunError, SettingsError
 from lexport.extract.cluster.shard_task import prepare
@@ -113,7 +113,10 @@ async def _on_this_machine(processes: int, retries: int) -> AsyncIterator[Client
             local_directory=folder,
             silence_logs="CRITICAL",
             asynchronous=True,
-            env={"ARROW_DEFAULT_MEMORY_POOL": os.environ.get("ARROW_DEFAULT_MEMORY_POOL", "system")},
+            env={
+                "ARROW_DEFAULT_MEMORY_POOL": os.environ.get("ARROW_DEFAULT_MEMORY_POOL", "system"),
+                **worker_variables(),
+            },
         )
         async with AsyncExitStack() as opened:
             opened.push_async_callback(_end, cluster)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from anyio import CancelScope, sleep, to_thread
 
+from lexport.aws.logs import set_up_worker
 from lexport.dataset.staging import finished_shard
 from lexport.extract.access import Access
 from lexport.extract.background import in_background
@@ -20,6 +21,9 @@ from lexport.extract.progress import Progress, ShardProgress
 from lexport.extract.reading import OwnTry, Reading
 from lexport.extract.shard_process import open_reading, read_own_shard, read_plan
 from lexport.model import PaceReading, Scope, Shard, __version__
+
+if TYPE_CHECKING:
+    from distributed import Worker
 
 PROGRESS_EVERY_S = 1.0
 
@@ -40,8 +44,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     topic: str
 
 
-def prepare() -> str:
+def prepare(dask_worker: Worker) -> str:
     """Start the engine of a worker, whose first task would wait for it; return the release of lexport there."""
+    set_up_worker(str(dask_worker.name))
     engine()
     return __version__
 

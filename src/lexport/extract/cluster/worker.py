@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from anyio import to_thread
 
+from lexport.aws.logs import set_up_worker
 from lexport.aws.redact import remove_presigned_urls
 from lexport.aws.waits import scaled
 from lexport.dataset.open_store import open_store
@@ -205,7 +206,8 @@ def run_in_engine(run: str, work: Callable[[], Awaitable[Any]], *, at_once: int 
     """
     from distributed import get_worker, secede
 
-    worker = get_worker().address
+    worker = get_worker()
+    set_up_worker(str(worker.name))
     global _RUNNING  # noqa: PLW0603 - counts what this process does
     with _CHANGED:
         _RUNNING += 1
@@ -215,7 +217,7 @@ def run_in_engine(run: str, work: Callable[[], Awaitable[Any]], *, at_once: int 
         with _CHANGED:
             _CHANGED.wait_for(lambda: future.done() or at_once > _RUNNING)
         secede()
-        return {"worker": worker, **outcome_of(future)}
+        return {"worker": worker.address, **outcome_of(future)}
     finally:
         with _CHANGED:
             _RUNNING -= 1
