@@ -175,11 +175,11 @@ def test_dir_shows_public_names_alone():
     [
         (
             "import lexport.cli.main as m; m.run(['--help'])",
-            ("aiobotocore", "pyarrow", "duckdb", "aiohttp", "sqlglot", "msgspec"),
+            ("aiobotocore", "pyarrow", "duckdb", "aiohttp", "sqlglot", "msgspec", "logging", "rich", "prompt_toolkit"),
         ),
         (
             "import lexport.cli.main as m; m.run(['--version'])",
-            ("aiobotocore", "pyarrow", "duckdb", "aiohttp", "msgspec"),
+            ("aiobotocore", "pyarrow", "duckdb", "aiohttp", "msgspec", "rich", "prompt_toolkit"),
         ),
         ("import lexport.query.status, lexport.query.unfinished", ("aiobotocore", "pyarrow", "duckdb", "obstore")),
         ("import lexport.query.sql", ("aiobotocore", "aiohttp")),

@@ -75,13 +75,30 @@ async def test_an_address_that_anybody_can_use(address, is_warned):
     assert all("is not encrypted, and whoever reaches the scheduler can run code on its" in note for note in notes)
 
 
+UNUSED = {
+    "dask",
+    "distributed",
+    "duckdb",
+    "logging.handlers",
+    "opentelemetry",
+    "prompt_toolkit",
+    "pygments",
+    "rich",
+    "sqlglot",
+    "tornado",
+    *(f"lexport.cli._outputs.{name}" for name in ("prometheus", "send", "summary", "telemetry", "webhook")),
+    "lexport.cli._shell",
+}
+"""What a run in one process without a terminal and without outputs for machines does not need."""
+
+
 @pytest.mark.parametrize("command", [["snapshot", "--help"], ["snapshot"]])
-async def test_dask_is_imported_for_workers_alone(simulator, run_lexport, flags, tmp_path, command):
-    """Help and a run in one process import neither dask nor what comes with it."""
+async def test_nothing_is_imported_that_a_plain_run_does_not_need(simulator, run_lexport, flags, tmp_path, command):
+    """Help and a plain run import nothing of workers, bars, the SQL shell, webhooks and OpenTelemetry."""
     async with simulator(functions=1) as server:
         arguments = [*command, *(() if "--help" in command else (tmp_path / "fleet", *flags(server.url)))]
         done = await run_lexport(*arguments, PYTHONPROFILEIMPORTTIME="1")
     assert done.code == 0, done.err
-    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.err.splitlines() if "|" in line}
-    assert "lexport" in imported
-    assert not imported & {"dask", "distributed", "tornado"}  # pyarrow imports cloudpickle where it is there
+    imported = {line.rpartition("|")[2].strip() for line in done.err.splitlines() if "|" in line}
+    assert "lexport.cli._outputs.record" in imported
+    assert not imported & UNUSED  # pyarrow imports cloudpickle where it is there

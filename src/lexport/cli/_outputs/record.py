@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lexport.cli._options import NOTIFY_VARIABLE
-from lexport.cli._output import open_replacement
 from lexport.errors import CredentialsError, IncompleteError, SettingsError
 
 if TYPE_CHECKING:
@@ -257,6 +256,8 @@ def check_target(path: Path, option: str) -> None:
 
 def replace_file(path: Path, body: bytes) -> None:
     """Replace a file at once by its new content, with the mode 0644 as far as the umask allows it."""
+    from lexport.cli._output import open_replacement
+
     with open_replacement(Path(os.path.realpath(path)), mode=0o644) as file:
         file.write(body)
         file.flush()
