@@ -18,8 +18,9 @@ from lexport.tables.text import agree, plural, visible
 from lexport.tables.units import format_seconds
 
 if TYPE_CHECKING:  # rich is imported late
-    from rich.console import Console, RenderableType
+    from rich.console import Console, ConsoleDimensions, RenderableType
     from rich.progress import Progress as Bars
+    from rich.segment import ControlCode
 
 PLAIN_EVERY_S = 10.0
 LIVE_EVERY_S = 0.25
@@ -217,22 +218,23 @@ async def report_live(progress: Progress, out: TextIO | None = None) -> None:
     sampled = Sampled(anyio.current_time())
     console = Console(stderr=True, file=out)
     bars = _bars(console)
-    width = console.width
+    size = console.size
+
+    def redraw() -> None:
+        nonlocal size
+        if console.size != size:
+            _erase_wrapped(bars, size)
+            size = console.size
+        draw(bars, progress, sampled.sample(progress), most=max(1, min(MOST_SHARDS_SHOWN, size.height - 5)))
+        bars.refresh()
+
     with bars:
         try:
             while True:
-                if console.width != width:
-                    _forget_old_width(bars, console.width)
-                    width = console.width
-                most = max(1, min(MOST_SHARDS_SHOWN, console.height - 5))
-                draw(bars, progress, sampled.sample(progress), most=most)
-                bars.refresh()
+                redraw()
                 await anyio.sleep(LIVE_EVERY_S)
         finally:
-            if console.width != width:
-                _forget_old_width(bars, console.width)
-            draw(bars, progress, sampled.sample(progress), most=max(1, min(MOST_SHARDS_SHOWN, console.height - 5)))
-            bars.refresh()
+            redraw()
 
 
 def _bars(console: Console) -> Bars:
@@ -261,12 +263,16 @@ def _bars(console: Console) -> Bars:
     )
 
 
-def _forget_old_width(bars: Bars, width: int) -> None:
-    """Let the next drawing erase what the last one takes at a new width: a narrower terminal wraps its lines."""
-    drawn = bars.live._live_render  # noqa: SLF001 - rich erases as many lines as it drew, whatever the width is now
-    if drawn._shape is not None:  # noqa: SLF001
-        drawn_width, height = drawn._shape  # noqa: SLF001
-        drawn._shape = (width, height * max(1, math.ceil(drawn_width / max(1, width))))  # noqa: SLF001
+def _erase_wrapped(bars: Bars, drawn_at: ConsoleDimensions) -> None:
+    """Erase the lines that a narrower terminal has added by wrapping: rich erases as many as it drew before that."""
+    from rich.control import Control
+    from rich.segment import ControlType
+
+    rows = min(sum(task.visible for task in bars.tasks), drawn_at.height)
+    lines_each = math.ceil((drawn_at.width - MARGIN) / max(1, bars.console.width))
+    erase: ControlCode = (ControlType.ERASE_IN_LINE, 2)
+    up: ControlCode = (ControlType.CURSOR_UP, 1)
+    bars.console.control(Control(*(erase, up) * (rows * max(0, lines_each - 1))))
 
 
 def draw(bars: Bars, progress: Progress, sampled: Sampled, *, most: int) -> None:
