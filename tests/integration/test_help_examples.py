@@ -5,13 +5,13 @@ import shlex
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from lexport.cli._commands import _all_commands
+from lexport.cli._commands import all_commands
 from lexport.simulator import Fleet, FleetSpec, open_simulator
 
 pytestmark = pytest.mark.slow
 
 NOT_RUN = (
-    *(" simulate ", " demo", " report ", " views ", "sarif", " shard "),  # other tests run these commands
+    *(" simulate ", " init", " demo", " report ", " views ", "sarif", " shard "),  # other tests run these commands
     *(
         " billing",
         " --since ",
@@ -35,7 +35,7 @@ def aws_url():
 
 def test_examples_run(forks, aws_url):
     """The examples that do not depend on one fleet exit with 0, one after the other, on the simulator's fleet."""
-    examples = [example for command in _all_commands().values() for example in command.examples]
+    examples = [example for command in all_commands().values() for example in command.examples]
     run = [example for example in examples if not any(part in example for part in NOT_RUN)]
     variables = {
         "AWS_ENDPOINT_URL": aws_url,

@@ -47,6 +47,7 @@ COMMAND_GROUPS = {
         "prune": "Remove old snapshots by rules, and what dead runs left.",
     },
     "Set up and try": {
+        "init": "Find out what a snapshot needs, and write lexport.toml.",
         "doctor": "Check credentials, permissions, network, DEST and key.",
         "iam-policy": "Print the least IAM policy that a snapshot needs.",
         "simulate": "Serve a simulated AWS on this machine.",
@@ -57,7 +58,7 @@ COMMAND_GROUPS = {
 
 COMMANDS = tuple(name for group in COMMAND_GROUPS.values() for name in group)
 
-_WITH_ANY_CONFIG = ("doctor",)
+_WITH_ANY_CONFIG = ("doctor", "init")
 """Commands that run although ``lexport.toml`` is wrong."""
 
 EXAMPLES = ("lexport demo", "lexport snapshot fleet --region eu-west-1", 'lexport sql fleet "FROM runtimes"')
@@ -121,10 +122,10 @@ def _print_version(ctx: click.Context, _option: click.Parameter, value: bool) ->
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Turn an AWS Lambda fleet into a dataset of Parquet files, and query it with SQL."""
-    for line in check_variables(os.environ, _all_commands):
+    for line in check_variables(os.environ, all_commands):
         say_early(f"lexport: {line}", "warning")
     try:
-        ctx.default_map = read_config(_all_commands)
+        ctx.default_map = read_config(all_commands)
     except SettingsError as error:
         if ctx.invoked_subcommand not in _WITH_ANY_CONFIG:
             raise
@@ -134,7 +135,7 @@ def cli(ctx: click.Context) -> None:
 cli.params.extend(LOG_OPTIONS)
 
 
-def _all_commands() -> dict[str, click.Command]:
+def all_commands() -> dict[str, click.Command]:
     """Return every command that does something; those of a group have its name before their own."""
     found: dict[str, click.Command] = {}
     with click.Context(cli) as context:

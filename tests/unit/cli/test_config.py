@@ -6,7 +6,7 @@ import os
 import click
 import pytest
 
-from lexport.cli._commands import COMMANDS, _all_commands
+from lexport.cli._commands import COMMANDS, all_commands
 from lexport.cli._config import as_given
 from lexport.cli._options import known_variables
 from lexport.cli.main import run
@@ -14,7 +14,7 @@ from lexport.errors import SettingsError
 
 OPTIONS = {
     (name, option.opts[-1].removeprefix("--")): option
-    for name, command in _all_commands().items()
+    for name, command in all_commands().items()
     for option in command.params
     if isinstance(option, click.Option)
 }
@@ -166,10 +166,10 @@ def test_unknown_variables(ask, monkeypatch):
 
 def test_known_variables():
     """Each option of a command has its variable, by the rule that the pages tell."""
-    known = known_variables(_all_commands())
+    known = known_variables(all_commands())
 
     assert {"LEXPORT_REGION", "LEXPORT_HASH_KEY", "LEXPORT_HASH_KEY_FILE", "LEXPORT_MAX_AGE"} <= known
-    assert set(COMMANDS) == {name.split()[0] for name in _all_commands()}
+    assert set(COMMANDS) == {name.split()[0] for name in all_commands()}
 
 
 def test_wrong_variable(ask, monkeypatch):
@@ -246,7 +246,7 @@ def test_whose_key(monkeypatch, tmp_path, flag, variables, toml, expected):
         monkeypatch.setenv("LEXPORT_HASH_KEY", "the key")
     if "file" in variables:
         monkeypatch.setenv("LEXPORT_HASH_KEY_FILE", "variable")
-    command = _all_commands()["snapshot"]
+    command = all_commands()["snapshot"]
     with command.make_context(
         "snapshot",
         ["fleet", *(["--hash-key-file", "flag"] if flag else [])],

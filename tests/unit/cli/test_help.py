@@ -7,10 +7,10 @@ from typing import get_args
 import click
 import pytest
 
-from lexport.cli._commands import COMMAND_GROUPS, COMMANDS, EXAMPLES, _all_commands
+from lexport.cli._commands import COMMAND_GROUPS, COMMANDS, EXAMPLES, all_commands
 from lexport.cli._help import Group, Option, option_groups
 
-COMMAND_BY_NAME = _all_commands()
+COMMAND_BY_NAME = all_commands()
 PAGES = ["", "shard", *COMMAND_BY_NAME]
 
 
