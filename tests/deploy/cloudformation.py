@@ -1,4 +1,4 @@
-"""Reads the template: its functions become plain values for one example of its parameters."""
+"""Reads a template: its functions become plain values for one example of its parameters."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml
+from cfnlint.api import lint
+from cfnlint.config import ManualArgs
 
-TEMPLATE = Path(__file__).parents[2] / "deploy" / "aws-step-functions" / "template.yaml"
+_DEPLOY = Path(__file__).parents[2] / "deploy"
+TEMPLATE = _DEPLOY / "aws-step-functions" / "template.yaml"
+ECS = _DEPLOY / "aws-ecs" / "template.yaml"
 EXAMPLE = {
     "AWS::AccountId": "111122223333",
     "AWS::Partition": "aws",
@@ -49,16 +53,36 @@ _Loader.add_multi_constructor("!", _function)
 
 
 @cache
-def load_template():
-    """Return the template, with its short functions as ``_Function``; not to be changed."""
-    return yaml.load(TEMPLATE.read_text(encoding="utf-8"), _Loader)
+def load_template(path=TEMPLATE):
+    """Return a template, with its short functions as ``_Function``; not to be changed."""
+    return yaml.load(path.read_text(encoding="utf-8"), _Loader)
+
+
+def lint_text(text):
+    """Return what cfn-lint finds in a template."""
+    return [str(match) for match in lint(text, config=ManualArgs(regions=["eu-west-1", "us-east-1"]))]
+
+
+def listed(value):
+    """Return a value of a policy, which may stand alone, as a list."""
+    return [value] if isinstance(value, str) else list(value)
+
+
+def grants(statements):
+    """Return each action with its resource and its condition."""
+    return {
+        (action, resource, json.dumps(statement.get("Condition"), sort_keys=True))
+        for statement in statements
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    }
 
 
 class Stack:
-    """The template with parameters; ``resources`` are those whose condition holds, without functions."""
+    """A template with parameters; ``resources`` are those whose condition holds, without functions."""
 
-    def __init__(self, **parameters):
-        self.template = load_template()
+    def __init__(self, template=TEMPLATE, **parameters):
+        self.template = load_template(template)
         defaults = {
             name: str(each["Default"]) for name, each in self.template["Parameters"].items() if "Default" in each
         }

@@ -12,9 +12,7 @@ from datetime import UTC, datetime
 
 import pytest
 import yaml
-from cfnlint.api import lint
-from cfnlint.config import ManualArgs
-from cloudformation import EXAMPLE, TEMPLATE, Stack, default_stack, load_template
+from cloudformation import EXAMPLE, TEMPLATE, Stack, default_stack, grants, lint_text, load_template
 from state_machine import Machine, StateError
 
 from lexport.cli.main import run
@@ -30,10 +28,6 @@ SHARDS = [
 
 
 # --- the template -----------------------------------------------------------------------------------------------------
-
-
-def lint_text(text):
-    return [str(match) for match in lint(text, config=ManualArgs(regions=["eu-west-1", "us-east-1"]))]
 
 
 def test_the_template_is_valid():
@@ -302,20 +296,6 @@ def test_nothing_is_read_without_a_plan(ending, tries):
 
 
 # --- what it may ------------------------------------------------------------------------------------------------------
-
-
-def listed(value):
-    return [value] if isinstance(value, str) else list(value)
-
-
-def grants(statements):
-    """Return each action with its resource and its condition."""
-    return {
-        (action, resource, json.dumps(statement.get("Condition"), sort_keys=True))
-        for statement in statements
-        for action in listed(statement["Action"])
-        for resource in listed(statement["Resource"])
-    }
 
 
 @pytest.fixture
