@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import NoReturn
 
 import duckdb
 import pyarrow as pa
@@ -82,8 +81,10 @@ class QuerySession:
         try:
             reader = self.worker.run(partial(self._open, statement, casts, plan[0] if plan else ""))
         except _FAILURES as error:
-            _refuse(error, self.catalog.store, values)
-        return pa.RecordBatchReader.from_batches(reader.schema, self._batches(reader, values))
+            refusal = _refusal(error, self.catalog.store, values)
+        else:
+            return pa.RecordBatchReader.from_batches(reader.schema, self._batches(reader, values))
+        raise refusal
 
     def parameters_of(self, query: str) -> set[str]:
         """Return the names of the parameters in a query; none if it has an error, which ``read`` reports."""
@@ -115,8 +116,10 @@ class QuerySession:
             except StopIteration:
                 return
             except _FAILURES as error:  # DuckDB fails on a later row
-                _refuse(error, self.catalog.store, values)
+                refusal = _refusal(error, self.catalog.store, values)
+                break
             yield batch
+        raise refusal
 
     def _define_views(self, statement: str) -> None:
         for view in named_views(shipped_views(), statement):
@@ -246,13 +249,7 @@ def is_name(text: str) -> bool:
 
 
 def _one_select(connection: duckdb.DuckDBPyConnection, query: str, values: Mapping[str, ParameterValue]) -> str:
-    try:
-        statements = connection.extract_statements(_expand_name(query))
-    except duckdb.Error as error:
-        if match := _NAME.fullmatch(query):
-            near = did_you_mean(match["name"], [*BY_NAME, *(view.name for view in shipped_views())])
-            raise QueryError(f"no table or view has the name {match[1]}{near}") from error
-        _refuse(error, None, values)
+    statements = _statements(connection, query, values)
     if len(statements) != 1:
         raise QueryError(f"expected one SELECT statement, got {len(statements)}")
     text, kind = _without_semicolon(fill_parameters(statements[0], values)), statements[0].type
@@ -261,6 +258,19 @@ def _one_select(connection: duckdb.DuckDBPyConnection, query: str, values: Mappi
         hint = "; to write a file, use: lexport sql -o FILE" if kind.name in _WRITES_A_FILE else ""
         raise QueryError(f"only SELECT is allowed, or EXPLAIN SELECT, not {kind.name}{hint}")
     return text
+
+
+def _statements(
+    connection: duckdb.DuckDBPyConnection, query: str, values: Mapping[str, ParameterValue]
+) -> list[duckdb.Statement]:
+    try:
+        return connection.extract_statements(_expand_name(query))
+    except duckdb.Error as error:
+        refusal = _refusal(error, None, values)
+    if match := _NAME.fullmatch(query):
+        near = did_you_mean(match["name"], [*BY_NAME, *(view.name for view in shipped_views())])
+        raise QueryError(f"no table or view has the name {match[1]}{near}")
+    raise refusal
 
 
 def _expand_name(query: str) -> str:
@@ -317,30 +327,37 @@ def _lock(connection: duckdb.DuckDBPyConnection, catalog: Catalog, spill: str) -
         connection.execute(statement)
 
 
-def _refuse(error: Exception, store: Store | None, values: Mapping[str, ParameterValue]) -> NoReturn:
-    """Raise our error for an error of DuckDB, or of Arrow's stream, which has only DuckDB's text."""
+def _refusal(error: Exception, store: Store | None, values: Mapping[str, ParameterValue]) -> LexportError:
+    """Return our error for an error of DuckDB, or of Arrow's stream, which has only DuckDB's text.
+
+    Raise it outside the handler: a traceback would show DuckDB's error, which quotes the values of parameters.
+    """
     if isinstance(error, LexportError):
-        raise error
+        return error
     line = hide_values(one_line(error), values)
     if line.startswith("Out of Memory Error") or isinstance(error, MemoryError):
         most = re.search(r"/([0-9.]+ \w+) used", line)
-        raise RunError(
+        return RunError(
             f"the query needs more memory than {f'the {most[1]} that ' if most else ''}it may use here;"
             " select less at once, or give the process more memory"
-        ) from error
+        )
     damaged = _DATA_FILE.search(line)
     if store is not None and damaged is not None and "Failed to read file" in line:  # its footer was sound
-        raise RunError(damage_text(store, damaged[1], damaged[2], damaged[0], line)) from error
+        return RunError(damage_text(store, damaged[1], damaged[2], damaged[0], line))
     if line.startswith(("IO Error", "Internal Error", "FATAL Error")):
-        raise RunError(f"the query failed: {line}") from error
+        return RunError(f"the query failed: {line}")
+    return QueryError(_wrong_use(line))
+
+
+def _wrong_use(line: str) -> str:
     if line.startswith("Permission Error"):
-        raise QueryError(f"a query reads the tables of its dataset and nothing else: {line}") from error
+        return f"a query reads the tables of its dataset and nothing else: {line}"
     if "Table with name" in line:
         views = ", ".join(view.name for view in shipped_views())
-        raise QueryError(
-            f"{line.split(' Did you mean')[0]} Tables: {', '.join(BY_NAME)}; "
+        return (
+            f"{line.split(' Did you mean', maxsplit=1)[0]} Tables: {', '.join(BY_NAME)}; "
             f"each also as snapshot.<table> and history.<table>. Views: {views}"
-        ) from error
+        )
     if "must be at the top level" in line:
-        raise QueryError("only SELECT is allowed, and this WITH contains a statement that writes") from error
-    raise QueryError(f"{line} (see lexport schema for tables and columns)") from error
+        return "only SELECT is allowed, and this WITH contains a statement that writes"
+    return f"{line} (see lexport schema for tables and columns)"
