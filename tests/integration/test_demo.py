@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sysconfig
+from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from lexport.model import Scope
+from lexport.simulator import Fleet, FleetSpec
+
+REGIONS = ("eu-west-1", "us-east-1")
 LEXPORT = str(Path(sysconfig.get_path("scripts")) / "lexport")
 
 pytestmark = [pytest.mark.wheel, pytest.mark.slow]
@@ -38,30 +45,46 @@ def ask(folder, *arguments):
 
 
 def test_the_demo_ends_with_a_committed_dataset_and_printed_answers(demo):
-    """`lexport demo` takes a whole snapshot of two Regions and prints the answers to its questions."""
+    """`lexport demo` takes whole snapshots of two Regions on three nights and prints the answers to its questions."""
     folder, done = demo
 
     assert done.returncode == 0, done.stderr
-    assert len(list((folder / "fleet" / "_runs").glob("*.json"))) == 1
+    assert len(list((folder / "fleet" / "_runs").glob("*.json"))) == 3
     assert "Which runtimes are in use?" in done.stdout
     assert "nodejs22.x" in done.stdout
-    assert done.stderr.count("complete") == 3
+    assert done.stderr.count("complete") == 9
+    assert "\n  + " in done.stdout.partition("$ lexport diff")[2]
+    assert "function_failed" in done.stdout.partition("$ lexport check")[2]
 
 
 def test_sql_answers_over_the_demo(demo):
-    """`lexport sql` counts the simulated fleet: 60 functions and 240 versions in each of two Regions."""
+    """The latest snapshot is the fleet two nights after the first, and the nights are a day apart."""
     folder, _ = demo
     query = (
         "SELECT region, COUNT(DISTINCT function_name) AS functions, COUNT(*) AS versions"
         " FROM functions GROUP BY region ORDER BY region"
     )
+    last = Fleet(FleetSpec(functions=30, versions=3, night=2, drift=0.1))
+    counts = {region: last.counts(Scope(account_id="111122223333", region=region)) for region in REGIONS}
 
     done = ask(folder, "sql", "fleet", query, "--output", "json")
+    nights = ask(folder, "sql", "fleet", "SELECT DISTINCT snapshot_at FROM history.scopes", "--output", "csv")
+    dates = sorted(date.fromisoformat(line[:10]) for line in nights.stdout.splitlines()[1:])
 
     assert json.loads(done.stdout) == [
-        {"region": "eu-west-1", "functions": 60, "versions": 240},
-        {"region": "us-east-1", "functions": 60, "versions": 240},
+        {"region": region, "functions": each.functions, "versions": each.versions} for region, each in counts.items()
     ]
+    assert [later - earlier for earlier, later in pairwise(dates)] == [timedelta(days=1)] * 2
+
+
+def test_the_commands_of_the_demo_are_commands(demo):
+    """Each step is printed as a user would type it, and the shown commands are accepted by a shell and by lexport."""
+    folder, done = demo
+    shown = re.findall(r"^\$ (lexport (?:diff|check|report) .*)$", done.stdout, re.MULTILINE)
+    served = re.findall(r"^\$ lexport simulate (.*) &$", done.stdout, re.MULTILINE)
+
+    assert [ask(folder, *shlex.split(line)[1:]).returncode for line in shown] == [0, 4, 0]
+    assert [re.search(r"--night (\d)", line)[1] for line in served] == ["0", "1", "2"]
 
 
 def test_the_shipped_views_come_with_the_package(demo):
@@ -116,13 +139,29 @@ def test_a_report_that_cannot_be_written_says_why(demo, arguments, code, said):
     assert (done.returncode, done.stderr) == (code, f"lexport: {said}\n")
 
 
-def test_the_demo_may_be_run_again(demo):
-    """`lexport demo` takes another snapshot into a folder that it made itself, and writes its report anew."""
+@pytest.mark.parametrize("added", ["fleet/notes.txt", "fleet/_runs/01KAG00000000000000000000A.json"])
+def test_the_demo_keeps_what_is_not_its_own(demo, added):
+    """A folder of the demo to which somebody added a file or a snapshot is left as it is."""
     folder, _ = demo
+    (folder / added).write_text("{}")
+    before = sorted(folder.rglob("*"))
+    done = ask(folder, "demo", "fleet")
+    after = sorted(folder.rglob("*"))
+    (folder / added).unlink()
+
+    assert (done.returncode, done.stdout, before) == (2, "", after)
+    assert "that the demo did not make; choose a new folder" in done.stderr
+
+
+def test_the_demo_may_be_run_again(demo):
+    """`lexport demo` replaces its own snapshots and its report in a folder that it made."""
+    folder, _ = demo
+    before = {path.name for path in (folder / "fleet" / "_runs").glob("*.json")}
     again = ask(folder, "demo", "fleet")
+    after = {path.name for path in (folder / "fleet" / "_runs").glob("*.json")}
 
     assert again.returncode == 0, again.stderr
-    assert len(list((folder / "fleet" / "_runs").glob("*.json"))) == 2
+    assert (len(after), after & before) == (3, set())
 
 
 @pytest.mark.parametrize(

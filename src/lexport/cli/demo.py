@@ -1,8 +1,12 @@
-"""``lexport demo``: take a snapshot of a simulated fleet and query it, without an AWS account."""
+"""``lexport demo``: take snapshots of a simulated fleet on three nights and query them, without an AWS account."""
 
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -11,8 +15,11 @@ from lexport.cli._options import argument, declare_command
 from lexport.errors import SettingsError
 
 REGIONS = ("eu-west-1", "us-east-1")
-FUNCTIONS, VERSIONS = 60, 3
-MARK = ".lexport-demo"  # an empty file that says the demo made this folder
+FUNCTIONS, VERSIONS, DRIFT = 30, 3, 0.1
+NIGHTS = 3
+MARK = ".lexport-demo"
+"""A file that says the demo made this folder; it names the snapshots that the demo took, one a line."""
+_CHECK = ("--check", "function_failed")
 QUESTIONS = {
     "Which runtimes are in use?": """
 SELECT runtime, SUM(functions) AS functions, SUM(versions) AS versions
@@ -33,9 +40,9 @@ ORDER BY functions DESC, name, value_hmac LIMIT 3""",
 @declare_command("demo", "lexport demo", "lexport demo /tmp/demo-fleet")
 @argument("dest", default="demo-fleet")
 def command(dest: str) -> None:
-    """Simulate a fleet, publish a snapshot of two Regions in DEST (default demo-fleet), and run a few queries.
+    """Simulate a fleet on three nights, publish snapshots in DEST (default demo-fleet), query them and write a report.
 
-    DEST is a new folder, or a folder that an earlier demo made.
+    DEST is a new folder, or a folder that an earlier demo made; the demo replaces the snapshots that it took there.
     """
     from lexport.cli._async import run_async
 
@@ -52,14 +59,15 @@ def command(dest: str) -> None:
         "NO_PROXY": "127.0.0.1",
     }
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (folder / MARK).touch()
-    run_async(lambda: _demonstrate(folder))
+    _remove_snapshots(folder)
+    run_async(lambda: _take_snapshots(folder))
+    _show_snapshots(folder)
 
 
 def _check_folder(dest: str) -> Path:
     """Return the folder. Raises SettingsError if it holds anything that the demo did not make."""
     from lexport.cli.report import check_replaceable
-    from lexport.dataset.layout import RUNS
+    from lexport.dataset.layout import LATEST_HINT, RUNS
     from lexport.dataset.local import local_folder
 
     folder = local_folder(dest)
@@ -71,7 +79,10 @@ def _check_folder(dest: str) -> Path:
         raise SettingsError(f"DEST {dest} is a file, not a folder", option="DEST") from error
     except OSError as error:
         raise SettingsError(f"DEST {dest} cannot be read: {error.strerror}", option="DEST") from error
-    if names and MARK not in names:
+    own = (folder / MARK).read_text(encoding="utf-8").split() if MARK in names else []
+    runs = {path.stem for path in (folder / RUNS).glob("*.json")}
+    strangers = {name for name in names if not name.startswith(".")} - {*_dataset_folders(), LATEST_HINT}
+    if strangers or not runs <= set(own) or (names and MARK not in names):
         what = "a dataset" if RUNS in names else "something"
         raise SettingsError(f"DEST {dest} holds {what} that the demo did not make; choose a new folder", option="DEST")
     check_replaceable(_page(folder), folder)
@@ -82,41 +93,88 @@ def _page(folder: Path) -> Path:
     return (folder if folder.name not in {"", ".."} else folder.resolve()).with_name(f"{folder.resolve().name}.html")
 
 
-async def _demonstrate(dest: Path) -> None:
+def _remove_snapshots(folder: Path) -> None:
+    """Remove the dataset that an earlier demo made."""
+    from lexport.dataset.layout import LATEST_HINT
+
+    for name in _dataset_folders():
+        with suppress(FileNotFoundError):
+            shutil.rmtree(folder / name)
+    (folder / LATEST_HINT).unlink(missing_ok=True)
+
+
+def _dataset_folders() -> tuple[str, ...]:
+    """Return the names of a dataset's folders; that of the commits is first, so that what is left is never damaged."""
+    from lexport.dataset.layout import PRUNED, RUNS, STAGING, STORED_PACKAGES
+    from lexport.tables.registry import tables
+
+    return (RUNS, STAGING, PRUNED, STORED_PACKAGES, *(table.name for table in tables()))
+
+
+async def _take_snapshots(dest: Path) -> None:
+    """Take a snapshot of each night, as if the last were now; the simulated fleet changes in between."""
     from lexport.cli._async import choose_report
-    from lexport.cli._output import open_output
-    from lexport.cli._rows.formats import print_rows
-    from lexport.cli._rows.values import arrow_rows
     from lexport.cli.snapshot import summarize
+    from lexport.model import new_ulid
     from lexport.pipeline import snapshot
-    from lexport.query.report import report
-    from lexport.query.sql import sql
     from lexport.settings import SnapshotSettings
     from lexport.simulator import Fleet, FleetSpec, open_simulator
 
-    fleet = Fleet(FleetSpec(functions=FUNCTIONS, versions=VERSIONS))
-    async with open_simulator(fleet) as simulator:
-        shown = " ".join(f"--region {region}" for region in REGIONS)
-        click.echo(f"A simulated AWS listens at {simulator.url}, with AWS's quotas. Now:\n")
-        click.echo(f"$ lexport snapshot {dest} --endpoint-url {simulator.url} {shown}")
-        settings = SnapshotSettings(regions=REGIONS, endpoint_url=simulator.url)
-        summarize(await snapshot(dest, settings, report=choose_report()))
+    now = datetime.now(UTC)
+    times = [now - timedelta(days=days) for days in reversed(range(NIGHTS))]
+    ids = [new_ulid(at) for at in times]
+    (dest / MARK).write_text("".join(f"{each}\n" for each in ids), encoding="utf-8")
+    click.echo("$ export AWS_ACCESS_KEY_ID=testing AWS_SECRET_ACCESS_KEY=testing")
+    shown = " ".join(f"--region {region}" for region in REGIONS)
+    for night, (snapshot_id, at) in enumerate(zip(ids, times, strict=True)):
+        spec = FleetSpec(functions=FUNCTIONS, versions=VERSIONS, night=night, drift=DRIFT, first_night_at=times[0])
+        async with open_simulator(Fleet(spec)) as simulator:
+            port = simulator.url.rpartition(":")[2]
+            click.echo(
+                f"\n{at:%Y-%m-%d}, night {night}: a simulated AWS, with AWS's quotas, and a snapshot of it\n"
+                f"$ lexport simulate --functions {FUNCTIONS} --versions {VERSIONS} --drift {DRIFT} --night {night}"
+                f" --port {port} &\n"
+                f"$ lexport snapshot {shlex.quote(str(dest))} --endpoint-url {simulator.url} {shown}"
+                f"{' --incremental' if night else ''}"
+            )
+            settings = SnapshotSettings(
+                regions=REGIONS,
+                endpoint_url=simulator.url,
+                incremental=night > 0,
+                snapshot_id=snapshot_id,
+                snapshot_at=at,
+            )
+            summarize(await snapshot(dest, settings, report=choose_report()))
+
+
+def _show_snapshots(dest: Path) -> None:
+    folder, page, shown = str(dest), _page(dest), shlex.quote(str(dest))
     for question, query in QUESTIONS.items():
-        click.echo(f"\n{question}\n$ lexport sql {dest} - <<'SQL'{query}\nSQL")
-        answer = await sql(dest, query)
-        print_rows(answer.schema.names, arrow_rows(answer.to_batches()), output="table")
-    page = _page(dest)
-    written = await report(dest)
-    with open_output(str(page)) as stream:
-        stream.write(written.html.encode())
-    click.echo(f"\nWhat does all of it look like?\n$ lexport report {dest} -o {page}\nOpen {page} in a browser.")
+        _run(question, "sql", folder, query, shown=f"lexport sql {shown} - <<'SQL'{query}\nSQL")
+    _run("What changed since the night before?", "diff", folder)
+    _run(
+        "Which functions cannot run? (one of the checks; exits with 4 if it finds something)", "check", folder, *_CHECK
+    )
+    _run("What does all of it look like?", "report", folder, "-o", str(page))
+    click.echo(f"Open {page} in a browser.")
     steps = {
-        f'lexport sql {dest} "FROM completeness"': "how whole the snapshot is",
+        f'lexport sql {shown} "FROM completeness"': "how whole the snapshots are",
+        f"lexport check {shown}": "all checks",
+        f"lexport diff {shown} yesterday today": "what changed between two days",
         "lexport schema": "every table and column",
-        f"lexport views {dest} --db fleet.duckdb": "the same tables for the DuckDB command line and BI tools",
+        f"lexport views {shown} --db fleet.duckdb": "the same tables for the DuckDB command line and BI tools",
         "lexport iam-policy": "what your own account must allow",
         "lexport snapshot my-fleet --region REGION": "your own fleet",
     }
     click.echo(f"\nThe dataset stays in {dest}. Where to go next:")
     for step, what in steps.items():
         click.echo(f"  {step:<46} {what}")
+
+
+def _run(question: str, *arguments: str, shown: str | None = None) -> None:
+    """Run a command of lexport as if the user had typed it, below the question that it answers."""
+    from lexport.cli._commands import cli
+
+    click.echo(f"\n{question}\n$ {shown or shlex.join(('lexport', *arguments))}")
+    with cli.make_context("lexport", [*arguments], obj=arguments) as context:
+        cli.invoke(context)
