@@ -40,12 +40,12 @@ def _row(table, scope, **values):
     return [told.get(name) for name in staged_names(table)]
 
 
-def stage_shard(store, folder, number, parts, *, run=RUN, status="complete"):
+def stage_shard(store, folder, number, parts, *, run=RUN, status="complete", scope=None):
     """Stage one shard: for each run file its versions, as (name, version, rank, layers). Return its result.
 
     The first version of a file has an alias too, and each file a row of ``errors``.
     """
-    scope, counts, staged = scope_of(number), Counter(), []
+    scope, counts, staged = scope or scope_of(number), Counter(), []
     for place, versions in enumerate(parts):
         rows = Rows()
         for serial, (name, version, rank, layers) in enumerate(versions):
