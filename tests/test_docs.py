@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from pathlib import Path
 
 import click
 import pytest
+import python_reference
 
+import lexport
 from lexport.cli._commands import cli
 
 ROOT = Path(__file__).parent.parent
@@ -28,6 +31,10 @@ _OPTION_ALONE = re.compile(r"`(--[a-z][a-z-]+)[^`]*`")
 _CONTEXT = click.Context(cli)
 ADDED = {"add-a-resource.md": {"--with"}, "design.md": {"--with"}, "CHANGELOG.md": {"--with", "--transport"}}
 """Options that no command has by default: the page adds them, or states that they were removed."""
+
+MADE_FROM_DOCSTRINGS = (
+    "<!-- From here on made from the docstrings by tests/test_docs.py; LEXPORT_WRITE_GOLDEN=1 rewrites it. -->\n"
+)
 
 
 def flags(command: click.Command) -> set[str]:
@@ -163,3 +170,17 @@ def test_options_shown_alone_exist(page):
     known = {"--help", "--version"}.union(ADDED.get(page.name, ()), *OPTIONS.values())
 
     assert set(_OPTION_ALONE.findall(prose(page))) - known == set()
+
+
+def test_python_reference_is_that_of_the_docstrings():
+    """docs/reference/python.md has every public name as its docstring; ``LEXPORT_WRITE_GOLDEN=1`` writes it anew."""
+    page = ROOT / "docs" / "reference" / "python.md"
+    head, mark, shown = page.read_text(encoding="utf-8").partition(MADE_FROM_DOCSTRINGS)
+    expected = f"\n{python_reference.reference()}"
+    if os.environ.get("LEXPORT_WRITE_GOLDEN"):
+        page.write_text(f"{head}{mark}{expected}", encoding="utf-8")
+        shown = expected
+
+    assert mark
+    assert shown == expected, "run this test with LEXPORT_WRITE_GOLDEN=1, and commit the page"
+    assert [name for name in lexport.__all__ if f"\n### {name}\n" not in shown] == []
