@@ -26,7 +26,7 @@ LogFormat = Literal["text", "json"]
 FORMATS: tuple[LogFormat, ...] = ("text", "json")
 LEVELS = ("debug", "info", "warning", "error")
 
-SAID = logging.getLogger("lexport.command")
+COMMAND = logging.getLogger("lexport.command")
 """What a command says to its user: notes, its summary, its errors. Only these lines may have the level ERROR."""
 PROGRESS = logging.getLogger("lexport.progress")
 """How far a run is, as lines."""
@@ -85,8 +85,8 @@ def set_up(new: LogSettings) -> None:
     level = logging.WARNING if new.level is None else new.level
     root.setLevel(logging.DEBUG if level <= logging.DEBUG else logging.WARNING)
     logging.getLogger(_OWN).setLevel(min(level, logging.WARNING))
-    for said in (SAID, PROGRESS):
-        said.setLevel(min(level, logging.INFO) if new.level is None or new.file is not None else level)
+    for own in (COMMAND, PROGRESS):
+        own.setLevel(min(level, logging.INFO) if new.level is None or new.file is not None else level)
     logging.captureWarnings(capture=True)
     _settings = new
 
@@ -143,7 +143,7 @@ def say(line: str, level: int = logging.INFO, **fields: object) -> None:
         with suppress(OSError, ValueError):
             print(visible(clean_line(line)), file=sys.stderr, flush=True)  # noqa: T201 - standard error is for messages
         return
-    SAID.log(level, "%s", line, extra=fields)
+    COMMAND.log(level, "%s", line, extra=fields)
 
 
 def _is_secret(name: str, value: str) -> bool:
@@ -176,13 +176,13 @@ class _Redacted(logging.Handler):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Leave out what this handler does not show."""
-        is_said = record.name in (SAID.name, PROGRESS.name)
+        is_of_command = record.name in (COMMAND.name, PROGRESS.name)
         level, chosen = _level(record), self._settings.level
         if self._settings.quiet:
-            return is_said and level >= logging.ERROR
+            return is_of_command and level >= logging.ERROR
         if chosen is None:
-            lowest = logging.INFO if is_said else logging.WARNING
-        elif is_said and self._settings.file is not None:
+            lowest = logging.INFO if is_of_command else logging.WARNING
+        elif is_of_command and self._settings.file is not None:
             lowest = min(chosen, logging.INFO)
         else:
             lowest = chosen
@@ -198,7 +198,7 @@ class _Redacted(logging.Handler):
 
     def _as_text(self, record: logging.LogRecord) -> list[str]:
         text = _text(record)
-        if self._is_short and record.name in (SAID.name, PROGRESS.name):
+        if self._is_short and record.name in (COMMAND.name, PROGRESS.name):
             return [text, *_exception(record)]
         own = self._settings.worker
         worker = f" [{own}]" if own else ""
@@ -247,7 +247,7 @@ def _is_own(record: logging.LogRecord) -> bool:
 
 def _level(record: logging.LogRecord) -> int:
     """Return the level of a line: only what a command says is an error, for then the command fails."""
-    return record.levelno if record.name == SAID.name else min(record.levelno, logging.WARNING)
+    return record.levelno if record.name == COMMAND.name else min(record.levelno, logging.WARNING)
 
 
 def _text(record: logging.LogRecord) -> str:

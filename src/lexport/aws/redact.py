@@ -1,9 +1,10 @@
-"""Remove presigned URLs, signatures and secrets from text and from raw JSON. Pure.
+"""Remove presigned URLs, signatures and secrets from text and from raw JSON.
 
 A presigned URL downloads a function's code for ten minutes without credentials, so it is a credential itself. Any text
 may contain one. aws/errors, extract/failures, cli/_ending and artifacts/presigned clean messages, extract/decode and
 extract/lossless clean responses, aws/logs cleans every line that a command prints or logs. Environment values are
-replaced in extract/flatten._children_of and extract/rows.
+replaced in extract/flatten._children_of and extract/rows. All functions are pure but those of log lines, which use
+the secrets that this process remembers.
 """
 
 from __future__ import annotations

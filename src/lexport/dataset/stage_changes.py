@@ -18,6 +18,7 @@ from lexport.dataset.store import Store
 from lexport.errors import ReadError
 from lexport.model import Scope
 from lexport.tables.run import CHANGES
+from lexport.tables.text import first_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Before:
 
     def note_of(self, damage: object) -> str:
         """Return the note that it is damaged."""
-        what = f"{self.scopes[0]}" + (f" and {len(self.scopes) - 1:,} more" if len(self.scopes) > 1 else "")
+        what = first_of([str(scope) for scope in self.scopes], most=1)
         return (
             f"changes of {what} are not recorded: the snapshot before, {self.commit.snapshot_id}, is damaged: {damage}"
         )

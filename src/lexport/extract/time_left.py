@@ -28,7 +28,7 @@ def phase_of(shard: ShardProgress) -> Phase:
 
 
 def versions_total(shard: ShardProgress) -> int | None:
-    """Return how many versions there are to read, as far as can be told; never fewer than are listed."""
+    """Return how many versions there are to read, as far as that is known; never fewer than are listed."""
     if shard.is_listed:
         return shard.listed
     if shard.versions_before is not None:

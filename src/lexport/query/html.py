@@ -1,4 +1,4 @@
-"""Tables in HTML, for notebooks. Every value is escaped, and what cannot be shown is said in words."""
+"""Tables in HTML, for notebooks. Every value is escaped, and a line says what is left out."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def fill_parameters(statement: duckdb.Statement, values: Mapping[str, ParameterV
         found.add(name.lower())
         end = stop
     if found != named.keys():
-        raise QueryError("the parameters of the query cannot be told from its text; put blanks around each $NAME")
+        raise QueryError("the parameters of the query cannot be found in its text; put blanks around each $NAME")
     return b"".join((*parts, raw[end:])).decode()
 
 

@@ -31,7 +31,7 @@ def connections_allowed(allowed: int, most: int, *, busy: float) -> int:
 def busy_s() -> float:
     """Return the seconds for which this thread used a CPU, or was ready to and had to leave it to other processes.
 
-    Where the system does not tell the second part, a thread on a crowded machine seems less busy than it is.
+    Where the system does not report the second part, a thread on a crowded machine seems less busy than it is.
     """
     try:
         with open(_SCHEDULER, encoding="ascii") as file:  # noqa: PTH123 - nothing to wait for, ten times a second

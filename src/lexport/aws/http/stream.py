@@ -99,7 +99,7 @@ class Stream:
             self._encrypt(self._tls)
 
     def abort(self) -> None:
-        """Close the socket at once. The receiver is told in the next round of the event loop."""
+        """Close the socket at once. The receiver learns of it in the next round of the event loop."""
         self._close(_reset())
 
     def _close(self, error: Exception | None) -> None:

@@ -160,7 +160,7 @@ def _reading(rate_per_s: float, queues: Sequence[_Queue]) -> PaceReading:
     )
 
 
-_WORDS = {
+_SHORT_REASONS = {
     "connect_failed": "cannot connect",
     "connection_reset": "the connection was closed",
     "dns_failed": "the host name cannot be resolved",
@@ -189,7 +189,7 @@ class _Trouble:
     def note(self, error: ItemError, delay_s: float) -> None:
         """Take the error of an attempt, and the delay before the next one."""
         is_throttle = isinstance(error, ThrottledError)
-        self._count(None if is_throttle else _WORDS.get(error.code, error.code[:_MOST_CHARACTERS]))
+        self._count(None if is_throttle else _SHORT_REASONS.get(error.code, error.code[:_MOST_CHARACTERS]))
         level = logging.DEBUG if is_throttle else logging.INFO
         if logger.isEnabledFor(level):
             place = {"account_id": self._scope.account_id, "region": self._scope.region, "operation": self._operation}

@@ -1,4 +1,4 @@
-"""What a run leaves for machines: a summary as JSON, a Prometheus textfile.
+"""What a run writes for machines: a summary as JSON, a Prometheus textfile, a webhook's message, spans and counters.
 
-Everything is rendered from one frozen value, ``RunSummary``. ``RunRecord`` watches the run and writes.
+All of them are rendered from one frozen value, ``RunSummary``. ``RunRecord`` watches the run, and writes and sends.
 """

@@ -33,7 +33,7 @@ _FIRST_SIGNAL_CODE = 128
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Where a run leaves what."""
+    """The files that a run writes for machines, and the file with the URL of the webhook that it reports to."""
 
     summary_file: Path | None = None
     metrics_file: Path | None = None
@@ -197,10 +197,10 @@ def current_record() -> RunRecord:
 
 
 def find_outputs(arguments: Sequence[str], context: click.Context) -> tuple[Outputs | None, str, str]:
-    """Return what a command line asks for that could not be parsed, its command, and DEST or "".
+    """Return the outputs that a command line asks for, which could not be parsed, its command, and DEST or "".
 
-    None is a command that leaves nothing.
-    Flags, variables and ``lexport.toml`` count as far as they can be read.
+    The outputs are None for a command that has none. Flags, variables and ``lexport.toml`` count as far as they can be
+    read.
     """
     command: click.Command = context.command
     defaults: Any = context.default_map

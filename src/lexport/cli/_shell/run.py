@@ -93,7 +93,7 @@ def _run(statement: str, dataset: _Dataset, settings: Settings, interrupts: _Int
     except Exception as error:  # noqa: BLE001 - the shell goes on
         interrupts.has_target = False
         if isinstance(error, RunError):
-            dataset.close()  # the next query opens it anew
+            dataset.close()  # the next query opens it again
         for line in ending(error, "sql")[0]:
             say(line, logging.ERROR)
     finally:
@@ -150,7 +150,7 @@ class _Dataset:
         self._dest, self._as_of, self._max_skew = dest, as_of, max_skew
         self._opened = ExitStack()
         self._session: QuerySession | None = None
-        self._noted: set[str] = set()
+        self._printed: set[str] = set()
 
     def __enter__(self) -> _Dataset:
         return self
@@ -168,7 +168,7 @@ class _Dataset:
         """Return the open session; open one if there is none."""
         if self._session is None:
             self._session = self._opened.enter_context(open_query_session(self._dest, as_of=self._as_of))
-            self._tell(self._session.catalog.notices(max_skew=self._max_skew))
+            self._notify_once(self._session.catalog.notices(max_skew=self._max_skew))
         return self._session
 
     def settle(self) -> None:
@@ -185,11 +185,11 @@ class _Dataset:
         """Print the notices about the tables of a statement that were not printed before."""
         session = self.session()
         tables = tables_read(statement)
-        self._tell((*session.catalog.notices(max_skew=self._max_skew, tables=tables), *session.tables.notes))
+        self._notify_once((*session.catalog.notices(max_skew=self._max_skew, tables=tables), *session.tables.notes))
 
-    def _tell(self, notices: tuple[str, ...]) -> None:
-        notify(*(line for line in notices if line not in self._noted))
-        self._noted.update(notices)
+    def _notify_once(self, notices: tuple[str, ...]) -> None:
+        notify(*(line for line in notices if line not in self._printed))
+        self._printed.update(notices)
 
 
 class _Prompt:
