@@ -8,6 +8,7 @@ import threading
 
 import pytest
 from anyio.from_thread import start_blocking_portal
+from tiny_s3 import open_tiny_s3, refuse
 
 from lexport.simulator import Fault, Fleet, FleetSpec, open_simulator
 
@@ -253,3 +254,21 @@ def test_a_wrong_clock_is_an_error(forks, serve):
 
     assert (done.code, clock["level"], clock["outcome"]) == (1, "error", "clock")
     assert "days ahead of AWS's" in clock["message"]
+
+
+def test_a_bucket_is_tried_and_nothing_stays(examine, serve):
+    """An object is created under a condition and removed; a server that ignores it, and one that denies, are errors."""
+    aws = serve()
+    with open_tiny_s3() as bucket:
+        found = {}
+        for name in ("good", "careless", "denied"):
+            bucket.ignores_conditions = name == "careless"
+            bucket.faults["PUT"] = [refuse(403, "AccessDenied")] * 9 if name == "denied" else []
+            found[name] = examine("s3://bucket/fleet", *REGION, url=aws.url, AWS_ENDPOINT_URL_S3=bucket.url)
+            assert bucket.objects == {}
+        absent = examine("s3://elsewhere/fleet", *REGION, url=aws.url, AWS_ENDPOINT_URL_S3="http://127.0.0.1:1")
+
+    assert (found["good"][0], state(found["good"][1], "DEST")) == (0, [("ok", "ok")])
+    assert (found["careless"][0], wrong(found["careless"][1])) == (1, {"DEST": "failed"})
+    assert (found["denied"][0], wrong(found["denied"][1])) == (5, {"DEST": "denied"})
+    assert (absent[0], state(absent[1], "hash key")) == (1, [("ok", "ok")])

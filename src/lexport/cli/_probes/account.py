@@ -52,8 +52,6 @@ from lexport.settings import ALL_REGIONS, SnapshotSettings
 from lexport.tables.text import agree, first_of, plural
 from lexport.tables.units import format_seconds
 
-LONGEST_S = scaled(30.0)
-"""All probes of AWS together, the credentials not counted where a person has to type a code."""
 NETWORK_S = scaled(6.0)
 CREDENTIALS_S = scaled(10.0)
 TYPING_S = 120.0
@@ -90,31 +88,32 @@ class Facts:
     functions_in: dict[str, bool] = field(default_factory=dict)
 
 
-async def probe_account(settings: SnapshotSettings, accounts: Sequence[str], add: Add) -> Facts:
-    """Try what a snapshot with these settings would do, and return what was found; ``add`` gets each finding."""
-    probes = AccountProbes(settings, accounts, add)
+async def probe_account(settings: SnapshotSettings, accounts: Sequence[str], facts: Facts, add: Add) -> None:
+    """Try what a snapshot with these settings would do; ``facts`` gets what was found, ``add`` each finding."""
+    probes = AccountProbes(settings, accounts, facts, add)
     async with AsyncExitStack() as opened:
         await probes.network()
         session = await probes.credentials(opened)
         if session is None:
             for subject in ("identity", "Regions", "calls"):
                 add(not_tried(subject, "there are no credentials"))
-            return probes.facts
-        with move_on_after(LONGEST_S - NETWORK_S) as rest:
-            try:
-                await probes.use(session)
-            except LexportError as error:
-                add(of_error(error, "calls"))
-        if rest.cancelled_caught:
-            add(not_tried("calls", f"all together took longer than {format_seconds(LONGEST_S)}"))
-    return probes.facts
+            return
+        try:
+            await probes.use(session)
+        except LexportError as error:
+            add(of_error(error, "calls"))
+
+
+def typing_s() -> float:
+    """Return how long a person may take to type the code of an MFA device; 0 without a terminal."""
+    return TYPING_S if sys.stdin is not None and sys.stdin.isatty() else 0.0
 
 
 class AccountProbes:
     """The probes, in the order in which they depend on each other."""
 
-    def __init__(self, settings: SnapshotSettings, accounts: Sequence[str], add: Add) -> None:
-        self.facts = Facts()
+    def __init__(self, settings: SnapshotSettings, accounts: Sequence[str], facts: Facts, add: Add) -> None:
+        self.facts = facts
         self._settings, self._accounts, self._add = settings, accounts, add
         self._is_cut_off = False
 
@@ -192,11 +191,10 @@ class AccountProbes:
     async def credentials(self, opened: AsyncExitStack) -> Session | None:
         """Load the credentials and say where they come from. Nothing is shown of the keys themselves."""
         settings, subject = self._settings, "credentials"
-        may_type = sys.stdin is not None and sys.stdin.isatty()
         opening = open_session(profile=settings.profile, endpoint_url=settings.endpoint_url)
         session: Session | None = None
         try:
-            with move_on_after(TYPING_S if may_type else CREDENTIALS_S):
+            with move_on_after(CREDENTIALS_S + typing_s()):
                 session = await opened.enter_async_context(opening)
         except LexportError as error:
             is_refusal = not isinstance(error, NetworkError) and (

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
-from anyio import move_on_after
+from anyio import current_time, move_on_after
 
 from lexport.aws.client import LambdaClient
 from lexport.aws.waits import scaled
@@ -24,6 +24,7 @@ from lexport.tables.resource import Resource
 from lexport.tables.text import first_of
 
 CALL_S = scaled(6.0)
+LISTING_S = scaled(8.0)  # all Regions together
 NOBODY = "lexport-doctor"
 """A function that is not there: who may not read it is denied, and who may gets "not found"."""
 _NAMED = 40
@@ -52,8 +53,8 @@ class CallProbes:
         listed: dict[str, list[str]] = {}
         failed: dict[tuple[str, str], list[tuple[str, Exception]]] = defaultdict(list)
         operation = LIST_FUNCTIONS.operation
-        left = list(regions)
-        while left:
+        left, ends_at_s = list(regions), current_time() + LISTING_S
+        while left and current_time() < ends_at_s:
             region = left.pop(0)
             try:
                 api = await self._client(region)
@@ -70,7 +71,7 @@ class CallProbes:
             finding = of_error(of_kind[0][1], operation, actions=LIST_FUNCTIONS.iam)
             self._add(_about(finding, f"{names}: {finding.message}"))
         if left:
-            self._add(not_tried(operation, f"{first_of(left, _NAMED)}: the Region before did not answer"))
+            self._add(not_tried(operation, f"{first_of(left, _NAMED)}: the Regions before took too long"))
         full = [region for region, names in listed.items() if names]
         if full:
             self._add(_fine(operation, f"allowed; functions in {first_of(full, _NAMED)}"))

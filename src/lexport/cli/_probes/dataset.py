@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -36,20 +35,17 @@ LITTLE_BYTES = 10**9
 OLD = timedelta(hours=26)
 
 
-def probe_dest(dest: Destination | None, settings: SnapshotSettings, add: Add) -> None:
-    """Look at DEST and at the key; without DEST, at the key alone."""
-    last: Manifest | None = None
-    if dest is not None:
-        bounded = replace(dest, timeout_s=min(dest.timeout_s, REQUEST_S))
-        try:
-            last = _probe(open_store(bounded, profile=settings.profile), add)
-        except (LexportError, OSError) as error:
-            add(of_error(error, "DEST"))
-    _probe_key(settings, last, add)
+def probe_dest(dest: Destination, profile: str | None, add: Add) -> Manifest | None:
+    """Look at what is there, write and remove a file; return the newest snapshot. Nothing is raised."""
+    bounded = replace(dest, timeout_s=min(dest.timeout_s, REQUEST_S))
+    try:
+        return _probe(open_store(bounded, profile=profile), add)
+    except (LexportError, OSError) as error:
+        add(of_error(error, "DEST"))
+    return None
 
 
 def _probe(store: Store, add: Add) -> Manifest | None:
-    """Look at what is there, write and remove a file; return the newest snapshot."""
     root = store.root if isinstance(store, LocalStore) else None
     if root is not None and root.is_symlink() and not root.is_dir():
         add(
@@ -76,11 +72,16 @@ def _probe(store: Store, add: Add) -> Manifest | None:
 
 
 def _absent(root: Path) -> Finding:
+    """Create a folder beside the one that is absent, and remove it."""
     parent = _nearest(root)
-    if parent.is_dir() and os.access(parent, os.W_OK | os.X_OK):
-        return Finding(level="ok", subject="DEST", outcome="absent", message=f"{root} is created by the first snapshot")
-    why = "may not be written" if parent.is_dir() else "is not a folder"
-    return Finding(level="error", subject="DEST", outcome="wrong", message=f"{root} cannot be created: {parent} {why}")
+    probe = parent / f".probe-{new_ulid(datetime.now(UTC))}"
+    try:
+        probe.mkdir(mode=0o700)
+        probe.rmdir()
+    except OSError as error:
+        message = f"{root} cannot be created: {parent}: {error.strerror}"
+        return Finding(level="error", subject="DEST", outcome="wrong", message=message)
+    return Finding(level="ok", subject="DEST", outcome="absent", message=f"{root} is created by the first snapshot")
 
 
 def _nearest(root: Path) -> Path:
@@ -165,7 +166,7 @@ def _unfinished(store: Store) -> Iterator[Finding]:
         yield Finding(level="ok", subject=subject, outcome="ok", message=running)
 
 
-def _probe_key(settings: SnapshotSettings, last: Manifest | None, add: Add) -> None:
+def probe_key(settings: SnapshotSettings, last: Manifest | None, add: Add) -> None:
     """Compare the key here with that of the last snapshot; no key is made."""
     subject = "hash key"
     if settings.env == "none":

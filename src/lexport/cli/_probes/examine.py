@@ -8,21 +8,25 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from anyio import move_on_after, to_thread
+from anyio import current_time, move_on_after, to_thread
 
 from lexport.aws.policy import hub_policy, iam_policy
 from lexport.aws.redact import clean_line
 from lexport.aws.waits import scaled
-from lexport.cli._probes.account import Facts, probe_account
-from lexport.cli._probes.dataset import probe_dest
-from lexport.cli._probes.findings import Add, Finding, missing_statements, not_tried
+from lexport.cli._probes.account import Facts, probe_account, typing_s
+from lexport.cli._probes.dataset import probe_dest, probe_key
+from lexport.cli._probes.findings import Add, Finding, missing_statements, not_tried, of_error
+from lexport.dataset.manifest import Manifest
 from lexport.errors import LexportError, SettingsError
 from lexport.extract.accounts import read_accounts
 from lexport.settings import Destination, SnapshotSettings, role_arn
 from lexport.tables.registry import resources_read
 from lexport.tables.text import visible
+from lexport.tables.units import format_seconds
 
-DEST_S = scaled(12.0)
+AWS_S = scaled(24.0)
+ALL_S = scaled(32.0)
+"""All probes together, the time not counted that a person takes to type a code."""
 
 _WIDEST_SUBJECT = 22
 
@@ -42,23 +46,45 @@ class Findings:
 
 async def examine(settings: SnapshotSettings | None, dest: Destination | None, add: Add) -> Facts:
     """Try AWS, DEST and the key; without settings, AWS is not tried."""
-    facts = Facts()
+    facts, started_s = Facts(), current_time()
     if settings is None:
         add(not_tried("AWS", "the settings are not good"))
+        settings = SnapshotSettings()
     else:
-        accounts: tuple[str, ...] = ()
-        try:
-            accounts = await to_thread.run_sync(read_accounts, settings.accounts, settings.accounts_from)
-        except SettingsError as error:
-            add(Finding(level="error", subject="settings", outcome="wrong", message=str(error)))
-        facts = await probe_account(settings, accounts, add)
-    blocking = partial(probe_dest, dest, settings or SnapshotSettings(), add)
-    with move_on_after(DEST_S) as limit:
-        await to_thread.run_sync(blocking, abandon_on_cancel=True)
-    if limit.cancelled_caught:
-        message = f"no answer within {DEST_S:g} s"
-        add(Finding(level="error", subject="DEST", outcome="unreachable", message=message))
+        with move_on_after(AWS_S + typing_s()) as limit:
+            await _examine_account(settings, facts, add)
+        if limit.cancelled_caught:
+            add(_late("calls", AWS_S))
+    last: Manifest | None = None
+    of_dest: list[Finding] = []
+    if dest is not None:
+        left_s = max(ALL_S - AWS_S, started_s + ALL_S - current_time())
+        with move_on_after(left_s) as limit:
+            blocking = partial(probe_dest, dest, settings.profile, of_dest.append)
+            last = await to_thread.run_sync(blocking, abandon_on_cancel=True)
+        for finding in tuple(of_dest):  # a thread that was given up adds no more
+            add(finding)
+        if limit.cancelled_caught:
+            add(_late("DEST", left_s))
+    probe_key(settings, last, add)
     return facts
+
+
+async def _examine_account(settings: SnapshotSettings, facts: Facts, add: Add) -> None:
+    try:
+        accounts = await to_thread.run_sync(
+            read_accounts, settings.accounts, settings.accounts_from, abandon_on_cancel=True
+        )
+    except SettingsError as error:
+        add(of_error(error, "settings"))
+        add(not_tried("AWS", "the settings are not good"))
+        return
+    await probe_account(settings, accounts, facts, add)
+
+
+def _late(subject: str, limit_s: float) -> Finding:
+    message = f"no answer within {format_seconds(limit_s)}"
+    return Finding(level="error", subject=subject, outcome="unreachable", message=message)
 
 
 def missing_policy(settings: SnapshotSettings, facts: Facts, found: list[Finding]) -> dict[str, Any] | None:
