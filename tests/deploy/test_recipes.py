@@ -36,8 +36,8 @@ _METRIC = re.compile(r"\blexport_\w+")
 
 def files() -> list[Path]:
     """Every text of the recipes for one machine and their guides."""
-    found = [path for path in sorted(DEPLOY.rglob("*")) if path.is_file() and "aws-step-functions" not in path.parts]
-    return [*found, *(ROOT / name for name in GUIDES)]
+    recipes = (path for path in sorted(DEPLOY.rglob("*")) if "aws-step-functions" not in path.parts)
+    return [path for path in (*recipes, *(ROOT / name for name in GUIDES)) if path.is_file()]
 
 
 def joined(path: Path) -> str:
