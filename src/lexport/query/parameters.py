@@ -69,6 +69,12 @@ def fill_parameters(statement: duckdb.Statement, values: Mapping[str, ParameterV
     return b"".join((*parts, raw[end:])).decode()
 
 
+def check_names(values: object) -> None:
+    """Raise QueryError where parameters are no mapping of names."""
+    if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
+        raise QueryError("parameters are a mapping of names to values, such as {'region': 'eu-west-1'}")
+
+
 def hide_values(line: str, values: Mapping[str, ParameterValue]) -> str:
     """Return a message of DuckDB without the values of parameters, which it quotes."""
     for name, given in values.items():
@@ -96,9 +102,11 @@ def _literal(name: str, value: ParameterValue) -> str:
     write = next((write for kind, write in _LITERALS.items() if isinstance(value, kind)), None)
     if write is None:
         raise QueryError(
-            f"the value of ${name} is a {type(value).__name__}: expected a text, a number, a truth value, a date, a"
-            " time, None, or a list of these"
+            f"the value of ${name} has the type {type(value).__name__}: expected a text, a number, a truth value, a"
+            " date, a time, None, or a list of these"
         )
+    if isinstance(value, str) and not _is_unicode(value):
+        raise QueryError(f"the value of ${name} is not valid Unicode")
     if isinstance(value, int) and abs(value) >= 2**127:
         raise QueryError(f"the value of ${name} is a number of more than 128 bits")
     if isinstance(value, datetime) and value.utcoffset() is None:
@@ -120,3 +128,7 @@ def _places(raw: bytes, text: str) -> Iterator[tuple[int, int, str]]:
         place = _PLACE.match(raw, offset) if kind == duckdb.token_type.operator else None
         if place is not None:
             yield offset, place.end(), (place[1] or place[2]).decode()
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)

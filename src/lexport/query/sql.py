@@ -22,7 +22,7 @@ from lexport.errors import LexportError, QueryError, RunError, ViewError
 from lexport.query.catalog import DEFAULT_MAX_SKEW, Catalog, open_catalog
 from lexport.query.dataset_tables import DatasetTables
 from lexport.query.execute import Interruptible, Worker, connect, run_interruptibly
-from lexport.query.parameters import ParameterValue, fill_parameters, hide_values
+from lexport.query.parameters import ParameterValue, check_names, fill_parameters, hide_values
 from lexport.query.query_result import QueryResult
 from lexport.query.shipped_views import ShippedView, named_views, shipped_views, tables_read
 from lexport.query.sql_text import LOSSY, cast_type, escape_glob, one_line, quote_name, quote_text
@@ -249,6 +249,7 @@ def is_name(text: str) -> bool:
 
 
 def _one_select(connection: duckdb.DuckDBPyConnection, query: str, values: Mapping[str, ParameterValue]) -> str:
+    check_names(values)
     statements = _statements(connection, query, values)
     if len(statements) != 1:
         raise QueryError(f"expected one SELECT statement, got {len(statements)}")

@@ -76,6 +76,9 @@ async def test_parameters(fleet):
     assert await lexport.sql(fleet, query, parameters=values) == answer
     with pytest.raises(QueryError, match=r"without a value: give --param all=VALUE [(]parameters= in Python"):
         lexport.Dataset(fleet).sql(query, parameters={"names": []})
+    for wrong in (["all"], {1: True}):
+        with pytest.raises(QueryError, match="parameters are a mapping of names to values"):
+            lexport.Dataset(fleet).sql("SELECT $all FROM", parameters=wrong)
     with pytest.raises(QueryError, match=r"[$]x") as caught:
         await lexport.sql(fleet, "SELECT $x::INT", parameters={"x": NAMES[7]})
     assert NAMES[7] not in "".join(traceback.format_exception(caught.value))

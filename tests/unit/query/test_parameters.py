@@ -90,9 +90,10 @@ def test_places():
         ("SELECT ?", {}, "such as [$]region; [?] and [$]1 have none"),
         ("SELECT $1", {}, "such as [$]region"),
         ("SELECT $x", {"x": "secret", "X": "secret"}, "the parameter [$]x has two values"),
-        ("SELECT $x", {"x": {"secret"}}, "the value of [$]x is a set: expected a text, a number"),
-        ("SELECT $x", {"x": ["secret", b"secret"]}, "the value of [$]x is a bytes"),
+        ("SELECT $x", {"x": {"secret"}}, "the value of [$]x has the type set: expected a text, a number"),
+        ("SELECT $x", {"x": ["secret", b"secret"]}, "the value of [$]x has the type bytes"),
         ("SELECT $x", {"x": datetime.fromisoformat("2026-01-01")}, "the value of [$]x is a time without a time zone"),
+        ("SELECT $x", {"x": "secret\udcff"}, "the value of [$]x is not valid Unicode"),
         ("SELECT $x", {"x": 2**127}, "the value of [$]x is a number of more than 128 bits"),
     ],
 )
