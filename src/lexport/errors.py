@@ -104,7 +104,7 @@ class IncompleteError(RunError):
 
     def __init__(self, message: str, *, result: object) -> None:
         super().__init__(message)
-        self.result = result
+        self.result: Any = result  # SnapshotResult or PackagesResult, which are above this module
 
 
 class DeadlineError(RunError):

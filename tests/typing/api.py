@@ -9,6 +9,7 @@ import lexport
 from lexport import (
     CheckResult,
     Finding,
+    IncompleteError,
     ItemError,
     LexportError,
     RunError,
@@ -80,6 +81,8 @@ def fail(error: LexportError) -> int:
     if isinstance(error, SettingsError):
         option: str | None = error.option
         return len(option or "")
+    if isinstance(error, IncompleteError):
+        print([(count, example.message) for _, count, example in error.result.failures])
     if isinstance(error, RunError):
         return error.exit_code
     assert isinstance(error, ItemError)

@@ -34,10 +34,10 @@ _SCHEMAS: dict[str, str] = {"latest": "main", "snapshot": "snapshot", "history":
 
 
 class Dataset:
-    """A destination with at least one snapshot, for reading.
+    """A dataset, for reading. Its methods block, and work inside a running event loop.
 
-    Raises SettingsError if ``dest`` is not a dataset, NoSnapshotError if it has no snapshot. ``as_of``, a date, an
-    instant or a snapshot's id, hides everything that was read later.
+    ``as_of``, a date, an instant or a snapshot's id, hides everything that was read later. Nothing stays open: each
+    call sees new snapshots. Raises SettingsError if ``dest`` is not a dataset, NoSnapshotError if it has no snapshot.
     """
 
     def __init__(self, dest: str | os.PathLike[str], *, as_of: str | None = None) -> None:
@@ -51,12 +51,12 @@ class Dataset:
 
     @property
     def views(self) -> dict[str, ShippedView]:
-        """The shipped views by name. ``columns`` of each maps its columns to their meanings."""
+        """The shipped views by name. ``question`` says what they answer; ``columns`` maps columns to their meanings."""
         return {view.name: view for view in shipped_views()}
 
     @property
     def tables(self) -> dict[str, Table]:
-        """The tables by name. Each has its ``meaning``, and ``columns`` with theirs."""
+        """The tables by name. ``meaning`` says what a row is; ``columns`` have name, type, unit, source and meaning."""
         return dict(BY_NAME)
 
     def df(self, query: str, *, parameters: Mapping[str, ParameterValue] | None = None) -> Any:
