@@ -24,7 +24,7 @@ CHANGING = (
     (re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z"), "INSTANT"),
     (re.compile(r"\b\d+\.\d s\b"), "SECONDS"),
     (re.compile(r"\b[\d,]+ (bytes|moved)\b"), "BYTES"),
-    (re.compile(r"e\.g\. [\w:$-]+"), "EXAMPLE"),
+    (re.compile(r"e\.g\. .*"), "EXAMPLE"),
     (re.compile(r"\(\d+ KB\)"), "SIZE"),
     (re.compile(r" +\d+  (?=daily|oldest|reason)"), " SIZE "),
     (re.compile(r"[ -]{2,}"), " "),
