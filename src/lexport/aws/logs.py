@@ -43,7 +43,7 @@ _SECRET_VARIABLE = re.compile(r"SECRET|TOKEN|PASSW|_KEY(?:_ID)?\Z|_KEY_|SAS|NOTI
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
-    """How a process logs. ``level`` is None by default: what the command says, and warnings.
+    """How a process logs. ``level`` is None by default: what the command says, and warnings of lexport itself.
 
     ``quiet`` leaves errors alone on standard error. With a ``file``, the lines of the level are written there, and
     standard error shows what it does by default.
@@ -186,8 +186,10 @@ class _Redacted(logging.Handler):
             lowest = min(chosen, logging.INFO)
         else:
             lowest = chosen
-        is_silent = record.name.partition(".")[0] in _SILENT and (chosen is None or chosen > logging.DEBUG)
-        return level >= lowest and not is_silent
+        package = record.name.partition(".")[0]
+        is_silent = package in _SILENT and (chosen is None or chosen > logging.DEBUG)
+        is_unasked = chosen is None and package != _OWN  # a failed command says in one line what a library warned of
+        return level >= lowest and not is_silent and not is_unasked
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the lines of a record."""

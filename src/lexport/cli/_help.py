@@ -81,6 +81,12 @@ class Command(click.Command):
         self.examples = examples
         self.with_group = with_group
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments. An option whose value is still to be completed keeps no argument from being read."""
+        if ctx.resilient_parsing and args and args[-1].startswith("-"):
+            args = args[:-1]
+        return super().parse_args(ctx, args)
+
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the declared options and ``--with``: resources may be registered after the command was declared."""
         declared = super().get_params(ctx)
