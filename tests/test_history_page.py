@@ -1,100 +1,116 @@
-"""The guides to history and feeds are true: four nights of a simulated fleet, and what their commands print."""
+"""The guides to history and feeds are true: their commands work as pasted, and print what the pages show.
+
+``python tests/test_history_page.py FOLDER`` writes that output into the pages.
+"""
 
 from __future__ import annotations
 
+import os
 import re
-import shlex
+import socket
+import subprocess
 import sys
 import sysconfig
-from datetime import UTC, datetime
+import time
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import anyio
 import pytest
-
-import lexport
-from lexport.model import Scope
-from lexport.simulator import Change, Fleet, FleetSpec, open_simulator
 
 GUIDES = Path(__file__).parent.parent / "docs" / "guides"
 PAGES = (GUIDES / "history.md", GUIDES / "feed.md")
-SCOPE = Scope(account_id="111122223333", region="us-east-1")
+PORTS = ("8600", "8601", "8602")
 _COMMANDS = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
+_SIMULATORS = re.compile(r"^ {4}(for night in .*)$", re.MULTILINE)
+_MARK = "--- next ---"
+_CHANGING = (
+    (re.compile(r"\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b"), "ULID"),
+    (re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z"), "INSTANT"),
+    (re.compile(r"\d+\.\d s$", re.MULTILINE), "SECONDS"),
+    (re.compile(r"-{20,}| {2,}"), " "),  # the width of a column
+)
 
 
-def nights(names):
-    """The changes to the fleet before each night."""
-
-    def change(kind, index, **more):
-        return Change(kind=kind, scope=SCOPE, function_name=names[index], **more)
-
-    return (
-        (),
-        (
-            change("update_config", 2, memory_mb=1024, environment={"LOG_LEVEL": "debug", "STAGE": "prod"}),
-            change("delete_function", 3),
-            change("set_tags", 4, tags={"team": "payments", "env": "prod"}),
-        ),
-        (
-            change("update_code", 2),
-            change("publish_version", 2),
-            change("set_reserved_concurrency", 5, reserved_concurrency=0),
-            change("delete_function", 6),
-        ),
-        (change("update_config", 2, memory_mb=2048), change("recreate_function", 3)),
-    )
+def steady(text):
+    """Return a page without what differs between two runs."""
+    for pattern, name in _CHANGING:
+        text = pattern.sub(name, text)
+    return text
 
 
-async def answered(page, folder):
-    """Return a page with the output of its commands."""
-    command = Path(sysconfig.get_path("scripts")) / "lexport"
-    answers = []
-    for block in _COMMANDS.findall(page):
-        lines = [line for line in block.splitlines() if line.startswith("$ ")]
-        shown = []
-        for line in lines:
-            done = await anyio.run_process([command, *shlex.split(line)[2:]], check=False, cwd=folder, stderr=-2)
-            assert done.returncode == 0, done.stdout.decode()
-            shown.append(f"{line}\n{done.stdout.decode()}")
-        answers.append("".join(shown))
-    following = iter(answers)
-    return _COMMANDS.sub(lambda _: next(following), page)
+@contextmanager
+def serving(command, ports, environment):
+    """Run what the page starts in the first terminal, until the ports are served."""
+    with subprocess.Popen(
+        ["bash", "-c", f"trap 'kill $(jobs -p)' TERM; {command}\nwait; wait"],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+    ) as shell:
+        try:
+            for port in ports:
+                until = time.monotonic() + 60
+                while not is_served(port):
+                    assert time.monotonic() < until
+                    assert shell.poll() is None
+                    time.sleep(0.05)
+            yield
+        finally:
+            shell.terminate()
 
 
-async def make_dataset(folder):
-    """Take the snapshots that the pages show; ids and times are given."""
-    fleet = Fleet(FleetSpec(functions=40, versions=3, seed=1))
-    names = list(fleet.names(SCOPE))
-    async with open_simulator(fleet, quotas=False) as simulator:
-        for number, changes in enumerate(nights(names)):
-            for change in changes:
-                fleet.apply(change)
-            settings = lexport.SnapshotSettings(
-                endpoint_url=simulator.url,
-                regions=(SCOPE.region,),
-                snapshot_id=f"01KAG00000000000000000000{'ABCD'[number]}",
-                snapshot_at=datetime(2026, 11, 19 + number, 2, tzinfo=UTC),
-            )
-            await lexport.snapshot(folder / "fleet", settings)
+def is_served(port):
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", int(port))) == 0
+
+
+def free_ports():
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in PORTS]
+        return [str(each.getsockname()[1]) for each in sockets]
+
+
+def answered(pages, folder):
+    """Return the pages with the output of their commands, run by one shell in the order of the pages."""
+    ports = free_ports()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LEXPORT_"))} | {
+        "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",
+        "XDG_STATE_HOME": str(folder / "state"),
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "NO_PROXY": "127.0.0.1",
+    }
+    blocks = [block for page in pages for block in _COMMANDS.findall(page)]
+    commands = [[line for line in block.splitlines() if line.startswith("$ ")] for block in blocks]
+    script = f"\necho '{_MARK}'\n".join(line[2:] for lines in commands for line in lines)
+    for port, free in zip(PORTS, ports, strict=True):
+        script = script.replace(f":{port}", f":{free}")
+    loop = _SIMULATORS.search(pages[0])[1].replace("860$night", "${ports[night]}")
+    with serving(f"ports=({' '.join(ports)}); {loop}", ports, environment):
+        done = subprocess.run(
+            ["bash", "-e", "-c", script],
+            check=False,
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=300,
+        )
+    text = done.stdout.decode()
+    assert done.returncode == 0, text
+    answers = iter(text.split(f"{_MARK}\n"))
+    shown = iter("".join(f"{line}\n{next(answers)}" for line in lines) for lines in commands)
+    return [_COMMANDS.sub(lambda _: next(shown), page) for page in pages]
 
 
 @pytest.mark.slow
-@pytest.mark.asyncio
-async def test_commands_print_what_the_pages_show(aws, tmp_path):
-    """Every command of the pages prints the output below it; run this file to write that output."""
-    await make_dataset(tmp_path)
+def test_commands_print_what_the_pages_show(tmp_path):
+    """Every command of the pages works as pasted and prints the output below it."""
+    pages = [path.read_text(encoding="utf-8") for path in PAGES]
 
-    for path in PAGES:
-        page = path.read_text(encoding="utf-8")
-        assert page == await answered(page, tmp_path)
-
-
-async def _main():
-    folder = Path(sys.argv[1])
-    await make_dataset(folder)
-    for path in PAGES:
-        path.write_text(await answered(path.read_text(encoding="utf-8"), folder), encoding="utf-8")
+    assert [steady(page) for page in answered(pages, tmp_path)] == [steady(page) for page in pages]
 
 
 if __name__ == "__main__":
-    anyio.run(_main)
+    shown_pages = answered([path.read_text(encoding="utf-8") for path in PAGES], Path(sys.argv[1]))
+    for path, page in zip(PAGES, shown_pages, strict=True):
+        path.write_text(page, encoding="utf-8")

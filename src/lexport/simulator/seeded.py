@@ -187,11 +187,14 @@ def build_version(
     snap_start_is_on = function.snap_start_apply_on == "PublishedVersions" and version != LATEST
     has_runtime_version = function.runtime is not None and function.runtime_version_error is None
     runtime_id = digest_hex("runtime", function.runtime, choices.pick(3), size=32)
+    # Both are drawn even where the build has its own, so that what is drawn after them stays the same.
+    description = traits.description(trait, version, choices)
+    memory_mb = choices.choose((128, 256, 512, 1024, 1769, 10240))
     return VersionSpec(
         function=function,
         version=version,
-        description=traits.description(trait, version, choices) if build.description is None else build.description,
-        memory_mb=(128, 256, 512, 1024, 1769, 10240)[choices.pick(6)] if build.memory_mb is None else build.memory_mb,
+        description=description if build.description is None else build.description,
+        memory_mb=memory_mb if build.memory_mb is None else build.memory_mb,
         environment=_environment(trait, choices, build.environment),
         package_key=key,
         code_sha256=content.code_sha256 if function.image is None else image_digest(function, build.code),

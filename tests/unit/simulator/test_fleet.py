@@ -235,6 +235,7 @@ def test_tags_concurrency_and_configuration(fleet, change):
 
     assert (now.function.tags, now.function.reserved_concurrency) == ({"a": "b"}, 0)
     assert (now.memory_mb, now.description) == (4096, "new")
+    assert now.environment == latest.environment
     assert now.code_sha256 != latest.code_sha256
     assert now.last_modified_at > latest.last_modified_at
     assert fleet.version(SCOPE, 0, number).revision_id == old.revision_id
