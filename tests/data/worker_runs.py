@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -10,9 +11,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import pytest
 
 from lexport.simulator import Fleet, FleetSpec, Simulator
 
+IS_WHOLE = os.environ.get("LEXPORT_WORKERS") == "whole"
+"""Everything is run, at its full size: ``make workers``. The suite has one test of each kind."""
+
+whole = pytest.mark.skipif(not IS_WHOLE, reason="part of make workers")
 WAITS = 0.03
 VARIABLES = {"LEXPORT_TEST_WAITS": str(WAITS), "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "2 s"}
 REGIONS = ("us-east-1", "eu-west-1", "ap-south-1", "sa-east-1")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
 from dask_processes import run_dask
+from worker_runs import IS_WHOLE
 
 from disk import Disk, build
-
-IS_WHOLE = os.environ.get("LEXPORT_WORKERS") == "whole"
-"""The tables that tell of the run itself."""
 
 
 @pytest.fixture

@@ -16,11 +16,10 @@ from urllib.parse import urlsplit
 import anyio
 import pytest
 import pytest_asyncio
-from worker_runs import VARIABLES, ended, fleet_of, last_minutes, made, started_run, until, versions_of
+from worker_runs import VARIABLES, ended, fleet_of, last_minutes, made, started_run, until, versions_of, whole
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
-whole = pytest.mark.skipif(os.environ.get("LEXPORT_WORKERS") != "whole", reason="part of make workers")
 HERE, THERE = "169.254.213.1", "169.254.213.2"
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 
 import anyio
 import psutil
 import pytest
+from worker_runs import IS_WHOLE
 
 from lexport.simulator import Fleet, FleetSpec
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
 REGIONS = ("us-east-1", "eu-west-1")
-DEADLINES_S = (1, 2, 3, 4, 5, 8) if os.environ.get("LEXPORT_WORKERS") == "whole" else (2,)
+DEADLINES_S = (1, 2, 3, 4, 5, 8) if IS_WHOLE else (2,)
 
 
 @pytest.mark.parametrize("deadline_s", DEADLINES_S)

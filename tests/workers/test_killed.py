@@ -10,6 +10,7 @@ import signal
 import anyio
 import psutil
 import pytest
+from worker_runs import IS_WHOLE
 
 from lexport.simulator import Fleet, FleetSpec
 
@@ -17,7 +18,6 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
 REGIONS = ("us-east-1", "eu-west-1", "ap-south-1", "sa-east-1")
 VERSIONS = 4 * 20 * 4
-IS_WHOLE = os.environ.get("LEXPORT_WORKERS") == "whole"
 ENDS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
 WAITS = {"LEXPORT_TEST_WAITS": "0.05"}
 
@@ -99,7 +99,7 @@ async def test_a_command_that_is_killed(
     assert made(server) <= VERSIONS + 40
 
 
-@pytest.mark.parametrize(("number", "code"), ENDS[0 if IS_WHOLE else 1 :])
+@pytest.mark.parametrize(("number", "code"), ENDS if IS_WHOLE else ENDS[-1:])
 async def test_the_processes_end_with_the_command(
     simulator, environment, start_lexport, run_lexport, flags, look, tmp_path, number, code
 ):

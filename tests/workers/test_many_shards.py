@@ -10,11 +10,11 @@ import pytest
 from anyio import to_thread
 from staged_fleet import stage_shard
 from terminal import LEXPORT
+from worker_runs import whole
 
 from lexport.dataset.local import LocalStore
 from lexport.model import Scope
 
-whole = pytest.mark.skipif(os.environ.get("LEXPORT_WORKERS") != "whole", reason="part of make workers")
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, whole]
 
 REGIONS = ["us-east-1", "us-east-2", "us-west-1", "us-west-2", "eu-west-1", "eu-west-2", "eu-west-3", "eu-north-1"]

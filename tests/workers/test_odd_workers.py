@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import anyio
 import psutil
 import pytest
 from hidden_modules import of_release, without
+from worker_runs import whole
 
 from lexport.simulator import Fault, Fleet, FleetSpec
 
@@ -19,9 +18,9 @@ REGIONS = ("us-east-1", "eu-west-1", "ap-south-1", "sa-east-1")
 @pytest.mark.parametrize(
     "odd",
     [
-        {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
+        pytest.param({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, marks=whole),
         {"LEXPORT_HASH_KEY": None},
-        {"HTTP_PROXY": "http://127.0.0.1:1", "NO_PROXY": ""},
+        pytest.param({"HTTP_PROXY": "http://127.0.0.1:1", "NO_PROXY": ""}, marks=whole),
     ],
     ids=["no credentials", "no hash key", "no network"],
 )
@@ -54,7 +53,7 @@ async def test_no_worker_can_read(simulator, environment, run_lexport, dask, fla
     assert "no worker can read" in done.last
 
 
-@pytest.mark.skipif(os.environ.get("LEXPORT_WORKERS") != "whole", reason="part of make workers")
+@whole
 async def test_workers_of_another_release_and_without_lexport(
     simulator, environment, run_lexport, dask, flags, look, tmp_path
 ):
@@ -128,6 +127,6 @@ async def test_a_run_that_is_terminated_twice(
                 assert await run.wait() == 143, said
         assert len(children) >= 2
         assert [secret for secret in ("canary/secret", key) if secret in shown] == []
-        done = await run_lexport("snapshot", dest, *arguments, "--resume")
+        done = await run_lexport("snapshot", dest, *arguments[:-4], *arguments[-2:], "--resume")  # without workers
     assert done.code == 0, done.err
     assert len(look.read_rows(dest)["functions"]) == 4 * 3

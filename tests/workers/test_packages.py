@@ -10,6 +10,7 @@ import signal
 import anyio
 import psutil
 import pytest
+from worker_runs import whole
 
 from lexport.simulator import Fault, Fleet, FleetSpec
 
@@ -47,21 +48,14 @@ def without_run(rows):
     return [{name: value for name, value in row.items() if name not in own} for row in rows]
 
 
-@pytest.mark.timeout(300)
-async def test_workers_that_die_and_a_command_that_is_killed(
-    simulator, environment, run_lexport, start_lexport, dask, flags, look, tmp_path
-):
-    """What a dead worker had to fetch is fetched elsewhere, and what it stored is kept.
-
-    Workers started by hand stop soon after their command was killed.
-    """
+async def test_a_worker_that_dies(simulator, environment, run_lexport, start_lexport, dask, flags, look, tmp_path):
+    """What a dead worker had to fetch is fetched elsewhere, and what it stored is kept."""
     environment |= {"LEXPORT_TEST_WAITS": "0.02"} | STALE
-    fleet, dests = fleet_of(50), [tmp_path / name for name in ("one", "several", "killed")]
+    fleet, dests = fleet_of(50), [tmp_path / name for name in ("one", "several")]
     async with simulator(fleet=fleet) as server:
         done = await run_lexport("snapshot", dests[0], *flags(server.url))
         assert done.code == 0, done.err
-        for dest in dests[1:]:
-            shutil.copytree(dests[0], dest)
+        shutil.copytree(*dests)
         one = await run_lexport("packages", dests[0], *flags(server.url), "--allow-partial")
         assert one.code == 0, one.err
         with dask(2) as running:
@@ -74,9 +68,23 @@ async def test_workers_that_die_and_a_command_that_is_killed(
                     said = b"".join([part async for part in run.stderr]).decode()
                     assert await run.wait() == 0, said
             assert made(server) - before <= len(stored(dests[0])) + 16
+    assert stored(dests[1]) == stored(dests[0])
+    tables = [without_run(look.read_rows(dest)["packages"]) for dest in dests]
+    assert tables[1] == tables[0]
+    assert {row["status"] for row in look.read_rows(dests[1])["packages"]} > {"stored", "denied"}
 
+
+@whole
+async def test_a_command_that_is_killed(simulator, environment, run_lexport, start_lexport, dask, flags, tmp_path):
+    """Workers started by hand stop soon after their command was killed."""
+    environment |= {"LEXPORT_TEST_WAITS": "0.02"} | STALE
+    dest = tmp_path / "fleet"
+    async with simulator(fleet=fleet_of(50)) as server:
+        assert (await run_lexport("snapshot", dest, *flags(server.url))).code == 0
+        with dask(2) as running:
             before = made(server)
-            async with start_lexport("packages", dests[2], *slow, "--get-function-rate", "5") as run:
+            slow = [*flags(server.url), "--get-function-rate", "5", "--dask", running.url]
+            async with start_lexport("packages", dest, *slow) as run:
                 await until(lambda: made(server) >= before + 3)
                 os.kill(run.pid, signal.SIGKILL)
                 await run.wait()
@@ -86,10 +94,6 @@ async def test_workers_that_die_and_a_command_that_is_killed(
                     await anyio.sleep(0.4)
                     calls.append(made(server))
             assert calls[-1] - before < 30  # the tasks that they had begun need 40
-    assert stored(dests[1]) == stored(dests[0])
-    tables = [without_run(look.read_rows(dest)["packages"]) for dest in dests[:2]]
-    assert tables[1] == tables[0]
-    assert {row["status"] for row in look.read_rows(dests[1])["packages"]} > {"stored", "denied"}
 
 
 async def test_a_command_that_is_interrupted(simulator, run_lexport, start_lexport, flags, tmp_path):
@@ -118,6 +122,7 @@ async def test_a_command_that_is_interrupted(simulator, run_lexport, start_lexpo
     assert set(kept) < set(stored(dest))
 
 
+@whole
 async def test_a_bucket(simulator, run_lexport, flags, bucket, tmp_path):
     """Workers store packages in a bucket under the names, and with the bytes, that they have in a folder."""
     fleet, folder = fleet_of(12), tmp_path / "fleet"
@@ -188,6 +193,7 @@ async def test_no_link_leaves_a_worker(simulator, environment, run_lexport, dask
         assert secret not in seen
 
 
+@whole
 async def test_no_scheduler(simulator, environment, run_lexport, flags, tmp_path):
     """One line says what is wrong, and nothing was fetched."""
     environment["LEXPORT_TEST_WAITS"] = "0.02"
