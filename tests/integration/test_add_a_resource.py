@@ -81,7 +81,7 @@ def run(environment, tmp_path):
 
 
 async def test_the_guide(run, simulator, flags, tmp_path):
-    """A declared resource is planned, called, written, queried, compared, fed, and in the schema and the policy."""
+    """A declared resource is planned, called, written, queried, compared, fed, tried, and in schema and policy."""
     fleet, reserved = tmp_path / "fleet", {}
 
     def respond(name, _query):
@@ -100,8 +100,10 @@ async def test_the_guide(run, simulator, flags, tmp_path):
         reserved |= {names[0]: 7, names[2]: 1}
         del reserved[names[1]]
         await run("snapshot", fleet, *flags(url), *WITH)
+        examined = json.loads(await run("doctor", *flags(url), *WITH, "--output", "json"))
 
     assert first == sorted(names)
+    assert [row["level"] for row in examined if row["subject"] == "GetFunctionConcurrency"] == ["ok"]
     assert plan["function_concurrency_calls"] == plan["functions"]
     assert plan["minimum_s"] == pytest.approx(plan["functions"] / (15.0 * 0.8), abs=0.06)
 

@@ -211,7 +211,7 @@ class AccountProbes:
         source = _SOURCES.get(session.method or "", session.method or "an unknown source")
         text = f"from {source}" + (f", profile {profile}" if profile else "")
         left_s = math.inf if session.expires_at_s is None else session.expires_at_s - time.time()
-        if left_s < RENEW_EARLY_S:
+        if left_s <= 0 or (left_s < RENEW_EARLY_S and session.method == "env"):  # nothing renews these
             text += "; they have expired" if left_s <= 0 else f"; they expire in {format_seconds(left_s)}"
             self._add(Finding(level="warning", subject=subject, outcome="refused", message=text))
         else:
