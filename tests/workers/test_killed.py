@@ -81,8 +81,9 @@ async def test_a_command_that_is_killed(
     fleet, dest = fleet_of(), tmp_path / "fleet"
     async with simulator(fleet=fleet) as server:
         with dask(2) as running:
-            arguments = [*options(flags, server.url), "--get-function-rate", "8"]
-            async with start_lexport("snapshot", dest, *arguments, "--dask", running.url) as run:
+            arguments = options(flags, server.url)
+            slow = ["--get-function-rate", "8", "--dask", running.url]
+            async with start_lexport("snapshot", dest, *arguments, *slow) as run:
                 await until(lambda: made(server) >= 20)
                 run.kill()
                 await run.wait()

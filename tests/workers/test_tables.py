@@ -9,7 +9,7 @@ import pytest
 from anyio import to_thread
 from staged_fleet import AT, RUN, begin, stage_shard
 
-from lexport.dataset.fleet_files import placed_files, write_fleet_by_files
+from lexport.dataset.fleet_files import commit_tasks, write_fleet_by_files
 from lexport.dataset.local import LocalStore, hash_file
 from lexport.dataset.parquet import TableFolder
 from lexport.dataset.runs import RunWriter
@@ -61,14 +61,13 @@ async def test_workers_write_the_files_of_one_process(dask, tmp_path):
             )
 
             async def write_on_workers(name):
-                async with placed_files(store, RUN) as placed:
+                by_workers = partial(run_on_workers, cluster, Progress())
+                async with commit_tasks(store, RUN, 1, by_workers) as tasks:
                     return await write_fleet_by_files(
                         tables_in(tmp_path / name),
                         results,
                         options=OPTIONS,
-                        placed=placed,
-                        attempt=1,
-                        run_tasks=partial(run_on_workers, cluster, Progress()),
+                        tasks=tasks,
                         errors=RunWriter(tmp_path / name),
                     )
 
