@@ -124,7 +124,7 @@ def steady(page):
     ("arguments", "code", "said"),
     [
         (("nowhere",), 2, "DEST nowhere does not exist"),
-        (("fleet", "-o", "missing/fleet.html"), 1, "cannot write missing/fleet.html: No such file or directory"),
+        (("fleet", "-o", "missing/fleet.html"), 2, "-o missing/fleet.html: there is no folder {folder}/missing"),
         (("fleet", "-o", "fleet"), 2, "-o fleet is not a file"),
         (("other",), 2, "other.html exists and is not a report about other; give another name with -o"),
     ],
@@ -136,7 +136,7 @@ def test_a_report_that_cannot_be_written_says_why(demo, arguments, code, said):
 
     done = ask(folder, "report", *arguments)
 
-    assert (done.returncode, done.stderr) == (code, f"lexport: {said}\n")
+    assert (done.returncode, done.stderr) == (code, f"lexport: {said.format(folder=folder.resolve())}\n")
 
 
 @pytest.mark.parametrize("added", ["fleet/notes.txt", "fleet/_runs/01KAG00000000000000000000A.json"])

@@ -231,6 +231,14 @@ def test_all_regions(examine, serve):
     assert state(found, "ec2:DescribeRegions", "Regions") == [("warning", "denied"), ("warning", "failed")]
 
 
+def test_an_unknown_region_is_the_reason_why_nothing_is_tried(examine, serve):
+    """A Region that does not exist is an error of the Regions, and the calls are not tried because of it."""
+    code, found = examine("--region", "us-eest-1", url=serve().url)
+
+    assert (code, wrong(found)) == (1, {"Regions": "wrong"})
+    assert found["calls"]["message"] == "not tried: a Region that is named is unknown"
+
+
 def test_a_wrong_clock_is_an_error(forks, serve):
     """A server whose time is an hour away is an error about the clock, before a signature is refused."""
     answer = b"HTTP/1.1 403 Forbidden\r\nDate: Thu, 01 Jan 2015 00:00:00 GMT\r\nContent-Length: 0\r\n\r\n"

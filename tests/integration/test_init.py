@@ -54,7 +54,7 @@ def test_the_file_has_what_was_found_and_is_accepted(forks, serve, monkeypatch):
     whole = re.sub(r"^# (?=\[|[a-z-]+ = )", "", written, flags=re.MULTILINE)
 
     assert (done.code, tomllib.loads(written)["snapshot"]) == (0, {"region": "eu-west-1,us-east-1"})
-    assert "lexport snapshot fleet" in done.err
+    assert "next: lexport plan, lexport snapshot fleet" in done.err
     assert not (forks.folder / "fleet").exists()
     assert forks.run("snapshot", "fleet", AWS_ENDPOINT_URL=aws.url).code == 0
     assert forks.run("doctor", "fleet", AWS_ENDPOINT_URL=aws.url).code == 0

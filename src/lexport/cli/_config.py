@@ -50,9 +50,7 @@ def read_config(all_commands: Callable[[], Mapping[str, click.Command]]) -> dict
         if name in commands and not isinstance(table, dict):
             raise SettingsError(f"{CONFIG_FILE}: {name}: write it as a table: [{name}]", option=CONFIG_FILE)
         if name not in commands:
-            raise SettingsError(
-                f"{CONFIG_FILE}: [{name}] is no command; the commands are: {', '.join(commands)}", option=CONFIG_FILE
-            )
+            raise _unknown_table(name, table, commands)
         own = _OWN_TABLES.get(name, ())
         given = {key: value for key, value in table.items() if key not in own}
         _table_of(name, defaults).update(_defaults(commands[name], name, given))
@@ -62,6 +60,19 @@ def read_config(all_commands: Callable[[], Mapping[str, click.Command]]) -> dict
         if shared:
             defaults[name] = shared | defaults.get(name, {})
     return defaults
+
+
+def _unknown_table(name: str, table: object, commands: Mapping[str, click.Command]) -> SettingsError:
+    """Say what a name above all tables is: an option that stands outside its table, or an unknown command."""
+    if not isinstance(table, dict):
+        key = name.replace("-", "_")
+        takers = [command for command, taker in commands.items() if key in _options(taker)]
+        if takers:
+            example = "snapshot" if "snapshot" in takers else takers[0]
+            message = f"{name} stands above all tables; write it below the table of a command, for example [{example}]"
+            return SettingsError(f"{CONFIG_FILE}: {message}", option=CONFIG_FILE)
+    hint = did_you_mean(name, commands) or f"; the commands are: {', '.join(commands)}"
+    return SettingsError(f"{CONFIG_FILE}: [{name}] is no command{hint}", option=CONFIG_FILE)
 
 
 def keep_error(context: click.Context, error: SettingsError) -> None:
@@ -125,7 +136,7 @@ def _load() -> dict[str, Any]:
 
 
 def _defaults(command: click.Command, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    options = {key: option for option in command.params if isinstance(option, click.Option) for key in _keys(option)}
+    options = _options(command)
     context = click.Context(command, info_name=name)
     defaults: dict[str, Any] = {}
     for key, value in given.items():
@@ -151,6 +162,10 @@ def _defaults(command: click.Command, name: str, given: Mapping[str, Any]) -> di
         assert option.name is not None
         defaults[option.name] = taken
     return defaults
+
+
+def _options(command: click.Command) -> dict[str, click.Option]:
+    return {key: option for option in command.params if isinstance(option, click.Option) for key in _keys(option)}
 
 
 def _keys(option: click.Option) -> set[str]:

@@ -50,7 +50,16 @@ def output_option(formats: Sequence[str] = FORMATS) -> Decorator:
 def output_file_option(more: str = "") -> Decorator:
     """Declare ``-o``."""
     text = "Write to this file instead of stdout; an old file is replaced when the new one is complete."
-    return option("Output", "-o, --output-file FILE", f"{text}{more}")
+    return option("Output", "-o, --output-file FILE", f"{text}{more}", callback=_check_output_file)
+
+
+def _check_output_file(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse a place where no file can be, before the command does its work."""
+    if value:
+        from lexport.cli._output import check_output
+
+        check_output(value)
+    return value
 
 
 def choose_format(output: str, path: str | None = None, formats: Sequence[str] = FORMATS) -> str:

@@ -27,18 +27,30 @@ def open_output(path: str | None) -> Iterator[BinaryIO]:
     None, ``-`` and other names of stdout such as /dev/stdout are stdout. If the block raises, the old file is
     unchanged and the temporary file is removed.
     """
-    if path is None or path == "-" or _is_stdout(path):
+    if path is None or (target := check_output(path)) is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        raise SettingsError(f"-o {path} is not a file", option="-o")
     try:
         with open_replacement(target) as file:  # readable by the user alone: a result can hold what the dataset holds
             yield file
     except OSError as error:
         raise WriteError(f"cannot write {path}: {error.strerror or error}", path=path) from error
+
+
+def check_output(path: str) -> Path | None:
+    """Return the file that ``-o`` names, or None for stdout. Raises SettingsError if no file can be placed there."""
+    return None if path == "-" or _is_stdout(path) else check_target(path, "-o")
+
+
+def check_target(path: str | Path, option: str) -> Path:
+    """Return the path without links. Raises SettingsError if no file can be placed there."""
+    target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise SettingsError(f"{option} {path}: there is no folder {target.parent}", option=option)
+    if target.exists() and not target.is_file():
+        raise SettingsError(f"{option} {path} is not a file", option=option)
+    return target
 
 
 @contextmanager

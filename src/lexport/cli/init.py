@@ -139,7 +139,6 @@ def _advice(policy: object) -> str:
 
 
 def _next_steps(dest: str, *, is_allowed: bool) -> list[str]:
-    step = shlex.quote(dest)
-    steps = [f"lexport plan {step}" if Path(dest).is_dir() else "lexport plan", f"lexport snapshot {step}"]
+    steps = ["lexport plan", f"lexport snapshot {shlex.quote(dest)}"]
     missing = [] if is_allowed else ["attach the policy above first: without it, a snapshot has gaps"]
     return [*missing, f"next: {first_of(steps)}"]

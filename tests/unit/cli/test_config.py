@@ -62,7 +62,16 @@ def ask(monkeypatch, tmp_path, capsys):
         ("[sql]\noutput = 3", "[sql] output: '3' is not one of"),
         ('[sql]\noutptu = "csv"', "[sql] has no option outptu; did you mean output?"),
         ("[simulate]\nport = 65536", "[simulate] port: 65536 is not in the range"),
-        ("[sqll]\n", "[sqll] is no command"),
+        ("[sqll]\n", "[sqll] is no command; did you mean sql?"),
+        ("[nightly]\n", "[nightly] is no command; the commands are: snapshot, "),
+        (
+            'region = "us-east-1"',
+            "region stands above all tables; write it below the table of a command, for example [snapshot]",
+        ),
+        (
+            'max-age = "1h"',
+            "max-age stands above all tables; write it below the table of a command, for example [status]",
+        ),
         ("sql = 3", "sql: write it as a table"),
         ("[sql", "at end of document"),
         (b"[sql]\n# \xff", "is not UTF-8 text"),

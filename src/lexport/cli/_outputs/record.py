@@ -77,6 +77,8 @@ class RunRecord:
         if (both := outputs.metrics_file) and outputs.summary_file and _is_same(both, outputs.summary_file):
             refusals.append(SettingsError(f"--metrics-file {both} is the --summary-file too", option="--metrics-file"))
             self._outputs = outputs = replace(outputs, metrics_file=None)
+        from lexport.cli._output import check_target
+
         for option, name, path in outputs.files():
             try:
                 check_target(path, option)
@@ -114,6 +116,8 @@ class RunRecord:
         except Exception as failure:  # noqa: BLE001 - the exit code says how the run ended
             _warn(f"the run cannot be summarized: {type(failure).__name__}: {failure}")
             return
+        from lexport.cli._output import check_target
+
         for option, name, path in self._outputs.files():
             try:
                 check_target(path, option)
@@ -243,15 +247,6 @@ def _signals() -> tuple[str, ...]:
         _say("note: the OTEL_ variables ask for spans or metrics; to send them: pip install 'lexport[otel]'", "info")
         return ()
     return asked
-
-
-def check_target(path: Path, option: str) -> None:
-    """Raise SettingsError for a path at which no file can be placed."""
-    target = Path(os.path.realpath(path))
-    if not target.parent.is_dir():
-        raise SettingsError(f"{option} {path}: there is no folder {target.parent}", option=option)
-    if target.exists() and not target.is_file():
-        raise SettingsError(f"{option} {path} is not a file", option=option)
 
 
 def replace_file(path: Path, body: bytes) -> None:

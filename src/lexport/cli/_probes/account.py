@@ -225,6 +225,9 @@ class AccountProbes:
         """Find the identity, the Regions and the accounts, and try the calls in one of the accounts."""
         settings = self._settings
         async with open_access(session, settings, regions=settings.regions, connections=4, note=_ignore) as access:
+            if not self._check_regions(access):
+                self._add(not_tried("calls", "a Region that is named is unknown"))
+                return
             if not await self._identify(access):
                 self._add(not_tried("calls", "the identity is not good"))
                 return
@@ -243,16 +246,20 @@ class AccountProbes:
             if regions is not None:
                 self.facts.functions_in = await CallProbes(access, settings, account_id, self._add).probe(regions)
 
-    async def _identify(self, access: Access) -> bool:
-        """Ask STS, and say whose the credentials are; return whether the other calls are worth trying."""
-        session, subject = access.session, "identity"
-        named = [region for region in access.regions if region != ALL_REGIONS]
+    def _check_regions(self, access: Access) -> bool:
+        """Return whether each Region that is named is one of AWS Lambda."""
         try:
-            for region in named:
-                check_region(session, region)
+            for region in _named(access):
+                check_region(access.session, region)
         except SettingsError as error:
             self._add(of_error(error, "Regions"))
             return False
+        return True
+
+    async def _identify(self, access: Access) -> bool:
+        """Ask STS, and say whose the credentials are; return whether the other calls are worth trying."""
+        session, subject = access.session, "identity"
+        named = _named(access)
         home = named[0] if named else access.home_region
         try:
             with move_on_after(STEP_S) as limit:
@@ -348,6 +355,10 @@ class AccountProbes:
         else:
             self._ok("Regions", f"{count} are enabled{off}: {first_of(found.enabled, 40)}")
         return found
+
+
+def _named(access: Access) -> list[str]:
+    return [region for region in access.regions if region != ALL_REGIONS]
 
 
 def _no_region() -> Finding:
