@@ -157,7 +157,7 @@ def _set_thresholds(connection: duckdb.DuckDBPyConnection, thresholds: Mapping[s
 
 def _refuse(check: Check, error: Exception, connection: duckdb.DuckDBPyConnection | None = None) -> NoReturn:
     """Raise an error that names the file, and the line if DuckDB reports one."""
-    line = _line(check, connection) if connection is not None and isinstance(error.__cause__, duckdb.Error) else None
+    line = None if connection is None else _line(check, connection)
     position = check.path.name if line is None else f"{check.path.name}, line {line}"
     if check.is_shipped:
         raise ViewError(f"{position} does not fit the dataset: {one_line(error)}", sql_file=check.path.name) from error
