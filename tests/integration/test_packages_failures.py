@@ -121,6 +121,8 @@ async def test_failed(simulator, run_lexport, flags, zip_fleet, tmp_path, fault,
     assert (refused.code, allowed.code, optional.code) == (1, 3, 0)
     total = len(packages.expected(zip_fleet))
     assert f"warning: {total - len(lost):,} of {total:,} packages" in optional.err
+    assert "--require packages makes" in optional.err
+    assert "--require packages makes" not in refused.err + allowed.err
     assert f"{total - len(lost)} of {total}" in status_line.out
     assert "stored and costs nothing next time" in refused.last
     assert shown.code == 0

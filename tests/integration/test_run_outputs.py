@@ -201,6 +201,11 @@ def test_wrong_use(night, forks, tmp_path):
         night("fleet", "--processes", "x"),
         night("fleet", "--layers"),
         night("fleet", LEXPORT_QUOTA_SHARE="x"),
+        night("fleet", LEXPORT_LOG_LEVEL="loud"),
+        night("fleet", command=("--nope", "snapshot")),
+        night("fleet", "--nope", command=("--log-level", "debug", "snapshot")),
+        night("fleet", command=("-v", "-q", "snapshot")),
+        night("fleet", "\udcff"),
         night(),
     )
     (tmp_path / "lexport.toml").write_text('[snapshot]\nsummary-file = "named.json"\nnope = 1\n')

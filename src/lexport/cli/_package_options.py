@@ -80,8 +80,11 @@ def package_settings(
     return None
 
 
-def package_lines(packages: PackageProgress, manifest: Manifest) -> list[str]:
-    """Return one line for each outcome of packages and layers, with one example, and a warning of what is missing."""
+def package_lines(packages: PackageProgress, manifest: Manifest, *, is_gap: bool) -> list[str]:
+    """Return one line for each outcome of packages and layers, with one example, and a warning of what is missing.
+
+    ``is_gap`` says that a missing package counts as a gap, which the error of the run is about.
+    """
     lines = []
     for kind, count in sorted(packages.kinds.items(), key=lambda item: (item[0].what, item[0].status, item[0].why)):
         why = f" ({kind.why})" if kind.why else ""
@@ -90,8 +93,9 @@ def package_lines(packages: PackageProgress, manifest: Manifest) -> list[str]:
     lines.append(f"packages: {packages.stored_bytes:,} bytes stored, {packages.moved_bytes():,} moved")
     total, stored = manifest.packages or 0, manifest.packages_stored or 0
     if stored < total:
+        advice = "; the table packages says why the others are not; --require packages makes this an error"
         lines.append(
-            f"warning: {stored:,} of {plural(total, 'package')} {agree(stored, 'is', 'are')} stored; the table packages"
-            " says why the others are not; --require packages makes this an error"
+            f"warning: {stored:,} of {plural(total, 'package')} {agree(stored, 'is', 'are')} stored"
+            f"{'' if is_gap else advice}"
         )
     return lines

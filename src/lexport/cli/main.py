@@ -33,10 +33,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     record: RunRecord | None = None
     code: object
     try:
-        _check_text(texts)
         import lexport.cli._ending  # noqa: F401 - importing it later fails if no more files can be opened
         from lexport.cli._commands import cli
 
+        _check_text(texts)
         if instruction := os.environ.get("_LEXPORT_COMPLETE"):
             from lexport.cli._completion import complete
 
@@ -56,12 +56,26 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return end.code if isinstance(end.code, int) else 1
     except BaseException as error:  # noqa: BLE001 - no traceback reaches a user
         code, text = _end(error, command, texts)
+        if record is None and code:
+            record = _unparsed(texts)
         if record is not None:
             record.finish(code, error, text)
         return code
     code = code if isinstance(code, int) else 0
     record.finish(code, None)
     return code
+
+
+def _unparsed(arguments: Sequence[str]) -> RunRecord | None:
+    """Return the record of a command line that ended before its first option was read."""
+    with suppress(Exception):  # such as too little memory to import it
+        from click import Context
+
+        from lexport.cli._commands import cli
+        from lexport.cli._outputs.record import RunRecord
+
+        return RunRecord(arguments, Context(cli, info_name="lexport"))
+    return None
 
 
 def _check_text(arguments: Sequence[str]) -> None:

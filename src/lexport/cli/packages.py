@@ -10,7 +10,14 @@ from lexport.cli._fleet_options import access_options, cluster_options, fleet_se
 from lexport.cli._options import argument, declare_command, option
 from lexport.cli._outputs.options import output_options
 from lexport.cli._package_options import package_lines, package_options, package_settings
-from lexport.cli.snapshot import failure_lines, note_lines, print_summary, run_and_summarize, worker_lines
+from lexport.cli.snapshot import (
+    failure_lines,
+    misses_packages,
+    note_lines,
+    print_summary,
+    run_and_summarize,
+    worker_lines,
+)
 from lexport.settings import Destination
 
 if TYPE_CHECKING:
@@ -56,7 +63,7 @@ def summarize(result: PackagesResult) -> None:
     print_summary(
         *note_lines(result.notes),
         *failure_lines(result.failures),
-        *package_lines(result.packages, result.manifest),
+        *package_lines(result.packages, result.manifest, is_gap=misses_packages(result.failures)),
         *worker_lines(result.workers),
         f"packages {result.snapshot_id} {verdict} in {result.duration_s:,.1f} s",
     )

@@ -173,7 +173,7 @@ def summarize(result: SnapshotResult) -> None:
         lines.append(f"... {len(manifest.scopes):,} account-regions in all: {counts}; the table scopes lists them all")
     lines += failure_lines(result.failures)
     if result.packages is not None:
-        lines += package_lines(result.packages, manifest)
+        lines += package_lines(result.packages, manifest, is_gap=misses_packages(result.failures))
     lines += worker_lines(result.workers)
     functions = sum(scope.functions for scope in manifest.scopes)
     versions = sum(scope.versions for scope in manifest.scopes)
@@ -203,6 +203,11 @@ def note_lines(notes: Sequence[str]) -> list[str]:
     """Return the first notes of a run as lines; warnings come first and have their own prefix."""
     more = [f"note: ... and {len(notes) - NOTES_SHOWN:,} more"] if len(notes) > NOTES_SHOWN else []
     return [note if note.startswith("warning: ") else f"note: {note}" for note in notes[:NOTES_SHOWN]] + more
+
+
+def misses_packages(failures: Sequence[tuple[FailureKind, int, Failure]]) -> bool:
+    """Return whether a package that was not stored is a gap."""
+    return any(kind.is_gap and kind.stage == "packages" for kind, _, _ in failures)
 
 
 def failure_lines(failures: Sequence[tuple[FailureKind, int, Failure]]) -> list[str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
@@ -209,14 +210,14 @@ def find_outputs(arguments: Sequence[str], context: click.Context) -> tuple[Outp
     command: click.Command = context.command
     defaults: Any = context.default_map
     path: list[str] = []
-    left = list(arguments)
+    left = _without_options(command, arguments)
     while isinstance(command, click.Group) and left and (below := command.get_command(context, left[0])) is not None:
         defaults = defaults.get(left[0]) if isinstance(defaults, Mapping) else None
-        command, path = below, [*path, left.pop(0)]
+        command, path, left = below, [*path, left[0]], _without_options(below, left[1:])
     options = {option.name: option for option in command.params if option.name in OPTIONS}
     if not options:
         return None, " ".join(path), ""
-    lenient = click.Context(command, resilient_parsing=True, ignore_unknown_options=True, allow_extra_args=True)
+    lenient = _lenient(command)
     lenient.default_map = defaults if isinstance(defaults, dict) else None
     given, others, _ = command.make_parser(lenient).parse_args(left)
     found = {}
@@ -225,6 +226,18 @@ def find_outputs(arguments: Sequence[str], context: click.Context) -> tuple[Outp
         found[str(name)] = Path(value) if isinstance(value, str) and value else None
     words = [word for word in (given.get("dest"), *others) if isinstance(word, str) and not word.startswith("-")]
     return Outputs(**found), " ".join(path), words[0] if words else ""
+
+
+def _lenient(command: click.Command) -> click.Context:
+    return click.Context(command, resilient_parsing=True, ignore_unknown_options=True, allow_extra_args=True)
+
+
+def _without_options(command: click.Command, arguments: Sequence[str]) -> list[str]:
+    """Return the arguments of a group from the name of its command on; all of those of a command."""
+    if not isinstance(command, click.Group):
+        return [*arguments]
+    _, left, _ = command.make_parser(_lenient(command)).parse_args([*arguments])
+    return [*itertools.dropwhile(lambda argument: argument.startswith("-"), left)]
 
 
 def _webhook(outputs: Outputs) -> Webhook | None:

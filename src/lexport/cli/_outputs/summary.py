@@ -108,8 +108,11 @@ def to_json(summary: RunSummary) -> bytes:
 
 
 def redact(text: str) -> str:
-    """Remove what may be a secret from a text: signed links, queries and users of URLs, secrets of this process."""
-    text = cut_urls(clean_line(text))
+    """Remove what may be a secret from a text: signed links, queries and users of URLs, secrets of this process.
+
+    What is no Unicode, such as a byte of a path, is escaped.
+    """
+    text = cut_urls(clean_line(text.encode(errors="backslashreplace").decode()))
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]} [...]"
 
 
