@@ -81,6 +81,18 @@ async def test_help_of_words_and_kinds_of_paths(run_lexport, tmp_path):
 
 
 @pytest.mark.asyncio
+async def test_words_that_cannot_be_read(environment, run_lexport):
+    """Words that are missing or no UTF-8 are completed with nothing, and no message is written into what is typed."""
+    environment["_LEXPORT_COMPLETE"] = "bash_complete"
+    missing = await run_lexport()
+    environment |= {"COMP_WORDS": "lexport sql fleet\udcff", "COMP_CWORD": "2"}
+    damaged = await run_lexport()
+
+    assert (missing.code, missing.out, missing.err) == (1, "", "")
+    assert (damaged.code, damaged.out, damaged.err) == (1, "", "")
+
+
+@pytest.mark.asyncio
 async def test_completion_is_light(environment, folder):
     """Completion imports nothing heavy, so a word takes as long as Python takes to start."""
     program = (

@@ -176,3 +176,17 @@ async def test_contradictions(run_lexport):
     wrong = await run_lexport("schema", "--log-level", "loud")
     assert wrong.code == 2
     assert "--log-level" in wrong.last
+
+
+async def test_secrets_that_look_like_paths(environment, run_lexport):
+    """A key in base64 may begin with a slash: it is removed all the same, and the path of a key file is not."""
+    key, path = "/u8y7cWJq0rN5v1bqv2ZkQ3mF0aXH6l9tY4sPzD7gKs=", "/no/folder/lexport-hash.key"
+
+    environment |= {"LEXPORT_HASH_KEY": key, "LEXPORT_HASH_KEY_FILE": path}
+    leaked = await run_lexport("sql", key, "select 1", "-vv")
+    missing = await run_lexport("sql", path, "select 1")
+
+    assert leaked.code == missing.code != 0
+    assert key not in leaked.err
+    assert "[removed]" in leaked.err
+    assert path in missing.err

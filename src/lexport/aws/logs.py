@@ -39,6 +39,8 @@ _PREFIX = "lexport: "
 _MOST_CHARACTERS = 300  # of the message of a library's exception, which may quote a response
 _STANDARD = frozenset((*vars(logging.makeLogRecord({})), "message", "asctime"))
 _SECRET_VARIABLE = re.compile(r"SECRET|TOKEN|PASSW|_KEY(?:_ID)?\Z|_KEY_|SAS|NOTIFY_URL")
+_OF_PATHS = ("_FILE", "_PATH", "_DIR")
+"""Ends of the names of variables that say where a secret is. A secret in base64 may look like a path itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,7 @@ def settings() -> LogSettings:
 def set_up(new: LogSettings) -> None:
     """Log in this way from now on. Raises SettingsError for a file that cannot be appended to."""
     global _settings  # noqa: PLW0603 - the logging of a process is one
-    remember_secret(*(value for name, value in os.environ.items() if _is_secret(name, value)))
+    remember_secret(*(value for name, value in os.environ.items() if _is_secret(name.upper())))
     shown = LogSettings(quiet=new.quiet) if new.file is not None else new
     handlers: list[logging.Handler] = [_Stderr(shown, new)]
     if new.file is not None:
@@ -146,8 +148,8 @@ def say(line: str, level: int = logging.INFO, **fields: object) -> None:
     COMMAND.log(level, "%s", line, extra=fields)
 
 
-def _is_secret(name: str, value: str) -> bool:
-    return _SECRET_VARIABLE.search(name.upper()) is not None and not value.startswith(("/", "~", "."))
+def _is_secret(name: str) -> bool:
+    return _SECRET_VARIABLE.search(name) is not None and not name.endswith(_OF_PATHS)
 
 
 def _open(path: str) -> int:

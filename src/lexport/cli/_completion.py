@@ -15,7 +15,10 @@ VARIABLE = "_LEXPORT_COMPLETE"
 
 def complete(cli: click.Group, instruction: str) -> int:
     """Print the script of a shell or the words that continue a command line; return the exit code."""
-    return shell_complete(cli, {}, "lexport", VARIABLE, instruction)
+    try:
+        return shell_complete(cli, {}, "lexport", VARIABLE, instruction)
+    except (KeyError, ValueError):  # the words are missing or no UTF-8; a message would be written into what is typed
+        return 1
 
 
 def complete_value(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem] | None:
