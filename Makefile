@@ -37,8 +37,13 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
-unit: $(STAMP)
+unit: $(STAMP) build/frames/.ready
 	$(BIN)/python -m pytest -n 3 --dist worksteal -q
+
+# pandas and polars in a folder of their own, for the examples of the Python API.
+build/frames/.ready: $(STAMP) requirements/frames.txt
+	$(BIN)/python -m pip install --quiet --require-hashes --target build/frames -r requirements/frames.txt
+	touch $@
 
 # Unit and property tests on the newest Python of this machine, where that is another than that of .venv.
 newest: $(STAMP)
@@ -135,6 +140,7 @@ lock:
 	echo hatchling | uv pip compile $(LOCK) - -o requirements/build.txt
 	uv pip compile $(LOCK) --extra cloud --extra fast --extra dialects --extra distributed --extra otel pyproject.toml requirements/dev.in -o requirements/dev.txt
 	uv pip compile $(LOCK) --extra cloud --extra fast --extra otel -c requirements/dev.txt pyproject.toml -o requirements/nightly.txt
+	uv pip compile $(LOCK) requirements/frames.in -o requirements/frames.txt
 
 clean:
 	rm -rf .venv dist build

@@ -38,7 +38,7 @@ async def test_signal(simulator, run_lexport, start_lexport, flags, look, tmp_pa
         aws.inject(Fault(operation="GetFunction", kind="hang", after=40, times=40))
         aws.calls.clear()
         async with start_lexport("snapshot", dest, *flags(aws.url)) as process:
-            await reached(aws, look, 41)
+            await reached(aws, look, 120)  # 40 calls hang; the responses of the others are there, or on their way
             process.send_signal(number)
             with anyio.fail_after(20):
                 said = b"".join([part async for part in process.stderr])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import anyio
 import pytest
+from worker_runs import whole
 
 from lexport.simulator import Fleet, FleetSpec
 
@@ -14,6 +15,7 @@ REGIONS = ["us-east-1", "us-east-2", "us-west-1", "us-west-2", "eu-west-1", "eu-
 AT_ONCE = 64  # account-regions that one process reads at the same time
 
 
+@whole
 async def test_one_that_comes_late(simulator, start_lexport, dask, flags, tmp_path):
     """It takes the account-regions that the first one has not begun, although dask had handed them to that one."""
     fleet = Fleet(FleetSpec(accounts=ACCOUNTS, functions=2, versions=1, regions=REGIONS))
