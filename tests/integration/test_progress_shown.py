@@ -90,8 +90,13 @@ def test_bars_after_a_resize(lexport_path, aws_url, environment, tmp_path):
     for rows, columns in ((24, 70), (12, 100), (30, 140)):
         before = len(terminal.sent)
         terminal.resize(rows, columns)
-        lines = terminal.read_until(lambda _lines, before=before: len(terminal.sent) > before + 3000)
-        for name in ("total", *(f"111122223333 {region}" for region in REGIONS)):
+        names = ("total", *(f"111122223333 {region}" for region in REGIONS))
+        lines = terminal.read_until(  # not in the middle of a frame
+            lambda lines, before=before, names=names: (
+                len(terminal.sent) > before + 3000 and all(bars_of(lines, name) for name in names)
+            )
+        )
+        for name in names:
             assert len(bars_of(lines, name)) == 1, "\n".join(lines)
         assert all(len(line) <= columns for line in lines)
     lines, code = terminal.end()

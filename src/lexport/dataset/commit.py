@@ -83,7 +83,7 @@ def _cannot_be_written(path: Path, error: OSError, dest: Path) -> RunError:
 
 def _probe(store: LocalStore, folders: Sequence[str]) -> None:
     """Publish an empty file into each folder and remove it, so that an error is found before anything is read."""
-    name = f".probe-{new_ulid(datetime.now(UTC))}"
+    name = f".probe-{new_ulid(datetime.now(UTC))}-{os.getpid()}"
     source = target = store.root / layout.STAGING / name
     try:
         for folder in folders:
