@@ -24,7 +24,7 @@ for entry in "$site"/*; do
 done
 echo "$work/borrowed" > "$("$work/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/borrowed.pth"
 mkdir "$work/empty"
-cp -r "$root/tests" "$root/pyproject.toml" "$work/empty/"
+cp -r "$root/tests" "$root/docs" "$root/pyproject.toml" "$work/empty/"
 cd "$work/empty"
 "$work/venv/bin/python" -c '
 import lexport, pathlib, sys
