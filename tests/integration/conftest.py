@@ -10,16 +10,34 @@ from collections.abc import Iterator
 
 import commands
 import pytest
+from anyio.from_thread import start_blocking_portal
 from commands import Forks
 
 import lexport
-from lexport.simulator import Fleet, FleetSpec
+from lexport.simulator import Fleet, FleetSpec, open_simulator
 
 
 @pytest.fixture
 def fleet():
     """Sixty functions with every kind of code that AWS knows, and with packages that versions and functions share."""
     return Fleet(FleetSpec(functions=60, versions=3))
+
+
+@pytest.fixture
+def serve():
+    """Serve a fleet from a thread of its own, because the commands block this one."""
+    with start_blocking_portal() as portal:
+        opened = []
+
+        def start(*faults, **spec):
+            fleet = Fleet(FleetSpec(**({"functions": 2, "versions": 1} | spec)))
+            context = portal.wrap_async_context_manager(open_simulator(fleet, quotas=False, faults=faults))
+            opened.append(context)
+            return context.__enter__()
+
+        yield start
+        for context in opened:
+            context.__exit__(None, None, None)
 
 
 @pytest.fixture

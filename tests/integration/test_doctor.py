@@ -7,33 +7,15 @@ import socket
 import threading
 
 import pytest
-from anyio.from_thread import start_blocking_portal
 from tiny_s3 import open_tiny_s3, refuse
 
-from lexport.simulator import Fault, Fleet, FleetSpec, open_simulator
+from lexport.simulator import Fault
 
 pytestmark = pytest.mark.slow
 
 CANARY = "canaryCANARYcanaryCANARYcanaryCANARYcana"
 HUB = "111122223333"
 REGION = ("--region", "us-east-1")
-
-
-@pytest.fixture
-def serve():
-    """Serve a fleet from a thread of its own, because the commands block this one."""
-    with start_blocking_portal() as portal:
-        opened = []
-
-        def start(*faults, **spec):
-            fleet = Fleet(FleetSpec(**({"functions": 2, "versions": 1} | spec)))
-            context = portal.wrap_async_context_manager(open_simulator(fleet, quotas=False, faults=faults))
-            opened.append(context)
-            return context.__enter__()
-
-        yield start
-        for context in opened:
-            context.__exit__(None, None, None)
 
 
 @pytest.fixture

@@ -10,11 +10,10 @@ import tomllib
 
 import anyio
 import pytest
-from anyio.from_thread import start_blocking_portal
 
 from lexport.cli._commands import all_commands
 from lexport.cli._config import read_config
-from lexport.simulator import Fault, Fleet, FleetSpec, known_regions, open_simulator
+from lexport.simulator import Fault, known_regions
 
 pytestmark = pytest.mark.slow
 
@@ -26,23 +25,6 @@ EMPTY = [
     Fault(operation="ListFunctions", kind="replace_body", region=name, times=None, patch={"Functions": []})
     for name in ELSEWHERE
 ]
-
-
-@pytest.fixture
-def serve():
-    """Serve a fleet from a thread of its own, because the commands block this one."""
-    with start_blocking_portal() as portal:
-        opened = []
-
-        def start(*faults, **spec):
-            fleet = Fleet(FleetSpec(**({"functions": 2, "versions": 1} | spec)))
-            context = portal.wrap_async_context_manager(open_simulator(fleet, quotas=False, faults=faults))
-            opened.append(context)
-            return context.__enter__()
-
-        yield start
-        for context in opened:
-            context.__exit__(None, None, None)
 
 
 def test_the_file_has_what_was_found_and_is_accepted(forks, serve, monkeypatch):

@@ -23,8 +23,6 @@ from lexport.errors import LexportError, SettingsError
 from lexport.tables.text import visible
 
 LogFormat = Literal["text", "json"]
-FORMATS: tuple[LogFormat, ...] = ("text", "json")
-LEVELS = ("debug", "info", "warning", "error")
 
 COMMAND = logging.getLogger("lexport.command")
 """What a command says to its user: notes, its summary, its errors. Only these lines may have the level ERROR."""
@@ -182,16 +180,12 @@ class _Redacted(logging.Handler):
         level, chosen = _level(record), self._settings.level
         if self._settings.quiet:
             return is_of_command and level >= logging.ERROR
-        if chosen is None:
-            lowest = logging.INFO if is_of_command else logging.WARNING
-        elif is_of_command and self._settings.file is not None:
-            lowest = min(chosen, logging.INFO)
-        else:
-            lowest = chosen
         package = record.name.partition(".")[0]
-        is_silent = package in _SILENT and (chosen is None or chosen > logging.DEBUG)
-        is_unasked = chosen is None and package != _OWN  # a failed command says in one line what a library warned of
-        return level >= lowest and not is_silent and not is_unasked
+        if chosen is None:  # a failed command says in one line what a library warned of
+            return level >= (logging.INFO if is_of_command else logging.WARNING) and package == _OWN
+        if package in _SILENT and chosen > logging.DEBUG:
+            return False
+        return level >= (min(chosen, logging.INFO) if is_of_command and self._settings.file is not None else chosen)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the lines of a record."""

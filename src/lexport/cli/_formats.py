@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 import click
-from click.core import ParameterSource
 
+from lexport.cli._log_options import TYPED, rank
 from lexport.cli._options import Decorator, option
 from lexport.cli._rows.formats import FORMATS, SAFE_CSV
 
@@ -24,14 +24,7 @@ _SUFFIXES = {
 _NOT_WRITTEN = frozenset(".arrow .avro .feather .gz .html .ods .orc .tsv .xls .xlsx .yaml .yml .zip .zst".split())  # noqa: SIM905
 """Suffixes of formats that no command writes. With --output, they are allowed."""
 
-_RANKS = (
-    ParameterSource.DEFAULT,
-    ParameterSource.DEFAULT_MAP,
-    ParameterSource.ENVIRONMENT,
-    ParameterSource.COMMANDLINE,
-)
 _CSV_SAFE = "lexport.csv_safe"
-_FLAG = _RANKS.index(ParameterSource.COMMANDLINE)
 
 csv_safe_option = option(
     "Output",
@@ -99,9 +92,8 @@ def _by_suffix(output: str, path: str | None, formats: Sequence[str]) -> str:
 
 def is_typed(name: str) -> bool:
     """Return whether an option of the running command is given on its command line, not by a variable or a file."""
-    return _rank(name) == _FLAG
+    return _rank(name) == TYPED
 
 
 def _rank(name: str) -> int:
-    source = click.get_current_context().get_parameter_source(name)
-    return _RANKS.index(source) if source in _RANKS else 0
+    return rank(click.get_current_context(), name)

@@ -15,19 +15,25 @@ from lexport.errors import SettingsError
 
 _GIVEN = "lexport.log_options"
 _RANKS = {ParameterSource.COMMANDLINE: 3, ParameterSource.ENVIRONMENT: 2, ParameterSource.DEFAULT_MAP: 1}
+TYPED = _RANKS[ParameterSource.COMMANDLINE]
 
 FORMATS = ("text", "json")
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}  # those of logging, which the help does not import
+
+
+def rank(context: click.Context, name: str) -> int:
+    """Return the rank of where an option's value comes from: ``TYPED``, a variable, ``lexport.toml``, 0 for none."""
+    source = context.get_parameter_source(name)
+    return _RANKS.get(source, 0) if source else 0
 
 
 def _take(context: click.Context, option: click.Parameter, value: Any) -> None:
     """Keep the value that counts: a typed one before the environment, and that before ``lexport.toml``."""
     assert option.name is not None
     given = context.meta.setdefault(_GIVEN, {})
-    source = context.get_parameter_source(option.name)
-    rank = _RANKS.get(source, 0) if source else 0
-    if rank and rank >= given.get(option.name, (0, None))[0]:
-        given[option.name] = (rank, value)
+    own = rank(context, option.name)
+    if own and own >= given.get(option.name, (0, None))[0]:
+        given[option.name] = (own, value)
 
 
 def _option(*flags: str, text: str, **more: Any) -> Option:
