@@ -224,6 +224,7 @@ async def test_what_dead_runs_left(dest, write_dataset):
         "_staging/.snapshots-01KB0000000000000000000002.parquet",
         f"_runs/.{done.snapshot_id}.json.123.0123abcd",
         "_pruned/.probe-01KB0000000000000000000002",
+        "_staging/.probe-01KB0000000000000000000002-4711",
     ]
     foreign = ["_runs/notes.txt", "functions/README", "backup/snapshot_date=2026-11-01/mine.parquet", "_staging/mine"]
     for path in left + foreign:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 Call = tuple[str, str, str]
 EVERY = 20
 _OWN_NAMES = re.compile(
-    r"(?<=\.work-)\d+-[0-9a-f]{8}|(?<=\.)\d+\.[0-9a-f]{8}$|(?<=\.fetched-)\w{8}|[0-9a-f]{40,64}|\d{6}(?=\.run)"
+    r"(?<=\.work-)\d+-[0-9a-f]{8}|(?<=\.)\d+\.[0-9a-f]{8}$|(?<=\.fetched-)\w{8}|(?<=\.probe-\w{26}-)\d+|[0-9a-f]{40,64}|\d{6}(?=\.run)"
 )
 
 

@@ -29,7 +29,7 @@ _DATA = re.compile(
     rf"[a-z][a-z0-9_]{{0,62}}/snapshot_date=\d{{4}}-\d\d-\d\d/({ULID_PATTERN})-\d{{4}}\.parquet", re.ASCII
 )
 _DRAFT = re.compile(
-    rf"\.(?:.+\.[0-9]+\.[0-9a-f]{{8}}|probe-{ULID_PATTERN}|snapshots-{ULID_PATTERN}\.parquet)", re.ASCII
+    rf"\.(?:.+\.[0-9]+\.[0-9a-f]{{8}}|probe-{ULID_PATTERN}(?:-[0-9]+)?|snapshots-{ULID_PATTERN}\.parquet)", re.ASCII
 )
 """Temporary names, which the process that made them renames or removes, unless it is killed."""
 
