@@ -58,7 +58,7 @@ def read_selection(
     Raises SettingsError with file, line and reason for the first that is not a function. ``note`` gets a note
     about a first line that can be read in two ways.
     """
-    named = [_parse(text, "", where="--function", option="--function") for text in functions]
+    named = [parse_function(text, where="--function", option="--function") for text in functions]
     if functions_from is not None:
         shown, lines = read_lines(functions_from, option="--functions-from")
         rows = list(read_rows(lines, shown=shown, option="--functions-from"))
@@ -92,7 +92,7 @@ def _parse_rows(rows: Sequence[ListRow], shown: str, note: Callable[[str], None]
         name = row.cells[name_at] if name_at < len(row.cells) else ""
         qualifier = row.cells[qualifier_at] if 0 <= qualifier_at < len(row.cells) else ""
         try:
-            yield _parse(name, qualifier, where=where, option="--functions-from")
+            yield parse_function(name, qualifier, where=where, option="--functions-from")
         except SettingsError as error:
             if is_headed or row is not rows[0]:
                 raise
@@ -118,7 +118,12 @@ def _check_place(row: ListRow, where: str, *, is_first: bool) -> None:
         )
 
 
-def _parse(text: str, qualifier: str, *, where: str, option: str) -> NamedFunction:
+def parse_function(text: str, qualifier: str = "", *, where: str, option: str = "") -> NamedFunction:
+    """Parse a function's name, partial ARN or ARN, each with or without a qualifier. ``where`` begins error messages.
+
+    Raises SettingsError, naming ``option``, for anything else.
+    """
+
     def wrong(reason: str) -> SettingsError:
         return SettingsError(f"{where}: {text!r} {reason}", option=option)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from lexport.tables.arn import is_function_arn, is_version, shown
 from lexport.tables.call import Call, Page
+from lexport.tables.events import NEW_ALIAS_EVENTS, UPDATE_ALIAS
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.resource import Resource, Row
 from lexport.tables.table import COMMON, DOUBLE, EXTRA_JSON, FUNCTION_KEY, FUNCTION_NAME, TEXT, Column, Table, key, sent
@@ -89,6 +90,7 @@ RESOURCE = Resource(
     left_out_by="--no-aliases",
     dropped=("Aliases[].AliasArn",),  # account, region, function and alias, which the key has already
     gives="alias",
+    changed_by=(*NEW_ALIAS_EVENTS, UPDATE_ALIAS),
     mismatch=_mismatch,
     complete=_add_first_route,
     from_version=lambda alias, version: {"alias": alias, "function_version": version},

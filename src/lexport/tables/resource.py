@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from lexport.model import LATEST, Scope
 from lexport.tables.call import Call
+from lexport.tables.events import Event
 from lexport.tables.table import FUNCTION_KEY, Table
 
 Per = Literal["account_region", "function", "version", "alias", "layer_version"]
@@ -52,6 +53,8 @@ class Resource:
     ``dropped`` are paths that are not stored, since another column has the same. ``gives`` says that each row names an
     alias, by the last column of its key: what is read per alias is read for each of them.
 
+    ``changed_by`` are the events that change it; where there are any, ``--changes-from cloudtrail`` carries it over.
+
     Three hooks for what a path cannot say. ``mismatch`` says what a response or an item is about if that is not what
     was requested; it gets the item and the function's ``region:account:function:name``. ``complete`` amends the rows
     that were made of an item: the row of the first table, and the rows of the others by table name. ``from_version``
@@ -69,6 +72,7 @@ class Resource:
     left_out_by: str = ""
     dropped: tuple[str, ...] = ()
     gives: Literal["alias"] | None = None
+    changed_by: tuple[Event, ...] = ()
     mismatch: Callable[[Mapping[str, Any], str], str | None] | None = None
     complete: Callable[[Row, dict[str, list[Row]]], None] | None = None
     from_version: Callable[[str, str], Row] | None = None
