@@ -8,7 +8,7 @@ import pytest
 from aiobotocore.session import get_session
 
 from lexport.aws.client import LambdaClient
-from lexport.aws.endpoints import LambdaEndpoints
+from lexport.aws.endpoints import Endpoints
 from lexport.aws.http.pool import open_pool
 from lexport.aws.identity import find_identity
 from lexport.aws.session import open_session
@@ -64,7 +64,8 @@ async def our_client(url):
     ):
         yield LambdaClient(
             region=REGION,
-            endpoint=await LambdaEndpoints(session).url(REGION),
+            endpoint=await Endpoints(session).url(REGION),
+            find_endpoint=partial(Endpoints(session).url, REGION),
             credentials=session.credentials,
             renew=session.renew,
             send=send,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
 
 import lexport
 from lexport.aws.client import LambdaClient
-from lexport.aws.endpoints import LambdaEndpoints
+from lexport.aws.endpoints import Endpoints
 from lexport.aws.http.pool import open_pool
 from lexport.aws.quota.pacer import Pacer
 from lexport.aws.quota.retry import FIRST_BACKOFF_S
@@ -85,7 +86,8 @@ async def client(url, connections):
     ):
         yield LambdaClient(
             region="us-east-1",
-            endpoint=await LambdaEndpoints(session).url("us-east-1"),
+            endpoint=await Endpoints(session).url("us-east-1"),
+            find_endpoint=partial(Endpoints(session).url, "us-east-1"),
             credentials=session.credentials,
             renew=session.renew,
             send=send,

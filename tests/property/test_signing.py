@@ -25,8 +25,10 @@ MOMENTS = st.datetimes(min_value=datetime(2015, 1, 1), max_value=datetime(2099, 
 HOSTS = st.sampled_from(["lambda.eu-west-1.amazonaws.com", "localhost:4566", "[::1]:8080", "127.0.0.1"])
 
 
-def by_botocore(host, path, query, credentials, region, service, at):
-    request = AWSRequest(method="GET", url=f"https://{host}{path}" + (f"?{query}" if query else ""))
+def by_botocore(host, path, query, credentials, region, service, at, body=None, headers=None):
+    method = "GET" if body is None else "POST"
+    url = f"https://{host}{path}" + (f"?{query}" if query else "")
+    request = AWSRequest(method=method, url=url, data=body, headers=headers or {})
     frozen = ReadOnlyCredentials(credentials.access_key, credentials.secret_key, credentials.token)
     with patch("botocore.auth.get_current_datetime", return_value=at.astimezone(UTC)):
         SigV4Auth(frozen, service, region).add_auth(request)
@@ -48,6 +50,20 @@ def test_equals_botocore(host, base, name, pairs, access_key, secret_key, token,
     ours = Signer(host, credentials=credentials, region="eu-west-1", service="lambda").sign(path, query, at)
 
     assert by_botocore(host, path, query, credentials, "eu-west-1", "lambda", at) == ours
+
+
+@given(HOSTS, st.sampled_from(["/", "/prefix/", "//two/"]), NAMES, st.binary(), KEYS, KEYS, st.none() | KEYS, MOMENTS)
+@example("h.example", "/", "a  b", b"", "AKIA", "s", "t  t", datetime(2026, 1, 1, 23, 59, 59))  # noqa: DTZ001
+def test_a_post_equals_botocore(host, path, target, body, access_key, secret_key, token, moment):
+    """A POST is signed with the hash of its body and with its headers, as by botocore."""
+    headers = {"x-amz-target": quote(target, safe=" "), "content-type": "application/x-amz-json-1.0"}
+    credentials = Credentials(access_key, secret_key, token)
+    at = moment.replace(tzinfo=UTC)
+    expected = by_botocore(host, path, "", credentials, "eu-west-1", "monitoring", at, body, headers)
+
+    signer = Signer(host, credentials=credentials, region="eu-west-1", service="monitoring")
+
+    assert {name.lower(): text for name, text in expected.items()} == signer.sign_post(path, headers, body, at)
 
 
 def test_the_day_is_the_day_in_utc():

@@ -22,7 +22,7 @@ from lexport.artifacts.partial_download import PartialDownload
 from lexport.artifacts.presigned import OpenLink, open_links
 from lexport.artifacts.store import PackageStore
 from lexport.artifacts.url_policy import named_hosts
-from lexport.aws.endpoints import LambdaEndpoints
+from lexport.aws.endpoints import Endpoints
 from lexport.aws.quota.retry import RetryState
 from lexport.aws.session import Session
 from lexport.errors import HashMismatchError, LinkExpiredError, PackageError, TransferError
@@ -179,7 +179,7 @@ async def open_transfers(
 
     ``progress`` shows how many bytes have been received.
     """
-    endpoint_url = await LambdaEndpoints(session).url(session.home_region)
+    endpoint_url = await Endpoints(session).url(session.home_region)
     hosts = named_hosts(endpoint_url=endpoint_url, package_hosts=settings.hosts)
     async with open_links(ca_bundle=session.ca_bundle, hosts=hosts, connections=settings.concurrency) as open_link:
         pacer = BytePacer(settings.rate_bytes_per_s, downloads=settings.concurrency)

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 of GET requests, byte for byte that of botocore's ``SigV4Auth``.
+"""AWS Signature Version 4 of requests, byte for byte that of botocore's ``SigV4Auth``.
 
 It exists beside botocore's signer because that costs forty times the CPU (measured: 144 µs against 3).
 """
@@ -6,6 +6,7 @@ It exists beside botocore's signer because that costs forty times the CPU (measu
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -31,7 +32,7 @@ class Credentials:
 
 
 class Signer:
-    """Signs GET requests to one host for one service in one Region. ``host`` is the Host header.
+    """Signs requests to one host for one service in one Region. ``host`` is the Host header.
 
     Time, scope and hash states are the same for all requests of one second, so they are computed once per second.
     """
@@ -46,7 +47,7 @@ class Signer:
             self._fixed["X-Amz-Security-Token"] = credentials.token
             token_line = f"x-amz-security-token:{' '.join(credentials.token.split())}\n"
             signed += ";x-amz-security-token"
-        self._signed = signed
+        self._host, self._signed = host, signed
         self._before_date = f"\nhost:{host}\nx-amz-date:"
         self._after_date = f"\n{token_line}\n{signed}\n{_NO_BODY}"
 
@@ -56,9 +57,7 @@ class Signer:
         ``path`` and ``query`` are percent-encoded, as they will be sent; ``at`` has a time zone.
         Source: "Create a signed AWS API request", IAM User Guide: the path is encoded twice, the query sorted.
         """
-        second = int(at.timestamp())
-        if second != self._second:
-            self._begin(second)
+        self._set_time(at)
         if "//" in path or "/." in path or not path:
             path = _normalize(path)
         if "&" in query:
@@ -66,10 +65,30 @@ class Signer:
         elif query and "=" not in query:
             query += "="
         canonical = f"GET\n{_encode_again(path)}\n{query}{self._headers}"
+        authorization = self._authorization + self._signature(canonical)
+        return {"X-Amz-Date": self._moment, "Authorization": authorization, **self._fixed}
+
+    def sign_post(self, path: str, headers: Mapping[str, str], body: bytes, at: datetime) -> dict[str, str]:
+        """Sign one POST request without a query; return ``headers``, by lower-case name, and those to add to them."""
+        self._set_time(at)
+        sent = {**headers, "x-amz-date": self._moment, **{name.lower(): text for name, text in self._fixed.items()}}
+        signed = sorted([("host", self._host), *((name, " ".join(text.split())) for name, text in sent.items())])
+        lines, names = "".join(f"{name}:{text}\n" for name, text in signed), ";".join(name for name, _ in signed)
+        path = _encode_again(_normalize(path))
+        signature = self._signature(f"POST\n{path}\n\n{lines}\n{names}\n{sha256(body).hexdigest()}")
+        return {**sent, "authorization": f"{self._credential}{names}, Signature={signature}"}
+
+    def _signature(self, canonical: str) -> str:
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(sha256(canonical.encode()).hexdigest().encode())
         outer.update(inner.digest())
-        return {"X-Amz-Date": self._moment, "Authorization": self._authorization + outer.hexdigest(), **self._fixed}
+        signature: str = outer.hexdigest()
+        return signature
+
+    def _set_time(self, at: datetime) -> None:
+        second = int(at.timestamp())
+        if second != self._second:
+            self._begin(second)
 
     def _begin(self, second: int) -> None:
         """Compute the parts for one second: headers, and the HMAC of the string to sign up to the request's hash."""
@@ -82,10 +101,8 @@ class Signer:
         self._inner, self._outer = hmac_states(key)
         self._inner.update(f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n".encode())
         self._headers = f"{self._before_date}{moment}{self._after_date}"
-        self._authorization = (
-            f"AWS4-HMAC-SHA256 Credential={self.credentials.access_key}/{scope},"
-            f" SignedHeaders={self._signed}, Signature="
-        )
+        self._credential = f"AWS4-HMAC-SHA256 Credential={self.credentials.access_key}/{scope}, SignedHeaders="
+        self._authorization = f"{self._credential}{self._signed}, Signature="
         self._moment, self._second = moment, second
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 from anyio import CapacityLimiter, Lock
 
 from lexport.aws.client import LambdaClient
-from lexport.aws.endpoints import LambdaEndpoints
+from lexport.aws.endpoints import Endpoints
 from lexport.aws.http.message import Send
 from lexport.aws.http.pool import open_pool
 from lexport.aws.identity import Identity, find_identity
@@ -68,7 +69,7 @@ class Access:
         self.identity: str | None = None
         self.session_name = "lexport"
         self.send, self._settings, self._note = send, settings, note
-        self._endpoints = LambdaEndpoints(session)
+        self._endpoints = Endpoints(session)
         self._home = session.home_region
         self._partition = "aws"
         self._roles: dict[str, AssumedRole] = {}
@@ -177,6 +178,7 @@ class Access:
         return LambdaClient(
             region=scope.region,
             endpoint=await self._endpoints.url(scope.region),
+            find_endpoint=partial(self._endpoints.url, scope.region),
             credentials=credentials.credentials,
             renew=credentials.renew,
             send=send or self.send,

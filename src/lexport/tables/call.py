@@ -1,4 +1,4 @@
-"""One operation of Lambda's API, declared: its request, its quota and the permission that it needs."""
+"""One operation of AWS's API, declared: its request, its quota and the permission that it needs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Call:
-    """One GET operation.
+    """One GET operation of Lambda.
 
     ``path`` has its parameters in braces. ``query`` are parts like ``Qualifier={qualifier}`` or ``find=LayerVersion``;
     a part whose parameter is None is left out. The marker and the size of pages come from ``page``.
@@ -57,3 +57,25 @@ class Call:
             (f"{name}=", found[1], "") if (found := PARAMETER.fullmatch(text)) else (f"{name}=", None, text)
             for name, _, text in split
         ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class JsonCall(Call):
+    """One operation of a service that speaks AWS's JSON protocol: a POST whose body has the parameters.
+
+    ``service`` is the name that requests are signed for, which is also the first part of the host name. ``target`` and
+    the operation make the header X-Amz-Target. ``version`` is that of the protocol.
+    """
+
+    path: str = "/"
+    service: str
+    target: str
+    version: Literal["1.0", "1.1"]
+    iam_resource: Literal["function", "*"] = "*"
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that say what is called, by lower-case name."""
+        return {
+            "content-type": f"application/x-amz-json-{self.version}",
+            "x-amz-target": f"{self.target}.{self.operation}",
+        }

@@ -1,8 +1,9 @@
-"""A forward proxy on loopback: it rewrites each GET to the origin form, opens tunnels, and passes on what comes."""
+"""A forward proxy on loopback: it rewrites each request to the origin form, opens tunnels, and passes on what comes."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
@@ -22,13 +23,15 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def _requests(reader: asyncio.StreamReader, head: bytes, far: asyncio.StreamWriter) -> None:
-    """Pass on requests without a body, each as the server would have got it directly."""
+    """Pass on requests, each as the server would have got it directly."""
     while True:
         first, _, rest = head.partition(b"\r\n")
         method, url, protocol = first.split(b" ")
         parts = urlsplit(url.decode("latin-1"))
         target = url.decode("latin-1").removeprefix(f"{parts.scheme}://{parts.netloc}") or "/"
         far.write(b" ".join([method, target.encode("latin-1"), protocol]) + b"\r\n" + rest)
+        if length := re.search(rb"(?i)\r\ncontent-length: *(\d+)", rest):
+            far.write(await reader.readexactly(int(length[1])))
         head = await reader.readuntil(HEAD_END)
 
 

@@ -20,9 +20,18 @@ from lexport.aws.client import LambdaClient
 from lexport.aws.http.message import Response
 from lexport.aws.http.pool import open_pool
 from lexport.aws.signing import Credentials
-from lexport.errors import CredentialsError, ExpiredCredentialsError, FetchError, FunctionGoneError
+from lexport.errors import (
+    AccessDeniedError,
+    CredentialsError,
+    ExpiredCredentialsError,
+    FetchError,
+    FunctionGoneError,
+    ServiceError,
+    ThrottledError,
+)
 from lexport.tables.account_settings import GET_ACCOUNT_SETTINGS
 from lexport.tables.aliases import LIST_ALIASES
+from lexport.tables.call import JsonCall
 from lexport.tables.functions import GET_FUNCTION, LIST_FUNCTIONS, LIST_VERSIONS
 from lexport.tables.layer_versions import GET_LAYER_VERSION
 
@@ -30,6 +39,13 @@ NOW = datetime(2026, 3, 6, 12, 0, 0, tzinfo=UTC)
 FIRST = Credentials("AKIAFIRST", "canary-secret-key-first", "canary-session-token-first")
 SECOND = Credentials("AKIASECOND", "canary-secret-key-second", "canary-session-token-second")
 LINK = "https://awslambda-eu-west-1-tasks.s3.eu-west-1.amazonaws.com/snapshots/f?versionId=v&X-Amz-Signature=canary"
+LOOKUP_EVENTS = JsonCall(
+    operation="LookupEvents",
+    service="cloudtrail",
+    target="com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101",
+    version="1.1",
+    iam=("cloudtrail:LookupEvents",),
+)
 NAMES = [
     "plain",
     "us-east-1.replica",
@@ -46,9 +62,13 @@ def client(send, endpoint="https://lambda.eu-west-1.amazonaws.com", renew=None, 
     async def unchanged(stale):
         return stale
 
+    async def other_endpoint(service):
+        return endpoint.replace("lambda", service)
+
     return LambdaClient(
         region="eu-west-1",
         endpoint=endpoint,
+        find_endpoint=other_endpoint,
         credentials=current,
         renew=renew or unchanged,
         send=send,
@@ -139,12 +159,19 @@ async def strict_server(answer):
     """A server that checks each signature against botocore's signer, and answers; yields its port."""
 
     async def handle(request):
-        expected = AWSRequest(method="GET", url=f"http://{request.host}{request.raw_path}")
+        names = [name for name in ("Content-Type", "X-Amz-Target") if name in request.headers]
+        expected = AWSRequest(
+            method=request.method,
+            url=f"http://{request.host}{request.raw_path}",
+            headers={name: request.headers[name] for name in names},
+            data=await request.read(),
+        )
         keys = FIRST if "AKIAFIRST" in request.headers["Authorization"] else SECOND
+        service = "cloudtrail" if names else "lambda"
         with patch("botocore.auth.get_current_datetime", return_value=NOW):
-            SigV4Auth(
-                ReadOnlyCredentials(keys.access_key, keys.secret_key, keys.token), "lambda", "eu-west-1"
-            ).add_auth(expected)
+            SigV4Auth(ReadOnlyCredentials(keys.access_key, keys.secret_key, keys.token), service, "eu-west-1").add_auth(
+                expected
+            )
         if any(request.headers.get(name) != value for name, value in expected.headers.items()):
             return web.json_response(
                 {"message": "no"}, status=403, headers={"x-amzn-errortype": "SignatureDoesNotMatch"}
@@ -176,6 +203,64 @@ async def test_the_signature_holds_on_the_wire(endpoint, way):
 
             assert json.loads(reply.body)["path"].startswith(f"/{base}/2015" if base else "/2015")
         await lambda_.call(LIST_FUNCTIONS, marker="a&b=c", versions="ALL")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:{}", "http://LOCALHOST:{}/a/b%20c/"])
+async def test_the_json_protocol_is_signed_with_its_body(endpoint, way):
+    """A call of the JSON protocol is a POST with target and body, which the signature covers, renewed keys included."""
+    documents = []
+
+    async def answer(request):
+        if request.method == "GET":
+            return web.json_response({"method": request.method})
+        documents.append(await request.json())
+        said = {name: request.headers[name] for name in ("Content-Type", "X-Amz-Target", "Content-Length")}
+        if len(documents) == 1:
+            fault = {"__type": "com.amazon.coral.service#ExpiredTokenException", "message": "expired"}
+            return web.json_response(fault, status=400)
+        return web.json_response({**said, "path": request.raw_path, "method": request.method})
+
+    async def renew(_):
+        return SECOND
+
+    async with strict_server(answer) as port, open_pool(ca_bundle=None, connections=1) as send:
+        parameters = {"NextToken": "ünï☃ \n", "MaxResults": 50}
+        reply = await client(send, endpoint.format(port), renew=renew).call_json(LOOKUP_EVENTS, parameters)
+        after = await client(send, endpoint.format(port)).call(GET_FUNCTION, function_name="f")
+
+    base = endpoint.format("").rpartition(":")[2].strip("/")
+    assert json.loads(reply.body) == {
+        "Content-Type": "application/x-amz-json-1.1",
+        "X-Amz-Target": "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents",
+        "Content-Length": "54",
+        "path": f"/{base}/" if base else "/",
+        "method": "POST",
+    }
+    assert documents[:2] == [parameters, parameters]
+    assert json.loads(after.body)["method"] == "GET"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("status", "body", "error_class"),
+    [
+        (400, b'{"__type":"ThrottlingException","message":"Rate exceeded"}', ThrottledError),
+        (400, b'{"__type":"com.amazonaws.x#AccessDeniedException","Message":"no"}', AccessDeniedError),
+        (500, b'{"__type":"InternalServiceFault"}', ServiceError),
+        (503, b"", ServiceError),
+        (400, b'{"__type":"InvalidNextTokenException","message":"no canary-session-token-first"}', FetchError),
+    ],
+)
+async def test_errors_of_the_json_protocol(status, body, error_class):
+    """Errors of the JSON protocol name their code in the body, and are of the classes that Lambda's errors have."""
+    send, sent = scripted(Response(status, {}, body))
+    with pytest.raises(error_class, match=r"^LookupEvents: ") as caught:
+        await client(send).call_json(LOOKUP_EVENTS, {"a": 1})
+
+    assert sent[0].url == "https://cloudtrail.eu-west-1.amazonaws.com/"
+    assert type(caught.value) is error_class
+    assert "canary" not in f"{caught.value}{sent[0]!r}"
 
 
 @pytest.mark.asyncio

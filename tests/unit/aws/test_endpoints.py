@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from botocore.session import Session as BotocoreSession
 
-from lexport.aws.endpoints import LambdaEndpoints
+from lexport.aws.endpoints import Endpoints
 from lexport.aws.regions import lambda_regions
 from lexport.aws.session import open_session
 from lexport.errors import SettingsError
@@ -35,14 +35,41 @@ async def test_endpoints(home, monkeypatch, environment, config, url):
         monkeypatch.setenv(name, value)
     home.write_config(config)
     async with open_session(profile=None, endpoint_url=None) as session:
-        assert await LambdaEndpoints(session).url("eu-west-1") == url
+        assert await Endpoints(session).url("eu-west-1") == url
 
 
 async def test_the_flag_wins(monkeypatch):
     """--endpoint-url wins over the environment."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", "http://one:2")
     async with open_session(profile=None, endpoint_url="http://flag:5/base") as session:
-        assert await LambdaEndpoints(session).url("eu-west-1") == "http://flag:5/base"
+        assert await Endpoints(session).url("eu-west-1") == "http://flag:5/base"
+
+
+@pytest.mark.parametrize(
+    ("region", "variables", "cloudwatch", "cloudtrail"),
+    [
+        ("eu-west-1", (), "monitoring.eu-west-1.amazonaws.com", "cloudtrail.eu-west-1.amazonaws.com"),
+        ("cn-north-1", (), "monitoring.cn-north-1.amazonaws.com.cn", "cloudtrail.cn-north-1.amazonaws.com.cn"),
+        ("us-gov-west-1", (), "monitoring.us-gov-west-1.amazonaws.com", "cloudtrail.us-gov-west-1.amazonaws.com"),
+        (
+            "us-east-1",
+            ("AWS_USE_FIPS_ENDPOINT",),
+            "monitoring-fips.us-east-1.amazonaws.com",
+            "cloudtrail-fips.us-east-1.amazonaws.com",
+        ),
+    ],
+)
+async def test_other_services(monkeypatch, region, variables, cloudwatch, cloudtrail):
+    """CloudWatch and CloudTrail are found in each partition as Lambda is, and the flag wins for them too."""
+    for name in variables:
+        monkeypatch.setenv(name, "true")
+    async with open_session(profile=None, endpoint_url=None) as session:
+        urls = [await Endpoints(session).url(region, service) for service in ("monitoring", "cloudtrail")]
+    async with open_session(profile=None, endpoint_url="http://flag:5/base/") as session:
+        flagged = await Endpoints(session).url(region, "monitoring")
+
+    assert urls == [f"https://{cloudwatch}", f"https://{cloudtrail}"]
+    assert flagged.rstrip("/") == "http://flag:5/base"
 
 
 @pytest.mark.slow
@@ -53,7 +80,7 @@ async def test_every_region_has_the_url_of_botocores_rules(monkeypatch, variable
         monkeypatch.setenv(name, "true")
     boto = BotocoreSession()
     async with open_session(profile=None, endpoint_url=None) as session:
-        endpoints = LambdaEndpoints(session)
+        endpoints = Endpoints(session)
         for names in lambda_regions(session).values():
             for region in names:
                 client = boto.create_client("lambda", region_name=region)
@@ -80,7 +107,7 @@ async def test_an_invalid_variable(monkeypatch, url):
     monkeypatch.setenv("AWS_ENDPOINT_URL", url)
     async with open_session(profile=None, endpoint_url=None) as session:
         with pytest.raises(SettingsError) as caught:
-            await LambdaEndpoints(session).url("eu-west-1")
+            await Endpoints(session).url("eu-west-1")
 
     assert caught.value.option == "--endpoint-url"
     assert "canary" not in str(caught.value)

@@ -8,7 +8,7 @@ import traceback
 
 import pytest
 
-from lexport.aws.endpoints import LambdaEndpoints
+from lexport.aws.endpoints import Endpoints
 from lexport.aws.identity import find_identity
 from lexport.aws.regions import find_regions
 from lexport.aws.session import ATTEMPTS, open_session
@@ -66,7 +66,7 @@ async def test_no_secret_in_any_log_record(keys, service, caplog):
     service.respond(service.identity(), quoting)
     async with open_session(profile=None, endpoint_url=service.url) as session:
         await find_identity(session, "eu-west-1")
-        await LambdaEndpoints(session).url("eu-west-1")
+        await Endpoints(session).url("eu-west-1")
         with pytest.raises(CredentialsError) as caught:
             await find_identity(session, "eu-west-1")
         await find_regions(session, "aws", "eu-west-1")

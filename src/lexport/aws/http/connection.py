@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection: it sends GET requests and parses the responses, one at a time.
+"""One HTTP/1.1 connection: it sends requests and parses the responses, one at a time.
 
 A connection knows nothing about hosts, DNS or TLS: ``pool.py`` opens it. It parses with httptools, and refuses every
 response whose end is ambiguous, because a wrong end would make the next response answer the wrong request.

@@ -30,7 +30,7 @@ BODY_LIMIT_BYTES = 32 * 1024 * 1024
 
 @dataclass(slots=True)  # frozen ones take four times as long to make
 class Request:
-    """One GET request. ``url`` is absolute and percent-encoded, and sent unchanged.
+    """One GET request, or a POST where it has a ``body``. ``url`` is absolute and percent-encoded, and sent unchanged.
 
     ``needs_fresh_connection``: send this as the first request of a new connection. The headers hold a signature, so
     ``repr`` shows their names only.
@@ -39,6 +39,12 @@ class Request:
     url: str
     headers: Mapping[str, str]
     needs_fresh_connection: bool = False
+    body: bytes | None = None
+
+    @property
+    def method(self) -> str:
+        """The method of HTTP."""
+        return "GET" if self.body is None else "POST"
 
     def __repr__(self) -> str:
         return f"Request(url={self.url.partition('?')[0]!r}, headers={sorted(self.headers)})"

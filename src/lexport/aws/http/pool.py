@@ -1,4 +1,4 @@
-"""Send GET requests: over a bounded pool of direct ``Connection``s, or through the proxy that the environment names.
+"""Send requests: over a bounded pool of direct ``Connection``s, or through the proxy that the environment names.
 
 Redirects are not followed, cookies are not kept, and nothing is retried: one call is one request.
 
@@ -174,13 +174,13 @@ class Pool:
         if origin is None:
             origin = self._origins[origin_url] = _origin(origin_url)
         try:
-            head = _head(origin, target, request.headers)
+            message = _encode(origin, target, request)
             needs_fresh = request.needs_fresh_connection
             connection = (None if needs_fresh else self._take_idle(origin)) or await self._connect_or_wait(
                 origin, needs_fresh=needs_fresh
             )
             try:
-                return await connection.send(head)
+                return await connection.send(message)
             finally:
                 self._release(connection, origin)
         except BrokenResponse as broken:
@@ -365,12 +365,15 @@ def _lines(headers: Mapping[str, str]) -> str:
     return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
 
 
-def _head(origin: _Origin, target: str, headers: Mapping[str, str]) -> bytes:
+def _encode(origin: _Origin, target: str, request: Request) -> bytes:
     """Format a request; raises ValueError for characters that HTTP cannot carry."""
-    lines = _lines(headers).encode("ascii")
-    if lines.translate(None, _PRINTABLE) != b"\r\n" * len(headers):
+    lines = _lines(request.headers).encode("ascii")
+    if lines.translate(None, _PRINTABLE) != b"\r\n" * len(request.headers):
         raise ValueError("a control character in a header")
-    return b"%b%b\r\n" % (f"GET {target} HTTP/1.1\r\n{origin.fixed_headers}".encode("ascii"), lines)
+    if request.body is None:
+        return b"%b%b\r\n" % (f"GET {target} HTTP/1.1\r\n{origin.fixed_headers}".encode("ascii"), lines)
+    first = f"POST {target} HTTP/1.1\r\n{origin.fixed_headers}Content-Length: {len(request.body)}\r\n"
+    return b"%b%b\r\n%b" % (first.encode("ascii"), lines, request.body)
 
 
 # First match wins: these classes inherit from each other.

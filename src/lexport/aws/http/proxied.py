@@ -95,8 +95,10 @@ class ProxiedSender:
         session = self._session()
         session.in_flight += 1
         try:
-            async with session.client.get(
+            async with session.client.request(
+                request.method,
                 url,
+                data=request.body,
                 headers=headers if is_tunnel else headers | to_proxy,
                 proxy=proxy.url,
                 proxy_headers=to_proxy if is_tunnel else None,

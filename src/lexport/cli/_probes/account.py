@@ -22,7 +22,7 @@ from anyio import current_time, move_on_after
 
 from lexport.aws.botocore_errors import translate_errors
 from lexport.aws.credentials import RENEW_EARLY_S, Loaded, configured_session
-from lexport.aws.endpoints import LambdaEndpoints
+from lexport.aws.endpoints import Endpoints
 from lexport.aws.errors import describe_skew, error_from_response, is_account
 from lexport.aws.http.message import Request, Response
 from lexport.aws.http.pool import open_pool
@@ -166,7 +166,7 @@ class AccountProbes:
                 open_session(profile=settings.profile, endpoint_url=settings.endpoint_url, source=unsigned)
             )
             named = [region for region in settings.regions if region != ALL_REGIONS]
-            url = await LambdaEndpoints(session).url(named[0] if named else session.home_region)
+            url = await Endpoints(session).url(named[0] if named else session.home_region)
             send = await opened.enter_async_context(open_pool(ca_bundle=session.ca_bundle, connections=2))
             started_s = current_time()
             response = await send(Request(f"{url}/2016-08-19/account-settings", {}))

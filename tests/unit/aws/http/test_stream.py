@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lexport.aws.http.message import Request
-from lexport.aws.http.pool import _head, _origin
+from lexport.aws.http.pool import _encode, _origin
 from lexport.aws.http.stream import UNSENT_LIMIT_BYTES, open_stream
 from lexport.errors import FetchError, NetworkError
 
@@ -68,7 +68,7 @@ async def test_long_requests_and_responses_arrive_whole(secured, servers):
         responses = [await send(Request(url, {"Padding": padding})) for _ in range(3)]
     expected = hashlib.sha256()
     for _ in range(3):
-        expected.update(_head(_origin(url), "/", {"Padding": padding}))
+        expected.update(_encode(_origin(url), "/", Request(url, {"Padding": padding})))
 
     assert [response.body for response in responses] == [body] * 3
     assert received.hexdigest() == expected.hexdigest()
