@@ -11,15 +11,13 @@ import orjson
 
 from lexport.simulator import known_regions
 from lexport.simulator.fleet import FleetSpec
-from lexport.simulator.responses import JSON_HEADERS, XML_HEADERS, ApiCall, AwsError, HttpResponse
+from lexport.simulator.responses import JSON_1_1_HEADERS, JSON_HEADERS, XML_HEADERS, ApiCall, AwsError, HttpResponse
 from lexport.simulator.seeded_choices import digest_hex
 from lexport.simulator.signatures import Caller, KeyRing
 
-ORGANIZATIONS_TARGET = "AWSOrganizationsV20161128."
 ACCOUNTS_PAGE = 20
 LONGEST_POLICY = 2048
 _ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::(?P<account>\d{12}):role/(?:[^:]*/)?(?P<role>[\w+=,.@-]{1,64})")
-_JSON = {"Content-Type": "application/x-amz-json-1.1"}
 
 
 class AccountServices:
@@ -44,7 +42,7 @@ class AccountServices:
             case "account":
                 return HttpResponse(body=orjson.dumps(self._list_regions(call)), headers=JSON_HEADERS)
             case _:
-                return HttpResponse(body=orjson.dumps(self._organizations(call)), headers=_JSON)
+                return HttpResponse(body=orjson.dumps(self._organizations(call)), headers=JSON_1_1_HEADERS)
 
     # --- STS ----------------------------------------------------------------------------------------------------
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from lexport.model import LATEST, Scope
 from lexport.settings import EnvMode
 from lexport.simulator import known_regions, nights, oracle, seeded
+from lexport.simulator.event_history import EventHistory
 from lexport.simulator.fleet_changes import Change, Overlay
 from lexport.simulator.seeded import Build, VersionNumbers
 from lexport.simulator.seeded_choices import SeededChoices, uuid_text
@@ -71,6 +72,7 @@ class Fleet:
         self._overlays: dict[tuple[Scope, int], Overlay] = {}
         self._created: dict[Scope, int] = {}
         """How many functions were created; has a key for each account-region that was brought to its night."""
+        self._histories: dict[Scope, EventHistory] = {}
 
     # --- reading ------------------------------------------------------------------------------------------------
 
@@ -209,8 +211,19 @@ class Fleet:
 
     # --- changes ------------------------------------------------------------------------------------------------
 
-    def apply(self, change: Change) -> None:  # noqa: C901, PLR0912 - one case for each kind of change
-        """Apply one change; raises ValueError if AWS would refuse it."""
+    def history(self, scope: Scope) -> EventHistory:
+        """Return the event history of an account-region."""
+        self._reach_night(scope)
+        return self._histories.setdefault(scope, EventHistory(scope))
+
+    def apply(self, change: Change) -> None:
+        """Apply one change, which the event history then shows; raises ValueError if AWS would refuse it."""
+        history = self.history(change.scope)
+        if change.error_code is None:
+            self._make(change)
+        history.record(change, datetime.now(UTC))
+
+    def _make(self, change: Change) -> None:  # noqa: C901, PLR0912 - one case for each kind of change
         scope = change.scope
         size = self.size(scope)
         if change.kind == "create_function":
@@ -312,8 +325,10 @@ class Fleet:
             return
         self._created[scope] = 0
         for night in range(1, self.spec.night + 1):
+            at = datetime.now(UTC) - timedelta(days=self.spec.night - night)
             for change in nights.changes(self, scope, night):
-                self.apply(change)
+                self._make(change)
+                self.history(scope).record(change, at)
 
     def _overlay(self, scope: Scope, index: int) -> Overlay:
         self._reach_night(scope)

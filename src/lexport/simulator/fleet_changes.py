@@ -35,6 +35,10 @@ class Change:
     sets the given fields of ``$LATEST``. ``weights`` are those of an alias's additional versions.
 
     ``at`` is the time of the change, and so LastModified of what it changes; by default a minute after the last one.
+
+    The others say what the event history shows: how the function was named, on behalf of which service the call was
+    made, and how much later the event becomes visible. A change with an ``error_code`` is refused: it leaves an event
+    and changes nothing.
     """
 
     kind: ChangeKind
@@ -51,6 +55,11 @@ class Change:
     description: str | None = None
     environment: dict[str, str] | None = None
     at: datetime | None = None
+    named_as: Literal["name", "arn", "partial", "qualified"] = "name"
+    caller: Literal["user", "cloudformation", "codedeploy"] = "user"
+    event_delay: timedelta = timedelta(0)
+    has_dated_event: bool = True
+    error_code: str | None = None
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ import orjson
 
 Protocol = Literal["rest-json", "json", "query", "ec2", "s3"]
 JSON_HEADERS = {"Content-Type": "application/json"}
+JSON_1_1_HEADERS = {"Content-Type": "application/x-amz-json-1.1"}
 XML_HEADERS = {"Content-Type": "text/xml"}
 
 
@@ -66,7 +67,7 @@ class AwsError(Exception):
             case "json":  # the JSON protocol uses 400 for every error of the caller
                 status = 400 if self.status < 500 else self.status
                 body = orjson.dumps({"__type": self.code, "message": self.message})
-                return HttpResponse(status=status, body=body, headers={"Content-Type": "application/x-amz-json-1.1"})
+                return HttpResponse(status=status, body=body, headers=JSON_1_1_HEADERS)
             case "query":
                 code = _QUERY_CODES.get(self.code, self.code)
                 namespace = "https://sts.amazonaws.com/doc/2011-06-15/"

@@ -8,7 +8,6 @@ from urllib.parse import parse_qsl, unquote
 
 import orjson
 
-from lexport.simulator.account_services import ORGANIZATIONS_TARGET
 from lexport.simulator.lambda_service import name_and_qualifier
 from lexport.simulator.presigned import function_of_path
 from lexport.simulator.responses import ApiCall, Protocol
@@ -18,7 +17,7 @@ _FUNCTIONS = "/2015-03-31/functions"
 _OF_FUNCTION = re.compile(_FUNCTIONS + r"/([^/]+)(?:/(versions|aliases))?/?")
 _OF_SUFFIX = {None: "GetFunction", "versions": "ListVersionsByFunction", "aliases": "ListAliases"}
 _PROTOCOLS: dict[str, Protocol] = {"lambda": "rest-json", "account": "rest-json", "organizations": "json"}
-_PROTOCOLS |= {"sts": "query", "ec2": "ec2"}
+_PROTOCOLS |= {"sts": "query", "ec2": "ec2", "cloudtrail": "json"}
 
 
 def protocol_of(service: str | None) -> Protocol:
@@ -36,8 +35,8 @@ def route(claim: Claim, method: str, path_and_query: str, target: str | None, bo
     if claim.service in ("sts", "ec2"):
         parameters = dict(parse_qsl(body.decode() or query_text, keep_blank_values=True))
         operation = parameters.get("Action", "")
-    elif claim.service == "organizations":
-        operation, parameters = (target or "").removeprefix(ORGANIZATIONS_TARGET), _json(body)
+    elif protocol == "json":
+        operation, parameters = (target or "").rpartition(".")[2], _json(body)
     elif claim.service == "account" and path == "/listRegions":
         operation, parameters = "ListRegions", _json(body)
     if not operation:

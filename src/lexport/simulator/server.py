@@ -28,6 +28,7 @@ from lexport.simulator.lambda_service import LambdaService
 from lexport.simulator.presigned import PREFIX, PresignedUrls
 from lexport.simulator.quotas import Neighbour, Quotas
 from lexport.simulator.responses import (
+    JSON_1_1_HEADERS,
     JSON_HEADERS,
     ApiCall,
     AwsError,
@@ -127,14 +128,18 @@ class Simulator:
         return call, caller
 
     def _respond(self, call: ApiCall, caller: Caller, faults: list[Fault], request_id: str) -> HttpResponse:
-        if call.service != "lambda":
+        if call.service not in ("lambda", "cloudtrail"):
             return self._accounts.respond(call, caller, request_id)
+        scope = Scope(account_id=call.account_id, region=call.region)
         if self._quotas is not None:
-            scope = Scope(account_id=call.account_id, region=call.region)
             retry_after_s = self._quotas.retry_after_s(scope, call.operation)
             if retry_after_s is not None:
                 self.throttles[call.account_id, call.region, call.operation] += 1
-                raise throttled(retry_after_s)
+                is_lambda = call.service == "lambda"
+                raise throttled(retry_after_s) if is_lambda else AwsError(400, "ThrottlingException", "Rate exceeded")
+        if call.service == "cloudtrail":
+            return HttpResponse(body=_json_bytes(self.fleet.history(scope).look_up(call)), headers=JSON_1_1_HEADERS)
+        self.fleet.history(scope).record_read(call)
         for fault in faults:
             if fault.kind == "unqualified_all":
                 call.query.pop("FunctionVersion", None)

@@ -9,7 +9,22 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from lexport.model import Priority, QuotaClass
+from lexport.tables.call import JsonCall, Page
+
 EVENT_SOURCE = "lambda.amazonaws.com"
+
+LOOKUP_EVENTS = JsonCall(
+    operation="LookupEvents",
+    service="cloudtrail",
+    target="com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101",
+    version="1.1",
+    quota=QuotaClass("event_history", 2.0),
+    priority=Priority.LISTING,
+    iam=("cloudtrail:LookupEvents",),
+    page=Page(items="Events", marker="NextToken", next_marker="NextToken", size_name="MaxResults"),
+)
+"""The event history of one account-region. Source: API reference, 2026."""
 
 
 @dataclass(frozen=True, slots=True)

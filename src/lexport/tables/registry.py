@@ -10,6 +10,7 @@ from lexport.tables import account_settings, aliases, functions, layer_versions
 from lexport.tables.account_settings import ACCOUNT_SETTINGS
 from lexport.tables.aliases import ALIAS_ROUTES, ALIASES
 from lexport.tables.call import Call
+from lexport.tables.events import LOOKUP_EVENTS
 from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS, SECURITY_GROUPS, SUBNETS, TAGS
 from lexport.tables.layer_versions import LAYER_VERSIONS
 from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES, PACKAGES
@@ -124,6 +125,6 @@ def resources_read(options: Mapping[str, Any]) -> tuple[Resource, ...]:
 
 
 def call_of(operation: str) -> Call | None:
-    """Return the declaration of an operation, None where no resource calls it."""
-    calls = (call for resource in resources() for call in (resource.call, *resource.lists))
+    """Return the declaration of an operation, None where no run calls it."""
+    calls = (LOOKUP_EVENTS, *(call for resource in resources() for call in (resource.call, *resource.lists)))
     return next((call for call in calls if call.operation == operation), None)
