@@ -29,7 +29,7 @@ _COMMAND = re.compile(r"(?<![\w/])lexport ([a-z][a-z-]+)([^`\n|&]*)")
 _OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]+")
 _OPTION_ALONE = re.compile(r"`(--[a-z][a-z-]+)[^`]*`")
 _CONTEXT = click.Context(cli)
-ADDED = {"add-a-resource.md": {"--with"}, "design.md": {"--with"}, "CHANGELOG.md": {"--with", "--transport"}}
+ADDED = {"CHANGELOG.md": {"--transport"}}
 """Options that no command has by default: the page adds them, or states that they were removed."""
 
 MADE_FROM_DOCSTRINGS = (

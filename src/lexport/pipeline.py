@@ -71,8 +71,8 @@ from lexport.extract.show_progress import report_in_notebook
 from lexport.extract.spec_settings import settings_from_plan
 from lexport.model import GLOBAL_REGION, RunSpec, Shard, ShardResult
 from lexport.settings import Destination, SnapshotSettings
+from lexport.tables.choice import choose_resources
 from lexport.tables.functions import FUNCTIONS, LAYERS
-from lexport.tables.registry import check_names
 from lexport.tables.units import format_age
 
 
@@ -93,9 +93,8 @@ async def snapshot(
     run. Then nothing is published; what was read is kept, and a run with ``resume`` goes on with it.
     If cancelled, it publishes nothing and keeps what was read; once publishing has begun, it finishes.
     """
-    settings = settings or SnapshotSettings()
+    settings = choose_resources(settings or SnapshotSettings())
     settings.check_reads_a_fleet()
-    check_names(settings.with_resources)
     progress = Progress()
     inputs = await read_inputs(settings, note=progress.note)
     store = await to_thread.run_sync(
@@ -178,9 +177,8 @@ async def plan(
 
     Costs the listing itself: one List* call per 50 versions. Raises RunError as a snapshot does.
     """
-    settings = settings or SnapshotSettings()
+    settings = choose_resources(settings or SnapshotSettings())
     settings.check_reads_a_fleet()
-    check_names(settings.with_resources)
     if settings.is_selection:
         raise SettingsError("a list of functions needs no plan: each is one GetFunction call", option="--function")
     store = None if dest is None else _open_dataset(dest, settings.profile)

@@ -69,6 +69,7 @@ async def packages(
     chosen = settings.packages or PackageSettings()
     settings = replace(settings, packages=chosen)
     _check_fits(settings)
+    _check_required(settings.require)
     progress = Progress(stages=[Stage("looking for packages")])
     inputs = await read_inputs(settings, note=progress.note, needs_hash_key=False)
     dest = with_profile(dest, settings.profile)
@@ -192,11 +193,18 @@ def _check_fits(settings: SnapshotSettings) -> None:
         (settings.is_selection, "--function"),
         (settings.organization, "--organization"),
         (settings.incremental, "--incremental"),
+        (bool(settings.with_resources), "--with"),
     ):
         if is_given:
             raise SettingsError(
                 f"{option} is for a snapshot; packages are those of the functions in the dataset", option=option
             )
+
+
+def _check_required(names: Sequence[str]) -> None:
+    other = next((name for name in names if name != "packages"), None)
+    if other is not None:
+        raise SettingsError(f"--require takes packages, not {other!r}: nothing else is read here", option="--require")
 
 
 def _check_is_there(dataset: Catalog, *, regions: Sequence[str], accounts: Sequence[str]) -> None:

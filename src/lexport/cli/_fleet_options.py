@@ -8,6 +8,7 @@ from typing import Any, get_args
 import click
 
 from lexport.cli._options import Decorator, choose_key_file, declare_options, duration, option, print_redirection
+from lexport.cli._resource_options import WITH, WITHOUT
 from lexport.settings import EnvMode, Qualifiers, SnapshotSettings
 
 _DEFAULTS = SnapshotSettings()
@@ -39,6 +40,8 @@ _FLEET: tuple[Decorator, ...] = (
         "List aliases, which takes one call per function.",
         default=_DEFAULTS.aliases,
     ),
+    WITH,
+    WITHOUT,
     option(
         "Environment variables",
         "--env",
@@ -114,13 +117,6 @@ allow_partial_option = option(
 )
 group_readable_option = option(
     "Publication", "--group-readable", "Let the group read the dataset: modes 0640 and 0750 instead of 0600 and 0700."
-)
-
-require_option = option(
-    "Publication",
-    "--require NAME,…",
-    "Make what is missing of this a gap: packages. Without it, a snapshot is complete without them.",
-    multiple=True,
 )
 
 access_options = declare_options((*_ACCESS, *_QUOTA))

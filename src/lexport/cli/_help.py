@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -17,6 +17,7 @@ Group = Literal[
     "Target",
     "Accounts",
     "Functions",
+    "Resources",
     "Environment variables",
     "Quota",
     "Incremental snapshots",
@@ -42,6 +43,7 @@ Group = Literal[
 """The titles that options stand under. Each command shows them in the order in which it declares its options."""
 
 Record = tuple[str, str]
+Names = Callable[[], Sequence[str]]
 
 _WIDEST_TERM = 30
 
@@ -62,50 +64,46 @@ class Argument(_Completed, click.Argument):
 
 
 class Option(_Completed, click.Option):
-    """An option that stands under the title of its group."""
+    """An option that stands under the title of its group.
 
-    def __init__(self, *args: Any, group: Group, **attributes: Any) -> None:
+    ``names`` lists what it takes: the help names them, and the shell completes each part of a list with commas. They
+    are listed late, because resources may be registered after a command was declared.
+    """
+
+    def __init__(self, *args: Any, group: Group, names: Names | None = None, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
         self.group = group
+        self.names = names
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return what can continue a value: each name, also as the last part of a list with commas."""
+        if self.names is None:
+            return super().shell_complete(ctx, incomplete)
+        from click.shell_completion import CompletionItem
+
+        begun, comma, last = incomplete.rpartition(",")
+        return [CompletionItem(f"{begun}{comma}{name}") for name in self.names() if name.startswith(last)]
+
+    def get_help_record(self, ctx: click.Context) -> Record | None:
+        """Return the two columns of the help."""
+        record = super().get_help_record(ctx)
+        if record is None or self.names is None:
+            return record
+        return record[0], f"{record[1].removesuffix('.')}: {', '.join(self.names())}."
 
 
 class Command(click.Command):
-    """A command whose help shows options in groups, then examples.
+    """A command whose help shows options in groups, then examples."""
 
-    If resources are registered that are read only on request, the command has the option ``--with`` in the group
-    ``with_group``.
-    """
-
-    def __init__(self, *args: Any, examples: Sequence[str], with_group: Group | None, **attributes: Any) -> None:
+    def __init__(self, *args: Any, examples: Sequence[str], **attributes: Any) -> None:
         super().__init__(*args, **attributes)
         self.examples = examples
-        self.with_group = with_group
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments. An option whose value is still to be completed keeps no argument from being read."""
         if ctx.resilient_parsing and args and args[-1].startswith("-"):
             args = args[:-1]
         return super().parse_args(ctx, args)
-
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Return the declared options and ``--with``: resources may be registered after the command was declared."""
-        declared = super().get_params(ctx)
-        if self.with_group is None:
-            return declared
-        from lexport.tables.registry import optional_resources
-
-        names = [resource.name for resource in optional_resources()]
-        if not names:
-            return declared
-        option = Option(
-            ["--with", "with_resources"],
-            group=self.with_group,
-            type=click.Choice(names),
-            multiple=True,
-            envvar="LEXPORT_WITH",
-            help="Also read this resource (repeatable).",
-        )
-        return [*declared, option]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options under the titles of their groups."""

@@ -71,9 +71,9 @@ def declare_options(options: Iterable[Decorator]) -> Decorator:
     return lambda command: reduce(lambda declared, decorator: decorator(declared), reversed(decorators), command)
 
 
-def declare_command(name: str, *examples: str, with_group: Group | None = None) -> Callable[..., click.Command]:
-    """Declare a command with examples of its use; in ``with_group``, it has ``--with``."""
-    declared = click.command(name, cls=Command, examples=examples, with_group=with_group)
+def declare_command(name: str, *examples: str) -> Callable[..., click.Command]:
+    """Declare a command with examples of its use."""
+    declared = click.command(name, cls=Command, examples=examples)
 
     def with_log_options(function: Callable[..., Any]) -> click.Command:
         @wraps(function)

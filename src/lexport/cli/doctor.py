@@ -18,6 +18,7 @@ from lexport.cli._output import notify
 from lexport.cli._rows.formats import FORMATS, print_rows
 from lexport.errors import SettingsError
 from lexport.settings import Destination
+from lexport.tables.choice import choose_resources
 from lexport.tables.text import plural
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ _FORMATS = ("text", *FORMATS)
     "doctor",
     "lexport doctor fleet --region eu-west-1",
     "lexport doctor --region all --output json",
-    with_group="Functions",
 )
 @argument("dest", required=False)
 @fleet_options
@@ -82,6 +82,6 @@ def _level(code: int) -> int:
 
 def _settings(options: dict[str, Any]) -> tuple[SnapshotSettings | None, SettingsError | None]:
     try:
-        return fleet_settings(options), None
+        return choose_resources(fleet_settings(options)), None
     except SettingsError as error:
         return None, error

@@ -9,6 +9,7 @@ from typing import Any, Literal, cast, get_args
 import click
 
 from lexport.cli._options import declare_command, option
+from lexport.cli._resource_options import which_resources
 
 Role = Literal["reader", "writer", "pruner"]
 
@@ -18,7 +19,6 @@ Role = Literal["reader", "writer", "pruner"]
     "lexport iam-policy --account 111122223333 --packages",
     "lexport iam-policy --for hub --account-role lexport-reader",
     "lexport iam-policy --dest s3://bucket/fleet --for reader",
-    with_group="Policy",
 )
 @option(
     "Policy",
@@ -40,6 +40,7 @@ Role = Literal["reader", "writer", "pruner"]
 )
 @option("Policy", "--dest URL", "Write the policy for a dataset at s3://bucket/prefix instead.")
 @option("Policy", "--dest-kms-key ARN", "Also allow the use of this KMS key for the objects of --dest.")
+@which_resources
 @option("Policy", "--packages", "Also allow what --layers and --reference-packages need.")
 def command(
     partition: str,
@@ -50,7 +51,8 @@ def command(
     dest: str | None,
     dest_kms_key: str | None,
     packages: bool,
-    with_resources: tuple[str, ...] = (),
+    with_resources: tuple[str, ...],
+    without_resources: tuple[str, ...],
 ) -> None:
     """Print the least IAM policy that lexport snapshot needs.
 
@@ -60,7 +62,8 @@ def command(
     a reader runs sql, check, report and the like, a writer snapshot and packages, a pruner prune.
     """
     from lexport.aws.policy import PARTITIONS, hub_policy, iam_policy
-    from lexport.settings import role_arn, role_partition
+    from lexport.settings import SnapshotSettings, role_arn, role_partition
+    from lexport.tables.choice import choose_resources
     from lexport.tables.registry import resources_read
 
     of_role = None if account_role is None else role_partition(account_role)
@@ -70,7 +73,7 @@ def command(
                 f"{option_name}: {named} is not an AWS partition; the partitions are {', '.join(PARTITIONS)}"
             )
     if dest is not None:
-        if account_role is not None or packages or with_resources or account != "*":
+        if account_role is not None or packages or with_resources or without_resources or account != "*":
             raise click.UsageError("--dest goes with --for, --partition and --dest-kms-key alone")
         click.echo(json.dumps(_for_dest(dest, holder or "writer", partition, dest_kms_key), indent=2))
         return
@@ -80,10 +83,10 @@ def command(
         raise click.UsageError(f"--account {account} is not 12 digits")
     if (holder == "hub") != (account_role is not None):
         raise click.UsageError("--for hub and --account-role go together")
+    chosen = choose_resources(SnapshotSettings(with_resources=with_resources, without_resources=without_resources))
+    resources = resources_read(chosen.for_manifest())
     policy = (
-        iam_policy(
-            partition, account, resources=resources_read({"with": with_resources}), layers=packages, references=packages
-        )
+        iam_policy(partition, account, resources=resources, layers=packages, references=packages)
         if account_role is None
         else hub_policy(role_arn(account_role, account, partition))
     )

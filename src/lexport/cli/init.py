@@ -23,6 +23,7 @@ from lexport.cli._options import argument, declare_command
 from lexport.cli._output import notify
 from lexport.errors import SettingsError, WriteError
 from lexport.settings import ALL_REGIONS, Destination
+from lexport.tables.choice import choose_resources
 from lexport.tables.text import first_of
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ _USUAL_DEST = "fleet"
     "lexport init",
     "lexport init s3://bucket/fleet --profile inventory",
     "lexport init fleet --account-role lexport-reader --organization",
-    with_group="Functions",
 )
 @argument("dest", required=False)
 @fleet_options
@@ -59,7 +59,7 @@ def command(dest: Destination | None, **options: Any) -> int:
     path = Path(CONFIG_FILE)
     _check_is_new(path)
     given = _given()
-    settings = fleet_settings(options)
+    settings = choose_resources(fleet_settings(options))
     if not settings.regions:
         settings = replace(settings, regions=(ALL_REGIONS,))
 

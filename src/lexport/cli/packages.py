@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from lexport.cli._dest_options import dest_options
-from lexport.cli._fleet_options import access_options, cluster_options, fleet_settings, require_option
+from lexport.cli._fleet_options import access_options, cluster_options, fleet_settings
 from lexport.cli._options import argument, declare_command, option
 from lexport.cli._outputs.options import output_options
 from lexport.cli._package_options import package_lines, package_options, package_settings
@@ -34,7 +34,12 @@ if TYPE_CHECKING:
 @package_options
 @option("Packages", "--inspect", "Read the stored packages and write their files and dependencies as tables.")
 @cluster_options
-@require_option
+@option(
+    "Publication",
+    "--require packages",
+    "Make a package that cannot be downloaded a gap; without it, a snapshot is complete without them.",
+    multiple=True,
+)
 @option("Publication", "--allow-partial", "Publish even if something required could not be downloaded, and exit 3.")
 @option(
     "Publication",

@@ -12,7 +12,9 @@ from lexport.cli._fleet_options import fleet_options, fleet_settings
 from lexport.cli._formats import choose_format, csv_safe_option, output_option
 from lexport.cli._options import argument, declare_command
 from lexport.cli._output import notify
+from lexport.cli._resource_options import resource_options
 from lexport.cli._rows.formats import print_rows
+from lexport.errors import SettingsError
 from lexport.settings import Destination
 
 if TYPE_CHECKING:
@@ -26,10 +28,10 @@ _TIMES = ("minimum_s", "incremental_minimum_s", "page_s")
     "plan",
     "lexport plan --region eu-west-1,us-east-1",
     "lexport plan fleet --region all --output json",
-    with_group="Functions",
 )
 @argument("dest", required=False)
 @fleet_options
+@resource_options
 @output_option()
 @csv_safe_option
 @dest_options()
@@ -44,7 +46,9 @@ def command(dest: Destination | None, output: str, **options: Any) -> int:
     from lexport.pipeline import plan
 
     output = choose_format(output)
-    settings = fleet_settings(options)
+    if dest is None and options["changes_from"] is not None:
+        raise SettingsError("--changes-from goes with DEST: an incremental run builds on its last snapshot")
+    settings = fleet_settings(options | {"incremental": dest is not None})
     report = choose_report()
     allow_many_files()
     planned = run_async(lambda: plan(dest, settings, report=report))

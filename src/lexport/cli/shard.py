@@ -25,6 +25,7 @@ from lexport.cli._options import Decorator, argument, choose_key_file, declare_c
 from lexport.cli._output import notify
 from lexport.cli._outputs.options import output_options
 from lexport.cli._outputs.record import current_record
+from lexport.cli._resource_options import resource_options
 from lexport.cli.snapshot import note_lines, print_summary
 from lexport.model import Scope, is_ulid
 from lexport.settings import Destination, is_account_id
@@ -79,11 +80,11 @@ def command() -> None:
     "plan",
     "lexport shard plan s3://bucket/fleet --region eu-west-1,us-east-1",
     "lexport shard plan s3://bucket/fleet --region all --organization --account-role lexport-reader",
-    with_group="Functions",
 )
 @argument("dest")
 @fleet_options
 @reading_options
+@resource_options
 @group_readable_option
 @option(
     "Publication",

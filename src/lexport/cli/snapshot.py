@@ -17,12 +17,12 @@ from lexport.cli._fleet_options import (
     fleet_settings,
     publication_options,
     reading_options,
-    require_option,
 )
 from lexport.cli._options import argument, declare_command, duration, option, parsed_by
 from lexport.cli._outputs.options import output_options
 from lexport.cli._outputs.record import current_record
 from lexport.cli._package_options import package_lines, package_options, package_settings
+from lexport.cli._resource_options import require_option, resource_options
 from lexport.errors import IncompleteError, RunError
 from lexport.model import is_ulid
 from lexport.settings import NEWEST, Destination
@@ -56,11 +56,11 @@ def _parse_run(text: str) -> str:
     "snapshot",
     "lexport snapshot fleet --region eu-west-1,us-east-1",
     "lexport snapshot fleet --region all --incremental --refresh-after 7d",
-    with_group="Functions",
 )
 @argument("dest")
 @fleet_options
 @reading_options
+@resource_options
 @option("Packages", "--packages", "Download the deployment packages too, each once.")
 @package_options
 @option(

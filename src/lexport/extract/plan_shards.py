@@ -25,7 +25,7 @@ from lexport.extract.resume import why_not
 from lexport.extract.shard_process import asking, read_whole_plan
 from lexport.model import RunSpec
 from lexport.settings import SnapshotSettings, fingerprint_of
-from lexport.tables.registry import check_names
+from lexport.tables.choice import choose_resources
 
 
 async def plan_shards(
@@ -36,8 +36,8 @@ async def plan_shards(
     A plan of ``snapshot_id`` that is there by now is returned as it is; with other settings, that is a SettingsError.
     Raises RunError as a snapshot does.
     """
+    settings = choose_resources(settings)
     settings.check_reads_a_fleet()
-    check_names(settings.with_resources)
     progress = Progress()
     inputs = await read_inputs(settings, note=progress.note)
     prepare = partial(prepare_store, dest, group_readable=settings.group_readable, profile=settings.profile)

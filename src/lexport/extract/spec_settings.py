@@ -15,7 +15,7 @@ from lexport.dataset.staging import StagingError
 from lexport.errors import SettingsError
 from lexport.model import RunSpec
 from lexport.settings import SnapshotSettings
-from lexport.tables.registry import check_names
+from lexport.tables.choice import choose_resources
 
 _OF_THE_PLANNER = frozenset({
     "profile", "accounts", "accounts_from", "functions", "functions_from", "hash_key_file", "group_readable",
@@ -50,8 +50,7 @@ def settings_from_plan(
 ) -> SnapshotSettings:
     """Return the settings of a planned run, with those that each process has of its own. Raises StagingError."""
     try:
-        planned = settings_from_values(spec.settings)
-        check_names(planned.with_resources)
+        planned = choose_resources(settings_from_values(spec.settings))
         return replace(
             planned,
             profile=profile,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from lexport.errors import SettingsError
 from lexport.tables import account_settings, aliases, functions, layer_versions
 from lexport.tables.account_settings import ACCOUNT_SETTINGS
 from lexport.tables.aliases import ALIAS_ROUTES, ALIASES
@@ -64,14 +63,6 @@ def register(resource: Resource) -> None:
     BY_NAME.update({table.name: table for table in resource.tables})
 
 
-def check_names(names: Iterable[str]) -> None:
-    """Raise SettingsError for a name that no optional resource has."""
-    known = [resource.name for resource in optional_resources()]
-    for name in names:
-        if name not in known:
-            raise SettingsError(f"there is no resource {name!r} to read besides; there are: {known}", option="--with")
-
-
 def tables() -> tuple[Table, ...]:
     """Return every table in order."""
     return tuple(BY_NAME.values())
@@ -97,9 +88,9 @@ def fleet_resources() -> tuple[Resource, ...]:
     return tuple(resource for resource in resources() if resource.per != "layer_version")
 
 
-def optional_resources() -> tuple[Resource, ...]:
-    """Return the resources that a snapshot reads where ``--with`` asks for them."""
-    return tuple(resource for resource in fleet_resources() if not resource.default)
+def choosable_resources() -> tuple[Resource, ...]:
+    """Return the resources that ``--with`` and ``--without`` name: all but those of every snapshot."""
+    return tuple(resource for resource in fleet_resources() if not resource.in_every_snapshot)
 
 
 def resource_of(table: Table) -> Resource | None:

@@ -48,6 +48,7 @@ class Resource:
     ``tables`` are filled by it: the first has one row per response, or per item of a list; the others belong to it.
     ``default``: whether every run reads it, unless the option ``left_out_by`` is given; ``--with`` asks for the others.
     ``is_gap``: whether the snapshot has a gap where it could not be read.
+    ``costs_money``: whether AWS bills its calls; then it is only read where ``--with`` names it, not for ``all``.
     ``in_every_snapshot``: whether every release has written its tables; only for those of the first release.
 
     ``dropped`` are paths that are not stored, since another column has the same. ``gives`` says that each row names an
@@ -68,6 +69,7 @@ class Resource:
     tables: tuple[Table, ...]
     default: bool = True
     is_gap: bool = True
+    costs_money: bool = False
     in_every_snapshot: bool = False
     left_out_by: str = ""
     dropped: tuple[str, ...] = ()
@@ -89,5 +91,5 @@ class Resource:
     def is_read(self, options: Mapping[str, Any]) -> bool:
         """Return whether a run with these options, as a manifest has them, reads it."""
         if self.default:
-            return options.get(self.name, True) is not False
+            return options.get(self.name, True) is not False and self.name not in options.get("without", ())
         return self.name in options.get("with", ())

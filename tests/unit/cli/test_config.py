@@ -204,7 +204,8 @@ def test_require(ask, monkeypatch, command, source):
     code, err = ask(toml.get(source), command, "fleet")
 
     assert code == 2
-    assert "--require takes packages, not 'layers'" in err
+    assert ("--require takes packages, not" if command == "packages" else "--require: no part of a snapshot is") in err
+    assert "'layers'" in err
 
 
 # --- where requests and keys come from ----------------------------------------------------------------------------
