@@ -12,8 +12,9 @@ import subprocess
 import sys
 import sysconfig
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -46,6 +47,10 @@ SORTED_BY = {
     "file_systems": ("function_name", "version", "position"),
     "account_settings": (),
 }
+SORTED_BY_AROUND = {
+    "event_source_mappings": ("uuid",),
+}
+"""The same of the resources around functions."""
 MOTO = """
 import sys
 from moto.server import ThreadedMotoServer
@@ -347,14 +352,18 @@ def hash_key_id() -> str:
     return hmac.digest(HASH_KEY, b"lexport hash key id", "sha256")[:8].hex()
 
 
-def expected_rows(fleet: Fleet, *scopes: Scope, env: str = "keys") -> dict[str, list[dict[str, Any]]]:
+def expected_rows(
+    fleet: Fleet, *scopes: Scope, env: str = "keys", with_resources: Collection[str] = ()
+) -> dict[str, list[dict[str, Any]]]:
     """Return the expected rows of a snapshot of a simulated fleet, in the order of the contract."""
     rows: dict[str, list[dict[str, Any]]] = {table: [] for table in SORTED_BY}
+    expected = partial(fleet.expected, env=env, value_hmac=hash_of, hash_key_id=hash_key_id())
     for scope in scopes or (Scope(account_id=ACCOUNT, region=REGION),):
-        for table, row in fleet.expected(scope, env=env, value_hmac=hash_of, hash_key_id=hash_key_id()):
-            rows[table].append(row)
-    for table, key in SORTED_BY.items():
-        rows[table].sort(key=lambda row, key=key: tuple(row[name] for name in ("account_id", "region", *key)))
+        for table, row in expected(scope, with_resources=with_resources):
+            rows.setdefault(table, []).append(row)
+    for table, of_table in rows.items():
+        key = (SORTED_BY | SORTED_BY_AROUND)[table]
+        of_table.sort(key=lambda row, key=key: tuple(row[name] for name in ("account_id", "region", *key)))
     return rows
 
 

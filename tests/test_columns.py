@@ -12,6 +12,7 @@ import pytest
 from botocore.model import ServiceModel
 
 from lexport.tables import registry
+from lexport.tables.convert import JSON
 from lexport.tables.functions import FILE_SYSTEMS, FUNCTIONS, LAYERS
 from lexport.tables.registry import BY_NAME, NEVER_STORED, staged_tables
 from lexport.tables.staged import ANSWER, staged_names
@@ -96,6 +97,12 @@ def sources():
     return {column.source.replace("[0]", "[]") for column in columns if column.source}
 
 
+def whole():
+    """Return how the paths below each object or array begin that one column keeps whole, as JSON."""
+    columns = (column for table in registry.tables() for column in table.columns if column.convert is JSON)
+    return {column.source + end for column in columns for end in (".", "[]", "{}")}
+
+
 def sent(model):
     """Every leaf of the answers that tables are made from."""
     return set().union(*(leaves(model, operation) for operation in READ))
@@ -103,8 +110,8 @@ def sent(model):
 
 def homeless(model):
     """Leaves of the answers that are neither stored nor declared as left out."""
-    found = sent(model)
     known = sources() | {path + "[]" for path in sources()}  # a text array may be one column, as JSON
+    found = {path for path in sent(model) if not path.startswith(tuple(whole()))}
     return found - known - set(NEVER_STORED) - LEFT_TO_EXTRA_JSON - set(LEFT_OUT)
 
 
@@ -136,6 +143,7 @@ def test_every_source_exists(model):
     """No column is read from a path that AWS does not send."""
     known = sent(model)
     known |= {path.removesuffix("[]") for path in known} | NEWER_THAN_BOTOCORE
+    known |= {end.rstrip(".[]{}") for end in whole() if any(path.startswith(end) for path in known)}
     known |= {"Configuration.Layers[]", "Configuration.FileSystemConfigs[]"}  # their position is a column
 
     assert sources() - known == set()

@@ -134,7 +134,7 @@ def _spec(table: Table, path: str, columns: list[Column]) -> _Scalar | _Handled:
                 else:  # the column beside this one has the value as AWS sent it
                     reader.note("wrong_type", path, f"wanted {convert.expected}, got other text")
                 continue
-            if made is not None and not scalars and (cleaned := reader.clean_texts(value, path)) is not value:
+            if made is not None and not scalars and (cleaned := reader.clean_value(value, path)) is not value:
                 made = convert.make(cleaned)
             reader.row[index] = made
 
@@ -279,6 +279,22 @@ class LosslessReader:
             return self.clean_text(value, path)
         # All are searched at once, since hardly any has a presigned URL.
         return [self.clean_text(text, path) for text in value] if has_presigned_url("\n".join(value)) else value
+
+    def clean_value(self, value: Any, path: str) -> Any:
+        """Return the value of a column of JSON as it may be stored; the same object where nothing was removed."""
+        kind = value.__class__
+        if kind is str or (kind is list and all(text.__class__ is str for text in value)):
+            return self.clean_texts(value, path)
+        if kind is dict:
+            cleaned: dict[str, Any] = {}
+            for key, item in value.items():
+                cleaned[_unused(self.clean_text(key, path), cleaned)] = self.clean_value(item, path)
+            return cleaned
+        if kind is list:
+            return [self.clean_value(item, path) for item in value]
+        if kind is float and not self.is_exact and abs(value) >= _EXACT_FLOAT:
+            raise Inexact
+        return value
 
     def scalar(self, value: Any, type_: Type, path: str) -> Any:
         """Return a value of the column's type, or None after keeping the raw one."""

@@ -164,7 +164,7 @@ def check_resource(reply: Reply, resource: Resource, subject: Subject, marker: s
         _check_marker(reply, marker, call.operation, call.page.next_marker)
     if resource.mismatch is None:
         return False
-    function = f"{scope.region}:{scope.account_id}:function:{name}"
+    function = f"{scope.region}:{scope.account_id}:function:{name or ''}"
     for item in items:
         received = resource.mismatch(item, function) if isinstance(item, dict) else None
         if received is not None:

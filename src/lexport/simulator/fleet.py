@@ -5,14 +5,14 @@ The fleet is also the test oracle: ``expected`` yields the rows of a correct sna
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from lexport.model import LATEST, Scope
 from lexport.settings import EnvMode
-from lexport.simulator import known_regions, nights, oracle, seeded
+from lexport.simulator import known_regions, nights, oracle, resources, seeded
 from lexport.simulator.event_history import EventHistory
 from lexport.simulator.fleet_changes import Change, Overlay
 from lexport.simulator.seeded import Build, VersionNumbers
@@ -157,6 +157,13 @@ class Fleet:
             aliases |= {alias.name: alias for alias in seeded.build_aliases(self.spec.seed, scope, index, numbers)}
         return [alias for alias in (aliases | overlay.aliases).values() if alias is not None]
 
+    def choices(self, resource: str, scope: Scope, index: int) -> SeededChoices:
+        """Return the choices that a resource of a function is made of; others after each change of that resource."""
+        overlay = self._overlay(scope, index)
+        revision = overlay.resources.get(resource, 0)
+        where = (self.spec.seed, scope.account_id, scope.region, index, overlay.generation)
+        return SeededChoices(resource, *where, revision)
+
     # --- the oracle ---------------------------------------------------------------------------------------------
 
     def counts(self, scope: Scope) -> Counts:
@@ -184,10 +191,17 @@ class Fleet:
         }
 
     def expected(
-        self, scope: Scope, *, env: EnvMode = "keys", value_hmac: Callable[[str], str], hash_key_id: str
+        self,
+        scope: Scope,
+        *,
+        env: EnvMode = "keys",
+        value_hmac: Callable[[str], str],
+        hash_key_id: str,
+        with_resources: Collection[str] = (),
     ) -> Iterator[tuple[str, oracle.Row]]:
         """Yield (table, row) for every row of a complete snapshot of an account-region.
 
+        ``with_resources`` are the names of resources that not every run reads, as ``--with`` takes them.
         Rows have every column of their table but ``snapshot_id``, ``snapshot_at`` and ``fetched_at``.
         Order: as listed, not sorted by key.
         """
@@ -195,6 +209,7 @@ class Fleet:
         yield "account_settings", key | self.account_settings(scope)
         for index in self.indexes(scope):
             yield from self.expected_of(scope, index, env=env, value_hmac=value_hmac, hash_key_id=hash_key_id)
+        yield from resources.expected_rows(self, scope, with_resources)
 
     def expected_of(
         self, scope: Scope, index: int, *, env: EnvMode = "keys", value_hmac: Callable[[str], str], hash_key_id: str
@@ -252,6 +267,9 @@ class Fleet:
                 overlay.has_reserved, overlay.reserved_concurrency = True, change.reserved_concurrency
             case "create_alias" | "move_alias" | "delete_alias":
                 self._change_alias(scope, index, change, overlay)
+            case "change_resource":
+                name = change.resource or ""
+                overlay.resources[name] = overlay.resources.get(name, 0) + 1
             case "update_config":
                 for name in ("memory_mb", "timeout_s", "runtime", "description", "environment"):
                     if (value := getattr(change, name)) is not None:

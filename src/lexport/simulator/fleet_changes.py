@@ -23,6 +23,7 @@ ChangeKind = Literal[
     "delete_alias",
     "update_config",
     "update_code",
+    "change_resource",
 ]
 
 
@@ -32,7 +33,8 @@ class Change:
 
     ``create_function`` creates the function that the seed gives next, ``recreate_function`` one of the same name anew;
     both begin without versions and aliases. ``reserved_concurrency`` None removes the reservation. ``update_config``
-    sets the given fields of ``$LATEST``. ``weights`` are those of an alias's additional versions.
+    sets the given fields of ``$LATEST``, ``change_resource`` makes ``resource`` of the function anew. ``weights`` are
+    those of an alias's additional versions.
 
     ``at`` is the time of the change, and so LastModified of what it changes; by default a minute after the last one.
 
@@ -54,6 +56,7 @@ class Change:
     runtime: str | None = None
     description: str | None = None
     environment: dict[str, str] | None = None
+    resource: str | None = None
     at: datetime | None = None
     named_as: Literal["name", "arn", "partial", "qualified"] = "name"
     caller: Literal["user", "cloudformation", "codedeploy"] = "user"
@@ -64,7 +67,10 @@ class Change:
 
 @dataclass(slots=True)
 class Overlay:
-    """The differences of one function from the one that the seed gives; an alias that is None is deleted."""
+    """The differences of one function from the one that the seed gives; an alias that is None is deleted.
+
+    ``resources`` counts the changes of each resource around the function.
+    """
 
     generation: int = 0
     is_deleted: bool = False
@@ -75,6 +81,7 @@ class Overlay:
     has_reserved: bool = False
     reserved_concurrency: int | None = None
     aliases: dict[str, AliasSpec | None] = field(default_factory=dict)
+    resources: dict[str, int] = field(default_factory=dict)
     memory_mb: int | None = None
     timeout_s: int | None = None
     runtime: str | None = None

@@ -1,4 +1,4 @@
-"""Lambda: the documents and errors of its operations."""
+"""The documents and errors of operations: those about functions here, the others in ``resources``."""
 
 from __future__ import annotations
 
@@ -9,33 +9,19 @@ from itertools import chain
 from typing import Any
 
 from lexport.model import LATEST, Scope
-from lexport.simulator import known_regions, lambda_documents, seeded
+from lexport.simulator import lambda_documents, seeded
 from lexport.simulator.fleet import Fleet
+from lexport.simulator.function_names import BREAKS_PATTERN, WITH_DOTS, existing_function, function_arn, named
 from lexport.simulator.package_files import package
-from lexport.simulator.pagination import PAGE_SIZE, Position, read_marker
+from lexport.simulator.pagination import Position, max_items, page_of, start_of, with_marker
 from lexport.simulator.presigned import PresignedUrls
+from lexport.simulator.resources import ANSWERS
 from lexport.simulator.responses import ApiCall, AwsError, invalid_parameter, invalid_shape, not_found
 from lexport.simulator.spec import FunctionSpec, VersionSpec
 
-_ARN_HEAD = (
-    r"(?P<head>arn:(?:aws[a-zA-Z-]*)?:lambda:)?(?P<region>(?:eusc-)?[a-z]{2}(?:-gov|-iso[a-z]?)?-[a-z]+-\d:)?"
-    r"(?P<account>\d{12}:)?(?:function:)?"
-)
-_WITH_DOTS = re.compile(
-    _ARN_HEAD + r"(?P<name>[a-zA-Z0-9-_.]+)(?::(?P<qualifier>\$LATEST(?:\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"
-)
-_NO_DOTS = re.compile(_ARN_HEAD + r"(?P<name>[a-zA-Z0-9-_]+)(?::(?P<qualifier>\$LATEST|[a-zA-Z0-9-_]+))?")
-_PATTERN = "Member must satisfy regular expression pattern"
-_QUALIFIER = re.compile(r"\$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+")
 _LAYER_VERSION_ARN = re.compile(
     r"arn:[^:]+:lambda:[^:]*:[^:]*:(layer|awslayer):(?P<name>[a-zA-Z0-9-_]+)(:(?P<number>\d+))?"
 )
-
-
-def name_and_qualifier(raw_name: str) -> tuple[str, str | None]:
-    """Split any form of FunctionName into the name and the qualifier, if it has one."""
-    matched = _WITH_DOTS.fullmatch(raw_name)
-    return (matched["name"], matched["qualifier"]) if matched else (raw_name, None)
 
 
 class LambdaService:
@@ -56,11 +42,15 @@ class LambdaService:
     def document(self, call: ApiCall) -> dict[str, Any]:
         """Return the document of one call; raises AwsError if AWS would refuse it."""
         scope = Scope(account_id=call.account_id, region=call.region)
-        return self._operations[call.operation](scope, call)
+        if (own := self._operations.get(call.operation)) is not None:
+            return own(scope, call)
+        if (answer := ANSWERS.get(call.operation)) is not None:
+            return answer(self._fleet, scope, call)
+        raise AwsError(404, "UnknownOperationException", "The simulator has no such operation")
 
     def _get_function(self, scope: Scope, call: ApiCall) -> dict[str, Any]:
-        name, qualifier = _named(scope, call, _WITH_DOTS, longest=256)
-        arn = _arn(scope, name, qualifier)
+        name, qualifier = named(scope, call, WITH_DOTS, longest=256)
+        arn = function_arn(scope, name, qualifier)
         index = self._fleet.index(scope, name)
         if index is None:
             raise not_found(arn)
@@ -88,10 +78,10 @@ class LambdaService:
         if master is not None and function_version is None:
             combination = f"The combination MasterArn={master} and FunctionVersion=NULL is not supported"
             raise invalid_parameter(combination)
-        start = _start(call, f"functions/{function_version or ''}/{master or ''}")
+        start = start_of(call, f"functions/{function_version or ''}/{master or ''}")
         versions = self._versions_from(scope, start, is_all=function_version is not None, master=master)
-        page, following = _page(versions, start, _max_items(call))
-        return _with_marker({"Functions": _listed(page, is_qualified=function_version is not None)}, following)
+        page, following = page_of(versions, start, max_items(call))
+        return with_marker({"Functions": _listed(page, is_qualified=function_version is not None)}, following)
 
     def _versions_from(
         self, scope: Scope, start: Position, *, is_all: bool, master: str | None
@@ -115,26 +105,19 @@ class LambdaService:
             yield spec, replace(start, after=0 if version == LATEST else int(version), nonce="")
 
     def _list_versions(self, scope: Scope, call: ApiCall) -> dict[str, Any]:
-        index, function = self._listed_function(scope, call)
-        start = _start(call, f"versions/{function.name}")
-        page, following = _page(self._versions_of(scope, index, function, start), start, _max_items(call))
-        return _with_marker({"Versions": _listed(page, is_qualified=True)}, following)
+        index, function = existing_function(self._fleet, scope, call)
+        start = start_of(call, f"versions/{function.name}")
+        page, following = page_of(self._versions_of(scope, index, function, start), start, max_items(call))
+        return with_marker({"Versions": _listed(page, is_qualified=True)}, following)
 
     def _list_aliases(self, scope: Scope, call: ApiCall) -> dict[str, Any]:
-        index, function = self._listed_function(scope, call)
-        start = _start(call, f"aliases/{function.name}")
+        index, function = existing_function(self._fleet, scope, call)
+        start = start_of(call, f"aliases/{function.name}")
         version = call.query.get("FunctionVersion")
         aliases = [alias for alias in self._fleet.aliases(scope, index) if version in (None, alias.function_version)]
         rest = ((alias, replace(start, index=n + 1, nonce="")) for n, alias in enumerate(aliases) if n >= start.index)
-        page, following = _page(rest, start, _max_items(call))
-        return _with_marker({"Aliases": [lambda_documents.alias(function, alias) for alias in page]}, following)
-
-    def _listed_function(self, scope: Scope, call: ApiCall) -> tuple[int, FunctionSpec]:
-        name, _ = _named(scope, call, _NO_DOTS, longest=140)
-        index = self._fleet.index(scope, name)
-        if index is None:
-            raise not_found(_arn(scope, name, None))
-        return index, self._fleet.function(scope, index)
+        page, following = page_of(rest, start, max_items(call))
+        return with_marker({"Aliases": [lambda_documents.alias(function, alias) for alias in page]}, following)
 
     def _get_account_settings(self, scope: Scope, _call: ApiCall) -> dict[str, Any]:
         settings = self._fleet.account_settings(scope)
@@ -153,7 +136,7 @@ class LambdaService:
         arn = call.query.get("Arn", "")
         matched = _LAYER_VERSION_ARN.fullmatch(arn)
         if matched is None or call.query.get("find") != "LayerVersion":
-            raise invalid_shape("arn", arn, _PATTERN)
+            raise invalid_shape("arn", arn, BREAKS_PATTERN)
         spec = self._fleet.spec
         key = seeded.layer_package_key(spec.seed, arn, is_large=spec.large_packages)
         content = package(spec.seed, key)
@@ -174,62 +157,8 @@ class LambdaService:
         }
 
 
-def _named(scope: Scope, call: ApiCall, pattern: re.Pattern[str], *, longest: int) -> tuple[str, str | None]:
-    """Return name and qualifier of any form of FunctionName; raises AwsError for another account or Region."""
-    raw = call.raw_name or ""
-    matched = pattern.fullmatch(raw)
-    if len(raw) > longest:
-        raise invalid_shape("functionName", raw, f"Member must have length less than or equal to {longest}")
-    if matched is None:
-        raise invalid_shape("functionName", raw, _PATTERN)
-    region, account = (matched["region"] or "").rstrip(":"), (matched["account"] or "").rstrip(":")
-    if region and region != scope.region:
-        message = f"Functions from '{region}' are not reachable in this region ('{scope.region}')"
-        raise AwsError(404, "ResourceNotFoundException", message, more={"Type": "User"})
-    if account and account != scope.account_id:
-        raise AwsError(403, "AccessDeniedException", None)
-    given, qualifier = matched["qualifier"], call.query.get("Qualifier")
-    if qualifier is not None and (not _QUALIFIER.fullmatch(qualifier) or len(qualifier) > 128):
-        raise invalid_shape("qualifier", qualifier, _PATTERN)
-    if given is not None and qualifier is not None and given != qualifier:
-        raise invalid_parameter("The derived qualifier from the function name does not match the specified qualifier.")
-    return matched["name"], given or qualifier
-
-
-def _arn(scope: Scope, name: str, qualifier: str | None) -> str:
-    arn = f"arn:{known_regions.partition(scope.region)}:lambda:{scope.region}:{scope.account_id}:function:{name}"
-    return arn if qualifier is None else f"{arn}:{qualifier}"
-
-
-def _start(call: ApiCall, listing: str) -> Position:
-    call.listing = listing
-    return read_marker(call.query.get("Marker"), listing)
-
-
-def _max_items(call: ApiCall) -> int:
-    text = call.query.get("MaxItems", "50")
-    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
-        raise invalid_shape("maxItems", text, "Member must have value between 1 and 10000")
-    return min(PAGE_SIZE, int(text))
-
-
-def _page(items: Iterator[tuple[Any, Position]], start: Position, size: int) -> tuple[list[Any], Position | None]:
-    page: list[Any] = []
-    after = start
-    for item, following in items:
-        if len(page) == size:
-            return page, after
-        page.append(item)
-        after = following
-    return page, None
-
-
 def _listed(page: list[VersionSpec], *, is_qualified: bool) -> list[dict[str, Any]]:
     return [
         lambda_documents.configuration(spec, arn_qualifier=spec.version if is_qualified else None, is_listed=True)
         for spec in page
     ]
-
-
-def _with_marker(document: dict[str, Any], following: Position | None) -> dict[str, Any]:
-    return document if following is None else {**document, "NextMarker": following.marker()}

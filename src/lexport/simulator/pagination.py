@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import orjson
 
-from lexport.simulator.responses import invalid_parameter
+from lexport.simulator.responses import ApiCall, invalid_parameter, invalid_shape
 
 PAGE_SIZE = 50
 
@@ -42,3 +44,44 @@ def read_marker(marker: str | None, listing: str) -> Position:
     if position.listing != listing:
         raise invalid_parameter("The Marker was made for a request with other parameters")
     return position
+
+
+def start_of(call: ApiCall, listing: str) -> Position:
+    """Return where the page of a call begins, and note the listing for faults."""
+    call.listing = listing
+    return read_marker(call.query.get("Marker"), listing)
+
+
+def max_items(call: ApiCall, *, page_size: int = PAGE_SIZE, most: int = 10_000) -> int:
+    """Return how many items the page of a call has; raises AwsError for a number above ``most``."""
+    text = call.query.get("MaxItems", str(page_size))
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise invalid_shape("maxItems", text, f"Member must have value between 1 and {most}")
+    return min(page_size, int(text))
+
+
+def page_of(items: Iterable[tuple[Any, Position]], start: Position, size: int) -> tuple[list[Any], Position | None]:
+    """Return the first ``size`` items and the position after them, None where these are all."""
+    page: list[Any] = []
+    after = start
+    for item, following in items:
+        if len(page) == size:
+            return page, after
+        page.append(item)
+        after = following
+    return page, None
+
+
+def with_marker(document: dict[str, Any], following: Position | None) -> dict[str, Any]:
+    """Return a page with the marker of the next one, if there is one."""
+    return document if following is None else {**document, "NextMarker": following.marker()}
+
+
+def page_of_list(
+    call: ApiCall, key: str, items: Sequence[Any], *, page_size: int = PAGE_SIZE, most: int = PAGE_SIZE
+) -> dict[str, Any]:
+    """Return a page of a short list, with the marker of the next one."""
+    start = start_of(call, f"{call.operation}/{call.function_name}/{call.parameters.get('item', '')}")
+    end = start.index + max_items(call, page_size=page_size, most=most)
+    following = replace(start, index=end, nonce="") if end < len(items) else None
+    return with_marker({key: list(items[start.index : end])}, following)

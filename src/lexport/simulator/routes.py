@@ -2,22 +2,60 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 import orjson
 
-from lexport.simulator.lambda_service import name_and_qualifier
+from lexport.simulator.function_names import name_and_qualifier
 from lexport.simulator.presigned import function_of_path
 from lexport.simulator.responses import ApiCall, Protocol
 from lexport.simulator.signatures import Claim
+from lexport.tables.call import PARAMETER
+from lexport.tables.registry import resources
 
-_FUNCTIONS = "/2015-03-31/functions"
-_OF_FUNCTION = re.compile(_FUNCTIONS + r"/([^/]+)(?:/(versions|aliases))?/?")
-_OF_SUFFIX = {None: "GetFunction", "versions": "ListVersionsByFunction", "aliases": "ListAliases"}
 _PROTOCOLS: dict[str, Protocol] = {"lambda": "rest-json", "account": "rest-json", "organizations": "json"}
-_PROTOCOLS |= {"sts": "query", "ec2": "ec2", "cloudtrail": "json"}
+_PROTOCOLS |= {"sts": "query", "ec2": "ec2", "monitoring": "json", "cloudtrail": "json"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """One declared operation: its path, a parameter as None, and the parameters of the query that are constant."""
+
+    operation: str
+    steps: tuple[str | None, ...]
+    parameters: tuple[str, ...]
+    constants: tuple[tuple[str, str], ...]
+
+    def takes(self, steps: Sequence[str], query: Mapping[str, str]) -> bool:
+        """Return whether a request is one of this operation."""
+        return all(step in (None, given) for step, given in zip(self.steps, steps, strict=True)) and all(
+            query.get(name) == value for name, value in self.constants
+        )
+
+
+def _kind_of(steps: Sequence[str | None]) -> tuple[Any, ...]:
+    return len(steps), *steps[1:3]  # "/2015-03-31/functions/..." begins with ""
+
+
+@cache
+def _routes() -> dict[tuple[Any, ...], list[_Route]]:
+    """Return the declared operations of Lambda by the number of steps in their path and the first two of these."""
+    routes: dict[tuple[Any, ...], list[_Route]] = {}
+    calls = (call for resource in resources() for call in (resource.call, *resource.lists))
+    for call in dict.fromkeys(call for call in calls if call.path.count("/") > 1):
+        steps = tuple(None if step.startswith("{") else step for step in call.path.split("/"))
+        constants = tuple(
+            (name, value) for name, _, value in (part.partition("=") for part in call.query) if "{" not in value
+        )
+        route = _Route(call.operation, steps, tuple(PARAMETER.findall(call.path)), constants)
+        routes.setdefault(_kind_of(steps), []).append(route)
+    for same in routes.values():  # the most special one first
+        same.sort(key=lambda route: (route.steps.count(None), -len(route.constants)))
+    return routes
 
 
 def protocol_of(service: str | None) -> Protocol:
@@ -48,24 +86,19 @@ def route(claim: Claim, method: str, path_and_query: str, target: str | None, bo
 
 def _lambda(claim: Claim, method: str, path: str, query_text: str) -> ApiCall | None:
     query = dict(parse_qsl(query_text, keep_blank_values=True)) if query_text else {}
-    call = ApiCall(service="lambda", operation="", protocol="rest-json", region=claim.region, query=query)
-    if method != "GET":
+    steps = path.rstrip("/").split("/")
+    routes = _routes().get(_kind_of(steps), ()) if method == "GET" else ()
+    found = next((route for route in routes if route.takes(steps, query)), None)
+    if found is None:
         return None
-    if (matched := _OF_FUNCTION.fullmatch(path)) is not None:
-        call.operation = _OF_SUFFIX[matched[2]]
-        call.raw_name = unquote(matched[1])
-        call.function_name, given = name_and_qualifier(call.raw_name)
-        call.qualifier = query.get("Qualifier", given)
-        return call
-    match path.rstrip("/"):
-        case "/2015-03-31/functions":
-            call.operation = "ListFunctions"
-        case "/2016-08-19/account-settings":
-            call.operation = "GetAccountSettings"
-        case "/2018-10-31/layers" if "find" in query:
-            call.operation = "GetLayerVersionByArn"
-        case _:
-            return None
+    call = ApiCall(service="lambda", operation=found.operation, protocol="rest-json", region=claim.region, query=query)
+    if found.parameters:
+        given = [step for step, declared in zip(steps, found.steps, strict=True) if declared is None]
+        call.parameters = dict(zip(found.parameters, map(unquote, given), strict=True))
+    if (raw_name := call.parameters.get("function_name")) is not None:
+        call.raw_name = raw_name
+        call.function_name, qualifier = name_and_qualifier(raw_name)
+        call.qualifier = query.get("Qualifier", qualifier)
     return call
 
 

@@ -27,6 +27,7 @@ from lexport.simulator.fleet import Fleet
 from lexport.simulator.lambda_service import LambdaService
 from lexport.simulator.presigned import PREFIX, PresignedUrls
 from lexport.simulator.quotas import Neighbour, Quotas
+from lexport.simulator.resources import ANSWERS
 from lexport.simulator.responses import (
     JSON_1_1_HEADERS,
     JSON_HEADERS,
@@ -128,7 +129,7 @@ class Simulator:
         return call, caller
 
     def _respond(self, call: ApiCall, caller: Caller, faults: list[Fault], request_id: str) -> HttpResponse:
-        if call.service not in ("lambda", "cloudtrail"):
+        if call.service not in ("lambda", "cloudtrail") and call.operation not in ANSWERS:
             return self._accounts.respond(call, caller, request_id)
         scope = Scope(account_id=call.account_id, region=call.region)
         if self._quotas is not None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import orjson
+
+from lexport.tables.arn import split_function_arn
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,32 @@ def _instant(value: Any) -> datetime | None:
     except OverflowError:
         pass
     raise ValueError
+
+
+def _instant_or_epoch(value: Any) -> datetime | None:
+    if value.__class__ is not float and value.__class__ is not int:
+        return _instant(value)
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (OverflowError, OSError):
+        raise ValueError from None
+
+
+def _part_of_arn(name: str, value: Any) -> str:
+    parts = split_function_arn(value)
+    if parts is None:
+        raise ValueError
+    part: str = getattr(parts, name)
+    return part
+
+
+def _json(value: Any) -> str:
+    if value.__class__ is not dict and value.__class__ is not list:
+        raise ValueError
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    except orjson.JSONEncodeError:  # nested too deeply, or a number too long for it
+        raise ValueError from None
 
 
 def _unqualified(value: Any) -> str:
@@ -68,3 +97,11 @@ SINGLE_TEXT = Convert(list[str], "array of one text", _single_text)
 """The text of an array of one. An empty array is NULL."""
 JSON_ARRAY = Convert(list[str], "array of texts", _json_array)
 """An array of texts, as JSON."""
+INSTANT_OR_EPOCH = Convert(Any, "seconds since 1970 or an ISO 8601 instant", _instant_or_epoch)
+"""An instant that AWS's model declares as a timestamp: a number in JSON. Text with an offset is read too."""
+NAME_OF_ARN = Convert(str, "the ARN of a function", partial(_part_of_arn, "function_name"))
+"""The name in the ARN of a function."""
+QUALIFIER_OF_ARN = Convert(str, "the ARN of a function", partial(_part_of_arn, "qualifier"))
+"""The qualifier in the ARN of a function, ``$LATEST`` where it has none."""
+JSON = Convert(Any, "object or array", _json)
+"""An object or an array of anything, as JSON with sorted keys."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lexport.tables import account_settings, aliases, functions, layer_versions
+from lexport.tables import resources as around_functions
 from lexport.tables.account_settings import ACCOUNT_SETTINGS
 from lexport.tables.aliases import ALIAS_ROUTES, ALIASES
 from lexport.tables.call import Call
@@ -33,6 +34,7 @@ BY_NAME: dict[str, Table] = {
         SECURITY_GROUPS,
         FILE_SYSTEMS,
         ACCOUNT_SETTINGS,
+        *(table for resource in around_functions.RESOURCES for table in resource.tables),
         CHANGES,
         ERRORS,
         SCOPES,
@@ -42,7 +44,12 @@ BY_NAME: dict[str, Table] = {
 }
 
 _RESOURCES: dict[str, Resource] = {
-    module.RESOURCE.name: module.RESOURCE for module in (functions, aliases, account_settings, layer_versions)
+    resource.name: resource
+    for resource in (
+        *(functions.RESOURCE, aliases.RESOURCE, account_settings.RESOURCE),
+        *around_functions.RESOURCES,
+        layer_versions.RESOURCE,
+    )
 }
 
 SCHEMA_VERSION = "2"

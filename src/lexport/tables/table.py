@@ -140,3 +140,5 @@ VERSION_KEY = (*FUNCTION_KEY, "version")
 EXTRA_JSON = Column(
     "extra_json", TEXT, "", "JSON object, path -> value: fields unknown to this table and raw values of wrong types."
 )
+FETCHED_AT = Column("fetched_at", TIMESTAMP, "", "`snapshot_at` of the snapshot that really read this row.")
+CARRIED_FORWARD = Column("carried_forward", BOOL, "", "Whether the row was taken over from an earlier snapshot.")

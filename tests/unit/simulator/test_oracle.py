@@ -8,15 +8,17 @@ import pytest
 from lexport.model import LATEST, Scope
 from lexport.simulator import Change, Fleet, FleetSpec, lambda_documents
 from lexport.tables.functions import FUNCTIONS
-from lexport.tables.registry import BY_NAME
+from lexport.tables.registry import BY_NAME, fleet_resources
 
 SCOPE = Scope(account_id="111122223333", region="us-east-1")
+AROUND = [resource.name for resource in fleet_resources() if not resource.in_every_snapshot]
 RUN_ONLY = {"snapshot_id", "snapshot_at", "fetched_at"}
 
 
 def rows_of(fleet, **options):
     tables = defaultdict(list)
-    for table, row in fleet.expected(SCOPE, value_hmac=lambda value: f"h{value}", hash_key_id="key", **options):
+    options = {"value_hmac": lambda value: f"h{value}", "hash_key_id": "key", "with_resources": AROUND} | options
+    for table, row in fleet.expected(SCOPE, **options):
         tables[table].append(row)
     return tables
 
