@@ -112,7 +112,7 @@ bench-toy: $(STAMP)
 
 # The shipped views in every warehouse's SQL, written anew for review.
 golden: $(STAMP)
-	LEXPORT_WRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/sql -k test_golden
+	LEXPORT_WRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/sql tests/test_readme.py -k 'test_golden or page_of_tables'
 
 # That SQL on a real Spark, row by row against DuckDB: 500 MB of pyspark, Java 17, some minutes.
 dialects: $(STAMP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import sysconfig
@@ -13,9 +14,11 @@ import pytest
 
 from lexport.simulator import Fleet, FleetSpec, open_simulator
 from lexport.tables import registry
+from lexport.tables.registry import PACKAGE_TABLES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md").exists() else ""
+MADE_FROM_TABLES = "<!-- made from src/lexport/tables, checked by tests/test_readme.py -->\n"
 CHANGING = (
     (re.compile(r"\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b"), "ULID"),
     (re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z"), "INSTANT"),
@@ -58,10 +61,44 @@ async def test_commands_print_what_the_readme_shows(tmp_path, monkeypatch):
 
 
 def test_tables_of_the_readme_are_the_tables():
-    """The README's table of tables is the declared tables."""
-    expected = [f"| `{table.name}` | {table.meaning} |" for table in registry.tables()]
+    """The README names some of the declared tables, with their meaning."""
+    declared = [f"| `{table.name}` | {table.meaning} |" for table in registry.tables()]
+    shown = re.findall(r"^\| `[a-z_]+` \| .* \|$", README, re.MULTILINE)
 
-    assert expected == re.findall(r"^\| `[a-z_]+` \| .* \|$", README, re.MULTILINE)
+    assert len(shown) >= 5
+    assert shown == [line for line in declared if line in shown]
+
+
+def test_the_page_of_tables_has_every_table():
+    """docs/reference/tables.md is made of the declared tables; ``LEXPORT_WRITE_GOLDEN=1`` writes it anew."""
+    page = ROOT / "docs" / "reference" / "tables.md"
+    head, mark, shown = page.read_text(encoding="utf-8").partition(MADE_FROM_TABLES)
+    expected = "\n" + "".join(f"{line}\n" for line in table_lines())
+    if os.environ.get("LEXPORT_WRITE_GOLDEN"):
+        page.write_text(f"{head}{mark}{expected}", encoding="utf-8")
+        shown = expected
+
+    assert mark
+    assert shown == expected, "run this test with LEXPORT_WRITE_GOLDEN=1, and commit the page"
+
+
+def table_lines():
+    """Return the lines of the table of tables."""
+    yield "| table | what a row is | key | written by |"
+    yield "|---|---|---|---|"
+    for table in registry.tables():
+        names = ", ".join(f"`{name}`" for name in table.key)
+        yield f"| `{table.name}` | {table.meaning} | {names} | {writer_of(table)} |"
+
+
+def writer_of(table):
+    """Return which runs write a table."""
+    if table in PACKAGE_TABLES:
+        return "`lexport packages`, `--packages`"
+    resource = registry.resource_of(table)
+    if resource is None or resource.in_every_snapshot:
+        return "every snapshot"
+    return f"snapshots, unless `--without {resource.name}`" if resource.default else f"`--with {resource.name}`"
 
 
 def test_checks_of_the_docs_are_the_checks():
