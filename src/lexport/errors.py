@@ -175,6 +175,10 @@ class AccessDeniedError(FetchError):
     """The caller has no permission to read this item."""
 
 
+class NotOfferedError(AccessDeniedError):
+    """The Region does not have the operation. AWS answers as if access were denied; only the message tells."""
+
+
 class FunctionGoneError(FetchError):
     """The function, version or alias does not exist (404 ResourceNotFoundException)."""
 

@@ -64,13 +64,15 @@ class FunctionRef:
 
     ``called_as`` is sent instead of the bare name, where the user's ARN contains more than the name. ``qualifier`` is
     None for the unqualified call, the only one that returns tags and concurrency. ``is_named`` says that the user named
-    this function. ``listed`` is the FunctionConfiguration of the listing as JSON, where an incremental run keeps it.
+    this function, ``is_image`` that the listing calls its package an image. ``listed`` is the FunctionConfiguration of
+    the listing as JSON, where an incremental run keeps it.
     """
 
     function_name: str
     qualifier: str | None = None
     called_as: str | None = None
     is_named: bool = False
+    is_image: bool = field(default=False, compare=False)
     listed: bytes | None = field(default=None, repr=False, compare=False)
 
     def without_listing(self) -> FunctionRef:
@@ -78,7 +80,11 @@ class FunctionRef:
         if self.listed is None:
             return self
         return FunctionRef(
-            function_name=self.function_name, qualifier=self.qualifier, called_as=self.called_as, is_named=self.is_named
+            function_name=self.function_name,
+            qualifier=self.qualifier,
+            called_as=self.called_as,
+            is_named=self.is_named,
+            is_image=self.is_image,
         )
 
     @property
@@ -214,15 +220,38 @@ class References:
     unwanted: int = 0
 
 
+ResourceStatus = Literal["complete", "partial", "denied", "unavailable", "not_requested"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceResult:
+    """What reading one resource of a shard came to: a row of ``scope_resources``. JSON-able.
+
+    ``resource`` is the name that ``--with`` takes. ``items`` counts what was read or carried over, ``carried_items``
+    the latter. ``oldest_read_at`` is when the oldest item was read; changes are known up to ``changes_until``, where
+    items were carried over by the history of changes.
+    """
+
+    resource: str
+    status: ResourceStatus
+    items: int = 0
+    carried_items: int = 0
+    calls: int = 0
+    throttles: int = 0
+    read_at: datetime | None = None
+    oldest_read_at: datetime | None = None
+    changes_until: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardResult:
     """The result of reading one shard; its rows are in ``runs``, all of one ``attempt``. JSON-able, without any secret.
 
     ``calls`` counts the calls by operation, retries included.
     ``rows`` counts the staged rows by table, where there are any; duplicates are dropped later. ``gaps`` counts the
-    failures that leave something out. ``is_answering`` says that the Region accepted the credentials at least once,
-    ``ended_by`` is the failure that ended the reading early. ``is_final`` is False where another attempt may read what
-    is missing.
+    failures that leave something out, ``resources`` say how complete each resource is. ``is_answering`` says that the
+    Region accepted the credentials at least once, ``ended_by`` is the failure that ended the reading early.
+    ``is_final`` is False where another attempt may read what is missing.
     """
 
     shard: Shard
@@ -244,6 +273,7 @@ class ShardResult:
     attempt: int = 1
     runs: tuple[StagedRun, ...] = ()
     rows: dict[str, int] = field(default_factory=dict)
+    resources: tuple[ResourceResult, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -273,15 +303,17 @@ class PaceReading:
 
 @dataclass(slots=True, kw_only=True)
 class CallCounts:
-    """Calls to Lambda by operation; ``retries`` are those of them that repeat a failed one."""
+    """Calls to AWS by operation, and those that it throttled; ``retries`` are those that repeat a failed one."""
 
     by_operation: Counter[str] = field(default_factory=Counter)
+    throttled: Counter[str] = field(default_factory=Counter)
     retries: int = 0
     throttles: int = 0
 
     def __add__(self, other: CallCounts) -> CallCounts:
         return CallCounts(
             by_operation=self.by_operation + other.by_operation,
+            throttled=self.throttled + other.throttled,
             retries=self.retries + other.retries,
             throttles=self.throttles + other.throttles,
         )

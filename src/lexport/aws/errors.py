@@ -22,6 +22,7 @@ from lexport.errors import (
     FetchError,
     FunctionGoneError,
     ItemError,
+    NotOfferedError,
     RunError,
     ServiceError,
     ThrottledError,
@@ -29,6 +30,8 @@ from lexport.errors import (
 )
 
 LONGEST_MESSAGE = 500
+NOT_OFFERED = "not_offered"
+"""The error code of an operation that a Region does not have."""
 
 REFUSAL_ADVICE = (
     "the keys may be wrong or a few seconds old, or the Region is not enabled for the account. A session token of STS's"
@@ -72,6 +75,11 @@ CLASS_OF_CODE: dict[str, type[ItemError]] = {
 """Error code -> class. Sources: Lambda API reference, "Common errors"; botocore's own lists of throttling codes."""
 
 
+_UNKNOWN_OPERATION = ("UnknownOperationException", "UnknownOperation")
+_NOT_OFFERED = re.compile(r"unable to determine (the )?service/operation name", re.IGNORECASE)
+"""AWS's answer where a Region does not have an operation. Source: aws-controllers-k8s/community #2971."""
+
+
 def class_of(code: str, status: int | None) -> type[ItemError]:
     """Return the error class of an AWS error code; the status decides only if the code is unknown."""
     if (error_class := CLASS_OF_CODE.get(code)) is not None:
@@ -104,6 +112,7 @@ def error_from_response(
     if code is not None:
         kind, advice = classify(code, status, message, response.headers.get("date"))
         text = f"{code}: {message}" if message else f"{code}, without a message"
+        code = NOT_OFFERED if kind is NotOfferedError else code
     elif status == 403 and has_message and "x-amzn-requestid" in response.headers:  # noqa: PLR2004
         kind, code = AccessDeniedError, "http_403"
         text = f"denied: {message}" if message else "denied, without a message"
@@ -196,6 +205,8 @@ def _message(document: dict[str, Any] | None) -> str:
 def classify(code: str, status: int | None, message: str, date: str | None) -> tuple[type[ItemError], str]:
     """Return the class of an error response, and advice to append to its message."""
     kind = class_of(code, status)
+    if code in _UNKNOWN_OPERATION or (kind is AccessDeniedError and _NOT_OFFERED.search(message)):
+        return NotOfferedError, "; this Region does not have the operation"
     if kind is TokenRefusedError:
         return kind, f"; {REFUSAL_ADVICE}"
     if kind not in (ExpiredCredentialsError, ClockError):

@@ -230,6 +230,7 @@ class Item(Struct, gc=False):
     FunctionName: Annotated[str, Meta(min_length=1)]
     Version: str
     FunctionArn: str
+    PackageType: Any = None
 
 
 def _page_decoders(item_type: Any) -> dict[str, Callable[[bytes], Any]]:

@@ -7,19 +7,24 @@ from typing import Any
 
 from lexport.errors import FlattenError
 from lexport.extract.lossless import Inexact, LosslessReader, Notice, Plan, make_plan, parse_exactly
+from lexport.extract.match_response import items_of
 from lexport.extract.rows import Rows
 from lexport.model import Reply
-from lexport.tables.resource import Resource, Row, Subject
+from lexport.tables.resource import Mask, Resource, Row, Subject
 from lexport.tables.staged import ANSWER, child_source, staged_names
 from lexport.tables.table import Table
+from lexport.tables.text import plural
+
+RUN_COLUMNS = ("fetched_at", "carried_forward", ANSWER)
+_ROWS_OF_AN_ITEM = 16  # so many rows of a document take the memory of one item
 
 
 def flatten_item(
-    resource: Resource, reply: Reply, position: int, item: Any, subject: Subject, *, answer: str, rows: Rows
+    resource: Resource, reply: Reply, position: int, item: Any, values: Row, *, rows: Rows
 ) -> tuple[Row, list[Notice]]:
     """Turn one answer, or the item of a page at ``position``, into a row and its child rows, and append them.
 
-    Shape: a column takes the value at its source. A column of the key without a source has what was requested. Child
+    Shape: a column takes the value at its source, and one without a source that of ``values``. Child
     tables take the items of an array or the pairs of a map. The hook ``complete`` of the resource amends the rows.
     Loses: what the resource drops, and unknown fields of a table without ``extra_json``.
     Returns the row and the notices. Raises FlattenError for an item that has no value for the key of its table.
@@ -34,7 +39,7 @@ def flatten_item(
         reader = _read(resource, _exact_item(resource, reply, position), is_exact=True)
         extra = reader.extra_json()
     row: Row = dict(zip(staged_names(main), reader.row, strict=True))
-    _fill(row, main, {**subject.columns(), "extra_json": extra, ANSWER: answer})
+    _fill(row, main, {**values, "extra_json": extra})
     missing = next(
         (column for column in main.columns if column.name in main.key and row[column.name] in (None, "")), None
     )
@@ -47,16 +52,35 @@ def flatten_item(
     rows.items += 1
     for table in child_tables:
         for child in children[table.name]:
-            shared = {name: row[name] for name in staged_names(table) if name in main.key or name == ANSWER}
+            shared = {name: row[name] for name in main.key} | {name: values[name] for name in RUN_COLUMNS}
             rows.append(table, *({**child, **shared}.get(name) for name in staged_names(table)))
     return row, reader.notices
 
 
-def append_row(table: Table, subject: Subject, values: Row, *, answer: str, rows: Rows) -> None:
-    """Append a row of some values; the other columns are NULL, but for those that tell what the row is about."""
-    row: Row = {name: values.get(name) for name in staged_names(table)}
-    _fill(row, table, {**subject.columns(), ANSWER: answer})
-    rows.append(table, *row.values())
+def expand_document(
+    resource: Resource, reply: Reply, subject: Subject, values: Row, *, mask: Mask, rows: Rows
+) -> tuple[int, list[Notice]]:
+    """Turn a response that is a document of its own into rows, as the resource does, and append them.
+
+    Returns the number of rows of the first table, and the notices.
+    """
+    assert resource.expand is not None
+    expansion = resource.expand(reply.document, subject, mask)
+    for table in resource.tables:
+        for row in expansion.rows.get(table.name, ()):
+            append_row(table, {**values, **row}, rows=rows)
+    made = sum(map(len, expansion.rows.values()))
+    rows.items += 1 + made // _ROWS_OF_AN_ITEM
+    notices = [Notice(code, message) for code, message in expansion.notices]
+    if reply.cleaned:
+        text = f"{plural(reply.cleaned, 'character')} that no table can hold replaced"
+        notices.append(Notice("cleaned_text", text))
+    return len(expansion.rows.get(resource.tables[0].name, ())), notices
+
+
+def append_row(table: Table, values: Row, *, rows: Rows) -> None:
+    """Append a row of some values; the other columns are NULL."""
+    rows.append(table, *(values.get(name) for name in staged_names(table)))
 
 
 def _fill(row: Row, table: Table, values: Row) -> None:
@@ -83,8 +107,7 @@ def _read(resource: Resource, item: dict[str, Any], *, is_exact: bool) -> Lossle
 
 
 def _exact_item(resource: Resource, reply: Reply, position: int) -> dict[str, Any]:
-    document, page = parse_exactly(reply.body), resource.call.page
-    item: dict[str, Any] = document[page.items][position] if page else document
+    item: dict[str, Any] = items_of(parse_exactly(reply.body), resource.call)[position]
     return item
 
 

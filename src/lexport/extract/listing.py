@@ -25,6 +25,7 @@ from lexport.settings import Qualifiers
 from lexport.tables.functions import LIST_FUNCTIONS, LIST_VERSIONS
 
 SEEN_KEPT = 16_384  # hashes of items since the last checkpoint, some 1.5 MB for an account-region
+_IMAGE = "Image"
 PAGES_WITHOUT_NEWS = 50  # so many pages in a row that bring nothing new are an endless chain
 
 Lose = Callable[[str, str | None, ItemError], None]  # operation, function name, what happened
@@ -205,11 +206,12 @@ class _Entry(NamedTuple):
     function_name: str
     version: str
     is_qualified: bool
+    is_image: bool
 
 
 def _ref(entry: _Entry, listing: bytes | None) -> FunctionRef:
     qualifier = None if entry.version == LATEST else entry.version
-    return FunctionRef(function_name=entry.function_name, qualifier=qualifier, listed=listing)
+    return FunctionRef(function_name=entry.function_name, qualifier=qualifier, is_image=entry.is_image, listed=listing)
 
 
 def _without_pointers(refs: list[FunctionRef], note: Callable[[str], None]) -> list[FunctionRef]:
@@ -228,7 +230,10 @@ def _entries(
     listings: list[bytes | None]
     if reply.typed is not None:
         items = getattr(reply.typed, key)
-        entries = [_Entry(item.FunctionName, item.Version, _is_qualified(item.FunctionArn)) for item in items]
+        entries = [
+            _Entry(item.FunctionName, item.Version, _is_qualified(item.FunctionArn), item.PackageType == _IMAGE)
+            for item in items
+        ]
         return entries, [*split_page(reply.body, key)] if keeps_items else [None] * len(entries)
     entries, listings = [], []
     for item in list_of(reply, key, operation):
@@ -239,7 +244,7 @@ def _entries(
             what = "version" if not isinstance(version, str) else "ARN"
             lose(operation, name, ServiceError(f"a listed item has no {what} that is text", code="invalid_item"))
         else:
-            entries.append(_Entry(name, version, _is_qualified(arn)))
+            entries.append(_Entry(name, version, _is_qualified(arn), item.get("PackageType") == _IMAGE))
             is_kept = keeps_items and not reply.cleaned  # what was cleaned needs a notice, which only a fetch adds
             listings.append(_as_json(item) if is_kept else None)
     return entries, listings

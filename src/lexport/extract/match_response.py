@@ -7,7 +7,7 @@ status 200 as well. The checks are pure; ``checked`` puts one between a call and
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from operator import methodcaller
 from typing import Any
 
@@ -18,6 +18,7 @@ from lexport.errors import FunctionGoneError, WrongAnswerError
 from lexport.extract.decode import decode_function
 from lexport.model import LATEST, FunctionRef, Reply, Scope, Source
 from lexport.tables.arn import is_function_arn, is_version, shown
+from lexport.tables.call import Call
 from lexport.tables.functions import GET_FUNCTION
 from lexport.tables.resource import Resource, Subject
 
@@ -158,9 +159,8 @@ def check_resource(reply: Reply, resource: Resource, subject: Subject, marker: s
     Return whether the response names what was requested: an empty page has nothing to compare.
     """
     call, scope, name = resource.call, subject.scope, subject.function_name
-    items: list[Any] = [reply.document]
+    items = items_of(reply.document, call)
     if call.page is not None:
-        items = list_of(reply, call.page.items, call.operation)
         _check_marker(reply, marker, call.operation, call.page.next_marker)
     if resource.mismatch is None:
         return False
@@ -188,7 +188,22 @@ def _check_marker(reply: Reply, marker: str | None, operation: str, key: str = "
 
 def list_of(reply: Reply, key: str, operation: str) -> list[Any]:
     """Return the items of a page; raises WrongAnswerError if it has no list of them."""
-    items = reply.document.get(key)
+    return _list(reply.document, key, operation)
+
+
+def items_of(document: Mapping[str, Any], call: Call) -> list[Any]:
+    """Return the items of a page, or the document as the only one; scalars as objects under ``item_name``.
+
+    Raises WrongAnswerError for a page without a list of items.
+    """
+    if call.page is None:
+        return [document]
+    items, name = _list(document, call.page.items, call.operation), call.page.item_name
+    return [{name: item} for item in items] if name else items
+
+
+def _list(document: Mapping[str, Any], key: str, operation: str) -> list[Any]:
+    items = document.get(key)
     if not isinstance(items, list):
         raise WrongAnswerError(f"{operation}: the page has no list of {key}", code="invalid_page", http_status=200)
     return items

@@ -32,12 +32,14 @@ from lexport.extract.resources import ResourceReader
 from lexport.extract.rows import Staging
 from lexport.extract.shard_log import ShardLog
 from lexport.extract.staged_versions import StagedPart, StagedVersions
-from lexport.extract.workers import pump, workers_for
+from lexport.extract.workers import Pages, pump, workers_for
 from lexport.model import LATEST, FunctionRef, Reply, Shard, ShardResult
 from lexport.tables.call import Call
 from lexport.tables.functions import GET_FUNCTION
+from lexport.tables.functions import RESOURCE as VERSIONS
 from lexport.tables.registry import fleet_resources, resources_read
 from lexport.tables.resource import Subject
+from lexport.tables.staged import ANSWER
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +70,10 @@ async def read_shard(
     progress, settings, snapshot_at = run.begin(scope), run.settings, run.spec.snapshot_at
     place = {"account_id": scope.account_id, "region": scope.region}
     logger.info("%s: reading", scope, extra=place)
-    log = ShardLog(shard=shard, failures=staging.failures, note_run=run.progress.note, started_at=started_at)
+    options = settings.for_manifest()
+    log = ShardLog(
+        shard=shard, failures=staging.failures, note_run=run.progress.note, started_at=started_at, options=options
+    )
     try:
         with run.budget.reader():
             reader = _Reader(
@@ -114,6 +119,7 @@ class _Reader:
     last: LastSnapshot | None
     staged: StagedVersions | None
     on_reply: Callable[[FunctionRef, Reply], None] | None
+    after_rows: Sequence[ResourceReader] = ()
 
     async def read(self) -> None:
         """List, fetch and flatten concurrently until nothing is left."""
@@ -122,6 +128,7 @@ class _Reader:
         refs_out, refs = create_memory_object_stream[Sequence[FunctionRef]](PAGES_AHEAD)
         resources = [] if refs_listed is not None else self.resource_readers()
         queued = [reader for reader in resources if reader.resource.per != "account_region"]
+        self.after_rows = [reader for reader in queued if reader.resource.after_rows and not reader.resource.follows]
         with ExitStack() as opened:
             for reader in queued:
                 opened.enter_context(reader.open_queue(folder))
@@ -134,23 +141,22 @@ class _Reader:
                     refs_out.send_nowait(await self.choose_named(refs_listed))
                     refs_out.close()
                     self.progress.is_listed = True
-                tasks.start_soon(
-                    partial(pump, workers=workers_for(get_function.rate_per_s)),
-                    self.read_function,
-                    refs,
-                    self.log.record_function_error,
-                )
+                tasks.start_soon(self.read_functions, refs, workers_for(get_function.rate_per_s))
                 for reader in resources:
                     if reader.resource.per == "account_region":
                         tasks.start_soon(reader.read_account_region)
                     else:
-                        pace = self.run.pacer.reading(self.shard.scope, reader.resource.call.quota)
-                        tasks.start_soon(reader.read_queue, pace.rate_per_s)
+                        tasks.start_soon(reader.read_queue, self.rate_per_s(reader))
             if self.api.has_met_wrong_answers:
-                for reader in queued:
+                for reader in sorted(queued, key=lambda reader: reader.resource.follows):  # leaders first
                     await reader.read_doubtful()
+                    await reader.read_queue(self.rate_per_s(reader))  # what a leader has found by now
         for reader in queued:
             reader.queue.path.unlink()
+
+    def rate_per_s(self, reader: ResourceReader) -> float:
+        """Return the rate of the quota class of a resource."""
+        return self.run.pacer.reading(self.shard.scope, reader.resource.call.quota).rate_per_s
 
     def resource_readers(self) -> list[ResourceReader]:
         """Return a reader for every resource that this run reads besides functions."""
@@ -162,15 +168,21 @@ class _Reader:
             staging=self.staging,
             progress=self.progress,
             log=self.log,
+            fetched_at=self.run.spec.snapshot_at,
+            lists_versions=self.run.settings.qualifiers != "latest",
         )
-        read = resources_read(self.run.settings.for_manifest())
-        chosen = [resource for resource in read if resource.call is not GET_FUNCTION]
-        has_aliases = any(resource.gives == "alias" for resource in chosen)
-        per_alias = [make(resource=resource) for resource in chosen if resource.per == "alias" and has_aliases]
-        others = (resource for resource in chosen if resource.per != "alias")
-        return per_alias + [
-            make(resource=resource, followers=per_alias if resource.gives == "alias" else ()) for resource in others
+        settings = self.run.settings
+        chosen = [read for read in resources_read(self.log.options) if read.call is not GET_FUNCTION]
+        readers = [
+            make(resource=resource, is_gap=resource.is_gap or resource.option in settings.require)
+            for resource in chosen
+            if not resource.follows or any(map(resource.is_after, chosen))
         ]
+        for reader in readers:
+            reader.followers = [
+                other for other in readers if other.resource.follows and other.resource.is_after(reader.resource)
+            ]
+        return readers
 
     async def ask(self, call: Call, attempt: Callable[[], Awaitable[Reply]]) -> Reply:
         """Make one call of a listing, and note that its response shows a Region that accepts the credentials."""
@@ -189,7 +201,11 @@ class _Reader:
         resources: Sequence[ResourceReader],
     ) -> None:
         """List the fleet; what is listed goes to the queues of the other resources too."""
-        listeners = [reader for reader in resources if reader.resource.per in ("function", "version")]
+        listeners = [
+            reader
+            for reader in resources
+            if not (reader.resource.follows or reader.resource.after_rows or reader.resource.per == "account_region")
+        ]
 
         async def choose(page: Sequence[FunctionRef] | None) -> Sequence[FunctionRef]:
             self.count_listed(len(page or ()))
@@ -243,12 +259,22 @@ class _Reader:
             pending.clear()
         return [ref.without_listing() for ref in to_fetch]
 
+    def put_after_row(self, ref: FunctionRef) -> None:
+        """Queue what is asked for after the row of a function or version was read."""
+        for reader in self.after_rows:
+            reader.put((ref,))
+
     async def keep_staged(self, versions: list[Pending], staged: StagedVersions, pending: PendingVersions) -> None:
         """Stage again the rows of versions that have not changed since, and remove those versions from the list."""
+        before = [version.ref for version in versions] if self.after_rows else []
         await self.keep_found(staged.find(versions, pending.listing, datetime.now(UTC)))
         for failure in staged.denials(versions):
             self.log.keep_denial(failure)
             self.progress.fetched += 1
+        left = {version.ref for version in versions} if before else set()
+        for ref in before:
+            if ref not in left:
+                self.put_after_row(ref)
 
     async def choose_named(self, refs: Sequence[FunctionRef]) -> Sequence[FunctionRef]:
         """Stage again the rows of named functions that an earlier attempt has staged; return the others."""
@@ -318,17 +344,33 @@ class _Reader:
         self.log.rows += 1
         self.progress.fetched += 1
         self.log.notice("ListFunctions", ref.function_name, ref.qualifier, notices)
+        self.log.outcomes[VERSIONS.option].oldest(older["fetched_at"])
+        self.put_after_row(ref)
         return True
+
+    async def read_functions(self, refs: Pages[FunctionRef], workers: int) -> None:
+        """Fetch functions and versions, until the last of them; then nothing more is asked for after their rows."""
+        try:
+            await pump(self.read_function, refs, self.log.record_function_error, workers=workers)
+        finally:
+            for reader in self.after_rows:
+                reader.queue.end()
 
     async def read_function(self, ref: FunctionRef) -> None:
         """Fetch and flatten one function, version or alias."""
         await self.staging.flush()
         try:
             reply = await fetch_function(self.api, self.call_api, ref, self.shard.scope)
+        except FunctionGoneError:
+            raise
+        except ItemError:
+            self.put_after_row(ref)
+            raise
         finally:
             self.progress.fetched += 1
         self.log.replies += 1
         self.log.is_answering = True
+        self.put_after_row(ref)
         scope, rows = self.shard.scope, self.staging.rows
         if self.on_reply is not None:
             self.on_reply(ref, reply)  # the presigned URL in it is not kept
@@ -343,7 +385,9 @@ class _Reader:
             for resource in fleet_resources():
                 if resource.from_version is not None:
                     values = resource.from_version(ref.qualifier, version)
-                    append_row(resource.tables[0], Subject(scope, ref.function_name), values, answer=answer, rows=rows)
+                    values = {**Subject(scope, ref.function_name).columns(), **values, ANSWER: answer}
+                    values |= {"fetched_at": self.rules.fetched_at, "carried_forward": False}
+                    append_row(resource.tables[0], values, rows=rows)
             if version == LATEST:
                 self.count_listed(1)
                 # Only the unqualified call returns tags and concurrency, which the row of $LATEST needs.

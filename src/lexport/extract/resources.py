@@ -1,4 +1,4 @@
-"""Read a declared resource of one shard: for the account-region, or for each function, version or alias of it.
+"""Read a declared resource of one shard: for the account-region, or for each function, version, alias or item of it.
 
 Every resource has its own queue on disk and its own workers, at the pace of its quota class; so a resource that is slow
 or that fails holds nothing else up.
@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from operator import methodcaller
 from pathlib import Path
 from typing import Any
@@ -17,19 +18,23 @@ from typing import Any
 from lexport.aws.client import LambdaClient
 from lexport.aws.quota.pacer import CallApi
 from lexport.dataset.disk_queue import DiskQueue
-from lexport.errors import FetchError, FlattenError, ItemError, ListingError, ShardError
+from lexport.errors import FetchError, FlattenError, ItemError, ListingError, NotOfferedError, ShardError
 from lexport.extract.decode import decode_object
 from lexport.extract.empty_lists import EmptyLists
 from lexport.extract.failures import Item
-from lexport.extract.flatten_resource import flatten_item
+from lexport.extract.flatten_resource import expand_document, flatten_item
 from lexport.extract.listing import Chain
-from lexport.extract.match_response import check_resource, checked, list_of
+from lexport.extract.match_response import check_resource, checked, items_of
 from lexport.extract.progress import ShardProgress
 from lexport.extract.rows import Staging
-from lexport.extract.shard_log import ShardLog
+from lexport.extract.shard_log import Outcome, ShardLog
 from lexport.extract.workers import pump, workers_for
 from lexport.model import LATEST, FunctionRef, Reply, Scope
-from lexport.tables.resource import Resource, Subject
+from lexport.tables.resource import Resource, Row, Subject
+from lexport.tables.staged import ANSWER
+
+_GONE = re.compile(r"(function|alias|version) not found|cannot find (function|alias|version)", re.IGNORECASE)
+"""What a 404 says where the function itself is gone, and not what was asked about it."""
 
 
 async def responses(
@@ -41,20 +46,20 @@ async def responses(
     """
     call, page = resource.call, resource.call.page
     function = (subject.scope, subject.function_name, subject.qualifier) if subject.function_name is not None else None
+    item = subject.item[1] if subject.item is not None else None
     chain = Chain(call.operation)
     marker: str | None = None
     try:
         while True:
             request = methodcaller(
-                "call", call, function_name=subject.function_name, qualifier=subject.qualifier, marker=marker
+                "call", call, function_name=subject.function_name, qualifier=subject.qualifier, item=item, marker=marker
             )
             attempt = checked(api, request, decode_object, check_resource, resource, subject, marker, function=function)
             reply = await call_api(call, attempt)
-            if page is None:
-                yield reply, [reply.document]
-                return
-            items = list_of(reply, page.items, call.operation)
+            items = items_of(reply.document, call)
             yield reply, items
+            if page is None:
+                return
             chain.admit([item[1] for item in _keys(resource, items)])
             marker = chain.next_marker(reply.document.get(page.next_marker))
             if marker is None:
@@ -62,7 +67,7 @@ async def responses(
     except ListingError as error:  # it is lost for this subject alone
         raise FetchError(str(error), code=error.code) from error
     except ItemError as error:
-        if error.code not in call.absent:
+        if error.code not in call.absent or (function is not None and _GONE.search(str(error))):
             raise
 
 
@@ -75,7 +80,11 @@ def _keys(resource: Resource, items: Iterable[Any]) -> list[tuple[Any, str]]:
 
 @dataclass(slots=True, kw_only=True)
 class ResourceReader:
-    """Reads one resource of one shard into rows. ``followers`` are read for each row of this one."""
+    """Reads one resource of one shard into rows. ``followers`` are read for each row of this one.
+
+    ``fetched_at`` is the time of the snapshot. ``is_gap``: whether the snapshot has a gap where it cannot be read.
+    ``lists_versions``: whether the listing names published versions.
+    """
 
     resource: Resource
     scope: Scope
@@ -84,15 +93,25 @@ class ResourceReader:
     staging: Staging
     progress: ShardProgress
     log: ShardLog
+    fetched_at: datetime
+    is_gap: bool = False
+    lists_versions: bool = True
     followers: Sequence[ResourceReader] = ()
     queue: DiskQueue = field(init=False)
     empty_lists: EmptyLists = field(init=False)
     _accepts: re.Pattern[str] = field(init=False)
+    _published: set[int] = field(init=False)
 
     def __post_init__(self) -> None:
         """Prepare what is derived from the declaration."""
         self._accepts = re.compile(self.resource.call.function_names)
+        self._published = set()
         self.empty_lists = EmptyLists(self.resource.call.operation, self.lose)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What reading the resource came to so far."""
+        return self.log.outcomes[self.resource.option]
 
     def open_queue(self, folder: Path) -> DiskQueue:
         """Open the queue of what is to be read, in a file of its own. The caller closes it."""
@@ -101,17 +120,40 @@ class ResourceReader:
         return self.queue
 
     def put(self, refs: Iterable[FunctionRef]) -> None:
-        """Queue what is to be read for a page of listed versions."""
-        per = self.resource.per
+        """Queue what is to be read for listed functions and versions."""
+        takes, is_version = self.resource.takes, self.resource.per == "version"
         self.put_subjects(
-            (ref.function_name, (ref.qualifier or LATEST) if per == "version" else None)
+            (ref.function_name, (ref.qualifier or LATEST) if is_version else None)
             for ref in refs
-            if per == "version" or ref.qualifier is None
+            if self._is_about(ref) and (takes is None or takes(ref))
         )
+
+    def _is_about(self, ref: FunctionRef) -> bool:
+        """Return whether a listed item stands for one call."""
+        if self.resource.per == "version":
+            return True
+        if self.resource.per == "function" or not self.lists_versions:
+            return ref.qualifier is None
+        if ref.qualifier is None or ref.qualifier == LATEST:
+            return False
+        name = hash(ref.function_name)  # 8 bytes of each function that has a version
+        is_new = name not in self._published
+        self._published.add(name)
+        return is_new
+
+    def put_row(self, leader: Resource, row: Row) -> None:
+        """Queue what is to be read for a row of another resource."""
+        column = leader.tables[0].key[-1]
+        if self.resource.per == "alias":
+            self.put_subjects([(row["function_name"], row[column])])
+        else:
+            self._put([json.dumps((None, None, (column, row[column])))])
 
     def put_subjects(self, subjects: Iterable[tuple[str, str | None]]) -> None:
         """Queue functions, each with a qualifier where that is read."""
-        lines = [json.dumps(subject) for subject in subjects if self._accepts.fullmatch(subject[0])]
+        self._put([json.dumps(subject) for subject in subjects if self._accepts.fullmatch(subject[0])])
+
+    def _put(self, lines: Sequence[str]) -> None:
         self.queue.put(lines)
         self.progress.asked[self.resource.name] += len(lines)
 
@@ -131,36 +173,50 @@ class ResourceReader:
             raise
         except ItemError as error:
             self.lose(json.dumps((None, None)), error)
+        finally:
+            for follower in self.followers:
+                follower.queue.end()
 
     async def read_line(self, line: str) -> None:
-        """Read what one line of the queue names."""
+        """Read what one line of the queue names; of what the Region does not offer, the first one alone."""
         try:
-            await self.read(Subject(self.scope, *json.loads(line)), line)
+            if not self.outcome.is_not_offered:
+                await self.read(self._subject(line), line)
         finally:
             self.progress.answered[self.resource.name] += 1
 
     async def read(self, subject: Subject, line: str = "") -> None:
         """Call, flatten, and append the rows."""
         await self.staging.flush()
-        resource, operation = self.resource, self.resource.call.operation
+        resource = self.resource
         async for reply, items in responses(self.api, self.call_api, resource, subject):
-            self.log.replies += resource.is_gap  # of what is optional, no response makes a shard that is denied partial
+            self.log.replies += self.is_gap  # of what is optional, no response makes a shard that is denied partial
+            self.outcome.replies += 1
             if line and not items:
                 self.empty_lists.add(line, reply)
             for position, item in enumerate(items):
-                answer = self.staging.answer_id()  # its own: of an item that is listed twice, the first row stays
                 try:
-                    row, notices = flatten_item(
-                        resource, reply, position, item, subject, answer=answer, rows=self.staging.rows
-                    )
+                    self.append(subject, reply, position, item)
                 except FlattenError as error:
                     self.log.record(error, self.item("flatten", subject))
-                    continue
-                self.log.notice(operation, subject.function_name, subject.qualifier, notices)
-                self.log.take_reported_count(resource, row)
-                self.progress.functions_counted = self.log.function_count_reported
-                for follower in self.followers:
-                    follower.put_subjects([(row["function_name"], row[resource.tables[0].key[-1]])])
+
+    def append(self, subject: Subject, reply: Reply, position: int, item: Any) -> None:
+        """Append the rows of one item. Raises FlattenError."""
+        resource, rows = self.resource, self.staging.rows
+        answer = self.staging.answer_id()  # its own: of an item that is listed twice, the first row stays
+        values = {**subject.columns(), "fetched_at": self.fetched_at, "carried_forward": False, ANSWER: answer}
+        if resource.expand is not None:
+            appended, notices = expand_document(resource, reply, subject, values, mask=rows.mask, rows=rows)
+            self.outcome.items += appended
+            self.log.notice(resource.call.operation, subject.function_name, subject.qualifier, notices)
+            return
+        row, notices = flatten_item(resource, reply, position, item, values, rows=rows)
+        self.outcome.items += 1
+        self.log.notice(resource.call.operation, subject.function_name, subject.qualifier, notices)
+        self.log.take_reported_count(resource, row)
+        self.progress.functions_counted = self.log.function_count_reported
+        for follower in self.followers:
+            follower.put_row(resource, row)
 
     async def read_doubtful(self) -> None:
         """Read again what may have been the answer to another request, over connections that nothing else uses."""
@@ -175,11 +231,17 @@ class ResourceReader:
                 self.lose(line, error)
 
     def lose(self, line: str, error: ItemError) -> None:
-        """Record that a call failed."""
-        self.log.record(error, self.item("discover", Subject(self.scope, *json.loads(line))))
+        """Record that a call failed. What the Region does not offer is no failure, unless the Region has answered."""
+        if isinstance(error, NotOfferedError) and not self.is_gap and not self.outcome.replies:
+            self.outcome.is_not_offered = True
+            return
+        self.log.record(error, self.item("discover", self._subject(line)))
+
+    def _subject(self, line: str) -> Subject:
+        function_name, qualifier, *item = json.loads(line)
+        return Subject(self.scope, function_name, qualifier, tuple(item[0]) if item else None)
 
     def item(self, stage: str, subject: Subject) -> Item:
         """Name what a failure is about."""
-        call, is_optional = self.resource.call, not self.resource.is_gap
-        name, qualifier = subject.function_name, subject.qualifier
-        return Item(self.scope, stage, call.operation, name, qualifier, is_optional=is_optional)
+        operation, name, qualifier = self.resource.call.operation, subject.function_name, subject.qualifier
+        return Item(self.scope, stage, operation, name, qualifier, is_optional=not self.is_gap)

@@ -78,6 +78,10 @@ class Rows:
             if table is not FUNCTIONS and table not in CHILD_TABLES
         }
 
+    def mask(self, value: str) -> str | None:
+        """Return the keyed HMAC of a value that may be secret, in hex; None where the run has no key."""
+        return None if self._hasher is None else self._hasher.value_hmacs([value.encode("utf-8", "replace")]).hex()
+
     def extend(self, table: Table, *values: list[Any]) -> None:
         """Append to every column of a table; the lists are of one length."""
         for column, more in zip(self._columns[table.name], values, strict=True):

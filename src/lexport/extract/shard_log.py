@@ -2,26 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from lexport.aws.quota.pacer import Pacer
 from lexport.dataset.references import LOST, describe_missing
 from lexport.errors import AccessDeniedError, ExpiredCredentialsError, FlattenError, FunctionGoneError, ItemError
 from lexport.extract.access import REGION_OFF
-from lexport.extract.failures import Failures, Item, failure_of
+from lexport.extract.failures import GONE, Failures, Item, failure_of
 from lexport.extract.lossless import Notice
-from lexport.model import Failure, FunctionRef, References, ScopeStatus, Shard, ShardResult
+from lexport.model import (
+    CallCounts,
+    Failure,
+    FunctionRef,
+    References,
+    ResourceResult,
+    ResourceStatus,
+    ScopeStatus,
+    Shard,
+    ShardResult,
+)
+from lexport.tables.functions import RESOURCE as VERSIONS
+from lexport.tables.registry import fleet_resources, resources_read
 from lexport.tables.resource import Resource, Row
 from lexport.tables.run import SCOPES
 
 _REPORTED_COUNT = next(column.source for column in SCOPES.columns if column.name == "function_count_reported")
 
 
+@dataclass(slots=True)
+class Outcome:
+    """What reading one resource came to so far. ``denials`` are those of the ``failures`` that permissions made.
+
+    ``is_not_offered`` says that the Region does not have the operation. ``oldest_read_at`` is when the oldest item that
+    was carried over was read; ``changes_until`` is the time up to which changes are known, where they decided that.
+    """
+
+    replies: int = 0
+    items: int = 0
+    carried_items: int = 0
+    failures: int = 0
+    denials: int = 0
+    is_not_offered: bool = False
+    oldest_read_at: datetime | None = None
+    changes_until: datetime | None = None
+
+    def carry(self, items: int, read_at: datetime) -> None:
+        """Count items that were carried over; ``read_at`` is when the oldest of them was read."""
+        self.items += items
+        self.carried_items += items
+        self.oldest(read_at)
+
+    def oldest(self, read_at: datetime) -> None:
+        """Note when an item that was carried over was read."""
+        self.oldest_read_at = min(self.oldest_read_at or read_at, read_at)
+
+    def status(self) -> ResourceStatus:
+        """Judge the resource: nothing but denials is ``denied``, any other failure leaves it ``partial``."""
+        if not self.failures:
+            return "unavailable" if self.is_not_offered else "complete"
+        has_anything = self.replies or self.items
+        return "denied" if self.denials == self.failures and not has_anything else "partial"
+
+
+def options_of_operations() -> dict[str, str]:
+    """Return, for each operation that reads a fleet, the name of its resource that ``--with`` takes."""
+    return {
+        call.operation: resource.option for resource in fleet_resources() for call in (resource.call, *resource.lists)
+    }
+
+
 @dataclass(slots=True, kw_only=True)
 class ShardLog:
-    """The counts and failures of one shard.
+    """The counts and failures of one shard; ``options`` are those of the run, as a manifest has them.
 
     ``replies`` counts successful calls, ``denials`` the gaps that credentials or permissions made, ``refusals`` those
     that permissions alone made, which another attempt would not fill. ``listed`` counts
@@ -32,6 +88,8 @@ class ShardLog:
     failures: Failures
     note_run: Callable[[str], None]
     started_at: datetime
+    options: Mapping[str, Any]
+    outcomes: dict[str, Outcome] = field(default_factory=lambda: defaultdict(Outcome))
     replies: int = 0
     denials: int = 0
     refusals: int = 0
@@ -46,6 +104,7 @@ class ShardLog:
     is_answering: bool = False
     is_off: bool = False
     ended_by: Failure | None = None
+    _options_of: dict[str, str] = field(default_factory=options_of_operations)
 
     def take_reported_count(self, resource: Resource, row: Row) -> None:
         """Take AWS's own count of the functions from the row of a resource that has it."""
@@ -60,11 +119,26 @@ class ShardLog:
         failure = self.failures.record(error, item)
         self.denials += isinstance(error, AccessDeniedError | ExpiredCredentialsError) and failure.is_gap
         self.refusals += isinstance(error, AccessDeniedError) and failure.is_gap
+        if failure.error_code != GONE:
+            is_denied = isinstance(error, AccessDeniedError | ExpiredCredentialsError)
+            self._count_failure(failure.operation, is_denied=is_denied)
         return failure
+
+    def _count_failure(self, operation: str | None, *, is_denied: bool) -> None:
+        option = self._options_of.get(operation or "")
+        for outcome in [self.outcomes[option]] if option else [self.outcomes[name] for name in self._read_options()]:
+            outcome.failures += 1
+            outcome.denials += is_denied
+
+    def _read_options(self) -> list[str]:
+        """Return the names of the resources that this shard reads; of named functions that is themselves alone."""
+        read = resources_read(self.options) if self.shard.refs is None else [VERSIONS]
+        return list(dict.fromkeys(resource.option for resource in read))
 
     def keep_denial(self, failure: Failure) -> None:
         """Record the denial of one version that an earlier attempt met; it is not asked for again."""
         self.failures.append(failure)
+        self._count_failure(failure.operation, is_denied=True)
         self.denials += 1
         self.refusals += 1
         self.lost += 1
@@ -151,4 +225,38 @@ class ShardLog:
             is_final=self.is_final(),
             started_at=self.started_at,
             ended_at=datetime.now(UTC),
+            resources=self.resource_results(counts),
         )
+
+    def resource_results(self, counts: CallCounts) -> tuple[ResourceResult, ...]:
+        """Return how complete each resource is, those that were not asked for too."""
+        functions = self.outcomes[VERSIONS.option]
+        functions.items, functions.carried_items = self.rows, self.carried_rows
+        read, options = self._read_options(), dict.fromkeys(self._options_of.values())
+        return tuple(
+            self._resource_result(option, counts)
+            if option in read
+            else ResourceResult(resource=option, status="not_requested")
+            for option in options
+        )
+
+    def _resource_result(self, option: str, counts: CallCounts) -> ResourceResult:
+        outcome = self.outcomes[option]
+        operations = [operation for operation, of in self._options_of.items() if of == option]
+        status = outcome.status()
+        if self.has_lost_listings and status == "complete" and option in self._per_function():
+            status = "partial"  # of functions that were not listed nothing was read
+        return ResourceResult(
+            resource=option,
+            status=status,
+            items=outcome.items,
+            carried_items=outcome.carried_items,
+            calls=sum(counts.by_operation[operation] for operation in operations),
+            throttles=sum(counts.throttled[operation] for operation in operations),
+            read_at=self.started_at,
+            oldest_read_at=min(outcome.oldest_read_at or self.started_at, self.started_at),
+            changes_until=outcome.changes_until,
+        )
+
+    def _per_function(self) -> set[str]:
+        return {resource.option for resource in fleet_resources() if resource.per not in ("account_region", "item")}

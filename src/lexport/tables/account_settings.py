@@ -56,6 +56,5 @@ RESOURCE = Resource(
     call=GET_ACCOUNT_SETTINGS,
     tables=(ACCOUNT_SETTINGS,),
     mismatch=_mismatch,
-    is_gap=False,  # the fleet is whole without them
     in_every_snapshot=True,
 )

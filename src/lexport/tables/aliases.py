@@ -86,6 +86,7 @@ RESOURCE = Resource(
     per="function",
     call=LIST_ALIASES,
     tables=(ALIASES, ALIAS_ROUTES),
+    is_gap=True,
     in_every_snapshot=True,
     left_out_by="--no-aliases",
     dropped=("Aliases[].AliasArn",),  # account, region, function and alias, which the key has already

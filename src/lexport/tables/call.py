@@ -15,10 +15,12 @@ PARAMETER = re.compile(r"\{(\w+)\}")
 class Page:
     """How an operation hands out a long list: ``items`` is the key of the list in each page.
 
-    The request for the next page has the ``next_marker`` of the page before as ``marker``.
+    The request for the next page has the ``next_marker`` of the page before as ``marker``. ``item_name`` is given where
+    the items are scalars: each is read as an object that has it under this name.
     """
 
     items: str
+    item_name: str = ""
     marker: str = "Marker"
     next_marker: str = "NextMarker"
     size_name: str = "MaxItems"

@@ -10,9 +10,11 @@ from lexport.tables.convert import FUNCTION_ARN, INSTANT, JSON_ARRAY, SINGLE_TEX
 from lexport.tables.resource import Resource
 from lexport.tables.table import (
     BOOL,
+    CARRIED_FORWARD,
     COMMON,
     DOUBLE,
     EXTRA_JSON,
+    FETCHED_AT,
     FUNCTION_KEY,
     FUNCTION_NAME,
     INT32,
@@ -162,8 +164,8 @@ FUNCTIONS = Table(
             name="reserved_concurrent_executions",
         ),
         EXTRA_JSON,
-        Column("fetched_at", TIMESTAMP, "", "`snapshot_at` of the snapshot that really read this row."),
-        Column("carried_forward", BOOL, "", "Whether the row was taken over from an earlier snapshot."),
+        FETCHED_AT,
+        CARRIED_FORWARD,
     ),
     VERSION_KEY,
     row_group_rows=8_192,
@@ -310,5 +312,6 @@ RESOURCE = Resource(
     call=GET_FUNCTION,
     lists=(LIST_FUNCTIONS, LIST_VERSIONS),
     tables=(FUNCTIONS, TAGS, ENV_VARS, LAYERS, SUBNETS, SECURITY_GROUPS, FILE_SYSTEMS),
+    is_gap=True,
     in_every_snapshot=True,
 )

@@ -39,5 +39,10 @@ GET_LAYER_VERSION = Call(
 """One layer version, of this account or of another that shares it."""
 
 RESOURCE = Resource(
-    name="layer_versions", per="layer_version", call=GET_LAYER_VERSION, tables=(LAYER_VERSIONS,), default=False
+    name="layer_versions",
+    per="layer_version",
+    call=GET_LAYER_VERSION,
+    tables=(LAYER_VERSIONS,),
+    default=False,
+    is_gap=True,
 )

@@ -19,11 +19,12 @@ from lexport.model import FunctionRef, Reply, Scope
 from lexport.tables import account_settings, aliases
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.resource import Subject
-from lexport.tables.staged import CHILD_TABLES, staged_names
+from lexport.tables.staged import ANSWER, CHILD_TABLES, staged_names
 
 SCOPE = Scope(account_id="123456789012", region="us-west-2")
 AT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 KEY = HashKey(b"0123456789abcdef")
+OF_RUN = {"fetched_at": AT, "carried_forward": False}
 
 
 def reply(document):
@@ -80,8 +81,8 @@ def flatten_page():
         page = reply({"Aliases": list(items)})
         rows, findings = Rows(), []
         for position, item in enumerate(page.document["Aliases"]):
-            subject = Subject(SCOPE, name)
-            findings += flatten_item(aliases.RESOURCE, page, position, item, subject, answer="0", rows=rows)[1]
+            values = {**Subject(SCOPE, name).columns(), **OF_RUN, ANSWER: "0"}
+            findings += flatten_item(aliases.RESOURCE, page, position, item, values, rows=rows)[1]
         return as_dicts(rows), [f"{finding.code}: {finding.message}" for finding in findings]
 
     return run
@@ -93,9 +94,8 @@ def flatten_settings():
 
     def run(document):
         rows, answer = Rows(), reply(document)
-        row, findings = flatten_item(
-            account_settings.RESOURCE, answer, 0, answer.document, Subject(SCOPE), answer="", rows=rows
-        )
+        values = {**Subject(SCOPE).columns(), **OF_RUN, ANSWER: ""}
+        row, findings = flatten_item(account_settings.RESOURCE, answer, 0, answer.document, values, rows=rows)
         return as_dicts(rows), row["function_count"], [f"{finding.code}: {finding.message}" for finding in findings]
 
     return run
@@ -113,7 +113,7 @@ class FakeApi:
         self.fresh_calls += 1
         return self
 
-    async def call(self, call, marker=None, function_name=None, qualifier=None, versions=None):
+    async def call(self, call, marker=None, function_name=None, qualifier=None, versions=None, item=None):
         match call.operation:
             case "GetFunction":
                 return self._response(self.answer, function_name, qualifier)

@@ -79,6 +79,7 @@ class Pacer:
             result = await self.call_once(scope, call.quota, attempt, priority)  # nearly always succeeds
         except ItemError as error:
             first_failure = error
+            counts.throttled[operation] += isinstance(error, ThrottledError)
         else:
             counts.by_operation[operation] += 1
             return result
@@ -87,7 +88,11 @@ class Pacer:
         async def repeat() -> T:
             counts.by_operation[operation] += 1
             counts.retries += 1
-            return await self.call_once(scope, call.quota, attempt, priority)
+            try:
+                return await self.call_once(scope, call.quota, attempt, priority)
+            except ThrottledError:
+                counts.throttled[operation] += 1
+                raise
 
         with _Trouble(self._queue(scope, call.quota).failing, scope, operation) as trouble:
             return await retry(repeat, after=first_failure, random_unit=random_unit, on_retry=trouble.note)
@@ -130,7 +135,9 @@ class Pacer:
         """Return the calls so far in a scope. Needs no event loop."""
         counts = self._counts.get(scope, CallCounts())
         throttles = sum(queue.throttles for queue in self._queues.get(scope, {}).values())
-        return CallCounts(by_operation=counts.by_operation, retries=counts.retries, throttles=throttles)
+        return CallCounts(
+            by_operation=counts.by_operation, throttled=counts.throttled, retries=counts.retries, throttles=throttles
+        )
 
     def all_counts(self) -> CallCounts:
         """Return the calls so far in all scopes. Needs no event loop."""
