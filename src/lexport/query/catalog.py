@@ -190,8 +190,8 @@ class Catalog:
             for resource in fleet_resources():
                 if not resource.is_read(options):
                     names = tuple(table.name for table in resource.tables)
-                    why = resource.left_out_by if resource.default else f"no --with {resource.name}"
-                    yield scope, names, f"{resource.name.replace('_', ' ')} were left out ({why})"
+                    why = resource.left_out_by if resource.default else f"no --with {resource.option}"
+                    yield scope, names, f"{resource.option.replace('_', ' ')} were left out ({why})"
             if options.get("qualifiers") == "published":
                 tables = tuple(table.name for table in (FUNCTIONS, *CHILD_TABLES))
                 yield scope, tables, "$LATEST was left out (--qualifiers published)"

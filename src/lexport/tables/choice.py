@@ -18,13 +18,13 @@ _PACKAGES = "packages"
 def choices(resources: Iterable[Resource] | None = None) -> list[str]:
     """Return the names that ``--with`` and ``--without`` take: not those of every snapshot."""
     listed = fleet_resources() if resources is None else resources
-    return [*dict.fromkeys(resource.name for resource in listed if not resource.in_every_snapshot), ALL]
+    return [*dict.fromkeys(resource.option for resource in listed if not resource.in_every_snapshot), ALL]
 
 
 def requirable(resources: Iterable[Resource] | None = None) -> list[str]:
     """Return the names that ``--require`` takes."""
     listed = fleet_resources() if resources is None else resources
-    return [_PACKAGES, *dict.fromkeys(resource.name for resource in listed)]
+    return [_PACKAGES, *dict.fromkeys(resource.option for resource in listed)]
 
 
 def choose_resources(settings: SnapshotSettings, resources: Sequence[Resource] | None = None) -> SnapshotSettings:
@@ -43,16 +43,16 @@ def choose_resources(settings: SnapshotSettings, resources: Sequence[Resource] |
         raise SettingsError(f"--with {both[0]} and --without {both[0]} exclude each other", option="--with")
     choosable = [resource for resource in resources if not resource.in_every_snapshot]
     read = [
-        resource.name
+        resource.option
         for resource in choosable
-        if resource.name in named or (ALL in named and not resource.costs_money and resource.name not in left_out)
+        if resource.option in named or (ALL in named and not resource.costs_money and resource.option not in left_out)
     ]
     unread = [
-        resource.name
+        resource.option
         for resource in choosable
-        if resource.name in left_out or (ALL in left_out and resource.name not in named)
+        if resource.option in left_out or (ALL in left_out and resource.option not in named)
     ]
-    defaults = {resource.name for resource in resources if resource.default}
+    defaults = {resource.option for resource in resources if resource.default}
     chosen = replace(
         settings,
         with_resources=tuple(dict.fromkeys(name for name in read if name not in defaults)),
