@@ -28,7 +28,7 @@ from lexport.extract.incremental import LastSnapshot, Pending, PendingVersions
 from lexport.extract.listing import discover_functions
 from lexport.extract.match_response import fetch_function
 from lexport.extract.progress import ShardProgress
-from lexport.extract.resources import ResourceReader
+from lexport.extract.resources import ResourceReader, make_readers
 from lexport.extract.rows import Staging
 from lexport.extract.shard_log import ShardLog
 from lexport.extract.staged_versions import StagedPart, StagedVersions
@@ -171,18 +171,8 @@ class _Reader:
             fetched_at=self.run.spec.snapshot_at,
             lists_versions=self.run.settings.qualifiers != "latest",
         )
-        settings = self.run.settings
         chosen = [read for read in resources_read(self.log.options) if read.call is not GET_FUNCTION]
-        readers = [
-            make(resource=resource, is_gap=resource.is_gap or resource.option in settings.require)
-            for resource in chosen
-            if not resource.follows or any(map(resource.is_after, chosen))
-        ]
-        for reader in readers:
-            reader.followers = [
-                other for other in readers if other.resource.follows and other.resource.is_after(reader.resource)
-            ]
-        return readers
+        return make_readers(chosen, make, required=self.run.settings.require)
 
     async def ask(self, call: Call, attempt: Callable[[], Awaitable[Reply]]) -> Reply:
         """Make one call of a listing, and note that its response shows a Region that accepts the credentials."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import methodcaller
@@ -245,3 +245,22 @@ class ResourceReader:
         """Name what a failure is about."""
         operation, name, qualifier = self.resource.call.operation, subject.function_name, subject.qualifier
         return Item(self.scope, stage, operation, name, qualifier, is_optional=not self.is_gap)
+
+
+def make_readers(
+    resources: Sequence[Resource], make: Callable[..., ResourceReader], *, required: Sequence[str]
+) -> list[ResourceReader]:
+    """Make a reader of each resource; one that follows another is made only where that is read too.
+
+    What cannot be read of a ``required`` resource is a gap.
+    """
+    readers = [
+        make(resource=resource, is_gap=resource.is_gap or resource.option in required)
+        for resource in resources
+        if not resource.follows or any(map(resource.is_after, resources))
+    ]
+    for reader in readers:
+        reader.followers = [
+            other for other in readers if other.resource.follows and other.resource.is_after(reader.resource)
+        ]
+    return readers

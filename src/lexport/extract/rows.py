@@ -26,11 +26,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from anyio import CancelScope, CapacityLimiter, Event, Lock, current_time, sleep, to_thread
 
-from lexport.aws.signing import hmac_states
 from lexport.aws.waits import scaled
 from lexport.dataset.runs import RUN_BYTES, Runs, RunWriter, row_counts, staged_batch
 from lexport.extract.failures import Failures
-from lexport.extract.hash_key import HashKey
+from lexport.extract.hash_key import HMAC_BYTES, ValueHasher
 from lexport.extract.secret_rules import secret_rules, with_lead
 from lexport.model import FunctionRef, StagedRun
 from lexport.settings import FLUSH_AFTER_S
@@ -39,27 +38,6 @@ from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS
 from lexport.tables.registry import BY_NAME, staged_tables
 from lexport.tables.staged import CHILD_TABLES, Batch, staged_names
 from lexport.tables.table import Table
-
-HMAC_BYTES = 16
-
-
-class ValueHasher:
-    """Hashes values with one key: HMAC-SHA-256, cut to ``HMAC_BYTES``."""
-
-    def __init__(self, key: HashKey) -> None:
-        self.key_id = key.key_id
-        self._inner, self._outer = hmac_states(key.secret)
-
-    def value_hmacs(self, values: Iterable[bytes]) -> bytes:
-        """Return the ``HMAC_BYTES`` of each value, one after the other."""
-        start_inner, start_outer = self._inner.copy, self._outer.copy
-        hmacs: list[bytes] = []
-        for value in values:
-            inner, outer = start_inner(), start_outer()
-            inner.update(value)
-            outer.update(inner.digest())
-            hmacs.append(outer.digest()[:HMAC_BYTES])
-        return b"".join(hmacs)
 
 
 class Rows:
