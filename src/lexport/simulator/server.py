@@ -131,23 +131,22 @@ class Simulator:
     def _respond(self, call: ApiCall, caller: Caller, faults: list[Fault], request_id: str) -> HttpResponse:
         if call.service not in ("lambda", "cloudtrail") and call.operation not in ANSWERS:
             return self._accounts.respond(call, caller, request_id)
-        scope = Scope(account_id=call.account_id, region=call.region)
+        is_lambda, scope = call.service == "lambda", Scope(account_id=call.account_id, region=call.region)
         if self._quotas is not None:
             retry_after_s = self._quotas.retry_after_s(scope, call.operation)
             if retry_after_s is not None:
                 self.throttles[call.account_id, call.region, call.operation] += 1
-                is_lambda = call.service == "lambda"
                 raise throttled(retry_after_s) if is_lambda else AwsError(400, "ThrottlingException", "Rate exceeded")
-        if call.service == "cloudtrail":
-            return HttpResponse(body=_json_bytes(self.fleet.history(scope).look_up(call)), headers=JSON_1_1_HEADERS)
-        self.fleet.history(scope).record_read(call)
         for fault in faults:
             if fault.kind == "unqualified_all":
                 call.query.pop("FunctionVersion", None)
-        document: Any = self._lambda.document(call)
+        history = self.fleet.history(scope)
+        if is_lambda:
+            history.record_read(call)
+        document: Any = self._lambda.document(call) if is_lambda else history.look_up(call)
         for fault in faults:
             document = self._faults.change(fault, call, document)
-        return HttpResponse(body=_json_bytes(document), headers=JSON_HEADERS)
+        return HttpResponse(body=_json_bytes(document), headers=JSON_HEADERS if is_lambda else JSON_1_1_HEADERS)
 
     def _object(
         self, method: str, path_and_query: str, headers: Mapping[str, str], request_id: str

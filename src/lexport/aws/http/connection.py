@@ -70,14 +70,19 @@ class Connection(ResponseSource):
         self._response: asyncio.Future[Response] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._sent_at_s = self._received_at_s = self._loop.time()
+        self._idle_timeout_s = limits.idle_timeout_s
         self._headers: dict[bytes, bytes] = {}
         self._has_headers = False  # all headers of the response that is being parsed
         self._body: list[bytes] = []
         self._body_left_bytes = self._overhead_bytes = 0
         stream.start(self)
 
-    def send(self, request: bytes) -> asyncio.Future[Response]:
-        """Send a request and return the future of its response. Call this only if ``is_fresh()``."""
+    def send(self, request: bytes, *, idle_timeout_s: float | None = None) -> asyncio.Future[Response]:
+        """Send a request and return the future of its response. Call this only if ``is_fresh()``.
+
+        ``idle_timeout_s`` is how long nothing may come of this response, where that is longer than usual.
+        """
+        self._idle_timeout_s = idle_timeout_s or self._limits.idle_timeout_s
         self._response = response = self._loop.create_future()
         self.is_idle = False
         self._sent_at_s = self._received_at_s = now_s = self._loop.time()
@@ -118,7 +123,7 @@ class Connection(ResponseSource):
         if self._response is None:
             due_s = self._received_at_s + KEEP_ALIVE_S
         else:
-            due_s = min(self._received_at_s + self._limits.idle_timeout_s, self._sent_at_s + TOTAL_TIMEOUT_S)
+            due_s = min(self._received_at_s + self._idle_timeout_s, self._sent_at_s + TOTAL_TIMEOUT_S)
         if now_s < due_s:
             self._timer = self._loop.call_at(min(due_s, now_s + self._limits.idle_timeout_s), self._check_timeouts)
         elif self._response is None:

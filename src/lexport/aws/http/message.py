@@ -46,6 +46,14 @@ class Request:
         """The method of HTTP."""
         return "GET" if self.body is None else "POST"
 
+    @property
+    def idle_timeout_s(self) -> float | None:
+        """How long nothing may come of the response, None for the usual time.
+
+        Services that look something up take longer: CloudTrail's have been seen to send nothing for 35 s.
+        """
+        return None if self.body is None else TOTAL_TIMEOUT_S
+
     def __repr__(self) -> str:
         return f"Request(url={self.url.partition('?')[0]!r}, headers={sorted(self.headers)})"
 

@@ -180,7 +180,7 @@ class Pool:
                 origin, needs_fresh=needs_fresh
             )
             try:
-                return await connection.send(message)
+                return await connection.send(message, idle_timeout_s=request.idle_timeout_s)
             finally:
                 self._release(connection, origin)
         except BrokenResponse as broken:

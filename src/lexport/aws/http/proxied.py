@@ -103,6 +103,7 @@ class ProxiedSender:
                 proxy=proxy.url,
                 proxy_headers=to_proxy if is_tunnel else None,
                 allow_redirects=False,
+                timeout=_timeout(request.idle_timeout_s or self._limits.idle_timeout_s),
             ) as response:
                 if response.status < _FIRST_FINAL_STATUS:
                     raise failure("invalid_http", host=name, proxy=proxy)
@@ -153,6 +154,10 @@ class ProxiedSender:
         return Response(response.status, headers, b"".join(parts), source)
 
 
+def _timeout(idle_timeout_s: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=TOTAL_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S, sock_read=idle_timeout_s)
+
+
 def _client(limits: HttpLimits, tls: ssl.SSLContext) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=limits.connections, ssl=tls),
@@ -160,9 +165,6 @@ def _client(limits: HttpLimits, tls: ssl.SSLContext) -> aiohttp.ClientSession:
         trust_env=False,  # True would read ~/.netrc; `proxies.py` chooses the proxy
         auto_decompress=False,
         middlewares=(_send_once,),
-        timeout=aiohttp.ClientTimeout(
-            total=TOTAL_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S, sock_read=limits.idle_timeout_s
-        ),
         headers={"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"},
     )
 

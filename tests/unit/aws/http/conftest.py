@@ -25,11 +25,11 @@ def servers():
 
 @pytest.fixture
 def fetch():
-    """Send one GET request through a transport of its own, on the way that the environment names."""
+    """Send one request through a transport of its own, on the way that the environment names; a GET without a body."""
 
-    async def fetch(url, headers=None, ca_bundle=None, **limits):
+    async def fetch(url, headers=None, ca_bundle=None, body=None, **limits):
         async with open_pool(ca_bundle=ca_bundle, connections=4, **limits) as send:
-            return await send(Request(url, headers or {}))
+            return await send(Request(url, headers or {}, body=body))
 
     return fetch
 

@@ -100,6 +100,21 @@ async def test_silence_is_a_timeout(get, servers):
     assert caught.value.code == "timeout"
 
 
+async def test_a_service_that_looks_something_up_may_be_silent_for_longer(get, servers):
+    """The idle timeout of a POST is the timeout of the whole response: CloudTrail is silent for half a minute."""
+
+    async def handle(_request):
+        await asyncio.sleep(0.2)
+        return web.Response(body=b"{}")
+
+    async with servers.serve(handle) as url:
+        response = await get(url, body=b"{}", idle_timeout_s=0.05)
+        with pytest.raises(NetworkError):
+            await get(url, idle_timeout_s=0.05)
+
+    assert response.body == b"{}"
+
+
 async def test_a_response_without_a_length_ends_with_the_connection(get, servers):
     """A body without length and chunks is complete when the server closes the connection."""
     async with servers.raw(b'HTTP/1.1 200 OK\r\nServer: old\r\n\r\n{"a":1}') as url:
