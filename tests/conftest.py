@@ -49,6 +49,10 @@ SORTED_BY = {
 }
 SORTED_BY_AROUND = {
     "event_source_mappings": ("uuid",),
+    "function_urls": ("function_name", "qualifier"),
+    "event_invoke_configs": ("function_name", "qualifier"),
+    "recursion_configs": ("function_name",),
+    "capacity_providers": ("capacity_provider_arn",),
 }
 """The same of the resources around functions."""
 MOTO = """

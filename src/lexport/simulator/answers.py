@@ -31,6 +31,12 @@ def nested(leaves: Leaves) -> dict[str, Any]:
     return document
 
 
+FUTURE = {"FutureField": {"Since": 2026}}
+"""A field that no table has a column for."""
+FUTURE_TEXT = '{"FutureField":{"Since":2026}}'
+"""The ``extra_json`` of a row of a document with it."""
+
+
 def refuse_where_missing(scope: Scope, regions: Collection[str]) -> None:
     """Raise AWS's error for an operation that a Region does not have: it looks as if access were denied."""
     if scope.region in regions:
