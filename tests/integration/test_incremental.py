@@ -12,12 +12,12 @@ import lexport
 from lexport.model import Scope
 from lexport.simulator import Change, Fault, Fleet, FleetSpec
 from lexport.tables.functions import FUNCTIONS
-from lexport.tables.registry import fleet_tables
+from lexport.tables.registry import tables_of_every_snapshot
 
 SCOPE = Scope(account_id="111122223333", region="us-east-1")
 GET_FUNCTION = (SCOPE.account_id, SCOPE.region, "GetFunction")
 OWN = {"snapshot_id", "snapshot_at", "fetched_at", "carried_forward"}
-TABLES = [table for table in fleet_tables() if table.name not in ("errors", "scopes")]
+TABLES = [table for table in tables_of_every_snapshot() if table.name not in ("errors", "scopes")]
 
 
 def rows(dest, result, table, without=OWN):

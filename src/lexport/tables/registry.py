@@ -80,11 +80,6 @@ def staged_tables() -> tuple[Table, ...]:
     return tuple(table for table in tables() if table not in (CHANGES, SNAPSHOTS))
 
 
-def fleet_tables() -> tuple[Table, ...]:
-    """Return the tables of every snapshot; those of packages are only there where a run looked at packages."""
-    return tuple(table for table in staged_tables() if table not in PACKAGE_TABLES)
-
-
 def resources() -> tuple[Resource, ...]:
     """Return every resource in order."""
     return tuple(_RESOURCES.values())

@@ -21,7 +21,7 @@ from lexport.dataset.manifest import (
     format_instant,
 )
 from lexport.model import is_ulid, new_ulid
-from lexport.tables.registry import fleet_tables
+from lexport.tables.registry import staged_tables
 from lexport.tables.run import CHANGES
 
 AT = datetime(2026, 11, 22, 3, 4, 5, 678901, UTC)
@@ -288,7 +288,7 @@ def test_a_manifest_that_is_too_long():
 
 def test_tables_of_every_snapshot():
     """What is asked of every snapshot is what a run writes."""
-    assert set(OF_EVERY_SNAPSHOT) <= set(fleet_tables())
+    assert set(OF_EVERY_SNAPSHOT) <= set(staged_tables())
 
 
 def test_ulids_sort_by_time():
