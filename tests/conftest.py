@@ -53,6 +53,8 @@ SORTED_BY_AROUND = {
     "event_invoke_configs": ("function_name", "qualifier"),
     "recursion_configs": ("function_name",),
     "capacity_providers": ("capacity_provider_arn",),
+    "policy_statements": ("function_name", "qualifier", "position"),
+    "policy_conditions": ("function_name", "qualifier", "statement", "operator", "key", "value"),
 }
 """The same of the resources around functions."""
 MOTO = """

@@ -34,6 +34,7 @@ class QuotaClass:
 
 GET_FUNCTION_QUOTA = QuotaClass("get_function", 100.0)
 LIST_QUOTA = QuotaClass("list", 15.0)
+GET_POLICY_QUOTA = QuotaClass("get_policy", 15.0)
 """GetFunction, and "the remainder of the control plane". Source: Lambda quotas page, 2026."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from lexport.tables.policy_rows import Texts, policy_rows
+from lexport.tables.policy_rows import policy_rows
 
 OWN, OTHER = "111122223333", "444455556666"
 FUNCTION_ARN = f"arn:aws:lambda:eu-west-1:{OWN}:function:orders"
@@ -82,8 +82,7 @@ HOSTILE = {
 """Name -> text: of each, something must be visible and nothing may be taken for safe."""
 
 
-def expand(policy, *, value_hmac=lambda text: f"hmac-{len(text)}", **answer):
+def expand(policy, *, mask=lambda text: f"hmac-{len(text)}", **answer):
     """Expand a policy: a text as it is, anything else as JSON."""
-    texts = Texts(value_hmac, lambda text: text, lambda paths: json.dumps(paths, sort_keys=True) if paths else None)
     sent = policy if isinstance(policy, str) else json.dumps(policy)
-    return policy_rows({"Policy": sent, "RevisionId": "r-1", **answer}, texts)
+    return policy_rows({"Policy": sent, "RevisionId": "r-1", **answer}, mask)

@@ -9,7 +9,7 @@ from lexport.tables.resources import RESOURCES
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
-NAMES = sorted({resource.name for resource in RESOURCES})
+NAMES = sorted({resource.option for resource in RESOURCES})
 TABLES = [table.name for resource in RESOURCES for table in resource.tables]
 
 

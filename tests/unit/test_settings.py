@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lexport.errors import SettingsError
-from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA
+from lexport.model import GET_FUNCTION_QUOTA, GET_POLICY_QUOTA, LIST_QUOTA
 from lexport.settings import PackageSettings, SnapshotSettings, is_account_id
 
 NAN = float("nan")
@@ -163,7 +163,7 @@ def test_defaults_are_awss_quotas():
     """Without options lexport uses four fifths of what AWS allows an account in a Region: 100 and 15 calls a second."""
     settings = SnapshotSettings()
 
-    assert settings.rates_per_s == {GET_FUNCTION_QUOTA: 100.0, LIST_QUOTA: 15.0}
+    assert settings.rates_per_s == {GET_FUNCTION_QUOTA: 100.0, LIST_QUOTA: 15.0, GET_POLICY_QUOTA: 15.0}
     assert settings.quota_share == 0.8
 
 
@@ -248,5 +248,5 @@ def test_the_quotas_of_aws_are_the_default_rates():
     """Who says nothing is held to the quotas that AWS documents, of which a share is left to others."""
     settings = SnapshotSettings()
 
-    assert settings.rates_per_s == {GET_FUNCTION_QUOTA: 100.0, LIST_QUOTA: 15.0}
+    assert settings.rates_per_s == {GET_FUNCTION_QUOTA: 100.0, LIST_QUOTA: 15.0, GET_POLICY_QUOTA: 15.0}
     assert settings.quota_share == 0.8

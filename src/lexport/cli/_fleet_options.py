@@ -68,7 +68,7 @@ _QUOTA: tuple[Decorator, ...] = (
     option(
         "Quota",
         "--list-rate",
-        "Assume this quota for all other calls together, in calls per second.",
+        "Assume this quota for all other calls together, in calls per second; GetPolicy has as much again.",
         type=float,
         default=_DEFAULTS.list_rate_per_s,
     ),

@@ -57,7 +57,7 @@ _option = partial(option, has_variable=False)  # LEXPORT_… variables configure
 @_option(
     "Quota",
     "--list-rate",
-    "Set the quota for all other calls together, in calls per second.",
+    "Set the quota for all other calls together, in calls per second; GetPolicy has as much again.",
     type=_RATE,
     default=LIST_RATE_PER_S,
 )
@@ -92,7 +92,7 @@ def command(
     import asyncio
     import math
 
-    from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA
+    from lexport.model import GET_FUNCTION_QUOTA, GET_POLICY_QUOTA, LIST_QUOTA
     from lexport.simulator import Fleet, FleetSpec, Neighbour, open_simulator
 
     if math.isnan(drift):
@@ -117,7 +117,7 @@ def command(
         port=port,
         quotas=not no_quotas,
         verify=not no_verify,
-        rates={GET_FUNCTION_QUOTA: get_function_rate, LIST_QUOTA: list_rate},
+        rates={GET_FUNCTION_QUOTA: get_function_rate, LIST_QUOTA: list_rate, GET_POLICY_QUOTA: list_rate},
         neighbours=[Neighbour(share=share, from_s=from_s, to_s=to_s) for share, from_s, to_s in neighbours],
     )
     received = asyncio.run(_serve(opened))

@@ -12,7 +12,7 @@ from lexport.extract.rows import Rows
 from lexport.model import Reply
 from lexport.tables.resource import Mask, Resource, Row, Subject
 from lexport.tables.staged import ANSWER, child_source, staged_names
-from lexport.tables.table import Table
+from lexport.tables.table import EXTRA_JSON, Table
 from lexport.tables.text import plural
 
 RUN_COLUMNS = ("fetched_at", "carried_forward", ANSWER)
@@ -62,20 +62,37 @@ def expand_document(
 ) -> tuple[int, list[Notice]]:
     """Turn a response that is a document of its own into rows, as the resource does, and append them.
 
+    Loses: presigned URLs, and what may be secret in fields that no column knows, as ``flatten_item`` does.
     Returns the number of rows of the first table, and the notices.
     """
     assert resource.expand is not None
     expansion = resource.expand(reply.document, subject, mask)
+    reader = LosslessReader(0, masks_values=True, is_exact=True)
     for table in resource.tables:
         for row in expansion.rows.get(table.name, ()):
-            append_row(table, {**values, **row}, rows=rows)
+            append_row(table, {**values, **_storable(row, reader)}, rows=rows)
     made = sum(map(len, expansion.rows.values()))
     rows.items += 1 + made // _ROWS_OF_AN_ITEM
     notices = [Notice(code, message) for code, message in expansion.notices]
+    notices += dict.fromkeys(reader.notices)
     if reply.cleaned:
         text = f"{plural(reply.cleaned, 'character')} that no table can hold replaced"
         notices.append(Notice("cleaned_text", text))
     return len(expansion.rows.get(resource.tables[0].name, ())), notices
+
+
+def _storable(row: Row, reader: LosslessReader) -> Row:
+    stored = {
+        name: reader.clean_text(value, name) if value.__class__ is str else value
+        for name, value in row.items()
+        if name != EXTRA_JSON.name
+    }
+    if row.get(EXTRA_JSON.name):
+        reader.extra = {}
+        for path, value in row[EXTRA_JSON.name].items():
+            reader.keep(path, value)
+        stored[EXTRA_JSON.name] = reader.extra_json()
+    return stored
 
 
 def append_row(table: Table, values: Row, *, rows: Rows) -> None:

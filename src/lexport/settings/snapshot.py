@@ -166,9 +166,10 @@ class SnapshotSettings:
     @property
     def rates_per_s(self) -> dict[QuotaClass, float]:
         """AWS's quotas by class, of which ``quota_share`` is used."""
-        from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA
+        from lexport.model import GET_FUNCTION_QUOTA, GET_POLICY_QUOTA, LIST_QUOTA
 
-        return {GET_FUNCTION_QUOTA: self.get_function_rate_per_s, LIST_QUOTA: self.list_rate_per_s}
+        others = dict.fromkeys((LIST_QUOTA, GET_POLICY_QUOTA), self.list_rate_per_s)
+        return {GET_FUNCTION_QUOTA: self.get_function_rate_per_s, **others}
 
     @property
     def is_selection(self) -> bool:

@@ -160,9 +160,12 @@ class Fleet:
     def choices(self, resource: str, scope: Scope, index: int) -> SeededChoices:
         """Return the choices that a resource of a function is made of; others after each change of that resource."""
         overlay = self._overlay(scope, index)
-        revision = overlay.resources.get(resource, 0)
         where = (self.spec.seed, scope.account_id, scope.region, index, overlay.generation)
-        return SeededChoices(resource, *where, revision)
+        return SeededChoices(resource, *where, self.changes_of(resource, scope, index))
+
+    def changes_of(self, resource: str, scope: Scope, index: int) -> int:
+        """Return how often a resource of a function was changed."""
+        return self._overlay(scope, index).resources.get(resource, 0)
 
     # --- the oracle ---------------------------------------------------------------------------------------------
 
@@ -209,7 +212,7 @@ class Fleet:
         yield "account_settings", key | self.account_settings(scope)
         for index in self.indexes(scope):
             yield from self.expected_of(scope, index, env=env, value_hmac=value_hmac, hash_key_id=hash_key_id)
-        yield from resources.expected_rows(self, scope, with_resources)
+        yield from resources.expected_rows(self, scope, with_resources, value_hmac)
 
     def expected_of(
         self, scope: Scope, index: int, *, env: EnvMode = "keys", value_hmac: Callable[[str], str], hash_key_id: str

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lexport.tables.policy_conditions import is_limiting, limiting_operator
 from lexport.tables.policy_document import PolicyDocument, PolicyError, Statement, read_policy, read_statement, type_of
 from lexport.tables.policy_values import covers, is_public, value_text
-
-Row = dict[str, Any]
+from lexport.tables.resource import Mask, Row
 
 MOST_ROWS = 1_000
 """Rows of one policy in either table; lists of 20 KB could make millions."""
@@ -43,35 +42,27 @@ _INVOKED_VIA_URL = "lambda:invokedviafunctionurl"
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
-    """How texts of a policy are stored.
+class _Texts:
+    """How values of a policy are stored: ``mask`` makes an HMAC of a token, or None in a run that has no key."""
 
-    ``value_hmac`` is None in a run that has no key. ``clean`` returns a text without presigned URLs. ``extra_json``
-    writes values by their paths, without what may be a secret.
-    """
-
-    value_hmac: Callable[[str], str] | None
-    clean: Callable[[str], str]
-    extra_json: Callable[[Mapping[str, Any]], str | None]
+    mask: Mask
 
     def hidden(self, value: Any) -> str:
         """Return what is kept of a token."""
-        if self.value_hmac is None:
-            return HIDDEN
-        return self.value_hmac(_json(value) if isinstance(value, dict | list | None) else value_text(value))
+        text = _json(value) if isinstance(value, dict | list | None) else value_text(value)
+        return self.mask(text) or HIDDEN
 
     def tree(self, value: Any) -> Any:
-        """Return a JSON value as it may be stored."""
+        """Return a JSON value without tokens."""
         if isinstance(value, str):
-            return self.hidden(value) if _names_token(value) and not _is_key(value) else self.clean(value)
+            return self.hidden(value) if _names_token(value) and not _is_key(value) else value
         if isinstance(value, list):
             if any(isinstance(item, str) and _names_token(item) for item in value):
                 return [self.hidden(item) for item in value]
             return [self.tree(item) for item in value]
         if isinstance(value, dict):
             return {
-                self.clean(key): self._hidden_below(item) if _names_token(key) else self.tree(item)
-                for key, item in value.items()
+                key: self._hidden_below(item) if _names_token(key) else self.tree(item) for key, item in value.items()
             }
         return value
 
@@ -86,15 +77,19 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class PolicyRows:
-    """The rows of one policy, and codes and messages of what was wrong with it."""
+    """The rows of one policy, and codes and messages of what was wrong with it.
+
+    ``extra_json`` of a row are values by their path.
+    """
 
     statements: list[Row]
     conditions: list[Row]
     problems: list[tuple[str, str]]
 
 
-def policy_rows(answer: Mapping[str, Any], texts: Texts) -> PolicyRows:
+def policy_rows(answer: Mapping[str, Any], mask: Mask) -> PolicyRows:
     """Expand one response of GetPolicy. An empty list of statements makes no row."""
+    texts = _Texts(mask)
     others = {key: value for key, value in answer.items() if key not in ("Policy", "RevisionId") and value is not None}
     problems: list[tuple[str, str]] = []
     revision_id = answer.get("RevisionId")
@@ -105,12 +100,12 @@ def policy_rows(answer: Mapping[str, Any], texts: Texts) -> PolicyRows:
     own = {"revision_id": texts.json(revision_id)}
     rows: list[Row] = []
     for position, row in enumerate(statements):
-        extra_json = texts.extra_json(texts.tree(row.pop("others", {})))
+        extra_json = texts.tree(row.pop("others", None) or None)
         rows.append({**dict.fromkeys(_COLUMNS), **row, **own, "position": position, "extra_json": extra_json})
     return PolicyRows(rows, conditions, problems)
 
 
-def _rows_of(policy: Any, others: Row, problems: list[tuple[str, str]], texts: Texts) -> tuple[list[Row], list[Row]]:
+def _rows_of(policy: Any, others: Row, problems: list[tuple[str, str]], texts: _Texts) -> tuple[list[Row], list[Row]]:
     try:
         document = read_policy(policy)
     except PolicyError as error:
@@ -156,7 +151,7 @@ def _problems(statements: Sequence[Statement], document: PolicyDocument) -> list
 # --- rows of statements -----------------------------------------------------------------------------------------------
 
 
-def _statement_rows(number: int, statement: Statement, texts: Texts) -> list[Row]:
+def _statement_rows(number: int, statement: Statement, texts: _Texts) -> list[Row]:
     shared = {"statement": number, **_shared(statement, texts)}
     if statement.flaws:
         return [shared | _elements([statement], texts)]
@@ -187,7 +182,7 @@ def _covered(actions: Sequence[str]) -> Row:
     }
 
 
-def _shared(statement: Statement, texts: Texts) -> Row:
+def _shared(statement: Statement, texts: _Texts) -> Row:
     """Return what the rows of a statement share."""
     row: Row = {
         "sid": texts.json(statement.elements.get("Sid")),
@@ -202,19 +197,19 @@ def _shared(statement: Statement, texts: Texts) -> Row:
         if limiting_operator(operator)
     ]
     for column, name in _VALUES.items():
-        values = list(dict.fromkeys(texts.clean(value_text(value)) for key, value in limits if key == name))
+        values = list(dict.fromkeys(value_text(value) for key, value in limits if key == name))
         row[column] = values[0] if len(values) == 1 else _json(values) if values else None
     answers = {value_text(value).lower() for key, value in limits if key == _INVOKED_VIA_URL}
     row["invoked_via_function_url"] = None if len(answers) != 1 else {"true": True, "false": False}.get(answers.pop())
     return row
 
 
-def _condition_json(statement: Statement, texts: Texts) -> str | None:
+def _condition_json(statement: Statement, texts: _Texts) -> str | None:
     condition = statement.elements.get("Condition")
     return None if condition is None else _json(texts.tree(condition))
 
 
-def _elements(statements: Sequence[Statement], texts: Texts) -> Row:
+def _elements(statements: Sequence[Statement], texts: _Texts) -> Row:
     """Return the lists of statements as JSON; of several statements, one item for each, with its key."""
     row: Row = {}
     for column in ("principal", "action", "resource"):
@@ -227,7 +222,7 @@ def _elements(statements: Sequence[Statement], texts: Texts) -> Row:
     return row
 
 
-def _whole_row(statements: Sequence[Statement], others: Row, texts: Texts) -> Row:
+def _whole_row(statements: Sequence[Statement], others: Row, texts: _Texts) -> Row:
     """Return the one row of a policy that would make too many."""
     row: Row = {"others": dict(others)}
     for number, statement in enumerate(statements):
@@ -246,16 +241,15 @@ def _whole_row(statements: Sequence[Statement], others: Row, texts: Texts) -> Ro
 # --- conditions -------------------------------------------------------------------------------------------------------
 
 
-def _condition_rows(number: int, statement: Statement, texts: Texts) -> list[Row]:
+def _condition_rows(number: int, statement: Statement, texts: _Texts) -> list[Row]:
     """Return one row for each operator, key and value; one that stands twice has one."""
     rows: dict[tuple[str, str, str], Row] = {}
     for operator, key, values in statement.conditions:
         is_secret = _names_token(key)
         for value in map(value_text, values):
-            names = (texts.clean(operator), texts.clean(key))
             stored = texts.hidden(value) if is_secret else texts.tree(value)
-            row = {"statement": number, "operator": names[0], "key": names[1], "value": stored}
-            rows.setdefault((*names, stored), row | {"is_limiting": is_limiting(operator, key, value)})
+            row = {"statement": number, "operator": operator, "key": key, "value": stored}
+            rows.setdefault((operator, key, stored), row | {"is_limiting": is_limiting(operator, key, value)})
     return list(rows.values())
 
 

@@ -50,6 +50,7 @@ class Subject:
 class Expansion:
     """The rows that the hook ``expand`` made of a response, by table, and what its rows cannot show.
 
+    ``extra_json`` of a row are values by their path, and None where it has none.
     Each notice is an error code and a message; it becomes a row of ``errors``.
     """
 

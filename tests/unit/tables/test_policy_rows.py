@@ -7,9 +7,9 @@ import json
 import pytest
 from policy_documents import FUNCTION_ARN, HOSTILE, OTHER, OWN, TOKEN, document, expand, statement, token_condition
 
-from lexport.tables.policies import POLICY_CONDITIONS, POLICY_STATEMENTS
 from lexport.tables.policy_conditions import is_limiting
 from lexport.tables.policy_values import covers
+from lexport.tables.resources.policies import POLICY_CONDITIONS, POLICY_STATEMENTS
 from lexport.tables.table import COMMON
 
 COLUMNS_OF_THE_RUN = (*(column.name for column in COMMON), "function_name", "qualifier")
@@ -32,7 +32,7 @@ def test_one_row_for_each_principal_action_and_resource_in_the_order_of_the_docu
     assert {row["principal"] for row in rows if row["is_public_principal"]} == {"*"}
     assert {row["action"] for row in rows if row["covers_invoke_function"]} == {"lambda:InvokeFunction"}
     assert {(row["revision_id"], row["effect"], row["sid"]) for row in rows} == {("r-1", "Allow", "invoke")}
-    assert json.loads(rows[0]["extra_json"]) == {"Policy.Id": "default", "Policy.Version": "2012-10-17"}
+    assert rows[0]["extra_json"] == {"Policy.Id": "default", "Policy.Version": "2012-10-17"}
     assert not any(row["extra_json"] for row in rows[1:])
 
 
@@ -201,7 +201,7 @@ def test_an_answer_whose_policy_is_no_text_is_visible(answer):
 def test_an_answer_with_other_fields_loses_none():
     """Unknown fields of the answer, the document and a statement are kept, and a revision that is no text."""
     made = expand(document(statement(Foo={"Bar": 1}), More=[True]), RevisionId=7, NewField={"a": 1})
-    assert json.loads(made.statements[0]["extra_json"]) == {
+    assert made.statements[0]["extra_json"] == {
         "NewField": {"a": 1},
         "Policy.Id": "default",
         "Policy.More": [True],
@@ -243,12 +243,12 @@ def test_lists_that_would_make_millions_of_rows_are_counted_before_any_is_made()
     assert [code for code, _ in expand(document(accounts)).problems] == ["too_many_rows"]
 
 
-@pytest.mark.parametrize("value_hmac", [lambda text: f"hmac-{len(text)}", None])
-def test_a_token_is_only_kept_as_hmac(value_hmac):
+@pytest.mark.parametrize("mask", [lambda text: f"hmac-{len(text)}", lambda _: None])
+def test_a_token_is_only_kept_as_hmac(mask):
     """Whatever its operator and the case of its key, the token's value is nowhere; it still limits."""
     condition = token_condition() | token_condition("StringLikeIfExists", "LAMBDA:eventsourcetoken")
-    made = expand(document(statement(Condition=condition)), value_hmac=value_hmac)
-    stored = "[hidden]" if value_hmac is None else f"hmac-{len(TOKEN)}"
+    made = expand(document(statement(Condition=condition)), mask=mask)
+    stored = mask(TOKEN) or "[hidden]"
     assert TOKEN not in repr(made)
     assert [(row["value"], row["is_limiting"]) for row in made.conditions] == [(stored, True), (stored, False)]
     assert json.loads(made.statements[0]["condition_json"])["StringEquals"] == {"lambda:EventSourceToken": stored}

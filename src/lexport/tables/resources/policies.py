@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from lexport.model import GET_POLICY_QUOTA, LATEST, FunctionRef
+from lexport.tables.call import Call
 from lexport.tables.functions import FUNCTIONS
+from lexport.tables.policy_rows import policy_rows
+from lexport.tables.resource import Expansion, Mask, Resource, Subject
 from lexport.tables.table import (
     BOOL,
+    CARRIED_FORWARD,
     COMMON,
     EXTRA_JSON,
+    FETCHED_AT,
     FUNCTION_KEY,
     FUNCTION_NAME,
     INT32,
     TEXT,
-    TIMESTAMP,
     Column,
     Table,
     key,
@@ -20,8 +28,6 @@ from lexport.tables.table import (
 
 _QUALIFIER = key("qualifier", "`$LATEST` for the policy of the unqualified function, else the alias or the version.")
 _STATEMENT = key("statement", "Index of the statement in the document, from 0.", type_=INT32)
-_FETCHED_AT = Column("fetched_at", TIMESTAMP, "", "`snapshot_at` of the snapshot that read this row from AWS.")
-_CARRIED_FORWARD = Column("carried_forward", BOOL, "", "Whether the row is from an earlier snapshot, unchanged since.")
 
 POLICY_STATEMENTS = Table(
     "policy_statements",
@@ -83,8 +89,8 @@ POLICY_STATEMENTS = Table(
         Column("invoked_via_function_url", BOOL, "", "Value of `lambda:InvokedViaFunctionUrl`, as `source_arn`."),
         sent("RevisionId", TEXT, "Changes with the function, alias or version that has the policy."),
         EXTRA_JSON,
-        _FETCHED_AT,
-        _CARRIED_FORWARD,
+        FETCHED_AT,
+        CARRIED_FORWARD,
     ),
     (*FUNCTION_KEY, "qualifier", "position"),
     parent=FUNCTIONS,
@@ -110,13 +116,69 @@ POLICY_CONDITIONS = Table(
             "is_limiting",
             BOOL,
             "",
-            "Whether the operator limits an Allow and the value is fixed; docs/guides/exposure.md has the rules.",
+            "Whether the operator limits an Allow and the value is fixed; docs/reference/policies.md has the rules.",
         ),
-        _FETCHED_AT,
-        _CARRIED_FORWARD,
+        FETCHED_AT,
+        CARRIED_FORWARD,
     ),
     (*FUNCTION_KEY, "qualifier", "statement", "operator", "key", "value"),
     parent=POLICY_STATEMENTS,
     title="{} policy of {} statement {} condition {} {} {}",
     plural="policy conditions",
+)
+
+
+def _expand(document: Mapping[str, Any], _subject: Subject, mask: Mask) -> Expansion:
+    made = policy_rows(document, mask)
+    rows = {POLICY_STATEMENTS.name: made.statements, POLICY_CONDITIONS.name: made.conditions}
+    return Expansion(rows=rows, notices=made.problems)
+
+
+def _is_published(ref: FunctionRef) -> bool:
+    return ref.qualifier not in (None, LATEST)
+
+
+_GET_POLICY = Call(
+    operation="GetPolicy",
+    path="/2015-03-31/functions/{function_name}/policy",
+    query=("Qualifier={qualifier}",),
+    quota=GET_POLICY_QUOTA,
+    iam=("lambda:GetPolicy",),
+    absent=frozenset({"ResourceNotFoundException"}),
+)
+_TABLES = (POLICY_STATEMENTS, POLICY_CONDITIONS)
+
+# A policy is read after the row of its function: so its revision is not older than the one in that row.
+RESOURCES = (
+    Resource(
+        name="policies",
+        per="function",
+        call=_GET_POLICY,
+        tables=_TABLES,
+        default=False,
+        after_rows=True,
+        expand=_expand,
+    ),
+    Resource(
+        name="alias-policies",
+        part_of="policies",
+        per="alias",
+        call=_GET_POLICY,
+        tables=_TABLES,
+        default=False,
+        applies=lambda options: options.get("policies_for") != "functions",
+        expand=_expand,
+    ),
+    Resource(
+        name="version-policies",
+        part_of="policies",
+        per="version",
+        call=_GET_POLICY,
+        tables=_TABLES,
+        default=False,
+        after_rows=True,
+        applies=lambda options: options.get("policies_for") == "versions",
+        takes=_is_published,
+        expand=_expand,
+    ),
 )
