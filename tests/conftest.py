@@ -55,6 +55,10 @@ SORTED_BY_AROUND = {
     "capacity_providers": ("capacity_provider_arn",),
     "policy_statements": ("function_name", "qualifier", "position"),
     "policy_conditions": ("function_name", "qualifier", "statement", "operator", "key", "value"),
+    "code_signing_configs": ("code_signing_config_arn",),
+    "function_code_signing": ("function_name", "code_signing_config_arn"),
+    "provisioned_concurrency_configs": ("function_name", "qualifier"),
+    "runtime_management_configs": ("function_name", "version"),
 }
 """The same of the resources around functions."""
 MOTO = """

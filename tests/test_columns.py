@@ -41,7 +41,6 @@ LEFT_OUT = {
     "Content.ResolvedS3Object.S3Key": "where a reference lies, which `reason` tells",
     "Content.ResolvedS3Object.S3ObjectVersion": "where a reference lies, which `reason` tells",
     "NextMarker": "belongs to the page",
-    **{path: "another column has it" for resource in registry.resources() for path in resource.dropped},
     "AccountLimit.CodeSizeUnzipped": "the same for every account",
     "AccountLimit.CodeSizeZipped": "the same for every account",
 }
@@ -91,9 +90,9 @@ def test_a_call_is_as_aws_declares_it(model, call):
         assert {call.page.items, call.page.next_marker} <= operation.output_shape.members.keys()
 
 
-def sources():
+def sources(tables):
     """Every path that a column is read from, list items as ``[]``."""
-    columns = (column for table in registry.tables() for column in table.columns)
+    columns = (column for table in tables for column in table.columns)
     found = {column.source.replace("[0]", "[]") for column in columns if column.source}
     return found | {path.partition(".")[0] for path in found if path in within_documents()}
 
@@ -104,22 +103,33 @@ def within_documents():
     return {column.source for table in tables for column in table.columns if "." in column.source}
 
 
-def whole():
+def whole(tables):
     """Return how the paths below each object or array begin that one column keeps whole, as JSON."""
-    columns = (column for table in registry.tables() for column in table.columns if column.convert is JSON)
+    columns = (column for table in tables for column in table.columns if column.convert is JSON)
     return {column.source + end for column in columns for end in (".", "[]", "{}")}
+
+
+def sent_by(model, resource):
+    """Every leaf of the answers of a resource; scalar items as objects, as they are read."""
+    page = resource.call.page
+    named = {f"{page.items}[]": f"{page.items}[].{page.item_name}"} if page and page.item_name else {}
+    return {named.get(path, path) for path in leaves(model, resource.call.operation)}
 
 
 def sent(model):
     """Every leaf of the answers that tables are made from."""
-    return set().union(*(leaves(model, operation) for operation in READ))
+    return set().union(*(sent_by(model, resource) for resource in registry.resources()))
 
 
 def homeless(model):
     """Leaves of the answers that are neither stored nor declared as left out."""
-    known = sources() | {path + "[]" for path in sources()}  # a text array may be one column, as JSON
-    found = {path for path in sent(model) if not path.startswith(tuple(whole()))}
-    return found - known - set(NEVER_STORED) - LEFT_TO_EXTRA_JSON - set(LEFT_OUT)
+    found = set()
+    for resource in registry.resources():
+        known = sources(resource.tables)
+        known |= {path + "[]" for path in known} | set(resource.dropped)  # a text array may be one column, as JSON
+        begins = tuple(whole(resource.tables))
+        found |= {path for path in sent_by(model, resource) - known if not path.startswith(begins)}
+    return found - set(NEVER_STORED) - LEFT_TO_EXTRA_JSON - set(LEFT_OUT)
 
 
 def test_every_leaf_has_a_home(model):
@@ -137,6 +147,10 @@ def test_every_leaf_has_a_home(model):
         ("AccountLimit", "NewThing", "AccountLimit.NewThing"),
         ("LayerVersionContentOutput", "NewThing", "Content.NewThing"),
         ("GetPolicyResponse", "NewThing", "NewThing"),
+        ("EventSourceMappingConfiguration", "NewThing", "EventSourceMappings[].NewThing"),
+        ("Cors", "NewThing", "FunctionUrlConfigs[].Cors.NewThing"),
+        ("ProvisionedConcurrencyConfigListItem", "NewThing", "ProvisionedConcurrencyConfigs[].NewThing"),
+        ("GetFunctionRecursionConfigResponse", "NewThing", "NewThing"),
     ],
 )
 def test_a_new_leaf_is_noticed(model, shape, member, path):
@@ -151,10 +165,11 @@ def test_every_source_exists(model):
     """No column is read from a path that AWS does not send."""
     known = sent(model)
     known |= {path.removesuffix("[]") for path in known} | NEWER_THAN_BOTOCORE
-    known |= {end.rstrip(".[]{}") for end in whole() if any(path.startswith(end) for path in known)}
+    begins = whole(registry.tables())
+    known |= {begin.rstrip(".[]{}") for begin in begins if any(path.startswith(begin) for path in known)}
     known |= {"Configuration.Layers[]", "Configuration.FileSystemConfigs[]"}  # their position is a column
 
-    assert sources() - known - within_documents() == set()
+    assert sources(registry.tables()) - known - within_documents() == set()
 
 
 def test_nothing_is_declared_twice(model):
@@ -162,7 +177,7 @@ def test_nothing_is_declared_twice(model):
     known = sent(model)
     declared = set(NEVER_STORED) | LEFT_TO_EXTRA_JSON | set(LEFT_OUT)
 
-    assert declared & sources() == set()
+    assert declared & sources(registry.tables()) == set()
     assert declared - known == set()
 
 
@@ -174,21 +189,26 @@ def test_types_fit_awss(model):
         "long": {INT64},
         "boolean": {BOOL},
         "double": {DOUBLE},
+        "timestamp": {TIMESTAMP},
     }
 
-    def shape_of(path):
-        shape = ServiceModel(model, "lambda").operation_model("GetFunction").output_shape
-        for step in re.findall(r"\w+|\[\d?\]", path):
-            shape = shape.member if step.startswith("[") else shape.members[step]
+    def shape_of(operation, path):
+        shape = ServiceModel(model, "lambda").operation_model(operation).output_shape
+        for step in re.findall(r"\w+|\[\d?\]|\{\}", path):
+            if shape.type_name == "structure":
+                shape = shape.members[step]
+            elif shape.type_name in {"list", "map"}:
+                shape = shape.member if step == "[]" else shape
         return shape.type_name
 
     wrong = [
         (table.name, column.name)
-        for table in SCALAR_TABLES
+        for resource in registry.resources()
+        for table in resource.tables
         for column in table.columns
         if column.source
-        and column.source not in NEWER_THAN_BOTOCORE
-        and (kind := shape_of(column.source)) not in {"list", "structure"}
+        and column.source not in NEWER_THAN_BOTOCORE | within_documents()
+        and (kind := shape_of(resource.call.operation, column.source)) not in {"list", "map", "structure"}
         and column.type not in widths[kind]
     ]
 

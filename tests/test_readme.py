@@ -98,7 +98,7 @@ def writer_of(table):
     resource = registry.resource_of(table)
     if resource is None or resource.in_every_snapshot:
         return "every snapshot"
-    return f"snapshots, unless `--without {resource.name}`" if resource.default else f"`--with {resource.name}`"
+    return f"snapshots, unless `--without {resource.option}`" if resource.default else f"`--with {resource.option}`"
 
 
 def test_checks_of_the_docs_are_the_checks():

@@ -157,11 +157,14 @@ class Fleet:
             aliases |= {alias.name: alias for alias in seeded.build_aliases(self.spec.seed, scope, index, numbers)}
         return [alias for alias in (aliases | overlay.aliases).values() if alias is not None]
 
-    def choices(self, resource: str, scope: Scope, index: int) -> SeededChoices:
-        """Return the choices that a resource of a function is made of; others after each change of that resource."""
+    def choices(self, resource: str, scope: Scope, index: int, *of: str) -> SeededChoices:
+        """Return the choices that a resource of a function, or a part ``of`` it, is made of.
+
+        They are others after each change of that resource.
+        """
         overlay = self._overlay(scope, index)
         where = (self.spec.seed, scope.account_id, scope.region, index, overlay.generation)
-        return SeededChoices(resource, *where, self.changes_of(resource, scope, index))
+        return SeededChoices(resource, *where, self.changes_of(resource, scope, index), *of)
 
     def changes_of(self, resource: str, scope: Scope, index: int) -> int:
         """Return how often a resource of a function was changed."""

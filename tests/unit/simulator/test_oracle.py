@@ -11,7 +11,7 @@ from lexport.tables.functions import FUNCTIONS
 from lexport.tables.registry import BY_NAME, fleet_resources
 
 SCOPE = Scope(account_id="111122223333", region="us-east-1")
-AROUND = [resource.name for resource in fleet_resources() if not resource.in_every_snapshot]
+AROUND = [resource.option for resource in fleet_resources() if not resource.in_every_snapshot]
 RUN_ONLY = {"snapshot_id", "snapshot_at", "fetched_at"}
 
 

@@ -70,7 +70,7 @@ def configs_of(fleet: Fleet, scope: Scope, index: int) -> list[InvokeConfig]:
 
 
 def _list(fleet: Fleet, scope: Scope, call: ApiCall) -> dict[str, Any]:
-    index, function = existing_function(fleet, scope, call, WITH_DOTS)
+    index, function = existing_function(fleet, scope, call, WITH_DOTS, longest=256)
     documents = [_document(function.arn, config) for config in configs_of(fleet, scope, index)]
     return page_of_list(call, "FunctionEventInvokeConfigs", documents)
 

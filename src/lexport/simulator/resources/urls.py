@@ -68,7 +68,7 @@ def urls_of(fleet: Fleet, scope: Scope, index: int) -> list[FunctionUrl]:
     choices = fleet.choices(NAME, scope, index)
     qualifiers: list[str | None] = [None] if choices.chance(20) else []
     qualifiers += [alias.name for alias in fleet.aliases(scope, index) if choices.chance(10)]
-    return [_url(scope, qualifier, choices) for qualifier in qualifiers if "." not in fleet.name(index)]
+    return [_url(scope, qualifier, choices) for qualifier in qualifiers]
 
 
 def _url(scope: Scope, qualifier: str | None, choices: SeededChoices) -> FunctionUrl:

@@ -92,6 +92,5 @@ RESOURCES = (
         ),
         tables=(CAPACITY_PROVIDERS,),
         default=False,
-        is_gap=False,
     ),
 )

@@ -230,7 +230,6 @@ RESOURCES = (
         ),
         tables=(EVENT_SOURCE_MAPPINGS,),
         default=False,
-        is_gap=False,
         mismatch=other_function,
         complete=_name_type,
     ),

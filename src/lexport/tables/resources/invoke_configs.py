@@ -83,7 +83,6 @@ RESOURCES = (
         ),
         tables=(EVENT_INVOKE_CONFIGS,),
         default=False,
-        is_gap=False,
         mismatch=other_function,
     ),
 )

@@ -55,7 +55,6 @@ RESOURCES = (
         ),
         tables=(RECURSION_CONFIGS,),
         default=False,
-        is_gap=False,
         mismatch=_mismatch,
     ),
 )

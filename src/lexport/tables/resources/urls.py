@@ -78,7 +78,6 @@ RESOURCES = (
         ),
         tables=(FUNCTION_URLS,),
         default=False,
-        is_gap=False,
         mismatch=other_function,
     ),
 )
