@@ -382,7 +382,7 @@ def tree(dest: Path) -> dict[str, bytes]:
     return {str(path.relative_to(dest)): path.read_bytes() for path in sorted(dest.rglob("*")) if path.is_file()}
 
 
-OF_THE_RUN = ("errors", "scopes", "snapshots")
+OF_THE_RUN = ("errors", "scopes", "scope_resources", "snapshots")
 """Tables that tell of the run itself."""
 
 

@@ -439,7 +439,7 @@ def data_of(files):
     tables = sorted(
         (path.split("/")[0], body)
         for path, body in files.items()
-        if path.endswith(".parquet") and not path.startswith(("errors", "scopes", "snapshots", "_"))
+        if path.endswith(".parquet") and not path.startswith(("errors", "scope", "snapshots", "_"))
     )
     others = [path for path in files if path.startswith("_staging") and "/.probe-" not in path]
     return tables, others, sum(path.startswith("snapshots") for path in files)

@@ -68,7 +68,7 @@ TYPES = {
 }
 TABLES = {
     *("functions", "aliases", "alias_routes", "tags", "env_vars", "layers", "subnets", "security_groups"),
-    *("file_systems", "account_settings", "changes", "errors", "scopes"),
+    *("file_systems", "account_settings", "changes", "errors", "scopes", "scope_resources"),
 }
 
 

@@ -166,7 +166,7 @@ async def test_same_bytes(simulator, aws, settings, fleet, look, tmp_path):
 
     orders = [[(call.function_name, call.qualifier) for call in server.requests] for server in (quick, late)]
     assert orders[0] != orders[1]
-    runs = ("errors", "scopes", "snapshots", "_")
+    runs = ("errors", "scope", "snapshots", "_")
     first, second = (
         {path: body for path, body in look.tree(tmp_path / name).items() if not path.startswith(runs)} for name in "ab"
     )

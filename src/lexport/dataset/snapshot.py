@@ -30,6 +30,7 @@ from lexport.dataset.parquet import (
     end_if_cancelled,
 )
 from lexport.dataset.references import count_distinct
+from lexport.dataset.resource_rows import resource_rows
 from lexport.dataset.runs import SORT_KEY, Runs, RunWriter, Section
 from lexport.dataset.stage_changes import snapshots_before, stage_changes
 from lexport.dataset.staging import open_result
@@ -39,7 +40,7 @@ from lexport.model import Scope, ShardResult, __version__
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.packages import PACKAGES
 from lexport.tables.registry import SCHEMA_VERSION, resources_read, state_tables
-from lexport.tables.run import CHANGES, ERRORS, SCOPES
+from lexport.tables.run import CHANGES, ERRORS, SCOPE_RESOURCES, SCOPES
 from lexport.tables.table import Table
 
 Files: TypeAlias = Sequence[WrittenFile | FileEntry]
@@ -185,10 +186,10 @@ def write_snapshot(
 ) -> StagedCommit:
     """Write the remaining tables of a snapshot into ``folder``, to be committed to ``store``.
 
-    ``scopes`` is written after the tables whose rows it counts, ``changes`` after every table that it compares with the
-    snapshot before. ``errors`` is the last, because it has a row where that snapshot is damaged. ``count_packages`` is
-    called with the files of ``packages``, where they are among the ``package_tables``, ``note`` with what could not be
-    compared, ``watch_errors`` with the rows of ``errors``.
+    ``scopes`` is written after the tables whose rows it counts, then ``scope_resources``; ``changes`` after every table
+    that it compares with the snapshot before. ``errors`` is the last, because it has a row where that snapshot is
+    damaged. ``count_packages`` is called with the files of ``packages``, where they are among the ``package_tables``,
+    ``note`` with what could not be compared, ``watch_errors`` with the rows of ``errors``.
     """
     written: dict[Table, Files] = dict(fleet.files)
     gaps = 0
@@ -216,6 +217,8 @@ def write_snapshot(
     of_results = zip(scopes, results, strict=True)
     stage(SCOPES, (_scope_row(entry, result, facts.options, packages) for entry, result in of_results))
     write(SCOPES)
+    stage(SCOPE_RESOURCES, (row for result in results for row in resource_rows(result, facts.options)))
+    write(SCOPE_RESOURCES)
     if (changes := fleet.changes) is None:
         now = SnapshotFiles(
             snapshot_id=folder.snapshot_id,

@@ -19,6 +19,7 @@ from lexport.errors import (
 )
 from lexport.extract.failures import FailureKind, Failures, Item
 from lexport.model import GLOBAL_REGION, Failure, RunSpec, Scope, Shard, ShardResult
+from lexport.tables.functions import FUNCTIONS
 from lexport.tables.text import first_of, plural
 
 NOT_READ = "not_read"
@@ -93,9 +94,14 @@ def reconcile_row_counts(
     for result in results:
         scope = result.shard.scope
         missing = describe_missing_rows(result.references, written=written[scope], dropped=dropped[scope])
-        if missing is not None:
-            failures.record(ItemError(missing, code=LOST), Item(scope=scope, stage="discover"))
-        judged.append(result if missing is None else replace(result, status="partial", gaps=result.gaps + 1))
+        if missing is None:
+            judged.append(result)
+            continue
+        failures.record(ItemError(missing, code=LOST), Item(scope=scope, stage="discover"))
+        resources = tuple(
+            replace(each, status="partial") if each.resource == FUNCTIONS.name else each for each in result.resources
+        )
+        judged.append(replace(result, status="partial", gaps=result.gaps + 1, resources=resources))
     return judged
 
 

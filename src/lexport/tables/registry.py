@@ -15,7 +15,7 @@ from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS, 
 from lexport.tables.layer_versions import LAYER_VERSIONS
 from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES, PACKAGES
 from lexport.tables.resource import Resource
-from lexport.tables.run import CHANGES, ERRORS, SCOPES, SNAPSHOTS
+from lexport.tables.run import CHANGES, ERRORS, SCOPE_RESOURCES, SCOPES, SNAPSHOTS
 from lexport.tables.table import Table
 
 PACKAGE_TABLES = (LAYER_VERSIONS, PACKAGES, PACKAGE_FILES, PACKAGE_DEPENDENCIES)
@@ -38,6 +38,7 @@ BY_NAME: dict[str, Table] = {
         CHANGES,
         ERRORS,
         SCOPES,
+        SCOPE_RESOURCES,
         SNAPSHOTS,
         *PACKAGE_TABLES,
     )

@@ -50,6 +50,30 @@ SCOPES = Table(
     answer_key=0,
 )
 
+SCOPE_RESOURCES = Table(
+    "scope_resources",
+    "One row per account-region and resource of the run: whether it was read, and how.",
+    (
+        *COMMON,
+        key("resource", "Resource, as `--with` names it; `functions` and `aliases` too."),
+        Column(
+            "status",
+            TEXT,
+            "",
+            "`complete`, `partial`, `denied`, `unavailable` (not offered in this Region) or `not_requested`.",
+        ),
+        Column("items", INT64, "", "Items that were read or carried over; NULL where it was not requested."),
+        Column("carried_items", INT64, "", "Items taken over from an earlier snapshot."),
+        Column("calls", INT64, "", "Calls made for it, retries included."),
+        Column("throttles", INT64, "", "Calls that AWS throttled."),
+        Column("read_at", TIMESTAMP, "", "When reading began, UTC; NULL where nothing was read."),
+        Column("oldest_read_at", TIMESTAMP, "", "When the oldest item was read, UTC."),
+        Column("changes_until", TIMESTAMP, "", "Up to when changes are known, UTC, where they decided what is read."),
+    ),
+    (*SCOPE_KEY, "resource"),
+    answer_key=0,
+)
+
 SNAPSHOTS = Table(
     "snapshots",
     "One row per committed snapshot; its account and region are NULL.",

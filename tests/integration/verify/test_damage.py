@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from damage import PACKAGE, PACKAGES_ID, STORED, file_of, fix, flip, rewrite
@@ -124,6 +125,17 @@ def test_references_that_do_not_add_up(dest, verify):
 
     (dest / path).write_bytes(replace(commit, scopes=(replace(scope, references=None),)).to_json())
     assert verify() == ([], 0)
+
+
+def test_resources_that_are_not_there(dest, verify):
+    """Each account-region of a commit has a row of every resource in scope_resources."""
+    path = rewrite(dest, "scope_resources", lambda rows: rows.filter(pc.not_equal(rows["resource"], "functions")))
+    ((severity, named, kind, detail),), code = verify()
+
+    assert (severity, named.split("/")[0], kind, code) == ("damage", "_runs", "wrong_counts", 4)
+    assert detail.endswith("scope_resources has no row of functions")
+    (dest / path).unlink()
+    assert [(line[1], line[2]) for line in verify()[0]] == [(path, "missing")]
 
 
 def test_wrong_row_count(dest, verify):

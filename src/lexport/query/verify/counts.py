@@ -18,7 +18,7 @@ from lexport.model import Scope
 from lexport.query.verify.local_files import LocalFiles
 from lexport.query.verify.rows import Damage
 from lexport.tables.functions import FUNCTIONS
-from lexport.tables.run import ERRORS, SCOPES
+from lexport.tables.run import ERRORS, SCOPE_RESOURCES, SCOPES
 from lexport.tables.table import FUNCTION_KEY, SCOPE_KEY, Table
 
 _COUNTS = ("functions", "versions", *(table.name for table in COUNTED), "get_function_calls", "list_calls", "throttles")
@@ -41,6 +41,28 @@ def check_scopes(files: LocalFiles, commit: Manifest) -> Iterator[Damage]:
             if row[name] is not None and row[name] != getattr(entry, name):  # a count is NULL if its data was not read
                 yield _wrong(commit, f"{entry.scope}: {name} {getattr(entry, name)}, scopes has {row[name]}")
                 break
+
+
+def check_resources(files: LocalFiles, commit: Manifest) -> Iterator[Damage]:
+    """Check that ``scope_resources`` has every resource of every account-region. Older releases did not write it."""
+    if not commit.entries(SCOPE_RESOURCES.name):
+        return
+    statuses: dict[Scope, dict[str, str]] = {entry.scope: {} for entry in commit.scopes}
+    for batch in _batches(files, commit, SCOPE_RESOURCES, (*SCOPE_KEY, "resource", "status")):
+        for row in batch.to_pylist():
+            scope = Scope(account_id=row["account_id"], region=row["region"])
+            if scope not in statuses:
+                yield _wrong(commit, f"scope_resources has {scope}, which is not in the manifest")
+                return
+            statuses[scope][row["resource"]] = row["status"]
+    names = {name for of_scope in statuses.values() for name in of_scope} | {FUNCTIONS.name}
+    for scope, of_scope in statuses.items():
+        if missing := sorted(names - of_scope.keys()):
+            yield _wrong(commit, f"{scope}: scope_resources has no row of {', '.join(missing)}")
+    for entry in commit.scopes:
+        if entry.status == "complete" and statuses[entry.scope].get(FUNCTIONS.name) not in (None, "complete"):
+            status = statuses[entry.scope][FUNCTIONS.name]
+            yield _wrong(commit, f"{entry.scope}: status complete, scope_resources has {status} for functions")
 
 
 def check_counts(files: LocalFiles, commit: Manifest) -> Iterator[Damage]:

@@ -30,7 +30,7 @@ from lexport.errors import RunError
 from lexport.model import ULID_LENGTH, is_ulid
 from lexport.query.catalog import find_commits, location
 from lexport.query.verify import stored_packages
-from lexport.query.verify.counts import check_counts, check_references, check_scopes
+from lexport.query.verify.counts import check_counts, check_references, check_resources, check_scopes
 from lexport.query.verify.local_files import LocalFiles
 from lexport.query.verify.remedies import remedy
 from lexport.query.verify.rows import Damage, check_rows
@@ -38,10 +38,10 @@ from lexport.tables import registry
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.packages import PACKAGES
 from lexport.tables.registry import BY_NAME
-from lexport.tables.run import ERRORS, SCOPES, SNAPSHOTS
+from lexport.tables.run import ERRORS, SCOPE_RESOURCES, SCOPES, SNAPSHOTS
 
 THREADS = min(4, os.cpu_count() or 1)
-_READ_TABLES = frozenset(table.name for table in (FUNCTIONS, SCOPES, ERRORS, PACKAGES))
+_READ_TABLES = frozenset(table.name for table in (FUNCTIONS, SCOPES, SCOPE_RESOURCES, ERRORS, PACKAGES))
 """Tables whose rows are read without ``data`` too."""
 
 Job = Callable[[], tuple[int, list[Damage]]]
@@ -177,6 +177,7 @@ def _check_commit(
                 yield Damage(path=after.path, kind="overlapping_rows", detail=reason)
     try:
         yield from check_scopes(files, commit)
+        yield from check_resources(files, commit)
         yield from check_references(files, commit)
         if data:
             yield from check_counts(files, commit)

@@ -1,0 +1,64 @@
+"""The rows of ``scope_resources``: how each resource of each account-region was read. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from lexport.model import ResourceResult, ShardResult
+from lexport.tables.functions import FUNCTIONS
+from lexport.tables.registry import fleet_resources, resource_of, resources_read
+
+
+def resource_rows(result: ShardResult, options: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """Yield a row for every resource that a run can read; ``options`` are those of the run, as a manifest has them."""
+    scope = result.shard.scope
+    for each in resource_results(result, options):
+        counts: tuple[int | None, ...] = (each.items, each.carried_items, each.calls, each.throttles)
+        if each.status == "not_requested":
+            counts = (None, None, None, None)
+        times = (each.read_at, each.oldest_read_at, each.changes_until)
+        yield (scope.account_id, scope.region, each.resource, each.status, *counts, *times, "")
+
+
+def resource_results(result: ShardResult, options: Mapping[str, Any]) -> Iterator[ResourceResult]:
+    """Yield the result of every resource. Where a shard says nothing of one, it is judged by the shard itself.
+
+    That is so where no process could read the shard, and where an older release has read it. Where the Region never
+    accepted the credentials, or is switched off, so is every resource.
+    """
+    known = {each.resource: each for each in result.resources}
+    read = {resource.option for resource in _read(result, options)}
+    is_all_refused = not result.is_answering and result.status in ("denied", "unavailable")
+    for option in dict.fromkeys(resource.option for resource in fleet_resources()):
+        if option not in read:
+            yield ResourceResult(resource=option, status="not_requested")
+        elif option not in known:
+            yield _judged_by_shard(result, option)
+        elif is_all_refused:
+            yield replace(known[option], status=result.status)
+        else:
+            yield known[option]
+
+
+def _read(result: ShardResult, options: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the resources that the shard was to read: of listed functions nothing but themselves."""
+    functions = resource_of(FUNCTIONS)
+    for resource in resources_read(options):
+        if resource is functions or result.shard.refs is None:
+            yield resource
+
+
+def _judged_by_shard(result: ShardResult, option: str) -> ResourceResult:
+    resources = [resource for resource in fleet_resources() if resource.option == option]
+    operations = {call.operation for resource in resources for call in (resource.call, *resource.lists)}
+    read_at = result.started_at if result.is_answering else None
+    return ResourceResult(
+        resource=option,
+        status=result.status,
+        items=sum(result.rows.get(resource.tables[0].name, 0) for resource in resources),
+        calls=sum(result.calls.get(operation, 0) for operation in operations),
+        read_at=read_at,
+        oldest_read_at=None if result.carried_rows else read_at,
+    )
