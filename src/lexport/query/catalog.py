@@ -24,7 +24,7 @@ from lexport.errors import CredentialsError, NoSnapshotError, ReadError, RunErro
 from lexport.model import GLOBAL_REGION, Scope
 from lexport.query.as_of import parse_moment
 from lexport.tables.functions import FUNCTIONS
-from lexport.tables.registry import BY_NAME, PACKAGE_TABLES, fleet_resources
+from lexport.tables.registry import BY_NAME, PACKAGE_TABLES, fleet_resources, resources_read
 from lexport.tables.staged import CHILD_TABLES
 from lexport.tables.text import first_of, plural
 from lexport.tables.units import format_age
@@ -187,11 +187,20 @@ class Catalog:
             options = snapshot.options
             if options.get("env") == "none":
                 yield scope, ("env_vars",), "variables were left out (--env none)"
+            read = {resource.option for resource in resources_read(options)}
+            unread: dict[str, dict[str, None]] = {}  # reason -> the tables of all operations of a resource
             for resource in fleet_resources():
-                if not resource.is_read(options):
-                    names = tuple(table.name for table in resource.tables)
+                if resource.option not in read:
                     why = resource.left_out_by if resource.default else f"no --with {resource.option}"
-                    yield scope, names, f"{resource.option.replace('_', ' ')} were left out ({why})"
+                    reason = f"{resource.option.replace('_', ' ')} were left out ({why})"
+                    unread.setdefault(reason, {}).update({table.name: None for table in resource.tables})
+            yield from ((scope, tuple(names), reason) for reason, names in unread.items())
+            if options.get("policies_for") == "functions":
+                yield (
+                    scope,
+                    ("policy_statements", "policy_conditions"),
+                    "policies of aliases were left out (--policies-for functions)",
+                )
             if options.get("qualifiers") == "published":
                 tables = tuple(table.name for table in (FUNCTIONS, *CHILD_TABLES))
                 yield scope, tables, "$LATEST was left out (--qualifiers published)"
