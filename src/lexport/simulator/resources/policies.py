@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lexport.model import LATEST, Scope
 from lexport.simulator import known_regions
 from lexport.simulator.function_names import WITH_DOTS, function_arn, named
+from lexport.simulator.resources.urls import urls_of
 from lexport.simulator.responses import ApiCall, AwsError, invalid_parameter, not_found
 from lexport.simulator.seeded_choices import SeededChoices
 
@@ -191,14 +192,20 @@ _VARIANTS: tuple[Callable[[_Context], tuple[_Statement, ...]], ...] = (
 """What each policy says, in the order of the truth table; the last one has no statement left."""
 
 
+_FOR_URLS = _VARIANTS[1:2] + _VARIANTS[:1] + _VARIANTS[3:7]
+"""What the policy of a target with a URL says: all that the truth table tells apart by the URL."""
+
+
 def _statements_of(fleet: Fleet, scope: Scope, index: int, qualifier: str) -> tuple[_Statement, ...] | None:
     """Return the statements of a policy; None where there is none, as for every third target."""
+    qualifiers = {url.qualifier or LATEST for url in urls_of(fleet, scope, index)}
+    variants = _FOR_URLS if qualifier in qualifiers else _VARIANTS
     shift = SeededChoices(NAME, fleet.spec.seed, scope.account_id, scope.region, qualifier)
-    slots = len(_VARIANTS) * 3 // 2
+    slots = len(variants) * 3 // 2
     slot = (index + shift.pick(slots) + fleet.changes_of(NAME, scope, index)) % slots
-    if slot >= len(_VARIANTS):
+    if slot >= len(variants):
         return None
-    return _VARIANTS[slot](_Context(known_regions.partition(scope.region), scope))
+    return variants[slot](_Context(known_regions.partition(scope.region), scope))
 
 
 def _revision_id(fleet: Fleet, scope: Scope, index: int, qualifier: str) -> str | None:
