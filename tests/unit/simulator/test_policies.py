@@ -11,8 +11,8 @@ SCOPE = Scope(account_id="111122223333", region="us-east-1")
 
 
 def test_every_document_is_a_policy_of_a_function_and_of_an_alias():
-    """240 functions and their aliases have each document, with URLs of both kinds where a URL decides, and none."""
-    fleet = Fleet(FleetSpec(functions=240, versions=2))
+    """400 functions and their aliases have each document, with URLs of both kinds where a URL decides, and none."""
+    fleet = Fleet(FleetSpec(functions=400, versions=2))
     found = {}
     for index in fleet.indexes(SCOPE):
         types = {url.qualifier or LATEST: url.auth_type for url in urls_of(fleet, SCOPE, index)}
