@@ -6,7 +6,7 @@ RUNTIME_STAMP := .venv/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint types unit newest wheel azurite torture fuzz faults workers bench bench-toy golden dialects states schedulers image-steps lock clean
+.PHONY: setup demo test lint types unit newest wheel azurite torture fuzz faults workers commands bench bench-toy golden dialects states schedulers image-steps lock clean
 
 setup: $(RUNTIME_STAMP)
 
@@ -80,6 +80,11 @@ faults: $(STAMP)
 # takes a sample.
 workers: $(STAMP)
 	LEXPORT_WORKERS=whole $(BIN)/python -m pytest -q tests/workers
+
+# Every command of the tests as a process of its own: ten minutes more than `make unit`, which forks most of them from one
+# that has imported lexport.
+commands: $(STAMP) build/frames/.ready
+	LEXPORT_COMMANDS=installed $(BIN)/python -m pytest -n 3 --dist worksteal -q
 
 # An hour and more: it measures real seconds of quota. bench-toy: everything once, in a minute; its figures mean nothing.
 bench: $(STAMP)

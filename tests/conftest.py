@@ -20,9 +20,10 @@ from types import ModuleType
 from typing import Any
 
 import anyio
+import commands
 import pyarrow.parquet as pq
 import pytest
-from commands import Ended, own_logging, watched_log
+from commands import Ended, ForkServer, own_logging, watched_log
 from object_servers import Bucket, make_bucket, run_seaweed
 
 from lexport.dataset.manifest import Manifest
@@ -186,25 +187,35 @@ def at_event() -> Iterator[Callable[..., None]]:
 # --- the command ----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def run_lexport(environment, tmp_path) -> Callable[..., Any]:
-    """Run the installed command to its end while the event loop runs, so that a simulator in this process can serve it.
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    """Start the process that most commands are forked from."""
+    with commands.fork_server() as server:
+        yield server
 
-    A keyword sets a variable, or unsets it if it is None.
+
+@pytest.fixture
+def run_lexport(environment, tmp_path, request) -> Callable[..., Any]:
+    """Run the command to its end while the event loop runs, so that a simulator in this process can serve it.
+
+    A keyword sets a variable, or unsets it if it is None. The command is forked from a process that has imported
+    lexport, unless a variable is set that a process reads when it starts.
     """
 
     async def run(*arguments: object, stdin: str = "", cwd: Path | None = None, **variables: str | None) -> Ended:
         merged = {name: value for name, value in (environment | variables).items() if value is not None}
+        words, folder = [str(argument) for argument in arguments], cwd or tmp_path
         with watched_log(merged) as (variables_of_log, check):
-            done = await anyio.run_process(
-                [str(LEXPORT), *map(str, arguments)],
-                input=stdin.encode(),
-                env=variables_of_log,
-                cwd=cwd or tmp_path,
-                check=False,
-            )
-            check(done.returncode)
-        return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+            if commands.INSTALLED or any(commands.is_read_at_start(*item) for item in merged.items()):
+                done = await anyio.run_process(
+                    [str(LEXPORT), *words], input=stdin.encode(), env=variables_of_log, cwd=folder, check=False
+                )
+                ended = Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+            else:
+                server = request.getfixturevalue("fork_server")
+                ended = await commands.run_forked(server, words, variables_of_log, folder, stdin)
+            check(ended.code)
+        return ended
 
     return run
 

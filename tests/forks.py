@@ -4,7 +4,8 @@ Standard input: one JSON object a line. ``streams`` are three paths, or null whe
 is a path, or null, for a JSON object of what the command has left open in its process. With the argument
 ``fixed-clock``, the wall clock of a child stands at ``at`` and ids have no random part, so that two runs can be
 compared byte by byte. ``script`` is Python to run in place of the command, or null.
-Standard output: the child's process id, then how it ended.
+Standard output: one line a child that started, with its process id, and one when it ended, with that and how. Children
+run at the same time.
 """
 
 import asyncio
@@ -14,10 +15,13 @@ import importlib
 import json
 import os
 import resource
+import selectors
 import signal
 import sys
+import sysconfig
 import threading
 import traceback
+import types
 from pathlib import Path
 
 HAS_FIXED_CLOCK = "fixed-clock" in sys.argv[1:]
@@ -112,8 +116,24 @@ def become(request):
     if request["script"] is not None:
         exec(request["script"], {"__name__": "__main__"})  # a test wrote it
         os._exit(0)
+    sys.modules["__main__"] = types.ModuleType("__main__")  # what a process imports that multiprocessing spawns
+    sys.modules["__main__"].__file__ = str(Path(sysconfig.get_path("scripts")) / "lexport")
     sys.argv = ["lexport", *request["arguments"]]
     main()
+
+
+def start(request, selector):
+    """Fork one child and return its process id."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        selector.close()
+        become(json.loads(request))
+    except BaseException:  # noqa: BLE001 - it must not go on as a second parent
+        traceback.print_exc()
+    finally:
+        os._exit(99)
 
 
 def serve():
@@ -123,20 +143,24 @@ def serve():
             importlib.import_module(name)
     for name in [*(f"lexport.cli.{name}" for name in OURS), *(f"lexport.{name}" for name in PUBLIC)]:
         importlib.import_module(name)
-    requests, replies = os.dup(0), os.dup(1)
+    requests, replies, selector, unread = os.dup(0), os.dup(1), selectors.DefaultSelector(), b""
+    selector.register(requests, selectors.EVENT_READ)
     gc.freeze()
-    for line in os.fdopen(requests, encoding="utf-8"):
-        pid = os.fork()
-        if pid == 0:
-            try:
-                become(json.loads(line))
-            except BaseException:  # noqa: BLE001 - it must not go on as a second parent
-                traceback.print_exc()
-            finally:
-                os._exit(99)
-        os.write(replies, f"{pid}\n".encode())
-        _, status = os.waitpid(pid, 0)
-        os.write(replies, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    while True:
+        for key, _ in selector.select():
+            if (pid := key.data) is not None:
+                selector.unregister(key.fd)
+                os.close(key.fd)
+                _, status = os.waitpid(pid, 0)
+                os.write(replies, f"{pid} {os.waitstatus_to_exitcode(status)}\n".encode())
+                continue
+            if not (block := os.read(requests, 1 << 16)):
+                return
+            *lines, unread = (unread + block).split(b"\n")
+            for line in lines:
+                pid = start(line, selector)
+                selector.register(os.pidfd_open(pid), selectors.EVENT_READ, pid)
+                os.write(replies, f"{pid}\n".encode())
 
 
 serve()

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,9 @@ FOREIGN = {
 }
 
 
+@cache
 def modules() -> dict[str, ast.Module]:
+    """Name without the leading ``lexport.`` -> source of every module."""
     found = {}
     for path in sorted(SOURCE.rglob("*.py")):
         name = ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix("__init__").rstrip(".")
@@ -44,31 +47,28 @@ def modules() -> dict[str, ast.Module]:
     return found
 
 
-MODULES = modules()
-
-
 def imports(name: str) -> set[str]:
     """Every module that a module imports at run time, ours without the leading ``lexport.``."""
     found: set[str] = set()
     typing_only = {
         node
-        for block in ast.walk(MODULES[name])
+        for block in ast.walk(modules()[name])
         if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
         for node in ast.walk(block)
     }
-    for node in ast.walk(MODULES[name]):
+    for node in ast.walk(modules()[name]):
         if node in typing_only:
             continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             whole = [f"{node.module}.{alias.name}" for alias in node.names]
-            found |= {name if name.removeprefix("lexport.") in MODULES else node.module for name in whole}
+            found |= {name if name.removeprefix("lexport.") in modules() else node.module for name in whole}
     return {module.removeprefix("lexport.") for module in found}
 
 
 def ours(name: str) -> set[str]:
-    return {module for module in imports(name) if module in MODULES and module}
+    return {module for module in imports(name) if module in modules() and module}
 
 
 def test_the_source_can_be_taken_in_at_a_glance():
@@ -85,7 +85,7 @@ def test_the_source_can_be_taken_in_at_a_glance():
 @pytest.mark.parametrize("library", sorted(FOREIGN))
 def test_each_foreign_library_has_its_folders(library):
     """Only the folders named in FOREIGN import a large library."""
-    users = {name for name in MODULES if any(module.split(".")[0] == library for module in imports(name))}
+    users = {name for name in modules() if any(module.split(".")[0] == library for module in imports(name))}
 
     allowed = FOREIGN[library]
     assert {name for name in users if not any(f"{name}.".startswith(f"{folder}.") for folder in allowed)} == set()
@@ -95,7 +95,7 @@ def test_concurrency_stands_in_few_files():
     """Only the modules named in TASK_GROUPS open task groups."""
     users = {
         name
-        for name, tree in MODULES.items()
+        for name, tree in modules().items()
         if "create_task_group" in {getattr(node, "id", "") for node in ast.walk(tree)}
     }
 

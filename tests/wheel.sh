@@ -30,4 +30,4 @@ cd "$work/empty"
 import lexport, pathlib, sys
 home = pathlib.Path(lexport.__file__).resolve()
 sys.exit("the wheel is not what is tested: %s" % home if pathlib.Path(sys.prefix).resolve() not in home.parents else 0)'
-"$work/venv/bin/python" -m pytest -q -p no:cacheprovider -m wheel tests
+LEXPORT_COMMANDS=installed "$work/venv/bin/python" -m pytest -q -p no:cacheprovider -m wheel tests

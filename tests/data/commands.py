@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
+import queue
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,8 +75,48 @@ def watched_log(environment: dict[str, str]) -> Iterator[tuple[dict[str, str], C
         yield {"LEXPORT_LOG_FILE": str(path)} | environment, check
 
 
+class ForkServer:
+    """The process that commands are forked from; see ``forks.py``. Several threads may start commands."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._starting = threading.Lock()
+        self._started: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._ends: dict[int, Future[int]] = {}
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        for line in self._process.stdout:
+            pid, *code = map(int, line.split())
+            if code:
+                self._ends[pid].set_result(code[0])
+            else:
+                self._ends[pid] = Future()
+                self._started.put(pid)
+        self._started.put(0)  # the server is gone
+
+    def start(self, request: dict[str, Any]) -> int:
+        """Start a command and return the id of its process."""
+        with self._starting:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            pid = self._started.get()
+        assert pid, "the server of forked commands has ended"
+        return pid
+
+    def end(self, pid: int) -> Future[int]:
+        """Return what will be the exit code."""
+        return self._ends[pid]
+
+    def kill(self, pid: int) -> None:
+        """End a command that has not ended."""
+        if not self._ends[pid].done():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
 @contextmanager
-def fork_server(*, has_fixed_clock: bool = False, **variables: str) -> Iterator[subprocess.Popen[str]]:
+def fork_server(*, has_fixed_clock: bool = False, **variables: str) -> Iterator[ForkServer]:
     """Start the process behind ``Forks``; it ends with its standard input.
 
     With ``has_fixed_clock``, commands run at a time that they are given; see ``forks.py``.
@@ -86,14 +129,14 @@ def fork_server(*, has_fixed_clock: bool = False, **variables: str) -> Iterator[
         env=environment,
         text=True,
     ) as server:
-        yield server
+        yield ForkServer(server)
         server.stdin.close()
 
 
 class Forks:
     """Run commands in children of a process that has imported lexport; see ``forks.py``."""
 
-    def __init__(self, server: subprocess.Popen[str], folder: Path, environment: dict[str, str]) -> None:
+    def __init__(self, server: ForkServer, folder: Path, environment: dict[str, str]) -> None:
         self._server, self.folder, self.environment = server, folder, environment
 
     def start(
@@ -117,26 +160,25 @@ class Forks:
         """
         for name in ("out", "err"):
             (self.folder / name).unlink(missing_ok=True)
-        request = {
-            "arguments": [str(argument) for argument in arguments],
-            "cwd": str(self.folder),
-            "env": self.environment | variables,
-            "streams": [stdin, stdout, stderr],
-            "ignored": ignored,
-            "leftovers": leftovers,
-            "files": files,
-            "at": at,
-            "script": script,
-        }
-        self._server.stdin.write(json.dumps(request) + "\n")
-        self._server.stdin.flush()
-        return int(self._server.stdout.readline())
+        return self._server.start(
+            {
+                "arguments": [str(argument) for argument in arguments],
+                "cwd": str(self.folder),
+                "env": self.environment | variables,
+                "streams": [stdin, stdout, stderr],
+                "ignored": ignored,
+                "leftovers": leftovers,
+                "files": files,
+                "at": at,
+                "script": script,
+            }
+        )
 
     def wait(self, pid: int, within_s: float = 20.0) -> Ended:
         """Wait until the command has ended; a child that does not end is killed and has the code -9."""
-        killer = threading.Timer(within_s, os.kill, (pid, signal.SIGKILL))
+        killer = threading.Timer(within_s, self._server.kill, (pid,))
         killer.start()
-        code = int(self._server.stdout.readline())
+        code = self._server.end(pid).result()
         killer.cancel()
         out, err = (
             path.read_text(errors="surrogateescape") if (path := self.folder / name).is_file() else ""
@@ -147,6 +189,31 @@ class Forks:
     def run(self, *arguments: object, within_s: float = 20.0, **how: Any) -> Ended:
         """Run one to its end."""
         return self.wait(self.start(*arguments, **how), within_s)
+
+
+INSTALLED = os.environ.get("LEXPORT_COMMANDS") == "installed"
+"""Start every command as a process of its own, as `make commands` does, and the tests of the wheel."""
+
+
+def is_read_at_start(variable: str, value: str) -> bool:
+    """Tell whether a process reads a variable when it starts, so that a child that is forked would not."""
+    return variable.startswith(("PYTHON", "LD_", "LC_", "LANG", "TZ")) and (variable, value) != ("LC_ALL", "C.UTF-8")
+
+
+async def run_forked(
+    server: ForkServer, arguments: list[str], environment: dict[str, str], cwd: Path, stdin: str
+) -> Ended:
+    """Run one command while the event loop runs; one that is cancelled is killed."""
+    with tempfile.TemporaryDirectory(prefix="streams-of-a-command-") as folder:
+        streams = [Path(folder) / name for name in ("in", "out", "err")]
+        streams[0].write_text(stdin, encoding="utf-8")
+        request = {"arguments": arguments, "cwd": str(cwd), "env": environment, "streams": list(map(str, streams))}
+        pid = server.start({"ignored": (), "leftovers": None, "files": None, "at": None, "script": None} | request)
+        try:
+            code = await asyncio.wrap_future(server.end(pid))
+        finally:
+            server.kill(pid)
+        return Ended(code, streams[1].read_text(encoding="utf-8"), streams[2].read_text(encoding="utf-8"))
 
 
 def age(dest: Path, *, hours: float) -> None:

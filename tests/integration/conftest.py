@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import subprocess
 from collections import Counter
-from collections.abc import Iterator
 
-import commands
 import pytest
 from anyio.from_thread import start_blocking_portal
 from commands import Forks
@@ -101,10 +98,3 @@ def packages(look, settings):
 def forks(fork_server, environment, tmp_path) -> Forks:
     """Run many commands, quickly; their working folder is ``tmp_path``."""
     return Forks(fork_server, tmp_path, environment | {"TMPDIR": str(tmp_path)})
-
-
-@pytest.fixture(scope="session")
-def fork_server() -> Iterator[subprocess.Popen[str]]:
-    """Start the process behind ``forks``."""
-    with commands.fork_server() as server:
-        yield server

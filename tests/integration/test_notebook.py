@@ -6,9 +6,7 @@ import json
 import os
 from html.parser import HTMLParser
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from lexport.simulator import Fault, Fleet, FleetSpec
 
@@ -76,6 +74,9 @@ def planted(fleet):
 
 async def test_a_notebook(simulator, fleet, planted, aws, tmp_path):
     """A snapshot, a dataset, rows and checks show tables; markup of a fleet is text there, and no secret is shown."""
+    import nbformat  # here, because it takes seconds, which each worker of pytest would wait for
+    from nbclient import NotebookClient
+
     (tmp_path / "home").mkdir()
     cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
     async with simulator(*planted, fleet=fleet) as server:

@@ -11,11 +11,11 @@ import stat
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import pytest
 from anyio.from_thread import start_blocking_portal
-from jsonschema import Draft202012Validator
 
 from lexport.cli._outputs.prometheus import LastRuns, last_runs, to_prometheus
 from lexport.cli._outputs.summary import RunSummary, Worker
@@ -24,9 +24,16 @@ from lexport.simulator import Fault, Fleet, FleetSpec, open_simulator
 pytestmark = pytest.mark.slow
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "reference" / "schemas" / "run-summary.schema.json"
-SUMMARIES = Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
 SECRET = "a-secret-key-of-forty-characters-0123456"
 STUCK = Fault(operation="GetFunction", kind="hang", after=5, times=None)
+
+
+@cache
+def summaries():
+    """The validator of summaries."""
+    from jsonschema import Draft202012Validator  # here, because it takes seconds, which each worker would wait for
+
+    return Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
 
 
 @pytest.fixture
@@ -55,7 +62,7 @@ def night(forks, flags, tmp_path, aws):
 def summary(folder):
     """The summary, which is valid."""
     document = json.loads((folder / "run.json").read_bytes())
-    assert [error.message for error in SUMMARIES.iter_errors(document)] == []
+    assert [error.message for error in summaries().iter_errors(document)] == []
     return document
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 import pytest
 import pytest_asyncio
-from jsonschema import Draft202012Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
@@ -28,6 +27,8 @@ def load(name):
 
 def validator(name, part=""):
     """Return the validator of a schema, or of one of its definitions; the schemas name each other by their files."""
+    from jsonschema import Draft202012Validator  # here, because it takes seconds, which each worker would wait for
+
     Draft202012Validator.check_schema(load(name))
     schemas = {f"{each}.schema.json": DRAFT202012.create_resource(load(each)) for each in NAMES}
     return Draft202012Validator(
