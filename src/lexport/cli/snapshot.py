@@ -26,7 +26,7 @@ from lexport.cli._resource_options import require_option, resource_options
 from lexport.errors import IncompleteError, RunError
 from lexport.model import is_ulid
 from lexport.settings import NEWEST, Destination
-from lexport.tables.text import agree, plural
+from lexport.tables.text import agree, first_of, plural
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -212,14 +212,31 @@ def misses_packages(failures: Sequence[tuple[FailureKind, int, Failure]]) -> boo
 
 def failure_lines(failures: Sequence[tuple[FailureKind, int, Failure]]) -> list[str]:
     """Return one line for each of the first kinds of failures, with one example."""
+    kinds: dict[tuple[str, str, str], list[tuple[FailureKind, int, Failure]]] = {}
+    for failure in failures:  # a kind is one, in however many account-regions
+        kind = failure[0]
+        kinds.setdefault((_label(kind), kind.error_code, kind.operation or kind.stage), []).append(failure)
     lines = []
-    for kind, count, example in failures[:FAILURES_SHOWN]:
-        label = "missing" if kind.is_gap else "noted"
+    for (label, code, operation), found in [*kinds.items()][:FAILURES_SHOWN]:
+        _, _, example = found[0]
         item = ":".join(part for part in (example.function_name, example.qualifier) if part)
+        where = first_of([str(kind.scope) for kind, _, _ in found])
+        count = sum(count for _, count, _ in found)
         lines.append(
-            f"{label}: {count:,} x {kind.error_code} in {kind.operation or kind.stage}, {kind.scope.account_id}"
-            f" {kind.scope.region}, e.g. {item and item + ': '}{example.message}"
+            f"{label}: {count:,} x {code} in {operation}, {where}, e.g. {item and item + ': '}{example.message}"
         )
-    if len(failures) > FAILURES_SHOWN:
-        lines.append(f"... and {plural(len(failures) - FAILURES_SHOWN, 'more kind')}; the table errors lists them all")
+    if len(kinds) > FAILURES_SHOWN:
+        lines.append(f"... and {plural(len(kinds) - FAILURES_SHOWN, 'more kind')}; the table errors lists them all")
     return lines
+
+
+def _label(kind: FailureKind) -> str:
+    """Return how a failure is announced: what was asked for with ``--with`` and cannot be read is worth a warning."""
+    if kind.is_gap:
+        return "missing"
+    from lexport.extract.failures import GONE
+    from lexport.tables.registry import fleet_resources
+
+    is_lost = kind.stage == "discover" and kind.error_code != GONE
+    asked_for = (resource for resource in fleet_resources() if not resource.default)
+    return "warning" if is_lost and any(kind.operation == each.call.operation for each in asked_for) else "noted"

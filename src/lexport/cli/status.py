@@ -15,13 +15,14 @@ from lexport.cli._output import notify
 from lexport.cli._rows.formats import print_rows
 from lexport.errors import NoSnapshotError
 from lexport.settings import RESUME_MAX_AGE, Destination
-from lexport.tables.text import plural
+from lexport.tables.text import first_of, plural
 from lexport.tables.units import format_age
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lexport.dataset.store import Store
+    from lexport.query.catalog import Catalog
     from lexport.query.status import SnapshotStatus
 
 _NAMES = (
@@ -52,7 +53,12 @@ _STATES = {
 _MOST_NAMED = 3  # runs that are not published
 
 
-@declare_command("status", "lexport status fleet --max-age 26h", "lexport status fleet --output json")
+@declare_command(
+    "status",
+    "lexport status fleet --max-age 26h",
+    "lexport status fleet --output json",
+    "lexport status fleet --resources",
+)
 @argument("dest")
 @option(
     "Checks",
@@ -61,11 +67,14 @@ _MOST_NAMED = 3  # runs that are not published
     type=duration,
     default="26h",
 )
+@option("Contents", "--resources", "Show instead, for each account-region and resource, whether and when it was read.")
 @output_option()
 @csv_safe_option
 @dest_options()
-def command(dest: Destination, max_age: timedelta, output: str) -> int:
+def command(dest: Destination, max_age: timedelta, output: str, *, resources: bool) -> int:
     """List the snapshots in DEST, newest first: age, completeness, rows, calls, throttles.
+
+    With --resources, the rows are those of the table scope_resources: of the last run that read each account-region.
 
     Runs that are not published are lines on stderr: how far they came, and how to resume or to remove them.
 
@@ -84,6 +93,9 @@ def command(dest: Destination, max_age: timedelta, output: str) -> int:
         notify(*_unfinished(dest, open_store(dest), now))
         raise
     snapshots = describe(dataset)
+    if resources:
+        _print_resources(dataset, output)
+        return 0
     rows = [_row(snapshot, now) for snapshot in snapshots]
     if output == "table":
         names: tuple[str, ...] = ("age", *(name for name in _NAMES if name not in ("age_s", "packages_stored")))
@@ -103,6 +115,20 @@ def command(dest: Destination, max_age: timedelta, output: str) -> int:
         notify(f"the newest complete snapshot is {age} old, more than {format_age(max_age)}", level=logging.ERROR)
         return 1
     return 0
+
+
+def _print_resources(dataset: Catalog, output: str) -> None:
+    from lexport.query.resources import NAMES, read_resources, unread_lines
+    from lexport.tables.registry import state_tables
+
+    last = {scope: snapshot for scope, (snapshot, _) in dataset.last_attempts().items()}
+    rows = list(read_resources(dataset.store, last))
+    with suppress(BrokenPipeError):
+        print_rows(NAMES, [[row[name] for name in NAMES] for row in rows], output=output)
+    notify(*dataset.damage(), *unread_lines(rows, state_tables()))
+    told = {(row["account_id"], row["region"]) for row in rows}
+    if silent := [str(scope) for scope in last if (scope.account_id, scope.region) not in told]:
+        notify(f"an older lexport read {first_of(silent)}, and did not say which resources")
 
 
 def newest_complete(snapshots: Sequence[SnapshotStatus]) -> SnapshotStatus | None:

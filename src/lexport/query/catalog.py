@@ -23,9 +23,11 @@ from lexport.dataset.store import Store
 from lexport.errors import CredentialsError, NoSnapshotError, ReadError, RunError, SettingsError
 from lexport.model import GLOBAL_REGION, Scope
 from lexport.query.as_of import parse_moment
+from lexport.query.resources import read_resources, unread_lines
 from lexport.tables.functions import FUNCTIONS
-from lexport.tables.registry import BY_NAME, PACKAGE_TABLES, fleet_resources, resources_read
+from lexport.tables.registry import BY_NAME, PACKAGE_TABLES, fleet_resources, resource_of, resources_read
 from lexport.tables.staged import CHILD_TABLES
+from lexport.tables.table import Table
 from lexport.tables.text import first_of, plural
 from lexport.tables.units import format_age
 
@@ -157,7 +159,10 @@ class Catalog:
         for scope, of_tables, reason in self.left_out():
             if not set(tables).isdisjoint(of_tables):
                 places.setdefault(reason, []).append(str(scope))
-        lines += (f"{first_of(where)}: {reason}" for reason, where in places.items())
+        lines += (f"{first_of(list(dict.fromkeys(where)))}: {reason}" for reason, where in places.items())
+        optional = [table for name in tables if _may_lack_rows(table := BY_NAME[name])]
+        if optional:  # only then is a file read
+            lines += unread_lines(read_resources(self.store, latest), optional)
         return tuple(lines)
 
     def unread(self) -> dict[Scope, tuple[Manifest, ScopeEntry]]:
@@ -190,11 +195,15 @@ class Catalog:
             read = {resource.option for resource in resources_read(options)}
             unread: dict[str, dict[str, None]] = {}  # reason -> the tables of all operations of a resource
             for resource in fleet_resources():
+                what = resource.option.replace("-", " ").replace("_", " ")
+                names = {table.name: None for table in resource.tables}
                 if resource.option not in read:
-                    why = resource.left_out_by if resource.default else f"no --with {resource.option}"
-                    reason = f"{resource.option.replace('_', ' ')} were left out ({why})"
-                    unread.setdefault(reason, {}).update({table.name: None for table in resource.tables})
-            yield from ((scope, tuple(names), reason) for reason, names in unread.items())
+                    left_out_by = resource.left_out_by or f"--without {resource.option}"
+                    why = left_out_by if resource.default else f"no --with {resource.option}"
+                    unread.setdefault(f"{what} were left out ({why})", {}).update(names)
+                elif not all(map(snapshot.entries, names)):
+                    unread.setdefault(f"{what} were not read by lexport {snapshot.lexport_version}", {}).update(names)
+            yield from ((scope, tuple(tables), reason) for reason, tables in unread.items())
             if options.get("policies_for") == "functions":
                 yield (
                     scope,
@@ -217,6 +226,12 @@ class Catalog:
             yield f"a newer snapshot ({since}) is not whole, so an older one is shown for {_some(older)}"
         if absent:
             yield f"never read whole, so not in plain table names: {_some(absent)}; see snapshot.errors"
+
+
+def _may_lack_rows(table: Table) -> bool:
+    """Return whether a complete snapshot may lack rows of a table that it was to read."""
+    resource = resource_of(table)
+    return resource is not None and not resource.is_gap and resource in fleet_resources()
 
 
 def open_catalog(dest: str | os.PathLike[str]) -> Catalog:
