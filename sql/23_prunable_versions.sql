@@ -1,5 +1,5 @@
 -- question: Which published versions could be deleted, and how many bytes would that free?
--- grain: one row per published version that no alias routes to (not even with weight 0) and that is not among the newest 3 of its function; no rows if aliases were not read
+-- grain: one row per published version that no alias routes to (not even with weight 0), that was not called on the days of function_usage, and that is not among the newest 3 of its function; no rows if aliases were not read
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
@@ -16,6 +16,14 @@
 WITH routed AS (
   SELECT DISTINCT account_id, region, function_name, version
   FROM alias_routes
+), called AS (
+  SELECT DISTINCT
+    account_id,
+    region,
+    function_name,
+    CASE WHEN dimension = 'executed_version' THEN executed_version ELSE qualifier END AS version
+  FROM function_usage
+  WHERE dimension IN ('version', 'executed_version') AND invocations > 0
 ), ranked AS (
   SELECT
     f.account_id,
@@ -28,7 +36,7 @@ WITH routed AS (
     f.last_modified_at,
     f.code_sha256,
     f.code_size,
-    r.version AS routed_version,
+    COALESCE(r.version, c.version) AS needed_version,
     s.aliases,
     ROW_NUMBER() OVER (
       PARTITION BY f.account_id, f.region, f.function_name
@@ -43,6 +51,11 @@ WITH routed AS (
     AND r.region = f.region
     AND r.function_name = f.function_name
     AND r.version = f.version
+  LEFT JOIN called AS c
+    ON c.account_id = f.account_id
+    AND c.region = f.region
+    AND c.function_name = f.function_name
+    AND c.version = f.version
 ), judged AS (
   SELECT
     account_id,
@@ -57,7 +70,7 @@ WITH routed AS (
     code_sha256,
     code_size,
     CASE
-      WHEN version <> '$LATEST' AND routed_version IS NULL AND aliases IS NOT NULL AND newer_versions >= 3 THEN 1
+      WHEN version <> '$LATEST' AND needed_version IS NULL AND aliases IS NOT NULL AND newer_versions >= 3 THEN 1
       ELSE 0
     END AS is_prunable
   FROM ranked

@@ -53,6 +53,8 @@ SORTED_BY_AROUND = {
     "function_urls": ("function_name", "qualifier"),
     "event_invoke_configs": ("function_name", "qualifier"),
     "recursion_configs": ("function_name",),
+    "function_usage": ("function_name", "qualifier", "dimension", "executed_version", "day"),
+    "usage_windows": (),
     "capacity_providers": ("capacity_provider_arn",),
     "policy_statements": ("function_name", "qualifier", "position"),
     "policy_conditions": ("function_name", "qualifier", "statement", "operator", "key", "value"),

@@ -10,16 +10,23 @@ from pathlib import Path
 import botocore
 import pytest
 from botocore.model import ServiceModel
+from botocore.session import get_session
+from botocore.validate import ParamValidator
 
+from lexport.aws.endpoints import _CLIENTS
 from lexport.tables import registry
+from lexport.tables.call import JsonCall
 from lexport.tables.convert import JSON
+from lexport.tables.events import LOOKUP_EVENTS
 from lexport.tables.functions import FILE_SYSTEMS, FUNCTIONS, LAYERS
 from lexport.tables.registry import BY_NAME, NEVER_STORED, staged_tables
 from lexport.tables.staged import ANSWER, staged_names
 from lexport.tables.table import BOOL, DOUBLE, INT32, INT64, TEXT, TIMESTAMP
 
-READ = tuple(resource.call.operation for resource in registry.resources())
-CALLS = [call for resource in registry.resources() for call in (resource.call, *resource.lists)]
+DECLARED = [LOOKUP_EVENTS, *(call for read in registry.resources() for call in (read.call, *read.lists))]
+JSON_CALLS = [call for call in DECLARED if isinstance(call, JsonCall)]
+CALLS = [call for call in DECLARED if call not in JSON_CALLS]
+READ = [read for read in registry.resources() if read.call in CALLS]
 LONGEST_NAME = 63  # PostgreSQL: NAMEDATALEN - 1
 SCALAR_TABLES = [FUNCTIONS, LAYERS, FILE_SYSTEMS]
 
@@ -90,6 +97,21 @@ def test_a_call_is_as_aws_declares_it(model, call):
         assert {call.page.items, call.page.next_marker} <= operation.output_shape.members.keys()
 
 
+@pytest.mark.parametrize("call", JSON_CALLS, ids=lambda call: call.operation)
+def test_a_json_call_is_as_aws_declares_it(call):
+    """Service, target and version of a call of the JSON protocol are those of AWS's model; its trial call is valid."""
+    name, _ = _CLIENTS[call.service]
+    service = get_session().get_service_model(name)
+    operation = service.operation_model(call.operation)
+    report = ParamValidator().validate(dict(call.trial), operation.input_shape)
+
+    assert (service.signing_name, service.metadata["targetPrefix"]) == (call.service, call.target)
+    assert service.metadata["jsonVersion"] == call.version
+    assert "json" in service.metadata["protocols"]
+    assert (operation.http["method"], operation.http["requestUri"]) == ("POST", "/")
+    assert not report.has_errors(), report.generate_report()
+
+
 def sources(tables):
     """Every path that a column is read from, list items as ``[]``."""
     columns = (column for table in tables for column in table.columns)
@@ -118,13 +140,13 @@ def sent_by(model, resource):
 
 def sent(model):
     """Every leaf of the answers that tables are made from."""
-    return set().union(*(sent_by(model, resource) for resource in registry.resources()))
+    return set().union(*(sent_by(model, resource) for resource in READ))
 
 
 def homeless(model):
     """Leaves of the answers that are neither stored nor declared as left out."""
     found = set()
-    for resource in registry.resources():
+    for resource in READ:
         known = sources(resource.tables)
         known |= {path + "[]" for path in known} | set(resource.dropped)  # a text array may be one column, as JSON
         begins = tuple(whole(resource.tables))

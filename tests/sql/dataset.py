@@ -23,6 +23,7 @@ _TYPES = {
     Type.BOOL: pa.bool_(),
     Type.DOUBLE: pa.float64(),
     Type.TIMESTAMP: pa.timestamp("us", "UTC"),
+    Type.DATE: pa.date32(),
 }
 
 

@@ -36,6 +36,7 @@ _TYPES = {
     Type.BOOL: "BOOLEAN",
     Type.DOUBLE: "DOUBLE",
     Type.TIMESTAMP: "TIMESTAMPTZ",
+    Type.DATE: "DATE",
 }
 
 

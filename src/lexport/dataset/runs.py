@@ -132,6 +132,8 @@ def row_keys(rows: pa.Table, names: Sequence[str]) -> pa.ChunkedArray:
 def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_integer(column.type):
         column = pc.utf8_lpad(pc.cast(column, pa.string()), width=10, padding="0")
+    elif pa.types.is_date(column.type):
+        column = pc.cast(column, pa.string())
     return pc.fill_null(column, "")
 
 

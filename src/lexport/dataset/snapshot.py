@@ -39,7 +39,7 @@ from lexport.errors import ReadError
 from lexport.model import Scope, ShardResult, __version__
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.packages import PACKAGES
-from lexport.tables.registry import SCHEMA_VERSION, resources_read, state_tables
+from lexport.tables.registry import SCHEMA_VERSION, resource_tables, resources_read
 from lexport.tables.run import CHANGES, ERRORS, SCOPE_RESOURCES, SCOPES
 from lexport.tables.table import Table
 
@@ -120,7 +120,7 @@ def local_paths(files: Files, store: Store, *, has_values: bool) -> list[Path]:
 def tables_of_shards(options: Mapping[str, Any]) -> tuple[Table, ...]:
     """Return the tables that shards fill in a run with these options; there is no empty table of what is not read."""
     read = {table for resource in resources_read(options) for table in resource.tables}
-    others = (table for table in state_tables() if table in read or table in OF_EVERY_SNAPSHOT)
+    others = (table for table in resource_tables() if table in read or table in OF_EVERY_SNAPSHOT)
     return (*VERSION_TABLES, *(table for table in others if table not in VERSION_TABLES))
 
 

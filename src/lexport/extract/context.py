@@ -17,13 +17,17 @@ from lexport.settings import SnapshotSettings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """What the shards of one run share. ``store`` has the dataset that an incremental run builds on, None otherwise."""
+    """What the shards of one run share. ``store`` has the dataset that an incremental run builds on, None otherwise.
+
+    ``dataset`` has the snapshots of earlier nights, whether the run builds on them or not; a plan has none.
+    """
 
     spec: RunSpec
     settings: SnapshotSettings
     store: Store | None
     pacer: Pacer
     progress: Progress
+    dataset: Store | None = None
     budget: PendingBudget = field(default_factory=PendingBudget)
 
     def begin(self, scope: Scope) -> ShardProgress:

@@ -32,6 +32,7 @@ from lexport.extract.resources import ResourceReader, make_readers
 from lexport.extract.rows import Staging
 from lexport.extract.shard_log import ShardLog
 from lexport.extract.staged_versions import StagedPart, StagedVersions
+from lexport.extract.usage.read import UsageReader, open_usage
 from lexport.extract.workers import Pages, pump, workers_for
 from lexport.model import LATEST, FunctionRef, Reply, Shard, ShardResult
 from lexport.tables.call import Call
@@ -39,6 +40,7 @@ from lexport.tables.functions import GET_FUNCTION
 from lexport.tables.functions import RESOURCE as VERSIONS
 from lexport.tables.registry import fleet_resources, resources_read
 from lexport.tables.resource import Subject
+from lexport.tables.resources.usage import USAGE
 from lexport.tables.staged import ANSWER
 
 logger = logging.getLogger(__name__)
@@ -119,6 +121,7 @@ class _Reader:
     last: LastSnapshot | None
     staged: StagedVersions | None
     on_reply: Callable[[FunctionRef, Reply], None] | None
+    usage: UsageReader | None = None
     after_rows: Sequence[ResourceReader] = ()
 
     async def read(self) -> None:
@@ -130,6 +133,8 @@ class _Reader:
         queued = [reader for reader in resources if reader.resource.per != "account_region"]
         self.after_rows = [reader for reader in queued if reader.resource.after_rows and not reader.resource.follows]
         with ExitStack() as opened:
+            if refs_listed is None and USAGE in resources_read(self.log.options):
+                self.usage = opened.enter_context(open_usage(self, resources))
             for reader in queued:
                 opened.enter_context(reader.open_queue(folder))
             pending = opened.enter_context(PendingVersions(folder))
@@ -151,6 +156,8 @@ class _Reader:
                 for reader in sorted(queued, key=lambda reader: reader.resource.follows):  # leaders first
                     await reader.read_doubtful()
                     await reader.read_queue(self.rate_per_s(reader))  # what a leader has found by now
+            if self.usage is not None:
+                await self.usage.read()
         for reader in queued:
             reader.queue.path.unlink()
 
@@ -171,7 +178,8 @@ class _Reader:
             fetched_at=self.run.spec.snapshot_at,
             lists_versions=self.run.settings.qualifiers != "latest",
         )
-        chosen = [read for read in resources_read(self.log.options) if read.call is not GET_FUNCTION]
+        read = resources_read(self.log.options)
+        chosen = [each for each in read if each.call is not GET_FUNCTION and each.per != "fleet"]
         return make_readers(chosen, make, required=self.run.settings.require)
 
     async def ask(self, call: Call, attempt: Callable[[], Awaitable[Reply]]) -> Reply:
@@ -200,7 +208,7 @@ class _Reader:
         async def choose(page: Sequence[FunctionRef] | None) -> Sequence[FunctionRef]:
             self.count_listed(len(page or ()))
             self.progress.functions_listed += sum(ref.qualifier is None for ref in page or ())
-            for reader in listeners:
+            for reader in (*listeners, *((self.usage,) if self.usage else ())):
                 reader.put(page or ())
             if self.last is None and self.staged is None:
                 return page or ()

@@ -88,12 +88,13 @@ class Reading:
         The account of a shard of ``aws-global`` may have several; which ones is written before they are read.
         """
         results: list[ShardResult] = []
+        context = replace(self.context, dataset=self.store)
 
         async def read(shard: Shard, api: LambdaClient) -> None:
             if shard.scope in finished:  # of an account whose Regions were not known
                 return
             async with self.stage(shard.scope) as staging, self._earlier(shard.scope, staging.attempt) as staged:
-                result = await read_shard(self.context, shard, api, staging, self.on_reply, staged=staged)
+                result = await read_shard(context, shard, api, staging, self.on_reply, staged=staged)
                 results.append(await self._finish(staging, result))
             self.context.progress.kept.finish_shard()
 

@@ -97,6 +97,7 @@ class ResourceReader:
     is_gap: bool = False
     lists_versions: bool = True
     followers: Sequence[ResourceReader] = ()
+    on_row: Callable[[Row, Any], None] = lambda _row, _item: None
     queue: DiskQueue = field(init=False)
     empty_lists: EmptyLists = field(init=False)
     _accepts: re.Pattern[str] = field(init=False)
@@ -215,6 +216,7 @@ class ResourceReader:
         self.log.notice(resource.call.operation, subject.function_name, subject.qualifier, notices)
         self.log.take_reported_count(resource, row)
         self.progress.functions_counted = self.log.function_count_reported
+        self.on_row(row, item)
         for follower in self.followers:
             follower.put_row(resource, row)
 

@@ -43,6 +43,7 @@ from lexport.simulator.signatures import Caller, Claim, KeyRing, read_claim
 
 _LOG_LENGTH = 10_000
 _ACTIONS = {"GetLayerVersionByArn": "GetLayerVersion"}  # permissions whose name differs from their operation
+_IAM_SERVICES = {"monitoring": "cloudwatch"}  # likewise those whose name differs from the service's
 _WITHOUT_DOWNLOAD = frozenset({"html", "empty", "redirect"})  # these faults replace a download
 
 
@@ -123,7 +124,8 @@ class Simulator:
             raise AwsError(404, "UnknownOperationException", "The simulator has no such operation")
         call.account_id = caller.account_id
         is_free = call.operation == "GetCallerIdentity"  # allowed without any policy
-        action = f"{call.service}:{_ACTIONS.get(call.operation, call.operation)}"
+        service = _IAM_SERVICES.get(call.service, call.service)
+        action = f"{service}:{_ACTIONS.get(call.operation, call.operation)}"
         if caller.allowed is not None and action not in caller.allowed and not is_free:
             raise denied_by_session_policy(caller.arn, call)
         return call, caller
@@ -143,7 +145,8 @@ class Simulator:
         history = self.fleet.history(scope)
         if is_lambda:
             history.record_read(call)
-        document: Any = self._lambda.document(call) if is_lambda else history.look_up(call)
+        is_history = call.service == "cloudtrail"
+        document: Any = history.look_up(call) if is_history else self._lambda.document(call)
         for fault in faults:
             document = self._faults.change(fault, call, document)
         return HttpResponse(body=_json_bytes(document), headers=JSON_HEADERS if is_lambda else JSON_1_1_HEADERS)

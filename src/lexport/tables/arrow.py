@@ -21,6 +21,7 @@ ARROW_TYPES = {
     Type.BOOL: pa.bool_(),
     Type.DOUBLE: pa.float64(),
     Type.TIMESTAMP: pa.timestamp("us", "UTC"),
+    Type.DATE: pa.date32(),
 }
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from lexport.model import LIST_QUOTA, Priority, QuotaClass
 
@@ -66,13 +67,15 @@ class JsonCall(Call):
     """One operation of a service that speaks AWS's JSON protocol: a POST whose body has the parameters.
 
     ``service`` is the name that requests are signed for, which is also the first part of the host name. ``target`` and
-    the operation make the header X-Amz-Target. ``version`` is that of the protocol.
+    the operation make the header X-Amz-Target. ``version`` is that of the protocol. ``trial`` are the parameters of a
+    call that only shows whether it is allowed.
     """
 
     path: str = "/"
     service: str
     target: str
     version: Literal["1.0", "1.1"]
+    trial: Mapping[str, Any] = field(default_factory=dict)
     iam_resource: Literal["function", "*"] = "*"
 
     def headers(self) -> dict[str, str]:

@@ -103,6 +103,11 @@ def resource_of(table: Table) -> Resource | None:
 
 def state_tables() -> tuple[Table, ...]:
     """Return the tables that show the state of a fleet. These are compared with those of other snapshots."""
+    return tuple(table for table in resource_tables() if table.is_state)
+
+
+def resource_tables() -> tuple[Table, ...]:
+    """Return the tables that the resources of a fleet fill."""
     filled = {table for resource in fleet_resources() for table in resource.tables}
     return tuple(table for table in tables() if table in filled)
 

@@ -15,9 +15,10 @@ from lexport.tables.call import Call
 from lexport.tables.events import Event
 from lexport.tables.table import FUNCTION_KEY, Table
 
-Per = Literal["account_region", "function", "published_function", "version", "alias", "item", "layer_version"]
+Per = Literal["account_region", "function", "published_function", "version", "alias", "item", "fleet", "layer_version"]
 """What one call of a resource is about. ``published_function`` is a function of which a version is published, ``item``
-a row of another resource. Layer versions are read by ``lexport packages`` alone."""
+a row of another resource. ``fleet`` is read once all functions and aliases are known, by a reader of its
+own. Layer versions are read by ``lexport packages`` alone."""
 
 Row = dict[str, Any]
 

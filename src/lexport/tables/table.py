@@ -24,9 +24,10 @@ class Type(StrEnum):
     BOOL = "bool"
     DOUBLE = "double"
     TIMESTAMP = "timestamp"
+    DATE = "date"
 
 
-TEXT, INT32, INT64, BOOL, DOUBLE, TIMESTAMP = Type
+TEXT, INT32, INT64, BOOL, DOUBLE, TIMESTAMP, DATE = Type
 
 Kind = Literal["fact", "secret"]
 
@@ -60,7 +61,7 @@ class Table:
 
     For comparisons: ``compared`` are the columns that are compared, all by default. ``title`` names a row by the parts
     of its key that follow account and Region, ``plural`` names several rows. Of ``main_column`` old and new value are
-    shown without the name of the column.
+    shown without the name of the column. With ``is_state`` off the rows are what was measured: they are not compared.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Table:
     title: str = ""
     plural: str = ""
     main_column: str = ""
+    is_state: bool = True
 
     def names(self) -> tuple[str, ...]:
         """Return the column names in order."""

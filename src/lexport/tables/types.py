@@ -11,4 +11,5 @@ DUCKDB_TYPES = {
     Type.BOOL: "BOOLEAN",
     Type.DOUBLE: "DOUBLE",
     Type.TIMESTAMP: "TIMESTAMPTZ",
+    Type.DATE: "DATE",
 }

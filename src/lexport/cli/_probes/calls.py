@@ -17,7 +17,7 @@ from lexport.extract.access import REGION_OFF, Access
 from lexport.extract.decode import decode_object
 from lexport.model import LATEST, Scope
 from lexport.settings import SnapshotSettings
-from lexport.tables.call import Call
+from lexport.tables.call import Call, JsonCall
 from lexport.tables.functions import GET_FUNCTION, LIST_FUNCTIONS, LIST_VERSIONS
 from lexport.tables.registry import resources_read
 from lexport.tables.resource import Resource
@@ -139,7 +139,10 @@ class CallProbes:
 
     async def _call(self, api: LambdaClient, call: Call, **parameters: str | None) -> dict[str, Any]:
         with move_on_after(CALL_S):
-            response = await api.call(call, **parameters)
+            if isinstance(call, JsonCall):
+                response = await api.call_json(call, call.trial)
+            else:
+                response = await api.call(call, **parameters)
             return decode_object(response.body).document
         raise NetworkError(f"{call.operation}: no answer within {CALL_S:g} s", code="timeout")
 

@@ -5,6 +5,19 @@ WITH `routed` AS (
     `function_name`,
     `version`
   FROM `lexport`.`alias_routes`
+), `called` AS (
+  SELECT DISTINCT
+    `account_id`,
+    `region`,
+    `function_name`,
+    CASE
+      WHEN `dimension` = 'executed_version'
+      THEN `executed_version`
+      ELSE `qualifier`
+    END AS `version`
+  FROM `lexport`.`function_usage`
+  WHERE
+    `dimension` IN ('version', 'executed_version') AND `invocations` > 0
 ), `ranked` AS (
   SELECT
     `f`.`account_id`,
@@ -17,7 +30,7 @@ WITH `routed` AS (
     `f`.`last_modified_at`,
     `f`.`code_sha256`,
     `f`.`code_size`,
-    `r`.`version` AS `routed_version`,
+    COALESCE(`r`.`version`, `c`.`version`) AS `needed_version`,
     `s`.`aliases`,
     ROW_NUMBER() OVER (
       PARTITION BY `f`.`account_id`, `f`.`region`, `f`.`function_name`
@@ -31,6 +44,11 @@ WITH `routed` AS (
     AND `r`.`region` = `f`.`region`
     AND `r`.`function_name` = `f`.`function_name`
     AND `r`.`version` = `f`.`version`
+  LEFT JOIN `called` AS `c`
+    ON `c`.`account_id` = `f`.`account_id`
+    AND `c`.`region` = `f`.`region`
+    AND `c`.`function_name` = `f`.`function_name`
+    AND `c`.`version` = `f`.`version`
 ), `judged` AS (
   SELECT
     `account_id`,
@@ -46,7 +64,7 @@ WITH `routed` AS (
     `code_size`,
     CASE
       WHEN `version` <> '$LATEST'
-      AND `routed_version` IS NULL
+      AND `needed_version` IS NULL
       AND NOT `aliases` IS NULL
       AND `newer_versions` >= 3
       THEN 1

@@ -1,0 +1,48 @@
+-- question: Of which functions is it not known how much they are used, and why?
+-- grain: one row per function whose use is not known as a whole; all functions of an account-region whose use was not read
+-- column account_id: account
+-- column region: Region
+-- column function_name: function
+-- column reason: `not_read` (no --with usage, or denied), `failed` (an answer is missing), or `not_listed` (the list of what was used lately is missing: the use of the function is known, that of single versions is not)
+-- column message: what came back, for one of the answers that are missing
+WITH failed AS (
+  SELECT account_id, region, function_name, MIN(message) AS message
+  FROM errors
+  WHERE operation = 'GetMetricData'
+  GROUP BY account_id, region, function_name
+), unlisted AS (
+  SELECT account_id, region, MIN(message) AS message
+  FROM errors
+  WHERE operation = 'ListMetrics'
+  GROUP BY account_id, region
+), judged AS (
+  SELECT
+    f.account_id,
+    f.region,
+    f.function_name,
+    CASE
+      WHEN w.first_day IS NULL THEN 'not_read'
+      WHEN o.message IS NOT NULL OR a.message IS NOT NULL THEN 'failed'
+      WHEN u.message IS NOT NULL THEN 'not_listed'
+    END AS reason,
+    COALESCE(o.message, a.message, u.message) AS message
+  FROM functions AS f
+  LEFT JOIN usage_windows AS w
+    ON w.account_id = f.account_id
+    AND w.region = f.region
+  LEFT JOIN failed AS o
+    ON o.account_id = f.account_id
+    AND o.region = f.region
+    AND o.function_name = f.function_name
+  LEFT JOIN failed AS a
+    ON a.account_id = f.account_id
+    AND a.region = f.region
+    AND a.function_name IS NULL
+  LEFT JOIN unlisted AS u
+    ON u.account_id = f.account_id
+    AND u.region = f.region
+)
+SELECT DISTINCT account_id, region, function_name, reason, message
+FROM judged
+WHERE reason IS NOT NULL
+ORDER BY account_id, region, function_name
