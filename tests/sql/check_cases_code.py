@@ -28,6 +28,38 @@ CASES = {
         [("f", "1", "live", {})],
     ),
     ("alias_missing_version", "versions_not_read"): ({"functions": [fn()], "alias_routes": [route()]}, []),
+    ("secret_in_code", "in_use"): (
+        {
+            "functions": [
+                fn(code_sha256="sA"),
+                fn(version="1", code_sha256="sB"),
+                fn(version="2", code_sha256="sB"),
+                fn("g", code_sha256="sD"),
+            ],
+            "alias_routes": [route(version="1")],
+            "layers": [layer(OWN_LAYER + "7", "g")],
+            "layer_versions": [{"layer_arn": OWN_LAYER + "7", "code_sha256": "sC"}],
+            "packages": [
+                {"code_sha256": code, "sha256_hex": code, "secret_rules_version": 1}
+                for code in ("sA", "sB", "sC", "sD")
+            ],
+            "package_secrets": [
+                {"sha256_hex": code, "path": "a.py", "line": line, "rule": rule, "secret_rules_version": version}
+                for code, line, rule, version in (
+                    ("sA", 9, "jwt", 1),
+                    ("sA", 3, "jwt", 1),
+                    ("sB", 1, "npm_token", 1),
+                    ("sC", 2, "jwt", 1),
+                    ("sD", 1, "jwt", 0),
+                )
+            ],
+        },
+        [
+            ("f", LATEST, "a.py: jwt", {"line": 3, "layer_arn": None}),
+            ("f", "1", "a.py: npm_token", {"line": 1, "layer_arn": None}),
+            ("g", LATEST, "a.py: jwt", {"line": 2, "layer_arn": OWN_LAYER + "7"}),
+        ],
+    ),
     ("canary_weight_left", "old"): (
         {
             "functions": [fn(), fn(version="1", last_modified_at=days(90)), fn(version="2", last_modified_at=days(7))],

@@ -26,6 +26,8 @@ class ArchiveLimits:
     ratio: int = 200  # text reaches 20, executables 4; bombs need 1,000
     depth: int = 4  # the package, a jar or war of an application, the jars inside it, and their contents
     dependencies: int = 250_000  # about 25 MB for their hashes; a lock file of 2 MiB names 10,000
+    text_bytes: int = 32 * MIB  # of one text that is searched for secrets: source maps of large bundles reach 20
+    findings: int = 10_000  # secrets of one package; more are a list of something else
     seconds: float = 120.0  # a package at the limits takes about 10
 
 

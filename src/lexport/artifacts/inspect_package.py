@@ -86,16 +86,21 @@ def inspect_package(
     except ArchiveError as error:
         budget.report(error.code, f"{error}; what is not read is not in the tables")
     rows.flush()
-    problems = tuple(
+    problems = problems_of(budget, sha256_hex)
+    status: DependenciesStatus | None = "complete" if rows.has_manifest else "unknown"
+    if problems:
+        status = "incomplete" if is_opened else None
+    return InspectionResult(problems=problems, status=status)
+
+
+def problems_of(budget: ArchiveBudget, sha256_hex: str) -> tuple[PackageProblem, ...]:
+    """Return the problems that the reading of a package survived, one of each kind."""
+    return tuple(
         PackageProblem(
             code=code, message=f"package {sha256_hex}: {first}" + (f" (and {count - 1:,} more)" if count > 1 else "")
         )
         for code, (count, first) in budget.problems.items()
     )
-    status: DependenciesStatus | None = "complete" if rows.has_manifest else "unknown"
-    if problems:
-        status = "incomplete" if is_opened else None
-    return InspectionResult(problems=problems, status=status)
 
 
 class _ArchiveInspection:

@@ -1,4 +1,7 @@
-"""Stored packages -> rows about their content: list those that were never inspected, then inspect a few at a time.
+"""Stored packages -> rows about their content: list those that were never looked into, then do it, a few at a time.
+
+There are two looks into a package, each done once: the inspection (inspect_package.py), and with ``secrets`` the search
+for secrets (secrets/search_package.py), once with each version of its rules.
 
 Content belongs to no account-region, so its rows and the errors about it have none either.
 """
@@ -6,8 +9,9 @@ Content belongs to no account-region, so its rows and the errors about it have n
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
@@ -19,8 +23,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from anyio import CapacityLimiter, from_thread, to_thread
 
+from lexport.artifacts import inspect_package
 from lexport.artifacts.artifact_rows import staged_row
-from lexport.artifacts.inspect_package import STAGE, InspectionResult, PackageProblem, inspect_package
+from lexport.artifacts.inspect_package import InspectionResult, PackageProblem
+from lexport.artifacts.secrets import search_package
+from lexport.artifacts.secrets.code_rules import RULES_VERSION
 from lexport.artifacts.store import PackageStore
 from lexport.dataset.disk_queue import DiskQueue
 from lexport.dataset.runs import Runs, RunWriter, Section, merge, rewrite_run
@@ -29,7 +36,8 @@ from lexport.extract.progress import PackageProgress
 from lexport.extract.rows import Staging
 from lexport.extract.workers import pump
 from lexport.query.sql import open_query_session
-from lexport.tables.packages import PACKAGE_FILES, PACKAGES
+from lexport.tables.content import CONTENT_RULES
+from lexport.tables.packages import PACKAGE_FILES, PACKAGE_SECRETS, PACKAGES
 from lexport.tables.run import ERRORS
 from lexport.tables.staged import Batch
 from lexport.tables.table import COMMON, Table
@@ -43,74 +51,127 @@ _CONTENTS = Table(
     ("sha256_hex",),
     answer_key=0,
 )
-_STATUS = "dependencies_status"
 _IN_STORE = pa.array(["stored", "present"])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """One way to look into a package. ``columns`` of ``packages`` hold its result; ``done`` is the SQL of whether."""
+
+    stage: str
+    count: str
+    run: Callable[..., InspectionResult]
+    done: str
+    columns: Callable[[str], dict[str, Any]]
+
+
+_INSPECTION = _Look(
+    stage=inspect_package.STAGE,
+    count="inspected",
+    run=inspect_package.inspect_package,
+    done="dependencies_status IS NOT NULL",
+    columns=lambda status: {"dependencies_status": status},
+)
+_SEARCH = _Look(
+    stage=search_package.STAGE,
+    count="searched for secrets",
+    run=search_package.search_package,
+    done=f"secret_rules_version = {RULES_VERSION}",
+    columns=lambda status: {"secrets_status": status, "secret_rules_version": RULES_VERSION},
+)
+_LOOKS = {look.stage: look for look in (_INSPECTION, _SEARCH)}
+_Results = dict[bytes, dict[str, Any]]
+"""Columns of ``packages`` by hash: about 500 bytes for each package looked into in this run."""
+
+
 async def inspect_stored(
-    dest: str | os.PathLike[str], staging: Staging, package_store: PackageStore, progress: PackageProgress
+    dest: str | os.PathLike[str],
+    staging: Staging,
+    package_store: PackageStore,
+    progress: PackageProgress,
+    *,
+    secrets: bool = False,
 ) -> None:
     """Inspect every package and layer that is staged as stored and that no commit of the dataset has inspected.
 
-    The status of each package is written into its staged rows, so those must be on disk. Order: by hash, a few at once.
+    With ``secrets``, search those that no commit has searched with today's rules. The results for each package are
+    written into its staged rows, so those must be on disk. Order: by hash, a few at once.
     Cancelled: ends after the current member.
     """
     folder, runs = staging.folder, staging.runs
     limiter = CapacityLimiter(INSPECTORS)
-    statuses: dict[bytes, str] = {}  # 150 bytes for each package inspected in this run
+    looks = (_INSPECTION, _SEARCH) if secrets else (_INSPECTION,)
+    results: _Results = {}
+
+    async def add(batch: Batch) -> None:
+        await staging.add(batch)
+        if found := batch.get(PACKAGE_SECRETS.name):
+            for path, rule in zip(*(found.column(name).to_pylist() for name in ("path", "rule")), strict=True):
+                progress.count("secret", "suspected", rule, example=path)
 
     def emit(batch: Batch) -> None:
         from_thread.check_cancelled()
-        from_thread.run(staging.add, batch)
+        from_thread.run(add, batch)
 
-    async def inspect(path: str) -> None:
-        sha256_hex = PurePosixPath(path).stem
-        result = await to_thread.run_sync(partial(_inspect, package_store, path, emit), limiter=limiter)
-        progress.count("package", "inspected")
-        if result.status:
-            statuses[bytes.fromhex(sha256_hex)] = result.status
-        for problem in result.problems:
-            progress.count("finding", problem.code, example=problem.message)
-            row = staged_row(
-                ERRORS,
-                stage=STAGE,
-                error_code=problem.code,
-                message=problem.message,
-                is_gap=False,  # the package is stored as AWS sent it
-                attempts=1,
-                occurred_at=datetime.now(UTC),
-            )
-            staging.rows.append(ERRORS, *row)
+    async def look_into(line: str) -> None:
+        stages, _, path = line.partition(" ")
+        chosen = [_LOOKS[stage] for stage in stages.split(",")]
+        done = await to_thread.run_sync(partial(_look_into, package_store, path, chosen, emit), limiter=limiter)
+        for look, result in zip(chosen, done, strict=True):
+            progress.count("package", look.count)
+            if result.status:
+                columns = look.columns(result.status)
+                results.setdefault(bytes.fromhex(PurePosixPath(path).stem), {}).update(columns)
+            for problem in result.problems:
+                progress.count("finding", problem.code, example=problem.message)
+                row = staged_row(
+                    ERRORS,
+                    stage=look.stage,
+                    error_code=problem.code,
+                    message=problem.message,
+                    is_gap=False,  # the package is stored as AWS sent it
+                    attempts=1,
+                    occurred_at=datetime.now(UTC),
+                )
+                staging.rows.append(ERRORS, *row)
 
     def fail(_: str, error: ItemError) -> None:
         raise error
 
+    file_mode = package_store.destination.file_mode
     with DiskQueue(folder / "contents.txt") as queue:
-        await to_thread.run_sync(_queue_uninspected, dest, staging, package_store.destination.file_mode, queue)
-        await pump(inspect, queue, fail, workers=INSPECTORS)
-    await to_thread.run_sync(_write_statuses, runs, statuses, folder, package_store.destination.file_mode)
+        await to_thread.run_sync(_queue_left, dest, staging, file_mode, looks, queue)
+        await pump(look_into, queue, fail, workers=INSPECTORS)
+    await to_thread.run_sync(_write_results, runs, results, folder, file_mode)
 
 
-def _inspect(package_store: PackageStore, path: str, emit: Callable[[Batch], None]) -> InspectionResult:
+def _look_into(
+    package_store: PackageStore, path: str, looks: Sequence[_Look], emit: Callable[[Batch], None]
+) -> list[InspectionResult]:
     sha256_hex, check = PurePosixPath(path).stem, from_thread.check_cancelled
     with ExitStack() as stack:
         try:
             file = stack.enter_context(package_store.local_file(path))
         except OSError as error:
             message = f"package {sha256_hex}: {error.strerror or error}"
-            return InspectionResult(problems=(PackageProblem(code="unreadable", message=message),), status=None)
-        return inspect_package(file, sha256_hex=sha256_hex, emit=emit, check=check)
+            problem = PackageProblem(code="unreadable", message=message)
+            return [InspectionResult(problems=(problem,), status=None) for _ in looks]
+        return [look.run(file, sha256_hex=sha256_hex, emit=emit, check=check) for look in looks]
 
 
-def _queue_uninspected(dest: str | os.PathLike[str], staging: Staging, file_mode: int, queue: DiskQueue) -> None:
-    """Put the paths of the packages to inspect into the queue, sorted by hash, and end it."""
-    stored = _rows(merge(_stage_contents(staging, file_mode), staging.folder))
+def _queue_left(
+    dest: str | os.PathLike[str], staging: Staging, file_mode: int, looks: Sequence[_Look], queue: DiskQueue
+) -> None:
+    """Put what is left to do into the queue, sorted by hash, and end it: names of looks, and the path of a package."""
+    stored = _rows(merge(_stage_contents(staging, file_mode), staging.folder), ("sha256_hex", "path"))
+    done = ", ".join(f"coalesce(bool_or({look.done}), false) AS {look.stage}" for look in looks)
     with open_query_session(dest) as session:
-        inspected = session.read(
-            "SELECT DISTINCT sha256_hex FROM history.packages WHERE dependencies_status IS NOT NULL ORDER BY sha256_hex"
-        )
-        for path in _not_inspected(stored, (sha256_hex for (sha256_hex,) in _rows(inspected))):
-            queue.put([path])
+        rows = session.read(f"SELECT sha256_hex, {done} FROM history.packages GROUP BY 1 ORDER BY 1")  # noqa: S608
+        for path, is_done in _with_history(stored, _rows(rows, ("sha256_hex", *(look.stage for look in looks)))):
+            if left := [
+                look.stage for look, done in zip(looks, is_done or [False] * len(looks), strict=True) if not done
+            ]:
+                queue.put([f"{','.join(left)} {path}"])
     queue.end()
 
 
@@ -121,40 +182,42 @@ def _stage_contents(staging: Staging, file_mode: int) -> list[Section]:
         for batch in run.blocks():
             is_stored = pc.is_in(batch.column("status"), value_set=_IN_STORE)
             stored = batch.select(["sha256_hex", "path"]).filter(is_stored).drop_null()
-            writer.add_rows(_CONTENTS, ((None, None, *row, "") for row in _rows([stored])))
+            writer.add_rows(_CONTENTS, ((None, None, *row, "") for row in _rows([stored], ("sha256_hex", "path"))))
     writer.flush()
     return writer.runs[_CONTENTS.name]
 
 
-def _rows(batches: Iterable[pa.RecordBatch | pa.Table]) -> Iterator[tuple[Any, ...]]:
-    names = ("sha256_hex", "path")
+def _rows(batches: Iterable[pa.RecordBatch | pa.Table], names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     for batch in batches:
-        columns = (batch.column(name).to_pylist() for name in names if name in batch.schema.names)
-        yield from zip(*columns, strict=True)
+        yield from zip(*(batch.column(name).to_pylist() for name in names), strict=True)
 
 
-def _not_inspected(stored: Iterable[tuple[str, str]], inspected: Iterator[str]) -> Iterator[str]:
-    """Yield the path of each content that was not inspected; both inputs are sorted by hash."""
-    other = next(inspected, None)
+def _with_history(
+    stored: Iterable[tuple[str, str]], history: Iterator[tuple[Any, ...]]
+) -> Iterator[tuple[str, tuple[bool, ...]]]:
+    """Yield the path of each content, and what was done with it before; both inputs are sorted by hash."""
+    other = next(history, None)
     for sha256_hex, same in groupby(stored, key=itemgetter(0)):
-        while other is not None and other < sha256_hex:
-            other = next(inspected, None)
-        if other != sha256_hex:
-            yield next(same)[1]
+        while other is not None and (other[0] is None or other[0] < sha256_hex):
+            other = next(history, None)
+        yield next(same)[1], other[1:] if other and other[0] == sha256_hex else ()
 
 
-def _write_statuses(runs: Runs, statuses: Mapping[bytes, str], folder: Path, file_mode: int) -> None:
-    """Write the status of each inspected package into its staged rows, whose order stays."""
-    if statuses:
-        change = partial(_with_statuses, statuses)
+def _write_results(runs: Runs, results: _Results, folder: Path, file_mode: int) -> None:
+    """Write what was found out about each package into its staged rows, whose order stays."""
+    if results:
+        change = partial(_with_results, results)
         runs[PACKAGES.name] = [rewrite_run(run, change, folder, file_mode) for run in runs.get(PACKAGES.name, ())]
 
 
-def _with_statuses(statuses: Mapping[bytes, str], batch: pa.RecordBatch) -> pa.RecordBatch:
+def _with_results(results: _Results, batch: pa.RecordBatch) -> pa.RecordBatch:
     is_stored = pc.is_in(batch.column("status"), value_set=_IN_STORE).to_pylist()
-    values = [
-        statuses.get(bytes.fromhex(sha256_hex)) if stored and sha256_hex else None
+    found = [
+        results.get(bytes.fromhex(sha256_hex), {}) if stored and sha256_hex else {}
         for sha256_hex, stored in zip(batch.column("sha256_hex").to_pylist(), is_stored, strict=True)
     ]
-    index = batch.schema.get_field_index(_STATUS)
-    return batch.set_column(index, batch.schema.field(index), pa.array(values, pa.string()))
+    for name in CONTENT_RULES[PACKAGES].lasting:
+        index = batch.schema.get_field_index(name)
+        field = batch.schema.field(index)
+        batch = batch.set_column(index, field, pa.array([values.get(name) for values in found], field.type))
+    return batch

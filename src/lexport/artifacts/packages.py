@@ -42,7 +42,7 @@ from lexport.query.catalog import Catalog, open_catalog
 from lexport.settings import ALL_REGIONS, Destination, PackageSettings, SnapshotSettings
 from lexport.tables.functions import FUNCTIONS, LAYERS
 from lexport.tables.layer_versions import LAYER_VERSIONS
-from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES, PACKAGES
+from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES, PACKAGE_SECRETS, PACKAGES
 from lexport.tables.run import ERRORS
 from lexport.tables.table import Table
 from lexport.tables.text import plural
@@ -104,7 +104,7 @@ async def packages(
             from lexport.artifacts.inspect_stored import inspect_stored  # imports DuckDB, which other runs do not need
 
             progress.stage = "looking into packages"
-            await inspect_stored(dest, run.staging, package_store, progress.packages)
+            await inspect_stored(dest, run.staging, package_store, progress.packages, secrets=chosen.secrets)
         progress.stage = "writing Parquet"
         await run.staging.flush_all()
         staged = await to_thread.run_sync(_write, chosen, run, plan)
@@ -248,4 +248,5 @@ def tables_of(settings: PackageSettings) -> tuple[Table, ...]:
     """Return the tables of packages that a run with these settings fills."""
     layers = (LAYER_VERSIONS,) if settings.layers else ()
     contents = (PACKAGE_FILES, PACKAGE_DEPENDENCIES) if settings.inspect else ()
-    return (PACKAGES, *layers, *contents)
+    secrets = (PACKAGE_SECRETS,) if settings.secrets else ()
+    return (PACKAGES, *layers, *contents, *secrets)

@@ -65,14 +65,14 @@ _NAMES = {
 
 
 def package_settings(
-    options: dict[str, Any], *, is_downloading: bool, is_inspected: bool = False
+    options: dict[str, Any], *, is_downloading: bool, inspect: bool = False, secrets: bool = False
 ) -> PackageSettings | None:
     """Take these options out of ``options``; return None if no packages are downloaded.
 
     Raises SettingsError for wrong values, and for options of packages without ``--packages``.
     """
     chosen = {target: options.pop(name) for name, target in _NAMES.items()}
-    settings = PackageSettings(**chosen, inspect=is_inspected)
+    settings = PackageSettings(**chosen, inspect=inspect, secrets=secrets)
     if is_downloading:
         return settings
     if settings != _DEFAULTS:

@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 
 @declare_command(
     "packages",
-    "lexport packages fleet --inspect",
+    "lexport packages fleet --inspect --secrets",
     "lexport packages fleet --packages-for latest --layers --max-package-size 100MB",
 )
 @argument("dest")
 @access_options
 @package_options
 @option("Packages", "--inspect", "Read the stored packages and write their files and dependencies as tables.")
+@option("Packages", "--secrets", "With --inspect, also search their text for secrets; no secret is stored.")
 @cluster_options
 @option(
     "Publication",
@@ -57,7 +58,8 @@ def command(dest: Destination, **options: Any) -> int:
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # as in lexport snapshot
     from lexport.artifacts.packages import packages
 
-    chosen = package_settings(options, is_downloading=True, is_inspected=options.pop("inspect"))
+    looks = {name: options.pop(name) for name in ("inspect", "secrets")}
+    chosen = package_settings(options, is_downloading=True, **looks)
     settings = fleet_settings(options | {"packages": chosen})
     return run_and_summarize(lambda report: packages(dest, settings, report=report), summarize)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,7 +26,7 @@ from lexport.tables.table import Table
 
 _UNREADABLE = (OSError, pa.ArrowException, KeyError, ValueError)
 
-Row = tuple[str | None, ...]
+Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,7 @@ class _Part:
 
 
 _PARTS = tuple(
-    _Part(table, rule.key, lasting)
-    for table, rule in CONTENT_RULES.items()
-    for lasting in dict.fromkeys((None, rule.lasting))
+    _Part(table, rule.key, lasting) for table, rule in CONTENT_RULES.items() for lasting in (None, *rule.lasting)
 )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate, chain, pairwise
 
@@ -73,18 +73,17 @@ def value_rule(value: str) -> str | None:
     """Return the name of the rule whose format a value contains, None if there is none."""
     if len(value) >= LEAST_CHARACTERS:
         for hint, rule in _RULE_OF_HINT:
-            if hint in value and _matches(rule, value):
+            if hint in value and any(True for _ in matches_of(rule, value)):
                 return rule.name
     return None
 
 
-def _matches(rule: ValueRule, value: str) -> bool:
-    """Return whether a value contains a secret of this format. A placeholder in the same format is none."""
-    for match in rule.pattern.finditer(value):
+def matches_of(rule: ValueRule, text: str) -> Iterator[re.Match[str]]:
+    """Yield where a text contains a secret of this format. A placeholder in the same format is none."""
+    for match in rule.pattern.finditer(text):
         secret = match[match.lastindex or 0]
         if not is_placeholder(secret) and (rule.second_look is None or _SECOND_LOOKS[rule.second_look](secret)):
-            return True
-    return False
+            yield match
 
 
 def _has_digit(text: str) -> bool:

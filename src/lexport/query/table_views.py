@@ -85,8 +85,8 @@ def _latest_only(table: Table) -> str:
 
 def _lasting_values(table: Table) -> dict[str, str]:
     rule = CONTENT_RULES.get(table)
-    if rule is None or rule.lasting is None:
+    if rule is None:
         return {}
     all_rows = "ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING"
     window = f"PARTITION BY {rule.key} ORDER BY snapshot_id {all_rows}"
-    return {rule.lasting: f"last_value({rule.lasting} IGNORE NULLS) OVER ({window})"}
+    return {name: f"last_value({name} IGNORE NULLS) OVER ({window})" for name in rule.lasting}

@@ -22,7 +22,8 @@ class PackageSettings:
     fetched when a chosen version refers to it and it is no larger than ``max_size_bytes``. ``concurrency`` bounds the
     downloads at once, ``rate_bytes_per_s`` all of them together. ``hosts`` are the hosts besides AWS's S3 to which
     presigned URLs may lead. ``reference_packages`` fetches packages in the customer's own buckets, with the caller's
-    permissions; ``layers`` fetches the layer versions in use, ``inspect`` inspects the stored packages.
+    permissions; ``layers`` fetches the layer versions in use, ``inspect`` inspects the stored packages,
+    and with ``secrets`` searches their text for secrets.
     """
 
     packages_for: Qualifiers = "all"
@@ -35,6 +36,7 @@ class PackageSettings:
     reference_packages: bool = False
     layers: bool = False
     inspect: bool = False
+    secrets: bool = False
 
     def __post_init__(self) -> None:
         """Check every setting."""
@@ -47,6 +49,7 @@ class PackageSettings:
         check(is_good, "--package-concurrency", f"is from 1 to {MOST_PACKAGES_AT_ONCE}, not {self.concurrency}")
         for option, texts in (("--package-runtime", self.runtimes), ("--package-name", self.names)):
             check(all(texts), option, "is not empty")
+        check(self.inspect or not self.secrets, "--secrets", "goes with --inspect")
 
     def for_manifest(self) -> dict[str, Any]:
         """Return the settings that the manifest records."""
@@ -58,4 +61,5 @@ class PackageSettings:
             "reference_packages": self.reference_packages,
             "layers": self.layers,
             "inspect": self.inspect,
+            **({"secrets": True} if self.secrets else {}),
         }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lexport.tables.functions import FUNCTIONS, LAYERS
 from lexport.tables.layer_versions import LAYER_VERSIONS
-from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES, PACKAGES
+from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES, PACKAGE_SECRETS, PACKAGES
 from lexport.tables.table import Table
 
 
@@ -14,13 +14,13 @@ from lexport.tables.table import Table
 class ContentRule:
     """The latest rows of a table are, for each value of the column ``key`` that is named, those of the newest commit.
 
-    ``named_by`` are the tables, each with its column, that name such values. A column named in ``lasting`` shows its
-    newest value that is not NULL: a package is inspected once, and later commits do not repeat the result.
+    ``named_by`` are the tables, each with its column, that name such values. A column in ``lasting`` shows its newest
+    value that is not NULL: a package is inspected once, and later commits do not repeat the result.
     """
 
     key: str
     named_by: tuple[tuple[Table, str], ...]
-    lasting: str | None = None
+    lasting: tuple[str, ...] = ()
 
     @property
     def reads(self) -> tuple[Table, ...]:
@@ -33,9 +33,10 @@ CONTENT_RULES: dict[Table, ContentRule] = {
     PACKAGES: ContentRule(
         key="code_sha256",
         named_by=((FUNCTIONS, "code_sha256"), (LAYER_VERSIONS, "code_sha256")),
-        lasting="dependencies_status",
+        lasting=("dependencies_status", "secrets_status", "secret_rules_version"),
     ),
     LAYER_VERSIONS: ContentRule(key="layer_arn", named_by=((LAYERS, "layer_arn"),)),
     PACKAGE_FILES: _OF_PACKAGES,
     PACKAGE_DEPENDENCIES: _OF_PACKAGES,
+    PACKAGE_SECRETS: _OF_PACKAGES,
 }

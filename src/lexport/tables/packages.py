@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lexport.tables.table import COMMON, INT64, TEXT, TIMESTAMP, Column, Table, key
+from lexport.tables.table import COMMON, INT32, INT64, TEXT, TIMESTAMP, Column, Table, key
 
 PACKAGES = Table(
     "packages",
@@ -22,6 +22,16 @@ PACKAGES = Table(
             "",
             "Whether `package_dependencies` has all of its libraries: `complete`, `incomplete` or `unknown`; NULL where"
             " it was not inspected.",
+        ),
+        Column(
+            "secrets_status",
+            TEXT,
+            "",
+            "Whether all of its text was searched for `package_secrets`: `complete` or `incomplete`; NULL where it was"
+            " not searched.",
+        ),
+        Column(
+            "secret_rules_version", INT32, "", "Version of the rules that it was searched with; NULL where it was not."
         ),
     ),
     ("code_sha256",),
@@ -57,5 +67,20 @@ PACKAGE_DEPENDENCIES = Table(
         key("path", "The file in the archive that says so."),
     ),
     ("sha256_hex", "ecosystem", "name", "version", "path"),
+    answer_key=0,
+)
+
+PACKAGE_SECRETS = Table(
+    "package_secrets",
+    "One row per line and rule of a suspected secret in a stored package; account and region are NULL.",
+    (
+        *COMMON,
+        _SHA256_HEX,
+        key("path", "The file in the archive; `lib/x.jar!/a.txt` is in an archive inside it."),
+        key("line", "Line of the file, from 1.", type_=INT32),
+        key("rule", "Rule that matched; never the value or the line."),
+        Column("secret_rules_version", INT32, "", "Version of the rules; that of `packages` is the latest."),
+    ),
+    ("sha256_hex", "path", "line", "rule"),
     answer_key=0,
 )

@@ -13,12 +13,12 @@ from lexport.tables.call import Call
 from lexport.tables.events import LOOKUP_EVENTS
 from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS, SECURITY_GROUPS, SUBNETS, TAGS
 from lexport.tables.layer_versions import LAYER_VERSIONS
-from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES, PACKAGES
+from lexport.tables.packages import PACKAGE_DEPENDENCIES, PACKAGE_FILES, PACKAGE_SECRETS, PACKAGES
 from lexport.tables.resource import Resource
 from lexport.tables.run import CHANGES, ERRORS, SCOPE_RESOURCES, SCOPES, SNAPSHOTS
 from lexport.tables.table import Table
 
-PACKAGE_TABLES = (LAYER_VERSIONS, PACKAGES, PACKAGE_FILES, PACKAGE_DEPENDENCIES)
+PACKAGE_TABLES = (LAYER_VERSIONS, PACKAGES, PACKAGE_FILES, PACKAGE_DEPENDENCIES, PACKAGE_SECRETS)
 """Tables about content, which belongs to no account. A commit holds those that its run looked at."""
 
 BY_NAME: dict[str, Table] = {

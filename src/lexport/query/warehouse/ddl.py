@@ -113,16 +113,16 @@ def _latest(table: Table) -> str:
 
 def _latest_content(table: Table, rule: ContentRule) -> str:
     """Select with joins and MAX, because not every warehouse has QUALIFY and IGNORE NULLS."""
-    key, lasting = rule.key, rule.lasting
-    names, join = _names(table, "t."), ""
-    if lasting is not None:
-        names = names.replace(f"t.{lasting}", f"i.{lasting}")
-        join = (
+    key, names, join = rule.key, _names(table, "t."), ""
+    for number, lasting in enumerate(rule.lasting):
+        newest = f"i{number or ''}"
+        names = names.replace(f"t.{lasting}", f"{newest}.{lasting}")
+        join += (
             f" LEFT JOIN (SELECT p.{key}, p.{lasting} FROM history.{table.name} AS p JOIN ("
             f"SELECT {key}, MAX(snapshot_id) AS snapshot_id FROM history.{table.name}"
             f" WHERE NOT {lasting} IS NULL GROUP BY {key}"
             f") AS m ON m.{key} = p.{key} AND m.snapshot_id = p.snapshot_id"
-            f") AS i ON i.{key} = t.{key}"
+            f") AS {newest} ON {newest}.{key} = t.{key}"
         )
     return (
         f"SELECT {names} FROM history.{table.name} AS t JOIN ("
