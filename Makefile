@@ -6,7 +6,7 @@ RUNTIME_STAMP := .venv/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint types unit newest wheel azurite torture fuzz faults workers commands bench bench-toy golden dialects states schedulers image-steps lock clean
+.PHONY: setup demo test lint types unit newest wheel azurite torture fuzz exposure faults workers commands bench bench-toy golden dialects states schedulers image-steps lock clean
 
 setup: $(RUNTIME_STAMP)
 
@@ -70,6 +70,10 @@ torture: $(STAMP)
 # Wrong answers of AWS in many ways: an hour. `make test` takes a sample.
 fuzz: $(STAMP)
 	LEXPORT_FUZZ_RUNS=500 $(BIN)/python -m pytest -n 2 --dist worksteal -q tests/integration/test_answers_fuzzed.py
+
+# Policies and URLs that Hypothesis makes, judged by the views and by Python.
+exposure: $(STAMP)
+	LEXPORT_EXPOSURE_EXAMPLES=1000 $(BIN)/python -m pytest -q tests/sql/test_exposure.py -k any_policies
 
 # Every fault between lexport and a server, with the time-outs that users have: twenty minutes. `make test` waits for a
 # twentieth of them.

@@ -20,6 +20,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "views.md"
 SPEC = FleetSpec(
     functions=500, versions=2, seed=7, accounts=("111122223333", "111122223334"), regions=("eu-west-1", "us-east-1")
 )
+READ = ("policies", "urls")
 _COMMAND = re.compile(r'(?<=\n```console\n\$ lexport sql fleet ")(?P<query>.+)"\n(?P<answer>(?:.*\n)*?)(?=```\n)')
 
 
@@ -46,8 +47,11 @@ def simulated_rows():
                     "ended_at": AT,
                 }
             )
-            for table, row in fleet.expected(scope, value_hmac=hmac_of, hash_key_id="k"):
+            for table, row in fleet.expected(scope, value_hmac=hmac_of, hash_key_id="k", with_resources=READ):
                 rows.setdefault(table, []).append(row | ({"fetched_at": AT} if table == "functions" else {}))
+            rows.setdefault("scope_resources", []).extend(
+                {"account_id": account, "region": region, "resource": name, "status": "complete"} for name in READ
+            )
     return rows, scopes
 
 

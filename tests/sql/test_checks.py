@@ -23,10 +23,16 @@ def _load(name):
 
 ROWS = _load("check_rows")
 A, AT, days = ROWS["A"], ROWS["AT"], ROWS["days"]
-CASES = _load("check_cases_code")["CASES"] | _load("check_cases_settings")["CASES"]
+CASES = {
+    name: case
+    for file in ("code", "settings", "exposure")
+    for name, case in _load(f"check_cases_{file}")["CASES"].items()
+}
 THRESHOLDS = {
     "required_tags": {"keys": ["owner", "team"]},
+    "cross_account": {"trusted_accounts": ["999988887777"]},
     "foreign_layer": {"trusted_accounts": ["999988887777"]},
+    "foreign_service_source": {"trusted_accounts": ["999988887777"]},
     "shared_role": {"functions": 2},
 }
 TESTED_ALONE = {"not_read_whole"}

@@ -26,7 +26,8 @@ def resource_results(result: ShardResult, options: Mapping[str, Any]) -> Iterato
     """Yield the result of every resource. Where a shard says nothing of one, it is judged by the shard itself.
 
     That is so where no process could read the shard, and where an older release has read it. Where the Region never
-    accepted the credentials, or is switched off, so is every resource.
+    accepted the credentials, or is switched off, so is every resource. A part of a resource that the run leaves out,
+    such as the policies of versions, has a row under its own name.
     """
     known = {each.resource: each for each in result.resources}
     read = {resource.option for resource in _read(result, options)}
@@ -40,6 +41,15 @@ def resource_results(result: ShardResult, options: Mapping[str, Any]) -> Iterato
             yield replace(known[option], status=result.status)
         else:
             yield known[option]
+    for part in left_out_parts(options):
+        yield ResourceResult(resource=part, status="not_requested")
+
+
+def left_out_parts(options: Mapping[str, Any]) -> list[str]:
+    """Return the names of operations that a run leaves out of resources that it reads."""
+    read = resources_read(options)
+    names, asked = {resource.name for resource in read}, {resource.option for resource in read}
+    return [each.name for each in fleet_resources() if each.option in asked and each.name not in names]
 
 
 def _read(result: ShardResult, options: Mapping[str, Any]) -> Iterator[Any]:

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from lexport.errors import QueryError, RunError, SettingsError, ViewError
-from lexport.model import Scope
+from lexport.model import LATEST, Scope
 from lexport.query.catalog import Catalog
 from lexport.query.checks.definition import SEVERITIES, Check, Severity, Value, choose, fill_thresholds, load_checks
 from lexport.query.checks.finding import IDENTITY, CheckResult, Finding, FunctionKey, Unjudged
@@ -183,7 +183,7 @@ def _finding(
     arn = None
     if function_name is not None:
         arn = f"arn:{partitions.get((account_id, region), 'aws')}:lambda:{region}:{account_id}:function:{function_name}"
-        arn += f":{version}" if version is not None and version.isdecimal() else ""
+        arn += f":{version}" if version not in (None, LATEST) else ""
     finding = Finding(
         check=check,
         account_id=account_id,

@@ -1,0 +1,200 @@
+WITH "READINGS" AS (
+  SELECT
+    "ACCOUNT_ID",
+    "REGION",
+    MAX(
+      CASE WHEN "RESOURCE" = 'policies' AND "STATUS" <> 'not_requested' THEN 1 ELSE 0 END
+    ) AS "ASKS_POLICIES",
+    MAX(
+      CASE
+        WHEN "RESOURCE" = 'policies' AND "STATUS" IN ('complete', 'partial')
+        THEN 1
+        ELSE 0
+      END
+    ) AS "READS_POLICIES",
+    MAX(
+      CASE
+        WHEN "RESOURCE" = 'alias-policies' AND "STATUS" = 'not_requested'
+        THEN 1
+        ELSE 0
+      END
+    ) AS "OMITS_ALIASES",
+    MAX(
+      CASE
+        WHEN "RESOURCE" = 'version-policies' AND "STATUS" = 'not_requested'
+        THEN 1
+        ELSE 0
+      END
+    ) AS "OMITS_VERSIONS",
+    MAX(CASE WHEN "RESOURCE" = 'urls' AND "STATUS" <> 'not_requested' THEN 1 ELSE 0 END) AS "ASKS_URLS",
+    MAX(
+      CASE
+        WHEN "RESOURCE" = 'urls' AND "STATUS" IN ('complete', 'partial', 'unavailable')
+        THEN 1
+        ELSE 0
+      END
+    ) AS "READS_URLS"
+  FROM "LEXPORT"."SCOPE_RESOURCES"
+  GROUP BY
+    "ACCOUNT_ID",
+    "REGION"
+), "FLEET" AS (
+  SELECT
+    "ACCOUNT_ID",
+    "REGION",
+    "FUNCTION_NAME",
+    COUNT(CASE WHEN "VERSION" <> '$LATEST' THEN 1 END) AS "VERSIONS"
+  FROM "LEXPORT"."FUNCTIONS"
+  GROUP BY
+    "ACCOUNT_ID",
+    "REGION",
+    "FUNCTION_NAME"
+), "POLICIES" AS (
+  SELECT DISTINCT
+    "ACCOUNT_ID",
+    "REGION",
+    "FUNCTION_NAME",
+    "QUALIFIER"
+  FROM "LEXPORT"."POLICY_STATEMENTS"
+), "URLS" AS (
+  SELECT
+    "ACCOUNT_ID",
+    "REGION",
+    "FUNCTION_NAME",
+    "QUALIFIER",
+    MAX("AUTH_TYPE") AS "AUTH_TYPE", /* there is one URL at most; of two, NONE is the greater text */
+    MAX("FUNCTION_URL") AS "FUNCTION_URL"
+  FROM "LEXPORT"."FUNCTION_URLS"
+  GROUP BY
+    "ACCOUNT_ID",
+    "REGION",
+    "FUNCTION_NAME",
+    "QUALIFIER"
+), "UNREAD_POLICIES" AS (
+  SELECT DISTINCT
+    "E"."ACCOUNT_ID",
+    "E"."REGION",
+    "E"."FUNCTION_NAME",
+    COALESCE("E"."QUALIFIER", '$LATEST') AS "QUALIFIER"
+  FROM "LEXPORT"."ERRORS" AS "E"
+  JOIN "FLEET" AS "F"
+    ON "F"."ACCOUNT_ID" = "E"."ACCOUNT_ID"
+    AND "F"."REGION" = "E"."REGION"
+    AND "F"."FUNCTION_NAME" = "E"."FUNCTION_NAME"
+  WHERE
+    "E"."OPERATION" = 'GetPolicy'
+  UNION
+  SELECT
+    "A"."ACCOUNT_ID",
+    "A"."REGION",
+    "A"."FUNCTION_NAME",
+    "A"."ALIAS" AS "QUALIFIER"
+  FROM "LEXPORT"."ALIASES" AS "A"
+  JOIN "READINGS" AS "R"
+    ON "R"."ACCOUNT_ID" = "A"."ACCOUNT_ID"
+    AND "R"."REGION" = "A"."REGION"
+    AND "R"."OMITS_ALIASES" = 1
+), "UNREAD_URLS" AS (
+  SELECT DISTINCT
+    "ACCOUNT_ID",
+    "REGION",
+    "FUNCTION_NAME"
+  FROM "LEXPORT"."ERRORS"
+  WHERE
+    "OPERATION" = 'ListFunctionUrlConfigs'
+), "TARGETS" AS (
+  SELECT
+    "ACCOUNT_ID",
+    "REGION",
+    "FUNCTION_NAME",
+    '$LATEST' AS "QUALIFIER"
+  FROM "FLEET"
+  UNION
+  SELECT
+    "ACCOUNT_ID",
+    "REGION",
+    "FUNCTION_NAME",
+    "QUALIFIER"
+  FROM "POLICIES"
+  UNION
+  SELECT
+    "ACCOUNT_ID",
+    "REGION",
+    "FUNCTION_NAME",
+    "QUALIFIER"
+  FROM "URLS"
+  UNION
+  SELECT
+    "ACCOUNT_ID",
+    "REGION",
+    "FUNCTION_NAME",
+    "QUALIFIER"
+  FROM "UNREAD_POLICIES"
+)
+SELECT
+  "T"."ACCOUNT_ID",
+  "T"."REGION",
+  "T"."FUNCTION_NAME",
+  "T"."QUALIFIER",
+  CASE WHEN NOT "P"."QUALIFIER" IS NULL THEN TRUE ELSE FALSE END AS "HAS_POLICY",
+  CASE
+    WHEN NOT "P"."QUALIFIER" IS NULL
+    THEN 'read'
+    WHEN COALESCE("R"."ASKS_POLICIES", 0) = 0
+    OR (
+      "T"."QUALIFIER" <> '$LATEST' AND "R"."OMITS_ALIASES" = 1
+    )
+    THEN 'not_requested'
+    WHEN "R"."READS_POLICIES" = 1 AND "E"."QUALIFIER" IS NULL
+    THEN 'read'
+    ELSE 'unread'
+  END AS "POLICY_STATUS",
+  CASE
+    WHEN "U"."AUTH_TYPE" IN ('NONE', 'AWS_IAM')
+    THEN 'read'
+    WHEN COALESCE("R"."ASKS_URLS", 0) = 0
+    THEN 'not_requested'
+    WHEN "U"."QUALIFIER" IS NULL AND "R"."READS_URLS" = 1 AND "X"."FUNCTION_NAME" IS NULL
+    THEN 'read'
+    ELSE 'unread'
+  END AS "URL_STATUS",
+  "U"."AUTH_TYPE" AS "URL_AUTH_TYPE",
+  "U"."FUNCTION_URL",
+  CASE
+    WHEN "T"."QUALIFIER" <> '$LATEST'
+    THEN 0
+    WHEN COALESCE("R"."READS_POLICIES", 0) = 0 OR "R"."OMITS_VERSIONS" = 1
+    THEN COALESCE("F"."VERSIONS", 0)
+    ELSE 0
+  END AS "UNREAD_VERSIONS"
+FROM "TARGETS" AS "T"
+LEFT JOIN "READINGS" AS "R"
+  ON "R"."ACCOUNT_ID" = "T"."ACCOUNT_ID" AND "R"."REGION" = "T"."REGION"
+LEFT JOIN "FLEET" AS "F"
+  ON "F"."ACCOUNT_ID" = "T"."ACCOUNT_ID"
+  AND "F"."REGION" = "T"."REGION"
+  AND "F"."FUNCTION_NAME" = "T"."FUNCTION_NAME"
+LEFT JOIN "POLICIES" AS "P"
+  ON "P"."ACCOUNT_ID" = "T"."ACCOUNT_ID"
+  AND "P"."REGION" = "T"."REGION"
+  AND "P"."FUNCTION_NAME" = "T"."FUNCTION_NAME"
+  AND "P"."QUALIFIER" = "T"."QUALIFIER"
+LEFT JOIN "URLS" AS "U"
+  ON "U"."ACCOUNT_ID" = "T"."ACCOUNT_ID"
+  AND "U"."REGION" = "T"."REGION"
+  AND "U"."FUNCTION_NAME" = "T"."FUNCTION_NAME"
+  AND "U"."QUALIFIER" = "T"."QUALIFIER"
+LEFT JOIN "UNREAD_POLICIES" AS "E"
+  ON "E"."ACCOUNT_ID" = "T"."ACCOUNT_ID"
+  AND "E"."REGION" = "T"."REGION"
+  AND "E"."FUNCTION_NAME" = "T"."FUNCTION_NAME"
+  AND "E"."QUALIFIER" = "T"."QUALIFIER"
+LEFT JOIN "UNREAD_URLS" AS "X"
+  ON "X"."ACCOUNT_ID" = "T"."ACCOUNT_ID"
+  AND "X"."REGION" = "T"."REGION"
+  AND "X"."FUNCTION_NAME" = "T"."FUNCTION_NAME"
+ORDER BY
+  "T"."ACCOUNT_ID",
+  "T"."REGION",
+  "T"."FUNCTION_NAME",
+  "T"."QUALIFIER"
