@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
+from lexport.tables.events import LOOKUP_EVENTS
 from lexport.tables.layer_versions import GET_LAYER_VERSION
 from lexport.tables.registry import resources_read
 from lexport.tables.resource import Resource
@@ -23,26 +24,29 @@ def iam_policy(
     *,
     resources: Collection[Resource] | None = None,
     all_regions: bool = True,
+    history: bool = False,
     layers: bool = False,
     references: bool = False,
 ) -> dict[str, Any]:
     """Write the least policy for a snapshot of one account, or of any.
 
     ``resources`` are those that the snapshot reads, by default those of every run. The statement ``Regions`` is needed
-    for ``--region all`` only, ``Layers`` for ``--layers``, ``References`` for ``--reference-packages``; links to
-    packages need nothing besides ``lambda:GetFunction``.
+    for ``--region all`` only, ``History`` for ``--changes-from``, ``Layers`` for ``--layers``, ``References`` for
+    ``--reference-packages``; links to packages need nothing besides ``lambda:GetFunction``.
     Source: facts, lambda-api.md, section 8.1.
     """
     read = resources_read({}) if resources is None else resources
     calls = [call for resource in read for call in (resource.call, *resource.lists)]
 
     def actions(iam_resource: str) -> list[str]:
-        return [action for call in calls if call.iam_resource == iam_resource for action in call.iam]
+        return list(dict.fromkeys(action for call in calls if call.iam_resource == iam_resource for action in call.iam))
 
     functions = f"arn:{partition}:lambda:*:{account_id}:function:*"
     statements = [allow("List", actions("*")), allow("Read", actions("function"), functions)]
     if all_regions:
         statements.append(allow("Regions", ["account:ListRegions", "ec2:DescribeRegions"]))
+    if history:
+        statements.append(allow("History", list(LOOKUP_EVENTS.iam)))
     if layers:
         statements.append(allow("Layers", list(GET_LAYER_VERSION.iam)))
     if references:
@@ -56,6 +60,7 @@ def session_policy(
     *,
     resources: Collection[Resource],
     all_regions: bool,
+    history: bool = False,
     layers: bool = False,
     references: bool = False,
 ) -> str:
@@ -65,7 +70,13 @@ def session_policy(
     AWS would hide the environment of functions whose key the role may use.
     """
     policy = iam_policy(
-        partition, account_id, resources=resources, all_regions=all_regions, layers=layers, references=references
+        partition,
+        account_id,
+        resources=resources,
+        all_regions=all_regions,
+        history=history,
+        layers=layers,
+        references=references,
     )
     services = ["lambda.*", "s3.*"] if references else "lambda.*"
     condition = {"StringLike": {"kms:ViaService": services}}

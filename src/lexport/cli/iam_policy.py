@@ -9,7 +9,7 @@ from typing import Any, Literal, cast, get_args
 import click
 
 from lexport.cli._options import declare_command, option
-from lexport.cli._resource_options import which_resources
+from lexport.cli._resource_options import CHANGES_FROM, which_resources
 
 Role = Literal["reader", "writer", "pruner"]
 
@@ -41,6 +41,7 @@ Role = Literal["reader", "writer", "pruner"]
 @option("Policy", "--dest URL", "Write the policy for a dataset at s3://bucket/prefix instead.")
 @option("Policy", "--dest-kms-key ARN", "Also allow the use of this KMS key for the objects of --dest.")
 @which_resources
+@CHANGES_FROM
 @option("Policy", "--packages", "Also allow what --layers and --reference-packages need.")
 def command(
     partition: str,
@@ -50,6 +51,7 @@ def command(
     *,
     dest: str | None,
     dest_kms_key: str | None,
+    changes_from: str | None,
     packages: bool,
     with_resources: tuple[str, ...],
     without_resources: tuple[str, ...],
@@ -73,7 +75,8 @@ def command(
                 f"{option_name}: {named} is not an AWS partition; the partitions are {', '.join(PARTITIONS)}"
             )
     if dest is not None:
-        if account_role is not None or packages or with_resources or without_resources or account != "*":
+        others = (account_role, changes_from, packages, with_resources, without_resources)
+        if any(others) or account != "*":
             raise click.UsageError("--dest goes with --for, --partition and --dest-kms-key alone")
         click.echo(json.dumps(_for_dest(dest, holder or "writer", partition, dest_kms_key), indent=2))
         return
@@ -86,7 +89,14 @@ def command(
     chosen = choose_resources(SnapshotSettings(with_resources=with_resources, without_resources=without_resources))
     resources = resources_read(chosen.for_manifest())
     policy = (
-        iam_policy(partition, account, resources=resources, layers=packages, references=packages)
+        iam_policy(
+            partition,
+            account,
+            resources=resources,
+            history=changes_from is not None,
+            layers=packages,
+            references=packages,
+        )
         if account_role is None
         else hub_policy(role_arn(account_role, account, partition))
     )

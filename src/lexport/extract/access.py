@@ -206,6 +206,7 @@ class Access:
                 account_id,
                 resources=resources_read(settings.for_manifest()),
                 all_regions=self.is_all,
+                history=settings.changes_from is not None,
                 layers=packages is not None and packages.layers,
                 references=packages is not None and packages.reference_packages,
             ),

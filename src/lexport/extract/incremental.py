@@ -281,6 +281,12 @@ def is_unchanged(listed: Reply | None, older: Mapping[str, Any], *, is_latest: b
     )
 
 
+def revision_of(reply: Reply) -> str | None:
+    """Return the revision that a listing or a response of GetFunction names."""
+    (revision_id,) = _values_of(reply, ("RevisionId",))
+    return revision_id if isinstance(revision_id, str) else None
+
+
 def _values_of(listed: Reply, names: Iterable[str]) -> Iterable[Any]:
     if listed.typed is not None:
         return map(partial(getattr, listed.typed.Configuration), names)

@@ -20,17 +20,18 @@ from anyio.streams.memory import MemoryObjectSendStream
 from lexport.aws.client import LambdaClient
 from lexport.aws.quota.pacer import CallApi
 from lexport.errors import AccessDeniedError, ExpiredCredentialsError, FunctionGoneError, ItemError, first_of
+from lexport.extract.carry.shard_carry import open_shard_carry
 from lexport.extract.context import RunContext
 from lexport.extract.failures import GONE
 from lexport.extract.flatten import Rules, flatten_carried, flatten_function
 from lexport.extract.flatten_resource import append_row
-from lexport.extract.incremental import LastSnapshot, Pending, PendingVersions
+from lexport.extract.incremental import LastSnapshot, Pending, PendingVersions, revision_of
 from lexport.extract.listing import discover_functions
 from lexport.extract.match_response import fetch_function
 from lexport.extract.progress import ShardProgress
 from lexport.extract.resources import ResourceReader, make_readers
 from lexport.extract.rows import Staging
-from lexport.extract.shard_log import ShardLog
+from lexport.extract.shard_log import ShardLog, log_result
 from lexport.extract.staged_versions import StagedPart, StagedVersions
 from lexport.extract.usage.read import UsageReader, open_usage
 from lexport.extract.workers import Pages, pump, workers_for
@@ -98,11 +99,7 @@ async def read_shard(
         log.account_for_references()
     progress.finish()
     result = log.result(run.pacer)
-    if logger.isEnabledFor(logging.INFO):
-        text = "%s: read, %s: %d versions, %d of them carried over, %d gaps; %d calls, %d throttled"
-        calls = result.get_function_calls + result.list_calls
-        counts = result.references.rows, result.carried_rows, result.gaps, calls, result.throttles
-        logger.info(text, scope, result.status, *counts, extra=place)
+    log_result(logger, result)
     return result
 
 
@@ -130,15 +127,18 @@ class _Reader:
         folder, refs_listed = self.staging.folder, self.shard.refs
         refs_out, refs = create_memory_object_stream[Sequence[FunctionRef]](PAGES_AHEAD)
         resources = [] if refs_listed is not None else self.resource_readers()
+        carry = await open_shard_carry(self.run, self.shard.scope, [reader.resource for reader in resources])
         queued = [reader for reader in resources if reader.resource.per != "account_region"]
         self.after_rows = [reader for reader in queued if reader.resource.after_rows and not reader.resource.follows]
         with ExitStack() as opened:
             if refs_listed is None and USAGE in resources_read(self.log.options):
                 self.usage = opened.enter_context(open_usage(self, resources))
             for reader in queued:
+                reader.carry = carry
                 opened.enter_context(reader.open_queue(folder))
             pending = opened.enter_context(PendingVersions(folder))
             async with create_task_group() as tasks:
+                tasks.start_soon(carry.read_history, self.api, self.call_api)
                 if refs_listed is None:
                     tasks.start_soon(self.discover, refs_out, pending, resources)
                 else:
@@ -257,10 +257,10 @@ class _Reader:
             pending.clear()
         return [ref.without_listing() for ref in to_fetch]
 
-    def put_after_row(self, ref: FunctionRef) -> None:
-        """Queue what is asked for after the row of a function or version was read."""
+    def put_after_row(self, ref: FunctionRef, reply: Reply | None = None) -> None:
+        """Queue what is asked for after the row of a function or version was read, which the reply names."""
         for reader in self.after_rows:
-            reader.put((ref,))
+            reader.put((ref,), None if reply is None else revision_of(reply))
 
     async def keep_staged(self, versions: list[Pending], staged: StagedVersions, pending: PendingVersions) -> None:
         """Stage again the rows of versions that have not changed since, and remove those versions from the list."""
@@ -343,7 +343,7 @@ class _Reader:
         self.progress.fetched += 1
         self.log.notice("ListFunctions", ref.function_name, ref.qualifier, notices)
         self.log.outcomes[VERSIONS.option].oldest(older["fetched_at"])
-        self.put_after_row(ref)
+        self.put_after_row(ref, listed)
         return True
 
     async def read_functions(self, refs: Pages[FunctionRef], workers: int) -> None:
@@ -368,7 +368,7 @@ class _Reader:
             self.progress.fetched += 1
         self.log.replies += 1
         self.log.is_answering = True
-        self.put_after_row(ref)
+        self.put_after_row(ref, reply)
         scope, rows = self.shard.scope, self.staging.rows
         if self.on_reply is not None:
             self.on_reply(ref, reply)  # the presigned URL in it is not kept

@@ -19,6 +19,8 @@ from lexport.aws.client import LambdaClient
 from lexport.aws.quota.pacer import CallApi
 from lexport.dataset.disk_queue import DiskQueue
 from lexport.errors import FetchError, FlattenError, ItemError, ListingError, NotOfferedError, ShardError
+from lexport.extract.carry.carry_over import Carried
+from lexport.extract.carry.shard_carry import CarriedPages, ShardCarry
 from lexport.extract.decode import decode_object
 from lexport.extract.empty_lists import EmptyLists
 from lexport.extract.failures import Item
@@ -28,7 +30,7 @@ from lexport.extract.match_response import check_resource, checked, items_of
 from lexport.extract.progress import ShardProgress
 from lexport.extract.rows import Staging
 from lexport.extract.shard_log import Outcome, ShardLog
-from lexport.extract.workers import pump, workers_for
+from lexport.extract.workers import Pages, pump, workers_for
 from lexport.model import LATEST, FunctionRef, Reply, Scope
 from lexport.tables.resource import Resource, Row, Subject
 from lexport.tables.staged import ANSWER
@@ -78,12 +80,23 @@ def _keys(resource: Resource, items: Iterable[Any]) -> list[tuple[Any, str]]:
     return [(item, json.dumps(key)) for item, key in keyed if all(isinstance(part, str) for part in key)]
 
 
+def _line(
+    function_name: str | None = None,
+    qualifier: str | None = None,
+    *,
+    item: tuple[str, str] | None = None,
+    revision_id: str | None = None,
+) -> str:
+    """Return a line of a queue: what one call is about, and the revision that this has now, where it is known."""
+    return json.dumps((function_name, qualifier, item, revision_id))
+
+
 @dataclass(slots=True, kw_only=True)
 class ResourceReader:
     """Reads one resource of one shard into rows. ``followers`` are read for each row of this one.
 
     ``fetched_at`` is the time of the snapshot. ``is_gap``: whether the snapshot has a gap where it cannot be read.
-    ``lists_versions``: whether the listing names published versions.
+    ``lists_versions``: whether the listing names published versions. ``carry`` has what can be carried over.
     """
 
     resource: Resource
@@ -98,6 +111,7 @@ class ResourceReader:
     lists_versions: bool = True
     followers: Sequence[ResourceReader] = ()
     on_row: Callable[[Row, Any], None] = lambda _row, _item: None
+    carry: ShardCarry | None = None
     queue: DiskQueue = field(init=False)
     empty_lists: EmptyLists = field(init=False)
     _accepts: re.Pattern[str] = field(init=False)
@@ -110,6 +124,11 @@ class ResourceReader:
         self.empty_lists = EmptyLists(self.resource.call.operation, self.lose)
 
     @property
+    def is_carried(self) -> bool:
+        """Whether the last snapshot may have what is to be read."""
+        return self.carry is not None and self.resource in self.carry.resources
+
+    @property
     def outcome(self) -> Outcome:
         """What reading the resource came to so far."""
         return self.log.outcomes[self.resource.option]
@@ -120,13 +139,12 @@ class ResourceReader:
         self.queue = DiskQueue(folder / name)
         return self.queue
 
-    def put(self, refs: Iterable[FunctionRef]) -> None:
-        """Queue what is to be read for listed functions and versions."""
+    def put(self, refs: Iterable[FunctionRef], revision_id: str | None = None) -> None:
+        """Queue what is to be read for functions and versions; ``revision_id`` is their revision, where it is known."""
         takes, is_version = self.resource.takes, self.resource.per == "version"
+        chosen = (ref for ref in refs if self._is_about(ref) and (takes is None or takes(ref)))
         self.put_subjects(
-            (ref.function_name, (ref.qualifier or LATEST) if is_version else None)
-            for ref in refs
-            if self._is_about(ref) and (takes is None or takes(ref))
+            [(ref.function_name, (ref.qualifier or LATEST) if is_version else None) for ref in chosen], revision_id
         )
 
     def _is_about(self, ref: FunctionRef) -> bool:
@@ -146,25 +164,41 @@ class ResourceReader:
         """Queue what is to be read for a row of another resource."""
         column = leader.tables[0].key[-1]
         if self.resource.per == "alias":
-            self.put_subjects([(row["function_name"], row[column])])
+            self.put_subjects([(row["function_name"], row[column])], row.get("revision_id"))
         else:
-            self._put([json.dumps((None, None, (column, row[column])))])
+            self._put([_line(item=(column, row[column]))])
 
-    def put_subjects(self, subjects: Iterable[tuple[str, str | None]]) -> None:
-        """Queue functions, each with a qualifier where that is read."""
-        self._put([json.dumps(subject) for subject in subjects if self._accepts.fullmatch(subject[0])])
+    def put_subjects(self, subjects: Iterable[tuple[str, str | None]], revision_id: str | None = None) -> None:
+        """Queue functions, each with a qualifier where that is read, all of one revision."""
+        accepted = (subject for subject in subjects if self._accepts.fullmatch(subject[0]))
+        self._put([_line(*subject, revision_id=revision_id) for subject in accepted])
 
     def _put(self, lines: Sequence[str]) -> None:
         self.queue.put(lines)
         self.progress.asked[self.resource.name] += len(lines)
 
     async def read_queue(self, rate_per_s: float) -> None:
-        """Read everything that is queued, until the queue ends."""
+        """Read everything that is queued and cannot be carried over, until the queue ends."""
+        lines: Pages[str] = self.queue
+        if self.carry is not None and self.is_carried:
+            lines = CarriedPages(self.queue, self.resource, self.carry, self.keep)
         try:
-            await pump(self.read_line, self.queue, self.lose, workers=workers_for(rate_per_s))
+            await pump(self.read_line, lines, self.lose, workers=workers_for(rate_per_s))
         finally:
             for follower in self.followers:
                 follower.queue.end()
+
+    async def keep(self, carried: Carried) -> None:
+        """Stage rows that are carried over."""
+        assert self.carry is not None
+        await self.staging.add(carried.batch(self.staging.answer_id()))
+        self.outcome.carry(0 if carried.main is None else len(carried.main), carried.oldest_read_at)
+        self.outcome.changes_until = self.carry.changes_until
+        self.progress.answered[self.resource.name] += len(carried.numbers)
+        for row, item in carried.items():
+            self.on_row(row, item)
+            for follower in self.followers:
+                follower.put_row(self.resource, row)
 
     async def read_account_region(self) -> None:
         """Read what is of the account-region as a whole."""
@@ -173,7 +207,7 @@ class ResourceReader:
         except ShardError:
             raise
         except ItemError as error:
-            self.lose(json.dumps((None, None)), error)
+            self.lose(_line(), error)
         finally:
             for follower in self.followers:
                 follower.queue.end()
@@ -240,8 +274,8 @@ class ResourceReader:
         self.log.record(error, self.item("discover", self._subject(line)))
 
     def _subject(self, line: str) -> Subject:
-        function_name, qualifier, *item = json.loads(line)
-        return Subject(self.scope, function_name, qualifier, tuple(item[0]) if item else None)
+        function_name, qualifier, item, _ = json.loads(line)
+        return Subject(self.scope, function_name, qualifier, tuple(item) if item else None)
 
     def item(self, stage: str, subject: Subject) -> Item:
         """Name what a failure is about."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -260,3 +261,13 @@ class ShardLog:
 
     def _per_function(self) -> set[str]:
         return {resource.option for resource in fleet_resources() if resource.per not in ("account_region", "item")}
+
+
+def log_result(logger: logging.Logger, result: ShardResult) -> None:
+    """Log what reading a shard came to."""
+    scope = result.shard.scope
+    text = "%s: read, %s: %d versions, %d of them carried over, %d gaps; %d calls, %d throttled"
+    calls = result.get_function_calls + result.list_calls
+    counts = result.references.rows, result.carried_rows, result.gaps, calls, result.throttles
+    place = {"account_id": scope.account_id, "region": scope.region}
+    logger.info(text, scope, result.status, *counts, extra=place)

@@ -12,6 +12,7 @@ from lexport.settings.snapshot import FLUSH_AFTER_S as FLUSH_AFTER_S
 from lexport.settings.snapshot import GET_FUNCTION_RATE_PER_S as GET_FUNCTION_RATE_PER_S
 from lexport.settings.snapshot import LIST_RATE_PER_S as LIST_RATE_PER_S
 from lexport.settings.snapshot import NEWEST as NEWEST
+from lexport.settings.snapshot import REFRESH_RESOURCES_AFTER as REFRESH_RESOURCES_AFTER
 from lexport.settings.snapshot import RESUME_MAX_AGE as RESUME_MAX_AGE
 from lexport.settings.snapshot import ChangesFrom as ChangesFrom
 from lexport.settings.snapshot import EnvMode as EnvMode

@@ -25,6 +25,8 @@ LIST_RATE_PER_S = 15.0  # the rest of the control plane together. Source: the sa
 QUOTA_SHARE = 0.8  # deployments use the same quota
 NEWEST = "newest"
 RESUME_MAX_AGE = timedelta(hours=24)
+REFRESH_RESOURCES_AFTER = timedelta(days=7)
+"""How old an incremental run lets the resources around a function become, where ``refresh_after`` is not given."""
 FLUSH_AFTER_S = 60.0  # a kill costs what was read since
 MOST_PROCESSES = 64
 SHARD_RETRIES = 2

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -42,6 +42,18 @@ _CHANGES: dict[str, tuple[str, ...]] = {
     "update_config": ("UpdateFunctionConfiguration" + _2015_V2,),
     "update_code": ("UpdateFunctionCode" + _2015_V2,),
 }
+_RESOURCES: dict[str, tuple[str, ...]] = {
+    "policies": ("AddPermission" + _2015_V2,),
+    "urls": ("UpdateFunctionUrlConfig", "AddPermission" + _2015_V2),
+    "invoke-configs": ("PutFunctionEventInvokeConfig",),
+    "provisioned-concurrency": ("PutProvisionedConcurrencyConfig",),
+    "runtime-management": ("PutRuntimeManagementConfig",),
+    "recursion": ("PutFunctionRecursionConfig",),
+    "event-sources": ("UpdateEventSourceMapping" + _2015,),
+    "code-signing": ("PutFunctionCodeSigningConfig",),
+    "capacity-providers": ("UpdateCapacityProvider",),
+}
+"""The events of a change of a resource around a function, as ``--with`` names it."""
 _READS = {
     "GetFunction": _2015_V2,
     "ListFunctions": _2015,
@@ -85,7 +97,8 @@ class EventHistory:
 
     def record(self, change: Change, at: datetime) -> None:
         """Add the events of a change that was made at this time."""
-        for name in _CHANGES.get(change.kind, ()):
+        names = _RESOURCES[change.resource or ""] if change.kind == "change_resource" else _CHANGES[change.kind]
+        for name in names:
             event = _Event(
                 number=next(self._numbers),
                 name=name if change.has_dated_event else name.partition("20")[0],
@@ -107,6 +120,10 @@ class EventHistory:
         self._reads.append(
             _Event(number=number, name=name, at=now, visible_at=now, is_read=True, function_name=None, detail=detail)
         )
+
+    def catch_up(self) -> None:
+        """Make every event visible, as it is once its delay is over."""
+        self._changes = [replace(event, visible_at=event.at) for event in self._changes]
 
     def _detail(self, change: Change, name: str) -> dict[str, Any]:
         arn = _function_arn(self._scope, change.function_name)

@@ -146,7 +146,9 @@ class Fleet:
         build = self._build(function, self._overlay(scope, index), version)
         if build is None:
             return None
-        return seeded.build_version(self.spec.seed, function, version, build, is_large=self.spec.large_packages)
+        spec = seeded.build_version(self.spec.seed, function, version, build, is_large=self.spec.large_packages)
+        revision_id = self._with_policies(scope, index, spec.revision_id)
+        return spec if revision_id == spec.revision_id else replace(spec, revision_id=revision_id)
 
     def aliases(self, scope: Scope, index: int) -> list[AliasSpec]:
         """Return the aliases of a function as they are now."""
@@ -155,7 +157,15 @@ class Fleet:
         if not overlay.generation:
             numbers = self._seeded_numbers(scope, index)
             aliases |= {alias.name: alias for alias in seeded.build_aliases(self.spec.seed, scope, index, numbers)}
-        return [alias for alias in (aliases | overlay.aliases).values() if alias is not None]
+        existing = [alias for alias in (aliases | overlay.aliases).values() if alias is not None]
+        if "policies" not in overlay.resources:
+            return existing
+        return [replace(alias, revision_id=self._with_policies(scope, index, alias.revision_id)) for alias in existing]
+
+    def _with_policies(self, scope: Scope, index: int, revision_id: str) -> str:
+        """Return the revision of a function, alias or version, which is another one after each change of policies."""
+        count = self._overlay(scope, index).resources.get("policies", 0)
+        return uuid_text("policies", revision_id, count) if count else revision_id
 
     def choices(self, resource: str, scope: Scope, index: int, *of: str) -> SeededChoices:
         """Return the choices that a resource of a function, or a part ``of`` it, is made of.
@@ -275,7 +285,8 @@ class Fleet:
                 self._change_alias(scope, index, change, overlay)
             case "change_resource":
                 name = change.resource or ""
-                overlay.resources[name] = overlay.resources.get(name, 0) + 1
+                for each in (name, "policies") if name == "urls" else (name,):  # whom a URL is for, its policy says
+                    overlay.resources[each] = overlay.resources.get(each, 0) + 1
             case "update_config":
                 for name in ("memory_mb", "timeout_s", "runtime", "description", "environment"):
                     if (value := getattr(change, name)) is not None:

@@ -153,6 +153,7 @@ def alias_rows(function: FunctionSpec, alias: AliasSpec) -> Iterator[tuple[str, 
         "revision_id": alias.revision_id,
         "extra_json": _extra(alias.extra),
     }
+    key["carried_forward"] = False
     yield "aliases", key | row
     additional = alias.weights or {}
     primary = round(1.0 - sum(additional.values()), 12)

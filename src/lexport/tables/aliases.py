@@ -7,10 +7,23 @@ from typing import Any
 
 from lexport.tables.arn import is_function_arn, is_version, shown
 from lexport.tables.call import Call, Page
-from lexport.tables.events import NEW_ALIAS_EVENTS, UPDATE_ALIAS
+from lexport.tables.events import NEW_ALIAS_EVENTS, POLICY_EVENTS, UPDATE_ALIAS
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.resource import Resource, Row
-from lexport.tables.table import COMMON, DOUBLE, EXTRA_JSON, FUNCTION_KEY, FUNCTION_NAME, TEXT, Column, Table, key, sent
+from lexport.tables.table import (
+    CARRIED_FORWARD,
+    COMMON,
+    DOUBLE,
+    EXTRA_JSON,
+    FETCHED_AT,
+    FUNCTION_KEY,
+    FUNCTION_NAME,
+    TEXT,
+    Column,
+    Table,
+    key,
+    sent,
+)
 
 ALIASES = Table(
     "aliases",
@@ -23,6 +36,8 @@ ALIASES = Table(
         sent("Aliases[].Description", TEXT, "Description."),
         sent("Aliases[].RevisionId", TEXT, "Changes with the alias."),
         EXTRA_JSON,
+        FETCHED_AT,
+        CARRIED_FORWARD,
     ),
     (*FUNCTION_KEY, "alias"),
     parent=FUNCTIONS,
@@ -41,6 +56,8 @@ ALIAS_ROUTES = Table(
         key("alias", "Name of the alias."),
         key("version", "Version that gets the traffic.", source=_WEIGHTS),
         Column("weight", DOUBLE, _WEIGHTS, "Share of the traffic; sums to 1 over an alias."),
+        FETCHED_AT,
+        CARRIED_FORWARD,
     ),
     (*FUNCTION_KEY, "alias", "version"),
     parent=ALIASES,
@@ -91,7 +108,8 @@ RESOURCE = Resource(
     left_out_by="--no-aliases",
     dropped=("Aliases[].AliasArn",),  # account, region, function and alias, which the key has already
     gives="alias",
-    changed_by=(*NEW_ALIAS_EVENTS, UPDATE_ALIAS),
+    carried_by=("history",),
+    changed_by=(*NEW_ALIAS_EVENTS, UPDATE_ALIAS, *POLICY_EVENTS),  # the policy of an alias changes its revision
     mismatch=_mismatch,
     complete=_add_first_route,
     from_version=lambda alias, version: {"alias": alias, "function_version": version},

@@ -53,11 +53,12 @@ _2015_AND_V2 = ("20150331v2", "20150331")  # both have been seen for one operati
 
 FUNCTION_EVENTS = (Event("CreateFunction", _2015), Event("DeleteFunction", _2015))
 """They change every resource of a function: what has the same name after them is another function."""
-PUBLISH_VERSION = Event("PublishVersion", _2015)
 UPDATE_CONFIGURATION = Event("UpdateFunctionConfiguration", _2015_AND_V2)
 NEW_ALIAS_EVENTS = (Event("CreateAlias", _2015), Event("DeleteAlias", _2015))
 """What belongs to an alias goes with it; another alias of the same name begins with nothing."""
 UPDATE_ALIAS = Event("UpdateAlias", _2015)
+NEW_QUALIFIER_EVENTS = (*NEW_ALIAS_EVENTS, Event("PublishVersion", _2015))
+"""They change what belongs to an alias or a version of a function."""
 POLICY_EVENTS = (
     Event("AddPermission", _2015_AND_V2),
     Event("RemovePermission", _2015_AND_V2),

@@ -80,7 +80,10 @@ class Resource:
     listed. ``dropped`` are paths that are not stored, since another column has the same. ``gives`` says that each row
     names an alias, by the last column of its key: what is read per alias is read for each of them.
 
-    ``changed_by`` are the events that change it; where there are any, ``--changes-from cloudtrail`` carries it over.
+    ``carried_by`` says what shows an incremental run that the rows of the last snapshot still hold: the same
+    ``revision`` of the function, version or alias, or the ``history`` of events (``--changes-from``) that names no
+    change of the function. ``changed_by`` are the events that change it, ``is_settled`` whether a row can be carried
+    over at all.
 
     Hooks for what a path cannot say. ``applies`` says whether a run with these options, as a manifest has them, makes
     this call. ``takes`` says whether the call is made for a listed function or version. ``mismatch`` says what a
@@ -104,7 +107,9 @@ class Resource:
     left_out_by: str = ""
     dropped: tuple[str, ...] = ()
     gives: Literal["alias"] | None = None
+    carried_by: tuple[Literal["history", "revision"], ...] = ()
     changed_by: tuple[Event, ...] = ()
+    is_settled: Callable[[Row], bool] | None = None
     of: Resource | None = None
     after_rows: bool = False
     applies: Callable[[Mapping[str, Any]], bool] | None = None

@@ -75,7 +75,7 @@ def flatten():
 
 @pytest.fixture
 def flatten_page():
-    """Return a function: the items of a ListAliases page -> rows by table, findings."""
+    """Return a function: the items of a ListAliases page -> rows by table, without the columns of the run; findings."""
 
     def run(*items, name="my-function"):
         page = reply({"Aliases": list(items)})
@@ -83,7 +83,11 @@ def flatten_page():
         for position, item in enumerate(page.document["Aliases"]):
             values = {**Subject(SCOPE, name).columns(), **OF_RUN, ANSWER: "0"}
             findings += flatten_item(aliases.RESOURCE, page, position, item, values, rows=rows)[1]
-        return as_dicts(rows), [f"{finding.code}: {finding.message}" for finding in findings]
+        of_page = {
+            table: [{name: value for name, value in row.items() if name not in OF_RUN} for row in found]
+            for table, found in as_dicts(rows).items()
+        }
+        return of_page, [f"{finding.code}: {finding.message}" for finding in findings]
 
     return run
 

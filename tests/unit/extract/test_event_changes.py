@@ -9,7 +9,7 @@ import pytest
 
 from lexport.extract.carry.changes import Changes, changed_functions
 from lexport.tables.aliases import RESOURCE as ALIASES
-from lexport.tables.events import FUNCTION_EVENTS, POLICY_EVENTS, UPDATE_ALIAS
+from lexport.tables.events import FUNCTION_EVENTS, POLICY_EVENTS, UPDATE_ALIAS, URL_EVENTS
 from lexport.tables.registry import ACCOUNT_SETTINGS, resource_of
 
 ARN = "arn:aws:lambda:eu-west-1:111122223333:function:fn"
@@ -107,8 +107,8 @@ def test_an_event_changes_the_resources_that_declare_it() -> None:
     changes.add(UPDATE_ALIAS, item("UpdateAlias20150331", {"functionName": ARN + ":live"}))
     changes.add(UPDATE_ALIAS, item("UpdateAlias20150331", {"functionName": ARN + ":live"}))
     changes.add(FUNCTION_EVENTS[0], item("CreateFunction20150331", {"functionName": "new"}))
-    changes.add(ADD_PERMISSION, item("AddPermission20150331v2", {"functionName": "shared"}))
-    assert [name for name in ("fn", "new", "shared", "other") if changes.may_concern(ALIASES, name)] == ["fn", "new"]
+    changes.add(URL_EVENTS[0], item("CreateFunctionUrlConfig", {"functionName": "opened"}))
+    assert [name for name in ("fn", "new", "opened", "other") if changes.may_concern(ALIASES, name)] == ["fn", "new"]
     changes.add(UPDATE_ALIAS, item("UpdateAlias20150331"))
     assert changes.concerns_all(ALIASES)
     assert changes.may_concern(ALIASES, "other")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from operator import methodcaller
 from typing import Any
@@ -16,13 +17,14 @@ from anyio import create_memory_object_stream
 
 from lexport.aws.client import LambdaClient
 from lexport.aws.quota.pacer import CallApi
+from lexport.aws.waits import scaled
 from lexport.errors import ItemError, WrongAnswerError
 from lexport.extract.carry.changes import Changes
 from lexport.extract.decode import decode_object
 from lexport.extract.listing import Chain
 from lexport.extract.match_response import checked
 from lexport.extract.workers import pump
-from lexport.model import Reply
+from lexport.model import QuotaClass, Reply
 from lexport.tables.events import LOOKUP_EVENTS, Event
 from lexport.tables.resource import Resource
 
@@ -34,6 +36,9 @@ LOOK_UPS_AT_ONCE = 8  # with answers that take 4 s each, as in us-east-1, that i
 
 assert LOOKUP_EVENTS.page is not None
 _PAGE = LOOKUP_EVENTS.page
+_QUOTA = LOOKUP_EVENTS.quota
+_CALL = replace(LOOKUP_EVENTS, quota=QuotaClass(_QUOTA.name, _QUOTA.rate_per_s / scaled(1.0)))
+"""At two a second, looking up every name is the longest wait of a test."""
 
 
 async def read_changes(
@@ -75,7 +80,7 @@ async def _pages(api: LambdaClient, call_api: CallApi, name: str, since: datetim
             **({} if token is None else {_PAGE.marker: token}),
         }
         call = methodcaller("call_json", LOOKUP_EVENTS, parameters)
-        reply = await call_api(LOOKUP_EVENTS, checked(api, call, decode_object, _check_events, name))
+        reply = await call_api(_CALL, checked(api, call, decode_object, _check_events, name))
         items = _events_of(reply)
         yield items
         chain.admit([str(item.get("EventId")) for item in items if isinstance(item, dict)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lexport.tables.arn import other_function
 from lexport.tables.call import Call, Page
 from lexport.tables.convert import INSTANT_OR_EPOCH, QUALIFIER_OF_ARN
+from lexport.tables.events import INVOKE_CONFIG_EVENTS, NEW_QUALIFIER_EVENTS
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.resource import Resource
 from lexport.tables.table import (
@@ -83,6 +84,8 @@ RESOURCES = (
         ),
         tables=(EVENT_INVOKE_CONFIGS,),
         default=False,
+        carried_by=("history",),
+        changed_by=(*NEW_QUALIFIER_EVENTS, *INVOKE_CONFIG_EVENTS),
         mismatch=other_function,
     ),
 )

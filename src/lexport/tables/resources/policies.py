@@ -7,6 +7,7 @@ from typing import Any
 
 from lexport.model import GET_POLICY_QUOTA, LATEST, FunctionRef
 from lexport.tables.call import Call
+from lexport.tables.events import NEW_ALIAS_EVENTS, POLICY_EVENTS, UPDATE_ALIAS
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.policy_rows import policy_rows
 from lexport.tables.resource import Expansion, Mask, Resource, Subject
@@ -157,6 +158,8 @@ RESOURCES = (
         tables=_TABLES,
         default=False,
         after_rows=True,
+        carried_by=("revision",),
+        changed_by=POLICY_EVENTS,
         expand=_expand,
     ),
     Resource(
@@ -167,6 +170,8 @@ RESOURCES = (
         tables=_TABLES,
         default=False,
         applies=lambda options: options.get("policies_for") != "functions",
+        carried_by=("revision", "history"),
+        changed_by=(*POLICY_EVENTS, *NEW_ALIAS_EVENTS, UPDATE_ALIAS),
         expand=_expand,
     ),
     Resource(
@@ -179,6 +184,8 @@ RESOURCES = (
         after_rows=True,
         applies=lambda options: options.get("policies_for") == "versions",
         takes=_is_published,
+        carried_by=("revision",),
+        changed_by=POLICY_EVENTS,
         expand=_expand,
     ),
 )

@@ -7,8 +7,9 @@ from typing import Any
 from lexport.tables.arn import other_function
 from lexport.tables.call import Call, Page
 from lexport.tables.convert import INSTANT, QUALIFIER_OF_ARN
+from lexport.tables.events import NEW_QUALIFIER_EVENTS, PROVISIONED_CONCURRENCY_EVENTS, UPDATE_ALIAS
 from lexport.tables.functions import FUNCTIONS
-from lexport.tables.resource import Resource
+from lexport.tables.resource import Resource, Row
 from lexport.tables.table import (
     CARRIED_FORWARD,
     COMMON,
@@ -53,6 +54,13 @@ PROVISIONED_CONCURRENCY_CONFIGS = Table(
     plural="settings of provisioned concurrency",
 )
 
+
+def _is_settled(row: Row) -> bool:
+    """Return whether nothing is under way: AWS goes on without an event to what was requested."""
+    requested, allocated = (row[f"{each}_provisioned_concurrent_executions"] for each in ("requested", "allocated"))
+    return bool(row["status"] == "READY" and requested == allocated)
+
+
 RESOURCES = (
     Resource(
         name="provisioned-concurrency",
@@ -67,6 +75,9 @@ RESOURCES = (
         ),
         tables=(PROVISIONED_CONCURRENCY_CONFIGS,),
         default=False,
+        carried_by=("history",),
+        changed_by=(*NEW_QUALIFIER_EVENTS, UPDATE_ALIAS, *PROVISIONED_CONCURRENCY_EVENTS),
+        is_settled=_is_settled,
         mismatch=other_function,
     ),
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 from lexport.tables.arn import other_function
 from lexport.tables.call import Call
+from lexport.tables.events import RUNTIME_MANAGEMENT_EVENTS, UPDATE_CONFIGURATION
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.resource import Resource
 from lexport.tables.table import (
@@ -60,6 +61,8 @@ RESOURCES = (
         default=False,
         dropped=("FunctionArn",),  # account, region, function and version, which the key has already
         takes=lambda ref: not ref.is_image,
+        carried_by=("history",),
+        changed_by=(*RUNTIME_MANAGEMENT_EVENTS, UPDATE_CONFIGURATION),
         mismatch=_mismatch,
     ),
 )

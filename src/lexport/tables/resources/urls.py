@@ -7,6 +7,7 @@ from typing import Any
 from lexport.tables.arn import other_function
 from lexport.tables.call import Call, Page
 from lexport.tables.convert import INSTANT, JSON_ARRAY, QUALIFIER_OF_ARN
+from lexport.tables.events import NEW_ALIAS_EVENTS, URL_EVENTS
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.resource import Resource
 from lexport.tables.table import (
@@ -78,6 +79,8 @@ RESOURCES = (
         ),
         tables=(FUNCTION_URLS,),
         default=False,
+        carried_by=("history",),
+        changed_by=(*NEW_ALIAS_EVENTS, *URL_EVENTS),
         mismatch=other_function,
     ),
 )
