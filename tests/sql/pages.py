@@ -20,7 +20,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "views.md"
 SPEC = FleetSpec(
     functions=500, versions=2, seed=7, accounts=("111122223333", "111122223334"), regions=("eu-west-1", "us-east-1")
 )
-READ = ("policies", "urls")
+READ = ("event-sources", "invoke-configs", "policies", "urls")
+"""The resources around functions that the snapshot has read."""
 _COMMAND = re.compile(r'(?<=\n```console\n\$ lexport sql fleet ")(?P<query>.+)"\n(?P<answer>(?:.*\n)*?)(?=```\n)')
 
 
@@ -75,7 +76,7 @@ def answered(page, session):
 def _draft(page):
     """Return the page with a section for every view, those that are there as they are."""
     head, *parts = re.split(r"^(?=## )", page, flags=re.MULTILINE)
-    known = {part.split("\n", 1)[0].removeprefix("## "): part for part in parts}
+    known = {part.split("\n", 1)[0].removeprefix("## "): part.rstrip("\n") + "\n\n" for part in parts}
     for view in shipped_views():
         command = f'$ lexport sql fleet "SELECT * FROM {view.name} LIMIT 3"'
         known.setdefault(view.name, f"## {view.name}\n\n\n```console\n{command}\n```\n\n")

@@ -1,0 +1,123 @@
+WITH "DESTINATIONS" AS (
+  SELECT
+    "ACCOUNT_ID",
+    "REGION",
+    "FUNCTION_NAME",
+    "VERSION" AS "QUALIFIER",
+    'dead_letter' AS "KIND",
+    "DEAD_LETTER_CONFIG_TARGET_ARN" AS "DESTINATION",
+    CAST(NULL AS VARCHAR) AS "EVENT_SOURCE_ARN",
+    CAST(NULL AS VARCHAR) AS "EVENT_SOURCE_UUID"
+  FROM "LEXPORT"."FUNCTIONS"
+  UNION ALL
+  SELECT
+    "ACCOUNT_ID",
+    "REGION",
+    "FUNCTION_NAME",
+    "QUALIFIER",
+    'async_failure',
+    "ON_FAILURE_DESTINATION",
+    NULL,
+    NULL
+  FROM "LEXPORT"."EVENT_INVOKE_CONFIGS"
+  UNION ALL
+  SELECT
+    "ACCOUNT_ID",
+    "REGION",
+    "FUNCTION_NAME",
+    "QUALIFIER",
+    'async_success',
+    "ON_SUCCESS_DESTINATION",
+    NULL,
+    NULL
+  FROM "LEXPORT"."EVENT_INVOKE_CONFIGS"
+  UNION ALL
+  SELECT
+    "ACCOUNT_ID",
+    "REGION",
+    "FUNCTION_NAME",
+    "QUALIFIER",
+    'batch_failure',
+    "ON_FAILURE_DESTINATION",
+    "EVENT_SOURCE_ARN",
+    "UUID"
+  FROM "LEXPORT"."EVENT_SOURCE_MAPPINGS"
+  UNION ALL
+  SELECT
+    "ACCOUNT_ID",
+    "REGION",
+    "FUNCTION_NAME",
+    "QUALIFIER",
+    'batch_success',
+    "ON_SUCCESS_DESTINATION",
+    "EVENT_SOURCE_ARN",
+    "UUID"
+  FROM "LEXPORT"."EVENT_SOURCE_MAPPINGS"
+), "SHOWN" AS (
+  SELECT
+    "ACCOUNT_ID",
+    "REGION",
+    "FUNCTION_NAME",
+    "QUALIFIER",
+    "KIND",
+    CASE
+      WHEN "DESTINATION" LIKE 'arn:%:lambda:%'
+      THEN 'function'
+      WHEN "DESTINATION" LIKE 'arn:%:sqs:%'
+      THEN 'queue'
+      WHEN "DESTINATION" LIKE 'arn:%:sns:%'
+      THEN 'topic'
+      WHEN "DESTINATION" LIKE 'arn:%:events:%'
+      THEN 'event_bus'
+      WHEN "DESTINATION" LIKE 'arn:%:s3:%'
+      THEN 'bucket'
+      ELSE 'other'
+    END AS "DESTINATION_TYPE", /* the function first: only its ARN has a qualifier at the end, which may be any word */
+    "DESTINATION",
+    "EVENT_SOURCE_ARN",
+    "EVENT_SOURCE_UUID",
+    CAST(NULL AS VARCHAR) AS "UNREAD_RESOURCE",
+    CAST(NULL AS VARCHAR) AS "UNREAD_STATUS"
+  FROM "DESTINATIONS"
+  WHERE
+    "DESTINATION" <> ''
+  UNION ALL
+  SELECT
+    "ACCOUNT_ID",
+    "REGION",
+    NULL,
+    NULL,
+    'unread',
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    "RESOURCE",
+    "STATUS"
+  FROM "LEXPORT"."SCOPE_RESOURCES"
+  WHERE
+    "RESOURCE" IN ('event-sources', 'invoke-configs')
+    AND NOT "STATUS" IN ('complete', 'unavailable')
+)
+SELECT
+  "ACCOUNT_ID",
+  "REGION",
+  "FUNCTION_NAME",
+  "QUALIFIER",
+  "KIND",
+  "DESTINATION_TYPE",
+  "DESTINATION",
+  "EVENT_SOURCE_ARN",
+  "EVENT_SOURCE_UUID",
+  "UNREAD_RESOURCE",
+  "UNREAD_STATUS"
+FROM "SHOWN"
+ORDER BY
+  "ACCOUNT_ID",
+  "REGION",
+  "FUNCTION_NAME",
+  "QUALIFIER",
+  "KIND",
+  "DESTINATION",
+  "EVENT_SOURCE_UUID",
+  "UNREAD_RESOURCE"

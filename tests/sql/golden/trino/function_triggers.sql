@@ -1,0 +1,152 @@
+WITH "calls" AS (
+  SELECT
+    "account_id",
+    "region",
+    "function_name",
+    "qualifier",
+    CASE
+      WHEN "event_source_type" IN ('sqs', 'mq')
+      THEN 'queue'
+      WHEN "event_source_type" IN ('kinesis', 'dynamodb', 'docdb')
+      THEN 'stream'
+      WHEN "event_source_type" IN ('kafka', 'self_managed_kafka')
+      THEN 'topic'
+      ELSE 'service'
+    END AS "trigger_type",
+    'event-sources' AS "via",
+    COALESCE("event_source_arn", "self_managed_event_source_endpoints") AS "source",
+    CAST(NULL AS VARCHAR) AS "principal",
+    CAST(NULL AS VARCHAR) AS "sid",
+    "uuid" AS "event_source_uuid",
+    "state"
+  FROM "lexport"."event_source_mappings"
+  UNION ALL
+  SELECT
+    "account_id",
+    "region",
+    "function_name",
+    "qualifier",
+    'url',
+    'urls',
+    "function_url",
+    NULL,
+    NULL,
+    NULL,
+    "auth_type"
+  FROM "lexport"."function_urls"
+  UNION ALL
+  SELECT
+    COALESCE(NULLIF(SPLIT_PART("destination", ':', 5), ''), ''),
+    COALESCE(NULLIF(SPLIT_PART("destination", ':', 4), ''), ''),
+    COALESCE(NULLIF(SPLIT_PART("destination", ':', 7), ''), ''),
+    COALESCE(NULLIF(SPLIT_PART("destination", ':', 8), ''), '$LATEST'),
+    'function',
+    'invoke-configs',
+    CONCAT(
+      CAST('arn:aws:lambda:' AS VARCHAR),
+      CAST("region" AS VARCHAR),
+      CAST(':' AS VARCHAR),
+      CAST("account_id" AS VARCHAR),
+      CAST(':function:' AS VARCHAR),
+      CAST("function_name" AS VARCHAR),
+      CAST(CASE
+        WHEN "qualifier" = '$LATEST'
+        THEN ''
+        ELSE CONCAT(CAST(':' AS VARCHAR), CAST("qualifier" AS VARCHAR))
+      END AS VARCHAR)
+    ),
+    NULL,
+    NULL,
+    NULL,
+    NULL
+  FROM "lexport"."function_destinations"
+  WHERE
+    "destination_type" = 'function'
+  UNION
+  SELECT
+    "account_id",
+    "region",
+    "function_name",
+    "qualifier",
+    CASE
+      WHEN "principal_type" = 'Service' AND "principal" = 's3.amazonaws.com'
+      THEN 'bucket'
+      WHEN "principal_type" = 'Service' AND "principal" = 'sns.amazonaws.com'
+      THEN 'topic'
+      WHEN "principal_type" = 'Service' AND "principal" = 'sqs.amazonaws.com'
+      THEN 'queue'
+      WHEN "principal_type" = 'Service'
+      AND "principal" IN ('events.amazonaws.com', 'scheduler.amazonaws.com')
+      THEN 'schedule'
+      WHEN "principal_type" = 'Service' AND "principal" = 'apigateway.amazonaws.com'
+      THEN 'api'
+      WHEN "principal_type" = 'Service'
+      AND "principal" = 'elasticloadbalancing.amazonaws.com'
+      THEN 'load_balancer'
+      WHEN "principal_type" = 'Service'
+      THEN 'service'
+      WHEN NOT "principal_org_id" IS NULL
+      THEN 'organization'
+      WHEN "is_public_principal"
+      THEN 'anyone'
+      WHEN "principal" = "account_id"
+      OR STRPOS(
+        "principal",
+        CONCAT(CAST(':' AS VARCHAR), CAST("account_id" AS VARCHAR), CAST(':' AS VARCHAR))
+      ) > 0
+      THEN 'principal'
+      ELSE 'account'
+    END,
+    'policies',
+    CASE WHEN "principal_type" = 'Service' THEN "source_arn" ELSE "principal" END,
+    "principal",
+    "sid",
+    NULL,
+    NULL
+  FROM "lexport"."policy_statements"
+  WHERE
+    "effect" = 'Allow'
+    AND "covers_invoke_function"
+    AND NOT COALESCE("invoked_via_function_url", FALSE)
+  UNION ALL
+  SELECT
+    "account_id",
+    "region",
+    NULL,
+    NULL,
+    'unread',
+    "resource",
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    "status"
+  FROM "lexport"."scope_resources"
+  WHERE
+    "resource" IN ('event-sources', 'policies', 'urls', 'invoke-configs')
+    AND NOT "status" IN ('complete', 'unavailable')
+)
+SELECT
+  "account_id",
+  "region",
+  "function_name",
+  "qualifier",
+  "trigger_type",
+  "via",
+  "source",
+  "principal",
+  "sid",
+  "event_source_uuid",
+  "state"
+FROM "calls"
+ORDER BY
+  "account_id",
+  "region",
+  "function_name",
+  "qualifier",
+  "via",
+  "trigger_type",
+  "source",
+  "principal",
+  "sid",
+  "event_source_uuid"
