@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -20,10 +19,9 @@ from types import ModuleType
 from typing import Any
 
 import anyio
-import commands
 import pyarrow.parquet as pq
 import pytest
-from commands import Ended, ForkServer, own_logging, watched_log
+from commands import LEXPORT, Ended, completed_beside, own_logging, watched_log
 from object_servers import Bucket, make_bucket, run_seaweed
 
 from lexport.dataset.manifest import Manifest
@@ -31,7 +29,6 @@ from lexport.model import Scope
 from lexport.settings import SnapshotSettings
 from lexport.simulator import Fault, Fleet, FleetSpec, Simulator, open_simulator
 
-LEXPORT = Path(sysconfig.get_path("scripts")) / "lexport"
 ACCOUNT = "111122223333"
 REGION = "us-east-1"
 HASH_KEY = b"a key that only the tests know.."
@@ -189,35 +186,19 @@ def at_event() -> Iterator[Callable[..., None]]:
 # --- the command ----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
-def fork_server() -> Iterator[ForkServer]:
-    """Start the process that most commands are forked from."""
-    with commands.fork_server() as server:
-        yield server
-
-
 @pytest.fixture
-def run_lexport(environment, tmp_path, request) -> Callable[..., Any]:
+def run_lexport(environment, tmp_path) -> Callable[..., Any]:
     """Run the command to its end while the event loop runs, so that a simulator in this process can serve it.
 
-    A keyword sets a variable, or unsets it if it is None. The command is forked from a process that has imported
-    lexport, unless a variable is set that a process reads when it starts.
+    A keyword sets a variable, or unsets it if it is None.
     """
 
     async def run(*arguments: object, stdin: str = "", cwd: Path | None = None, **variables: str | None) -> Ended:
         merged = {name: value for name, value in (environment | variables).items() if value is not None}
-        words, folder = [str(argument) for argument in arguments], cwd or tmp_path
         with watched_log(merged) as (variables_of_log, check):
-            if commands.INSTALLED or any(commands.is_read_at_start(*item) for item in merged.items()):
-                done = await anyio.run_process(
-                    [str(LEXPORT), *words], input=stdin.encode(), env=variables_of_log, cwd=folder, check=False
-                )
-                ended = Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
-            else:
-                server = request.getfixturevalue("fork_server")
-                ended = await commands.run_forked(server, words, variables_of_log, folder, stdin)
-            check(ended.code)
-        return ended
+            done = await completed_beside(*arguments, env=variables_of_log, cwd=cwd or tmp_path, stdin=stdin.encode())
+            check(done.returncode)
+        return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import logging
 import os
@@ -10,14 +11,18 @@ import queue
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import anyio
 
 
 @dataclass(frozen=True)
@@ -191,29 +196,69 @@ class Forks:
         return self.wait(self.start(*arguments, **how), within_s)
 
 
-INSTALLED = os.environ.get("LEXPORT_COMMANDS") == "installed"
+LEXPORT = Path(sysconfig.get_path("scripts")) / "lexport"
+IS_INSTALLED = os.environ.get("LEXPORT_COMMANDS") == "installed"
 """Start every command as a process of its own, as `make commands` does, and the tests of the wheel."""
 
 
-def is_read_at_start(variable: str, value: str) -> bool:
-    """Tell whether a process reads a variable when it starts, so that a child that is forked would not."""
-    return variable.startswith(("PYTHON", "LD_", "LC_", "LANG", "TZ")) and (variable, value) != ("LC_ALL", "C.UTF-8")
+def is_forked(environment: Mapping[str, str]) -> bool:
+    """Tell whether a command may be forked: no variable is set that a process reads when it starts."""
+    variables = {name for name in environment if name.startswith(("PYTHON", "LD_", "LC_", "LANG", "TZ"))}
+    return not IS_INSTALLED and variables <= {"LC_ALL"} and environment.get("LC_ALL", "C.UTF-8") == "C.UTF-8"
 
 
-async def run_forked(
-    server: ForkServer, arguments: list[str], environment: dict[str, str], cwd: Path, stdin: str
-) -> Ended:
-    """Run one command while the event loop runs; one that is cancelled is killed."""
+@cache
+def shared_server() -> ForkServer:
+    """The process that most commands of the tests are forked from; it ends with this one."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(fork_server())
+
+
+@dataclass(frozen=True)
+class _Forked:
+    code: Future[int]
+    out: Path
+    err: Path
+
+
+@contextmanager
+def _forked(arguments: Sequence[object], environment: dict[str, str], cwd: Path, stdin: bytes) -> Iterator[_Forked]:
+    """Fork one command, whose streams are files; it is killed if it still runs at the end of the block."""
+    server = shared_server()
     with tempfile.TemporaryDirectory(prefix="streams-of-a-command-") as folder:
         streams = [Path(folder) / name for name in ("in", "out", "err")]
-        streams[0].write_text(stdin, encoding="utf-8")
-        request = {"arguments": arguments, "cwd": str(cwd), "env": environment, "streams": list(map(str, streams))}
-        pid = server.start({"ignored": (), "leftovers": None, "files": None, "at": None, "script": None} | request)
+        streams[0].write_bytes(stdin)
+        request: dict[str, Any] = {"ignored": (), "leftovers": None, "files": None, "at": None, "script": None}
+        request |= {"arguments": list(map(str, arguments)), "cwd": str(cwd), "env": environment}
+        pid = server.start(request | {"streams": list(map(str, streams))})
         try:
-            code = await asyncio.wrap_future(server.end(pid))
+            yield _Forked(server.end(pid), streams[1], streams[2])
         finally:
             server.kill(pid)
-        return Ended(code, streams[1].read_text(encoding="utf-8"), streams[2].read_text(encoding="utf-8"))
+
+
+def completed(
+    *arguments: object, env: dict[str, str], cwd: Path, stdin: bytes = b""
+) -> subprocess.CompletedProcess[bytes]:
+    """Run one command to its end, like ``subprocess.run``."""
+    if not is_forked(env):
+        words = [str(LEXPORT), *map(str, arguments)]
+        return subprocess.run(words, input=stdin, capture_output=True, env=env, cwd=cwd, check=False, timeout=120)
+    with _forked(arguments, env, cwd, stdin) as run:
+        code = run.code.result(timeout=120)
+        return subprocess.CompletedProcess(list(arguments), code, run.out.read_bytes(), run.err.read_bytes())
+
+
+async def completed_beside(
+    *arguments: object, env: dict[str, str], cwd: Path, stdin: bytes = b""
+) -> subprocess.CompletedProcess[bytes]:
+    """Run one command to its end while the event loop runs."""
+    if not is_forked(env):
+        return await anyio.run_process([str(LEXPORT), *map(str, arguments)], input=stdin, env=env, cwd=cwd, check=False)
+    with _forked(arguments, env, cwd, stdin) as run:
+        code = await asyncio.wrap_future(run.code)
+        return subprocess.CompletedProcess(list(arguments), code, run.out.read_bytes(), run.err.read_bytes())
 
 
 def age(dest: Path, *, hours: float) -> None:

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 from anyio.from_thread import start_blocking_portal
-from commands import Forks
+from commands import Forks, shared_server
 
 import lexport
 from lexport.simulator import Fleet, FleetSpec, open_simulator
@@ -95,6 +95,6 @@ def packages(look, settings):
 
 
 @pytest.fixture
-def forks(fork_server, environment, tmp_path) -> Forks:
+def forks(environment, tmp_path) -> Forks:
     """Run many commands, quickly; their working folder is ``tmp_path``."""
-    return Forks(fork_server, tmp_path, environment | {"TMPDIR": str(tmp_path)})
+    return Forks(shared_server(), tmp_path, environment | {"TMPDIR": str(tmp_path)})

@@ -5,16 +5,14 @@ import io
 import json
 import os
 import subprocess
-import sysconfig
 import xml.etree.ElementTree as ET
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
+from commands import LEXPORT, completed
 
-pytestmark = pytest.mark.slow  # each test starts a process or more
+pytestmark = pytest.mark.slow
 
-LEXPORT = Path(sysconfig.get_path("scripts")) / "lexport"
 AT = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 HOSTILE = 'f\x1b]0;owned\x07\n"<x>&\u202e]]>\ufffe'
 ONLY = ("--check", "function_failed", "--check", "timeout_at_maximum")
@@ -32,8 +30,7 @@ WHERE version = '$LATEST' AND vpc_config_vpc_id IS NULL
 
 
 def lexport(*arguments, cwd, **variables):
-    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", **variables}
-    return subprocess.run([LEXPORT, *map(str, arguments)], capture_output=True, env=environment, cwd=cwd, check=False)
+    return completed(*arguments, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"} | variables, cwd=cwd)
 
 
 @pytest.fixture(scope="module")

@@ -3,45 +3,33 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import subprocess
-import sysconfig
 from datetime import date, timedelta
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
+from commands import completed
 
 from lexport.model import Scope
 from lexport.simulator import Fleet, FleetSpec
 
 REGIONS = ("eu-west-1", "us-east-1")
-LEXPORT = str(Path(sysconfig.get_path("scripts")) / "lexport")
 
 pytestmark = [pytest.mark.wheel, pytest.mark.slow]
+
+
+def ask(folder, *arguments):
+    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "XDG_STATE_HOME": str(folder / "state")}
+    done = completed(*arguments, env=environment, cwd=folder)
+    return subprocess.CompletedProcess(arguments, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LEXPORT_"))} | {
-        "XDG_STATE_HOME": str(folder / "state")
-    }
-    done = subprocess.run(
-        [LEXPORT, "demo", str(folder / "fleet")],
-        check=False,
-        capture_output=True,
-        text=True,
-        env=environment,
-        timeout=60,
-    )
-    return folder, done
-
-
-def ask(folder, *arguments):
-    return subprocess.run([LEXPORT, *arguments], check=False, capture_output=True, text=True, cwd=folder, timeout=60)
+    return folder, ask(folder, "demo", folder / "fleet")
 
 
 def test_the_demo_ends_with_a_committed_dataset_and_printed_answers(demo):

@@ -2,33 +2,24 @@
 
 import base64
 import json
-import subprocess
-import sysconfig
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+from commands import completed
 
 from lexport.tables.registry import resources_read
 
-pytestmark = pytest.mark.slow  # each test starts a process or more
+pytestmark = pytest.mark.slow
 
-LEXPORT = Path(sysconfig.get_path("scripts")) / "lexport"
 HOSTILE = 'f\x1b]0;owned\x07\n"x",ü\u202e'
 
 
 def lexport(*arguments, stdin="", cwd=None, **variables):
-    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", **variables}
-    return subprocess.run(
-        [LEXPORT, *map(str, arguments)],
-        input=stdin.encode(),
-        capture_output=True,
-        env=environment,
-        cwd=cwd,
-        check=False,
-    )
+    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"} | variables
+    return completed(*arguments, env=environment, cwd=cwd or Path.cwd(), stdin=stdin.encode())
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +89,8 @@ def test_json(dest):
 
 
 def test_json_lines_and_csv(dest):
-    """JSON lines and CSV keep the text as it is; in CSV an empty text differs from NULL."""
-    lines = lexport("sql", dest, QUERY, "--output", "jsonl").stdout.splitlines()
+    """JSON lines and CSV keep the text as it is, in any locale; in CSV an empty text differs from NULL."""
+    lines = lexport("sql", dest, QUERY, "--output", "jsonl", LC_ALL="C").stdout.splitlines()
     table = lexport("sql", dest, QUERY, "--output", "csv").stdout.decode()
 
     assert [json.loads(line)["function_name"] for line in lines] == [HOSTILE, "g"]
