@@ -113,12 +113,12 @@ def become(request):
         write_leftovers_at_end(request["leftovers"])
     if request["files"] is not None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (request["files"], request["files"]))
+    sys.argv = ["lexport", *request["arguments"]]
+    sys.modules["__main__"] = types.ModuleType("__main__")  # what a process imports that multiprocessing spawns
+    sys.modules["__main__"].__file__ = str(Path(sysconfig.get_path("scripts")) / "lexport")
     if request["script"] is not None:
         exec(request["script"], {"__name__": "__main__"})  # a test wrote it
         os._exit(0)
-    sys.modules["__main__"] = types.ModuleType("__main__")  # what a process imports that multiprocessing spawns
-    sys.modules["__main__"].__file__ = str(Path(sysconfig.get_path("scripts")) / "lexport")
-    sys.argv = ["lexport", *request["arguments"]]
     main()
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -23,13 +24,14 @@ PAGE = (
 )  # the wheel is tested without docs
 DECLARE, REGISTER = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 COMMAND = """
-import importlib, pkgutil, sys
+import importlib, pkgutil
 import lexport
 for module in pkgutil.walk_packages(lexport.__path__, "lexport."):  # a registration may come after every import
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
-from lexport.cli.main import run
-sys.exit(run())
+{code}
+from lexport.cli.main import main
+main()
 """
 WITH = ("--with", "function_concurrency")
 
@@ -65,17 +67,14 @@ async def serve(simulator_url, path, respond):
 
 
 @pytest.fixture
-def run(environment, tmp_path):
+def run(forks):
     """Return a function that runs a command of lexport in a process that has registered the resource of some code."""
-    script = tmp_path / "with_resource.py"
-    begin, end = COMMAND.split("from lexport.cli.main")
 
     async def run(*arguments, code=DECLARE + REGISTER):
-        script.write_text(f"{begin}\n{code}\nfrom lexport.cli.main{end}", encoding="utf-8")
-        command = [sys.executable, str(script), *map(str, arguments)]
-        done = await anyio.run_process(command, env=environment, cwd=tmp_path, check=False)
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout.decode()
+        script = COMMAND.format(code=code)
+        done = await anyio.to_thread.run_sync(partial(forks.run, *arguments, script=script, within_s=60.0))
+        assert done.code == 0, done.err
+        return done.out
 
     return run
 
