@@ -52,6 +52,8 @@ HOSTILE = {
     "a nested condition": json.dumps(document(statement(Condition={"Bool": {"a": [[[{"b": {"c": [1]}}]]]}}))),
     "a key twice": '{"Statement": [], "Statement": [{"Effect": "Allow"}]}',
     "an effect twice": json.dumps(document(statement())).replace('"Effect"', '"Effect": "Deny", "Effect"'),
+    "a large document": json.dumps(document(statement(Condition=token_condition(), Sid="s" * 300_000))),
+    "many keys twice": "{" + '"Statement": 1, ' * 5_000 + '"Statement": [{}]}',
     "a huge number": json.dumps(document(statement(Condition={"Bool": {"k": "N"}}))).replace('"N"', "9" * 5_000),
     "an infinite number": json.dumps(document(statement(Condition={"Bool": {"k": "N"}}))).replace('"N"', "1e999"),
     "not a number": json.dumps(document(statement(Condition={"Bool": {"k": "N"}}))).replace('"N"', "NaN"),

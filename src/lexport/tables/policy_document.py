@@ -10,9 +10,12 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from math import isfinite
 from typing import Any
 
+LONGEST_POLICY = 2**18
+"""The length of a policy that is looked at; AWS allows 20 KB."""
 MOST_DEPTH = 32
 """Levels of objects and arrays that are followed; a policy of IAM has seven."""
 _MOST_DIGITS = 300  # of an integer that stays a number; Python converts no text of more than 4,300 digits
@@ -41,7 +44,7 @@ class PolicyError(ValueError):
 
 
 class _Doubled(dict[str, Any]):
-    """An object in which a key stood twice: the former values have ``'`` behind it."""
+    """An object in which a key stood twice: ``'`` and a number stand behind the key of each former value."""
 
 
 @dataclass(slots=True)
@@ -91,6 +94,8 @@ def read_policy(text: Any) -> PolicyDocument:
     """Parse the text of a policy. Raises PolicyError where it is no text of a JSON object with statements."""
     if not isinstance(text, str):
         raise PolicyError("wrong_type", f"the policy is {type_of(text)}")
+    if len(text) > LONGEST_POLICY:
+        raise PolicyError("too_large", f"the policy has {len(text):,} characters, and AWS allows 20,480")
     value, cleaned = parse(text)
     if not isinstance(value, dict):
         raise PolicyError("invalid_policy", f"the policy is no JSON object but {type_of(value)}")
@@ -121,11 +126,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) == len(pairs):
         return made
     made = _Doubled()
+    numbers = count(1)
     for key, item in pairs:
         if key in made:
-            former = f"{key}'"
-            while former in made:
-                former += "'"
+            former = next(name for number in numbers if (name := f"{key}'{number}") not in made)
             made[former] = made[key]
         made[key] = item
     return made

@@ -16,12 +16,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from lexport.tables.policy_conditions import is_limiting, limiting_operator
-from lexport.tables.policy_document import PolicyDocument, PolicyError, Statement, read_policy, read_statement, type_of
+from lexport.tables.policy_document import (
+    LONGEST_POLICY,
+    PolicyDocument,
+    PolicyError,
+    Statement,
+    read_policy,
+    read_statement,
+    type_of,
+)
 from lexport.tables.policy_values import covers, is_public, value_text
 from lexport.tables.resource import Mask, Row
 
 MOST_ROWS = 1_000
 """Rows of one policy in either table; lists of 20 KB could make millions."""
+MOST_CHARACTERS = 2**20
+"""Characters of these rows: each has the whole condition."""
 HIDDEN = "[hidden]"
 """What stands for a token where the run has no key."""
 _TOKEN = "eventsourcetoken"  # noqa: S105 - the name of a condition key
@@ -119,7 +129,7 @@ def _rows_of(policy: Any, others: Row, problems: list[tuple[str, str]], texts: _
     row_count = sum(statement.row_count for statement in statements)
     if max(row_count, sum(statement.condition_count for statement in statements)) > MOST_ROWS:
         problems.append(("too_many_rows", f"the policy would make more than {MOST_ROWS:,} rows; its lists are in one"))
-        return [_whole_row([*map(read_statement, document.statements)], others, texts)], []
+        return [_whole_row(document, others, texts)], []
     rows: list[Row] = []
     conditions: list[Row] = []
     for number, statement in enumerate(statements):
@@ -127,6 +137,11 @@ def _rows_of(policy: Any, others: Row, problems: list[tuple[str, str]], texts: _
         made[0]["others"] = {_path(number, key): value for key, value in statement.others.items()}
         rows += made
         conditions += _condition_rows(number, statement, texts)
+    if (size := sum(len(text) for row in rows for text in row.values() if isinstance(text, str))) > MOST_CHARACTERS:
+        problems.append(
+            ("too_many_rows", f"the rows of the policy would have {size:,} characters; its lists are in one")
+        )
+        return [_whole_row(document, others, texts)], []
     if document.has_doubled_keys:  # which of two lists of statements counts, nobody can tell
         rows.insert(0, {"others": {}})
     if rows:
@@ -222,8 +237,9 @@ def _elements(statements: Sequence[Statement], texts: _Texts) -> Row:
     return row
 
 
-def _whole_row(statements: Sequence[Statement], others: Row, texts: _Texts) -> Row:
+def _whole_row(document: PolicyDocument, others: Row, texts: _Texts) -> Row:
     """Return the one row of a policy that would make too many."""
+    statements = [read_statement(item) for item in document.statements]
     row: Row = {"others": dict(others)}
     for number, statement in enumerate(statements):
         row["others"] |= {_path(number, key): value for key, value in statement.others.items()}
@@ -266,7 +282,7 @@ def _is_key(text: str) -> bool:
 
 def _unreadable(policy: Any) -> Any:
     """Return what may be stored of a policy that is no JSON document: a token in it could not be told apart."""
-    if isinstance(policy, str) and ("token" in policy.casefold() or "\\" in policy):
+    if isinstance(policy, str) and (len(policy) > LONGEST_POLICY or "token" in policy.casefold() or "\\" in policy):
         return {"type": "string", "length": len(policy)}
     return policy
 

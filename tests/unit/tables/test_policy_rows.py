@@ -239,6 +239,8 @@ def test_lists_that_would_make_millions_of_rows_are_counted_before_any_is_made()
     (row,) = both.statements
     assert json.loads(row["principal"])[-2:] == [{"Principal": {"Service": "s3.amazonaws.com"}}, {"NotPrincipal": "*"}]
     assert json.loads(row["effect"])[-2:] == ["Allow", "Deny"]
+    long = statement(Action=texts, Condition={"StringEquals": {"aws:SourceAccount": "x" * 10_000}})
+    assert [code for code, _ in expand(document(long)).problems] == ["too_many_rows"]
     accounts = statement(Condition={"StringEquals": {"aws:SourceAccount": [*texts, "x"]}})
     assert [code for code, _ in expand(document(accounts)).problems] == ["too_many_rows"]
 
