@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 
+import pyarrow.parquet as pq
 import pytest
 
 import lexport
 from lexport.extract.estimate import minimum_s
 from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, Scope
 from lexport.simulator import Change, Fault, Fleet, FleetSpec
+from lexport.tables.choice import choices
+from lexport.tables.registry import fleet_resources
 
 SCOPE = Scope(account_id="111122223333", region="us-east-1")
 RATES = {GET_FUNCTION_QUOTA: 100.0, LIST_QUOTA: 15.0}
@@ -80,3 +83,40 @@ async def test_a_plan_that_misses_something_says_so(run_lexport, simulator, flag
     assert denied.code == 1
     assert "missing from this plan: 111122223333 eu-west-1" in denied.err
     assert (empty.code, empty.err) == (2, f"lexport: DEST {tmp_path} holds no snapshot to build on\n")
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio
+async def test_a_plan_of_every_resource(aws, simulator, settings, run_lexport, flags, tmp_path):
+    """The calls of each resource are those of the run: exactly where they are known, else within the range."""
+    fleet = Fleet(FleetSpec(functions=60, versions=2))
+    named = ("--with", ",".join(name for name in choices()))
+    async with simulator(fleet=fleet) as server:
+        first = await run_lexport("plan", *flags(server.url, *named), "--output", "json")
+        shown = await run_lexport("plan", *flags(server.url, *named))
+        night = await run_lexport("snapshot", tmp_path / "fleet", *flags(server.url, *named))
+        second = await run_lexport("plan", tmp_path / "fleet", *flags(server.url, *named), "--output", "json")
+
+    assert (first.code, shown.code, night.code, second.code) == (0, 0, 0, 0), night.err
+    (unknown,), (known,) = json.loads(first.out), json.loads(second.out)
+    done = {
+        row["resource"].replace("-", "_"): row["calls"]
+        for row in pq.read_table(next((tmp_path / "fleet").glob("scope_resources/*/*.parquet"))).to_pylist()
+    }
+    planned = [resource for resource in fleet_resources() if not resource.in_every_snapshot]
+    for resource in planned:
+        name = resource.option.replace("-", "_")
+        for plan in (unknown, known):
+            most = plan[f"{name}_calls_at_most"]
+            assert plan[f"{name}_calls"] <= done[name], name
+            assert most is None or done[name] <= most, name
+        if not resource.costs_money:  # how much is used is not known before
+            assert known[f"{name}_calls"] == known[f"{name}_calls_at_most"] == done[name], name
+    costs = any(resource.costs_money for resource in planned)
+    assert ("dollars" in known) is costs
+    quotas = {resource.call.quota for resource in planned} | {GET_FUNCTION_QUOTA, LIST_QUOTA}
+    for quota in quotas:
+        assert known[f"{quota.name}_quota_s"] >= 0
+        assert known[f"{quota.name}_quota_calls"] > 0
+    assert known["minimum_s"] == max(known[f"{quota.name}_quota_s"] for quota in quotas)
+    assert " or more" in shown.out

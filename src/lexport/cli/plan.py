@@ -18,10 +18,9 @@ from lexport.errors import SettingsError
 from lexport.settings import Destination
 
 if TYPE_CHECKING:
-    from lexport.extract.estimate import FleetPlan
+    from lexport.extract.estimate import FleetPlan, ScopePlan
 
-_COUNTS = ("functions", "versions", "get_function_calls", "list_calls", "incremental_get_function_calls")
-_TIMES = ("minimum_s", "incremental_minimum_s", "page_s")
+_AT_MOST = "_at_most"
 
 
 @declare_command(
@@ -55,6 +54,8 @@ def command(dest: Destination | None, output: str, **options: Any) -> int:
     notify(*planned.notes)
     notify(*(f"missing from this plan: {line}" for line in planned.missing), level=logging.ERROR)
     rows = _rows(planned)
+    if output == "table":
+        rows = [_shown(row) for row in rows]
     names = [name for name in rows[0] if dest is not None or not name.startswith("incremental_")] if rows else []
     with suppress(BrokenPipeError):  # the reader closed the pipe, as `| head` does; the exit code stays
         print_rows(names, [[row[name] for name in names] for row in rows], output=output)
@@ -62,14 +63,44 @@ def command(dest: Destination | None, output: str, **options: Any) -> int:
 
 
 def _rows(planned: FleetPlan) -> list[dict[str, Any]]:
-    rows = [asdict(scope) for scope in planned.scopes]
-    for row in rows:
-        row |= {f"{name}_calls": count for name, count in row.pop("resource_calls").items()}
-    counts = [name for name in (rows[0] if rows else ()) if name in _COUNTS or name.endswith("_calls")]
+    """Return a row for each account-region and their total. A number of calls has a column for what it is at most."""
+    rows = [_row(scope) for scope in planned.scopes]
+    names = dict.fromkeys(name for row in rows for name in row)
+    rows = [{name: row.get(name) for name in names} for row in rows]
     if len(rows) > 1:
-        total: dict[str, Any] = {"account_id": "total", "region": None}
-        for name in (*counts, *_TIMES):
-            values = [row[name] for row in rows if row[name] is not None]
-            total[name] = (sum(values) if name in counts else max(values)) if values else None
-        rows.append({name: total[name] for name in rows[0]})
+        total: dict[str, Any] = {}
+        for name in names:
+            values = [row[name] for row in rows]
+            known = [value for value in values if value is not None]
+            is_unknown = not known or (name.endswith(_AT_MOST) and len(known) < len(values))
+            if name in ("account_id", "region") or is_unknown:
+                total[name] = None
+            else:
+                total[name] = max(known) if name.endswith("_s") else sum(known)
+        rows.append(total | {"account_id": "total"})
     return rows
+
+
+def _row(scope: ScopePlan) -> dict[str, Any]:
+    row = asdict(scope)
+    resources, quotas, quota_s = (row.pop(name) for name in ("resource_calls", "quota_calls", "quota_s"))
+    named = {f"{name.replace('-', '_')}_calls": calls for name, calls in resources.items()}
+    named |= {f"{name}_quota_calls": calls for name, calls in quotas.items()}
+    for name, calls in named.items():
+        row |= {name: calls["least"], f"{name}{_AT_MOST}": calls["most"]}
+    row |= {f"{name}_quota_s": seconds for name, seconds in quota_s.items()}
+    if scope.dollars is None:
+        del row["dollars"], row["dollars_at_most"]
+    return row
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row for people: a number that is not known before is written as a range."""
+    shown = {name: value for name, value in row.items() if not name.endswith(_AT_MOST)}
+    for name, least in shown.items():
+        most = row.get(f"{name}{_AT_MOST}", least)
+        if most is None and f"{name}{_AT_MOST}" in row:
+            shown[name] = f"{least} or more"
+        elif most != least:
+            shown[name] = f"{least} to {most}"
+    return shown

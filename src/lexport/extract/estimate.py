@@ -5,7 +5,7 @@ The minimum time is that of the quotas: the two classes run beside each other, a
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,21 +20,23 @@ from lexport.extract.access import REGION_OFF
 from lexport.extract.context import RunContext
 from lexport.extract.incremental import LastSnapshot, PendingVersions
 from lexport.extract.listing import discover_functions
+from lexport.extract.resource_calls import CallRange, ResourceCalls, ResourceCounter, RowsBefore
 from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, FunctionRef, QuotaClass, Reply, Scope, Shard
 from lexport.settings import SnapshotSettings
 from lexport.tables.call import Call
-from lexport.tables.functions import GET_FUNCTION
-from lexport.tables.registry import resources_read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopePlan:
     """The calls and the time of one account-region. ``versions`` counts rows, ``$LATEST`` ones included.
 
-    ``get_function_calls`` and ``list_calls`` are those of a full snapshot, retries not counted; ``minimum_s`` is the
-    least time that the quotas and ``quota_share`` allow for them. The ``incremental_`` ones are None without a dataset
-    to build on. ``page_s`` is how long a page of the listing took here. ``resource_calls`` are the calls, among
-    ``list_calls``, for each resource that ``with_resources`` names.
+    ``get_function_calls`` and ``list_calls``, all others, are those of a full snapshot, retries not counted;
+    ``minimum_s`` is the least time that the quotas and ``quota_share`` allow for them: that of the slowest quota class.
+    The ``incremental_`` ones are None without a dataset to build on. ``page_s`` is how long a page of the listing took
+    here. ``resource_calls`` are the calls, among ``list_calls``, by the names that ``with_resources`` takes;
+    ``quota_calls`` and ``quota_s`` are all calls and their least time by quota class. ``dollars`` is what AWS bills for
+    them; None where it bills nothing. What is not known before the run is at least the number given, and at most the
+    number given for it as ``…_at_most``; None where that is not known either.
     """
 
     account_id: str
@@ -47,7 +49,12 @@ class ScopePlan:
     incremental_get_function_calls: int | None
     incremental_minimum_s: float | None
     page_s: float
-    resource_calls: Mapping[str, int] = field(default_factory=dict)
+    list_calls_at_most: int | None = 0
+    resource_calls: Mapping[str, CallRange] = field(default_factory=dict)
+    quota_calls: Mapping[str, CallRange] = field(default_factory=dict)
+    quota_s: Mapping[str, float] = field(default_factory=dict)
+    dollars: float | None = None
+    dollars_at_most: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +102,10 @@ async def estimate_shard(run: RunContext, shard: Shard, api: LambdaClient) -> Sh
     last = await run.open_last(scope, otherwise="an incremental run fetches everything")
     errors: list[tuple[str, ItemError]] = []
 
+    counter = ResourceCounter(run.settings)
+
     async def count(page: Sequence[FunctionRef] | None) -> Sequence[FunctionRef]:
+        counter.count(page or ())
         for ref in page or ():
             tally.versions += 1
             tally.functions += ref.qualifier is None
@@ -124,7 +134,9 @@ async def estimate_shard(run: RunContext, shard: Shard, api: LambdaClient) -> Sh
                 lose=lambda operation, name, error: errors.append((f"{title}: {operation} {name or ''}", error)),
                 note=lambda text: run.progress.note(f"{title}: {text}"),
             )
-        plan = _scope_plan(scope, tally, run.settings, is_incremental=run.store is not None)
+        before = await to_thread.run_sync(RowsBefore, run.store, scope, run.progress.note)
+        resources = await to_thread.run_sync(counter.calls, before)
+        plan = _scope_plan(scope, tally, resources, run.settings, is_incremental=run.store is not None)
     except ItemError as error:
         errors.append((title, error))
         is_refused = shard.region_status == "uncertain" and error.code in REGION_OFF and not tally.versions
@@ -166,33 +178,43 @@ class _Tally:
     page_s: list[float] = field(default_factory=list)
 
 
-def _scope_plan(scope: Scope, tally: _Tally, settings: SnapshotSettings, *, is_incremental: bool) -> ScopePlan:
-    due = {"account_region": 1, "function": tally.functions, "version": tally.versions}  # of aliases none is counted
-    others = [read for read in resources_read(settings.for_manifest()) if read.call is not GET_FUNCTION]
-    calls = {resource: due.get(resource.per, 0) for resource in others}
-    by_quota = Counter({LIST_QUOTA: tally.pages})
-    for resource, count in calls.items():
-        by_quota[resource.call.quota] += count
+def _scope_plan(
+    scope: Scope, tally: _Tally, resources: ResourceCalls, settings: SnapshotSettings, *, is_incremental: bool
+) -> ScopePlan:
+    by_quota = defaultdict(CallRange, {GET_FUNCTION_QUOTA: CallRange(tally.versions, tally.versions)})
+    by_quota[LIST_QUOTA] = others = CallRange(tally.pages, tally.pages)
+    by_option: dict[str, CallRange] = defaultdict(CallRange)
+    for resource, calls in resources.calls.items():
+        by_quota[resource.call.quota] += calls
+        others += calls
+        if not resource.in_every_snapshot:
+            by_option[resource.option] += calls
     rates_per_s = {quota: quota.rate_per_s for quota in by_quota} | settings.rates_per_s
     paces_per_s = {quota: rate * settings.quota_share for quota, rate in rates_per_s.items()}
     page_s = sum(tally.page_s) / len(tally.page_s) if tally.page_s else 0.0
 
     def least_s(get_function_calls: int) -> float:
-        all_calls = by_quota + Counter({GET_FUNCTION_QUOTA: get_function_calls})
+        all_calls = {quota: calls.least for quota, calls in by_quota.items()} | {GET_FUNCTION_QUOTA: get_function_calls}
         return round(minimum_s(all_calls, paces_per_s, listing_s=tally.pages * page_s), 1)
 
+    costs_money = any(resource.costs_money for resource in resources.calls)
     return ScopePlan(
         account_id=scope.account_id,
         region=scope.region,
         functions=tally.functions,
         versions=tally.versions,
         get_function_calls=tally.versions,
-        list_calls=tally.pages + sum(calls.values()),
+        list_calls=others.least,
+        list_calls_at_most=others.most,
         minimum_s=least_s(tally.versions),
         incremental_get_function_calls=tally.to_fetch if is_incremental else None,
         incremental_minimum_s=least_s(tally.to_fetch) if is_incremental else None,
         page_s=round(page_s, 3),
-        resource_calls={resource.name: count for resource, count in calls.items() if not resource.default},
+        resource_calls=dict(by_option),
+        quota_calls={quota.name: calls for quota, calls in by_quota.items()},
+        quota_s={quota.name: round(calls.least / paces_per_s[quota], 1) for quota, calls in by_quota.items()},
+        dollars=resources.dollars[0] if costs_money else None,
+        dollars_at_most=resources.dollars[1] if costs_money else None,
     )
 
 

@@ -30,8 +30,9 @@ from lexport.extract.match_response import check_resource, checked, items_of
 from lexport.extract.progress import ShardProgress
 from lexport.extract.rows import Staging
 from lexport.extract.shard_log import Outcome, ShardLog
+from lexport.extract.subjects import Subjects
 from lexport.extract.workers import Pages, pump, workers_for
-from lexport.model import LATEST, FunctionRef, Reply, Scope
+from lexport.model import FunctionRef, Reply, Scope
 from lexport.tables.resource import Resource, Row, Subject
 from lexport.tables.staged import ANSWER
 
@@ -114,13 +115,11 @@ class ResourceReader:
     carry: ShardCarry | None = None
     queue: DiskQueue = field(init=False)
     empty_lists: EmptyLists = field(init=False)
-    _accepts: re.Pattern[str] = field(init=False)
-    _published: set[int] = field(init=False)
+    _subjects: Subjects = field(init=False)
 
     def __post_init__(self) -> None:
         """Prepare what is derived from the declaration."""
-        self._accepts = re.compile(self.resource.call.function_names)
-        self._published = set()
+        self._subjects = Subjects(self.resource, lists_versions=self.lists_versions)
         self.empty_lists = EmptyLists(self.resource.call.operation, self.lose)
 
     @property
@@ -141,24 +140,7 @@ class ResourceReader:
 
     def put(self, refs: Iterable[FunctionRef], revision_id: str | None = None) -> None:
         """Queue what is to be read for functions and versions; ``revision_id`` is their revision, where it is known."""
-        takes, is_version = self.resource.takes, self.resource.per == "version"
-        chosen = (ref for ref in refs if self._is_about(ref) and (takes is None or takes(ref)))
-        self.put_subjects(
-            [(ref.function_name, (ref.qualifier or LATEST) if is_version else None) for ref in chosen], revision_id
-        )
-
-    def _is_about(self, ref: FunctionRef) -> bool:
-        """Return whether a listed item stands for one call."""
-        if self.resource.per == "version":
-            return True
-        if self.resource.per == "function" or not self.lists_versions:
-            return ref.qualifier is None
-        if ref.qualifier is None or ref.qualifier == LATEST:
-            return False
-        name = hash(ref.function_name)  # 8 bytes of each function that has a version
-        is_new = name not in self._published
-        self._published.add(name)
-        return is_new
+        self.put_subjects(self._subjects.of(refs), revision_id)
 
     def put_row(self, leader: Resource, row: Row) -> None:
         """Queue what is to be read for a row of another resource."""
@@ -170,7 +152,7 @@ class ResourceReader:
 
     def put_subjects(self, subjects: Iterable[tuple[str, str | None]], revision_id: str | None = None) -> None:
         """Queue functions, each with a qualifier where that is read, all of one revision."""
-        accepted = (subject for subject in subjects if self._accepts.fullmatch(subject[0]))
+        accepted = (subject for subject in subjects if self._subjects.accepts(subject[0]))
         self._put([_line(*subject, revision_id=revision_id) for subject in accepted])
 
     def _put(self, lines: Sequence[str]) -> None:

@@ -72,6 +72,11 @@ class UsageCost:
     metrics: tuple[int, int]
 
     @property
+    def by_operation(self) -> dict[str, tuple[int, int]]:
+        """The requests of each operation."""
+        return {"ListMetrics": self.list_requests, "GetMetricData": self.requests}
+
+    @property
     def dollars(self) -> tuple[float, float]:
         """The price of the metrics."""
         least, most = self.metrics
