@@ -79,8 +79,8 @@ WITH called AS (
     '$LATEST',
     CASE WHEN a.invocations IS NULL THEN w.last_used_day END,
     w.invocations - COALESCE(a.invocations, 0),
-    GREATEST(w.errors - COALESCE(a.errors, 0), 0),
-    GREATEST(w.duration_ms - COALESCE(a.duration_ms, 0), 0),
+    CASE WHEN w.errors > COALESCE(a.errors, 0) THEN w.errors - COALESCE(a.errors, 0) ELSE 0 END,
+    CASE WHEN w.duration_ms > COALESCE(a.duration_ms, 0) THEN w.duration_ms - COALESCE(a.duration_ms, 0) ELSE 0 END,
     CASE WHEN a.invocations IS NULL THEN w.duration_max_ms END
   FROM whole AS w
   LEFT JOIN attributed AS a
@@ -115,7 +115,7 @@ SELECT
   f.architecture,
   f.memory_size,
   f.timeout,
-  s.duration_ms / 1000 * f.memory_size / 1024 AS gb_seconds
+  CAST(s.duration_ms * f.memory_size AS DOUBLE) / 1024000 AS gb_seconds
 FROM summed AS s
 JOIN functions AS f
   ON f.account_id = s.account_id

@@ -54,10 +54,10 @@ SELECT
   `j`.`layers`,
   `j`.`invocations`,
   `j`.`gb_seconds`,
-  `j`.`gb_seconds` * `p`.`x86_64_usd` * 30 / NULLIF(`j`.`days`, 0) AS `usd_per_30_days`,
-  `j`.`gb_seconds` * (
+  CAST(`j`.`gb_seconds` * `p`.`x86_64_usd` * 30 AS FLOAT64) / NULLIF(`j`.`days`, 0) AS `usd_per_30_days`,
+  CAST(`j`.`gb_seconds` * (
     `p`.`x86_64_usd` - `p`.`arm64_usd`
-  ) * 30 / NULLIF(`j`.`days`, 0) AS `saved_usd_per_30_days`
+  ) * 30 AS FLOAT64) / NULLIF(`j`.`days`, 0) AS `saved_usd_per_30_days`
 FROM `joined` AS `j`
 CROSS JOIN `prices` AS `p`
 ORDER BY

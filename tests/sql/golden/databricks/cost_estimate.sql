@@ -86,9 +86,9 @@ SELECT
   `requests_usd`,
   `duration_usd`,
   `requests_usd` + `duration_usd` AS `usd`,
-  (
+  CAST((
     `requests_usd` + `duration_usd`
-  ) * 30 / NULLIF(`days`, 0) AS `usd_per_30_days`,
+  ) * 30 AS DOUBLE) / NULLIF(`days`, 0) AS `usd_per_30_days`,
   `is_known`,
   `price_region`,
   `stated_on` AS `price_stated_on`

@@ -5,8 +5,8 @@ SELECT
   `version`,
   `timeout`,
   `duration_max_ms`,
-  `duration_ms` / NULLIF(`invocations`, 0) AS `duration_avg_ms`,
-  `duration_max_ms` / NULLIF(`timeout` * 1000.0, 0) AS `share_of_timeout`,
+  CAST(`duration_ms` AS DOUBLE) / NULLIF(`invocations`, 0) AS `duration_avg_ms`,
+  CAST(`duration_max_ms` AS DOUBLE) / NULLIF(`timeout` * 1000, 0) AS `share_of_timeout`,
   `invocations`,
   `errors`,
   `last_used_day`
