@@ -8,6 +8,8 @@ import pytest
 
 import lexport
 from lexport.simulator import Fault
+from lexport.tables.choice import choices
+from lexport.tables.registry import fleet_resources
 
 SERVICES = {"ListRegions": "account", "DescribeRegions": "ec2", "GetCallerIdentity": "sts"}
 IMPLIED = {"lambda:ListTags"}  # GetFunction brings tags only to who may list them. Source: GetFunction, API reference
@@ -69,3 +71,47 @@ async def test_partitions_that_aws_does_not_have(run_lexport):
 
         assert (done.code, done.out) == (2, "")
         assert "aws-moon is not an AWS partition; the partitions are aws, aws-cn, " in done.last
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio
+async def test_the_policy_for_resources(simulator, run_lexport, flags, tmp_path):
+    """With every resource, the policy is what a run calls, limited to what each action can be limited to.
+
+    `lexport doctor` tries each of these calls. What a Region does not offer needs no permission.
+    """
+    named = ("--with", ",".join(choices()))
+    not_offered = Fault(
+        operation="ListCapacityProviders",
+        kind="error",
+        status=403,
+        code="AccessDeniedException",
+        message="Unable to determine service/operation name to be authorized",
+        times=None,
+    )
+    denied = Fault(operation="ListFunctionUrlConfigs", kind="denied", times=None)
+    async with simulator(functions=12, versions=2) as server:
+        await run_lexport("snapshot", tmp_path / "fleet", *flags(server.url, *named))
+        called = {operation for _, _, operation in server.calls} - {"GetCallerIdentity"}
+        server.inject(not_offered)
+        server.inject(denied)
+        examined = await run_lexport("doctor", *flags(server.url, *named), "--output", "json")
+    printed = await run_lexport("iam-policy", *named, "--account", "111122223333")
+
+    statements = {each["Sid"]: each for each in json.loads(printed.out)["Statement"]}
+    del statements["Regions"]
+    allowed = [action for statement in statements.values() for action in statement["Action"]]
+    assert len(allowed) == len(set(allowed))
+    once_more = {"lambda:ListVersionsByFunction"}  # where the listing of all versions fails
+    assert {action.partition(":")[2] for action in {*allowed} - IMPLIED - once_more} == called
+    for resource in fleet_resources():
+        kind, action = resource.call.iam_resource, resource.call.iam[0]
+        (statement,) = [each for each in statements.values() if action in each["Action"]]
+        assert statement["Resource"] == ("*" if kind == "*" else f"arn:aws:lambda:*:111122223333:{kind}:*")
+
+    outcomes = {row["subject"]: (row["level"], row["outcome"], row["actions"]) for row in json.loads(examined.out)}
+    assert called <= outcomes.keys()
+    assert outcomes["ListCapacityProviders"] == ("ok", "absent", [])
+    assert outcomes["ListFunctionUrlConfigs"] == ("warning", "denied", ["lambda:ListFunctionUrlConfigs"])
+    assert {outcomes[operation][1] for operation in called} <= {"ok", "absent", "denied", "not_tried"}
+    assert examined.code == 0

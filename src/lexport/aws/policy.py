@@ -41,8 +41,10 @@ def iam_policy(
     def actions(iam_resource: str) -> list[str]:
         return list(dict.fromkeys(action for call in calls if call.iam_resource == iam_resource for action in call.iam))
 
-    functions = f"arn:{partition}:lambda:*:{account_id}:function:*"
-    statements = [allow("List", actions("*")), allow("Read", actions("function"), functions)]
+    statements = [allow("List", actions("*"))]
+    for kind in dict.fromkeys(("function", *(call.iam_resource for call in calls if call.iam_resource != "*"))):
+        of_others = "" if kind == "function" else kind.title().replace("-", "")
+        statements.append(allow(f"Read{of_others}", actions(kind), f"arn:{partition}:lambda:*:{account_id}:{kind}:*"))
     if all_regions:
         statements.append(allow("Regions", ["account:ListRegions", "ec2:DescribeRegions"]))
     if history:

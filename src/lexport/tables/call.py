@@ -12,6 +12,10 @@ from lexport.model import LIST_QUOTA, Priority, QuotaClass
 PARAMETER = re.compile(r"\{(\w+)\}")
 
 
+IamResource = Literal["function", "code-signing-config", "capacity-provider", "*"]
+"""What a policy can limit an action to: a type of Lambda's resources, as ARNs name it. ``*``: to nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """How an operation hands out a long list: ``items`` is the key of the list in each page.
@@ -45,7 +49,7 @@ class Call:
     quota: QuotaClass = LIST_QUOTA
     priority: Priority = Priority.RESOURCES
     iam: tuple[str, ...]
-    iam_resource: Literal["function", "*"] = "function"
+    iam_resource: IamResource = "function"
     page: Page | None = None
     absent: frozenset[str] = frozenset()
     function_names: str = ".*"
@@ -76,7 +80,7 @@ class JsonCall(Call):
     target: str
     version: Literal["1.0", "1.1"]
     trial: Mapping[str, Any] = field(default_factory=dict)
-    iam_resource: Literal["function", "*"] = "*"
+    iam_resource: IamResource = "*"
 
     def headers(self) -> dict[str, str]:
         """Return the headers that say what is called, by lower-case name."""

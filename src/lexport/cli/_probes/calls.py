@@ -12,7 +12,7 @@ from anyio import current_time, move_on_after
 from lexport.aws.client import LambdaClient
 from lexport.aws.waits import scaled
 from lexport.cli._probes.findings import Add, Finding, Level, not_tried, of_error
-from lexport.errors import FetchError, FunctionGoneError, ItemError, NetworkError, RunError
+from lexport.errors import FetchError, FunctionGoneError, ItemError, NetworkError, NotOfferedError, RunError
 from lexport.extract.access import REGION_OFF, Access
 from lexport.extract.decode import decode_object
 from lexport.model import LATEST, Scope
@@ -35,6 +35,7 @@ class CallProbes:
 
     def __init__(self, access: Access, settings: SnapshotSettings, account_id: str, add: Add) -> None:
         self._access, self._settings, self._account_id, self._add = access, settings, account_id, add
+        self._first: dict[Resource, str] = {}  # an item of each list that was tried, if it has one
 
     async def probe(self, regions: Any) -> dict[str, bool]:
         """List one page in every Region, and try the other calls in the first that has functions, or the first of all.
@@ -89,6 +90,11 @@ class CallProbes:
             for call in (resource.call, *resource.lists):
                 if call.operation not in tried:
                     tried.add(call.operation)
+                    if resource.of is not None and resource.of not in self._first:
+                        self._add(
+                            not_tried(call.operation, f"{resource.of.call.operation} lists nothing to try it with")
+                        )
+                        continue
                     if not await self._try(api, region, resource, call, names):
                         return
 
@@ -100,6 +106,8 @@ class CallProbes:
         level: Level = "error" if is_needed else "warning"
         about = "" if call.iam_resource == "*" else f" for {name}" if name != NOBODY else ""
         parameters: dict[str, str | None] = {"function_name": name, "qualifier": None}
+        if resource.of is not None:
+            parameters["item"], about = self._first[resource.of], ""
         if "{qualifier}" in call.path or resource.per == "alias":
             parameters["qualifier"] = LATEST
         try:
@@ -110,6 +118,13 @@ class CallProbes:
             else:
                 self._add(_fine(subject, f"allowed{about}", region))
             return True
+        except NotOfferedError as error:  # no permission would help
+            self._add(
+                Finding(
+                    level="ok", subject=subject, outcome="absent", message=f"not offered in {region}", code=error.code
+                )
+            )
+            return True
         except ItemError as error:
             if error.code in call.absent:
                 self._add(_fine(subject, f"allowed{about}", region))
@@ -119,6 +134,8 @@ class CallProbes:
             self._add(_about(finding, f"{region}: {finding.message}{more}"))
             return not isinstance(error, NetworkError)
         self._add(_fine(subject, f"allowed{about}", region))
+        if call is resource.call and (item := _first_item(resource, document)) is not None:
+            self._first[resource] = item
         if call is GET_FUNCTION and isinstance(failed := document.get("TagsError"), dict):
             message = f"{region}: tags are not readable: {failed.get('ErrorCode')}"
             denied = "AccessDenied" in str(failed.get("ErrorCode"))
@@ -159,6 +176,16 @@ def _names(document: dict[str, Any]) -> list[str]:
         raise FetchError("ListFunctions: the answer has no list of functions", code="invalid_page")
     names = (item.get("FunctionName") for item in items if isinstance(item, dict))
     return [name for name in names if isinstance(name, str) and name]
+
+
+def _first_item(resource: Resource, document: dict[str, Any]) -> str | None:
+    """Return what identifies the first item of a list; None where it has none."""
+    table, page = resource.tables[0], resource.call.page
+    items = document.get(page.items) if page is not None else None
+    first = items[0] if isinstance(items, list) and items else None
+    source = next(column.source for column in table.columns if column.name == table.key[-1])
+    value = first.get(source.rpartition(".")[2]) if isinstance(first, dict) else None
+    return value if isinstance(value, str) and value else None
 
 
 def _fine(subject: str, message: str, region: str = "") -> Finding:

@@ -23,7 +23,8 @@ Outcome = Literal[
 ]
 """What came of a probe. ``denied`` is a missing permission, ``refused`` are credentials that are not accepted.
 
-``empty`` was allowed, and there was nothing; ``absent`` is not there yet; ``wrong`` is a setting or a file.
+``empty`` was allowed, and there was nothing; ``absent`` is not there yet, or not offered in this Region; ``wrong`` is a
+setting or a file.
 """
 
 

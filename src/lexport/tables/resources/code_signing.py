@@ -103,7 +103,7 @@ RESOURCES = (
             operation="ListFunctionsByCodeSigningConfig",
             path="/2020-04-22/code-signing-configs/{item}/functions",
             iam=("lambda:ListFunctionsByCodeSigningConfig",),
-            iam_resource="*",
+            iam_resource="code-signing-config",
             page=Page(items="FunctionArns", item_name="FunctionArn", size=10_000),
         ),
         tables=(FUNCTION_CODE_SIGNING,),
