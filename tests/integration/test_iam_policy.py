@@ -37,14 +37,16 @@ async def test_the_policy_is_what_a_snapshot_calls(aws, simulator, settings, run
 
 
 @pytest.mark.asyncio
-async def test_the_policy_for_packages(run_lexport):
-    """--packages adds only the permissions for layers and for packages in the customer's buckets."""
-    plain, more = [
-        json.loads((await run_lexport("iam-policy", *flags)).out)["Statement"] for flags in ((), ("--packages",))
+async def test_the_policy_for_options(run_lexport):
+    """--packages adds only the permissions for layers and for packages in the customer's buckets, --changes-from that
+    for the event history."""
+    plain, packages, history = [
+        json.loads((await run_lexport("iam-policy", *flags)).out)["Statement"]
+        for flags in ((), ("--packages",), ("--changes-from", "cloudtrail"))
     ]
 
-    assert more[: len(plain)] == plain
-    assert more[len(plain) :] == [
+    assert packages == [
+        *plain,
         {
             "Sid": "Layers",
             "Effect": "Allow",
@@ -57,6 +59,10 @@ async def test_the_policy_for_packages(run_lexport):
             "Action": ["s3:GetObject", "s3:GetObjectVersion"],
             "Resource": "arn:aws:s3:::*",
         },
+    ]
+    assert history == [
+        *plain,
+        {"Sid": "History", "Effect": "Allow", "Action": ["cloudtrail:LookupEvents"], "Resource": "*"},
     ]
 
 

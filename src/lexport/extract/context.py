@@ -11,6 +11,7 @@ from lexport.aws.quota.pacer import Pacer
 from lexport.dataset.store import Store
 from lexport.extract.incremental import LastSnapshot, PendingBudget, open_last
 from lexport.extract.progress import Progress, ShardProgress
+from lexport.extract.stored_rows import StoredTables
 from lexport.model import RunSpec, Scope
 from lexport.settings import SnapshotSettings
 
@@ -29,6 +30,7 @@ class RunContext:
     progress: Progress
     dataset: Store | None = None
     budget: PendingBudget = field(default_factory=PendingBudget)
+    tables: StoredTables = field(default_factory=StoredTables)
 
     def begin(self, scope: Scope) -> ShardProgress:
         """Add the progress of one more shard."""

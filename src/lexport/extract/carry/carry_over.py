@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -19,7 +21,7 @@ import pyarrow.compute as pc
 from lexport.dataset.store import Store
 from lexport.extract.carry.changes import Changes
 from lexport.extract.carry.last_readings import LastReading, is_due
-from lexport.extract.carry.stored_rows import StoredRows
+from lexport.extract.stored_rows import StoredTables
 from lexport.model import LATEST, Scope
 from lexport.tables.aliases import ALIAS_ROUTES, ALIASES
 from lexport.tables.arrow import staged_schema
@@ -74,11 +76,20 @@ class Carried:
         return {table.name: _staged(table, rows, answer) for table, rows in self.rows.items()}
 
 
+@dataclass(slots=True)
+class _State:
+    """The rows of one candidate in the last snapshot: whether all can be carried over, and their revisions."""
+
+    is_lasting: bool = True
+    revision_ids: set[str | None] = field(default_factory=set)
+
+
 class CarryOver:
     """What the last snapshot has of one resource of one account-region."""
 
     def __init__(
         self,
+        tables: StoredTables,
         store: Store,
         scope: Scope,
         resource: Resource,
@@ -89,12 +100,12 @@ class CarryOver:
     ) -> None:
         self.resource, self.last = resource, last
         self._now, self._refresh_after = now, refresh_after
-        self._rows = {table: StoredRows(store, last.commit, table, scope) for table in resource.tables}
+        rows = partial(tables.rows, store, last.commit, scope=scope)
+        self._rows = {table: rows(table) for table in resource.tables}
         table, qualifier = (ALIASES, "alias") if resource.per == "alias" else (FUNCTIONS, "version")
-        known = ("function_name", qualifier, "revision_id")
-        self._known = StoredRows(store, last.commit, table, scope, known)
+        self._known = rows(table, columns=("function_name", qualifier, "revision_id"))
         self._known_qualifier = qualifier
-        self._errors = StoredRows(store, last.commit, ERRORS, scope, ("function_name", "operation"))
+        self._errors = rows(ERRORS, columns=("function_name", "operation"))
         main, is_own = resource.tables[0], resource.call.page is None
         self._qualifier = next((name for name in ("qualifier", "version") if is_own and name in main.key), None)
         self._may_be_absent = bool(resource.call.absent) or resource.call.page is not None
@@ -102,20 +113,17 @@ class CarryOver:
     def find(self, candidates: Sequence[Candidate], changes: Changes | None) -> Carried | None:
         """Return which candidates need no call, and their rows; None where all need one.
 
-        ``changes`` are None without an event history.
-
-        Raises the errors of damaged files.
+        ``changes`` are None without an event history. Raises the errors of damaged files.
         """
         possible = {number for number, each in enumerate(candidates) if self._is_possible(each, changes)}
         names = sorted({candidates[number].function_name for number in possible})
         main = self._rows[self.resource.tables[0]].of(names) if names else None
-        positions = self._positions(main)
-        known, failed = self._revisions(names), self._failed(names)
+        states, known, failed = self._states(main), self._revisions(names), self._failed(names)
         kept = {
             number
             for number in possible
             if (each := candidates[number]).function_name not in failed
-            and self._holds(each, known, main, positions.get(self._key(each), ()), has_history=changes is not None)
+            and self._holds(each, known, states.get(self._key(each)), has_history=changes is not None)
         }
         if not kept:
             return None
@@ -131,19 +139,12 @@ class CarryOver:
         return not is_due(name, self.last, now=self._now, refresh_after=self._refresh_after)
 
     def _holds(
-        self,
-        candidate: Candidate,
-        known: Mapping[Key, str | None],
-        main: pa.Table | None,
-        positions: Sequence[int],
-        *,
-        has_history: bool,
+        self, candidate: Candidate, known: Mapping[Key, str | None], state: _State | None, *, has_history: bool
     ) -> bool:
         """Return whether what was last read of a candidate is what would be read now."""
         if (candidate.function_name, candidate.qualifier) not in known:
             return False
-        rows = [] if main is None else main.take(pa.array(positions, pa.int64())).to_pylist()
-        if not (all(map(self._is_lasting, rows)) if rows else self._may_be_absent):
+        if not (self._may_be_absent if state is None else state.is_lasting):
             return False
         if has_history and "history" in self.resource.carried_by:
             return True
@@ -151,19 +152,30 @@ class CarryOver:
         if now is None or "revision" not in self.resource.carried_by:
             return False
         absent = known.get((candidate.function_name, candidate.qualifier or LATEST))
-        return ({row["revision_id"] for row in rows} or {absent}) == {now}
+        return ({absent} if state is None else state.revision_ids) == {now}
 
-    def _is_lasting(self, row: Mapping[str, Any]) -> bool:
-        """Return whether a row is new enough, and not in the middle of a change."""
-        fetched_at = row.get("fetched_at")  # an older release may not have written it
-        is_young = fetched_at is not None and fetched_at >= self._now - self._refresh_after
-        return is_young and (self.resource.is_settled is None or self.resource.is_settled(dict(row)))
+    def _states(self, main: pa.Table | None) -> Mapping[Key, _State]:
+        """Return what rows of the first table there are, by what they are about."""
+        states: dict[Key, _State] = {}
+        if main is None:
+            return states
+        has_revisions = "revision" in self.resource.carried_by
+        revision_ids = main.column("revision_id").to_pylist() if has_revisions else repeat(None)
+        for key, is_lasting, revision_id in zip(self._keys(main), self._are_lasting(main), revision_ids, strict=False):
+            state = states.setdefault(key, _State())
+            state.is_lasting &= is_lasting
+            state.revision_ids.add(revision_id)
+        return states
 
-    def _positions(self, main: pa.Table | None) -> Mapping[Key, list[int]]:
-        positions: dict[Key, list[int]] = defaultdict(list)
-        for position, key in enumerate(() if main is None else self._keys(main)):
-            positions[key].append(position)
-        return positions
+    def _are_lasting(self, rows: pa.Table) -> list[bool]:
+        """Return of each row whether it is new enough, and not in the middle of a change."""
+        if "fetched_at" not in rows.schema.names:  # an older release has written them
+            return [False] * len(rows)
+        oldest = pa.scalar(self._now - self._refresh_after, rows.schema.field("fetched_at").type)
+        young: list[bool] = pc.fill_null(pc.greater_equal(rows.column("fetched_at"), oldest), False).to_pylist()
+        if (is_settled := self.resource.is_settled) is None:
+            return young
+        return [is_young and is_settled(row) for is_young, row in zip(young, rows.to_pylist(), strict=True)]
 
     def _key(self, candidate: Candidate) -> Key:
         return candidate.function_name, None if self._qualifier is None else candidate.qualifier or LATEST

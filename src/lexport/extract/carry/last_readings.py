@@ -14,7 +14,7 @@ from lexport.dataset.commits import newest_first
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.store import Store
 from lexport.errors import ReadError
-from lexport.extract.carry.stored_rows import StoredRows
+from lexport.extract.stored_rows import StoredTables
 from lexport.model import Scope
 from lexport.tables.resource import Resource
 from lexport.tables.run import SCOPE_RESOURCES
@@ -42,6 +42,7 @@ class LastReading:
 
 
 def find_last_readings(
+    tables: StoredTables,
     store: Store,
     scope: Scope,
     resources: Iterable[Resource],
@@ -64,7 +65,7 @@ def find_last_readings(
         if commit.hash_key_id != hash_key_id or scope not in commit.whole_scopes():
             continue
         try:
-            rows = _rows(store, commit, scope)
+            rows = _rows(tables, store, commit, scope)
         except DAMAGE as error:
             note(f"the last snapshot is damaged: {error}; every resource is read")
             return {}
@@ -78,8 +79,8 @@ def find_last_readings(
     return found
 
 
-def _rows(store: Store, commit: Manifest, scope: Scope) -> Mapping[str, Mapping[str, Any]]:
-    rows = StoredRows(store, commit, SCOPE_RESOURCES, scope).all()
+def _rows(tables: StoredTables, store: Store, commit: Manifest, scope: Scope) -> Mapping[str, Mapping[str, Any]]:
+    rows = tables.rows(store, commit, SCOPE_RESOURCES, scope, ("resource", "status", "read_at", "oldest_read_at")).all()
     return {} if rows is None else {row["resource"]: row for row in rows.to_pylist()}
 
 

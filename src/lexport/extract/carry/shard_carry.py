@@ -102,11 +102,11 @@ def _open(
     now = run.spec.snapshot_at
     refresh_after = run.settings.refresh_after or REFRESH_RESOURCES_AFTER
     readings = find_last_readings(
-        store, scope, resources, hash_key_id=run.spec.hash_key_id, not_before=now - refresh_after, note=note
+        run.tables, store, scope, resources, hash_key_id=run.spec.hash_key_id, not_before=now - refresh_after, note=note
     )
     try:
         return {
-            resource: CarryOver(store, scope, resource, last, now=now, refresh_after=refresh_after)
+            resource: CarryOver(run.tables, store, scope, resource, last, now=now, refresh_after=refresh_after)
             for resource, last in readings.items()
         }
     except DAMAGE as error:
