@@ -94,11 +94,11 @@ async def test_what_is_asked_for(simulator, run_lexport, flags, look, tmp_path):
     fleet = Fleet(FleetSpec(functions=6, versions=2))
     name = with_policy(fleet, look)[0]
     asked = {}
-    for kind in ("functions", "versions"):
+    values = {}
+    for kind, env in (("functions", "none"), ("versions", "none"), ("versions", "keys")):
         async with simulator(replaced(name, document(statement(Condition=token_condition()))), fleet=fleet) as aws:
-            done = await run_lexport(
-                *("snapshot", kind, "--with", "policies", "--policies-for", kind, "--env", "none"), *flags(aws.url)
-            )
+            options = ("--with", "policies", "--policies-for", kind, "--env", env)
+            done = await run_lexport("snapshot", "fleet", *options, *flags(aws.url))
         assert done.code == 0, done.err
         calls = [call for call in aws.requests if call.operation in {"GetFunction", "GetPolicy"}]
         asked[kind] = {(call.function_name, call.qualifier) for call in calls if call.operation == "GetPolicy"}
@@ -106,10 +106,15 @@ async def test_what_is_asked_for(simulator, run_lexport, flags, look, tmp_path):
             if call.operation == "GetPolicy" and (call.qualifier or "1").isdigit():
                 before = [each for each in calls[:position] if each.operation == "GetFunction"]
                 assert call.function_name in {each.function_name for each in before}
-        conditions = look.read_rows(tmp_path / kind)["policy_conditions"]
-        (row,) = (row for row in conditions if (row["function_name"], row["qualifier"]) == (name, LATEST))
-        assert (row["value"], row["is_limiting"]) == ("[hidden]", True)
-        assert TOKEN not in repr(look.tree(tmp_path / kind))
+        tables = look.read_rows(tmp_path / "fleet")
+        (row,) = (
+            row for row in tables["policy_conditions"] if (row["function_name"], row["qualifier"]) == (name, LATEST)
+        )
+        assert row["is_limiting"]
+        values[env] = row["value"]
+        assert tables["changes"] == []  # other settings of a run are no changes of a policy
+    assert values == {"none": "[hidden]", "keys": look.hash_of(TOKEN)}
+    assert_nothing_leaked(done, tmp_path / "fleet", look)
 
     rows = look.expected_rows(fleet)
     functions = {(row["function_name"], None) for row in rows["functions"]}

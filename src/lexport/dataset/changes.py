@@ -21,7 +21,7 @@ from lexport.dataset.scan import Scan
 from lexport.model import LATEST, Scope
 from lexport.tables.arrow import differs, staged_schema
 from lexport.tables.functions import ENV_VARS, FUNCTIONS, LAYERS, TAGS
-from lexport.tables.registry import resource_of, state_tables
+from lexport.tables.registry import fleet_resources, state_tables
 from lexport.tables.run import CHANGES
 from lexport.tables.staged import ANSWER, CHILD_TABLES
 from lexport.tables.table import SCOPE_KEY, VERSION_KEY, Table
@@ -88,9 +88,12 @@ def _comparable(now: SnapshotFiles, before: SnapshotFiles) -> list[Table]:
     sides = (now, before)
 
     def is_filled(table: Table) -> bool:
-        resource = resource_of(table)
-        if resource is not None and not all(resource.is_read(side.options) for side in sides):
+        filled_by = [resource for resource in fleet_resources() if table in resource.tables]
+        read_now, read_before = ([each for each in filled_by if each.is_read(side.options)] for side in sides)
+        if read_now != read_before or (filled_by and not read_now):
             return False
+        if any(column.is_hashed for column in table.columns if column.name in table.key):
+            return now.hash_key_id == before.hash_key_id
         if table is ENV_VARS:
             return all(side.options.get("env", "keys") != "none" for side in sides)
         if table is TAGS:  # the row of $LATEST has whether tags were denied
@@ -115,7 +118,8 @@ def _columns_to_compare(
     names = [name for name in _columns_to_read(table) if scan.types.get(name) == other.types.get(name) is not None]
     left_out = set(identity(table))
     if now.hash_key_id != before.hash_key_id:
-        left_out.add("value_hmac")
+        hashed = {column.name for column in table.columns if column.is_hashed}
+        left_out |= hashed | {"extra_json"} if hashed else hashed
     if now.lexport_version != before.lexport_version:
         left_out |= _DEPENDS_ON_RELEASE
     if (now.options.get("env") == "values") != (before.options.get("env") == "values"):  # there, nothing is masked

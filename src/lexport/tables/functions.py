@@ -201,7 +201,7 @@ ENV_VARS = Table(
         key("name", "Name of the variable.", source=_VARIABLES),
         Column("value", TEXT, _VARIABLES, "Its value; NULL unless `--env values`.", kind="secret"),
         Column("value_length", INT32, _VARIABLES, "Length of the value.", "characters"),
-        Column("value_hmac", TEXT, _VARIABLES, "First 16 bytes of HMAC-SHA-256 over the value, hex."),
+        Column("value_hmac", TEXT, _VARIABLES, "First 16 bytes of HMAC-SHA-256 over the value, hex.", is_hashed=True),
         Column("hash_key_id", TEXT, "", "Which key made `value_hmac`; compare only within one."),
         Column("secret_rule", TEXT, "", "Name of the rule that took it for a secret."),
     ),

@@ -146,6 +146,8 @@ class Resource:
         """Return whether a run with these options, as a manifest has them, reads it."""
         if self.option in options.get("without", ()) or not (self.applies is None or self.applies(options)):
             return False
+        if self.per == "alias" and options.get("aliases", True) is False:  # nothing names them then
+            return False
         if self.default:
             return options.get(self.option, True) is not False
         return self.option in options.get("with", ())

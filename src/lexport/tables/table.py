@@ -38,7 +38,8 @@ class Column:
 
     ``kind``: a ``secret`` must not be shared without thought. Which columns tell rows apart, the table says.
     ``former_names`` are the names that files of older schema versions have for it; every reader maps them to ``name``.
-    ``convert`` makes the value where AWS does not send a scalar of ``type``.
+    ``convert`` makes the value where AWS does not send a scalar of ``type``. ``is_hashed``: whether it has an HMAC, so
+    that it differs between runs with different keys.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Column:
     kind: Kind = "fact"
     former_names: tuple[str, ...] = ()
     convert: Convert | None = None
+    is_hashed: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -80,6 +80,7 @@ POLICY_STATEMENTS = Table(
             TEXT,
             "The whole condition as JSON with sorted keys; a value of `lambda:EventSourceToken` as HMAC.",
             name="condition_json",
+            is_hashed=True,
         ),
         Column(
             "source_arn", TEXT, "", "Value of `aws:SourceArn` under an operator that limits; several as JSON array."
@@ -109,9 +110,12 @@ POLICY_CONDITIONS = Table(
         _STATEMENT,
         key("operator", "Operator in lower case: `stringequals`, `foranyvalue:stringlike`, ..."),
         key("key", "Condition key in lower case: `aws:sourcearn`, ..."),
-        key(
+        Column(
             "value",
+            TEXT,
+            "",
             "One value; of `lambda:EventSourceToken` the HMAC that `env_vars` has, or `[hidden]` without a key.",
+            is_hashed=True,
         ),
         Column(
             "is_limiting",
