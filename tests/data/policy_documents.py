@@ -53,6 +53,7 @@ HOSTILE = {
     "a key twice": '{"Statement": [], "Statement": [{"Effect": "Allow"}]}',
     "an effect twice": json.dumps(document(statement())).replace('"Effect"', '"Effect": "Deny", "Effect"'),
     "a large document": json.dumps(document(statement(Condition=token_condition(), Sid="s" * 300_000))),
+    "too many rows": json.dumps(document(statement(Action=[f"lambda:{n}" for n in range(1_001)]))),
     "many keys twice": "{" + '"Statement": 1, ' * 5_000 + '"Statement": [{}]}',
     "a huge number": json.dumps(document(statement(Condition={"Bool": {"k": "N"}}))).replace('"N"', "9" * 5_000),
     "an infinite number": json.dumps(document(statement(Condition={"Bool": {"k": "N"}}))).replace('"N"', "1e999"),

@@ -77,6 +77,11 @@ async def test_hostile_policies(simulator, run_lexport, flags, look, tmp_path):
         assert of_function[function], name
         assert any(row["principal_type"] is None for row in of_function[function]) or name in JUDGED
         assert codes[function] or name in JUDGED
+    query = "SELECT function_name, verdict FROM function_exposure WHERE qualifier = '$LATEST'"
+    judged = await run_lexport("sql", "fleet", query, "--output", "json")
+    verdicts = {row["function_name"]: row["verdict"] for row in json.loads(judged.out)}
+    assert {verdicts[function] for name, function in hostile.items() if name not in JUDGED} == {"public?"}
+    assert verdicts[denied] == "unread"
     assert of_function[denied] == []
     assert codes[denied] == {"AccessDeniedException"}
     (link,) = of_function[linked]
