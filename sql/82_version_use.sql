@@ -79,8 +79,8 @@ WITH called AS (
     '$LATEST',
     CASE WHEN a.invocations IS NULL THEN w.last_used_day END,
     w.invocations - COALESCE(a.invocations, 0),
-    CASE WHEN w.errors > COALESCE(a.errors, 0) THEN w.errors - COALESCE(a.errors, 0) ELSE 0 END,
-    CASE WHEN w.duration_ms > COALESCE(a.duration_ms, 0) THEN w.duration_ms - COALESCE(a.duration_ms, 0) ELSE 0 END,
+    CASE WHEN w.errors <= COALESCE(a.errors, 0) THEN 0 ELSE w.errors - COALESCE(a.errors, 0) END,
+    CASE WHEN w.duration_ms <= COALESCE(a.duration_ms, 0) THEN 0 ELSE w.duration_ms - COALESCE(a.duration_ms, 0) END,
     CASE WHEN a.invocations IS NULL THEN w.duration_max_ms END
   FROM whole AS w
   LEFT JOIN attributed AS a
