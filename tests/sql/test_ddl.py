@@ -3,6 +3,7 @@
 import base64
 import re
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import anyio
@@ -44,12 +45,30 @@ def location(dialect):
     return "gs://bucket/prefix" if dialect.name == "bigquery" else "s3://bucket/prefix"
 
 
+@cache
+def statements(dialect):
+    """The DDL of a dialect. It takes seconds."""
+    return tuple(ddl(dialect, location(dialect)))
+
+
+@cache
+def views_in_duckdb(dialect):
+    """The views of that DDL, which sqlglot reads as that warehouse's and writes as DuckDB's."""
+    made = []
+    for statement in statements(dialect):
+        if statement.startswith("CREATE OR REPLACE VIEW"):
+            tree = sqlglot.parse_one(statement, read=dialect.name)
+            body = tree.expression.sql("duckdb").replace("TEXT(MAX)", "TEXT")  # Redshift's longest
+            made.append(f"CREATE VIEW {tree.this.sql('duckdb')} AS {body}")
+    return made
+
+
 @ALL
 def test_golden(dialect, compare_golden):
     """The statements for the schemas, a table of the fleet and a table of packages are as reviewed."""
     shown = [
         statement
-        for statement in ddl(dialect, location(dialect))
+        for statement in statements(dialect)
         if statement.split("\n")[0].lower().strip('"`(').endswith(("tags", "package_files"))
         or any(f"{word} " in statement.split("\n")[0] for word in ("SCHEMA", "DATABASE", "STAGE"))
         or any(
@@ -64,13 +83,13 @@ def test_golden(dialect, compare_golden):
 @ALL
 def test_ddl_names_every_table_column_and_view(dialect):
     """Each table has its external table, all its columns and a name in each name space; every shipped view exists."""
-    statements = list(ddl(dialect, location(dialect)))
+    texts = statements(dialect)
     folded = str.upper if dialect.folds_up else str
     for table in registry.tables():
         quoted = {f"`{SCHEMAS['files']}`.`{table.name}`", dialect.quote(SCHEMAS["files"], table.name)}
         (made,) = [
             text
-            for text in statements
+            for text in texts
             if re.match(r"CREATE (OR REPLACE )?(EXTERNAL )?TABLE", text)
             and text.split(" (\n")[0].endswith(tuple(quoted))
         ]
@@ -81,7 +100,7 @@ def test_ddl_names_every_table_column_and_view(dialect):
 
     wanted = {(SCHEMAS[space], table.name) for space in ("main", "history", "snapshot") for table in registry.tables()}
     wanted |= {(SCHEMAS["main"], view.name) for view in VIEWS}
-    made = [text for text in statements if text.startswith("CREATE OR REPLACE VIEW")]
+    made = [text for text in texts if text.startswith("CREATE OR REPLACE VIEW")]
     heads = {text.removeprefix("CREATE OR REPLACE VIEW ").split()[0] for text in made}
 
     assert {dialect.quote(*name) for name in wanted} <= heads
@@ -145,21 +164,13 @@ def sql_shows(fleet):
 
 @pytest.fixture
 def warehouse():
-    """Return a function that returns the rows of the views of a dialect's DDL over a dataset.
-
-    sqlglot reads the views as that warehouse's and writes them as DuckDB's; they are made over what a glob finds.
-    """
+    """Return a function that returns the rows of the views of a dialect's DDL over what a glob finds of a dataset."""
     with ExitStack() as stack:
 
         def build(dialect, dest):
             connection = stack.enter_context(duckdb.connect())
-            for statement in ("SET TimeZone = 'UTC'", *files(dest)):
+            for statement in ("SET TimeZone = 'UTC'", *files(dest), *views_in_duckdb(dialect)):
                 connection.execute(statement)
-            for statement in ddl(dialect, location(dialect)):
-                if statement.startswith("CREATE OR REPLACE VIEW"):
-                    tree = sqlglot.parse_one(statement, read=dialect.name)
-                    body = tree.expression.sql("duckdb").replace("TEXT(MAX)", "TEXT")  # Redshift's longest
-                    connection.execute(f"CREATE VIEW {tree.this.sql('duckdb')} AS {body}")
             connection.execute(f"SET schema = '{SCHEMAS['main']}'")
 
             def theirs(asked):
