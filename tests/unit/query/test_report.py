@@ -362,6 +362,35 @@ def test_packages_are_counted_once_they_are_there(write):
     assert ">1 distinct package, 2.0 KB.<" in text
 
 
+def test_what_was_not_read_around_the_functions_is_said(write):
+    """Without --with policies and usage, no sentence calls a function safe, unused or free."""
+    text = write([{"functions": [{"function_name": "f", "version": "$LATEST"}], "scopes": [{"functions": 1}]}])
+
+    assert text.count("Not read: lexport snapshot --with policies,urls reads it.") == 2
+    assert text.count("Not read: lexport snapshot --with urls reads it.") == 1
+    assert text.count("Not read: lexport snapshot --with usage reads it.") == 2
+    assert "No policy" not in text
+
+
+@pytest.mark.asyncio
+async def test_exposed_unused_cost(simulator, settings, aws, tmp_path):
+    """What was read of one Region is counted by verdict, listed and priced; the other one is not taken for it."""
+    async with simulator(functions=40, versions=1) as server:
+        read = settings(server.url, with_resources=("policies", "urls", "usage"))
+        await lexport.snapshot(tmp_path / "fleet", read)
+        await lexport.snapshot(tmp_path / "fleet", settings(server.url, regions=("eu-west-1",)))
+    written = await lexport.report(tmp_path / "fleet")
+    found = dict(re.findall(r'<article[^>]* id="figure-(\w+)">(.*?)</article>', written.html, re.DOTALL))
+    unread = "not read for 40 functions: --with"
+
+    assert "any_aws_account" in found["exposure"]
+    assert f"Policies {unread} policies,urls reads them." in found["exposure"]
+    assert "confused_deputy" in found["exposed_functions"]
+    assert f"Function URLs {unread} urls reads them." in found["open_urls"]
+    assert f"Use {unread} usage reads them." in found["unused"]
+    assert re.search(r"At least \$[0-9.,]+ in 30 days\.", found["cost"])
+
+
 OLD = {"version": "$LATEST", "runtime": "python3.8", "package_type": "Zip"}
 SECRET = {"name": "TOKEN", "version": "$LATEST", "secret_rule": "aws_access_key"}
 

@@ -15,7 +15,7 @@ from lexport.model import __version__
 from lexport.query.catalog import Catalog, location
 from lexport.query.checks.definition import Check
 from lexport.query.checks.finding import CheckResult
-from lexport.query.report import figures, findings, history, progress
+from lexport.query.report import around, figures, findings, history, progress
 from lexport.query.report.charts import sparkline
 from lexport.query.report.figures import Figure
 from lexport.query.report.format import count
@@ -121,6 +121,7 @@ def _sections(contents: Contents, checked: CheckResult) -> tuple[Section, ...]:
                 findings.finding_list(checked, labels),
             ),
         ),
+        _around(answers, labels),
         Section(
             name="runtimes",
             title="Runtimes",
@@ -152,6 +153,22 @@ def _sections(contents: Contents, checked: CheckResult) -> tuple[Section, ...]:
                 figure("tag_keys", figures.tag_keys),
                 figure("parts", figures.parts),
             ),
+        ),
+    )
+
+
+def _around(answers: Mapping[str, Answer], labels: Labels) -> Section:
+    """Return what a policy, a URL and CloudWatch say, and what of it was not read."""
+    unread = answers["around"].rows[0]
+    return Section(
+        name="around",
+        title="Exposed, unused, cost",
+        figures=(
+            around.exposure(answers["exposure"], unread=unread),
+            around.listing(answers["exposed_functions"], unread=unread, of="policies"),
+            around.listing(answers["open_urls"], unread=unread, of="urls"),
+            around.listing(answers["unused"], unread=unread, of="use"),
+            around.cost(answers["cost"], unread=unread, labels=labels),
         ),
     )
 
