@@ -17,11 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lexport.dataset.compare import LAYER, NEW_IN_EVERY_RUN, SnapshotFiles, identity, key_array, match_rows, range_ends
+from lexport.dataset.resource_rows import Unread
 from lexport.dataset.scan import Scan
 from lexport.model import LATEST, Scope
 from lexport.tables.arrow import differs, staged_schema
 from lexport.tables.functions import ENV_VARS, FUNCTIONS, LAYERS, TAGS
-from lexport.tables.registry import fleet_resources, state_tables
+from lexport.tables.registry import fleet_resources, resource_of, state_tables
 from lexport.tables.run import CHANGES
 from lexport.tables.staged import ANSWER, CHILD_TABLES
 from lexport.tables.table import SCOPE_KEY, VERSION_KEY, Table
@@ -38,16 +39,18 @@ KeptVersions = Literal["latest", "published", "all"]
 def find_changes(scopes: Collection[Scope], *, now: SnapshotFiles, before: SnapshotFiles) -> Iterator[pa.Table]:
     """Yield what changed in some scopes that both snapshots read whole, as staged rows of ``changes``.
 
-    A difference between the settings of the two runs is no change, nor is a value that one of them was denied. Children
-    of an added or removed parent are left out, since their parent has a row.
+    A difference between the settings of the two runs is no change, nor is a value or a resource that one of them was
+    denied. Children of an added or removed parent are left out, since their parent has a row.
     Order: by ranges of functions; within a range by table, kind and column. Blocking; raises ReadError.
     """
     kept = _kept_versions(now.options, before.options)
-    tables = _comparable(now, before)
+    tables, unread = _comparable(now, before), now.unread | before.unread
     with ExitStack() as stack:
         scans = {
             table: tuple(
-                stack.enter_context(Scan(side.files[table.name], table, scopes, _columns_to_read(table)))
+                stack.enter_context(
+                    Scan(side.files[table.name], table, _read_on_both(table, scopes, unread), _columns_to_read(table))
+                )
                 for side in (now, before)
             )
             for table in tables
@@ -62,6 +65,14 @@ def find_changes(scopes: Collection[Scope], *, now: SnapshotFiles, before: Snaps
             ]
             yield pa.concat_tables([SCHEMA.empty_table(), *rows])
             pa.default_memory_pool().release_unused()
+
+
+def _read_on_both(table: Table, scopes: Collection[Scope], unread: Collection[Unread]) -> list[Scope]:
+    """Return the account-regions in which both snapshots read the whole resource that fills a table."""
+    resource = resource_of(table)
+    if resource is None or resource.is_gap:  # both snapshots read these whole
+        return list(scopes)
+    return [scope for scope in scopes if (scope, resource.option) not in unread]
 
 
 def is_comparable(now: Mapping[str, Any], before: Mapping[str, Any]) -> bool:

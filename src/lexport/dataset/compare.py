@@ -17,12 +17,15 @@ import pyarrow.compute as pc
 
 from lexport.dataset.data_files import fetch_files, find_files, read_footer
 from lexport.dataset.manifest import FileEntry, Manifest
+from lexport.dataset.resource_rows import Unread, unread_in
 from lexport.dataset.runs import row_keys
 from lexport.dataset.scan import Position, Scan, group_bounds, may_have
 from lexport.dataset.store import Store
+from lexport.errors import ReadError
 from lexport.model import Scope
 from lexport.tables.functions import LAYERS
 from lexport.tables.registry import state_tables
+from lexport.tables.run import SCOPE_RESOURCES
 from lexport.tables.table import VERSION_KEY, Table
 
 LAYER = "layer"
@@ -36,25 +39,40 @@ _FOOTERS_AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotFiles:
-    """One side of a comparison: the files of a snapshot by table, and the settings that it was read with."""
+    """One side of a comparison: the files of a snapshot by table, and the settings that it was read with.
+
+    ``unread`` are resources that it did not read whole: what it has not of them is no removal.
+    """
 
     snapshot_id: str
     files: Mapping[str, Sequence[Path]]
     options: Mapping[str, Any]
     hash_key_id: str | None
     lexport_version: str
+    unread: frozenset[Unread] = frozenset()
 
     @classmethod
     def of(cls, commit: Manifest, store: Store) -> SnapshotFiles:
         """Find the files of a commit; raises ReadError where one is missing or damaged. Blocking."""
-        fetch_files(store, [(commit, table) for table in state_tables()])
+        fetch_files(store, [(commit, table) for table in _tables()])
+        told = find_files(store, commit, SCOPE_RESOURCES)
+        try:
+            unread = unread_in(told)
+        except (OSError, pa.ArrowException) as error:
+            raise ReadError(f"cannot read {told[0]}: {error}", path=str(told[0])) from error
         return cls(
             snapshot_id=commit.snapshot_id,
             files={table.name: files for table in state_tables() if (files := find_files(store, commit, table))},
             options=commit.options,
             hash_key_id=commit.hash_key_id,
             lexport_version=commit.lexport_version,
+            unread=unread,
         )
+
+
+def _tables() -> tuple[Table, ...]:
+    """Return the tables that a comparison reads."""
+    return (*state_tables(), SCOPE_RESOURCES)
 
 
 class Parts:
@@ -66,7 +84,7 @@ class Parts:
 
     def __init__(self, commit: Manifest, store: Store) -> None:
         self._commit = commit
-        self._entries = [commit.entries(table.name) for table in state_tables()]
+        self._entries = [commit.entries(table.name) for table in _tables()]
         several = [entry for entries in self._entries if len(entries) > 1 for entry in entries]
         with ThreadPoolExecutor(_FOOTERS_AT_ONCE, thread_name_prefix="lexport-footers") as pool:
             footers = pool.map(lambda entry: group_bounds(read_footer(store, commit, entry)), several)

@@ -20,6 +20,7 @@ from lexport.dataset.compare import Parts
 from lexport.dataset.file_plan import plan_files
 from lexport.dataset.fleet_files import CommitTasks
 from lexport.dataset.parquet import TableFolder, TableWriter, WrittenFile, end_if_cancelled
+from lexport.dataset.resource_rows import unread_resources
 from lexport.dataset.runs import Section
 from lexport.dataset.snapshot import Changes, FleetTables, RunFacts, stage_commit
 from lexport.dataset.stage_changes import Before, snapshots_before
@@ -113,6 +114,7 @@ class _Work:
                         now=now.of(scopes),
                         before=parts[snapshot_id].of(scopes),
                         scopes=tuple(scopes),
+                        unread=tuple(sorted(unread_resources(shards, self._facts.options))),
                     )
                 )
 

@@ -1,14 +1,22 @@
-"""The rows of ``scope_resources``: how each resource of each account-region was read. Pure."""
+"""The rows of ``scope_resources``: how each resource of each account-region was read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias
 
-from lexport.model import ResourceResult, ShardResult
+import pyarrow.parquet as pq
+
+from lexport.model import ResourceResult, Scope, ShardResult
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.registry import fleet_resources, resource_of, resources_read
+from lexport.tables.table import SCOPE_KEY
+
+Unread: TypeAlias = tuple[Scope, str]
+"""An account-region, and a resource that was not read whole there."""
+_COMPARABLE = ("complete", "not_requested")  # what was not requested is known by the options of its run
 
 
 def resource_rows(result: ShardResult, options: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
@@ -50,6 +58,27 @@ def left_out_parts(options: Mapping[str, Any]) -> list[str]:
     read = resources_read(options)
     names, asked = {resource.name for resource in read}, {resource.option for resource in read}
     return [each.name for each in fleet_resources() if each.option in asked and each.name not in names]
+
+
+def unread_resources(results: Iterable[ShardResult], options: Mapping[str, Any]) -> frozenset[Unread]:
+    """Return the resources that a run was to read and did not read whole, each with its account-region."""
+    return frozenset(
+        (result.shard.scope, each.resource)
+        for result in results
+        for each in resource_results(result, options)
+        if each.status not in _COMPARABLE
+    )
+
+
+def unread_in(paths: Iterable[Path]) -> frozenset[Unread]:
+    """Return the same by the files of ``scope_resources``. Blocking; raises OSError and ArrowException."""
+    names = [*SCOPE_KEY, "resource", "status"]
+    rows = (row for path in paths for row in pq.read_table(path, columns=names, use_threads=False).to_pylist())
+    return frozenset(
+        (Scope(account_id=row["account_id"], region=row["region"]), row["resource"])
+        for row in rows
+        if row["status"] not in _COMPARABLE
+    )
 
 
 def _read(result: ShardResult, options: Mapping[str, Any]) -> Iterator[Any]:

@@ -30,7 +30,7 @@ from lexport.dataset.parquet import (
     end_if_cancelled,
 )
 from lexport.dataset.references import count_distinct
-from lexport.dataset.resource_rows import resource_rows
+from lexport.dataset.resource_rows import resource_rows, unread_resources
 from lexport.dataset.runs import SORT_KEY, Runs, RunWriter, Section
 from lexport.dataset.stage_changes import snapshots_before, stage_changes
 from lexport.dataset.staging import open_result
@@ -226,6 +226,7 @@ def write_snapshot(
             options=facts.options,
             hash_key_id=facts.hash_key_id,
             lexport_version=__version__,
+            unread=unread_resources(results, facts.options),
         )
         whole = [result.shard.scope for result in results if result.is_whole]
         changes = _find_changes(now, whole, folder, store=store, note=note)

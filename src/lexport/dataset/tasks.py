@@ -66,7 +66,8 @@ class ChangesTask(Struct, frozen=True, tag="changes"):
     """Find what changed in ``scopes`` between two snapshots, which both read whole.
 
     ``now`` is the run, not published yet, and ``before`` a snapshot. Both name the files alone that may have rows of
-    ``scopes``, and no account-regions. ``number`` is that of the task; ``attempt`` is that of the run.
+    ``scopes``, and no account-regions. ``unread`` are the resources that the run did not read whole. ``number`` is that
+    of the task; ``attempt`` is that of the run.
     """
 
     number: int
@@ -74,6 +75,7 @@ class ChangesTask(Struct, frozen=True, tag="changes"):
     now: Manifest
     before: Manifest
     scopes: tuple[Scope, ...]
+    unread: tuple[tuple[Scope, str], ...] = ()
 
     @property
     def run(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -35,7 +36,7 @@ def write_changes(
         counts.update(count_scopes(rows))
 
     writer = RunWriter(scratch, file_mode=store.file_mode)
-    now = SnapshotFiles.of(task.now, store)
+    now = replace(SnapshotFiles.of(task.now, store), unread=frozenset(task.unread))
     damage = stage_changes(now, task.before, task.scopes, writer, store=store, watch=watch)
     if damage is not None:
         return ChangesDone(runs=(), rows=(0,) * len(task.scopes), damage=str(damage))

@@ -30,7 +30,7 @@ LAYER = "arn:aws:lambda:eu-west-1:111122223333:layer:otel"
 def found(tmp_path):
     """Return a function: rows before and now by table, options of both runs -> changes, sorted."""
 
-    def read(name, rows, *, key="k", release="1", without=(), **options):
+    def read(name, rows, *, key="k", release="1", without=(), unread=(), **options):
         folder = tmp_path / name
         folder.mkdir()
         files = {}
@@ -43,7 +43,14 @@ def found(tmp_path):
             schema = pa.schema([field for field in table_schema(table) if field.name not in without])
             files[table.name] = [folder / f"{table.name}.parquet"]
             pq.write_table(pa.Table.from_pylist(given, schema), *files[table.name], row_group_size=3 + len(given) // 5)
-        return SnapshotFiles(snapshot_id=name, files=files, options=options, hash_key_id=key, lexport_version=release)
+        return SnapshotFiles(
+            snapshot_id=name,
+            files=files,
+            options=options,
+            hash_key_id=key,
+            lexport_version=release,
+            unread=frozenset(unread),
+        )
 
     def run(before, now, *, of_before=None, of_now=None, scopes=(HERE,)):
         sides = read("A", before, **(of_before or {})), read("B", now, **(of_now or {}))
@@ -80,6 +87,22 @@ def test_what_only_the_run_knows_is_no_change(found):
     now = {"functions": [{**F, "fetched_at": AT.replace(day=23), "carried_forward": True}]}
 
     assert found(before, now) == []
+
+
+@pytest.mark.parametrize("denied", ["of_before", "of_now"])
+@pytest.mark.parametrize("kind", ["added", "removed"])
+def test_a_resource_that_was_not_read_whole_has_no_changes(found, denied, kind):
+    """What one side was denied of a resource is neither removed nor added; in other account-regions, it may be."""
+    mapping = {"uuid": "1", "function_name": "f"}
+    there = {**mapping, "region": THERE.region, "uuid": "2"}
+    sides = [{"functions": [F], "event_source_mappings": given} for given in ([], [mapping, there])]
+    before, now = sides if kind == "added" else reversed(sides)
+    options = {"of_before": {"with": ["event-sources"]}, "of_now": {"with": ["event-sources"]}}
+    options[denied]["unread"] = [(HERE, "event-sources")]
+
+    changes = found(before, now, scopes=(HERE, THERE), **options)
+
+    assert changes == [(kind, "event_source_mappings", "2", None, None, None)]
 
 
 def test_children_of_what_is_new_or_gone_go_without_saying(found):
