@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import sysconfig
+from collections import Counter
 from pathlib import Path
 
 import anyio
@@ -116,6 +117,30 @@ def test_checks_of_the_docs_are_the_checks():
     page = (ROOT / "docs" / "reference" / "checks.md").read_text(encoding="utf-8")
 
     assert expected == re.findall(r"^\| `\w+` \| (?:low|medium|high|critical) \| .*$", page, re.MULTILINE)
+
+
+def test_controls_of_the_docs_are_the_references():
+    """The page of checks has each control that a check names, with its checks; the others have the reason instead."""
+    from lexport.query.checks.definition import load_checks
+    from lexport.query.checks.frameworks import split_reference
+    from lexport.query.shipped_views import sql_dir
+
+    expected = {}
+    for check in load_checks(sql_dir() / "checks"):
+        for reference in check.references:
+            framework, control = split_reference(reference)
+            expected.setdefault((framework.name, control), []).append(f"`{check.name}`")
+    page = (ROOT / "docs" / "reference" / "checks.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([a-z-]+) \| `([\w.-]+)` \| (.+) \|$", page, re.MULTILINE)
+    covered = {(framework, control): shown for framework, control, shown in rows if not shown.startswith("none: ")}
+
+    assert {key: ", ".join(names) for key, names in expected.items()} == covered
+    assert Counter(framework for framework, _, _ in rows) == {
+        "prowler": 13,
+        "security-hub": 6,
+        "aws-config": 11,
+        "steampipe": 14,
+    }
 
 
 def test_every_command_and_view_is_named():

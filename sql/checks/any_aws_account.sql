@@ -2,7 +2,7 @@
 -- severity: critical
 -- remediation: Name the accounts in Principal, or add a condition with a fixed value, such as aws:PrincipalOrgID or aws:SourceAccount.
 -- grain: one row per function, alias or version with such a verdict in function_exposure
--- reference: Prowler awslambda_function_not_publicly_accessible, Security Hub Lambda.1, AWS Config lambda-function-public-access-prohibited
+-- reference: Prowler awslambda_function_not_publicly_accessible, Security Hub Lambda.1, AWS Config lambda-function-public-access-prohibited, Steampipe lambda_function_restrict_public_access
 -- column account_id: account
 -- column region: Region
 -- column function_name: function

@@ -2,7 +2,7 @@
 -- severity: high
 -- remediation: Move to the successor: AWS no longer patches this runtime.
 -- grain: one row per version in use: `$LATEST`, and versions that an alias sends traffic to; images and customer-managed runtimes are not judged
--- reference: Security Hub Lambda.2, Prowler awslambda_function_using_supported_runtimes
+-- reference: Security Hub Lambda.2, Prowler awslambda_function_using_supported_runtimes, Steampipe lambda_function_use_latest_runtime
 -- column account_id: account
 -- column region: Region
 -- column function_name: function

@@ -2,7 +2,7 @@
 -- severity: low
 -- remediation: Set a customer-managed KMS key, so that permission to call GetFunction alone does not show the variables.
 -- grain: one row per version in use: `$LATEST`, and versions that an alias sends traffic to; only if it has variables
--- reference: Prowler awslambda_function_env_vars_not_encrypted_with_cmk
+-- reference: Prowler awslambda_function_env_vars_not_encrypted_with_cmk, Steampipe lambda_function_encryption_enabled
 -- column account_id: account
 -- column region: Region
 -- column function_name: function

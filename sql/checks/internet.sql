@@ -2,7 +2,7 @@
 -- severity: critical
 -- remediation: Set AuthType of the function URL to AWS_IAM, or remove the statement that lets everybody in; waive a URL that is public on purpose.
 -- grain: one row per function, alias or version with the verdict `internet` or `internet?` in function_exposure
--- reference: Prowler awslambda_function_url_public, Prowler awslambda_function_not_publicly_accessible, Security Hub Lambda.1, AWS Config lambda-function-public-access-prohibited
+-- reference: Prowler awslambda_function_url_public, Prowler awslambda_function_not_publicly_accessible, Security Hub Lambda.1, AWS Config lambda-function-public-access-prohibited, Steampipe lambda_function_restrict_public_access
 -- column account_id: account
 -- column region: Region
 -- column function_name: function

@@ -2,7 +2,7 @@
 -- severity: low
 -- remediation: Set a dead-letter queue or an on-failure destination. Destinations are not read: waive the function if it has one.
 -- grain: one row per function, by its `$LATEST`
--- reference: Prowler awslambda_function_no_dead_letter_queue
+-- reference: Prowler awslambda_function_no_dead_letter_queue, AWS Config lambda-dlq-check, Steampipe lambda_function_dead_letter_queue_configured
 -- column account_id: account
 -- column region: Region
 -- column function_name: function

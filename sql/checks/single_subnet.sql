@@ -2,7 +2,7 @@
 -- severity: medium
 -- remediation: Add a subnet in another Availability Zone.
 -- grain: one row per version in use: `$LATEST`, and versions that an alias sends traffic to; Availability Zones are not read, so two subnets of one zone pass
--- reference: Security Hub Lambda.5, Prowler awslambda_function_vpc_multi_az
+-- reference: Security Hub Lambda.5, AWS Config lambda-vpc-multi-az-check, Prowler awslambda_function_vpc_multi_az, Steampipe lambda_function_multiple_az_configured
 -- column account_id: account
 -- column region: Region
 -- column function_name: function

@@ -2,7 +2,7 @@
 -- severity: critical
 -- remediation: Revoke it, move it to Secrets Manager or Parameter Store, and delete the versions that contain it.
 -- grain: one row per variable of a function version whose value has the form of a secret; every version counts, because each shows the value
--- reference: Prowler awslambda_function_no_secrets_in_variables
+-- reference: Prowler awslambda_function_no_secrets_in_variables, Steampipe lambda_function_variables_no_sensitive_data
 -- column account_id: account
 -- column region: Region
 -- column function_name: function

@@ -2,7 +2,7 @@
 -- severity: low
 -- remediation: Set the tracing mode to Active, and let the role write to X-Ray.
 -- grain: one row per function, by its `$LATEST`
--- reference: Security Hub Lambda.7
+-- reference: Security Hub Lambda.7, AWS Config lambda-function-xray-enabled, Steampipe lambda_function_tracing_enabled
 -- column account_id: account
 -- column region: Region
 -- column function_name: function

@@ -122,6 +122,7 @@ def test_json_and_csv(dest, tmp_path):
         "fingerprint": rows[0]["fingerprint"],
         "waived_until": None,
         "waiver_reason": None,
+        "references": [],
     }
     assert [row["function_name"] for row in csv.DictReader(io.StringIO(table, newline=""))] == [HOSTILE, "g"]
 
@@ -229,7 +230,10 @@ def test_junit(dest, tmp_path):
     done = lexport("check", dest, *ONLY, "--check", "untagged", "--fail-on", "high", "--output", "junit", cwd=tmp_path)
     root = ET.fromstring(done.stdout)
 
-    shown = {suite.get("name"): [(case.get("name"), [child.tag for child in case]) for case in suite] for suite in root}
+    shown = {
+        suite.get("name"): [(case.get("name"), [child.tag for child in case]) for case in suite.iterfind("testcase")]
+        for suite in root
+    }
     hostile = 'f\\x1b]0;owned\\x07\\n"<x>&\\u202e]]>\\ufffe'
     place, denied = "111122223333 eu-west-1", ("111122223333 us-east-1", ["error"])
     assert shown == {
@@ -245,6 +249,77 @@ def test_junit(dest, tmp_path):
         "skipped": "3",
     }
     assert root.find("testsuite/testcase/failure").get("message") == "high: Function cannot run"
+    named = [
+        (each.get("name"), each.get("value")) for each in root.iterfind("testsuite[@name='untagged']/properties/*")
+    ]
+    assert named == [("reference", "Security Hub Lambda.6")]
+
+
+def test_frameworks(dest, tmp_path):
+    """--framework runs the checks of one framework, with --check others too, and each output names the controls.
+
+    A check that is off by default runs there and where it is named, and nowhere else. An unknown name is wrong use.
+    """
+
+    def names(*arguments):
+        done = lexport("check", dest, *arguments, "--fail-on", "none", "--output", "json", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return {each["check"]: each["references"] for each in json.loads(done.stdout)}
+
+    hub = names("--framework", "security-hub")
+    more = names("--framework", "security-hub", "--check", "timeout_at_maximum", "--skip", "untagged")
+    unknown = lexport("check", dest, "--framework", "cis", cwd=tmp_path)
+    nothing = lexport("check", dest, "--framework", "prowler", "--check", "nothing", cwd=tmp_path)
+    table = lexport("check", dest, "--framework", "aws-config", "--fail-on", "none", cwd=tmp_path)
+    log = json.loads(lexport("check", dest, "--framework", "steampipe", "--output", "sarif", cwd=tmp_path).stdout)
+    listed = lexport("check", "--list", "--framework", "prowler", "--output", "json", cwd=tmp_path)
+
+    assert hub.keys() == {"not_in_vpc", "tracing_off", "untagged"}
+    assert "Security Hub Lambda.3" in hub["not_in_vpc"]
+    assert more.keys() == {"not_in_vpc", "tracing_off", "timeout_at_maximum"}
+    assert "not_in_vpc" not in names()
+    assert names("--check", "not_in_vpc").keys() == {"not_in_vpc"}
+    assert unknown.returncode == nothing.returncode == 2
+    assert "there are: prowler, security-hub, aws-config, steampipe" in unknown.stderr.decode()
+    assert b"AWS Config lambda-inside-vpc" in table.stdout
+    rules = {rule["id"]: rule for rule in log["runs"][0]["tool"]["driver"]["rules"]}
+    assert rules["not_in_vpc"]["helpUri"] == "https://hub.prowler.com/check/awslambda_function_inside_vpc"
+    assert "Steampipe lambda_function_in_vpc" in rules["not_in_vpc"]["properties"]["references"]
+    assert "Steampipe lambda_function_in_vpc" in rules["not_in_vpc"]["properties"]["tags"]
+    assert {"internet", "open_cors", "secret_in_code"} < {each["check"] for each in json.loads(listed.stdout)}
+
+
+def test_what_was_not_read_does_not_pass(tmp_path, write_dataset):
+    """Function URLs that were denied, and packages that were not searched, are named with the checks that need them."""
+    functions = [
+        {"function_name": name, "version": "$LATEST", "code_sha256": name, "package_type": "Zip"} for name in ("f", "g")
+    ]
+    write_dataset(
+        tmp_path,
+        [
+            {
+                "at": AT,
+                "functions": functions,
+                "scope_resources": [
+                    {"resource": "urls", "status": "denied"},
+                    {"resource": "policies", "status": "complete"},
+                ],
+                "packages": [
+                    {"code_sha256": "f", "sha256_hex": "f", "secrets_status": "complete", "secret_rules_version": 1}
+                ],
+            }
+        ],
+    )
+    (manifest,) = (tmp_path / "_runs").iterdir()
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"options": {"with": ["urls", "policies"]}}))
+    asked = ("--check", "open_cors", "--check", "secret_in_code")
+    done = lexport("check", tmp_path, *asked, "--output", "junit", cwd=tmp_path)
+    root = ET.fromstring(done.stdout)
+    skipped = {each.get("name"): each.find("testcase/skipped").get("message") for each in root}
+
+    assert skipped["open_cors"] == "not judged: urls were denied"
+    assert "1 of 2 packages and layers was not searched whole for secrets" in skipped["secret_in_code"]
+    assert "not judged there in full: open_cors" in done.stderr.decode()
 
 
 def test_own_checks(dest, tmp_path):

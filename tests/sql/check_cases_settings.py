@@ -5,7 +5,7 @@ from runpy import run_path
 from types import SimpleNamespace
 
 rows = SimpleNamespace(**run_path(str(Path(__file__).with_name("check_rows.py"))))
-LATEST, ROLE, fn, route, var, subnet, tag, NAMED = (
+LATEST, ROLE, fn, route, var, subnet, tag, NAMED, layer, url = (
     rows.LATEST,
     rows.ROLE,
     rows.fn,
@@ -14,9 +14,106 @@ LATEST, ROLE, fn, route, var, subnet, tag, NAMED = (
     rows.subnet,
     rows.tag,
     rows.NAMED,
+    rows.layer,
+    rows.url,
 )
 
 CASES = {
+    ("not_in_vpc", "places"): (
+        {
+            "functions": [
+                fn(),
+                fn("v", vpc_config_vpc_id="vpc-1"),
+                fn("s"),
+                fn("e", vpc_config_vpc_id=""),
+                fn(version="1"),
+            ],
+            "subnets": [subnet(1, "s")],
+        },
+        [("e", LATEST, None, {}), ("f", LATEST, None, {})],
+    ),
+    ("no_reserved_concurrency", "reserved"): (
+        {"functions": [fn(), fn("zero", reserved_concurrent_executions=0), fn(version="1")]},
+        [("f", LATEST, None, {})],
+    ),
+    ("no_insights_layer", "layers"): (
+        {
+            "functions": [fn(), fn("i", package_type="Image"), fn("y")],
+            "layers": [layer("arn:aws:lambda:eu-west-1:111122223333:layer:LambdaInsightsExtension:38", "y")],
+        },
+        [("f", LATEST, None, {})],
+    ),
+    ("open_cors", "origins"): (
+        {
+            "function_urls": [
+                url(cors_allow_origins='["*"]', auth_type="NONE", cors_allow_credentials=False),
+                url("live", cors_allow_origins='["https://a.example", "https://*"]', auth_type="AWS_IAM"),
+                url("one", cors_allow_origins='["https://a.example"]'),
+                url("none"),
+            ]
+        },
+        [
+            ("f", LATEST, '["*"]', {"auth_type": "NONE", "cors_allow_credentials": False}),
+            (
+                "f",
+                "live",
+                '["https://a.example", "https://*"]',
+                {"auth_type": "AWS_IAM", "cors_allow_credentials": None},
+            ),
+        ],
+    ),
+    ("url_without_authentication", "types"): (
+        {"function_urls": [url(auth_type="NONE", function_url="https://a.example/"), url("live", auth_type="AWS_IAM")]},
+        [("f", LATEST, "https://a.example/", {})],
+    ),
+    ("text_logs", "formats"): (
+        {
+            "functions": [
+                fn(logging_config_log_format="Text"),
+                fn("j", logging_config_log_format="JSON"),
+                fn("n"),
+                fn(version="1"),
+            ]
+        },
+        [
+            ("f", LATEST, None, {"logging_config_log_format": "Text"}),
+            ("n", LATEST, None, {"logging_config_log_format": None}),
+        ],
+    ),
+    ("log_level_not_accepted", "levels"): (
+        {
+            "functions": [
+                fn(logging_config_log_format="JSON", logging_config_application_log_level="INFO"),
+                fn("d", logging_config_log_format="JSON", logging_config_application_log_level="DEBUG"),
+                fn("t", logging_config_log_format="Text"),
+            ]
+        },
+        [("d", LATEST, "application", {"log_level": "DEBUG"})],
+    ),
+    ("settings_not_accepted", "settings"): (
+        {
+            "functions": [
+                fn(runtime="python3.13", timeout=3),
+                fn("i", package_type="Image", timeout=900),
+                fn("o", runtime="python3.9", timeout=60),
+            ]
+        },
+        [
+            ("i", LATEST, "timeouts", {"setting_value": "900"}),
+            ("o", LATEST, "runtimes", {"setting_value": "python3.9"}),
+            ("o", LATEST, "timeouts", {"setting_value": "60"}),
+        ],
+    ),
+    ("no_logging_settings", "settings"): (
+        {
+            "functions": [
+                fn(),
+                fn("g", logging_config_log_group="/aws/lambda/g"),
+                fn("h", logging_config_log_format="Text"),
+            ]
+        },
+        [("f", LATEST, None, {})],
+    ),
     ("debug_log_level", "levels"): (
         {
             "functions": [

@@ -34,6 +34,10 @@ def subnet(number, name="f", version=LATEST):
     return {"function_name": name, "version": version, "subnet_id": f"subnet-{number}"}
 
 
+def url(qualifier=LATEST, name="f", **more):
+    return {"function_name": name, "qualifier": qualifier, **more}
+
+
 def tag(key, name="f"):
     return {"function_name": name, "key": key, "value": ""}
 

@@ -50,6 +50,12 @@ def _checks(context: click.Context) -> Iterator[str]:
         yield from sorted(name.removesuffix(".sql") for name in _entries(Path(folder)) if name.endswith(".sql"))
 
 
+def _frameworks(_context: click.Context) -> Iterable[str]:
+    from lexport.query.checks.frameworks import FRAMEWORKS
+
+    return FRAMEWORKS
+
+
 def _snapshots(context: click.Context) -> list[str]:
     """Return the ids of the snapshots in DEST, the newest first; a bucket is not asked."""
     return _ids(context, "_runs", suffix=".json")
@@ -87,6 +93,7 @@ _NAMES: Mapping[str, Callable[[click.Context], Iterable[str]]] = {
     "TABLE": _tables,
     "VIEW": _views,
     "CHECK": _checks,
+    "FRAMEWORK": _frameworks,
     "query": _queries,
     "a": _snapshots,
     "b": _snapshots,

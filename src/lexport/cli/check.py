@@ -41,6 +41,7 @@ _COLUMNS = {
     **{name: name for name in ("account_id", "region", "function_name", "version", "subject", "arn", "details")},
     "remediation": "check.remediation",
     "fingerprint": "fingerprint",
+    "references": "check.references",
 }
 """The columns about a finding and the attributes that they show."""
 
@@ -59,6 +60,12 @@ _fields = attrgetter(*_COLUMNS.values())
     default="high",
 )
 @option("Checks", "--check CHECK", "Run only this check.", multiple=True)
+@option(
+    "Checks",
+    "--framework FRAMEWORK",
+    "Run the checks of prowler, security-hub, aws-config or steampipe.",
+    multiple=True,
+)
 @option("Checks", "--skip CHECK", "Skip this check.", multiple=True)
 @option(
     "Checks",
@@ -84,6 +91,7 @@ def command(
     dest: Destination | None,
     fail_on: str,
     check: tuple[str, ...],
+    framework: tuple[str, ...],
     skip: tuple[str, ...],
     min_severity: Severity,
     checks: tuple[str, ...],
@@ -100,7 +108,7 @@ def command(
     if sarif_limit is not None and output != "sarif" and is_typed("sarif_limit"):
         raise click.UsageError(f"--sarif-limit goes with --output sarif, not with {output}")
     if is_list:
-        return _list(checks, check, skip, min_severity, output)
+        return _list(checks, check, skip, min_severity, frameworks=framework, output=output)
     if dest is None:
         raise click.UsageError("Missing argument 'DEST'.")
     thresholds, waivers = read_check_settings(checks)
@@ -110,7 +118,14 @@ def command(
 
     result = run_async(
         lambda: run_checks(
-            dest, own=checks, only=check, skip=skip, min_severity=min_severity, thresholds=thresholds, waivers=waivers
+            dest,
+            own=checks,
+            only=check,
+            skip=skip,
+            min_severity=min_severity,
+            frameworks=framework,
+            thresholds=thresholds,
+            waivers=waivers,
         )
     )
     failing = () if fail_on == "none" else result.at_least(fail_on)  # type: ignore[arg-type] # click has chosen
@@ -142,7 +157,15 @@ def read_check_settings(own: Sequence[str]) -> tuple[dict[str, dict[str, object]
         raise SettingsError(f"{CONFIG_FILE}: {error}", option=error.option) from error
 
 
-def _list(own: Sequence[str], only: Sequence[str], skip: Sequence[str], min_severity: Severity, output: str) -> int:
+def _list(
+    own: Sequence[str],
+    only: Sequence[str],
+    skip: Sequence[str],
+    min_severity: Severity,
+    *,
+    frameworks: Sequence[str],
+    output: str,
+) -> int:
     from lexport.query.checks.definition import choose, fill_thresholds, load_checks
     from lexport.query.shipped_views import sql_dir
 
@@ -151,7 +174,7 @@ def _list(own: Sequence[str], only: Sequence[str], skip: Sequence[str], min_seve
     thresholds, _ = read_check_settings(own)
     checks = load_checks(sql_dir() / "checks", [Path(folder) for folder in own])
     values = fill_thresholds(checks, thresholds)
-    chosen = choose(checks, only=only, skip=skip, min_severity=min_severity)
+    chosen = choose(checks, only=only, skip=skip, min_severity=min_severity, frameworks=frameworks, all_of_them=True)
     rows = [
         (check.severity, check.name, check.title, _thresholds(check, values[check.name]), ", ".join(check.references))
         for check in sorted(chosen, key=lambda check: (-SEVERITIES.index(check.severity), check.name))
@@ -178,22 +201,25 @@ def _write(
         write_junit(result, {finding.fingerprint for finding in failing}, stream)
     elif output == "table":
         rows = [_short(finding) for finding in result.findings]
-        names = ("severity", "check", "account_id", "region", "function", "about", "waived_until")
+        names = ("severity", "check", "account_id", "region", "function", "about", "waived_until", "references")
         write_rows(names, rows, output=output, stream=stream)
     else:
-        columns = (*_COLUMNS, "waived_until", "waiver_reason")
+        *columns, references = _COLUMNS
+        columns = [*columns, "waived_until", "waiver_reason", references]
         write_rows(columns, map(_row, result.findings), output=output, stream=stream)
     return ()
 
 
 def _short(finding: Finding) -> tuple[str, ...]:
     check, waived = finding.check, "" if finding.waiver is None else str(finding.waiver.expires)
-    return check.severity, check.name, finding.account_id, finding.region, function(finding), about(finding), waived
+    where = finding.account_id, finding.region, function(finding)
+    return check.severity, check.name, *where, about(finding), waived, ", ".join(check.references)
 
 
 def _row(finding: Finding) -> tuple[Any, ...]:
     waiver = finding.waiver
-    return *_fields(finding), waiver and str(waiver.expires), waiver and waiver.reason
+    *values, references = _fields(finding)
+    return *values, waiver and str(waiver.expires), waiver and waiver.reason, list(references)
 
 
 def _summary(result: CheckResult) -> str:

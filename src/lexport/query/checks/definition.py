@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from lexport.errors import SettingsError, ViewError
+from lexport.query.checks.frameworks import check_frameworks, frameworks_of
 from lexport.query.sql_file import SqlFile, head_error, read_sql_file
 
 Severity = Literal["low", "medium", "high", "critical"]
@@ -38,6 +39,7 @@ class Check:
     """One SELECT whose rows are violations, and the facts in the head of its file.
 
     ``query`` begins at line ``query_line`` of the file. ``references`` name the same control in other catalogues.
+    A check that is not ``is_default`` judges by a rule that few fleets follow: it runs where it is asked for.
     """
 
     name: str
@@ -52,13 +54,14 @@ class Check:
     query: str = field(repr=False)
     query_line: int
     is_shipped: bool
+    is_default: bool = True
 
 
 def read_check(path: Path, *, is_shipped: bool = False) -> Check:
     """Read one check. Raises ViewError, which names file and line, if its head is wrong."""
     if _NAME.fullmatch(path.stem) is None:
         raise head_error(path, 1, "the file's name may have small letters, digits and _, and begins with a letter")
-    file = read_sql_file(path, facts=(*_REQUIRED, "reference"), named=("column", "threshold"))
+    file = read_sql_file(path, facts=(*_REQUIRED, "reference", "default"), named=("column", "threshold"))
     for word in _REQUIRED:
         if word not in file.facts:
             raise head_error(path, 1, f"the head lacks -- {word}:")
@@ -68,6 +71,8 @@ def read_check(path: Path, *, is_shipped: bool = False) -> Check:
     severity = next((name for name in SEVERITIES if name == file.facts["severity"]), None)
     if severity is None:
         raise file.error(f"severity must be one of {', '.join(SEVERITIES)}", word="severity")
+    if file.facts.get("default", "on") not in {"on", "off"}:
+        raise file.error("default must be on or off", word="default")
     if not file.query.strip():
         raise head_error(path, file.query_line, "no SELECT follows the head")
     return Check(
@@ -83,6 +88,7 @@ def read_check(path: Path, *, is_shipped: bool = False) -> Check:
         query=file.query,
         query_line=file.query_line,
         is_shipped=is_shipped,
+        is_default=file.facts.get("default") != "off",
     )
 
 
@@ -145,26 +151,42 @@ def _files(folder: Path) -> list[Path]:
 
 
 def choose(
-    checks: Sequence[Check], *, only: Iterable[str] = (), skip: Iterable[str] = (), min_severity: Severity = "low"
+    checks: Sequence[Check],
+    *,
+    only: Iterable[str] = (),
+    skip: Iterable[str] = (),
+    min_severity: Severity = "low",
+    frameworks: Iterable[str] = (),
+    all_of_them: bool = False,
 ) -> tuple[Check, ...]:
-    """Choose the checks to run. Raises SettingsError for an unknown name, or if no check is left."""
+    """Choose the checks to run: those named in ``only`` and those of the ``frameworks``; without any, the default ones.
+
+    ``all_of_them`` takes the others too. Raises SettingsError for an unknown name, or if no check is left.
+    """
     names = {check.name for check in checks}
-    chosen_names, skipped_names = set(only), set(skip)
+    chosen_names, skipped_names, chosen_frameworks = set(only), set(skip), set(frameworks)
     for option, given in (("--check", chosen_names), ("--skip", skipped_names)):
         if unknown := sorted(given - names):
             raise SettingsError(
                 f"{option} {unknown[0]}: no check has that name; see: lexport check --list", option=option
             )
+    check_frameworks(sorted(chosen_frameworks))
     least = SEVERITIES.index(min_severity)
+
+    def is_asked_for(check: Check) -> bool:
+        if chosen_names or chosen_frameworks:
+            return check.name in chosen_names or not chosen_frameworks.isdisjoint(frameworks_of(check))
+        return check.is_default or all_of_them
+
     chosen = tuple(
         check
         for check in checks
-        if (not chosen_names or check.name in chosen_names)
-        and check.name not in skipped_names
-        and SEVERITIES.index(check.severity) >= least
+        if is_asked_for(check) and check.name not in skipped_names and SEVERITIES.index(check.severity) >= least
     )
     if not chosen:
-        raise SettingsError("no check is left to run: see --check, --skip and --min-severity", option="--check")
+        raise SettingsError(
+            "no check is left to run: see --check, --framework, --skip and --min-severity", option="--check"
+        )
     return chosen
 
 

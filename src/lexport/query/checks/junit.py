@@ -33,6 +33,7 @@ def write_junit(result: CheckResult, failing: set[str], stream: BinaryIO) -> Non
     )
     for check, cases in suites:
         stream.write(f"<testsuite name={_attribute(check.name)}{_counts(cases)}>\n".encode())
+        stream.write(_properties(check).encode())
         stream.writelines(_write_case(check, case).encode() for case in cases)
         stream.write(b"</testsuite>\n")
     stream.write(b"</testsuites>\n")
@@ -58,6 +59,14 @@ def _case(finding: Finding, *, is_failure: bool) -> _Case:
     if is_failure:
         return name, "failure", f"{check.severity}: {check.title}", text
     return name, "skipped", f"{check.severity}, below --fail-on: {check.title}", text
+
+
+def _properties(check: Check) -> str:
+    """Write the same controls in other catalogues; a suite has its properties before its cases."""
+    if not check.references:
+        return ""
+    shown = "".join(f'<property name="reference" value={_attribute(text)}/>\n' for text in check.references)
+    return f"<properties>\n{shown}</properties>\n"
 
 
 def _write_case(check: Check, case: _Case) -> str:

@@ -15,10 +15,11 @@ import duckdb
 import pyarrow as pa
 
 from lexport.errors import QueryError, RunError, SettingsError, ViewError
-from lexport.model import LATEST, Scope
+from lexport.model import LATEST
 from lexport.query.catalog import Catalog
 from lexport.query.checks.definition import SEVERITIES, Check, Severity, Value, choose, fill_thresholds, load_checks
 from lexport.query.checks.finding import IDENTITY, CheckResult, Finding, FunctionKey, Unjudged
+from lexport.query.checks.missing import missing_limits, unread_tables
 from lexport.query.checks.waivers import Waiver
 from lexport.query.execute import Interruptible, run_interruptibly
 from lexport.query.shipped_views import sql_dir, tables_read
@@ -37,20 +38,22 @@ async def check(
     only: Collection[str] = (),
     skip: Collection[str] = (),
     min_severity: Severity = "low",
+    frameworks: Collection[str] = (),
     thresholds: Mapping[str, Mapping[str, object]] | None = None,
     waivers: Sequence[Waiver] = (),
     today: date | None = None,
 ) -> CheckResult:
     """Run checks on the latest rows of each account-region.
 
-    ``own`` are folders with the user's checks, ``only`` and ``skip`` names of checks. ``thresholds`` are values by
-    check and name. A waiver is valid until the end of its day; ``today`` defaults to the present day in UTC. Raises
-    SettingsError, QueryError or ViewError for a check that is wrong, RunError if no account-region was ever read
-    completely. Cancelled: DuckDB is interrupted.
+    ``own`` are folders with the user's checks, ``only`` and ``skip`` names of checks, ``frameworks`` those of
+    catalogues whose controls run (``prowler``, ``security-hub``, ``aws-config``, ``steampipe``). ``thresholds`` are
+    values by check and name. A waiver is valid until the end of its day; ``today`` defaults to the present day in
+    UTC. Raises SettingsError, QueryError or ViewError for a check that is wrong, RunError if no account-region was
+    ever read completely. Cancelled: DuckDB is interrupted.
     """
     every = load_checks(sql_dir() / "checks", [Path(folder) for folder in own])
     values = fill_thresholds(every, thresholds or {})
-    chosen = choose(every, only=only, skip=skip, min_severity=min_severity)
+    chosen = choose(every, only=only, skip=skip, min_severity=min_severity, frameworks=frameworks)
     work = partial(_run, dest, chosen, values, waivers=waivers, today=today or datetime.now(UTC).date())
     return await run_interruptibly(work)
 
@@ -259,14 +262,11 @@ def _unread(catalog: Catalog, checks: tuple[Check, ...]) -> Iterator[Unjudged]:
 def _left_out(session: QuerySession, checks: tuple[Check, ...]) -> Iterator[Unjudged]:
     """Yield the checks that look at data which the run left out, so that no check passes because data is missing."""
     reads = {check.name: tables_read(check.query) for check in checks}
-    settings = session.read("SELECT account_id, region FROM account_settings").read_all()
-    with_limits = {Scope(**row) for row in settings.to_pylist()}
-    without_limits = (
-        (scope, ("account_settings",), "the account's limits could not be read")
-        for scope in session.catalog.latest()
-        if scope not in with_limits
+    read_by_any = set[str]().union(*reads.values())
+    missing = sorted(
+        (*session.catalog.left_out(), *missing_limits(session), *unread_tables(session, read_by_any)),
+        key=lambda item: item[0],
     )
-    missing = sorted((*session.catalog.left_out(), *without_limits), key=lambda item: item[0])
     for scope, tables, reason in missing:
         names = tuple(name for name in reads if reads[name] & set(tables))
         if names:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from lexport.model import __version__
 from lexport.query.checks.finding import about, place
+from lexport.query.checks.frameworks import help_urls
 from lexport.query.checks.sarif_limits import MeasuredStream, beyond_limits, left_out, most_severe, tags_of
 from lexport.tables.text import visible
 
@@ -62,14 +63,17 @@ def _describe_run(result: CheckResult, warnings: tuple[str, ...]) -> dict[str, A
 
 
 def _rule(check: Check) -> dict[str, Any]:
+    url = next(help_urls(check.references), None)
     return {
         "id": check.name,
         "shortDescription": {"text": check.title},
         "fullDescription": {"text": f"{check.title}: {check.grain}."},
         "help": {"text": check.remediation},
+        **({"helpUri": url} if url else {}),
         "defaultConfiguration": {"level": _LEVELS[check.severity]},
         "properties": {
             "tags": [*tags_of(check.references)],
+            "references": list(check.references),
             "severity": check.severity,
             "security-severity": _SCORES[check.severity],
             "precision": "high",

@@ -57,13 +57,13 @@ async def report(
     they win over those that a run found in the organization. ``thresholds`` and ``waivers`` are those of ``check``.
     Cancelled: DuckDB is interrupted.
     """
-    checks = load_checks(sql_dir() / "checks")
+    every = load_checks(sql_dir() / "checks")
     settings = _Settings(
         title=title,
         owner_tag=owner_tag,
         account_names=account_names or {},
-        checks=checks,
-        thresholds=fill_thresholds(checks, thresholds or {}),
+        checks=tuple(check for check in every if check.is_default),
+        thresholds=fill_thresholds(every, thresholds or {}),
         waivers=tuple(waivers),
     )
     return await run_interruptibly(partial(_write, dest, settings))

@@ -96,6 +96,7 @@ class Step:
     amount: str
     title: str
     remediation: str
+    references: str
     owners: str
     examples: tuple[tuple[str, str | None], ...]
 
@@ -120,6 +121,7 @@ def _step(one: Broken, labels: Labels) -> Step:
         amount=one.amount,
         title=one.check.title,
         remediation=one.check.remediation.replace("`", ""),
+        references=", ".join(one.check.references),
         owners=owners,
         examples=tuple(examples[:_EXAMPLES]),
     )
@@ -147,6 +149,7 @@ def findings_by_check(checked: CheckResult) -> Figure:
             "waived": waived[check.name],
             "not_judged_in": unjudged[check.name],
             "remediation": check.remediation,
+            "references": ", ".join(check.references),
         }
         for check in ordered
     ]

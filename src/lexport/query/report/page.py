@@ -141,10 +141,11 @@ def _step(step: Step) -> ET.Element:
         "p", element("strong", step.amount), " ", badge(step.severity, step.severity), element("br"), step.title
     )
     owners = element("p", f"Owners: {step.owners}", class_="note") if step.owners else None
+    references = element("p", f"Also: {step.references}", class_="note") if step.references else None
     return element(
         "li",
         head,
-        element("div", element("p", step.remediation), element("p", *where, class_="note"), owners),
+        element("div", element("p", step.remediation), element("p", *where, class_="note"), owners, references),
     )
 
 

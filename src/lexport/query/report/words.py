@@ -34,6 +34,7 @@ _COLUMNS = {
     "prunable_bytes": "Can be freed",
     "prunable_versions": "Versions without an alias",
     "read_that_day": "Account-regions read",
+    "references": "The same elsewhere",
     "remediation": "What to do",
     "sid": "Statement",
     "status": "State",

@@ -117,7 +117,15 @@ def test_choose(tmp_path):
 
     assert names(only=["slow", "untagged"], min_severity="medium") == ["slow"]
     assert "slow" not in names(skip=["slow"])
-    assert len(names()) == len(checks)
+    assert names() == [check.name for check in checks if check.is_default]
+    assert len(names(all_of_them=True)) == len(checks) > len(names())
+    assert names(frameworks=["aws-config"], only=["slow"], min_severity="medium") == [
+        "any_aws_account",
+        "internet",
+        "service_weak",
+        "single_subnet",
+        "slow",
+    ]
     for how in ({"only": ["nope"]}, {"skip": ["nope"]}, {"only": ["slow"], "skip": ["slow"]}):
         with pytest.raises(SettingsError):
             choose(checks, **how)
