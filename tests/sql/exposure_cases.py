@@ -168,6 +168,7 @@ BOTH_WAYS = {
     "row 14": [
         (of(allow(ALEXA, condition=TOKEN)), "limited"),
         (of(allow(ALEXA)), "confused_deputy"),
+        (of(allow(ALEXA, condition=where("StringEquals", "lambda:EventSourceToken", ["x", "*"]))), "confused_deputy"),
         (of(allow(ALEXA, "lambda:GetFunction", TOKEN)), "confused_deputy"),
         (of(service(condition=TOKEN)), "confused_deputy"),
     ],

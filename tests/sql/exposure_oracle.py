@@ -286,14 +286,8 @@ def evaluate(policy, own_arn, *, url=None, is_policy_read=True, is_url_read=True
     judged = []
     for grant in found:
         verdict, mark = verdict_of(grant, found, own, url)
-        judged.append(
-            (
-                ORDER.index(verdict),
-                bool(mark),
-                CLASSES.index(grant[4]),
-                verdict + (mark if verdict != "public?" else ""),
-            )
-        )
+        mark = "" if verdict == "public?" else mark
+        judged.append((ORDER.index(verdict), bool(mark), CLASSES.index(grant[4]), verdict + mark))
     opens_url = any(
         access == "url" and (type_ is None or is_everyone(type_, name)) for _, type_, name, access, _, _ in found
     )

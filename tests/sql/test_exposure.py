@@ -77,7 +77,7 @@ def test_any_policies(connection, targets):
     rows = exposure.judge(connection, targets)
 
     for target, row, pair in zip(targets, rows, expected, strict=True):
-        assert (row["verdict"], row["action_class"]) == pair, target
+        assert (row["verdict"], row["action_class"]) == pair, str(target)
 
 
 # --- what decides, and the views on top -------------------------------------------------------------------------------

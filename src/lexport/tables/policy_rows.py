@@ -258,14 +258,18 @@ def _whole_row(document: PolicyDocument, others: Row, texts: _Texts) -> Row:
 
 
 def _condition_rows(number: int, statement: Statement, texts: _Texts) -> list[Row]:
-    """Return one row for each operator, key and value; one that stands twice has one."""
+    """Return one row for each operator, key and value; one that stands twice has one.
+
+    Values that are stored alike, such as tokens in a run without a key, limit if all of them do.
+    """
     rows: dict[tuple[str, str, str], Row] = {}
     for operator, key, values in statement.conditions:
         is_secret = _names_token(key)
         for value in map(value_text, values):
             stored = texts.hidden(value) if is_secret else texts.tree(value)
-            row = {"statement": number, "operator": operator, "key": key, "value": stored}
-            rows.setdefault((operator, key, stored), row | {"is_limiting": is_limiting(operator, key, value)})
+            new = {"statement": number, "operator": operator, "key": key, "value": stored, "is_limiting": True}
+            row = rows.setdefault((operator, key, stored), new)
+            row["is_limiting"] = row["is_limiting"] and is_limiting(operator, key, value)
     return list(rows.values())
 
 

@@ -268,3 +268,10 @@ def test_a_value_that_stands_twice_has_one_row():
     """No two rows of policy_conditions have the same key."""
     condition = {"StringEquals": {"aws:SourceAccount": [OWN, OWN]}, "stringequals": {"AWS:SourceAccount": OWN}}
     assert len(expand(document(statement(Condition=condition))).conditions) == 1
+
+
+def test_values_that_are_stored_alike_limit_if_all_of_them_do():
+    """A wildcard among the tokens of a condition shows in a run without a key, whose rows do not tell tokens apart."""
+    condition = {"StringEquals": {"lambda:EventSourceToken": [TOKEN, "*"]}}
+    made = expand(document(statement(Condition=condition)), mask=lambda _: None)
+    assert [(row["value"], row["is_limiting"]) for row in made.conditions] == [("[hidden]", False)]
