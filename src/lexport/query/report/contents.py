@@ -163,6 +163,7 @@ def _around(answers: Mapping[str, Answer], labels: Labels) -> Section:
     return Section(
         name="around",
         title="Exposed, unused, cost",
+        short_title="Exposed",
         figures=(
             around.exposure(answers["exposure"], unread=unread),
             around.listing(answers["exposed_functions"], unread=unread, of="policies"),

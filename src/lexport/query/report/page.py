@@ -38,6 +38,7 @@ class Section:
     name: str
     title: str
     figures: tuple[Figure, ...]
+    short_title: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,7 @@ def write_page(page: Page) -> str:
         class_="wrap",
     )
     heading = element("div", element("h1", page.title), *_dates(page))
-    names = [(section.name, section.title) for section in page.sections]
+    names = [(section.name, section.short_title or section.title) for section in page.sections]
     links = [
         element("a", title, href=f"#{name}")
         for name, title in [*([] if page.steps is None else [("first", _FIRST)]), *names]
