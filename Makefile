@@ -104,6 +104,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/bench_views.py
 	$(BIN)/python benchmarks/bench_changes.py
 	$(BIN)/python benchmarks/bench_sql.py
+	$(BIN)/python benchmarks/bench_resources.py
 
 bench-toy: $(STAMP)
 	$(BIN)/python benchmarks/bench_rivals.py --versions 500 --rounds 1
@@ -118,6 +119,7 @@ bench-toy: $(STAMP)
 	$(BIN)/python benchmarks/bench_views.py 200
 	$(BIN)/python benchmarks/bench_changes.py 10000
 	$(BIN)/python benchmarks/bench_sql.py --nights 4 --functions 40 --rounds 1
+	$(BIN)/python benchmarks/bench_resources.py --functions 40
 
 # The shipped views in every warehouse's SQL, written anew for review.
 golden: $(STAMP)
