@@ -17,13 +17,17 @@ from lexport.aws.errors import ends_run
 from lexport.aws.quota.pacer import CallApi
 from lexport.errors import CredentialsError, ItemError
 from lexport.extract.access import REGION_OFF
+from lexport.extract.carry.shard_carry import open_shard_carry
 from lexport.extract.context import RunContext
 from lexport.extract.incremental import LastSnapshot, PendingVersions
+from lexport.extract.incremental_calls import IncrementalCalls
 from lexport.extract.listing import discover_functions
 from lexport.extract.resource_calls import CallRange, ResourceCalls, ResourceCounter, RowsBefore
 from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, FunctionRef, QuotaClass, Reply, Scope, Shard
 from lexport.settings import SnapshotSettings
 from lexport.tables.call import Call
+from lexport.tables.events import LOOKUP_EVENTS
+from lexport.tables.resource import Resource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +36,11 @@ class ScopePlan:
 
     ``get_function_calls`` and ``list_calls``, all others, are those of a full snapshot, retries not counted;
     ``minimum_s`` is the least time that the quotas and ``quota_share`` allow for them: that of the slowest quota class.
-    The ``incremental_`` ones are None without a dataset to build on. ``page_s`` is how long a page of the listing took
-    here. ``resource_calls`` are the calls, among ``list_calls``, by the names that ``with_resources`` takes;
-    ``quota_calls`` and ``quota_s`` are all calls and their least time by quota class. ``dollars`` is what AWS bills for
-    them; None where it bills nothing. What is not known before the run is at least the number given, and at most the
-    number given for it as ``…_at_most``; None where that is not known either.
+    The ``incremental_`` ones are None without a dataset to build on; look-ups of the event history are among them.
+    ``page_s`` is how long a page of the listing took here. ``resource_calls`` are the calls, among ``list_calls``, by
+    the names that ``with_resources`` takes; ``quota_calls`` and ``quota_s`` are all calls and their least time by quota
+    class. ``dollars`` is what AWS bills for them; None where it bills nothing. What is not known before the run is at
+    least the number given, and at most the number given for it as ``…_at_most``; None where that is not known either.
     """
 
     account_id: str
@@ -47,6 +51,8 @@ class ScopePlan:
     list_calls: int
     minimum_s: float
     incremental_get_function_calls: int | None
+    incremental_list_calls: int | None = None
+    incremental_list_calls_at_most: int | None = None
     incremental_minimum_s: float | None
     page_s: float
     list_calls_at_most: int | None = 0
@@ -103,9 +109,11 @@ async def estimate_shard(run: RunContext, shard: Shard, api: LambdaClient) -> Sh
     errors: list[tuple[str, ItemError]] = []
 
     counter = ResourceCounter(run.settings)
+    carry = await open_shard_carry(run, scope, counter.resources)
+    incremental = IncrementalCalls(carry, counter.resources)
 
     async def count(page: Sequence[FunctionRef] | None) -> Sequence[FunctionRef]:
-        counter.count(page or ())
+        await incremental.put(page or (), counter.count(page or ()))
         for ref in page or ():
             tally.versions += 1
             tally.functions += ref.qualifier is None
@@ -122,6 +130,7 @@ async def estimate_shard(run: RunContext, shard: Shard, api: LambdaClient) -> Sh
     refs.close()
     plan, is_refused = None, False
     try:
+        await carry.read_history(api, partial(run.pacer.call, scope))
         with run.budget.reader(), PendingVersions() as pending:
             await discover_functions(
                 api,
@@ -136,7 +145,9 @@ async def estimate_shard(run: RunContext, shard: Shard, api: LambdaClient) -> Sh
             )
         before = await to_thread.run_sync(RowsBefore, run.store, scope, run.progress.note)
         resources = await to_thread.run_sync(counter.calls, before)
-        plan = _scope_plan(scope, tally, resources, run.settings, is_incremental=run.store is not None)
+        await incremental.finish()
+        tally.look_ups = run.pacer.counts(scope).by_operation[LOOKUP_EVENTS.operation]
+        plan = _scope_plan(scope, tally, resources, run.settings, None if run.store is None else incremental)
     except ItemError as error:
         errors.append((title, error))
         is_refused = shard.region_status == "uncertain" and error.code in REGION_OFF and not tally.versions
@@ -175,28 +186,38 @@ class _Tally:
     versions: int = 0
     to_fetch: int = 0
     pages: int = 0
+    look_ups: int = 0
     page_s: list[float] = field(default_factory=list)
 
 
 def _scope_plan(
-    scope: Scope, tally: _Tally, resources: ResourceCalls, settings: SnapshotSettings, *, is_incremental: bool
+    scope: Scope,
+    tally: _Tally,
+    resources: ResourceCalls,
+    settings: SnapshotSettings,
+    incremental: IncrementalCalls | None,
 ) -> ScopePlan:
-    by_quota = defaultdict(CallRange, {GET_FUNCTION_QUOTA: CallRange(tally.versions, tally.versions)})
-    by_quota[LIST_QUOTA] = others = CallRange(tally.pages, tally.pages)
+    by_quota, others = _by_quota(tally.versions, tally.pages, resources.calls)
     by_option: dict[str, CallRange] = defaultdict(CallRange)
     for resource, calls in resources.calls.items():
-        by_quota[resource.call.quota] += calls
-        others += calls
         if not resource.in_every_snapshot:
             by_option[resource.option] += calls
-    rates_per_s = {quota: quota.rate_per_s for quota in by_quota} | settings.rates_per_s
-    paces_per_s = {quota: rate * settings.quota_share for quota, rate in rates_per_s.items()}
     page_s = sum(tally.page_s) / len(tally.page_s) if tally.page_s else 0.0
 
-    def least_s(get_function_calls: int) -> float:
-        all_calls = {quota: calls.least for quota, calls in by_quota.items()} | {GET_FUNCTION_QUOTA: get_function_calls}
-        return round(minimum_s(all_calls, paces_per_s, listing_s=tally.pages * page_s), 1)
+    def pace_per_s(quota: QuotaClass) -> float:
+        return settings.rates_per_s.get(quota, quota.rate_per_s) * settings.quota_share
 
+    def least_s(by_quota: Mapping[QuotaClass, CallRange]) -> float:
+        least = {quota: calls.least for quota, calls in by_quota.items()}
+        return round(minimum_s(least, {quota: pace_per_s(quota) for quota in least}, listing_s=tally.pages * page_s), 1)
+
+    later_s, later = None, CallRange(0, None)
+    if incremental is not None:
+        less = {resource: incremental.of(resource, calls) for resource, calls in resources.calls.items()}
+        by_quota_later, later = _by_quota(tally.to_fetch, tally.pages, less)
+        look_ups = CallRange(tally.look_ups, tally.look_ups)
+        later += look_ups
+        later_s = least_s(by_quota_later | {LOOKUP_EVENTS.quota: look_ups})
     costs_money = any(resource.costs_money for resource in resources.calls)
     return ScopePlan(
         account_id=scope.account_id,
@@ -206,16 +227,30 @@ def _scope_plan(
         get_function_calls=tally.versions,
         list_calls=others.least,
         list_calls_at_most=others.most,
-        minimum_s=least_s(tally.versions),
-        incremental_get_function_calls=tally.to_fetch if is_incremental else None,
-        incremental_minimum_s=least_s(tally.to_fetch) if is_incremental else None,
+        minimum_s=least_s(by_quota),
+        incremental_get_function_calls=None if incremental is None else tally.to_fetch,
+        incremental_list_calls=None if incremental is None else later.least,
+        incremental_list_calls_at_most=later.most,
+        incremental_minimum_s=later_s,
         page_s=round(page_s, 3),
         resource_calls=dict(by_option),
         quota_calls={quota.name: calls for quota, calls in by_quota.items()},
-        quota_s={quota.name: round(calls.least / paces_per_s[quota], 1) for quota, calls in by_quota.items()},
+        quota_s={quota.name: round(calls.least / pace_per_s(quota), 1) for quota, calls in by_quota.items()},
         dollars=resources.dollars[0] if costs_money else None,
         dollars_at_most=resources.dollars[1] if costs_money else None,
     )
+
+
+def _by_quota(
+    get_function_calls: int, pages: int, resources: Mapping[Resource, CallRange]
+) -> tuple[dict[QuotaClass, CallRange], CallRange]:
+    """Return the calls by quota class, and all but those of GetFunction together."""
+    by_quota = defaultdict(CallRange, {GET_FUNCTION_QUOTA: CallRange(get_function_calls, get_function_calls)})
+    by_quota[LIST_QUOTA] = others = CallRange(pages, pages)
+    for resource, calls in resources.items():
+        by_quota[resource.call.quota] += calls
+        others += calls
+    return by_quota, others
 
 
 def _count_unknown(last: LastSnapshot, pending: PendingVersions) -> int:

@@ -6,7 +6,7 @@ least number of calls is known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -88,14 +88,22 @@ class ResourceCounter:
         self._listed = dict.fromkeys(self._read, 0)
         self._functions = self._versions = 0
 
-    def count(self, page: Iterable[FunctionRef]) -> None:
-        """Count a page of the listing."""
+    @property
+    def resources(self) -> Sequence[Resource]:
+        """What the run reads besides functions."""
+        return self._read
+
+    def count(self, page: Iterable[FunctionRef]) -> dict[Resource, list[tuple[str, str | None]]]:
+        """Count a page of the listing; return what of it each resource is read for."""
+        found: dict[Resource, list[tuple[str, str | None]]] = {}
         refs = list(page)
         self._functions += sum(ref.qualifier is None for ref in refs)
         self._versions += sum(ref.qualifier is not None for ref in refs)
         for resource, subjects in self._subjects.items():
             if resource.per in ("function", "published_function", "version"):
-                self._listed[resource] += sum(1 for _ in subjects.of(refs))
+                found[resource] = list(subjects.of(refs))
+                self._listed[resource] += len(found[resource])
+        return found
 
     def calls(self, before: RowsBefore) -> ResourceCalls:
         """Return the calls of every resource. Blocking: it reads the last snapshot."""
