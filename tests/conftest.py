@@ -44,9 +44,11 @@ SORTED_BY = {
     "security_groups": ("function_name", "version", "security_group_id"),
     "file_systems": ("function_name", "version", "position"),
     "account_settings": (),
+    "event_source_mappings": ("uuid",),
+    "code_signing_configs": ("code_signing_config_arn",),
+    "function_code_signing": ("function_name", "code_signing_config_arn"),
 }
 SORTED_BY_AROUND = {
-    "event_source_mappings": ("uuid",),
     "function_urls": ("function_name", "qualifier"),
     "event_invoke_configs": ("function_name", "qualifier"),
     "recursion_configs": ("function_name",),
@@ -55,12 +57,10 @@ SORTED_BY_AROUND = {
     "capacity_providers": ("capacity_provider_arn",),
     "policy_statements": ("function_name", "qualifier", "position"),
     "policy_conditions": ("function_name", "qualifier", "statement", "operator", "key", "value"),
-    "code_signing_configs": ("code_signing_config_arn",),
-    "function_code_signing": ("function_name", "code_signing_config_arn"),
     "provisioned_concurrency_configs": ("function_name", "qualifier"),
     "runtime_management_configs": ("function_name", "version"),
 }
-"""The same of the resources around functions."""
+"""The same of what `--with` names."""
 MOTO = """
 import sys
 from moto.server import ThreadedMotoServer
@@ -404,6 +404,7 @@ class Helpers:
     tree = staticmethod(tree)
     table_bytes = staticmethod(table_bytes)
     account, region, sorted_by, fast = ACCOUNT, REGION, SORTED_BY, FAST
+    sorted_by_around = SORTED_BY_AROUND
     scope = Scope(account_id=ACCOUNT, region=REGION)
 
 

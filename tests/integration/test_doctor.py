@@ -65,6 +65,9 @@ def test_all_is_well_and_nothing_is_left(forks, examine, serve):
         "ListVersionsByFunction": 1,
         "ListAliases": 1,
         "GetAccountSettings": 1,
+        "ListCodeSigningConfigs": 1,
+        "ListFunctionsByCodeSigningConfig": 1,
+        "ListEventSourceMappings": 1,
     }
     assert sorted(forks.folder.joinpath("fleet").rglob("*")) == files
     assert all(line.startswith("ok ") for line in text.out.splitlines())

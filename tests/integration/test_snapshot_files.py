@@ -41,7 +41,7 @@ CONTRACT = {
     """,
     "aliases": """
         snapshot_id snapshot_at account_id region function_name alias function_version description revision_id
-        extra_json
+        extra_json fetched_at carried_forward
     """,
     "env_vars": """
         snapshot_id snapshot_at account_id region function_name version name value value_length value_hmac hash_key_id
@@ -69,6 +69,7 @@ TYPES = {
 TABLES = {
     *("functions", "aliases", "alias_routes", "tags", "env_vars", "layers", "subnets", "security_groups"),
     *("file_systems", "account_settings", "changes", "errors", "scopes", "scope_resources"),
+    *("event_source_mappings", "code_signing_configs", "function_code_signing"),
 }
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
+from datetime import date
 
 import pytest
 
@@ -66,7 +67,8 @@ def value_at(document, source):
 
 def test_keys_are_unique_and_types_fit(tables):
     """No two rows of a table share its key, and values have the type of their column."""
-    types = {"text": str, "int32": int, "int64": int, "bool": bool, "double": float, "timestamp": object}
+    types = {"text": str, "int32": int, "int64": int, "bool": bool, "double": float}
+    types |= {"timestamp": object, "date": date}
     for table, rows in tables.items():
         key = BY_NAME[table].key
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lexport.simulator.fleet import Fleet
 
 NAME = "code-signing"
-IS_DEFAULT = False
+IS_DEFAULT = True
 NOT_OFFERED = frozenset({"mx-central-1", "ap-southeast-7"})
 PAGE_SIZE = 100  # of the functions of a configuration; AWS does not document it
 _MODIFIED_AT = datetime(2024, 5, 6, 7, 8, 9, 120_000, tzinfo=UTC)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lexport.simulator.fleet import Fleet
 
 NAME = "event-sources"
-IS_DEFAULT = False
+IS_DEFAULT = True
 
 GHOST = "function-deleted-years-ago"
 """A function that no fleet has, and that a mapping is left of."""

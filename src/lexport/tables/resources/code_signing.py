@@ -88,7 +88,6 @@ _CONFIGS = Resource(
         page=Page(items="CodeSigningConfigs", size=10_000),
     ),
     tables=(CODE_SIGNING_CONFIGS,),
-    default=False,
     dropped=("CodeSigningConfigs[].CodeSigningConfigId",),  # the end of the ARN
 )
 
@@ -107,7 +106,6 @@ RESOURCES = (
             page=Page(items="FunctionArns", item_name="FunctionArn", size=10_000),
         ),
         tables=(FUNCTION_CODE_SIGNING,),
-        default=False,
         mismatch=other_function,
     ),
 )

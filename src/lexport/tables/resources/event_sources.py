@@ -229,7 +229,6 @@ RESOURCES = (
             page=Page(items="EventSourceMappings", size=100),
         ),
         tables=(EVENT_SOURCE_MAPPINGS,),
-        default=False,
         mismatch=other_function,
         complete=_name_type,
     ),
