@@ -328,7 +328,14 @@ WITH condition_groups AS ( -- the values of an operator and key are alternatives
     AND (
       (a.access = 'url' AND d.covers_url = 1)
       OR (a.access = 'invoke' AND d.covers_invoke = 1)
-      OR (a.access = 'other' AND (d.exact_action = a.exact_action OR d.all_below = SUBSTRING(a.exact_action, 1, LENGTH(d.all_below))))
+      OR (
+        a.access = 'other'
+        AND (
+          d.exact_action = a.exact_action
+          OR d.all_below = SUBSTRING(a.exact_action, 1, LENGTH(d.all_below))
+          OR d.all_below IN ('', 'lambda:')
+        )
+      )
     )
   GROUP BY a.account_id, a.region, a.function_name, a.qualifier, a.position, a.access
 ), granted AS (

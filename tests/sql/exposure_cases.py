@@ -252,6 +252,7 @@ BOTH_WAYS = {
     "NotAction": [
         (of(without(allow(), "Action") | {"NotAction": "lambda:InvokeFunction"}), "any_aws_account"),
         (of(without(allow(), "Action") | {"NotAction": ["lambda:GetFunction", "lambda:*"]}), "none"),
+        (of(without(allow(), "Action") | {"NotAction": "lambda:InvokeFunction"}, deny()), "none"),
     ],
 }
 """By row of the table: targets and verdicts; neighbours differ in what turns the verdict."""

@@ -158,7 +158,8 @@ def denial(deny, type_, principal, access, text, own_arn):
         if access not in {found for found, _, _ in accesses(deny)}:
             return ""
     elif "NotAction" in deny or not any(
-        other.lower() == text or (other.endswith("*") and text and text.startswith(other[:-1].lower()))
+        other.lower() in (text, "*", "lambda:*")
+        or (other.endswith("*") and text and text.startswith(other[:-1].lower()))
         for other in listed(deny["Action"])
     ):
         return ""

@@ -480,6 +480,7 @@ WITH "CONDITION_GROUPS" AS (
         AND (
           "D"."EXACT_ACTION" = "A"."EXACT_ACTION"
           OR "D"."ALL_BELOW" = SUBSTRING("A"."EXACT_ACTION", 1, LENGTH("D"."ALL_BELOW"))
+          OR "D"."ALL_BELOW" IN ('', 'lambda:')
         )
       )
     )

@@ -497,6 +497,7 @@ WITH "condition_groups" AS (
         AND (
           "d"."exact_action" = "a"."exact_action"
           OR "d"."all_below" = SUBSTR("a"."exact_action", 1, LENGTH("d"."all_below"))
+          OR "d"."all_below" IN ('', 'lambda:')
         )
       )
     )
