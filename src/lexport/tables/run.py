@@ -55,7 +55,7 @@ SCOPE_RESOURCES = Table(
     "One row per account-region and resource of the run: whether it was read, and how.",
     (
         *COMMON,
-        key("resource", "Resource, as `--with` names it; `functions` and `aliases` too."),
+        key("resource", "Resource, as `--with` names it; `functions`, `aliases`, and parts that a run leaves out."),
         Column(
             "status",
             TEXT,
