@@ -37,6 +37,10 @@ _FAILURES = (duckdb.Error, OSError, pa.ArrowException)
 _BATCH_ROWS = 10_000  # about 20 MB of the widest table
 
 
+OFTEN_READ = ("policy_grants", "function_exposure")
+"""Views that many checks and questions of the report read, and that take long to plan and to compute."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """The rows of a query as a stream, the tables that it reads, and ``notes``: sentences about damaged files."""
@@ -53,12 +57,16 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuerySession:
-    """A DuckDB connection that has the tables and views of one dataset and cannot read anything else."""
+    """A DuckDB connection that has the tables and views of one dataset and cannot read anything else.
+
+    ``kept`` are views whose rows are kept once they were computed, where many queries of the session read them.
+    """
 
     connection: duckdb.DuckDBPyConnection
     worker: Worker
     tables: DatasetTables
     views: set[str] = field(default_factory=set)
+    kept: set[str] = field(default_factory=set)
 
     @property
     def catalog(self) -> Catalog:
@@ -124,7 +132,10 @@ class QuerySession:
     def _define_views(self, statement: str) -> None:
         for view in named_views(shipped_views(), statement):
             if view.name not in self.views:
-                create_view(self.connection, view)
+                if view.name in self.kept:
+                    self.connection.execute(f"CREATE OR REPLACE TABLE main.{quote_name(view.name)} AS {view.query}")
+                else:
+                    create_view(self.connection, view)
                 self.views.add(view.name)
 
 

@@ -23,7 +23,7 @@ from lexport.query.checks.missing import missing_limits, unread_tables
 from lexport.query.checks.waivers import Waiver
 from lexport.query.execute import Interruptible, run_interruptibly
 from lexport.query.shipped_views import sql_dir, tables_read
-from lexport.query.sql import QuerySession, open_query_session
+from lexport.query.sql import OFTEN_READ, QuerySession, open_query_session
 from lexport.query.sql_text import UNPRINTED, one_line, quote_name
 from lexport.tables.text import first_of, plural
 from lexport.tables.units import format_age
@@ -82,6 +82,7 @@ def judge(
     today: date,
 ) -> CheckResult:
     """Run checks over an open dataset. Blocking; raises as ``check`` for a check that is wrong."""
+    session.kept.update(OFTEN_READ)
     partitions = _partitions(session)
     valid = tuple(waiver for waiver in waivers if waiver.holds(today))
     findings = []
@@ -215,8 +216,10 @@ def _text(value: object) -> str | None:
 
 
 def _order(finding: Finding) -> tuple[tuple[bool, int, str], ...]:
+    """Return what findings are sorted by; those of one identity by their details, which no query has to order."""
     parts = (getattr(finding, name) for name in IDENTITY)
-    return tuple((part is not None, int(part) if part and part.isdecimal() else -1, part or "") for part in parts)
+    by_identity = ((part is not None, int(part) if part and part.isdecimal() else -1, part or "") for part in parts)
+    return (*by_identity, (True, -1, repr(finding.details)))
 
 
 def _partitions(session: QuerySession) -> dict[tuple[str, str], str]:

@@ -24,7 +24,7 @@ from lexport.query.report.nights import judge_nights, night_of
 from lexport.query.report.page import write_page
 from lexport.query.report.questions import Answer, answer_question, questions
 from lexport.query.shipped_views import sql_dir
-from lexport.query.sql import open_query_session
+from lexport.query.sql import OFTEN_READ, open_query_session
 from lexport.tables.text import did_you_mean, plural
 
 _OF_ACCOUNTS, _OF_OWNERS = "account_names", "function_owners"
@@ -84,6 +84,7 @@ def _write(dest: str | os.PathLike[str], settings: _Settings, running: list[Inte
     waivers = tuple(waiver for waiver in settings.waivers if waiver.holds(now.date()))
     notes: list[str] = []
     with open_query_session(dest, running=running) as session:
+        session.kept.update(OFTEN_READ)
         wanted = questions()
         of_accounts, of_owners = wanted.pop(_OF_ACCOUNTS), wanted.pop(_OF_OWNERS)
         answers = {name: answer_question(session, question) for name, question in wanted.items()}

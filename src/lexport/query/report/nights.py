@@ -17,7 +17,7 @@ from lexport.query.checks.finding import CheckResult, FunctionKey
 from lexport.query.checks.run import find_functions, function_keys
 from lexport.query.checks.waivers import Waiver
 from lexport.query.execute import Interruptible
-from lexport.query.sql import QuerySession, open_catalog_session
+from lexport.query.sql import OFTEN_READ, QuerySession, open_catalog_session
 from lexport.tables.functions import FUNCTIONS
 
 MOST_NIGHTS = 12
@@ -99,6 +99,7 @@ def judge_nights(
         began_s = time.monotonic()
         try:
             with open_catalog_session(own, running=running) as session:
+                session.kept.update(OFTEN_READ)
                 found = {
                     check.name: find_functions(session, check, thresholds[check.name], waivers) for check in checks
                 }
