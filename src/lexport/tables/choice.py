@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from lexport.errors import SettingsError
 from lexport.settings import SnapshotSettings
@@ -60,14 +60,29 @@ def choose_resources(settings: SnapshotSettings, resources: Sequence[Resource] |
     )
     for name in chosen.require:
         _check_required(name, chosen, resources)
+    for resource in choosable:
+        _check_settings(resource, chosen)
     return chosen
+
+
+def _check_settings(resource: Resource, settings: SnapshotSettings) -> None:
+    """Raise SettingsError where ``--with`` names a resource that is not read, or a setting has no effect."""
+    name = resource.option
+    is_named = name in settings.with_resources
+    if is_named and settings.is_selection:
+        raise SettingsError(f"--with {name} reads a whole fleet, not a list of functions", option="--with")
+    defaults = {each.name: each.default for each in fields(SnapshotSettings)}
+    for setting in resource.settings:
+        if not is_named and getattr(settings, setting) != defaults[setting]:
+            option = f"--{setting.replace('_', '-')}"
+            raise SettingsError(f"{option} goes with --with {name}", option=option)
 
 
 def _check_name(option: str, name: str, resources: Sequence[Resource]) -> None:
     known = choices(resources)
     if name in known:
         return
-    resource = next((each for each in resources if each.name == name), None)
+    resource = next((each for each in resources if each.option == name), None)
     if resource is None:
         raise SettingsError(
             f"{option}: there is no resource {name!r}{did_you_mean(name, known)}; the names are {', '.join(known)}",
@@ -80,7 +95,7 @@ def _check_name(option: str, name: str, resources: Sequence[Resource]) -> None:
 def _check_required(name: str, settings: SnapshotSettings, resources: Sequence[Resource]) -> None:
     if name == _PACKAGES:
         return
-    resource = next((each for each in resources if each.name == name), None)
+    resource = next((each for each in resources if each.option == name), None)
     if resource is None:
         known = requirable(resources)
         raise SettingsError(

@@ -75,6 +75,8 @@ class Resource:
     ``costs_money``: whether AWS bills its calls; then it is only read where ``--with`` names it, not for ``all``.
     ``in_every_snapshot``: whether every release has written its tables; only for those of the first release.
 
+    ``settings`` are the settings of a snapshot that have an effect on it alone.
+
     ``of`` is the resource whose rows ``per="item"`` is read for; the path names the last column of their key as
     ``{item}``. ``after_rows`` says that a function or version is asked for after its row was read, not when it is
     listed. ``dropped`` are paths that are not stored, since another column has the same. ``gives`` says that each row
@@ -105,6 +107,7 @@ class Resource:
     costs_money: bool = False
     in_every_snapshot: bool = False
     left_out_by: str = ""
+    settings: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     gives: Literal["alias"] | None = None
     carried_by: tuple[Literal["history", "revision"], ...] = ()

@@ -26,7 +26,7 @@ RESOURCES = (
     account_settings.RESOURCE,
     declare("sources"),
     declare("urls", default=False),
-    declare("policies", default=False),
+    declare("policies", default=False, settings=("policies_for",)),
     declare("usage", default=False, costs_money=True),
 )
 
@@ -95,6 +95,11 @@ def test_the_choice_of_a_choice_is_the_same():
             "--with all and --without all exclude each other",
         ),
         ({"require": ("policies",)}, "--require policies goes with --with policies"),
+        ({"policies_for": "functions"}, "--policies-for goes with --with policies"),
+        (
+            {"with_resources": ("urls",), "functions": ("f",)},
+            "--with urls reads a whole fleet, not a list of functions",
+        ),
         (
             {"require": ("sources",), "without_resources": ("all",)},
             "--require sources does not go with --without sources",

@@ -158,6 +158,7 @@ RESOURCES = (
     Resource(
         name="policies",
         per="function",
+        settings=("policies_for",),
         call=_GET_POLICY,
         tables=_TABLES,
         default=False,

@@ -95,7 +95,13 @@ GET_METRIC_DATA = JsonCall(
 """Sources: Amazon CloudWatch endpoints and quotas; botocore's model, 2026."""
 
 USAGE = Resource(
-    name="usage", per="fleet", call=GET_METRIC_DATA, tables=(FUNCTION_USAGE,), default=False, costs_money=True
+    name="usage",
+    per="fleet",
+    call=GET_METRIC_DATA,
+    tables=(FUNCTION_USAGE,),
+    default=False,
+    costs_money=True,
+    settings=("usage_days",),
 )
 
 RESOURCES = (
