@@ -146,7 +146,8 @@ async def test_refused_everywhere(simulator, aws, settings, tmp_path):
 
 async def test_refused_in_one_account(simulator, aws, settings, look, tmp_path):
     """Each account is judged by its own responses: if all of its Regions reject calls, none of them is unavailable."""
-    faults = [refusal(None, operation=name, account_id=OTHER) for name in ("ListFunctions", "GetAccountSettings")]
+    operations = ("ListFunctions", "GetAccountSettings", "ListEventSourceMappings", "ListCodeSigningConfigs")
+    faults = [refusal(None, operation=name, account_id=OTHER) for name in operations]
     fleet = fleet_of("us-east-1", accounts=(HUB, OTHER), disabled_regions=("me-south-1",))
     chosen = {"regions": ("all",), "account_role": "reader", "accounts": (HUB, OTHER), "allow_partial": True}
     async with simulator(*faults, *NO_LISTS, fleet=fleet) as server:

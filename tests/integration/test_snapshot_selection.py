@@ -119,6 +119,7 @@ async def test_alias(simulator, run_lexport, flags, fleet, named, look, tmp_path
             "description": None,
             "revision_id": None,
             "extra_json": None,
+            "carried_forward": False,
         }
     ] == look.facts(rows["aliases"])
     assert rows["alias_routes"] == []
