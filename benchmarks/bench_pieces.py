@@ -28,8 +28,8 @@ from lexport.dataset.runs import RunWriter
 from lexport.extract.decode import decode_function
 from lexport.extract.event_loop import GC_THRESHOLDS
 from lexport.extract.flatten import Rules, flatten_function
-from lexport.extract.hash_key import HashKey, ValueHasher
-from lexport.extract.rows import BATCH_ITEMS, Rows
+from lexport.extract.hash_key import HashKey
+from lexport.extract.rows import BATCH_ITEMS, Rows, ValueHasher
 from lexport.model import LATEST, FunctionRef, Scope
 from lexport.simulator import Fleet, FleetSpec, lambda_documents
 from lexport.tables.registry import BY_NAME

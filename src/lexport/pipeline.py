@@ -51,7 +51,6 @@ from lexport.extract.cluster.table_task import run_on_workers
 from lexport.extract.context import RunContext
 from lexport.extract.estimate import FleetPlan, ShardEstimate, estimate_shard, fleet_plan
 from lexport.extract.failures import FailureSummary
-from lexport.extract.hash_key import ValueHasher
 from lexport.extract.inputs import Inputs, note_other_key, read_inputs
 from lexport.extract.plan_run import open_planned_access, plan_run
 from lexport.extract.progress import Progress, Report, Stage
@@ -65,6 +64,7 @@ from lexport.extract.results import (
     unread_shards,
 )
 from lexport.extract.resume import claim_run
+from lexport.extract.rows import ValueHasher
 from lexport.extract.shard_process import read_whole_plan
 from lexport.extract.shards import ShardVisits
 from lexport.extract.show_progress import report_in_notebook

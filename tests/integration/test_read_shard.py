@@ -20,11 +20,11 @@ from lexport.aws.session import open_session
 from lexport.dataset.references import describe_missing
 from lexport.extract.context import RunContext
 from lexport.extract.failures import Failures
-from lexport.extract.hash_key import HashKey, ValueHasher
+from lexport.extract.hash_key import HashKey
 from lexport.extract.incremental import PendingBudget
 from lexport.extract.progress import Progress, ShardProgress
 from lexport.extract.read_shard import read_shard
-from lexport.extract.rows import BATCH_ITEMS, Staging
+from lexport.extract.rows import BATCH_ITEMS, Staging, ValueHasher
 from lexport.model import GET_FUNCTION_QUOTA, LIST_QUOTA, FunctionRef, RunSpec, Shard, ShardResult
 from lexport.settings import SnapshotSettings
 from lexport.simulator import Fault, Fleet, FleetSpec, open_simulator

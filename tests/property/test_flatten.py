@@ -23,8 +23,8 @@ from lexport.aws.json import parse_document
 from lexport.dataset.parquet import TableFolder
 from lexport.extract.decode import decode_typed_function
 from lexport.extract.flatten import Rules, flatten_function
-from lexport.extract.hash_key import HashKey, ValueHasher
-from lexport.extract.rows import Rows
+from lexport.extract.hash_key import HashKey
+from lexport.extract.rows import Rows, ValueHasher
 from lexport.model import FunctionRef, Reply, Scope
 from lexport.tables.functions import FUNCTIONS, TAGS
 from lexport.tables.registry import BY_NAME

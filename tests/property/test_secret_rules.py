@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexport.extract.hash_key import HashKey, ValueHasher
-from lexport.extract.rows import variable_columns
+from lexport.extract.hash_key import HashKey
+from lexport.extract.rows import ValueHasher, variable_columns
 from lexport.extract.secret_formats import VALUE_RULES
 from lexport.extract.secret_rules import RULE_NAMES, secret_rule, with_lead
 

@@ -21,10 +21,10 @@ from lexport.extract.decode import (
     split_listed,
 )
 from lexport.extract.flatten import Rules, flatten_carried, flatten_function
-from lexport.extract.hash_key import HashKey, ValueHasher
+from lexport.extract.hash_key import HashKey
 from lexport.extract.listing import _entries
 from lexport.extract.match_response import next_marker_of
-from lexport.extract.rows import Rows
+from lexport.extract.rows import Rows, ValueHasher
 from lexport.model import FunctionRef, Reply, Scope
 
 SCOPE = Scope(account_id="123456789012", region="us-west-2")

@@ -28,9 +28,8 @@ from lexport.dataset.store import Store
 from lexport.errors import CredentialsEndedError, CredentialsError, RunError, SettingsError
 from lexport.extract.background import in_background
 from lexport.extract.failures import FailureKind
-from lexport.extract.hash_key import ValueHasher
 from lexport.extract.progress import PackageProgress, Progress
-from lexport.extract.rows import Staging, StagingMemory
+from lexport.extract.rows import Staging, StagingMemory, ValueHasher
 from lexport.model import Failure
 from lexport.query.html import paragraph, table_html
 from lexport.settings import SnapshotSettings

@@ -10,20 +10,17 @@ import binascii
 import hmac
 import os
 import secrets
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lexport.aws.redact import remember_secret
-from lexport.aws.signing import hmac_states
 from lexport.dataset.local import LocalStore
 from lexport.errors import PublishError, RunError, SettingsError
 
 KEY_VARIABLE = "LEXPORT_HASH_KEY"
 KEY_BYTES = 32
 LEAST_KEY_BYTES = 16
-HMAC_BYTES = 16
 _MOST_FILE_BYTES = 2**16
 
 
@@ -42,25 +39,6 @@ class HashKey:
     def key_id(self) -> str:
         """16 hex digits that only this key results in."""
         return hmac.digest(self.secret, b"lexport hash key id", "sha256")[:8].hex()
-
-
-class ValueHasher:
-    """Hashes values with one key: HMAC-SHA-256, cut to ``HMAC_BYTES``."""
-
-    def __init__(self, key: HashKey) -> None:
-        self.key_id = key.key_id
-        self._inner, self._outer = hmac_states(key.secret)
-
-    def value_hmacs(self, values: Iterable[bytes]) -> bytes:
-        """Return the ``HMAC_BYTES`` of each value, one after the other."""
-        start_inner, start_outer = self._inner.copy, self._outer.copy
-        hmacs: list[bytes] = []
-        for value in values:
-            inner, outer = start_inner(), start_outer()
-            inner.update(value)
-            outer.update(inner.digest())
-            hmacs.append(outer.digest()[:HMAC_BYTES])
-        return b"".join(hmacs)
 
 
 def load_hash_key(key_file: Path | None) -> HashKey:

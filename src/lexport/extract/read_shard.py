@@ -368,7 +368,8 @@ class _Reader:
             self.progress.fetched += 1
         self.log.replies += 1
         self.log.is_answering = True
-        self.put_after_row(ref, reply)
+        if self.after_rows:
+            self.put_after_row(ref, reply)
         scope, rows = self.shard.scope, self.staging.rows
         if self.on_reply is not None:
             self.on_reply(ref, reply)  # the presigned URL in it is not kept

@@ -30,10 +30,9 @@ from lexport.dataset.store import Store
 from lexport.errors import ItemError, RunError
 from lexport.extract.background import in_background
 from lexport.extract.context import RunContext
-from lexport.extract.hash_key import ValueHasher
 from lexport.extract.read_shard import read_shard
 from lexport.extract.results import unread_account
-from lexport.extract.rows import Staging, StagingMemory
+from lexport.extract.rows import Staging, StagingMemory, ValueHasher
 from lexport.extract.shards import ShardVisits
 from lexport.extract.staged_versions import StagedVersions
 from lexport.model import FunctionRef, Reply, Scope, Shard, ShardResult, StagedRun

@@ -223,7 +223,7 @@ class ResourceReader:
         answer = self.staging.answer_id()  # its own: of an item that is listed twice, the first row stays
         values = {**subject.columns(), "fetched_at": self.fetched_at, "carried_forward": False, ANSWER: answer}
         if resource.expand is not None:
-            appended, notices = expand_document(resource, reply, subject, values, mask=rows.mask, rows=rows)
+            appended, notices = expand_document(resource, reply, subject, values, mask=self.mask, rows=rows)
             self.outcome.items += appended
             self.log.notice(resource.call.operation, subject.function_name, subject.qualifier, notices)
             return
@@ -235,6 +235,11 @@ class ResourceReader:
         self.on_row(row, item)
         for follower in self.followers:
             follower.put_row(resource, row)
+
+    def mask(self, value: str) -> str | None:
+        """Return the keyed HMAC of a value that may be secret, in hex; None where the run has no key."""
+        hasher = self.staging.rows.hasher
+        return None if hasher is None else hasher.value_hmacs([value.encode("utf-8", "replace")]).hex()
 
     async def read_doubtful(self) -> None:
         """Read again what may have been the answer to another request, over connections that nothing else uses."""

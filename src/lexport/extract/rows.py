@@ -26,10 +26,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from anyio import CancelScope, CapacityLimiter, Event, Lock, current_time, sleep, to_thread
 
+from lexport.aws.signing import hmac_states
 from lexport.aws.waits import scaled
 from lexport.dataset.runs import RUN_BYTES, Runs, RunWriter, row_counts, staged_batch
 from lexport.extract.failures import Failures
-from lexport.extract.hash_key import HMAC_BYTES, ValueHasher
+from lexport.extract.hash_key import HashKey
 from lexport.extract.secret_rules import secret_rules, with_lead
 from lexport.model import FunctionRef, StagedRun
 from lexport.settings import FLUSH_AFTER_S
@@ -39,12 +40,33 @@ from lexport.tables.registry import BY_NAME, staged_tables
 from lexport.tables.staged import CHILD_TABLES, Batch, staged_names
 from lexport.tables.table import Table
 
+HMAC_BYTES = 16
+
+
+class ValueHasher:
+    """Hashes values with one key: HMAC-SHA-256, cut to ``HMAC_BYTES``."""
+
+    def __init__(self, key: HashKey) -> None:
+        self.key_id = key.key_id
+        self._inner, self._outer = hmac_states(key.secret)
+
+    def value_hmacs(self, values: Iterable[bytes]) -> bytes:
+        """Return the ``HMAC_BYTES`` of each value, one after the other."""
+        start_inner, start_outer = self._inner.copy, self._outer.copy
+        hmacs: list[bytes] = []
+        for value in values:
+            inner, outer = start_inner(), start_outer()
+            inner.update(value)
+            outer.update(inner.digest())
+            hmacs.append(outer.digest()[:HMAC_BYTES])
+        return b"".join(hmacs)
+
 
 class Rows:
     """Rows of every staged table since the last ``take``; ``items`` counts the responses and failures they are from."""
 
     def __init__(self, hasher: ValueHasher | None = None) -> None:
-        self._hasher = hasher
+        self.hasher = hasher
         self._start()
 
     def _start(self) -> None:
@@ -55,10 +77,6 @@ class Rows:
             for table in staged_tables()
             if table is not FUNCTIONS and table not in CHILD_TABLES
         }
-
-    def mask(self, value: str) -> str | None:
-        """Return the keyed HMAC of a value that may be secret, in hex; None where the run has no key."""
-        return None if self._hasher is None else self._hasher.value_hmacs([value.encode("utf-8", "replace")]).hex()
 
     def extend(self, table: Table, *values: list[Any]) -> None:
         """Append to every column of a table; the lists are of one length."""
@@ -80,7 +98,7 @@ class Rows:
         full = {name: staged_batch(BY_NAME[name], lists) for name, lists in self._columns.items() if lists[0]}
         if self.versions:
             rows, children = zip(*self.versions, strict=True)
-            full[FUNCTIONS.name] = in_arrow(rows, children, self._hasher)
+            full[FUNCTIONS.name] = in_arrow(rows, children, self.hasher)
         self._start()
         return full
 

@@ -32,10 +32,10 @@ from lexport.errors import CredentialsError, PublishError, RunError, SettingsErr
 from lexport.extract.access import Access, open_access
 from lexport.extract.background import in_background, reported
 from lexport.extract.context import RunContext
-from lexport.extract.hash_key import HashKey, ValueHasher, find_hash_key
+from lexport.extract.hash_key import HashKey, find_hash_key
 from lexport.extract.progress import Progress, Report, Stage
 from lexport.extract.reading import OwnTry, Reading
-from lexport.extract.rows import StagingMemory
+from lexport.extract.rows import StagingMemory, ValueHasher
 from lexport.extract.shards import ShardVisits, limits_of_process
 from lexport.extract.spec_settings import settings_from_plan
 from lexport.model import GLOBAL_REGION, RunSpec, Scope, Shard, ShardResult, __version__

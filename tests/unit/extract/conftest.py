@@ -13,8 +13,8 @@ from lexport.aws.json import parse_document
 from lexport.dataset.parquet import children_of
 from lexport.extract.flatten import Rules, flatten_function
 from lexport.extract.flatten_resource import flatten_item
-from lexport.extract.hash_key import HashKey, ValueHasher
-from lexport.extract.rows import Rows
+from lexport.extract.hash_key import HashKey
+from lexport.extract.rows import Rows, ValueHasher
 from lexport.model import FunctionRef, Reply, Scope
 from lexport.tables import account_settings, aliases
 from lexport.tables.functions import FUNCTIONS

@@ -11,8 +11,8 @@ from flattened import ARN, KEY, configured, extra, function_row
 from lexport.errors import FlattenError
 from lexport.extract.decode import decode_function, decode_listed
 from lexport.extract.flatten import Rules, flatten_carried, flatten_function
-from lexport.extract.hash_key import HashKey, ValueHasher
-from lexport.extract.rows import Rows
+from lexport.extract.hash_key import HashKey
+from lexport.extract.rows import Rows, ValueHasher
 from lexport.model import FunctionRef, Scope
 
 

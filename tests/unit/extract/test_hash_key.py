@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from lexport.errors import SettingsError
-from lexport.extract.hash_key import HashKey, ValueHasher, load_hash_key
+from lexport.extract.hash_key import HashKey, load_hash_key
+from lexport.extract.rows import ValueHasher
 
 SECRET = bytes(range(32))
 ENCODED = base64.b64encode(SECRET).decode()

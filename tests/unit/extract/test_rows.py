@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from lexport.dataset.parquet import children_of
-from lexport.extract.hash_key import HashKey, ValueHasher
-from lexport.extract.rows import Children, Rows
+from lexport.extract.hash_key import HashKey
+from lexport.extract.rows import Children, Rows, ValueHasher
 from lexport.tables import registry
 from lexport.tables.arrow import staged_schema, table_schema, versions_schema
 from lexport.tables.functions import ENV_VARS, FILE_SYSTEMS, FUNCTIONS, LAYERS, SUBNETS, TAGS
