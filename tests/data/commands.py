@@ -203,7 +203,9 @@ IS_INSTALLED = os.environ.get("LEXPORT_COMMANDS") == "installed"
 
 def is_forked(environment: Mapping[str, str]) -> bool:
     """Tell whether a command may be forked: no variable is set that a process reads when it starts."""
-    variables = {name for name in environment if name.startswith(("PYTHON", "LD_", "LC_", "LANG", "TZ"))}
+    variables = {
+        name for name in environment if name.startswith(("PYTHON", "LD_", "LC_", "LANG", "TZ", "LEXPORT_TEST_"))
+    }
     return not IS_INSTALLED and variables <= {"LC_ALL"} and environment.get("LC_ALL", "C.UTF-8") == "C.UTF-8"
 
 

@@ -290,8 +290,8 @@ async def test_two_at_one_run(simulator, fleet, options, tmp_path):
 async def test_the_deadline(simulator, fleet, options, tmp_path):
     """A run that takes longer than --deadline ends with exit code 1, and goes on later."""
     async with simulator(Fault(operation="GetFunction", kind="hang", after=60, times=200), fleet=fleet) as server:
-        settings = options(server.url, deadline=timedelta(seconds=2))
-        with pytest.raises(DeadlineError, match="--deadline 2s is over, so nothing was published") as ended:
+        settings = options(server.url, deadline=timedelta(seconds=4))
+        with pytest.raises(DeadlineError, match="--deadline 4s is over, so nothing was published") as ended:
             await lexport.snapshot(tmp_path, settings)
         assert ended.value.exit_code == 1
     scopes = [Scope(account_id="111122223333", region=region) for region in REGIONS]
