@@ -46,18 +46,19 @@ def location(dialect):
 
 
 @cache
-def statements(dialect):
-    """The DDL of a dialect. It takes seconds."""
+def statements(name):
+    """The DDL of the dialect of this name. It takes seconds."""
+    dialect = DIALECTS[name]
     return tuple(ddl(dialect, location(dialect)))
 
 
 @cache
-def views_in_duckdb(dialect):
+def views_in_duckdb(name):
     """The views of that DDL, which sqlglot reads as that warehouse's and writes as DuckDB's."""
     made = []
-    for statement in statements(dialect):
+    for statement in statements(name):
         if statement.startswith("CREATE OR REPLACE VIEW"):
-            tree = sqlglot.parse_one(statement, read=dialect.name)
+            tree = sqlglot.parse_one(statement, read=name)
             body = tree.expression.sql("duckdb").replace("TEXT(MAX)", "TEXT")  # Redshift's longest
             made.append(f"CREATE VIEW {tree.this.sql('duckdb')} AS {body}")
     return made
@@ -68,7 +69,7 @@ def test_golden(dialect, compare_golden):
     """The statements for the schemas, a table of the fleet and a table of packages are as reviewed."""
     shown = [
         statement
-        for statement in statements(dialect)
+        for statement in statements(dialect.name)
         if statement.split("\n")[0].lower().strip('"`(').endswith(("tags", "package_files"))
         or any(f"{word} " in statement.split("\n")[0] for word in ("SCHEMA", "DATABASE", "STAGE"))
         or any(
@@ -83,7 +84,7 @@ def test_golden(dialect, compare_golden):
 @ALL
 def test_ddl_names_every_table_column_and_view(dialect):
     """Each table has its external table, all its columns and a name in each name space; every shipped view exists."""
-    texts = statements(dialect)
+    texts = statements(dialect.name)
     folded = str.upper if dialect.folds_up else str
     for table in registry.tables():
         quoted = {f"`{SCHEMAS['files']}`.`{table.name}`", dialect.quote(SCHEMAS["files"], table.name)}
@@ -169,7 +170,7 @@ def warehouse():
 
         def build(dialect, dest):
             connection = stack.enter_context(duckdb.connect())
-            for statement in ("SET TimeZone = 'UTC'", *files(dest), *views_in_duckdb(dialect)):
+            for statement in ("SET TimeZone = 'UTC'", *files(dest), *views_in_duckdb(dialect.name)):
                 connection.execute(statement)
             connection.execute(f"SET schema = '{SCHEMAS['main']}'")
 
