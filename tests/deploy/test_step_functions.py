@@ -346,7 +346,8 @@ def test_no_role_may_more_than_its_task(whole):
     anywhere = {action for role in roles for action, resource, _ in grants(whole.statements(role)) if resource == "*"}
     assert anywhere == {
         "account:ListRegions", "ec2:DescribeRegions", "ecr:GetAuthorizationToken", "lambda:GetAccountSettings",
-        "lambda:ListFunctions", "organizations:ListAccounts", "organizations:ListAccountsForParent",
+        "lambda:ListCodeSigningConfigs", "lambda:ListEventSourceMappings", "lambda:ListFunctions",
+        "organizations:ListAccounts", "organizations:ListAccountsForParent",
         "organizations:ListOrganizationalUnitsForParent",
     }  # fmt: skip
     machine = grants(whole.statements("StateMachineRole"))
