@@ -313,7 +313,7 @@ async def test_summary(simulator, run_lexport, flags, tmp_path):
     assert "\x1b" not in done.err
     scope, missing, verdict = done.err.splitlines()
     assert scope.startswith("111122223333 us-east-1: partial, 4 functions, 8 versions, ")
-    assert scope.endswith("; 11 GetFunction and 6 List* calls, 3 throttled")
+    assert scope.endswith("; 11 GetFunction and 10 List* calls, 3 throttled")
     assert missing.startswith("missing: 2 x AccessDeniedException in ListAliases, 111122223333 us-east-1, e.g. ")
     assert "is not authorized to perform: lambda:ListAliases" in missing
     assert verdict.startswith("snapshot 01")

@@ -234,11 +234,13 @@ def test_iam_policy():
     policy = json.loads(done.stdout)
     by_sid = {statement["Sid"]: statement for statement in policy["Statement"]}
 
-    assert {"List", "Read", "Regions"} == by_sid.keys()
+    assert {"List", "Read", "ReadCodeSigningConfig", "Regions"} == by_sid.keys()
     calls = [call for resource in resources_read({}) for call in (resource.call, *resource.lists)]
     assert {action for call in calls for action in call.iam} == {
         *by_sid["List"]["Action"],
         *by_sid["Read"]["Action"],
+        *by_sid["ReadCodeSigningConfig"]["Action"],
     }
     assert by_sid["List"]["Resource"] == "*"
     assert by_sid["Read"]["Resource"] == "arn:aws-cn:lambda:*:111122223333:function:*"
+    assert by_sid["ReadCodeSigningConfig"]["Resource"] == "arn:aws-cn:lambda:*:111122223333:code-signing-config:*"

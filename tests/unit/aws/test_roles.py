@@ -16,7 +16,7 @@ from lexport.aws.roles import AssumedRole, Role
 from lexport.aws.session import ATTEMPTS, open_session
 from lexport.errors import AccessDeniedError, CredentialsError, ThrottledError
 from lexport.simulator import Fault, Fleet, FleetSpec, open_simulator
-from lexport.tables.registry import resources_read
+from lexport.tables.registry import fleet_resources, resources_read
 
 pytestmark = pytest.mark.asyncio
 
@@ -202,16 +202,24 @@ async def test_nothing_secret_is_shown(caplog):
 
 async def test_session_policy():
     """It fits STS's limit, allows this account and the calls of the run only, and leaves decryption to the role."""
-    longest = session_policy("aws-us-gov", OTHER, resources=resources_read({}), all_regions=True)
-    narrow = json.loads(
-        session_policy("aws-cn", OTHER, resources=resources_read({"aliases": False}), all_regions=False)
+    everything = {"history": True, "layers": True, "references": True}
+    longest = session_policy("aws-us-gov", OTHER, resources=fleet_resources(), all_regions=True, **everything)
+    no_aliases, no_signing = (
+        {each["Sid"]: each for each in json.loads(text)["Statement"]}
+        for text in (
+            session_policy("aws-cn", OTHER, resources=resources_read(options), all_regions=False)
+            for options in ({"aliases": False}, {"without": ["code-signing"]})
+        )
     )
-    actions = {statement["Sid"]: statement["Action"] for statement in narrow["Statement"]}
 
     assert len(longest) < LONGEST_SESSION_POLICY
-    assert set(actions) == {"List", "Read", "Values"}
-    assert "lambda:ListAliases" not in actions["Read"]
-    assert narrow["Statement"][1]["Resource"] == f"arn:aws-cn:lambda:*:{OTHER}:function:*"
+    assert set(no_aliases) == {"List", "Read", "ReadCodeSigningConfig", "Values"}
+    assert set(no_signing) == {"List", "Read", "Values"}
+    assert "lambda:ListAliases" not in no_aliases["Read"]["Action"]
+    assert "lambda:ListCodeSigningConfigs" not in no_signing["List"]["Action"]
+    assert no_aliases["Read"]["Resource"] == f"arn:aws-cn:lambda:*:{OTHER}:function:*"
+    signing = f"arn:aws-cn:lambda:*:{OTHER}:code-signing-config:*"
+    assert no_aliases["ReadCodeSigningConfig"]["Resource"] == signing
     assert hub_policy("arn:aws:iam::*:role/r")["Statement"][0]["Resource"] == "arn:aws:iam::*:role/r"
 
 
