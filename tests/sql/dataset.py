@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from lexport.dataset import layout, manifest
 from lexport.tables import registry
 from lexport.tables.registry import PACKAGE_TABLES, SCHEMA_VERSION
-from lexport.tables.run import ERRORS, SCOPES, SNAPSHOTS
+from lexport.tables.run import ERRORS, SCOPE_RESOURCES, SCOPES, SNAPSHOTS
 from lexport.tables.table import Type
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
@@ -45,6 +45,7 @@ def write_dataset(dest, snapshots):
     (column names that its files lack), and rows by table name. What a row does not name is NULL, but for
     snapshot, account and region. The manifest counts the versions and aliases of each scope. Without ``scopes`` there
     is one: whole, of the default account and region; with none (``[]``) the commit is of packages alone.
+    Without ``scope_resources``, each scope has a row of its functions, as whole as the scope.
     Tables of packages are there where they are given.
     """
     return [_write_snapshot(dest, number, **snapshot) for number, snapshot in enumerate(snapshots, start=1)]
@@ -71,6 +72,8 @@ def _write_snapshot(dest, number, *, at=datetime(2026, 11, 22, 2, tzinfo=UTC), s
             rows = [{"account_id": None, "region": None, **row} for row in rows]
         if table is SCOPES:
             rows = scopes
+        if table is SCOPE_RESOURCES and table.name not in given:
+            rows = [_resource_row(scope) for scope in scopes]
         if table is SNAPSHOTS:
             if not given.get("heal", True):
                 continue
@@ -111,6 +114,10 @@ def _write_snapshot(dest, number, *, at=datetime(2026, 11, 22, 2, tzinfo=UTC), s
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(found.to_json())
     return found
+
+
+def _resource_row(scope):
+    return {name: scope[name] for name in ("account_id", "region", "status")} | {"resource": "functions"}
 
 
 def _write_file(dest, table, rows, without, snapshot, at):

@@ -128,7 +128,7 @@ def test_references_that_do_not_add_up(dest, verify):
 
 
 def test_resources_that_are_not_there(dest, verify):
-    """Each account-region of a commit has a row of every resource in scope_resources."""
+    """Each account-region of a commit has a row of every resource in scope_resources; older releases lack the table."""
     path = rewrite(dest, "scope_resources", lambda rows: rows.filter(pc.not_equal(rows["resource"], "functions")))
     ((severity, named, kind, detail),), code = verify()
 
@@ -136,6 +136,11 @@ def test_resources_that_are_not_there(dest, verify):
     assert detail.endswith("scope_resources has no row of functions")
     (dest / path).unlink()
     assert [(line[1], line[2]) for line in verify()[0]] == [(path, "missing")]
+
+    commit = manifest.Manifest.from_json((dest / named).read_bytes())
+    older = replace(commit, files=tuple(entry for entry in commit.files if entry.table != "scope_resources"))
+    (dest / named).write_bytes(older.to_json())
+    assert verify("--data") == ([], 0)
 
 
 def test_wrong_row_count(dest, verify):

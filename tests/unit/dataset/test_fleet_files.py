@@ -283,6 +283,7 @@ async def test_the_next_attempt(fleet, tmp_path):
     staged = await to_thread.run_sync(partial(write, watch_errors=lambda _: None))
     assert {entry.table for entry in staged.manifest.files if entry.path in staged.files} == {
         "scopes",
+        "scope_resources",
         "changes",
         "errors",
     }
