@@ -62,6 +62,22 @@ async def test_what_is_not_there(simulator, settings, look, aws, tmp_path, kind,
     assert [table.name for resource in OF_LAMBDA for table in resource.tables if rows[table.name]] == []
 
 
+async def test_a_single_refusal(simulator, settings, look, aws, tmp_path):
+    """One refusal as if the Region did not have an operation loses that call, and nothing else of the resource."""
+    refusal = {"status": 403, "code": "AccessDeniedException", "message": NOT_OFFERED}
+    operations = ("ListFunctionUrlConfigs", "GetPolicy")
+    faults = [Fault(operation=each, kind="error", times=1, **refusal) for each in operations]
+    async with simulator(*faults, functions=30, versions=1) as server:
+        await lexport.snapshot(tmp_path, settings(server.url, with_resources=("urls", "policies")))
+        urls = server.calls[look.scope.account_id, look.scope.region, "ListFunctionUrlConfigs"]
+
+    rows = look.read_rows(tmp_path)
+    status = {row["resource"]: row["status"] for row in rows["scope_resources"]}
+    lost = {(row["operation"], row["error_code"]) for row in rows["errors"] if row["operation"] in operations}
+    assert (status["urls"], status["policies"], urls) == ("partial", "partial", 30)
+    assert lost == {(each, "not_offered") for each in operations}
+
+
 async def test_a_function_that_is_gone(simulator, settings, look, aws, tmp_path):
     """A function that was deleted while resources are read is gone for each of them, and nothing of the others is."""
     fleet = Fleet(FleetSpec(functions=20, versions=1))

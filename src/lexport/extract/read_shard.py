@@ -29,7 +29,7 @@ from lexport.extract.incremental import LastSnapshot, Pending, PendingVersions, 
 from lexport.extract.listing import discover_functions
 from lexport.extract.match_response import fetch_function
 from lexport.extract.progress import ShardProgress
-from lexport.extract.resources import ResourceReader, make_readers
+from lexport.extract.resources import ResourceReader, finish_readers, make_readers
 from lexport.extract.rows import Staging
 from lexport.extract.shard_log import ShardLog, log_result
 from lexport.extract.staged_versions import StagedPart, StagedVersions
@@ -152,10 +152,7 @@ class _Reader:
                         tasks.start_soon(reader.read_account_region)
                     else:
                         tasks.start_soon(reader.read_queue, self.rate_per_s(reader))
-            if self.api.has_met_wrong_answers:
-                for reader in sorted(queued, key=lambda reader: reader.resource.follows):  # leaders first
-                    await reader.read_doubtful()
-                    await reader.read_queue(self.rate_per_s(reader))  # what a leader has found by now
+            await finish_readers(resources, self.rate_per_s, is_doubtful=self.api.has_met_wrong_answers)
             if self.usage is not None:
                 await self.usage.read()
         for reader in queued:

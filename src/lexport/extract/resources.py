@@ -38,6 +38,8 @@ from lexport.tables.staged import ANSWER
 
 _GONE = re.compile(r"(function|alias|version) not found|cannot find (function|alias|version)", re.IGNORECASE)
 """What a 404 says where the function itself is gone, and not what was asked about it."""
+REFUSALS_BELIEVED = 10
+"""So many calls are refused, and none is answered, before the Region is taken not to have an operation."""
 
 
 async def responses(
@@ -98,6 +100,9 @@ class ResourceReader:
 
     ``fetched_at`` is the time of the snapshot. ``is_gap``: whether the snapshot has a gap where it cannot be read.
     ``lists_versions``: whether the listing names published versions. ``carry`` has what can be carried over.
+
+    A Region that does not have an operation refuses every call of it. So such a refusal is kept back until the end:
+    where anything of the resource was answered, those calls have failed, and the calls that were not made are made.
     """
 
     resource: Resource
@@ -116,6 +121,8 @@ class ResourceReader:
     queue: DiskQueue = field(init=False)
     empty_lists: EmptyLists = field(init=False)
     _subjects: Subjects = field(init=False)
+    _refused: list[tuple[str, ItemError]] = field(default_factory=list)
+    _skipped: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Prepare what is derived from the declaration."""
@@ -194,11 +201,30 @@ class ResourceReader:
             for follower in self.followers:
                 follower.queue.end()
 
+    async def settle_refusals(self) -> None:
+        """Decide what refusals mean that look as if the Region did not have the operation."""
+        if not self._refused:
+            return
+        if not self.outcome.answers:
+            if not (self.outcome.is_not_offered or self.resource.default):
+                self.log.note(f"{self.resource.option} is not offered in this Region")
+            self.outcome.is_not_offered = True
+            return
+        refused, self._refused = self._refused, []
+        for line, error in refused:
+            self.log.record(error, self.item("discover", self._subject(line)))
+        skipped, self._skipped = self._skipped, []
+        self.progress.asked[self.resource.name] += len(skipped)
+        for line in skipped:
+            await self._read_or_lose(line)
+
     async def read_line(self, line: str) -> None:
-        """Read what one line of the queue names; of what the Region does not offer, the first one alone."""
+        """Read what one line of the queue names; of what the Region does not offer, the first ones alone."""
         try:
-            if not self.outcome.is_not_offered:
+            if self.outcome.answers or len(self._refused) < REFUSALS_BELIEVED:
                 await self.read(self._subject(line), line)
+            else:
+                self._skipped.append(line)
         finally:
             self.progress.answered[self.resource.name] += 1
 
@@ -216,6 +242,7 @@ class ResourceReader:
                     self.append(subject, reply, position, item)
                 except FlattenError as error:
                     self.log.record(error, self.item("flatten", subject))
+        self.outcome.answers += 1  # also where there is none
 
     def append(self, subject: Subject, reply: Reply, position: int, item: Any) -> None:
         """Append the rows of one item. Raises FlattenError."""
@@ -246,17 +273,20 @@ class ResourceReader:
         self.api = self.api.on_fresh_connections()
         for line in self.empty_lists.doubtful():
             self.progress.asked[self.resource.name] += 1
-            try:
-                await self.read_line(line)
-            except ShardError:
-                raise
-            except ItemError as error:
-                self.lose(line, error)
+            await self._read_or_lose(line)
+
+    async def _read_or_lose(self, line: str) -> None:
+        try:
+            await self.read_line(line)
+        except ShardError:
+            raise
+        except ItemError as error:
+            self.lose(line, error)
 
     def lose(self, line: str, error: ItemError) -> None:
-        """Record that a call failed. What the Region does not offer is no failure, unless the Region has answered."""
-        if isinstance(error, NotOfferedError) and not self.is_gap and not self.outcome.replies:
-            self.outcome.is_not_offered = True
+        """Record that a call failed; a refusal that may mean that the Region does not have it is kept back."""
+        if isinstance(error, NotOfferedError) and not self.is_gap and not self.outcome.answers:
+            self._refused.append((line, error))
             return
         self.log.record(error, self.item("discover", self._subject(line)))
 
@@ -287,3 +317,21 @@ def make_readers(
             other for other in readers if other.resource.follows and other.resource.is_after(reader.resource)
         ]
     return readers
+
+
+async def finish_readers(
+    readers: Sequence[ResourceReader], rate_per_s: Callable[[ResourceReader], float], *, is_doubtful: bool
+) -> None:
+    """Read again what was not answered for sure, each resource before those that follow it.
+
+    That is what was refused as if the Region did not have it and, where it ``is_doubtful``, what may have been the
+    answer to another request.
+    """
+    for reader in sorted(readers, key=lambda reader: reader.resource.follows):
+        await reader.settle_refusals()
+        if reader.resource.per != "account_region":
+            if is_doubtful:
+                await reader.read_doubtful()
+            if reader.queue.waiting:  # what a leader has found by now
+                await reader.read_queue(rate_per_s(reader))
+                await reader.settle_refusals()

@@ -36,13 +36,15 @@ _REPORTED_COUNT = next(column.source for column in SCOPES.columns if column.name
 
 @dataclass(slots=True)
 class Outcome:
-    """What reading one resource came to so far. ``denials`` are those of the ``failures`` that permissions made.
+    """What reading one resource came to so far.
 
+    ``answers`` counts "there is none" too, ``replies`` does not; ``denials`` are the ``failures`` by permissions.
     ``is_not_offered`` says that the Region does not have the operation. ``oldest_read_at`` is when the oldest item that
     was carried over was read; ``changes_until`` is the time up to which changes are known, where they decided that.
     """
 
     replies: int = 0
+    answers: int = 0
     items: int = 0
     carried_items: int = 0
     failures: int = 0
@@ -63,9 +65,9 @@ class Outcome:
 
     def status(self) -> ResourceStatus:
         """Judge the resource: nothing but denials is ``denied``, any other failure leaves it ``partial``."""
-        if not self.failures:
-            return "unavailable" if self.is_not_offered else "complete"
         has_anything = self.replies or self.items
+        if not self.failures:
+            return "complete" if not self.is_not_offered else "partial" if has_anything else "unavailable"
         return "denied" if self.denials == self.failures and not has_anything else "partial"
 
 
