@@ -80,6 +80,12 @@ HOSTILE = {
     ),
     "a token elsewhere": json.dumps(document(statement(**{"lambda:EventSourceToken": [TOKEN]}))),
     "a Sid that is a list": json.dumps(document(statement(Sid=["a"]))),
+    "a condition in lower case": json.dumps(document(statement(condition={}))),
+    "an element with a space": json.dumps(document(statement(**{"Condition ": {}}))),
+    "an unknown element that is null": json.dumps(document(statement())).replace('"Sid"', '"Conditions": null, "Sid"'),
+    "an empty list of resources": json.dumps(document(statement(Resource=[]))),
+    "a resource that is null": json.dumps(document(statement())).replace(json.dumps(FUNCTION_ARN), "null"),
+    "a condition that is null": json.dumps(document(statement())).replace('"Sid"', '"Condition": null, "Sid"'),
     "a broken statement after a good one": json.dumps(document(statement(), statement(Action=7))),
 }
 """Name -> text: of each, something must be visible and nothing may be taken for safe."""

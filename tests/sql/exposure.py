@@ -40,10 +40,15 @@ def name_of(number):
 
 
 def policy_text(target, name):
-    """Return the policy as AWS sends it; ``{arn}`` in a resource stands for what has the policy."""
+    """Return the policy as AWS sends it; ``{arn}`` is the ARN of what has the policy, ``{tail}`` its rest."""
     if isinstance(target.policy, str):
         return target.policy
-    return json.dumps(target.policy).replace("{arn}", arn(name, target.qualifier)).replace("{function}", arn(name))
+    own_arn = arn(name, target.qualifier)
+    texts = {"{arn}": own_arn, "{function}": arn(name), "{tail}": own_arn.removeprefix("arn:aws")}
+    text = json.dumps(target.policy)
+    for mark, value in texts.items():
+        text = text.replace(mark, value)
+    return text
 
 
 def rows_of(targets):

@@ -233,6 +233,26 @@ BOTH_WAYS = {
             "any_aws_account",
         ),
     ],
+    "Deny that IAM would refuse": [
+        *(
+            (of(allow(), deny() | more), "any_aws_account")
+            for more in (
+                {"condition": OWN_ACCOUNT},
+                {"Conditions": OWN_ACCOUNT},
+                {"Condition ": OWN_ACCOUNT},
+                {"Resource": []},
+                {"Resource": None},
+                {"Condition": None},
+                {"Unknown": None},
+            )
+        ),
+        (of(allow(), deny(Resource="*")), "none"),
+    ],
+    "Deny of another partition": [
+        (of(allow(), deny(Resource="x{arn}")), "any_aws_account"),
+        (of(allow(), deny(Resource="arn:aws-cn{tail}")), "any_aws_account"),
+        (of(allow(), deny(Resource="{arn}")), "none"),
+    ],
     "Deny with a condition": [
         (
             of(allow(), deny(condition=where("StringNotEquals", "aws:PrincipalOrgID", "o-a1b2c3d4e5"))),

@@ -185,6 +185,9 @@ def read_statement(value: Any) -> Statement:
         return statement
     statement = Statement({key: value[key] for key in _ELEMENTS if value.get(key) is not None})
     statement.others = {key: item for key, item in value.items() if key not in _ELEMENTS and item is not None}
+    if not value.keys() <= set(_ELEMENTS):  # a Deny whose Condition is misspelled would deny everything
+        statement.flaws.append(("invalid_policy", "has an unknown element"))
+    statement.flaws += [("wrong_type", f"has null in {key}") for key in _ELEMENTS if value.get(key, "") is None]
     if _has_doubled_keys(value):
         statement.flaws.append(("duplicate_key", "has a key twice"))
     if statement.elements.get("Effect") not in ("Allow", "Deny"):
@@ -214,7 +217,7 @@ def _read_element(statement: Statement, element: str, *, is_needed: bool) -> Non
     except TypeError as error:
         statement.flaws.append(("wrong_type", f"has {error} in {element}"))
         return
-    if is_needed and not (statement.principals if element == "Principal" else statement.actions):
+    if not {"Principal": statement.principals, "Action": statement.actions, "Resource": statement.resources}[element]:
         statement.flaws.append(("invalid_policy", f"has an empty {element}"))
 
 

@@ -50,7 +50,6 @@ class _Statement:
     is_not: frozenset[str] = frozenset()
     is_public: bool | None = None
     covers: tuple[bool, bool] | None = None
-    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,6 @@ def _lists(context: _Context) -> _Statement:
         },
         columns={"source_account": json.dumps([own, other], separators=(",", ":")), "principal_org_id": ORGANIZATION},
         open=frozenset({("0.0.0.0/0", "aws:sourceip")}),
-        more={"FutureElement": {"Mode": ["New"]}},
     )
 
 
@@ -251,7 +249,6 @@ def _document(arn: str, statement: _Statement) -> dict[str, Any]:
         "Effect": statement.effect,
         **{("Not" if name in statement.is_not else "") + name: value for name, value in elements.items()},
         **condition,
-        **statement.more,
     }
 
 
@@ -284,10 +281,8 @@ def rows_with_hmacs(
             revision = {"revision_id": _revision_id(fleet, scope, index, qualifier)}
             made = [row for at, each in enumerate(statements) for row in _rows_of(arn, at, each, value_hmac)]
             for position, row in enumerate(made):
-                others = row.pop("others")
-                if position == 0:
-                    others |= {"Policy.Id": "default", "Policy.Version": "2012-10-17"}
-                extra = {"extra_json": _json(others) if others else None}
+                others = {"Policy.Id": "default", "Policy.Version": "2012-10-17"}
+                extra = {"extra_json": _json(others) if position == 0 else None}
                 yield "policy_statements", key | {"position": position} | row | revision | extra
             for at, statement in enumerate(statements):
                 for row in _condition_rows(statement, value_hmac):
@@ -295,7 +290,6 @@ def rows_with_hmacs(
 
 
 def _rows_of(arn: str, at: int, statement: _Statement, value_hmac: Callable[[str], str]) -> Iterator[dict[str, Any]]:
-    others: dict[str, Any] = {f"Policy.Statement[{at}].{name}": value for name, value in statement.more.items()}
     condition = _json(statement.condition).replace(TOKEN, value_hmac(TOKEN)) if statement.condition else None
     for (type_, name), action, rest in product(statement.principals, statement.actions, statement.resources):
         invoke, invoke_url = statement.covers or _COVERED[action]
@@ -314,9 +308,7 @@ def _rows_of(arn: str, at: int, statement: _Statement, value_hmac: Callable[[str
             "condition_json": condition,
             **_NO_VALUES,
             **statement.columns,
-            "others": others,
         }
-        others = {}
 
 
 def _condition_rows(statement: _Statement, value_hmac: Callable[[str], str]) -> Iterator[dict[str, Any]]:

@@ -249,6 +249,7 @@ WITH "condition_groups" AS (
     "s"."resource",
     "s"."condition_json",
     "s"."is_not_resource",
+    "s"."own_partition",
     "s"."principal_account_id",
     CASE
       WHEN "s"."principal_type" IS NULL OR "s"."is_not_principal"
@@ -322,6 +323,23 @@ WITH "condition_groups" AS (
       "is_public_principal",
       "covers_invoke_function",
       "covers_invoke_function_url",
+      CASE
+        WHEN "region" LIKE 'cn-%'
+        THEN 'aws-cn'
+        WHEN "region" LIKE 'us-gov-%'
+        THEN 'aws-us-gov'
+        WHEN "region" LIKE 'us-iso-%'
+        THEN 'aws-iso'
+        WHEN "region" LIKE 'us-isob-%'
+        THEN 'aws-iso-b'
+        WHEN "region" LIKE 'eu-isoe-%'
+        THEN 'aws-iso-e'
+        WHEN "region" LIKE 'us-isof-%'
+        THEN 'aws-iso-f'
+        WHEN "region" LIKE 'eusc-%'
+        THEN 'aws-eusc'
+        ELSE 'aws'
+      END AS "own_partition",
       CASE
         WHEN "principal_type" <> 'AWS'
         THEN NULL
@@ -431,15 +449,16 @@ WITH "condition_groups" AS (
       "condition_kind",
       "resource",
       "is_not_resource",
-      SUBSTR("resource", STRPOS("resource", ':lambda:')) AS "tail",
       CONCAT(
+        CAST('arn:' AS VARCHAR),
+        CAST("own_partition" AS VARCHAR),
         CAST(':lambda:' AS VARCHAR),
         CAST("region" AS VARCHAR),
         CAST(':' AS VARCHAR),
         CAST("account_id" AS VARCHAR),
         CAST(':function:' AS VARCHAR),
         CAST("function_name" AS VARCHAR)
-      ) AS "function_tail"
+      ) AS "function_arn"
     FROM "statements"
     WHERE
       NOT "principal_type" IS NULL AND "effect" = 'Deny'
@@ -449,18 +468,18 @@ WITH "condition_groups" AS (
     AND (
       "resource" IS NULL
       OR "resource" = '*'
-      OR "tail" = CONCAT(
-        CAST("function_tail" AS VARCHAR),
+      OR "resource" = CONCAT(
+        CAST("function_arn" AS VARCHAR),
         CAST(CASE
           WHEN "qualifier" = '$LATEST'
           THEN ''
           ELSE CONCAT(CAST(':' AS VARCHAR), CAST("qualifier" AS VARCHAR))
         END AS VARCHAR)
       )
-      OR "tail" = CONCAT(CAST("function_tail" AS VARCHAR), CAST('*' AS VARCHAR))
+      OR "resource" = CONCAT(CAST("function_arn" AS VARCHAR), CAST('*' AS VARCHAR))
       OR (
         "qualifier" <> '$LATEST'
-        AND "tail" = CONCAT(CAST("function_tail" AS VARCHAR), CAST(':*' AS VARCHAR))
+        AND "resource" = CONCAT(CAST("function_arn" AS VARCHAR), CAST(':*' AS VARCHAR))
       )
     )
 ), "denials" AS (

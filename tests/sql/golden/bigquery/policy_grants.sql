@@ -247,6 +247,7 @@ WITH `condition_groups` AS (
     `s`.`resource`,
     `s`.`condition_json`,
     `s`.`is_not_resource`,
+    `s`.`own_partition`,
     `s`.`principal_account_id`,
     CASE
       WHEN `s`.`principal_type` IS NULL OR `s`.`is_not_principal`
@@ -320,6 +321,23 @@ WITH `condition_groups` AS (
       `is_public_principal`,
       `covers_invoke_function`,
       `covers_invoke_function_url`,
+      CASE
+        WHEN `region` LIKE 'cn-%'
+        THEN 'aws-cn'
+        WHEN `region` LIKE 'us-gov-%'
+        THEN 'aws-us-gov'
+        WHEN `region` LIKE 'us-iso-%'
+        THEN 'aws-iso'
+        WHEN `region` LIKE 'us-isob-%'
+        THEN 'aws-iso-b'
+        WHEN `region` LIKE 'eu-isoe-%'
+        THEN 'aws-iso-e'
+        WHEN `region` LIKE 'us-isof-%'
+        THEN 'aws-iso-f'
+        WHEN `region` LIKE 'eusc-%'
+        THEN 'aws-eusc'
+        ELSE 'aws'
+      END AS `own_partition`,
       CASE
         WHEN `principal_type` <> 'AWS'
         THEN NULL
@@ -429,8 +447,7 @@ WITH `condition_groups` AS (
       `condition_kind`,
       `resource`,
       `is_not_resource`,
-      SUBSTRING(`resource`, INSTR(`resource`, ':lambda:')) AS `tail`,
-      ':lambda:' || `region` || ':' || `account_id` || ':function:' || `function_name` AS `function_tail`
+      'arn:' || `own_partition` || ':lambda:' || `region` || ':' || `account_id` || ':function:' || `function_name` AS `function_arn`
     FROM `statements`
     WHERE
       NOT `principal_type` IS NULL AND `effect` = 'Deny'
@@ -440,10 +457,10 @@ WITH `condition_groups` AS (
     AND (
       `resource` IS NULL
       OR `resource` = '*'
-      OR `tail` = `function_tail` || CASE WHEN `qualifier` = '$LATEST' THEN '' ELSE ':' || `qualifier` END
-      OR `tail` = `function_tail` || '*'
+      OR `resource` = `function_arn` || CASE WHEN `qualifier` = '$LATEST' THEN '' ELSE ':' || `qualifier` END
+      OR `resource` = `function_arn` || '*'
       OR (
-        `qualifier` <> '$LATEST' AND `tail` = `function_tail` || ':*'
+        `qualifier` <> '$LATEST' AND `resource` = `function_arn` || ':*'
       )
     )
 ), `denials` AS (

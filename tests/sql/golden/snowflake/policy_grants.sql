@@ -247,6 +247,7 @@ WITH "CONDITION_GROUPS" AS (
     "S"."RESOURCE",
     "S"."CONDITION_JSON",
     "S"."IS_NOT_RESOURCE",
+    "S"."OWN_PARTITION",
     "S"."PRINCIPAL_ACCOUNT_ID",
     CASE
       WHEN "S"."PRINCIPAL_TYPE" IS NULL OR "S"."IS_NOT_PRINCIPAL"
@@ -320,6 +321,23 @@ WITH "CONDITION_GROUPS" AS (
       "IS_PUBLIC_PRINCIPAL",
       "COVERS_INVOKE_FUNCTION",
       "COVERS_INVOKE_FUNCTION_URL",
+      CASE
+        WHEN "REGION" LIKE 'cn-%'
+        THEN 'aws-cn'
+        WHEN "REGION" LIKE 'us-gov-%'
+        THEN 'aws-us-gov'
+        WHEN "REGION" LIKE 'us-iso-%'
+        THEN 'aws-iso'
+        WHEN "REGION" LIKE 'us-isob-%'
+        THEN 'aws-iso-b'
+        WHEN "REGION" LIKE 'eu-isoe-%'
+        THEN 'aws-iso-e'
+        WHEN "REGION" LIKE 'us-isof-%'
+        THEN 'aws-iso-f'
+        WHEN "REGION" LIKE 'eusc-%'
+        THEN 'aws-eusc'
+        ELSE 'aws'
+      END AS "OWN_PARTITION",
       CASE
         WHEN "PRINCIPAL_TYPE" <> 'AWS'
         THEN NULL
@@ -429,8 +447,7 @@ WITH "CONDITION_GROUPS" AS (
       "CONDITION_KIND",
       "RESOURCE",
       "IS_NOT_RESOURCE",
-      SUBSTRING("RESOURCE", CHARINDEX(':lambda:', "RESOURCE")) AS "TAIL",
-      ':lambda:' || "REGION" || ':' || "ACCOUNT_ID" || ':function:' || "FUNCTION_NAME" AS "FUNCTION_TAIL"
+      'arn:' || "OWN_PARTITION" || ':lambda:' || "REGION" || ':' || "ACCOUNT_ID" || ':function:' || "FUNCTION_NAME" AS "FUNCTION_ARN"
     FROM "STATEMENTS"
     WHERE
       NOT "PRINCIPAL_TYPE" IS NULL AND "EFFECT" = 'Deny'
@@ -440,10 +457,10 @@ WITH "CONDITION_GROUPS" AS (
     AND (
       "RESOURCE" IS NULL
       OR "RESOURCE" = '*'
-      OR "TAIL" = "FUNCTION_TAIL" || CASE WHEN "QUALIFIER" = '$LATEST' THEN '' ELSE ':' || "QUALIFIER" END
-      OR "TAIL" = "FUNCTION_TAIL" || '*'
+      OR "RESOURCE" = "FUNCTION_ARN" || CASE WHEN "QUALIFIER" = '$LATEST' THEN '' ELSE ':' || "QUALIFIER" END
+      OR "RESOURCE" = "FUNCTION_ARN" || '*'
       OR (
-        "QUALIFIER" <> '$LATEST' AND "TAIL" = "FUNCTION_TAIL" || ':*'
+        "QUALIFIER" <> '$LATEST' AND "RESOURCE" = "FUNCTION_ARN" || ':*'
       )
     )
 ), "DENIALS" AS (
