@@ -1,5 +1,5 @@
 -- question: Which published versions could be deleted, and how many bytes would that free?
--- grain: one row per published version that no alias routes to (not even with weight 0), that was not called on the days of function_usage, and that is not among the newest 3 of its function; no rows if aliases were not read
+-- grain: one row per published version that no alias routes to (not even with weight 0), that was not called on the days of function_usage, and that is not among the newest 3 of its function; no rows if aliases were not read, and none of functions in unattributed_calls
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
@@ -24,6 +24,9 @@ WITH routed AS (
     CASE WHEN dimension = 'executed_version' THEN executed_version ELSE qualifier END AS version
   FROM function_usage
   WHERE dimension IN ('version', 'executed_version') AND invocations > 0
+), unattributed AS (
+  SELECT DISTINCT account_id, region, function_name
+  FROM unattributed_calls
 ), ranked AS (
   SELECT
     f.account_id,
@@ -36,7 +39,7 @@ WITH routed AS (
     f.last_modified_at,
     f.code_sha256,
     f.code_size,
-    COALESCE(r.version, c.version) AS needed_version,
+    COALESCE(r.version, c.version, u.function_name) AS needed_for,
     s.aliases,
     ROW_NUMBER() OVER (
       PARTITION BY f.account_id, f.region, f.function_name
@@ -56,6 +59,10 @@ WITH routed AS (
     AND c.region = f.region
     AND c.function_name = f.function_name
     AND c.version = f.version
+  LEFT JOIN unattributed AS u
+    ON u.account_id = f.account_id
+    AND u.region = f.region
+    AND u.function_name = f.function_name
 ), judged AS (
   SELECT
     account_id,
@@ -70,7 +77,7 @@ WITH routed AS (
     code_sha256,
     code_size,
     CASE
-      WHEN version <> '$LATEST' AND needed_version IS NULL AND aliases IS NOT NULL AND newer_versions >= 3 THEN 1
+      WHEN version <> '$LATEST' AND needed_for IS NULL AND aliases IS NOT NULL AND newer_versions >= 3 THEN 1
       ELSE 0
     END AS is_prunable
   FROM ranked

@@ -3,8 +3,8 @@
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
--- column reason: `not_read` (no --with usage, or denied), `failed` (an answer is missing), or `not_listed` (the list of what was used lately is missing: the use of the function is known, that of single versions is not)
--- column message: what came back, for one of the answers that are missing
+-- column reason: `not_read` (no --with usage, or denied), `failed` (an answer is missing), `not_listed` (the list of what was used lately is missing) or `not_attributed` (aliases have more calls than the versions that are known to have run for them); with the last two, the use of the function is known, that of single versions is not
+-- column message: what came back, for one of the answers that are missing; NULL if nothing came back
 WITH failed AS (
   SELECT account_id, region, function_name, MIN(message) AS message
   FROM errors
@@ -15,6 +15,9 @@ WITH failed AS (
   FROM errors
   WHERE operation = 'ListMetrics'
   GROUP BY account_id, region
+), unattributed AS (
+  SELECT DISTINCT account_id, region, function_name
+  FROM unattributed_calls
 ), judged AS (
   SELECT
     f.account_id,
@@ -24,6 +27,7 @@ WITH failed AS (
       WHEN w.first_day IS NULL THEN 'not_read'
       WHEN o.message IS NOT NULL OR a.message IS NOT NULL THEN 'failed'
       WHEN u.message IS NOT NULL THEN 'not_listed'
+      WHEN c.function_name IS NOT NULL THEN 'not_attributed'
     END AS reason,
     COALESCE(o.message, a.message, u.message) AS message
   FROM functions AS f
@@ -41,6 +45,10 @@ WITH failed AS (
   LEFT JOIN unlisted AS u
     ON u.account_id = f.account_id
     AND u.region = f.region
+  LEFT JOIN unattributed AS c
+    ON c.account_id = f.account_id
+    AND c.region = f.region
+    AND c.function_name = f.function_name
 )
 SELECT DISTINCT account_id, region, function_name, reason, message
 FROM judged

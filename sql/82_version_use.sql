@@ -1,5 +1,5 @@
 -- question: How much did each version run?
--- grain: one row per function and version that ran within the days that were read; calls of no version that is known count for `$LATEST`
+-- grain: one row per function and version that ran within the days that were read; calls of versions that are not there count for `$LATEST`, those in unattributed_calls for none
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
@@ -44,6 +44,12 @@ WITH called AS (
     AND f.function_name = c.function_name
     AND f.version = c.version
   GROUP BY c.account_id, c.region, c.function_name, c.version
+), not_of_latest AS (
+  SELECT account_id, region, function_name, invocations, errors, duration_ms
+  FROM known
+  UNION ALL
+  SELECT account_id, region, function_name, invocations, errors, duration_ms
+  FROM unattributed_calls
 ), attributed AS (
   SELECT
     account_id,
@@ -52,7 +58,7 @@ WITH called AS (
     SUM(invocations) AS invocations,
     SUM(errors) AS errors,
     SUM(duration_ms) AS duration_ms
-  FROM known
+  FROM not_of_latest
   GROUP BY account_id, region, function_name
 ), whole AS (
   SELECT

@@ -11,7 +11,7 @@
 -- column duration_usd: price of the duration; start-up, rounding, provisioned concurrency, SnapStart, Managed Instances, /tmp and data transfer are left out
 -- column usd: both together
 -- column usd_per_30_days: the same for 30 days
--- column is_known: FALSE where the use of the function is not known as a whole
+-- column is_known: FALSE where the use of the function is not known as a whole, or calls are left out because it is not known which version ran
 -- column price_region: Region whose prices are used
 -- column price_stated_on: day of these prices
 WITH used AS (
@@ -27,7 +27,7 @@ WITH used AS (
 ), unknown AS (
   SELECT account_id, region, function_name
   FROM usage_unread
-  WHERE reason IN ('not_read', 'failed')
+  WHERE reason IN ('not_read', 'failed', 'not_attributed')
 ), rows_shown AS (
   SELECT
     u.account_id,

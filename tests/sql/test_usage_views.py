@@ -99,6 +99,39 @@ def test_versions_that_aliases_call(ask):
     ]
 
 
+def test_calls_of_an_alias_that_no_known_version_ran(ask):
+    """Where an alias has more calls than its versions, no version of the function is unused, nor is $LATEST charged."""
+    functions = [version(name, number) for name in ("f", "g") for number in ("$LATEST", *map(str, range(1, 7)))]
+    usage = [
+        used("f", calls=50),
+        used("f", "live", "alias", calls=40),
+        used("f", "live", "executed_version", executed="6", calls=25),
+        used("f", "blue", "alias", calls=5),
+        used("f", "blue", "executed_version", executed="6", calls=5),
+        used("g", calls=5),
+        used("g", "live", "alias", calls=5),
+    ]
+    routes = [{"function_name": name, "alias": "live", "version": "6", "weight": 1.0} for name in ("f", "g")]
+    scopes = [{"aliases": 2, "functions": 2, "versions": 14}]
+    snapshot = night(functions, usage, scopes=scopes, alias_routes=routes)
+
+    assert ask(snapshot, "SELECT function_name, alias, invocations, duration_ms FROM unattributed_calls") == [
+        ("f", "live", 15, 1_500.0),
+        ("g", "live", 5, 500.0),
+    ]
+    assert ask(snapshot, "SELECT version FROM prunable_versions") == []
+    query = "SELECT function_name, verdict, why_unknown, is_prunable, COUNT(*) FROM unused_versions GROUP BY ALL"
+    assert sorted(ask(snapshot, query)) == [
+        ("f", "unknown", "not_attributed", False, 5),
+        ("g", "unknown", "not_attributed", False, 6),
+    ]
+    query = "SELECT function_name, version, invocations, duration_ms FROM version_use"
+    assert ask(snapshot, query) == [("f", "6", 30, 3_000.0), ("f", "$LATEST", 5, 500.0)]
+    query = "SELECT function_name, invocations, is_known FROM cost_estimate ORDER BY 1"
+    assert ask(snapshot, query) == [("f", 35, False), ("g", None, False)]
+    assert ask(snapshot, "SELECT function_name FROM unused_functions") == []
+
+
 @pytest.mark.parametrize(
     ("more", "why"),
     [

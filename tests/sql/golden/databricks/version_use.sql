@@ -38,6 +38,24 @@ WITH `called` AS (
     `c`.`region`,
     `c`.`function_name`,
     `c`.`version`
+), `not_of_latest` AS (
+  SELECT
+    `account_id`,
+    `region`,
+    `function_name`,
+    `invocations`,
+    `errors`,
+    `duration_ms`
+  FROM `known`
+  UNION ALL
+  SELECT
+    `account_id`,
+    `region`,
+    `function_name`,
+    `invocations`,
+    `errors`,
+    `duration_ms`
+  FROM `lexport`.`unattributed_calls`
 ), `attributed` AS (
   SELECT
     `account_id`,
@@ -46,7 +64,7 @@ WITH `called` AS (
     SUM(`invocations`) AS `invocations`,
     SUM(`errors`) AS `errors`,
     SUM(`duration_ms`) AS `duration_ms`
-  FROM `known`
+  FROM `not_of_latest`
   GROUP BY
     `account_id`,
     `region`,

@@ -18,6 +18,12 @@ WITH "routed" AS (
   FROM "lexport"."function_usage"
   WHERE
     "dimension" IN ('version', 'executed_version') AND "invocations" > 0
+), "unattributed" AS (
+  SELECT DISTINCT
+    "account_id",
+    "region",
+    "function_name"
+  FROM "lexport"."unattributed_calls"
 ), "ranked" AS (
   SELECT
     "f"."account_id",
@@ -30,7 +36,7 @@ WITH "routed" AS (
     "f"."last_modified_at",
     "f"."code_sha256",
     "f"."code_size",
-    COALESCE("r"."version", "c"."version") AS "needed_version",
+    COALESCE("r"."version", "c"."version", "u"."function_name") AS "needed_for",
     "s"."aliases",
     ROW_NUMBER() OVER (
       PARTITION BY "f"."account_id", "f"."region", "f"."function_name"
@@ -49,6 +55,10 @@ WITH "routed" AS (
     AND "c"."region" = "f"."region"
     AND "c"."function_name" = "f"."function_name"
     AND "c"."version" = "f"."version"
+  LEFT JOIN "unattributed" AS "u"
+    ON "u"."account_id" = "f"."account_id"
+    AND "u"."region" = "f"."region"
+    AND "u"."function_name" = "f"."function_name"
 ), "judged" AS (
   SELECT
     "account_id",
@@ -64,7 +74,7 @@ WITH "routed" AS (
     "code_size",
     CASE
       WHEN "version" <> '$LATEST'
-      AND "needed_version" IS NULL
+      AND "needed_for" IS NULL
       AND NOT "aliases" IS NULL
       AND "newer_versions" >= 3
       THEN 1

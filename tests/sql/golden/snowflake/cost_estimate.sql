@@ -19,7 +19,7 @@ WITH "USED" AS (
     "FUNCTION_NAME"
   FROM "LEXPORT"."USAGE_UNREAD"
   WHERE
-    "REASON" IN ('not_read', 'failed')
+    "REASON" IN ('not_read', 'failed', 'not_attributed')
 ), "ROWS_SHOWN" AS (
   SELECT
     "U"."ACCOUNT_ID",

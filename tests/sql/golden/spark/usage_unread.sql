@@ -22,6 +22,12 @@ WITH `failed` AS (
   GROUP BY
     `account_id`,
     `region`
+), `unattributed` AS (
+  SELECT DISTINCT
+    `account_id`,
+    `region`,
+    `function_name`
+  FROM `lexport`.`unattributed_calls`
 ), `judged` AS (
   SELECT
     `f`.`account_id`,
@@ -34,6 +40,8 @@ WITH `failed` AS (
       THEN 'failed'
       WHEN NOT `u`.`message` IS NULL
       THEN 'not_listed'
+      WHEN NOT `c`.`function_name` IS NULL
+      THEN 'not_attributed'
     END AS `reason`,
     COALESCE(`o`.`message`, `a`.`message`, `u`.`message`) AS `message`
   FROM `lexport`.`functions` AS `f`
@@ -49,6 +57,10 @@ WITH `failed` AS (
     AND `a`.`function_name` IS NULL
   LEFT JOIN `unlisted` AS `u`
     ON `u`.`account_id` = `f`.`account_id` AND `u`.`region` = `f`.`region`
+  LEFT JOIN `unattributed` AS `c`
+    ON `c`.`account_id` = `f`.`account_id`
+    AND `c`.`region` = `f`.`region`
+    AND `c`.`function_name` = `f`.`function_name`
 )
 SELECT DISTINCT
   `account_id`,

@@ -19,7 +19,7 @@ WITH "used" AS (
     "function_name"
   FROM "lexport"."usage_unread"
   WHERE
-    "reason" IN ('not_read', 'failed')
+    "reason" IN ('not_read', 'failed', 'not_attributed')
 ), "rows_shown" AS (
   SELECT
     "u"."account_id",
