@@ -51,6 +51,8 @@ HOSTILE = {
     "nested objects": json.dumps(document()).replace("[]", '{"a":' * 900 + "1" + "}" * 900),
     "a nested condition": json.dumps(document(statement(Condition={"Bool": {"a": [[[{"b": {"c": [1]}}]]]}}))),
     "a key twice": '{"Statement": [], "Statement": [{"Effect": "Allow"}]}',
+    "statements in lower case": json.dumps(document(statement=[statement(Principal="*")])),
+    "an unknown key that is null": json.dumps(document()).replace('"Id"', '"Statements": null, "Id"'),
     "an effect twice": json.dumps(document(statement())).replace('"Effect"', '"Effect": "Deny", "Effect"'),
     "a large document": json.dumps(document(statement(Condition=token_condition(), Sid="s" * 300_000))),
     "too many rows": json.dumps(document(statement(Action=[f"lambda:{n}" for n in range(1_001)]))),

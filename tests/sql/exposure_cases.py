@@ -135,6 +135,9 @@ BOTH_WAYS = {
     "row 9, not understood": [
         (Target("no policy"), "public?"),
         (Target('{"Statement": [{"Effect": "Allow"}]}'), "public?"),
+        (Target({"Statement": [], "statement": [allow()]}), "public?"),
+        (Target({"Statement": [], "Statements": None}), "public?"),
+        (Target({"Statement": [], "Id": "default", "Version": "2012-10-17"}), "none"),
         (of(allow({"AWS": [f"{number:012d}" for number in range(1001)]})), "public?"),
         (of(allow({"AWS": [f"{number:012d}" for number in range(900)]})), "cross_account"),
     ],

@@ -82,11 +82,14 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class PolicyDocument:
-    """The statements of a policy, and its other keys. ``cleaned`` characters were replaced."""
+    """The statements of a policy, and its other keys. ``cleaned`` characters were replaced.
+
+    With any of ``flaws``, codes and texts, the statements may not be all that the policy grants.
+    """
 
     statements: list[Any]
     others: dict[str, Any]
-    has_doubled_keys: bool
+    flaws: list[tuple[str, str]]
     cleaned: int
 
 
@@ -105,7 +108,10 @@ def read_policy(text: Any) -> PolicyDocument:
         statements = [statements]
     if not isinstance(statements, list):
         raise PolicyError("invalid_policy", f"the policy has {type_of(statements)} where its statements should be")
-    return PolicyDocument(statements, others, isinstance(value, _Doubled), cleaned)
+    flaws = [("duplicate_key", "the policy has a key twice")] if isinstance(value, _Doubled) else []
+    if not others.keys() <= {"Version", "Id"}:
+        flaws.append(("invalid_policy", "the policy has an unknown key"))
+    return PolicyDocument(statements, others, flaws, cleaned)
 
 
 def parse(text: str) -> tuple[Any, int]:

@@ -142,7 +142,7 @@ def _rows_of(policy: Any, others: Row, problems: list[tuple[str, str]], texts: _
             ("too_many_rows", f"the rows of the policy would have {size:,} characters; its lists are in one")
         )
         return [_whole_row(document, others, texts)], []
-    if document.has_doubled_keys:  # which of two lists of statements counts, nobody can tell
+    if document.flaws:  # which of two lists of statements counts, nobody can tell
         rows.insert(0, {"others": {}})
     if rows:
         rows[0]["others"] = {**others, **rows[0].get("others", {})}
@@ -158,9 +158,7 @@ def _problems(statements: Sequence[Statement], document: PolicyDocument) -> list
         (code, f"{_STATEMENTS}[{first[code, text]}] {text}" + (f", and {count - 1:,} more alike" if count > 1 else ""))
         for (code, text), count in counts.items()
     ]
-    if document.has_doubled_keys:
-        problems.append(("duplicate_key", "the policy has a key twice"))
-    return problems
+    return [*problems, *document.flaws]
 
 
 # --- rows of statements -----------------------------------------------------------------------------------------------
