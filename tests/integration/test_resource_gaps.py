@@ -40,6 +40,8 @@ async def test_what_one_resource_cannot_read(simulator, run_lexport, flags, tmp_
         )
         left_out = await run_lexport("snapshot", tmp_path / "out", *flags(aws.url, *regions, "--without", NAME))
         requests = [call.operation for call in aws.requests][-30:]
+        again = await run_lexport("snapshot", dest, *flags(aws.url, *regions, *named))
+        differences = await run_lexport("diff", dest)
 
     assert (done.code, refused.code, partial.code, left_out.code) == (0, 1, 3, 0), done.err
     (line,) = [line for line in done.err.splitlines() if OPERATION in line]
@@ -47,6 +49,8 @@ async def test_what_one_resource_cannot_read(simulator, run_lexport, flags, tmp_
     assert f"111122223333 {DENIED}, e.g." in line
     assert f"missing: 1 x AccessDeniedException in {OPERATION}" in partial.err
     assert OPERATION not in requests
+    assert (again.code, differences.code) == (0, 0)
+    assert f"not compared: event sources were denied in 1 account-region (111122223333 {DENIED})" in differences.err
 
     async def ask(query, dest=dest):
         return await run_lexport("sql", dest, query, "--output", "json")

@@ -24,6 +24,8 @@ from lexport.dataset.store import Store
 from lexport.errors import SettingsError
 from lexport.model import Scope
 from lexport.query.catalog import Catalog, read_dataset
+from lexport.query.resources import read_resources, unread_lines
+from lexport.tables.registry import state_tables
 from lexport.tables.staged import ANSWER
 from lexport.tables.text import plural
 
@@ -48,7 +50,8 @@ class ScopeDiff:
 class FleetDiff:
     """What changed: rows of ``changes``, sorted by account, Region and function.
 
-    ``damage`` has a line for each snapshot that cannot be read and is skipped.
+    ``damage`` has a line for each snapshot that cannot be read and is skipped, and for each resource that was not read
+    whole, so that it is not compared.
     """
 
     scopes: tuple[ScopeDiff, ...]
@@ -102,7 +105,23 @@ def _compare(catalog: Catalog, a: str | None, b: str | None) -> Comparison:
         if scope in before or entry.status != "unavailable"
     )
     pairs = tuple(_pairs(catalog, scopes))
-    return Comparison(scopes=scopes, changes=_changes(pairs, catalog.store), damage=then.damage())
+    damage = (*then.damage(), *_not_compared(catalog, scopes))
+    return Comparison(scopes=scopes, changes=_changes(pairs, catalog.store), damage=damage)
+
+
+def _not_compared(catalog: Catalog, scopes: Iterable[ScopeDiff]) -> list[str]:
+    """Return a line for each resource that one of two compared snapshots did not read whole."""
+    commits = {commit.snapshot_id: commit for commit in catalog.manifests}
+    lines: dict[str, None] = {}
+    for side in ("from_snapshot_id", "to_snapshot_id"):
+        read = {
+            Scope(account_id=scope.account_id, region=scope.region): commits[getattr(scope, side)]
+            for scope in scopes
+            if scope.state == "compared"
+        }
+        rows = [row for row in read_resources(catalog.store, read) if row["status"] in ("denied", "partial")]
+        lines |= dict.fromkeys(f"not compared: {line}" for line in unread_lines(rows, state_tables()))
+    return list(lines)
 
 
 def _earlier(catalog: Catalog, then: Catalog, a: str, b: str | None) -> Catalog:
