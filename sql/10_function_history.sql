@@ -3,7 +3,7 @@
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
--- column version: version, if the change belongs to one; NULL for tags, aliases and their routes
+-- column version: version, if the table has a row per version; NULL otherwise, as for tags and aliases
 -- column previous_snapshot_at: start of the previous snapshot; the change was made after it
 -- column snapshot_at: start of the snapshot that shows the change
 -- column kind: `added`, `removed` or `changed`
@@ -16,10 +16,10 @@
 SELECT
   c.account_id,
   c.region,
-  SUBSTR(c.key, 1, STRPOS(c.key, '/') - 1) AS function_name,
-  CASE WHEN c.table_name NOT IN ('tags', 'aliases', 'alias_routes') THEN
-    SUBSTR(c.rest, 1, STRPOS(c.rest || '/', '/') - 1)
-  END AS version,
+  SUBSTR(c.key, 1, STRPOS(c.key || '/', '/') - 1) AS function_name,
+  CASE WHEN c.table_name IN (
+    'functions', 'env_vars', 'layers', 'subnets', 'security_groups', 'file_systems', 'runtime_management_configs'
+  ) THEN SUBSTR(c.rest, 1, STRPOS(c.rest || '/', '/') - 1) END AS version,
   p.snapshot_at AS previous_snapshot_at,
   c.snapshot_at,
   c.kind,
@@ -44,7 +44,7 @@ FROM (
     old_value,
     new_value
   FROM history.changes
-  WHERE table_name <> 'account_settings'
+  WHERE table_name NOT IN ('account_settings', 'capacity_providers', 'code_signing_configs', 'event_source_mappings')
 ) AS c
 LEFT JOIN history.scopes AS p
   ON p.snapshot_id = c.previous_snapshot_id

@@ -5,7 +5,7 @@
 -- column snapshot_at: start of the snapshot
 -- column table_name: table of the changed rows
 -- column kind: `added`, `removed` or `changed`
--- column functions: functions that the changes belong to
+-- column functions: functions that the changes belong to; 0 where rows are not of one function
 -- column things: rows that were added, removed or changed
 -- column changes: number of changes; each column of a changed row counts
 -- column snapshot_id: snapshot
@@ -16,7 +16,9 @@ SELECT
   snapshot_at,
   table_name,
   kind,
-  COUNT(DISTINCT CASE WHEN table_name <> 'account_settings' THEN SUBSTR(key, 1, STRPOS(key, '/') - 1) END) AS functions,
+  COUNT(DISTINCT CASE WHEN table_name NOT IN (
+    'account_settings', 'capacity_providers', 'code_signing_configs', 'event_source_mappings'
+  ) THEN SUBSTR(key, 1, STRPOS(key || '/', '/') - 1) END) AS functions,
   COUNT(DISTINCT key) AS things,
   COUNT(*) AS changes,
   snapshot_id,

@@ -4,9 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from lexport.tables.registry import state_tables
+
 A, R, OTHER = "111122223333", "eu-west-1", "us-east-1"
 NIGHTS = [datetime(2026, 11, 20, 2, tzinfo=UTC) + timedelta(days=day) for day in range(4)]
 FIRST, SECOND, THIRD, FOURTH = (f"01K0000000000000000000000{number}" for number in range(1, 5))
+OF_NO_FUNCTION = sorted(table.name for table in state_tables() if table.key[2:] and table.key[2] != "function_name")
 
 
 def change(kind, key, *, table="functions", since=FIRST, **more):
@@ -41,6 +44,9 @@ def history():
                 change("changed", "old/$LATEST", column_name="timeout", old_value="3"),
                 change("added", "old/team/a", table="tags"),
                 change("changed", "", table="account_settings", column_name="code_size_limit", new_value="1"),
+                change("added", "old", table="recursion_configs"),
+                change("added", "old/prod", table="function_urls"),
+                *(change("removed", "of:no:function", table=table) for table in OF_NO_FUNCTION),
             ],
         },
         {"at": NIGHTS[2], "scopes": [{"status": "partial"}, {"region": OTHER}], "status": "partial"},
@@ -60,15 +66,17 @@ def history():
 
 
 def test_function_history(ask, history):
-    """Every change of a function has its name, its version and the two nights; changes of limits do not show."""
+    """Every change of a function has its name, its version and the two nights; what is of no function does not show."""
     columns = "function_name, version, previous_snapshot_at, snapshot_at, kind, table_name, column_name, old_value"
     query = f"SELECT {columns}, new_value, snapshot_id FROM function_history WHERE function_name = 'old'"
     then, later = (NIGHTS[0], NIGHTS[1]), (NIGHTS[1], NIGHTS[3])
 
     assert ask(history, query) == [
+        ("old", None, *then, "added", "function_urls", None, None, None, SECOND),
         ("old", "$LATEST", *then, "changed", "functions", "memory_size", "128", "256", SECOND),
         ("old", "$LATEST", *then, "changed", "functions", "timeout", "3", None, SECOND),
         ("old", "1", *then, "added", "functions", None, None, None, SECOND),
+        ("old", None, *then, "added", "recursion_configs", None, None, None, SECOND),
         ("old", None, *then, "added", "tags", None, None, None, SECOND),
         ("old", "$LATEST", *later, "changed", "env_vars", "value_hmac", None, None, FOURTH),
         ("old", "1", *later, "removed", "functions", None, None, None, FOURTH),
@@ -107,8 +115,11 @@ def test_changes_by_night(ask, history):
         (A, R, NIGHTS[3], "functions", "removed", 2, 2, 2, FOURTH, SECOND),
         (A, OTHER, NIGHTS[3], "functions", "added", 1, 1, 1, FOURTH, THIRD),
         (A, R, NIGHTS[1], "account_settings", "changed", 0, 1, 1, SECOND, FIRST),
+        *((A, R, NIGHTS[1], table, "removed", 0, 1, 1, SECOND, FIRST) for table in OF_NO_FUNCTION),
+        (A, R, NIGHTS[1], "function_urls", "added", 1, 1, 1, SECOND, FIRST),
         (A, R, NIGHTS[1], "functions", "added", 2, 2, 2, SECOND, FIRST),
         (A, R, NIGHTS[1], "functions", "changed", 1, 1, 2, SECOND, FIRST),
         (A, R, NIGHTS[1], "functions", "removed", 2, 3, 3, SECOND, FIRST),
+        (A, R, NIGHTS[1], "recursion_configs", "added", 1, 1, 1, SECOND, FIRST),
         (A, R, NIGHTS[1], "tags", "added", 1, 1, 1, SECOND, FIRST),
     ]

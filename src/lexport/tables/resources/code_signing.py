@@ -5,6 +5,7 @@ from __future__ import annotations
 from lexport.tables.arn import other_function
 from lexport.tables.call import Call, Page
 from lexport.tables.convert import INSTANT, JSON_ARRAY, NAME_OF_ARN
+from lexport.tables.functions import FUNCTIONS
 from lexport.tables.resource import Resource
 from lexport.tables.table import (
     CARRIED_FORWARD,
@@ -73,6 +74,7 @@ FUNCTION_CODE_SIGNING = Table(
         CARRIED_FORWARD,
     ),
     (*FUNCTION_KEY, _ARN),
+    parent=FUNCTIONS,
     title="{} code signing by {}",
     plural="code signing configurations of functions",
 )

@@ -6,8 +6,13 @@ SELECT
   "kind",
   COUNT(
     DISTINCT CASE
-      WHEN "table_name" <> 'account_settings'
-      THEN SUBSTR("key", 1, STRPOS("key", '/') - 1)
+      WHEN NOT "table_name" IN (
+        'account_settings',
+        'capacity_providers',
+        'code_signing_configs',
+        'event_source_mappings'
+      )
+      THEN SUBSTR("key", 1, STRPOS(CONCAT(CAST("key" AS VARCHAR), CAST('/' AS VARCHAR)), '/') - 1)
     END
   ) AS "functions",
   COUNT(DISTINCT "key") AS "things",

@@ -6,8 +6,13 @@ SELECT
   `kind`,
   COUNT(
     DISTINCT CASE
-      WHEN `table_name` <> 'account_settings'
-      THEN SUBSTRING(`key`, 1, LOCATE('/', `key`) - 1)
+      WHEN NOT `table_name` IN (
+        'account_settings',
+        'capacity_providers',
+        'code_signing_configs',
+        'event_source_mappings'
+      )
+      THEN SUBSTRING(`key`, 1, LOCATE('/', `key` || '/') - 1)
     END
   ) AS `functions`,
   COUNT(DISTINCT `key`) AS `things`,

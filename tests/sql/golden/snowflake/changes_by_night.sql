@@ -6,8 +6,13 @@ SELECT
   "KIND",
   COUNT(
     DISTINCT CASE
-      WHEN "TABLE_NAME" <> 'account_settings'
-      THEN SUBSTRING("KEY", 1, CHARINDEX('/', "KEY") - 1)
+      WHEN NOT "TABLE_NAME" IN (
+        'account_settings',
+        'capacity_providers',
+        'code_signing_configs',
+        'event_source_mappings'
+      )
+      THEN SUBSTRING("KEY", 1, CHARINDEX('/', "KEY" || '/') - 1)
     END
   ) AS "FUNCTIONS",
   COUNT(DISTINCT "KEY") AS "THINGS",

@@ -1,9 +1,17 @@
 SELECT
   "C"."ACCOUNT_ID",
   "C"."REGION",
-  SUBSTRING("C"."KEY", 1, CHARINDEX('/', "C"."KEY") - 1) AS "FUNCTION_NAME",
+  SUBSTRING("C"."KEY", 1, CHARINDEX('/', "C"."KEY" || '/') - 1) AS "FUNCTION_NAME",
   CASE
-    WHEN NOT "C"."TABLE_NAME" IN ('tags', 'aliases', 'alias_routes')
+    WHEN "C"."TABLE_NAME" IN (
+      'functions',
+      'env_vars',
+      'layers',
+      'subnets',
+      'security_groups',
+      'file_systems',
+      'runtime_management_configs'
+    )
     THEN SUBSTRING("C"."REST", 1, CHARINDEX('/', "C"."REST" || '/') - 1)
   END AS "VERSION",
   "P"."SNAPSHOT_AT" AS "PREVIOUS_SNAPSHOT_AT",
@@ -31,7 +39,12 @@ FROM (
     "NEW_VALUE"
   FROM "LEXPORT_HISTORY"."CHANGES"
   WHERE
-    "TABLE_NAME" <> 'account_settings'
+    NOT "TABLE_NAME" IN (
+      'account_settings',
+      'capacity_providers',
+      'code_signing_configs',
+      'event_source_mappings'
+    )
 ) AS "C"
 LEFT JOIN "LEXPORT_HISTORY"."SCOPES" AS "P"
   ON "P"."SNAPSHOT_ID" = "C"."PREVIOUS_SNAPSHOT_ID"

@@ -1,9 +1,21 @@
 SELECT
   "c"."account_id",
   "c"."region",
-  SUBSTR("c"."key", 1, STRPOS("c"."key", '/') - 1) AS "function_name",
+  SUBSTR(
+    "c"."key",
+    1,
+    STRPOS(CONCAT(CAST("c"."key" AS VARCHAR), CAST('/' AS VARCHAR)), '/') - 1
+  ) AS "function_name",
   CASE
-    WHEN NOT "c"."table_name" IN ('tags', 'aliases', 'alias_routes')
+    WHEN "c"."table_name" IN (
+      'functions',
+      'env_vars',
+      'layers',
+      'subnets',
+      'security_groups',
+      'file_systems',
+      'runtime_management_configs'
+    )
     THEN SUBSTR(
       "c"."rest",
       1,
@@ -35,7 +47,12 @@ FROM (
     "new_value"
   FROM "lexport_history"."changes"
   WHERE
-    "table_name" <> 'account_settings'
+    NOT "table_name" IN (
+      'account_settings',
+      'capacity_providers',
+      'code_signing_configs',
+      'event_source_mappings'
+    )
 ) AS "c"
 LEFT JOIN "lexport_history"."scopes" AS "p"
   ON "p"."snapshot_id" = "c"."previous_snapshot_id"
