@@ -63,21 +63,30 @@ class _Texts:
         return self.mask(text) or HIDDEN
 
     def tree(self, value: Any) -> Any:
-        """Return a JSON value without tokens."""
+        """Return a JSON value without tokens: what stands beside a value that names the key of a token may be one."""
         if isinstance(value, str):
             return self.hidden(value) if _names_token(value) and not _is_key(value) else value
+        if not isinstance(value, list | dict):
+            return value
+        is_beside = _mentions_token(value)
         if isinstance(value, list):
-            if any(isinstance(item, str) and _names_token(item) for item in value):
-                return [self.hidden(item) for item in value]
-            return [self.tree(item) for item in value]
-        if isinstance(value, dict):
-            return {
-                key: self._hidden_below(item) if _names_token(key) else self.tree(item) for key, item in value.items()
-            }
-        return value
+            return [self._part(item, is_beside=is_beside) for item in value]
+        return {
+            key: self._hidden_below(item) if _names_token(key) else self._part(item, is_beside=is_beside)
+            for key, item in value.items()
+        }
+
+    def _part(self, value: Any, *, is_beside: bool) -> Any:
+        return self._hidden_below(value) if is_beside and not _mentions_token(value) else self.tree(value)
 
     def _hidden_below(self, value: Any) -> Any:
         return [self.hidden(item) for item in value] if isinstance(value, list) else self.hidden(value)
+
+    def scalar(self, key: str, value: str, *, is_beside: bool) -> str:
+        """Return what is kept of a value of a condition, one of whose values names the key of a token if is_beside."""
+        if _names_token(key) or (is_beside and not _names_token(value)):
+            return self.hidden(value)
+        return str(self.tree(value))
 
     def json(self, value: Any) -> str | None:
         """Return an element as JSON; a text as it is, and None where there is none."""
@@ -203,6 +212,7 @@ def _shared(statement: Statement, texts: _Texts) -> Row:
         **{f"is_not_{element.lower()}": statement.is_not(element) for element in ("Principal", "Action", "Resource")},
         "condition_json": _condition_json(statement, texts),
     }
+    is_beside = _mentions_token(statement.elements.get("Condition"))
     limits = [
         (key, value)
         for operator, key, values in statement.conditions
@@ -210,7 +220,11 @@ def _shared(statement: Statement, texts: _Texts) -> Row:
         if limiting_operator(operator)
     ]
     for column, name in _VALUES.items():
-        values = list(dict.fromkeys(value_text(value) for key, value in limits if key == name))
+        values = list(
+            dict.fromkeys(
+                texts.scalar(key, value_text(value), is_beside=is_beside) for key, value in limits if key == name
+            )
+        )
         row[column] = values[0] if len(values) == 1 else _json(values) if values else None
     answers = {value_text(value).lower() for key, value in limits if key == _INVOKED_VIA_URL}
     row["invoked_via_function_url"] = None if len(answers) != 1 else {"true": True, "false": False}.get(answers.pop())
@@ -261,10 +275,10 @@ def _condition_rows(number: int, statement: Statement, texts: _Texts) -> list[Ro
     Values that are stored alike, such as tokens in a run without a key, limit if all of them do.
     """
     rows: dict[tuple[str, str, str], Row] = {}
+    is_beside = _mentions_token(statement.elements.get("Condition"))
     for operator, key, values in statement.conditions:
-        is_secret = _names_token(key)
         for value in map(value_text, values):
-            stored = texts.hidden(value) if is_secret else texts.tree(value)
+            stored = texts.scalar(key, value, is_beside=is_beside)
             new = {"statement": number, "operator": operator, "key": key, "value": stored, "is_limiting": True}
             row = rows.setdefault((operator, key, stored), new)
             row["is_limiting"] = row["is_limiting"] and is_limiting(operator, key, value)
@@ -276,6 +290,15 @@ def _condition_rows(number: int, statement: Statement, texts: _Texts) -> list[Ro
 
 def _names_token(text: str) -> bool:
     return _TOKEN in text.casefold()
+
+
+def _mentions_token(value: Any) -> bool:
+    """Return whether any text in a JSON value, other than the keys of objects, names the key of a token."""
+    if isinstance(value, str):
+        return _names_token(value)
+    return any(
+        map(_mentions_token, value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())
+    )
 
 
 def _is_key(text: str) -> bool:

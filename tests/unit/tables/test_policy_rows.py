@@ -262,6 +262,27 @@ def test_a_token_is_only_kept_as_hmac(mask):
     assert json.loads(made.statements[0]["condition_json"])["StringEquals"] == {"lambda:EventSourceToken": stored}
 
 
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"Condition": {"StringEquals": {"Key": "lambda:EventSourceToken", "Value": TOKEN}}},
+        {"Condition": {"StringEquals": {"Value": [TOKEN, "x"], "Key": ["LAMBDA:eventsourcetoken"]}}},
+        {"Condition": {"StringEquals": {"aws:SourceArn": "lambda:EventSourceToken", "aws:SourceAccount": TOKEN}}},
+        {"Condition": {"StringEquals": {"aws:SourceAccount": [TOKEN, "lambda:EventSourceToken"]}}},
+        {"Condition": {"Key": {"Name": "EventSourceToken"}, "StringEquals": {"Value": TOKEN, "Other": {"a": TOKEN}}}},
+        {"Condition": [{"Key": "lambda:EventSourceToken"}, {"Value": TOKEN}]},
+        {"Conditions": [{"Operator": "StringEquals", "Key": "Lambda:EventSourceToken", "Value": TOKEN}]},
+        {"Key": "lambda:EventSourceToken", "Value": TOKEN},
+    ],
+)
+@pytest.mark.parametrize("mask", [lambda text: f"hmac-{len(text)}", lambda _: None])
+def test_a_value_beside_one_that_names_the_key_of_a_token_is_hidden(elements, mask):
+    """A condition written as pairs of key and value keeps no token, in no column."""
+    too_many = statement(Action=[f"lambda:{number}" for number in range(1_001)])
+    for statements in ([statement(**elements)], [statement(**elements), too_many]):
+        assert TOKEN not in repr(expand(document(*statements), mask=mask))
+
+
 def test_rows_have_the_columns_of_their_tables():
     """Every column but those of the request and the run is in every row, and no other."""
     made = expand(document(statement(Condition=token_condition()), 7))
