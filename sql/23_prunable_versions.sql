@@ -1,5 +1,5 @@
 -- question: Which published versions could be deleted, and how many bytes would that free?
--- grain: one row per published version that no alias routes to (not even with weight 0), that was not called on the days of function_usage, and that is not among the newest 3 of its function; no rows if aliases were not read, and none of functions in unattributed_calls
+-- grain: one row per published version that no alias routes to (not even with weight 0), that was not called on the days of function_usage, and that is not among the newest 3 of its function; no rows where aliases were not read whole, and none of functions in unattributed_calls
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
@@ -40,7 +40,7 @@ WITH routed AS (
     f.code_sha256,
     f.code_size,
     COALESCE(r.version, c.version, u.function_name) AS needed_for,
-    s.aliases,
+    CASE WHEN s.aliases IS NOT NULL AND p.resource IS NULL THEN 1 ELSE 0 END AS is_routing_known,
     ROW_NUMBER() OVER (
       PARTITION BY f.account_id, f.region, f.function_name
       ORDER BY CASE WHEN f.version = '$LATEST' THEN 0 ELSE 1 END DESC, LENGTH(f.version) DESC, f.version DESC
@@ -49,6 +49,11 @@ WITH routed AS (
   JOIN scopes AS s
     ON s.account_id = f.account_id
     AND s.region = f.region
+  LEFT JOIN scope_resources AS p
+    ON p.account_id = f.account_id
+    AND p.region = f.region
+    AND p.resource = 'aliases'
+    AND p.status <> 'complete'
   LEFT JOIN routed AS r
     ON r.account_id = f.account_id
     AND r.region = f.region
@@ -77,7 +82,7 @@ WITH routed AS (
     code_sha256,
     code_size,
     CASE
-      WHEN version <> '$LATEST' AND needed_for IS NULL AND aliases IS NOT NULL AND newer_versions >= 3 THEN 1
+      WHEN version <> '$LATEST' AND needed_for IS NULL AND is_routing_known = 1 AND newer_versions >= 3 THEN 1
       ELSE 0
     END AS is_prunable
   FROM ranked

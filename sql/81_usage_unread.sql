@@ -3,7 +3,7 @@
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
--- column reason: `not_read` (no --with usage, or denied), `failed` (an answer is missing), `not_listed` (the list of what was used lately is missing) or `not_attributed` (aliases have more calls than the versions that are known to have run for them); with the last two, the use of the function is known, that of single versions is not
+-- column reason: `not_read` (no --with usage, or denied), `failed` (an answer is missing), `not_listed` (the list of what was used lately is missing), `aliases_not_read` (not at all, or not all of the account-region) or `not_attributed` (aliases have more calls than the versions that are known to have run for them); with the last three, the use of the function is known, that of single versions is not
 -- column message: what came back, for one of the answers that are missing; NULL if nothing came back
 WITH failed AS (
   SELECT account_id, region, function_name, MIN(message) AS message
@@ -15,6 +15,14 @@ WITH failed AS (
   FROM errors
   WHERE operation = 'ListMetrics'
   GROUP BY account_id, region
+), routing_unread AS (
+  SELECT s.account_id, s.region
+  FROM scopes AS s
+  LEFT JOIN scope_resources AS p
+    ON p.account_id = s.account_id
+    AND p.region = s.region
+    AND p.resource = 'aliases'
+  WHERE s.aliases IS NULL OR p.status <> 'complete'
 ), unattributed AS (
   SELECT DISTINCT account_id, region, function_name
   FROM unattributed_calls
@@ -27,6 +35,7 @@ WITH failed AS (
       WHEN w.first_day IS NULL THEN 'not_read'
       WHEN o.message IS NOT NULL OR a.message IS NOT NULL THEN 'failed'
       WHEN u.message IS NOT NULL THEN 'not_listed'
+      WHEN p.account_id IS NOT NULL THEN 'aliases_not_read'
       WHEN c.function_name IS NOT NULL THEN 'not_attributed'
     END AS reason,
     COALESCE(o.message, a.message, u.message) AS message
@@ -45,6 +54,9 @@ WITH failed AS (
   LEFT JOIN unlisted AS u
     ON u.account_id = f.account_id
     AND u.region = f.region
+  LEFT JOIN routing_unread AS p
+    ON p.account_id = f.account_id
+    AND p.region = f.region
   LEFT JOIN unattributed AS c
     ON c.account_id = f.account_id
     AND c.region = f.region

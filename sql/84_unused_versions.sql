@@ -6,7 +6,7 @@
 -- column version: number of the version
 -- column function_arn: ARN of the function
 -- column verdict: `unused` (no call within 30 days or more) or `unknown`
--- column why_unknown: `not_read`, `failed`, `not_listed` (what ran for aliases lately could not be listed), `not_attributed` (an alias of the function was called, and which version ran is not known), `published` (within the days) or `short_window` (fewer than 30 days were read)
+-- column why_unknown: `not_read`, `failed`, `not_listed` (what ran for aliases lately could not be listed), `aliases_not_read` (or not all of the account-region), `not_attributed` (an alias of the function was called, and which version ran is not known), `published` (within the days) or `short_window` (fewer than 30 days were read)
 -- column known_since: first day that was read; what was before it is unknown; NULL if nothing was read
 -- column known_until: last day that was read
 -- column last_modified_at: when it was published

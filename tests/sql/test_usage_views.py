@@ -138,6 +138,8 @@ def test_calls_of_an_alias_that_no_known_version_ran(ask):
         ({"window": False}, "not_read"),
         ({"errors": [{"operation": "ListMetrics", "message": "denied"}]}, "not_listed"),
         ({"errors": [{"operation": "GetMetricData", "function_name": "f", "message": "no"}]}, "failed"),
+        ({"scopes": [{"aliases": None}]}, "aliases_not_read"),
+        ({"scope_resources": [{"resource": "aliases", "status": "partial"}]}, "aliases_not_read"),
     ],
 )
 def test_versions_of_which_nothing_is_known(ask, more, why):
@@ -145,7 +147,11 @@ def test_versions_of_which_nothing_is_known(ask, more, why):
     functions = [version("f"), *(version("f", str(number)) for number in range(1, 6))]
     query = "SELECT DISTINCT verdict, why_unknown, is_prunable, bytes_freed FROM unused_versions"
 
-    assert ask(night(functions, scopes=[{"aliases": 0}], **more), query) == [("unknown", why, False, 0)]
+    snapshot = night(functions, **{"scopes": [{"aliases": 0}], **more})
+    assert ask(snapshot, query) == [("unknown", why, False, 0)]
+    if why == "aliases_not_read":
+        assert ask(snapshot, "SELECT version FROM prunable_versions") == []
+        assert ask(snapshot, VERDICTS) == [("f", "unused", None, None)]
 
 
 def test_costs(ask):

@@ -37,7 +37,7 @@ WITH "routed" AS (
     "f"."code_sha256",
     "f"."code_size",
     COALESCE("r"."version", "c"."version", "u"."function_name") AS "needed_for",
-    "s"."aliases",
+    CASE WHEN NOT "s"."aliases" IS NULL AND "p"."resource" IS NULL THEN 1 ELSE 0 END AS "is_routing_known",
     ROW_NUMBER() OVER (
       PARTITION BY "f"."account_id", "f"."region", "f"."function_name"
       ORDER BY CASE WHEN "f"."version" = '$LATEST' THEN 0 ELSE 1 END DESC NULLS LAST, LENGTH("f"."version") DESC NULLS LAST, "f"."version" DESC NULLS LAST
@@ -45,6 +45,11 @@ WITH "routed" AS (
   FROM "lexport"."functions" AS "f"
   JOIN "lexport"."scopes" AS "s"
     ON "s"."account_id" = "f"."account_id" AND "s"."region" = "f"."region"
+  LEFT JOIN "lexport"."scope_resources" AS "p"
+    ON "p"."account_id" = "f"."account_id"
+    AND "p"."region" = "f"."region"
+    AND "p"."resource" = 'aliases'
+    AND "p"."status" <> 'complete'
   LEFT JOIN "routed" AS "r"
     ON "r"."account_id" = "f"."account_id"
     AND "r"."region" = "f"."region"
@@ -75,7 +80,7 @@ WITH "routed" AS (
     CASE
       WHEN "version" <> '$LATEST'
       AND "needed_for" IS NULL
-      AND NOT "aliases" IS NULL
+      AND "is_routing_known" = 1
       AND "newer_versions" >= 3
       THEN 1
       ELSE 0

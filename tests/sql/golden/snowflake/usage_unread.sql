@@ -22,6 +22,17 @@ WITH "FAILED" AS (
   GROUP BY
     "ACCOUNT_ID",
     "REGION"
+), "ROUTING_UNREAD" AS (
+  SELECT
+    "S"."ACCOUNT_ID",
+    "S"."REGION"
+  FROM "LEXPORT"."SCOPES" AS "S"
+  LEFT JOIN "LEXPORT"."SCOPE_RESOURCES" AS "P"
+    ON "P"."ACCOUNT_ID" = "S"."ACCOUNT_ID"
+    AND "P"."REGION" = "S"."REGION"
+    AND "P"."RESOURCE" = 'aliases'
+  WHERE
+    "S"."ALIASES" IS NULL OR "P"."STATUS" <> 'complete'
 ), "UNATTRIBUTED" AS (
   SELECT DISTINCT
     "ACCOUNT_ID",
@@ -40,6 +51,8 @@ WITH "FAILED" AS (
       THEN 'failed'
       WHEN NOT "U"."MESSAGE" IS NULL
       THEN 'not_listed'
+      WHEN NOT "P"."ACCOUNT_ID" IS NULL
+      THEN 'aliases_not_read'
       WHEN NOT "C"."FUNCTION_NAME" IS NULL
       THEN 'not_attributed'
     END AS "REASON",
@@ -57,6 +70,8 @@ WITH "FAILED" AS (
     AND "A"."FUNCTION_NAME" IS NULL
   LEFT JOIN "UNLISTED" AS "U"
     ON "U"."ACCOUNT_ID" = "F"."ACCOUNT_ID" AND "U"."REGION" = "F"."REGION"
+  LEFT JOIN "ROUTING_UNREAD" AS "P"
+    ON "P"."ACCOUNT_ID" = "F"."ACCOUNT_ID" AND "P"."REGION" = "F"."REGION"
   LEFT JOIN "UNATTRIBUTED" AS "C"
     ON "C"."ACCOUNT_ID" = "F"."ACCOUNT_ID"
     AND "C"."REGION" = "F"."REGION"

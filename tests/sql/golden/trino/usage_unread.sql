@@ -22,6 +22,17 @@ WITH "failed" AS (
   GROUP BY
     "account_id",
     "region"
+), "routing_unread" AS (
+  SELECT
+    "s"."account_id",
+    "s"."region"
+  FROM "lexport"."scopes" AS "s"
+  LEFT JOIN "lexport"."scope_resources" AS "p"
+    ON "p"."account_id" = "s"."account_id"
+    AND "p"."region" = "s"."region"
+    AND "p"."resource" = 'aliases'
+  WHERE
+    "s"."aliases" IS NULL OR "p"."status" <> 'complete'
 ), "unattributed" AS (
   SELECT DISTINCT
     "account_id",
@@ -40,6 +51,8 @@ WITH "failed" AS (
       THEN 'failed'
       WHEN NOT "u"."message" IS NULL
       THEN 'not_listed'
+      WHEN NOT "p"."account_id" IS NULL
+      THEN 'aliases_not_read'
       WHEN NOT "c"."function_name" IS NULL
       THEN 'not_attributed'
     END AS "reason",
@@ -57,6 +70,8 @@ WITH "failed" AS (
     AND "a"."function_name" IS NULL
   LEFT JOIN "unlisted" AS "u"
     ON "u"."account_id" = "f"."account_id" AND "u"."region" = "f"."region"
+  LEFT JOIN "routing_unread" AS "p"
+    ON "p"."account_id" = "f"."account_id" AND "p"."region" = "f"."region"
   LEFT JOIN "unattributed" AS "c"
     ON "c"."account_id" = "f"."account_id"
     AND "c"."region" = "f"."region"
