@@ -110,6 +110,8 @@ BOTH_WAYS = {
         (of(allow(condition=where("ArnLike", "aws:SourceArn", "arn:aws:sns:*:*:*"))), "public?"),
         (of(allow(condition=where("IpAddress", "aws:SourceIp", "203.0.113.0/24"))), "limited"),
         (of(allow(condition=where("IpAddress", "aws:SourceIp", "0.0.0.0/0"))), "public?"),
+        (of(allow(condition=where("IpAddress", "aws:SourceIp", "::ffff:0.0.0.0/96"))), "public?"),
+        (of(allow(condition=where("IpAddress", "aws:SourceIp", [f"{n}.0.0.0/8" for n in range(256)]))), "public?"),
         (of(allow(condition=where("StringEquals", "aws:PrincipalAccount", FOREIGN))), "limited"),
         (of(allow(condition=where("StringEquals", "aws:SourceVpce", ["vpce-1", "vpce-*"]))), "public?"),
     ],

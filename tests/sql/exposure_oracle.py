@@ -53,10 +53,16 @@ def is_fixed(kind, key, value):
     if kind == "Bool":
         return value == "true"
     if key == "aws:sourceip":
-        return int(value.partition("/")[2] or 32) >= 8
+        return int(value.partition("/")[2] or 32) >= (104 if value.startswith("::ffff:") else 8)
     if key.endswith("orgpaths"):
         value = value.split("/")[0]
     return not re.search(r"[*?]", value)
+
+
+def address_count(network):
+    """Return how many addresses of IPv4 a network has; it knows networks that do not overlap."""
+    prefix = int(network.partition("/")[2] or 32)
+    return 2 ** ((128 if network.startswith("::ffff:") else 32) - prefix)
 
 
 def good_keys(statement):
@@ -66,7 +72,11 @@ def good_keys(statement):
         kind = operator.removeprefix("ForAnyValue:")
         for key, values in keys.items():
             name = key.lower()
-            if kind in OPERATORS and all(is_fixed(kind, name, value) for value in listed(values)):
+            if (
+                kind in OPERATORS
+                and all(is_fixed(kind, name, value) for value in listed(values))
+                and not (name == "aws:sourceip" and sum(map(address_count, set(listed(values)))) >= 2 * 2**24)
+            ):
                 good.append((name, [str(value) for value in listed(values)]))
             else:
                 has_others = True

@@ -74,6 +74,9 @@ ONE = [
     {"StringEquals": {"lambda:FunctionUrlAuthType": "AWS_IAM"}},
     {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}},
     {"IpAddress": {"aws:SourceIp": ["203.0.113.0/24", "0.0.0.0/0"]}},
+    {"IpAddress": {"aws:SourceIp": [f"{number}.0.0.0/8" for number in range(256)]}},
+    {"IpAddress": {"aws:SourceIp": ["::ffff:203.0.113.0/120"]}},
+    {"IpAddress": {"aws:SourceIp": "::ffff:0.0.0.0/96"}},
 ]
 
 

@@ -11,7 +11,9 @@ matters which operator it has, and what the value leaves open:
   nothing before the account may, because ``*`` passes over colons there. An ARN of S3 has no account: its bucket must
   be without wildcards. Any other ARN without an account is not fixed, nor is a value of an ARN operator that is no ARN.
 - Of a path of an organization (``o-…/r-…/*``) the organization must be without wildcards.
-- A network is fixed unless it is wider than /8, or /16 of IPv6: nobody owns one, and two halves are everything.
+- A network is fixed unless it is wider than /8, or /16 of IPv6, which nobody owns. The networks of a list are fixed if
+  together they have fewer addresses than two of these: many parts can be everything. A network of IPv6 that is one of
+  IPv4 counts as that, and one that contains all of IPv4 is not fixed.
 - Of ``Bool``, only ``true`` limits: what has not happened is true of most requests.
 - Any other value is fixed if it has no ``*``, whatever the operator, and no ``?`` under ``StringLike``.
 
@@ -21,13 +23,15 @@ Whether the key of a condition says anything about who may call is for the views
 from __future__ import annotations
 
 import re
-from ipaddress import ip_network
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, collapse_addresses, ip_network
 
 _LIMITS = re.compile(r"(?:foranyvalue:)?(string(?:equals|like)(?:ignorecase)?|arn(?:equals|like)|ipaddress|bool)")
 _ARN_PARTS = 6
 _ACCOUNT = 4
 _ORGANIZATION_PATHS = ("aws:principalorgpaths", "aws:sourceorgpaths")
 _LEAST_PREFIX = {4: 8, 6: 16}
+_MAPPED = IPv6Network("::ffff:0:0/96")
 _HEAD_OF_S3 = re.compile(r"arn:aws[a-z-]*:s3::")
 
 
@@ -35,6 +39,24 @@ def limiting_operator(operator: str) -> str | None:
     """Return the part of a lower-case operator that says how values are compared; None if it does not limit."""
     matched = _LIMITS.fullmatch(operator)
     return matched[1] if matched else None
+
+
+def limiting_values(operator: str, key: str, values: Sequence[str]) -> list[bool]:
+    """Return of each value of a condition whether it limits, judged together with the others."""
+    found = [is_limiting(operator, key, value) for value in values]
+    if limiting_operator(operator) != "ipaddress":
+        return found
+    networks = {_network(value) for value, is_narrow in zip(values, found, strict=True) if is_narrow}
+    v4 = collapse_addresses(each for each in networks if isinstance(each, IPv4Network))
+    v6 = collapse_addresses(each for each in networks if isinstance(each, IPv6Network))
+    is_everything = {
+        4: sum(each.num_addresses for each in v4) >= 2 ** (33 - _LEAST_PREFIX[4]),
+        6: sum(each.num_addresses for each in v6) >= 2 ** (129 - _LEAST_PREFIX[6]),
+    }
+    return [
+        is_narrow and (network := _network(value)) is not None and not is_everything[network.version]
+        for value, is_narrow in zip(values, found, strict=True)
+    ]
 
 
 def is_limiting(operator: str, key: str, value: str) -> bool:
@@ -70,9 +92,19 @@ def _is_fixed_arn(arn: str, *, spans_colons: bool) -> bool:
     return _HEAD_OF_S3.match(arn) is not None and bool(bucket) and not _has_wildcard(bucket, is_pattern=True)
 
 
-def _is_narrow(text: str) -> bool:
+def _network(text: str) -> IPv4Network | IPv6Network | None:
     try:
         network = ip_network(text, strict=False)
     except ValueError:
+        return None
+    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+        address = IPv4Address(int(network.network_address) & 0xFFFFFFFF)
+        return IPv4Network((address, network.prefixlen - _MAPPED.prefixlen))
+    return network
+
+
+def _is_narrow(text: str) -> bool:
+    network = _network(text)
+    if network is None or (isinstance(network, IPv6Network) and network.supernet_of(_MAPPED)):
         return False
     return network.prefixlen >= _LEAST_PREFIX[network.version]

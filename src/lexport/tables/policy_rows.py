@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lexport.tables.policy_conditions import is_limiting, limiting_operator
+from lexport.tables.policy_conditions import limiting_operator, limiting_values
 from lexport.tables.policy_document import (
     LONGEST_POLICY,
     PolicyDocument,
@@ -277,11 +277,12 @@ def _condition_rows(number: int, statement: Statement, texts: _Texts) -> list[Ro
     rows: dict[tuple[str, str, str], Row] = {}
     is_beside = _mentions_token(statement.elements.get("Condition"))
     for operator, key, values in statement.conditions:
-        for value in map(value_text, values):
+        given = list(map(value_text, values))
+        for value, limits in zip(given, limiting_values(operator, key, given), strict=True):
             stored = texts.scalar(key, value, is_beside=is_beside)
             new = {"statement": number, "operator": operator, "key": key, "value": stored, "is_limiting": True}
             row = rows.setdefault((operator, key, stored), new)
-            row["is_limiting"] = row["is_limiting"] and is_limiting(operator, key, value)
+            row["is_limiting"] = row["is_limiting"] and limits
     return list(rows.values())
 
 

@@ -122,6 +122,10 @@ LIMITS = [
     ("IpAddress", "aws:SourceIp", "128.0.0.0/1", False),
     ("IpAddress", "aws:SourceIp", "::/0", False),
     ("IpAddress", "aws:SourceIp", "office", False),
+    ("IpAddress", "aws:SourceIp", "::ffff:0.0.0.0/96", False),
+    ("IpAddress", "aws:SourceIp", "::ffff:128.0.0.0/97", False),
+    ("IpAddress", "aws:SourceIp", "::/16", False),
+    ("IpAddress", "aws:SourceIp", "::ffff:203.0.113.0/120", True),
     ("NotIpAddress", "aws:SourceIp", "203.0.113.0/24", False),
     ("Bool", "lambda:InvokedViaFunctionUrl", "true", True),
     ("Bool", "lambda:InvokedViaFunctionUrl", "false", False),
@@ -137,6 +141,24 @@ def test_a_condition_limits_where_its_operator_and_its_value_do(operator, key, v
     assert [(row["operator"], row["key"], row["value"], row["is_limiting"]) for row in rows] == [
         (operator.lower(), key.lower(), value, limits)
     ]
+
+
+@pytest.mark.parametrize(
+    ("networks", "limits"),
+    [
+        ([f"{number}.0.0.0/8" for number in range(256)], False),
+        ([f"::ffff:{number}.0.0.0/104" for number in range(256)], False),
+        ([f"{number}.0.0.0/9" for number in (3, 15, 18, 52)], False),
+        (["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"], True),
+        (["203.0.113.0/24"] * 3 + ["10.0.0.0/8"] * 3 + ["10.1.0.0/16"], True),
+        (["2600::/16", "2a00::/16"], False),
+        (["2001:db8::/32", "203.0.113.0/24"], True),
+    ],
+)
+def test_networks_of_a_list_are_judged_together(networks, limits):
+    """Many narrow networks that are a large part of all addresses limit nothing."""
+    rows = expand(document(statement(Condition={"IpAddress": {"aws:SourceIp": networks}}))).conditions
+    assert {row["is_limiting"] for row in rows} == {limits}
 
 
 def test_values_of_limiting_keys_have_columns():
