@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from lexport.query.shipped_views import tables_read
 from lexport.tables.registry import state_tables
 
 A, R, OTHER = "111122223333", "eu-west-1", "us-east-1"
@@ -123,3 +124,9 @@ def test_changes_by_night(ask, history):
         (A, R, NIGHTS[1], "recursion_configs", "added", 1, 1, 1, SECOND, FIRST),
         (A, R, NIGHTS[1], "tags", "added", 1, 1, 1, SECOND, FIRST),
     ]
+
+
+def test_tables_that_views_read():
+    """The name of a table in a text of a view is a value: what was left out of that table is no caveat of the view."""
+    assert tables_read("FROM function_history") == {"changes", "scopes"}
+    assert tables_read("FROM changes_by_night") == {"changes", "functions"}  # the latter is a column
