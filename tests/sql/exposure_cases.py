@@ -180,6 +180,8 @@ BOTH_WAYS = {
     "row 15": [
         (of(service("apigateway")), "confused_deputy"),
         (of(service("apigateway", OWN_ACCOUNT)), "own_service"),
+        (of(service("apigateway", where("Bool", "aws:SourceAccount", "true"))), "confused_deputy"),
+        (of(service("apigateway", where("StringEquals", "aws:SourceAccount", "true"))), "confused_deputy"),
         (of(service("apigateway", where("StringEqualsIfExists", "aws:SourceAccount", A))), "confused_deputy"),
     ],
     "row 16": [
@@ -196,12 +198,17 @@ BOTH_WAYS = {
         (of(allow({"AWS": "AROAEXAMPLEEXAMPLE123"})), "dead_principal"),
         (of(allow({"AWS": "AIDAEXAMPLEEXAMPLE123"})), "dead_principal"),
         (of(allow({"AWS": f"arn:aws:iam::{A}:role/AROAEXAMPLEEXAMPLE123"})), "own_account"),
+        (of(allow({"AWS": "AIDA"})), "unknown"),
+        (of(allow({"AWS": "AROA-is no id of a role"})), "unknown"),
     ],
     "row 19": [
         (of(allow({"Federated": "cognito-identity.amazonaws.com"})), "unknown"),
         (of(allow({"CanonicalUser": "79a59df900b949e5"})), "unknown"),
         (of(allow({"AWS": "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity E1"})), "unknown"),
         (of(allow({"AWS": A})), "own_account"),
+        (of(allow({"AWS": f"arn:aws-cn:iam::{A}:root"})), "unknown"),
+        (of(allow({"AWS": "1111-2222-33"})), "unknown"),
+        (of(allow({"AWS": "arn:aws:iam::1111-2222-33:root"})), "unknown"),
     ],
     "the last row": [
         (Target(), "none"),

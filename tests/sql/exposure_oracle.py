@@ -51,7 +51,7 @@ def is_fixed(kind, key, value):
         parts = value.split(":", 5)
         return bool(re.fullmatch(r"\d{12}", parts[4])) or (parts[2] == "s3" and not re.search(r"[*?]", parts[5]))
     if kind == "Bool":
-        return value == "true"
+        return value == "true" and key == "lambda:invokedviafunctionurl"
     if key == "aws:sourceip":
         return int(value.partition("/")[2] or 32) >= (104 if value.startswith("::ffff:") else 8)
     if key.endswith("orgpaths"):
@@ -95,7 +95,7 @@ def only(statement, key, value):
 def accounts_of(key, values):
     """Return the accounts that source values name, or None where one of them names none."""
     if key in ("aws:sourceaccount", "aws:sourceowner"):
-        return set(values)
+        return set(values) if all(re.fullmatch("[0-9]{12}", value) for value in values) else None
     if key == "aws:sourcearn":
         accounts = {value.split(":")[4] for value in values}
         return accounts if "" not in accounts else None
@@ -225,12 +225,13 @@ def verdict_of(grant, found, own, url):
         return of_everyone(statement, access, found, url, mark)
     if type_ == "Service":
         return of_service(statement, principal, access, own), mark
-    is_dead = type_ == "AWS" and principal[:4] in ("AIDA", "AROA")
+    is_dead = type_ == "AWS" and re.fullmatch("A(IDA|ROA)[A-Z0-9]{12,}", principal)
     account = account_of(principal) if type_ == "AWS" else ""
     rules = [
         (type_ is None, "public?"),
         (is_dead, "dead_principal"),  # row 18
         (not re.fullmatch(r"\d{12}", account), "unknown"),  # row 19
+        (account == own and principal.startswith("arn:") and not principal.startswith("arn:aws:"), "unknown"),
         (account == own, "own_account"),  # row 17
         (True, "cross_account"),  # row 16
     ]

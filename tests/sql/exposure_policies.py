@@ -20,6 +20,9 @@ AWS = [
     "AIDAEXAMPLEEXAMPLE123",
     "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity E1",
     "nobody",
+    f"arn:aws-cn:iam::{A}:root",
+    "1111-2222-33",
+    "AIDA",
 ]
 SERVICES = [
     "s3.amazonaws.com",
@@ -72,6 +75,7 @@ ONE = [
     {"Bool": {"lambda:InvokedViaFunctionUrl": "false"}},
     {"StringEquals": {"lambda:FunctionUrlAuthType": "NONE"}},
     {"StringEquals": {"lambda:FunctionUrlAuthType": "AWS_IAM"}},
+    {"Bool": {"aws:SourceAccount": "true"}},
     {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}},
     {"IpAddress": {"aws:SourceIp": ["203.0.113.0/24", "0.0.0.0/0"]}},
     {"IpAddress": {"aws:SourceIp": [f"{number}.0.0.0/8" for number in range(256)]}},

@@ -14,7 +14,8 @@ matters which operator it has, and what the value leaves open:
 - A network is fixed unless it is wider than /8, or /16 of IPv6, which nobody owns. The networks of a list are fixed if
   together they have fewer addresses than two of these: many parts can be everything. A network of IPv6 that is one of
   IPv4 counts as that, and one that contains all of IPv4 is not fixed.
-- Of ``Bool``, only ``true`` limits: what has not happened is true of most requests.
+- Of ``Bool``, only ``true`` limits: what has not happened is true of most requests. It compares no text, so it limits
+  no key whose value is one.
 - Any other value is fixed if it has no ``*``, whatever the operator, and no ``?`` under ``StringLike``.
 
 Whether the key of a condition says anything about who may call is for the views to decide.
@@ -30,6 +31,13 @@ _LIMITS = re.compile(r"(?:foranyvalue:)?(string(?:equals|like)(?:ignorecase)?|ar
 _ARN_PARTS = 6
 _ACCOUNT = 4
 _ORGANIZATION_PATHS = ("aws:principalorgpaths", "aws:sourceorgpaths")
+_TEXT_KEYS = frozenset(
+    {
+        *("aws:sourcearn", "aws:sourceaccount", "aws:sourceowner", "aws:sourceorgid", "aws:sourceorgpaths"),
+        *("aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths", "aws:userid"),
+        *("aws:sourcevpc", "aws:sourcevpce", "aws:sourceip", "lambda:eventsourcetoken", "lambda:functionurlauthtype"),
+    }
+)
 _LEAST_PREFIX = {4: 8, 6: 16}
 _MAPPED = IPv6Network("::ffff:0:0/96")
 _HEAD_OF_S3 = re.compile(r"arn:aws[a-z-]*:s3::")
@@ -65,7 +73,7 @@ def is_limiting(operator: str, key: str, value: str) -> bool:
     if kind is None or not value or "${" in value:
         return False
     if kind == "bool":
-        return value.lower() == "true"
+        return value.lower() == "true" and key not in _TEXT_KEYS
     if kind == "ipaddress":
         return _is_narrow(value)
     is_pattern = kind.startswith(("stringlike", "arn"))

@@ -130,6 +130,8 @@ LIMITS = [
     ("Bool", "lambda:InvokedViaFunctionUrl", "true", True),
     ("Bool", "lambda:InvokedViaFunctionUrl", "false", False),
     ("BoolIfExists", "lambda:InvokedViaFunctionUrl", "true", False),
+    ("Bool", "aws:SourceAccount", "true", False),
+    ("ForAnyValue:Bool", "aws:PrincipalOrgID", "true", False),
 ]
 
 

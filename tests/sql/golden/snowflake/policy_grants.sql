@@ -1,4 +1,25 @@
-WITH "CONDITION_GROUPS" AS (
+WITH "PARTITIONS" AS (
+  SELECT DISTINCT
+    "REGION",
+    CASE
+      WHEN "REGION" LIKE 'cn-%'
+      THEN 'aws-cn'
+      WHEN "REGION" LIKE 'us-gov-%'
+      THEN 'aws-us-gov'
+      WHEN "REGION" LIKE 'us-iso-%'
+      THEN 'aws-iso'
+      WHEN "REGION" LIKE 'us-isob-%'
+      THEN 'aws-iso-b'
+      WHEN "REGION" LIKE 'eu-isoe-%'
+      THEN 'aws-iso-e'
+      WHEN "REGION" LIKE 'us-isof-%'
+      THEN 'aws-iso-f'
+      WHEN "REGION" LIKE 'eusc-%'
+      THEN 'aws-eusc'
+      ELSE 'aws'
+    END AS "OWN_PARTITION"
+  FROM "LEXPORT"."POLICY_STATEMENTS"
+), "CONDITION_GROUPS" AS (
   SELECT
     "ACCOUNT_ID",
     "REGION",
@@ -25,7 +46,10 @@ WITH "CONDITION_GROUPS" AS (
       "IS_LIMITING",
       CASE
         WHEN "KEY" IN ('aws:sourceaccount', 'aws:sourceowner')
-        THEN "VALUE"
+        THEN CASE
+          WHEN LENGTH("VALUE") = 12 AND LENGTH(TRANSLATE("VALUE", '0123456789', '')) = 0
+          THEN "VALUE"
+        END
         WHEN "KEY" = 'aws:sourcearn'
         THEN NULLIF(SPLIT_PART("VALUE", ':', 5), '')
       END AS "NAMED_ACCOUNT_ID"
@@ -247,7 +271,7 @@ WITH "CONDITION_GROUPS" AS (
     "S"."RESOURCE",
     "S"."CONDITION_JSON",
     "S"."IS_NOT_RESOURCE",
-    "S"."OWN_PARTITION",
+    "O"."OWN_PARTITION",
     "S"."PRINCIPAL_ACCOUNT_ID",
     CASE
       WHEN "S"."PRINCIPAL_TYPE" IS NULL OR "S"."IS_NOT_PRINCIPAL"
@@ -258,8 +282,16 @@ WITH "CONDITION_GROUPS" AS (
       THEN 'service'
       WHEN "S"."PRINCIPAL_TYPE" <> 'AWS'
       THEN 'unknown'
-      WHEN "S"."PRINCIPAL" LIKE 'AIDA%' OR "S"."PRINCIPAL" LIKE 'AROA%'
+      WHEN (
+        "S"."PRINCIPAL" LIKE 'AIDA%' OR "S"."PRINCIPAL" LIKE 'AROA%'
+      )
+      AND LENGTH("S"."PRINCIPAL") >= 16
+      AND LENGTH(TRANSLATE("S"."PRINCIPAL", 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789', '')) = 0
       THEN 'deleted'
+      WHEN "S"."PRINCIPAL_ACCOUNT_ID" = "S"."ACCOUNT_ID"
+      AND "S"."PRINCIPAL" LIKE 'arn:%'
+      AND SPLIT_PART("S"."PRINCIPAL", ':', 2) <> "O"."OWN_PARTITION"
+      THEN 'unknown'
       WHEN "S"."PRINCIPAL_ACCOUNT_ID" = "S"."ACCOUNT_ID"
       THEN 'own_account'
       WHEN NOT "S"."PRINCIPAL_ACCOUNT_ID" IS NULL
@@ -322,34 +354,19 @@ WITH "CONDITION_GROUPS" AS (
       "COVERS_INVOKE_FUNCTION",
       "COVERS_INVOKE_FUNCTION_URL",
       CASE
-        WHEN "REGION" LIKE 'cn-%'
-        THEN 'aws-cn'
-        WHEN "REGION" LIKE 'us-gov-%'
-        THEN 'aws-us-gov'
-        WHEN "REGION" LIKE 'us-iso-%'
-        THEN 'aws-iso'
-        WHEN "REGION" LIKE 'us-isob-%'
-        THEN 'aws-iso-b'
-        WHEN "REGION" LIKE 'eu-isoe-%'
-        THEN 'aws-iso-e'
-        WHEN "REGION" LIKE 'us-isof-%'
-        THEN 'aws-iso-f'
-        WHEN "REGION" LIKE 'eusc-%'
-        THEN 'aws-eusc'
-        ELSE 'aws'
-      END AS "OWN_PARTITION",
-      CASE
         WHEN "PRINCIPAL_TYPE" <> 'AWS'
         THEN NULL
-        WHEN LENGTH("PRINCIPAL") = 12 AND UPPER("PRINCIPAL") = LOWER("PRINCIPAL")
+        WHEN LENGTH("PRINCIPAL") = 12 AND LENGTH(TRANSLATE("PRINCIPAL", '0123456789', '')) = 0
         THEN "PRINCIPAL"
         WHEN "PRINCIPAL" LIKE 'arn:%'
         AND LENGTH(NULLIF(SPLIT_PART("PRINCIPAL", ':', 5), '')) = 12
-        AND UPPER(NULLIF(SPLIT_PART("PRINCIPAL", ':', 5), '')) = LOWER(NULLIF(SPLIT_PART("PRINCIPAL", ':', 5), ''))
+        AND LENGTH(TRANSLATE(SPLIT_PART("PRINCIPAL", ':', 5), '0123456789', '')) = 0
         THEN NULLIF(SPLIT_PART("PRINCIPAL", ':', 5), '')
       END AS "PRINCIPAL_ACCOUNT_ID"
     FROM "LEXPORT"."POLICY_STATEMENTS"
   ) AS "S"
+  JOIN "PARTITIONS" AS "O"
+    ON "O"."REGION" = "S"."REGION"
   LEFT JOIN "CONDITIONS" AS "C"
     ON "C"."ACCOUNT_ID" = "S"."ACCOUNT_ID"
     AND "C"."REGION" = "S"."REGION"

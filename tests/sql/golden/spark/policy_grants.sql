@@ -1,4 +1,25 @@
-WITH `condition_groups` AS (
+WITH `partitions` AS (
+  SELECT DISTINCT
+    `region`,
+    CASE
+      WHEN `region` LIKE 'cn-%'
+      THEN 'aws-cn'
+      WHEN `region` LIKE 'us-gov-%'
+      THEN 'aws-us-gov'
+      WHEN `region` LIKE 'us-iso-%'
+      THEN 'aws-iso'
+      WHEN `region` LIKE 'us-isob-%'
+      THEN 'aws-iso-b'
+      WHEN `region` LIKE 'eu-isoe-%'
+      THEN 'aws-iso-e'
+      WHEN `region` LIKE 'us-isof-%'
+      THEN 'aws-iso-f'
+      WHEN `region` LIKE 'eusc-%'
+      THEN 'aws-eusc'
+      ELSE 'aws'
+    END AS `own_partition`
+  FROM `lexport`.`policy_statements`
+), `condition_groups` AS (
   SELECT
     `account_id`,
     `region`,
@@ -25,7 +46,10 @@ WITH `condition_groups` AS (
       `is_limiting`,
       CASE
         WHEN `key` IN ('aws:sourceaccount', 'aws:sourceowner')
-        THEN `value`
+        THEN CASE
+          WHEN LENGTH(`value`) = 12 AND LENGTH(TRANSLATE(`value`, '0123456789', '')) = 0
+          THEN `value`
+        END
         WHEN `key` = 'aws:sourcearn'
         THEN NULLIF(SPLIT_PART(`value`, ':', 5), '')
       END AS `named_account_id`
@@ -247,7 +271,7 @@ WITH `condition_groups` AS (
     `s`.`resource`,
     `s`.`condition_json`,
     `s`.`is_not_resource`,
-    `s`.`own_partition`,
+    `o`.`own_partition`,
     `s`.`principal_account_id`,
     CASE
       WHEN `s`.`principal_type` IS NULL OR `s`.`is_not_principal`
@@ -258,8 +282,16 @@ WITH `condition_groups` AS (
       THEN 'service'
       WHEN `s`.`principal_type` <> 'AWS'
       THEN 'unknown'
-      WHEN `s`.`principal` LIKE 'AIDA%' OR `s`.`principal` LIKE 'AROA%'
+      WHEN (
+        `s`.`principal` LIKE 'AIDA%' OR `s`.`principal` LIKE 'AROA%'
+      )
+      AND LENGTH(`s`.`principal`) >= 16
+      AND LENGTH(TRANSLATE(`s`.`principal`, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789', '')) = 0
       THEN 'deleted'
+      WHEN `s`.`principal_account_id` = `s`.`account_id`
+      AND `s`.`principal` LIKE 'arn:%'
+      AND SPLIT_PART(`s`.`principal`, ':', 2) <> `o`.`own_partition`
+      THEN 'unknown'
       WHEN `s`.`principal_account_id` = `s`.`account_id`
       THEN 'own_account'
       WHEN NOT `s`.`principal_account_id` IS NULL
@@ -322,34 +354,19 @@ WITH `condition_groups` AS (
       `covers_invoke_function`,
       `covers_invoke_function_url`,
       CASE
-        WHEN `region` LIKE 'cn-%'
-        THEN 'aws-cn'
-        WHEN `region` LIKE 'us-gov-%'
-        THEN 'aws-us-gov'
-        WHEN `region` LIKE 'us-iso-%'
-        THEN 'aws-iso'
-        WHEN `region` LIKE 'us-isob-%'
-        THEN 'aws-iso-b'
-        WHEN `region` LIKE 'eu-isoe-%'
-        THEN 'aws-iso-e'
-        WHEN `region` LIKE 'us-isof-%'
-        THEN 'aws-iso-f'
-        WHEN `region` LIKE 'eusc-%'
-        THEN 'aws-eusc'
-        ELSE 'aws'
-      END AS `own_partition`,
-      CASE
         WHEN `principal_type` <> 'AWS'
         THEN NULL
-        WHEN LENGTH(`principal`) = 12 AND UPPER(`principal`) = LOWER(`principal`)
+        WHEN LENGTH(`principal`) = 12 AND LENGTH(TRANSLATE(`principal`, '0123456789', '')) = 0
         THEN `principal`
         WHEN `principal` LIKE 'arn:%'
         AND LENGTH(NULLIF(SPLIT_PART(`principal`, ':', 5), '')) = 12
-        AND UPPER(NULLIF(SPLIT_PART(`principal`, ':', 5), '')) = LOWER(NULLIF(SPLIT_PART(`principal`, ':', 5), ''))
+        AND LENGTH(TRANSLATE(SPLIT_PART(`principal`, ':', 5), '0123456789', '')) = 0
         THEN NULLIF(SPLIT_PART(`principal`, ':', 5), '')
       END AS `principal_account_id`
     FROM `lexport`.`policy_statements`
   ) AS `s`
+  JOIN `partitions` AS `o`
+    ON `o`.`region` = `s`.`region`
   LEFT JOIN `conditions` AS `c`
     ON `c`.`account_id` = `s`.`account_id`
     AND `c`.`region` = `s`.`region`
