@@ -6,14 +6,18 @@
 -- column qualifier: `$LATEST` for the function as a whole, else the alias or version that was called
 -- column dimension: `function`, `alias`, `version` or `executed_version`
 -- column executed_version: version that ran for the alias; NULL but for `executed_version`
--- column invocations: calls that ran
--- column errors: calls that failed
--- column error_rate: share of the calls that ran and failed, 0 to 1; NULL where no call ran or an answer is missing
--- column throttles: calls that were throttled
--- column throttle_rate: share of all calls that was throttled, 0 to 1
+-- column invocations: calls that ran, as far as known
+-- column errors: calls that failed, as far as known
+-- column error_rate: share of the calls that ran and failed, 0 to 1; NULL where no call ran, or where an answer is missing or came back in part
+-- column throttles: calls that were throttled, as far as known
+-- column throttle_rate: share of all calls that was throttled, 0 to 1; NULL where an answer is missing or came back in part
 -- column first_day: first day with a call
 -- column last_day: last day with a call
-WITH summed AS (
+WITH failed AS (
+  SELECT DISTINCT account_id, region, function_name, qualifier
+  FROM errors
+  WHERE operation = 'GetMetricData'
+), summed AS (
   SELECT
     account_id,
     region,
@@ -24,24 +28,38 @@ WITH summed AS (
     SUM(invocations) AS invocations,
     SUM(errors) AS errors,
     SUM(throttles) AS throttles,
+    SUM(CASE WHEN errors > 0 AND invocations IS NULL THEN 1 ELSE 0 END) AS days_without_calls,
+    SUM(CASE WHEN invocations > 0 AND errors IS NULL THEN 1 ELSE 0 END) AS days_without_errors,
+    SUM(CASE WHEN invocations > 0 AND throttles IS NULL THEN 1 ELSE 0 END) AS days_without_throttles,
     MIN(day) AS first_day,
     MAX(day) AS last_day
   FROM function_usage
   GROUP BY account_id, region, function_name, qualifier, dimension, executed_version
 )
 SELECT
-  account_id,
-  region,
-  function_name,
-  qualifier,
-  dimension,
-  executed_version,
-  CAST(COALESCE(invocations, 0) AS BIGINT) AS invocations,
-  CAST(errors AS BIGINT) AS errors,
-  CAST(errors AS DOUBLE) / NULLIF(invocations, 0) AS error_rate,
-  CAST(throttles AS BIGINT) AS throttles,
-  CAST(throttles AS DOUBLE) / NULLIF(COALESCE(invocations, 0) + throttles, 0) AS throttle_rate,
-  first_day,
-  last_day
-FROM summed
-ORDER BY errors DESC, account_id, region, function_name, qualifier, dimension, executed_version
+  s.account_id,
+  s.region,
+  s.function_name,
+  s.qualifier,
+  s.dimension,
+  s.executed_version,
+  CAST(COALESCE(s.invocations, 0) AS BIGINT) AS invocations,
+  CAST(s.errors AS BIGINT) AS errors,
+  CASE
+    WHEN f.function_name IS NULL AND s.days_without_calls = 0 AND s.days_without_errors = 0
+      THEN CAST(s.errors AS DOUBLE) / NULLIF(s.invocations, 0)
+  END AS error_rate,
+  CAST(s.throttles AS BIGINT) AS throttles,
+  CASE
+    WHEN f.function_name IS NULL AND s.days_without_calls = 0 AND s.days_without_throttles = 0
+      THEN CAST(s.throttles AS DOUBLE) / NULLIF(COALESCE(s.invocations, 0) + s.throttles, 0)
+  END AS throttle_rate,
+  s.first_day,
+  s.last_day
+FROM summed AS s
+LEFT JOIN failed AS f
+  ON f.account_id = s.account_id
+  AND f.region = s.region
+  AND f.function_name = s.function_name
+  AND f.qualifier = s.qualifier
+ORDER BY errors DESC, s.account_id, s.region, s.function_name, s.qualifier, s.dimension, s.executed_version

@@ -6,8 +6,8 @@
 -- column function_arn: ARN of the function
 -- column runtime: runtime identifier
 -- column layers: number of layers; each must support arm64 too
--- column invocations: calls that ran on x86_64 within the days that were read; NULL where the use is not known
--- column gb_seconds: duration in seconds, times memory in GB
+-- column invocations: calls that ran on x86_64 within the days that were read; NULL where the use is not known as a whole
+-- column gb_seconds: duration in seconds, times memory in GB; NULL likewise
 -- column usd_per_30_days: price of that duration for 30 days on x86_64
 -- column saved_usd_per_30_days: what is saved of it if the calls take as long on arm64
 WITH prices AS (
@@ -27,8 +27,8 @@ WITH prices AS (
     a.function_arn,
     a.runtime,
     a.layers,
-    CASE WHEN n.reason IN ('not_read', 'failed') THEN u.invocations ELSE COALESCE(u.invocations, 0) END AS invocations,
-    CASE WHEN n.reason IN ('not_read', 'failed') THEN u.gb_seconds ELSE COALESCE(u.gb_seconds, 0) END AS gb_seconds,
+    CASE WHEN n.function_name IS NULL THEN COALESCE(u.invocations, 0) END AS invocations,
+    CASE WHEN n.function_name IS NULL THEN COALESCE(u.gb_seconds, 0) END AS gb_seconds,
     DATE_DIFF('day', w.first_day, w.last_day) + 1 AS days
   FROM arm64_candidates AS a
   LEFT JOIN used AS u
@@ -39,6 +39,7 @@ WITH prices AS (
     ON n.account_id = a.account_id
     AND n.region = a.region
     AND n.function_name = a.function_name
+    AND n.reason IN ('not_read', 'failed', 'not_attributed')
   LEFT JOIN usage_windows AS w
     ON w.account_id = a.account_id
     AND w.region = a.region

@@ -203,6 +203,35 @@ def test_timeouts_and_errors(ask):
     assert rates[0] == ("f", "$LATEST", 0.25, 0.5)
 
 
+def test_no_figures_of_answers_that_came_back_in_part(ask):
+    """A rate is of whole answers: none where a day lacks calls, errors or throttles, or a result is incomplete."""
+    functions = [version(name, runtime="python3.13") for name in ("calls", "errors", "lost", "throttles", "whole")]
+    usage = [
+        *(used(name, day=FIRST, errors=5, throttles=10) for name in ("calls", "errors", "lost", "throttles", "whole")),
+        used("calls", calls=None, errors=4, throttles=2),
+        used("errors", errors=None),
+        used("throttles", throttles=None),
+        used("whole", calls=None, errors=None, throttles=20),
+        used("lost", "live", "alias", calls=10, errors=5),
+        used("lost", "live", "executed_version", executed="$LATEST", calls=10, errors=5),
+    ]
+    error = {"operation": "GetMetricData", "function_name": "lost", "qualifier": "$LATEST", "message": "PartialData"}
+    snapshot = night(functions, usage, errors=[error])
+
+    query = "SELECT function_name, dimension, error_rate, throttle_rate FROM error_rates ORDER BY 1, 2"
+    assert ask(snapshot, query) == [
+        ("calls", "function", None, None),
+        ("errors", "function", None, pytest.approx(10 / 30)),
+        ("lost", "alias", 0.5, 0.0),
+        ("lost", "executed_version", 0.5, 0.0),
+        ("lost", "function", None, None),
+        ("throttles", "function", 0.25, None),
+        ("whole", "function", 0.5, 0.75),
+    ]
+    query = "SELECT function_name, invocations, gb_seconds, saved_usd_per_30_days FROM arm64_savings ORDER BY 1"
+    assert {name for name, *figures in ask(snapshot, query) if figures == [None] * 3} == {"lost"}
+
+
 def test_prices_are_those_of_the_csv(ask):
     """The view of prices has the lines of data/lambda_prices.csv, each with its source."""
     lines = list(csv.DictReader((sql_dir() / "data/lambda_prices.csv").read_text(encoding="utf-8").splitlines()))

@@ -1,4 +1,13 @@
-WITH `summed` AS (
+WITH `failed` AS (
+  SELECT DISTINCT
+    `account_id`,
+    `region`,
+    `function_name`,
+    `qualifier`
+  FROM `lexport`.`errors`
+  WHERE
+    `operation` = 'GetMetricData'
+), `summed` AS (
   SELECT
     `account_id`,
     `region`,
@@ -9,6 +18,9 @@ WITH `summed` AS (
     SUM(`invocations`) AS `invocations`,
     SUM(`errors`) AS `errors`,
     SUM(`throttles`) AS `throttles`,
+    SUM(CASE WHEN `errors` > 0 AND `invocations` IS NULL THEN 1 ELSE 0 END) AS `days_without_calls`,
+    SUM(CASE WHEN `invocations` > 0 AND `errors` IS NULL THEN 1 ELSE 0 END) AS `days_without_errors`,
+    SUM(CASE WHEN `invocations` > 0 AND `throttles` IS NULL THEN 1 ELSE 0 END) AS `days_without_throttles`,
     MIN(`day`) AS `first_day`,
     MAX(`day`) AS `last_day`
   FROM `lexport`.`function_usage`
@@ -21,25 +33,40 @@ WITH `summed` AS (
     `executed_version`
 )
 SELECT
-  `account_id`,
-  `region`,
-  `function_name`,
-  `qualifier`,
-  `dimension`,
-  `executed_version`,
-  CAST(COALESCE(`invocations`, 0) AS INT64) AS `invocations`,
-  CAST(`errors` AS INT64) AS `errors`,
-  CAST(`errors` AS FLOAT64) / NULLIF(`invocations`, 0) AS `error_rate`,
-  CAST(`throttles` AS INT64) AS `throttles`,
-  CAST(`throttles` AS FLOAT64) / NULLIF(COALESCE(`invocations`, 0) + `throttles`, 0) AS `throttle_rate`,
-  `first_day`,
-  `last_day`
-FROM `summed`
+  `s`.`account_id`,
+  `s`.`region`,
+  `s`.`function_name`,
+  `s`.`qualifier`,
+  `s`.`dimension`,
+  `s`.`executed_version`,
+  CAST(COALESCE(`s`.`invocations`, 0) AS INT64) AS `invocations`,
+  CAST(`s`.`errors` AS INT64) AS `errors`,
+  CASE
+    WHEN `f`.`function_name` IS NULL
+    AND `s`.`days_without_calls` = 0
+    AND `s`.`days_without_errors` = 0
+    THEN CAST(`s`.`errors` AS FLOAT64) / NULLIF(`s`.`invocations`, 0)
+  END AS `error_rate`,
+  CAST(`s`.`throttles` AS INT64) AS `throttles`,
+  CASE
+    WHEN `f`.`function_name` IS NULL
+    AND `s`.`days_without_calls` = 0
+    AND `s`.`days_without_throttles` = 0
+    THEN CAST(`s`.`throttles` AS FLOAT64) / NULLIF(COALESCE(`s`.`invocations`, 0) + `s`.`throttles`, 0)
+  END AS `throttle_rate`,
+  `s`.`first_day`,
+  `s`.`last_day`
+FROM `summed` AS `s`
+LEFT JOIN `failed` AS `f`
+  ON `f`.`account_id` = `s`.`account_id`
+  AND `f`.`region` = `s`.`region`
+  AND `f`.`function_name` = `s`.`function_name`
+  AND `f`.`qualifier` = `s`.`qualifier`
 ORDER BY
   `errors` DESC,
-  `account_id` NULLS LAST,
-  `region` NULLS LAST,
-  `function_name` NULLS LAST,
-  `qualifier` NULLS LAST,
-  `dimension` NULLS LAST,
-  `executed_version` NULLS LAST
+  `s`.`account_id` NULLS LAST,
+  `s`.`region` NULLS LAST,
+  `s`.`function_name` NULLS LAST,
+  `s`.`qualifier` NULLS LAST,
+  `s`.`dimension` NULLS LAST,
+  `s`.`executed_version` NULLS LAST

@@ -22,16 +22,8 @@ WITH "prices" AS (
     "a"."function_arn",
     "a"."runtime",
     "a"."layers",
-    CASE
-      WHEN "n"."reason" IN ('not_read', 'failed')
-      THEN "u"."invocations"
-      ELSE COALESCE("u"."invocations", 0)
-    END AS "invocations",
-    CASE
-      WHEN "n"."reason" IN ('not_read', 'failed')
-      THEN "u"."gb_seconds"
-      ELSE COALESCE("u"."gb_seconds", 0)
-    END AS "gb_seconds",
+    CASE WHEN "n"."function_name" IS NULL THEN COALESCE("u"."invocations", 0) END AS "invocations",
+    CASE WHEN "n"."function_name" IS NULL THEN COALESCE("u"."gb_seconds", 0) END AS "gb_seconds",
     DATE_DIFF('DAY', DATE_TRUNC('DAY', "w"."first_day"), DATE_TRUNC('DAY', "w"."last_day")) + 1 AS "days"
   FROM "lexport"."arm64_candidates" AS "a"
   LEFT JOIN "used" AS "u"
@@ -42,6 +34,7 @@ WITH "prices" AS (
     ON "n"."account_id" = "a"."account_id"
     AND "n"."region" = "a"."region"
     AND "n"."function_name" = "a"."function_name"
+    AND "n"."reason" IN ('not_read', 'failed', 'not_attributed')
   LEFT JOIN "lexport"."usage_windows" AS "w"
     ON "w"."account_id" = "a"."account_id" AND "w"."region" = "a"."region"
 )
