@@ -1,5 +1,5 @@
 -- question: What does each function cost at least?
--- grain: one row per function and architecture that ran within the days that were read, and one with NULLs per function whose use is not known; list prices before the free tier, the tiers of very large bills and Savings Plans
+-- grain: one row per function and architecture that ran within the days that were read, and one with NULLs per function whose use is not known; list prices before the free tier, the tiers of very large bills and Savings Plans; provisioned concurrency is priced as on demand, which may be more or less than it costs
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
@@ -8,22 +8,28 @@
 -- column invocations: calls that ran
 -- column gb_seconds: duration in seconds, times memory in GB
 -- column requests_usd: price of the calls
--- column duration_usd: price of the duration; start-up, rounding, provisioned concurrency, SnapStart, Managed Instances, /tmp and data transfer are left out
--- column usd: both together
+-- column duration_usd: price of the duration; start-up, rounding, SnapStart, /tmp and data transfer are left out; NULL where a version that ran is on managed instances, whose duration has no price of its own
+-- column usd: both together; NULL where the price of the duration is
 -- column usd_per_30_days: the same for 30 days
 -- column is_known: FALSE where the use of the function is not known as a whole, or calls are left out because it is not known which version ran
 -- column price_region: Region whose prices are used
 -- column price_stated_on: day of these prices
 WITH used AS (
   SELECT
-    account_id,
-    region,
-    function_name,
-    architecture,
-    SUM(invocations) AS invocations,
-    SUM(gb_seconds) AS gb_seconds
-  FROM version_use
-  GROUP BY account_id, region, function_name, architecture
+    v.account_id,
+    v.region,
+    v.function_name,
+    v.architecture,
+    SUM(v.invocations) AS invocations,
+    SUM(v.gb_seconds) AS gb_seconds,
+    MAX(f.capacity_provider_arn) AS capacity_provider_arn
+  FROM version_use AS v
+  JOIN functions AS f
+    ON f.account_id = v.account_id
+    AND f.region = v.region
+    AND f.function_name = v.function_name
+    AND f.version = v.version
+  GROUP BY v.account_id, v.region, v.function_name, v.architecture
 ), unknown AS (
   SELECT account_id, region, function_name
   FROM usage_unread
@@ -36,6 +42,7 @@ WITH used AS (
     u.architecture,
     u.invocations,
     u.gb_seconds,
+    u.capacity_provider_arn,
     CASE WHEN n.function_name IS NULL THEN TRUE ELSE FALSE END AS is_known
   FROM used AS u
   LEFT JOIN unknown AS n
@@ -43,7 +50,7 @@ WITH used AS (
     AND n.region = u.region
     AND n.function_name = u.function_name
   UNION ALL
-  SELECT n.account_id, n.region, n.function_name, f.architecture, NULL, NULL, FALSE
+  SELECT n.account_id, n.region, n.function_name, f.architecture, NULL, NULL, NULL, FALSE
   FROM unknown AS n
   JOIN functions AS f
     ON f.account_id = n.account_id
@@ -65,7 +72,7 @@ WITH used AS (
     r.invocations,
     r.gb_seconds,
     r.invocations * p.request_usd AS requests_usd,
-    r.gb_seconds * p.gb_second_usd AS duration_usd,
+    CASE WHEN r.capacity_provider_arn IS NULL THEN r.gb_seconds * p.gb_second_usd END AS duration_usd,
     r.is_known,
     p.price_region,
     p.stated_on

@@ -186,6 +186,18 @@ def test_costs(ask):
     assert saved == [("f", 600_000, pytest.approx(2_000 * (0.0000166667 - 0.0000133334)))]
 
 
+def test_managed_instances_have_no_price_of_duration(ask):
+    """What ran on managed instances is billed by the instance: its calls have a price, its duration has none."""
+    provider = "arn:aws:lambda:eu-west-1:111122223333:capacity-provider:p"
+    functions = [version("managed", capacity_provider_arn=provider), version("other")]
+    snapshot = night(functions, [used("managed", calls=1_000_000), used("other", calls=1_000_000)])
+
+    query = "SELECT function_name, requests_usd, duration_usd, usd, usd_per_30_days, is_known FROM cost_estimate"
+    managed, other = sorted(ask(snapshot, query))
+    assert managed == ("managed", pytest.approx(0.2), None, None, None, True)
+    assert other[3] == pytest.approx(0.2 + 100_000 * 0.0000166667)
+
+
 def test_timeouts_and_errors(ask):
     """The longest call is compared with the timeout of the version that ran; rates are shares of calls."""
     functions = [version("f"), version("f", "1", timeout=1), version("g", timeout=1)]

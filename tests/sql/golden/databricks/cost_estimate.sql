@@ -1,17 +1,23 @@
 WITH `used` AS (
   SELECT
-    `account_id`,
-    `region`,
-    `function_name`,
-    `architecture`,
-    SUM(`invocations`) AS `invocations`,
-    SUM(`gb_seconds`) AS `gb_seconds`
-  FROM `lexport`.`version_use`
+    `v`.`account_id`,
+    `v`.`region`,
+    `v`.`function_name`,
+    `v`.`architecture`,
+    SUM(`v`.`invocations`) AS `invocations`,
+    SUM(`v`.`gb_seconds`) AS `gb_seconds`,
+    MAX(`f`.`capacity_provider_arn`) AS `capacity_provider_arn`
+  FROM `lexport`.`version_use` AS `v`
+  JOIN `lexport`.`functions` AS `f`
+    ON `f`.`account_id` = `v`.`account_id`
+    AND `f`.`region` = `v`.`region`
+    AND `f`.`function_name` = `v`.`function_name`
+    AND `f`.`version` = `v`.`version`
   GROUP BY
-    `account_id`,
-    `region`,
-    `function_name`,
-    `architecture`
+    `v`.`account_id`,
+    `v`.`region`,
+    `v`.`function_name`,
+    `v`.`architecture`
 ), `unknown` AS (
   SELECT
     `account_id`,
@@ -28,6 +34,7 @@ WITH `used` AS (
     `u`.`architecture`,
     `u`.`invocations`,
     `u`.`gb_seconds`,
+    `u`.`capacity_provider_arn`,
     CASE WHEN `n`.`function_name` IS NULL THEN TRUE ELSE FALSE END AS `is_known`
   FROM `used` AS `u`
   LEFT JOIN `unknown` AS `n`
@@ -40,6 +47,7 @@ WITH `used` AS (
     `n`.`region`,
     `n`.`function_name`,
     `f`.`architecture`,
+    NULL,
     NULL,
     NULL,
     FALSE
@@ -65,7 +73,10 @@ WITH `used` AS (
     `r`.`invocations`,
     `r`.`gb_seconds`,
     `r`.`invocations` * `p`.`request_usd` AS `requests_usd`,
-    `r`.`gb_seconds` * `p`.`gb_second_usd` AS `duration_usd`,
+    CASE
+      WHEN `r`.`capacity_provider_arn` IS NULL
+      THEN `r`.`gb_seconds` * `p`.`gb_second_usd`
+    END AS `duration_usd`,
     `r`.`is_known`,
     `p`.`price_region`,
     `p`.`stated_on`
