@@ -290,7 +290,7 @@ WITH `partitions` AS (
       THEN 'deleted'
       WHEN `s`.`principal_account_id` = `s`.`account_id`
       AND `s`.`principal` LIKE 'arn:%'
-      AND SPLIT_PART(`s`.`principal`, ':', 2) <> `o`.`own_partition`
+      AND `s`.`principal` NOT LIKE 'arn:' || `o`.`own_partition` || ':%'
       THEN 'unknown'
       WHEN `s`.`principal_account_id` = `s`.`account_id`
       THEN 'own_account'
@@ -360,7 +360,7 @@ WITH `partitions` AS (
         THEN `principal`
         WHEN `principal` LIKE 'arn:%'
         AND LENGTH(NULLIF(SPLIT_PART(`principal`, ':', 5), '')) = 12
-        AND LENGTH(TRANSLATE(SPLIT_PART(`principal`, ':', 5), '0123456789', '')) = 0
+        AND LENGTH(TRANSLATE(NULLIF(SPLIT_PART(`principal`, ':', 5), ''), '0123456789', '')) = 0
         THEN NULLIF(SPLIT_PART(`principal`, ':', 5), '')
       END AS `principal_account_id`
     FROM `lexport`.`policy_statements`
