@@ -397,16 +397,29 @@ WITH partitions AS (
     AND d.position = a.position
     AND d.access = a.access
   WHERE COALESCE(d.is_uncertain, 1) = 1
-), public_halves AS ( -- a URL needs both permissions: 2 is granted, 1 perhaps, 0 not
+), public_halves AS ( -- a URL needs both permissions: 2 is granted, 1 perhaps, 0 not; limits are 1 unknown, 2 organization, 3 limited
   SELECT
     account_id,
     region,
     function_name,
     qualifier,
     MAX(CASE WHEN access = 'url' AND condition_kind IN ('none', 'url_none') THEN 2 - is_questioned ELSE 0 END) AS url,
-    MAX(CASE WHEN access = 'invoke' AND condition_kind IN ('none', 'via_url') THEN 2 - is_questioned ELSE 0 END) AS invoke
-  FROM granted
-  WHERE who = 'everyone'
+    MAX(CASE WHEN access = 'invoke' AND condition_kind IN ('none', 'via_url') THEN 2 - is_questioned ELSE 0 END) AS invoke,
+    MIN(CASE WHEN access = 'url' THEN limit_rank END) AS url_limit,
+    MIN(CASE WHEN access = 'invoke' THEN limit_rank END) AS invoke_limit
+  FROM (
+    SELECT
+      account_id,
+      region,
+      function_name,
+      qualifier,
+      access,
+      condition_kind,
+      is_questioned,
+      CASE condition_kind WHEN 'unknown' THEN 1 WHEN 'organization' THEN 2 WHEN 'limited' THEN 3 END AS limit_rank
+    FROM granted
+    WHERE who = 'everyone'
+  ) AS e
   GROUP BY account_id, region, function_name, qualifier
 ), judged AS (
   SELECT
@@ -453,10 +466,13 @@ WITH partitions AS (
           WHEN t.url_status <> 'read' THEN 'public?'
           WHEN t.url_auth_type IS NULL THEN 'latent'
           WHEN g.condition_kind = 'via_url' AND t.url_auth_type = 'AWS_IAM' THEN 'any_aws_account_via_url'
-          WHEN g.condition_kind = 'via_url' THEN CASE WHEN h.url > 0 THEN 'internet' ELSE 'url_broken' END
+          WHEN g.condition_kind = 'via_url' AND h.url > 0 THEN 'internet'
+          WHEN g.condition_kind = 'via_url'
+            THEN CASE h.url_limit WHEN 1 THEN 'public?' WHEN 2 THEN 'organization' WHEN 3 THEN 'limited' ELSE 'url_broken' END
           WHEN g.condition_kind = 'url_none' AND t.url_auth_type = 'AWS_IAM' THEN 'latent'
           WHEN g.condition_kind = 'url_iam' AND t.url_auth_type = 'NONE' THEN 'latent'
-          WHEN h.invoke = 0 THEN 'url_broken'
+          WHEN h.invoke = 0
+            THEN CASE h.invoke_limit WHEN 1 THEN 'public?' WHEN 2 THEN 'organization' WHEN 3 THEN 'limited' ELSE 'url_broken' END
           WHEN t.url_auth_type = 'NONE' THEN 'internet'
           ELSE 'any_aws_account_via_url'
         END

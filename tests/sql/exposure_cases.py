@@ -50,6 +50,9 @@ def where(operator, key, value):
 OPEN_URL = (allow(action=URL, condition=FOR_NONE), allow(condition=VIA_URL))
 ALEXA = {"Service": "alexa-appkit.amazon.com"}
 TOKEN = where("StringEquals", "lambda:EventSourceToken", "amzn1.ask.skill.x")
+FROM_OFFICE = where("IpAddress", "aws:SourceIp", "203.0.113.0/24")
+OF_ORGANIZATION = where("StringEquals", "aws:PrincipalOrgID", "o-a1b2c3d4e5")
+OF_BROWSER = where("StringLike", "aws:UserAgent", "x*")
 OWN_ACCOUNT = where("StringEquals", "AWS:SourceAccount", A)
 
 BOTH_WAYS = {
@@ -87,7 +90,26 @@ BOTH_WAYS = {
         (of(allow(action=URL), url="NONE"), "url_broken"),
         (of(allow(action=URL)), "latent"),
         (of(allow(action=URL), is_url_read=False), "public?"),
-        (of(allow(action=URL), allow(condition=OWN_ACCOUNT), url="NONE"), "url_broken"),
+        (of(allow(action=URL), allow(condition={**VIA_URL, **FROM_OFFICE}), url="NONE"), "limited"),
+        (of(allow(action=URL), allow(condition={**VIA_URL, **OF_ORGANIZATION}), url="NONE"), "organization"),
+        (of(allow(action=URL), allow(condition={**VIA_URL, **OF_BROWSER}), url="NONE"), "public?"),
+        (of(allow(action=URL), allow(condition={**VIA_URL, **FROM_OFFICE}), url="AWS_IAM"), "limited"),
+        (of(allow(action=URL), allow({"AWS": A}), url="NONE"), "url_broken"),
+    ],
+    "row 5, the half of the URL is limited": [
+        (of(allow(action=URL, condition={**FOR_NONE, **FROM_OFFICE}), OPEN_URL[1], url="NONE"), "limited"),
+        (
+            of(
+                allow(
+                    action=URL, condition={"StringEquals": FOR_NONE["StringEquals"] | OF_ORGANIZATION["StringEquals"]}
+                ),
+                OPEN_URL[1],
+                url="NONE",
+            ),
+            "organization",
+        ),
+        (of(allow(action=URL, condition={**FOR_NONE, **OF_BROWSER}), OPEN_URL[1], url="NONE"), "public?"),
+        (of(allow({"AWS": A}, URL, FOR_NONE), OPEN_URL[1], url="NONE"), "url_broken"),
     ],
     "row 6": [
         (of(allow(action=URL, condition=FOR_IAM), allow(condition=VIA_URL), url="AWS_IAM"), "any_aws_account_via_url"),

@@ -32,6 +32,11 @@ LIMITS = {
     *("aws:sourcevpc", "aws:sourcevpce", "aws:userid", "aws:sourceip", "lambda:eventsourcetoken"),
 }
 ORGANIZATIONS = {"aws:principalorgid", "aws:principalorgpaths", "aws:sourceorgid", "aws:sourceorgpaths"}
+URL_KEYS = (
+    ("lambda:functionurlauthtype", "NONE"),
+    ("lambda:functionurlauthtype", "AWS_IAM"),
+    ("lambda:invokedviafunctionurl", "true"),
+)
 URL, INVOKE = "lambda:invokefunctionurl", "lambda:invokefunction"
 CHANGES = ("add", "create", "delete", "disable", "enable", "publish", "put", "remove", "tag", "untag", "update")
 
@@ -213,6 +218,18 @@ def partner(found, access, key, value):
     return min(marks, default=None)
 
 
+def limit_of(found, access):
+    """Return the worst limit of those who have the other half of a URL's permission under conditions, or None."""
+    limits = []
+    for statement, type_, principal, given, _, _ in found:
+        if given == access and is_everyone(type_, principal) and has_condition(statement):
+            names = {name for name, _ in good_keys(statement)[0]}
+            if any(only(statement, key, value) for key, value in URL_KEYS):
+                continue
+            limits.append("organization" if names & ORGANIZATIONS else "limited" if names & LIMITS else "public?")
+    return min(limits, key=ORDER.index, default=None)
+
+
 def first(rules):
     """Return the verdict of the first rule that holds."""
     return next(verdict for holds, verdict in rules if holds)
@@ -257,7 +274,7 @@ def of_everyone(statement, access, found, url, mark):
             (is_of_url and url is None, "latent"),
             (is_via_url and url == "AWS_IAM", "any_aws_account_via_url"),  # row 4
             (is_of_url and not is_via_url and not is_for.get(url), "latent"),
-            (is_of_url and half is None, "url_broken"),  # row 5
+            (is_of_url and half is None, limit_of(found, "url" if is_via_url else "invoke") or "url_broken"),  # row 5
             (is_of_url and url == "NONE", "internet"),  # rows 1 and 4
             (is_of_url, "any_aws_account_via_url"),  # row 6
             (is_free, "any_aws_account"),  # rows 2 and 3

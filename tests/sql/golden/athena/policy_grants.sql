@@ -598,10 +598,30 @@ WITH "partitions" AS (
         THEN 2 - "is_questioned"
         ELSE 0
       END
-    ) AS "invoke"
-  FROM "granted"
-  WHERE
-    "who" = 'everyone'
+    ) AS "invoke",
+    MIN(CASE WHEN "access" = 'url' THEN "limit_rank" END) AS "url_limit",
+    MIN(CASE WHEN "access" = 'invoke' THEN "limit_rank" END) AS "invoke_limit"
+  FROM (
+    SELECT
+      "account_id",
+      "region",
+      "function_name",
+      "qualifier",
+      "access",
+      "condition_kind",
+      "is_questioned",
+      CASE "condition_kind"
+        WHEN 'unknown'
+        THEN 1
+        WHEN 'organization'
+        THEN 2
+        WHEN 'limited'
+        THEN 3
+      END AS "limit_rank"
+    FROM "granted"
+    WHERE
+      "who" = 'everyone'
+  ) AS "e"
   GROUP BY
     "account_id",
     "region",
@@ -674,14 +694,32 @@ WITH "partitions" AS (
         THEN 'latent'
         WHEN "g"."condition_kind" = 'via_url' AND "t"."url_auth_type" = 'AWS_IAM'
         THEN 'any_aws_account_via_url'
+        WHEN "g"."condition_kind" = 'via_url' AND "h"."url" > 0
+        THEN 'internet'
         WHEN "g"."condition_kind" = 'via_url'
-        THEN CASE WHEN "h"."url" > 0 THEN 'internet' ELSE 'url_broken' END
+        THEN CASE "h"."url_limit"
+          WHEN 1
+          THEN 'public?'
+          WHEN 2
+          THEN 'organization'
+          WHEN 3
+          THEN 'limited'
+          ELSE 'url_broken'
+        END
         WHEN "g"."condition_kind" = 'url_none' AND "t"."url_auth_type" = 'AWS_IAM'
         THEN 'latent'
         WHEN "g"."condition_kind" = 'url_iam' AND "t"."url_auth_type" = 'NONE'
         THEN 'latent'
         WHEN "h"."invoke" = 0
-        THEN 'url_broken'
+        THEN CASE "h"."invoke_limit"
+          WHEN 1
+          THEN 'public?'
+          WHEN 2
+          THEN 'organization'
+          WHEN 3
+          THEN 'limited'
+          ELSE 'url_broken'
+        END
         WHEN "t"."url_auth_type" = 'NONE'
         THEN 'internet'
         ELSE 'any_aws_account_via_url'

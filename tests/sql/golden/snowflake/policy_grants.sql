@@ -579,10 +579,30 @@ WITH "PARTITIONS" AS (
         THEN 2 - "IS_QUESTIONED"
         ELSE 0
       END
-    ) AS "INVOKE"
-  FROM "GRANTED"
-  WHERE
-    "WHO" = 'everyone'
+    ) AS "INVOKE",
+    MIN(CASE WHEN "ACCESS" = 'url' THEN "LIMIT_RANK" END) AS "URL_LIMIT",
+    MIN(CASE WHEN "ACCESS" = 'invoke' THEN "LIMIT_RANK" END) AS "INVOKE_LIMIT"
+  FROM (
+    SELECT
+      "ACCOUNT_ID",
+      "REGION",
+      "FUNCTION_NAME",
+      "QUALIFIER",
+      "ACCESS",
+      "CONDITION_KIND",
+      "IS_QUESTIONED",
+      CASE "CONDITION_KIND"
+        WHEN 'unknown'
+        THEN 1
+        WHEN 'organization'
+        THEN 2
+        WHEN 'limited'
+        THEN 3
+      END AS "LIMIT_RANK"
+    FROM "GRANTED"
+    WHERE
+      "WHO" = 'everyone'
+  ) AS "E"
   GROUP BY
     "ACCOUNT_ID",
     "REGION",
@@ -655,14 +675,32 @@ WITH "PARTITIONS" AS (
         THEN 'latent'
         WHEN "G"."CONDITION_KIND" = 'via_url' AND "T"."URL_AUTH_TYPE" = 'AWS_IAM'
         THEN 'any_aws_account_via_url'
+        WHEN "G"."CONDITION_KIND" = 'via_url' AND "H"."URL" > 0
+        THEN 'internet'
         WHEN "G"."CONDITION_KIND" = 'via_url'
-        THEN CASE WHEN "H"."URL" > 0 THEN 'internet' ELSE 'url_broken' END
+        THEN CASE "H"."URL_LIMIT"
+          WHEN 1
+          THEN 'public?'
+          WHEN 2
+          THEN 'organization'
+          WHEN 3
+          THEN 'limited'
+          ELSE 'url_broken'
+        END
         WHEN "G"."CONDITION_KIND" = 'url_none' AND "T"."URL_AUTH_TYPE" = 'AWS_IAM'
         THEN 'latent'
         WHEN "G"."CONDITION_KIND" = 'url_iam' AND "T"."URL_AUTH_TYPE" = 'NONE'
         THEN 'latent'
         WHEN "H"."INVOKE" = 0
-        THEN 'url_broken'
+        THEN CASE "H"."INVOKE_LIMIT"
+          WHEN 1
+          THEN 'public?'
+          WHEN 2
+          THEN 'organization'
+          WHEN 3
+          THEN 'limited'
+          ELSE 'url_broken'
+        END
         WHEN "T"."URL_AUTH_TYPE" = 'NONE'
         THEN 'internet'
         ELSE 'any_aws_account_via_url'
