@@ -1,7 +1,6 @@
 """One API resource, declared: the call that reads it, what it is read for, and the tables that its responses fill.
 
-Start from account_settings.py, and register the resource in registry.py; docs/guides/add-a-resource.md says what else
-follows.
+Start from resources/recursion.py, the shortest one; docs/guides/add-a-resource.md says what follows from a declaration.
 """
 
 from __future__ import annotations
