@@ -240,6 +240,7 @@ def test_named_views():
     every = shipped_views()
 
     assert [view.name for view in named_views(every, "SELECT * FROM Code_Storage")] == [
+        "unattributed_calls",
         "prunable_versions",
         "code_storage",
     ]
