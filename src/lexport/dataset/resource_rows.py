@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import pyarrow.parquet as pq
 
-from lexport.model import ResourceResult, Scope, ShardResult
+from lexport.model import ResourceResult, Scope, Shard, ShardResult
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.registry import fleet_resources, resource_of, resources_read
 from lexport.tables.table import SCOPE_KEY
@@ -38,7 +38,7 @@ def resource_results(result: ShardResult, options: Mapping[str, Any]) -> Iterato
     such as the policies of versions, has a row under its own name.
     """
     known = {each.resource: each for each in result.resources}
-    read = {resource.option for resource in _read(result, options)}
+    read = names_read(result.shard, options)
     is_all_refused = not result.is_answering and result.status in ("denied", "unavailable")
     for option in dict.fromkeys(resource.option for resource in fleet_resources()):
         if option not in read:
@@ -81,12 +81,12 @@ def unread_in(paths: Iterable[Path]) -> frozenset[Unread]:
     )
 
 
-def _read(result: ShardResult, options: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield the resources that the shard was to read: of listed functions nothing but themselves."""
-    functions = resource_of(FUNCTIONS)
-    for resource in resources_read(options):
-        if resource is functions or result.shard.refs is None:
-            yield resource
+def names_read(shard: Shard, options: Mapping[str, Any]) -> list[str]:
+    """Return the resources that a shard is to read, as ``--with`` names them: of named functions that is themselves."""
+    read = resources_read(options)
+    if shard.refs is not None:
+        read = tuple(resource for resource in read if resource is resource_of(FUNCTIONS))
+    return list(dict.fromkeys(resource.option for resource in read))
 
 
 def _judged_by_shard(result: ShardResult, option: str) -> ResourceResult:

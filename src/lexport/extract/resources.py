@@ -185,9 +185,7 @@ class ResourceReader:
         self.outcome.changes_until = self.carry.changes_until
         self.progress.answered[self.resource.name] += len(carried.numbers)
         for row, item in carried.items():
-            self.on_row(row, item)
-            for follower in self.followers:
-                follower.put_row(self.resource, row)
+            self._pass_on(row, item)
 
     async def read_account_region(self) -> None:
         """Read what is of the account-region as a whole."""
@@ -259,9 +257,13 @@ class ResourceReader:
         self.log.notice(resource.call.operation, subject.function_name, subject.qualifier, notices)
         self.log.take_reported_count(resource, row)
         self.progress.functions_counted = self.log.function_count_reported
+        self._pass_on(row, item)
+
+    def _pass_on(self, row: Row, item: Any) -> None:
+        """Let everything know of a row that reads something for it."""
         self.on_row(row, item)
         for follower in self.followers:
-            follower.put_row(resource, row)
+            follower.put_row(self.resource, row)
 
     def mask(self, value: str) -> str | None:
         """Return the keyed HMAC of a value that may be secret, in hex; None where the run has no key."""

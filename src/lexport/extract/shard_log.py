@@ -11,6 +11,7 @@ from typing import Any
 
 from lexport.aws.quota.pacer import Pacer
 from lexport.dataset.references import LOST, describe_missing
+from lexport.dataset.resource_rows import names_read
 from lexport.errors import AccessDeniedError, ExpiredCredentialsError, FlattenError, FunctionGoneError, ItemError
 from lexport.extract.access import REGION_OFF
 from lexport.extract.failures import GONE, Failures, Item, failure_of
@@ -27,7 +28,7 @@ from lexport.model import (
     ShardResult,
 )
 from lexport.tables.functions import RESOURCE as VERSIONS
-from lexport.tables.registry import fleet_resources, resources_read
+from lexport.tables.registry import fleet_resources
 from lexport.tables.resource import Resource, Row
 from lexport.tables.run import SCOPES
 
@@ -129,14 +130,12 @@ class ShardLog:
 
     def _count_failure(self, operation: str | None, *, is_denied: bool) -> None:
         option = self._options_of.get(operation or "")
-        for outcome in [self.outcomes[option]] if option else [self.outcomes[name] for name in self._read_options()]:
+        for outcome in [self.outcomes[option]] if option else [self.outcomes[name] for name in self._names_read()]:
             outcome.failures += 1
             outcome.denials += is_denied
 
-    def _read_options(self) -> list[str]:
-        """Return the names of the resources that this shard reads; of named functions that is themselves alone."""
-        read = resources_read(self.options) if self.shard.refs is None else [VERSIONS]
-        return list(dict.fromkeys(resource.option for resource in read))
+    def _names_read(self) -> list[str]:
+        return names_read(self.shard, self.options)
 
     def keep_denial(self, failure: Failure) -> None:
         """Record the denial of one version that an earlier attempt met; it is not asked for again."""
@@ -232,16 +231,10 @@ class ShardLog:
         )
 
     def resource_results(self, counts: CallCounts) -> tuple[ResourceResult, ...]:
-        """Return how complete each resource is, those that were not asked for too."""
+        """Return how complete each resource is that was to be read."""
         functions = self.outcomes[VERSIONS.option]
         functions.items, functions.carried_items = self.rows, self.carried_rows
-        read, options = self._read_options(), dict.fromkeys(self._options_of.values())
-        return tuple(
-            self._resource_result(option, counts)
-            if option in read
-            else ResourceResult(resource=option, status="not_requested")
-            for option in options
-        )
+        return tuple(self._resource_result(option, counts) for option in self._names_read())
 
     def _resource_result(self, option: str, counts: CallCounts) -> ResourceResult:
         outcome = self.outcomes[option]

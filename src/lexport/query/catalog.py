@@ -28,7 +28,7 @@ from lexport.tables.functions import FUNCTIONS
 from lexport.tables.registry import BY_NAME, PACKAGE_TABLES, fleet_resources, resource_of, resources_read
 from lexport.tables.staged import CHILD_TABLES
 from lexport.tables.table import Table
-from lexport.tables.text import first_of, plural
+from lexport.tables.text import first_of, plural, words_of
 from lexport.tables.units import format_age
 
 DEFAULT_MAX_SKEW = timedelta(hours=36)
@@ -195,7 +195,7 @@ class Catalog:
             read = {resource.option for resource in resources_read(options)}
             unread: dict[str, dict[str, None]] = {}  # reason -> the tables of all operations of a resource
             for resource in fleet_resources():
-                what = resource.option.replace("-", " ").replace("_", " ")
+                what = words_of(resource.option)
                 names = {table.name: None for table in resource.tables}
                 if resource.option not in read:
                     left_out_by = resource.left_out_by or f"--without {resource.option}"

@@ -12,7 +12,7 @@ from lexport.model import Scope
 from lexport.tables.registry import resource_of
 from lexport.tables.run import SCOPE_RESOURCES
 from lexport.tables.table import Table
-from lexport.tables.text import first_of, plural
+from lexport.tables.text import first_of, plural, words_of
 
 NAMES = (*(name for name in SCOPE_RESOURCES.names() if not name.startswith("snapshot_")), "snapshot_id")
 _SCOPES_NAMED = 3
@@ -53,7 +53,7 @@ def unread_lines(rows: Iterator[dict[str, Any]] | Collection[dict[str, Any]], ta
             where[row["resource"], row["status"]].append(f"{row['account_id']} {row['region']}")
     return [
         _SENTENCES[status].format(
-            option.replace("-", " ").replace("_", " "),
+            words_of(option),
             f"{plural(len(scopes), 'account-region')} ({first_of(sorted(scopes), _SCOPES_NAMED)})",
         )
         for (option, status), scopes in where.items()

@@ -51,3 +51,8 @@ def did_you_mean(word: str, names: Iterable[str]) -> str:
     """Write the question after a sentence, or nothing where no name is near."""
     found = nearest(word, names)
     return f"; did you mean {' or '.join(found)}?" if found else ""
+
+
+def words_of(name: str) -> str:
+    """Return a name of the command line or of a table as words."""
+    return name.replace("-", " ").replace("_", " ")

@@ -13,7 +13,7 @@ from lexport.query.resources import read_resources
 from lexport.query.sql import QuerySession
 from lexport.tables.packages import PACKAGE_SECRETS
 from lexport.tables.registry import fleet_resources
-from lexport.tables.text import agree, plural
+from lexport.tables.text import agree, plural, words_of
 
 Missing = tuple[Scope, tuple[str, ...], str]
 """An account-region, the tables, and the reason."""
@@ -39,7 +39,7 @@ def unread_tables(session: QuerySession, tables: Collection[str]) -> Iterator[Mi
     if any(not names.keys().isdisjoint(tables) for names in tables_of.values()):
         for row in read_resources(catalog.store, catalog.latest()):
             if row["status"] in _WHY and row["resource"] in tables_of:
-                reason = _WHY[row["status"]].format(row["resource"].replace("-", " ").replace("_", " "))
+                reason = _WHY[row["status"]].format(words_of(row["resource"]))
                 scope = Scope(account_id=row["account_id"], region=row["region"])
                 yield scope, tuple(tables_of[row["resource"]]), reason
     if PACKAGE_SECRETS.name in tables:
