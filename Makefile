@@ -149,7 +149,7 @@ schedulers: $(STAMP)
 lock:
 	uv pip compile $(LOCK) pyproject.toml -o requirements/runtime.txt
 	echo hatchling | uv pip compile $(LOCK) - -o requirements/build.txt
-	uv pip compile $(LOCK) --extra cloud --extra fast --extra dialects --extra distributed --extra otel pyproject.toml requirements/dev.in -o requirements/dev.txt
+	uv pip compile $(LOCK) --extra cloud --extra fast --extra dialects --extra distributed --extra iceberg --extra otel --extra postgres pyproject.toml requirements/dev.in -o requirements/dev.txt
 	uv pip compile $(LOCK) --extra cloud --extra fast --extra otel -c requirements/dev.txt pyproject.toml -o requirements/nightly.txt
 	uv pip compile $(LOCK) -c requirements/dev.txt requirements/frames.in -o requirements/frames.txt
 
