@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 import pytest
 from commands import LEXPORT, Ended, completed_beside, own_logging, watched_log
 from object_servers import Bucket, make_bucket, run_seaweed
+from postgres_server import PostgresServer, postgres_programs, run_postgres
 
 from lexport.dataset.manifest import Manifest
 from lexport.model import Scope
@@ -294,6 +295,25 @@ def bucket(seaweed, aws, environment) -> Bucket:
     environment["AWS_ENDPOINT_URL_S3"] = seaweed
     aws.setenv("AWS_ENDPOINT_URL_S3", seaweed)
     return make_bucket(seaweed)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL in its own process, or skip without one, which LEXPORT_REQUIRE_ALL=1 makes a failure."""
+    programs = postgres_programs()
+    if programs is None:
+        give_up = pytest.fail if os.environ.get("LEXPORT_REQUIRE_ALL") == "1" else pytest.skip
+        give_up("needs the Debian package postgresql")
+    assert programs is not None
+    with run_postgres(programs) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(postgres_server) -> str:
+    """The URL of an empty database, which needs no password."""
+    url: str = postgres_server.create_database()
+    return url
 
 
 # --- what a run is asked for, and what it left ----------------------------------------------------------------------
