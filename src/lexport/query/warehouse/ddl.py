@@ -9,13 +9,12 @@ gets one row per commit after the commit. The files of a run that never committe
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from lexport.errors import SettingsError
 from lexport.query.name_spaces import SPACES, current_values, named_values
 from lexport.query.warehouse.dialects import SCHEMAS, Dialect
 from lexport.query.warehouse.external_tables import PARTITION, create_table, refresh_table, schemas
+from lexport.query.warehouse.location import check_location
 from lexport.query.warehouse.views import (
     SNAPSHOT_ID,
     create_scope_views,
@@ -30,8 +29,6 @@ from lexport.tables.content import CONTENT_RULES, ContentRule
 from lexport.tables.run import SNAPSHOTS
 from lexport.tables.table import Table
 
-PLACEHOLDER = "BUCKET/PREFIX"
-
 _COMMITTED = "snapshot_id IN (SELECT snapshot_id FROM files.snapshots)"
 
 _READING = (SNAPSHOT_ID, PARTITION)
@@ -43,7 +40,7 @@ def ddl(dialect: Dialect, location: str | None = None) -> Iterator[str]:
 
     Raises SettingsError if the location cannot be one, or if sqlglot is not installed.
     """
-    root = _check_location(location or f"{'gs' if dialect.name == 'bigquery' else 's3'}://{PLACEHOLDER}")
+    root = check_location(location, dialect)
     yield from schemas(dialect, root)
     for table in registry.tables():
         yield create_table(table, dialect, root)
@@ -58,15 +55,6 @@ def ddl(dialect: Dialect, location: str | None = None) -> Iterator[str]:
             query = {"history": _history, "snapshot": _snapshot, "main": _latest}[space](table)
             yield create_view(dialect, SCHEMAS[space], table.name, query, table.meaning)
     yield from create_shipped_views(dialect)
-
-
-def _check_location(location: str) -> str:
-    if re.fullmatch(r"([a-z][a-z0-9]*:/)?/[^\s'\"\\]+", location) is None:
-        raise SettingsError(
-            f"--location {location}: expected the location of DEST as the warehouse names it, such as s3://bucket/prefix",
-            option="--location",
-        )
-    return location.rstrip("/")
 
 
 def _history(table: Table) -> str:

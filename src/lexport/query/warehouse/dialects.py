@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 SCHEMA = "lexport"
 FILES = "lexport_files"
+TABLES = "lexport_tables"
 SCHEMAS = {"": SCHEMA, "main": SCHEMA, "history": "lexport_history", "snapshot": "lexport_snapshot", "files": FILES}
 """The name spaces of ``sql`` and their schemas in a warehouse; ``files`` shows every file, committed or not."""
+
+_WRITTEN = SCHEMAS | {"tables": TABLES}  # the tables that feeds are loaded into
 
 _TYPES = DUCKDB_TYPES | {TIMESTAMP: "TIMESTAMP"}
 
@@ -100,7 +103,7 @@ def _add_schemas(tree: exp.Expr) -> None:
     for scope in traverse_scope(tree):
         for source in scope.sources.values():
             if isinstance(source, exp.Table):
-                source.set("db", exp.to_identifier(SCHEMAS[source.db]))
+                source.set("db", exp.to_identifier(_WRITTEN[source.db]))
 
 
 def _replace_split_part(tree: exp.Expr) -> exp.Expr:

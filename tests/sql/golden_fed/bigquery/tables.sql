@@ -1,0 +1,201 @@
+CREATE SCHEMA IF NOT EXISTS `lexport_tables`;
+
+CREATE SCHEMA IF NOT EXISTS `lexport_history`;
+
+CREATE SCHEMA IF NOT EXISTS `lexport_snapshot`;
+
+CREATE SCHEMA IF NOT EXISTS `lexport`;
+
+CREATE TABLE IF NOT EXISTS `lexport_tables`.`tags` (
+  `account_id` STRING NOT NULL OPTIONS (description = '12-digit account that owns the row.'),
+  `region` STRING NOT NULL OPTIONS (description = 'AWS Region.'),
+  `function_name` STRING OPTIONS (description = 'Name of the function, never an ARN.'),
+  `key` STRING OPTIONS (description = 'Tag key.'),
+  `value` STRING OPTIONS (description = 'Tag value.')
+)
+CLUSTER BY `account_id`, `region`, `function_name`, `key`
+OPTIONS (description = 'One row per tag of a function. Key: account_id, region, function_name, key; NULL is a value.');
+
+CREATE TABLE IF NOT EXISTS `lexport_tables`.`errors` (
+  `snapshot_id` STRING NOT NULL OPTIONS (description = 'ULID of the snapshot; greater is newer.'),
+  `snapshot_at` TIMESTAMP OPTIONS (description = 'Start of the run, UTC.'),
+  `account_id` STRING OPTIONS (description = '12-digit account that owns the row.'),
+  `region` STRING OPTIONS (description = 'AWS Region.'),
+  `stage` STRING OPTIONS (description = 'Step that met it: discover, fetch, flatten, packages, inspect, changes.'),
+  `operation` STRING OPTIONS (description = 'AWS operation.'),
+  `function_name` STRING OPTIONS (description = 'Function, where it concerns one.'),
+  `qualifier` STRING OPTIONS (description = 'Version or alias, where it concerns one.'),
+  `error_code` STRING OPTIONS (description = 'AWS\'s code, or ours: gone, wrong_type, ...'),
+  `http_status` INT64 OPTIONS (description = 'HTTP status, where there was an answer.'),
+  `message` STRING OPTIONS (description = 'What came back, secrets removed.'),
+  `is_gap` BOOL OPTIONS (description = 'Whether something is missing from the snapshot.'),
+  `attempts` INT64 OPTIONS (description = 'Calls made in vain.'),
+  `occurred_at` TIMESTAMP OPTIONS (description = 'When, UTC.')
+)
+CLUSTER BY `snapshot_id`, `account_id`, `region`, `function_name`
+OPTIONS (description = 'One row per thing that could not be read as it should; `is_gap` says whether something is missing. Key: snapshot_id, account_id, region, function_name, qualifier, stage, error_code, message, occurred_at; NULL is a value.');
+
+CREATE TABLE IF NOT EXISTS `lexport_tables`.`package_files` (
+  `snapshot_id` STRING NOT NULL OPTIONS (description = 'ULID of the snapshot; greater is newer.'),
+  `snapshot_at` TIMESTAMP OPTIONS (description = 'Start of the run, UTC.'),
+  `account_id` STRING OPTIONS (description = '12-digit account that owns the row.'),
+  `region` STRING OPTIONS (description = 'AWS Region.'),
+  `sha256_hex` STRING OPTIONS (description = 'SHA-256 of the package or layer, hex.'),
+  `path` STRING OPTIONS (description = 'Name of the file in the archive.'),
+  `size_bytes` INT64 OPTIONS (description = 'Size unpacked, as the archive says.'),
+  `compressed_bytes` INT64 OPTIONS (description = 'Size in the archive.'),
+  `crc32` INT64 OPTIONS (description = 'CRC-32 of the file, as the archive says.')
+)
+CLUSTER BY `sha256_hex`, `path`
+OPTIONS (description = 'One row per file in the directory of a stored package; account and region are NULL. Key: sha256_hex, path; NULL is a value.');
+
+CREATE TABLE IF NOT EXISTS `lexport_tables`.`lexport_loads` (
+  `load_id` STRING NOT NULL OPTIONS (description = 'ULID of the feed.'),
+  `since` STRING OPTIONS (description = 'Commit up to which the warehouse was loaded before; NULL for a first load.'),
+  `next_since` STRING NOT NULL OPTIONS (description = 'Commit up to which it is loaded since; that of the newest row is the cursor.'),
+  `write_mode` STRING OPTIONS (description = '`hard-delete`, `soft-delete` or `scd2`; the same in all rows.'),
+  `schema_version` STRING OPTIONS (description = 'Version of the tables.'),
+  `lexport_version` STRING OPTIONS (description = 'Version of lexport that wrote the feed.'),
+  `loaded_at` TIMESTAMP NOT NULL OPTIONS (description = 'When it was loaded, UTC.'),
+  `upserts` INT64 OPTIONS (description = 'Rows to upsert.'),
+  `deletes` INT64 OPTIONS (description = 'Keys of rows to delete.')
+)
+CLUSTER BY `load_id`
+OPTIONS (description = 'One row per feed that was loaded. Key: load_id; NULL is a value.');
+
+CREATE OR REPLACE VIEW `lexport_history`.`errors`
+OPTIONS (description = 'One row per thing that could not be read as it should; `is_gap` says whether something is missing.') AS
+SELECT
+  `snapshot_id`,
+  `snapshot_at`,
+  `account_id`,
+  `region`,
+  `stage`,
+  `operation`,
+  `function_name`,
+  `qualifier`,
+  `error_code`,
+  `http_status`,
+  `message`,
+  `is_gap`,
+  `attempts`,
+  `occurred_at`
+FROM `lexport_tables`.`errors`;
+
+CREATE OR REPLACE VIEW `lexport`.`newest_snapshot`
+OPTIONS (description = 'What lexport_snapshot shows.') AS
+SELECT DISTINCT
+  `snapshot_id`,
+  `snapshot_at`
+FROM `lexport_history`.`scopes`
+WHERE
+  `snapshot_id` = (
+    SELECT
+      MAX(`snapshot_id`)
+    FROM `lexport_history`.`scopes`
+  );
+
+CREATE OR REPLACE VIEW `lexport`.`latest_scopes`
+OPTIONS (description = 'What lexport shows.') AS
+SELECT DISTINCT
+  `s`.`account_id`,
+  `s`.`region`,
+  `s`.`snapshot_id`,
+  `s`.`snapshot_at`
+FROM `lexport_history`.`scopes` AS `s`
+JOIN (
+  SELECT
+    `account_id`,
+    `region`,
+    MAX(`snapshot_id`) AS `snapshot_id`
+  FROM `lexport_history`.`scopes`
+  WHERE
+    `coverage` = 'fleet' AND `status` = 'complete'
+  GROUP BY
+    `account_id`,
+    `region`
+) AS `n`
+  ON `n`.`account_id` = `s`.`account_id`
+  AND `n`.`region` = `s`.`region`
+  AND `n`.`snapshot_id` = `s`.`snapshot_id`
+WHERE
+  `s`.`coverage` = 'fleet' AND `s`.`status` = 'complete';
+
+CREATE OR REPLACE VIEW `lexport_snapshot`.`errors`
+OPTIONS (description = 'One row per thing that could not be read as it should; `is_gap` says whether something is missing.') AS
+SELECT
+  `t`.`snapshot_id`,
+  `t`.`snapshot_at`,
+  `t`.`account_id`,
+  `t`.`region`,
+  `t`.`stage`,
+  `t`.`operation`,
+  `t`.`function_name`,
+  `t`.`qualifier`,
+  `t`.`error_code`,
+  `t`.`http_status`,
+  `t`.`message`,
+  `t`.`is_gap`,
+  `t`.`attempts`,
+  `t`.`occurred_at`
+FROM `lexport_history`.`errors` AS `t`
+JOIN `lexport`.`newest_snapshot` AS `n`
+  ON `n`.`snapshot_id` = `t`.`snapshot_id`;
+
+CREATE OR REPLACE VIEW `lexport`.`tags`
+OPTIONS (description = 'One row per tag of a function.') AS
+SELECT
+  `l`.`snapshot_id`,
+  `l`.`snapshot_at`,
+  `t`.`account_id`,
+  `t`.`region`,
+  `t`.`function_name`,
+  `t`.`key`,
+  `t`.`value`
+FROM `lexport_tables`.`tags` AS `t`
+JOIN `lexport`.`latest_scopes` AS `l`
+  ON `l`.`account_id` = `t`.`account_id` AND `l`.`region` = `t`.`region`;
+
+CREATE OR REPLACE VIEW `lexport`.`errors`
+OPTIONS (description = 'One row per thing that could not be read as it should; `is_gap` says whether something is missing.') AS
+SELECT
+  `t`.`snapshot_id`,
+  `t`.`snapshot_at`,
+  `t`.`account_id`,
+  `t`.`region`,
+  `t`.`stage`,
+  `t`.`operation`,
+  `t`.`function_name`,
+  `t`.`qualifier`,
+  `t`.`error_code`,
+  `t`.`http_status`,
+  `t`.`message`,
+  `t`.`is_gap`,
+  `t`.`attempts`,
+  `t`.`occurred_at`
+FROM `lexport_history`.`errors` AS `t`
+JOIN `lexport`.`latest_scopes` AS `l`
+  ON `l`.`snapshot_id` = `t`.`snapshot_id`
+  AND `l`.`account_id` = `t`.`account_id`
+  AND `l`.`region` = `t`.`region`;
+
+CREATE OR REPLACE VIEW `lexport`.`package_files`
+OPTIONS (description = 'One row per file in the directory of a stored package; account and region are NULL.') AS
+SELECT
+  `t`.`snapshot_id`,
+  `t`.`snapshot_at`,
+  `t`.`account_id`,
+  `t`.`region`,
+  `t`.`sha256_hex`,
+  `t`.`path`,
+  `t`.`size_bytes`,
+  `t`.`compressed_bytes`,
+  `t`.`crc32`
+FROM `lexport_tables`.`package_files` AS `t`
+WHERE
+  `t`.`sha256_hex` IN (
+    SELECT
+      `sha256_hex`
+    FROM `lexport`.`packages`
+  );
+
