@@ -9,8 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from lexport.cli._rows.formats import write_rows
-from lexport.cli._rows.values import arrow_rows
 from lexport.model import Scope
+from lexport.query.row_values import arrow_rows
 from lexport.query.shipped_views import shipped_views
 from lexport.query.sql import open_query_session
 from lexport.simulator import Fleet, FleetSpec

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,15 +11,13 @@ from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, output_option
 from lexport.cli._options import argument, declare_command, option
 from lexport.cli._output import notify, open_output
-from lexport.cli._rows.values import arrow_rows
-from lexport.query.value_text import json_text
 from lexport.settings import Destination
 from lexport.tables.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lexport.query.feed import Feed, FeedScope
+    from lexport.query.feed import FeedScope
 
 
 _FORMATS = ("jsonl", "parquet")
@@ -42,11 +38,11 @@ _FORMATS = ("jsonl", "parquet")
 @option("Output", "-o, --output-file PATH", "Write to this file instead of stdout; for parquet, to this new folder.")
 @dest_options()
 def command(dest: Destination, since: str | None, output: str, output_file: str | None) -> None:
-    """Write the rows to upsert, the keys to delete and the changes to append, from --since to the latest in DEST.
+    """Write the rows to upsert and the keys to delete, from --since to the latest in DEST.
 
-    The JSON lines are of type `feed`, then `scope` for each account-region, then `delete`, `upsert` and `change`, and
-    last `end` with next_since; a feed without `end` is truncated. A scope of mode `whole` replaces all its rows in the
-    warehouse. See docs/guides/feed.md.
+    The JSON lines are of type `feed`, then `schema` for each table, `scope` for each account-region with news, `delete`
+    and `upsert` for each row, and last `end` with next_since; a feed without `end` is truncated. A feed without --since
+    replaces everything in the warehouse. See docs/guides/feed.md.
     """
     output = choose_format(output, output_file, _FORMATS)
     if output == "parquet" and output_file is None:
@@ -56,10 +52,9 @@ def command(dest: Destination, since: str | None, output: str, output_file: str 
 
         result = write_feed(dest, str(output_file), since)
         notify(*result.damage)
-        totals = {"upserts": result.upserts, "deletes": result.deletes, "changes": result.changes}
-        _report(result.scopes, since, result.next_since, **totals)
+        _report(result.scopes, since, result.next_since, upserts=result.upserts, deletes=result.deletes)
         return
-    from lexport.query.feed import open_feed
+    from lexport.query.feed import open_feed, write_lines
 
     opened = open_feed(dest, since)
     notify(*opened.damage)
@@ -68,38 +63,10 @@ def command(dest: Destination, since: str | None, output: str, output_file: str 
     _report(opened.scopes, since, opened.next_since, **totals)
 
 
-def write_lines(feed: Feed, stream: BinaryIO) -> dict[str, int]:
-    """Write a feed as JSON lines; return the numbers of ``upserts``, ``deletes`` and ``changes``."""
-    from lexport.query.feed import FORMAT
-
-    def line(**record: object) -> None:
-        stream.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
-
-    totals = {"upserts": 0, "deletes": 0, "changes": 0}
-    line(type="feed", format=FORMAT, since=feed.since, next_since=feed.next_since)
-    for scope in feed.scopes:
-        line(type="scope", **asdict(scope))
-    for part in feed.parts:
-        names = [f"{json.dumps(name)}: " for name in part.rows.column_names]
-        member = "key" if part.action == "delete" else "row"
-        head = f'{{"type": "{part.action}", "table": "{part.table.name}", "{member}": {{'
-        for row in arrow_rows(part.rows.to_batches()):
-            cells = ", ".join(name + json_text(value) for name, value in zip(names, row, strict=True))
-            stream.write(f"{head}{cells}}}}}\n".encode())
-        totals[f"{part.action}s"] += len(part.rows)
-    line(type="end", next_since=feed.next_since, **totals)
-    return totals
-
-
-def _report(
-    scopes: Sequence[FeedScope], since: str | None, next_since: str, *, upserts: int, deletes: int, changes: int
-) -> None:
+def _report(scopes: Sequence[FeedScope], since: str | None, next_since: str, *, upserts: int, deletes: int) -> None:
     if since is None and not scopes:
-        notify("nothing to feed: no account-region was ever read whole")
+        notify("no account-region was ever read whole, so the feed has no rows of the fleet")
     for scope in scopes:
         if scope.reason is not None:
             notify(f"{scope.account_id} {scope.region} is not up to date: {scope.reason}")
-    say(
-        f"{plural(upserts, 'row')} to upsert, {deletes:,} to delete, {plural(changes, 'change')};"
-        f" next: --since {next_since}"
-    )
+    say(f"{plural(upserts, 'row')} to upsert, {deletes:,} to delete; next: --since {next_since}")

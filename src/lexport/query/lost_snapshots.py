@@ -6,7 +6,7 @@ one must not stand in for it: a row that changed, and changed back since, would 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from lexport.dataset import layout
@@ -31,12 +31,33 @@ class LostSnapshots:
         newer = (lost.scopes for lost in self.loaded if lost.snapshot_id > then.snapshot_id)
         return any(scopes is None or scope in scopes for scopes in newer)
 
+    def scopes(self) -> set[Scope]:
+        """Return the account-regions that lost snapshots are known to have read whole."""
+        return {scope for lost in self.loaded for scope in lost.scopes or ()}
+
+    def hiding(self, counting: Mapping[Scope, str]) -> list[str]:
+        """Return the ids of lost snapshots that may be newer readings of an account-region than those that count.
+
+        ``counting`` has the id of the commit that decides what is shown of an account-region.
+        """
+        oldest = min(counting.values(), default="")
+        return sorted(
+            lost.snapshot_id
+            for lost in self.loaded
+            if (
+                oldest < lost.snapshot_id
+                if lost.scopes is None
+                else any(counting.get(scope, "") < lost.snapshot_id for scope in lost.scopes)
+            )
+        )
+
     def notices(self) -> tuple[str, ...]:
-        """Return the sentence about rows of ``changes`` that cannot be fed."""
+        """Return the sentence about rows of run tables that cannot be fed."""
         if not self.pruned_since:
             return ()
         count = plural(self.pruned_since, "snapshot since then was", "snapshots since then were")
-        return (f"{count} pruned: {agree(self.pruned_since, 'its', 'their')} rows of changes are not fed",)
+        its = agree(self.pruned_since, "its", "their")
+        return (f"{count} pruned: {its} rows of changes, errors and scopes are not fed",)
 
 
 def find_lost(catalog: Catalog, last: Manifest, bases: Collection[Manifest]) -> LostSnapshots:
@@ -57,16 +78,19 @@ def _is_loaded(lost: PrunedCommit, last: Manifest) -> bool:
     return (lost.committed_at, lost.snapshot_id) <= (last.committed_at, last.snapshot_id)
 
 
-def check_not_pruned(catalog: Catalog, text: str, snapshots: Sequence[Manifest], *, option: str) -> None:
-    """Raise SettingsError where an id is that of a pruned snapshot."""
+def check_not_lost(catalog: Catalog, text: str, *, option: str) -> None:
+    """Raise SettingsError where an id is that of a pruned or damaged commit, with what to do."""
     run = text.strip().upper()
-    if not is_ulid(run) or any(commit.snapshot_id == run for commit in snapshots):
+    if not is_ulid(run) or any(commit.snapshot_id == run for commit in catalog.manifests):
         return
+    again = (
+        "so what changed since then is unknown; run the feed"
+        f" without {option} and load it: it replaces everything that was loaded before"
+    )
+    damaged = next((commit for commit in catalog.damaged if commit.snapshot_id == run), None)
+    if damaged is not None:
+        raise SettingsError(f"{option} {run}: {damaged}, {again}", option=option)
     lost = read_mark(catalog.store, run)
     if lost is not None:
         when = f" at {format_instant(lost.pruned_at)}" if lost.pruned_at else ""
-        raise SettingsError(
-            f"{option} {run}: this snapshot was pruned{when}, so what changed since then is unknown; run the feed"
-            f" without {option}, and load it into empty tables",
-            option=option,
-        )
+        raise SettingsError(f"{option} {run}: this snapshot was pruned{when}, {again}", option=option)

@@ -31,7 +31,8 @@ class FedTable:
 
     No two rows have the same values in the columns of ``key``; NULL is a value. Rows to delete are those that have the
     values of a delete key in the columns ``delete_by``. They go before the rows to upsert: for ``content``, all rows
-    about one package or layer are replaced together. Rows of ``run`` tables are never deleted.
+    about one package or layer are replaced together. Rows of ``run`` tables are deleted by commit, and only where a
+    commit that was loaded is gone from the dataset and would hide an older reading that counts again.
     """
 
     table: Table
@@ -74,7 +75,7 @@ def fed_table(table: Table) -> FedTable:
         columns = tuple(column for column in table.columns if column.name not in OF_THE_READING)
         return FedTable(table=table, kind="state", columns=columns, key=table.row_key, delete_by=table.row_key)
     key = tuple(dict.fromkeys((_OF_RUN, *table.row_key)))
-    return FedTable(table=table, kind="run", columns=table.columns, key=key, delete_by=())
+    return FedTable(table=table, kind="run", columns=table.columns, key=key, delete_by=(_OF_RUN,))
 
 
 def fed_tables() -> tuple[FedTable, ...]:

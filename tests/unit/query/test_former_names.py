@@ -151,15 +151,16 @@ def test_changes_of_old_nights(nights):
 
 @pytest.mark.asyncio
 async def test_feed(nights, tmp_path):
-    """A feed from an old night has the changes only, under the names of today."""
+    """A feed from an old night has its changes, and rows, under the names of today."""
     dest, ids = nights
     whole = await lexport.feed(dest, tmp_path / "whole", since=ids[0])
     same = await lexport.feed(dest, tmp_path / "same", since=ids[1])
     rows = pq.read_table(tmp_path / "whole/functions.parquet")
     told = pq.read_table(tmp_path / "whole/changes.parquet").column("column_name")
 
-    assert (same.upserts, same.deletes, same.changes) == (0, 0, 0)
-    assert (whole.upserts, whole.deletes) == (whole.changes, 0)
+    assert (whole.deletes, same.deletes) == (0, 0)
+    assert pq.read_table(tmp_path / "same/tags.parquet").num_rows == 0
+    assert set(pq.read_table(tmp_path / "same/functions.parquet")["carried_forward"].to_pylist()) == {False}
     assert set(rows.column(CONCURRENCY).to_pylist()) == {16}
     assert set(told.to_pylist()) == {CONCURRENCY}
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from lexport.cli._rows.formats import distinct, write_rows
 from lexport.cli._rows.table import Room, Row, write_table
-from lexport.cli._rows.values import arrow_rows
 from lexport.errors import QueryError
+from lexport.query.row_values import arrow_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
