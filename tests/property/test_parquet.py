@@ -246,7 +246,7 @@ def test_what_a_file_says_of_itself(tmp_path, table):
     for column in table.columns:
         said = {key.decode(): text.decode() for key, text in schema.field(column.name).metadata.items()}
 
-        assert said["meaning"] == column.meaning
+        assert said["doc"] == column.meaning
         assert said["kind"] == table.kind_of(column)
         assert said.get("unit", "") == column.unit
         assert said.get("source", "") == column.source

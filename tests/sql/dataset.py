@@ -143,7 +143,8 @@ def make_old(dest, commit, **edits):
     for entry in commit.files:
         rows = pq.ParquetFile(dest / entry.path).read()
         rows = edits.get(entry.table, lambda rows: rows)(rows)
-        rows = rows.rename_columns([former.get(name, name) for name in rows.column_names])
+        here = {name: old for old, name in registry.BY_NAME[entry.table].renames().items()}
+        rows = rows.rename_columns([here.get(name, name) for name in rows.column_names])
         if entry.table == "changes":
             names = pa.array([former.get(name, name) for name in rows.column("column_name").to_pylist()], pa.string())
             rows = rows.set_column(rows.column_names.index("column_name"), "column_name", names)

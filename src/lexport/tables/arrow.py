@@ -35,7 +35,7 @@ def table_schema(table: Table) -> pa.Schema:
                 metadata={
                     key: text
                     for key, text in (
-                        ("meaning", column.meaning),
+                        ("doc", column.meaning),  # the key that Iceberg takes the documentation of a column from
                         ("unit", column.unit),
                         ("kind", table.kind_of(column)),
                         ("source", column.source),

@@ -84,7 +84,7 @@ def test_a_row_of_the_wrong_width_is_refused(count):
 
 @pytest.mark.parametrize("table", registry.tables(), ids=lambda table: table.name)
 def test_schemas_say_what_columns_mean(table):
-    """Each Parquet field carries meaning, kind, unit and source of its column; the table its name and version."""
+    """Each Parquet field carries documentation, kind, unit and source of its column; the table its name and version."""
     schema = table_schema(table)
 
     assert schema.names == list(table.names())
@@ -97,7 +97,7 @@ def test_schemas_say_what_columns_mean(table):
         assert {key.decode(): text.decode() for key, text in field.metadata.items()} == {
             key: text
             for key, text in (
-                ("meaning", column.meaning),
+                ("doc", column.meaning),
                 ("unit", column.unit),
                 ("kind", table.kind_of(column)),
                 ("source", column.source),

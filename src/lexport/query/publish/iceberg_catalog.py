@@ -1,0 +1,157 @@
+"""Open an Iceberg catalog by its name in pyiceberg's configuration or by a URL, and translate its errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lexport.aws.errors import one_line
+from lexport.errors import CredentialsError, LexportError, RunError, SettingsError
+
+try:
+    import requests
+    import sqlalchemy.exc
+    from pyiceberg import exceptions as iceberg
+    from pyiceberg.catalog import Catalog, load_catalog
+    from pyiceberg.utils.config import Config
+except ImportError as error:
+    raise SettingsError(
+        f"publish to Iceberg needs the extra [iceberg] ({error.name} is missing); run: pip install 'lexport[iceberg]'",
+        option="FORMAT",
+    ) from None
+
+NAME_OF_URLS = "lexport"
+"""The name in pyiceberg's configuration of a catalog that is given as a URL."""
+OPTION = "--catalog"
+
+_SQLITE = "sqlite:///"
+_DENIED = re.compile(
+    r"ACCESS_DENIED|HTTP (?:response code )?40[13]|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch"
+)
+_CONFIGURE = (
+    "name one of .pyiceberg.yaml or of variables such as PYICEBERG_CATALOG__NAME__URI, or give a URL like"
+    " sqlite:///catalog.db or https://host"
+)
+
+
+def open_iceberg(catalog: str, defaults: Mapping[str, str]) -> Catalog:
+    """Open a catalog. ``defaults`` are properties that apply where its configuration has no ``s3.`` property.
+
+    Raises SettingsError, CredentialsError, RunError.
+    """
+    is_url = "://" in catalog
+    name = NAME_OF_URLS if is_url else catalog
+    properties: dict[str, str] = {}
+    with catalog_errors(catalog, "it was opened"):
+        try:
+            configured = Config().get_catalog_config(name) or {}
+        except Exception as error:
+            raise SettingsError(
+                f"the configuration of pyiceberg cannot be read: {one_line(str(error))}", option=OPTION
+            ) from error
+        if is_url:
+            properties |= _properties_of(catalog, has_warehouse="warehouse" in configured)
+        elif not configured:
+            known = ", ".join(sorted(_known())) or "none"
+            raise SettingsError(
+                f"{OPTION} {catalog}: pyiceberg knows no such catalog (known: {known}); {_CONFIGURE}", option=OPTION
+            )
+        if not any(key.startswith("s3.") for key in configured):
+            properties |= defaults
+        try:
+            return load_catalog(name, **properties)
+        except (ValueError, iceberg.NoSuchPropertyException, iceberg.NotInstalledError) as error:
+            raise SettingsError(f"{OPTION} {catalog}: {one_line(str(error))}; {_CONFIGURE}", option=OPTION) from error
+
+
+def is_absent(catalog: str) -> bool:
+    """Return whether a catalog is a file that does not exist yet."""
+    return catalog.startswith(_SQLITE) and not Path(catalog.removeprefix(_SQLITE)).exists()
+
+
+def check_catalog(catalog: str) -> None:
+    """Raise SettingsError for a URL that has credentials or settings, or that names no place for a file."""
+    if "://" not in catalog:
+        return
+    try:
+        url = urlsplit(catalog)
+        has_user = "@" in url.netloc
+    except ValueError as error:
+        raise SettingsError(f"{OPTION}: this is no URL: {error}", option=OPTION) from None
+    if has_user or url.query or url.fragment:
+        part = "a user name or a password" if has_user else "`?` or `#`"
+        raise SettingsError(
+            f"{OPTION} {url.scheme}://…: {part} is in it; settings come from .pyiceberg.yaml or variables such as"
+            f" PYICEBERG_CATALOG__{NAME_OF_URLS.upper()}__CREDENTIAL",
+            option=OPTION,
+        )
+    if url.scheme == "sqlite":
+        path = catalog.removeprefix(_SQLITE)
+        if not catalog.startswith(_SQLITE) or not path:
+            raise SettingsError(f"{OPTION} {catalog}: write it like {_SQLITE}catalog.db", option=OPTION)
+        if not Path(path).absolute().parent.is_dir():
+            raise SettingsError(f"{OPTION} {catalog}: there is no folder {Path(path).absolute().parent}", option=OPTION)
+
+
+def _properties_of(catalog: str, *, has_warehouse: bool) -> dict[str, str]:
+    """Return what a URL says; new tables of a SQLite file lie beside it where nothing else is configured."""
+    if not catalog.startswith(_SQLITE):
+        return {"uri": catalog}
+    path = Path(catalog.removeprefix(_SQLITE)).absolute()
+    return {"uri": f"{_SQLITE}{path}"} | ({} if has_warehouse else {"warehouse": f"file://{path.parent}"})
+
+
+def _known() -> list[str]:
+    try:
+        return Config().get_known_catalogs()
+    except ValueError:
+        return []
+
+
+def may_pass(error: Exception) -> bool:
+    """Return whether a failed step is worth another attempt: another writer was faster, or the answer was lost."""
+    return isinstance(
+        error,
+        (
+            iceberg.CommitFailedException,
+            iceberg.CommitStateUnknownException,
+            iceberg.ServerError,
+            iceberg.ServiceUnavailableError,
+            iceberg.TooManyRequestsError,
+            iceberg.TableAlreadyExistsError,
+            iceberg.NamespaceAlreadyExistsError,
+            requests.RequestException,
+            sqlalchemy.exc.OperationalError,
+            ConnectionError,
+            TimeoutError,
+        ),
+    )
+
+
+def is_conflict(error: Exception) -> bool:
+    """Return whether another writer was faster."""
+    return isinstance(error, iceberg.CommitFailedException)
+
+
+@contextmanager
+def catalog_errors(catalog: str, when: str) -> Iterator[None]:
+    """Raise one line for any error of pyiceberg and of what is below it."""
+    try:
+        yield
+    except LexportError:
+        raise
+    except Exception as error:
+        text = one_line(str(error)) or type(error).__name__
+        refused = (
+            iceberg.UnauthorizedError,
+            iceberg.ForbiddenError,
+            iceberg.OAuthError,
+            iceberg.AuthorizationExpiredError,
+        )
+        shown = catalog.split("://", maxsplit=1)[0] + "://…" if "@" in catalog else catalog
+        if isinstance(error, refused) or _DENIED.search(text):
+            raise CredentialsError(f"the catalog {shown} refused the access when {when}: {text}") from error
+        raise RunError(f"the catalog {shown} failed when {when}: {type(error).__name__}: {text}") from error

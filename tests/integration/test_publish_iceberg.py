@@ -1,0 +1,183 @@
+"""``lexport publish DEST iceberg``: tables of a SQLite catalog, as pyiceberg and polars read them."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import anyio
+import pytest
+from pyiceberg.catalog.sql import SqlCatalog
+
+from lexport.dataset.open_store import open_store
+from lexport.dataset.prune import prune_store
+from lexport.dataset.prune_order import PruneOrder
+from lexport.dataset.retention import KeepRules
+from lexport.query.publish.iceberg import publish_iceberg
+from lexport.query.sql import open_result
+from lexport.settings import Destination
+from lexport.tables import registry
+from lexport.tables.functions import FUNCTIONS
+
+FRAMES = Path(__file__).parents[2] / "build" / "frames"
+AT = datetime(2026, 11, 22, 2, tzinfo=UTC)
+FORMER = {name: former for former, name in FUNCTIONS.renames().items()}
+
+POLARS = """
+import json, sys, warnings
+warnings.simplefilter("ignore")
+import polars
+found = {}
+for name, path in json.load(sys.stdin).items():
+    rows = polars.scan_iceberg(path)
+    found[name] = [rows.select(polars.len()).collect().item(), rows.collect_schema().names()]
+    if name == "functions":
+        found["concurrency"] = rows.select(polars.col(sys.argv[1]).sum()).collect().item()
+print(json.dumps(found))
+"""
+
+
+def night(number, hand_written, **more):
+    """A night with ten functions, a tag that differs, and a change."""
+    concurrency = {name: number for name in FORMER if name.endswith("max_concurrency")}
+    return {
+        "id": hand_written.snapshot_id(number),
+        "at": AT + timedelta(days=number),
+        "functions": [{"function_name": f"f{n}", "version": "$LATEST", **concurrency} for n in range(10)],
+        "tags": [{"function_name": "f1", "key": "team", "value": str(number)}],
+        "errors": [],
+        **more,
+    }
+
+
+def counts_in_lexport(dest):
+    """The rows of every table over all commits."""
+    query = " UNION ALL ".join(
+        f"SELECT '{table.name}' AS t, count(*) AS n FROM history.{table.name}" for table in registry.tables()
+    )
+    with open_result(dest, query) as result:
+        return {row["t"]: row["n"] for row in result.reader.read_all().to_pylist()}
+
+
+def open_tables(folder):
+    """Every published table, as pyiceberg opens them."""
+    catalog = SqlCatalog("lexport", uri=f"sqlite:///{folder}/catalog.db")
+    try:
+        return {name: catalog.load_table(("lexport", name)) for _, name in catalog.list_tables("lexport")}
+    finally:
+        catalog.close()
+
+
+def rows_of(table):
+    return table.scan().to_arrow()
+
+
+async def read_by_polars(tables, environment):
+    if not (FRAMES / ".ready").exists():
+        give_up = pytest.fail if os.environ.get("LEXPORT_REQUIRE_ALL") == "1" else pytest.skip
+        give_up("needs polars; run: make build/frames/.ready")
+    done = await anyio.run_process(
+        [sys.executable, "-c", POLARS, next(name for name in FORMER if name.endswith("max_concurrency"))],
+        input=json.dumps({name: table.metadata_location for name, table in tables.items()}).encode(),
+        env=environment | {"PYTHONPATH": str(FRAMES)},
+    )
+    return json.loads(done.stdout)
+
+
+def publish(dest, folder, **more):
+    result = publish_iceberg(
+        Destination(str(dest)), catalog=f"sqlite:///{folder}/catalog.db", namespace="lexport", **more
+    )
+    return {table.table: table for table in result.tables}
+
+
+def published_files(folder):
+    """How often each data file stands in the tables."""
+    files = [
+        file for table in open_tables(folder).values() for file in table.inspect.files().column("file_path").to_pylist()
+    ]
+    return {file: files.count(file) for file in files}
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio
+async def test_five_publications(tmp_path, hand_written, run_lexport, lexport_path, environment):
+    """After five publications, two of them repeated, one killed, two readers find the rows and the documentation."""
+    dest, folder = tmp_path / "a fleet", tmp_path / "iceberg"
+    folder.mkdir()
+    arguments = ("publish", dest, "iceberg", "--catalog", f"sqlite:///{folder}/catalog.db", "--output", "json")
+    (first,) = hand_written.write_dataset(dest, [night(1, hand_written, without=["durable_config_execution_timeout"])])
+    hand_written.make_old(dest, first)
+    hand_written.write_dataset(dest, [night(9, hand_written, commit=False)])  # a run that never committed
+    begun = await run_lexport(*arguments)
+    again = await run_lexport(*arguments)
+
+    told, repeated = ({line["table"]: line for line in json.loads(done.out)} for done in (begun, again))
+    assert begun.code == again.code == 0
+    assert (told["functions"]["is_new"], told["functions"]["files_added"], told["functions"]["rows_added"]) == (
+        True,
+        1,
+        10,
+    )
+    assert "0 files of 0 rows added" in again.err
+    assert {line["files_added"] for line in repeated.values()} == {0}
+    assert {name: line["rows"] for name, line in repeated.items()} == counts_in_lexport(dest)
+
+    hand_written.write_dataset(
+        dest, [night(2, hand_written), night(3, hand_written, scopes=[{"status": "partial"}], status="partial")]
+    )
+    kill_in_the_middle(lexport_path, arguments, folder, environment, tmp_path)
+    assert open_tables(folder)["functions"].inspect.files().num_rows > 0
+    assert open_tables(folder)["snapshots"].inspect.files().num_rows == 1
+    after_kill = publish(dest, folder)
+    assert {name: table.rows for name, table in after_kill.items()} == counts_in_lexport(dest)
+
+    hand_written.write_dataset(dest, [night(4, hand_written)])
+    prune_store(open_store(dest), PruneOrder(rules=KeepRules(), snapshot=hand_written.snapshot_id(2)))
+    publish(dest, folder)
+    last = publish(dest, folder)
+
+    tables, counts = open_tables(folder), counts_in_lexport(dest)
+    assert {table.files_added for table in last.values()} == {0}
+    assert counts["functions"] == 30
+    assert {name: len(rows_of(table)) for name, table in tables.items()} == counts
+    assert set(published_files(folder).values()) == {1}
+    for table in registry.tables():
+        schema = tables[table.name].schema()
+        assert {field.name: field.doc for field in schema.fields} == {each.name: each.meaning for each in table.columns}
+    of_functions = rows_of(tables["functions"])
+    assert sorted(set(of_functions.column("snapshot_id").to_pylist())) == [
+        hand_written.snapshot_id(n) for n in (1, 3, 4)
+    ]
+    concurrency = next(name for name in FORMER if name.endswith("max_concurrency"))
+    assert sum(of_functions.column(concurrency).to_pylist()) == 10 * (1 + 3 + 4)
+    by_polars = await read_by_polars(tables, environment)
+    assert by_polars.pop("concurrency") == 80
+    assert by_polars == {table.name: [counts[table.name], list(table.names())] for table in registry.tables()}
+
+
+def kill_in_the_middle(lexport_path, arguments, folder, environment, cwd):
+    """Kill a publication when its third table has another state; tables after it are as they were."""
+    before = dict(states(folder))
+    process = subprocess.Popen(
+        [lexport_path, *map(str, arguments)],
+        env=environment,
+        cwd=cwd,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while sum(before[name] != state for name, state in states(folder)) < 3:
+        assert process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def states(folder):
+    with sqlite3.connect(folder / "catalog.db") as connection:
+        found = connection.execute("SELECT table_name, metadata_location FROM iceberg_tables").fetchall()
+    connection.close()
+    return found
