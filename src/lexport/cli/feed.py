@@ -8,7 +8,7 @@ import click
 
 from lexport.aws.logs import say
 from lexport.cli._dest_options import dest_options
-from lexport.cli._formats import choose_format, output_option
+from lexport.cli._formats import choose_format, is_typed, output_option
 from lexport.cli._options import argument, declare_command, option
 from lexport.cli._output import notify, open_output
 from lexport.settings import Destination
@@ -27,6 +27,7 @@ _FORMATS = ("jsonl", "parquet")
     "feed",
     "lexport feed fleet -o all.jsonl",
     "lexport feed fleet --since 01KB5Z6T0Q4W8X2M7R9C1V3N5J --output parquet -o changes",
+    "lexport feed fleet --apply duckdb --to warehouse.duckdb",
 )
 @argument("dest")
 @option(
@@ -36,14 +37,35 @@ _FORMATS = ("jsonl", "parquet")
 )
 @output_option(_FORMATS)
 @option("Output", "-o, --output-file PATH", "Write to this file instead of stdout; for parquet, to this new folder.")
+@option(
+    "Warehouse",
+    "--apply DATABASE",
+    "Load the feed into this kind of database, from where that stands, in one transaction.",
+    type=click.Choice(("postgres", "duckdb")),
+)
+@option(
+    "Warehouse",
+    "--to URL",
+    "Load into this database, e.g. postgresql://user@host/name without a password, or a DuckDB file.",
+)
 @dest_options()
-def command(dest: Destination, since: str | None, output: str, output_file: str | None) -> None:
+def command(
+    *, dest: Destination, since: str | None, output: str, output_file: str | None, apply: str | None, to: str | None
+) -> None:
     """Write the rows to upsert and the keys to delete, from --since to the latest in DEST.
 
     The JSON lines are of type `feed`, then `schema` for each table, `scope` for each account-region with news, `delete`
     and `upsert` for each row, and last `end` with next_since; a feed without `end` is truncated. A feed without --since
-    replaces everything in the warehouse. See docs/guides/feed.md.
+    replaces everything in the warehouse. With --apply, the database remembers up to where it is loaded, so that no
+    --since is needed. See docs/guides/feed.md.
     """
+    if apply is not None or to is not None:
+        if apply is None or to is None:
+            raise click.UsageError("--apply and --to go together: the kind of database, and its URL or file")
+        if output_file is not None or is_typed("output"):
+            raise click.UsageError("--apply loads the rows; leave --output and -o out")
+        _apply(dest, apply, to, since)
+        return
     output = choose_format(output, output_file, _FORMATS)
     if output == "parquet" and output_file is None:
         raise click.UsageError("--output parquet needs -o FOLDER")
@@ -63,10 +85,29 @@ def command(dest: Destination, since: str | None, output: str, output_file: str 
     _report(opened.scopes, since, opened.next_since, **totals)
 
 
+def _apply(dest: Destination, database: str, to: str, since: str | None) -> None:
+    from lexport.query.warehouse.apply import apply_feed
+
+    applied = apply_feed(dest, database, to, since=since, write_mode="hard-delete")
+    notify(*applied.feed.damage, *applied.notes)
+    for scope in applied.feed.scopes:
+        _notify_reason(scope)
+    feed = applied.feed
+    say(
+        f"{applied.warehouse}: {plural(feed.upserts, 'row')} loaded, {feed.deletes:,} deleted; up to {feed.next_since}"
+        if applied.is_news
+        else f"{applied.warehouse} is up to date: {feed.next_since}"
+    )
+
+
 def _report(scopes: Sequence[FeedScope], since: str | None, next_since: str, *, upserts: int, deletes: int) -> None:
     if since is None and not scopes:
         notify("no account-region was ever read whole, so the feed has no rows of the fleet")
     for scope in scopes:
-        if scope.reason is not None:
-            notify(f"{scope.account_id} {scope.region} is not up to date: {scope.reason}")
+        _notify_reason(scope)
     say(f"{plural(upserts, 'row')} to upsert, {deletes:,} to delete; next: --since {next_since}")
+
+
+def _notify_reason(scope: FeedScope) -> None:
+    if scope.reason is not None:
+        notify(f"{scope.account_id} {scope.region} is not up to date: {scope.reason}")

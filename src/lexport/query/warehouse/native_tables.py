@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from lexport.query.warehouse.dialects import DIALECTS, TABLES, Dialect
 from lexport.tables.fed import FedTable, fed_tables
 from lexport.tables.table import DOUBLE, INT64, TEXT, TIMESTAMP, Column
 
-WriteMode = Literal["hard-delete", "soft-delete", "scd2"]
+if TYPE_CHECKING:
+    from lexport.query.feed import WriteMode
 
 DELETED_AT = Column("deleted_at", TIMESTAMP, "", "When a reading no longer had the row, UTC; NULL while it is there.")
 VALID_FROM = Column("valid_from", TIMESTAMP, "", "Start of the run that first read this version of the row, UTC.")

@@ -10,12 +10,12 @@ name spaces; what packages hold, and the state, the plain name only.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from lexport.query.name_spaces import named_values
 from lexport.query.warehouse.dialects import SCHEMAS, TABLES, Dialect
 from lexport.query.warehouse.location import check_location
 from lexport.query.warehouse.native_tables import (
-    WriteMode,
     create_native_table,
     create_schema,
     native_tables,
@@ -33,6 +33,9 @@ from lexport.query.warehouse.views import (
 from lexport.tables.content import CONTENT_RULES
 from lexport.tables.fed import OF_THE_READING, FedTable, fed_tables
 from lexport.tables.table import FETCHED_AT
+
+if TYPE_CHECKING:
+    from lexport.query.feed import WriteMode
 
 NATIVE_SCHEMAS = (TABLES, *(SCHEMAS[space] for space in ("history", "snapshot", "main")))
 _BY_READING = (SNAPSHOT_ID,)

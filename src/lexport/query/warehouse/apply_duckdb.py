@@ -1,0 +1,125 @@
+"""Load feeds into a DuckDB database file. Blocking."""
+
+# ruff: noqa: S608 - the names in SQL are those of declared tables
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from lexport.errors import RunError, SettingsError
+from lexport.query.sql_text import escape_glob, one_line, quote_text
+from lexport.query.warehouse.apply import Loaded, check_cursor, check_loaded
+from lexport.query.warehouse.dialects import TABLES
+from lexport.query.warehouse.existing import Existing, missing_statements, view_statements, views_fingerprint
+from lexport.query.warehouse.load import DELETES, SCOPES, Load, insert_scopes, load_statements, staged
+from lexport.query.warehouse.native_tables import LOADS, NATIVE_DIALECTS
+
+_DIALECT = NATIVE_DIALECTS["duckdb"]
+
+
+@contextmanager
+def open_duckdb(path: str) -> Iterator[DuckDBWarehouse]:
+    """Open a database file, or create it. Raises SettingsError where it cannot be one, RunError where it is in use."""
+    file = Path(path)
+    if "://" in path or path.startswith(("md:", ":")) or not path:
+        raise SettingsError(f"--to {path}: the path of a DuckDB file is wanted", option="--to")
+    if file.is_dir() or not file.absolute().parent.is_dir():
+        what = "is a folder" if file.is_dir() else "is in a folder that does not exist"
+        raise SettingsError(f"--to {path} {what}; the path of a DuckDB file is wanted", option="--to")
+    is_new = not file.exists()
+    try:
+        connection = duckdb.connect(path)
+    except duckdb.Error as error:
+        raise RunError(_reason(error, path, "cannot open")) from error
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        yield DuckDBWarehouse(connection, path)
+    except duckdb.Error as error:
+        raise RunError(_reason(error, path, "cannot load")) from error
+    finally:
+        connection.close()
+        if is_new and file.exists() and not _has_tables(path):
+            file.unlink()  # the first load failed
+
+
+def _reason(error: duckdb.Error, path: str, what: str) -> str:
+    line = one_line(error)
+    if "Could not set lock" in line or "Conflicting lock" in line:
+        return f"{path} is in use by another process, and DuckDB lets one alone write; close it and run again"
+    return f"{what} {path}: {line}"
+
+
+def _has_tables(path: str) -> bool:
+    try:
+        with duckdb.connect(path, read_only=True) as connection:
+            return bool(connection.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchall())
+    except duckdb.Error:
+        return True
+
+
+class DuckDBWarehouse:
+    """A connection to a database file; see ``Warehouse``."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: str) -> None:
+        self.name = path
+        self._connection = connection
+
+    def loaded(self) -> Loaded | None:
+        """Return what was loaded last."""
+        if LOADS.name not in self._existing().tables:
+            return None
+        row = self._connection.execute(
+            f"SELECT next_since, write_mode, (SELECT max(try_cast(schema_version AS INT)) FROM {TABLES}.{LOADS.name})"
+            f" FROM {TABLES}.{LOADS.name} ORDER BY loaded_at DESC LIMIT 1"
+        ).fetchone()
+        return None if row is None else Loaded(next_since=row[0], write_mode=row[1], schema_version=str(row[2] or 0))
+
+    def load(self, folder: Path, load: Load) -> list[str]:
+        """Load a feed. The file is open in this process alone, so no other load comes between."""
+        run = self._connection.execute
+        run("BEGIN TRANSACTION")
+        try:
+            existing = self._existing()
+            for statement in missing_statements(existing, load.write_mode, _DIALECT):
+                run(statement)
+            now = self.loaded()
+            check_loaded(now, load.write_mode, self.name)
+            check_cursor(now.next_since if now else None, load, self.name)
+            for statement in (*_stage(folder, load), *load_statements(load, _DIALECT)):
+                run(statement)
+            if existing.views_fingerprint != views_fingerprint(load.write_mode, _DIALECT):
+                for statement in view_statements(load.write_mode, _DIALECT):
+                    run(statement)
+            run("COMMIT")
+        except BaseException:
+            run("ROLLBACK")
+            raise
+        return []
+
+    def _existing(self) -> Existing:
+        columns = self._connection.execute(
+            "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = ? AND NOT internal"
+            " AND database_name = current_database() ORDER BY column_index",
+            [TABLES],
+        ).fetchall()
+        comment = self._connection.execute(
+            "SELECT comment FROM duckdb_views() WHERE schema_name = 'lexport' AND view_name = 'latest_scopes'"
+            " AND database_name = current_database()"
+        ).fetchone()
+        return Existing.of(columns, comment[0] if comment else None)
+
+
+def _stage(folder: Path, load: Load) -> Iterator[str]:
+    """Write the statements that show the files of a feed as tables."""
+    for name in (*(name for name, rows in load.rows.items() if rows), *([DELETES] if load.deletes else [])):
+        path = quote_text(escape_glob(str(folder / f"{name}.parquet")))
+        yield f"CREATE TEMPORARY VIEW {staged(_DIALECT, name)} AS SELECT * FROM read_parquet({path})"
+    yield (
+        f"CREATE TEMPORARY TABLE {staged(_DIALECT, SCOPES)}"
+        " (account_id VARCHAR, region VARCHAR, snapshot_at TIMESTAMPTZ, replaced BOOLEAN)"
+    )
+    yield from insert_scopes(load, _DIALECT)
