@@ -30,7 +30,7 @@ COMMANDS = {
     "report": ("report", "{}", "-o", "-"),
     "verify": ("verify", "{}", "--data", "--output", "json"),
 }
-TIMES = r'"age_s": \d+|Written \d.*? UTC|name="lexport-dataset" content="\w+"|\b\d+[smhd]\b'
+TIMES = r'"age_s": \d+|Written \d.*? UTC|name="lexport-dataset" content="\w+"|\b\d+[smhd]\b|"load_id": "\w+"'
 
 
 @pytest.fixture(scope="module")

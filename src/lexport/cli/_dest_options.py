@@ -11,7 +11,7 @@ import click
 
 from lexport.cli._options import Decorator, declare_options, duration, option, size
 from lexport.cli._output import notify
-from lexport.dataset.store import Bucket, close_buckets
+from lexport.dataset.store import Bucket, Moved, close_buckets
 from lexport.settings import Destination, Encryption
 from lexport.tables.text import plural
 
@@ -46,9 +46,9 @@ def dest_options(*, writes: bool = False) -> Decorator:
                     result = command(dest=_destination(dest, options), **options)
                 except BaseException:
                     if any(bucket.moved.copied_bytes for bucket in buckets):
-                        _note_moved(dest, buckets)
+                        _note_moved(buckets)
                     raise
-                _note_moved(dest, buckets)
+                _note_moved(buckets)
             return result
 
         return declare_options(declared)(run)
@@ -56,16 +56,18 @@ def dest_options(*, writes: bool = False) -> Decorator:
     return decorate
 
 
-def _note_moved(dest: str | None, buckets: Sequence[Bucket]) -> None:
-    """Print how much was moved from and to a bucket."""
-    moved = [bucket.moved for bucket in buckets]
-    copied, cached, sent = (
-        sum(getattr(item, name) for item in moved) for name in ("copied_bytes", "cached_files", "sent_bytes")
-    )
-    if moved:
+def _note_moved(buckets: Sequence[Bucket]) -> None:
+    """Print how much was moved from and to each bucket."""
+    by_url: dict[str, list[Moved]] = {}
+    for bucket in buckets:
+        by_url.setdefault(bucket.url, []).append(bucket.moved)
+    for url, moved in by_url.items():
+        copied, cached, sent = (
+            sum(getattr(item, name) for item in moved) for name in ("copied_bytes", "cached_files", "sent_bytes")
+        )
         more = f", and {sent:,} bytes to it" if sent else ""
         more += f"; {plural(cached, 'file')} came from the cache" if cached else ""
-        notify(f"{copied:,} bytes of data files were moved from {dest}{more}")
+        notify(f"{copied:,} bytes of data files were moved from {url}{more}")
 
 
 def _destination(dest: str | None, options: dict[str, Any]) -> Destination | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -11,16 +12,17 @@ from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, is_typed, output_option
 from lexport.cli._options import argument, declare_command, option
 from lexport.cli._output import notify, open_output
+from lexport.dataset.address import parse_address
 from lexport.settings import Destination
 from lexport.tables.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lexport.query.feed import FeedScope
+    from lexport.query.feed import Compression, FeedScope, Output, WriteMode
 
 
-_FORMATS = ("jsonl", "parquet")
+_FORMATS = ("jsonl", "parquet", "csv")
 
 
 @declare_command(
@@ -28,6 +30,7 @@ _FORMATS = ("jsonl", "parquet")
     "lexport feed fleet -o all.jsonl",
     "lexport feed fleet --since 01KB5Z6T0Q4W8X2M7R9C1V3N5J --output parquet -o changes",
     "lexport feed fleet --apply duckdb --to warehouse.duckdb",
+    "lexport feed fleet --output csv --compress zstd -o s3://bucket/feeds/first",
 )
 @argument("dest")
 @option(
@@ -35,8 +38,15 @@ _FORMATS = ("jsonl", "parquet")
     "--since ID",
     "Write only what changed since this snapshot: the next_since of the last feed that was loaded.",
 )
+@option("Queries", "--soft-delete", "Have deleted rows kept, with the time in the column deleted_at.")
+@option("Queries", "--scd2", "Have former rows of the fleet kept, with the times in valid_from and valid_to.")
 @output_option(_FORMATS)
-@option("Output", "-o, --output-file PATH", "Write to this file instead of stdout; for parquet, to this new folder.")
+@option("Output", "--compress", "Compress JSON lines or CSV; Parquet always is.", type=click.Choice(("zstd",)))
+@option(
+    "Output",
+    "-o, --output-file PATH",
+    "Write to this file instead of stdout; for parquet and csv, to this new folder. s3://bucket/prefix/name works too.",
+)
 @option(
     "Warehouse",
     "--apply DATABASE",
@@ -48,9 +58,18 @@ _FORMATS = ("jsonl", "parquet")
     "--to URL",
     "Load into this database, e.g. postgresql://user@host/name without a password, or a DuckDB file.",
 )
-@dest_options()
+@dest_options(writes=True)
 def command(
-    *, dest: Destination, since: str | None, output: str, output_file: str | None, apply: str | None, to: str | None
+    *,
+    dest: Destination,
+    since: str | None,
+    soft_delete: bool,
+    scd2: bool,
+    output: str,
+    compress: Compression | None,
+    output_file: str | None,
+    apply: str | None,
+    to: str | None,
 ) -> None:
     """Write the rows to upsert and the keys to delete, from --since to the latest in DEST.
 
@@ -59,36 +78,44 @@ def command(
     replaces everything in the warehouse. With --apply, the database remembers up to where it is loaded, so that no
     --since is needed. See docs/guides/feed.md.
     """
+    if soft_delete and scd2:
+        raise click.UsageError("--soft-delete and --scd2 are two ways to keep old rows; choose one")
+    write_mode: WriteMode = "soft-delete" if soft_delete else "scd2" if scd2 else "hard-delete"
+    source, target = _places(dest, output_file)
     if apply is not None or to is not None:
         if apply is None or to is None:
             raise click.UsageError("--apply and --to go together: the kind of database, and its URL or file")
-        if output_file is not None or is_typed("output"):
-            raise click.UsageError("--apply loads the rows; leave --output and -o out")
-        _apply(dest, apply, to, since)
+        if output_file is not None or is_typed("output") or compress is not None:
+            raise click.UsageError("--apply loads the rows; leave --output, --compress and -o out")
+        _apply(source, apply, to, since, write_mode)
         return
-    output = choose_format(output, output_file, _FORMATS)
-    if output == "parquet" and output_file is None:
-        raise click.UsageError("--output parquet needs -o FOLDER")
-    if output == "parquet":
+    name, kind = _format(output, output_file)
+    compress = compress or ("zstd" if name != output_file else None)
+    if kind == "parquet" and compress is not None:
+        notify("Parquet files are compressed with zstd already; --compress changes nothing")
+    if target is not None and (kind != "jsonl" or isinstance(target, Destination)):
         from lexport.query.feed import write_feed
 
-        result = write_feed(dest, str(output_file), since)
+        result = write_feed(source, target, since, output=kind, compress=compress, write_mode=write_mode)
         notify(*result.damage)
         _report(result.scopes, since, result.next_since, upserts=result.upserts, deletes=result.deletes)
         return
-    from lexport.query.feed import open_feed, write_lines
+    from lexport.query.feed import open_feed, open_lines, write_lines
 
-    opened = open_feed(dest, since)
-    notify(*opened.damage)
     with open_output(output_file) as stream:
-        totals = write_lines(opened, stream)
+        if compress is not None and stream.isatty():
+            raise click.UsageError("compressed lines are not for a terminal; choose a file with -o")
+        opened = open_feed(source, since, write_mode=write_mode)
+        notify(*opened.damage)
+        with open_lines(stream, compress) as lines:
+            totals = write_lines(opened, lines)
     _report(opened.scopes, since, opened.next_since, **totals)
 
 
-def _apply(dest: Destination, database: str, to: str, since: str | None) -> None:
+def _apply(dest: Destination, database: str, to: str, since: str | None, write_mode: WriteMode) -> None:
     from lexport.query.warehouse.apply import apply_feed
 
-    applied = apply_feed(dest, database, to, since=since, write_mode="hard-delete")
+    applied = apply_feed(dest, database, to, since=since, write_mode=write_mode)
     notify(*applied.feed.damage, *applied.notes)
     for scope in applied.feed.scopes:
         _notify_reason(scope)
@@ -98,6 +125,29 @@ def _apply(dest: Destination, database: str, to: str, since: str | None) -> None
         if applied.is_news
         else f"{applied.warehouse} is up to date: {feed.next_since}"
     )
+
+
+def _format(output: str, output_file: str | None) -> tuple[str | None, Output]:
+    """Return the path without ``.zst``, and the format. Raises UsageError where -o is missing or contradicts it."""
+    name = None if output_file is None else output_file.removesuffix(".zst")
+    match choose_format(output, name, _FORMATS):
+        case "jsonl":
+            return name, "jsonl"
+        case kind if output_file is None:
+            raise click.UsageError(f"--output {kind} needs -o FOLDER")
+        case "csv":
+            return name, "csv"
+        case _:
+            return name, "parquet"
+
+
+def _places(dest: Destination, output_file: str | None) -> tuple[Destination, str | Destination | None]:
+    """Return what is read and what is written; the settings of encryption are for a bucket that is written to."""
+    if output_file is not None and parse_address(output_file) is not None:
+        return replace(dest, sse=None, kms_key=None), replace(dest, url=output_file)
+    if dest.sse is not None or dest.kms_key is not None:
+        raise click.UsageError("--dest-sse and --dest-kms-key are for -o s3://bucket/prefix/name")
+    return dest, output_file
 
 
 def _report(scopes: Sequence[FeedScope], since: str | None, next_since: str, *, upserts: int, deletes: int) -> None:

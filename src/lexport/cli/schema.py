@@ -62,8 +62,9 @@ class TableChoice(click.Choice):  # type: ignore[type-arg]
 def command(*, table: str | None, output: str, dialect: str | None, native: str | None, location: str | None) -> None:
     """List the tables and their columns: type, unit, kind, meaning, and the field of AWS's response.
 
-    Columns of kind `key` together identify a row of a snapshot; NULL counts as a value. Columns of kind `secret` may
-    hold confidential values.
+    Columns of kind `key` together identify a row, and a MERGE of a feed goes by them; NULL counts as a value. Tables of
+    the fleet and of packages have the latest rows; in their history, a row is identified by snapshot_id too. Columns of
+    kind `secret` may hold confidential values.
 
     With --ddl, print external tables over the files, and views over the committed rows that have the names of lexport
     sql. With --tables, print the tables that feeds are loaded into, and the same views over them.
@@ -87,10 +88,19 @@ def command(*, table: str | None, output: str, dialect: str | None, native: str 
         raise click.UsageError("--location needs --ddl or --tables")
     output = choose_format(output)
     from lexport.tables import registry
+    from lexport.tables.fed import fed_table
 
     tables = registry.tables() if table is None else (registry.BY_NAME[table],)
     rows = (
-        (shown.name, column.name, column.type.value, column.unit, shown.kind_of(column), column.meaning, column.source)
+        (
+            shown.name,
+            column.name,
+            column.type.value,
+            column.unit,
+            "key" if column.name in fed_table(shown).key else column.kind,
+            column.meaning,
+            column.source,
+        )
         for shown in tables
         for column in shown.columns
     )

@@ -67,6 +67,10 @@ class Bucket(Protocol):
     """The part of a bucket's store that its process ends it by."""
 
     @property
+    def url(self) -> str:
+        """What messages call it."""
+
+    @property
     def moved(self) -> Moved:
         """What was moved so far."""
 

@@ -79,18 +79,20 @@ def _is_loaded(lost: PrunedCommit, last: Manifest) -> bool:
 
 
 def check_not_lost(catalog: Catalog, text: str, *, option: str) -> None:
-    """Raise SettingsError where an id is that of a pruned or damaged commit, with what to do."""
+    """Raise SettingsError where an id is that of a commit which is not in the dataset any more, with what to do."""
     run = text.strip().upper()
     if not is_ulid(run) or any(commit.snapshot_id == run for commit in catalog.manifests):
         return
-    again = (
-        "so what changed since then is unknown; run the feed"
-        f" without {option} and load it: it replaces everything that was loaded before"
-    )
     damaged = next((commit for commit in catalog.damaged if commit.snapshot_id == run), None)
-    if damaged is not None:
-        raise SettingsError(f"{option} {run}: {damaged}, {again}", option=option)
     lost = read_mark(catalog.store, run)
-    if lost is not None:
-        when = f" at {format_instant(lost.pruned_at)}" if lost.pruned_at else ""
-        raise SettingsError(f"{option} {run}: this snapshot was pruned{when}, {again}", option=option)
+    if damaged is not None:
+        reason = f": {damaged}"
+    elif lost is not None:
+        reason = ": this snapshot was pruned" + (f" at {format_instant(lost.pruned_at)}" if lost.pruned_at else "")
+    else:
+        reason = " is no snapshot of this dataset, and lexport status lists those that are"
+    raise SettingsError(
+        f"{option} {run}{reason}, so what changed since then is unknown; run the feed without {option} and load it:"
+        " it replaces everything that was loaded before",
+        option=option,
+    )

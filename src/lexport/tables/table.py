@@ -95,7 +95,7 @@ class Table:
         return title.format(*parts)
 
     def kind_of(self, column: Column) -> Literal["key", "fact", "secret"]:
-        """Return what a column of this table is, as ``lexport schema`` says."""
+        """Return what a column of this table is in the files of one snapshot, as their field metadata says."""
         return "key" if column.name in self.row_key else column.kind
 
     def renames(self) -> dict[str, str]:

@@ -3,8 +3,11 @@
 from lexport.query.feed.description import FORMAT as FORMAT
 from lexport.query.feed.description import FeedFile as FeedFile
 from lexport.query.feed.description import FeedResult as FeedResult
+from lexport.query.feed.files import Compression as Compression
+from lexport.query.feed.files import Output as Output
 from lexport.query.feed.folder import feed as feed
 from lexport.query.feed.folder import write_feed as write_feed
+from lexport.query.feed.lines import open_lines as open_lines
 from lexport.query.feed.lines import write_lines as write_lines
 from lexport.query.feed.part import FeedPart as FeedPart
 from lexport.query.feed.prepare import Feed as Feed

@@ -27,7 +27,7 @@ def commits_with(fed: FedTable, catalog: Catalog, fresh: Collection[Manifest]) -
 
     Commits before all fresh ones matter only for values that last.
     """
-    touching = [commit.snapshot_id for commit in fresh if commit.entries(fed.name)]
+    touching = [commit.snapshot_id for commit in fresh if any(entry.rows for entry in commit.entries(fed.name))]
     if not touching:
         return ()
     oldest = "" if CONTENT_RULES[fed.table].lasting else min(touching)

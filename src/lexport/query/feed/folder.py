@@ -1,141 +1,121 @@
-"""A feed as a new folder of files: one for each table, one with the delete keys, and ``feed.json``. Blocking."""
+"""A feed as files: a folder with one for each table and one with the delete keys, or JSON lines. Blocking."""
 
 from __future__ import annotations
 
 import json
 import os
-import secrets
-import shutil
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import anyio.to_thread
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from lexport.dataset.local import hash_file, sync_file, sync_folder
-from lexport.errors import SettingsError, WriteError
+from lexport.dataset.local import hash_file, sync_file
 from lexport.query.feed.description import DESCRIPTION, FeedFile, FeedResult, description
-from lexport.query.feed.part import TABLE_NAME, aligned, deletes_schema, fed_schema
+from lexport.query.feed.files import Compression, Output, RowFile, open_rows, suffix
+from lexport.query.feed.lines import open_lines, write_lines
+from lexport.query.feed.part import TABLE_NAME, deletes_schema, fed_schema
 from lexport.query.feed.prepare import Feed, WriteMode, open_feed
+from lexport.query.feed.target import errors_of_writing, find_target, open_draft
 from lexport.tables.fed import fed_tables
 
-DELETES = "deletes"
-_ROWS_AT_ONCE = 16_384  # of a row group: a part of a feed may have a few rows alone
-_BYTES_AT_ONCE = 16 * 2**20
+_DELETES = "deletes"
 
 
 async def feed(
     dest: str | os.PathLike[str],
-    folder: str | os.PathLike[str],
+    path: str | os.PathLike[str],
     *,
     since: str | None = None,
+    output: Output = "parquet",
+    compress: Compression | None = None,
     write_mode: WriteMode = "hard-delete",
 ) -> FeedResult:
-    """Write what changed since a commit into a new folder of Parquet files, all of them or none.
+    """Write the rows that bring a warehouse from one commit to the latest state, completely or not at all.
 
-    A file for each table with the rows to upsert, ``deletes.parquet`` with the keys of rows to delete, ``feed.json``
-    with the scopes, the schemas and ``next_since``. Raises SettingsError where the folder exists or the commit does
-    not, ReadError, WriteError.
+    For ``parquet`` and ``csv``, ``path`` is a new folder: it gets a file for each table with the rows to upsert,
+    ``deletes`` with the keys of rows to delete, and ``feed.json`` with the account-regions, the schemas, the size and
+    SHA-256 of each file, and ``next_since``. For ``jsonl``, it is one file. Both can be in a bucket, like
+    ``s3://bucket/prefix/name``. ``compress`` is for ``csv`` and ``jsonl``; Parquet files are compressed anyway. Without
+    ``since``, the feed has everything and replaces what was loaded before. Raises SettingsError where the folder exists
+    or the commit does not, ReadError, WriteError.
     """
-    return await anyio.to_thread.run_sync(lambda: write_feed(dest, folder, since, write_mode=write_mode))
+    return await anyio.to_thread.run_sync(
+        lambda: write_feed(dest, path, since, output=output, compress=compress, write_mode=write_mode)
+    )
 
 
 def write_feed(
     dest: str | os.PathLike[str],
-    folder: str | os.PathLike[str],
+    path: str | os.PathLike[str],
     since: str | None = None,
     *,
+    output: Output = "parquet",
+    compress: Compression | None = None,
     write_mode: WriteMode = "hard-delete",
 ) -> FeedResult:
     """Write a feed as ``feed`` does. Blocking."""
-    target = Path(folder).absolute()
-    if target.exists():
-        raise SettingsError(f"-o {folder} is there already; a new folder is wanted", option="-o")
+    target = find_target(path, is_file=output == "jsonl", dest=dest)
     opened = open_feed(dest, since, write_mode=write_mode)
-    draft = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    try:
-        draft.mkdir(mode=0o700)
-        result = _write(opened, draft)
-        sync_folder(draft)
-        draft.rename(target)  # refuses a folder that is not empty by now
-        with suppress(OSError):  # the feed is complete; should a loss of power undo the rename, it is written again
-            sync_folder(target.parent)
-    except OSError as error:
-        raise WriteError(f"cannot write {folder}: {error.strerror or error}", path=str(folder)) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    with errors_of_writing(os.fspath(path)), open_draft(target, opened.load_id) as draft:
+        if output == "jsonl":
+            result = _write_lines(opened, draft / Path(path).name, compress)
+        else:
+            result = _write_folder(opened, draft, output, compress)
+        target.publish([draft / file.path for file in result.parts] + [*draft.glob(DESCRIPTION)])
     return result
 
 
-def _write(feed: Feed, draft: Path) -> FeedResult:
+def _write_lines(feed: Feed, path: Path, compress: Compression | None) -> FeedResult:
+    """Write a feed into one file, which is the only part of the result."""
+    with path.open("xb") as file, open_lines(file, compress) as stream:
+        counts = write_lines(feed, stream)
+    return _result(feed, [_finish(path, None, sum(counts.values()))], **counts)
+
+
+def _write_folder(feed: Feed, draft: Path, output: Output, compress: Compression | None) -> FeedResult:
     """Write every file of a feed, ``feed.json`` last."""
+    schemas: dict[str | None, pa.Schema] = {fed.name: fed_schema(fed) for fed in fed_tables()}
+    schemas[None] = deletes_schema()
+    end = suffix(output, compress)
+    paths = {name: draft / f"{name or _DELETES}{end}" for name in schemas}
     counts: Counter[str | None] = Counter()
-    paths: dict[str | None, Path] = {fed.name: draft / f"{fed.name}.parquet" for fed in fed_tables()}
-    paths[None] = draft / f"{DELETES}.parquet"
     with ExitStack() as opened:
-        writers: dict[str | None, _Writer] = {None: opened.enter_context(_open_writer(paths[None], deletes_schema()))}
-        writers |= {
-            fed.name: opened.enter_context(_open_writer(paths[fed.name], fed_schema(fed))) for fed in fed_tables()
+        files: dict[str | None, RowFile] = {
+            name: opened.enter_context(open_rows(paths[name], schema, compress=compress))
+            for name, schema in schemas.items()
         }
         for part in feed.parts:
             rows, name = part.rows, None if part.action == "delete" else part.table.name
             if name is None:
                 rows = rows.append_column(TABLE_NAME, pa.repeat(pa.scalar(part.table.name), len(rows)))
             counts[name] += len(rows)
-            writers[name].write(rows)
-    result = FeedResult(
+            files[name].write(rows)
+    parts = [_finish(path, name, counts[name]) for name, path in paths.items()]
+    result = _result(feed, parts, upserts=counts.total() - counts[None], deletes=counts[None])
+    path = draft / DESCRIPTION
+    path.write_text(json.dumps(description(result), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    _finish(path, None, 0)
+    return result
+
+
+def _result(feed: Feed, parts: list[FeedFile], *, upserts: int, deletes: int) -> FeedResult:
+    return FeedResult(
         load_id=feed.load_id,
         since=feed.since,
         next_since=feed.next_since,
         write_mode=feed.write_mode,
         scopes=feed.scopes,
-        parts=tuple(_finish(path, name, counts[name]) for name, path in paths.items()),
-        upserts=counts.total() - counts[None],
-        deletes=counts[None],
+        parts=tuple(parts),
+        upserts=upserts,
+        deletes=deletes,
         damage=feed.damage,
     )
-    path = draft / DESCRIPTION
-    path.write_text(json.dumps(description(result), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    path.chmod(0o600)
-    sync_file(path)
-    return result
 
 
 def _finish(path: Path, table: str | None, rows: int) -> FeedFile:
+    """Make a written file private and safe from a loss of power, and describe it."""
     path.chmod(0o600)
     sync_file(path)
     return FeedFile(path=path.name, table=table, rows=rows, size_bytes=path.stat().st_size, sha256=hash_file(path))
-
-
-class _Writer:
-    """Writes a file of a feed, some thousands of rows at a time."""
-
-    def __init__(self, file: pq.ParquetWriter, schema: pa.Schema) -> None:
-        self._file, self._schema = file, schema
-        self._waiting: list[pa.Table] = []
-        self._rows = self._bytes = 0
-
-    def write(self, rows: pa.Table) -> None:
-        """Write rows; columns that they lack are NULL."""
-        self._waiting.append(aligned(rows, self._schema))
-        self._rows += len(rows)
-        self._bytes += rows.nbytes
-        if self._rows >= _ROWS_AT_ONCE or self._bytes >= _BYTES_AT_ONCE:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what is waiting."""
-        if self._waiting:
-            self._file.write_table(pa.concat_tables(self._waiting))
-        self._waiting, self._rows, self._bytes = [], 0, 0
-
-
-@contextmanager
-def _open_writer(path: Path, schema: pa.Schema) -> Iterator[_Writer]:
-    with pq.ParquetWriter(path, schema, compression="zstd") as file:
-        writer = _Writer(file, schema)
-        yield writer
-        writer.flush()

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+import pyarrow as pa
+
 from lexport.query.feed.description import head, scope_record, table_schemas, totals
+from lexport.query.feed.files import Compression
 from lexport.query.feed.part import Action, FeedPart
 from lexport.query.feed.prepare import Feed
 from lexport.query.row_values import arrow_rows
@@ -22,6 +27,29 @@ class _Written:
 
     rows: int = 0
     sha256: Any = field(default_factory=hashlib.sha256)
+
+
+@contextmanager
+def open_lines(stream: BinaryIO, compress: Compression | None) -> Iterator[BinaryIO]:
+    """Return the stream for JSON lines: this one, or one that compresses what it writes into it."""
+    if compress is None:
+        yield stream
+        return
+    with pa.CompressedOutputStream(pa.PythonFile(_KeptOpen(stream), "w"), compress) as compressed:
+        yield compressed
+
+
+class _KeptOpen(io.RawIOBase):
+    """Writes into a stream, which stays open when this is closed."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return self._stream.write(data)
 
 
 def write_lines(feed: Feed, stream: BinaryIO) -> dict[str, int]:
