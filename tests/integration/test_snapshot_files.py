@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from lexport.simulator import Fleet, FleetSpec
+from lexport.tables.arrow import table_schema
+from lexport.tables.registry import BY_NAME, tables
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
@@ -66,7 +68,8 @@ TYPES = {
     "code_size": pa.int64(),
     "capacity_provider_environment_memory_gib_per_vcpu": pa.float64(),
 }
-TABLES = {
+TABLES = {table.name for table in tables()} - {"snapshots"}
+READ = {
     *("functions", "aliases", "alias_routes", "tags", "env_vars", "layers", "subnets", "security_groups"),
     *("file_systems", "account_settings", "changes", "errors", "scopes", "scope_resources"),
     *("event_source_mappings", "code_signing_configs", "function_code_signing"),
@@ -79,7 +82,7 @@ async def fleet():
 
 
 async def test_contract(simulator, run_lexport, flags, look, tmp_path):
-    """Tables, columns, types and order are those of the contract; an empty table is a typed empty file."""
+    """Tables, columns, types and order are those of the contract; an empty table is a typed empty file, read or not."""
     for functions in (60, 0):
         dest = tmp_path / str(functions)
         async with simulator(functions=functions) as aws:
@@ -87,6 +90,7 @@ async def test_contract(simulator, run_lexport, flags, look, tmp_path):
         assert done.code == 0, done.err
         commit = look.newest(dest)
         assert {entry.table for entry in commit.files} == TABLES
+        assert {entry.table for entry in commit.files if entry.read} == READ
         assert {*TABLES, "snapshots", "_runs", "_latest.json", "_staging"} == {path.name for path in dest.iterdir()}
         for entry in commit.files:
             schema = pq.read_schema(dest / entry.path)
@@ -95,6 +99,13 @@ async def test_contract(simulator, run_lexport, flags, look, tmp_path):
                 names = CONTRACT[entry.table].split()
                 assert names == schema.names
                 assert [TYPES.get(name, pa.string()) for name in names] == schema.types
+            if not entry.read:
+                assert schema.equals(table_schema(BY_NAME[entry.table]), check_metadata=True)
+    (dest / commit.files[-1].path).unlink()
+    verified = await run_lexport("verify", dest, "--output", "jsonl")
+    assert (verified.code, json.loads(verified.out)["path"]) == (4, commit.files[-1].path)
+    assert not commit.files[-1].read
+    assert (await run_lexport("sql", dest, f"SELECT * FROM history.{commit.files[-1].table}")).code == 0
 
 
 async def test_sorted_and_distinct(simulator, run_lexport, flags, look, tmp_path):

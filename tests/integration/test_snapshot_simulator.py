@@ -170,5 +170,5 @@ async def test_same_bytes(simulator, aws, settings, fleet, look, tmp_path):
     first, second = (
         {path: body for path, body in look.tree(tmp_path / name).items() if not path.startswith(runs)} for name in "ab"
     )
-    assert len(first) == 14
+    assert len(first) == 29
     assert first == second

@@ -46,7 +46,7 @@ def write_dataset(dest, snapshots):
     snapshot, account and region. The manifest counts the versions and aliases of each scope. Without ``scopes`` there
     is one: whole, of the default account and region; with none (``[]``) the commit is of packages alone.
     Without ``scope_resources``, each scope has a row of its functions, as whole as the scope.
-    Tables of packages are there where they are given.
+    Tables of packages were read where they are given; a snapshot has empty files of the others.
     """
     return [_write_snapshot(dest, number, **snapshot) for number, snapshot in enumerate(snapshots, start=1)]
 
@@ -65,7 +65,8 @@ def _write_snapshot(dest, number, *, at=datetime(2026, 11, 22, 2, tzinfo=UTC), s
     for table in registry.tables():
         is_of_packages = table in PACKAGE_TABLES
         is_left_out = table not in (ERRORS, SNAPSHOTS) and not scopes
-        if table.name not in given and (is_of_packages or is_left_out):
+        is_read = table.name in given or not is_of_packages
+        if table.name not in given and is_left_out:
             continue
         rows = given.get(table.name, [])
         if is_of_packages:
@@ -85,7 +86,7 @@ def _write_snapshot(dest, number, *, at=datetime(2026, 11, 22, 2, tzinfo=UTC), s
             counted[table.name].update((row["account_id"], row["region"]) for row in rows)
         entry = _write_file(dest, table, rows, given.get("without", ()), given["id"], at)
         if table is not SNAPSHOTS:
-            files.append(entry)
+            files.append(dataclasses.replace(entry, read=is_read))
     counts = ("functions", "versions", "aliases", "get_function_calls", "list_calls", "throttles")
     found = manifest.Manifest(
         snapshot_id=given["id"],

@@ -12,6 +12,7 @@ import errno
 import logging
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -35,10 +36,12 @@ from lexport.errors import CredentialsError, PublishError, RunError, SettingsErr
 from lexport.model import new_ulid
 from lexport.tables import registry
 from lexport.tables.arrow import table_schema
-from lexport.tables.registry import BY_NAME, PACKAGE_TABLES
+from lexport.tables.registry import BY_NAME
 from lexport.tables.run import SNAPSHOTS
 
 logger = logging.getLogger(__name__)
+
+_SENT_AT_ONCE = 4  # a snapshot has a file for every table, most of them small: each waits for one response
 
 _TRANSIENT = FULL | {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETIMEDOUT, errno.ESTALE, errno.EINTR}
 _OURS = {layout.RUNS, layout.STAGING, layout.LATEST_HINT, layout.PRUNED, layout.STORED_PACKAGES}
@@ -65,7 +68,7 @@ def prepare_destination(dest: Path, *, group_readable: bool, with_packages: bool
             )
         store.make_folder(layout.STAGING)
         store.names(layout.RUNS)
-        tables = [table.name for table in registry.tables() if with_packages or table not in PACKAGE_TABLES]
+        tables = [table.name for table in registry.tables()]
         folders = ("", layout.RUNS, *tables, *([f"{layout.STORED_PACKAGES}/sha256"] if with_packages else ()))
         _probe(store, [folder for folder in folders if os.path.lexists(store.root / folder)])
     except OSError as error:
@@ -146,10 +149,7 @@ def commit(
     if attempt > 1:
         draft, files = _renumbered(draft, files, attempt, left_behind)
     try:
-        for path, source in files.items():
-            store.place(source.path, path, sha256=source.sha256)
-            placed.append(path)
-            logger.debug("placed %s", path, extra={"snapshot_id": draft.snapshot_id})
+        _place(store, files, placed, snapshot_id=draft.snapshot_id)
         for folder in sorted({str(PurePosixPath(path).parent) for path in placed}):
             store.sync_folder(folder)
         done = replace(draft, committed_at=datetime.now(UTC))
@@ -179,6 +179,25 @@ def commit(
             store.remove(path)
     finish_commit(store, done, note=note)
     return done
+
+
+def _place(store: Store, files: Mapping[str, WrittenFile], placed: list[str], *, snapshot_id: str) -> None:
+    """Give files their names in the store, several at once in a bucket; ``placed`` gets each that has its name."""
+
+    def place(path: str, source: WrittenFile) -> None:
+        store.place(source.path, path, sha256=source.sha256)
+        placed.append(path)
+        logger.debug("placed %s", path, extra={"snapshot_id": snapshot_id})
+
+    at_once = 1 if store.moved is None else _SENT_AT_ONCE
+    with ThreadPoolExecutor(at_once, thread_name_prefix="lexport-place") as pool:
+        jobs = [pool.submit(place, path, source) for path, source in files.items()]
+        try:
+            for job in jobs:
+                job.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def published_run(store: Store, snapshot_id: str, *, note: Callable[[str], None]) -> Manifest | None:

@@ -26,7 +26,9 @@ _TAIL_BYTES = 64 * 2**10
 
 
 def find_files(store: Store, commit: Manifest, table: Table, *, footers: bool = True) -> list[Path]:
-    """Return local copies of the files of a table in one commit, in the order of their rows; none where it has no such.
+    """Return local copies of the files of a table in one commit, in the order of their rows; none where it has none.
+
+    It has none where its run did not read the table.
 
     Path and size of each file are compared with the manifest; with ``footers`` also the snapshot and the number of its
     rows, and that the rows of two files do not overlap. Raises ReadError.
@@ -36,8 +38,7 @@ def find_files(store: Store, commit: Manifest, table: Table, *, footers: bool = 
     if len(entries) > 1:
         fetch_files(store, [(commit, table)])
     for entry in entries:
-        with _errors_of(store, commit, entry):
-            paths += store.local_copies([entry], has_values=has_values(commit))
+        paths.append(find_file(store, commit, entry))
         if footers and (reason := wrong_footer(paths[-1], entry, commit, table)):
             raise damaged_file(store, commit, entry, reason)
     if footers:
@@ -45,6 +46,13 @@ def find_files(store: Store, commit: Manifest, table: Table, *, footers: bool = 
             if reason := overlap(first, second, before, table):
                 raise damaged_file(store, commit, after, reason)
     return paths
+
+
+def find_file(store: Store, commit: Manifest, entry: FileEntry) -> Path:
+    """Return a local copy of one file of a commit. Raises ReadError, and RunError as ``fetch_files``."""
+    with _errors_of(store, commit, entry):
+        (path,) = store.local_copies([entry], has_values=has_values(commit))
+        return path
 
 
 @contextmanager
@@ -75,15 +83,20 @@ def read_footer(store: Store, commit: Manifest, entry: FileEntry) -> pq.FileMeta
 
 
 def fetch_files(store: Store, needed: Iterable[tuple[Manifest, Table]]) -> None:
-    """Download files of commits together where they are in a bucket; damage is left to ``find_files``.
+    """Download the files of tables in commits, as ``fetch_entries`` does; damage is left to ``find_files``."""
+    fetch_entries(store, ((commit, entry) for commit, table in needed for entry in commit.entries(table.name)))
+
+
+def fetch_entries(store: Store, needed: Iterable[tuple[Manifest, FileEntry]]) -> None:
+    """Download files of commits together where they are in a bucket; damage is left to ``find_file``.
 
     Raises RunError where the bucket does not answer, or this machine has no room for them.
     """
     if store.moved is None:
         return
     files: dict[bool, list[FileEntry]] = {}
-    for commit, table in needed:
-        files.setdefault(has_values(commit), []).extend(commit.entries(table.name))
+    for commit, entry in needed:
+        files.setdefault(has_values(commit), []).append(entry)
     for is_private, entries in files.items():
         try:
             store.local_copies(entries, has_values=is_private)
@@ -106,7 +119,7 @@ def damage_of(store: Store, commit: Manifest, watch: Callable[[], object] = lamb
     try:
         for name in dict.fromkeys(entry.table for entry in commit.files):
             watch()
-            for entry in commit.entries(name):
+            for entry in (entry for entry in commit.files if entry.table == name):
                 (path,) = store.local_copies([entry], has_values=has_values(commit))
                 if hash_file(path) != entry.sha256:
                     return f"{entry.path} has another SHA-256 than the manifest says"

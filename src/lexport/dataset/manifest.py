@@ -73,7 +73,8 @@ class NewerFormatError(ManifestError):
 class FileEntry:
     """One Parquet file of a snapshot; ``path`` is relative to the destination.
 
-    A table may have several files: the last row of one sorts before the first row of the next.
+    A table may have several files: the last row of one sorts before the first row of the next. ``read`` is False for
+    the empty file of a table that the run did not read, which is there for programs that list folders.
     """
 
     table: Name
@@ -81,6 +82,7 @@ class FileEntry:
     size_bytes: Count
     rows: Count
     sha256: Sha256
+    read: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +159,10 @@ class Manifest:
         return json.dumps({"format": FORMAT, **body}, indent=1, ensure_ascii=False).encode() + b"\n"
 
     def entries(self, table: str) -> list[FileEntry]:
-        """Return the files of a table, in the order of their rows."""
-        return sorted((entry for entry in self.files if entry.table == table), key=lambda entry: entry.path)
+        """Return the files of a table in the order of their rows, none where the run did not read the table."""
+        return sorted(
+            (entry for entry in self.files if entry.table == table and entry.read), key=lambda entry: entry.path
+        )
 
     @classmethod
     def from_json(cls, body: bytes, *, snapshot_id: str | None = None) -> Manifest:
@@ -256,7 +260,11 @@ def _wrong_sum(manifest: Manifest) -> str | None:
     """Compare the tables and their rows with the account-regions; a commit of packages alone has neither."""
     rows: Counter[str] = Counter()
     for entry in manifest.files:
-        rows[entry.table] += entry.rows
+        if entry.read:
+            rows[entry.table] += entry.rows
+    for entry in manifest.files:
+        if not entry.read and (entry.rows or entry.table in rows):
+            return f"the table {entry.table} was not read, and has {plural(entry.rows + rows[entry.table], 'row')}"
     if manifest.is_snapshot:
         missing = [table.name for table in OF_EVERY_SNAPSHOT if table.name not in rows]
         if missing:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -114,11 +115,42 @@ class TableFolder:
             writer.add_runs(runs)
             return writer.close()
 
+    def write_empty(self, table: Table) -> WrittenFile:
+        """Write a file with the columns of a table and no row."""
+        path = self.path / f"{table.name}-0000.parquet"
+        with _errors_of(path):
+            path.touch()
+            path.chmod(self.file_mode)  # whatever the umask
+            path.write_bytes(_empty_file(table))
+            sync_file(path)
+            return WrittenFile(path=path, rows=0, size_bytes=path.stat().st_size, sha256=hash_file(path))
+
     def write_versions(self, runs: Sequence[Section], *, watch: Watch = _ignore, drop: Watch = _ignore) -> TableFiles:
         """Merge the runs of ``functions`` into Parquet files for it and for each of its child tables."""
         with VersionsWriter(self, watch=watch, drop=drop) as writer:
             writer.add_runs(runs)
             return writer.close()
+
+
+def _open_parquet(where: Path | pa.BufferOutputStream, table: Table, schema: pa.Schema) -> pq.ParquetWriter:
+    return pq.ParquetWriter(
+        where,
+        schema,
+        compression="zstd",
+        write_page_checksum=True,
+        write_page_index=True,
+        sorting_columns=pq.SortingColumn.from_ordering(
+            schema, [(name, "ascending") for name in table.key], null_placement="at_start"
+        ),
+    )
+
+
+@cache
+def _empty_file(table: Table) -> bytes:
+    """Return the Parquet file of a table without rows; it is the same in every snapshot."""
+    body = pa.BufferOutputStream()
+    _open_parquet(body, table, table_schema(table)).close()
+    return bytes(body.getvalue())
 
 
 class TableWriter:
@@ -154,16 +186,7 @@ class TableWriter:
         with _errors_of(self.path):
             self.path.touch()
             self.path.chmod(self._folder.file_mode)  # whatever the umask
-            self._writer = pq.ParquetWriter(
-                self.path,
-                self._schema,
-                compression="zstd",
-                write_page_checksum=True,
-                write_page_index=True,
-                sorting_columns=pq.SortingColumn.from_ordering(
-                    self._schema, [(name, "ascending") for name in self.table.key], null_placement="at_start"
-                ),
-            )
+            self._writer = _open_parquet(self.path, self.table, self._schema)
 
     @property
     def rows(self) -> int:

@@ -39,8 +39,8 @@ from lexport.errors import ReadError
 from lexport.model import Scope, ShardResult, __version__
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.packages import PACKAGES
-from lexport.tables.registry import SCHEMA_VERSION, resource_tables, resources_read
-from lexport.tables.run import CHANGES, ERRORS, SCOPE_RESOURCES, SCOPES
+from lexport.tables.registry import SCHEMA_VERSION, resource_tables, resources_read, tables
+from lexport.tables.run import CHANGES, ERRORS, SCOPE_RESOURCES, SCOPES, SNAPSHOTS
 from lexport.tables.table import Table
 
 Files: TypeAlias = Sequence[WrittenFile | FileEntry]
@@ -118,7 +118,7 @@ def local_paths(files: Files, store: Store, *, has_values: bool) -> list[Path]:
 
 
 def tables_of_shards(options: Mapping[str, Any]) -> tuple[Table, ...]:
-    """Return the tables that shards fill in a run with these options; there is no empty table of what is not read."""
+    """Return the tables that shards fill in a run with these options, those of the resources that it reads."""
     read = {table for resource in resources_read(options) for table in resource.tables}
     others = (table for table in resource_tables() if table in read or table in OF_EVERY_SNAPSHOT)
     return (*VERSION_TABLES, *(table for table in others if table not in VERSION_TABLES))
@@ -188,7 +188,8 @@ def write_snapshot(
 
     ``scopes`` is written after the tables whose rows it counts, then ``scope_resources``; ``changes`` after every table
     that it compares with the snapshot before. ``errors`` is the last, because it has a row where that snapshot is
-    damaged. ``count_packages`` is called with the files of ``packages``, where they are among the ``package_tables``,
+    damaged. Every other table gets an empty file, because programs that list folders need one.
+    ``count_packages`` is called with the files of ``packages``, where they are among the ``package_tables``,
     ``note`` with what could not be compared, ``watch_errors`` with the rows of ``errors``.
     """
     written: dict[Table, Files] = dict(fleet.files)
@@ -233,7 +234,11 @@ def write_snapshot(
     written[CHANGES] = changes.files
     stage(ERRORS, _error_rows(changes.not_compared))
     write(ERRORS, count_gaps)
-    return stage_commit(written, folder, facts, scopes, gaps=gaps, packages=packages)
+    unread = [table for table in tables() if table not in written and table is not SNAPSHOTS]
+    for table in unread:
+        check_cancelled()
+        written[table] = (folder.write_empty(table),)
+    return stage_commit(written, folder, facts, scopes, unread=unread, gaps=gaps, packages=packages)
 
 
 def stage_commit(
@@ -242,10 +247,14 @@ def stage_commit(
     facts: RunFacts,
     scopes: Sequence[ScopeEntry] = (),
     *,
+    unread: Collection[Table] = (),
     gaps: int,
     packages: PackageCounts | None = None,
 ) -> StagedCommit:
-    """Make the manifest of the written files; without scopes, that of a commit of packages alone."""
+    """Make the manifest of the written files; without scopes, that of a commit of packages alone.
+
+    The files of the ``unread`` tables are empty.
+    """
     here: dict[str, WrittenFile] = {}
     entries: list[FileEntry] = []
     for table, files in written.items():
@@ -256,7 +265,14 @@ def stage_commit(
             path = layout.data_path(table.name, folder.snapshot_id, folder.snapshot_at, number)
             here[path] = file
             entries.append(
-                FileEntry(table=table.name, path=path, size_bytes=file.size_bytes, rows=file.rows, sha256=file.sha256)
+                FileEntry(
+                    table=table.name,
+                    path=path,
+                    size_bytes=file.size_bytes,
+                    rows=file.rows,
+                    sha256=file.sha256,
+                    read=table not in unread,
+                )
             )
     return StagedCommit(
         manifest=Manifest(

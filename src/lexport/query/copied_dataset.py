@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lexport.dataset.data_files import fetch_files, find_files, has_values
+from lexport.dataset.data_files import fetch_entries, find_file, has_values
 from lexport.dataset.layout import RUNS, run_path
 from lexport.dataset.local import LocalStore, write_error
 from lexport.dataset.manifest import FileEntry
@@ -53,18 +53,15 @@ def copy_dataset(catalog: Catalog, folder: Path) -> Catalog:
         (store.root / MARK).write_text(f"{origin}\n", encoding="utf-8")
         _remove_others(store.root, catalog)
         missing = [
-            (commit, BY_NAME[table])
+            (commit, entry)
             for commit in catalog.manifests
-            for table in sorted({entry.table for entry in commit.files} & BY_NAME.keys())
-            if not all(_is_there(store.root, entry) for entry in commit.entries(table))
+            for entry in commit.files
+            if entry.table in BY_NAME and not _is_there(store.root, entry)
         ]
-        fetch_files(catalog.store, missing)
-        for commit, table in missing:
+        fetch_entries(catalog.store, missing)
+        for commit, entry in missing:
             with suppress(ReadError):
-                for entry, path in zip(
-                    commit.entries(table.name), find_files(catalog.store, commit, table, footers=False), strict=True
-                ):
-                    _copy(path, store, entry)
+                _copy(find_file(catalog.store, commit, entry), store, entry)
         for commit in catalog.manifests:
             if not (store.root / run_path(commit.snapshot_id)).exists():
                 store.create(run_path(commit.snapshot_id), commit.to_json())

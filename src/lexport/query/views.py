@@ -173,6 +173,12 @@ def _table_views(catalog: Catalog) -> TableViews:
         f" AND {_field('snapshot_id')} = name AND (json_array_length(content, '$.scopes') = 0"
         f" OR list_has_all(json_extract_string(content, '$.files[*].table'), [{tables}]))"
     )
+    # Older releases did not write `read`.
+    read_files = (
+        "SELECT name, file->>'table' AS of_table, file->>'path' AS path FROM (SELECT name,"
+        f" unnest(json_extract(content, '$.files[*]')) AS file FROM ({sound}))"
+        " WHERE coalesce(file->>'read', 'true') = 'true'"
+    )
 
     damaged = cache(partial(_damaged, catalog))
 
@@ -182,8 +188,7 @@ def _table_views(catalog: Catalog) -> TableViews:
     def newest(table: str) -> str:
         if BY_NAME[table] not in PACKAGE_TABLES:
             return f"SELECT max(name) FROM ({sound}) WHERE json_array_length(content, '$.scopes') > 0"
-        has_table = f"list_contains(json_extract_string(content, '$.files[*].table'), {quote_text(table)})"
-        return f"SELECT max(name) FROM ({sound}) WHERE {has_table}"
+        return f"SELECT max(name) FROM ({read_files}) WHERE of_table = {quote_text(table)}"
 
     def rows(space: Space, table: str) -> str | None:
         named_files = [(commit, entry) for commit in catalog.manifests for entry in commit.entries(table)]
@@ -196,7 +201,6 @@ def _table_views(catalog: Catalog) -> TableViews:
             commits = "SELECT snapshot_id FROM _lexport.committed"
         if space == "snapshot":
             commits = newest(table)
-        named = f"SELECT name, unnest(json_extract_string(content, '$.files[*].path')) AS path FROM ({sound})"
         present = f"SELECT {_below_root(catalog, 'file')} AS file FROM glob({of_table(table)})"
         message = quote_text(damage_text(catalog.store, table, "<id>", "<path>", "it is missing"))
         lost = f"error(replace(replace({message}, '<id>', name), '<path>', path))"
@@ -205,8 +209,8 @@ def _table_views(catalog: Catalog) -> TableViews:
         )
         # Without the error, the rows of a missing file would be lost silently.
         files = (
-            f"SELECT CASE{damage} WHEN file IS NULL THEN {lost} ELSE path END FROM ({named}) LEFT JOIN ({present})"
-            f" ON file = path WHERE starts_with(path, {quote_text(f'{table}/')}) AND name IN ({commits})"
+            f"SELECT CASE{damage} WHEN file IS NULL THEN {lost} ELSE path END FROM ({read_files}) LEFT JOIN ({present})"
+            f" ON file = path WHERE of_table = {quote_text(table)} AND name IN ({commits})"
         )
         return (
             f"SELECT * EXCLUDE (filename) FROM read_parquet({of_table(table)}, hive_partitioning = false,"

@@ -281,7 +281,7 @@ async def test_the_next_attempt(fleet, tmp_path):
     facts = RunFacts(hash_key_id=None, options=OPTIONS)
     write = partial(write_snapshot, folder, {}, results, fleet=many, facts=facts, store=store, note=pytest.fail)
     staged = await to_thread.run_sync(partial(write, watch_errors=lambda _: None))
-    assert {entry.table for entry in staged.manifest.files if entry.path in staged.files} == {
+    assert {entry.table for entry in staged.manifest.files if entry.path in staged.files and entry.read} == {
         "scopes",
         "scope_resources",
         "changes",

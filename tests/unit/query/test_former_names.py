@@ -211,7 +211,7 @@ async def test_verify_holds_an_old_name_to_its_type(spoilt):
 @pytest.mark.asyncio
 async def test_verify_takes_no_old_name_in_a_new_file(spoilt):
     """verify --data reports a file of today's schema version that has the former names."""
-    ((kind, detail),) = await spoilt(2, schema_version=SCHEMA_VERSION)
+    kinds, details = zip(*await spoilt(2, schema_version=SCHEMA_VERSION), strict=True)
 
-    assert kind == "wrong_columns"
-    assert detail == ", ".join(f"{name} is missing" for name in NAMES)
+    assert set(kinds) == {"wrong_columns"}
+    assert ", ".join(f"{name} is missing" for name in NAMES) in details

@@ -113,6 +113,6 @@ def why_unchanged(catalog: Catalog) -> str:
         return "No account-region was ever read whole: nothing to compare."
     if not read_twice:
         return "First snapshot: nothing to compare with."
-    if any(all(entry.table != CHANGES.name for entry in snapshot.files) for snapshot in read_twice.values()):
+    if any(not snapshot.entries(CHANGES.name) for snapshot in read_twice.values()):
         return "Not compared: the newest snapshot was written by an older lexport, which did not compare."
     return "Nothing changed since the snapshot before."
