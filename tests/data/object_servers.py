@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 ACCESS_KEY = SECRET_KEY = "testing"
-SEAWEED_PORTS = 4
+SEAWEED_PORTS = 5
 GRPC_ABOVE = 10_000  # each port of SeaweedFS has a second one above it
 AZURITE = Path(__file__).parents[2] / "build/azurite/node_modules/.bin/azurite-blob"
 AZURITE_ACCOUNT = "devstoreaccount1"  # Azurite's own, with a key that its documentation publishes
@@ -78,6 +78,22 @@ def make_bucket(endpoint: str) -> Bucket:
     return Bucket(name, endpoint, client)
 
 
+def make_table_bucket(endpoint: str) -> tuple[str, str]:
+    """Create a table bucket of SeaweedFS; return its URL and that of the Iceberg catalog beside this S3."""
+    port = int(endpoint.rpartition(":")[2])
+    name = f"tables-{random.randbytes(6).hex()}"
+    weed = str(Path(sysconfig.get_path("scripts")) / "weed")
+    done = subprocess.run(
+        [weed, "shell", f"-master=127.0.0.1:{port - 3}", f"-filer=127.0.0.1:{port - 1}"],
+        input=f"s3tables.bucket -create -name {name} -account 111122223333\nexit\n".encode(),
+        capture_output=True,
+        check=True,
+        timeout=STARTS_WITHIN_S,
+    )
+    assert f"bucket/{name}".encode() in done.stdout, done.stdout + done.stderr
+    return f"s3://{name}", f"http://127.0.0.1:{port + 1}"
+
+
 def free_ports(count: int, *, also_above: int = 0) -> int:
     """Return the first of so many ports in a row that nobody listens on."""
     for _ in range(200):
@@ -113,7 +129,7 @@ def run_seaweed(folder: Path, *arguments: str) -> Iterator[str]:
         "-s3",
         f"-s3.port={port + 3}",
         f"-s3.config={config}",
-        "-s3.port.iceberg=0",
+        f"-s3.port.iceberg={port + 4}",
         "-s3.port.lance=0",
         "-s3.autoCreateBucket=false",
         "-master.volumeSizeLimitMB=1024",

@@ -106,7 +106,7 @@ def published_files(folder):
 @pytest.mark.slow
 @pytest.mark.asyncio
 async def test_five_publications(tmp_path, hand_written, run_lexport, lexport_path, environment):
-    """After five publications, two of them repeated, one killed, two readers find the rows and the documentation."""
+    """After five publications, two of them repeated, one killed, two at once, two readers find the rows and the documentation."""
     dest, folder = tmp_path / "a fleet", tmp_path / "iceberg"
     folder.mkdir()
     arguments = ("publish", dest, "iceberg", "--catalog", f"sqlite:///{folder}/catalog.db", "--output", "json")
@@ -138,7 +138,9 @@ async def test_five_publications(tmp_path, hand_written, run_lexport, lexport_pa
 
     hand_written.write_dataset(dest, [night(4, hand_written)])
     prune_store(open_store(dest), PruneOrder(rules=KeepRules(), snapshot=hand_written.snapshot_id(2)))
-    publish(dest, folder)
+    async with anyio.create_task_group() as both:
+        both.start_soon(succeed, run_lexport, arguments)
+        both.start_soon(succeed, run_lexport, arguments)
     last = publish(dest, folder)
 
     tables, counts = open_tables(folder), counts_in_lexport(dest)
@@ -158,6 +160,11 @@ async def test_five_publications(tmp_path, hand_written, run_lexport, lexport_pa
     by_polars = await read_by_polars(tables, environment)
     assert by_polars.pop("concurrency") == 80
     assert by_polars == {table.name: [counts[table.name], list(table.names())] for table in registry.tables()}
+
+
+async def succeed(run_lexport, arguments):
+    done = await run_lexport(*arguments)
+    assert done.code == 0, done.err
 
 
 def kill_in_the_middle(lexport_path, arguments, folder, environment, cwd):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import replace
 
@@ -18,10 +17,8 @@ from pyiceberg.catalog import Catalog as IcebergCatalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table import Table as IcebergTable
 
-from lexport.dataset import layout
-from lexport.dataset.commits import commit_ids, is_committed
-from lexport.errors import PublishError, ReadError, SettingsError
-from lexport.query.catalog import Catalog, open_catalog
+from lexport.errors import PublishError, SettingsError
+from lexport.query.catalog import open_catalog
 from lexport.query.publish.iceberg_catalog import (
     catalog_errors,
     check_catalog,
@@ -33,16 +30,9 @@ from lexport.query.publish.iceberg_catalog import (
 from lexport.query.publish.iceberg_files import Files, open_files
 from lexport.query.publish.iceberg_schema import day_partition, new_properties, table_schema
 from lexport.query.publish.iceberg_table import apply, commits_held, new_mark, rows_of, was_applied
-from lexport.query.publish.plan import (
-    PROPERTY,
-    CommitFiles,
-    Held,
-    TablePlan,
-    committed_files,
-    plan_table,
-    publication_order,
-)
+from lexport.query.publish.plan import PROPERTY, Held, TablePlan, publication_order
 from lexport.query.publish.result import PublishedTable, PublishResult
+from lexport.query.publish.source import Source, add_up, publish_from
 from lexport.settings import Destination
 from lexport.tables.run import SNAPSHOTS
 from lexport.tables.table import Table
@@ -67,15 +57,12 @@ def publish_iceberg(dest: Destination, *, catalog: str, namespace: str, is_dry_r
     files = open_files(dest, dataset.store)
     opened = None
     if not (is_dry_run and is_absent(catalog)):
-        opened = open_iceberg(catalog, files.properties)
+        opened = open_iceberg(catalog, files.properties, timeout_s=dest.timeout_s)
     with closing(opened) if opened is not None else nullcontext():
-        try:
-            return _Publication(catalog, opened, levels, dataset, files, is_dry_run=is_dry_run).run()
-        except ReadError:
-            left = dataset.without_removed()
-            if left is None:
-                raise
-            return _Publication(catalog, opened, levels, left, files, is_dry_run=is_dry_run).run()
+        return publish_from(
+            dataset,
+            lambda source: _Publication(catalog, opened, levels, source, files).run(is_dry_run=is_dry_run),
+        )
 
 
 class _Publication:
@@ -86,25 +73,16 @@ class _Publication:
         name: str,
         catalog: IcebergCatalog | None,
         namespace: tuple[str, ...],
-        dataset: Catalog,
+        source: Source,
         files: Files,
-        *,
-        is_dry_run: bool,
     ) -> None:
         self._name = name
         self._catalog = catalog
         self._namespace = namespace
-        self._dataset = dataset
+        self._source = source
         self._files = files
-        self._is_dry_run = is_dry_run
-        self._commits = {
-            *(each.snapshot_id for each in dataset.manifests),
-            *(each.snapshot_id for each in dataset.damaged),
-        }
-        self._pruned = set(commit_ids(dataset.store.names(layout.PRUNED)))
-        self._without_row: dict[str, None] = {}
 
-    def run(self) -> PublishResult:
+    def run(self, *, is_dry_run: bool) -> PublishResult:
         """Publish every table: rows of ``snapshots`` are deleted first and added last, as a commit comes and goes."""
         order = publication_order()
         with catalog_errors(self._name, "its tables were loaded"):
@@ -116,7 +94,7 @@ class _Publication:
                     f" {PROPERTY}); publish into another --namespace",
                     option="--namespace",
                 )
-        if self._is_dry_run:
+        if is_dry_run:
             tables = tuple(self._planned(table, present[table]) for table in order)
         else:
             with catalog_errors(self._name, f"the namespace {'.'.join(self._namespace)} was created"):
@@ -125,12 +103,7 @@ class _Publication:
             done = [self._publish(table, present[table]) for table in order]
             last = replace(done[-1], is_new=gone.is_new, snapshots_deleted=gone.snapshots_deleted)
             tables = (*done[:-1], last)
-        return PublishResult(is_dry_run=self._is_dry_run, tables=tables, notes=tuple(self._notes()))
-
-    def _notes(self) -> Iterator[str]:
-        yield from self._dataset.damage()
-        for snapshot_id in self._without_row:
-            yield f"snapshot {snapshot_id} has no row in the table snapshots yet; the next lexport snapshot writes it"
+        return PublishResult(is_dry_run=is_dry_run, tables=tables, notes=tuple(self._source.notes()))
 
     # --- the catalog ----------------------------------------------------------------------------------------------
 
@@ -175,7 +148,7 @@ class _Publication:
             with catalog_errors(self._name, f"{self._title(table)} was published"):
                 present, done = self._step(table, present, deleted, adds=adds)
             deleted.update(done.delete)
-            result = _sum(result, done)
+            result = add_up(result, done)
             if not done.add and not done.delete:
                 return replace(result, rows=rows_of(present))
 
@@ -193,7 +166,7 @@ class _Publication:
                     present = self._load_or_create(table)
                 if mark and was_applied(present, mark):
                     return present, part
-                plan = self._plan(table, commits_held(present, self._files))
+                plan = self._source.plan(table, commits_held(present, self._files))
                 part = TablePlan(
                     add=plan.add[: MOST_AT_ONCE if adds else 0],
                     delete=tuple(each for each in plan.delete if each not in deleted)[:MOST_AT_ONCE],
@@ -214,40 +187,10 @@ class _Publication:
             ) from failure
         raise failure
 
-    def _plan(self, table: Table, held: Held) -> TablePlan:
-        files = committed_files(table, self._dataset.manifests)
-        plan = plan_table(files, held, commits=self._commits, pruned=self._pruned)
-        store = self._dataset.store
-        return TablePlan(
-            add=plan.add if table is not SNAPSHOTS else tuple(self._with_row(plan.add)),
-            # Another run may have committed, and another publication added that, since the commits were listed.
-            delete=tuple(each for each in plan.delete if not is_committed(store, each)),
-        )
-
-    def _with_row(self, commits: Sequence[CommitFiles]) -> Iterator[CommitFiles]:
-        """Yield the commits whose row of ``snapshots`` is there: a run that was killed did not write it."""
-        for commit in commits:
-            try:
-                self._dataset.store.stat(commit.files[0].path)
-            except FileNotFoundError:
-                self._without_row[commit.snapshot_id] = None
-            else:
-                yield commit
-
     def _planned(self, table: Table, present: IcebergTable | None) -> PublishedTable:
         """Return what would be done to a table."""
         with catalog_errors(self._name, f"{self._title(table)} was read"):
-            plan = self._plan(table, commits_held(present, self._files) if present is not None else Held())
-            result = _sum(PublishedTable(table=table.name, is_new=present is None), plan)
+            plan = self._source.plan(table, commits_held(present, self._files) if present is not None else Held())
+            result = add_up(PublishedTable(table=table.name, is_new=present is None), plan)
             rows = 0 if present is None else rows_of(present)
         return replace(result, rows=None if rows is None or plan.delete else rows + result.rows_added)
-
-
-def _sum(result: PublishedTable, done: TablePlan) -> PublishedTable:
-    return replace(
-        result,
-        snapshots_added=result.snapshots_added + len(done.add),
-        files_added=result.files_added + sum(len(each.files) for each in done.add),
-        rows_added=result.rows_added + sum(each.rows for each in done.add),
-        snapshots_deleted=result.snapshots_deleted + len(done.delete),
-    )

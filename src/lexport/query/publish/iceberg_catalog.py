@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from lexport.aws.errors import one_line
@@ -15,8 +17,9 @@ try:
     import requests
     import sqlalchemy.exc
     from pyiceberg import exceptions as iceberg
-    from pyiceberg.catalog import Catalog, load_catalog
-    from pyiceberg.utils.config import Config
+    from pyiceberg.catalog import Catalog, CatalogType, infer_catalog_type, load_catalog
+    from pyiceberg.catalog.rest import RestCatalog
+    from pyiceberg.utils.config import Config, merge_config
 except ImportError as error:
     raise SettingsError(
         f"publish to Iceberg needs the extra [iceberg] ({error.name} is missing); run: pip install 'lexport[iceberg]'",
@@ -27,6 +30,7 @@ NAME_OF_URLS = "lexport"
 """The name in pyiceberg's configuration of a catalog that is given as a URL."""
 OPTION = "--catalog"
 
+_CONNECT_S = 5.0
 _SQLITE = "sqlite:///"
 _DENIED = re.compile(
     r"ACCESS_DENIED|HTTP (?:response code )?40[13]|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch"
@@ -37,10 +41,24 @@ _CONFIGURE = (
 )
 
 
-def open_iceberg(catalog: str, defaults: Mapping[str, str]) -> Catalog:
+class _RestCatalog(RestCatalog):
+    """A REST catalog whose requests end; those of pyiceberg wait for an answer for ever."""
+
+    def __init__(self, name: str, timeout_s: float, **properties: str) -> None:
+        self._timeout_s = timeout_s
+        super().__init__(name, **properties)
+
+    def _config_headers(self, session: requests.Session) -> None:
+        """Prepare a session, which is new here: no request was sent with it."""
+        timeout = (min(_CONNECT_S, self._timeout_s), self._timeout_s)
+        session.request = partial(session.request, timeout=timeout)  # type: ignore[method-assign]
+        super()._config_headers(session)
+
+
+def open_iceberg(catalog: str, defaults: Mapping[str, str], *, timeout_s: float) -> Catalog:
     """Open a catalog. ``defaults`` are properties that apply where its configuration has no ``s3.`` property.
 
-    Raises SettingsError, CredentialsError, RunError.
+    A request to a REST catalog ends after ``timeout_s``. Raises SettingsError, CredentialsError, RunError.
     """
     is_url = "://" in catalog
     name = NAME_OF_URLS if is_url else catalog
@@ -62,7 +80,17 @@ def open_iceberg(catalog: str, defaults: Mapping[str, str]) -> Catalog:
         if not any(key.startswith("s3.") for key in configured):
             properties |= defaults
         try:
+            merged: Any = merge_config(configured, {**properties})
+            kind = merged.get("type") or infer_catalog_type(name, merged)
+            if kind in (CatalogType.REST, CatalogType.REST.value):
+                return _RestCatalog(name, timeout_s, **merged)
             return load_catalog(name, **properties)
+        except ImportError as error:
+            raise SettingsError(
+                f"{OPTION} {catalog} needs more of pyiceberg ({one_line(str(error))}); for Glue and for signed requests"
+                " run: pip install boto3",
+                option=OPTION,
+            ) from error
         except (ValueError, iceberg.NoSuchPropertyException, iceberg.NotInstalledError) as error:
             raise SettingsError(f"{OPTION} {catalog}: {one_line(str(error))}; {_CONFIGURE}", option=OPTION) from error
 

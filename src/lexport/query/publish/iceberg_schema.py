@@ -60,12 +60,14 @@ def new_properties(table: Table) -> dict[str, str]:
     """Return the properties of a new table.
 
     The bounds of ``snapshot_id`` are whole, so that the rows of a snapshot are deleted without reading a file. Those of
-    secrets are left out: they would be parts of them in the files of the catalog.
+    secrets are left out: they would be parts of them in the files of the catalog. No engine may delete the files when
+    it expires Iceberg snapshots or drops the table: they are those of the dataset.
     """
     metrics = TableProperties.METRICS_MODE_COLUMN_CONF_PREFIX
     secret = (column.name for column in table.columns if table.kind_of(column) == "secret")
     return {
         PROPERTY: table.name,
+        "gc.enabled": "false",
         "comment": table.meaning,
         f"{metrics}.{SNAPSHOT_ID}": "full",
         **{f"{metrics}.{name}": "counts" for name in secret},
