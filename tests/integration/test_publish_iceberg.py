@@ -106,7 +106,7 @@ def published_files(folder):
 @pytest.mark.slow
 @pytest.mark.asyncio
 async def test_five_publications(tmp_path, hand_written, run_lexport, lexport_path, environment):
-    """After five publications, two of them repeated, one killed, two at once, two readers find the rows and the documentation."""
+    """After five publications, two repeated, one killed, two at once, two readers find rows and documentation."""
     dest, folder = tmp_path / "a fleet", tmp_path / "iceberg"
     folder.mkdir()
     arguments = ("publish", dest, "iceberg", "--catalog", f"sqlite:///{folder}/catalog.db", "--output", "json")
