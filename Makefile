@@ -6,7 +6,7 @@ RUNTIME_STAMP := .venv/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint types unit newest wheel azurite torture fuzz exposure faults workers commands bench bench-toy golden dialects states schedulers image-steps lock clean
+.PHONY: setup demo test lint types unit newest wheel azurite torture fuzz exposure faults workers commands bench bench-toy golden dialects dbt states schedulers image-steps lock clean
 
 setup: $(RUNTIME_STAMP)
 
@@ -126,9 +126,18 @@ golden: $(STAMP)
 	LEXPORT_WRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/sql tests/test_readme.py -k 'test_golden or page_of_tables'
 
 # That SQL on a real Spark, row by row against DuckDB: 500 MB of pyspark, Java 17, some minutes.
-dialects: $(STAMP)
+dialects: $(STAMP) dbt
 	$(BIN)/python -m pip install --quiet --target build/pyspark pyspark==4.3.0
 	PYTHONPATH=build/pyspark $(BIN)/python tests/engines/judge_spark.py
+
+# The dbt project, built by dbt: each model row by row against lexport sql. dbt has an environment of its own.
+dbt: $(STAMP) build/dbt/.ready
+	$(BIN)/python tests/engines/judge_dbt.py build/dbt/bin/dbt
+
+build/dbt/.ready: $(STAMP) requirements/dbt.txt
+	$(BIN)/python -m venv build/dbt
+	build/dbt/bin/python -m pip install --quiet --require-hashes -r requirements/dbt.txt
+	touch $@
 
 # The state machine of deploy/aws-step-functions by a validator of the Amazon States Language; needs npm.
 states: $(STAMP) build/asl-validator/node_modules/.bin/asl-validator
@@ -152,6 +161,7 @@ lock:
 	uv pip compile $(LOCK) --extra cloud --extra fast --extra dialects --extra distributed --extra iceberg --extra otel --extra postgres pyproject.toml requirements/dev.in -o requirements/dev.txt
 	uv pip compile $(LOCK) --extra cloud --extra fast --extra otel -c requirements/dev.txt pyproject.toml -o requirements/nightly.txt
 	uv pip compile $(LOCK) -c requirements/dev.txt requirements/frames.in -o requirements/frames.txt
+	uv pip compile $(LOCK) --no-strip-extras requirements/dbt.in -o requirements/dbt.txt
 
 clean:
 	rm -rf .venv dist build

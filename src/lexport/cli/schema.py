@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -10,9 +11,11 @@ from lexport.cli._formats import choose_format, csv_safe_option, output_option
 from lexport.cli._options import declare_command, option
 from lexport.cli._output import notify
 from lexport.cli._rows.formats import print_rows
+from lexport.query.warehouse.dbt.profiles import DBT_DIALECTS
 from lexport.query.warehouse.dialects import DIALECTS
 from lexport.query.warehouse.native_tables import NATIVE_DIALECTS
 
+_DBT_DIALECT = "duckdb"
 _NAMES = ("table", "column", "type", "unit", "kind", "meaning", "source")
 
 
@@ -44,22 +47,36 @@ class TableChoice(click.Choice):  # type: ignore[type-arg]
     "Warehouse",
     "--ddl",
     "Print the SQL statements that declare the dataset in this warehouse.",
-    "dialect",
     type=click.Choice(tuple(DIALECTS)),
 )
 @option(
     "Warehouse",
     "--tables",
     "Print the SQL statements that create the tables and views for lexport feed in this warehouse.",
-    "native",
     type=click.Choice(tuple(NATIVE_DIALECTS)),
+)
+@option("Warehouse", "--dbt FOLDER", "Write a dbt project into this new folder.", type=click.Path(path_type=Path))
+@option(
+    "Warehouse",
+    "--dialect",
+    "Write the dbt project for this warehouse, by default duckdb.",
+    type=click.Choice(tuple(DBT_DIALECTS)),
 )
 @option(
     "Warehouse",
     "--location URL",
-    "Use this URL, e.g. s3://bucket/prefix, in the statements: of DEST for --ddl, of new tables for --tables athena.",
+    "Use this URL, e.g. s3://bucket/prefix: of DEST for --ddl and --dbt, of new tables for --tables athena.",
 )
-def command(*, table: str | None, output: str, dialect: str | None, native: str | None, location: str | None) -> None:
+def command(
+    *,
+    table: str | None,
+    output: str,
+    ddl: str | None,
+    tables: str | None,
+    dbt: Path | None,
+    dialect: str | None,
+    location: str | None,
+) -> None:
     """List the tables and their columns: type, unit, kind, meaning, and the field of AWS's response.
 
     Columns of kind `key` together identify a row, and a MERGE of a feed goes by them; NULL counts as a value. Tables of
@@ -68,29 +85,25 @@ def command(*, table: str | None, output: str, dialect: str | None, native: str 
 
     With --ddl, print external tables over the files, and views over the committed rows that have the names of lexport
     sql. With --tables, print the tables that feeds are loaded into, and the same views over them.
+
+    With --dbt, write a dbt project: sources, staging models, the views of lexport sql as models, tests, exposures. For
+    duckdb it reads the files at --location; for another --dialect, the views that --ddl or --tables prints.
     """
-    if dialect is not None or native is not None:
-        if table is not None or output != "table":
-            name = "--tables" if dialect is None else "--ddl"
-            raise click.UsageError(f"{name} prints SQL for all tables; leave --table and --output out")
-        if dialect is not None and native is not None:
-            raise click.UsageError("--ddl and --tables print different SQL; leave one of them out")
-        if location is not None and native not in (None, "athena"):
-            raise click.UsageError(
-                "--tables takes a --location for athena alone: other warehouses keep tables themselves"
-            )
-        if native is not None:
-            _print_tables(native, location)
-        elif dialect is not None:
-            _print_ddl(dialect, location)
+    _check_use(table=table, output=output, ddl=ddl, tables=tables, dbt=dbt, dialect=dialect, location=location)
+    if ddl is not None:
+        _print_ddl(ddl, location)
         return
-    if location is not None:
-        raise click.UsageError("--location needs --ddl or --tables")
+    if tables is not None:
+        _print_tables(tables, location)
+        return
+    if dbt is not None:
+        _write_dbt(dbt, dialect or _DBT_DIALECT, location)
+        return
     output = choose_format(output)
     from lexport.tables import registry
     from lexport.tables.fed import fed_table
 
-    tables = registry.tables() if table is None else (registry.BY_NAME[table],)
+    listed = registry.tables() if table is None else (registry.BY_NAME[table],)
     rows = (
         (
             shown.name,
@@ -101,10 +114,38 @@ def command(*, table: str | None, output: str, dialect: str | None, native: str 
             column.meaning,
             column.source,
         )
-        for shown in tables
+        for shown in listed
         for column in shown.columns
     )
     print_rows(_NAMES, rows, output=output)
+
+
+def _check_use(
+    *,
+    table: str | None,
+    output: str,
+    ddl: str | None,
+    tables: str | None,
+    dbt: Path | None,
+    dialect: str | None,
+    location: str | None,
+) -> None:
+    given = [name for name, value in (("--ddl", ddl), ("--tables", tables), ("--dbt", dbt)) if value is not None]
+    if len(given) > 1:
+        raise click.UsageError(f"{given[0]} and {given[1]} write different things; leave one of them out")
+    if given and (table is not None or output != "table"):
+        what = "prints SQL" if dbt is None else "writes a project"
+        raise click.UsageError(f"{given[0]} {what} for all tables; leave --table and --output out")
+    if dialect is not None and dbt is None:
+        raise click.UsageError("--dialect needs --dbt FOLDER")
+    if location is None:
+        return
+    if not given:
+        raise click.UsageError("--location needs --ddl, --tables or --dbt")
+    if tables not in (None, "athena"):
+        raise click.UsageError("--tables takes a --location for athena alone: other warehouses keep tables themselves")
+    if dbt is not None and dialect not in (None, _DBT_DIALECT):
+        raise click.UsageError(f"--dbt takes a --location for {_DBT_DIALECT} alone, which reads the files")
 
 
 def _print_ddl(dialect: str, location: str | None) -> None:
@@ -129,3 +170,12 @@ def _print_tables(dialect: str, location: str | None) -> None:
 
 def _print(statements: Sequence[str]) -> None:
     click.echo("".join(f"{statement};\n\n" for statement in statements), nl=False)
+
+
+def _write_dbt(folder: Path, dialect: str, location: str | None) -> None:
+    from lexport.query.warehouse.dbt.project import write_project
+
+    files = write_project(folder, DBT_DIALECTS[dialect], location)
+    notify(f"wrote {files} files to {folder}; next: cd {folder} && dbt build")
+    if dialect == _DBT_DIALECT and location is None:
+        notify(f"no --location: set lexport_location in {folder / 'dbt_project.yml'} to DEST")

@@ -13,7 +13,13 @@ PACKAGES = Table(
         Column("sha256_hex", TEXT, "", "The same in hex: the name of the stored file."),
         Column("size_bytes", INT64, "", "Size of the package; 0 for images.", "bytes"),
         Column("path", TEXT, "", "Where it is stored, relative to the destination; NULL where it is not."),
-        Column("status", TEXT, "", "`stored`, `present`, `image`, `reference`, `denied`, `failed` or `skipped`."),
+        Column(
+            "status",
+            TEXT,
+            "",
+            "`stored`, `present`, `image`, `reference`, `denied`, `failed` or `skipped`.",
+            values=("stored", "present", "image", "reference", "denied", "failed", "skipped"),
+        ),
         Column("reason", TEXT, "", "Why it is not stored."),
         Column("verified_at", TIMESTAMP, "", "When its hash was found right, UTC; NULL where it is not stored."),
         Column(
@@ -22,6 +28,7 @@ PACKAGES = Table(
             "",
             "Whether `package_dependencies` has all of its libraries: `complete`, `incomplete` or `unknown`; NULL where"
             " it was not inspected.",
+            values=("complete", "incomplete", "unknown"),
         ),
         Column(
             "secrets_status",
@@ -29,6 +36,7 @@ PACKAGES = Table(
             "",
             "Whether all of its text was searched for `package_secrets`: `complete` or `incomplete`; NULL where it was"
             " not searched.",
+            values=("complete", "incomplete"),
         ),
         Column(
             "secret_rules_version", INT32, "", "Version of the rules that it was searched with; NULL where it was not."

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
+from lexport.model import Coverage, ResourceStatus, ScopeStatus
 from lexport.tables.table import BOOL, COMMON, INT32, INT64, SCOPE_KEY, TEXT, TIMESTAMP, Column, Table, key
 
 ERRORS = Table(
@@ -30,8 +33,8 @@ SCOPES = Table(
     "One row per account-region of the run: how complete it is and what it cost.",
     (
         *COMMON,
-        Column("coverage", TEXT, "", "`fleet`, or `selection` for a list of functions."),
-        Column("status", TEXT, "", "`complete`, `partial`, `denied` or `unavailable`."),
+        Column("coverage", TEXT, "", "`fleet`, or `selection` for a list of functions.", values=get_args(Coverage)),
+        Column("status", TEXT, "", "`complete`, `partial`, `denied` or `unavailable`.", values=get_args(ScopeStatus)),
         Column("functions", INT64, "", "Distinct functions in `functions`."),
         Column("versions", INT64, "", "Rows in `functions`, `$LATEST` ones included."),
         Column("aliases", INT64, "", "Rows in `aliases`; NULL where they were not read."),
@@ -61,6 +64,7 @@ SCOPE_RESOURCES = Table(
             TEXT,
             "",
             "`complete`, `partial`, `denied`, `unavailable` (not offered in this Region) or `not_requested`.",
+            values=get_args(ResourceStatus),
         ),
         Column("items", INT64, "", "Items that were read or carried over; NULL where it was not requested."),
         Column("carried_items", INT64, "", "Items taken over from an earlier snapshot."),
@@ -79,7 +83,13 @@ SNAPSHOTS = Table(
     "One row per committed snapshot; its account and region are NULL.",
     (
         *COMMON,
-        Column("status", TEXT, "", "`complete`, or `partial` when published with gaps."),
+        Column(
+            "status",
+            TEXT,
+            "",
+            "`complete`, or `partial` when published with gaps.",
+            values=("complete", "partial"),
+        ),
         Column("committed_at", TIMESTAMP, "", "When it was committed, UTC."),
         Column("lexport_version", TEXT, "", "Version of lexport that wrote it."),
         Column("schema_version", TEXT, "", "Version of these tables."),
@@ -93,7 +103,7 @@ CHANGES = Table(
     "One row per thing that the snapshot before did not have, had besides, or had otherwise.",
     (
         *COMMON,
-        Column("kind", TEXT, "", "`added`, `removed` or `changed`."),
+        Column("kind", TEXT, "", "`added`, `removed` or `changed`.", values=("added", "removed", "changed")),
         key("table_name", "Table of the thing."),
         key("key", "Its key without account and Region, parts joined by `/`: `name/$LATEST`, `name/5/VARIABLE`."),
         key("column_name", "What changed about it; NULL where it was added or removed."),

@@ -39,7 +39,8 @@ class Column:
     ``kind``: a ``secret`` must not be shared without thought. Which columns tell rows apart, the table says.
     ``former_names`` are the names that files of older schema versions have for it; every reader maps them to ``name``.
     ``convert`` makes the value where AWS does not send a scalar of ``type``. ``is_hashed``: whether it has an HMAC, so
-    that it differs between runs with different keys.
+    that it differs between runs with different keys. ``values`` are the only ones that lexport gives it, besides NULL;
+    those that AWS gives are not listed, because AWS adds new ones.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Column:
     former_names: tuple[str, ...] = ()
     convert: Convert | None = None
     is_hashed: bool = False
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lexport.query.name_spaces import SPACES, current_values, named_values
+from lexport.query.name_spaces import SPACES, Space, current_values, named_values
 from lexport.query.warehouse.dialects import SCHEMAS, Dialect
 from lexport.query.warehouse.external_tables import PARTITION, create_table, refresh_table, schemas
 from lexport.query.warehouse.location import check_location
@@ -31,7 +31,8 @@ from lexport.tables.table import Table
 
 _COMMITTED = "snapshot_id IN (SELECT snapshot_id FROM files.snapshots)"
 
-_READING = (SNAPSHOT_ID, PARTITION)
+READING = (SNAPSHOT_ID, PARTITION)
+"""The columns by which the rows of one reading are found in the files."""
 _BY_READING = (PARTITION, SNAPSHOT_ID)
 
 
@@ -50,11 +51,15 @@ def ddl(dialect: Dialect, location: str | None = None) -> Iterator[str]:
             yield refresh
     for space in SPACES:
         if space == "snapshot":
-            yield from create_scope_views(dialect, _READING)
+            yield from create_scope_views(dialect, READING)
         for table in registry.tables():
-            query = {"history": _history, "snapshot": _snapshot, "main": _latest}[space](table)
-            yield create_view(dialect, SCHEMAS[space], table.name, query, table.meaning)
+            yield create_view(dialect, SCHEMAS[space], table.name, rows_of_files(space, table), table.meaning)
     yield from create_shipped_views(dialect)
+
+
+def rows_of_files(space: Space, table: Table) -> str:
+    """Select a table's rows in a name space. It reads ``files``, ``history`` and the views of ``READING``."""
+    return {"history": _history, "snapshot": _snapshot, "main": _latest}[space](table)
 
 
 def _history(table: Table) -> str:

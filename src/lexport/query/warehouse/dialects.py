@@ -7,6 +7,8 @@ schema and in quotes, because some names are reserved words in one warehouse or 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -70,40 +72,90 @@ DIALECTS = {
 }
 
 
-def translate(query: str, dialect: Dialect, *, name: str) -> str:
+_RELATION = re.compile(r"[\"`]lexport_relation_(\d+)[\"`]", re.IGNORECASE)
+
+
+def translate(query: str, dialect: Dialect, *, name: str, relation: Callable[[str, str], str] | None = None) -> str:
     """Translate one of our SELECTs. Raises SettingsError if sqlglot is not installed.
 
-    Raises ViewError, which names ``name``, if the warehouse has no equivalent.
+    ``relation`` gets the name space, empty for none, and the name of each table, and returns what is to be read in its
+    place: a text in Jinja, which no other part of the result is taken for. Without it, tables have their schema before
+    them. Raises ViewError, which names ``name``, if the warehouse has no equivalent.
     """
     try:
         import sqlglot
         from sqlglot.errors import SqlglotError
     except ImportError as error:
-        raise SettingsError(
-            f"{dialect.name} SQL needs sqlglot, which is not installed: pip install 'lexport[dialects]'",
-            option="--dialect",
-        ) from error
+        raise _not_installed(dialect.name) from error
     try:
         tree = sqlglot.parse_one(query, read="duckdb")
-        _add_schemas(tree)
+        relations = _replace_tables(tree, relation) if relation is not None else _add_schemas(tree)
         tree = _replace_split_part(tree) if dialect.name == "bigquery" else tree
         if dialect.folds_up:
             for identifier in tree.find_all(sqlglot.exp.Identifier):
                 identifier.set("this", identifier.name.upper())
-        return tree.sql(dialect.name, pretty=True, identify=True, unsupported_level=sqlglot.ErrorLevel.RAISE)
+        sql = tree.sql(dialect.name, pretty=True, identify=True, unsupported_level=sqlglot.ErrorLevel.RAISE)
     except SqlglotError as error:
         line = " ".join(str(error).split())
         raise ViewError(f"{name} cannot be written in {dialect.name} SQL: {line}", sql_file=name) from error
+    return sql if relation is None else _RELATION.sub(lambda match: relations[int(match[1])], escape_jinja(sql))
 
 
-def _add_schemas(tree: exp.Expr) -> None:
+def _not_installed(dialect: str) -> SettingsError:
+    return SettingsError(
+        f"{dialect} SQL needs sqlglot, which is not installed: pip install 'lexport[dialects]'", option="--dialect"
+    )
+
+
+def tables_read(query: str) -> set[tuple[str, str]]:
+    """Return name space and name of each table that one of our SELECTs reads; no CTE is among them.
+
+    Raises SettingsError if sqlglot is not installed.
+    """
+    try:
+        import sqlglot
+    except ImportError as error:
+        raise _not_installed("dbt") from error
+    return {(table.db, table.name) for table in _tables(sqlglot.parse_one(query, read="duckdb"))}
+
+
+def escape_jinja(text: str) -> str:
+    """Write a text so that Jinja leaves it as it is."""
+    return re.sub(r"\{[{%#]", lambda match: f"{{{{ '{match[0]}' }}}}", text)
+
+
+def _tables(tree: exp.Expr) -> Iterator[exp.Table]:
     from sqlglot import exp
     from sqlglot.optimizer.scope import traverse_scope
 
+    seen: set[int] = set()
     for scope in traverse_scope(tree):
-        for source in scope.sources.values():
-            if isinstance(source, exp.Table):
-                source.set("db", exp.to_identifier(_WRITTEN[source.db]))
+        for source in scope.sources.values():  # of an inner SELECT also those that stand outside of it
+            if isinstance(source, exp.Table) and id(source) not in seen:
+                seen.add(id(source))
+                yield source
+
+
+def _add_schemas(tree: exp.Expr) -> list[str]:
+    from sqlglot import exp
+
+    for table in _tables(tree):
+        table.set("db", exp.to_identifier(_WRITTEN[table.db]))
+    return []
+
+
+def _replace_tables(tree: exp.Expr, relation: Callable[[str, str], str]) -> list[str]:
+    """Give each table a number for its name, and its name as alias, because columns may be qualified by it."""
+    from sqlglot import exp
+
+    relations: list[str] = []
+    for table in list(_tables(tree)):
+        if not table.alias:
+            table.set("alias", exp.TableAlias(this=exp.to_identifier(table.name)))
+        relations.append(relation(table.db, table.name))
+        table.set("db", None)
+        table.set("this", exp.to_identifier(f"lexport_relation_{len(relations) - 1}"))
+    return relations
 
 
 def _replace_split_part(tree: exp.Expr) -> exp.Expr:

@@ -174,3 +174,6 @@ _CREATE: dict[str, Callable[[Table, Dialect, str], str]] = {
     "trino": _trino,
     "databricks": _spark,
 }
+
+HAVE_EXTERNAL_TABLES = frozenset(_CREATE)
+"""The dialects whose warehouses read the files in place."""

@@ -21,8 +21,13 @@ SNAPSHOT_ID = "snapshot_id"
 
 def create_scope_views(dialect: Dialect, columns: Sequence[str]) -> Iterator[str]:
     """Write the views that say which readings the name spaces show, with these columns of ``scopes``."""
-    newest = f"SELECT DISTINCT {', '.join(columns)}\nFROM history.scopes\nWHERE snapshot_id = ({_NEWEST})"
-    yield create_view(dialect, SCHEMA, "newest_snapshot", newest, "What lexport_snapshot shows.")
+    meanings = {"newest_snapshot": "What lexport_snapshot shows.", "latest_scopes": "What lexport shows."}
+    for name, query in select_readings(columns).items():
+        yield create_view(dialect, SCHEMA, name, query, meanings[name])
+
+
+def select_readings(columns: Sequence[str]) -> dict[str, str]:
+    """Select, for each of these views, the readings that a name space shows, with these columns of ``scopes``."""
     latest = f"""\
 SELECT DISTINCT s.account_id, s.region, {", ".join(f"s.{name}" for name in columns)}
 FROM history.scopes AS s
@@ -33,7 +38,8 @@ JOIN (
   GROUP BY account_id, region
 ) AS n ON n.account_id = s.account_id AND n.region = s.region AND n.snapshot_id = s.snapshot_id
 WHERE {is_whole("s.{}")}"""
-    yield create_view(dialect, SCHEMA, "latest_scopes", latest, "What lexport shows.")
+    newest = f"SELECT DISTINCT {', '.join(columns)}\nFROM history.scopes\nWHERE snapshot_id = ({_NEWEST})"
+    return {"newest_snapshot": newest, "latest_scopes": latest}
 
 
 _NEWEST = "SELECT MAX(snapshot_id) FROM history.scopes"
