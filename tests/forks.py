@@ -136,6 +136,20 @@ def start(request, selector):
         os._exit(99)
 
 
+def read_files():
+    """Read the files of botocore and of the system that every run reads, whatever its configuration."""
+    from lexport.aws.http.tls import open_trust_store
+    from lexport.aws.service_models import service_models
+
+    open_trust_store(None)
+    models = service_models(None)
+    for name in ("sts", "lambda"):
+        models.load_service_model(name, "service-2")
+        models.load_service_model(name, "endpoint-rule-set-1")
+    for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
+        models.load_data(name)
+
+
 def serve():
     """Fork until standard input ends."""
     for name in HEAVY:
@@ -143,6 +157,7 @@ def serve():
             importlib.import_module(name)
     for name in [*(f"lexport.cli.{name}" for name in OURS), *(f"lexport.{name}" for name in PUBLIC)]:
         importlib.import_module(name)
+    read_files()
     requests, replies, selector, unread = os.dup(0), os.dup(1), selectors.DefaultSelector(), b""
     selector.register(requests, selectors.EVENT_READ)
     gc.freeze()

@@ -27,6 +27,7 @@ from lexport.aws.botocore_errors import translate_errors
 from lexport.aws.errors import ends_run
 from lexport.aws.logs import is_redacted
 from lexport.aws.quota.retry import retry
+from lexport.aws.service_models import service_models
 from lexport.aws.signing import Credentials
 from lexport.aws.waits import scaled
 from lexport.errors import CredentialsError, ItemError, RunError
@@ -204,6 +205,7 @@ def configured_session(profile: str | None) -> AioSession:
         session.set_config_variable("region", region)
     # Tokens of the old global endpoint are not valid in Regions that must be opted in to.
     session.set_config_variable("sts_regional_endpoints", "regional")
+    session.register_component("data_loader", service_models(session.get_config_variable("data_path")))
     return session
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from functools import cache
 from pathlib import Path
 
 from lexport.errors import SettingsError
@@ -22,6 +23,12 @@ def open_trust_store(ca_bundle: str | None) -> ssl.SSLContext:
             " from ca_bundle in the AWS config file, and must hold certificates in PEM form",
             option="AWS_CA_BUNDLE",
         ) from error
+    return _system_store(ssl.get_default_verify_paths())
+
+
+@cache
+def _system_store(_paths: ssl.DefaultVerifyPaths) -> ssl.SSLContext:
+    """Return the context of this process with the CAs that are found at these paths: reading them takes 25 ms."""
     context = ssl.create_default_context()
     if not _has_certificates(context):
         import botocore
