@@ -44,7 +44,7 @@ from lexport.tables.account_settings import ACCOUNT_SETTINGS
 from lexport.tables.aliases import ALIASES
 from lexport.tables.arrow import table_schema
 from lexport.tables.functions import FUNCTIONS
-from lexport.tables.registry import fleet_tables, state_tables
+from lexport.tables.registry import state_tables
 from lexport.tables.run import CHANGES, ERRORS
 from lexport.tables.table import Table
 
@@ -227,7 +227,7 @@ class Writer:
                 writer.write(rows[table])
                 return table, writer.close()
 
-        writing = self._threads.map(write, sorted(fleet_tables(), key=lambda table: -len(rows[table])))
+        writing = self._threads.map(write, sorted(rows, key=lambda table: -len(rows[table])))
         runs = list(self._changes(folder, touched, rows)) if touched else []
         written = {CHANGES: tables.write(CHANGES, runs)}
         written |= dict(writing)
