@@ -31,7 +31,7 @@ def moment(number):
     return AT + number * DAY
 
 
-def fleet_rows(number, *places, carried=False):
+def fleet_rows(number, *places, carried=False, text=ODD):
     """Return the rows of some account-regions by table: function 3 differs each night, function N is gone in night N.
 
     ``carried``: rows of all functions but 3 are carried forward from the night before.
@@ -45,7 +45,7 @@ def fleet_rows(number, *places, carried=False):
             if index == str(number):
                 continue
             if table == "functions" and index == "3":
-                row |= {"memory_size": 128 + number, "description": ODD}
+                row |= {"memory_size": 128 + number, "description": text}
             if table == "functions" and index == "4":
                 row |= {"description": "", "role": None}
             if table == "policy_conditions" and index in ("2", "3", "5"):
@@ -92,9 +92,9 @@ def _packages(rows, status):
     return [{"code_sha256": code, "sha256_hex": code.lower(), "status": status} for code in codes]
 
 
-def write_stages(dest, write_dataset):
+def write_stages(dest, write_dataset, text=ODD):
     """Yield after each stage: the dataset has grown, and a feed is due. The first commit of a stage is given first."""
-    first = fleet_rows(1, (OURS, EAST), (OURS, WEST), (CLOSED, EAST))
+    first = fleet_rows(1, (OURS, EAST), (OURS, WEST), (CLOSED, EAST), text=text)
     some = _packages(first, "stored")
 
     def write(number, **commit):
@@ -108,25 +108,27 @@ def write_stages(dest, write_dataset):
     write(
         2,
         **scopes((OURS, EAST, "complete"), (OURS, WEST, "partial")),
-        **fleet_rows(2, (OURS, EAST)),
+        **fleet_rows(2, (OURS, EAST), text=text),
         status="partial",
-        changes=[change("changed", "g-3", column_name="memory_size", old_value="129", new_value=ODD)],
+        changes=[change("changed", "g-3", column_name="memory_size", old_value="129", new_value=text)],
         errors=[error(LONG), error(LONG + "!"), error("", function_name=None, http_status=None)],
     )
     selection = scopes((OURS, EAST, "complete"))
     selection["scopes"][0]["coverage"] = "selection"
-    write(3, **selection, **fleet_rows(3, (OURS, EAST)))
+    write(3, **selection, **fleet_rows(3, (OURS, EAST), text=text))
     yield
 
     write(
         5,
         **scopes((OURS, EAST, "complete"), (OURS, WEST, "complete")),
-        **fleet_rows(5, (OURS, EAST), (OURS, WEST), carried=True),
+        **fleet_rows(5, (OURS, EAST), (OURS, WEST), carried=True, text=text),
         changes=[change("removed", "f-5"), change("added", "f-2")],
     )
     yield
 
-    late = write(4, **scopes((OURS, WEST, "complete")), **fleet_rows(4, (OURS, WEST)), errors=[error("late")])
+    late = write(
+        4, **scopes((OURS, WEST, "complete")), **fleet_rows(4, (OURS, WEST), text=text), errors=[error("late")]
+    )
     late = dataclasses.replace(late, committed_at=moment(5) + DAY / 2)
     (dest / layout.run_path(identify(4))).write_bytes(late.to_json())
     of_files = [{"sha256_hex": some[0]["sha256_hex"], "path": path} for path in ("a", LONG, "z")]
@@ -150,7 +152,7 @@ def write_stages(dest, write_dataset):
         7,
         scopes=[],
         package_files=of_files[:1],
-        packages=[some[0] | {"status": "present", "reason": json.dumps(ODD)}],
+        packages=[some[0] | {"status": "present", "reason": json.dumps(text)}],
     )
-    write(8, **scopes((OURS, EAST, "complete")), **fleet_rows(8, (OURS, EAST)))
+    write(8, **scopes((OURS, EAST, "complete")), **fleet_rows(8, (OURS, EAST), text=text))
     yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,8 @@ from lexport.cli._formats import choose_format, is_typed, output_option
 from lexport.cli._options import argument, declare_command, option
 from lexport.cli._output import notify, open_output
 from lexport.dataset.address import parse_address
+from lexport.query.warehouse.location import PLACEHOLDER
+from lexport.query.warehouse.native_tables import NATIVE_DIALECTS
 from lexport.settings import Destination
 from lexport.tables.text import plural
 
@@ -30,6 +33,7 @@ _FORMATS = ("jsonl", "parquet", "csv")
     "lexport feed fleet -o all.jsonl",
     "lexport feed fleet --since 01KB5Z6T0Q4W8X2M7R9C1V3N5J --output parquet -o changes",
     "lexport feed fleet --apply duckdb --to warehouse.duckdb",
+    "lexport feed fleet --script snowflake -o first",
     "lexport feed fleet --output csv --compress zstd -o s3://bucket/feeds/first",
 )
 @argument("dest")
@@ -55,6 +59,12 @@ _FORMATS = ("jsonl", "parquet", "csv")
 )
 @option(
     "Warehouse",
+    "--script",
+    "Write to the new folder -o also load.sql, which loads the feed into this warehouse.",
+    type=click.Choice(tuple(NATIVE_DIALECTS)),
+)
+@option(
+    "Warehouse",
     "--to URL",
     "Load into this database, e.g. postgresql://user@host/name without a password, or a DuckDB file.",
 )
@@ -69,6 +79,7 @@ def command(
     compress: Compression | None,
     output_file: str | None,
     apply: str | None,
+    script: str | None,
     to: str | None,
 ) -> None:
     """Write the rows to upsert and the keys to delete, from --since to the latest in DEST.
@@ -82,12 +93,12 @@ def command(
         raise click.UsageError("--soft-delete and --scd2 are two ways to keep old rows; choose one")
     write_mode: WriteMode = "soft-delete" if soft_delete else "scd2" if scd2 else "hard-delete"
     source, target = _places(dest, output_file)
-    if apply is not None or to is not None:
-        if apply is None or to is None:
-            raise click.UsageError("--apply and --to go together: the kind of database, and its URL or file")
-        if output_file is not None or is_typed("output") or compress is not None:
-            raise click.UsageError("--apply loads the rows; leave --output, --compress and -o out")
-        _apply(source, apply, to, since, write_mode)
+    if apply is not None or to is not None or script is not None:
+        _check_warehouse(apply, to, script, output_file, is_format_given=is_typed("output") or compress is not None)
+        if apply is not None and to is not None:
+            _apply(source, apply, to, since, write_mode)
+        elif script is not None and target is not None:
+            _write_script(source, target, since, write_mode, script)
         return
     name, kind = _format(output, output_file)
     compress = compress or ("zstd" if name != output_file else None)
@@ -112,6 +123,23 @@ def command(
     _report(opened.scopes, since, opened.next_since, **totals)
 
 
+def _check_warehouse(
+    apply: str | None, to: str | None, script: str | None, output_file: str | None, *, is_format_given: bool
+) -> None:
+    """Raise UsageError where the options for a warehouse contradict each other."""
+    if script is None:
+        if apply is None or to is None:
+            raise click.UsageError("--apply and --to go together: the kind of database, and its URL or file")
+        if output_file is not None or is_format_given:
+            raise click.UsageError("--apply loads the rows; leave --output, --compress and -o out")
+    elif apply is not None or to is not None:
+        raise click.UsageError("--apply loads the rows, --script writes how to; leave one of them out")
+    elif output_file is None:
+        raise click.UsageError("--script needs -o FOLDER")
+    elif is_format_given:
+        raise click.UsageError("--script chooses the format of the files; leave --output and --compress out")
+
+
 def _apply(dest: Destination, database: str, to: str, since: str | None, write_mode: WriteMode) -> None:
     from lexport.query.warehouse.apply import apply_feed
 
@@ -125,6 +153,28 @@ def _apply(dest: Destination, database: str, to: str, since: str | None, write_m
         if applied.is_news
         else f"{applied.warehouse} is up to date: {feed.next_since}"
     )
+
+
+def _write_script(
+    dest: Destination, target: str | Destination, since: str | None, write_mode: WriteMode, dialect: str
+) -> None:
+    from lexport.query.feed import write_feed
+    from lexport.query.warehouse.load_script import is_placed, script_of
+
+    result = write_feed(
+        dest,
+        target,
+        since,
+        output="csv" if dialect == "postgres" else "parquet",
+        write_mode=write_mode,
+        script=partial(script_of, NATIVE_DIALECTS[dialect], target),
+    )
+    notify(*result.damage)
+    if not is_placed(NATIVE_DIALECTS[dialect], target):
+        notify(
+            f"{dialect} reads from a bucket: copy the folder there, and replace {PLACEHOLDER} in load.sql by its place"
+        )
+    _report(result.scopes, since, result.next_since, upserts=result.upserts, deletes=result.deletes)
 
 
 def _format(output: str, output_file: str | None) -> tuple[str | None, Output]:

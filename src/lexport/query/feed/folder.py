@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from lexport.query.feed.target import errors_of_writing, find_target, open_draft
 from lexport.tables.fed import fed_tables
 
 _DELETES = "deletes"
+SCRIPT = "load.sql"
+"""The file of a feed folder that loads the others into a warehouse."""
 
 
 async def feed(
@@ -54,8 +57,12 @@ def write_feed(
     output: Output = "parquet",
     compress: Compression | None = None,
     write_mode: WriteMode = "hard-delete",
+    script: Callable[[FeedResult, Path], str] | None = None,
 ) -> FeedResult:
-    """Write a feed as ``feed`` does. Blocking."""
+    """Write a feed as ``feed`` does. Blocking.
+
+    ``script`` returns the text of ``load.sql`` for the files in a folder, which becomes one more file of the feed.
+    """
     target = find_target(path, is_file=output == "jsonl", dest=dest)
     opened = open_feed(dest, since, write_mode=write_mode)
     with errors_of_writing(os.fspath(path)), open_draft(target, opened.load_id) as draft:
@@ -63,7 +70,12 @@ def write_feed(
             result = _write_lines(opened, draft / Path(path).name, compress)
         else:
             result = _write_folder(opened, draft, output, compress)
-        target.publish([draft / file.path for file in result.parts] + [*draft.glob(DESCRIPTION)])
+        more = [*draft.glob(DESCRIPTION)]
+        if script is not None:
+            more.insert(0, draft / SCRIPT)
+            more[0].write_text(script(result, draft), encoding="utf-8")
+            _finish(more[0], None, 0)
+        target.publish([*(draft / file.path for file in result.parts), *more])
     return result
 
 

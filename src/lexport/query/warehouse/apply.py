@@ -150,7 +150,11 @@ def check_cursor(cursor: str | None, load: Load, name: str) -> None:
 
 def read_load(folder: Path) -> Load:
     """Read what a feed folder says of itself, and of which tables it has delete keys."""
-    feed: dict[str, Any] = json.loads((folder / "feed.json").read_bytes())
+    return load_of(json.loads((folder / "feed.json").read_bytes()), folder)
+
+
+def load_of(feed: Mapping[str, Any], folder: Path) -> Load:
+    """Read a feed from what its ``feed.json`` says, or will say, and from its delete keys."""
     return Load(
         **{name: feed[name] for name in ("load_id", "since", "next_since", "schema_version", "lexport_version")},
         write_mode=feed["write_mode"],

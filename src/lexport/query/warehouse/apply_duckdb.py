@@ -15,7 +15,7 @@ from lexport.query.sql_text import escape_glob, one_line, quote_text
 from lexport.query.warehouse.apply import Loaded, check_cursor, check_loaded
 from lexport.query.warehouse.dialects import TABLES
 from lexport.query.warehouse.existing import Existing, missing_statements, view_statements, views_fingerprint
-from lexport.query.warehouse.load import DELETES, SCOPES, Load, insert_scopes, load_statements, staged
+from lexport.query.warehouse.load import DELETES, SCOPES, Load, insert_scopes, load_statements, staged, staged_columns
 from lexport.query.warehouse.native_tables import LOADS, NATIVE_DIALECTS
 
 _DIALECT = NATIVE_DIALECTS["duckdb"]
@@ -118,8 +118,6 @@ def _stage(folder: Path, load: Load) -> Iterator[str]:
     for name in (*(name for name, rows in load.rows.items() if rows), *([DELETES] if load.deletes else [])):
         path = quote_text(escape_glob(str(folder / f"{name}.parquet")))
         yield f"CREATE TEMPORARY VIEW {staged(_DIALECT, name)} AS SELECT * FROM read_parquet({path})"
-    yield (
-        f"CREATE TEMPORARY TABLE {staged(_DIALECT, SCOPES)}"
-        " (account_id VARCHAR, region VARCHAR, snapshot_at TIMESTAMPTZ, replaced BOOLEAN)"
-    )
+    columns = ", ".join(f"{column.name} {_DIALECT.type_name(column.type)}" for column in staged_columns(SCOPES))
+    yield f"CREATE TEMPORARY TABLE {staged(_DIALECT, SCOPES)} ({columns})"
     yield from insert_scopes(load, _DIALECT)

@@ -23,7 +23,16 @@ from lexport.errors import CredentialsError, RunError, SettingsError
 from lexport.query.warehouse.apply import Loaded, check_cursor, check_loaded
 from lexport.query.warehouse.dialects import SCHEMA, SCHEMAS, TABLES
 from lexport.query.warehouse.existing import Existing, missing_statements, view_statements, views_fingerprint
-from lexport.query.warehouse.load import DELETES, SCOPES, Load, insert_scopes, load_statements, staged
+from lexport.query.warehouse.load import (
+    DELETES,
+    LOCK,
+    SCOPES,
+    Load,
+    insert_scopes,
+    load_statements,
+    staged,
+    staged_columns,
+)
 from lexport.query.warehouse.native_tables import LOADS, NATIVE_DIALECTS, listed
 from lexport.tables.text import plural
 
@@ -34,9 +43,6 @@ _DIALECT = NATIVE_DIALECTS["postgres"]
 _ROWS_AT_ONCE = 8_192
 _CONNECT_TIMEOUT_S = 30
 _OLDEST = 140_000  # its hash of a whole key is what rows are found by
-LOCK = int.from_bytes(b"lexport")
-"""The advisory lock under which one load alone runs in a database."""
-
 _SECRET = frozenset({"password", "sslpassword", "passwd", "pwd"})
 _PASSWORD_GOES = "PGPASSWORD, PGPASSFILE, ~/.pgpass or a service file"  # noqa: S105 - says where it belongs
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -142,7 +148,6 @@ class PostgresWarehouse:
         self._connection.isolation_level = IsolationLevel.READ_COMMITTED  # what comes after the lock sees other loads
         notes: list[str] = []
         with self._connection.transaction():
-            self._run("SET LOCAL TIME ZONE 'UTC'")
             self._run(f"SELECT pg_advisory_xact_lock({LOCK})")
             existing = self._existing()
             for statement in missing_statements(existing, load.write_mode, _DIALECT):
@@ -182,24 +187,18 @@ class PostgresWarehouse:
         replaced = 0
         for name in (*(name for name, rows in load.rows.items() if rows), *([DELETES] if load.deletes else [])):
             with pq.ParquetFile(folder / f"{name}.parquet") as file:
-                self._create_staging(name, file.schema_arrow)
+                self._create_staging(name)
                 replaced += self._copy(staged(_DIALECT, name), file)
             self._run(f"ANALYZE {staged(_DIALECT, name)}")  # nobody else does it for a temporary table
-        scopes = pa.schema(
-            [
-                ("account_id", pa.string()),
-                ("region", pa.string()),
-                ("snapshot_at", pa.timestamp("us", "UTC")),
-                ("replaced", pa.bool_()),
-            ]
-        )
-        self._create_staging(SCOPES, scopes)
+        self._create_staging(SCOPES)
         for statement in insert_scopes(load, _DIALECT):
             self._run(statement)
         return replaced
 
-    def _create_staging(self, name: str, schema: pa.Schema) -> None:
-        columns = ", ".join(f"{_DIALECT.quote(field.name)} {_TYPES[field.type]}" for field in schema)
+    def _create_staging(self, name: str) -> None:
+        columns = ", ".join(
+            f"{_DIALECT.quote(column.name)} {_DIALECT.type_name(column.type)}" for column in staged_columns(name)
+        )
         self._run(f"CREATE TEMPORARY TABLE {staged(_DIALECT, name)} ({columns}) ON COMMIT DROP")
 
     def _copy(self, table: str, file: pq.ParquetFile) -> int:
@@ -250,17 +249,6 @@ class PostgresWarehouse:
                 f"{self.name}: the views have new columns, so they must be dropped and created again, but others depend"
                 f" on them; drop those and run again: {what}"
             ) from error
-
-
-_TYPES = {
-    pa.string(): "TEXT",
-    pa.int32(): "INTEGER",
-    pa.int64(): "BIGINT",
-    pa.bool_(): "BOOLEAN",
-    pa.float64(): "DOUBLE PRECISION",
-    pa.timestamp("us", "UTC"): "TIMESTAMPTZ",
-    pa.date32(): "DATE",
-}
 
 
 def _csv(batch: pa.RecordBatch) -> bytes:

@@ -28,13 +28,16 @@ from lexport.query.warehouse.native_tables import (
     native_table,
 )
 from lexport.tables.fed import FedTable, fed_tables
-from lexport.tables.table import SCOPE_KEY, TIMESTAMP
+from lexport.tables.table import BOOL, COMMON, SCOPE_KEY, TEXT, TIMESTAMP, Column
 
 if TYPE_CHECKING:
     from lexport.query.feed import WriteMode
 
+LOCK = int.from_bytes(b"lexport")
+"""The advisory lock of PostgreSQL under which one load alone runs in a database."""
+
 STAGED = "feed_"
-DELETES, SCOPES = "deletes", "scopes_of_feed"
+DELETES, SCOPES = "deletes", "account_regions"
 """What is staged beside the rows of tables: the delete keys, and the account-regions with the moment of their reading.
 
 ``replaced`` says of an account-region that all its rows are deleted first.
@@ -72,9 +75,31 @@ class Load:
         yield from ((fed, native_table(fed, self.write_mode)) for fed in fed_tables())
 
 
-def staged(dialect: Dialect, name: str) -> str:
+def staged(dialect: Dialect, name: str, *, schema: str | None = None) -> str:
     """Return the name of a staging table: of what is staged, or of the rows of a table."""
-    return dialect.quote(STAGED + name) if dialect.name != "athena" else dialect.quote(TABLES, STAGED + name)
+    schema = schema or (TABLES if dialect.name in _STAGED_IN_SCHEMA else None)
+    return dialect.quote(STAGED + name) if schema is None else dialect.quote(schema, STAGED + name)
+
+
+_STAGED_IN_SCHEMA = frozenset({"snowflake", "bigquery", "athena"})  # whose temporary tables need a schema, or are none
+
+
+def staged_columns(name: str) -> tuple[Column, ...]:
+    """Return the columns of a staging table."""
+    if name == SCOPES:
+        replaced = Column("replaced", BOOL, "", "Whether all rows of the account-region are deleted first.")
+        return (*(column for column in COMMON if column.name in (*SCOPE_KEY, "snapshot_at")), replaced)
+    if name == DELETES:
+        return (Column("table_name", TEXT, "", "Table of the rows."), *_delete_keys(), DELETED_AT)
+    return next(fed.columns for fed in fed_tables() if fed.name == name)
+
+
+def _delete_keys() -> Iterator[Column]:
+    """Yield the columns of all delete keys once, in the order of the tables."""
+    named = {
+        column.name: column for fed in fed_tables() for column in fed.table.columns if column.name in fed.delete_by
+    }
+    yield from named.values()
 
 
 def load_statements(load: Load, dialect: Dialect) -> Iterator[str]:
@@ -108,14 +133,25 @@ def cursor_is_since(load: Load, dialect: Dialect) -> str:
 
 def insert_scopes(load: Load, dialect: Dialect) -> Iterator[str]:
     """Write the statements that fill the staging table of account-regions, some at a time."""
-    columns = listed(dialect, (*SCOPE_KEY, "snapshot_at", "replaced"))
+    columns = listed(dialect, [column.name for column in staged_columns(SCOPES)])
     for start in range(0, len(load.scopes), _SCOPES_AT_ONCE):
-        rows = ",\n  ".join(
-            f"({dialect.literal(scope.account_id)}, {dialect.literal(scope.region)},"
-            f" {_instant(scope.snapshot_at, dialect)}, {'TRUE' if scope.replaced else 'FALSE'})"
-            for scope in load.scopes[start : start + _SCOPES_AT_ONCE]
-        )
+        rows = _scope_rows(load.scopes[start : start + _SCOPES_AT_ONCE], dialect)
         yield f"INSERT INTO {staged(dialect, SCOPES)} ({columns}) VALUES\n  {rows}"
+
+
+def scope_values(load: Load, dialect: Dialect) -> str:
+    """Select the account-regions as values, for warehouses that have no temporary tables."""
+    names = listed(dialect, [column.name for column in staged_columns(SCOPES)])
+    return f"SELECT * FROM (VALUES\n  {_scope_rows(load.scopes, dialect)}\n) AS v ({names})"
+
+
+def _scope_rows(scopes: Sequence[LoadScope], dialect: Dialect) -> str:
+    """Write account-regions in the order of the staged columns."""
+    return ",\n  ".join(
+        f"({_instant(scope.snapshot_at, dialect)}, {dialect.literal(scope.account_id)},"
+        f" {dialect.literal(scope.region)}, {'TRUE' if scope.replaced else 'FALSE'})"
+        for scope in scopes
+    )
 
 
 _SCOPES_AT_ONCE = 500

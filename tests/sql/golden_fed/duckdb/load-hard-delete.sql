@@ -1,0 +1,272 @@
+-- lexport feed 01KB0000000000000000000009 (hard-delete), from commit 01KB0000000000000000000001, to commit 01KB0000000000000000000002.
+-- 7 rows to upsert, 4 keys to delete. To load it, cd into its folder and run: duckdb -bail -f load.sql WAREHOUSE.duckdb.
+-- One transaction: readers see the tables as they were before, or all as they are after.
+-- It fails, and changes nothing, where the warehouse does not stand where the feed begins.
+
+BEGIN TRANSACTION;
+
+-- The files of the feed.
+
+CREATE OR REPLACE TEMPORARY VIEW "feed_tags" AS SELECT * FROM READ_PARQUET('tags.parquet');
+
+CREATE OR REPLACE TEMPORARY VIEW "feed_subnets" AS SELECT * FROM READ_PARQUET('subnets.parquet');
+
+CREATE OR REPLACE TEMPORARY VIEW "feed_changes" AS SELECT * FROM READ_PARQUET('changes.parquet');
+
+CREATE OR REPLACE TEMPORARY VIEW "feed_packages" AS SELECT * FROM READ_PARQUET('packages.parquet');
+
+CREATE OR REPLACE TEMPORARY VIEW "feed_deletes" AS SELECT * FROM READ_PARQUET('deletes.parquet');
+
+CREATE TEMPORARY TABLE "feed_account_regions" (
+  "snapshot_at" TIMESTAMPTZ,
+  "account_id" VARCHAR,
+  "region" VARCHAR,
+  "replaced" BOOLEAN
+);
+
+INSERT INTO "feed_account_regions" ("snapshot_at", "account_id", "region", "replaced") VALUES
+  (CAST('2026-11-22 02:00:00.123456+00:00' AS TIMESTAMPTZ), '111122223333', 'eu-west-1', FALSE),
+  (CAST('2026-11-22 02:00:00.123456+00:00' AS TIMESTAMPTZ), '111122223334', 'us-east-1', TRUE);
+
+-- Does the warehouse stand where the feed begins?
+
+SELECT CASE WHEN NOT COALESCE((SELECT MAX("next_since") FROM "lexport_tables"."lexport_loads" WHERE "loaded_at" = (SELECT MAX("loaded_at") FROM "lexport_tables"."lexport_loads")) = '01KB0000000000000000000001', FALSE) THEN ERROR('lexport_loads does not end where this feed begins: 01KB0000000000000000000001') END;
+
+SELECT CASE WHEN NOT COALESCE((SELECT COUNT(*) FROM "lexport_tables"."lexport_loads" WHERE "write_mode" <> 'hard-delete') = 0, FALSE) THEN ERROR('another write mode than hard-delete is in use') END;
+
+SELECT CASE WHEN NOT COALESCE((SELECT COUNT(*) FROM "lexport_tables"."lexport_loads" WHERE CAST("schema_version" AS INTEGER) > 2) = 0, FALSE) THEN ERROR('a newer lexport has loaded this warehouse; upgrade') END;
+
+-- The rows.
+
+DELETE FROM "lexport_tables"."functions"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "functions"."account_id" = s."account_id"
+  AND "functions"."region" = s."region";
+
+DELETE FROM "lexport_tables"."aliases"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "aliases"."account_id" = s."account_id"
+  AND "aliases"."region" = s."region";
+
+DELETE FROM "lexport_tables"."alias_routes"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "alias_routes"."account_id" = s."account_id"
+  AND "alias_routes"."region" = s."region";
+
+DELETE FROM "lexport_tables"."tags"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "tags"."account_id" = s."account_id"
+  AND "tags"."region" = s."region";
+
+DELETE FROM "lexport_tables"."tags"
+USING (
+  SELECT "account_id", "region", "function_name", "key", "deleted_at" FROM "feed_deletes" WHERE "table_name" = 'tags'
+) AS s
+WHERE "tags"."account_id" = s."account_id"
+  AND "tags"."region" = s."region"
+  AND "tags"."function_name" IS NOT DISTINCT FROM s."function_name"
+  AND "tags"."key" IS NOT DISTINCT FROM s."key";
+
+DELETE FROM "lexport_tables"."tags"
+USING (
+  SELECT "account_id", "region", "function_name", "key", "value" FROM "feed_tags"
+) AS s
+WHERE "tags"."account_id" = s."account_id"
+  AND "tags"."region" = s."region"
+  AND "tags"."function_name" IS NOT DISTINCT FROM s."function_name"
+  AND "tags"."key" IS NOT DISTINCT FROM s."key";
+
+INSERT INTO "lexport_tables"."tags" ("account_id", "region", "function_name", "key", "value")
+SELECT "account_id", "region", "function_name", "key", "value" FROM "feed_tags";
+
+DELETE FROM "lexport_tables"."env_vars"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "env_vars"."account_id" = s."account_id"
+  AND "env_vars"."region" = s."region";
+
+DELETE FROM "lexport_tables"."layers"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "layers"."account_id" = s."account_id"
+  AND "layers"."region" = s."region";
+
+DELETE FROM "lexport_tables"."subnets"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "subnets"."account_id" = s."account_id"
+  AND "subnets"."region" = s."region";
+
+DELETE FROM "lexport_tables"."subnets"
+USING (
+  SELECT "account_id", "region", "function_name", "version", "subnet_id" FROM "feed_subnets"
+) AS s
+WHERE "subnets"."account_id" = s."account_id"
+  AND "subnets"."region" = s."region"
+  AND "subnets"."function_name" IS NOT DISTINCT FROM s."function_name"
+  AND "subnets"."version" IS NOT DISTINCT FROM s."version"
+  AND "subnets"."subnet_id" IS NOT DISTINCT FROM s."subnet_id";
+
+INSERT INTO "lexport_tables"."subnets" ("account_id", "region", "function_name", "version", "subnet_id")
+SELECT "account_id", "region", "function_name", "version", "subnet_id" FROM "feed_subnets";
+
+DELETE FROM "lexport_tables"."security_groups"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "security_groups"."account_id" = s."account_id"
+  AND "security_groups"."region" = s."region";
+
+DELETE FROM "lexport_tables"."file_systems"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "file_systems"."account_id" = s."account_id"
+  AND "file_systems"."region" = s."region";
+
+DELETE FROM "lexport_tables"."account_settings"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "account_settings"."account_id" = s."account_id"
+  AND "account_settings"."region" = s."region";
+
+DELETE FROM "lexport_tables"."capacity_providers"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "capacity_providers"."account_id" = s."account_id"
+  AND "capacity_providers"."region" = s."region";
+
+DELETE FROM "lexport_tables"."code_signing_configs"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "code_signing_configs"."account_id" = s."account_id"
+  AND "code_signing_configs"."region" = s."region";
+
+DELETE FROM "lexport_tables"."function_code_signing"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "function_code_signing"."account_id" = s."account_id"
+  AND "function_code_signing"."region" = s."region";
+
+DELETE FROM "lexport_tables"."event_source_mappings"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "event_source_mappings"."account_id" = s."account_id"
+  AND "event_source_mappings"."region" = s."region";
+
+DELETE FROM "lexport_tables"."event_invoke_configs"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "event_invoke_configs"."account_id" = s."account_id"
+  AND "event_invoke_configs"."region" = s."region";
+
+DELETE FROM "lexport_tables"."policy_statements"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "policy_statements"."account_id" = s."account_id"
+  AND "policy_statements"."region" = s."region";
+
+DELETE FROM "lexport_tables"."policy_conditions"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "policy_conditions"."account_id" = s."account_id"
+  AND "policy_conditions"."region" = s."region";
+
+DELETE FROM "lexport_tables"."provisioned_concurrency_configs"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "provisioned_concurrency_configs"."account_id" = s."account_id"
+  AND "provisioned_concurrency_configs"."region" = s."region";
+
+DELETE FROM "lexport_tables"."recursion_configs"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "recursion_configs"."account_id" = s."account_id"
+  AND "recursion_configs"."region" = s."region";
+
+DELETE FROM "lexport_tables"."runtime_management_configs"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "runtime_management_configs"."account_id" = s."account_id"
+  AND "runtime_management_configs"."region" = s."region";
+
+DELETE FROM "lexport_tables"."function_urls"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "function_urls"."account_id" = s."account_id"
+  AND "function_urls"."region" = s."region";
+
+DELETE FROM "lexport_tables"."function_usage"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "function_usage"."account_id" = s."account_id"
+  AND "function_usage"."region" = s."region";
+
+DELETE FROM "lexport_tables"."usage_windows"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "usage_windows"."account_id" = s."account_id"
+  AND "usage_windows"."region" = s."region";
+
+DELETE FROM "lexport_tables"."changes"
+USING (
+  SELECT "snapshot_id", "snapshot_at", "account_id", "region", "kind", "table_name", "key", "column_name", "old_value", "new_value", "previous_snapshot_id" FROM "feed_changes"
+) AS s
+WHERE "changes"."snapshot_id" = s."snapshot_id"
+  AND "changes"."account_id" IS NOT DISTINCT FROM s."account_id"
+  AND "changes"."region" IS NOT DISTINCT FROM s."region"
+  AND "changes"."table_name" IS NOT DISTINCT FROM s."table_name"
+  AND "changes"."key" IS NOT DISTINCT FROM s."key"
+  AND "changes"."kind" IS NOT DISTINCT FROM s."kind"
+  AND "changes"."column_name" IS NOT DISTINCT FROM s."column_name";
+
+INSERT INTO "lexport_tables"."changes" ("snapshot_id", "snapshot_at", "account_id", "region", "kind", "table_name", "key", "column_name", "old_value", "new_value", "previous_snapshot_id")
+SELECT "snapshot_id", "snapshot_at", "account_id", "region", "kind", "table_name", "key", "column_name", "old_value", "new_value", "previous_snapshot_id" FROM "feed_changes";
+
+DELETE FROM "lexport_tables"."packages"
+USING (
+  SELECT "code_sha256", "deleted_at" FROM "feed_deletes" WHERE "table_name" = 'packages'
+) AS s
+WHERE "packages"."code_sha256" IS NOT DISTINCT FROM s."code_sha256";
+
+DELETE FROM "lexport_tables"."packages"
+USING (
+  SELECT "snapshot_id", "snapshot_at", "account_id", "region", "code_sha256", "sha256_hex", "size_bytes", "path", "status", "reason", "verified_at", "dependencies_status", "secrets_status", "secret_rules_version" FROM "feed_packages"
+) AS s
+WHERE "packages"."code_sha256" IS NOT DISTINCT FROM s."code_sha256";
+
+INSERT INTO "lexport_tables"."packages" ("snapshot_id", "snapshot_at", "account_id", "region", "code_sha256", "sha256_hex", "size_bytes", "path", "status", "reason", "verified_at", "dependencies_status", "secrets_status", "secret_rules_version")
+SELECT "snapshot_id", "snapshot_at", "account_id", "region", "code_sha256", "sha256_hex", "size_bytes", "path", "status", "reason", "verified_at", "dependencies_status", "secrets_status", "secret_rules_version" FROM "feed_packages";
+
+INSERT INTO "lexport_tables"."lexport_loads" ("load_id", "since", "next_since", "write_mode", "schema_version", "lexport_version", "loaded_at", "upserts", "deletes")
+SELECT '01KB0000000000000000000009', '01KB0000000000000000000001', '01KB0000000000000000000002', 'hard-delete', '2', '0.1.0', CURRENT_TIMESTAMP, 7, 4
+FROM (SELECT 1 AS one) AS one_row
+WHERE (SELECT MAX("next_since") FROM "lexport_tables"."lexport_loads" WHERE "loaded_at" = (SELECT MAX("loaded_at") FROM "lexport_tables"."lexport_loads")) = '01KB0000000000000000000001';
+
+COMMIT;
+

@@ -1,0 +1,368 @@
+-- lexport feed 01KB0000000000000000000009 (hard-delete), from commit 01KB0000000000000000000001, to commit 01KB0000000000000000000002.
+-- 7 rows to upsert, 4 keys to delete. To load it, cd into its folder and run: psql --no-psqlrc -f load.sql POSTGRESQL_URL.
+-- One transaction: readers see the tables as they were before, or all as they are after.
+-- It fails, and changes nothing, where the warehouse does not stand where the feed begins.
+
+\set ON_ERROR_STOP on
+
+BEGIN ISOLATION LEVEL READ COMMITTED;
+
+SELECT PG_ADVISORY_XACT_LOCK(30510865441583732);
+
+-- The files of the feed.
+
+CREATE TEMPORARY TABLE "feed_tags" (
+  "account_id" TEXT,
+  "region" TEXT,
+  "function_name" TEXT,
+  "key" TEXT,
+  "value" TEXT
+) ON COMMIT DROP;
+
+\copy "feed_tags" ("account_id", "region", "function_name", "key", "value") FROM 'tags.csv' WITH (FORMAT csv, HEADER true)
+
+ANALYZE "feed_tags";
+
+CREATE TEMPORARY TABLE "feed_subnets" (
+  "account_id" TEXT,
+  "region" TEXT,
+  "function_name" TEXT,
+  "version" TEXT,
+  "subnet_id" TEXT
+) ON COMMIT DROP;
+
+\copy "feed_subnets" ("account_id", "region", "function_name", "version", "subnet_id") FROM 'subnets.csv' WITH (FORMAT csv, HEADER true)
+
+ANALYZE "feed_subnets";
+
+CREATE TEMPORARY TABLE "feed_changes" (
+  "snapshot_id" TEXT,
+  "snapshot_at" TIMESTAMPTZ,
+  "account_id" TEXT,
+  "region" TEXT,
+  "kind" TEXT,
+  "table_name" TEXT,
+  "key" TEXT,
+  "column_name" TEXT,
+  "old_value" TEXT,
+  "new_value" TEXT,
+  "previous_snapshot_id" TEXT
+) ON COMMIT DROP;
+
+\copy "feed_changes" ("snapshot_id", "snapshot_at", "account_id", "region", "kind", "table_name", "key", "column_name", "old_value", "new_value", "previous_snapshot_id") FROM 'changes.csv' WITH (FORMAT csv, HEADER true)
+
+ANALYZE "feed_changes";
+
+CREATE TEMPORARY TABLE "feed_packages" (
+  "snapshot_id" TEXT,
+  "snapshot_at" TIMESTAMPTZ,
+  "account_id" TEXT,
+  "region" TEXT,
+  "code_sha256" TEXT,
+  "sha256_hex" TEXT,
+  "size_bytes" BIGINT,
+  "path" TEXT,
+  "status" TEXT,
+  "reason" TEXT,
+  "verified_at" TIMESTAMPTZ,
+  "dependencies_status" TEXT,
+  "secrets_status" TEXT,
+  "secret_rules_version" INTEGER
+) ON COMMIT DROP;
+
+\copy "feed_packages" ("snapshot_id", "snapshot_at", "account_id", "region", "code_sha256", "sha256_hex", "size_bytes", "path", "status", "reason", "verified_at", "dependencies_status", "secrets_status", "secret_rules_version") FROM 'packages.csv' WITH (FORMAT csv, HEADER true)
+
+ANALYZE "feed_packages";
+
+CREATE TEMPORARY TABLE "feed_deletes" (
+  "table_name" TEXT,
+  "account_id" TEXT,
+  "region" TEXT,
+  "function_name" TEXT,
+  "version" TEXT,
+  "alias" TEXT,
+  "key" TEXT,
+  "name" TEXT,
+  "position" INTEGER,
+  "subnet_id" TEXT,
+  "security_group_id" TEXT,
+  "capacity_provider_arn" TEXT,
+  "code_signing_config_arn" TEXT,
+  "uuid" TEXT,
+  "qualifier" TEXT,
+  "statement" INTEGER,
+  "operator" TEXT,
+  "value" TEXT,
+  "dimension" TEXT,
+  "executed_version" TEXT,
+  "day" DATE,
+  "snapshot_id" TEXT,
+  "layer_arn" TEXT,
+  "code_sha256" TEXT,
+  "sha256_hex" TEXT,
+  "deleted_at" TIMESTAMPTZ
+) ON COMMIT DROP;
+
+\copy "feed_deletes" ("table_name", "account_id", "region", "function_name", "version", "alias", "key", "name", "position", "subnet_id", "security_group_id", "capacity_provider_arn", "code_signing_config_arn", "uuid", "qualifier", "statement", "operator", "value", "dimension", "executed_version", "day", "snapshot_id", "layer_arn", "code_sha256", "sha256_hex", "deleted_at") FROM 'deletes.csv' WITH (FORMAT csv, HEADER true)
+
+ANALYZE "feed_deletes";
+
+CREATE TEMPORARY TABLE "feed_account_regions" (
+  "snapshot_at" TIMESTAMPTZ,
+  "account_id" TEXT,
+  "region" TEXT,
+  "replaced" BOOLEAN
+) ON COMMIT DROP;
+
+INSERT INTO "feed_account_regions" ("snapshot_at", "account_id", "region", "replaced") VALUES
+  (CAST('2026-11-22 02:00:00.123456+00:00' AS TIMESTAMPTZ), '111122223333', 'eu-west-1', FALSE),
+  (CAST('2026-11-22 02:00:00.123456+00:00' AS TIMESTAMPTZ), '111122223334', 'us-east-1', TRUE);
+
+-- Does the warehouse stand where the feed begins?
+
+DO $lexport$ BEGIN IF NOT COALESCE((SELECT MAX("next_since") FROM "lexport_tables"."lexport_loads" WHERE "loaded_at" = (SELECT MAX("loaded_at") FROM "lexport_tables"."lexport_loads")) = '01KB0000000000000000000001', FALSE) THEN RAISE EXCEPTION USING MESSAGE = 'lexport_loads does not end where this feed begins: 01KB0000000000000000000001'; END IF; END $lexport$;
+
+DO $lexport$ BEGIN IF NOT COALESCE((SELECT COUNT(*) FROM "lexport_tables"."lexport_loads" WHERE "write_mode" <> 'hard-delete') = 0, FALSE) THEN RAISE EXCEPTION USING MESSAGE = 'another write mode than hard-delete is in use'; END IF; END $lexport$;
+
+DO $lexport$ BEGIN IF NOT COALESCE((SELECT COUNT(*) FROM "lexport_tables"."lexport_loads" WHERE CAST("schema_version" AS INTEGER) > 2) = 0, FALSE) THEN RAISE EXCEPTION USING MESSAGE = 'a newer lexport has loaded this warehouse; upgrade'; END IF; END $lexport$;
+
+-- The rows.
+
+DELETE FROM "lexport_tables"."functions"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "functions"."account_id" = s."account_id"
+  AND "functions"."region" = s."region";
+
+DELETE FROM "lexport_tables"."aliases"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "aliases"."account_id" = s."account_id"
+  AND "aliases"."region" = s."region";
+
+DELETE FROM "lexport_tables"."alias_routes"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "alias_routes"."account_id" = s."account_id"
+  AND "alias_routes"."region" = s."region";
+
+DELETE FROM "lexport_tables"."tags"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "tags"."account_id" = s."account_id"
+  AND "tags"."region" = s."region";
+
+DELETE FROM "lexport_tables"."tags"
+USING (
+  SELECT "account_id", "region", "function_name", "key", "deleted_at" FROM "feed_deletes" WHERE "table_name" = 'tags'
+) AS s
+WHERE hash_record_extended(ROW("tags"."account_id", "tags"."region", "tags"."function_name", "tags"."key"), 0) = hash_record_extended(ROW(s."account_id", s."region", s."function_name", s."key"), 0)
+  AND "tags"."account_id" = s."account_id"
+  AND "tags"."region" = s."region"
+  AND "tags"."function_name" IS NOT DISTINCT FROM s."function_name"
+  AND "tags"."key" IS NOT DISTINCT FROM s."key";
+
+DELETE FROM "lexport_tables"."tags"
+USING (
+  SELECT "account_id", "region", "function_name", "key", "value" FROM "feed_tags"
+) AS s
+WHERE hash_record_extended(ROW("tags"."account_id", "tags"."region", "tags"."function_name", "tags"."key"), 0) = hash_record_extended(ROW(s."account_id", s."region", s."function_name", s."key"), 0)
+  AND "tags"."account_id" = s."account_id"
+  AND "tags"."region" = s."region"
+  AND "tags"."function_name" IS NOT DISTINCT FROM s."function_name"
+  AND "tags"."key" IS NOT DISTINCT FROM s."key";
+
+INSERT INTO "lexport_tables"."tags" ("account_id", "region", "function_name", "key", "value")
+SELECT "account_id", "region", "function_name", "key", "value" FROM "feed_tags";
+
+DELETE FROM "lexport_tables"."env_vars"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "env_vars"."account_id" = s."account_id"
+  AND "env_vars"."region" = s."region";
+
+DELETE FROM "lexport_tables"."layers"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "layers"."account_id" = s."account_id"
+  AND "layers"."region" = s."region";
+
+DELETE FROM "lexport_tables"."subnets"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "subnets"."account_id" = s."account_id"
+  AND "subnets"."region" = s."region";
+
+DELETE FROM "lexport_tables"."subnets"
+USING (
+  SELECT "account_id", "region", "function_name", "version", "subnet_id" FROM "feed_subnets"
+) AS s
+WHERE hash_record_extended(ROW("subnets"."account_id", "subnets"."region", "subnets"."function_name", "subnets"."version", "subnets"."subnet_id"), 0) = hash_record_extended(ROW(s."account_id", s."region", s."function_name", s."version", s."subnet_id"), 0)
+  AND "subnets"."account_id" = s."account_id"
+  AND "subnets"."region" = s."region"
+  AND "subnets"."function_name" IS NOT DISTINCT FROM s."function_name"
+  AND "subnets"."version" IS NOT DISTINCT FROM s."version"
+  AND "subnets"."subnet_id" IS NOT DISTINCT FROM s."subnet_id";
+
+INSERT INTO "lexport_tables"."subnets" ("account_id", "region", "function_name", "version", "subnet_id")
+SELECT "account_id", "region", "function_name", "version", "subnet_id" FROM "feed_subnets";
+
+DELETE FROM "lexport_tables"."security_groups"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "security_groups"."account_id" = s."account_id"
+  AND "security_groups"."region" = s."region";
+
+DELETE FROM "lexport_tables"."file_systems"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "file_systems"."account_id" = s."account_id"
+  AND "file_systems"."region" = s."region";
+
+DELETE FROM "lexport_tables"."account_settings"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "account_settings"."account_id" = s."account_id"
+  AND "account_settings"."region" = s."region";
+
+DELETE FROM "lexport_tables"."capacity_providers"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "capacity_providers"."account_id" = s."account_id"
+  AND "capacity_providers"."region" = s."region";
+
+DELETE FROM "lexport_tables"."code_signing_configs"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "code_signing_configs"."account_id" = s."account_id"
+  AND "code_signing_configs"."region" = s."region";
+
+DELETE FROM "lexport_tables"."function_code_signing"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "function_code_signing"."account_id" = s."account_id"
+  AND "function_code_signing"."region" = s."region";
+
+DELETE FROM "lexport_tables"."event_source_mappings"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "event_source_mappings"."account_id" = s."account_id"
+  AND "event_source_mappings"."region" = s."region";
+
+DELETE FROM "lexport_tables"."event_invoke_configs"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "event_invoke_configs"."account_id" = s."account_id"
+  AND "event_invoke_configs"."region" = s."region";
+
+DELETE FROM "lexport_tables"."policy_statements"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "policy_statements"."account_id" = s."account_id"
+  AND "policy_statements"."region" = s."region";
+
+DELETE FROM "lexport_tables"."policy_conditions"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "policy_conditions"."account_id" = s."account_id"
+  AND "policy_conditions"."region" = s."region";
+
+DELETE FROM "lexport_tables"."provisioned_concurrency_configs"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "provisioned_concurrency_configs"."account_id" = s."account_id"
+  AND "provisioned_concurrency_configs"."region" = s."region";
+
+DELETE FROM "lexport_tables"."recursion_configs"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "recursion_configs"."account_id" = s."account_id"
+  AND "recursion_configs"."region" = s."region";
+
+DELETE FROM "lexport_tables"."runtime_management_configs"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "runtime_management_configs"."account_id" = s."account_id"
+  AND "runtime_management_configs"."region" = s."region";
+
+DELETE FROM "lexport_tables"."function_urls"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "function_urls"."account_id" = s."account_id"
+  AND "function_urls"."region" = s."region";
+
+DELETE FROM "lexport_tables"."function_usage"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "function_usage"."account_id" = s."account_id"
+  AND "function_usage"."region" = s."region";
+
+DELETE FROM "lexport_tables"."usage_windows"
+USING (
+  SELECT "account_id", "region", "snapshot_at" FROM "feed_account_regions" WHERE "replaced"
+) AS s
+WHERE "usage_windows"."account_id" = s."account_id"
+  AND "usage_windows"."region" = s."region";
+
+DELETE FROM "lexport_tables"."changes"
+USING (
+  SELECT "snapshot_id", "snapshot_at", "account_id", "region", "kind", "table_name", "key", "column_name", "old_value", "new_value", "previous_snapshot_id" FROM "feed_changes"
+) AS s
+WHERE hash_record_extended(ROW("changes"."snapshot_id", "changes"."account_id", "changes"."region", "changes"."table_name", "changes"."key", "changes"."kind", "changes"."column_name"), 0) = hash_record_extended(ROW(s."snapshot_id", s."account_id", s."region", s."table_name", s."key", s."kind", s."column_name"), 0)
+  AND "changes"."snapshot_id" = s."snapshot_id"
+  AND "changes"."account_id" IS NOT DISTINCT FROM s."account_id"
+  AND "changes"."region" IS NOT DISTINCT FROM s."region"
+  AND "changes"."table_name" IS NOT DISTINCT FROM s."table_name"
+  AND "changes"."key" IS NOT DISTINCT FROM s."key"
+  AND "changes"."kind" IS NOT DISTINCT FROM s."kind"
+  AND "changes"."column_name" IS NOT DISTINCT FROM s."column_name";
+
+INSERT INTO "lexport_tables"."changes" ("snapshot_id", "snapshot_at", "account_id", "region", "kind", "table_name", "key", "column_name", "old_value", "new_value", "previous_snapshot_id")
+SELECT "snapshot_id", "snapshot_at", "account_id", "region", "kind", "table_name", "key", "column_name", "old_value", "new_value", "previous_snapshot_id" FROM "feed_changes";
+
+DELETE FROM "lexport_tables"."packages"
+USING (
+  SELECT "code_sha256", "deleted_at" FROM "feed_deletes" WHERE "table_name" = 'packages'
+) AS s
+WHERE hash_record_extended(ROW("packages"."code_sha256"), 0) = hash_record_extended(ROW(s."code_sha256"), 0)
+  AND "packages"."code_sha256" IS NOT DISTINCT FROM s."code_sha256";
+
+DELETE FROM "lexport_tables"."packages"
+USING (
+  SELECT "snapshot_id", "snapshot_at", "account_id", "region", "code_sha256", "sha256_hex", "size_bytes", "path", "status", "reason", "verified_at", "dependencies_status", "secrets_status", "secret_rules_version" FROM "feed_packages"
+) AS s
+WHERE hash_record_extended(ROW("packages"."code_sha256"), 0) = hash_record_extended(ROW(s."code_sha256"), 0)
+  AND "packages"."code_sha256" IS NOT DISTINCT FROM s."code_sha256";
+
+INSERT INTO "lexport_tables"."packages" ("snapshot_id", "snapshot_at", "account_id", "region", "code_sha256", "sha256_hex", "size_bytes", "path", "status", "reason", "verified_at", "dependencies_status", "secrets_status", "secret_rules_version")
+SELECT "snapshot_id", "snapshot_at", "account_id", "region", "code_sha256", "sha256_hex", "size_bytes", "path", "status", "reason", "verified_at", "dependencies_status", "secrets_status", "secret_rules_version" FROM "feed_packages";
+
+INSERT INTO "lexport_tables"."lexport_loads" ("load_id", "since", "next_since", "write_mode", "schema_version", "lexport_version", "loaded_at", "upserts", "deletes")
+SELECT '01KB0000000000000000000009', '01KB0000000000000000000001', '01KB0000000000000000000002', 'hard-delete', '2', '0.1.0', CLOCK_TIMESTAMP(), 7, 4
+FROM (SELECT 1 AS one) AS one_row
+WHERE (SELECT MAX("next_since") FROM "lexport_tables"."lexport_loads" WHERE "loaded_at" = (SELECT MAX("loaded_at") FROM "lexport_tables"."lexport_loads")) = '01KB0000000000000000000001';
+
+COMMIT;
+
