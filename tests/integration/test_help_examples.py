@@ -11,7 +11,16 @@ from lexport.simulator import Fleet, FleetSpec, open_simulator
 pytestmark = pytest.mark.slow
 
 NOT_RUN = (
-    *(" simulate ", " init", " demo", " report ", " views ", "sarif", " shard "),  # other tests run these commands
+    *(
+        " simulate ",
+        " init",
+        " demo",
+        " report ",
+        " views ",
+        "sarif",
+        " shard ",
+        " ducklake ",
+    ),  # other tests run these commands
     *(
         " billing",
         " --since ",

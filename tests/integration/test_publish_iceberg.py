@@ -116,8 +116,8 @@ async def test_five_publications(tmp_path, hand_written, run_lexport, lexport_pa
     begun = await run_lexport(*arguments)
     again = await run_lexport(*arguments)
 
+    assert begun.code == again.code == 0, begun.err + again.err
     told, repeated = ({line["table"]: line for line in json.loads(done.out)} for done in (begun, again))
-    assert begun.code == again.code == 0
     assert (told["functions"]["is_new"], told["functions"]["files_added"], told["functions"]["rows_added"]) == (
         True,
         1,
@@ -128,7 +128,8 @@ async def test_five_publications(tmp_path, hand_written, run_lexport, lexport_pa
     assert {name: line["rows"] for name, line in repeated.items()} == counts_in_lexport(dest)
 
     hand_written.write_dataset(
-        dest, [night(2, hand_written), night(3, hand_written, scopes=[{"status": "partial"}], status="partial")]
+        dest,
+        [night(2, hand_written, heal=False), night(3, hand_written, scopes=[{"status": "partial"}], status="partial")],
     )
     kill_in_the_middle(lexport_path, arguments, folder, environment, tmp_path)
     assert open_tables(folder)["functions"].inspect.files().num_rows > 0
@@ -137,7 +138,7 @@ async def test_five_publications(tmp_path, hand_written, run_lexport, lexport_pa
     assert {name: table.rows for name, table in after_kill.items()} == counts_in_lexport(dest)
 
     hand_written.write_dataset(dest, [night(4, hand_written)])
-    prune_store(open_store(dest), PruneOrder(rules=KeepRules(), snapshot=hand_written.snapshot_id(2)))
+    lose(dest, hand_written.snapshot_id(2))
     async with anyio.create_task_group() as both:
         both.start_soon(succeed, run_lexport, arguments)
         both.start_soon(succeed, run_lexport, arguments)
@@ -165,6 +166,13 @@ async def test_five_publications(tmp_path, hand_written, run_lexport, lexport_pa
 async def succeed(run_lexport, arguments):
     done = await run_lexport(*arguments)
     assert done.code == 0, done.err
+
+
+def lose(dest, snapshot_id):
+    """Prune a snapshot, and then its files."""
+    prune_store(open_store(dest), PruneOrder(rules=KeepRules(), snapshot=snapshot_id))
+    prune_store(open_store(dest), PruneOrder(rules=KeepRules(last=99), grace=timedelta(0)))
+    assert not list(dest.glob(f"functions/*/{snapshot_id}*"))
 
 
 def kill_in_the_middle(lexport_path, arguments, folder, environment, cwd):

@@ -18,20 +18,21 @@ if TYPE_CHECKING:
     from lexport.query.publish.result import PublishResult
 
 _NAMES = ("table", "is_new", "snapshots_added", "files_added", "rows_added", "snapshots_deleted", "rows")
-_FORMATS = ("iceberg",)
+_FORMATS = ("iceberg", "ducklake")
 
 
 @declare_command(
     "publish",
     "lexport publish fleet iceberg --catalog sqlite:///catalog.db",
     "lexport publish fleet iceberg --catalog sqlite:///catalog.db --namespace lambda --dry-run",
+    "lexport publish fleet ducklake --catalog metadata.ducklake",
 )
 @argument("dest")
 @argument("table_format", metavar="FORMAT", type=click.Choice(_FORMATS))
 @option(
     "Publication",
     "--catalog NAME",
-    "The catalog: its name in the configuration of pyiceberg, or a URL like sqlite:///catalog.db or https://host.",
+    "Iceberg: a name that pyiceberg knows, or a URL like sqlite:///catalog.db. DuckLake: a file, or postgres:….",
     required=True,
 )
 @option("Publication", "--namespace NAME", "Publish the tables into this namespace.", default="lexport")
@@ -39,17 +40,20 @@ _FORMATS = ("iceberg",)
 @output_option()
 @csv_safe_option
 @dest_options()
-def command(dest: Destination, *, table_format: str, catalog: str, namespace: str, dry_run: bool, output: str) -> None:  # noqa: ARG001
+def command(dest: Destination, *, table_format: str, catalog: str, namespace: str, dry_run: bool, output: str) -> None:
     """Add the files of DEST's commits to the tables of a catalog, and delete there what was pruned.
 
-    FORMAT is `iceberg`. Files are named where they are, and none is copied. A second publication adds nothing, and one
-    that was interrupted is continued by the next. Passwords and tokens come from the environment or from pyiceberg's
-    own file. See docs/guides/open-table-formats.md.
+    FORMAT is `iceberg` or `ducklake`. Files are named where they are, and none is copied. A second publication adds
+    nothing, and one that was interrupted is continued by the next. Passwords and tokens come from the environment or
+    from files of the library. See docs/guides/open-table-formats.md.
     """
     output = choose_format(output)
-    from lexport.query.publish.iceberg import publish_iceberg
+    if table_format == "iceberg":
+        from lexport.query.publish.iceberg import publish_iceberg as publish
+    else:
+        from lexport.query.publish.ducklake import publish_ducklake as publish
 
-    result = publish_iceberg(dest, catalog=catalog, namespace=namespace, is_dry_run=dry_run)
+    result = publish(dest, catalog=catalog, namespace=namespace, is_dry_run=dry_run)
     print_rows(_NAMES, ([getattr(table, name) for name in _NAMES] for table in result.tables), output=output)
     notify(*result.notes, _summary(result))
 

@@ -283,6 +283,12 @@ def write_snapshot_rows(store: Store, own: Manifest, *, note: Callable[[str], No
                 _write_snapshot_row(store, done)
 
 
+def snapshot_row(done: Manifest) -> pa.Table:
+    """Return the row in ``snapshots`` of a commit."""
+    row = {name: getattr(done, name, None) for name in SNAPSHOTS.names()}
+    return pa.Table.from_pylist([row], schema=table_schema(SNAPSHOTS))
+
+
 def _write_snapshot_row(store: Store, done: Manifest) -> None:
     path = layout.data_path(SNAPSHOTS.name, done.snapshot_id, done.snapshot_at)
     try:
@@ -293,10 +299,8 @@ def _write_snapshot_row(store: Store, done: Manifest) -> None:
         raise write_error(Path(f"{store.url}/{path}"), error) from error
     else:
         return
-    row = {name: getattr(done, name, None) for name in SNAPSHOTS.names()}
-    table = pa.Table.from_pylist([row], schema=table_schema(SNAPSHOTS))
     body = pa.BufferOutputStream()
-    pq.write_table(table, body, compression="zstd", write_page_checksum=True)
+    pq.write_table(snapshot_row(done), body, compression="zstd", write_page_checksum=True)
     with suppress(PublishError):  # another run may write the same row
         store.create(path, body.getvalue().to_pybytes())
     store.sync_folder(str(PurePosixPath(path).parent))

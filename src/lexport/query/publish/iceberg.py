@@ -103,7 +103,7 @@ class _Publication:
             done = [self._publish(table, present[table]) for table in order]
             last = replace(done[-1], is_new=gone.is_new, snapshots_deleted=gone.snapshots_deleted)
             tables = (*done[:-1], last)
-        return PublishResult(is_dry_run=is_dry_run, tables=tables, notes=tuple(self._source.notes()))
+        return PublishResult(is_dry_run=is_dry_run, tables=tables, notes=self._source.notes())
 
     # --- the catalog ----------------------------------------------------------------------------------------------
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit, urlunsplit
 
 from pyiceberg.io import FileIO
 from pyiceberg.io.pyarrow import PyArrowFileIO
@@ -13,6 +12,7 @@ from lexport.dataset.address import Address, parse_address
 from lexport.dataset.store import Store
 from lexport.errors import SettingsError
 from lexport.query.catalog import location
+from lexport.query.publish.s3 import s3_access
 from lexport.settings import Destination
 
 _NOT_IN_URLS = re.compile(r"[#?%]")
@@ -33,8 +33,8 @@ class Files:
         return f"Files({self.root!r})"
 
     def location(self, path: str) -> str:
-        """Return the URL of a file."""
-        return f"{self.root}/{path}"
+        """Return the URL of a file, whose path is relative to the destination or a URL itself."""
+        return path if "://" in path else f"{self.root}/{path}"
 
 
 def open_files(dest: Destination, store: Store) -> Files:
@@ -52,23 +52,16 @@ def open_files(dest: Destination, store: Store) -> Files:
 
 
 def _s3_properties(address: Address, dest: Destination) -> dict[str, str]:
-    from lexport.aws.bucket import BucketAccess  # imports botocore, late
-
-    access = BucketAccess(dest.dest_profile)
-    bucket = access.find(address.bucket, dest.timeout_s)
-    held = access()
-    url = urlsplit(bucket.url)
-    is_virtual = url.netloc.startswith(f"{bucket.name}.")
-    host = url.netloc.removeprefix(f"{bucket.name}.")
+    access = s3_access(address, dest)
     properties = {
-        "s3.endpoint": urlunsplit((url.scheme, host, "", "", "")),
-        "s3.region": bucket.region,
-        "s3.access-key-id": held["access_key_id"],
-        "s3.secret-access-key": held["secret_access_key"],
-        "s3.force-virtual-addressing": str(is_virtual).lower(),
+        "s3.endpoint": f"{access.scheme}://{access.host}",
+        "s3.region": access.region,
+        "s3.access-key-id": access.key_id,
+        "s3.secret-access-key": access.secret,
+        "s3.force-virtual-addressing": str(access.is_virtual).lower(),
         "s3.connect-timeout": str(min(5.0, dest.timeout_s)),
         "s3.request-timeout": str(dest.timeout_s),
     }
-    if held["token"] is not None:
-        properties["s3.session-token"] = held["token"]
+    if access.token is not None:
+        properties["s3.session-token"] = access.token
     return properties

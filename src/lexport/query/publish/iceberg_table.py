@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -16,11 +17,13 @@ from pyiceberg.table import TableProperties
 from pyiceberg.table.metadata import TableMetadata
 
 from lexport.aws.errors import one_line
+from lexport.dataset.commit import snapshot_row
 from lexport.errors import ReadError, RunError
 from lexport.model import is_ulid, new_ulid
 from lexport.query.publish.iceberg_files import Files
 from lexport.query.publish.iceberg_schema import SNAPSHOT_ID, bring_up_to_date, name_mapping, with_names_of_file
 from lexport.query.publish.plan import CommitFiles, Held, PublishedFile, id_in_path
+from lexport.tables.run import SNAPSHOTS
 from lexport.tables.table import Table
 
 SUMMARY_IDS = "lexport.snapshot_id"
@@ -112,11 +115,28 @@ def apply(
             change.delete(In(SNAPSHOT_ID, set(delete)), snapshot_properties=summary)  # type: ignore[call-arg, arg-type]
         commits = [*add]
         if commits:
+            if table is SNAPSHOTS:
+                commits, files = _write_rows(iceberg, commits, mark)
             described = _describe(change.table_metadata, table, files, commits)
             summary = {SUMMARY_IDS: ",".join(each.snapshot_id for each in commits), SUMMARY_MARK: mark}
             with change.update_snapshot(snapshot_properties=summary).merge_append() as append:
                 for file in described:
                     append.append_data_file(file)
+
+
+def _write_rows(iceberg: IcebergTable, commits: list[CommitFiles], mark: str) -> tuple[list[CommitFiles], Files]:
+    """Write the rows of ``snapshots`` into files of the table's own, one for each commit."""
+    written: list[CommitFiles] = []
+    for commit in commits:
+        path = iceberg.location_provider().new_data_location(f"{mark}/{commit.snapshot_id}-0000.parquet")
+        body = pa.BufferOutputStream()
+        pq.write_table(snapshot_row(commit.commit), body, compression="zstd")
+        content = body.getvalue().to_pybytes()
+        with iceberg.io.new_output(path).create() as stream:
+            stream.write(content)
+        file = PublishedFile(path=path, rows=1, size_bytes=len(content))
+        written.append(replace(commit, files=(file,)))
+    return written, Files(root=iceberg.location(), io=iceberg.io, properties={})
 
 
 def _describe(metadata: TableMetadata, table: Table, files: Files, commits: list[CommitFiles]) -> list[DataFile]:
@@ -156,9 +176,9 @@ def _describe_file(
             f"{location} has other columns than this release of lexport ({one_line(str(error))}); upgrade lexport"
         ) from error
     column = metadata.schema().find_field(SNAPSHOT_ID).field_id
-    if file.size_bytes not in (None, described.file_size_in_bytes):
+    if file.size_bytes != described.file_size_in_bytes:
         raise damaged(f"it has {described.file_size_in_bytes:,} bytes, the manifest says {file.size_bytes:,}")
-    if file.rows not in (None, described.record_count):
+    if file.rows != described.record_count:
         raise damaged(f"it has {described.record_count:,} rows, the manifest says {file.rows:,}")
     if _only_id(described, column) != snapshot_id:
         raise damaged("its rows are of another snapshot")

@@ -6,7 +6,6 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from lexport.dataset import layout
 from lexport.dataset.manifest import Manifest
 from lexport.model import ULID_PATTERN
 from lexport.tables import registry
@@ -21,24 +20,25 @@ _ID_IN_PATH = re.compile(rf"/({ULID_PATTERN})-[0-9]{{4}}\.parquet\Z")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedFile:
-    """A file of a commit, with a path relative to the destination. What the manifest does not say is None."""
+    """A file of a commit, with a path relative to the destination."""
 
     path: str
-    rows: int | None = None
-    size_bytes: int | None = None
+    rows: int
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitFiles:
-    """The files of one table in one commit; they are published together."""
+    """What one table has of one commit. Its files are published together; of ``snapshots`` it is the row alone."""
 
-    snapshot_id: str
-    files: tuple[PublishedFile, ...]
+    commit: Manifest
+    files: tuple[PublishedFile, ...] = ()
+    rows: int
 
     @property
-    def rows(self) -> int:
-        """The rows; a file whose rows the manifest does not count has one."""
-        return sum(1 if file.rows is None else file.rows for file in self.files)
+    def snapshot_id(self) -> str:
+        """The id of the commit."""
+        return self.commit.snapshot_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +66,21 @@ class TablePlan:
 def committed_files(table: Table, commits: Sequence[Manifest]) -> list[CommitFiles]:
     """Return the files of a table that have rows, commit by commit, oldest first.
 
-    Manifests do not name the file with a commit's row of ``snapshots``, for it is written after the commit.
+    Rows of ``snapshots`` come from the manifests: a run that is killed writes no file with its row, and a prune removes
+    that file at once, when a catalog still names it.
     """
+    ordered = sorted(commits, key=lambda commit: commit.snapshot_id)
+    if table is SNAPSHOTS:
+        return [CommitFiles(commit=commit, rows=1) for commit in ordered]
     files: list[CommitFiles] = []
-    for commit in sorted(commits, key=lambda commit: commit.snapshot_id):
-        if table is SNAPSHOTS:
-            path = layout.data_path(table.name, commit.snapshot_id, commit.snapshot_at)
-            named: tuple[PublishedFile, ...] = (PublishedFile(path=path),)
-        else:
-            named = tuple(
-                PublishedFile(path=entry.path, rows=entry.rows, size_bytes=entry.size_bytes)
-                for entry in sorted(commit.files, key=lambda entry: entry.path)
-                if entry.table == table.name and entry.rows
-            )
+    for commit in ordered:
+        named = tuple(
+            PublishedFile(path=entry.path, rows=entry.rows, size_bytes=entry.size_bytes)
+            for entry in sorted(commit.files, key=lambda entry: entry.path)
+            if entry.table == table.name and entry.rows
+        )
         if named:
-            files.append(CommitFiles(snapshot_id=commit.snapshot_id, files=named))
+            files.append(CommitFiles(commit=commit, files=named, rows=sum(file.rows for file in named)))
     return files
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -10,9 +10,8 @@ from lexport.dataset import layout
 from lexport.dataset.commits import commit_ids, is_committed
 from lexport.errors import ReadError
 from lexport.query.catalog import Catalog
-from lexport.query.publish.plan import CommitFiles, Held, TablePlan, committed_files, plan_table
+from lexport.query.publish.plan import Held, TablePlan, committed_files, plan_table
 from lexport.query.publish.result import PublishedTable
-from lexport.tables.run import SNAPSHOTS
 from lexport.tables.table import Table
 
 T = TypeVar("T")
@@ -28,33 +27,25 @@ class Source:
             *(each.snapshot_id for each in dataset.damaged),
         }
         self._pruned = set(commit_ids(dataset.store.names(layout.PRUNED)))
-        self._without_row: dict[str, None] = {}
 
     def plan(self, table: Table, held: Held) -> TablePlan:
         """Return what is missing in a table of a catalog, and what it has too much."""
         files = committed_files(table, self._dataset.manifests)
         plan = plan_table(files, held, commits=self._commits, pruned=self._pruned)
-        return TablePlan(
-            add=plan.add if table is not SNAPSHOTS else tuple(self._with_row(plan.add)),
-            # Another run may have committed, and another publication added that, since the commits were listed.
-            delete=tuple(each for each in plan.delete if not is_committed(self._dataset.store, each)),
-        )
+        # Another run may have committed, and another publication added that, since the commits were listed.
+        return replace(plan, delete=tuple(each for each in plan.delete if not is_committed(self._dataset.store, each)))
 
-    def _with_row(self, commits: Sequence[CommitFiles]) -> Iterator[CommitFiles]:
-        """Yield the commits whose row of ``snapshots`` is there: a run that was killed did not write it."""
-        for commit in commits:
-            try:
-                self._dataset.store.stat(commit.files[0].path)
-            except FileNotFoundError:
-                self._without_row[commit.snapshot_id] = None
-            else:
-                yield commit
+    def lacks_file(self, path: str) -> bool:
+        """Return whether a file of the dataset is not there any more."""
+        try:
+            self._dataset.store.stat(path)
+        except FileNotFoundError:
+            return True
+        return False
 
-    def notes(self) -> Iterator[str]:
-        """Yield a line for each caveat."""
-        yield from self._dataset.damage()
-        for snapshot_id in self._without_row:
-            yield f"snapshot {snapshot_id} has no row in the table snapshots yet; the next lexport snapshot writes it"
+    def notes(self) -> tuple[str, ...]:
+        """Return a line for each caveat."""
+        return self._dataset.damage()
 
 
 def publish_from(dataset: Catalog, publish: Callable[[Source], T]) -> T:
