@@ -6,7 +6,7 @@ RUNTIME_STAMP := .venv/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint types unit newest wheel azurite torture fuzz exposure faults workers commands bench bench-toy golden dialects dbt states schedulers image-steps lock clean
+.PHONY: setup demo test lint types unit newest wheel azurite torture fuzz exposure faults workers commands bench bench-toy golden dialects dbt readers states schedulers image-steps lock clean
 
 setup: $(RUNTIME_STAMP)
 
@@ -149,6 +149,16 @@ build/catalogs/.ready: $(STAMP) Makefile
 		$(foreach name,avro ducklake httpfs iceberg postgres-scanner,duckdb-extension-$(name)==1.5.5)
 	touch $@
 
+# The examples of docs/guides/read-the-files.md and feed-with-dlt.md, each in the engine that it is for: 900 MB of
+# packages, two minutes.
+readers: $(STAMP) build/frames/.ready build/readers/.ready
+	LEXPORT_READERS=all $(BIN)/python -m pytest -q tests/sql/test_read_the_files.py tests/sql/test_feed_with_dlt.py
+
+# Without what .venv and build/frames have.
+build/readers/.ready: $(STAMP) requirements/readers.txt
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --target build/readers -r requirements/readers.txt
+	touch $@
+
 # The state machine of deploy/aws-step-functions by a validator of the Amazon States Language; needs npm.
 states: $(STAMP) build/asl-validator/node_modules/.bin/asl-validator
 	$(BIN)/python tests/deploy/cloudformation.py build/asl-validator/definition.json
@@ -171,6 +181,7 @@ lock:
 	uv pip compile $(LOCK) --extra cloud --extra fast --extra dialects --extra distributed --extra iceberg --extra otel --extra postgres pyproject.toml requirements/dev.in -o requirements/dev.txt
 	uv pip compile $(LOCK) --extra cloud --extra fast --extra otel -c requirements/dev.txt pyproject.toml -o requirements/nightly.txt
 	uv pip compile $(LOCK) -c requirements/dev.txt requirements/frames.in -o requirements/frames.txt
+	uv pip compile $(LOCK) -c requirements/dev.txt -c requirements/frames.txt $(addprefix --no-emit-package ,pyarrow pandas numpy python-dateutil tzdata) requirements/readers.in -o requirements/readers.txt
 	uv pip compile $(LOCK) --no-strip-extras requirements/dbt.in -o requirements/dbt.txt
 
 clean:
