@@ -239,8 +239,9 @@ class Writer:
         """Compare what was touched, as publishing compares everything: the rest is equal."""
         sides = []
         for name, found in zip((self._last.snapshot_id, "now"), touched, strict=True):
-            files = {table.name: [folder / f"{name}-{table.name}.parquet"] for table in state_tables()}
-            for table in state_tables():
+            compared = [table for table in state_tables() if table in rows]
+            files = {table.name: [folder / f"{name}-{table.name}.parquet"] for table in compared}
+            for table in compared:
                 pq.write_table(found.get(table, rows[table]), *files[table.name], compression="none")
             common = {"options": OPTIONS, "hash_key_id": "k", "lexport_version": __version__}
             sides.append(SnapshotFiles(snapshot_id=name, files=files, **common))

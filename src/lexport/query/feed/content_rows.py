@@ -1,25 +1,34 @@
 """The rows of content tables about what new commits looked at. Blocking.
 
 Content belongs to no account-region: of each package or layer, the rows of the newest commit count, whichever it is. A
-commit that is loaded late may be older than one that was loaded before, so all commits are looked at.
+commit that is loaded late may be older than one that was loaded before, so all commits are looked at. The values of
+the key are kept in memory, one for each package or layer; rows are not.
 """
-
-# ruff: noqa: S608 - the names in SQL are those of declared tables
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lexport.dataset.manifest import Manifest
 from lexport.query.catalog import Catalog
-from lexport.query.feed.part import DELETED_AT, FeedPart, aligned, fed_schema
-from lexport.query.sql import QuerySession, open_catalog_session
-from lexport.query.sql_text import quote_name, quote_text
+from lexport.query.feed.part import FeedPart, aligned, fed_schema, with_deleted_at
+from lexport.query.feed.read_rows import read_rows
 from lexport.tables.content import CONTENT_RULES
 from lexport.tables.fed import FedTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContentFiles:
+    """The files of a table in one commit; ``is_fresh`` is off where the commit was loaded."""
+
+    commit: Manifest
+    files: Sequence[Path]
+    is_fresh: bool
 
 
 def commits_with(fed: FedTable, catalog: Catalog, fresh: Collection[Manifest]) -> tuple[Manifest, ...]:
@@ -34,42 +43,64 @@ def commits_with(fed: FedTable, catalog: Catalog, fresh: Collection[Manifest]) -
     return tuple(commit for commit in catalog.manifests if commit.snapshot_id >= oldest and commit.entries(fed.name))
 
 
-def content_rows(
-    fed: FedTable, catalog: Catalog, commits: tuple[Manifest, ...], fresh: Collection[Manifest], *, deletes: bool
-) -> Iterator[FeedPart]:
-    """Yield the values whose rows are replaced, unless all rows of the warehouse are, and then these rows."""
-    with open_catalog_session(replace(catalog, manifests=commits)) as session:
-        newest = _newest(fed, fresh)
-        if deletes:
-            (key,) = fed.delete_by
-            keys = f"SELECT DISTINCT t.{quote_name(key)}, t.snapshot_at AS {DELETED_AT} FROM {newest} ORDER BY ALL"
-            schema = pa.schema([fed_schema(fed).field(key), pa.field(DELETED_AT, pa.timestamp("us", "UTC"))])
-            for rows in _read(session, keys, schema):
-                yield FeedPart(action="delete", table=fed, rows=rows)
-        lasting = CONTENT_RULES[fed.table].lasting
-        columns = ", ".join(f"{'n' if name in lasting else 't'}.{quote_name(name)}" for name in fed.names)
-        order = ", ".join(f"t.{quote_name(name)}" for name in fed.key)
-        for rows in _read(session, f"SELECT {columns} FROM {newest} ORDER BY {order}", fed_schema(fed)):
-            yield FeedPart(action="upsert", table=fed, rows=rows)
+def content_rows(fed: FedTable, commits: Sequence[ContentFiles], *, deletes: bool) -> Iterator[FeedPart]:
+    """Yield the values whose rows are replaced, unless all rows of the warehouse are, and then these rows.
+
+    ``commits`` come newest first.
+    """
+    (key,) = fed.delete_by
+    rule, schema, none = CONTENT_RULES[fed.table], fed_schema(fed), pa.array([], pa.string())
+    touched = _distinct(values for each in commits if each.is_fresh for (values,) in _columns(fed, each, key))
+    lasting = {name: _lasting(fed, commits, touched, key, name) for name in rule.lasting}
+    newest: list[tuple[ContentFiles, pa.Array]] = []
+    seen = none
+    for each in commits:
+        found = _distinct(_common(values, touched) for (values,) in _columns(fed, each, key))
+        found = found.filter(pc.invert(pc.is_in(found, value_set=seen)))
+        if len(found):
+            newest.append((each, found))
+            seen = pa.concat_arrays([seen, found])
+    if deletes:
+        for each, values in newest:
+            keys = with_deleted_at(pa.table({key: values}), each.commit.snapshot_at)
+            yield FeedPart(action="delete", table=fed, rows=keys)
+    for each, values in newest:
+        for stored in read_rows(each.files, fed.table, fed.names):
+            rows = aligned(stored, schema)
+            rows = rows.filter(pc.is_in(rows.column(key), value_set=values))
+            for name, (keys, found) in lasting.items():
+                last = found.take(pc.index_in(rows.column(key), value_set=keys))
+                rows = rows.set_column(schema.get_field_index(name), schema.field(name), last)
+            if len(rows):
+                yield FeedPart(action="upsert", table=fed, rows=rows)
 
 
-def _newest(fed: FedTable, fresh: Collection[Manifest]) -> str:
-    """Write the join of a table with the newest commit of each value that fresh commits touch, and what lasts."""
-    rule, table = CONTENT_RULES[fed.table], f"history.{fed.name}"
-    key = quote_name(rule.key)
-    ids = ", ".join(quote_text(commit.snapshot_id) for commit in fresh)
-    lasting = "".join(
-        f", arg_max({name}, snapshot_id) FILTER (WHERE {name} IS NOT NULL) AS {name}"
-        for name in map(quote_name, rule.lasting)
-    )
-    touched = f"SELECT {key} FROM {table} WHERE snapshot_id IN ({ids})"
-    newest = (
-        f"SELECT {key}, max(snapshot_id) AS snapshot_id{lasting} FROM {table} WHERE {key} IN ({touched}) GROUP BY {key}"
-    )
-    return f"{table} AS t JOIN ({newest}) AS n ON n.{key} = t.{key} AND n.snapshot_id = t.snapshot_id"
+def _columns(fed: FedTable, commit: ContentFiles, *names: str) -> Iterator[tuple[pa.ChunkedArray, ...]]:
+    """Yield some columns of the rows of a commit; a column that a file lacks is NULL."""
+    schema = pa.schema([fed_schema(fed).field(name) for name in names])
+    for rows in read_rows(commit.files, fed.table, names):
+        yield tuple(aligned(rows, schema).columns)
 
 
-def _read(session: QuerySession, query: str, schema: pa.Schema) -> Iterator[pa.Table]:
-    for batch in session.read(query):
-        if len(batch):
-            yield aligned(pa.Table.from_batches([batch]), schema)
+def _distinct(parts: Iterator[pa.ChunkedArray]) -> pa.Array:
+    """Return the distinct texts of some columns, without NULL."""
+    found = [pc.drop_null(pc.unique(values)) for values in parts]
+    return pc.unique(pa.concat_arrays([pa.array([], pa.string()), *found]))
+
+
+def _common(values: pa.ChunkedArray, wanted: pa.Array) -> pa.ChunkedArray:
+    return values.filter(pc.is_in(values, value_set=wanted))
+
+
+def _lasting(
+    fed: FedTable, commits: Sequence[ContentFiles], touched: pa.Array, key: str, name: str
+) -> tuple[pa.Array, pa.ChunkedArray]:
+    """Return the values of the key, of those touched, for which a column has a value, and the newest one of each."""
+    keys, chunks = pa.array([], pa.string()), [pa.array([], fed_schema(fed).field(name).type)]
+    for each in commits:
+        for of_key, values in _columns(fed, each, key, name):
+            is_new = pc.and_(pc.is_in(of_key, value_set=touched), pc.invert(pc.is_in(of_key, value_set=keys)))
+            is_new = pc.and_(is_new, pc.is_valid(values))
+            keys = pa.concat_arrays([keys, *of_key.filter(is_new).chunks])
+            chunks += values.filter(is_new).chunks
+    return keys, pa.chunked_array(chunks)

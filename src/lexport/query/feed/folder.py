@@ -98,7 +98,11 @@ def _write_folder(feed: Feed, draft: Path, output: Output, compress: Compression
             name: opened.enter_context(open_rows(paths[name], schema, compress=compress))
             for name, schema in schemas.items()
         }
+        last = None
         for part in feed.parts:
+            if part.table is not last and last is not None:
+                files[last.name].flush()  # no row of it follows, and memory does not depend on the number of tables
+            last = part.table
             rows, name = part.rows, None if part.action == "delete" else part.table.name
             if name is None:
                 rows = rows.append_column(TABLE_NAME, pa.repeat(pa.scalar(part.table.name), len(rows)))

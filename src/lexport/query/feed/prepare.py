@@ -22,7 +22,7 @@ from lexport.errors import SettingsError
 from lexport.model import new_ulid
 from lexport.query.as_of import parse_moment
 from lexport.query.catalog import Catalog, read_dataset
-from lexport.query.feed.content_rows import commits_with, content_rows
+from lexport.query.feed.content_rows import ContentFiles, commits_with, content_rows
 from lexport.query.feed.part import FeedPart, with_deleted_at
 from lexport.query.feed.run_rows import run_rows, snapshot_rows
 from lexport.query.feed.scopes import FeedScope, counting_commits, feed_scopes
@@ -96,15 +96,15 @@ def _loaded(catalog: Catalog, order: Sequence[Manifest], since: str) -> list[Man
 class _Plan:
     """What a feed reads; all files are on this machine, found and checked.
 
-    ``catalog`` keeps the copies of a bucket's files as long as it is referenced. ``run_files`` are by table,
-    ``content_commits`` too. ``hiding`` are ids of loaded commits that are gone and would hide what counts now.
+    ``catalog`` keeps the copies of a bucket's files as long as it is referenced. ``hiding`` are ids of loaded commits
+    that are gone and would hide what counts now.
     """
 
     catalog: Catalog
     fresh: Sequence[Manifest]
     sides: Mapping[FedTable, Sequence[Side]]
     run_files: Mapping[FedTable, Sequence[Path]]
-    content_commits: Mapping[FedTable, tuple[Manifest, ...]]
+    content: Mapping[FedTable, Sequence[ContentFiles]]
     hiding: Sequence[str]
 
 
@@ -123,14 +123,23 @@ def _plan(catalog: Catalog, scopes: Sequence[FeedScope], fresh: Sequence[Manifes
             *((commit, fed.table) for fed, members in content.items() for commit in members),
         ],
     )
-    for fed, members in content.items():
-        catalog.files(fed.name, members)  # raises where one is missing or damaged, before anything is written
+    fresh_ids = {commit.snapshot_id for commit in fresh}
     return _Plan(
         catalog=catalog,
         fresh=fresh,
         sides={fed: tuple(_sides(fed, catalog, compared, commits)) for fed in by_kind["state"]},
         run_files={fed: catalog.files(fed.name, fresh) for fed in run_tables},
-        content_commits=content,
+        content={
+            fed: [
+                ContentFiles(
+                    commit=commit,
+                    files=catalog.files(fed.name, [commit]),
+                    is_fresh=commit.snapshot_id in fresh_ids,
+                )
+                for commit in members
+            ]
+            for fed, members in content.items()
+        },
         hiding=lost.hiding(counting_commits(catalog)),
     )
 
@@ -157,8 +166,8 @@ def _parts(plan: _Plan, *, is_first: bool) -> Iterator[FeedPart]:
             for side in plan.sides[fed]:
                 yield from compare(side)
         elif fed.kind == "content":
-            if members := plan.content_commits[fed]:
-                yield from content_rows(fed, plan.catalog, members, plan.fresh, deletes=not is_first)
+            if plan.content[fed]:
+                yield from content_rows(fed, plan.content[fed], deletes=not is_first)
         else:
             yield from _run_parts(fed, plan)
 

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lexport.dataset.manifest import Manifest
-from lexport.errors import ReadError
 from lexport.query.feed.part import FeedPart, aligned, fed_schema
-from lexport.tables.arrow import with_current_names
+from lexport.query.feed.read_rows import read_rows
 from lexport.tables.fed import FedTable
 from lexport.tables.run import SNAPSHOTS
-from lexport.tables.table import Table
-
-_ROWS_AT_ONCE = 10_000
 
 
 def snapshot_rows(fed: FedTable, commits: Collection[Manifest]) -> Iterator[FeedPart]:
@@ -33,30 +27,5 @@ def snapshot_rows(fed: FedTable, commits: Collection[Manifest]) -> Iterator[Feed
 def run_rows(fed: FedTable, files: Sequence[Path]) -> Iterator[FeedPart]:
     """Yield all rows of a table's files."""
     schema = fed_schema(fed)
-    for path in files:
-        for rows in _read(path, fed.table):
-            yield FeedPart(action="upsert", table=fed, rows=aligned(rows, schema))
-
-
-def _read(path: Path, table: Table) -> Iterator[pa.Table]:
-    with _errors_of(path):
-        file = pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
-    with file:
-        names = table.stored_names(table.names())
-        stored = [name for name in file.schema_arrow.names if name in names]
-        batches = file.iter_batches(_ROWS_AT_ONCE, columns=stored, use_threads=False)
-        while True:
-            with _errors_of(path):
-                batch = next(batches, None)
-            if batch is None:
-                return
-            if len(batch):
-                yield with_current_names(pa.Table.from_batches([batch]), table)
-
-
-@contextmanager
-def _errors_of(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, pa.ArrowException) as error:
-        raise ReadError(f"cannot read {path}: {str(error).splitlines()[0]}", path=str(path)) from error
+    for rows in read_rows(files, fed.table, fed.names):
+        yield FeedPart(action="upsert", table=fed, rows=aligned(rows, schema))
