@@ -132,7 +132,7 @@ dialects: $(STAMP) dbt
 
 # The dbt project, built by dbt: each model row by row against lexport sql. dbt has an environment of its own.
 dbt: $(STAMP) build/dbt/.ready
-	$(BIN)/python tests/engines/judge_dbt.py build/dbt/bin/dbt
+	PYTHONPATH=tests/data $(BIN)/python tests/engines/judge_dbt.py build/dbt/bin/dbt
 
 build/dbt/.ready: $(STAMP) requirements/dbt.txt
 	$(BIN)/python -m venv build/dbt

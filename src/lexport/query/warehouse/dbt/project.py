@@ -9,10 +9,10 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterable
-from importlib.metadata import version
 from pathlib import Path
 
 from lexport.errors import SettingsError, WriteError
+from lexport.model import __version__
 from lexport.query.shipped_views import shipped_views
 from lexport.query.warehouse.dbt import properties
 from lexport.query.warehouse.dbt.models import (
@@ -87,11 +87,9 @@ def project(dialect: Dialect, location: str | None = None) -> dict[str, str]:
     """Return the text of each file of a project by its path. Raises as ``write_project`` does."""
     location = PLACEHOLDER if location is None else _check_location(location)
     texts = {
-        "dbt_project.yml": yaml_text(_dbt_project(dialect, location)),
+        "dbt_project.yml": yaml_text(dbt_project(dialect, location)),
         "profiles.yml": yaml_text(profiles(dialect, location=location)),
-        f"tests/generic/{properties.KEY_TEST}.sql": _KEY_TEST.replace(
-            "COLUMN", "column | upper" if dialect.folds_up else "column"
-        ),
+        f"tests/generic/{properties.KEY_TEST}.sql": key_test(dialect),
         "models/exposures.yml": yaml_text(properties.exposures()),
         "models/staging/_sources.yml": yaml_text(properties.sources(dialect)),
         "models/views/_views.yml": yaml_text(properties.views()),
@@ -114,11 +112,17 @@ def _staging_files(folder: str, models: Iterable[StagingModel], dialect: Dialect
     return {f"{folder}/{model.name}.sql": staging_sql(model, dialect) for model in models}
 
 
-def _dbt_project(dialect: Dialect, location: str) -> Yaml:
+def key_test(dialect: Dialect) -> str:
+    """Write the test of keys of several columns."""
+    return _KEY_TEST.replace("COLUMN", "column | upper" if dialect.folds_up else "column")
+
+
+def dbt_project(dialect: Dialect, location: str) -> Yaml:
+    """Describe the project."""
     usual, *_ = sources_of(dialect)
     return {
         "name": "lexport",
-        "version": version("lexport"),
+        "version": __version__,
         "config-version": 2,
         "require-dbt-version": ">=1.10.5",
         "profile": "lexport",
