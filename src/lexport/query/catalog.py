@@ -7,7 +7,7 @@ snapshot does not hide others: it is skipped, and listed in ``Catalog.damaged`` 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import islice
@@ -234,15 +234,16 @@ def _may_lack_rows(table: Table) -> bool:
     return resource is not None and not resource.is_gap and resource in fleet_resources()
 
 
-def open_catalog(dest: str | os.PathLike[str]) -> Catalog:
-    """Read the commits of a destination.
+def open_catalog(dest: str | os.PathLike[str], *, known: Mapping[str, Manifest] = {}) -> Catalog:
+    """Read the commits of a destination; those of ``known`` by id were read before and are not read again.
 
     Raises SettingsError where DEST is no dataset, NoSnapshotError where it has no snapshot, RunError where none can be
     read or where a newer lexport wrote one, because its rows would be silently missing. Blocking.
     """
     text = os.fspath(dest)
     store, ids = find_commits(dest)
-    commits = list(read_commits(store, ids))
+    read = read_commits(store, [snapshot_id for snapshot_id in ids if snapshot_id not in known])
+    commits = [known[snapshot_id] if snapshot_id in known else next(read) for snapshot_id in ids]
     if any(isinstance(commit, DamagedCommit) for commit in commits):  # or was it removed since it was listed?
         listed = {*commit_ids(store.names(layout.RUNS))}
         commits = [commit for commit in commits if isinstance(commit, Manifest) or commit.snapshot_id in listed]

@@ -73,6 +73,10 @@ class DatasetTables:
         )
         self._execute((*self._views.schemas(), self._views.latest()))
 
+    def files(self) -> Iterator[Path]:
+        """Yield the files that were found sound when a statement first named their table."""
+        return (path for paths in self._files_of.values() for path in paths)
+
     def define(self, statement: str) -> bool:
         """Define the tables that a statement names, directly or through shipped views.
 

@@ -1,7 +1,7 @@
 """``lexport.Dataset``, for notebooks and scripts: it describes a dataset and reads tables, views and queries as Arrow.
 
-Its methods block and need no event loop, so they also work where one is running, as in Jupyter. Nothing stays open:
-each call reads the commits again and sees new snapshots.
+Its methods block and need no event loop, so they also work where one is running, as in Jupyter. Each call looks for
+commits again and sees new snapshots.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from html import escape
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import pyarrow as pa
 
 from lexport.errors import SettingsError
-from lexport.query.catalog import Catalog, open_catalog
 from lexport.query.html import paragraph, table_html
+from lexport.query.kept_session import KeptSession
 from lexport.query.parameters import ParameterValue
 from lexport.query.query_result import QueryResult
 from lexport.query.shipped_views import ShippedView, shipped_views
@@ -36,18 +36,34 @@ _SCHEMAS: dict[str, str] = {"latest": "main", "snapshot": "snapshot", "history":
 class Dataset:
     """A dataset, for reading. Its methods block, and work inside a running event loop.
 
-    ``as_of``, a date, an instant or a snapshot's id, hides everything that was read later. Nothing stays open: each
-    call sees new snapshots. Raises SettingsError if ``dest`` is not a dataset, NoSnapshotError if it has no snapshot.
+    ``as_of``, a date, an instant or a snapshot's id, hides everything that was read later. Each call sees new
+    snapshots. ``sql`` and ``df`` share a DuckDB session, which stays open between calls; several threads and forked
+    processes may call them. ``close``, the end of a ``with`` block and the end of the object close it. Raises
+    SettingsError if ``dest`` is not a dataset, NoSnapshotError if it has no snapshot.
     """
 
     def __init__(self, dest: str | os.PathLike[str], *, as_of: str | None = None) -> None:
         self._dest = dest
         self._as_of = as_of
-        self._open()
+        self._kept = KeptSession(dest, as_of)
+        self._kept.catalog()
 
-    def _open(self) -> Catalog:
-        catalog = open_catalog(self._dest)
-        return catalog if self._as_of is None else catalog.as_of(self._as_of, option="as_of")
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the session. A later call opens another one."""
+        self._kept.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"dest": self._dest, "as_of": self._as_of}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._dest, self._as_of = state["dest"], state["as_of"]
+        self._kept = KeptSession(self._dest, self._as_of)
 
     @property
     def views(self) -> dict[str, ShippedView]:
@@ -72,8 +88,8 @@ class Dataset:
         Table names and ``parameters`` mean the same as for ``lexport.sql``. Raises QueryError if the query is not a
         SELECT, DuckDB rejects it, or a parameter has no value.
         """
-        with open_result(self._dest, query, as_of=self._as_of, parameters=parameters) as result:
-            return QueryResult(result.reader.read_all())
+        with self._kept.open() as session:
+            return QueryResult(session.read(query, parameters=parameters).read_all())
 
     def table(self, name: str, *, space: Space = "latest") -> pa.RecordBatchReader:
         """Stream a table or a shipped view in bounded memory, for polars, pandas or DuckDB.
@@ -97,7 +113,7 @@ class Dataset:
 
     def _repr_html_(self) -> str:
         """Describe the dataset in a notebook: snapshots, age, latest reading of each account-region, and notices."""
-        catalog = self._open()
+        catalog = self._kept.catalog()
         now = datetime.now(UTC)
         newest = catalog.newest
         latest = catalog.latest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from lexport.errors import SettingsError
@@ -70,3 +71,12 @@ def cast_type(kind: Any, casts: dict[str, str]) -> str | None:
     if kind.id == "struct":
         parts = [f"{quote_name(name)} {part}" for (name, _), part in zip(children, parts, strict=True)]
     return f"{kind.id.upper()}({', '.join(parts)})"
+
+
+def cast_columns(statement: str, names: Sequence[str], types: Sequence[str | None]) -> str:
+    """Select the columns of a statement by position, cast where a type is given."""
+    shown = [
+        f"{f'#{position}' if kind is None else f'CAST(#{position} AS {kind})'} AS {quote_name(name)}"
+        for position, (name, kind) in enumerate(zip(names, types, strict=True), start=1)
+    ]
+    return f"SELECT {', '.join(shown)} FROM (\n{statement}\n)"  # noqa: S608 - through quote_name
