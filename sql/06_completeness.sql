@@ -1,5 +1,5 @@
 -- question: Was each account-region read whole in its newest snapshot, and if not, what is missing and why?
--- grain: one row per account, region, coverage and kind of error in its newest snapshot; one row without error if there is none
+-- grain: one row per account, region, coverage and kind of error in its newest snapshot; one row without error if there is none, and none of what was retired since
 -- column account_id: account
 -- column region: Region
 -- column coverage: `fleet`, or `selection` for a list of functions
@@ -57,7 +57,16 @@ LEFT JOIN problems AS p
   ON p.snapshot_id = s.snapshot_id
   AND p.account_id = s.account_id
   AND p.region IN (s.region, 'aws-global') -- the whole account: its role could not be assumed
-WHERE s.region <> 'aws-global' OR NOT EXISTS ( -- it stands for unknown Regions until the account was read
-  SELECT 1 FROM newest AS later WHERE later.account_id = s.account_id AND later.snapshot_id > s.snapshot_id
-)
+WHERE s.status <> 'retired'
+  AND (s.region <> 'aws-global' OR NOT EXISTS ( -- it stands for unknown Regions until the account was read
+    SELECT 1 FROM newest AS later WHERE later.account_id = s.account_id AND later.snapshot_id > s.snapshot_id
+  ))
+  AND NOT EXISTS ( -- a list of functions that was read before
+    SELECT 1
+    FROM history.scopes AS ended
+    WHERE ended.account_id = s.account_id
+      AND ended.region = s.region
+      AND ended.status = 'retired'
+      AND ended.snapshot_id > s.snapshot_id
+  )
 ORDER BY s.account_id, s.region, s.coverage, p.stage, p.operation, p.error_code

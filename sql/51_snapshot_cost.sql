@@ -32,4 +32,5 @@ SELECT
   started_at,
   ended_at
 FROM history.scopes
+WHERE status <> 'retired'
 ORDER BY snapshot_id DESC, account_id, region

@@ -23,7 +23,7 @@ JOIN history.scopes AS s
 LEFT JOIN scopes AS w
   ON w.account_id = s.account_id
   AND w.region = s.region
-WHERE s.status NOT IN ('complete', 'unavailable')
+WHERE s.status NOT IN ('complete', 'unavailable', 'retired')
   AND (s.region <> 'aws-global' OR NOT EXISTS ( -- it stands for unknown Regions until the account was read
     SELECT 1 FROM newest AS later WHERE later.account_id = s.account_id AND later.snapshot_id > s.snapshot_id
   ))

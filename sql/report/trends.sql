@@ -8,6 +8,7 @@ WITH tries AS (
     SUM(COALESCE(get_function_calls, 0) + COALESCE(list_calls, 0))::BIGINT AS calls,
     SUM(COALESCE(throttles, 0))::BIGINT AS throttles
   FROM history.scopes
+  WHERE status <> 'retired'
   GROUP BY day
 ), problems AS (
   SELECT CAST(snapshot_at AS DATE) AS day, COUNT(*) AS errors, COUNT(CASE WHEN is_gap THEN 1 END) AS gaps
@@ -18,12 +19,13 @@ WITH tries AS (
     account_id,
     region,
     CAST(s.snapshot_at AS DATE) AS day,
+    MAX_BY(s.status, s.snapshot_id) AS status,
     MAX_BY(s.functions, s.snapshot_id) AS functions,
     MAX_BY(s.versions, s.snapshot_id) AS versions,
     MAX_BY(a.code_size_used, s.snapshot_id) AS code_bytes
   FROM history.scopes AS s
   LEFT JOIN history.account_settings AS a USING (snapshot_id, account_id, region)
-  WHERE s.coverage = 'fleet' AND s.status = 'complete'
+  WHERE s.coverage = 'fleet' AND s.status IN ('complete', 'retired')
   GROUP BY account_id, region, CAST(s.snapshot_at AS DATE)
 ), evenings AS (
   SELECT t.day, p.account_id, p.region
@@ -31,8 +33,8 @@ WITH tries AS (
 ), known AS (
   SELECT
     e.day,
-    COUNT(*) AS account_regions,
-    COUNT(CASE WHEN r.day = e.day THEN 1 END) AS read_that_day,
+    COUNT(CASE WHEN r.status = 'complete' THEN 1 END) AS account_regions,
+    COUNT(CASE WHEN r.status = 'complete' AND r.day = e.day THEN 1 END) AS read_that_day,
     SUM(COALESCE(r.functions, 0))::BIGINT AS functions,
     SUM(COALESCE(r.versions, 0))::BIGINT AS versions,
     SUM(r.code_bytes)::BIGINT AS code_bytes

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from lexport.dataset.prune import prune as prune
     from lexport.dataset.prune_order import PruneItem as PruneItem
     from lexport.dataset.prune_order import PruneResult as PruneResult
+    from lexport.dataset.retire import RetiredScope as RetiredScope
+    from lexport.dataset.retire import RetireResult as RetireResult
+    from lexport.dataset.retire import retire as retire
     from lexport.errors import CredentialsError as CredentialsError
     from lexport.errors import DeadlineError as DeadlineError
     from lexport.errors import IncompleteError as IncompleteError

@@ -178,7 +178,7 @@ async def test_a_newer_release_is_left_alone(dest, write_dataset):
     """Commits of a newer format stay, whatever is asked."""
     ids = [each.snapshot_id for each in write_dataset(dest, [night(number) for number in range(3)])]
     newer = dest / "_runs" / f"{ids[0]}.json"
-    newer.write_text(newer.read_text().replace("lexport-manifest/1", "lexport-manifest/2"))
+    newer.write_text(newer.read_text().replace("lexport-manifest/1", "lexport-manifest/3"))
     result = await lexport.prune(dest, keep_last=1)
 
     assert commits(dest) == [ids[0], ids[2]]

@@ -57,13 +57,14 @@ def names(shape):
 
 @pytest_asyncio.fixture
 async def manifests(simulator, aws, settings, tmp_path):
-    """The manifests of a complete snapshot, of a partial one, and of packages alone, as documents."""
+    """The manifests of a complete snapshot, of packages alone, of a partial one, and of a retirement, as documents."""
     fleet = Fleet(FleetSpec(functions=2, versions=1))
     async with simulator(fleet=fleet) as server:
         await lexport.snapshot(tmp_path / "fleet", settings(server.url))
         await lexport.packages(tmp_path / "fleet", settings(server.url, allow_partial=True))
         server.inject(Fault(operation="GetFunction", function_name=fleet.name(0), kind="denied", times=None))
         await lexport.snapshot(tmp_path / "fleet", settings(server.url, allow_partial=True))
+    await lexport.retire(tmp_path / "fleet", "111122223333")
     return [json.loads(path.read_bytes()) for path in sorted(tmp_path.glob("fleet/_runs/*.json"))]
 
 
@@ -73,13 +74,13 @@ async def test_manifests_of_real_runs(manifests):
     """The manifests that runs write are valid, whatever kind of commit they are."""
     of_manifest = validator("manifest")
 
-    assert [len(document["scopes"]) for document in manifests] == [1, 0, 1]
-    assert [document["status"] for document in manifests][::2] == ["complete", "partial"]
+    assert [len(document["scopes"]) for document in manifests] == [1, 0, 1, 1]
+    assert [document["status"] for document in manifests][:3:2] == ["complete", "partial"]
     assert [error.message for document in manifests for error in of_manifest.iter_errors(document)] == []
 
 
 DAMAGES = {
-    "another format": {"format": "lexport-manifest/2"},
+    "another format": {"format": "lexport-manifest/3"},
     "no id": {"snapshot_id": "yesterday"},
     "no instant": {"snapshot_at": "yesterday"},
     "a negative number": {"gaps": -1},
@@ -90,6 +91,8 @@ DAMAGES = {
     "no hash": {"files": [{"sha256": "ab"}]},
     "no account": {"scopes": [{"account_id": "me"}]},
     "an unknown state": {"scopes": [{"status": "fine"}]},
+    "a snapshot that retires": {"scopes": [{"status": "retired"}]},
+    "a retirement that reads": {"format": "lexport-manifest/2"},
 }
 
 

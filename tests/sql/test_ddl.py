@@ -113,7 +113,7 @@ NAMES = [f"{space}.{table.name}" for space in ("history", "snapshot", "main") fo
 
 def abort(dest):
     """Write the files of a run that never committed: copies of the newest ones, with a greater id."""
-    newest = max(dest.glob("_runs/*.json")).stem
+    newest = max(dest.glob("functions/*/*.parquet")).stem.partition("-")[0]
     aborted = "7" + newest[1:]
     for path in list(dest.glob(f"*/*/{newest}-*.parquet")):
         if path.parts[-3] != "snapshots":  # that row comes after the commit
@@ -124,12 +124,16 @@ def abort(dest):
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory, make_old):
-    """Two Regions; a night of one of them; a night of two listed functions; then a run that never committed.
+    """Three Regions; a night of one of them; a night of two listed functions; then a run that never committed.
 
-    The first night is of an older schema version.
+    The first night is of an older schema version. At the end, a Region is retired.
     """
     dest = tmp_path_factory.mktemp("dialects") / "fleet"
-    nights = [{"regions": ("us-east-1", "eu-west-1")}, {"regions": ("eu-west-1",)}, {"regions": ("us-east-1",)}]
+    nights = [
+        {"regions": ("us-east-1", "eu-west-1", "eu-north-1")},
+        {"regions": ("eu-west-1",)},
+        {"regions": ("us-east-1",)},
+    ]
 
     async def take():
         for number, night in enumerate(nights):
@@ -144,6 +148,7 @@ def fleet(tmp_path_factory, make_old):
                 done = await lexport.snapshot(dest, settings)
             if number == 0:
                 make_old(dest, done.manifest)
+        await lexport.retire(dest, ACCOUNT, "eu-north-1")
 
     with pytest.MonkeyPatch.context() as environment:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -213,6 +218,9 @@ def test_ddl_shows_what_sql_shows(dialect, fleet, sql_shows, warehouse):
 
     assert [name for name, rows in sql_shows.items() if rows != theirs(name)] == []
     assert len(theirs("main.functions")) > 100
+    assert theirs("SELECT COUNT(*) FROM main.functions WHERE region = 'eu-north-1'") == [(0,)]
+    assert theirs("SELECT COUNT(*) FROM main.function_lifetimes WHERE region = 'eu-north-1' AND is_deleted") > [(9,)]
+    assert theirs("SELECT COUNT(*) FROM history.functions WHERE region = 'eu-north-1'") > [(9,)]
     assert theirs("SELECT COUNT(*) FROM history.functions WHERE capacity_provider_arn IS NOT NULL") > [(0,)]
     assert len(theirs("files.functions")) > len(theirs("history.functions"))
 

@@ -46,6 +46,7 @@ COMMAND_GROUPS = {
     },
     "Remove": {
         "prune": "Remove old snapshots by rules, and what dead runs left.",
+        "retire": "Show an account or a Region that has ended as history alone.",
     },
     "Set up and try": {
         "init": "Find out what a snapshot needs, and write lexport.toml.",

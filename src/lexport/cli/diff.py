@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 _ECHOES = {"revision_id", "last_modified", "last_modified_at", "config_sha256"}
 """Columns that change whenever something else changes; the text does not show them."""
+_COMPARED = ("compared", "retired")
 _LONGEST = 120  # characters of a value in the text
 
 _Change = dict[str, Any]
@@ -54,7 +55,7 @@ def command(dest: Destination, a: str | None, b: str | None, output: str) -> Non
     compared = compare(dest, a, b)
     scopes, batches = compared.scopes, compared.changes
     notify(*compared.damage)
-    left_out = [scope for scope in scopes if scope.state != "compared"]
+    left_out = [scope for scope in scopes if scope.state not in _COMPARED]
     if not scopes:
         notify("nothing to compare: no snapshot by then set out to read an account-region")
     rows = (dict(zip(COLUMNS, row, strict=True)) for batch in batches for row in _rows(batch))
@@ -88,13 +89,14 @@ def _write_json(scopes: Iterable[ScopeDiff], rows: Iterable[_Change], stream: Bi
 
 
 def _report(scopes: Iterable[ScopeDiff], rows: Iterable[_Change]) -> Iterator[str]:
-    compared = {(scope.account_id, scope.region): scope for scope in scopes if scope.state == "compared"}
+    compared = {(scope.account_id, scope.region): scope for scope in scopes if scope.state in _COMPARED}
     counts: Counter[tuple[str, str]] = Counter()
     changed = 0
     for place, in_scope in groupby(rows, key=lambda row: (row["account_id"], row["region"])):
         scope = compared[place]
         assert scope.from_at is not None
-        yield f"{' '.join(place)}: {instant(scope.from_at)} -> {instant(scope.to_at)}"
+        why = f", {scope.reason}" if scope.reason else ""
+        yield f"{' '.join(place)}: {instant(scope.from_at)} -> {instant(scope.to_at)}{why}"
         for name, of_function in groupby(in_scope, key=lambda row: row["key"].partition("/")[0]):
             group = list(of_function)
             things = {(row["table_name"], row["kind"], row["key"]) for row in group}

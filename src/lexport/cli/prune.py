@@ -94,7 +94,7 @@ def command(
 
 
 def _summary(result: PruneResult, grace: timedelta) -> str:
-    shown: tuple[Kind, ...] = ("snapshot", "packages", "damaged")
+    shown: tuple[Kind, ...] = ("snapshot", "retirement", "packages", "damaged")
     gone, freed = result.having("remove", *shown), result.having("remove", "run", "files", "package")
     later = (*gone, *result.having("wait"))
     kept = plural(len(result.having("keep", *shown)), "snapshot")

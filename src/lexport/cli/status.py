@@ -120,8 +120,10 @@ def command(dest: Destination, max_age: timedelta, output: str, *, resources: bo
 def _print_resources(dataset: Catalog, output: str) -> None:
     from lexport.query.resources import NAMES, read_resources, unread_lines
     from lexport.tables.registry import state_tables
+    from lexport.tables.run import RETIRED
 
-    last = {scope: snapshot for scope, (snapshot, _) in dataset.last_attempts().items()}
+    attempts = dataset.last_attempts()
+    last = {scope: snapshot for scope, (snapshot, entry) in attempts.items() if entry.status != RETIRED}
     rows = list(read_resources(dataset.store, last))
     with suppress(BrokenPipeError):
         print_rows(NAMES, [[row[name] for name in NAMES] for row in rows], output=output)

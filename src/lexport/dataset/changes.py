@@ -16,9 +16,18 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lexport.dataset.compare import LAYER, NEW_IN_EVERY_RUN, SnapshotFiles, identity, key_array, match_rows, range_ends
+from lexport.dataset.compare import (
+    LAYER,
+    NEW_IN_EVERY_RUN,
+    SnapshotFiles,
+    identity,
+    key_array,
+    match_rows,
+    open_scans,
+    range_ends,
+)
 from lexport.dataset.resource_rows import Unread
-from lexport.dataset.scan import Scan
+from lexport.dataset.scan import NoRows, Scan
 from lexport.model import LATEST, Scope
 from lexport.tables.arrow import differs, staged_schema
 from lexport.tables.functions import ENV_VARS, FUNCTIONS, LAYERS, TAGS
@@ -39,19 +48,19 @@ KeptVersions = Literal["latest", "published", "all"]
 def find_changes(scopes: Collection[Scope], *, now: SnapshotFiles, before: SnapshotFiles) -> Iterator[pa.Table]:
     """Yield what changed in some scopes that both snapshots read whole, as staged rows of ``changes``.
 
+    Against a retirement, everything was added or removed.
     A difference between the settings of the two runs is no change, nor is a value or a resource that one of them was
     denied. Children of an added or removed parent are left out, since their parent has a row.
     Order: by ranges of functions; within a range by table, kind and column. Blocking; raises ReadError.
     """
+    unread = now.unread | before.unread if now.files and before.files else frozenset[Unread]()
+    now, before = now.or_like(before), before.or_like(now)
     kept = _kept_versions(now.options, before.options)
-    tables, unread = _comparable(now, before), now.unread | before.unread
+    tables = _comparable(now, before)
     with ExitStack() as stack:
         scans = {
-            table: tuple(
-                stack.enter_context(
-                    Scan(side.files[table.name], table, _read_on_both(table, scopes, unread), _columns_to_read(table))
-                )
-                for side in (now, before)
+            table: open_scans(
+                table, (now, before), _read_on_both(table, scopes, unread), _columns_to_read(table), stack
             )
             for table in tables
         }
@@ -123,7 +132,7 @@ def _columns_to_read(table: Table) -> list[str]:
 
 
 def _columns_to_compare(
-    table: Table, scan: Scan, other: Scan, *, now: SnapshotFiles, before: SnapshotFiles
+    table: Table, scan: Scan | NoRows, other: Scan | NoRows, *, now: SnapshotFiles, before: SnapshotFiles
 ) -> list[str]:
     """Return the columns of a table that mean the same in both snapshots, without those that identify a row."""
     names = [name for name in _columns_to_read(table) if scan.types.get(name) == other.types.get(name) is not None]

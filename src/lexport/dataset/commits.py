@@ -46,17 +46,33 @@ class DamagedCommit:
 
 
 def newest_first(
-    store: Store, on_damaged: Callable[[DamagedCommit], object] = lambda _: None, *, before: str | None = None
+    store: Store,
+    on_damaged: Callable[[DamagedCommit], object] = lambda _: None,
+    *,
+    before: str | None = None,
+    of: Scope | None = None,
 ) -> Iterator[Manifest]:
     """Yield every snapshot of the fleet that can be read, newest first; ``on_damaged`` is called with the others.
 
-    With ``before``, only snapshots of a smaller id. A commit without account-regions holds tables of packages alone and
+    With ``before``, only snapshots of a smaller id. With ``of``, none that is older than the last retirement of this
+    account-region, since nothing is built on those. A commit without account-regions holds tables of packages alone and
     is no snapshot.
     """
+    for commit in fleet_commits(store, on_damaged, before=before):
+        if commit.is_snapshot:
+            yield commit
+        elif of is not None and of in commit.settled_scopes():
+            return
+
+
+def fleet_commits(
+    store: Store, on_damaged: Callable[[DamagedCommit], object] = lambda _: None, *, before: str | None = None
+) -> Iterator[Manifest]:
+    """Yield the snapshots of the fleet and the retirements, as ``newest_first`` yields the former."""
     for commit in all_commits(store):
         if isinstance(commit, DamagedCommit):
             on_damaged(commit)
-        elif commit.is_snapshot and (before is None or commit.snapshot_id < before):
+        elif commit.scopes and (before is None or commit.snapshot_id < before):
             yield commit
 
 
@@ -68,6 +84,20 @@ def newest_whole(
 ) -> dict[Scope, Manifest]:
     """Return, for each account-region, the newest eligible commit that read the whole of it.
 
+    Parameters as for ``newest_settled``. One that was retired since has none.
+    """
+    newest = newest_settled(commits, scopes, is_eligible=is_eligible)
+    return {scope: commit for scope, commit in newest.items() if not commit.is_retirement}
+
+
+def newest_settled(
+    commits: Iterable[Manifest],
+    scopes: Collection[Scope] | None = None,
+    *,
+    is_eligible: Callable[[Scope, Manifest], bool] = lambda _scope, _commit: True,
+) -> dict[Scope, Manifest]:
+    """Return, for each account-region, the newest eligible commit that read the whole of it or retired it.
+
     ``commits`` come newest first. With ``scopes``, only these are looked up, and no more commits are read once all of
     them have one.
     """
@@ -76,8 +106,8 @@ def newest_whole(
     for commit in commits:
         if missing is not None and not missing:
             break
-        whole = commit.whole_scopes() if missing is None else commit.whole_scopes() & missing
-        for scope in whole - newest.keys():
+        settled = commit.settled_scopes() if missing is None else commit.settled_scopes() & missing
+        for scope in settled - newest.keys():
             if is_eligible(scope, commit):
                 newest[scope] = commit
         if missing is not None:

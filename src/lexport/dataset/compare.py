@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -19,7 +20,7 @@ from lexport.dataset.data_files import fetch_files, find_files, read_footer
 from lexport.dataset.manifest import FileEntry, Manifest
 from lexport.dataset.resource_rows import Unread, unread_in
 from lexport.dataset.runs import row_keys
-from lexport.dataset.scan import Position, Scan, group_bounds, may_have
+from lexport.dataset.scan import NoRows, Position, Scan, group_bounds, may_have
 from lexport.dataset.store import Store
 from lexport.errors import ReadError
 from lexport.model import Scope
@@ -41,7 +42,8 @@ _FOOTERS_AT_ONCE = 8
 class SnapshotFiles:
     """One side of a comparison: the files of a snapshot by table, and the settings that it was read with.
 
-    ``unread`` are resources that it did not read whole: what it has not of them is no removal.
+    A retirement has no files: account-regions that have ended have no rows. ``unread`` are resources that it did not
+    read whole: what it has not of them is no removal.
     """
 
     snapshot_id: str
@@ -50,6 +52,12 @@ class SnapshotFiles:
     hash_key_id: str | None
     lexport_version: str
     unread: frozenset[Unread] = frozenset()
+
+    def or_like(self, other: SnapshotFiles) -> SnapshotFiles:
+        """Return a retirement as a side that was read as the other one was and has no rows; any other side as it is."""
+        if self.files:
+            return self
+        return replace(other, snapshot_id=self.snapshot_id, files=dict.fromkeys(other.files, ()))
 
     @classmethod
     def of(cls, commit: Manifest, store: Store) -> SnapshotFiles:
@@ -107,7 +115,19 @@ def identity(table: Table) -> tuple[str, ...]:
     return (*VERSION_KEY, LAYER) if table is LAYERS else table.key
 
 
-def range_ends(scans: Collection[Scan]) -> Iterator[Position | None]:
+def open_scans(
+    table: Table, sides: Sequence[SnapshotFiles], scopes: Collection[Scope], names: Sequence[str], opened: ExitStack
+) -> list[Scan | NoRows]:
+    """Open the scans of a table in both sides, one of which may have no files. ``opened`` closes them."""
+    scans = [
+        opened.enter_context(Scan(files, table, scopes, names)) if (files := side.files[table.name]) else None
+        for side in sides
+    ]
+    only = next(scan for scan in scans if scan is not None)
+    return [NoRows(only) if scan is None else scan for scan in scans]
+
+
+def range_ends(scans: Collection[Scan | NoRows]) -> Iterator[Position | None]:
     """Yield the ends of ranges of functions of which every scan has all rows; the last end is None.
 
     The caller takes the rows before each end from every scan before it asks for the next end.

@@ -20,11 +20,13 @@ from lexport.model import ULID_PATTERN, Coverage, Scope, ScopeStatus
 from lexport.settings import EnvMode, Qualifiers
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.registry import fleet_resources, tables_of_every_snapshot
-from lexport.tables.run import SCOPES
+from lexport.tables.run import CHANGES, RETIRED, SCOPES
 from lexport.tables.text import plural
 
-FORMAT_NUMBER = 1
-FORMAT = f"lexport-manifest/{FORMAT_NUMBER}"
+FORMAT = "lexport-manifest/1"
+RETIREMENT_FORMAT = "lexport-manifest/2"
+"""The format of a commit that retires account-regions. Releases that do not know it ask for an upgrade: they would go
+on showing what it retires."""
 MOST_BYTES = 64 * 2**20
 """The greatest size of a manifest, about 150,000 account-regions. A longer one is not read."""
 MOST_DEPTH = 16
@@ -43,6 +45,7 @@ Release = Annotated[str, Meta(pattern=r"\A[0-9A-Za-z.+_-]{1,64}\Z")]
 Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 AccountId = Annotated[str, Meta(pattern=r"\A[0-9]{12}\Z")]
 Region = Annotated[str, Meta(pattern=r"\A[a-z0-9-]{1,64}\Z")]
+EntryStatus = ScopeStatus | Literal["retired"]
 KeyId = Annotated[str, Meta(pattern=r"\A[^\x00-\x1f\x7f-\x9f]{1,128}\Z")]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Instant = Annotated[datetime, Meta(tz=True)]
@@ -90,13 +93,14 @@ class ScopeEntry:
     """One account-region of a snapshot, as in the table ``scopes``.
 
     ``references`` counts the distinct versions that were listed or named; each is a row of ``functions`` or of
-    ``errors``. It is None where the release that wrote the manifest did not count them.
+    ``errors``. It is None where the release that wrote the manifest did not count them. The ``status`` is ``retired``
+    where the account-region has ended: nothing was read, and what was read before is shown as history alone.
     """
 
     account_id: AccountId
     region: Region
     coverage: Coverage
-    status: ScopeStatus
+    status: EntryStatus
     functions: Count
     versions: Count
     aliases: Count
@@ -142,11 +146,25 @@ class Manifest:
     @property
     def is_snapshot(self) -> bool:
         """Whether the commit is of the fleet; one without scopes holds tables of packages alone."""
-        return bool(self.scopes)
+        return bool(self.scopes) and not self.is_retirement
+
+    @property
+    def is_retirement(self) -> bool:
+        """Whether the commit says that account-regions have ended; then it says so of all of its account-regions."""
+        return bool(self.scopes) and self.scopes[0].status == RETIRED
 
     def whole_scopes(self) -> set[Scope]:
         """Return the account-regions whose whole fleet was read."""
         return {entry.scope for entry in self.scopes if entry.is_whole}
+
+    def settled_scopes(self) -> set[Scope]:
+        """Return the account-regions of which the commit says what there is: all was read, or they have ended."""
+        return {entry.scope for entry in self.scopes} if self.is_retirement else self.whole_scopes()
+
+    @property
+    def format(self) -> str:
+        """The format that the manifest is written in."""
+        return RETIREMENT_FORMAT if self.is_retirement else FORMAT
 
     def to_json(self) -> bytes:
         """Write the manifest as stable, readable JSON."""
@@ -156,7 +174,7 @@ class Manifest:
         for name in ("packages", "packages_stored"):
             if body[name] is None:
                 del body[name]
-        return json.dumps({"format": FORMAT, **body}, indent=1, ensure_ascii=False).encode() + b"\n"
+        return json.dumps({"format": self.format, **body}, indent=1, ensure_ascii=False).encode() + b"\n"
 
     def entries(self, table: str) -> list[FileEntry]:
         """Return the files of a table in the order of their rows, none where the run did not read the table."""
@@ -176,13 +194,14 @@ class Manifest:
         if repeated := next((key.decode() for key, count in keys.items() if count > 1), None):
             raise ManifestError(f"damaged manifest: the key {repeated!r} stands in it twice")
         try:
-            _check_format(_HEAD.decode(body).format)
+            written_as = _HEAD.decode(body).format
+            _check_format(written_as)
             manifest = _MANIFEST.decode(body)
         except NO_JSON as error:
             raise ManifestError(f"damaged manifest: {error}") from error
         if snapshot_id is not None and manifest.snapshot_id != snapshot_id:
             raise WrongManifestError(f"it is the manifest of {manifest.snapshot_id}")
-        contradiction = _contradiction(manifest)
+        contradiction = _contradiction(manifest, written_as)
         if contradiction is not None:
             raise ManifestError(f"damaged manifest: {contradiction}")
         return manifest
@@ -201,14 +220,13 @@ _HEAD, _MANIFEST = msgspec.json.Decoder(_Head), msgspec.json.Decoder(Manifest)
 
 
 def _check_format(text: str) -> None:
-    match = _FORMAT.fullmatch(text)
-    if match is None or int(match[1]) < FORMAT_NUMBER:
+    if _FORMAT.fullmatch(text) is None:
         raise ManifestError(f"not a manifest of format {FORMAT}")
-    if int(match[1]) > FORMAT_NUMBER:
+    if text not in (FORMAT, RETIREMENT_FORMAT):
         raise NewerFormatError(f"written by a newer lexport (format {text}); upgrade lexport")
 
 
-def _contradiction(manifest: Manifest) -> str | None:
+def _contradiction(manifest: Manifest, written_as: str) -> str | None:
     """Describe what is impossible in a well-formed manifest: foreign files or contradicting parts; else None."""
     for name in ("snapshot_at", "committed_at"):
         if not _FIRST_YEAR <= getattr(manifest, name).year <= _LAST_YEAR:
@@ -229,8 +247,11 @@ def _contradiction(manifest: Manifest) -> str | None:
     packages, stored = manifest.packages, manifest.packages_stored
     if (packages is None) != (stored is None) or (stored or 0) > (packages or 0):
         return f"{stored} stored packages of {packages}"
-    return _wrong_option(manifest.options) or _wrong_sum(manifest)
+    return _wrong_option(manifest.options) or _wrong_sum(manifest) or _wrong_retirement(manifest, written_as)
 
+
+_OF_RETIREMENT = {SCOPES.name, CHANGES.name}
+_COUNTS = ("functions", "versions", "aliases", "get_function_calls", "list_calls", "throttles", "references")
 
 _CHOICES: dict[str, tuple[object, ...]] = {
     "env": get_args(EnvMode),
@@ -276,6 +297,24 @@ def _wrong_sum(manifest: Manifest) -> str | None:
     ):
         if rows[table.name] != count:
             return f"{table.name} has {plural(rows[table.name], 'row')}, the account-regions make {count:,}"
+    return None
+
+
+def _wrong_retirement(manifest: Manifest, written_as: str) -> str | None:
+    """Check that account-regions are retired by a commit that does nothing else; else None."""
+    retired = [entry for entry in manifest.scopes if entry.status == RETIRED]
+    if len(retired) not in (0, len(manifest.scopes)):
+        return f"{retired[0].scope} is retired in a commit that read others"
+    if manifest.format != written_as:
+        return f"format {written_as} of a commit that should have {manifest.format}"
+    if not retired:
+        return None
+    for entry in retired:
+        if entry.coverage != "fleet" or any(getattr(entry, name) for name in _COUNTS):
+            return f"{entry.scope} is retired and has counts"
+    others = {entry.table for entry in manifest.files} - _OF_RETIREMENT
+    if others or manifest.status != "complete" or manifest.packages is not None:
+        return f"a retirement with {min(others, default='gaps or packages')}"
     return None
 
 

@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from lexport.dataset import layout
 from lexport.dataset.address import Address, parse_address
 from lexport.dataset.local import LocalStore
 from lexport.dataset.store import Store
@@ -33,6 +34,16 @@ def with_profile(dest: str | os.PathLike[str], profile: str | None) -> Destinati
     """Return the destination whose bucket is reached with an AWS profile, unless it names its own."""
     destination = dest if isinstance(dest, Destination) else Destination(os.fspath(dest))
     return replace(destination, dest_profile=destination.dest_profile or profile)
+
+
+def check_is_dataset(store: Store) -> None:
+    """Raise SettingsError where DEST holds no dataset; one that only has unfinished runs is one too. Blocking."""
+    dest = store.url
+    if isinstance(store, LocalStore) and not store.root.is_dir():
+        is_there = store.root.exists()
+        raise SettingsError(f"DEST {dest} {'is a file, not a folder' if is_there else 'does not exist'}", option="DEST")
+    if not {layout.RUNS, layout.STAGING, layout.PRUNED} & set(store.names("")):
+        raise SettingsError(f"DEST {dest} is not a lexport dataset: it has no {layout.RUNS} folder", option="DEST")
 
 
 def _open_cloud(address: Address, destination: Destination, profile: str | None) -> Store:

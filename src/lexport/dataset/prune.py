@@ -28,7 +28,7 @@ from lexport.dataset.hint import move_hint
 from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.newest_content import find_newest_content
-from lexport.dataset.open_store import open_store
+from lexport.dataset.open_store import check_is_dataset, open_store
 from lexport.dataset.prune_listing import LIVING_FOR, Listing, list_dataset
 from lexport.dataset.prune_order import GRACE, Action, Kind, PruneItem, PruneOrder, PruneResult
 from lexport.dataset.prune_stored import prune_stored_packages
@@ -83,7 +83,7 @@ def run_prune(dest: str | os.PathLike[str], order: PruneOrder, *, watch: Watch =
 def prune_store(store: Store, order: PruneOrder, *, watch: Watch = lambda: None) -> PruneResult:
     """Prune the dataset of a store."""
     with _one_error(store):
-        _check_is_dataset(store)
+        check_is_dataset(store)
         now = datetime.now(UTC) if order.is_dry_run else _time_of_store(store)
         listing = list_dataset(store, watch)
         work = _Prune(store, order, listing, now, watch)
@@ -97,16 +97,6 @@ def prune_store(store: Store, order: PruneOrder, *, watch: Watch = lambda: None)
             work.sync()
             move_hint(store)  # another run may have moved it to a snapshot that was about to be removed
     return PruneResult(is_dry_run=order.is_dry_run, items=tuple(work.items), notes=tuple(work.notes))
-
-
-def _check_is_dataset(store: Store) -> None:
-    """Raise SettingsError where DEST holds no dataset; one that only has unfinished runs is one too."""
-    dest = store.url
-    if isinstance(store, LocalStore) and not store.root.is_dir():
-        is_there = store.root.exists()
-        raise SettingsError(f"DEST {dest} {'is a file, not a folder' if is_there else 'does not exist'}", option="DEST")
-    if not {layout.RUNS, layout.STAGING, layout.PRUNED} & set(store.names("")):
-        raise SettingsError(f"DEST {dest} is not a lexport dataset: it has no {layout.RUNS} folder", option="DEST")
 
 
 def _time_of_store(store: Store) -> datetime:
@@ -201,12 +191,7 @@ class _Prune:
 
     def _kept(self, commits: Sequence[Manifest]) -> Reasons:
         kept = kept_by_rules(commits, self.order.rules, now=self.now)
-        never = never_removed(
-            commits,
-            living=self.listing.living(self.now, self.order.grace),
-            is_intact=self.listing.is_intact,
-        )
-        for snapshot_id, reasons in never.items():
+        for snapshot_id, reasons in self._never_removed(commits).items():
             kept.setdefault(snapshot_id, []).extend(reasons)
         content = find_newest_content(
             self.store,
@@ -218,6 +203,14 @@ class _Prune:
         for snapshot_id, reason in content.items():
             kept.setdefault(snapshot_id, []).append(reason)
         return kept
+
+    def _never_removed(self, commits: Sequence[Manifest]) -> Reasons:
+        return never_removed(
+            commits,
+            living=self.listing.living(self.now, self.order.grace),
+            damaged=[damaged.snapshot_id for damaged in self.listing.unreadable],
+            is_intact=self.listing.is_intact,
+        )
 
     # --- one snapshot -------------------------------------------------------------------------------------------------
 
@@ -249,9 +242,7 @@ class _Prune:
     def _check_may_go(self, commit: Manifest) -> None:
         """Raise the error of a commit that is never removed; a damaged one may go."""
         run, commits = commit.snapshot_id, self.listing.readable
-        never = never_removed(
-            commits, living=self.listing.living(self.now, self.order.grace), is_intact=self.listing.is_intact
-        )
+        never = self._never_removed(commits)
         others = {other.snapshot_id for other in commits} - {run}
         others_named = bool(self.listing.unreadable)
         content = find_newest_content(self.store, commits, others, all_is_named=others_named, watch=self.watch)
@@ -377,7 +368,7 @@ class _Prune:
                 self.store.sync_folder(folder)
 
     def _note_commit(self, action: Action, commit: Manifest, reason: str) -> None:
-        kind: Kind = "snapshot" if commit.is_snapshot else "packages"
+        kind: Kind = "snapshot" if commit.is_snapshot else "retirement" if commit.is_retirement else "packages"
         size_bytes = sum(entry.size_bytes for entry in commit.files)
         self._note(action, kind, commit.snapshot_id, reason, size_bytes=size_bytes, at=commit.snapshot_at)
 

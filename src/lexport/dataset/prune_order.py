@@ -12,7 +12,7 @@ from lexport.model import is_ulid
 
 GRACE = timedelta(hours=24)
 
-Kind = Literal["snapshot", "packages", "damaged", "run", "files", "package"]
+Kind = Literal["snapshot", "retirement", "packages", "damaged", "run", "files", "package"]
 Action = Literal["keep", "remove", "wait"]
 
 
@@ -20,9 +20,9 @@ Action = Literal["keep", "remove", "wait"]
 class PruneItem:
     """One thing that a prune looked at.
 
-    ``kind`` is a ``snapshot``, a commit of ``packages`` alone, a ``damaged`` commit, an unfinished ``run``, the
-    ``files`` that nothing names any more, or a stored ``package``. ``name`` is an id or a path, ``at`` the start of its
-    run or the time of its newest file. ``wait`` means that a later prune removes it.
+    ``kind`` is a ``snapshot``, a ``retirement`` of account-regions, a commit of ``packages`` alone, a ``damaged``
+    commit, an unfinished ``run``, the ``files`` that nothing names any more, or a stored ``package``. ``name`` is an id
+    or a path, ``at`` the start of its run or the time of its newest file. ``wait`` means that a later prune removes it.
     """
 
     kind: Kind

@@ -37,10 +37,12 @@ class KeepRules:
 def kept_by_rules(commits: Iterable[Manifest], rules: KeepRules, *, now: datetime) -> Reasons:
     """Apply the rules to each group: the commits of the same account-regions, each with the same coverage.
 
-    Commits of packages alone have no account-regions, and are one group.
+    They keep no retirements. Commits of packages alone have no account-regions, and are one group.
     """
     groups: dict[frozenset[tuple[Scope, Coverage]], list[Manifest]] = {}
     for commit in commits:
+        if commit.is_retirement:
+            continue
         groups.setdefault(frozenset((entry.scope, entry.coverage) for entry in commit.scopes), []).append(commit)
     kept: Reasons = {}
     for group in groups.values():
@@ -84,13 +86,22 @@ def rule_matches(times: Sequence[datetime], rules: KeepRules, *, now: datetime) 
 
 
 def never_removed(
-    commits: Sequence[Manifest], *, living: Collection[str], is_intact: Callable[[Manifest], bool]
+    commits: Sequence[Manifest],
+    *,
+    living: Collection[str],
+    damaged: Collection[str] = (),
+    is_intact: Callable[[Manifest], bool],
 ) -> Reasons:
-    """Return the commits that no rule removes. ``commits`` come newest first, ``living`` are ids of unfinished runs.
+    """Return the commits that no rule removes. ``commits`` come newest first.
+
+    ``living`` are ids of unfinished runs, ``damaged`` those of commits that cannot be read.
 
     They are, for each account-region, its newest whole reading, and the newest one that a living run may build on: the
     last one before it, and the last one of each mode of variables and hash key. Where such a reading is not intact, the
-    newest intact one is kept too.
+    newest intact one is kept too. An account-region that was retired since has no newest reading.
+
+    A retirement stays as long as there is anything older of its account-regions, which would be shown again: so it goes
+    with a later prune than that, whichever of the two is interrupted.
     """
     kept: Reasons = {}
     scopes = {scope for commit in commits for scope in commit.whole_scopes()}
@@ -105,10 +116,23 @@ def never_removed(
     keep("the newest whole reading of {}", commits)
     for run in sorted(living):
         for mode in {_mode(commit) for commit in commits}:
-            alike = [commit for commit in commits if _mode(commit) == mode]
+            alike = [commit for commit in commits if commit.is_retirement or _mode(commit) == mode]
             keep(f"the run {run} may build on it", alike)
             keep(f"the run {run} may build on it", [commit for commit in alike if commit.snapshot_id < run])
+    for index, commit in enumerate(commits):
+        if commit.is_retirement and (reason := _retires(commit, commits[index + 1 :], {*living, *damaged})):
+            kept.setdefault(commit.snapshot_id, []).append(reason)
     return kept
+
+
+def _retires(retirement: Manifest, older: Sequence[Manifest], unknown: Collection[str]) -> str | None:
+    """Return what would be shown again without a retirement; None where there is nothing."""
+    scopes = retirement.settled_scopes()
+    hidden = {entry.scope for commit in older if commit.is_snapshot for entry in commit.scopes} & scopes
+    if hidden:
+        return f"it retires {first_of([str(scope) for scope in sorted(hidden)])}"
+    run = next((run for run in sorted(unknown) if run < retirement.snapshot_id), None)
+    return None if run is None else f"the run {run} may have read what it retires"
 
 
 def _mode(commit: Manifest) -> tuple[str, str | None]:

@@ -72,6 +72,7 @@ class Scan:
         self._last_key = ""
         with self._reading():
             self._rows = self._open()
+        self.no_rows = self._rows
         self.types = {field.name: field.type for field in self._rows.schema}
 
     def __enter__(self) -> Self:
@@ -160,3 +161,18 @@ class Scan:
         except (OSError, pa.ArrowException) as error:
             cause = str(error).splitlines()[0]
             raise ReadError(f"cannot read {self._path}: {cause}", path=str(self._path)) from error
+
+
+class NoRows:
+    """The scan of a side that has no rows at all; its columns are those of the scan of the other side."""
+
+    def __init__(self, other: Scan) -> None:
+        self.types, self._rows = other.types, other.no_rows
+
+    def whole_until(self) -> Position | None:
+        """Return None: nothing is left to read."""
+        return None
+
+    def take(self, _end: Position | None) -> pa.Table:
+        """Take no rows."""
+        return self._rows

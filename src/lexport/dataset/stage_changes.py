@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from lexport.dataset.changes import find_changes, is_comparable
-from lexport.dataset.commits import newest_first, newest_whole
+from lexport.dataset.commits import fleet_commits, newest_settled
 from lexport.dataset.compare import Parts, SnapshotFiles
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.runs import RunWriter
@@ -41,10 +41,11 @@ def snapshots_before(
 ) -> list[Before]:
     """Return the snapshots to compare account-regions with, in the order of their ids.
 
-    ``options`` are those of the run; ``note`` is called with what cannot be compared. Raises RunError.
+    One that was retired is compared with its retirement, so that everything was added. ``options`` are those of the
+    run; ``note`` is called with what cannot be compared. Raises RunError.
     """
-    earlier = newest_first(store, lambda damaged: note(damaged.note), before=run)
-    commits = newest_whole(earlier, scopes)
+    earlier = fleet_commits(store, lambda damaged: note(damaged.note), before=run)
+    commits = newest_settled(earlier, scopes)
     scopes_of: dict[str, list[Scope]] = defaultdict(list)
     for scope, commit in commits.items():
         scopes_of[commit.snapshot_id].append(scope)

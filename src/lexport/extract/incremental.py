@@ -74,7 +74,7 @@ def open_last(
     ``note`` gets a message about each newer one that is damaged.
     """
     problem = None
-    for commit in newest_first(store, lambda damaged: note(damaged.note)):
+    for commit in newest_first(store, lambda damaged: note(damaged.note), of=scope):
         is_alike = commit.options.get("env") == env and commit.hash_key_id == hash_key_id
         if not is_alike or scope not in commit.whole_scopes():
             continue

@@ -55,7 +55,7 @@ class RowsBefore:
         self._store, self._scope, self._note = store, scope, note
         self._commit: Manifest | None = None
         if store is not None:
-            commits = newest_first(store, lambda damaged: note(damaged.note))
+            commits = newest_first(store, lambda damaged: note(damaged.note), of=scope)
             self._commit = next((commit for commit in commits if scope in commit.whole_scopes()), None)
 
     def count(self, table: Table, accepts: Callable[[str], bool]) -> int | None:

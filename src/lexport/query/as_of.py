@@ -35,14 +35,16 @@ class Moment:
 
 
 def parse_moment(text: str, commits: Sequence[Manifest], *, option: str, now: datetime | None = None) -> Moment:
-    """Parse a moment. A date is the end of that day in UTC; ``today`` and ``yesterday`` are dates.
+    """Parse a moment among the snapshots and the retirements of a dataset, which come newest first.
 
-    An instant without a zone is in UTC. The beginning of an id is enough where it is unique. Raises SettingsError, also
-    where the moment is before the first commit.
+    A date is the end of that day in UTC; ``today`` and ``yesterday`` are dates. An instant without a zone is in UTC.
+    The beginning of an id is enough where it is unique. Raises SettingsError, also where the moment is before the first
+    snapshot.
     """
     moment = _parse(text.strip(), commits, option, datetime.now(UTC) if now is None else now)
-    if not any(moment.covers(commit) for commit in commits):
-        oldest = commits[-1]
+    snapshots = [commit for commit in commits if commit.is_snapshot]
+    if not any(moment.covers(commit) for commit in snapshots):
+        oldest = snapshots[-1]
         raise SettingsError(
             f"{option} {text}: no snapshot is that old; the first is {oldest.snapshot_id} of"
             f" {format_instant(oldest.snapshot_at)}",

@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from lexport.dataset import layout
-from lexport.dataset.commits import DamagedCommit, commit_ids, newest_whole, read_commits, unreadable
+from lexport.dataset.commits import (
+    DamagedCommit,
+    commit_ids,
+    newest_settled,
+    newest_whole,
+    read_commits,
+    unreadable,
+)
 from lexport.dataset.local import LocalStore
 from lexport.dataset.manifest import Manifest, ScopeEntry
 from lexport.dataset.open_store import open_store
@@ -26,6 +33,7 @@ from lexport.query.as_of import parse_moment
 from lexport.query.resources import read_resources, unread_lines
 from lexport.tables.functions import FUNCTIONS
 from lexport.tables.registry import BY_NAME, PACKAGE_TABLES, fleet_resources, resource_of, resources_read
+from lexport.tables.run import RETIRED
 from lexport.tables.staged import CHILD_TABLES
 from lexport.tables.table import Table
 from lexport.tables.text import first_of, plural, words_of
@@ -51,8 +59,13 @@ class Catalog:
 
     @property
     def snapshots(self) -> tuple[Manifest, ...]:
-        """The commits of the fleet, newest first, excluding package-only commits."""
+        """The commits that read the fleet, newest first: neither package-only commits nor retirements."""
         return tuple(commit for commit in self.manifests if commit.is_snapshot)
+
+    @property
+    def fleet_commits(self) -> tuple[Manifest, ...]:
+        """The snapshots and the retirements, newest first."""
+        return tuple(commit for commit in self.manifests if commit.scopes)
 
     @property
     def newest(self) -> Manifest:
@@ -66,21 +79,32 @@ class Catalog:
         return tuple(islice((commit for commit in self.manifests if commit.entries(table)), 1))
 
     def latest(self) -> dict[Scope, Manifest]:
-        """Return, for each account-region, the newest snapshot that read all of it."""
+        """Return, for each account-region that is not retired, the newest snapshot that read all of it."""
         return newest_whole(self.manifests)
 
-    def latest_before(self) -> dict[Scope, Manifest]:
-        """Return, for each account-region, the newest snapshot that read all of it before its own last attempt."""
+    def retired(self) -> dict[Scope, Manifest]:
+        """Return, for each account-region that is retired and was not read whole since, the retirement."""
+        return {scope: commit for scope, commit in self.settled().items() if commit.is_retirement}
+
+    def settled(self) -> dict[Scope, Manifest]:
+        """Return, for each account-region, the newest commit that read all of it or retired it."""
+        return newest_settled(self.manifests)
+
+    def settled_before(self) -> dict[Scope, Manifest]:
+        """Return, for each account-region, the newest commit before its last attempt that read all of it or retired it.
+
+        A retirement is an attempt too.
+        """
         attempts = self.last_attempts()
-        return newest_whole(
+        return newest_settled(
             self.manifests, is_eligible=lambda scope, commit: commit.snapshot_id < attempts[scope][0].snapshot_id
         )
 
     def last_attempts(self) -> dict[Scope, tuple[Manifest, ScopeEntry]]:
         """Return, for each account-region, the last attempt to read all of it: the snapshot and its entry.
 
-        An account whose role could not be assumed has an entry of the Region ``aws-global``. It counts until the role
-        can be assumed.
+        Where it was retired since, that is the retirement. An account whose role could not be assumed has an entry of
+        the Region ``aws-global``. It counts until the role can be assumed, or something of the account is retired.
         """
         attempts: dict[Scope, tuple[Manifest, ScopeEntry]] = {}
         newest: dict[str, str] = {}
@@ -96,8 +120,8 @@ class Catalog:
         }
 
     def as_of(self, moment: str, *, option: str) -> Catalog:
-        """Return the catalog of the snapshots that began no later than ``moment``; raises SettingsError."""
-        until = parse_moment(moment, self.snapshots, option=option)
+        """Return the catalog of the commits that began no later than ``moment``; raises SettingsError."""
+        until = parse_moment(moment, self.fleet_commits, option=option)
         return replace(
             self,
             manifests=tuple(commit for commit in self.manifests if until.covers(commit)),
@@ -145,6 +169,8 @@ class Catalog:
         """Return one line for each caveat about unqualified table names, and for what was left out of ``tables``."""
         latest = self.latest()
         lines = list(self.damage())
+        if not latest and self.retired():
+            return (*lines, "every account-region is retired: plain table names are empty, use history.<table>")
         if not latest:
             return (*lines, "no account-region was ever read whole: plain table names are empty, use snapshot.<table>")
         by_age = sorted(latest.items(), key=lambda item: item[1].snapshot_at)
@@ -168,13 +194,13 @@ class Catalog:
     def unread(self) -> dict[Scope, tuple[Manifest, ScopeEntry]]:
         """Return the last attempts that did not read all of their account-region; an older reading is shown, or none.
 
-        A Region that was never enabled has no data and is left out.
+        A Region that was never enabled has no data and is left out, and so is what is retired.
         """
         latest = self.latest()
         return {
             scope: (snapshot, entry)
             for scope, (snapshot, entry) in self.last_attempts().items()
-            if entry.status != "complete" and (entry.status != "unavailable" or scope in latest)
+            if entry.status not in ("complete", RETIRED) and (entry.status != "unavailable" or scope in latest)
         }
 
     def hidden(self) -> dict[Scope, DamagedCommit]:

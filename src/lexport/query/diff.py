@@ -26,15 +26,19 @@ from lexport.model import Scope
 from lexport.query.catalog import Catalog, read_dataset
 from lexport.query.resources import read_resources, unread_lines
 from lexport.tables.registry import state_tables
+from lexport.tables.run import RETIRED
 from lexport.tables.staged import ANSWER
 from lexport.tables.text import plural
 
-ScopeState = Literal["compared", "first_reading", "not_whole", "not_read_again", "asked_differently"]
+ScopeState = Literal["compared", "retired", "first_reading", "not_whole", "not_read_again", "asked_differently"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeDiff:
-    """The two readings of an account-region that are compared, or the reason why none are."""
+    """The two readings of an account-region that are compared, or the reason why none are.
+
+    One that is ``retired`` since lost everything that the earlier reading has.
+    """
 
     account_id: str
     region: str
@@ -98,11 +102,11 @@ def compare(dest: str | os.PathLike[str], a: str | None = None, b: str | None = 
 
 def _compare(catalog: Catalog, a: str | None, b: str | None) -> Comparison:
     then = catalog.as_of(b, option="B") if b is not None else catalog
-    before = then.latest_before() if a is None else _earlier(catalog, then, a, b).latest()
+    before = then.settled_before() if a is None else _earlier(catalog, then, a, b).settled()
     scopes = tuple(
         _describe(scope, entry, before.get(scope), commit)
         for scope, (commit, entry) in sorted(then.last_attempts().items())
-        if scope in before or entry.status != "unavailable"
+        if not _is_gone(entry, before.get(scope))
     )
     pairs = tuple(_pairs(catalog, scopes))
     damage = (*then.damage(), *_not_compared(catalog, scopes))
@@ -126,12 +130,20 @@ def _not_compared(catalog: Catalog, scopes: Iterable[ScopeDiff]) -> list[str]:
 
 def _earlier(catalog: Catalog, then: Catalog, a: str, b: str | None) -> Catalog:
     earlier = catalog.as_of(a, option="A")
-    if b is not None and len(earlier.snapshots) >= len(then.snapshots):
+    if b is not None and len(earlier.fleet_commits) >= len(then.fleet_commits):
         raise SettingsError(f"A {a} is not before B {b}: no snapshot lies between them", option="A")
     return earlier
 
 
+def _is_gone(entry: ScopeEntry, before: Manifest | None) -> bool:
+    """Return whether an account-region was not there at either moment."""
+    is_absent = before is None or before.is_retirement
+    return is_absent and entry.status in ("unavailable", RETIRED)
+
+
 def _judge(entry: ScopeEntry, before: Manifest | None, now: Manifest) -> tuple[ScopeState, str]:
+    if entry.status == RETIRED:
+        return "retired", f"retired in {now.snapshot_id}"
     if entry.status != "complete":
         return "not_whole", f"{entry.status} in {now.snapshot_id}"
     if before is None:
@@ -140,7 +152,7 @@ def _judge(entry: ScopeEntry, before: Manifest | None, now: Manifest) -> tuple[S
         return "not_read_again", f"not read since {before.snapshot_id}"
     if not is_comparable(now.options, before.options):
         return "asked_differently", "one snapshot has $LATEST alone, the other all but $LATEST"
-    return "compared", ""
+    return "compared", f"read again after it was retired in {before.snapshot_id}" if before.is_retirement else ""
 
 
 def _describe(scope: Scope, entry: ScopeEntry, before: Manifest | None, now: Manifest) -> ScopeDiff:
@@ -160,7 +172,7 @@ def _describe(scope: Scope, entry: ScopeEntry, before: Manifest | None, now: Man
 def _pairs(catalog: Catalog, scopes: Iterable[ScopeDiff]) -> Iterator[tuple[list[Scope], SnapshotFiles, SnapshotFiles]]:
     """Yield account-regions with the files of the two snapshots between which they are compared."""
     commits = {commit.snapshot_id: commit for commit in catalog.manifests}
-    compared = (scope for scope in scopes if scope.state == "compared")
+    compared = (scope for scope in scopes if scope.state in ("compared", "retired"))
     for (then, now), group in groupby(compared, key=lambda scope: (scope.from_snapshot_id, scope.to_snapshot_id)):
         assert then is not None
         members = [Scope(account_id=scope.account_id, region=scope.region) for scope in group]

@@ -13,7 +13,7 @@ from typing import Literal
 
 from lexport.tables import registry
 from lexport.tables.content import ContentRule
-from lexport.tables.run import CHANGES
+from lexport.tables.run import CHANGES, RETIRED
 from lexport.tables.table import Table
 
 Space = Literal["history", "snapshot", "main"]
@@ -30,8 +30,17 @@ def is_whole(field: str = "{}") -> str:
 
     ``field`` is how a column is written, with ``{}`` for its name.
     """
-    values = {"coverage": "fleet", "status": "complete"}
-    return " AND ".join(f"{field.format(name)} = '{value}'" for name, value in values.items())
+    return f"{field.format('coverage')} = 'fleet' AND {field.format('status')} = 'complete'"
+
+
+def is_settled(field: str = "{}") -> str:
+    """Write the condition that a row of ``scopes`` is a complete reading of its account-region, or its retirement."""
+    return f"{field.format('coverage')} = 'fleet' AND {field.format('status')} IN ('complete', '{RETIRED}')"
+
+
+def is_read(field: str = "{}") -> str:
+    """Write the condition that a row of ``scopes`` is of a snapshot, not of a retirement."""
+    return f"{field.format('status')} <> '{RETIRED}'"
 
 
 def current_values(table: Table) -> dict[str, str]:

@@ -17,13 +17,13 @@ import duckdb
 
 from lexport.dataset.data_files import damage_text, damaged_file, find_files
 from lexport.dataset.layout import DATA_FILES, RUNS
-from lexport.dataset.manifest import FORMAT, OF_EVERY_SNAPSHOT
+from lexport.dataset.manifest import FORMAT, OF_EVERY_SNAPSHOT, RETIREMENT_FORMAT
 from lexport.errors import ReadError, RunError, SettingsError, WriteError
 from lexport.model import ULID_PATTERN
 from lexport.query.catalog import Catalog, open_catalog
 from lexport.query.copied_dataset import copy_dataset
 from lexport.query.execute import Interruptible, connect, run_interruptibly
-from lexport.query.name_spaces import SPACES, Space, is_whole
+from lexport.query.name_spaces import SPACES, Space, is_settled
 from lexport.query.shipped_views import shipped_views
 from lexport.query.sql import create_view
 from lexport.query.sql_text import escape_glob, one_line, quote_name, quote_text
@@ -169,8 +169,10 @@ def _table_views(catalog: Catalog) -> TableViews:
     )
     tables = ", ".join(quote_text(table.name) for table in OF_EVERY_SNAPSHOT)
     sound = (
-        f"SELECT * FROM ({manifests}) WHERE json_valid(content) AND {_field('format')} = {quote_text(FORMAT)}"
+        f"SELECT * FROM ({manifests}) WHERE json_valid(content)"
+        f" AND {_field('format')} IN ({quote_text(FORMAT)}, {quote_text(RETIREMENT_FORMAT)})"
         f" AND {_field('snapshot_id')} = name AND (json_array_length(content, '$.scopes') = 0"
+        f" OR {_field('format')} = {quote_text(RETIREMENT_FORMAT)}"
         f" OR list_has_all(json_extract_string(content, '$.files[*].table'), [{tables}]))"
     )
     # Older releases did not write `read`.
@@ -187,7 +189,8 @@ def _table_views(catalog: Catalog) -> TableViews:
 
     def newest(table: str) -> str:
         if BY_NAME[table] not in PACKAGE_TABLES:
-            return f"SELECT max(name) FROM ({sound}) WHERE json_array_length(content, '$.scopes') > 0"
+            is_snapshot = f"json_array_length(content, '$.scopes') > 0 AND {_field('format')} = {quote_text(FORMAT)}"
+            return f"SELECT max(name) FROM ({sound}) WHERE {is_snapshot}"
         return f"SELECT max(name) FROM ({read_files}) WHERE of_table = {quote_text(table)}"
 
     def rows(space: Space, table: str) -> str | None:
@@ -218,10 +221,10 @@ def _table_views(catalog: Catalog) -> TableViews:
         )
 
     scopes = f"SELECT name AS snapshot_id, unnest(json_extract(content, '$.scopes[*]')) AS scope FROM ({sound})"
-    whole = is_whole("scope->>'{}'")
+    settled = is_settled("scope->>'{}'")
     latest_scopes = (
         "SELECT scope->>'account_id' AS account_id, scope->>'region' AS region, max(snapshot_id) AS snapshot_id"
-        f" FROM ({scopes}) WHERE {whole} GROUP BY ALL"
+        f" FROM ({scopes}) WHERE {settled} GROUP BY ALL HAVING arg_max(scope->>'status', snapshot_id) = 'complete'"
     )
     text = ", ".join(
         f"{_field(name)} AS {name}" for name in ("snapshot_id", "status", "lexport_version", "schema_version")

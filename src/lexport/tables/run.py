@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Literal, get_args
 
 from lexport.model import Coverage, ResourceStatus, ScopeStatus
 from lexport.tables.table import BOOL, COMMON, INT32, INT64, SCOPE_KEY, TEXT, TIMESTAMP, Column, Table, key
+
+RETIRED: Literal["retired"] = "retired"
+"""The status of an account-region that has ended. No run reads it: ``lexport retire`` says so."""
 
 ERRORS = Table(
     "errors",
@@ -34,7 +37,13 @@ SCOPES = Table(
     (
         *COMMON,
         Column("coverage", TEXT, "", "`fleet`, or `selection` for a list of functions.", values=get_args(Coverage)),
-        Column("status", TEXT, "", "`complete`, `partial`, `denied` or `unavailable`.", values=get_args(ScopeStatus)),
+        Column(
+            "status",
+            TEXT,
+            "",
+            "`complete`, `partial`, `denied`, `unavailable` or `retired`.",
+            values=(*get_args(ScopeStatus), RETIRED),
+        ),
         Column("functions", INT64, "", "Distinct functions in `functions`."),
         Column("versions", INT64, "", "Rows in `functions`, `$LATEST` ones included."),
         Column("aliases", INT64, "", "Rows in `aliases`; NULL where they were not read."),

@@ -80,7 +80,7 @@ def test_healing_changes_nothing_that_is_there(store, commits):
     ("name", "body"),
     [
         ("01KB0000000000000000000009.json", b"{"),
-        ("01KB0000000000000000000009.json", b'{"format": "lexport-manifest/2"}'),
+        ("01KB0000000000000000000009.json", b'{"format": "lexport-manifest/3"}'),
         ("note.json", b"{}"),
         ("01KB0000000000000000000009.json.tmp", b""),
         (".01KB0000000000000000000009.json.1.ab", b""),
@@ -106,7 +106,7 @@ def test_no_commit_yet(store):
 def test_the_hint_of_a_newer_lexport(store, commits):
     """Where a newer lexport wrote the newest commit, an older one leaves the hint to it, and says what to do."""
     newer = "01KB0000000000000000000009"
-    store.create(f"_runs/{newer}.json", b'{"format": "lexport-manifest/2"}')
+    store.create(f"_runs/{newer}.json", b'{"format": "lexport-manifest/3"}')
     store.replace("_latest.json", b"{}")
     notes = []
     commits.publish(1, note=notes.append)

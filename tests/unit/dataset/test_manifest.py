@@ -256,7 +256,7 @@ def test_several_files():
     assert [entry.path[-12:] for entry in found.entries("functions")] == ["0000.parquet", "0002.parquet"]
 
 
-@pytest.mark.parametrize("text", ["lexport-manifest/2", "lexport-manifest/10"])
+@pytest.mark.parametrize("text", ["lexport-manifest/3", "lexport-manifest/10"])
 def test_a_newer_format(text):
     """A higher number is no damage: the reader is too old, whatever else stands there."""
     for body in (changed(format=text), json.dumps({"format": text, "files": "elsewhere"}).encode()):

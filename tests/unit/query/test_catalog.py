@@ -87,7 +87,7 @@ def test_a_newer_format(tmp_path, write_dataset):
     """What a newer lexport wrote is not missing without a word: the release is too old for this dataset."""
     _, newer = write_dataset(tmp_path, [{}, {}])
     path = tmp_path / "_runs" / f"{newer.snapshot_id}.json"
-    path.write_text(json.dumps({"format": "lexport-manifest/2", "all": "else", "is": ["new"]}))
+    path.write_text(json.dumps({"format": "lexport-manifest/3", "all": "else", "is": ["new"]}))
 
     with pytest.raises(RunError, match=f"{path.name}: written by a newer lexport .*; upgrade lexport"):
         open_catalog(tmp_path)

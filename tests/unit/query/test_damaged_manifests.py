@@ -116,7 +116,7 @@ def test_many_damaged_manifests(dest):
 @pytest.mark.parametrize("command", ["sql", "status", "check", "diff", "feed", "views", "report", "packages"])
 def test_a_newer_format(dest, command, capsys):
     """Every reader rejects a dataset that a newer lexport wrote and asks to upgrade."""
-    edit(dest, 2, lambda manifest: manifest.update(format="lexport-manifest/2"))
+    edit(dest, 2, lambda manifest: manifest.update(format="lexport-manifest/3"))
     more = {"sql": ["SELECT 1"], "views": ["--db", str(dest.parent / "x.duckdb")]}.get(command, [])
 
     assert run([command, str(dest), *more]) == 1

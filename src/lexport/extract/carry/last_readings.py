@@ -59,7 +59,7 @@ def find_last_readings(
     """
     found: dict[Resource, LastReading] = {}
     open_ = list(resources)
-    for commit in newest_first(store):
+    for commit in newest_first(store, of=scope):
         if not open_ or commit.snapshot_at < not_before:
             break
         if commit.hash_key_id != hash_key_id or scope not in commit.whole_scopes():

@@ -137,7 +137,9 @@ def make_night(
         day=day,
         read_at=catalog.newest.snapshot_at,
         scopes=frozenset(catalog.latest()),
-        tried=sum(commit.snapshot_at.date() == day for commit, _ in catalog.last_attempts().values()),
+        tried=sum(
+            commit.snapshot_at.date() == day and commit.is_snapshot for commit, _ in catalog.last_attempts().values()
+        ),
         functions=functions,
         found=found,
         took_s=round(took_s, 2),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lexport.query.name_spaces import is_whole
+from lexport.query.name_spaces import is_read, is_settled, is_whole
 from lexport.query.shipped_views import shipped_views
 from lexport.query.warehouse.dialects import SCHEMA, Dialect, translate
 from lexport.tables.run import SNAPSHOTS
@@ -34,7 +34,7 @@ FROM history.scopes AS s
 JOIN (
   SELECT account_id, region, MAX(snapshot_id) AS snapshot_id
   FROM history.scopes
-  WHERE {is_whole()}
+  WHERE {is_settled()}
   GROUP BY account_id, region
 ) AS n ON n.account_id = s.account_id AND n.region = s.region AND n.snapshot_id = s.snapshot_id
 WHERE {is_whole("s.{}")}"""
@@ -42,7 +42,7 @@ WHERE {is_whole("s.{}")}"""
     return {"newest_snapshot": newest, "latest_scopes": latest}
 
 
-_NEWEST = "SELECT MAX(snapshot_id) FROM history.scopes"
+_NEWEST = f"SELECT MAX(snapshot_id) FROM history.scopes WHERE {is_read()}"
 
 
 def create_shipped_views(dialect: Dialect) -> Iterator[str]:

@@ -56,14 +56,27 @@ LEFT JOIN "problems" AS "p"
   AND "p"."account_id" = "s"."account_id"
   AND "p"."region" IN ("s"."region", 'aws-global') /* the whole account: its role could not be assumed */
 WHERE
-  "s"."region" <> 'aws-global'
-  OR NOT EXISTS(
+  "s"."status" <> 'retired'
+  AND (
+    "s"."region" <> 'aws-global'
+    OR NOT EXISTS(
+      SELECT
+        1
+      FROM "newest" AS "later"
+      WHERE
+        "later"."account_id" = "s"."account_id"
+        AND "later"."snapshot_id" > "s"."snapshot_id"
+    )
+  )
+  AND NOT EXISTS(
     SELECT
       1
-    FROM "newest" AS "later"
+    FROM "lexport_history"."scopes" AS "ended"
     WHERE
-      "later"."account_id" = "s"."account_id"
-      AND "later"."snapshot_id" > "s"."snapshot_id"
+      "ended"."account_id" = "s"."account_id"
+      AND "ended"."region" = "s"."region"
+      AND "ended"."status" = 'retired'
+      AND "ended"."snapshot_id" > "s"."snapshot_id"
   )
 ORDER BY
   "s"."account_id",

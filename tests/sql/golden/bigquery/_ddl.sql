@@ -74,6 +74,8 @@ WHERE
     SELECT
       MAX(`snapshot_id`)
     FROM `lexport_history`.`scopes`
+    WHERE
+      `status` <> 'retired'
   );
 
 CREATE OR REPLACE VIEW `lexport`.`latest_scopes`
@@ -91,7 +93,7 @@ JOIN (
     MAX(`snapshot_id`) AS `snapshot_id`
   FROM `lexport_history`.`scopes`
   WHERE
-    `coverage` = 'fleet' AND `status` = 'complete'
+    `coverage` = 'fleet' AND `status` IN ('complete', 'retired')
   GROUP BY
     `account_id`,
     `region`

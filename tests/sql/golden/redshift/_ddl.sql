@@ -53,6 +53,8 @@ WHERE
     SELECT
       MAX("snapshot_id")
     FROM "lexport_history"."scopes"
+    WHERE
+      "status" <> 'retired'
   )
 WITH NO SCHEMA BINDING;
 
@@ -70,7 +72,7 @@ JOIN (
     MAX("snapshot_id") AS "snapshot_id"
   FROM "lexport_history"."scopes"
   WHERE
-    "coverage" = 'fleet' AND "status" = 'complete'
+    "coverage" = 'fleet' AND "status" IN ('complete', 'retired')
   GROUP BY
     "account_id",
     "region"

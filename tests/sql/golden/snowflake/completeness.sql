@@ -56,14 +56,27 @@ LEFT JOIN "PROBLEMS" AS "P"
   AND "P"."ACCOUNT_ID" = "S"."ACCOUNT_ID"
   AND "P"."REGION" IN ("S"."REGION", 'aws-global') /* the whole account: its role could not be assumed */
 WHERE
-  "S"."REGION" <> 'aws-global'
-  OR NOT EXISTS(
+  "S"."STATUS" <> 'retired'
+  AND (
+    "S"."REGION" <> 'aws-global'
+    OR NOT EXISTS(
+      SELECT
+        1
+      FROM "NEWEST" AS "LATER"
+      WHERE
+        "LATER"."ACCOUNT_ID" = "S"."ACCOUNT_ID"
+        AND "LATER"."SNAPSHOT_ID" > "S"."SNAPSHOT_ID"
+    )
+  )
+  AND NOT EXISTS(
     SELECT
       1
-    FROM "NEWEST" AS "LATER"
+    FROM "LEXPORT_HISTORY"."SCOPES" AS "ENDED"
     WHERE
-      "LATER"."ACCOUNT_ID" = "S"."ACCOUNT_ID"
-      AND "LATER"."SNAPSHOT_ID" > "S"."SNAPSHOT_ID"
+      "ENDED"."ACCOUNT_ID" = "S"."ACCOUNT_ID"
+      AND "ENDED"."REGION" = "S"."REGION"
+      AND "ENDED"."STATUS" = 'retired'
+      AND "ENDED"."SNAPSHOT_ID" > "S"."SNAPSHOT_ID"
   )
 ORDER BY
   "S"."ACCOUNT_ID",

@@ -15,6 +15,8 @@ SELECT
   `started_at`,
   `ended_at`
 FROM `lexport_history`.`scopes`
+WHERE
+  `status` <> 'retired'
 ORDER BY
   `snapshot_id` DESC,
   `account_id` NULLS LAST,

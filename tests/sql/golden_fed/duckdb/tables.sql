@@ -167,6 +167,8 @@ WHERE
     SELECT
       MAX("snapshot_id")
     FROM "lexport_history"."scopes"
+    WHERE
+      "status" <> 'retired'
   );
 
 CREATE OR REPLACE VIEW "lexport"."latest_scopes" AS
@@ -183,7 +185,7 @@ JOIN (
     MAX("snapshot_id") AS "snapshot_id"
   FROM "lexport_history"."scopes"
   WHERE
-    "coverage" = 'fleet' AND "status" = 'complete'
+    "coverage" = 'fleet' AND "status" IN ('complete', 'retired')
   GROUP BY
     "account_id",
     "region"

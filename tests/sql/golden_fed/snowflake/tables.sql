@@ -152,6 +152,8 @@ WHERE
     SELECT
       MAX("SNAPSHOT_ID")
     FROM "LEXPORT_HISTORY"."SCOPES"
+    WHERE
+      "STATUS" <> 'retired'
   );
 
 CREATE OR REPLACE VIEW "LEXPORT"."LATEST_SCOPES"
@@ -169,7 +171,7 @@ JOIN (
     MAX("SNAPSHOT_ID") AS "SNAPSHOT_ID"
   FROM "LEXPORT_HISTORY"."SCOPES"
   WHERE
-    "COVERAGE" = 'fleet' AND "STATUS" = 'complete'
+    "COVERAGE" = 'fleet' AND "STATUS" IN ('complete', 'retired')
   GROUP BY
     "ACCOUNT_ID",
     "REGION"
