@@ -1,105 +1,151 @@
-"""Feeds that are loaded into PostgreSQL and DuckDB: the warehouses show what ``lexport sql`` shows, to the row."""
+"""Feeds that are loaded into PostgreSQL and DuckDB: the databases show what ``lexport sql`` shows, to the row."""
 
-import importlib.util
-from datetime import UTC, datetime
-from decimal import Decimal
-from pathlib import Path
+import shutil
 
-import duckdb
-import psycopg
+import pytest
 
-from lexport.query.shipped_views import shipped_views
-from lexport.query.sql import open_query_session
-from lexport.query.warehouse.apply import apply_feed
-from lexport.tables import registry
-from lexport.tables.fed import fed_tables
+from lexport.errors import PublishError, RunError, SettingsError
+from lexport.query.feed import write_feed
+from lexport.query.warehouse.apply import OPENERS, apply_feed, read_load
+from lexport.query.warehouse.apply_duckdb import open_duckdb
+from lexport.query.warehouse.apply_postgres import open_postgres
 
-
-def _load(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-nights = _load("nights")
-RUN_TABLES = [fed.name for fed in fed_tables() if fed.kind == "run"]
-TABLES = [
-    *(f"main.{table.name}" for table in registry.tables()),
-    *(f"{space}.{name}" for space in ("history", "snapshot") for name in RUN_TABLES),
-]
-VIEWS = [f"main.{view.name}" for view in shipped_views()]
+OPEN = {"postgres": open_postgres, "duckdb": open_duckdb}
+LAST_LOAD = "load_id = (SELECT MAX(load_id) FROM lexport_tables.lexport_loads)"
 WAITING = {
     f"main.{name}" for name in ("canary_aliases", "deprecated_runtimes", "runtimes_by_age", "unhealthy_functions")
 }
 """Views with a difference of dates, which sqlglot writes wrongly for PostgreSQL."""
-SCHEMAS = {"main": "lexport", "history": "lexport_history", "snapshot": "lexport_snapshot"}
 
 
-def exact(value):
-    """Return a value so that equal ones have the same text, and 1, 1.0 and true do not."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
-    return repr(value)
+@pytest.mark.asyncio
+async def test_five_feeds(warehouse, stages, sql_shows, view_rows, apply, differing, show, run_lexport, tmp_path):
+    """After five feeds every name and every view shows what ``lexport sql`` shows.
+
+    The first is loaded by the command. The third is loaded twice. The fourth breaks off in the middle, changes nothing,
+    and is repeated.
+    """
+    done = await run_lexport("feed", stages[0], "--apply", warehouse.kind, "--to", warehouse.url)
+    assert done.code == 0, done.err
+    assert "rows loaded" in done.last
+
+    for number, stage in enumerate(stages):
+        if number == 3:
+            break_off(warehouse, stage, tmp_path)
+            assert differing(warehouse, sql_shows(stages[2])) == []
+        applied = apply(stage, warehouse)
+        assert applied.is_news == (number > 0)
+        if number == 2:
+            warehouse.run(f"DELETE FROM lexport_tables.lexport_loads WHERE {LAST_LOAD}")
+            assert apply(stage, warehouse).is_news
+    assert differing(warehouse, sql_shows(stages[-1])) == []
+    unequal = {*differing(warehouse, view_rows(), show.number)}
+
+    assert unequal <= (WAITING if warehouse.kind == "postgres" else set())
+    assert len(warehouse.query("SELECT load_id FROM lexport_tables.lexport_loads")) == len(stages)
 
 
-def number(value):
-    """The same, for what views compute: a count is a count in any type of whole numbers."""
-    if isinstance(value, Decimal):
-        return repr(int(value) if value == int(value) else float(value))
-    return exact(value)
+def break_off(warehouse, stage, tmp_path):
+    """Load a feed whose last file is cut off."""
+    since = "01KB0000000000000000000005"
+    feed = write_feed(stage, tmp_path / "cut", since)
+    last = [part for part in feed.parts if part.rows and part.table is not None][-1]
+    path = tmp_path / "cut" / last.path
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(RunError), OPEN[warehouse.kind](warehouse.url) as opened:
+        opened.load(tmp_path / "cut", read_load(tmp_path / "cut"))
 
 
-def sorted_rows(rows, write):
-    return sorted(tuple(map(write, row)) for row in rows)
-
-
-def of_sql(dest, names, write=exact):
-    """What ``lexport sql`` shows."""
-    with open_query_session(dest) as session:
-        return {
-            name: sorted_rows(
-                (row.values() for row in session.read(f"SELECT * FROM {name}").read_all().to_pylist()), write
+@pytest.mark.parametrize("mode", ["soft-delete", "scd2"])
+def test_rows_that_are_gone_are_kept(warehouse, stages, sql_shows, apply, differing, show, mode):
+    """Rows that are deleted keep the time; with scd2 the rows of a night can be read as they were then."""
+    for stage in stages[:4]:
+        apply(stage, warehouse, write_mode=mode)
+    assert differing(warehouse, sql_shows(stages[3])) == []
+    column = {"soft-delete": "deleted_at", "scd2": "valid_to"}[mode]
+    gone = warehouse.query(f"SELECT function_name, {column} FROM lexport_tables.functions WHERE {column} IS NOT NULL")
+    assert gone
+    if mode == "scd2":
+        names = "account_id, region, function_name, version, memory_size, description"
+        for number, stage in ((1, stages[0]), (2, stages[1]), (5, stages[2])):
+            at = f"CAST('2026-11-{20 + number} 02:00:00.123456+00' AS TIMESTAMPTZ)"
+            then = warehouse.query(
+                f"SELECT {names} FROM lexport_tables.functions"
+                f" WHERE valid_from <= {at} AND (valid_to > {at} OR valid_to IS NULL)"
             )
-            for name in names
-        }
+            query = f"(SELECT {names} FROM main.functions)"
+            assert then == show.of_sql(stage, [query])[query]
+    with pytest.raises(SettingsError, match="so it cannot be with"):
+        apply(stages[4], warehouse)
 
 
-def in_warehouse(name):
-    space, _, table = name.partition(".")
-    return f'"{SCHEMAS[space]}"."{table}"'
+def test_a_cursor_that_is_gone(warehouse, stages, sql_shows, apply, differing, tmp_path):
+    """Where the loaded commit was pruned, the error says what to do; then the load replaces everything."""
+    dest = tmp_path / "fleet"
+    apply(stages[1], warehouse)
+    shutil.copytree(stages[2], dest)
+    (dest / "_runs" / "01KB0000000000000000000003.json").unlink()
+
+    with pytest.raises(SettingsError, match=r"delete all rows of .* and run again") as failed:
+        apply(dest, warehouse)
+    assert failed.value.exit_code == 2
+    warehouse.run("DELETE FROM lexport_tables.lexport_loads")
+    apply(stages[2], warehouse)
+
+    assert differing(warehouse, sql_shows(stages[2])) == []
 
 
-def of_postgres(url, names, write=exact):
-    with psycopg.connect(url) as connection:
-        return {
-            name: sorted_rows(connection.execute(f"SELECT * FROM {in_warehouse(name)}").fetchall(), write)
-            for name in names
-        }
+def test_another_cursor_is_refused(warehouse, stages, sql_shows, apply, differing):
+    """A feed that begins elsewhere than the database stands changes nothing, and ends with exit code 6."""
+    apply(stages[1], warehouse)
+
+    with pytest.raises(PublishError, match="another load was first") as failed:
+        apply(stages[2], warehouse, since="01KB0000000000000000000001")
+    assert failed.value.exit_code == 6
+    assert differing(warehouse, sql_shows(stages[1])) == []
 
 
-def of_duckdb(path, names, write=exact):
-    with duckdb.connect(str(path), read_only=True) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        read = {name: connection.sql(f"FROM {in_warehouse(name)}").to_arrow_reader().read_all() for name in names}
-    return {name: sorted_rows((row.values() for row in rows.to_pylist()), write) for name, rows in read.items()}
+def test_a_newer_lexport_was_here(warehouse, stages, apply):
+    """A database that a newer lexport loaded is refused."""
+    apply(stages[0], warehouse)
+    warehouse.run("UPDATE lexport_tables.lexport_loads SET schema_version = '99'")
+
+    with pytest.raises(RunError, match="newer lexport"):
+        apply(stages[1], warehouse)
 
 
-def differing(theirs, ours):
-    return [name for name, rows in ours.items() if rows != theirs[name]]
+def test_an_older_lexport_was_here(warehouse, stages, sql_shows, apply, differing, show):
+    """Columns that are missing are added, former ones renamed, tables and views that are missing created."""
+    apply(stages[0], warehouse)
+    cascade = " CASCADE" if warehouse.kind == "postgres" else ""
+    for statement in (
+        f"DROP VIEW lexport.canary_aliases{cascade}",
+        f"DROP VIEW lexport.tags{cascade}",
+        "CREATE VIEW lexport.tags AS SELECT 1 AS something",
+        f"ALTER TABLE lexport_tables.functions DROP COLUMN description{cascade}",
+        f"DROP TABLE lexport_tables.package_secrets{cascade}",
+    ):
+        warehouse.run(statement)
+    warehouse.run("DELETE FROM lexport_tables.lexport_loads")
+    apply(stages[1], warehouse)
+
+    expected = {name: rows for name, rows in sql_shows(stages[1]).items() if name != "main.functions"}
+    assert differing(warehouse, expected) == []
+    assert len(warehouse.query("SELECT description FROM lexport.functions WHERE description IS NOT NULL")) > 3
 
 
-def test_five_feeds(tmp_path, write_dataset, postgres):
-    """After each of five feeds every name, and at the end every view, shows in both what ``lexport sql`` shows."""
-    dest, file = tmp_path / "fleet", tmp_path / "warehouse.duckdb"
-    for _ in nights.write_stages(dest, write_dataset):
-        apply_feed(dest, "postgres", postgres, since=None, write_mode="hard-delete")
-        apply_feed(dest, "duckdb", str(file), since=None, write_mode="hard-delete")
+@pytest.mark.parametrize("text", ["a\0b"])
+def test_what_postgres_does_not_keep(write_dataset, tmp_path, postgres, show, text):
+    """U+0000 becomes U+FFFD, and the command says in how many values."""
+    rows = [{"function_name": name, "version": "$LATEST", "description": text} for name in "fg"]
+    write_dataset(tmp_path / "fleet", [{"functions": rows}])
 
-        ours = of_sql(dest, TABLES)
-        assert differing(of_postgres(postgres, TABLES), ours) == []
-        assert differing(of_duckdb(file, TABLES), ours) == []
-    views = of_sql(dest, VIEWS, number)
+    applied = apply_feed(tmp_path / "fleet", "postgres", postgres, since=None, write_mode="hard-delete")
 
-    assert {*differing(of_postgres(postgres, VIEWS, number), views)} <= WAITING
-    assert differing(of_duckdb(file, VIEWS, number), views) == []
+    assert applied.notes == ["PostgreSQL keeps no U+0000 in texts: it is U+FFFD in 2 values"]
+    assert show.Postgres(postgres).query("SELECT DISTINCT description FROM lexport.functions") == [("'a\ufffdb'",)]
+
+
+def test_every_database_has_an_opener():
+    """What --apply takes can be opened."""
+    assert {*OPENERS} == {*OPEN}

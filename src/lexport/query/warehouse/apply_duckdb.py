@@ -13,8 +13,8 @@ import duckdb
 from lexport.errors import RunError, SettingsError
 from lexport.query.sql_text import escape_glob, one_line, quote_text
 from lexport.query.warehouse.apply import Loaded, check_cursor, check_loaded
-from lexport.query.warehouse.dialects import TABLES
-from lexport.query.warehouse.existing import Existing, missing_statements, view_statements, views_fingerprint
+from lexport.query.warehouse.dialects import SCHEMA, TABLES
+from lexport.query.warehouse.existing import Existing, missing_statements, view_statements
 from lexport.query.warehouse.load import DELETES, SCOPES, Load, insert_scopes, load_statements, staged, staged_columns
 from lexport.query.warehouse.native_tables import LOADS, NATIVE_DIALECTS
 
@@ -91,7 +91,7 @@ class DuckDBWarehouse:
             check_cursor(now.next_since if now else None, load, self.name)
             for statement in (*_stage(folder, load), *load_statements(load, _DIALECT)):
                 run(statement)
-            if existing.views_fingerprint != views_fingerprint(load.write_mode, _DIALECT):
+            if not existing.has_views(load.write_mode, _DIALECT):
                 for statement in view_statements(load.write_mode, _DIALECT):
                     run(statement)
             run("COMMIT")
@@ -106,11 +106,11 @@ class DuckDBWarehouse:
             " AND database_name = current_database() ORDER BY column_index",
             [TABLES],
         ).fetchall()
-        comment = self._connection.execute(
-            "SELECT comment FROM duckdb_views() WHERE schema_name = 'lexport' AND view_name = 'latest_scopes'"
-            " AND database_name = current_database()"
-        ).fetchone()
-        return Existing.of(columns, comment[0] if comment else None)
+        views = self._connection.execute(
+            "SELECT schema_name, view_name, comment FROM duckdb_views() WHERE database_name = current_database()"
+        ).fetchall()
+        comments = {(schema, name): comment for schema, name, comment in views}
+        return Existing.of(columns, comments, comments.get((SCHEMA, "latest_scopes")))
 
 
 def _stage(folder: Path, load: Load) -> Iterator[str]:

@@ -19,10 +19,11 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from lexport.errors import CredentialsError, RunError, SettingsError
+from lexport.errors import CredentialsError, ReadError, RunError, SettingsError
+from lexport.query.name_spaces import SPACES
 from lexport.query.warehouse.apply import Loaded, check_cursor, check_loaded
 from lexport.query.warehouse.dialects import SCHEMA, SCHEMAS, TABLES
-from lexport.query.warehouse.existing import Existing, missing_statements, view_statements, views_fingerprint
+from lexport.query.warehouse.existing import Existing, missing_statements, view_statements
 from lexport.query.warehouse.load import (
     DELETES,
     LOCK,
@@ -158,7 +159,7 @@ class PostgresWarehouse:
             replaced = self._stage(folder, load)
             for statement in load_statements(load, _DIALECT):
                 self._run(statement)
-            if existing.views_fingerprint != views_fingerprint(load.write_mode, _DIALECT):
+            if not existing.has_views(load.write_mode, _DIALECT):
                 notes += self._create_views(load)
         if replaced:
             notes.append(f"PostgreSQL keeps no U+0000 in texts: it is U+FFFD in {plural(replaced, 'value')}")
@@ -178,7 +179,13 @@ class PostgresWarehouse:
         comment = self._connection.execute(
             "SELECT obj_description(to_regclass(%s), 'pg_class')", [f"{SCHEMA}.latest_scopes"]
         ).fetchone()
-        return Existing.of(columns, comment[0] if comment else None)
+        return Existing.of(columns, self._views(), comment[0] if comment else None)
+
+    def _views(self) -> list[tuple[str, str]]:
+        return self._connection.execute(
+            "SELECT schemaname, viewname FROM pg_catalog.pg_views WHERE schemaname = ANY(%s)",
+            [[SCHEMAS[space] for space in SPACES]],
+        ).fetchall()
 
     # --- the rows of a feed -------------------------------------------------------------------------------------------
 
@@ -186,9 +193,13 @@ class PostgresWarehouse:
         """Copy the files of a feed into temporary tables; return in how many values U+0000 was replaced."""
         replaced = 0
         for name in (*(name for name, rows in load.rows.items() if rows), *([DELETES] if load.deletes else [])):
-            with pq.ParquetFile(folder / f"{name}.parquet") as file:
-                self._create_staging(name)
-                replaced += self._copy(staged(_DIALECT, name), file)
+            self._create_staging(name)
+            path = folder / f"{name}.parquet"
+            try:
+                with pq.ParquetFile(path) as file:
+                    replaced += self._copy(staged(_DIALECT, name), file)
+            except (OSError, pa.ArrowException) as error:
+                raise ReadError(f"cannot read {path}: {str(error).splitlines()[0]}", path=str(path)) from error
             self._run(f"ANALYZE {staged(_DIALECT, name)}")  # nobody else does it for a temporary table
         self._create_staging(SCOPES)
         for statement in insert_scopes(load, _DIALECT):
@@ -236,13 +247,9 @@ class PostgresWarehouse:
     def _drop_views(self) -> None:
         import psycopg
 
-        schemas = [SCHEMAS[space] for space in ("main", "history", "snapshot")]
-        names = self._connection.execute(
-            "SELECT format('%%I.%%I', schemaname, viewname) FROM pg_catalog.pg_views WHERE schemaname = ANY(%s)",
-            [schemas],
-        ).fetchall()
+        names = [_DIALECT.quote(*name) for name in self._views()]
         try:
-            self._run(f"DROP VIEW {', '.join(name for (name,) in names)}")
+            self._run(f"DROP VIEW {', '.join(names)}")
         except psycopg.errors.DependentObjectsStillExist as error:
             what = " ".join((error.diag.message_detail or "").split())
             raise RunError(

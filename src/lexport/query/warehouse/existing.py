@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lexport.model import __version__
@@ -18,7 +18,7 @@ from lexport.query.warehouse.native_tables import (
     native_tables,
     rename_column,
 )
-from lexport.query.warehouse.native_views import NATIVE_SCHEMAS, create_native_views
+from lexport.query.warehouse.native_views import NATIVE_SCHEMAS, create_native_views, native_view_names
 from lexport.query.warehouse.views import create_shipped_views
 
 if TYPE_CHECKING:
@@ -29,18 +29,23 @@ _FINGERPRINT = "Definitions: "
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """The tables of a database with their columns, and the fingerprint of its views; empty where there are none."""
+    """The tables of a database with their columns, its views as (schema, name), and the fingerprint of these."""
 
-    tables: dict[str, list[str]] = field(default_factory=dict)
-    views_fingerprint: str = ""
+    tables: dict[str, list[str]]
+    views: frozenset[tuple[str, str]]
+    fingerprint: str
 
     @classmethod
-    def of(cls, columns: Iterable[tuple[str, str]], comment: str | None) -> Existing:
-        """Read pairs of table and column, and the comment of the view ``latest_scopes``."""
+    def of(cls, columns: Iterable[tuple[str, str]], views: Iterable[tuple[str, str]], comment: str | None) -> Existing:
+        """Read pairs of table and column, pairs of schema and view, and the comment of the view ``latest_scopes``."""
         tables: dict[str, list[str]] = {}
         for table, column in columns:
             tables.setdefault(table, []).append(column)
-        return cls(tables, (comment or "").partition(_FINGERPRINT)[2])
+        return cls(tables, frozenset(views), (comment or "").partition(_FINGERPRINT)[2])
+
+    def has_views(self, mode: WriteMode, dialect: Dialect) -> bool:
+        """Return whether all views are there, as this lexport writes them."""
+        return self.fingerprint == _fingerprint(mode, dialect) and {*native_view_names()} <= self.views
 
 
 def missing_statements(existing: Existing, mode: WriteMode, dialect: Dialect) -> Iterator[str]:
@@ -62,7 +67,7 @@ def missing_statements(existing: Existing, mode: WriteMode, dialect: Dialect) ->
                 )
 
 
-def views_fingerprint(mode: WriteMode, dialect: Dialect) -> str:
+def _fingerprint(mode: WriteMode, dialect: Dialect) -> str:
     """Return a text that differs where the views would be others. The views themselves take seconds to write."""
     facts = [
         __version__,
@@ -74,9 +79,16 @@ def views_fingerprint(mode: WriteMode, dialect: Dialect) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
-def view_statements(mode: WriteMode, dialect: Dialect) -> Iterator[str]:
-    """Write the statements that create all views, and last the one that notes their fingerprint."""
-    yield from create_native_views(dialect, mode)
-    yield from create_shipped_views(dialect)
-    comment = dialect.literal(f"What lexport shows. {_FINGERPRINT}{views_fingerprint(mode, dialect)}")
-    yield f"COMMENT ON VIEW {dialect.quote(SCHEMA, 'latest_scopes')} IS {comment}"
+def view_statements(mode: WriteMode, dialect: Dialect) -> tuple[str, ...]:
+    """Return the statements that create all views, and last the one that notes their fingerprint."""
+    fingerprint = _fingerprint(mode, dialect)
+    key = (dialect.name, fingerprint)
+    if key not in _written:
+        comment = dialect.literal(f"What lexport shows. {_FINGERPRINT}{fingerprint}")
+        noted = f"COMMENT ON VIEW {dialect.quote(SCHEMA, 'latest_scopes')} IS {comment}"
+        _written[key] = (*create_native_views(dialect, mode), *create_shipped_views(dialect), noted)
+    return _written[key]
+
+
+_written: dict[tuple[str, str], tuple[str, ...]] = {}
+"""The statements by dialect and fingerprint: a process that loads often writes them once."""

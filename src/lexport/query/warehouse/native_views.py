@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from lexport.query.name_spaces import named_values
+from lexport.query.name_spaces import SPACES, named_values
+from lexport.query.shipped_views import shipped_views
 from lexport.query.warehouse.dialects import SCHEMAS, TABLES, Dialect
 from lexport.query.warehouse.location import check_location
 from lexport.query.warehouse.native_tables import (
@@ -22,6 +23,7 @@ from lexport.query.warehouse.native_tables import (
     shown_only,
 )
 from lexport.query.warehouse.views import (
+    SCOPE_VIEWS,
     SNAPSHOT_ID,
     create_scope_views,
     create_shipped_views,
@@ -53,6 +55,15 @@ def native_ddl(dialect: Dialect, mode: WriteMode = "hard-delete", location: str 
         yield from create_native_table(table, dialect, root)
     yield from create_native_views(dialect, mode)
     yield from create_shipped_views(dialect)
+
+
+def native_view_names() -> Iterator[tuple[str, str]]:
+    """Yield schema and name of every view."""
+    for fed in fed_tables():
+        for space in SPACES if fed.kind == "run" else ("main",):
+            yield SCHEMAS[space], fed.name
+    yield from ((SCHEMAS["main"], name) for name in SCOPE_VIEWS)
+    yield from ((SCHEMAS["main"], view.name) for view in shipped_views())
 
 
 def create_native_views(dialect: Dialect, mode: WriteMode) -> Iterator[str]:

@@ -17,6 +17,8 @@ from lexport.tables.run import SNAPSHOTS
 from lexport.tables.table import Table
 
 SNAPSHOT_ID = "snapshot_id"
+SCOPE_VIEWS = ("newest_snapshot", "latest_scopes")
+"""The views that say which readings the name spaces show."""
 
 
 def create_scope_views(dialect: Dialect, columns: Sequence[str]) -> Iterator[str]:
