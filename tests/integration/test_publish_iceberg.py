@@ -6,18 +6,23 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
+import pyarrow.parquet as pq
 import pytest
 from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.io.pyarrow import parquet_file_to_data_file
 
 from lexport.dataset.open_store import open_store
 from lexport.dataset.prune import prune_store
 from lexport.dataset.prune_order import PruneOrder
 from lexport.dataset.retention import KeepRules
+from lexport.errors import ReadError, SettingsError
 from lexport.query.publish.iceberg import publish_iceberg
+from lexport.query.publish.iceberg_schema import table_schema
 from lexport.query.sql import open_result
 from lexport.settings import Destination
 from lexport.tables import registry
@@ -138,6 +143,7 @@ async def test_five_publications(tmp_path, hand_written, run_lexport, lexport_pa
     assert {name: table.rows for name, table in after_kill.items()} == counts_in_lexport(dest)
 
     hand_written.write_dataset(dest, [night(4, hand_written)])
+    compact(open_tables(folder)["tags"])
     lose(dest, hand_written.snapshot_id(2))
     async with anyio.create_task_group() as both:
         both.start_soon(succeed, run_lexport, arguments)
@@ -149,6 +155,7 @@ async def test_five_publications(tmp_path, hand_written, run_lexport, lexport_pa
     assert counts["functions"] == 30
     assert {name: len(rows_of(table)) for name, table in tables.items()} == counts
     assert set(published_files(folder).values()) == {1}
+    assert sorted(rows_of(tables["tags"]).column("value").to_pylist()) == ["1", "3", "4"]
     for table in registry.tables():
         schema = tables[table.name].schema()
         assert {field.name: field.doc for field in schema.fields} == {each.name: each.meaning for each in table.columns}
@@ -166,6 +173,17 @@ async def test_five_publications(tmp_path, hand_written, run_lexport, lexport_pa
 async def succeed(run_lexport, arguments):
     done = await run_lexport(*arguments)
     assert done.code == 0, done.err
+
+
+def compact(table):
+    """Replace every file by one of another name with the same rows, as engines do."""
+    Path(f"{table.location()}/data".removeprefix("file://")).mkdir()
+    with table.transaction() as change, change.update_snapshot().overwrite() as snapshot:
+        for task in table.scan().plan_files():
+            path = f"{table.location()}/data/{uuid.uuid4()}.parquet"
+            pq.write_table(pq.read_table(task.file.file_path.removeprefix("file://"), partitioning=None), path[7:])
+            snapshot.delete_data_file(task.file)
+            snapshot.append_data_file(parquet_file_to_data_file(table.io, table.metadata, path))
 
 
 def lose(dest, snapshot_id):
@@ -196,3 +214,59 @@ def states(folder):
         found = connection.execute("SELECT table_name, metadata_location FROM iceberg_tables").fetchall()
     connection.close()
     return found
+
+
+@pytest.mark.parametrize(
+    ("catalog", "told"),
+    [
+        ("https://user:hunter22@catalog.example/x", "a user name or a password is in it"),
+        ("sqlite:///catalog.db?password=hunter22", "`?` or `#` is in it"),
+        ("sqlite://catalog.db", "write it like sqlite:///catalog.db"),
+        ("sqlite:///nowhere/catalog.db", "there is no folder"),
+        ("ftp://host", "Could not infer the catalog type"),
+        ("unknown", "pyiceberg knows no such catalog"),
+    ],
+)
+def test_wrong_catalogs(tmp_path, hand_written, monkeypatch, catalog, told):
+    """A catalog that cannot be one is refused before anything is made, and no password is repeated."""
+    hand_written.write_dataset(tmp_path / "fleet", [night(1, hand_written)])
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(SettingsError) as refused:
+        publish_iceberg(Destination("fleet"), catalog=catalog, namespace="lexport")
+
+    assert told in str(refused.value)
+    assert "hunter22" not in str(refused.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["fleet"]
+
+
+def test_a_table_of_somebody_else(tmp_path, hand_written):
+    """A table that lexport did not create is refused, and nothing is published; a dry run makes nothing either."""
+    dest = tmp_path / "fleet"
+    hand_written.write_dataset(dest, [night(1, hand_written)])
+    would = publish(dest, tmp_path, is_dry_run=True)
+    assert not (tmp_path / "catalog.db").exists()
+    assert (would["functions"].is_new, would["functions"].rows, would["snapshots"].rows) == (True, 10, 1)
+
+    catalog = SqlCatalog("lexport", uri=f"sqlite:///{tmp_path}/catalog.db", warehouse=f"file://{tmp_path}")
+    catalog.create_namespace("lexport")
+    catalog.create_table(("lexport", "functions"), schema=table_schema(FUNCTIONS))
+    with pytest.raises(SettingsError, match=r"lexport.functions of the catalog .* is not lexport's"):
+        publish(dest, tmp_path)
+    assert catalog.list_tables("lexport") == [("lexport", "functions")]
+    catalog.close()
+
+
+def test_damage_is_not_published(tmp_path, hand_written):
+    """A file that is another than the manifest says is not added, and the error names it."""
+    dest = tmp_path / "fleet"
+    hand_written.write_dataset(dest, [night(1, hand_written), night(2, hand_written)])
+    (first, second) = sorted(dest.glob("functions/*/*.parquet"))
+    first.write_bytes(second.read_bytes())
+
+    with pytest.raises(ReadError, match=r"functions of snapshot .* is damaged: .*its rows are of another snapshot"):
+        publish(dest, tmp_path)
+    first.unlink()
+    with pytest.raises(ReadError, match="it is missing"):
+        publish(dest, tmp_path)
+    assert open_tables(tmp_path)["functions"].current_snapshot() is None

@@ -49,6 +49,9 @@ def command(dest: Destination, *, table_format: str, catalog: str, namespace: st
     """
     output = choose_format(output)
     if table_format == "iceberg":
+        from lexport.query.publish.need_pyiceberg import need_pyiceberg
+
+        need_pyiceberg()
         from lexport.query.publish.iceberg import publish_iceberg as publish
     else:
         from lexport.query.publish.ducklake import publish_ducklake as publish

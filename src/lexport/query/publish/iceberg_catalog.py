@@ -10,21 +10,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import requests
+import sqlalchemy.exc
+from pyiceberg import exceptions as iceberg
+from pyiceberg.catalog import Catalog, CatalogType, infer_catalog_type, load_catalog
+from pyiceberg.catalog.rest import RestCatalog
+from pyiceberg.utils.config import Config, merge_config
+
 from lexport.aws.errors import one_line
 from lexport.errors import CredentialsError, LexportError, RunError, SettingsError
-
-try:
-    import requests
-    import sqlalchemy.exc
-    from pyiceberg import exceptions as iceberg
-    from pyiceberg.catalog import Catalog, CatalogType, infer_catalog_type, load_catalog
-    from pyiceberg.catalog.rest import RestCatalog
-    from pyiceberg.utils.config import Config, merge_config
-except ImportError as error:
-    raise SettingsError(
-        f"publish to Iceberg needs the extra [iceberg] ({error.name} is missing); run: pip install 'lexport[iceberg]'",
-        option="FORMAT",
-    ) from None
 
 NAME_OF_URLS = "lexport"
 """The name in pyiceberg's configuration of a catalog that is given as a URL."""
@@ -64,16 +58,11 @@ def open_iceberg(catalog: str, defaults: Mapping[str, str], *, timeout_s: float)
     name = NAME_OF_URLS if is_url else catalog
     properties: dict[str, str] = {}
     with catalog_errors(catalog, "it was opened"):
-        try:
-            configured = Config().get_catalog_config(name) or {}
-        except Exception as error:
-            raise SettingsError(
-                f"the configuration of pyiceberg cannot be read: {one_line(str(error))}", option=OPTION
-            ) from error
+        configured = Config().get_catalog_config(name) or {}
         if is_url:
             properties |= _properties_of(catalog, has_warehouse="warehouse" in configured)
         elif not configured:
-            known = ", ".join(sorted(_known())) or "none"
+            known = ", ".join(sorted(Config().get_known_catalogs())) or "none"
             raise SettingsError(
                 f"{OPTION} {catalog}: pyiceberg knows no such catalog (known: {known}); {_CONFIGURE}", option=OPTION
             )
@@ -130,13 +119,6 @@ def _properties_of(catalog: str, *, has_warehouse: bool) -> dict[str, str]:
         return {"uri": catalog}
     path = Path(catalog.removeprefix(_SQLITE)).absolute()
     return {"uri": f"{_SQLITE}{path}"} | ({} if has_warehouse else {"warehouse": f"file://{path.parent}"})
-
-
-def _known() -> list[str]:
-    try:
-        return Config().get_known_catalogs()
-    except ValueError:
-        return []
 
 
 def may_pass(error: Exception) -> bool:
