@@ -23,6 +23,7 @@ from lexport.tables.functions import TAGS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "guides" / "dbt.md"
 GOLDEN = Path(__file__).with_name("golden")
+LONGEST = 63  # what PostgreSQL takes
 SOURCES = {"duckdb": ("files", "feed"), "postgres": ("feed",)}
 EACH = pytest.mark.parametrize("dialect", SOURCES)
 
@@ -110,6 +111,7 @@ def test_sql_parses_in_its_dialect_with_the_described_columns(dialect):
     """Each model is a SELECT in the dialect; its columns are those that the properties describe, in order."""
     described = properties(dialect)["models"]
     assert described.keys() == models(dialect).keys()
+    assert max(map(len, described)) <= LONGEST
     for name, text in models(dialect).items():
         for sql, used in {render(text, kind)[0]: render(text, kind)[1] for kind in SOURCES[dialect]}.items():
             if used["enabled"]:
@@ -222,7 +224,7 @@ def names_in(folder):
 
 
 def test_documentation_is_true(lexport_path, tmp_path):
-    """The commands of docs/guides/dbt.md write whole projects, into new and empty folders; dbt finds what it shows."""
+    """The commands of docs/guides/dbt.md write whole projects, into new and empty folders."""
     text = DOCUMENT.read_text(encoding="utf-8")
     blocks = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
     shown = [part.split("\n", 1) for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE) if part]
@@ -238,15 +240,6 @@ def test_documentation_is_true(lexport_path, tmp_path):
         expected = {path: text.replace("/srv/fleet", str(tmp_path / "fleet")) for path, text in texts(dialect).items()}
         assert written == expected
     assert names_in(tmp_path) == ["fleet_dbt", "warehouse_dbt"]
-
-    declared = properties("duckdb")
-    enabled = [name for name, sql in models("duckdb").items() if render(sql, "files")[1]["enabled"]]
-    described = [declared["models"][name] for name in enabled]
-    items = [*described, *(column for model in described for column in model.get("columns", ()))]
-    tests = sum(len(item.get("data_tests", ())) for item in items)
-    sources = sum(len(item["tables"]) for item in declared["sources"].values() if item["name"] == "lexport_files")
-    assert f"Found {len(enabled)} models, {tests} data tests, {sources} sources, 2 exposures, " in text
-    assert f"Done. PASS={len(enabled) + tests} WARN=0 ERROR=0 SKIP=0 NO-OP=2 TOTAL={len(enabled) + tests + 2}" in text
 
 
 def test_a_folder_with_anything_in_it_is_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -175,7 +176,7 @@ def _print(statements: Sequence[str]) -> None:
 def _write_dbt(folder: Path, dialect: str, location: str | None) -> None:
     from lexport.query.warehouse.dbt.project import write_project
 
-    files = write_project(folder, DBT_DIALECTS[dialect], location)
-    notify(f"wrote {files} files to {folder}; next: cd {folder} && dbt build")
+    write_project(folder, DBT_DIALECTS[dialect], location)
+    notify(f"wrote a dbt project to {folder}; next: cd {shlex.quote(str(folder))} && dbt build")
     if dialect == _DBT_DIALECT and location is None:
         notify(f"no --location: set lexport_location in {folder / 'dbt_project.yml'} to DEST")

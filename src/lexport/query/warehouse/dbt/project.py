@@ -35,6 +35,8 @@ PLACEHOLDER = "s3://BUCKET/PREFIX"
 
 _DATES_BY_SESSION = ("postgres", "spark", "databricks")  # the date of an instant is that in the session's time zone
 
+_IGNORED = "target/\ndbt_packages/\nlogs/\n*.duckdb\n"  # what dbt writes
+
 _KEY_TEST = f"""\
 {{#- No two rows have the same values in these columns; NULL is a value. -#}}
 {{% test {properties.KEY_TEST}(model, columns) %}}
@@ -48,8 +50,8 @@ HAVING COUNT(*) > 1
 """
 
 
-def write_project(folder: Path, dialect: Dialect, location: str | None = None) -> int:
-    """Write a project into a folder that is new or empty, whole or not at all; return the number of files.
+def write_project(folder: Path, dialect: Dialect, location: str | None = None) -> None:
+    """Write a project into a folder that is new or empty, whole or not at all.
 
     ``location`` is where the files are that DuckDB reads. Raises SettingsError if it cannot be one, if the folder has
     anything in it, or if sqlglot is not installed, WriteError.
@@ -68,13 +70,14 @@ def write_project(folder: Path, dialect: Dialect, location: str | None = None) -
         raise WriteError(f"cannot write {folder}: {error.strerror or error}", path=str(folder)) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return len(files)
 
 
 def _check_folder(folder: Path, target: Path) -> None:
     try:
         if not target.parent.is_dir():
             raise SettingsError(f"--dbt {folder}: the folder above it does not exist", option="--dbt")
+        if target == Path.cwd():  # an empty one would be replaced, and the shell stay in the folder that is gone
+            raise SettingsError(f"--dbt {folder} is the folder that you are in; name a new one", option="--dbt")
         if os.path.lexists(target) and (not target.is_dir() or target.is_symlink() or any(target.iterdir())):
             raise SettingsError(
                 f"--dbt {folder} is there already and not an empty folder; name a new one", option="--dbt"
@@ -88,6 +91,7 @@ def project(dialect: Dialect, location: str | None = None) -> dict[str, str]:
     location = PLACEHOLDER if location is None else _check_location(location)
     texts = {
         "dbt_project.yml": yaml_text(dbt_project(dialect, location)),
+        ".gitignore": _IGNORED,
         "profiles.yml": yaml_text(profiles(dialect, location=location)),
         f"tests/generic/{properties.KEY_TEST}.sql": key_test(dialect),
         "models/exposures.yml": yaml_text(properties.exposures()),
@@ -133,7 +137,7 @@ def dbt_project(dialect: Dialect, location: str) -> Yaml:
         "models": {
             "lexport": {
                 **({"+pre-hook": "SET TIME ZONE 'UTC'"} if dialect.name in _DATES_BY_SESSION else {}),
-                "staging": {"+materialized": "view"},
+                "staging": {"+materialized": "view", **({"+bind": False} if dialect.name == "redshift" else {})},
                 "views": {"+materialized": "table"},
             }
         },
