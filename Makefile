@@ -105,6 +105,8 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/bench_changes.py
 	$(BIN)/python benchmarks/bench_sql.py
 	$(BIN)/python benchmarks/bench_resources.py
+	$(BIN)/python -m pip install --quiet --target build/dlt 'dlt[postgres]==1.31.0'
+	$(BIN)/python benchmarks/bench_feed.py --dlt build/dlt
 
 bench-toy: $(STAMP)
 	$(BIN)/python benchmarks/bench_rivals.py --versions 500 --rounds 1
@@ -120,6 +122,7 @@ bench-toy: $(STAMP)
 	$(BIN)/python benchmarks/bench_changes.py 10000
 	$(BIN)/python benchmarks/bench_sql.py --nights 4 --functions 40 --rounds 1
 	$(BIN)/python benchmarks/bench_resources.py --functions 40
+	$(BIN)/python benchmarks/bench_feed.py --functions 100
 
 # The shipped views in every warehouse's SQL, written anew for review.
 golden: $(STAMP)
