@@ -38,14 +38,15 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 unit: $(STAMP) build/frames/.ready
-	$(BIN)/python -m pytest -n 3 --dist worksteal -q
+	$(BIN)/python -m pytest -n 4 --dist worksteal -q
 
 # pandas and polars in a folder of their own, for the examples of the Python API.
 build/frames/.ready: $(STAMP) requirements/frames.txt
 	$(BIN)/python -m pip install --quiet --require-hashes --target build/frames -r requirements/frames.txt
 	touch $@
 
-# Unit and property tests on the newest Python of this machine, where that is another than that of .venv.
+# The fast unit and property tests on the newest Python of this machine, where that is another than that of .venv;
+# LEXPORT_NEWEST=whole runs the slow ones too.
 newest: $(STAMP)
 	tests/newest_python.sh
 
@@ -67,9 +68,10 @@ torture: $(STAMP)
 		tests/disk/test_prune_killed.py tests/integration/test_prune_interrupted.py; \
 		status=$$?; $(BIN)/python tests/torture/progress.py && exit $$status
 
-# Wrong answers of AWS in many ways: an hour. `make test` takes a sample.
+# Wrong answers of AWS, wrong values of options and all examples of each property: an hour. `make test` takes a sample.
 fuzz: $(STAMP)
-	LEXPORT_FUZZ_RUNS=500 $(BIN)/python -m pytest -n 2 --dist worksteal -q tests/integration/test_answers_fuzzed.py
+	LEXPORT_FUZZ_RUNS=500 $(BIN)/python -m pytest -n 2 --dist worksteal -q tests/integration/test_answers_fuzzed.py \
+		tests/integration/test_command_fuzz.py tests/property
 
 # Policies and URLs that Hypothesis makes, judged by the views and by Python.
 exposure: $(STAMP)
@@ -88,7 +90,7 @@ workers: $(STAMP)
 # Every command of the tests as a process of its own: ten minutes more than `make unit`, which forks most of them from one
 # that has imported lexport.
 commands: $(STAMP) build/frames/.ready
-	LEXPORT_COMMANDS=installed $(BIN)/python -m pytest -n 3 --dist worksteal -q
+	LEXPORT_COMMANDS=installed $(BIN)/python -m pytest -n 4 --dist worksteal -q
 
 # An hour and more: it measures real seconds of quota. bench-toy: everything once, in a minute; its figures mean nothing.
 bench: $(STAMP)

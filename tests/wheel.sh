@@ -14,6 +14,15 @@ rm "$work"/dist/*.whl
 "$python" -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$work/dist" "$work"/dist/*.tar.gz
 "$python" -m twine check --strict "$work"/dist/*.whl
 cd "$work"
+# Every file of the source is in it.
+"$python" - "$root" "$work"/dist/*.whl <<'CHECK'
+import subprocess, sys, zipfile
+root, wheel = sys.argv[1:]
+listed = subprocess.run(["git", "-C", root, "ls-files", "src", "sql"], capture_output=True, check=True, text=True).stdout
+names = {name.removeprefix("src/") if name.startswith("src/") else f"lexport/{name}" for name in listed.splitlines()}
+missing = sorted(names - {*zipfile.ZipFile(wheel).namelist()})
+sys.exit(f"the wheel lacks {missing}" if missing else 0)
+CHECK
 # The environment borrows the locked packages of .venv, which is in the path after its own: src is not.
 "$python" -m venv "$work/venv"
 "$work/venv/bin/python" -m pip install --quiet --no-deps --no-index "$work"/dist/lexport-*.whl
@@ -30,4 +39,4 @@ cd "$work/empty"
 import lexport, pathlib, sys
 home = pathlib.Path(lexport.__file__).resolve()
 sys.exit("the wheel is not what is tested: %s" % home if pathlib.Path(sys.prefix).resolve() not in home.parents else 0)'
-LEXPORT_COMMANDS=installed "$work/venv/bin/python" -m pytest -q -p no:cacheprovider -m wheel tests
+LEXPORT_COMMANDS=installed "$work/venv/bin/python" -m pytest -q -p no:cacheprovider -m wheel $(grep -rl mark.wheel tests --include='test_*.py')

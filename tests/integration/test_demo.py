@@ -17,7 +17,7 @@ from lexport.simulator import Fleet, FleetSpec
 
 REGIONS = ("eu-west-1", "us-east-1")
 
-pytestmark = [pytest.mark.wheel, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 def ask(folder, *arguments):
@@ -32,6 +32,7 @@ def demo(tmp_path_factory):
     return folder, ask(folder, "demo", folder / "fleet")
 
 
+@pytest.mark.wheel
 def test_the_demo_ends_with_a_committed_dataset_and_printed_answers(demo):
     """`lexport demo` takes whole snapshots of two Regions on three nights and prints the answers to its questions."""
     folder, done = demo
@@ -75,6 +76,7 @@ def test_the_commands_of_the_demo_are_commands(demo):
     assert [re.search(r"--night (\d)", line)[1] for line in served] == ["0", "1", "2"]
 
 
+@pytest.mark.wheel
 def test_the_shipped_views_come_with_the_package(demo):
     """Every shipped view answers, and `lexport views` writes them into a DuckDB file."""
     folder, _ = demo
@@ -87,6 +89,7 @@ def test_the_shipped_views_come_with_the_package(demo):
     assert (folder / "fleet.duckdb").exists()
 
 
+@pytest.mark.wheel
 def test_the_demo_ends_with_a_report(demo):
     """`lexport demo` prints the path of its report, and `lexport report` writes the same page again."""
     folder, done = demo

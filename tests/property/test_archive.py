@@ -7,6 +7,7 @@ from pathlib import Path
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, example, given, settings
+from sampled import examples
 
 from lexport.artifacts.archive_limits import ArchiveBudget, ArchiveLimits
 from lexport.artifacts.dependencies.golang import read_executable
@@ -117,7 +118,7 @@ def mutated(draw):
     return bytes(body)
 
 
-many = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=examples(250), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @many
@@ -139,7 +140,7 @@ def test_mutated_zips(tmp_path, body):
 
 
 @pytest.mark.parametrize("parse", sorted({manifest.parse for _, manifest in _PATTERNS}, key=str))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(body=st.data())
 def test_parsers(parse, body):
     """A parser yields dependencies that fit their table, or raises ValueError."""
@@ -169,7 +170,7 @@ def test_parsers(parse, body):
         item.name.encode()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(st.binary(max_size=60) | st.sampled_from([GO, GO[:64], GO[64:80], b"\xff Go buildinf:"]), max_size=8))
 def test_executables(chunks):
     """Arbitrary bytes in arbitrary chunks yield modules or nothing."""

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from sampled import examples
 
 from lexport.dataset.file_plan import files_that_stay, plan_files, tables_by_task
 from lexport.dataset.layout import NUMBERS_OF_ATTEMPT, first_number
@@ -21,7 +22,7 @@ AT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 COUNTS = st.lists(st.integers(0, 9), max_size=30)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(COUNTS, st.data(), st.integers(1, 20))
 @example([3, 3, 3], None, 3)
 def test_two_rounds_are_enough(staged, data, per_file):
@@ -38,7 +39,7 @@ def test_two_rounds_are_enough(staged, data, per_file):
 
 
 @pytest.mark.slow
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(COUNTS, st.integers(1, 20))
 @example([0, 4, 4, 0, 1], 4)
 @example([], 3)

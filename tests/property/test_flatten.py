@@ -17,6 +17,7 @@ from expected_rows import KEY, Expected, as_sent, canonical, read_extra
 from function_responses import FULL, NUMBERS, REMOVED, SECRET, VALUES, at, paths_in, responses
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sampled import examples
 from staged_runs import write_run
 
 from lexport.aws.json import parse_document
@@ -134,7 +135,9 @@ def test_the_full_response(env):
 
 
 @pytest.mark.slow
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=examples(80), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(responses(), st.sampled_from(["keys", "values", "none"]))
 def test_no_leaf_is_lost_and_no_secret_is_stored(document, env):
     """Known leaves are in their columns, unknown and wrong ones in extra_json, secrets and presigned URLs nowhere."""
@@ -142,7 +145,7 @@ def test_no_leaf_is_lost_and_no_secret_is_stored(document, env):
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(sorted(paths_in(FULL), key=repr)), VALUES, st.sampled_from(["keys", "values", "none"]))
 def test_each_path_takes_any_value(path, value, env):
     """Any value at any one path of a full response leaves all other paths as they were."""
@@ -171,7 +174,7 @@ def test_each_path_absent_or_null():
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.sampled_from(["keys", "values", "none"]), st.sampled_from(sorted(paths_in(FULL), key=repr)), NUMBERS)
 def test_each_path_takes_any_number(env, path, number):
     """A number of any size at any path is in its column if it fits, else exactly in extra_json."""

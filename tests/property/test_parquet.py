@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sampled import examples
 from staged_runs import write_run
 
 from lexport.dataset.parquet import TableFolder, TableWriter
@@ -119,7 +120,7 @@ def write_whole(found, places, count, folder):
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(answers(), st.integers(1, 70), st.integers(1, 70), st.randoms(use_true_random=False))
 def test_children_share_the_fate_of_their_version(found, count, other_count, random):
     """Of the answers about a version one stays, with all of its children and no other's; equal rows, equal bytes."""
@@ -143,7 +144,7 @@ def test_children_share_the_fate_of_their_version(found, count, other_count, ran
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(answers(), st.integers(1, 70), st.integers(1, 70), st.randoms(use_true_random=False))
 def test_the_better_answer_of_each_thing(found, count, other_count, random):
     """Sorted by key; the least answer id wins for a row and its children alike; equal rows give equal bytes."""
@@ -318,7 +319,7 @@ def test_errors_lose_no_row(tmp_path):
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(st.integers(0, 12), max_size=6), st.integers(1, 9), st.integers(1, 20))
 def test_a_file_ends_at_the_first_border_after_so_many_rows(sizes, rows_per_file, slab_rows):
     """A file ends between two account-regions, the first time that it has enough rows, however the rows arrive."""

@@ -9,6 +9,7 @@ from math import prod
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from policy_documents import document, expand, statement
+from sampled import examples
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=8)
 NAMES = st.sampled_from(["*", "111122223333", "lambda:*", "lambda:InvokeFunction", "a", "", "arn:aws:s3:::b"])
@@ -70,7 +71,7 @@ def stored(made):
     return found
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.lists(statements(), min_size=1, max_size=3))
 def test_a_policy_of_iam_makes_the_product_of_its_lists_and_loses_nothing(made):
     """Rows are principals times actions times resources, and every leaf is in a column or in JSON."""
@@ -80,7 +81,7 @@ def test_a_policy_of_iam_makes_the_product_of_its_lists_and_loses_nothing(made):
     assert leaves(made) - {*ELEMENTS} <= stored(expanded)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.sampled_from(ELEMENTS), JSON)
 def test_a_statement_with_anything_in_an_element_is_visible_and_loses_nothing(element, value):
     """No value of an element fails, makes no row, or is forgotten."""
@@ -90,7 +91,7 @@ def test_a_statement_with_anything_in_an_element_is_visible_and_loses_nothing(el
     assert leaves(json.loads(json.dumps(value), parse_constant=str)) <= stored(expanded)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(JSON)
 def test_any_json_in_place_of_a_policy_is_visible(value):
     """Only an object with an empty list of statements makes no row."""
@@ -99,7 +100,7 @@ def test_any_json_in_place_of_a_policy_is_visible(value):
     assert expanded.problems or value["Statement"] == []
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.text('{}[]":, \\utfn01e\x00é', max_size=40))
 def test_any_text_in_place_of_a_policy_is_visible(text):
     """No text fails or makes no row."""

@@ -6,6 +6,7 @@ import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sampled import examples
 
 from lexport.errors import FetchError, ListingError
 from lexport.extract.workers import pump
@@ -56,7 +57,7 @@ class Source:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(PAGES, st.integers(1, 9), FAILING)
 def test_each_item_once(backend, pages, workers, failing):
     """Done and lost together are every item, each once, and no page is taken before the last one is used up."""
@@ -78,7 +79,7 @@ def test_each_item_once(backend, pages, workers, failing):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(PAGES, st.integers(1, 9), FAILING, st.integers(0, 30))
 def test_the_end_of_a_target(backend, pages, workers, failing, fatal):
     """A ShardError ends everything: nothing runs on, no item was done twice, the source is closed."""
@@ -108,7 +109,7 @@ def test_the_end_of_a_target(backend, pages, workers, failing, fatal):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(PAGES, st.integers(1, 9), st.integers(0, 20))
 def test_cancelled_at_any_moment(backend, pages, workers, moment):
     """Cancelled at any checkpoint, the pump leaves no worker, no item done twice, and a closed source."""

@@ -10,6 +10,7 @@ from expected_rows import KEY
 from function_responses import FULL, SECRET, responses
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sampled import examples
 
 from lexport.aws.json import parse_document
 from lexport.extract.decode import (
@@ -92,7 +93,7 @@ def bodies(draw, body=BODY):
     return body
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 @given(bodies())
 def test_a_typed_response_has_the_rows_of_lossless_reading(body):
     """Typed decoding of any bytes results in the rows, document and URL of lossless reading, or refuses them."""
@@ -106,7 +107,7 @@ def test_a_typed_response_has_the_rows_of_lossless_reading(body):
         assert not LEAKS.search(decoded.body.decode())
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(bodies(json.dumps(FULL["Configuration"], separators=(",", ":")).encode()), st.sampled_from(["keys", "values"]))
 def test_a_listed_version_has_the_rows_of_lossless_reading(item, env):
     """A carried version has the same row however its listing was decoded, or is fetched."""
@@ -120,7 +121,7 @@ def test_a_listed_version_has_the_rows_of_lossless_reading(item, env):
         assert carry(join_listed(*split_listed(item)), env) == carry(listed, env)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(responses())
 def test_the_file_of_pending_listings_has_no_value_of_a_variable(document):
     """The values of variables of any listing are split from what goes into a file."""
@@ -147,7 +148,7 @@ PAGE = json.dumps(
 ).encode()
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(bodies(PAGE), st.booleans())
 def test_a_typed_page_has_the_versions_of_lossless_reading(body, keeps_items):
     """Typed decoding of any page results in the same versions, listings and marker, or refuses it."""
