@@ -71,7 +71,7 @@ def stored(made):
     return found
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(statements(), min_size=1, max_size=3))
 def test_a_policy_of_iam_makes_the_product_of_its_lists_and_loses_nothing(made):
     """Rows are principals times actions times resources, and every leaf is in a column or in JSON."""
@@ -81,7 +81,7 @@ def test_a_policy_of_iam_makes_the_product_of_its_lists_and_loses_nothing(made):
     assert leaves(made) - {*ELEMENTS} <= stored(expanded)
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(40), deadline=None)
 @given(st.sampled_from(ELEMENTS), JSON)
 def test_a_statement_with_anything_in_an_element_is_visible_and_loses_nothing(element, value):
     """No value of an element fails, makes no row, or is forgotten."""
@@ -91,7 +91,7 @@ def test_a_statement_with_anything_in_an_element_is_visible_and_loses_nothing(el
     assert leaves(json.loads(json.dumps(value), parse_constant=str)) <= stored(expanded)
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(40), deadline=None)
 @given(JSON)
 def test_any_json_in_place_of_a_policy_is_visible(value):
     """Only an object with an empty list of statements makes no row."""
@@ -100,7 +100,7 @@ def test_any_json_in_place_of_a_policy_is_visible(value):
     assert expanded.problems or value["Statement"] == []
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(40), deadline=None)
 @given(st.text('{}[]":, \\utfn01e\x00é', max_size=40))
 def test_any_text_in_place_of_a_policy_is_visible(text):
     """No text fails or makes no row."""

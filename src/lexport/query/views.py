@@ -194,11 +194,14 @@ def _table_views(catalog: Catalog) -> TableViews:
         return f"SELECT max(name) FROM ({read_files}) WHERE of_table = {quote_text(table)}"
 
     def rows(space: Space, table: str) -> str | None:
-        named_files = [(commit, entry) for commit in catalog.manifests for entry in commit.entries(table)]
-        if not named_files:
+        files_of_table = [
+            (commit, entry) for commit in catalog.manifests for entry in commit.files if entry.table == table
+        ]
+        if not any(Path(folder, entry.path).is_file() for _, entry in files_of_table):  # none has the columns' types
+            lost_files = ((commit, entry) for commit, entry in files_of_table if entry.read)
+            for commit, entry in lost_files:
+                raise damaged_file(catalog.store, commit, entry, "it is missing")
             return None  # a table that no release has written here yet
-        if not any(Path(folder, entry.path).is_file() for _, entry in named_files):
-            raise damaged_file(catalog.store, *named_files[0], "it is missing")  # no file has the columns' types
         commits = "SELECT snapshot_id FROM _lexport.latest_scopes"
         if space == "history" or BY_NAME[table] in PACKAGE_TABLES:
             commits = "SELECT snapshot_id FROM _lexport.committed"

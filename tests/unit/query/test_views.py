@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 import lexport
+from lexport.dataset.retire import retire
 from lexport.errors import NoSnapshotError, ReadError, SettingsError
 from lexport.query.shipped_views import shipped_views
 
@@ -51,6 +52,26 @@ async def test_right_as_snapshots_come_and_go(tmp_path, write_dataset):
 
     (dest / "_runs" / f"{third.snapshot_id}.json").unlink()
     assert names(db, "snapshot.functions") == ["second"]
+
+
+async def test_what_a_later_commit_reads_and_retires(tmp_path, write_dataset):
+    """A file that was written once shows tables that only a later commit reads, and no longer what has ended."""
+    dest, db = tmp_path / "fleet", tmp_path / "fleet.duckdb"
+    first = night("first", 0)
+    first["functions"][0]["code_sha256"] = "sum"
+    write_dataset(dest, [first])
+    await lexport.views(dest, db=db)
+    assert ask(db, "SELECT count(*) FROM packages") == [(0,)]
+
+    packages = {"at": AT + DAY, "scopes": [], "packages": [{"code_sha256": "sum"}]}
+    write_dataset(dest, [first, packages])
+    assert ask(db, "SELECT code_sha256 FROM packages") == [("sum",)]
+    assert ask(db, "SELECT count(*) FROM snapshot.functions") == [(1,)]
+
+    await retire(dest, "111122223333", region="eu-west-1")
+    assert ask(db, "SELECT count(*) FROM functions") == [(0,)]
+    assert names(db, "history.functions") == ["first"]
+    assert names(db, "snapshot.functions") == ["first"]
 
 
 async def test_a_list_is_never_the_fleet(tmp_path, write_dataset):
