@@ -37,6 +37,7 @@ from lexport.dataset.fleet_changes import find_fleet_changes
 from lexport.dataset.fleet_files import CommitTasks, commit_tasks, write_fleet_by_files
 from lexport.dataset.manifest import Manifest
 from lexport.dataset.open_store import open_store, with_profile
+from lexport.dataset.retire import RetiredScope
 from lexport.dataset.runs import RunWriter
 from lexport.dataset.snapshot import FleetTables, RunFacts, write_fleet_tables, write_snapshot
 from lexport.dataset.staging import check_is_new, finished_shards
@@ -49,6 +50,7 @@ from lexport.extract.cluster.open_cluster import open_cluster
 from lexport.extract.cluster.sizes import shard_sizes
 from lexport.extract.cluster.table_task import run_on_workers
 from lexport.extract.context import RunContext
+from lexport.extract.ended_scopes import retire_ended
 from lexport.extract.estimate import FleetPlan, ShardEstimate, estimate_shard, fleet_plan
 from lexport.extract.failures import FailureSummary
 from lexport.extract.inputs import Inputs, note_other_key, read_inputs
@@ -78,9 +80,10 @@ from lexport.tables.units import format_age
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotResult(RunResult):
-    """The result of ``snapshot``. ``workers`` says what each worker read, where there are several."""
+    """The result of ``snapshot``: what each of several ``workers`` read, and what was ``retired`` after it."""
 
     workers: tuple[WorkerCounts, ...] = ()
+    retired: tuple[RetiredScope, ...] = ()
 
 
 async def snapshot(
@@ -206,9 +209,6 @@ async def plan(
     return fleet_plan(estimates, progress.notes)
 
 
-# --- the steps of one process; plan_run is in extract/plan_run.py -----------------------------------------------------
-
-
 async def read_shards(spec: RunSpec, access: Access, run: Run, by: Cluster | OnReply | None) -> list[ShardResult]:
     """Read every shard, all concurrently: on the workers of a cluster, or in this process.
 
@@ -322,7 +322,9 @@ async def commit_run(
         run.progress.kept.is_read_whole = all(done.is_final for done in results)
         await to_thread.run_sync(run.keep_errors, staged)
         raise error
-    return await run.publish(staged, result)
+    result = await run.publish(staged, result)
+    retired, notes = await retire_ended(run.store, result.manifest, results, settings)
+    return replace(result, retired=retired, notes=(*result.notes, *notes))
 
 
 # --- the same steps in processes of their own; shards are read by extract/shard_process.py --------------------------
@@ -373,9 +375,6 @@ async def _commit_shards(
         progress.kept.begin(run_id, shards=len(found) + len(missing), finished=len(found))
         settled, fleet = await write_fleet([*found, *unread_shards(missing, run.staging.failures)], run)
         return await commit_run(spec, settled, fleet, run)
-
-
-# --- opening a dataset ------------------------------------------------------------------------------------------------
 
 
 def _open_dataset(dest: str | os.PathLike[str], profile: str | None) -> Store:

@@ -2,7 +2,10 @@
 
 import json
 import logging
+from collections import Counter
+from datetime import UTC, datetime, timedelta
 
+import pyarrow.parquet as pq
 import pytest
 from aiobotocore.session import get_session
 
@@ -10,8 +13,10 @@ import lexport
 from lexport.aws.quota import retry
 from lexport.aws.session import ATTEMPTS
 from lexport.errors import CredentialsError, IncompleteError, SettingsError
+from lexport.extract.ended_scopes import ended_scopes
 from lexport.model import Scope
-from lexport.simulator import Fault, Fleet, FleetSpec
+from lexport.query.catalog import open_catalog
+from lexport.simulator import Fault, Fleet, FleetSpec, known_regions
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
 
@@ -382,3 +387,81 @@ async def test_policies_are_what_a_run_calls(simulator, run_lexport, flags, tmp_
         action.removeprefix("organizations:") for action in organization["Action"]
     }
     assert [done.code for done in wrong] == [2, 2]
+
+
+# --- what has ended ---------------------------------------------------------------------------------------------------
+
+
+async def test_what_has_ended_is_retired(simulator, run_lexport, flags, settings, tmp_path, aws):
+    """--retire-after retires an account that left and a Region that was switched off, where they are old enough.
+
+    A run with gaps retires nothing. What comes back is read whole, with a row in ``changes`` for each thing.
+    """
+    dest, left, summary = tmp_path / "fleet", ACCOUNTS[2], tmp_path / "summary.json"
+    small = {"accounts": ACCOUNTS[:3], "closed_accounts": (), "functions": 2, "versions": 1}
+    off = tuple(known_regions.REAL - {"us-east-1"})
+    small |= {"regions": ("us-east-1", OFF), "suspended_accounts": ()}
+    small |= {"disabled_regions": tuple(name for name in off if name != OFF)}
+    whole, ended = fleet_of(**small), fleet_of(**small | {"accounts": ACCOUNTS[:2], "disabled_regions": off})
+    chosen = {"organization": True, "account_role": ROLE, "regions": ("all",), "incremental": True}
+    chosen |= {"retire_after": timedelta(days=14)}
+
+    async def night(fleet, *faults, **more):
+        async with simulator(*faults, fleet=fleet) as server:
+            return await lexport.snapshot(dest, settings(server.url, **chosen | more))
+
+    first = await night(whole, snapshot_at=datetime.now(UTC) - timedelta(days=20))
+    denied = Fault(operation="GetFunction", function_name=ended.name(0), kind="denied", times=None)
+    partial = await night(ended, denied, allow_partial=True)
+    assert (first.retired, partial.retired) == ((), ())
+    assert "nothing was retired, because the snapshot has gaps" in partial.notes
+
+    more = ("--region", "all", "--organization", "--account-role", ROLE, "--retire-after", "14d")
+    async with simulator(fleet=ended) as server:
+        done = await run_lexport("snapshot", dest, *flags(server.url, *more, "--summary-file", str(summary)))
+    gone = [(ACCOUNTS[0], OFF), (ACCOUNTS[1], OFF), (left, OFF), (left, "us-east-1")]
+    assert done.code == 0, done.err
+    assert (
+        f"{left} us-east-1: retired with 2 functions, last read whole {first.manifest.snapshot_at:%Y-%m-%d}" in done.err
+    )
+    assert [(scope["account_id"], scope["region"]) for scope in json.loads(summary.read_text())["retired"]] == gone
+    catalog = open_catalog(dest)
+    assert sorted((scope.account_id, scope.region) for scope in catalog.retired()) == gone
+    assert {(scope.account_id, scope.region) for scope in catalog.latest()} == {
+        (account, "us-east-1") for account in ACCOUNTS[:2]
+    }
+    assert json.loads((dest / "_latest.json").read_text())["snapshot_id"] == catalog.newest.snapshot_id
+    readings = catalog.as_of(first.snapshot_id, option="A").latest()
+    assert ended_scopes([], readings, before=first.manifest.snapshot_at, is_all_regions=True) == {}
+    assert ended_scopes([], readings, before=datetime.now(UTC), is_all_regions=True) == readings
+
+    back = await night(whole)
+    assert open_catalog(dest).retired() == {}
+    changes = Counter(
+        (row["account_id"], row["region"], row["kind"])
+        for path in open_catalog(dest).files("changes", [back.manifest])
+        for row in pq.read_table(path).to_pylist()
+        if row["table_name"] == "functions"
+    )
+    versions = {(entry.account_id, entry.region): entry.versions for entry in back.manifest.scopes}
+    assert changes == {(*scope, "added"): versions[scope] for scope in gone}
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({}, "goes with --organization"),
+        (
+            {"organization": True, "account_role": ROLE, "organizational_units": ("r-ab12",)},
+            "and --ou exclude each other",
+        ),
+        (
+            {"organization": True, "account_role": ROLE, "exclude_accounts": (HUB,)},
+            "--exclude-account exclude each other",
+        ),
+    ],
+)
+async def test_retiring_needs_the_whole_organization(more, reason):
+    """--retire-after is refused where an account that is still there might not be listed."""
+    with pytest.raises(SettingsError, match=f"--retire-after.*{reason}"):
+        lexport.SnapshotSettings(retire_after=timedelta(days=14), **more)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from lexport.artifacts.packages import PackagesResult
+    from lexport.dataset.retire import RetiredScope
     from lexport.extract.cluster.coordinate import WorkerCounts
     from lexport.extract.failures import FailureKind
     from lexport.extract.progress import Progress, Report
@@ -87,6 +88,13 @@ def _parse_run(text: str) -> str:
 )
 @cluster_options
 @require_option
+@option(
+    "Publication",
+    "--retire-after AGE",
+    "Then retire what was not read whole for this long, e.g. 14d, and has left --organization or, with --region all, is"
+    " a Region that is switched off.",
+    type=duration,
+)
 @publication_options
 @dest_options(writes=True)
 @output_options
@@ -175,6 +183,7 @@ def summarize(result: SnapshotResult) -> None:
     if result.packages is not None:
         lines += package_lines(result.packages, manifest, is_gap=misses_packages(result.failures))
     lines += worker_lines(result.workers)
+    lines += retired_lines(result.retired)
     functions = sum(scope.functions for scope in manifest.scopes)
     versions = sum(scope.versions for scope in manifest.scopes)
     verdict = f"published, {manifest.status}" if result.published else "NOT published"
@@ -197,6 +206,17 @@ def worker_lines(workers: Sequence[WorkerCounts]) -> list[str]:
         parts = [text for text, count in ((read, worker.shards), (downloaded, worker.packages)) if count]
         lines.append(f"{worker.worker}: {', '.join(parts) or 'nothing'}")
     return lines
+
+
+def retired_lines(retired: Sequence[RetiredScope]) -> list[str]:
+    """Return one line for each of the first account-regions that were retired."""
+    lines = [
+        f"{scope.account_id} {scope.region}: retired with {plural(scope.functions, 'function')}, last read whole"
+        f" {scope.last_read_at:%Y-%m-%d}"
+        for scope in retired[:SCOPES_SHOWN]
+    ]
+    more = f"... {plural(len(retired), 'account-region')} retired in all; the view scope_ages lists them all"
+    return lines + [more] * (len(retired) > SCOPES_SHOWN)
 
 
 def note_lines(notes: Sequence[str]) -> list[str]:

@@ -20,7 +20,7 @@ from lexport.tables.choice import choose_resources
 _OF_THE_PLANNER = frozenset({
     "profile", "accounts", "accounts_from", "functions", "functions_from", "hash_key_file", "group_readable",
     "allow_partial", "resume", "resume_max_age", "deadline", "snapshot_id", "snapshot_at", "dask", "processes",
-    "shard_retries",
+    "shard_retries", "retire_after",
 })  # fmt: skip
 """Settings that are of the planning process alone, or that each process has of its own."""
 _LISTED = ("(listed in the plan)",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from lexport.settings.checks import check
@@ -41,6 +42,17 @@ def role_arn(role: str, account_id: str, partition: str) -> str:
     """Return the ARN of a role, given as ``--account-role`` takes it, in an account."""
     pattern = role if role_partition(role) else f"arn:{partition}:iam::{ACCOUNT_ID}:role/{role}"
     return pattern.replace(ACCOUNT_ID, account_id)
+
+
+def check_retirement(settings: SnapshotSettings) -> None:
+    """Check that a run that retires what has ended lists everything that has not. Raises SettingsError."""
+    if settings.retire_after is None:
+        return
+    option, why = "--retire-after", "an account that is not listed would be retired"
+    check(settings.retire_after > timedelta(0), option, f"is a duration above 0, not {settings.retire_after}")
+    check(settings.organization, option, "goes with --organization, whose list says which accounts there are")
+    check(not settings.organizational_units, option, f"and --ou exclude each other: {why}")
+    check(not settings.exclude_accounts, option, f"and --exclude-account exclude each other: {why}")
 
 
 def check_accounts(settings: SnapshotSettings) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from lexport.settings.accounts import check_accounts
+from lexport.settings.accounts import check_accounts, check_retirement
 from lexport.settings.checks import check, check_types, split
 from lexport.settings.packages import PackageSettings, Qualifiers
 
@@ -46,7 +46,9 @@ class SnapshotSettings:
 
     ``account_role`` reads other accounts with a role, which is a name, or an ARN in which ``{account_id}`` stands for
     the account. The accounts are ``accounts`` and ``accounts_from`` (a path, or ``-``), or those of the
-    ``organization``: all, or only those below ``organizational_units``, without ``exclude_accounts``.
+    ``organization``: all, or only those below ``organizational_units``, without ``exclude_accounts``. After a snapshot
+    of the whole organization without gaps, ``retire_after`` retires what was last read whole longer ago than this, and
+    is of no active account, or of a Region that is switched off, where all Regions are read.
 
     ``resume`` goes on with an unfinished run that read the same: one of an id, or the ``newest`` that is no older than
     ``resume_max_age``, where there is one. ``deadline`` ends the run before it is published. The rows of each shard go
@@ -88,6 +90,7 @@ class SnapshotSettings:
     incremental: bool = False
     refresh_after: timedelta | None = None
     changes_from: ChangesFrom | None = None
+    retire_after: timedelta | None = None
     allow_partial: bool = False
     group_readable: bool = False
     packages: PackageSettings | None = None
@@ -131,6 +134,7 @@ class SnapshotSettings:
         check(is_known, "--changes-from", f"is {' or '.join(get_args(ChangesFrom))}")
         check(self.incremental or self.changes_from is None, "--changes-from", "goes with --incremental")
         check_accounts(self)
+        check_retirement(self)
         for option, duration in (("--deadline", self.deadline), ("--resume-max-age", self.resume_max_age)):
             check(duration is None or duration > timedelta(0), option, f"is a duration above 0, not {duration}")
         check(math.isfinite(self.flush_after_s) and self.flush_after_s > 0, "flush_after_s", "is above 0")

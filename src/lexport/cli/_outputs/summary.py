@@ -11,6 +11,7 @@ from lexport.model import __version__
 
 if TYPE_CHECKING:
     from lexport.dataset.manifest import Manifest
+    from lexport.dataset.retire import RetiredScope
     from lexport.extract.cluster.coordinate import WorkerCounts
     from lexport.extract.progress import Progress
 
@@ -69,6 +70,16 @@ class Worker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retired:
+    """An account-region that was retired after the run, with the functions of its last whole reading."""
+
+    account_id: str
+    region: str
+    functions: int
+    last_read_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
     """One run of a command, at its start or at its end. Without any secret."""
 
@@ -97,6 +108,7 @@ class RunSummary:
     downloaded_bytes: int = 0
     stages: tuple[StageTime, ...] = ()
     workers: tuple[Worker, ...] = ()
+    retired: tuple[Retired, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -149,6 +161,7 @@ def facts_of(progress: Progress | None, result: Any, manifest: Manifest | None, 
         )
         facts["notes"] = tuple(map(redact, result.notes[:NOTES_KEPT]))
         facts["workers"] = tuple(map(_worker, getattr(result, "workers", ())))
+        facts["retired"] = tuple(map(_retired, getattr(result, "retired", ())[:KINDS_KEPT]))
     if manifest is not None:
         facts |= _manifest_facts(manifest, packages=facts["counts"].packages if "counts" in facts else None)
     return facts
@@ -204,6 +217,15 @@ def _manifest_facts(manifest: Manifest, *, packages: int | None) -> dict[str, An
         "published_rows": sum(entry.rows for entry in manifest.files),
         "published_bytes": sum(entry.size_bytes for entry in manifest.files),
     }
+
+
+def _retired(scope: RetiredScope) -> Retired:
+    return Retired(
+        account_id=scope.account_id,
+        region=scope.region,
+        functions=scope.functions,
+        last_read_at=scope.last_read_at,
+    )
 
 
 def _worker(counts: WorkerCounts) -> Worker:
