@@ -354,10 +354,10 @@ def newest(dest: Path) -> Manifest | None:
 
 
 def read_rows(dest: Path) -> dict[str, list[dict[str, Any]]]:
-    """Every table of the newest commit, in the order of its file."""
+    """Every table that the newest commit has read, in the order of its file."""
     commit = newest(dest)
     assert commit is not None
-    return {entry.table: pq.ParquetFile(dest / entry.path).read().to_pylist() for entry in commit.files}
+    return {entry.table: pq.ParquetFile(dest / entry.path).read().to_pylist() for entry in commit.files if entry.read}
 
 
 def facts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
