@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -15,9 +16,10 @@ from referencing.jsonschema import DRAFT202012
 import lexport
 from lexport.dataset.manifest import Manifest, ManifestError
 from lexport.model import RunSpec, ShardResult
+from lexport.query.feed import write_feed
 from lexport.simulator import Fault, Fleet, FleetSpec
 
-NAMES = ("manifest", "run", "shard", "begun", "shard-plan", "shard-commit")
+NAMES = ("manifest", "run", "shard", "begun", "shard-plan", "shard-commit", "feed")
 SCHEMAS = Path(__file__).parents[2] / "docs" / "reference" / "schemas"
 
 
@@ -199,3 +201,20 @@ async def test_what_the_steps_print(simulator, run_lexport, flags, tmp_path):
     for name, document in documents.items():
         assert [error.message for error in validator(name).iter_errors(document)] == []
         assert set(document) == set(load(name)["properties"])
+
+
+def test_the_schema_of_feed_json(tmp_path, write_dataset):
+    """The schema of feed.json takes what is written, names each of its properties, and refuses a file that lacks one."""
+    at = datetime(2026, 11, 20, 2, tzinfo=UTC)
+    first, _ = write_dataset(tmp_path / "fleet", [{"at": at + day * timedelta(days=1)} for day in range(2)])
+    write_feed(tmp_path / "fleet", tmp_path / "feed", first.snapshot_id, output="csv", compress="zstd")
+    described = json.loads((tmp_path / "feed" / "feed.json").read_text())
+    schema, check = load("feed"), validator("feed")
+
+    assert [error.message for error in check.iter_errors(described)] == []
+    assert set(schema["properties"]) == set(schema["required"]) == set(described)
+    for kind, items in ("scope", "scopes"), ("table", "tables"), ("part", "parts"):
+        about = schema["$defs"][kind]
+        assert set(about["properties"]) == set(about["required"]) == set(described[items][0]), kind
+    for name in described:
+        assert not check.is_valid({key: value for key, value in described.items() if key != name}), name

@@ -13,7 +13,6 @@ from lexport.cli._dest_options import dest_options
 from lexport.cli._formats import choose_format, is_typed, output_option
 from lexport.cli._options import argument, declare_command, option
 from lexport.cli._output import notify, open_output
-from lexport.dataset.address import parse_address
 from lexport.query.warehouse.location import PLACEHOLDER
 from lexport.query.warehouse.native_tables import NATIVE_DIALECTS
 from lexport.settings import Destination
@@ -193,7 +192,9 @@ def _format(output: str, output_file: str | None) -> tuple[str | None, Output]:
 
 def _places(dest: Destination, output_file: str | None) -> tuple[Destination, str | Destination | None]:
     """Return what is read and what is written; the settings of encryption are for a bucket that is written to."""
-    if output_file is not None and parse_address(output_file) is not None:
+    from lexport.query.feed.target import is_in_bucket
+
+    if output_file is not None and is_in_bucket(output_file):
         return replace(dest, sse=None, kms_key=None), replace(dest, url=output_file)
     if dest.sse is not None or dest.kms_key is not None:
         raise click.UsageError("--dest-sse and --dest-kms-key are for -o s3://bucket/prefix/name")

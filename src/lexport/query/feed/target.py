@@ -41,12 +41,27 @@ def find_target(path: str | os.PathLike[str], *, is_file: bool, dest: str | os.P
 
     Raises SettingsError where a folder, or an object, is there already, or the place cannot be.
     """
-    if parse_address(path) is None:
+    if not is_in_bucket(path):
         return _Local.find(Path(path).absolute(), shown=str(path), is_file=is_file)
     target = path if isinstance(path, Destination) else Destination(os.fspath(path))
     if not isinstance(path, Destination) and isinstance(dest, Destination):
         target = replace(dest, url=target.url)
     return _Bucket.find(target, is_file=is_file)
+
+
+def is_in_bucket(path: str | os.PathLike[str]) -> bool:
+    """Return whether ``-o`` names a place in a bucket. Raises SettingsError for an address that is none."""
+    with _about_output():
+        return parse_address(path) is not None
+
+
+@contextmanager
+def _about_output() -> Iterator[None]:
+    """Name the option in errors about an address, which are those of a destination."""
+    try:
+        yield
+    except SettingsError as error:
+        raise SettingsError(str(error).replace("DEST", "-o", 1), option="-o") from error
 
 
 @contextmanager
@@ -106,7 +121,8 @@ class _Bucket:
         folder, _, name = target.url.rpartition("/")
         if is_file and (not name or folder.endswith("/")):
             raise SettingsError(f"-o {target.url}: the name of an object is wanted", option="-o")
-        store = open_store(replace(target, url=folder) if is_file else target)
+        with _about_output():
+            store = open_store(replace(target, url=folder) if is_file else target)
         try:
             is_there = name in store.names("") if is_file else bool(store.names(""))
         except UnavailableError as error:

@@ -104,11 +104,10 @@ def a_package_commit(dice, at):
 
 def plain_rows(dest):
     """The rows of the plain name of every table, as ``lexport sql`` shows them."""
+    names = [table.name for table in tables()]
     with open_query_session(dest) as session:
-        return {
-            table.name: comparable(session.read(f"SELECT * FROM {table.name}").read_all().to_pylist())
-            for table in tables()
-        }
+        session.tables.define(f"FROM {', '.join(names)}")
+        return {name: comparable(session.connection.sql(f"FROM {name}").to_arrow_table().to_pylist()) for name in names}
 
 
 def comparable(rows):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from unittest.mock import ANY
 
 import pyarrow.parquet as pq
@@ -10,6 +11,7 @@ import pytest
 from feed_loader import Warehouse
 
 import lexport
+from lexport.cli.main import run
 from lexport.errors import SettingsError
 from lexport.query.feed import open_feed, write_feed
 from lexport.tables.fed import fed_tables
@@ -21,13 +23,26 @@ F = {"function_name": "f", "version": "$LATEST"}
 pytestmark = pytest.mark.asyncio
 
 
-async def fed(run_lexport, dest, since=None):
-    done = await run_lexport("feed", dest, *(("--since", since) if since else ()))
+@pytest.fixture
+def command(capsys):
+    """Run the command in this process: its exit code, stdout and stderr."""
+
+    def invoke(*arguments):
+        code = run([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return SimpleNamespace(code=code, out=out, err=err)
+
+    return invoke
+
+
+def fed(command, dest, since):
+    """The records of a feed, and what was said."""
+    done = command("feed", dest, "--since", since)
     assert done.code == 0, done.err
     return [json.loads(line) for line in done.out.splitlines()], done.err
 
 
-async def test_only_what_is_new(tmp_path, write_dataset, run_lexport):
+async def test_only_what_is_new(tmp_path, write_dataset, command):
     """A row in which nothing changed but the night is not fed again; the reading of its account-region moves.
 
     What did not change at all is no feed.
@@ -35,8 +50,8 @@ async def test_only_what_is_new(tmp_path, write_dataset, run_lexport):
     read = {**F, "carried_forward": False}
     nights = [{"at": AT + day * DAY, "functions": [{**read, "fetched_at": AT + day * DAY}]} for day in range(2)]
     first, second = write_dataset(tmp_path / "fleet", nights)
-    records, said = await fed(run_lexport, "fleet", first.snapshot_id)
-    again, _ = await fed(run_lexport, "fleet", second.snapshot_id)
+    records, said = fed(command, tmp_path / "fleet", first.snapshot_id)
+    again, _ = fed(command, tmp_path / "fleet", second.snapshot_id)
 
     place = {"account_id": "111122223333", "region": "eu-west-1"}
     ids = {"since": first.snapshot_id, "next_since": second.snapshot_id}
@@ -75,11 +90,11 @@ async def test_only_what_is_new(tmp_path, write_dataset, run_lexport):
     assert {record["type"] for record in again} == {"feed", "schema", "end"}
 
 
-async def test_what_is_not_whole_gives_nothing(tmp_path, write_dataset, run_lexport):
+async def test_what_is_not_whole_gives_nothing(tmp_path, write_dataset, command):
     """An account-region whose newest reading is not whole is left as it was, and named."""
     partial = {"at": AT + DAY, "scopes": [{"status": "partial"}], "status": "partial"}
     first, second = write_dataset(tmp_path / "fleet", [{"at": AT, "functions": [F]}, partial])
-    records, said = await fed(run_lexport, "fleet", first.snapshot_id)
+    records, said = fed(command, tmp_path / "fleet", first.snapshot_id)
 
     assert [
         (record["mode"], record["reason"], record["status"]) for record in records if record["type"] == "scope"
@@ -163,18 +178,18 @@ async def test_a_newest_reading_that_is_lost(tmp_path, write_dataset):
     assert [(row["snapshot_id"], row["memory_size"]) for row in store.plain("functions")] == [(first.snapshot_id, 0)]
 
 
-async def test_a_pruned_since(tmp_path, write_dataset, run_lexport):
+async def test_a_pruned_since(tmp_path, write_dataset, command):
     """The id of a pruned snapshot is refused, with when it was pruned and what to do."""
     ids = [done.snapshot_id for done in write_dataset(tmp_path / "fleet", [{"at": AT}, {"at": AT + DAY}])]
     await lexport.prune(tmp_path / "fleet", keep_last=1)
-    done = await run_lexport("feed", "fleet", "--since", ids[0])
+    done = command("feed", tmp_path / "fleet", "--since", ids[0])
 
     assert done.code == 2
-    assert f"--since {ids[0]}: this snapshot was pruned at 20" in done.last
-    assert "run the feed without --since and load it: it replaces everything that was loaded before" in done.last
+    assert f"--since {ids[0]}: this snapshot was pruned at 20" in done.err
+    assert "run the feed without --since and load it: it replaces everything that was loaded before" in done.err
 
 
-async def test_as_parquet(tmp_path, write_dataset, run_lexport):
+async def test_as_parquet(tmp_path, write_dataset, command):
     """A folder with a typed file per table, the deletes and the changes; private, never written over another."""
     before = {"functions": [F, {**F, "version": "1"}], "tags": [{"function_name": "f", "key": "team", "value": "x"}]}
     now = {
@@ -182,8 +197,8 @@ async def test_as_parquet(tmp_path, write_dataset, run_lexport):
         "changes": [{"kind": "removed", "table_name": "functions", "key": "f/1"}],
     }
     first, second = write_dataset(tmp_path / "fleet", [{"at": AT, **before}, {"at": AT + DAY, **now}])
-    asked = ("feed", "fleet", "--since", first.snapshot_id, "--output", "parquet")
-    done, again, nowhere = [await run_lexport(*asked, *more) for more in (("-o", "new"), ("-o", "new"), ())]
+    asked = ("feed", tmp_path / "fleet", "--since", first.snapshot_id, "--output", "parquet")
+    done, again, nowhere = [command(*asked, *more) for more in (("-o", tmp_path / "new"), ("-o", tmp_path / "new"), ())]
     folder = tmp_path / "new"
 
     assert (done.code, done.err) == (
@@ -212,7 +227,7 @@ async def test_as_parquet(tmp_path, write_dataset, run_lexport):
         body = (folder / part["path"]).read_bytes()
         assert (len(body), hashlib.sha256(body).hexdigest()) == (part["size_bytes"], part["sha256"])
         assert pq.read_metadata(folder / part["path"]).num_rows == part["rows"]
-    assert (again.code, again.err) == (2, "lexport: -o new is there already; a new folder is wanted\n")
+    assert (again.code, again.err) == (2, f"lexport: -o {folder} is there already; a new folder is wanted\n")
     assert (nowhere.code, "needs -o FOLDER" in nowhere.err) == (2, True)
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
 

@@ -18,7 +18,6 @@ from lexport.tables.fed import fed_tables
 from lexport.tables.types import DUCKDB_TYPES
 
 NIGHTS = run_path(str(Path(__file__).with_name("nights.py")))
-ROOT = Path(__file__).parents[4]
 AT, DAY = NIGHTS["AT"], NIGHTS["DAY"]
 
 pytestmark = pytest.mark.asyncio
@@ -97,54 +96,38 @@ async def test_csv_is_read_back(fleet, tmp_path, compress):
     assert {part["path"].partition(".")[2] for part in described["parts"]} == {end}
 
 
-async def test_the_schema_of_feed_json(fleet, tmp_path):
-    """The JSON schema of feed.json takes what is written, has no property that is not, and refuses what is cut off."""
-    from jsonschema import Draft202012Validator  # here, because it takes seconds, which each worker would wait for
-
-    write_feed(fleet, tmp_path / "feed", "01K00000000000000000000001", output="csv", compress="zstd")
-    described = json.loads((tmp_path / "feed" / "feed.json").read_text())
-    schema = json.loads((ROOT / "docs/reference/schemas/feed.schema.json").read_text())
-    Draft202012Validator.check_schema(schema)
-    validator = Draft202012Validator(schema)
-
-    assert [error.message for error in validator.iter_errors(described)] == []
-    assert described["scopes"]
-    assert set(schema["properties"]) == set(schema["required"]) == set(described)
-    for kind, items in ("scope", "scopes"), ("table", "tables"), ("part", "parts"):
-        about = schema["$defs"][kind]
-        assert set(about["properties"]) == set(about["required"]) == set(described[items][0]), kind
-    for name in described:
-        assert not validator.is_valid({key: value for key, value in described.items() if key != name}), name
-
-
 async def test_into_a_bucket(fleet, tmp_path, bucket, run_lexport):
     """A feed goes to a new prefix of a bucket, feed.json last; a prefix or an object that is there is refused."""
-    await run_lexport("feed", fleet, "--output", "csv", "-o", tmp_path / "folder")
-    target = f"{bucket.url}/feeds/first"
+    write_feed(fleet, tmp_path / "folder", output="csv")
+    target, lines = f"{bucket.url}/feeds/first", f"{bucket.url}/feeds/all.jsonl.zst"
+    write_feed(fleet, lines, output="jsonl", compress="zstd")
     done, again = [await run_lexport("feed", fleet, "--output", "csv", "-o", target) for _ in range(2)]
-    line, taken = [await run_lexport("feed", fleet, "-o", f"{bucket.url}/feeds/all.jsonl.zst") for _ in range(2)]
-    stored = {
-        item["Key"]: item for item in bucket.client.list_objects_v2(Bucket=bucket.name, Prefix="feeds/")["Contents"]
-    }
-
-    assert (done.code, line.code) == (0, 0), (done.err, line.err)
-    assert (again.code, again.last) == (2, f"lexport: -o {target} is there already; a new folder is wanted")
-    assert (taken.code, "all.jsonl.zst is there already; a new name is wanted" in taken.last) == (2, True)
-    names = {f"{fed.name}.csv" for fed in fed_tables()} | {"deletes.csv", "feed.json"}
-    assert {*stored} == {"feeds/all.jsonl.zst", *(f"feeds/first/{name}" for name in names)}
-    newest = max(stored.values(), key=lambda item: item["LastModified"])
+    listed = bucket.client.list_objects_v2(Bucket=bucket.name, Prefix="feeds/first/")["Contents"]
     body = bucket.client.get_object(Bucket=bucket.name, Key="feeds/first/functions.csv")["Body"].read()
+
+    assert done.code == 0, done.err
+    assert (again.code, again.last) == (2, f"lexport: -o {target} is there already; a new folder is wanted")
+    with pytest.raises(SettingsError, match=r"all.jsonl.zst is there already; a new name is wanted"):
+        write_feed(fleet, lines, output="jsonl")
+    names = {f"{fed.name}.csv" for fed in fed_tables()} | {"deletes.csv", "feed.json"}
+    assert {*bucket.keys()} == {"feeds/all.jsonl.zst", *(f"feeds/first/{name}" for name in names)}
+    at = {item["Key"]: item["LastModified"] for item in listed}
+    assert max(at.values()) == at["feeds/first/feed.json"]
     assert body == (tmp_path / "folder" / "functions.csv").read_bytes()
-    assert newest["Key"].endswith((".zst", "feed.json"))
 
 
-async def test_a_bucket_that_cannot_be_written(fleet, bucket, run_lexport, tmp_path):
-    """A bucket that is not there, and a name that is none, are told before anything is read."""
-    wrong, nameless = [
-        await run_lexport("feed", fleet, "--output", "parquet", "-o", f"s3://{place}")
-        for place in ("no-such-bucket-here/x", "")
-    ]
-
-    assert (wrong.code, nameless.code) == (2, 2), (wrong.err, nameless.err)
-    with pytest.raises(SettingsError, match="is there already; a new name is wanted"):
-        await lexport.feed(fleet, tmp_path, output="jsonl")
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        ("s3://no-such-bucket-here/x", "the bucket does not exist"),
+        ("s3://", "-o s3://: it names no bucket"),
+        ("", "-o is empty"),
+        ("no/such/folder", "there is no folder"),
+    ],
+)
+async def test_a_place_that_cannot_be(fleet, bucket, place, text):
+    """What cannot be written is told before anything is read, and as what it is."""
+    with pytest.raises(SettingsError, match=text) as caught:
+        await lexport.feed(fleet, place, output="csv")
+    assert "DEST" not in str(caught.value)
+    assert bucket.keys() == {}
