@@ -204,7 +204,7 @@ async def test_what_the_steps_print(simulator, run_lexport, flags, tmp_path):
 
 
 def test_the_schema_of_feed_json(tmp_path, write_dataset):
-    """The schema of feed.json takes what is written, names each of its properties, and refuses a file that lacks one."""
+    """The schema of feed.json takes what is written, names each property, and refuses a file that lacks one."""
     at = datetime(2026, 11, 20, 2, tzinfo=UTC)
     first, _ = write_dataset(tmp_path / "fleet", [{"at": at + day * timedelta(days=1)} for day in range(2)])
     write_feed(tmp_path / "fleet", tmp_path / "feed", first.snapshot_id, output="csv", compress="zstd")

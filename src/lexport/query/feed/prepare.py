@@ -25,7 +25,7 @@ from lexport.query.catalog import Catalog, read_dataset
 from lexport.query.feed.content_rows import ContentFiles, commits_with, content_rows
 from lexport.query.feed.part import FeedPart, with_deleted_at
 from lexport.query.feed.run_rows import run_rows, snapshot_rows
-from lexport.query.feed.scopes import FeedScope, counting_commits, feed_scopes
+from lexport.query.feed.scopes import FeedScope, feed_scopes
 from lexport.query.feed.state_rows import Side, compare
 from lexport.query.lost_snapshots import LostSnapshots, check_not_lost, find_lost
 from lexport.tables.fed import FedTable, fed_tables
@@ -140,7 +140,7 @@ def _plan(catalog: Catalog, scopes: Sequence[FeedScope], fresh: Sequence[Manifes
             ]
             for fed, members in content.items()
         },
-        hiding=lost.hiding(counting_commits(catalog)),
+        hiding=lost.hiding({scope: commit.snapshot_id for scope, commit in catalog.settled().items()}),
     )
 
 

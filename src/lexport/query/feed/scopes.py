@@ -14,8 +14,6 @@ from lexport.query.lost_snapshots import LostSnapshots
 
 Mode = Literal["whole", "delta", "gone", "none"]
 
-_ENDED = frozenset({"retired"})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedScope:
@@ -50,21 +48,21 @@ def feed_scopes(
 
     ``before`` is what was loaded, ``fresh`` are the commits that were not.
     """
-    latest, attempts, lost_scopes = catalog.latest(), catalog.last_attempts(), lost.scopes()
-    newest = catalog.manifests[0]
+    latest, attempts, retired = catalog.latest(), catalog.last_attempts(), catalog.retired()
+    newest, lost_scopes = catalog.manifests[0], lost.scopes()
     for scope in sorted({*latest, *attempts, *before, *lost_scopes}):
         now, then = latest.get(scope), before.get(scope)
         if then is not None and lost.replaced(scope, then):
             then = None  # a reading that is gone was loaded instead
         last, entry = attempts.get(scope, (newest, None))
         is_whole = entry is None or entry.status == "complete" or (now is None and entry.status == "unavailable")
-        has_ended = now is None and entry is not None and entry.status in _ENDED
+        end = retired.get(scope)
         # The reading of an account-region that has ended may be pruned, so that only its end is left to see.
-        is_gone = now is None and (scope in before or (last in fresh if has_ended else scope in lost_scopes))
+        is_gone = now is None and (scope in before or (scope in lost_scopes if end is None else end in fresh))
         is_news = now is not None and (then is None or then.snapshot_id != now.snapshot_id)
-        if not (is_news or is_gone) and (is_whole or has_ended):
+        if not (is_news or is_gone) and (is_whole or end is not None):
             continue
-        shown = last if is_gone else now
+        shown = (end or newest) if is_gone else now
         yield FeedScope(
             **asdict(scope),
             mode="gone" if is_gone else "none" if not is_news else "whole" if then is None else "delta",
@@ -72,15 +70,5 @@ def feed_scopes(
             snapshot_at=shown.snapshot_at if shown else None,
             status=entry.status if entry else None,
             since_snapshot_id=then.snapshot_id if then else None,
-            reason=None if is_whole or has_ended or entry is None else f"{entry.status} in {last.snapshot_id}",
+            reason=None if is_whole or end is not None or entry is None else f"{entry.status} in {last.snapshot_id}",
         )
-
-
-def counting_commits(catalog: Catalog) -> dict[Scope, str]:
-    """Return the id of the commit that decides what is shown of an account-region: its reading, or its end."""
-    ends = {
-        scope: commit.snapshot_id
-        for scope, (commit, entry) in catalog.last_attempts().items()
-        if entry.status in _ENDED
-    }
-    return ends | {scope: commit.snapshot_id for scope, commit in catalog.latest().items()}
