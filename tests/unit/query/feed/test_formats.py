@@ -119,7 +119,7 @@ async def test_into_a_bucket(fleet, tmp_path, bucket, run_lexport):
 @pytest.mark.parametrize(
     ("place", "text"),
     [
-        ("s3://no-such-bucket-here/x", "the bucket does not exist"),
+        ("s3://no-such-bucket-here/x", "-o: there is no bucket no-such-bucket-here"),
         ("s3://", "-o s3://: it names no bucket"),
         ("", "-o is empty"),
         ("no/such/folder", "there is no folder"),
