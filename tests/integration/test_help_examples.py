@@ -20,6 +20,7 @@ NOT_RUN = (
         "sarif",
         " shard ",
         " ducklake ",
+        " s3://",
     ),  # other tests run these commands
     *(
         " billing",

@@ -54,7 +54,7 @@ def night(number, hand_written, **more):
         "at": AT + timedelta(days=number),
         "functions": [{"function_name": f"f{n}", "version": "$LATEST", **concurrency} for n in range(10)],
         "tags": [{"function_name": "f1", "key": "team", "value": str(number)}],
-        "errors": [],
+        "env_vars": [{"function_name": "f1", "version": "$LATEST", "name": "PASSWORD", "value": "hunter22"}],
         **more,
     }
 
@@ -159,6 +159,9 @@ async def test_five_publications(tmp_path, hand_written, run_lexport, lexport_pa
     for table in registry.tables():
         schema = tables[table.name].schema()
         assert {field.name: field.doc for field in schema.fields} == {each.name: each.meaning for each in table.columns}
+    variables = tables["env_vars"]  # the catalog's own files have no part of a value
+    bounds = variables.inspect.files().column("lower_bounds").to_pylist()
+    assert all(variables.schema().find_field("value").field_id not in dict(each) for each in bounds)
     of_functions = rows_of(tables["functions"])
     assert sorted(set(of_functions.column("snapshot_id").to_pylist())) == [
         hand_written.snapshot_id(n) for n in (1, 3, 4)

@@ -11,6 +11,7 @@ from lexport.cli._formats import choose_format, csv_safe_option, output_option
 from lexport.cli._options import argument, declare_command, option
 from lexport.cli._output import notify
 from lexport.cli._rows.formats import print_rows
+from lexport.cli._signals import Interrupted
 from lexport.settings import Destination
 from lexport.tables.text import plural
 
@@ -56,7 +57,10 @@ def command(dest: Destination, *, table_format: str, catalog: str, namespace: st
     else:
         from lexport.query.publish.ducklake import publish_ducklake as publish
 
-    result = publish(dest, catalog=catalog, namespace=namespace, is_dry_run=dry_run)
+    try:
+        result = publish(dest, catalog=catalog, namespace=namespace, is_dry_run=dry_run)
+    except Interrupted as ended:
+        raise Interrupted(ended.number, "what was published stays; the same command goes on with it") from None
     print_rows(_NAMES, ([getattr(table, name) for name in _NAMES] for table in result.tables), output=output)
     notify(*result.notes, _summary(result))
 
