@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 from lexport.dataset.commits import all_commits, prune_command
 from lexport.dataset.local import hash_file
 from lexport.dataset.manifest import FileEntry, Manifest
-from lexport.dataset.runs import row_keys
 from lexport.dataset.store import Store, UnavailableError
 from lexport.errors import ReadError, RunError
 from lexport.tables.registry import BY_NAME
@@ -200,4 +199,6 @@ def overlap(first_path: Path, second_path: Path, before: FileEntry, table: Table
 
 
 def _keys(file: pq.ParquetFile, group: int, table: Table) -> pa.ChunkedArray:
+    from lexport.dataset.runs import row_keys  # imports pyarrow.compute, which a table of one file does not need
+
     return row_keys(file.read_row_group(group, columns=list(table.key), use_threads=False), table.key)
