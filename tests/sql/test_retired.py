@@ -148,7 +148,7 @@ def retired(dest):
     return dest, done.snapshot_id
 
 
-def test_every_name_agrees(retired, open_asking, tmp_path):
+def test_every_name_agrees(retired, open_asking, tmp_path, capsys):
     """Plain names and views show it as gone, ``snapshot`` is as before, and history and earlier moments have it all."""
     dest, run = retired
     ask = open_asking(dest)
@@ -185,6 +185,14 @@ def test_every_name_agrees(retired, open_asking, tmp_path):
         (KEPT, REGION, 1, "complete", False),
         (GONE, REGION, 2, "denied", True),
         (GONE, OTHER, 2, "complete", True),
+    ]
+    assert main(["status", str(dest), "--scopes", "--output", "jsonl"]) == 0
+    shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    columns = ("account_id", "region", "last_whole_at", "last_status", "is_retired", "functions")
+    assert [tuple(row[name] for name in columns) for row in shown] == [
+        (GONE, REGION, "2026-11-01T02:00:00Z", "denied", True, 1),
+        (GONE, OTHER, "2026-11-01T02:00:00Z", "complete", True, 1),
+        (KEPT, REGION, "2026-11-02T02:00:00Z", "complete", False, 1),
     ]
     catalog = open_catalog(dest)
     assert (catalog.unread(), catalog.newest.snapshot_id < run, len(catalog.retired())) == ({}, True, 2)

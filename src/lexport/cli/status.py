@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shlex
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from lexport.cli._formats import choose_format, csv_safe_option, output_option
 from lexport.cli._options import argument, declare_command, duration, option
 from lexport.cli._output import notify
 from lexport.cli._rows.formats import print_rows
-from lexport.errors import NoSnapshotError
+from lexport.errors import NoSnapshotError, SettingsError
 from lexport.settings import RESUME_MAX_AGE, Destination
 from lexport.tables.text import first_of, plural
 from lexport.tables.units import format_age
@@ -44,6 +45,12 @@ _NAMES = (
     "size_bytes",
 )
 
+_SCOPE_NAMES = (
+    *("age", "age_s", "account_id", "region", "last_whole_at", "last_status", "last_attempt_at", "is_retired"),
+    *("retired_at", "functions", "last_whole_snapshot_id"),
+)
+_MOST_SCOPES = 100  # in a table for people
+
 _STATES = {
     "running": "is running",
     "refused": "was refused because of gaps",
@@ -58,6 +65,7 @@ _MOST_NAMED = 3  # runs that are not published
     "lexport status fleet --max-age 26h",
     "lexport status fleet --output json",
     "lexport status fleet --resources",
+    "lexport status fleet --scopes",
 )
 @argument("dest")
 @option(
@@ -68,13 +76,16 @@ _MOST_NAMED = 3  # runs that are not published
     default="26h",
 )
 @option("Contents", "--resources", "Show instead, for each account-region and resource, whether and when it was read.")
+@option("Contents", "--scopes", "Show instead the account-regions by the age of their last whole reading.")
 @output_option()
 @csv_safe_option
 @dest_options()
-def command(dest: Destination, max_age: timedelta, output: str, *, resources: bool) -> int:
+def command(dest: Destination, max_age: timedelta, output: str, *, resources: bool, scopes: bool) -> int:
     """List the snapshots in DEST, newest first: age, completeness, rows, calls, throttles.
 
     With --resources, the rows are those of the table scope_resources: of the last run that read each account-region.
+
+    With --scopes, the rows are those of the view scope_ages, the oldest first; a table shows the first 100.
 
     Runs that are not published are lines on stderr: how far they came, and how to resume or to remove them.
 
@@ -93,6 +104,11 @@ def command(dest: Destination, max_age: timedelta, output: str, *, resources: bo
         notify(*_unfinished(dest, open_store(dest), now))
         raise
     snapshots = describe(dataset)
+    if resources and scopes:
+        raise SettingsError("--resources and --scopes show different rows: give one of them", option="--scopes")
+    if scopes:
+        _print_scopes(dataset, output, now)
+        return 0
     if resources:
         _print_resources(dataset, output)
         return 0
@@ -105,7 +121,7 @@ def command(dest: Destination, max_age: timedelta, output: str, *, resources: bo
     with suppress(BrokenPipeError):  # the reader closed the pipe, as `| head` does; the exit code stays
         print_rows(names, rows, output=output)
 
-    notify(*dataset.damage(), *_unfinished(dest, dataset.store, now))
+    notify(*dataset.damage(), *_unfinished(dest, dataset.store, now), *_old_scopes(dest, dataset, now))
     newest = newest_complete(snapshots)
     if newest is None:
         notify("no snapshot in DEST is complete", level=logging.ERROR)
@@ -115,6 +131,45 @@ def command(dest: Destination, max_age: timedelta, output: str, *, resources: bo
         notify(f"the newest complete snapshot is {age} old, more than {format_age(max_age)}", level=logging.ERROR)
         return 1
     return 0
+
+
+def _print_scopes(dataset: Catalog, output: str, now: datetime) -> None:
+    """Print the account-regions by age; a table for people has the oldest ones, other formats have all."""
+    from lexport.query.status import scope_ages
+
+    ages = scope_ages(dataset)
+    shown = ages[:_MOST_SCOPES] if output == "table" else ages
+    rows = []
+    for age in shown:
+        values = asdict(age)
+        since = None if age.last_whole_at is None else now - age.last_whole_at
+        values["age"] = None if since is None else format_age(since)
+        values["age_s"] = None if since is None else int(since.total_seconds())
+        rows.append(values)
+    names = tuple(name for name in _SCOPE_NAMES if name != ("age_s" if output == "table" else "age"))
+    with suppress(BrokenPipeError):
+        print_rows(names, [[row[name] for name in names] for row in rows], output=output)
+    more = len(ages) - len(shown)
+    notify(
+        *dataset.damage(),
+        *([f"{plural(more, 'younger account-region')} not shown; --output json has all"] * (more > 0)),
+    )
+
+
+def _old_scopes(dest: Destination, dataset: Catalog, now: datetime) -> Iterator[str]:
+    """Yield a line where account-regions are shown from readings that are much older than the newest one."""
+    from lexport.query.catalog import DEFAULT_MAX_SKEW
+
+    latest = dataset.latest()
+    newest = max((commit.snapshot_at for commit in latest.values()), default=now)
+    old = {
+        scope: commit.snapshot_at for scope, commit in latest.items() if newest - commit.snapshot_at > DEFAULT_MAX_SKEW
+    }
+    if old:
+        named = [
+            f"{scope} ({format_age(now - old[scope])})" for scope in sorted(old, key=lambda scope: (old[scope], scope))
+        ]
+        yield f"last read whole long ago: {first_of(named)}; see lexport status {shlex.quote(str(dest))} --scopes"
 
 
 def _print_resources(dataset: Catalog, output: str) -> None:

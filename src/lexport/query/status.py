@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 import anyio.to_thread
 
-from lexport.dataset.manifest import Manifest
+from lexport.dataset.manifest import EntryStatus, Manifest
 from lexport.query.catalog import Catalog, open_catalog
 
 
@@ -57,6 +57,45 @@ def describe(dataset: Catalog) -> tuple[SnapshotStatus, ...]:
             described.append(_describe(commit, counted))
             counted = None
     return tuple(described)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeAge:
+    """When an account-region was last read whole and last tried, and whether it is retired; as the view scope_ages."""
+
+    account_id: str
+    region: str
+    last_whole_at: datetime | None
+    last_status: EntryStatus
+    last_attempt_at: datetime
+    is_retired: bool
+    retired_at: datetime | None
+    functions: int | None
+    last_whole_snapshot_id: str | None
+
+
+def scope_ages(dataset: Catalog) -> tuple[ScopeAge, ...]:
+    """List the account-regions that snapshots set out to read whole, by age: the oldest reading first."""
+    read = Catalog(store=dataset.store, manifests=dataset.snapshots)
+    attempts, whole, retired = read.last_attempts(), read.latest(), dataset.retired()
+    shown = dataset.last_attempts()
+    ages = [
+        ScopeAge(
+            account_id=scope.account_id,
+            region=scope.region,
+            last_whole_at=reading.snapshot_at if (reading := whole.get(scope)) else None,
+            last_status=entry.status,
+            last_attempt_at=attempt.snapshot_at,
+            is_retired=scope in retired,
+            retired_at=retired[scope].snapshot_at if scope in retired else None,
+            functions=next(each.functions for each in reading.scopes if each.scope == scope) if reading else None,
+            last_whole_snapshot_id=reading.snapshot_id if reading else None,
+        )
+        for scope, (attempt, entry) in attempts.items()
+        if scope in shown
+    ]
+    oldest = datetime.min.replace(tzinfo=UTC)
+    return tuple(sorted(ages, key=lambda age: (age.last_whole_at or oldest, age.account_id, age.region)))
 
 
 def _describe(snapshot: Manifest, packages: Manifest | None) -> SnapshotStatus:
