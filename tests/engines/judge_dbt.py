@@ -137,6 +137,7 @@ def main(dbt: str) -> int:
     with tempfile.TemporaryDirectory(prefix="lexport-dbt-") as folder:
         judge = Judge(dbt, Path(folder))
         anyio.run(write_fleet, judge.dest)
+        judge.lexport("retire", str(judge.dest), "111122223333", "eu-west-1")
         started = time.perf_counter()
         judge.files()
         judge.fed_duckdb()

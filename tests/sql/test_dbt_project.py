@@ -242,16 +242,19 @@ def test_documentation_is_true(lexport_path, tmp_path):
     assert names_in(tmp_path) == ["fleet_dbt", "warehouse_dbt"]
 
 
-def test_a_folder_with_anything_in_it_is_refused(tmp_path):
-    """What is in a folder stays as it was, and nothing else is left behind."""
+def test_a_folder_with_anything_in_it_is_refused(tmp_path, monkeypatch):
+    """What is in a folder stays as it was, and nothing else is left behind. Nobody's own folder is replaced."""
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "mine").touch()
-    (tmp_path / "link").symlink_to(tmp_path / "none")
+    (tmp_path / "link").symlink_to(tmp_path / "used")
 
-    for folder in ("used", "used/mine", "link", "no/where"):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+
+    for folder in ("used", "used/mine", "link", "no/where", "empty/../empty"):
         with pytest.raises(SettingsError, match=f"--dbt {tmp_path / folder}"):
             write_project(tmp_path / folder, DBT_DIALECTS["postgres"])
-    assert [names_in(tmp_path), names_in(tmp_path / "used")] == [["link", "used"], ["mine"]]
+    assert [names_in(tmp_path), names_in(tmp_path / "used")] == [["empty", "link", "used"], ["mine"]]
 
 
 @pytest.mark.parametrize("location", ["a{b", "it's", "a*", "", "a\nb"])

@@ -56,7 +56,7 @@ def write_project(folder: Path, dialect: Dialect, location: str | None = None) -
     ``location`` is where the files are that DuckDB reads. Raises SettingsError if it cannot be one, if the folder has
     anything in it, or if sqlglot is not installed, WriteError.
     """
-    target = folder.absolute()
+    target = folder.resolve()
     _check_folder(folder, target)
     files = project(dialect, location)
     draft = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}")
@@ -78,7 +78,7 @@ def _check_folder(folder: Path, target: Path) -> None:
             raise SettingsError(f"--dbt {folder}: the folder above it does not exist", option="--dbt")
         if target == Path.cwd():  # an empty one would be replaced, and the shell stay in the folder that is gone
             raise SettingsError(f"--dbt {folder} is the folder that you are in; name a new one", option="--dbt")
-        if os.path.lexists(target) and (not target.is_dir() or target.is_symlink() or any(target.iterdir())):
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise SettingsError(
                 f"--dbt {folder} is there already and not an empty folder; name a new one", option="--dbt"
             )
