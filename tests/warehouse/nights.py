@@ -4,7 +4,10 @@ import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
 
+import anyio
+
 from lexport.dataset import layout
+from lexport.dataset.retire import retire
 from lexport.model import Scope
 from lexport.simulator import Fleet, FleetSpec
 from lexport.tables.registry import BY_NAME, resource_tables
@@ -155,4 +158,5 @@ def write_stages(dest, write_dataset, text=ODD):
         packages=[some[0] | {"status": "present", "reason": json.dumps(text)}],
     )
     write(8, **scopes((OURS, EAST, "complete")), **fleet_rows(8, (OURS, EAST), text=text))
+    anyio.run(retire, dest, CLOSED)
     yield
