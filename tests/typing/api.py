@@ -36,6 +36,9 @@ async def read() -> None:
     wide = await lexport.sql("fleet", "FROM functions WHERE memory_size >= $least", parameters=values)
     print(answer.num_rows, len(wide))
     await lexport.views("fleet", db="fleet.duckdb")
+    fed = await lexport.feed("fleet", "s3://bucket/feeds/1", output="csv", compress="zstd", write_mode="scd2")
+    cursor: str = (await lexport.feed("fleet", Path("next"), since=fed.next_since)).next_since
+    print(cursor, [(part.path, part.sha256) for part in fed.parts], [scope.mode for scope in fed.scopes])
     page: str = (await lexport.report("fleet", title="Our fleet", owner_tag="team")).html
     print(page)
     newest: SnapshotStatus = (await lexport.status("fleet"))[0]
