@@ -18,11 +18,11 @@ WITH fleet AS (
   SELECT
     account_id,
     region,
-    MAX(CASE WHEN status <> 'retired' THEN snapshot_id END) AS attempt_id,
-    MAX(CASE WHEN status = 'complete' THEN snapshot_id END) AS whole_id,
-    MAX(CASE WHEN status = 'retired' THEN snapshot_id END) AS retired_id,
-    MAX(snapshot_id) AS snapshot_id
-  FROM fleet
+    MAX(CASE WHEN status <> 'retired' THEN f.snapshot_id END) AS attempt_id,
+    MAX(CASE WHEN status = 'complete' THEN f.snapshot_id END) AS whole_id,
+    MAX(CASE WHEN status = 'retired' THEN f.snapshot_id END) AS retired_id,
+    MAX(f.snapshot_id) AS snapshot_id
+  FROM fleet AS f
   GROUP BY account_id, region
 ), newest AS (
   SELECT MAX(snapshot_at) AS snapshot_at
@@ -33,7 +33,7 @@ SELECT
   a.account_id,
   a.region,
   w.snapshot_at AS last_whole_at,
-  DATE_DIFF('day', CAST(w.snapshot_at AS DATE), CAST(n.snapshot_at AS DATE)) AS age_days,
+  CAST(CAST(n.snapshot_at AS DATE) - CAST(w.snapshot_at AS DATE) AS INTEGER) AS age_days,
   t.status AS last_status,
   t.snapshot_at AS last_attempt_at,
   CASE WHEN r.snapshot_id IS NULL THEN FALSE ELSE TRUE END AS is_retired,

@@ -40,14 +40,14 @@ SELECT
     WHEN l.block_update_date <= u.day THEN 'update_blocked'
     WHEN l.block_create_date <= u.day THEN 'create_blocked'
     WHEN l.deprecation_date <= u.day THEN 'deprecated'
-    WHEN DATE_DIFF('day', u.day, l.deprecation_date) <= 180 THEN 'soon'
+    WHEN CAST(l.deprecation_date - u.day AS INTEGER) <= 180 THEN 'soon'
     WHEN l.deprecation_date IS NULL THEN 'not_scheduled'
     ELSE 'supported'
   END AS status,
   l.deprecation_date,
   l.block_create_date,
   l.block_update_date,
-  DATE_DIFF('day', u.day, l.deprecation_date) AS days_left,
+  CAST(l.deprecation_date - u.day AS INTEGER) AS days_left,
   l.successor,
   u.latest_functions,
   u.functions,

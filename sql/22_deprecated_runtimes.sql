@@ -34,7 +34,7 @@ SELECT
     WHEN l.deprecation_date <= CAST(f.snapshot_at AS DATE) THEN 'deprecated'
     ELSE 'soon'
   END AS status,
-  DATE_DIFF('day', CAST(f.snapshot_at AS DATE), l.deprecation_date) AS days_left,
+  CAST(l.deprecation_date - CAST(f.snapshot_at AS DATE) AS INTEGER) AS days_left,
   l.deprecation_date,
   l.block_create_date,
   l.block_update_date,
@@ -54,5 +54,5 @@ LEFT JOIN traffic AS t
   AND t.function_name = f.function_name
   AND t.version = f.version
 WHERE f.runtime_config_runtime_arn IS NULL
-  AND DATE_DIFF('day', CAST(f.snapshot_at AS DATE), l.deprecation_date) <= 180
+  AND CAST(l.deprecation_date - CAST(f.snapshot_at AS DATE) AS INTEGER) <= 180
 ORDER BY days_left, f.account_id, f.region, f.function_name, f.version

@@ -12,7 +12,7 @@
 -- column code_sha256: SHA-256 of its package
 -- column code_size: size of its package, bytes
 -- column is_code_kept: whether a version that is not in this view has the same package, in the same account and Region
--- column bytes_freed: bytes that are freed if all rows of this view are deleted; each package counts once and is 0 in its other rows
+-- column bytes_freed: bytes that are freed if all rows of this view are deleted; equal packages count once, and 0 in the other rows, because AWS is assumed to store them once, which is not confirmed
 WITH routed AS (
   SELECT DISTINCT account_id, region, function_name, version
   FROM alias_routes

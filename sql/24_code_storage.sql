@@ -1,5 +1,5 @@
 -- question: How much of its code storage limit does each account-region use, and how much could be freed?
--- grain: one row per account and region
+-- grain: one row per account and region; that AWS stores equal packages of an account-region once is assumed and not confirmed: compare code_size and distinct_code_size with code_size_used
 -- column account_id: account
 -- column region: Region
 -- column code_size_limit: limit of the account-region, bytes; NULL if GetAccountSettings was denied
@@ -9,9 +9,9 @@
 -- column functions: number of functions
 -- column versions: number of versions, including `$LATEST`
 -- column code_size: sizes of all versions' packages, bytes
--- column distinct_code_size: the same, each package counted once
+-- column distinct_code_size: the same, equal packages counted once
 -- column prunable_versions: rows of prunable_versions; NULL if aliases were not read
--- column bytes_freed: bytes that deleting them would free, each package counted once
+-- column bytes_freed: bytes that deleting them would free, equal packages counted once
 WITH packages_once AS (
   SELECT account_id, region, MAX(code_size) AS code_size
   FROM functions

@@ -6,7 +6,7 @@
 -- column function_arn: ARN of the function
 -- column versions: number of versions, including `$LATEST`
 -- column code_size: sizes of all its versions' packages, bytes
--- column distinct_code_size: the same, each package counted once
+-- column distinct_code_size: the same, equal packages counted once; that AWS stores them once is assumed and not confirmed
 -- column prunable_versions: its rows in prunable_versions; NULL if aliases were not read
 -- column bytes_freed: its part of the bytes that deleting all prunable_versions would free
 -- column last_modified_at: newest update of a version
@@ -17,10 +17,10 @@ WITH packages_once AS (
     function_name,
     MAX(function_arn) AS function_arn,
     COUNT(*) AS versions,
-    SUM(code_size) AS code_size,
-    MAX(code_size) AS distinct_code_size,
+    SUM(f.code_size) AS code_size,
+    MAX(f.code_size) AS distinct_code_size,
     MAX(last_modified_at) AS last_modified_at
-  FROM functions
+  FROM functions AS f
   GROUP BY account_id, region, function_name, COALESCE(code_sha256, version)
 ), each_function AS (
   SELECT

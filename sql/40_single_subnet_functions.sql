@@ -10,10 +10,10 @@
 -- column runtime: runtime identifier; NULL for images
 -- column last_modified_at: last update of the version
 WITH counted AS (
-  SELECT account_id, region, function_name, version, MIN(subnet_id) AS subnet_id
-  FROM subnets
+  SELECT account_id, region, function_name, version, MIN(s.subnet_id) AS subnet_id
+  FROM subnets AS s
   GROUP BY account_id, region, function_name, version
-  HAVING COUNT(DISTINCT subnet_id) = 1
+  HAVING COUNT(DISTINCT s.subnet_id) = 1
 )
 SELECT
   c.account_id,

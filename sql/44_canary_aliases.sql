@@ -17,10 +17,10 @@ SELECT
   a.function_version,
   r.version,
   r.weight,
-  DATE_DIFF(
-    'day',
-    CAST(CASE WHEN o.last_modified_at > p.last_modified_at THEN o.last_modified_at ELSE p.last_modified_at END AS DATE),
+  CAST(
     CAST(a.snapshot_at AS DATE)
+    - CAST(CASE WHEN o.last_modified_at > p.last_modified_at THEN o.last_modified_at ELSE p.last_modified_at END AS DATE)
+    AS INTEGER
   ) AS days_since_publish,
   p.function_arn
 FROM aliases AS a

@@ -28,7 +28,7 @@ SELECT
   last_update_status_reason_code,
   last_update_status_reason,
   last_modified_at,
-  DATE_DIFF('day', CAST(last_modified_at AS DATE), CAST(fetched_at AS DATE)) AS days_since_update,
+  CAST(CAST(fetched_at AS DATE) - CAST(last_modified_at AS DATE) AS INTEGER) AS days_since_update,
   fetched_at,
   runtime
 FROM functions

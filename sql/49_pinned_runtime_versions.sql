@@ -1,5 +1,5 @@
 -- question: Which function versions use another runtime version than most versions of the same runtime?
--- grain: one row per such function version: pinned, updated with the function only, or not yet updated by AWS; without rows carried over from an earlier snapshot, whose runtime version may be old
+-- grain: one row per such function version: pinned, updated with the function only, or not yet updated by AWS; only where more than half of the versions of its runtime, Region and architecture, of 3 or more functions, use the same one
 -- column account_id: account
 -- column region: Region
 -- column function_name: function
@@ -11,7 +11,8 @@
 -- column usual_runtime_version_arn: runtime version that most versions of this runtime, Region and architecture use, over all accounts
 -- column usual_share: share of these versions, 0 to 1
 -- column last_modified_at: last update of the version
-WITH fresh AS (
+-- column fetched_at: when its runtime version was read; AWS may have updated it since
+WITH used AS (
   SELECT
     account_id,
     region,
@@ -21,24 +22,28 @@ WITH fresh AS (
     runtime,
     architecture,
     runtime_version_config_runtime_version_arn AS runtime_version_arn,
-    last_modified_at
+    last_modified_at,
+    fetched_at
   FROM functions
-  WHERE runtime_version_config_runtime_version_arn IS NOT NULL AND COALESCE(carried_forward, FALSE) = FALSE
+  WHERE runtime_version_config_runtime_version_arn IS NOT NULL
 ), counted AS (
-  SELECT region, runtime, architecture, runtime_version_arn, COUNT(*) AS versions
-  FROM fresh
-  GROUP BY region, runtime, architecture, runtime_version_arn
-), ranked AS (
   SELECT
     region,
     runtime,
     architecture,
     runtime_version_arn,
-    CAST(versions AS DOUBLE) / NULLIF(SUM(versions) OVER (PARTITION BY region, runtime, architecture), 0) AS share,
-    ROW_NUMBER() OVER (
-      PARTITION BY region, runtime, architecture
-      ORDER BY versions DESC, runtime_version_arn
-    ) AS place
+    COUNT(*) AS versions,
+    COUNT(DISTINCT account_id || ':' || function_name) AS functions
+  FROM used
+  GROUP BY region, runtime, architecture, runtime_version_arn
+), shares AS (
+  SELECT
+    region,
+    runtime,
+    architecture,
+    runtime_version_arn,
+    functions,
+    CAST(versions AS DOUBLE) / NULLIF(SUM(versions) OVER (PARTITION BY region, runtime, architecture), 0) AS share
   FROM counted
 )
 SELECT
@@ -52,12 +57,14 @@ SELECT
   f.runtime_version_arn,
   r.runtime_version_arn AS usual_runtime_version_arn,
   r.share AS usual_share,
-  f.last_modified_at
-FROM fresh AS f
-JOIN ranked AS r
+  f.last_modified_at,
+  f.fetched_at
+FROM used AS f
+JOIN shares AS r
   ON r.region = f.region
   AND COALESCE(r.runtime, '') = COALESCE(f.runtime, '')
   AND COALESCE(r.architecture, '') = COALESCE(f.architecture, '')
-  AND r.place = 1
+  AND r.share > 0.5
+  AND r.functions >= 3
   AND r.runtime_version_arn <> f.runtime_version_arn
 ORDER BY f.account_id, f.region, f.function_name, f.version

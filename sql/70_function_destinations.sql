@@ -23,16 +23,48 @@ WITH destinations AS (
     CAST(NULL AS VARCHAR) AS event_source_uuid
   FROM functions
   UNION ALL
-  SELECT account_id, region, function_name, qualifier, 'async_failure', on_failure_destination, NULL, NULL
+  SELECT
+    account_id,
+    region,
+    function_name,
+    qualifier,
+    'async_failure' AS kind,
+    on_failure_destination,
+    NULL AS event_source_arn,
+    NULL AS event_source_uuid
   FROM event_invoke_configs
   UNION ALL
-  SELECT account_id, region, function_name, qualifier, 'async_success', on_success_destination, NULL, NULL
+  SELECT
+    account_id,
+    region,
+    function_name,
+    qualifier,
+    'async_success' AS kind,
+    on_success_destination,
+    NULL AS event_source_arn,
+    NULL AS event_source_uuid
   FROM event_invoke_configs
   UNION ALL
-  SELECT account_id, region, function_name, qualifier, 'batch_failure', on_failure_destination, event_source_arn, uuid
+  SELECT
+    account_id,
+    region,
+    function_name,
+    qualifier,
+    'batch_failure' AS kind,
+    on_failure_destination,
+    event_source_arn,
+    uuid
   FROM event_source_mappings
   UNION ALL
-  SELECT account_id, region, function_name, qualifier, 'batch_success', on_success_destination, event_source_arn, uuid
+  SELECT
+    account_id,
+    region,
+    function_name,
+    qualifier,
+    'batch_success' AS kind,
+    on_success_destination,
+    event_source_arn,
+    uuid
   FROM event_source_mappings
 ), shown AS (
   SELECT
@@ -57,7 +89,18 @@ WITH destinations AS (
   FROM destinations
   WHERE destination <> ''
   UNION ALL
-  SELECT account_id, region, NULL, NULL, 'unread', NULL, NULL, NULL, NULL, resource, status
+  SELECT
+    account_id,
+    region,
+    NULL AS function_name,
+    NULL AS qualifier,
+    'unread' AS kind,
+    NULL AS destination_type,
+    NULL AS destination,
+    NULL AS event_source_arn,
+    NULL AS event_source_uuid,
+    resource,
+    status
   FROM scope_resources
   WHERE resource IN ('event-sources', 'invoke-configs') AND status NOT IN ('complete', 'unavailable')
 )

@@ -31,25 +31,36 @@ WITH calls AS (
     state
   FROM event_source_mappings
   UNION ALL
-  SELECT account_id, region, function_name, qualifier, 'url', 'urls', function_url, NULL, NULL, NULL, auth_type
+  SELECT
+    account_id,
+    region,
+    function_name,
+    qualifier,
+    'url' AS trigger_type,
+    'urls' AS via,
+    function_url,
+    NULL AS principal,
+    NULL AS sid,
+    NULL AS event_source_uuid,
+    auth_type
   FROM function_urls
   UNION ALL
   SELECT
-    COALESCE(NULLIF(SPLIT_PART(destination, ':', 5), ''), ''),
-    COALESCE(NULLIF(SPLIT_PART(destination, ':', 4), ''), ''),
-    COALESCE(NULLIF(SPLIT_PART(destination, ':', 7), ''), ''),
-    COALESCE(NULLIF(SPLIT_PART(destination, ':', 8), ''), '$LATEST'),
-    'function',
-    'invoke-configs',
-    'arn:aws:lambda:' || region || ':' || account_id || ':function:' || function_name || CASE
-      WHEN qualifier = '$LATEST' THEN ''
-      ELSE ':' || qualifier
-    END,
-    NULL,
-    NULL,
-    NULL,
-    NULL
-  FROM function_destinations
+    COALESCE(NULLIF(SPLIT_PART(d.destination, ':', 5), ''), '') AS account_id,
+    COALESCE(NULLIF(SPLIT_PART(d.destination, ':', 4), ''), '') AS region,
+    COALESCE(NULLIF(SPLIT_PART(d.destination, ':', 7), ''), '') AS function_name,
+    COALESCE(NULLIF(SPLIT_PART(d.destination, ':', 8), ''), '$LATEST') AS qualifier,
+    'function' AS trigger_type,
+    'invoke-configs' AS via,
+    'arn:aws:lambda:' || d.region || ':' || d.account_id || ':function:' || d.function_name || CASE
+      WHEN d.qualifier = '$LATEST' THEN ''
+      ELSE ':' || d.qualifier
+    END AS source,
+    NULL AS principal,
+    NULL AS sid,
+    NULL AS event_source_uuid,
+    NULL AS state
+  FROM function_destinations AS d
   WHERE destination_type = 'function'
   UNION
   SELECT
@@ -69,17 +80,28 @@ WITH calls AS (
       WHEN is_public_principal THEN 'anyone'
       WHEN principal = account_id OR STRPOS(principal, ':' || account_id || ':') > 0 THEN 'principal'
       ELSE 'account'
-    END,
-    'policies',
-    CASE WHEN principal_type = 'Service' THEN source_arn ELSE principal END,
+    END AS trigger_type,
+    'policies' AS via,
+    CASE WHEN principal_type = 'Service' THEN source_arn ELSE principal END AS source,
     principal,
     sid,
-    NULL,
-    NULL
+    NULL AS event_source_uuid,
+    NULL AS state
   FROM policy_statements
   WHERE effect = 'Allow' AND covers_invoke_function AND NOT COALESCE(invoked_via_function_url, FALSE)
   UNION ALL
-  SELECT account_id, region, NULL, NULL, 'unread', resource, NULL, NULL, NULL, NULL, status
+  SELECT
+    account_id,
+    region,
+    NULL AS function_name,
+    NULL AS qualifier,
+    'unread' AS trigger_type,
+    resource,
+    NULL AS source,
+    NULL AS principal,
+    NULL AS sid,
+    NULL AS event_source_uuid,
+    status
   FROM scope_resources
   WHERE resource IN ('event-sources', 'policies', 'urls', 'invoke-configs') AND status NOT IN ('complete', 'unavailable')
 )

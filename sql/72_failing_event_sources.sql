@@ -34,7 +34,20 @@ WITH judged AS (
     last_modified_at
   FROM event_source_mappings
   UNION ALL
-  SELECT account_id, region, NULL, NULL, NULL, NULL, NULL, 'unread', status, NULL, NULL, NULL, NULL
+  SELECT
+    account_id,
+    region,
+    NULL AS function_name,
+    NULL AS qualifier,
+    NULL AS uuid,
+    NULL AS event_source_type,
+    NULL AS event_source_arn,
+    'unread' AS problem,
+    status,
+    NULL AS state_transition_reason,
+    NULL AS last_processing_result,
+    NULL AS filter_criteria_error_message,
+    NULL AS last_modified_at
   FROM scope_resources
   WHERE resource = 'event-sources' AND status NOT IN ('complete', 'unavailable')
 )

@@ -68,7 +68,17 @@ WITH listed AS (
     AND a.function_name = m.function_name
     AND a.alias = m.qualifier
   UNION ALL
-  SELECT account_id, region, NULL, NULL, NULL, 'unread', NULL, NULL, status, NULL
+  SELECT
+    account_id,
+    region,
+    NULL AS function_name,
+    NULL AS qualifier,
+    NULL AS uuid,
+    'unread' AS missing,
+    NULL AS event_source_type,
+    NULL AS event_source_arn,
+    status,
+    NULL AS last_modified_at
   FROM scope_resources
   WHERE resource = 'event-sources' AND status NOT IN ('complete', 'unavailable')
 )

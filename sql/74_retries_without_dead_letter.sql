@@ -53,13 +53,13 @@ WITH targets AS (
     region,
     function_name,
     qualifier,
-    'stream',
+    'stream' AS kind,
     maximum_retry_attempts,
     maximum_record_age_in_seconds,
     event_source_arn,
     uuid,
-    NULL,
-    NULL
+    NULL AS unread_resource,
+    NULL AS unread_status
   FROM event_source_mappings
   WHERE
     COALESCE(on_failure_destination, '') = ''
@@ -69,7 +69,18 @@ WITH targets AS (
       OR (maximum_retry_attempts IS NULL AND event_source_type IN ('kinesis', 'dynamodb'))
     )
   UNION ALL
-  SELECT account_id, region, NULL, NULL, 'unread', NULL, NULL, NULL, NULL, resource, status
+  SELECT
+    account_id,
+    region,
+    NULL AS function_name,
+    NULL AS qualifier,
+    'unread' AS kind,
+    NULL AS maximum_retry_attempts,
+    NULL AS maximum_age_in_seconds,
+    NULL AS event_source_arn,
+    NULL AS event_source_uuid,
+    resource,
+    status
   FROM scope_resources
   WHERE resource IN ('event-sources', 'invoke-configs') AND status NOT IN ('complete', 'unavailable')
 )

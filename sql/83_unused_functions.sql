@@ -36,7 +36,7 @@ WITH used AS (
       WHEN r.reason IN ('not_read', 'failed') THEN r.reason
       WHEN u.last_used_day IS NOT NULL OR u.throttles > 0 THEN NULL
       WHEN f.last_modified_at IS NULL OR CAST(f.last_modified_at AS DATE) >= w.first_day THEN 'changed'
-      WHEN DATE_DIFF('day', w.first_day, w.last_day) + 1 < 30 THEN 'short_window'
+      WHEN CAST(w.last_day - w.first_day AS INTEGER) + 1 < 30 THEN 'short_window'
     END AS why_unknown,
     u.last_used_day,
     w.first_day,
@@ -61,7 +61,7 @@ WITH used AS (
     AND u.region = f.region
     AND u.function_name = f.function_name
   WHERE f.version = '$LATEST'
-    AND (u.last_used_day IS NULL OR DATE_DIFF('day', u.last_used_day, w.last_day) >= 14)
+    AND (u.last_used_day IS NULL OR CAST(w.last_day - u.last_used_day AS INTEGER) >= 14)
 )
 SELECT
   account_id,
@@ -71,15 +71,15 @@ SELECT
   CASE
     WHEN why_unknown IS NOT NULL THEN 'unknown'
     WHEN last_used_day IS NOT NULL THEN 'idle'
-    WHEN throttles > 0 THEN 'throttled'
+    WHEN j.throttles > 0 THEN 'throttled'
     ELSE 'unused'
   END AS verdict,
   why_unknown,
   last_used_day,
   first_day AS known_since,
   last_day AS known_until,
-  CAST(COALESCE(throttles, 0) AS BIGINT) AS throttles,
+  CAST(COALESCE(j.throttles, 0) AS BIGINT) AS throttles,
   last_modified_at,
   CAST(code_size AS BIGINT) AS code_size
-FROM judged
+FROM judged AS j
 ORDER BY account_id, region, function_name

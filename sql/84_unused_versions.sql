@@ -27,7 +27,7 @@ WITH routed AS (
     CASE
       WHEN r.reason IS NOT NULL THEN r.reason
       WHEN f.last_modified_at IS NULL OR CAST(f.last_modified_at AS DATE) >= w.first_day THEN 'published'
-      WHEN DATE_DIFF('day', w.first_day, w.last_day) + 1 < 30 THEN 'short_window'
+      WHEN CAST(w.last_day - w.first_day AS INTEGER) + 1 < 30 THEN 'short_window'
     END AS why_unknown,
     w.first_day,
     w.last_day,
@@ -72,7 +72,7 @@ SELECT
   last_day AS known_until,
   last_modified_at,
   COALESCE(aliases, 0) AS aliases,
-  CASE WHEN why_unknown IS NULL AND bytes_freed IS NOT NULL THEN TRUE ELSE FALSE END AS is_prunable,
-  CASE WHEN why_unknown IS NULL THEN COALESCE(bytes_freed, 0) ELSE 0 END AS bytes_freed
-FROM judged
+  CASE WHEN why_unknown IS NULL AND j.bytes_freed IS NOT NULL THEN TRUE ELSE FALSE END AS is_prunable,
+  CASE WHEN why_unknown IS NULL THEN COALESCE(j.bytes_freed, 0) ELSE 0 END AS bytes_freed
+FROM judged AS j
 ORDER BY account_id, region, function_name, LENGTH(version), version

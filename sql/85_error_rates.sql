@@ -25,15 +25,15 @@ WITH failed AS (
     qualifier,
     dimension,
     executed_version,
-    SUM(invocations) AS invocations,
-    SUM(errors) AS errors,
-    SUM(throttles) AS throttles,
-    SUM(CASE WHEN errors > 0 AND invocations IS NULL THEN 1 ELSE 0 END) AS days_without_calls,
-    SUM(CASE WHEN invocations > 0 AND errors IS NULL THEN 1 ELSE 0 END) AS days_without_errors,
-    SUM(CASE WHEN invocations > 0 AND throttles IS NULL THEN 1 ELSE 0 END) AS days_without_throttles,
+    SUM(u.invocations) AS invocations,
+    SUM(u.errors) AS errors,
+    SUM(u.throttles) AS throttles,
+    SUM(CASE WHEN u.errors > 0 AND u.invocations IS NULL THEN 1 ELSE 0 END) AS days_without_calls,
+    SUM(CASE WHEN u.invocations > 0 AND u.errors IS NULL THEN 1 ELSE 0 END) AS days_without_errors,
+    SUM(CASE WHEN u.invocations > 0 AND u.throttles IS NULL THEN 1 ELSE 0 END) AS days_without_throttles,
     MIN(day) AS first_day,
     MAX(day) AS last_day
-  FROM function_usage
+  FROM function_usage AS u
   GROUP BY account_id, region, function_name, qualifier, dimension, executed_version
 )
 SELECT

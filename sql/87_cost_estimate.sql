@@ -50,7 +50,15 @@ WITH used AS (
     AND n.region = u.region
     AND n.function_name = u.function_name
   UNION ALL
-  SELECT n.account_id, n.region, n.function_name, f.architecture, NULL, NULL, NULL, FALSE
+  SELECT
+    n.account_id,
+    n.region,
+    n.function_name,
+    f.architecture,
+    NULL AS invocations,
+    NULL AS gb_seconds,
+    NULL AS capacity_provider_arn,
+    FALSE AS is_known
   FROM unknown AS n
   JOIN functions AS f
     ON f.account_id = n.account_id
@@ -68,7 +76,7 @@ WITH used AS (
     r.region,
     r.function_name,
     r.architecture,
-    DATE_DIFF('day', w.first_day, w.last_day) + 1 AS days,
+    CAST(w.last_day - w.first_day AS INTEGER) + 1 AS days,
     r.invocations,
     r.gb_seconds,
     r.invocations * p.request_usd AS requests_usd,

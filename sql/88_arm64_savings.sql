@@ -29,7 +29,7 @@ WITH prices AS (
     a.layers,
     CASE WHEN n.function_name IS NULL THEN COALESCE(u.invocations, 0) END AS invocations,
     CASE WHEN n.function_name IS NULL THEN COALESCE(u.gb_seconds, 0) END AS gb_seconds,
-    DATE_DIFF('day', w.first_day, w.last_day) + 1 AS days
+    CAST(w.last_day - w.first_day AS INTEGER) + 1 AS days
   FROM arm64_candidates AS a
   LEFT JOIN used AS u
     ON u.account_id = a.account_id

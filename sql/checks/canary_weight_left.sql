@@ -31,4 +31,4 @@ WITH split AS (
 SELECT s.account_id, s.region, s.function_name, s.alias AS subject, s.smallest_weight, s.newest_version_at
 FROM split AS s
 CROSS JOIN thresholds AS t
-WHERE DATE_DIFF('day', CAST(s.newest_version_at AS DATE), CAST(s.snapshot_at AS DATE)) >= t.days
+WHERE CAST(CAST(s.snapshot_at AS DATE) - CAST(s.newest_version_at AS DATE) AS INTEGER) >= t.days

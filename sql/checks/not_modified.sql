@@ -12,4 +12,4 @@ SELECT f.account_id, f.region, f.function_name, f.version, f.last_modified_at
 FROM functions AS f
 CROSS JOIN thresholds AS t
 WHERE f.version = '$LATEST'
-  AND DATE_DIFF('day', CAST(f.last_modified_at AS DATE), CAST(f.snapshot_at AS DATE)) >= t.days
+  AND CAST(CAST(f.snapshot_at AS DATE) - CAST(f.last_modified_at AS DATE) AS INTEGER) >= t.days

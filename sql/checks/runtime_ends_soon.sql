@@ -28,4 +28,4 @@ LEFT JOIN routed AS r
 WHERE (f.version = '$LATEST' OR r.version IS NOT NULL)
   AND f.runtime_config_runtime_arn IS NULL
   AND l.deprecation_date > CAST(f.snapshot_at AS DATE)
-  AND DATE_DIFF('day', CAST(f.snapshot_at AS DATE), l.deprecation_date) <= t.days
+  AND CAST(l.deprecation_date - CAST(f.snapshot_at AS DATE) AS INTEGER) <= t.days

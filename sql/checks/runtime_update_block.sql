@@ -27,4 +27,4 @@ LEFT JOIN routed AS r
   AND r.version = f.version
 WHERE (f.version = '$LATEST' OR r.version IS NOT NULL)
   AND f.runtime_config_runtime_arn IS NULL
-  AND DATE_DIFF('day', CAST(f.snapshot_at AS DATE), l.block_update_date) <= t.days
+  AND CAST(l.block_update_date - CAST(f.snapshot_at AS DATE) AS INTEGER) <= t.days

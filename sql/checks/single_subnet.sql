@@ -13,8 +13,8 @@ WITH routed AS (
   FROM alias_routes
   WHERE weight > 0
 ), placed AS (
-  SELECT account_id, region, function_name, version, COUNT(DISTINCT subnet_id) AS subnets, MIN(subnet_id) AS subnet_id
-  FROM subnets
+  SELECT account_id, region, function_name, version, COUNT(DISTINCT s.subnet_id) AS subnets, MIN(s.subnet_id) AS subnet_id
+  FROM subnets AS s
   GROUP BY account_id, region, function_name, version
 )
 SELECT f.account_id, f.region, f.function_name, f.version, f.subnet_id

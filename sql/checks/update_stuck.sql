@@ -25,4 +25,4 @@ LEFT JOIN routed AS r
   AND r.version = f.version
 WHERE (f.version = '$LATEST' OR r.version IS NOT NULL)
   AND (f.state = 'Pending' OR f.last_update_status = 'InProgress')
-  AND DATE_DIFF('day', CAST(f.last_modified_at AS DATE), CAST(COALESCE(f.fetched_at, f.snapshot_at) AS DATE)) >= t.days
+  AND CAST(CAST(COALESCE(f.fetched_at, f.snapshot_at) AS DATE) - CAST(f.last_modified_at AS DATE) AS INTEGER) >= t.days

@@ -300,10 +300,13 @@ def pinned_runtime_versions(tables):
     told = [row for row in tables["functions"] if row[column] is not None]
     for rows in groups(told, lambda row: (row["region"], row["runtime"], row["architecture"])).values():
         counts = Counter(row[column] for row in rows)
-        usual = min(counts, key=lambda arn: (-counts[arn], arn))
+        usual = max(counts, key=counts.__getitem__)
+        functions = {(row["account_id"], row["function_name"]) for row in rows if row[column] == usual}
+        if counts[usual] * 2 <= len(rows) or len(functions) < 3:
+            continue
         for row in rows:
             if row[column] != usual:
-                names = ("version", "function_arn", "runtime", "architecture", "last_modified_at")
+                names = ("version", "function_arn", "runtime", "architecture", "last_modified_at", "fetched_at")
                 yield pick(row, *KEY, *names) | {
                     "runtime_version_arn": row[column],
                     "usual_runtime_version_arn": usual,

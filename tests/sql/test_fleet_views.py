@@ -40,6 +40,26 @@ def test_rows(session, view):
     assert rows_of(session, f"SELECT * FROM {view}") == EXPECTED[view]
 
 
+def test_a_runtime_version_is_usual_where_most_versions_of_three_functions_have_it(ask):
+    """Rows that were carried over count as those that were read; a plurality, and two functions, say nothing."""
+    column = "runtime_version_config_runtime_version_arn"
+
+    def built(region, *arns):
+        return [
+            fleet.function(f"f{number}", region=region, **{column: arn}, carried_forward=number % 2 == 0)
+            for number, arn in enumerate(arns)
+        ]
+
+    functions = [*built("r-most", "u", "o", "u", "u"), *built("r-half", "u", "u", "u", "o", "o", "o")]
+    functions += built("r-plurality", "u", "u", "u", "o", "p", "q")
+    functions += [*built("r-two", "u", "u", "o"), fleet.function("f1", "2", region="r-two", **{column: "u"})]
+    scopes = [{"region": name} for name in ("r-most", "r-half", "r-plurality", "r-two")]
+    night = {"at": fleet.AT, "scopes": scopes, "functions": functions}
+    query = "SELECT region, function_name, usual_runtime_version_arn, usual_share FROM pinned_runtime_versions"
+
+    assert ask([night], query) == [("r-most", "f1", "u", 0.75)]
+
+
 def test_every_view_has_expected_rows():
     """Every view numbered 20 to 59 has expected rows, except for the list of runtimes."""
     names = {view.name for view in shipped_views() if 20 <= int(view.path.name[:2]) < 60}

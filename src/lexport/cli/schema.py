@@ -154,7 +154,7 @@ def _print_ddl(dialect: str, location: str | None) -> None:
     from lexport.query.warehouse.location import PLACEHOLDER
 
     statements = list(ddl(DIALECTS[dialect], location))
-    if location is None:
+    if location is None and DIALECTS[dialect].reads_parquet:
         notify(f"no --location: replace {PLACEHOLDER} with the bucket and prefix of DEST")
     _print(statements)
 

@@ -186,7 +186,9 @@ def build_version(
     trait = traits.trait_of(seed, function.scope, function.index)
     snap_start_is_on = function.snap_start_apply_on == "PublishedVersions" and version != LATEST
     has_runtime_version = function.runtime is not None and function.runtime_version_error is None
-    runtime_id = digest_hex("runtime", function.runtime, choices.pick(3), size=32)
+    runtime_id = digest_hex(
+        "runtime", function.runtime, choices.pick(3) // 2, size=32
+    )  # two of three have the usual one
     # Both are drawn even where the build has its own, so that what is drawn after them stays the same.
     description = traits.description(trait, version, choices)
     memory_mb = choices.choose((128, 256, 512, 1024, 1769, 10240))

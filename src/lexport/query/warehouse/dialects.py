@@ -2,7 +2,7 @@
 
 In a warehouse each name space is a schema of its own: a plain name is ``lexport.<table>``, ``history.<table>`` and
 ``snapshot.<table>`` are ``lexport_history.<table>`` and ``lexport_snapshot.<table>``. Every name is written with its
-schema and in quotes, because some names are reserved words in one warehouse or another.
+schema and in quotes, because some names are reserved words in one warehouse or another. SQLite has no schemas.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from lexport.errors import SettingsError, ViewError
 from lexport.query.sql_text import quote_text
-from lexport.tables.table import BOOL, DOUBLE, INT32, INT64, TEXT, TIMESTAMP, Type
+from lexport.query.warehouse.rewrites import rewrite
+from lexport.tables.table import BOOL, DATE, DOUBLE, INT32, INT64, TEXT, TIMESTAMP, Type
 from lexport.tables.types import DUCKDB_TYPES
 
 if TYPE_CHECKING:
@@ -33,11 +34,17 @@ _TYPES = DUCKDB_TYPES | {TIMESTAMP: "TIMESTAMP"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """A warehouse. ``types`` are its own names of types. ``folds_up``: it reads unquoted names as capital letters."""
+    """A warehouse. ``types`` are its own names of types. ``folds_up``: it reads unquoted names as capital letters.
+
+    ``has_schemas`` is False where the name of a table has no schema before it: ``lexport.tags`` is ``tags`` there and
+    ``lexport_history.tags`` is ``history_tags``. ``reads_parquet`` is False where rows have to be loaded.
+    """
 
     name: str
     types: dict[Type, str] = field(default_factory=dict)
     folds_up: bool = False
+    has_schemas: bool = True
+    reads_parquet: bool = True
 
     def type_name(self, kind: Type) -> str:
         """Return the warehouse's name of a type."""
@@ -45,6 +52,8 @@ class Dialect:
 
     def quote(self, *names: str) -> str:
         """Quote a name and join it with its schema, if that is given before it."""
+        if not self.has_schemas and len(names) > 1:
+            names = (without_schema(*names),)
         mark = "`" if self.name in {"bigquery", "spark", "databricks"} else '"'
         return ".".join(mark + (name.upper() if self.folds_up else name) + mark for name in names)
 
@@ -53,6 +62,11 @@ class Dialect:
         if self.name in {"bigquery", "spark", "databricks"}:
             return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
         return quote_text(text)
+
+
+def without_schema(schema: str, name: str) -> str:
+    """Return the name of a table where there are no schemas."""
+    return schema.removeprefix(SCHEMA).removeprefix("_") + ("" if schema == SCHEMA else "_") + name
 
 
 DIALECTS = {
@@ -68,6 +82,30 @@ DIALECTS = {
         Dialect(name="spark", types={TEXT: "STRING", INT32: "INT"}),
         Dialect(name="trino"),
         Dialect(name="databricks", types={TEXT: "STRING", INT32: "INT"}),
+        Dialect(name="duckdb", types={TIMESTAMP: "TIMESTAMPTZ"}),
+        Dialect(
+            name="clickhouse",
+            types={
+                TEXT: "Nullable(String)",
+                INT32: "Nullable(Int32)",
+                INT64: "Nullable(Int64)",
+                BOOL: "Nullable(Bool)",
+                DOUBLE: "Nullable(Float64)",
+                TIMESTAMP: "Nullable(DateTime64(6, 'UTC'))",
+                DATE: "Nullable(Date32)",
+            },
+        ),
+        Dialect(
+            name="postgres",
+            types={TEXT: "TEXT", DOUBLE: "DOUBLE PRECISION", TIMESTAMP: "TIMESTAMPTZ"},
+            reads_parquet=False,
+        ),
+        Dialect(
+            name="sqlite",
+            types={TEXT: "TEXT", INT64: "INTEGER", DOUBLE: "REAL", TIMESTAMP: "TEXT", DATE: "TEXT"},
+            has_schemas=False,
+            reads_parquet=False,
+        ),
     )
 }
 
@@ -88,9 +126,8 @@ def translate(query: str, dialect: Dialect, *, name: str, relation: Callable[[st
     except ImportError as error:
         raise _not_installed(dialect.name) from error
     try:
-        tree = sqlglot.parse_one(query, read="duckdb")
-        relations = _replace_tables(tree, relation) if relation is not None else _add_schemas(tree)
-        tree = _replace_split_part(tree) if dialect.name == "bigquery" else tree
+        tree = rewrite(sqlglot.parse_one(query, read="duckdb"), dialect.name)
+        relations = _replace_tables(tree, relation) if relation is not None else _add_schemas(tree, dialect)
         if dialect.folds_up:
             for identifier in tree.find_all(sqlglot.exp.Identifier):
                 identifier.set("this", identifier.name.upper())
@@ -136,11 +173,18 @@ def _tables(tree: exp.Expr) -> Iterator[exp.Table]:
                 yield source
 
 
-def _add_schemas(tree: exp.Expr) -> list[str]:
+def _add_schemas(tree: exp.Expr, dialect: Dialect) -> list[str]:
     from sqlglot import exp
 
-    for table in _tables(tree):
-        table.set("db", exp.to_identifier(_WRITTEN[table.db]))
+    for table in list(_tables(tree)):
+        schema = _WRITTEN[table.db]
+        if dialect.has_schemas:
+            table.set("db", exp.to_identifier(schema))
+            continue
+        table.set("db", None)
+        if not table.alias:
+            table.set("alias", exp.TableAlias(this=exp.to_identifier(table.name)))
+        table.set("this", exp.to_identifier(without_schema(schema, table.name)))
     return []
 
 
@@ -156,17 +200,3 @@ def _replace_tables(tree: exp.Expr, relation: Callable[[str, str], str]) -> list
         table.set("db", None)
         table.set("this", exp.to_identifier(f"lexport_relation_{len(relations) - 1}"))
     return relations
-
-
-def _replace_split_part(tree: exp.Expr) -> exp.Expr:
-    """Write SPLIT_PART as BigQuery's SPLIT with an index. BigQuery has no SPLIT_PART, and sqlglot 30 keeps it."""
-    from sqlglot import exp
-
-    def replace(node: exp.Expr) -> exp.Expr:
-        if not isinstance(node, exp.SplitPart):
-            return node
-        parts = exp.Split(this=node.this, expression=node.args["delimiter"])
-        offset = exp.Literal.number(int(node.args["part_index"].name) - 1)
-        return exp.Bracket(this=parts, expressions=[offset], offset=0, safe=True)
-
-    return tree.transform(replace)

@@ -1,7 +1,8 @@
 """The statements that let a warehouse read a table's Parquet files in place.
 
 An external table shows every file below ``<table>/``, also those of a run that never committed. The views of ``ddl``
-hide these rows. The folder's ``snapshot_date`` is the partition.
+hide these rows. The folder's ``snapshot_date`` is the partition. PostgreSQL and SQLite read no Parquet: they get a
+table that the rows of ``history.<table>`` are loaded into.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from lexport.query.warehouse.dialects import DIALECTS, FILES, SCHEMAS, Dialect
-from lexport.tables.table import TIMESTAMP, Column, Table
+from lexport.tables.table import TEXT, TIMESTAMP, Column, Table
 
 PARTITION = "snapshot_date"
 FIRST_DATE = "2026-01-01"  # lexport wrote no snapshot before; Athena looks at every day since
@@ -19,7 +20,7 @@ DAY = "YYYY-MM-DD"  # Redshift needs one statement a day
 
 def schemas(dialect: Dialect, location: str) -> Iterator[str]:
     """Write the statements that create the schemas, and the stage that Snowflake needs."""
-    for name in dict.fromkeys(SCHEMAS.values()):
+    for name in dict.fromkeys(SCHEMAS.values()) if dialect.has_schemas else ():
         if dialect.name == "redshift" and name == FILES:
             yield (
                 f"CREATE EXTERNAL SCHEMA IF NOT EXISTS {dialect.quote(name)}\n"
@@ -29,6 +30,8 @@ def schemas(dialect: Dialect, location: str) -> Iterator[str]:
             )
         elif dialect.name == "athena":
             yield f"CREATE DATABASE IF NOT EXISTS `{name}`"
+        elif dialect.name == "clickhouse":
+            yield f"CREATE DATABASE IF NOT EXISTS {dialect.quote(name)}"
         else:
             yield f"CREATE SCHEMA IF NOT EXISTS {dialect.quote(name)}"
     if dialect.name == "snowflake":
@@ -39,6 +42,16 @@ def schemas(dialect: Dialect, location: str) -> Iterator[str]:
 def create_table(table: Table, dialect: Dialect, location: str) -> str:
     """Write the statement that makes one external table."""
     return _CREATE[dialect.name](table, dialect, f"{location}/{table.name}")
+
+
+def describe_table(table: Table, dialect: Dialect) -> Iterator[str]:
+    """Write the statements that add the meanings where the one that creates the table has no place for them."""
+    if dialect.name not in {"postgres", "duckdb"}:
+        return
+    name = dialect.quote(FILES, table.name)
+    yield f"COMMENT ON {'VIEW' if dialect.name == 'duckdb' else 'TABLE'} {name} IS {dialect.literal(table.meaning)}"
+    for column in table.columns:
+        yield f"COMMENT ON COLUMN {name}.{dialect.quote(column.name)} IS {dialect.literal(column.meaning)}"
 
 
 def refresh_table(table: Table, dialect: Dialect, location: str) -> str | None:
@@ -60,6 +73,7 @@ def refresh_table(table: Table, dialect: Dialect, location: str) -> str | None:
 
 _OURS = f"{PARTITION}=[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}/[0-7][0-9A-HJKMNP-TV-Z]{{25}}-[0-9]{{4}}[.]parquet"
 """The names that lexport gives to files, as a regular expression: other files in a folder belong to no table."""
+_OUR_GLOB = f"{PARTITION}=????-??-??/{'?' * 26}-????.parquet"
 _STAGE = '"LEXPORT_FILES"."DATASET"'
 
 
@@ -165,6 +179,50 @@ def _redshift(table: Table, dialect: Dialect, folder: str) -> str:
     )
 
 
+def _duckdb(table: Table, dialect: Dialect, folder: str) -> str:
+    """Begin with no row of all columns: files of an older schema version lack some."""
+    kinds = _columns(
+        table, lambda column: f"CAST(NULL AS {dialect.type_name(column.type)}) AS {dialect.quote(column.name)}"
+    )
+    return (
+        f"CREATE OR REPLACE VIEW {dialect.quote(FILES, table.name)} AS\n"
+        f"SELECT\n{kinds},\n  CAST(NULL AS DATE) AS {dialect.quote(PARTITION)}\nWHERE FALSE\n"
+        f"UNION ALL BY NAME\nSELECT * FROM read_parquet(\n  {dialect.literal(f'{folder}/{_OUR_GLOB}')},\n"
+        f"  hive_partitioning = TRUE, hive_types = {{{PARTITION}: DATE}}, union_by_name = TRUE\n)"
+    )
+
+
+def _clickhouse(table: Table, dialect: Dialect, folder: str) -> str:
+    columns = _columns(table, _described(dialect, " COMMENT {}"), f"{dialect.quote(PARTITION)} Date")
+    path = dialect.literal(f"{folder}/{_OUR_GLOB}")
+    engine = f"File('Parquet', {path})" if folder.startswith("/") else f"S3({path}, 'Parquet')"
+    return (
+        f"CREATE OR REPLACE TABLE {dialect.quote(FILES, table.name)} (\n{columns}\n)\n"
+        f"ENGINE = {engine}\n"
+        f"COMMENT {dialect.literal(table.meaning)}"
+    )
+
+
+def _postgres(table: Table, dialect: Dialect, _: str) -> str:
+    """Sort texts by bytes, as the shipped views expect, whatever the database's collation is."""
+
+    def described(column: Column) -> str:
+        collation = ' COLLATE "C"' if column.type is TEXT else ""
+        return f"{dialect.quote(column.name)} {dialect.type_name(column.type)}{collation}"
+
+    day = (
+        f"{dialect.quote(PARTITION)} DATE GENERATED ALWAYS AS (CAST(\"snapshot_at\" AT TIME ZONE 'UTC' AS DATE)) STORED"
+    )
+    lines = ",\n".join(f"  {line}" for line in (*map(described, table.columns), day))
+    return f"CREATE TABLE IF NOT EXISTS {dialect.quote(FILES, table.name)} (\n{lines}\n)"
+
+
+def _sqlite(table: Table, dialect: Dialect, _: str) -> str:
+    day = f'{dialect.quote(PARTITION)} TEXT GENERATED ALWAYS AS (DATE("snapshot_at")) STORED'
+    lines = ",\n".join(f"  {line}" for line in (*map(_described(dialect), table.columns), day))
+    return f"CREATE TABLE IF NOT EXISTS {dialect.quote(FILES, table.name)} (\n{lines}\n)"
+
+
 _CREATE: dict[str, Callable[[Table, Dialect, str], str]] = {
     "athena": _athena,
     "snowflake": _snowflake,
@@ -173,7 +231,11 @@ _CREATE: dict[str, Callable[[Table, Dialect, str], str]] = {
     "spark": _spark,
     "trino": _trino,
     "databricks": _spark,
+    "duckdb": _duckdb,
+    "clickhouse": _clickhouse,
+    "postgres": _postgres,
+    "sqlite": _sqlite,
 }
 
-HAVE_EXTERNAL_TABLES = frozenset(_CREATE)
-"""The dialects whose warehouses read the files in place."""
+HAVE_EXTERNAL_TABLES = frozenset(_CREATE) - {"duckdb", "postgres", "sqlite"}
+"""The dialects whose warehouses read the files in place, by external tables."""

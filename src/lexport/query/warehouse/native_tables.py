@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from lexport.query.warehouse.dialects import DIALECTS, TABLES, Dialect
 from lexport.tables.fed import FedTable, fed_tables
-from lexport.tables.table import DOUBLE, INT64, TEXT, TIMESTAMP, Column
+from lexport.tables.table import INT64, TEXT, TIMESTAMP, Column
 
 if TYPE_CHECKING:
     from lexport.query.feed import WriteMode
@@ -22,12 +22,7 @@ VALID_FROM = Column("valid_from", TIMESTAMP, "", "Start of the run that first re
 VALID_TO = Column("valid_to", TIMESTAMP, "", "Start of the run that no longer read it so, UTC; NULL while it is so.")
 
 NATIVE_DIALECTS = {
-    dialect.name: dialect
-    for dialect in (
-        Dialect(name="postgres", types={TEXT: "TEXT", DOUBLE: "DOUBLE PRECISION", TIMESTAMP: "TIMESTAMPTZ"}),
-        Dialect(name="duckdb", types={TIMESTAMP: "TIMESTAMPTZ"}),
-        *(DIALECTS[name] for name in ("snowflake", "bigquery", "redshift", "databricks", "athena")),
-    )
+    name: DIALECTS[name] for name in ("postgres", "duckdb", "snowflake", "bigquery", "redshift", "databricks", "athena")
 }
 """The warehouses that feeds can be loaded into."""
 

@@ -92,5 +92,7 @@ def create_view(dialect: Dialect, schema: str, name: str, query: str, meaning: s
         "spark": (f"\nCOMMENT {meaning}", ""),
         "trino": (f"\nCOMMENT {meaning}", ""),
         "databricks": (f"\nCOMMENT {meaning}", ""),
+        "clickhouse": ("", f"\nCOMMENT {meaning}"),
     }.get(dialect.name, ("", ""))
-    return f"CREATE OR REPLACE VIEW {dialect.quote(schema, name)}{before} AS\n{body}{after}"
+    create = "CREATE VIEW" if dialect.name == "sqlite" else "CREATE OR REPLACE VIEW"
+    return f"{create} {dialect.quote(schema, name)}{before} AS\n{body}{after}"

@@ -6,18 +6,15 @@ SELECT
   "a"."function_version",
   "r"."version",
   "r"."weight",
-  DATE_DIFF(
+  CAST(DATE_DIFF(
     'DAY',
-    DATE_TRUNC(
-      'DAY',
-      CAST(CASE
-        WHEN "o"."last_modified_at" > "p"."last_modified_at"
-        THEN "o"."last_modified_at"
-        ELSE "p"."last_modified_at"
-      END AS DATE)
-    ),
-    DATE_TRUNC('DAY', CAST("a"."snapshot_at" AS DATE))
-  ) AS "days_since_publish",
+    CAST(CASE
+      WHEN "o"."last_modified_at" > "p"."last_modified_at"
+      THEN "o"."last_modified_at"
+      ELSE "p"."last_modified_at"
+    END AS DATE),
+    CAST("a"."snapshot_at" AS DATE)
+  ) AS INTEGER) AS "days_since_publish",
   "p"."function_arn"
 FROM "lexport"."aliases" AS "a"
 JOIN "lexport"."alias_routes" AS "r"

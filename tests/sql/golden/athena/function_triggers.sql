@@ -26,40 +26,40 @@ WITH "calls" AS (
     "region",
     "function_name",
     "qualifier",
-    'url',
-    'urls',
+    'url' AS "trigger_type",
+    'urls' AS "via",
     "function_url",
-    NULL,
-    NULL,
-    NULL,
+    NULL AS "principal",
+    NULL AS "sid",
+    NULL AS "event_source_uuid",
     "auth_type"
   FROM "lexport"."function_urls"
   UNION ALL
   SELECT
-    COALESCE(NULLIF(SPLIT_PART("destination", ':', 5), ''), ''),
-    COALESCE(NULLIF(SPLIT_PART("destination", ':', 4), ''), ''),
-    COALESCE(NULLIF(SPLIT_PART("destination", ':', 7), ''), ''),
-    COALESCE(NULLIF(SPLIT_PART("destination", ':', 8), ''), '$LATEST'),
-    'function',
-    'invoke-configs',
+    COALESCE(NULLIF(SPLIT_PART("d"."destination", ':', 5), ''), '') AS "account_id",
+    COALESCE(NULLIF(SPLIT_PART("d"."destination", ':', 4), ''), '') AS "region",
+    COALESCE(NULLIF(SPLIT_PART("d"."destination", ':', 7), ''), '') AS "function_name",
+    COALESCE(NULLIF(SPLIT_PART("d"."destination", ':', 8), ''), '$LATEST') AS "qualifier",
+    'function' AS "trigger_type",
+    'invoke-configs' AS "via",
     CONCAT(
       CAST('arn:aws:lambda:' AS VARCHAR),
-      CAST("region" AS VARCHAR),
+      CAST("d"."region" AS VARCHAR),
       CAST(':' AS VARCHAR),
-      CAST("account_id" AS VARCHAR),
+      CAST("d"."account_id" AS VARCHAR),
       CAST(':function:' AS VARCHAR),
-      CAST("function_name" AS VARCHAR),
+      CAST("d"."function_name" AS VARCHAR),
       CAST(CASE
-        WHEN "qualifier" = '$LATEST'
+        WHEN "d"."qualifier" = '$LATEST'
         THEN ''
-        ELSE CONCAT(CAST(':' AS VARCHAR), CAST("qualifier" AS VARCHAR))
+        ELSE CONCAT(CAST(':' AS VARCHAR), CAST("d"."qualifier" AS VARCHAR))
       END AS VARCHAR)
-    ),
-    NULL,
-    NULL,
-    NULL,
-    NULL
-  FROM "lexport"."function_destinations"
+    ) AS "source",
+    NULL AS "principal",
+    NULL AS "sid",
+    NULL AS "event_source_uuid",
+    NULL AS "state"
+  FROM "lexport"."function_destinations" AS "d"
   WHERE
     "destination_type" = 'function'
   UNION
@@ -96,13 +96,13 @@ WITH "calls" AS (
       ) > 0
       THEN 'principal'
       ELSE 'account'
-    END,
-    'policies',
-    CASE WHEN "principal_type" = 'Service' THEN "source_arn" ELSE "principal" END,
+    END AS "trigger_type",
+    'policies' AS "via",
+    CASE WHEN "principal_type" = 'Service' THEN "source_arn" ELSE "principal" END AS "source",
     "principal",
     "sid",
-    NULL,
-    NULL
+    NULL AS "event_source_uuid",
+    NULL AS "state"
   FROM "lexport"."policy_statements"
   WHERE
     "effect" = 'Allow'
@@ -112,14 +112,14 @@ WITH "calls" AS (
   SELECT
     "account_id",
     "region",
-    NULL,
-    NULL,
-    'unread',
+    NULL AS "function_name",
+    NULL AS "qualifier",
+    'unread' AS "trigger_type",
     "resource",
-    NULL,
-    NULL,
-    NULL,
-    NULL,
+    NULL AS "source",
+    NULL AS "principal",
+    NULL AS "sid",
+    NULL AS "event_source_uuid",
     "status"
   FROM "lexport"."scope_resources"
   WHERE

@@ -47,7 +47,7 @@ WITH "partitions" AS (
       CASE
         WHEN "key" IN ('aws:sourceaccount', 'aws:sourceowner')
         THEN CASE
-          WHEN LENGTH("value") = 12 AND LENGTH(TRANSLATE("value", '0123456789', '')) = 0
+          WHEN LENGTH("value") = 12 AND LENGTH(TRIM(BOTH '0123456789' FROM "value")) = 0
           THEN "value"
         END
         WHEN "key" = 'aws:sourcearn'
@@ -288,7 +288,7 @@ WITH "partitions" AS (
         "s"."principal" LIKE 'AIDA%' OR "s"."principal" LIKE 'AROA%'
       )
       AND LENGTH("s"."principal") >= 16
-      AND LENGTH(TRANSLATE("s"."principal", 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789', '')) = 0
+      AND LENGTH(TRIM(BOTH 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789' FROM "s"."principal")) = 0
       THEN 'deleted'
       WHEN "s"."principal_account_id" = "s"."account_id"
       AND "s"."principal" LIKE 'arn:%'
@@ -358,11 +358,11 @@ WITH "partitions" AS (
       CASE
         WHEN "principal_type" <> 'AWS'
         THEN NULL
-        WHEN LENGTH("principal") = 12 AND LENGTH(TRANSLATE("principal", '0123456789', '')) = 0
+        WHEN LENGTH("principal") = 12 AND LENGTH(TRIM(BOTH '0123456789' FROM "principal")) = 0
         THEN "principal"
         WHEN "principal" LIKE 'arn:%'
         AND LENGTH(NULLIF(SPLIT_PART("principal", ':', 5), '')) = 12
-        AND LENGTH(TRANSLATE(NULLIF(SPLIT_PART("principal", ':', 5), ''), '0123456789', '')) = 0
+        AND LENGTH(TRIM(BOTH '0123456789' FROM NULLIF(SPLIT_PART("principal", ':', 5), ''))) = 0
         THEN NULLIF(SPLIT_PART("principal", ':', 5), '')
       END AS "principal_account_id"
     FROM "lexport"."policy_statements"

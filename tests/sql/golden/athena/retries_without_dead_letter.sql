@@ -42,13 +42,13 @@ WITH "targets" AS (
     "region",
     "function_name",
     "qualifier",
-    'stream',
+    'stream' AS "kind",
     "maximum_retry_attempts",
     "maximum_record_age_in_seconds",
     "event_source_arn",
     "uuid",
-    NULL,
-    NULL
+    NULL AS "unread_resource",
+    NULL AS "unread_status"
   FROM "lexport"."event_source_mappings"
   WHERE
     COALESCE("on_failure_destination", '') = ''
@@ -64,13 +64,13 @@ WITH "targets" AS (
   SELECT
     "account_id",
     "region",
-    NULL,
-    NULL,
-    'unread',
-    NULL,
-    NULL,
-    NULL,
-    NULL,
+    NULL AS "function_name",
+    NULL AS "qualifier",
+    'unread' AS "kind",
+    NULL AS "maximum_retry_attempts",
+    NULL AS "maximum_age_in_seconds",
+    NULL AS "event_source_arn",
+    NULL AS "event_source_uuid",
     "resource",
     "status"
   FROM "lexport"."scope_resources"

@@ -24,7 +24,7 @@ WITH `prices` AS (
     `a`.`layers`,
     CASE WHEN `n`.`function_name` IS NULL THEN COALESCE(`u`.`invocations`, 0) END AS `invocations`,
     CASE WHEN `n`.`function_name` IS NULL THEN COALESCE(`u`.`gb_seconds`, 0) END AS `gb_seconds`,
-    DATE_DIFF(`w`.`last_day`, `w`.`first_day`, DAY) + 1 AS `days`
+    CAST(DATE_DIFF(`w`.`last_day`, `w`.`first_day`, DAY) AS INT64) + 1 AS `days`
   FROM `lexport`.`arm64_candidates` AS `a`
   LEFT JOIN `used` AS `u`
     ON `u`.`account_id` = `a`.`account_id`

@@ -6,7 +6,7 @@ SELECT
   `a`.`function_version`,
   `r`.`version`,
   `r`.`weight`,
-  DATE_DIFF(
+  CAST(DATE_DIFF(
     CAST(`a`.`snapshot_at` AS DATE),
     CAST(CASE
       WHEN `o`.`last_modified_at` > `p`.`last_modified_at`
@@ -14,7 +14,7 @@ SELECT
       ELSE `p`.`last_modified_at`
     END AS DATE),
     DAY
-  ) AS `days_since_publish`,
+  ) AS INT64) AS `days_since_publish`,
   `p`.`function_arn`
 FROM `lexport`.`aliases` AS `a`
 JOIN `lexport`.`alias_routes` AS `r`

@@ -30,7 +30,7 @@ SELECT
     THEN 'deprecated'
     ELSE 'soon'
   END AS `status`,
-  DATE_DIFF(`l`.`deprecation_date`, CAST(`f`.`snapshot_at` AS DATE), DAY) AS `days_left`,
+  CAST(DATE_DIFF(`l`.`deprecation_date`, CAST(`f`.`snapshot_at` AS DATE), DAY) AS INT64) AS `days_left`,
   `l`.`deprecation_date`,
   `l`.`block_create_date`,
   `l`.`block_update_date`,
@@ -50,7 +50,7 @@ LEFT JOIN `traffic` AS `t`
   AND `t`.`version` = `f`.`version`
 WHERE
   `f`.`runtime_config_runtime_arn` IS NULL
-  AND DATE_DIFF(`l`.`deprecation_date`, CAST(`f`.`snapshot_at` AS DATE), DAY) <= 180
+  AND CAST(DATE_DIFF(`l`.`deprecation_date`, CAST(`f`.`snapshot_at` AS DATE), DAY) AS INT64) <= 180
 ORDER BY
   `days_left` NULLS LAST,
   `f`.`account_id` NULLS LAST,

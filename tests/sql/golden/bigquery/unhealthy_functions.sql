@@ -11,7 +11,7 @@ SELECT
   `last_update_status_reason_code`,
   `last_update_status_reason`,
   `last_modified_at`,
-  DATE_DIFF(CAST(`fetched_at` AS DATE), CAST(`last_modified_at` AS DATE), DAY) AS `days_since_update`,
+  CAST(DATE_DIFF(CAST(`fetched_at` AS DATE), CAST(`last_modified_at` AS DATE), DAY) AS INT64) AS `days_since_update`,
   `fetched_at`,
   `runtime`
 FROM `lexport`.`functions`

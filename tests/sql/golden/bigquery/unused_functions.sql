@@ -37,7 +37,7 @@ WITH `used` AS (
       WHEN `f`.`last_modified_at` IS NULL
       OR CAST(`f`.`last_modified_at` AS DATE) >= `w`.`first_day`
       THEN 'changed'
-      WHEN DATE_DIFF(`w`.`last_day`, `w`.`first_day`, DAY) + 1 < 30
+      WHEN CAST(DATE_DIFF(`w`.`last_day`, `w`.`first_day`, DAY) AS INT64) + 1 < 30
       THEN 'short_window'
     END AS `why_unknown`,
     `u`.`last_used_day`,
@@ -65,7 +65,7 @@ WITH `used` AS (
     `f`.`version` = '$LATEST'
     AND (
       `u`.`last_used_day` IS NULL
-      OR DATE_DIFF(`w`.`last_day`, `u`.`last_used_day`, DAY) >= 14
+      OR CAST(DATE_DIFF(`w`.`last_day`, `u`.`last_used_day`, DAY) AS INT64) >= 14
     )
 )
 SELECT
@@ -78,7 +78,7 @@ SELECT
     THEN 'unknown'
     WHEN NOT `last_used_day` IS NULL
     THEN 'idle'
-    WHEN `throttles` > 0
+    WHEN `j`.`throttles` > 0
     THEN 'throttled'
     ELSE 'unused'
   END AS `verdict`,
@@ -86,10 +86,10 @@ SELECT
   `last_used_day`,
   `first_day` AS `known_since`,
   `last_day` AS `known_until`,
-  CAST(COALESCE(`throttles`, 0) AS INT64) AS `throttles`,
+  CAST(COALESCE(`j`.`throttles`, 0) AS INT64) AS `throttles`,
   `last_modified_at`,
   CAST(`code_size` AS INT64) AS `code_size`
-FROM `judged`
+FROM `judged` AS `j`
 ORDER BY
   `account_id` NULLS LAST,
   `region` NULLS LAST,

@@ -6,7 +6,7 @@ SELECT
   `a`.`function_version`,
   `r`.`version`,
   `r`.`weight`,
-  DATEDIFF(
+  CAST(DATEDIFF(
     DAY,
     CAST(CASE
       WHEN `o`.`last_modified_at` > `p`.`last_modified_at`
@@ -14,7 +14,7 @@ SELECT
       ELSE `p`.`last_modified_at`
     END AS DATE),
     CAST(`a`.`snapshot_at` AS DATE)
-  ) AS `days_since_publish`,
+  ) AS INT) AS `days_since_publish`,
   `p`.`function_arn`
 FROM `lexport`.`aliases` AS `a`
 JOIN `lexport`.`alias_routes` AS `r`

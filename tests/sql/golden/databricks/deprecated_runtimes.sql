@@ -30,7 +30,7 @@ SELECT
     THEN 'deprecated'
     ELSE 'soon'
   END AS `status`,
-  DATEDIFF(DAY, CAST(`f`.`snapshot_at` AS DATE), `l`.`deprecation_date`) AS `days_left`,
+  CAST(DATEDIFF(DAY, CAST(`f`.`snapshot_at` AS DATE), `l`.`deprecation_date`) AS INT) AS `days_left`,
   `l`.`deprecation_date`,
   `l`.`block_create_date`,
   `l`.`block_update_date`,
@@ -50,7 +50,7 @@ LEFT JOIN `traffic` AS `t`
   AND `t`.`version` = `f`.`version`
 WHERE
   `f`.`runtime_config_runtime_arn` IS NULL
-  AND DATEDIFF(DAY, CAST(`f`.`snapshot_at` AS DATE), `l`.`deprecation_date`) <= 180
+  AND CAST(DATEDIFF(DAY, CAST(`f`.`snapshot_at` AS DATE), `l`.`deprecation_date`) AS INT) <= 180
 ORDER BY
   `days_left` NULLS LAST,
   `f`.`account_id` NULLS LAST,

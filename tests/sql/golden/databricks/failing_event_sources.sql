@@ -25,17 +25,17 @@ WITH `judged` AS (
   SELECT
     `account_id`,
     `region`,
-    NULL,
-    NULL,
-    NULL,
-    NULL,
-    NULL,
-    'unread',
+    NULL AS `function_name`,
+    NULL AS `qualifier`,
+    NULL AS `uuid`,
+    NULL AS `event_source_type`,
+    NULL AS `event_source_arn`,
+    'unread' AS `problem`,
     `status`,
-    NULL,
-    NULL,
-    NULL,
-    NULL
+    NULL AS `state_transition_reason`,
+    NULL AS `last_processing_result`,
+    NULL AS `filter_criteria_error_message`,
+    NULL AS `last_modified_at`
   FROM `lexport`.`scope_resources`
   WHERE
     `resource` = 'event-sources' AND NOT `status` IN ('complete', 'unavailable')

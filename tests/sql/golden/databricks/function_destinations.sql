@@ -15,10 +15,10 @@ WITH `destinations` AS (
     `region`,
     `function_name`,
     `qualifier`,
-    'async_failure',
+    'async_failure' AS `kind`,
     `on_failure_destination`,
-    NULL,
-    NULL
+    NULL AS `event_source_arn`,
+    NULL AS `event_source_uuid`
   FROM `lexport`.`event_invoke_configs`
   UNION ALL
   SELECT
@@ -26,10 +26,10 @@ WITH `destinations` AS (
     `region`,
     `function_name`,
     `qualifier`,
-    'async_success',
+    'async_success' AS `kind`,
     `on_success_destination`,
-    NULL,
-    NULL
+    NULL AS `event_source_arn`,
+    NULL AS `event_source_uuid`
   FROM `lexport`.`event_invoke_configs`
   UNION ALL
   SELECT
@@ -37,7 +37,7 @@ WITH `destinations` AS (
     `region`,
     `function_name`,
     `qualifier`,
-    'batch_failure',
+    'batch_failure' AS `kind`,
     `on_failure_destination`,
     `event_source_arn`,
     `uuid`
@@ -48,7 +48,7 @@ WITH `destinations` AS (
     `region`,
     `function_name`,
     `qualifier`,
-    'batch_success',
+    'batch_success' AS `kind`,
     `on_success_destination`,
     `event_source_arn`,
     `uuid`
@@ -85,13 +85,13 @@ WITH `destinations` AS (
   SELECT
     `account_id`,
     `region`,
-    NULL,
-    NULL,
-    'unread',
-    NULL,
-    NULL,
-    NULL,
-    NULL,
+    NULL AS `function_name`,
+    NULL AS `qualifier`,
+    'unread' AS `kind`,
+    NULL AS `destination_type`,
+    NULL AS `destination`,
+    NULL AS `event_source_arn`,
+    NULL AS `event_source_uuid`,
     `resource`,
     `status`
   FROM `lexport`.`scope_resources`

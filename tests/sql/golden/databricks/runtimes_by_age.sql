@@ -35,7 +35,7 @@ SELECT
     THEN 'create_blocked'
     WHEN `l`.`deprecation_date` <= `u`.`day`
     THEN 'deprecated'
-    WHEN DATEDIFF(DAY, `u`.`day`, `l`.`deprecation_date`) <= 180
+    WHEN CAST(DATEDIFF(DAY, `u`.`day`, `l`.`deprecation_date`) AS INT) <= 180
     THEN 'soon'
     WHEN `l`.`deprecation_date` IS NULL
     THEN 'not_scheduled'
@@ -44,7 +44,7 @@ SELECT
   `l`.`deprecation_date`,
   `l`.`block_create_date`,
   `l`.`block_update_date`,
-  DATEDIFF(DAY, `u`.`day`, `l`.`deprecation_date`) AS `days_left`,
+  CAST(DATEDIFF(DAY, `u`.`day`, `l`.`deprecation_date`) AS INT) AS `days_left`,
   `l`.`successor`,
   `u`.`latest_functions`,
   `u`.`functions`,

@@ -21,12 +21,12 @@ SELECT
   `region`,
   `function_name`,
   `qualifier` AS `alias`,
-  CAST(`invocations` AS BIGINT) AS `invocations`,
+  CAST(`c`.`invocations` AS BIGINT) AS `invocations`,
   CAST(CASE WHEN `errors` > 0 THEN `errors` ELSE 0 END AS BIGINT) AS `errors`,
   CASE WHEN `duration_ms` > 0 THEN `duration_ms` ELSE 0 END AS `duration_ms`
-FROM `called`
+FROM `called` AS `c`
 WHERE
-  `invocations` > 0
+  `c`.`invocations` > 0
 ORDER BY
   `account_id` NULLS LAST,
   `region` NULLS LAST,

@@ -11,7 +11,7 @@ SELECT
   `last_update_status_reason_code`,
   `last_update_status_reason`,
   `last_modified_at`,
-  DATEDIFF(DAY, CAST(`last_modified_at` AS DATE), CAST(`fetched_at` AS DATE)) AS `days_since_update`,
+  CAST(DATEDIFF(DAY, CAST(`last_modified_at` AS DATE), CAST(`fetched_at` AS DATE)) AS INT) AS `days_since_update`,
   `fetched_at`,
   `runtime`
 FROM `lexport`.`functions`

@@ -24,7 +24,7 @@ WITH "prices" AS (
     "a"."layers",
     CASE WHEN "n"."function_name" IS NULL THEN COALESCE("u"."invocations", 0) END AS "invocations",
     CASE WHEN "n"."function_name" IS NULL THEN COALESCE("u"."gb_seconds", 0) END AS "gb_seconds",
-    DATEDIFF(DAY, "w"."first_day", "w"."last_day") + 1 AS "days"
+    CAST(DATEDIFF(DAY, "w"."first_day", "w"."last_day") AS INTEGER) + 1 AS "days"
   FROM "lexport"."arm64_candidates" AS "a"
   LEFT JOIN "used" AS "u"
     ON "u"."account_id" = "a"."account_id"

@@ -5,10 +5,10 @@ WITH "packages_once" AS (
     "function_name",
     MAX("function_arn") AS "function_arn",
     COUNT(*) AS "versions",
-    SUM("code_size") AS "code_size",
-    MAX("code_size") AS "distinct_code_size",
+    SUM("f"."code_size") AS "code_size",
+    MAX("f"."code_size") AS "distinct_code_size",
     MAX("last_modified_at") AS "last_modified_at"
-  FROM "lexport"."functions"
+  FROM "lexport"."functions" AS "f"
   GROUP BY
     "account_id",
     "region",

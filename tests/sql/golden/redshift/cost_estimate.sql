@@ -47,10 +47,10 @@ WITH "used" AS (
     "n"."region",
     "n"."function_name",
     "f"."architecture",
-    NULL,
-    NULL,
-    NULL,
-    FALSE
+    NULL AS "invocations",
+    NULL AS "gb_seconds",
+    NULL AS "capacity_provider_arn",
+    FALSE AS "is_known"
   FROM "unknown" AS "n"
   JOIN "lexport"."functions" AS "f"
     ON "f"."account_id" = "n"."account_id"
@@ -69,7 +69,7 @@ WITH "used" AS (
     "r"."region",
     "r"."function_name",
     "r"."architecture",
-    DATEDIFF(DAY, "w"."first_day", "w"."last_day") + 1 AS "days",
+    CAST(DATEDIFF(DAY, "w"."first_day", "w"."last_day") AS INTEGER) + 1 AS "days",
     "r"."invocations",
     "r"."gb_seconds",
     "r"."invocations" * "p"."request_usd" AS "requests_usd",

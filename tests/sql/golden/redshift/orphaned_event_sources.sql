@@ -76,14 +76,14 @@ WITH "listed" AS (
   SELECT
     "account_id",
     "region",
-    NULL,
-    NULL,
-    NULL,
-    'unread',
-    NULL,
-    NULL,
+    NULL AS "function_name",
+    NULL AS "qualifier",
+    NULL AS "uuid",
+    'unread' AS "missing",
+    NULL AS "event_source_type",
+    NULL AS "event_source_arn",
     "status",
-    NULL
+    NULL AS "last_modified_at"
   FROM "lexport"."scope_resources"
   WHERE
     "resource" = 'event-sources' AND NOT "status" IN ('complete', 'unavailable')

@@ -4,15 +4,15 @@ WITH "counted" AS (
     "region",
     "function_name",
     "version",
-    MIN("subnet_id") AS "subnet_id"
-  FROM "lexport"."subnets"
+    MIN("s"."subnet_id") AS "subnet_id"
+  FROM "lexport"."subnets" AS "s"
   GROUP BY
     "account_id",
     "region",
     "function_name",
     "version"
   HAVING
-    COUNT(DISTINCT "subnet_id") = 1
+    COUNT(DISTINCT "s"."subnet_id") = 1
 )
 SELECT
   "c"."account_id",

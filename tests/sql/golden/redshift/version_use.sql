@@ -75,13 +75,13 @@ WITH "called" AS (
     "region",
     "function_name",
     MAX("day") AS "last_used_day",
-    SUM("invocations") AS "invocations",
+    SUM("u"."invocations") AS "invocations",
     SUM("errors") AS "errors",
     SUM("duration_ms") AS "duration_ms",
     MAX("duration_max_ms") AS "duration_max_ms"
-  FROM "lexport"."function_usage"
+  FROM "lexport"."function_usage" AS "u"
   WHERE
-    "dimension" = 'function' AND "invocations" > 0
+    "dimension" = 'function' AND "u"."invocations" > 0
   GROUP BY
     "account_id",
     "region",
@@ -103,20 +103,20 @@ WITH "called" AS (
     "w"."account_id",
     "w"."region",
     "w"."function_name",
-    '$LATEST',
-    CASE WHEN "a"."invocations" IS NULL THEN "w"."last_used_day" END,
-    "w"."invocations" - COALESCE("a"."invocations", 0),
+    '$LATEST' AS "version",
+    CASE WHEN "a"."invocations" IS NULL THEN "w"."last_used_day" END AS "last_used_day",
+    "w"."invocations" - COALESCE("a"."invocations", 0) AS "invocations",
     CASE
       WHEN "w"."errors" <= COALESCE("a"."errors", 0)
       THEN 0
       ELSE "w"."errors" - COALESCE("a"."errors", 0)
-    END,
+    END AS "errors",
     CASE
       WHEN "w"."duration_ms" <= COALESCE("a"."duration_ms", 0)
       THEN 0
       ELSE "w"."duration_ms" - COALESCE("a"."duration_ms", 0)
-    END,
-    CASE WHEN "a"."invocations" IS NULL THEN "w"."duration_max_ms" END
+    END AS "duration_ms",
+    CASE WHEN "a"."invocations" IS NULL THEN "w"."duration_max_ms" END AS "duration_max_ms"
   FROM "whole" AS "w"
   LEFT JOIN "attributed" AS "a"
     ON "a"."account_id" = "w"."account_id"

@@ -25,17 +25,17 @@ WITH "JUDGED" AS (
   SELECT
     "ACCOUNT_ID",
     "REGION",
-    NULL,
-    NULL,
-    NULL,
-    NULL,
-    NULL,
-    'unread',
+    NULL AS "FUNCTION_NAME",
+    NULL AS "QUALIFIER",
+    NULL AS "UUID",
+    NULL AS "EVENT_SOURCE_TYPE",
+    NULL AS "EVENT_SOURCE_ARN",
+    'unread' AS "PROBLEM",
     "STATUS",
-    NULL,
-    NULL,
-    NULL,
-    NULL
+    NULL AS "STATE_TRANSITION_REASON",
+    NULL AS "LAST_PROCESSING_RESULT",
+    NULL AS "FILTER_CRITERIA_ERROR_MESSAGE",
+    NULL AS "LAST_MODIFIED_AT"
   FROM "LEXPORT"."SCOPE_RESOURCES"
   WHERE
     "RESOURCE" = 'event-sources' AND NOT "STATUS" IN ('complete', 'unavailable')

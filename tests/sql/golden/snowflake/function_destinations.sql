@@ -15,10 +15,10 @@ WITH "DESTINATIONS" AS (
     "REGION",
     "FUNCTION_NAME",
     "QUALIFIER",
-    'async_failure',
+    'async_failure' AS "KIND",
     "ON_FAILURE_DESTINATION",
-    NULL,
-    NULL
+    NULL AS "EVENT_SOURCE_ARN",
+    NULL AS "EVENT_SOURCE_UUID"
   FROM "LEXPORT"."EVENT_INVOKE_CONFIGS"
   UNION ALL
   SELECT
@@ -26,10 +26,10 @@ WITH "DESTINATIONS" AS (
     "REGION",
     "FUNCTION_NAME",
     "QUALIFIER",
-    'async_success',
+    'async_success' AS "KIND",
     "ON_SUCCESS_DESTINATION",
-    NULL,
-    NULL
+    NULL AS "EVENT_SOURCE_ARN",
+    NULL AS "EVENT_SOURCE_UUID"
   FROM "LEXPORT"."EVENT_INVOKE_CONFIGS"
   UNION ALL
   SELECT
@@ -37,7 +37,7 @@ WITH "DESTINATIONS" AS (
     "REGION",
     "FUNCTION_NAME",
     "QUALIFIER",
-    'batch_failure',
+    'batch_failure' AS "KIND",
     "ON_FAILURE_DESTINATION",
     "EVENT_SOURCE_ARN",
     "UUID"
@@ -48,7 +48,7 @@ WITH "DESTINATIONS" AS (
     "REGION",
     "FUNCTION_NAME",
     "QUALIFIER",
-    'batch_success',
+    'batch_success' AS "KIND",
     "ON_SUCCESS_DESTINATION",
     "EVENT_SOURCE_ARN",
     "UUID"
@@ -85,13 +85,13 @@ WITH "DESTINATIONS" AS (
   SELECT
     "ACCOUNT_ID",
     "REGION",
-    NULL,
-    NULL,
-    'unread',
-    NULL,
-    NULL,
-    NULL,
-    NULL,
+    NULL AS "FUNCTION_NAME",
+    NULL AS "QUALIFIER",
+    'unread' AS "KIND",
+    NULL AS "DESTINATION_TYPE",
+    NULL AS "DESTINATION",
+    NULL AS "EVENT_SOURCE_ARN",
+    NULL AS "EVENT_SOURCE_UUID",
     "RESOURCE",
     "STATUS"
   FROM "LEXPORT"."SCOPE_RESOURCES"

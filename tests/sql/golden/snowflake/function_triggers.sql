@@ -26,28 +26,28 @@ WITH "CALLS" AS (
     "REGION",
     "FUNCTION_NAME",
     "QUALIFIER",
-    'url',
-    'urls',
+    'url' AS "TRIGGER_TYPE",
+    'urls' AS "VIA",
     "FUNCTION_URL",
-    NULL,
-    NULL,
-    NULL,
+    NULL AS "PRINCIPAL",
+    NULL AS "SID",
+    NULL AS "EVENT_SOURCE_UUID",
     "AUTH_TYPE"
   FROM "LEXPORT"."FUNCTION_URLS"
   UNION ALL
   SELECT
-    COALESCE(NULLIF(SPLIT_PART("DESTINATION", ':', 5), ''), ''),
-    COALESCE(NULLIF(SPLIT_PART("DESTINATION", ':', 4), ''), ''),
-    COALESCE(NULLIF(SPLIT_PART("DESTINATION", ':', 7), ''), ''),
-    COALESCE(NULLIF(SPLIT_PART("DESTINATION", ':', 8), ''), '$LATEST'),
-    'function',
-    'invoke-configs',
-    'arn:aws:lambda:' || "REGION" || ':' || "ACCOUNT_ID" || ':function:' || "FUNCTION_NAME" || CASE WHEN "QUALIFIER" = '$LATEST' THEN '' ELSE ':' || "QUALIFIER" END,
-    NULL,
-    NULL,
-    NULL,
-    NULL
-  FROM "LEXPORT"."FUNCTION_DESTINATIONS"
+    COALESCE(NULLIF(SPLIT_PART("D"."DESTINATION", ':', 5), ''), '') AS "ACCOUNT_ID",
+    COALESCE(NULLIF(SPLIT_PART("D"."DESTINATION", ':', 4), ''), '') AS "REGION",
+    COALESCE(NULLIF(SPLIT_PART("D"."DESTINATION", ':', 7), ''), '') AS "FUNCTION_NAME",
+    COALESCE(NULLIF(SPLIT_PART("D"."DESTINATION", ':', 8), ''), '$LATEST') AS "QUALIFIER",
+    'function' AS "TRIGGER_TYPE",
+    'invoke-configs' AS "VIA",
+    'arn:aws:lambda:' || "D"."REGION" || ':' || "D"."ACCOUNT_ID" || ':function:' || "D"."FUNCTION_NAME" || CASE WHEN "D"."QUALIFIER" = '$LATEST' THEN '' ELSE ':' || "D"."QUALIFIER" END AS "SOURCE",
+    NULL AS "PRINCIPAL",
+    NULL AS "SID",
+    NULL AS "EVENT_SOURCE_UUID",
+    NULL AS "STATE"
+  FROM "LEXPORT"."FUNCTION_DESTINATIONS" AS "D"
   WHERE
     "DESTINATION_TYPE" = 'function'
   UNION
@@ -81,13 +81,13 @@ WITH "CALLS" AS (
       OR CHARINDEX(':' || "ACCOUNT_ID" || ':', "PRINCIPAL") > 0
       THEN 'principal'
       ELSE 'account'
-    END,
-    'policies',
-    CASE WHEN "PRINCIPAL_TYPE" = 'Service' THEN "SOURCE_ARN" ELSE "PRINCIPAL" END,
+    END AS "TRIGGER_TYPE",
+    'policies' AS "VIA",
+    CASE WHEN "PRINCIPAL_TYPE" = 'Service' THEN "SOURCE_ARN" ELSE "PRINCIPAL" END AS "SOURCE",
     "PRINCIPAL",
     "SID",
-    NULL,
-    NULL
+    NULL AS "EVENT_SOURCE_UUID",
+    NULL AS "STATE"
   FROM "LEXPORT"."POLICY_STATEMENTS"
   WHERE
     "EFFECT" = 'Allow'
@@ -97,14 +97,14 @@ WITH "CALLS" AS (
   SELECT
     "ACCOUNT_ID",
     "REGION",
-    NULL,
-    NULL,
-    'unread',
+    NULL AS "FUNCTION_NAME",
+    NULL AS "QUALIFIER",
+    'unread' AS "TRIGGER_TYPE",
     "RESOURCE",
-    NULL,
-    NULL,
-    NULL,
-    NULL,
+    NULL AS "SOURCE",
+    NULL AS "PRINCIPAL",
+    NULL AS "SID",
+    NULL AS "EVENT_SOURCE_UUID",
     "STATUS"
   FROM "LEXPORT"."SCOPE_RESOURCES"
   WHERE

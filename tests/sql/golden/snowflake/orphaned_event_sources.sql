@@ -76,14 +76,14 @@ WITH "LISTED" AS (
   SELECT
     "ACCOUNT_ID",
     "REGION",
-    NULL,
-    NULL,
-    NULL,
-    'unread',
-    NULL,
-    NULL,
+    NULL AS "FUNCTION_NAME",
+    NULL AS "QUALIFIER",
+    NULL AS "UUID",
+    'unread' AS "MISSING",
+    NULL AS "EVENT_SOURCE_TYPE",
+    NULL AS "EVENT_SOURCE_ARN",
     "STATUS",
-    NULL
+    NULL AS "LAST_MODIFIED_AT"
   FROM "LEXPORT"."SCOPE_RESOURCES"
   WHERE
     "RESOURCE" = 'event-sources' AND NOT "STATUS" IN ('complete', 'unavailable')

@@ -1,4 +1,4 @@
-WITH "fresh" AS (
+WITH "used" AS (
   SELECT
     "account_id",
     "region",
@@ -8,35 +8,39 @@ WITH "fresh" AS (
     "runtime",
     "architecture",
     "runtime_version_config_runtime_version_arn" AS "runtime_version_arn",
-    "last_modified_at"
+    "last_modified_at",
+    "fetched_at"
   FROM "lexport"."functions"
   WHERE
     NOT "runtime_version_config_runtime_version_arn" IS NULL
-    AND COALESCE("carried_forward", FALSE) = FALSE
 ), "counted" AS (
   SELECT
     "region",
     "runtime",
     "architecture",
     "runtime_version_arn",
-    COUNT(*) AS "versions"
-  FROM "fresh"
+    COUNT(*) AS "versions",
+    COUNT(
+      DISTINCT CONCAT(
+        CAST("account_id" AS VARCHAR),
+        CAST(':' AS VARCHAR),
+        CAST("function_name" AS VARCHAR)
+      )
+    ) AS "functions"
+  FROM "used"
   GROUP BY
     "region",
     "runtime",
     "architecture",
     "runtime_version_arn"
-), "ranked" AS (
+), "shares" AS (
   SELECT
     "region",
     "runtime",
     "architecture",
     "runtime_version_arn",
-    CAST("versions" AS DOUBLE) / NULLIF(SUM("versions") OVER (PARTITION BY "region", "runtime", "architecture"), 0) AS "share",
-    ROW_NUMBER() OVER (
-      PARTITION BY "region", "runtime", "architecture"
-      ORDER BY "versions" DESC, "runtime_version_arn"
-    ) AS "place"
+    "functions",
+    CAST("versions" AS DOUBLE) / NULLIF(SUM("versions") OVER (PARTITION BY "region", "runtime", "architecture"), 0) AS "share"
   FROM "counted"
 )
 SELECT
@@ -50,13 +54,15 @@ SELECT
   "f"."runtime_version_arn",
   "r"."runtime_version_arn" AS "usual_runtime_version_arn",
   "r"."share" AS "usual_share",
-  "f"."last_modified_at"
-FROM "fresh" AS "f"
-JOIN "ranked" AS "r"
+  "f"."last_modified_at",
+  "f"."fetched_at"
+FROM "used" AS "f"
+JOIN "shares" AS "r"
   ON "r"."region" = "f"."region"
   AND COALESCE("r"."runtime", '') = COALESCE("f"."runtime", '')
   AND COALESCE("r"."architecture", '') = COALESCE("f"."architecture", '')
-  AND "r"."place" = 1
+  AND "r"."share" > 0.5
+  AND "r"."functions" >= 3
   AND "r"."runtime_version_arn" <> "f"."runtime_version_arn"
 ORDER BY
   "f"."account_id",

@@ -11,11 +11,7 @@ SELECT
   "last_update_status_reason_code",
   "last_update_status_reason",
   "last_modified_at",
-  DATE_DIFF(
-    'DAY',
-    DATE_TRUNC('DAY', CAST("last_modified_at" AS DATE)),
-    DATE_TRUNC('DAY', CAST("fetched_at" AS DATE))
-  ) AS "days_since_update",
+  CAST(DATE_DIFF('DAY', CAST("last_modified_at" AS DATE), CAST("fetched_at" AS DATE)) AS INTEGER) AS "days_since_update",
   "fetched_at",
   "runtime"
 FROM "lexport"."functions"

@@ -24,7 +24,7 @@ WITH "routed" AS (
       WHEN "f"."last_modified_at" IS NULL
       OR CAST("f"."last_modified_at" AS DATE) >= "w"."first_day"
       THEN 'published'
-      WHEN DATE_DIFF('DAY', DATE_TRUNC('DAY', "w"."first_day"), DATE_TRUNC('DAY', "w"."last_day")) + 1 < 30
+      WHEN CAST(DATE_DIFF('DAY', "w"."first_day", "w"."last_day") AS INTEGER) + 1 < 30
       THEN 'short_window'
     END AS "why_unknown",
     "w"."first_day",
@@ -70,12 +70,12 @@ SELECT
   "last_modified_at",
   COALESCE("aliases", 0) AS "aliases",
   CASE
-    WHEN "why_unknown" IS NULL AND NOT "bytes_freed" IS NULL
+    WHEN "why_unknown" IS NULL AND NOT "j"."bytes_freed" IS NULL
     THEN TRUE
     ELSE FALSE
   END AS "is_prunable",
-  CASE WHEN "why_unknown" IS NULL THEN COALESCE("bytes_freed", 0) ELSE 0 END AS "bytes_freed"
-FROM "judged"
+  CASE WHEN "why_unknown" IS NULL THEN COALESCE("j"."bytes_freed", 0) ELSE 0 END AS "bytes_freed"
+FROM "judged" AS "j"
 ORDER BY
   "account_id",
   "region",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from lexport.query.warehouse.dbt.yaml_text import Yaml
 from lexport.query.warehouse.dialects import DIALECTS, Dialect
-from lexport.query.warehouse.native_tables import NATIVE_DIALECTS
 
 
 def _env(name: str, default: str | None = None) -> str:
@@ -100,7 +99,7 @@ _OUTPUTS: dict[str, dict[str, Yaml]] = {
     },
 }
 
-DBT_DIALECTS = {name: (DIALECTS | NATIVE_DIALECTS)[name] for name in _OUTPUTS}
+DBT_DIALECTS = {name: DIALECTS[name] for name in _OUTPUTS}
 """The dialects that a project can be written for."""
 
 _FROM_S3: dict[str, Yaml] = {

@@ -1,0 +1,185 @@
+WITH "calls" AS (
+  SELECT
+    "account_id",
+    "region",
+    "function_name",
+    "qualifier",
+    CASE
+      WHEN "event_source_type" IN ('sqs', 'mq')
+      THEN 'queue'
+      WHEN "event_source_type" IN ('kinesis', 'dynamodb', 'docdb')
+      THEN 'stream'
+      WHEN "event_source_type" IN ('kafka', 'self_managed_kafka')
+      THEN 'topic'
+      ELSE 'service'
+    END AS "trigger_type",
+    'event-sources' AS "via",
+    COALESCE("event_source_arn", "self_managed_event_source_endpoints") AS "source",
+    CAST(NULL AS Nullable(String)) AS "principal",
+    CAST(NULL AS Nullable(String)) AS "sid",
+    "uuid" AS "event_source_uuid",
+    "state"
+  FROM "lexport"."event_source_mappings"
+  UNION ALL
+  SELECT
+    "account_id",
+    "region",
+    "function_name",
+    "qualifier",
+    'url' AS "trigger_type",
+    'urls' AS "via",
+    "function_url",
+    NULL AS "principal",
+    NULL AS "sid",
+    NULL AS "event_source_uuid",
+    "auth_type"
+  FROM "lexport"."function_urls"
+  UNION ALL
+  SELECT
+    COALESCE(
+      nullIf(
+        CASE
+          WHEN NOT (
+            "d"."destination" IS NULL
+          )
+          THEN splitByString(':', assumeNotNull("d"."destination"))[5]
+        END,
+        ''
+      ),
+      ''
+    ) AS "account_id",
+    COALESCE(
+      nullIf(
+        CASE
+          WHEN NOT (
+            "d"."destination" IS NULL
+          )
+          THEN splitByString(':', assumeNotNull("d"."destination"))[4]
+        END,
+        ''
+      ),
+      ''
+    ) AS "region",
+    COALESCE(
+      nullIf(
+        CASE
+          WHEN NOT (
+            "d"."destination" IS NULL
+          )
+          THEN splitByString(':', assumeNotNull("d"."destination"))[7]
+        END,
+        ''
+      ),
+      ''
+    ) AS "function_name",
+    COALESCE(
+      nullIf(
+        CASE
+          WHEN NOT (
+            "d"."destination" IS NULL
+          )
+          THEN splitByString(':', assumeNotNull("d"."destination"))[8]
+        END,
+        ''
+      ),
+      '$LATEST'
+    ) AS "qualifier",
+    'function' AS "trigger_type",
+    'invoke-configs' AS "via",
+    'arn:aws:lambda:' || "d"."region" || ':' || "d"."account_id" || ':function:' || "d"."function_name" || CASE WHEN "d"."qualifier" = '$LATEST' THEN '' ELSE ':' || "d"."qualifier" END AS "source",
+    NULL AS "principal",
+    NULL AS "sid",
+    NULL AS "event_source_uuid",
+    NULL AS "state"
+  FROM "lexport"."function_destinations" AS "d"
+  WHERE
+    "destination_type" = 'function'
+  UNION DISTINCT
+  SELECT
+    "account_id",
+    "region",
+    "function_name",
+    "qualifier",
+    CASE
+      WHEN "principal_type" = 'Service' AND "principal" = 's3.amazonaws.com'
+      THEN 'bucket'
+      WHEN "principal_type" = 'Service' AND "principal" = 'sns.amazonaws.com'
+      THEN 'topic'
+      WHEN "principal_type" = 'Service' AND "principal" = 'sqs.amazonaws.com'
+      THEN 'queue'
+      WHEN "principal_type" = 'Service'
+      AND "principal" IN ('events.amazonaws.com', 'scheduler.amazonaws.com')
+      THEN 'schedule'
+      WHEN "principal_type" = 'Service' AND "principal" = 'apigateway.amazonaws.com'
+      THEN 'api'
+      WHEN "principal_type" = 'Service'
+      AND "principal" = 'elasticloadbalancing.amazonaws.com'
+      THEN 'load_balancer'
+      WHEN "principal_type" = 'Service'
+      THEN 'service'
+      WHEN NOT (
+        "principal_org_id" IS NULL
+      )
+      THEN 'organization'
+      WHEN "is_public_principal"
+      THEN 'anyone'
+      WHEN "principal" = "account_id"
+      OR POSITION("principal", ':' || "account_id" || ':') > 0
+      THEN 'principal'
+      ELSE 'account'
+    END AS "trigger_type",
+    'policies' AS "via",
+    CASE WHEN "principal_type" = 'Service' THEN "source_arn" ELSE "principal" END AS "source",
+    "principal",
+    "sid",
+    NULL AS "event_source_uuid",
+    NULL AS "state"
+  FROM "lexport"."policy_statements"
+  WHERE
+    "effect" = 'Allow'
+    AND "covers_invoke_function"
+    AND NOT COALESCE("invoked_via_function_url", FALSE)
+  UNION ALL
+  SELECT
+    "account_id",
+    "region",
+    NULL AS "function_name",
+    NULL AS "qualifier",
+    'unread' AS "trigger_type",
+    "resource",
+    NULL AS "source",
+    NULL AS "principal",
+    NULL AS "sid",
+    NULL AS "event_source_uuid",
+    "status"
+  FROM "lexport"."scope_resources"
+  WHERE
+    "resource" IN ('event-sources', 'policies', 'urls', 'invoke-configs')
+    AND NOT (
+      "status" IN ('complete', 'unavailable')
+    )
+)
+SELECT
+  "account_id",
+  "region",
+  "function_name",
+  "qualifier",
+  "trigger_type",
+  "via",
+  "source",
+  "principal",
+  "sid",
+  "event_source_uuid",
+  "state"
+FROM "calls"
+ORDER BY
+  "account_id",
+  "region",
+  "function_name",
+  "qualifier",
+  "via",
+  "trigger_type",
+  "source",
+  "principal",
+  "sid",
+  "event_source_uuid"

@@ -1,0 +1,31 @@
+SELECT
+  "l"."account_id" AS "account_id",
+  "l"."region" AS "region",
+  "l"."function_name" AS "function_name",
+  "l"."version" AS "version",
+  "l"."layer_arn" AS "layer_arn",
+  "u"."layer_name" AS "layer_name",
+  "u"."layer_version" AS "layer_version",
+  "u"."newest_version_seen" AS "newest_version_seen",
+  "u"."versions_behind" AS "versions_behind",
+  "f"."runtime" AS "runtime",
+  "f"."last_modified_at" AS "last_modified_at"
+FROM "lexport"."layers" AS "l"
+JOIN "lexport"."layer_usage" AS "u"
+  ON "u"."account_id" = "l"."account_id"
+  AND "u"."region" = "l"."region"
+  AND "u"."layer_arn" = "l"."layer_arn"
+LEFT JOIN "lexport"."functions" AS "f"
+  ON "f"."account_id" = "l"."account_id"
+  AND "f"."region" = "l"."region"
+  AND "f"."function_name" = "l"."function_name"
+  AND "f"."version" = "l"."version"
+WHERE
+  "u"."versions_behind" > 0
+ORDER BY
+  "l"."account_id",
+  "l"."region",
+  "l"."function_name",
+  "l"."version",
+  "l"."layer_arn"
+SETTINGS "join_use_nulls" = 1

@@ -1,0 +1,67 @@
+WITH "used" AS (
+  SELECT
+    "account_id",
+    "region",
+    "function_name",
+    "version",
+    "function_arn",
+    "runtime",
+    "architecture",
+    "runtime_version_config_runtime_version_arn" AS "runtime_version_arn",
+    "last_modified_at",
+    "fetched_at"
+  FROM "lexport"."functions"
+  WHERE
+    NOT (
+      "runtime_version_config_runtime_version_arn" IS NULL
+    )
+), "counted" AS (
+  SELECT
+    "region",
+    "runtime",
+    "architecture",
+    "runtime_version_arn",
+    COUNT(*) AS "versions",
+    COUNT(DISTINCT "account_id" || ':' || "function_name") AS "functions"
+  FROM "used"
+  GROUP BY
+    "region",
+    "runtime",
+    "architecture",
+    "runtime_version_arn"
+), "shares" AS (
+  SELECT
+    "region",
+    "runtime",
+    "architecture",
+    "runtime_version_arn",
+    "functions",
+    CAST("versions" AS Nullable(Float64)) / nullIf(SUM("versions") OVER (PARTITION BY "region", "runtime", "architecture"), 0) AS "share"
+  FROM "counted"
+)
+SELECT
+  "f"."account_id" AS "account_id",
+  "f"."region" AS "region",
+  "f"."function_name" AS "function_name",
+  "f"."version" AS "version",
+  "f"."function_arn" AS "function_arn",
+  "f"."runtime" AS "runtime",
+  "f"."architecture" AS "architecture",
+  "f"."runtime_version_arn" AS "runtime_version_arn",
+  "r"."runtime_version_arn" AS "usual_runtime_version_arn",
+  "r"."share" AS "usual_share",
+  "f"."last_modified_at" AS "last_modified_at",
+  "f"."fetched_at" AS "fetched_at"
+FROM "used" AS "f"
+JOIN "shares" AS "r"
+  ON "r"."region" = "f"."region"
+  AND COALESCE("r"."runtime", '') = COALESCE("f"."runtime", '')
+  AND COALESCE("r"."architecture", '') = COALESCE("f"."architecture", '')
+  AND "r"."share" > 0.5
+  AND "r"."functions" >= 3
+  AND "r"."runtime_version_arn" <> "f"."runtime_version_arn"
+ORDER BY
+  "f"."account_id",
+  "f"."region",
+  "f"."function_name",
+  "f"."version"

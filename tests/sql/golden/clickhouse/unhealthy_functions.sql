@@ -1,0 +1,40 @@
+SELECT
+  "account_id",
+  "region",
+  "function_name",
+  "version",
+  "function_arn",
+  "state",
+  "state_reason_code",
+  "state_reason",
+  "last_update_status",
+  "last_update_status_reason_code",
+  "last_update_status_reason",
+  "last_modified_at",
+  CAST(DATE_DIFF(
+    DAY,
+    CAST("last_modified_at" AS Nullable(DATE)),
+    CAST("fetched_at" AS Nullable(DATE))
+  ) AS Nullable(Int32)) AS "days_since_update",
+  "fetched_at",
+  "runtime"
+FROM "lexport"."functions"
+WHERE
+  (
+    NOT (
+      "state" IS NULL
+    )
+    AND NOT (
+      "state" IN ('Active', 'ActiveNonInvocable')
+    )
+  )
+  OR (
+    NOT (
+      "last_update_status" IS NULL
+    ) AND "last_update_status" <> 'Successful'
+  )
+ORDER BY
+  "account_id",
+  "region",
+  "function_name",
+  "version"

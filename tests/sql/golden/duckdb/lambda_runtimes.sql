@@ -1,0 +1,509 @@
+SELECT
+  'nodejs' AS "runtime",
+  'Node.js' AS "language",
+  FALSE AS "runs_on_arm64",
+  FALSE AS "runs_snap_start",
+  CAST('2016-08-30' AS DATE) AS "deprecation_date",
+  CAST('2016-09-30' AS DATE) AS "block_create_date",
+  CAST('2016-10-31' AS DATE) AS "block_update_date",
+  'nodejs24.x' AS "successor"
+UNION ALL
+SELECT
+  'nodejs4.3',
+  'Node.js',
+  FALSE,
+  FALSE,
+  CAST('2020-03-05' AS DATE),
+  CAST('2020-02-03' AS DATE),
+  CAST('2020-03-05' AS DATE),
+  'nodejs24.x'
+UNION ALL
+SELECT
+  'nodejs4.3-edge',
+  'Node.js',
+  FALSE,
+  FALSE,
+  CAST('2020-03-05' AS DATE),
+  CAST('2019-03-31' AS DATE),
+  CAST('2019-04-30' AS DATE),
+  'nodejs24.x'
+UNION ALL
+SELECT
+  'nodejs6.10',
+  'Node.js',
+  FALSE,
+  FALSE,
+  CAST('2019-08-12' AS DATE),
+  CAST('2019-07-12' AS DATE),
+  CAST('2019-08-12' AS DATE),
+  'nodejs24.x'
+UNION ALL
+SELECT
+  'nodejs8.10',
+  'Node.js',
+  FALSE,
+  FALSE,
+  CAST('2020-03-06' AS DATE),
+  CAST('2020-02-04' AS DATE),
+  CAST('2020-03-06' AS DATE),
+  'nodejs24.x'
+UNION ALL
+SELECT
+  'nodejs10.x',
+  'Node.js',
+  FALSE,
+  FALSE,
+  CAST('2021-07-30' AS DATE),
+  CAST('2021-07-30' AS DATE),
+  CAST('2022-02-14' AS DATE),
+  'nodejs24.x'
+UNION ALL
+SELECT
+  'nodejs12.x',
+  'Node.js',
+  TRUE,
+  FALSE,
+  CAST('2023-03-31' AS DATE),
+  CAST('2023-03-31' AS DATE),
+  CAST('2023-04-30' AS DATE),
+  'nodejs24.x'
+UNION ALL
+SELECT
+  'nodejs14.x',
+  'Node.js',
+  TRUE,
+  FALSE,
+  CAST('2023-12-04' AS DATE),
+  CAST('2024-01-09' AS DATE),
+  CAST('2027-03-03' AS DATE),
+  'nodejs24.x'
+UNION ALL
+SELECT
+  'nodejs16.x',
+  'Node.js',
+  TRUE,
+  FALSE,
+  CAST('2024-06-12' AS DATE),
+  CAST('2027-02-01' AS DATE),
+  CAST('2027-03-03' AS DATE),
+  'nodejs24.x'
+UNION ALL
+SELECT
+  'nodejs18.x',
+  'Node.js',
+  TRUE,
+  FALSE,
+  CAST('2025-09-01' AS DATE),
+  CAST('2027-02-01' AS DATE),
+  CAST('2027-03-03' AS DATE),
+  'nodejs24.x'
+UNION ALL
+SELECT
+  'nodejs20.x',
+  'Node.js',
+  TRUE,
+  FALSE,
+  CAST('2026-04-30' AS DATE),
+  CAST('2027-02-01' AS DATE),
+  CAST('2027-03-03' AS DATE),
+  'nodejs24.x'
+UNION ALL
+SELECT
+  'nodejs22.x',
+  'Node.js',
+  TRUE,
+  FALSE,
+  CAST('2027-04-30' AS DATE),
+  CAST('2027-06-01' AS DATE),
+  CAST('2027-07-01' AS DATE),
+  'nodejs24.x'
+UNION ALL
+SELECT
+  'nodejs24.x',
+  'Node.js',
+  TRUE,
+  FALSE,
+  CAST('2028-04-30' AS DATE),
+  CAST('2028-06-01' AS DATE),
+  CAST('2028-07-01' AS DATE),
+  CAST(NULL AS TEXT)
+UNION ALL
+SELECT
+  'nodejs26.x',
+  'Node.js',
+  TRUE,
+  FALSE,
+  CAST(NULL AS DATE),
+  CAST(NULL AS DATE),
+  CAST(NULL AS DATE),
+  CAST(NULL AS TEXT)
+UNION ALL
+SELECT
+  'python2.7',
+  'Python',
+  FALSE,
+  FALSE,
+  CAST('2021-07-15' AS DATE),
+  CAST('2021-07-15' AS DATE),
+  CAST('2022-05-30' AS DATE),
+  'python3.14'
+UNION ALL
+SELECT
+  'python3.6',
+  'Python',
+  FALSE,
+  FALSE,
+  CAST('2022-07-18' AS DATE),
+  CAST('2022-07-18' AS DATE),
+  CAST('2022-08-29' AS DATE),
+  'python3.14'
+UNION ALL
+SELECT
+  'python3.7',
+  'Python',
+  FALSE,
+  FALSE,
+  CAST('2023-12-04' AS DATE),
+  CAST('2024-01-09' AS DATE),
+  CAST('2027-03-03' AS DATE),
+  'python3.14'
+UNION ALL
+SELECT
+  'python3.8',
+  'Python',
+  TRUE,
+  FALSE,
+  CAST('2024-10-14' AS DATE),
+  CAST('2027-02-01' AS DATE),
+  CAST('2027-03-03' AS DATE),
+  'python3.14'
+UNION ALL
+SELECT
+  'python3.9',
+  'Python',
+  TRUE,
+  FALSE,
+  CAST('2025-12-15' AS DATE),
+  CAST('2027-02-01' AS DATE),
+  CAST('2027-03-03' AS DATE),
+  'python3.14'
+UNION ALL
+SELECT
+  'python3.10',
+  'Python',
+  TRUE,
+  FALSE,
+  CAST('2026-10-31' AS DATE),
+  CAST('2027-02-01' AS DATE),
+  CAST('2027-03-03' AS DATE),
+  'python3.14'
+UNION ALL
+SELECT
+  'python3.11',
+  'Python',
+  TRUE,
+  FALSE,
+  CAST('2027-06-30' AS DATE),
+  CAST('2027-07-31' AS DATE),
+  CAST('2027-08-31' AS DATE),
+  'python3.14'
+UNION ALL
+SELECT
+  'python3.12',
+  'Python',
+  TRUE,
+  TRUE,
+  CAST('2028-10-31' AS DATE),
+  CAST('2028-11-30' AS DATE),
+  CAST('2029-01-10' AS DATE),
+  'python3.14'
+UNION ALL
+SELECT
+  'python3.13',
+  'Python',
+  TRUE,
+  TRUE,
+  CAST('2029-06-30' AS DATE),
+  CAST('2029-07-31' AS DATE),
+  CAST('2029-08-31' AS DATE),
+  'python3.14'
+UNION ALL
+SELECT
+  'python3.14',
+  'Python',
+  TRUE,
+  TRUE,
+  CAST('2029-06-30' AS DATE),
+  CAST('2029-07-31' AS DATE),
+  CAST('2029-08-31' AS DATE),
+  CAST(NULL AS TEXT)
+UNION ALL
+SELECT
+  'python3.15',
+  'Python',
+  TRUE,
+  TRUE,
+  CAST(NULL AS DATE),
+  CAST(NULL AS DATE),
+  CAST(NULL AS DATE),
+  CAST(NULL AS TEXT)
+UNION ALL
+SELECT
+  'java8',
+  'Java',
+  FALSE,
+  FALSE,
+  CAST('2024-01-08' AS DATE),
+  CAST('2024-02-08' AS DATE),
+  CAST('2027-03-03' AS DATE),
+  'java25'
+UNION ALL
+SELECT
+  'java8.al2',
+  'Java',
+  TRUE,
+  FALSE,
+  CAST('2027-06-30' AS DATE),
+  CAST('2027-07-31' AS DATE),
+  CAST('2027-08-31' AS DATE),
+  'java25'
+UNION ALL
+SELECT
+  'java8.al2023',
+  'Java',
+  TRUE,
+  FALSE,
+  CAST('2029-06-30' AS DATE),
+  CAST('2029-07-31' AS DATE),
+  CAST('2029-08-31' AS DATE),
+  CAST(NULL AS TEXT)
+UNION ALL
+SELECT
+  'java11',
+  'Java',
+  TRUE,
+  TRUE,
+  CAST('2027-06-30' AS DATE),
+  CAST('2027-07-31' AS DATE),
+  CAST('2027-08-31' AS DATE),
+  'java25'
+UNION ALL
+SELECT
+  'java11.al2023',
+  'Java',
+  TRUE,
+  TRUE,
+  CAST('2029-06-30' AS DATE),
+  CAST('2029-07-31' AS DATE),
+  CAST('2029-08-31' AS DATE),
+  CAST(NULL AS TEXT)
+UNION ALL
+SELECT
+  'java17',
+  'Java',
+  TRUE,
+  TRUE,
+  CAST('2027-06-30' AS DATE),
+  CAST('2027-07-31' AS DATE),
+  CAST('2027-08-31' AS DATE),
+  'java25'
+UNION ALL
+SELECT
+  'java17.al2023',
+  'Java',
+  TRUE,
+  TRUE,
+  CAST('2029-06-30' AS DATE),
+  CAST('2029-07-31' AS DATE),
+  CAST('2029-08-31' AS DATE),
+  CAST(NULL AS TEXT)
+UNION ALL
+SELECT
+  'java21',
+  'Java',
+  TRUE,
+  TRUE,
+  CAST('2029-06-30' AS DATE),
+  CAST('2029-07-31' AS DATE),
+  CAST('2029-08-31' AS DATE),
+  'java25'
+UNION ALL
+SELECT
+  'java25',
+  'Java',
+  TRUE,
+  TRUE,
+  CAST('2029-06-30' AS DATE),
+  CAST('2029-07-31' AS DATE),
+  CAST('2029-08-31' AS DATE),
+  CAST(NULL AS TEXT)
+UNION ALL
+SELECT
+  'dotnetcore1.0',
+  '.NET',
+  FALSE,
+  FALSE,
+  CAST('2019-06-27' AS DATE),
+  CAST('2019-06-30' AS DATE),
+  CAST('2019-07-30' AS DATE),
+  'dotnet10'
+UNION ALL
+SELECT
+  'dotnetcore2.0',
+  '.NET',
+  FALSE,
+  FALSE,
+  CAST('2019-05-30' AS DATE),
+  CAST('2019-04-30' AS DATE),
+  CAST('2019-05-30' AS DATE),
+  'dotnet10'
+UNION ALL
+SELECT
+  'dotnetcore2.1',
+  '.NET',
+  FALSE,
+  FALSE,
+  CAST('2022-01-05' AS DATE),
+  CAST('2022-01-05' AS DATE),
+  CAST('2022-04-13' AS DATE),
+  'dotnet10'
+UNION ALL
+SELECT
+  'dotnetcore3.1',
+  '.NET',
+  TRUE,
+  FALSE,
+  CAST('2023-04-03' AS DATE),
+  CAST('2023-04-03' AS DATE),
+  CAST('2023-05-03' AS DATE),
+  'dotnet10'
+UNION ALL
+SELECT
+  'dotnet6',
+  '.NET',
+  TRUE,
+  FALSE,
+  CAST('2024-12-20' AS DATE),
+  CAST('2027-02-01' AS DATE),
+  CAST('2027-03-03' AS DATE),
+  'dotnet10'
+UNION ALL
+SELECT
+  'dotnet8',
+  '.NET',
+  TRUE,
+  TRUE,
+  CAST('2026-11-10' AS DATE),
+  CAST('2027-02-01' AS DATE),
+  CAST('2027-03-03' AS DATE),
+  'dotnet10'
+UNION ALL
+SELECT
+  'dotnet10',
+  '.NET',
+  TRUE,
+  TRUE,
+  CAST('2028-11-14' AS DATE),
+  CAST('2028-12-14' AS DATE),
+  CAST('2029-01-15' AS DATE),
+  CAST(NULL AS TEXT)
+UNION ALL
+SELECT
+  'go1.x',
+  'Go',
+  FALSE,
+  FALSE,
+  CAST('2024-01-08' AS DATE),
+  CAST('2024-02-08' AS DATE),
+  CAST('2027-03-03' AS DATE),
+  'provided.al2023'
+UNION ALL
+SELECT
+  'ruby2.5',
+  'Ruby',
+  FALSE,
+  FALSE,
+  CAST('2021-07-30' AS DATE),
+  CAST('2021-07-30' AS DATE),
+  CAST('2022-03-31' AS DATE),
+  'ruby4.0'
+UNION ALL
+SELECT
+  'ruby2.7',
+  'Ruby',
+  TRUE,
+  FALSE,
+  CAST('2023-12-07' AS DATE),
+  CAST('2024-01-09' AS DATE),
+  CAST('2027-03-03' AS DATE),
+  'ruby4.0'
+UNION ALL
+SELECT
+  'ruby3.2',
+  'Ruby',
+  TRUE,
+  FALSE,
+  CAST('2026-03-31' AS DATE),
+  CAST('2027-02-01' AS DATE),
+  CAST('2027-03-03' AS DATE),
+  'ruby4.0'
+UNION ALL
+SELECT
+  'ruby3.3',
+  'Ruby',
+  TRUE,
+  FALSE,
+  CAST('2027-03-31' AS DATE),
+  CAST('2027-04-30' AS DATE),
+  CAST('2027-05-31' AS DATE),
+  'ruby4.0'
+UNION ALL
+SELECT
+  'ruby3.4',
+  'Ruby',
+  TRUE,
+  FALSE,
+  CAST('2028-03-31' AS DATE),
+  CAST('2028-04-30' AS DATE),
+  CAST('2028-05-31' AS DATE),
+  'ruby4.0'
+UNION ALL
+SELECT
+  'ruby4.0',
+  'Ruby',
+  TRUE,
+  FALSE,
+  CAST('2029-03-31' AS DATE),
+  CAST('2029-04-30' AS DATE),
+  CAST('2029-05-31' AS DATE),
+  CAST(NULL AS TEXT)
+UNION ALL
+SELECT
+  'provided',
+  'OS only',
+  FALSE,
+  FALSE,
+  CAST('2024-01-08' AS DATE),
+  CAST('2024-02-08' AS DATE),
+  CAST('2027-03-03' AS DATE),
+  'provided.al2023'
+UNION ALL
+SELECT
+  'provided.al2',
+  'OS only',
+  TRUE,
+  FALSE,
+  CAST('2026-07-31' AS DATE),
+  CAST('2027-02-01' AS DATE),
+  CAST('2027-03-03' AS DATE),
+  'provided.al2023'
+UNION ALL
+SELECT
+  'provided.al2023',
+  'OS only',
+  TRUE,
+  FALSE,
+  CAST('2029-06-30' AS DATE),
+  CAST('2029-07-31' AS DATE),
+  CAST('2029-08-31' AS DATE),
+  CAST(NULL AS TEXT)

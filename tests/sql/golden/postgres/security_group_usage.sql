@@ -1,0 +1,23 @@
+SELECT
+  "t"."account_id",
+  "t"."region",
+  MAX("f"."vpc_config_vpc_id") AS "vpc_id",
+  "t"."security_group_id",
+  COUNT(CASE WHEN "t"."version" = '$LATEST' THEN 1 END) AS "latest_functions",
+  COUNT(DISTINCT "t"."function_name") AS "functions",
+  COUNT(*) AS "versions"
+FROM "lexport"."security_groups" AS "t"
+LEFT JOIN "lexport"."functions" AS "f"
+  ON "f"."account_id" = "t"."account_id"
+  AND "f"."region" = "t"."region"
+  AND "f"."function_name" = "t"."function_name"
+  AND "f"."version" = "t"."version"
+GROUP BY
+  "t"."account_id",
+  "t"."region",
+  "t"."security_group_id"
+ORDER BY
+  "functions" DESC NULLS LAST,
+  "t"."account_id",
+  "t"."region",
+  "t"."security_group_id"

@@ -1,0 +1,36 @@
+SELECT
+  "u"."account_id",
+  "u"."region",
+  "u"."function_name",
+  "u"."qualifier",
+  "u"."function_url",
+  "e"."verdict",
+  "u"."invoke_mode",
+  CASE
+    WHEN "u"."cors_allow_origins" IS NULL OR "u"."cors_allow_origins" = '[]'
+    THEN FALSE
+    ELSE TRUE
+  END AS "has_cors",
+  CASE WHEN "u"."cors_allow_origins" GLOB '*"[*]"*' THEN TRUE ELSE FALSE END AS "is_any_origin",
+  "u"."cors_allow_credentials",
+  "u"."cors_allow_origins",
+  "u"."cors_allow_methods",
+  "u"."cors_allow_headers",
+  "u"."cors_expose_headers",
+  "u"."cors_max_age",
+  "u"."creation_time_at",
+  "u"."last_modified_time_at"
+FROM "function_urls" AS "u"
+JOIN "function_exposure" AS "e"
+  ON "e"."account_id" = "u"."account_id"
+  AND "e"."region" = "u"."region"
+  AND "e"."function_name" = "u"."function_name"
+  AND "e"."qualifier" = "u"."qualifier"
+WHERE
+  "u"."auth_type" = 'NONE'
+ORDER BY
+  "e"."rank" NULLS LAST,
+  "u"."account_id" NULLS LAST,
+  "u"."region" NULLS LAST,
+  "u"."function_name" NULLS LAST,
+  "u"."qualifier" NULLS LAST

@@ -1,0 +1,21 @@
+SELECT
+  "account_id",
+  "region",
+  "package_type",
+  "runtime",
+  COUNT(CASE WHEN "version" = '$LATEST' THEN 1 END) AS "latest_functions",
+  COUNT(DISTINCT "function_name") AS "functions",
+  COUNT(*) AS "versions",
+  MAX("last_modified_at") AS "last_modified_at"
+FROM "functions" AS "functions"
+GROUP BY
+  "account_id",
+  "region",
+  "package_type",
+  "runtime"
+ORDER BY
+  "versions" DESC,
+  "account_id" NULLS LAST,
+  "region" NULLS LAST,
+  "package_type" NULLS LAST,
+  "runtime" NULLS LAST
