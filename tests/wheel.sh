@@ -16,10 +16,11 @@ rm "$work"/dist/*.whl
 cd "$work"
 # Every file of the source is in it.
 "$python" - "$root" "$work"/dist/*.whl <<'CHECK'
-import subprocess, sys, zipfile
+import pathlib, sys, zipfile
 root, wheel = sys.argv[1:]
-listed = subprocess.run(["git", "-C", root, "ls-files", "src", "sql"], capture_output=True, check=True, text=True).stdout
-names = {name.removeprefix("src/") if name.startswith("src/") else f"lexport/{name}" for name in listed.splitlines()}
+folders = {"src/lexport": "lexport", "sql": "lexport/sql"}
+found = ((path.relative_to(pathlib.Path(root, here)), there) for here, there in folders.items() for path in pathlib.Path(root, here).rglob("*"))
+names = {f"{there}/{path}" for path, there in found if path.suffix in (".py", ".sql", ".typed")}
 missing = sorted(names - {*zipfile.ZipFile(wheel).namelist()})
 sys.exit(f"the wheel lacks {missing}" if missing else 0)
 CHECK
