@@ -287,3 +287,20 @@ def test_manifests_are_read_together(folder):
     commits = list(read_commits(Meeting(folder, 16), [snapshot_id, PACKAGES_ID] * 16))
 
     assert [commit.snapshot_id for commit in commits] == [snapshot_id, PACKAGES_ID] * 16
+
+
+def test_an_account_in_a_bucket_is_retired(cloud, lexport):
+    """``retire`` commits to a bucket as to a folder, and leaves nothing else there; readers see the end."""
+    done = lexport("retire", cloud.url, "111122223333", "us-east-1", "--output", "jsonl")
+    assert done.code == 0, done.err
+    again = lexport("retire", cloud.url, "111122223333")
+    rows = lexport("sql", cloud.url, "SELECT count(*) AS n, any_value(kind) AS kind FROM changes", "--output", "jsonl")
+    history = lexport("sql", cloud.url, "SELECT DISTINCT kind FROM history.changes", "--output", "jsonl")
+
+    assert again.code == 2
+    assert any("every account-region is retired" in line for line in again.err)
+    assert json.loads(rows.out)["n"] == 0
+    assert {"kind": "removed"} in [json.loads(line) for line in history.out.splitlines()]
+    assert lexport("verify", cloud.url, "--data").code == 0
+    keys = cloud.bucket.client.list_objects_v2(Bucket=cloud.bucket.name, Prefix="fleet/_staging/")
+    assert not keys.get("Contents")
