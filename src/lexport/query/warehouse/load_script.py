@@ -144,6 +144,7 @@ class Script:
         loads = self.dialect.quote(TABLES, LOADS.name)
         match self.dialect.name:
             case "postgres":
+                yield "SET client_min_messages = 'warning'"  # not a line for each table that is there
                 yield "BEGIN ISOLATION LEVEL READ COMMITTED"
                 yield f"SELECT PG_ADVISORY_XACT_LOCK({LOCK})"
             case "duckdb":
