@@ -20,7 +20,7 @@ import pathlib, sys, zipfile
 root, wheel = sys.argv[1:]
 folders = {"src/lexport": "lexport", "sql": "lexport/sql"}
 found = ((path.relative_to(pathlib.Path(root, here)), there) for here, there in folders.items() for path in pathlib.Path(root, here).rglob("*"))
-names = {f"{there}/{path}" for path, there in found if path.suffix in (".py", ".sql", ".typed")}
+names = {f"{there}/{path}" for path, there in found if path.suffix and "__pycache__" not in path.parts}
 missing = sorted(names - {*zipfile.ZipFile(wheel).namelist()})
 sys.exit(f"the wheel lacks {missing}" if missing else 0)
 CHECK
