@@ -26,8 +26,8 @@ _PATH = re.compile(
 )
 _NOT_OURS = {"lexport.toml", "pylock.toml"}
 _COMMAND = re.compile(r"(?<![\w/])lexport ([a-z][a-z-]+)([^`\n|&]*)")
-_OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]+")
-_OPTION_ALONE = re.compile(r"`(--[a-z][a-z-]+)[^`]*`")
+_OPTION = re.compile(r"(?<!\S)--[a-z][a-z0-9-]+")
+_OPTION_ALONE = re.compile(r"`(--[a-z][a-z0-9-]+)[^`]*`")
 _CONTEXT = click.Context(cli)
 ADDED = {"CHANGELOG.md": {"--transport"}}
 """Options that no command has by default: the page adds them, or states that they were removed."""
