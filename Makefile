@@ -6,7 +6,7 @@ RUNTIME_STAMP := .venv/.ready
 LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint types unit newest wheel azurite torture fuzz exposure faults workers commands bench bench-toy golden dialects dbt readers states schedulers image-steps lock clean
+.PHONY: setup demo test lint types unit newest wheel azurite torture fuzz exposure faults workers commands bench bench-toy golden dialects judge-chdb judge-datafusion judge-polars judge-spark dbt readers states schedulers image-steps lock clean
 
 setup: $(RUNTIME_STAMP)
 
@@ -130,10 +130,18 @@ bench-toy: $(STAMP)
 golden: $(STAMP)
 	LEXPORT_WRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/sql tests/test_readme.py -k 'test_golden or page_of_tables'
 
-# That SQL on a real Spark, row by row against DuckDB: 500 MB of pyspark, Java 17, some minutes.
-dialects: $(STAMP) dbt
-	$(BIN)/python -m pip install --quiet --target build/pyspark pyspark==4.3.0
-	PYTHONPATH=build/pyspark $(BIN)/python tests/engines/judge_spark.py
+# That SQL on real engines, row by row against DuckDB, each engine in a folder of its own; Spark is 500 MB, wants Java 17
+# and takes some minutes. make dialects ENGINE=chdb judges one.
+ENGINES := chdb datafusion polars spark
+dialects: $(if $(ENGINE),,dbt) $(addprefix judge-,$(or $(ENGINE),$(ENGINES)))
+
+judge-chdb: ENGINE_PACKAGE := chdb==4.4.0
+judge-datafusion: ENGINE_PACKAGE := datafusion==55.0.0
+judge-polars: ENGINE_PACKAGE := polars==2.1.0
+judge-spark: ENGINE_PACKAGE := pyspark==4.3.0
+$(addprefix judge-,$(ENGINES)): judge-%: $(STAMP)
+	$(BIN)/python -m pip install --quiet --target build/engines/$* $(ENGINE_PACKAGE)
+	PYTHONPATH=build/engines/$* $(BIN)/python tests/engines/judge.py $*
 
 # The dbt project, built by dbt: each model row by row against lexport sql. dbt has an environment of its own.
 dbt: $(STAMP) build/dbt/.ready

@@ -14,6 +14,9 @@ from botocore.session import get_session
 from botocore.validate import ParamValidator
 
 from lexport.aws.endpoints import _CLIENTS
+from lexport.query.shipped_views import shipped_views
+from lexport.query.warehouse.dialects import SCHEMAS, TABLES, without_schema
+from lexport.query.warehouse.native_tables import native_tables
 from lexport.tables import registry
 from lexport.tables.call import JsonCall
 from lexport.tables.convert import JSON
@@ -256,6 +259,24 @@ def test_a_table_is_sound(table):
 def test_a_name_fits_every_warehouse(table):
     """No name of a table or column is longer than PostgreSQL's 63 bytes."""
     assert [name for name in (table.name, *table.names()) if len(name) > LONGEST_NAME] == []
+
+
+def test_the_names_of_views_and_schemas_fit_every_warehouse():
+    """No view, column of a view, schema, or name with its schema in front, is longer than PostgreSQL's 63 bytes."""
+    views = shipped_views()
+    names = {
+        *(view.name for view in views),
+        *(name for view in views for name in view.columns),
+        *SCHEMAS.values(),
+        TABLES,
+    }
+    names |= {
+        without_schema(schema, table.name) for schema in (*SCHEMAS.values(), TABLES) for table in registry.tables()
+    }
+    names |= {name for table in native_tables("scd2") for name in (table.name, *table.names)}
+    names |= {name for table in native_tables("soft-delete") for name in table.names}
+
+    assert [name for name in names if len(name.encode()) > LONGEST_NAME] == []
 
 
 @pytest.mark.parametrize("table", registry.tables(), ids=lambda table: table.name)
