@@ -40,6 +40,7 @@ COMMAND_GROUPS = {
     "Deliver": {
         "views": "Write a DuckDB file with views of a dataset.",
         "feed": "Write the rows that a warehouse has not loaded yet.",
+        "load-files": "Write what warehouses need to load the files of one run.",
         "publish": "Add the committed files to tables of Iceberg or DuckLake.",
         "report": "Write a report about the fleet as one HTML file.",
         "sbom": "Write a software bill of materials as CycloneDX.",

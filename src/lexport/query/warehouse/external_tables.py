@@ -36,7 +36,7 @@ def schemas(dialect: Dialect, location: str) -> Iterator[str]:
             yield f"CREATE SCHEMA IF NOT EXISTS {dialect.quote(name)}"
     if dialect.name == "snowflake":
         url = dialect.literal(f"{location}/")
-        yield f"CREATE STAGE IF NOT EXISTS {_STAGE} URL = {url} STORAGE_INTEGRATION = LEXPORT"
+        yield f"CREATE STAGE IF NOT EXISTS {STAGE} URL = {url} STORAGE_INTEGRATION = LEXPORT"
 
 
 def create_table(table: Table, dialect: Dialect, location: str) -> str:
@@ -74,7 +74,7 @@ def refresh_table(table: Table, dialect: Dialect, location: str) -> str | None:
 _OURS = f"{PARTITION}=[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}/[0-7][0-9A-HJKMNP-TV-Z]{{25}}-[0-9]{{4}}[.]parquet"
 """The names that lexport gives to files, as a regular expression: other files in a folder belong to no table."""
 _OUR_GLOB = f"{PARTITION}=????-??-??/{'?' * 26}-????.parquet"
-_STAGE = '"LEXPORT_FILES"."DATASET"'
+STAGE = '"LEXPORT_FILES"."DATASET"'
 
 
 def _columns(table: Table, write: Callable[[Column], str], *more: str) -> str:
@@ -150,7 +150,7 @@ def _snowflake(table: Table, dialect: Dialect, folder: str) -> str:
     return (
         f"CREATE OR REPLACE EXTERNAL TABLE {dialect.quote(FILES, table.name)} (\n{columns}\n)\n"
         f"PARTITION BY ({dialect.quote(PARTITION)})\n"
-        f"LOCATION = @{_STAGE}/{folder.rsplit('/', 1)[1]}/\n"
+        f"LOCATION = @{STAGE}/{folder.rsplit('/', 1)[1]}/\n"
         "AUTO_REFRESH = FALSE\n"
         f"PATTERN = '.*{_OURS}'\n"
         "FILE_FORMAT = (TYPE = PARQUET)\n"
